@@ -1,0 +1,215 @@
+//! What a network file says, once it has been found to be sound.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
+
+/// A name of a site, portal, exit or phone: up to 12 of `a-z 0-9 -`.
+pub type Name = String;
+
+/// The whole network: the same on every site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Up to 16 of `a-z 0-9 -`.
+    pub name: Name,
+    /// Tunnel addresses and portal LANs are carved from it.
+    pub subnet: Cidr,
+    /// The same for IPv6, if it is turned on.
+    pub subnet6: Option<Cidr>,
+    /// MTU of every tunnel in bytes, 1280 to 1500 (576 to 1500 without IPv6).
+    pub mtu: u32,
+    /// By name.
+    pub sites: BTreeMap<Name, Site>,
+    /// By name.
+    pub phones: BTreeMap<Name, Phone>,
+}
+
+/// One router or box that runs portals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Site {
+    /// 1 to 250.
+    pub id: u8,
+    /// What tells a site that this entry is its own.
+    pub public_key: PublicKey,
+    /// Host name or address; none = behind NAT, dials out only.
+    pub endpoint: Option<Host>,
+    /// Base UDP port.
+    pub port: u16,
+    /// Sites used as exits.
+    pub exits: Vec<Name>,
+    /// Sites linked for access to their computers only.
+    pub links: Vec<Name>,
+    /// Networks behind this site that linked sites may reach.
+    pub lan: Vec<Cidr>,
+    /// The interface of the default route, where the file names it.
+    pub uplink: Option<IfName>,
+    /// Which firewall to use.
+    pub firewall: FirewallChoice,
+    /// Whether tunnels may loosen reverse-path filtering.
+    pub rp_filter: RpFilter,
+    /// In the order of the file: LAN addresses follow from it.
+    pub portals: Vec<Portal>,
+    /// Exits that are a provider's wg-quick file, by name.
+    pub providers: BTreeMap<Name, Provider>,
+}
+
+/// Where a site can be dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Host {
+    /// An address as it is.
+    Address(IpAddr),
+    /// A name to be resolved.
+    Name(String),
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Which firewall of the kernel to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirewallChoice {
+    /// What this host is found to use.
+    Auto,
+    /// nftables, or an error.
+    Nftables,
+    /// iptables, or an error.
+    Iptables,
+}
+
+/// What may be done to reverse-path filtering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RpFilter {
+    /// Nothing; strict filtering works.
+    Keep,
+    /// Loose (2) on the tunnels' own interfaces.
+    Loose,
+}
+
+/// An entrance at a site: what comes in there leaves at its exit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portal {
+    /// Unique at its site.
+    pub name: Name,
+    /// Tried in order; never empty.
+    pub exits: Vec<ExitRef>,
+    /// What enters.
+    pub entrance: Entrance,
+    /// Only to these destinations; empty = all.
+    pub to: Vec<Cidr>,
+    /// Only these ports; empty = all.
+    pub ports: Vec<Ports>,
+    /// Never these destinations.
+    pub except: Vec<Cidr>,
+    /// The address of the portal's LAN, where the file gives one.
+    pub address: Option<InterfaceAddress>,
+    /// Whether leases are handed out, where the file says so.
+    pub dhcp: Option<bool>,
+    /// Resolvers asked through the exit.
+    pub dns: Vec<IpAddr>,
+}
+
+/// A name in a portal's `exit`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExitRef {
+    /// Another site.
+    Site(Name),
+    /// A provider's file, defined under the site.
+    Provider(Name),
+    /// The site's own uplink.
+    Direct,
+}
+
+impl fmt::Display for ExitRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Site(name) | Self::Provider(name) => f.write_str(name),
+            Self::Direct => f.write_str("direct"),
+        }
+    }
+}
+
+/// What enters a portal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entrance {
+    /// Everything that comes in on this interface.
+    Interface(IfName),
+    /// Everything on this VLAN, made and removed by portals.
+    Vlan {
+        /// The interface that carries it.
+        parent: IfName,
+        /// VLAN number, 1 to 4094.
+        id: u16,
+    },
+    /// Everything on this Wi-Fi.
+    Wifi(Wifi),
+    /// These sources on a LAN that exists already.
+    From(Vec<Cidr>),
+    /// These devices on a LAN that exists already.
+    Mac(Vec<[u8; 6]>),
+    /// This router's own traffic.
+    Own,
+}
+
+/// A Wi-Fi access point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wifi {
+    /// The card.
+    pub interface: IfName,
+    /// 1 to 32 bytes.
+    pub ssid: String,
+    /// A file of mode 0600 beside the network file.
+    pub passphrase_file: PathBuf,
+    /// ISO 3166-1 alpha-2, upper case.
+    pub country: String,
+    /// Channel number.
+    pub channel: u16,
+}
+
+/// A range of ports of one protocol: `tcp/443`, `udp/3478-3481`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// First port.
+    pub first: u16,
+    /// Last port, not below the first.
+    pub last: u16,
+}
+
+/// A transport protocol that has ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP
+    Tcp,
+    /// UDP
+    Udp,
+}
+
+/// An exit that is not a site: a provider's file, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Path of the wg-quick file, from the network file's folder.
+    pub config: PathBuf,
+}
+
+/// A device with an ordinary WireGuard app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Phone {
+    /// 1 to 62, unique in the network.
+    pub id: u8,
+    /// The site it dials.
+    pub at: Name,
+    /// Where its traffic leaves; none = at the site it dials.
+    pub exit: Option<ExitRef>,
+    /// Its key.
+    pub public_key: PublicKey,
+}

@@ -1,0 +1,148 @@
+//! One error type: what was being done, to which object, and why it did not work.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use nix::errno::Errno;
+
+/// The result of everything that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What the exit status tells a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It was tried and did not work: status 1.
+    Failed,
+    /// The network file or the command line is wrong: status 2.
+    Wrong,
+}
+
+/// An error for a person: a sentence that names the object, and the cause below it.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// Something that was tried and did not work.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Failed, message: message.into(), source: None }
+    }
+
+    /// A fault in what the person wrote, in a file or on the command line.
+    pub fn wrong(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Wrong, message: message.into(), source: None }
+    }
+
+    /// The same error, with the cause that lies under it.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What the exit status shall be.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The number the kernel gave, if a kernel call is at the bottom of this.
+    pub fn errno(&self) -> Option<Errno> {
+        let mut cause: Option<&(dyn StdError + 'static)> = self.source();
+        while let Some(error) = cause {
+            if let Some(errno) = error.downcast_ref::<Errno>() {
+                return Some(*errno);
+            }
+            if let Some(number) =
+                error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error)
+            {
+                return Some(Errno::from_raw(number));
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
+impl fmt::Display for Error {
+    /// The sentence and all its causes on one line: `cannot add rule …: Operation not permitted`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match self.source.as_deref() {
+            None => Ok(()),
+            // An Errno prints as `EPERM: Operation not permitted`; the words are enough for a person.
+            Some(source) => match source.downcast_ref::<Errno>() {
+                Some(errno) => write!(f, ": {}", errno.desc()),
+                None => write!(f, ": {source}"),
+            },
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Several errors found in one pass, all to be shown at once. Never empty.
+#[derive(Debug)]
+pub struct Errors(Vec<Error>);
+
+impl Errors {
+    /// `Err` with all of them if there are any, else `value`.
+    pub fn check<T>(errors: Vec<Error>, value: T) -> Result<T, Self> {
+        if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
+    }
+
+    /// The errors, in the order in which they were found.
+    pub fn iter(&self) -> std::slice::Iter<'_, Error> {
+        self.0.iter()
+    }
+
+    /// `Failed` if any of them is, else `Wrong`.
+    pub fn kind(&self) -> Kind {
+        if self.0.iter().all(|error| error.kind == Kind::Wrong) { Kind::Wrong } else { Kind::Failed }
+    }
+}
+
+impl<'a> IntoIterator for &'a Errors {
+    type Item = &'a Error;
+    type IntoIter = std::slice::Iter<'a, Error>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl From<Error> for Errors {
+    fn from(error: Error) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds what was being done to an error from below.
+pub trait Context<T> {
+    /// `Failed`, with the sentence that `doing` makes; it is made only if there is an error.
+    fn doing(self, doing: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Result<T, E> {
+    fn doing(self, doing: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| Error::failed(doing()).because(source))
+    }
+}

@@ -1,0 +1,12 @@
+//! `portals`: traffic goes in at one site and comes out at another.
+//!
+//! One way through the house: a file comes in at the top, kernel calls leave at the bottom, and nothing flows back up:
+//! [`config`] → site view → plan (pure) → [`diff`] against what is there (pure) → apply → observe again.
+
+pub mod config;
+pub mod diff;
+pub mod error;
+pub mod firewall;
+pub mod kernel;
+pub mod net;
+pub mod state;

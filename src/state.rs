@@ -1,0 +1,207 @@
+//! `State`: all that portals makes of a machine, as plain data.
+//!
+//! The same type says what is wanted and what was observed, so that the difference between the two is all there is to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use crate::firewall::Firewall;
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, PublicKey, Secret, Table};
+
+/// Our protocol number on routes and rules: tells them from those of the kernel (2), of `ip` (3) and of routing daemons.
+/// Free in iproute2's `rt_protos`.
+pub const PROTOCOL: u8 = 77;
+
+/// The band of rule priorities that is ours. Ahead of EdgeOS load balancing (201) and of UniFi's (32000 and up).
+pub const PRIORITIES: std::ops::RangeInclusive<u32> = 110..=119;
+
+/// What every alias of an interface of ours begins with; the network's name follows.
+pub const ALIAS_PREFIX: &str = "portals:";
+
+/// Metric of the routes that catch what a vanished tunnel leaves behind: behind every other (`ip -6 route` prints the
+/// kernel's own fallback with it).
+pub const LAST_METRIC: u32 = 4_278_198_272;
+
+/// All that portals makes of a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// Interfaces that we made.
+    pub links: BTreeMap<IfName, Link>,
+    /// WireGuard settings of those that are tunnels.
+    pub tunnels: BTreeMap<IfName, Tunnel>,
+    /// Addresses on our interfaces, and ours on the host's.
+    pub addresses: BTreeSet<(IfName, InterfaceAddress)>,
+    /// Interfaces that are administratively up: ours, and those of the host that portals need.
+    pub up: BTreeSet<IfName>,
+    /// Routes with our protocol number.
+    pub routes: BTreeSet<Route>,
+    /// Rules in our band of priorities.
+    pub rules: BTreeSet<Rule>,
+    /// Our firewall table, if there is one.
+    pub firewall: Option<Firewall>,
+    /// Kernel settings by path below `/proc/sys`, such as `net/ipv4/ip_forward`.
+    pub sysctls: BTreeMap<String, String>,
+}
+
+/// A network interface of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// What it is made of.
+    pub kind: LinkKind,
+    /// In bytes.
+    pub mtu: u32,
+    /// `portals:<network>`: marks it as ours.
+    pub alias: String,
+}
+
+/// What an interface of ours is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkKind {
+    /// WireGuard of the kernel, or the built-in one on a tun device.
+    WireGuard(Backend),
+}
+
+/// Who runs a WireGuard tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// The kernel.
+    Kernel,
+    /// This process, on a tun device that goes away with it.
+    BuiltIn,
+}
+
+impl Backend {
+    /// The word in `status --json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::BuiltIn => "built-in",
+        }
+    }
+}
+
+/// WireGuard settings of one interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tunnel {
+    /// Absent only while an interface has just been made.
+    pub private_key: Option<Secret>,
+    /// UDP port it listens on; 0 = none chosen yet.
+    pub port: u16,
+    /// Mark on the tunnel's own packets; 0 = none.
+    pub fwmark: u32,
+    /// By public key.
+    pub peers: BTreeMap<PublicKey, Peer>,
+}
+
+/// One peer of a tunnel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Mixed into the handshake, if both have it.
+    pub preshared_key: Option<Secret>,
+    /// Where it is dialled. Wanted: where the file says; observed: where it was last heard of.
+    pub endpoint: Option<SocketAddr>,
+    /// Seconds between keepalives; 0 = off.
+    pub keepalive: u16,
+    /// What may come from it, and what is sent to it.
+    pub allowed_ips: BTreeSet<Cidr>,
+    /// Observed only: it has shaken hands in the last 180 s (REJECT_AFTER_TIME in WireGuard's paper, § 6.1),
+    /// so its endpoint works, wherever it roamed to.
+    pub alive: bool,
+}
+
+/// One route. Its family is that of the destination.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// The table it stands in.
+    pub table: Table,
+    /// Where to.
+    pub destination: Cidr,
+    /// What happens to what goes there.
+    pub target: Target,
+    /// Lower is taken first; 0 = the kernel's default (IPv6 turns that into 1024).
+    pub metric: u32,
+}
+
+/// What a route does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// Out of an interface.
+    Device {
+        /// The interface.
+        interface: IfName,
+        /// Source address of this router's own packets on it.
+        source: Option<IpAddr>,
+    },
+    /// Refused, with an ICMP message to whoever asked.
+    Unreachable,
+}
+
+/// One policy rule.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rule {
+    /// Lower is asked first.
+    pub priority: Priority,
+    /// The family of packets it looks at.
+    pub family: Family,
+    /// What it matches: all that are given.
+    pub selector: Selector,
+    /// What it does with them.
+    pub action: RuleAction,
+}
+
+/// What a rule matches.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Selector {
+    /// Came in on this interface; `lo` = sent by this host.
+    pub incoming: Option<IfName>,
+    /// Source network.
+    pub from: Option<Cidr>,
+    /// Destination network.
+    pub to: Option<Cidr>,
+    /// Firewall mark.
+    pub mark: Option<Mark>,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RuleAction {
+    /// Looks in a table; goes on with the next rule if there is no route.
+    Lookup(Table),
+    /// Goes on at the rule of that priority.
+    Goto(Priority),
+    /// Refuses, with an ICMP message to whoever asked.
+    Unreachable,
+}
+
+/// What to look at besides what is marked as ours: things of the host that portals need to know or that carry no mark.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Kernel settings.
+    pub sysctls: BTreeSet<String>,
+    /// Interfaces whose being up matters.
+    pub interfaces: BTreeSet<IfName>,
+    /// Addresses that are, or shall be, ours on interfaces of the host.
+    pub addresses: BTreeSet<(IfName, InterfaceAddress)>,
+}
+
+impl State {
+    /// What this state needs to know of the host.
+    pub fn scope(&self) -> Scope {
+        Scope {
+            sysctls: self.sysctls.keys().cloned().collect(),
+            interfaces: self.up.clone(),
+            addresses: self.addresses.clone(),
+        }
+    }
+}
+
+impl Scope {
+    /// Both scopes together.
+    #[must_use]
+    pub fn union(mut self, other: Self) -> Self {
+        self.sysctls.extend(other.sysctls);
+        self.interfaces.extend(other.interfaces);
+        self.addresses.extend(other.addresses);
+        self
+    }
+}
