@@ -3,10 +3,18 @@
 //! One way through the house: a file comes in at the top, kernel calls leave at the bottom, and nothing flows back up:
 //! [`config`] → site view → plan (pure) → [`diff`] against what is there (pure) → apply → observe again.
 
+pub mod apply;
 pub mod config;
+pub mod describe;
 pub mod diff;
 pub mod error;
 pub mod firewall;
+pub mod host;
+pub mod journal;
 pub mod kernel;
+pub mod keys;
 pub mod net;
+pub mod plan;
+pub mod site;
 pub mod state;
+mod unbuilt;
