@@ -4,6 +4,7 @@
 //! [`config`] → site view → plan (pure) → [`diff`] against what is there (pure) → apply → observe again.
 
 pub mod config;
+pub mod demo;
 pub mod diff;
 pub mod error;
 pub mod firewall;
