@@ -1,10 +1,11 @@
 //! `portals`: traffic goes in at one site and comes out at another.
 //!
 //! One way through the house: a file comes in at the top, kernel calls leave at the bottom, and nothing flows back up:
-//! [`config`] → site view → plan (pure) → [`diff`] against what is there (pure) → apply → observe again.
+//! [`config`] → [`site`] view → [`plan`] (pure) → [`diff`] against what is there (pure) → [`apply`], journalled → observe again.
 
 pub mod apply;
 pub mod config;
+pub mod demo;
 pub mod describe;
 pub mod diff;
 pub mod error;

@@ -1,0 +1,387 @@
+//! Netlink: requests to the kernel, many in one send, and what it answers.
+
+use std::fmt;
+use std::io;
+
+use log::debug;
+use netlink_packet_core::{
+    ErrorBuffer, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST,
+    NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, NetlinkSerializable, NlaBuffer, NlasIterator, Parseable,
+};
+use nix::errno::Errno;
+use nix::libc;
+use zeroize::Zeroizing;
+
+use crate::error::{Context, Result};
+
+pub use netlink_sys::protocols;
+
+/// Bytes of one send. The kernel takes at most the socket's send buffer at once (`netlink_sendmsg`, by default 208 kB);
+/// 64 kB leaves room on kernels that were told to be thrifty, and holds a thousand routes.
+const CHUNK: usize = 64 << 10;
+
+/// Bytes of one answer. The kernel fills dumps up to 32 kB at a time (`netlink_dump`); an error to an old kernel's
+/// caller repeats the whole request, which is [`CHUNK`] at most.
+const ANSWER: usize = CHUNK + (4 << 10);
+
+/// Bytes of answers that may wait: about a thousand errors. The kernel silently lowers it to net.core.rmem_max.
+const WAITING: libc::c_int = 1 << 20;
+
+/// How often a dump is begun anew because what it listed changed meanwhile.
+const DUMP_ATTEMPTS: u32 = 16;
+
+/// Every message begins at a multiple of this (NLMSG_ALIGNTO).
+const ALIGNMENT: usize = 4;
+
+/// Attribute of an error that holds a sentence (NLMSGERR_ATTR_MSG).
+const ERROR_TEXT: u16 = 1;
+
+/// A netlink socket, in the network namespace of the thread that opened it.
+pub struct Socket {
+    inner: netlink_sys::Socket,
+    sequence: u32,
+    /// Answers hold private keys: wiped when dropped.
+    answer: Zeroizing<Vec<u8>>,
+}
+
+/// The kernel did not do it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its error number.
+    pub errno: Errno,
+    /// Its explanation, where it gives one (extended acknowledgements, Linux 4.12 and later).
+    pub explanation: Option<String>,
+}
+
+impl From<Errno> for Refusal {
+    fn from(errno: Errno) -> Self {
+        Self { errno, explanation: None }
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)).into()
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.errno.desc())?;
+        match &self.explanation {
+            Some(explanation) => write!(f, " ({explanation})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.errno)
+    }
+}
+
+/// A request; `flags` are those beyond NLM_F_REQUEST, such as NLM_F_CREATE.
+pub fn request<M>(message: M, flags: u16) -> NetlinkMessage<M>
+where
+    NetlinkPayload<M>: From<M>,
+{
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | flags;
+    NetlinkMessage::new(header, message.into())
+}
+
+impl Socket {
+    /// Opens a socket for one of [`protocols`].
+    pub fn open(protocol: isize) -> Result<Self> {
+        let inner =
+            Self::open_quietly(protocol).doing(|| "cannot open a netlink socket to the kernel".to_owned())?;
+        // What old kernels lack of these only makes errors terser and dumps longer: extended acknowledgements came with
+        // Linux 4.12, short ones with 4.3, filtered dumps with 4.20.
+        let _ = inner.set_ext_ack(true);
+        let _ = inner.set_cap_ack(true);
+        let _ = inner.set_netlink_get_strict_chk(true);
+        let _ = inner.set_rx_buf_sz(WAITING);
+        Ok(Self { inner, sequence: 0, answer: Zeroizing::new(Vec::with_capacity(ANSWER)) })
+    }
+
+    fn open_quietly(protocol: isize) -> io::Result<netlink_sys::Socket> {
+        let mut inner = netlink_sys::Socket::new(protocol)?;
+        inner.bind_auto()?;
+        inner.connect(&netlink_sys::SocketAddr::new(0, 0))?;
+        Ok(inner)
+    }
+
+    /// All objects of a kind, as one consistent list. Those that cannot be decoded are left out: they are of newer
+    /// kernels or of drivers with their own idea of an attribute, and never ours.
+    pub fn dump<M>(&mut self, request: M) -> Result<Vec<M>, Refusal>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+        NetlinkPayload<M>: From<M>,
+    {
+        let mut message = self::request(request, NLM_F_DUMP);
+        for _ in 0..DUMP_ATTEMPTS {
+            let sequence = self.send(std::slice::from_mut(&mut message))?;
+            if let Some(objects) = self.receive_dump(sequence)? {
+                return Ok(objects);
+            }
+        }
+        Err(Refusal {
+            errno: Errno::EAGAIN,
+            explanation: Some("it keeps changing while it is being read".to_owned()),
+        })
+    }
+
+    /// The one answer to a question.
+    pub fn get<M>(&mut self, request: M) -> Result<M, Refusal>
+    where
+        M: NetlinkSerializable + NetlinkDeserializable,
+        NetlinkPayload<M>: From<M>,
+    {
+        let sequence = self.send(&mut [self::request(request, 0)])?;
+        loop {
+            for (header, payload) in frames(self.receive(0)?) {
+                if header.sequence_number != sequence {
+                    continue;
+                }
+                if header.message_type == NLMSG_ERROR {
+                    verdict(&header, payload)?;
+                    return Err(Errno::ENODATA.into());
+                }
+                return M::deserialize(&header, payload).map_err(|error| Refusal {
+                    errno: Errno::EBADMSG,
+                    explanation: Some(error.to_string()),
+                });
+            }
+        }
+    }
+
+    /// Carries out all requests in order, whether or not some of them fail; what became of each.
+    ///
+    /// They go out in as few sends as there are 64 kB in them: one, as a rule.
+    pub fn batch<M: NetlinkSerializable>(
+        &mut self,
+        mut requests: Vec<NetlinkMessage<M>>,
+    ) -> Vec<Result<(), Refusal>> {
+        let mut results = Vec::with_capacity(requests.len());
+        let mut rest = requests.as_mut_slice();
+        while !rest.is_empty() {
+            let (chunk, others) = rest.split_at_mut(chunk_length(rest));
+            results.extend(self.batch_chunk(chunk));
+            rest = others;
+        }
+        results
+    }
+
+    fn batch_chunk<M: NetlinkSerializable>(
+        &mut self,
+        chunk: &mut [NetlinkMessage<M>],
+    ) -> Vec<Result<(), Refusal>> {
+        let count = chunk.len();
+        // Errors are reported for every request that fails; one acknowledgement at the end tells that all were looked at.
+        if let Some(last) = chunk.last_mut() {
+            last.header.flags |= NLM_F_ACK;
+        }
+        self.send(chunk)
+            .and_then(|first| self.receive_verdicts(first, count))
+            .unwrap_or_else(|refusal| vec![Err(refusal); count])
+    }
+
+    /// Numbers the messages and sends them; the number of the first.
+    fn send<M: NetlinkSerializable>(&mut self, messages: &mut [NetlinkMessage<M>]) -> Result<u32, Refusal> {
+        let first = self.sequence.wrapping_add(1);
+        // Requests hold private keys: wiped when dropped.
+        let mut bytes = Zeroizing::new(vec![0; messages.iter().map(padded_length).sum()]);
+        let mut offset = 0;
+        for message in messages {
+            self.sequence = self.sequence.wrapping_add(1);
+            message.header.sequence_number = self.sequence;
+            message.finalize();
+            message.serialize(&mut bytes[offset..offset + message.buffer_len()]);
+            offset += padded_length(message);
+        }
+        self.inner.send(&bytes, 0)?;
+        Ok(first)
+    }
+
+    /// What became of `count` requests, the first of which has the number `first`.
+    fn receive_verdicts(&mut self, first: u32, count: usize) -> Result<Vec<Result<(), Refusal>>, Refusal> {
+        let mut verdicts: Vec<Option<Result<(), Refusal>>> = vec![None; count];
+        while verdicts.last().is_some_and(Option::is_none) {
+            // The kernel works off a request while it is being sent, so all answers wait already.
+            let answer = match self.receive(libc::MSG_DONTWAIT) {
+                Ok(answer) => answer,
+                Err(refusal) if refusal.errno == Errno::EAGAIN => break,
+                Err(refusal) => return Err(refusal),
+            };
+            for (header, payload) in frames(answer) {
+                let index = header.sequence_number.wrapping_sub(first) as usize;
+                if header.message_type == NLMSG_ERROR && index < count {
+                    verdicts[index] = Some(verdict(&header, payload));
+                }
+            }
+        }
+        // Without the last acknowledgement there were more errors than the socket holds, and the kernel dropped the
+        // rest: what was answered is known, behind that nothing is.
+        let known = verdicts.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let unknown = || Err(Errno::ENOBUFS.into());
+        Ok(verdicts
+            .into_iter()
+            .enumerate()
+            .map(|(index, verdict)| verdict.unwrap_or_else(|| if index < known { Ok(()) } else { unknown() }))
+            .collect())
+    }
+
+    /// The rest of a dump; `None` if what it lists has changed meanwhile.
+    fn receive_dump<M: NetlinkDeserializable>(&mut self, sequence: u32) -> Result<Option<Vec<M>>, Refusal> {
+        let mut objects = Vec::new();
+        let mut consistent = true;
+        loop {
+            for (header, payload) in frames(self.receive(0)?) {
+                if header.sequence_number != sequence {
+                    continue;
+                }
+                consistent &= header.flags & NLM_F_DUMP_INTR == 0;
+                match header.message_type {
+                    // Its payload is an error number, like that of an error: a dump can fail half-way.
+                    NLMSG_DONE | NLMSG_ERROR => {
+                        verdict(&header, payload)?;
+                        return Ok(consistent.then_some(objects));
+                    }
+                    _ => match M::deserialize(&header, payload) {
+                        Ok(object) => objects.push(object),
+                        Err(error) => debug!("left out of a netlink dump: {error}"),
+                    },
+                }
+            }
+        }
+    }
+
+    /// Receives what waits; with MSG_DONTWAIT it fails with EAGAIN if nothing does.
+    fn receive(&mut self, flags: libc::c_int) -> Result<&[u8], Refusal> {
+        self.answer.clear();
+        loop {
+            match self.inner.recv(&mut *self.answer, flags | libc::MSG_TRUNC) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+                Ok(length) if length > self.answer.len() => return Err(Errno::EMSGSIZE.into()),
+                Ok(_) => return Ok(&self.answer),
+            }
+        }
+    }
+}
+
+/// How many of the messages go into one send: at least one.
+fn chunk_length<M: NetlinkSerializable>(messages: &[NetlinkMessage<M>]) -> usize {
+    let mut bytes = 0;
+    let fitting = messages.iter().take_while(|message| {
+        bytes += padded_length(message);
+        bytes <= CHUNK
+    });
+    fitting.count().max(1)
+}
+
+fn padded_length<M: NetlinkSerializable>(message: &NetlinkMessage<M>) -> usize {
+    message.buffer_len().next_multiple_of(ALIGNMENT)
+}
+
+/// The messages in an answer.
+fn frames(mut rest: &[u8]) -> impl Iterator<Item = (NetlinkHeader, &[u8])> {
+    std::iter::from_fn(move || {
+        let frame = NetlinkBuffer::new_checked(rest).ok()?;
+        let header = NetlinkHeader::parse(&NetlinkBuffer::new(&rest)).ok()?;
+        let length = (frame.length() as usize).next_multiple_of(ALIGNMENT);
+        rest = rest.get(length..).unwrap_or_default();
+        Some((header, frame.payload()))
+    })
+}
+
+/// What an acknowledgement, an error or the end of a dump says.
+fn verdict(header: &NetlinkHeader, payload: &[u8]) -> Result<(), Refusal> {
+    let error = ErrorBuffer::new_checked(payload)
+        .map_err(|error| Refusal { errno: Errno::EBADMSG, explanation: Some(error.to_string()) })?;
+    match error.code() {
+        None => Ok(()),
+        Some(code) => Err(Refusal {
+            errno: Errno::from_raw(code.get().saturating_abs()),
+            explanation: explanation(header, error.payload()),
+        }),
+    }
+}
+
+/// The kernel's sentence behind the error number: attributes that follow the header of the failed request, and all of
+/// that request where the answer is not capped.
+fn explanation(header: &NetlinkHeader, payload: &[u8]) -> Option<String> {
+    if header.flags & NLM_F_ACK_TLVS == 0 {
+        return None;
+    }
+    let attributes = match header.message_type {
+        NLMSG_DONE => payload,
+        _ if header.flags & NLM_F_CAPPED != 0 => payload.get(16..)?,
+        _ => {
+            let request = NetlinkBuffer::new_checked(payload).ok()?;
+            payload.get((request.length() as usize).next_multiple_of(ALIGNMENT)..)?
+        }
+    };
+    let text =
+        NlasIterator::new(attributes).flatten().find(|nla: &NlaBuffer<&[u8]>| nla.kind() == ERROR_TEXT)?;
+    let text = text.value().split(|byte| *byte == 0).next()?;
+    Some(String::from_utf8_lossy(text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::RouteNetlinkMessage;
+    use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+
+    use super::*;
+
+    fn link(index: u32) -> RouteNetlinkMessage {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        RouteNetlinkMessage::GetLink(message)
+    }
+
+    #[test]
+    fn a_dump_lists_the_loopback_interface() {
+        let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
+        let links = socket.dump(link(0)).unwrap();
+        let name = LinkAttribute::IfName("lo".to_owned());
+        assert!(links.iter().any(
+            |message| matches!(message, RouteNetlinkMessage::NewLink(link) if link.attributes.contains(&name))
+        ));
+    }
+
+    #[test]
+    fn a_question_has_one_answer() {
+        let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
+        assert!(matches!(socket.get(link(1)), Ok(RouteNetlinkMessage::NewLink(_))));
+        assert_eq!(socket.get(link(0x7fff_ffff)).unwrap_err().errno, Errno::ENODEV);
+    }
+
+    #[test]
+    fn each_failure_in_a_batch_is_told_apart() {
+        let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
+        let bad = |number: u32| number % 1_000 == 2;
+        // The kernel takes a no-op (NLMSG_NOOP) from anybody and says nothing.
+        let nothing = || NetlinkMessage::new(request(link(1), 0).header, NetlinkPayload::Noop);
+        let requests = (0..3_000).map(|n| if bad(n) { request(link(0x7fff_ffff), 0) } else { nothing() });
+        let results = socket.batch(requests.collect());
+        let failed: Vec<usize> = results
+            .iter()
+            .enumerate()
+            .filter(|(_, result)| result.is_err())
+            .map(|(index, _)| index)
+            .collect();
+        assert_eq!(failed, [2, 1_002, 2_002]);
+    }
+
+    #[test]
+    fn more_failures_than_the_socket_holds_are_no_success() {
+        let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
+        let results = socket.batch((0..20_000).map(|_| request(link(0x7fff_ffff), 0)).collect());
+        assert!(results.iter().all(Result::is_err));
+        assert_eq!(socket.dump(link(0)).map(|links| links.is_empty()), Ok(false));
+    }
+}
