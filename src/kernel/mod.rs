@@ -1,5 +1,7 @@
 //! What touches the machine: observes it, and carries out steps. Thin; everything hard was decided before.
 
+pub mod nftables;
+
 use crate::diff::Step;
 use crate::error::{Error, Result};
 use crate::state::{Scope, State};
