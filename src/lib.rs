@@ -10,6 +10,8 @@ pub mod describe;
 pub mod diff;
 pub mod error;
 pub mod firewall;
+pub mod firewall_edit;
+pub mod firewall_text;
 pub mod host;
 pub mod journal;
 pub mod kernel;

@@ -1,6 +1,8 @@
 //! What touches the machine: observes it, and carries out steps. Thin; everything hard was decided before.
 
 pub mod netlink;
+pub mod news;
+pub mod nftables;
 
 use crate::diff::Step;
 use crate::error::{Error, Result};
