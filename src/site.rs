@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::model::{self, ExitRef, Host, Name, Network, RpFilter};
-use crate::config::portal_addresses;
+use crate::config::{portal_addresses, site_network};
 use crate::error::{Error, Errors};
 use crate::host::{Facts, Uplink};
 use crate::keys;
@@ -248,7 +248,7 @@ fn names(site: &model::Site) -> impl Iterator<Item = &Name> {
 }
 
 fn own_subnet(network: &Network, id: u8) -> Cidr {
-    network.subnet.carve(u128::from(id) << 8, 24).expect("validated: the subnet holds every id's /24")
+    site_network(network.subnet, id).expect("validated: the subnet holds every id's /24")
 }
 
 fn site_address(network: &Network, id: u8) -> IpAddr {

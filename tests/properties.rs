@@ -36,7 +36,11 @@ fn view(network: &Network, name: &str) -> Site {
 }
 
 fn views(network: &Network) -> BTreeMap<&str, Site> {
-    NAMES.into_iter().filter(|name| network.sites.contains_key(*name)).map(|name| (name, view(network, name))).collect()
+    NAMES
+        .into_iter()
+        .filter(|name| network.sites.contains_key(*name))
+        .map(|name| (name, view(network, name)))
+        .collect()
 }
 
 /// Carries out all steps, which must all work.

@@ -2,7 +2,10 @@
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-use netlink_sys::{Socket, SocketAddr, protocols::{NETLINK_NETFILTER, NETLINK_ROUTE}};
+use netlink_sys::{
+    Socket, SocketAddr,
+    protocols::{NETLINK_NETFILTER, NETLINK_ROUTE},
+};
 use nix::libc::MSG_DONTWAIT;
 
 use crate::error::{Context as _, Result};
@@ -22,7 +25,9 @@ pub struct News {
 impl News {
     /// Listens from now on, in the network namespace of this thread.
     pub fn open() -> Result<Self> {
-        Ok(Self { sockets: [listen(NETLINK_ROUTE, &ROUTING_GROUPS)?, listen(NETLINK_NETFILTER, &[NFTABLES_GROUP])?] })
+        Ok(Self {
+            sockets: [listen(NETLINK_ROUTE, &ROUTING_GROUPS)?, listen(NETLINK_NETFILTER, &[NFTABLES_GROUP])?],
+        })
     }
 
     /// What to poll for input.

@@ -76,7 +76,8 @@ impl<'a> Case<'a> {
         for line in &self.edit {
             let (mark, text) = line.split_at(1);
             let text = text.strip_prefix(' ').unwrap_or(text);
-            let find = || file.iter().position(|other| *other == text).unwrap_or_else(|| panic!("no line {text:?}"));
+            let find =
+                || file.iter().position(|other| *other == text).unwrap_or_else(|| panic!("no line {text:?}"));
             match mark {
                 " " => place = find() + 1,
                 "-" => {

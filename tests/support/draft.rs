@@ -32,13 +32,23 @@ pub fn networks() -> impl Strategy<Value = Network> {
 
 fn sites() -> impl Strategy<Value = Site> {
     (any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>(), prop::collection::vec(portals(), 0..4)).prop_map(
-        |(has_endpoint, shares_lan, exits, links, portals)| Site { has_endpoint, shares_lan, exits, links, portals },
+        |(has_endpoint, shares_lan, exits, links, portals)| Site {
+            has_endpoint,
+            shares_lan,
+            exits,
+            links,
+            portals,
+        },
     )
 }
 
 fn portals() -> impl Strategy<Value = Portal> {
-    (0..4u8, 0..4usize, any::<bool>(), any::<bool>())
-        .prop_map(|(entrance, exit, to, except)| Portal { entrance, exit, to, except })
+    (0..4u8, 0..4usize, any::<bool>(), any::<bool>()).prop_map(|(entrance, exit, to, except)| Portal {
+        entrance,
+        exit,
+        to,
+        except,
+    })
 }
 
 fn text(sites: &[Site]) -> String {
@@ -51,7 +61,8 @@ fn text(sites: &[Site]) -> String {
 
 fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
     let id = u8::try_from(index + 1).unwrap();
-    let others = |bits: u8| (0..sites.len()).filter(move |other| *other != index && bits & (1 << *other) != 0);
+    let others =
+        |bits: u8| (0..sites.len()).filter(move |other| *other != index && bits & (1 << *other) != 0);
     let exits: Vec<&str> = others(site.exits).map(|other| NAMES[other]).collect();
     let links: Vec<&str> = others(site.links & !site.exits).map(|other| NAMES[other]).collect();
     let key = wg_portals::keys::public_key(&private_key(id));
