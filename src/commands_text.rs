@@ -9,10 +9,10 @@ use crate::diff::Step;
 use crate::firewall_text;
 use crate::keys;
 use crate::load::Files;
-use crate::net::{Family, IfName, InterfaceAddress, PublicKey};
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey};
 use crate::site::Site;
 use crate::state::{Backend, Link, PROTOCOL, Peer, Route, Rule, Tunnel};
-use crate::tunnel_delta::{TunnelDelta, delta};
+use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta, delta};
 
 /// What a script needs to know besides the steps. Secrets stay in their files; the script names those.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Script {
 
     fn tunnel(&self, line: &mut impl FnMut(String), name: &IfName, delta: &TunnelDelta) {
         let mut settings = String::new();
-        if delta.private_key.is_some() {
+        if delta.private_key != KeyChange::Keep {
             let _ = write!(settings, " private-key {}", keys::PRIVATE_KEY_FILE);
         }
         if let Some(port) = delta.port {
@@ -115,9 +115,37 @@ impl Script {
         for key in &delta.removed {
             line(format!("wg set {name} peer {key} remove"));
         }
-        for (key, peer) in &delta.peers {
-            self.peer(line, name, *key, peer);
+        for (key, peer) in &delta.added {
+            line(self.peer(name, *key, &PeerDelta::from(peer)));
         }
+        for (key, peer) in &delta.changed {
+            line(self.peer(name, *key, peer));
+        }
+    }
+
+    /// A pre-shared key is derived on the spot and piped in: it is in no file and no argument list.
+    fn peer(&self, name: &IfName, key: PublicKey, delta: &PeerDelta) -> String {
+        let (before, preshared_key) = match delta.preshared_key {
+            KeyChange::Keep => (String::new(), ""),
+            KeyChange::Clear => (String::new(), " preshared-key /dev/null"),
+            KeyChange::Set(_) => {
+                let mut ends = [self.own_key.to_string(), key.to_string()];
+                ends.sort();
+                (format!("psk {} {} | ", ends[0], ends[1]), " preshared-key /dev/stdin")
+            }
+        };
+        let mut line = format!("{before}wg set {name} peer {key}{preshared_key}");
+        if let Some(endpoint) = delta.endpoint {
+            let _ = write!(line, " endpoint {endpoint}");
+        }
+        if let Some(seconds) = delta.keepalive {
+            let _ = write!(line, " persistent-keepalive {seconds}");
+        }
+        if let Some(networks) = &delta.allowed_ips {
+            let networks: Vec<String> = networks.iter().map(Cidr::to_string).collect();
+            let _ = write!(line, " allowed-ips {}", networks.join(","));
+        }
+        line
     }
 }
 
