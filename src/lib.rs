@@ -10,3 +10,4 @@ pub mod firewall;
 pub mod kernel;
 pub mod net;
 pub mod state;
+pub mod tunnel_delta;
