@@ -17,6 +17,14 @@ pub struct Firewall {
     pub chains: BTreeMap<Chain, Vec<Rule>>,
 }
 
+impl Firewall {
+    /// Whether there is nothing in it. Nobody wants such a table; one that was changed by another hand is observed as such,
+    /// so that it differs from every wanted one and is replaced whole.
+    pub fn is_empty(&self) -> bool {
+        self.sets.is_empty() && self.chains.is_empty()
+    }
+}
+
 /// Name of a set: up to 31 of `a-z 0-9 -`, a letter first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SetName(pub String);
@@ -121,10 +129,21 @@ pub enum Networks {
     In(Family, SetName),
 }
 
+impl Networks {
+    /// The family of all of them.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::One(network) => network.family(),
+            Self::In(family, _) => *family,
+        }
+    }
+}
+
 /// A condition of a rule. Names in brackets are nft's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// IPv4 or IPv6 only [`meta nfproto`].
+    /// IPv4 or IPv6 only [`meta nfproto`]. Not in a rule that looks at an address: that says it already, and the kernel
+    /// would show just one of the two.
     Family(Family),
     /// Came in there [`iifname`].
     Incoming(Interfaces),

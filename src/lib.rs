@@ -7,6 +7,8 @@ pub mod config;
 pub mod diff;
 pub mod error;
 pub mod firewall;
+pub mod firewall_edit;
+pub mod firewall_text;
 pub mod kernel;
 pub mod net;
 pub mod state;

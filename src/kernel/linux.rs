@@ -13,6 +13,7 @@ use nix::errno::Errno;
 
 use super::link::HostLink;
 use super::netlink::{Refusal, Socket, protocols};
+use super::nftables::Nftables;
 use super::wireguard::{Reading, WireGuard};
 use super::{Kernel, Outcome, address, builtin, describe, link, route, rule, sysctl};
 use crate::diff::Step;
@@ -28,6 +29,7 @@ const REMOVERS: usize = 16;
 pub struct Linux {
     route: Socket,
     wireguard: Option<WireGuard>,
+    nftables: Option<Nftables>,
     /// Interfaces of the built-in WireGuard that this process runs.
     devices: BTreeMap<IfName, builtin::Device>,
 }
@@ -38,6 +40,7 @@ impl Linux {
         Ok(Self {
             route: Socket::open(protocols::NETLINK_ROUTE)?,
             wireguard: WireGuard::find()?,
+            nftables: find_nftables()?,
             devices: BTreeMap::new(),
         })
     }
@@ -45,6 +48,11 @@ impl Linux {
     /// Whether this kernel has WireGuard.
     pub fn has_wireguard(&self) -> bool {
         self.wireguard.is_some()
+    }
+
+    /// Whether this kernel has nftables.
+    pub fn has_nftables(&self) -> bool {
+        self.nftables.is_some()
     }
 
     /// The settings of a tunnel, and what came of its peers; `now` decides who is alive.
@@ -84,6 +92,7 @@ impl Linux {
             Step::AddLink(..) => self.add_links(steps),
             Step::RemoveLink(..) => self.remove_links(steps),
             Step::ChangeTunnel { .. } => self.change_tunnels(steps),
+            Step::ChangeFirewall { .. } => steps.iter().map(|step| Ok(self.change_firewall(step))).collect(),
             Step::SetSysctl { .. } => Ok(steps.iter().map(set_sysctl).collect()),
             Step::AddAddress(..) | Step::RemoveAddress(..) | Step::AddRoute(_) | Step::RemoveRoute(_) => {
                 let links = link::list(&mut self.route)?;
@@ -158,6 +167,12 @@ impl Linux {
         }))
     }
 
+    fn change_firewall(&mut self, step: &Step) -> Result<()> {
+        let Step::ChangeFirewall { from, to } = step else { return Ok(()) };
+        let nftables = self.nftables.as_mut().ok_or_else(|| Error::failed("this kernel has no nftables"))?;
+        nftables.change(from.as_ref(), to.as_ref())
+    }
+
     /// Those of the kernel go in one batch, those of the built-in WireGuard one by one.
     fn change_tunnels(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
         let changes: Vec<_> = steps.iter().filter_map(tunnel_change).collect();
@@ -215,7 +230,7 @@ impl Kernel for Linux {
                 .collect(),
             routes: route::list_ours(&mut self.route, &names)?.into_iter().collect(),
             rules: rule::list(&mut self.route)?.into_iter().collect(),
-            firewall: None,
+            firewall: self.nftables.as_mut().map_or(Ok(None), Nftables::read)?,
             sysctls: observe_sysctls(scope)?,
             links,
         })
@@ -233,6 +248,15 @@ impl Kernel for Linux {
         }
         outcomes.resize_with(steps.len(), || Outcome::Untried);
         outcomes
+    }
+}
+
+/// `None` if this kernel has no nftables: then nfnetlink is missing, or says that it knows no such subsystem.
+fn find_nftables() -> Result<Option<Nftables>> {
+    match Nftables::open().and_then(|mut nftables| nftables.read().map(|_| nftables)) {
+        Ok(nftables) => Ok(Some(nftables)),
+        Err(error) if matches!(error.errno(), Some(Errno::EPROTONOSUPPORT | Errno::EINVAL)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

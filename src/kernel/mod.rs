@@ -6,6 +6,7 @@ mod describe;
 pub mod link;
 pub mod linux;
 pub mod netlink;
+pub mod nftables;
 pub mod route;
 pub mod rule;
 pub mod sysctl;

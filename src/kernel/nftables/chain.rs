@@ -1,0 +1,46 @@
+//! Base chains, to and from attributes: NFTA_CHAIN_* and NFTA_HOOK_* of linux/netfilter/nf_tables.h.
+
+use super::wire::{Attributes, Writer};
+use crate::firewall::Chain;
+
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
+const CHAIN_TYPE: u16 = 7;
+const HOOK_NUMBER: u16 = 1;
+const HOOK_PRIORITY: u16 = 2;
+const POLICY_ACCEPT: u32 = 1;
+
+/// The name alone: for a chain that exists.
+pub(super) fn encode_name(chain: Chain, writer: &mut Writer) {
+    writer.text(CHAIN_NAME, chain.name());
+}
+
+/// All that makes a chain.
+pub(super) fn encode(chain: Chain, writer: &mut Writer) {
+    let hook = chain.hook();
+    encode_name(chain, writer);
+    writer.text(CHAIN_TYPE, hook.kind);
+    writer.number(CHAIN_POLICY, POLICY_ACCEPT);
+    writer.nest(CHAIN_HOOK, |writer| {
+        writer.number(HOOK_NUMBER, hook.number);
+        writer.number(HOOK_PRIORITY, hook.priority.cast_unsigned());
+    });
+}
+
+/// Which of our chains it is; `None` if it is none of them, or hooked in elsewhere.
+pub(super) fn decode(attributes: Attributes) -> Option<Chain> {
+    let chain = named(attributes.text(CHAIN_NAME)?)?;
+    let hook = chain.hook();
+    let place = attributes.nested(CHAIN_HOOK);
+    let ours = attributes.text(CHAIN_TYPE) == Some(hook.kind)
+        && attributes.number(CHAIN_POLICY) == Some(POLICY_ACCEPT)
+        && place.number(HOOK_NUMBER) == Some(hook.number)
+        && place.number(HOOK_PRIORITY) == Some(hook.priority.cast_unsigned());
+    ours.then_some(chain)
+}
+
+/// The chain of this name.
+pub(super) fn named(name: &str) -> Option<Chain> {
+    Chain::ALL.into_iter().find(|chain| chain.name() == name)
+}

@@ -1,0 +1,347 @@
+//! The dozen expressions that our rules are made of, to and from attributes: NFTA_* and NFT_* of
+//! linux/netfilter/nf_tables.h.
+//!
+//! All of them work on the first register, but for one: [`Expression::Meta`] may load the second, for pairs.
+
+use super::wire::{Attributes, Writer};
+use crate::net::Family;
+
+/// One step of the kernel's little machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Expression {
+    /// Loads a fact about the packet into a register.
+    Meta(Meta, Register),
+    /// Loads a fact about the packet's connection.
+    Ct(Ct),
+    /// Loads this many bytes from the beginning of a header field.
+    Payload(Field, u32),
+    /// Keeps these bits of what was loaded.
+    Mask(Vec<u8>),
+    /// Goes on only if what was loaded stands in this relation to a value.
+    Compare(Relation, Vec<u8>),
+    /// Goes on only if what was loaded is in a set, or if it is not.
+    Lookup {
+        set: String,
+        inverted: bool,
+    },
+    /// Loads a value.
+    Value(Vec<u8>),
+    /// Writes what was loaded into the TCP option of the maximum segment size.
+    WriteMss,
+    Accept,
+    Drop,
+    /// With ICMP or ICMPv6, "administratively prohibited".
+    Reject,
+    Masquerade,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Register {
+    First = 1,
+    Second = 2,
+}
+
+impl Register {
+    const ALL: [Self; 2] = [Self::First, Self::Second];
+}
+
+/// NFT_META_*
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meta {
+    Mark = 3,
+    IncomingName = 6,
+    OutgoingName = 7,
+    Family = 15,
+    Protocol = 16,
+}
+
+impl Meta {
+    const ALL: [Self; 5] = [Self::Mark, Self::IncomingName, Self::OutgoingName, Self::Family, Self::Protocol];
+}
+
+/// NFT_CT_*
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ct {
+    State = 0,
+    Direction = 1,
+}
+
+impl Ct {
+    const ALL: [Self; 2] = [Self::State, Self::Direction];
+}
+
+/// NFT_CMP_*
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Relation {
+    Equal = 0,
+    NotEqual = 1,
+    AtMost = 3,
+    AtLeast = 5,
+}
+
+impl Relation {
+    const ALL: [Self; 4] = [Self::Equal, Self::NotEqual, Self::AtMost, Self::AtLeast];
+}
+
+/// A field of a packet's headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Source(Family),
+    Destination(Family),
+    UdpDestinationPort,
+    TcpFlags,
+}
+
+impl Field {
+    const ALL: [Self; 6] = [
+        Self::Source(Family::V4),
+        Self::Source(Family::V6),
+        Self::Destination(Family::V4),
+        Self::Destination(Family::V6),
+        Self::UdpDestinationPort,
+        Self::TcpFlags,
+    ];
+
+    /// NFT_PAYLOAD_*_HEADER, and the offset of the field there in bytes.
+    fn place(self) -> (u32, u32) {
+        const NETWORK_HEADER: u32 = 1;
+        const TRANSPORT_HEADER: u32 = 2;
+        match self {
+            Self::Source(Family::V4) => (NETWORK_HEADER, 12),
+            Self::Destination(Family::V4) => (NETWORK_HEADER, 16),
+            Self::Source(Family::V6) => (NETWORK_HEADER, 8),
+            Self::Destination(Family::V6) => (NETWORK_HEADER, 24),
+            Self::UdpDestinationPort => (TRANSPORT_HEADER, 2),
+            Self::TcpFlags => (TRANSPORT_HEADER, 13),
+        }
+    }
+}
+
+const EXPR_NAME: u16 = 1;
+const EXPR_DATA: u16 = 2;
+
+const META_DREG: u16 = 1;
+const META_KEY: u16 = 2;
+
+const CT_DREG: u16 = 1;
+const CT_KEY: u16 = 2;
+
+const PAYLOAD_DREG: u16 = 1;
+const PAYLOAD_BASE: u16 = 2;
+const PAYLOAD_OFFSET: u16 = 3;
+const PAYLOAD_LEN: u16 = 4;
+
+const BITWISE_SREG: u16 = 1;
+const BITWISE_DREG: u16 = 2;
+const BITWISE_LEN: u16 = 3;
+const BITWISE_MASK: u16 = 4;
+const BITWISE_XOR: u16 = 5;
+const BITWISE_OP: u16 = 6;
+const BITWISE_OP_MASK_XOR: u32 = 0;
+
+const CMP_SREG: u16 = 1;
+const CMP_OP: u16 = 2;
+const CMP_DATA: u16 = 3;
+
+const LOOKUP_SET: u16 = 1;
+const LOOKUP_SREG: u16 = 2;
+const LOOKUP_DREG: u16 = 3;
+const LOOKUP_FLAGS: u16 = 5;
+const LOOKUP_INVERTED: u32 = 1;
+
+const IMMEDIATE_DREG: u16 = 1;
+const IMMEDIATE_DATA: u16 = 2;
+const VERDICT_REGISTER: u32 = 0;
+
+const DATA_VALUE: u16 = 1;
+const DATA_VERDICT: u16 = 2;
+const VERDICT_CODE: u16 = 1;
+const VERDICT_DROP: u32 = 0;
+const VERDICT_ACCEPT: u32 = 1;
+
+const EXTHDR_TYPE: u16 = 2;
+const EXTHDR_OFFSET: u16 = 3;
+const EXTHDR_LEN: u16 = 4;
+const EXTHDR_OP: u16 = 6;
+const EXTHDR_SREG: u16 = 7;
+const EXTHDR_OP_TCPOPT: u32 = 1;
+/// Kind of the option, offset of its value, length of that: RFC 9293, section 3.2.
+const MSS_OPTION: (u8, u32, u32) = (2, 2, 2);
+
+const REJECT_TYPE: u16 = 1;
+const REJECT_CODE: u16 = 2;
+const REJECT_ICMPX: u32 = 2;
+const REJECT_ADMIN_PROHIBITED: u8 = 3;
+
+impl Expression {
+    /// Writes it as an element of a list.
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        const LIST_ELEMENT: u16 = 1;
+        writer.nest(LIST_ELEMENT, |writer| {
+            writer.text(EXPR_NAME, self.name());
+            writer.nest(EXPR_DATA, |writer| self.encode_data(writer));
+        });
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Meta(..) => "meta",
+            Self::Ct(_) => "ct",
+            Self::Payload(..) => "payload",
+            Self::Mask(_) => "bitwise",
+            Self::Compare(..) => "cmp",
+            Self::Lookup { .. } => "lookup",
+            Self::Value(_) | Self::Accept | Self::Drop => "immediate",
+            Self::WriteMss => "exthdr",
+            Self::Reject => "reject",
+            Self::Masquerade => "masq",
+        }
+    }
+
+    fn encode_data(&self, writer: &mut Writer) {
+        const FIRST: u32 = Register::First as u32;
+        match self {
+            Self::Meta(key, register) => {
+                writer.number(META_DREG, *register as u32);
+                writer.number(META_KEY, *key as u32);
+            }
+            Self::Ct(key) => {
+                writer.number(CT_DREG, FIRST);
+                writer.number(CT_KEY, *key as u32);
+            }
+            Self::Payload(field, length) => {
+                let (base, offset) = field.place();
+                writer.number(PAYLOAD_DREG, FIRST);
+                writer.number(PAYLOAD_BASE, base);
+                writer.number(PAYLOAD_OFFSET, offset);
+                writer.number(PAYLOAD_LEN, *length);
+            }
+            Self::Mask(mask) => {
+                writer.number(BITWISE_SREG, FIRST);
+                writer.number(BITWISE_DREG, FIRST);
+                writer.number(BITWISE_LEN, u32::try_from(mask.len()).expect("at most an address"));
+                writer.nest(BITWISE_MASK, |writer| writer.bytes(DATA_VALUE, mask));
+                writer.nest(BITWISE_XOR, |writer| writer.bytes(DATA_VALUE, &vec![0; mask.len()]));
+            }
+            Self::Compare(relation, value) => {
+                writer.number(CMP_SREG, FIRST);
+                writer.number(CMP_OP, *relation as u32);
+                writer.nest(CMP_DATA, |writer| writer.bytes(DATA_VALUE, value));
+            }
+            Self::Lookup { set, inverted } => {
+                writer.text(LOOKUP_SET, set);
+                writer.number(LOOKUP_SREG, FIRST);
+                writer.number(LOOKUP_FLAGS, if *inverted { LOOKUP_INVERTED } else { 0 });
+            }
+            Self::Value(value) => {
+                writer.number(IMMEDIATE_DREG, FIRST);
+                writer.nest(IMMEDIATE_DATA, |writer| writer.bytes(DATA_VALUE, value));
+            }
+            Self::Accept => encode_verdict(writer, VERDICT_ACCEPT),
+            Self::Drop => encode_verdict(writer, VERDICT_DROP),
+            Self::WriteMss => {
+                let (option, offset, length) = MSS_OPTION;
+                writer.number(EXTHDR_SREG, FIRST);
+                writer.bytes(EXTHDR_TYPE, &[option]);
+                writer.number(EXTHDR_OFFSET, offset);
+                writer.number(EXTHDR_LEN, length);
+                writer.number(EXTHDR_OP, EXTHDR_OP_TCPOPT);
+            }
+            Self::Reject => {
+                writer.number(REJECT_TYPE, REJECT_ICMPX);
+                writer.bytes(REJECT_CODE, &[REJECT_ADMIN_PROHIBITED]);
+            }
+            Self::Masquerade => {}
+        }
+    }
+
+    /// Reads an element of a list; `None` if it is none of ours.
+    pub(super) fn decode(element: Attributes) -> Option<Self> {
+        let data = element.nested(EXPR_DATA);
+        match element.text(EXPR_NAME)? {
+            "meta" => {
+                let key = data.number(META_KEY)?;
+                let key = Meta::ALL.into_iter().find(|known| *known as u32 == key)?;
+                let register = data.number(META_DREG)?;
+                let register = Register::ALL.into_iter().find(|known| *known as u32 == register)?;
+                Some(Self::Meta(key, register))
+            }
+            "ct" => {
+                let key = data.number(CT_KEY)?;
+                let key = Ct::ALL.into_iter().find(|known| *known as u32 == key)?;
+                first_register(data, CT_DREG).map(|()| Self::Ct(key))
+            }
+            "payload" => {
+                let place = (data.number(PAYLOAD_BASE)?, data.number(PAYLOAD_OFFSET)?);
+                let field = Field::ALL.into_iter().find(|known| known.place() == place)?;
+                let length = data.number(PAYLOAD_LEN)?;
+                first_register(data, PAYLOAD_DREG).map(|()| Self::Payload(field, length))
+            }
+            "bitwise" => decode_mask(data),
+            "cmp" => {
+                let relation = data.number(CMP_OP)?;
+                let relation = Relation::ALL.into_iter().find(|known| *known as u32 == relation)?;
+                let value = data.nested(CMP_DATA).bytes(DATA_VALUE)?.to_vec();
+                first_register(data, CMP_SREG).map(|()| Self::Compare(relation, value))
+            }
+            "lookup" => {
+                let inverted = match data.number(LOOKUP_FLAGS) {
+                    None | Some(0) => false,
+                    Some(LOOKUP_INVERTED) => true,
+                    Some(_) => return None,
+                };
+                let lookup = Self::Lookup { set: data.text(LOOKUP_SET)?.to_owned(), inverted };
+                first_register(data, LOOKUP_SREG).filter(|()| data.bytes(LOOKUP_DREG).is_none())?;
+                Some(lookup)
+            }
+            "immediate" => decode_immediate(data),
+            "exthdr" => decode_mss(data),
+            "reject" => {
+                let code = (data.number(REJECT_TYPE)?, data.bytes(REJECT_CODE)?);
+                (code == (REJECT_ICMPX, &[REJECT_ADMIN_PROHIBITED])).then_some(Self::Reject)
+            }
+            "masq" => data.is_empty().then_some(Self::Masquerade),
+            _ => None,
+        }
+    }
+}
+
+fn encode_verdict(writer: &mut Writer, code: u32) {
+    writer.number(IMMEDIATE_DREG, VERDICT_REGISTER);
+    writer.nest(IMMEDIATE_DATA, |writer| {
+        writer.nest(DATA_VERDICT, |writer| writer.number(VERDICT_CODE, code));
+    });
+}
+
+fn decode_mask(data: Attributes) -> Option<Expression> {
+    let mask = data.nested(BITWISE_MASK).bytes(DATA_VALUE)?;
+    let unchanged = data.nested(BITWISE_XOR).bytes(DATA_VALUE)?.iter().all(|byte| *byte == 0);
+    let operation = data.number(BITWISE_OP).unwrap_or(BITWISE_OP_MASK_XOR); // Linux 5.6 began to tell
+    first_register(data, BITWISE_SREG)?;
+    first_register(data, BITWISE_DREG)?;
+    (unchanged && operation == BITWISE_OP_MASK_XOR).then(|| Expression::Mask(mask.to_vec()))
+}
+
+fn decode_immediate(data: Attributes) -> Option<Expression> {
+    let content = data.nested(IMMEDIATE_DATA);
+    if data.number(IMMEDIATE_DREG)? != VERDICT_REGISTER {
+        first_register(data, IMMEDIATE_DREG)?;
+        return Some(Expression::Value(content.bytes(DATA_VALUE)?.to_vec()));
+    }
+    match content.nested(DATA_VERDICT).number(VERDICT_CODE)? {
+        VERDICT_ACCEPT => Some(Expression::Accept),
+        VERDICT_DROP => Some(Expression::Drop),
+        _ => None,
+    }
+}
+
+fn decode_mss(data: Attributes) -> Option<Expression> {
+    let &[option] = data.bytes(EXTHDR_TYPE)? else { return None };
+    let place = (option, data.number(EXTHDR_OFFSET)?, data.number(EXTHDR_LEN)?);
+    first_register(data, EXTHDR_SREG)?;
+    (place == MSS_OPTION && data.number(EXTHDR_OP)? == EXTHDR_OP_TCPOPT).then_some(Expression::WriteMss)
+}
+
+fn first_register(data: Attributes, kind: u16) -> Option<()> {
+    (data.number(kind)? == Register::First as u32).then_some(())
+}

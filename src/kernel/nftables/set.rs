@@ -1,0 +1,219 @@
+//! Sets and their elements, to and from attributes: NFTA_SET_* of linux/netfilter/nf_tables.h.
+//!
+//! The kernel keeps a set of networks as a list of addresses where one begins, and of addresses behind the last one of one.
+
+use std::collections::BTreeSet;
+
+use super::value::{
+    NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length, padded_name,
+    unpadded_name,
+};
+use super::wire::{Attributes, Writer};
+use crate::firewall::Set;
+use crate::net::{Cidr, Family, IfName};
+
+/// Most elements of one message, whose list has at most 64 KiB: the longest element takes 52 bytes.
+pub(super) const ELEMENTS_PER_MESSAGE: usize = 1000;
+
+const SET_FLAGS: u16 = 3;
+const SET_KEY_TYPE: u16 = 4;
+const SET_KEY_LEN: u16 = 5;
+const SET_ID: u16 = 10;
+const FLAG_INTERVAL: u32 = 0x4;
+
+const LIST_ELEMENTS: u16 = 3;
+const LIST_ELEMENT: u16 = 1;
+const ELEMENT_KEY: u16 = 1;
+const ELEMENT_FLAGS: u16 = 3;
+const ELEMENT_KEY_END: u16 = 10;
+const INTERVAL_END: u32 = 0x1;
+const DATA_VALUE: u16 = 1;
+
+/// One element as the kernel keeps it. Of the same key, an end sorts before a beginning.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Element {
+    key: Vec<u8>,
+    role: Role,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    /// First key that is no longer in the interval.
+    End,
+    /// First key of an interval, or the only one.
+    Key,
+}
+
+/// What the kernel has to know of a set before it has elements.
+pub(super) fn encode_kind(set: &Set, writer: &mut Writer) {
+    let Kind { key_type, key_length, flags } = Kind::of(set);
+    writer.number(SET_FLAGS, flags);
+    writer.number(SET_KEY_TYPE, key_type);
+    writer.number(SET_KEY_LEN, key_length);
+    writer.number(SET_ID, 1); // has to be there, but only sets without a name are asked for by it
+}
+
+/// An empty set of the kind that the attributes say; `None` if we have no such kind.
+pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
+    let kind = Kind {
+        key_type: attributes.number(SET_KEY_TYPE)?,
+        key_length: attributes.number(SET_KEY_LEN)?,
+        flags: attributes.number(SET_FLAGS).unwrap_or(0),
+    };
+    let all = [
+        Set::Interfaces(BTreeSet::new()),
+        Set::Paths(BTreeSet::new()),
+        Set::Networks(Family::V4, BTreeSet::new()),
+        Set::Networks(Family::V6, BTreeSet::new()),
+    ];
+    all.into_iter().find(|set| Kind::of(set) == kind)
+}
+
+/// All elements of a new set. What the first network does not begin with is closed by an end at zero: so does the `nft`
+/// program.
+pub(super) fn first_elements(set: &Set) -> Vec<Element> {
+    let mut all = elements(set);
+    if let Set::Networks(..) = set
+        && let Some(first) = all.first()
+        && first.key.iter().any(|byte| *byte != 0)
+    {
+        all.insert(0, Element { key: vec![0; first.key.len()], role: Role::End });
+    }
+    all
+}
+
+/// The elements that come or go with the content of `set`.
+pub(super) fn elements(set: &Set) -> Vec<Element> {
+    match set {
+        Set::Interfaces(names) => names.iter().map(|name| Element::key(padded_name(name).to_vec())).collect(),
+        Set::Paths(paths) => paths
+            .iter()
+            .map(|(incoming, outgoing)| Element::key([padded_name(incoming), padded_name(outgoing)].concat()))
+            .collect(),
+        Set::Networks(_, networks) => networks
+            .iter()
+            .flat_map(|network| {
+                let first = Element::key(address_bytes(network.address()));
+                let end = address_behind(*network)
+                    .map(|behind| Element { key: address_bytes(behind), role: Role::End });
+                [Some(first), end]
+            })
+            .flatten()
+            .collect(),
+    }
+}
+
+/// The set of the same kind as `kind` with these elements; `None` if it is empty or holds what we do not write.
+pub(super) fn with_elements(kind: &Set, elements: Vec<Element>) -> Option<Set> {
+    if elements.is_empty() {
+        return None;
+    }
+    match kind {
+        Set::Interfaces(_) => names(&elements).map(Set::Interfaces),
+        Set::Paths(_) => paths(&elements).map(Set::Paths),
+        Set::Networks(family, _) => {
+            networks(*family, elements).map(|networks| Set::Networks(*family, networks))
+        }
+    }
+}
+
+pub(super) fn encode_elements(elements: &[Element], writer: &mut Writer) {
+    writer.nest(LIST_ELEMENTS, |writer| {
+        for Element { key, role } in elements {
+            writer.nest(LIST_ELEMENT, |writer| {
+                writer.nest(ELEMENT_KEY, |writer| writer.bytes(DATA_VALUE, key));
+                if *role == Role::End {
+                    writer.number(ELEMENT_FLAGS, INTERVAL_END);
+                }
+            });
+        }
+    });
+}
+
+/// The elements in a list; `None` if one is of no kind that we write.
+pub(super) fn decode_elements(attributes: Attributes) -> Option<Vec<Element>> {
+    attributes.nested(LIST_ELEMENTS).elements().map(decode_element).collect()
+}
+
+#[derive(PartialEq)]
+struct Kind {
+    /// The number by which the `nft` program knows a type: TYPE_* in its datatype.h. The kernel hands it on unread.
+    key_type: u32,
+    /// In bytes.
+    key_length: u32,
+    /// NFT_SET_*
+    flags: u32,
+}
+
+impl Kind {
+    fn of(set: &Set) -> Self {
+        const IPV4_ADDR: u32 = 7;
+        const IPV6_ADDR: u32 = 8;
+        const IFNAME: u32 = 41;
+        const PAIR_OF_IFNAMES: u32 = IFNAME << 6 | IFNAME;
+        let (key_type, key_length, flags) = match set {
+            Set::Interfaces(_) => (IFNAME, NAME_LENGTH, 0),
+            Set::Paths(_) => (PAIR_OF_IFNAMES, 2 * NAME_LENGTH, 0),
+            Set::Networks(Family::V4, _) => (IPV4_ADDR, address_length(Family::V4), FLAG_INTERVAL),
+            Set::Networks(Family::V6, _) => (IPV6_ADDR, address_length(Family::V6), FLAG_INTERVAL),
+        };
+        Self { key_type, key_length, flags }
+    }
+}
+
+impl Element {
+    fn key(key: Vec<u8>) -> Self {
+        Self { key, role: Role::Key }
+    }
+}
+
+fn decode_element(attributes: Attributes) -> Option<Element> {
+    let role = match attributes.number(ELEMENT_FLAGS) {
+        None | Some(0) => Role::Key,
+        Some(INTERVAL_END) => Role::End,
+        Some(_) => return None,
+    };
+    let key = attributes.nested(ELEMENT_KEY).bytes(DATA_VALUE)?.to_vec();
+    attributes.bytes(ELEMENT_KEY_END).is_none().then_some(Element { key, role })
+}
+
+fn names(elements: &[Element]) -> Option<BTreeSet<IfName>> {
+    elements.iter().map(|element| unpadded_name(&element.key)).collect()
+}
+
+fn paths(elements: &[Element]) -> Option<BTreeSet<(IfName, IfName)>> {
+    let path = |element: &Element| {
+        let (incoming, outgoing) = element.key.split_at_checked(NAME_LENGTH as usize)?;
+        Some((unpadded_name(incoming)?, unpadded_name(outgoing)?))
+    };
+    elements.iter().map(path).collect()
+}
+
+fn networks(family: Family, mut elements: Vec<Element>) -> Option<BTreeSet<Cidr>> {
+    elements.sort();
+    let mut networks = BTreeSet::new();
+    let mut rest = elements.as_slice();
+    if let [Element { key, role: Role::End }, ..] = rest
+        && key.iter().all(|byte| *byte == 0)
+    {
+        rest = &rest[1..];
+    }
+    while let [first, behind @ ..] = rest {
+        let end = behind.first().filter(|element| element.role == Role::End);
+        networks.insert(network(family, first, end)?);
+        rest = &behind[usize::from(end.is_some())..];
+    }
+    Some(networks)
+}
+
+/// The network from `first` until before `end`, or until the last of all addresses.
+fn network(family: Family, first: &Element, end: Option<&Element>) -> Option<Cidr> {
+    let address = address_from_prefix(family, &first.key)?;
+    let end = match end {
+        Some(element) => Some(address_from_prefix(family, &element.key)?),
+        None => None,
+    };
+    (0..=family.bits())
+        .filter_map(|length| Cidr::new(address, length))
+        .find(|network| network.address() == address && address_behind(*network) == end)
+}

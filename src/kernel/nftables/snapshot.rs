@@ -1,0 +1,101 @@
+//! All of our table in one go, and the firewall that it is.
+
+use std::collections::BTreeMap;
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR};
+use nix::errno::Errno;
+
+use super::set::{self, Element};
+use super::socket::Nfnetlink;
+use super::wire::{Attributes, NFTABLES, TABLE_NAME, call, messages};
+use super::{chain, rule};
+use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
+
+const TABLE_FLAGS: u16 = 2;
+const SET_NAME: u16 = 2;
+
+/// What the kernel says of our table; `None` if there is no such table.
+pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Errno> {
+    let mut snapshot =
+        match socket.request(call::GET_TABLE, NLM_F_ACK, |writer| writer.text(TABLE_NAME, TABLE)) {
+            Ok(answers) => answers,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(errno),
+        };
+    for kind in [call::GET_CHAIN, call::GET_RULE, call::GET_SET] {
+        snapshot.extend(socket.request(kind, NLM_F_DUMP, |writer| writer.text(TABLE_NAME, TABLE))?);
+    }
+    let sets: Vec<String> = objects(&snapshot)
+        .filter(|(kind, _)| *kind == call::NEW_SET)
+        .filter_map(|(_, attributes)| Some(attributes.text(SET_NAME)?.to_owned()))
+        .collect();
+    for set in sets {
+        snapshot.extend(socket.request(call::GET_ELEMENT, NLM_F_DUMP, |writer| {
+            writer.text(TABLE_NAME, TABLE);
+            writer.text(SET_NAME, &set);
+        })?);
+    }
+    Ok(Some(snapshot))
+}
+
+/// Whether nothing was changed while the snapshot was taken.
+pub(super) fn is_sharp(snapshot: &[u8]) -> bool {
+    let mut generation = None;
+    messages(snapshot).filter(|message| message.kind >> 8 == NFTABLES).all(|message| {
+        message.flags & NLM_F_DUMP_INTR == 0
+            && *generation.get_or_insert(message.generation()) == message.generation()
+    })
+}
+
+/// The firewall in a snapshot; `None` if there is anything in it that we would not have written.
+pub(super) fn decode(snapshot: &[u8]) -> Option<Firewall> {
+    let mut content = Content::default();
+    for (kind, attributes) in objects(snapshot) {
+        content.add(kind, attributes)?;
+    }
+    content.finish()
+}
+
+/// The objects of our table.
+fn objects(snapshot: &[u8]) -> impl Iterator<Item = (u16, Attributes<'_>)> {
+    messages(snapshot)
+        .filter(|message| message.kind >> 8 == NFTABLES)
+        .map(|message| (message.kind, message.attributes()))
+        .filter(|(_, attributes)| attributes.text(TABLE_NAME) == Some(TABLE))
+}
+
+#[derive(Default)]
+struct Content {
+    sets: BTreeMap<SetName, (Set, Vec<Element>)>,
+    chains: BTreeMap<Chain, Vec<Rule>>,
+}
+
+impl Content {
+    fn add(&mut self, kind: u16, attributes: Attributes) -> Option<()> {
+        match kind {
+            call::NEW_TABLE if attributes.number(TABLE_FLAGS) != Some(0) => return None,
+            call::NEW_CHAIN => _ = self.chains.insert(chain::decode(attributes)?, Vec::new()),
+            call::NEW_RULE => {
+                let (chain, rule) = rule::decode(attributes)?;
+                self.chains.get_mut(&chain)?.push(rule);
+            }
+            call::NEW_SET => {
+                let name = SetName(attributes.text(SET_NAME)?.to_owned());
+                self.sets.insert(name, (set::decode_kind(attributes)?, Vec::new()));
+            }
+            call::NEW_ELEMENT => {
+                let name = SetName(attributes.text(SET_NAME)?.to_owned());
+                self.sets.get_mut(&name)?.1.extend(set::decode_elements(attributes)?);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn finish(self) -> Option<Firewall> {
+        let set = |(name, (kind, elements))| Some((name, set::with_elements(&kind, elements)?));
+        let sets = self.sets.into_iter().map(set).collect::<Option<_>>()?;
+        let no_chain_is_empty = self.chains.values().all(|rules| !rules.is_empty());
+        no_chain_is_empty.then_some(Firewall { sets, chains: self.chains })
+    }
+}

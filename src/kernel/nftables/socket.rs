@@ -1,0 +1,112 @@
+//! The socket to netfilter, and the two ways to talk over it: a request with its answers, and a batch.
+
+use netlink_packet_core::NLM_F_REQUEST;
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use nix::errno::Errno;
+use nix::libc::MSG_DONTWAIT;
+use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
+
+use super::wire::{Header, INET, Message, Writer, messages};
+
+/// The kernel never sends more at once: netlink_dump in net/netlink/af_netlink.c.
+const LONGEST_ANSWER: usize = 32 * 1024;
+
+/// In bytes. The usual 208 KiB are enough for some two thousand networks in sets.
+const SEND_BUFFER: usize = 4 * 1024 * 1024;
+
+/// A socket to netfilter, in the network namespace of the thread that opened it.
+pub(super) struct Nfnetlink {
+    socket: Socket,
+    sequence: u32,
+}
+
+/// Why a batch was refused.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusal {
+    /// Of the message that was refused; 0 if it was not one of them but all.
+    pub(super) sequence: u32,
+    pub(super) errno: Errno,
+}
+
+impl Refusal {
+    fn of_all(errno: Errno) -> Self {
+        Self { sequence: 0, errno }
+    }
+}
+
+impl Nfnetlink {
+    pub(super) fn open() -> Result<Self, Errno> {
+        let socket = Socket::new(NETLINK_NETFILTER).map_err(errno)?;
+        // Errors need not repeat the message that they are about: its sequence number says which it was.
+        socket.set_cap_ack(true).map_err(errno)?;
+        // Refused without CAP_NET_ADMIN in the first user namespace. The batches of a small network fit all the same.
+        _ = setsockopt(&socket, SndBufForce, &SEND_BUFFER);
+        Ok(Self { socket, sequence: 0 })
+    }
+
+    /// Sends one message and waits for all that the kernel answers to it.
+    pub(super) fn request(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        body: impl FnOnce(&mut Writer),
+    ) -> Result<Vec<u8>, Errno> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let flags = NLM_F_REQUEST | flags;
+        let header = Header { kind, flags, sequence: self.sequence, family: INET, resource: 0 };
+        let mut writer = Writer::default();
+        writer.message(&header, body);
+        self.send(&writer.finish())?;
+        let mut answers = Vec::new();
+        loop {
+            let known = answers.len();
+            self.receive(&mut answers, 0)?;
+            let outcome = messages(&answers[known..])
+                .filter(|message| message.sequence == self.sequence)
+                .find_map(Message::outcome);
+            if let Some(outcome) = outcome {
+                return outcome.map(|()| answers);
+            }
+        }
+    }
+
+    /// Sends a batch whose last message asks to be acknowledged; returns the first refusal, if there is one. Those behind
+    /// it follow from it.
+    pub(super) fn batch(&mut self, batch: &[u8]) -> Result<(), Refusal> {
+        self.send(batch).map_err(Refusal::of_all)?;
+        // The kernel works on a batch within `send`, so that every answer waits here by now.
+        let mut answers = Vec::new();
+        loop {
+            match self.receive(&mut answers, MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => break,
+                // Of very many errors, the last ones were lost. The first one is what counts.
+                Ok(()) | Err(Errno::ENOBUFS) => {}
+                Err(errno) => return Err(Refusal::of_all(errno)),
+            }
+        }
+        let outcomes: Vec<_> = messages(&answers)
+            .filter_map(|message| {
+                let outcome = message.outcome()?;
+                Some(outcome.map_err(|errno| Refusal { sequence: message.sequence, errno }))
+            })
+            .collect();
+        if outcomes.is_empty() {
+            return Err(Refusal::of_all(Errno::EPROTO));
+        }
+        outcomes.into_iter().collect()
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<(), Errno> {
+        self.socket.send_to(bytes, &SocketAddr::new(0, 0), 0).map(drop).map_err(errno)
+    }
+
+    fn receive(&self, answers: &mut Vec<u8>, flags: i32) -> Result<(), Errno> {
+        answers.reserve(LONGEST_ANSWER);
+        self.socket.recv(answers, flags).map(drop).map_err(errno)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
+fn errno(error: std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}

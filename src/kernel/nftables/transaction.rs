@@ -1,0 +1,139 @@
+//! One batch of messages that does all edits or none.
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
+use nix::errno::Errno;
+
+use super::set::{ELEMENTS_PER_MESSAGE, Element};
+use super::socket::Refusal;
+use super::wire::{Header, INET, NFTABLES, TABLE_NAME, Writer, call};
+use super::{chain, rule, set};
+use crate::error::Error;
+use crate::firewall::{Action, Condition, Rule, SetName, TABLE};
+use crate::firewall_edit::Edit;
+
+/// NFNL_MSG_BATCH_*
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+
+const TABLE_FLAGS: u16 = 2;
+/// Name of a set where it is named itself, and where its elements are listed.
+const SET_NAME: u16 = 2;
+
+const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
+
+/// The batch for these edits. The sequence number of each message is that of its edit, counted from 1; only the last edit
+/// asks to be acknowledged, which the kernel does when all is done.
+pub(super) fn encode(edits: &[Edit]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    bracket(BATCH_BEGIN, &mut writer);
+    for (edit, sequence) in edits.iter().zip(1_u32..) {
+        let last = usize::try_from(sequence) == Ok(edits.len());
+        let acknowledge = if last { NLM_F_ACK } else { 0 };
+        encode_edit(edit, &mut Request { writer: &mut writer, sequence, acknowledge });
+    }
+    bracket(BATCH_END, &mut writer);
+    writer.finish()
+}
+
+/// A refusal in words: which edit it was, and what the kernel lacks if that is the reason.
+pub(super) fn explain(edits: &[Edit], Refusal { sequence, errno }: Refusal) -> Error {
+    let edit = usize::try_from(sequence).ok().and_then(|number| edits.get(number.checked_sub(1)?));
+    let lacking = matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP);
+    let doing = edit.map_or_else(|| "change the firewall".to_owned(), Edit::to_string);
+    let missing = edit.map_or(Some("nftables (module nf_tables)"), what_is_missing);
+    let message = match missing.filter(|_| lacking) {
+        Some(missing) => format!("cannot {doing}: this kernel has no {missing}"),
+        None => format!("cannot {doing}"),
+    };
+    Error::failed(message).because(errno)
+}
+
+fn bracket(kind: u16, writer: &mut Writer) {
+    let header = Header { kind, flags: NLM_F_REQUEST, sequence: 0, family: 0, resource: NFTABLES };
+    writer.message(&header, |_| ());
+}
+
+fn encode_edit(edit: &Edit, request: &mut Request) {
+    match edit {
+        Edit::AddTable => {
+            // Not NLM_F_EXCL: where the table is there already, this makes sure of it for the edits that follow.
+            request.send(call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
+        }
+        Edit::DeleteTable => request.send(call::DELETE_TABLE, 0, |_| ()),
+        Edit::FlushChain(chain) => {
+            request.send(call::DELETE_RULE, 0, |writer| rule::encode_chain(*chain, writer));
+        }
+        Edit::DeleteChain(chain) => {
+            request.send(call::DELETE_CHAIN, 0, |writer| chain::encode_name(*chain, writer));
+        }
+        Edit::AddChain(chain) => request.send(call::NEW_CHAIN, NEW, |writer| chain::encode(*chain, writer)),
+        Edit::DeleteSet(name) => request.send(call::DELETE_SET, 0, |writer| writer.text(SET_NAME, &name.0)),
+        Edit::AddSet(name, set) => {
+            request.send(call::NEW_SET, NEW, |writer| {
+                writer.text(SET_NAME, &name.0);
+                set::encode_kind(set, writer);
+            });
+            request.send_elements(call::NEW_ELEMENT, NEW, name, &set::first_elements(set));
+        }
+        Edit::AddElements(name, set) => {
+            request.send_elements(call::NEW_ELEMENT, NEW, name, &set::elements(set));
+        }
+        Edit::DeleteElements(name, set) => {
+            request.send_elements(call::DELETE_ELEMENT, 0, name, &set::elements(set));
+        }
+        Edit::AddRule(chain, _, rule) => {
+            let flags = NLM_F_CREATE | NLM_F_APPEND;
+            request.send(call::NEW_RULE, flags, |writer| rule::encode(*chain, rule, writer));
+        }
+    }
+}
+
+/// What the messages of one edit have in common.
+struct Request<'a> {
+    writer: &'a mut Writer,
+    sequence: u32,
+    acknowledge: u16,
+}
+
+impl Request<'_> {
+    fn send(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
+        let flags = NLM_F_REQUEST | flags | self.acknowledge;
+        let header = Header { kind, flags, sequence: self.sequence, family: INET, resource: 0 };
+        self.writer.message(&header, |writer| {
+            writer.text(TABLE_NAME, TABLE);
+            body(writer);
+        });
+    }
+
+    fn send_elements(&mut self, kind: u16, flags: u16, name: &SetName, elements: &[Element]) {
+        for some in elements.chunks(ELEMENTS_PER_MESSAGE) {
+            self.send(kind, flags, |writer| {
+                writer.text(SET_NAME, &name.0);
+                set::encode_elements(some, writer);
+            });
+        }
+    }
+}
+
+/// The part of the kernel that has to be missing if it does not know the object of this edit. What is not named here is in
+/// nf_tables itself.
+fn what_is_missing(edit: &Edit) -> Option<&'static str> {
+    match edit {
+        Edit::AddChain(chain) if chain.hook().kind == "nat" => {
+            Some("inet NAT chains (needs Linux 5.2 or newer, with module nft_chain_nat)")
+        }
+        Edit::AddSet(..) => Some("such sets (before Linux 5.2: modules nft_set_hash and nft_set_rbtree)"),
+        Edit::AddRule(_, _, rule) => missing_expression(rule),
+        _ => None,
+    }
+}
+
+fn missing_expression(rule: &Rule) -> Option<&'static str> {
+    let connection = |condition| matches!(condition, &Condition::Established | &Condition::Opening);
+    match rule.action {
+        _ if rule.conditions.iter().any(connection) => Some("connection tracking (module nft_ct)"),
+        Action::Reject => Some("reject (module nft_reject_inet)"),
+        Action::Masquerade => Some("masquerade (module nft_masq)"),
+        _ => None,
+    }
+}

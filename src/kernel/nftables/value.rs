@@ -1,0 +1,63 @@
+//! Interface names and addresses as they stand in registers and as keys of sets.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::net::{Cidr, Family, IfName};
+
+/// Length of an interface name's register, in bytes: IFNAMSIZ.
+pub(super) const NAME_LENGTH: u32 = 16;
+
+/// A name with zeros behind it.
+pub(super) fn padded_name(name: &IfName) -> [u8; NAME_LENGTH as usize] {
+    let mut padded = [0; NAME_LENGTH as usize];
+    padded[..name.as_str().len()].copy_from_slice(name.as_str().as_bytes());
+    padded
+}
+
+/// The name before the zeros.
+pub(super) fn unpadded_name(padded: &[u8]) -> Option<IfName> {
+    let length = padded.iter().position(|byte| *byte == 0)?;
+    std::str::from_utf8(&padded[..length]).ok()?.parse().ok()
+}
+
+/// In bytes.
+pub(super) fn address_length(family: Family) -> u32 {
+    u32::from(family.bits() / 8)
+}
+
+pub(super) fn address_bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+/// The address that begins with `prefix` and goes on with zeros.
+pub(super) fn address_from_prefix(family: Family, prefix: &[u8]) -> Option<IpAddr> {
+    fn padded<const LENGTH: usize>(prefix: &[u8]) -> Option<[u8; LENGTH]> {
+        let mut bytes = [0; LENGTH];
+        bytes.get_mut(..prefix.len())?.copy_from_slice(prefix);
+        Some(bytes)
+    }
+    match family {
+        Family::V4 => padded(prefix).map(|bytes| IpAddr::V4(Ipv4Addr::from(bytes))),
+        Family::V6 => padded(prefix).map(|bytes| IpAddr::V6(Ipv6Addr::from(bytes))),
+    }
+}
+
+/// Ones as long as the prefix of `network`, zeros behind it.
+pub(super) fn mask_bytes(network: Cidr) -> Vec<u8> {
+    let ones = u32::from(network.length());
+    match network.family() {
+        Family::V4 => (!u32::MAX.checked_shr(ones).unwrap_or(0)).to_be_bytes().to_vec(),
+        Family::V6 => (!u128::MAX.checked_shr(ones).unwrap_or(0)).to_be_bytes().to_vec(),
+    }
+}
+
+/// The address behind the last one of `network`; `None` behind the last of all.
+pub(super) fn address_behind(network: Cidr) -> Option<IpAddr> {
+    match network.last() {
+        IpAddr::V4(last) => last.to_bits().checked_add(1).map(|next| IpAddr::V4(Ipv4Addr::from_bits(next))),
+        IpAddr::V6(last) => last.to_bits().checked_add(1).map(|next| IpAddr::V6(Ipv6Addr::from_bits(next))),
+    }
+}
