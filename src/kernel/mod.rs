@@ -1,8 +1,17 @@
 //! What touches the machine: observes it, and carries out steps. Thin; everything hard was decided before.
 
+pub mod address;
+pub mod builtin;
+mod describe;
+pub mod link;
+pub mod linux;
 pub mod netlink;
 pub mod news;
 pub mod nftables;
+pub mod route;
+pub mod rule;
+pub mod sysctl;
+pub mod wireguard;
 
 use crate::diff::Step;
 use crate::error::{Error, Result};
@@ -27,4 +36,10 @@ pub enum Outcome {
     Failed(Error),
     /// Something before it failed.
     Untried,
+}
+
+impl From<Result<()>> for Outcome {
+    fn from(result: Result<()>) -> Self {
+        result.map_or_else(Self::Failed, |()| Self::Done)
+    }
 }

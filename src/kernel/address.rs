@@ -1,0 +1,59 @@
+//! Addresses of interfaces: rtnetlink's address messages.
+
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::netlink::{Socket, request};
+use crate::error::{Context, Result};
+use crate::net::InterfaceAddress;
+
+/// All addresses in this network namespace, each with the number of its interface.
+pub fn list(socket: &mut Socket) -> Result<Vec<(u32, InterfaceAddress)>> {
+    let addresses = socket
+        .dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))
+        .doing(|| "cannot list the addresses of the interfaces".to_owned())?;
+    let decoded = addresses.iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewAddress(address) => decode(address),
+        _ => None,
+    });
+    Ok(decoded.collect())
+}
+
+fn decode(message: &AddressMessage) -> Option<(u32, InterfaceAddress)> {
+    let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(wanted);
+    // On a point-to-point interface "address" is the other end, and "local" our own (rtnetlink(7)); IPv6 has no "local"
+    // elsewhere.
+    let local = find(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    let address = local.or_else(|| {
+        find(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
+    })?;
+    Some((message.header.index, InterfaceAddress { address, length: message.header.prefix_len }))
+}
+
+/// Adds an address to the interface with that number.
+pub fn add(index: u32, address: InterfaceAddress) -> NetlinkMessage<RouteNetlinkMessage> {
+    request(RouteNetlinkMessage::NewAddress(encode(index, address)), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Takes an address from the interface with that number.
+pub fn remove(index: u32, address: InterfaceAddress) -> NetlinkMessage<RouteNetlinkMessage> {
+    request(RouteNetlinkMessage::DelAddress(encode(index, address)), 0)
+}
+
+fn encode(index: u32, InterfaceAddress { address, length }: InterfaceAddress) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    message.header.index = index;
+    message.header.prefix_len = length;
+    message.attributes = vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
+    message
+}

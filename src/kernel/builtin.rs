@@ -1,0 +1,332 @@
+//! The built-in WireGuard: boringtun on a tun device, for kernels that have none. It goes away with this process.
+//!
+//! The library's own control socket is not used: with it come handlers that take SIGINT and SIGTERM away from the rest of
+//! the process. A pair of sockets does the same, and the settings are shown, read-only, where `wg show` looks for them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::{AsRawFd as _, IntoRawFd as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+use defguard_boringtun::device::{self, DeviceConfig, DeviceHandle};
+use defguard_wireguard_rs::host::Host;
+use defguard_wireguard_rs::key::Key;
+use defguard_wireguard_rs::net::IpAddrMask;
+use defguard_wireguard_rs::peer::Peer as UapiPeer;
+use log::warn;
+use nix::errno::Errno;
+use nix::sys::socket::{Shutdown, shutdown};
+use zeroize::Zeroizing;
+
+use super::wireguard::{PeerStatistics, Reading};
+use crate::error::{Context, Error, Result};
+use crate::net::{Cidr, IfName, PublicKey, Secret};
+use crate::state::{Peer, Tunnel};
+use crate::tunnel_delta::delta;
+
+/// Where `wg` looks for the sockets of WireGuards outside of the kernel.
+const SOCKETS: &str = "/var/run/wireguard";
+
+/// The device through which a process makes tun interfaces.
+const TUN: &str = "/dev/net/tun";
+
+/// Threads of one interface at most: each takes 130 kB.
+const THREADS: usize = 2;
+
+/// How long another process is given to tell the settings of its interface.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The private key of an interface that has none: the library fails when a packet comes in before it has a key. It has no
+/// peers then, so nobody is let in by it.
+const NO_KEY: [u8; 32] = [1; 32];
+
+/// An interface that this process runs. It is gone when this is dropped.
+pub struct Device {
+    name: IfName,
+    control: Arc<Mutex<Control>>,
+    /// In an option only so that it can be taken out when dropped.
+    handle: Option<DeviceHandle>,
+    window: Option<Window>,
+}
+
+impl Device {
+    /// Makes an interface, down and without a key. There must be none of that name: the kernel would hand out a tun device
+    /// of somebody else.
+    pub fn create(name: &IfName) -> Result<Self> {
+        check_tun()?;
+        let (ours, theirs) =
+            UnixStream::pair().doing(|| format!("cannot make a control socket for {name}"))?;
+        let config = DeviceConfig {
+            n_threads: thread::available_parallelism().map_or(1, usize::from).min(THREADS),
+            // A connected socket keeps its source address when the uplink gets another one.
+            use_connected_socket: false,
+            use_multi_queue: false,
+            uapi_fd: theirs.into_raw_fd(),
+        };
+        let handle = DeviceHandle::new(name.as_str(), config).map_err(|error| {
+            Error::failed(format!("cannot make the interface {name} for the built-in WireGuard"))
+                .because(cause(error))
+        })?;
+        let mut control = Control(ours);
+        control.set(name, &set_key(&NO_KEY))?;
+        let control = Arc::new(Mutex::new(control));
+        let window = Window::open(name, &control)
+            .inspect_err(|error| warn!("other programs cannot see the settings of {name}: {error}"))
+            .ok();
+        Ok(Self { name: name.clone(), control, handle: Some(handle), window })
+    }
+
+    /// Reads its settings. `now` decides whose session is still usable.
+    pub fn read(&self, now: SystemTime) -> Result<Reading> {
+        let answer = lock(&self.control).get().doing(|| cannot_read(&self.name))?;
+        Host::parse_uapi(answer.as_slice()).map(|host| decode(host, now)).doing(|| cannot_read(&self.name))
+    }
+
+    /// Changes what differs. A peer that differs is taken out and put in again, which ends its session; all others keep
+    /// theirs.
+    pub fn change(&mut self, from: &Tunnel, to: &Tunnel) -> Result<()> {
+        check_port(&self.name, from.port, to.port)?;
+        lock(&self.control).set(&self.name, &encode(from, to))
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        drop(self.window.take());
+        // The threads end when their control socket does.
+        let _ = lock(&self.control).0.shutdown(std::net::Shutdown::Both);
+        if let Some(mut handle) = self.handle.take() {
+            handle.wait();
+        }
+    }
+}
+
+/// Reads the settings of an interface that a process on this machine runs: this one or another.
+pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
+    let read = || -> io::Result<Host> {
+        let mut socket = UnixStream::connect(socket_path(name))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.write_all(b"get=1\n\n")?;
+        Host::parse_uapi(socket)
+    };
+    read().map(|host| decode(host, now)).doing(|| cannot_read(name))
+}
+
+/// Whether this process may make tun devices at all; if not, why, and what to do.
+pub fn check_tun() -> Result<()> {
+    let Err(error) = File::options().read(true).write(true).open(TUN) else { return Ok(()) };
+    let way_out = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => {
+            "load the module with `modprobe tun`; in a container, start it with `--device /dev/net/tun`"
+        }
+        _ => "run as root; in a container, start it with `--device /dev/net/tun --cap-add NET_ADMIN`",
+    };
+    Err(Error::failed(format!("the built-in WireGuard needs {TUN}: {way_out}")).because(error))
+}
+
+fn cannot_read(name: &IfName) -> String {
+    format!("cannot read the settings of {name} from the built-in WireGuard")
+}
+
+/// The library hides the error number in its own error.
+fn cause(error: device::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    match error {
+        device::Error::IOCtl(error) | device::Error::Socket(error) | device::Error::IoError(error) => {
+            error.into()
+        }
+        other => other.into(),
+    }
+}
+
+/// The library shares a port with whoever allows it, and is left without any when it cannot have one: asked beforehand.
+fn check_port(name: &IfName, from: u16, to: u16) -> Result<()> {
+    if to == from || to == 0 {
+        return Ok(());
+    }
+    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, to))
+        .map(drop)
+        .doing(|| format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows who does)"))
+}
+
+/// Our end of the library's control socket: one request, one answer, in WireGuard's cross-platform protocol
+/// (<https://www.wireguard.com/xplatform/>).
+struct Control(UnixStream);
+
+impl Control {
+    fn get(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+        self.exchange("get=1\n\n")
+    }
+
+    fn set(&mut self, name: &IfName, settings: &str) -> Result<()> {
+        let request = Zeroizing::new(["set=1\n", settings, "\n"].concat());
+        let answer =
+            self.exchange(&request).doing(|| format!("cannot reach the built-in WireGuard of {name}"))?;
+        match errno(&answer) {
+            Some(0) => Ok(()),
+            number => Err(Errno::from_raw(number.unwrap_or(nix::libc::EPROTO)))
+                .doing(|| format!("cannot change the settings of {name} in the built-in WireGuard")),
+        }
+    }
+
+    /// Sends a request; the answer ends with an empty line.
+    fn exchange(&mut self, request: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+        self.0.write_all(request.as_bytes())?;
+        let mut answer = Zeroizing::new(Vec::new());
+        let mut piece = Zeroizing::new([0; 4096]);
+        while !answer.ends_with(b"\n\n") {
+            match self.0.read(&mut *piece)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                length => answer.extend_from_slice(&piece[..length]),
+            }
+        }
+        Ok(answer)
+    }
+}
+
+fn errno(answer: &[u8]) -> Option<i32> {
+    std::str::from_utf8(answer).ok()?.lines().find_map(|line| line.strip_prefix("errno=")?.parse().ok())
+}
+
+fn lock(control: &Mutex<Control>) -> std::sync::MutexGuard<'_, Control> {
+    control.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The socket on which other programs see the settings of an interface, and the thread that answers there.
+struct Window {
+    path: PathBuf,
+    listener: Arc<UnixListener>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Window {
+    fn open(name: &IfName, control: &Arc<Mutex<Control>>) -> io::Result<Self> {
+        let path = socket_path(name);
+        if UnixStream::connect(&path).is_ok() {
+            // An interface of the same name in another network namespace.
+            return Err(Errno::EADDRINUSE.into());
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(SOCKETS)?;
+        // What a process that was killed has left.
+        let _ = fs::remove_file(&path);
+        let listener = Arc::new(UnixListener::bind(&path)?);
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        let (doorman, control) = (Arc::clone(&listener), Arc::clone(control));
+        let thread = thread::spawn(move || {
+            while let Ok((visitor, _)) = doorman.accept() {
+                // A visitor who leaves early only harms himself.
+                let _ = answer(&visitor, &control);
+            }
+        });
+        Ok(Self { path, listener, thread: Some(thread) })
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        // Ends the wait in `accept`.
+        let _ = shutdown(self.listener.as_raw_fd(), Shutdown::Both);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Settings are shown, never taken: only this process changes them.
+fn answer(mut visitor: &UnixStream, control: &Mutex<Control>) -> io::Result<()> {
+    visitor.set_read_timeout(Some(PATIENCE))?;
+    let mut request = String::new();
+    BufReader::new(visitor.take(64)).read_line(&mut request)?;
+    match request.as_str() {
+        "get=1\n" => visitor.write_all(&lock(control).get()?),
+        _ => writeln!(visitor, "errno={}\n", Errno::EPERM as i32),
+    }
+}
+
+fn socket_path(name: &IfName) -> PathBuf {
+    Path::new(SOCKETS).join(name.as_str()).with_added_extension("sock")
+}
+
+/// The settings that lead from one tunnel to the other.
+fn encode(from: &Tunnel, to: &Tunnel) -> Zeroizing<String> {
+    let delta = delta(from, to);
+    let mut text = Zeroizing::new(String::new());
+    if delta.private_key.bytes().is_some() {
+        text.push_str(&set_key(to.private_key.as_ref().map_or(&NO_KEY, Secret::bytes)));
+    }
+    if let Some(port) = delta.port {
+        let _ = writeln!(text, "listen_port={port}");
+    }
+    // A new port means new sockets, which the library leaves without the mark.
+    if delta.fwmark.is_some() || (delta.port.is_some() && to.fwmark != 0) {
+        let _ = writeln!(text, "fwmark={}", to.fwmark);
+    }
+    for key in delta.removed.iter().chain(delta.changed.keys()) {
+        text.push_str(&UapiPeer::new(Key::new(key.0)).as_uapi_remove());
+    }
+    let added: BTreeSet<&PublicKey> = delta.added.keys().chain(delta.changed.keys()).collect();
+    for key in added {
+        // Where it was heard of last is better than nothing.
+        let known = from.peers.get(key).and_then(|peer| peer.endpoint);
+        let peer = encode_peer(*key, &to.peers[key], known);
+        text.push_str(&Zeroizing::new(peer.as_uapi_update()));
+    }
+    text
+}
+
+fn set_key(key: &[u8; 32]) -> Zeroizing<String> {
+    let hex = Zeroizing::new(Key::new(*key).to_lower_hex());
+    Zeroizing::new(["private_key=", &hex, "\n"].concat())
+}
+
+fn encode_peer(key: PublicKey, peer: &Peer, known: Option<std::net::SocketAddr>) -> UapiPeer {
+    let mut uapi = UapiPeer::new(Key::new(key.0));
+    uapi.preshared_key = peer.preshared_key.as_ref().map(|key| Key::new(*key.bytes()));
+    uapi.endpoint = peer.endpoint.or(known);
+    uapi.persistent_keepalive_interval = Some(peer.keepalive);
+    let networks = peer.allowed_ips.iter();
+    uapi.allowed_ips = networks.map(|network| IpAddrMask::new(network.address(), network.length())).collect();
+    uapi
+}
+
+fn decode(host: Host, now: SystemTime) -> Reading {
+    let private_key =
+        host.private_key.map(|key| key.as_array()).filter(|key| *key != NO_KEY).map(Secret::new);
+    let mut reading = Reading {
+        tunnel: Tunnel {
+            private_key,
+            port: host.listen_port,
+            fwmark: host.fwmark.unwrap_or_default(),
+            ..Tunnel::default()
+        },
+        ..Reading::default()
+    };
+    for (key, uapi) in host.peers {
+        let key = PublicKey(key.as_array());
+        let statistics = PeerStatistics {
+            endpoint: uapi.endpoint,
+            handshake: uapi.last_handshake,
+            received: uapi.rx_bytes,
+            sent: uapi.tx_bytes,
+        };
+        let networks = uapi.allowed_ips.iter().filter_map(|network| Cidr::new(network.address, network.cidr));
+        let peer = Peer {
+            preshared_key: uapi.preshared_key.map(|key| Secret::new(key.as_array())),
+            endpoint: uapi.endpoint,
+            keepalive: uapi.persistent_keepalive_interval.unwrap_or_default(),
+            allowed_ips: networks.collect(),
+            alive: statistics.alive(now),
+        };
+        reading.tunnel.peers.insert(key, peer);
+        reading.peers.insert(key, statistics);
+    }
+    reading
+}

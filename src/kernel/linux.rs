@@ -1,0 +1,352 @@
+//! The real kernel: observes by dumps, carries out steps in batches.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::net::IpAddr;
+use std::thread;
+use std::time::SystemTime;
+
+use log::debug;
+use netlink_packet_core::NetlinkMessage;
+use netlink_packet_route::RouteNetlinkMessage;
+use nix::errno::Errno;
+
+use super::link::HostLink;
+use super::netlink::{Refusal, Socket, protocols};
+use super::nftables::Nftables;
+use super::wireguard::{Reading, WireGuard};
+use super::{Kernel, Outcome, address, builtin, describe, link, route, rule, sysctl};
+use crate::diff::Step;
+use crate::error::{Error, Result};
+use crate::net::{IfName, InterfaceAddress};
+use crate::state::{Backend, Link, LinkKind, Scope, State, Target, Tunnel};
+use crate::tunnel_delta::delta;
+
+/// Interfaces are removed by that many sockets at once: each removal waits 70 to 80 ms for RCU, doing nothing.
+const REMOVERS: usize = 16;
+
+/// The kernel of this machine, in the network namespace of the thread that opened it.
+pub struct Linux {
+    route: Socket,
+    wireguard: Option<WireGuard>,
+    nftables: Option<Nftables>,
+    /// Interfaces of the built-in WireGuard that this process runs.
+    devices: BTreeMap<IfName, builtin::Device>,
+}
+
+impl Linux {
+    /// Opens the ways to the kernel. Changes nothing, but may load the kernel's WireGuard module.
+    pub fn open() -> Result<Self> {
+        Ok(Self {
+            route: Socket::open(protocols::NETLINK_ROUTE)?,
+            wireguard: WireGuard::find()?,
+            nftables: find_nftables()?,
+            devices: BTreeMap::new(),
+        })
+    }
+
+    /// Whether this kernel has WireGuard.
+    pub fn has_wireguard(&self) -> bool {
+        self.wireguard.is_some()
+    }
+
+    /// Whether this kernel has nftables.
+    pub fn has_nftables(&self) -> bool {
+        self.nftables.is_some()
+    }
+
+    /// The settings of a tunnel, and what came of its peers; `now` decides who is alive.
+    pub fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading> {
+        match (link.kind, self.devices.get(name)) {
+            (LinkKind::WireGuard(Backend::Kernel), _) => self.kernel_wireguard()?.read(name, now),
+            (LinkKind::WireGuard(Backend::BuiltIn), Some(device)) => device.read(now),
+            (LinkKind::WireGuard(Backend::BuiltIn), None) => builtin::read_foreign(name, now),
+        }
+    }
+
+    /// Looked for once more if there was none: it may have been loaded since.
+    fn kernel_wireguard(&mut self) -> Result<&mut WireGuard> {
+        if self.wireguard.is_none() {
+            self.wireguard = WireGuard::find()?;
+        }
+        self.wireguard.as_mut().ok_or_else(|| Error::failed("this kernel has no WireGuard"))
+    }
+
+    fn observe_tunnels(&mut self, links: &BTreeMap<IfName, Link>) -> Result<BTreeMap<IfName, Tunnel>> {
+        let now = SystemTime::now();
+        let mut tunnels = BTreeMap::new();
+        for (name, link) in links {
+            match self.read_tunnel(name, link, now) {
+                Ok(reading) => drop(tunnels.insert(name.clone(), reading.tunnel)),
+                // Its process is ending, or hides it from us: what cannot be asked has no settings.
+                Err(error) if link.kind == LinkKind::WireGuard(Backend::BuiltIn) => debug!("{error}"),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(tunnels)
+    }
+
+    /// Carries out steps of one kind; an error means that none of them was tried.
+    fn carry_out(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
+        match steps[0] {
+            Step::AddLink(..) => self.add_links(steps),
+            Step::RemoveLink(..) => self.remove_links(steps),
+            Step::ChangeTunnel { .. } => self.change_tunnels(steps),
+            Step::ChangeFirewall { .. } => steps.iter().map(|step| Ok(self.change_firewall(step))).collect(),
+            Step::SetSysctl { .. } => Ok(steps.iter().map(set_sysctl).collect()),
+            Step::AddAddress(..) | Step::RemoveAddress(..) | Step::AddRoute(_) | Step::RemoveRoute(_) => {
+                let links = link::list(&mut self.route)?;
+                Ok(send(&mut self.route, steps, &links))
+            }
+            _ => Ok(send(&mut self.route, steps, &BTreeMap::new())),
+        }
+    }
+
+    /// Makes interfaces, then gives them their alias: the kernel ignores one at creation, and an interface of somebody
+    /// else's that has the name already must not get ours.
+    fn add_links(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
+        let made = match steps[0] {
+            Step::AddLink(_, Link { kind: LinkKind::WireGuard(Backend::BuiltIn), .. }) => {
+                self.make_devices(steps)?
+            }
+            _ => send(&mut self.route, steps, &BTreeMap::new()),
+        };
+        let finishing = steps.iter().zip(&made).filter(|(_, made)| made.is_ok());
+        let requests = finishing.filter_map(|(step, _)| match step {
+            Step::AddLink(name, link) => Some(link::finish(name, link)),
+            _ => None,
+        });
+        let mut verdicts = self.route.batch(requests.collect()).into_iter();
+        let finish = |(step, made): (&Step, Result<()>)| {
+            made?;
+            let verdict = verdicts.next().expect("there is a verdict on each request");
+            judge(step, verdict).inspect_err(|_| self.unmake(step))
+        };
+        Ok(steps.iter().zip(made).map(finish).collect())
+    }
+
+    /// Of an interface that could not be finished, nothing shall remain.
+    fn unmake(&mut self, step: &Step) {
+        if let Step::AddLink(name, _) = step {
+            drop(self.devices.remove(name));
+            self.route.batch(vec![link::remove(name)]);
+        }
+    }
+
+    fn make_devices(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
+        let existing = link::list(&mut self.route)?;
+        let make = |step: &Step| match step {
+            Step::AddLink(name, _) if existing.contains_key(name) => judge(step, Err(Errno::EEXIST.into())),
+            Step::AddLink(name, _) => {
+                self.devices.insert(name.clone(), builtin::Device::create(name)?);
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        Ok(steps.iter().map(make).collect())
+    }
+
+    fn remove_links(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
+        for step in steps {
+            if let Step::RemoveLink(name, _) = step {
+                drop(self.devices.remove(name));
+            }
+        }
+        let parts: Vec<&[Step]> = steps.chunks(steps.len().div_ceil(REMOVERS)).collect();
+        if let [all] = parts[..] {
+            return Ok(send(&mut self.route, all, &BTreeMap::new()));
+        }
+        let sockets: Vec<Socket> =
+            parts.iter().map(|_| Socket::open(protocols::NETLINK_ROUTE)).collect::<Result<_>>()?;
+        Ok(thread::scope(|scope| {
+            let remove = |(part, mut socket)| scope.spawn(move || send(&mut socket, part, &BTreeMap::new()));
+            let removers: Vec<_> = parts.into_iter().zip(sockets).map(remove).collect();
+            let results =
+                removers.into_iter().map(|remover| remover.join().expect("a remover does not panic"));
+            results.flatten().collect()
+        }))
+    }
+
+    fn change_firewall(&mut self, step: &Step) -> Result<()> {
+        let Step::ChangeFirewall { from, to } = step else { return Ok(()) };
+        let nftables = self.nftables.as_mut().ok_or_else(|| Error::failed("this kernel has no nftables"))?;
+        nftables.change(from.as_ref(), to.as_ref())
+    }
+
+    /// Those of the kernel go in one batch, those of the built-in WireGuard one by one.
+    fn change_tunnels(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
+        let changes: Vec<_> = steps.iter().filter_map(tunnel_change).collect();
+        let is_built_in = |name: &IfName| self.devices.contains_key(name);
+        let in_kernel: Vec<_> = changes.iter().filter(|(name, ..)| !is_built_in(name)).copied().collect();
+        let verdicts = if in_kernel.is_empty() {
+            Vec::new()
+        } else {
+            change_in_kernel(self.kernel_wireguard()?, &in_kernel)
+        };
+        let mut verdicts = verdicts.into_iter();
+        let change = |(name, from, to): (&IfName, &Tunnel, &Tunnel)| match self.devices.get_mut(name) {
+            Some(device) => device.change(from, to),
+            None => verdicts.next().expect("there is a verdict on each change"),
+        };
+        Ok(changes.into_iter().map(change).collect())
+    }
+}
+
+/// A change can fail half-way, at a port that is taken for one: what was done of it is taken back.
+fn change_in_kernel(wireguard: &mut WireGuard, changes: &[(&IfName, &Tunnel, &Tunnel)]) -> Vec<Result<()>> {
+    let deltas: Vec<_> = changes.iter().map(|(name, from, to)| (*name, delta(from, to))).collect();
+    let results = wireguard.change(&deltas);
+    let failed = changes.iter().zip(&results).filter(|(_, result)| result.is_err());
+    let back: Vec<_> = failed.map(|((name, from, to), _)| (*name, delta(to, from))).collect();
+    wireguard.change(&back);
+    results
+}
+
+impl Kernel for Linux {
+    fn observe(&mut self, scope: &Scope) -> Result<State> {
+        let host = link::list(&mut self.route)?;
+        let names: BTreeMap<u32, IfName> =
+            host.values().map(|link| (link.index, link.name.clone())).collect();
+        let links: BTreeMap<IfName, Link> =
+            host.values().filter_map(|link| Some((link.name.clone(), link.ours()?))).collect();
+        let is_our_address = |interface: &IfName, address: InterfaceAddress| {
+            (links.contains_key(interface) && !is_link_local(address.address))
+                || scope.addresses.contains(&(interface.clone(), address))
+        };
+        let addresses = address::list(&mut self.route)?
+            .into_iter()
+            .filter_map(|(index, address)| Some((names.get(&index)?.clone(), address)))
+            .filter(|(interface, address)| is_our_address(interface, *address));
+        let concerns_us =
+            |link: &&HostLink| links.contains_key(&link.name) || scope.interfaces.contains(&link.name);
+        Ok(State {
+            tunnels: self.observe_tunnels(&links)?,
+            addresses: addresses.collect(),
+            up: host
+                .values()
+                .filter(concerns_us)
+                .filter(|link| link.up)
+                .map(|link| link.name.clone())
+                .collect(),
+            routes: route::list_ours(&mut self.route, &names)?.into_iter().collect(),
+            rules: rule::list(&mut self.route)?.into_iter().collect(),
+            firewall: self.nftables.as_mut().map_or(Ok(None), Nftables::read)?,
+            sysctls: observe_sysctls(scope)?,
+            links,
+        })
+    }
+
+    fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(steps.len());
+        for run in steps.chunk_by(|a, b| mem::discriminant(a) == mem::discriminant(b)) {
+            let results = self.carry_out(run).unwrap_or_else(|error| vec![Err(error)]);
+            let failed = results.iter().any(Result::is_err);
+            outcomes.extend(results.into_iter().map(Outcome::from));
+            if failed {
+                break;
+            }
+        }
+        outcomes.resize_with(steps.len(), || Outcome::Untried);
+        outcomes
+    }
+}
+
+/// `None` if this kernel has no nftables: then nfnetlink is missing, or says that it knows no such subsystem.
+fn find_nftables() -> Result<Option<Nftables>> {
+    match Nftables::open().and_then(|mut nftables| nftables.read().map(|_| nftables)) {
+        Ok(nftables) => Ok(Some(nftables)),
+        Err(error) if matches!(error.errno(), Some(Errno::EPROTONOSUPPORT | Errno::EINVAL)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Addresses that the kernel gives to interfaces by itself.
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+/// Those that this kernel has.
+fn observe_sysctls(scope: &Scope) -> Result<BTreeMap<String, String>> {
+    let read = |key: &String| sysctl::read(key).map(|value| Some((key.clone(), value?))).transpose();
+    scope.sysctls.iter().filter_map(read).collect()
+}
+
+fn set_sysctl(step: &Step) -> Result<()> {
+    match step {
+        Step::SetSysctl { key, to, .. } => sysctl::write(key, to),
+        _ => Ok(()),
+    }
+}
+
+fn tunnel_change(step: &Step) -> Option<(&IfName, &Tunnel, &Tunnel)> {
+    match step {
+        Step::ChangeTunnel { name, from, to } => Some((name, from, to)),
+        _ => None,
+    }
+}
+
+/// Sends one request a step, in one batch. `links` are needed for addresses and routes: the kernel wants interfaces by
+/// number there.
+fn send(socket: &mut Socket, steps: &[Step], links: &BTreeMap<IfName, HostLink>) -> Vec<Result<()>> {
+    let mut requests = Vec::with_capacity(steps.len());
+    let encoded: Vec<Result<(), Errno>> =
+        steps.iter().map(|step| encode(step, links).map(|request| requests.push(request))).collect();
+    let mut verdicts = socket.batch(requests).into_iter();
+    let verdict = |encoded: Result<(), Errno>| {
+        encoded
+            .map_err(Refusal::from)
+            .and_then(|()| verdicts.next().expect("there is a verdict on each request"))
+    };
+    steps.iter().zip(encoded.into_iter().map(verdict)).map(|(step, verdict)| judge(step, verdict)).collect()
+}
+
+/// The request that carries out a step; ENODEV if its interface is missing.
+fn encode(
+    step: &Step,
+    links: &BTreeMap<IfName, HostLink>,
+) -> Result<NetlinkMessage<RouteNetlinkMessage>, Errno> {
+    let index = |name: &IfName| links.get(name).map(|link| link.index).ok_or(Errno::ENODEV);
+    let device = |target: &Target| match target {
+        Target::Device { interface, .. } => index(interface).map(Some),
+        Target::Unreachable => Ok(None),
+    };
+    Ok(match step {
+        Step::AddLink(name, link) => link::create_wireguard(name, link.mtu),
+        Step::RemoveLink(name, _) => link::remove(name),
+        Step::ChangeLink { name, to, .. } => link::finish(name, to),
+        Step::AddAddress(name, address) => address::add(index(name)?, *address),
+        Step::RemoveAddress(name, address) => address::remove(index(name)?, *address),
+        Step::BringUp(name) => link::set_up(name, true),
+        Step::BringDown(name) => link::set_up(name, false),
+        Step::AddRoute(route) => route::add(route, device(&route.target)?),
+        Step::RemoveRoute(route) => route::remove(route, device(&route.target)?),
+        Step::AddRule(rule) => rule::add(rule),
+        Step::RemoveRule(rule) => rule::remove(rule),
+        Step::ChangeTunnel { .. } | Step::ChangeFirewall { .. } | Step::SetSysctl { .. } => {
+            return Err(Errno::EOPNOTSUPP);
+        }
+    })
+}
+
+/// What the kernel's verdict means for a step.
+fn judge(step: &Step, verdict: Result<(), Refusal>) -> Result<()> {
+    match verdict {
+        Err(refusal) if !is_gone(step, refusal.errno) => Err(describe::failure(step, refusal)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether what was to be removed is not there any more: then that is done.
+fn is_gone(step: &Step, errno: Errno) -> bool {
+    match step {
+        // Removed by somebody else meanwhile; a tun device goes with its process.
+        Step::RemoveLink(..) | Step::BringDown(_) => errno == Errno::ENODEV,
+        // The kernel takes addresses away with their interface.
+        Step::RemoveAddress(..) => matches!(errno, Errno::ENODEV | Errno::EADDRNOTAVAIL),
+        // And routes, also when it is set down.
+        Step::RemoveRoute(_) => matches!(errno, Errno::ENODEV | Errno::ESRCH),
+        // Others flush rules without looking whose they are.
+        Step::RemoveRule(_) => errno == Errno::ENOENT,
+        _ => false,
+    }
+}

@@ -1,0 +1,205 @@
+//! Routes: rtnetlink's route messages.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::netlink::{Socket, request};
+use crate::error::{Context, Result};
+use crate::net::{Cidr, Family, IfName, Table};
+use crate::state::{PROTOCOL, Route, Target};
+
+/// What the kernel makes of an IPv6 metric of 0 (IP6_RT_PRIO_USER in net/ipv6.h). It is observed as 0 again, so that one
+/// [`Route`] has one form.
+const IPV6_DEFAULT_METRIC: u32 = 1024;
+
+/// A route of any protocol, as far as it leads out of one interface or nowhere.
+#[derive(Debug, Clone)]
+pub struct HostRoute {
+    /// The table it stands in.
+    pub table: Table,
+    /// Where to.
+    pub destination: Cidr,
+    /// The number of the interface it leads out of; none = unreachable.
+    pub device: Option<u32>,
+    /// The next hop, if it is not on the link.
+    pub gateway: Option<IpAddr>,
+    /// Source address of this host's own packets.
+    source: Option<IpAddr>,
+    metric: u32,
+    protocol: u8,
+}
+
+impl HostRoute {
+    /// What it is to us, if we made it; `names` are those of the interfaces.
+    pub fn ours(&self, names: &BTreeMap<u32, IfName>) -> Option<Route> {
+        if self.protocol != PROTOCOL {
+            return None;
+        }
+        let target = match self.device {
+            None => Target::Unreachable,
+            Some(index) => Target::Device { interface: names.get(&index)?.clone(), source: self.source },
+        };
+        let metric = match self.metric {
+            IPV6_DEFAULT_METRIC if self.destination.family() == Family::V6 => 0,
+            metric => metric,
+        };
+        Some(Route { table: self.table, destination: self.destination, target, metric })
+    }
+}
+
+/// The routes of our protocol number in all tables, IPv4 and IPv6.
+pub fn list_ours(socket: &mut Socket, names: &BTreeMap<u32, IfName>) -> Result<Vec<Route>> {
+    let mut routes = Vec::new();
+    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+        // Kernels since 4.20 send only these; older ones send all, and the protocol is looked at once more.
+        let filter = RouteHeader { protocol: protocol(), address_family: family, ..RouteHeader::default() };
+        routes.extend(list(socket, filter)?.iter().filter_map(|route| route.ours(names)));
+    }
+    Ok(routes)
+}
+
+/// The unicast and unreachable routes that a filter (address family, protocol) lets through.
+pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> {
+    let mut message = RouteMessage::default();
+    message.header = filter;
+    let routes =
+        socket.dump(RouteNetlinkMessage::GetRoute(message)).doing(|| "cannot list the routes".to_owned())?;
+    let decoded = routes.iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewRoute(route) => decode(route),
+        _ => None,
+    });
+    Ok(decoded.collect())
+}
+
+/// The route that the kernel would take to `destination` for a packet with that mark; `None` if there is none.
+pub fn lookup(socket: &mut Socket, destination: IpAddr, mark: u32) -> Option<HostRoute> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(Family::of(destination));
+    message.header.destination_prefix_length = Family::of(destination).bits();
+    message.attributes = vec![RouteAttribute::Destination(destination.into()), RouteAttribute::Mark(mark)];
+    match socket.get(RouteNetlinkMessage::GetRoute(message)) {
+        Ok(RouteNetlinkMessage::NewRoute(route)) => decode(&route),
+        _ => None,
+    }
+}
+
+fn decode(message: &RouteMessage) -> Option<HostRoute> {
+    let header = &message.header;
+    let mut destination = match header.address_family {
+        AddressFamily::Inet => Family::V4.everything().address(),
+        AddressFamily::Inet6 => Family::V6.everything().address(),
+        _ => return None,
+    };
+    let (mut table, mut device, mut gateway) = (u32::from(header.table), None, None);
+    let (mut source, mut metric) = (None, 0);
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(address) => destination = ip(address)?,
+            RouteAttribute::Table(number) => table = *number,
+            RouteAttribute::Oif(index) => device = Some(*index),
+            RouteAttribute::Gateway(address) => gateway = ip(address),
+            RouteAttribute::PrefSource(address) => source = ip(address),
+            RouteAttribute::Priority(number) => metric = *number,
+            // Several next hops at once: never ours.
+            RouteAttribute::MultiPath(_) => return None,
+            _ => {}
+        }
+    }
+    match header.kind {
+        RouteType::Unicast => device = Some(device?),
+        // IPv6 shows them on the loopback interface.
+        RouteType::Unreachable => device = None,
+        _ => return None,
+    }
+    Some(HostRoute {
+        table: Table(table),
+        destination: Cidr::new(destination, header.destination_prefix_length)?,
+        device,
+        gateway,
+        source,
+        metric,
+        protocol: header.protocol.into(),
+    })
+}
+
+/// Adds a route; `device` is the number of its interface, if it has one.
+pub fn add(route: &Route, device: Option<u32>) -> NetlinkMessage<RouteNetlinkMessage> {
+    let mut message = encode(route, device);
+    message.header.scope = match (&route.target, route.destination.family()) {
+        // As `ip` does: what is reached without a next hop is on the link. IPv6 has no scopes for routes.
+        (Target::Device { .. }, Family::V4) => RouteScope::Link,
+        _ => RouteScope::Universe,
+    };
+    request(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+/// Removes a route; `device` is the number of its interface, if it has one.
+pub fn remove(route: &Route, device: Option<u32>) -> NetlinkMessage<RouteNetlinkMessage> {
+    let mut message = encode(route, device);
+    // Whatever its scope: table, destination, metric, protocol and interface say which one is meant.
+    message.header.scope = RouteScope::NoWhere;
+    request(RouteNetlinkMessage::DelRoute(message), 0)
+}
+
+fn encode(route: &Route, device: Option<u32>) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(route.destination.family());
+    message.header.destination_prefix_length = route.destination.length();
+    // Larger numbers do not fit here; the attribute, which wins, has them all.
+    message.header.table = u8::try_from(route.table.0).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
+    message.header.protocol = protocol();
+    message.attributes = vec![RouteAttribute::Table(route.table.0)];
+    if route.destination.length() > 0 {
+        message.attributes.push(RouteAttribute::Destination(route.destination.address().into()));
+    }
+    match (route.metric, route.destination.family()) {
+        // Said aloud, so that removing it cannot mean one with another metric.
+        (0, Family::V6) => message.attributes.push(RouteAttribute::Priority(IPV6_DEFAULT_METRIC)),
+        (0, Family::V4) => {}
+        (metric, _) => message.attributes.push(RouteAttribute::Priority(metric)),
+    }
+    match &route.target {
+        Target::Unreachable => message.header.kind = RouteType::Unreachable,
+        Target::Device { source, .. } => {
+            message.header.kind = RouteType::Unicast;
+            message.attributes.extend(device.map(RouteAttribute::Oif));
+            message.attributes.extend(source.map(|address| RouteAttribute::PrefSource(address.into())));
+        }
+    }
+    message
+}
+
+/// The route in words, for errors.
+pub fn describe(route: &Route) -> String {
+    let Route { table, destination, .. } = route;
+    match &route.target {
+        Target::Device { interface, .. } => format!("route {destination} dev {interface} table {table}"),
+        Target::Unreachable => format!("route unreachable {destination} table {table}"),
+    }
+}
+
+fn protocol() -> RouteProtocol {
+    RouteProtocol::from(PROTOCOL)
+}
+
+/// The address family's name in rtnetlink.
+pub fn family(family: Family) -> AddressFamily {
+    match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
+    }
+}
+
+fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
+        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    }
+}

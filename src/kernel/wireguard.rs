@@ -1,0 +1,304 @@
+//! The kernel's WireGuard: its generic netlink family (linux/wireguard.h).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, SystemTime};
+
+use netlink_packet_core::{Emitable, NetlinkMessage};
+use netlink_packet_generic::GenlMessage;
+use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
+use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
+use netlink_packet_wireguard::{
+    WireguardAddressFamily, WireguardAllowedIp, WireguardAllowedIpAttr, WireguardAttribute, WireguardCmd,
+    WireguardMessage, WireguardPeer, WireguardPeerAttribute as Attribute, WireguardPeerFlags as Flags,
+};
+use nix::errno::Errno;
+
+use super::netlink::{Refusal, Socket, protocols, request};
+use crate::error::{Context, Error, Result};
+use crate::net::{Cidr, IfName, PublicKey, Secret};
+use crate::state::{Peer, Tunnel};
+use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta};
+
+/// How long a session can be used after its handshake (REJECT_AFTER_TIME in WireGuard's paper, § 6.1).
+const SESSION: Duration = Duration::from_mins(3);
+
+/// Allowed networks in one peer attribute: an attribute is 64 kB at most, and one network takes up to 48 bytes.
+const NETWORKS_AT_ONCE: usize = 1000;
+
+/// Bytes of peers in one message, so that the attribute around them stays below 64 kB.
+const PEER_BYTES_AT_ONCE: usize = 60_000;
+
+/// What a tunnel is set to, and what it has done so far.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Its settings.
+    pub tunnel: Tunnel,
+    /// What came of each peer.
+    pub peers: BTreeMap<PublicKey, PeerStatistics>,
+}
+
+/// What came of a peer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PeerStatistics {
+    /// Where it was last heard of, or is dialled.
+    pub endpoint: Option<SocketAddr>,
+    /// When the last handshake was completed.
+    pub handshake: Option<SystemTime>,
+    /// Bytes received from it, WireGuard's own included.
+    pub received: u64,
+    /// Bytes sent to it, WireGuard's own included.
+    pub sent: u64,
+}
+
+impl PeerStatistics {
+    /// Whether it has a session that can be used at `now`.
+    pub fn alive(&self, now: SystemTime) -> bool {
+        // A handshake in the future: the clock was set back meanwhile.
+        self.handshake
+            .is_some_and(|then| now.duration_since(then).is_ok_and(|age| age <= SESSION) || then > now)
+    }
+}
+
+/// A way to the kernel's WireGuard.
+pub struct WireGuard {
+    socket: Socket,
+    family: u16,
+}
+
+impl WireGuard {
+    /// Finds the kernel's WireGuard; `None` if this kernel has none. Looking is enough to load its module: the kernel asks
+    /// for `net-pf-16-proto-16-family-wireguard` (`ctrl_getfamily` in net/netlink/genetlink.c).
+    pub fn find() -> Result<Option<Self>> {
+        let mut socket = Socket::open(protocols::NETLINK_GENERIC)?;
+        let question = GenlMessage::from_payload(GenlCtrl {
+            cmd: GenlCtrlCmd::GetFamily,
+            nlas: vec![GenlCtrlAttrs::FamilyName("wireguard".to_owned())],
+        });
+        let answer = match socket.get(question) {
+            Err(Refusal { errno: Errno::ENOENT, .. }) => return Ok(None),
+            answer => answer.doing(|| "cannot ask the kernel for its WireGuard".to_owned())?,
+        };
+        let family = answer.payload.nlas.iter().find_map(|attribute| match attribute {
+            GenlCtrlAttrs::FamilyId(number) => Some(*number),
+            _ => None,
+        });
+        Ok(family.map(|family| Self { socket, family }))
+    }
+
+    /// Reads an interface. `now` decides whose session is still usable.
+    pub fn read(&mut self, name: &IfName, now: SystemTime) -> Result<Reading> {
+        let question = self.message(WireguardCmd::GetDevice, vec![named(name)]);
+        let parts =
+            self.socket.dump(question).doing(|| format!("cannot read the WireGuard settings of {name}"))?;
+        let mut reading = Reading::default();
+        for attribute in parts.into_iter().flat_map(|part| part.payload.attributes) {
+            take_device(&mut reading, attribute);
+        }
+        for (key, peer) in &mut reading.tunnel.peers {
+            peer.alive = reading.peers.get(key).is_some_and(|statistics| statistics.alive(now));
+        }
+        Ok(reading)
+    }
+
+    /// Changes interfaces, all in one batch: what became of each.
+    pub fn change(&mut self, changes: &[(&IfName, TunnelDelta)]) -> Vec<Result<()>> {
+        let mut messages = Vec::new();
+        let mut owners = Vec::new();
+        for (index, (name, delta)) in changes.iter().enumerate() {
+            let parts = encode(name, delta);
+            owners.extend(std::iter::repeat_n(index, parts.len()));
+            messages.extend(parts.into_iter().map(|part| self.set(part)));
+        }
+        let mut results: Vec<Result<()>> = changes.iter().map(|_| Ok(())).collect();
+        for (index, verdict) in owners.into_iter().zip(self.socket.batch(messages)) {
+            if let Err(refusal) = verdict {
+                results[index] = Err(explain(changes[index].0, refusal));
+            }
+        }
+        results
+    }
+
+    fn set(&self, attributes: Vec<WireguardAttribute>) -> NetlinkMessage<GenlMessage<WireguardMessage>> {
+        request(self.message(WireguardCmd::SetDevice, attributes), 0)
+    }
+
+    fn message(
+        &self,
+        cmd: WireguardCmd,
+        attributes: Vec<WireguardAttribute>,
+    ) -> GenlMessage<WireguardMessage> {
+        let mut message = GenlMessage::from_payload(WireguardMessage { cmd, attributes });
+        message.set_resolved_family_id(self.family);
+        message
+    }
+}
+
+fn explain(name: &IfName, refusal: Refusal) -> Error {
+    let hint = match refusal.errno {
+        Errno::EADDRINUSE => " (its UDP port is taken; `ss -ulpn` shows by whom)",
+        _ => "",
+    };
+    Error::failed(format!("cannot change the WireGuard settings of {name}{hint}")).because(refusal)
+}
+
+fn named(name: &IfName) -> WireguardAttribute {
+    WireguardAttribute::IfName(name.to_string())
+}
+
+/// The messages that make a change: one, unless it has thousands of networks.
+fn encode(name: &IfName, delta: &TunnelDelta) -> Vec<Vec<WireguardAttribute>> {
+    let mut messages = vec![vec![named(name)]];
+    let device = &mut messages[0];
+    device.extend(delta.private_key.bytes().map(WireguardAttribute::PrivateKey));
+    device.extend(delta.port.map(WireguardAttribute::ListenPort));
+    device.extend(delta.fwmark.map(WireguardAttribute::Fwmark));
+    for (index, peers) in pack(encode_peers(delta)).into_iter().enumerate() {
+        if index > 0 {
+            messages.push(vec![named(name)]);
+        }
+        messages[index].push(WireguardAttribute::Peers(peers));
+    }
+    messages
+}
+
+/// Peers in groups that fit into a message each.
+fn pack(peers: Vec<WireguardPeer>) -> Vec<Vec<WireguardPeer>> {
+    let mut groups: Vec<Vec<WireguardPeer>> = Vec::new();
+    let mut bytes = PEER_BYTES_AT_ONCE;
+    for peer in peers {
+        let length = peer.buffer_len();
+        if bytes + length > PEER_BYTES_AT_ONCE {
+            groups.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += length;
+        groups.last_mut().expect("the first peer begins a group").push(peer);
+    }
+    groups
+}
+
+/// The peers that go first: a network that moves from one of them to another must not be taken away again.
+fn encode_peers(delta: &TunnelDelta) -> Vec<WireguardPeer> {
+    let mut peers: Vec<_> = delta.removed.iter().map(|key| keyed(*key, Flags::RemoveMe)).collect();
+    for (key, peer) in &delta.added {
+        let change = PeerDelta {
+            preshared_key: peer.preshared_key.clone().map(KeyChange::Set).unwrap_or_default(),
+            endpoint: peer.endpoint,
+            keepalive: Some(peer.keepalive),
+            allowed_ips: Some(peer.allowed_ips.clone()),
+        };
+        peers.extend(encode_peer(*key, &change, Flags::empty()));
+    }
+    for (key, change) in &delta.changed {
+        peers.extend(encode_peer(*key, change, Flags::UpdateOnly));
+    }
+    peers
+}
+
+/// One peer, once for each thousand of its networks.
+fn encode_peer(key: PublicKey, change: &PeerDelta, flags: Flags) -> Vec<WireguardPeer> {
+    let replace = if change.allowed_ips.is_some() { Flags::ReplaceAllowedIps } else { Flags::empty() };
+    let mut peers = vec![keyed(key, flags | replace)];
+    let attributes = &mut peers[0].0;
+    attributes.extend(change.preshared_key.bytes().map(Attribute::PresharedKey));
+    attributes.extend(change.endpoint.map(Attribute::Endpoint));
+    attributes.extend(change.keepalive.map(Attribute::PersistentKeepalive));
+    let networks: Vec<_> =
+        change.allowed_ips.iter().flatten().map(|network| encode_network(*network)).collect();
+    for (index, part) in networks.chunks(NETWORKS_AT_ONCE).enumerate() {
+        if index > 0 {
+            peers.push(keyed(key, Flags::UpdateOnly));
+        }
+        peers[index].0.push(Attribute::AllowedIps(part.to_vec()));
+    }
+    peers
+}
+
+fn keyed(PublicKey(key): PublicKey, flags: Flags) -> WireguardPeer {
+    WireguardPeer(vec![Attribute::PublicKey(key), Attribute::Flags(flags)])
+}
+
+fn encode_network(network: Cidr) -> WireguardAllowedIp {
+    let family = match network.address() {
+        IpAddr::V4(_) => WireguardAddressFamily::Ipv4,
+        IpAddr::V6(_) => WireguardAddressFamily::Ipv6,
+    };
+    WireguardAllowedIp(vec![
+        WireguardAllowedIpAttr::Family(family),
+        WireguardAllowedIpAttr::IpAddr(network.address()),
+        WireguardAllowedIpAttr::Cidr(network.length()),
+    ])
+}
+
+fn take_device(reading: &mut Reading, attribute: WireguardAttribute) {
+    match attribute {
+        WireguardAttribute::PrivateKey(key) => reading.tunnel.private_key = secret(key),
+        WireguardAttribute::ListenPort(port) => reading.tunnel.port = port,
+        WireguardAttribute::Fwmark(mark) => reading.tunnel.fwmark = mark,
+        WireguardAttribute::Peers(peers) => {
+            for WireguardPeer(attributes) in peers {
+                take_peer(reading, attributes);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Takes in a peer, or more of one: a peer with many networks comes in several parts, the first of which has all else.
+fn take_peer(reading: &mut Reading, attributes: Vec<Attribute>) {
+    let key = attributes.iter().find_map(|attribute| match attribute {
+        Attribute::PublicKey(key) => Some(PublicKey(*key)),
+        _ => None,
+    });
+    let Some(key) = key else { return };
+    let peer = reading.tunnel.peers.entry(key).or_insert_with(nobody);
+    let statistics = reading.peers.entry(key).or_default();
+    for attribute in attributes {
+        match attribute {
+            Attribute::PresharedKey(key) => peer.preshared_key = secret(key),
+            Attribute::Endpoint(address) => {
+                peer.endpoint = Some(address);
+                statistics.endpoint = Some(address);
+            }
+            Attribute::PersistentKeepalive(seconds) => peer.keepalive = seconds,
+            Attribute::LastHandshake(time) => {
+                statistics.handshake = moment(time.seconds, time.nano_seconds);
+            }
+            Attribute::RxBytes(bytes) => statistics.received = bytes,
+            Attribute::TxBytes(bytes) => statistics.sent = bytes,
+            Attribute::AllowedIps(networks) => {
+                peer.allowed_ips.extend(networks.iter().filter_map(decode_network));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A peer of which nothing is known yet.
+fn nobody() -> Peer {
+    Peer { preshared_key: None, endpoint: None, keepalive: 0, allowed_ips: BTreeSet::new(), alive: false }
+}
+
+fn decode_network(WireguardAllowedIp(attributes): &WireguardAllowedIp) -> Option<Cidr> {
+    let (mut address, mut length) = (None, None);
+    for attribute in attributes {
+        match attribute {
+            WireguardAllowedIpAttr::IpAddr(ip) => address = Some(*ip),
+            WireguardAllowedIpAttr::Cidr(bits) => length = Some(*bits),
+            _ => {}
+        }
+    }
+    Cidr::new(address?, length?)
+}
+
+/// A key; all zeros stand for none.
+fn secret(bytes: [u8; 32]) -> Option<Secret> {
+    (bytes != [0; 32]).then(|| Secret::new(bytes))
+}
+
+/// A moment since 1970; zero stands for never.
+fn moment(seconds: i64, nanoseconds: i64) -> Option<SystemTime> {
+    let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
+    (!since.is_zero()).then(|| SystemTime::UNIX_EPOCH + since)
+}
