@@ -39,7 +39,11 @@ impl Script {
     /// The whole script, to be run as root by any POSIX shell.
     pub fn write(&self, steps: &[Step]) -> String {
         let mut script = String::from("#!/bin/sh\n");
-        let _ = writeln!(script, "# What `portals apply` would do at site {} of network {}.", self.site, self.network);
+        let _ = writeln!(
+            script,
+            "# What `portals apply` would do at site {} of network {}.",
+            self.site, self.network
+        );
         if self.backend == Backend::BuiltIn {
             script.push_str("# This kernel has no WireGuard: these lines need one that has; `portals run` brings its own.\n");
         }
@@ -80,7 +84,9 @@ impl Script {
             // The interface is about to be removed, and its settings go with it.
             Step::ChangeTunnel { to: Tunnel { private_key: None, .. }, .. } => {}
             Step::ChangeTunnel { name, from, to } => self.tunnel(&mut line, name, &delta(from, to)),
-            Step::AddAddress(name, address) => line(format!("ip {}address add {address} dev {name}", v6(*address))),
+            Step::AddAddress(name, address) => {
+                line(format!("ip {}address add {address} dev {name}", v6(*address)))
+            }
             Step::RemoveAddress(name, address) => {
                 line(format!("ip {}address delete {address} dev {name}", v6(*address)));
             }
@@ -116,7 +122,7 @@ impl Script {
             line(format!("wg set {name} peer {key} remove"));
         }
         for (key, peer) in &delta.added {
-            line(self.peer(name, *key, &PeerDelta::from(peer)));
+            line(self.peer(name, *key, &PeerDelta::of_new(peer)));
         }
         for (key, peer) in &delta.changed {
             line(self.peer(name, *key, peer));

@@ -79,8 +79,12 @@ pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeMap<String,
         let (name, sender) = (name.to_owned(), sender.clone());
         // A thread that hangs in the resolver is left behind; it ends by the resolver's own time-out.
         std::thread::spawn(move || {
-            let addresses: Vec<IpAddr> =
-                (name.as_str(), 0).to_socket_addrs().into_iter().flatten().map(|socket| socket.ip()).collect();
+            let addresses: Vec<IpAddr> = (name.as_str(), 0)
+                .to_socket_addrs()
+                .into_iter()
+                .flatten()
+                .map(|socket| socket.ip())
+                .collect();
             let best = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied();
             // Nobody listens any more if this came too late.
             let _ = sender.send(best.map(|address| (name, address)));

@@ -92,11 +92,20 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
     let mut links = Vec::new();
     for (interface, tunnel) in &site.tunnels {
         let statistics = match live.get(interface) {
-            Some(link) => kernel.read_tunnel(interface, link, now).map(|reading| reading.peers).unwrap_or_default(),
+            Some(link) => {
+                kernel.read_tunnel(interface, link, now).map(|reading| reading.peers).unwrap_or_default()
+            }
             None => BTreeMap::new(),
         };
         for (name, peer) in &tunnel.peers {
-            links.push(link_report(name, interface, tunnel.table.is_some(), &statistics, peer.public_key, now));
+            links.push(link_report(
+                name,
+                interface,
+                tunnel.table.is_some(),
+                &statistics,
+                peer.public_key,
+                now,
+            ));
         }
     }
     let portals = site.portals.iter().map(|portal| portal_report(portal, &links)).collect();
@@ -144,7 +153,13 @@ fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
             (name.clone(), if is_up { PortalState::Open } else { PortalState::Blocked })
         }
     };
-    PortalReport { name: portal.name.clone(), entrance: entrance(portal), address: portal.address, exit, state }
+    PortalReport {
+        name: portal.name.clone(),
+        entrance: entrance(portal),
+        address: portal.address,
+        exit,
+        state,
+    }
 }
 
 fn entrance(portal: &Portal) -> String {

@@ -19,7 +19,6 @@ use crate::kernel::linux::Linux;
 use crate::kernel::news::News;
 use crate::load::{Files, resolve};
 use crate::plan::plan;
-use crate::state::Backend;
 
 /// Others change things in bursts; a repair waits until they have been quiet for so long …
 const QUIET: Duration = Duration::from_millis(50);
@@ -99,7 +98,9 @@ impl Agent {
                 }
                 Event::Due => {
                     let missing = self.files.names().unwrap_or_default();
-                    self.resolved.extend(resolve(missing.into_iter().filter(|name| !self.resolved.contains_key(*name))));
+                    self.resolved.extend(resolve(
+                        missing.into_iter().filter(|name| !self.resolved.contains_key(*name)),
+                    ));
                     self.attempt();
                 }
             }
@@ -195,7 +196,8 @@ impl Agent {
     /// Whether there are a signal, and news. Both are false when the time is up.
     fn poll(&self, timeout: Option<Duration>) -> Result<(bool, bool)> {
         let [routing, firewall] = self.news.descriptors();
-        let mut sources = [self.signals.as_fd(), routing, firewall].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let mut sources =
+            [self.signals.as_fd(), routing, firewall].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         // Rounded up, or a timer that is due in half a millisecond would keep us turning.
         let timeout = match timeout {
             None => PollTimeout::NONE,
@@ -220,11 +222,10 @@ impl Agent {
     }
 
     fn say_ready(&self) {
-        match self.kernel.backend_in_use() {
-            Some(Backend::BuiltIn) => {
-                log::info!("ready, with the built-in WireGuard: portals are closed while this agent does not run");
-            }
-            _ => log::info!("ready"),
+        if self.kernel.runs_tunnels() {
+            log::info!("ready, with the built-in WireGuard: portals are closed while this agent does not run");
+        } else {
+            log::info!("ready");
         }
     }
 }

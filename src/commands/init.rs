@@ -41,7 +41,8 @@ fn first_file(file: &Path, options: &Init, public_key: PublicKey) -> Result<Stri
     };
     let endpoint = match &options.endpoint {
         Some(endpoint) => format!("endpoint   = {endpoint:?}"),
-        None => "# endpoint = \"nyc.example.net\"   # host name or address, if others can reach this site".to_owned(),
+        None => "# endpoint = \"nyc.example.net\"   # host name or address, if others can reach this site"
+            .to_owned(),
     };
     let text = format!(
         r#"# The network of all sites: the same file on every one of them. `portals plan` checks it and changes nothing.
@@ -74,8 +75,9 @@ exits      = []                 # sites this one uses as exits, such as ["paris"
     match config::parse(&text) {
         Ok(_) => Ok(text),
         Err(faults) => {
-            let advice = "the options make a network file that is wrong; `portals init --help` explains them:";
-            let faults = faults.iter().map(|fault| Error::wrong(fault.render(file, &text)));
+            let advice =
+                "the options make a network file that is wrong; `portals init --help` explains them:";
+            let faults = faults.iter().map(|fault| Error::wrong(fault.render(file)));
             Errors::check([Error::wrong(advice)].into_iter().chain(faults).collect(), String::new())
         }
     }
@@ -86,10 +88,15 @@ fn host_name() -> Result<String> {
     let name = nix::unistd::gethostname().doing(|| "cannot read this host's name".to_owned())?;
     let name = name.to_string_lossy().to_ascii_lowercase();
     let first = name.split('.').next().unwrap_or_default();
-    let usable: String =
-        first.chars().filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-').take(12).collect();
+    let usable: String = first
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')
+        .take(12)
+        .collect();
     if usable.is_empty() {
-        return Err(Error::wrong("this host's name cannot be the name of a site; give one: portals init --site nyc"));
+        return Err(Error::wrong(
+            "this host's name cannot be the name of a site; give one: portals init --site nyc",
+        ));
     }
     Ok(usable)
 }
@@ -105,5 +112,8 @@ fn report(file: &Path, key_file: &Path, new_key: bool, new_file: bool, key: &Sec
     println!("{} the key {}", made(new_key), key_file.display());
     println!("{} the network file {}", made(new_file), file.display());
     println!("\nThis site's public key:\n  {}\n", keys::public_key(key));
-    println!("Next: describe all sites in {}, copy it to each of them, and see what would happen: portals plan", file.display());
+    println!(
+        "Next: describe all sites in {}, copy it to each of them, and see what would happen: portals plan",
+        file.display()
+    );
 }

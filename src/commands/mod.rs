@@ -45,7 +45,10 @@ pub fn run(cli: Cli) -> Result<Status, Errors> {
         return Ok(Status::Done);
     }
     let Some(command) = cli.command else {
-        return Err(Error::wrong("no command given; `portals --help` lists them, and `portals demo` shows what they are for").into());
+        return Err(Error::wrong(
+            "no command given; `portals --help` lists them, and `portals demo` shows what they are for",
+        )
+        .into());
     };
     let file = cli.config.unwrap_or_else(|| platform::folder().join(platform::NETWORK_FILE));
     match command {

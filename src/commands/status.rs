@@ -41,7 +41,9 @@ pub fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> {
 
 fn show(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).doing(|| "cannot write to standard output".to_owned())
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .doing(|| "cannot write to standard output".to_owned())
 }
 
 fn json(report: &Report) -> String {
@@ -109,7 +111,8 @@ fn link_line(text: &mut String, link: &LinkReport, style: Style) {
         Some(age) => format!("handshake {} ago", duration(age)),
         None => "no handshake yet".to_owned(),
     };
-    let endpoint = link.endpoint.map_or_else(|| "waits to be dialled".to_owned(), |endpoint| endpoint.to_string());
+    let endpoint =
+        link.endpoint.map_or_else(|| "waits to be dialled".to_owned(), |endpoint| endpoint.to_string());
     let role = if link.exit { "exit" } else { "link" };
     let _ = writeln!(
         text,

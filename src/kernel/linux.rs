@@ -15,7 +15,7 @@ use super::link::HostLink;
 use super::netlink::{Refusal, Socket, protocols};
 use super::nftables::Nftables;
 use super::wireguard::{Reading, WireGuard};
-use super::{Kernel, Outcome, address, builtin, describe, link, route, rule, sysctl};
+use super::{Kernel, Outcome, address, builtin, link, refusal, route, rule, sysctl};
 use crate::diff::Step;
 use crate::error::{Error, Result};
 use crate::net::{IfName, InterfaceAddress};
@@ -53,6 +53,17 @@ impl Linux {
     /// Whether this kernel has nftables.
     pub fn has_nftables(&self) -> bool {
         self.nftables.is_some()
+    }
+
+    /// The interfaces that are ours, of this network or an earlier one.
+    pub fn own_links(&mut self) -> Result<BTreeMap<IfName, Link>> {
+        let links = link::list(&mut self.route)?;
+        Ok(links.into_iter().filter_map(|(name, link)| Some((name, link.ours()?))).collect())
+    }
+
+    /// Whether this process runs tunnels with the built-in WireGuard.
+    pub fn runs_tunnels(&self) -> bool {
+        !self.devices.is_empty()
     }
 
     /// The settings of a tunnel, and what came of its peers; `now` decides who is alive.
@@ -331,7 +342,7 @@ fn encode(
 /// What the kernel's verdict means for a step.
 fn judge(step: &Step, verdict: Result<(), Refusal>) -> Result<()> {
     match verdict {
-        Err(refusal) if !is_gone(step, refusal.errno) => Err(describe::failure(step, refusal)),
+        Err(refusal) if !is_gone(step, refusal.errno) => Err(refusal::failure(step, refusal)),
         _ => Ok(()),
     }
 }

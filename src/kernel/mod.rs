@@ -2,12 +2,12 @@
 
 pub mod address;
 pub mod builtin;
-mod describe;
 pub mod link;
 pub mod linux;
 pub mod netlink;
 pub mod news;
 pub mod nftables;
+mod refusal;
 pub mod route;
 pub mod rule;
 pub mod sysctl;

@@ -175,15 +175,6 @@ fn encode(route: &Route, device: Option<u32>) -> RouteMessage {
     message
 }
 
-/// The route in words, for errors.
-pub fn describe(route: &Route) -> String {
-    let Route { table, destination, .. } = route;
-    match &route.target {
-        Target::Device { interface, .. } => format!("route {destination} dev {interface} table {table}"),
-        Target::Unreachable => format!("route unreachable {destination} table {table}"),
-    }
-}
-
 fn protocol() -> RouteProtocol {
     RouteProtocol::from(PROTOCOL)
 }

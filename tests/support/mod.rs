@@ -31,7 +31,7 @@ pub fn files(network: &Network, site: &str, network_secret: Option<Secret>) -> F
 pub fn network(text: &str) -> Network {
     config::parse(text).unwrap_or_else(|faults| {
         let faults: Vec<String> =
-            faults.iter().map(|fault| fault.render(Path::new("network.toml"), text)).collect();
+            faults.iter().map(|fault| fault.render(Path::new("network.toml"))).collect();
         panic!("{text}\n{}", faults.join("\n"))
     })
 }
