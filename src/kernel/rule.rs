@@ -133,4 +133,3 @@ fn encode(rule: &Rule) -> RuleMessage {
     }
     message
 }
-
