@@ -4,7 +4,9 @@
 //! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1).
 
 mod access;
+mod killed;
 mod leaks;
+mod oracle;
 mod restore;
 mod snapshot;
 mod ways;
@@ -23,6 +25,15 @@ struct Scenario {
     name: &'static str,
     plots: &'static [Plot],
     run: fn(&mut World) -> Result<()>,
+}
+
+/// How a scenario went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Passed,
+    Failed,
+    /// It needs a kernel with WireGuard, and this one has none.
+    Skipped,
 }
 
 fn main() -> ExitCode {
