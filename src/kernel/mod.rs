@@ -3,6 +3,7 @@
 pub mod address;
 pub mod builtin;
 mod describe;
+pub mod fake;
 pub mod link;
 pub mod linux;
 pub mod netlink;
