@@ -1,8 +1,10 @@
 //! The steps that lead from one state to another, in an order that never opens a way meant to be closed.
 
+use std::collections::BTreeSet;
+
 use crate::firewall::Firewall;
 use crate::net::{IfName, InterfaceAddress};
-use crate::state::{Link, Route, Rule, Tunnel};
+use crate::state::{Link, Peer, Route, Rule, State, Tunnel};
 
 /// One change of the machine. It holds all that is needed to take it back: see [`Step::inverse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,4 +63,179 @@ pub enum Step {
         /// What it becomes.
         to: String,
     },
+}
+
+impl Step {
+    /// The step that takes this one back.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        match self.clone() {
+            Self::AddLink(name, link) => Self::RemoveLink(name, link),
+            Self::RemoveLink(name, link) => Self::AddLink(name, link),
+            Self::ChangeLink { name, from, to } => Self::ChangeLink { name, from: to, to: from },
+            Self::ChangeTunnel { name, from, to } => Self::ChangeTunnel { name, from: to, to: from },
+            Self::AddAddress(name, address) => Self::RemoveAddress(name, address),
+            Self::RemoveAddress(name, address) => Self::AddAddress(name, address),
+            Self::BringUp(name) => Self::BringDown(name),
+            Self::BringDown(name) => Self::BringUp(name),
+            Self::AddRoute(route) => Self::RemoveRoute(route),
+            Self::RemoveRoute(route) => Self::AddRoute(route),
+            Self::AddRule(rule) => Self::RemoveRule(rule),
+            Self::RemoveRule(rule) => Self::AddRule(rule),
+            Self::ChangeFirewall { from, to } => Self::ChangeFirewall { from: to, to: from },
+            Self::SetSysctl { key, from, to } => Self::SetSysctl { key, from: to, to: from },
+        }
+    }
+}
+
+/// The steps that lead from `have` to `want`. None, if there is nothing to do.
+///
+/// The order: first out of the way what the new would collide with; then the firewall, so that no way is open before it is
+/// guarded; then what is new, from the interface up to the rules that send traffic there; then what is no longer wanted, from
+/// the rules down; the firewall's end comes last.
+pub fn diff(want: &State, have: &State) -> Vec<Step> {
+    let mut have = have.clone();
+    let mut steps = clear_the_way(want, &mut have);
+    if want.firewall.is_some() {
+        steps.extend(firewall(want, &have));
+    }
+    steps.extend(additions(want, &have));
+    steps.extend(sysctls(want, &have));
+    steps.extend(removals(want, &have));
+    if want.firewall.is_none() {
+        steps.extend(firewall(want, &have));
+    }
+    steps
+}
+
+/// Interfaces that must be made anew, and UDP ports that change hands: done first, and taken note of in `have`.
+fn clear_the_way(want: &State, have: &mut State) -> Vec<Step> {
+    let wanted_ports: BTreeSet<u16> = want.tunnels.values().map(|tunnel| tunnel.port).collect();
+    let is_in_the_way = |name: &IfName, link: &Link, have: &State| match want.links.get(name) {
+        Some(wanted) => wanted.kind != link.kind,
+        None => have.tunnels.get(name).is_some_and(|tunnel| wanted_ports.contains(&tunnel.port)),
+    };
+    let in_the_way: Vec<IfName> = have
+        .links
+        .iter()
+        .filter(|(name, link)| is_in_the_way(name, link, have))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let mut steps: Vec<Step> = in_the_way.iter().flat_map(|name| remove_link_whole(name, have)).collect();
+
+    for (name, tunnel) in &mut have.tunnels {
+        let keeps_port = want.tunnels.get(name).is_some_and(|wanted| wanted.port == tunnel.port);
+        if !keeps_port && wanted_ports.contains(&tunnel.port) {
+            let from = tunnel.clone();
+            tunnel.port = 0;
+            steps.push(Step::ChangeTunnel { name: name.clone(), from, to: tunnel.clone() });
+        }
+    }
+    steps
+}
+
+/// Removes an interface and all that hangs on it, one by one, so that the inverse puts it all back.
+fn remove_link_whole(name: &IfName, have: &mut State) -> Vec<Step> {
+    let mut gone = State::default();
+    gone.routes = have.routes.iter().filter(|route| route.interface() == Some(name)).cloned().collect();
+    gone.addresses = have.addresses.iter().filter(|(interface, _)| interface == name).cloned().collect();
+    gone.up = have.up.iter().filter(|interface| *interface == name).cloned().collect();
+    gone.tunnels = have.tunnels.remove_entry(name).into_iter().collect();
+    gone.links = have.links.remove_entry(name).into_iter().collect();
+    have.routes.retain(|route| !gone.routes.contains(route));
+    have.addresses.retain(|address| !gone.addresses.contains(address));
+    have.up.remove(name);
+    removals(&State::default(), &gone)
+}
+
+fn additions(want: &State, have: &State) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for (name, to) in &want.links {
+        match have.links.get(name) {
+            None => steps.push(Step::AddLink(name.clone(), to.clone())),
+            Some(from) if from != to => {
+                steps.push(Step::ChangeLink { name: name.clone(), from: from.clone(), to: to.clone() });
+            }
+            Some(_) => {}
+        }
+    }
+    for (name, wanted) in &want.tunnels {
+        let from = have.tunnels.get(name).cloned().unwrap_or_default();
+        let to = keep_roamed(wanted, &from);
+        if !same_settings(&from, &to) {
+            steps.push(Step::ChangeTunnel { name: name.clone(), from, to });
+        }
+    }
+    let addresses = want.addresses.difference(&have.addresses).cloned();
+    steps.extend(addresses.map(|(name, address)| Step::AddAddress(name, address)));
+    steps.extend(want.up.difference(&have.up).cloned().map(Step::BringUp));
+    for route in want.routes.difference(&have.routes) {
+        // Two routes cannot share a place, so the old one leaves just before; the unreachable one behind it stays.
+        let old = have.routes.iter().find(|old| old.place() == route.place()).cloned();
+        steps.extend(old.map(Step::RemoveRoute));
+        steps.push(Step::AddRoute(route.clone()));
+    }
+    // The last priority first: what others jump to must be there before them.
+    steps.extend(
+        want.rules.iter().rev().filter(|rule| !have.rules.contains(rule)).cloned().map(Step::AddRule),
+    );
+    steps
+}
+
+fn removals(want: &State, have: &State) -> Vec<Step> {
+    let mut steps: Vec<Step> = have.rules.difference(&want.rules).cloned().map(Step::RemoveRule).collect();
+    let replaced = |old: &&Route| want.routes.iter().any(|new| new.place() == old.place());
+    let routes = have.routes.difference(&want.routes).filter(|old| !replaced(old));
+    steps.extend(routes.cloned().map(Step::RemoveRoute));
+    let addresses = have.addresses.difference(&want.addresses).cloned();
+    steps.extend(addresses.map(|(name, address)| Step::RemoveAddress(name, address)));
+    steps.extend(have.up.difference(&want.up).cloned().map(Step::BringDown));
+    let tunnels = have.tunnels.iter().filter(|(name, _)| !want.tunnels.contains_key(*name));
+    steps.extend(tunnels.map(|(name, from)| Step::ChangeTunnel {
+        name: name.clone(),
+        from: from.clone(),
+        to: Tunnel::default(),
+    }));
+    let links = have.links.iter().filter(|(name, _)| !want.links.contains_key(*name));
+    steps.extend(links.map(|(name, link)| Step::RemoveLink(name.clone(), link.clone())));
+    steps
+}
+
+fn firewall(want: &State, have: &State) -> Option<Step> {
+    (want.firewall != have.firewall)
+        .then(|| Step::ChangeFirewall { from: have.firewall.clone(), to: want.firewall.clone() })
+}
+
+/// Settings that differ. Those of an interface that was just made have no value yet to come back to: it goes away with them.
+fn sysctls(want: &State, have: &State) -> Vec<Step> {
+    let changed = want.sysctls.iter().filter(|(key, value)| have.sysctls.get(*key) != Some(*value));
+    changed
+        .map(|(key, to)| {
+            let from = have.sysctls.get(key).unwrap_or(to).clone();
+            Step::SetSysctl { key: key.clone(), from, to: to.clone() }
+        })
+        .collect()
+}
+
+/// A peer that answers is left where it roamed to; its endpoint in the file is only where to begin.
+fn keep_roamed(wanted: &Tunnel, have: &Tunnel) -> Tunnel {
+    let mut to = wanted.clone();
+    for (key, peer) in &mut to.peers {
+        if let Some(old) = have.peers.get(key)
+            && (old.alive || peer.endpoint.is_none())
+        {
+            peer.endpoint = old.endpoint;
+        }
+    }
+    to
+}
+
+/// Equal but for what is observed only.
+fn same_settings(have: &Tunnel, want: &Tunnel) -> bool {
+    let settings = |peer: &Peer| Peer { alive: false, ..peer.clone() };
+    have.private_key == want.private_key
+        && have.port == want.port
+        && have.fwmark == want.fwmark
+        && have.peers.len() == want.peers.len()
+        && have.peers.iter().zip(&want.peers).all(|((a, x), (b, y))| a == b && settings(x) == settings(y))
 }

@@ -97,6 +97,12 @@ impl Errors {
         if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
     }
 
+    /// All of `errors`, of which there is at least one.
+    pub fn all(errors: Vec<Error>) -> Self {
+        debug_assert!(!errors.is_empty(), "no errors are no `Errors`");
+        Self(errors)
+    }
+
     /// The errors, in the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Error> {
         self.0.iter()

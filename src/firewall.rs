@@ -175,6 +175,23 @@ pub enum Condition {
     TcpSyn,
 }
 
+impl Condition {
+    /// The set it looks at, if any.
+    pub fn set(&self) -> Option<&SetName> {
+        match self {
+            Self::Path(set)
+            | Self::Incoming(Interfaces::In(set))
+            | Self::Outgoing(Interfaces::In(set))
+            | Self::NotOutgoing(Interfaces::In(set))
+            | Self::Source(Networks::In(_, set))
+            | Self::NotSource(Networks::In(_, set))
+            | Self::Destination(Networks::In(_, set))
+            | Self::NotDestination(Networks::In(_, set)) => Some(set),
+            _ => None,
+        }
+    }
+}
+
 /// What a rule does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {

@@ -1,15 +1,33 @@
 //! `portals`: traffic goes in at one site and comes out at another.
 //!
 //! One way through the house: a file comes in at the top, kernel calls leave at the bottom, and nothing flows back up:
-//! [`config`] → site view → plan (pure) → [`diff`] against what is there (pure) → apply → observe again.
+//! [`config`] → [`site`] view → [`plan`] (pure) → [`diff`] against what is there (pure) → [`apply`], journalled → observe again.
 
+pub mod agent;
+pub mod apply;
+pub mod cli;
+pub mod commands;
+pub mod commands_text;
 pub mod config;
+pub mod demo;
+pub mod describe;
 pub mod diff;
 pub mod error;
 pub mod firewall;
 pub mod firewall_edit;
 pub mod firewall_text;
+pub mod host;
+pub mod journal;
+pub mod json;
 pub mod kernel;
+pub mod keys;
+pub mod load;
 pub mod net;
+pub mod plan;
+pub mod platform;
+pub mod site;
 pub mod state;
+pub mod status;
+pub mod style;
 pub mod tunnel_delta;
+mod unbuilt;

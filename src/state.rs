@@ -18,6 +18,10 @@ pub const PRIORITIES: std::ops::RangeInclusive<u32> = 110..=119;
 /// What every alias of an interface of ours begins with; the network's name follows.
 pub const ALIAS_PREFIX: &str = "portals:";
 
+/// The mark on the tunnels' own packets, so that they are never routed into a tunnel. Bit 28 is clear of UniFi's
+/// (17 to 22), Tailscale's and OpenWrt pbr's (`0xff0000`), wg-quick's (51820) and mwan3's (`0x3f00`).
+pub const TUNNEL_MARK: Mark = Mark { value: 0x1000_0000, mask: 0x1000_0000 };
+
 /// Metric of the routes that catch what a vanished tunnel leaves behind: behind every other (`ip -6 route` prints the
 /// kernel's own fallback with it).
 pub const LAST_METRIC: u32 = 4_278_198_272;
@@ -120,6 +124,21 @@ pub struct Route {
     pub target: Target,
     /// Lower is taken first; 0 = the kernel's default (IPv6 turns that into 1024).
     pub metric: u32,
+}
+
+impl Route {
+    /// What the kernel tells routes apart by: two routes cannot share it.
+    pub fn place(&self) -> (Table, Cidr, u32) {
+        (self.table, self.destination, self.metric)
+    }
+
+    /// The interface it leads out of.
+    pub fn interface(&self) -> Option<&IfName> {
+        match &self.target {
+            Target::Device { interface, .. } => Some(interface),
+            Target::Unreachable => None,
+        }
+    }
 }
 
 /// What a route does.

@@ -89,6 +89,16 @@ pub fn delta(from: &Tunnel, to: &Tunnel) -> TunnelDelta {
     }
 }
 
+impl PeerDelta {
+    /// All that a new peer has.
+    pub fn of_new(peer: &Peer) -> Self {
+        let preshared_key = KeyChange::between(None, peer.preshared_key.as_ref());
+        let (keepalive, allowed_ips) =
+            (Some(peer.keepalive).filter(|seconds| *seconds > 0), peer.allowed_ips.clone());
+        Self { preshared_key, endpoint: peer.endpoint, keepalive, allowed_ips: Some(allowed_ips) }
+    }
+}
+
 fn peer_delta(from: &Peer, to: &Peer) -> PeerDelta {
     PeerDelta {
         preshared_key: KeyChange::between(from.preshared_key.as_ref(), to.preshared_key.as_ref()),

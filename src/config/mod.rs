@@ -1,3 +1,69 @@
 //! The network file: from TOML to [`Network`], or to all its faults at once.
+//!
+//! Text → TOML tree → draft (what could be read, with its places) → checks across the file → network. A fault is
+//! taken down and passed by, so that a person hears of all of them at once.
 
+mod check;
+mod draft;
+mod fault;
+mod lan;
 pub mod model;
+mod reader;
+mod sections;
+mod suggest;
+mod syntax;
+mod values;
+
+use std::path::Path;
+use std::{fs, io};
+
+use crate::error::{Error, Errors};
+
+pub use fault::Fault;
+pub use lan::{portal_addresses, site_network};
+use model::Network;
+
+/// Reads a network file. The faults come in the order of the file, and are never none.
+pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
+    let document = syntax::read(text);
+    if !document.sound {
+        return Err(document.faults.faults(text));
+    }
+    let mut found = fault::Findings::default();
+    let draft = sections::file(&reader::Section::root(&document.root), &mut found);
+    check::everything(&draft, &mut found);
+    found.leave_out(&document.broken);
+    let faults = document.faults.and(found).faults(text);
+    if faults.is_empty() {
+        Ok(draft.finish(text).expect("where no fault is found, nothing is missing"))
+    } else {
+        Err(faults)
+    }
+}
+
+/// Reads the network file at `path`. Each fault is an error of its own that begins `path:line:column:`.
+pub fn load(path: &Path) -> Result<Network, Errors> {
+    let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
+    let parsed = match str::from_utf8(&bytes) {
+        Ok(text) => parse(text),
+        Err(error) => Err(not_utf8(&bytes, error.valid_up_to())),
+    };
+    parsed
+        .map_err(|faults| Errors::all(faults.iter().map(|fault| Error::wrong(fault.render(path))).collect()))
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::wrong(format!(
+            "there is no network file {path}: `portals init` makes a first one, `--config FILE` names another"
+        )),
+        _ => Error::failed(format!("cannot read the network file {path}")).because(error),
+    }
+}
+
+fn not_utf8(bytes: &[u8], valid: usize) -> Vec<Fault> {
+    let mut found = fault::Findings::default();
+    found.add(&(valid..valid + 1), "this is not UTF-8 text", "save the file as UTF-8");
+    found.faults(&String::from_utf8_lossy(bytes))
+}

@@ -10,6 +10,33 @@ use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 /// A name of a site, portal, exit or phone: up to 12 of `a-z 0-9 -`.
 pub type Name = String;
 
+/// Where in the network file something stands, for messages about it.
+///
+/// Two positions are always equal: a network is what its file says, and moving a line in the file must not make
+/// it another one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Position {
+    /// Counted from 1; 0 for what no file says.
+    pub line: usize,
+    /// In characters, counted from 1; 0 for what no file says.
+    pub column: usize,
+}
+
+impl PartialEq for Position {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Position {}
+
+impl fmt::Display for Position {
+    /// `12:5`, as editors and compilers write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
 /// The whole network: the same on every site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
@@ -18,13 +45,22 @@ pub struct Network {
     /// Tunnel addresses and portal LANs are carved from it.
     pub subnet: Cidr,
     /// The same for IPv6, if it is turned on.
-    pub subnet6: Option<Cidr>,
+    pub subnet6: Option<Subnet6>,
     /// MTU of every tunnel in bytes, 1280 to 1500 (576 to 1500 without IPv6).
     pub mtu: u32,
     /// By name.
     pub sites: BTreeMap<Name, Site>,
     /// By name.
     pub phones: BTreeMap<Name, Phone>,
+}
+
+/// Turns IPv6 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subnet6 {
+    /// Unique local addresses (fc00::/7), with room for a /56 a site.
+    pub network: Cidr,
+    /// Where the file says so.
+    pub position: Position,
 }
 
 /// One router or box that runs portals.
@@ -113,8 +149,10 @@ pub struct Portal {
     pub address: Option<InterfaceAddress>,
     /// Whether leases are handed out, where the file says so.
     pub dhcp: Option<bool>,
-    /// Resolvers asked through the exit.
+    /// Resolvers asked through the exit; empty = none given.
     pub dns: Vec<IpAddr>,
+    /// Where the file defines it.
+    pub position: Position,
 }
 
 /// A name in a portal's `exit`.
@@ -159,6 +197,25 @@ pub enum Entrance {
     Own,
 }
 
+impl Entrance {
+    /// The key of the file that it is written with.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Interface(_) => "interface",
+            Self::Vlan { .. } => "vlan",
+            Self::Wifi(_) => "wifi",
+            Self::From(_) => "from",
+            Self::Mac(_) => "mac",
+            Self::Own => "self",
+        }
+    }
+
+    /// Whether it is a LAN of its own, with an address and leases; the others are on a LAN that exists already.
+    pub fn has_lan(&self) -> bool {
+        matches!(self, Self::Interface(_) | Self::Vlan { .. } | Self::Wifi(_))
+    }
+}
+
 /// A Wi-Fi access point.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wifi {
@@ -199,6 +256,8 @@ pub enum Protocol {
 pub struct Provider {
     /// Path of the wg-quick file, from the network file's folder.
     pub config: PathBuf,
+    /// Where the file defines it.
+    pub position: Position,
 }
 
 /// A device with an ordinary WireGuard app.
@@ -208,8 +267,10 @@ pub struct Phone {
     pub id: u8,
     /// The site it dials.
     pub at: Name,
-    /// Where its traffic leaves; none = at the site it dials.
+    /// Where its traffic leaves, never [`ExitRef::Direct`]; none = at the site it dials.
     pub exit: Option<ExitRef>,
     /// Its key.
     pub public_key: PublicKey,
+    /// Where the file defines it.
+    pub position: Position,
 }

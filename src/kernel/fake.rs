@@ -2,15 +2,15 @@
 //! fails where a test wants it to.
 
 use std::collections::BTreeSet;
-use std::mem;
 
 use nix::errno::Errno;
 
-use super::{Kernel, Outcome, describe};
+use super::batch::Batch;
+use super::{Kernel, Outcome, refusal};
 use crate::diff::Step;
 use crate::error::Result;
 use crate::net::IfName;
-use crate::state::{Link, Route, Scope, State, Target, Tunnel};
+use crate::state::{Link, Route, Scope, State, Tunnel};
 
 /// A machine in memory. Unlike the real one it takes it for an error when what is to be removed is not there.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +35,7 @@ impl FakeKernel {
         let number = self.tried;
         self.tried += 1;
         let result = if self.fail_at == Some(number) { Err(Errno::EIO) } else { self.change(step) };
-        result.map_err(|errno| describe::failure(step, errno.into()))
+        result.map_err(|errno| refusal::failure(step, errno.into()))
     }
 
     fn change(&mut self, step: &Step) -> Result<(), Errno> {
@@ -125,21 +125,18 @@ impl FakeKernel {
     }
 
     fn add_route(&mut self, route: &Route) -> Result<(), Errno> {
-        if let Target::Device { interface, .. } = &route.target {
+        if let Some(interface) = route.interface() {
             self.exists(interface)?;
             expect(self.state.up.contains(interface), Errno::ENETDOWN)?;
         }
-        let place = |route: &Route| (route.table, route.destination, route.metric);
-        let taken = self.state.routes.iter().any(|other| place(other) == place(route));
+        let taken = self.state.routes.iter().any(|other| other.place() == route.place());
         expect(!taken, Errno::EEXIST)?;
         self.state.routes.insert(route.clone());
         Ok(())
     }
 
     fn forget_routes(&mut self, name: &IfName) {
-        let leaves_by =
-            |target: &Target| matches!(target, Target::Device { interface, .. } if interface == name);
-        self.state.routes.retain(|route| !leaves_by(&route.target));
+        self.state.routes.retain(|route| route.interface() != Some(name));
     }
 }
 
@@ -155,7 +152,7 @@ impl Kernel for FakeKernel {
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(steps.len());
-        for run in steps.chunk_by(|a, b| mem::discriminant(a) == mem::discriminant(b)) {
+        for run in Batch::split(steps) {
             let results: Vec<_> = run.iter().map(|step| self.carry_out(step)).collect();
             let failed = results.iter().any(Result::is_err);
             outcomes.extend(results.into_iter().map(Outcome::from));
@@ -176,7 +173,7 @@ fn expect(holds: bool, errno: Errno) -> Result<(), Errno> {
 mod tests {
     use super::*;
     use crate::net::{Family, Table};
-    use crate::state::{Backend, LinkKind};
+    use crate::state::{Backend, LinkKind, Target};
 
     fn name(text: &str) -> IfName {
         text.parse().unwrap()

@@ -1,8 +1,6 @@
 //! The real kernel: observes by dumps, carries out steps in batches.
 
 use std::collections::BTreeMap;
-use std::mem;
-use std::net::IpAddr;
 use std::thread;
 use std::time::SystemTime;
 
@@ -11,11 +9,12 @@ use netlink_packet_core::NetlinkMessage;
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 
+use super::batch::Batch;
 use super::link::HostLink;
 use super::netlink::{Refusal, Socket, protocols};
 use super::nftables::Nftables;
 use super::wireguard::{Reading, WireGuard};
-use super::{Kernel, Outcome, address, builtin, describe, link, route, rule, sysctl};
+use super::{Kernel, Outcome, address, builtin, link, refusal, route, rule, sysctl};
 use crate::diff::Step;
 use crate::error::{Error, Result};
 use crate::net::{IfName, InterfaceAddress};
@@ -55,6 +54,17 @@ impl Linux {
         self.nftables.is_some()
     }
 
+    /// The interfaces that are ours, of this network or an earlier one.
+    pub fn own_links(&mut self) -> Result<BTreeMap<IfName, Link>> {
+        let links = link::list(&mut self.route)?;
+        Ok(links.into_iter().filter_map(|(name, link)| Some((name, link.ours()?))).collect())
+    }
+
+    /// Whether this process runs tunnels with the built-in WireGuard.
+    pub fn runs_tunnels(&self) -> bool {
+        !self.devices.is_empty()
+    }
+
     /// The settings of a tunnel, and what came of its peers; `now` decides who is alive.
     pub fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading> {
         match (link.kind, self.devices.get(name)) {
@@ -86,19 +96,18 @@ impl Linux {
         Ok(tunnels)
     }
 
-    /// Carries out steps of one kind; an error means that none of them was tried.
-    fn carry_out(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
-        match steps[0] {
-            Step::AddLink(..) => self.add_links(steps),
-            Step::RemoveLink(..) => self.remove_links(steps),
-            Step::ChangeTunnel { .. } => self.change_tunnels(steps),
-            Step::ChangeFirewall { .. } => steps.iter().map(|step| Ok(self.change_firewall(step))).collect(),
-            Step::SetSysctl { .. } => Ok(steps.iter().map(set_sysctl).collect()),
-            Step::AddAddress(..) | Step::RemoveAddress(..) | Step::AddRoute(_) | Step::RemoveRoute(_) => {
+    /// Carries out steps of one batch; an error means that none of them was tried.
+    fn carry_out(&mut self, batch: Batch, steps: &[Step]) -> Result<Vec<Result<()>>> {
+        match batch {
+            Batch::NewLinks => self.add_links(steps),
+            Batch::OldLinks => self.remove_links(steps),
+            Batch::Tunnels => self.change_tunnels(steps),
+            Batch::Routing => {
                 let links = link::list(&mut self.route)?;
                 Ok(send(&mut self.route, steps, &links))
             }
-            _ => Ok(send(&mut self.route, steps, &BTreeMap::new())),
+            Batch::Firewall => steps.iter().map(|step| Ok(self.change_firewall(step))).collect(),
+            Batch::Sysctls => Ok(steps.iter().map(set_sysctl).collect()),
         }
     }
 
@@ -210,7 +219,7 @@ impl Kernel for Linux {
         let links: BTreeMap<IfName, Link> =
             host.values().filter_map(|link| Some((link.name.clone(), link.ours()?))).collect();
         let is_our_address = |interface: &IfName, address: InterfaceAddress| {
-            (links.contains_key(interface) && !is_link_local(address.address))
+            (links.contains_key(interface) && !address::is_link_local(address.address))
                 || scope.addresses.contains(&(interface.clone(), address))
         };
         let addresses = address::list(&mut self.route)?
@@ -238,8 +247,8 @@ impl Kernel for Linux {
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(steps.len());
-        for run in steps.chunk_by(|a, b| mem::discriminant(a) == mem::discriminant(b)) {
-            let results = self.carry_out(run).unwrap_or_else(|error| vec![Err(error)]);
+        for run in Batch::split(steps) {
+            let results = self.carry_out(Batch::of(&run[0]), run).unwrap_or_else(|error| vec![Err(error)]);
             let failed = results.iter().any(Result::is_err);
             outcomes.extend(results.into_iter().map(Outcome::from));
             if failed {
@@ -252,17 +261,12 @@ impl Kernel for Linux {
 }
 
 /// `None` if this kernel has no nftables: then nfnetlink is missing, or says that it knows no such subsystem.
-fn find_nftables() -> Result<Option<Nftables>> {
+pub(crate) fn find_nftables() -> Result<Option<Nftables>> {
     match Nftables::open().and_then(|mut nftables| nftables.read().map(|_| nftables)) {
         Ok(nftables) => Ok(Some(nftables)),
         Err(error) if matches!(error.errno(), Some(Errno::EPROTONOSUPPORT | Errno::EINVAL)) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Addresses that the kernel gives to interfaces by itself.
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// Those that this kernel has.
@@ -331,7 +335,7 @@ fn encode(
 /// What the kernel's verdict means for a step.
 fn judge(step: &Step, verdict: Result<(), Refusal>) -> Result<()> {
     match verdict {
-        Err(refusal) if !is_gone(step, refusal.errno) => Err(describe::failure(step, refusal)),
+        Err(refusal) if !is_gone(step, refusal.errno) => Err(refusal::failure(step, refusal)),
         _ => Ok(()),
     }
 }

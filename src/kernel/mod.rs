@@ -1,13 +1,15 @@
 //! What touches the machine: observes it, and carries out steps. Thin; everything hard was decided before.
 
 pub mod address;
+mod batch;
 pub mod builtin;
-mod describe;
 pub mod fake;
 pub mod link;
 pub mod linux;
 pub mod netlink;
+pub mod news;
 pub mod nftables;
+mod refusal;
 pub mod route;
 pub mod rule;
 pub mod sysctl;

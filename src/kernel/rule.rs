@@ -133,29 +133,3 @@ fn encode(rule: &Rule) -> RuleMessage {
     }
     message
 }
-
-/// The rule in words, for errors.
-pub fn describe(rule: &Rule) -> String {
-    let Selector { incoming, from, to, mark } = &rule.selector;
-    let mut text = match rule.family {
-        Family::V4 => format!("rule {}", rule.priority),
-        Family::V6 => format!("IPv6 rule {}", rule.priority),
-    };
-    for (word, value) in [
-        ("iif", incoming.as_ref().map(ToString::to_string)),
-        ("from", from.map(|network| network.to_string())),
-        ("to", to.map(|network| network.to_string())),
-        ("fwmark", mark.map(|mark| mark.to_string())),
-    ] {
-        if let Some(value) = value {
-            text.extend([" ", word, " ", &value]);
-        }
-    }
-    let (verb, object) = match rule.action {
-        RuleAction::Lookup(table) => (" lookup ", table.to_string()),
-        RuleAction::Goto(priority) => (" goto ", priority.to_string()),
-        RuleAction::Unreachable => (" unreachable", String::new()),
-    };
-    text.extend([verb, &object]);
-    text
-}

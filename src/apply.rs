@@ -1,0 +1,158 @@
+//! Makes the machine match a state: all of it, or nothing.
+
+use std::fmt::Write as _;
+
+use crate::describe;
+use crate::diff::{Step, diff};
+use crate::error::{Error, Result};
+use crate::journal::{Claims, Journal};
+use crate::kernel::{Kernel, Outcome};
+use crate::state::{Scope, State};
+
+/// What was found and what would have to be done about it.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What is ours by earlier calls.
+    pub claims: Claims,
+    /// What is there now.
+    pub have: State,
+    /// What leads from there to what is wanted.
+    pub steps: Vec<Step>,
+}
+
+/// Looks at the machine, and works out the steps. Changes nothing.
+pub fn prepare(kernel: &mut dyn Kernel, journal: &Journal, want: &State) -> Result<Prepared> {
+    let claims = journal.claims()?;
+    let have = kernel.observe(&want.scope().union(claims.scope()))?;
+    let steps = diff(want, &have);
+    Ok(Prepared { claims, have, steps })
+}
+
+/// Makes the machine match `want` and checks that it does. On any failure all that was done is undone again.
+/// Returns the steps that it took. The caller holds the journal's lock.
+pub fn apply(kernel: &mut dyn Kernel, journal: &Journal, want: &State) -> Result<Vec<Step>> {
+    let Prepared { claims, have, steps } = prepare(kernel, journal, want)?;
+    if claims.begun {
+        log::warn!("an earlier call was cut short; completing it");
+    }
+    if steps.is_empty() && !claims.begun {
+        return Ok(steps);
+    }
+    let intended = claims.before(&steps, want, &have);
+    if intended != claims {
+        journal.record(&intended)?;
+    }
+    for step in &steps {
+        log::info!("{}", describe::step(step));
+    }
+    let scope = want.scope().union(intended.scope());
+    let result = carry_out(kernel, want, &steps, &scope);
+    let settled = match &result {
+        Ok(()) => intended.after(&steps),
+        // The undone steps have given everything back, unless undoing failed too: then all claims stay for the next call.
+        Err(failure) if failure.undone => claims,
+        Err(_) => intended,
+    };
+    journal.record(&settled)?;
+    result.map(|()| steps).map_err(|failure| failure.error)
+}
+
+/// The state to which `down` leads: nothing of ours, and the kernel settings as they were.
+pub fn nothing(claims: &Claims) -> State {
+    State { sysctls: claims.sysctls.clone(), ..State::default() }
+}
+
+/// Takes everything of ours away. Goes on past errors, and reports them all.
+pub fn remove_all(kernel: &mut dyn Kernel, journal: &Journal) -> Result<Vec<Step>> {
+    let claims = journal.claims()?;
+    let want = nothing(&claims);
+    let have = kernel.observe(&claims.scope())?;
+    let steps = diff(&want, &have);
+    let failures = do_all(kernel, &steps);
+    if failures.is_empty() {
+        journal.record(&Claims::default())?;
+        return Ok(steps);
+    }
+    Err(Error::failed(list(
+        "not everything could be removed; run `portals down` again when the cause is gone:",
+        &failures,
+    )))
+}
+
+struct Failure {
+    error: Error,
+    undone: bool,
+}
+
+fn carry_out(kernel: &mut dyn Kernel, want: &State, steps: &[Step], scope: &Scope) -> Result<(), Failure> {
+    let outcomes = kernel.apply(steps);
+    let mut failed = Vec::new();
+    let mut done = Vec::new();
+    for (step, outcome) in steps.iter().zip(outcomes) {
+        match outcome {
+            Outcome::Done => done.push(step),
+            Outcome::Failed(error) => failed.push(error),
+            Outcome::Untried => {}
+        }
+    }
+    let problem = match failed.as_slice() {
+        [] => verify(kernel, want, scope),
+        _ => Some(list("the change failed:", &failed)),
+    };
+    match problem {
+        None => Ok(()),
+        Some(problem) => Err(undo(kernel, &done, problem)),
+    }
+}
+
+/// What the machine still lacks though every step was carried out.
+fn verify(kernel: &mut dyn Kernel, want: &State, scope: &Scope) -> Option<String> {
+    match kernel.observe(scope) {
+        Err(error) => Some(format!("the result could not be checked: {error}")),
+        Ok(have) => {
+            let rest = diff(want, &have);
+            (!rest.is_empty()).then(|| {
+                let rest: Vec<String> = rest.iter().map(describe::step).collect();
+                list("every change was accepted, but this is still missing (does another program take it away?):", &rest)
+            })
+        }
+    }
+}
+
+fn undo(kernel: &mut dyn Kernel, done: &[&Step], problem: String) -> Failure {
+    let inverses: Vec<Step> = done.iter().rev().map(|step| step.inverse()).collect();
+    let failures = do_all(kernel, &inverses);
+    if failures.is_empty() {
+        return Failure {
+            error: Error::failed(format!("{problem}\nwhat had been begun was undone")),
+            undone: true,
+        };
+    }
+    let also = list("and this could not be undone; `portals down` removes it:", &failures);
+    Failure { error: Error::failed(format!("{problem}\n{also}")), undone: false }
+}
+
+/// Carries out all steps, past failures, and returns those.
+fn do_all(kernel: &mut dyn Kernel, steps: &[Step]) -> Vec<Error> {
+    let mut failures = Vec::new();
+    let mut rest = steps;
+    while !rest.is_empty() {
+        let outcomes = kernel.apply(rest);
+        let tried = outcomes.iter().take_while(|outcome| !matches!(outcome, Outcome::Untried)).count();
+        failures.extend(outcomes.into_iter().filter_map(|outcome| match outcome {
+            Outcome::Failed(error) => Some(error),
+            Outcome::Done | Outcome::Untried => None,
+        }));
+        // A kernel that tries nothing would keep us here for ever.
+        rest = &rest[tried.max(1)..];
+    }
+    failures
+}
+
+fn list(title: &str, items: &[impl std::fmt::Display]) -> String {
+    let mut text = title.to_owned();
+    for item in items {
+        let _ = write!(text, "\n  {item}");
+    }
+    text
+}

@@ -1,0 +1,177 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use argh::FromArgs;
+
+use crate::net::Cidr;
+
+/// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may stand before or behind the command.
+#[derive(FromArgs, Debug)]
+pub struct Cli {
+    /// the network file (default: network.toml in /etc/portals, /config/portals on EdgeOS, /data/portals on UniFi OS)
+    #[argh(option, short = 'c')]
+    pub config: Option<PathBuf>,
+
+    /// show each change as it is made
+    #[argh(switch, short = 'v')]
+    pub verbose: bool,
+
+    /// print the version and exit
+    #[argh(switch, short = 'V')]
+    pub version: bool,
+
+    /// what to do
+    #[argh(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand)]
+pub enum Command {
+    /// `portals demo`
+    Demo(Demo),
+    /// `portals init`
+    Init(Init),
+    /// `portals plan`
+    Plan(Plan),
+    /// `portals apply`
+    Apply(Apply),
+    /// `portals run`
+    Run(Run),
+    /// `portals down`
+    Down(Down),
+    /// `portals status`
+    Status(Status),
+}
+
+/// See it work: two sites, an internet and clients in namespaces of this machine. Needs no root, touches nothing.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "demo")]
+pub struct Demo {
+    /// leave it running, with the commands to look around, until Ctrl-C
+    #[argh(switch)]
+    pub keep: bool,
+}
+
+/// Make this site's key and a first network file.
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "init",
+    example = "portals init --site nyc --id 1 --endpoint nyc.example.net",
+    note = "An existing network file or key is never overwritten. With an existing network file only the missing key is made."
+)]
+pub struct Init {
+    /// name of the network (default: home)
+    #[argh(option, default = "String::from(\"home\")")]
+    pub network: String,
+
+    /// name of this site, up to 12 of a-z 0-9 - (default: this host's name)
+    #[argh(option)]
+    pub site: Option<String>,
+
+    /// number of this site, 1 to 250, unique in the network (default: 1)
+    #[argh(option, default = "1")]
+    pub id: u8,
+
+    /// private IPv4 network for tunnels and portal LANs (default: 10.77.0.0/16)
+    #[argh(option, default = "\"10.77.0.0/16\".parse().expect(\"a network\")")]
+    pub subnet: Cidr,
+
+    /// host name or address under which other sites reach this one; leave it out behind NAT
+    #[argh(option)]
+    pub endpoint: Option<String>,
+}
+
+/// Show what apply would change, one line each. Changes nothing.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "plan", error_code(3, "with --check: something would change"))]
+pub struct Plan {
+    /// print it as a shell script of ip, wg, nft and sysctl lines that does the same by hand
+    #[argh(switch)]
+    pub commands: bool,
+
+    /// exit with status 3 if anything would change
+    #[argh(switch)]
+    pub check: bool,
+}
+
+/// Make the kernel match the network file, once: all of it, or nothing.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "apply")]
+pub struct Apply {}
+
+/// The agent: apply, then stay, watch and repair. SIGHUP reads the file again; SIGTERM ends it and leaves everything in place.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "run")]
+pub struct Run {
+    /// take everything away again when it ends
+    #[argh(switch)]
+    pub down_on_exit: bool,
+}
+
+/// Take all of it away again; kernel settings go back to what they were.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "down")]
+pub struct Down {}
+
+/// Show links, portals and exits: state, age of the handshake, bytes.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "status")]
+pub struct Status {
+    /// print it as JSON
+    #[argh(switch)]
+    pub json: bool,
+
+    /// show it again every second until Ctrl-C
+    #[argh(switch)]
+    pub watch: bool,
+}
+
+impl Cli {
+    /// Whether this is to be the agent, which tells what it does.
+    pub fn is_agent(&self) -> bool {
+        matches!(self.command, Some(Command::Run(_)))
+    }
+}
+
+/// Options that may stand anywhere, moved to the front, where the parser wants them.
+pub fn globals_first(arguments: Vec<String>) -> Vec<String> {
+    let mut globals = Vec::new();
+    let mut rest = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--verbose" | "-v" => globals.push(argument),
+            "--config" | "-c" => {
+                globals.push(argument);
+                globals.extend(arguments.next());
+            }
+            _ => match argument.strip_prefix("--config=") {
+                Some(path) => globals.extend(["--config".to_owned(), path.to_owned()]),
+                None => rest.push(argument),
+            },
+        }
+    }
+    globals.append(&mut rest);
+    globals
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moved(line: &str) -> String {
+        globals_first(line.split(' ').map(str::to_owned).collect()).join(" ")
+    }
+
+    #[test]
+    fn global_options_may_stand_anywhere() {
+        assert_eq!(moved("plan --config x.toml --check"), "--config x.toml plan --check");
+        assert_eq!(moved("apply -v --config=x.toml"), "-v --config x.toml apply");
+        assert_eq!(moved("status --json"), "status --json");
+        assert_eq!(moved("run --config"), "--config run");
+    }
+}

@@ -1,0 +1,27 @@
+//! `portals down`: take all of it away again.
+
+use super::Status;
+use crate::apply::remove_all;
+use crate::describe::count;
+use crate::error::{Error, Errors};
+use crate::journal::Journal;
+use crate::kernel::linux::Linux;
+
+/// Removes all that is ours. It needs neither the network file nor the keys.
+pub fn run() -> Result<Status, Errors> {
+    let journal = Journal::open()?;
+    if journal.has_agent()? {
+        return Err(Error::failed(
+            "the agent (`portals run`) is at work and would put everything back: stop it first, for example with systemctl stop \
+             portals, or end it with SIGTERM",
+        )
+        .into());
+    }
+    let _lock = journal.lock(|| eprintln!("another portals is changing this machine; waiting for it"))?;
+    let steps = remove_all(&mut Linux::open()?, &journal)?;
+    match steps.len() {
+        0 => println!("nothing to do: nothing of portals is on this machine"),
+        number => println!("done: {}", count(number, "change")),
+    }
+    Ok(Status::Done)
+}

@@ -1,0 +1,119 @@
+//! `portals init`: this site's key and a first network file.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+
+use super::Status;
+use crate::cli::Init;
+use crate::config;
+use crate::error::{Context as _, Error, Errors, Result};
+use crate::keys;
+use crate::load::folder_of;
+use crate::net::{PublicKey, Secret};
+
+/// Makes what is not there yet, and says what to do next.
+pub fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
+    let folder = folder_of(file);
+    fs::create_dir_all(&folder).doing(|| format!("cannot make the folder {}", folder.display()))?;
+    let key_file = folder.join(keys::PRIVATE_KEY_FILE);
+    let old_key = keys::load_if_there(&key_file)?;
+    let is_new = old_key.is_none();
+    let key = old_key.unwrap_or_else(keys::generate);
+    let public_key = keys::public_key(&key);
+
+    let text = if file.exists() { None } else { Some(first_file(file, options, public_key)?) };
+    if is_new {
+        keys::save(&key_file, &key)?;
+    }
+    if let Some(text) = &text {
+        write_new(file, text)?;
+    }
+    report(file, &key_file, is_new, text.is_some(), &key);
+    Ok(Status::Done)
+}
+
+/// The text of a first network file; checked before anything is written.
+fn first_file(file: &Path, options: &Init, public_key: PublicKey) -> Result<String, Errors> {
+    let site = match &options.site {
+        Some(site) => site.clone(),
+        None => host_name()?,
+    };
+    let endpoint = match &options.endpoint {
+        Some(endpoint) => format!("endpoint   = {endpoint:?}"),
+        None => "# endpoint = \"nyc.example.net\"   # host name or address, if others can reach this site"
+            .to_owned(),
+    };
+    let text = format!(
+        r#"# The network of all sites: the same file on every one of them. `portals plan` checks it and changes nothing.
+
+[network]
+name   = {network:?}
+subnet = "{subnet}"       # tunnel addresses and portal LANs are carved from it
+
+[site.{site}]
+id         = {id}                  # 1 to 250, never reused
+public_key = "{public_key}"
+{endpoint}
+exits      = []                 # sites this one uses as exits, such as ["paris"]
+
+# Run `portals init` at the other site too, and put its public key here:
+# [site.paris]
+# id         = 2
+# public_key = "…"
+# endpoint   = "paris.example.net"
+
+# Then say what shall enter here, and where it shall leave:
+# [site.{site}.portal.guest]
+# exit      = "paris"
+# interface = "eth1"
+"#,
+        network = options.network,
+        subnet = options.subnet,
+        id = options.id,
+    );
+    match config::parse(&text) {
+        Ok(_) => Ok(text),
+        Err(faults) => {
+            let advice =
+                "the options make a network file that is wrong; `portals init --help` explains them:";
+            let faults = faults.iter().map(|fault| Error::wrong(fault.render(file)));
+            Errors::check([Error::wrong(advice)].into_iter().chain(faults).collect(), String::new())
+        }
+    }
+}
+
+/// This host's name, as far as it can be the name of a site.
+fn host_name() -> Result<String> {
+    let name = nix::unistd::gethostname().doing(|| "cannot read this host's name".to_owned())?;
+    let name = name.to_string_lossy().to_ascii_lowercase();
+    let first = name.split('.').next().unwrap_or_default();
+    let usable: String = first
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')
+        .take(12)
+        .collect();
+    if usable.is_empty() {
+        return Err(Error::wrong(
+            "this host's name cannot be the name of a site; give one: portals init --site nyc",
+        ));
+    }
+    Ok(usable)
+}
+
+fn write_new(file: &Path, text: &str) -> Result<()> {
+    let doing = || format!("cannot write {}", file.display());
+    let mut opened = OpenOptions::new().write(true).create_new(true).open(file).doing(doing)?;
+    opened.write_all(text.as_bytes()).doing(doing)
+}
+
+fn report(file: &Path, key_file: &Path, new_key: bool, new_file: bool, key: &Secret) {
+    let made = |is_new| if is_new { "made" } else { "kept" };
+    println!("{} the key {}", made(new_key), key_file.display());
+    println!("{} the network file {}", made(new_file), file.display());
+    println!("\nThis site's public key:\n  {}\n", keys::public_key(key));
+    println!(
+        "Next: describe all sites in {}, copy it to each of them, and see what would happen: portals plan",
+        file.display()
+    );
+}

@@ -1,0 +1,69 @@
+//! One file a command: glue between the parts, and words for people.
+
+mod apply;
+mod demo;
+mod down;
+mod init;
+mod plan;
+mod run;
+mod status;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::error::{Error, Errors};
+use crate::platform;
+
+/// The exit status: others' scripts rely on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// 0
+    Done,
+    /// 1: it failed, and what it had begun was undone.
+    Failed,
+    /// 2: the file or the command line is wrong.
+    Wrong,
+    /// 3: `plan --check` found a difference.
+    Differs,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Done => Self::SUCCESS,
+            Status::Failed => Self::from(1),
+            Status::Wrong => Self::from(2),
+            Status::Differs => Self::from(3),
+        }
+    }
+}
+
+/// Runs what was typed.
+pub fn run(cli: Cli) -> Result<Status, Errors> {
+    if cli.version {
+        println!("portals {}", env!("CARGO_PKG_VERSION"));
+        return Ok(Status::Done);
+    }
+    let Some(command) = cli.command else {
+        return Err(Error::wrong(
+            "no command given; `portals --help` lists them, and `portals demo` shows what they are for",
+        )
+        .into());
+    };
+    let file = cli.config.unwrap_or_else(|| platform::folder().join(platform::NETWORK_FILE));
+    match command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Init(options) => init::run(&file, &options),
+        Command::Plan(options) => plan::run(&file, &options),
+        Command::Apply(_) => apply::run(&file),
+        Command::Run(options) => run::run(&file, &options),
+        Command::Down(_) => down::run(),
+        Command::Status(options) => status::run(&file, &options),
+    }
+}
+
+fn show_notes(notes: &[String]) {
+    for note in notes {
+        eprintln!("note: {note}");
+    }
+}

@@ -1,0 +1,32 @@
+//! `portals plan`: what `apply` would change.
+
+use std::path::Path;
+
+use super::{Status, show_notes};
+use crate::apply::prepare;
+use crate::cli::Plan;
+use crate::commands_text::Script;
+use crate::describe;
+use crate::error::Errors;
+use crate::journal::Journal;
+use crate::kernel::linux::Linux;
+use crate::load::{Files, resolve};
+use crate::plan::plan;
+
+/// Shows the steps, or the script.
+pub fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
+    let files = Files::read(file)?;
+    let site = files.site(&resolve(files.names()?))?;
+    let prepared = prepare(&mut Linux::open()?, &Journal::open()?, &plan(&site))?;
+    show_notes(&site.notes);
+    if options.commands {
+        print!("{}", Script::new(&files, &site).write(&prepared.steps));
+    } else if prepared.steps.is_empty() {
+        println!("nothing to do: this machine is as {} says", file.display());
+    } else {
+        for step in &prepared.steps {
+            println!("{}", describe::step(step));
+        }
+    }
+    Ok(if options.check && !prepared.steps.is_empty() { Status::Differs } else { Status::Done })
+}

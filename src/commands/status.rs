@@ -1,0 +1,210 @@
+//! `portals status`: links, portals and exits.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime};
+
+use super::Status;
+use crate::cli;
+use crate::error::{Context as _, Errors, Result};
+use crate::journal::Journal;
+use crate::json::Json;
+use crate::kernel::linux::Linux;
+use crate::load::Files;
+use crate::status::{LinkReport, PortalReport, PortalState, Report, report};
+use crate::style::Style;
+
+/// Shows it once, or every second.
+pub fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> {
+    let files = Files::read(file)?;
+    let journal = Journal::open()?;
+    let mut kernel = Linux::open()?;
+    let style = Style::for_stdout();
+    loop {
+        // Endpoints come from the live tunnels, so no name needs to be resolved.
+        let site = files.site(&Default::default())?;
+        let report = report(&site, journal.has_agent()?, &mut kernel, SystemTime::now())?;
+        let text = if options.json { json(&report) + "\n" } else { for_people(&report, style) };
+        if options.watch && !options.json && std::io::stdout().is_terminal() {
+            // Home, and clear what the last round left below.
+            show("\x1b[H\x1b[J")?;
+        }
+        show(&text)?;
+        if !options.watch {
+            return Ok(Status::Done);
+        }
+        sleep(Duration::from_secs(1));
+    }
+}
+
+fn show(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .doing(|| "cannot write to standard output".to_owned())
+}
+
+fn json(report: &Report) -> String {
+    let links = report.links.iter().map(|link| {
+        Json::object([
+            ("peer", Json::text(&link.peer)),
+            ("interface", Json::text(link.interface.as_str())),
+            ("exit", Json::Bool(link.exit)),
+            ("endpoint", link.endpoint.map_or(Json::Null, |endpoint| Json::text(&endpoint.to_string()))),
+            ("handshake_age_s", link.handshake_age.map_or(Json::Null, Json::Number)),
+            ("rx_bytes", Json::Number(link.received)),
+            ("tx_bytes", Json::Number(link.sent)),
+            ("up", Json::Bool(link.up)),
+        ])
+    });
+    let portals = report.portals.iter().map(|portal| {
+        Json::object([
+            ("name", Json::text(&portal.name)),
+            ("entrance", Json::text(&portal.entrance)),
+            ("address", portal.address.map_or(Json::Null, |address| Json::text(&address.to_string()))),
+            ("exit", Json::text(&portal.exit)),
+            ("state", Json::text(portal.state.as_str())),
+        ])
+    });
+    Json::object([
+        ("network", Json::text(&report.network)),
+        ("site", Json::text(&report.site)),
+        ("agent", Json::Bool(report.agent)),
+        ("wireguard", Json::text(report.wireguard.as_str())),
+        ("firewall", Json::text("nftables")),
+        ("links", Json::List(links.collect())),
+        ("portals", Json::List(portals.collect())),
+    ])
+    .to_string()
+}
+
+fn for_people(report: &Report, style: Style) -> String {
+    let mut text = String::new();
+    let agent = if report.agent { style.good("agent running") } else { style.bad("no agent") };
+    let _ = writeln!(
+        text,
+        "{} · site {} · {agent} · {} WireGuard · nftables",
+        style.strong(&report.network),
+        style.strong(&report.site),
+        report.wireguard.as_str()
+    );
+    if !report.links.is_empty() {
+        let _ = writeln!(text, "\n{}", style.strong("links"));
+    }
+    for link in &report.links {
+        link_line(&mut text, link, style);
+    }
+    if !report.portals.is_empty() {
+        let _ = writeln!(text, "\n{}", style.strong("portals"));
+    }
+    for portal in &report.portals {
+        portal_line(&mut text, portal, style);
+    }
+    text
+}
+
+fn link_line(text: &mut String, link: &LinkReport, style: Style) {
+    let state = if link.up { style.good("up  ") } else { style.bad("down") };
+    let handshake = match link.handshake_age {
+        Some(age) => format!("handshake {} ago", duration(age)),
+        None => "no handshake yet".to_owned(),
+    };
+    let endpoint =
+        link.endpoint.map_or_else(|| "waits to be dialled".to_owned(), |endpoint| endpoint.to_string());
+    let role = if link.exit { "exit" } else { "link" };
+    let _ = writeln!(
+        text,
+        "  {:<12} {state}  {role}  {:<15}  {endpoint:<24} {handshake:<22} in {}, out {}",
+        link.peer,
+        link.interface.as_str(),
+        bytes(link.received),
+        bytes(link.sent)
+    );
+}
+
+fn portal_line(text: &mut String, portal: &PortalReport, style: Style) {
+    let state = match portal.state {
+        PortalState::Open => style.good("open   "),
+        PortalState::Direct => style.good("direct "),
+        PortalState::Blocked => style.bad("blocked"),
+    };
+    let address = portal.address.map_or_else(String::new, |address| address.to_string());
+    let _ = writeln!(text, "  {:<12} {state}  {} → {}  {address}", portal.name, portal.entrance, portal.exit);
+}
+
+/// `42 s`, `3 min`, `5 h`, `2 d`.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// `512 B`, `1.5 kB`, `2.0 MB`: powers of 1000, as links are measured.
+fn bytes(number: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if number < 1000 {
+        return format!("{number} B");
+    }
+    let mut tenths = number / 100;
+    let mut unit = 0;
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        tenths /= 1000;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(1000), "1.0 kB");
+        assert_eq!(bytes(1_550_000), "1.5 MB");
+        assert_eq!(bytes(20_000_000_000_000_000), "20000.0 TB");
+        assert_eq!(duration(119), "119 s");
+        assert_eq!(duration(120), "2 min");
+        assert_eq!(duration(172_800), "2 d");
+    }
+
+    #[test]
+    fn json_is_as_specified() {
+        let report = Report {
+            network: "home".to_owned(),
+            site: "nyc".to_owned(),
+            agent: true,
+            wireguard: crate::state::Backend::Kernel,
+            links: vec![LinkReport {
+                peer: "paris".to_owned(),
+                interface: "to-paris".parse().unwrap(),
+                exit: true,
+                endpoint: Some("203.0.113.9:51821".parse().unwrap()),
+                handshake_age: Some(12),
+                received: 1,
+                sent: 1,
+                up: true,
+            }],
+            portals: vec![PortalReport {
+                name: "guest".to_owned(),
+                entrance: "interface eth1".to_owned(),
+                address: Some("10.77.1.65/26".parse().unwrap()),
+                exit: "paris".to_owned(),
+                state: PortalState::Open,
+            }],
+        };
+        let expected = concat!(
+            r#"{"network":"home","site":"nyc","agent":true,"wireguard":"kernel","firewall":"nftables","#,
+            r#""links":[{"peer":"paris","interface":"to-paris","exit":true,"endpoint":"203.0.113.9:51821","#,
+            r#""handshake_age_s":12,"rx_bytes":1,"tx_bytes":1,"up":true}],"#,
+            r#""portals":[{"name":"guest","entrance":"interface eth1","address":"10.77.1.65/26","exit":"paris","state":"open"}]}"#
+        );
+        assert_eq!(json(&report), expected);
+    }
+}

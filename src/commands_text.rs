@@ -1,0 +1,192 @@
+//! Steps as a shell script of `ip`, `wg`, `nft` and `sysctl` lines that does the same by hand.
+//!
+//! It is more than documentation: a test runs it with the real programs, and the kernel must end up as after `apply`.
+
+use std::fmt::Write as _;
+
+use crate::describe::{self, Acting, Selected};
+use crate::diff::Step;
+use crate::firewall_text;
+use crate::keys;
+use crate::load::Files;
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey};
+use crate::site::Site;
+use crate::state::{Backend, Link, PROTOCOL, Peer, Route, Rule, Tunnel};
+use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta, delta};
+
+/// What a script needs to know besides the steps. Secrets stay in their files; the script names those.
+#[derive(Debug)]
+pub struct Script {
+    network: String,
+    site: String,
+    folder: String,
+    own_key: PublicKey,
+    backend: Backend,
+}
+
+impl Script {
+    /// A script for this site.
+    pub fn new(files: &Files, site: &Site) -> Self {
+        Self {
+            network: site.network.clone(),
+            site: site.name.clone(),
+            folder: files.folder.display().to_string(),
+            own_key: files.public_key(),
+            backend: site.backend,
+        }
+    }
+
+    /// The whole script, to be run as root by any POSIX shell.
+    pub fn write(&self, steps: &[Step]) -> String {
+        let mut script = String::from("#!/bin/sh\n");
+        let _ = writeln!(
+            script,
+            "# What `portals apply` would do at site {} of network {}.",
+            self.site, self.network
+        );
+        if self.backend == Backend::BuiltIn {
+            script.push_str("# This kernel has no WireGuard: these lines need one that has; `portals run` brings its own.\n");
+        }
+        script.push_str("set -e\n");
+        if steps.is_empty() {
+            script.push_str("# Nothing to do.\n");
+            return script;
+        }
+        let _ = writeln!(script, "cd {}", quoted(&self.folder));
+        if steps.iter().any(uses_preshared_keys) {
+            script.push_str(PRESHARED_KEY_FUNCTION);
+        }
+        for step in steps {
+            self.step(&mut script, step);
+        }
+        script
+    }
+
+    fn step(&self, script: &mut String, step: &Step) {
+        let mut line = |text: String| {
+            script.push_str(&text);
+            script.push('\n');
+        };
+        match step {
+            Step::AddLink(name, link) => {
+                line(format!("ip link add {name} mtu {} type wireguard", link.mtu));
+                line(alias(name, link));
+            }
+            Step::RemoveLink(name, _) => line(format!("ip link delete {name}")),
+            Step::ChangeLink { name, from, to } => {
+                if from.mtu != to.mtu {
+                    line(format!("ip link set {name} mtu {}", to.mtu));
+                }
+                if from.alias != to.alias {
+                    line(alias(name, to));
+                }
+            }
+            // The interface is about to be removed, and its settings go with it.
+            Step::ChangeTunnel { to: Tunnel { private_key: None, .. }, .. } => {}
+            Step::ChangeTunnel { name, from, to } => self.tunnel(&mut line, name, &delta(from, to)),
+            Step::AddAddress(name, address) => {
+                line(format!("ip {}address add {address} dev {name}", v6(*address)))
+            }
+            Step::RemoveAddress(name, address) => {
+                line(format!("ip {}address delete {address} dev {name}", v6(*address)));
+            }
+            Step::BringUp(name) => line(format!("ip link set {name} up")),
+            Step::BringDown(name) => line(format!("ip link set {name} down")),
+            Step::AddRoute(entry) => line(route("add", entry)),
+            Step::RemoveRoute(entry) => line(route("delete", entry)),
+            Step::AddRule(entry) => line(rule("add", entry)),
+            Step::RemoveRule(entry) => line(rule("delete", entry)),
+            Step::ChangeFirewall { from, to } => {
+                let rules = firewall_text::to_text(from.as_ref(), to.as_ref());
+                line(format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end()));
+            }
+            Step::SetSysctl { key, to, .. } => line(format!("sysctl -q -w {}={to}", key.replace('/', "."))),
+        }
+    }
+
+    fn tunnel(&self, line: &mut impl FnMut(String), name: &IfName, delta: &TunnelDelta) {
+        let mut settings = String::new();
+        if delta.private_key != KeyChange::Keep {
+            let _ = write!(settings, " private-key {}", keys::PRIVATE_KEY_FILE);
+        }
+        if let Some(port) = delta.port {
+            let _ = write!(settings, " listen-port {port}");
+        }
+        if let Some(fwmark) = delta.fwmark {
+            let _ = write!(settings, " fwmark {fwmark:#x}");
+        }
+        if !settings.is_empty() {
+            line(format!("wg set {name}{settings}"));
+        }
+        for key in &delta.removed {
+            line(format!("wg set {name} peer {key} remove"));
+        }
+        for (key, peer) in &delta.added {
+            line(self.peer(name, *key, &PeerDelta::of_new(peer)));
+        }
+        for (key, peer) in &delta.changed {
+            line(self.peer(name, *key, peer));
+        }
+    }
+
+    /// A pre-shared key is derived on the spot and piped in: it is in no file and no argument list.
+    fn peer(&self, name: &IfName, key: PublicKey, delta: &PeerDelta) -> String {
+        let (before, preshared_key) = match delta.preshared_key {
+            KeyChange::Keep => (String::new(), ""),
+            KeyChange::Clear => (String::new(), " preshared-key /dev/null"),
+            KeyChange::Set(_) => {
+                let mut ends = [self.own_key.to_string(), key.to_string()];
+                ends.sort();
+                (format!("psk {} {} | ", ends[0], ends[1]), " preshared-key /dev/stdin")
+            }
+        };
+        let mut line = format!("{before}wg set {name} peer {key}{preshared_key}");
+        if let Some(endpoint) = delta.endpoint {
+            let _ = write!(line, " endpoint {endpoint}");
+        }
+        if let Some(seconds) = delta.keepalive {
+            let _ = write!(line, " persistent-keepalive {seconds}");
+        }
+        if let Some(networks) = &delta.allowed_ips {
+            let networks: Vec<String> = networks.iter().map(Cidr::to_string).collect();
+            let _ = write!(line, " allowed-ips {}", networks.join(","));
+        }
+        line
+    }
+}
+
+/// Derives the pre-shared key of a link, as the documentation of the network's secret says.
+const PRESHARED_KEY_FUNCTION: &str = r#"psk() {
+  printf 'portals psk 1\n%s\n%s\n%s\n' "$(cat network.secret)" "$1" "$2" |
+    b2sum -l 256 | cut -c 1-64 | tr a-f A-F | basenc --base16 -d | base64
+}
+"#;
+
+fn uses_preshared_keys(step: &Step) -> bool {
+    let has_key = |peer: &Peer| peer.preshared_key.is_some();
+    matches!(step, Step::ChangeTunnel { to, .. } if to.peers.values().any(has_key))
+}
+
+fn alias(name: &IfName, link: &Link) -> String {
+    format!("ip link set {name} alias {}", link.alias)
+}
+
+fn v6(address: InterfaceAddress) -> &'static str {
+    if address.address.is_ipv6() { "-6 " } else { "" }
+}
+
+fn route(verb: &str, route: &Route) -> String {
+    let v6 = if route.destination.family() == Family::V6 { "-6 " } else { "" };
+    format!("ip {v6}route {verb} {} protocol {PROTOCOL}", describe::route(route))
+}
+
+fn rule(verb: &str, rule: &Rule) -> String {
+    let v6 = if rule.family == Family::V6 { "-6 " } else { "" };
+    let (selected, acting) = (Selected(&rule.selector), Acting(&rule.action));
+    format!("ip {v6}rule {verb} priority {} protocol {PROTOCOL} {selected} {acting}", rule.priority)
+}
+
+/// A word that any POSIX shell reads as it is.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

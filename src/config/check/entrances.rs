@@ -1,0 +1,124 @@
+//! What enters where: never into two portals, and never what portals itself lives on.
+
+use super::super::draft::{Draft, PortalDraft, SiteDraft};
+use super::super::fault::{At, Findings};
+use super::super::model::Entrance;
+use crate::net::{Cidr, Family, IfName};
+
+/// The interface that linked sites and phones share.
+const SHARED_TUNNEL: &str = "portals0";
+
+/// An entrance is neither the uplink nor a tunnel.
+pub(super) fn taken(draft: &Draft, found: &mut Findings) {
+    for site in &draft.sites {
+        if let Some(uplink) = site.uplink.as_ref().filter(|uplink| is_tunnel(site, &uplink.value)) {
+            let message = format!("`uplink` cannot be `{}`: portals makes that one itself", uplink.value);
+            found.add(&uplink.span, message, "write the interface of the default route, such as `\"eth0\"`");
+        }
+        for entrance in site.portals.iter().filter_map(|portal| portal.entrance.as_ref()) {
+            let key = entrance.value.key();
+            if let Some(name) = interface(&entrance.value).filter(|name| is_tunnel(site, name)) {
+                let message = format!("`{key}` cannot be `{name}`: portals makes that one itself");
+                found.add(&entrance.span, message, "write the interface that the devices are on");
+            }
+            if let Some(name) = all_of(&entrance.value).filter(|name| is_uplink(site, name)) {
+                let message =
+                    format!("`{key}` cannot be `{name}`: it is the `uplink` of {}", site.name.value);
+                found.add(&entrance.span, message, "write the interface that the devices are on");
+            }
+        }
+    }
+}
+
+fn is_tunnel(site: &SiteDraft, name: &IfName) -> bool {
+    let providers = site.providers.iter().map(|provider| &provider.name);
+    let mut exits = site.exits.iter().chain(providers);
+    name.as_str() == SHARED_TUNNEL
+        || name.as_str().strip_prefix("to-").is_some_and(|to| exits.any(|exit| exit.value == to))
+}
+
+fn is_uplink(site: &SiteDraft, name: &IfName) -> bool {
+    site.uplink.as_ref().is_some_and(|uplink| uplink.value == *name)
+}
+
+/// The interface that an entrance is written with.
+fn interface(entrance: &Entrance) -> Option<&IfName> {
+    match entrance {
+        Entrance::Vlan { parent, .. } => Some(parent),
+        entrance => all_of(entrance),
+    }
+}
+
+/// The interface that an entrance takes all of.
+fn all_of(entrance: &Entrance) -> Option<&IfName> {
+    match entrance {
+        Entrance::Interface(name) => Some(name),
+        Entrance::Wifi(wifi) => Some(&wifi.interface),
+        Entrance::Vlan { .. } | Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => None,
+    }
+}
+
+/// What enters belongs to one portal.
+pub(super) fn shared(draft: &Draft, found: &mut Findings) {
+    for site in &draft.sites {
+        let portals: Vec<(&PortalDraft, &At<Entrance>)> =
+            site.portals.iter().filter_map(|portal| Some((portal, portal.entrance.as_ref()?))).collect();
+        for (index, (_, entrance)) in portals.iter().enumerate() {
+            for (first, other) in &portals[..index] {
+                if let Some(what) = common(&other.value, &entrance.value) {
+                    let message = format!("{what} already in portal {}", first.name.value);
+                    found.add(&entrance.span, message, "let it enter one of the two portals only");
+                }
+            }
+        }
+    }
+}
+
+/// What would enter both, as the beginning of a sentence.
+fn common(a: &Entrance, b: &Entrance) -> Option<String> {
+    match (a, b) {
+        (Entrance::Vlan { parent, id }, Entrance::Vlan { parent: other, id: same }) => {
+            (parent == other && id == same).then(|| format!("VLAN {id} of `{parent}` is"))
+        }
+        (Entrance::From(a), Entrance::From(b)) => {
+            let twice = b.iter().find(|network| a.iter().any(|other| other.overlaps(**network)))?;
+            Some(format!("{twice} is, wholly or partly,"))
+        }
+        (Entrance::Mac(a), Entrance::Mac(b)) => {
+            let twice = b.iter().find(|mac| a.contains(mac))?;
+            Some(format!("device {} is", twice.map(|byte| format!("{byte:02x}")).join(":")))
+        }
+        (Entrance::Own, Entrance::Own) => Some("this router's own traffic is".to_owned()),
+        (a, b) => {
+            let (a, b) = (all_of(a)?, all_of(b)?);
+            (a == b).then(|| format!("interface `{a}` is"))
+        }
+    }
+}
+
+/// Of the destinations, some are left.
+pub(super) fn destinations(draft: &Draft, found: &mut Findings) {
+    for portal in draft.sites.iter().flat_map(|site| &site.portals) {
+        for except in &portal.except {
+            if portal.to.iter().any(|to| to.value == except.value) {
+                let message = format!("{} is in `to` as well as in `except`", except.value);
+                found.add(&except.span, message, "take it out of one of the two");
+            }
+        }
+        nothing_left(portal, draft.ipv6, found);
+    }
+}
+
+fn nothing_left(portal: &PortalDraft, ipv6: bool, found: &mut Findings) {
+    let everything = || [Family::V4].into_iter().chain(ipv6.then_some(Family::V6)).map(Family::everything);
+    let wanted: Vec<Cidr> = match portal.to.as_slice() {
+        [] => everything().collect(),
+        to => to.iter().map(|to| to.value).collect(),
+    };
+    let excepted = |network: &Cidr| portal.except.iter().any(|except| except.value.covers(*network));
+    let said_already =
+        portal.except.iter().any(|except| wanted.contains(&except.value) && !portal.to.is_empty());
+    if let Some(last) = portal.except.last().filter(|_| wanted.iter().all(excepted) && !said_already) {
+        found.add(&last.span, "`except` leaves no destination", "take out what the portal is to reach");
+    }
+}

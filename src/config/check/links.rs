@@ -1,0 +1,93 @@
+//! Who is linked to whom.
+
+use super::super::draft::{Draft, SiteDraft};
+use super::super::fault::{At, Findings};
+use super::super::suggest::suggest;
+
+/// All sites that `site` is linked to, whichever of the two says so.
+pub(super) fn linked<'d>(draft: &'d Draft, site: &SiteDraft) -> Vec<&'d SiteDraft> {
+    let other = |other: &&SiteDraft| other.name.value != site.name.value;
+    draft.sites.iter().filter(other).filter(|other| names(site, other) || names(other, site)).collect()
+}
+
+fn peers_of(site: &SiteDraft) -> impl Iterator<Item = &At<String>> {
+    site.exits.iter().chain(&site.links)
+}
+
+fn names(site: &SiteDraft, other: &SiteDraft) -> bool {
+    peers_of(site).any(|peer| peer.value == other.name.value)
+}
+
+/// `exits` and `links` name other sites.
+pub(super) fn peers(draft: &Draft, found: &mut Findings) {
+    for site in &draft.sites {
+        let own = site.name.value.as_str();
+        for (key, list) in [("exits", &site.exits), ("links", &site.links)] {
+            for peer in list {
+                if peer.value == own {
+                    found.add(&peer.span, format!("`{key}` of {own} has {own} itself"), "take it out");
+                } else if site.provider_names().contains(&peer.value) {
+                    let message = format!("`{key}` names sites, and `{}` is a provider's file", peer.value);
+                    found.add(&peer.span, message, "take it out: portals can name it in `exit` all the same");
+                } else if draft.site(&peer.value).is_none() {
+                    let others: Vec<&str> = draft.site_names().filter(|name| *name != own).collect();
+                    let message = format!("`{key}` has `{}`, which is no site of this file", peer.value);
+                    found.add(&peer.span, message, known(&peer.value, &others));
+                }
+            }
+        }
+    }
+}
+
+fn known(name: &str, sites: &[&str]) -> String {
+    if sites.is_empty() {
+        format!("take it out, or add `[site.{name}]`")
+    } else {
+        suggest(name, sites.iter().copied())
+    }
+}
+
+/// An exit is linked already.
+pub(super) fn both_kinds(draft: &Draft, found: &mut Findings) {
+    for site in &draft.sites {
+        for link in site.links.iter().filter(|link| site.exits.iter().any(|exit| exit.value == link.value)) {
+            let message = format!("`{}` is in `exits` as well as in `links`", link.value);
+            found.add(&link.span, message, "take it out here: an exit's computers can be reached, too");
+        }
+    }
+}
+
+/// One of two linked sites must be one that the other can dial.
+pub(super) fn nobody_dials(draft: &Draft, found: &mut Findings) {
+    for (index, site) in draft.sites.iter().enumerate() {
+        for peer in peers_of(site) {
+            let Some(other) = draft.sites.iter().position(|other| other.name.value == peer.value) else {
+                continue;
+            };
+            let other_says_it_earlier = other < index && names(&draft.sites[other], site);
+            if other != index && !site.dialled && !draft.sites[other].dialled && !other_says_it_earlier {
+                let message =
+                    format!("{} and {} cannot meet: neither has an `endpoint`", site.name.value, peer.value);
+                let help = "add `endpoint = \"<host name or address>\"` to one of the two sites";
+                found.add(&peer.span, message, help);
+            }
+        }
+    }
+}
+
+/// The interface of an exit listens on the base port plus the exit's id, and a port has 16 bits.
+pub(super) fn ports(draft: &Draft, found: &mut Findings) {
+    for site in &draft.sites {
+        let exits = site.exits.iter().filter_map(|exit| draft.site(&exit.value));
+        let ids = exits.filter_map(|exit| Some((exit.id.as_ref()?.value, exit.name.value.as_str())));
+        let Some(((id, exit), port)) = ids.max().zip(site.port.as_ref()) else { continue };
+        let port_of_exit = u32::from(site.base_port()) + u32::from(id);
+        if port_of_exit > u32::from(u16::MAX) {
+            let message = format!(
+                "`port` {} is too large: `to-{exit}` would listen on {port_of_exit}, which is {0} plus the id of {exit}",
+                port.value
+            );
+            found.add(&port.span, message, "write `port = 51820`, or any up to 65285");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Contradictions: what each part of the file says is right by itself, but not together.
+//!
+//! A check looks at what could be read, and is silent about what could not: that is a fault already.
+
+mod entrances;
+mod exits;
+mod identity;
+mod lans;
+mod links;
+mod subnets;
+
+use super::draft::Draft;
+use super::fault::Findings;
+
+type Check = fn(&Draft, &mut Findings);
+
+const CHECKS: &[Check] = &[
+    identity::site_ids,
+    identity::phone_ids,
+    identity::public_keys,
+    identity::reserved_names,
+    subnets::subnet,
+    subnets::subnet6,
+    subnets::mtu,
+    subnets::lans,
+    subnets::families,
+    links::peers,
+    links::both_kinds,
+    links::nobody_dials,
+    links::ports,
+    exits::portals,
+    exits::phones,
+    entrances::taken,
+    entrances::shared,
+    entrances::destinations,
+    lans::without,
+    lans::addresses,
+    lans::overlaps,
+    lans::full,
+];
+
+/// Takes down all contradictions.
+pub(super) fn everything(draft: &Draft, found: &mut Findings) {
+    for check in CHECKS {
+        check(draft, found);
+    }
+}

@@ -1,0 +1,213 @@
+//! What the file says as far as it could be read, with the place of everything that another part of it may
+//! contradict. Once no fault is found, nothing is missing, and the [`Network`] is made of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::fault::{At, Span, position};
+use super::model::{
+    Entrance, ExitRef, FirewallChoice, Host, Name, Network, Phone, Portal, Ports, Provider, RpFilter, Site,
+    Subnet6,
+};
+use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
+
+/// MTU of tunnels where the file names none: the least that IPv6 allows, and fits any uplink.
+const DEFAULT_MTU: u32 = 1280;
+/// Base UDP port where the file names none.
+const DEFAULT_PORT: u16 = 51820;
+
+/// A whole file.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub name: Option<At<Name>>,
+    pub subnet: Option<At<Cidr>>,
+    pub subnet6: Option<At<Cidr>>,
+    /// Whether `subnet6` is there, right or wrong.
+    pub ipv6: bool,
+    pub mtu: Option<At<u32>>,
+    /// In the order of the file.
+    pub sites: Vec<SiteDraft>,
+    /// In the order of the file.
+    pub phones: Vec<PhoneDraft>,
+}
+
+/// A `[site.NAME]`.
+pub(super) struct SiteDraft {
+    pub name: At<Name>,
+    pub id: Option<At<u8>>,
+    pub public_key: Option<At<PublicKey>>,
+    /// Whether it names an endpoint, right or wrong.
+    pub dialled: bool,
+    pub endpoint: Option<At<Host>>,
+    pub port: Option<At<u16>>,
+    pub exits: Vec<At<Name>>,
+    pub links: Vec<At<Name>>,
+    pub lan: Vec<At<Cidr>>,
+    pub uplink: Option<At<IfName>>,
+    pub firewall: Option<At<FirewallChoice>>,
+    pub rp_filter: Option<At<RpFilter>>,
+    /// In the order of the file.
+    pub portals: Vec<PortalDraft>,
+    /// In the order of the file.
+    pub providers: Vec<ProviderDraft>,
+}
+
+/// A `[site.NAME.portal.NAME]`.
+pub(super) struct PortalDraft {
+    pub name: At<Name>,
+    pub span: Span,
+    pub exits: Vec<At<Name>>,
+    pub entrance: Option<At<Entrance>>,
+    pub to: Vec<At<Cidr>>,
+    pub ports: Vec<At<Ports>>,
+    pub except: Vec<At<Cidr>>,
+    pub address: Option<At<InterfaceAddress>>,
+    /// Whether it has an `address`, right or wrong.
+    pub addressed: bool,
+    pub dhcp: Option<At<bool>>,
+    pub dns: Vec<At<IpAddr>>,
+}
+
+/// A `[site.NAME.exit.NAME]`.
+pub(super) struct ProviderDraft {
+    pub name: At<Name>,
+    pub span: Span,
+    pub config: Option<At<PathBuf>>,
+}
+
+/// A `[phone.NAME]`.
+pub(super) struct PhoneDraft {
+    pub name: At<Name>,
+    pub span: Span,
+    pub id: Option<At<u8>>,
+    pub at: Option<At<Name>>,
+    pub exit: Option<At<Name>>,
+    pub public_key: Option<At<PublicKey>>,
+}
+
+impl Draft {
+    /// The site of that name.
+    pub(super) fn site(&self, name: &str) -> Option<&SiteDraft> {
+        self.sites.iter().find(|site| site.name.value == name)
+    }
+
+    /// The names of all sites, in the order of the file.
+    pub(super) fn site_names(&self) -> impl Iterator<Item = &str> {
+        self.sites.iter().map(|site| site.name.value.as_str())
+    }
+
+    /// The network, if nothing is missing. `text` is what the spans count in.
+    pub(super) fn finish(self, text: &str) -> Option<Network> {
+        let providers: BTreeMap<Name, BTreeSet<Name>> =
+            self.sites.iter().map(|site| (site.name.value.clone(), site.provider_names())).collect();
+        let phone = |phone: PhoneDraft| {
+            let at = phone.at.as_ref()?.value.clone();
+            Some((phone.name.value.clone(), phone.finish(text, providers.get(&at)?)?))
+        };
+        let subnet6 = self
+            .subnet6
+            .map(|At { value, span }| Subnet6 { network: value, position: position(text, span.start) });
+        Some(Network {
+            name: self.name?.value,
+            subnet: self.subnet?.value,
+            subnet6,
+            mtu: self.mtu.map_or(DEFAULT_MTU, |mtu| mtu.value),
+            sites: self.sites.into_iter().map(|site| site.finish(text)).collect::<Option<_>>()?,
+            phones: self.phones.into_iter().map(phone).collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl SiteDraft {
+    /// Base UDP port.
+    pub(super) fn base_port(&self) -> u16 {
+        self.port.as_ref().map_or(DEFAULT_PORT, |port| port.value)
+    }
+
+    /// The names of the providers' files under it.
+    pub(super) fn provider_names(&self) -> BTreeSet<Name> {
+        self.providers.iter().map(|provider| provider.name.value.clone()).collect()
+    }
+
+    fn finish(self, text: &str) -> Option<(Name, Site)> {
+        let names = self.provider_names();
+        let site = Site {
+            id: self.id?.value,
+            public_key: self.public_key?.value,
+            port: self.port.map_or(DEFAULT_PORT, |port| port.value),
+            endpoint: self.endpoint.map(|endpoint| endpoint.value),
+            exits: values(self.exits),
+            links: values(self.links),
+            lan: values(self.lan),
+            uplink: self.uplink.map(|uplink| uplink.value),
+            firewall: self.firewall.map_or(FirewallChoice::Auto, |firewall| firewall.value),
+            rp_filter: self.rp_filter.map_or(RpFilter::Keep, |rp_filter| rp_filter.value),
+            portals: self
+                .portals
+                .into_iter()
+                .map(|portal| portal.finish(text, &names))
+                .collect::<Option<_>>()?,
+            providers: self
+                .providers
+                .into_iter()
+                .map(|provider| provider.finish(text))
+                .collect::<Option<_>>()?,
+        };
+        Some((self.name.value, site))
+    }
+}
+
+impl PortalDraft {
+    fn finish(self, text: &str, providers: &BTreeSet<Name>) -> Option<Portal> {
+        Some(Portal {
+            name: self.name.value,
+            exits: values(self.exits).into_iter().map(|name| exit_ref(name, providers)).collect(),
+            entrance: self.entrance?.value,
+            to: values(self.to),
+            ports: values(self.ports),
+            except: values(self.except),
+            address: self.address.map(|address| address.value),
+            dhcp: self.dhcp.map(|dhcp| dhcp.value),
+            dns: values(self.dns),
+            position: position(text, self.span.start),
+        })
+    }
+}
+
+impl ProviderDraft {
+    fn finish(self, text: &str) -> Option<(Name, Provider)> {
+        let position = position(text, self.span.start);
+        Some((self.name.value, Provider { config: self.config?.value, position }))
+    }
+}
+
+impl PhoneDraft {
+    /// The site that it dials, and `direct` there, both mean the same as no `exit`.
+    fn finish(self, text: &str, providers: &BTreeSet<Name>) -> Option<Phone> {
+        let at = self.at?.value;
+        let elsewhere = self.exit.map(|exit| exit.value).filter(|exit| *exit != at && exit != DIRECT);
+        Some(Phone {
+            id: self.id?.value,
+            exit: elsewhere.map(|name| exit_ref(name, providers)),
+            public_key: self.public_key?.value,
+            position: position(text, self.span.start),
+            at,
+        })
+    }
+}
+
+/// The exit that every site has: its own uplink.
+pub(super) const DIRECT: &str = "direct";
+
+fn exit_ref(name: Name, providers: &BTreeSet<Name>) -> ExitRef {
+    match name {
+        name if name == DIRECT => ExitRef::Direct,
+        name if providers.contains(&name) => ExitRef::Provider(name),
+        name => ExitRef::Site(name),
+    }
+}
+
+fn values<T>(list: Vec<At<T>>) -> Vec<T> {
+    list.into_iter().map(|item| item.value).collect()
+}

@@ -1,0 +1,289 @@
+//! Walks the TOML tree with typed getters; whatever is not as it should be is taken down, and left out.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::fault::{At, Findings, Span};
+use super::suggest::suggest;
+
+/// Why a value was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// It should have been this: "a whole number".
+    Type(&'static str),
+    /// What is wrong, as it follows the key in a sentence ("has host bits set"), and what to write instead.
+    Value(String, String),
+}
+
+/// A value that is wrong: what about it (as it follows the key), and what to write instead.
+pub(super) fn wrong<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Wrong> {
+    Err(Wrong::Value(message.into(), help.into()))
+}
+
+/// A table of the file, and what it is called in messages.
+pub(super) struct Section<'a> {
+    /// `[site.nyc]`, or `` `vlan` ``.
+    pub label: String,
+    /// Its header, or itself if it has none.
+    pub span: Span,
+    table: &'a DeTable<'a>,
+}
+
+impl<'a> Section<'a> {
+    /// The file itself.
+    pub(super) fn root(table: &'a DeTable<'a>) -> Self {
+        Self { label: "the network file".to_owned(), span: 0..0, table }
+    }
+
+    /// Whether the file has `key` here, right or wrong.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    /// Where `key` stands here, if it does.
+    pub(super) fn key_span(&self, key: &str) -> Option<Span> {
+        self.table.get_key_value(key).map(|(key, _)| key.span())
+    }
+
+    /// Where the value of `key` stands here, if it does.
+    pub(super) fn value_span(&self, key: &str) -> Option<Span> {
+        self.table.get(key).map(Spanned::span)
+    }
+
+    /// Takes down every key that is none of `known`.
+    pub(super) fn only(&self, known: &[&str], found: &mut Findings) {
+        for (key, _) in self.table.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
+            let help = match key.get_ref().as_ref() {
+                "private_key" => "take it out: it belongs into `private.key` beside this file".to_owned(),
+                name => suggest(name, known.iter().copied()),
+            };
+            found.add(&key.span(), format!("unknown key `{}` in {}", key.get_ref(), self.label), help);
+        }
+    }
+
+    /// Takes down that there is no `key`.
+    pub(super) fn must_have(&self, key: &str, example: &str, found: &mut Findings) {
+        if !self.has(key) {
+            found.add(
+                &self.span,
+                format!("{} has no `{key}`", self.label),
+                format!("add `{key} = {example}`"),
+            );
+        }
+    }
+
+    /// Takes down that `key` is a list of nothing.
+    pub(super) fn must_list(&self, key: &str, example: &str, found: &mut Findings) {
+        let Some(value) = self.table.get(key) else { return };
+        if value.get_ref().as_array().is_some_and(|list| list.is_empty()) {
+            found.add(
+                &value.span(),
+                format!("`{key}` lists nothing"),
+                format!("write `{key} = [{example}]`"),
+            );
+        }
+    }
+
+    /// The value of `key` as `read` takes it; a fault if there is none. `example` is a right value, as TOML.
+    pub(super) fn required<T>(
+        &self,
+        key: &str,
+        example: &str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+        found: &mut Findings,
+    ) -> Option<At<T>> {
+        self.must_have(key, example, found);
+        self.optional(key, example, read, found)
+    }
+
+    /// The value of `key` as `read` takes it, if there is one. `example` is a right value, as TOML.
+    pub(super) fn optional<T>(
+        &self,
+        key: &str,
+        example: &str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+        found: &mut Findings,
+    ) -> Option<At<T>> {
+        take(key, &format!("write `{key} = {example}`"), self.table.get(key)?, read, found)
+    }
+
+    /// The values of the list `key` as `read` takes them, none twice; empty if there is no such key.
+    pub(super) fn list<T: PartialEq>(
+        &self,
+        key: &str,
+        example: &str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+        found: &mut Findings,
+    ) -> Vec<At<T>> {
+        let Some(value) = self.table.get(key) else { return Vec::new() };
+        if let DeValue::Array(_) = value.get_ref() {
+            return self.one_or_list(key, example, read, found);
+        }
+        let help = match value.get_ref() {
+            DeValue::String(text) => format!("write `{key} = [\"{text}\"]`"),
+            _ => format!("write `{key} = [{example}]`"),
+        };
+        found.add(&value.span(), format!("`{key}` must be a list, not {}", kind(value.get_ref())), help);
+        // What it lists is clear all the same, and others may rely on it.
+        read(value.get_ref()).map(|one| At { value: one, span: value.span() }).into_iter().collect()
+    }
+
+    /// The same, where a single value may stand for a list of one.
+    pub(super) fn one_or_list<T: PartialEq>(
+        &self,
+        key: &str,
+        example: &str,
+        read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+        found: &mut Findings,
+    ) -> Vec<At<T>> {
+        let Some(value) = self.table.get(key) else { return Vec::new() };
+        let help = format!("write `{key} = [{example}]`");
+        let DeValue::Array(array) = value.get_ref() else {
+            return take(key, &format!("write `{key} = {example}`"), value, read, found)
+                .into_iter()
+                .collect();
+        };
+        let mut list: Vec<At<T>> = Vec::new();
+        for item in array {
+            let Some(item) = take(key, &help, item, &read, found) else { continue };
+            if list.iter().any(|earlier| earlier.value == item.value) {
+                found.add(&item.span, format!("`{key}` says the same twice"), "take one of the two away");
+            } else {
+                list.push(item);
+            }
+        }
+        list
+    }
+
+    /// The table `key`, if there is one. `example` shows how it is written.
+    pub(super) fn table(&self, key: &str, example: &str, found: &mut Findings) -> Option<Section<'a>> {
+        let (key, value) = self.table.get_key_value(key)?;
+        let label = if example.starts_with('[') {
+            format!("[{}]", key.get_ref())
+        } else {
+            format!("`{}`", key.get_ref())
+        };
+        section(label, key.get_ref(), value, &format!("write `{example}`"), found)
+    }
+
+    /// What `read` makes of each table inside of the table `key`, in the order of the file: `[site.nyc]` is the
+    /// table `nyc` inside of `site`. `example` is the name of such a table.
+    pub(super) fn each<T>(
+        &self,
+        key: &str,
+        example: &str,
+        read: impl Fn(At<String>, &Section<'a>, &mut Findings) -> T,
+        found: &mut Findings,
+    ) -> Vec<T> {
+        let path = match self.label.strip_prefix('[').and_then(|label| label.strip_suffix(']')) {
+            Some(outer) => format!("{outer}.{key}"),
+            None => key.to_owned(),
+        };
+        let help = format!("write `[{path}.{example}]` and its keys below it");
+        let outer =
+            self.table.get(key).and_then(|value| section(format!("[{path}]"), key, value, &help, found));
+        let mut entries: Vec<_> = outer.iter().flat_map(|outer| outer.table.iter()).collect();
+        entries.sort_by_key(|(name, _)| name.span().start);
+        let one = |(name, value): (&Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| {
+            let name: At<String> = At { value: name.get_ref().to_string(), span: name.span() };
+            let section = section(format!("[{path}.{}]", name.value), &name.value, value, &help, found)?;
+            Some(read(name, &section, found))
+        };
+        entries.into_iter().filter_map(one).collect()
+    }
+}
+
+fn section<'a>(
+    label: String,
+    key: &str,
+    value: &'a Spanned<DeValue<'a>>,
+    help: &str,
+    found: &mut Findings,
+) -> Option<Section<'a>> {
+    match value.get_ref() {
+        DeValue::Table(table) => Some(Section { label, span: value.span(), table }),
+        other => {
+            found.add(&value.span(), format!("`{key}` must be a table, not {}", kind(other)), help);
+            None
+        }
+    }
+}
+
+fn take<T>(
+    key: &str,
+    example: &str,
+    value: &Spanned<DeValue<'_>>,
+    read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+    found: &mut Findings,
+) -> Option<At<T>> {
+    match read(value.get_ref()) {
+        Ok(taken) => return Some(At { value: taken, span: value.span() }),
+        Err(Wrong::Type(wanted)) => {
+            let message = format!("`{key}` must be {wanted}, not {}", kind(value.get_ref()));
+            found.add(&value.span(), message, example);
+        }
+        Err(Wrong::Value(message, help)) => found.add(&value.span(), format!("`{key}` {message}"), help),
+    }
+    None
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a point",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// Reads `true` or `false`.
+pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, Wrong> {
+    value.as_bool().ok_or(Wrong::Type("true or false"))
+}
+
+/// Reads a whole number of `range`.
+pub(super) fn number<T: TryFrom<u64>>(
+    range: RangeInclusive<u64>,
+) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
+    move |value| {
+        let digits = value.as_integer().ok_or(Wrong::Type("a whole number"))?;
+        let number = u64::from_str_radix(digits.as_str(), digits.radix()).ok();
+        match number.filter(|number| range.contains(number)).map(T::try_from) {
+            Some(Ok(number)) => Ok(number),
+            _ => {
+                let (least, most) = (range.start(), range.end());
+                wrong(format!("cannot be {digits}"), format!("write a number from {least} to {most}"))
+            }
+        }
+    }
+}
+
+/// Reads a text, and makes of it what `parse` does.
+pub(super) fn text<T>(parse: impl Fn(&str) -> Result<T, Wrong>) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
+    move |value| parse(value.as_str().ok_or(Wrong::Type("text in quotes"))?)
+}
+
+/// Reads one of a few words.
+pub(super) fn choice<T: Copy>(
+    words: &'static [(&'static str, T)],
+) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
+    text(move |word| match words.iter().find(|(known, _)| *known == word) {
+        Some((_, meaning)) => Ok(*meaning),
+        None => wrong(format!("cannot be `{word}`"), suggest(word, words.iter().map(|(known, _)| *known))),
+    })
+}
+
+/// Reads the path of a file.
+pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
+    text(|path| match path {
+        "" => wrong("is empty", "write the name of a file beside this one"),
+        _ if path.contains(char::is_control) => wrong("has control characters", "write the name of a file"),
+        _ => Ok(PathBuf::from(path)),
+    })(value)
+}

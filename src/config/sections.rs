@@ -1,0 +1,234 @@
+//! The sections of the file, key by key.
+
+use toml::de::DeValue;
+
+use super::draft::{Draft, PhoneDraft, PortalDraft, ProviderDraft, SiteDraft};
+use super::fault::{At, Findings};
+use super::model::{Entrance, FirewallChoice, RpFilter, Wifi};
+use super::reader::{Section, Wrong, choice, flag, number, path, text, wrong};
+use super::suggest::listed;
+use super::values::{self, LONGEST_NAME};
+
+const FIREWALLS: &[(&str, FirewallChoice)] = &[
+    ("auto", FirewallChoice::Auto),
+    ("nftables", FirewallChoice::Nftables),
+    ("iptables", FirewallChoice::Iptables),
+];
+const RP_FILTERS: &[(&str, RpFilter)] = &[("keep", RpFilter::Keep), ("loose", RpFilter::Loose)];
+const KEY: &str = "\"<what wg pubkey prints>\"";
+const EXIT: &str = "\"paris\"";
+const WIFI: &str = "wifi = { interface = \"wlan0\", ssid = \"Paris\", passphrase_file = \"wifi.key\", country = \"US\", channel = 6 }";
+
+/// Reads the whole file.
+pub(super) fn file(root: &Section<'_>, found: &mut Findings) -> Draft {
+    root.only(&["network", "site", "phone"], found);
+    let network = root.table("network", "[network]", found);
+    if !root.has("network") {
+        let help = "begin it with `[network]`, `name = \"home\"` and `subnet = \"10.77.0.0/16\"`";
+        found.add(&root.span, "the network file has no [network]", help);
+    }
+    if !root.has("site") {
+        let help = "add `[site.nyc]` with its `id` and `public_key`";
+        found.add(&root.span, "the network file has no site", help);
+    }
+    let mut draft = Draft {
+        sites: root.each("site", "nyc", site, found),
+        phones: root.each("phone", "mike", phone, found),
+        ..Draft::default()
+    };
+    if let Some(section) = network {
+        self::network(&mut draft, &section, found);
+    }
+    draft
+}
+
+fn network(draft: &mut Draft, section: &Section<'_>, found: &mut Findings) {
+    section.only(&["name", "subnet", "subnet6", "mtu"], found);
+    draft.name = section.required("name", "\"home\"", text(|name| values::name(name, 16)), found);
+    draft.subnet = section.required("subnet", "\"10.77.0.0/16\"", text(values::subnet), found);
+    draft.ipv6 = section.has("subnet6");
+    draft.subnet6 = section.optional("subnet6", "\"fd77:1:2::/48\"", text(values::subnet), found);
+    draft.mtu = section.optional("mtu", "1280", number(576..=1500), found);
+}
+
+fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDraft {
+    const KNOWN: [&str; 12] = [
+        "id",
+        "public_key",
+        "endpoint",
+        "port",
+        "exits",
+        "links",
+        "lan",
+        "uplink",
+        "firewall",
+        "rp_filter",
+        "portal",
+        "exit",
+    ];
+    check_name("site", &name, found);
+    section.only(&KNOWN, found);
+    SiteDraft {
+        name,
+        id: section.required("id", "1", number(1..=250), found),
+        public_key: section.required("public_key", KEY, text(values::public_key), found),
+        dialled: section.has("endpoint"),
+        endpoint: section.optional("endpoint", "\"nyc.example.net\"", text(values::host), found),
+        port: section.optional("port", "51820", number(1..=65535), found),
+        exits: section.list("exits", "\"paris\"", text(values::reference), found),
+        links: section.list("links", "\"paris\"", text(values::reference), found),
+        lan: section.list("lan", "\"192.168.1.0/24\"", text(values::network), found),
+        uplink: section.optional("uplink", "\"eth0\"", text(values::interface), found),
+        firewall: section.optional("firewall", "\"auto\"", choice(FIREWALLS), found),
+        rp_filter: section.optional("rp_filter", "\"keep\"", choice(RP_FILTERS), found),
+        portals: section.each("portal", "guest", portal, found),
+        providers: section.each("exit", "mullvad", provider, found),
+    }
+}
+
+fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> PortalDraft {
+    const KNOWN: [&str; 13] = [
+        "exit",
+        "interface",
+        "vlan",
+        "wifi",
+        "from",
+        "mac",
+        "self",
+        "to",
+        "ports",
+        "except",
+        "address",
+        "dhcp",
+        "dns",
+    ];
+    check_name("portal", &name, found);
+    section.only(&KNOWN, found);
+    PortalDraft {
+        name,
+        span: section.span.clone(),
+        exits: portal_exits(section, found),
+        entrance: entrance(section, found),
+        to: section.list("to", "\"198.51.100.0/24\"", text(values::network), found),
+        ports: section.list("ports", "\"tcp/443\"", text(values::ports), found),
+        except: section.list("except", "\"192.168.0.0/16\"", text(values::network), found),
+        addressed: section.has("address"),
+        address: section.optional("address", "\"10.77.1.65/26\"", text(values::interface_address), found),
+        dhcp: section.optional("dhcp", "true", flag, found),
+        dns: section.list("dns", "\"9.9.9.9\"", text(values::address), found),
+    }
+}
+
+fn portal_exits(section: &Section<'_>, found: &mut Findings) -> Vec<At<String>> {
+    section.must_have("exit", EXIT, found);
+    section.must_list("exit", EXIT, found);
+    section.one_or_list("exit", EXIT, text(values::reference), found)
+}
+
+/// Reads every entrance that is there, so that the faults of all are found; one is right.
+fn entrance(section: &Section<'_>, found: &mut Findings) -> Option<At<Entrance>> {
+    const KEYS: [&str; 6] = ["interface", "vlan", "wifi", "from", "mac", "self"];
+    let given = KEYS.map(|key| section.key_span(key).map(|span| (key, span)));
+    let mut given: Vec<_> = given.into_iter().flatten().collect();
+    given.sort_by_key(|(_, span)| span.start);
+    let entrances: Vec<_> = given.iter().map(|(key, _)| one_entrance(section, key, found)).collect();
+    match given.as_slice() {
+        [] => {
+            let help = format!("add one of {}, such as `interface = \"eth1\"`", listed(&KEYS));
+            found.add(&section.span, format!("{} has no entrance", section.label), help);
+        }
+        [_] => {}
+        [first, others @ ..] => {
+            for (key, span) in others {
+                let message = format!("{} has two entrances, `{}` and `{key}`", section.label, first.0);
+                found.add(span, message, "keep one, and make another portal for the other");
+            }
+        }
+    }
+    entrances.into_iter().flatten().next()
+}
+
+fn one_entrance(section: &Section<'_>, key: &str, found: &mut Findings) -> Option<At<Entrance>> {
+    let span = section.value_span(key)?;
+    let value = match key {
+        "interface" => {
+            Entrance::Interface(section.optional(key, "\"eth1\"", text(values::interface), found)?.value)
+        }
+        "vlan" => vlan(&section.table(key, "vlan = { parent = \"eth0\", id = 30 }", found)?, found)?,
+        "wifi" => Entrance::Wifi(wifi(&section.table(key, WIFI, found)?, found)?),
+        "from" => Entrance::From(sources(section, key, "\"192.168.1.50\"", text(values::network), found)?),
+        "mac" => Entrance::Mac(sources(section, key, "\"aa:bb:cc:dd:ee:ff\"", text(values::mac), found)?),
+        _ => own(section, key, found)?,
+    };
+    Some(At { value, span })
+}
+
+fn vlan(section: &Section<'_>, found: &mut Findings) -> Option<Entrance> {
+    section.only(&["parent", "id"], found);
+    let parent = section.required("parent", "\"eth0\"", text(values::interface), found);
+    let id = section.required("id", "30", number(1..=4094), found);
+    Some(Entrance::Vlan { parent: parent?.value, id: id?.value })
+}
+
+fn wifi(section: &Section<'_>, found: &mut Findings) -> Option<Wifi> {
+    section.only(&["interface", "ssid", "passphrase_file", "country", "channel"], found);
+    let interface = section.required("interface", "\"wlan0\"", text(values::interface), found);
+    let ssid = section.required("ssid", "\"Paris\"", text(values::ssid), found);
+    let passphrase_file = section.required("passphrase_file", "\"wifi.key\"", path, found);
+    let country = section.required("country", "\"US\"", text(values::country), found);
+    let channel = section.required("channel", "6", values::channel, found);
+    Some(Wifi {
+        interface: interface?.value,
+        ssid: ssid?.value,
+        passphrase_file: passphrase_file?.value,
+        country: country?.value,
+        channel: channel?.value,
+    })
+}
+
+fn sources<T: PartialEq>(
+    section: &Section<'_>,
+    key: &str,
+    example: &str,
+    read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+    found: &mut Findings,
+) -> Option<Vec<T>> {
+    section.must_list(key, example, found);
+    let list = section.list(key, example, read, found);
+    (!list.is_empty()).then(|| list.into_iter().map(|source| source.value).collect())
+}
+
+fn own(section: &Section<'_>, key: &str, found: &mut Findings) -> Option<Entrance> {
+    let read = |value: &DeValue<'_>| match flag(value) {
+        Ok(false) => wrong("cannot be false", "write `self = true`, or another entrance"),
+        flag => flag,
+    };
+    section.optional(key, "true", read, found).map(|_| Entrance::Own)
+}
+
+fn provider(name: At<String>, section: &Section<'_>, found: &mut Findings) -> ProviderDraft {
+    check_name("exit", &name, found);
+    section.only(&["config"], found);
+    let config = section.required("config", "\"mullvad-ch.conf\"", path, found);
+    ProviderDraft { name, span: section.span.clone(), config }
+}
+
+fn phone(name: At<String>, section: &Section<'_>, found: &mut Findings) -> PhoneDraft {
+    check_name("phone", &name, found);
+    section.only(&["id", "at", "exit", "public_key"], found);
+    PhoneDraft {
+        name,
+        span: section.span.clone(),
+        id: section.required("id", "1", number(1..=62), found),
+        at: section.required("at", "\"nyc\"", text(values::reference), found),
+        exit: section.optional("exit", EXIT, text(values::reference), found),
+        public_key: section.required("public_key", KEY, text(values::public_key), found),
+    }
+}
+
+/// The name in a header. A wrong one is kept all the same: others may refer to it.
+fn check_name(what: &str, name: &At<String>, found: &mut Findings) {
+    if let Err(Wrong::Value(message, help)) = values::name(&name.value, LONGEST_NAME) {
+        found.add(&name.span, format!("the {what}'s name {message}"), help);
+    }
+}

@@ -1,0 +1,219 @@
+//! From the text of a value to what it means.
+
+use std::net::IpAddr;
+
+use toml::de::DeValue;
+
+use super::model::{Host, Ports, Protocol};
+use super::reader::{Wrong, number, wrong};
+use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
+
+/// Longest name of a site, portal, exit or phone: `to-<name>` must be an interface name.
+pub(super) const LONGEST_NAME: usize = IfName::LONGEST - "to-".len();
+
+/// Checks a name: 1 to `longest` of `a-z 0-9 -`.
+pub(super) fn name(text: &str, longest: usize) -> Result<String, Wrong> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !text.is_empty() && text.len() <= longest && text.chars().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    let lower = text.to_lowercase().replace([' ', '_', '.'], "-");
+    let alike: String = lower.chars().filter(|c| allowed(*c)).take(longest).collect();
+    let help = if alike.is_empty() {
+        "write another name".to_owned()
+    } else {
+        format!("write `{alike}`, for instance")
+    };
+    wrong(format!("must be 1 to {longest} of a-z, 0-9 and -"), help)
+}
+
+/// A text that is looked up among names later.
+pub(super) fn reference(text: &str) -> Result<String, Wrong> {
+    Ok(text.to_owned())
+}
+
+/// A network, or one address.
+pub(super) fn network(text: &str) -> Result<Cidr, Wrong> {
+    let help = |written: Result<InterfaceAddress, _>| match written {
+        Ok(address) => format!("write `\"{}\"`", address.network()),
+        Err(_) => "write a network such as `\"192.168.1.0/24\"`, or one address".to_owned(),
+    };
+    text.parse().map_err(|fault: crate::net::Invalid| Wrong::Value(fault.0, help(text.parse())))
+}
+
+/// A network with its length.
+pub(super) fn subnet(text: &str) -> Result<Cidr, Wrong> {
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => wrong("has no prefix length", format!("write `\"{text}/16\"`")),
+        Ok(IpAddr::V6(_)) => wrong("has no prefix length", format!("write `\"{text}/48\"`")),
+        Err(_) => network(text),
+    }
+}
+
+/// An address of an interface, with the length of its network.
+pub(super) fn interface_address(text: &str) -> Result<InterfaceAddress, Wrong> {
+    if text.parse::<IpAddr>().is_ok() {
+        return wrong("has no prefix length", format!("write `\"{text}/26\"`"));
+    }
+    text.parse().map_err(|fault: crate::net::Invalid| {
+        Wrong::Value(
+            fault.0,
+            "write an address and its network's length, such as `\"10.77.1.65/26\"`".to_owned(),
+        )
+    })
+}
+
+/// One address.
+pub(super) fn address(text: &str) -> Result<IpAddr, Wrong> {
+    text.parse().map_err(|_| {
+        let message = "is not an IPv4 or IPv6 address".to_owned();
+        Wrong::Value(message, "write an address such as `\"9.9.9.9\"`".to_owned())
+    })
+}
+
+/// The name of a network interface.
+pub(super) fn interface(text: &str) -> Result<IfName, Wrong> {
+    text.parse().map_err(|fault: crate::net::Invalid| {
+        Wrong::Value(format!("cannot be `{text}`: {fault}"), "write a name that `ip link` shows".to_owned())
+    })
+}
+
+/// A public key that somebody can have.
+pub(super) fn public_key(text: &str) -> Result<PublicKey, Wrong> {
+    let help = "write what `wg pubkey < private.key` prints there";
+    match text.parse() {
+        Ok(PublicKey([0, rest @ ..])) if rest == [0; 31] => {
+            wrong("is all zeros, which is nobody's key", help)
+        }
+        Ok(key) => Ok(key),
+        Err(crate::net::Invalid(fault)) => wrong(fault, help),
+    }
+}
+
+/// Where a site can be dialled: an address or a host name (RFC 1123, section 2.1), without a port.
+pub(super) fn host(text: &str) -> Result<Host, Wrong> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return dialled(address);
+    }
+    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return wrong("has brackets", format!("write `\"{address}\"`"));
+    }
+    if let Some((host, port)) = text.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()) {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        return wrong(
+            "has a port",
+            format!("the port goes in `port`: write `\"{host}\"` here and `port = {port}`"),
+        );
+    }
+    if is_host_name(text) {
+        Ok(Host::Name(text.to_owned()))
+    } else {
+        wrong(
+            "is neither a host name nor an address",
+            "write one such as `\"nyc.example.net\"` or `\"203.0.113.9\"`",
+        )
+    }
+}
+
+fn dialled(address: IpAddr) -> Result<Host, Wrong> {
+    if address.is_unspecified() || address.is_multicast() {
+        return wrong("is no address of one host", "write the address at which the others reach this site");
+    }
+    Ok(Host::Address(address))
+}
+
+fn is_host_name(text: &str) -> bool {
+    let label = |label: &str| {
+        let inside = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        inside && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    // A last label of digits is a mistyped IPv4 address.
+    let digits = text.rsplit('.').next().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
+    text.len() <= 253 && !digits && text.split('.').all(label)
+}
+
+/// A range of ports: `tcp/443`, `udp/3478-3481`.
+pub(super) fn ports(text: &str) -> Result<Ports, Wrong> {
+    let shape = || {
+        wrong(
+            format!("cannot be `{text}`"),
+            "write a protocol and ports, such as `\"tcp/443\"` or `\"udp/3478-3481\"`",
+        )
+    };
+    let Some((protocol, range)) = text.split_once('/') else { return shape() };
+    let protocol = match protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        _ => return shape(),
+    };
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let (Some(first), Some(last)) = (port(first), port(last)) else { return shape() };
+    if first > last {
+        let help =
+            format!("write `\"{}/{last}-{first}\"`", if protocol == Protocol::Tcp { "tcp" } else { "udp" });
+        return wrong("ends before it begins", help);
+    }
+    Ok(Ports { protocol, first, last })
+}
+
+fn port(digits: &str) -> Option<u16> {
+    let plain = digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|port| plain && *port > 0)
+}
+
+/// The hardware address of one device.
+pub(super) fn mac(text: &str) -> Result<[u8; 6], Wrong> {
+    let pair = |pair: &str| {
+        let hex = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+        u8::from_str_radix(pair, 16).ok().filter(|_| hex)
+    };
+    let bytes = |separator: char| -> Option<[u8; 6]> {
+        text.split(separator).map(pair).collect::<Option<Vec<u8>>>()?.try_into().ok()
+    };
+    let example = "write six pairs, such as `\"aa:bb:cc:dd:ee:ff\"`";
+    match bytes(':') {
+        // IEEE 802: the lowest bit of the first byte marks groups; a device never sends from one.
+        Some([first, ..]) if first & 1 == 1 => wrong("is the address of a group, not of a device", example),
+        Some(mac) => Ok(mac),
+        None if bytes('-').is_some() => {
+            wrong("needs colons", format!("write `\"{}\"`", text.replace('-', ":")))
+        }
+        None => wrong("is not a hardware address", example),
+    }
+}
+
+/// The name of a Wi-Fi: 1 to 32 bytes (IEEE 802.11, 9.4.2.2).
+pub(super) fn ssid(text: &str) -> Result<String, Wrong> {
+    if text.chars().any(char::is_control) {
+        return wrong("has control characters", "write a name that people can read");
+    }
+    match text.len() {
+        1..=32 => Ok(text.to_owned()),
+        bytes => wrong(format!("has {bytes} bytes"), "write a name of 1 to 32 bytes"),
+    }
+}
+
+/// Two capital letters (ISO 3166-1 alpha-2).
+pub(super) fn country(text: &str) -> Result<String, Wrong> {
+    let letters = text.len() == 2 && text.chars().all(|c| c.is_ascii_alphabetic());
+    match text.to_ascii_uppercase() {
+        upper if letters && upper == text => Ok(upper),
+        upper if letters => wrong("must be in capitals", format!("write `\"{upper}\"`")),
+        _ => wrong("is not a country's two letters", "write them such as `\"US\"`"),
+    }
+}
+
+/// The number of a Wi-Fi channel of 20 MHz in the 2.4 or 5 GHz band (IEEE 802.11, annex E).
+pub(super) fn channel(value: &DeValue<'_>) -> Result<u16, Wrong> {
+    let channel: u16 = number(1..=177)(value)?;
+    let exists = match channel {
+        36..=64 | 100..=144 => channel.is_multiple_of(4),
+        149..=177 => channel % 4 == 1,
+        _ => channel <= 14,
+    };
+    if exists {
+        Ok(channel)
+    } else {
+        wrong(format!("cannot be {channel}"), "write one such as 1, 6, 11 or 36")
+    }
+}

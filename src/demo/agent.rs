@@ -1,0 +1,132 @@
+//! The real program at a site: started, stopped, killed, and what it had to say.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::namespace::Namespace;
+use crate::error::{Context as _, Error, Result};
+use crate::net::Secret;
+
+/// Where a site keeps its network file and its key: in a folder of its own namespace, that vanishes with it.
+const FOLDER: &str = "/run/demo";
+
+/// The network file of a site, as a path in its namespace.
+pub const NETWORK_FILE: &str = "/run/demo/network.toml";
+
+/// What the agent says on standard error, as a path in its site's namespace.
+pub const LOG_FILE: &str = "/run/demo/agent.log";
+
+/// How long an agent may take to end when asked to.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// `portals run`, until dropped.
+#[derive(Debug)]
+pub struct Agent {
+    child: Child,
+}
+
+impl Agent {
+    /// Starts it with the network file that is there.
+    pub(super) fn start(router: &Namespace, program: &Path) -> Result<Self> {
+        let log = router.run(|| {
+            File::options()
+                .create(true)
+                .append(true)
+                .open(LOG_FILE)
+                .doing(|| format!("cannot write {LOG_FILE}"))
+        })?;
+        let mut command = Command::new(program);
+        command
+            .args(["run", "--config", NETWORK_FILE])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        let child =
+            router.spawn(&mut command).doing(|| format!("cannot start the agent of {}", router.name()))?;
+        Ok(Self { child })
+    }
+
+    /// Number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it is still there.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Tells it to read its file again.
+    pub fn reload(&self) -> Result<()> {
+        self.signal(Signal::SIGHUP)
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn stop(mut self) -> Result<()> {
+        self.signal(Signal::SIGTERM)?;
+        let deadline = Instant::now() + FAREWELL;
+        while Instant::now() < deadline {
+            if !self.is_running() {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(10));
+        }
+        Err(Error::failed("the agent does not end when asked to"))
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal)
+            .doing(|| format!("cannot send {signal} to the agent"))
+    }
+}
+
+impl Drop for Agent {
+    /// Kills it, as a crash would.
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the agents of a site have said so far.
+pub(super) fn log(router: &Namespace) -> String {
+    router
+        .run(|| fs::read_to_string(LOG_FILE).doing(|| format!("cannot read {LOG_FILE}")))
+        .unwrap_or_else(|error| error.to_string())
+}
+
+/// Runs the program at a site and waits for its end.
+pub(super) fn output(router: &Namespace, program: &Path, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(program);
+    command.args(arguments).args(["--config", NETWORK_FILE]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    router
+        .spawn(&mut command)
+        .and_then(Child::wait_with_output)
+        .doing(|| format!("cannot run portals {} at {}", arguments.join(" "), router.name()))
+}
+
+/// Puts a network file and a key where the agent looks.
+pub(super) fn install(router: &Namespace, network: &str, key: &Secret) -> Result<()> {
+    router.run(|| {
+        fs::create_dir_all(FOLDER)
+            .and_then(|()| write_key(key))
+            .and_then(|()| fs::write(NETWORK_FILE, network))
+            .doing(|| format!("cannot write {NETWORK_FILE} of {}", router.name()))
+    })
+}
+
+fn write_key(key: &Secret) -> io::Result<()> {
+    let mut options = File::options();
+    let file = options.create(true).truncate(true).write(true).mode(0o600);
+    file.open(format!("{FOLDER}/private.key"))?.write_all(key.to_base64().as_bytes())
+}

@@ -1,0 +1,166 @@
+//! What passes an interface: to prove that something did not.
+
+use std::fmt;
+use std::io::{self, PipeReader, PipeWriter, pipe};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::thread::{self, JoinHandle};
+
+use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, socket};
+
+use super::namespace::Namespace;
+use crate::error::{Context as _, Result};
+
+/// Packets that left by an interface, from the start of the capture to its end.
+#[derive(Debug)]
+pub struct Capture {
+    stop: PipeWriter,
+    thread: JoinHandle<io::Result<Vec<Packet>>>,
+}
+
+/// What matters of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packet {
+    /// Who sent it.
+    pub source: IpAddr,
+    /// Who is to get it.
+    pub destination: IpAddr,
+    /// Protocol number: 1 ICMP, 6 TCP, 17 UDP, 58 ICMPv6; extension headers of IPv6 are not followed.
+    pub protocol: u8,
+    /// Source and destination port of TCP and UDP.
+    pub ports: Option<(u16, u16)>,
+}
+
+impl Capture {
+    /// Begins to note what leaves by an interface.
+    pub fn start(namespace: &Namespace, interface: &str) -> Result<Self> {
+        let (stopped, stop) = pipe().doing(|| "cannot make a pipe".to_owned())?;
+        let (index, socket) = namespace
+            .run(|| open(interface).doing(|| format!("cannot watch {interface} of {}", namespace.name())))?;
+        let thread = thread::spawn(move || note_until_closed(&socket, index, &stopped));
+        Ok(Self { stop, thread })
+    }
+
+    /// Ends it; what left, in order.
+    pub fn stop(self) -> Result<Vec<Packet>> {
+        drop(self.stop);
+        match self.thread.join() {
+            Ok(packets) => packets.doing(|| "cannot read what passed the interface".to_owned()),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+fn open(interface: &str) -> nix::Result<(usize, OwnedFd)> {
+    let index = if_nametoindex(interface)?;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    // Datagram: packets come without their link-layer header.
+    let socket = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
+    Ok((index as usize, socket))
+}
+
+/// Reads what waits until the other end of `stopped` is closed and nothing more waits.
+fn note_until_closed(socket: &OwnedFd, index: usize, stopped: &PipeReader) -> io::Result<Vec<Packet>> {
+    let mut packets = Vec::new();
+    loop {
+        let mut waiting =
+            [PollFd::new(socket.as_fd(), PollFlags::POLLIN), PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
+        poll(&mut waiting, PollTimeout::NONE)?;
+        let last = waiting[1].any() == Some(true);
+        read_waiting(socket, index, &mut packets)?;
+        if last {
+            return Ok(packets);
+        }
+    }
+}
+
+fn read_waiting(socket: &OwnedFd, index: usize, packets: &mut Vec<Packet>) -> nix::Result<()> {
+    let mut bytes = [0; 128];
+    loop {
+        match recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut bytes) {
+            // PACKET_OUTGOING (linux/if_packet.h)
+            Ok((length, Some(from))) if from.ifindex() == index && from.pkttype() == 4 => {
+                packets.extend(parse(&bytes[..length]));
+            }
+            // ENETDOWN: an interface went down; the others go on.
+            Ok(_) | Err(Errno::ENETDOWN | Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Ok(()),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Reads the headers of an IP packet; `None` for anything else, such as ARP.
+fn parse(bytes: &[u8]) -> Option<Packet> {
+    let (source, destination, protocol, header): (IpAddr, IpAddr, u8, usize) = match bytes.first()? >> 4 {
+        4 => (
+            Ipv4Addr::from(array::<4>(bytes, 12)?).into(),
+            Ipv4Addr::from(array::<4>(bytes, 16)?).into(),
+            *bytes.get(9)?,
+            usize::from(bytes[0] & 15) * 4,
+        ),
+        6 => (
+            Ipv6Addr::from(array::<16>(bytes, 8)?).into(),
+            Ipv6Addr::from(array::<16>(bytes, 24)?).into(),
+            *bytes.get(6)?,
+            40,
+        ),
+        _ => return None,
+    };
+    let port = |offset| array(bytes, header + offset).map(u16::from_be_bytes);
+    let ports = if matches!(protocol, 6 | 17) { port(0).zip(port(2)) } else { None };
+    Some(Packet { source, destination, protocol, ports })
+}
+
+fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
+    bytes.get(offset..)?.first_chunk().copied()
+}
+
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, destination, protocol, ports } = self;
+        match protocol {
+            1 | 58 => f.write_str("ICMP ")?,
+            6 => f.write_str("TCP ")?,
+            17 => f.write_str("UDP ")?,
+            other => write!(f, "protocol {other} ")?,
+        }
+        match ports {
+            Some((from, to)) => {
+                write!(
+                    f,
+                    "{} to {}",
+                    SocketAddr::from((*source, *from)),
+                    SocketAddr::from((*destination, *to))
+                )
+            }
+            None => write!(f, "{source} to {destination}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_datagram_is_told_in_words() {
+        let mut bytes = vec![0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 77, 1, 70, 198, 18, 0, 10];
+        bytes.extend([0x82, 0x9a, 0, 53, 0, 12, 0, 0]);
+        let packet = parse(&bytes).unwrap();
+        assert_eq!(packet.to_string(), "UDP 10.77.1.70:33434 to 198.18.0.10:53");
+        assert_eq!(parse(&bytes[..21]).unwrap().ports, None);
+        assert_eq!(parse(&bytes[..19]), None);
+    }
+
+    #[test]
+    fn a_ping_over_ipv6_is_told_in_words() {
+        let mut bytes = vec![0x60, 0, 0, 0, 0, 8, 58, 64];
+        bytes.extend("fd77::1".parse::<Ipv6Addr>().unwrap().octets());
+        bytes.extend("2001:db8::10".parse::<Ipv6Addr>().unwrap().octets());
+        assert_eq!(parse(&bytes).unwrap().to_string(), "ICMP fd77::1 to 2001:db8::10");
+    }
+}

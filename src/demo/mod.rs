@@ -1,0 +1,19 @@
+//! A small world to try portals in: sites, homes, an internet, all in namespaces of this process. What `portals demo` shows,
+//! and what the end-to-end tests use.
+
+mod agent;
+mod capture;
+mod namespace;
+mod nat;
+mod probe;
+mod server;
+mod wire;
+mod world;
+
+pub use agent::{Agent, LOG_FILE, NETWORK_FILE};
+pub use capture::{Capture, Packet};
+pub use namespace::{Namespace, isolate};
+pub use probe::{Client, echoes};
+pub use server::Server;
+pub use wire::connect;
+pub use world::{HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS, Plot, SERVER, Site, World};

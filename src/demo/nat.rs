@@ -1,0 +1,130 @@
+//! The address translation of a home router: an nftables table that is not ours, as a host's firewall has it.
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NetlinkMessage, NetlinkPayload, NetlinkSerializable};
+
+use super::namespace::Namespace;
+use crate::error::{Context as _, Result};
+use crate::kernel::netlink::{Socket, protocols, request};
+
+/// NFPROTO_IPV4 (linux/netfilter.h).
+const IPV4: u8 = 2;
+
+/// NFNL_SUBSYS_NFTABLES (linux/netfilter/nfnetlink.h).
+const NFTABLES: u16 = 10;
+
+/// An attribute that holds attributes (NLA_F_NESTED).
+const NESTED: u16 = 1 << 15;
+
+/// The register that expressions hand values on in (NFT_REG_1).
+const REGISTER: u32 = 1;
+
+impl Namespace {
+    /// Gives what comes from 192.168.1.0/24 the address of the interface it leaves by, as home routers do:
+    /// `ip saddr 192.168.1.0/24 oifname "uplink" masquerade`.
+    pub fn masquerade_home(&self) -> Result<()> {
+        let (table, chain) = (text(1, "home"), text(2, "postrouting"));
+        let messages = vec![
+            batch(0x10),
+            // NFT_MSG_NEWTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE
+            change(0, table.clone()),
+            change(3, [table.clone(), text(3, "postrouting"), hook(), text(7, "nat")].concat()),
+            change(6, [table, chain, nested(4, &rule())].concat()),
+            batch(0x11),
+        ];
+        self.run(|| {
+            // Not every kernel answers for the two ends of a batch.
+            let results = Socket::open(protocols::NETLINK_NETFILTER)?.batch(messages);
+            (results.into_iter().skip(1).take(3).collect::<Result<(), _>>())
+                .doing(|| format!("cannot set up the home's NAT in {}", self.name()))
+        })
+    }
+}
+
+/// NFTA_CHAIN_HOOK: postrouting (4), priority 100, as `srcnat` of nft.
+fn hook() -> Vec<u8> {
+    nested(4, &[number(1, 4), number(2, 100)].concat())
+}
+
+/// The five expressions of the rule.
+fn rule() -> Vec<u8> {
+    let mut interface = b"uplink".to_vec();
+    interface.resize(16, 0);
+    [
+        // Three bytes of the network header (1) from offset 12: the source address but for its last byte.
+        expression("payload", &[number(1, REGISTER), number(2, 1), number(3, 12), number(4, 3)].concat()),
+        expression("cmp", &equals(&[192, 168, 1])),
+        // NFT_META_OIFNAME
+        expression("meta", &[number(1, REGISTER), number(2, 7)].concat()),
+        expression("cmp", &equals(&interface)),
+        expression("masq", &[]),
+    ]
+    .concat()
+}
+
+/// An expression of a rule: NFTA_LIST_ELEM with NFTA_EXPR_NAME and NFTA_EXPR_DATA.
+fn expression(name: &str, data: &[u8]) -> Vec<u8> {
+    nested(1, &[text(1, name), nested(2, data)].concat())
+}
+
+/// Attributes of a comparison: register, NFT_CMP_EQ, value.
+fn equals(value: &[u8]) -> Vec<u8> {
+    [number(1, REGISTER), number(2, 0), nested(3, &attribute(1, value))].concat()
+}
+
+fn text(kind: u16, text: &str) -> Vec<u8> {
+    attribute(kind, &[text.as_bytes(), &[0]].concat())
+}
+
+fn number(kind: u16, number: u32) -> Vec<u8> {
+    attribute(kind, &number.to_be_bytes())
+}
+
+fn nested(kind: u16, attributes: &[u8]) -> Vec<u8> {
+    attribute(kind | NESTED, attributes)
+}
+
+/// Length and kind in host order, the value, padded to four bytes.
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(value.len() + 4).expect("a home's NAT is small");
+    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    bytes.extend_from_slice(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+/// A message to nftables: `struct nfgenmsg` and attributes.
+struct Message {
+    kind: u16,
+    bytes: Vec<u8>,
+}
+
+/// NFNL_MSG_BATCH_BEGIN or NFNL_MSG_BATCH_END: the subsystem takes the place of the resource, in network order.
+fn batch(kind: u16) -> NetlinkMessage<Message> {
+    let [high, low] = NFTABLES.to_be_bytes();
+    request(Message { kind, bytes: vec![0, 0, high, low] }, 0)
+}
+
+fn change(kind: u16, attributes: Vec<u8>) -> NetlinkMessage<Message> {
+    let bytes = [vec![IPV4, 0, 0, 0], attributes].concat();
+    request(Message { kind: NFTABLES << 8 | kind, bytes }, NLM_F_CREATE | NLM_F_ACK)
+}
+
+impl NetlinkSerializable for Message {
+    fn message_type(&self) -> u16 {
+        self.kind
+    }
+
+    fn buffer_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn serialize(&self, buffer: &mut [u8]) {
+        buffer.copy_from_slice(&self.bytes);
+    }
+}
+
+impl From<Message> for NetlinkPayload<Message> {
+    fn from(message: Message) -> Self {
+        Self::InnerMessage(message)
+    }
+}

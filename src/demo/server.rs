@@ -1,0 +1,133 @@
+//! What the computers of the world answer: who asked, and small services to try a connection with.
+
+use std::io::{self, BufReader, PipeReader, PipeWriter, Write as _, pipe};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::namespace::Namespace;
+use crate::error::{Context as _, Result};
+
+/// How long a connection may stand still before the server gives it up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes sent by [`Service::Stream`].
+pub(super) const STREAM_BYTES: usize = 200_000;
+
+/// What a TCP port does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    /// One line: the address the question came from.
+    WhoAmI,
+    /// Sends back what it gets (RFC 862).
+    Echo,
+    /// Reads to the end, then answers with one line: how many bytes (after RFC 863).
+    Count,
+    /// Sends [`STREAM_BYTES`] (after RFC 864).
+    Stream,
+}
+
+impl Service {
+    const ALL: [Self; 4] = [Self::WhoAmI, Self::Echo, Self::Count, Self::Stream];
+
+    /// Its port.
+    pub(super) fn port(self) -> u16 {
+        match self {
+            Self::WhoAmI => 80,
+            Self::Echo => 7,
+            Self::Count => 9,
+            Self::Stream => 19,
+        }
+    }
+
+    fn serve(self, mut peer: TcpStream) -> io::Result<()> {
+        peer.set_read_timeout(Some(PATIENCE))?;
+        peer.set_write_timeout(Some(PATIENCE))?;
+        match self {
+            Self::WhoAmI => {
+                let address = peer.peer_addr()?.ip().to_canonical();
+                peer.write_all(format!("{address}\n").as_bytes())
+            }
+            Self::Echo => io::copy(&mut peer.try_clone()?, &mut peer).map(drop),
+            Self::Count => {
+                let count = io::copy(&mut BufReader::new(&peer), &mut io::sink())?;
+                peer.write_all(format!("{count}\n").as_bytes())
+            }
+            Self::Stream => peer.write_all(&[b'.'; STREAM_BYTES]),
+        }
+    }
+}
+
+/// All services on all addresses of a namespace, until dropped.
+#[derive(Debug)]
+pub struct Server {
+    stop: Option<PipeWriter>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts to answer in a namespace.
+    pub fn start(namespace: &Namespace) -> Result<Self> {
+        let (stopped, stop) = pipe().doing(|| "cannot make a pipe".to_owned())?;
+        let thread = namespace.run(|| {
+            let listeners = Listeners::open().doing(|| format!("cannot listen in {}", namespace.name()))?;
+            // A thread is in the namespaces of the one that started it.
+            Ok(thread::spawn(move || listeners.serve_until_closed(&stopped)))
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A server that panicked has said so on standard error.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Listeners(Vec<(Service, TcpListener)>);
+
+impl Listeners {
+    fn open() -> io::Result<Self> {
+        let open = |service: &Service| Ok((*service, TcpListener::bind(&everywhere(service.port())[..])?));
+        Service::ALL.iter().map(open).collect::<io::Result<_>>().map(Self)
+    }
+
+    fn serve_until_closed(&self, stopped: &PipeReader) {
+        loop {
+            let sockets = self.0.iter().map(|(_, socket)| socket.as_fd());
+            let mut waiting: Vec<PollFd> = sockets
+                .chain([stopped.as_fd()])
+                .map(|socket| PollFd::new(socket, PollFlags::POLLIN))
+                .collect();
+            if poll(&mut waiting, PollTimeout::NONE).is_err() {
+                continue;
+            }
+            let ready: Vec<bool> = waiting.iter().map(|socket| socket.any() == Some(true)).collect();
+            if ready.last() == Some(&true) {
+                return;
+            }
+            for ((service, listener), _) in self.0.iter().zip(ready).filter(|(_, ready)| *ready) {
+                accept(*service, listener);
+            }
+        }
+    }
+}
+
+fn accept(service: Service, listener: &TcpListener) {
+    if let Ok((peer, _)) = listener.accept() {
+        // The client notices and tells when a connection breaks; the server need not.
+        thread::spawn(move || service.serve(peer));
+    }
+}
+
+/// All addresses of both families; those of IPv4 alone where there is no IPv6.
+fn everywhere(port: u16) -> [SocketAddr; 2] {
+    [(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
+}

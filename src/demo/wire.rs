@@ -1,0 +1,175 @@
+//! Cables, addresses, routes and kernel settings of namespaces.
+
+use std::fs;
+use std::net::IpAddr;
+use std::os::fd::AsRawFd as _;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use netlink_packet_route::{AddressFamily, IpProtocol, RouteNetlinkMessage};
+use nix::net::if_::if_nametoindex;
+
+use super::namespace::Namespace;
+use crate::error::{Context as _, Result};
+use crate::kernel::netlink::{Socket, protocols, request};
+use crate::net::{Cidr, Family, InterfaceAddress};
+
+/// Priority of the rules that make packets vanish: right behind the kernel's table `local` (0).
+const VANISH: u32 = 1;
+
+/// Lays a cable between two namespaces; the interfaces at its ends are made, and down.
+pub fn connect(one: (&Namespace, &str), other: (&Namespace, &str)) -> Result<()> {
+    let mut peer = LinkMessage::default();
+    peer.attributes = vec![
+        LinkAttribute::IfName(other.1.to_owned()),
+        LinkAttribute::NetNsFd(other.0.network().as_raw_fd()),
+    ];
+    let mut link = LinkMessage::default();
+    link.attributes = vec![
+        LinkAttribute::IfName(one.1.to_owned()),
+        LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]),
+    ];
+    one.0
+        .ask(|| Ok(RouteNetlinkMessage::NewLink(link)), NLM_F_CREATE | NLM_F_EXCL)
+        .doing(|| format!("cannot lay a cable from {} to {}", one.0.name(), other.0.name()))
+}
+
+impl Namespace {
+    /// Sets an interface up or down.
+    pub fn set_up(&self, interface: &str, up: bool) -> Result<()> {
+        self.ask(
+            || {
+                let mut link = LinkMessage::default();
+                link.header.index = if_nametoindex(interface)?;
+                link.header.change_mask = LinkFlags::Up;
+                link.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
+                Ok(RouteNetlinkMessage::SetLink(link))
+            },
+            0,
+        )
+        .doing(|| format!("cannot set {interface} of {} {}", self.name(), if up { "up" } else { "down" }))
+    }
+
+    /// Gives an interface an address.
+    pub fn add_address(&self, interface: &str, address: InterfaceAddress) -> Result<()> {
+        self.ask(
+            || {
+                let mut message = AddressMessage::default();
+                message.header.family = family(Family::of(address.address));
+                message.header.prefix_len = address.length;
+                message.header.index = if_nametoindex(interface)?;
+                // An IPv6 address would else be of no use for a second, while the kernel looks for others that have it.
+                message.header.flags = AddressHeaderFlags::Nodad;
+                message.attributes = vec![
+                    AddressAttribute::Local(address.address),
+                    AddressAttribute::Address(address.address),
+                ];
+                Ok(RouteNetlinkMessage::NewAddress(message))
+            },
+            NLM_F_CREATE | NLM_F_EXCL,
+        )
+        .doing(|| format!("cannot give {interface} of {} the address {address}", self.name()))
+    }
+
+    /// Sends what goes to a network to a neighbour.
+    pub fn add_route(&self, destination: Cidr, gateway: IpAddr) -> Result<()> {
+        let mut message = RouteMessage::default();
+        message.header = RouteHeader {
+            address_family: family(destination.family()),
+            destination_prefix_length: destination.length(),
+            table: RouteHeader::RT_TABLE_MAIN,
+            protocol: RouteProtocol::Static,
+            scope: RouteScope::Universe,
+            kind: RouteType::Unicast,
+            ..RouteHeader::default()
+        };
+        message.attributes = vec![
+            RouteAttribute::Destination(route_address(destination.address())),
+            RouteAttribute::Gateway(route_address(gateway)),
+        ];
+        self.ask(|| Ok(RouteNetlinkMessage::NewRoute(message)), NLM_F_CREATE | NLM_F_EXCL)
+            .doing(|| format!("cannot add the route {destination} via {gateway} in {}", self.name()))
+    }
+
+    /// Lets what one address sends to another vanish on its way through, or lets it pass again.
+    pub fn set_blocked(&self, from: IpAddr, to: IpAddr, blocked: bool) -> Result<()> {
+        let mut rule = blackhole(Family::of(from));
+        rule.header.src_len = Family::of(from).bits();
+        rule.header.dst_len = Family::of(to).bits();
+        rule.attributes.extend([RuleAttribute::Source(from), RuleAttribute::Destination(to)]);
+        let (message, flags) = if blocked {
+            (RouteNetlinkMessage::NewRule(rule), NLM_F_CREATE | NLM_F_EXCL)
+        } else {
+            (RouteNetlinkMessage::DelRule(rule), 0)
+        };
+        self.ask(|| Ok(message), flags)
+            .doing(|| format!("cannot block or unblock {from} to {to} in {}", self.name()))
+    }
+
+    /// Makes this host deaf to ICMP, as hosts behind a careless firewall are: with `rp_filter` at 1, what has no way back
+    /// is refused, and this rule leaves ICMP none.
+    pub fn ignore_icmp(&self) -> Result<()> {
+        let mut rule = blackhole(Family::V4);
+        rule.attributes.push(RuleAttribute::IpProtocol(IpProtocol::Icmp));
+        self.ask(|| Ok(RouteNetlinkMessage::NewRule(rule)), NLM_F_CREATE | NLM_F_EXCL)
+            .doing(|| format!("cannot make {} deaf to ICMP", self.name()))
+    }
+
+    /// Writes a kernel setting; `key` is a path below `/proc/sys`.
+    pub fn set_sysctl(&self, key: &str, value: &str) -> Result<()> {
+        self.run(|| {
+            fs::write(format!("/proc/sys/{key}"), value)
+                .doing(|| format!("cannot set {key} to {value} in {}", self.name()))
+        })
+    }
+
+    /// Reads a kernel setting.
+    pub fn sysctl(&self, key: &str) -> Result<String> {
+        self.run(|| {
+            let text = fs::read_to_string(format!("/proc/sys/{key}"))
+                .doing(|| format!("cannot read {key} in {}", self.name()))?;
+            Ok(text.trim().to_owned())
+        })
+    }
+
+    /// Sends one routing request from inside; it is made there, as interface numbers are known only there.
+    fn ask(&self, make: impl FnOnce() -> nix::Result<RouteNetlinkMessage> + Send, flags: u16) -> Result<()> {
+        self.run(|| {
+            let message = make().doing(|| "no such interface".to_owned())?;
+            let results = Socket::open(protocols::NETLINK_ROUTE)?.batch(vec![request(message, flags)]);
+            results.into_iter().collect::<Result<(), _>>().doing(|| "the kernel refused".to_owned())
+        })
+    }
+}
+
+fn blackhole(family_: Family) -> RuleMessage {
+    let mut rule = RuleMessage::default();
+    rule.header.family = family(family_);
+    rule.header.action = RuleAction::Blackhole;
+    rule.attributes = vec![RuleAttribute::Priority(VANISH)];
+    rule
+}
+
+fn family(family: Family) -> AddressFamily {
+    match family {
+        Family::V4 => AddressFamily::Inet,
+        Family::V6 => AddressFamily::Inet6,
+    }
+}
+
+fn route_address(address: IpAddr) -> RouteAddress {
+    match address {
+        IpAddr::V4(v4) => RouteAddress::Inet(v4),
+        IpAddr::V6(v6) => RouteAddress::Inet6(v6),
+    }
+}

@@ -1,0 +1,144 @@
+//! A step in words, one line, for people.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
+
+use crate::diff::Step;
+use crate::net::{Cidr, Family};
+use crate::state::{LinkKind, Route, Rule, RuleAction, Selector, Target, Tunnel};
+
+/// What a step does, and to which object.
+pub fn step(step: &Step) -> String {
+    match step {
+        Step::AddLink(name, link) => {
+            let LinkKind::WireGuard(backend) = link.kind;
+            format!("add interface {name} ({} WireGuard, MTU {})", backend.as_str(), link.mtu)
+        }
+        Step::RemoveLink(name, _) => format!("remove interface {name}"),
+        Step::ChangeLink { name, from, to } if from.mtu != to.mtu => {
+            format!("set the MTU of {name} from {} to {}", from.mtu, to.mtu)
+        }
+        Step::ChangeLink { name, to, .. } => format!("mark interface {name} as ours ({})", to.alias),
+        Step::ChangeTunnel { name, from, to } => tunnel(name.as_str(), from, to),
+        Step::AddAddress(name, address) => format!("add address {address} to {name}"),
+        Step::RemoveAddress(name, address) => format!("remove address {address} from {name}"),
+        Step::BringUp(name) => format!("bring {name} up"),
+        Step::BringDown(name) => format!("bring {name} down"),
+        Step::AddRoute(entry) => format!("add route {}", route(entry)),
+        Step::RemoveRoute(entry) => format!("remove route {}", route(entry)),
+        Step::AddRule(entry) => format!("add rule {}", rule(entry)),
+        Step::RemoveRule(entry) => format!("remove rule {}", rule(entry)),
+        Step::ChangeFirewall { from: None, .. } => "add the firewall table".to_owned(),
+        Step::ChangeFirewall { to: None, .. } => "remove the firewall table".to_owned(),
+        Step::ChangeFirewall { .. } => "change the firewall table".to_owned(),
+        Step::SetSysctl { key, from, to } => format!("set {} from {from} to {to}", key.replace('/', ".")),
+    }
+}
+
+/// As `ip route` writes it: `default dev to-paris table 7702`.
+pub fn route(route: &Route) -> String {
+    let mut text = String::new();
+    if route.target == Target::Unreachable {
+        text.push_str("unreachable ");
+    }
+    if route.destination.length() == 0 {
+        text.push_str("default")
+    } else {
+        let _ = write!(text, "{}", route.destination);
+    }
+    if let Target::Device { interface, source } = &route.target {
+        let _ = write!(text, " dev {interface}");
+        if let Some(source) = source {
+            let _ = write!(text, " src {source}");
+        }
+    }
+    let _ = write!(text, " table {}", route.table);
+    if route.metric != 0 {
+        let _ = write!(text, " metric {}", route.metric);
+    }
+    text
+}
+
+/// As `ip rule` writes it: `113: from all iif eth1 lookup 7702`.
+pub fn rule(rule: &Rule) -> String {
+    let family = if rule.family == Family::V6 { "IPv6 " } else { "" };
+    format!("{family}{}: {} {}", rule.priority, Selected(&rule.selector), Acting(&rule.action))
+}
+
+/// A rule's selector in `ip rule`'s words.
+#[derive(Debug)]
+pub struct Selected<'a>(pub &'a Selector);
+
+impl fmt::Display for Selected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Selector { incoming, from, to, mark } = self.0;
+        match from {
+            Some(network) => write!(f, "from {network}")?,
+            None => f.write_str("from all")?,
+        }
+        if let Some(network) = to {
+            write!(f, " to {network}")?;
+        }
+        if let Some(mark) = mark {
+            write!(f, " fwmark {mark}")?;
+        }
+        if let Some(interface) = incoming {
+            write!(f, " iif {interface}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A rule's action in `ip rule`'s words.
+#[derive(Debug)]
+pub struct Acting<'a>(pub &'a RuleAction);
+
+impl fmt::Display for Acting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            RuleAction::Lookup(table) => write!(f, "lookup {table}"),
+            RuleAction::Goto(priority) => write!(f, "goto {priority}"),
+            RuleAction::Unreachable => f.write_str("unreachable"),
+        }
+    }
+}
+
+fn tunnel(name: &str, from: &Tunnel, to: &Tunnel) -> String {
+    if to.private_key.is_none() {
+        return format!("close tunnel {name}");
+    }
+    if from.private_key.is_none() {
+        return format!("set up tunnel {name} (UDP port {}, {})", to.port, count(to.peers.len(), "peer"));
+    }
+    let mut changes = Vec::new();
+    if from.port != to.port {
+        changes.push(format!("UDP port {}", to.port));
+    }
+    let keys: BTreeSet<_> = from.peers.keys().chain(to.peers.keys()).collect();
+    for key in keys {
+        match (from.peers.get(key), to.peers.get(key)) {
+            (None, Some(peer)) => changes.push(format!("new peer {key} ({})", networks(&peer.allowed_ips))),
+            (Some(_), None) => changes.push(format!("peer {key} removed")),
+            (Some(old), Some(new)) if old.endpoint != new.endpoint => {
+                let endpoint =
+                    new.endpoint.map_or_else(|| "none".to_owned(), |endpoint| endpoint.to_string());
+                changes.push(format!("endpoint {endpoint} of peer {key}"));
+            }
+            (Some(old), Some(new)) if old != new => changes.push(format!("settings of peer {key}")),
+            _ => {}
+        }
+    }
+    if changes.is_empty() {
+        changes.push("keys or marks".to_owned());
+    }
+    format!("change tunnel {name}: {}", changes.join(", "))
+}
+
+fn networks(networks: &BTreeSet<Cidr>) -> String {
+    networks.iter().map(Cidr::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// `1 peer`, `2 peers`.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}

@@ -1,0 +1,303 @@
+//! What is on disk between one call and the next: the lock, and what is ours though nothing in the kernel says so.
+//!
+//! Interfaces, routes, rules and the firewall table carry our mark, so a call that was cut short needs no log to be completed
+//! or taken back: the next one looks. What carries no mark is written here *before* it is touched: the values that kernel settings had,
+//! and addresses and "up" on the host's own interfaces. It lives in `/run`: a reboot clears both the kernel and this.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::diff::Step;
+use crate::error::{Context as _, Error, Result};
+use crate::net::{IfName, InterfaceAddress};
+use crate::state::{Scope, State};
+
+/// Where it lives.
+const FOLDER: &str = "/run/portals";
+
+/// How long a second call waits for the first.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The folder of run-time files.
+#[derive(Debug)]
+pub struct Journal {
+    folder: PathBuf,
+}
+
+/// What is ours though nothing in the kernel says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Values that kernel settings had before we changed them.
+    pub sysctls: BTreeMap<String, String>,
+    /// Addresses that we gave to interfaces of the host.
+    pub addresses: BTreeSet<(IfName, InterfaceAddress)>,
+    /// Interfaces of the host that we set up.
+    pub raised: BTreeSet<IfName>,
+    /// Changes were begun, and not finished.
+    pub begun: bool,
+}
+
+/// Held while the machine is being changed, or by the agent while it lives. The kernel drops it with the process.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Flock<File>,
+}
+
+impl Journal {
+    /// The journal of this machine (of this mount namespace).
+    pub fn open() -> Result<Self> {
+        Self::in_folder(Path::new(FOLDER))
+    }
+
+    /// A journal in a folder of its own, which is made if it is not there.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.doing(|| format!("cannot make the folder {}", folder.display()))?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Takes the lock for changing the machine. If another call holds it, says so through `waiting` and waits up to ten
+    /// seconds.
+    pub fn lock(&self, waiting: impl FnOnce()) -> Result<Lock> {
+        let path = self.folder.join("lock");
+        if let Some(lock) = self.try_lock(&path)? {
+            return Ok(lock);
+        }
+        waiting();
+        let give_up = Instant::now() + PATIENCE;
+        while Instant::now() < give_up {
+            std::thread::sleep(Duration::from_millis(50));
+            if let Some(lock) = self.try_lock(&path)? {
+                return Ok(lock);
+            }
+        }
+        Err(Error::failed(format!(
+            "another portals has been changing this machine for more than {} seconds (it holds {}); look for it with: pgrep -a portals",
+            PATIENCE.as_secs(),
+            path.display()
+        )))
+    }
+
+    /// Takes the agent's place; `None` if an agent is there already.
+    pub fn lock_agent(&self) -> Result<Option<Lock>> {
+        self.try_lock(&self.folder.join("agent"))
+    }
+
+    /// Whether an agent runs on this machine.
+    pub fn has_agent(&self) -> Result<bool> {
+        Ok(self.lock_agent()?.is_none())
+    }
+
+    fn try_lock(&self, path: &Path) -> Result<Option<Lock>> {
+        let doing = || format!("cannot lock {}", path.display());
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .doing(doing)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => Ok(Some(Lock { _file: file })),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(errno).doing(doing),
+        }
+    }
+
+    /// What is ours by earlier calls.
+    pub fn claims(&self) -> Result<Claims> {
+        let path = self.claims_path();
+        match fs::read_to_string(&path) {
+            Ok(text) => Claims::parse(&text).map_err(|line| {
+                Error::failed(format!(
+                    "{}: cannot understand the line `{line}`; the file is written by portals alone; if you did not edit it, please \
+                     report this; to go on, remove the line",
+                    path.display()
+                ))
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Claims::default()),
+            Err(error) => Err(error).doing(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Writes what is ours, whole or not at all.
+    pub fn record(&self, claims: &Claims) -> Result<()> {
+        let path = self.claims_path();
+        let doing = || format!("cannot write {}", path.display());
+        if *claims == Claims::default() {
+            return match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).doing(doing),
+                _ => Ok(()),
+            };
+        }
+        let draft = path.with_extension("new");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)
+            .doing(doing)?;
+        file.write_all(claims.to_text().as_bytes()).doing(doing)?;
+        fs::rename(&draft, &path).doing(doing)
+    }
+
+    fn claims_path(&self) -> PathBuf {
+        self.folder.join("journal")
+    }
+}
+
+impl Claims {
+    /// What has to be looked at because it may be ours.
+    pub fn scope(&self) -> Scope {
+        Scope {
+            sysctls: self.sysctls.keys().cloned().collect(),
+            interfaces: self.raised.clone(),
+            addresses: self.addresses.clone(),
+        }
+    }
+
+    /// The claims to be written before `steps` are begun: all that will be ours if every step is done, and all that is ours if
+    /// none is.
+    #[must_use]
+    pub fn before(&self, steps: &[Step], want: &State, have: &State) -> Self {
+        let mut claims = self.clone();
+        claims.begun = true;
+        let is_hosts = |name: &IfName| !want.links.contains_key(name) && !have.links.contains_key(name);
+        for step in steps {
+            match step {
+                Step::SetSysctl { key, from, .. } if !belongs_to_link(key, want) => {
+                    claims.sysctls.entry(key.clone()).or_insert_with(|| from.clone());
+                }
+                Step::AddAddress(name, address) if is_hosts(name) => {
+                    claims.addresses.insert((name.clone(), *address));
+                }
+                Step::BringUp(name) if is_hosts(name) => {
+                    claims.raised.insert(name.clone());
+                }
+                _ => {}
+            }
+        }
+        claims
+    }
+
+    /// The claims once all steps are done: what was given back is not ours any more.
+    #[must_use]
+    pub fn after(mut self, steps: &[Step]) -> Self {
+        self.begun = false;
+        for step in steps {
+            match step {
+                Step::SetSysctl { key, to, .. } if self.sysctls.get(key) == Some(to) => {
+                    self.sysctls.remove(key);
+                }
+                Step::RemoveAddress(name, address) => {
+                    self.addresses.remove(&(name.clone(), *address));
+                }
+                Step::BringDown(name) => {
+                    self.raised.remove(name);
+                }
+                _ => {}
+            }
+        }
+        self
+    }
+
+    /// One claim a line, blanks between words.
+    fn to_text(&self) -> String {
+        let mut text = String::new();
+        if self.begun {
+            text.push_str("begun\n");
+        }
+        for (key, value) in &self.sysctls {
+            let _ = writeln!(text, "sysctl {key} {value}");
+        }
+        for (interface, address) in &self.addresses {
+            let _ = writeln!(text, "address {interface} {address}");
+        }
+        for interface in &self.raised {
+            let _ = writeln!(text, "raised {interface}");
+        }
+        text
+    }
+
+    /// The claims of a text, or the line that is none.
+    fn parse(text: &str) -> Result<Self, &str> {
+        let mut claims = Self::default();
+        for line in text.lines() {
+            claims.parse_line(line).ok_or(line)?;
+        }
+        Ok(claims)
+    }
+
+    fn parse_line(&mut self, line: &str) -> Option<()> {
+        let mut words = line.splitn(3, ' ');
+        match (words.next()?, words.next(), words.next()) {
+            ("begun", None, None) => self.begun = true,
+            ("sysctl", Some(key), Some(value)) => {
+                self.sysctls.insert(key.to_owned(), value.to_owned());
+            }
+            ("address", Some(interface), Some(address)) => {
+                self.addresses.insert((interface.parse().ok()?, address.parse().ok()?));
+            }
+            ("raised", Some(interface), None) => {
+                self.raised.insert(interface.parse().ok()?);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// Settings of our own interfaces go away with them.
+fn belongs_to_link(key: &str, want: &State) -> bool {
+    key.split('/').any(|part| want.links.keys().any(|link| link.as_str() == part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_survive_the_disk() {
+        let folder = std::env::temp_dir().join(format!("portals-journal-{}", std::process::id()));
+        let journal = Journal::in_folder(&folder).unwrap();
+        let claims = Claims {
+            sysctls: [("net/ipv4/ip_forward".to_owned(), "0".to_owned())].into(),
+            addresses: [("eth1".parse().unwrap(), "10.77.1.65/26".parse().unwrap())].into(),
+            raised: ["eth1".parse().unwrap()].into(),
+            begun: true,
+        };
+        journal.record(&claims).unwrap();
+        assert_eq!(journal.claims().unwrap(), claims);
+        journal.record(&Claims::default()).unwrap();
+        assert_eq!(journal.claims().unwrap(), Claims::default());
+        assert!(!journal.claims_path().exists());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_line_that_is_no_claim_is_named() {
+        assert_eq!(Claims::parse("begun\nsysctl only-a-key\n"), Err("sysctl only-a-key"));
+        assert_eq!(Claims::parse("raised eth1 eth2\n"), Err("raised eth1 eth2"));
+    }
+
+    #[test]
+    fn an_agent_is_alone() {
+        let folder = std::env::temp_dir().join(format!("portals-agent-{}", std::process::id()));
+        let journal = Journal::in_folder(&folder).unwrap();
+        let first = journal.lock_agent().unwrap();
+        assert!(first.is_some());
+        assert!(journal.has_agent().unwrap());
+        drop(first);
+        assert!(!journal.has_agent().unwrap());
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,28 @@
+//! Steps in words, for errors: what could not be done, and where known, what to do about it.
+
+use nix::errno::Errno;
+
+use super::netlink::Refusal;
+use crate::describe;
+use crate::diff::Step;
+use crate::error::Error;
+
+/// The error of a step that the kernel refused.
+pub(super) fn failure(step: &Step, refusal: Refusal) -> Error {
+    Error::failed(["cannot ", &describe::step(step), hint(step, refusal.errno)].concat()).because(refusal)
+}
+
+/// What is known about the cause, for the errors that people meet.
+fn hint(step: &Step, errno: Errno) -> &'static str {
+    match (step, errno) {
+        (_, Errno::EPERM) => " (this needs root)",
+        (Step::AddLink(..), Errno::EEXIST) => {
+            " (there is one of that name already, and portals did not make it; rename it or remove it)"
+        }
+        (Step::AddLink(..), Errno::EOPNOTSUPP) => " (this kernel has no WireGuard)",
+        (Step::BringUp(_), Errno::EADDRINUSE) => {
+            " (another program or tunnel has its UDP port; `ss -ulpn` and `wg show` tell which)"
+        }
+        _ => "",
+    }
+}

@@ -1,0 +1,100 @@
+//! From the files on disk and the facts of the host to the site's view.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, ToSocketAddrs as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use crate::config::{self, model::Network};
+use crate::error::Errors;
+use crate::host;
+use crate::keys;
+use crate::net::{PublicKey, Secret};
+use crate::site::{self, Inputs, Site};
+
+/// How long host names may take to resolve, all together: a command must not hang while the network is late.
+const RESOLVING: Duration = Duration::from_secs(3);
+
+/// The network file and the secrets beside it.
+#[derive(Debug)]
+pub struct Files {
+    /// What the network file says.
+    pub network: Network,
+    /// The folder of the network file.
+    pub folder: PathBuf,
+    /// This site's key.
+    pub private_key: Secret,
+    /// The network's secret, if there is one.
+    pub network_secret: Option<Secret>,
+}
+
+impl Files {
+    /// Reads and validates them.
+    pub fn read(file: &Path) -> Result<Self, Errors> {
+        let network = config::load(file)?;
+        let folder = folder_of(file);
+        let private_key = keys::load(&folder.join(keys::PRIVATE_KEY_FILE))?;
+        let network_secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
+        Ok(Self { network, folder, private_key, network_secret })
+    }
+
+    /// This site's public key.
+    pub fn public_key(&self) -> PublicKey {
+        keys::public_key(&self.private_key)
+    }
+
+    /// The host names that this site has to resolve.
+    pub fn names(&self) -> Result<BTreeSet<&str>, Errors> {
+        let own = site::own_name(&self.network, &self.private_key)?;
+        Ok(site::names_to_resolve(&self.network, own))
+    }
+
+    /// The site's view on this host as it is now.
+    pub fn site(&self, resolved: &BTreeMap<String, IpAddr>) -> Result<Site, Errors> {
+        let own = site::own_name(&self.network, &self.private_key)?;
+        let facts = host::read(self.network.sites[own].uplink.as_ref())?;
+        let inputs = Inputs {
+            private_key: &self.private_key,
+            network_secret: self.network_secret.as_ref(),
+            facts: &facts,
+            resolved,
+        };
+        site::view(&self.network, &inputs)
+    }
+}
+
+/// The folder of a network file: keys lie beside it.
+pub fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// The addresses of those names that resolve in time, side by side. IPv4 is preferred: every uplink has it.
+pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, IpAddr> {
+    let (sender, answers) = mpsc::channel();
+    for name in names {
+        let (name, sender) = (name.to_owned(), sender.clone());
+        // A thread that hangs in the resolver is left behind; it ends by the resolver's own time-out.
+        std::thread::spawn(move || {
+            let addresses: Vec<IpAddr> = (name.as_str(), 0)
+                .to_socket_addrs()
+                .into_iter()
+                .flatten()
+                .map(|socket| socket.ip())
+                .collect();
+            let best = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied();
+            // Nobody listens any more if this came too late.
+            let _ = sender.send(best.map(|address| (name, address)));
+        });
+    }
+    drop(sender);
+    let end = Instant::now() + RESOLVING;
+    let mut resolved = BTreeMap::new();
+    while let Ok(answer) = answers.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        resolved.extend(answer);
+    }
+    resolved
+}

@@ -1,0 +1,306 @@
+//! The second layer: what must not pass is refused even while another program has flushed our rules and routes.
+//! Also NAT at the exit, TCP segment sizes, and what may come out of a tunnel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::firewall::{
+    Action::{self, Accept, ClampMss, Drop, Masquerade, Reject},
+    Chain,
+    Condition::{
+        self, Destination, Established, Family as Of, Icmp, Incoming, NotMarked, NotSource, Opening,
+        Outgoing, Path, Source, TcpSyn, UdpPort,
+    },
+    Firewall, Interfaces, Networks, Rule, Set, SetName,
+};
+use crate::net::{Cidr, Family, IfName};
+use crate::plan::routing;
+use crate::site::{Entrance, Exit, Portal, Site};
+use crate::state::TUNNEL_MARK;
+
+/// UDP ports of DHCP, server and client (RFC 2131 § 4.1). It never crosses a tunnel.
+const DHCP: Condition = UdpPort(67, 68);
+
+/// Bytes of an IPv4 and a TCP header without options: what the MTU exceeds the segment size by.
+const HEADERS: u32 = 40;
+
+/// The whole table; `None` for a site without tunnels and portals.
+pub(super) fn plan(site: &Site) -> Option<Firewall> {
+    if site.tunnels.is_empty() && site.portals.is_empty() {
+        return None;
+    }
+    let chains = [
+        (Chain::Forward, forward(site)),
+        (Chain::Input, input(site)),
+        (Chain::Output, output(site)),
+        (Chain::Mss, mss(site)),
+        (Chain::Postrouting, postrouting(site)),
+    ];
+    let chains: BTreeMap<Chain, Vec<Rule>> =
+        chains.into_iter().filter(|(_, rules)| !rules.is_empty()).collect();
+    let used: BTreeSet<&SetName> =
+        chains.values().flatten().flat_map(|rule| &rule.conditions).filter_map(Condition::set).collect();
+    let sets = sets(site).into_iter().filter(|(name, _)| used.contains(name)).collect();
+    Some(Firewall { sets, chains })
+}
+
+/// All sets that rules may look at, without empty ones: no rule looks at those.
+fn sets(site: &Site) -> BTreeMap<SetName, Set> {
+    let mut sets = BTreeMap::new();
+    let mut interfaces = |name: &str, members: BTreeSet<IfName>| {
+        if !members.is_empty() {
+            sets.insert(SetName(name.to_owned()), Set::Interfaces(members));
+        }
+    };
+    interfaces("tunnels", site.tunnels.keys().cloned().collect());
+    interfaces("entrances", entrances(site));
+    interfaces("guests", guest_tunnels(site));
+    let paths = paths(site);
+    if !paths.is_empty() {
+        sets.insert(SetName("paths".to_owned()), Set::Paths(paths));
+    }
+    let mut networks = |name: String, members: BTreeSet<Cidr>| {
+        if !members.is_empty() {
+            sets.insert(SetName(name), Set::Networks(Family::V4, members));
+        }
+    };
+    networks("inside".to_owned(), inside(site));
+    networks("known".to_owned(), disjoint(site.lan.iter().copied().chain([site.subnet])));
+    networks("private".to_owned(), private(site));
+    networks("local".to_owned(), local(site));
+    for portal in &site.portals {
+        if let Entrance::From(sources) = &portal.entrance {
+            networks(format!("from-{}", portal.name), disjoint(sources.iter().copied()));
+        }
+    }
+    sets
+}
+
+/// Interfaces all of whose traffic enters a portal.
+fn entrances(site: &Site) -> BTreeSet<IfName> {
+    let whole = |portal: &&Portal| portal.to.is_empty();
+    site.portals.iter().filter(whole).filter_map(entrance_interface).cloned().collect()
+}
+
+/// Ways from such an interface to its exit.
+fn paths(site: &Site) -> BTreeSet<(IfName, IfName)> {
+    let whole = |portal: &&Portal| portal.to.is_empty();
+    let path = |portal| Some((entrance_interface(portal)?.clone(), exit_interface(site, portal)?.clone()));
+    site.portals.iter().filter(whole).filter_map(path).collect()
+}
+
+fn entrance_interface(portal: &Portal) -> Option<&IfName> {
+    match &portal.entrance {
+        Entrance::Interface(interface) => Some(interface),
+        Entrance::From(_) | Entrance::Own => None,
+    }
+}
+
+fn exit_interface<'a>(site: &'a Site, portal: &'a Portal) -> Option<&'a IfName> {
+    match &portal.exit {
+        Exit::Site { interface, .. } => Some(interface),
+        Exit::Direct => site.uplink_interface(),
+    }
+}
+
+/// Tunnels all of whose peers use this site as an exit.
+fn guest_tunnels(site: &Site) -> BTreeSet<IfName> {
+    let all_exit_here = |tunnel: &crate::site::Tunnel| tunnel.peers.values().all(|peer| peer.exits_here);
+    site.tunnels.iter().filter(|(_, tunnel)| all_exit_here(tunnel)).map(|(name, _)| name.clone()).collect()
+}
+
+/// Sources that leave by this site's uplink under its address.
+fn inside(site: &Site) -> BTreeSet<Cidr> {
+    let of_guests =
+        site.peers().filter(|(_, _, peer)| peer.exits_here).flat_map(|(_, _, peer)| peer.networks.clone());
+    disjoint(of_guests.chain([site.subnet]))
+}
+
+/// What is no internet: a guest's traffic must not reach the exit's own computers, wherever they are.
+fn private(site: &Site) -> BTreeSet<Cidr> {
+    let v4 = |a, b, length| Cidr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), length).expect("a valid length");
+    let ranges = [v4(10, 0, 8), v4(172, 16, 12), v4(192, 168, 16), v4(169, 254, 16)];
+    disjoint(site.uplink_networks.iter().chain(&site.local).copied().chain(ranges))
+}
+
+fn local(site: &Site) -> BTreeSet<Cidr> {
+    let needed = site.portals.iter().any(|portal| matches!(portal.entrance, Entrance::From(_)));
+    if needed { disjoint(site.local.iter().copied()) } else { BTreeSet::new() }
+}
+
+/// The IPv4 networks of a list without those that another one covers.
+fn disjoint(networks: impl Iterator<Item = Cidr>) -> BTreeSet<Cidr> {
+    let all: BTreeSet<Cidr> = networks.filter(|network| network.family() == Family::V4).collect();
+    all.iter()
+        .copied()
+        .filter(|inner| !all.iter().any(|outer| outer != inner && outer.covers(*inner)))
+        .collect()
+}
+
+fn forward(site: &Site) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    if !site.tunnels.is_empty() {
+        rules.push(rule([Outgoing(tunnels()), DHCP], Drop));
+        rules.push(rule([Incoming(tunnels()), DHCP], Drop));
+    }
+    rules.extend(site.portals.iter().flat_map(|portal| portal_forward(site, portal)));
+    let entrances = in_set("entrances");
+    if !self::entrances(site).is_empty() {
+        rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
+        if !paths(site).is_empty() {
+            rules.push(rule([Path(SetName("paths".to_owned()))], Accept));
+        }
+        rules.push(rule([Incoming(entrances)], Reject));
+    }
+    if !site.tunnels.is_empty() {
+        rules.extend(tunnel_forward(site));
+    }
+    rules
+}
+
+/// What one portal adds to the ways that all whole interfaces have in common.
+fn portal_forward(site: &Site, portal: &Portal) -> Vec<Rule> {
+    let entering = match &portal.entrance {
+        Entrance::Interface(interface) => Incoming(Interfaces::One(interface.clone())),
+        Entrance::From(_) => Source(Networks::In(Family::V4, SetName(format!("from-{}", portal.name)))),
+        Entrance::Own => return Vec::new(),
+    };
+    let mut rules = Vec::new();
+    if matches!(portal.entrance, Entrance::From(_)) && !local(site).is_empty() {
+        rules.push(rule([entering.clone(), Destination(networks_in("local"))], Accept));
+    }
+    for network in &portal.except {
+        rules.push(rule([entering.clone(), Destination(Networks::One(*network))], Accept));
+    }
+    let has_set = matches!(portal.entrance, Entrance::Interface(_)) && portal.to.is_empty();
+    if !has_set {
+        let destinations: Vec<Option<Condition>> = match portal.to.as_slice() {
+            [] => vec![None],
+            some => some.iter().map(|network| Some(Destination(Networks::One(*network)))).collect(),
+        };
+        for destination in destinations {
+            let matching: Vec<Condition> = [entering.clone()].into_iter().chain(destination).collect();
+            if let Some(exit) = exit_interface(site, portal) {
+                let leaving = Outgoing(Interfaces::One(exit.clone()));
+                rules.push(rule(matching.iter().cloned().chain([leaving]), Accept));
+            }
+            rules.push(rule(matching, Reject));
+        }
+    }
+    rules
+}
+
+/// Out of a tunnel: answers, what `lan` shares, and for guests the internet; nothing else.
+fn tunnel_forward(site: &Site) -> Vec<Rule> {
+    let mut rules = from_tunnels(site);
+    if let Some(uplink) = site.uplink_interface() {
+        let leaving = Outgoing(Interfaces::One(uplink.clone()));
+        let guests = guest_tunnels(site);
+        let mut accept = |coming: Vec<Condition>| {
+            let private = Destination(networks_in("private"));
+            rules.push(rule(coming.iter().cloned().chain([leaving.clone(), private]), Reject));
+            rules.push(rule(coming.into_iter().chain([leaving.clone()]), Accept));
+        };
+        if !guests.is_empty() {
+            accept(vec![Incoming(in_set("guests"))]);
+        }
+        // On an interface shared with peers that are linked for access only, a guest is told by its source, which
+        // WireGuard's allowed IPs vouch for.
+        for (interface, _, peer) in
+            site.peers().filter(|(interface, _, peer)| peer.exits_here && !guests.contains(interface))
+        {
+            for network in &peer.networks {
+                accept(vec![Incoming(Interfaces::One(interface.clone())), Source(Networks::One(*network))]);
+            }
+        }
+    }
+    rules.push(rule([Incoming(tunnels())], Reject));
+    rules
+}
+
+fn input(site: &Site) -> Vec<Rule> {
+    if site.tunnels.is_empty() {
+        return Vec::new();
+    }
+    let mut rules = vec![rule([Incoming(tunnels()), DHCP], Drop)];
+    rules.extend(from_tunnels(site));
+    // Pings of the tunnel address tell whether a link works.
+    rules.push(rule([Incoming(tunnels()), Icmp(Family::V4)], Accept));
+    rules.push(rule([Incoming(tunnels())], Reject));
+    rules
+}
+
+/// What both this host and its computers take from a tunnel.
+fn from_tunnels(site: &Site) -> Vec<Rule> {
+    let shared =
+        site.lan.iter().map(|lan| rule([Incoming(tunnels()), Destination(Networks::One(*lan))], Accept));
+    [rule([Incoming(tunnels()), Established], Accept)].into_iter().chain(shared).collect()
+}
+
+fn output(site: &Site) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    if !site.tunnels.is_empty() {
+        rules.push(rule([Outgoing(tunnels()), DHCP], Drop));
+    }
+    let own =
+        site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);
+    if let (Some(portal), Some(uplink)) = (own, site.uplink_interface()) {
+        rules.extend(own_output(site, portal, uplink));
+    }
+    rules
+}
+
+/// Connections that this router opens must not leave by the uplink; answers to those who reached us there may.
+fn own_output(site: &Site, portal: &Portal, uplink: &IfName) -> Vec<Rule> {
+    let leaving = Outgoing(Interfaces::One(uplink.clone()));
+    let kept = routing::own_kept(site, portal).into_iter();
+    let mut rules = vec![rule([leaving.clone(), DHCP], Accept)];
+    rules.extend(kept.map(|network| rule([leaving.clone(), Destination(Networks::One(network))], Accept)));
+    let opening = [leaving, Opening, NotMarked(TUNNEL_MARK)];
+    if portal.to.is_empty() {
+        rules.push(rule(opening, Reject));
+    } else {
+        let to = portal.to.iter().map(|network| Destination(Networks::One(*network)));
+        rules.extend(to.map(|destination| rule(opening.iter().cloned().chain([destination]), Reject)));
+    }
+    rules
+}
+
+/// Both ways, on both sites, whatever is done to ICMP: one direction only leaves big uploads hanging.
+fn mss(site: &Site) -> Vec<Rule> {
+    if site.tunnels.is_empty() {
+        return Vec::new();
+    }
+    let size = u16::try_from(site.mtu - HEADERS).expect("validated: an MTU is at most 1500");
+    let clamp = |direction| rule([direction, Of(Family::V4), TcpSyn], ClampMss(size));
+    vec![clamp(Outgoing(tunnels())), clamp(Incoming(tunnels()))]
+}
+
+fn postrouting(site: &Site) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    if let Some(uplink) = site.uplink_interface() {
+        let leaving = Outgoing(Interfaces::One(uplink.clone()));
+        rules.push(rule([leaving, Source(networks_in("inside"))], Masquerade));
+    }
+    if !site.tunnels.is_empty() {
+        // The other end knows the way back only to the network's subnet and to what we share.
+        rules.push(rule([Outgoing(tunnels()), NotSource(networks_in("known"))], Masquerade));
+    }
+    rules
+}
+
+fn rule(conditions: impl IntoIterator<Item = Condition>, action: Action) -> Rule {
+    Rule { conditions: conditions.into_iter().collect(), action }
+}
+
+fn tunnels() -> Interfaces {
+    in_set("tunnels")
+}
+
+fn in_set(name: &str) -> Interfaces {
+    Interfaces::In(SetName(name.to_owned()))
+}
+
+fn networks_in(name: &str) -> Networks {
+    Networks::In(Family::V4, SetName(name.to_owned()))
+}

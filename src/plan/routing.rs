@@ -1,0 +1,179 @@
+//! Policy rules and routes: which way what enters a portal goes.
+//!
+//! A portal's packets are told by where they come in (`iif`) or whom they are from, not by marks: the reverse-path check
+//! of an answer makes the same lookup and comes to the same table, so strict `rp_filter` is content.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::net::{Cidr, Family, IfName, Priority, Table};
+use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, families};
+use crate::state::{LAST_METRIC, Route, Rule, RuleAction, Selector, TUNNEL_MARK, Target};
+
+/// The tunnels' own packets skip everything of ours.
+const MARKED: Priority = Priority(110);
+/// Destinations that a portal leaves alone skip everything of ours.
+const ALLOWED: Priority = Priority(111);
+/// Single devices come before the whole interface that they are behind.
+const DEVICES: Priority = Priority(112);
+/// Whole interfaces, and this router's own traffic.
+const ENTRANCES: Priority = Priority(113);
+/// What is left of a portal whose tables have no answer is refused.
+const CLOSED: Priority = Priority(118);
+/// Where the others skip to. It looks in a table that stays empty, so the lookup goes on with the host's own rules; a jump to
+/// `main` would end there, where UniFi has no default route.
+const END: Priority = Priority(119);
+
+/// All rules of the site; none, if it has no portal that needs one.
+pub(super) fn rules(site: &Site) -> BTreeSet<Rule> {
+    let mut rules: BTreeSet<Rule> =
+        site.portals.iter().flat_map(|portal| portal_rules(site, portal)).collect();
+    let skips: BTreeSet<Family> =
+        rules.iter().filter(|rule| rule.action == RuleAction::Goto(END)).map(|rule| rule.family).collect();
+    rules.extend(skips.into_iter().map(|family| Rule {
+        priority: END,
+        family,
+        selector: Selector::default(),
+        action: RuleAction::Lookup(Table(TABLE_BASE)),
+    }));
+    rules
+}
+
+/// All routes of the site: to its peers in `main`, and each exit's table.
+pub(super) fn routes(site: &Site) -> BTreeSet<Route> {
+    let to_peers = site.peers().flat_map(|(interface, _, peer)| {
+        peer.networks.iter().flat_map(|network| with_backstop(site, Table::MAIN, *network, interface))
+    });
+    let everything = Family::V4.everything();
+    let exits = site
+        .tunnels
+        .iter()
+        .filter_map(|(interface, tunnel)| Some((interface, tunnel.table?)))
+        .flat_map(|(interface, table)| with_backstop(site, table, everything, interface));
+    to_peers.chain(exits).collect()
+}
+
+/// The route into a tunnel, and the one that refuses what would fall through while the tunnel is gone.
+fn with_backstop(site: &Site, table: Table, destination: Cidr, interface: &IfName) -> [Route; 2] {
+    let source = (Family::of(site.address) == destination.family()).then_some(site.address);
+    let into = Target::Device { interface: interface.clone(), source };
+    [
+        Route { table, destination, target: into, metric: 0 },
+        Route { table, destination, target: Target::Unreachable, metric: LAST_METRIC },
+    ]
+}
+
+fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
+    let Exit::Site { table, .. } = portal.exit else {
+        // The host's own rules already lead to its uplink: to match nothing is the surest way there.
+        return Vec::new();
+    };
+    match &portal.entrance {
+        Entrance::Interface(interface) => interface_rules(site, portal, interface, table),
+        Entrance::From(sources) => device_rules(site, portal, sources, table),
+        Entrance::Own => own_rules(site, portal, table),
+    }
+}
+
+fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Table) -> Vec<Rule> {
+    let entering = Selector { incoming: Some(interface.clone()), ..Selector::default() };
+    let mut rules: Vec<Rule> = portal.except.iter().map(|network| skip(&entering, *network)).collect();
+    rules.extend(into(portal, &entering, ENTRANCES, table));
+    if site.ipv6 && portal.to.is_empty() {
+        rules.push(closed(Family::V6, entering));
+    }
+    rules
+}
+
+/// Devices keep their own LANs: without these rules even the router's answers to them would go into the tunnel.
+fn device_rules(site: &Site, portal: &Portal, sources: &BTreeSet<Cidr>, table: Table) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for source in sources {
+        let entering = Selector { from: Some(*source), ..Selector::default() };
+        let kept =
+            site.local.iter().chain(&portal.except).filter(|network| network.family() == source.family());
+        rules.extend(kept.map(|network| skip(&entering, *network)));
+        rules.extend(into(portal, &entering, DEVICES, table));
+    }
+    rules
+}
+
+/// `iif lo` is what this host sends, and the reverse-path check of what is addressed to it. Kept out: the tunnels' own packets;
+/// answers to those who reached us by the uplink's address; our LANs, our peers, and what never leaves a link.
+fn own_rules(site: &Site, portal: &Portal, table: Table) -> Vec<Rule> {
+    let sent_here = Selector { incoming: Some("lo".parse().expect("a valid name")), ..Selector::default() };
+    let mut rules = Vec::new();
+    for family in families(site) {
+        let marked = Selector { mark: Some(TUNNEL_MARK), ..Selector::default() };
+        rules.push(Rule { priority: MARKED, family, selector: marked, action: RuleAction::Goto(END) });
+    }
+    let speaks = |network: &Cidr| site.ipv6 || network.family() == Family::V4;
+    for address in site.uplink.iter().flat_map(|uplink| &uplink.addresses) {
+        let own = Cidr::host(address.address);
+        if speaks(&own) && !is_link_local(address.address) {
+            rules.push(Rule {
+                priority: ALLOWED,
+                family: own.family(),
+                selector: Selector { from: Some(own), ..sent_here.clone() },
+                action: RuleAction::Goto(END),
+            });
+        }
+    }
+    rules.extend(own_kept(site, portal).into_iter().filter(speaks).map(|network| skip(&sent_here, network)));
+    rules.extend(into(portal, &sent_here, ENTRANCES, table));
+    if site.ipv6 && portal.to.is_empty() {
+        rules.push(closed(Family::V6, sent_here));
+    }
+    rules
+}
+
+/// Destinations of this router's own traffic that never enter its portal.
+pub(super) fn own_kept(site: &Site, portal: &Portal) -> BTreeSet<Cidr> {
+    let peers = site.peers().flat_map(|(_, _, peer)| peer.networks.iter().copied());
+    site.local.iter().chain(&portal.except).copied().chain(peers).chain(link_scoped()).collect()
+}
+
+/// Destinations that no router passes on: multicast, limited broadcast, link-local.
+pub(super) fn link_scoped() -> [Cidr; 5] {
+    let v4 = |a, b, length| Cidr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), length).expect("a valid length");
+    let v6 = |first, length| {
+        Cidr::new(IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0)), length).expect("a valid length")
+    };
+    [v4(224, 0, 4), Cidr::host(Ipv4Addr::BROADCAST.into()), v4(169, 254, 16), v6(0xfe80, 10), v6(0xff00, 8)]
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    link_scoped().iter().any(|network| network.contains(address))
+}
+
+/// The rules that lead into the exit's table, and the ones that close behind them.
+fn into(portal: &Portal, entering: &Selector, priority: Priority, table: Table) -> Vec<Rule> {
+    let destinations: Vec<Option<Cidr>> =
+        if portal.to.is_empty() { vec![None] } else { portal.to.iter().copied().map(Some).collect() };
+    let both = |to| {
+        let selector = Selector { to, ..entering.clone() };
+        [
+            Rule {
+                priority,
+                family: Family::V4,
+                selector: selector.clone(),
+                action: RuleAction::Lookup(table),
+            },
+            closed(Family::V4, selector),
+        ]
+    };
+    destinations.into_iter().flat_map(both).collect()
+}
+
+fn skip(entering: &Selector, network: Cidr) -> Rule {
+    Rule {
+        priority: ALLOWED,
+        family: network.family(),
+        selector: Selector { to: Some(network), ..entering.clone() },
+        action: RuleAction::Goto(END),
+    }
+}
+
+fn closed(family: Family, selector: Selector) -> Rule {
+    Rule { priority: CLOSED, family, selector, action: RuleAction::Unreachable }
+}

@@ -1,0 +1,62 @@
+//! Interfaces, WireGuard settings, addresses and kernel settings.
+
+use std::collections::BTreeMap;
+
+use crate::net::{Family, IfName, InterfaceAddress};
+use crate::site::{self, Entrance, Site};
+use crate::state::{ALIAS_PREFIX, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
+
+/// Seconds between keepalives: keeps NAT mappings alive (30 s is the shortest UDP time-out in use, RFC 4787 § 4.3).
+const KEEPALIVE: u16 = 25;
+
+/// Links, tunnels, addresses, and which interfaces are up.
+pub(super) fn plan(site: &Site) -> State {
+    let mut state = State::default();
+    let alias = format!("{ALIAS_PREFIX}{}", site.network);
+    let length = Family::of(site.address).bits();
+    for (interface, tunnel) in &site.tunnels {
+        let link = Link { kind: LinkKind::WireGuard(site.backend), mtu: site.mtu, alias: alias.clone() };
+        state.links.insert(interface.clone(), link);
+        state.tunnels.insert(interface.clone(), settings(site, tunnel));
+        state.addresses.insert((interface.clone(), InterfaceAddress { address: site.address, length }));
+        state.up.insert(interface.clone());
+    }
+    for portal in &site.portals {
+        if let (Entrance::Interface(interface), Some(address)) = (&portal.entrance, portal.address) {
+            state.addresses.insert((interface.clone(), address));
+            state.up.insert(interface.clone());
+        }
+    }
+    state
+}
+
+/// `ip_forward`, and `rp_filter` only on our own tunnels and only if the file asks for it. The kernel uses the larger of
+/// `all` and the interface's value, so loose (2) on the interface is enough.
+pub(super) fn sysctls(site: &Site) -> BTreeMap<String, String> {
+    let mut sysctls = BTreeMap::new();
+    if !site.tunnels.is_empty() || !site.portals.is_empty() {
+        sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
+    }
+    if site.loose_rp_filter {
+        let key = |interface: &IfName| format!("net/ipv4/conf/{interface}/rp_filter");
+        sysctls.extend(site.tunnels.keys().map(|interface| (key(interface), "2".to_owned())));
+    }
+    sysctls
+}
+
+fn settings(site: &Site, tunnel: &site::Tunnel) -> Tunnel {
+    let is_exit = tunnel.table.is_some();
+    let peer = |peer: &site::Peer| Peer {
+        preshared_key: peer.preshared_key.clone(),
+        endpoint: peer.endpoint.as_ref().and_then(|endpoint| endpoint.address),
+        keepalive: if peer.endpoint.is_some() { KEEPALIVE } else { 0 },
+        allowed_ips: if is_exit { [Family::V4.everything()].into() } else { peer.networks.clone() },
+        alive: false,
+    };
+    Tunnel {
+        private_key: Some(site.private_key.clone()),
+        port: tunnel.port,
+        fwmark: TUNNEL_MARK.value,
+        peers: tunnel.peers.values().map(|entry| (entry.public_key, peer(entry))).collect(),
+    }
+}

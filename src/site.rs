@@ -1,0 +1,433 @@
+//! All that follows from the network file for one site: interfaces, ports, tables, peers and portals.
+//!
+//! `Network` + which site am I + host facts → `Site`. Two sites agree without talking, since both derive from the same file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+use crate::config::model::{self, ExitRef, Host, Name, Network, RpFilter};
+use crate::config::{portal_addresses, site_network};
+use crate::error::{Error, Errors};
+use crate::host::{Facts, Uplink};
+use crate::keys;
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret, Table};
+use crate::state::Backend;
+
+/// The interface that all peers share whose networks do not overlap.
+pub const SHARED_INTERFACE: &str = "portals0";
+
+/// Table of the exit that is site N: 7700 + N. Table 7700 itself stays empty.
+pub const TABLE_BASE: u32 = 7700;
+
+/// One site, as the plan needs it.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Name of the network.
+    pub network: Name,
+    /// Name of the site.
+    pub name: Name,
+    /// Its address on all its tunnels.
+    pub address: IpAddr,
+    /// The network's subnet.
+    pub subnet: Cidr,
+    /// MTU of the tunnels in bytes.
+    pub mtu: u32,
+    /// The site's key.
+    pub private_key: Secret,
+    /// Who runs the tunnels.
+    pub backend: Backend,
+    /// The host's way out.
+    pub uplink: Option<Uplink>,
+    /// The uplink's connected networks: the exit's own neighbours.
+    pub uplink_networks: BTreeSet<Cidr>,
+    /// Networks on the host's other interfaces.
+    pub local: BTreeSet<Cidr>,
+    /// Whether the host speaks IPv6.
+    pub ipv6: bool,
+    /// Whether tunnels loosen reverse-path filtering.
+    pub loose_rp_filter: bool,
+    /// Networks here that linked sites may reach.
+    pub lan: Vec<Cidr>,
+    /// By interface, in order of name.
+    pub tunnels: BTreeMap<IfName, Tunnel>,
+    /// In the order of the file.
+    pub portals: Vec<Portal>,
+    /// What a person should know, though it is no fault.
+    pub notes: Vec<String>,
+}
+
+/// A tunnel interface and who is at its other end.
+#[derive(Debug, Clone)]
+pub struct Tunnel {
+    /// UDP port it listens on.
+    pub port: u16,
+    /// The exit's table; `None` for the shared interface.
+    pub table: Option<Table>,
+    /// By name of the site.
+    pub peers: BTreeMap<Name, Peer>,
+}
+
+/// The other end of a link.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its key.
+    pub public_key: PublicKey,
+    /// Derived from the network's secret, if there is one.
+    pub preshared_key: Option<Secret>,
+    /// Where it is dialled: the file's host and the port that follows from its ids. `None`: it dials us.
+    pub endpoint: Option<Endpoint>,
+    /// What is behind it: tunnel address, portal LANs, shared networks.
+    pub networks: BTreeSet<Cidr>,
+    /// Whether it uses this site as an exit.
+    pub exits_here: bool,
+}
+
+/// Where a peer is dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Host name or address, as the file has it.
+    pub host: Host,
+    /// UDP port.
+    pub port: u16,
+    /// The address, once a name has been resolved.
+    pub address: Option<SocketAddr>,
+}
+
+/// A portal of this site.
+#[derive(Debug, Clone)]
+pub struct Portal {
+    /// Its name.
+    pub name: Name,
+    /// What enters.
+    pub entrance: Entrance,
+    /// Where that leaves.
+    pub exit: Exit,
+    /// The address of its LAN, if it has one.
+    pub address: Option<InterfaceAddress>,
+    /// Only to these destinations; empty = all.
+    pub to: Vec<Cidr>,
+    /// Never these destinations.
+    pub except: Vec<Cidr>,
+}
+
+/// What enters a portal, of the kinds that are built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entrance {
+    /// Everything that comes in on this interface.
+    Interface(IfName),
+    /// These sources on a LAN that exists already.
+    From(BTreeSet<Cidr>),
+    /// This router's own traffic.
+    Own,
+}
+
+/// Where a portal's traffic leaves, of the kinds that are built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// At another site.
+    Site {
+        /// Its name.
+        name: Name,
+        /// The tunnel to it.
+        interface: IfName,
+        /// The table that leads into the tunnel.
+        table: Table,
+    },
+    /// By this site's own uplink.
+    Direct,
+}
+
+/// What a site view is made from, besides the network.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// This site's key.
+    pub private_key: &'a Secret,
+    /// The network's secret.
+    pub network_secret: Option<&'a Secret>,
+    /// What the host is like.
+    pub facts: &'a Facts,
+    /// Addresses of the host names in the file; a name that is missing could not be resolved.
+    pub resolved: &'a BTreeMap<String, IpAddr>,
+}
+
+/// The name of the site whose public key belongs to `private_key`.
+pub fn own_name<'a>(network: &'a Network, private_key: &Secret) -> Result<&'a Name, Error> {
+    let public_key = keys::public_key(private_key);
+    network.sites.iter().find(|(_, site)| site.public_key == public_key).map(|(name, _)| name).ok_or_else(|| {
+        Error::wrong(format!(
+            "no site of network `{}` has the public key of this router, {public_key}; put it into the [site.…] that this \
+             router is",
+            network.name
+        ))
+    })
+}
+
+/// The host names that this site needs to dial its peers.
+pub fn names_to_resolve<'a>(network: &'a Network, own: &'a str) -> BTreeSet<&'a str> {
+    linked(network, own)
+        .filter_map(|(_, peer)| match &peer.endpoint {
+            Some(Host::Name(name)) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Everything behind a site: its /24, portal LANs elsewhere in the subnet, and the networks it shares.
+pub fn networks_of(network: &Network, name: &str) -> BTreeSet<Cidr> {
+    let site = &network.sites[name];
+    let own = own_subnet(network, site.id);
+    let elsewhere = portal_addresses(network, name)
+        .into_values()
+        .map(InterfaceAddress::network)
+        .filter(|lan| !own.covers(*lan));
+    elsewhere.chain([own]).chain(site.lan.iter().copied()).collect()
+}
+
+/// The view of the site that `inputs.private_key` belongs to, or all that stands against it.
+pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
+    let name = own_name(network, inputs.private_key)?;
+    let entry = &network.sites[name];
+    let facts = inputs.facts;
+    let uplink = chosen_uplink(entry, facts);
+
+    let mut errors = crate::unbuilt::refusals(network, name);
+    let tunnels = tunnels(network, name, inputs);
+    errors.extend(shared_networks_that_are_local(&tunnels, facts));
+    let backend = facts.wireguard.unwrap_or(Backend::BuiltIn);
+    let addresses = portal_addresses(network, name);
+    let portals: Vec<Portal> =
+        entry.portals.iter().filter_map(|portal| portal_view(network, portal, &addresses)).collect();
+    errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
+
+    let site = Site {
+        network: network.name.clone(),
+        name: name.clone(),
+        address: site_address(network, entry.id),
+        subnet: network.subnet,
+        mtu: network.mtu,
+        private_key: inputs.private_key.clone(),
+        backend,
+        notes: notes(entry, &portals, uplink.as_ref(), &tunnels, facts.ipv6),
+        uplink,
+        uplink_networks: facts.uplink_networks.clone(),
+        // Our own portal LANs show up among them once they stand; they follow from the file, not from the host.
+        local: facts.local.iter().copied().filter(|local| !network.subnet.overlaps(*local)).collect(),
+        ipv6: facts.ipv6,
+        loose_rp_filter: entry.rp_filter == RpFilter::Loose,
+        lan: entry.lan.clone(),
+        tunnels,
+        portals,
+    };
+    Errors::check(errors, site)
+}
+
+impl Site {
+    /// The host's way out, by name.
+    pub fn uplink_interface(&self) -> Option<&IfName> {
+        self.uplink.as_ref().map(|uplink| &uplink.interface)
+    }
+
+    /// All peers with the interface they are on.
+    pub fn peers(&self) -> impl Iterator<Item = (&IfName, &Name, &Peer)> {
+        self.tunnels.iter().flat_map(|(interface, tunnel)| {
+            tunnel.peers.iter().map(move |(name, peer)| (interface, name, peer))
+        })
+    }
+}
+
+/// Sites with a link to `own`: either one names the other.
+fn linked<'a>(network: &'a Network, own: &'a str) -> impl Iterator<Item = (&'a Name, &'a model::Site)> {
+    let mine = &network.sites[own];
+    network.sites.iter().filter(move |(name, peer)| {
+        name.as_str() != own && (names(mine).any(|n| n == *name) || names(peer).any(|n| n == own))
+    })
+}
+
+fn names(site: &model::Site) -> impl Iterator<Item = &Name> {
+    site.exits.iter().chain(&site.links)
+}
+
+fn own_subnet(network: &Network, id: u8) -> Cidr {
+    site_network(network.subnet, id).expect("validated: the subnet holds every id's /24")
+}
+
+fn site_address(network: &Network, id: u8) -> IpAddr {
+    own_subnet(network, id).nth(1).expect("a /24 has a first address")
+}
+
+/// The dedicated interface of an exit.
+fn exit_interface(name: &str) -> IfName {
+    format!("to-{name}").parse().expect("validated: site names have up to 12 letters")
+}
+
+/// The port of `site` on which the link to the site with `peer_id` arrives.
+fn arrival_port(site: &model::Site, peer: &str, peer_id: u8) -> u16 {
+    if site.exits.iter().any(|exit| exit == peer) { site.port + u16::from(peer_id) } else { site.port }
+}
+
+fn tunnels(network: &Network, own: &str, inputs: &Inputs) -> BTreeMap<IfName, Tunnel> {
+    let mine = &network.sites[own];
+    let mut tunnels = BTreeMap::new();
+    for (name, peer) in linked(network, own) {
+        let (interface, table) = if mine.exits.contains(name) {
+            (exit_interface(name), Some(Table(TABLE_BASE + u32::from(peer.id))))
+        } else {
+            (SHARED_INTERFACE.parse().expect("a valid name"), None)
+        };
+        tunnels
+            .entry(interface)
+            .or_insert_with(|| Tunnel {
+                port: arrival_port(mine, name, peer.id),
+                table,
+                peers: BTreeMap::new(),
+            })
+            .peers
+            .insert(name.clone(), peer_view(network, own, name, inputs));
+    }
+    tunnels
+}
+
+fn peer_view(network: &Network, own: &str, name: &str, inputs: &Inputs) -> Peer {
+    let (mine, peer) = (&network.sites[own], &network.sites[name]);
+    let endpoint = peer.endpoint.as_ref().map(|host| {
+        let port = arrival_port(peer, own, mine.id);
+        let address = match host {
+            Host::Address(address) => Some(*address),
+            Host::Name(name) => inputs.resolved.get(name).copied(),
+        };
+        Endpoint { host: host.clone(), port, address: address.map(|address| SocketAddr::new(address, port)) }
+    });
+    Peer {
+        public_key: peer.public_key,
+        preshared_key: inputs
+            .network_secret
+            .map(|secret| keys::preshared_key(secret, mine.public_key, peer.public_key)),
+        endpoint,
+        networks: networks_of(network, name),
+        exits_here: peer.exits.iter().any(|exit| exit == own),
+    }
+}
+
+/// `None` for kinds that are not built: [`crate::unbuilt`] has refused them by name.
+fn portal_view(
+    network: &Network,
+    portal: &model::Portal,
+    addresses: &BTreeMap<Name, InterfaceAddress>,
+) -> Option<Portal> {
+    let entrance = match &portal.entrance {
+        model::Entrance::Interface(interface) => Entrance::Interface(interface.clone()),
+        model::Entrance::From(sources) => Entrance::From(sources.iter().copied().collect()),
+        model::Entrance::Own => Entrance::Own,
+        model::Entrance::Vlan { .. } | model::Entrance::Wifi(_) | model::Entrance::Mac(_) => return None,
+    };
+    let exit = match portal.exits.first()? {
+        ExitRef::Site(name) => Exit::Site {
+            name: name.clone(),
+            interface: exit_interface(name),
+            table: Table(TABLE_BASE + u32::from(network.sites[name].id)),
+        },
+        ExitRef::Direct => Exit::Direct,
+        ExitRef::Provider(_) => return None,
+    };
+    Some(Portal {
+        name: portal.name.clone(),
+        entrance,
+        exit,
+        address: addresses.get(&portal.name).copied(),
+        to: portal.to.clone(),
+        except: portal.except.clone(),
+    })
+}
+
+/// What the file names, with the kernel's details if it is the same; else what the kernel answers.
+fn chosen_uplink(entry: &model::Site, facts: &Facts) -> Option<Uplink> {
+    let found = facts.uplink.clone();
+    match &entry.uplink {
+        Some(named) if found.as_ref().is_none_or(|uplink| uplink.interface != *named) => {
+            Some(Uplink { interface: named.clone(), gateway: None, addresses: BTreeSet::new() })
+        }
+        _ => found,
+    }
+}
+
+/// A peer's shared network that is also one of ours would take our own computers' traffic away.
+fn shared_networks_that_are_local(tunnels: &BTreeMap<IfName, Tunnel>, facts: &Facts) -> Vec<Error> {
+    let here = || facts.local.iter().chain(&facts.uplink_networks);
+    let peers = tunnels.values().flat_map(|tunnel| &tunnel.peers);
+    peers
+        .flat_map(|(name, peer)| peer.networks.iter().map(move |network| (name, *network)))
+        .filter_map(|(name, network)| {
+            let local = here().find(|local| local.overlaps(network))?;
+            Some(Error::wrong(format!(
+                "site `{name}` brings the network {network}, but {local} is connected to this router already: give one of the two \
+                 homes another network, or take it out of `lan` (or change `subnet`)"
+            )))
+        })
+        .collect()
+}
+
+/// All of the uplink's traffic would enter the portal, replies to the tunnel included.
+fn entrances_that_hold_the_uplink(portals: &[Portal], uplink: Option<&Uplink>) -> Vec<Error> {
+    let Some(uplink) = uplink else { return Vec::new() };
+    let offends = |portal: &&Portal| match &portal.entrance {
+        Entrance::Interface(interface) => *interface == uplink.interface,
+        Entrance::From(sources) => {
+            uplink.addresses.iter().any(|own| sources.iter().any(|source| source.contains(own.address)))
+        }
+        Entrance::Own => false,
+    };
+    let refuse = |portal: &Portal| {
+        Error::wrong(format!(
+            "portal `{}` takes in this router's own uplink {}: choose another entrance, or name the right `uplink`",
+            portal.name, uplink.interface
+        ))
+    };
+    portals.iter().filter(offends).map(refuse).collect()
+}
+
+fn notes(
+    entry: &model::Site,
+    portals: &[Portal],
+    uplink: Option<&Uplink>,
+    tunnels: &BTreeMap<IfName, Tunnel>,
+    ipv6: bool,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    if uplink.is_none() {
+        notes.push(
+            "no uplink was found (no route to the internet): nothing can leave here until there is one"
+                .to_owned(),
+        );
+    }
+    for (name, peer) in tunnels.values().flat_map(|tunnel| &tunnel.peers) {
+        if let Some(Endpoint { host: Host::Name(host), address: None, .. }) = &peer.endpoint {
+            notes.push(format!(
+                "the name {host} of site `{name}` does not resolve: the link waits for the other end to dial"
+            ));
+        }
+    }
+    for portal in portals {
+        if let (Entrance::Interface(interface), Some(address)) = (&portal.entrance, portal.address)
+            && entry.portals.iter().any(|p| p.name == portal.name && p.dhcp.is_none())
+        {
+            notes.push(format!(
+                "portal `{}`: DHCP is not built yet; give what is on {interface} addresses in {} by hand, with the router {}",
+                portal.name,
+                address.network(),
+                address.address
+            ));
+        }
+        if matches!(portal.entrance, Entrance::From(_)) && ipv6 {
+            notes.push(format!(
+                "portal `{}`: a device chosen by its IPv4 address keeps its own IPv6, which does not enter the portal",
+                portal.name
+            ));
+        }
+    }
+    notes
+}
+
+/// The families a host has to be told about.
+pub fn families(site: &Site) -> impl Iterator<Item = Family> {
+    [Some(Family::V4), site.ipv6.then_some(Family::V6)].into_iter().flatten()
+}

@@ -1,0 +1,107 @@
+//! An apply that fails at any step leaves the machine, and the journal, as they were.
+
+mod support;
+
+use std::path::PathBuf;
+
+use wg_portals::apply::{apply, remove_all};
+use wg_portals::journal::Journal;
+use wg_portals::kernel::Kernel as _;
+use wg_portals::kernel::fake::FakeKernel;
+use wg_portals::plan::plan;
+use wg_portals::site::{self, Inputs};
+use wg_portals::state::State;
+
+/// A journal in a folder of its own, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("portals-{name}-{}", std::process::id())))
+    }
+
+    fn journal(&self) -> Journal {
+        Journal::in_folder(&self.0).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The plan of New York in one of the golden cases.
+fn golden(case: &str) -> State {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case);
+    let network = support::network(&std::fs::read_to_string(folder.join("network.toml")).unwrap());
+    let (facts, resolved) = support::facts(&std::fs::read_to_string(folder.join("nyc.facts.toml")).unwrap());
+    let files = support::files(&network, "nyc", None);
+    let inputs =
+        Inputs { private_key: &files.private_key, network_secret: None, facts: &facts, resolved: &resolved };
+    plan(&site::view(&network, &inputs).unwrap_or_else(|errors| panic!("{errors}")))
+}
+
+fn fails_at_every_step(from: &State, to: &State, name: &str) {
+    let folder = Folder::new(name);
+    let journal = folder.journal();
+    let mut kernel = FakeKernel::default();
+    apply(&mut kernel, &journal, from).unwrap();
+    let scope = from.scope().union(to.scope());
+    let before = kernel.observe(&scope).unwrap();
+    let claims = journal.claims().unwrap();
+    let mut failures = 0;
+    loop {
+        kernel.fail_at(failures);
+        let Err(error) = apply(&mut kernel, &journal, to) else { break };
+        assert!(error.to_string().contains("was undone"), "{error}");
+        assert_eq!(kernel.observe(&scope).unwrap(), before, "failing at step {failures}");
+        assert_eq!(journal.claims().unwrap(), claims, "failing at step {failures}");
+        failures += 1;
+    }
+    assert!(failures > 5, "only {failures} steps were made to fail");
+}
+
+#[test]
+fn first_apply() {
+    fails_at_every_step(&State::default(), &golden("both-ways"), "first");
+}
+
+#[test]
+fn change_of_everything() {
+    fails_at_every_step(&golden("settings"), &golden("mesh"), "change");
+}
+
+#[test]
+fn change_to_own_traffic() {
+    fails_at_every_step(&golden("mesh"), &golden("own-traffic"), "own");
+}
+
+#[test]
+fn down_leaves_nothing_and_gives_settings_back() {
+    let folder = Folder::new("down");
+    let journal = folder.journal();
+    let mut kernel = FakeKernel::default();
+    let want = golden("both-ways");
+    let before = kernel.observe(&want.scope()).unwrap();
+    apply(&mut kernel, &journal, &want).unwrap();
+    assert_eq!(apply(&mut kernel, &journal, &want).unwrap(), vec![], "a second apply changes nothing");
+    remove_all(&mut kernel, &journal).unwrap();
+    assert_eq!(kernel.observe(&want.scope()).unwrap(), before);
+    assert_eq!(remove_all(&mut kernel, &journal).unwrap(), vec![]);
+}
+
+#[test]
+fn what_the_host_had_itself_stays() {
+    let folder = Folder::new("hosts");
+    let journal = folder.journal();
+    let want = golden("both-ways");
+    let mut kernel = FakeKernel::default();
+    // The host had forwarding on, and its NIC up, before we came.
+    kernel.state.sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
+    kernel.state.up.insert("eth1".parse().unwrap());
+    apply(&mut kernel, &journal, &want).unwrap();
+    remove_all(&mut kernel, &journal).unwrap();
+    assert_eq!(kernel.state.sysctls["net/ipv4/ip_forward"], "1");
+    assert!(kernel.state.up.contains(&"eth1".parse().unwrap()));
+}

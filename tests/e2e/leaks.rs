@@ -1,0 +1,114 @@
+//! Whatever happens, what entered a portal does not leave by the site's own uplink.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::thread::sleep;
+
+use wg_portals::demo::{Capture, Client, NYC, OSLO, PARIS, World};
+use wg_portals::error::{Error, Result};
+use wg_portals::net::{Family, InterfaceAddress};
+
+use crate::Scenario;
+use crate::ways::each_other;
+use crate::words::{no_leak, portal, reloaded, same, seconds, seen_as, settled, start, unreachable};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "no leak while the link is cut", plots: &[NYC, PARIS], run: cut },
+    Scenario {
+        name: "no leak while the agent is killed and started again",
+        plots: &[NYC, PARIS],
+        run: killed,
+    },
+    Scenario { name: "no leak while the exit changes", plots: &[NYC, PARIS, OSLO], run: other_exit },
+    Scenario { name: "IPv6 that enters an IPv4 portal goes nowhere", plots: &[NYC, PARIS], run: ipv6 },
+];
+
+fn cut(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    no_leak(world, NYC, |world| {
+        world.set_cut(NYC, PARIS, true)?;
+        unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+        world.set_cut(NYC, PARIS, false)?;
+        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+    })
+}
+
+fn killed(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    no_leak(world, NYC, |world| {
+        world.site(NYC).kill_agent();
+        sleep(seconds(0.5));
+        world.site(NYC).start_agent()?;
+        settled(world.site(NYC))?;
+        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+        world.site(NYC).stop_agent()?;
+        sleep(seconds(0.5));
+        world.site(NYC).start_agent()?;
+        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+    })
+}
+
+fn other_exit(world: &mut World) -> Result<()> {
+    let exits = |nyc: &'static str| {
+        move |plot| match plot {
+            NYC => portal(NYC, nyc),
+            _ => "exits = [\"nyc\"]\n".to_owned(),
+        }
+    };
+    let (paris, oslo) = (world.network(exits(r#""paris""#)), world.network(exits(r#""oslo""#)));
+    start(world, &paris)?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    no_leak(world, NYC, |world| {
+        for plot in [OSLO, NYC, PARIS] {
+            reloaded(world.site(plot), &oslo)?;
+        }
+        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), OSLO.address)?;
+        for plot in [PARIS, NYC, OSLO] {
+            reloaded(world.site(plot), &paris)?;
+        }
+        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+    })
+}
+
+/// The router passes IPv6 on, as far as the host is concerned, and the server answers: until the portal is there.
+fn ipv6(world: &mut World) -> Result<()> {
+    let server = give_ipv6(world)?;
+    let name = "the guest's IPv6 without portals";
+    let guest = world.site(NYC).guest.clone();
+    let guest = Client::new(&guest, seconds(3.0));
+    same(name, guest.who_am_i(server)?, v6("2001:db8:2::70"))?;
+    start(world, &world.network(each_other))?;
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    unreachable(guest, server)?;
+    guest.knock(server, 10)?;
+    match capture.stop()?.iter().find(|packet| packet.destination == server) {
+        None => Ok(()),
+        Some(packet) => Err(Error::failed(format!("it left by the uplink: {packet}"))),
+    }
+}
+
+/// IPv6 from nyc's guest to the server, by routes alone; the server's address.
+fn give_ipv6(world: &mut World) -> Result<IpAddr> {
+    let address = |text| InterfaceAddress { address: v6(text), length: 64 };
+    let everywhere = Family::V6.everything();
+    world.server.add_address("eth0", address("2001:db8:f::10"))?;
+    world.server.add_route(everywhere, v6("2001:db8:f::1"))?;
+    world.internet.set_sysctl("net/ipv6/conf/all/forwarding", "1")?;
+    world.internet.add_address("server", address("2001:db8:f::1"))?;
+    world.internet.add_address("nyc", address("2001:db8:1::1"))?;
+    world.internet.add_route(address("2001:db8:2::").network(), v6("2001:db8:1::2"))?;
+    let site = world.site(NYC);
+    site.router.set_sysctl("net/ipv6/conf/all/forwarding", "1")?;
+    site.router.add_address("uplink", address("2001:db8:1::2"))?;
+    site.router.add_route(everywhere, v6("2001:db8:1::1"))?;
+    site.router.set_up("portal0", true)?;
+    site.router.add_address("portal0", address("2001:db8:2::1"))?;
+    site.guest.add_address("eth0", address("2001:db8:2::70"))?;
+    site.guest.add_route(everywhere, v6("2001:db8:2::1"))?;
+    Ok(v6("2001:db8:f::10"))
+}
+
+fn v6(text: &str) -> IpAddr {
+    text.parse::<Ipv6Addr>().expect("an address of this file").into()
+}

@@ -1,0 +1,159 @@
+//! All that a kernel says of a network namespace, to be compared with what it says later.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use netlink_packet_core::{
+    DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkPayload, NetlinkSerializable,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use netlink_packet_route::route::{RouteAttribute, RouteMessage};
+use netlink_packet_route::rule::RuleMessage;
+use wg_portals::demo::Namespace;
+use wg_portals::error::{Context as _, Error, Result};
+use wg_portals::kernel::netlink::{Socket, protocols};
+
+/// One line for each interface, address, route, rule, piece of nftables, and kernel setting.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot(BTreeSet<String>);
+
+impl Snapshot {
+    /// What is there now.
+    pub(crate) fn of(namespace: &Namespace) -> Result<Self> {
+        namespace.run(|| {
+            let mut lines = BTreeSet::new();
+            add_routing(&mut lines).doing(|| "cannot list interfaces and routes".to_owned())?;
+            add_nftables(&mut lines).doing(|| "cannot list nftables".to_owned())?;
+            for folder in ["/proc/sys/net/ipv4", "/proc/sys/net/ipv6"] {
+                add_settings(&mut lines, Path::new(folder)).doing(|| format!("cannot read {folder}"))?;
+            }
+            Ok(Self(lines))
+        })
+    }
+
+    /// Whether a later one is the same; else each line that came or went.
+    pub(crate) fn same_as(&self, later: &Self) -> Result<()> {
+        let mut changes = String::new();
+        for gone in self.0.difference(&later.0) {
+            let _ = write!(changes, "\n  gone: {gone}");
+        }
+        for new in later.0.difference(&self.0) {
+            let _ = write!(changes, "\n  new:  {new}");
+        }
+        if changes.is_empty() { Ok(()) } else { Err(Error::failed(format!("the host changed:{changes}"))) }
+    }
+}
+
+fn add_routing(lines: &mut BTreeSet<String>) -> Result<()> {
+    let mut socket = Socket::open(protocols::NETLINK_ROUTE)?;
+    for question in [
+        RouteNetlinkMessage::GetLink(LinkMessage::default()),
+        RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+        RouteNetlinkMessage::GetRoute(RouteMessage::default()),
+        RouteNetlinkMessage::GetRule(RuleMessage::default()),
+    ] {
+        let answers = socket.dump(question).doing(|| "the kernel refused".to_owned())?;
+        lines.extend(answers.into_iter().map(line));
+    }
+    Ok(())
+}
+
+/// An object in words, without what changes by itself.
+fn line(message: RouteNetlinkMessage) -> String {
+    match message {
+        RouteNetlinkMessage::NewLink(link) => link_line(&link),
+        RouteNetlinkMessage::NewAddress(mut address) => {
+            address.attributes.retain(|attribute| !matches!(attribute, AddressAttribute::CacheInfo(_)));
+            format!("{address:?}")
+        }
+        RouteNetlinkMessage::NewRoute(mut route) => {
+            route.attributes.retain(|attribute| !matches!(attribute, RouteAttribute::CacheInfo(_)));
+            format!("{route:?}")
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+/// Of an interface only what people set: the kernel tells much more, counters above all.
+fn link_line(link: &LinkMessage) -> String {
+    let up = link.header.flags.contains(LinkFlags::Up);
+    let set = link.attributes.iter().filter(|attribute| {
+        matches!(
+            attribute,
+            LinkAttribute::IfName(_)
+                | LinkAttribute::IfAlias(_)
+                | LinkAttribute::Mtu(_)
+                | LinkAttribute::Address(_)
+                | LinkAttribute::Controller(_)
+        )
+    });
+    format!("interface {}, up: {up}, {:?}", link.header.index, set.collect::<Vec<_>>())
+}
+
+/// Tables, chains, rules and sets (NFT_MSG_GETTABLE, GETCHAIN, GETRULE, GETSET), byte for byte.
+fn add_nftables(lines: &mut BTreeSet<String>) -> Result<()> {
+    let mut socket = Socket::open(protocols::NETLINK_NETFILTER)?;
+    for kind in [1, 4, 7, 10] {
+        let answers =
+            socket.dump(Nftables { kind, bytes: vec![0; 4] }).doing(|| "the kernel refused".to_owned())?;
+        lines.extend(
+            answers.iter().map(|answer| format!("nftables {} {:02x?}", answer.kind, &answer.bytes[4..])),
+        );
+    }
+    Ok(())
+}
+
+/// A message of nftables, with its `struct nfgenmsg`: four bytes of family, version and, in answers, the generation.
+#[derive(Debug)]
+struct Nftables {
+    kind: u16,
+    bytes: Vec<u8>,
+}
+
+impl NetlinkSerializable for Nftables {
+    fn message_type(&self) -> u16 {
+        // NFNL_SUBSYS_NFTABLES
+        10 << 8 | self.kind
+    }
+
+    fn buffer_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn serialize(&self, buffer: &mut [u8]) {
+        buffer.copy_from_slice(&self.bytes);
+    }
+}
+
+impl NetlinkDeserializable for Nftables {
+    type Error = DecodeError;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Self::Error> {
+        Ok(Self { kind: header.message_type & 0xff, bytes: payload.to_vec() })
+    }
+}
+
+impl From<Nftables> for NetlinkPayload<Nftables> {
+    fn from(message: Nftables) -> Self {
+        Self::InnerMessage(message)
+    }
+}
+
+/// All settings below a folder of /proc/sys that can be read.
+fn add_settings(lines: &mut BTreeSet<String>, folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            add_settings(lines, &path)?;
+        } else if let Ok(text) = fs::read_to_string(&path) {
+            // Some are only to be written; some tell a secret only to root of the machine.
+            lines.insert(format!("{} = {}", path.display(), text.trim()));
+        }
+    }
+    Ok(())
+}

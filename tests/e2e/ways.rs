@@ -1,0 +1,141 @@
+//! Where packets go in and where they come out.
+
+use wg_portals::demo::{HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS, Plot, SERVER, World};
+use wg_portals::error::Result;
+
+use crate::Scenario;
+use crate::words::{portal, portal_of, same, seconds, seen_as, start, unreachable};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "without portals, homes leave at home and guests nowhere",
+        plots: &[NYC, PARIS],
+        run: nothing,
+    },
+    Scenario { name: "a portal each way", plots: &[NYC, PARIS], run: both_ways },
+    Scenario {
+        name: "three sites in a ring, each an exit and a user of one",
+        plots: &[NYC, PARIS, OSLO],
+        run: ring,
+    },
+    Scenario {
+        name: "a device at home goes through, another one does not",
+        plots: &[NYC, PARIS],
+        run: device,
+    },
+    Scenario { name: "to: only these destinations", plots: &[NYC, PARIS], run: only_to },
+    Scenario { name: "except: never these destinations", plots: &[NYC, PARIS], run: except },
+    Scenario {
+        name: "the router itself goes through, and is reached from outside",
+        plots: &[NYC, PARIS],
+        run: own,
+    },
+    Scenario { name: "a portal to the own uplink", plots: &[NYC], run: direct },
+    Scenario { name: "large transfers where ICMP is lost", plots: &[NYC, PARIS], run: large },
+    Scenario { name: "strict reverse-path filtering stays as it is", plots: &[NYC, PARIS], run: strict },
+];
+
+/// Each of the two is the other's exit.
+pub(crate) fn each_other(plot: Plot) -> String {
+    portal(plot, if plot == NYC { r#""paris""# } else { r#""nyc""# })
+}
+
+/// Traffic of these devices at nyc's home leaves in Paris.
+fn devices_of_nyc(entrance: &'static str) -> impl Fn(Plot) -> String {
+    move |plot| {
+        if plot == NYC { portal_of(NYC, r#""paris""#, entrance) } else { r#"exits = ["nyc"]"#.to_owned() }
+    }
+}
+
+fn nothing(world: &mut World) -> Result<()> {
+    for plot in [NYC, PARIS] {
+        let site = world.site(plot);
+        seen_as(site.home(seconds(3.0)), SERVER, plot.address)?;
+        seen_as(site.router(seconds(3.0)), SERVER, plot.address)?;
+        unreachable(site.guest(seconds(1.0)), SERVER)?;
+    }
+    let way = world.site(NYC).home(seconds(1.0)).traceroute(SERVER)?;
+    same("the way from home", way, vec![Some(HOME_ROUTER), Some(NYC.gateway()), Some(SERVER)])
+}
+
+fn both_ways(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    for (entry, exit) in [(NYC, PARIS), (PARIS, NYC)] {
+        let site = world.site(entry);
+        seen_as(site.guest(seconds(3.0)), SERVER, exit.address)?;
+        seen_as(site.home(seconds(3.0)), SERVER, entry.address)?;
+        let way = site.guest(seconds(1.0)).traceroute(SERVER)?;
+        let wanted = [entry.portal(), exit.tunnel(), exit.gateway(), SERVER].map(Some);
+        same(&format!("the way from {}", entry.name), way, wanted.to_vec())?;
+    }
+    Ok(())
+}
+
+fn ring(world: &mut World) -> Result<()> {
+    let network = world.network(|plot| match plot.id {
+        1 => portal(plot, r#""paris""#),
+        2 => portal(plot, r#""oslo""#),
+        _ => portal(plot, r#""nyc""#),
+    });
+    start(world, &network)?;
+    for (entry, exit) in [(NYC, PARIS), (PARIS, OSLO), (OSLO, NYC)] {
+        seen_as(world.site(entry).guest(seconds(3.0)), entry.own_server(), exit.address)?;
+    }
+    Ok(())
+}
+
+fn device(world: &mut World) -> Result<()> {
+    start(world, &world.network(devices_of_nyc(r#"from = ["192.168.1.50"]"#)))?;
+    let home = world.site(NYC).home(seconds(3.0));
+    seen_as(home.from(HOME), SERVER, PARIS.address)?;
+    seen_as(home.from(OTHER_HOME), SERVER, NYC.address)?;
+    seen_as(home.from(HOME), HOME_ROUTER, HOME)
+}
+
+fn only_to(world: &mut World) -> Result<()> {
+    let entrance = "from = [\"192.168.1.50\"]\nto = [\"198.18.0.10/32\"]";
+    start(world, &world.network(devices_of_nyc(entrance)))?;
+    let home = world.site(NYC).home(seconds(3.0)).from(HOME);
+    seen_as(home, SERVER, PARIS.address)?;
+    seen_as(home, NYC.own_server(), NYC.address)
+}
+
+fn except(world: &mut World) -> Result<()> {
+    let entrance = "from = [\"192.168.1.50\"]\nexcept = [\"198.18.0.10/32\"]";
+    start(world, &world.network(devices_of_nyc(entrance)))?;
+    let home = world.site(NYC).home(seconds(3.0)).from(HOME);
+    seen_as(home, NYC.own_server(), PARIS.address)?;
+    seen_as(home, SERVER, NYC.address)
+}
+
+fn own(world: &mut World) -> Result<()> {
+    start(world, &world.network(devices_of_nyc("self = true")))?;
+    seen_as(world.site(NYC).router(seconds(3.0)), SERVER, PARIS.address)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, NYC.address)?;
+    seen_as(world.outsider(seconds(3.0)), NYC.address, SERVER)
+}
+
+fn direct(world: &mut World) -> Result<()> {
+    start(world, &world.network(|plot| portal(plot, r#""direct""#)))?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, NYC.address)
+}
+
+fn large(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    world.server.ignore_icmp()?;
+    world.site(NYC).guest.ignore_icmp()?;
+    let guest = world.site(NYC).guest(seconds(5.0));
+    seen_as(guest, SERVER, PARIS.address)?;
+    same("bytes fetched", guest.download(SERVER)?, 200_000)?;
+    same("bytes sent", guest.upload(SERVER)?, 200_000)
+}
+
+fn strict(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)?;
+    for interface in ["all", "default", "uplink", "lan0", "portal0", "to-paris"] {
+        let setting = world.site(NYC).router.sysctl(&format!("net/ipv4/conf/{interface}/rp_filter"))?;
+        same(&format!("rp_filter of {interface}"), setting.as_str(), "1")?;
+    }
+    Ok(())
+}

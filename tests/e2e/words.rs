@@ -1,0 +1,162 @@
+//! The words that scenarios are told in.
+
+use std::fmt::Debug;
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use wg_portals::demo::{Capture, Client, Packet, Plot, Site, World};
+use wg_portals::error::{Error, Result};
+
+/// Seconds, or more on machines that are said to be slow.
+pub(crate) fn seconds(seconds: f64) -> Duration {
+    let slowness = std::env::var("PORTALS_TEST_SLOWNESS").ok().and_then(|factor| factor.parse().ok());
+    Duration::from_secs_f64(seconds * slowness.unwrap_or(1.0))
+}
+
+/// How long something that shall work may take until it does.
+fn soon() -> Duration {
+    seconds(10.0)
+}
+
+/// How long something that shall not work is given to do so all the same.
+fn never() -> Duration {
+    seconds(1.0)
+}
+
+/// A portal on the guests' NIC of a site, that leaves at `exits`: names in quotes, by commas.
+pub(crate) fn portal(plot: Plot, exits: &str) -> String {
+    portal_of(plot, exits, "interface = \"portal0\"\ndhcp = false")
+}
+
+/// A portal with any entrance.
+pub(crate) fn portal_of(plot: Plot, exits: &str, entrance: &str) -> String {
+    let sites = exits.replace("\"direct\"", "").trim_end_matches([',', ' ']).to_owned();
+    let name = plot.name;
+    format!("exits = [{sites}]\n\n[site.{name}.portal.way]\nexit = [{exits}]\n{entrance}\n")
+}
+
+/// Gives all sites their file and starts their agents.
+pub(crate) fn start(world: &mut World, network: &str) -> Result<()> {
+    world.install(network)?;
+    for plot in plots(world) {
+        world.site(plot).start_agent()?;
+    }
+    plots(world).into_iter().try_for_each(|plot| settled(world.site(plot)))
+}
+
+/// The plots of a world.
+pub(crate) fn plots(world: &World) -> Vec<Plot> {
+    world.sites().iter().map(|site| site.plot).collect()
+}
+
+/// Waits until nothing is left for a site's agent to change.
+pub(crate) fn settled(site: &Site) -> Result<()> {
+    eventually(&format!("{} is as its file says", site.plot.name), || {
+        let output = site.portals(&["plan", "--check"])?;
+        same("exit status of plan --check", output.status.code(), Some(0))
+    })
+}
+
+/// Sends SIGHUP and waits until the file is in force.
+pub(crate) fn reloaded(site: &mut Site, network: &str) -> Result<()> {
+    site.install(network)?;
+    site.agent()?.reload()?;
+    settled(site)
+}
+
+/// Runs a command that shall succeed; what it printed.
+pub(crate) fn succeeds(site: &Site, arguments: &[&str]) -> Result<String> {
+    let Output { status, stdout, stderr } = site.portals(arguments)?;
+    if status.success() {
+        return Ok(String::from_utf8_lossy(&stdout).into_owned());
+    }
+    let words = String::from_utf8_lossy(&stderr).into_owned();
+    Err(Error::failed(format!("portals {} at {}: {status}: {words}", arguments.join(" "), site.plot.name)))
+}
+
+/// A server sees this client as `address`, at once or soon.
+pub(crate) fn seen_as(client: Client, server: Ipv4Addr, address: Ipv4Addr) -> Result<()> {
+    eventually("the right address is seen", || {
+        same(
+            &format!("{} at {server}, seen", client.namespace.name()),
+            client.waiting(seconds(3.0)).who_am_i(server)?,
+            IpAddr::from(address),
+        )
+    })
+}
+
+/// A server does not answer this client.
+pub(crate) fn unreachable(client: Client, server: impl Into<IpAddr>) -> Result<()> {
+    let server = server.into();
+    match client.waiting(never()).who_am_i(server) {
+        Err(_) => Ok(()),
+        Ok(seen) => {
+            let name = client.namespace.name();
+            Err(Error::failed(format!("{name} reached {server}, which saw it as {seen}")))
+        }
+    }
+}
+
+/// Both are equal, or `what` was wrong.
+pub(crate) fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Result<()> {
+    if got == wanted {
+        return Ok(());
+    }
+    Err(Error::failed(format!("{what}: {got:?}, and not {wanted:?}")))
+}
+
+/// It works soon; else the last reason why not.
+pub(crate) fn eventually(what: &str, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
+    let deadline = Instant::now() + soon();
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(error) if Instant::now() > deadline => {
+                return Err(Error::failed(format!("it never came that {what}")).because(error));
+            }
+            Err(_) => thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}
+
+/// Nothing that the guest sends to its site's own server leaves by the uplink while `events` happen, and it does send.
+pub(crate) fn no_leak(
+    world: &mut World,
+    plot: Plot,
+    events: impl FnOnce(&mut World) -> Result<()>,
+) -> Result<()> {
+    let capture = Capture::start(&world.site(plot).router, "uplink")?;
+    let guest = world.site(plot).guest.clone();
+    let tried = while_knocking(&Client::new(&guest, never()), plot.own_server(), || events(world))?;
+    let leaks: Vec<Packet> =
+        capture.stop()?.into_iter().filter(|packet| packet.destination == plot.own_server()).collect();
+    match leaks.first() {
+        None if tried > 0 => Ok(()),
+        None => Err(Error::failed("nothing was tried")),
+        Some(first) => Err(Error::failed(format!(
+            "{} of about {tried} packets left by the uplink, the first of them {first}",
+            leaks.len()
+        ))),
+    }
+}
+
+/// Knocks at a server all the time until `events` are over; how many packets that was.
+fn while_knocking(client: &Client, server: Ipv4Addr, events: impl FnOnce() -> Result<()>) -> Result<usize> {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let knocking = scope.spawn(|| {
+            let mut tried = 0;
+            while !over.load(Ordering::Relaxed) {
+                tried += client.knock(server, 1)?;
+            }
+            Ok(tried)
+        });
+        let result = events();
+        over.store(true, Ordering::Relaxed);
+        let tried = knocking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        result.and(tried)
+    })
+}

@@ -1,0 +1,57 @@
+//! A folder per case: a network file, the facts of a host, and the commands that the plan comes to there. Reading them teaches the
+//! dataplane. `UPDATE_GOLDEN=1 cargo test --test golden` writes what is made now; read the difference before you commit it.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wg_portals::commands_text::Script;
+use wg_portals::diff::diff;
+use wg_portals::plan::plan;
+use wg_portals::state::State;
+
+#[test]
+fn every_case_comes_to_the_commands_in_its_folder() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut wrong = Vec::new();
+    for case in entries(&root) {
+        for facts in entries(&case).into_iter().filter(|path| path.to_string_lossy().ends_with(".facts.toml"))
+        {
+            let expected = PathBuf::from(facts.to_string_lossy().replace(".facts.toml", ".sh"));
+            let made = commands(&case, &facts);
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                fs::write(&expected, &made).unwrap();
+            } else if fs::read_to_string(&expected).unwrap_or_default() != made {
+                wrong.push(format!("{} should be:\n{made}", expected.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The script that leads from a bare host to the plan of the site that the facts are named for.
+fn commands(case: &Path, facts: &Path) -> String {
+    let network = support::network(&fs::read_to_string(case.join("network.toml")).unwrap());
+    let name = facts.file_name().unwrap().to_str().unwrap().trim_end_matches(".facts.toml");
+    let secret =
+        fs::read_to_string(case.join("network.secret")).ok().map(|text| text.trim().parse().unwrap());
+    let (facts, resolved) = support::facts(&fs::read_to_string(facts).unwrap());
+    let files = support::files(&network, name, secret);
+    let inputs = wg_portals::site::Inputs {
+        private_key: &files.private_key,
+        network_secret: files.network_secret.as_ref(),
+        facts: &facts,
+        resolved: &resolved,
+    };
+    let site = wg_portals::site::view(&network, &inputs)
+        .unwrap_or_else(|errors| panic!("{}: {errors}", case.display()));
+    Script::new(&files, &site).write(&diff(&plan(&site), &State::default()))
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    entries
+}

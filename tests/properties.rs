@@ -1,0 +1,134 @@
+//! What holds for every network: both ends of a link agree, a plan is what it is, and steps lead there and back.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use support::draft::{NAMES, networks};
+use support::{facts, files};
+use wg_portals::config::model::Network;
+use wg_portals::diff::{Step, diff};
+use wg_portals::kernel::fake::FakeKernel;
+use wg_portals::kernel::{Kernel, Outcome};
+use wg_portals::net::Secret;
+use wg_portals::plan::plan;
+use wg_portals::site::{self, Inputs, Site};
+use wg_portals::state::State;
+
+const FACTS: &str = r#"
+uplink = "eth0"
+addresses = ["203.0.113.9/24"]
+uplink_networks = ["203.0.113.0/24"]
+local = ["172.20.0.0/16"]
+"#;
+
+fn view(network: &Network, name: &str) -> Site {
+    let files = files(network, name, Some(Secret::new([9; 32])));
+    let (facts, _) = facts(FACTS);
+    let inputs = Inputs {
+        private_key: &files.private_key,
+        network_secret: files.network_secret.as_ref(),
+        facts: &facts,
+        resolved: &BTreeMap::new(),
+    };
+    site::view(network, &inputs).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn views(network: &Network) -> BTreeMap<&str, Site> {
+    NAMES
+        .into_iter()
+        .filter(|name| network.sites.contains_key(*name))
+        .map(|name| (name, view(network, name)))
+        .collect()
+}
+
+/// Carries out all steps, which must all work.
+fn carry_out(kernel: &mut FakeKernel, steps: &[Step]) {
+    for (step, outcome) in steps.iter().zip(kernel.apply(steps)) {
+        assert!(matches!(outcome, Outcome::Done), "{step:?}: {outcome:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_allowed_ips_overlap_on_an_interface(network in networks()) {
+        for site in views(&network).values() {
+            for tunnel in plan(site).tunnels.values() {
+                let peers: Vec<_> = tunnel.peers.values().collect();
+                for (index, one) in peers.iter().enumerate() {
+                    for other in &peers[index + 1..] {
+                        for a in &one.allowed_ips {
+                            prop_assert!(other.allowed_ips.iter().all(|b| !a.overlaps(*b)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_ends_of_a_link_agree(network in networks()) {
+        let views = views(&network);
+        for (name, site) in &views {
+            for (interface, peer_name, peer) in site.peers() {
+                let other = &views[peer_name.as_str()];
+                let (far_interface, _, back) = other.peers().find(|(_, n, _)| n == name).expect("the other end has the link");
+                if let Some(endpoint) = &peer.endpoint {
+                    prop_assert_eq!(endpoint.port, other.tunnels[far_interface].port);
+                }
+                prop_assert!(peer.endpoint.is_some() || back.endpoint.is_some(), "one of them must dial");
+                prop_assert!(peer.preshared_key == back.preshared_key);
+                prop_assert_eq!(peer.public_key, network.sites[peer_name].public_key);
+                let (near, far) = (plan(site), plan(other));
+                let allowed = &near.tunnels[interface].peers[&peer.public_key].allowed_ips;
+                for (_, address) in far.addresses.iter().filter(|(i, _)| far.links.contains_key(i)) {
+                    prop_assert!(allowed.iter().any(|network| network.contains(address.address)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ports_of_a_site_differ(network in networks()) {
+        for site in views(&network).values() {
+            let ports: std::collections::BTreeSet<u16> = site.tunnels.values().map(|tunnel| tunnel.port).collect();
+            prop_assert_eq!(ports.len(), site.tunnels.len());
+        }
+    }
+
+    #[test]
+    fn a_plan_is_deterministic(network in networks()) {
+        for (name, site) in &views(&network) {
+            prop_assert_eq!(plan(site), plan(&view(&network, name)));
+        }
+    }
+
+    #[test]
+    fn a_second_apply_finds_nothing_to_do(network in networks()) {
+        for site in views(&network).values() {
+            let want = plan(site);
+            let mut kernel = FakeKernel::default();
+            carry_out(&mut kernel, &diff(&want, &State::default()));
+            let have = kernel.observe(&want.scope()).unwrap();
+            prop_assert_eq!(diff(&want, &have), vec![]);
+        }
+    }
+
+    #[test]
+    fn steps_lead_from_any_file_to_any_other_and_back(one in networks(), other in networks()) {
+        let (first, second) = (plan(&view(&one, "nyc")), plan(&view(&other, "nyc")));
+        let scope = first.scope().union(second.scope());
+        let mut kernel = FakeKernel::default();
+        carry_out(&mut kernel, &diff(&first, &State::default()));
+        let before = kernel.observe(&scope).unwrap();
+        let steps = diff(&second, &before);
+        carry_out(&mut kernel, &steps);
+        prop_assert_eq!(diff(&second, &kernel.observe(&scope).unwrap()), vec![]);
+        let back: Vec<Step> = steps.iter().rev().map(Step::inverse).collect();
+        carry_out(&mut kernel, &back);
+        prop_assert_eq!(kernel.observe(&scope).unwrap(), before);
+    }
+}

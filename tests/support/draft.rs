@@ -1,0 +1,100 @@
+//! Random networks that are sound: drawn as a few choices, written as a network file, read as any other.
+
+use proptest::prelude::*;
+use wg_portals::config::model::Network;
+
+use super::{network, private_key};
+
+/// Names of the sites that are drawn, in order of their ids.
+pub const NAMES: [&str; 5] = ["nyc", "paris", "oslo", "rome", "home-2"];
+
+#[derive(Debug, Clone)]
+struct Site {
+    has_endpoint: bool,
+    shares_lan: bool,
+    exits: u8,
+    links: u8,
+    portals: Vec<Portal>,
+}
+
+#[derive(Debug, Clone)]
+struct Portal {
+    entrance: u8,
+    exit: usize,
+    to: bool,
+    except: bool,
+}
+
+/// Any sound network of one to five sites.
+pub fn networks() -> impl Strategy<Value = Network> {
+    prop::collection::vec(sites(), 1..=NAMES.len()).prop_map(|sites| network(&text(&sites)))
+}
+
+fn sites() -> impl Strategy<Value = Site> {
+    (any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>(), prop::collection::vec(portals(), 0..4)).prop_map(
+        |(has_endpoint, shares_lan, exits, links, portals)| Site {
+            has_endpoint,
+            shares_lan,
+            exits,
+            links,
+            portals,
+        },
+    )
+}
+
+fn portals() -> impl Strategy<Value = Portal> {
+    (0..4u8, 0..4usize, any::<bool>(), any::<bool>()).prop_map(|(entrance, exit, to, except)| Portal {
+        entrance,
+        exit,
+        to,
+        except,
+    })
+}
+
+fn text(sites: &[Site]) -> String {
+    let mut text = String::from("[network]\nname = \"home\"\nsubnet = \"10.77.0.0/16\"\n");
+    for (index, site) in sites.iter().enumerate() {
+        text.push_str(&site_text(sites, index, site));
+    }
+    text
+}
+
+fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
+    let id = u8::try_from(index + 1).unwrap();
+    let others =
+        |bits: u8| (0..sites.len()).filter(move |other| *other != index && bits & (1 << *other) != 0);
+    let exits: Vec<&str> = others(site.exits).map(|other| NAMES[other]).collect();
+    let links: Vec<&str> = others(site.links & !site.exits).map(|other| NAMES[other]).collect();
+    let key = wg_portals::keys::public_key(&private_key(id));
+    let mut text = format!("\n[site.{}]\nid = {id}\npublic_key = \"{key}\"\n", NAMES[index]);
+    // Two sites without endpoints could not meet: only the last one may lack it.
+    if site.has_endpoint || index + 1 < sites.len() {
+        text.push_str(&format!("endpoint = \"198.51.100.{id}\"\n"));
+    }
+    text.push_str(&format!("exits = {exits:?}\nlinks = {links:?}\n"));
+    if site.shares_lan {
+        text.push_str(&format!("lan = [\"192.168.{id}.0/24\"]\n"));
+    }
+    for (number, portal) in site.portals.iter().enumerate() {
+        text.push_str(&portal_text(NAMES[index], number, portal, &exits));
+    }
+    text
+}
+
+fn portal_text(site: &str, number: usize, portal: &Portal, exits: &[&str]) -> String {
+    let exit = exits.get(portal.exit).copied().unwrap_or("direct");
+    let entrance = match portal.entrance {
+        // One portal may take the router's own traffic: the first.
+        0 if number == 0 => "self = true".to_owned(),
+        1 => format!("from = [\"172.20.{number}.0/28\", \"172.20.{number}.77\"]"),
+        _ => format!("interface = \"lan{number}\""),
+    };
+    let mut text = format!("\n[site.{site}.portal.p{number}]\nexit = \"{exit}\"\n{entrance}\n");
+    if portal.to {
+        text.push_str("to = [\"198.18.0.0/15\", \"192.0.2.7/32\"]\n");
+    }
+    if portal.except {
+        text.push_str("except = [\"198.19.0.0/16\"]\n");
+    }
+    text
+}

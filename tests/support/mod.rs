@@ -1,0 +1,71 @@
+//! What several tests need: sites with known keys, and host facts from a file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::Path;
+use std::str::FromStr;
+
+use toml::de::{DeTable, DeValue};
+use wg_portals::config::{self, model::Network};
+use wg_portals::host::{Facts, Uplink};
+use wg_portals::load::Files;
+use wg_portals::net::Secret;
+use wg_portals::state::Backend;
+
+/// The private key of the site with this id in all tests: its id, 32 times.
+pub fn private_key(id: u8) -> Secret {
+    Secret::new([id; 32])
+}
+
+/// The files of one site of a network, as they would lie in /etc/portals.
+pub fn files(network: &Network, site: &str, network_secret: Option<Secret>) -> Files {
+    Files {
+        network: network.clone(),
+        folder: "/etc/portals".into(),
+        private_key: private_key(network.sites[site].id),
+        network_secret,
+    }
+}
+
+/// A network that must be sound.
+pub fn network(text: &str) -> Network {
+    config::parse(text).unwrap_or_else(|faults| {
+        let faults: Vec<String> =
+            faults.iter().map(|fault| fault.render(Path::new("network.toml"))).collect();
+        panic!("{text}\n{}", faults.join("\n"))
+    })
+}
+
+/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `ipv6`, and names with their addresses.
+pub fn facts(text: &str) -> (Facts, BTreeMap<String, IpAddr>) {
+    let table = DeTable::parse(text).expect("facts are TOML").into_inner();
+    let text_of = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned);
+    let uplink = text_of("uplink").map(|interface| Uplink {
+        interface: interface.parse().unwrap(),
+        gateway: text_of("gateway").map(|gateway| gateway.parse().unwrap()),
+        addresses: list(table.get("addresses").map(toml::Spanned::get_ref)),
+    });
+    let facts = Facts {
+        uplink,
+        local: list(table.get("local").map(toml::Spanned::get_ref)),
+        uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
+        wireguard: Some(Backend::Kernel),
+        ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
+        nftables: true,
+        root: true,
+    };
+    let names = table.get("names").and_then(|value| value.get_ref().as_table()).into_iter().flatten();
+    let resolved = names
+        .map(|(name, address)| {
+            (name.get_ref().to_string(), address.get_ref().as_str().unwrap().parse().unwrap())
+        })
+        .collect();
+    (facts, resolved)
+}
+
+fn list<T: FromStr<Err: std::fmt::Debug> + Ord>(value: Option<&DeValue>) -> BTreeSet<T> {
+    let items = value.and_then(DeValue::as_array).into_iter().flatten();
+    items.map(|item| item.get_ref().as_str().unwrap().parse().unwrap()).collect()
+}
+
+pub mod draft;
