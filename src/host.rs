@@ -19,10 +19,8 @@ use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
 
 /// Addresses that are on the internet for sure: k.root-servers.net, of the RIPE NCC. They are only looked up in the routing
 /// tables; nothing is sent there.
-const INTERNET: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(193, 0, 14, 129)),
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0x7fd, 0, 0, 0, 0, 0, 1)),
-];
+const INTERNET: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(193, 0, 14, 129)), IpAddr::V6(Ipv6Addr::new(0x2001, 0x7fd, 0, 0, 0, 0, 0, 1))];
 
 /// Routes to more than a /8 are somebody's way to the internet, such as another VPN's 0.0.0.0/1, and no local network.
 const WIDEST_LOCAL: u8 = 8;
@@ -139,7 +137,8 @@ fn local_networks(
 
 /// What is reached there without a next hop.
 fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> BTreeSet<Cidr> {
-    let on_the_wire = |route: &&HostRoute| route.device == uplink && uplink.is_some() && route.gateway.is_none();
+    let on_the_wire =
+        |route: &&HostRoute| route.device == uplink && uplink.is_some() && route.gateway.is_none();
     let networks = routes.iter().filter(on_the_wire).map(|route| route.destination);
     networks.filter(|network| network.length() > 0 && !address::is_link_local(network.address())).collect()
 }
