@@ -1,8 +1,6 @@
 //! The real program at a site: started, stopped, killed, and what it had to say.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -13,6 +11,7 @@ use nix::unistd::Pid;
 
 use super::namespace::Namespace;
 use crate::error::{Context as _, Error, Result};
+use crate::keys;
 use crate::net::Secret;
 
 /// Where a site keeps its network file and its key: in a folder of its own namespace, that vanishes with it.
@@ -115,18 +114,17 @@ pub(super) fn output(router: &Namespace, program: &Path, arguments: &[&str]) -> 
         .doing(|| format!("cannot run portals {} at {}", arguments.join(" "), router.name()))
 }
 
-/// Puts a network file and a key where the agent looks.
-pub(super) fn install(router: &Namespace, network: &str, key: &Secret) -> Result<()> {
+/// Gives a site its folder and its key.
+pub(super) fn install_key(router: &Namespace, key: &Secret) -> Result<()> {
     router.run(|| {
-        fs::create_dir_all(FOLDER)
-            .and_then(|()| write_key(key))
-            .and_then(|()| fs::write(NETWORK_FILE, network))
-            .doing(|| format!("cannot write {NETWORK_FILE} of {}", router.name()))
+        fs::create_dir_all(FOLDER).doing(|| format!("cannot make {FOLDER} of {}", router.name()))?;
+        keys::save(&Path::new(FOLDER).join(keys::PRIVATE_KEY_FILE), key)
     })
 }
 
-fn write_key(key: &Secret) -> io::Result<()> {
-    let mut options = File::options();
-    let file = options.create(true).truncate(true).write(true).mode(0o600);
-    file.open(format!("{FOLDER}/private.key"))?.write_all(key.to_base64().as_bytes())
+/// Puts a network file where the agent looks.
+pub(super) fn install(router: &Namespace, network: &str) -> Result<()> {
+    router.run(|| {
+        fs::write(NETWORK_FILE, network).doing(|| format!("cannot write {NETWORK_FILE} of {}", router.name()))
+    })
 }

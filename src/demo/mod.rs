@@ -7,6 +7,7 @@ mod namespace;
 mod nat;
 mod probe;
 mod server;
+pub mod show;
 mod wire;
 mod world;
 

@@ -11,15 +11,14 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
-use defguard_wireguard_rs::key::Key;
-
 use super::agent::{self, Agent};
 use super::namespace::Namespace;
 use super::probe::Client;
 use super::server::Server;
 use super::wire::connect;
 use crate::error::{Error, Result};
-use crate::net::{Family, InterfaceAddress, PublicKey, Secret};
+use crate::keys;
+use crate::net::{Family, InterfaceAddress, PublicKey};
 
 /// A server on the internet that tells who asks.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 10);
@@ -110,7 +109,6 @@ pub struct Site {
     /// The computer behind `portal0`.
     pub guest: Namespace,
     agent: Option<Agent>,
-    private_key: Secret,
     public_key: PublicKey,
     program: PathBuf,
 }
@@ -172,17 +170,17 @@ impl World {
 
 impl Site {
     fn build(plot: Plot, internet: &Namespace, program: &Path) -> Result<Self> {
-        let key = Key::generate();
+        let key = keys::generate();
         let mut site = Self {
             plot,
             router: host(plot.name)?,
             home: None,
             guest: host(&format!("{}'s guest", plot.name))?,
             agent: None,
-            private_key: Secret::new(key.as_array()),
-            public_key: PublicKey(key.public_key().as_array()),
+            public_key: keys::public_key(&key),
             program: program.to_owned(),
         };
+        agent::install_key(&site.router, &key)?;
         site.lay_uplink(internet)?;
         site.seat_guest()?;
         if plot.home {
@@ -235,9 +233,9 @@ impl Site {
         Client::new(&self.router, limit)
     }
 
-    /// Gives the site a network file, and its key.
+    /// Gives the site a network file.
     pub fn install(&self, network: &str) -> Result<()> {
-        agent::install(&self.router, network, &self.private_key)
+        agent::install(&self.router, network)
     }
 
     /// Starts the agent; a running one is killed.

@@ -1,0 +1,75 @@
+//! `portals demo`: see it work, on a machine that stays as it is.
+
+use std::path::Path;
+use std::process::id;
+use std::time::{Duration, Instant};
+
+use nix::unistd::geteuid;
+
+use super::Status;
+use crate::cli::Demo;
+use crate::demo::{NETWORK_FILE, NYC, Namespace, PARIS, SERVER, World, isolate, show};
+use crate::error::{Errors, Result};
+use crate::kernel::builtin::check_tun;
+use crate::kernel::linux::Linux;
+use crate::style::Style;
+
+/// This program, wherever it lies: its path may be hidden inside a namespace.
+const OURSELVES: &str = "/proc/self/exe";
+
+/// Builds the world and tells the story; fails if something in it did not hold.
+pub fn run(options: &Demo) -> Result<Status, Errors> {
+    let start = Instant::now();
+    let was_root = geteuid().is_root();
+    isolate()?;
+    if !Linux::open()?.has_wireguard() {
+        check_tun()?;
+    }
+    let style = Style::for_stdout();
+    let mut world = World::build(&[NYC, PARIS], Path::new(OURSELVES))?;
+    let result = show::tell(&mut world, style);
+    if result.is_err() {
+        print_logs(&world);
+    } else {
+        let took = format!(
+            "All of it held. {:.1} s, and nothing on this machine was touched.",
+            start.elapsed().as_secs_f32()
+        );
+        println!("\n{}", style.good(&took));
+    }
+    if options.keep {
+        keep(&mut world, was_root)?;
+    }
+    Ok(result.map(|()| Status::Done)?)
+}
+
+fn print_logs(world: &World) {
+    for site in world.sites() {
+        eprintln!("\nwhat the agent of {} said:\n{}", site.plot.name, site.log());
+    }
+}
+
+/// Stays until Ctrl-C ends this process, and the kernel takes all of the world with it.
+fn keep(world: &mut World, was_root: bool) -> Result<()> {
+    println!("\nIt stays until Ctrl-C. To look around, from another terminal:");
+    let ask = format!("bash -c 'cat < /dev/tcp/{SERVER}/80'");
+    for plot in [NYC, PARIS] {
+        let site = world.site(plot);
+        let router = enter(site.agent()?.pid(), was_root);
+        println!("\n  # {}: its network file is {NETWORK_FILE}", site.router.name());
+        println!("  {router} --net --mount ip rule");
+        for host in [Some(&site.guest), site.home.as_ref()].into_iter().flatten() {
+            println!("  # {}", host.name());
+            println!("  {} --net={} {ask}", enter(id(), was_root), host.path());
+        }
+    }
+    loop {
+        std::thread::sleep(Duration::MAX);
+    }
+}
+
+/// The beginning of a command line that enters the namespaces of a process.
+fn enter(pid: u32, was_root: bool) -> String {
+    let user = if was_root { "" } else { " --user --preserve-credentials" };
+    format!("nsenter -t {pid}{user}")
+}
