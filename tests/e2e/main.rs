@@ -4,6 +4,7 @@
 //! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1).
 
 mod access;
+mod commands;
 mod leaks;
 mod restore;
 mod snapshot;
@@ -31,7 +32,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let all = [ways::SCENARIOS, access::SCENARIOS, leaks::SCENARIOS, restore::SCENARIOS].concat();
+    let all = [ways::SCENARIOS, access::SCENARIOS, leaks::SCENARIOS, restore::SCENARIOS, commands::SCENARIOS]
+        .concat();
     let chosen: Vec<Scenario> = all.into_iter().filter(|scenario| scenario.name.contains(&filter)).collect();
     let failed = chosen.iter().filter(|scenario| !passes(scenario)).count();
     println!("{} passed, {failed} failed", chosen.len() - failed);
@@ -57,7 +59,7 @@ fn passes(scenario: &Scenario) -> bool {
 }
 
 /// The program under test.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     std::env::var_os("PORTALS_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_portals").into()).into()
 }
 
