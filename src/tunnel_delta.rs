@@ -93,7 +93,8 @@ impl PeerDelta {
     /// All that a new peer has.
     pub fn of_new(peer: &Peer) -> Self {
         let preshared_key = KeyChange::between(None, peer.preshared_key.as_ref());
-        let (keepalive, allowed_ips) = (Some(peer.keepalive).filter(|seconds| *seconds > 0), peer.allowed_ips.clone());
+        let (keepalive, allowed_ips) =
+            (Some(peer.keepalive).filter(|seconds| *seconds > 0), peer.allowed_ips.clone());
         Self { preshared_key, endpoint: peer.endpoint, keepalive, allowed_ips: Some(allowed_ips) }
     }
 }

@@ -223,7 +223,9 @@ impl Agent {
 
     fn say_ready(&self) {
         if self.kernel.runs_tunnels() {
-            log::info!("ready, with the built-in WireGuard: portals are closed while this agent does not run");
+            log::info!(
+                "ready, with the built-in WireGuard: portals are closed while this agent does not run"
+            );
         } else {
             log::info!("ready");
         }

@@ -1,7 +1,6 @@
 //! The real kernel: observes by dumps, carries out steps in batches.
 
 use std::collections::BTreeMap;
-use std::mem;
 use std::net::IpAddr;
 use std::thread;
 use std::time::SystemTime;
@@ -97,19 +96,18 @@ impl Linux {
         Ok(tunnels)
     }
 
-    /// Carries out steps of one kind; an error means that none of them was tried.
-    fn carry_out(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
-        match steps[0] {
-            Step::AddLink(..) => self.add_links(steps),
-            Step::RemoveLink(..) => self.remove_links(steps),
-            Step::ChangeTunnel { .. } => self.change_tunnels(steps),
-            Step::ChangeFirewall { .. } => steps.iter().map(|step| Ok(self.change_firewall(step))).collect(),
-            Step::SetSysctl { .. } => Ok(steps.iter().map(set_sysctl).collect()),
-            Step::AddAddress(..) | Step::RemoveAddress(..) | Step::AddRoute(_) | Step::RemoveRoute(_) => {
+    /// Carries out steps of one batch; an error means that none of them was tried.
+    fn carry_out(&mut self, batch: Batch, steps: &[Step]) -> Result<Vec<Result<()>>> {
+        match batch {
+            Batch::NewLinks => self.add_links(steps),
+            Batch::OldLinks => self.remove_links(steps),
+            Batch::Tunnels => self.change_tunnels(steps),
+            Batch::Routing => {
                 let links = link::list(&mut self.route)?;
                 Ok(send(&mut self.route, steps, &links))
             }
-            _ => Ok(send(&mut self.route, steps, &BTreeMap::new())),
+            Batch::Firewall => steps.iter().map(|step| Ok(self.change_firewall(step))).collect(),
+            Batch::Sysctls => Ok(steps.iter().map(set_sysctl).collect()),
         }
     }
 
@@ -203,6 +201,39 @@ impl Linux {
     }
 }
 
+/// What goes to the kernel together, in one send wherever it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Batch {
+    NewLinks,
+    OldLinks,
+    Tunnels,
+    /// Addresses, routes, rules, and all that changes about interfaces that are there.
+    Routing,
+    Firewall,
+    Sysctls,
+}
+
+impl Batch {
+    fn of(step: &Step) -> Self {
+        match step {
+            Step::AddLink(..) => Self::NewLinks,
+            Step::RemoveLink(..) => Self::OldLinks,
+            Step::ChangeTunnel { .. } => Self::Tunnels,
+            Step::ChangeLink { .. }
+            | Step::AddAddress(..)
+            | Step::RemoveAddress(..)
+            | Step::BringUp(_)
+            | Step::BringDown(_)
+            | Step::AddRoute(_)
+            | Step::RemoveRoute(_)
+            | Step::AddRule(_)
+            | Step::RemoveRule(_) => Self::Routing,
+            Step::ChangeFirewall { .. } => Self::Firewall,
+            Step::SetSysctl { .. } => Self::Sysctls,
+        }
+    }
+}
+
 /// A change can fail half-way, at a port that is taken for one: what was done of it is taken back.
 fn change_in_kernel(wireguard: &mut WireGuard, changes: &[(&IfName, &Tunnel, &Tunnel)]) -> Vec<Result<()>> {
     let deltas: Vec<_> = changes.iter().map(|(name, from, to)| (*name, delta(from, to))).collect();
@@ -249,8 +280,8 @@ impl Kernel for Linux {
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(steps.len());
-        for run in steps.chunk_by(|a, b| mem::discriminant(a) == mem::discriminant(b)) {
-            let results = self.carry_out(run).unwrap_or_else(|error| vec![Err(error)]);
+        for run in steps.chunk_by(|a, b| Batch::of(a) == Batch::of(b)) {
+            let results = self.carry_out(Batch::of(&run[0]), run).unwrap_or_else(|error| vec![Err(error)]);
             let failed = results.iter().any(Result::is_err);
             outcomes.extend(results.into_iter().map(Outcome::from));
             if failed {

@@ -26,4 +26,3 @@ fn hint(step: &Step, errno: Errno) -> &'static str {
         _ => "",
     }
 }
-

@@ -119,8 +119,6 @@ fn encode(rule: &Rule) -> RuleMessage {
     attributes.extend(
         mark.iter().flat_map(|mark| [RuleAttribute::FwMark(mark.value), RuleAttribute::FwMask(mark.mask)]),
     );
-    // `ip` names the table main where there is none to name; a rule made by hand shall be the same.
-    message.header.table = RouteHeader::RT_TABLE_MAIN;
     match rule.action {
         RuleAction::Lookup(table) => {
             message.header.action = Verb::ToTable;
@@ -135,4 +133,3 @@ fn encode(rule: &Rule) -> RuleMessage {
     }
     message
 }
-

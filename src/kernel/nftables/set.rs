@@ -19,6 +19,7 @@ const SET_FLAGS: u16 = 3;
 const SET_KEY_TYPE: u16 = 4;
 const SET_KEY_LEN: u16 = 5;
 const SET_ID: u16 = 10;
+const SET_USERDATA: u16 = 13;
 const FLAG_INTERVAL: u32 = 0x4;
 
 const LIST_ELEMENTS: u16 = 3;
@@ -51,6 +52,12 @@ pub(super) fn encode_kind(set: &Set, writer: &mut Writer) {
     writer.number(SET_KEY_TYPE, key_type);
     writer.number(SET_KEY_LEN, key_length);
     writer.number(SET_ID, 1); // has to be there, but only sets without a name are asked for by it
+    if let Set::Interfaces(_) = set {
+        // For the `nft` program: it lists a single name as "" unless told that its bytes are in the machine's order.
+        const KEY_BYTE_ORDER: u8 = 0;
+        const MACHINE: [u8; 4] = 1_u32.to_ne_bytes();
+        writer.bytes(SET_USERDATA, &[&[KEY_BYTE_ORDER, 4], MACHINE.as_slice()].concat());
+    }
 }
 
 /// An empty set of the kind that the attributes say; `None` if we have no such kind.

@@ -1,1 +1,87 @@
+//! What can be known without a kernel. With one: `tests/nftables.rs`.
 
+#[path = "../../../tests/support/firewalls.rs"]
+mod firewalls;
+
+use nix::errno::Errno;
+use proptest::prelude::*;
+
+use super::socket::Refusal;
+use super::{snapshot, transaction};
+use crate::firewall::{Action, Chain, Condition, Firewall, Rule};
+use crate::firewall_edit::{Edit, edits};
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_is_read_back(firewall in firewalls::firewall()) {
+        let batch = transaction::encode(&edits(None, Some(&firewall)));
+        prop_assert_eq!(snapshot::decode(&batch), Some(firewall));
+    }
+
+    #[test]
+    fn damage_is_no_firewall_and_no_panic(
+        firewall in firewalls::firewall(),
+        place in any::<prop::sample::Index>(),
+        bit in 0..8,
+    ) {
+        let mut batch = transaction::encode(&edits(None, Some(&firewall)));
+        let place = place.index(batch.len());
+        batch[place] ^= 1_u8 << bit;
+        snapshot::decode(&batch);
+        snapshot::decode(&batch[..place]);
+    }
+}
+
+#[test]
+fn an_empty_table_is_none_of_ours() {
+    let empty = Firewall::default();
+    let batch = transaction::encode(&edits(None, Some(&empty)));
+    assert_eq!(snapshot::decode(&batch), Some(empty));
+}
+
+#[test]
+fn refusals_name_the_object_and_what_the_kernel_lacks() {
+    let tracked = Rule { conditions: vec![Condition::Established], action: Action::Accept };
+    let masquerade = Rule { conditions: vec![], action: Action::Masquerade };
+    let edits = [
+        Edit::AddTable,
+        Edit::AddChain(Chain::Postrouting),
+        Edit::AddRule(Chain::Forward, 3, &tracked),
+        Edit::AddRule(Chain::Postrouting, 1, &masquerade),
+    ];
+    let cases = [
+        (0, Errno::EPERM, "cannot change the firewall: Operation not permitted"),
+        (
+            0,
+            Errno::EOPNOTSUPP,
+            "cannot change the firewall: this kernel has no nftables (module nf_tables): \
+             Operation not supported on transport endpoint",
+        ),
+        (1, Errno::EBUSY, "cannot add table portals: Device or resource busy"),
+        (
+            2,
+            Errno::ENOENT,
+            "cannot add chain postrouting: this kernel has no inet NAT chains \
+             (needs Linux 5.2 or newer, with module nft_chain_nat): No such file or directory",
+        ),
+        (
+            3,
+            Errno::ENOENT,
+            "cannot add rule 3 of chain forward: this kernel has no connection tracking (module nft_ct): \
+             No such file or directory",
+        ),
+        (
+            4,
+            Errno::ENOENT,
+            "cannot add rule 1 of chain postrouting: this kernel has no masquerade (module nft_masq): \
+             No such file or directory",
+        ),
+    ];
+    for (sequence, errno, expected) in cases {
+        let error = transaction::explain(&edits, Refusal { sequence, errno });
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.errno(), Some(errno));
+    }
+}

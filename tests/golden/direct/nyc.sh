@@ -1,0 +1,33 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+nft -f - <<'EOF'
+table inet portals {
+	set entrances {
+		type ifname
+		elements = { "eth1" }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set paths {
+		type ifname . ifname
+		elements = { "eth1" . "eth0" }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
+		iifname . oifname @paths accept
+		iifname @entrances reject with icmpx admin-prohibited
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+	}
+}
+EOF
+ip address add 10.77.1.65/26 dev eth1
+ip link set eth1 up
+sysctl -q -w net.ipv4.ip_forward=1

@@ -1,0 +1,293 @@
+//! The real kernel, in network namespaces of our own. Needs root, or `unshare -Urnm`.
+
+mod namespace;
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime};
+
+use namespace::{inside, ip, thread_id};
+use nix::errno::Errno;
+use wg_portals::diff::Step;
+use wg_portals::kernel::linux::Linux;
+use wg_portals::kernel::{Kernel, Outcome};
+use wg_portals::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, PublicKey, Secret, Table};
+use wg_portals::state::{
+    Backend, LAST_METRIC, Link, LinkKind, Peer, Route, Rule, RuleAction, Scope, Selector, State, Target,
+    Tunnel,
+};
+
+fn name(text: &str) -> IfName {
+    text.parse().unwrap()
+}
+
+fn network(text: &str) -> Cidr {
+    text.parse().unwrap()
+}
+
+fn address(text: &str) -> InterfaceAddress {
+    text.parse().unwrap()
+}
+
+fn device(table: u32, destination: &str, interface: &str, source: Option<&str>, metric: u32) -> Route {
+    let target =
+        Target::Device { interface: name(interface), source: source.map(|text| text.parse().unwrap()) };
+    Route { table: Table(table), destination: network(destination), target, metric }
+}
+
+fn unreachable(table: u32, family: Family, metric: u32) -> Route {
+    Route { table: Table(table), destination: family.everything(), target: Target::Unreachable, metric }
+}
+
+fn rule(priority: u32, family: Family, selector: Selector, action: RuleAction) -> Rule {
+    Rule { priority: Priority(priority), family, selector, action }
+}
+
+fn apply(kernel: &mut Linux, steps: &[Step]) {
+    for (outcome, step) in kernel.apply(steps).into_iter().zip(steps) {
+        assert!(matches!(outcome, Outcome::Done), "{step:?}: {outcome:?}");
+    }
+}
+
+/// Everything that `ip` shows, but for what differs with each look: timers, and what comes of random hardware addresses.
+fn picture() -> String {
+    [
+        "-d address show dev lan",
+        "-d -4 route show table all",
+        "-d -6 route show table all",
+        "-d -4 rule",
+        "-d -6 rule",
+    ]
+    .map(|command| ip(command))
+    .join("\n--\n")
+    .lines()
+    .filter(|line| !["link/", "fe80::", "valid_lft", "_timer"].iter().any(|noise| line.contains(noise)))
+    .map(|line| line.trim_end().to_owned() + "\n")
+    .collect()
+}
+
+/// An interface of the host, where IPv6 addresses can be used at once.
+fn lan() {
+    std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0").unwrap();
+    ip("link add lan type bridge");
+    ip("link set lan up");
+}
+
+fn sample() -> (BTreeSet<InterfaceAddress>, BTreeSet<Route>, BTreeSet<Rule>) {
+    let incoming = |from: Option<&str>, to: Option<&str>| Selector {
+        incoming: Some(name("lan")),
+        from: from.map(network),
+        to: to.map(network),
+        mark: None,
+    };
+    let marked =
+        Selector { mark: Some(Mark { value: 0x1000_0000, mask: 0x1000_0000 }), ..Selector::default() };
+    let addresses = ["10.77.1.65/26", "fd77:1:2:100::1/64"].map(address);
+    let routes = [
+        device(7702, "0.0.0.0/0", "lan", Some("10.77.1.65"), 0),
+        device(7702, "10.9.0.0/16", "lan", None, 50),
+        device(200, "fd99::/48", "lan", None, 0),
+        device(200, "::/0", "lan", Some("fd77:1:2:100::1"), 7),
+        unreachable(7702, Family::V4, LAST_METRIC),
+        unreachable(7702, Family::V6, LAST_METRIC),
+        unreachable(7703, Family::V6, 0),
+    ];
+    let rules = [
+        rule(110, Family::V4, marked.clone(), RuleAction::Goto(Priority(32000))),
+        rule(110, Family::V6, marked, RuleAction::Lookup(Table::MAIN)),
+        rule(111, Family::V4, incoming(None, Some("192.168.1.0/24")), RuleAction::Lookup(Table::MAIN)),
+        rule(112, Family::V4, incoming(None, None), RuleAction::Lookup(Table(7702))),
+        rule(112, Family::V6, incoming(None, None), RuleAction::Lookup(Table(200))),
+        rule(113, Family::V4, incoming(Some("10.77.1.64/26"), None), RuleAction::Unreachable),
+    ];
+    (addresses.into(), routes.into(), rules.into())
+}
+
+/// What `sample` says, as a person would type it.
+const BY_HAND: &[&str] = &[
+    "address add 10.77.1.65/26 dev lan",
+    "address add fd77:1:2:100::1/64 dev lan",
+    "route add default dev lan table 7702 src 10.77.1.65 proto 77",
+    "route add 10.9.0.0/16 dev lan table 7702 metric 50 proto 77",
+    "-6 route add fd99::/48 dev lan table 200 proto 77",
+    "-6 route add default dev lan table 200 src fd77:1:2:100::1 metric 7 proto 77",
+    "route add unreachable default table 7702 metric 4278198272 proto 77",
+    "-6 route add unreachable default table 7702 metric 4278198272 proto 77",
+    "-6 route add unreachable default table 7703 proto 77",
+    "rule add pref 110 fwmark 0x10000000/0x10000000 goto 32000 protocol 77",
+    "-6 rule add pref 110 fwmark 0x10000000/0x10000000 lookup main protocol 77",
+    "rule add pref 111 iif lan to 192.168.1.0/24 lookup main protocol 77",
+    "rule add pref 112 iif lan lookup 7702 protocol 77",
+    "-6 rule add pref 112 iif lan lookup 200 protocol 77",
+    "rule add pref 113 iif lan from 10.77.1.64/26 unreachable protocol 77",
+];
+
+#[test]
+fn what_is_added_is_observed_looks_like_made_by_hand_and_is_removed_without_a_trace() {
+    let by_hand = inside(|| {
+        lan();
+        BY_HAND.iter().for_each(|command| drop(ip(command)));
+        picture()
+    });
+    inside(move || {
+        lan();
+        let before = picture();
+        let (addresses, routes, rules) = sample();
+        let mut kernel = Linux::open().unwrap();
+        let add: Vec<Step> = addresses
+            .iter()
+            .map(|address| Step::AddAddress(name("lan"), *address))
+            .chain(routes.iter().cloned().map(Step::AddRoute))
+            .chain(rules.iter().cloned().map(Step::AddRule))
+            .collect();
+        apply(&mut kernel, &add);
+        assert_eq!(picture(), by_hand);
+
+        let wanted = State {
+            addresses: addresses.iter().map(|address| (name("lan"), *address)).collect(),
+            up: [name("lan")].into(),
+            routes: routes.clone(),
+            rules: rules.clone(),
+            ..State::default()
+        };
+        assert_eq!(kernel.observe(&wanted.scope()).unwrap(), wanted);
+
+        let remove: Vec<Step> = rules
+            .into_iter()
+            .map(Step::RemoveRule)
+            .chain(routes.into_iter().map(Step::RemoveRoute))
+            .chain(addresses.into_iter().map(|address| Step::RemoveAddress(name("lan"), address)))
+            .collect();
+        apply(&mut kernel, &remove);
+        assert_eq!(picture(), before);
+        // Once more: what is gone is gone.
+        apply(&mut kernel, &remove);
+    });
+}
+
+#[test]
+fn the_one_route_that_fails_among_hundreds_is_named() {
+    inside(|| {
+        lan();
+        ip("route add 10.0.2.0/24 dev lan table 7702");
+        let steps: Vec<Step> = (0..500u32)
+            .map(|n| {
+                Step::AddRoute(device(7702, &format!("10.{}.{}.0/24", n / 250, n % 250), "lan", None, 0))
+            })
+            .chain([Step::AddRule(rule(
+                112,
+                Family::V4,
+                Selector::default(),
+                RuleAction::Lookup(Table(7702)),
+            ))])
+            .collect();
+        let mut kernel = Linux::open().unwrap();
+        let outcomes = kernel.apply(&steps);
+        assert_eq!(outcomes.len(), 501);
+        for (index, outcome) in outcomes.iter().enumerate() {
+            match (index, outcome) {
+                (2, Outcome::Failed(error)) => {
+                    assert_eq!(
+                        error.to_string(),
+                        "cannot add route 10.0.2.0/24 dev lan table 7702: File exists"
+                    );
+                    assert_eq!(error.errno(), Some(Errno::EEXIST));
+                }
+                (500, Outcome::Untried) | (_, Outcome::Done) => {}
+                (index, outcome) => panic!("{index}: {outcome:?}"),
+            }
+        }
+        assert_eq!(kernel.observe(&Scope::default()).unwrap().routes.len(), 499);
+    });
+}
+
+#[test]
+fn what_others_made_in_the_same_place_is_neither_seen_nor_touched() {
+    inside(|| {
+        lan();
+        for command in [
+            "address add 10.77.1.1/24 dev lan",
+            "route add default dev lan table 7702",
+            "route add default dev lan table 7702 metric 5 proto 78",
+            "rule add pref 112 iif lan lookup 7702",
+            "rule add pref 112 iif lan lookup 7702 suppress_prefixlength 0 protocol 77",
+            "rule add pref 120 iif lan lookup 7702 protocol 77",
+            "link add to-paris type bridge",
+        ] {
+            ip(command);
+        }
+        let mut kernel = Linux::open().unwrap();
+        assert_eq!(kernel.observe(&Scope::default()).unwrap(), State::default());
+        let before = picture();
+        let ours = device(7702, "0.0.0.0/0", "lan", None, 9);
+        apply(&mut kernel, &[Step::AddRoute(ours.clone())]);
+        apply(&mut kernel, &[Step::RemoveRoute(ours.clone()), Step::RemoveRoute(ours)]);
+        assert_eq!(picture(), before);
+    });
+}
+
+#[test]
+fn an_interface_that_is_missing_is_named() {
+    inside(|| {
+        let mut kernel = Linux::open().unwrap();
+        let steps =
+            [Step::AddRoute(device(7702, "0.0.0.0/0", "nowhere", None, 0)), Step::BringUp(name("nowhere"))];
+        let outcomes = kernel.apply(&steps);
+        let Outcome::Failed(error) = &outcomes[0] else { panic!("{outcomes:?}") };
+        assert_eq!(error.to_string(), "cannot add route 0.0.0.0/0 dev nowhere table 7702: No such device");
+        assert!(matches!(outcomes[1], Outcome::Untried));
+        // Removing its routes and addresses is done already.
+        apply(
+            &mut kernel,
+            &[
+                Step::RemoveRoute(device(7702, "0.0.0.0/0", "nowhere", None, 0)),
+                Step::RemoveAddress(name("nowhere"), address("10.0.0.1/32")),
+            ],
+        );
+    });
+}
+
+#[test]
+fn a_setting_is_of_this_namespace() {
+    inside(|| {
+        let mut kernel = Linux::open().unwrap();
+        let scope = Scope { sysctls: ["net/ipv4/ip_forward".to_owned()].into(), ..Scope::default() };
+        let change = |from: &str, to: &str| Step::SetSysctl {
+            key: "net/ipv4/ip_forward".to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+        };
+        apply(&mut kernel, &[change("0", "1")]);
+        assert_eq!(kernel.observe(&scope).unwrap().sysctls["net/ipv4/ip_forward"], "1");
+        apply(&mut kernel, &[change("1", "0")]);
+        assert_eq!(kernel.observe(&scope).unwrap().sysctls["net/ipv4/ip_forward"], "0");
+    });
+}
+
+/// One site's end of a tunnel: the key pair `own`, and for each peer its key pair, UDP port and tunnel network.
+fn tunnel(own: u8, port: u16, peers: &[(u8, u16, &str)]) -> Tunnel {
+    let peer = |(key, port, allowed): &(u8, u16, &str)| Peer {
+        preshared_key: Some(Secret::new([own ^ key; 32])),
+        endpoint: Some(format!("192.0.2.{key}:{port}").parse().unwrap()),
+        keepalive: 25,
+        allowed_ips: [network(allowed)].into(),
+        alive: false,
+    };
+    Tunnel {
+        private_key: Some(Secret::new([own; 32])),
+        port,
+        fwmark: 0x1000_0000,
+        peers: peers.iter().map(|entry| (public_key(entry.0), peer(entry))).collect(),
+    }
+}
+
+/// As `wg pubkey` says, of the private keys that are 32 times the same byte.
+fn public_key(private: u8) -> PublicKey {
+    let key = match private {
+        1 => "pOCSkraZq2FxUVkOaIOGJzsV75A7zSFaMc3Q91wSQkQ=",
+        2 => "zo0gqPIlRk4dYsS7vHuFAXBmPi7hxbT6PFEDhrOVlUQ=",
+        _ => "XsmkRdEl0vTf9VK9nN0Z6eYWGv12iz9hJfTbLNkJc14=",
+    };
+    key.parse().unwrap()
+}

@@ -1,0 +1,161 @@
+//! Any firewall that the plan could want: for property tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use proptest::collection::{btree_map, btree_set, vec};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use proptest::strategy::Union;
+use wg_portals::firewall::{Action, Chain, Condition, Firewall, Interfaces, Networks, Rule, Set, SetName};
+use wg_portals::net::{Cidr, Family, IfName, Mark};
+
+type Sets = BTreeMap<SetName, Set>;
+
+/// A firewall whose rules look only at sets that it has, ask for one family and one protocol at most, and stand in chains
+/// where the kernel allows them.
+pub(crate) fn firewall() -> impl Strategy<Value = Firewall> {
+    sets()
+        .prop_flat_map(|sets| (chains(&sets), Just(sets)))
+        .prop_map(|(chains, sets)| Firewall { sets, chains })
+        .prop_filter("empty", |firewall| !firewall.is_empty())
+}
+
+fn sets() -> impl Strategy<Value = Sets> {
+    let name = select(vec!["set-a", "set-b", "set-c", "set-d", "set-e"]);
+    btree_map(name.prop_map(|name| SetName(name.into())), set(), 0..=5)
+}
+
+fn set() -> impl Strategy<Value = Set> {
+    prop_oneof![
+        btree_set(interface(), 1..6).prop_map(Set::Interfaces),
+        btree_set((interface(), interface()), 1..6).prop_map(Set::Paths),
+        apart(Family::V4),
+        apart(Family::V6),
+    ]
+}
+
+/// Networks that do not overlap, but often touch.
+fn apart(family: Family) -> impl Strategy<Value = Set> {
+    vec(network(family), 1..8).prop_map(move |candidates| {
+        let mut networks = BTreeSet::<Cidr>::new();
+        for candidate in candidates {
+            if !networks.iter().any(|network| network.overlaps(candidate)) {
+                networks.insert(candidate);
+            }
+        }
+        Set::Networks(family, networks)
+    })
+}
+
+fn chains(sets: &Sets) -> impl Strategy<Value = BTreeMap<Chain, Vec<Rule>>> + use<> {
+    let rules: Vec<_> =
+        Chain::ALL.into_iter().map(|chain| (Just(chain), vec(rule(sets, chain), 1..5)).boxed()).collect();
+    subsequence(rules, 0..=5).prop_flat_map(|rules| rules).prop_map(BTreeMap::from_iter)
+}
+
+fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = Rule> + use<> {
+    let sorts = [
+        conditions(sets, Family::V4, None),
+        conditions(sets, Family::V4, Some(Condition::TcpSyn)),
+        conditions(sets, Family::V4, Some(Condition::Icmp(Family::V4))),
+        conditions(sets, Family::V4, Some(Condition::UdpPort(67, 68))),
+        conditions(sets, Family::V6, None),
+        conditions(sets, Family::V6, Some(Condition::Icmp(Family::V6))),
+        conditions(sets, Family::V6, Some(Condition::UdpPort(53, 53))),
+    ];
+    let conditions = Union::new(sorts).prop_flat_map(|all| subsequence(all, 0..=4).prop_shuffle());
+    (conditions.prop_flat_map(|conditions| conditions), action(chain)).prop_map(|(conditions, action)| {
+        let mut conditions: Vec<Condition> = conditions;
+        if conditions.iter().any(looks_at_address) {
+            conditions.retain(|condition| !matches!(condition, Condition::Family(_)));
+        }
+        Rule { conditions, action }
+    })
+}
+
+fn looks_at_address(condition: &Condition) -> bool {
+    matches!(
+        condition,
+        Condition::Source(_)
+            | Condition::NotSource(_)
+            | Condition::Destination(_)
+            | Condition::NotDestination(_)
+    )
+}
+
+/// One strategy for each condition that may stand beside the others.
+fn conditions(
+    sets: &Sets,
+    family: Family,
+    protocol: Option<Condition>,
+) -> impl Strategy<Value = Vec<BoxedStrategy<Condition>>> + use<> {
+    let mut all = vec![
+        Just(Condition::Family(family)).boxed(),
+        interfaces(sets).prop_map(Condition::Incoming).boxed(),
+        interfaces(sets).prop_map(Condition::Outgoing).boxed(),
+        interfaces(sets).prop_map(Condition::NotOutgoing).boxed(),
+        networks(sets, family).prop_map(Condition::Source).boxed(),
+        networks(sets, family).prop_map(Condition::NotSource).boxed(),
+        networks(sets, family).prop_map(Condition::Destination).boxed(),
+        networks(sets, family).prop_map(Condition::NotDestination).boxed(),
+        Just(Condition::Established).boxed(),
+        Just(Condition::Opening).boxed(),
+        (any::<u32>(), 1..=u32::MAX)
+            .prop_map(|(value, mask)| Condition::NotMarked(Mark { value: value & mask, mask }))
+            .boxed(),
+    ];
+    let paths = names_of(sets, |set| matches!(set, Set::Paths(_)));
+    all.extend(paths.into_iter().map(|name| Just(Condition::Path(name)).boxed()));
+    all.extend(protocol.map(|condition| Just(condition).boxed()));
+    Just(all)
+}
+
+fn interfaces(sets: &Sets) -> impl Strategy<Value = Interfaces> + use<> {
+    let mut all = vec![interface().prop_map(Interfaces::One).boxed()];
+    let names = names_of(sets, |set| matches!(set, Set::Interfaces(_)));
+    all.extend(names.into_iter().map(|name| Just(Interfaces::In(name)).boxed()));
+    Union::new(all)
+}
+
+fn networks(sets: &Sets, family: Family) -> impl Strategy<Value = Networks> + use<> {
+    let mut all = vec![network(family).prop_map(Networks::One).boxed()];
+    let names = names_of(sets, |set| matches!(set, Set::Networks(of, _) if *of == family));
+    all.extend(names.into_iter().map(|name| Just(Networks::In(family, name)).boxed()));
+    Union::new(all)
+}
+
+fn names_of(sets: &Sets, kind: impl Fn(&Set) -> bool) -> Vec<SetName> {
+    sets.iter().filter(|(_, set)| kind(set)).map(|(name, _)| name.clone()).collect()
+}
+
+fn action(chain: Chain) -> impl Strategy<Value = Action> {
+    let mut all = vec![
+        Just(Action::Accept).boxed(),
+        Just(Action::Drop).boxed(),
+        (500..1500_u16).prop_map(Action::ClampMss).boxed(),
+    ];
+    all.push(Just(if chain == Chain::Postrouting { Action::Masquerade } else { Action::Reject }).boxed());
+    Union::new(all)
+}
+
+fn interface() -> impl Strategy<Value = IfName> {
+    let names =
+        vec!["lo", "a", "eth1", "eth10", "wlan0.30", "to-paris", "portals0", "abcdefghijklmno", "x*", "ü"];
+    select(names).prop_map(|name| name.parse().expect("a valid name"))
+}
+
+/// With bytes that make networks touch each other and both ends of the address space.
+fn network(family: Family) -> impl Strategy<Value = Cidr> {
+    let byte = || select(vec![0_u8, 1, 10, 11, 127, 128, 254, 255]);
+    let address = match family {
+        Family::V4 => vec(byte(), 4)
+            .prop_map(|bytes| IpAddr::from(<[u8; 4]>::try_from(bytes).expect("four bytes")))
+            .boxed(),
+        Family::V6 => vec(byte(), 16)
+            .prop_map(|bytes| IpAddr::from(<[u8; 16]>::try_from(bytes).expect("sixteen bytes")))
+            .boxed(),
+    };
+    (address, 0..=family.bits())
+        .prop_map(|(address, length)| Cidr::new(address, length).expect("a valid length"))
+}
