@@ -100,7 +100,10 @@ fn the_tunnels_mark_leads_past_a_portal_for_own_traffic() {
 fn a_named_uplink_is_taken_though_another_is_better() {
     inside(|| {
         commands(ROUTER);
-        commands(&["route add default via 203.0.113.1 metric 50", "route add default via 192.168.1.2 metric 5"]);
+        commands(&[
+            "route add default via 203.0.113.1 metric 50",
+            "route add default via 192.168.1.2 metric 5",
+        ]);
         assert_eq!(host::read(Some(&name("wan"))).unwrap().uplink, Some(wan()));
         assert_eq!(host::read(Some(&name("eth7"))).unwrap().uplink, None);
         assert_eq!(host::read(None).unwrap().uplink.unwrap().interface, name("lan"));

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
 use wg_portals::error::{Context as _, Error, Result};
 
+use crate::snapshot::Snapshot;
 use crate::ways::each_other;
 use crate::words::{seconds, succeeds};
-use crate::snapshot::Snapshot;
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -37,10 +37,14 @@ fn killed(world: &mut World) -> Result<()> {
         let moment = whole.mul_f64((f64::from(round) * 0.618_034).fract());
         kill_after(site, moment)?;
         succeeds(site, &["apply"])?;
-        applied.same_as(&Snapshot::of(&site.router)?).doing(|| format!("applied again after a kill at {moment:?}"))?;
+        applied
+            .same_as(&Snapshot::of(&site.router)?)
+            .doing(|| format!("applied again after a kill at {moment:?}"))?;
         kill_after(site, moment)?;
         succeeds(site, &["down"])?;
-        untouched.same_as(&Snapshot::of(&site.router)?).doing(|| format!("down after a kill at {moment:?}"))?;
+        untouched
+            .same_as(&Snapshot::of(&site.router)?)
+            .doing(|| format!("down after a kill at {moment:?}"))?;
     }
     Ok(())
 }
@@ -51,5 +55,9 @@ fn kill_after(site: &Site, moment: Duration) -> Result<()> {
     command.args(["apply", "--config", NETWORK_FILE]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = site.router.spawn(&mut command).doing(|| "cannot start portals".to_owned())?;
     std::thread::sleep(moment);
-    child.kill().and_then(|()| child.wait()).map(drop).map_err(|error| Error::failed("cannot kill it").because(error))
+    child
+        .kill()
+        .and_then(|()| child.wait())
+        .map(drop)
+        .map_err(|error| Error::failed("cannot kill it").because(error))
 }

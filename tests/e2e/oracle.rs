@@ -129,7 +129,8 @@ fn shell(host: &Namespace, script: &str) -> Result<String> {
 fn normal(answer: &str) -> String {
     let lines = answer.lines().filter(|line| !line.contains("fe80:") && !line.contains("ff00::"));
     let normal = lines.map(|line| {
-        let after_number = line.split_once(": ").filter(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()));
+        let after_number =
+            line.split_once(": ").filter(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()));
         after_number.filter(|_| !line.contains("from ")).map_or(line, |(_, rest)| rest).trim_end()
     });
     normal.collect::<Vec<_>>().join("\n")
