@@ -44,7 +44,11 @@ fn golden(case: &str) -> State {
 
 /// A host with all interfaces that the golden cases name.
 fn host() -> FakeKernel {
-    FakeKernel::with_host(["eth0", "eth1", "eth2", "ppp0"].map(|name| name.parse().unwrap()))
+    let mut host = FakeKernel::with_host(["eth0", "eth1", "eth2", "ppp0"].map(|name| name.parse().unwrap()));
+    for key in ["net/ipv4/ip_forward", "net/ipv4/conf/to-paris/rp_filter"] {
+        host.state.sysctls.insert(key.to_owned(), "0".to_owned());
+    }
+    host
 }
 
 fn fails_at_every_step(from: &State, to: &State, name: &str) {

@@ -47,7 +47,9 @@ fn views(network: &Network) -> BTreeMap<&str, Site> {
 
 /// A host with all interfaces that the drawn networks name.
 fn host() -> FakeKernel {
-    FakeKernel::with_host((0..4).map(|number| format!("lan{number}").parse().unwrap()))
+    let mut host = FakeKernel::with_host((0..4).map(|number| format!("lan{number}").parse().unwrap()));
+    host.state.sysctls.insert("net/ipv4/ip_forward".to_owned(), "0".to_owned());
+    host
 }
 
 /// Carries out all steps, which must all work.
