@@ -78,9 +78,11 @@ impl Script {
             // The interface is about to be removed, and its settings go with it.
             Step::ChangeTunnel { to: Tunnel { private_key: None, .. }, .. } => Vec::new(),
             Step::ChangeTunnel { name, from, to } => self.tunnel(name, &delta(from, to)),
-            Step::AddAddress(name, address) => {
-                vec![format!("ip {}address add {address} dev {name}", v6(address.network()))]
-            }
+            Step::AddAddress(name, address) => match address.network().family() {
+                Family::V4 => vec![format!("ip address add {address} dev {name}")],
+                // Usable at once: the routes that name it as their source follow.
+                Family::V6 => vec![format!("ip -6 address add {address} dev {name} nodad")],
+            },
             Step::RemoveAddress(name, address) => {
                 vec![format!("ip {}address delete {address} dev {name}", v6(address.network()))]
             }

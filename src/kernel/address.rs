@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::netlink::{Socket, request};
@@ -46,7 +46,13 @@ pub fn is_link_local(address: IpAddr) -> bool {
 
 /// Adds an address to the interface with that number.
 pub fn add(index: u32, address: InterfaceAddress) -> NetlinkMessage<RouteNetlinkMessage> {
-    request(RouteNetlinkMessage::NewAddress(encode(index, address)), NLM_F_CREATE | NLM_F_EXCL)
+    let mut message = encode(index, address);
+    if address.address.is_ipv6() {
+        // Else the kernel looks for duplicates first, in its own time, and refuses routes with this source until then. The
+        // plan gives an address once.
+        message.header.flags = AddressHeaderFlags::Nodad;
+    }
+    request(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Takes an address from the interface with that number.

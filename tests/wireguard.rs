@@ -1,4 +1,4 @@
-//! The built-in WireGuard: three sites in network namespaces of their own, on one wire. Needs root, or `unshare -Urnm`.
+//! WireGuard, of the kernel where it has one, and the built-in one: three sites in network namespaces of their own, on one wire. Needs root, or `unshare -Urnm`.
 
 mod namespace;
 
@@ -15,7 +15,7 @@ use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::Reading;
 use wg_portals::kernel::{Kernel, Outcome, builtin};
 use wg_portals::net::{IfName, PublicKey, Secret, Table};
-use wg_portals::state::{Backend, Link, LinkKind, Peer, Route, State, Target, Tunnel};
+use wg_portals::state::{Backend, Link, LinkKind, Peer, Route, Scope, State, Target, Tunnel};
 
 /// The middle site and the two it has tunnels to; each number is a key, a host and an interface.
 const MIDDLE: u8 = 11;
@@ -24,62 +24,139 @@ const OTHERS: [u8; 2] = [12, 13];
 const PORT: u16 = 51820;
 
 #[test]
-fn traffic_passes_and_a_peer_that_changes_leaves_the_other_alone() {
-    let others = OTHERS.map(Site::start);
+fn traffic_passes_through_the_built_in_wireguard_and_a_peer_that_changes_leaves_the_other_alone() {
+    let (before, after) = traffic_passes(Backend::BuiltIn);
+    // The peer that changes has to shake hands anew.
+    assert!(!after.tunnel.peers[&public_key(13)].alive);
+    assert_untouched(&before, &after, 12);
+}
+
+#[test]
+fn traffic_passes_through_the_kernels_wireguard_and_a_peer_that_changes_keeps_its_session() {
+    if !kernel_has_wireguard() {
+        return;
+    }
+    let (before, after) = traffic_passes(Backend::Kernel);
+    assert_untouched(&before, &after, 12);
+    assert_untouched(&before, &after, 13);
+}
+
+/// Builds three sites, lets traffic pass, changes the peer 13, lets traffic pass, removes it all; what was read before and
+/// after the change.
+fn traffic_passes(backend: Backend) -> (Reading, Reading) {
+    let others = OTHERS.map(|number| Site::start(number, backend));
     let threads: Vec<i32> = others.iter().map(|site| site.thread.recv().unwrap()).collect();
     inside(move || {
         wire(&threads);
         others.iter().for_each(|site| site.wired.send(()).unwrap());
         let mut kernel = Linux::open().unwrap();
-        let wanted = site(MIDDLE, &OTHERS);
+        let wanted = site(MIDDLE, &OTHERS, backend);
         apply(&mut kernel, &steps(&wanted));
         others.iter().for_each(|site| site.thread.recv().map(drop).unwrap());
         OTHERS.iter().for_each(|other| ping(*other));
         assert_eq!(without_life(kernel.observe(&wanted.scope()).unwrap()), wanted);
-
-        let before = read(&mut kernel);
+        let before = read(&mut kernel, &wanted);
         assert!(before.tunnel.peers.values().all(|peer| peer.alive), "{before:?}");
-        assert_eq!(
-            builtin::read_foreign(&interface(MIDDLE), SystemTime::now()).unwrap().tunnel,
-            before.tunnel
-        );
+        if backend == Backend::BuiltIn {
+            let seen = builtin::read_foreign(&interface(MIDDLE), SystemTime::now()).unwrap();
+            assert_eq!(seen.tunnel, before.tunnel);
+        }
 
         let mut changed = before.tunnel.clone();
         changed.peers.get_mut(&public_key(13)).unwrap().keepalive = 7;
         apply(&mut kernel, &[change(&before.tunnel, &changed)]);
-        let after = read(&mut kernel);
-        assert_eq!(after.peers[&public_key(12)].received, before.peers[&public_key(12)].received);
-        assert!(after.tunnel.peers[&public_key(12)].alive && !after.tunnel.peers[&public_key(13)].alive);
+        let after = read(&mut kernel, &wanted);
+        assert_eq!(after.tunnel.peers[&public_key(13)].keepalive, 7);
         OTHERS.iter().for_each(|other| ping(*other));
-        let (was, is) =
-            (before.peers[&public_key(12)].handshake, read(&mut kernel).peers[&public_key(12)].handshake);
-        let apart = was.unwrap().duration_since(is.unwrap()).unwrap_or_else(|error| error.duration());
-        assert!(apart < Duration::from_millis(50), "there was a new handshake: {apart:?}");
 
-        let link = wanted.links[&interface(MIDDLE)].clone();
-        apply(&mut kernel, &[Step::RemoveLink(interface(MIDDLE), link)]);
-        assert_eq!(kernel.observe(&wanted.scope()).unwrap(), State::default());
+        apply(
+            &mut kernel,
+            &wanted.links.into_iter().map(|(name, link)| Step::RemoveLink(name, link)).collect::<Vec<_>>(),
+        );
+        assert_eq!(kernel.observe(&Scope::default()).unwrap(), State::default());
         for site in others {
             drop(site.wired);
             site.life.join().unwrap();
         }
-    });
+        (before, after)
+    })
+}
+
+/// Asserts that the session with a peer went on: it is as old as it was, and nothing was sent.
+fn assert_untouched(before: &Reading, after: &Reading, peer: u8) {
+    let (before, after) = (&before.peers[&public_key(peer)], &after.peers[&public_key(peer)]);
+    assert_eq!((before.received, before.sent), (after.received, after.sent));
+    // The built-in one reckons it from the age each time.
+    let apart = |a: SystemTime, b: SystemTime| a.duration_since(b).unwrap_or_else(|error| error.duration());
+    assert!(apart(before.handshake.unwrap(), after.handshake.unwrap()) < Duration::from_millis(50));
 }
 
 #[test]
 fn a_port_that_is_taken_is_an_error_and_changes_nothing() {
+    for backend in [Backend::BuiltIn, Backend::Kernel] {
+        if backend == Backend::BuiltIn || kernel_has_wireguard() {
+            inside(move || port_is_taken(backend));
+        }
+    }
+}
+
+fn port_is_taken(backend: Backend) {
+    let taken = std::net::UdpSocket::bind("0.0.0.0:51999").unwrap();
+    let mut kernel = Linux::open().unwrap();
+    let wanted = site(MIDDLE, &OTHERS, backend);
+    apply(&mut kernel, &steps(&wanted));
+    let before = read(&mut kernel, &wanted).tunnel;
+    let to = Tunnel { port: 51999, fwmark: 5, ..before.clone() };
+    let outcomes = kernel.apply(&[change(&before, &to)]);
+    let [Outcome::Failed(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(error.errno(), Some(Errno::EADDRINUSE), "{error}");
+    assert_eq!(read(&mut kernel, &wanted).tunnel, before);
+    drop(taken);
+}
+
+#[test]
+fn the_kernels_wireguard_says_at_the_second_interface_that_the_port_is_taken() {
+    if !kernel_has_wireguard() {
+        return;
+    }
     inside(|| {
-        let taken = std::net::UdpSocket::bind("0.0.0.0:51999").unwrap();
         let mut kernel = Linux::open().unwrap();
-        let wanted = site(MIDDLE, &OTHERS);
-        apply(&mut kernel, &steps(&wanted));
-        let before = read(&mut kernel).tunnel;
-        let outcomes = kernel.apply(&[change(&before, &Tunnel { port: 51999, ..before.clone() })]);
-        let [Outcome::Failed(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
-        assert_eq!(error.errno(), Some(Errno::EADDRINUSE));
-        assert_eq!(read(&mut kernel).tunnel, before);
-        drop(taken);
+        apply(&mut kernel, &steps(&site(MIDDLE, &OTHERS, Backend::Kernel)));
+        let outcomes = kernel.apply(&steps(&site(12, &[MIDDLE], Backend::Kernel)));
+        let failed = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Failed(error) => Some(error),
+            _ => None,
+        });
+        assert_eq!(failed.unwrap().errno(), Some(Errno::EADDRINUSE));
     });
+}
+
+/// An interface whose making was interrupted is known again, and can be finished or removed.
+#[test]
+fn an_unfinished_interface_is_ours() {
+    if !kernel_has_wireguard() {
+        return;
+    }
+    inside(|| {
+        ip("link add to-paris group 1886351988 type wireguard");
+        let mut kernel = Linux::open().unwrap();
+        let observed = kernel.observe(&Scope::default()).unwrap();
+        let from = observed.links[&"to-paris".parse::<IfName>().unwrap()].clone();
+        assert_eq!(from.alias, "");
+        let to = Link { mtu: 1280, alias: "portals:test".to_owned(), ..from.clone() };
+        let name: IfName = "to-paris".parse().unwrap();
+        apply(&mut kernel, &[Step::ChangeLink { name: name.clone(), from, to: to.clone() }]);
+        assert_eq!(kernel.observe(&Scope::default()).unwrap().links, [(name, to)].into());
+        assert!(ip("link show group default").contains("to-paris"));
+    });
+}
+
+fn kernel_has_wireguard() -> bool {
+    let found = inside(|| Linux::open().unwrap().has_wireguard());
+    if !found {
+        eprintln!("skipped: this kernel has no WireGuard");
+    }
+    found
 }
 
 #[test]
@@ -87,11 +164,11 @@ fn an_interface_of_somebody_else_is_not_taken_over() {
     inside(|| {
         ip("tuntap add dev tun-11 mode tun multi_queue");
         let mut kernel = Linux::open().unwrap();
-        let outcomes = kernel.apply(&steps(&site(MIDDLE, &OTHERS)));
+        let outcomes = kernel.apply(&steps(&site(MIDDLE, &OTHERS, Backend::BuiltIn)));
         let Outcome::Failed(error) = &outcomes[0] else { panic!("{outcomes:?}") };
         assert_eq!(error.errno(), Some(Errno::EEXIST));
         assert!(!ip("link show tun-11").contains("alias"));
-        assert_eq!(kernel.observe(&Default::default()).unwrap(), State::default());
+        assert_eq!(kernel.observe(&Scope::default()).unwrap(), State::default());
     });
 }
 
@@ -104,7 +181,7 @@ struct Site {
 }
 
 impl Site {
-    fn start(number: u8) -> Self {
+    fn start(number: u8, backend: Backend) -> Self {
         let (tell, thread) = mpsc::channel();
         let (wired, wait) = mpsc::channel();
         let life = thread::spawn(move || {
@@ -114,7 +191,7 @@ impl Site {
                 ip(&format!("address add 192.0.2.{number}/24 dev wan"));
                 ip("link set wan up");
                 let mut kernel = Linux::open().unwrap();
-                apply(&mut kernel, &steps(&site(number, &[MIDDLE])));
+                apply(&mut kernel, &steps(&site(number, &[MIDDLE], backend)));
                 tell.send(thread_id()).unwrap();
                 let _ = wait.recv();
             });
@@ -135,7 +212,7 @@ fn wire(threads: &[i32]) {
 }
 
 /// A site with one interface and a tunnel to each of the others on it.
-fn site(own: u8, others: &[u8]) -> State {
+fn site(own: u8, others: &[u8], backend: Backend) -> State {
     let peer = |other: u8| Peer {
         preshared_key: Some(Secret::new([own ^ other; 32])),
         endpoint: Some(format!("192.0.2.{other}:{PORT}").parse().unwrap()),
@@ -149,7 +226,7 @@ fn site(own: u8, others: &[u8]) -> State {
         fwmark: 0x1000_0000,
         peers: others.iter().map(|other| (public_key(*other), peer(*other))).collect(),
     };
-    let kind = LinkKind::WireGuard(Backend::BuiltIn);
+    let kind = LinkKind::WireGuard(backend);
     let link = Link { kind, mtu: 1280, alias: "portals:test".to_owned() };
     let route = |other: &u8| Route {
         table: Table::MAIN,
@@ -195,9 +272,9 @@ fn change(from: &Tunnel, to: &Tunnel) -> Step {
     Step::ChangeTunnel { name: interface(MIDDLE), from: from.clone(), to: to.clone() }
 }
 
-fn read(kernel: &mut Linux) -> Reading {
-    let link = &site(MIDDLE, &OTHERS).links[&interface(MIDDLE)];
-    kernel.read_tunnel(&interface(MIDDLE), link, SystemTime::now()).unwrap()
+fn read(kernel: &mut Linux, wanted: &State) -> Reading {
+    let name = interface(MIDDLE);
+    kernel.read_tunnel(&name, &wanted.links[&name], SystemTime::now()).unwrap()
 }
 
 fn without_life(mut state: State) -> State {
