@@ -18,7 +18,7 @@ use crate::style::Style;
 const OURSELVES: &str = "/proc/self/exe";
 
 /// Builds the world and tells the story; fails if something in it did not hold.
-pub fn run(options: &Demo) -> Result<Status, Errors> {
+pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
     let start = Instant::now();
     let was_root = geteuid().is_root();
     isolate()?;
