@@ -101,7 +101,7 @@ fn carry_out(kernel: &mut dyn Kernel, want: &State, steps: &[Step], scope: &Scop
     };
     match problem {
         None => Ok(()),
-        Some(problem) => Err(undo(kernel, &done, problem)),
+        Some(problem) => Err(undo(kernel, &done, &problem)),
     }
 }
 
@@ -119,7 +119,7 @@ fn verify(kernel: &mut dyn Kernel, want: &State, scope: &Scope) -> Option<String
     }
 }
 
-fn undo(kernel: &mut dyn Kernel, done: &[&Step], problem: String) -> Failure {
+fn undo(kernel: &mut dyn Kernel, done: &[&Step], problem: &str) -> Failure {
     let inverses: Vec<Step> = done.iter().rev().map(|step| step.inverse()).collect();
     let failures = do_all(kernel, &inverses);
     if failures.is_empty() {

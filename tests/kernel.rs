@@ -3,20 +3,14 @@
 mod namespace;
 
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, UdpSocket};
-use std::sync::mpsc;
-use std::time::{Duration, Instant, SystemTime};
 
-use namespace::{inside, ip, thread_id};
+use namespace::{inside, ip};
 use nix::errno::Errno;
 use wg_portals::diff::Step;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel, Outcome};
-use wg_portals::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, PublicKey, Secret, Table};
-use wg_portals::state::{
-    Backend, LAST_METRIC, Link, LinkKind, Peer, Route, Rule, RuleAction, Scope, Selector, State, Target,
-    Tunnel,
-};
+use wg_portals::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, Table};
+use wg_portals::state::{LAST_METRIC, Route, Rule, RuleAction, Scope, Selector, State, Target};
 
 fn name(text: &str) -> IfName {
     text.parse().unwrap()
@@ -263,31 +257,4 @@ fn a_setting_is_of_this_namespace() {
         apply(&mut kernel, &[change("1", "0")]);
         assert_eq!(kernel.observe(&scope).unwrap().sysctls["net/ipv4/ip_forward"], "0");
     });
-}
-
-/// One site's end of a tunnel: the key pair `own`, and for each peer its key pair, UDP port and tunnel network.
-fn tunnel(own: u8, port: u16, peers: &[(u8, u16, &str)]) -> Tunnel {
-    let peer = |(key, port, allowed): &(u8, u16, &str)| Peer {
-        preshared_key: Some(Secret::new([own ^ key; 32])),
-        endpoint: Some(format!("192.0.2.{key}:{port}").parse().unwrap()),
-        keepalive: 25,
-        allowed_ips: [network(allowed)].into(),
-        alive: false,
-    };
-    Tunnel {
-        private_key: Some(Secret::new([own; 32])),
-        port,
-        fwmark: 0x1000_0000,
-        peers: peers.iter().map(|entry| (public_key(entry.0), peer(entry))).collect(),
-    }
-}
-
-/// As `wg pubkey` says, of the private keys that are 32 times the same byte.
-fn public_key(private: u8) -> PublicKey {
-    let key = match private {
-        1 => "pOCSkraZq2FxUVkOaIOGJzsV75A7zSFaMc3Q91wSQkQ=",
-        2 => "zo0gqPIlRk4dYsS7vHuFAXBmPi7hxbT6PFEDhrOVlUQ=",
-        _ => "XsmkRdEl0vTf9VK9nN0Z6eYWGv12iz9hJfTbLNkJc14=",
-    };
-    key.parse().unwrap()
 }

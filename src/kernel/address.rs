@@ -39,6 +39,11 @@ fn decode(message: &AddressMessage) -> Option<(u32, InterfaceAddress)> {
     Some((message.header.index, InterfaceAddress { address, length: message.header.prefix_len }))
 }
 
+/// Whether it is one of IPv6's link-local addresses, which the kernel gives to interfaces by itself.
+pub fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
 /// Adds an address to the interface with that number.
 pub fn add(index: u32, address: InterfaceAddress) -> NetlinkMessage<RouteNetlinkMessage> {
     request(RouteNetlinkMessage::NewAddress(encode(index, address)), NLM_F_CREATE | NLM_F_EXCL)

@@ -1,11 +1,13 @@
 //! What holds for every network: both ends of a link agree, a plan is what it is, and steps lead there and back.
 
+mod draft;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
 
+use draft::{NAMES, networks};
 use proptest::prelude::*;
-use support::draft::{NAMES, networks};
 use support::{facts, files};
 use wg_portals::config::model::Network;
 use wg_portals::diff::{Step, diff};
