@@ -101,6 +101,7 @@ pub(crate) fn unreachable(client: Client, server: impl Into<IpAddr>) -> Result<(
 }
 
 /// Both are equal, or `what` was wrong.
+#[expect(clippy::needless_pass_by_value, reason = "a dozen callers read better")]
 pub(crate) fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Result<()> {
     if got == wanted {
         return Ok(());
