@@ -30,7 +30,7 @@ const WIDEST_LOCAL: u8 = 8;
 pub struct Facts {
     /// The way to the internet, if there is one.
     pub uplink: Option<Uplink>,
-    /// IPv4 networks in table main behind other interfaces than the uplink and ours.
+    /// Networks in table main behind other interfaces than the uplink and ours.
     pub local: BTreeSet<Cidr>,
     /// Networks on the uplink's own wire.
     pub uplink_networks: BTreeSet<Cidr>,
@@ -132,7 +132,9 @@ fn local_networks(
         foreign && route.device != uplink && route.destination.length() >= WIDEST_LOCAL
     };
     let networks = routes.iter().filter(is_local).map(|route| route.destination);
-    networks.filter(|network| network.family() == Family::V4).collect()
+    networks
+        .filter(|network| !address::is_link_local(network.address()) && !network.address().is_multicast())
+        .collect()
 }
 
 /// What is reached there without a next hop.

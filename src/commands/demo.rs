@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 
 use super::Status;
 use crate::cli::Demo;
-use crate::demo::{NETWORK_FILE, NYC, Namespace, PARIS, SERVER, World, isolate, show};
+use crate::demo::{NETWORK_FILE, NYC, PARIS, SERVER, World, isolate, show};
 use crate::error::{Errors, Result};
 use crate::kernel::builtin::check_tun;
 use crate::kernel::linux::Linux;
