@@ -8,8 +8,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
-use namespace::{inside, ip, thread_id};
+use namespace::{inside, ip};
 use nix::errno::Errno;
+use nix::unistd::gettid;
 use wg_portals::diff::Step;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::Reading;
@@ -48,12 +49,18 @@ fn traffic_passes(backend: Backend) -> (Reading, Reading) {
     let threads: Vec<i32> = others.iter().map(|site| site.thread.recv().unwrap()).collect();
     inside(move || {
         wire(&threads);
-        others.iter().for_each(|site| site.wired.send(()).unwrap());
+        for site in &others {
+            site.wired.send(()).unwrap();
+        }
         let mut kernel = Linux::open().unwrap();
         let wanted = site(MIDDLE, &OTHERS, backend);
         apply(&mut kernel, &steps(&wanted));
-        others.iter().for_each(|site| site.thread.recv().map(drop).unwrap());
-        OTHERS.iter().for_each(|other| ping(*other));
+        for site in &others {
+            site.thread.recv().map(drop).unwrap();
+        }
+        for other in OTHERS {
+            ping(other);
+        }
         assert_eq!(without_life(kernel.observe(&wanted.scope()).unwrap()), wanted);
         let before = read(&mut kernel, &wanted);
         assert!(before.tunnel.peers.values().all(|peer| peer.alive), "{before:?}");
@@ -67,7 +74,9 @@ fn traffic_passes(backend: Backend) -> (Reading, Reading) {
         apply(&mut kernel, &[change(&before.tunnel, &changed)]);
         let after = read(&mut kernel, &wanted);
         assert_eq!(after.tunnel.peers[&public_key(13)].keepalive, 7);
-        OTHERS.iter().for_each(|other| ping(*other));
+        for other in OTHERS {
+            ping(other);
+        }
 
         apply(
             &mut kernel,
@@ -186,13 +195,13 @@ impl Site {
         let (wired, wait) = mpsc::channel();
         let life = thread::spawn(move || {
             inside(move || {
-                tell.send(thread_id()).unwrap();
+                tell.send(gettid().as_raw()).unwrap();
                 wait.recv().unwrap();
                 ip(&format!("address add 192.0.2.{number}/24 dev wan"));
                 ip("link set wan up");
                 let mut kernel = Linux::open().unwrap();
                 apply(&mut kernel, &steps(&site(number, &[MIDDLE], backend)));
-                tell.send(thread_id()).unwrap();
+                tell.send(gettid().as_raw()).unwrap();
                 let _ = wait.recv();
             });
         });
@@ -286,11 +295,12 @@ fn without_life(mut state: State) -> State {
     state
 }
 
+/// Tries until there is an answer: a handshake that went out before the other site was there is repeated after 5 s.
 fn ping(other: u8) {
     let target = format!("10.99.0.{other}");
-    let status =
-        Command::new("ping").args(["-c1", "-W3", "-q", &target]).output().expect("these tests need `ping`");
-    assert!(status.status.success(), "{target} does not answer");
+    let arguments = ["-q", "-c1", "-i0.2", "-w20", &target];
+    let output = Command::new("ping").args(arguments).output().expect("these tests need `ping`");
+    assert!(output.status.success(), "{target} does not answer");
 }
 
 fn interface(number: u8) -> IfName {
@@ -300,8 +310,8 @@ fn interface(number: u8) -> IfName {
 /// The number, 32 times, in the form that Curve25519 wants.
 fn private_key(number: u8) -> Secret {
     let mut bytes = [number; 32];
-    bytes[0] &= 248;
-    bytes[31] = bytes[31] & 127 | 64;
+    bytes[0] &= 0xf8;
+    bytes[31] = bytes[31] & 0x7f | 0x40;
     Secret::new(bytes)
 }
 
