@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use namespace::{inside, ip};
 use nix::errno::Errno;
+use nix::sys::signal::SigSet;
 use nix::unistd::gettid;
 use wg_portals::diff::Step;
 use wg_portals::kernel::linux::Linux;
@@ -45,7 +46,7 @@ fn traffic_passes_through_the_kernels_wireguard_and_a_peer_that_changes_keeps_it
 /// Builds three sites, lets traffic pass, changes the peer 13, lets traffic pass, removes it all; what was read before and
 /// after the change.
 fn traffic_passes(backend: Backend) -> (Reading, Reading) {
-    let others = OTHERS.map(|number| Site::start(number, backend));
+    let others = OTHERS.map(|number| Site::start(number, site(number, &[MIDDLE], backend)));
     let threads: Vec<i32> = others.iter().map(|site| site.thread.recv().unwrap()).collect();
     inside(move || {
         wire(&threads);
@@ -160,6 +161,47 @@ fn an_unfinished_interface_is_ours() {
     });
 }
 
+/// The agent's own way of hearing of them has to go on working.
+#[test]
+fn the_built_in_wireguard_leaves_signals_alone() {
+    inside(|| {
+        let before = SigSet::thread_get_mask().unwrap();
+        let mut kernel = Linux::open().unwrap();
+        apply(&mut kernel, &steps(&site(MIDDLE, &OTHERS, Backend::BuiltIn)));
+        assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+    });
+}
+
+/// Behind NAT a site has to go on dialling: nobody can dial it.
+#[test]
+#[ignore = "takes three minutes"]
+fn the_built_in_wireguard_does_not_give_up() {
+    let mut silent = site(12, &[MIDDLE], Backend::BuiltIn);
+    for peer in silent.tunnels.values_mut().flat_map(|tunnel| tunnel.peers.values_mut()) {
+        (peer.endpoint, peer.keepalive) = (None, 0);
+    }
+    let other = Site::start(12, silent);
+    let thread = other.thread.recv().unwrap();
+    inside(move || {
+        let mut kernel = Linux::open().unwrap();
+        let wanted = site(MIDDLE, &[12], Backend::BuiltIn);
+        wire(&[]);
+        apply(&mut kernel, &steps(&wanted));
+        // Some data begin it, 90 s end it.
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.send_to(b"?", "10.99.0.12:9").unwrap();
+        std::thread::sleep(Duration::from_secs(100));
+        ip(&format!("link add port0 type veth peer name wan netns {thread}"));
+        ip("link set port0 master wan up");
+        other.wired.send(()).unwrap();
+        other.thread.recv().unwrap();
+        std::thread::sleep(Duration::from_mins(1));
+        assert!(read(&mut kernel, &wanted).tunnel.peers[&public_key(12)].alive);
+        drop(other.wired);
+        other.life.join().unwrap();
+    });
+}
+
 fn kernel_has_wireguard() -> bool {
     let found = inside(|| Linux::open().unwrap().has_wireguard());
     if !found {
@@ -190,7 +232,7 @@ struct Site {
 }
 
 impl Site {
-    fn start(number: u8, backend: Backend) -> Self {
+    fn start(number: u8, state: State) -> Self {
         let (tell, thread) = mpsc::channel();
         let (wired, wait) = mpsc::channel();
         let life = thread::spawn(move || {
@@ -200,7 +242,7 @@ impl Site {
                 ip(&format!("address add 192.0.2.{number}/24 dev wan"));
                 ip("link set wan up");
                 let mut kernel = Linux::open().unwrap();
-                apply(&mut kernel, &steps(&site(number, &[MIDDLE], backend)));
+                apply(&mut kernel, &steps(&state));
                 tell.send(gettid().as_raw()).unwrap();
                 let _ = wait.recv();
             });
