@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -24,7 +24,10 @@ use defguard_wireguard_rs::net::IpAddrMask;
 use defguard_wireguard_rs::peer::Peer as UapiPeer;
 use log::warn;
 use nix::errno::Errno;
-use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{
+    AddressFamily, Shutdown, SockFlag, SockType, SockaddrIn, bind, setsockopt, shutdown, socket,
+};
 use zeroize::Zeroizing;
 
 use super::wireguard::{PeerStatistics, Reading};
@@ -154,14 +157,18 @@ fn cause(error: device::Error) -> Box<dyn std::error::Error + Send + Sync> {
     }
 }
 
-/// The library shares a port with whoever allows it, and is left without any when it cannot have one: asked beforehand.
+/// The library is left without any port when it cannot have the one it is told: asked beforehand. Like the library we share
+/// a port with sockets that allow it: those of our other interfaces, one of which may have been given it by chance.
 fn check_port(name: &IfName, from: u16, to: u16) -> Result<()> {
     if to == from || to == 0 {
         return Ok(());
     }
-    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, to))
-        .map(drop)
-        .doing(|| format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows who does)"))
+    let try_it = || {
+        let udp = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        setsockopt(&udp, ReuseAddr, &true)?;
+        bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, to))
+    };
+    try_it().doing(|| format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows who does)"))
 }
 
 /// Our end of the library's control socket: one request, one answer, in WireGuard's cross-platform protocol

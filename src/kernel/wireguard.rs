@@ -89,7 +89,7 @@ impl WireGuard {
     /// Reads an interface. `now` decides whose session is still usable.
     pub fn read(&mut self, name: &IfName, now: SystemTime) -> Result<Reading> {
         let question = self.message(WireguardCmd::GetDevice, vec![named(name)]);
-        let parts =
+        let parts: Vec<GenlMessage<WireguardMessage>> =
             self.socket.dump(question).doing(|| format!("cannot read the WireGuard settings of {name}"))?;
         let mut reading = Reading::default();
         for attribute in parts.into_iter().flat_map(|part| part.payload.attributes) {

@@ -99,7 +99,7 @@ fn link_line(link: &LinkMessage) -> String {
 fn add_nftables(lines: &mut BTreeSet<String>) -> Result<()> {
     let mut socket = Socket::open(protocols::NETLINK_NETFILTER)?;
     for kind in [1, 4, 7, 10] {
-        let answers =
+        let answers: Vec<Nftables> =
             socket.dump(Nftables { kind, bytes: vec![0; 4] }).doing(|| "the kernel refused".to_owned())?;
         lines.extend(
             answers.iter().map(|answer| format!("nftables {} {:02x?}", answer.kind, &answer.bytes[4..])),
