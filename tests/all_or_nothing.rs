@@ -37,8 +37,13 @@ fn golden(case: &str) -> State {
     let network = support::network(&std::fs::read_to_string(folder.join("network.toml")).unwrap());
     let (facts, resolved) = support::facts(&std::fs::read_to_string(folder.join("nyc.facts.toml")).unwrap());
     let files = support::files(&network, "nyc", None);
-    let inputs =
-        Inputs { private_key: &files.private_key, network_secret: None, facts: &facts, resolved: &resolved };
+    let inputs = Inputs {
+        file: &files.file,
+        private_key: &files.private_key,
+        network_secret: None,
+        facts: &facts,
+        resolved: &resolved,
+    };
     plan(&site::view(&network, &inputs).unwrap_or_else(|errors| panic!("{errors}")))
 }
 

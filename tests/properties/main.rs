@@ -29,6 +29,7 @@ fn view(network: &Network, name: &str) -> Site {
     let files = files(network, name, Some(Secret::new([9; 32])));
     let (facts, _) = facts(FACTS);
     let inputs = Inputs {
+        file: &files.file,
         private_key: &files.private_key,
         network_secret: files.network_secret.as_ref(),
         facts: &facts,
