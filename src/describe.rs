@@ -125,7 +125,9 @@ fn tunnel(name: &str, from: &Tunnel, to: &Tunnel) -> String {
                 changes.push(format!("endpoint {endpoint} of peer {key}"));
             }
             // Whether a peer is alive is observed, and no setting.
-            (Some(old), Some(new)) if *new != (Peer { alive: new.alive, ..old.clone() }) => changes.push(format!("settings of peer {key}")),
+            (Some(old), Some(new)) if *new != (Peer { alive: new.alive, ..old.clone() }) => {
+                changes.push(format!("settings of peer {key}"));
+            }
             _ => {}
         }
     }
