@@ -46,7 +46,7 @@ pub fn apply(kernel: &mut dyn Kernel, journal: &Journal, want: &State) -> Result
         log::info!("{}", describe::step(step));
     }
     let scope = want.scope().union(intended.scope());
-    let result = carry_out(kernel, want, &steps, &scope);
+    let result = carry_out(kernel, want, &have, &steps, &scope);
     let settled = match &result {
         Ok(()) => intended.after(&steps),
         // The undone steps have given everything back, unless undoing failed too: then all claims stay for the next call.
@@ -84,7 +84,13 @@ struct Failure {
     undone: bool,
 }
 
-fn carry_out(kernel: &mut dyn Kernel, want: &State, steps: &[Step], scope: &Scope) -> Result<(), Failure> {
+fn carry_out(
+    kernel: &mut dyn Kernel,
+    want: &State,
+    have: &State,
+    steps: &[Step],
+    scope: &Scope,
+) -> Result<(), Failure> {
     let outcomes = kernel.apply(steps);
     let mut failed = Vec::new();
     let mut done = Vec::new();
@@ -101,7 +107,7 @@ fn carry_out(kernel: &mut dyn Kernel, want: &State, steps: &[Step], scope: &Scop
     };
     match problem {
         None => Ok(()),
-        Some(problem) => Err(undo(kernel, &done, problem)),
+        Some(problem) => Err(undo(kernel, have, &done, scope, &problem)),
     }
 }
 
@@ -119,9 +125,14 @@ fn verify(kernel: &mut dyn Kernel, want: &State, scope: &Scope) -> Option<String
     }
 }
 
-fn undo(kernel: &mut dyn Kernel, done: &[&Step], problem: String) -> Failure {
+/// Takes back what was done, then looks whether that led to where it began: a step that was done may have had more effects than its
+/// own, such as the routes that go when an interface is set down.
+fn undo(kernel: &mut dyn Kernel, before: &State, done: &[&Step], scope: &Scope, problem: &str) -> Failure {
     let inverses: Vec<Step> = done.iter().rev().map(|step| step.inverse()).collect();
-    let failures = do_all(kernel, &inverses);
+    let mut failures = do_all(kernel, &inverses);
+    if let Ok(now) = kernel.observe(scope) {
+        failures = do_all(kernel, &diff(before, &now));
+    }
     if failures.is_empty() {
         return Failure {
             error: Error::failed(format!("{problem}\nwhat had been begun was undone")),

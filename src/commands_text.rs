@@ -9,7 +9,7 @@ use crate::diff::Step;
 use crate::firewall_text;
 use crate::keys;
 use crate::load::Files;
-use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey};
+use crate::net::{Cidr, Family, IfName, PublicKey};
 use crate::site::Site;
 use crate::state::{Backend, Link, PROTOCOL, Peer, Route, Rule, Tunnel};
 use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta, delta};
@@ -56,55 +56,51 @@ impl Script {
         if steps.iter().any(uses_preshared_keys) {
             script.push_str(PRESHARED_KEY_FUNCTION);
         }
-        for step in steps {
-            self.step(&mut script, step);
+        for line in steps.iter().flat_map(|step| self.lines(step)) {
+            script.push_str(&line);
+            script.push('\n');
         }
         script
     }
 
-    fn step(&self, script: &mut String, step: &Step) {
-        let mut line = |text: String| {
-            script.push_str(&text);
-            script.push('\n');
-        };
+    /// The lines that do what a step does.
+    fn lines(&self, step: &Step) -> Vec<String> {
         match step {
             Step::AddLink(name, link) => {
-                line(format!("ip link add {name} mtu {} type wireguard", link.mtu));
-                line(alias(name, link));
+                vec![format!("ip link add {name} mtu {} type wireguard", link.mtu), alias(name, link)]
             }
-            Step::RemoveLink(name, _) => line(format!("ip link delete {name}")),
+            Step::RemoveLink(name, _) => vec![format!("ip link delete {name}")],
             Step::ChangeLink { name, from, to } => {
-                if from.mtu != to.mtu {
-                    line(format!("ip link set {name} mtu {}", to.mtu));
-                }
-                if from.alias != to.alias {
-                    line(alias(name, to));
-                }
+                let mtu = (from.mtu != to.mtu).then(|| format!("ip link set {name} mtu {}", to.mtu));
+                let alias = (from.alias != to.alias).then(|| alias(name, to));
+                mtu.into_iter().chain(alias).collect()
             }
             // The interface is about to be removed, and its settings go with it.
-            Step::ChangeTunnel { to: Tunnel { private_key: None, .. }, .. } => {}
-            Step::ChangeTunnel { name, from, to } => self.tunnel(&mut line, name, &delta(from, to)),
-            Step::AddAddress(name, address) => {
-                line(format!("ip {}address add {address} dev {name}", v6(*address)))
-            }
+            Step::ChangeTunnel { to: Tunnel { private_key: None, .. }, .. } => Vec::new(),
+            Step::ChangeTunnel { name, from, to } => self.tunnel(name, &delta(from, to)),
+            Step::AddAddress(name, address) => match address.network().family() {
+                Family::V4 => vec![format!("ip address add {address} dev {name}")],
+                // Usable at once: the routes that name it as their source follow.
+                Family::V6 => vec![format!("ip -6 address add {address} dev {name} nodad")],
+            },
             Step::RemoveAddress(name, address) => {
-                line(format!("ip {}address delete {address} dev {name}", v6(*address)));
+                vec![format!("ip {}address delete {address} dev {name}", v6(address.network()))]
             }
-            Step::BringUp(name) => line(format!("ip link set {name} up")),
-            Step::BringDown(name) => line(format!("ip link set {name} down")),
-            Step::AddRoute(entry) => line(route("add", entry)),
-            Step::RemoveRoute(entry) => line(route("delete", entry)),
-            Step::AddRule(entry) => line(rule("add", entry)),
-            Step::RemoveRule(entry) => line(rule("delete", entry)),
+            Step::BringUp(name) => vec![format!("ip link set {name} up")],
+            Step::BringDown(name) => vec![format!("ip link set {name} down")],
+            Step::AddRoute(entry) => vec![route("add", entry)],
+            Step::RemoveRoute(entry) => vec![route("delete", entry)],
+            Step::AddRule(entry) => vec![rule("add", entry)],
+            Step::RemoveRule(entry) => vec![rule("delete", entry)],
             Step::ChangeFirewall { from, to } => {
                 let rules = firewall_text::to_text(from.as_ref(), to.as_ref());
-                line(format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end()));
+                vec![format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end())]
             }
-            Step::SetSysctl { key, to, .. } => line(format!("sysctl -q -w {}={to}", key.replace('/', "."))),
+            Step::SetSysctl { key, to, .. } => vec![format!("sysctl -q -w {}={to}", key.replace('/', "."))],
         }
     }
 
-    fn tunnel(&self, line: &mut impl FnMut(String), name: &IfName, delta: &TunnelDelta) {
+    fn tunnel(&self, name: &IfName, delta: &TunnelDelta) -> Vec<String> {
         let mut settings = String::new();
         if delta.private_key != KeyChange::Keep {
             let _ = write!(settings, " private-key {}", keys::PRIVATE_KEY_FILE);
@@ -115,18 +111,11 @@ impl Script {
         if let Some(fwmark) = delta.fwmark {
             let _ = write!(settings, " fwmark {fwmark:#x}");
         }
-        if !settings.is_empty() {
-            line(format!("wg set {name}{settings}"));
-        }
-        for key in &delta.removed {
-            line(format!("wg set {name} peer {key} remove"));
-        }
-        for (key, peer) in &delta.added {
-            line(self.peer(name, *key, &PeerDelta::of_new(peer)));
-        }
-        for (key, peer) in &delta.changed {
-            line(self.peer(name, *key, peer));
-        }
+        let settings = (!settings.is_empty()).then(|| format!("wg set {name}{settings}"));
+        let removed = delta.removed.iter().map(|key| format!("wg set {name} peer {key} remove"));
+        let added = delta.added.iter().map(|(key, peer)| self.peer(name, *key, &PeerDelta::of_new(peer)));
+        let changed = delta.changed.iter().map(|(key, peer)| self.peer(name, *key, peer));
+        settings.into_iter().chain(removed).chain(added).chain(changed).collect()
     }
 
     /// A pre-shared key is derived on the spot and piped in: it is in no file and no argument list.
@@ -171,19 +160,19 @@ fn alias(name: &IfName, link: &Link) -> String {
     format!("ip link set {name} alias {}", link.alias)
 }
 
-fn v6(address: InterfaceAddress) -> &'static str {
-    if address.address.is_ipv6() { "-6 " } else { "" }
+/// IPv4 needs no option.
+fn v6(network: Cidr) -> &'static str {
+    if network.family() == Family::V6 { "-6 " } else { "" }
 }
 
 fn route(verb: &str, route: &Route) -> String {
-    let v6 = if route.destination.family() == Family::V6 { "-6 " } else { "" };
-    format!("ip {v6}route {verb} {} protocol {PROTOCOL}", describe::route(route))
+    format!("ip {}route {verb} {} protocol {PROTOCOL}", v6(route.destination), describe::route(route))
 }
 
 fn rule(verb: &str, rule: &Rule) -> String {
     let v6 = if rule.family == Family::V6 { "-6 " } else { "" };
-    let (selected, acting) = (Selected(&rule.selector), Acting(&rule.action));
-    format!("ip {v6}rule {verb} priority {} protocol {PROTOCOL} {selected} {acting}", rule.priority)
+    let (selector, action) = (Selected(&rule.selector), Acting(&rule.action));
+    format!("ip {v6}rule {verb} priority {} protocol {PROTOCOL} {selector} {action}", rule.priority)
 }
 
 /// A word that any POSIX shell reads as it is.

@@ -42,7 +42,7 @@ pub fn route(route: &Route) -> String {
         text.push_str("unreachable ");
     }
     if route.destination.length() == 0 {
-        text.push_str("default")
+        text.push_str("default");
     } else {
         let _ = write!(text, "{}", route.destination);
     }

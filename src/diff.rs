@@ -136,12 +136,14 @@ fn clear_the_way(want: &State, have: &mut State) -> Vec<Step> {
 
 /// Removes an interface and all that hangs on it, one by one, so that the inverse puts it all back.
 fn remove_link_whole(name: &IfName, have: &mut State) -> Vec<Step> {
-    let mut gone = State::default();
-    gone.routes = have.routes.iter().filter(|route| route.interface() == Some(name)).cloned().collect();
-    gone.addresses = have.addresses.iter().filter(|(interface, _)| interface == name).cloned().collect();
-    gone.up = have.up.iter().filter(|interface| *interface == name).cloned().collect();
-    gone.tunnels = have.tunnels.remove_entry(name).into_iter().collect();
-    gone.links = have.links.remove_entry(name).into_iter().collect();
+    let gone = State {
+        routes: have.routes.iter().filter(|route| route.interface() == Some(name)).cloned().collect(),
+        addresses: have.addresses.iter().filter(|(interface, _)| interface == name).cloned().collect(),
+        up: have.up.iter().filter(|interface| *interface == name).cloned().collect(),
+        tunnels: have.tunnels.remove_entry(name).into_iter().collect(),
+        links: have.links.remove_entry(name).into_iter().collect(),
+        ..State::default()
+    };
     have.routes.retain(|route| !gone.routes.contains(route));
     have.addresses.retain(|address| !gone.addresses.contains(address));
     have.up.remove(name);

@@ -1,22 +1,161 @@
-//! Host facts (stand-in until the branch lands).
-use crate::net::{Cidr, IfName, InterfaceAddress};
-use crate::state::Backend;
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+//! What there is to know about this host before anything is planned. Reads, and writes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use netlink_packet_route::route::RouteHeader;
+use nix::errno::Errno;
+
+use crate::error::Result;
+use crate::kernel::link::HostLink;
+use crate::kernel::linux::find_nftables;
+use crate::kernel::netlink::{Socket, protocols};
+use crate::kernel::route::{self, HostRoute};
+use crate::kernel::wireguard::WireGuard;
+use crate::kernel::{address, builtin, link};
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, Table};
+use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
+
+/// Addresses that are on the internet for sure: k.root-servers.net, of the RIPE NCC. They are only looked up in the routing
+/// tables; nothing is sent there.
+const INTERNET: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(193, 0, 14, 129)), IpAddr::V6(Ipv6Addr::new(0x2001, 0x7fd, 0, 0, 0, 0, 0, 1))];
+
+/// Routes to more than a /8 are somebody's way to the internet, such as another VPN's 0.0.0.0/1, and no local network.
+const WIDEST_LOCAL: u8 = 8;
+
+/// What this host is and can do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The way to the internet, if there is one.
+    pub uplink: Option<Uplink>,
+    /// Networks in table main behind other interfaces than the uplink and ours.
+    pub local: BTreeSet<Cidr>,
+    /// Networks on the uplink's own wire.
+    pub uplink_networks: BTreeSet<Cidr>,
+    /// Which WireGuard can run here; none = neither the kernel has it, nor can tun devices be made.
+    pub wireguard: Option<Backend>,
+    /// Whether the kernel has IPv6.
+    pub ipv6: bool,
+    /// Whether the kernel has nftables.
+    pub nftables: bool,
+    /// Whether this process is root, here or in its user namespace.
+    pub root: bool,
+}
+
+/// The interface of the way to the internet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uplink {
+    /// The interface.
     pub interface: IfName,
+    /// The next hop; none on a link with only one other end.
     pub gateway: Option<IpAddr>,
+    /// Its addresses, but for IPv6's link-local ones.
     pub addresses: BTreeSet<InterfaceAddress>,
 }
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    pub uplink: Option<Uplink>,
-    pub local: BTreeSet<Cidr>,
-    pub uplink_networks: BTreeSet<Cidr>,
-    pub wireguard: Option<Backend>,
-    pub ipv6: bool,
-    pub nftables: bool,
-    pub root: bool,
+
+/// Reads them in the network namespace of this thread. `named` is the uplink that the file names, if it does; that one is
+/// taken as long as it exists.
+pub fn read(named: Option<&IfName>) -> Result<Facts> {
+    let mut socket = Socket::open(protocols::NETLINK_ROUTE)?;
+    let links = link::list(&mut socket)?;
+    let found = find_uplink(&mut socket, &links, named);
+    let uplink_index = found.as_ref().and_then(|found| found.device);
+    let routes = main_routes(&mut socket)?;
+    Ok(Facts {
+        uplink: found.map(|found| describe_uplink(&mut socket, &links, &found)).transpose()?.flatten(),
+        local: local_networks(&routes, &links, uplink_index),
+        uplink_networks: connected_networks(&routes, uplink_index),
+        wireguard: find_wireguard()?,
+        ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
+        nftables: has_nftables()?,
+        root: nix::unistd::geteuid().is_root(),
+    })
+}
+
+/// The route that a tunnel's own packets take. Not simply the default route of table main: UniFi has it elsewhere, and a
+/// portal for this router's own traffic must not answer.
+fn find_uplink(
+    socket: &mut Socket,
+    links: &BTreeMap<IfName, HostLink>,
+    named: Option<&IfName>,
+) -> Option<HostRoute> {
+    let interface = match named {
+        Some(name) => Some(links.get(name)?.index),
+        None => None,
+    };
+    let mut lookups =
+        INTERNET.into_iter().filter_map(|there| route::lookup(socket, there, TUNNEL_MARK.value, interface));
+    lookups.find(|route| named_by_index(links, route.device).is_some_and(|link| link.ours().is_none()))
+}
+
+fn describe_uplink(
+    socket: &mut Socket,
+    links: &BTreeMap<IfName, HostLink>,
+    found: &HostRoute,
+) -> Result<Option<Uplink>> {
+    let Some(link) = named_by_index(links, found.device) else { return Ok(None) };
+    let addresses = address::list(socket)?
+        .into_iter()
+        .filter(|(index, address)| *index == link.index && !address::is_link_local(address.address));
+    let addresses = addresses.map(|(_, address)| address).collect();
+    Ok(Some(Uplink { interface: link.name.clone(), gateway: found.gateway, addresses }))
+}
+
+fn named_by_index(links: &BTreeMap<IfName, HostLink>, index: Option<u32>) -> Option<&HostLink> {
+    links.values().find(|link| Some(link.index) == index)
+}
+
+fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
+    let mut routes = Vec::new();
+    for family in [Family::V4, Family::V6] {
+        let filter = RouteHeader {
+            address_family: route::family(family),
+            table: RouteHeader::RT_TABLE_MAIN,
+            ..RouteHeader::default()
+        };
+        routes.extend(route::list(socket, filter)?);
+    }
+    // Older kernels do not filter; newer ones may answer for a family that they lack with the other.
+    routes.retain(|route| route.table == Table::MAIN && route.protocol != PROTOCOL);
+    Ok(routes)
+}
+
+fn local_networks(
+    routes: &[HostRoute],
+    links: &BTreeMap<IfName, HostLink>,
+    uplink: Option<u32>,
+) -> BTreeSet<Cidr> {
+    let is_local = |route: &&HostRoute| {
+        let foreign = named_by_index(links, route.device).is_some_and(|link| link.ours().is_none());
+        foreign && route.device != uplink && route.destination.length() >= WIDEST_LOCAL
+    };
+    let networks = routes.iter().filter(is_local).map(|route| route.destination);
+    networks
+        .filter(|network| !address::is_link_local(network.address()) && !network.address().is_multicast())
+        .collect()
+}
+
+/// What is reached there without a next hop.
+fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> BTreeSet<Cidr> {
+    let on_the_wire =
+        |route: &&HostRoute| route.device == uplink && uplink.is_some() && route.gateway.is_none();
+    let networks = routes.iter().filter(on_the_wire).map(|route| route.destination);
+    networks.filter(|network| network.length() > 0 && !address::is_link_local(network.address())).collect()
+}
+
+fn find_wireguard() -> Result<Option<Backend>> {
+    if WireGuard::find()?.is_some() {
+        return Ok(Some(Backend::Kernel));
+    }
+    Ok(builtin::check_tun().is_ok().then_some(Backend::BuiltIn))
+}
+
+fn has_nftables() -> Result<bool> {
+    match find_nftables() {
+        // Only root is told. Every kernel of the last years has it.
+        Err(error) if error.errno() == Some(Errno::EPERM) => Ok(true),
+        found => found.map(|nftables| nftables.is_some()),
+    }
 }

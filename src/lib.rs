@@ -3,6 +3,10 @@
 //! One way through the house: a file comes in at the top, kernel calls leave at the bottom, and nothing flows back up:
 //! [`config`] → [`site`] view → [`plan`] (pure) → [`diff`] against what is there (pure) → [`apply`], journalled → observe again.
 
+// The strategies of the tests are shared with unit tests, which know the crate by its name there.
+#[cfg(test)]
+extern crate self as wg_portals;
+
 pub mod agent;
 pub mod apply;
 pub mod cli;

@@ -42,17 +42,26 @@ fn golden(case: &str) -> State {
     plan(&site::view(&network, &inputs).unwrap_or_else(|errors| panic!("{errors}")))
 }
 
+/// A host with all interfaces that the golden cases name.
+fn host() -> FakeKernel {
+    let mut host = FakeKernel::with_host(["eth0", "eth1", "eth2", "ppp0"].map(|name| name.parse().unwrap()));
+    for key in ["net/ipv4/ip_forward", "net/ipv4/conf/to-paris/rp_filter"] {
+        host.state.sysctls.insert(key.to_owned(), "0".to_owned());
+    }
+    host
+}
+
 fn fails_at_every_step(from: &State, to: &State, name: &str) {
     let folder = Folder::new(name);
     let journal = folder.journal();
-    let mut kernel = FakeKernel::default();
+    let mut kernel = host();
     apply(&mut kernel, &journal, from).unwrap();
     let scope = from.scope().union(to.scope());
     let before = kernel.observe(&scope).unwrap();
     let claims = journal.claims().unwrap();
     let mut failures = 0;
     loop {
-        kernel.fail_at(failures);
+        kernel.fail_at = Some(kernel.tried + failures);
         let Err(error) = apply(&mut kernel, &journal, to) else { break };
         assert!(error.to_string().contains("was undone"), "{error}");
         assert_eq!(kernel.observe(&scope).unwrap(), before, "failing at step {failures}");
@@ -81,7 +90,7 @@ fn change_to_own_traffic() {
 fn down_leaves_nothing_and_gives_settings_back() {
     let folder = Folder::new("down");
     let journal = folder.journal();
-    let mut kernel = FakeKernel::default();
+    let mut kernel = host();
     let want = golden("both-ways");
     let before = kernel.observe(&want.scope()).unwrap();
     apply(&mut kernel, &journal, &want).unwrap();
@@ -96,7 +105,7 @@ fn what_the_host_had_itself_stays() {
     let folder = Folder::new("hosts");
     let journal = folder.journal();
     let want = golden("both-ways");
-    let mut kernel = FakeKernel::default();
+    let mut kernel = host();
     // The host had forwarding on, and its NIC up, before we came.
     kernel.state.sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
     kernel.state.up.insert("eth1".parse().unwrap());

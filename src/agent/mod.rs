@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(400);
 
 /// After an attempt that failed: the first wait, doubled each time up to the longest.
 const RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
 /// The agent of this machine.
 pub struct Agent {

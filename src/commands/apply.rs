@@ -13,7 +13,7 @@ use crate::plan::plan;
 use crate::state::Backend;
 
 /// Applies all of it, or nothing.
-pub fn run(file: &Path) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     let files = Files::read(file)?;
     let journal = Journal::open()?;
     let site = files.site(&resolve(files.names()?))?;

@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 
 use super::Status;
 use crate::cli::Demo;
-use crate::demo::{NETWORK_FILE, NYC, Namespace, PARIS, SERVER, World, isolate, show};
+use crate::demo::{NETWORK_FILE, NYC, PARIS, SERVER, World, isolate, show};
 use crate::error::{Errors, Result};
 use crate::kernel::builtin::check_tun;
 use crate::kernel::linux::Linux;
@@ -18,7 +18,7 @@ use crate::style::Style;
 const OURSELVES: &str = "/proc/self/exe";
 
 /// Builds the world and tells the story; fails if something in it did not hold.
-pub fn run(options: &Demo) -> Result<Status, Errors> {
+pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
     let start = Instant::now();
     let was_root = geteuid().is_root();
     isolate()?;

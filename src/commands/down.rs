@@ -8,7 +8,7 @@ use crate::journal::Journal;
 use crate::kernel::linux::Linux;
 
 /// Removes all that is ours. It needs neither the network file nor the keys.
-pub fn run() -> Result<Status, Errors> {
+pub(super) fn run() -> Result<Status, Errors> {
     let journal = Journal::open()?;
     if journal.has_agent()? {
         return Err(Error::failed(

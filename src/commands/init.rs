@@ -13,7 +13,7 @@ use crate::load::folder_of;
 use crate::net::{PublicKey, Secret};
 
 /// Makes what is not there yet, and says what to do next.
-pub fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
     let folder = folder_of(file);
     fs::create_dir_all(&folder).doing(|| format!("cannot make the folder {}", folder.display()))?;
     let key_file = folder.join(keys::PRIVATE_KEY_FILE);

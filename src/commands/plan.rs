@@ -14,7 +14,7 @@ use crate::load::{Files, resolve};
 use crate::plan::plan;
 
 /// Shows the steps, or the script.
-pub fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     let files = Files::read(file)?;
     let site = files.site(&resolve(files.names()?))?;
     let prepared = prepare(&mut Linux::open()?, &Journal::open()?, &plan(&site))?;

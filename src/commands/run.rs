@@ -8,7 +8,7 @@ use crate::cli::Run;
 use crate::error::Errors;
 
 /// Applies, stays, watches and repairs, until SIGTERM or SIGINT.
-pub fn run(file: &Path, options: &Run) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &Run) -> Result<Status, Errors> {
     let mut agent = Agent::start(file)?;
     agent.stay()?;
     if options.down_on_exit {

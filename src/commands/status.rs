@@ -1,5 +1,6 @@
 //! `portals status`: links, portals and exits.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -17,14 +18,14 @@ use crate::status::{LinkReport, PortalReport, PortalState, Report, report};
 use crate::style::Style;
 
 /// Shows it once, or every second.
-pub fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> {
     let files = Files::read(file)?;
     let journal = Journal::open()?;
     let mut kernel = Linux::open()?;
     let style = Style::for_stdout();
     loop {
         // Endpoints come from the live tunnels, so no name needs to be resolved.
-        let site = files.site(&Default::default())?;
+        let site = files.site(&BTreeMap::new())?;
         let report = report(&site, journal.has_agent()?, &mut kernel, SystemTime::now())?;
         let text = if options.json { json(&report) + "\n" } else { for_people(&report, style) };
         if options.watch && !options.json && std::io::stdout().is_terminal() {

@@ -35,6 +35,8 @@ pub(super) struct Draft {
 /// A `[site.NAME]`.
 pub(super) struct SiteDraft {
     pub name: At<Name>,
+    /// Whether it has keys that nobody knows: one of them may be what seems to be missing.
+    pub misspelt: bool,
     pub id: Option<At<u8>>,
     pub public_key: Option<At<PublicKey>>,
     /// Whether it names an endpoint, right or wrong.

@@ -45,13 +45,10 @@ impl Findings {
         self
     }
 
-    /// The faults of `text`, in the order of the file, none twice.
+    /// The faults of `text`, in the order of the file; those of one place in the order in which they were found.
     pub(super) fn faults(mut self, text: &str) -> Vec<Fault> {
-        self.0.sort_by(|a, b| {
-            (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message))
-        });
-        self.0.dedup();
-        self.0.into_iter().map(|finding| Fault::new(text, finding)).collect()
+        self.0.sort_by_key(|finding| (finding.span.start, finding.span.end));
+        self.0.into_iter().map(|finding| Fault::new(text, &finding)).collect()
     }
 }
 
@@ -71,16 +68,22 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(text: &str, finding: Finding) -> Self {
+    fn new(text: &str, finding: &Finding) -> Self {
         let start = floor(text, finding.span.start);
         let end = floor(text, finding.span.end).max(start);
-        let rest = text[start..end].lines().next().unwrap_or_default();
+        let place = text[start..end].lines().next().unwrap_or_default().trim_end();
+        let line_start = start_of_line(text, start);
+        let line = text[line_start..].lines().next().unwrap_or_default();
+        let secret = secret_in(line);
+        let is_secret = secret.is_some_and(|secret| start >= line_start + secret) && !place.is_empty();
+        let say =
+            |words: &str| printable(&if is_secret { words.replace(place, "…") } else { words.to_owned() });
         Self {
             at: position(text, start),
-            message: printable(&finding.message),
-            help: printable(&finding.help),
-            line: without_secret(&printable(line_around(text, start))),
-            width: rest.chars().count().max(1),
+            message: say(&finding.message),
+            help: say(&finding.help),
+            line: secret.map_or_else(|| printable(line), |secret| printable(&line[..secret]) + " …"),
+            width: place.chars().count().max(1),
         }
     }
 
@@ -109,9 +112,14 @@ impl Fault {
 
 /// Line and column of a byte of `text`.
 pub(super) fn position(text: &str, byte: usize) -> Position {
-    let before = &text[..floor(text, byte)];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+    let byte = floor(text, byte);
+    let line_start = start_of_line(text, byte);
+    let line = text[..line_start].matches('\n').count() + 1;
+    Position { line, column: text[line_start..byte].chars().count() + 1 }
+}
+
+fn start_of_line(text: &str, byte: usize) -> usize {
+    text[..byte].rfind('\n').map_or(0, |newline| newline + 1)
 }
 
 /// The nearest character boundary at or before `byte`.
@@ -119,28 +127,20 @@ fn floor(text: &str, byte: usize) -> usize {
     text.floor_char_boundary(byte.min(text.len()))
 }
 
-fn line_around(text: &str, byte: usize) -> &str {
-    let start = text[..byte].rfind('\n').map_or(0, |newline| newline + 1);
-    text[start..].lines().next().unwrap_or_default()
-}
-
 /// A file may come from elsewhere: what a terminal would obey is not sent to it.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Nothing secret belongs into the network file, but people do put it there; then it shall not reach a log.
-fn without_secret(line: &str) -> String {
+/// Where the value of the first key begins whose name speaks of a secret. Nothing secret belongs into the network
+/// file, but people do put it there; then it shall not reach a log.
+fn secret_in(line: &str) -> Option<usize> {
     const WORDS: [&str; 6] = ["private", "preshared", "passphrase", "password", "psk", "secret"];
     let lower = line.to_ascii_lowercase();
-    let secret = |(start, word): (usize, &str)| {
-        let behind = &lower[start + word.len()..];
-        let equals = start + word.len() + behind.find('=')?;
-        (!behind.starts_with("_file")).then_some(equals + 1)
+    let value = |(start, word): (usize, &str)| {
+        let behind = start + word.len();
+        let equals = behind + lower[behind..].find('=')?;
+        (!lower[behind..].starts_with("_file")).then_some(equals + 1)
     };
-    let ends = WORDS.iter().flat_map(|word| lower.match_indices(word)).filter_map(secret);
-    match ends.min() {
-        Some(end) => format!("{} …", &line[..end]),
-        None => line.to_owned(),
-    }
+    WORDS.iter().flat_map(|word| lower.match_indices(word)).filter_map(value).min()
 }

@@ -25,15 +25,12 @@ use model::Network;
 
 /// Reads a network file. The faults come in the order of the file, and are never none.
 pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
-    let document = syntax::read(text);
-    if !document.sound {
-        return Err(document.faults.faults(text));
-    }
+    let tree = syntax::read(text).map_err(|found| found.faults(text))?;
     let mut found = fault::Findings::default();
-    let draft = sections::file(&reader::Section::root(&document.root), &mut found);
+    let draft = sections::file(&reader::Section::root(&tree.root), &mut found);
     check::everything(&draft, &mut found);
-    found.leave_out(&document.broken);
-    let faults = document.faults.and(found).faults(text);
+    found.leave_out(&tree.broken);
+    let faults = tree.faults.and(found).faults(text);
     if faults.is_empty() {
         Ok(draft.finish(text).expect("where no fault is found, nothing is missing"))
     } else {

@@ -12,10 +12,40 @@ use super::suggest::suggest;
 /// Why a value was not taken.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
-    /// It should have been this: "a whole number".
-    Type(&'static str),
+    /// It should have been of this type.
+    Type(Wanted),
     /// What is wrong, as it follows the key in a sentence ("has host bits set"), and what to write instead.
     Value(String, String),
+}
+
+/// The types of single values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Number,
+    Text,
+    Flag,
+}
+
+impl Wanted {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Number => "a whole number",
+            Self::Text => "text in quotes",
+            Self::Flag => "true or false",
+        }
+    }
+
+    /// What is written, as this type, where only the quotes are wrong.
+    fn requoted(self, value: &DeValue<'_>) -> Option<String> {
+        match (self, value) {
+            (Self::Number, DeValue::String(text)) => {
+                text.parse::<u32>().ok().map(|number| number.to_string())
+            }
+            (Self::Flag, DeValue::String(text)) => text.parse::<bool>().ok().map(|flag| flag.to_string()),
+            (Self::Text, DeValue::Integer(number)) => Some(format!("\"{number}\"")),
+            _ => None,
+        }
+    }
 }
 
 /// A value that is wrong: what about it (as it follows the key), and what to write instead.
@@ -53,15 +83,18 @@ impl<'a> Section<'a> {
         self.table.get(key).map(Spanned::span)
     }
 
-    /// Takes down every key that is none of `known`.
-    pub(super) fn only(&self, known: &[&str], found: &mut Findings) {
+    /// Whether all keys are of `known`; takes down those that are not.
+    pub(super) fn only(&self, known: &[&str], found: &mut Findings) -> bool {
+        let mut all = true;
         for (key, _) in self.table.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
+            all = false;
             let help = match key.get_ref().as_ref() {
                 "private_key" => "take it out: it belongs into `private.key` beside this file".to_owned(),
                 name => suggest(name, known.iter().copied()),
             };
             found.add(&key.span(), format!("unknown key `{}` in {}", key.get_ref(), self.label), help);
         }
+        all
     }
 
     /// Takes down that there is no `key`.
@@ -189,7 +222,12 @@ impl<'a> Section<'a> {
         entries.sort_by_key(|(name, _)| name.span().start);
         let one = |(name, value): (&Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| {
             let name: At<String> = At { value: name.get_ref().to_string(), span: name.span() };
-            let section = section(format!("[{path}.{}]", name.value), &name.value, value, &help, found)?;
+            let label = format!("[{path}.{}]", name.value);
+            let help = match value.get_ref() {
+                DeValue::Array(_) => format!("write `{label}`, with single brackets"),
+                _ => help.clone(),
+            };
+            let section = section(label, &name.value, value, &help, found)?;
             Some(read(name, &section, found))
         };
         entries.into_iter().filter_map(one).collect()
@@ -214,7 +252,7 @@ fn section<'a>(
 
 fn take<T>(
     key: &str,
-    example: &str,
+    help: &str,
     value: &Spanned<DeValue<'_>>,
     read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
     found: &mut Findings,
@@ -222,8 +260,10 @@ fn take<T>(
     match read(value.get_ref()) {
         Ok(taken) => return Some(At { value: taken, span: value.span() }),
         Err(Wrong::Type(wanted)) => {
-            let message = format!("`{key}` must be {wanted}, not {}", kind(value.get_ref()));
-            found.add(&value.span(), message, example);
+            let message = format!("`{key}` must be {}, not {}", wanted.words(), kind(value.get_ref()));
+            let help =
+                wanted.requoted(value.get_ref()).map_or(help.to_owned(), |right| format!("write `{right}`"));
+            found.add(&value.span(), message, help);
         }
         Err(Wrong::Value(message, help)) => found.add(&value.span(), format!("`{key}` {message}"), help),
     }
@@ -244,7 +284,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 
 /// Reads `true` or `false`.
 pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, Wrong> {
-    value.as_bool().ok_or(Wrong::Type("true or false"))
+    value.as_bool().ok_or(Wrong::Type(Wanted::Flag))
 }
 
 /// Reads a whole number of `range`.
@@ -252,21 +292,26 @@ pub(super) fn number<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
 ) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
     move |value| {
-        let digits = value.as_integer().ok_or(Wrong::Type("a whole number"))?;
+        let digits = value.as_integer().ok_or(Wrong::Type(Wanted::Number))?;
         let number = u64::from_str_radix(digits.as_str(), digits.radix()).ok();
-        match number.filter(|number| range.contains(number)).map(T::try_from) {
-            Some(Ok(number)) => Ok(number),
-            _ => {
-                let (least, most) = (range.start(), range.end());
-                wrong(format!("cannot be {digits}"), format!("write a number from {least} to {most}"))
-            }
-        }
+        let (least, most) = (range.start(), range.end());
+        let in_range =
+            number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
+        in_range.map_or_else(
+            || wrong(format!("cannot be {digits}"), format!("write a number from {least} to {most}")),
+            Ok,
+        )
     }
 }
 
 /// Reads a text, and makes of it what `parse` does.
 pub(super) fn text<T>(parse: impl Fn(&str) -> Result<T, Wrong>) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
-    move |value| parse(value.as_str().ok_or(Wrong::Type("text in quotes"))?)
+    move |value| parse(value.as_str().ok_or(Wrong::Type(Wanted::Text))?)
+}
+
+/// Reads a name that is looked up among others later.
+pub(super) fn reference(value: &DeValue<'_>) -> Result<String, Wrong> {
+    text(|name| Ok(name.to_owned()))(value)
 }
 
 /// Reads one of a few words.

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::draft::{Draft, PhoneDraft, PortalDraft, ProviderDraft, SiteDraft};
 use super::fault::{At, Findings};
 use super::model::{Entrance, FirewallChoice, RpFilter, Wifi};
-use super::reader::{Section, Wrong, choice, flag, number, path, text, wrong};
+use super::reader::{Section, Wrong, choice, flag, number, path, reference, text, wrong};
 use super::suggest::listed;
 use super::values::{self, LONGEST_NAME};
 
@@ -67,16 +67,17 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         "exit",
     ];
     check_name("site", &name, found);
-    section.only(&KNOWN, found);
+    let misspelt = !section.only(&KNOWN, found);
     SiteDraft {
         name,
+        misspelt,
         id: section.required("id", "1", number(1..=250), found),
         public_key: section.required("public_key", KEY, text(values::public_key), found),
         dialled: section.has("endpoint"),
         endpoint: section.optional("endpoint", "\"nyc.example.net\"", text(values::host), found),
         port: section.optional("port", "51820", number(1..=65535), found),
-        exits: section.list("exits", "\"paris\"", text(values::reference), found),
-        links: section.list("links", "\"paris\"", text(values::reference), found),
+        exits: section.list("exits", "\"paris\"", reference, found),
+        links: section.list("links", "\"paris\"", reference, found),
         lan: section.list("lan", "\"192.168.1.0/24\"", text(values::network), found),
         uplink: section.optional("uplink", "\"eth0\"", text(values::interface), found),
         firewall: section.optional("firewall", "\"auto\"", choice(FIREWALLS), found),
@@ -114,7 +115,7 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
         except: section.list("except", "\"192.168.0.0/16\"", text(values::network), found),
         addressed: section.has("address"),
         address: section.optional("address", "\"10.77.1.65/26\"", text(values::interface_address), found),
-        dhcp: section.optional("dhcp", "true", flag, found),
+        dhcp: section.optional("dhcp", "false", flag, found),
         dns: section.list("dns", "\"9.9.9.9\"", text(values::address), found),
     }
 }
@@ -122,7 +123,7 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
 fn portal_exits(section: &Section<'_>, found: &mut Findings) -> Vec<At<String>> {
     section.must_have("exit", EXIT, found);
     section.must_list("exit", EXIT, found);
-    section.one_or_list("exit", EXIT, text(values::reference), found)
+    section.one_or_list("exit", EXIT, reference, found)
 }
 
 /// Reads every entrance that is there, so that the faults of all are found; one is right.
@@ -220,8 +221,8 @@ fn phone(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Phone
         name,
         span: section.span.clone(),
         id: section.required("id", "1", number(1..=62), found),
-        at: section.required("at", "\"nyc\"", text(values::reference), found),
-        exit: section.optional("exit", EXIT, text(values::reference), found),
+        at: section.required("at", "\"nyc\"", reference, found),
+        exit: section.optional("exit", EXIT, reference, found),
         public_key: section.required("public_key", KEY, text(values::public_key), found),
     }
 }

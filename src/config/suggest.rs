@@ -5,6 +5,7 @@ pub(super) fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
     let known: Vec<&str> = known.into_iter().collect();
     match closest(wrong, &known) {
         Some(meant) => format!("did you mean `{meant}`?"),
+        None if known.len() == 1 => format!("write {}", listed(&known)),
         None => format!("write one of {}", listed(&known)),
     }
 }
@@ -66,6 +67,6 @@ mod tests {
         assert_eq!(suggest("exist", ["exit", "exits", "id"]), "did you mean `exits`?");
         assert_eq!(suggest("passphrase", ["ssid", "passphrase_file"]), "did you mean `passphrase_file`?");
         assert_eq!(suggest("colour", ["id", "port", "lan"]), "write one of `id`, `port` or `lan`");
-        assert_eq!(suggest("colour", ["id"]), "write one of `id`");
+        assert_eq!(suggest("colour", ["id"]), "write `id`");
     }
 }

@@ -1,33 +1,55 @@
 //! From text to a TOML tree, or to what keeps it from being one.
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Findings, Span};
 
-/// What the text is, as far as it can be read.
-pub(super) struct Document<'a> {
-    /// The tree; something was guessed where there are faults.
+/// What the text means as TOML.
+pub(super) struct Tree<'a> {
+    /// The tables and values of the file; something was guessed where a value is broken.
     pub root: DeTable<'a>,
     /// What is not TOML.
     pub faults: Findings,
-    /// Values that were guessed.
+    /// The values that were guessed.
     pub broken: Vec<Span>,
-    /// Whether the tree is as the text means it, broken values aside. One bracket that is never closed
-    /// swallows all that follows it, and nothing that is found or missed behind it means anything.
-    pub sound: bool,
 }
 
-/// Reads the whole of `text`, past its faults.
-pub(super) fn read(text: &str) -> Document<'_> {
-    let (root, errors) = DeTable::parse_recoverable(text);
-    let mut document =
-        Document { root: root.into_inner(), faults: Findings::default(), broken: Vec::new(), sound: true };
-    let mut errors: Vec<SyntaxError> = errors.iter().map(|error| SyntaxError::new(text, error)).collect();
-    errors.sort_by_key(|error| error.span.start);
-    for error in errors {
-        document.take_down(text, error);
+/// Reads the whole of `text`, past its faults. If lines are lost, there are only faults: a tree without them would lack
+/// what is there, and nothing that is found wrong in it would mean anything.
+pub(super) fn read(text: &str) -> Result<Tree<'_>, Findings> {
+    let first = Pass::over(text);
+    if first.swallowed {
+        return Err(first.of_lines.and(first.of_values));
     }
-    document
+    if first.lost.is_empty() {
+        return Ok(Tree { root: first.root, faults: first.of_values, broken: first.broken });
+    }
+    // The parser is silent about values behind a lost line; without that line it is not.
+    let rest = without(text, &first.lost);
+    let second = Pass::over(&rest);
+    Err(first.of_lines.and(second.of_lines).and(second.of_values))
+}
+
+fn without(text: &str, lines: &[Span]) -> String {
+    let mut rest = text.to_owned();
+    for line in lines {
+        rest.replace_range(line.clone(), &" ".repeat(line.len()));
+    }
+    rest
+}
+
+/// What one pass of the parser finds.
+struct Pass<'a> {
+    root: DeTable<'a>,
+    of_values: Findings,
+    of_lines: Findings,
+    /// Values that were guessed.
+    broken: Vec<Span>,
+    /// Lines that mean nothing.
+    lost: Vec<Span>,
+    /// A header is no header, or a bracket or quote is never closed: what follows was taken for something else.
+    swallowed: bool,
 }
 
 struct SyntaxError {
@@ -45,25 +67,56 @@ impl SyntaxError {
     }
 }
 
-impl Document<'_> {
-    fn take_down(&mut self, text: &str, error: SyntaxError) {
-        if self.broken.iter().any(|span| span.start <= error.span.start && error.span.end <= span.end) {
-            return; // One fault a value: the others follow from it.
+impl<'a> Pass<'a> {
+    fn over(text: &'a str) -> Self {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let mut pass = Self {
+            root: root.into_inner(),
+            of_values: Findings::default(),
+            of_lines: Findings::default(),
+            broken: Vec::new(),
+            lost: Vec::new(),
+            swallowed: false,
+        };
+        let mut errors: Vec<_> = errors.iter().map(|error| SyntaxError::new(text, error)).collect();
+        errors.sort_by_key(|error| error.span.start);
+        for (index, error) in errors.iter().enumerate() {
+            pass.take_down(text, error, &errors[index..]);
+            if pass.swallowed {
+                break;
+            }
+        }
+        pass
+    }
+
+    /// `errors` begin with `error`, and go on with those behind it.
+    fn take_down(&mut self, text: &str, error: &SyntaxError, errors: &[SyntaxError]) {
+        if self.broken.iter().chain(&self.lost).any(|span| within(&error.span, span)) {
+            return; // One fault a value or line: the others follow from it.
         }
         if error.message == "duplicate key" {
             let help = "a key or [section] stands once: make one of the two, or take one away";
-            self.faults.add(&error.span, format!("`{}` is there twice", &text[error.span.clone()]), help);
+            self.of_values.add(&error.span, format!("`{}` is there twice", &text[error.span.clone()]), help);
         } else if let Some((value, span)) = value_around(text, &self.root, &error.span) {
-            self.sound &= !text[span.clone()].contains('\n');
-            let (place, message, help) = broken_value(text, value, &span, error);
-            self.faults.add(&place, message, help);
+            let unclosed =
+                |error: &SyntaxError| within(&error.span, &span) && error.message.starts_with("unclosed");
+            let over_lines = text[span.clone()].contains('\n');
+            self.swallowed = over_lines && (!value.is_array() || errors.iter().any(unclosed));
+            let (message, help, place) = broken_value(text, value, &span, error, self.swallowed);
+            self.of_values.add(&place, message, help);
             self.broken.push(span);
-        } else if self.sound {
-            self.sound = false;
-            let (place, message, help) = broken_line(text, error);
-            self.faults.add(&place, message, help);
+        } else {
+            let (message, help, place) = broken_line(text, error);
+            let line = line_of(text, &place);
+            self.swallowed = text[line.clone()].trim_start().starts_with('[');
+            self.of_lines.add(&place, message, help);
+            self.lost.push(line);
         }
     }
+}
+
+fn within(inner: &Span, outer: &Span) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
 }
 
 /// The outermost value that is written where `place` is. Tables with a header of their own are not values.
@@ -77,43 +130,90 @@ fn value_around<'t, 'a>(text: &str, table: &'t DeTable<'a>, place: &Span) -> Opt
     })
 }
 
-/// Place, message and help for a value that TOML does not know.
-fn broken_value(text: &str, value: &DeValue, span: &Span, error: SyntaxError) -> (Span, String, String) {
-    let written = text[span.clone()].lines().next().unwrap_or_default().trim_end();
-    let (message, help) = match value {
-        _ if written.is_empty() => ("there is no value".to_owned(), "write one behind the `=`".to_owned()),
-        DeValue::Array(_) if text[span.clone()].contains('\n') => {
-            ("this list is not closed, or lacks a comma".to_owned(), "write `[\"a\", \"b\"]`".to_owned())
-        }
-        DeValue::Array(_) => (error.message, "write a list as `[\"a\", \"b\"]`".to_owned()),
-        DeValue::Table(_) => {
-            let help = "write it on one line, as `{ parent = \"eth0\", id = 30 }`".to_owned();
-            (error.message, help)
-        }
-        DeValue::Boolean(_) => (error.message, "write `true` or `false`, in small letters".to_owned()),
-        DeValue::Integer(_) => {
-            (error.message, "write a plain number, such as `51820`; text stands in quotes".to_owned())
-        }
-        _ if written.starts_with(['"', '\'']) => (
-            error.message,
-            "end the text with the quote that it began with, and write `\\\\` for a `\\`".to_owned(),
-        ),
-        _ => ("text must stand in quotes".to_owned(), format!("write `\"{}\"`", written.replace('"', ""))),
+/// The single value inside of `value` that is written where `place` is, if there is one.
+fn innermost<'t, 'a>(value: &'t DeValue<'a>, span: &Span, place: &Span) -> (&'t DeValue<'a>, Span) {
+    let here =
+        |inner: &&Spanned<DeValue<'a>>| inner.span().start <= place.start && place.end <= inner.span().end;
+    let inner = match value {
+        DeValue::Array(list) => list.iter().find(here),
+        DeValue::Table(table) => table.values().find(here),
+        _ => None,
     };
-    (span.clone(), message, help)
+    match inner {
+        Some(inner) => innermost(inner.get_ref(), &inner.span(), place),
+        None => (value, span.clone()),
+    }
 }
 
-/// Place, message and help for a line that is neither a header nor a key with its value.
-fn broken_line(text: &str, error: SyntaxError) -> (Span, String, String) {
-    let help = match error.message.as_str() {
-        "unclosed table" => {
-            return (unclosed_header(text, &error.span), error.message, "close it with `]`".to_owned());
+fn line_of(text: &str, place: &Span) -> Span {
+    let start = text[..place.start].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text[place.start..].find('\n').map_or(text.len(), |newline| place.start + newline);
+    start..end
+}
+
+/// Message, help and place for a value that TOML does not know. It has swallowed what follows if it has no end.
+fn broken_value(
+    text: &str,
+    value: &DeValue<'_>,
+    span: &Span,
+    error: &SyntaxError,
+    swallowed: bool,
+) -> (String, String, Span) {
+    let between = error.message.starts_with("missing comma");
+    let (value, place) =
+        if swallowed || between { (value, span.clone()) } else { innermost(value, span, &error.span) };
+    let written = text[place.clone()].lines().next().unwrap_or_default().trim_end();
+    let (message, help) = match value {
+        _ if written.is_empty() => ("there is no value", "write one behind the `=`".to_owned()),
+        DeValue::Array(_) if swallowed => ("this list is not closed", "put a `]` at its end".to_owned()),
+        DeValue::Table(_) if swallowed => ("this table is not closed", "put a `}` at its end".to_owned()),
+        DeValue::Array(_) => (error.message.as_str(), "write a list as `[\"a\", \"b\"]`".to_owned()),
+        DeValue::Table(_) => {
+            (error.message.as_str(), "write it as `{ parent = \"eth0\", id = 30 }`".to_owned())
         }
-        "unclosed array table" => "write `[site.nyc]`, with single brackets",
-        "unexpected key or value" => "write one `key = value` a line",
-        _ => "write `key = value`, `[section]` or `# comment`",
+        DeValue::Boolean(_) => (NO_FLAG, "write `true` or `false`, in small letters".to_owned()),
+        DeValue::Integer(_) => (
+            error.message.as_str(),
+            "write a plain number, such as `51820`; text stands in quotes".to_owned(),
+        ),
+        _ => broken_text(written),
     };
-    (error.span, error.message, help.to_owned())
+    (message.to_owned(), help, place)
+}
+
+const NO_FLAG: &str = "this is not true and not false";
+
+/// Message and help for what can only be meant as text.
+fn broken_text(written: &str) -> (&'static str, String) {
+    if written.starts_with(['"', '\'']) {
+        let help = "end it with the quote that it began with, and write `\\\\` for a `\\`";
+        ("this text is not closed, or has a `\\` that means nothing", help.to_owned())
+    } else if matches!(written, "yes" | "no" | "on" | "off") {
+        (NO_FLAG, "write `true` or `false`".to_owned())
+    } else if written.contains(['"', '\\']) {
+        ("text must stand in quotes", "write `\"` before and behind it, and none inside".to_owned())
+    } else {
+        ("text must stand in quotes", format!("write `\"{written}\"`"))
+    }
+}
+
+/// Message, help and place for a line that is neither a header nor a key with its value.
+fn broken_line(text: &str, error: &SyntaxError) -> (String, String, Span) {
+    let line = line_of(text, &error.span);
+    let (message, help, place) = match error.message.as_str() {
+        "unclosed table" if !text[line.clone()].contains(']') => {
+            ("this header is not closed", "put a `]` at its end", unclosed_header(text, &error.span))
+        }
+        _ if text[line.clone()].trim_start().starts_with('[') => {
+            ("this is no header", "write it as `[site.nyc]`, with points and without blanks", line)
+        }
+        "unexpected key or value" => {
+            ("there is more behind the value", "write one `key = value` a line", error.span.clone())
+        }
+        "key with no value" => ("there is no value", "write `key = value`", error.span.clone()),
+        message => (message, "write `key = value`, `[section]` or `# comment`", error.span.clone()),
+    };
+    (message.to_owned(), help.to_owned(), place)
 }
 
 /// The parser looks for the bracket up to the end of the file; the person looks for it in the header's line.

@@ -27,11 +27,6 @@ pub(super) fn name(text: &str, longest: usize) -> Result<String, Wrong> {
     wrong(format!("must be 1 to {longest} of a-z, 0-9 and -"), help)
 }
 
-/// A text that is looked up among names later.
-pub(super) fn reference(text: &str) -> Result<String, Wrong> {
-    Ok(text.to_owned())
-}
-
 /// A network, or one address.
 pub(super) fn network(text: &str) -> Result<Cidr, Wrong> {
     let help = |written: Result<InterfaceAddress, _>| match written {
@@ -80,7 +75,7 @@ pub(super) fn interface(text: &str) -> Result<IfName, Wrong> {
 
 /// A public key that somebody can have.
 pub(super) fn public_key(text: &str) -> Result<PublicKey, Wrong> {
-    let help = "write what `wg pubkey < private.key` prints there";
+    let help = "write what `wg pubkey` prints there, or what the phone's app shows";
     match text.parse() {
         Ok(PublicKey([0, rest @ ..])) if rest == [0; 31] => {
             wrong("is all zeros, which is nobody's key", help)

@@ -1,6 +1,7 @@
 //! The real program at a site: started, stopped, killed, and what it had to say.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -44,6 +45,7 @@ impl Agent {
         })?;
         let mut command = Command::new(program);
         command
+            .arg0("portals")
             .args(["run", "--config", NETWORK_FILE])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -14,7 +14,7 @@ use nix::sys::socket::{
 use nix::sys::time::TimeVal;
 
 use super::namespace::Namespace;
-use super::server::{STREAM_BYTES, Service};
+use super::server::{BULK, Service};
 use crate::error::{Context as _, Error, Result};
 
 /// First port that `traceroute` sends to: nobody listens there.
@@ -22,9 +22,6 @@ const TRACE_PORT: u16 = 33_434;
 
 /// Longest way that is followed.
 const MOST_HOPS: u8 = 8;
-
-/// Bytes that an upload sends.
-const UPLOAD: &[u8] = &[b'.'; 200_000];
 
 /// A computer that asks.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +62,7 @@ impl<'a> Client<'a> {
     /// Fetches 200 kB; how many bytes came.
     pub fn download(&self, server: impl Into<IpAddr>) -> Result<usize> {
         self.with(Service::Stream, server.into(), |mut peer| {
-            let mut bytes = Vec::with_capacity(STREAM_BYTES);
+            let mut bytes = Vec::with_capacity(BULK);
             peer.read_to_end(&mut bytes)
         })
     }
@@ -73,7 +70,7 @@ impl<'a> Client<'a> {
     /// Sends 200 kB; how many bytes the server says it got.
     pub fn upload(&self, server: impl Into<IpAddr>) -> Result<usize> {
         self.with(Service::Count, server.into(), |mut peer| {
-            peer.write_all(UPLOAD)?;
+            peer.write_all(&vec![b'.'; BULK])?;
             peer.shutdown(Shutdown::Write)?;
             read_text(&mut peer)?.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
         })

@@ -12,10 +12,10 @@ use super::namespace::Namespace;
 use crate::error::{Context as _, Result};
 
 /// How long a connection may stand still before the server gives it up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Bytes sent by [`Service::Stream`].
-pub(super) const STREAM_BYTES: usize = 200_000;
+/// Bytes of a large transfer: many times what fits into one window.
+pub(super) const BULK: usize = 200_000;
 
 /// What a TCP port does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) enum Service {
     Echo,
     /// Reads to the end, then answers with one line: how many bytes (after RFC 863).
     Count,
-    /// Sends [`STREAM_BYTES`] (after RFC 864).
+    /// Sends [`BULK`] bytes (after RFC 864).
     Stream,
 }
 
@@ -56,7 +56,7 @@ impl Service {
                 let count = io::copy(&mut BufReader::new(&peer), &mut io::sink())?;
                 peer.write_all(format!("{count}\n").as_bytes())
             }
-            Self::Stream => peer.write_all(&[b'.'; STREAM_BYTES]),
+            Self::Stream => peer.write_all(&vec![b'.'; BULK]),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! guest ─ portal0 └──────┘          └──────────┘
 //! ```
 
+use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -147,7 +148,8 @@ impl World {
         let mut text = "[network]\nname = \"demo\"\nsubnet = \"10.77.0.0/16\"\n".to_owned();
         for Site { plot, public_key, .. } in &self.sites {
             let Plot { name, id, address, .. } = plot;
-            text += &format!(
+            let _ = write!(
+                text,
                 "\n[site.{name}]\nid = {id}\npublic_key = \"{public_key}\"\nendpoint = \"{address}\"\n{}",
                 details(*plot)
             );

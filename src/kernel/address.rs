@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::netlink::{Socket, request};
@@ -39,9 +39,20 @@ fn decode(message: &AddressMessage) -> Option<(u32, InterfaceAddress)> {
     Some((message.header.index, InterfaceAddress { address, length: message.header.prefix_len }))
 }
 
+/// Whether it is one of IPv6's link-local addresses, which the kernel gives to interfaces by itself.
+pub fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
 /// Adds an address to the interface with that number.
 pub fn add(index: u32, address: InterfaceAddress) -> NetlinkMessage<RouteNetlinkMessage> {
-    request(RouteNetlinkMessage::NewAddress(encode(index, address)), NLM_F_CREATE | NLM_F_EXCL)
+    let mut message = encode(index, address);
+    if address.address.is_ipv6() {
+        // Else the kernel looks for duplicates first, in its own time, and refuses routes with this source until then. The
+        // plan gives an address once.
+        message.header.flags = AddressHeaderFlags::Nodad;
+    }
+    request(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Takes an address from the interface with that number.

@@ -30,7 +30,7 @@ use super::wireguard::{PeerStatistics, Reading};
 use crate::error::{Context, Error, Result};
 use crate::net::{Cidr, IfName, PublicKey, Secret};
 use crate::state::{Peer, Tunnel};
-use crate::tunnel_delta::delta;
+use crate::tunnel_delta::{TunnelDelta, delta};
 
 /// Where `wg` looks for the sockets of WireGuards outside of the kernel.
 const SOCKETS: &str = "/var/run/wireguard";
@@ -94,7 +94,8 @@ impl Device {
     /// theirs.
     pub fn change(&mut self, from: &Tunnel, to: &Tunnel) -> Result<()> {
         check_port(&self.name, from.port, to.port)?;
-        lock(&self.control).set(&self.name, &encode(from, to))
+        let mut control = lock(&self.control);
+        encode(from, to).iter().try_for_each(|request| control.set(&self.name, request))
     }
 }
 
@@ -255,9 +256,25 @@ fn socket_path(name: &IfName) -> PathBuf {
     Path::new(SOCKETS).join(name.as_str()).with_added_extension("sock")
 }
 
-/// The settings that lead from one tunnel to the other.
-fn encode(from: &Tunnel, to: &Tunnel) -> Zeroizing<String> {
+/// The requests that lead from one tunnel to the other. Each peer has its own: the library gives what it has read about one
+/// peer of a request (removal, endpoint, pre-shared key) to those that follow in it.
+fn encode(from: &Tunnel, to: &Tunnel) -> Vec<Zeroizing<String>> {
     let delta = delta(from, to);
+    let mut requests = vec![encode_device(&delta, to)];
+    for key in delta.removed.iter().chain(delta.changed.keys()) {
+        requests.push(Zeroizing::new(UapiPeer::new(Key::new(key.0)).as_uapi_remove()));
+    }
+    let added: BTreeSet<&PublicKey> = delta.added.keys().chain(delta.changed.keys()).collect();
+    for key in added {
+        // Where it was heard of last is better than nothing.
+        let known = from.peers.get(key).and_then(|peer| peer.endpoint);
+        requests.push(Zeroizing::new(encode_peer(*key, &to.peers[key], known).as_uapi_update()));
+    }
+    requests.retain(|request| !request.is_empty());
+    requests
+}
+
+fn encode_device(delta: &TunnelDelta, to: &Tunnel) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::new());
     if delta.private_key.bytes().is_some() {
         text.push_str(&set_key(to.private_key.as_ref().map_or(&NO_KEY, Secret::bytes)));
@@ -268,16 +285,6 @@ fn encode(from: &Tunnel, to: &Tunnel) -> Zeroizing<String> {
     // A new port means new sockets, which the library leaves without the mark.
     if delta.fwmark.is_some() || (delta.port.is_some() && to.fwmark != 0) {
         let _ = writeln!(text, "fwmark={}", to.fwmark);
-    }
-    for key in delta.removed.iter().chain(delta.changed.keys()) {
-        text.push_str(&UapiPeer::new(Key::new(key.0)).as_uapi_remove());
-    }
-    let added: BTreeSet<&PublicKey> = delta.added.keys().chain(delta.changed.keys()).collect();
-    for key in added {
-        // Where it was heard of last is better than nothing.
-        let known = from.peers.get(key).and_then(|peer| peer.endpoint);
-        let peer = encode_peer(*key, &to.peers[key], known);
-        text.push_str(&Zeroizing::new(peer.as_uapi_update()));
     }
     text
 }

@@ -1,7 +1,6 @@
 //! The real kernel: observes by dumps, carries out steps in batches.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::thread;
 use std::time::SystemTime;
 
@@ -10,6 +9,7 @@ use netlink_packet_core::NetlinkMessage;
 use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 
+use super::batch::Batch;
 use super::link::HostLink;
 use super::netlink::{Refusal, Socket, protocols};
 use super::nftables::Nftables;
@@ -201,39 +201,6 @@ impl Linux {
     }
 }
 
-/// What goes to the kernel together, in one send wherever it can.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Batch {
-    NewLinks,
-    OldLinks,
-    Tunnels,
-    /// Addresses, routes, rules, and all that changes about interfaces that are there.
-    Routing,
-    Firewall,
-    Sysctls,
-}
-
-impl Batch {
-    fn of(step: &Step) -> Self {
-        match step {
-            Step::AddLink(..) => Self::NewLinks,
-            Step::RemoveLink(..) => Self::OldLinks,
-            Step::ChangeTunnel { .. } => Self::Tunnels,
-            Step::ChangeLink { .. }
-            | Step::AddAddress(..)
-            | Step::RemoveAddress(..)
-            | Step::BringUp(_)
-            | Step::BringDown(_)
-            | Step::AddRoute(_)
-            | Step::RemoveRoute(_)
-            | Step::AddRule(_)
-            | Step::RemoveRule(_) => Self::Routing,
-            Step::ChangeFirewall { .. } => Self::Firewall,
-            Step::SetSysctl { .. } => Self::Sysctls,
-        }
-    }
-}
-
 /// A change can fail half-way, at a port that is taken for one: what was done of it is taken back.
 fn change_in_kernel(wireguard: &mut WireGuard, changes: &[(&IfName, &Tunnel, &Tunnel)]) -> Vec<Result<()>> {
     let deltas: Vec<_> = changes.iter().map(|(name, from, to)| (*name, delta(from, to))).collect();
@@ -252,7 +219,7 @@ impl Kernel for Linux {
         let links: BTreeMap<IfName, Link> =
             host.values().filter_map(|link| Some((link.name.clone(), link.ours()?))).collect();
         let is_our_address = |interface: &IfName, address: InterfaceAddress| {
-            (links.contains_key(interface) && !is_link_local(address.address))
+            (links.contains_key(interface) && !address::is_link_local(address.address))
                 || scope.addresses.contains(&(interface.clone(), address))
         };
         let addresses = address::list(&mut self.route)?
@@ -280,7 +247,7 @@ impl Kernel for Linux {
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(steps.len());
-        for run in steps.chunk_by(|a, b| Batch::of(a) == Batch::of(b)) {
+        for run in Batch::split(steps) {
             let results = self.carry_out(Batch::of(&run[0]), run).unwrap_or_else(|error| vec![Err(error)]);
             let failed = results.iter().any(Result::is_err);
             outcomes.extend(results.into_iter().map(Outcome::from));
@@ -294,17 +261,12 @@ impl Kernel for Linux {
 }
 
 /// `None` if this kernel has no nftables: then nfnetlink is missing, or says that it knows no such subsystem.
-fn find_nftables() -> Result<Option<Nftables>> {
+pub(crate) fn find_nftables() -> Result<Option<Nftables>> {
     match Nftables::open().and_then(|mut nftables| nftables.read().map(|_| nftables)) {
         Ok(nftables) => Ok(Some(nftables)),
         Err(error) if matches!(error.errno(), Some(Errno::EPROTONOSUPPORT | Errno::EINVAL)) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Addresses that the kernel gives to interfaces by itself.
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// Those that this kernel has.

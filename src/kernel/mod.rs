@@ -1,7 +1,9 @@
 //! What touches the machine: observes it, and carries out steps. Thin; everything hard was decided before.
 
 pub mod address;
+mod batch;
 pub mod builtin;
+pub mod fake;
 pub mod link;
 pub mod linux;
 pub mod netlink;

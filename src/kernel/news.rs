@@ -42,11 +42,10 @@ impl News {
         for socket in &self.sockets {
             loop {
                 buffer.clear();
-                match socket.recv(&mut buffer, MSG_DONTWAIT) {
-                    Ok(_) => {}
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                    // ENOBUFS is told once, behind what was lost; the next call goes on.
-                    Err(_) => {}
+                // Other errors (ENOBUFS) are told once, behind what was lost; the next call goes on.
+                let received = socket.recv(&mut buffer, MSG_DONTWAIT);
+                if received.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
+                    break;
                 }
             }
         }

@@ -32,7 +32,8 @@ pub struct HostRoute {
     /// Source address of this host's own packets.
     source: Option<IpAddr>,
     metric: u32,
-    protocol: u8,
+    /// Who made it.
+    pub protocol: u8,
 }
 
 impl HostRoute {
@@ -77,12 +78,19 @@ pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> 
     Ok(decoded.collect())
 }
 
-/// The route that the kernel would take to `destination` for a packet with that mark; `None` if there is none.
-pub fn lookup(socket: &mut Socket, destination: IpAddr, mark: u32) -> Option<HostRoute> {
+/// The route that the kernel would take to `destination` for a packet with that mark, out of that interface if one is
+/// given; `None` if there is none.
+pub fn lookup(
+    socket: &mut Socket,
+    destination: IpAddr,
+    mark: u32,
+    interface: Option<u32>,
+) -> Option<HostRoute> {
     let mut message = RouteMessage::default();
     message.header.address_family = family(Family::of(destination));
     message.header.destination_prefix_length = Family::of(destination).bits();
     message.attributes = vec![RouteAttribute::Destination(destination.into()), RouteAttribute::Mark(mark)];
+    message.attributes.extend(interface.map(RouteAttribute::Oif));
     match socket.get(RouteNetlinkMessage::GetRoute(message)) {
         Ok(RouteNetlinkMessage::NewRoute(route)) => decode(&route),
         _ => None,

@@ -302,3 +302,86 @@ fn moment(seconds: i64, nanoseconds: i64) -> Option<SystemTime> {
     let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
     (!since.is_zero()).then(|| SystemTime::UNIX_EPOCH + since)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::tunnel_delta::delta;
+
+    fn peer(number: u8, networks: usize) -> Peer {
+        let network = |n| Cidr::host(Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(n).unwrap()).into());
+        Peer {
+            preshared_key: (number % 2 == 1).then(|| Secret::new([number; 32])),
+            endpoint: Some(format!("[2001:db8::{number}]:51820").parse().unwrap()),
+            keepalive: 25,
+            allowed_ips: (0..networks).map(network).chain(["fd00::/64".parse().unwrap()]).collect(),
+            alive: false,
+        }
+    }
+
+    fn tunnel(peers: &[(u8, usize)]) -> Tunnel {
+        Tunnel {
+            private_key: Some(Secret::new([8; 32])),
+            port: 51820,
+            fwmark: 1 << 28,
+            peers: peers
+                .iter()
+                .map(|(number, networks)| (PublicKey([*number; 32]), peer(*number, *networks)))
+                .collect(),
+        }
+    }
+
+    /// What the kernel would show after these messages, if it merely kept them.
+    fn keep(messages: Vec<Vec<WireguardAttribute>>) -> Tunnel {
+        let mut reading = Reading::default();
+        messages.into_iter().flatten().for_each(|attribute| take_device(&mut reading, attribute));
+        reading.tunnel
+    }
+
+    fn encoded(from: &Tunnel, to: &Tunnel) -> Vec<Vec<WireguardAttribute>> {
+        encode(&"to-paris".parse().unwrap(), &delta(from, to))
+    }
+
+    #[test]
+    fn what_is_sent_is_what_is_read() {
+        let wanted = tunnel(&[(1, 1), (2, 3)]);
+        let messages = encoded(&Tunnel::default(), &wanted);
+        assert_eq!(messages.len(), 1);
+        assert_eq!(keep(messages), wanted);
+    }
+
+    #[test]
+    fn thousands_of_networks_go_in_messages_that_fit() {
+        let wanted = tunnel(&[(1, 5_000), (2, 700), (3, 1)]);
+        let messages = encoded(&Tunnel::default(), &wanted);
+        assert!(messages.len() > 1);
+        assert!(messages.iter().all(|attributes| attributes.as_slice().buffer_len() < 1 << 16));
+        assert_eq!(keep(messages), wanted);
+    }
+
+    #[test]
+    fn only_the_peer_that_changes_is_named() {
+        let (from, mut to) = (tunnel(&[(1, 1), (2, 1)]), tunnel(&[(1, 1), (2, 1)]));
+        to.peers.get_mut(&PublicKey([2; 32])).unwrap().keepalive = 0;
+        let expected = WireguardPeer(vec![
+            Attribute::PublicKey([2; 32]),
+            Attribute::Flags(Flags::UpdateOnly),
+            Attribute::PersistentKeepalive(0),
+        ]);
+        let name = WireguardAttribute::IfName("to-paris".to_owned());
+        assert_eq!(encoded(&from, &to), [[name, WireguardAttribute::Peers(vec![expected])]]);
+    }
+
+    #[test]
+    fn a_peer_is_alive_for_three_minutes() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(1);
+        let alive = |age: u64| {
+            let handshake = Some(now - Duration::from_secs(age));
+            PeerStatistics { handshake, ..PeerStatistics::default() }.alive(now)
+        };
+        assert!(alive(0) && alive(180) && !alive(181));
+        assert!(!PeerStatistics::default().alive(now));
+    }
+}

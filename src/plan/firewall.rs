@@ -47,30 +47,30 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
 /// All sets that rules may look at, without empty ones: no rule looks at those.
 fn sets(site: &Site) -> BTreeMap<SetName, Set> {
     let mut sets = BTreeMap::new();
-    let mut interfaces = |name: &str, members: BTreeSet<IfName>| {
+    let mut add_interfaces = |name: &str, members: BTreeSet<IfName>| {
         if !members.is_empty() {
             sets.insert(SetName(name.to_owned()), Set::Interfaces(members));
         }
     };
-    interfaces("tunnels", site.tunnels.keys().cloned().collect());
-    interfaces("entrances", entrances(site));
-    interfaces("guests", guest_tunnels(site));
+    add_interfaces("tunnels", site.tunnels.keys().cloned().collect());
+    add_interfaces("entrances", entrances(site));
+    add_interfaces("guests", guest_tunnels(site));
     let paths = paths(site);
     if !paths.is_empty() {
         sets.insert(SetName("paths".to_owned()), Set::Paths(paths));
     }
-    let mut networks = |name: String, members: BTreeSet<Cidr>| {
+    let mut add_networks = |name: String, members: BTreeSet<Cidr>| {
         if !members.is_empty() {
             sets.insert(SetName(name), Set::Networks(Family::V4, members));
         }
     };
-    networks("inside".to_owned(), inside(site));
-    networks("known".to_owned(), disjoint(site.lan.iter().copied().chain([site.subnet])));
-    networks("private".to_owned(), private(site));
-    networks("local".to_owned(), local(site));
+    add_networks("inside".to_owned(), inside(site));
+    add_networks("known".to_owned(), disjoint(site.lan.iter().copied().chain([site.subnet])));
+    add_networks("private".to_owned(), private(site));
+    add_networks("local".to_owned(), local(site));
     for portal in &site.portals {
         if let Entrance::From(sources) = &portal.entrance {
-            networks(format!("from-{}", portal.name), disjoint(sources.iter().copied()));
+            add_networks(format!("from-{}", portal.name), disjoint(sources.iter().copied()));
         }
     }
     sets

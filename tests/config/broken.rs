@@ -68,7 +68,7 @@ impl<'a> Case<'a> {
 
     fn file(&self) -> String {
         if self.edit.iter().any(|line| line.starts_with('|')) {
-            return self.edit.iter().map(|line| format!("{}\n", &line[1..])).collect();
+            return self.edit.iter().flat_map(|line| [&line[1..], "\n"]).collect();
         }
         let mut file: Vec<&str> = BASE.lines().collect();
         // Each run of lines that are looked for moves on to where it is found.

@@ -1,1 +1,224 @@
+//! What is read from files that are right.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use wg_portals::config::model::{
+    Entrance, ExitRef, FirewallChoice, Host, Network, Phone, Portal, Ports, Position, Protocol, Provider,
+    RpFilter, Site, Subnet6, Wifi,
+};
+use wg_portals::config::{load, parse, portal_addresses};
+use wg_portals::net::{Cidr, PublicKey};
+
+use crate::BASE;
+
+/// Every key of the format, and every kind of entrance.
+const EVERYTHING: &str = include_str!("everything.toml");
+
+fn read(text: &str) -> Network {
+    parse(text).unwrap_or_else(|faults| panic!("{faults:#?}"))
+}
+
+fn networks<const N: usize>(texts: [&str; N]) -> Vec<Cidr> {
+    texts.map(|text| text.parse().expect("a network")).to_vec()
+}
+
+fn key(text: &str) -> PublicKey {
+    text.parse().expect("a key")
+}
+
+fn portal(name: &str, exits: Vec<ExitRef>, entrance: Entrance) -> Portal {
+    Portal {
+        name: name.to_owned(),
+        exits,
+        entrance,
+        to: vec![],
+        ports: vec![],
+        except: vec![],
+        address: None,
+        dhcp: None,
+        dns: vec![],
+        position: Position::default(),
+    }
+}
+
+fn to_paris() -> Vec<ExitRef> {
+    vec![ExitRef::Site("paris".to_owned())]
+}
+
+fn guest() -> Portal {
+    let mullvad = ExitRef::Provider("mullvad".to_owned());
+    Portal {
+        to: networks(["198.51.100.0/24", "2001:db8::/32"]),
+        ports: vec![
+            Ports { protocol: Protocol::Tcp, first: 443, last: 443 },
+            Ports { protocol: Protocol::Udp, first: 3478, last: 3481 },
+        ],
+        except: networks(["192.168.0.0/16"]),
+        address: Some("10.77.1.129/26".parse().expect("an address")),
+        dhcp: Some(false),
+        dns: vec!["9.9.9.9".parse().expect("an address"), "2620:fe::fe".parse().expect("an address")],
+        ..portal(
+            "guest",
+            [to_paris(), vec![mullvad, ExitRef::Direct]].concat(),
+            Entrance::Interface("eth1".parse().expect("a name")),
+        )
+    }
+}
+
+fn wifi() -> Entrance {
+    Entrance::Wifi(Wifi {
+        interface: "wlan0".parse().expect("a name"),
+        ssid: "Paris".to_owned(),
+        passphrase_file: PathBuf::from("wifi.key"),
+        country: "US".to_owned(),
+        channel: 6,
+    })
+}
+
+fn nyc() -> Site {
+    let vlan = Entrance::Vlan { parent: "eth0".parse().expect("a name"), id: 30 };
+    let sources = Entrance::From(networks(["192.168.1.50/32", "192.168.1.64/27"]));
+    let devices = Entrance::Mac(vec![[0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff]]);
+    let mullvad = Provider { config: PathBuf::from("mullvad-ch.conf"), position: Position::default() };
+    Site {
+        id: 1,
+        public_key: key("nycnycnycnycnycnycnycnycnycnycnycnycnycnycA="),
+        endpoint: Some(Host::Name("nyc.example.net".to_owned())),
+        port: 51000,
+        exits: vec!["paris".to_owned()],
+        links: vec!["oslo".to_owned()],
+        lan: networks(["192.168.1.0/24"]),
+        uplink: Some("eth0".parse().expect("a name")),
+        firewall: FirewallChoice::Nftables,
+        rp_filter: RpFilter::Loose,
+        portals: vec![
+            guest(),
+            portal("cameras", to_paris(), vlan),
+            portal("air", to_paris(), wifi()),
+            portal("tv", to_paris(), sources),
+            portal("console", to_paris(), devices),
+            portal("router", to_paris(), Entrance::Own),
+        ],
+        providers: BTreeMap::from([("mullvad".to_owned(), mullvad)]),
+    }
+}
+
+/// A site with nothing but what it must have.
+fn bare(id: u8, public_key: &str) -> Site {
+    Site {
+        id,
+        public_key: key(public_key),
+        endpoint: None,
+        port: 51820,
+        exits: vec![],
+        links: vec![],
+        lan: vec![],
+        uplink: None,
+        firewall: FirewallChoice::Auto,
+        rp_filter: RpFilter::Keep,
+        portals: vec![],
+        providers: BTreeMap::new(),
+    }
+}
+
+fn phone(id: u8, exit: Option<ExitRef>, public_key: &str) -> Phone {
+    Phone { id, at: "nyc".to_owned(), exit, public_key: key(public_key), position: Position::default() }
+}
+
+#[test]
+fn every_key_is_read() {
+    let paris = Site {
+        endpoint: Some(Host::Address("203.0.113.9".parse().expect("an address"))),
+        exits: vec!["nyc".to_owned()],
+        ..bare(2, "parisparisparisparisparisparisparisparispaA=")
+    };
+    let oslo = bare(3, "osloosloosloosloosloosloosloosloosloosloosA=");
+    let elsewhere = Some(ExitRef::Site("paris".to_owned()));
+    let expected = Network {
+        name: "home".to_owned(),
+        subnet: "10.77.0.0/16".parse().expect("a network"),
+        subnet6: Some(Subnet6 {
+            network: "fd77:1:2::/48".parse().expect("a network"),
+            position: Position::default(),
+        }),
+        mtu: 1420,
+        sites: BTreeMap::from([
+            ("nyc".to_owned(), nyc()),
+            ("paris".to_owned(), paris),
+            ("oslo".to_owned(), oslo),
+        ]),
+        phones: BTreeMap::from([
+            ("mike".to_owned(), phone(1, elsewhere, "mikemikemikemikemikemikemikemikemikemikemiA=")),
+            ("anna".to_owned(), phone(2, None, "annaannaannaannaannaannaannaannaannaannaanA=")),
+            ("lisa".to_owned(), phone(3, None, "lisalisalisalisalisalisalisalisalisalisaliA=")),
+        ]),
+    };
+    assert_eq!(read(EVERYTHING), expected);
+}
+
+#[test]
+fn positions_point_at_what_they_belong_to() {
+    let network = read(EVERYTHING);
+    let nyc = &network.sites["nyc"];
+    let place = |position: Position| {
+        let line = EVERYTHING.lines().nth(position.line - 1).expect("a line of the file");
+        line.chars().skip(position.column - 1).collect::<String>()
+    };
+    assert_eq!(place(nyc.portals[1].position), "[site.nyc.portal.cameras]");
+    assert_eq!(place(nyc.providers["mullvad"].position), "[site.nyc.exit.mullvad]");
+    assert_eq!(place(network.phones["mike"].position), "[phone.mike]");
+    assert_eq!(place(network.subnet6.expect("IPv6").position), "\"fd77:1:2::/48\"");
+}
+
+#[test]
+fn lans_without_an_address_get_what_is_free() {
+    let network = read(EVERYTHING);
+    let addresses: Vec<String> = portal_addresses(&network, "nyc")
+        .into_iter()
+        .map(|(name, address)| format!("{name} {address}"))
+        .collect();
+    assert_eq!(addresses, ["air 10.77.1.193/26", "cameras 10.77.1.65/26", "guest 10.77.1.129/26"]);
+    assert!(portal_addresses(&network, "paris").is_empty());
+    assert!(portal_addresses(&network, "rome").is_empty());
+}
+
+#[test]
+fn what_the_file_leaves_out_has_its_default() {
+    let network = read(BASE);
+    assert_eq!((network.mtu, network.subnet6), (1280, None));
+    let paris = &network.sites["paris"];
+    assert_eq!((paris.port, paris.firewall, paris.rp_filter), (51820, FirewallChoice::Auto, RpFilter::Keep));
+}
+
+#[test]
+fn the_same_in_other_words_of_toml_is_the_same() {
+    let inline = BASE
+        .replace("[site.nyc.portal.guest]\nexit = \"paris\"", "portal.guest.exit = [\"paris\"]")
+        .replace("interface = \"eth1\"", "portal.guest.interface = 'eth1'")
+        .replace("id = 2", "id = 0x2")
+        .replace('\n', "\r\n");
+    assert_eq!(read(&inline), read(BASE));
+}
+
+#[test]
+fn a_file_that_cannot_be_had_says_why() {
+    let folder = tempfile("config-load");
+    let path = folder.join("network.toml");
+    let message = |path: &_| load(path).expect_err("it is broken").to_string();
+    assert!(message(&path).contains("`portals init` makes a first one"), "{}", message(&path));
+    std::fs::write(&path, b"[network]\nname = \"h\xffme\"\n").expect("a file can be written");
+    assert!(message(&path).starts_with(&format!("{}:2:10: this is not UTF-8 text\n", path.display())));
+    std::fs::write(&path, BASE.replace("id = 2", "id = 0").replace("id = 3", "id = 0")).expect("once more");
+    let errors = load(&path).expect_err("two ids are wrong");
+    assert_eq!(errors.iter().count(), 2);
+    assert!(errors.to_string().starts_with(&format!("{}:17:6: `id` cannot be 0\n", path.display())));
+    std::fs::remove_dir_all(folder).expect("the folder can go");
+}
+
+/// A folder of this test's own.
+fn tempfile(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("portals-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    folder
+}

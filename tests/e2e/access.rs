@@ -1,7 +1,10 @@
 //! Who reaches whose computers.
 
+use std::net::Ipv4Addr;
+
 use wg_portals::demo::{HOME, NYC, OSLO, PARIS, SERVER, World};
 use wg_portals::error::Result;
+use wg_portals::net::InterfaceAddress;
 
 use crate::Scenario;
 use crate::ways::each_other;
@@ -18,11 +21,15 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn guests_stay_out(world: &mut World) -> Result<()> {
+    // nyc's own router has the address that homes' routers have, and may be asked by its guests: this one is in Paris only.
+    let router_in_paris = Ipv4Addr::new(192, 168, 1, 2);
+    let address = InterfaceAddress { address: router_in_paris.into(), length: 24 };
+    world.site(PARIS).router.add_address("lan0", address)?;
+    seen_as(world.site(PARIS).home(seconds(3.0)), router_in_paris, HOME)?;
     start(world, &world.network(each_other))?;
     let guest = world.site(NYC).guest(seconds(3.0));
     seen_as(guest, SERVER, PARIS.address)?;
-    // HOME_ROUTER would be New York's own: both homes have the same network.
-    for forbidden in [HOME, PARIS.tunnel(), PARIS.address] {
+    for forbidden in [HOME, router_in_paris, PARIS.tunnel(), PARIS.address] {
         unreachable(guest, forbidden)?;
     }
     Ok(())

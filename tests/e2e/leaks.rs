@@ -4,12 +4,17 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::thread::sleep;
 
 use wg_portals::demo::{Capture, Client, NYC, OSLO, PARIS, World};
-use wg_portals::error::{Error, Result};
+use wg_portals::error::{Context as _, Result};
+use wg_portals::kernel::netlink::{Socket, protocols};
+use wg_portals::kernel::rule;
 use wg_portals::net::{Family, InterfaceAddress};
+use wg_portals::state::Rule;
 
 use crate::Scenario;
-use crate::ways::each_other;
-use crate::words::{no_leak, portal, reloaded, same, seconds, seen_as, settled, start, unreachable};
+use crate::ways::{each_other, only_nyc};
+use crate::words::{
+    eventually, no_leak, portal, reloaded, same, seconds, seen_as, seen_going_to, settled, start, unreachable,
+};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "no leak while the link is cut", plots: &[NYC, PARIS], run: cut },
@@ -19,34 +24,48 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: killed,
     },
     Scenario { name: "no leak while the exit changes", plots: &[NYC, PARIS, OSLO], run: other_exit },
+    Scenario { name: "no leak of a device at home", plots: &[NYC, PARIS], run: device },
+    Scenario { name: "no leak of the router itself", plots: &[NYC, PARIS], run: own },
+    Scenario {
+        name: "no leak while others flush rules, and they come back",
+        plots: &[NYC, PARIS],
+        run: flushed,
+    },
     Scenario { name: "IPv6 that enters an IPv4 portal goes nowhere", plots: &[NYC, PARIS], run: ipv6 },
 ];
 
 fn cut(world: &mut World) -> Result<()> {
     start(world, &world.network(each_other))?;
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
-    no_leak(world, NYC, |world| {
-        world.set_cut(NYC, PARIS, true)?;
-        unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
-        world.set_cut(NYC, PARIS, false)?;
-        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
-    })
+    no_leak(
+        world,
+        NYC,
+        |site| &site.guest,
+        |world| {
+            world.set_cut(NYC, PARIS, true)?;
+            unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+            world.set_cut(NYC, PARIS, false)?;
+            seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+        },
+    )
 }
 
 fn killed(world: &mut World) -> Result<()> {
     start(world, &world.network(each_other))?;
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
-    no_leak(world, NYC, |world| {
-        world.site(NYC).kill_agent();
-        sleep(seconds(0.5));
-        world.site(NYC).start_agent()?;
-        settled(world.site(NYC))?;
-        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
-        world.site(NYC).stop_agent()?;
-        sleep(seconds(0.5));
-        world.site(NYC).start_agent()?;
-        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
-    })
+    no_leak(
+        world,
+        NYC,
+        |site| &site.guest,
+        |world| {
+            kill_and_start(world)?;
+            seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+            world.site(NYC).stop_agent()?;
+            sleep(seconds(0.5));
+            world.site(NYC).start_agent()?;
+            seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+        },
+    )
 }
 
 fn other_exit(world: &mut World) -> Result<()> {
@@ -59,16 +78,74 @@ fn other_exit(world: &mut World) -> Result<()> {
     let (paris, oslo) = (world.network(exits(r#""paris""#)), world.network(exits(r#""oslo""#)));
     start(world, &paris)?;
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
-    no_leak(world, NYC, |world| {
-        for plot in [OSLO, NYC, PARIS] {
-            reloaded(world.site(plot), &oslo)?;
-        }
-        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), OSLO.address)?;
-        for plot in [PARIS, NYC, OSLO] {
-            reloaded(world.site(plot), &paris)?;
-        }
-        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
-    })
+    no_leak(
+        world,
+        NYC,
+        |site| &site.guest,
+        |world| {
+            for plot in [OSLO, NYC, PARIS] {
+                reloaded(world.site(plot), &oslo)?;
+            }
+            seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), OSLO.address)?;
+            for plot in [PARIS, NYC, OSLO] {
+                reloaded(world.site(plot), &paris)?;
+            }
+            seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+        },
+    )
+}
+
+fn device(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc(r#"from = ["192.168.1.50"]"#)))?;
+    seen_as(world.site(NYC).home(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    no_leak(world, NYC, |site| site.home.as_ref().expect("nyc has a home"), kill_and_start)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), NYC.own_server(), PARIS.address)
+}
+
+fn own(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc("self = true")))?;
+    seen_as(world.site(NYC).router(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    no_leak(world, NYC, |site| &site.router, kill_and_start)?;
+    seen_as(world.site(NYC).router(seconds(3.0)), NYC.own_server(), PARIS.address)
+}
+
+fn flushed(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    no_leak(
+        world,
+        NYC,
+        |site| &site.guest,
+        |world| {
+            let router = &world.site(NYC).router;
+            let ours = router.run(delete_rules)?;
+            same("rules were there", ours > 0, true)?;
+            eventually("the rules come back", || {
+                same("rules", world.site(NYC).router.run(|| Ok(rules()?.len()))?, ours)
+            })
+        },
+    )?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+}
+
+fn kill_and_start(world: &mut World) -> Result<()> {
+    world.site(NYC).kill_agent();
+    sleep(seconds(0.5));
+    world.site(NYC).start_agent()?;
+    settled(world.site(NYC))
+}
+
+/// Does to our rules what `ip rule flush` does; how many there were.
+fn delete_rules() -> Result<usize> {
+    let ours = rules()?;
+    let requests = ours.iter().map(rule::remove).collect();
+    let results = Socket::open(protocols::NETLINK_ROUTE)?.batch(requests);
+    results.into_iter().collect::<Result<(), _>>().doing(|| "cannot delete the rules".to_owned())?;
+    Ok(ours.len())
+}
+
+fn rules() -> Result<Vec<Rule>> {
+    rule::list(&mut Socket::open(protocols::NETLINK_ROUTE)?)
 }
 
 /// The router passes IPv6 on, as far as the host is concerned, and the server answers: until the portal is there.
@@ -82,10 +159,7 @@ fn ipv6(world: &mut World) -> Result<()> {
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
     unreachable(guest, server)?;
     guest.knock(server, 10)?;
-    match capture.stop()?.iter().find(|packet| packet.destination == server) {
-        None => Ok(()),
-        Some(packet) => Err(Error::failed(format!("it left by the uplink: {packet}"))),
-    }
+    same("packets that left by the uplink", seen_going_to(capture, server)?, Vec::new())
 }
 
 /// IPv6 from nyc's guest to the server, by routes alone; the server's address.

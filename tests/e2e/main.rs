@@ -4,7 +4,10 @@
 //! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1).
 
 mod access;
+mod commands;
+mod killed;
 mod leaks;
+mod oracle;
 mod restore;
 mod snapshot;
 mod ways;
@@ -16,6 +19,7 @@ use std::time::Instant;
 
 use wg_portals::demo::{Plot, World, isolate};
 use wg_portals::error::Result;
+use wg_portals::kernel::wireguard::WireGuard;
 
 /// One thing that must hold, in a world of its own.
 #[derive(Clone, Copy)]
@@ -25,17 +29,47 @@ struct Scenario {
     run: fn(&mut World) -> Result<()>,
 }
 
+/// What hosts of every kind can run.
+const EVERYWHERE: [&[Scenario]; 5] =
+    [ways::SCENARIOS, access::SCENARIOS, leaks::SCENARIOS, restore::SCENARIOS, commands::SCENARIOS];
+
+/// What needs a kernel with WireGuard: without an agent, there is no built-in one.
+const WITH_KERNEL_WIREGUARD: [&[Scenario]; 2] = [oracle::SCENARIOS, killed::SCENARIOS];
+
 fn main() -> ExitCode {
     if let Err(error) = isolate() {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    let all = [ways::SCENARIOS, access::SCENARIOS, leaks::SCENARIOS, restore::SCENARIOS].concat();
-    let chosen: Vec<Scenario> = all.into_iter().filter(|scenario| scenario.name.contains(&filter)).collect();
-    let failed = chosen.iter().filter(|scenario| !passes(scenario)).count();
-    println!("{} passed, {failed} failed", chosen.len() - failed);
+    let is_chosen = chosen(std::env::args().skip(1).collect());
+    let of = |lists: &[&'static [Scenario]]| -> Vec<Scenario> {
+        lists.concat().into_iter().filter(|scenario| is_chosen(scenario.name)).collect()
+    };
+    let (mut scenarios, special) = (of(&EVERYWHERE), of(&WITH_KERNEL_WIREGUARD));
+    let mut skipped = 0;
+    if WireGuard::find().is_ok_and(|found| found.is_some()) {
+        scenarios.extend(special);
+    } else {
+        special.iter().for_each(|scenario| println!("skip   no WireGuard in this kernel: {}", scenario.name));
+        skipped = special.len();
+    }
+    let failed = scenarios.iter().filter(|scenario| !passes(scenario)).count();
+    println!("{} passed, {failed} failed, {skipped} skipped", scenarios.len() - failed);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether a name is asked for: it holds one of the parts given, if any, and none of those behind `--skip`.
+fn chosen(arguments: Vec<String>) -> impl Fn(&str) -> bool {
+    let (mut parts, mut skipped) = (Vec::new(), Vec::new());
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--skip" => skipped.extend(arguments.next()),
+            _ => parts.push(argument),
+        }
+    }
+    let holds = |name: &str, parts: &[String]| parts.iter().any(|part| name.contains(part.as_str()));
+    move |name| (parts.is_empty() || holds(name, &parts)) && !holds(name, &skipped)
 }
 
 /// Runs a scenario and tells how it went.
@@ -57,7 +91,7 @@ fn passes(scenario: &Scenario) -> bool {
 }
 
 /// The program under test.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     std::env::var_os("PORTALS_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_portals").into()).into()
 }
 

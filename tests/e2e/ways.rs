@@ -1,10 +1,10 @@
 //! Where packets go in and where they come out.
 
-use wg_portals::demo::{HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS, Plot, SERVER, World};
+use wg_portals::demo::{Capture, HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS, Plot, SERVER, World};
 use wg_portals::error::Result;
 
 use crate::Scenario;
-use crate::words::{portal, portal_of, same, seconds, seen_as, start, unreachable};
+use crate::words::{portal, portal_of, same, seconds, seen_as, seen_going_to, start, unreachable};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -40,8 +40,8 @@ pub(crate) fn each_other(plot: Plot) -> String {
     portal(plot, if plot == NYC { r#""paris""# } else { r#""nyc""# })
 }
 
-/// Traffic of these devices at nyc's home leaves in Paris.
-fn devices_of_nyc(entrance: &'static str) -> impl Fn(Plot) -> String {
+/// What enters nyc there leaves in Paris.
+pub(crate) fn only_nyc(entrance: &'static str) -> impl Fn(Plot) -> String {
     move |plot| {
         if plot == NYC { portal_of(NYC, r#""paris""#, entrance) } else { r#"exits = ["nyc"]"#.to_owned() }
     }
@@ -55,7 +55,12 @@ fn nothing(world: &mut World) -> Result<()> {
         unreachable(site.guest(seconds(1.0)), SERVER)?;
     }
     let way = world.site(NYC).home(seconds(1.0)).traceroute(SERVER)?;
-    same("the way from home", way, vec![Some(HOME_ROUTER), Some(NYC.gateway()), Some(SERVER)])
+    same("the way from home", way, vec![Some(HOME_ROUTER), Some(NYC.gateway()), Some(SERVER)])?;
+    // What later scenarios do not see must be what this one does.
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    let tried = world.site(NYC).home(seconds(1.0)).knock(NYC.own_server(), 5)?;
+    let left = seen_going_to(capture, NYC.own_server().into())?.len();
+    same("all that is tried at home leaves by the uplink", left >= tried, true)
 }
 
 fn both_ways(world: &mut World) -> Result<()> {
@@ -85,7 +90,7 @@ fn ring(world: &mut World) -> Result<()> {
 }
 
 fn device(world: &mut World) -> Result<()> {
-    start(world, &world.network(devices_of_nyc(r#"from = ["192.168.1.50"]"#)))?;
+    start(world, &world.network(only_nyc(r#"from = ["192.168.1.50"]"#)))?;
     let home = world.site(NYC).home(seconds(3.0));
     seen_as(home.from(HOME), SERVER, PARIS.address)?;
     seen_as(home.from(OTHER_HOME), SERVER, NYC.address)?;
@@ -94,7 +99,7 @@ fn device(world: &mut World) -> Result<()> {
 
 fn only_to(world: &mut World) -> Result<()> {
     let entrance = "from = [\"192.168.1.50\"]\nto = [\"198.18.0.10/32\"]";
-    start(world, &world.network(devices_of_nyc(entrance)))?;
+    start(world, &world.network(only_nyc(entrance)))?;
     let home = world.site(NYC).home(seconds(3.0)).from(HOME);
     seen_as(home, SERVER, PARIS.address)?;
     seen_as(home, NYC.own_server(), NYC.address)
@@ -102,14 +107,14 @@ fn only_to(world: &mut World) -> Result<()> {
 
 fn except(world: &mut World) -> Result<()> {
     let entrance = "from = [\"192.168.1.50\"]\nexcept = [\"198.18.0.10/32\"]";
-    start(world, &world.network(devices_of_nyc(entrance)))?;
+    start(world, &world.network(only_nyc(entrance)))?;
     let home = world.site(NYC).home(seconds(3.0)).from(HOME);
     seen_as(home, NYC.own_server(), PARIS.address)?;
     seen_as(home, SERVER, NYC.address)
 }
 
 fn own(world: &mut World) -> Result<()> {
-    start(world, &world.network(devices_of_nyc("self = true")))?;
+    start(world, &world.network(only_nyc("self = true")))?;
     seen_as(world.site(NYC).router(seconds(3.0)), SERVER, PARIS.address)?;
     seen_as(world.site(NYC).home(seconds(3.0)), SERVER, NYC.address)?;
     seen_as(world.outsider(seconds(3.0)), NYC.address, SERVER)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use wg_portals::demo::{Capture, Client, Packet, Plot, Site, World};
+use wg_portals::demo::{Capture, Client, Namespace, Packet, Plot, Site, World};
 use wg_portals::error::{Error, Result};
 
 /// Seconds, or more on machines that are said to be slow.
@@ -101,6 +101,7 @@ pub(crate) fn unreachable(client: Client, server: impl Into<IpAddr>) -> Result<(
 }
 
 /// Both are equal, or `what` was wrong.
+#[expect(clippy::needless_pass_by_value, reason = "a dozen callers read better")]
 pub(crate) fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Result<()> {
     if got == wanted {
         return Ok(());
@@ -122,17 +123,17 @@ pub(crate) fn eventually(what: &str, mut attempt: impl FnMut() -> Result<()>) ->
     }
 }
 
-/// Nothing that the guest sends to its site's own server leaves by the uplink while `events` happen, and it does send.
+/// Nothing that `who` sends to the site's own server leaves by the uplink while `events` happen, and it does send.
 pub(crate) fn no_leak(
     world: &mut World,
     plot: Plot,
+    who: fn(&Site) -> &Namespace,
     events: impl FnOnce(&mut World) -> Result<()>,
 ) -> Result<()> {
     let capture = Capture::start(&world.site(plot).router, "uplink")?;
-    let guest = world.site(plot).guest.clone();
-    let tried = while_knocking(&Client::new(&guest, never()), plot.own_server(), || events(world))?;
-    let leaks: Vec<Packet> =
-        capture.stop()?.into_iter().filter(|packet| packet.destination == plot.own_server()).collect();
+    let who = who(world.site(plot)).clone();
+    let tried = while_knocking(&Client::new(&who, never()), plot.own_server(), || events(world))?;
+    let leaks = seen_going_to(capture, plot.own_server().into())?;
     match leaks.first() {
         None if tried > 0 => Ok(()),
         None => Err(Error::failed("nothing was tried")),
@@ -141,6 +142,13 @@ pub(crate) fn no_leak(
             leaks.len()
         ))),
     }
+}
+
+/// Ends a capture; what went to `destination`.
+pub(crate) fn seen_going_to(capture: Capture, destination: IpAddr) -> Result<Vec<Packet>> {
+    let mut packets = capture.stop()?;
+    packets.retain(|packet| packet.destination == destination);
+    Ok(packets)
 }
 
 /// Knocks at a server all the time until `events` are over; how many packets that was.

@@ -13,12 +13,12 @@ use wg_portals::net::Secret;
 use wg_portals::state::Backend;
 
 /// The private key of the site with this id in all tests: its id, 32 times.
-pub fn private_key(id: u8) -> Secret {
+pub(crate) fn private_key(id: u8) -> Secret {
     Secret::new([id; 32])
 }
 
 /// The files of one site of a network, as they would lie in /etc/portals.
-pub fn files(network: &Network, site: &str, network_secret: Option<Secret>) -> Files {
+pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret>) -> Files {
     Files {
         network: network.clone(),
         folder: "/etc/portals".into(),
@@ -28,7 +28,7 @@ pub fn files(network: &Network, site: &str, network_secret: Option<Secret>) -> F
 }
 
 /// A network that must be sound.
-pub fn network(text: &str) -> Network {
+pub(crate) fn network(text: &str) -> Network {
     config::parse(text).unwrap_or_else(|faults| {
         let faults: Vec<String> =
             faults.iter().map(|fault| fault.render(Path::new("network.toml"))).collect();
@@ -37,7 +37,7 @@ pub fn network(text: &str) -> Network {
 }
 
 /// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `ipv6`, and names with their addresses.
-pub fn facts(text: &str) -> (Facts, BTreeMap<String, IpAddr>) {
+pub(crate) fn facts(text: &str) -> (Facts, BTreeMap<String, IpAddr>) {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let text_of = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned);
     let uplink = text_of("uplink").map(|interface| Uplink {
@@ -67,5 +67,3 @@ fn list<T: FromStr<Err: std::fmt::Debug> + Ord>(value: Option<&DeValue>) -> BTre
     let items = value.and_then(DeValue::as_array).into_iter().flatten();
     items.map(|item| item.get_ref().as_str().unwrap().parse().unwrap()).collect()
 }
-
-pub mod draft;

@@ -65,8 +65,7 @@ pub(super) fn shared(draft: &Draft, found: &mut Findings) {
             site.portals.iter().filter_map(|portal| Some((portal, portal.entrance.as_ref()?))).collect();
         for (index, (_, entrance)) in portals.iter().enumerate() {
             for (first, other) in &portals[..index] {
-                if let Some(what) = common(&other.value, &entrance.value) {
-                    let message = format!("{what} already in portal {}", first.name.value);
+                if let Some(message) = common(&other.value, &entrance.value, &first.name.value) {
                     found.add(&entrance.span, message, "let it enter one of the two portals only");
                 }
             }
@@ -74,24 +73,26 @@ pub(super) fn shared(draft: &Draft, found: &mut Findings) {
     }
 }
 
-/// What would enter both, as the beginning of a sentence.
-fn common(a: &Entrance, b: &Entrance) -> Option<String> {
+/// That something enters both, where `b` comes second and `a` is of portal `first`.
+fn common(a: &Entrance, b: &Entrance, first: &str) -> Option<String> {
+    let enters = |what: &str| Some(format!("{what} enters portal {first} already"));
     match (a, b) {
-        (Entrance::Vlan { parent, id }, Entrance::Vlan { parent: other, id: same }) => {
-            (parent == other && id == same).then(|| format!("VLAN {id} of `{parent}` is"))
+        (Entrance::Vlan { parent, id }, Entrance::Vlan { .. }) if a == b => {
+            enters(&format!("VLAN {id} of `{parent}`"))
         }
         (Entrance::From(a), Entrance::From(b)) => {
-            let twice = b.iter().find(|network| a.iter().any(|other| other.overlaps(**network)))?;
-            Some(format!("{twice} is, wholly or partly,"))
+            let overlap =
+                |network: &Cidr| Some((*network, *a.iter().find(|other| other.overlaps(*network))?));
+            let (network, other) = b.iter().find_map(overlap)?;
+            Some(format!("`from` {network} overlaps {other} of portal {first}"))
         }
         (Entrance::Mac(a), Entrance::Mac(b)) => {
             let twice = b.iter().find(|mac| a.contains(mac))?;
-            Some(format!("device {} is", twice.map(|byte| format!("{byte:02x}")).join(":")))
+            enters(&twice.map(|byte| format!("{byte:02x}")).join(":"))
         }
-        (Entrance::Own, Entrance::Own) => Some("this router's own traffic is".to_owned()),
+        (Entrance::Own, Entrance::Own) => enters("this router's own traffic"),
         (a, b) => {
-            let (a, b) = (all_of(a)?, all_of(b)?);
-            (a == b).then(|| format!("interface `{a}` is"))
+            all_of(a).filter(|name| all_of(b) == Some(name)).and_then(|name| enters(&format!("`{name}`")))
         }
     }
 }

@@ -39,13 +39,19 @@ pub(super) fn phones(draft: &Draft, found: &mut Findings) {
     }
 }
 
+/// Whether the exits of a site are not all known: what is missing may be what is misspelt, and that is a fault already.
+fn unclear(draft: &Draft, site: &SiteDraft) -> bool {
+    let unknown = |exit: &At<String>| draft.site(&exit.value).is_none();
+    site.exits.iter().any(unknown) || (site.exits.is_empty() && site.misspelt)
+}
+
 fn is_exit(draft: &Draft, site: &SiteDraft, exit: &At<String>, found: &mut Findings) {
     let (own, name) = (site.name.value.as_str(), exit.value.as_str());
     let is = |list: &[At<String>]| list.iter().any(|listed| listed.value == name);
-    if name == DIRECT || is(&site.exits) || site.provider_names().contains(name) {
+    if name == DIRECT || is(&site.exits) || site.provider_names().contains(name) || unclear(draft, site) {
         return;
     }
-    let message = format!("`exit` has `{name}`, which is no exit of site {own}");
+    let message = format!("`exit` names `{name}`, which is no exit of site {own}");
     let help = if name == own {
         format!("write `\"{DIRECT}\"` to leave at {own} itself")
     } else if is(&site.links) {

@@ -50,7 +50,7 @@ pub(super) fn public_keys(draft: &Draft, found: &mut Findings) {
     let mut owners = BTreeMap::new();
     for (owner, key) in keys {
         if let Some(earlier) = owners.get(&key.value) {
-            let help = format!("write the key of {owner}: `wg pubkey < private.key` prints it there");
+            let help = format!("write the key of {owner} itself");
             found.add(&key.span, format!("`public_key` is the one of {earlier} already"), help);
         } else {
             owners.insert(key.value, owner);

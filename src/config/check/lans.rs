@@ -58,10 +58,10 @@ fn shape(address: InterfaceAddress) -> Option<(String, String)> {
     }
     if length > 30 {
         let help = format!("write `\"{ip}/26\"`");
-        return Some((format!("`address` is of a /{length}, which has no room for devices"), help));
+        return Some((format!("`address` is in a /{length}, which has no room for devices"), help));
     }
     let what = if ip == network.address() {
-        "network itself"
+        "network address"
     } else if ip == network.last() {
         "broadcast address"
     } else {
@@ -75,24 +75,24 @@ fn shape(address: InterfaceAddress) -> Option<(String, String)> {
 fn place(draft: &Draft, site: &SiteDraft, lan: Cidr) -> Option<(String, String)> {
     let subnet = draft.subnet.as_ref()?.value;
     let own = network_of(draft, site);
-    let free = own.and_then(|own| free_lans(own, &[]).next());
-    let help = match free {
+    let taken = explicit(draft);
+    let help = match own.and_then(|own| free_lans(own, &taken).next()) {
         Some(free) => format!("write one such as `\"{free}\"`, or take it out to get the next that is free"),
         None => "take it out to get the next that is free".to_owned(),
     };
     if !subnet.covers(lan) {
-        return Some((format!("`address` is of {lan}, outside of `subnet` {subnet}"), help));
+        return Some((format!("`address` is in {lan}, outside of `subnet` {subnet}"), help));
     }
     if own.and_then(own_part).is_some_and(|part| part.overlaps(lan)) {
         let message =
-            format!("`address` is of {lan}, where site {} itself and its phones are", site.name.value);
+            format!("`address` is in {lan}, where site {} itself and its phones are", site.name.value);
         return Some((message, help));
     }
     let other = draft.sites.iter().find(|other| {
         other.name.value != site.name.value
             && network_of(draft, other).is_some_and(|theirs| theirs.overlaps(lan))
     })?;
-    Some((format!("`address` is of {lan}, where site {} is", other.name.value), help))
+    Some((format!("`address` is in {lan}, where site {} is", other.name.value), help))
 }
 
 /// No address is in two LANs.
@@ -103,7 +103,7 @@ pub(super) fn overlaps(draft: &Draft, found: &mut Findings) {
         let lan = address.value.network();
         if let Some((at, first, other)) = earlier.iter().find(|(.., other)| other.overlaps(lan)) {
             let message = format!(
-                "`address` is of {lan}, which overlaps {other} of portal {} at {}",
+                "`address` is in {lan}, which overlaps {other} of portal {} at {}",
                 first.name.value, at.name.value
             );
             found.add(
@@ -118,35 +118,35 @@ pub(super) fn overlaps(draft: &Draft, found: &mut Findings) {
 
 /// A site's /24 has three /26s for portals without an `address`.
 pub(super) fn full(draft: &Draft, found: &mut Findings) {
+    let taken = explicit(draft);
     for site in &draft.sites {
         let Some(own) = network_of(draft, site) else { continue };
-        let lans =
-            || lans(draft).filter(|(at, _)| at.name.value == site.name.value).map(|(_, portal)| portal);
-        let taken: Vec<Cidr> =
-            lans().filter_map(|lan| lan.address.as_ref()).map(|address| address.value.network()).collect();
-        let room = free_lans(own, &taken).count();
-        for portal in lans().filter(|lan| !lan.addressed).skip(room) {
+        let waiting = lans(draft).filter(|(at, lan)| at.name.value == site.name.value && !lan.addressed);
+        for (_, portal) in waiting.skip(free_lans(own, &taken).count()) {
             let message = format!("no /26 of {own} is left for portal {}", portal.name.value);
-            let help = format!("add `address` with a free network of `subnet`{}", example(draft));
+            let help = format!("add `address` with a free network of `subnet`{}", example(draft, &taken));
             found.add(&portal.span, message, help);
         }
     }
 }
 
-/// A /26 of the subnet that belongs to no site and to no portal.
-fn example(draft: &Draft) -> String {
-    let free =
+/// The LANs whose address the file gives.
+fn explicit(draft: &Draft) -> Vec<Cidr> {
+    lans(draft)
+        .filter_map(|(_, portal)| portal.address.as_ref())
+        .map(|address| address.value.network())
+        .collect()
+}
+
+/// The first network of a /24 that belongs to no site and to no portal.
+fn example(draft: &Draft, taken: &[Cidr]) -> String {
+    let is_free =
         |id: &u8| draft.sites.iter().all(|site| site.id.as_ref().is_none_or(|taken| taken.value != *id));
-    let taken = || {
-        lans(draft).filter_map(|(_, portal)| portal.address.as_ref()).map(|address| address.value.network())
-    };
     let network = |id: u8| site_network(draft.subnet.as_ref()?.value, id);
-    let place = (1..=u8::MAX)
-        .rev()
-        .filter(free)
-        .filter_map(network)
-        .find(|place| taken().all(|lan| !lan.overlaps(*place)));
-    match place.and_then(|place| place.nth(1)) {
+    let unused = |place: &Cidr| taken.iter().all(|lan| !lan.overlaps(*place));
+    // Ids end at 250, so that the last ones will never be taken by a site.
+    match (1..=u8::MAX).rev().filter(is_free).filter_map(network).find(unused).and_then(|place| place.nth(1))
+    {
         Some(address) => format!(", such as `\"{address}/26\"`"),
         None => String::new(),
     }

@@ -25,13 +25,13 @@ pub(super) fn peers(draft: &Draft, found: &mut Findings) {
         for (key, list) in [("exits", &site.exits), ("links", &site.links)] {
             for peer in list {
                 if peer.value == own {
-                    found.add(&peer.span, format!("`{key}` of {own} has {own} itself"), "take it out");
+                    found.add(&peer.span, format!("`{key}` of {own} names {own} itself"), "take it out");
                 } else if site.provider_names().contains(&peer.value) {
                     let message = format!("`{key}` names sites, and `{}` is a provider's file", peer.value);
                     found.add(&peer.span, message, "take it out: portals can name it in `exit` all the same");
                 } else if draft.site(&peer.value).is_none() {
                     let others: Vec<&str> = draft.site_names().filter(|name| *name != own).collect();
-                    let message = format!("`{key}` has `{}`, which is no site of this file", peer.value);
+                    let message = format!("`{key}` names `{}`, which is no site of this file", peer.value);
                     found.add(&peer.span, message, known(&peer.value, &others));
                 }
             }
@@ -59,18 +59,39 @@ pub(super) fn both_kinds(draft: &Draft, found: &mut Findings) {
 
 /// One of two linked sites must be one that the other can dial.
 pub(super) fn nobody_dials(draft: &Draft, found: &mut Findings) {
-    for (index, site) in draft.sites.iter().enumerate() {
+    let hidden = |site: &SiteDraft| !site.dialled && !site.misspelt;
+    for (index, site) in draft.sites.iter().enumerate().filter(|(_, site)| hidden(site)) {
         for peer in peers_of(site) {
             let Some(other) = draft.sites.iter().position(|other| other.name.value == peer.value) else {
                 continue;
             };
-            let other_says_it_earlier = other < index && names(&draft.sites[other], site);
-            if other != index && !site.dialled && !draft.sites[other].dialled && !other_says_it_earlier {
+            let said_already = other <= index && (other == index || names(&draft.sites[other], site));
+            if hidden(&draft.sites[other]) && !said_already {
                 let message =
                     format!("{} and {} cannot meet: neither has an `endpoint`", site.name.value, peer.value);
                 let help = "add `endpoint = \"<host name or address>\"` to one of the two sites";
                 found.add(&peer.span, message, help);
             }
+        }
+    }
+}
+
+/// Behind one address, a port leads to one site.
+pub(super) fn same_socket(draft: &Draft, found: &mut Findings) {
+    for (index, site) in draft.sites.iter().enumerate() {
+        let Some(endpoint) = &site.endpoint else { continue };
+        let same = |other: &&SiteDraft| {
+            let host = other.endpoint.as_ref().is_some_and(|other| other.value == endpoint.value);
+            host && other.base_port() == site.base_port()
+        };
+        if let Some(other) = draft.sites[..index].iter().find(same) {
+            let message = format!(
+                "`endpoint` {} with `port` {} is site {}'s already",
+                endpoint.value,
+                site.base_port(),
+                other.name.value
+            );
+            found.add(&endpoint.span, message, "write its own, or give one of the two another `port`");
         }
     }
 }

@@ -74,42 +74,46 @@ pub(super) fn mtu(draft: &Draft, found: &mut Findings) {
     }
 }
 
-/// What a site can reach must not be in two places.
-pub(super) fn lans(draft: &Draft, found: &mut Findings) {
-    for site in &draft.sites {
-        for lan in &site.lan {
-            for (key, subnet) in [("subnet", &draft.subnet), ("subnet6", &draft.subnet6)] {
-                if let Some(subnet) = subnet.as_ref().filter(|subnet| subnet.value.overlaps(lan.value)) {
-                    let message = format!("`lan` {} overlaps `{key}` {}", lan.value, subnet.value);
-                    found.add(&lan.span, message, format!("write another network, or another `{key}`"));
-                }
-            }
-        }
-        let mut around = linked(draft, site);
-        around.push(site);
-        around.sort_by_key(|site| site.name.span.start);
-        for (index, second) in around.iter().enumerate() {
-            for first in &around[..index] {
-                lans_of_two(site, first, second, found);
+/// The networks behind sites are none of the tunnels' own.
+pub(super) fn lans_apart_from_subnets(draft: &Draft, found: &mut Findings) {
+    let subnets = [("subnet", &draft.subnet), ("subnet6", &draft.subnet6)];
+    for lan in draft.sites.iter().flat_map(|site| &site.lan) {
+        for (key, subnet) in subnets {
+            if let Some(subnet) = subnet.as_ref().filter(|subnet| subnet.value.overlaps(lan.value)) {
+                let message = format!("`lan` {} overlaps `{key}` {}", lan.value, subnet.value);
+                found.add(&lan.span, message, format!("write another network, or another `{key}`"));
             }
         }
     }
 }
 
-/// `middle` is one of the two, or linked to both.
-fn lans_of_two(middle: &SiteDraft, first: &SiteDraft, second: &SiteDraft, found: &mut Findings) {
-    let meet = if [first, second].iter().any(|site| site.name.value == middle.name.value) {
-        "to which it is linked".to_owned()
-    } else {
-        format!("and {} is linked to both", middle.name.value)
-    };
-    for lan in &second.lan {
-        for other in first.lan.iter().filter(|other| other.value.overlaps(lan.value)) {
-            let message =
-                format!("`lan` {} overlaps {} of site {}, {meet}", lan.value, other.value, first.name.value);
-            found.add(&lan.span, message, "share it at one of the two, or renumber one");
+/// What a site can reach is in one place.
+pub(super) fn lans_apart(draft: &Draft, found: &mut Findings) {
+    for (index, second) in draft.sites.iter().enumerate() {
+        for first in &draft.sites[..index] {
+            let Some(meeting) = meeting(draft, first, second) else { continue };
+            for lan in &second.lan {
+                for other in first.lan.iter().filter(|other| other.value.overlaps(lan.value)) {
+                    let name = &first.name.value;
+                    let message =
+                        format!("`lan` {} overlaps {} of site {name}, {meeting}", lan.value, other.value);
+                    found.add(&lan.span, message, "share it at one of the two, or renumber one");
+                }
+            }
         }
     }
+}
+
+/// How traffic for both can meet at one site, if it can.
+fn meeting(draft: &Draft, first: &SiteDraft, second: &SiteDraft) -> Option<String> {
+    let around = linked(draft, second);
+    if around.iter().any(|site| site.name.value == first.name.value) {
+        return Some("to which it is linked".to_owned());
+    }
+    let middle = linked(draft, first)
+        .into_iter()
+        .find(|site| around.iter().any(|other| other.name.value == site.name.value))?;
+    Some(format!("and {} is linked to both", middle.name.value))
 }
 
 /// Without `subnet6` there is no IPv6 in the tunnels.

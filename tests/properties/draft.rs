@@ -1,12 +1,13 @@
 //! Random networks that are sound: drawn as a few choices, written as a network file, read as any other.
 
 use proptest::prelude::*;
+use std::fmt::Write as _;
 use wg_portals::config::model::Network;
 
-use super::{network, private_key};
+use crate::support::{network, private_key};
 
 /// Names of the sites that are drawn, in order of their ids.
-pub const NAMES: [&str; 5] = ["nyc", "paris", "oslo", "rome", "home-2"];
+pub(crate) const NAMES: [&str; 5] = ["nyc", "paris", "oslo", "rome", "home-2"];
 
 #[derive(Debug, Clone)]
 struct Site {
@@ -26,7 +27,7 @@ struct Portal {
 }
 
 /// Any sound network of one to five sites.
-pub fn networks() -> impl Strategy<Value = Network> {
+pub(crate) fn networks() -> impl Strategy<Value = Network> {
     prop::collection::vec(sites(), 1..=NAMES.len()).prop_map(|sites| network(&text(&sites)))
 }
 
@@ -69,11 +70,11 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
     let mut text = format!("\n[site.{}]\nid = {id}\npublic_key = \"{key}\"\n", NAMES[index]);
     // Two sites without endpoints could not meet: only the last one may lack it.
     if site.has_endpoint || index + 1 < sites.len() {
-        text.push_str(&format!("endpoint = \"198.51.100.{id}\"\n"));
+        let _ = write!(text, "endpoint = \"198.51.100.{id}\"\n");
     }
-    text.push_str(&format!("exits = {exits:?}\nlinks = {links:?}\n"));
+    let _ = write!(text, "exits = {exits:?}\nlinks = {links:?}\n");
     if site.shares_lan {
-        text.push_str(&format!("lan = [\"192.168.{id}.0/24\"]\n"));
+        let _ = write!(text, "lan = [\"192.168.{id}.0/24\"]\n");
     }
     for (number, portal) in site.portals.iter().enumerate() {
         text.push_str(&portal_text(NAMES[index], number, portal, &exits));

@@ -1,11 +1,13 @@
 //! What holds for every network: both ends of a link agree, a plan is what it is, and steps lead there and back.
 
+mod draft;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
 
+use draft::{NAMES, networks};
 use proptest::prelude::*;
-use support::draft::{NAMES, networks};
 use support::{facts, files};
 use wg_portals::config::model::Network;
 use wg_portals::diff::{Step, diff};
@@ -41,6 +43,13 @@ fn views(network: &Network) -> BTreeMap<&str, Site> {
         .filter(|name| network.sites.contains_key(*name))
         .map(|name| (name, view(network, name)))
         .collect()
+}
+
+/// A host with all interfaces that the drawn networks name.
+fn host() -> FakeKernel {
+    let mut host = FakeKernel::with_host((0..4).map(|number| format!("lan{number}").parse().unwrap()));
+    host.state.sysctls.insert("net/ipv4/ip_forward".to_owned(), "0".to_owned());
+    host
 }
 
 /// Carries out all steps, which must all work.
@@ -110,7 +119,7 @@ proptest! {
     fn a_second_apply_finds_nothing_to_do(network in networks()) {
         for site in views(&network).values() {
             let want = plan(site);
-            let mut kernel = FakeKernel::default();
+            let mut kernel = host();
             carry_out(&mut kernel, &diff(&want, &State::default()));
             let have = kernel.observe(&want.scope()).unwrap();
             prop_assert_eq!(diff(&want, &have), vec![]);
@@ -121,7 +130,7 @@ proptest! {
     fn steps_lead_from_any_file_to_any_other_and_back(one in networks(), other in networks()) {
         let (first, second) = (plan(&view(&one, "nyc")), plan(&view(&other, "nyc")));
         let scope = first.scope().union(second.scope());
-        let mut kernel = FakeKernel::default();
+        let mut kernel = host();
         carry_out(&mut kernel, &diff(&first, &State::default()));
         let before = kernel.observe(&scope).unwrap();
         let steps = diff(&second, &before);

@@ -1,0 +1,249 @@
+//! A kernel that is only data, for tests: it follows the real one's rules as far as the order of steps depends on them, and
+//! fails where a test wants it to.
+
+use std::collections::BTreeSet;
+
+use nix::errno::Errno;
+
+use super::batch::Batch;
+use super::{Kernel, Outcome, refusal};
+use crate::diff::Step;
+use crate::error::Result;
+use crate::net::IfName;
+use crate::state::{Link, Route, Scope, State, Tunnel};
+
+/// A machine in memory. Unlike the real one it takes it for an error when what is to be removed is not there.
+#[derive(Debug, Clone, Default)]
+pub struct FakeKernel {
+    /// All that is ours on it, and the settings, addresses and interfaces of the host that may be asked for.
+    pub state: State,
+    /// Interfaces of the host: they exist, and are not ours.
+    pub host: BTreeSet<IfName>,
+    /// The step that fails, counted from zero over all that is applied; once.
+    pub fail_at: Option<usize>,
+    /// Steps that were tried.
+    pub tried: usize,
+}
+
+impl FakeKernel {
+    /// A machine with these interfaces, and nothing of ours on it.
+    pub fn with_host(interfaces: impl IntoIterator<Item = IfName>) -> Self {
+        Self { host: interfaces.into_iter().collect(), ..Self::default() }
+    }
+
+    fn carry_out(&mut self, step: &Step) -> Result<()> {
+        let number = self.tried;
+        self.tried += 1;
+        let result = if self.fail_at == Some(number) { Err(Errno::EIO) } else { self.change(step) };
+        result.map_err(|errno| refusal::failure(step, errno.into()))
+    }
+
+    fn change(&mut self, step: &Step) -> Result<(), Errno> {
+        let state = &mut self.state;
+        match step {
+            Step::AddLink(name, link) => return self.add_link(name, link),
+            Step::RemoveLink(name, _) => return self.remove_link(name),
+            Step::ChangeLink { name, to, .. } => {
+                *state.links.get_mut(name).ok_or(Errno::ENODEV)? = to.clone();
+            }
+            Step::ChangeTunnel { name, to, .. } => return self.change_tunnel(name, to),
+            Step::AddAddress(name, address) => {
+                self.exists(name)?;
+                let new = self.state.addresses.insert((name.clone(), *address));
+                return expect(new, Errno::EEXIST);
+            }
+            Step::RemoveAddress(name, address) => {
+                return expect(state.addresses.remove(&(name.clone(), *address)), Errno::EADDRNOTAVAIL);
+            }
+            Step::BringUp(name) => return self.bring_up(name),
+            Step::BringDown(name) => {
+                self.exists(name)?;
+                self.state.up.remove(name);
+                self.forget_routes(name);
+            }
+            Step::AddRoute(route) => return self.add_route(route),
+            Step::RemoveRoute(route) => return expect(state.routes.remove(route), Errno::ESRCH),
+            Step::AddRule(rule) => return expect(state.rules.insert(rule.clone()), Errno::EEXIST),
+            Step::RemoveRule(rule) => return expect(state.rules.remove(rule), Errno::ENOENT),
+            Step::ChangeFirewall { from, to } => {
+                // A transaction that edits what is not there is refused whole.
+                expect(state.firewall == *from, Errno::ENOENT)?;
+                state.firewall.clone_from(to);
+            }
+            Step::SetSysctl { key, to, .. } => {
+                state.sysctls.get_mut(key).ok_or(Errno::ENOENT)?.clone_from(to);
+            }
+        }
+        Ok(())
+    }
+
+    fn exists(&self, name: &IfName) -> Result<(), Errno> {
+        expect(self.state.links.contains_key(name) || self.host.contains(name), Errno::ENODEV)
+    }
+
+    fn add_link(&mut self, name: &IfName, link: &Link) -> Result<(), Errno> {
+        expect(self.exists(name).is_err(), Errno::EEXIST)?;
+        self.state.links.insert(name.clone(), link.clone());
+        self.state.tunnels.insert(name.clone(), Tunnel::default());
+        Ok(())
+    }
+
+    /// Its addresses, routes and settings go with it.
+    fn remove_link(&mut self, name: &IfName) -> Result<(), Errno> {
+        self.state.links.remove(name).ok_or(Errno::ENODEV)?;
+        self.state.tunnels.remove(name);
+        self.state.addresses.retain(|(interface, _)| interface != name);
+        self.state.up.remove(name);
+        self.forget_routes(name);
+        Ok(())
+    }
+
+    fn change_tunnel(&mut self, name: &IfName, to: &Tunnel) -> Result<(), Errno> {
+        expect(self.state.tunnels.contains_key(name), Errno::ENODEV)?;
+        if self.state.up.contains(name) {
+            self.port_is_free(name, to.port)?;
+        }
+        self.state.tunnels.insert(name.clone(), to.clone());
+        Ok(())
+    }
+
+    /// WireGuard opens its port only here: two tunnels may have been given the same one before.
+    fn bring_up(&mut self, name: &IfName) -> Result<(), Errno> {
+        self.exists(name)?;
+        if let Some(tunnel) = self.state.tunnels.get(name) {
+            self.port_is_free(name, tunnel.port)?;
+        }
+        self.state.up.insert(name.clone());
+        Ok(())
+    }
+
+    fn port_is_free(&self, name: &IfName, port: u16) -> Result<(), Errno> {
+        let holds = |(other, tunnel): (&IfName, &Tunnel)| {
+            other != name && tunnel.port == port && self.state.up.contains(other)
+        };
+        expect(port == 0 || !self.state.tunnels.iter().any(holds), Errno::EADDRINUSE)
+    }
+
+    fn add_route(&mut self, route: &Route) -> Result<(), Errno> {
+        if let Some(interface) = route.interface() {
+            self.exists(interface)?;
+            expect(self.state.up.contains(interface), Errno::ENETDOWN)?;
+        }
+        let taken = self.state.routes.iter().any(|other| other.place() == route.place());
+        expect(!taken, Errno::EEXIST)?;
+        self.state.routes.insert(route.clone());
+        Ok(())
+    }
+
+    fn forget_routes(&mut self, name: &IfName) {
+        self.state.routes.retain(|route| route.interface() != Some(name));
+    }
+}
+
+impl Kernel for FakeKernel {
+    fn observe(&mut self, scope: &Scope) -> Result<State> {
+        let mut state = self.state.clone();
+        let ours = self.state.links.keys().collect::<BTreeSet<_>>();
+        state.up.retain(|name| ours.contains(name) || scope.interfaces.contains(name));
+        state.addresses.retain(|address| ours.contains(&address.0) || scope.addresses.contains(address));
+        state.sysctls.retain(|key, _| scope.sysctls.contains(key));
+        Ok(state)
+    }
+
+    fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(steps.len());
+        for run in Batch::split(steps) {
+            let results: Vec<_> = run.iter().map(|step| self.carry_out(step)).collect();
+            let failed = results.iter().any(Result::is_err);
+            outcomes.extend(results.into_iter().map(Outcome::from));
+            if failed {
+                break;
+            }
+        }
+        outcomes.resize_with(steps.len(), || Outcome::Untried);
+        outcomes
+    }
+}
+
+fn expect(holds: bool, errno: Errno) -> Result<(), Errno> {
+    if holds { Ok(()) } else { Err(errno) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::{Family, Table};
+    use crate::state::{Backend, LinkKind, Target};
+
+    fn name(text: &str) -> IfName {
+        text.parse().unwrap()
+    }
+
+    fn link() -> Link {
+        Link { kind: LinkKind::WireGuard(Backend::Kernel), mtu: 1280, alias: "portals:test".to_owned() }
+    }
+
+    fn listening(interface: &str) -> Step {
+        let to = Tunnel { port: 51820, ..Tunnel::default() };
+        Step::ChangeTunnel { name: name(interface), from: Tunnel::default(), to }
+    }
+
+    fn route(interface: &str) -> Route {
+        let target = Target::Device { interface: name(interface), source: None };
+        Route { table: Table(7700), destination: Family::V4.everything(), target, metric: 0 }
+    }
+
+    fn errors(kernel: &mut FakeKernel, steps: &[Step]) -> Vec<Option<Errno>> {
+        let errno = |outcome: Outcome| match outcome {
+            Outcome::Failed(error) => error.errno(),
+            Outcome::Done | Outcome::Untried => None,
+        };
+        kernel.apply(steps).into_iter().map(errno).collect()
+    }
+
+    #[test]
+    fn an_interface_takes_what_is_on_it_along() {
+        let mut kernel = FakeKernel::default();
+        let steps = [
+            Step::AddLink(name("a"), link()),
+            Step::AddAddress(name("a"), "10.0.0.1/32".parse().unwrap()),
+            Step::BringUp(name("a")),
+            Step::AddRoute(route("a")),
+            Step::RemoveLink(name("a"), link()),
+        ];
+        assert_eq!(errors(&mut kernel, &steps), [None; 5]);
+        assert_eq!(kernel.state, State::default());
+    }
+
+    #[test]
+    fn a_port_is_taken_when_the_second_tunnel_comes_up() {
+        let mut kernel = FakeKernel::default();
+        let steps = ["a", "b"].map(|text| Step::AddLink(name(text), link()));
+        assert_eq!(errors(&mut kernel, &steps), [None; 2]);
+        assert_eq!(errors(&mut kernel, &["a", "b"].map(listening)), [None; 2]);
+        let up = ["a", "b"].map(|text| Step::BringUp(name(text)));
+        assert_eq!(errors(&mut kernel, &up), [None, Some(Errno::EADDRINUSE)]);
+    }
+
+    #[test]
+    fn what_is_missing_or_there_already_is_an_error() {
+        let mut kernel = FakeKernel::with_host([name("eth0")]);
+        for (step, errno) in [
+            (Step::AddLink(name("eth0"), link()), Errno::EEXIST),
+            (Step::AddRoute(route("eth0")), Errno::ENETDOWN),
+            (Step::AddRoute(route("eth9")), Errno::ENODEV),
+            (Step::RemoveRoute(route("eth0")), Errno::ESRCH),
+        ] {
+            assert_eq!(errors(&mut kernel, &[step]), [Some(errno)]);
+        }
+    }
+
+    #[test]
+    fn it_fails_where_it_is_told_to_and_stops_behind_that_batch() {
+        let mut kernel = FakeKernel { fail_at: Some(0), ..FakeKernel::default() };
+        let steps =
+            [Step::AddLink(name("a"), link()), Step::AddLink(name("b"), link()), Step::BringUp(name("b"))];
+        assert_eq!(errors(&mut kernel, &steps), [Some(Errno::EIO), None, None]);
+        assert!(kernel.state.links.contains_key(&name("b")) && kernel.state.up.is_empty());
+    }
+}

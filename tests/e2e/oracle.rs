@@ -1,0 +1,168 @@
+//! `plan --commands`, run by hand with the real programs, comes to the same kernel as `apply`.
+
+use std::fs;
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use wg_portals::config::{self, model::Entrance, model::Network};
+use wg_portals::demo::{Namespace, World, connect};
+use wg_portals::error::{Context as _, Error, Result};
+use wg_portals::keys;
+use wg_portals::net::Secret;
+
+use crate::words::same;
+use crate::{Scenario, program};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
+    name: "the commands of a plan, run by hand, do the same as apply",
+    plots: &[],
+    run: every_golden_case,
+}];
+
+/// The network file of a golden case.
+macro_rules! cases {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../golden/", $name, "/network.toml")))),*]
+    };
+}
+
+const CASES: &[(&str, &str)] = cases![
+    "both-ways",
+    "device",
+    "device-of-shared-lan",
+    "direct",
+    "exit-inside-a-lan",
+    "linked-for-access",
+    "mesh",
+    "mixed-peers",
+    "network-secret",
+    "no-ipv6",
+    "no-uplink",
+    "one-way",
+    "own-traffic",
+    "settings",
+    "to-and-except",
+];
+
+/// What the two kernels are asked; interface numbers and link-layer addresses are taken out of the answers.
+const QUESTIONS: &[&str] = &[
+    "ip -d -o link show type wireguard",
+    "ip -o address",
+    "ip rule",
+    "ip -6 rule",
+    "ip -d route show table all",
+    "ip -d -6 route show table all",
+    "for i in $(wg show interfaces); do echo \"# $i\"; wg showconf $i; done",
+    "nft list ruleset",
+    "sysctl net.ipv4.ip_forward",
+];
+
+fn every_golden_case(_: &mut World) -> Result<()> {
+    for (case, text) in CASES {
+        let network = config::parse(text).map_err(|_| Error::failed(format!("{case} is not sound")))?;
+        for site in network.sites.keys() {
+            same_by_hand(case, text, &network, site).doing(|| format!("{case}, at {site}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn same_by_hand(case: &str, text: &str, network: &Network, site: &str) -> Result<()> {
+    let folder = Folder::with_files(text, network.sites[site].id)?;
+    let file = folder.0.join("network.toml").display().to_string();
+    let portals = program().display().to_string();
+
+    let applied = host(network, site)?;
+    shell(&applied, &format!("'{portals}' apply --config '{file}'"))?;
+    let by_hand = host(network, site)?;
+    let script = shell(&by_hand, &format!("'{portals}' plan --commands --config '{file}'"))?;
+    shell(&by_hand, &script)?;
+
+    for question in QUESTIONS {
+        let answers = [&applied, &by_hand].map(|host| shell(host, question).map(|answer| normal(&answer)));
+        let [applied, by_hand] = answers;
+        same(&format!("{case}, at {site}: {question}\nby hand"), by_hand?, applied?)?;
+    }
+    shell(&by_hand, &format!("'{portals}' plan --check --config '{file}'"))?;
+    shell(&by_hand, &format!("'{portals}' down")).map(drop)
+}
+
+/// A host with an uplink, a LAN, and the interfaces that portals of the site enter by.
+fn host(network: &Network, site: &str) -> Result<Namespace> {
+    let (host, others) = (Namespace::new("host")?, Namespace::new("others")?);
+    host.set_up("lo", true)?;
+    let mut interfaces = vec!["wan".to_owned(), "lan".to_owned()];
+    interfaces.extend(network.sites[site].portals.iter().filter_map(|portal| match &portal.entrance {
+        Entrance::Interface(name) => Some(name.to_string()),
+        _ => None,
+    }));
+    for interface in &interfaces {
+        connect((&host, interface), (&others, interface))?;
+    }
+    for (interface, address) in [("wan", "198.51.100.7/24"), ("lan", "172.20.0.1/24")] {
+        others.set_up(interface, true)?;
+        host.set_up(interface, true)?;
+        host.add_address(interface, address.parse().expect("an address"))?;
+    }
+    host.add_route("0.0.0.0/0".parse().expect("a network"), IpAddr::from([198, 51, 100, 1]))?;
+    Ok(host)
+}
+
+/// What a shell prints; it must succeed.
+fn shell(host: &Namespace, script: &str) -> Result<String> {
+    let mut command = Command::new("sh");
+    command.args(["-e", "-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = host
+        .spawn(&mut command)
+        .and_then(std::process::Child::wait_with_output)
+        .doing(|| "cannot run a shell".to_owned())?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Error::failed(format!("{}: {words}\nit was to run: {script}", output.status)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Without what differs from one namespace to the next: numbers of interfaces, and addresses that come from those of links.
+fn normal(answer: &str) -> String {
+    let lines = answer.lines().filter(|line| !line.contains("fe80:") && !line.contains("ff00::"));
+    let normal = lines.map(|line| {
+        let after_number =
+            line.split_once(": ").filter(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()));
+        after_number.filter(|_| !line.contains("from ")).map_or(line, |(_, rest)| rest).trim_end()
+    });
+    normal.collect::<Vec<_>>().join("\n")
+}
+
+/// A folder with a site's files, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn with_files(text: &str, id: u8) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("portals-oracle-{}", std::process::id()));
+        let doing = || format!("cannot write into {}", folder.display());
+        fs::create_dir_all(&folder).doing(doing)?;
+        fs::write(folder.join("network.toml"), text).doing(doing)?;
+        let secret = folder.join(keys::NETWORK_SECRET_FILE);
+        if text.contains("network secret") && !secret.exists() {
+            keys::save(&secret, &Secret::new([7; 32]))?;
+        }
+        write_key(&folder.join(keys::PRIVATE_KEY_FILE), id).doing(doing)?;
+        Ok(Self(folder))
+    }
+}
+
+/// The private key of the site with this id in all golden cases: its id, 32 times.
+fn write_key(path: &Path, id: u8) -> std::io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    std::io::Write::write_all(&mut file, Secret::new([id; 32]).to_base64().as_bytes())
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,116 @@
+//! Host facts, read in network namespaces of our own. Needs root, or `unshare -Urnm`.
+
+mod namespace;
+
+use std::collections::BTreeSet;
+
+use namespace::{inside, ip};
+use wg_portals::host::{self, Uplink};
+use wg_portals::net::{Cidr, IfName};
+
+fn name(text: &str) -> IfName {
+    text.parse().unwrap()
+}
+
+fn networks<const N: usize>(texts: [&str; N]) -> BTreeSet<Cidr> {
+    texts.map(|text| text.parse().unwrap()).into()
+}
+
+fn commands(lines: &[&str]) {
+    lines.iter().for_each(|line| drop(ip(line)));
+}
+
+/// A router with an uplink, a LAN, a network behind that, and somebody's VPN.
+const ROUTER: &[&str] = &[
+    "link add wan type bridge",
+    "address add 203.0.113.7/24 dev wan",
+    "link set wan up",
+    "link add lan type bridge",
+    "address add 192.168.1.1/24 dev lan",
+    "link set lan up",
+    "route add 172.16.0.0/12 via 192.168.1.2",
+    "link add vpn type bridge",
+    "link set vpn up",
+    "route add 0.0.0.0/1 dev vpn",
+];
+
+fn wan() -> Uplink {
+    Uplink {
+        interface: name("wan"),
+        gateway: Some("203.0.113.1".parse().unwrap()),
+        addresses: ["203.0.113.7/24".parse().unwrap()].into(),
+    }
+}
+
+#[test]
+fn a_router_is_described() {
+    inside(|| {
+        commands(ROUTER);
+        ip("route add default via 203.0.113.1");
+        let facts = host::read(None).unwrap();
+        assert_eq!(facts.uplink, Some(wan()));
+        assert_eq!(facts.local, networks(["172.16.0.0/12", "192.168.1.0/24"]));
+        assert_eq!(facts.uplink_networks, networks(["203.0.113.0/24"]));
+        assert!(facts.root && facts.ipv6 && facts.nftables && facts.wireguard.is_some());
+    });
+}
+
+#[test]
+fn a_default_route_outside_of_table_main_is_found() {
+    inside(|| {
+        commands(ROUTER);
+        commands(&["route add default via 203.0.113.1 table 201", "rule add pref 32000 lookup 201"]);
+        assert_eq!(host::read(None).unwrap().uplink, Some(wan()));
+    });
+}
+
+#[test]
+fn our_own_interfaces_are_neither_uplink_nor_local() {
+    inside(|| {
+        commands(ROUTER);
+        commands(&[
+            "tuntap add dev to-paris mode tun",
+            "link set to-paris alias portals:home",
+            "link set to-paris up",
+            "route add 10.77.2.0/24 dev to-paris",
+            "route add default dev to-paris",
+        ]);
+        let facts = host::read(None).unwrap();
+        assert_eq!(facts.uplink, None);
+        assert_eq!(facts.uplink_networks, BTreeSet::new());
+        assert_eq!(facts.local, networks(["172.16.0.0/12", "192.168.1.0/24", "203.0.113.0/24"]));
+    });
+}
+
+#[test]
+fn the_tunnels_mark_leads_past_a_portal_for_own_traffic() {
+    inside(|| {
+        commands(ROUTER);
+        commands(&[
+            "route add default via 203.0.113.1",
+            "rule add pref 110 fwmark 0x10000000/0x10000000 lookup main",
+            "route add default dev vpn table 7702",
+            "rule add pref 112 iif lo lookup 7702",
+        ]);
+        assert_eq!(host::read(None).unwrap().uplink, Some(wan()));
+    });
+}
+
+#[test]
+fn a_named_uplink_is_taken_though_another_is_better() {
+    inside(|| {
+        commands(ROUTER);
+        commands(&[
+            "route add default via 203.0.113.1 metric 50",
+            "route add default via 192.168.1.2 metric 5",
+        ]);
+        assert_eq!(host::read(Some(&name("wan"))).unwrap().uplink, Some(wan()));
+        assert_eq!(host::read(Some(&name("eth7"))).unwrap().uplink, None);
+        assert_eq!(host::read(None).unwrap().uplink.unwrap().interface, name("lan"));
+    });
+}
+
+#[test]
+fn a_host_without_a_network_has_no_uplink() {
+    inside(|| assert_eq!(host::read(None).unwrap().uplink, None));
+}

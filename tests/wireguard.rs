@@ -1,0 +1,316 @@
+//! WireGuard, of the kernel where it has one, and the built-in one: three sites in network namespaces of their own, on one wire. Needs root, or `unshare -Urnm`.
+
+mod namespace;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+use namespace::{inside, ip, thread_id};
+use nix::errno::Errno;
+use wg_portals::diff::Step;
+use wg_portals::kernel::linux::Linux;
+use wg_portals::kernel::wireguard::Reading;
+use wg_portals::kernel::{Kernel, Outcome, builtin};
+use wg_portals::net::{IfName, PublicKey, Secret, Table};
+use wg_portals::state::{Backend, Link, LinkKind, Peer, Route, Scope, State, Target, Tunnel};
+
+/// The middle site and the two it has tunnels to; each number is a key, a host and an interface.
+const MIDDLE: u8 = 11;
+const OTHERS: [u8; 2] = [12, 13];
+
+const PORT: u16 = 51820;
+
+#[test]
+fn traffic_passes_through_the_built_in_wireguard_and_a_peer_that_changes_leaves_the_other_alone() {
+    let (before, after) = traffic_passes(Backend::BuiltIn);
+    // The peer that changes has to shake hands anew.
+    assert!(!after.tunnel.peers[&public_key(13)].alive);
+    assert_untouched(&before, &after, 12);
+}
+
+#[test]
+fn traffic_passes_through_the_kernels_wireguard_and_a_peer_that_changes_keeps_its_session() {
+    if !kernel_has_wireguard() {
+        return;
+    }
+    let (before, after) = traffic_passes(Backend::Kernel);
+    assert_untouched(&before, &after, 12);
+    assert_untouched(&before, &after, 13);
+}
+
+/// Builds three sites, lets traffic pass, changes the peer 13, lets traffic pass, removes it all; what was read before and
+/// after the change.
+fn traffic_passes(backend: Backend) -> (Reading, Reading) {
+    let others = OTHERS.map(|number| Site::start(number, backend));
+    let threads: Vec<i32> = others.iter().map(|site| site.thread.recv().unwrap()).collect();
+    inside(move || {
+        wire(&threads);
+        others.iter().for_each(|site| site.wired.send(()).unwrap());
+        let mut kernel = Linux::open().unwrap();
+        let wanted = site(MIDDLE, &OTHERS, backend);
+        apply(&mut kernel, &steps(&wanted));
+        others.iter().for_each(|site| site.thread.recv().map(drop).unwrap());
+        OTHERS.iter().for_each(|other| ping(*other));
+        assert_eq!(without_life(kernel.observe(&wanted.scope()).unwrap()), wanted);
+        let before = read(&mut kernel, &wanted);
+        assert!(before.tunnel.peers.values().all(|peer| peer.alive), "{before:?}");
+        if backend == Backend::BuiltIn {
+            let seen = builtin::read_foreign(&interface(MIDDLE), SystemTime::now()).unwrap();
+            assert_eq!(seen.tunnel, before.tunnel);
+        }
+
+        let mut changed = before.tunnel.clone();
+        changed.peers.get_mut(&public_key(13)).unwrap().keepalive = 7;
+        apply(&mut kernel, &[change(&before.tunnel, &changed)]);
+        let after = read(&mut kernel, &wanted);
+        assert_eq!(after.tunnel.peers[&public_key(13)].keepalive, 7);
+        OTHERS.iter().for_each(|other| ping(*other));
+
+        apply(
+            &mut kernel,
+            &wanted.links.into_iter().map(|(name, link)| Step::RemoveLink(name, link)).collect::<Vec<_>>(),
+        );
+        assert_eq!(kernel.observe(&Scope::default()).unwrap(), State::default());
+        for site in others {
+            drop(site.wired);
+            site.life.join().unwrap();
+        }
+        (before, after)
+    })
+}
+
+/// Asserts that the session with a peer went on: it is as old as it was, and nothing was sent.
+fn assert_untouched(before: &Reading, after: &Reading, peer: u8) {
+    let (before, after) = (&before.peers[&public_key(peer)], &after.peers[&public_key(peer)]);
+    assert_eq!((before.received, before.sent), (after.received, after.sent));
+    // The built-in one reckons it from the age each time.
+    let apart = |a: SystemTime, b: SystemTime| a.duration_since(b).unwrap_or_else(|error| error.duration());
+    assert!(apart(before.handshake.unwrap(), after.handshake.unwrap()) < Duration::from_millis(50));
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_and_changes_nothing() {
+    for backend in [Backend::BuiltIn, Backend::Kernel] {
+        if backend == Backend::BuiltIn || kernel_has_wireguard() {
+            inside(move || port_is_taken(backend));
+        }
+    }
+}
+
+fn port_is_taken(backend: Backend) {
+    let taken = std::net::UdpSocket::bind("0.0.0.0:51999").unwrap();
+    let mut kernel = Linux::open().unwrap();
+    let wanted = site(MIDDLE, &OTHERS, backend);
+    apply(&mut kernel, &steps(&wanted));
+    let before = read(&mut kernel, &wanted).tunnel;
+    let to = Tunnel { port: 51999, fwmark: 5, ..before.clone() };
+    let outcomes = kernel.apply(&[change(&before, &to)]);
+    let [Outcome::Failed(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(error.errno(), Some(Errno::EADDRINUSE), "{error}");
+    assert_eq!(read(&mut kernel, &wanted).tunnel, before);
+    drop(taken);
+}
+
+#[test]
+fn the_kernels_wireguard_says_at_the_second_interface_that_the_port_is_taken() {
+    if !kernel_has_wireguard() {
+        return;
+    }
+    inside(|| {
+        let mut kernel = Linux::open().unwrap();
+        apply(&mut kernel, &steps(&site(MIDDLE, &OTHERS, Backend::Kernel)));
+        let outcomes = kernel.apply(&steps(&site(12, &[MIDDLE], Backend::Kernel)));
+        let failed = outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::Failed(error) => Some(error),
+            _ => None,
+        });
+        assert_eq!(failed.unwrap().errno(), Some(Errno::EADDRINUSE));
+    });
+}
+
+/// An interface whose making was interrupted is known again, and can be finished or removed.
+#[test]
+fn an_unfinished_interface_is_ours() {
+    if !kernel_has_wireguard() {
+        return;
+    }
+    inside(|| {
+        ip("link add to-paris group 1886351988 type wireguard");
+        let mut kernel = Linux::open().unwrap();
+        let observed = kernel.observe(&Scope::default()).unwrap();
+        let from = observed.links[&"to-paris".parse::<IfName>().unwrap()].clone();
+        assert_eq!(from.alias, "");
+        let to = Link { mtu: 1280, alias: "portals:test".to_owned(), ..from.clone() };
+        let name: IfName = "to-paris".parse().unwrap();
+        apply(&mut kernel, &[Step::ChangeLink { name: name.clone(), from, to: to.clone() }]);
+        assert_eq!(kernel.observe(&Scope::default()).unwrap().links, [(name, to)].into());
+        assert!(ip("link show group default").contains("to-paris"));
+    });
+}
+
+fn kernel_has_wireguard() -> bool {
+    let found = inside(|| Linux::open().unwrap().has_wireguard());
+    if !found {
+        eprintln!("skipped: this kernel has no WireGuard");
+    }
+    found
+}
+
+#[test]
+fn an_interface_of_somebody_else_is_not_taken_over() {
+    inside(|| {
+        ip("tuntap add dev tun-11 mode tun multi_queue");
+        let mut kernel = Linux::open().unwrap();
+        let outcomes = kernel.apply(&steps(&site(MIDDLE, &OTHERS, Backend::BuiltIn)));
+        let Outcome::Failed(error) = &outcomes[0] else { panic!("{outcomes:?}") };
+        assert_eq!(error.errno(), Some(Errno::EEXIST));
+        assert!(!ip("link show tun-11").contains("alias"));
+        assert_eq!(kernel.observe(&Scope::default()).unwrap(), State::default());
+    });
+}
+
+/// A site that lives in a thread and namespace of its own until `wired` is dropped.
+struct Site {
+    life: JoinHandle<()>,
+    /// Its namespace, and then once more when it is ready.
+    thread: Receiver<i32>,
+    wired: Sender<()>,
+}
+
+impl Site {
+    fn start(number: u8, backend: Backend) -> Self {
+        let (tell, thread) = mpsc::channel();
+        let (wired, wait) = mpsc::channel();
+        let life = thread::spawn(move || {
+            inside(move || {
+                tell.send(thread_id()).unwrap();
+                wait.recv().unwrap();
+                ip(&format!("address add 192.0.2.{number}/24 dev wan"));
+                ip("link set wan up");
+                let mut kernel = Linux::open().unwrap();
+                apply(&mut kernel, &steps(&site(number, &[MIDDLE], backend)));
+                tell.send(thread_id()).unwrap();
+                let _ = wait.recv();
+            });
+        });
+        Self { life, thread, wired }
+    }
+}
+
+/// A bridge to the namespaces of those threads, with an interface `wan` in each.
+fn wire(threads: &[i32]) {
+    ip("link add wan type bridge");
+    ip(&format!("address add 192.0.2.{MIDDLE}/24 dev wan"));
+    ip("link set wan up");
+    for (index, thread) in threads.iter().enumerate() {
+        ip(&format!("link add port{index} type veth peer name wan netns {thread}"));
+        ip(&format!("link set port{index} master wan up"));
+    }
+}
+
+/// A site with one interface and a tunnel to each of the others on it.
+fn site(own: u8, others: &[u8], backend: Backend) -> State {
+    let peer = |other: u8| Peer {
+        preshared_key: Some(Secret::new([own ^ other; 32])),
+        endpoint: Some(format!("192.0.2.{other}:{PORT}").parse().unwrap()),
+        keepalive: 25,
+        allowed_ips: [format!("10.99.0.{other}/32").parse().unwrap()].into(),
+        alive: false,
+    };
+    let tunnel = Tunnel {
+        private_key: Some(private_key(own)),
+        port: PORT,
+        fwmark: 0x1000_0000,
+        peers: others.iter().map(|other| (public_key(*other), peer(*other))).collect(),
+    };
+    let kind = LinkKind::WireGuard(backend);
+    let link = Link { kind, mtu: 1280, alias: "portals:test".to_owned() };
+    let route = |other: &u8| Route {
+        table: Table::MAIN,
+        destination: format!("10.99.0.{other}/32").parse().unwrap(),
+        target: Target::Device { interface: interface(own), source: None },
+        metric: 0,
+    };
+    State {
+        links: [(interface(own), link)].into(),
+        tunnels: [(interface(own), tunnel)].into(),
+        addresses: [(interface(own), format!("10.99.0.{own}/32").parse().unwrap())].into(),
+        up: BTreeSet::from([interface(own)]),
+        routes: others.iter().map(route).collect(),
+        ..State::default()
+    }
+}
+
+/// What makes a site of nothing.
+fn steps(state: &State) -> Vec<Step> {
+    let links = state.links.iter().map(|(name, link)| Step::AddLink(name.clone(), link.clone()));
+    let tunnels = state.tunnels.iter().map(|(name, tunnel)| Step::ChangeTunnel {
+        name: name.clone(),
+        from: Tunnel::default(),
+        to: tunnel.clone(),
+    });
+    let addresses = state.addresses.iter().map(|(name, address)| Step::AddAddress(name.clone(), *address));
+    let up = state.up.iter().cloned().map(Step::BringUp);
+    links
+        .chain(tunnels)
+        .chain(addresses)
+        .chain(up)
+        .chain(state.routes.iter().cloned().map(Step::AddRoute))
+        .collect()
+}
+
+fn apply(kernel: &mut Linux, steps: &[Step]) {
+    for (outcome, step) in kernel.apply(steps).into_iter().zip(steps) {
+        assert!(matches!(outcome, Outcome::Done), "{step:?}: {outcome:?}");
+    }
+}
+
+fn change(from: &Tunnel, to: &Tunnel) -> Step {
+    Step::ChangeTunnel { name: interface(MIDDLE), from: from.clone(), to: to.clone() }
+}
+
+fn read(kernel: &mut Linux, wanted: &State) -> Reading {
+    let name = interface(MIDDLE);
+    kernel.read_tunnel(&name, &wanted.links[&name], SystemTime::now()).unwrap()
+}
+
+fn without_life(mut state: State) -> State {
+    state
+        .tunnels
+        .values_mut()
+        .flat_map(|tunnel| tunnel.peers.values_mut())
+        .for_each(|peer| peer.alive = false);
+    state
+}
+
+fn ping(other: u8) {
+    let target = format!("10.99.0.{other}");
+    let status =
+        Command::new("ping").args(["-c1", "-W3", "-q", &target]).output().expect("these tests need `ping`");
+    assert!(status.status.success(), "{target} does not answer");
+}
+
+fn interface(number: u8) -> IfName {
+    format!("tun-{number}").parse().unwrap()
+}
+
+/// The number, 32 times, in the form that Curve25519 wants.
+fn private_key(number: u8) -> Secret {
+    let mut bytes = [number; 32];
+    bytes[0] &= 248;
+    bytes[31] = bytes[31] & 127 | 64;
+    Secret::new(bytes)
+}
+
+/// What `wg pubkey` says to [`private_key`].
+fn public_key(number: u8) -> PublicKey {
+    let key = match number {
+        11 => "c7LYt2qptTZgAyvI9di+46OuTjs6f9Sa3oH3NHo0qmg=",
+        12 => "l8OxC01sEzp46l3MHPZCHT+Brjex9ijOFMpvzncw8zM=",
+        _ => "sweuhmDvrtTWpl9mQIlokupKHwB1VVxInRMSouFnfCg=",
+    };
+    key.parse().unwrap()
+}
