@@ -50,7 +50,8 @@ fn golden(case: &str) -> State {
 /// A host with all interfaces that the golden cases name.
 fn host() -> FakeKernel {
     let mut host = FakeKernel::with_host(["eth0", "eth1", "eth2", "ppp0"].map(|name| name.parse().unwrap()));
-    for key in ["net/ipv4/ip_forward", "net/ipv4/conf/to-paris/rp_filter"] {
+    for key in ["net/ipv4/ip_forward", "net/ipv4/conf/all/send_redirects", "net/ipv4/conf/to-paris/rp_filter"]
+    {
         host.state.sysctls.insert(key.to_owned(), "0".to_owned());
     }
     host

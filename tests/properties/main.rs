@@ -49,7 +49,9 @@ fn views(network: &Network) -> BTreeMap<&str, Site> {
 /// A host with all interfaces that the drawn networks name.
 fn host() -> FakeKernel {
     let mut host = FakeKernel::with_host((0..4).map(|number| format!("lan{number}").parse().unwrap()));
-    host.state.sysctls.insert("net/ipv4/ip_forward".to_owned(), "0".to_owned());
+    for key in ["net/ipv4/ip_forward", "net/ipv4/conf/all/send_redirects"] {
+        host.state.sysctls.insert(key.to_owned(), "1".to_owned());
+    }
     host
 }
 

@@ -73,4 +73,5 @@ ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7702
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

@@ -74,4 +74,5 @@ ip rule add priority 112 protocol 77 from 192.168.1.64/27 lookup 7702
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7702
 ip rule add priority 111 protocol 77 from 192.168.1.64/27 to 192.168.1.0/24 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

@@ -97,4 +97,5 @@ ip rule add priority 118 protocol 77 from all iif eth2 unreachable
 ip rule add priority 118 protocol 77 from all iif eth1 unreachable
 ip rule add priority 113 protocol 77 from all iif eth2 lookup 7703
 ip rule add priority 113 protocol 77 from all iif eth1 lookup 7702
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

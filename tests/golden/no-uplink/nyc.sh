@@ -67,4 +67,5 @@ ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
 ip rule add priority 118 protocol 77 from all iif eth1 unreachable
 ip rule add priority 113 protocol 77 from all iif eth1 lookup 7702
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

@@ -91,4 +91,5 @@ ip rule add priority 111 protocol 77 from all to 169.254.0.0/16 iif lo goto 119
 ip rule add priority 111 protocol 77 from all to 10.77.2.0/24 iif lo goto 119
 ip -6 rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
 ip rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

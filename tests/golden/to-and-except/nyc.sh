@@ -85,4 +85,5 @@ ip rule add priority 113 protocol 77 from all iif eth2 lookup 7702
 ip rule add priority 113 protocol 77 from all to 198.18.0.0/15 iif eth1 lookup 7702
 ip rule add priority 113 protocol 77 from all to 192.0.2.0/24 iif eth1 lookup 7702
 ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 iif eth2 goto 119
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1
