@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use crate::config::model::{self, ExitRef, Host, Name, Network, RpFilter};
 use crate::config::{portal_addresses, site_network};
@@ -140,6 +141,8 @@ pub enum Exit {
 /// What a site view is made from, besides the network.
 #[derive(Debug)]
 pub struct Inputs<'a> {
+    /// Path of the network file, for messages.
+    pub file: &'a Path,
     /// This site's key.
     pub private_key: &'a Secret,
     /// The network's secret.
@@ -190,7 +193,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let facts = inputs.facts;
     let uplink = chosen_uplink(entry, facts);
 
-    let mut errors = crate::unbuilt::refusals(network, name);
+    let mut errors = crate::unbuilt::refusals(inputs.file, network, name);
     let tunnels = tunnels(network, name, inputs);
     errors.extend(shared_networks_that_are_local(&tunnels, facts));
     let backend = facts.wireguard.unwrap_or(Backend::BuiltIn);

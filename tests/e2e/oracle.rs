@@ -74,9 +74,9 @@ fn same_by_hand(case: &str, text: &str, network: &Network, site: &str) -> Result
     let file = folder.0.join("network.toml").display().to_string();
     let portals = program().display().to_string();
 
-    let applied = host(network, site)?;
+    let (applied, _others) = host(network, site)?;
     shell(&applied, &format!("'{portals}' apply --config '{file}'"))?;
-    let by_hand = host(network, site)?;
+    let (by_hand, _other_others) = host(network, site)?;
     let script = shell(&by_hand, &format!("'{portals}' plan --commands --config '{file}'"))?;
     shell(&by_hand, &script)?;
 
@@ -89,8 +89,8 @@ fn same_by_hand(case: &str, text: &str, network: &Network, site: &str) -> Result
     shell(&by_hand, &format!("'{portals}' down")).map(drop)
 }
 
-/// A host with an uplink, a LAN, and the interfaces that portals of the site enter by.
-fn host(network: &Network, site: &str) -> Result<Namespace> {
+/// A host with an uplink, a LAN, and the interfaces that portals of the site enter by; and what is at the other ends of its cables.
+fn host(network: &Network, site: &str) -> Result<(Namespace, Namespace)> {
     let (host, others) = (Namespace::new("host")?, Namespace::new("others")?);
     host.set_up("lo", true)?;
     let mut interfaces = vec!["wan".to_owned(), "lan".to_owned()];
@@ -107,7 +107,7 @@ fn host(network: &Network, site: &str) -> Result<Namespace> {
         host.add_address(interface, address.parse().expect("an address"))?;
     }
     host.add_route("0.0.0.0/0".parse().expect("a network"), IpAddr::from([198, 51, 100, 1]))?;
-    Ok(host)
+    Ok((host, others))
 }
 
 /// What a shell prints; it must succeed.

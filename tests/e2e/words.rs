@@ -56,7 +56,8 @@ pub(crate) fn plots(world: &World) -> Vec<Plot> {
 pub(crate) fn settled(site: &Site) -> Result<()> {
     eventually(&format!("{} is as its file says", site.plot.name), || {
         let output = site.portals(&["plan", "--check"])?;
-        same("exit status of plan --check", output.status.code(), Some(0))
+        let wants = String::from_utf8_lossy(&output.stdout);
+        same(&format!("status of plan --check, which wants to\n{wants}"), output.status.code(), Some(0))
     })
 }
 
