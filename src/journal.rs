@@ -68,14 +68,14 @@ impl Journal {
     /// seconds.
     pub fn lock(&self, waiting: impl FnOnce()) -> Result<Lock> {
         let path = self.folder.join("lock");
-        if let Some(lock) = self.try_lock(&path)? {
+        if let Some(lock) = try_lock(&path)? {
             return Ok(lock);
         }
         waiting();
         let give_up = Instant::now() + PATIENCE;
         while Instant::now() < give_up {
             std::thread::sleep(Duration::from_millis(50));
-            if let Some(lock) = self.try_lock(&path)? {
+            if let Some(lock) = try_lock(&path)? {
                 return Ok(lock);
             }
         }
@@ -88,28 +88,12 @@ impl Journal {
 
     /// Takes the agent's place; `None` if an agent is there already.
     pub fn lock_agent(&self) -> Result<Option<Lock>> {
-        self.try_lock(&self.folder.join("agent"))
+        try_lock(&self.folder.join("agent"))
     }
 
     /// Whether an agent runs on this machine.
     pub fn has_agent(&self) -> Result<bool> {
         Ok(self.lock_agent()?.is_none())
-    }
-
-    fn try_lock(&self, path: &Path) -> Result<Option<Lock>> {
-        let doing = || format!("cannot lock {}", path.display());
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .doing(doing)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => Ok(Some(Lock { _file: file })),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(errno).doing(doing),
-        }
     }
 
     /// What is ours by earlier calls.
@@ -253,6 +237,18 @@ impl Claims {
             _ => return None,
         }
         Some(())
+    }
+}
+
+/// Takes a lock if nobody holds it.
+fn try_lock(path: &Path) -> Result<Option<Lock>> {
+    let doing = || format!("cannot lock {}", path.display());
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).doing(doing)?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(file) => Ok(Some(Lock { _file: file })),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(errno).doing(doing),
     }
 }
 
