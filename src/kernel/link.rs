@@ -6,11 +6,9 @@ use netlink_packet_core::{
     DecodeError, NLM_F_CREATE, NLM_F_EXCL, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NlaBuffer,
     NlasIterator,
 };
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage};
-
 use nix::libc;
 
+use super::message::{LinkRequest, Message, UP};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
 use crate::net::IfName;
@@ -26,8 +24,8 @@ const DEFAULT_GROUP: u32 = 0;
 /// Bytes in front of an interface's attributes: `struct ifinfomsg`, with the index at 4 and the flags at 8.
 const HEADER: usize = 16;
 
-/// The flag of an interface that is administratively up (linux/if.h).
-const IFF_UP: u32 = 1;
+/// RTEXT_FILTER_SKIP_STATS (linux/rtnetlink.h)
+const WITHOUT_STATISTICS: u32 = 1 << 3;
 
 /// An interface of this host, whoever made it.
 #[derive(Debug, Clone)]
@@ -57,11 +55,10 @@ impl HostLink {
 
 /// All interfaces in this network namespace, by name.
 pub fn list(socket: &mut Socket) -> Result<BTreeMap<IfName, HostLink>> {
-    let mut message = LinkMessage::default();
     // Their counters would be two thirds of the answer.
-    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    let question = LinkRequest::default().with_number(libc::IFLA_EXT_MASK, WITHOUT_STATISTICS);
     let links: Vec<HostLink> = socket
-        .dump(RouteNetlinkMessage::GetLink(message))
+        .dump(Message::new(libc::RTM_GETLINK, &question))
         .doing(|| "cannot list the network interfaces".to_owned())?;
     Ok(links.into_iter().map(|link| (link.name.clone(), link)).collect())
 }
@@ -89,7 +86,7 @@ fn decode(payload: &[u8]) -> Option<HostLink> {
             _ => {}
         }
     }
-    let up = word(&header[8..])? & IFF_UP != 0;
+    let up = word(&header[8..])? & UP != 0;
     Some(HostLink { index: word(&header[4..])?, name: name?, up, mtu, group, alias, kind })
 }
 
@@ -117,41 +114,29 @@ fn word(bytes: &[u8]) -> Option<u32> {
 }
 
 /// Makes a WireGuard interface, down, still without the alias: [`finish`] gives it that.
-pub fn create_wireguard(name: &IfName, mtu: u32) -> NetlinkMessage<RouteNetlinkMessage> {
-    let attributes = vec![
-        LinkAttribute::Mtu(mtu),
-        LinkAttribute::Group(UNFINISHED),
-        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Wireguard)]),
-    ];
-    request(RouteNetlinkMessage::NewLink(named(name, attributes)), NLM_F_CREATE | NLM_F_EXCL)
+pub fn create_wireguard(name: &IfName, mtu: u32) -> NetlinkMessage<Message> {
+    let link = LinkRequest::named(name.as_str())
+        .with_number(libc::IFLA_MTU, mtu)
+        .with_number(libc::IFLA_GROUP, UNFINISHED)
+        .of_kind("wireguard", None);
+    request(Message::new(libc::RTM_NEWLINK, &link), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Gives an interface all that can be changed about it.
-pub fn finish(name: &IfName, link: &Link) -> NetlinkMessage<RouteNetlinkMessage> {
-    let attributes = vec![
-        LinkAttribute::Mtu(link.mtu),
-        LinkAttribute::IfAlias(link.alias.clone()),
-        LinkAttribute::Group(DEFAULT_GROUP),
-    ];
-    request(RouteNetlinkMessage::SetLink(named(name, attributes)), 0)
+pub fn finish(name: &IfName, link: &Link) -> NetlinkMessage<Message> {
+    let link = LinkRequest::named(name.as_str())
+        .with_number(libc::IFLA_MTU, link.mtu)
+        .with_text(libc::IFLA_IFALIAS, &link.alias)
+        .with_number(libc::IFLA_GROUP, DEFAULT_GROUP);
+    request(Message::new(libc::RTM_SETLINK, &link), 0)
 }
 
 /// Removes an interface.
-pub fn remove(name: &IfName) -> NetlinkMessage<RouteNetlinkMessage> {
-    request(RouteNetlinkMessage::DelLink(named(name, Vec::new())), 0)
+pub fn remove(name: &IfName) -> NetlinkMessage<Message> {
+    request(Message::new(libc::RTM_DELLINK, &LinkRequest::named(name.as_str())), 0)
 }
 
 /// Sets an interface up or down.
-pub fn set_up(name: &IfName, up: bool) -> NetlinkMessage<RouteNetlinkMessage> {
-    let mut message = named(name, Vec::new());
-    message.header.change_mask = LinkFlags::Up;
-    message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
-    request(RouteNetlinkMessage::SetLink(message), 0)
-}
-
-fn named(name: &IfName, mut attributes: Vec<LinkAttribute>) -> LinkMessage {
-    let mut message = LinkMessage::default();
-    attributes.insert(0, LinkAttribute::IfName(name.to_string()));
-    message.attributes = attributes;
-    message
+pub fn set_up(name: &IfName, up: bool) -> NetlinkMessage<Message> {
+    request(Message::new(libc::RTM_SETLINK, &LinkRequest::named(name.as_str()).up(up)), 0)
 }

@@ -135,9 +135,10 @@ impl Socket {
     }
 
     /// The one answer to a question.
-    pub fn get<M>(&mut self, request: M) -> Result<M, Refusal>
+    pub fn get<M, T>(&mut self, request: M) -> Result<T, Refusal>
     where
-        M: NetlinkSerializable + NetlinkDeserializable,
+        M: NetlinkSerializable,
+        T: NetlinkDeserializable,
         NetlinkPayload<M>: From<M>,
     {
         let sequence = self.send(&mut [self::request(request, 0)])?;
@@ -150,7 +151,7 @@ impl Socket {
                     verdict(&header, payload)?;
                     return Err(Errno::ENODATA.into());
                 }
-                return M::deserialize(&header, payload).map_err(|error| Refusal {
+                return T::deserialize(&header, payload).map_err(|error| Refusal {
                     errno: Errno::EBADMSG,
                     explanation: Some(error.to_string()),
                 });
@@ -358,7 +359,7 @@ mod tests {
     fn a_question_has_one_answer() {
         let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
         assert!(matches!(socket.get(link(1)), Ok(RouteNetlinkMessage::NewLink(_))));
-        assert_eq!(socket.get(link(0x7fff_ffff)).unwrap_err().errno, Errno::ENODEV);
+        assert_eq!(socket.get::<_, RouteNetlinkMessage>(link(0x7fff_ffff)).unwrap_err().errno, Errno::ENODEV);
     }
 
     #[test]

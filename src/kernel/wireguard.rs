@@ -75,7 +75,7 @@ impl WireGuard {
             cmd: GenlCtrlCmd::GetFamily,
             nlas: vec![GenlCtrlAttrs::FamilyName("wireguard".to_owned())],
         });
-        let answer = match socket.get(question) {
+        let answer: GenlMessage<GenlCtrl> = match socket.get(question) {
             Err(Refusal { errno: Errno::ENOENT, .. }) => return Ok(None),
             answer => answer.doing(|| "cannot ask the kernel for its WireGuard".to_owned())?,
         };
