@@ -174,7 +174,6 @@ fn the_built_in_wireguard_leaves_signals_alone() {
 
 /// Behind NAT a site has to go on dialling: nobody can dial it.
 #[test]
-#[ignore = "takes three minutes"]
 fn the_built_in_wireguard_does_not_give_up() {
     let mut silent = site(12, &[MIDDLE], Backend::BuiltIn);
     for peer in silent.tunnels.values_mut().flat_map(|tunnel| tunnel.peers.values_mut()) {
