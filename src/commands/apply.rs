@@ -19,7 +19,7 @@ pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     let site = files.site(&resolve(files.names()?))?;
     if site.backend == Backend::BuiltIn && !site.tunnels.is_empty() && !journal.has_agent()? {
         return Err(Error::failed(
-            "this kernel has no WireGuard, and the built-in one lives only as long as the agent: use `portals run` (or load the \
+            "the built-in WireGuard, which this site uses, lives only as long as the agent: use `portals run` (or load the \
              kernel's module: modprobe wireguard)",
         )
         .into());
