@@ -66,7 +66,7 @@ fn apply_by_agent(agent: Pid, journal: &Journal, want: &State) -> Result<usize> 
 
 fn needs_agent() -> Error {
     Error::failed(
-        "this kernel has no WireGuard, and the built-in one lives only as long as the agent: use `portals run` (or load the kernel's \
+        "the built-in WireGuard, which this site uses, lives only as long as the agent: use `portals run` (or load the kernel's \
          module: modprobe wireguard)",
     )
 }

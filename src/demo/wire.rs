@@ -46,23 +46,15 @@ impl Namespace {
 
     /// Gives an interface an address.
     pub fn add_address(&self, interface: &str, address: InterfaceAddress) -> Result<()> {
-        self.ask(
-            || {
-                let mut message = AddressMessage::default();
-                message.header.family = family(Family::of(address.address));
-                message.header.prefix_len = address.length;
-                message.header.index = if_nametoindex(interface)?;
-                // An IPv6 address would else be of no use for a second, while the kernel looks for others that have it.
-                message.header.flags = AddressHeaderFlags::Nodad;
-                message.attributes = vec![
-                    AddressAttribute::Local(address.address),
-                    AddressAttribute::Address(address.address),
-                ];
-                Ok(Message::new(libc::RTM_NEWADDR, &message))
-            },
-            NLM_F_CREATE | NLM_F_EXCL,
-        )
-        .doing(|| format!("cannot give {interface} of {} the address {address}", self.name()))
+        let message = || Ok(Message::new(libc::RTM_NEWADDR, &address_message(interface, address)?));
+        self.ask(message, NLM_F_CREATE | NLM_F_EXCL)
+            .doing(|| format!("cannot give {interface} of {} the address {address}", self.name()))
+    }
+
+    /// Takes an address from an interface; routes that need it go, too.
+    pub fn remove_address(&self, interface: &str, address: InterfaceAddress) -> Result<()> {
+        self.ask(|| Ok(Message::new(libc::RTM_DELADDR, &address_message(interface, address)?)), 0)
+            .doing(|| format!("cannot take the address {address} from {interface} of {}", self.name()))
     }
 
     /// Sends what goes to a network to a neighbour.
@@ -134,6 +126,18 @@ impl Namespace {
             results.into_iter().collect::<Result<(), _>>().doing(|| "the kernel refused".to_owned())
         })
     }
+}
+
+fn address_message(interface: &str, address: InterfaceAddress) -> nix::Result<AddressMessage> {
+    let mut message = AddressMessage::default();
+    message.header.family = family(Family::of(address.address));
+    message.header.prefix_len = address.length;
+    message.header.index = if_nametoindex(interface)?;
+    // An IPv6 address would else be of no use for a second, while the kernel looks for others that have it.
+    message.header.flags = AddressHeaderFlags::Nodad;
+    message.attributes =
+        vec![AddressAttribute::Local(address.address), AddressAttribute::Address(address.address)];
+    Ok(message)
 }
 
 fn blackhole(family_: Family) -> RuleMessage {

@@ -4,7 +4,6 @@ use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use wg_portals::config::{self, model::Entrance, model::Network};
 use wg_portals::demo::{Namespace, World, connect};
@@ -12,7 +11,7 @@ use wg_portals::error::{Context as _, Error, Result};
 use wg_portals::keys;
 use wg_portals::net::Secret;
 
-use crate::words::same;
+use crate::words::{same, shell};
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -108,21 +107,6 @@ fn host(network: &Network, site: &str) -> Result<(Namespace, Namespace)> {
     }
     host.add_route("0.0.0.0/0".parse().expect("a network"), IpAddr::from([198, 51, 100, 1]))?;
     Ok((host, others))
-}
-
-/// What a shell prints; it must succeed.
-fn shell(host: &Namespace, script: &str) -> Result<String> {
-    let mut command = Command::new("sh");
-    command.args(["-e", "-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = host
-        .spawn(&mut command)
-        .and_then(std::process::Child::wait_with_output)
-        .doing(|| "cannot run a shell".to_owned())?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(Error::failed(format!("{}: {words}\nit was to run: {script}", output.status)));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Without what differs from one namespace to the next: numbers of interfaces, and addresses that come from those of links.
