@@ -58,7 +58,8 @@ fn add_routing(lines: &mut BTreeSet<String>) -> Result<()> {
         RouteNetlinkMessage::GetRule(RuleMessage::default()),
     ] {
         let answers = socket.dump(question).doing(|| "the kernel refused".to_owned())?;
-        lines.extend(answers.into_iter().map(line));
+        // What the kernel gives to interfaces by itself comes when it likes.
+        lines.extend(answers.into_iter().map(line).filter(|line| !line.contains("fe80::")));
     }
     Ok(())
 }
