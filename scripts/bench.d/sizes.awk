@@ -8,13 +8,8 @@ NF >= 4 && $3 ~ /^[tTrRdDbBwW]$/ {
 
 END {
     for (crate in sum) {
-        if (sum[crate] >= 4096) rows[sprintf("%09d %s", sum[crate], crate)]
+        if (sum[crate] >= 4096) printf "row %s|%.0f\n", crate, sum[crate] / 1000
         else rest += sum[crate]
-    }
-    count = asorti(rows, order)
-    for (i = count; i > 0; i--) {
-        split(order[i], row, " ")
-        printf "row %s|%.0f\n", substr(order[i], 11), row[1] / 1000
     }
     printf "row all others|%.0f\n", rest / 1000
 }
