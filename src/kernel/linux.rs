@@ -246,17 +246,9 @@ impl Kernel for Linux {
     }
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(steps.len());
-        for run in Batch::split(steps) {
-            let results = self.carry_out(Batch::of(&run[0]), run).unwrap_or_else(|error| vec![Err(error)]);
-            let failed = results.iter().any(Result::is_err);
-            outcomes.extend(results.into_iter().map(Outcome::from));
-            if failed {
-                break;
-            }
-        }
-        outcomes.resize_with(steps.len(), || Outcome::Untried);
-        outcomes
+        Batch::carry_out_all(steps, |batch, run| {
+            self.carry_out(batch, run).unwrap_or_else(|error| vec![Err(error)])
+        })
     }
 }
 
