@@ -58,9 +58,14 @@ fn add_routing(lines: &mut BTreeSet<String>) -> Result<()> {
         RouteNetlinkMessage::GetRule(RuleMessage::default()),
     ] {
         let answers = socket.dump(question).doing(|| "the kernel refused".to_owned())?;
-        lines.extend(answers.into_iter().map(line));
+        lines.extend(answers.into_iter().map(line).filter(|line| !comes_by_itself(line)));
     }
     Ok(())
+}
+
+/// What IPv6 gives to every interface that is up, some time later: link-local addresses, their routes and those of multicast.
+fn comes_by_itself(line: &str) -> bool {
+    line.contains("(fe80::") || line.contains("(ff00::")
 }
 
 /// An object in words, without what changes by itself.
@@ -147,8 +152,10 @@ impl From<Nftables> for NetlinkPayload<Nftables> {
 /// All settings below a folder of /proc/sys that can be read.
 fn add_settings(lines: &mut BTreeSet<String>, folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
+        let entry = entry?;
+        let path = entry.path();
+        // Asked of the folder, as there are a thousand files.
+        if entry.file_type()?.is_dir() {
             add_settings(lines, &path)?;
         } else if let Ok(text) = fs::read_to_string(&path) {
             // Some are only to be written; some tell a secret only to root of the machine.
