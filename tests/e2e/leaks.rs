@@ -1,7 +1,6 @@
 //! Whatever happens, what entered a portal does not leave by the site's own uplink.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::thread::sleep;
 
 use wg_portals::demo::{Capture, Client, NYC, OSLO, PARIS, World};
 use wg_portals::error::{Context as _, Result};
@@ -13,7 +12,8 @@ use wg_portals::state::Rule;
 use crate::Scenario;
 use crate::ways::{each_other, only_nyc};
 use crate::words::{
-    eventually, no_leak, portal, reloaded, same, seconds, seen_as, seen_going_to, settled, start, unreachable,
+    Who, eventually, no_leak, portal, reloaded, same, seconds, seen_as, seen_going_to, settled, start,
+    unreachable,
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -53,19 +53,15 @@ fn cut(world: &mut World) -> Result<()> {
 fn killed(world: &mut World) -> Result<()> {
     start(world, &world.network(each_other))?;
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
-    no_leak(
-        world,
-        NYC,
-        |site| &site.guest,
-        |world| {
-            kill_and_start(world)?;
-            seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
-            world.site(NYC).stop_agent()?;
-            sleep(seconds(0.5));
-            world.site(NYC).start_agent()?;
-            seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
-        },
-    )
+    let guest: Who = |site| &site.guest;
+    no_leak(world, NYC, guest, |world| {
+        kill_and_start(world, guest)?;
+        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+        world.site(NYC).stop_agent()?;
+        knock(world, guest)?;
+        world.site(NYC).start_agent()?;
+        seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+    })
 }
 
 fn other_exit(world: &mut World) -> Result<()> {
@@ -83,13 +79,11 @@ fn other_exit(world: &mut World) -> Result<()> {
         NYC,
         |site| &site.guest,
         |world| {
-            for plot in [OSLO, NYC, PARIS] {
-                reloaded(world.site(plot), &oslo)?;
-            }
+            reloaded(world, &[OSLO], &oslo)?;
+            reloaded(world, &[NYC, PARIS], &oslo)?;
             seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), OSLO.address)?;
-            for plot in [PARIS, NYC, OSLO] {
-                reloaded(world.site(plot), &paris)?;
-            }
+            reloaded(world, &[PARIS], &paris)?;
+            reloaded(world, &[NYC, OSLO], &paris)?;
             seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
         },
     )
@@ -98,14 +92,16 @@ fn other_exit(world: &mut World) -> Result<()> {
 fn device(world: &mut World) -> Result<()> {
     start(world, &world.network(only_nyc(r#"from = ["192.168.1.50"]"#)))?;
     seen_as(world.site(NYC).home(seconds(3.0)), NYC.own_server(), PARIS.address)?;
-    no_leak(world, NYC, |site| site.home.as_ref().expect("nyc has a home"), kill_and_start)?;
+    let home: Who = |site| site.home.as_ref().expect("nyc has a home");
+    no_leak(world, NYC, home, |world| kill_and_start(world, home))?;
     seen_as(world.site(NYC).home(seconds(3.0)), NYC.own_server(), PARIS.address)
 }
 
 fn own(world: &mut World) -> Result<()> {
     start(world, &world.network(only_nyc("self = true")))?;
     seen_as(world.site(NYC).router(seconds(3.0)), NYC.own_server(), PARIS.address)?;
-    no_leak(world, NYC, |site| &site.router, kill_and_start)?;
+    let router: Who = |site| &site.router;
+    no_leak(world, NYC, router, |world| kill_and_start(world, router))?;
     seen_as(world.site(NYC).router(seconds(3.0)), NYC.own_server(), PARIS.address)
 }
 
@@ -128,11 +124,16 @@ fn flushed(world: &mut World) -> Result<()> {
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
 }
 
-fn kill_and_start(world: &mut World) -> Result<()> {
+fn kill_and_start(world: &mut World, who: Who) -> Result<()> {
     world.site(NYC).kill_agent();
-    sleep(seconds(0.5));
+    knock(world, who)?;
     world.site(NYC).start_agent()?;
     settled(world.site(NYC))
+}
+
+/// Tries a few dozen packets, however slow this machine is.
+fn knock(world: &mut World, who: Who) -> Result<()> {
+    Client::new(who(world.site(NYC)), seconds(1.0)).knock(NYC.own_server(), 20).map(drop)
 }
 
 /// Does to our rules what `ip rule flush` does; how many there were.

@@ -28,7 +28,8 @@ fn again(world: &mut World) -> Result<()> {
     let mut session = site.guest(seconds(3.0)).connect(SERVER)?;
     let before = Snapshot::of(&site.router)?;
     let sent = sent_bytes(site)?;
-    reloaded(site, &network)?;
+    reloaded(world, &[NYC], &network)?;
+    let site = world.site(NYC);
     before.same_as(&Snapshot::of(&site.router)?)?;
     same("the session lives", echoes(&mut session), true)?;
     match sent_bytes(site)? {
@@ -53,7 +54,7 @@ fn roamed(world: &mut World) -> Result<()> {
         same(&format!("{heard_of} in {status}"), status.contains(&heard_of), true)
     };
     eventually("paris follows", || followed(world.site(PARIS)))?;
-    reloaded(world.site(PARIS), &network)?;
+    reloaded(world, &[PARIS], &network)?;
     succeeds(world.site(PARIS), &["apply"])?;
     followed(world.site(PARIS))?;
     same("the session survives it", echoes(&mut session), true)?;

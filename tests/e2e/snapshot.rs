@@ -36,6 +36,12 @@ impl Snapshot {
         })
     }
 
+    /// The same without the numbers that the kernel gives to what is made anew: of interfaces, and of our table.
+    pub(crate) fn unnumbered(&self) -> Self {
+        let names: Vec<(String, &str)> = self.0.iter().filter_map(|line| number_and_name(line)).collect();
+        Self(self.0.iter().map(|line| unnumbered(line, &names)).collect())
+    }
+
     /// Whether a later one is the same; else each line that came or went.
     pub(crate) fn same_as(&self, later: &Self) -> Result<()> {
         let mut changes = String::new();
@@ -58,10 +64,14 @@ fn add_routing(lines: &mut BTreeSet<String>) -> Result<()> {
         RouteNetlinkMessage::GetRule(RuleMessage::default()),
     ] {
         let answers = socket.dump(question).doing(|| "the kernel refused".to_owned())?;
-        // What the kernel gives to interfaces by itself comes when it likes.
-        lines.extend(answers.into_iter().map(line).filter(|line| !line.contains("fe80::")));
+        lines.extend(answers.into_iter().map(line).filter(|line| !comes_by_itself(line)));
     }
     Ok(())
+}
+
+/// What IPv6 gives to every interface that is up, some time later: link-local addresses, their routes and those of multicast.
+fn comes_by_itself(line: &str) -> bool {
+    line.contains("(fe80::") || line.contains("(ff00::")
 }
 
 /// An object in words, without what changes by itself.
@@ -94,6 +104,25 @@ fn link_line(link: &LinkMessage) -> String {
         )
     });
     format!("interface {}, up: {up}, {:?}", link.header.index, set.collect::<Vec<_>>())
+}
+
+/// What is behind `interface ` and in `IfName("…")` of a line that [`link_line`] made.
+fn number_and_name(line: &str) -> Option<(String, &str)> {
+    let (number, rest) = line.strip_prefix("interface ")?.split_once(',')?;
+    let (name, _) = rest.split_once("IfName(\"")?.1.split_once('"')?;
+    Some((number.to_owned(), name))
+}
+
+fn unnumbered(line: &str, names: &[(String, &str)]) -> String {
+    if line.starts_with("nftables 0 ") {
+        // Of a table, its handle (NFTA_TABLE_HANDLE): eight bytes, behind all else that it has.
+        return line.split(", 0c, 00, 04, 00, ").next().unwrap_or_default().to_owned();
+    }
+    names.iter().fold(line.to_owned(), |line, (number, name)| {
+        [("interface ", ","), ("Oif(", ")"), ("index: ", " ")].iter().fold(line, |line, (before, after)| {
+            line.replace(&[before, number.as_str(), after].concat(), &[before, *name, after].concat())
+        })
+    })
 }
 
 /// Tables, chains, rules and sets (NFT_MSG_GETTABLE, GETCHAIN, GETRULE, GETSET), byte for byte.
@@ -148,8 +177,10 @@ impl From<Nftables> for NetlinkPayload<Nftables> {
 /// All settings below a folder of /proc/sys that can be read.
 fn add_settings(lines: &mut BTreeSet<String>, folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
+        let entry = entry?;
+        let path = entry.path();
+        // Asked of the folder, as there are a thousand files.
+        if entry.file_type()?.is_dir() {
             add_settings(lines, &path)?;
         } else if let Ok(text) = fs::read_to_string(&path) {
             // Some are only to be written; some tell a secret only to root of the machine.

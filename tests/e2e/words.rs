@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use wg_portals::demo::{Capture, Client, Namespace, Packet, Plot, Site, World};
 use wg_portals::error::{Context as _, Error, Result};
 
+/// Pause between two knocks, so that a router with one processor has time for something else.
+const BREATH: Duration = Duration::from_millis(5);
+
 /// Seconds, or more on machines that are said to be slow.
 pub(crate) fn seconds(seconds: f64) -> Duration {
     let slowness = std::env::var("PORTALS_TEST_SLOWNESS").ok().and_then(|factor| factor.parse().ok());
@@ -61,11 +64,14 @@ pub(crate) fn settled(site: &Site) -> Result<()> {
     })
 }
 
-/// Sends SIGHUP and waits until the file is in force.
-pub(crate) fn reloaded(site: &mut Site, network: &str) -> Result<()> {
-    site.install(network)?;
-    site.agent()?.reload()?;
-    settled(site)
+/// Gives some sites another file, and waits until it is in force at all of them.
+pub(crate) fn reloaded(world: &mut World, plots: &[Plot], network: &str) -> Result<()> {
+    for plot in plots {
+        let site = world.site(*plot);
+        site.install(network)?;
+        site.agent()?.reload()?;
+    }
+    plots.iter().try_for_each(|plot| settled(world.site(*plot)))
 }
 
 /// Runs a command that shall succeed; what it printed.
@@ -139,11 +145,14 @@ pub(crate) fn eventually(what: &str, mut attempt: impl FnMut() -> Result<()>) ->
     }
 }
 
+/// Which computer of a site.
+pub(crate) type Who = fn(&Site) -> &Namespace;
+
 /// Nothing that `who` sends to the site's own server leaves by the uplink while `events` happen, and it does send.
 pub(crate) fn no_leak(
     world: &mut World,
     plot: Plot,
-    who: fn(&Site) -> &Namespace,
+    who: Who,
     events: impl FnOnce(&mut World) -> Result<()>,
 ) -> Result<()> {
     let capture = Capture::start(&world.site(plot).router, "uplink")?;
@@ -175,6 +184,7 @@ fn while_knocking(client: &Client, server: Ipv4Addr, events: impl FnOnce() -> Re
             let mut tried = 0;
             while !over.load(Ordering::Relaxed) {
                 tried += client.knock(server, 1)?;
+                thread::sleep(BREATH);
             }
             Ok(tried)
         });
