@@ -18,7 +18,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
 }];
 
 /// How long a machine goes on, of whatever speed …
-const BUDGET: Duration = Duration::from_secs(60);
+const BUDGET: Duration = Duration::from_mins(1);
 
 /// … and how often at least, and at most.
 const TIMES: std::ops::RangeInclusive<u32> = 20..=200;
