@@ -17,8 +17,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
     run: killed,
 }];
 
-/// How long a machine goes on, of whatever speed …
-const BUDGET: Duration = Duration::from_mins(1);
+/// How long a machine goes on, of whatever speed: a minute, or as many as PORTALS_TEST_KILLING says …
+fn budget() -> Duration {
+    let minutes = std::env::var("PORTALS_TEST_KILLING").ok().and_then(|minutes| minutes.parse().ok());
+    Duration::from_mins(minutes.unwrap_or(1))
+}
 
 /// … and how often at least, and at most.
 const TIMES: std::ops::RangeInclusive<u32> = 20..=200;
@@ -34,7 +37,7 @@ fn killed(world: &mut World) -> Result<()> {
     succeeds(site, &["down"])?;
     untouched.same_as(&Snapshot::of(&site.router)?)?;
 
-    let end = Instant::now() + BUDGET;
+    let end = Instant::now() + budget();
     let mut rounds = 0;
     while rounds < *TIMES.start() || (rounds < *TIMES.end() && Instant::now() < end) {
         // Spread evenly over the whole time of an apply, in an order that looks random: 0.618… is the golden ratio's fraction.
