@@ -45,7 +45,7 @@ impl Script {
             self.site, self.network
         );
         if self.backend == Backend::BuiltIn {
-            script.push_str("# This kernel has no WireGuard: these lines need one that has; `portals run` brings its own.\n");
+            script.push_str("# These lines need a WireGuard in the kernel; the built-in one, used here, is there only in `portals run`.\n");
         }
         script.push_str("set -e\n");
         if steps.is_empty() {

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use crate::diff::Step;
 use crate::net::{Cidr, Family};
-use crate::state::{LinkKind, Route, Rule, RuleAction, Selector, Target, Tunnel};
+use crate::state::{LinkKind, Peer, Route, Rule, RuleAction, Selector, Target, Tunnel};
 
 /// What a step does, and to which object.
 pub fn step(step: &Step) -> String {
@@ -124,7 +124,10 @@ fn tunnel(name: &str, from: &Tunnel, to: &Tunnel) -> String {
                     new.endpoint.map_or_else(|| "none".to_owned(), |endpoint| endpoint.to_string());
                 changes.push(format!("endpoint {endpoint} of peer {key}"));
             }
-            (Some(old), Some(new)) if old != new => changes.push(format!("settings of peer {key}")),
+            // Whether a peer is alive is observed, and no setting.
+            (Some(old), Some(new)) if *new != (Peer { alive: new.alive, ..old.clone() }) => {
+                changes.push(format!("settings of peer {key}"));
+            }
             _ => {}
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::firewall::Firewall;
-use crate::net::{IfName, InterfaceAddress};
-use crate::state::{Link, Peer, Route, Rule, State, Tunnel};
+use crate::net::{IfName, InterfaceAddress, Priority};
+use crate::state::{Link, Peer, Route, Rule, RuleAction, State, Tunnel};
 
 /// One change of the machine. It holds all that is needed to take it back: see [`Step::inverse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,15 +177,14 @@ fn additions(want: &State, have: &State) -> Vec<Step> {
         steps.extend(old.map(Step::RemoveRoute));
         steps.push(Step::AddRoute(route.clone()));
     }
-    // The last priority first: what others jump to must be there before them.
-    steps.extend(
-        want.rules.iter().rev().filter(|rule| !have.rules.contains(rule)).cloned().map(Step::AddRule),
-    );
+    let missing = want.rules.iter().filter(|rule| !have.rules.contains(rule));
+    steps.extend(in_order_of_making(missing).into_iter().cloned().map(Step::AddRule));
     steps
 }
 
 fn removals(want: &State, have: &State) -> Vec<Step> {
-    let mut steps: Vec<Step> = have.rules.difference(&want.rules).cloned().map(Step::RemoveRule).collect();
+    let unwanted = in_order_of_making(have.rules.difference(&want.rules));
+    let mut steps: Vec<Step> = unwanted.into_iter().rev().cloned().map(Step::RemoveRule).collect();
     let replaced = |old: &&Route| want.routes.iter().any(|new| new.place() == old.place());
     let routes = have.routes.difference(&want.routes).filter(|old| !replaced(old));
     steps.extend(routes.cloned().map(Step::RemoveRoute));
@@ -201,6 +200,21 @@ fn removals(want: &State, have: &State) -> Vec<Step> {
     let links = have.links.iter().filter(|(name, _)| !want.links.contains_key(*name));
     steps.extend(links.map(|(name, link)| Step::RemoveLink(name.clone(), link.clone())));
     steps
+}
+
+/// What others jump to is there before them; then exceptions come before what they except from, so that a router whose own traffic
+/// enters a portal is never out of reach in between. They go the other way round.
+fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule> {
+    let mut rules: Vec<&Rule> = rules.collect();
+    let targets: BTreeSet<Priority> = rules
+        .iter()
+        .filter_map(|rule| match rule.action {
+            RuleAction::Goto(target) => Some(target),
+            RuleAction::Lookup(_) | RuleAction::Unreachable => None,
+        })
+        .collect();
+    rules.sort_by_key(|rule| !targets.contains(&rule.priority));
+    rules
 }
 
 fn firewall(want: &State, have: &State) -> Option<Step> {

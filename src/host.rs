@@ -1,13 +1,14 @@
 //! What there is to know about this host before anything is planned. Reads, and writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use netlink_packet_route::route::RouteHeader;
 use nix::errno::Errno;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::link::HostLink;
 use crate::kernel::linux::find_nftables;
 use crate::kernel::netlink::{Socket, protocols};
@@ -25,6 +26,10 @@ const INTERNET: [IpAddr; 2] =
 /// Routes to more than a /8 are somebody's way to the internet, such as another VPN's 0.0.0.0/1, and no local network.
 const WIDEST_LOCAL: u8 = 8;
 
+/// The environment variable that says which WireGuard to use, `built-in` or `kernel`: for hosts where the one that would be
+/// taken is there, but broken. Absent: the kernel's, where it has one.
+pub const WIREGUARD: &str = "PORTALS_WIREGUARD";
+
 /// What this host is and can do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -34,7 +39,7 @@ pub struct Facts {
     pub local: BTreeSet<Cidr>,
     /// Networks on the uplink's own wire.
     pub uplink_networks: BTreeSet<Cidr>,
-    /// Which WireGuard can run here; none = neither the kernel has it, nor can tun devices be made.
+    /// Which WireGuard runs here; none = neither the kernel has it, nor can tun devices be made.
     pub wireguard: Option<Backend>,
     /// Whether the kernel has IPv6.
     pub ipv6: bool,
@@ -57,6 +62,9 @@ pub struct Uplink {
 
 /// Reads them in the network namespace of this thread. `named` is the uplink that the file names, if it does; that one is
 /// taken as long as it exists.
+///
+/// # Errors
+/// If the kernel does not answer, or [`WIREGUARD`] asks for what does not exist.
 pub fn read(named: Option<&IfName>) -> Result<Facts> {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE)?;
     let links = link::list(&mut socket)?;
@@ -67,7 +75,7 @@ pub fn read(named: Option<&IfName>) -> Result<Facts> {
         uplink: found.map(|found| describe_uplink(&mut socket, &links, &found)).transpose()?.flatten(),
         local: local_networks(&routes, &links, uplink_index),
         uplink_networks: connected_networks(&routes, uplink_index),
-        wireguard: find_wireguard()?,
+        wireguard: find_wireguard(demanded_wireguard(std::env::var_os(WIREGUARD))?)?,
         ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
         nftables: has_nftables()?,
         root: nix::unistd::geteuid().is_root(),
@@ -145,11 +153,24 @@ fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> BTreeSet<Cid
     networks.filter(|network| network.length() > 0 && !address::is_link_local(network.address())).collect()
 }
 
-fn find_wireguard() -> Result<Option<Backend>> {
-    if WireGuard::find()?.is_some() {
-        return Ok(Some(Backend::Kernel));
+fn demanded_wireguard(value: Option<OsString>) -> Result<Option<Backend>> {
+    let Some(value) = value else { return Ok(None) };
+    let known = [Backend::Kernel, Backend::BuiltIn].into_iter().find(|backend| value == backend.as_str());
+    known.map(Some).ok_or_else(|| {
+        let value = value.display();
+        Error::wrong(format!("{WIREGUARD} is `{value}`: it can be `built-in` or `kernel`, or not set at all"))
+    })
+}
+
+fn find_wireguard(demanded: Option<Backend>) -> Result<Option<Backend>> {
+    match demanded {
+        Some(Backend::BuiltIn) => Ok(demanded),
+        _ if WireGuard::find()?.is_some() => Ok(Some(Backend::Kernel)),
+        Some(Backend::Kernel) => Err(Error::wrong(format!(
+            "{WIREGUARD} is `kernel`, but this kernel has no WireGuard: load it (modprobe wireguard), or unset {WIREGUARD}"
+        ))),
+        None => Ok(builtin::check_tun().is_ok().then_some(Backend::BuiltIn)),
     }
-    Ok(builtin::check_tun().is_ok().then_some(Backend::BuiltIn))
 }
 
 fn has_nftables() -> Result<bool> {
@@ -157,5 +178,23 @@ fn has_nftables() -> Result<bool> {
         // Only root is told. Every kernel of the last years has it.
         Err(error) if error.errno() == Some(Errno::EPERM) => Ok(true),
         found => found.map(|nftables| nftables.is_some()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wireguard_can_be_demanded() {
+        let demanded = |value: &str| demanded_wireguard(Some(value.into()));
+        assert_eq!(demanded_wireguard(None).unwrap(), None);
+        assert_eq!(demanded("built-in").unwrap(), Some(Backend::BuiltIn));
+        assert_eq!(demanded("kernel").unwrap(), Some(Backend::Kernel));
+        assert_eq!(
+            demanded("userspace").unwrap_err().to_string(),
+            "PORTALS_WIREGUARD is `userspace`: it can be `built-in` or `kernel`, or not set at all"
+        );
+        assert_eq!(find_wireguard(Some(Backend::BuiltIn)).unwrap(), Some(Backend::BuiltIn));
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::Pid;
 
 use crate::diff::Step;
 use crate::error::{Context as _, Error, Result};
@@ -25,6 +26,9 @@ const FOLDER: &str = "/run/portals";
 
 /// How long a second call waits for the first.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a look at the agent's lock may take.
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// The folder of run-time files.
 #[derive(Debug)]
@@ -48,7 +52,7 @@ pub struct Claims {
 /// Held while the machine is being changed, or by the agent while it lives. The kernel drops it with the process.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Flock<File>,
+    file: Flock<File>,
 }
 
 impl Journal {
@@ -68,48 +72,41 @@ impl Journal {
     /// seconds.
     pub fn lock(&self, waiting: impl FnOnce()) -> Result<Lock> {
         let path = self.folder.join("lock");
-        if let Some(lock) = self.try_lock(&path)? {
+        if let Some(lock) = try_lock(&path)? {
             return Ok(lock);
         }
         waiting();
-        let give_up = Instant::now() + PATIENCE;
-        while Instant::now() < give_up {
-            std::thread::sleep(Duration::from_millis(50));
-            if let Some(lock) = self.try_lock(&path)? {
-                return Ok(lock);
-            }
-        }
-        Err(Error::failed(format!(
-            "another portals has been changing this machine for more than {} seconds (it holds {}); look for it with: pgrep -a portals",
-            PATIENCE.as_secs(),
-            path.display()
-        )))
+        lock_within(&path, PATIENCE)?.ok_or_else(|| {
+            Error::failed(format!(
+                "another portals has been changing this machine for more than {} seconds (it holds {}); look for it with: pgrep \
+                 -a portals",
+                PATIENCE.as_secs(),
+                path.display()
+            ))
+        })
     }
 
-    /// Takes the agent's place; `None` if an agent is there already.
+    /// Takes the agent's place, and leaves this process's number there; `None` if an agent is there already.
     pub fn lock_agent(&self) -> Result<Option<Lock>> {
-        self.try_lock(&self.folder.join("agent"))
+        let path = self.agent_path();
+        // Who only asks whether there is an agent holds the lock for a moment, too.
+        let Some(mut lock) = lock_within(&path, GLANCE)? else { return Ok(None) };
+        let doing = || format!("cannot write {}", path.display());
+        lock.file.set_len(0).doing(doing)?;
+        lock.file.write_all(std::process::id().to_string().as_bytes()).doing(doing)?;
+        Ok(Some(lock))
     }
 
-    /// Whether an agent runs on this machine.
-    pub fn has_agent(&self) -> Result<bool> {
-        Ok(self.lock_agent()?.is_none())
-    }
-
-    fn try_lock(&self, path: &Path) -> Result<Option<Lock>> {
-        let doing = || format!("cannot lock {}", path.display());
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .doing(doing)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => Ok(Some(Lock { _file: file })),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, errno)) => Err(errno).doing(doing),
+    /// The agent of this machine, if one runs.
+    pub fn agent(&self) -> Result<Option<Pid>> {
+        let path = self.agent_path();
+        if try_lock(&path)?.is_some() {
+            return Ok(None);
         }
+        let text = fs::read_to_string(&path).doing(|| format!("cannot read {}", path.display()))?;
+        let number =
+            text.parse().map_err(|_| Error::failed(format!("{} holds no process number", path.display())))?;
+        Ok(Some(Pid::from_raw(number)))
     }
 
     /// What is ours by earlier calls.
@@ -148,6 +145,10 @@ impl Journal {
             .doing(doing)?;
         file.write_all(claims.to_text().as_bytes()).doing(doing)?;
         fs::rename(&draft, &path).doing(doing)
+    }
+
+    fn agent_path(&self) -> PathBuf {
+        self.folder.join("agent")
     }
 
     fn claims_path(&self) -> PathBuf {
@@ -256,6 +257,29 @@ impl Claims {
     }
 }
 
+/// Takes a lock as soon as nobody holds it; `None` if the time is up before.
+fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
+    let give_up = Instant::now() + time;
+    loop {
+        match try_lock(path)? {
+            None if Instant::now() < give_up => std::thread::sleep(Duration::from_millis(20)),
+            result => return Ok(result),
+        }
+    }
+}
+
+/// Takes a lock if nobody holds it.
+fn try_lock(path: &Path) -> Result<Option<Lock>> {
+    let doing = || format!("cannot lock {}", path.display());
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).doing(doing)?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(file) => Ok(Some(Lock { file })),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(errno).doing(doing),
+    }
+}
+
 /// Settings of our own interfaces go away with them.
 fn belongs_to_link(key: &str, want: &State) -> bool {
     key.split('/').any(|part| want.links.keys().any(|link| link.as_str() == part))
@@ -295,9 +319,10 @@ mod tests {
         let journal = Journal::in_folder(&folder).unwrap();
         let first = journal.lock_agent().unwrap();
         assert!(first.is_some());
-        assert!(journal.has_agent().unwrap());
+        assert_eq!(journal.agent().unwrap(), Some(Pid::this()));
+        assert!(journal.lock_agent().unwrap().is_none());
         drop(first);
-        assert!(!journal.has_agent().unwrap());
+        assert_eq!(journal.agent().unwrap(), None);
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -21,7 +21,16 @@ pub const NETWORK_SECRET_FILE: &str = "network.secret";
 
 /// A new private key from the kernel's random numbers.
 pub fn generate() -> Secret {
-    Secret::new(Key::generate().as_array())
+    clamped(&Secret::new(Key::generate().as_array()))
+}
+
+/// The same private key as the kernel keeps it, with the five bits set that Curve25519 does not look at (RFC 7748 § 5): what is
+/// read back from the kernel must equal what was wanted.
+fn clamped(key: &Secret) -> Secret {
+    let mut bytes = Zeroizing::new(*key.bytes());
+    bytes[0] &= 0b1111_1000;
+    bytes[31] = bytes[31] & 0b0111_1111 | 0b0100_0000;
+    Secret::new(*bytes)
 }
 
 /// The public half of a private key.
@@ -42,9 +51,9 @@ pub fn preshared_key(secret: &Secret, one: PublicKey, other: PublicKey) -> Secre
     Secret::new(hash.finalize().into())
 }
 
-/// Reads a key file that must exist.
+/// Reads the file of a private key, which must exist.
 pub fn load(path: &Path) -> Result<Secret> {
-    load_if_there(path)?.ok_or_else(|| {
+    load_if_there(path)?.as_ref().map(clamped).ok_or_else(|| {
         Error::wrong(format!(
             "{}: there is no such file; `portals init` makes this site's key",
             path.display()
@@ -89,6 +98,14 @@ mod tests {
         let secret = generate();
         assert!(preshared_key(&secret, a, b) == preshared_key(&secret, b, a));
         assert!(preshared_key(&secret, a, b) != preshared_key(&generate(), a, b));
+    }
+
+    /// `wg set` with a key of ones, and `wg show … private-key` on Linux 6.1.
+    #[test]
+    fn keys_are_clamped_as_the_kernel_does() {
+        let kept: Secret = "+P///////////////////////////////////////38=".parse().unwrap();
+        assert!(clamped(&Secret::new([0xff; 32])) == kept);
+        assert!(public_key(&Secret::new([0xff; 32])) == public_key(&kept));
     }
 
     /// printf 'portals psk 1\n%s\n%s\n%s\n' SECRET LESSER GREATER | b2sum -l 256 | xxd -r -p | base64

@@ -19,6 +19,8 @@ const RESOLVING: Duration = Duration::from_secs(3);
 /// The network file and the secrets beside it.
 #[derive(Debug)]
 pub struct Files {
+    /// Path of the network file.
+    pub file: PathBuf,
     /// What the network file says.
     pub network: Network,
     /// The folder of the network file.
@@ -36,7 +38,7 @@ impl Files {
         let folder = folder_of(file);
         let private_key = keys::load(&folder.join(keys::PRIVATE_KEY_FILE))?;
         let network_secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
-        Ok(Self { network, folder, private_key, network_secret })
+        Ok(Self { file: file.to_owned(), network, folder, private_key, network_secret })
     }
 
     /// This site's public key.
@@ -55,6 +57,7 @@ impl Files {
         let own = site::own_name(&self.network, &self.private_key)?;
         let facts = host::read(self.network.sites[own].uplink.as_ref())?;
         let inputs = Inputs {
+            file: &self.file,
             private_key: &self.private_key,
             network_secret: self.network_secret.as_ref(),
             facts: &facts,

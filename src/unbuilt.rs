@@ -1,50 +1,69 @@
 //! What the network file may say, but this version does not do yet: refused by name, never ignored.
 
-use crate::config::model::{Entrance, ExitRef, FirewallChoice, Name, Network, Portal};
+use std::path::Path;
+
+use crate::config::model::{Entrance, ExitRef, FirewallChoice, Network, Portal, Position};
 use crate::error::Error;
 
-/// Everything that concerns the site `own` and is not built yet.
-pub fn refusals(network: &Network, own: &str) -> Vec<Error> {
-    let site = &network.sites[own];
-    let mut refused = Vec::new();
-    if network.subnet6.is_some() {
-        refused.push("`subnet6`: IPv6 through portals".to_owned());
-    }
-    if site.firewall == FirewallChoice::Iptables {
-        refused.push(format!("site `{own}`: the iptables firewall"));
-    }
-    refused.extend(site.providers.keys().map(|name| format!("exit `{name}`: a provider's file as an exit")));
-    refused.extend(site.portals.iter().flat_map(portal));
-    let phones = network.phones.iter().filter(|(_, phone)| phone.at == own);
-    refused.extend(phones.map(|(name, _)| format!("phone `{name}`: hosting phones")));
-    refused
-        .into_iter()
-        .map(|what| Error::wrong(format!("{what} is not built yet; take it out of the file")))
-        .collect()
+/// Something that is not built yet, and where the file asks for it, if that is known.
+struct Refusal {
+    position: Option<Position>,
+    what: String,
 }
 
-fn portal(portal: &Portal) -> Vec<Name> {
+/// Everything that concerns the site `own` and is not built yet.
+pub(crate) fn refusals(file: &Path, network: &Network, own: &str) -> Vec<Error> {
+    let site = &network.sites[own];
     let mut refused = Vec::new();
-    let mut refuse = |what: &str| refused.push(format!("portal `{}`: {what}", portal.name));
-    match portal.entrance {
-        Entrance::Vlan { .. } => refuse("a VLAN as the entrance"),
-        Entrance::Wifi(_) => refuse("a Wi-Fi as the entrance"),
-        Entrance::Mac(_) => refuse("devices by `mac` as the entrance"),
-        Entrance::Interface(_) | Entrance::From(_) | Entrance::Own => {}
+    if let Some(subnet6) = &network.subnet6 {
+        refused.push(Refusal {
+            position: Some(subnet6.position),
+            what: "IPv6 through portals (`subnet6`)".to_owned(),
+        });
     }
-    if portal.exits.len() > 1 {
-        refuse("a list of exits (failing over)");
-    } else if let Some(ExitRef::Provider(_)) = portal.exits.first() {
-        refuse("a provider's file as the exit");
+    if site.firewall == FirewallChoice::Iptables {
+        refused.push(Refusal { position: None, what: format!("`firewall = \"iptables\"` of site `{own}`") });
     }
-    if !portal.ports.is_empty() {
-        refuse("choosing by `ports`");
+    refused.extend(site.providers.iter().map(|(name, provider)| Refusal {
+        position: Some(provider.position),
+        what: format!("exit `{name}`: a provider's file as an exit"),
+    }));
+    refused.extend(site.portals.iter().flat_map(portal));
+    let phones = network.phones.iter().filter(|(_, phone)| phone.at == own);
+    refused.extend(phones.map(|(name, phone)| Refusal {
+        position: Some(phone.position),
+        what: format!("phone `{name}`: hosting phones"),
+    }));
+    refused.into_iter().map(|refusal| refusal.error(file)).collect()
+}
+
+impl Refusal {
+    fn error(self, file: &Path) -> Error {
+        let file = file.display();
+        let place = match self.position {
+            Some(Position { line, column }) => format!("{file}:{line}:{column}"),
+            None => file.to_string(),
+        };
+        Error::wrong(format!("{place}: {} is not built yet; take it out of the file", self.what))
     }
-    if portal.dhcp == Some(true) {
-        refuse("`dhcp`");
-    }
-    if !portal.dns.is_empty() {
-        refuse("`dns`");
-    }
-    refused
+}
+
+fn portal(portal: &Portal) -> Vec<Refusal> {
+    let entrance = match portal.entrance {
+        Entrance::Vlan { .. } => Some("a VLAN as the entrance"),
+        Entrance::Wifi(_) => Some("a Wi-Fi as the entrance"),
+        Entrance::Mac(_) => Some("devices by `mac` as the entrance"),
+        Entrance::Interface(_) | Entrance::From(_) | Entrance::Own => None,
+    };
+    let exit = match portal.exits.as_slice() {
+        [ExitRef::Provider(_)] => Some("a provider's file as the exit"),
+        [_] => None,
+        _ => Some("a list of exits (failing over)"),
+    };
+    let ports = (!portal.ports.is_empty()).then_some("choosing by `ports`");
+    let dhcp = (portal.dhcp == Some(true)).then_some("`dhcp`");
+    let dns = (!portal.dns.is_empty()).then_some("`dns`");
+    let refuse =
+        |what| Refusal { position: Some(portal.position), what: format!("portal `{}`: {what}", portal.name) };
+    [entrance, exit, ports, dhcp, dns].into_iter().flatten().map(refuse).collect()
 }

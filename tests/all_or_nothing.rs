@@ -37,15 +37,21 @@ fn golden(case: &str) -> State {
     let network = support::network(&std::fs::read_to_string(folder.join("network.toml")).unwrap());
     let (facts, resolved) = support::facts(&std::fs::read_to_string(folder.join("nyc.facts.toml")).unwrap());
     let files = support::files(&network, "nyc", None);
-    let inputs =
-        Inputs { private_key: &files.private_key, network_secret: None, facts: &facts, resolved: &resolved };
+    let inputs = Inputs {
+        file: &files.file,
+        private_key: &files.private_key,
+        network_secret: None,
+        facts: &facts,
+        resolved: &resolved,
+    };
     plan(&site::view(&network, &inputs).unwrap_or_else(|errors| panic!("{errors}")))
 }
 
 /// A host with all interfaces that the golden cases name.
 fn host() -> FakeKernel {
     let mut host = FakeKernel::with_host(["eth0", "eth1", "eth2", "ppp0"].map(|name| name.parse().unwrap()));
-    for key in ["net/ipv4/ip_forward", "net/ipv4/conf/to-paris/rp_filter"] {
+    for key in ["net/ipv4/ip_forward", "net/ipv4/conf/all/send_redirects", "net/ipv4/conf/to-paris/rp_filter"]
+    {
         host.state.sysctls.insert(key.to_owned(), "0".to_owned());
     }
     host

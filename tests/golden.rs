@@ -39,6 +39,7 @@ fn commands(case: &Path, facts: &Path) -> String {
     let (facts, resolved) = support::facts(&fs::read_to_string(facts).unwrap());
     let files = support::files(&network, name, secret);
     let inputs = wg_portals::site::Inputs {
+        file: &files.file,
         private_key: &files.private_key,
         network_secret: files.network_secret.as_ref(),
         facts: &facts,

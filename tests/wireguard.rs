@@ -8,8 +8,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
-use namespace::{inside, ip, thread_id};
+use namespace::{inside, ip};
 use nix::errno::Errno;
+use nix::sys::signal::SigSet;
+use nix::unistd::gettid;
 use wg_portals::diff::Step;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::Reading;
@@ -44,16 +46,22 @@ fn traffic_passes_through_the_kernels_wireguard_and_a_peer_that_changes_keeps_it
 /// Builds three sites, lets traffic pass, changes the peer 13, lets traffic pass, removes it all; what was read before and
 /// after the change.
 fn traffic_passes(backend: Backend) -> (Reading, Reading) {
-    let others = OTHERS.map(|number| Site::start(number, backend));
+    let others = OTHERS.map(|number| Site::start(number, site(number, &[MIDDLE], backend)));
     let threads: Vec<i32> = others.iter().map(|site| site.thread.recv().unwrap()).collect();
     inside(move || {
         wire(&threads);
-        others.iter().for_each(|site| site.wired.send(()).unwrap());
+        for site in &others {
+            site.wired.send(()).unwrap();
+        }
         let mut kernel = Linux::open().unwrap();
         let wanted = site(MIDDLE, &OTHERS, backend);
         apply(&mut kernel, &steps(&wanted));
-        others.iter().for_each(|site| site.thread.recv().map(drop).unwrap());
-        OTHERS.iter().for_each(|other| ping(*other));
+        for site in &others {
+            site.thread.recv().map(drop).unwrap();
+        }
+        for other in OTHERS {
+            ping(other);
+        }
         assert_eq!(without_life(kernel.observe(&wanted.scope()).unwrap()), wanted);
         let before = read(&mut kernel, &wanted);
         assert!(before.tunnel.peers.values().all(|peer| peer.alive), "{before:?}");
@@ -67,7 +75,9 @@ fn traffic_passes(backend: Backend) -> (Reading, Reading) {
         apply(&mut kernel, &[change(&before.tunnel, &changed)]);
         let after = read(&mut kernel, &wanted);
         assert_eq!(after.tunnel.peers[&public_key(13)].keepalive, 7);
-        OTHERS.iter().for_each(|other| ping(*other));
+        for other in OTHERS {
+            ping(other);
+        }
 
         apply(
             &mut kernel,
@@ -151,6 +161,46 @@ fn an_unfinished_interface_is_ours() {
     });
 }
 
+/// The agent's own way of hearing of them has to go on working.
+#[test]
+fn the_built_in_wireguard_leaves_signals_alone() {
+    inside(|| {
+        let before = SigSet::thread_get_mask().unwrap();
+        let mut kernel = Linux::open().unwrap();
+        apply(&mut kernel, &steps(&site(MIDDLE, &OTHERS, Backend::BuiltIn)));
+        assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+    });
+}
+
+/// Behind NAT a site has to go on dialling: nobody can dial it.
+#[test]
+fn the_built_in_wireguard_does_not_give_up() {
+    let mut silent = site(12, &[MIDDLE], Backend::BuiltIn);
+    for peer in silent.tunnels.values_mut().flat_map(|tunnel| tunnel.peers.values_mut()) {
+        (peer.endpoint, peer.keepalive) = (None, 0);
+    }
+    let other = Site::start(12, silent);
+    let thread = other.thread.recv().unwrap();
+    inside(move || {
+        let mut kernel = Linux::open().unwrap();
+        let wanted = site(MIDDLE, &[12], Backend::BuiltIn);
+        wire(&[]);
+        apply(&mut kernel, &steps(&wanted));
+        // Some data begin it, 90 s end it.
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.send_to(b"?", "10.99.0.12:9").unwrap();
+        std::thread::sleep(Duration::from_secs(100));
+        ip(&format!("link add port0 type veth peer name wan netns {thread}"));
+        ip("link set port0 master wan up");
+        other.wired.send(()).unwrap();
+        other.thread.recv().unwrap();
+        std::thread::sleep(Duration::from_mins(1));
+        assert!(read(&mut kernel, &wanted).tunnel.peers[&public_key(12)].alive);
+        drop(other.wired);
+        other.life.join().unwrap();
+    });
+}
+
 fn kernel_has_wireguard() -> bool {
     let found = inside(|| Linux::open().unwrap().has_wireguard());
     if !found {
@@ -181,18 +231,18 @@ struct Site {
 }
 
 impl Site {
-    fn start(number: u8, backend: Backend) -> Self {
+    fn start(number: u8, state: State) -> Self {
         let (tell, thread) = mpsc::channel();
         let (wired, wait) = mpsc::channel();
         let life = thread::spawn(move || {
             inside(move || {
-                tell.send(thread_id()).unwrap();
+                tell.send(gettid().as_raw()).unwrap();
                 wait.recv().unwrap();
                 ip(&format!("address add 192.0.2.{number}/24 dev wan"));
                 ip("link set wan up");
                 let mut kernel = Linux::open().unwrap();
-                apply(&mut kernel, &steps(&site(number, &[MIDDLE], backend)));
-                tell.send(thread_id()).unwrap();
+                apply(&mut kernel, &steps(&state));
+                tell.send(gettid().as_raw()).unwrap();
                 let _ = wait.recv();
             });
         });
@@ -286,11 +336,12 @@ fn without_life(mut state: State) -> State {
     state
 }
 
+/// Tries until there is an answer: a handshake that went out before the other site was there is repeated after 5 s.
 fn ping(other: u8) {
     let target = format!("10.99.0.{other}");
-    let status =
-        Command::new("ping").args(["-c1", "-W3", "-q", &target]).output().expect("these tests need `ping`");
-    assert!(status.status.success(), "{target} does not answer");
+    let arguments = ["-q", "-c1", "-i0.2", "-w20", &target];
+    let output = Command::new("ping").args(arguments).output().expect("these tests need `ping`");
+    assert!(output.status.success(), "{target} does not answer");
 }
 
 fn interface(number: u8) -> IfName {
@@ -300,8 +351,8 @@ fn interface(number: u8) -> IfName {
 /// The number, 32 times, in the form that Curve25519 wants.
 fn private_key(number: u8) -> Secret {
     let mut bytes = [number; 32];
-    bytes[0] &= 248;
-    bytes[31] = bytes[31] & 127 | 64;
+    bytes[0] &= 0xf8;
+    bytes[31] = bytes[31] & 0x7f | 0x40;
     Secret::new(bytes)
 }
 

@@ -47,6 +47,16 @@ pub struct Agent {
 struct Retry {
     at: Instant,
     wait: Duration,
+    cause: Cause,
+}
+
+/// Why another attempt is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// All is well but for host names that did not resolve.
+    MissingNames,
+    /// The last attempt failed.
+    Failure,
 }
 
 /// Why the loop woke up.
@@ -81,7 +91,11 @@ impl Agent {
             _place: place,
         };
         let is_complete = agent.make_it_so()?;
-        agent.retry = (!is_complete).then(|| Retry { at: Instant::now() + RETRY, wait: RETRY });
+        agent.retry = (!is_complete).then(|| Retry {
+            at: Instant::now() + RETRY,
+            wait: RETRY,
+            cause: Cause::MissingNames,
+        });
         agent.say_ready();
         Ok(agent)
     }
@@ -94,7 +108,10 @@ impl Agent {
                 Event::Reload => self.reload(),
                 Event::News => {
                     self.let_it_calm_down()?;
-                    self.attempt();
+                    // An attempt that fails makes news itself; the next one comes when it is due.
+                    if self.retry.as_ref().is_none_or(|retry| retry.cause != Cause::Failure) {
+                        self.attempt();
+                    }
                 }
                 Event::Due => {
                     let missing = self.files.names().unwrap_or_default();
@@ -135,17 +152,18 @@ impl Agent {
 
     /// Makes the machine match, and sees to it that a failure is tried again.
     fn attempt(&mut self) {
-        let wait = match self.make_it_so() {
+        let cause = match self.make_it_so() {
             Ok(true) => None,
-            Ok(false) => Some(self.next_wait()),
+            Ok(false) => Some(Cause::MissingNames),
             Err(errors) => {
                 for error in &errors {
                     log::error!("{error}");
                 }
-                Some(self.next_wait())
+                Some(Cause::Failure)
             }
         };
-        self.retry = wait.map(|wait| Retry { at: Instant::now() + wait, wait });
+        let wait = self.next_wait();
+        self.retry = cause.map(|cause| Retry { at: Instant::now() + wait, wait, cause });
     }
 
     fn next_wait(&self) -> Duration {
@@ -154,6 +172,9 @@ impl Agent {
 
     /// Makes the machine match the file as the host is now. `false` if names are still missing.
     fn make_it_so(&mut self) -> Result<bool, Errors> {
+        // Forgotten before looking, not after: what others change meanwhile wakes us again. So does what we change
+        // ourselves; then a second look finds nothing to do.
+        self.news.forget();
         let site = self.files.site(&self.resolved)?;
         let _lock = self.lock()?;
         let steps = apply::apply(&mut self.kernel, &self.journal, &plan(&site))?;
@@ -163,8 +184,6 @@ impl Agent {
             }
             log::info!("done: {}", count(steps.len(), "change"));
         }
-        // What we did ourselves is no news.
-        self.news.forget();
         Ok(self.files.names()?.into_iter().all(|name| self.resolved.contains_key(name)))
     }
 

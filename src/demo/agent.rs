@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -12,8 +12,10 @@ use nix::unistd::Pid;
 
 use super::namespace::Namespace;
 use crate::error::{Context as _, Error, Result};
+use crate::host;
 use crate::keys;
 use crate::net::Secret;
+use crate::state::Backend;
 
 /// Where a site keeps its network file and its key: in a folder of its own namespace, that vanishes with it.
 const FOLDER: &str = "/run/demo";
@@ -27,6 +29,26 @@ pub const LOG_FILE: &str = "/run/demo/agent.log";
 /// How long an agent may take to end when asked to.
 const FAREWELL: Duration = Duration::from_secs(10);
 
+/// `portals` as a site runs it.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// Where it lies.
+    pub(super) path: PathBuf,
+    /// The WireGuard that it is told to use; none = it may choose.
+    pub(super) wireguard: Option<Backend>,
+}
+
+impl Program {
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(arguments).args(["--config", NETWORK_FILE]).stdin(Stdio::null());
+        if let Some(wireguard) = self.wireguard {
+            command.env(host::WIREGUARD, wireguard.as_str());
+        }
+        command
+    }
+}
+
 /// `portals run`, until dropped.
 #[derive(Debug)]
 pub struct Agent {
@@ -35,7 +57,7 @@ pub struct Agent {
 
 impl Agent {
     /// Starts it with the network file that is there.
-    pub(super) fn start(router: &Namespace, program: &Path) -> Result<Self> {
+    pub(super) fn start(router: &Namespace, program: &Program) -> Result<Self> {
         let log = router.run(|| {
             File::options()
                 .create(true)
@@ -43,13 +65,8 @@ impl Agent {
                 .open(LOG_FILE)
                 .doing(|| format!("cannot write {LOG_FILE}"))
         })?;
-        let mut command = Command::new(program);
-        command
-            .arg0("portals")
-            .args(["run", "--config", NETWORK_FILE])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log);
+        let mut command = program.command(&["run"]);
+        command.arg0("portals").stdout(Stdio::null()).stderr(log);
         let child =
             router.spawn(&mut command).doing(|| format!("cannot start the agent of {}", router.name()))?;
         Ok(Self { child })
@@ -106,10 +123,9 @@ pub(super) fn log(router: &Namespace) -> String {
 }
 
 /// Runs the program at a site and waits for its end.
-pub(super) fn output(router: &Namespace, program: &Path, arguments: &[&str]) -> Result<Output> {
-    let mut command = Command::new(program);
-    command.args(arguments).args(["--config", NETWORK_FILE]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+pub(super) fn output(router: &Namespace, program: &Program, arguments: &[&str]) -> Result<Output> {
+    let mut command = program.command(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     router
         .spawn(&mut command)
         .and_then(Child::wait_with_output)

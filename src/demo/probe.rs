@@ -11,7 +11,7 @@ use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn,
     SockaddrStorage, bind, connect, recvmsg, setsockopt, socket, sockopt,
 };
-use nix::sys::time::TimeVal;
+use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use super::namespace::Namespace;
 use super::server::{BULK, Service};
@@ -202,7 +202,7 @@ fn any(like: IpAddr) -> IpAddr {
 
 fn time_value(duration: Duration) -> TimeVal {
     // Limits are seconds, not eons.
-    TimeVal::new(duration.as_secs().cast_signed(), i64::from(duration.subsec_micros()))
+    TimeVal::microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// A time limit that ran out is reported as EINPROGRESS (connecting) or EAGAIN (reading): not what people would say.

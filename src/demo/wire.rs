@@ -6,79 +6,55 @@ use std::os::fd::AsRawFd as _;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
-use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
-};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
-use netlink_packet_route::{AddressFamily, IpProtocol, RouteNetlinkMessage};
+use netlink_packet_route::{AddressFamily, IpProtocol};
+use nix::libc;
 use nix::net::if_::if_nametoindex;
 
 use super::namespace::Namespace;
 use crate::error::{Context as _, Result};
+use crate::kernel::message::{LinkRequest, Message};
 use crate::kernel::netlink::{Socket, protocols, request};
 use crate::net::{Cidr, Family, InterfaceAddress};
 
 /// Priority of the rules that make packets vanish: right behind the kernel's table `local` (0).
 const VANISH: u32 = 1;
 
+/// The attribute of a veth pair that says what its other end is (linux/veth.h).
+const VETH_INFO_PEER: u16 = 1;
+
 /// Lays a cable between two namespaces; the interfaces at its ends are made, and down.
 pub fn connect(one: (&Namespace, &str), other: (&Namespace, &str)) -> Result<()> {
-    let mut peer = LinkMessage::default();
-    peer.attributes = vec![
-        LinkAttribute::IfName(other.1.to_owned()),
-        LinkAttribute::NetNsFd(other.0.network().as_raw_fd()),
-    ];
-    let mut link = LinkMessage::default();
-    link.attributes = vec![
-        LinkAttribute::IfName(one.1.to_owned()),
-        LinkAttribute::LinkInfo(vec![
-            LinkInfo::Kind(InfoKind::Veth),
-            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
-        ]),
-    ];
+    let namespace = u32::try_from(other.0.network().as_raw_fd()).expect("the number of an open file");
+    let peer = LinkRequest::named(other.1).with_number(libc::IFLA_NET_NS_FD, namespace);
+    let link = LinkRequest::named(one.1).of_kind("veth", Some(peer.nested(VETH_INFO_PEER)));
     one.0
-        .ask(|| Ok(RouteNetlinkMessage::NewLink(link)), NLM_F_CREATE | NLM_F_EXCL)
+        .ask(|| Ok(Message::new(libc::RTM_NEWLINK, &link)), NLM_F_CREATE | NLM_F_EXCL)
         .doing(|| format!("cannot lay a cable from {} to {}", one.0.name(), other.0.name()))
 }
 
 impl Namespace {
     /// Sets an interface up or down.
     pub fn set_up(&self, interface: &str, up: bool) -> Result<()> {
-        self.ask(
-            || {
-                let mut link = LinkMessage::default();
-                link.header.index = if_nametoindex(interface)?;
-                link.header.change_mask = LinkFlags::Up;
-                link.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
-                Ok(RouteNetlinkMessage::SetLink(link))
-            },
-            0,
-        )
-        .doing(|| format!("cannot set {interface} of {} {}", self.name(), if up { "up" } else { "down" }))
+        let link = LinkRequest::named(interface).up(up);
+        self.ask(|| Ok(Message::new(libc::RTM_SETLINK, &link)), 0)
+            .doing(|| format!("cannot set {interface} of {} {}", self.name(), if up { "up" } else { "down" }))
     }
 
     /// Gives an interface an address.
     pub fn add_address(&self, interface: &str, address: InterfaceAddress) -> Result<()> {
-        self.ask(
-            || {
-                let mut message = AddressMessage::default();
-                message.header.family = family(Family::of(address.address));
-                message.header.prefix_len = address.length;
-                message.header.index = if_nametoindex(interface)?;
-                // An IPv6 address would else be of no use for a second, while the kernel looks for others that have it.
-                message.header.flags = AddressHeaderFlags::Nodad;
-                message.attributes = vec![
-                    AddressAttribute::Local(address.address),
-                    AddressAttribute::Address(address.address),
-                ];
-                Ok(RouteNetlinkMessage::NewAddress(message))
-            },
-            NLM_F_CREATE | NLM_F_EXCL,
-        )
-        .doing(|| format!("cannot give {interface} of {} the address {address}", self.name()))
+        let message = || Ok(Message::new(libc::RTM_NEWADDR, &address_message(interface, address)?));
+        self.ask(message, NLM_F_CREATE | NLM_F_EXCL)
+            .doing(|| format!("cannot give {interface} of {} the address {address}", self.name()))
+    }
+
+    /// Takes an address from an interface; routes that need it go, too.
+    pub fn remove_address(&self, interface: &str, address: InterfaceAddress) -> Result<()> {
+        self.ask(|| Ok(Message::new(libc::RTM_DELADDR, &address_message(interface, address)?)), 0)
+            .doing(|| format!("cannot take the address {address} from {interface} of {}", self.name()))
     }
 
     /// Sends what goes to a network to a neighbour.
@@ -97,7 +73,7 @@ impl Namespace {
             RouteAttribute::Destination(route_address(destination.address())),
             RouteAttribute::Gateway(route_address(gateway)),
         ];
-        self.ask(|| Ok(RouteNetlinkMessage::NewRoute(message)), NLM_F_CREATE | NLM_F_EXCL)
+        self.ask(|| Ok(Message::new(libc::RTM_NEWROUTE, &message)), NLM_F_CREATE | NLM_F_EXCL)
             .doing(|| format!("cannot add the route {destination} via {gateway} in {}", self.name()))
     }
 
@@ -108,9 +84,9 @@ impl Namespace {
         rule.header.dst_len = Family::of(to).bits();
         rule.attributes.extend([RuleAttribute::Source(from), RuleAttribute::Destination(to)]);
         let (message, flags) = if blocked {
-            (RouteNetlinkMessage::NewRule(rule), NLM_F_CREATE | NLM_F_EXCL)
+            (Message::new(libc::RTM_NEWRULE, &rule), NLM_F_CREATE | NLM_F_EXCL)
         } else {
-            (RouteNetlinkMessage::DelRule(rule), 0)
+            (Message::new(libc::RTM_DELRULE, &rule), 0)
         };
         self.ask(|| Ok(message), flags)
             .doing(|| format!("cannot block or unblock {from} to {to} in {}", self.name()))
@@ -121,7 +97,7 @@ impl Namespace {
     pub fn ignore_icmp(&self) -> Result<()> {
         let mut rule = blackhole(Family::V4);
         rule.attributes.push(RuleAttribute::IpProtocol(IpProtocol::Icmp));
-        self.ask(|| Ok(RouteNetlinkMessage::NewRule(rule)), NLM_F_CREATE | NLM_F_EXCL)
+        self.ask(|| Ok(Message::new(libc::RTM_NEWRULE, &rule)), NLM_F_CREATE | NLM_F_EXCL)
             .doing(|| format!("cannot make {} deaf to ICMP", self.name()))
     }
 
@@ -143,13 +119,25 @@ impl Namespace {
     }
 
     /// Sends one routing request from inside; it is made there, as interface numbers are known only there.
-    fn ask(&self, make: impl FnOnce() -> nix::Result<RouteNetlinkMessage> + Send, flags: u16) -> Result<()> {
+    fn ask(&self, make: impl FnOnce() -> nix::Result<Message> + Send, flags: u16) -> Result<()> {
         self.run(|| {
             let message = make().doing(|| "no such interface".to_owned())?;
             let results = Socket::open(protocols::NETLINK_ROUTE)?.batch(vec![request(message, flags)]);
             results.into_iter().collect::<Result<(), _>>().doing(|| "the kernel refused".to_owned())
         })
     }
+}
+
+fn address_message(interface: &str, address: InterfaceAddress) -> nix::Result<AddressMessage> {
+    let mut message = AddressMessage::default();
+    message.header.family = family(Family::of(address.address));
+    message.header.prefix_len = address.length;
+    message.header.index = if_nametoindex(interface)?;
+    // An IPv6 address would else be of no use for a second, while the kernel looks for others that have it.
+    message.header.flags = AddressHeaderFlags::Nodad;
+    message.attributes =
+        vec![AddressAttribute::Local(address.address), AddressAttribute::Address(address.address)];
+    Ok(message)
 }
 
 fn blackhole(family_: Family) -> RuleMessage {

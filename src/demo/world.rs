@@ -8,11 +8,11 @@
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
-use super::agent::{self, Agent};
+use super::agent::{self, Agent, Program};
 use super::namespace::Namespace;
 use super::probe::Client;
 use super::server::Server;
@@ -20,6 +20,7 @@ use super::wire::connect;
 use crate::error::{Error, Result};
 use crate::keys;
 use crate::net::{Family, InterfaceAddress, PublicKey};
+use crate::state::Backend;
 
 /// A server on the internet that tells who asks.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 10);
@@ -109,9 +110,10 @@ pub struct Site {
     pub home: Option<Namespace>,
     /// The computer behind `portal0`.
     pub guest: Namespace,
+    /// Its public key in the network file.
+    pub public_key: PublicKey,
     agent: Option<Agent>,
-    public_key: PublicKey,
-    program: PathBuf,
+    program: Program,
 }
 
 impl World {
@@ -178,9 +180,9 @@ impl Site {
             router: host(plot.name)?,
             home: None,
             guest: host(&format!("{}'s guest", plot.name))?,
-            agent: None,
             public_key: keys::public_key(&key),
-            program: program.to_owned(),
+            agent: None,
+            program: Program { path: program.to_owned(), wireguard: None },
         };
         agent::install_key(&site.router, &key)?;
         site.lay_uplink(internet)?;
@@ -195,6 +197,11 @@ impl Site {
         let Plot { name, address, .. } = self.plot;
         connect((&self.router, "uplink"), (internet, name))?;
         attach(internet, name, self.plot.gateway(), 24)?;
+        self.dial_in(address)
+    }
+
+    /// The provider gives the site an address, and with it the way to the internet.
+    fn dial_in(&self, address: Ipv4Addr) -> Result<()> {
         attach(&self.router, "uplink", address, 24)?;
         self.router.add_route(Family::V4.everything(), self.plot.gateway().into())
     }
@@ -233,6 +240,19 @@ impl Site {
     /// The router itself, to ask things.
     pub fn router(&self, limit: Duration) -> Client<'_> {
         Client::new(&self.router, limit)
+    }
+
+    /// The provider takes the address of the plot away, and the way to the internet goes with it; then it gives another one of
+    /// the same /24.
+    pub fn move_to(&self, address: Ipv4Addr) -> Result<()> {
+        let old = InterfaceAddress { address: self.plot.address.into(), length: 24 };
+        self.router.remove_address("uplink", old)?;
+        self.dial_in(address)
+    }
+
+    /// Says which WireGuard the site's agent and commands use from now on.
+    pub fn demand_wireguard(&mut self, backend: Backend) {
+        self.program.wireguard = Some(backend);
     }
 
     /// Gives the site a network file.

@@ -3,23 +3,21 @@
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::libc;
 
+use super::message::{Answer, Message};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
 use crate::net::InterfaceAddress;
 
 /// All addresses in this network namespace, each with the number of its interface.
 pub fn list(socket: &mut Socket) -> Result<Vec<(u32, InterfaceAddress)>> {
-    let addresses = socket
-        .dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()))
+    let addresses: Vec<Answer<AddressMessage>> = socket
+        .dump(Message::new(libc::RTM_GETADDR, &AddressMessage::default()))
         .doing(|| "cannot list the addresses of the interfaces".to_owned())?;
-    let decoded = addresses.iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewAddress(address) => decode(address),
-        _ => None,
-    });
-    Ok(decoded.collect())
+    Ok(addresses.iter().filter_map(|Answer(address)| decode(address)).collect())
 }
 
 fn decode(message: &AddressMessage) -> Option<(u32, InterfaceAddress)> {
@@ -45,19 +43,19 @@ pub fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// Adds an address to the interface with that number.
-pub fn add(index: u32, address: InterfaceAddress) -> NetlinkMessage<RouteNetlinkMessage> {
+pub fn add(index: u32, address: InterfaceAddress) -> NetlinkMessage<Message> {
     let mut message = encode(index, address);
     if address.address.is_ipv6() {
         // Else the kernel looks for duplicates first, in its own time, and refuses routes with this source until then. The
         // plan gives an address once.
         message.header.flags = AddressHeaderFlags::Nodad;
     }
-    request(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+    request(Message::new(libc::RTM_NEWADDR, &message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Takes an address from the interface with that number.
-pub fn remove(index: u32, address: InterfaceAddress) -> NetlinkMessage<RouteNetlinkMessage> {
-    request(RouteNetlinkMessage::DelAddress(encode(index, address)), 0)
+pub fn remove(index: u32, address: InterfaceAddress) -> NetlinkMessage<Message> {
+    request(Message::new(libc::RTM_DELADDR, &encode(index, address)), 0)
 }
 
 fn encode(index: u32, InterfaceAddress { address, length }: InterfaceAddress) -> AddressMessage {

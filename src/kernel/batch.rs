@@ -1,6 +1,8 @@
 //! Which steps go to the kernel together.
 
+use super::Outcome;
 use crate::diff::Step;
+use crate::error::Result;
 
 /// What goes to the kernel together, in one send wherever it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,13 +17,25 @@ pub(super) enum Batch {
 }
 
 impl Batch {
-    /// Neighbours that go together.
-    pub(super) fn split(steps: &[Step]) -> impl Iterator<Item = &[Step]> {
-        steps.chunk_by(|a, b| Self::of(a) == Self::of(b))
+    /// Has steps carried out, neighbours of one batch together, up to the first batch in which one fails.
+    pub(super) fn carry_out_all(
+        steps: &[Step],
+        mut carry_out: impl FnMut(Self, &[Step]) -> Vec<Result<()>>,
+    ) -> Vec<Outcome> {
+        let mut outcomes = Vec::with_capacity(steps.len());
+        for run in steps.chunk_by(|a, b| Self::of(a) == Self::of(b)) {
+            let results = carry_out(Self::of(&run[0]), run);
+            let failed = results.iter().any(Result::is_err);
+            outcomes.extend(results.into_iter().map(Outcome::from));
+            if failed {
+                break;
+            }
+        }
+        outcomes.resize_with(steps.len(), || Outcome::Untried);
+        outcomes
     }
 
-    /// The batch that a step goes into.
-    pub(super) fn of(step: &Step) -> Self {
+    fn of(step: &Step) -> Self {
         match step {
             Step::AddLink(..) => Self::NewLinks,
             Step::RemoveLink(..) => Self::OldLinks,

@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
@@ -23,7 +24,10 @@ use defguard_wireguard_rs::net::IpAddrMask;
 use defguard_wireguard_rs::peer::Peer as UapiPeer;
 use log::warn;
 use nix::errno::Errno;
-use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{
+    AddressFamily, Shutdown, SockFlag, SockType, SockaddrIn, bind, setsockopt, shutdown, socket,
+};
 use zeroize::Zeroizing;
 
 use super::wireguard::{PeerStatistics, Reading};
@@ -44,6 +48,10 @@ const THREADS: usize = 2;
 /// How long another process is given to tell the settings of its interface.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How often peers are looked after that the library has given up: after 90 s without an answer it sends nothing any more,
+/// not even keepalives, until there is data (`update_timers` in its noise/timers.rs).
+const ROUND: Duration = Duration::from_mins(2);
+
 /// The private key of an interface that has none: the library fails when a packet comes in before it has a key. It has no
 /// peers then, so nobody is let in by it.
 const NO_KEY: [u8; 32] = [1; 32];
@@ -55,6 +63,7 @@ pub struct Device {
     /// In an option only so that it can be taken out when dropped.
     handle: Option<DeviceHandle>,
     window: Option<Window>,
+    keeper: Option<Keeper>,
 }
 
 impl Device {
@@ -81,7 +90,8 @@ impl Device {
         let window = Window::open(name, &control)
             .inspect_err(|error| warn!("other programs cannot see the settings of {name}: {error}"))
             .ok();
-        Ok(Self { name: name.clone(), control, handle: Some(handle), window })
+        let keeper = Some(Keeper::start(name, &control));
+        Ok(Self { name: name.clone(), control, handle: Some(handle), window, keeper })
     }
 
     /// Reads its settings. `now` decides whose session is still usable.
@@ -101,7 +111,7 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        drop(self.window.take());
+        drop((self.window.take(), self.keeper.take()));
         // The threads end when their control socket does.
         let _ = lock(&self.control).0.shutdown(std::net::Shutdown::Both);
         if let Some(mut handle) = self.handle.take() {
@@ -147,14 +157,18 @@ fn cause(error: device::Error) -> Box<dyn std::error::Error + Send + Sync> {
     }
 }
 
-/// The library shares a port with whoever allows it, and is left without any when it cannot have one: asked beforehand.
+/// The library is left without any port when it cannot have the one it is told: asked beforehand. Like the library we share
+/// a port with sockets that allow it: those of our other interfaces, one of which may have been given it by chance.
 fn check_port(name: &IfName, from: u16, to: u16) -> Result<()> {
     if to == from || to == 0 {
         return Ok(());
     }
-    UdpSocket::bind((Ipv4Addr::UNSPECIFIED, to))
-        .map(drop)
-        .doing(|| format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows who does)"))
+    let try_it = || {
+        let udp = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        setsockopt(&udp, ReuseAddr, &true)?;
+        bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, to))
+    };
+    try_it().doing(|| format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows who does)"))
 }
 
 /// Our end of the library's control socket: one request, one answer, in WireGuard's cross-platform protocol
@@ -198,6 +212,48 @@ fn errno(answer: &[u8]) -> Option<i32> {
 
 fn lock(control: &Mutex<Control>) -> std::sync::MutexGuard<'_, Control> {
     control.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A thread that makes the library try again to reach the peers that it was told to keep in touch with.
+struct Keeper {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    fn start(name: &IfName, control: &Arc<Mutex<Control>>) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let (name, control) = (name.clone(), Arc::clone(control));
+        let thread = thread::spawn(move || {
+            while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
+                if let Err(error) = revive(&name, &mut lock(&control), SystemTime::now()) {
+                    warn!("{error}");
+                }
+            }
+        });
+        Self { stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Takes peers that ought to be alive and are not out and puts them in again: they begin anew.
+fn revive(name: &IfName, control: &mut Control, now: SystemTime) -> Result<()> {
+    let answer = control.get().doing(|| cannot_read(name))?;
+    let host = Host::parse_uapi(answer.as_slice()).doing(|| cannot_read(name))?;
+    let given_up = |peer: &Peer| peer.keepalive > 0 && peer.endpoint.is_some() && !peer.alive;
+    for (key, peer) in decode(host, now).tunnel.peers.into_iter().filter(|(_, peer)| given_up(peer)) {
+        control.set(name, &remove_peer(key))?;
+        control.set(name, &add_peer(key, &peer, None))?;
+    }
+    Ok(())
 }
 
 /// The socket on which other programs see the settings of an interface, and the thread that answers there.
@@ -262,13 +318,13 @@ fn encode(from: &Tunnel, to: &Tunnel) -> Vec<Zeroizing<String>> {
     let delta = delta(from, to);
     let mut requests = vec![encode_device(&delta, to)];
     for key in delta.removed.iter().chain(delta.changed.keys()) {
-        requests.push(Zeroizing::new(UapiPeer::new(Key::new(key.0)).as_uapi_remove()));
+        requests.push(remove_peer(*key));
     }
     let added: BTreeSet<&PublicKey> = delta.added.keys().chain(delta.changed.keys()).collect();
     for key in added {
         // Where it was heard of last is better than nothing.
         let known = from.peers.get(key).and_then(|peer| peer.endpoint);
-        requests.push(Zeroizing::new(encode_peer(*key, &to.peers[key], known).as_uapi_update()));
+        requests.push(add_peer(*key, &to.peers[key], known));
     }
     requests.retain(|request| !request.is_empty());
     requests
@@ -294,14 +350,18 @@ fn set_key(key: &[u8; 32]) -> Zeroizing<String> {
     Zeroizing::new(["private_key=", &hex, "\n"].concat())
 }
 
-fn encode_peer(key: PublicKey, peer: &Peer, known: Option<std::net::SocketAddr>) -> UapiPeer {
+fn remove_peer(key: PublicKey) -> Zeroizing<String> {
+    Zeroizing::new(UapiPeer::new(Key::new(key.0)).as_uapi_remove())
+}
+
+fn add_peer(key: PublicKey, peer: &Peer, known: Option<SocketAddr>) -> Zeroizing<String> {
     let mut uapi = UapiPeer::new(Key::new(key.0));
     uapi.preshared_key = peer.preshared_key.as_ref().map(|key| Key::new(*key.bytes()));
     uapi.endpoint = peer.endpoint.or(known);
     uapi.persistent_keepalive_interval = Some(peer.keepalive);
     let networks = peer.allowed_ips.iter();
     uapi.allowed_ips = networks.map(|network| IpAddrMask::new(network.address(), network.length())).collect();
-    uapi
+    Zeroizing::new(uapi.as_uapi_update())
 }
 
 fn decode(host: Host, now: SystemTime) -> Reading {

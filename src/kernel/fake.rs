@@ -151,17 +151,7 @@ impl Kernel for FakeKernel {
     }
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(steps.len());
-        for run in Batch::split(steps) {
-            let results: Vec<_> = run.iter().map(|step| self.carry_out(step)).collect();
-            let failed = results.iter().any(Result::is_err);
-            outcomes.extend(results.into_iter().map(Outcome::from));
-            if failed {
-                break;
-            }
-        }
-        outcomes.resize_with(steps.len(), || Outcome::Untried);
-        outcomes
+        Batch::carry_out_all(steps, |_, run| run.iter().map(|step| self.carry_out(step)).collect())
     }
 }
 

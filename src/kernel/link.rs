@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_core::{
+    DecodeError, NLM_F_CREATE, NLM_F_EXCL, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NlaBuffer,
+    NlasIterator,
+};
+use nix::libc;
 
+use super::message::{LinkRequest, Message, UP};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
 use crate::net::IfName;
@@ -17,6 +20,12 @@ const UNFINISHED: u32 = 0x706f_7274;
 
 /// The group that every interface is in by default.
 const DEFAULT_GROUP: u32 = 0;
+
+/// Bytes in front of an interface's attributes: `struct ifinfomsg`, with the index at 4 and the flags at 8.
+const HEADER: usize = 16;
+
+/// RTEXT_FILTER_SKIP_STATS (linux/rtnetlink.h)
+const WITHOUT_STATISTICS: u32 = 1 << 3;
 
 /// An interface of this host, whoever made it.
 #[derive(Debug, Clone)]
@@ -30,7 +39,7 @@ pub struct HostLink {
     mtu: u32,
     group: u32,
     alias: String,
-    kind: Option<InfoKind>,
+    kind: Option<LinkKind>,
 }
 
 impl HostLink {
@@ -40,87 +49,94 @@ impl HostLink {
         if !unfinished && !self.alias.starts_with(ALIAS_PREFIX) {
             return None;
         }
-        let backend = match self.kind {
-            Some(InfoKind::Wireguard) => Backend::Kernel,
-            Some(InfoKind::Tun) => Backend::BuiltIn,
-            _ => return None,
-        };
-        Some(Link { kind: LinkKind::WireGuard(backend), mtu: self.mtu, alias: self.alias.clone() })
+        Some(Link { kind: self.kind?, mtu: self.mtu, alias: self.alias.clone() })
     }
 }
 
 /// All interfaces in this network namespace, by name.
 pub fn list(socket: &mut Socket) -> Result<BTreeMap<IfName, HostLink>> {
-    let mut message = LinkMessage::default();
     // Their counters would be two thirds of the answer.
-    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    let links = socket
-        .dump(RouteNetlinkMessage::GetLink(message))
+    let question = LinkRequest::default().with_number(libc::IFLA_EXT_MASK, WITHOUT_STATISTICS);
+    let links: Vec<HostLink> = socket
+        .dump(Message::new(libc::RTM_GETLINK, &question))
         .doing(|| "cannot list the network interfaces".to_owned())?;
-    let decoded = links.into_iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewLink(link) => decode(link),
-        _ => None,
-    });
-    Ok(decoded.map(|link| (link.name.clone(), link)).collect())
+    Ok(links.into_iter().map(|link| (link.name.clone(), link)).collect())
 }
 
-fn decode(message: LinkMessage) -> Option<HostLink> {
+/// Reads what we need and no more: decoding all that is told of an interface takes a quarter of a millisecond each.
+impl NetlinkDeserializable for HostLink {
+    type Error = DecodeError;
+
+    fn deserialize(_: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
+        decode(payload).ok_or_else(|| DecodeError::from("an interface with a strange name"))
+    }
+}
+
+fn decode(payload: &[u8]) -> Option<HostLink> {
+    let (header, attributes) = payload.split_at_checked(HEADER)?;
     let (mut name, mut mtu, mut group, mut alias, mut kind) = (None, 0, DEFAULT_GROUP, String::new(), None);
-    for attribute in message.attributes {
-        match attribute {
-            LinkAttribute::IfName(text) => name = text.parse().ok(),
-            LinkAttribute::Mtu(bytes) => mtu = bytes,
-            LinkAttribute::Group(number) => group = number,
-            LinkAttribute::IfAlias(text) => alias = text,
-            LinkAttribute::LinkInfo(infos) => {
-                kind = infos.into_iter().find_map(|info| match info {
-                    LinkInfo::Kind(kind) => Some(kind),
-                    _ => None,
-                });
-            }
+    for attribute in attributes_of(attributes) {
+        let value = attribute.value();
+        match attribute.kind() {
+            libc::IFLA_IFNAME => name = text(value).parse().ok(),
+            libc::IFLA_MTU => mtu = word(value)?,
+            libc::IFLA_GROUP => group = word(value)?,
+            libc::IFLA_IFALIAS => text(value).clone_into(&mut alias),
+            libc::IFLA_LINKINFO => kind = decode_kind(value),
             _ => {}
         }
     }
-    let up = message.header.flags.contains(LinkFlags::Up);
-    Some(HostLink { index: message.header.index, name: name?, up, mtu, group, alias, kind })
+    let up = word(&header[8..])? & UP != 0;
+    Some(HostLink { index: word(&header[4..])?, name: name?, up, mtu, group, alias, kind })
+}
+
+fn decode_kind(info: &[u8]) -> Option<LinkKind> {
+    let kind = attributes_of(info).find(|attribute| attribute.kind() == libc::IFLA_INFO_KIND)?;
+    match text(kind.value()) {
+        "wireguard" => Some(LinkKind::WireGuard(Backend::Kernel)),
+        "tun" => Some(LinkKind::WireGuard(Backend::BuiltIn)),
+        _ => None,
+    }
+}
+
+fn attributes_of(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
+    NlasIterator::new(bytes).map_while(Result::ok)
+}
+
+/// A text as the kernel writes it, up to a closing zero.
+fn text(value: &[u8]) -> &str {
+    let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
+    std::str::from_utf8(text).unwrap_or_default()
+}
+
+fn word(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
 /// Makes a WireGuard interface, down, still without the alias: [`finish`] gives it that.
-pub fn create_wireguard(name: &IfName, mtu: u32) -> NetlinkMessage<RouteNetlinkMessage> {
-    let attributes = vec![
-        LinkAttribute::Mtu(mtu),
-        LinkAttribute::Group(UNFINISHED),
-        LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Wireguard)]),
-    ];
-    request(RouteNetlinkMessage::NewLink(named(name, attributes)), NLM_F_CREATE | NLM_F_EXCL)
+pub fn create_wireguard(name: &IfName, mtu: u32) -> NetlinkMessage<Message> {
+    let link = LinkRequest::named(name.as_str())
+        .with_number(libc::IFLA_MTU, mtu)
+        .with_number(libc::IFLA_GROUP, UNFINISHED)
+        .of_kind("wireguard", None);
+    request(Message::new(libc::RTM_NEWLINK, &link), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Gives an interface all that can be changed about it.
-pub fn finish(name: &IfName, link: &Link) -> NetlinkMessage<RouteNetlinkMessage> {
-    let attributes = vec![
-        LinkAttribute::Mtu(link.mtu),
-        LinkAttribute::IfAlias(link.alias.clone()),
-        LinkAttribute::Group(DEFAULT_GROUP),
-    ];
-    request(RouteNetlinkMessage::SetLink(named(name, attributes)), 0)
+pub fn finish(name: &IfName, link: &Link) -> NetlinkMessage<Message> {
+    let link = LinkRequest::named(name.as_str())
+        .with_number(libc::IFLA_MTU, link.mtu)
+        .with_text(libc::IFLA_IFALIAS, &link.alias)
+        .with_number(libc::IFLA_GROUP, DEFAULT_GROUP);
+    request(Message::new(libc::RTM_SETLINK, &link), 0)
 }
 
 /// Removes an interface.
-pub fn remove(name: &IfName) -> NetlinkMessage<RouteNetlinkMessage> {
-    request(RouteNetlinkMessage::DelLink(named(name, Vec::new())), 0)
+pub fn remove(name: &IfName) -> NetlinkMessage<Message> {
+    request(Message::new(libc::RTM_DELLINK, &LinkRequest::named(name.as_str())), 0)
 }
 
 /// Sets an interface up or down.
-pub fn set_up(name: &IfName, up: bool) -> NetlinkMessage<RouteNetlinkMessage> {
-    let mut message = named(name, Vec::new());
-    message.header.change_mask = LinkFlags::Up;
-    message.header.flags = if up { LinkFlags::Up } else { LinkFlags::empty() };
-    request(RouteNetlinkMessage::SetLink(message), 0)
-}
-
-fn named(name: &IfName, mut attributes: Vec<LinkAttribute>) -> LinkMessage {
-    let mut message = LinkMessage::default();
-    attributes.insert(0, LinkAttribute::IfName(name.to_string()));
-    message.attributes = attributes;
-    message
+pub fn set_up(name: &IfName, up: bool) -> NetlinkMessage<Message> {
+    request(Message::new(libc::RTM_SETLINK, &LinkRequest::named(name.as_str()).up(up)), 0)
 }

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 
 use log::debug;
 use netlink_packet_core::NetlinkMessage;
-use netlink_packet_route::RouteNetlinkMessage;
 use nix::errno::Errno;
 
 use super::batch::Batch;
 use super::link::HostLink;
+use super::message::Message;
 use super::netlink::{Refusal, Socket, protocols};
 use super::nftables::Nftables;
 use super::wireguard::{Reading, WireGuard};
@@ -246,17 +246,9 @@ impl Kernel for Linux {
     }
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(steps.len());
-        for run in Batch::split(steps) {
-            let results = self.carry_out(Batch::of(&run[0]), run).unwrap_or_else(|error| vec![Err(error)]);
-            let failed = results.iter().any(Result::is_err);
-            outcomes.extend(results.into_iter().map(Outcome::from));
-            if failed {
-                break;
-            }
-        }
-        outcomes.resize_with(steps.len(), || Outcome::Untried);
-        outcomes
+        Batch::carry_out_all(steps, |batch, run| {
+            self.carry_out(batch, run).unwrap_or_else(|error| vec![Err(error)])
+        })
     }
 }
 
@@ -305,10 +297,7 @@ fn send(socket: &mut Socket, steps: &[Step], links: &BTreeMap<IfName, HostLink>)
 }
 
 /// The request that carries out a step; ENODEV if its interface is missing.
-fn encode(
-    step: &Step,
-    links: &BTreeMap<IfName, HostLink>,
-) -> Result<NetlinkMessage<RouteNetlinkMessage>, Errno> {
+fn encode(step: &Step, links: &BTreeMap<IfName, HostLink>) -> Result<NetlinkMessage<Message>, Errno> {
     let index = |name: &IfName| links.get(name).map(|link| link.index).ok_or(Errno::ENODEV);
     let device = |target: &Target| match target {
         Target::Device { interface, .. } => index(interface).map(Some),

@@ -6,6 +6,7 @@ pub mod builtin;
 pub mod fake;
 pub mod link;
 pub mod linux;
+pub mod message;
 pub mod netlink;
 pub mod news;
 pub mod nftables;

@@ -115,9 +115,10 @@ impl Socket {
 
     /// All objects of a kind, as one consistent list. Those that cannot be decoded are left out: they are of newer
     /// kernels or of drivers with their own idea of an attribute, and never ours.
-    pub fn dump<M>(&mut self, request: M) -> Result<Vec<M>, Refusal>
+    pub fn dump<M, T>(&mut self, request: M) -> Result<Vec<T>, Refusal>
     where
-        M: NetlinkSerializable + NetlinkDeserializable,
+        M: NetlinkSerializable,
+        T: NetlinkDeserializable,
         NetlinkPayload<M>: From<M>,
     {
         let mut message = self::request(request, NLM_F_DUMP);
@@ -134,9 +135,10 @@ impl Socket {
     }
 
     /// The one answer to a question.
-    pub fn get<M>(&mut self, request: M) -> Result<M, Refusal>
+    pub fn get<M, T>(&mut self, request: M) -> Result<T, Refusal>
     where
-        M: NetlinkSerializable + NetlinkDeserializable,
+        M: NetlinkSerializable,
+        T: NetlinkDeserializable,
         NetlinkPayload<M>: From<M>,
     {
         let sequence = self.send(&mut [self::request(request, 0)])?;
@@ -149,7 +151,7 @@ impl Socket {
                     verdict(&header, payload)?;
                     return Err(Errno::ENODATA.into());
                 }
-                return M::deserialize(&header, payload).map_err(|error| Refusal {
+                return T::deserialize(&header, payload).map_err(|error| Refusal {
                     errno: Errno::EBADMSG,
                     explanation: Some(error.to_string()),
                 });
@@ -346,7 +348,7 @@ mod tests {
     #[test]
     fn a_dump_lists_the_loopback_interface() {
         let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
-        let links = socket.dump(link(0)).unwrap();
+        let links: Vec<RouteNetlinkMessage> = socket.dump(link(0)).unwrap();
         let name = LinkAttribute::IfName("lo".to_owned());
         assert!(links.iter().any(
             |message| matches!(message, RouteNetlinkMessage::NewLink(link) if link.attributes.contains(&name))
@@ -357,7 +359,7 @@ mod tests {
     fn a_question_has_one_answer() {
         let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
         assert!(matches!(socket.get(link(1)), Ok(RouteNetlinkMessage::NewLink(_))));
-        assert_eq!(socket.get(link(0x7fff_ffff)).unwrap_err().errno, Errno::ENODEV);
+        assert_eq!(socket.get::<_, RouteNetlinkMessage>(link(0x7fff_ffff)).unwrap_err().errno, Errno::ENODEV);
     }
 
     #[test]
@@ -382,6 +384,6 @@ mod tests {
         let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
         let results = socket.batch((0..20_000).map(|_| request(link(0x7fff_ffff), 0)).collect());
         assert!(results.iter().all(Result::is_err));
-        assert_eq!(socket.dump(link(0)).map(|links| links.is_empty()), Ok(false));
+        assert!(!socket.dump::<_, RouteNetlinkMessage>(link(0)).unwrap().is_empty());
     }
 }

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::libc;
 
+use super::message::{Answer, Message};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
 use crate::net::{Cidr, Family, IfName, Table};
@@ -69,13 +71,10 @@ pub fn list_ours(socket: &mut Socket, names: &BTreeMap<u32, IfName>) -> Result<V
 pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> {
     let mut message = RouteMessage::default();
     message.header = filter;
-    let routes =
-        socket.dump(RouteNetlinkMessage::GetRoute(message)).doing(|| "cannot list the routes".to_owned())?;
-    let decoded = routes.iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewRoute(route) => decode(route),
-        _ => None,
-    });
-    Ok(decoded.collect())
+    let routes: Vec<Answer<RouteMessage>> = socket
+        .dump(Message::new(libc::RTM_GETROUTE, &message))
+        .doing(|| "cannot list the routes".to_owned())?;
+    Ok(routes.iter().filter_map(|Answer(route)| decode(route)).collect())
 }
 
 /// The route that the kernel would take to `destination` for a packet with that mark, out of that interface if one is
@@ -91,10 +90,8 @@ pub fn lookup(
     message.header.destination_prefix_length = Family::of(destination).bits();
     message.attributes = vec![RouteAttribute::Destination(destination.into()), RouteAttribute::Mark(mark)];
     message.attributes.extend(interface.map(RouteAttribute::Oif));
-    match socket.get(RouteNetlinkMessage::GetRoute(message)) {
-        Ok(RouteNetlinkMessage::NewRoute(route)) => decode(&route),
-        _ => None,
-    }
+    let Answer(route) = socket.get(Message::new(libc::RTM_GETROUTE, &message)).ok()?;
+    decode(&route)
 }
 
 fn decode(message: &RouteMessage) -> Option<HostRoute> {
@@ -137,22 +134,22 @@ fn decode(message: &RouteMessage) -> Option<HostRoute> {
 }
 
 /// Adds a route; `device` is the number of its interface, if it has one.
-pub fn add(route: &Route, device: Option<u32>) -> NetlinkMessage<RouteNetlinkMessage> {
+pub fn add(route: &Route, device: Option<u32>) -> NetlinkMessage<Message> {
     let mut message = encode(route, device);
     message.header.scope = match (&route.target, route.destination.family()) {
         // As `ip` does: what is reached without a next hop is on the link. IPv6 has no scopes for routes.
         (Target::Device { .. }, Family::V4) => RouteScope::Link,
         _ => RouteScope::Universe,
     };
-    request(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_EXCL)
+    request(Message::new(libc::RTM_NEWROUTE, &message), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Removes a route; `device` is the number of its interface, if it has one.
-pub fn remove(route: &Route, device: Option<u32>) -> NetlinkMessage<RouteNetlinkMessage> {
+pub fn remove(route: &Route, device: Option<u32>) -> NetlinkMessage<Message> {
     let mut message = encode(route, device);
     // Whatever its scope: table, destination, metric, protocol and interface say which one is meant.
     message.header.scope = RouteScope::NoWhere;
-    request(RouteNetlinkMessage::DelRoute(message), 0)
+    request(Message::new(libc::RTM_DELROUTE, &message), 0)
 }
 
 fn encode(route: &Route, device: Option<u32>) -> RouteMessage {

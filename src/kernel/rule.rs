@@ -1,10 +1,12 @@
 //! Policy rules: rtnetlink's rule messages.
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{RouteHeader, RouteProtocol};
 use netlink_packet_route::rule::{RuleAction as Verb, RuleAttribute, RuleFlags, RuleMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::libc;
 
+use super::message::{Answer, Message};
 use super::netlink::{Socket, request};
 use super::route;
 use crate::error::{Context, Result};
@@ -20,13 +22,10 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Rule>> {
     for family in [Family::V4, Family::V6] {
         let mut message = RuleMessage::default();
         message.header.family = route::family(family);
-        let dump = socket
-            .dump(RouteNetlinkMessage::GetRule(message))
+        let dump: Vec<Answer<RuleMessage>> = socket
+            .dump(Message::new(libc::RTM_GETRULE, &message))
             .doing(|| "cannot list the policy rules".to_owned())?;
-        rules.extend(dump.iter().filter_map(|message| match message {
-            RouteNetlinkMessage::NewRule(rule) => decode(rule),
-            _ => None,
-        }));
+        rules.extend(dump.iter().filter_map(|Answer(rule)| decode(rule)));
     }
     Ok(rules)
 }
@@ -95,13 +94,13 @@ impl Found {
 }
 
 /// Adds a rule.
-pub fn add(rule: &Rule) -> NetlinkMessage<RouteNetlinkMessage> {
-    request(RouteNetlinkMessage::NewRule(encode(rule)), NLM_F_CREATE | NLM_F_EXCL)
+pub fn add(rule: &Rule) -> NetlinkMessage<Message> {
+    request(Message::new(libc::RTM_NEWRULE, &encode(rule)), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Removes a rule: the first one of its priority that has all that this one says.
-pub fn remove(rule: &Rule) -> NetlinkMessage<RouteNetlinkMessage> {
-    request(RouteNetlinkMessage::DelRule(encode(rule)), 0)
+pub fn remove(rule: &Rule) -> NetlinkMessage<Message> {
+    request(Message::new(libc::RTM_DELRULE, &encode(rule)), 0)
 }
 
 fn encode(rule: &Rule) -> RuleMessage {

@@ -75,7 +75,7 @@ impl WireGuard {
             cmd: GenlCtrlCmd::GetFamily,
             nlas: vec![GenlCtrlAttrs::FamilyName("wireguard".to_owned())],
         });
-        let answer = match socket.get(question) {
+        let answer: GenlMessage<GenlCtrl> = match socket.get(question) {
             Err(Refusal { errno: Errno::ENOENT, .. }) => return Ok(None),
             answer => answer.doing(|| "cannot ask the kernel for its WireGuard".to_owned())?,
         };
@@ -89,7 +89,7 @@ impl WireGuard {
     /// Reads an interface. `now` decides whose session is still usable.
     pub fn read(&mut self, name: &IfName, now: SystemTime) -> Result<Reading> {
         let question = self.message(WireguardCmd::GetDevice, vec![named(name)]);
-        let parts =
+        let parts: Vec<GenlMessage<WireguardMessage>> =
             self.socket.dump(question).doing(|| format!("cannot read the WireGuard settings of {name}"))?;
         let mut reading = Reading::default();
         for attribute in parts.into_iter().flat_map(|part| part.payload.attributes) {

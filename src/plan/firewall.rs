@@ -271,8 +271,8 @@ fn mss(site: &Site) -> Vec<Rule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }
-    let size = u16::try_from(site.mtu - HEADERS).expect("validated: an MTU is at most 1500");
-    let clamp = |direction| rule([direction, Of(Family::V4), TcpSyn], ClampMss(size));
+    let largest = u16::try_from(site.mtu - HEADERS).expect("validated: an MTU is at most 1500");
+    let clamp = |direction| rule([direction, Of(Family::V4), TcpSyn], ClampMss(largest));
     vec![clamp(Outgoing(tunnels())), clamp(Incoming(tunnels()))]
 }
 

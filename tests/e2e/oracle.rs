@@ -4,7 +4,6 @@ use std::fs;
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use wg_portals::config::{self, model::Entrance, model::Network};
 use wg_portals::demo::{Namespace, World, connect};
@@ -12,7 +11,7 @@ use wg_portals::error::{Context as _, Error, Result};
 use wg_portals::keys;
 use wg_portals::net::Secret;
 
-use crate::words::same;
+use crate::words::{same, shell};
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -74,9 +73,9 @@ fn same_by_hand(case: &str, text: &str, network: &Network, site: &str) -> Result
     let file = folder.0.join("network.toml").display().to_string();
     let portals = program().display().to_string();
 
-    let applied = host(network, site)?;
+    let (applied, _others) = host(network, site)?;
     shell(&applied, &format!("'{portals}' apply --config '{file}'"))?;
-    let by_hand = host(network, site)?;
+    let (by_hand, _other_others) = host(network, site)?;
     let script = shell(&by_hand, &format!("'{portals}' plan --commands --config '{file}'"))?;
     shell(&by_hand, &script)?;
 
@@ -89,8 +88,8 @@ fn same_by_hand(case: &str, text: &str, network: &Network, site: &str) -> Result
     shell(&by_hand, &format!("'{portals}' down")).map(drop)
 }
 
-/// A host with an uplink, a LAN, and the interfaces that portals of the site enter by.
-fn host(network: &Network, site: &str) -> Result<Namespace> {
+/// A host with an uplink, a LAN, and the interfaces that portals of the site enter by; and what is at the other ends of its cables.
+fn host(network: &Network, site: &str) -> Result<(Namespace, Namespace)> {
     let (host, others) = (Namespace::new("host")?, Namespace::new("others")?);
     host.set_up("lo", true)?;
     let mut interfaces = vec!["wan".to_owned(), "lan".to_owned()];
@@ -107,22 +106,7 @@ fn host(network: &Network, site: &str) -> Result<Namespace> {
         host.add_address(interface, address.parse().expect("an address"))?;
     }
     host.add_route("0.0.0.0/0".parse().expect("a network"), IpAddr::from([198, 51, 100, 1]))?;
-    Ok(host)
-}
-
-/// What a shell prints; it must succeed.
-fn shell(host: &Namespace, script: &str) -> Result<String> {
-    let mut command = Command::new("sh");
-    command.args(["-e", "-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let output = host
-        .spawn(&mut command)
-        .and_then(std::process::Child::wait_with_output)
-        .doing(|| "cannot run a shell".to_owned())?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(Error::failed(format!("{}: {words}\nit was to run: {script}", output.status)));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok((host, others))
 }
 
 /// Without what differs from one namespace to the next: numbers of interfaces, and addresses that come from those of links.

@@ -1,12 +1,14 @@
 //! What is already so stays as it is, and what was there before comes back.
 
+use std::net::Ipv4Addr;
+
 use wg_portals::demo::{NYC, OSLO, PARIS, Plot, SERVER, Site, World, echoes};
 use wg_portals::error::{Error, Result};
 
 use crate::Scenario;
 use crate::snapshot::Snapshot;
 use crate::ways::each_other;
-use crate::words::{portal, reloaded, same, seconds, seen_as, start, succeeds};
+use crate::words::{eventually, portal, reloaded, same, seconds, seen_as, start, succeeds};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -14,6 +16,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         plots: &[NYC, PARIS],
         run: again,
     },
+    Scenario { name: "a roamed endpoint is kept", plots: &[NYC, PARIS], run: roamed },
     Scenario { name: "down leaves the host as it was", plots: &[NYC, OSLO], run: down },
 ];
 
@@ -32,6 +35,29 @@ fn again(world: &mut World) -> Result<()> {
         now if now > sent => Ok(()),
         now => Err(Error::failed(format!("the tunnel had sent {sent} bytes, and now {now}"))),
     }
+}
+
+/// nyc's provider gives it another address than the one in the network file.
+fn roamed(world: &mut World) -> Result<()> {
+    let moved = Ipv4Addr::new(198, 51, 100, 77);
+    let network = world.network(each_other);
+    start(world, &network)?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)?;
+    let mut session = world.site(NYC).guest(seconds(10.0)).connect(SERVER)?;
+    world.site(NYC).move_to(moved)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, moved)?;
+    same("the session survives the move", echoes(&mut session), true)?;
+    let heard_of = format!("\"endpoint\":\"{moved}:51822\"");
+    let followed = |site: &Site| -> Result<()> {
+        let status = succeeds(site, &["status", "--json"])?;
+        same(&format!("{heard_of} in {status}"), status.contains(&heard_of), true)
+    };
+    eventually("paris follows", || followed(world.site(PARIS)))?;
+    reloaded(world.site(PARIS), &network)?;
+    succeeds(world.site(PARIS), &["apply"])?;
+    followed(world.site(PARIS))?;
+    same("the session survives it", echoes(&mut session), true)?;
+    seen_as(world.site(PARIS).guest(seconds(3.0)), SERVER, moved)
 }
 
 fn down(world: &mut World) -> Result<()> {

@@ -58,7 +58,8 @@ fn add_routing(lines: &mut BTreeSet<String>) -> Result<()> {
         RouteNetlinkMessage::GetRule(RuleMessage::default()),
     ] {
         let answers = socket.dump(question).doing(|| "the kernel refused".to_owned())?;
-        lines.extend(answers.into_iter().map(line));
+        // What the kernel gives to interfaces by itself comes when it likes.
+        lines.extend(answers.into_iter().map(line).filter(|line| !line.contains("fe80::")));
     }
     Ok(())
 }
@@ -99,7 +100,7 @@ fn link_line(link: &LinkMessage) -> String {
 fn add_nftables(lines: &mut BTreeSet<String>) -> Result<()> {
     let mut socket = Socket::open(protocols::NETLINK_NETFILTER)?;
     for kind in [1, 4, 7, 10] {
-        let answers =
+        let answers: Vec<Nftables> =
             socket.dump(Nftables { kind, bytes: vec![0; 4] }).doing(|| "the kernel refused".to_owned())?;
         lines.extend(
             answers.iter().map(|answer| format!("nftables {} {:02x?}", answer.kind, &answer.bytes[4..])),

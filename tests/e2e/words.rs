@@ -2,13 +2,13 @@
 
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr};
-use std::process::Output;
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use wg_portals::demo::{Capture, Client, Namespace, Packet, Plot, Site, World};
-use wg_portals::error::{Error, Result};
+use wg_portals::error::{Context as _, Error, Result};
 
 /// Seconds, or more on machines that are said to be slow.
 pub(crate) fn seconds(seconds: f64) -> Duration {
@@ -56,7 +56,8 @@ pub(crate) fn plots(world: &World) -> Vec<Plot> {
 pub(crate) fn settled(site: &Site) -> Result<()> {
     eventually(&format!("{} is as its file says", site.plot.name), || {
         let output = site.portals(&["plan", "--check"])?;
-        same("exit status of plan --check", output.status.code(), Some(0))
+        let wants = String::from_utf8_lossy(&output.stdout);
+        same(&format!("status of plan --check, which wants to\n{wants}"), output.status.code(), Some(0))
     })
 }
 
@@ -75,6 +76,21 @@ pub(crate) fn succeeds(site: &Site, arguments: &[&str]) -> Result<String> {
     }
     let words = String::from_utf8_lossy(&stderr).into_owned();
     Err(Error::failed(format!("portals {} at {}: {status}: {words}", arguments.join(" "), site.plot.name)))
+}
+
+/// What a shell prints; it must succeed.
+pub(crate) fn shell(host: &Namespace, script: &str) -> Result<String> {
+    let mut command = Command::new("sh");
+    command.args(["-e", "-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = host
+        .spawn(&mut command)
+        .and_then(Child::wait_with_output)
+        .doing(|| "cannot run a shell".to_owned())?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Error::failed(format!("{}: {words}\nit was to run: {script}", output.status)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// A server sees this client as `address`, at once or soon.

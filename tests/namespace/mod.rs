@@ -28,8 +28,3 @@ pub(crate) fn ip(arguments: &str) -> String {
     assert!(output.status.success(), "ip {arguments}: {errors}");
     String::from_utf8(output.stdout).unwrap()
 }
-
-/// What names the namespace of this thread to `ip link … netns`.
-pub(crate) fn thread_id() -> i32 {
-    nix::unistd::gettid().as_raw()
-}

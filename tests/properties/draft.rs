@@ -70,11 +70,11 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
     let mut text = format!("\n[site.{}]\nid = {id}\npublic_key = \"{key}\"\n", NAMES[index]);
     // Two sites without endpoints could not meet: only the last one may lack it.
     if site.has_endpoint || index + 1 < sites.len() {
-        let _ = write!(text, "endpoint = \"198.51.100.{id}\"\n");
+        let _ = writeln!(text, "endpoint = \"198.51.100.{id}\"");
     }
     let _ = write!(text, "exits = {exits:?}\nlinks = {links:?}\n");
     if site.shares_lan {
-        let _ = write!(text, "lan = [\"192.168.{id}.0/24\"]\n");
+        let _ = writeln!(text, "lan = [\"192.168.{id}.0/24\"]");
     }
     for (number, portal) in site.portals.iter().enumerate() {
         text.push_str(&portal_text(NAMES[index], number, portal, &exits));

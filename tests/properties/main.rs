@@ -29,6 +29,7 @@ fn view(network: &Network, name: &str) -> Site {
     let files = files(network, name, Some(Secret::new([9; 32])));
     let (facts, _) = facts(FACTS);
     let inputs = Inputs {
+        file: &files.file,
         private_key: &files.private_key,
         network_secret: files.network_secret.as_ref(),
         facts: &facts,
@@ -48,7 +49,9 @@ fn views(network: &Network) -> BTreeMap<&str, Site> {
 /// A host with all interfaces that the drawn networks name.
 fn host() -> FakeKernel {
     let mut host = FakeKernel::with_host((0..4).map(|number| format!("lan{number}").parse().unwrap()));
-    host.state.sysctls.insert("net/ipv4/ip_forward".to_owned(), "0".to_owned());
+    for key in ["net/ipv4/ip_forward", "net/ipv4/conf/all/send_redirects"] {
+        host.state.sysctls.insert(key.to_owned(), "1".to_owned());
+    }
     host
 }
 

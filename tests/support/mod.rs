@@ -20,6 +20,7 @@ pub(crate) fn private_key(id: u8) -> Secret {
 /// The files of one site of a network, as they would lie in /etc/portals.
 pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret>) -> Files {
     Files {
+        file: "/etc/portals/network.toml".into(),
         network: network.clone(),
         folder: "/etc/portals".into(),
         private_key: private_key(network.sites[site].id),

@@ -79,7 +79,8 @@ ip route add 10.77.1.0/24 dev to-nyc src 10.77.2.1 table main protocol 77
 ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-nyc src 10.77.2.1 table 7701 protocol 77
 ip route add unreachable default table 7701 metric 4278198272 protocol 77
-ip -6 rule add priority 118 protocol 77 from all iif lan4 unreachable
-ip rule add priority 118 protocol 77 from all iif lan4 unreachable
 ip rule add priority 113 protocol 77 from all iif lan4 lookup 7701
+ip rule add priority 118 protocol 77 from all iif lan4 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif lan4 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

@@ -49,4 +49,5 @@ ip address add 10.77.2.1/32 dev portals0
 ip link set portals0 up
 ip route add 10.77.1.0/24 dev portals0 src 10.77.2.1 table main protocol 77
 ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

@@ -79,8 +79,9 @@ ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
-ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
-ip rule add priority 118 protocol 77 from all iif eth1 unreachable
 ip rule add priority 113 protocol 77 from all iif eth1 lookup 7702
+ip rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.conf.to-paris.rp_filter=2
 sysctl -q -w net.ipv4.ip_forward=1

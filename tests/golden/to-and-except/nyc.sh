@@ -77,12 +77,13 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
-ip -6 rule add priority 118 protocol 77 from all iif eth2 unreachable
-ip rule add priority 118 protocol 77 from all iif eth2 unreachable
-ip rule add priority 118 protocol 77 from all to 198.18.0.0/15 iif eth1 unreachable
-ip rule add priority 118 protocol 77 from all to 192.0.2.0/24 iif eth1 unreachable
-ip rule add priority 113 protocol 77 from all iif eth2 lookup 7702
-ip rule add priority 113 protocol 77 from all to 198.18.0.0/15 iif eth1 lookup 7702
-ip rule add priority 113 protocol 77 from all to 192.0.2.0/24 iif eth1 lookup 7702
 ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 iif eth2 goto 119
+ip rule add priority 113 protocol 77 from all to 192.0.2.0/24 iif eth1 lookup 7702
+ip rule add priority 113 protocol 77 from all to 198.18.0.0/15 iif eth1 lookup 7702
+ip rule add priority 113 protocol 77 from all iif eth2 lookup 7702
+ip rule add priority 118 protocol 77 from all to 192.0.2.0/24 iif eth1 unreachable
+ip rule add priority 118 protocol 77 from all to 198.18.0.0/15 iif eth1 unreachable
+ip rule add priority 118 protocol 77 from all iif eth2 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth2 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

@@ -1,154 +1,16 @@
-//! All that follows from the network file for one site: interfaces, ports, tables, peers and portals.
-//!
-//! `Network` + which site am I + host facts → `Site`. Two sites agree without talking, since both derive from the same file.
+//! How a site's view is derived from the network file, and what stands against it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use super::{Endpoint, Entrance, Exit, Inputs, Peer, Portal, SHARED_INTERFACE, Site, TABLE_BASE, Tunnel};
 use crate::config::model::{self, ExitRef, Host, Name, Network, RpFilter};
 use crate::config::{portal_addresses, site_network};
 use crate::error::{Error, Errors};
 use crate::host::{Facts, Uplink};
 use crate::keys;
-use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret, Table};
+use crate::net::{Cidr, IfName, InterfaceAddress, Secret, Table};
 use crate::state::Backend;
-
-/// The interface that all peers share whose networks do not overlap.
-pub const SHARED_INTERFACE: &str = "portals0";
-
-/// Table of the exit that is site N: 7700 + N. Table 7700 itself stays empty.
-pub const TABLE_BASE: u32 = 7700;
-
-/// One site, as the plan needs it.
-#[derive(Debug, Clone)]
-pub struct Site {
-    /// Name of the network.
-    pub network: Name,
-    /// Name of the site.
-    pub name: Name,
-    /// Its address on all its tunnels.
-    pub address: IpAddr,
-    /// The network's subnet.
-    pub subnet: Cidr,
-    /// MTU of the tunnels in bytes.
-    pub mtu: u32,
-    /// The site's key.
-    pub private_key: Secret,
-    /// Who runs the tunnels.
-    pub backend: Backend,
-    /// The host's way out.
-    pub uplink: Option<Uplink>,
-    /// The uplink's connected networks: the exit's own neighbours.
-    pub uplink_networks: BTreeSet<Cidr>,
-    /// Networks on the host's other interfaces.
-    pub local: BTreeSet<Cidr>,
-    /// Whether the host speaks IPv6.
-    pub ipv6: bool,
-    /// Whether tunnels loosen reverse-path filtering.
-    pub loose_rp_filter: bool,
-    /// Networks here that linked sites may reach.
-    pub lan: Vec<Cidr>,
-    /// By interface, in order of name.
-    pub tunnels: BTreeMap<IfName, Tunnel>,
-    /// In the order of the file.
-    pub portals: Vec<Portal>,
-    /// What a person should know, though it is no fault.
-    pub notes: Vec<String>,
-}
-
-/// A tunnel interface and who is at its other end.
-#[derive(Debug, Clone)]
-pub struct Tunnel {
-    /// UDP port it listens on.
-    pub port: u16,
-    /// The exit's table; `None` for the shared interface.
-    pub table: Option<Table>,
-    /// By name of the site.
-    pub peers: BTreeMap<Name, Peer>,
-}
-
-/// The other end of a link.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Its key.
-    pub public_key: PublicKey,
-    /// Derived from the network's secret, if there is one.
-    pub preshared_key: Option<Secret>,
-    /// Where it is dialled: the file's host and the port that follows from its ids. `None`: it dials us.
-    pub endpoint: Option<Endpoint>,
-    /// What is behind it: tunnel address, portal LANs, shared networks.
-    pub networks: BTreeSet<Cidr>,
-    /// Whether it uses this site as an exit.
-    pub exits_here: bool,
-}
-
-/// Where a peer is dialled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Host name or address, as the file has it.
-    pub host: Host,
-    /// UDP port.
-    pub port: u16,
-    /// The address, once a name has been resolved.
-    pub address: Option<SocketAddr>,
-}
-
-/// A portal of this site.
-#[derive(Debug, Clone)]
-pub struct Portal {
-    /// Its name.
-    pub name: Name,
-    /// What enters.
-    pub entrance: Entrance,
-    /// Where that leaves.
-    pub exit: Exit,
-    /// The address of its LAN, if it has one.
-    pub address: Option<InterfaceAddress>,
-    /// Only to these destinations; empty = all.
-    pub to: Vec<Cidr>,
-    /// Never these destinations.
-    pub except: Vec<Cidr>,
-}
-
-/// What enters a portal, of the kinds that are built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entrance {
-    /// Everything that comes in on this interface.
-    Interface(IfName),
-    /// These sources on a LAN that exists already.
-    From(BTreeSet<Cidr>),
-    /// This router's own traffic.
-    Own,
-}
-
-/// Where a portal's traffic leaves, of the kinds that are built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exit {
-    /// At another site.
-    Site {
-        /// Its name.
-        name: Name,
-        /// The tunnel to it.
-        interface: IfName,
-        /// The table that leads into the tunnel.
-        table: Table,
-    },
-    /// By this site's own uplink.
-    Direct,
-}
-
-/// What a site view is made from, besides the network.
-#[derive(Debug)]
-pub struct Inputs<'a> {
-    /// This site's key.
-    pub private_key: &'a Secret,
-    /// The network's secret.
-    pub network_secret: Option<&'a Secret>,
-    /// What the host is like.
-    pub facts: &'a Facts,
-    /// Addresses of the host names in the file; a name that is missing could not be resolved.
-    pub resolved: &'a BTreeMap<String, IpAddr>,
-}
 
 /// The name of the site whose public key belongs to `private_key`.
 pub fn own_name<'a>(network: &'a Network, private_key: &Secret) -> Result<&'a Name, Error> {
@@ -190,7 +52,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let facts = inputs.facts;
     let uplink = chosen_uplink(entry, facts);
 
-    let mut errors = crate::unbuilt::refusals(network, name);
+    let mut errors = crate::unbuilt::refusals(inputs.file, network, name);
     let tunnels = tunnels(network, name, inputs);
     errors.extend(shared_networks_that_are_local(&tunnels, facts));
     let backend = facts.wireguard.unwrap_or(Backend::BuiltIn);
@@ -219,20 +81,6 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         portals,
     };
     Errors::check(errors, site)
-}
-
-impl Site {
-    /// The host's way out, by name.
-    pub fn uplink_interface(&self) -> Option<&IfName> {
-        self.uplink.as_ref().map(|uplink| &uplink.interface)
-    }
-
-    /// All peers with the interface they are on.
-    pub fn peers(&self) -> impl Iterator<Item = (&IfName, &Name, &Peer)> {
-        self.tunnels.iter().flat_map(|(interface, tunnel)| {
-            tunnel.peers.iter().map(move |(name, peer)| (interface, name, peer))
-        })
-    }
 }
 
 /// Sites with a link to `own`: either one names the other.
@@ -425,9 +273,4 @@ fn notes(
         }
     }
     notes
-}
-
-/// The families a host has to be told about.
-pub fn families(site: &Site) -> impl Iterator<Item = Family> {
-    [Some(Family::V4), site.ipv6.then_some(Family::V6)].into_iter().flatten()
 }

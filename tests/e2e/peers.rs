@@ -1,0 +1,102 @@
+//! Peers of other kinds: another WireGuard, and a box that knows nothing of portals.
+
+use std::fs;
+use std::path::Path;
+
+use wg_portals::demo::{HOME, NETWORK_FILE, NYC, OSLO, PARIS, Plot, SERVER, Site, World};
+use wg_portals::error::{Context as _, Result};
+use wg_portals::keys;
+use wg_portals::state::Backend;
+
+use crate::Scenario;
+use crate::ways::each_other;
+use crate::words::{portal, same, seconds, seen_as, settled, shell, start, succeeds};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "the built-in WireGuard on one end, the kernel's on the other",
+        plots: &[NYC, PARIS],
+        run: mixed,
+    },
+    Scenario {
+        name: "a stock wg-quick box leaves at a site, and reaches its LAN",
+        plots: &[NYC, OSLO],
+        run: stock_user,
+    },
+    Scenario { name: "a stock wg-quick box is an exit", plots: &[NYC, OSLO], run: stock_exit },
+];
+
+/// The settings of the stock box, as a path in its namespace; `wg-quick` takes the interface's name from it.
+const SETTINGS: &str = "/run/demo/stock.conf";
+
+fn mixed(world: &mut World) -> Result<()> {
+    world.site(NYC).demand_wireguard(Backend::Kernel);
+    world.site(PARIS).demand_wireguard(Backend::BuiltIn);
+    start(world, &world.network(each_other))?;
+    for (entry, exit, wireguard) in [(NYC, PARIS, "kernel"), (PARIS, NYC, "built-in")] {
+        let site = world.site(entry);
+        let status = succeeds(site, &["status", "--json"])?;
+        let wanted = format!("\"wireguard\":\"{wireguard}\"");
+        same(&format!("{wanted} in {status}"), status.contains(&wanted), true)?;
+        seen_as(site.guest(seconds(3.0)), SERVER, exit.address)?;
+        same("bytes fetched", site.guest(seconds(5.0)).download(SERVER)?, 200_000)?;
+    }
+    Ok(())
+}
+
+/// Its settings are what the README says of ports: nyc keeps it on the shared interface, it keeps nyc on one of its own.
+fn stock_user(world: &mut World) -> Result<()> {
+    let network = world.network(|plot| match plot {
+        NYC => "lan = [\"192.168.1.0/24\"]\nlinks = [\"oslo\"]\n".to_owned(),
+        _ => "exits = [\"nyc\"]\n".to_owned(),
+    });
+    start_nyc(world, &network)?;
+    wg_quick_up(world, "ListenPort = 51821", "Endpoint = 198.51.100.2:51820\nAllowedIPs = 0.0.0.0/0")?;
+    let oslo = world.site(OSLO).router(seconds(3.0));
+    seen_as(oslo, SERVER, NYC.address)?;
+    seen_as(oslo, HOME, OSLO.tunnel())?;
+    seen_as(world.site(NYC).router(seconds(3.0)), OSLO.tunnel(), NYC.tunnel())
+}
+
+fn stock_exit(world: &mut World) -> Result<()> {
+    let network = world.network(|plot| match plot {
+        NYC => portal(NYC, r#""oslo""#),
+        _ => "links = [\"nyc\"]\n".to_owned(),
+    });
+    start_nyc(world, &network)?;
+    let masquerade = "ListenPort = 51820
+PostUp = sysctl -q -w net.ipv4.ip_forward=1
+PostUp = nft add table ip nat
+PostUp = nft add chain ip nat postrouting '{ type nat hook postrouting priority srcnat; }'
+PostUp = nft add rule ip nat postrouting oifname uplink masquerade";
+    wg_quick_up(world, masquerade, "Endpoint = 198.51.100.2:51823\nAllowedIPs = 10.77.1.0/24")?;
+    let site = world.site(NYC);
+    seen_as(site.guest(seconds(3.0)), SERVER, OSLO.address)?;
+    same("bytes sent", site.guest(seconds(5.0)).upload(SERVER)?, 200_000)?;
+    let way = site.guest(seconds(1.0)).traceroute(SERVER)?;
+    same("the way", way, [NYC.portal(), OSLO.tunnel(), OSLO.gateway(), SERVER].map(Some).to_vec())
+}
+
+/// Only nyc runs portals.
+fn start_nyc(world: &mut World, network: &str) -> Result<()> {
+    let site = world.site(NYC);
+    site.install(network)?;
+    site.start_agent()?;
+    settled(site)
+}
+
+/// Brings oslo up with Debian's tools; `interface` and `peer` are lines for the two parts of its settings.
+fn wg_quick_up(world: &mut World, interface: &str, peer: &str) -> Result<()> {
+    let nyc = world.site(NYC).public_key;
+    let Site { plot: Plot { name, .. }, router, .. } = world.site(OSLO);
+    router.run(|| {
+        let key = keys::load(&Path::new(NETWORK_FILE).with_file_name(keys::PRIVATE_KEY_FILE))?;
+        let key = key.to_base64();
+        let settings = format!(
+            "[Interface]\nAddress = 10.77.3.1/32\nPrivateKey = {}\n{interface}\n\n[Peer]\nPublicKey = {nyc}\n{peer}\n",
+            key.as_str()
+        );
+        fs::write(SETTINGS, settings).doing(|| format!("cannot write {SETTINGS} of {name}"))
+    })?;
+    shell(router, &format!("wg-quick up {SETTINGS}")).map(drop)
+}
