@@ -8,8 +8,9 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 
-use super::netlink::{Socket, request};
+use super::netlink::{Refusal, Socket, request};
 use crate::error::{Context, Result};
 use crate::net::{Cidr, Family, IfName, Table};
 use crate::state::{PROTOCOL, Route, Target};
@@ -69,8 +70,11 @@ pub fn list_ours(socket: &mut Socket, names: &BTreeMap<u32, IfName>) -> Result<V
 pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> {
     let mut message = RouteMessage::default();
     message.header = filter;
-    let routes =
-        socket.dump(RouteNetlinkMessage::GetRoute(message)).doing(|| "cannot list the routes".to_owned())?;
+    let routes = match socket.dump(RouteNetlinkMessage::GetRoute(message)) {
+        // A host that never had an address has no table main (`inet_dump_fib` in net/ipv4/fib_frontend.c).
+        Err(Refusal { errno: Errno::ENOENT, .. }) => Vec::new(),
+        routes => routes.doing(|| "cannot list the routes".to_owned())?,
+    };
     let decoded = routes.iter().filter_map(|message| match message {
         RouteNetlinkMessage::NewRoute(route) => decode(route),
         _ => None,
