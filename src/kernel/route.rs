@@ -8,10 +8,11 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
+use nix::errno::Errno;
 use nix::libc;
 
 use super::message::{Answer, Message};
-use super::netlink::{Socket, request};
+use super::netlink::{Refusal, Socket, request};
 use crate::error::{Context, Result};
 use crate::net::{Cidr, Family, IfName, Table};
 use crate::state::{PROTOCOL, Route, Target};
@@ -71,9 +72,11 @@ pub fn list_ours(socket: &mut Socket, names: &BTreeMap<u32, IfName>) -> Result<V
 pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> {
     let mut message = RouteMessage::default();
     message.header = filter;
-    let routes: Vec<Answer<RouteMessage>> = socket
-        .dump(Message::new(libc::RTM_GETROUTE, &message))
-        .doing(|| "cannot list the routes".to_owned())?;
+    let routes: Vec<Answer<RouteMessage>> = match socket.dump(Message::new(libc::RTM_GETROUTE, &message)) {
+        // A host that never had an address has no table main (`inet_dump_fib` in net/ipv4/fib_frontend.c).
+        Err(Refusal { errno: Errno::ENOENT, .. }) => Vec::new(),
+        routes => routes.doing(|| "cannot list the routes".to_owned())?,
+    };
     Ok(routes.iter().filter_map(|Answer(route)| decode(route)).collect())
 }
 

@@ -1,8 +1,7 @@
 //! End-to-end scenarios: the real program on the routers of a small world, real packets, the real kernel.
 //!
 //! `cargo test --test e2e [-- PART OF A NAME]`. Environment: `PORTALS_BIN`, the program to test (default: the one cargo
-//! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1); `PORTALS_TEST_KILLING`, the
-//! minutes for which `apply` is killed again and again (default 1).
+//! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1).
 
 mod access;
 mod commands;

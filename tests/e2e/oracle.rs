@@ -47,12 +47,9 @@ const CASES: &[(&str, &str)] = cases![
 
 /// What the two kernels are asked; interface numbers and link-layer addresses are taken out of the answers.
 const QUESTIONS: &[&str] = &[
-    "ip -d -o link show type wireguard",
     "ip -o address",
-    "ip rule",
-    "ip -6 rule",
-    "ip -d route show table all",
-    "ip -d -6 route show table all",
+    "ip -d -o -batch - <<'END'\nlink show type wireguard\nrule show\nroute show table all\nEND",
+    "ip -6 -d -o -batch - <<'END'\nrule show\nroute show table all\nEND",
     "for i in $(wg show interfaces); do echo \"# $i\"; wg showconf $i; done",
     "nft list ruleset",
     "sysctl net.ipv4.ip_forward",
