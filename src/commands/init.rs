@@ -8,6 +8,7 @@ use super::Status;
 use crate::cli::Init;
 use crate::config;
 use crate::error::{Context as _, Error, Errors, Result};
+use crate::json::Json;
 use crate::keys;
 use crate::load::folder_of;
 use crate::net::{PublicKey, Secret};
@@ -40,7 +41,7 @@ fn first_file(file: &Path, options: &Init, public_key: PublicKey) -> Result<Stri
         None => host_name()?,
     };
     let endpoint = match &options.endpoint {
-        Some(endpoint) => format!("endpoint   = {endpoint:?}"),
+        Some(endpoint) => format!("endpoint   = {}", quoted(endpoint)),
         None => "# endpoint = \"nyc.example.net\"   # host name or address, if others can reach this site"
             .to_owned(),
     };
@@ -48,7 +49,7 @@ fn first_file(file: &Path, options: &Init, public_key: PublicKey) -> Result<Stri
         r#"# The network of all sites: the same file on every one of them. `portals plan` checks it and changes nothing.
 
 [network]
-name   = {network:?}
+name   = {network}
 subnet = "{subnet}"       # tunnel addresses and portal LANs are carved from it
 
 [site.{site}]
@@ -68,7 +69,7 @@ exits      = []                 # sites this one uses as exits, such as ["paris"
 # exit      = "paris"
 # interface = "eth1"
 "#,
-        network = options.network,
+        network = quoted(&options.network),
         subnet = options.subnet,
         id = options.id,
     );
@@ -81,6 +82,11 @@ exits      = []                 # sites this one uses as exits, such as ["paris"
             Errors::check([Error::wrong(advice)].into_iter().chain(faults).collect(), String::new())
         }
     }
+}
+
+/// A TOML string: JSON's strings are valid ones.
+fn quoted(text: &str) -> Json {
+    Json::text(text)
 }
 
 /// This host's name, as far as it can be the name of a site.

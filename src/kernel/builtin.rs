@@ -30,6 +30,7 @@ use nix::sys::socket::{
 };
 use zeroize::Zeroizing;
 
+use super::tun;
 use super::wireguard::{PeerStatistics, Reading};
 use crate::error::{Context, Error, Result};
 use crate::net::{Cidr, IfName, PublicKey, Secret};
@@ -38,9 +39,6 @@ use crate::tunnel_delta::{TunnelDelta, delta};
 
 /// Where `wg` looks for the sockets of WireGuards outside of the kernel.
 const SOCKETS: &str = "/var/run/wireguard";
-
-/// The device through which a process makes tun interfaces.
-const TUN: &str = "/dev/net/tun";
 
 /// Threads of one interface at most: each takes 130 kB.
 const THREADS: usize = 2;
@@ -80,10 +78,10 @@ impl Device {
             use_multi_queue: false,
             uapi_fd: theirs.into_raw_fd(),
         };
-        let handle = DeviceHandle::new(name.as_str(), config).map_err(|error| {
-            Error::failed(format!("cannot make the interface {name} for the built-in WireGuard"))
-                .because(cause(error))
-        })?;
+        let doing = || format!("cannot make the interface {name} for the built-in WireGuard");
+        // The library takes an open file by its number, and closes it.
+        let tun = tun::create(name).doing(doing)?.into_raw_fd();
+        let handle = DeviceHandle::new(&tun.to_string(), config).map_err(cause).doing(doing)?;
         let mut control = Control(ours);
         control.set(name, &set_key(&NO_KEY))?;
         let control = Arc::new(Mutex::new(control));
@@ -133,14 +131,14 @@ pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
 
 /// Whether this process may make tun devices at all; if not, why, and what to do.
 pub fn check_tun() -> Result<()> {
-    let Err(error) = File::options().read(true).write(true).open(TUN) else { return Ok(()) };
+    let Err(error) = File::options().read(true).write(true).open(tun::DEVICE) else { return Ok(()) };
     let way_out = match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => {
             "load the module with `modprobe tun`; in a container, start it with `--device /dev/net/tun`"
         }
         _ => "run as root; in a container, start it with `--device /dev/net/tun --cap-add NET_ADMIN`",
     };
-    Err(Error::failed(format!("the built-in WireGuard needs {TUN}: {way_out}")).because(error))
+    Err(Error::failed(format!("the built-in WireGuard needs {}: {way_out}", tun::DEVICE)).because(error))
 }
 
 fn cannot_read(name: &IfName) -> String {

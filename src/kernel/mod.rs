@@ -14,6 +14,7 @@ mod refusal;
 pub mod route;
 pub mod rule;
 pub mod sysctl;
+mod tun;
 pub mod wireguard;
 
 use crate::diff::Step;

@@ -43,7 +43,7 @@ fn path(key: &str) -> Result<PathBuf> {
     let sound = |part: &str| !part.is_empty() && part != "." && part != "..";
     if !key.split('/').all(sound) {
         return Err(Error::failed(format!(
-            "{key:?} is no kernel setting; one looks like net/ipv4/ip_forward"
+            "`{key}` is no kernel setting; one looks like net/ipv4/ip_forward"
         )));
     }
     Ok(PathBuf::from(ROOT).join(key))
