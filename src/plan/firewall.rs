@@ -214,7 +214,7 @@ fn tunnel_forward(site: &Site) -> Vec<Rule> {
             }
         }
     }
-    rules.push(rule([Incoming(tunnels())], Reject));
+    rules.extend(refuse_the_rest());
     rules
 }
 
@@ -226,8 +226,14 @@ fn input(site: &Site) -> Vec<Rule> {
     rules.extend(from_tunnels(site));
     // Pings of the tunnel address tell whether a link works.
     rules.push(rule([Incoming(tunnels()), Icmp(Family::V4)], Accept));
-    rules.push(rule([Incoming(tunnels())], Reject));
+    rules.extend(refuse_the_rest());
     rules
+}
+
+/// Our sites are told that they were refused. The internet is not: the answer to a straggler of a portal's connection would leave by the
+/// own uplink, and give this site's address away.
+fn refuse_the_rest() -> [Rule; 2] {
+    [rule([Incoming(tunnels()), Source(networks_in("inside"))], Reject), rule([Incoming(tunnels())], Drop)]
 }
 
 /// What both this host and its computers take from a tunnel.

@@ -33,7 +33,8 @@ table inet portals {
 		ip saddr @from-tv reject with icmpx admin-prohibited
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
-		iifname @tunnels reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
@@ -41,7 +42,8 @@ table inet portals {
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;

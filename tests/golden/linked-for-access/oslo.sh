@@ -22,7 +22,8 @@ table inet portals {
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip daddr 192.168.3.0/24 accept
-		iifname @tunnels reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
@@ -30,7 +31,8 @@ table inet portals {
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip daddr 192.168.3.0/24 accept
 		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;

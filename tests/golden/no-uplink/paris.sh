@@ -4,6 +4,10 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
 	set known {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
@@ -17,14 +21,16 @@ table inet portals {
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
-		iifname @tunnels reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;

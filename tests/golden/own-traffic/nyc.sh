@@ -31,14 +31,16 @@ table inet portals {
 		iifname @tunnels ct state established,related accept
 		iifname @guests oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
 		iifname @guests oifname "eth0" accept
-		iifname @tunnels reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;

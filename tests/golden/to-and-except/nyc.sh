@@ -37,14 +37,16 @@ table inet portals {
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
 		iifname @tunnels ct state established,related accept
-		iifname @tunnels reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
-		iifname @tunnels reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
 	}
 	chain output {
 		type filter hook output priority 0; policy accept;
