@@ -6,14 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use netlink_packet_route::route::RouteHeader;
-use nix::errno::Errno;
 
 use crate::error::{Error, Result};
 use crate::kernel::link::HostLink;
-use crate::kernel::linux::find_nftables;
-use crate::kernel::netlink::{Socket, protocols};
+use crate::kernel::linux::Linux;
+use crate::kernel::netlink::Socket;
 use crate::kernel::route::{self, HostRoute};
-use crate::kernel::wireguard::WireGuard;
 use crate::kernel::{address, builtin, link};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Table};
 use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
@@ -43,10 +41,6 @@ pub struct Facts {
     pub wireguard: Option<Backend>,
     /// Whether the kernel has IPv6.
     pub ipv6: bool,
-    /// Whether the kernel has nftables.
-    pub nftables: bool,
-    /// Whether this process is root, here or in its user namespace.
-    pub root: bool,
 }
 
 /// The interface of the way to the internet.
@@ -60,25 +54,24 @@ pub struct Uplink {
     pub addresses: BTreeSet<InterfaceAddress>,
 }
 
-/// Reads them in the network namespace of this thread. `named` is the uplink that the file names, if it does; that one is
-/// taken as long as it exists.
+/// Reads them. `named` is the uplink that the file names, if it does; that one is taken as long as it exists.
 ///
 /// # Errors
 /// If the kernel does not answer, or [`WIREGUARD`] asks for what does not exist.
-pub fn read(named: Option<&IfName>) -> Result<Facts> {
-    let mut socket = Socket::open(protocols::NETLINK_ROUTE)?;
-    let links = link::list(&mut socket)?;
-    let found = find_uplink(&mut socket, &links, named);
+pub fn read(kernel: &mut Linux, named: Option<&IfName>) -> Result<Facts> {
+    let wireguard =
+        choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
+    let socket = kernel.route();
+    let links = link::list(socket)?;
+    let found = find_uplink(socket, &links, named);
     let uplink_index = found.as_ref().and_then(|found| found.device);
-    let routes = main_routes(&mut socket)?;
+    let routes = main_routes(socket)?;
     Ok(Facts {
-        uplink: found.map(|found| describe_uplink(&mut socket, &links, &found)).transpose()?.flatten(),
+        uplink: found.map(|found| describe_uplink(socket, &links, &found)).transpose()?.flatten(),
         local: local_networks(&routes, &links, uplink_index),
         uplink_networks: connected_networks(&routes, uplink_index),
-        wireguard: find_wireguard(demanded_wireguard(std::env::var_os(WIREGUARD))?)?,
+        wireguard,
         ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
-        nftables: has_nftables()?,
-        root: nix::unistd::geteuid().is_root(),
     })
 }
 
@@ -104,10 +97,8 @@ fn describe_uplink(
     found: &HostRoute,
 ) -> Result<Option<Uplink>> {
     let Some(link) = named_by_index(links, found.device) else { return Ok(None) };
-    let addresses = address::list(socket)?
-        .into_iter()
-        .filter(|(index, address)| *index == link.index && !address::is_link_local(address.address));
-    let addresses = addresses.map(|(_, address)| address).collect();
+    let addresses = address::list_of(socket, link.index)?.into_iter();
+    let addresses = addresses.filter(|address| !address::is_link_local(address.address)).collect();
     Ok(Some(Uplink { interface: link.name.clone(), gateway: found.gateway, addresses }))
 }
 
@@ -162,22 +153,14 @@ fn demanded_wireguard(value: Option<OsString>) -> Result<Option<Backend>> {
     })
 }
 
-fn find_wireguard(demanded: Option<Backend>) -> Result<Option<Backend>> {
+fn choose_wireguard(kernel_has_it: bool, demanded: Option<Backend>) -> Result<Option<Backend>> {
     match demanded {
         Some(Backend::BuiltIn) => Ok(demanded),
-        _ if WireGuard::find()?.is_some() => Ok(Some(Backend::Kernel)),
+        _ if kernel_has_it => Ok(Some(Backend::Kernel)),
         Some(Backend::Kernel) => Err(Error::wrong(format!(
             "{WIREGUARD} is `kernel`, but this kernel has no WireGuard: load it (modprobe wireguard), or unset {WIREGUARD}"
         ))),
         None => Ok(builtin::check_tun().is_ok().then_some(Backend::BuiltIn)),
-    }
-}
-
-fn has_nftables() -> Result<bool> {
-    match find_nftables() {
-        // Only root is told. Every kernel of the last years has it.
-        Err(error) if error.errno() == Some(Errno::EPERM) => Ok(true),
-        found => found.map(|nftables| nftables.is_some()),
     }
 }
 
@@ -195,6 +178,9 @@ mod tests {
             demanded("userspace").unwrap_err().to_string(),
             "PORTALS_WIREGUARD is `userspace`: it can be `built-in` or `kernel`, or not set at all"
         );
-        assert_eq!(find_wireguard(Some(Backend::BuiltIn)).unwrap(), Some(Backend::BuiltIn));
+        let chosen = |kernel_has_it, demanded| choose_wireguard(kernel_has_it, demanded).ok().flatten();
+        assert_eq!(chosen(true, None), Some(Backend::Kernel));
+        assert_eq!(chosen(true, Some(Backend::BuiltIn)), Some(Backend::BuiltIn));
+        assert_eq!(chosen(false, Some(Backend::Kernel)), None);
     }
 }

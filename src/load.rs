@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::config::{self, model::Network};
 use crate::error::Errors;
 use crate::host;
+use crate::kernel::linux::Linux;
 use crate::keys;
 use crate::net::{PublicKey, Secret};
 use crate::site::{self, Inputs, Site};
@@ -53,9 +54,9 @@ impl Files {
     }
 
     /// The site's view on this host as it is now.
-    pub fn site(&self, resolved: &BTreeMap<String, IpAddr>) -> Result<Site, Errors> {
+    pub fn site(&self, kernel: &mut Linux, resolved: &BTreeMap<String, IpAddr>) -> Result<Site, Errors> {
         let own = site::own_name(&self.network, &self.private_key)?;
-        let facts = host::read(self.network.sites[own].uplink.as_ref())?;
+        let facts = host::read(kernel, self.network.sites[own].uplink.as_ref())?;
         let inputs = Inputs {
             file: &self.file,
             private_key: &self.private_key,

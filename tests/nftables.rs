@@ -215,11 +215,11 @@ fn a_refused_part_leaves_all_as_it_was() {
         let nowhere = Condition::Incoming(Interfaces::In(SetName("nowhere".into())));
         let bad = vec![accept(vec![Condition::Opening]), accept(vec![nowhere])];
         let to = Firewall { chains: [(Chain::Forward, bad)].into(), ..Firewall::default() };
-        let error = Nftables::open().unwrap().change(Some(&from), Some(&to)).unwrap_err();
+        let error = Nftables::find().unwrap().unwrap().change(Some(&from), Some(&to)).unwrap_err();
         assert_eq!(error.to_string(), "cannot add rule 2 of chain forward: No such file or directory");
         assert_eq!(our_listing(), before);
 
-        let error = Nftables::open().unwrap().change(None, Some(&from)).unwrap_err();
+        let error = Nftables::find().unwrap().unwrap().change(None, Some(&from)).unwrap_err();
         assert_eq!(error.to_string(), "cannot add set inside: File exists");
         assert_eq!(our_listing(), before);
     });
@@ -229,7 +229,7 @@ fn a_refused_part_leaves_all_as_it_was() {
 fn without_a_table_there_is_nothing_to_delete() {
     in_namespace(|| {
         assert_eq!(read(), None);
-        let error = Nftables::open().unwrap().change(Some(&Firewall::default()), None).unwrap_err();
+        let error = Nftables::find().unwrap().unwrap().change(Some(&Firewall::default()), None).unwrap_err();
         assert_eq!(error.to_string(), "cannot delete table portals: No such file or directory");
     });
 }
@@ -248,7 +248,7 @@ fn a_set_may_be_large() {
 fn sixty_four_tunnels_take_milliseconds() {
     let (all, fewer) = (tunnels(64), tunnels(63));
     in_namespace(|| {
-        let mut nftables = Nftables::open().unwrap();
+        let mut nftables = Nftables::find().unwrap().unwrap();
         let added = time(|| nftables.change(None, Some(&all)).unwrap());
         let looked = time(|| assert_eq!(nftables.read().unwrap().as_ref(), Some(&all)));
         let edited = time(|| nftables.change(Some(&all), Some(&fewer)).unwrap());
@@ -299,13 +299,13 @@ fn interface(name: &str) -> IfName {
 
 /// Changes the table, and sees to it that it reads back as wanted.
 fn change(from: Option<&Firewall>, to: Option<&Firewall>) {
-    let mut nftables = Nftables::open().unwrap();
+    let mut nftables = Nftables::find().unwrap().unwrap();
     nftables.change(from, to).unwrap_or_else(|error| panic!("{error}: {}", to_text(from, to)));
     assert_eq!(nftables.read().unwrap().as_ref(), to);
 }
 
 fn read() -> Option<Firewall> {
-    Nftables::open().unwrap().read().unwrap()
+    Nftables::find().unwrap().unwrap().read().unwrap()
 }
 
 /// The sets and chains in our table as `nft` lists them, sorted: the kernel's order tells only when each was made.

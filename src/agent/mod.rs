@@ -175,7 +175,7 @@ impl Agent {
         // Forgotten before looking, not after: what others change meanwhile wakes us again. So does what we change
         // ourselves; then a second look finds nothing to do.
         self.news.forget();
-        let site = self.files.site(&self.resolved)?;
+        let site = self.files.site(&mut self.kernel, &self.resolved)?;
         let _lock = self.lock()?;
         let steps = apply::apply(&mut self.kernel, &self.journal, &plan(&site))?;
         if !steps.is_empty() {

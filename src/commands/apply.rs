@@ -23,35 +23,38 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Applies all of it, or nothing. Where an agent runs it does that: it would otherwise put back what it knows.
 pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     let files = Files::read(file)?;
+    let resolved = resolve(files.names()?);
     let journal = Journal::open()?;
-    let site = files.site(&resolve(files.names()?))?;
+    let mut kernel = Linux::open()?;
+    let site = files.site(&mut kernel, &resolved)?;
     let want = plan(&site);
     let changes = match journal.agent()? {
-        Some(agent) => apply_by_agent(agent, &journal, &want)?,
+        Some(agent) => apply_by_agent(agent, &mut kernel, &journal, &want)?,
         None if site.backend == Backend::BuiltIn && !site.tunnels.is_empty() => {
             return Err(needs_agent().into());
         }
         None => {
             let _lock =
                 journal.lock(|| eprintln!("another portals is changing this machine; waiting for it"))?;
-            apply(&mut Linux::open()?, &journal, &want)?.len()
+            apply(&mut kernel, &journal, &want)?.len()
         }
     };
-    show_notes(&site.notes);
-    match changes {
-        0 => println!("nothing to do: this machine is as {} says", file.display()),
-        number => println!("done: {}", count(number, "change")),
+    if changes == 0 {
+        println!("nothing to do: this machine is as {} says", file.display());
+    } else {
+        show_notes(&site.notes);
+        println!("done: {}", count(changes, "change"));
     }
     Ok(Status::Done)
 }
 
 /// Has the agent read the file again, and waits until nothing is left to change. Returns how much there was.
-fn apply_by_agent(agent: Pid, journal: &Journal, want: &State) -> Result<usize> {
-    let mut kernel = Linux::open()?;
-    let changes = prepare(&mut kernel, journal, want)?.steps.len();
+fn apply_by_agent(agent: Pid, kernel: &mut Linux, journal: &Journal, want: &State) -> Result<usize> {
+    let changes = prepare(kernel, journal, want)?.steps.len();
+    // Also where nothing is to be done: the agent must know the file as it is now.
     kill(agent, Signal::SIGHUP).doing(|| format!("cannot signal the agent (process {agent})"))?;
     let give_up = Instant::now() + PATIENCE;
-    while !prepare(&mut kernel, journal, want)?.steps.is_empty() {
+    while changes > 0 && !prepare(kernel, journal, want)?.steps.is_empty() {
         if Instant::now() > give_up {
             return Err(Error::failed(format!(
                 "the agent (process {agent}) did not make this machine as the file says within {} seconds: does it use another \

@@ -16,8 +16,10 @@ use crate::plan::plan;
 /// Shows the steps, or the script.
 pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     let files = Files::read(file)?;
-    let site = files.site(&resolve(files.names()?))?;
-    let prepared = prepare(&mut Linux::open()?, &Journal::open()?, &plan(&site))?;
+    let resolved = resolve(files.names()?);
+    let mut kernel = Linux::open()?;
+    let site = files.site(&mut kernel, &resolved)?;
+    let prepared = prepare(&mut kernel, &Journal::open()?, &plan(&site))?;
     show_notes(&site.notes);
     if options.commands {
         print!("{}", Script::new(&files, &site).write(&prepared.steps));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::fault::{At, Span, position};
+use super::fault::{At, Lines, Span};
 use super::model::{
     Entrance, ExitRef, FirewallChoice, Host, Name, Network, Phone, Portal, Ports, Provider, RpFilter, Site,
     Subnet6,
@@ -103,19 +103,20 @@ impl Draft {
     pub(super) fn finish(self, text: &str) -> Option<Network> {
         let providers: BTreeMap<Name, BTreeSet<Name>> =
             self.sites.iter().map(|site| (site.name.value.clone(), site.provider_names())).collect();
+        let lines = Lines::of(text);
         let phone = |phone: PhoneDraft| {
             let at = phone.at.as_ref()?.value.clone();
-            Some((phone.name.value.clone(), phone.finish(text, providers.get(&at)?)?))
+            Some((phone.name.value.clone(), phone.finish(&lines, providers.get(&at)?)?))
         };
         let subnet6 = self
             .subnet6
-            .map(|At { value, span }| Subnet6 { network: value, position: position(text, span.start) });
+            .map(|At { value, span }| Subnet6 { network: value, position: lines.position(span.start) });
         Some(Network {
             name: self.name?.value,
             subnet: self.subnet?.value,
             subnet6,
             mtu: self.mtu.map_or(DEFAULT_MTU, |mtu| mtu.value),
-            sites: self.sites.into_iter().map(|site| site.finish(text)).collect::<Option<_>>()?,
+            sites: self.sites.into_iter().map(|site| site.finish(&lines)).collect::<Option<_>>()?,
             phones: self.phones.into_iter().map(phone).collect::<Option<_>>()?,
         })
     }
@@ -132,7 +133,7 @@ impl SiteDraft {
         self.providers.iter().map(|provider| provider.name.value.clone()).collect()
     }
 
-    fn finish(self, text: &str) -> Option<(Name, Site)> {
+    fn finish(self, lines: &Lines) -> Option<(Name, Site)> {
         let names = self.provider_names();
         let site = Site {
             id: self.id?.value,
@@ -148,12 +149,12 @@ impl SiteDraft {
             portals: self
                 .portals
                 .into_iter()
-                .map(|portal| portal.finish(text, &names))
+                .map(|portal| portal.finish(lines, &names))
                 .collect::<Option<_>>()?,
             providers: self
                 .providers
                 .into_iter()
-                .map(|provider| provider.finish(text))
+                .map(|provider| provider.finish(lines))
                 .collect::<Option<_>>()?,
         };
         Some((self.name.value, site))
@@ -161,7 +162,7 @@ impl SiteDraft {
 }
 
 impl PortalDraft {
-    fn finish(self, text: &str, providers: &BTreeSet<Name>) -> Option<Portal> {
+    fn finish(self, lines: &Lines, providers: &BTreeSet<Name>) -> Option<Portal> {
         Some(Portal {
             name: self.name.value,
             exits: values(self.exits).into_iter().map(|name| exit_ref(name, providers)).collect(),
@@ -172,28 +173,28 @@ impl PortalDraft {
             address: self.address.map(|address| address.value),
             dhcp: self.dhcp.map(|dhcp| dhcp.value),
             dns: values(self.dns),
-            position: position(text, self.span.start),
+            position: lines.position(self.span.start),
         })
     }
 }
 
 impl ProviderDraft {
-    fn finish(self, text: &str) -> Option<(Name, Provider)> {
-        let position = position(text, self.span.start);
+    fn finish(self, lines: &Lines) -> Option<(Name, Provider)> {
+        let position = lines.position(self.span.start);
         Some((self.name.value, Provider { config: self.config?.value, position }))
     }
 }
 
 impl PhoneDraft {
     /// The site that it dials, and `direct` there, both mean the same as no `exit`.
-    fn finish(self, text: &str, providers: &BTreeSet<Name>) -> Option<Phone> {
+    fn finish(self, lines: &Lines, providers: &BTreeSet<Name>) -> Option<Phone> {
         let at = self.at?.value;
         let elsewhere = self.exit.map(|exit| exit.value).filter(|exit| *exit != at && exit != DIRECT);
         Some(Phone {
             id: self.id?.value,
             exit: elsewhere.map(|name| exit_ref(name, providers)),
             public_key: self.public_key?.value,
-            position: position(text, self.span.start),
+            position: lines.position(self.span.start),
             at,
         })
     }

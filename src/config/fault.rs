@@ -48,7 +48,8 @@ impl Findings {
     /// The faults of `text`, in the order of the file; those of one place in the order in which they were found.
     pub(super) fn faults(mut self, text: &str) -> Vec<Fault> {
         self.0.sort_by_key(|finding| (finding.span.start, finding.span.end));
-        self.0.into_iter().map(|finding| Fault::new(text, &finding)).collect()
+        let lines = Lines::of(text);
+        self.0.into_iter().map(|finding| Fault::new(&lines, &finding)).collect()
     }
 }
 
@@ -68,18 +69,19 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(text: &str, finding: &Finding) -> Self {
+    fn new(lines: &Lines, finding: &Finding) -> Self {
+        let text = lines.text;
         let start = floor(text, finding.span.start);
         let end = floor(text, finding.span.end).max(start);
         let place = text[start..end].lines().next().unwrap_or_default().trim_end();
-        let line_start = start_of_line(text, start);
+        let line_start = lines.start_of(start);
         let line = text[line_start..].lines().next().unwrap_or_default();
         let secret = secret_in(line);
         let is_secret = secret.is_some_and(|secret| start >= line_start + secret) && !place.is_empty();
         let say =
             |words: &str| printable(&if is_secret { words.replace(place, "…") } else { words.to_owned() });
         Self {
-            at: position(text, start),
+            at: lines.position(start),
             message: say(&finding.message),
             help: say(&finding.help),
             line: secret.map_or_else(|| printable(line), |secret| printable(&line[..secret]) + " …"),
@@ -110,16 +112,34 @@ impl Fault {
     }
 }
 
-/// Line and column of a byte of `text`.
-pub(super) fn position(text: &str, byte: usize) -> Position {
-    let byte = floor(text, byte);
-    let line_start = start_of_line(text, byte);
-    let line = text[..line_start].matches('\n').count() + 1;
-    Position { line, column: text[line_start..byte].chars().count() + 1 }
+/// A text, and where its lines begin.
+pub(super) struct Lines<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
 }
 
-fn start_of_line(text: &str, byte: usize) -> usize {
-    text[..byte].rfind('\n').map_or(0, |newline| newline + 1)
+impl<'t> Lines<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        let behind_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        Self { text, starts: std::iter::once(0).chain(behind_newlines).collect() }
+    }
+
+    /// Line and column of a byte.
+    pub(super) fn position(&self, byte: usize) -> Position {
+        let byte = floor(self.text, byte);
+        let line = self.number_of(byte);
+        Position { line, column: self.text[self.starts[line - 1]..byte].chars().count() + 1 }
+    }
+
+    /// Where the line of a byte begins.
+    fn start_of(&self, byte: usize) -> usize {
+        self.starts[self.number_of(byte) - 1]
+    }
+
+    /// Counted from 1.
+    fn number_of(&self, byte: usize) -> usize {
+        self.starts.partition_point(|start| *start <= byte)
+    }
 }
 
 /// The nearest character boundary at or before `byte`.

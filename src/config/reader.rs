@@ -140,7 +140,7 @@ impl<'a> Section<'a> {
         read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
         found: &mut Findings,
     ) -> Option<At<T>> {
-        take(key, &format!("write `{key} = {example}`"), self.table.get(key)?, read, found)
+        take(key, || format!("write `{key} = {example}`"), self.table.get(key)?, read, found)
     }
 
     /// The values of the list `key` as `read` takes them, none twice; empty if there is no such key.
@@ -173,15 +173,15 @@ impl<'a> Section<'a> {
         found: &mut Findings,
     ) -> Vec<At<T>> {
         let Some(value) = self.table.get(key) else { return Vec::new() };
-        let help = format!("write `{key} = [{example}]`");
         let DeValue::Array(array) = value.get_ref() else {
-            return take(key, &format!("write `{key} = {example}`"), value, read, found)
+            return take(key, || format!("write `{key} = {example}`"), value, read, found)
                 .into_iter()
                 .collect();
         };
         let mut list: Vec<At<T>> = Vec::new();
         for item in array {
-            let Some(item) = take(key, &help, item, &read, found) else { continue };
+            let help = || format!("write `{key} = [{example}]`");
+            let Some(item) = take(key, help, item, &read, found) else { continue };
             if list.iter().any(|earlier| earlier.value == item.value) {
                 found.add(&item.span, format!("`{key}` says the same twice"), "take one of the two away");
             } else {
@@ -252,7 +252,7 @@ fn section<'a>(
 
 fn take<T>(
     key: &str,
-    help: &str,
+    help: impl FnOnce() -> String,
     value: &Spanned<DeValue<'_>>,
     read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
     found: &mut Findings,
@@ -261,8 +261,7 @@ fn take<T>(
         Ok(taken) => return Some(At { value: taken, span: value.span() }),
         Err(Wrong::Type(wanted)) => {
             let message = format!("`{key}` must be {}, not {}", wanted.words(), kind(value.get_ref()));
-            let help =
-                wanted.requoted(value.get_ref()).map_or(help.to_owned(), |right| format!("write `{right}`"));
+            let help = wanted.requoted(value.get_ref()).map_or_else(help, |right| format!("write `{right}`"));
             found.add(&value.span(), message, help);
         }
         Err(Wrong::Value(message, help)) => found.add(&value.span(), format!("`{key}` {message}"), help),

@@ -14,8 +14,22 @@ use crate::net::InterfaceAddress;
 
 /// All addresses in this network namespace, each with the number of its interface.
 pub fn list(socket: &mut Socket) -> Result<Vec<(u32, InterfaceAddress)>> {
+    dump(socket, 0)
+}
+
+/// The addresses of the interface with that number.
+pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>> {
+    // Kernels since 4.20 send only these; older ones send all.
+    let addresses = dump(socket, index)?.into_iter();
+    Ok(addresses.filter(|(at, _)| *at == index).map(|(_, address)| address).collect())
+}
+
+/// Of all interfaces if `index` is 0.
+fn dump(socket: &mut Socket, index: u32) -> Result<Vec<(u32, InterfaceAddress)>> {
+    let mut filter = AddressMessage::default();
+    filter.header.index = index;
     let addresses: Vec<Answer<AddressMessage>> = socket
-        .dump(Message::new(libc::RTM_GETADDR, &AddressMessage::default()))
+        .dump(Message::new(libc::RTM_GETADDR, &filter))
         .doing(|| "cannot list the addresses of the interfaces".to_owned())?;
     Ok(addresses.iter().filter_map(|Answer(address)| decode(address)).collect())
 }

@@ -39,7 +39,7 @@ impl Linux {
         Ok(Self {
             route: Socket::open(protocols::NETLINK_ROUTE)?,
             wireguard: WireGuard::find()?,
-            nftables: find_nftables()?,
+            nftables: Nftables::find()?,
             devices: BTreeMap::new(),
         })
     }
@@ -49,15 +49,15 @@ impl Linux {
         self.wireguard.is_some()
     }
 
-    /// Whether this kernel has nftables.
-    pub fn has_nftables(&self) -> bool {
-        self.nftables.is_some()
-    }
-
     /// The interfaces that are ours, of this network or an earlier one.
     pub fn own_links(&mut self) -> Result<BTreeMap<IfName, Link>> {
         let links = link::list(&mut self.route)?;
         Ok(links.into_iter().filter_map(|(name, link)| Some((name, link.ours()?))).collect())
+    }
+
+    /// The way to interfaces, addresses, routes and rules.
+    pub(crate) fn route(&mut self) -> &mut Socket {
+        &mut self.route
     }
 
     /// Whether this process runs tunnels with the built-in WireGuard.
@@ -249,15 +249,6 @@ impl Kernel for Linux {
         Batch::carry_out_all(steps, |batch, run| {
             self.carry_out(batch, run).unwrap_or_else(|error| vec![Err(error)])
         })
-    }
-}
-
-/// `None` if this kernel has no nftables: then nfnetlink is missing, or says that it knows no such subsystem.
-pub(crate) fn find_nftables() -> Result<Option<Nftables>> {
-    match Nftables::open().and_then(|mut nftables| nftables.read().map(|_| nftables)) {
-        Ok(nftables) => Ok(Some(nftables)),
-        Err(error) if matches!(error.errno(), Some(Errno::EPROTONOSUPPORT | Errno::EINVAL)) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

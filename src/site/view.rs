@@ -254,23 +254,36 @@ fn notes(
             ));
         }
     }
-    for portal in portals {
-        if let (Entrance::Interface(interface), Some(address)) = (&portal.entrance, portal.address)
-            && entry.portals.iter().any(|p| p.name == portal.name && p.dhcp.is_none())
-        {
-            notes.push(format!(
-                "portal `{}`: DHCP is not built yet; give what is on {interface} addresses in {} by hand, with the router {}",
-                portal.name,
-                address.network(),
-                address.address
-            ));
-        }
-        if matches!(portal.entrance, Entrance::From(_)) && ipv6 {
-            notes.push(format!(
-                "portal `{}`: a device chosen by its IPv4 address keeps its own IPv6, which does not enter the portal",
-                portal.name
-            ));
-        }
-    }
+    notes.extend(without_dhcp(entry, portals));
+    notes.extend(with_ipv6_outside(portals).filter(|_| ipv6));
     notes
+}
+
+fn without_dhcp(entry: &model::Site, portals: &[Portal]) -> Option<String> {
+    let expects_it = |portal: &Portal| {
+        entry.portals.iter().any(|written| written.name == portal.name && written.dhcp.is_none())
+    };
+    let by_hand = |portal: &Portal| match (&portal.entrance, portal.address) {
+        (Entrance::Interface(interface), Some(address)) if expects_it(portal) => Some(format!(
+            "\n  portal `{}`, on {interface}: {}, with the router {}",
+            portal.name,
+            address.network(),
+            address.address
+        )),
+        _ => None,
+    };
+    let lines: Vec<String> = portals.iter().filter_map(by_hand).collect();
+    (!lines.is_empty())
+        .then(|| format!("DHCP is not built yet; give devices addresses by hand:{}", lines.concat()))
+}
+
+fn with_ipv6_outside(portals: &[Portal]) -> Option<String> {
+    let of_devices = portals.iter().filter(|portal| matches!(portal.entrance, Entrance::From(_)));
+    let names: Vec<String> = of_devices.map(|portal| format!("`{}`", portal.name)).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "portal {}: a device chosen by its IPv4 address keeps its own IPv6, which does not enter the portal",
+            names.join(", ")
+        )
+    })
 }

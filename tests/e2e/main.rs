@@ -7,6 +7,7 @@ mod access;
 mod commands;
 mod killed;
 mod leaks;
+mod many;
 mod oracle;
 mod peers;
 mod restore;
@@ -35,7 +36,8 @@ const EVERYWHERE: [&[Scenario]; 5] =
     [ways::SCENARIOS, access::SCENARIOS, leaks::SCENARIOS, restore::SCENARIOS, commands::SCENARIOS];
 
 /// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.
-const WITH_KERNEL_WIREGUARD: [&[Scenario]; 3] = [peers::SCENARIOS, oracle::SCENARIOS, killed::SCENARIOS];
+const WITH_KERNEL_WIREGUARD: [&[Scenario]; 4] =
+    [peers::SCENARIOS, many::SCENARIOS, oracle::SCENARIOS, killed::SCENARIOS];
 
 fn main() -> ExitCode {
     if let Err(error) = isolate() {

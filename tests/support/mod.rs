@@ -52,8 +52,6 @@ pub(crate) fn facts(text: &str) -> (Facts, BTreeMap<String, IpAddr>) {
         uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
         wireguard: Some(Backend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
-        nftables: true,
-        root: true,
     };
     let names = table.get("names").and_then(|value| value.get_ref().as_table()).into_iter().flatten();
     let resolved = names

@@ -25,12 +25,13 @@ pub(super) fn without(draft: &Draft, found: &mut Findings) {
 
 /// The portals that are LANs, with their sites.
 fn lans(draft: &Draft) -> impl Iterator<Item = (&SiteDraft, &PortalDraft)> {
-    let has_lan =
-        |portal: &&PortalDraft| portal.entrance.as_ref().is_some_and(|At { value, .. }| value.has_lan());
-    draft
-        .sites
+    draft.sites.iter().flat_map(|site| lans_at(site).map(move |portal| (site, portal)))
+}
+
+fn lans_at(site: &SiteDraft) -> impl Iterator<Item = &PortalDraft> {
+    site.portals
         .iter()
-        .flat_map(move |site| site.portals.iter().filter(has_lan).map(move |portal| (site, portal)))
+        .filter(|portal| portal.entrance.as_ref().is_some_and(|At { value, .. }| value.has_lan()))
 }
 
 /// The site's own /24, as far as it is known.
@@ -75,24 +76,22 @@ fn shape(address: InterfaceAddress) -> Option<(String, String)> {
 fn place(draft: &Draft, site: &SiteDraft, lan: Cidr) -> Option<(String, String)> {
     let subnet = draft.subnet.as_ref()?.value;
     let own = network_of(draft, site);
-    let taken = explicit(draft);
-    let help = match own.and_then(|own| free_lans(own, &taken).next()) {
+    let where_it_is = if !subnet.covers(lan) {
+        format!("outside of `subnet` {subnet}")
+    } else if own.and_then(own_part).is_some_and(|part| part.overlaps(lan)) {
+        format!("where site {} itself and its phones are", site.name.value)
+    } else {
+        let is_there = |other: &&SiteDraft| {
+            other.name.value != site.name.value
+                && network_of(draft, other).is_some_and(|theirs| theirs.overlaps(lan))
+        };
+        format!("where site {} is", draft.sites.iter().find(is_there)?.name.value)
+    };
+    let help = match own.and_then(|own| free_lans(own, &explicit(draft)).next()) {
         Some(free) => format!("write one such as `\"{free}\"`, or take it out to get the next that is free"),
         None => "take it out to get the next that is free".to_owned(),
     };
-    if !subnet.covers(lan) {
-        return Some((format!("`address` is in {lan}, outside of `subnet` {subnet}"), help));
-    }
-    if own.and_then(own_part).is_some_and(|part| part.overlaps(lan)) {
-        let message =
-            format!("`address` is in {lan}, where site {} itself and its phones are", site.name.value);
-        return Some((message, help));
-    }
-    let other = draft.sites.iter().find(|other| {
-        other.name.value != site.name.value
-            && network_of(draft, other).is_some_and(|theirs| theirs.overlaps(lan))
-    })?;
-    Some((format!("`address` is in {lan}, where site {} is", other.name.value), help))
+    Some((format!("`address` is in {lan}, {where_it_is}"), help))
 }
 
 /// No address is in two LANs.
@@ -121,8 +120,11 @@ pub(super) fn full(draft: &Draft, found: &mut Findings) {
     let taken = explicit(draft);
     for site in &draft.sites {
         let Some(own) = network_of(draft, site) else { continue };
-        let waiting = lans(draft).filter(|(at, lan)| at.name.value == site.name.value && !lan.addressed);
-        for (_, portal) in waiting.skip(free_lans(own, &taken).count()) {
+        let waiting: Vec<_> = lans_at(site).filter(|lan| !lan.addressed).collect();
+        if waiting.is_empty() {
+            continue;
+        }
+        for portal in waiting.iter().skip(free_lans(own, &taken).count()) {
             let message = format!("no /26 of {own} is left for portal {}", portal.name.value);
             let help = format!("add `address` with a free network of `subnet`{}", example(draft, &taken));
             found.add(&portal.span, message, help);

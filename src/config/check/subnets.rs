@@ -89,17 +89,15 @@ pub(super) fn lans_apart_from_subnets(draft: &Draft, found: &mut Findings) {
 
 /// What a site can reach is in one place.
 pub(super) fn lans_apart(draft: &Draft, found: &mut Findings) {
-    for (index, second) in draft.sites.iter().enumerate() {
-        for first in &draft.sites[..index] {
+    let lans: Vec<_> =
+        draft.sites.iter().flat_map(|site| site.lan.iter().map(move |lan| (site, lan))).collect();
+    for (index, (second, lan)) in lans.iter().enumerate() {
+        let earlier = lans[..index].iter().filter(|(first, _)| first.name.value != second.name.value);
+        for (first, other) in earlier.filter(|(_, other)| other.value.overlaps(lan.value)) {
             let Some(meeting) = meeting(draft, first, second) else { continue };
-            for lan in &second.lan {
-                for other in first.lan.iter().filter(|other| other.value.overlaps(lan.value)) {
-                    let name = &first.name.value;
-                    let message =
-                        format!("`lan` {} overlaps {} of site {name}, {meeting}", lan.value, other.value);
-                    found.add(&lan.span, message, "share it at one of the two, or renumber one");
-                }
-            }
+            let name = &first.name.value;
+            let message = format!("`lan` {} overlaps {} of site {name}, {meeting}", lan.value, other.value);
+            found.add(&lan.span, message, "share it at one of the two, or renumber one");
         }
     }
 }

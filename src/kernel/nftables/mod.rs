@@ -18,12 +18,14 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+use netlink_packet_core::NLM_F_ACK;
 use nix::errno::Errno;
 
 use crate::error::{Context as _, Error, Result};
 use crate::firewall::Firewall;
 use crate::firewall_edit::edits;
 use socket::Nfnetlink;
+use wire::call;
 
 /// How often to look again when another program changes the ruleset while we read it.
 const LOOKS: usize = 20;
@@ -34,10 +36,21 @@ pub struct Nftables {
 }
 
 impl Nftables {
-    /// That of the network namespace of this thread. Fails if the kernel was built without netfilter's netlink.
-    pub fn open() -> Result<Self> {
-        let socket = Nfnetlink::open().doing(|| "cannot open a socket to netfilter".into())?;
-        Ok(Self { socket })
+    /// That of the network namespace of this thread; `None` if this kernel has no nftables. Looking is enough to load its
+    /// module.
+    pub fn find() -> Result<Option<Self>> {
+        let mut socket = match Nfnetlink::open() {
+            // Built without netfilter's netlink.
+            Err(Errno::EPROTONOSUPPORT) => return Ok(None),
+            socket => socket.doing(|| "cannot open a socket to netfilter".into())?,
+        };
+        match socket.request(call::GET_GENERATION, NLM_F_ACK, |_| ()) {
+            // What nfnetlink says to a subsystem that it does not know: nfnetlink_rcv_msg in net/netfilter/nfnetlink.c.
+            Err(Errno::EINVAL) => Ok(None),
+            // Only root is told.
+            Ok(_) | Err(Errno::EPERM) => Ok(Some(Self { socket })),
+            Err(errno) => Err(errno).doing(|| "cannot ask the kernel for its nftables".into()),
+        }
     }
 
     /// Our table; `None` if there is none, an empty firewall if it is not as we would have written it.
@@ -50,7 +63,7 @@ impl Nftables {
                 }
                 // Something else changed while we looked, or a set went away between two looks.
                 Ok(Some(_)) | Err(Errno::ENOENT | Errno::EINTR) => {}
-                Err(errno) => return Err(errno).doing(|| unreadable(errno).into()),
+                Err(errno) => return Err(errno).doing(|| "cannot read the firewall".into()),
             }
         }
         Err(Error::failed("cannot read the firewall: another program keeps changing it"))
@@ -65,13 +78,5 @@ impl Nftables {
         }
         let batch = transaction::encode(&edits);
         self.socket.batch(&batch).map_err(|refusal| transaction::explain(&edits, refusal))
-    }
-}
-
-fn unreadable(errno: Errno) -> &'static str {
-    match errno {
-        // What nfnetlink says to a subsystem that it does not know: nfnetlink_rcv_msg in net/netfilter/nfnetlink.c.
-        Errno::EINVAL => "cannot read the firewall: this kernel has no nftables (module nf_tables)",
-        _ => "cannot read the firewall",
     }
 }

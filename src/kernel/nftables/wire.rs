@@ -26,6 +26,7 @@ pub(super) mod call {
     pub(in super::super) const NEW_ELEMENT: u16 = NFTABLES << 8 | 0xc;
     pub(in super::super) const GET_ELEMENT: u16 = NFTABLES << 8 | 0xd;
     pub(in super::super) const DELETE_ELEMENT: u16 = NFTABLES << 8 | 0xe;
+    pub(in super::super) const GET_GENERATION: u16 = NFTABLES << 8 | 0x10;
 }
 
 /// NFNL_SUBSYS_NFTABLES
