@@ -13,6 +13,7 @@ pub mod cli;
 pub mod commands;
 pub mod commands_text;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod describe;
 pub mod diff;

@@ -12,6 +12,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::apply;
+use crate::control::{Asker, Done, Question, Reception};
 use crate::describe::count;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::{Journal, Lock};
@@ -39,6 +40,7 @@ pub struct Agent {
     journal: Journal,
     news: News,
     signals: SignalFd,
+    reception: Reception,
     retry: Option<Retry>,
     _place: Lock,
 }
@@ -64,7 +66,16 @@ enum Event {
     Reload,
     End,
     News,
+    Visit,
     Due,
+}
+
+/// What is there to be dealt with.
+#[derive(Debug, Clone, Copy)]
+struct Ready {
+    signal: bool,
+    visit: bool,
+    news: bool,
 }
 
 impl Agent {
@@ -87,15 +98,13 @@ impl Agent {
             // Listening begins before the first look, so that nothing is missed in between.
             news: News::open()?,
             signals,
+            // Who asks from now on is answered as soon as this is up.
+            reception: Reception::open()?,
             retry: None,
             _place: place,
         };
-        let is_complete = agent.make_it_so()?;
-        agent.retry = (!is_complete).then(|| Retry {
-            at: Instant::now() + RETRY,
-            wait: RETRY,
-            cause: Cause::MissingNames,
-        });
+        agent.make_it_so()?;
+        agent.retry_later(agent.lacks_names().then_some(Cause::MissingNames));
         agent.say_ready();
         Ok(agent)
     }
@@ -105,12 +114,19 @@ impl Agent {
         loop {
             match self.wait()? {
                 Event::End => return Ok(()),
-                Event::Reload => self.reload(),
+                Event::Reload => {
+                    log_errors(&self.reload());
+                }
+                Event::Visit => {
+                    if let Some((question, asker)) = self.reception.hear() {
+                        self.answer(question, asker);
+                    }
+                }
                 Event::News => {
                     self.let_it_calm_down()?;
                     // An attempt that fails makes news itself; the next one comes when it is due.
                     if self.retry.as_ref().is_none_or(|retry| retry.cause != Cause::Failure) {
-                        self.attempt();
+                        log_errors(&self.attempt());
                     }
                 }
                 Event::Due => {
@@ -118,7 +134,7 @@ impl Agent {
                     self.resolved.extend(resolve(
                         missing.into_iter().filter(|name| !self.resolved.contains_key(*name)),
                     ));
-                    self.attempt();
+                    log_errors(&self.attempt());
                 }
             }
         }
@@ -132,59 +148,70 @@ impl Agent {
         Ok(())
     }
 
-    /// Reads the files again. If they are wrong, what stands goes on.
-    fn reload(&mut self) {
-        match Files::read(&self.file) {
-            Ok(files) => {
-                log::info!("reloading {}", self.file.display());
-                self.files = files;
-                self.resolved = resolve(self.files.names().unwrap_or_default());
-                self.attempt();
-            }
-            Err(errors) => {
-                for error in &errors {
-                    log::error!("{error}");
-                }
-                log::error!("the network file was not reloaded; what stood before goes on");
-            }
-        }
+    fn answer(&mut self, question: Question, asker: Asker) {
+        let Question::Apply(file) = question;
+        let answer = if same_file(&file, &self.file) {
+            self.reload()
+        } else {
+            Err(Error::wrong(format!(
+                "the agent that runs here keeps this machine as {} says, not {}: end it first, or start it with `--config {1}`",
+                self.file.display(),
+                file.display()
+            ))
+            .into())
+        };
+        asker.tell(&answer);
+        log_errors(&answer);
+    }
+
+    /// Reads the files again, and makes the machine match. If they are wrong, what stands goes on.
+    fn reload(&mut self) -> Result<Done, Errors> {
+        let files = Files::read(&self.file).inspect_err(|_| {
+            log::error!("the network file was not read again, and what stood before goes on:");
+        })?;
+        log::info!("reloading {}", self.file.display());
+        self.files = files;
+        self.resolved = resolve(self.files.names().unwrap_or_default());
+        self.attempt()
     }
 
     /// Makes the machine match, and sees to it that a failure is tried again.
-    fn attempt(&mut self) {
-        let cause = match self.make_it_so() {
-            Ok(true) => None,
-            Ok(false) => Some(Cause::MissingNames),
-            Err(errors) => {
-                for error in &errors {
-                    log::error!("{error}");
-                }
-                Some(Cause::Failure)
-            }
+    fn attempt(&mut self) -> Result<Done, Errors> {
+        let result = self.make_it_so();
+        let cause = match result {
+            Ok(_) => self.lacks_names().then_some(Cause::MissingNames),
+            Err(_) => Some(Cause::Failure),
         };
-        let wait = self.next_wait();
+        self.retry_later(cause);
+        result
+    }
+
+    fn retry_later(&mut self, cause: Option<Cause>) {
+        let wait = self.retry.as_ref().map_or(RETRY, |retry| (retry.wait * 2).min(LONGEST_RETRY));
         self.retry = cause.map(|cause| Retry { at: Instant::now() + wait, wait, cause });
     }
 
-    fn next_wait(&self) -> Duration {
-        self.retry.as_ref().map_or(RETRY, |retry| (retry.wait * 2).min(LONGEST_RETRY))
-    }
-
-    /// Makes the machine match the file as the host is now. `false` if names are still missing.
-    fn make_it_so(&mut self) -> Result<bool, Errors> {
+    /// Makes the machine match the file as the host is now.
+    fn make_it_so(&mut self) -> Result<Done, Errors> {
         // Forgotten before looking, not after: what others change meanwhile wakes us again. So does what we change
         // ourselves; then a second look finds nothing to do.
         self.news.forget();
         let site = self.files.site(&mut self.kernel, &self.resolved)?;
         let _lock = self.lock()?;
-        let steps = apply::apply(&mut self.kernel, &self.journal, &plan(&site))?;
-        if !steps.is_empty() {
+        let changes = apply::apply(&mut self.kernel, &self.journal, &plan(&site))?.len();
+        if changes > 0 {
             for note in &site.notes {
                 log::warn!("{note}");
             }
-            log::info!("done: {}", count(steps.len(), "change"));
+            log::info!("done: {}", count(changes, "change"));
         }
-        Ok(self.files.names()?.into_iter().all(|name| self.resolved.contains_key(name)))
+        Ok(Done { changes, notes: site.notes })
+    }
+
+    /// Whether a host name of the file has no address yet.
+    fn lacks_names(&self) -> bool {
+        let names = self.files.names().unwrap_or_default();
+        names.into_iter().any(|name| !self.resolved.contains_key(name))
     }
 
     fn lock(&self) -> Result<Lock> {
@@ -192,12 +219,21 @@ impl Agent {
     }
 
     fn wait(&mut self) -> Result<Event> {
-        let timeout = self.retry.as_ref().map(|retry| retry.at.saturating_duration_since(Instant::now()));
-        let (signalled, news) = self.poll(timeout)?;
-        if signalled && let Some(event) = self.signal()? {
+        let due = self.retry.as_ref().map(|retry| retry.at);
+        let next = due.into_iter().chain(self.reception.deadline()).min();
+        let ready = self.poll(next.map(|next| next.saturating_duration_since(Instant::now())))?;
+        if ready.signal
+            && let Some(event) = self.signal()?
+        {
             return Ok(event);
         }
-        Ok(if news { Event::News } else { Event::Due })
+        let is_due = due.is_some_and(|due| due <= Instant::now());
+        Ok(match ready {
+            Ready { news: true, visit: false, .. } => Event::News,
+            Ready { visit: false, .. } if is_due => Event::Due,
+            // Or the visitor's time is up.
+            _ => Event::Visit,
+        })
     }
 
     /// Waits until nothing has come in for a while: a firmware's burst is met once.
@@ -205,18 +241,18 @@ impl Agent {
         let end = Instant::now() + PATIENCE;
         loop {
             self.news.forget();
-            let (signalled, news) = self.poll(Some(QUIET))?;
-            if signalled || !news || Instant::now() >= end {
+            let ready = self.poll(Some(QUIET))?;
+            if ready.signal || ready.visit || !ready.news || Instant::now() >= end {
                 return Ok(());
             }
         }
     }
 
-    /// Whether there are a signal, and news. Both are false when the time is up.
-    fn poll(&self, timeout: Option<Duration>) -> Result<(bool, bool)> {
+    /// Waits until something is there, or the time is up.
+    fn poll(&self, timeout: Option<Duration>) -> Result<Ready> {
         let [routing, firewall] = self.news.descriptors();
-        let mut sources =
-            [self.signals.as_fd(), routing, firewall].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let mut sources = [self.signals.as_fd(), self.reception.descriptor(), routing, firewall]
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         // Rounded up, or a timer that is due in half a millisecond would keep us turning.
         let timeout = match timeout {
             None => PollTimeout::NONE,
@@ -226,8 +262,8 @@ impl Agent {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).doing(|| "cannot wait for events".to_owned()),
         }
-        let [signals, routing, firewall] = sources.map(|source| source.any().unwrap_or(false));
-        Ok((signals, routing || firewall))
+        let [signal, visit, routing, firewall] = sources.map(|source| source.any().unwrap_or(false));
+        Ok(Ready { signal, visit, news: routing || firewall })
     }
 
     fn signal(&mut self) -> Result<Option<Event>> {
@@ -249,6 +285,18 @@ impl Agent {
             log::info!("ready");
         }
     }
+}
+
+fn log_errors(result: &Result<Done, Errors>) {
+    for error in result.as_ref().err().into_iter().flatten() {
+        log::error!("{error}");
+    }
+}
+
+/// Whether two paths lead to one file, also by way of links.
+fn same_file(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    matches!((real(one), real(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// SIGHUP, SIGTERM and SIGINT, as something to poll. Called while the process has one thread, so that all later ones inherit

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use netlink_packet_core::{
-    DecodeError, NLM_F_CREATE, NLM_F_EXCL, NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NlaBuffer,
-    NlasIterator,
+    DecodeError, NLM_F_CREATE, NLM_F_EXCL, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
 };
 use nix::libc;
 
+use super::attributes::Attributes;
 use super::message::{LinkRequest, Message, UP};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
@@ -75,9 +75,8 @@ impl NetlinkDeserializable for HostLink {
 fn decode(payload: &[u8]) -> Option<HostLink> {
     let (header, attributes) = payload.split_at_checked(HEADER)?;
     let (mut name, mut mtu, mut group, mut alias, mut kind) = (None, 0, DEFAULT_GROUP, String::new(), None);
-    for attribute in attributes_of(attributes) {
-        let value = attribute.value();
-        match attribute.kind() {
+    for (attribute, value) in Attributes::of(attributes).iter() {
+        match attribute {
             libc::IFLA_IFNAME => name = text(value).parse().ok(),
             libc::IFLA_MTU => mtu = word(value)?,
             libc::IFLA_GROUP => group = word(value)?,
@@ -91,16 +90,11 @@ fn decode(payload: &[u8]) -> Option<HostLink> {
 }
 
 fn decode_kind(info: &[u8]) -> Option<LinkKind> {
-    let kind = attributes_of(info).find(|attribute| attribute.kind() == libc::IFLA_INFO_KIND)?;
-    match text(kind.value()) {
+    match text(Attributes::of(info).bytes(libc::IFLA_INFO_KIND)?) {
         "wireguard" => Some(LinkKind::WireGuard(Backend::Kernel)),
         "tun" => Some(LinkKind::WireGuard(Backend::BuiltIn)),
         _ => None,
     }
-}
-
-fn attributes_of(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
-    NlasIterator::new(bytes).map_while(Result::ok)
 }
 
 /// A text as the kernel writes it, up to a closing zero.

@@ -1,6 +1,7 @@
 //! What touches the machine: observes it, and carries out steps. Thin; everything hard was decided before.
 
 pub mod address;
+mod attributes;
 mod batch;
 pub mod builtin;
 pub mod fake;

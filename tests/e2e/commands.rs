@@ -2,16 +2,17 @@
 
 use std::process::Command;
 
-use wg_portals::demo::{NYC, PARIS, Site, World};
+use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
 use wg_portals::error::{Context as _, Error, Result};
 
 use crate::ways::each_other;
-use crate::words::{same, start};
+use crate::words::{same, shell, start, succeeds};
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "plan --check tells a difference by status 3", plots: &[NYC, PARIS], run: check },
     Scenario { name: "a broken file is status 2 and changes nothing", plots: &[NYC, PARIS], run: broken },
+    Scenario { name: "apply asks the agent and hears what came of it", plots: &[NYC, PARIS], run: asked },
     Scenario { name: "the demo", plots: &[], run: demo },
 ];
 
@@ -31,6 +32,28 @@ fn broken(world: &mut World) -> Result<()> {
         same(&format!("status of {command}"), status(world.site(NYC), &[command])?, Some(2))?;
     }
     Ok(())
+}
+
+fn asked(world: &mut World) -> Result<()> {
+    let (network, broken) = (world.network(each_other), world.network(|_| "colour = 1\n".to_owned()));
+    start(world, &network)?;
+    let site = world.site(NYC);
+    same("nothing to do", succeeds(site, &["apply"])?.starts_with("nothing to do"), true)?;
+    site.install(&network.replace("portal0", "lan0"))?;
+    same("something to do", succeeds(site, &["apply"])?.starts_with("done: "), true)?;
+    same("status after", status(site, &["plan", "--check"])?, Some(0))?;
+
+    let other = NETWORK_FILE.replace("network", "other");
+    shell(&site.router, &format!("cp {NETWORK_FILE} {other}"))?;
+    let program = program();
+    let status_of_other = format!("'{}' apply --config {other} || echo $?", program.display());
+    same("status with another file", shell(&site.router, &status_of_other)?.trim(), "2")?;
+
+    site.install(&broken)?;
+    let output = site.portals(&["apply"])?;
+    same("status with a broken file", output.status.code(), Some(2))?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    same(&format!("the fault with its place, in {words}"), words.contains("network.toml:9:1: "), true)
 }
 
 fn demo(_: &mut World) -> Result<()> {

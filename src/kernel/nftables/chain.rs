@@ -1,7 +1,8 @@
 //! Base chains, to and from attributes: NFTA_CHAIN_* and NFTA_HOOK_* of linux/netfilter/nf_tables.h.
 
-use super::wire::{Attributes, Writer};
+use super::wire::Writer;
 use crate::firewall::Chain;
+use crate::kernel::attributes::Attributes;
 
 const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;

@@ -3,7 +3,8 @@
 //!
 //! All of them work on the first register, but for one: [`Expression::Meta`] may load the second, for pairs.
 
-use super::wire::{Attributes, Writer};
+use super::wire::Writer;
+use crate::kernel::attributes::Attributes;
 use crate::net::Family;
 
 /// One step of the kernel's little machine.

@@ -7,9 +7,10 @@ use nix::errno::Errno;
 
 use super::set::{self, Element};
 use super::socket::Nfnetlink;
-use super::wire::{Attributes, NFTABLES, TABLE_NAME, call, messages};
+use super::wire::{NFTABLES, TABLE_NAME, call, messages};
 use super::{chain, rule};
 use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
+use crate::kernel::attributes::Attributes;
 
 const TABLE_FLAGS: u16 = 2;
 const SET_NAME: u16 = 2;

@@ -1,8 +1,10 @@
-//! Messages and attributes of nfnetlink, written and read: `struct nlmsghdr` and `struct nlattr` of linux/netlink.h, `struct
-//! nfgenmsg` of linux/netfilter/nfnetlink.h. Headers are in the machine's byte order, values in the network's.
+//! Messages of nfnetlink, written and read: `struct nlmsghdr` and `struct nlattr` of linux/netlink.h, `struct nfgenmsg` of
+//! linux/netfilter/nfnetlink.h. Headers are in the machine's byte order, values in the network's.
 
-use netlink_packet_core::{NLA_F_NESTED, NLA_TYPE_MASK, NLMSG_DONE, NLMSG_ERROR};
+use netlink_packet_core::{NLA_F_NESTED, NLMSG_DONE, NLMSG_ERROR};
 use nix::errno::Errno;
+
+use crate::kernel::attributes::Attributes;
 
 /// Attribute that names the table, in every message of nf_tables.
 pub(super) const TABLE_NAME: u16 = 1;
@@ -37,7 +39,6 @@ pub(super) const INET: u8 = 1;
 
 const MESSAGE_HEADER: usize = 16;
 const GENERIC_HEADER: usize = 4;
-const ATTRIBUTE_HEADER: usize = 4;
 
 /// What stands before the attributes of a message.
 pub(super) struct Header {
@@ -149,48 +150,6 @@ impl<'a> Message<'a> {
     }
 
     pub(super) fn attributes(self) -> Attributes<'a> {
-        Attributes(self.payload.get(GENERIC_HEADER..).unwrap_or_default())
-    }
-}
-
-/// Attributes as read.
-#[derive(Clone, Copy)]
-pub(super) struct Attributes<'a>(&'a [u8]);
-
-impl<'a> Attributes<'a> {
-    pub(super) fn is_empty(self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The attributes inside each of them: for lists.
-    pub(super) fn elements(self) -> impl Iterator<Item = Attributes<'a>> {
-        self.iter().map(|(_, value)| Self(value))
-    }
-
-    pub(super) fn bytes(self, kind: u16) -> Option<&'a [u8]> {
-        self.iter().find(|(found, _)| *found == kind).map(|(_, value)| value)
-    }
-
-    pub(super) fn number(self, kind: u16) -> Option<u32> {
-        Some(u32::from_be_bytes(self.bytes(kind)?.try_into().ok()?))
-    }
-
-    pub(super) fn text(self, kind: u16) -> Option<&'a str> {
-        std::str::from_utf8(self.bytes(kind)?.strip_suffix(&[0])?).ok()
-    }
-
-    /// The attributes inside one; none if it is absent.
-    pub(super) fn nested(self, kind: u16) -> Self {
-        Self(self.bytes(kind).unwrap_or_default())
-    }
-
-    fn iter(self) -> impl Iterator<Item = (u16, &'a [u8])> {
-        let mut bytes = self.0;
-        std::iter::from_fn(move || {
-            let length = usize::from(u16::from_ne_bytes(*bytes.first_chunk()?));
-            let (header, value) = bytes.get(..length)?.split_at_checked(ATTRIBUTE_HEADER)?;
-            bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-            Some((u16::from_ne_bytes(*header[2..].first_chunk()?) & NLA_TYPE_MASK, value))
-        })
+        Attributes::of(self.payload.get(GENERIC_HEADER..).unwrap_or_default())
     }
 }
