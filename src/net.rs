@@ -98,7 +98,9 @@ impl Cidr {
 
     /// Whether `address` is inside.
     pub fn contains(self, address: IpAddr) -> bool {
-        Self::new(address, self.length).is_some_and(|network| network == self)
+        let family = self.family();
+        let differing = to_bits(address) ^ to_bits(self.address);
+        Family::of(address) == family && differing & mask(family, self.length) == 0
     }
 
     /// Whether all of `other` is inside.

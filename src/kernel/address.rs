@@ -2,15 +2,13 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{
-    DecodeError, NLM_F_CREATE, NLM_F_EXCL, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use nix::libc;
 
-use super::attributes::Attributes;
-use super::message::Message;
+use super::attributes::{self, Attributes, number};
+use super::message::{Answer, Decode, Message};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
 use crate::net::InterfaceAddress;
@@ -35,38 +33,27 @@ pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>>
 fn dump(socket: &mut Socket, index: u32) -> Result<Vec<(u32, InterfaceAddress)>> {
     let mut filter = AddressMessage::default();
     filter.header.index = index;
-    let addresses: Vec<Found> = socket
+    let addresses: Vec<Answer<Found>> = socket
         .dump(Message::new(libc::RTM_GETADDR, &filter))
         .doing(|| "cannot list the addresses of the interfaces".to_owned())?;
-    Ok(addresses.into_iter().map(|Found(index, address)| (index, address)).collect())
+    let found = addresses.into_iter().filter_map(|Answer(address)| address);
+    Ok(found.map(|Found(index, address)| (index, address)).collect())
 }
 
 /// An address, and the number of its interface.
 #[derive(Debug)]
 struct Found(u32, InterfaceAddress);
 
-/// Reads what we need and no more, as of interfaces.
-impl NetlinkDeserializable for Found {
-    type Error = DecodeError;
-
-    fn deserialize(_: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
-        decode(payload)
-            .ok_or_else(|| DecodeError::from("an address of a family that is neither IPv4 nor IPv6"))
+impl Decode for Found {
+    fn decode(payload: &[u8]) -> Option<Self> {
+        let (header, attributes) = payload.split_at_checked(HEADER)?;
+        let attributes = Attributes::of(attributes);
+        // On a point-to-point interface "address" is the other end, and "local" our own (rtnetlink(7)); IPv6 has no
+        // "local" elsewhere.
+        let value = attributes.bytes(libc::IFA_LOCAL).or_else(|| attributes.bytes(libc::IFA_ADDRESS))?;
+        let address = attributes::address(value)?;
+        Some(Self(number(&header[4..])?, InterfaceAddress { address, length: header[1] }))
     }
-}
-
-fn decode(payload: &[u8]) -> Option<Found> {
-    let (header, attributes) = payload.split_at_checked(HEADER)?;
-    let attributes = Attributes::of(attributes);
-    // On a point-to-point interface "address" is the other end, and "local" our own (rtnetlink(7)); IPv6 has no "local"
-    // elsewhere.
-    let address = attributes.bytes(libc::IFA_LOCAL).or_else(|| attributes.bytes(libc::IFA_ADDRESS))?;
-    let address = match address.len() {
-        4 => IpAddr::from(*address.first_chunk::<4>()?),
-        _ => IpAddr::from(*address.first_chunk::<16>()?),
-    };
-    let index = u32::from_ne_bytes(*header[4..].first_chunk()?);
-    Some(Found(index, InterfaceAddress { address, length: header[1] }))
 }
 
 /// Whether it is one of IPv6's link-local addresses, which the kernel gives to interfaces by itself.

@@ -1,5 +1,7 @@
 //! Attributes of netlink messages as read: `struct nlattr` of linux/netlink.h. Their headers are in the machine's byte order.
 
+use std::net::IpAddr;
+
 use netlink_packet_core::NLA_TYPE_MASK;
 
 const HEADER: usize = 4;
@@ -51,4 +53,24 @@ impl<'a> Attributes<'a> {
     pub(super) fn nested(self, kind: u16) -> Self {
         Self(self.bytes(kind).unwrap_or_default())
     }
+}
+
+/// The number in a value, in the machine's byte order: how everybody but nftables writes them.
+pub(super) fn number(value: &[u8]) -> Option<u32> {
+    value.first_chunk().copied().map(u32::from_ne_bytes)
+}
+
+/// The address in a value: IPv4 or IPv6, by its length.
+pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
+    match value.len() {
+        4 => value.first_chunk::<4>().copied().map(IpAddr::from),
+        16 => value.first_chunk::<16>().copied().map(IpAddr::from),
+        _ => None,
+    }
+}
+
+/// The text in a value, up to its closing zero; empty if it is not UTF-8.
+pub(super) fn text(value: &[u8]) -> &str {
+    let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
+    std::str::from_utf8(text).unwrap_or_default()
 }

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use netlink_packet_core::{
-    DecodeError, NLM_F_CREATE, NLM_F_EXCL, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use nix::libc;
 
-use super::attributes::Attributes;
-use super::message::{LinkRequest, Message, UP};
+use super::attributes::{Attributes, number, text};
+use super::message::{Answer, Decode, LinkRequest, Message, UP};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
 use crate::net::IfName;
@@ -57,36 +55,30 @@ impl HostLink {
 pub fn list(socket: &mut Socket) -> Result<BTreeMap<IfName, HostLink>> {
     // Their counters would be two thirds of the answer.
     let question = LinkRequest::default().with_number(libc::IFLA_EXT_MASK, WITHOUT_STATISTICS);
-    let links: Vec<HostLink> = socket
+    let links: Vec<Answer<HostLink>> = socket
         .dump(Message::new(libc::RTM_GETLINK, &question))
         .doing(|| "cannot list the network interfaces".to_owned())?;
-    Ok(links.into_iter().map(|link| (link.name.clone(), link)).collect())
+    Ok(links.into_iter().filter_map(|Answer(link)| link).map(|link| (link.name.clone(), link)).collect())
 }
 
-/// Reads what we need and no more: decoding all that is told of an interface takes a quarter of a millisecond each.
-impl NetlinkDeserializable for HostLink {
-    type Error = DecodeError;
-
-    fn deserialize(_: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
-        decode(payload).ok_or_else(|| DecodeError::from("an interface with a strange name"))
-    }
-}
-
-fn decode(payload: &[u8]) -> Option<HostLink> {
-    let (header, attributes) = payload.split_at_checked(HEADER)?;
-    let (mut name, mut mtu, mut group, mut alias, mut kind) = (None, 0, DEFAULT_GROUP, String::new(), None);
-    for (attribute, value) in Attributes::of(attributes).iter() {
-        match attribute {
-            libc::IFLA_IFNAME => name = text(value).parse().ok(),
-            libc::IFLA_MTU => mtu = word(value)?,
-            libc::IFLA_GROUP => group = word(value)?,
-            libc::IFLA_IFALIAS => text(value).clone_into(&mut alias),
-            libc::IFLA_LINKINFO => kind = decode_kind(value),
-            _ => {}
+impl Decode for HostLink {
+    fn decode(payload: &[u8]) -> Option<Self> {
+        let (header, attributes) = payload.split_at_checked(HEADER)?;
+        let (mut name, mut mtu, mut group, mut alias, mut kind) =
+            (None, 0, DEFAULT_GROUP, String::new(), None);
+        for (attribute, value) in Attributes::of(attributes).iter() {
+            match attribute {
+                libc::IFLA_IFNAME => name = text(value).parse().ok(),
+                libc::IFLA_MTU => mtu = number(value)?,
+                libc::IFLA_GROUP => group = number(value)?,
+                libc::IFLA_IFALIAS => text(value).clone_into(&mut alias),
+                libc::IFLA_LINKINFO => kind = decode_kind(value),
+                _ => {}
+            }
         }
+        let up = number(&header[8..])? & UP != 0;
+        Some(Self { index: number(&header[4..])?, name: name?, up, mtu, group, alias, kind })
     }
-    let up = word(&header[8..])? & UP != 0;
-    Some(HostLink { index: word(&header[4..])?, name: name?, up, mtu, group, alias, kind })
 }
 
 fn decode_kind(info: &[u8]) -> Option<LinkKind> {
@@ -95,16 +87,6 @@ fn decode_kind(info: &[u8]) -> Option<LinkKind> {
         "tun" => Some(LinkKind::WireGuard(Backend::BuiltIn)),
         _ => None,
     }
-}
-
-/// A text as the kernel writes it, up to a closing zero.
-fn text(value: &[u8]) -> &str {
-    let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
-    std::str::from_utf8(text).unwrap_or_default()
-}
-
-fn word(bytes: &[u8]) -> Option<u32> {
-    bytes.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
 /// Makes a WireGuard interface, down, still without the alias: [`finish`] gives it that.

@@ -6,12 +6,13 @@ use std::net::IpAddr;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use nix::errno::Errno;
 use nix::libc;
 
-use super::message::{Answer, Message};
+use super::attributes::{self, Attributes, number};
+use super::message::{Answer, Decode, Message};
 use super::netlink::{Refusal, Socket, request};
 use crate::error::{Context, Result};
 use crate::net::{Cidr, Family, IfName, Table};
@@ -20,6 +21,10 @@ use crate::state::{PROTOCOL, Route, Target};
 /// What the kernel makes of an IPv6 metric of 0 (IP6_RT_PRIO_USER in net/ipv6.h). It is observed as 0 again, so that one
 /// [`Route`] has one form.
 const IPV6_DEFAULT_METRIC: u32 = 1024;
+
+/// Bytes in front of a route's attributes: `struct rtmsg` of linux/rtnetlink.h, with the family at 0, the prefix length at 1,
+/// the table at 4, the protocol at 5 and the type at 7.
+const HEADER: usize = 12;
 
 /// A route of any protocol, as far as it leads out of one interface or nowhere.
 #[derive(Debug, Clone)]
@@ -72,12 +77,12 @@ pub fn list_ours(socket: &mut Socket, names: &BTreeMap<u32, IfName>) -> Result<V
 pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> {
     let mut message = RouteMessage::default();
     message.header = filter;
-    let routes: Vec<Answer<RouteMessage>> = match socket.dump(Message::new(libc::RTM_GETROUTE, &message)) {
+    let routes: Vec<Answer<HostRoute>> = match socket.dump(Message::new(libc::RTM_GETROUTE, &message)) {
         // A host that never had an address has no table main (`inet_dump_fib` in net/ipv4/fib_frontend.c).
         Err(Refusal { errno: Errno::ENOENT, .. }) => Vec::new(),
         routes => routes.doing(|| "cannot list the routes".to_owned())?,
     };
-    Ok(routes.iter().filter_map(|Answer(route)| decode(route)).collect())
+    Ok(routes.into_iter().filter_map(|Answer(route)| route).collect())
 }
 
 /// The route that the kernel would take to `destination` for a packet with that mark, out of that interface if one is
@@ -94,46 +99,45 @@ pub fn lookup(
     message.attributes = vec![RouteAttribute::Destination(destination.into()), RouteAttribute::Mark(mark)];
     message.attributes.extend(interface.map(RouteAttribute::Oif));
     let Answer(route) = socket.get(Message::new(libc::RTM_GETROUTE, &message)).ok()?;
-    decode(&route)
+    route
 }
 
-fn decode(message: &RouteMessage) -> Option<HostRoute> {
-    let header = &message.header;
-    let mut destination = match header.address_family {
-        AddressFamily::Inet => Family::V4.everything().address(),
-        AddressFamily::Inet6 => Family::V6.everything().address(),
-        _ => return None,
-    };
-    let (mut table, mut device, mut gateway) = (u32::from(header.table), None, None);
-    let (mut source, mut metric) = (None, 0);
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Destination(address) => destination = ip(address)?,
-            RouteAttribute::Table(number) => table = *number,
-            RouteAttribute::Oif(index) => device = Some(*index),
-            RouteAttribute::Gateway(address) => gateway = ip(address),
-            RouteAttribute::PrefSource(address) => source = ip(address),
-            RouteAttribute::Priority(number) => metric = *number,
-            // Several next hops at once: never ours.
-            RouteAttribute::MultiPath(_) => return None,
-            _ => {}
+impl Decode for HostRoute {
+    fn decode(payload: &[u8]) -> Option<Self> {
+        let (header, attributes) = payload.split_at_checked(HEADER)?;
+        let family = read_family(header[0])?;
+        let mut destination = family.everything().address();
+        let (mut table, mut device, mut gateway) = (u32::from(header[4]), None, None);
+        let (mut source, mut metric) = (None, 0);
+        for (attribute, value) in Attributes::of(attributes).iter() {
+            match attribute {
+                libc::RTA_DST => destination = attributes::address(value)?,
+                libc::RTA_TABLE => table = number(value)?,
+                libc::RTA_OIF => device = Some(number(value)?),
+                libc::RTA_GATEWAY => gateway = attributes::address(value),
+                libc::RTA_PREFSRC => source = attributes::address(value),
+                libc::RTA_PRIORITY => metric = number(value)?,
+                // Several next hops at once: never ours.
+                libc::RTA_MULTIPATH => return None,
+                _ => {}
+            }
         }
+        match header[7] {
+            libc::RTN_UNICAST => device = Some(device?),
+            // IPv6 shows them on the loopback interface.
+            libc::RTN_UNREACHABLE => device = None,
+            _ => return None,
+        }
+        Some(Self {
+            table: Table(table),
+            destination: Cidr::new(destination, header[1])?,
+            device,
+            gateway,
+            source,
+            metric,
+            protocol: header[5],
+        })
     }
-    match header.kind {
-        RouteType::Unicast => device = Some(device?),
-        // IPv6 shows them on the loopback interface.
-        RouteType::Unreachable => device = None,
-        _ => return None,
-    }
-    Some(HostRoute {
-        table: Table(table),
-        destination: Cidr::new(destination, header.destination_prefix_length)?,
-        device,
-        gateway,
-        source,
-        metric,
-        protocol: header.protocol.into(),
-    })
 }
 
 /// Adds a route; `device` is the number of its interface, if it has one.
@@ -187,18 +191,19 @@ fn protocol() -> RouteProtocol {
     RouteProtocol::from(PROTOCOL)
 }
 
+/// The family in a message's header, if it is one of ours.
+pub(super) fn read_family(number: u8) -> Option<Family> {
+    match AddressFamily::from(number) {
+        AddressFamily::Inet => Some(Family::V4),
+        AddressFamily::Inet6 => Some(Family::V6),
+        _ => None,
+    }
+}
+
 /// The address family's name in rtnetlink.
 pub fn family(family: Family) -> AddressFamily {
     match family {
         Family::V4 => AddressFamily::Inet,
         Family::V6 => AddressFamily::Inet6,
-    }
-}
-
-fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(v4) => Some(IpAddr::V4(*v4)),
-        RouteAddress::Inet6(v6) => Some(IpAddr::V6(*v6)),
-        _ => None,
     }
 }

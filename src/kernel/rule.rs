@@ -1,17 +1,37 @@
 //! Policy rules: rtnetlink's rule messages.
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
-use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{RouteHeader, RouteProtocol};
-use netlink_packet_route::rule::{RuleAction as Verb, RuleAttribute, RuleFlags, RuleMessage};
+use netlink_packet_route::rule::{RuleAction as Verb, RuleAttribute, RuleMessage};
 use nix::libc;
 
-use super::message::{Answer, Message};
+use super::attributes::{self, Attributes, number, text};
+use super::message::{Answer, Decode, Message};
 use super::netlink::{Socket, request};
 use super::route;
 use crate::error::{Context, Result};
 use crate::net::{Cidr, Family, Mark, Priority, Table};
 use crate::state::{PRIORITIES, PROTOCOL, Rule, RuleAction, Selector};
+
+/// Bytes in front of a rule's attributes: `struct fib_rule_hdr` of linux/fib_rules.h, with the flags at 8.
+const HEADER: usize = 12;
+
+/// FIB_RULE_INVERT
+const INVERTED: u32 = 2;
+
+/// FRA_* of linux/fib_rules.h, less the prefix.
+mod kind {
+    pub(super) const DST: u16 = 1;
+    pub(super) const SRC: u16 = 2;
+    pub(super) const IIFNAME: u16 = 3;
+    pub(super) const GOTO: u16 = 4;
+    pub(super) const PRIORITY: u16 = 6;
+    pub(super) const FWMARK: u16 = 10;
+    pub(super) const SUPPRESS_PREFIXLEN: u16 = 14;
+    pub(super) const TABLE: u16 = 15;
+    pub(super) const FWMASK: u16 = 16;
+    pub(super) const PROTOCOL: u16 = 21;
+}
 
 /// The mask of a mark that is compared whole.
 const WHOLE: u32 = u32::MAX;
@@ -22,39 +42,38 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Rule>> {
     for family in [Family::V4, Family::V6] {
         let mut message = RuleMessage::default();
         message.header.family = route::family(family);
-        let dump: Vec<Answer<RuleMessage>> = socket
+        let dump: Vec<Answer<Rule>> = socket
             .dump(Message::new(libc::RTM_GETRULE, &message))
             .doing(|| "cannot list the policy rules".to_owned())?;
-        rules.extend(dump.iter().filter_map(|Answer(rule)| decode(rule)));
+        rules.extend(dump.into_iter().filter_map(|Answer(rule)| rule));
     }
     Ok(rules)
 }
 
 /// `None` for a rule that is not ours, as well as for one that says what no rule of ours can say.
-fn decode(message: &RuleMessage) -> Option<Rule> {
-    let header = &message.header;
-    let family = match header.family {
-        AddressFamily::Inet => Family::V4,
-        AddressFamily::Inet6 => Family::V6,
-        _ => return None,
-    };
-    if header.flags.contains(RuleFlags::Invert) || header.tos != 0 {
-        return None;
+impl Decode for Rule {
+    fn decode(payload: &[u8]) -> Option<Self> {
+        let (header, attributes) = payload.split_at_checked(HEADER)?;
+        let [family, to_length, from_length, service, table, _, _, verb] = *header.first_chunk()?;
+        if service != 0 || number(&header[8..])? & INVERTED != 0 {
+            return None;
+        }
+        let mut found = Found { table: u32::from(table), ..Found::default() };
+        for (attribute, value) in Attributes::of(attributes).iter() {
+            found.take(attribute, value, from_length, to_length)?;
+        }
+        let action = match Verb::from(verb) {
+            Verb::ToTable => RuleAction::Lookup(Table(found.table)),
+            Verb::Goto => RuleAction::Goto(Priority(found.goto?)),
+            Verb::Unreachable => RuleAction::Unreachable,
+            _ => return None,
+        };
+        let mut selector = found.selector;
+        selector.mark = found.mark.map(|value| Mark { value, mask: found.mask.unwrap_or(WHOLE) });
+        let family = route::read_family(family)?;
+        let ours = PRIORITIES.contains(&found.priority);
+        ours.then_some(Self { priority: Priority(found.priority), family, selector, action })
     }
-    let mut found = Found { table: u32::from(header.table), ..Found::default() };
-    for attribute in &message.attributes {
-        found.take(attribute, header.src_len, header.dst_len)?;
-    }
-    let action = match header.action {
-        Verb::ToTable => RuleAction::Lookup(Table(found.table)),
-        Verb::Goto => RuleAction::Goto(Priority(found.goto?)),
-        Verb::Unreachable => RuleAction::Unreachable,
-        _ => return None,
-    };
-    let mut selector = found.selector;
-    selector.mark = found.mark.map(|value| Mark { value, mask: found.mask.unwrap_or(WHOLE) });
-    let ours = PRIORITIES.contains(&found.priority);
-    ours.then_some(Rule { priority: Priority(found.priority), family, selector, action })
 }
 
 /// What the attributes of a rule say.
@@ -70,23 +89,22 @@ struct Found {
 
 impl Found {
     /// Takes in one attribute; `None` if it makes the rule one that is not ours.
-    fn take(&mut self, attribute: &RuleAttribute, source_length: u8, destination_length: u8) -> Option<()> {
+    fn take(&mut self, attribute: u16, value: &[u8], from_length: u8, to_length: u8) -> Option<()> {
+        let network = |length| Cidr::new(attributes::address(value)?, length);
         match attribute {
-            RuleAttribute::Priority(number) => self.priority = *number,
-            RuleAttribute::Table(number) => self.table = *number,
-            RuleAttribute::Goto(number) => self.goto = Some(*number),
-            RuleAttribute::FwMark(value) => self.mark = Some(*value),
-            RuleAttribute::FwMask(mask) => self.mask = Some(*mask),
-            RuleAttribute::Iifname(name) => self.selector.incoming = Some(name.parse().ok()?),
-            RuleAttribute::Source(address) => self.selector.from = Some(Cidr::new(*address, source_length)?),
-            RuleAttribute::Destination(address) => {
-                self.selector.to = Some(Cidr::new(*address, destination_length)?);
-            }
+            kind::PRIORITY => self.priority = number(value)?,
+            kind::TABLE => self.table = number(value)?,
+            kind::GOTO => self.goto = Some(number(value)?),
+            kind::FWMARK => self.mark = Some(number(value)?),
+            kind::FWMASK => self.mask = Some(number(value)?),
+            kind::IIFNAME => self.selector.incoming = Some(text(value).parse().ok()?),
+            kind::SRC => self.selector.from = Some(network(from_length)?),
+            kind::DST => self.selector.to = Some(network(to_length)?),
             // Kernels before 4.17 do not know the attribute, and do not show it: there the band alone tells.
-            RuleAttribute::Protocol(protocol) if u8::from(*protocol) != PROTOCOL => return None,
+            kind::PROTOCOL if value == [PROTOCOL] => {}
             // The kernel shows it always; this value stands for "suppresses nothing".
-            RuleAttribute::Protocol(_) | RuleAttribute::SuppressPrefixLen(u32::MAX) => {}
-            // Something that no rule of ours has.
+            kind::SUPPRESS_PREFIXLEN if number(value)? == u32::MAX => {}
+            // Somebody else's, or something that no rule of ours has.
             _ => return None,
         }
         Some(())

@@ -39,11 +39,18 @@ fn network_of(draft: &Draft, site: &SiteDraft) -> Option<Cidr> {
     site_network(draft.subnet.as_ref()?.value, site.id.as_ref()?.value)
 }
 
+/// The /24 of each site that has one.
+fn networks(draft: &Draft) -> Vec<(&SiteDraft, Cidr)> {
+    draft.sites.iter().filter_map(|site| Some((site, network_of(draft, site)?))).collect()
+}
+
 /// An `address` is one that a router can have, in a free place of the subnet.
 pub(super) fn addresses(draft: &Draft, found: &mut Findings) {
+    let networks = networks(draft);
     for (site, portal) in lans(draft) {
         let Some(At { value: address, span }) = &portal.address else { continue };
-        if let Some((message, help)) = shape(*address).or_else(|| place(draft, site, address.network())) {
+        let lan = address.network();
+        if let Some((message, help)) = shape(*address).or_else(|| place(draft, &networks, site, lan)) {
             found.add(span, message, help);
         }
     }
@@ -73,7 +80,12 @@ fn shape(address: InterfaceAddress) -> Option<(String, String)> {
 }
 
 /// What is wrong with where a LAN is, and what to write instead.
-fn place(draft: &Draft, site: &SiteDraft, lan: Cidr) -> Option<(String, String)> {
+fn place(
+    draft: &Draft,
+    networks: &[(&SiteDraft, Cidr)],
+    site: &SiteDraft,
+    lan: Cidr,
+) -> Option<(String, String)> {
     let subnet = draft.subnet.as_ref()?.value;
     let own = network_of(draft, site);
     let where_it_is = if !subnet.covers(lan) {
@@ -81,11 +93,11 @@ fn place(draft: &Draft, site: &SiteDraft, lan: Cidr) -> Option<(String, String)>
     } else if own.and_then(own_part).is_some_and(|part| part.overlaps(lan)) {
         format!("where site {} itself and its phones are", site.name.value)
     } else {
-        let is_there = |other: &&SiteDraft| {
-            other.name.value != site.name.value
-                && network_of(draft, other).is_some_and(|theirs| theirs.overlaps(lan))
+        let is_there = |(other, theirs): &&(&SiteDraft, Cidr)| {
+            theirs.overlaps(lan) && other.name.value != site.name.value
         };
-        format!("where site {} is", draft.sites.iter().find(is_there)?.name.value)
+        let (other, _) = networks.iter().find(is_there)?;
+        format!("where site {} is", other.name.value)
     };
     let help = match own.and_then(|own| free_lans(own, &explicit(draft)).next()) {
         Some(free) => format!("write one such as `\"{free}\"`, or take it out to get the next that is free"),
