@@ -62,7 +62,8 @@ pub fn read(kernel: &mut Linux, named: Option<&IfName>) -> Result<Facts> {
     let wireguard =
         choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
     let socket = kernel.route();
-    let links = link::list(socket)?;
+    let links: BTreeMap<u32, HostLink> =
+        link::list(socket)?.into_values().map(|link| (link.index, link)).collect();
     let found = find_uplink(socket, &links, named);
     let uplink_index = found.as_ref().and_then(|found| found.device);
     let routes = main_routes(socket)?;
@@ -79,31 +80,32 @@ pub fn read(kernel: &mut Linux, named: Option<&IfName>) -> Result<Facts> {
 /// portal for this router's own traffic must not answer.
 fn find_uplink(
     socket: &mut Socket,
-    links: &BTreeMap<IfName, HostLink>,
+    links: &BTreeMap<u32, HostLink>,
     named: Option<&IfName>,
 ) -> Option<HostRoute> {
     let interface = match named {
-        Some(name) => Some(links.get(name)?.index),
+        Some(name) => Some(links.values().find(|link| link.name == *name)?.index),
         None => None,
     };
     let mut lookups =
         INTERNET.into_iter().filter_map(|there| route::lookup(socket, there, TUNNEL_MARK.value, interface));
-    lookups.find(|route| named_by_index(links, route.device).is_some_and(|link| link.ours().is_none()))
+    lookups.find(|route| is_foreign(links, route.device))
 }
 
 fn describe_uplink(
     socket: &mut Socket,
-    links: &BTreeMap<IfName, HostLink>,
+    links: &BTreeMap<u32, HostLink>,
     found: &HostRoute,
 ) -> Result<Option<Uplink>> {
-    let Some(link) = named_by_index(links, found.device) else { return Ok(None) };
+    let Some(link) = found.device.and_then(|device| links.get(&device)) else { return Ok(None) };
     let addresses = address::list_of(socket, link.index)?.into_iter();
     let addresses = addresses.filter(|address| !address::is_link_local(address.address)).collect();
     Ok(Some(Uplink { interface: link.name.clone(), gateway: found.gateway, addresses }))
 }
 
-fn named_by_index(links: &BTreeMap<IfName, HostLink>, index: Option<u32>) -> Option<&HostLink> {
-    links.values().find(|link| Some(link.index) == index)
+/// Whether a route leads out of an interface that we did not make.
+fn is_foreign(links: &BTreeMap<u32, HostLink>, device: Option<u32>) -> bool {
+    device.and_then(|device| links.get(&device)).is_some_and(|link| link.ours().is_none())
 }
 
 fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
@@ -123,12 +125,13 @@ fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
 
 fn local_networks(
     routes: &[HostRoute],
-    links: &BTreeMap<IfName, HostLink>,
+    links: &BTreeMap<u32, HostLink>,
     uplink: Option<u32>,
 ) -> BTreeSet<Cidr> {
     let is_local = |route: &&HostRoute| {
-        let foreign = named_by_index(links, route.device).is_some_and(|link| link.ours().is_none());
-        foreign && route.device != uplink && route.destination.length() >= WIDEST_LOCAL
+        route.device != uplink
+            && route.destination.length() >= WIDEST_LOCAL
+            && is_foreign(links, route.device)
     };
     let networks = routes.iter().filter(is_local).map(|route| route.destination);
     networks

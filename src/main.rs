@@ -3,11 +3,17 @@
 use std::process::ExitCode;
 
 use argh::FromArgs as _;
+use dlmalloc::GlobalDlmalloc;
 use log::LevelFilter;
 use simplelog::{ConfigBuilder, WriteLogger};
 use wg_portals::cli::{self, Cli};
 use wg_portals::commands::{self, Status};
 use wg_portals::error::Kind;
+
+/// That of musl, small as it is, gives every few pages back to the kernel at once: for a call about 64 exits it took a quarter of the
+/// time.
+#[global_allocator]
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
     let arguments = cli::globals_first(std::env::args().skip(1).collect());
