@@ -2,6 +2,9 @@
 //!
 //! A question and its answer are fields with a zero between them, each closed by the end of the stream.
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -11,6 +14,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -21,11 +25,18 @@ use crate::error::{Context as _, Error, Errors, Kind, Result};
 /// Where the agent listens.
 pub const SOCKET: &str = "/run/portals.sock";
 
-/// How long the agent may take for an answer: it may have to wait ten seconds for another call to finish, and for names.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the agent may take for an answer. It may be at something else when it is asked; each may have to wait three seconds
+/// for names, and ten for another call to finish.
+const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How long a visitor may take to say what he wants.
+/// How long an agent may take from its lock to its socket, when it starts.
+const START: Duration = Duration::from_secs(1);
+
+/// How long a visitor may take to say what he wants, or to take his answer.
 const HEARING: Duration = Duration::from_secs(1);
+
+/// The last field of every answer: one without it was cut short.
+const END: &str = "\0end";
 
 /// Bytes of a question: a path is 4096 at most.
 const LONGEST_QUESTION: usize = 8192;
@@ -48,14 +59,35 @@ pub struct Done {
 
 /// Asks the agent of this machine, and waits for its answer.
 pub fn ask(question: &Question) -> Result<Done, Errors> {
-    let answer = exchange(Path::new(SOCKET), &question.encode()).doing(|| {
-        format!("cannot ask the agent at {SOCKET} (is it an older one? end it, and start it again)")
-    })?;
-    decode_answer(&answer)
+    let stream =
+        connect(Path::new(SOCKET)).doing(|| format!("an agent runs, but does not answer at {SOCKET}"))?;
+    match exchange(stream, &question.encode()) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::failed(format!(
+            "the agent has not answered for {} seconds, and may still be at it: its log and `portals plan --check` tell when it is done",
+            PATIENCE.as_secs()
+        ))
+        .into()),
+        answer => decode_answer(&answer.doing(|| "cannot ask the agent".to_owned())?),
+    }
 }
 
-fn exchange(path: &Path, question: &[u8]) -> io::Result<Vec<u8>> {
-    let mut stream = UnixStream::connect(path)?;
+/// An agent that has just begun may not listen yet.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let until = Instant::now() + START;
+    loop {
+        match UnixStream::connect(path) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+                    && Instant::now() < until =>
+            {
+                sleep(Duration::from_millis(20));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn exchange(mut stream: UnixStream, question: &[u8]) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(question)?;
     stream.shutdown(Shutdown::Write)?;
@@ -78,7 +110,7 @@ impl Question {
 }
 
 fn encode_answer(answer: &Result<Done, Errors>) -> String {
-    match answer {
+    let fields = match answer {
         Ok(Done { changes, notes }) => {
             let mut fields = vec!["done".to_owned(), changes.to_string()];
             fields.extend(notes.iter().cloned());
@@ -94,20 +126,26 @@ fn encode_answer(answer: &Result<Done, Errors>) -> String {
             });
             errors.collect::<Vec<_>>().join("\0")
         }
-    }
+    };
+    fields + END
 }
 
 fn decode_answer(answer: &[u8]) -> Result<Done, Errors> {
+    let incomplete = || {
+        Error::failed(
+            "the agent broke off its answer: did it end? `portals plan --check` tells what is left to do",
+        )
+    };
     let text = String::from_utf8_lossy(answer);
-    let fields: Vec<&str> = text.split('\0').collect();
+    let fields: Vec<&str> = text.strip_suffix(END).ok_or_else(incomplete)?.split('\0').collect();
     if let ["done", changes, notes @ ..] = fields.as_slice() {
-        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
-        return Ok(Done { changes: changes.parse().unwrap_or_default(), notes });
+        let changes = changes.parse().map_err(|_| incomplete())?;
+        return Ok(Done { changes, notes: notes.iter().map(|note| (*note).to_owned()).collect() });
     }
     let error = |pair: &[&str]| match *pair {
         ["wrong", text] => Error::wrong(text),
         ["failed", text] => Error::failed(text),
-        _ => Error::failed("the agent gave no answer: its log may say why"),
+        _ => incomplete(),
     };
     Err(Errors::all(fields.chunks(2).map(error).collect()))
 }
@@ -115,8 +153,11 @@ fn decode_answer(answer: &[u8]) -> Result<Done, Errors> {
 /// The agent's end: visitors come in one after the other.
 #[derive(Debug)]
 pub struct Reception {
+    path: PathBuf,
     listener: UnixListener,
     visitor: Option<Visitor>,
+    /// Until when nobody is let in, since the last one could not be.
+    closed_until: Option<Instant>,
 }
 
 /// Somebody who has come in, and has not said all yet.
@@ -143,38 +184,58 @@ impl Reception {
             Ok::<_, io::Error>(listener)
         };
         let listener = listen().doing(|| format!("cannot listen at {}", path.display()))?;
-        Ok(Self { listener, visitor: None })
+        Ok(Self { path: path.to_owned(), listener, visitor: None, closed_until: None })
     }
 
-    /// Readable when there is something to [`hear`](Self::hear).
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        match &self.visitor {
-            Some(visitor) => visitor.stream.as_fd(),
-            None => self.listener.as_fd(),
+    /// Readable when there is something to [`hear`](Self::hear); none while there cannot be.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match (&self.visitor, self.closed_until) {
+            (Some(visitor), _) => Some(visitor.stream.as_fd()),
+            (None, None) => Some(self.listener.as_fd()),
+            (None, Some(_)) => None,
         }
     }
 
-    /// Until when the visitor who is in may go on; then it is time to [`hear`](Self::hear) again, to show him out.
+    /// When to [`hear`](Self::hear) again though nothing may have come: to show a visitor out, or to let others in again.
     pub fn deadline(&self) -> Option<Instant> {
-        self.visitor.as_ref().map(|visitor| visitor.until)
+        self.visitor.as_ref().map(|visitor| visitor.until).or(self.closed_until)
     }
 
     /// Lets in who waits, and takes what he has said so far: never waits. A question, and who asks it, once it is whole.
     pub fn hear(&mut self) -> Option<(Question, Asker)> {
         let mut visitor = self.visitor.take().or_else(|| self.admit())?;
         match visitor.listen() {
-            Ok(true) => Some((Question::decode(&visitor.said)?, Asker(visitor.stream))),
-            Ok(false) => {
-                self.visitor = (Instant::now() < visitor.until).then_some(visitor);
-                None
-            }
-            Err(_) => None,
+            Ok(true) => return visitor.question(),
+            Ok(false) if Instant::now() < visitor.until => self.visitor = Some(visitor),
+            Ok(false) => log::warn!("somebody came to {} and asked nothing", self.path.display()),
+            Err(error) => log::warn!("cannot hear what is asked at {}: {error}", self.path.display()),
         }
+        None
     }
 
     /// The next one who is root, or who we are.
-    fn admit(&self) -> Option<Visitor> {
-        let (stream, _) = self.listener.accept().ok()?;
+    fn admit(&mut self) -> Option<Visitor> {
+        if self.closed_until.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        self.closed_until = None;
+        let stream = match self.listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted
+                ) =>
+            {
+                return None;
+            }
+            // He would stand at the door, and wake us at once again.
+            Err(error) => {
+                log::warn!("cannot let anybody in at {}: {error}", self.path.display());
+                self.closed_until = Some(Instant::now() + HEARING);
+                return None;
+            }
+        };
         let user = getsockopt(&stream, PeerCredentials).ok()?.uid();
         stream.set_nonblocking(true).ok()?;
         let is_known = user == 0 || user == geteuid().as_raw();
@@ -182,7 +243,26 @@ impl Reception {
     }
 }
 
+impl Drop for Reception {
+    fn drop(&mut self) {
+        // If it is gone already, all the better.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 impl Visitor {
+    /// What he has asked; if that means nothing he is told so.
+    fn question(self) -> Option<(Question, Asker)> {
+        let asker = Asker(self.stream);
+        let question = Question::decode(&self.said);
+        if question.is_none() {
+            let strange = "the agent does not know what that means: it is of another version; end it, and start it again";
+            asker.tell(&Err(Error::failed(strange).into()));
+            return None;
+        }
+        Some((question?, asker))
+    }
+
     /// Takes what has come; whether that was all.
     fn listen(&mut self) -> io::Result<bool> {
         let mut piece = [0; 1024];
@@ -206,106 +286,15 @@ impl Visitor {
 pub struct Asker(UnixStream);
 
 impl Asker {
-    /// Tells him, if he is still there and takes it: an answer is far smaller than what a socket holds.
+    /// Tells him, if he is still there and takes it soon.
     pub fn tell(mut self, answer: &Result<Done, Errors>) {
-        let _ = self.0.write_all(encode_answer(answer).as_bytes());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::*;
-
-    /// A socket of a test, gone with it.
-    struct Place(PathBuf);
-
-    impl Place {
-        fn new(name: &str) -> Self {
-            Self(std::env::temp_dir().join(format!("portals-{name}-{}.sock", std::process::id())))
+        let mut tell = || {
+            self.0.set_nonblocking(false)?;
+            self.0.set_write_timeout(Some(HEARING))?;
+            self.0.write_all(encode_answer(answer).as_bytes())
+        };
+        if let Err(error) = tell() {
+            log::warn!("cannot answer whoever asked: {error}");
         }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            let _ = fs::remove_file(&self.0);
-        }
-    }
-
-    fn heard(reception: &mut Reception) -> (Question, Asker) {
-        loop {
-            if let Some(heard) = reception.hear() {
-                return heard;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    #[test]
-    fn questions_and_answers_survive_the_way() {
-        let place = Place::new("control");
-        let mut reception = Reception::at(&place.0).unwrap();
-        let answers = [
-            Ok(Done { changes: 3, notes: vec!["one".to_owned(), "two\nlines".to_owned()] }),
-            Err(Errors::all(vec![Error::wrong("a"), Error::failed("b").because("c")])),
-        ];
-        for answer in answers {
-            let question = || Question::Apply("/etc/a file".into());
-            thread::scope(|scope| {
-                let client = scope.spawn(|| exchange(&place.0, &question().encode()).unwrap());
-                let (heard, asker) = heard(&mut reception);
-                assert_eq!(heard, question());
-                asker.tell(&answer);
-                match (decode_answer(&client.join().unwrap()), &answer) {
-                    (Ok(got), Ok(told)) => assert_eq!((got.changes, &got.notes), (told.changes, &told.notes)),
-                    (Err(got), Err(told)) => {
-                        assert_eq!((got.to_string(), got.kind()), (told.to_string(), told.kind()));
-                    }
-                    other => panic!("{other:?}"),
-                }
-            });
-        }
-    }
-
-    #[test]
-    fn bad_company_is_shown_out() {
-        let place = Place::new("company");
-        let mut reception = Reception::at(&place.0).unwrap();
-        let connect = || UnixStream::connect(&place.0).unwrap();
-
-        let mut talker = connect();
-        talker.write_all(&[b'a'; 2 * LONGEST_QUESTION]).unwrap();
-        assert!(reception.hear().is_none() && reception.deadline().is_none(), "too much was said");
-
-        let mut stranger = connect();
-        stranger.write_all(b"dance\0").unwrap();
-        stranger.shutdown(Shutdown::Write).unwrap();
-        assert!(reception.hear().is_none() && reception.deadline().is_none(), "nobody knows what that means");
-
-        let _silent = connect();
-        assert!(reception.hear().is_none() && reception.deadline().is_some(), "he has a while");
-        thread::sleep(HEARING);
-        assert!(reception.hear().is_none() && reception.deadline().is_none(), "his time is up");
-
-        let mut patient = connect();
-        patient.write_all(b"apply").unwrap();
-        assert!(reception.hear().is_none());
-        patient.write_all(b"\0/etc").unwrap();
-        patient.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(heard(&mut reception).0, Question::Apply("/etc".into()));
-    }
-
-    #[test]
-    fn nobody_else_can_open_the_door() {
-        let place = Place::new("door");
-        let _reception = Reception::at(&place.0).unwrap();
-        assert_eq!(fs::metadata(&place.0).unwrap().permissions().mode() & 0o777, 0o600);
-    }
-
-    #[test]
-    fn silence_is_an_error() {
-        let errors = decode_answer(b"").unwrap_err();
-        assert_eq!(errors.to_string(), "the agent gave no answer: its log may say why");
     }
 }

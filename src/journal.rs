@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::Pid;
 
 use crate::diff::Step;
 use crate::error::{Context as _, Error, Result};
@@ -52,7 +51,7 @@ pub struct Claims {
 /// Held while the machine is being changed, or by the agent while it lives. The kernel drops it with the process.
 #[derive(Debug)]
 pub struct Lock {
-    file: Flock<File>,
+    _file: Flock<File>,
 }
 
 impl Journal {
@@ -72,7 +71,7 @@ impl Journal {
     /// seconds.
     pub fn lock(&self, waiting: impl FnOnce()) -> Result<Lock> {
         let path = self.folder.join("lock");
-        if let Some(lock) = try_lock(&path)? {
+        if let Some(lock) = try_lock(&path, FlockArg::LockExclusiveNonblock)? {
             return Ok(lock);
         }
         waiting();
@@ -86,27 +85,16 @@ impl Journal {
         })
     }
 
-    /// Takes the agent's place, and leaves this process's number there; `None` if an agent is there already.
+    /// Takes the agent's place; `None` if an agent is there already.
     pub fn lock_agent(&self) -> Result<Option<Lock>> {
-        let path = self.agent_path();
         // Who only asks whether there is an agent holds the lock for a moment, too.
-        let Some(mut lock) = lock_within(&path, GLANCE)? else { return Ok(None) };
-        let doing = || format!("cannot write {}", path.display());
-        lock.file.set_len(0).doing(doing)?;
-        lock.file.write_all(std::process::id().to_string().as_bytes()).doing(doing)?;
-        Ok(Some(lock))
+        lock_within(&self.agent_path(), GLANCE)
     }
 
-    /// The agent of this machine, if one runs.
-    pub fn agent(&self) -> Result<Option<Pid>> {
-        let path = self.agent_path();
-        if try_lock(&path)?.is_some() {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&path).doing(|| format!("cannot read {}", path.display()))?;
-        let number =
-            text.parse().map_err(|_| Error::failed(format!("{} holds no process number", path.display())))?;
-        Ok(Some(Pid::from_raw(number)))
+    /// Whether an agent runs on this machine.
+    pub fn has_agent(&self) -> Result<bool> {
+        // Shared, so that two who ask do not take each other for an agent.
+        Ok(try_lock(&self.agent_path(), FlockArg::LockSharedNonblock)?.is_none())
     }
 
     /// What is ours by earlier calls.
@@ -261,7 +249,7 @@ impl Claims {
 fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
     let give_up = Instant::now() + time;
     loop {
-        match try_lock(path)? {
+        match try_lock(path, FlockArg::LockExclusiveNonblock)? {
             None if Instant::now() < give_up => std::thread::sleep(Duration::from_millis(20)),
             result => return Ok(result),
         }
@@ -269,12 +257,12 @@ fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
 }
 
 /// Takes a lock if nobody holds it.
-fn try_lock(path: &Path) -> Result<Option<Lock>> {
+fn try_lock(path: &Path, how: FlockArg) -> Result<Option<Lock>> {
     let doing = || format!("cannot lock {}", path.display());
     let file =
         OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).doing(doing)?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(file) => Ok(Some(Lock { file })),
+    match Flock::lock(file, how) {
+        Ok(file) => Ok(Some(Lock { _file: file })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, errno)) => Err(errno).doing(doing),
     }
@@ -344,10 +332,10 @@ mod tests {
         let journal = Journal::in_folder(&folder).unwrap();
         let first = journal.lock_agent().unwrap();
         assert!(first.is_some());
-        assert_eq!(journal.agent().unwrap(), Some(Pid::this()));
+        assert!(journal.has_agent().unwrap());
         assert!(journal.lock_agent().unwrap().is_none());
         drop(first);
-        assert_eq!(journal.agent().unwrap(), None);
+        assert!(!journal.has_agent().unwrap());
         fs::remove_dir_all(folder).unwrap();
     }
 }

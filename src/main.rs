@@ -10,8 +10,7 @@ use wg_portals::cli::{self, Cli};
 use wg_portals::commands::{self, Status};
 use wg_portals::error::Kind;
 
-/// That of musl, small as it is, gives every few pages back to the kernel at once: for a call about 64 exits it took a quarter of the
-/// time.
+/// That of musl gives every few pages back to the kernel at once, which cost a quarter of the time of a call about 64 exits.
 #[global_allocator]
 static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 

@@ -204,8 +204,12 @@ fn what_others_made_in_the_same_place_is_neither_seen_nor_touched() {
             "address add 10.77.1.1/24 dev lan",
             "route add default dev lan table 7702",
             "route add default dev lan table 7702 metric 5 proto 78",
+            "route add 10.9.0.0/16 table 7702 proto 77 nexthop via 10.77.1.8 nexthop via 10.77.1.9",
             "rule add pref 112 iif lan lookup 7702",
             "rule add pref 112 iif lan lookup 7702 suppress_prefixlength 0 protocol 77",
+            "rule add pref 112 not iif lan lookup 7702 protocol 77",
+            "rule add pref 112 iif lan tos 0x10 lookup 7702 protocol 77",
+            "rule add pref 112 oif lan lookup 7702 protocol 77",
             "rule add pref 120 iif lan lookup 7702 protocol 77",
             "link add to-paris type bridge",
         ] {

@@ -61,20 +61,10 @@ enum Cause {
     Failure,
 }
 
-/// Why the loop woke up.
-enum Event {
-    Reload,
-    End,
-    News,
-    Visit,
-    Due,
-}
-
 /// What is there to be dealt with.
 #[derive(Debug, Clone, Copy)]
 struct Ready {
     signal: bool,
-    visit: bool,
     news: bool,
 }
 
@@ -87,10 +77,13 @@ impl Agent {
         let place = journal
             .lock_agent()?
             .ok_or_else(|| Error::failed("an agent (`portals run`) is at work on this machine already"))?;
-        let files = Files::read(file)?;
+        // Who asks from now on is answered as soon as this is up.
+        let reception = Reception::open()?;
+        let file = std::path::absolute(file).doing(|| format!("cannot tell where {} is", file.display()))?;
+        let files = Files::read(&file)?;
         let resolved = resolve(files.names()?);
         let mut agent = Self {
-            file: file.to_owned(),
+            file,
             files,
             resolved,
             kernel: Linux::open()?,
@@ -98,8 +91,7 @@ impl Agent {
             // Listening begins before the first look, so that nothing is missed in between.
             news: News::open()?,
             signals,
-            // Who asks from now on is answered as soon as this is up.
-            reception: Reception::open()?,
+            reception,
             retry: None,
             _place: place,
         };
@@ -112,30 +104,26 @@ impl Agent {
     /// Watches and repairs until SIGTERM or SIGINT.
     pub fn stay(&mut self) -> Result<()> {
         loop {
-            match self.wait()? {
-                Event::End => return Ok(()),
-                Event::Reload => {
-                    log_errors(&self.reload());
+            let ready = self.wait()?;
+            if ready.signal {
+                match self.signal()? {
+                    Some(Signal::SIGHUP) => log_errors(&self.reload()),
+                    Some(_) => return Ok(()),
+                    None => {}
                 }
-                Event::Visit => {
-                    if let Some((question, asker)) = self.reception.hear() {
-                        self.answer(question, asker);
-                    }
-                }
-                Event::News => {
-                    self.let_it_calm_down()?;
-                    // An attempt that fails makes news itself; the next one comes when it is due.
-                    if self.retry.as_ref().is_none_or(|retry| retry.cause != Cause::Failure) {
-                        log_errors(&self.attempt());
-                    }
-                }
-                Event::Due => {
-                    let missing = self.files.names().unwrap_or_default();
-                    self.resolved.extend(resolve(
-                        missing.into_iter().filter(|name| !self.resolved.contains_key(*name)),
-                    ));
+            }
+            if ready.news {
+                self.let_it_calm_down()?;
+                // An attempt that fails makes news itself; the next one comes when it is due.
+                if self.retry.as_ref().is_none_or(|retry| retry.cause != Cause::Failure) {
                     log_errors(&self.attempt());
                 }
+            }
+            if self.retry.as_ref().is_some_and(|retry| retry.at <= Instant::now()) {
+                self.try_again();
+            }
+            if let Some((question, asker)) = self.reception.hear() {
+                self.answer(question, asker);
             }
         }
     }
@@ -148,15 +136,23 @@ impl Agent {
         Ok(())
     }
 
+    /// With the names that resolve by now.
+    fn try_again(&mut self) {
+        let missing = self.files.names().unwrap_or_default();
+        let missing = missing.into_iter().filter(|name| !self.resolved.contains_key(*name));
+        let resolved = resolve(missing);
+        self.resolved.extend(resolved);
+        log_errors(&self.attempt());
+    }
+
     fn answer(&mut self, question: Question, asker: Asker) {
         let Question::Apply(file) = question;
         let answer = if same_file(&file, &self.file) {
             self.reload()
         } else {
+            let (own, other) = (self.file.display(), file.display());
             Err(Error::wrong(format!(
-                "the agent that runs here keeps this machine as {} says, not {}: end it first, or start it with `--config {1}`",
-                self.file.display(),
-                file.display()
+                "the agent that runs here uses {own}, not {other}: end it, then `portals apply` again or `portals run --config {other}`"
             ))
             .into())
         };
@@ -164,15 +160,23 @@ impl Agent {
         log_errors(&answer);
     }
 
-    /// Reads the files again, and makes the machine match. If they are wrong, what stands goes on.
+    /// Reads the files again, and makes the machine match. If they are refused, what stands goes on.
     fn reload(&mut self) -> Result<Done, Errors> {
-        let files = Files::read(&self.file).inspect_err(|_| {
-            log::error!("the network file was not read again, and what stood before goes on:");
-        })?;
         log::info!("reloading {}", self.file.display());
-        self.files = files;
-        self.resolved = resolve(self.files.names().unwrap_or_default());
+        self.kernel.look_for_wireguard()?;
+        let (files, resolved) = self.read_again().inspect_err(|_| {
+            log::error!("{} cannot be used; what stood before goes on:", self.file.display());
+        })?;
+        (self.files, self.resolved) = (files, resolved);
         self.attempt()
+    }
+
+    fn read_again(&mut self) -> Result<(Files, BTreeMap<String, IpAddr>), Errors> {
+        let files = Files::read(&self.file)?;
+        let resolved = resolve(files.names()?);
+        // What is refused only in view of this host must not take the place of what works.
+        files.site(&mut self.kernel, &resolved)?;
+        Ok((files, resolved))
     }
 
     /// Makes the machine match, and sees to it that a failure is tried again.
@@ -218,22 +222,11 @@ impl Agent {
         self.journal.lock(|| log::warn!("another portals is changing this machine; waiting for it"))
     }
 
-    fn wait(&mut self) -> Result<Event> {
+    /// Waits until there is something to do.
+    fn wait(&self) -> Result<Ready> {
         let due = self.retry.as_ref().map(|retry| retry.at);
         let next = due.into_iter().chain(self.reception.deadline()).min();
-        let ready = self.poll(next.map(|next| next.saturating_duration_since(Instant::now())))?;
-        if ready.signal
-            && let Some(event) = self.signal()?
-        {
-            return Ok(event);
-        }
-        let is_due = due.is_some_and(|due| due <= Instant::now());
-        Ok(match ready {
-            Ready { news: true, visit: false, .. } => Event::News,
-            Ready { visit: false, .. } if is_due => Event::Due,
-            // Or the visitor's time is up.
-            _ => Event::Visit,
-        })
+        self.poll(next.map(|next| next.saturating_duration_since(Instant::now())))
     }
 
     /// Waits until nothing has come in for a while: a firmware's burst is met once.
@@ -242,7 +235,7 @@ impl Agent {
         loop {
             self.news.forget();
             let ready = self.poll(Some(QUIET))?;
-            if ready.signal || ready.visit || !ready.news || Instant::now() >= end {
+            if ready.signal || !ready.news || Instant::now() >= end {
                 return Ok(());
             }
         }
@@ -251,8 +244,12 @@ impl Agent {
     /// Waits until something is there, or the time is up.
     fn poll(&self, timeout: Option<Duration>) -> Result<Ready> {
         let [routing, firewall] = self.news.descriptors();
-        let mut sources = [self.signals.as_fd(), self.reception.descriptor(), routing, firewall]
-            .map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let always = [self.signals.as_fd(), routing, firewall];
+        let mut sources: Vec<PollFd> = always
+            .into_iter()
+            .chain(self.reception.descriptor())
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
         // Rounded up, or a timer that is due in half a millisecond would keep us turning.
         let timeout = match timeout {
             None => PollTimeout::NONE,
@@ -262,18 +259,14 @@ impl Agent {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).doing(|| "cannot wait for events".to_owned()),
         }
-        let [signal, visit, routing, firewall] = sources.map(|source| source.any().unwrap_or(false));
-        Ok(Ready { signal, visit, news: routing || firewall })
+        let is_ready = |index: usize| sources[index].any().unwrap_or(false);
+        Ok(Ready { signal: is_ready(0), news: is_ready(1) || is_ready(2) })
     }
 
-    fn signal(&mut self) -> Result<Option<Event>> {
+    fn signal(&mut self) -> Result<Option<Signal>> {
         let signal = self.signals.read_signal().doing(|| "cannot read a signal".to_owned())?;
         let number = signal.and_then(|signal| i32::try_from(signal.ssi_signo).ok());
-        Ok(match number.and_then(|number| Signal::try_from(number).ok()) {
-            Some(Signal::SIGHUP) => Some(Event::Reload),
-            Some(_) => Some(Event::End),
-            None => None,
-        })
+        Ok(number.and_then(|number| Signal::try_from(number).ok()))
     }
 
     fn say_ready(&self) {
@@ -295,8 +288,7 @@ fn log_errors(result: &Result<Done, Errors>) {
 
 /// Whether two paths lead to one file, also by way of links.
 fn same_file(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
-    matches!((real(one), real(other)), (Ok(one), Ok(other)) if one == other)
+    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 /// SIGHUP, SIGTERM and SIGINT, as something to poll. Called while the process has one thread, so that all later ones inherit

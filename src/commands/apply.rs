@@ -15,16 +15,17 @@ use crate::state::Backend;
 
 /// Applies all of it, or nothing. Where an agent runs it does that: it would otherwise put back what it knows.
 pub(super) fn run(file: &Path) -> Result<Status, Errors> {
+    let files = Files::read(file)?;
     let journal = Journal::open()?;
-    let Done { changes, notes } = match journal.agent()? {
-        Some(_) => ask(&Question::Apply(absolute(file)?))?,
-        None => apply_here(file, &journal)?,
-    };
-    if changes == 0 {
-        println!("nothing to do: this machine is as {} says", file.display());
+    let Done { changes, notes } = if journal.has_agent()? {
+        ask(&Question::Apply(absolute(file)?))?
     } else {
-        show_notes(&notes);
-        println!("done: {}", count(changes, "change"));
+        apply_here(&files, &journal)?
+    };
+    show_notes(&notes);
+    match changes {
+        0 => println!("nothing to do: this machine is as {} says", file.display()),
+        number => println!("done: {}", count(number, "change")),
     }
     Ok(Status::Done)
 }
@@ -34,8 +35,7 @@ fn absolute(file: &Path) -> Result<PathBuf> {
     std::path::absolute(file).doing(|| format!("cannot tell where {} is", file.display()))
 }
 
-fn apply_here(file: &Path, journal: &Journal) -> Result<Done, Errors> {
-    let files = Files::read(file)?;
+fn apply_here(files: &Files, journal: &Journal) -> Result<Done, Errors> {
     let resolved = resolve(files.names()?);
     let mut kernel = Linux::open()?;
     let site = files.site(&mut kernel, &resolved)?;

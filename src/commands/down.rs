@@ -10,7 +10,7 @@ use crate::kernel::linux::Linux;
 /// Removes all that is ours. It needs neither the network file nor the keys.
 pub(super) fn run() -> Result<Status, Errors> {
     let journal = Journal::open()?;
-    if journal.agent()?.is_some() {
+    if journal.has_agent()? {
         return Err(Error::failed(
             "the agent (`portals run`) is at work and would put everything back: stop it first, for example with systemctl stop \
              portals, or end it with SIGTERM",

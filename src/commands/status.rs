@@ -26,7 +26,7 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
     loop {
         // Endpoints come from the live tunnels, so no name needs to be resolved.
         let site = files.site(&mut kernel, &BTreeMap::new())?;
-        let report = report(&site, journal.agent()?.is_some(), &mut kernel, SystemTime::now())?;
+        let report = report(&site, journal.has_agent()?, &mut kernel, SystemTime::now())?;
         let text = if options.json { json(&report) + "\n" } else { for_people(&report, style) };
         if options.watch && !options.json && std::io::stdout().is_terminal() {
             // Home, and clear what the last round left below.

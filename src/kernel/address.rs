@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use nix::errno::Errno;
 use nix::libc;
 
-use super::attributes::{self, Attributes, number};
+use super::attributes::{self, Attributes, native_number};
 use super::message::{Answer, Decode, Message};
-use super::netlink::{Socket, request};
+use super::netlink::{Refusal, Socket, request};
 use crate::error::{Context, Result};
 use crate::net::InterfaceAddress;
 
@@ -19,25 +20,32 @@ const HEADER: usize = 8;
 
 /// All addresses in this network namespace, each with the number of its interface.
 pub fn list(socket: &mut Socket) -> Result<Vec<(u32, InterfaceAddress)>> {
-    dump(socket, 0)
+    dump(socket, 0).doing(cannot_list)
 }
 
 /// The addresses of the interface with that number.
 pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>> {
+    let addresses = match dump(socket, index) {
+        // It went away meanwhile.
+        Err(Refusal { errno: Errno::ENODEV, .. }) => Vec::new(),
+        addresses => addresses.doing(cannot_list)?,
+    };
     // Kernels since 4.20 send only these; older ones send all.
-    let addresses = dump(socket, index)?.into_iter();
+    let addresses = addresses.into_iter();
     Ok(addresses.filter(|(at, _)| *at == index).map(|(_, address)| address).collect())
 }
 
 /// Of all interfaces if `index` is 0.
-fn dump(socket: &mut Socket, index: u32) -> Result<Vec<(u32, InterfaceAddress)>> {
+fn dump(socket: &mut Socket, index: u32) -> Result<Vec<(u32, InterfaceAddress)>, Refusal> {
     let mut filter = AddressMessage::default();
     filter.header.index = index;
-    let addresses: Vec<Answer<Found>> = socket
-        .dump(Message::new(libc::RTM_GETADDR, &filter))
-        .doing(|| "cannot list the addresses of the interfaces".to_owned())?;
+    let addresses: Vec<Answer<Found>> = socket.dump(Message::new(libc::RTM_GETADDR, &filter))?;
     let found = addresses.into_iter().filter_map(|Answer(address)| address);
     Ok(found.map(|Found(index, address)| (index, address)).collect())
+}
+
+fn cannot_list() -> String {
+    "cannot list the addresses of the interfaces".to_owned()
 }
 
 /// An address, and the number of its interface.
@@ -52,7 +60,7 @@ impl Decode for Found {
         // "local" elsewhere.
         let value = attributes.bytes(libc::IFA_LOCAL).or_else(|| attributes.bytes(libc::IFA_ADDRESS))?;
         let address = attributes::address(value)?;
-        Some(Self(number(&header[4..])?, InterfaceAddress { address, length: header[1] }))
+        Some(Self(native_number(&header[4..])?, InterfaceAddress { address, length: header[1] }))
     }
 }
 

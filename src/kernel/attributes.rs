@@ -40,7 +40,7 @@ impl<'a> Attributes<'a> {
         self.iter().find(|(found, _)| *found == kind).map(|(_, value)| value)
     }
 
-    /// A number in the network's byte order, as nftables writes them.
+    /// A number in the network's byte order: as nfnetlink writes them.
     pub(super) fn number(self, kind: u16) -> Option<u32> {
         Some(u32::from_be_bytes(self.bytes(kind)?.try_into().ok()?))
     }
@@ -55,8 +55,8 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// The number in a value, in the machine's byte order: how everybody but nftables writes them.
-pub(super) fn number(value: &[u8]) -> Option<u32> {
+/// The number in a value, in the machine's byte order: as rtnetlink writes them.
+pub(super) fn native_number(value: &[u8]) -> Option<u32> {
     value.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
@@ -70,7 +70,7 @@ pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
 }
 
 /// The text in a value, up to its closing zero; empty if it is not UTF-8.
-pub(super) fn text(value: &[u8]) -> &str {
+pub(super) fn text_before_zero(value: &[u8]) -> &str {
     let text = value.split(|byte| *byte == 0).next().unwrap_or_default();
     std::str::from_utf8(text).unwrap_or_default()
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use nix::libc;
 
-use super::attributes::{Attributes, number, text};
-use super::message::{Answer, Decode, LinkRequest, Message, UP};
+use super::attributes::{Attributes, native_number, text_before_zero};
+use super::message::{Answer, Decode, LINK_HEADER, LinkRequest, Message, UP};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
 use crate::net::IfName;
@@ -18,9 +18,6 @@ const UNFINISHED: u32 = 0x706f_7274;
 
 /// The group that every interface is in by default.
 const DEFAULT_GROUP: u32 = 0;
-
-/// Bytes in front of an interface's attributes: `struct ifinfomsg`, with the index at 4 and the flags at 8.
-const HEADER: usize = 16;
 
 /// RTEXT_FILTER_SKIP_STATS (linux/rtnetlink.h)
 const WITHOUT_STATISTICS: u32 = 1 << 3;
@@ -63,26 +60,26 @@ pub fn list(socket: &mut Socket) -> Result<BTreeMap<IfName, HostLink>> {
 
 impl Decode for HostLink {
     fn decode(payload: &[u8]) -> Option<Self> {
-        let (header, attributes) = payload.split_at_checked(HEADER)?;
+        let (header, attributes) = payload.split_at_checked(LINK_HEADER)?;
         let (mut name, mut mtu, mut group, mut alias, mut kind) =
             (None, 0, DEFAULT_GROUP, String::new(), None);
         for (attribute, value) in Attributes::of(attributes).iter() {
             match attribute {
-                libc::IFLA_IFNAME => name = text(value).parse().ok(),
-                libc::IFLA_MTU => mtu = number(value)?,
-                libc::IFLA_GROUP => group = number(value)?,
-                libc::IFLA_IFALIAS => text(value).clone_into(&mut alias),
+                libc::IFLA_IFNAME => name = text_before_zero(value).parse().ok(),
+                libc::IFLA_MTU => mtu = native_number(value)?,
+                libc::IFLA_GROUP => group = native_number(value)?,
+                libc::IFLA_IFALIAS => text_before_zero(value).clone_into(&mut alias),
                 libc::IFLA_LINKINFO => kind = decode_kind(value),
                 _ => {}
             }
         }
-        let up = number(&header[8..])? & UP != 0;
-        Some(Self { index: number(&header[4..])?, name: name?, up, mtu, group, alias, kind })
+        let up = native_number(&header[8..])? & UP != 0;
+        Some(Self { index: native_number(&header[4..])?, name: name?, up, mtu, group, alias, kind })
     }
 }
 
 fn decode_kind(info: &[u8]) -> Option<LinkKind> {
-    match text(Attributes::of(info).bytes(libc::IFLA_INFO_KIND)?) {
+    match text_before_zero(Attributes::of(info).bytes(libc::IFLA_INFO_KIND)?) {
         "wireguard" => Some(LinkKind::WireGuard(Backend::Kernel)),
         "tun" => Some(LinkKind::WireGuard(Backend::BuiltIn)),
         _ => None,

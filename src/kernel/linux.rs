@@ -44,7 +44,7 @@ impl Linux {
         })
     }
 
-    /// Whether this kernel has WireGuard.
+    /// Whether this kernel has WireGuard, or had it when it was last looked for.
     pub fn has_wireguard(&self) -> bool {
         self.wireguard.is_some()
     }
@@ -74,11 +74,16 @@ impl Linux {
         }
     }
 
-    /// Looked for once more if there was none: it may have been loaded since.
-    fn kernel_wireguard(&mut self) -> Result<&mut WireGuard> {
+    /// Looks for the kernel's WireGuard once more if there was none: it may have been installed since.
+    pub fn look_for_wireguard(&mut self) -> Result<()> {
         if self.wireguard.is_none() {
             self.wireguard = WireGuard::find()?;
         }
+        Ok(())
+    }
+
+    fn kernel_wireguard(&mut self) -> Result<&mut WireGuard> {
+        self.look_for_wireguard()?;
         self.wireguard.as_mut().ok_or_else(|| Error::failed("this kernel has no WireGuard"))
     }
 

@@ -10,8 +10,8 @@ use netlink_packet_core::{
 };
 use nix::libc;
 
-/// Bytes of `struct ifinfomsg`.
-const LINK_HEADER: usize = 16;
+/// Bytes in front of an interface's attributes: `struct ifinfomsg` of linux/rtnetlink.h, with the number at 4 and the flags at 8.
+pub(super) const LINK_HEADER: usize = 16;
 
 /// The flag of an interface that is administratively up (linux/if.h).
 pub const UP: u32 = 1;

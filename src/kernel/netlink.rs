@@ -7,12 +7,13 @@ use log::debug;
 use netlink_packet_core::{
     ErrorBuffer, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST,
     NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, NetlinkSerializable, NlaBuffer, NlasIterator, Parseable,
+    NetlinkPayload, NetlinkSerializable, Parseable,
 };
 use nix::errno::Errno;
 use nix::libc;
 use zeroize::Zeroizing;
 
+use super::attributes::{Attributes, text_before_zero};
 use crate::error::{Context, Result};
 
 pub use netlink_sys::protocols;
@@ -326,10 +327,7 @@ fn explanation(header: &NetlinkHeader, payload: &[u8]) -> Option<String> {
             payload.get((request.length() as usize).next_multiple_of(ALIGNMENT)..)?
         }
     };
-    let text =
-        NlasIterator::new(attributes).flatten().find(|nla: &NlaBuffer<&[u8]>| nla.kind() == ERROR_TEXT)?;
-    let text = text.value().split(|byte| *byte == 0).next()?;
-    Some(String::from_utf8_lossy(text).into_owned())
+    Attributes::of(attributes).bytes(ERROR_TEXT).map(|value| text_before_zero(value).to_owned())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use netlink_packet_route::route::{
 use nix::errno::Errno;
 use nix::libc;
 
-use super::attributes::{self, Attributes, number};
+use super::attributes::{self, Attributes, native_number};
 use super::message::{Answer, Decode, Message};
 use super::netlink::{Refusal, Socket, request};
 use crate::error::{Context, Result};
@@ -112,11 +112,11 @@ impl Decode for HostRoute {
         for (attribute, value) in Attributes::of(attributes).iter() {
             match attribute {
                 libc::RTA_DST => destination = attributes::address(value)?,
-                libc::RTA_TABLE => table = number(value)?,
-                libc::RTA_OIF => device = Some(number(value)?),
+                libc::RTA_TABLE => table = native_number(value)?,
+                libc::RTA_OIF => device = Some(native_number(value)?),
                 libc::RTA_GATEWAY => gateway = attributes::address(value),
                 libc::RTA_PREFSRC => source = attributes::address(value),
-                libc::RTA_PRIORITY => metric = number(value)?,
+                libc::RTA_PRIORITY => metric = native_number(value)?,
                 // Several next hops at once: never ours.
                 libc::RTA_MULTIPATH => return None,
                 _ => {}

@@ -5,7 +5,7 @@ use netlink_packet_route::route::{RouteHeader, RouteProtocol};
 use netlink_packet_route::rule::{RuleAction as Verb, RuleAttribute, RuleMessage};
 use nix::libc;
 
-use super::attributes::{self, Attributes, number, text};
+use super::attributes::{self, Attributes, native_number, text_before_zero};
 use super::message::{Answer, Decode, Message};
 use super::netlink::{Socket, request};
 use super::route;
@@ -55,7 +55,7 @@ impl Decode for Rule {
     fn decode(payload: &[u8]) -> Option<Self> {
         let (header, attributes) = payload.split_at_checked(HEADER)?;
         let [family, to_length, from_length, service, table, _, _, verb] = *header.first_chunk()?;
-        if service != 0 || number(&header[8..])? & INVERTED != 0 {
+        if service != 0 || native_number(&header[8..])? & INVERTED != 0 {
             return None;
         }
         let mut found = Found { table: u32::from(table), ..Found::default() };
@@ -92,18 +92,18 @@ impl Found {
     fn take(&mut self, attribute: u16, value: &[u8], from_length: u8, to_length: u8) -> Option<()> {
         let network = |length| Cidr::new(attributes::address(value)?, length);
         match attribute {
-            kind::PRIORITY => self.priority = number(value)?,
-            kind::TABLE => self.table = number(value)?,
-            kind::GOTO => self.goto = Some(number(value)?),
-            kind::FWMARK => self.mark = Some(number(value)?),
-            kind::FWMASK => self.mask = Some(number(value)?),
-            kind::IIFNAME => self.selector.incoming = Some(text(value).parse().ok()?),
+            kind::PRIORITY => self.priority = native_number(value)?,
+            kind::TABLE => self.table = native_number(value)?,
+            kind::GOTO => self.goto = Some(native_number(value)?),
+            kind::FWMARK => self.mark = Some(native_number(value)?),
+            kind::FWMASK => self.mask = Some(native_number(value)?),
+            kind::IIFNAME => self.selector.incoming = Some(text_before_zero(value).parse().ok()?),
             kind::SRC => self.selector.from = Some(network(from_length)?),
             kind::DST => self.selector.to = Some(network(to_length)?),
             // Kernels before 4.17 do not know the attribute, and do not show it: there the band alone tells.
             kind::PROTOCOL if value == [PROTOCOL] => {}
             // The kernel shows it always; this value stands for "suppresses nothing".
-            kind::SUPPRESS_PREFIXLEN if number(value)? == u32::MAX => {}
+            kind::SUPPRESS_PREFIXLEN if native_number(value)? == u32::MAX => {}
             // Somebody else's, or something that no rule of ours has.
             _ => return None,
         }

@@ -281,9 +281,9 @@ fn with_ipv6_outside(portals: &[Portal]) -> Option<String> {
     let of_devices = portals.iter().filter(|portal| matches!(portal.entrance, Entrance::From(_)));
     let names: Vec<String> = of_devices.map(|portal| format!("`{}`", portal.name)).collect();
     (!names.is_empty()).then(|| {
+        let names = names.join(", ");
         format!(
-            "portal {}: a device chosen by its IPv4 address keeps its own IPv6, which does not enter the portal",
-            names.join(", ")
+            "a device chosen by its IPv4 address keeps its own IPv6, which does not enter the portal: {names}"
         )
     })
 }

@@ -6,13 +6,14 @@ use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
 use wg_portals::error::{Context as _, Error, Result};
 
 use crate::ways::each_other;
-use crate::words::{same, shell, start, succeeds};
+use crate::words::{eventually, same, shell, start, succeeds};
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "plan --check tells a difference by status 3", plots: &[NYC, PARIS], run: check },
     Scenario { name: "a broken file is status 2 and changes nothing", plots: &[NYC, PARIS], run: broken },
     Scenario { name: "apply asks the agent and hears what came of it", plots: &[NYC, PARIS], run: asked },
+    Scenario { name: "an agent that refuses a file goes on repairing", plots: &[NYC, PARIS], run: refused },
     Scenario { name: "the demo", plots: &[], run: demo },
 ];
 
@@ -54,6 +55,24 @@ fn asked(world: &mut World) -> Result<()> {
     same("status with a broken file", output.status.code(), Some(2))?;
     let words = String::from_utf8_lossy(&output.stderr);
     same(&format!("the fault with its place, in {words}"), words.contains("network.toml:9:1: "), true)
+}
+
+fn refused(world: &mut World) -> Result<()> {
+    let network = world.network(each_other);
+    start(world, &network)?;
+    let site = world.site(NYC);
+    // Sound as a file, and refused in view of what is built.
+    site.install(&network.replace("dhcp = false", "dhcp = true"))?;
+    same("status of a refused file", status(site, &["apply"])?, Some(2))?;
+    let ours = "nft list tables | grep portals; ip rule | grep 7702";
+    let before = shell(&site.router, ours)?;
+    shell(
+        &site.router,
+        "nft flush ruleset; ip rule flush; ip rule add lookup main; ip rule add lookup default",
+    )?;
+    eventually("what was flushed is back", || {
+        same("it", shell(&site.router, &format!("{ours} || true"))?, before.clone())
+    })
 }
 
 fn demo(_: &mut World) -> Result<()> {

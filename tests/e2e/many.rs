@@ -22,8 +22,8 @@ const EXITS: u8 = 64;
 /// The first id of the exits.
 const FIRST: u8 = 101;
 
-/// What `strace` writes.
-const TRACE: &str = "/tmp/portals-trace";
+/// What `strace` writes, where a site keeps its files.
+const TRACE: &str = "/run/demo/trace";
 
 fn few_batches(world: &mut World) -> Result<()> {
     world.install(&network(world))?;
@@ -47,6 +47,7 @@ fn few_batches(world: &mut World) -> Result<()> {
     same("programs started, itself among them", calls.programs(), 1)?;
 
     let calls = traced(site, "apply")?;
+    same("a second apply has nothing to do", calls.said.starts_with("nothing to do"), true)?;
     same(
         "changes of a second apply",
         calls.beginning_with(&["RTM_NEW", "RTM_SET", "RTM_DEL", "NFNL_MSG_BATCH_BEGIN"]),
@@ -73,30 +74,34 @@ fn network(world: &World) -> String {
     text
 }
 
-/// What a command sent to the kernel, and what it started.
-struct Calls(String);
+/// What a command sent to the kernel and what it started, and what it said.
+struct Calls {
+    trace: String,
+    said: String,
+}
 
 fn traced(site: &Site, command: &str) -> Result<Calls> {
     let program = program();
     let program = program.display();
-    shell(
+    let said = shell(
         &site.router,
         &format!(
             "strace -f -qq -o {TRACE} -e trace=%process,%network '{program}' {command} --config {NETWORK_FILE}"
         ),
     )?;
-    fs::read_to_string(TRACE).map(Calls).doing(|| format!("cannot read {TRACE}"))
+    let trace = site.router.run(|| fs::read_to_string(TRACE).doing(|| format!("cannot read {TRACE}")))?;
+    Ok(Calls { trace, said })
 }
 
 impl Calls {
     /// How many sends begin with a message of one of these kinds.
     fn beginning_with(&self, kinds: &[&str]) -> usize {
         let first = |line: &str| line.split_once("nlmsg_type=").map(|(_, kind)| kind.to_owned());
-        let sends = self.0.lines().filter(|line| line.contains("sendto(") || line.contains("sendmsg("));
+        let sends = self.trace.lines().filter(|line| line.contains("sendto(") || line.contains("sendmsg("));
         sends.filter_map(first).filter(|first| kinds.iter().any(|kind| first.starts_with(kind))).count()
     }
 
     fn programs(&self) -> usize {
-        self.0.lines().filter(|line| line.contains("execve(")).count()
+        self.trace.lines().filter(|line| line.contains("execve(")).count()
     }
 }

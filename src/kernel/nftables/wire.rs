@@ -1,5 +1,4 @@
-//! Messages of nfnetlink, written and read: `struct nlmsghdr` and `struct nlattr` of linux/netlink.h, `struct nfgenmsg` of
-//! linux/netfilter/nfnetlink.h. Headers are in the machine's byte order, values in the network's.
+//! Messages of nfnetlink, written and read: `struct nlmsghdr` of linux/netlink.h, `struct nfgenmsg` of linux/netfilter/nfnetlink.h. Headers are in the machine's byte order, values in the network's.
 
 use netlink_packet_core::{NLA_F_NESTED, NLMSG_DONE, NLMSG_ERROR};
 use nix::errno::Errno;
