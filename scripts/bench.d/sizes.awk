@@ -18,7 +18,7 @@ function crate_of(name) {
     while (sub(/^(<|&|dyn |mut |\*|const |\[|\()/, "", name)) {}
     if (name ~ /^ring_core/) return "ring"
     if (name !~ /::/) return "libc and assembly"
-    sub(/(::|<|\[).*/, "", name)
-    if (name ~ /^(core|alloc|std|hashbrown|gimli|addr2line|object|miniz_oxide|rustc_demangle)$/) return "std"
+    sub(/(::|<|>|\[).*/, "", name)
+    if (name ~ /^(str|bool|char|[iuf][0-9]+|[iu]size|core|alloc|std|hashbrown|gimli|addr2line|object|miniz_oxide|rustc_demangle)$/) return "std"
     return name ~ /portals$/ ? "portals itself" : name
 }
