@@ -20,6 +20,7 @@ use crate::kernel::linux::Linux;
 use crate::kernel::news::News;
 use crate::load::{Files, resolve};
 use crate::plan::plan;
+use crate::site::Site;
 
 /// Others change things in bursts; a repair waits until they have been quiet for so long …
 const QUIET: Duration = Duration::from_millis(50);
@@ -164,24 +165,31 @@ impl Agent {
     fn reload(&mut self) -> Result<Done, Errors> {
         log::info!("reloading {}", self.file.display());
         self.kernel.look_for_wireguard()?;
-        let (files, resolved) = self.read_again().inspect_err(|_| {
+        self.news.forget(); // Before looking, as ever.
+        let site = self.read_again().inspect_err(|_| {
             log::error!("{} cannot be used; what stood before goes on:", self.file.display());
         })?;
-        (self.files, self.resolved) = (files, resolved);
-        self.attempt()
+        let result = self.make_it(site);
+        self.after(result)
     }
 
-    fn read_again(&mut self) -> Result<(Files, BTreeMap<String, IpAddr>), Errors> {
+    /// What is refused, be it only in view of this host, does not take the place of what works.
+    fn read_again(&mut self) -> Result<Site, Errors> {
         let files = Files::read(&self.file)?;
         let resolved = resolve(files.names()?);
-        // What is refused only in view of this host must not take the place of what works.
-        files.site(&mut self.kernel, &resolved)?;
-        Ok((files, resolved))
+        let site = files.site(&mut self.kernel, &resolved)?;
+        (self.files, self.resolved) = (files, resolved);
+        Ok(site)
     }
 
-    /// Makes the machine match, and sees to it that a failure is tried again.
+    /// Makes the machine match.
     fn attempt(&mut self) -> Result<Done, Errors> {
         let result = self.make_it_so();
+        self.after(result)
+    }
+
+    /// Sees to it that a failure is tried again.
+    fn after(&mut self, result: Result<Done, Errors>) -> Result<Done, Errors> {
         let cause = match result {
             Ok(_) => self.lacks_names().then_some(Cause::MissingNames),
             Err(_) => Some(Cause::Failure),
@@ -201,6 +209,10 @@ impl Agent {
         // ourselves; then a second look finds nothing to do.
         self.news.forget();
         let site = self.files.site(&mut self.kernel, &self.resolved)?;
+        self.make_it(site)
+    }
+
+    fn make_it(&mut self, site: Site) -> Result<Done, Errors> {
         let _lock = self.lock()?;
         let changes = apply::apply(&mut self.kernel, &self.journal, &plan(&site))?.len();
         if changes > 0 {
