@@ -165,12 +165,11 @@ impl Agent {
     fn reload(&mut self) -> Result<Done, Errors> {
         log::info!("reloading {}", self.file.display());
         self.kernel.look_for_wireguard()?;
-        self.news.forget(); // Before looking, as ever.
         let site = self.read_again().inspect_err(|_| {
             log::error!("{} cannot be used; what stood before goes on:", self.file.display());
         })?;
-        let result = self.make_it(site);
-        self.after(result)
+        let result = self.apply(&site);
+        self.or_retry(result)
     }
 
     /// What is refused, be it only in view of this host, does not take the place of what works.
@@ -182,14 +181,14 @@ impl Agent {
         Ok(site)
     }
 
-    /// Makes the machine match.
+    /// Makes the machine match, and sees to it that a failure is tried again.
     fn attempt(&mut self) -> Result<Done, Errors> {
         let result = self.make_it_so();
-        self.after(result)
+        self.or_retry(result)
     }
 
-    /// Sees to it that a failure is tried again.
-    fn after(&mut self, result: Result<Done, Errors>) -> Result<Done, Errors> {
+    /// Has a failure tried again later.
+    fn or_retry(&mut self, result: Result<Done, Errors>) -> Result<Done, Errors> {
         let cause = match result {
             Ok(_) => self.lacks_names().then_some(Cause::MissingNames),
             Err(_) => Some(Cause::Failure),
@@ -209,19 +208,19 @@ impl Agent {
         // ourselves; then a second look finds nothing to do.
         self.news.forget();
         let site = self.files.site(&mut self.kernel, &self.resolved)?;
-        self.make_it(site)
+        self.apply(&site)
     }
 
-    fn make_it(&mut self, site: Site) -> Result<Done, Errors> {
+    fn apply(&mut self, site: &Site) -> Result<Done, Errors> {
         let _lock = self.lock()?;
-        let changes = apply::apply(&mut self.kernel, &self.journal, &plan(&site))?.len();
+        let changes = apply::apply(&mut self.kernel, &self.journal, &plan(site))?.len();
         if changes > 0 {
             for note in &site.notes {
                 log::warn!("{note}");
             }
             log::info!("done: {}", count(changes, "change"));
         }
-        Ok(Done { changes, notes: site.notes })
+        Ok(Done { changes, notes: site.notes.clone() })
     }
 
     /// Whether a host name of the file has no address yet.

@@ -40,7 +40,7 @@ fn few_batches(world: &mut World) -> Result<()> {
     )?;
     same("transactions of the firewall", calls.beginning_with(&["NFNL_MSG_BATCH_BEGIN"]), 1)?;
     same(
-        "batches about interfaces: to make them, and to give them their names' aliases",
+        "batches about interfaces: to make them, and to give them their aliases",
         calls.beginning_with(&["RTM_NEWLINK", "RTM_SETLINK"]),
         2,
     )?;
