@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use crate::describe::{self, Acting, Selected};
 use crate::diff::Step;
+use crate::firewall::{ForeignChain, OPENING_COMMENT};
 use crate::firewall_text;
 use crate::keys;
 use crate::load::Files;
@@ -13,6 +14,7 @@ use crate::net::{Cidr, Family, IfName, PublicKey};
 use crate::site::Site;
 use crate::state::{Backend, Link, PROTOCOL, Peer, Route, Rule, Tunnel};
 use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta, delta};
+use crate::xtables;
 
 /// What a script needs to know besides the steps. Secrets stay in their files; the script names those.
 #[derive(Debug)]
@@ -96,6 +98,20 @@ impl Script {
                 let rules = firewall_text::to_text(from.as_ref(), to.as_ref());
                 vec![format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end())]
             }
+            Step::ChangeIptables { program, from, to } => {
+                let restore = |family| {
+                    let script = xtables::text::script(from, to, family);
+                    let program = program.name(family, "-restore");
+                    (!script.is_empty()).then(|| format!("{program} --noflush <<'EOF'\n{script}EOF"))
+                };
+                [Family::V4, Family::V6].into_iter().filter_map(restore).collect()
+            }
+            Step::ChangeOpenings { chain, from, to } => {
+                let clear = (!from.rules.is_empty()).then(|| clear_openings(chain));
+                let open = (!to.rules.is_empty())
+                    .then(|| format!("nft -f - <<'EOF'\n{}EOF", firewall_text::openings(chain, &to.rules)));
+                clear.into_iter().chain(open).collect()
+            }
             Step::SetSysctl { key, to, .. } => vec![format!("sysctl -q -w {}={to}", key.replace('/', "."))],
         }
     }
@@ -158,6 +174,13 @@ fn uses_preshared_keys(step: &Step) -> bool {
 
 fn alias(name: &IfName, link: &Link) -> String {
     format!("ip link set {name} alias {}", link.alias)
+}
+
+/// nft removes a rule by its handle alone; ours are known by their comment.
+fn clear_openings(chain: &ForeignChain) -> String {
+    format!(
+        r#"nft -a list chain {chain} | sed -n 's/.* comment "{OPENING_COMMENT}" # handle \([0-9]*\)$/delete rule {chain} handle \1/p' | nft -f -"#
+    )
 }
 
 /// IPv4 needs no option.

@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 use crate::diff::Step;
 use crate::net::{Cidr, Family};
 use crate::state::{LinkKind, Peer, Route, Rule, RuleAction, Selector, Target, Tunnel};
+use crate::xtables::CHAIN_PREFIX;
 
 /// What a step does, and to which object.
 pub fn step(step: &Step) -> String {
@@ -31,7 +32,23 @@ pub fn step(step: &Step) -> String {
         Step::ChangeFirewall { from: None, .. } => "add the firewall table".to_owned(),
         Step::ChangeFirewall { to: None, .. } => "remove the firewall table".to_owned(),
         Step::ChangeFirewall { .. } => "change the firewall table".to_owned(),
+        Step::ChangeIptables { program, from, to } => {
+            let program = program.name(Family::V4, "");
+            format!("{} the chains {CHAIN_PREFIX}* of {program}", verb(from.is_empty(), to.is_empty()))
+        }
+        Step::ChangeOpenings { chain, from, to } => {
+            let verb = verb(from.rules.is_empty(), to.rules.is_empty());
+            format!("{verb} our rules at the top of the chain {chain}")
+        }
         Step::SetSysctl { key, from, to } => format!("set {} from {from} to {to}", key.replace('/', ".")),
+    }
+}
+
+fn verb(from_nothing: bool, to_nothing: bool) -> &'static str {
+    match (from_nothing, to_nothing) {
+        (true, _) => "add",
+        (_, true) => "remove",
+        _ => "change",
     }
 }
 

@@ -1,10 +1,11 @@
 //! The steps that lead from one state to another, in an order that never opens a way meant to be closed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::firewall::Firewall;
+use crate::firewall::{Firewall, ForeignChain, Opened};
 use crate::net::{IfName, InterfaceAddress, Priority};
 use crate::state::{Link, Peer, Route, Rule, RuleAction, State, Tunnel};
+use crate::xtables::{Program, Ruleset};
 
 /// One change of the machine. It holds all that is needed to take it back: see [`Step::inverse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +48,30 @@ pub enum Step {
     AddRule(Rule),
     /// Removes a rule.
     RemoveRule(Rule),
-    /// Changes the firewall in one transaction; `None` = no table.
+    /// Changes our nftables table in one transaction; `None` = no table.
     ChangeFirewall {
         /// What it was.
         from: Option<Firewall>,
         /// What it becomes.
         to: Option<Firewall>,
+    },
+    /// Changes what is ours in iptables, each table in one step.
+    ChangeIptables {
+        /// Whose.
+        program: Program,
+        /// What it was.
+        from: Ruleset,
+        /// What it becomes.
+        to: Ruleset,
+    },
+    /// Changes our rules at the top of a chain of somebody else's, in one transaction.
+    ChangeOpenings {
+        /// The chain.
+        chain: ForeignChain,
+        /// What they were.
+        from: Opened,
+        /// What they become.
+        to: Opened,
     },
     /// Writes a kernel setting.
     SetSysctl {
@@ -83,6 +102,10 @@ impl Step {
             Self::AddRule(rule) => Self::RemoveRule(rule),
             Self::RemoveRule(rule) => Self::AddRule(rule),
             Self::ChangeFirewall { from, to } => Self::ChangeFirewall { from: to, to: from },
+            Self::ChangeIptables { program, from, to } => {
+                Self::ChangeIptables { program, from: to, to: from }
+            }
+            Self::ChangeOpenings { chain, from, to } => Self::ChangeOpenings { chain, from: to, to: from },
             Self::SetSysctl { key, from, to } => Self::SetSysctl { key, from: to, to: from },
         }
     }
@@ -96,15 +119,12 @@ impl Step {
 pub fn diff(want: &State, have: &State) -> Vec<Step> {
     let mut have = have.clone();
     let mut steps = clear_the_way(want, &mut have);
-    if want.firewall.is_some() {
-        steps.extend(firewall(want, &have));
-    }
+    let (guards, guards_that_go): (Vec<Step>, Vec<Step>) = guards(want, &have).partition(stays);
+    steps.extend(guards);
     steps.extend(additions(want, &have));
     steps.extend(sysctls(want, &have));
     steps.extend(removals(want, &have));
-    if want.firewall.is_none() {
-        steps.extend(firewall(want, &have));
-    }
+    steps.extend(guards_that_go.into_iter().rev());
     steps
 }
 
@@ -217,9 +237,41 @@ fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule
     rules
 }
 
-fn firewall(want: &State, have: &State) -> Option<Step> {
-    (want.firewall != have.firewall)
-        .then(|| Step::ChangeFirewall { from: have.firewall.clone(), to: want.firewall.clone() })
+/// Changes of the firewalls: first what refuses, then what opens a way.
+fn guards(want: &State, have: &State) -> impl Iterator<Item = Step> {
+    let nftables = (want.firewall != have.firewall)
+        .then(|| Step::ChangeFirewall { from: have.firewall.clone(), to: want.firewall.clone() });
+    let iptables = differing(&want.iptables, &have.iptables)
+        .map(|(program, from, to)| Step::ChangeIptables { program, from, to });
+    let openings = differing(&want.openings, &have.openings).map(|(chain, from, to)| Step::ChangeOpenings {
+        chain,
+        from,
+        to,
+    });
+    nftables.into_iter().chain(iptables).chain(openings)
+}
+
+/// What is not the same in both, as it is and as it shall be; nothing stands for what only one of them has.
+fn differing<K: Ord + Clone, V: Default + Clone + PartialEq>(
+    want: &BTreeMap<K, V>,
+    have: &BTreeMap<K, V>,
+) -> impl Iterator<Item = (K, V, V)> {
+    let keys: BTreeSet<&K> = want.keys().chain(have.keys()).collect();
+    let pair = |key: &K| {
+        let of = |map: &BTreeMap<K, V>| map.get(key).cloned().unwrap_or_default();
+        (key.clone(), of(have), of(want))
+    };
+    keys.into_iter().map(pair).filter(|(_, from, to)| from != to).collect::<Vec<_>>().into_iter()
+}
+
+/// Whether anything is left behind a change of a firewall.
+fn stays(step: &Step) -> bool {
+    match step {
+        Step::ChangeFirewall { to, .. } => to.is_some(),
+        Step::ChangeIptables { to, .. } => !to.is_empty(),
+        Step::ChangeOpenings { to, .. } => !to.rules.is_empty(),
+        _ => false,
+    }
 }
 
 /// Settings that differ. Those of an interface that was just made have no value yet to come back to: it goes away with them.

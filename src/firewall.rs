@@ -4,9 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::net::{Cidr, Family, IfName, Mark};
+use crate::xtables::Program;
 
 /// Name of the one nftables table (family `inet`) that is ours.
 pub const TABLE: &str = "portals";
+
+/// The comment on rules of ours in chains of somebody else's.
+pub const OPENING_COMMENT: &str = "portals";
 
 /// All of the table: sets, and rules by chain. A chain without rules does not exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +48,92 @@ pub enum Set {
     Paths(BTreeSet<(IfName, IfName)>),
     /// nft type `ipv4_addr` or `ipv6_addr`, flags `interval`: networks of one family that do not overlap.
     Networks(Family, BTreeSet<Cidr>),
+}
+
+impl Set {
+    /// How many elements it has.
+    #[expect(clippy::len_without_is_empty, reason = "it never is")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Interfaces(names) => names.len(),
+            Self::Paths(paths) => paths.len(),
+            Self::Networks(_, networks) => networks.len(),
+        }
+    }
+}
+
+/// Ways through rules of somebody else's that refuse what they do not know: by chain, what portals needs there. No rule looks at a set.
+pub type Openings = BTreeMap<Chain, Vec<Rule>>;
+
+/// A chain of somebody else's that nftables asks at a hook.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ForeignChain {
+    /// Of its table.
+    pub family: TableFamily,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for ForeignChain {
+    /// As nft writes it: `inet fw4 forward`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = match self.family {
+            TableFamily::Ip => "ip",
+            TableFamily::Ip6 => "ip6",
+            TableFamily::Inet => "inet",
+        };
+        write!(f, "{family} {} {}", self.table, self.name)
+    }
+}
+
+/// Rules of ours in a chain of somebody else's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// In order; `None` is one that another hand has changed. Wanted: none of these.
+    pub rules: Vec<Option<Rule>>,
+    /// Whether they are the first ones of the chain. Wanted: they are.
+    pub at_top: bool,
+}
+
+/// Which packets a table of nftables sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TableFamily {
+    /// IPv4
+    Ip,
+    /// IPv6
+    Ip6,
+    /// Both
+    Inet,
+}
+
+/// Rules of somebody else's that refuse what they do not know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Barrier {
+    /// A chain of nftables.
+    Nftables(ForeignChain),
+    /// The table `filter` of one family, as this program shows it.
+    Iptables(Program, Family),
+}
+
+/// Which firewall guards our portals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// nftables, by netlink.
+    Nftables,
+    /// iptables, by this program.
+    Iptables(Program),
+}
+
+impl Backend {
+    /// The word in `status --json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nftables => "nftables",
+            Self::Iptables(_) => "iptables",
+        }
+    }
 }
 
 /// Our base chains. What each is hooked to is fixed: see [`Chain::hook`].
@@ -188,6 +278,52 @@ impl Condition {
             | Self::Destination(Networks::In(_, set))
             | Self::NotDestination(Networks::In(_, set)) => Some(set),
             _ => None,
+        }
+    }
+
+    /// The family of packets that can meet it; `None` = both.
+    pub fn family(&self) -> Option<Family> {
+        match self {
+            Self::Family(family) | Self::Icmp(family) => Some(*family),
+            Self::Source(networks)
+            | Self::NotSource(networks)
+            | Self::Destination(networks)
+            | Self::NotDestination(networks) => Some(networks.family()),
+            _ => None,
+        }
+    }
+
+    /// The same about other interfaces, if it is about interfaces.
+    #[must_use]
+    pub fn with_interfaces(&self, interfaces: Interfaces) -> Self {
+        match self {
+            Self::Incoming(_) => Self::Incoming(interfaces),
+            Self::Outgoing(_) => Self::Outgoing(interfaces),
+            Self::NotOutgoing(_) => Self::NotOutgoing(interfaces),
+            other => other.clone(),
+        }
+    }
+
+    /// The same about other networks, if it is about networks.
+    #[must_use]
+    pub fn with_networks(&self, networks: Networks) -> Self {
+        match self {
+            Self::Source(_) => Self::Source(networks),
+            Self::NotSource(_) => Self::NotSource(networks),
+            Self::Destination(_) => Self::Destination(networks),
+            Self::NotDestination(_) => Self::NotDestination(networks),
+            other => other.clone(),
+        }
+    }
+
+    /// What holds if a negative one does not; itself, if it is none.
+    #[must_use]
+    pub fn opposite(&self) -> Self {
+        match self {
+            Self::NotOutgoing(interfaces) => Self::Outgoing(interfaces.clone()),
+            Self::NotSource(networks) => Self::Source(networks.clone()),
+            Self::NotDestination(networks) => Self::Destination(networks.clone()),
+            other => other.clone(),
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::firewall::{Action, Chain, Condition, Firewall, Interfaces, Networks, Rule, Set, TABLE};
+use crate::firewall::{
+    Action, Chain, Condition, Firewall, ForeignChain, Interfaces, Networks, OPENING_COMMENT, Rule, Set, TABLE,
+};
 use crate::firewall_edit::{Edit, edits};
 use crate::net::{Cidr, Family, IfName};
 
@@ -20,6 +22,13 @@ pub fn to_text(from: Option<&Firewall>, to: Option<&Firewall>) -> String {
             replaced.map(|edit| format!("{}\n", Nft(edit))).chain([Nft(to).to_string()]).collect()
         }
     }
+}
+
+/// The script for `nft -f -` that puts these rules at the top of a chain of somebody else's.
+pub fn openings(chain: &ForeignChain, rules: &[Option<Rule>]) -> String {
+    // Each goes before all others, so the last one comes first.
+    let insert = |rule| format!("insert rule {chain} {} comment \"{OPENING_COMMENT}\"\n", Nft(rule));
+    rules.iter().rev().flatten().map(insert).collect()
 }
 
 /// Prints its content in nft's language.

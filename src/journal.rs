@@ -150,6 +150,8 @@ impl Claims {
         Scope {
             sysctls: self.sysctls.keys().cloned().collect(),
             interfaces: self.raised.clone(),
+            // Chains of ours show themselves.
+            iptables: BTreeSet::new(),
             addresses: self.addresses.clone(),
         }
     }

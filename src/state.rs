@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use crate::firewall::Firewall;
+use crate::firewall::{Firewall, ForeignChain, Opened};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, PublicKey, Secret, Table};
+use crate::xtables::{Program, Ruleset};
 
 /// Our protocol number on routes and rules: tells them from those of the kernel (2), of `ip` (3) and of routing daemons.
 /// Free in iproute2's `rt_protos`.
@@ -41,8 +42,12 @@ pub struct State {
     pub routes: BTreeSet<Route>,
     /// Rules in our band of priorities.
     pub rules: BTreeSet<Rule>,
-    /// Our firewall table, if there is one.
+    /// Our nftables table, if there is one.
     pub firewall: Option<Firewall>,
+    /// What is ours in iptables, by program; programs with nothing of ours are left out.
+    pub iptables: BTreeMap<Program, Ruleset>,
+    /// Rules of ours in other people's nftables chains; chains without any are left out.
+    pub openings: BTreeMap<ForeignChain, Opened>,
     /// Kernel settings by path below `/proc/sys`, such as `net/ipv4/ip_forward`.
     pub sysctls: BTreeMap<String, String>,
 }
@@ -201,6 +206,8 @@ pub struct Scope {
     pub interfaces: BTreeSet<IfName>,
     /// Addresses that are, or shall be, ours on interfaces of the host.
     pub addresses: BTreeSet<(IfName, InterfaceAddress)>,
+    /// iptables to be asked, besides those that show that there is something of ours.
+    pub iptables: BTreeSet<Program>,
 }
 
 impl State {
@@ -210,6 +217,7 @@ impl State {
             sysctls: self.sysctls.keys().cloned().collect(),
             interfaces: self.up.clone(),
             addresses: self.addresses.clone(),
+            iptables: self.iptables.keys().copied().collect(),
         }
     }
 }
@@ -221,6 +229,7 @@ impl Scope {
         self.sysctls.extend(other.sysctls);
         self.interfaces.extend(other.interfaces);
         self.addresses.extend(other.addresses);
+        self.iptables.extend(other.iptables);
         self
     }
 }

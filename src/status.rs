@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use crate::error::Result;
+use crate::firewall;
 use crate::kernel::linux::Linux;
 use crate::kernel::wireguard::PeerStatistics;
 use crate::net::{IfName, InterfaceAddress, PublicKey};
@@ -22,6 +23,10 @@ pub struct Report {
     pub agent: bool,
     /// Who runs the tunnels.
     pub wireguard: Backend,
+    /// Which firewall guards the portals.
+    pub firewall: firewall::Backend,
+    /// Why that one: to go behind "because".
+    pub firewall_reason: &'static str,
     /// By interface, then by peer.
     pub links: Vec<LinkReport>,
     /// In the order of the file.
@@ -114,6 +119,8 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
         site: site.name.clone(),
         agent,
         wireguard: backend_in_use(&live).unwrap_or(site.backend),
+        firewall: site.firewall,
+        firewall_reason: site.firewall_reason,
         links,
         portals,
     })

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::model::{Entrance, ExitRef, FirewallChoice, Network, Portal, Position};
+use crate::config::model::{Entrance, ExitRef, Network, Portal, Position};
 use crate::error::Error;
 
 /// Something that is not built yet, and where the file asks for it, if that is known.
@@ -20,9 +20,6 @@ pub(crate) fn refusals(file: &Path, network: &Network, own: &str) -> Vec<Error> 
             position: Some(subnet6.position),
             what: "IPv6 through portals (`subnet6`)".to_owned(),
         });
-    }
-    if site.firewall == FirewallChoice::Iptables {
-        refused.push(Refusal { position: None, what: format!("`firewall = \"iptables\"` of site `{own}`") });
     }
     refused.extend(site.providers.iter().map(|(name, provider)| Refusal {
         position: Some(provider.position),

@@ -8,8 +8,17 @@ use std::path::{Path, PathBuf};
 
 use wg_portals::commands_text::Script;
 use wg_portals::diff::diff;
+use wg_portals::host::Filters;
 use wg_portals::plan::plan;
 use wg_portals::state::State;
+use wg_portals::xtables::Program;
+
+/// Which firewall the host of a case has.
+#[derive(Clone, Copy, PartialEq)]
+enum Firewall {
+    Nftables,
+    Iptables,
+}
 
 #[test]
 fn every_case_comes_to_the_commands_in_its_folder() {
@@ -18,12 +27,14 @@ fn every_case_comes_to_the_commands_in_its_folder() {
     for case in entries(&root) {
         for facts in entries(&case).into_iter().filter(|path| path.to_string_lossy().ends_with(".facts.toml"))
         {
-            let expected = PathBuf::from(facts.to_string_lossy().replace(".facts.toml", ".sh"));
-            let made = commands(&case, &facts);
-            if std::env::var_os("UPDATE_GOLDEN").is_some() {
-                fs::write(&expected, &made).unwrap();
-            } else if fs::read_to_string(&expected).unwrap_or_default() != made {
-                wrong.push(format!("{} should be:\n{made}", expected.display()));
+            for (firewall, ending) in [(Firewall::Nftables, ".sh"), (Firewall::Iptables, ".iptables.sh")] {
+                let expected = PathBuf::from(facts.to_string_lossy().replace(".facts.toml", ending));
+                let made = commands(&case, &facts, firewall);
+                if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                    fs::write(&expected, &made).unwrap();
+                } else if fs::read_to_string(&expected).unwrap_or_default() != made {
+                    wrong.push(format!("{} should be:\n{made}", expected.display()));
+                }
             }
         }
     }
@@ -31,12 +42,15 @@ fn every_case_comes_to_the_commands_in_its_folder() {
 }
 
 /// The script that leads from a bare host to the plan of the site that the facts are named for.
-fn commands(case: &Path, facts: &Path) -> String {
+fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
     let network = support::network(&fs::read_to_string(case.join("network.toml")).unwrap());
     let name = facts.file_name().unwrap().to_str().unwrap().trim_end_matches(".facts.toml");
     let secret =
         fs::read_to_string(case.join("network.secret")).ok().map(|text| text.trim().parse().unwrap());
-    let (facts, resolved) = support::facts(&fs::read_to_string(facts).unwrap());
+    let (mut facts, resolved) = support::facts(&fs::read_to_string(facts).unwrap());
+    if firewall == Firewall::Iptables {
+        facts.filters = Filters { legacy: Some(Program::Plain), ..Filters::default() };
+    }
     let files = support::files(&network, name, secret);
     let inputs = wg_portals::site::Inputs {
         file: &files.file,

@@ -74,7 +74,7 @@ fn json(report: &Report) -> String {
         ("site", Json::text(&report.site)),
         ("agent", Json::Bool(report.agent)),
         ("wireguard", Json::text(report.wireguard.as_str())),
-        ("firewall", Json::text("nftables")),
+        ("firewall", Json::text(report.firewall.as_str())),
         ("links", Json::List(links.collect())),
         ("portals", Json::List(portals.collect())),
     ])
@@ -86,10 +86,12 @@ fn for_people(report: &Report, style: Style) -> String {
     let agent = if report.agent { style.good("agent running") } else { style.bad("no agent") };
     let _ = writeln!(
         text,
-        "{} · site {} · {agent} · {} WireGuard · nftables",
+        "{} · site {} · {agent} · {} WireGuard · {} ({})",
         style.strong(&report.network),
         style.strong(&report.site),
-        report.wireguard.as_str()
+        report.wireguard.as_str(),
+        report.firewall.as_str(),
+        report.firewall_reason
     );
     if !report.links.is_empty() {
         let _ = writeln!(text, "\n{}", style.strong("links"));
@@ -182,6 +184,8 @@ mod tests {
             site: "nyc".to_owned(),
             agent: true,
             wireguard: crate::state::Backend::Kernel,
+            firewall: crate::firewall::Backend::Nftables,
+            firewall_reason: "the network file says so",
             links: vec![LinkReport {
                 peer: "paris".to_owned(),
                 interface: "to-paris".parse().unwrap(),

@@ -49,7 +49,9 @@ impl Batch {
             | Step::RemoveRoute(_)
             | Step::AddRule(_)
             | Step::RemoveRule(_) => Self::Routing,
-            Step::ChangeFirewall { .. } => Self::Firewall,
+            Step::ChangeFirewall { .. } | Step::ChangeIptables { .. } | Step::ChangeOpenings { .. } => {
+                Self::Firewall
+            }
             Step::SetSysctl { .. } => Self::Sysctls,
         }
     }

@@ -1,7 +1,7 @@
 //! A kernel that is only data, for tests: it follows the real one's rules as far as the order of steps depends on them, and
 //! fails where a test wants it to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nix::errno::Errno;
 
@@ -69,6 +69,12 @@ impl FakeKernel {
                 // A transaction that edits what is not there is refused whole.
                 expect(state.firewall == *from, Errno::ENOENT)?;
                 state.firewall.clone_from(to);
+            }
+            Step::ChangeIptables { program, from, to } => {
+                return replace(&mut state.iptables, *program, from, to);
+            }
+            Step::ChangeOpenings { chain, from, to } => {
+                return replace(&mut state.openings, chain.clone(), from, to);
             }
             Step::SetSysctl { key, to, .. } => {
                 state.sysctls.get_mut(key).ok_or(Errno::ENOENT)?.clone_from(to);
@@ -153,6 +159,20 @@ impl Kernel for FakeKernel {
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
         Batch::carry_out_all(steps, |_, run| run.iter().map(|step| self.carry_out(step)).collect())
     }
+}
+
+/// Refuses to change what is not there; what becomes empty is gone.
+fn replace<K: Ord, V: Default + Clone + PartialEq>(
+    map: &mut BTreeMap<K, V>,
+    key: K,
+    from: &V,
+    to: &V,
+) -> Result<(), Errno> {
+    expect(map.remove(&key).unwrap_or_default() == *from, Errno::ENOENT)?;
+    if *to != V::default() {
+        map.insert(key, to.clone());
+    }
+    Ok(())
 }
 
 fn expect(holds: bool, errno: Errno) -> Result<(), Errno> {

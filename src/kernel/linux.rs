@@ -9,10 +9,11 @@ use netlink_packet_core::NetlinkMessage;
 use nix::errno::Errno;
 
 use super::batch::Batch;
+use super::iptables::{Iptables, legacy};
 use super::link::HostLink;
 use super::message::Message;
 use super::netlink::{Refusal, Socket, protocols};
-use super::nftables::Nftables;
+use super::nftables::{Nftables, Survey};
 use super::wireguard::{Reading, WireGuard};
 use super::{Kernel, Outcome, address, builtin, link, refusal, route, rule, sysctl};
 use crate::diff::Step;
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::net::{IfName, InterfaceAddress};
 use crate::state::{Backend, Link, LinkKind, Scope, State, Target, Tunnel};
 use crate::tunnel_delta::delta;
+use crate::xtables::{Program, Ruleset};
 
 /// Interfaces are removed by that many sockets at once: each removal waits 70 to 80 ms for RCU, doing nothing.
 const REMOVERS: usize = 16;
@@ -29,6 +31,7 @@ pub struct Linux {
     route: Socket,
     wireguard: Option<WireGuard>,
     nftables: Option<Nftables>,
+    iptables: Option<Iptables>,
     /// Interfaces of the built-in WireGuard that this process runs.
     devices: BTreeMap<IfName, builtin::Device>,
 }
@@ -40,6 +43,7 @@ impl Linux {
             route: Socket::open(protocols::NETLINK_ROUTE)?,
             wireguard: WireGuard::find()?,
             nftables: Nftables::find()?,
+            iptables: None,
             devices: BTreeMap::new(),
         })
     }
@@ -47,6 +51,21 @@ impl Linux {
     /// Whether this kernel has WireGuard, or had it when it was last looked for.
     pub fn has_wireguard(&self) -> bool {
         self.wireguard.is_some()
+    }
+
+    /// Whether this kernel has nftables.
+    pub fn has_nftables(&self) -> bool {
+        self.nftables.is_some()
+    }
+
+    /// What there is to know of others' nftables.
+    pub fn survey(&mut self) -> Result<Survey> {
+        self.nftables.as_mut().map_or_else(|| Ok(Survey::default()), Nftables::survey)
+    }
+
+    /// The programs for iptables; they are looked for once.
+    pub fn iptables(&mut self) -> Iptables {
+        *self.iptables.get_or_insert_with(Iptables::find)
     }
 
     /// The interfaces that are ours, of this network or an earlier one.
@@ -182,9 +201,32 @@ impl Linux {
     }
 
     fn change_firewall(&mut self, step: &Step) -> Result<()> {
-        let Step::ChangeFirewall { from, to } = step else { return Ok(()) };
-        let nftables = self.nftables.as_mut().ok_or_else(|| Error::failed("this kernel has no nftables"))?;
-        nftables.change(from.as_ref(), to.as_ref())
+        let nftables = self.nftables.as_mut().ok_or_else(|| Error::failed("this kernel has no nftables"));
+        match step {
+            Step::ChangeFirewall { from, to } => nftables?.change(from.as_ref(), to.as_ref()),
+            Step::ChangeOpenings { chain, to, .. } => nftables?.open(chain, to),
+            Step::ChangeIptables { program, from, to } => self.iptables().change(*program, from, to),
+            _ => Ok(()),
+        }
+    }
+
+    /// Those of `scope`, and those that show that something of ours is there.
+    fn observe_iptables(&mut self, scope: &Scope, survey: &Survey) -> Result<BTreeMap<Program, Ruleset>> {
+        let mut programs = scope.iptables.clone();
+        if !legacy::families_in_use()?.is_empty() {
+            programs.extend(self.iptables().legacy);
+        }
+        if survey.has_iptables_chains {
+            programs.extend(self.iptables().nft);
+        }
+        let mut found = BTreeMap::new();
+        for program in programs {
+            let ours = self.iptables().read(program)?;
+            if !ours.is_empty() {
+                found.insert(program, ours);
+            }
+        }
+        Ok(found)
     }
 
     /// Those of the kernel go in one batch, those of the built-in WireGuard one by one.
@@ -233,6 +275,7 @@ impl Kernel for Linux {
             .filter(|(interface, address)| is_our_address(interface, *address));
         let concerns_us =
             |link: &&HostLink| links.contains_key(&link.name) || scope.interfaces.contains(&link.name);
+        let survey = self.survey()?;
         Ok(State {
             tunnels: self.observe_tunnels(&links)?,
             addresses: addresses.collect(),
@@ -245,6 +288,8 @@ impl Kernel for Linux {
             routes: route::list_ours(&mut self.route, &names)?.into_iter().collect(),
             rules: rule::list(&mut self.route)?.into_iter().collect(),
             firewall: self.nftables.as_mut().map_or(Ok(None), Nftables::read)?,
+            iptables: self.observe_iptables(scope, &survey)?,
+            openings: survey.openings,
             sysctls: observe_sysctls(scope)?,
             links,
         })
@@ -311,9 +356,11 @@ fn encode(step: &Step, links: &BTreeMap<IfName, HostLink>) -> Result<NetlinkMess
         Step::RemoveRoute(route) => route::remove(route, device(&route.target)?),
         Step::AddRule(rule) => rule::add(rule),
         Step::RemoveRule(rule) => rule::remove(rule),
-        Step::ChangeTunnel { .. } | Step::ChangeFirewall { .. } | Step::SetSysctl { .. } => {
-            return Err(Errno::EOPNOTSUPP);
-        }
+        Step::ChangeTunnel { .. }
+        | Step::ChangeFirewall { .. }
+        | Step::ChangeIptables { .. }
+        | Step::ChangeOpenings { .. }
+        | Step::SetSysctl { .. } => return Err(Errno::EOPNOTSUPP),
     })
 }
 

@@ -5,6 +5,7 @@ mod attributes;
 mod batch;
 pub mod builtin;
 pub mod fake;
+pub mod iptables;
 pub mod link;
 pub mod linux;
 pub mod message;

@@ -96,7 +96,8 @@ fn entrance_interface(portal: &Portal) -> Option<&IfName> {
     }
 }
 
-fn exit_interface<'a>(site: &'a Site, portal: &'a Portal) -> Option<&'a IfName> {
+/// Where a portal's traffic leaves this host.
+pub(super) fn exit_interface<'a>(site: &'a Site, portal: &'a Portal) -> Option<&'a IfName> {
     match &portal.exit {
         Exit::Site { interface, .. } => Some(interface),
         Exit::Direct => site.uplink_interface(),

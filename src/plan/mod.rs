@@ -1,18 +1,70 @@
 //! What a site's machine shall look like. Pure: the same site gives the same state, whatever the clock or the environment.
 
 mod firewall;
+mod openings;
 mod routing;
 mod tunnels;
 
-use crate::site::Site;
+use std::collections::BTreeMap;
+
+use crate::firewall::{Backend, Barrier, ForeignChain, Opened, Openings, Rule, TableFamily};
+use crate::net::Family;
+use crate::site::{Site, families};
 use crate::state::State;
+use crate::xtables::{Program, compile};
 
 /// The state that makes the site do what the network file says.
 pub fn plan(site: &Site) -> State {
     let mut state = tunnels::plan(site);
     state.routes = routing::routes(site);
     state.rules = routing::rules(site);
-    state.firewall = firewall::plan(site);
     state.sysctls = tunnels::sysctls(site);
+    guard(site, &mut state);
     state
+}
+
+/// Our own rules, in the firewall of this host, and ways through those of others.
+fn guard(site: &Site, state: &mut State) {
+    let firewall = firewall::plan(site);
+    let openings = openings::plan(site);
+    let families: Vec<Family> = families(site).collect();
+    let mut opened = BTreeMap::<Program, BTreeMap<Family, Openings>>::new();
+    if let Backend::Iptables(program) = site.firewall {
+        opened.insert(program, BTreeMap::new());
+    }
+    for (barrier, chain) in &site.barriers {
+        let Some(rules) = openings.get(chain) else { continue };
+        match barrier {
+            Barrier::Nftables(foreign) => {
+                let rules = rules_for(foreign, rules).map(Some).collect();
+                state.openings.insert(foreign.clone(), Opened { rules, at_top: true });
+            }
+            Barrier::Iptables(program, family) => {
+                let of_program = opened.entry(*program).or_default();
+                of_program.entry(*family).or_default().insert(*chain, rules.clone());
+            }
+        }
+    }
+    for (program, openings) in opened {
+        let guards = site.firewall == Backend::Iptables(program);
+        let ruleset = compile(firewall.as_ref().filter(|_| guards), &openings, &families);
+        if !ruleset.is_empty() {
+            state.iptables.insert(program, ruleset);
+        }
+    }
+    state.firewall = firewall.filter(|_| site.firewall == Backend::Nftables);
+}
+
+/// Those that a table of this family can have.
+fn rules_for(chain: &ForeignChain, rules: &[Rule]) -> impl Iterator<Item = Rule> {
+    let family = match chain.family {
+        TableFamily::Ip => Some(Family::V4),
+        TableFamily::Ip6 => Some(Family::V6),
+        TableFamily::Inet => None,
+    };
+    let fits = move |rule: &&Rule| {
+        let mut asked = rule.conditions.iter().filter_map(crate::firewall::Condition::family);
+        family.is_none_or(|family| asked.all(|of| of == family))
+    };
+    rules.iter().filter(fits).cloned()
 }

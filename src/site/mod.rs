@@ -2,6 +2,7 @@
 //!
 //! `Network` + which site am I + host facts → `Site`. Two sites agree without talking, since both derive from the same file.
 
+mod firewall;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,9 +12,10 @@ use std::path::Path;
 pub use view::{names_to_resolve, networks_of, own_name, view};
 
 use crate::config::model::{Host, Name};
+use crate::firewall::{Backend, Barrier, Chain};
 use crate::host::{Facts, Uplink};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret, Table};
-use crate::state::Backend;
+use crate::state;
 
 /// The interface that all peers share whose networks do not overlap.
 pub const SHARED_INTERFACE: &str = "portals0";
@@ -37,7 +39,13 @@ pub struct Site {
     /// The site's key.
     pub private_key: Secret,
     /// Who runs the tunnels.
-    pub backend: Backend,
+    pub backend: state::Backend,
+    /// Which firewall guards the portals, and why that one: to go behind "because".
+    pub firewall: Backend,
+    /// See [`Self::firewall`].
+    pub firewall_reason: &'static str,
+    /// Rules of others that refuse what they do not know, and in which chain.
+    pub barriers: BTreeSet<(Barrier, Chain)>,
     /// The host's way out.
     pub uplink: Option<Uplink>,
     /// The uplink's connected networks: the exit's own neighbours.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use super::firewall::choose;
 use super::{Endpoint, Entrance, Exit, Inputs, Peer, Portal, SHARED_INTERFACE, Site, TABLE_BASE, Tunnel};
 use crate::config::model::{self, ExitRef, Host, Name, Network, RpFilter};
 use crate::config::{portal_addresses, site_network};
 use crate::error::{Error, Errors};
+use crate::firewall;
 use crate::host::{Facts, Uplink};
 use crate::keys;
 use crate::net::{Cidr, IfName, InterfaceAddress, Secret, Table};
@@ -60,6 +62,11 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let portals: Vec<Portal> =
         entry.portals.iter().filter_map(|portal| portal_view(network, portal, &addresses)).collect();
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
+    let (firewall, firewall_reason) = choose(entry.firewall, &facts.filters).unwrap_or_else(|error| {
+        errors.push(error);
+        (firewall::Backend::Nftables, "")
+    });
+    errors.extend(names_iptables_cannot_take(firewall, &portals, uplink.as_ref()));
 
     let site = Site {
         network: network.name.clone(),
@@ -69,7 +76,10 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         mtu: network.mtu,
         private_key: inputs.private_key.clone(),
         backend,
-        notes: notes(entry, &portals, uplink.as_ref(), &tunnels, facts.ipv6),
+        firewall,
+        firewall_reason,
+        barriers: facts.filters.barriers.clone(),
+        notes: notes(entry, &portals, uplink.as_ref(), &tunnels, facts),
         uplink,
         uplink_networks: facts.uplink_networks.clone(),
         // Our own portal LANs show up among them once they stand; they follow from the file, not from the host.
@@ -233,12 +243,33 @@ fn entrances_that_hold_the_uplink(portals: &[Portal], uplink: Option<&Uplink>) -
     portals.iter().filter(offends).map(refuse).collect()
 }
 
+/// A plus at the end stands for any ending there.
+fn names_iptables_cannot_take(
+    firewall: firewall::Backend,
+    portals: &[Portal],
+    uplink: Option<&Uplink>,
+) -> Vec<Error> {
+    if firewall == firewall::Backend::Nftables {
+        return Vec::new();
+    }
+    let entrances = portals.iter().filter_map(|portal| match &portal.entrance {
+        Entrance::Interface(interface) => Some(interface),
+        Entrance::From(_) | Entrance::Own => None,
+    });
+    let names = entrances.chain(uplink.map(|uplink| &uplink.interface));
+    let wild = names.filter(|name| name.as_str().ends_with('+'));
+    wild.map(|name| {
+        Error::wrong(format!("iptables would take the interface name {name} for a pattern: rename it"))
+    })
+    .collect()
+}
+
 fn notes(
     entry: &model::Site,
     portals: &[Portal],
     uplink: Option<&Uplink>,
     tunnels: &BTreeMap<IfName, Tunnel>,
-    ipv6: bool,
+    facts: &Facts,
 ) -> Vec<String> {
     let mut notes = Vec::new();
     if uplink.is_none() {
@@ -254,8 +285,14 @@ fn notes(
             ));
         }
     }
+    notes.extend(facts.filters.locked.iter().map(|chain| {
+        format!(
+            "the firewall chain `{chain}` refuses what it does not know, and only the program that made it may change it: what portals \
+             needs may be refused there (firewalld: set NftablesTableOwner=no in /etc/firewalld/firewalld.conf)"
+        )
+    }));
     notes.extend(without_dhcp(entry, portals));
-    notes.extend(with_ipv6_outside(portals).filter(|_| ipv6));
+    notes.extend(with_ipv6_outside(portals).filter(|_| facts.ipv6));
     notes
 }
 

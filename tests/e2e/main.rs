@@ -1,10 +1,12 @@
 //! End-to-end scenarios: the real program on the routers of a small world, real packets, the real kernel.
 //!
 //! `cargo test --test e2e [-- PART OF A NAME]`. Environment: `PORTALS_BIN`, the program to test (default: the one cargo
-//! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1).
+//! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1); `PORTALS_TEST_FIREWALL`, `legacy` to have
+//! the routers filter with legacy iptables, so that portals does as well.
 
 mod access;
 mod commands;
+mod filters;
 mod killed;
 mod leaks;
 mod many;
@@ -81,7 +83,7 @@ fn chosen(arguments: Vec<String>) -> impl Fn(&str) -> bool {
 fn passes(scenario: &Scenario) -> bool {
     let start = Instant::now();
     let result = World::build(scenario.plots, &program()).and_then(|mut world| {
-        let result = (scenario.run)(&mut world);
+        let result = filters::prepare(&mut world).and_then(|()| (scenario.run)(&mut world));
         if result.is_err() {
             print_logs(&world);
         }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
 use wg_portals::config::{self, model::Network};
-use wg_portals::host::{Facts, Uplink};
+use wg_portals::host::{Facts, Filters, Uplink};
 use wg_portals::load::Files;
 use wg_portals::net::Secret;
 use wg_portals::state::Backend;
@@ -52,6 +52,7 @@ pub(crate) fn facts(text: &str) -> (Facts, BTreeMap<String, IpAddr>) {
         uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
         wireguard: Some(Backend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
+        filters: Filters { nftables: true, ..Filters::default() },
     };
     let names = table.get("names").and_then(|value| value.get_ref().as_table()).into_iter().flatten();
     let resolved = names

@@ -7,6 +7,7 @@
 
 mod chain;
 mod expression;
+mod foreign;
 mod rule;
 mod set;
 mod snapshot;
@@ -22,10 +23,14 @@ use netlink_packet_core::NLM_F_ACK;
 use nix::errno::Errno;
 
 use crate::error::{Context as _, Error, Result};
-use crate::firewall::Firewall;
+use crate::firewall::{Firewall, ForeignChain, Opened};
 use crate::firewall_edit::edits;
+pub use foreign::Survey;
 use socket::Nfnetlink;
-use wire::call;
+use wire::{call, messages};
+
+/// NFTA_GEN_ID
+const GENERATION_NUMBER: u16 = 1;
 
 /// How often to look again when another program changes the ruleset while we read it.
 const LOOKS: usize = 20;
@@ -33,6 +38,8 @@ const LOOKS: usize = 20;
 /// The nftables of a network namespace.
 pub struct Nftables {
     socket: Nfnetlink,
+    /// Of others' chains, as of a generation of the ruleset.
+    surveyed: Option<(u32, Survey)>,
 }
 
 impl Nftables {
@@ -48,7 +55,7 @@ impl Nftables {
             // What nfnetlink says to a subsystem that it does not know: nfnetlink_rcv_msg in net/netfilter/nfnetlink.c.
             Err(Errno::EINVAL) => Ok(None),
             // Only root is told.
-            Ok(_) | Err(Errno::EPERM) => Ok(Some(Self { socket })),
+            Ok(_) | Err(Errno::EPERM) => Ok(Some(Self { socket, surveyed: None })),
             Err(errno) => Err(errno).doing(|| "cannot ask the kernel for its nftables".into()),
         }
     }
@@ -67,6 +74,41 @@ impl Nftables {
             }
         }
         Err(Error::failed("cannot read the firewall: another program keeps changing it"))
+    }
+
+    /// What there is to know of others' chains. Nothing more is asked than whether the ruleset is as it was, if it is.
+    pub fn survey(&mut self) -> Result<Survey> {
+        let doing = || "cannot read other programs' nftables".to_owned();
+        for _ in 0..LOOKS {
+            let generation = self.generation().doing(doing)?;
+            if let Some((known, survey)) = &self.surveyed
+                && *known == generation
+            {
+                return Ok(survey.clone());
+            }
+            match foreign::survey(&mut self.socket) {
+                Ok((survey, answers)) if snapshot::is_sharp(&answers) => {
+                    self.surveyed = Some((generation, survey));
+                }
+                Ok(_) | Err(Errno::ENOENT | Errno::EINTR) => {}
+                Err(errno) => return Err(errno).doing(doing),
+            }
+        }
+        Err(Error::failed("cannot read other programs' nftables: one of them keeps changing them"))
+    }
+
+    /// Puts rules of ours at the top of a chain of somebody else's, in place of those that are there, in one transaction.
+    pub fn open(&mut self, chain: &ForeignChain, to: &Opened) -> Result<()> {
+        let doing = || format!("cannot change our rules in the chain {chain}");
+        let Some(batch) = foreign::batch(&mut self.socket, chain, to).doing(doing)? else { return Ok(()) };
+        self.socket.batch(&batch).map_err(|refusal| refusal.errno).doing(doing)
+    }
+
+    /// The number that the kernel gives to each state of its ruleset.
+    fn generation(&mut self) -> Result<u32, Errno> {
+        let answers = self.socket.request(call::GET_GENERATION, NLM_F_ACK, |_| ())?;
+        let number = messages(&answers).find_map(|message| message.attributes().number(GENERATION_NUMBER));
+        number.ok_or(Errno::EPROTO)
     }
 
     /// Makes the table `to` of what is `from`, in one transaction; `None` = no table. If anything is refused, nothing is

@@ -31,9 +31,14 @@ const RULE_EXPRESSIONS: u16 = 4;
 
 /// A rule as the last one of a chain.
 pub(super) fn encode(chain: Chain, rule: &Rule, writer: &mut Writer) {
+    encode_chain(chain, writer);
+    encode_expressions(rule, writer);
+}
+
+/// What a rule asks and does.
+pub(super) fn encode_expressions(rule: &Rule, writer: &mut Writer) {
     let expressions = expressions(rule);
     debug_assert_eq!(rule_of(&expressions).as_ref(), Some(rule), "reads back as another rule");
-    encode_chain(chain, writer);
     writer.nest(RULE_EXPRESSIONS, |writer| expressions.iter().for_each(|each| each.encode(writer)));
 }
 
@@ -45,9 +50,14 @@ pub(super) fn encode_chain(chain: Chain, writer: &mut Writer) {
 /// A rule and the chain that it is in; `None` if we would not write it like this.
 pub(super) fn decode(attributes: Attributes) -> Option<(Chain, Rule)> {
     let chain = chain::named(attributes.text(RULE_CHAIN)?)?;
+    Some((chain, decode_expressions(attributes)?))
+}
+
+/// What a rule asks and does; `None` if we would not write it like this.
+pub(super) fn decode_expressions(attributes: Attributes) -> Option<Rule> {
     let expressions: Option<Vec<_>> =
         attributes.nested(RULE_EXPRESSIONS).elements().map(Expression::decode).collect();
-    Some((chain, rule_of(&expressions?)?))
+    rule_of(&expressions?)
 }
 
 fn expressions(rule: &Rule) -> Vec<Expression> {

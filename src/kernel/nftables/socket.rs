@@ -1,6 +1,6 @@
 //! The socket to netfilter, and the two ways to talk over it: a request with its answers, and a batch.
 
-use netlink_packet_core::NLM_F_REQUEST;
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use nix::errno::Errno;
 use nix::libc::MSG_DONTWAIT;
@@ -10,6 +10,9 @@ use super::wire::{Header, INET, Message, Writer, messages};
 
 /// The kernel never sends more at once: netlink_dump in net/netlink/af_netlink.c.
 const LONGEST_ANSWER: usize = 32 * 1024;
+
+/// NFPROTO_UNSPEC
+const ALL_FAMILIES: u8 = 0;
 
 /// In bytes. The usual 208 KiB are enough for some two thousand networks in sets.
 const SEND_BUFFER: usize = 4 * 1024 * 1024;
@@ -51,9 +54,24 @@ impl Nfnetlink {
         flags: u16,
         body: impl FnOnce(&mut Writer),
     ) -> Result<Vec<u8>, Errno> {
+        self.request_of(INET, kind, flags, body)
+    }
+
+    /// All objects of a kind, of all families and tables.
+    pub(super) fn dump_all(&mut self, kind: u16) -> Result<Vec<u8>, Errno> {
+        self.request_of(ALL_FAMILIES, kind, NLM_F_DUMP, |_| ())
+    }
+
+    fn request_of(
+        &mut self,
+        family: u8,
+        kind: u16,
+        flags: u16,
+        body: impl FnOnce(&mut Writer),
+    ) -> Result<Vec<u8>, Errno> {
         self.sequence = self.sequence.wrapping_add(1);
         let flags = NLM_F_REQUEST | flags;
-        let header = Header { kind, flags, sequence: self.sequence, family: INET, resource: 0 };
+        let header = Header { kind, flags, sequence: self.sequence, family, resource: 0 };
         let mut writer = Writer::default();
         writer.message(&header, body);
         self.send(&writer.finish())?;

@@ -24,15 +24,33 @@ const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 /// The batch for these edits. The sequence number of each message is that of its edit, counted from 1; only the last edit
 /// asks to be acknowledged, which the kernel does when all is done.
 pub(super) fn encode(edits: &[Edit]) -> Vec<u8> {
-    let mut writer = Writer::default();
-    bracket(BATCH_BEGIN, &mut writer);
+    let mut batch = Batch::begin();
     for (edit, sequence) in edits.iter().zip(1_u32..) {
         let last = usize::try_from(sequence) == Ok(edits.len());
         let acknowledge = if last { NLM_F_ACK } else { 0 };
-        encode_edit(edit, &mut Request { writer: &mut writer, sequence, acknowledge });
+        encode_edit(edit, &mut Request { writer: batch.writer(), sequence, acknowledge });
     }
-    bracket(BATCH_END, &mut writer);
-    writer.finish()
+    batch.end()
+}
+
+/// Messages that are carried out all together or not at all.
+pub(super) struct Batch(Writer);
+
+impl Batch {
+    pub(super) fn begin() -> Self {
+        let mut writer = Writer::default();
+        bracket(BATCH_BEGIN, &mut writer);
+        Self(writer)
+    }
+
+    pub(super) fn writer(&mut self) -> &mut Writer {
+        &mut self.0
+    }
+
+    pub(super) fn end(mut self) -> Vec<u8> {
+        bracket(BATCH_END, &mut self.0);
+        self.0.finish()
+    }
 }
 
 /// A refusal in words: which edit it was, and what the kernel lacks if that is the reason.

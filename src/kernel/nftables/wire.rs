@@ -143,6 +143,11 @@ impl<'a> Message<'a> {
         Some(if number == 0 { Ok(()) } else { Err(Errno::from_raw(-number)) })
     }
 
+    /// NFPROTO_* of the object that it is about.
+    pub(super) fn family(self) -> Option<u8> {
+        self.payload.first().copied()
+    }
+
     /// The lower half of the number that the kernel gives to each state of its ruleset, as it was for this answer.
     pub(super) fn generation(self) -> Option<u16> {
         Some(u16::from_be_bytes(*self.payload.get(2..)?.first_chunk()?))

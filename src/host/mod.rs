@@ -1,11 +1,15 @@
 //! What there is to know about this host before anything is planned. Reads, and writes nothing.
 
+mod filters;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use netlink_packet_route::route::RouteHeader;
+
+pub use filters::Filters;
 
 use crate::error::{Error, Result};
 use crate::kernel::link::HostLink;
@@ -41,6 +45,8 @@ pub struct Facts {
     pub wireguard: Option<Backend>,
     /// Whether the kernel has IPv6.
     pub ipv6: bool,
+    /// Which firewalls there are.
+    pub filters: Filters,
 }
 
 /// The interface of the way to the internet.
@@ -61,6 +67,7 @@ pub struct Uplink {
 pub fn read(kernel: &mut Linux, named: Option<&IfName>) -> Result<Facts> {
     let wireguard =
         choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
+    let filters = filters::read(kernel)?;
     let socket = kernel.route();
     let links: BTreeMap<u32, HostLink> =
         link::list(socket)?.into_values().map(|link| (link.index, link)).collect();
@@ -73,6 +80,7 @@ pub fn read(kernel: &mut Linux, named: Option<&IfName>) -> Result<Facts> {
         uplink_networks: connected_networks(&routes, uplink_index),
         wireguard,
         ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
+        filters,
     })
 }
 

@@ -1,0 +1,173 @@
+//! iptables, by its own programs: `iptables-save` shows all tables of a family at once, one `iptables-restore --noflush` changes them,
+//! each table in one step. Nothing is interpolated: what they do comes in on standard input.
+
+pub mod legacy;
+
+use std::env;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::error::{Context as _, Error, Result};
+use crate::net::Family;
+use crate::xtables::dump::Dump;
+use crate::xtables::{Program, Ruleset, text};
+
+/// Where the programs are, besides `PATH`, which boot hooks may have without these.
+const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin";
+
+/// What the programs exit with when another one has the lock, or was faster (RESOURCE_PROBLEM in iptables' xtables.h).
+const BUSY: i32 = 4;
+
+/// How long to go on trying then, and how often.
+const PATIENCE: Duration = Duration::from_secs(5);
+const BREATH: Duration = Duration::from_millis(50);
+
+/// The programs of this host, by flavour.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Iptables {
+    /// Talks to the kernel's iptables.
+    pub legacy: Option<Program>,
+    /// Writes nftables.
+    pub nft: Option<Program>,
+}
+
+impl Iptables {
+    /// Looks for them. Where only `iptables` is there, it is asked which flavour it has.
+    pub fn find() -> Self {
+        let installed = |program: &Program| path(&program.name(Family::V4, "-restore")).is_some();
+        let mut found = Self {
+            legacy: Some(Program::Legacy).filter(installed),
+            nft: Some(Program::Nft).filter(installed),
+        };
+        if (found.legacy.is_none() || found.nft.is_none()) && installed(&Program::Plain) {
+            let place = if writes_nftables() { &mut found.nft } else { &mut found.legacy };
+            place.get_or_insert(Program::Plain);
+        }
+        found
+    }
+
+    /// All tables of a family; none where the program for it is missing.
+    pub fn dump(self, program: Program, family: Family) -> Result<Dump> {
+        let name = program.name(family, "-save");
+        if path(&name).is_none() {
+            return Ok(Dump::default());
+        }
+        let output = patiently(|| run(&name, &[], ""))?;
+        if !output.status.success() {
+            return Err(Error::failed(format!(
+                "cannot read the rules of iptables: {}",
+                complaint(&name, &output)
+            )));
+        }
+        Ok(Dump::read(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// What is ours in a program's tables.
+    pub fn read(self, program: Program) -> Result<Ruleset> {
+        let mut ruleset = self.dump(program, Family::V4)?.ours(Family::V4);
+        ruleset.extend(self.dump(program, Family::V6)?.ours(Family::V6));
+        Ok(ruleset)
+    }
+
+    /// Makes `to` of `from`: tables that are equal in both are not touched. On a failure, tables that came first have changed.
+    pub fn change(self, program: Program, from: &Ruleset, to: &Ruleset) -> Result<()> {
+        for family in [Family::V4, Family::V6] {
+            let script = text::script(from, to, family);
+            if !script.is_empty() {
+                restore(&program.name(family, "-restore"), &script)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn restore(name: &str, script: &str) -> Result<()> {
+    let output = patiently(|| run(name, &["--noflush"], script))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = complaint(name, &output);
+    let line = failed_line(&complaint).and_then(|number| script.lines().nth(number.checked_sub(1)?));
+    let line = line.map_or_else(String::new, |line| format!(", which is `{line}`"));
+    Err(Error::failed(format!("cannot change the rules of iptables: {complaint}{line}")))
+}
+
+/// The number that a complaint such as `line 12 failed` names.
+fn failed_line(complaint: &str) -> Option<usize> {
+    let (_, behind) = complaint.split_once("line")?;
+    behind.trim_start_matches([':', ' ']).split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// Tries again while another program holds the lock.
+fn patiently(mut attempt: impl FnMut() -> Result<Output>) -> Result<Output> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let output = attempt()?;
+        if output.status.code() != Some(BUSY) || Instant::now() >= end {
+            return Ok(output);
+        }
+        sleep(BREATH);
+    }
+}
+
+fn run(name: &str, arguments: &[&str], input: &str) -> Result<Output> {
+    let Some(path) = path(name) else {
+        return Err(Error::failed(format!(
+            "the program {name} is missing: {}",
+            crate::packages::how_to_install("iptables")
+        )));
+    };
+    let doing = || format!("cannot run {}", path.display());
+    let mut child = Command::new(&path)
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .doing(doing)?;
+    let mut stdin = child.stdin.take().expect("it was piped");
+    // If the program ends without reading all of it, its exit status tells why.
+    drop(stdin.write_all(input.as_bytes()));
+    drop(stdin);
+    child.wait_with_output().doing(doing)
+}
+
+/// The first line that a program wrote to standard error.
+fn complaint(name: &str, output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty());
+    line.map_or_else(|| format!("{name} ended with {}", output.status), str::to_owned)
+}
+
+/// Whether the program `iptables` is of the flavour that writes nftables: it says so behind its version.
+fn writes_nftables() -> bool {
+    run("iptables", &["--version"], "")
+        .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("nf_tables"))
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    let searched = env::var_os("PATH").unwrap_or_default();
+    let mut folders = env::split_paths(FOLDERS).chain(env::split_paths(&searched));
+    folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_at_fault_is_found() {
+        for complaint in [
+            "iptables-restore: line 12 failed",
+            "iptables-restore v1.8.9 (legacy): Couldn't load target `X':No such file or directory at line: 12",
+            "iptables-restore v1.8.9 (nf_tables): \nline 12: RULE_APPEND failed (No such file or directory): rule in chain X",
+        ] {
+            assert_eq!(failed_line(complaint), Some(12), "{complaint}");
+        }
+        assert_eq!(failed_line("Permission denied (you must be root)"), None);
+    }
+}

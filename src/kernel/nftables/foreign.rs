@@ -1,0 +1,311 @@
+//! Other people's chains: which of them refuse what they do not know, and our rules at their top.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST};
+use nix::errno::Errno;
+
+use super::rule;
+use super::socket::Nfnetlink;
+use super::transaction::Batch;
+use super::wire::{Header, INET, Message, TABLE_NAME, Writer, call, messages};
+use crate::firewall::{Chain, ForeignChain, OPENING_COMMENT, Opened, Rule, TABLE, TableFamily};
+use crate::kernel::attributes::Attributes;
+use crate::net::Family;
+use crate::xtables::CHAIN_PREFIX;
+
+const TABLE_FLAGS: u16 = 2;
+/// NFT_TABLE_F_OWNER: only the program that made it may change it.
+const OWNED: u32 = 2;
+
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
+const CHAIN_TYPE: u16 = 7;
+const HOOK_NUMBER: u16 = 1;
+
+const RULE_CHAIN: u16 = 2;
+const RULE_HANDLE: u16 = 3;
+const RULE_EXPRESSIONS: u16 = 4;
+const RULE_USERDATA: u16 = 7;
+const EXPRESSION_NAME: u16 = 1;
+const EXPRESSION_DATA: u16 = 2;
+
+/// NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA, NFTA_DATA_VERDICT, NFTA_VERDICT_CODE, NFTA_VERDICT_CHAIN
+const IMMEDIATE_REGISTER: u16 = 1;
+const IMMEDIATE_DATA: u16 = 2;
+const DATA_VERDICT: u16 = 2;
+const VERDICT_CODE: u16 = 1;
+const VERDICT_CHAIN: u16 = 2;
+/// NFT_REG_VERDICT
+const VERDICT: u32 = 0;
+/// NF_DROP, NFT_JUMP, NFT_GOTO
+const DROP: i32 = 0;
+const JUMP: i32 = -3;
+const GOTO: i32 = -4;
+
+/// NFTA_TARGET_NAME of what `iptables-nft` writes for a target that nftables has not.
+const TARGET_NAME: u16 = 1;
+
+/// NFTNL_UDATA_RULE_COMMENT, its length with the closing zero, and the text: how nft keeps a comment.
+const COMMENT: u8 = 0;
+
+/// All that there is to know of others' chains.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    /// Chains that refuse what they do not know, and the chain of ours that stands at the same hook.
+    pub refusing: Vec<(ForeignChain, Chain)>,
+    /// Rules of ours in others' chains.
+    pub openings: BTreeMap<ForeignChain, Opened>,
+    /// Tables that refuse so and that only their owner may change, as nft names them.
+    pub locked: BTreeSet<String>,
+    /// Whether iptables that write nftables have chains of ours.
+    pub has_iptables_chains: bool,
+}
+
+impl ForeignChain {
+    /// The family whose iptables made this chain, if it looks like theirs.
+    pub fn by_iptables(&self) -> Option<Family> {
+        let built_in = ["INPUT", "FORWARD"].contains(&self.name.as_str()) && self.table == "filter";
+        match self.family {
+            TableFamily::Ip if built_in => Some(Family::V4),
+            TableFamily::Ip6 if built_in => Some(Family::V6),
+            _ => None,
+        }
+    }
+}
+
+/// Looks at all of it; the answers it is made of come along, to tell whether the ruleset changed meanwhile.
+pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Errno> {
+    let mut answers = socket.dump_all(call::GET_CHAIN)?;
+    let mut ruleset = Ruleset::default();
+    for message in objects(&answers, call::NEW_CHAIN) {
+        ruleset.add_chain(message);
+    }
+    // On most routers there is nobody else, and then there is nothing more to ask.
+    if ruleset.is_empty() {
+        return Ok((Survey::default(), answers));
+    }
+    let rules = socket.dump_all(call::GET_RULE)?;
+    for message in objects(&rules, call::NEW_RULE) {
+        ruleset.add_rule(message);
+    }
+    let tables = socket.dump_all(call::GET_TABLE)?;
+    let mut survey = ruleset.survey();
+    survey.set_aside(&objects(&tables, call::NEW_TABLE).filter_map(owned_table).collect());
+    answers.extend(rules);
+    answers.extend(tables);
+    Ok((survey, answers))
+}
+
+/// The batch that puts `to` at the top of a chain in place of all rules of ours that are there; `None` if there is nothing to do.
+pub(super) fn batch(
+    socket: &mut Nfnetlink,
+    chain: &ForeignChain,
+    to: &Opened,
+) -> Result<Option<Vec<u8>>, Errno> {
+    let rules = socket.dump_all(call::GET_RULE)?;
+    let old: Vec<&[u8]> = objects(&rules, call::NEW_RULE)
+        .filter(|message| {
+            place(*message, RULE_CHAIN).as_ref() == Some(chain) && is_opening(message.attributes())
+        })
+        .filter_map(|message| message.attributes().bytes(RULE_HANDLE))
+        .collect();
+    let new: Vec<&Rule> = to.rules.iter().flatten().collect();
+    let last = old.len() + new.len();
+    let mut sequence = 0;
+    let mut batch = Batch::begin();
+    let mut send = |kind, flags, body: &mut dyn FnMut(&mut Writer)| {
+        sequence += 1;
+        let acknowledge = if usize::try_from(sequence) == Ok(last) { NLM_F_ACK } else { 0 };
+        let family = family_number(chain.family);
+        let header =
+            Header { kind, flags: NLM_F_REQUEST | flags | acknowledge, sequence, family, resource: 0 };
+        batch.writer().message(&header, |writer| {
+            writer.text(TABLE_NAME, &chain.table);
+            writer.text(RULE_CHAIN, &chain.name);
+            body(writer);
+        });
+    };
+    for handle in old {
+        send(call::DELETE_RULE, 0, &mut |writer| writer.bytes(RULE_HANDLE, handle));
+    }
+    // Each goes before all others, so the last one comes first.
+    for opened in new.into_iter().rev() {
+        send(call::NEW_RULE, NLM_F_CREATE, &mut |writer| {
+            rule::encode_expressions(opened, writer);
+            writer.bytes(RULE_USERDATA, &comment());
+        });
+    }
+    Ok((last > 0).then(|| batch.end()))
+}
+
+impl Survey {
+    /// Nobody may change these tables but their owner.
+    fn set_aside(&mut self, owned: &BTreeSet<(TableFamily, String)>) {
+        let is_owned = |chain: &ForeignChain| owned.contains(&(chain.family, chain.table.clone()));
+        let (locked, free): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.refusing).into_iter().partition(|(chain, _)| is_owned(chain));
+        self.locked = locked.into_iter().map(|(chain, _)| chain.to_string()).collect();
+        self.refusing = free;
+    }
+}
+
+/// Others' chains and rules, as far as they matter here.
+#[derive(Default)]
+struct Ruleset {
+    /// What is hooked in where we are, with whether its policy is to drop.
+    bases: BTreeMap<ForeignChain, (Chain, bool)>,
+    rules: BTreeMap<ForeignChain, Vec<Foreign>>,
+    has_iptables_chains: bool,
+}
+
+/// A rule, as far as it matters here.
+enum Foreign {
+    Ours(Option<Rule>),
+    RefusesAll,
+    GoesTo(String),
+    Other,
+}
+
+impl Ruleset {
+    fn is_empty(&self) -> bool {
+        self.bases.is_empty() && !self.has_iptables_chains
+    }
+
+    fn add_chain(&mut self, message: Message) -> Option<()> {
+        let attributes = message.attributes();
+        let chain = place(message, CHAIN_NAME)?;
+        self.has_iptables_chains |= chain.name.starts_with(CHAIN_PREFIX);
+        let hook = attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER)?;
+        let same_hook = |own: &Chain| own.hook().number == hook && own.hook().kind == "filter";
+        let own = [Chain::Input, Chain::Forward].into_iter().find(same_hook)?;
+        if attributes.text(CHAIN_TYPE) == Some("filter") {
+            let drops = attributes.number(CHAIN_POLICY) == Some(DROP.cast_unsigned());
+            self.bases.insert(chain, (own, drops));
+        }
+        Some(())
+    }
+
+    fn add_rule(&mut self, message: Message) -> Option<()> {
+        let attributes = message.attributes();
+        let rule = if is_opening(attributes) {
+            Foreign::Ours(rule::decode_expressions(attributes))
+        } else {
+            what_it_does(attributes)
+        };
+        self.rules.entry(place(message, RULE_CHAIN)?).or_default().push(rule);
+        Some(())
+    }
+
+    fn survey(&self) -> Survey {
+        let refusing = self
+            .bases
+            .iter()
+            .filter(|(chain, (_, drops))| *drops || self.refuses(chain, &mut BTreeSet::new()))
+            .map(|(chain, (own, _))| (chain.clone(), *own));
+        let openings = self.rules.iter().filter_map(|(chain, rules)| Some((chain.clone(), opened(rules)?)));
+        Survey {
+            refusing: refusing.collect(),
+            openings: openings.collect(),
+            locked: BTreeSet::new(),
+            has_iptables_chains: self.has_iptables_chains,
+        }
+    }
+
+    /// A rule without a condition decides on all that none before it knew. A chain that only some of the traffic comes to
+    /// counts as well: zones are built so.
+    fn refuses(&self, chain: &ForeignChain, seen: &mut BTreeSet<ForeignChain>) -> bool {
+        if chain.name.starts_with(CHAIN_PREFIX) || !seen.insert(chain.clone()) {
+            return false;
+        }
+        let rules = self.rules.get(chain).map_or(&[][..], Vec::as_slice);
+        rules.iter().any(|rule| match rule {
+            Foreign::RefusesAll => true,
+            Foreign::GoesTo(name) => {
+                self.refuses(&ForeignChain { name: name.clone(), ..chain.clone() }, seen)
+            }
+            Foreign::Ours(_) | Foreign::Other => false,
+        })
+    }
+}
+
+fn opened(rules: &[Foreign]) -> Option<Opened> {
+    let ours = |rule: &Foreign| match rule {
+        Foreign::Ours(rule) => Some(rule.clone()),
+        _ => None,
+    };
+    let all: Vec<Option<Rule>> = rules.iter().filter_map(ours).collect();
+    let at_top = rules.iter().take(all.len()).all(|rule| matches!(rule, Foreign::Ours(_)));
+    (!all.is_empty()).then_some(Opened { rules: all, at_top })
+}
+
+/// What a rule of somebody else's does.
+fn what_it_does(attributes: Attributes) -> Foreign {
+    let mut unconditional = true;
+    for expression in attributes.nested(RULE_EXPRESSIONS).elements() {
+        let data = expression.nested(EXPRESSION_DATA);
+        match expression.text(EXPRESSION_NAME) {
+            Some("counter" | "log") => {}
+            Some("reject") if unconditional => return Foreign::RefusesAll,
+            Some("target") if unconditional && data.text(TARGET_NAME) == Some("REJECT") => {
+                return Foreign::RefusesAll;
+            }
+            Some("immediate") if data.number(IMMEDIATE_REGISTER) == Some(VERDICT) => {
+                let verdict = data.nested(IMMEDIATE_DATA).nested(DATA_VERDICT);
+                return match (verdict.number(VERDICT_CODE).map(u32::cast_signed), verdict.text(VERDICT_CHAIN))
+                {
+                    (Some(DROP), _) if unconditional => Foreign::RefusesAll,
+                    (Some(JUMP | GOTO), Some(chain)) => Foreign::GoesTo(chain.to_owned()),
+                    _ => Foreign::Other,
+                };
+            }
+            _ => unconditional = false,
+        }
+    }
+    Foreign::Other
+}
+
+fn objects(answers: &[u8], kind: u16) -> impl Iterator<Item = Message<'_>> {
+    messages(answers).filter(move |message| message.kind == kind)
+}
+
+/// The chain that a message is about, unless it is one of our own table; `name` is the attribute that names it.
+fn place(message: Message, name: u16) -> Option<ForeignChain> {
+    let attributes = message.attributes();
+    let table = attributes.text(TABLE_NAME)?;
+    let family = family(message.family()?)?;
+    let ours = family == TableFamily::Inet && table == TABLE;
+    let chain = ForeignChain { family, table: table.to_owned(), name: attributes.text(name)?.to_owned() };
+    (!ours).then_some(chain)
+}
+
+fn owned_table(message: Message) -> Option<(TableFamily, String)> {
+    let attributes = message.attributes();
+    let owned = attributes.number(TABLE_FLAGS)? & OWNED != 0;
+    owned.then_some((family(message.family()?)?, attributes.text(TABLE_NAME)?.to_owned()))
+}
+
+fn is_opening(attributes: Attributes) -> bool {
+    attributes.bytes(RULE_USERDATA) == Some(&comment())
+}
+
+fn comment() -> Vec<u8> {
+    let length = u8::try_from(OPENING_COMMENT.len() + 1).expect("a short word");
+    [&[COMMENT, length], OPENING_COMMENT.as_bytes(), &[0]].concat()
+}
+
+/// NFPROTO_*
+fn family_number(family: TableFamily) -> u8 {
+    match family {
+        TableFamily::Inet => INET,
+        TableFamily::Ip => 2,
+        TableFamily::Ip6 => 10,
+    }
+}
+
+fn family(number: u8) -> Option<TableFamily> {
+    [TableFamily::Ip, TableFamily::Ip6, TableFamily::Inet]
+        .into_iter()
+        .find(|family| family_number(*family) == number)
+}

@@ -1,0 +1,68 @@
+//! What portals needs where somebody else's rules refuse what they do not know. It is no more than our own rules let pass: those judge
+//! as well, wherever these stand.
+
+use std::collections::BTreeMap;
+
+use super::firewall::exit_interface;
+use crate::firewall::{
+    Action::Accept,
+    Chain,
+    Condition::{self, Established, Incoming, Outgoing, Source, UdpPort},
+    Interfaces, Networks, Openings, Rule,
+};
+use crate::net::IfName;
+use crate::site::{Entrance, Exit, Portal, Site};
+
+/// The openings for the host itself and for what it passes on.
+pub(super) fn plan(site: &Site) -> Openings {
+    let mut openings = BTreeMap::from([(Chain::Input, input(site)), (Chain::Forward, forward(site))]);
+    openings.retain(|_, rules| !rules.is_empty());
+    openings
+}
+
+/// The tunnels' own packets, and what our own rules take from them.
+fn input(site: &Site) -> Vec<Rule> {
+    let ports = site.tunnels.values().map(|tunnel| rule([UdpPort(tunnel.port, tunnel.port)]));
+    ports.chain(site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]))).collect()
+}
+
+fn forward(site: &Site) -> Vec<Rule> {
+    // What may come out of a tunnel is for our own rules to say: to the uplink, to shared networks, and answers.
+    let from_tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
+    let answers = site.tunnels.keys().map(|tunnel| rule([leaving(tunnel), Established]));
+    let shared = site.tunnels.keys().flat_map(|tunnel| {
+        site.lan.iter().map(move |lan| rule([Source(Networks::One(*lan)), leaving(tunnel)]))
+    });
+    let portals = site.portals.iter().flat_map(|portal| through(site, portal));
+    from_tunnels.chain(answers).chain(shared).chain(portals).collect()
+}
+
+/// From a portal's entrance to its exit; back as well, if that is no tunnel.
+fn through(site: &Site, portal: &Portal) -> Vec<Rule> {
+    let Some(exit) = exit_interface(site, portal) else { return Vec::new() };
+    let is_direct = portal.exit == Exit::Direct;
+    match &portal.entrance {
+        Entrance::Interface(interface) => {
+            let back = is_direct.then(|| rule([coming(exit), leaving(interface), Established]));
+            [rule([coming(interface), leaving(exit)])].into_iter().chain(back).collect()
+        }
+        // Devices of a LAN that exists already use the uplink as they always did.
+        Entrance::From(_) if is_direct => Vec::new(),
+        Entrance::From(sources) => {
+            sources.iter().map(|source| rule([Source(Networks::One(*source)), leaving(exit)])).collect()
+        }
+        Entrance::Own => Vec::new(),
+    }
+}
+
+fn coming(interface: &IfName) -> Condition {
+    Incoming(Interfaces::One(interface.clone()))
+}
+
+fn leaving(interface: &IfName) -> Condition {
+    Outgoing(Interfaces::One(interface.clone()))
+}
+
+fn rule(conditions: impl IntoIterator<Item = Condition>) -> Rule {
+    Rule { conditions: conditions.into_iter().collect(), action: Accept }
+}

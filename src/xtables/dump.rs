@@ -1,0 +1,155 @@
+//! What `iptables-save` prints: what is ours in it, and what others' rules do with what they do not know.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{CHAIN_PREFIX, Content, Ruleset, Table, text};
+use crate::net::Family;
+
+/// All tables of one family.
+#[derive(Debug, Default)]
+pub struct Dump {
+    tables: BTreeMap<String, Tables>,
+}
+
+/// One table: built-in chains with their policy, all others without, and all rules in order.
+#[derive(Debug, Default)]
+struct Tables {
+    policies: BTreeMap<String, String>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    chain: String,
+    words: Vec<String>,
+}
+
+impl Dump {
+    /// What a program printed. Lines that are none of its language are skipped.
+    pub fn read(text: &str) -> Self {
+        let mut dump = Self::default();
+        let mut table = &mut Tables::default();
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix('*') {
+                table = dump.tables.entry(name.to_owned()).or_default();
+            } else if let Some((name, rest)) = line.strip_prefix(':').and_then(|line| line.split_once(' ')) {
+                let policy = rest.split(' ').next().unwrap_or_default();
+                table.policies.insert(name.to_owned(), policy.to_owned());
+            } else if let Some(rest) = line.strip_prefix("-A ") {
+                let mut words = words(rest).into_iter();
+                if let Some(chain) = words.next() {
+                    table.rules.push(Rule { chain, words: words.collect() });
+                }
+            }
+        }
+        dump
+    }
+
+    /// What is ours.
+    pub fn ours(&self, family: Family) -> Ruleset {
+        let content = |table: Table| {
+            let content = self.tables.get(table.name())?.ours(family);
+            (content != Content::default()).then_some(((family, table), content))
+        };
+        Table::ALL.into_iter().filter_map(content).collect()
+    }
+
+    /// Whether somebody else has rules here, or a policy other than to accept.
+    pub fn is_used_by_others(&self) -> bool {
+        self.tables.values().any(|table| {
+            table.policies.values().any(|policy| policy != "ACCEPT" && policy != "-")
+                || table
+                    .rules
+                    .iter()
+                    .any(|rule| !is_ours(&rule.chain) && rule.jump().is_none_or(|to| !is_ours(to)))
+        })
+    }
+
+    /// Whether others' rules refuse what they do not know when it comes by this built-in chain of the table `filter`.
+    pub fn refuses(&self, built_in: &str) -> bool {
+        self.tables
+            .get(Table::Filter.name())
+            .is_some_and(|table| table.refuses(built_in, &mut BTreeSet::new()))
+    }
+}
+
+impl Tables {
+    fn ours(&self, family: Family) -> Content {
+        let mut content = Content::default();
+        let own_chains = self.policies.keys().filter(|name| is_ours(name));
+        content.chains.extend(own_chains.map(|name| (name.clone(), Vec::new())));
+        let mut position = BTreeMap::<&str, usize>::new();
+        for rule in &self.rules {
+            let position = position.entry(&rule.chain).or_default();
+            *position += 1;
+            if let Some(lines) = content.chains.get_mut(&rule.chain) {
+                lines.push(text::parse(&rule.words, family));
+            } else if rule.words == ["-j", &[CHAIN_PREFIX, &rule.chain].concat()] {
+                content.jumps.entry(rule.chain.clone()).or_default().push(*position);
+            }
+        }
+        content
+    }
+
+    /// A last rule without a condition, or the policy, decides on all that no rule knew. A chain that only some of the traffic comes to
+    /// counts as well: zones are built so.
+    fn refuses<'a>(&'a self, chain: &'a str, seen: &mut BTreeSet<&'a str>) -> bool {
+        if is_ours(chain) || !seen.insert(chain) {
+            return false;
+        }
+        let refusal = |word: &str| matches!(word, "DROP" | "REJECT");
+        if self.policies.get(chain).is_some_and(|policy| refusal(policy)) {
+            return true;
+        }
+        let rules: Vec<&Rule> = self.rules.iter().filter(|rule| rule.chain == chain).collect();
+        rules.iter().any(|rule| match rule.jump() {
+            Some(to) if refusal(to) => rule.is_unconditional(),
+            Some(to) => self.refuses(to, seen),
+            None => false,
+        })
+    }
+}
+
+impl Rule {
+    /// Its target, or the chain it goes to.
+    fn jump(&self) -> Option<&str> {
+        let at = self.words.iter().position(|word| word == "-j" || word == "-g")?;
+        self.words.get(at + 1).map(String::as_str)
+    }
+
+    /// Whether it meets all that comes by: comments are no condition.
+    fn is_unconditional(&self) -> bool {
+        let mut words = self.words.as_slice();
+        if let [m, comment, option, _, rest @ ..] = words
+            && [m, comment, option] == ["-m", "comment", "--comment"]
+        {
+            words = rest;
+        }
+        words.first().is_some_and(|word| word == "-j")
+    }
+}
+
+fn is_ours(chain: &str) -> bool {
+    chain.starts_with(CHAIN_PREFIX)
+}
+
+/// The words of a line; those with spaces in them stand in quotes, where a backslash takes the next character as it is.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = None::<String>;
+    let mut quoted = false;
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            '\\' if quoted => word.get_or_insert_default().extend(characters.next()),
+            ' ' if !quoted => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(character),
+        }
+    }
+    words.extend(word);
+    words
+}

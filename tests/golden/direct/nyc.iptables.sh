@@ -1,0 +1,29 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+iptables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+-A PORTALS_FORWARD -i eth1 -o eth0 -j RETURN
+-A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+COMMIT
+EOF
+ip6tables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+-A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i eth1 -o eth0 -j RETURN
+-A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+COMMIT
+EOF
+ip address add 10.77.1.65/26 dev eth1
+ip link set eth1 up
+sysctl -q -w net.ipv4.ip_forward=1

@@ -1,0 +1,100 @@
+#!/bin/sh
+# What `portals apply` would do at site paris of network home.
+set -e
+cd '/etc/portals'
+iptables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -d 10.0.0.0/8 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 169.254.0.0/16 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 172.16.0.0/12 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.168.0.0/16 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 203.0.113.0/24 -i to-nyc -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-nyc -o wan -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-nyc -j DROP
+-A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i to-nyc -p icmp -j RETURN
+-A PORTALS_INPUT -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i to-nyc -j DROP
+-A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o wan -p udp -m udp --dport 67:68 -j RETURN
+-A PORTALS_OUTPUT -d 10.77.1.0/24 -o wan -j RETURN
+-A PORTALS_OUTPUT -d 169.254.0.0/16 -o wan -j RETURN
+-A PORTALS_OUTPUT -d 192.168.1.0/24 -o wan -j RETURN
+-A PORTALS_OUTPUT -d 198.18.7.0/24 -o wan -j RETURN
+-A PORTALS_OUTPUT -d 224.0.0.0/4 -o wan -j RETURN
+-A PORTALS_OUTPUT -d 255.255.255.255/32 -o wan -j RETURN
+-A PORTALS_OUTPUT -d 198.18.0.0/15 -o wan -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j REJECT --reject-with icmp-admin-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+-A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-I FORWARD 1 -j PORTALS_FORWARD
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o wan -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-nyc -j MASQUERADE
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+COMMIT
+EOF
+ip6tables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -i to-nyc -o wan -j RETURN
+-A PORTALS_FORWARD -i to-nyc -j DROP
+-A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i to-nyc -j DROP
+-A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o wan -p udp -m udp --dport 67:68 -j RETURN
+-A PORTALS_OUTPUT -d fe80::/10 -o wan -j RETURN
+-A PORTALS_OUTPUT -d ff00::/8 -o wan -j RETURN
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+EOF
+ip link add to-nyc mtu 1280 type wireguard
+ip link set to-nyc alias portals:home
+wg set to-nyc private-key private.key listen-port 51821 fwmark 0x10000000
+wg set to-nyc peer pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk= endpoint 198.51.100.2:51822 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.2.1/32 dev to-nyc
+ip link set to-nyc up
+ip route add 10.77.1.0/24 dev to-nyc src 10.77.2.1 table main protocol 77
+ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-nyc src 10.77.2.1 table 7701 protocol 77
+ip route add unreachable default table 7701 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip -6 rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
+ip -6 rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
+ip rule add priority 111 protocol 77 from all to 10.77.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 198.18.7.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 203.0.113.9/32 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from all to fe80::/10 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from all to ff00::/8 iif lo goto 119
+ip rule add priority 113 protocol 77 from all to 198.18.0.0/15 iif lo lookup 7701
+ip rule add priority 118 protocol 77 from all to 198.18.0.0/15 iif lo unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1

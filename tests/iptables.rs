@@ -1,0 +1,270 @@
+//! Firewalls in the real kernel by way of the real programs of iptables, of both flavours; and ways through other people's chains.
+//! Each test works in network namespaces of its own, which takes root: `sudo`, or `unshare -Urnm` for a root of one's own.
+
+#[path = "support/firewalls.rs"]
+mod firewalls;
+mod namespace;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use proptest::prelude::*;
+use wg_portals::firewall::{
+    Action, Chain, Condition, Firewall, ForeignChain, Interfaces, Opened, Openings, Rule, TableFamily,
+};
+use wg_portals::kernel::iptables::Iptables;
+use wg_portals::kernel::nftables::{Nftables, Survey};
+use wg_portals::net::Family;
+use wg_portals::xtables::{Program, Ruleset, compile};
+
+const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_firewall_leads_to_any_other_in_both_flavours(a in firewalls::firewall(), b in firewalls::firewall()) {
+        let [a, b] = [a, b].map(|firewall| compile(Some(&fitting(firewall)), &openings(), &FAMILIES));
+        for program in [Program::Legacy, Program::Nft] {
+            let (a, b) = (a.clone(), b.clone());
+            namespace::inside(move || leads_there_and_back(program, &a, &b));
+        }
+    }
+}
+
+fn leads_there_and_back(program: Program, a: &Ruleset, b: &Ruleset) {
+    let tables = Iptables::find();
+    let neighbours = "*filter\n:OTHERS - [0:0]\n-A FORWARD -i eth7 -j OTHERS\n-A OTHERS -j RETURN\nCOMMIT\n";
+    run(&program.name(Family::V4, "-restore"), &["--noflush"], neighbours);
+    let foreign = || tables.dump(program, Family::V4).unwrap().is_used_by_others();
+    let nothing = Ruleset::new();
+    for (from, to) in [(&nothing, a), (a, b), (b, a), (a, &nothing)] {
+        tables.change(program, from, to).unwrap();
+        assert_eq!(&tables.read(program).unwrap(), to, "{program:?}");
+        assert!(foreign());
+    }
+    let saved = run(&program.name(Family::V4, "-save"), &[], "");
+    assert!(saved.contains("-A FORWARD -i eth7 -j OTHERS\n-A OTHERS -j RETURN"), "{saved}");
+    assert!(!saved.contains("PORTALS_"), "{saved}");
+}
+
+/// What the tables of iptables take: each has its actions, and one sort of condition stands in a rule once.
+fn fitting(mut firewall: Firewall) -> Firewall {
+    for (chain, rules) in &mut firewall.chains {
+        rules.retain(|rule| {
+            let syn = rule.conditions.contains(&Condition::TcpSyn);
+            let fits = match (chain, rule.action) {
+                (Chain::Postrouting, Action::Masquerade | Action::Accept) => true,
+                (Chain::Mss, Action::ClampMss(_)) => syn,
+                (Chain::Mss, Action::Accept | Action::Drop) => true,
+                (Chain::Postrouting | Chain::Mss, _) | (_, Action::Masquerade | Action::ClampMss(_)) => false,
+                _ => true,
+            };
+            let excepts = |condition: &Condition| *condition != condition.opposite();
+            let sorts = |of: &[fn(&Condition) -> bool]| {
+                of.iter().all(|sort| rule.conditions.iter().filter(|condition| sort(condition)).count() <= 1)
+            };
+            let once = sorts(&[
+                |c| matches!(c, Condition::Incoming(_) | Condition::Path(_)),
+                |c| matches!(c, Condition::Outgoing(_) | Condition::NotOutgoing(_) | Condition::Path(_)),
+                |c| matches!(c, Condition::Source(_) | Condition::NotSource(_)),
+                |c| matches!(c, Condition::Destination(_) | Condition::NotDestination(_)),
+            ]);
+            fits && once && !(rule.action == Action::Accept && rule.conditions.iter().any(excepts))
+        });
+    }
+    firewall.chains.retain(|_, rules| !rules.is_empty());
+    firewall
+}
+
+fn openings() -> BTreeMap<Family, Openings> {
+    let port = Rule { conditions: vec![Condition::UdpPort(51821, 51821)], action: Action::Accept };
+    [(Family::V4, Openings::from([(Chain::Input, vec![port])]))].into()
+}
+
+#[test]
+fn what_another_hand_changed_is_seen() {
+    namespace::inside(|| {
+        let tables = Iptables::find();
+        let program = tables.legacy.expect("Debian's iptables has both flavours");
+        let rule = |name: &str| Rule {
+            conditions: vec![Condition::Incoming(Interfaces::One(name.parse().unwrap()))],
+            action: Action::Drop,
+        };
+        let firewall =
+            Firewall { chains: [(Chain::Forward, vec![rule("a"), rule("b")])].into(), ..Firewall::default() };
+        let wanted = compile(Some(&firewall), &BTreeMap::new(), &FAMILIES);
+        let name = program.name(Family::V4, "");
+        for damage in [
+            &["-F", "FORWARD"][..],
+            &["-F", "PORTALS_FORWARD"],
+            &["-D", "PORTALS_FORWARD", "1"],
+            &["-I", "PORTALS_FORWARD", "-j", "RETURN"],
+            &["-R", "PORTALS_FORWARD", "2", "-i", "b", "-m", "ttl", "--ttl-eq", "1", "-j", "DROP"],
+            &["-I", "FORWARD", "-j", "ACCEPT"],
+            &["-A", "FORWARD", "-j", "PORTALS_FORWARD"],
+        ] {
+            tables.change(program, &tables.read(program).unwrap(), &wanted).unwrap();
+            run(&name, damage, "");
+            let seen = tables.read(program).unwrap();
+            assert_ne!(seen, wanted, "{damage:?}");
+            tables.change(program, &seen, &wanted).unwrap();
+            assert_eq!(tables.read(program).unwrap(), wanted, "{damage:?}");
+        }
+        tables.change(program, &wanted, &Ruleset::new()).unwrap();
+        assert_eq!(
+            run(&name, &["-S"], ""),
+            "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n-A FORWARD -j ACCEPT\n"
+        );
+    });
+}
+
+#[test]
+fn a_refused_line_is_named() {
+    namespace::inside(|| {
+        let tables = Iptables::find();
+        let program = tables.legacy.expect("Debian's iptables has both flavours");
+        // TCPMSS without a look at SYN.
+        let rule = Rule { conditions: Vec::new(), action: Action::ClampMss(1240) };
+        let firewall = Firewall { chains: [(Chain::Mss, vec![rule])].into(), ..Firewall::default() };
+        let wanted = compile(Some(&firewall), &BTreeMap::new(), &[Family::V4]);
+        let error = tables.change(program, &Ruleset::new(), &wanted).unwrap_err().to_string();
+        assert!(error.starts_with("cannot change the rules of iptables: iptables-"), "{error}");
+        assert!(
+            error.contains("-A PORTALS_FORWARD -j TCPMSS --set-mss 1240") || error.contains("COMMIT"),
+            "{error}"
+        );
+        assert_eq!(tables.read(program).unwrap(), Ruleset::new());
+    });
+}
+
+/// As OpenWrt's fw4, firewalld and a hand-written firewall refuse what they do not know.
+const REFUSING: [(&str, &str); 4] = [
+    (
+        "policy",
+        "chain forward { type filter hook forward priority filter; policy drop; ct state established accept; }",
+    ),
+    (
+        "last rule",
+        "chain forward { type filter hook forward priority filter; iifname eth0 accept; counter reject with icmpx admin-prohibited; }",
+    ),
+    (
+        "zone",
+        "chain wan { log prefix \"no\" drop; }\nchain forward { type filter hook forward priority filter; iifname eth0 jump wan; }",
+    ),
+    (
+        "goto",
+        "chain end { counter drop; }\nchain mid { goto end; }\nchain forward { type filter hook forward priority filter; jump mid; }",
+    ),
+];
+
+/// These decide on what they know.
+const PASSING: [&str; 3] = [
+    "chain forward { type filter hook forward priority filter; policy accept; ct state invalid drop; }",
+    "chain drops { drop; }\nchain forward { type filter hook forward priority filter; iifname eth0 accept; }",
+    "chain forward { type filter hook prerouting priority filter; policy drop; }",
+];
+
+#[test]
+fn chains_that_refuse_the_unknown_are_told_from_others() {
+    for (name, chains) in REFUSING {
+        let survey = namespace::inside(move || survey_of(chains));
+        assert_eq!(survey.refusing, [(chain("forward"), Chain::Forward)], "{name}");
+    }
+    for chains in PASSING {
+        let survey = namespace::inside(move || survey_of(chains));
+        assert_eq!(survey.refusing, [], "{chains}");
+    }
+}
+
+fn survey_of(chains: &str) -> Survey {
+    run("nft", &["-f", "-"], &format!("table inet fw {{ {chains}; }}"));
+    Nftables::find().unwrap().expect("the kernel has nftables").survey().unwrap()
+}
+
+fn chain(name: &str) -> ForeignChain {
+    ForeignChain { family: TableFamily::Inet, table: "fw".to_owned(), name: name.to_owned() }
+}
+
+#[test]
+fn openings_come_first_and_go_without_a_trace() {
+    namespace::inside(|| {
+        run("nft", &["-f", "-"], &format!("table inet fw {{ {}; }}", REFUSING[0].1));
+        let before = run("nft", &["list", "ruleset"], "");
+        let mut nftables = Nftables::find().unwrap().expect("the kernel has nftables");
+        let rule = |condition| Some(Rule { conditions: vec![condition], action: Action::Accept });
+        let wanted = Opened {
+            rules: vec![
+                rule(Condition::Incoming(Interfaces::One("to-paris".parse().unwrap()))),
+                rule(Condition::UdpPort(7, 9)),
+            ],
+            at_top: true,
+        };
+        let mut check = |what: &str| {
+            nftables.open(&chain("forward"), &wanted).unwrap();
+            assert_eq!(
+                nftables.survey().unwrap().openings,
+                [(chain("forward"), wanted.clone())].into(),
+                "{what}"
+            );
+        };
+        check("new");
+        let rules = run("nft", &["list", "chain", "inet", "fw", "forward"], "");
+        let expected = "\t\tiifname \"to-paris\" accept comment \"portals\"\n\t\tudp dport 7-9 accept comment \"portals\"\n\t\tct state established accept\n";
+        assert!(rules.contains(expected), "{rules}");
+        run("nft", &["insert", "rule", "inet", "fw", "forward", "drop"], "");
+        check("somebody came before us");
+        run("nft", &["-f", "-"], "flush table inet fw");
+        check("flushed");
+        run("nft", &["-f", "-"], &format!("delete table inet fw; table inet fw {{ {}; }}", REFUSING[0].1));
+        check("loaded again");
+        nftables.open(&chain("forward"), &Opened::default()).unwrap();
+        assert_eq!(run("nft", &["list", "ruleset"], ""), before);
+        run("nft", &["-f", "-"], "delete table inet fw");
+        nftables.open(&chain("forward"), &Opened::default()).unwrap();
+        assert_eq!(nftables.survey().unwrap().openings, BTreeMap::new());
+    });
+}
+
+#[test]
+fn a_table_that_has_an_owner_is_left_alone() {
+    namespace::inside(|| {
+        // nft holds its tables for itself as long as it runs.
+        let mut nft =
+            Command::new("nft").args(["-i"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut input = nft.stdin.take().unwrap();
+        writeln!(input, "add table inet fw {{ flags owner; }}").unwrap();
+        writeln!(input, "add chain inet fw forward {{ type filter hook forward priority 0; policy drop; }}")
+            .unwrap();
+        input.flush().unwrap();
+        let mut nftables = Nftables::find().unwrap().expect("the kernel has nftables");
+        let expected = BTreeSet::from(["inet fw forward".to_owned()]);
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let survey = loop {
+            let survey = nftables.survey().unwrap();
+            if survey.locked == expected || std::time::Instant::now() > until {
+                break survey;
+            }
+        };
+        assert_eq!((survey.locked, survey.refusing), (expected, Vec::new()));
+        drop(input);
+        nft.wait().unwrap();
+    });
+}
+
+/// Runs a program in the namespace of this thread; what it prints.
+fn run(program: &str, arguments: &[&str], input: &str) -> String {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("this test needs the program {program}: {error}"));
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {errors}\n{input}");
+    String::from_utf8(output.stdout).unwrap()
+}
