@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use wg_portals::firewall::{
     Action, Chain, Condition, Firewall, ForeignChain, Interfaces, Opened, Openings, Rule, TableFamily,
 };
-use wg_portals::kernel::iptables::Iptables;
+use wg_portals::kernel::iptables::{Iptables, legacy};
 use wg_portals::kernel::nftables::{Nftables, Survey};
 use wg_portals::net::Family;
 use wg_portals::xtables::{Program, Ruleset, compile};
@@ -55,9 +55,9 @@ fn fitting(mut firewall: Firewall) -> Firewall {
         rules.retain(|rule| {
             let syn = rule.conditions.contains(&Condition::TcpSyn);
             let fits = match (chain, rule.action) {
-                (Chain::Postrouting, Action::Masquerade | Action::Accept) => true,
                 (Chain::Mss, Action::ClampMss(_)) => syn,
-                (Chain::Mss, Action::Accept | Action::Drop) => true,
+                (Chain::Postrouting, Action::Masquerade | Action::Accept)
+                | (Chain::Mss, Action::Accept | Action::Drop) => true,
                 (Chain::Postrouting | Chain::Mss, _) | (_, Action::Masquerade | Action::ClampMss(_)) => false,
                 _ => true,
             };
@@ -106,7 +106,10 @@ fn what_another_hand_changed_is_seen() {
             &["-A", "FORWARD", "-j", "PORTALS_FORWARD"],
         ] {
             tables.change(program, &tables.read(program).unwrap(), &wanted).unwrap();
+            let shape = legacy::shape().unwrap();
+            assert_eq!(legacy::shape().unwrap(), shape);
             run(&name, damage, "");
+            assert_ne!(legacy::shape().unwrap(), shape, "{damage:?}");
             let seen = tables.read(program).unwrap();
             assert_ne!(seen, wanted, "{damage:?}");
             tables.change(program, &seen, &wanted).unwrap();
@@ -118,6 +121,11 @@ fn what_another_hand_changed_is_seen() {
             "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n-A FORWARD -j ACCEPT\n"
         );
     });
+}
+
+#[test]
+fn this_kernel_lacks_nothing() {
+    assert_eq!(namespace::inside(legacy::lacks), Vec::<String>::new());
 }
 
 #[test]

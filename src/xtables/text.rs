@@ -128,12 +128,16 @@ const REJECT_V6: &str = "icmp6-adm-prohibited";
 
 /// The rule in the words behind `-A CHAIN`; a [`Target::Foreign`] one if we would not write it so.
 pub(super) fn parse(words: &[String], family: Family) -> Line {
-    Words { rest: words, family }.line().unwrap_or(Line { conditions: Vec::new(), target: Target::Foreign })
+    Words { rest: words, family, protocol: None }
+        .line()
+        .unwrap_or(Line { conditions: Vec::new(), target: Target::Foreign })
 }
 
 struct Words<'a> {
     rest: &'a [String],
     family: Family,
+    /// Named so far, and not used by a condition yet.
+    protocol: Option<&'a str>,
 }
 
 impl<'a> Words<'a> {
@@ -141,7 +145,7 @@ impl<'a> Words<'a> {
         let mut conditions = Vec::new();
         while let Some(option) = self.next() {
             if option == "-j" {
-                let target = self.target()?;
+                let target = self.target().filter(|_| self.protocol.is_none())?;
                 conditions.sort_by_key(rank);
                 return Some(Line { conditions, target });
             }
@@ -150,14 +154,17 @@ impl<'a> Words<'a> {
         None
     }
 
-    /// `Some(None)` for words that only lead to the next option.
-    fn condition(&mut self, option: &str) -> Option<Option<Condition>> {
+    /// None at all for words that only lead to the next option.
+    fn condition(&mut self, option: &str) -> Option<Vec<Condition>> {
         let negated = option == "!";
         let option = if negated { self.next()? } else { option };
         let value = self.next()?;
         let condition = match (option, negated) {
-            ("-m", false) => return ["udp", "tcp", "conntrack", "mark"].contains(&value).then_some(None),
-            ("-p", false) if value == "udp" || value == "tcp" => return Some(None),
+            ("-m", false) => return ["udp", "tcp", "conntrack", "mark"].contains(&value).then(Vec::new),
+            ("-p", false) if value == "udp" || value == "tcp" => {
+                self.protocol = Some(value);
+                return Some(Vec::new());
+            }
             ("-p", false) if value == "icmp" => Condition::Icmp(Family::V4),
             ("-p", false) if value == "ipv6-icmp" || value == "icmpv6" => Condition::Icmp(Family::V6),
             ("-s", false) => Condition::Source(network(value)?),
@@ -167,11 +174,15 @@ impl<'a> Words<'a> {
             ("-i", false) => Condition::Incoming(interface(value)?),
             ("-o", false) => Condition::Outgoing(interface(value)?),
             ("-o", true) => Condition::NotOutgoing(interface(value)?),
-            ("--dport", false) => {
+            ("--dport", false) if self.protocol.take() == Some("udp") => {
                 let (first, last) = value.split_once(':').unwrap_or((value, value));
                 Condition::UdpPort(first.parse().ok()?, last.parse().ok()?)
             }
-            ("--tcp-flags", false) if value == "SYN,RST" && self.next()? == "SYN" => Condition::TcpSyn,
+            ("--tcp-flags", false)
+                if self.protocol.take() == Some("tcp") && value == "SYN,RST" && self.next()? == "SYN" =>
+            {
+                Condition::TcpSyn
+            }
             ("--ctstate", false) if value == "RELATED,ESTABLISHED" => Condition::Established,
             ("--ctdir", false) if value == "ORIGINAL" => Condition::Opening,
             ("--mark", true) => {
@@ -180,7 +191,7 @@ impl<'a> Words<'a> {
             }
             _ => return None,
         };
-        Some(Some(condition))
+        Some(vec![condition])
     }
 
     fn target(&mut self) -> Option<Target> {

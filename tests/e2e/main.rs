@@ -2,7 +2,8 @@
 //!
 //! `cargo test --test e2e [-- PART OF A NAME]`. Environment: `PORTALS_BIN`, the program to test (default: the one cargo
 //! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1); `PORTALS_TEST_FIREWALL`, `legacy` to have
-//! the routers filter with legacy iptables, so that portals does as well.
+//! the routers filter with legacy iptables, so that portals does as well; `PORTALS_TEST_FIREWALLS`, a folder with the unpacked packages
+//! of other firewalls.
 
 mod access;
 mod commands;
@@ -34,8 +35,14 @@ struct Scenario {
 }
 
 /// What hosts of every kind can run.
-const EVERYWHERE: [&[Scenario]; 5] =
-    [ways::SCENARIOS, access::SCENARIOS, leaks::SCENARIOS, restore::SCENARIOS, commands::SCENARIOS];
+const EVERYWHERE: [&[Scenario]; 6] = [
+    ways::SCENARIOS,
+    access::SCENARIOS,
+    leaks::SCENARIOS,
+    restore::SCENARIOS,
+    commands::SCENARIOS,
+    filters::SCENARIOS,
+];
 
 /// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.
 const WITH_KERNEL_WIREGUARD: [&[Scenario]; 4] =
@@ -50,15 +57,22 @@ fn main() -> ExitCode {
     let of = |lists: &[&'static [Scenario]]| -> Vec<Scenario> {
         lists.concat().into_iter().filter(|scenario| is_chosen(scenario.name)).collect()
     };
-    let (mut scenarios, special) = (of(&EVERYWHERE), of(&WITH_KERNEL_WIREGUARD));
+    let mut scenarios = of(&EVERYWHERE);
     let mut skipped = 0;
-    if WireGuard::find().is_ok_and(|found| found.is_some()) {
-        scenarios.extend(special);
-    } else {
-        for scenario in &special {
-            println!("skip   no WireGuard in this kernel: {}", scenario.name);
+    let has_wireguard = WireGuard::find().is_ok_and(|found| found.is_some());
+    let has_programs = std::env::var_os("PORTALS_TEST_FIREWALLS").is_some();
+    for (lists, possible, lacking) in [
+        (&WITH_KERNEL_WIREGUARD[..], has_wireguard, "no WireGuard in this kernel"),
+        (&[filters::WITH_PROGRAMS], has_programs, "no firewall programs"),
+    ] {
+        if possible {
+            scenarios.extend(of(lists));
+            continue;
         }
-        skipped = special.len();
+        for scenario in of(lists) {
+            println!("skip   {lacking}: {}", scenario.name);
+            skipped += 1;
+        }
     }
     let failed = scenarios.iter().filter(|scenario| !passes(scenario)).count();
     println!("{} passed, {failed} failed, {skipped} skipped", scenarios.len() - failed);

@@ -1,8 +1,11 @@
 //! What the kernel says itself of legacy iptables, without a program.
+//!
+//! It tells nobody when a table changes. What is cheapest to ask for is a table's shape: how many rules it has, of how many
+//! bytes, and where its built-in chains begin.
 
 use std::fs;
 use std::mem::size_of;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -26,6 +29,27 @@ enum Kind {
     Target = 67,
 }
 
+/// IPT_SO_GET_INFO, of both families
+const GET_INFO: libc::c_int = 64;
+
+/// `struct ipt_getinfo`, and `struct ip6t_getinfo`, which is the same.
+#[repr(C)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    name: [u8; 32],
+    hooks: u32,
+    /// Where each hook begins, and its policy.
+    places: [u32; 10],
+    rules: u32,
+    bytes: u32,
+}
+
+/// The files that list tables, of this thread: /proc/net is that of the process.
+const NAMES: [(Family, &str); 2] = [
+    (Family::V4, "/proc/thread-self/net/ip_tables_names"),
+    (Family::V6, "/proc/thread-self/net/ip6_tables_names"),
+];
+
 /// `struct xt_get_revision` of linux/netfilter/x_tables.h
 #[repr(C)]
 struct Revision {
@@ -36,33 +60,61 @@ struct Revision {
 /// The families whose tables are in use in this network namespace, be they empty. Looking with a program would make them.
 pub fn families_in_use() -> Result<Vec<Family>> {
     let mut families = Vec::new();
-    for (family, file) in [(Family::V4, "ip_tables_names"), (Family::V6, "ip6_tables_names")] {
-        // Of this thread: /proc/net is that of the process.
-        let path = format!("/proc/thread-self/net/{file}");
-        match fs::read(&path) {
-            Ok(names) if names.is_empty() => {}
-            Ok(_) => families.push(family),
-            // No such module is loaded, or this is not root.
-            Err(error)
-                if matches!(
-                    error.raw_os_error().map(Errno::from_raw),
-                    Some(Errno::ENOENT | Errno::EACCES)
-                ) => {}
-            Err(error) => return Err(error).doing(|| format!("cannot read {path}")),
+    for (family, file) in NAMES {
+        if !names(file)?.is_empty() {
+            families.push(family);
         }
     }
     Ok(families)
 }
 
+/// The tables that a file lists.
+fn names(file: &str) -> Result<String> {
+    match fs::read_to_string(file) {
+        // No such module is loaded, or this is not root.
+        Err(error)
+            if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::EACCES)) =>
+        {
+            Ok(String::new())
+        }
+        names => names.doing(|| format!("cannot read {file}")),
+    }
+}
+
+/// The shape of every table that is in use: it differs as soon as somebody has added, removed or flushed rules.
+pub fn shape() -> Result<Vec<Shape>> {
+    let mut shapes = Vec::new();
+    for (family, file) in NAMES {
+        let names = names(file)?;
+        if names.is_empty() {
+            continue;
+        }
+        let (domain, level) = match family {
+            Family::V4 => (AddressFamily::Inet, libc::SOL_IP),
+            Family::V6 => (AddressFamily::Inet6, libc::SOL_IPV6),
+        };
+        let socket = raw(domain).doing(|| "cannot ask the kernel for its iptables".to_owned())?;
+        for name in names.split_whitespace() {
+            let mut shape = Shape { name: [0; 32], hooks: 0, places: [0; 10], rules: 0, bytes: 0 };
+            shape.name[..name.len().min(31)].copy_from_slice(&name.as_bytes()[..name.len().min(31)]);
+            // A table that goes away meanwhile has no shape.
+            if ask(socket.as_raw_fd(), level, GET_INFO, &mut shape).is_ok() {
+                shapes.push(shape);
+            }
+        }
+    }
+    Ok(shapes)
+}
+
 /// What our rules need and the kernel has not, in words; asking loads the modules that it has. Nothing, if it cannot be asked.
 pub fn lacks() -> Vec<String> {
-    let Ok(socket) =
-        socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::Raw))
-    else {
-        return Vec::new();
-    };
+    let Ok(socket) = raw(AddressFamily::Inet) else { return Vec::new() };
     let missing = NEEDED.iter().filter(|(kind, name, revision)| {
-        matches!(ask(socket.as_raw_fd(), *kind, name, *revision), Err(Errno::ENOENT | Errno::EPROTONOSUPPORT))
+        let mut question = Revision { name: [0; 29], revision: *revision };
+        question.name[..name.len()].copy_from_slice(name.as_bytes());
+        let answer = ask(socket.as_raw_fd(), libc::SOL_IP, *kind as libc::c_int, &mut question);
+        // There is none of that name, or none of that revision.
+        matches!(answer, Err(Errno::ENOENT | Errno::EPROTONOSUPPORT))
     });
     missing
         .map(|(kind, name, _)| match kind {
@@ -72,20 +124,17 @@ pub fn lacks() -> Vec<String> {
         .collect()
 }
 
-/// ENOENT: there is none of that name; EPROTONOSUPPORT: none of that revision.
-fn ask(socket: i32, kind: Kind, name: &str, revision: u8) -> Result<(), Errno> {
-    let mut question = Revision { name: [0; 29], revision };
-    question.name[..name.len()].copy_from_slice(name.as_bytes());
-    let mut length = libc::socklen_t::try_from(size_of::<Revision>()).expect("30 bytes");
-    // SAFETY: the kernel reads and writes `length` bytes at most, all of them in `question`.
+/// iptables answers on raw sockets.
+fn raw(domain: AddressFamily) -> Result<OwnedFd, Errno> {
+    socket(domain, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::Raw))
+}
+
+/// Has the kernel fill in a structure of its own.
+fn ask<T>(socket: i32, level: libc::c_int, option: libc::c_int, question: &mut T) -> Result<(), Errno> {
+    let mut length = libc::socklen_t::try_from(size_of::<T>()).expect("less than 100 bytes");
+    // SAFETY: the kernel reads and writes `length` bytes at most, all of them in `question`, where any bytes are valid numbers.
     let result = unsafe {
-        libc::getsockopt(
-            socket,
-            libc::SOL_IP,
-            kind as libc::c_int,
-            (&raw mut question).cast(),
-            &raw mut length,
-        )
+        libc::getsockopt(socket, level, option, std::ptr::from_mut(question).cast(), &raw mut length)
     };
     Errno::result(result).map(drop)
 }

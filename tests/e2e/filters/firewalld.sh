@@ -1,0 +1,44 @@
+# The real firewalld, from unpacked packages in $PORTALS_TEST_FIREWALLS: its core, which writes the rules, without its D-Bus service.
+if [ ! -d /run/firewalld ]; then
+    mkdir /run/firewalld
+    cp -r "$PORTALS_TEST_FIREWALLS"/etc "$PORTALS_TEST_FIREWALLS"/usr /run/firewalld
+    # Between zones, firewalld passes on only what a policy lets through.
+    cat >/run/firewalld/etc/firewalld/policies/outwards.xml <<'END'
+<policy target="ACCEPT"><ingress-zone name="internal"/><egress-zone name="external"/></policy>
+END
+fi
+# What its service does first when it loads its rules again.
+nft 'add table inet firewalld; delete table inet firewalld'
+python3 - <<'END'
+import sys, types
+
+folder = "/run/firewalld"
+sys.path.insert(0, folder + "/usr/lib/python3/dist-packages")
+
+
+def absent(*_):
+    raise ValueError("this test speaks to no other service")
+
+
+for name in ("gi", "gi.repository", "dbus"):
+    try:
+        __import__(name)
+    except ImportError:
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].GLib = sys.modules[name].Gio = None
+        sys.modules[name].require_version = absent
+
+import firewall.config as config
+
+for name in dir(config):
+    value = getattr(config, name)
+    if isinstance(value, str) and value.startswith(("/usr/lib/firewalld", "/etc/firewalld")):
+        setattr(config, name, folder + value)
+
+from firewall.core.fw import Firewall
+
+firewall = Firewall()
+firewall.start()
+firewall.zone.add_interface("external", "uplink")
+firewall.zone.add_interface("internal", "lan0")
+END

@@ -1,0 +1,190 @@
+//! Other people's firewalls on the routers: portals find their way through, and leave them as they were.
+
+use wg_portals::demo::{HOME_ROUTER, NYC, PARIS, SERVER, World};
+use wg_portals::error::Result;
+
+use crate::Scenario;
+use crate::snapshot::Snapshot;
+use crate::ways::each_other;
+use crate::words::{
+    eventually, no_leak, plots, same, seconds, seen_as, settled, shell, start, succeeds, unreachable,
+};
+
+/// What the kernel of any lab can run.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "through the firewall of OpenWrt",
+        plots: &[NYC, PARIS],
+        run: |world| through(world, &FW4),
+    },
+    Scenario {
+        name: "through the firewall of Docker",
+        plots: &[NYC, PARIS],
+        run: |world| through(world, &DOCKER),
+    },
+    Scenario {
+        name: "through policies of legacy iptables",
+        plots: &[NYC, PARIS],
+        run: |world| through(world, &POLICIES),
+    },
+    Scenario {
+        name: "through the zones of EdgeOS, and before its load balancing",
+        plots: &[NYC, PARIS],
+        run: edgeos,
+    },
+    Scenario {
+        name: "through UniFi's chains, without a default route in main",
+        plots: &[NYC, PARIS],
+        run: unifi,
+    },
+];
+
+/// What needs the programs themselves, in the folder that `PORTALS_TEST_FIREWALLS` names.
+pub(crate) const WITH_PROGRAMS: &[Scenario] = &[
+    Scenario { name: "through the firewall of ufw", plots: &[NYC, PARIS], run: |world| through(world, &UFW) },
+    Scenario {
+        name: "through the firewall of firewalld",
+        plots: &[NYC, PARIS],
+        run: |world| through(world, &FIREWALLD),
+    },
+];
+
+/// A rule that changes nothing, but says that this host filters with legacy iptables.
+const LEGACY: &str = "iptables-legacy -A INPUT -i lo -j ACCEPT; ip6tables-legacy -A INPUT -i lo -j ACCEPT";
+
+/// A firewall that refuses what it does not know.
+struct Filter {
+    /// Sets it up, and again, as a reload does.
+    load: &'static str,
+    /// What portals then uses itself.
+    ours: &'static str,
+    /// Whether it lets nobody from outside to the router itself.
+    guards_the_host: bool,
+}
+
+const FW4: Filter = Filter {
+    load: concat!("nft -f - <<'END'\n", include_str!("fw4.nft"), "END"),
+    ours: "nftables",
+    guards_the_host: true,
+};
+const DOCKER: Filter = Filter {
+    load: concat!("iptables-nft-restore <<'END'\n", include_str!("docker.rules"), "END"),
+    ours: "nftables",
+    guards_the_host: false,
+};
+const POLICIES: Filter = Filter {
+    load: concat!("iptables-legacy-restore <<'END'\n", include_str!("policies.rules"), "END"),
+    ours: "iptables",
+    guards_the_host: true,
+};
+const EDGEOS: Filter = Filter {
+    load: concat!("iptables-legacy-restore <<'END'\n", include_str!("edgeos.rules"), "END"),
+    ours: "iptables",
+    guards_the_host: true,
+};
+const UNIFI: Filter = Filter {
+    load: concat!("iptables-legacy-restore <<'END'\n", include_str!("unifi.rules"), "END"),
+    ours: "iptables",
+    guards_the_host: true,
+};
+const UFW: Filter = Filter { load: include_str!("ufw.sh"), ours: "nftables", guards_the_host: true };
+const FIREWALLD: Filter =
+    Filter { load: include_str!("firewalld.sh"), ours: "nftables", guards_the_host: true };
+
+/// Makes the routers filter with legacy iptables, if `PORTALS_TEST_FIREWALL` is `legacy`.
+pub(crate) fn prepare(world: &mut World) -> Result<()> {
+    if std::env::var_os("PORTALS_TEST_FIREWALL").is_some_and(|firewall| firewall == "legacy") {
+        on_all(world, LEGACY)?;
+    }
+    Ok(())
+}
+
+fn on_all(world: &mut World, script: &str) -> Result<()> {
+    plots(world).into_iter().try_for_each(|plot| shell(&world.site(plot).router, script).map(drop))
+}
+
+/// Portals each way where both routers refuse what they do not know; the same after the firewall was loaded again, and the firewall
+/// as it was after `down`.
+fn through(world: &mut World, filter: &Filter) -> Result<()> {
+    on_all(world, filter.load)?;
+    home_still_works(world)?;
+    let before = (Snapshot::of(&world.site(NYC).router)?.without_nftables(), rules(world)?);
+    start(world, &world.network(each_other))?;
+    let status = succeeds(world.site(NYC), &["status", "--json"])?;
+    let firewall = format!("\"firewall\":\"{}\"", filter.ours);
+    same(&format!("{firewall} in {status}"), status.contains(&firewall), true)?;
+    both_ways(world)?;
+    home_still_works(world)?;
+    if filter.guards_the_host {
+        unreachable(world.outsider(seconds(1.0)), NYC.address)?;
+    }
+    no_leak(
+        world,
+        NYC,
+        |site| &site.guest,
+        |world| {
+            shell(&world.site(NYC).router, filter.load)?;
+            both_ways(world)
+        },
+    )?;
+    settled(world.site(NYC))?;
+    let site = world.site(NYC);
+    site.stop_agent()?;
+    succeeds(site, &["down"])?;
+    before.0.same_as(&Snapshot::of(&site.router)?.without_nftables())?;
+    same("the rules of others", rules(world)?, before.1)
+}
+
+/// All rules of all firewalls at nyc, without counters, and without tables of legacy iptables that have none.
+fn rules(world: &mut World) -> Result<String> {
+    let list =
+        r"nft --stateless list ruleset; iptables-legacy-save | sed -n '/^-A/p; s/^\(:.* [D-]\).*/\1/p'";
+    shell(&world.site(NYC).router, list)
+}
+
+fn both_ways(world: &mut World) -> Result<()> {
+    for (entry, exit) in [(NYC, PARIS), (PARIS, NYC)] {
+        seen_as(world.site(entry).guest(seconds(3.0)), entry.own_server(), exit.address)?;
+    }
+    Ok(())
+}
+
+fn home_still_works(world: &mut World) -> Result<()> {
+    for plot in [NYC, PARIS] {
+        seen_as(world.site(plot).home(seconds(3.0)), SERVER, plot.address)?;
+    }
+    Ok(())
+}
+
+/// Load balancing sends what it has marked by table 201, at priority 201.
+fn edgeos(world: &mut World) -> Result<()> {
+    for plot in [NYC, PARIS] {
+        let gateway = plot.gateway();
+        let script = format!(
+            "ip route add default via {gateway} table 201\nip rule add priority 201 fwmark 0x64800000/0x7f800000 lookup 201"
+        );
+        shell(&world.site(plot).router, &script)?;
+    }
+    through(world, &EDGEOS)
+}
+
+/// `main` is asked at 32000 and has no default route; the tables of the uplinks have, and are asked by mark, and last of all without.
+fn unifi(world: &mut World) -> Result<()> {
+    for plot in [NYC, PARIS] {
+        let gateway = plot.gateway();
+        let script = format!(
+            "ip route add default via {gateway} dev uplink table 201
+             ip rule add priority 32000 lookup main
+             ip rule add priority 32502 fwmark 0x1a0000/0x7e0000 lookup 201
+             ip rule add priority 32766 lookup 201
+             ip rule delete priority 32766 lookup main
+             ip route delete default table main"
+        );
+        shell(&world.site(plot).router, &script)?;
+    }
+    through(world, &UNIFI)?;
+    // As ubios-udapi-server does when the WAN address changes.
+    eventually("home is as it was", || {
+        seen_as(world.site(NYC).home(seconds(3.0)), HOME_ROUTER, wg_portals::demo::HOME)
+    })
+}
