@@ -97,7 +97,8 @@ fn chosen(arguments: Vec<String>) -> impl Fn(&str) -> bool {
 fn passes(scenario: &Scenario) -> bool {
     let start = Instant::now();
     let result = World::build(scenario.plots, &program()).and_then(|mut world| {
-        let result = filters::prepare(&mut world).and_then(|()| (scenario.run)(&mut world));
+        world.sites().iter().try_for_each(|site| filters::prepare(&site.router))?;
+        let result = (scenario.run)(&mut world);
         if result.is_err() {
             print_logs(&world);
         }

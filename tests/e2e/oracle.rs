@@ -11,6 +11,7 @@ use wg_portals::error::{Context as _, Error, Result};
 use wg_portals::keys;
 use wg_portals::net::Secret;
 
+use crate::filters;
 use crate::words::{same, shell};
 use crate::{Scenario, program};
 
@@ -52,6 +53,7 @@ const QUESTIONS: &[&str] = &[
     "ip -6 -d -o -batch - <<'END'\nrule show\nroute show table all\nEND",
     "for i in $(wg show interfaces); do echo \"# $i\"; wg showconf $i; done",
     "nft list ruleset",
+    r"for i in iptables ip6tables; do $i-legacy-save | sed 's/^#.*//; s/\[.*\]//'; done",
     "sysctl net.ipv4.ip_forward",
 ];
 
@@ -107,6 +109,7 @@ fn host(network: &Network, site: &str) -> Result<(Namespace, Namespace)> {
         host.add_address(interface, address.parse().expect("an address"))?;
     }
     host.add_route("0.0.0.0/0".parse().expect("a network"), IpAddr::from([198, 51, 100, 1]))?;
+    filters::prepare(&host)?;
     Ok((host, others))
 }
 
