@@ -123,6 +123,10 @@ fn through(world: &mut World, filter: &Filter) -> Result<()> {
     let ours = if everywhere_legacy() { "iptables" } else { filter.ours };
     let firewall = format!("\"firewall\":\"{ours}\"");
     same(&format!("{firewall} in {status}"), status.contains(&firewall), true)?;
+    let reason =
+        if ours == "iptables" { "(others filter with legacy iptables here)" } else { "(the kernel has it" };
+    let status = succeeds(world.site(NYC), &["status"])?;
+    same(&format!("{reason} in {status}"), status.contains(reason), true)?;
     both_ways(world)?;
     home_still_works(world)?;
     if filter.guards_the_host {
