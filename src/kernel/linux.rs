@@ -171,6 +171,8 @@ impl Linux {
         let make = |step: &Step| match step {
             Step::AddLink(name, _) if existing.contains_key(name) => judge(step, Err(Errno::EEXIST.into())),
             Step::AddLink(name, _) => {
+                // Of an interface that somebody deleted, the device still holds the port and the control socket.
+                drop(self.devices.remove(name));
                 self.devices.insert(name.clone(), builtin::Device::create(name)?);
                 Ok(())
             }

@@ -7,6 +7,7 @@
 
 mod access;
 mod commands;
+mod faults;
 mod filters;
 mod killed;
 mod leaks;
@@ -35,13 +36,14 @@ struct Scenario {
 }
 
 /// What hosts of every kind can run.
-const EVERYWHERE: [&[Scenario]; 6] = [
+const EVERYWHERE: [&[Scenario]; 7] = [
     ways::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
     restore::SCENARIOS,
     commands::SCENARIOS,
     filters::SCENARIOS,
+    faults::SCENARIOS,
 ];
 
 /// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.

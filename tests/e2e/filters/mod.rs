@@ -104,7 +104,8 @@ pub(crate) fn prepare(router: &Namespace) -> Result<()> {
     if everywhere_legacy() { shell(router, LEGACY).map(drop) } else { Ok(()) }
 }
 
-fn everywhere_legacy() -> bool {
+/// Whether all routers filter with legacy iptables.
+pub(crate) fn everywhere_legacy() -> bool {
     std::env::var_os("PORTALS_TEST_FIREWALL").is_some_and(|firewall| firewall == "legacy")
 }
 

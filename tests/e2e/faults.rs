@@ -1,0 +1,165 @@
+//! What firmware, people and bad luck do to a running site: each is repaired soon, and nothing leaks meanwhile.
+//!
+//! `PORTALS_TEST_FAULTS` says how many random ones there are (default 25).
+
+use std::time::Instant;
+
+use wg_portals::demo::{NYC, PARIS, Site, World};
+use wg_portals::error::{Context as _, Error, Result};
+
+use crate::Scenario;
+use crate::filters::everywhere_legacy;
+use crate::ways::each_other;
+use crate::words::{Who, no_leak, seconds, seen_as, settled, shell, start};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "each fault is repaired within a second", plots: &[NYC, PARIS], run: each },
+    Scenario { name: "faults in any order leak nothing", plots: &[NYC, PARIS], run: many },
+];
+
+/// How long a repair may take, in seconds, with half a second for those who look.
+const SOON: f64 = 1.5;
+
+/// Something bad that happens to nyc.
+struct Fault {
+    name: &'static str,
+    /// What a shell on the router does; `$gateway` is the internet's side of the uplink.
+    script: &'static str,
+}
+
+const FAULTS: &[Fault] = &[
+    Fault {
+        name: "`ip rule flush`, and the host's own rules put back",
+        script: "ip rule flush; ip rule add priority 32766 lookup main; ip rule add priority 32767 lookup default",
+    },
+    Fault {
+        name: "the rules of portals deleted",
+        script: "for p in 113 118; do ip rule delete priority $p; done",
+    },
+    Fault { name: "the exit's table flushed", script: "ip route flush table 7702" },
+    Fault { name: "our routes flushed everywhere", script: "ip route flush table all protocol 77" },
+    Fault { name: "the tunnel deleted", script: "ip link delete to-paris" },
+    Fault { name: "the tunnel set down", script: "ip link set to-paris down" },
+    Fault { name: "the tunnel's address removed", script: "ip address flush dev to-paris" },
+    Fault { name: "the portal's address removed", script: "ip address flush dev portal0" },
+    Fault {
+        name: "the portal's interface down and up",
+        script: "ip link set portal0 down; ip link set portal0 up",
+    },
+    Fault {
+        name: "forwarding switched off",
+        script: "sysctl -q -w net.ipv4.ip_forward=0; ip link set lo down; ip link set lo up",
+    },
+    Fault {
+        name: "the uplink gone and back, as with PPP",
+        script: "ip link set uplink down; sleep 0.1; ip link set uplink up; ip route add default via $gateway",
+    },
+    Fault {
+        name: "the way out by another interface",
+        script: "ip link show other >/dev/null 2>&1 || {
+                     ip link add other link uplink type macvlan mode bridge; ip link set other up; }
+                 ip route replace default via $gateway dev other onlink; sleep 0.1
+                 ip route replace default via $gateway dev uplink",
+    },
+    Fault { name: "`nft flush ruleset`, and the home's own rules put back", script: FLUSH_NFTABLES },
+];
+
+/// The world's home lives by a table of its own.
+const FLUSH_NFTABLES: &str = "home=$(nft list table ip home); nft -f - <<END\nflush ruleset\n$home\nEND";
+
+/// What only the one or the other firewall has.
+const OF_NFTABLES: &[Fault] = &[
+    Fault { name: "our nftables table deleted", script: "nft delete table inet portals" },
+    Fault { name: "a chain of ours flushed", script: "nft flush chain inet portals forward" },
+    Fault {
+        name: "a rule of somebody else's in our chain",
+        script: "nft insert rule inet portals forward accept",
+    },
+];
+const OF_LEGACY: &[Fault] = &[
+    Fault {
+        name: "`iptables -F` in all tables",
+        script: "for t in filter mangle nat; do iptables-legacy -t $t -F; done",
+    },
+    Fault { name: "the jump to our chain deleted", script: "iptables-legacy -D FORWARD -j PORTALS_FORWARD" },
+    Fault {
+        name: "the firewall loaded again, without our chains",
+        script: "printf '*filter\\n-A INPUT -i lo -j ACCEPT\\nCOMMIT\\n' | iptables-legacy-restore",
+    },
+];
+
+const GUEST: Who = |site| &site.guest;
+
+fn all() -> Vec<&'static Fault> {
+    let of_firewall = if everywhere_legacy() { OF_LEGACY } else { OF_NFTABLES };
+    FAULTS.iter().chain(of_firewall).collect()
+}
+
+/// One after the other, with the time that each repair takes.
+fn each(world: &mut World) -> Result<()> {
+    open(world)?;
+    no_leak(world, NYC, GUEST, |world| {
+        settled(world.site(NYC))?;
+        for fault in all() {
+            let took = repaired_after(world, fault)?;
+            println!("fault {took:5.0} ms  {}", fault.name);
+            if took > seconds(SOON).as_secs_f64() * 1e3 {
+                return Err(Error::failed(format!("{}: repaired after {took:.0} ms", fault.name)));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Random ones, with nothing checked in between but that the portal opens again.
+fn many(world: &mut World) -> Result<()> {
+    let number =
+        std::env::var("PORTALS_TEST_FAULTS").ok().and_then(|number| number.parse().ok()).unwrap_or(25);
+    open(world)?;
+    let faults = all();
+    let mut random = std::time::UNIX_EPOCH.elapsed().map_or(1, |now| u64::from(now.subsec_nanos()) | 1);
+    no_leak(world, NYC, GUEST, |world| {
+        for round in 0..number {
+            // xorshift64 (Marsaglia 2003)
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let index = usize::try_from(random % (faults.len() as u64 + 1)).expect("a small number");
+            match faults.get(index) {
+                // What an earlier one has destroyed cannot be destroyed again.
+                Some(fault) => drop(harm(world.site(NYC), fault)),
+                None => world.site(NYC).start_agent()?,
+            }
+            if round % 10 == 9 {
+                opens_again(world)?;
+            }
+        }
+        opens_again(world)
+    })
+}
+
+fn open(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    opens_again(world)
+}
+
+fn opens_again(world: &mut World) -> Result<()> {
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+}
+
+/// Milliseconds from a fault until nothing is left to be repaired; then the portal is open.
+fn repaired_after(world: &mut World, fault: &Fault) -> Result<f64> {
+    harm(world.site(NYC), fault)?;
+    let start = Instant::now();
+    settled(world.site(NYC)).doing(|| fault.name.to_owned())?;
+    let took = start.elapsed().as_secs_f64() * 1e3;
+    opens_again(world).doing(|| fault.name.to_owned())?;
+    Ok(took)
+}
+
+fn harm(site: &Site, fault: &Fault) -> Result<()> {
+    let gateway = site.plot.gateway();
+    shell(&site.router, &format!("gateway={gateway}\n{}", fault.script))
+        .doing(|| fault.name.to_owned())
+        .map(drop)
+}
