@@ -1,8 +1,11 @@
 //! The agent: apply, then stay, watch and repair. One loop around `poll`; it wakes up only if something happened or is due.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::os::fd::AsFd as _;
+mod exits;
+mod health;
+mod hook;
+mod names;
+
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,14 +16,20 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::apply;
 use crate::control::{Asker, Done, Question, Reception};
+use crate::converge::converge;
 use crate::describe::count;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::{Journal, Lock};
+use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
 use crate::kernel::news::News;
-use crate::load::{Files, resolve};
-use crate::plan::plan;
-use crate::site::Site;
+use crate::load::Files;
+use crate::plan::standing;
+use crate::site::{self, Portal, Site};
+use crate::state::Scope;
+use exits::{Exits, Move};
+use hook::Hook;
+use names::Names;
 
 /// Others change things in bursts; a repair waits until they have been quiet for so long …
 const QUIET: Duration = Duration::from_millis(50);
@@ -36,7 +45,11 @@ const LONGEST_RETRY: Duration = Duration::from_mins(1);
 pub struct Agent {
     file: PathBuf,
     files: Files,
-    resolved: BTreeMap<String, IpAddr>,
+    names: Names,
+    exits: Exits,
+    hook: Hook,
+    /// What was said besides, so that it is said once.
+    notes: Vec<String>,
     kernel: Linux,
     journal: Journal,
     news: News,
@@ -50,16 +63,6 @@ pub struct Agent {
 struct Retry {
     at: Instant,
     wait: Duration,
-    cause: Cause,
-}
-
-/// Why another attempt is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    /// All is well but for host names that did not resolve.
-    MissingNames,
-    /// The last attempt failed.
-    Failure,
 }
 
 /// What is there to be dealt with.
@@ -82,11 +85,13 @@ impl Agent {
         let reception = Reception::open()?;
         let file = std::path::absolute(file).doing(|| format!("cannot tell where {} is", file.display()))?;
         let files = Files::read(&file)?;
-        let resolved = resolve(files.names()?);
         let mut agent = Self {
             file,
             files,
-            resolved,
+            names: Names::default(),
+            exits: Exits::default(),
+            hook: Hook::default(),
+            notes: Vec::new(),
             kernel: Linux::open()?,
             journal,
             // Listening begins before the first look, so that nothing is missed in between.
@@ -96,8 +101,11 @@ impl Agent {
             retry: None,
             _place: place,
         };
+        agent.names.ask(agent.files.names()?, Instant::now());
+        // Names of the host's own file are known at once.
+        agent.names.turn(&mut agent.kernel, Instant::now())?;
+        agent.take_up_exits()?;
         agent.make_it_so()?;
-        agent.retry_later(agent.lacks_names().then_some(Cause::MissingNames));
         agent.say_ready();
         Ok(agent)
     }
@@ -109,20 +117,25 @@ impl Agent {
             if ready.signal {
                 match self.signal()? {
                     Some(Signal::SIGHUP) => log_errors(&self.reload()),
+                    // A call of the hook has ended.
+                    Some(Signal::SIGCHLD) | None => {}
                     Some(_) => return Ok(()),
-                    None => {}
                 }
             }
             if ready.news {
                 self.let_it_calm_down()?;
+                self.names.try_all(Instant::now());
                 // An attempt that fails makes news itself; the next one comes when it is due.
-                if self.retry.as_ref().is_none_or(|retry| retry.cause != Cause::Failure) {
+                if self.retry.is_none() {
                     log_errors(&self.attempt());
                 }
             }
             if self.retry.as_ref().is_some_and(|retry| retry.at <= Instant::now()) {
-                self.try_again();
+                log_errors(&self.attempt());
             }
+            self.look_at_exits();
+            self.look_at_names();
+            self.hook.turn(Instant::now());
             if let Some((question, asker)) = self.reception.hear() {
                 self.answer(question, asker);
             }
@@ -137,13 +150,59 @@ impl Agent {
         Ok(())
     }
 
-    /// With the names that resolve by now.
-    fn try_again(&mut self) {
-        let missing = self.files.names().unwrap_or_default();
-        let missing = missing.into_iter().filter(|name| !self.resolved.contains_key(*name));
-        let resolved = resolve(missing);
-        self.resolved.extend(resolved);
-        log_errors(&self.attempt());
+    /// Goes on with the exits that stand: those of an agent that has ended, or been killed.
+    fn take_up_exits(&mut self) -> Result<(), Errors> {
+        let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
+        if !site.portals.iter().any(Portal::can_fail_over) {
+            return Ok(());
+        }
+        let have = self.kernel.observe(&Scope::default())?;
+        self.exits.begin(&site, standing(&site, &have));
+        Ok(())
+    }
+
+    /// Portals whose exits have gone down, or come up again, move.
+    fn look_at_exits(&mut self) {
+        let now = Instant::now();
+        for lost in self.exits.turn(now) {
+            self.names.doubt(&lost, now);
+        }
+        let moves = self.exits.decide();
+        if moves.is_empty() {
+            return;
+        }
+        for one in &moves {
+            log::warn!("{}", self.exits.explain(one));
+        }
+        let result = self.attempt();
+        log_errors(&result);
+        if result.is_ok() {
+            moves.iter().for_each(|one| self.tell_hook(one));
+        }
+    }
+
+    fn tell_hook(&mut self, Move { portal, from, to, state }: &Move) {
+        let Ok(own) = site::own_name(&self.files.network, &self.files.private_key) else { return };
+        let network = &self.files.network;
+        let Some(hook) = &network.sites[own].hook else { return };
+        let facts = [
+            ("PORTALS_EVENT", state.as_str().to_owned()),
+            ("PORTALS_NETWORK", network.name.clone()),
+            ("PORTALS_SITE", own.clone()),
+            ("PORTALS_PORTAL", portal.clone()),
+            ("PORTALS_EXIT", to.to_string()),
+            ("PORTALS_PREVIOUS", from.to_string()),
+        ];
+        self.hook.tell(self.files.folder.join(hook), facts.into());
+    }
+
+    /// Names that have got an address let their links be dialled.
+    fn look_at_names(&mut self) {
+        match self.names.turn(&mut self.kernel, Instant::now()) {
+            Ok(false) => {}
+            Ok(true) => log_errors(&self.attempt()),
+            Err(error) => log::error!("{error}"),
+        }
     }
 
     fn answer(&mut self, question: Question, asker: Asker) {
@@ -168,16 +227,16 @@ impl Agent {
         let site = self.read_again().inspect_err(|_| {
             log::error!("{} cannot be used; what stood before goes on:", self.file.display());
         })?;
-        let result = self.apply(&site);
+        let result = self.apply(site);
         self.or_retry(result)
     }
 
     /// What is refused, be it only in view of this host, does not take the place of what works.
     fn read_again(&mut self) -> Result<Site, Errors> {
         let files = Files::read(&self.file)?;
-        let resolved = resolve(files.names()?);
-        let site = files.site(&mut self.kernel, &resolved)?;
-        (self.files, self.resolved) = (files, resolved);
+        let site = files.site(&mut self.kernel, &self.names.addresses())?;
+        self.names.ask(files.names()?, Instant::now());
+        self.files = files;
         Ok(site)
     }
 
@@ -189,17 +248,9 @@ impl Agent {
 
     /// Has a failure tried again later.
     fn or_retry(&mut self, result: Result<Done, Errors>) -> Result<Done, Errors> {
-        let cause = match result {
-            Ok(_) => self.lacks_names().then_some(Cause::MissingNames),
-            Err(_) => Some(Cause::Failure),
-        };
-        self.retry_later(cause);
-        result
-    }
-
-    fn retry_later(&mut self, cause: Option<Cause>) {
         let wait = self.retry.as_ref().map_or(RETRY, |retry| (retry.wait * 2).min(LONGEST_RETRY));
-        self.retry = cause.map(|cause| Retry { at: Instant::now() + wait, wait, cause });
+        self.retry = result.is_err().then(|| Retry { at: Instant::now() + wait, wait });
+        result
     }
 
     /// Makes the machine match the file as the host is now.
@@ -207,26 +258,23 @@ impl Agent {
         // Forgotten before looking, not after: what others change meanwhile wakes us again. So does what we change
         // ourselves; then a second look finds nothing to do.
         self.news.forget();
-        let site = self.files.site(&mut self.kernel, &self.resolved)?;
-        self.apply(&site)
+        let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
+        self.apply(site)
     }
 
-    fn apply(&mut self, site: &Site) -> Result<Done, Errors> {
+    fn apply(&mut self, mut site: Site) -> Result<Done, Errors> {
+        self.names.follow(&site);
+        self.exits.follow(&mut site);
         let _lock = self.lock()?;
-        let changes = apply::apply(&mut self.kernel, &self.journal, &plan(site))?.len();
+        let changes = converge(&mut self.kernel, &self.journal, &site)?.len();
         if changes > 0 {
-            for note in &site.notes {
+            for note in site.notes.iter().filter(|note| !self.notes.contains(note)) {
                 log::warn!("{note}");
             }
+            self.notes.clone_from(&site.notes);
             log::info!("done: {}", count(changes, "change"));
         }
-        Ok(Done { changes, notes: site.notes.clone() })
-    }
-
-    /// Whether a host name of the file has no address yet.
-    fn lacks_names(&self) -> bool {
-        let names = self.files.names().unwrap_or_default();
-        names.into_iter().any(|name| !self.resolved.contains_key(name))
+        Ok(Done { changes, notes: site.notes })
     }
 
     fn lock(&self) -> Result<Lock> {
@@ -235,9 +283,17 @@ impl Agent {
 
     /// Waits until there is something to do.
     fn wait(&self) -> Result<Ready> {
-        let due = self.retry.as_ref().map(|retry| retry.at);
-        let next = due.into_iter().chain(self.reception.deadline()).min();
-        self.poll(next.map(|next| next.saturating_duration_since(Instant::now())))
+        let due = [
+            self.retry.as_ref().map(|retry| retry.at),
+            self.reception.deadline(),
+            self.exits.deadline(),
+            self.names.deadline(),
+            self.hook.deadline(),
+        ];
+        let next = due.into_iter().flatten().min();
+        let others = self.reception.descriptor().into_iter();
+        let others = others.chain(self.exits.descriptors()).chain(self.names.descriptors());
+        self.poll(others.collect(), next.map(|next| next.saturating_duration_since(Instant::now())))
     }
 
     /// Waits until nothing has come in for a while: a firmware's burst is met once.
@@ -245,22 +301,18 @@ impl Agent {
         let end = Instant::now() + PATIENCE;
         loop {
             self.news.forget();
-            let ready = self.poll(Some(QUIET))?;
+            let ready = self.poll(Vec::new(), Some(QUIET))?;
             if ready.signal || !ready.news || Instant::now() >= end {
                 return Ok(());
             }
         }
     }
 
-    /// Waits until something is there, or the time is up.
-    fn poll(&self, timeout: Option<Duration>) -> Result<Ready> {
+    /// Waits until something is there, here or at one of `others`, or the time is up.
+    fn poll(&self, others: Vec<BorrowedFd>, timeout: Option<Duration>) -> Result<Ready> {
         let [routing, firewall] = self.news.descriptors();
-        let always = [self.signals.as_fd(), routing, firewall];
-        let mut sources: Vec<PollFd> = always
-            .into_iter()
-            .chain(self.reception.descriptor())
-            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
-            .collect();
+        let all = [self.signals.as_fd(), routing, firewall].into_iter().chain(others);
+        let mut sources: Vec<PollFd> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // Rounded up, or a timer that is due in half a millisecond would keep us turning.
         let timeout = match timeout {
             None => PollTimeout::NONE,
@@ -302,11 +354,11 @@ fn same_file(one: &Path, other: &Path) -> bool {
     one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// SIGHUP, SIGTERM and SIGINT, as something to poll. Called while the process has one thread, so that all later ones inherit
+/// SIGHUP, SIGTERM, SIGINT and SIGCHLD, as something to poll. Called while the process has one thread, so that all later ones inherit
 /// the mask.
 fn signals() -> Result<SignalFd> {
     let mut set = SigSet::empty();
-    for signal in [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT] {
+    for signal in [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD] {
         set.add(signal);
     }
     let doing = || "cannot watch for signals".to_owned();

@@ -21,6 +21,9 @@ use crate::state::TUNNEL_MARK;
 /// UDP ports of DHCP, server and client (RFC 2131 § 4.1). It never crosses a tunnel.
 const DHCP: Condition = UdpPort(67, 68);
 
+/// The set of ways from whole interfaces to where they may leave.
+const PATHS: &str = "paths";
+
 /// Bytes of an IPv4 and a TCP header without options: what the MTU exceeds the segment size by.
 const HEADERS: u32 = 40;
 
@@ -44,6 +47,23 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
     Some(Firewall { sets, chains })
 }
 
+/// Whether a firewall that stands lets a portal leave by the uplink; `portal` is one that does.
+pub(super) fn lets_out(site: &Site, portal: &Portal, have: &Firewall) -> bool {
+    let has_all = |chain, rules: &[Rule]| {
+        rules.iter().all(|rule| have.chains.get(&chain).is_some_and(|there| there.contains(rule)))
+    };
+    match (path(site, portal), &portal.entrance) {
+        (Some(path), _) => {
+            matches!(have.sets.get(&SetName(PATHS.to_owned())), Some(Set::Paths(there)) if there.contains(&path))
+        }
+        (None, Entrance::Own) => {
+            let refuses = |rule: &Rule| rule.conditions.contains(&Opening);
+            !have.chains.get(&Chain::Output).into_iter().flatten().any(refuses)
+        }
+        (None, _) => site.uplink.is_some() && has_all(Chain::Forward, &portal_forward(site, portal)),
+    }
+}
+
 /// All sets that rules may look at, without empty ones: no rule looks at those.
 fn sets(site: &Site) -> BTreeMap<SetName, Set> {
     let mut sets = BTreeMap::new();
@@ -57,7 +77,7 @@ fn sets(site: &Site) -> BTreeMap<SetName, Set> {
     add_interfaces("guests", guest_tunnels(site));
     let paths = paths(site);
     if !paths.is_empty() {
-        sets.insert(SetName("paths".to_owned()), Set::Paths(paths));
+        sets.insert(SetName(PATHS.to_owned()), Set::Paths(paths));
     }
     let mut add_networks = |name: String, members: BTreeSet<Cidr>| {
         if !members.is_empty() {
@@ -79,27 +99,24 @@ fn sets(site: &Site) -> BTreeMap<SetName, Set> {
 /// Interfaces all of whose traffic enters a portal.
 fn entrances(site: &Site) -> BTreeSet<IfName> {
     let whole = |portal: &&Portal| portal.to.is_empty();
-    site.portals.iter().filter(whole).filter_map(entrance_interface).cloned().collect()
+    site.portals.iter().filter(whole).filter_map(Portal::entrance_interface).cloned().collect()
 }
 
 /// Ways from such an interface to its exit.
 fn paths(site: &Site) -> BTreeSet<(IfName, IfName)> {
-    let whole = |portal: &&Portal| portal.to.is_empty();
-    let path = |portal| Some((entrance_interface(portal)?.clone(), exit_interface(site, portal)?.clone()));
-    site.portals.iter().filter(whole).filter_map(path).collect()
+    site.portals.iter().filter_map(|portal| path(site, portal)).collect()
 }
 
-fn entrance_interface(portal: &Portal) -> Option<&IfName> {
-    match &portal.entrance {
-        Entrance::Interface(interface) => Some(interface),
-        Entrance::From(_) | Entrance::Own => None,
-    }
+fn path(site: &Site, portal: &Portal) -> Option<(IfName, IfName)> {
+    let whole = portal.to.is_empty();
+    whole.then_some((portal.entrance_interface()?.clone(), exit_interface(site, portal)?.clone()))
 }
 
 fn exit_interface<'a>(site: &'a Site, portal: &'a Portal) -> Option<&'a IfName> {
     match &portal.exit {
         Exit::Site { interface, .. } => Some(interface),
         Exit::Direct => site.uplink_interface(),
+        Exit::Nowhere => None,
     }
 }
 
@@ -148,7 +165,7 @@ fn forward(site: &Site) -> Vec<Rule> {
     if !self::entrances(site).is_empty() {
         rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
         if !paths(site).is_empty() {
-            rules.push(rule([Path(SetName("paths".to_owned()))], Accept));
+            rules.push(rule([Path(SetName(PATHS.to_owned()))], Accept));
         }
         rules.push(rule([Incoming(entrances)], Reject));
     }

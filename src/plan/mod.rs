@@ -2,7 +2,10 @@
 
 mod firewall;
 mod routing;
+mod standing;
 mod tunnels;
+
+pub use standing::standing;
 
 use crate::site::Site;
 use crate::state::State;
