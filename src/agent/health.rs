@@ -9,7 +9,7 @@ use crate::site::Exit;
 const SILENCE: u32 = 2;
 
 /// How often an exit is asked within the time after which it is down.
-const QUESTIONS: u32 = 4;
+const QUESTIONS: u32 = 6;
 
 /// What an exit is taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,8 +115,7 @@ mod tests {
     const TIMES: Failover =
         Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
 
-    /// Asks four times in three seconds for each of `answers`, all of them answered or none, and judges a hundred times in
-    /// between; the tenths of a second at which it became something else, and what.
+    /// Asks twice a second, once for each of `answers`, and judges a hundred times in between; the tenths of a second at which it became something else, and what.
     fn told(answers: &[bool], was_down: bool) -> Vec<(u128, Standing)> {
         let start = Instant::now();
         let mut health = Health::new(TIMES, was_down);
@@ -125,7 +124,7 @@ mod tests {
             health.asked(now);
             for step in 0..100 {
                 let before = health.standing();
-                // After 30 ms.
+                // After 20 ms.
                 if step == 4 && *answer {
                     health.answered(now);
                 }
@@ -141,16 +140,16 @@ mod tests {
 
     #[test]
     fn it_is_down_after_silence_and_up_after_it_has_held() {
-        let answers = [[true; 8].as_slice(), &[false; 8], &[true; 20]].concat();
-        let expected = [(0, Standing::Up), (90, Standing::Down), (225, Standing::Up)];
-        // Silent from 6.0 s on, down at 9.0 s; answers from 12.03 s on, for the tenth second at 22.53 s.
+        let answers = [[true; 8].as_slice(), &[false; 8], &[true; 30]].concat();
+        let expected = [(0, Standing::Up), (70, Standing::Down), (180, Standing::Up)];
+        // Silent from 4.0 s on; answers from 8.02 s on.
         assert_eq!(told(&answers, false), expected);
     }
 
     #[test]
     fn one_that_was_down_has_to_hold_first() {
-        assert_eq!(told(&[true; 20], true), [(105, Standing::Up)]);
-        assert_eq!(told(&[true; 20], false), [(0, Standing::Up)]);
+        assert_eq!(told(&[true; 30], true), [(100, Standing::Up)]);
+        assert_eq!(told(&[true; 30], false), [(0, Standing::Up)]);
     }
 
     #[test]
@@ -158,7 +157,7 @@ mod tests {
         let mut answers = [true; 40];
         answers.iter_mut().skip(5).step_by(4).for_each(|answer| *answer = false);
         assert_eq!(told(&answers, false), [(0, Standing::Up)]);
-        assert_eq!(told(&answers, true), [(105, Standing::Up)], "nor does it begin the ten seconds anew");
+        assert_eq!(told(&answers, true), [(100, Standing::Up)], "nor does it begin the ten seconds anew");
     }
 
     #[test]
@@ -214,8 +213,8 @@ mod tests {
                     prop_assert!(pair[1].0 - pair[0].0 >= 100, "up again after {:?}", pair);
                 }
             }
-            // Four questions in a row without an answer are three seconds of silence; three are not.
-            let silent = answers.windows(4).any(|four| four.iter().all(|answer| !answer));
+            // Six questions in a row without an answer are three seconds of silence; five are not.
+            let silent = answers.windows(6).any(|six| six.iter().all(|answer| !answer));
             let went_down = told.iter().any(|(_, standing)| *standing == Standing::Down);
             prop_assert!(silent || !went_down);
         }

@@ -84,3 +84,54 @@ fn start(program: &PathBuf, facts: Facts) -> Result<Child> {
     command.envs(facts).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().doing(doing)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::thread::sleep;
+
+    use super::*;
+
+    /// A program that never ends by itself.
+    const ENDLESS: &str = "/usr/bin/yes";
+
+    #[test]
+    fn calls_come_one_by_one_and_one_that_takes_too_long_is_killed() {
+        let mut hook = Hook::default();
+        let now = Instant::now();
+        hook.tell(ENDLESS.into(), Facts::new());
+        hook.tell(ENDLESS.into(), Facts::new());
+        hook.turn(now);
+        let first = pid(&hook);
+        assert_eq!(hook.deadline(), Some(now + LIMIT));
+        hook.turn(now + LIMIT / 2);
+        assert_eq!(pid(&hook), first);
+        hook.turn(now + LIMIT);
+        while pid(&hook) == first {
+            sleep(Duration::from_millis(10));
+            hook.turn(now + LIMIT);
+        }
+        assert!(hook.waiting.is_empty(), "the second call has begun");
+        hook.turn(now + 3 * LIMIT);
+        while hook.running.is_some() {
+            sleep(Duration::from_millis(10));
+            hook.turn(now + 3 * LIMIT);
+        }
+        assert_eq!(hook.deadline(), None);
+    }
+
+    #[test]
+    fn a_program_that_anybody_can_write_is_not_run() {
+        let program = std::env::temp_dir().join(format!("portals-hook-{}", std::process::id()));
+        fs::write(&program, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o757)).unwrap();
+        let refusal = start(&program, Facts::new()).unwrap_err().to_string();
+        assert!(refusal.contains("chmod o-w"), "{refusal}");
+        fs::remove_file(program).unwrap();
+    }
+
+    fn pid(hook: &Hook) -> Option<u32> {
+        hook.running.as_ref().map(|(child, _)| child.id())
+    }
+}

@@ -177,7 +177,9 @@ impl Agent {
         let result = self.attempt();
         log_errors(&result);
         if result.is_ok() {
-            moves.iter().for_each(|one| self.tell_hook(one));
+            for one in &moves {
+                self.tell_hook(one);
+            }
         }
     }
 

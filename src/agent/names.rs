@@ -133,9 +133,10 @@ impl Names {
     pub(super) fn turn(&mut self, kernel: &mut Linux, now: Instant) -> Result<bool> {
         let mut is_new = false;
         for (name, entry) in &mut self.entries {
-            let links: Vec<&Link> = self.links.iter().filter(|link| link.host == *name).collect();
+            let links = self.links.iter().filter(|link| link.host == *name).collect();
+            let mut look = Look { name, links, resolve_after: self.resolve_after, kernel, now };
             if entry.lookup.is_none() && entry.due.is_some_and(|due| due <= now) {
-                entry.look_after(name, &links, self.resolve_after, kernel, now)?;
+                look.after(entry)?;
             }
             let Some(addresses) = entry.lookup.as_mut().and_then(|lookup| lookup.turn(now)) else { continue };
             entry.lookup = None;
@@ -143,10 +144,11 @@ impl Names {
                 entry.try_again(name, now);
             } else if entry.address.is_none() {
                 entry.address = addresses.first().copied();
-                entry.begin(now);
+                entry.wait = Duration::ZERO;
+                entry.due = Some(now + FIRST_TRY.min(self.resolve_after));
                 is_new = true;
             } else {
-                entry.take(name, &addresses, &links, self.resolve_after, kernel, now)?;
+                look.take(entry, &addresses)?;
             }
         }
         Ok(is_new)
@@ -162,81 +164,76 @@ impl Entry {
         self.wait = (self.wait * 2).clamp(RETRY, LONGEST_RETRY);
         self.due = Some(now + self.wait);
     }
+}
 
-    /// An address is tried for the first time.
-    fn begin(&mut self, now: Instant) {
-        self.wait = Duration::ZERO;
-        self.due = Some(now + FIRST_TRY);
-    }
+/// A look at the links that are dialled by one name.
+struct Look<'a> {
+    name: &'a str,
+    links: Vec<&'a Link>,
+    resolve_after: Duration,
+    kernel: &'a mut Linux,
+    now: Instant,
+}
 
+impl Look<'_> {
     /// Asks again if there is no address yet, or if a link has had no handshake for long; else waits until that may be.
-    fn look_after(
-        &mut self,
-        name: &str,
-        links: &[&Link],
-        resolve_after: Duration,
-        kernel: &mut Linux,
-        now: Instant,
-    ) -> Result<()> {
-        let mut left = Some(resolve_after).filter(|_| self.address.is_some());
-        for link in links {
-            let rest = |age: Duration| resolve_after.checked_sub(age).filter(|rest| !rest.is_zero());
-            left = left.min(link.condition(kernel)?.age.and_then(rest));
+    fn after(&mut self, entry: &mut Entry) -> Result<()> {
+        let mut left = Some(self.resolve_after).filter(|_| entry.address.is_some());
+        for link in &self.links {
+            let rest = |age: Duration| self.resolve_after.checked_sub(age).filter(|rest| !rest.is_zero());
+            left = left.min(link.condition(self.kernel)?.age.and_then(rest));
         }
         match left {
             Some(left) => {
-                self.due = Some(now + left);
-                self.wait = Duration::ZERO;
+                entry.due = Some(self.now + left);
+                entry.wait = Duration::ZERO;
             }
-            None => self.lookup = Some(Lookup::begin(name, now)),
+            None => entry.lookup = Some(Lookup::begin(self.name, self.now)),
         }
         Ok(())
     }
 
-    /// Has the links that do not work dial the address that is the right one now; or, if that is the one that does not work,
-    /// the next one of the name: of the other family, perhaps.
-    fn take(
-        &mut self,
-        name: &str,
-        addresses: &[IpAddr],
-        links: &[&Link],
-        resolve_after: Duration,
-        kernel: &mut Linux,
-        now: Instant,
-    ) -> Result<()> {
-        let is_doubted = std::mem::take(&mut self.is_doubted);
-        let known = addresses.iter().position(|address| Some(*address) == self.address);
-        let mut wait = resolve_after;
+    /// Has the links that do not work dial the address that is the right one now.
+    fn take(&mut self, entry: &mut Entry, addresses: &[IpAddr]) -> Result<()> {
+        let is_doubted = std::mem::take(&mut entry.is_doubted);
+        let is_known = entry.address.is_some_and(|address| addresses.contains(&address));
+        let mut wait = self.resolve_after;
         let mut silent = Vec::new();
-        for link in links {
-            let condition = link.condition(kernel)?;
-            let works = match known {
-                // The name still says so, and others have reached us from elsewhere: as long as that works it is right.
-                Some(_) => condition.alive && !is_doubted,
-                None => condition.age.is_some_and(|age| age < resolve_after) && !is_doubted,
-            };
-            if !works {
-                silent.push((*link, condition));
-            } else if let Some(age) = condition.age {
-                wait = wait.min(resolve_after.saturating_sub(age).max(RETRY));
+        for link in &self.links {
+            let condition = link.condition(self.kernel)?;
+            let is_young = condition.age.filter(|age| *age < self.resolve_after);
+            // The name may still say what it said, while the other end has reached us from elsewhere: as long as that works
+            // it is right.
+            if is_doubted || !(is_young.is_some() || is_known && condition.alive) {
+                silent.push((*link, condition.tunnel));
+            } else if let Some(age) = is_young {
+                wait = wait.min(self.resolve_after.saturating_sub(age).max(RETRY));
             }
         }
-        let next = match known {
-            Some(place) if silent.is_empty() => place,
-            Some(place) => (place + 1) % addresses.len(),
-            None => 0,
-        };
-        if self.address != Some(addresses[next]) {
-            log::info!("{name} is {} now", addresses[next]);
+        let next = next(addresses, entry.address, !silent.is_empty());
+        if let Some(address) = next.filter(|_| entry.address != next) {
+            log::info!("{} is {address} now", self.name);
         }
-        self.address = Some(addresses[next]);
-        for (link, condition) in silent {
-            link.dial(addresses[next], condition.tunnel, kernel)?;
-            self.wait = (self.wait * 2).clamp(FIRST_TRY, resolve_after.max(FIRST_TRY));
-            wait = wait.min(self.wait);
+        entry.address = next;
+        for (link, tunnel) in silent {
+            if let Some(address) = next {
+                link.dial(address, &tunnel, self.kernel)?;
+            }
+            entry.wait = (entry.wait * 2).clamp(FIRST_TRY.min(self.resolve_after), self.resolve_after);
+            wait = wait.min(entry.wait);
         }
-        self.due = Some(now + wait);
+        entry.due = Some(self.now + wait);
         Ok(())
+    }
+}
+
+/// Which of a name's addresses to use: the one in use, as long as it works; else the one behind it, which may be of the other
+/// family; the first if the one in use is none of them any more.
+fn next(addresses: &[IpAddr], current: Option<IpAddr>, is_silent: bool) -> Option<IpAddr> {
+    match addresses.iter().position(|address| Some(*address) == current) {
+        Some(_) if !is_silent => current,
+        Some(place) => addresses.get(place + 1).or(addresses.first()).copied(),
+        None => addresses.first().copied(),
     }
 }
 
@@ -254,14 +251,14 @@ impl Link {
     }
 
     /// Changes where the peer is dialled, and nothing else of the tunnel.
-    fn dial(&self, address: IpAddr, from: Tunnel, kernel: &mut Linux) -> Result<()> {
+    fn dial(&self, address: IpAddr, from: &Tunnel, kernel: &mut Linux) -> Result<()> {
         let mut to = from.clone();
         let endpoint = SocketAddr::new(address, self.port);
         match to.peers.get_mut(&self.key) {
             Some(peer) if peer.endpoint != Some(endpoint) => peer.endpoint = Some(endpoint),
             _ => return Ok(()),
         }
-        kernel.change_tunnel(&self.interface, &from, &to)?;
+        kernel.change_tunnel(&self.interface, from, &to)?;
         self.knock();
         Ok(())
     }
@@ -271,5 +268,21 @@ impl Link {
         let (IpAddr::V4(from), IpAddr::V4(to)) = self.inside else { return };
         // If it cannot be sent, the keepalive does it.
         let _ = Echo::open(&self.interface, from, to).and_then(|mut echo| echo.ask());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_address_is_of_the_name_and_another_one_only_if_need_be() {
+        let [one, two, v6] = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|text| text.parse().unwrap());
+        let all = [one, two, v6];
+        assert_eq!(next(&all, Some(two), false), Some(two));
+        assert_eq!(next(&all, Some(two), true), Some(v6), "the other family is tried");
+        assert_eq!(next(&all, Some(v6), true), Some(one), "and the first once more");
+        assert_eq!(next(&[one], Some(one), true), Some(one));
+        assert_eq!(next(&[one], Some(two), false), Some(one), "the name has another address");
     }
 }

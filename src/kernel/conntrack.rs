@@ -10,7 +10,7 @@ use netlink_packet_core::{NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use nix::errno::Errno;
 
 use super::attributes::{Attributes, address};
-use super::nfnetlink::{Header, Nfnetlink, Writer, messages};
+use super::nfnetlink::{Header, Message, Nfnetlink, Writer, messages};
 use crate::error::{Context as _, Result};
 use crate::net::Cidr;
 
@@ -63,7 +63,7 @@ type Entry = Vec<(u16, Vec<u8>)>;
 
 fn begun_from(sources: &BTreeSet<Cidr>, piece: &[u8]) -> Vec<Entry> {
     let is_meant = |source: IpAddr| sources.iter().any(|network| network.contains(source));
-    let entries = messages(piece).filter(|message| message.kind == NEW).map(|message| message.attributes());
+    let entries = messages(piece).filter(|message| message.kind == NEW).map(Message::attributes);
     let meant = entries.filter(|entry| source(*entry).is_some_and(is_meant));
     meant.map(name).collect()
 }

@@ -89,13 +89,13 @@ fn question(identifier: u16, sequence: u16) -> [u8; LENGTH] {
     let [i, d] = identifier.to_be_bytes();
     let [s, q] = sequence.to_be_bytes();
     let mut message = [QUESTION, 0, 0, 0, i, d, s, q];
-    let checksum = checksum(&message);
+    let checksum = checksum(message);
     message[2..4].copy_from_slice(&checksum.to_be_bytes());
     message
 }
 
 /// The ones' complement of the ones' complement sum of all 16-bit words (RFC 1071).
-fn checksum(message: &[u8; LENGTH]) -> u16 {
+fn checksum(message: [u8; LENGTH]) -> u16 {
     let words = message.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
     let sum: u32 = words.sum();
     let folded = (sum & 0xffff) + (sum >> 16);

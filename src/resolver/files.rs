@@ -26,12 +26,13 @@ impl Settings {
             let mut words = line.split_whitespace();
             match words.next() {
                 Some("nameserver") => {
-                    settings.servers.extend(words.next().and_then(|word| server(word, &index)))
+                    settings.servers.extend(words.next().and_then(|word| server(word, &index)));
                 }
                 // The last such line counts.
                 Some("search" | "domain") => settings.search = words.map(str::to_owned).collect(),
                 Some("options") => {
-                    let points = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).last();
+                    let points =
+                        words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
                     settings.points = points.unwrap_or(settings.points);
                 }
                 _ => {}

@@ -5,9 +5,11 @@
 
 mod access;
 mod commands;
+mod failover;
 mod killed;
 mod leaks;
 mod many;
+mod names;
 mod oracle;
 mod peers;
 mod restore;
@@ -32,8 +34,15 @@ struct Scenario {
 }
 
 /// What hosts of every kind can run.
-const EVERYWHERE: [&[Scenario]; 5] =
-    [ways::SCENARIOS, access::SCENARIOS, leaks::SCENARIOS, restore::SCENARIOS, commands::SCENARIOS];
+const EVERYWHERE: [&[Scenario]; 7] = [
+    ways::SCENARIOS,
+    access::SCENARIOS,
+    leaks::SCENARIOS,
+    failover::SCENARIOS,
+    names::SCENARIOS,
+    restore::SCENARIOS,
+    commands::SCENARIOS,
+];
 
 /// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.
 const WITH_KERNEL_WIREGUARD: [&[Scenario]; 4] =
