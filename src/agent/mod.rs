@@ -1,18 +1,16 @@
 //! The agent: apply, then stay, watch and repair. One loop around `poll`; it wakes up only if something happened or is due.
 
+mod events;
 mod exits;
 mod health;
 mod hook;
 mod names;
+mod retry;
 
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signal::Signal;
 
 use crate::apply;
 use crate::control::{Asker, Done, Question, Reception};
@@ -22,24 +20,15 @@ use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::{Journal, Lock};
 use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
-use crate::kernel::news::News;
 use crate::load::Files;
 use crate::plan::standing;
-use crate::site::{self, Portal, Site};
+use crate::site::{self, Site};
 use crate::state::Scope;
+use events::{Events, Ready, signals};
 use exits::{Exits, Move};
 use hook::Hook;
 use names::Names;
-
-/// Others change things in bursts; a repair waits until they have been quiet for so long …
-const QUIET: Duration = Duration::from_millis(50);
-
-/// … but no longer than this after the first news.
-const PATIENCE: Duration = Duration::from_millis(400);
-
-/// After an attempt that failed: the first wait, doubled each time up to the longest.
-const RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_mins(1);
+use retry::Retry;
 
 /// The agent of this machine.
 pub struct Agent {
@@ -52,30 +41,17 @@ pub struct Agent {
     notes: Vec<String>,
     kernel: Linux,
     journal: Journal,
-    news: News,
-    signals: SignalFd,
+    events: Events,
     reception: Reception,
-    retry: Option<Retry>,
+    retry: Retry,
     _place: Lock,
-}
-
-/// Another attempt that is due.
-struct Retry {
-    at: Instant,
-    wait: Duration,
-}
-
-/// What is there to be dealt with.
-#[derive(Debug, Clone, Copy)]
-struct Ready {
-    signal: bool,
-    news: bool,
 }
 
 impl Agent {
     /// Takes the agent's place on this machine and makes it match the file once.
     pub fn start(file: &Path) -> Result<Self, Errors> {
-        // First of all, while there is one thread: those of the resolver must not be the ones that a signal ends.
+        // First of all, while there is one thread: those of the built-in WireGuard must not be the ones that a signal
+        // ends.
         let signals = signals()?;
         let journal = Journal::open()?;
         let place = journal
@@ -95,10 +71,9 @@ impl Agent {
             kernel: Linux::open()?,
             journal,
             // Listening begins before the first look, so that nothing is missed in between.
-            news: News::open()?,
-            signals,
+            events: Events::open(signals)?,
             reception,
-            retry: None,
+            retry: Retry::default(),
             _place: place,
         };
         agent.names.ask(agent.files.names()?, Instant::now());
@@ -115,7 +90,7 @@ impl Agent {
         loop {
             let ready = self.wait()?;
             if ready.signal {
-                match self.signal()? {
+                match self.events.signal()? {
                     Some(Signal::SIGHUP) => log_errors(&self.reload()),
                     // A call of the hook has ended.
                     Some(Signal::SIGCHLD) | None => {}
@@ -123,14 +98,14 @@ impl Agent {
                 }
             }
             if ready.news {
-                self.let_it_calm_down()?;
+                self.events.calm_down()?;
                 self.names.try_all(Instant::now());
                 // An attempt that fails makes news itself; the next one comes when it is due.
-                if self.retry.is_none() {
+                if self.retry.due().is_none() {
                     log_errors(&self.attempt());
                 }
             }
-            if self.retry.as_ref().is_some_and(|retry| retry.at <= Instant::now()) {
+            if self.retry.due().is_some_and(|due| due <= Instant::now()) {
                 log_errors(&self.attempt());
             }
             self.look_at_exits();
@@ -152,10 +127,11 @@ impl Agent {
 
     /// Goes on with the exits that stand: those of an agent that has ended, or been killed.
     fn take_up_exits(&mut self) -> Result<(), Errors> {
-        let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
-        if !site.portals.iter().any(Portal::can_fail_over) {
+        let portals = self.files.network.sites.values().flat_map(|site| &site.portals);
+        if portals.map(|portal| portal.exits.len()).max() <= Some(1) {
             return Ok(());
         }
+        let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
         let have = self.kernel.observe(&Scope::default())?;
         self.exits.begin(&site, standing(&site, &have));
         Ok(())
@@ -250,8 +226,7 @@ impl Agent {
 
     /// Has a failure tried again later.
     fn or_retry(&mut self, result: Result<Done, Errors>) -> Result<Done, Errors> {
-        let wait = self.retry.as_ref().map_or(RETRY, |retry| (retry.wait * 2).min(LONGEST_RETRY));
-        self.retry = result.is_err().then(|| Retry { at: Instant::now() + wait, wait });
+        self.retry.attempted(result.is_err(), Instant::now());
         result
     }
 
@@ -259,7 +234,7 @@ impl Agent {
     fn make_it_so(&mut self) -> Result<Done, Errors> {
         // Forgotten before looking, not after: what others change meanwhile wakes us again. So does what we change
         // ourselves; then a second look finds nothing to do.
-        self.news.forget();
+        self.events.forget_news();
         let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
         self.apply(site)
     }
@@ -286,52 +261,15 @@ impl Agent {
     /// Waits until there is something to do.
     fn wait(&self) -> Result<Ready> {
         let due = [
-            self.retry.as_ref().map(|retry| retry.at),
+            self.retry.due(),
             self.reception.deadline(),
             self.exits.deadline(),
             self.names.deadline(),
             self.hook.deadline(),
         ];
-        let next = due.into_iter().flatten().min();
         let others = self.reception.descriptor().into_iter();
         let others = others.chain(self.exits.descriptors()).chain(self.names.descriptors());
-        self.poll(others.collect(), next.map(|next| next.saturating_duration_since(Instant::now())))
-    }
-
-    /// Waits until nothing has come in for a while: a firmware's burst is met once.
-    fn let_it_calm_down(&mut self) -> Result<()> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            self.news.forget();
-            let ready = self.poll(Vec::new(), Some(QUIET))?;
-            if ready.signal || !ready.news || Instant::now() >= end {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Waits until something is there, here or at one of `others`, or the time is up.
-    fn poll(&self, others: Vec<BorrowedFd>, timeout: Option<Duration>) -> Result<Ready> {
-        let [routing, firewall] = self.news.descriptors();
-        let all = [self.signals.as_fd(), routing, firewall].into_iter().chain(others);
-        let mut sources: Vec<PollFd> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
-        // Rounded up, or a timer that is due in half a millisecond would keep us turning.
-        let timeout = match timeout {
-            None => PollTimeout::NONE,
-            Some(time) => PollTimeout::try_from(time.as_millis() + 1).unwrap_or(PollTimeout::MAX),
-        };
-        match poll(&mut sources, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno).doing(|| "cannot wait for events".to_owned()),
-        }
-        let is_ready = |index: usize| sources[index].any().unwrap_or(false);
-        Ok(Ready { signal: is_ready(0), news: is_ready(1) || is_ready(2) })
-    }
-
-    fn signal(&mut self) -> Result<Option<Signal>> {
-        let signal = self.signals.read_signal().doing(|| "cannot read a signal".to_owned())?;
-        let number = signal.and_then(|signal| i32::try_from(signal.ssi_signo).ok());
-        Ok(number.and_then(|number| Signal::try_from(number).ok()))
+        self.events.wait(others.collect(), due.into_iter().flatten().min())
     }
 
     fn say_ready(&self) {
@@ -354,16 +292,4 @@ fn log_errors(result: &Result<Done, Errors>) {
 /// Whether two paths lead to one file, also by way of links.
 fn same_file(one: &Path, other: &Path) -> bool {
     one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
-}
-
-/// SIGHUP, SIGTERM, SIGINT and SIGCHLD, as something to poll. Called while the process has one thread, so that all later ones inherit
-/// the mask.
-fn signals() -> Result<SignalFd> {
-    let mut set = SigSet::empty();
-    for signal in [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD] {
-        set.add(signal);
-    }
-    let doing = || "cannot watch for signals".to_owned();
-    set.thread_block().doing(doing)?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).doing(doing)
 }

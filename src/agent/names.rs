@@ -136,6 +136,8 @@ impl Names {
             let links = self.links.iter().filter(|link| link.host == *name).collect();
             let mut look = Look { name, links, resolve_after: self.resolve_after, kernel, now };
             if entry.lookup.is_none() && entry.due.is_some_and(|due| due <= now) {
+                // Also if it cannot be told how the links are doing.
+                entry.due = Some(now + self.resolve_after);
                 look.after(entry)?;
             }
             let Some(addresses) = entry.lookup.as_mut().and_then(|lookup| lookup.turn(now)) else { continue };
@@ -195,6 +197,7 @@ impl Look<'_> {
 
     /// Has the links that do not work dial the address that is the right one now.
     fn take(&mut self, entry: &mut Entry, addresses: &[IpAddr]) -> Result<()> {
+        entry.due = Some(self.now + self.resolve_after);
         let is_doubted = std::mem::take(&mut entry.is_doubted);
         let is_known = entry.address.is_some_and(|address| addresses.contains(&address));
         let mut wait = self.resolve_after;
