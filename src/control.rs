@@ -25,8 +25,8 @@ use crate::error::{Context as _, Error, Errors, Kind, Result};
 /// Where the agent listens.
 pub const SOCKET: &str = "/run/portals.sock";
 
-/// How long the agent may take for an answer. It may be at something else when it is asked; each may have to wait three seconds
-/// for names, and ten for another call to finish.
+/// How long the agent may take for an answer. It may be at something else when it is asked; each may have to wait ten
+/// seconds for another call to finish.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long an agent may take from its lock to its socket, when it starts.

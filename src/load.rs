@@ -1,10 +1,9 @@
 //! From the files on disk and the facts of the host to the site's view.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, ToSocketAddrs as _};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::config::{self, model::Network};
 use crate::error::Errors;
@@ -12,6 +11,7 @@ use crate::host;
 use crate::kernel::linux::Linux;
 use crate::keys;
 use crate::net::{PublicKey, Secret};
+use crate::resolver::resolve;
 use crate::site::{self, Inputs, Site};
 
 /// How long host names may take to resolve, all together: a command must not hang while the network is late.
@@ -53,6 +53,11 @@ impl Files {
         Ok(site::names_to_resolve(&self.network, own))
     }
 
+    /// The addresses of those of them that resolve soon.
+    pub fn resolved(&self) -> Result<BTreeMap<String, IpAddr>, Errors> {
+        Ok(resolve(self.names()?, RESOLVING))
+    }
+
     /// The site's view on this host as it is now.
     pub fn site(&self, kernel: &mut Linux, resolved: &BTreeMap<String, IpAddr>) -> Result<Site, Errors> {
         let own = site::own_name(&self.network, &self.private_key)?;
@@ -74,31 +79,4 @@ pub fn folder_of(file: &Path) -> PathBuf {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     }
-}
-
-/// The addresses of those names that resolve in time, side by side. IPv4 is preferred: every uplink has it.
-pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, IpAddr> {
-    let (sender, answers) = mpsc::channel();
-    for name in names {
-        let (name, sender) = (name.to_owned(), sender.clone());
-        // A thread that hangs in the resolver is left behind; it ends by the resolver's own time-out.
-        std::thread::spawn(move || {
-            let addresses: Vec<IpAddr> = (name.as_str(), 0)
-                .to_socket_addrs()
-                .into_iter()
-                .flatten()
-                .map(|socket| socket.ip())
-                .collect();
-            let best = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied();
-            // Nobody listens any more if this came too late.
-            let _ = sender.send(best.map(|address| (name, address)));
-        });
-    }
-    drop(sender);
-    let end = Instant::now() + RESOLVING;
-    let mut resolved = BTreeMap::new();
-    while let Ok(answer) = answers.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        resolved.extend(answer);
-    }
-    resolved
 }

@@ -6,11 +6,13 @@ use std::time::SystemTime;
 
 use crate::error::Result;
 use crate::firewall;
+use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
 use crate::kernel::wireguard::PeerStatistics;
 use crate::net::{IfName, InterfaceAddress, PublicKey};
+use crate::plan::standing;
 use crate::site::{Entrance, Exit, Portal, Site};
-use crate::state::{Backend, Link, LinkKind};
+use crate::state::{Backend, Link, LinkKind, Scope};
 
 /// All that `portals status` tells.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ pub struct PortalReport {
     pub entrance: String,
     /// The address of its LAN.
     pub address: Option<InterfaceAddress>,
-    /// Name of the exit.
+    /// Name of the exit that it uses; `nowhere` if none of its list is up.
     pub exit: String,
     /// Whether traffic passes.
     pub state: PortalState,
@@ -72,26 +74,39 @@ pub struct PortalReport {
 /// Whether a portal's traffic passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortalState {
-    /// Through its exit.
+    /// Through the first exit of its list.
     Open,
+    /// Through a later one.
+    FailedOver,
     /// By this site's own uplink, as the file says.
     Direct,
-    /// Not at all, since its exit is down.
+    /// Not at all, since its exits are down.
     Blocked,
 }
 
 impl PortalState {
+    /// That of a portal which leaves at `exit`, the one that it uses of its list, as long as that works.
+    pub fn of(exit: &Exit, list: &[Exit]) -> Self {
+        match exit {
+            Exit::Direct => Self::Direct,
+            Exit::Nowhere => Self::Blocked,
+            Exit::Site { .. } if list.first() == Some(exit) => Self::Open,
+            Exit::Site { .. } => Self::FailedOver,
+        }
+    }
+
     /// The word in `status --json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::FailedOver => "failed-over",
             Self::Direct => "direct",
             Self::Blocked => "blocked",
         }
     }
 }
 
-/// Reads the live tunnels of a site.
+/// Reads the live tunnels of a site. `site` is one whose portals leave where they do now: see [`choose_standing`].
 pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> Result<Report> {
     let live = kernel.own_links()?;
     let mut links = Vec::new();
@@ -126,6 +141,15 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
     })
 }
 
+/// Has the portals of a site leave where the machine has them leave now.
+pub fn choose_standing(site: &mut Site, kernel: &mut Linux) -> Result<()> {
+    if site.portals.iter().any(Portal::can_fail_over) {
+        let have = kernel.observe(&Scope::default())?;
+        site.choose(&standing(site, &have));
+    }
+    Ok(())
+}
+
 fn backend_in_use(live: &BTreeMap<IfName, Link>) -> Option<Backend> {
     live.values().map(|Link { kind: LinkKind::WireGuard(backend), .. }| *backend).next()
 }
@@ -153,18 +177,17 @@ fn link_report(
 }
 
 fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
-    let (exit, state) = match &portal.exit {
-        Exit::Direct => ("direct".to_owned(), PortalState::Direct),
-        Exit::Site { name, .. } => {
-            let is_up = links.iter().any(|link| link.peer == *name && link.up);
-            (name.clone(), if is_up { PortalState::Open } else { PortalState::Blocked })
+    let state = match &portal.exit {
+        Exit::Site { name, .. } if !links.iter().any(|link| link.peer == *name && link.up) => {
+            PortalState::Blocked
         }
+        exit => PortalState::of(exit, &portal.exits),
     };
     PortalReport {
         name: portal.name.clone(),
         entrance: entrance(portal),
         address: portal.address,
-        exit,
+        exit: portal.exit.to_string(),
         state,
     }
 }

@@ -52,11 +52,8 @@ fn portal(portal: &Portal) -> Vec<Refusal> {
         Entrance::Mac(_) => Some("devices by `mac` as the entrance"),
         Entrance::Interface(_) | Entrance::From(_) | Entrance::Own => None,
     };
-    let exit = match portal.exits.as_slice() {
-        [ExitRef::Provider(_)] => Some("a provider's file as the exit"),
-        [_] => None,
-        _ => Some("a list of exits (failing over)"),
-    };
+    let is_provider = |exit: &ExitRef| matches!(exit, ExitRef::Provider(_));
+    let exit = portal.exits.iter().any(is_provider).then_some("a provider's file as an exit");
     let ports = (!portal.ports.is_empty()).then_some("choosing by `ports`");
     let dhcp = (portal.dhcp == Some(true)).then_some("`dhcp`");
     let dns = (!portal.dns.is_empty()).then_some("`dns`");

@@ -6,10 +6,12 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use toml::de::DeTable;
 use wg_portals::commands_text::Script;
 use wg_portals::diff::diff;
 use wg_portals::host::Filters;
 use wg_portals::plan::plan;
+use wg_portals::site::{Choices, Site};
 use wg_portals::state::State;
 use wg_portals::xtables::Program;
 
@@ -47,7 +49,8 @@ fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
     let name = facts.file_name().unwrap().to_str().unwrap().trim_end_matches(".facts.toml");
     let secret =
         fs::read_to_string(case.join("network.secret")).ok().map(|text| text.trim().parse().unwrap());
-    let (mut facts, resolved) = support::facts(&fs::read_to_string(facts).unwrap());
+    let text = fs::read_to_string(facts).unwrap();
+    let (mut facts, resolved) = support::facts(&text);
     if firewall == Firewall::Iptables {
         facts.filters = Filters { legacy: Some(Program::Plain), ..Filters::default() };
     }
@@ -59,9 +62,24 @@ fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
         facts: &facts,
         resolved: &resolved,
     };
-    let site = wg_portals::site::view(&network, &inputs)
+    let mut site = wg_portals::site::view(&network, &inputs)
         .unwrap_or_else(|errors| panic!("{}: {errors}", case.display()));
+    site.choose(&choices(&text, &site));
     Script::new(&files, &site).write(&diff(&plan(&site), &State::default()))
+}
+
+/// The exits that portals use, by the `exits` of host facts: names of exits by names of portals.
+fn choices(text: &str, site: &Site) -> Choices {
+    let table = DeTable::parse(text).expect("facts are TOML").into_inner();
+    let exits = table.get("exits").and_then(|value| value.get_ref().as_table()).into_iter().flatten();
+    exits
+        .map(|(name, exit)| {
+            let exit = exit.get_ref().as_str().unwrap();
+            let portal = site.portals.iter().find(|portal| portal.name == *name.get_ref()).unwrap();
+            let choice = portal.all_choices().find(|choice| choice.to_string() == exit).unwrap();
+            (portal.name.clone(), choice.clone())
+        })
+        .collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

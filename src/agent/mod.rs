@@ -1,78 +1,57 @@
 //! The agent: apply, then stay, watch and repair. One loop around `poll`; it wakes up only if something happened or is due.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod events;
+mod exits;
+mod health;
+mod hook;
+mod names;
+mod retry;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
 
 use crate::apply;
 use crate::control::{Asker, Done, Question, Reception};
+use crate::converge::converge;
 use crate::describe::count;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::{Journal, Lock};
+use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
-use crate::kernel::news::News;
-use crate::load::{Files, resolve};
-use crate::plan::plan;
-use crate::site::Site;
-
-/// Others change things in bursts; a repair waits until they have been quiet for so long …
-const QUIET: Duration = Duration::from_millis(50);
-
-/// … but no longer than this after the first news.
-const PATIENCE: Duration = Duration::from_millis(400);
-
-/// After an attempt that failed: the first wait, doubled each time up to the longest.
-const RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_mins(1);
+use crate::load::Files;
+use crate::plan::standing;
+use crate::site::{self, Site};
+use crate::state::Scope;
+use events::{Events, Ready, signals};
+use exits::{Exits, Move};
+use hook::Hook;
+use names::Names;
+use retry::Retry;
 
 /// The agent of this machine.
 pub struct Agent {
     file: PathBuf,
     files: Files,
-    resolved: BTreeMap<String, IpAddr>,
+    names: Names,
+    exits: Exits,
+    hook: Hook,
+    /// What was said besides, so that it is said once.
+    notes: Vec<String>,
     kernel: Linux,
     journal: Journal,
-    news: News,
-    signals: SignalFd,
+    events: Events,
     reception: Reception,
-    retry: Option<Retry>,
+    retry: Retry,
     _place: Lock,
-}
-
-/// Another attempt that is due.
-struct Retry {
-    at: Instant,
-    wait: Duration,
-    cause: Cause,
-}
-
-/// Why another attempt is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    /// All is well but for host names that did not resolve.
-    MissingNames,
-    /// The last attempt failed.
-    Failure,
-}
-
-/// What is there to be dealt with.
-#[derive(Debug, Clone, Copy)]
-struct Ready {
-    signal: bool,
-    news: bool,
 }
 
 impl Agent {
     /// Takes the agent's place on this machine and makes it match the file once.
     pub fn start(file: &Path) -> Result<Self, Errors> {
-        // First of all, while there is one thread: those of the resolver must not be the ones that a signal ends.
+        // First of all, while there is one thread: those of the built-in WireGuard must not be the ones that a signal
+        // ends.
         let signals = signals()?;
         let journal = Journal::open()?;
         let place = journal
@@ -82,22 +61,26 @@ impl Agent {
         let reception = Reception::open()?;
         let file = std::path::absolute(file).doing(|| format!("cannot tell where {} is", file.display()))?;
         let files = Files::read(&file)?;
-        let resolved = resolve(files.names()?);
         let mut agent = Self {
             file,
             files,
-            resolved,
+            names: Names::default(),
+            exits: Exits::default(),
+            hook: Hook::default(),
+            notes: Vec::new(),
             kernel: Linux::open()?,
             journal,
             // Listening begins before the first look, so that nothing is missed in between.
-            news: News::open()?,
-            signals,
+            events: Events::open(signals)?,
             reception,
-            retry: None,
+            retry: Retry::default(),
             _place: place,
         };
+        agent.names.ask(agent.files.names()?, Instant::now());
+        // Names of the host's own file are known at once.
+        agent.names.turn(&mut agent.kernel, Instant::now())?;
+        agent.take_up_exits()?;
         agent.make_it_so()?;
-        agent.retry_later(agent.lacks_names().then_some(Cause::MissingNames));
         agent.say_ready();
         Ok(agent)
     }
@@ -107,22 +90,27 @@ impl Agent {
         loop {
             let ready = self.wait()?;
             if ready.signal {
-                match self.signal()? {
+                match self.events.signal()? {
                     Some(Signal::SIGHUP) => log_errors(&self.reload()),
+                    // A call of the hook has ended.
+                    Some(Signal::SIGCHLD) | None => {}
                     Some(_) => return Ok(()),
-                    None => {}
                 }
             }
             if ready.news {
-                self.let_it_calm_down()?;
+                self.events.calm_down()?;
+                self.names.try_all(Instant::now());
                 // An attempt that fails makes news itself; the next one comes when it is due.
-                if self.retry.as_ref().is_none_or(|retry| retry.cause != Cause::Failure) {
+                if self.retry.due().is_none() {
                     log_errors(&self.attempt());
                 }
             }
-            if self.retry.as_ref().is_some_and(|retry| retry.at <= Instant::now()) {
-                self.try_again();
+            if self.retry.due().is_some_and(|due| due <= Instant::now()) {
+                log_errors(&self.attempt());
             }
+            self.look_at_exits();
+            self.look_at_names();
+            self.hook.turn(Instant::now());
             if let Some((question, asker)) = self.reception.hear() {
                 self.answer(question, asker);
             }
@@ -137,13 +125,62 @@ impl Agent {
         Ok(())
     }
 
-    /// With the names that resolve by now.
-    fn try_again(&mut self) {
-        let missing = self.files.names().unwrap_or_default();
-        let missing = missing.into_iter().filter(|name| !self.resolved.contains_key(*name));
-        let resolved = resolve(missing);
-        self.resolved.extend(resolved);
-        log_errors(&self.attempt());
+    /// Goes on with the exits that stand: those of an agent that has ended, or been killed.
+    fn take_up_exits(&mut self) -> Result<(), Errors> {
+        let portals = self.files.network.sites.values().flat_map(|site| &site.portals);
+        if portals.map(|portal| portal.exits.len()).max() <= Some(1) {
+            return Ok(());
+        }
+        let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
+        let have = self.kernel.observe(&Scope::default())?;
+        self.exits.begin(&site, standing(&site, &have));
+        Ok(())
+    }
+
+    /// Portals whose exits have gone down, or come up again, move.
+    fn look_at_exits(&mut self) {
+        let now = Instant::now();
+        for lost in self.exits.turn(now) {
+            self.names.doubt(&lost, now);
+        }
+        let moves = self.exits.decide();
+        if moves.is_empty() {
+            return;
+        }
+        for one in &moves {
+            log::warn!("{}", self.exits.explain(one));
+        }
+        let result = self.attempt();
+        log_errors(&result);
+        if result.is_ok() {
+            for one in &moves {
+                self.tell_hook(one);
+            }
+        }
+    }
+
+    fn tell_hook(&mut self, Move { portal, from, to, state }: &Move) {
+        let Ok(own) = site::own_name(&self.files.network, &self.files.private_key) else { return };
+        let network = &self.files.network;
+        let Some(hook) = &network.sites[own].hook else { return };
+        let facts = [
+            ("PORTALS_EVENT", state.as_str().to_owned()),
+            ("PORTALS_NETWORK", network.name.clone()),
+            ("PORTALS_SITE", own.clone()),
+            ("PORTALS_PORTAL", portal.clone()),
+            ("PORTALS_EXIT", to.to_string()),
+            ("PORTALS_PREVIOUS", from.to_string()),
+        ];
+        self.hook.tell(self.files.folder.join(hook), facts.into());
+    }
+
+    /// Names that have got an address let their links be dialled.
+    fn look_at_names(&mut self) {
+        match self.names.turn(&mut self.kernel, Instant::now()) {
+            Ok(false) => {}
+            Ok(true) => log_errors(&self.attempt()),
+            Err(error) => log::error!("{error}"),
+        }
     }
 
     fn answer(&mut self, question: Question, asker: Asker) {
@@ -168,16 +205,16 @@ impl Agent {
         let site = self.read_again().inspect_err(|_| {
             log::error!("{} cannot be used; what stood before goes on:", self.file.display());
         })?;
-        let result = self.apply(&site);
+        let result = self.apply(site);
         self.or_retry(result)
     }
 
     /// What is refused, be it only in view of this host, does not take the place of what works.
     fn read_again(&mut self) -> Result<Site, Errors> {
         let files = Files::read(&self.file)?;
-        let resolved = resolve(files.names()?);
-        let site = files.site(&mut self.kernel, &resolved)?;
-        (self.files, self.resolved) = (files, resolved);
+        let site = files.site(&mut self.kernel, &self.names.addresses())?;
+        self.names.ask(files.names()?, Instant::now());
+        self.files = files;
         Ok(site)
     }
 
@@ -189,44 +226,32 @@ impl Agent {
 
     /// Has a failure tried again later.
     fn or_retry(&mut self, result: Result<Done, Errors>) -> Result<Done, Errors> {
-        let cause = match result {
-            Ok(_) => self.lacks_names().then_some(Cause::MissingNames),
-            Err(_) => Some(Cause::Failure),
-        };
-        self.retry_later(cause);
+        self.retry.attempted(result.is_err(), Instant::now());
         result
-    }
-
-    fn retry_later(&mut self, cause: Option<Cause>) {
-        let wait = self.retry.as_ref().map_or(RETRY, |retry| (retry.wait * 2).min(LONGEST_RETRY));
-        self.retry = cause.map(|cause| Retry { at: Instant::now() + wait, wait, cause });
     }
 
     /// Makes the machine match the file as the host is now.
     fn make_it_so(&mut self) -> Result<Done, Errors> {
         // Forgotten before looking, not after: what others change meanwhile wakes us again. So does what we change
         // ourselves; then a second look finds nothing to do.
-        self.news.forget();
-        let site = self.files.site(&mut self.kernel, &self.resolved)?;
-        self.apply(&site)
+        self.events.forget_news();
+        let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
+        self.apply(site)
     }
 
-    fn apply(&mut self, site: &Site) -> Result<Done, Errors> {
+    fn apply(&mut self, mut site: Site) -> Result<Done, Errors> {
+        self.names.follow(&site);
+        self.exits.follow(&mut site);
         let _lock = self.lock()?;
-        let changes = apply::apply(&mut self.kernel, &self.journal, &plan(site))?.len();
+        let changes = converge(&mut self.kernel, &self.journal, &site)?.len();
         if changes > 0 {
-            for note in &site.notes {
+            for note in site.notes.iter().filter(|note| !self.notes.contains(note)) {
                 log::warn!("{note}");
             }
+            self.notes.clone_from(&site.notes);
             log::info!("done: {}", count(changes, "change"));
         }
-        Ok(Done { changes, notes: site.notes.clone() })
-    }
-
-    /// Whether a host name of the file has no address yet.
-    fn lacks_names(&self) -> bool {
-        let names = self.files.names().unwrap_or_default();
-        names.into_iter().any(|name| !self.resolved.contains_key(name))
+        Ok(Done { changes, notes: site.notes })
     }
 
     fn lock(&self) -> Result<Lock> {
@@ -235,49 +260,16 @@ impl Agent {
 
     /// Waits until there is something to do.
     fn wait(&self) -> Result<Ready> {
-        let due = self.retry.as_ref().map(|retry| retry.at);
-        let next = due.into_iter().chain(self.reception.deadline()).min();
-        self.poll(next.map(|next| next.saturating_duration_since(Instant::now())))
-    }
-
-    /// Waits until nothing has come in for a while: a firmware's burst is met once.
-    fn let_it_calm_down(&mut self) -> Result<()> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            self.news.forget();
-            let ready = self.poll(Some(QUIET))?;
-            if ready.signal || !ready.news || Instant::now() >= end {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Waits until something is there, or the time is up.
-    fn poll(&self, timeout: Option<Duration>) -> Result<Ready> {
-        let [routing, firewall] = self.news.descriptors();
-        let always = [self.signals.as_fd(), routing, firewall];
-        let mut sources: Vec<PollFd> = always
-            .into_iter()
-            .chain(self.reception.descriptor())
-            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
-            .collect();
-        // Rounded up, or a timer that is due in half a millisecond would keep us turning.
-        let timeout = match timeout {
-            None => PollTimeout::NONE,
-            Some(time) => PollTimeout::try_from(time.as_millis() + 1).unwrap_or(PollTimeout::MAX),
-        };
-        match poll(&mut sources, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno).doing(|| "cannot wait for events".to_owned()),
-        }
-        let is_ready = |index: usize| sources[index].any().unwrap_or(false);
-        Ok(Ready { signal: is_ready(0), news: is_ready(1) || is_ready(2) })
-    }
-
-    fn signal(&mut self) -> Result<Option<Signal>> {
-        let signal = self.signals.read_signal().doing(|| "cannot read a signal".to_owned())?;
-        let number = signal.and_then(|signal| i32::try_from(signal.ssi_signo).ok());
-        Ok(number.and_then(|number| Signal::try_from(number).ok()))
+        let due = [
+            self.retry.due(),
+            self.reception.deadline(),
+            self.exits.deadline(),
+            self.names.deadline(),
+            self.hook.deadline(),
+        ];
+        let others = self.reception.descriptor().into_iter();
+        let others = others.chain(self.exits.descriptors()).chain(self.names.descriptors());
+        self.events.wait(others.collect(), due.into_iter().flatten().min())
     }
 
     fn say_ready(&self) {
@@ -300,16 +292,4 @@ fn log_errors(result: &Result<Done, Errors>) {
 /// Whether two paths lead to one file, also by way of links.
 fn same_file(one: &Path, other: &Path) -> bool {
     one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
-}
-
-/// SIGHUP, SIGTERM and SIGINT, as something to poll. Called while the process has one thread, so that all later ones inherit
-/// the mask.
-fn signals() -> Result<SignalFd> {
-    let mut set = SigSet::empty();
-    for signal in [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT] {
-        set.add(signal);
-    }
-    let doing = || "cannot watch for signals".to_owned();
-    set.thread_block().doing(doing)?;
-    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).doing(doing)
 }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::{Status, show_notes};
-use crate::apply::apply;
 use crate::control::{Done, Question, ask};
+use crate::converge::converge;
 use crate::describe::count;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
-use crate::load::{Files, resolve};
-use crate::plan::plan;
+use crate::load::Files;
+use crate::site::{Portal, Site};
 use crate::state::Backend;
 
 /// Applies all of it, or nothing. Where an agent runs it does that: it would otherwise put back what it knows.
@@ -36,15 +36,28 @@ fn absolute(file: &Path) -> Result<PathBuf> {
 }
 
 fn apply_here(files: &Files, journal: &Journal) -> Result<Done, Errors> {
-    let resolved = resolve(files.names()?);
+    let resolved = files.resolved()?;
     let mut kernel = Linux::open()?;
     let site = files.site(&mut kernel, &resolved)?;
     if site.backend == Backend::BuiltIn && !site.tunnels.is_empty() {
         return Err(needs_agent().into());
     }
     let _lock = journal.lock(|| eprintln!("another portals is changing this machine; waiting for it"))?;
-    let changes = apply(&mut kernel, journal, &plan(&site))?.len();
-    Ok(Done { changes, notes: site.notes })
+    let changes = converge(&mut kernel, journal, &site)?.len();
+    let notes = [site.notes.clone(), without_failover(&site).into_iter().collect()].concat();
+    Ok(Done { changes, notes })
+}
+
+/// Nobody looks whether exits answer where no agent runs.
+fn without_failover(site: &Site) -> Option<String> {
+    let several = site.portals.iter().filter(|portal| portal.can_fail_over());
+    let names: Vec<String> = several.map(|Portal { name, exit, .. }| format!("`{name}` at {exit}")).collect();
+    (!names.is_empty()).then(|| {
+        let names = names.join(", ");
+        format!(
+            "without the agent (`portals run`) a portal leaves at the first exit of its list alone: {names}"
+        )
+    })
 }
 
 fn needs_agent() -> Error {

@@ -10,16 +10,22 @@ use crate::describe;
 use crate::error::Errors;
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
-use crate::load::{Files, resolve};
+use crate::load::Files;
 use crate::plan::plan;
+use crate::status::choose_standing;
 
 /// Shows the steps, or the script.
 pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     let files = Files::read(file)?;
-    let resolved = resolve(files.names()?);
+    let resolved = files.resolved()?;
     let mut kernel = Linux::open()?;
-    let site = files.site(&mut kernel, &resolved)?;
-    let prepared = prepare(&mut kernel, &Journal::open()?, &plan(&site))?;
+    let mut site = files.site(&mut kernel, &resolved)?;
+    let journal = Journal::open()?;
+    if journal.has_agent()? {
+        // What the agent has chosen is as it should be.
+        choose_standing(&mut site, &mut kernel)?;
+    }
+    let prepared = prepare(&mut kernel, &journal, &plan(&site))?;
     show_notes(&site.notes);
     if options.commands {
         print!("{}", Script::new(&files, &site).write(&prepared.steps));

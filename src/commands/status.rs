@@ -14,7 +14,7 @@ use crate::journal::Journal;
 use crate::json::Json;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
-use crate::status::{LinkReport, PortalReport, PortalState, Report, report};
+use crate::status::{LinkReport, PortalReport, PortalState, Report, choose_standing, report};
 use crate::style::Style;
 
 /// Shows it once, or every second.
@@ -25,7 +25,8 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
     let style = Style::for_stdout();
     loop {
         // Endpoints come from the live tunnels, so no name needs to be resolved.
-        let site = files.site(&mut kernel, &BTreeMap::new())?;
+        let mut site = files.site(&mut kernel, &BTreeMap::new())?;
+        choose_standing(&mut site, &mut kernel)?;
         let report = report(&site, journal.has_agent()?, &mut kernel, SystemTime::now())?;
         let text = if options.json { json(&report) + "\n" } else { for_people(&report, style) };
         if options.watch && !options.json && std::io::stdout().is_terminal() {
@@ -129,9 +130,10 @@ fn link_line(text: &mut String, link: &LinkReport, style: Style) {
 
 fn portal_line(text: &mut String, portal: &PortalReport, style: Style) {
     let state = match portal.state {
-        PortalState::Open => style.good("open   "),
-        PortalState::Direct => style.good("direct "),
-        PortalState::Blocked => style.bad("blocked"),
+        PortalState::Open => style.good("open       "),
+        PortalState::FailedOver => style.good("failed over"),
+        PortalState::Direct => style.good("direct     "),
+        PortalState::Blocked => style.bad("blocked    "),
     };
     let address = portal.address.map_or_else(String::new, |address| address.to_string());
     let _ = writeln!(text, "  {:<12} {state}  {} → {}  {address}", portal.name, portal.entrance, portal.exit);

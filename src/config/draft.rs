@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::fault::{At, Lines, Span};
 use super::model::{
-    Entrance, ExitRef, FirewallChoice, Host, Name, Network, Phone, Portal, Ports, Provider, RpFilter, Site,
-    Subnet6,
+    Entrance, ExitRef, Failover, FirewallChoice, Host, Name, Network, Phone, Portal, Ports, Provider,
+    RpFilter, Site, Subnet6,
 };
 use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 
@@ -16,6 +17,13 @@ use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 const DEFAULT_MTU: u32 = 1280;
 /// Base UDP port where the file names none.
 const DEFAULT_PORT: u16 = 51820;
+/// Seconds of silence after which an exit is down, where the file does not say.
+const DEFAULT_DOWN_AFTER: u64 = 3;
+/// Seconds for which an exit that was down has to answer, where the file does not say.
+const DEFAULT_UP_AFTER: u64 = 10;
+/// Seconds without a handshake after which a name is resolved again, where the file does not say. Every two minutes a session that
+/// is used gets a new handshake (REKEY_AFTER_TIME in WireGuard's paper, § 6.1).
+const DEFAULT_RESOLVE_AFTER: u64 = 120;
 
 /// A whole file.
 #[derive(Default)]
@@ -26,6 +34,12 @@ pub(super) struct Draft {
     /// Whether `subnet6` is there, right or wrong.
     pub ipv6: bool,
     pub mtu: Option<At<u32>>,
+    /// Seconds.
+    pub down_after: Option<At<u64>>,
+    /// Seconds.
+    pub up_after: Option<At<u64>>,
+    /// Seconds.
+    pub resolve_after: Option<At<u64>>,
     /// In the order of the file.
     pub sites: Vec<SiteDraft>,
     /// In the order of the file.
@@ -49,6 +63,7 @@ pub(super) struct SiteDraft {
     pub uplink: Option<At<IfName>>,
     pub firewall: Option<At<FirewallChoice>>,
     pub rp_filter: Option<At<RpFilter>>,
+    pub hook: Option<At<PathBuf>>,
     /// In the order of the file.
     pub portals: Vec<PortalDraft>,
     /// In the order of the file.
@@ -116,6 +131,11 @@ impl Draft {
             subnet: self.subnet?.value,
             subnet6,
             mtu: self.mtu.map_or(DEFAULT_MTU, |mtu| mtu.value),
+            failover: Failover {
+                down_after: seconds(self.down_after, DEFAULT_DOWN_AFTER),
+                up_after: seconds(self.up_after, DEFAULT_UP_AFTER),
+            },
+            resolve_after: seconds(self.resolve_after, DEFAULT_RESOLVE_AFTER),
             sites: self.sites.into_iter().map(|site| site.finish(&lines)).collect::<Option<_>>()?,
             phones: self.phones.into_iter().map(phone).collect::<Option<_>>()?,
         })
@@ -146,6 +166,7 @@ impl SiteDraft {
             uplink: self.uplink.map(|uplink| uplink.value),
             firewall: self.firewall.map_or(FirewallChoice::Auto, |firewall| firewall.value),
             rp_filter: self.rp_filter.map_or(RpFilter::Keep, |rp_filter| rp_filter.value),
+            hook: self.hook.map(|hook| hook.value),
             portals: self
                 .portals
                 .into_iter()
@@ -209,6 +230,10 @@ fn exit_ref(name: Name, providers: &BTreeSet<Name>) -> ExitRef {
         name if providers.contains(&name) => ExitRef::Provider(name),
         name => ExitRef::Site(name),
     }
+}
+
+fn seconds(written: Option<At<u64>>, default: u64) -> Duration {
+    Duration::from_secs(written.map_or(default, |seconds| seconds.value))
 }
 
 fn values<T>(list: Vec<At<T>>) -> Vec<T> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 
@@ -48,10 +49,23 @@ pub struct Network {
     pub subnet6: Option<Subnet6>,
     /// MTU of every tunnel in bytes, 1280 to 1500 (576 to 1500 without IPv6).
     pub mtu: u32,
+    /// How soon a portal leaves an exit, and comes back to it.
+    pub failover: Failover,
+    /// How long a link that is dialled by name may go without a handshake before the name is resolved again: 5 s to an hour.
+    pub resolve_after: Duration,
     /// By name.
     pub sites: BTreeMap<Name, Site>,
     /// By name.
     pub phones: BTreeMap<Name, Phone>,
+}
+
+/// How soon an exit of a list is taken for down, and for up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failover {
+    /// How long it may be silent: 1 to 60 s.
+    pub down_after: Duration,
+    /// How long it has to answer without such a silence before it is used again: 1 s to an hour.
+    pub up_after: Duration,
 }
 
 /// Turns IPv6 on.
@@ -86,6 +100,8 @@ pub struct Site {
     pub firewall: FirewallChoice,
     /// Whether tunnels may loosen reverse-path filtering.
     pub rp_filter: RpFilter,
+    /// A program to run when a portal moves to another exit; its path, from the network file's folder.
+    pub hook: Option<PathBuf>,
     /// In the order of the file: LAN addresses follow from it.
     pub portals: Vec<Portal>,
     /// Exits that are a provider's wg-quick file, by name.

@@ -16,6 +16,7 @@ const FIREWALLS: &[(&str, FirewallChoice)] = &[
 ];
 const RP_FILTERS: &[(&str, RpFilter)] = &[("keep", RpFilter::Keep), ("loose", RpFilter::Loose)];
 const KEY: &str = "\"<what wg pubkey prints>\"";
+const FAILOVER: &str = "failover = { down_after = 3, up_after = 10 }";
 const EXIT: &str = "\"paris\"";
 const WIFI: &str = "wifi = { interface = \"wlan0\", ssid = \"Paris\", passphrase_file = \"wifi.key\", country = \"US\", channel = 6 }";
 
@@ -43,16 +44,22 @@ pub(super) fn file(root: &Section<'_>, found: &mut Findings) -> Draft {
 }
 
 fn network(draft: &mut Draft, section: &Section<'_>, found: &mut Findings) {
-    section.only(&["name", "subnet", "subnet6", "mtu"], found);
+    section.only(&["name", "subnet", "subnet6", "mtu", "failover", "resolve_after"], found);
     draft.name = section.required("name", "\"home\"", text(|name| values::name(name, 16)), found);
     draft.subnet = section.required("subnet", "\"10.77.0.0/16\"", text(values::subnet), found);
     draft.ipv6 = section.has("subnet6");
     draft.subnet6 = section.optional("subnet6", "\"fd77:1:2::/48\"", text(values::subnet), found);
     draft.mtu = section.optional("mtu", "1280", number(576..=1500), found);
+    draft.resolve_after = section.optional("resolve_after", "120", number(5..=3600), found);
+    if let Some(failover) = section.table("failover", FAILOVER, found) {
+        failover.only(&["down_after", "up_after"], found);
+        draft.down_after = failover.optional("down_after", "3", number(1..=60), found);
+        draft.up_after = failover.optional("up_after", "10", number(1..=3600), found);
+    }
 }
 
 fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDraft {
-    const KNOWN: [&str; 12] = [
+    const KNOWN: [&str; 13] = [
         "id",
         "public_key",
         "endpoint",
@@ -63,6 +70,7 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         "uplink",
         "firewall",
         "rp_filter",
+        "hook",
         "portal",
         "exit",
     ];
@@ -82,6 +90,7 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         uplink: section.optional("uplink", "\"eth0\"", text(values::interface), found),
         firewall: section.optional("firewall", "\"auto\"", choice(FIREWALLS), found),
         rp_filter: section.optional("rp_filter", "\"keep\"", choice(RP_FILTERS), found),
+        hook: section.optional("hook", "\"moved.sh\"", path, found),
         portals: section.each("portal", "guest", portal, found),
         providers: section.each("exit", "mullvad", provider, found),
     }

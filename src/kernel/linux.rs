@@ -93,6 +93,14 @@ impl Linux {
         }
     }
 
+    /// Changes the settings of one tunnel of ours.
+    pub fn change_tunnel(&mut self, name: &IfName, from: &Tunnel, to: &Tunnel) -> Result<()> {
+        match self.devices.get_mut(name) {
+            Some(device) => device.change(from, to),
+            None => change_in_kernel(self.kernel_wireguard()?, &[(name, from, to)]).into_iter().collect(),
+        }
+    }
+
     /// Looks for the kernel's WireGuard once more if there was none: it may have been installed since.
     pub fn look_for_wireguard(&mut self) -> Result<()> {
         if self.wireguard.is_none() {

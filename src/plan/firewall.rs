@@ -21,6 +21,9 @@ use crate::state::TUNNEL_MARK;
 /// UDP ports of DHCP, server and client (RFC 2131 § 4.1). It never crosses a tunnel.
 const DHCP: Condition = UdpPort(67, 68);
 
+/// The set of ways from whole interfaces to where they may leave.
+pub(super) const PATHS: &str = "paths";
+
 /// Bytes of an IPv4 and a TCP header without options: what the MTU exceeds the segment size by.
 const HEADERS: u32 = 40;
 
@@ -45,7 +48,7 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
 }
 
 /// All sets that rules may look at, without empty ones: no rule looks at those.
-fn sets(site: &Site) -> BTreeMap<SetName, Set> {
+pub(super) fn sets(site: &Site) -> BTreeMap<SetName, Set> {
     let mut sets = BTreeMap::new();
     let mut add_interfaces = |name: &str, members: BTreeSet<IfName>| {
         if !members.is_empty() {
@@ -57,7 +60,7 @@ fn sets(site: &Site) -> BTreeMap<SetName, Set> {
     add_interfaces("guests", guest_tunnels(site));
     let paths = paths(site);
     if !paths.is_empty() {
-        sets.insert(SetName("paths".to_owned()), Set::Paths(paths));
+        sets.insert(SetName(PATHS.to_owned()), Set::Paths(paths));
     }
     let mut add_networks = |name: String, members: BTreeSet<Cidr>| {
         if !members.is_empty() {
@@ -79,21 +82,17 @@ fn sets(site: &Site) -> BTreeMap<SetName, Set> {
 /// Interfaces all of whose traffic enters a portal.
 fn entrances(site: &Site) -> BTreeSet<IfName> {
     let whole = |portal: &&Portal| portal.to.is_empty();
-    site.portals.iter().filter(whole).filter_map(entrance_interface).cloned().collect()
+    site.portals.iter().filter(whole).filter_map(Portal::entrance_interface).cloned().collect()
 }
 
 /// Ways from such an interface to its exit.
 fn paths(site: &Site) -> BTreeSet<(IfName, IfName)> {
-    let whole = |portal: &&Portal| portal.to.is_empty();
-    let path = |portal| Some((entrance_interface(portal)?.clone(), exit_interface(site, portal)?.clone()));
-    site.portals.iter().filter(whole).filter_map(path).collect()
+    site.portals.iter().filter_map(|portal| path(site, portal)).collect()
 }
 
-fn entrance_interface(portal: &Portal) -> Option<&IfName> {
-    match &portal.entrance {
-        Entrance::Interface(interface) => Some(interface),
-        Entrance::From(_) | Entrance::Own => None,
-    }
+pub(super) fn path(site: &Site, portal: &Portal) -> Option<(IfName, IfName)> {
+    let whole = portal.to.is_empty();
+    whole.then_some((portal.entrance_interface()?.clone(), exit_interface(site, portal)?.clone()))
 }
 
 /// Where a portal's traffic leaves this host.
@@ -101,6 +100,7 @@ pub(super) fn exit_interface<'a>(site: &'a Site, portal: &'a Portal) -> Option<&
     match &portal.exit {
         Exit::Site { interface, .. } => Some(interface),
         Exit::Direct => site.uplink_interface(),
+        Exit::Nowhere => None,
     }
 }
 
@@ -149,7 +149,7 @@ fn forward(site: &Site) -> Vec<Rule> {
     if !self::entrances(site).is_empty() {
         rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
         if !paths(site).is_empty() {
-            rules.push(rule([Path(SetName("paths".to_owned()))], Accept));
+            rules.push(rule([Path(SetName(PATHS.to_owned()))], Accept));
         }
         rules.push(rule([Incoming(entrances)], Reject));
     }
@@ -160,7 +160,7 @@ fn forward(site: &Site) -> Vec<Rule> {
 }
 
 /// What one portal adds to the ways that all whole interfaces have in common.
-fn portal_forward(site: &Site, portal: &Portal) -> Vec<Rule> {
+pub(super) fn portal_forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     let entering = match &portal.entrance {
         Entrance::Interface(interface) => Incoming(Interfaces::One(interface.clone())),
         Entrance::From(_) => Source(Networks::In(Family::V4, SetName(format!("from-{}", portal.name)))),

@@ -3,9 +3,12 @@
 mod firewall;
 mod openings;
 mod routing;
+mod standing;
 mod tunnels;
 
 use std::collections::BTreeMap;
+
+pub use standing::standing;
 
 use crate::firewall::{Backend, Barrier, ForeignChain, Opened, Openings, Rule, TableFamily};
 use crate::net::Family;

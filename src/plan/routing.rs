@@ -63,10 +63,13 @@ fn with_backstop(site: &Site, table: Table, destination: Cidr, interface: &IfNam
     ]
 }
 
-fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
-    let Exit::Site { table, .. } = portal.exit else {
+/// The rules of one portal: those that lead to its exit, and those around them.
+pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
+    let table = match portal.exit {
+        Exit::Site { table, .. } => Some(table),
+        Exit::Nowhere => None,
         // The host's own rules already lead to its uplink: to match nothing is the surest way there.
-        return Vec::new();
+        Exit::Direct => return Vec::new(),
     };
     match &portal.entrance {
         Entrance::Interface(interface) => interface_rules(site, portal, interface, table),
@@ -75,7 +78,7 @@ fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
     }
 }
 
-fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Table) -> Vec<Rule> {
+fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Option<Table>) -> Vec<Rule> {
     let entering = Selector { incoming: Some(interface.clone()), ..Selector::default() };
     let mut rules: Vec<Rule> = portal.except.iter().map(|network| skip(&entering, *network)).collect();
     rules.extend(into(portal, &entering, ENTRANCES, table));
@@ -86,7 +89,7 @@ fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Tabl
 }
 
 /// Devices keep their own LANs: without these rules even the router's answers to them would go into the tunnel.
-fn device_rules(site: &Site, portal: &Portal, sources: &BTreeSet<Cidr>, table: Table) -> Vec<Rule> {
+fn device_rules(site: &Site, portal: &Portal, sources: &BTreeSet<Cidr>, table: Option<Table>) -> Vec<Rule> {
     let mut rules = Vec::new();
     for source in sources {
         let entering = Selector { from: Some(*source), ..Selector::default() };
@@ -100,7 +103,7 @@ fn device_rules(site: &Site, portal: &Portal, sources: &BTreeSet<Cidr>, table: T
 
 /// `iif lo` is what this host sends, and the reverse-path check of what is addressed to it. Kept out: the tunnels' own packets;
 /// answers to those who reached us by the uplink's address; our LANs, our peers, and what never leaves a link.
-fn own_rules(site: &Site, portal: &Portal, table: Table) -> Vec<Rule> {
+fn own_rules(site: &Site, portal: &Portal, table: Option<Table>) -> Vec<Rule> {
     let sent_here = Selector { incoming: Some("lo".parse().expect("a valid name")), ..Selector::default() };
     let mut rules = Vec::new();
     for family in families(site) {
@@ -146,21 +149,19 @@ fn is_link_local(address: IpAddr) -> bool {
     link_scoped().iter().any(|network| network.contains(address))
 }
 
-/// The rules that lead into the exit's table, and the ones that close behind them.
-fn into(portal: &Portal, entering: &Selector, priority: Priority, table: Table) -> Vec<Rule> {
+/// The rules that lead into the exit's table, if there is an exit, and the ones that close behind them.
+fn into(portal: &Portal, entering: &Selector, priority: Priority, table: Option<Table>) -> Vec<Rule> {
     let destinations: Vec<Option<Cidr>> =
         if portal.to.is_empty() { vec![None] } else { portal.to.iter().copied().map(Some).collect() };
     let both = |to| {
         let selector = Selector { to, ..entering.clone() };
-        [
-            Rule {
-                priority,
-                family: Family::V4,
-                selector: selector.clone(),
-                action: RuleAction::Lookup(table),
-            },
-            closed(Family::V4, selector),
-        ]
+        let lookup = table.map(|table| Rule {
+            priority,
+            family: Family::V4,
+            selector: selector.clone(),
+            action: RuleAction::Lookup(table),
+        });
+        lookup.into_iter().chain([closed(Family::V4, selector)])
     };
     destinations.into_iter().flat_map(both).collect()
 }

@@ -6,12 +6,14 @@ mod firewall;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub use view::{names_to_resolve, networks_of, own_name, view};
 
-use crate::config::model::{Host, Name};
+use crate::config::model::{Failover, Host, Name};
 use crate::firewall::{Backend, Barrier, Chain};
 use crate::host::{Facts, Uplink};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret, Table};
@@ -62,9 +64,18 @@ pub struct Site {
     pub tunnels: BTreeMap<IfName, Tunnel>,
     /// In the order of the file.
     pub portals: Vec<Portal>,
+    /// How soon portals leave an exit, and come back to it.
+    pub failover: Failover,
+    /// How long a link may go without a handshake before its name is resolved again.
+    pub resolve_after: Duration,
+    /// The program to run when a portal moves to another exit; its path, from the network file's folder.
+    pub hook: Option<PathBuf>,
     /// What a person should know, though it is no fault.
     pub notes: Vec<String>,
 }
+
+/// The exits that portals use now, by name of the portal, where that is not the first of the list.
+pub type Choices = BTreeMap<Name, Exit>;
 
 /// A tunnel interface and who is at its other end.
 #[derive(Debug, Clone)]
@@ -80,6 +91,8 @@ pub struct Tunnel {
 /// The other end of a link.
 #[derive(Debug, Clone)]
 pub struct Peer {
+    /// Its address on all its tunnels.
+    pub address: IpAddr,
     /// Its key.
     pub public_key: PublicKey,
     /// Derived from the network's secret, if there is one.
@@ -110,7 +123,9 @@ pub struct Portal {
     pub name: Name,
     /// What enters.
     pub entrance: Entrance,
-    /// Where that leaves.
+    /// Where that may leave, in the order of preference; never empty.
+    pub exits: Vec<Exit>,
+    /// Where that leaves now: one of `exits`, the first unless [`Site::choose`] says otherwise, or nowhere.
     pub exit: Exit,
     /// The address of its LAN, if it has one.
     pub address: Option<InterfaceAddress>,
@@ -145,6 +160,19 @@ pub enum Exit {
     },
     /// By this site's own uplink.
     Direct,
+    /// Not at all: no exit of the list is up.
+    Nowhere,
+}
+
+impl fmt::Display for Exit {
+    /// The word that the network file has for it; `nowhere` is in no file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Site { name, .. } => name,
+            Self::Direct => "direct",
+            Self::Nowhere => "nowhere",
+        })
+    }
 }
 
 /// What a site view is made from, besides the network.
@@ -162,7 +190,39 @@ pub struct Inputs<'a> {
     pub resolved: &'a BTreeMap<String, IpAddr>,
 }
 
+impl Portal {
+    /// The interface all of which enters, if it is one.
+    pub fn entrance_interface(&self) -> Option<&IfName> {
+        match &self.entrance {
+            Entrance::Interface(interface) => Some(interface),
+            Entrance::From(_) | Entrance::Own => None,
+        }
+    }
+
+    /// Whether it has other exits to go to.
+    pub fn can_fail_over(&self) -> bool {
+        self.exits.len() > 1
+    }
+
+    /// All that it can be told to do: to leave at an exit of its list, or nowhere where that has several.
+    pub fn all_choices(&self) -> impl Iterator<Item = &Exit> {
+        self.exits.iter().chain(self.can_fail_over().then_some(&Exit::Nowhere))
+    }
+
+    fn is_a_choice(&self, exit: &Exit) -> bool {
+        self.all_choices().any(|choice| choice == exit)
+    }
+}
+
 impl Site {
+    /// Has portals leave where `choices` say; a choice that is not in a portal's list counts for nothing.
+    pub fn choose(&mut self, choices: &Choices) {
+        for portal in &mut self.portals {
+            let chosen = choices.get(&portal.name).filter(|exit| portal.is_a_choice(exit));
+            portal.exit = chosen.unwrap_or(&portal.exits[0]).clone();
+        }
+    }
+
     /// The host's way out, by name.
     pub fn uplink_interface(&self) -> Option<&IfName> {
         self.uplink.as_ref().map(|uplink| &uplink.interface)

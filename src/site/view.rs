@@ -89,6 +89,9 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         lan: entry.lan.clone(),
         tunnels,
         portals,
+        failover: network.failover,
+        resolve_after: network.resolve_after,
+        hook: entry.hook.clone(),
     };
     Errors::check(errors, site)
 }
@@ -156,6 +159,7 @@ fn peer_view(network: &Network, own: &str, name: &str, inputs: &Inputs) -> Peer 
         Endpoint { host: host.clone(), port, address: address.map(|address| SocketAddr::new(address, port)) }
     });
     Peer {
+        address: site_address(network, peer.id),
         public_key: peer.public_key,
         preshared_key: inputs
             .network_secret
@@ -178,19 +182,21 @@ fn portal_view(
         model::Entrance::Own => Entrance::Own,
         model::Entrance::Vlan { .. } | model::Entrance::Wifi(_) | model::Entrance::Mac(_) => return None,
     };
-    let exit = match portal.exits.first()? {
-        ExitRef::Site(name) => Exit::Site {
+    let exit = |exit: &ExitRef| match exit {
+        ExitRef::Site(name) => Some(Exit::Site {
             name: name.clone(),
             interface: exit_interface(name),
             table: Table(TABLE_BASE + u32::from(network.sites[name].id)),
-        },
-        ExitRef::Direct => Exit::Direct,
-        ExitRef::Provider(_) => return None,
+        }),
+        ExitRef::Direct => Some(Exit::Direct),
+        ExitRef::Provider(_) => None,
     };
+    let exits = portal.exits.iter().map(exit).collect::<Option<Vec<_>>>()?;
     Some(Portal {
         name: portal.name.clone(),
         entrance,
-        exit,
+        exit: exits.first()?.clone(),
+        exits,
         address: addresses.get(&portal.name).copied(),
         to: portal.to.clone(),
         except: portal.except.clone(),
@@ -281,7 +287,7 @@ fn notes(
     for (name, peer) in tunnels.values().flat_map(|tunnel| &tunnel.peers) {
         if let Some(Endpoint { host: Host::Name(host), address: None, .. }) = &peer.endpoint {
             notes.push(format!(
-                "the name {host} of site `{name}` does not resolve: the link waits for the other end to dial"
+                "the name {host} of site `{name}` is not resolved yet: the link waits for that, or for the other end to dial"
             ));
         }
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use wg_portals::config::model::{
-    Entrance, ExitRef, FirewallChoice, Host, Network, Phone, Portal, Ports, Position, Protocol, Provider,
-    RpFilter, Site, Subnet6, Wifi,
+    Entrance, ExitRef, Failover, FirewallChoice, Host, Network, Phone, Portal, Ports, Position, Protocol,
+    Provider, RpFilter, Site, Subnet6, Wifi,
 };
 use wg_portals::config::{load, parse, portal_addresses};
 use wg_portals::net::{Cidr, PublicKey};
@@ -92,6 +93,7 @@ fn nyc() -> Site {
         uplink: Some("eth0".parse().expect("a name")),
         firewall: FirewallChoice::Nftables,
         rp_filter: RpFilter::Loose,
+        hook: Some(PathBuf::from("moved.sh")),
         portals: vec![
             guest(),
             portal("cameras", to_paris(), vlan),
@@ -117,6 +119,7 @@ fn bare(id: u8, public_key: &str) -> Site {
         uplink: None,
         firewall: FirewallChoice::Auto,
         rp_filter: RpFilter::Keep,
+        hook: None,
         portals: vec![],
         providers: BTreeMap::new(),
     }
@@ -143,6 +146,8 @@ fn every_key_is_read() {
             position: Position::default(),
         }),
         mtu: 1420,
+        failover: Failover { down_after: Duration::from_secs(5), up_after: Duration::from_mins(1) },
+        resolve_after: Duration::from_secs(90),
         sites: BTreeMap::from([
             ("nyc".to_owned(), nyc()),
             ("paris".to_owned(), paris),
@@ -187,6 +192,8 @@ fn lans_without_an_address_get_what_is_free() {
 fn what_the_file_leaves_out_has_its_default() {
     let network = read(BASE);
     assert_eq!((network.mtu, network.subnet6), (1280, None));
+    let failover = Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
+    assert_eq!((network.failover, network.resolve_after), (failover, Duration::from_mins(2)));
     let paris = &network.sites["paris"];
     assert_eq!((paris.port, paris.firewall, paris.rp_filter), (51820, FirewallChoice::Auto, RpFilter::Keep));
 }

@@ -7,11 +7,13 @@
 
 mod access;
 mod commands;
+mod failover;
 mod faults;
 mod filters;
 mod killed;
 mod leaks;
 mod many;
+mod names;
 mod oracle;
 mod peers;
 mod restore;
@@ -36,10 +38,12 @@ struct Scenario {
 }
 
 /// What hosts of every kind can run.
-const EVERYWHERE: [&[Scenario]; 7] = [
+const EVERYWHERE: [&[Scenario]; 9] = [
     ways::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
+    failover::SCENARIOS,
+    names::SCENARIOS,
     restore::SCENARIOS,
     commands::SCENARIOS,
     filters::SCENARIOS,

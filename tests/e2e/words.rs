@@ -132,8 +132,13 @@ pub(crate) fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Resul
 }
 
 /// It works soon; else the last reason why not.
-pub(crate) fn eventually(what: &str, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
-    let deadline = Instant::now() + soon();
+pub(crate) fn eventually(what: &str, attempt: impl FnMut() -> Result<()>) -> Result<()> {
+    within(soon(), what, attempt)
+}
+
+/// It works within a time; else the last reason why not.
+pub(crate) fn within(time: Duration, what: &str, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
+    let deadline = Instant::now() + time;
     loop {
         match attempt() {
             Ok(()) => return Ok(()),

@@ -22,6 +22,7 @@ struct Site {
 struct Portal {
     entrance: u8,
     exit: usize,
+    others: bool,
     to: bool,
     except: bool,
 }
@@ -44,9 +45,11 @@ fn sites() -> impl Strategy<Value = Site> {
 }
 
 fn portals() -> impl Strategy<Value = Portal> {
-    (0..4u8, 0..4usize, any::<bool>(), any::<bool>()).prop_map(|(entrance, exit, to, except)| Portal {
+    let flag = any::<bool>;
+    (0..4u8, 0..4usize, flag(), flag(), flag()).prop_map(|(entrance, exit, others, to, except)| Portal {
         entrance,
         exit,
+        others,
         to,
         except,
     })
@@ -83,14 +86,19 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
 }
 
 fn portal_text(site: &str, number: usize, portal: &Portal, exits: &[&str]) -> String {
-    let exit = exits.get(portal.exit).copied().unwrap_or("direct");
+    let first = exits.get(portal.exit).copied();
+    let others = exits.iter().copied().filter(|exit| portal.others && Some(*exit) != first);
+    let mut exit: Vec<&str> = first.into_iter().chain(others).collect();
+    if first.is_none() {
+        exit.push("direct");
+    }
     let entrance = match portal.entrance {
         // One portal may take the router's own traffic: the first.
         0 if number == 0 => "self = true".to_owned(),
         1 => format!("from = [\"172.20.{number}.0/28\", \"172.20.{number}.77\"]"),
         _ => format!("interface = \"lan{number}\""),
     };
-    let mut text = format!("\n[site.{site}.portal.p{number}]\nexit = \"{exit}\"\n{entrance}\n");
+    let mut text = format!("\n[site.{site}.portal.p{number}]\nexit = {exit:?}\n{entrance}\n");
     if portal.to {
         text.push_str("to = [\"198.18.0.0/15\", \"192.0.2.7/32\"]\n");
     }

@@ -11,12 +11,17 @@ use proptest::prelude::*;
 use support::{facts, files};
 use wg_portals::config::model::Network;
 use wg_portals::diff::{Step, diff};
+use wg_portals::firewall::Backend;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::kernel::{Kernel, Outcome};
 use wg_portals::net::Secret;
-use wg_portals::plan::plan;
-use wg_portals::site::{self, Inputs, Site};
-use wg_portals::state::State;
+use wg_portals::plan::{plan, standing};
+use wg_portals::site::{self, Choices, Exit, Inputs, Site};
+use wg_portals::state::{RuleAction, State};
+use wg_portals::xtables::Program;
+
+/// The firewalls that a host may have.
+const BACKENDS: [Backend; 2] = [Backend::Nftables, Backend::Iptables(Program::Plain)];
 
 const FACTS: &str = r#"
 uplink = "eth0"
@@ -60,6 +65,16 @@ fn carry_out(kernel: &mut FakeKernel, steps: &[Step]) {
     for (step, outcome) in steps.iter().zip(kernel.apply(steps)) {
         assert!(matches!(outcome, Outcome::Done), "{step:?}: {outcome:?}");
     }
+}
+
+/// A choice for each portal that has one; which one is up to `number`.
+fn choices(site: &Site, number: usize) -> Choices {
+    let several = site.portals.iter().filter(|portal| portal.can_fail_over());
+    let choice = |(index, portal): (usize, &site::Portal)| {
+        let all: Vec<&Exit> = portal.all_choices().collect();
+        (portal.name.clone(), all[number.wrapping_add(index) % all.len()].clone())
+    };
+    several.enumerate().map(choice).collect()
 }
 
 proptest! {
@@ -126,6 +141,47 @@ proptest! {
             carry_out(&mut kernel, &diff(&want, &State::default()));
             let have = kernel.observe(&want.scope()).unwrap();
             prop_assert_eq!(diff(&want, &have), vec![]);
+        }
+    }
+
+    #[test]
+    fn what_stands_tells_the_exits(network in networks(), number: usize) {
+        for mut site in views(&network).into_values() {
+            for firewall in BACKENDS {
+                site.firewall = firewall;
+                let chosen = choices(&site, number);
+                site.choose(&chosen);
+                prop_assert_eq!(standing(&site, &plan(&site)), chosen);
+                prop_assert_eq!(standing(&site, &State::default()), Choices::new());
+            }
+        }
+    }
+
+    #[test]
+    fn no_move_passes_by_the_own_uplink(network in networks(), from: usize, to: usize, iptables: bool) {
+        for mut site in views(&network).into_values() {
+            site.firewall = BACKENDS[usize::from(iptables)];
+            let (from, to) = (choices(&site, from), choices(&site, to));
+            site.choose(&from);
+            let mut kernel = host();
+            carry_out(&mut kernel, &diff(&plan(&site), &State::default()));
+            site.choose(&to);
+            let want = plan(&site);
+            let have = kernel.observe(&want.scope()).unwrap();
+            let closed = |rules: &std::collections::BTreeSet<_>| {
+                let closing = |rule: &&wg_portals::state::Rule| rule.action == RuleAction::Unreachable;
+                rules.iter().filter(closing).cloned().collect::<Vec<_>>()
+            };
+            let always_closed: Vec<_> =
+                closed(&have.rules).into_iter().filter(|rule| want.rules.contains(rule)).collect();
+            for step in diff(&want, &have) {
+                carry_out(&mut kernel, &[step]);
+                let now = kernel.observe(&want.scope()).unwrap();
+                prop_assert!(always_closed.iter().all(|rule| now.rules.contains(rule)));
+                for (portal, exit) in standing(&site, &now) {
+                    prop_assert!(exit != Exit::Direct || [&from, &to].iter().any(|choices| choices[&portal] == exit));
+                }
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! Base chains, to and from attributes: NFTA_CHAIN_* and NFTA_HOOK_* of linux/netfilter/nf_tables.h.
 
-use super::wire::Writer;
 use crate::firewall::Chain;
 use crate::kernel::attributes::Attributes;
+use crate::kernel::nfnetlink::Writer;
 
 const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;

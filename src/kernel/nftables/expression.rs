@@ -3,8 +3,8 @@
 //!
 //! All of them work on the first register, but for one: [`Expression::Meta`] may load the second, for pairs.
 
-use super::wire::Writer;
 use crate::kernel::attributes::Attributes;
+use crate::kernel::nfnetlink::Writer;
 use crate::net::Family;
 
 /// One step of the kernel's little machine.

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST};
 use nix::errno::Errno;
 
+use super::call::{self, INET, TABLE_NAME};
 use super::rule;
-use super::socket::Nfnetlink;
 use super::transaction::Batch;
-use super::wire::{Header, INET, Message, TABLE_NAME, Writer, call, messages};
 use crate::firewall::{Chain, ForeignChain, OPENING_COMMENT, Opened, Rule, TABLE, TableFamily};
 use crate::kernel::attributes::Attributes;
+use crate::kernel::nfnetlink::{Header, Message, Nfnetlink, Writer, messages};
 use crate::net::Family;
 use crate::xtables::CHAIN_PREFIX;
 

@@ -5,16 +5,15 @@
 //! empty one replaces the table whole, in the same transaction. So every edit from outside is seen and repaired, and the
 //! change from one firewall of ours to another can rely on what it finds. Other tables are neither read nor touched.
 
+mod call;
 mod chain;
 mod expression;
 mod foreign;
 mod rule;
 mod set;
 mod snapshot;
-mod socket;
 mod transaction;
 mod value;
-mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -25,9 +24,8 @@ use nix::errno::Errno;
 use crate::error::{Context as _, Error, Result};
 use crate::firewall::{Firewall, ForeignChain, Opened};
 use crate::firewall_edit::edits;
+use crate::kernel::nfnetlink::{Nfnetlink, messages};
 pub use foreign::Survey;
-use socket::Nfnetlink;
-use wire::{call, messages};
 
 /// NFTA_GEN_ID
 const GENERATION_NUMBER: u16 = 1;
@@ -46,7 +44,7 @@ impl Nftables {
     /// That of the network namespace of this thread; `None` if this kernel has no nftables. Looking is enough to load its
     /// module.
     pub fn find() -> Result<Option<Self>> {
-        let mut socket = match Nfnetlink::open() {
+        let mut socket = match Nfnetlink::open(call::INET) {
             // Built without netfilter's netlink.
             Err(Errno::EPROTONOSUPPORT) => return Ok(None),
             socket => socket.doing(|| "cannot open a socket to netfilter".into())?,

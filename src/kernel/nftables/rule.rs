@@ -6,9 +6,9 @@ use super::expression::{Ct, Expression, Field, Meta, Register, Relation};
 use super::value::{
     address_bytes, address_from_prefix, address_length, mask_bytes, padded_name, unpadded_name,
 };
-use super::wire::Writer;
 use crate::firewall::{Action, Chain, Condition, Interfaces, Networks, Rule, SetName};
 use crate::kernel::attributes::Attributes;
+use crate::kernel::nfnetlink::Writer;
 use crate::net::{Cidr, Family, Mark};
 
 const ICMP: u8 = 1;

@@ -8,9 +8,9 @@ use super::value::{
     NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length, padded_name,
     unpadded_name,
 };
-use super::wire::Writer;
 use crate::firewall::Set;
 use crate::kernel::attributes::Attributes;
+use crate::kernel::nfnetlink::Writer;
 use crate::net::{Cidr, Family, IfName};
 
 /// Most elements of one message, whose list has at most 64 KiB: the longest element takes 52 bytes.

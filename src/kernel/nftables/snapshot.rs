@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR};
 use nix::errno::Errno;
 
+use super::call::{self, NFTABLES, TABLE_NAME};
 use super::set::{self, Element};
-use super::socket::Nfnetlink;
-use super::wire::{NFTABLES, TABLE_NAME, call, messages};
 use super::{chain, rule};
 use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
 use crate::kernel::attributes::Attributes;
+use crate::kernel::nfnetlink::{Nfnetlink, messages};
 
 const TABLE_FLAGS: u16 = 2;
 const SET_NAME: u16 = 2;

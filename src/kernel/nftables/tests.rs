@@ -6,10 +6,10 @@ mod firewalls;
 use nix::errno::Errno;
 use proptest::prelude::*;
 
-use super::socket::Refusal;
 use super::{snapshot, transaction};
 use crate::firewall::{Action, Chain, Condition, Firewall, Rule};
 use crate::firewall_edit::{Edit, edits};
+use crate::kernel::nfnetlink::Refusal;
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]

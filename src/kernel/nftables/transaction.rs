@@ -3,13 +3,13 @@
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use nix::errno::Errno;
 
+use super::call::{self, INET, NFTABLES, TABLE_NAME};
 use super::set::{ELEMENTS_PER_MESSAGE, Element};
-use super::socket::Refusal;
-use super::wire::{Header, INET, NFTABLES, TABLE_NAME, Writer, call};
 use super::{chain, rule, set};
 use crate::error::Error;
 use crate::firewall::{Action, Condition, Rule, SetName, TABLE};
 use crate::firewall_edit::Edit;
+use crate::kernel::nfnetlink::{Header, Refusal, Writer};
 
 /// NFNL_MSG_BATCH_*
 const BATCH_BEGIN: u16 = 0x10;

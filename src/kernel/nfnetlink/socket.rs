@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::libc::MSG_DONTWAIT;
 use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
 
-use super::wire::{Header, INET, Message, Writer, messages};
+use super::{Header, Message, Writer, messages};
 
 /// The kernel never sends more at once: netlink_dump in net/netlink/af_netlink.c.
 const LONGEST_ANSWER: usize = 32 * 1024;
@@ -18,17 +18,18 @@ const ALL_FAMILIES: u8 = 0;
 const SEND_BUFFER: usize = 4 * 1024 * 1024;
 
 /// A socket to netfilter, in the network namespace of the thread that opened it.
-pub(super) struct Nfnetlink {
+pub(in crate::kernel) struct Nfnetlink {
     socket: Socket,
+    family: u8,
     sequence: u32,
 }
 
 /// Why a batch was refused.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Refusal {
+pub(in crate::kernel) struct Refusal {
     /// Of the message that was refused; 0 if it was not one of them but all.
-    pub(super) sequence: u32,
-    pub(super) errno: Errno,
+    pub(in crate::kernel) sequence: u32,
+    pub(in crate::kernel) errno: Errno,
 }
 
 impl Refusal {
@@ -38,59 +39,67 @@ impl Refusal {
 }
 
 impl Nfnetlink {
-    pub(super) fn open() -> Result<Self, Errno> {
+    /// A socket for requests about one family, NFPROTO_*.
+    pub(in crate::kernel) fn open(family: u8) -> Result<Self, Errno> {
         let socket = Socket::new(NETLINK_NETFILTER).map_err(errno)?;
         // Errors need not repeat the message that they are about: its sequence number says which it was.
         socket.set_cap_ack(true).map_err(errno)?;
         // Refused without CAP_NET_ADMIN in the first user namespace. The batches of a small network fit all the same.
         _ = setsockopt(&socket, SndBufForce, &SEND_BUFFER);
-        Ok(Self { socket, sequence: 0 })
+        Ok(Self { socket, family, sequence: 0 })
     }
 
     /// Sends one message and waits for all that the kernel answers to it.
-    pub(super) fn request(
+    pub(in crate::kernel) fn request(
         &mut self,
         kind: u16,
         flags: u16,
         body: impl FnOnce(&mut Writer),
     ) -> Result<Vec<u8>, Errno> {
-        self.request_of(INET, kind, flags, body)
+        let mut answers = Vec::new();
+        self.request_pieces(kind, flags, body, &mut |piece| answers.extend(piece))?;
+        Ok(answers)
     }
 
-    /// All objects of a kind, of all families and tables.
-    pub(super) fn dump_all(&mut self, kind: u16) -> Result<Vec<u8>, Errno> {
-        self.request_of(ALL_FAMILIES, kind, NLM_F_DUMP, |_| ())
+    /// All objects of a kind, of all families.
+    pub(in crate::kernel) fn dump_all(&mut self, kind: u16) -> Result<Vec<u8>, Errno> {
+        let own = std::mem::replace(&mut self.family, ALL_FAMILIES);
+        let answers = self.request(kind, NLM_F_DUMP, |_| ());
+        self.family = own;
+        answers
     }
 
-    fn request_of(
+    /// As [`Self::request`], for answers that are better not kept: `take` gets them piece by piece, as they come.
+    pub(in crate::kernel) fn request_pieces(
         &mut self,
-        family: u8,
         kind: u16,
         flags: u16,
         body: impl FnOnce(&mut Writer),
-    ) -> Result<Vec<u8>, Errno> {
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Errno> {
         self.sequence = self.sequence.wrapping_add(1);
         let flags = NLM_F_REQUEST | flags;
-        let header = Header { kind, flags, sequence: self.sequence, family, resource: 0 };
+        let header = Header { kind, flags, sequence: self.sequence, family: self.family, resource: 0 };
         let mut writer = Writer::default();
         writer.message(&header, body);
         self.send(&writer.finish())?;
-        let mut answers = Vec::new();
+        let mut piece = Vec::new();
         loop {
-            let known = answers.len();
-            self.receive(&mut answers, 0)?;
-            let outcome = messages(&answers[known..])
+            piece.clear();
+            self.receive(&mut piece, 0)?;
+            take(&piece);
+            let outcome = messages(&piece)
                 .filter(|message| message.sequence == self.sequence)
                 .find_map(Message::outcome);
             if let Some(outcome) = outcome {
-                return outcome.map(|()| answers);
+                return outcome;
             }
         }
     }
 
     /// Sends a batch whose last message asks to be acknowledged; returns the first refusal, if there is one. Those behind
     /// it follow from it.
-    pub(super) fn batch(&mut self, batch: &[u8]) -> Result<(), Refusal> {
+    pub(in crate::kernel) fn batch(&mut self, batch: &[u8]) -> Result<(), Refusal> {
         self.send(batch).map_err(Refusal::of_all)?;
         // The kernel works on a batch within `send`, so that every answer waits here by now.
         let mut answers = Vec::new();

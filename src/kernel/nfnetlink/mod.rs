@@ -1,40 +1,12 @@
-//! Messages of nfnetlink, written and read: `struct nlmsghdr` of linux/netlink.h, `struct nfgenmsg` of linux/netfilter/nfnetlink.h. Headers are in the machine's byte order, values in the network's.
+//! Netfilter's netlink: messages written and read: `struct nlmsghdr` of linux/netlink.h, `struct nfgenmsg` of linux/netfilter/nfnetlink.h. Headers are in the machine's byte order, values in the network's.
+
+mod socket;
 
 use netlink_packet_core::{NLA_F_NESTED, NLMSG_DONE, NLMSG_ERROR};
 use nix::errno::Errno;
 
-use crate::kernel::attributes::Attributes;
-
-/// Attribute that names the table, in every message of nf_tables.
-pub(super) const TABLE_NAME: u16 = 1;
-
-/// What a message is: NFT_MSG_* with NFNL_SUBSYS_NFTABLES in the upper byte.
-pub(super) mod call {
-    use super::NFTABLES;
-
-    pub(in super::super) const NEW_TABLE: u16 = NFTABLES << 8;
-    pub(in super::super) const GET_TABLE: u16 = NFTABLES << 8 | 0x1;
-    pub(in super::super) const DELETE_TABLE: u16 = NFTABLES << 8 | 0x2;
-    pub(in super::super) const NEW_CHAIN: u16 = NFTABLES << 8 | 0x3;
-    pub(in super::super) const GET_CHAIN: u16 = NFTABLES << 8 | 0x4;
-    pub(in super::super) const DELETE_CHAIN: u16 = NFTABLES << 8 | 0x5;
-    pub(in super::super) const NEW_RULE: u16 = NFTABLES << 8 | 0x6;
-    pub(in super::super) const GET_RULE: u16 = NFTABLES << 8 | 0x7;
-    pub(in super::super) const DELETE_RULE: u16 = NFTABLES << 8 | 0x8;
-    pub(in super::super) const NEW_SET: u16 = NFTABLES << 8 | 0x9;
-    pub(in super::super) const GET_SET: u16 = NFTABLES << 8 | 0xa;
-    pub(in super::super) const DELETE_SET: u16 = NFTABLES << 8 | 0xb;
-    pub(in super::super) const NEW_ELEMENT: u16 = NFTABLES << 8 | 0xc;
-    pub(in super::super) const GET_ELEMENT: u16 = NFTABLES << 8 | 0xd;
-    pub(in super::super) const DELETE_ELEMENT: u16 = NFTABLES << 8 | 0xe;
-    pub(in super::super) const GET_GENERATION: u16 = NFTABLES << 8 | 0x10;
-}
-
-/// NFNL_SUBSYS_NFTABLES
-pub(super) const NFTABLES: u16 = 10;
-
-/// NFPROTO_INET
-pub(super) const INET: u8 = 1;
+use super::attributes::Attributes;
+pub(super) use socket::{Nfnetlink, Refusal};
 
 const MESSAGE_HEADER: usize = 16;
 const GENERIC_HEADER: usize = 4;

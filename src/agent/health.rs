@@ -1,0 +1,222 @@
+//! Whether an exit is up, by its answers. Time comes in as a value: no clock is read here.
+
+use std::time::{Duration, Instant};
+
+use crate::config::model::Failover;
+use crate::site::Exit;
+
+/// So many questions without an answer are silence; fewer may be chance, or a time in which nobody asked.
+const SILENCE: u32 = 2;
+
+/// How often an exit is asked within the time after which it is down.
+const QUESTIONS: u32 = 6;
+
+/// What an exit is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has not been asked for long enough to tell.
+    Unproven,
+    /// It answers.
+    Up,
+    /// It does not, or has not held long enough since.
+    Down,
+}
+
+/// What is known of one exit.
+#[derive(Debug)]
+pub(super) struct Health {
+    times: Failover,
+    standing: Standing,
+    /// Questions since the last answer.
+    unanswered: u32,
+    /// When the first of them was asked.
+    silent_since: Option<Instant>,
+    /// When the answers began that no silence has interrupted.
+    answering_since: Option<Instant>,
+}
+
+impl Health {
+    /// That of an exit of which nothing is known but perhaps that it was down.
+    pub(super) fn new(times: Failover, was_down: bool) -> Self {
+        let standing = if was_down { Standing::Down } else { Standing::Unproven };
+        Self { times, standing, unanswered: 0, silent_since: None, answering_since: None }
+    }
+
+    /// What it is taken for.
+    pub(super) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// From now on other times count.
+    pub(super) fn set_times(&mut self, times: Failover) {
+        self.times = times;
+    }
+
+    /// It was asked.
+    pub(super) fn asked(&mut self, now: Instant) {
+        self.unanswered = self.unanswered.saturating_add(1);
+        self.silent_since.get_or_insert(now);
+    }
+
+    /// It has answered.
+    pub(super) fn answered(&mut self, now: Instant) {
+        self.unanswered = 0;
+        self.silent_since = None;
+        let since = *self.answering_since.get_or_insert(now);
+        let has_held = now.duration_since(since) >= self.times.up_after;
+        if self.standing == Standing::Unproven || has_held {
+            self.standing = Standing::Up;
+        }
+    }
+
+    /// Judges its silence, if it is silent.
+    pub(super) fn judge(&mut self, now: Instant) {
+        if self.verdict_due().is_some_and(|due| due <= now) {
+            self.standing = Standing::Down;
+            self.answering_since = None;
+        }
+    }
+
+    /// When silence becomes a verdict; none if it is no silence, or judged already.
+    pub(super) fn verdict_due(&self) -> Option<Instant> {
+        let is_judged = self.standing == Standing::Down && self.answering_since.is_none();
+        let since = self.silent_since.filter(|_| self.unanswered >= SILENCE && !is_judged)?;
+        Some(since + self.times.down_after)
+    }
+}
+
+/// Time between two questions.
+pub(super) fn interval(times: Failover) -> Duration {
+    times.down_after / QUESTIONS
+}
+
+/// Where a portal with these exits leaves, which now leaves at `current`: at the first that is up, or that may be and is the one
+/// it leaves at already.
+pub(super) fn choose<'a>(exits: &'a [Exit], current: &Exit, standing: impl Fn(&str) -> Standing) -> &'a Exit {
+    let can_be_used = |exit: &&Exit| match exit {
+        Exit::Site { name, .. } => match standing(name) {
+            Standing::Up => true,
+            Standing::Unproven => *exit == current,
+            Standing::Down => false,
+        },
+        Exit::Direct => true,
+        Exit::Nowhere => false,
+    };
+    exits.iter().find(can_be_used).unwrap_or(&Exit::Nowhere)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::net::Table;
+
+    const TIMES: Failover =
+        Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
+
+    /// Asks twice a second, once for each of `answers`, and judges a hundred times in between; the tenths of a second at which it became something else, and what.
+    fn told(answers: &[bool], was_down: bool) -> Vec<(u128, Standing)> {
+        let start = Instant::now();
+        let mut health = Health::new(TIMES, was_down);
+        let (mut now, mut told) = (start, Vec::new());
+        for answer in answers {
+            health.asked(now);
+            for step in 0..100 {
+                let before = health.standing();
+                // After 20 ms.
+                if step == 4 && *answer {
+                    health.answered(now);
+                }
+                health.judge(now);
+                if health.standing() != before {
+                    told.push(((now - start).as_millis() / 100, health.standing()));
+                }
+                now += interval(TIMES) / 100;
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn it_is_down_after_silence_and_up_after_it_has_held() {
+        let answers = [[true; 8].as_slice(), &[false; 8], &[true; 30]].concat();
+        let expected = [(0, Standing::Up), (70, Standing::Down), (180, Standing::Up)];
+        // Silent from 4.0 s on; answers from 8.02 s on.
+        assert_eq!(told(&answers, false), expected);
+    }
+
+    #[test]
+    fn one_that_was_down_has_to_hold_first() {
+        assert_eq!(told(&[true; 30], true), [(100, Standing::Up)]);
+        assert_eq!(told(&[true; 30], false), [(0, Standing::Up)]);
+    }
+
+    #[test]
+    fn a_lost_question_is_no_silence() {
+        let mut answers = [true; 40];
+        answers.iter_mut().skip(5).step_by(4).for_each(|answer| *answer = false);
+        assert_eq!(told(&answers, false), [(0, Standing::Up)]);
+        assert_eq!(told(&answers, true), [(100, Standing::Up)], "nor does it begin the ten seconds anew");
+    }
+
+    #[test]
+    fn a_time_in_which_nobody_asked_is_no_silence() {
+        let start = Instant::now();
+        let mut health = Health::new(TIMES, false);
+        health.asked(start);
+        health.answered(start);
+        health.asked(start + Duration::from_secs(1));
+        health.judge(start + Duration::from_mins(1));
+        assert_eq!(health.standing(), Standing::Up);
+    }
+
+    fn site(name: &str, number: u32) -> Exit {
+        let interface = format!("to-{name}").parse().unwrap();
+        Exit::Site { name: name.to_owned(), interface, table: Table(number) }
+    }
+
+    #[test]
+    fn the_first_that_is_up_is_chosen() {
+        use Standing::{Down, Unproven, Up};
+        let (paris, oslo) = (site("paris", 2), site("oslo", 3));
+        let (pair, with_direct) =
+            ([paris.clone(), oslo.clone()], [paris.clone(), oslo.clone(), Exit::Direct]);
+        for (current, in_paris, in_oslo, chosen) in [
+            (&paris, Up, Up, &paris),
+            (&paris, Unproven, Up, &paris),
+            (&paris, Down, Up, &oslo),
+            (&oslo, Down, Unproven, &oslo),
+            (&oslo, Unproven, Up, &oslo),
+            (&oslo, Up, Up, &paris),
+            (&paris, Down, Unproven, &Exit::Nowhere),
+            (&oslo, Down, Down, &Exit::Nowhere),
+            (&Exit::Nowhere, Unproven, Down, &Exit::Nowhere),
+            (&Exit::Nowhere, Down, Up, &oslo),
+        ] {
+            let standing = |name: &str| if name == "paris" { in_paris } else { in_oslo };
+            assert_eq!(choose(&pair, current, standing), chosen, "{current} {in_paris:?} {in_oslo:?}");
+            let last = if *chosen == Exit::Nowhere { &Exit::Direct } else { chosen };
+            assert_eq!(choose(&with_direct, current, standing), last);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn it_never_flaps(answers in prop::collection::vec(any::<bool>(), 1..200), was_down: bool) {
+            let told = told(&answers, was_down);
+            for pair in told.windows(2) {
+                prop_assert_ne!(pair[0].1, pair[1].1);
+                if pair[1].1 == Standing::Up {
+                    prop_assert!(pair[1].0 - pair[0].0 >= 100, "up again after {:?}", pair);
+                }
+            }
+            // Six questions in a row without an answer are three seconds of silence; five are not.
+            let silent = answers.windows(6).any(|six| six.iter().all(|answer| !answer));
+            let went_down = told.iter().any(|(_, standing)| *standing == Standing::Down);
+            prop_assert!(silent || !went_down);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Makes the machine match a site: all of its state, and the connections that began on other ways.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::apply::apply;
+use crate::diff::Step;
+use crate::error::Result;
+use crate::journal::Journal;
+use crate::kernel::conntrack;
+use crate::kernel::linux::Linux;
+use crate::net::{Cidr, Family, IfName};
+use crate::plan::plan;
+use crate::site::{Portal, Site};
+use crate::state::{Rule, RuleAction};
+
+/// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave elsewhere now. Returns the
+/// steps that it took. The caller holds the journal's lock.
+pub fn converge(kernel: &mut Linux, journal: &Journal, site: &Site) -> Result<Vec<Step>> {
+    let steps = apply(kernel, journal, &plan(site))?;
+    let moved = moved(site, &steps);
+    if !moved.is_empty() {
+        match conntrack::forget(&moved) {
+            Ok(number) => log::debug!("{number} connections begin anew"),
+            // They die, sooner or later; the others are well.
+            Err(error) => log::warn!("{error}; devices may have to connect again by themselves"),
+        }
+    }
+    Ok(steps)
+}
+
+/// Who leaves another way than before, by source. Rules that come back as they were do not count: with another exit, the firewall
+/// changes, too.
+fn moved(site: &Site, steps: &[Step]) -> BTreeSet<Cidr> {
+    let is_firewall = |step: &Step| matches!(step, Step::ChangeFirewall { .. } | Step::ChangeIptables { .. });
+    if !steps.iter().any(is_firewall) {
+        return BTreeSet::new();
+    }
+    let is_way = |rule: &&Rule| rule.family == Family::V4 && matches!(rule.action, RuleAction::Lookup(_));
+    let ways = steps.iter().filter_map(|step| match step {
+        Step::AddRule(rule) | Step::RemoveRule(rule) => Some(rule).filter(is_way),
+        _ => None,
+    });
+    ways.flat_map(|rule| match (&rule.selector.from, &rule.selector.incoming) {
+        (Some(source), _) => vec![*source],
+        (None, Some(interface)) => behind(site, interface),
+        // The rule that ends a detour.
+        (None, None) => Vec::new(),
+    })
+    .collect()
+}
+
+/// The sources of what comes in on an interface; `lo` is this host itself.
+fn behind(site: &Site, interface: &IfName) -> Vec<Cidr> {
+    if interface.as_str() == "lo" {
+        let uplink = site.uplink.iter().flat_map(|uplink| &uplink.addresses).map(|own| own.address);
+        return uplink.chain([site.address]).filter(IpAddr::is_ipv4).map(Cidr::host).collect();
+    }
+    let is_here = |portal: &&Portal| portal.entrance_interface() == Some(interface);
+    let here = site.portals.iter().filter(is_here);
+    here.filter_map(|portal| Some(portal.address?.network())).collect()
+}

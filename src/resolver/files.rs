@@ -1,0 +1,122 @@
+//! What the host knows by itself: `/etc/hosts` (hosts(5)), and whom to ask: `/etc/resolv.conf` (resolv.conf(5)).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+/// Where servers listen.
+const PORT: u16 = 53;
+
+/// No more servers are asked, as everywhere.
+const MOST_SERVERS: usize = 3;
+
+/// Whom to ask, and for what.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Settings {
+    /// In the order in which they are asked; never empty.
+    pub(super) servers: Vec<SocketAddr>,
+    search: Vec<String>,
+    /// A name with so many points is first tried as it is.
+    points: usize,
+}
+
+impl Settings {
+    /// Those in the text of a `resolv.conf`; what is strange in it is passed over. `index` is the number of an interface.
+    pub(super) fn parse(text: &str, index: impl Fn(&str) -> Option<u32>) -> Self {
+        let mut settings = Self { servers: Vec::new(), search: Vec::new(), points: 1 };
+        for line in text.lines() {
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("nameserver") => {
+                    settings.servers.extend(words.next().and_then(|word| server(word, &index)));
+                }
+                // The last such line counts.
+                Some("search" | "domain") => settings.search = words.map(str::to_owned).collect(),
+                Some("options") => {
+                    let points =
+                        words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
+                    settings.points = points.unwrap_or(settings.points);
+                }
+                _ => {}
+            }
+        }
+        settings.servers.truncate(MOST_SERVERS);
+        if settings.servers.is_empty() {
+            settings.servers.push((Ipv4Addr::LOCALHOST, PORT).into());
+        }
+        settings
+    }
+
+    /// The names that a name may stand for, in the order in which they are tried.
+    pub(super) fn candidates(&self, name: &str) -> Vec<String> {
+        if let Some(whole) = name.strip_suffix('.') {
+            return vec![whole.to_owned()];
+        }
+        let mut candidates: Vec<String> =
+            self.search.iter().map(|domain| [name, ".", domain.trim_end_matches('.')].concat()).collect();
+        let first = name.matches('.').count() >= self.points;
+        candidates.insert(if first { 0 } else { candidates.len() }, name.to_owned());
+        candidates
+    }
+}
+
+/// A server's address; those on the link say out of which interface.
+fn server(word: &str, index: impl Fn(&str) -> Option<u32>) -> Option<SocketAddr> {
+    match word.split_once('%') {
+        None => Some((word.parse::<IpAddr>().ok()?, PORT).into()),
+        Some((address, interface)) => {
+            let address: Ipv6Addr = address.parse().ok()?;
+            Some(SocketAddrV6::new(address, PORT, 0, index(interface)?).into())
+        }
+    }
+}
+
+/// The addresses of a name in the text of a `hosts` file.
+pub(super) fn in_hosts(text: &str, name: &str) -> Vec<IpAddr> {
+    let name = name.trim_end_matches('.');
+    let address = |line: &str| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let address = words.next()?.parse().ok()?;
+        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
+    };
+    text.lines().filter_map(address).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Settings {
+        Settings::parse(text, |name| (name == "eth0").then_some(7))
+    }
+
+    fn servers(text: &str) -> Vec<String> {
+        parse(text).servers.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn servers_are_read_in_order_up_to_three() {
+        let text = "# comment\nnameserver 192.0.2.1\nnameserver nonsense\nnameserver\t2001:db8::1\nnameserver fe80::1%eth0\n\
+                    nameserver 192.0.2.4\n";
+        assert_eq!(servers(text), ["192.0.2.1:53", "[2001:db8::1]:53", "[fe80::1%7]:53"]);
+        assert_eq!(servers("nameserver fe80::1%gone\n"), ["127.0.0.1:53"]);
+        assert_eq!(servers(""), ["127.0.0.1:53"]);
+    }
+
+    #[test]
+    fn short_names_are_searched_for_first() {
+        let settings = parse("search lan example.net.\noptions rotate ndots:2\n");
+        assert_eq!(settings.candidates("paris"), ["paris.lan", "paris.example.net", "paris"]);
+        assert_eq!(settings.candidates("a.paris"), ["a.paris.lan", "a.paris.example.net", "a.paris"]);
+        assert_eq!(settings.candidates("b.a.paris"), ["b.a.paris", "b.a.paris.lan", "b.a.paris.example.net"]);
+        assert_eq!(settings.candidates("paris."), ["paris"]);
+        assert_eq!(parse("domain lan\n").candidates("a.paris"), ["a.paris", "a.paris.lan"]);
+    }
+
+    #[test]
+    fn hosts_are_found_by_any_of_their_names() {
+        let text =
+            "127.0.0.1 localhost\n192.0.2.1\tparis.lan PARIS # 192.0.2.9 oslo\n::1 paris\nnonsense paris\n";
+        let addresses: Vec<String> = in_hosts(text, "Paris.").iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, ["192.0.2.1", "::1"]);
+        assert!(in_hosts(text, "oslo").is_empty());
+    }
+}

@@ -1,0 +1,203 @@
+//! Addresses of host names, from `/etc/hosts` and by the domain name system, without ever waiting: whoever asks polls.
+//!
+//! The questions carry the tunnels' mark: the way to the other end of a tunnel cannot lead through it.
+
+mod files;
+mod message;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::net::if_::if_nametoindex;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use crate::random;
+use crate::state::TUNNEL_MARK;
+use files::Settings;
+use message::{Kind, Reply};
+
+/// How long a server may take, the first time and the second: a busy one shall not hold up the others, and a slow one shall be
+/// heard in the end.
+const ROUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
+
+/// Bytes of an answer: without extensions, a server sends no more (RFC 1035 § 4.2.1).
+const LONGEST_ANSWER: usize = 512;
+
+/// A name whose addresses are being looked for.
+#[derive(Debug)]
+pub struct Lookup {
+    /// Names that it may stand for, in the order in which they are tried.
+    candidates: VecDeque<String>,
+    servers: Vec<SocketAddr>,
+    /// Questions to servers so far, for the first of the candidates.
+    attempts: usize,
+    pending: Option<Pending>,
+    found: Vec<IpAddr>,
+    begun: Instant,
+}
+
+/// A server has been asked.
+#[derive(Debug)]
+struct Pending {
+    socket: UdpSocket,
+    id: u16,
+    until: Instant,
+    replies: [Option<Reply>; 2],
+}
+
+impl Lookup {
+    /// Begins: reads the host's files, which may have changed since the last time, and asks the first server.
+    pub fn begin(name: &str, now: Instant) -> Self {
+        let found = files::in_hosts(&read("/etc/hosts"), name);
+        let settings = Settings::parse(&read("/etc/resolv.conf"), |name| if_nametoindex(name).ok());
+        let candidates = if found.is_empty() { settings.candidates(name) } else { Vec::new() };
+        let mut lookup = Self {
+            candidates: candidates.into(),
+            servers: settings.servers,
+            attempts: 0,
+            pending: None,
+            found,
+            begun: now,
+        };
+        lookup.ask(now);
+        lookup
+    }
+
+    /// What to poll for input, while it is not over.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.pending.as_ref()?.socket.as_fd())
+    }
+
+    /// When there is something to do though nothing came in.
+    pub fn deadline(&self) -> Instant {
+        // Of what is over, the outcome is to be fetched at once.
+        self.pending.as_ref().map_or(self.begun, |pending| pending.until)
+    }
+
+    /// Takes what has come in, and asks on: never waits. The addresses, once it is over; none if there are none. The first is the
+    /// best: of a family that this host has a way for, and IPv4 if it has both.
+    pub fn turn(&mut self, now: Instant) -> Option<Vec<IpAddr>> {
+        while let Some(pending) = &mut self.pending {
+            let gone = pending.listen(&self.candidates[0]).is_err() || pending.until <= now;
+            if !gone && pending.replies.iter().any(Option::is_none) {
+                return None;
+            }
+            self.conclude(now);
+        }
+        self.found.sort_by_key(|address| (socket_to((*address, 9).into()).is_err(), address.is_ipv6()));
+        Some(std::mem::take(&mut self.found))
+    }
+
+    /// The server has said all that it will say.
+    fn conclude(&mut self, now: Instant) {
+        let replies = self.pending.take().map(|pending| pending.replies).unwrap_or_default();
+        let is_sure = replies.iter().all(|reply| matches!(reply, Some(Reply::Addresses(_))));
+        let addresses = replies.into_iter().flatten().filter_map(|reply| match reply {
+            Reply::Addresses(addresses) => Some(addresses),
+            Reply::Failure => None,
+        });
+        self.found = addresses.flatten().collect();
+        if !self.found.is_empty() {
+            return;
+        }
+        if is_sure {
+            self.candidates.pop_front();
+            self.attempts = 0;
+        }
+        self.ask(now);
+    }
+
+    /// Asks the next server that can be asked; if there is none, it is over.
+    fn ask(&mut self, now: Instant) {
+        let Some(name) = self.candidates.front() else { return };
+        while let Some(patience) = ROUNDS.get(self.attempts / self.servers.len()) {
+            let server = self.servers[self.attempts % self.servers.len()];
+            self.attempts += 1;
+            if let Ok(pending) = Pending::ask(server, name, now + *patience) {
+                self.pending = Some(pending);
+                return;
+            }
+        }
+    }
+}
+
+const KINDS: [Kind; 2] = [Kind::A, Kind::Aaaa];
+
+impl Pending {
+    fn ask(server: SocketAddr, name: &str, until: Instant) -> io::Result<Self> {
+        let socket = socket_to(server)?;
+        let id = random::bits();
+        for kind in KINDS {
+            socket.send(&message::question(id, name, kind).ok_or(ErrorKind::InvalidInput)?)?;
+        }
+        Ok(Self { socket, id, until, replies: [None, None] })
+    }
+
+    /// Takes what has come; an error if the server cannot be reached.
+    fn listen(&mut self, name: &str) -> io::Result<()> {
+        let mut bytes = [0; LONGEST_ANSWER];
+        loop {
+            let length = match self.socket.recv(&mut bytes) {
+                Ok(length) => length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            for (kind, place) in KINDS.into_iter().zip(&mut self.replies) {
+                if let Some(reply) = message::reply(&bytes[..length], self.id, name, kind) {
+                    *place = Some(reply);
+                }
+            }
+        }
+    }
+}
+
+/// A socket of a port of its own that hears that address alone; an error if there is no way there.
+fn socket_to(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
+    let socket = UdpSocket::bind((any, 0))?;
+    // Only root may; without, questions go where all others go.
+    let _ = setsockopt(&socket, sockopt::Mark, &TUNNEL_MARK.value);
+    socket.set_nonblocking(true)?;
+    socket.connect(address)?;
+    Ok(socket)
+}
+
+/// The text of a file; a file that is not there says nothing.
+fn read(path: &str) -> String {
+    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+/// The best addresses of those names that resolve in time, side by side: for calls that end at once anyway.
+pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>, limit: Duration) -> BTreeMap<String, IpAddr> {
+    let begin = Instant::now();
+    let mut lookups: Vec<(&str, Lookup)> =
+        names.into_iter().map(|name| (name, Lookup::begin(name, begin))).collect();
+    let mut resolved = BTreeMap::new();
+    loop {
+        let now = Instant::now();
+        lookups.retain_mut(|(name, lookup)| match lookup.turn(now) {
+            None => true,
+            Some(addresses) => {
+                resolved.extend(addresses.first().map(|address| ((*name).to_owned(), *address)));
+                false
+            }
+        });
+        let next = lookups.iter().map(|(_, lookup)| lookup.deadline()).chain([begin + limit]).min();
+        let left = next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
+        if lookups.is_empty() || now >= begin + limit {
+            return resolved;
+        }
+        let waiting = lookups.iter().filter_map(|(_, lookup)| lookup.descriptor());
+        let mut waiting: Vec<PollFd> = waiting.map(|socket| PollFd::new(socket, PollFlags::POLLIN)).collect();
+        let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        // Whatever it says, all are looked at again, and the limit ends it.
+        let _ = poll(&mut waiting, left);
+    }
+}

@@ -1,0 +1,188 @@
+//! Portals with several exits: they move when one goes down, and come back when it has held.
+
+use std::fs;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use wg_portals::demo::{NYC, OSLO, PARIS, Plot, Site, World};
+use wg_portals::error::{Context as _, Error, Result};
+
+use crate::Scenario;
+use crate::words::{
+    Who, eventually, no_leak, portal, reloaded, same, seconds, seen_as, shell, start, succeeds, unreachable,
+};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "a portal moves to the next exit, and back when the first has held",
+        plots: &[NYC, PARIS, OSLO],
+        run: there_and_back,
+    },
+    Scenario { name: "direct, if the list says so", plots: &[NYC, PARIS], run: direct },
+    Scenario { name: "no exit left is blocked", plots: &[NYC, PARIS, OSLO], run: blocked },
+    Scenario {
+        name: "an agent goes on with the exit that the last one left",
+        plots: &[NYC, PARIS, OSLO],
+        run: killed,
+    },
+    Scenario {
+        name: "apply with another exit lets connections begin anew",
+        plots: &[NYC, PARIS],
+        run: reapplied,
+    },
+];
+
+const GUEST: Who = |site| &site.guest;
+
+/// How long a portal takes to move: three seconds of silence, and one for all else.
+const MOVING: f64 = 4.0;
+
+/// How long an exit has to hold: less than by default, so that nobody waits for it longer than it takes.
+const HOLDING: Duration = Duration::from_secs(5);
+
+/// What the hook writes, at its own place.
+const TOLD: &str = "/run/demo/told";
+
+/// A network whose nyc has one portal with a list.
+fn network(world: &World, exits: &'static str) -> String {
+    let of = |plot: Plot| match plot {
+        NYC => format!("hook = \"hook.sh\"\n{}", portal(NYC, exits)),
+        _ => "exits = [\"nyc\"]\n".to_owned(),
+    };
+    let times = format!("[network]\nfailover = {{ up_after = {} }}", HOLDING.as_secs());
+    world.network(of).replace("[network]", &times)
+}
+
+fn begin(world: &mut World, exits: &'static str) -> Result<()> {
+    let hook =
+        format!("#!/bin/sh\\necho $PORTALS_EVENT $PORTALS_PORTAL $PORTALS_PREVIOUS $PORTALS_EXIT >> {TOLD}");
+    shell(
+        &world.site(NYC).router,
+        &format!("printf '{hook}\\n' > /run/demo/hook.sh; chmod 755 /run/demo/hook.sh"),
+    )?;
+    start(world, &network(world, exits))?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    state_is(world.site(NYC), "paris", "open")
+}
+
+fn there_and_back(world: &mut World) -> Result<()> {
+    begin(world, r#""paris", "oslo""#)?;
+    let kept = world.site(NYC).guest(seconds(3.0)).connect(NYC.own_server())?;
+    same("the connection is tracked", is_tracked(world.site(NYC), &kept)?, true)?;
+    no_leak(world, NYC, GUEST, |world| {
+        world.set_cut(NYC, PARIS, true)?;
+        let took = until_seen_as(world, OSLO, MOVING)?;
+        println!("       moved after {:.1} s", took.as_secs_f32());
+        same("the connection is tracked still", is_tracked(world.site(NYC), &kept)?, false)?;
+        state_is(world.site(NYC), "oslo", "failed-over")?;
+        world.set_cut(NYC, PARIS, false)?;
+        // It answers as soon as WireGuard tries the next handshake, and then has to hold.
+        let took = until_seen_as(world, PARIS, HOLDING.as_secs_f64() + 15.0)?;
+        same(&format!("it came back after {took:?}, too soon"), took < HOLDING, false)?;
+        state_is(world.site(NYC), "paris", "open")
+    })?;
+    let told = "failed-over way paris oslo\nopen way oslo paris\n";
+    eventually("the hook is told of both", || {
+        same("it", shell(&world.site(NYC).router, &format!("cat {TOLD} || true"))?.as_str(), told)
+    })?;
+    let log = world.site(NYC).log();
+    for words in [
+        "portal way: paris does not answer for 3 s; now through oslo",
+        "portal way: paris has answered for 5 s; now through paris",
+    ] {
+        same(&format!("times that the log says `{words}`"), log.matches(words).count(), 1)?;
+    }
+    Ok(())
+}
+
+fn direct(world: &mut World) -> Result<()> {
+    begin(world, r#""paris", "direct""#)?;
+    world.set_cut(NYC, PARIS, true)?;
+    until_seen_as(world, NYC, MOVING)?;
+    state_is(world.site(NYC), "direct", "direct")?;
+    world.set_cut(NYC, PARIS, false)?;
+    until_seen_as(world, PARIS, HOLDING.as_secs_f64() + 15.0)?;
+    // From now on it is no exit, and nothing may leave there.
+    reloaded(world, &[NYC, PARIS], &network(world, r#""paris""#))?;
+    no_leak(world, NYC, GUEST, |world| {
+        world.set_cut(NYC, PARIS, true)?;
+        unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())
+    })
+}
+
+fn blocked(world: &mut World) -> Result<()> {
+    begin(world, r#""paris", "oslo""#)?;
+    no_leak(world, NYC, GUEST, |world| {
+        world.set_cut(NYC, PARIS, true)?;
+        world.set_cut(NYC, OSLO, true)?;
+        eventually("the portal is blocked", || state_is(world.site(NYC), "nowhere", "blocked"))?;
+        unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+        succeeds(world.site(NYC), &["plan", "--check"])?;
+        world.set_cut(NYC, OSLO, false)?;
+        until_seen_as(world, OSLO, HOLDING.as_secs_f64() + 15.0).map(drop)
+    })
+}
+
+fn killed(world: &mut World) -> Result<()> {
+    begin(world, r#""paris", "oslo""#)?;
+    no_leak(world, NYC, GUEST, |world| {
+        world.set_cut(NYC, PARIS, true)?;
+        until_seen_as(world, OSLO, MOVING)?;
+        world.site(NYC).kill_agent();
+        world.set_cut(NYC, PARIS, false)?;
+        world.site(NYC).start_agent()?;
+        let begun = Instant::now();
+        eventually("the portal leaves in Oslo", || {
+            state_is(world.site(NYC), "oslo", "failed-over")?;
+            seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), OSLO.address)
+        })?;
+        until_seen_as(world, PARIS, HOLDING.as_secs_f64() + 15.0)?;
+        let took = begun.elapsed();
+        same(&format!("it came back after {took:?}, too soon"), took < HOLDING, false)
+    })
+}
+
+/// A connection that was translated at the own uplink would keep that address for ever.
+fn reapplied(world: &mut World) -> Result<()> {
+    start(world, &world.network(|plot| portal(plot, r#""direct""#)))?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), NYC.address)?;
+    let kept = world.site(NYC).guest(seconds(3.0)).connect(NYC.own_server())?;
+    same("the connection is tracked", is_tracked(world.site(NYC), &kept)?, true)?;
+    reloaded(world, &[NYC, PARIS], &network(world, r#""paris""#))?;
+    same("the connection is tracked still", is_tracked(world.site(NYC), &kept)?, false)?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+}
+
+/// Waits until the guest of nyc is seen at the address of a site; how long that took.
+fn until_seen_as(world: &mut World, plot: Plot, limit: f64) -> Result<Duration> {
+    let (begun, limit) = (Instant::now(), seconds(limit));
+    loop {
+        let answer = world.site(NYC).guest(seconds(0.3)).who_am_i(NYC.own_server());
+        match answer {
+            Ok(seen) if seen == plot.address => return Ok(begun.elapsed()),
+            _ if begun.elapsed() < limit => {}
+            answer => {
+                let name = plot.name;
+                let words = format!("the guest is not seen in {name} after {limit:?}, but: {answer:?}");
+                return Err(Error::failed(words));
+            }
+        }
+    }
+}
+
+/// What `portals status` says of nyc's portal.
+fn state_is(site: &Site, exit: &str, state: &str) -> Result<()> {
+    let report = succeeds(site, &["status", "--json"])?;
+    let wanted = format!(r#""exit":"{exit}","state":"{state}""#);
+    same(&format!("{wanted} in {report}"), report.contains(&wanted), true)
+}
+
+/// Whether a site's router keeps track of a connection of its guest.
+fn is_tracked(site: &Site, connection: &TcpStream) -> Result<bool> {
+    let port = connection.local_addr().doing(|| "cannot tell a port".to_owned())?.port();
+    let entry = format!("src={} dst={} sport={port} ", site.plot.guest(), site.plot.own_server());
+    site.router.run(|| {
+        let tracked = fs::read_to_string("/proc/thread-self/net/nf_conntrack");
+        Ok(tracked.doing(|| "cannot list the tracked connections".to_owned())?.contains(&entry))
+    })
+}
