@@ -32,8 +32,8 @@ pub fn converge(kernel: &mut Linux, journal: &Journal, site: &Site) -> Result<Ve
 /// Who leaves another way than before, by source. Rules that come back as they were do not count: with another exit, the firewall
 /// changes, too.
 fn moved(site: &Site, steps: &[Step]) -> BTreeSet<Cidr> {
-    let is_firewall = |step: &Step| matches!(step, Step::ChangeFirewall { .. } | Step::ChangeIptables { .. });
-    if !steps.iter().any(is_firewall) {
+    let is_guard = |step: &Step| matches!(step, Step::ChangeFirewall { .. } | Step::ChangeIptables { .. });
+    if !steps.iter().any(is_guard) {
         return BTreeSet::new();
     }
     let is_way = |rule: &&Rule| rule.family == Family::V4 && matches!(rule.action, RuleAction::Lookup(_));

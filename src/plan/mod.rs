@@ -8,13 +8,12 @@ mod tunnels;
 
 use std::collections::BTreeMap;
 
-pub use standing::standing;
-
 use crate::firewall::{Backend, Barrier, ForeignChain, Opened, Openings, Rule, TableFamily};
 use crate::net::Family;
 use crate::site::{Site, families};
 use crate::state::State;
 use crate::xtables::{Program, compile};
+pub use standing::standing;
 
 /// The state that makes the site do what the network file says.
 pub fn plan(site: &Site) -> State {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST};
 use nix::errno::Errno;
 
-use super::call::{self, INET, TABLE_NAME};
 use super::rule;
+
+use super::call::{self, INET, TABLE_NAME};
 use super::transaction::Batch;
 use crate::firewall::{Chain, ForeignChain, OPENING_COMMENT, Opened, Rule, TABLE, TableFamily};
 use crate::kernel::attributes::Attributes;
