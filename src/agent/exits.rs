@@ -1,6 +1,5 @@
 //! The exits of portals that have several: asks them all the time whether they are up, and chooses.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
@@ -16,9 +15,9 @@ use crate::status::PortalState;
 #[derive(Debug, Default)]
 pub(super) struct Exits {
     times: Option<Failover>,
-    lists: BTreeMap<Name, Vec<Exit>>,
-    choices: Choices,
-    probes: BTreeMap<Name, Probe>,
+    /// Portals with several exits, in the order of the file.
+    lists: Vec<List>,
+    probes: Vec<Probe>,
     /// When they are asked the next time.
     next: Option<Instant>,
 }
@@ -36,6 +35,15 @@ pub(super) struct Move {
     pub(super) state: PortalState,
 }
 
+/// A portal with several exits.
+#[derive(Debug)]
+struct List {
+    portal: Name,
+    exits: Vec<Exit>,
+    /// Where it leaves now.
+    chosen: Exit,
+}
+
 #[derive(Debug)]
 struct Probe {
     way: Way,
@@ -47,6 +55,8 @@ struct Probe {
 /// How an exit is asked.
 #[derive(Debug, PartialEq, Eq)]
 struct Way {
+    /// Name of the site.
+    site: Name,
     interface: IfName,
     from: Ipv4Addr,
     to: Ipv4Addr,
@@ -54,72 +64,78 @@ struct Way {
 
 impl Exits {
     /// Begins with the choices that stand: what is ahead of them was down, as far as is known.
-    pub(super) fn begin(&mut self, site: &Site, standing: Choices) {
-        let ahead = |portal: &Portal| {
-            let chosen = standing.get(&portal.name)?;
-            let ahead = portal.exits.iter().take_while(|exit| *exit != chosen);
-            Some(ahead.map(ToString::to_string).collect::<Vec<_>>())
-        };
-        let was_down: BTreeSet<Name> = site.portals.iter().filter_map(ahead).flatten().collect();
-        let in_use: BTreeSet<Name> = standing.values().map(ToString::to_string).collect();
-        self.choices = standing;
-        self.follow_with(site, |name| was_down.contains(name) && !in_use.contains(name));
+    pub(super) fn begin(&mut self, site: &Site, standing: &Choices) {
+        self.take_in(site, standing);
+        for probe in &mut self.probes {
+            let is_it = |exit: &Exit| matches!(exit, Exit::Site { name, .. } if *name == probe.way.site);
+            let is_ahead =
+                |list: &List| list.exits.iter().take_while(|exit| **exit != list.chosen).any(is_it);
+            if self.lists.iter().any(is_ahead) && !self.lists.iter().any(|list| is_it(&list.chosen)) {
+                probe.health = Health::new(site.failover, true);
+            }
+        }
     }
 
     /// Takes in what the file says now, and has the portals of the site leave where they do.
     pub(super) fn follow(&mut self, site: &mut Site) {
-        self.follow_with(site, |_| false);
+        let choices = self.choices();
+        self.take_in(site, &choices);
         self.decide();
-        site.choose(&self.choices);
+        site.choose(&self.choices());
     }
 
-    fn follow_with(&mut self, site: &Site, was_down: impl Fn(&str) -> bool) {
-        let several = site.portals.iter().filter(|portal| portal.can_fail_over());
-        self.lists = several.map(|portal| (portal.name.clone(), portal.exits.clone())).collect();
-        self.choices.retain(|portal, _| self.lists.contains_key(portal));
-        let mut old = std::mem::take(&mut self.probes);
-        for (name, way) in ways(site, self.lists.values().flatten()) {
-            let probe = match old.remove(&name) {
-                Some(probe) if probe.way == way => probe,
-                _ => {
-                    let health = Health::new(site.failover, was_down(&name));
-                    Probe { way, echo: None, health }
-                }
-            };
-            self.probes.insert(name, probe);
-        }
-        self.probes.values_mut().for_each(|probe| probe.health.set_times(site.failover));
-        self.times = Some(site.failover);
-        self.next = match self.next {
-            _ if self.probes.is_empty() => None,
-            None => Some(Instant::now()),
-            next => next,
+    fn choices(&self) -> Choices {
+        self.lists.iter().map(|list| (list.portal.clone(), list.chosen.clone())).collect()
+    }
+
+    fn take_in(&mut self, site: &Site, choices: &Choices) {
+        let list = |portal: &Portal| List {
+            portal: portal.name.clone(),
+            exits: portal.exits.clone(),
+            chosen: portal.chosen(choices).clone(),
         };
+        self.lists = site.portals.iter().filter(|portal| portal.can_fail_over()).map(list).collect();
+        let mut old = std::mem::take(&mut self.probes);
+        for exit in self.lists.iter().flat_map(|list| &list.exits) {
+            let Some(way) = way(site, exit) else { continue };
+            if self.probes.iter().all(|probe| probe.way != way) {
+                let known = old.iter().position(|probe| probe.way == way).map(|place| old.swap_remove(place));
+                let health = || Health::new(site.failover, false);
+                self.probes.push(known.unwrap_or_else(|| Probe { way, echo: None, health: health() }));
+            }
+        }
+        for probe in &mut self.probes {
+            probe.health.set_times(site.failover);
+        }
+        self.times = Some(site.failover);
+        self.next = if self.probes.is_empty() { None } else { self.next.or_else(|| Some(Instant::now())) };
     }
 
     /// What to poll for input.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.probes.values().filter_map(|probe| Some(probe.echo.as_ref()?.as_fd()))
+        self.probes.iter().filter_map(|probe| Some(probe.echo.as_ref()?.as_fd()))
     }
 
     /// When there is something to do though nothing came in.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let verdicts = self.probes.values().filter_map(|probe| probe.health.verdict_due());
+        let verdicts = self.probes.iter().filter_map(|probe| probe.health.verdict_due());
         self.next.into_iter().chain(verdicts).min()
     }
 
     /// Takes the answers, judges silence, and asks again when that is due: never waits. The exits that have just gone down.
     pub(super) fn turn(&mut self, now: Instant) -> Vec<Name> {
         let mut lost = Vec::new();
-        for (name, probe) in &mut self.probes {
+        for probe in &mut self.probes {
             let before = probe.health.standing();
             probe.hear(now);
             if before != Standing::Down && probe.health.standing() == Standing::Down {
-                lost.push(name.clone());
+                lost.push(probe.way.site.clone());
             }
         }
         if let Some(times) = self.times.filter(|_| self.next.is_some_and(|next| next <= now)) {
-            self.probes.values_mut().for_each(|probe| probe.ask(now));
+            for probe in &mut self.probes {
+                probe.ask(now);
+            }
             self.next = Some(now + interval(times));
         }
         lost
@@ -128,13 +144,12 @@ impl Exits {
     /// Chooses anew, by what is known now; the portals that move.
     pub(super) fn decide(&mut self) -> Vec<Move> {
         let mut moves = Vec::new();
-        for (portal, exits) in &self.lists {
-            let from = self.choices.get(portal).unwrap_or(&exits[0]).clone();
-            let to = choose(exits, &from, |name| self.standing(name)).clone();
-            self.choices.insert(portal.clone(), to.clone());
-            if from != to {
-                let state = PortalState::of(&to, exits);
-                moves.push(Move { portal: portal.clone(), from, to, state });
+        for List { portal, exits, chosen } in &mut self.lists {
+            let to = choose(exits, chosen, |name| standing(&self.probes, name));
+            if *chosen != *to {
+                let state = PortalState::of(to, exits);
+                let from = std::mem::replace(chosen, to.clone());
+                moves.push(Move { portal: portal.clone(), from, to: chosen.clone(), state });
             }
         }
         moves
@@ -143,7 +158,7 @@ impl Exits {
     /// Why a portal moves, and where to, in words.
     pub(super) fn explain(&self, Move { portal, from, to, .. }: &Move) -> String {
         let times = self.times.map_or((0, 0), |times| (times.down_after.as_secs(), times.up_after.as_secs()));
-        let lost = matches!(from, Exit::Site { name, .. } if self.standing(name) == Standing::Down);
+        let lost = matches!(from, Exit::Site { name, .. } if standing(&self.probes, name) == Standing::Down);
         let why = if lost {
             format!("{from} does not answer for {} s", times.0)
         } else {
@@ -156,10 +171,11 @@ impl Exits {
         };
         format!("portal {portal}: {why}; {what}")
     }
+}
 
-    fn standing(&self, name: &str) -> Standing {
-        self.probes.get(name).map_or(Standing::Unproven, |probe| probe.health.standing())
-    }
+fn standing(probes: &[Probe], site: &str) -> Standing {
+    let probe = probes.iter().find(|probe| probe.way.site == site);
+    probe.map_or(Standing::Unproven, |probe| probe.health.standing())
 }
 
 impl Probe {
@@ -172,7 +188,7 @@ impl Probe {
 
     /// What cannot be sent is a question without an answer, too.
     fn ask(&mut self, now: Instant) {
-        let Way { interface, from, to } = &self.way;
+        let Way { interface, from, to, .. } = &self.way;
         if self.echo.is_none() {
             self.echo = Echo::open(interface, *from, *to).ok();
         }
@@ -182,13 +198,10 @@ impl Probe {
     }
 }
 
-/// How each of the exits that are sites is asked, by its name.
-fn ways<'a>(site: &Site, exits: impl Iterator<Item = &'a Exit>) -> BTreeMap<Name, Way> {
-    let way = |exit: &Exit| {
-        let Exit::Site { name, interface, .. } = exit else { return None };
-        let peer = site.tunnels.get(interface)?.peers.get(name)?;
-        let (IpAddr::V4(from), IpAddr::V4(to)) = (site.address, peer.address) else { return None };
-        Some((name.clone(), Way { interface: interface.clone(), from, to }))
-    };
-    exits.filter_map(way).collect()
+/// How an exit is asked, if it is a site.
+fn way(site: &Site, exit: &Exit) -> Option<Way> {
+    let Exit::Site { name, interface, .. } = exit else { return None };
+    let peer = site.tunnels.get(interface)?.peers.get(name)?;
+    let (IpAddr::V4(from), IpAddr::V4(to)) = (site.address, peer.address) else { return None };
+    Some(Way { site: name.clone(), interface: interface.clone(), from, to })
 }

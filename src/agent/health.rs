@@ -8,6 +8,10 @@ use crate::site::Exit;
 /// So many questions without an answer are silence; fewer may be chance, or a time in which nobody asked.
 const SILENCE: u32 = 2;
 
+/// How much longer one may be silent that has not been heard of yet: where the first handshake is lost, as at a boot on both ends,
+/// the next one is tried after five seconds (REKEY_TIMEOUT in WireGuard's paper, § 6.1).
+const FIRST_HANDSHAKES: Duration = Duration::from_secs(6);
+
 /// How often an exit is asked within the time after which it is down.
 const QUESTIONS: u32 = 6;
 
@@ -81,7 +85,8 @@ impl Health {
     pub(super) fn verdict_due(&self) -> Option<Instant> {
         let is_judged = self.standing == Standing::Down && self.answering_since.is_none();
         let since = self.silent_since.filter(|_| self.unanswered >= SILENCE && !is_judged)?;
-        Some(since + self.times.down_after)
+        let grace = if self.standing == Standing::Unproven { FIRST_HANDSHAKES } else { Duration::ZERO };
+        Some(since + self.times.down_after + grace)
     }
 }
 
@@ -150,6 +155,13 @@ mod tests {
     fn one_that_was_down_has_to_hold_first() {
         assert_eq!(told(&[true; 30], true), [(100, Standing::Up)]);
         assert_eq!(told(&[true; 30], false), [(0, Standing::Up)]);
+    }
+
+    #[test]
+    fn one_of_which_nothing_is_known_has_time_for_a_second_handshake() {
+        assert_eq!(told(&[false; 30], false), [(90, Standing::Down)]);
+        let answers = [[false; 11].as_slice(), &[true; 5]].concat();
+        assert_eq!(told(&answers, false), [(55, Standing::Up)]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The user's program that is told when a portal moves to another exit.
 
-use std::collections::VecDeque;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -21,7 +20,8 @@ pub(super) type Facts = Vec<(&'static str, String)>;
 /// Calls of the program, one at a time.
 #[derive(Debug, Default)]
 pub(super) struct Hook {
-    waiting: VecDeque<(PathBuf, Facts)>,
+    /// The oldest comes first.
+    waiting: Vec<(PathBuf, Facts)>,
     running: Option<(Child, Instant)>,
 }
 
@@ -30,9 +30,9 @@ impl Hook {
     pub(super) fn tell(&mut self, program: PathBuf, facts: Facts) {
         if self.waiting.len() == QUEUE {
             log::warn!("{} is too slow: it is not told of everything", program.display());
-            self.waiting.pop_front();
+            self.waiting.remove(0);
         }
-        self.waiting.push_back((program, facts));
+        self.waiting.push((program, facts));
     }
 
     /// When a call will have taken too long.
@@ -58,7 +58,8 @@ impl Hook {
             }
             self.running = None;
         }
-        while let Some((program, facts)) = self.waiting.pop_front() {
+        while !self.waiting.is_empty() {
+            let (program, facts) = self.waiting.remove(0);
             match start(&program, facts) {
                 Ok(child) => {
                     self.running = Some((child, now + LIMIT));

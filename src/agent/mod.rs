@@ -133,7 +133,7 @@ impl Agent {
         }
         let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
         let have = self.kernel.observe(&Scope::default())?;
-        self.exits.begin(&site, standing(&site, &have));
+        self.exits.begin(&site, &standing(&site, &have));
         Ok(())
     }
 

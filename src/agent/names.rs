@@ -25,7 +25,7 @@ const FIRST_TRY: Duration = Duration::from_secs(15);
 /// All names that this site has to resolve.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    entries: BTreeMap<String, Entry>,
+    entries: Vec<Entry>,
     links: Vec<Link>,
     resolve_after: Duration,
 }
@@ -33,6 +33,7 @@ pub(super) struct Names {
 /// What is known of a name.
 #[derive(Debug, Default)]
 struct Entry {
+    name: String,
     /// The address in use.
     address: Option<IpAddr>,
     /// Under way.
@@ -69,10 +70,12 @@ struct Condition {
 impl Names {
     /// From now on these names count; all of them are looked for.
     pub(super) fn ask(&mut self, names: BTreeSet<&str>, now: Instant) {
-        self.entries.retain(|name, _| names.contains(name.as_str()));
+        let mut old = std::mem::take(&mut self.entries);
         for name in names {
-            let entry = self.entries.entry(name.to_owned()).or_default();
+            let known = old.iter().position(|entry| entry.name == name).map(|place| old.swap_remove(place));
+            let mut entry = known.unwrap_or_else(|| Entry { name: name.to_owned(), ..Entry::default() });
             entry.lookup = Some(Lookup::begin(name, now));
+            self.entries.push(entry);
         }
     }
 
@@ -96,25 +99,26 @@ impl Names {
 
     /// The addresses in use.
     pub(super) fn addresses(&self) -> BTreeMap<String, IpAddr> {
-        let address = |(name, entry): (&String, &Entry)| Some((name.clone(), entry.address?));
+        let address = |entry: &Entry| Some((entry.name.clone(), entry.address?));
         self.entries.iter().filter_map(address).collect()
     }
 
     /// What to poll for input.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.entries.values().filter_map(|entry| entry.lookup.as_ref()?.descriptor())
+        self.entries.iter().filter_map(|entry| entry.lookup.as_ref()?.descriptor())
     }
 
     /// When there is something to do though nothing came in.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let due = |entry: &Entry| entry.lookup.as_ref().map(Lookup::deadline).or(entry.due);
-        self.entries.values().filter_map(due).min()
+        self.entries.iter().filter_map(due).min()
     }
 
     /// The link to a site does not work: its name is resolved again.
     pub(super) fn doubt(&mut self, site: &str, now: Instant) {
         for link in self.links.iter().filter(|link| link.site == site) {
-            if let Some(entry) = self.entries.get_mut(&link.host).filter(|entry| entry.lookup.is_none()) {
+            let is_idle = |entry: &&mut Entry| entry.name == link.host && entry.lookup.is_none();
+            if let Some(entry) = self.entries.iter_mut().find(is_idle) {
                 entry.is_doubted = true;
                 entry.lookup = Some(Lookup::begin(&link.host, now));
             }
@@ -123,7 +127,7 @@ impl Names {
 
     /// The network of this host has changed: names that were not found may be found now.
     pub(super) fn try_all(&mut self, now: Instant) {
-        for entry in self.entries.values_mut().filter(|entry| entry.address.is_none()) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.address.is_none()) {
             entry.due = Some(now);
         }
     }
@@ -132,9 +136,9 @@ impl Names {
     /// a name has got its first address.
     pub(super) fn turn(&mut self, kernel: &mut Linux, now: Instant) -> Result<bool> {
         let mut is_new = false;
-        for (name, entry) in &mut self.entries {
-            let links = self.links.iter().filter(|link| link.host == *name).collect();
-            let mut look = Look { name, links, resolve_after: self.resolve_after, kernel, now };
+        for entry in &mut self.entries {
+            let links = self.links.iter().filter(|link| link.host == entry.name).collect();
+            let mut look = Look { links, resolve_after: self.resolve_after, kernel, now };
             if entry.lookup.is_none() && entry.due.is_some_and(|due| due <= now) {
                 // Also if it cannot be told how the links are doing.
                 entry.due = Some(now + self.resolve_after);
@@ -143,7 +147,7 @@ impl Names {
             let Some(addresses) = entry.lookup.as_mut().and_then(|lookup| lookup.turn(now)) else { continue };
             entry.lookup = None;
             if addresses.is_empty() {
-                entry.try_again(name, now);
+                entry.try_again(now);
             } else if entry.address.is_none() {
                 entry.address = addresses.first().copied();
                 entry.wait = Duration::ZERO;
@@ -159,9 +163,9 @@ impl Names {
 
 impl Entry {
     /// The name was not found.
-    fn try_again(&mut self, name: &str, now: Instant) {
+    fn try_again(&mut self, now: Instant) {
         if self.wait.is_zero() {
-            log::warn!("the name {name} does not resolve; trying again");
+            log::warn!("the name {} does not resolve; trying again", self.name);
         }
         self.wait = (self.wait * 2).clamp(RETRY, LONGEST_RETRY);
         self.due = Some(now + self.wait);
@@ -170,7 +174,6 @@ impl Entry {
 
 /// A look at the links that are dialled by one name.
 struct Look<'a> {
-    name: &'a str,
     links: Vec<&'a Link>,
     resolve_after: Duration,
     kernel: &'a mut Linux,
@@ -190,7 +193,7 @@ impl Look<'_> {
                 entry.due = Some(self.now + left);
                 entry.wait = Duration::ZERO;
             }
-            None => entry.lookup = Some(Lookup::begin(self.name, self.now)),
+            None => entry.lookup = Some(Lookup::begin(&entry.name, self.now)),
         }
         Ok(())
     }
@@ -215,7 +218,7 @@ impl Look<'_> {
         }
         let next = next(addresses, entry.address, !silent.is_empty());
         if let Some(address) = next.filter(|_| entry.address != next) {
-            log::info!("{} is {address} now", self.name);
+            log::info!("{} is {address} now", entry.name);
         }
         entry.address = next;
         for (link, tunnel) in silent {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLA_F_NESTED, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
+use netlink_packet_core::{NLA_F_NESTED, NLM_F_ACK, NLM_F_REQUEST};
 use nix::errno::Errno;
 
 use super::attributes::{Attributes, address};
@@ -41,7 +41,7 @@ pub fn forget(sources: &BTreeSet<Cidr>) -> Result<usize> {
     let mut socket = Nfnetlink::open(IPV4).doing(|| "cannot open a socket to netfilter".to_owned())?;
     let mut entries = Vec::new();
     let mut take = |piece: &[u8]| entries.extend(begun_from(sources, piece));
-    match socket.request_pieces(GET, NLM_F_DUMP, |_| (), &mut take) {
+    match socket.dump_in_pieces(GET, &mut take) {
         // What nfnetlink says to a subsystem that it does not know: nfnetlink_rcv_msg in net/netfilter/nfnetlink.c.
         Err(Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(0),
         listed => listed.doing(|| "cannot list the tracked connections".to_owned())?,

@@ -21,9 +21,6 @@ use crate::state::TUNNEL_MARK;
 /// UDP ports of DHCP, server and client (RFC 2131 § 4.1). It never crosses a tunnel.
 const DHCP: Condition = UdpPort(67, 68);
 
-/// The set of ways from whole interfaces to where they may leave.
-pub(super) const PATHS: &str = "paths";
-
 /// Bytes of an IPv4 and a TCP header without options: what the MTU exceeds the segment size by.
 const HEADERS: u32 = 40;
 
@@ -48,7 +45,7 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
 }
 
 /// All sets that rules may look at, without empty ones: no rule looks at those.
-pub(super) fn sets(site: &Site) -> BTreeMap<SetName, Set> {
+fn sets(site: &Site) -> BTreeMap<SetName, Set> {
     let mut sets = BTreeMap::new();
     let mut add_interfaces = |name: &str, members: BTreeSet<IfName>| {
         if !members.is_empty() {
@@ -60,7 +57,7 @@ pub(super) fn sets(site: &Site) -> BTreeMap<SetName, Set> {
     add_interfaces("guests", guest_tunnels(site));
     let paths = paths(site);
     if !paths.is_empty() {
-        sets.insert(SetName(PATHS.to_owned()), Set::Paths(paths));
+        sets.insert(SetName("paths".to_owned()), Set::Paths(paths));
     }
     let mut add_networks = |name: String, members: BTreeSet<Cidr>| {
         if !members.is_empty() {
@@ -87,12 +84,10 @@ fn entrances(site: &Site) -> BTreeSet<IfName> {
 
 /// Ways from such an interface to its exit.
 fn paths(site: &Site) -> BTreeSet<(IfName, IfName)> {
-    site.portals.iter().filter_map(|portal| path(site, portal)).collect()
-}
-
-pub(super) fn path(site: &Site, portal: &Portal) -> Option<(IfName, IfName)> {
-    let whole = portal.to.is_empty();
-    whole.then_some((portal.entrance_interface()?.clone(), exit_interface(site, portal)?.clone()))
+    let whole = |portal: &&Portal| portal.to.is_empty();
+    let path =
+        |portal: &Portal| Some((portal.entrance_interface()?.clone(), exit_interface(site, portal)?.clone()));
+    site.portals.iter().filter(whole).filter_map(path).collect()
 }
 
 /// Where a portal's traffic leaves this host.
@@ -149,7 +144,7 @@ fn forward(site: &Site) -> Vec<Rule> {
     if !self::entrances(site).is_empty() {
         rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
         if !paths(site).is_empty() {
-            rules.push(rule([Path(SetName(PATHS.to_owned()))], Accept));
+            rules.push(rule([Path(SetName("paths".to_owned()))], Accept));
         }
         rules.push(rule([Incoming(entrances)], Reject));
     }
@@ -160,7 +155,7 @@ fn forward(site: &Site) -> Vec<Rule> {
 }
 
 /// What one portal adds to the ways that all whole interfaces have in common.
-pub(super) fn portal_forward(site: &Site, portal: &Portal) -> Vec<Rule> {
+fn portal_forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     let entering = match &portal.entrance {
         Entrance::Interface(interface) => Incoming(Interfaces::One(interface.clone())),
         Entrance::From(_) => Source(Networks::In(Family::V4, SetName(format!("from-{}", portal.name)))),

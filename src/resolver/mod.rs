@@ -5,7 +5,7 @@
 mod files;
 mod message;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -31,10 +31,10 @@ const LONGEST_ANSWER: usize = 512;
 /// A name whose addresses are being looked for.
 #[derive(Debug)]
 pub struct Lookup {
-    /// Names that it may stand for, in the order in which they are tried.
-    candidates: VecDeque<String>,
+    /// Names that it may stand for: the last one is tried first.
+    candidates: Vec<String>,
     servers: Vec<SocketAddr>,
-    /// Questions to servers so far, for the first of the candidates.
+    /// Questions to servers so far, for that one.
     attempts: usize,
     pending: Option<Pending>,
     found: Vec<IpAddr>,
@@ -55,15 +55,10 @@ impl Lookup {
     pub fn begin(name: &str, now: Instant) -> Self {
         let found = files::in_hosts(&read("/etc/hosts"), name);
         let settings = Settings::parse(&read("/etc/resolv.conf"), |name| if_nametoindex(name).ok());
-        let candidates = if found.is_empty() { settings.candidates(name) } else { Vec::new() };
-        let mut lookup = Self {
-            candidates: candidates.into(),
-            servers: settings.servers,
-            attempts: 0,
-            pending: None,
-            found,
-            begun: now,
-        };
+        let mut candidates = if found.is_empty() { settings.candidates(name) } else { Vec::new() };
+        candidates.reverse();
+        let mut lookup =
+            Self { candidates, servers: settings.servers, attempts: 0, pending: None, found, begun: now };
         lookup.ask(now);
         lookup
     }
@@ -82,15 +77,14 @@ impl Lookup {
     /// Takes what has come in, and asks on: never waits. The addresses, once it is over; none if there are none. The first is the
     /// best: of a family that this host has a way for, and IPv4 if it has both.
     pub fn turn(&mut self, now: Instant) -> Option<Vec<IpAddr>> {
-        while let Some(pending) = &mut self.pending {
-            let gone = pending.listen(&self.candidates[0]).is_err() || pending.until <= now;
-            if !gone && pending.replies.iter().any(Option::is_none) {
+        while let (Some(pending), Some(name)) = (&mut self.pending, self.candidates.last()) {
+            let is_gone = pending.listen(name).is_err() || pending.until <= now;
+            if !is_gone && pending.replies.iter().any(Option::is_none) {
                 return None;
             }
             self.conclude(now);
         }
-        self.found.sort_by_key(|address| (socket_to((*address, 9).into()).is_err(), address.is_ipv6()));
-        Some(std::mem::take(&mut self.found))
+        Some(best_first(&self.found))
     }
 
     /// The server has said all that it will say.
@@ -106,7 +100,7 @@ impl Lookup {
             return;
         }
         if is_sure {
-            self.candidates.pop_front();
+            self.candidates.pop();
             self.attempts = 0;
         }
         self.ask(now);
@@ -114,7 +108,7 @@ impl Lookup {
 
     /// Asks the next server that can be asked; if there is none, it is over.
     fn ask(&mut self, now: Instant) {
-        let Some(name) = self.candidates.front() else { return };
+        let Some(name) = self.candidates.last() else { return };
         while let Some(patience) = ROUNDS.get(self.attempts / self.servers.len()) {
             let server = self.servers[self.attempts % self.servers.len()];
             self.attempts += 1;
@@ -155,6 +149,17 @@ impl Pending {
             }
         }
     }
+}
+
+/// Those of a family that this host has a way for, before those of the other; in each, IPv4 before IPv6.
+fn best_first(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let rate = |address: &IpAddr| (socket_to((*address, 9).into()).is_err(), address.is_ipv6(), *address);
+    let rated: Vec<(bool, bool, IpAddr)> = addresses.iter().map(rate).collect();
+    let of_class = |(no_way, v6)| {
+        let ours = rated.iter().filter(move |(a, b, _)| (*a, *b) == (no_way, v6));
+        ours.map(|(_, _, address)| *address)
+    };
+    [(false, false), (false, true), (true, false), (true, true)].into_iter().flat_map(of_class).collect()
 }
 
 /// A socket of a port of its own that hears that address alone; an error if there is no way there.

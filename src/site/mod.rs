@@ -74,8 +74,8 @@ pub struct Site {
     pub notes: Vec<String>,
 }
 
-/// The exits that portals use now, by name of the portal, where that is not the first of the list.
-pub type Choices = BTreeMap<Name, Exit>;
+/// Names of portals, and the exits that they use now, where that is not the first of the list.
+pub type Choices = Vec<(Name, Exit)>;
 
 /// A tunnel interface and who is at its other end.
 #[derive(Debug, Clone)]
@@ -209,17 +209,19 @@ impl Portal {
         self.exits.iter().chain(self.can_fail_over().then_some(&Exit::Nowhere))
     }
 
-    fn is_a_choice(&self, exit: &Exit) -> bool {
-        self.all_choices().any(|choice| choice == exit)
+    /// Where it leaves by `choices`; a choice that is not in its list counts for nothing.
+    pub fn chosen<'a>(&'a self, choices: &'a Choices) -> &'a Exit {
+        let is_right = |exit: &Exit| self.all_choices().any(|choice| choice == exit);
+        let chosen = choices.iter().find(|(portal, exit)| *portal == self.name && is_right(exit));
+        chosen.map_or(&self.exits[0], |(_, exit)| exit)
     }
 }
 
 impl Site {
-    /// Has portals leave where `choices` say; a choice that is not in a portal's list counts for nothing.
+    /// Has portals leave where `choices` say.
     pub fn choose(&mut self, choices: &Choices) {
         for portal in &mut self.portals {
-            let chosen = choices.get(&portal.name).filter(|exit| portal.is_a_choice(exit));
-            portal.exit = chosen.unwrap_or(&portal.exits[0]).clone();
+            portal.exit = portal.chosen(choices).clone();
         }
     }
 

@@ -57,21 +57,29 @@ impl Nfnetlink {
         body: impl FnOnce(&mut Writer),
     ) -> Result<Vec<u8>, Errno> {
         let mut answers = Vec::new();
-        self.request_pieces(kind, flags, body, &mut |piece| answers.extend(piece))?;
+        self.request_of(self.family, kind, flags, body, &mut |piece| answers.extend(piece))?;
         Ok(answers)
     }
 
-    /// All objects of a kind, of all families.
+    /// All objects of a kind, of all families and tables.
     pub(in crate::kernel) fn dump_all(&mut self, kind: u16) -> Result<Vec<u8>, Errno> {
-        let own = std::mem::replace(&mut self.family, ALL_FAMILIES);
-        let answers = self.request(kind, NLM_F_DUMP, |_| ());
-        self.family = own;
-        answers
+        let mut answers = Vec::new();
+        self.request_of(ALL_FAMILIES, kind, NLM_F_DUMP, |_| (), &mut |piece| answers.extend(piece))?;
+        Ok(answers)
     }
 
-    /// As [`Self::request`], for answers that are better not kept: `take` gets them piece by piece, as they come.
-    pub(in crate::kernel) fn request_pieces(
+    /// All objects of a kind, of this socket's family: `take` gets them piece by piece, as they come, since they may be many.
+    pub(in crate::kernel) fn dump_in_pieces(
         &mut self,
+        kind: u16,
+        take: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), Errno> {
+        self.request_of(self.family, kind, NLM_F_DUMP, |_| (), take)
+    }
+
+    fn request_of(
+        &mut self,
+        family: u8,
         kind: u16,
         flags: u16,
         body: impl FnOnce(&mut Writer),
@@ -79,7 +87,7 @@ impl Nfnetlink {
     ) -> Result<(), Errno> {
         self.sequence = self.sequence.wrapping_add(1);
         let flags = NLM_F_REQUEST | flags;
-        let header = Header { kind, flags, sequence: self.sequence, family: self.family, resource: 0 };
+        let header = Header { kind, flags, sequence: self.sequence, family, resource: 0 };
         let mut writer = Writer::default();
         writer.message(&header, body);
         self.send(&writer.finish())?;
