@@ -67,6 +67,11 @@ impl Events {
         }
     }
 
+    /// Who made the last change that another process made, as far as the kernel tells.
+    pub(super) fn culprit(&self) -> Option<&str> {
+        self.news.culprit()
+    }
+
     /// Forgets the news so far.
     pub(super) fn forget_news(&mut self) {
         self.news.forget();

@@ -2,13 +2,16 @@
 
 mod events;
 mod exits;
+mod fights;
 mod health;
 mod hook;
 mod names;
 mod retry;
+mod tables;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -16,7 +19,8 @@ use crate::apply;
 use crate::control::{Asker, Done, Question, Reception};
 use crate::converge::converge;
 use crate::describe::count;
-use crate::error::{Context as _, Error, Errors, Result};
+use crate::diff::Step;
+use crate::error::{Context as _, Error, Errors, Kind, Result};
 use crate::journal::{Journal, Lock};
 use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
@@ -26,9 +30,15 @@ use crate::site::{self, Site};
 use crate::state::Scope;
 use events::{Events, Ready, signals};
 use exits::{Exits, Move};
+use fights::{Fight, Fights};
 use hook::Hook;
 use names::Names;
 use retry::Retry;
+use tables::Tables;
+
+/// How long the first attempts wait for each other.
+const FIRST_WAITS: [Duration; 3] =
+    [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
 
 /// The agent of this machine.
 pub struct Agent {
@@ -44,7 +54,15 @@ pub struct Agent {
     events: Events,
     reception: Reception,
     retry: Retry,
+    fights: Fights,
+    tables: Tables,
     _place: Lock,
+}
+
+/// What became of an attempt.
+struct Applied {
+    steps: Vec<Step>,
+    notes: Vec<String>,
 }
 
 impl Agent {
@@ -74,15 +92,31 @@ impl Agent {
             events: Events::open(signals)?,
             reception,
             retry: Retry::default(),
+            fights: Fights::default(),
+            tables: Tables::default(),
             _place: place,
         };
         agent.names.ask(agent.files.names()?, Instant::now());
         // Names of the host's own file are known at once.
         agent.names.turn(&mut agent.kernel, Instant::now())?;
         agent.take_up_exits()?;
-        agent.make_it_so()?;
+        agent.first_attempt()?;
         agent.say_ready();
         Ok(agent)
+    }
+
+    /// At boot, others are at work on the same kernel: what fails once may work in a moment.
+    fn first_attempt(&mut self) -> Result<(), Errors> {
+        for wait in FIRST_WAITS {
+            match self.make_it_so() {
+                Err(errors) if errors.kind() != Kind::Wrong => {
+                    log_errors::<()>(&Err(errors));
+                    sleep(wait);
+                }
+                result => return result.map(drop),
+            }
+        }
+        self.make_it_so().map(drop)
     }
 
     /// Watches and repairs until SIGTERM or SIGINT.
@@ -101,10 +135,11 @@ impl Agent {
                 self.events.calm_down()?;
                 self.names.try_all(Instant::now());
                 // An attempt that fails makes news itself; the next one comes when it is due.
-                if self.retry.due().is_none() {
-                    log_errors(&self.attempt());
+                if self.retry.due().is_none() && !self.fights.is_pausing() {
+                    self.repair();
                 }
             }
+            self.look_at_tables();
             if self.retry.due().is_some_and(|due| due <= Instant::now()) {
                 log_errors(&self.attempt());
             }
@@ -123,6 +158,30 @@ impl Agent {
         let steps = apply::remove_all(&mut self.kernel, &self.journal)?;
         log::info!("removed everything: {}", count(steps.len(), "change"));
         Ok(())
+    }
+
+    /// Puts back what others have taken away.
+    fn repair(&mut self) {
+        let result = self.attempt();
+        log_errors(&result);
+        let steps = result.map_or(Vec::new(), |applied| applied.steps);
+        if let Some(Fight { repair, pause }) = self.fights.repaired(&steps, Instant::now()) {
+            let who = self.events.culprit().unwrap_or("another program");
+            let seconds = pause.as_secs();
+            log::warn!("{who} undoes it again and again: {repair}; the next repair comes in {seconds} s");
+        }
+    }
+
+    /// Tables of legacy iptables that somebody has changed are repaired; so is what was left alone in a fight.
+    fn look_at_tables(&mut self) {
+        let now = Instant::now();
+        let changed = self.tables.turn(now).unwrap_or_else(|error| {
+            log::error!("{error}");
+            false
+        });
+        if self.fights.ends(now) || (changed && !self.fights.is_pausing()) {
+            self.repair();
+        }
     }
 
     /// Goes on with the exits that stand: those of an agent that has ended, or been killed.
@@ -186,7 +245,7 @@ impl Agent {
     fn answer(&mut self, question: Question, asker: Asker) {
         let Question::Apply(file) = question;
         let answer = if same_file(&file, &self.file) {
-            self.reload()
+            self.reload().map(|Applied { steps, notes }| Done { changes: steps.len(), notes })
         } else {
             let (own, other) = (self.file.display(), file.display());
             Err(Error::wrong(format!(
@@ -199,7 +258,7 @@ impl Agent {
     }
 
     /// Reads the files again, and makes the machine match. If they are refused, what stands goes on.
-    fn reload(&mut self) -> Result<Done, Errors> {
+    fn reload(&mut self) -> Result<Applied, Errors> {
         log::info!("reloading {}", self.file.display());
         self.kernel.look_for_wireguard()?;
         let site = self.read_again().inspect_err(|_| {
@@ -219,19 +278,19 @@ impl Agent {
     }
 
     /// Makes the machine match, and sees to it that a failure is tried again.
-    fn attempt(&mut self) -> Result<Done, Errors> {
+    fn attempt(&mut self) -> Result<Applied, Errors> {
         let result = self.make_it_so();
         self.or_retry(result)
     }
 
     /// Has a failure tried again later.
-    fn or_retry(&mut self, result: Result<Done, Errors>) -> Result<Done, Errors> {
+    fn or_retry(&mut self, result: Result<Applied, Errors>) -> Result<Applied, Errors> {
         self.retry.attempted(result.is_err(), Instant::now());
         result
     }
 
     /// Makes the machine match the file as the host is now.
-    fn make_it_so(&mut self) -> Result<Done, Errors> {
+    fn make_it_so(&mut self) -> Result<Applied, Errors> {
         // Forgotten before looking, not after: what others change meanwhile wakes us again. So does what we change
         // ourselves; then a second look finds nothing to do.
         self.events.forget_news();
@@ -239,19 +298,20 @@ impl Agent {
         self.apply(site)
     }
 
-    fn apply(&mut self, mut site: Site) -> Result<Done, Errors> {
+    fn apply(&mut self, mut site: Site) -> Result<Applied, Errors> {
         self.names.follow(&site);
         self.exits.follow(&mut site);
         let _lock = self.lock()?;
-        let changes = converge(&mut self.kernel, &self.journal, &site)?.len();
-        if changes > 0 {
+        let steps = converge(&mut self.kernel, &self.journal, &site)?;
+        self.tables.follow(self.kernel.uses_legacy(&site), Instant::now())?;
+        if !steps.is_empty() {
             for note in site.notes.iter().filter(|note| !self.notes.contains(note)) {
                 log::warn!("{note}");
             }
             self.notes.clone_from(&site.notes);
-            log::info!("done: {}", count(changes, "change"));
+            log::info!("done: {}", count(steps.len(), "change"));
         }
-        Ok(Done { changes, notes: site.notes })
+        Ok(Applied { steps, notes: site.notes })
     }
 
     fn lock(&self) -> Result<Lock> {
@@ -266,6 +326,8 @@ impl Agent {
             self.exits.deadline(),
             self.names.deadline(),
             self.hook.deadline(),
+            self.tables.deadline(),
+            self.fights.deadline(),
         ];
         let others = self.reception.descriptor().into_iter();
         let others = others.chain(self.exits.descriptors()).chain(self.names.descriptors());
@@ -283,7 +345,7 @@ impl Agent {
     }
 }
 
-fn log_errors(result: &Result<Done, Errors>) {
+fn log_errors<T>(result: &Result<T, Errors>) {
     for error in result.as_ref().err().into_iter().flatten() {
         log::error!("{error}");
     }

@@ -86,6 +86,8 @@ pub(super) struct Message<'a> {
     pub(super) kind: u16,
     pub(super) flags: u16,
     pub(super) sequence: u32,
+    /// Of the socket that asked for what this is about.
+    pub(super) port: u32,
     payload: &'a [u8],
 }
 
@@ -100,6 +102,7 @@ pub(super) fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
             kind: u16::from_ne_bytes(*header[4..].first_chunk()?),
             flags: u16::from_ne_bytes(*header[6..].first_chunk()?),
             sequence: u32::from_ne_bytes(*header[8..].first_chunk()?),
+            port: u32::from_ne_bytes(*header[12..].first_chunk()?),
             payload,
         })
     })
