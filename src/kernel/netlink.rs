@@ -25,9 +25,6 @@ const CHUNK: usize = 64 << 10;
 /// caller repeats the whole request, which is [`CHUNK`] at most.
 const ANSWER: usize = CHUNK + (4 << 10);
 
-/// The same of generic netlink: more than NLMSG_GOODSIZE. The kernel makes this room anew for each answer (`netlink_dump`).
-const SHORT_ANSWER: usize = 8 << 10;
-
 /// Bytes of answers that may wait: about a thousand errors. The kernel silently lowers it to net.core.rmem_max.
 const WAITING: libc::c_int = 1 << 20;
 
@@ -112,12 +109,11 @@ impl Socket {
         // What old kernels lack of these only makes errors terser and dumps longer: extended acknowledgements came with
         // Linux 4.12, short ones with 4.3, filtered dumps with 4.20.
         let _ = inner.set_ext_ack(true);
-        let capped = inner.set_cap_ack(true).is_ok();
+        let _ = inner.set_cap_ack(true);
         let _ = inner.set_netlink_get_strict_chk(true);
         let _ = inner.set_rx_buf_sz(WAITING);
         let secret = protocol == protocols::NETLINK_GENERIC;
-        let room = if capped && secret { SHORT_ANSWER } else { ANSWER };
-        Ok(Self { inner, sequence: 0, answer: Vec::with_capacity(room), secret })
+        Ok(Self { inner, sequence: 0, answer: Vec::with_capacity(ANSWER), secret })
     }
 
     fn open_quietly(protocol: isize) -> io::Result<netlink_sys::Socket> {

@@ -1,6 +1,5 @@
 //! Names of network interfaces.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,7 +10,9 @@ use super::Invalid;
 ///
 /// Kept as the kernel keeps it, with zeros behind it, and not on the heap: every address, route and rule has one, and is
 /// copied and compared by it.
-#[derive(Clone, PartialEq, Eq, Hash)]
+///
+/// In the order of the texts: of two names that begin alike, the shorter one has a zero where the longer goes on.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IfName([u8; IFNAMSIZ]);
 
 /// Bytes of an interface name in the kernel, its closing zero included (linux/if.h).
@@ -30,19 +31,6 @@ impl IfName {
     /// The name with zeros behind it, as it stands in the kernel's messages.
     pub fn padded(&self) -> &[u8; IFNAMSIZ] {
         &self.0
-    }
-}
-
-/// In the order of the texts: of two names that begin alike, the shorter one has a zero where the longer goes on.
-impl Ord for IfName {
-    fn cmp(&self, other: &Self) -> Ordering {
-        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
-    }
-}
-
-impl PartialOrd for IfName {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 
