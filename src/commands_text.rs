@@ -33,7 +33,7 @@ impl Script {
             network: site.network.clone(),
             site: site.name.clone(),
             folder: files.folder.display().to_string(),
-            own_key: files.public_key(),
+            own_key: files.public_key,
             backend: site.backend,
         }
     }

@@ -1,5 +1,6 @@
 //! The steps that lead from one state to another, in an order that never opens a way meant to be closed.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::firewall::{Firewall, ForeignChain, Opened};
@@ -117,7 +118,7 @@ impl Step {
 /// guarded; then what is new, from the interface up to the rules that send traffic there; then what is no longer wanted, from
 /// the rules down; the firewall's end comes last.
 pub fn diff(want: &State, have: &State) -> Vec<Step> {
-    let mut have = have.clone();
+    let mut have = Cow::Borrowed(have);
     let mut steps = clear_the_way(want, &mut have);
     let (guards, guards_that_go): (Vec<Step>, Vec<Step>) = guards(want, &have).partition(stays);
     steps.extend(guards);
@@ -128,8 +129,8 @@ pub fn diff(want: &State, have: &State) -> Vec<Step> {
     steps
 }
 
-/// Interfaces that must be made anew, and UDP ports that change hands: done first, and taken note of in `have`.
-fn clear_the_way(want: &State, have: &mut State) -> Vec<Step> {
+/// Interfaces that must be made anew, and UDP ports that change hands: done first, and taken note of in `have`. As a rule there are none.
+fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
     let wanted_ports: BTreeSet<u16> = want.tunnels.values().map(|tunnel| tunnel.port).collect();
     let is_in_the_way = |name: &IfName, link: &Link, have: &State| match want.links.get(name) {
         Some(wanted) => wanted.kind != link.kind,
@@ -141,15 +142,23 @@ fn clear_the_way(want: &State, have: &mut State) -> Vec<Step> {
         .filter(|(name, link)| is_in_the_way(name, link, have))
         .map(|(name, _)| name.clone())
         .collect();
-    let mut steps: Vec<Step> = in_the_way.iter().flat_map(|name| remove_link_whole(name, have)).collect();
+    let mut steps: Vec<Step> =
+        in_the_way.iter().flat_map(|name| remove_link_whole(name, have.to_mut())).collect();
 
-    for (name, tunnel) in &mut have.tunnels {
-        let keeps_port = want.tunnels.get(name).is_some_and(|wanted| wanted.port == tunnel.port);
-        if !keeps_port && wanted_ports.contains(&tunnel.port) {
-            let from = tunnel.clone();
-            tunnel.port = 0;
-            steps.push(Step::ChangeTunnel { name: name.clone(), from, to: tunnel.clone() });
-        }
+    let gives_port_up = |(name, tunnel): &(&IfName, &Tunnel)| {
+        let keeps_port = want.tunnels.get(*name).is_some_and(|wanted| wanted.port == tunnel.port);
+        !keeps_port && wanted_ports.contains(&tunnel.port)
+    };
+    let giving: Vec<(IfName, Tunnel)> = have
+        .tunnels
+        .iter()
+        .filter(gives_port_up)
+        .map(|(name, tunnel)| (name.clone(), tunnel.clone()))
+        .collect();
+    for (name, from) in giving {
+        let to = Tunnel { port: 0, ..from.clone() };
+        have.to_mut().tunnels.insert(name.clone(), to.clone());
+        steps.push(Step::ChangeTunnel { name, from, to });
     }
     steps
 }
@@ -182,9 +191,10 @@ fn additions(want: &State, have: &State) -> Vec<Step> {
         }
     }
     for (name, wanted) in &want.tunnels {
-        let from = have.tunnels.get(name).cloned().unwrap_or_default();
-        let to = keep_roamed(wanted, &from);
-        if !same_settings(&from, &to) {
+        let from = have.tunnels.get(name);
+        if !from.is_some_and(|from| is_as_wanted(from, wanted)) {
+            let from = from.cloned().unwrap_or_default();
+            let to = keep_roamed(wanted, &from);
             steps.push(Step::ChangeTunnel { name: name.clone(), from, to });
         }
     }
@@ -285,12 +295,12 @@ fn sysctls(want: &State, have: &State) -> Vec<Step> {
         .collect()
 }
 
-/// A peer that answers is left where it roamed to; its endpoint in the file is only where to begin.
+/// The wanted settings, but for the peers that stay where they roamed to.
 fn keep_roamed(wanted: &Tunnel, have: &Tunnel) -> Tunnel {
     let mut to = wanted.clone();
     for (key, peer) in &mut to.peers {
         if let Some(old) = have.peers.get(key)
-            && (old.alive || peer.endpoint.is_none())
+            && stays_where_it_is(old, peer)
         {
             peer.endpoint = old.endpoint;
         }
@@ -298,12 +308,22 @@ fn keep_roamed(wanted: &Tunnel, have: &Tunnel) -> Tunnel {
     to
 }
 
-/// Equal but for what is observed only.
-fn same_settings(have: &Tunnel, want: &Tunnel) -> bool {
-    let settings = |peer: &Peer| Peer { alive: false, ..peer.clone() };
+/// A peer that answers is left where it roamed to; its endpoint in the file is only where to begin.
+fn stays_where_it_is(have: &Peer, want: &Peer) -> bool {
+    have.alive || want.endpoint.is_none()
+}
+
+/// Whether nothing has to change, but for what is observed only.
+fn is_as_wanted(have: &Tunnel, want: &Tunnel) -> bool {
+    let peer_is = |have: &Peer, want: &Peer| {
+        (have.endpoint == want.endpoint || stays_where_it_is(have, want))
+            && have.preshared_key == want.preshared_key
+            && have.keepalive == want.keepalive
+            && have.allowed_ips == want.allowed_ips
+    };
     have.private_key == want.private_key
         && have.port == want.port
         && have.fwmark == want.fwmark
         && have.peers.len() == want.peers.len()
-        && have.peers.iter().zip(&want.peers).all(|((a, x), (b, y))| a == b && settings(x) == settings(y))
+        && have.peers.iter().zip(&want.peers).all(|((a, x), (b, y))| a == b && peer_is(x, y))
 }

@@ -28,6 +28,8 @@ pub struct Files {
     pub folder: PathBuf,
     /// This site's key.
     pub private_key: Secret,
+    /// The public half of it.
+    pub public_key: PublicKey,
     /// The network's secret, if there is one.
     pub network_secret: Option<Secret>,
 }
@@ -39,17 +41,13 @@ impl Files {
         let folder = folder_of(file);
         let private_key = keys::load(&folder.join(keys::PRIVATE_KEY_FILE))?;
         let network_secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
-        Ok(Self { file: file.to_owned(), network, folder, private_key, network_secret })
-    }
-
-    /// This site's public key.
-    pub fn public_key(&self) -> PublicKey {
-        keys::public_key(&self.private_key)
+        let public_key = keys::public_key(&private_key);
+        Ok(Self { file: file.to_owned(), network, folder, private_key, public_key, network_secret })
     }
 
     /// The host names that this site has to resolve.
     pub fn names(&self) -> Result<BTreeSet<&str>, Errors> {
-        let own = site::own_name(&self.network, &self.private_key)?;
+        let own = site::own_name(&self.network, self.public_key)?;
         Ok(site::names_to_resolve(&self.network, own))
     }
 
@@ -60,11 +58,12 @@ impl Files {
 
     /// The site's view on this host as it is now.
     pub fn site(&self, kernel: &mut Linux, resolved: &BTreeMap<String, IpAddr>) -> Result<Site, Errors> {
-        let own = site::own_name(&self.network, &self.private_key)?;
+        let own = site::own_name(&self.network, self.public_key)?;
         let facts = host::read(kernel, self.network.sites[own].uplink.as_ref())?;
         let inputs = Inputs {
             file: &self.file,
             private_key: &self.private_key,
+            public_key: self.public_key,
             network_secret: self.network_secret.as_ref(),
             facts: &facts,
             resolved,

@@ -3,6 +3,8 @@
 //! They are parsed where bytes enter the program and printed where they leave it; between the two
 //! nobody handles strings.
 
+mod interface_name;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -10,6 +12,8 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use zeroize::Zeroize as _;
+
+pub use interface_name::IfName;
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,9 +102,7 @@ impl Cidr {
 
     /// Whether `address` is inside.
     pub fn contains(self, address: IpAddr) -> bool {
-        let family = self.family();
-        let differing = to_bits(address) ^ to_bits(self.address);
-        Family::of(address) == family && differing & mask(family, self.length) == 0
+        bits_in_common(self.address, address) >= Some(u32::from(self.length))
     }
 
     /// Whether all of `other` is inside.
@@ -110,7 +112,7 @@ impl Cidr {
 
     /// Whether the two share an address.
     pub fn overlaps(self, other: Self) -> bool {
-        self.covers(other) || other.covers(self)
+        bits_in_common(self.address, other.address) >= Some(u32::from(self.length.min(other.length)))
     }
 
     /// The network of `length` bits that begins `offset` addresses behind the first one, if it is
@@ -127,6 +129,16 @@ impl Cidr {
     /// The `offset`-th address of this network, counted from zero, if it is inside.
     pub fn nth(self, offset: u128) -> Option<IpAddr> {
         self.carve(offset, self.family().bits()).map(Self::address)
+    }
+}
+
+/// How many bits two addresses begin with alike; `None` if they are not of one family. Counted in the family's own width:
+/// the networks of a file are compared each with each.
+fn bits_in_common(one: IpAddr, other: IpAddr) -> Option<u32> {
+    match (one, other) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => Some((one.to_bits() ^ other.to_bits()).leading_zeros()),
+        (IpAddr::V6(one), IpAddr::V6(other)) => Some((one.to_bits() ^ other.to_bits()).leading_zeros()),
+        _ => None,
     }
 }
 
@@ -228,48 +240,6 @@ impl FromStr for InterfaceAddress {
                 .ok_or_else(|| Invalid(format!("needs a prefix length from 0 to {longest} behind the /")))?,
         };
         Ok(Self { address, length })
-    }
-}
-
-/// Name of a network interface: 1 to 15 of `A-Z a-z 0-9 . _ - @ +`. The kernel takes more (`dev_valid_name` in
-/// net/core/dev.c), but `*`, quotes and the like mean something to nft and to shells, and nobody names interfaces so.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct IfName(String);
-
-impl IfName {
-    /// Longest name the kernel takes, in bytes (IFNAMSIZ less its closing zero).
-    pub const LONGEST: usize = 15;
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for IfName {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        if text.is_empty() || text.len() > Self::LONGEST {
-            return Err(Invalid(format!("an interface name has 1 to {} characters", Self::LONGEST)));
-        }
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+');
-        if text == "." || text == ".." || !text.bytes().all(allowed) {
-            return Err(Invalid("an interface name has letters, digits and . _ - @ + only".to_owned()));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for IfName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for IfName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

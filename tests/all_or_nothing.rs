@@ -40,6 +40,7 @@ fn golden(case: &str) -> State {
     let inputs = Inputs {
         file: &files.file,
         private_key: &files.private_key,
+        public_key: files.public_key,
         network_secret: None,
         facts: &facts,
         resolved: &resolved,

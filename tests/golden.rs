@@ -58,6 +58,7 @@ fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
     let inputs = wg_portals::site::Inputs {
         file: &files.file,
         private_key: &files.private_key,
+        public_key: files.public_key,
         network_secret: files.network_secret.as_ref(),
         facts: &facts,
         resolved: &resolved,

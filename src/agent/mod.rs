@@ -219,7 +219,7 @@ impl Agent {
     }
 
     fn tell_hook(&mut self, Move { portal, from, to, state }: &Move) {
-        let Ok(own) = site::own_name(&self.files.network, &self.files.private_key) else { return };
+        let Ok(own) = site::own_name(&self.files.network, self.files.public_key) else { return };
         let network = &self.files.network;
         let Some(hook) = &network.sites[own].hook else { return };
         let facts = [

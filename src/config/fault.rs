@@ -47,6 +47,9 @@ impl Findings {
 
     /// The faults of `text`, in the order of the file; those of one place in the order in which they were found.
     pub(super) fn faults(mut self, text: &str) -> Vec<Fault> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
         self.0.sort_by_key(|finding| (finding.span.start, finding.span.end));
         let lines = Lines::of(text);
         self.0.into_iter().map(|finding| Fault::new(&lines, &finding)).collect()

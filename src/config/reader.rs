@@ -211,13 +211,13 @@ impl<'a> Section<'a> {
         read: impl Fn(At<String>, &Section<'a>, &mut Findings) -> T,
         found: &mut Findings,
     ) -> Vec<T> {
+        let Some(value) = self.table.get(key) else { return Vec::new() };
         let path = match self.label.strip_prefix('[').and_then(|label| label.strip_suffix(']')) {
             Some(outer) => format!("{outer}.{key}"),
             None => key.to_owned(),
         };
         let help = format!("write `[{path}.{example}]` and its keys below it");
-        let outer =
-            self.table.get(key).and_then(|value| section(format!("[{path}]"), key, value, &help, found));
+        let outer = section(format!("[{path}]"), key, value, &help, found);
         let mut entries: Vec<_> = outer.iter().flat_map(|outer| outer.table.iter()).collect();
         entries.sort_by_key(|(name, _)| name.span().start);
         let one = |(name, value): (&Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| {

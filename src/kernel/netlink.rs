@@ -11,11 +11,10 @@ use netlink_packet_core::{
 };
 use nix::errno::Errno;
 use nix::libc;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::attributes::{Attributes, text_before_zero};
 use crate::error::{Context, Result};
-
 pub use netlink_sys::protocols;
 
 /// Bytes of one send. The kernel takes at most the socket's send buffer at once (`netlink_sendmsg`, by default 208 kB);
@@ -42,8 +41,17 @@ const ERROR_TEXT: u16 = 1;
 pub struct Socket {
     inner: netlink_sys::Socket,
     sequence: u32,
-    /// Answers hold private keys: wiped when dropped.
-    answer: Zeroizing<Vec<u8>>,
+    answer: Vec<u8>,
+    /// Whether answers hold private keys: then they are wiped when dropped.
+    secret: bool,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if self.secret {
+            self.answer.zeroize();
+        }
+    }
 }
 
 /// The kernel did not do it.
@@ -104,7 +112,8 @@ impl Socket {
         let _ = inner.set_cap_ack(true);
         let _ = inner.set_netlink_get_strict_chk(true);
         let _ = inner.set_rx_buf_sz(WAITING);
-        Ok(Self { inner, sequence: 0, answer: Zeroizing::new(Vec::with_capacity(ANSWER)) })
+        let secret = protocol == protocols::NETLINK_GENERIC;
+        Ok(Self { inner, sequence: 0, answer: Vec::with_capacity(ANSWER), secret })
     }
 
     fn open_quietly(protocol: isize) -> io::Result<netlink_sys::Socket> {
@@ -265,7 +274,7 @@ impl Socket {
     fn receive(&mut self, flags: libc::c_int) -> Result<&[u8], Refusal> {
         self.answer.clear();
         loop {
-            match self.inner.recv(&mut *self.answer, flags | libc::MSG_TRUNC) {
+            match self.inner.recv(&mut self.answer, flags | libc::MSG_TRUNC) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
                 Ok(length) if length > self.answer.len() => return Err(Errno::EMSGSIZE.into()),

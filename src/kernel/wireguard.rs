@@ -1,6 +1,8 @@
 //! The kernel's WireGuard: its generic netlink family (linux/wireguard.h).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod decode;
+
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
@@ -14,11 +16,14 @@ use netlink_packet_wireguard::{
 };
 use nix::errno::Errno;
 
+use super::attributes::Attributes;
+use super::message::Answer;
 use super::netlink::{Refusal, Socket, protocols, request};
 use crate::error::{Context, Error, Result};
-use crate::net::{Cidr, IfName, PublicKey, Secret};
-use crate::state::{Peer, Tunnel};
+use crate::net::{Cidr, IfName, PublicKey};
+use crate::state::Tunnel;
 use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta};
+use decode::Part;
 
 /// How long a session can be used after its handshake (REJECT_AFTER_TIME in WireGuard's paper, § 6.1).
 const SESSION: Duration = Duration::from_mins(3);
@@ -89,11 +94,11 @@ impl WireGuard {
     /// Reads an interface. `now` decides whose session is still usable.
     pub fn read(&mut self, name: &IfName, now: SystemTime) -> Result<Reading> {
         let question = self.message(WireguardCmd::GetDevice, vec![named(name)]);
-        let parts: Vec<GenlMessage<WireguardMessage>> =
+        let parts: Vec<Answer<Part>> =
             self.socket.dump(question).doing(|| format!("cannot read the WireGuard settings of {name}"))?;
         let mut reading = Reading::default();
-        for attribute in parts.into_iter().flat_map(|part| part.payload.attributes) {
-            take_device(&mut reading, attribute);
+        for Part(attributes) in parts.into_iter().filter_map(|Answer(part)| part) {
+            decode::take_device(&mut reading, Attributes::of(&attributes));
         }
         for (key, peer) in &mut reading.tunnel.peers {
             peer.alive = reading.peers.get(key).is_some_and(|statistics| statistics.alive(now));
@@ -231,83 +236,13 @@ fn encode_network(network: Cidr) -> WireguardAllowedIp {
     ])
 }
 
-fn take_device(reading: &mut Reading, attribute: WireguardAttribute) {
-    match attribute {
-        WireguardAttribute::PrivateKey(key) => reading.tunnel.private_key = secret(key),
-        WireguardAttribute::ListenPort(port) => reading.tunnel.port = port,
-        WireguardAttribute::Fwmark(mark) => reading.tunnel.fwmark = mark,
-        WireguardAttribute::Peers(peers) => {
-            for WireguardPeer(attributes) in peers {
-                take_peer(reading, attributes);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Takes in a peer, or more of one: a peer with many networks comes in several parts, the first of which has all else.
-fn take_peer(reading: &mut Reading, attributes: Vec<Attribute>) {
-    let key = attributes.iter().find_map(|attribute| match attribute {
-        Attribute::PublicKey(key) => Some(PublicKey(*key)),
-        _ => None,
-    });
-    let Some(key) = key else { return };
-    let peer = reading.tunnel.peers.entry(key).or_insert_with(nobody);
-    let statistics = reading.peers.entry(key).or_default();
-    for attribute in attributes {
-        match attribute {
-            Attribute::PresharedKey(key) => peer.preshared_key = secret(key),
-            Attribute::Endpoint(address) => {
-                peer.endpoint = Some(address);
-                statistics.endpoint = Some(address);
-            }
-            Attribute::PersistentKeepalive(seconds) => peer.keepalive = seconds,
-            Attribute::LastHandshake(time) => {
-                statistics.handshake = moment(time.seconds, time.nano_seconds);
-            }
-            Attribute::RxBytes(bytes) => statistics.received = bytes,
-            Attribute::TxBytes(bytes) => statistics.sent = bytes,
-            Attribute::AllowedIps(networks) => {
-                peer.allowed_ips.extend(networks.iter().filter_map(decode_network));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// A peer of which nothing is known yet.
-fn nobody() -> Peer {
-    Peer { preshared_key: None, endpoint: None, keepalive: 0, allowed_ips: BTreeSet::new(), alive: false }
-}
-
-fn decode_network(WireguardAllowedIp(attributes): &WireguardAllowedIp) -> Option<Cidr> {
-    let (mut address, mut length) = (None, None);
-    for attribute in attributes {
-        match attribute {
-            WireguardAllowedIpAttr::IpAddr(ip) => address = Some(*ip),
-            WireguardAllowedIpAttr::Cidr(bits) => length = Some(*bits),
-            _ => {}
-        }
-    }
-    Cidr::new(address?, length?)
-}
-
-/// A key; all zeros stand for none.
-fn secret(bytes: [u8; 32]) -> Option<Secret> {
-    (bytes != [0; 32]).then(|| Secret::new(bytes))
-}
-
-/// A moment since 1970; zero stands for never.
-fn moment(seconds: i64, nanoseconds: i64) -> Option<SystemTime> {
-    let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
-    (!since.is_zero()).then(|| SystemTime::UNIX_EPOCH + since)
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::net::Secret;
+    use crate::state::Peer;
     use crate::tunnel_delta::delta;
 
     fn peer(number: u8, networks: usize) -> Peer {
@@ -334,9 +269,13 @@ mod tests {
     }
 
     /// What the kernel would show after these messages, if it merely kept them.
-    fn keep(messages: Vec<Vec<WireguardAttribute>>) -> Tunnel {
+    fn keep(messages: &[Vec<WireguardAttribute>]) -> Tunnel {
         let mut reading = Reading::default();
-        messages.into_iter().flatten().for_each(|attribute| take_device(&mut reading, attribute));
+        for message in messages {
+            let mut bytes = vec![0; message.as_slice().buffer_len()];
+            message.as_slice().emit(&mut bytes);
+            decode::take_device(&mut reading, Attributes::of(&bytes));
+        }
         reading.tunnel
     }
 
@@ -349,7 +288,7 @@ mod tests {
         let wanted = tunnel(&[(1, 1), (2, 3)]);
         let messages = encoded(&Tunnel::default(), &wanted);
         assert_eq!(messages.len(), 1);
-        assert_eq!(keep(messages), wanted);
+        assert_eq!(keep(&messages), wanted);
     }
 
     #[test]
@@ -358,7 +297,7 @@ mod tests {
         let messages = encoded(&Tunnel::default(), &wanted);
         assert!(messages.len() > 1);
         assert!(messages.iter().all(|attributes| attributes.as_slice().buffer_len() < 1 << 16));
-        assert_eq!(keep(messages), wanted);
+        assert_eq!(keep(&messages), wanted);
     }
 
     #[test]

@@ -126,11 +126,17 @@ fn local(site: &Site) -> BTreeSet<Cidr> {
 
 /// The IPv4 networks of a list without those that another one covers.
 fn disjoint(networks: impl Iterator<Item = Cidr>) -> BTreeSet<Cidr> {
-    let all: BTreeSet<Cidr> = networks.filter(|network| network.family() == Family::V4).collect();
-    all.iter()
-        .copied()
-        .filter(|inner| !all.iter().any(|outer| outer != inner && outer.covers(*inner)))
-        .collect()
+    let mut all: BTreeSet<Cidr> = networks.filter(|network| network.family() == Family::V4).collect();
+    // In order of address and then of length, a network stands right behind the one that covers it and others like it.
+    let mut last: Option<Cidr> = None;
+    all.retain(|network| {
+        let covered = last.is_some_and(|outer| outer.covers(*network));
+        if !covered {
+            last = Some(*network);
+        }
+        !covered
+    });
+    all
 }
 
 fn forward(site: &Site) -> Vec<Rule> {

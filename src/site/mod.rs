@@ -183,6 +183,8 @@ pub struct Inputs<'a> {
     pub file: &'a Path,
     /// This site's key.
     pub private_key: &'a Secret,
+    /// The public half of it.
+    pub public_key: PublicKey,
     /// The network's secret.
     pub network_secret: Option<&'a Secret>,
     /// What the host is like.

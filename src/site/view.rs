@@ -11,12 +11,11 @@ use crate::error::{Error, Errors};
 use crate::firewall;
 use crate::host::{Facts, Uplink};
 use crate::keys;
-use crate::net::{Cidr, IfName, InterfaceAddress, Secret, Table};
+use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey, Table};
 use crate::state::Backend;
 
-/// The name of the site whose public key belongs to `private_key`.
-pub fn own_name<'a>(network: &'a Network, private_key: &Secret) -> Result<&'a Name, Error> {
-    let public_key = keys::public_key(private_key);
+/// The name of the site with that public key: this one, if it is this router's.
+pub fn own_name(network: &Network, public_key: PublicKey) -> Result<&Name, Error> {
     network.sites.iter().find(|(_, site)| site.public_key == public_key).map(|(name, _)| name).ok_or_else(|| {
         Error::wrong(format!(
             "no site of network `{}` has the public key of this router, {public_key}; put it into the [site.…] that this \
@@ -47,9 +46,9 @@ pub fn networks_of(network: &Network, name: &str) -> BTreeSet<Cidr> {
     elsewhere.chain([own]).chain(site.lan.iter().copied()).collect()
 }
 
-/// The view of the site that `inputs.private_key` belongs to, or all that stands against it.
+/// The view of the site that `inputs.public_key` belongs to, or all that stands against it.
 pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
-    let name = own_name(network, inputs.private_key)?;
+    let name = own_name(network, inputs.public_key)?;
     let entry = &network.sites[name];
     let facts = inputs.facts;
     let uplink = chosen_uplink(entry, facts);
@@ -216,12 +215,12 @@ fn chosen_uplink(entry: &model::Site, facts: &Facts) -> Option<Uplink> {
 
 /// A peer's shared network that is also one of ours would take our own computers' traffic away.
 fn shared_networks_that_are_local(tunnels: &BTreeMap<IfName, Tunnel>, facts: &Facts) -> Vec<Error> {
-    let here = || facts.local.iter().chain(&facts.uplink_networks);
+    let here: Vec<Cidr> = facts.local.iter().chain(&facts.uplink_networks).copied().collect();
     let peers = tunnels.values().flat_map(|tunnel| &tunnel.peers);
     peers
         .flat_map(|(name, peer)| peer.networks.iter().map(move |network| (name, *network)))
         .filter_map(|(name, network)| {
-            let local = here().find(|local| local.overlaps(network))?;
+            let local = here.iter().find(|local| local.overlaps(network))?;
             Some(Error::wrong(format!(
                 "site `{name}` brings the network {network}, but {local} is connected to this router already: give one of the two \
                  homes another network, or take it out of `lan` (or change `subnet`)"

@@ -36,6 +36,7 @@ fn view(network: &Network, name: &str) -> Site {
     let inputs = Inputs {
         file: &files.file,
         private_key: &files.private_key,
+        public_key: files.public_key,
         network_secret: files.network_secret.as_ref(),
         facts: &facts,
         resolved: &BTreeMap::new(),

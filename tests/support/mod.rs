@@ -8,6 +8,7 @@ use std::str::FromStr;
 use toml::de::{DeTable, DeValue};
 use wg_portals::config::{self, model::Network};
 use wg_portals::host::{Facts, Filters, Uplink};
+use wg_portals::keys;
 use wg_portals::load::Files;
 use wg_portals::net::Secret;
 use wg_portals::state::Backend;
@@ -19,11 +20,13 @@ pub(crate) fn private_key(id: u8) -> Secret {
 
 /// The files of one site of a network, as they would lie in /etc/portals.
 pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret>) -> Files {
+    let private_key = private_key(network.sites[site].id);
     Files {
         file: "/etc/portals/network.toml".into(),
         network: network.clone(),
         folder: "/etc/portals".into(),
-        private_key: private_key(network.sites[site].id),
+        public_key: keys::public_key(&private_key),
+        private_key,
         network_secret,
     }
 }

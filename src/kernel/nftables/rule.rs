@@ -3,9 +3,7 @@
 
 use super::chain;
 use super::expression::{Ct, Expression, Field, Meta, Register, Relation};
-use super::value::{
-    address_bytes, address_from_prefix, address_length, mask_bytes, padded_name, unpadded_name,
-};
+use super::value::{address_bytes, address_from_prefix, address_length, mask_bytes, unpadded_name};
 use crate::firewall::{Action, Chain, Condition, Interfaces, Networks, Rule, SetName};
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::Writer;
@@ -140,7 +138,7 @@ impl Encoder {
     fn interface(&mut self, key: Meta, interfaces: &Interfaces, inverted: bool) {
         self.push(Expression::Meta(key, Register::First));
         match interfaces {
-            Interfaces::One(name) => self.compare(equality(inverted), &padded_name(name)),
+            Interfaces::One(name) => self.compare(equality(inverted), name.padded()),
             Interfaces::In(set) => self.push(lookup(set, inverted)),
         }
     }
@@ -327,7 +325,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn networks(&mut self, family: Family, loaded: u32) -> Option<(Networks, bool)> {
-        let mut length = loaded * 8;
+        let mut length = loaded.checked_mul(8)?;
         if let [Expression::Mask(mask), ..] = self.rest {
             length = mask.iter().map(|byte| byte.count_ones()).sum();
             self.take(1)?;

@@ -5,8 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::value::{
-    NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length, padded_name,
-    unpadded_name,
+    NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length, unpadded_name,
 };
 use crate::firewall::Set;
 use crate::kernel::attributes::Attributes;
@@ -93,10 +92,10 @@ pub(super) fn first_elements(set: &Set) -> Vec<Element> {
 /// The elements that come or go with the content of `set`.
 pub(super) fn elements(set: &Set) -> Vec<Element> {
     match set {
-        Set::Interfaces(names) => names.iter().map(|name| Element::key(padded_name(name).to_vec())).collect(),
+        Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).collect(),
         Set::Paths(paths) => paths
             .iter()
-            .map(|(incoming, outgoing)| Element::key([padded_name(incoming), padded_name(outgoing)].concat()))
+            .map(|(incoming, outgoing)| Element::key([*incoming.padded(), *outgoing.padded()].concat()))
             .collect(),
         Set::Networks(_, networks) => networks
             .iter()

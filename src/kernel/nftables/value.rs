@@ -7,13 +7,6 @@ use crate::net::{Cidr, Family, IfName};
 /// Length of an interface name's register, in bytes: IFNAMSIZ.
 pub(super) const NAME_LENGTH: u32 = 16;
 
-/// A name with zeros behind it.
-pub(super) fn padded_name(name: &IfName) -> [u8; NAME_LENGTH as usize] {
-    let mut padded = [0; NAME_LENGTH as usize];
-    padded[..name.as_str().len()].copy_from_slice(name.as_str().as_bytes());
-    padded
-}
-
 /// The name before the zeros.
 pub(super) fn unpadded_name(padded: &[u8]) -> Option<IfName> {
     let length = padded.iter().position(|byte| *byte == 0)?;

@@ -1,0 +1,139 @@
+//! What the kernel tells of a WireGuard interface, read in place: linux/wireguard.h. Numbers are in the machine's byte order.
+//!
+//! `netlink_packet_wireguard` could read it, too: with a vector for each list, and keys left behind in them.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::time::{Duration, SystemTime};
+
+use zeroize::Zeroizing;
+
+use super::Reading;
+use crate::kernel::attributes::{self, Attributes};
+use crate::kernel::message::Decode;
+use crate::net::{Cidr, PublicKey, Secret};
+use crate::state::Peer;
+
+/// Bytes in front of the attributes: `struct genlmsghdr` of linux/genetlink.h.
+const HEADER: usize = 4;
+
+/// WGDEVICE_A_*
+mod device {
+    pub(super) const PRIVATE_KEY: u16 = 3;
+    pub(super) const LISTEN_PORT: u16 = 6;
+    pub(super) const FWMARK: u16 = 7;
+    pub(super) const PEERS: u16 = 8;
+}
+
+/// WGPEER_A_*
+mod peer {
+    pub(super) const PUBLIC_KEY: u16 = 1;
+    pub(super) const PRESHARED_KEY: u16 = 2;
+    pub(super) const ENDPOINT: u16 = 4;
+    pub(super) const PERSISTENT_KEEPALIVE_INTERVAL: u16 = 5;
+    pub(super) const LAST_HANDSHAKE_TIME: u16 = 6;
+    pub(super) const RX_BYTES: u16 = 7;
+    pub(super) const TX_BYTES: u16 = 8;
+    pub(super) const ALLOWEDIPS: u16 = 9;
+}
+
+/// WGALLOWEDIP_A_*
+mod allowed_ip {
+    pub(super) const IPADDR: u16 = 2;
+    pub(super) const CIDR_MASK: u16 = 3;
+}
+
+/// The attributes of one message about an interface; they hold its key.
+#[derive(Debug)]
+pub(super) struct Part(pub(super) Zeroizing<Vec<u8>>);
+
+impl Decode for Part {
+    fn decode(payload: &[u8]) -> Option<Self> {
+        Some(Self(Zeroizing::new(payload.get(HEADER..)?.to_vec())))
+    }
+}
+
+/// Takes in one message about an interface: the first has its settings, each has some of its peers.
+pub(super) fn take_device(reading: &mut Reading, attributes: Attributes) {
+    for (kind, value) in attributes.iter() {
+        match kind {
+            device::PRIVATE_KEY => reading.tunnel.private_key = secret(value),
+            device::LISTEN_PORT => reading.tunnel.port = bytes(value).map_or(0, u16::from_ne_bytes),
+            device::FWMARK => reading.tunnel.fwmark = bytes(value).map_or(0, u32::from_ne_bytes),
+            device::PEERS => {
+                for peer in Attributes::of(value).elements() {
+                    take_peer(reading, peer);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Takes in a peer, or more of one: a peer with many networks comes in several parts, the first of which has all else.
+fn take_peer(reading: &mut Reading, attributes: Attributes) {
+    let Some(key) = attributes.bytes(peer::PUBLIC_KEY).and_then(bytes).map(PublicKey) else { return };
+    let peer = reading.tunnel.peers.entry(key).or_insert_with(nobody);
+    let statistics = reading.peers.entry(key).or_default();
+    for (kind, value) in attributes.iter() {
+        match kind {
+            peer::PRESHARED_KEY => peer.preshared_key = secret(value),
+            peer::ENDPOINT => {
+                peer.endpoint = endpoint(value);
+                statistics.endpoint = peer.endpoint;
+            }
+            peer::PERSISTENT_KEEPALIVE_INTERVAL => {
+                peer.keepalive = bytes(value).map_or(0, u16::from_ne_bytes);
+            }
+            peer::LAST_HANDSHAKE_TIME => statistics.handshake = moment(value),
+            peer::RX_BYTES => statistics.received = bytes(value).map_or(0, u64::from_ne_bytes),
+            peer::TX_BYTES => statistics.sent = bytes(value).map_or(0, u64::from_ne_bytes),
+            peer::ALLOWEDIPS => {
+                peer.allowed_ips.extend(Attributes::of(value).elements().filter_map(network));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A peer of which nothing is known yet.
+fn nobody() -> Peer {
+    Peer { preshared_key: None, endpoint: None, keepalive: 0, allowed_ips: BTreeSet::new(), alive: false }
+}
+
+fn network(attributes: Attributes) -> Option<Cidr> {
+    let [length] = *attributes.bytes(allowed_ip::CIDR_MASK)? else { return None };
+    Cidr::new(attributes::address(attributes.bytes(allowed_ip::IPADDR)?)?, length)
+}
+
+/// A `struct sockaddr_in` (16 bytes) or `sockaddr_in6` (28): family, port, then the address behind 0 or 4 bytes of flow label,
+/// and IPv6's scope. Ports and addresses are in the network's byte order.
+fn endpoint(value: &[u8]) -> Option<SocketAddr> {
+    let port = u16::from_be_bytes(bytes(value.get(2..)?)?);
+    match value.len() {
+        16 => Some(SocketAddr::new(IpAddr::from(bytes::<4>(&value[4..])?), port)),
+        28 => {
+            let scope = u32::from_ne_bytes(bytes(&value[24..])?);
+            Some(SocketAddrV6::new(bytes::<16>(&value[8..])?.into(), port, 0, scope).into())
+        }
+        _ => None,
+    }
+}
+
+/// A key; all zeros stand for none.
+fn secret(value: &[u8]) -> Option<Secret> {
+    bytes(value).filter(|bytes| *bytes != [0; 32]).map(Secret::new)
+}
+
+/// A moment since 1970, `struct __kernel_timespec`: seconds and nanoseconds of 64 bits each; zero stands for never.
+fn moment(value: &[u8]) -> Option<SystemTime> {
+    let seconds = i64::from_ne_bytes(bytes(value)?);
+    let nanoseconds = i64::from_ne_bytes(bytes(value.get(8..)?)?);
+    let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
+    (!since.is_zero()).then(|| SystemTime::UNIX_EPOCH + since)
+}
+
+/// The bytes that a value begins with.
+fn bytes<const LENGTH: usize>(value: &[u8]) -> Option<[u8; LENGTH]> {
+    value.first_chunk().copied()
+}

@@ -1,0 +1,78 @@
+//! Names of network interfaces.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Invalid;
+
+/// Name of a network interface: 1 to 15 of `A-Z a-z 0-9 . _ - @ +`. The kernel takes more (`dev_valid_name` in
+/// net/core/dev.c), but `*`, quotes and the like mean something to nft and to shells, and nobody names interfaces so.
+///
+/// Kept as the kernel keeps it, with zeros behind it, and not on the heap: every address, route and rule has one, and is
+/// copied and compared by it.
+///
+/// In the order of the texts: of two names that begin alike, the shorter one has a zero where the longer goes on.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IfName([u8; IFNAMSIZ]);
+
+/// Bytes of an interface name in the kernel, its closing zero included (linux/if.h).
+const IFNAMSIZ: usize = 16;
+
+impl IfName {
+    /// Longest name the kernel takes, in bytes.
+    pub const LONGEST: usize = IFNAMSIZ - 1;
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(IFNAMSIZ);
+        str::from_utf8(&self.0[..length]).expect("only ASCII gets in")
+    }
+
+    /// The name with zeros behind it, as it stands in the kernel's messages.
+    pub fn padded(&self) -> &[u8; IFNAMSIZ] {
+        &self.0
+    }
+}
+
+impl FromStr for IfName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        if text.is_empty() || text.len() > Self::LONGEST {
+            return Err(Invalid(format!("an interface name has 1 to {} characters", Self::LONGEST)));
+        }
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+');
+        if text == "." || text == ".." || !text.bytes().all(allowed) {
+            return Err(Invalid("an interface name has letters, digits and . _ - @ + only".to_owned()));
+        }
+        let mut name = [0; IFNAMSIZ];
+        name[..text.len()].copy_from_slice(text.as_bytes());
+        Ok(Self(name))
+    }
+}
+
+impl fmt::Display for IfName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for IfName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_in_the_order_of_their_texts() {
+        let mut texts = ["to-s2", "to-s10", "to-s1", "lo", "to-s", "eth0.30", "eth0", "a23456789012345", "Z"];
+        let mut names: Vec<IfName> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        texts.sort_unstable();
+        names.sort();
+        assert_eq!(names.iter().map(IfName::as_str).collect::<Vec<_>>(), texts);
+    }
+}
