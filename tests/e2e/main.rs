@@ -10,6 +10,8 @@ mod commands;
 mod failover;
 mod faults;
 mod filters;
+mod firmware;
+mod install;
 mod killed;
 mod leaks;
 mod many;
@@ -38,7 +40,7 @@ struct Scenario {
 }
 
 /// What hosts of every kind can run.
-const EVERYWHERE: [&[Scenario]; 9] = [
+const EVERYWHERE: [&[Scenario]; 10] = [
     ways::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
@@ -48,6 +50,7 @@ const EVERYWHERE: [&[Scenario]; 9] = [
     commands::SCENARIOS,
     filters::SCENARIOS,
     faults::SCENARIOS,
+    install::SCENARIOS,
 ];
 
 /// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.
