@@ -87,7 +87,7 @@ start | restart)
     test -e "$(sed -n 's/^ConditionPathExists=//p' $read)" || exit 0
     setsid $(sed -n 's/^ExecStart=//p' $read) </dev/null >/run/systemd/said 2>&1 &
     echo $! >/run/systemd/pid
-    until grep -q ready /run/systemd/said; do kill -0 $!; sleep 0.1; done
+    until grep -q ready /run/systemd/said; do kill -0 $! || exit; sleep 0.1; done
     ;;
 stop) kill $pid ;;
 esac
