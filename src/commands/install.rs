@@ -29,7 +29,7 @@ pub(super) fn run(options: &Install) -> Result<Status, Errors> {
     let found = place.look(&program, !options.no_start)?;
     place.carry_out(&platform::install(&place.layout, &found), &program)?;
     if !found.has_network_file && !found.may_start {
-        println!("{}", place.no_network());
+        println!("next: {}/{NETWORK_FILE} and the key beside it are not there yet", place.layout.folder);
     }
     Ok(Status::Done)
 }

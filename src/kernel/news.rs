@@ -1,5 +1,6 @@
 //! News from the kernel: something about links, addresses, routes, rules or the firewall has changed.
 
+use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use netlink_sys::{
@@ -8,7 +9,8 @@ use netlink_sys::{
 };
 use nix::libc::MSG_DONTWAIT;
 
-use crate::error::{Context as _, Result};
+use super::refusal::NOT_ALLOWED;
+use crate::error::{Error, Result};
 
 /// Multicast groups of rtnetlink (linux/rtnetlink.h): links, and addresses, routes and rules of both families.
 const ROUTING_GROUPS: [u32; 7] = [1, 5, 7, 8, 9, 11, 19];
@@ -44,7 +46,7 @@ impl News {
                 buffer.clear();
                 // Other errors (ENOBUFS) are told once, behind what was lost; the next call goes on.
                 let received = socket.recv(&mut buffer, MSG_DONTWAIT);
-                if received.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
+                if received.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
                     break;
                 }
             }
@@ -52,12 +54,17 @@ impl News {
     }
 }
 
+/// The kernel tells of nftables only whoever may change it, so that an agent without permission learns it here, before
+/// anything is begun.
 fn listen(protocol: isize, groups: &[u32]) -> Result<Socket> {
-    let doing = || "cannot listen to changes in the kernel".to_owned();
-    let mut socket = Socket::new(protocol).doing(doing)?;
-    socket.bind(&SocketAddr::new(0, 0)).doing(doing)?;
-    for group in groups {
-        socket.add_membership(*group).doing(doing)?;
-    }
-    Ok(socket)
+    let listen = || {
+        let mut socket = Socket::new(protocol)?;
+        socket.bind(&SocketAddr::new(0, 0))?;
+        groups.iter().try_for_each(|group| socket.add_membership(*group))?;
+        Ok(socket)
+    };
+    listen().map_err(|error: io::Error| {
+        let hint = if error.kind() == io::ErrorKind::PermissionDenied { NOT_ALLOWED } else { "" };
+        Error::failed(format!("cannot listen to changes in the kernel{hint}")).because(error)
+    })
 }

@@ -112,7 +112,10 @@ impl Machine {
 
     /// The machine's log.
     pub(crate) fn log(&self) -> String {
-        self.outside(&format!("cat {ROOT}/var/log/messages {ROOT}/run/*/said {ROOT}/run/said 2>/dev/null; true")).unwrap_or_else(|error| error.to_string())
+        self.outside(&format!(
+            "cat {ROOT}/var/log/messages {ROOT}/run/*/said {ROOT}/run/said 2>/dev/null; true"
+        ))
+        .unwrap_or_else(|error| error.to_string())
     }
 
     /// The first process of the machine, as it is known outside.

@@ -109,7 +109,7 @@ procd_open_instance() { command=; }
 procd_set_param() { if [ $1 = command ]; then shift; command=$*; fi; }
 procd_close_instance() {
     kill -0 $(cat /run/instance 2>/dev/null) 2>/dev/null && return
-    setsid $command </dev/null 2>/run/said &
+    setsid $command </dev/null >/run/said 2>&1 &
     echo $! >/run/instance
 }
 procd_open_trigger() { :; }

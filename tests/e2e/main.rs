@@ -7,6 +7,7 @@
 
 mod access;
 mod commands;
+mod containers;
 mod failover;
 mod faults;
 mod filters;
@@ -40,7 +41,7 @@ struct Scenario {
 }
 
 /// What hosts of every kind can run.
-const EVERYWHERE: [&[Scenario]; 10] = [
+const EVERYWHERE: [&[Scenario]; 11] = [
     ways::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
@@ -51,6 +52,7 @@ const EVERYWHERE: [&[Scenario]; 10] = [
     filters::SCENARIOS,
     faults::SCENARIOS,
     install::SCENARIOS,
+    containers::SCENARIOS,
 ];
 
 /// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.
