@@ -25,6 +25,6 @@ pub(super) fn layout() -> Layout {
         // What `rc-update add portals default` makes.
         links: vec![Link { path: "/etc/runlevels/default/portals".into(), target: INIT.into() }],
         keeper: Keeper::OpenRc,
-        log: "grep portals /var/log/messages",
+        log: "tail /var/log/portals.log",
     }
 }

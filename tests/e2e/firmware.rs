@@ -36,6 +36,7 @@ const FURNISH: &str = r#"
 const BOOT: &str = r#"
     cd $ROOT
     mount -t proc proc proc
+    mount --bind run run
     for device in null random urandom net/tun; do mount --bind /dev/$device dev/$device; done
     exec chroot . /bin/sh -c 'rm -rf /run/* && syslogd -O /var/log/messages && eval "$1" </dev/null && touch /run/booted
         for second in $(seq 900); do sleep 1 & wait; done' init "$HOOKS"
@@ -112,10 +113,8 @@ impl Machine {
 
     /// The machine's log.
     pub(crate) fn log(&self) -> String {
-        self.outside(&format!(
-            "cat {ROOT}/var/log/messages {ROOT}/run/*/said {ROOT}/run/said 2>/dev/null; true"
-        ))
-        .unwrap_or_else(|error| error.to_string())
+        self.outside(&format!("cat {ROOT}/var/log/* {ROOT}/run/said {ROOT}/run/*/said 2>/dev/null || true"))
+            .unwrap_or_else(|error| error.to_string())
     }
 
     /// The first process of the machine, as it is known outside.

@@ -50,6 +50,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "an image gets it by --root", plots: &[NYC], run: image },
 ];
 
+/// With the real OpenRC, unpacked by scripts/lab.d/packages into the folder that `PORTALS_TEST_OPENRC` names.
+pub(crate) const WITH_OPENRC: &[Scenario] = &[Scenario {
+    name: "OpenRC: installed, booted, open again",
+    plots: &[NYC, PARIS],
+    run: |world| outlives(world, &OPENRC),
+}];
+
 /// How a kind of machine is made, boots and is upgraded.
 struct Firmware {
     /// Shell scripts that make what a new one has, in its root folder.
@@ -185,6 +192,27 @@ const SYSTEMD: Firmware = Firmware {
     folder: "/etc/portals",
     program: "/usr/local/bin/portals",
     others: &UNIT,
+};
+
+/// Its upgrades leave what packages did not bring; what its own services do is no concern of ours.
+const OPENRC: Firmware = Firmware {
+    skeleton: &[r#"
+openrc=$PORTALS_TEST_OPENRC
+mkdir -p etc/init.d etc/conf.d etc/runlevels/sysinit etc/runlevels/boot etc/runlevels/default lib
+cp -r $openrc/lib/rc $openrc/lib/*-linux-gnu* lib && cp $openrc/sbin/* sbin
+for program in sbin/*; do
+    for library in $(LD_LIBRARY_PATH=$(echo $openrc/lib/*-linux-gnu*) ldd $program 2>/dev/null | grep -o '/[^ ]*'); do
+        case $library in $openrc/*) ;; *) mkdir -p ./${library%/*} && cp -L $library ./$library ;; esac
+    done
+done
+printf '#!/sbin/openrc-run\nstart() { :; }\n' >etc/init.d/localmount && chmod 755 etc/init.d/localmount
+touch etc/fstab etc/insserv.conf
+"#],
+    boot: &["openrc sysinit; openrc boot; openrc default"],
+    kept: "echo etc usr/local",
+    folder: "/etc/portals",
+    program: "/usr/local/bin/portals",
+    others: &["/etc/init.d/portals", "/etc/runlevels/default/portals"],
 };
 
 fn outlives(world: &mut World, firmware: &Firmware) -> Result<()> {

@@ -85,6 +85,15 @@ fn main() -> ExitCode {
             skipped += 1;
         }
     }
+    let with_openrc = of(&[install::WITH_OPENRC]);
+    if std::env::var_os("PORTALS_TEST_OPENRC").is_some() {
+        scenarios.extend(with_openrc);
+    } else {
+        for scenario in &with_openrc {
+            println!("skip   no OpenRC at hand: {}", scenario.name);
+        }
+        skipped += with_openrc.len();
+    }
     let failed = scenarios.iter().filter(|scenario| !passes(scenario)).count();
     println!("{} passed, {failed} failed, {skipped} skipped", scenarios.len() - failed);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
