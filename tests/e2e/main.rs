@@ -3,7 +3,7 @@
 //! `cargo test --test e2e [-- PART OF A NAME]`. Environment: `PORTALS_BIN`, the program to test (default: the one cargo
 //! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1); `PORTALS_TEST_FIREWALL`, `legacy` to have
 //! the routers filter with legacy iptables, so that portals does as well; `PORTALS_TEST_FIREWALLS`, a folder with the unpacked packages
-//! of other firewalls.
+//! of other firewalls; `PORTALS_TEST_OPENRC`, one with OpenRC.
 
 mod access;
 mod commands;
@@ -71,10 +71,11 @@ fn main() -> ExitCode {
     let mut scenarios = of(&EVERYWHERE);
     let mut skipped = 0;
     let has_wireguard = WireGuard::find().is_ok_and(|found| found.is_some());
-    let has_programs = std::env::var_os("PORTALS_TEST_FIREWALLS").is_some();
+    let is_given = |variable: &str| std::env::var_os(variable).is_some();
     for (lists, possible, lacking) in [
         (&WITH_KERNEL_WIREGUARD[..], has_wireguard, "no WireGuard in this kernel"),
-        (&[filters::WITH_PROGRAMS], has_programs, "no firewall programs"),
+        (&[filters::WITH_PROGRAMS], is_given("PORTALS_TEST_FIREWALLS"), "no firewall programs"),
+        (&[install::WITH_OPENRC], is_given("PORTALS_TEST_OPENRC"), "no OpenRC"),
     ] {
         if possible {
             scenarios.extend(of(lists));
@@ -84,15 +85,6 @@ fn main() -> ExitCode {
             println!("skip   {lacking}: {}", scenario.name);
             skipped += 1;
         }
-    }
-    let with_openrc = of(&[install::WITH_OPENRC]);
-    if std::env::var_os("PORTALS_TEST_OPENRC").is_some() {
-        scenarios.extend(with_openrc);
-    } else {
-        for scenario in &with_openrc {
-            println!("skip   no OpenRC at hand: {}", scenario.name);
-        }
-        skipped += with_openrc.len();
     }
     let failed = scenarios.iter().filter(|scenario| !passes(scenario)).count();
     println!("{} passed, {failed} failed, {skipped} skipped", scenarios.len() - failed);
