@@ -14,7 +14,7 @@ use super::{Status, down};
 use crate::cli::Install;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::Journal;
-use crate::platform::{self, Found, Layout, Machine, NETWORK_FILE, Step};
+use crate::platform::{self, Found, Layout, Machine, NETWORK_FILE, Order, Step};
 
 /// This program, wherever it lies.
 const OURSELVES: &str = "/proc/self/exe";
@@ -123,7 +123,7 @@ impl Place {
                 call(&["systemctl".to_owned(), "daemon-reload".to_owned()])?;
                 "systemd has read its units again".to_owned()
             }
-            Step::Call(what) => self.call(what)?,
+            Step::Tell(order) => self.tell(*order)?,
             Step::TakeDown => {
                 down::run()?;
                 String::new()
@@ -131,7 +131,7 @@ impl Place {
             Step::Running => "already so: the agent runs".to_owned(),
             Step::Stranger => format!(
                 "an agent runs that was started by hand: end it, then `{}`",
-                self.layout.keeper.call("start").join(" ")
+                self.layout.keeper.call(Order::Start).join(" ")
             ),
             Step::NoNetwork => self.no_network(),
         })
@@ -148,9 +148,9 @@ impl Place {
     }
 
     /// Has the agent started or stopped, and waits until that is so.
-    fn call(&self, what: &str) -> Result<String> {
-        call(&self.layout.keeper.call(what))?;
-        let wanted = what != "stop";
+    fn tell(&self, order: Order) -> Result<String> {
+        call(&self.layout.keeper.call(order))?;
+        let wanted = order != Order::Stop;
         let (journal, until) = (Journal::open()?, Instant::now() + PATIENCE);
         while journal.has_agent()? != wanted {
             if Instant::now() > until {
@@ -160,9 +160,11 @@ impl Place {
             }
             sleep(Duration::from_millis(50));
         }
-        Ok(match what {
-            "stop" => "stopped the agent".to_owned(),
-            _ => format!("{what}ed the agent; what it says: {}", self.layout.log),
+        let log = self.layout.log;
+        Ok(match order {
+            Order::Start => format!("started the agent; what it says: {log}"),
+            Order::Restart => format!("started the agent anew; what it says: {log}"),
+            Order::Stop => "ended the agent".to_owned(),
         })
     }
 

@@ -84,14 +84,30 @@ pub enum Keeper {
     Script(String),
 }
 
+/// What a keeper can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Start the agent, unless it runs.
+    Start,
+    /// End it and start it.
+    Restart,
+    /// End it, and start it no more.
+    Stop,
+}
+
 impl Keeper {
-    /// The program and the arguments that make it `start`, `restart` or `stop` the agent.
-    pub fn call(&self, what: &str) -> Vec<String> {
+    /// The program and the arguments that tell it.
+    pub fn call(&self, order: Order) -> Vec<String> {
+        let order = match order {
+            Order::Start => "start",
+            Order::Restart => "restart",
+            Order::Stop => "stop",
+        };
         let words: [&str; 3] = match self {
-            Self::Systemd => ["systemctl", what, systemd::UNIT],
-            Self::OpenRc => ["rc-service", "portals", what],
-            Self::Procd => [openwrt::INIT, what, ""],
-            Self::Script(path) => [path, what, ""],
+            Self::Systemd => ["systemctl", order, systemd::UNIT],
+            Self::OpenRc => ["rc-service", "portals", order],
+            Self::Procd => [openwrt::INIT, order, ""],
+            Self::Script(path) => [path, order, ""],
         };
         words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
@@ -189,7 +205,7 @@ mod tests {
             let layout = layout_with(true, &paths).unwrap();
             assert_eq!(layout.platform, platform);
             assert_eq!(layout.program, program);
-            assert_eq!(layout.keeper.call("start").join(" "), keeper);
+            assert_eq!(layout.keeper.call(Order::Start).join(" "), keeper);
         }
         assert_eq!(layout_with(true, &["/usr/lib/systemd/systemd", "/sbin/openrc-run"]), None);
     }

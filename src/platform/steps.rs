@@ -1,6 +1,6 @@
 //! What has to be done to install or uninstall, decided from what is there: pure.
 
-use super::{File, Keeper, Layout, Link};
+use super::{File, Keeper, Layout, Link, Order};
 
 /// What there is on a machine of what a layout wants.
 #[derive(Debug, Default)]
@@ -32,8 +32,8 @@ pub enum Step<'a> {
     Keep(&'a str),
     /// Have systemd read its units again.
     ReadUnits,
-    /// Make the layout's keeper `start`, `restart` or `stop` the agent.
-    Call(&'static str),
+    /// Tell the layout's keeper.
+    Tell(Order),
     /// Take all of ours out of the kernel, as `portals down` does.
     TakeDown,
     /// The agent runs already, and is the right one.
@@ -62,9 +62,9 @@ pub fn install<'a>(layout: &'a Layout, found: &Found) -> Vec<Step<'a>> {
     steps.push(match (found.has_agent, is_changed) {
         (true, _) if !was_installed => Step::Stranger,
         (true, false) => Step::Running,
-        (true, true) => Step::Call("restart"),
+        (true, true) => Step::Tell(Order::Restart),
         (false, _) if !found.has_network_file => Step::NoNetwork,
-        (false, _) => Step::Call("start"),
+        (false, _) => Step::Tell(Order::Start),
     });
     steps
 }
@@ -78,7 +78,7 @@ pub fn uninstall<'a>(layout: &'a Layout, found: &Found) -> Vec<Step<'a>> {
     if steps.is_empty() || !found.may_start {
         return steps;
     }
-    steps.splice(..0, [Step::Call("stop"), Step::TakeDown]);
+    steps.splice(..0, [Step::Tell(Order::Stop), Step::TakeDown]);
     if layout.keeper == Keeper::Systemd {
         steps.push(Step::ReadUnits);
     }
@@ -133,9 +133,9 @@ mod tests {
             found.has_agent = false;
         };
         assert_eq!(outcome(|_| {}), (0, last("Running")));
-        assert_eq!(outcome(nothing), (3, last("Call(\"start\")")));
-        assert_eq!(outcome(|found| found.has_agent = false), (0, last("Call(\"start\")")));
-        assert_eq!(outcome(|found| found.right.truncate(0)), (3, last("Call(\"restart\")")));
+        assert_eq!(outcome(nothing), (3, last("Tell(Start)")));
+        assert_eq!(outcome(|found| found.has_agent = false), (0, last("Tell(Start)")));
+        assert_eq!(outcome(|found| found.right.truncate(0)), (3, last("Tell(Restart)")));
         // A link that was missing changes nothing for the agent.
         assert_eq!(outcome(|found| found.right.truncate(2)), (1, last("Running")));
         let no_network = |found: &mut Found| {
@@ -166,7 +166,7 @@ mod tests {
         let steps = install(&layout, &found);
         assert!(matches!(
             steps[..],
-            [Step::Keep(_), Step::Write(_), Step::Link(_), Step::ReadUnits, Step::Call("restart")]
+            [Step::Keep(_), Step::Write(_), Step::Link(_), Step::ReadUnits, Step::Tell(Order::Restart)]
         ));
     }
 
@@ -175,7 +175,7 @@ mod tests {
         let layout = openwrt::layout();
         let all = found(&layout, |_| {});
         let steps = uninstall(&layout, &all);
-        assert!(matches!(steps[..2], [Step::Call("stop"), Step::TakeDown]));
+        assert!(matches!(steps[..2], [Step::Tell(Order::Stop), Step::TakeDown]));
         let mut removed: Vec<_> = steps[2..].iter().map(|step| format!("{step:?}")).collect();
         let mut installed: Vec<_> =
             all_paths(&layout).iter().map(|path| format!("Remove({path:?})")).collect();

@@ -25,7 +25,7 @@ const FURNISH: &str = r#"
     cp "$(command -v busybox)" bin/busybox
     for applet in $(bin/busybox --list); do ln -s busybox bin/$applet 2>/dev/null || true; done
     cp "$PROGRAM" root/portals
-    for library in $(ldd "$PROGRAM" bin/busybox 2>/dev/null | grep -o '/[^ ]*'); do
+    for library in $(ldd "$PROGRAM" bin/busybox 2>/dev/null | grep -o '[[:space:]]/[^ ]*'); do
         mkdir -p ./${library%/*} && cp -L $library ./$library
     done
     touch dev/null dev/random dev/urandom dev/net/tun

@@ -196,7 +196,7 @@ const SYSTEMD: Firmware = Firmware {
 
 /// Its upgrades leave what packages did not bring; what its own services do is no concern of ours.
 const OPENRC: Firmware = Firmware {
-    skeleton: &[r#"
+    skeleton: &[r"
 openrc=$PORTALS_TEST_OPENRC
 mkdir -p etc/init.d etc/conf.d etc/runlevels/sysinit etc/runlevels/boot etc/runlevels/default lib
 cp -r $openrc/lib/rc $openrc/lib/*-linux-gnu* lib && cp $openrc/sbin/* sbin
@@ -207,7 +207,7 @@ for program in sbin/*; do
 done
 printf '#!/sbin/openrc-run\nstart() { :; }\n' >etc/init.d/localmount && chmod 755 etc/init.d/localmount
 touch etc/fstab etc/insserv.conf
-"#],
+"],
     boot: &["openrc sysinit; openrc boot; openrc default"],
     kept: "echo etc usr/local",
     folder: "/etc/portals",
@@ -238,6 +238,12 @@ fn tell(world: &mut World, firmware: &Firmware, skeleton: &str, machine: &mut Ma
     has(&said, "started the agent")?;
     open(world)?;
     has(&machine.run("/root/portals install")?, "already so: the agent runs")?;
+    // Another version, as far as bytes tell.
+    machine.run(&format!("cp {program} /tmp/other && echo >>/tmp/other && mv /tmp/other {program}"))?;
+    let said = machine.run("/root/portals install")?;
+    has(&said, &format!("copied this program to {program}"))?;
+    has(&said, "started the agent anew")?;
+    open(world)?;
 
     let kept = machine.run(firmware.kept)?;
     machine.upgrade(&kept, skeleton)?;
@@ -261,7 +267,6 @@ fn tell(world: &mut World, firmware: &Firmware, skeleton: &str, machine: &mut Ma
     closed(world)
 }
 
-/// The upgrade of a program in place: the agent is another one afterwards, and only then.
 fn image(world: &mut World) -> Result<()> {
     let machine = Machine::new(world.site(NYC), OPENWRT.skeleton[0])?;
     let install = "/run/machine/root/portals install --root /run/machine";
