@@ -44,6 +44,10 @@ pub enum Command {
     Down(Down),
     /// `portals status`
     Status(Status),
+    /// `portals install`
+    Install(Install),
+    /// `portals uninstall`
+    Uninstall(Uninstall),
 }
 
 /// See it work: two sites, an internet and clients in namespaces of this machine. Needs no root, touches nothing.
@@ -128,6 +132,29 @@ pub struct Status {
     /// show it again every second until Ctrl-C
     #[argh(switch)]
     pub watch: bool,
+}
+
+/// Have the agent started at every boot: copies this program to where a firmware upgrade leaves it, writes the boot hook of this
+/// platform (systemd, OpenRC, OpenWrt, EdgeOS, UniFi OS), and starts it. Run a newer one again to upgrade.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "install")]
+pub struct Install {
+    /// install into this folder, such as an image's, and start nothing
+    #[argh(option)]
+    pub root: Option<PathBuf>,
+
+    /// do not start the agent now
+    #[argh(switch)]
+    pub no_start: bool,
+}
+
+/// End the agent, take all of it away as down does, and remove what install wrote. Network file and keys stay.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "uninstall")]
+pub struct Uninstall {
+    /// uninstall from this folder, such as an image's
+    #[argh(option)]
+    pub root: Option<PathBuf>,
 }
 
 impl Cli {

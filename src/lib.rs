@@ -29,6 +29,7 @@ pub mod kernel;
 pub mod keys;
 pub mod load;
 pub mod net;
+pub mod notify;
 pub mod packages;
 pub mod plan;
 pub mod platform;

@@ -25,6 +25,7 @@ use crate::journal::{Journal, Lock};
 use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
+use crate::notify;
 use crate::plan::standing;
 use crate::site::{self, Site};
 use crate::state::Scope;
@@ -335,6 +336,7 @@ impl Agent {
     }
 
     fn say_ready(&self) {
+        notify::tell(notify::READY);
         if self.kernel.runs_tunnels() {
             log::info!(
                 "ready, with the built-in WireGuard: portals are closed while this agent does not run"

@@ -4,9 +4,11 @@ mod apply;
 mod demo;
 mod down;
 mod init;
+mod install;
 mod plan;
 mod run;
 mod status;
+mod uninstall;
 
 use std::process::ExitCode;
 
@@ -50,6 +52,15 @@ pub fn run(cli: Cli) -> Result<Status, Errors> {
         )
         .into());
     };
+    if let (Some(file), Command::Install(_) | Command::Uninstall(_)) = (&cli.config, &command) {
+        let folder = platform::folder();
+        return Err(Error::wrong(format!(
+            "what starts at boot uses the network file of this platform, in {}: put {} there",
+            folder.display(),
+            file.display()
+        ))
+        .into());
+    }
     let file = cli.config.unwrap_or_else(|| platform::folder().join(platform::NETWORK_FILE));
     match command {
         Command::Demo(options) => demo::run(&options),
@@ -59,6 +70,8 @@ pub fn run(cli: Cli) -> Result<Status, Errors> {
         Command::Run(options) => run::run(&file, &options),
         Command::Down(_) => down::run(),
         Command::Status(options) => status::run(&file, &options),
+        Command::Install(options) => install::run(&options),
+        Command::Uninstall(options) => uninstall::run(&options),
     }
 }
 

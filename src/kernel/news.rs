@@ -1,6 +1,7 @@
 //! News from the kernel: something about links, addresses, routes, rules or the firewall has changed.
 
 use std::fs;
+use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use netlink_sys::{
@@ -10,7 +11,8 @@ use netlink_sys::{
 use nix::libc::MSG_DONTWAIT;
 
 use super::nfnetlink::{Message, messages};
-use crate::error::{Context as _, Result};
+use super::refusal::NOT_ALLOWED;
+use crate::error::{Error, Result};
 
 /// Multicast groups of rtnetlink (linux/rtnetlink.h): links, and addresses, routes and rules of both families.
 const ROUTING_GROUPS: [u32; 7] = [1, 5, 7, 8, 9, 11, 19];
@@ -18,8 +20,10 @@ const ROUTING_GROUPS: [u32; 7] = [1, 5, 7, 8, 9, 11, 19];
 /// NFNLGRP_NFTABLES (linux/netfilter/nfnetlink.h).
 const NFTABLES_GROUP: u32 = 7;
 
-/// NFT_MSG_NEWGEN with NFNL_SUBSYS_NFTABLES in the upper byte.
+/// NFT_MSG_NEWGEN with NFNL_SUBSYS_NFTABLES in the upper byte; NFTA_GEN_PROC_PID and NFTA_GEN_PROC_NAME.
 const NEW_GENERATION: u16 = 10 << 8 | 0xf;
+const GENERATION_PROCESS: u16 = 2;
+const GENERATION_NAME: u16 = 3;
 
 /// Sockets that hear of every change.
 #[derive(Debug)]
@@ -56,7 +60,7 @@ impl News {
                 buffer.clear();
                 // Other errors (ENOBUFS) are told once, behind what was lost; the next call goes on.
                 let received = socket.recv(&mut buffer, MSG_DONTWAIT);
-                if received.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
+                if received.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
                     break;
                 }
                 self.culprit = culprit(&buffer).or(self.culprit.take());
@@ -67,38 +71,36 @@ impl News {
 
 /// Who made the last change that another process made, as far as the kernel tells: `nft (process 1234)`.
 fn culprit(news: &[u8]) -> Option<String> {
-    let (name, process) =
-        messages(news).filter_map(author).filter(|(_, process)| *process != own()).last()?;
-    Some(match name {
-        Some(name) => format!("{name} (process {process})"),
+    let own = std::process::id();
+    let (process, name) = messages(news).filter_map(author).filter(|(process, _)| *process != own).last()?;
+    let comm = || fs::read_to_string(format!("/proc/{process}/comm")).ok();
+    Some(match name.map(str::to_owned).or_else(comm) {
+        Some(name) => format!("{} (process {process})", name.trim_end()),
         None => format!("process {process}"),
     })
 }
 
-fn own() -> u32 {
-    std::process::id()
-}
-
-/// nftables names the process behind a new generation (NFTA_GEN_PROC_PID and _NAME); rtnetlink only the port of its socket, which is
-/// the number of the process for the first socket that a process opens, and beyond all processes for the others.
-fn author(message: Message) -> Option<(Option<String>, u32)> {
+/// nftables tells number and name of the process behind a new generation; rtnetlink only the port of its socket, which is the
+/// number of the process for the first socket that a process opens, and beyond all processes for the others.
+fn author(message: Message<'_>) -> Option<(u32, Option<&str>)> {
     if message.kind == NEW_GENERATION {
         let attributes = message.attributes();
-        return Some((attributes.text(3).map(str::to_owned), attributes.number(2)?));
+        return Some((attributes.number(GENERATION_PROCESS)?, attributes.text(GENERATION_NAME)));
     }
-    let process = message.port;
-    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok();
-    (1..=i32::MAX.cast_unsigned())
-        .contains(&process)
-        .then(|| (name.map(|name| name.trim_end().to_owned()), process))
+    (1..=i32::MAX.cast_unsigned()).contains(&message.port).then_some((message.port, None))
 }
 
+/// The kernel tells of nftables only whoever may change it, so that an agent without permission learns it here, before
+/// anything is begun.
 fn listen(protocol: isize, groups: &[u32]) -> Result<Socket> {
-    let doing = || "cannot listen to changes in the kernel".to_owned();
-    let mut socket = Socket::new(protocol).doing(doing)?;
-    socket.bind(&SocketAddr::new(0, 0)).doing(doing)?;
-    for group in groups {
-        socket.add_membership(*group).doing(doing)?;
-    }
-    Ok(socket)
+    let listen = || {
+        let mut socket = Socket::new(protocol)?;
+        socket.bind(&SocketAddr::new(0, 0))?;
+        groups.iter().try_for_each(|group| socket.add_membership(*group))?;
+        Ok(socket)
+    };
+    listen().map_err(|error: io::Error| {
+        let hint = if error.kind() == io::ErrorKind::PermissionDenied { NOT_ALLOWED } else { "" };
+        Error::failed(format!("cannot listen to changes in the kernel{hint}")).because(error)
+    })
 }

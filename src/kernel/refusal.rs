@@ -7,6 +7,10 @@ use crate::describe;
 use crate::diff::Step;
 use crate::error::Error;
 
+/// What to do about EPERM.
+pub(super) const NOT_ALLOWED: &str =
+    " (this needs root, and in a container the capability NET_ADMIN: start it with `--cap-add NET_ADMIN`)";
+
 /// The error of a step that the kernel refused.
 pub(super) fn failure(step: &Step, refusal: Refusal) -> Error {
     Error::failed(["cannot ", &describe::step(step), hint(step, refusal.errno)].concat()).because(refusal)
@@ -15,7 +19,7 @@ pub(super) fn failure(step: &Step, refusal: Refusal) -> Error {
 /// What is known about the cause, for the errors that people meet.
 fn hint(step: &Step, errno: Errno) -> &'static str {
     match (step, errno) {
-        (_, Errno::EPERM) => " (this needs root)",
+        (_, Errno::EPERM) => NOT_ALLOWED,
         (Step::AddLink(..), Errno::EEXIST) => {
             " (there is one of that name already, and portals did not make it; rename it or remove it)"
         }

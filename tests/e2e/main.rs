@@ -3,13 +3,16 @@
 //! `cargo test --test e2e [-- PART OF A NAME]`. Environment: `PORTALS_BIN`, the program to test (default: the one cargo
 //! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1); `PORTALS_TEST_FIREWALL`, `legacy` to have
 //! the routers filter with legacy iptables, so that portals does as well; `PORTALS_TEST_FIREWALLS`, a folder with the unpacked packages
-//! of other firewalls.
+//! of other firewalls; `PORTALS_TEST_OPENRC`, one with OpenRC.
 
 mod access;
 mod commands;
+mod containers;
 mod failover;
 mod faults;
 mod filters;
+mod firmware;
+mod install;
 mod killed;
 mod leaks;
 mod many;
@@ -38,7 +41,7 @@ struct Scenario {
 }
 
 /// What hosts of every kind can run.
-const EVERYWHERE: [&[Scenario]; 9] = [
+const EVERYWHERE: [&[Scenario]; 11] = [
     ways::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
@@ -48,6 +51,8 @@ const EVERYWHERE: [&[Scenario]; 9] = [
     commands::SCENARIOS,
     filters::SCENARIOS,
     faults::SCENARIOS,
+    install::SCENARIOS,
+    containers::SCENARIOS,
 ];
 
 /// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.
@@ -66,10 +71,11 @@ fn main() -> ExitCode {
     let mut scenarios = of(&EVERYWHERE);
     let mut skipped = 0;
     let has_wireguard = WireGuard::find().is_ok_and(|found| found.is_some());
-    let has_programs = std::env::var_os("PORTALS_TEST_FIREWALLS").is_some();
+    let is_given = |variable: &str| std::env::var_os(variable).is_some();
     for (lists, possible, lacking) in [
         (&WITH_KERNEL_WIREGUARD[..], has_wireguard, "no WireGuard in this kernel"),
-        (&[filters::WITH_PROGRAMS], has_programs, "no firewall programs"),
+        (&[filters::WITH_PROGRAMS], is_given("PORTALS_TEST_FIREWALLS"), "no firewall programs"),
+        (&[install::WITH_OPENRC], is_given("PORTALS_TEST_OPENRC"), "no OpenRC"),
     ] {
         if possible {
             scenarios.extend(of(lists));

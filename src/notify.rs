@@ -1,0 +1,57 @@
+//! Tells the init that started this program how it is getting on, where the init asked for it (sd_notify(3)).
+
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+/// The environment variable that names the socket; a name that begins with `@` is not of the file system (unix(7)).
+const SOCKET: &str = "NOTIFY_SOCKET";
+
+/// The agent is up.
+pub const READY: &str = "READY=1";
+
+/// The agent ends.
+pub const STOPPING: &str = "STOPPING=1";
+
+/// Sends a state. Nobody is harmed if nobody hears it, but an init that waits for it would wait in vain: that is logged.
+pub fn tell(state: &str) {
+    if let Some(name) = env::var_os(SOCKET)
+        && let Err(error) = send(&name, state)
+    {
+        log::warn!("cannot tell the init at {} {state}: {error}", name.display());
+    }
+}
+
+fn send(name: &OsStr, state: &str) -> io::Result<()> {
+    let address = match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(name)?,
+    };
+    UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(name: &str, address: &SocketAddr) -> String {
+        let init = UnixDatagram::bind_addr(address).unwrap();
+        send(OsStr::new(name), READY).unwrap();
+        let mut bytes = [0; 64];
+        let length = init.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
+
+    #[test]
+    fn an_init_hears_it_by_either_kind_of_name() {
+        let path = format!("/tmp/portals-notify-{}", std::process::id());
+        assert_eq!(heard(&path, &SocketAddr::from_pathname(&path).unwrap()), READY);
+        std::fs::remove_file(&path).unwrap();
+        let hidden = SocketAddr::from_abstract_name(&path).unwrap();
+        assert_eq!(heard(&format!("@{path}"), &hidden), READY);
+        assert!(send(OsStr::new("/nowhere"), READY).is_err());
+    }
+}

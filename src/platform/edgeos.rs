@@ -1,0 +1,18 @@
+//! EdgeOS (EdgeRouter). A firmware upgrade copies `/config` and nothing else; when the configuration is loaded, the scripts in
+//! `/config/scripts/post-config.d` are run. From 2.0 on there is systemd, before that System V's init.
+
+use super::{Layout, on_firmware, script};
+
+pub(super) const FOLDER: &str = "/config/portals";
+
+pub(super) fn is_here(has: &dyn Fn(&str) -> bool) -> bool {
+    has("/config/scripts/post-config.d")
+}
+
+pub(super) fn layout(has_systemd: bool) -> Layout {
+    let hook = script(
+        "/config/scripts/post-config.d/portals.sh",
+        include_str!("../../targets/edgerouter/post-config.sh"),
+    );
+    on_firmware("EdgeOS", FOLDER, hook, has_systemd)
+}

@@ -1,0 +1,306 @@
+//! `portals install` on each platform: installed, upgraded by its firmware, booted, and the portal is open again.
+//!
+//! Firmware is played: its file system by a folder, its boot by what it does with hooks. Where there is an init that cannot run
+//! in here (systemd, procd), a few lines of shell stand in for it and run what our unit or script tells them to.
+
+use wg_portals::demo::{NYC, PARIS, SERVER, World};
+use wg_portals::error::{Error, Result};
+
+use crate::Scenario;
+use crate::firmware::Machine;
+use crate::ways::each_other;
+use crate::words::{eventually, same, seconds, seen_as, unreachable};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "EdgeOS: installed, upgraded, open again",
+        plots: &[NYC, PARIS],
+        run: |world| outlives(world, &EDGEOS),
+    },
+    Scenario {
+        name: "EdgeOS with systemd: installed, upgraded, open again",
+        plots: &[NYC, PARIS],
+        run: |world| outlives(world, &EDGEOS_SYSTEMD),
+    },
+    Scenario {
+        name: "UniFi OS 1: installed, upgraded, open again",
+        plots: &[NYC, PARIS],
+        run: |world| outlives(world, &UNIFI_1),
+    },
+    Scenario {
+        name: "UniFi OS: installed, upgraded, open again",
+        plots: &[NYC, PARIS],
+        run: |world| outlives(world, &UNIFI),
+    },
+    Scenario {
+        name: "UniFi OS without udm-boot: the unit is enough while it lasts",
+        plots: &[NYC, PARIS],
+        run: |world| outlives(world, &UNIFI_UNIT),
+    },
+    Scenario {
+        name: "OpenWrt: installed, upgraded, open again",
+        plots: &[NYC, PARIS],
+        run: |world| outlives(world, &OPENWRT),
+    },
+    Scenario {
+        name: "systemd: installed, booted, open again",
+        plots: &[NYC, PARIS],
+        run: |world| outlives(world, &SYSTEMD),
+    },
+    Scenario { name: "an image gets it by --root", plots: &[NYC], run: image },
+];
+
+/// With the real OpenRC, unpacked by scripts/lab.d/packages into the folder that `PORTALS_TEST_OPENRC` names.
+pub(crate) const WITH_OPENRC: &[Scenario] = &[Scenario {
+    name: "OpenRC: installed, booted, open again",
+    plots: &[NYC, PARIS],
+    run: |world| outlives(world, &OPENRC),
+}];
+
+/// How a kind of machine is made, boots and is upgraded.
+struct Firmware {
+    /// Shell scripts that make what a new one has, in its root folder.
+    skeleton: &'static [&'static str],
+    /// What its init does at boot.
+    boot: &'static [&'static str],
+    /// Prints what an upgrade keeps.
+    kept: &'static str,
+    folder: &'static str,
+    program: &'static str,
+    /// Other files and links that are there after an installation, and gone after its end.
+    others: &'static [&'static str],
+}
+
+const POST_CONFIG: &str =
+    "for hook in /config/scripts/post-config.d/*; do if [ -x $hook ]; then $hook; fi; done";
+
+/// Its unit of version 2, but for words.
+const UDM_BOOT: &str =
+    "find -L $data/on_boot.d -mindepth 1 -maxdepth 1 -type f | sort | while read -r hook; do
+    if test -x $hook; then $hook; fi; done";
+
+/// In the place of systemd: runs what the unit says, once, and comes back when the agent is ready. It knows units as they were
+/// when it last read them.
+const SYSTEMCTL: &str = r#"
+mkdir -p etc/systemd/system lib/systemd && touch lib/systemd/systemd
+cat >bin/systemctl <<'END'
+#!/bin/sh
+read=/run/systemd/read pid=$(cat /run/systemd/pid 2>/dev/null)
+case $1 in
+daemon-reload) cp /etc/systemd/system/portals.service $read 2>/dev/null || rm -f $read ;;
+start | restart)
+    if [ $1 = start ] && kill -0 $pid 2>/dev/null; then exit; fi
+    kill $pid 2>/dev/null && while kill -0 $pid 2>/dev/null; do sleep 0.1; done
+    test -e "$(sed -n 's/^ConditionPathExists=//p' $read)" || exit 0
+    setsid $(sed -n 's/^ExecStart=//p' $read) </dev/null >/run/systemd/said 2>&1 &
+    echo $! >/run/systemd/pid
+    until grep -q ready /run/systemd/said; do kill -0 $! || exit; sleep 0.1; done
+    ;;
+stop) kill $pid ;;
+esac
+END
+chmod 755 bin/systemctl
+"#;
+
+/// What systemd does at boot.
+const UNITS: &str = "mkdir -p /run/systemd/system; systemctl daemon-reload
+    for unit in /etc/systemd/system/multi-user.target.wants/*; do if [ -e $unit ]; then systemctl start ${unit##*/}; fi; done";
+
+/// In the place of procd and its shell library: runs the command of the one instance.
+const PROCD: &str = r#"
+mkdir -p etc/init.d etc/rc.d lib/functions lib/upgrade/keep.d && touch lib/functions/procd.sh
+echo /etc/passwd >lib/upgrade/keep.d/base-files
+cat >etc/rc.common <<'END'
+. "$1"
+procd_open_instance() { command=; }
+procd_set_param() { if [ $1 = command ]; then shift; command=$*; fi; }
+procd_close_instance() {
+    kill -0 $(cat /run/instance 2>/dev/null) 2>/dev/null && return
+    setsid $command </dev/null >/run/said 2>&1 &
+    echo $! >/run/instance
+}
+procd_open_trigger() { :; }
+procd_add_raw_trigger() { echo "$@" >/run/trigger; }
+procd_close_trigger() { :; }
+procd_send_signal() { kill -$3 $(cat /run/instance); }
+case $2 in
+boot | start) start_service && service_triggers ;;
+stop) kill $(cat /run/instance) ;;
+reload) reload_service ;;
+esac
+END
+"#;
+
+const UNIT: [&str; 2] =
+    ["/etc/systemd/system/portals.service", "/etc/systemd/system/multi-user.target.wants/portals.service"];
+
+const EDGEOS: Firmware = Firmware {
+    skeleton: &["mkdir -p config/scripts/post-config.d"],
+    boot: &[POST_CONFIG],
+    kept: "echo config",
+    folder: "/config/portals",
+    program: "/config/portals/portals",
+    others: &[
+        "/config/portals/service",
+        "/config/scripts/post-config.d/portals.sh",
+        "/usr/local/bin/portals",
+    ],
+};
+
+const EDGEOS_SYSTEMD: Firmware = Firmware {
+    skeleton: &["mkdir -p config/scripts/post-config.d", SYSTEMCTL],
+    boot: &[UNITS, POST_CONFIG],
+    others: &["/config/scripts/post-config.d/portals.sh", "/usr/local/bin/portals", UNIT[0], UNIT[1]],
+    ..EDGEOS
+};
+
+const UNIFI_1: Firmware = Firmware {
+    skeleton: &["mkdir -p mnt/data/unifi-os mnt/data/on_boot.d"],
+    boot: &["data=/mnt/data", UDM_BOOT],
+    kept: "echo mnt/data",
+    folder: "/mnt/data/portals",
+    program: "/mnt/data/portals/portals",
+    others: &["/mnt/data/portals/service", "/mnt/data/on_boot.d/20-portals.sh", "/usr/local/bin/portals"],
+};
+
+const UNIFI: Firmware = Firmware {
+    skeleton: &["mkdir -p data/unifi", SYSTEMCTL],
+    boot: &[UNITS, "data=/data", UDM_BOOT],
+    kept: "echo data",
+    folder: "/data/portals",
+    program: "/data/portals/portals",
+    others: &["/data/on_boot.d/20-portals.sh", "/usr/local/bin/portals", UNIT[0], UNIT[1]],
+};
+
+const UNIFI_UNIT: Firmware = Firmware { boot: &[UNITS], kept: "echo data etc/systemd", ..UNIFI };
+
+/// sysupgrade keeps what these lists name (add_uci_conffiles in its source).
+const OPENWRT: Firmware = Firmware {
+    skeleton: &[PROCD],
+    boot: &["for script in /etc/rc.d/S*; do if [ -e $script ]; then $script boot; fi; done"],
+    kept: "find $(cat /lib/upgrade/keep.d/*) -type f -o -type l | sed s,^/,,",
+    folder: "/etc/portals",
+    program: "/usr/sbin/portals",
+    others: &["/etc/init.d/portals", "/etc/rc.d/S95portals", "/lib/upgrade/keep.d/portals"],
+};
+
+/// Its upgrades leave what packages did not bring.
+const SYSTEMD: Firmware = Firmware {
+    skeleton: &[SYSTEMCTL],
+    boot: &[UNITS],
+    kept: "echo etc usr/local",
+    folder: "/etc/portals",
+    program: "/usr/local/bin/portals",
+    others: &UNIT,
+};
+
+/// Its upgrades leave what packages did not bring; what its own services do is no concern of ours.
+const OPENRC: Firmware = Firmware {
+    skeleton: &[r"
+openrc=$PORTALS_TEST_OPENRC
+mkdir -p etc/init.d etc/conf.d etc/runlevels/sysinit etc/runlevels/boot etc/runlevels/default lib
+cp -r $openrc/lib/rc $openrc/lib/*-linux-gnu* lib && cp $openrc/sbin/* sbin
+for program in sbin/*; do
+    for library in $(LD_LIBRARY_PATH=$(echo $openrc/lib/*-linux-gnu*) ldd $program 2>/dev/null | grep -o '/[^ ]*'); do
+        case $library in $openrc/*) ;; *) mkdir -p ./${library%/*} && cp -L $library ./$library ;; esac
+    done
+done
+printf '#!/sbin/openrc-run\nstart() { :; }\n' >etc/init.d/localmount && chmod 755 etc/init.d/localmount
+touch etc/fstab etc/insserv.conf
+"],
+    boot: &["openrc sysinit; openrc boot; openrc default"],
+    kept: "echo etc usr/local",
+    folder: "/etc/portals",
+    program: "/usr/local/bin/portals",
+    others: &["/etc/init.d/portals", "/etc/runlevels/default/portals"],
+};
+
+fn outlives(world: &mut World, firmware: &Firmware) -> Result<()> {
+    world.install(&world.network(each_other))?;
+    world.site(PARIS).start_agent()?;
+    let skeleton = firmware.skeleton.join("\n");
+    let mut machine = Machine::new(world.site(NYC), &skeleton)?;
+    let result = tell(world, firmware, &skeleton, &mut machine);
+    if result.is_err() {
+        println!("--- the machine's log:\n{}", machine.log());
+    }
+    result
+}
+
+fn tell(world: &mut World, firmware: &Firmware, skeleton: &str, machine: &mut Machine) -> Result<()> {
+    let Firmware { folder, program, .. } = firmware;
+    let boot = firmware.boot.join("\n");
+    machine.boot(&boot)?;
+    has(&machine.run("/root/portals install")?, &format!("next: there is no {folder}/network.toml yet"))?;
+    machine.configure(folder)?;
+    let said = machine.run("/root/portals install")?;
+    has(&said, &format!("already so: {program}"))?;
+    has(&said, "started the agent")?;
+    open(world)?;
+    has(&machine.run("/root/portals install")?, "already so: the agent runs")?;
+    // Another version, as far as bytes tell.
+    machine.run(&format!("cp {program} /tmp/other && echo >>/tmp/other && mv /tmp/other {program}"))?;
+    let said = machine.run("/root/portals install")?;
+    has(&said, &format!("copied this program to {program}"))?;
+    has(&said, "started the agent anew")?;
+    open(world)?;
+
+    let kept = machine.run(firmware.kept)?;
+    machine.upgrade(&kept, skeleton)?;
+    closed(world)?;
+    machine.boot(&boot)?;
+    open(world)?;
+    machine.run(&boot)?;
+    one_agent(machine)?;
+    if machine.run(&format!("ls {folder}"))?.contains("service") {
+        machine.run("kill -9 $(pidof portals)")?;
+        open(world)?;
+        one_agent(machine)?;
+    }
+
+    has(&machine.run(&format!("{program} uninstall"))?, &format!("kept {folder}"))?;
+    for path in firmware.others.iter().chain([program]) {
+        machine.run(&format!("test ! -e {path} && test ! -L {path}"))?;
+    }
+    machine.run(&format!("test -e {folder}/private.key && test -e {folder}/network.toml"))?;
+    same("agents that are left", machine.run("pidof portals || true")?.as_str(), "")?;
+    closed(world)
+}
+
+fn image(world: &mut World) -> Result<()> {
+    let machine = Machine::new(world.site(NYC), OPENWRT.skeleton[0])?;
+    let install = "/run/machine/root/portals install --root /run/machine";
+    let said = machine.outside(install)?;
+    for path in OPENWRT.others.iter().chain([&OPENWRT.program]) {
+        has(&said, path)?;
+        machine.outside(&format!("ls -d /run/machine{path}"))?;
+    }
+    let again = machine.outside(install)?;
+    same("lines that say `already so`", again.matches("already so").count(), OPENWRT.others.len() + 1)?;
+    machine.outside(&format!("echo old >/run/machine{}", OPENWRT.program))?;
+    has(&machine.outside(install)?, "copied this program to /usr/sbin/portals")?;
+    machine.outside("/run/machine/root/portals uninstall --root /run/machine")?;
+    let left = machine.outside("find /run/machine -name '*portals*' ! -path '*/root/portals'")?;
+    same("what is left", left.trim(), "")
+}
+
+fn open(world: &mut World) -> Result<()> {
+    seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)
+}
+
+fn closed(world: &mut World) -> Result<()> {
+    unreachable(world.site(NYC).guest(seconds(1.0)), SERVER)
+}
+
+/// Another call of the hook, which runs by itself for a moment, has not brought a second one.
+fn one_agent(machine: &Machine) -> Result<()> {
+    std::thread::sleep(seconds(1.0));
+    eventually("one agent runs", || same("agents", machine.run("pidof portals | wc -w")?.trim(), "1"))
+}
+
+fn has(said: &str, words: &str) -> Result<()> {
+    if said.contains(words) {
+        return Ok(());
+    }
+    Err(Error::failed(format!("`{words}` is not in:\n{said}")))
+}
