@@ -111,7 +111,8 @@ fn each(world: &mut World) -> Result<()> {
     })
 }
 
-/// Random ones, with nothing checked in between but that the portal opens again.
+/// Random ones. Each is repaired before the next one comes: two layers guard a portal, and whoever takes both away at once leaves it
+/// bare for the moment of a repair.
 fn many(world: &mut World) -> Result<()> {
     let number =
         std::env::var("PORTALS_TEST_FAULTS").ok().and_then(|number| number.parse().ok()).unwrap_or(25);
@@ -130,11 +131,12 @@ fn many(world: &mut World) -> Result<()> {
                 Some(fault) => drop(harm(world.site(NYC), fault)),
                 None => world.site(NYC).start_agent()?,
             }
+            settled(world.site(NYC))?;
             if round % 10 == 9 {
                 opens_again(world)?;
             }
         }
-        opens_again(world)
+        Ok(())
     })
 }
 
