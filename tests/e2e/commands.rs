@@ -64,11 +64,11 @@ fn refused(world: &mut World) -> Result<()> {
     // Sound as a file, and refused in view of what is built.
     site.install(&network.replace("dhcp = false", "dhcp = true"))?;
     same("status of a refused file", status(site, &["apply"])?, Some(2))?;
-    let ours = "nft list tables | grep portals; ip rule | grep 7702";
+    let ours = "ip rule | grep 7702; ip route show table 7702";
     let before = shell(&site.router, ours)?;
     shell(
         &site.router,
-        "nft flush ruleset; ip rule flush; ip rule add lookup main; ip rule add lookup default",
+        "ip route flush table 7702; ip rule flush; ip rule add lookup main; ip rule add lookup default",
     )?;
     eventually("what was flushed is back", || {
         same("it", shell(&site.router, &format!("{ours} || true"))?, before.clone())

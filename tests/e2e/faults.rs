@@ -10,11 +10,12 @@ use wg_portals::error::{Context as _, Error, Result};
 use crate::Scenario;
 use crate::filters::everywhere_legacy;
 use crate::ways::each_other;
-use crate::words::{Who, no_leak, seconds, seen_as, settled, shell, start};
+use crate::words::{Who, no_leak, same, seconds, seen_as, settled, shell, start};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "each fault is repaired within a second", plots: &[NYC, PARIS], run: each },
     Scenario { name: "faults in any order leak nothing", plots: &[NYC, PARIS], run: many },
+    Scenario { name: "who undoes our repairs again and again is named", plots: &[NYC, PARIS], run: fight },
 ];
 
 /// How long a repair may take, in seconds, with half a second for those who look.
@@ -137,6 +138,24 @@ fn many(world: &mut World) -> Result<()> {
             }
         }
         Ok(())
+    })
+}
+
+/// The agent says with whom it fights, lets go for a while, and has the last word.
+fn fight(world: &mut World) -> Result<()> {
+    open(world)?;
+    no_leak(world, NYC, GUEST, |world| {
+        let rounds = format!("{:.0}", 150.0 * seconds(1.0).as_secs_f64());
+        let script = format!(
+            "for i in $(seq {rounds}); do ip rule delete priority 113 2>/dev/null || true; sleep 0.02; done"
+        );
+        shell(&world.site(NYC).router, &script)?;
+        let log = world.site(NYC).log();
+        let said = log.lines().find(|line| line.contains("undoes it again and again"));
+        let what = "add rule 113: from all iif portal0 lookup 7702; the next repair comes in 1 s";
+        same(&format!("{what} in {said:?}"), said.is_some_and(|line| line.contains(what)), true)?;
+        settled(world.site(NYC))?;
+        opens_again(world)
     })
 }
 
