@@ -12,8 +12,8 @@ use wg_portals::state::Rule;
 use crate::Scenario;
 use crate::ways::{each_other, only_nyc};
 use crate::words::{
-    Who, eventually, no_leak, portal, reloaded, same, seconds, seen_as, seen_going_to, settled, start,
-    unreachable,
+    Who, eventually, no_leak, portal, reloaded, same, seconds, seen_as, seen_going_to, settled, shell, start,
+    succeeds, unreachable,
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -24,6 +24,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: killed,
     },
     Scenario { name: "no leak while the exit changes", plots: &[NYC, PARIS, OSLO], run: other_exit },
+    Scenario {
+        name: "no leak while the peer is gone, has another key, or the network comes after the agent",
+        plots: &[NYC, PARIS],
+        run: hard_times,
+    },
     Scenario { name: "no leak of a device at home", plots: &[NYC, PARIS], run: device },
     Scenario { name: "no leak of the router itself", plots: &[NYC, PARIS], run: own },
     Scenario {
@@ -87,6 +92,43 @@ fn other_exit(world: &mut World) -> Result<()> {
             seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
         },
     )
+}
+
+fn hard_times(world: &mut World) -> Result<()> {
+    let network = world.network(each_other);
+    start(world, &network)?;
+    let guest: Who = |site| &site.guest;
+    let reached =
+        |world: &mut World| seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address);
+    reached(world)?;
+    no_leak(world, NYC, guest, |world| {
+        world.site(PARIS).stop_agent()?;
+        knock(world, guest)?;
+        world.site(PARIS).start_agent()?;
+        reached(world)?;
+
+        let right = world.site(PARIS).public_key.to_string();
+        let wrong = wg_portals::keys::public_key(&wg_portals::keys::generate()).to_string();
+        reloaded(world, &[NYC], &network.replace(&right, &wrong))?;
+        unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+        reloaded(world, &[NYC], &network)?;
+        reached(world)?;
+
+        // As after a reboot, with a provider that is slow.
+        let site = world.site(NYC);
+        shell(&site.router, "ip link set uplink down")?;
+        site.stop_agent()?;
+        succeeds(site, &["down"])?;
+        site.start_agent()?;
+        settled(site)?;
+        knock(world, guest)?;
+        let gateway = NYC.gateway();
+        shell(
+            &world.site(NYC).router,
+            &format!("ip link set uplink up; ip route add default via {gateway}"),
+        )?;
+        reached(world)
+    })
 }
 
 fn device(world: &mut World) -> Result<()> {
