@@ -1,6 +1,5 @@
 //! Makes the machine match a site: all of its state, and the connections that began on other ways.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::apply::apply;
@@ -12,6 +11,7 @@ use crate::kernel::linux::Linux;
 use crate::net::{Cidr, Family, IfName};
 use crate::plan::plan;
 use crate::site::{Portal, Site};
+use crate::sorted::SortedSet;
 use crate::state::{Rule, RuleAction};
 
 /// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave elsewhere now. Returns the
@@ -31,10 +31,10 @@ pub fn converge(kernel: &mut Linux, journal: &Journal, site: &Site) -> Result<Ve
 
 /// Who leaves another way than before, by source. Rules that come back as they were do not count: with another exit, the firewall
 /// changes, too.
-fn moved(site: &Site, steps: &[Step]) -> BTreeSet<Cidr> {
+fn moved(site: &Site, steps: &[Step]) -> SortedSet<Cidr> {
     let is_guard = |step: &Step| matches!(step, Step::ChangeFirewall { .. } | Step::ChangeIptables { .. });
     if !steps.iter().any(is_guard) {
-        return BTreeSet::new();
+        return SortedSet::new();
     }
     let is_way = |rule: &&Rule| rule.family == Family::V4 && matches!(rule.action, RuleAction::Lookup(_));
     let ways = steps.iter().filter_map(|step| match step {

@@ -1,10 +1,10 @@
 //! A step in words, one line, for people.
 
-use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use crate::diff::Step;
 use crate::net::{Cidr, Family};
+use crate::sorted::SortedSet;
 use crate::state::{LinkKind, Peer, Route, Rule, RuleAction, Selector, Target, Tunnel};
 use crate::xtables::CHAIN_PREFIX;
 
@@ -131,7 +131,7 @@ fn tunnel(name: &str, from: &Tunnel, to: &Tunnel) -> String {
     if from.port != to.port {
         changes.push(format!("UDP port {}", to.port));
     }
-    let keys: BTreeSet<_> = from.peers.keys().chain(to.peers.keys()).collect();
+    let keys: SortedSet<_> = from.peers.keys().chain(to.peers.keys()).collect();
     for key in keys {
         match (from.peers.get(key), to.peers.get(key)) {
             (None, Some(peer)) => changes.push(format!("new peer {key} ({})", networks(&peer.allowed_ips))),
@@ -154,7 +154,7 @@ fn tunnel(name: &str, from: &Tunnel, to: &Tunnel) -> String {
     format!("change tunnel {name}: {}", changes.join(", "))
 }
 
-fn networks(networks: &BTreeSet<Cidr>) -> String {
+fn networks(networks: &SortedSet<Cidr>) -> String {
     networks.iter().map(Cidr::to_string).collect::<Vec<_>>().join(", ")
 }
 

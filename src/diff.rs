@@ -1,10 +1,10 @@
 //! The steps that lead from one state to another, in an order that never opens a way meant to be closed.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
 
 use crate::firewall::{Firewall, ForeignChain, Opened};
 use crate::net::{IfName, InterfaceAddress, Priority};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Link, Peer, Route, Rule, RuleAction, State, Tunnel};
 use crate::xtables::{Program, Ruleset};
 
@@ -131,7 +131,7 @@ pub fn diff(want: &State, have: &State) -> Vec<Step> {
 
 /// Interfaces that must be made anew, and UDP ports that change hands: done first, and taken note of in `have`. As a rule there are none.
 fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
-    let wanted_ports: BTreeSet<u16> = want.tunnels.values().map(|tunnel| tunnel.port).collect();
+    let wanted_ports: SortedSet<u16> = want.tunnels.values().map(|tunnel| tunnel.port).collect();
     let is_in_the_way = |name: &IfName, link: &Link, have: &State| match want.links.get(name) {
         Some(wanted) => wanted.kind != link.kind,
         None => have.tunnels.get(name).is_some_and(|tunnel| wanted_ports.contains(&tunnel.port)),
@@ -236,7 +236,7 @@ fn removals(want: &State, have: &State) -> Vec<Step> {
 /// enters a portal is never out of reach in between. They go the other way round.
 fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule> {
     let mut rules: Vec<&Rule> = rules.collect();
-    let targets: BTreeSet<Priority> = rules
+    let targets: SortedSet<Priority> = rules
         .iter()
         .filter_map(|rule| match rule.action {
             RuleAction::Goto(target) => Some(target),
@@ -263,12 +263,12 @@ fn guards(want: &State, have: &State) -> impl Iterator<Item = Step> {
 
 /// What is not the same in both, as it is and as it shall be; nothing stands for what only one of them has.
 fn differing<K: Ord + Clone, V: Default + Clone + PartialEq>(
-    want: &BTreeMap<K, V>,
-    have: &BTreeMap<K, V>,
+    want: &SortedMap<K, V>,
+    have: &SortedMap<K, V>,
 ) -> impl Iterator<Item = (K, V, V)> {
-    let keys: BTreeSet<&K> = want.keys().chain(have.keys()).collect();
+    let keys: SortedSet<&K> = want.keys().chain(have.keys()).collect();
     let pair = |key: &K| {
-        let of = |map: &BTreeMap<K, V>| map.get(key).cloned().unwrap_or_default();
+        let of = |map: &SortedMap<K, V>| map.get(key).cloned().unwrap_or_default();
         (key.clone(), of(have), of(want))
     };
     keys.into_iter().map(pair).filter(|(_, from, to)| from != to).collect::<Vec<_>>().into_iter()
@@ -298,7 +298,7 @@ fn sysctls(want: &State, have: &State) -> Vec<Step> {
 /// The wanted settings, but for the peers that stay where they roamed to.
 fn keep_roamed(wanted: &Tunnel, have: &Tunnel) -> Tunnel {
     let mut to = wanted.clone();
-    for (key, peer) in &mut to.peers {
+    for (key, peer) in to.peers.iter_mut() {
         if let Some(old) = have.peers.get(key)
             && stays_where_it_is(old, peer)
         {

@@ -1,9 +1,9 @@
 //! The firewall as typed rules, in no firewall's language: nftables and iptables are written from it and read back into it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::net::{Cidr, Family, IfName, Mark};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::xtables::Program;
 
 /// Name of the one nftables table (family `inet`) that is ours.
@@ -16,9 +16,9 @@ pub const OPENING_COMMENT: &str = "portals";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Firewall {
     /// By name.
-    pub sets: BTreeMap<SetName, Set>,
+    pub sets: SortedMap<SetName, Set>,
     /// In the order in which packets meet them.
-    pub chains: BTreeMap<Chain, Vec<Rule>>,
+    pub chains: SortedMap<Chain, Vec<Rule>>,
 }
 
 impl Firewall {
@@ -43,11 +43,11 @@ impl fmt::Display for SetName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Set {
     /// nft type `ifname`.
-    Interfaces(BTreeSet<IfName>),
+    Interfaces(SortedSet<IfName>),
     /// nft type `ifname . ifname`: came in on the first, goes out on the second.
-    Paths(BTreeSet<(IfName, IfName)>),
+    Paths(SortedSet<(IfName, IfName)>),
     /// nft type `ipv4_addr` or `ipv6_addr`, flags `interval`: networks of one family that do not overlap.
-    Networks(Family, BTreeSet<Cidr>),
+    Networks(Family, SortedSet<Cidr>),
 }
 
 impl Set {
@@ -63,7 +63,7 @@ impl Set {
 }
 
 /// Ways through rules of somebody else's that refuse what they do not know: by chain, what portals needs there. No rule looks at a set.
-pub type Openings = BTreeMap<Chain, Vec<Rule>>;
+pub type Openings = SortedMap<Chain, Vec<Rule>>;
 
 /// A chain of somebody else's that nftables asks at a hook.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

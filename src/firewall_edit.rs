@@ -1,9 +1,9 @@
 //! The edits that lead from one firewall to another, in an order in which the kernel takes them as one transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
+use crate::sorted::{SortedMap, SortedSet};
 
 /// One edit of our table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<Ed
     edits
 }
 
-static EMPTY: Firewall = Firewall { sets: BTreeMap::new(), chains: BTreeMap::new() };
+static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::new() };
 
 /// Rules go before the sets that they look at, and come behind them.
 fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<Edit<'a>>) {
@@ -90,8 +90,8 @@ fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<Edit<
 }
 
 fn edit_sets<'a>(
-    from: &'a BTreeMap<SetName, Set>,
-    to: &'a BTreeMap<SetName, Set>,
+    from: &'a SortedMap<SetName, Set>,
+    to: &'a SortedMap<SetName, Set>,
     edits: &mut Vec<Edit<'a>>,
 ) {
     let kept = |name| Some((from.get(name)?, to.get(name)?)).filter(|(old, new)| same_kind(old, new));
@@ -117,8 +117,8 @@ fn same_kind(one: &Set, other: &Set) -> bool {
 
 /// The elements that only `one` has, if any; the sets are of the same kind.
 fn missing(one: &Set, other: &Set) -> Option<Set> {
-    fn only<T: Ord + Clone>(one: &BTreeSet<T>, other: &BTreeSet<T>) -> Option<BTreeSet<T>> {
-        let elements: BTreeSet<T> = one.difference(other).cloned().collect();
+    fn only<T: Ord + Clone>(one: &SortedSet<T>, other: &SortedSet<T>) -> Option<SortedSet<T>> {
+        let elements: SortedSet<T> = one.difference(other).cloned().collect();
         (!elements.is_empty()).then_some(elements)
     }
     match (one, other) {

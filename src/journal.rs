@@ -4,7 +4,6 @@
 //! or taken back: the next one looks. What carries no mark is written here *before* it is touched: the values that kernel settings had,
 //! and addresses and "up" on the host's own interfaces. It lives in `/run`: a reboot clears both the kernel and this.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -18,6 +17,7 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::diff::Step;
 use crate::error::{Context as _, Error, Result};
 use crate::net::{IfName, InterfaceAddress};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Scope, State};
 
 /// Where it lives.
@@ -39,11 +39,11 @@ pub struct Journal {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claims {
     /// Values that kernel settings had before we changed them.
-    pub sysctls: BTreeMap<String, String>,
+    pub sysctls: SortedMap<String, String>,
     /// Addresses that we gave to interfaces of the host.
-    pub addresses: BTreeSet<(IfName, InterfaceAddress)>,
+    pub addresses: SortedSet<(IfName, InterfaceAddress)>,
     /// Interfaces of the host that we set up.
-    pub raised: BTreeSet<IfName>,
+    pub raised: SortedSet<IfName>,
     /// Changes were begun, and not finished.
     pub begun: bool,
 }
@@ -151,7 +151,7 @@ impl Claims {
             sysctls: self.sysctls.keys().cloned().collect(),
             interfaces: self.raised.clone(),
             // Chains of ours show themselves.
-            iptables: BTreeSet::new(),
+            iptables: SortedSet::new(),
             addresses: self.addresses.clone(),
         }
     }
@@ -166,7 +166,7 @@ impl Claims {
         for step in steps {
             match step {
                 Step::SetSysctl { key, from, .. } if !belongs_to_link(key, want) => {
-                    claims.sysctls.entry(key.clone()).or_insert_with(|| from.clone());
+                    claims.sysctls.get_or_insert_with(key.clone(), || from.clone());
                 }
                 Step::AddAddress(name, address) if is_hosts(name) => {
                     claims.addresses.insert((name.clone(), *address));

@@ -36,6 +36,7 @@ pub mod platform;
 pub mod random;
 pub mod resolver;
 pub mod site;
+pub mod sorted;
 pub mod state;
 pub mod status;
 pub mod style;

@@ -1,6 +1,5 @@
 //! From the files on disk and the facts of the host to the site's view.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::keys;
 use crate::net::{PublicKey, Secret};
 use crate::resolver::resolve;
 use crate::site::{self, Inputs, Site};
+use crate::sorted::{SortedMap, SortedSet};
 
 /// How long host names may take to resolve, all together: a command must not hang while the network is late.
 const RESOLVING: Duration = Duration::from_secs(3);
@@ -46,18 +46,18 @@ impl Files {
     }
 
     /// The host names that this site has to resolve.
-    pub fn names(&self) -> Result<BTreeSet<&str>, Errors> {
+    pub fn names(&self) -> Result<SortedSet<&str>, Errors> {
         let own = site::own_name(&self.network, self.public_key)?;
         Ok(site::names_to_resolve(&self.network, own))
     }
 
     /// The addresses of those of them that resolve soon.
-    pub fn resolved(&self) -> Result<BTreeMap<String, IpAddr>, Errors> {
+    pub fn resolved(&self) -> Result<SortedMap<String, IpAddr>, Errors> {
         Ok(resolve(self.names()?, RESOLVING))
     }
 
     /// The site's view on this host as it is now.
-    pub fn site(&self, kernel: &mut Linux, resolved: &BTreeMap<String, IpAddr>) -> Result<Site, Errors> {
+    pub fn site(&self, kernel: &mut Linux, resolved: &SortedMap<String, IpAddr>) -> Result<Site, Errors> {
         let own = site::own_name(&self.network, self.public_key)?;
         let facts = host::read(kernel, self.network.sites[own].uplink.as_ref())?;
         let inputs = Inputs {

@@ -2,11 +2,11 @@
 //!
 //! The same type says what is wanted and what was observed, so that the difference between the two is all there is to do.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::firewall::{Firewall, ForeignChain, Opened};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, PublicKey, Secret, Table};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::xtables::{Program, Ruleset};
 
 /// Our protocol number on routes and rules: tells them from those of the kernel (2), of `ip` (3) and of routing daemons.
@@ -31,25 +31,25 @@ pub const LAST_METRIC: u32 = 4_278_198_272;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     /// Interfaces that we made.
-    pub links: BTreeMap<IfName, Link>,
+    pub links: SortedMap<IfName, Link>,
     /// WireGuard settings of those that are tunnels.
-    pub tunnels: BTreeMap<IfName, Tunnel>,
+    pub tunnels: SortedMap<IfName, Tunnel>,
     /// Addresses on our interfaces, and ours on the host's.
-    pub addresses: BTreeSet<(IfName, InterfaceAddress)>,
+    pub addresses: SortedSet<(IfName, InterfaceAddress)>,
     /// Interfaces that are administratively up: ours, and those of the host that portals need.
-    pub up: BTreeSet<IfName>,
+    pub up: SortedSet<IfName>,
     /// Routes with our protocol number.
-    pub routes: BTreeSet<Route>,
+    pub routes: SortedSet<Route>,
     /// Rules in our band of priorities.
-    pub rules: BTreeSet<Rule>,
+    pub rules: SortedSet<Rule>,
     /// Our nftables table, if there is one.
     pub firewall: Option<Firewall>,
     /// What is ours in iptables, by program; programs with nothing of ours are left out.
-    pub iptables: BTreeMap<Program, Ruleset>,
+    pub iptables: SortedMap<Program, Ruleset>,
     /// Rules of ours in other people's nftables chains; chains without any are left out.
-    pub openings: BTreeMap<ForeignChain, Opened>,
+    pub openings: SortedMap<ForeignChain, Opened>,
     /// Kernel settings by path below `/proc/sys`, such as `net/ipv4/ip_forward`.
-    pub sysctls: BTreeMap<String, String>,
+    pub sysctls: SortedMap<String, String>,
 }
 
 /// A network interface of ours.
@@ -99,7 +99,7 @@ pub struct Tunnel {
     /// Mark on the tunnel's own packets; 0 = none.
     pub fwmark: u32,
     /// By public key.
-    pub peers: BTreeMap<PublicKey, Peer>,
+    pub peers: SortedMap<PublicKey, Peer>,
 }
 
 /// One peer of a tunnel.
@@ -112,7 +112,7 @@ pub struct Peer {
     /// Seconds between keepalives; 0 = off.
     pub keepalive: u16,
     /// What may come from it, and what is sent to it.
-    pub allowed_ips: BTreeSet<Cidr>,
+    pub allowed_ips: SortedSet<Cidr>,
     /// Observed only: it has shaken hands in the last 180 s (REJECT_AFTER_TIME in WireGuard's paper, § 6.1),
     /// so its endpoint works, wherever it roamed to.
     pub alive: bool,
@@ -201,13 +201,13 @@ pub enum RuleAction {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Kernel settings.
-    pub sysctls: BTreeSet<String>,
+    pub sysctls: SortedSet<String>,
     /// Interfaces whose being up matters.
-    pub interfaces: BTreeSet<IfName>,
+    pub interfaces: SortedSet<IfName>,
     /// Addresses that are, or shall be, ours on interfaces of the host.
-    pub addresses: BTreeSet<(IfName, InterfaceAddress)>,
+    pub addresses: SortedSet<(IfName, InterfaceAddress)>,
     /// iptables to be asked, besides those that show that there is something of ours.
-    pub iptables: BTreeSet<Program>,
+    pub iptables: SortedSet<Program>,
 }
 
 impl State {

@@ -1,6 +1,5 @@
 //! What `portals status` tells: the state of links, portals and exits, from the file and from the live tunnels.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
@@ -12,6 +11,7 @@ use crate::kernel::wireguard::PeerStatistics;
 use crate::net::{IfName, InterfaceAddress, PublicKey};
 use crate::plan::standing;
 use crate::site::{Entrance, Exit, Portal, Site};
+use crate::sorted::SortedMap;
 use crate::state::{Backend, Link, LinkKind, Scope};
 
 /// All that `portals status` tells.
@@ -115,7 +115,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
             Some(link) => {
                 kernel.read_tunnel(interface, link, now).map(|reading| reading.peers).unwrap_or_default()
             }
-            None => BTreeMap::new(),
+            None => SortedMap::new(),
         };
         for (name, peer) in &tunnel.peers {
             links.push(link_report(
@@ -150,7 +150,7 @@ pub fn choose_standing(site: &mut Site, kernel: &mut Linux) -> Result<()> {
     Ok(())
 }
 
-fn backend_in_use(live: &BTreeMap<IfName, Link>) -> Option<Backend> {
+fn backend_in_use(live: &SortedMap<IfName, Link>) -> Option<Backend> {
     live.values().map(|Link { kind: LinkKind::WireGuard(backend), .. }| *backend).next()
 }
 
@@ -158,7 +158,7 @@ fn link_report(
     name: &str,
     interface: &IfName,
     exit: bool,
-    statistics: &BTreeMap<PublicKey, PeerStatistics>,
+    statistics: &SortedMap<PublicKey, PeerStatistics>,
     key: PublicKey,
     now: SystemTime,
 ) -> LinkReport {

@@ -1,9 +1,9 @@
 //! What to send to WireGuard so that one tunnel becomes another, and no session is touched that need not be.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use crate::net::{Cidr, PublicKey, Secret};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Peer, Tunnel};
 
 /// The difference between two settings of a tunnel: only what is named here changes.
@@ -16,11 +16,11 @@ pub struct TunnelDelta {
     /// The new mark; 0 = none.
     pub fwmark: Option<u32>,
     /// Peers that go.
-    pub removed: BTreeSet<PublicKey>,
+    pub removed: SortedSet<PublicKey>,
     /// Peers that come.
-    pub added: BTreeMap<PublicKey, Peer>,
+    pub added: SortedMap<PublicKey, Peer>,
     /// Peers that stay and differ.
-    pub changed: BTreeMap<PublicKey, PeerDelta>,
+    pub changed: SortedMap<PublicKey, PeerDelta>,
 }
 
 /// What changes about a peer that stays.
@@ -33,7 +33,7 @@ pub struct PeerDelta {
     /// Seconds; 0 = off.
     pub keepalive: Option<u16>,
     /// All of them, in place of those it had.
-    pub allowed_ips: Option<BTreeSet<Cidr>>,
+    pub allowed_ips: Option<SortedSet<Cidr>>,
 }
 
 /// What happens to a key.
@@ -121,7 +121,7 @@ mod tests {
             preshared_key: None,
             endpoint: Some("192.0.2.1:51820".parse().unwrap()),
             keepalive: 25,
-            allowed_ips: BTreeSet::from([network.parse().unwrap()]),
+            allowed_ips: SortedSet::from([network.parse().unwrap()]),
             alive: false,
         }
     }

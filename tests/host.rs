@@ -2,12 +2,11 @@
 
 mod namespace;
 
-use std::collections::BTreeSet;
-
 use namespace::{inside, ip};
 use wg_portals::host::{self, Facts, Uplink};
 use wg_portals::kernel::linux::Linux;
 use wg_portals::net::{Cidr, IfName};
+use wg_portals::sorted::SortedSet;
 
 fn read(named: Option<&IfName>) -> Facts {
     host::read(&mut Linux::open().unwrap(), named).unwrap()
@@ -17,7 +16,7 @@ fn name(text: &str) -> IfName {
     text.parse().unwrap()
 }
 
-fn networks<const N: usize>(texts: [&str; N]) -> BTreeSet<Cidr> {
+fn networks<const N: usize>(texts: [&str; N]) -> SortedSet<Cidr> {
     texts.map(|text| text.parse().unwrap()).into()
 }
 
@@ -84,7 +83,7 @@ fn our_own_interfaces_are_neither_uplink_nor_local() {
         ]);
         let facts = read(None);
         assert_eq!(facts.uplink, None);
-        assert_eq!(facts.uplink_networks, BTreeSet::new());
+        assert_eq!(facts.uplink_networks, SortedSet::new());
         assert_eq!(facts.local, networks(["172.16.0.0/12", "192.168.1.0/24", "203.0.113.0/24"]));
     });
 }

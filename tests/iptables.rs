@@ -5,7 +5,6 @@
 mod firewalls;
 mod namespace;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -16,6 +15,7 @@ use wg_portals::firewall::{
 use wg_portals::kernel::iptables::{Iptables, legacy};
 use wg_portals::kernel::nftables::{Nftables, Survey};
 use wg_portals::net::Family;
+use wg_portals::sorted::{SortedMap, SortedSet};
 use wg_portals::xtables::{Program, Ruleset, compile};
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -51,7 +51,7 @@ fn leads_there_and_back(program: Program, a: &Ruleset, b: &Ruleset) {
 
 /// What the tables of iptables take: each has its actions, and one sort of condition stands in a rule once.
 fn fitting(mut firewall: Firewall) -> Firewall {
-    for (chain, rules) in &mut firewall.chains {
+    for (chain, rules) in firewall.chains.iter_mut() {
         rules.retain(|rule| {
             let syn = rule.conditions.contains(&Condition::TcpSyn);
             let fits = match (chain, rule.action) {
@@ -78,7 +78,7 @@ fn fitting(mut firewall: Firewall) -> Firewall {
     firewall
 }
 
-fn openings() -> BTreeMap<Family, Openings> {
+fn openings() -> SortedMap<Family, Openings> {
     let port = Rule { conditions: vec![Condition::UdpPort(51821, 51821)], action: Action::Accept };
     [(Family::V4, Openings::from([(Chain::Input, vec![port])]))].into()
 }
@@ -94,7 +94,7 @@ fn what_another_hand_changed_is_seen() {
         };
         let firewall =
             Firewall { chains: [(Chain::Forward, vec![rule("a"), rule("b")])].into(), ..Firewall::default() };
-        let wanted = compile(Some(&firewall), &BTreeMap::new(), &FAMILIES);
+        let wanted = compile(Some(&firewall), &SortedMap::new(), &FAMILIES);
         let name = program.name(Family::V4, "");
         for damage in [
             &["-F", "FORWARD"][..],
@@ -136,7 +136,7 @@ fn a_refused_line_is_named() {
         // TCPMSS without a look at SYN.
         let rule = Rule { conditions: Vec::new(), action: Action::ClampMss(1240) };
         let firewall = Firewall { chains: [(Chain::Mss, vec![rule])].into(), ..Firewall::default() };
-        let wanted = compile(Some(&firewall), &BTreeMap::new(), &[Family::V4]);
+        let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4]);
         let error = tables.change(program, &Ruleset::new(), &wanted).unwrap_err().to_string();
         assert!(error.starts_with("cannot change the rules of iptables: iptables-"), "{error}");
         assert!(
@@ -231,7 +231,7 @@ fn openings_come_first_and_go_without_a_trace() {
         assert_eq!(run("nft", &["list", "ruleset"], ""), before);
         run("nft", &["-f", "-"], "delete table inet fw");
         nftables.open(&chain("forward"), &Opened::default()).unwrap();
-        assert_eq!(nftables.survey().unwrap().openings, BTreeMap::new());
+        assert_eq!(nftables.survey().unwrap().openings, SortedMap::new());
     });
 }
 
@@ -247,7 +247,7 @@ fn a_table_that_has_an_owner_is_left_alone() {
             .unwrap();
         input.flush().unwrap();
         let mut nftables = Nftables::find().unwrap().expect("the kernel has nftables");
-        let expected = BTreeSet::from(["inet fw forward".to_owned()]);
+        let expected = SortedSet::from(["inet fw forward".to_owned()]);
         let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
         let survey = loop {
             let survey = nftables.survey().unwrap();

@@ -2,14 +2,13 @@
 
 mod namespace;
 
-use std::collections::BTreeSet;
-
 use namespace::{inside, ip};
 use nix::errno::Errno;
 use wg_portals::diff::Step;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel, Outcome};
 use wg_portals::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, Table};
+use wg_portals::sorted::SortedSet;
 use wg_portals::state::{LAST_METRIC, Route, Rule, RuleAction, Scope, Selector, State, Target};
 
 fn name(text: &str) -> IfName {
@@ -71,7 +70,7 @@ fn lan() {
     ip("link set lan up");
 }
 
-fn sample() -> (BTreeSet<InterfaceAddress>, BTreeSet<Route>, BTreeSet<Rule>) {
+fn sample() -> (SortedSet<InterfaceAddress>, SortedSet<Route>, SortedSet<Rule>) {
     let incoming = |from: Option<&str>, to: Option<&str>| Selector {
         incoming: Some(name("lan")),
         from: from.map(network),

@@ -4,7 +4,6 @@
 #[path = "support/firewalls.rs"]
 mod firewalls;
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use wg_portals::firewall::{Action, Chain, Condition, Firewall, Interfaces, Netwo
 use wg_portals::firewall_text::to_text;
 use wg_portals::kernel::nftables::Nftables;
 use wg_portals::net::{Cidr, Family, IfName, Mark};
+use wg_portals::sorted::SortedSet;
 
 /// A table of somebody else's, with names like ours.
 const NEIGHBOUR: &str = "table inet other {
@@ -278,9 +278,9 @@ fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-fn sets() -> std::collections::BTreeMap<SetName, Set> {
+fn sets() -> wg_portals::sorted::SortedMap<SetName, Set> {
     let networks =
-        |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<BTreeSet<Cidr>>();
+        |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<SortedSet<Cidr>>();
     let lans = networks(&["10.0.0.0/8", "11.0.0.0/8", "192.168.1.50/32", "255.0.0.0/8"]);
     let lans6 = networks(&["fd77::/48", "ff00::/8"]);
     [

@@ -2,7 +2,6 @@
 
 mod namespace;
 
-use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -17,6 +16,7 @@ use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::Reading;
 use wg_portals::kernel::{Kernel, Outcome, builtin};
 use wg_portals::net::{IfName, PublicKey, Secret, Table};
+use wg_portals::sorted::SortedSet;
 use wg_portals::state::{Backend, Link, LinkKind, Peer, Route, Scope, State, Target, Tunnel};
 
 /// The middle site and the two it has tunnels to; each number is a key, a host and an interface.
@@ -288,7 +288,7 @@ fn site(own: u8, others: &[u8], backend: Backend) -> State {
         links: [(interface(own), link)].into(),
         tunnels: [(interface(own), tunnel)].into(),
         addresses: [(interface(own), format!("10.99.0.{own}/32").parse().unwrap())].into(),
-        up: BTreeSet::from([interface(own)]),
+        up: SortedSet::from([interface(own)]),
         routes: others.iter().map(route).collect(),
         ..State::default()
     }

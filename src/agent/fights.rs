@@ -1,11 +1,11 @@
 //! Another program that takes away what we put there, as often as we do: a fight that nobody wins. It is noticed, said, and
 //! fought more slowly.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::describe;
 use crate::diff::Step;
+use crate::sorted::SortedMap;
 
 /// So many repairs of one thing …
 const BLOWS: usize = 8;
@@ -24,7 +24,7 @@ const PEACE: Duration = Duration::from_mins(2);
 #[derive(Default)]
 pub(super) struct Fights {
     /// By what it does in words: when it was done.
-    repairs: BTreeMap<String, Vec<Instant>>,
+    repairs: SortedMap<String, Vec<Instant>>,
     /// Until when things are left alone.
     pause: Option<Instant>,
     /// How long the last pause was, and when it began.
@@ -64,11 +64,11 @@ impl Fights {
             !times.is_empty()
         });
         for step in steps {
-            self.repairs.entry(describe::step(step)).or_default().push(now);
+            self.repairs.get_or_default(describe::step(step)).push(now);
         }
         let (repair, _) = self.repairs.iter().find(|(_, times)| times.len() >= BLOWS)?;
         let repair = repair.clone();
-        self.repairs.clear();
+        self.repairs = SortedMap::new();
         let last = self.last.filter(|(_, begun)| *begun + PEACE > now);
         let pause = last.map_or(PAUSE, |(length, _)| (length * 2).min(LONGEST_PAUSE));
         self.last = Some((pause, now));

@@ -1,6 +1,5 @@
 //! Host names of the other ends: resolved at start until it works, and again when a link has had no handshake for long.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,6 +11,7 @@ use crate::kernel::linux::Linux;
 use crate::net::{IfName, PublicKey};
 use crate::resolver::Lookup;
 use crate::site::{Peer, Site};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::Tunnel;
 
 /// After a name that was not found: the first wait, doubled each time up to the longest.
@@ -69,7 +69,7 @@ struct Condition {
 
 impl Names {
     /// From now on these names count; all of them are looked for.
-    pub(super) fn ask(&mut self, names: BTreeSet<&str>, now: Instant) {
+    pub(super) fn ask(&mut self, names: SortedSet<&str>, now: Instant) {
         let mut old = std::mem::take(&mut self.entries);
         for name in names {
             let known = old.iter().position(|entry| entry.name == name).map(|place| old.swap_remove(place));
@@ -98,7 +98,7 @@ impl Names {
     }
 
     /// The addresses in use.
-    pub(super) fn addresses(&self) -> BTreeMap<String, IpAddr> {
+    pub(super) fn addresses(&self) -> SortedMap<String, IpAddr> {
         let address = |entry: &Entry| Some((entry.name.clone(), entry.address?));
         self.entries.iter().filter_map(address).collect()
     }

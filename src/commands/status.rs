@@ -1,6 +1,5 @@
 //! `portals status`: links, portals and exits.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -14,6 +13,7 @@ use crate::journal::Journal;
 use crate::json::Json;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
+use crate::sorted::SortedMap;
 use crate::status::{LinkReport, PortalReport, PortalState, Report, choose_standing, report};
 use crate::style::Style;
 
@@ -25,7 +25,7 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
     let style = Style::for_stdout();
     loop {
         // Endpoints come from the live tunnels, so no name needs to be resolved.
-        let mut site = files.site(&mut kernel, &BTreeMap::new())?;
+        let mut site = files.site(&mut kernel, &SortedMap::new())?;
         choose_standing(&mut site, &mut kernel)?;
         let report = report(&site, journal.has_agent()?, &mut kernel, SystemTime::now())?;
         let text = if options.json { json(&report) + "\n" } else { for_people(&report, style) };

@@ -1,7 +1,6 @@
 //! What the file says as far as it could be read, with the place of everything that another part of it may
 //! contradict. Once no fault is found, nothing is missing, and the [`Network`] is made of it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use super::model::{
     RpFilter, Site, Subnet6,
 };
 use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
+use crate::sorted::{SortedMap, SortedSet};
 
 /// MTU of tunnels where the file names none: the least that IPv6 allows, and fits any uplink.
 const DEFAULT_MTU: u32 = 1280;
@@ -116,7 +116,7 @@ impl Draft {
 
     /// The network, if nothing is missing. `text` is what the spans count in.
     pub(super) fn finish(self, text: &str) -> Option<Network> {
-        let providers: BTreeMap<Name, BTreeSet<Name>> =
+        let providers: SortedMap<Name, SortedSet<Name>> =
             self.sites.iter().map(|site| (site.name.value.clone(), site.provider_names())).collect();
         let lines = Lines::of(text);
         let phone = |phone: PhoneDraft| {
@@ -149,7 +149,7 @@ impl SiteDraft {
     }
 
     /// The names of the providers' files under it.
-    pub(super) fn provider_names(&self) -> BTreeSet<Name> {
+    pub(super) fn provider_names(&self) -> SortedSet<Name> {
         self.providers.iter().map(|provider| provider.name.value.clone()).collect()
     }
 
@@ -183,7 +183,7 @@ impl SiteDraft {
 }
 
 impl PortalDraft {
-    fn finish(self, lines: &Lines, providers: &BTreeSet<Name>) -> Option<Portal> {
+    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<Portal> {
         Some(Portal {
             name: self.name.value,
             exits: values(self.exits).into_iter().map(|name| exit_ref(name, providers)).collect(),
@@ -208,7 +208,7 @@ impl ProviderDraft {
 
 impl PhoneDraft {
     /// The site that it dials, and `direct` there, both mean the same as no `exit`.
-    fn finish(self, lines: &Lines, providers: &BTreeSet<Name>) -> Option<Phone> {
+    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<Phone> {
         let at = self.at?.value;
         let elsewhere = self.exit.map(|exit| exit.value).filter(|exit| *exit != at && exit != DIRECT);
         Some(Phone {
@@ -224,7 +224,7 @@ impl PhoneDraft {
 /// The exit that every site has: its own uplink.
 pub(super) const DIRECT: &str = "direct";
 
-fn exit_ref(name: Name, providers: &BTreeSet<Name>) -> ExitRef {
+fn exit_ref(name: Name, providers: &SortedSet<Name>) -> ExitRef {
     match name {
         name if name == DIRECT => ExitRef::Direct,
         name if providers.contains(&name) => ExitRef::Provider(name),

@@ -1,9 +1,8 @@
 //! Where the LANs of portals are: a site's /24 is cut into /26s, of which the first is the site's own.
 
-use std::collections::BTreeMap;
-
 use super::model::{Name, Network};
 use crate::net::{Cidr, InterfaceAddress};
+use crate::sorted::SortedMap;
 
 /// Prefix length of a LAN that gets its address by itself.
 const LENGTH: u8 = 26;
@@ -25,8 +24,8 @@ pub(super) fn own_part(site_network: Cidr) -> Option<Cidr> {
 
 /// The addresses of all portals at `site` that are LANs: what the file says, else the first host of the next /26 that
 /// is free, in the order of the file. Empty if there is no such site.
-pub fn portal_addresses(network: &Network, site: &str) -> BTreeMap<Name, InterfaceAddress> {
-    let Some(site) = network.sites.get(site) else { return BTreeMap::new() };
+pub fn portal_addresses(network: &Network, site: &str) -> SortedMap<Name, InterfaceAddress> {
+    let Some(site) = network.sites.get(site) else { return SortedMap::new() };
     let lans = || site.portals.iter().filter(|portal| portal.entrance.has_lan());
     let taken: Vec<Cidr> = lans().filter_map(|lan| lan.address).map(InterfaceAddress::network).collect();
     let mut free =

@@ -1,12 +1,12 @@
 //! What a network file says, once it has been found to be sound.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
+use crate::sorted::SortedMap;
 
 /// A name of a site, portal, exit or phone: up to 12 of `a-z 0-9 -`.
 pub type Name = String;
@@ -54,9 +54,9 @@ pub struct Network {
     /// How long a link that is dialled by name may go without a handshake before the name is resolved again: 5 s to an hour.
     pub resolve_after: Duration,
     /// By name.
-    pub sites: BTreeMap<Name, Site>,
+    pub sites: SortedMap<Name, Site>,
     /// By name.
-    pub phones: BTreeMap<Name, Phone>,
+    pub phones: SortedMap<Name, Phone>,
 }
 
 /// How soon an exit of a list is taken for down, and for up again.
@@ -105,7 +105,7 @@ pub struct Site {
     /// In the order of the file: LAN addresses follow from it.
     pub portals: Vec<Portal>,
     /// Exits that are a provider's wg-quick file, by name.
-    pub providers: BTreeMap<Name, Provider>,
+    pub providers: SortedMap<Name, Provider>,
 }
 
 /// Where a site can be dialled.

@@ -1,12 +1,11 @@
 //! Which firewalls this host has, and whose rules refuse what they do not know.
 
-use std::collections::BTreeSet;
-
 use crate::error::Result;
 use crate::firewall::{Barrier, Chain};
 use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
 use crate::net::Family;
+use crate::sorted::SortedSet;
 use crate::xtables::dump::Dump;
 use crate::xtables::{Program, built_in};
 
@@ -27,9 +26,9 @@ pub struct Filters {
     /// What our rules need and the kernel's legacy iptables lacks, in words.
     pub legacy_lacks: Vec<String>,
     /// Rules of others that refuse what they do not know, and in which chain.
-    pub barriers: BTreeSet<(Barrier, Chain)>,
+    pub barriers: SortedSet<(Barrier, Chain)>,
     /// Tables of nftables that refuse so and that nobody but their owner may change.
-    pub locked: BTreeSet<String>,
+    pub locked: SortedSet<String>,
 }
 
 /// Looks at them.

@@ -2,7 +2,6 @@
 
 mod filters;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -18,6 +17,7 @@ use crate::kernel::netlink::Socket;
 use crate::kernel::route::{self, HostRoute};
 use crate::kernel::{address, builtin, link};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Table};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
 
 /// Addresses that are on the internet for sure: k.root-servers.net, of the RIPE NCC. They are only looked up in the routing
@@ -38,9 +38,9 @@ pub struct Facts {
     /// The way to the internet, if there is one.
     pub uplink: Option<Uplink>,
     /// Networks in table main behind other interfaces than the uplink and ours.
-    pub local: BTreeSet<Cidr>,
+    pub local: SortedSet<Cidr>,
     /// Networks on the uplink's own wire.
-    pub uplink_networks: BTreeSet<Cidr>,
+    pub uplink_networks: SortedSet<Cidr>,
     /// Which WireGuard runs here; none = neither the kernel has it, nor can tun devices be made.
     pub wireguard: Option<Backend>,
     /// Whether the kernel has IPv6.
@@ -57,7 +57,7 @@ pub struct Uplink {
     /// The next hop; none on a link with only one other end.
     pub gateway: Option<IpAddr>,
     /// Its addresses, but for IPv6's link-local ones.
-    pub addresses: BTreeSet<InterfaceAddress>,
+    pub addresses: SortedSet<InterfaceAddress>,
 }
 
 /// Reads them. `named` is the uplink that the file names, if it does; that one is taken as long as it exists.
@@ -69,7 +69,7 @@ pub fn read(kernel: &mut Linux, named: Option<&IfName>) -> Result<Facts> {
         choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
     let filters = filters::read(kernel)?;
     let socket = kernel.route();
-    let links: BTreeMap<u32, HostLink> =
+    let links: SortedMap<u32, HostLink> =
         link::list(socket)?.into_values().map(|link| (link.index, link)).collect();
     let found = find_uplink(socket, &links, named);
     let uplink_index = found.as_ref().and_then(|found| found.device);
@@ -88,7 +88,7 @@ pub fn read(kernel: &mut Linux, named: Option<&IfName>) -> Result<Facts> {
 /// portal for this router's own traffic must not answer.
 fn find_uplink(
     socket: &mut Socket,
-    links: &BTreeMap<u32, HostLink>,
+    links: &SortedMap<u32, HostLink>,
     named: Option<&IfName>,
 ) -> Option<HostRoute> {
     let interface = match named {
@@ -102,7 +102,7 @@ fn find_uplink(
 
 fn describe_uplink(
     socket: &mut Socket,
-    links: &BTreeMap<u32, HostLink>,
+    links: &SortedMap<u32, HostLink>,
     found: &HostRoute,
 ) -> Result<Option<Uplink>> {
     let Some(link) = found.device.and_then(|device| links.get(&device)) else { return Ok(None) };
@@ -112,7 +112,7 @@ fn describe_uplink(
 }
 
 /// Whether a route leads out of an interface that we did not make.
-fn is_foreign(links: &BTreeMap<u32, HostLink>, device: Option<u32>) -> bool {
+fn is_foreign(links: &SortedMap<u32, HostLink>, device: Option<u32>) -> bool {
     device.and_then(|device| links.get(&device)).is_some_and(|link| link.ours().is_none())
 }
 
@@ -133,9 +133,9 @@ fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
 
 fn local_networks(
     routes: &[HostRoute],
-    links: &BTreeMap<u32, HostLink>,
+    links: &SortedMap<u32, HostLink>,
     uplink: Option<u32>,
-) -> BTreeSet<Cidr> {
+) -> SortedSet<Cidr> {
     let is_local = |route: &&HostRoute| {
         route.device != uplink
             && route.destination.length() >= WIDEST_LOCAL
@@ -148,7 +148,7 @@ fn local_networks(
 }
 
 /// What is reached there without a next hop.
-fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> BTreeSet<Cidr> {
+fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> SortedSet<Cidr> {
     let on_the_wire =
         |route: &&HostRoute| route.device == uplink && uplink.is_some() && route.gateway.is_none();
     let networks = routes.iter().filter(on_the_wire).map(|route| route.destination);

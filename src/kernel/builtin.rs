@@ -3,7 +3,6 @@
 //! The library's own control socket is not used: with it come handlers that take SIGINT and SIGTERM away from the rest of
 //! the process. A pair of sockets does the same, and the settings are shown, read-only, where `wg show` looks for them.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -34,6 +33,7 @@ use super::tun;
 use super::wireguard::{PeerStatistics, Reading};
 use crate::error::{Context, Error, Result};
 use crate::net::{Cidr, IfName, PublicKey, Secret};
+use crate::sorted::SortedSet;
 use crate::state::{Peer, Tunnel};
 use crate::tunnel_delta::{TunnelDelta, delta};
 
@@ -318,7 +318,7 @@ fn encode(from: &Tunnel, to: &Tunnel) -> Vec<Zeroizing<String>> {
     for key in delta.removed.iter().chain(delta.changed.keys()) {
         requests.push(remove_peer(*key));
     }
-    let added: BTreeSet<&PublicKey> = delta.added.keys().chain(delta.changed.keys()).collect();
+    let added: SortedSet<&PublicKey> = delta.added.keys().chain(delta.changed.keys()).collect();
     for key in added {
         // Where it was heard of last is better than nothing.
         let known = from.peers.get(key).and_then(|peer| peer.endpoint);

@@ -3,7 +3,6 @@
 //! A connection keeps the addresses that it was translated to when it began, whatever way its packets take later on; so those
 //! of a portal are forgotten when it moves to another exit, and begin anew there.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLA_F_NESTED, NLM_F_ACK, NLM_F_REQUEST};
@@ -13,6 +12,7 @@ use super::attributes::{Attributes, address};
 use super::nfnetlink::{Header, Message, Nfnetlink, Writer, messages};
 use crate::error::{Context as _, Result};
 use crate::net::Cidr;
+use crate::sorted::SortedSet;
 
 /// NFNL_SUBSYS_CTNETLINK, and IPCTNL_MSG_CT_* in the lower byte.
 const CONNTRACK: u16 = 1 << 8;
@@ -37,7 +37,7 @@ const AT_ONCE: usize = 500;
 
 /// Forgets the connections that were begun from one of the networks; how many there were. Where the kernel does not track
 /// connections, there are none.
-pub fn forget(sources: &BTreeSet<Cidr>) -> Result<usize> {
+pub fn forget(sources: &SortedSet<Cidr>) -> Result<usize> {
     let mut socket = Nfnetlink::open(IPV4).doing(|| "cannot open a socket to netfilter".to_owned())?;
     let mut entries = Vec::new();
     let mut take = |piece: &[u8]| entries.extend(begun_from(sources, piece));
@@ -61,7 +61,7 @@ pub fn forget(sources: &BTreeSet<Cidr>) -> Result<usize> {
 /// What names an entry: some of its attributes, as they came.
 type Entry = Vec<(u16, Vec<u8>)>;
 
-fn begun_from(sources: &BTreeSet<Cidr>, piece: &[u8]) -> Vec<Entry> {
+fn begun_from(sources: &SortedSet<Cidr>, piece: &[u8]) -> Vec<Entry> {
     let is_meant = |source: IpAddr| sources.iter().any(|network| network.contains(source));
     let entries = messages(piece).filter(|message| message.kind == NEW).map(Message::attributes);
     let meant = entries.filter(|entry| source(*entry).is_some_and(is_meant));

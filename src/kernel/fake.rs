@@ -1,8 +1,6 @@
 //! A kernel that is only data, for tests: it follows the real one's rules as far as the order of steps depends on them, and
 //! fails where a test wants it to.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use nix::errno::Errno;
 
 use super::batch::Batch;
@@ -10,6 +8,7 @@ use super::{Kernel, Outcome, refusal};
 use crate::diff::Step;
 use crate::error::Result;
 use crate::net::IfName;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Link, Route, Scope, State, Tunnel};
 
 /// A machine in memory. Unlike the real one it takes it for an error when what is to be removed is not there.
@@ -18,7 +17,7 @@ pub struct FakeKernel {
     /// All that is ours on it, and the settings, addresses and interfaces of the host that may be asked for.
     pub state: State,
     /// Interfaces of the host: they exist, and are not ours.
-    pub host: BTreeSet<IfName>,
+    pub host: SortedSet<IfName>,
     /// The step that fails, counted from zero over all that is applied; once.
     pub fail_at: Option<usize>,
     /// Steps that were tried.
@@ -149,7 +148,7 @@ impl FakeKernel {
 impl Kernel for FakeKernel {
     fn observe(&mut self, scope: &Scope) -> Result<State> {
         let mut state = self.state.clone();
-        let ours = self.state.links.keys().collect::<BTreeSet<_>>();
+        let ours = self.state.links.keys().collect::<SortedSet<_>>();
         state.up.retain(|name| ours.contains(name) || scope.interfaces.contains(name));
         state.addresses.retain(|address| ours.contains(&address.0) || scope.addresses.contains(address));
         state.sysctls.retain(|key, _| scope.sysctls.contains(key));
@@ -163,7 +162,7 @@ impl Kernel for FakeKernel {
 
 /// Refuses to change what is not there; what becomes empty is gone.
 fn replace<K: Ord, V: Default + Clone + PartialEq>(
-    map: &mut BTreeMap<K, V>,
+    map: &mut SortedMap<K, V>,
     key: K,
     from: &V,
     to: &V,

@@ -1,7 +1,5 @@
 //! Network interfaces: rtnetlink's link messages.
 
-use std::collections::BTreeMap;
-
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use nix::libc;
 
@@ -10,6 +8,7 @@ use super::message::{Answer, Decode, LINK_HEADER, LinkRequest, Message, UP};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
 use crate::net::IfName;
+use crate::sorted::SortedMap;
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind};
 
 /// The interface group (`ip link show group`) of an interface that was made and has not got its alias yet: the kernel
@@ -49,7 +48,7 @@ impl HostLink {
 }
 
 /// All interfaces in this network namespace, by name.
-pub fn list(socket: &mut Socket) -> Result<BTreeMap<IfName, HostLink>> {
+pub fn list(socket: &mut Socket) -> Result<SortedMap<IfName, HostLink>> {
     // Their counters would be two thirds of the answer.
     let question = LinkRequest::default().with_number(libc::IFLA_EXT_MASK, WITHOUT_STATISTICS);
     let links: Vec<Answer<HostLink>> = socket

@@ -1,6 +1,5 @@
 //! The real kernel: observes by dumps, carries out steps in batches.
 
-use std::collections::BTreeMap;
 use std::thread;
 use std::time::SystemTime;
 
@@ -20,6 +19,7 @@ use crate::diff::Step;
 use crate::error::{Error, Result};
 use crate::net::{IfName, InterfaceAddress};
 use crate::site::Site;
+use crate::sorted::SortedMap;
 use crate::state::{Backend, Link, LinkKind, Scope, State, Target, Tunnel};
 use crate::tunnel_delta::delta;
 use crate::xtables::{Program, Ruleset};
@@ -34,7 +34,7 @@ pub struct Linux {
     nftables: Option<Nftables>,
     iptables: Option<Iptables>,
     /// Interfaces of the built-in WireGuard that this process runs.
-    devices: BTreeMap<IfName, builtin::Device>,
+    devices: SortedMap<IfName, builtin::Device>,
 }
 
 impl Linux {
@@ -45,7 +45,7 @@ impl Linux {
             wireguard: WireGuard::find()?,
             nftables: Nftables::find()?,
             iptables: None,
-            devices: BTreeMap::new(),
+            devices: SortedMap::new(),
         })
     }
 
@@ -75,7 +75,7 @@ impl Linux {
     }
 
     /// The interfaces that are ours, of this network or an earlier one.
-    pub fn own_links(&mut self) -> Result<BTreeMap<IfName, Link>> {
+    pub fn own_links(&mut self) -> Result<SortedMap<IfName, Link>> {
         let links = link::list(&mut self.route)?;
         Ok(links.into_iter().filter_map(|(name, link)| Some((name, link.ours()?))).collect())
     }
@@ -120,9 +120,9 @@ impl Linux {
         self.wireguard.as_mut().ok_or_else(|| Error::failed("this kernel has no WireGuard"))
     }
 
-    fn observe_tunnels(&mut self, links: &BTreeMap<IfName, Link>) -> Result<BTreeMap<IfName, Tunnel>> {
+    fn observe_tunnels(&mut self, links: &SortedMap<IfName, Link>) -> Result<SortedMap<IfName, Tunnel>> {
         let now = SystemTime::now();
-        let mut tunnels = BTreeMap::new();
+        let mut tunnels = SortedMap::new();
         for (name, link) in links {
             match self.read_tunnel(name, link, now) {
                 Ok(reading) => drop(tunnels.insert(name.clone(), reading.tunnel)),
@@ -156,7 +156,7 @@ impl Linux {
             Step::AddLink(_, Link { kind: LinkKind::WireGuard(Backend::BuiltIn), .. }) => {
                 self.make_devices(steps)?
             }
-            _ => send(&mut self.route, steps, &BTreeMap::new()),
+            _ => send(&mut self.route, steps, &SortedMap::new()),
         };
         let finishing = steps.iter().zip(&made).filter(|(_, made)| made.is_ok());
         let requests = finishing.filter_map(|(step, _)| match step {
@@ -203,12 +203,12 @@ impl Linux {
         }
         let parts: Vec<&[Step]> = steps.chunks(steps.len().div_ceil(REMOVERS)).collect();
         if let [all] = parts[..] {
-            return Ok(send(&mut self.route, all, &BTreeMap::new()));
+            return Ok(send(&mut self.route, all, &SortedMap::new()));
         }
         let sockets: Vec<Socket> =
             parts.iter().map(|_| Socket::open(protocols::NETLINK_ROUTE)).collect::<Result<_>>()?;
         Ok(thread::scope(|scope| {
-            let remove = |(part, mut socket)| scope.spawn(move || send(&mut socket, part, &BTreeMap::new()));
+            let remove = |(part, mut socket)| scope.spawn(move || send(&mut socket, part, &SortedMap::new()));
             let removers: Vec<_> = parts.into_iter().zip(sockets).map(remove).collect();
             let results =
                 removers.into_iter().map(|remover| remover.join().expect("a remover does not panic"));
@@ -227,7 +227,7 @@ impl Linux {
     }
 
     /// Those of `scope`, and those that show that something of ours is there.
-    fn observe_iptables(&mut self, scope: &Scope, survey: &Survey) -> Result<BTreeMap<Program, Ruleset>> {
+    fn observe_iptables(&mut self, scope: &Scope, survey: &Survey) -> Result<SortedMap<Program, Ruleset>> {
         let mut programs = scope.iptables.clone();
         if !legacy::families_in_use()?.is_empty() {
             programs.extend(self.iptables().legacy);
@@ -235,7 +235,7 @@ impl Linux {
         if survey.has_iptables_chains {
             programs.extend(self.iptables().nft);
         }
-        let mut found = BTreeMap::new();
+        let mut found = SortedMap::new();
         for program in programs {
             let ours = self.iptables().read(program)?;
             if !ours.is_empty() {
@@ -277,9 +277,9 @@ fn change_in_kernel(wireguard: &mut WireGuard, changes: &[(&IfName, &Tunnel, &Tu
 impl Kernel for Linux {
     fn observe(&mut self, scope: &Scope) -> Result<State> {
         let host = link::list(&mut self.route)?;
-        let names: BTreeMap<u32, IfName> =
+        let names: SortedMap<u32, IfName> =
             host.values().map(|link| (link.index, link.name.clone())).collect();
-        let links: BTreeMap<IfName, Link> =
+        let links: SortedMap<IfName, Link> =
             host.values().filter_map(|link| Some((link.name.clone(), link.ours()?))).collect();
         let is_our_address = |interface: &IfName, address: InterfaceAddress| {
             (links.contains_key(interface) && !address::is_link_local(address.address))
@@ -319,7 +319,7 @@ impl Kernel for Linux {
 }
 
 /// Those that this kernel has.
-fn observe_sysctls(scope: &Scope) -> Result<BTreeMap<String, String>> {
+fn observe_sysctls(scope: &Scope) -> Result<SortedMap<String, String>> {
     let read = |key: &String| sysctl::read(key).map(|value| Some((key.clone(), value?))).transpose();
     scope.sysctls.iter().filter_map(read).collect()
 }
@@ -340,7 +340,7 @@ fn tunnel_change(step: &Step) -> Option<(&IfName, &Tunnel, &Tunnel)> {
 
 /// Sends one request a step, in one batch. `links` are needed for addresses and routes: the kernel wants interfaces by
 /// number there.
-fn send(socket: &mut Socket, steps: &[Step], links: &BTreeMap<IfName, HostLink>) -> Vec<Result<()>> {
+fn send(socket: &mut Socket, steps: &[Step], links: &SortedMap<IfName, HostLink>) -> Vec<Result<()>> {
     let mut requests = Vec::with_capacity(steps.len());
     let encoded: Vec<Result<(), Errno>> =
         steps.iter().map(|step| encode(step, links).map(|request| requests.push(request))).collect();
@@ -354,7 +354,7 @@ fn send(socket: &mut Socket, steps: &[Step], links: &BTreeMap<IfName, HostLink>)
 }
 
 /// The request that carries out a step; ENODEV if its interface is missing.
-fn encode(step: &Step, links: &BTreeMap<IfName, HostLink>) -> Result<NetlinkMessage<Message>, Errno> {
+fn encode(step: &Step, links: &SortedMap<IfName, HostLink>) -> Result<NetlinkMessage<Message>, Errno> {
     let index = |name: &IfName| links.get(name).map(|link| link.index).ok_or(Errno::ENODEV);
     let device = |target: &Target| match target {
         Target::Device { interface, .. } => index(interface).map(Some),

@@ -1,6 +1,5 @@
 //! Routes: rtnetlink's route messages.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
@@ -16,6 +15,7 @@ use super::message::{Answer, Decode, Message};
 use super::netlink::{Refusal, Socket, request};
 use crate::error::{Context, Result};
 use crate::net::{Cidr, Family, IfName, Table};
+use crate::sorted::SortedMap;
 use crate::state::{PROTOCOL, Route, Target};
 
 /// What the kernel makes of an IPv6 metric of 0 (IP6_RT_PRIO_USER in net/ipv6.h). It is observed as 0 again, so that one
@@ -46,7 +46,7 @@ pub struct HostRoute {
 
 impl HostRoute {
     /// What it is to us, if we made it; `names` are those of the interfaces.
-    pub fn ours(&self, names: &BTreeMap<u32, IfName>) -> Option<Route> {
+    pub fn ours(&self, names: &SortedMap<u32, IfName>) -> Option<Route> {
         if self.protocol != PROTOCOL {
             return None;
         }
@@ -63,7 +63,7 @@ impl HostRoute {
 }
 
 /// The routes of our protocol number in all tables, IPv4 and IPv6.
-pub fn list_ours(socket: &mut Socket, names: &BTreeMap<u32, IfName>) -> Result<Vec<Route>> {
+pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<Vec<Route>> {
     let mut routes = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         // Kernels since 4.20 send only these; older ones send all, and the protocol is looked at once more.

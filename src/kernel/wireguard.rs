@@ -2,7 +2,6 @@
 
 mod decode;
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
@@ -21,6 +20,7 @@ use super::message::Answer;
 use super::netlink::{Refusal, Socket, protocols, request};
 use crate::error::{Context, Error, Result};
 use crate::net::{Cidr, IfName, PublicKey};
+use crate::sorted::SortedMap;
 use crate::state::Tunnel;
 use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta};
 use decode::Part;
@@ -40,7 +40,7 @@ pub struct Reading {
     /// Its settings.
     pub tunnel: Tunnel,
     /// What came of each peer.
-    pub peers: BTreeMap<PublicKey, PeerStatistics>,
+    pub peers: SortedMap<PublicKey, PeerStatistics>,
 }
 
 /// What came of a peer.
@@ -100,7 +100,7 @@ impl WireGuard {
         for Part(attributes) in parts.into_iter().filter_map(|Answer(part)| part) {
             decode::take_device(&mut reading, Attributes::of(&attributes));
         }
-        for (key, peer) in &mut reading.tunnel.peers {
+        for (key, peer) in reading.tunnel.peers.iter_mut() {
             peer.alive = reading.peers.get(key).is_some_and(|statistics| statistics.alive(now));
         }
         Ok(reading)

@@ -1,7 +1,6 @@
 //! The second layer: what must not pass is refused even while another program has flushed our rules and routes.
 //! Also NAT at the exit, TCP segment sizes, and what may come out of a tunnel.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::firewall::{
@@ -16,6 +15,7 @@ use crate::firewall::{
 use crate::net::{Cidr, Family, IfName};
 use crate::plan::routing;
 use crate::site::{Entrance, Exit, Portal, Site};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
 
 /// UDP ports of DHCP, server and client (RFC 2131 § 4.1). It never crosses a tunnel.
@@ -36,18 +36,18 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
         (Chain::Mss, mss(site)),
         (Chain::Postrouting, postrouting(site)),
     ];
-    let chains: BTreeMap<Chain, Vec<Rule>> =
+    let chains: SortedMap<Chain, Vec<Rule>> =
         chains.into_iter().filter(|(_, rules)| !rules.is_empty()).collect();
-    let used: BTreeSet<&SetName> =
+    let used: SortedSet<&SetName> =
         chains.values().flatten().flat_map(|rule| &rule.conditions).filter_map(Condition::set).collect();
     let sets = sets(site).into_iter().filter(|(name, _)| used.contains(name)).collect();
     Some(Firewall { sets, chains })
 }
 
 /// All sets that rules may look at, without empty ones: no rule looks at those.
-fn sets(site: &Site) -> BTreeMap<SetName, Set> {
-    let mut sets = BTreeMap::new();
-    let mut add_interfaces = |name: &str, members: BTreeSet<IfName>| {
+fn sets(site: &Site) -> SortedMap<SetName, Set> {
+    let mut sets = SortedMap::new();
+    let mut add_interfaces = |name: &str, members: SortedSet<IfName>| {
         if !members.is_empty() {
             sets.insert(SetName(name.to_owned()), Set::Interfaces(members));
         }
@@ -59,7 +59,7 @@ fn sets(site: &Site) -> BTreeMap<SetName, Set> {
     if !paths.is_empty() {
         sets.insert(SetName("paths".to_owned()), Set::Paths(paths));
     }
-    let mut add_networks = |name: String, members: BTreeSet<Cidr>| {
+    let mut add_networks = |name: String, members: SortedSet<Cidr>| {
         if !members.is_empty() {
             sets.insert(SetName(name), Set::Networks(Family::V4, members));
         }
@@ -77,13 +77,13 @@ fn sets(site: &Site) -> BTreeMap<SetName, Set> {
 }
 
 /// Interfaces all of whose traffic enters a portal.
-fn entrances(site: &Site) -> BTreeSet<IfName> {
+fn entrances(site: &Site) -> SortedSet<IfName> {
     let whole = |portal: &&Portal| portal.to.is_empty();
     site.portals.iter().filter(whole).filter_map(Portal::entrance_interface).cloned().collect()
 }
 
 /// Ways from such an interface to its exit.
-fn paths(site: &Site) -> BTreeSet<(IfName, IfName)> {
+fn paths(site: &Site) -> SortedSet<(IfName, IfName)> {
     let whole = |portal: &&Portal| portal.to.is_empty();
     let path =
         |portal: &Portal| Some((portal.entrance_interface()?.clone(), exit_interface(site, portal)?.clone()));
@@ -100,33 +100,33 @@ pub(super) fn exit_interface<'a>(site: &'a Site, portal: &'a Portal) -> Option<&
 }
 
 /// Tunnels all of whose peers use this site as an exit.
-fn guest_tunnels(site: &Site) -> BTreeSet<IfName> {
+fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
     let all_exit_here = |tunnel: &crate::site::Tunnel| tunnel.peers.values().all(|peer| peer.exits_here);
     site.tunnels.iter().filter(|(_, tunnel)| all_exit_here(tunnel)).map(|(name, _)| name.clone()).collect()
 }
 
 /// Sources that leave by this site's uplink under its address.
-fn inside(site: &Site) -> BTreeSet<Cidr> {
+fn inside(site: &Site) -> SortedSet<Cidr> {
     let of_guests =
         site.peers().filter(|(_, _, peer)| peer.exits_here).flat_map(|(_, _, peer)| peer.networks.clone());
     disjoint(of_guests.chain([site.subnet]))
 }
 
 /// What is no internet: a guest's traffic must not reach the exit's own computers, wherever they are.
-fn private(site: &Site) -> BTreeSet<Cidr> {
+fn private(site: &Site) -> SortedSet<Cidr> {
     let v4 = |a, b, length| Cidr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), length).expect("a valid length");
     let ranges = [v4(10, 0, 8), v4(172, 16, 12), v4(192, 168, 16), v4(169, 254, 16)];
     disjoint(site.uplink_networks.iter().chain(&site.local).copied().chain(ranges))
 }
 
-fn local(site: &Site) -> BTreeSet<Cidr> {
+fn local(site: &Site) -> SortedSet<Cidr> {
     let needed = site.portals.iter().any(|portal| matches!(portal.entrance, Entrance::From(_)));
-    if needed { disjoint(site.local.iter().copied()) } else { BTreeSet::new() }
+    if needed { disjoint(site.local.iter().copied()) } else { SortedSet::new() }
 }
 
 /// The IPv4 networks of a list without those that another one covers.
-fn disjoint(networks: impl Iterator<Item = Cidr>) -> BTreeSet<Cidr> {
-    let mut all: BTreeSet<Cidr> = networks.filter(|network| network.family() == Family::V4).collect();
+fn disjoint(networks: impl Iterator<Item = Cidr>) -> SortedSet<Cidr> {
+    let mut all: SortedSet<Cidr> = networks.filter(|network| network.family() == Family::V4).collect();
     // In order of address and then of length, a network stands right behind the one that covers it and others like it.
     let mut last: Option<Cidr> = None;
     all.retain(|network| {

@@ -6,11 +6,10 @@ mod routing;
 mod standing;
 mod tunnels;
 
-use std::collections::BTreeMap;
-
 use crate::firewall::{Backend, Barrier, ForeignChain, Opened, Openings, Rule, TableFamily};
 use crate::net::Family;
 use crate::site::{Site, families};
+use crate::sorted::SortedMap;
 use crate::state::State;
 use crate::xtables::{Program, compile};
 pub use standing::standing;
@@ -30,9 +29,9 @@ fn guard(site: &Site, state: &mut State) {
     let firewall = firewall::plan(site);
     let openings = openings::plan(site);
     let families: Vec<Family> = families(site).collect();
-    let mut opened = BTreeMap::<Program, BTreeMap<Family, Openings>>::new();
+    let mut opened = SortedMap::<Program, SortedMap<Family, Openings>>::new();
     if let Backend::Iptables(program) = site.firewall {
-        opened.insert(program, BTreeMap::new());
+        opened.insert(program, SortedMap::new());
     }
     for (barrier, chain) in &site.barriers {
         let Some(rules) = openings.get(chain) else { continue };
@@ -42,8 +41,8 @@ fn guard(site: &Site, state: &mut State) {
                 state.openings.insert(foreign.clone(), Opened { rules, at_top: true });
             }
             Barrier::Iptables(program, family) => {
-                let of_program = opened.entry(*program).or_default();
-                of_program.entry(*family).or_default().insert(*chain, rules.clone());
+                let of_program = opened.get_or_default(*program);
+                of_program.get_or_default(*family).insert(*chain, rules.clone());
             }
         }
     }

@@ -1,8 +1,6 @@
 //! What portals needs where somebody else's rules refuse what they do not know. It is no more than our own rules let pass: those judge
 //! as well, wherever these stand.
 
-use std::collections::BTreeMap;
-
 use super::firewall::exit_interface;
 use crate::firewall::{
     Action::Accept,
@@ -12,10 +10,11 @@ use crate::firewall::{
 };
 use crate::net::IfName;
 use crate::site::{Entrance, Exit, Portal, Site};
+use crate::sorted::SortedMap;
 
 /// The openings for the host itself and for what it passes on.
 pub(super) fn plan(site: &Site) -> Openings {
-    let mut openings = BTreeMap::from([(Chain::Input, input(site)), (Chain::Forward, forward(site))]);
+    let mut openings = SortedMap::from([(Chain::Input, input(site)), (Chain::Forward, forward(site))]);
     openings.retain(|_, rules| !rules.is_empty());
     openings
 }

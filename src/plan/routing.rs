@@ -3,11 +3,11 @@
 //! A portal's packets are told by where they come in (`iif`) or whom they are from, not by marks: the reverse-path check
 //! of an answer makes the same lookup and comes to the same table, so strict `rp_filter` is content.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Cidr, Family, IfName, Priority, Table};
 use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, families};
+use crate::sorted::SortedSet;
 use crate::state::{LAST_METRIC, Route, Rule, RuleAction, Selector, TUNNEL_MARK, Target};
 
 /// The tunnels' own packets skip everything of ours.
@@ -25,10 +25,10 @@ const CLOSED: Priority = Priority(118);
 const END: Priority = Priority(119);
 
 /// All rules of the site; none, if it has no portal that needs one.
-pub(super) fn rules(site: &Site) -> BTreeSet<Rule> {
-    let mut rules: BTreeSet<Rule> =
+pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
+    let mut rules: SortedSet<Rule> =
         site.portals.iter().flat_map(|portal| portal_rules(site, portal)).collect();
-    let skips: BTreeSet<Family> =
+    let skips: SortedSet<Family> =
         rules.iter().filter(|rule| rule.action == RuleAction::Goto(END)).map(|rule| rule.family).collect();
     rules.extend(skips.into_iter().map(|family| Rule {
         priority: END,
@@ -40,7 +40,7 @@ pub(super) fn rules(site: &Site) -> BTreeSet<Rule> {
 }
 
 /// All routes of the site: to its peers in `main`, and each exit's table.
-pub(super) fn routes(site: &Site) -> BTreeSet<Route> {
+pub(super) fn routes(site: &Site) -> SortedSet<Route> {
     let to_peers = site.peers().flat_map(|(interface, _, peer)| {
         peer.networks.iter().flat_map(|network| with_backstop(site, Table::MAIN, *network, interface))
     });
@@ -89,7 +89,7 @@ fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Opti
 }
 
 /// Devices keep their own LANs: without these rules even the router's answers to them would go into the tunnel.
-fn device_rules(site: &Site, portal: &Portal, sources: &BTreeSet<Cidr>, table: Option<Table>) -> Vec<Rule> {
+fn device_rules(site: &Site, portal: &Portal, sources: &SortedSet<Cidr>, table: Option<Table>) -> Vec<Rule> {
     let mut rules = Vec::new();
     for source in sources {
         let entering = Selector { from: Some(*source), ..Selector::default() };
@@ -131,7 +131,7 @@ fn own_rules(site: &Site, portal: &Portal, table: Option<Table>) -> Vec<Rule> {
 }
 
 /// Destinations of this router's own traffic that never enter its portal.
-pub(super) fn own_kept(site: &Site, portal: &Portal) -> BTreeSet<Cidr> {
+pub(super) fn own_kept(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
     let peers = site.peers().flat_map(|(_, _, peer)| peer.networks.iter().copied());
     site.local.iter().chain(&portal.except).copied().chain(peers).chain(link_scoped()).collect()
 }

@@ -1,9 +1,8 @@
 //! Interfaces, WireGuard settings, addresses and kernel settings.
 
-use std::collections::BTreeMap;
-
 use crate::net::{Family, IfName, InterfaceAddress};
 use crate::site::{self, Entrance, Site};
+use crate::sorted::SortedMap;
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
 
 /// Seconds between keepalives: keeps NAT mappings alive (30 s is the shortest UDP time-out in use, RFC 4787 § 4.3).
@@ -33,8 +32,8 @@ pub(super) fn plan(site: &Site) -> State {
 /// `ip_forward`; what the kernel's WireGuard sets by itself (`wg_open` in drivers/net/wireguard/device.c turns redirects off, for all
 /// interfaces), so that `down` sets it back; and `rp_filter` only on our own tunnels and only if the file asks for it. The kernel uses the larger of
 /// `all` and the interface's value, so loose (2) on the interface is enough.
-pub(super) fn sysctls(site: &Site) -> BTreeMap<String, String> {
-    let mut sysctls = BTreeMap::new();
+pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
+    let mut sysctls = SortedMap::new();
     if !site.tunnels.is_empty() || !site.portals.is_empty() {
         sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
     }

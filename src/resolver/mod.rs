@@ -5,7 +5,6 @@
 mod files;
 mod message;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -17,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::random;
+use crate::sorted::SortedMap;
 use crate::state::TUNNEL_MARK;
 use files::Settings;
 use message::{Kind, Reply};
@@ -180,11 +180,11 @@ fn read(path: &str) -> String {
 }
 
 /// The best addresses of those names that resolve in time, side by side: for calls that end at once anyway.
-pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>, limit: Duration) -> BTreeMap<String, IpAddr> {
+pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>, limit: Duration) -> SortedMap<String, IpAddr> {
     let begin = Instant::now();
     let mut lookups: Vec<(&str, Lookup)> =
         names.into_iter().map(|name| (name, Lookup::begin(name, begin))).collect();
-    let mut resolved = BTreeMap::new();
+    let mut resolved = SortedMap::new();
     loop {
         let now = Instant::now();
         lookups.retain_mut(|(name, lookup)| match lookup.turn(now) {

@@ -5,7 +5,6 @@
 mod firewall;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,6 +16,7 @@ use crate::config::model::{Failover, Host, Name};
 use crate::firewall::{Backend, Barrier, Chain};
 use crate::host::{Facts, Uplink};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret, Table};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state;
 use crate::xtables::Program;
 
@@ -48,13 +48,13 @@ pub struct Site {
     /// See [`Self::firewall`].
     pub firewall_reason: &'static str,
     /// Rules of others that refuse what they do not know, and in which chain.
-    pub barriers: BTreeSet<(Barrier, Chain)>,
+    pub barriers: SortedSet<(Barrier, Chain)>,
     /// The host's way out.
     pub uplink: Option<Uplink>,
     /// The uplink's connected networks: the exit's own neighbours.
-    pub uplink_networks: BTreeSet<Cidr>,
+    pub uplink_networks: SortedSet<Cidr>,
     /// Networks on the host's other interfaces.
-    pub local: BTreeSet<Cidr>,
+    pub local: SortedSet<Cidr>,
     /// Whether the host speaks IPv6.
     pub ipv6: bool,
     /// Whether tunnels loosen reverse-path filtering.
@@ -62,7 +62,7 @@ pub struct Site {
     /// Networks here that linked sites may reach.
     pub lan: Vec<Cidr>,
     /// By interface, in order of name.
-    pub tunnels: BTreeMap<IfName, Tunnel>,
+    pub tunnels: SortedMap<IfName, Tunnel>,
     /// In the order of the file.
     pub portals: Vec<Portal>,
     /// How soon portals leave an exit, and come back to it.
@@ -86,7 +86,7 @@ pub struct Tunnel {
     /// The exit's table; `None` for the shared interface.
     pub table: Option<Table>,
     /// By name of the site.
-    pub peers: BTreeMap<Name, Peer>,
+    pub peers: SortedMap<Name, Peer>,
 }
 
 /// The other end of a link.
@@ -101,7 +101,7 @@ pub struct Peer {
     /// Where it is dialled: the file's host and the port that follows from its ids. `None`: it dials us.
     pub endpoint: Option<Endpoint>,
     /// What is behind it: tunnel address, portal LANs, shared networks.
-    pub networks: BTreeSet<Cidr>,
+    pub networks: SortedSet<Cidr>,
     /// Whether it uses this site as an exit.
     pub exits_here: bool,
 }
@@ -142,7 +142,7 @@ pub enum Entrance {
     /// Everything that comes in on this interface.
     Interface(IfName),
     /// These sources on a LAN that exists already.
-    From(BTreeSet<Cidr>),
+    From(SortedSet<Cidr>),
     /// This router's own traffic.
     Own,
 }
@@ -190,7 +190,7 @@ pub struct Inputs<'a> {
     /// What the host is like.
     pub facts: &'a Facts,
     /// Addresses of the host names in the file; a name that is missing could not be resolved.
-    pub resolved: &'a BTreeMap<String, IpAddr>,
+    pub resolved: &'a SortedMap<String, IpAddr>,
 }
 
 impl Portal {

@@ -1,6 +1,5 @@
 //! How a site's view is derived from the network file, and what stands against it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::firewall::choose;
@@ -12,6 +11,7 @@ use crate::firewall;
 use crate::host::{Facts, Uplink};
 use crate::keys;
 use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey, Table};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::Backend;
 
 /// The name of the site with that public key: this one, if it is this router's.
@@ -26,7 +26,7 @@ pub fn own_name(network: &Network, public_key: PublicKey) -> Result<&Name, Error
 }
 
 /// The host names that this site needs to dial its peers.
-pub fn names_to_resolve<'a>(network: &'a Network, own: &'a str) -> BTreeSet<&'a str> {
+pub fn names_to_resolve<'a>(network: &'a Network, own: &'a str) -> SortedSet<&'a str> {
     linked(network, own)
         .filter_map(|(_, peer)| match &peer.endpoint {
             Some(Host::Name(name)) => Some(name.as_str()),
@@ -36,7 +36,7 @@ pub fn names_to_resolve<'a>(network: &'a Network, own: &'a str) -> BTreeSet<&'a 
 }
 
 /// Everything behind a site: its /24, portal LANs elsewhere in the subnet, and the networks it shares.
-pub fn networks_of(network: &Network, name: &str) -> BTreeSet<Cidr> {
+pub fn networks_of(network: &Network, name: &str) -> SortedSet<Cidr> {
     let site = &network.sites[name];
     let own = own_subnet(network, site.id);
     let elsewhere = portal_addresses(network, name)
@@ -125,9 +125,9 @@ fn arrival_port(site: &model::Site, peer: &str, peer_id: u8) -> u16 {
     if site.exits.iter().any(|exit| exit == peer) { site.port + u16::from(peer_id) } else { site.port }
 }
 
-fn tunnels(network: &Network, own: &str, inputs: &Inputs) -> BTreeMap<IfName, Tunnel> {
+fn tunnels(network: &Network, own: &str, inputs: &Inputs) -> SortedMap<IfName, Tunnel> {
     let mine = &network.sites[own];
-    let mut tunnels = BTreeMap::new();
+    let mut tunnels = SortedMap::new();
     for (name, peer) in linked(network, own) {
         let (interface, table) = if mine.exits.contains(name) {
             (exit_interface(name), Some(Table(TABLE_BASE + u32::from(peer.id))))
@@ -135,11 +135,10 @@ fn tunnels(network: &Network, own: &str, inputs: &Inputs) -> BTreeMap<IfName, Tu
             (SHARED_INTERFACE.parse().expect("a valid name"), None)
         };
         tunnels
-            .entry(interface)
-            .or_insert_with(|| Tunnel {
+            .get_or_insert_with(interface, || Tunnel {
                 port: arrival_port(mine, name, peer.id),
                 table,
-                peers: BTreeMap::new(),
+                peers: SortedMap::new(),
             })
             .peers
             .insert(name.clone(), peer_view(network, own, name, inputs));
@@ -173,7 +172,7 @@ fn peer_view(network: &Network, own: &str, name: &str, inputs: &Inputs) -> Peer 
 fn portal_view(
     network: &Network,
     portal: &model::Portal,
-    addresses: &BTreeMap<Name, InterfaceAddress>,
+    addresses: &SortedMap<Name, InterfaceAddress>,
 ) -> Option<Portal> {
     let entrance = match &portal.entrance {
         model::Entrance::Interface(interface) => Entrance::Interface(interface.clone()),
@@ -207,14 +206,14 @@ fn chosen_uplink(entry: &model::Site, facts: &Facts) -> Option<Uplink> {
     let found = facts.uplink.clone();
     match &entry.uplink {
         Some(named) if found.as_ref().is_none_or(|uplink| uplink.interface != *named) => {
-            Some(Uplink { interface: named.clone(), gateway: None, addresses: BTreeSet::new() })
+            Some(Uplink { interface: named.clone(), gateway: None, addresses: SortedSet::new() })
         }
         _ => found,
     }
 }
 
 /// A peer's shared network that is also one of ours would take our own computers' traffic away.
-fn shared_networks_that_are_local(tunnels: &BTreeMap<IfName, Tunnel>, facts: &Facts) -> Vec<Error> {
+fn shared_networks_that_are_local(tunnels: &SortedMap<IfName, Tunnel>, facts: &Facts) -> Vec<Error> {
     let here: Vec<Cidr> = facts.local.iter().chain(&facts.uplink_networks).copied().collect();
     let peers = tunnels.values().flat_map(|tunnel| &tunnel.peers);
     peers
@@ -273,7 +272,7 @@ fn notes(
     entry: &model::Site,
     portals: &[Portal],
     uplink: Option<&Uplink>,
-    tunnels: &BTreeMap<IfName, Tunnel>,
+    tunnels: &SortedMap<IfName, Tunnel>,
     facts: &Facts,
 ) -> Vec<String> {
     let mut notes = Vec::new();

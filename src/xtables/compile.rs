@@ -1,18 +1,17 @@
 //! Typed rules spelled out for iptables, which has neither sets nor rules for both families.
 
-use std::collections::BTreeMap;
-
 use super::{CHAIN_PREFIX, Content, Line, Ruleset, Table, Target, built_in};
 use crate::firewall::{
     Action, Chain, Condition, Firewall, Interfaces, Networks, Openings, Rule, Set, SetName,
 };
 use crate::net::Family;
+use crate::sorted::SortedMap;
 
 /// The chains that do what `firewall` does, for these families. `openings` are the ways through the host's own rules, where
 /// those would refuse what they do not know.
 pub fn compile(
     firewall: Option<&Firewall>,
-    openings: &BTreeMap<Family, Openings>,
+    openings: &SortedMap<Family, Openings>,
     families: &[Family],
 ) -> Ruleset {
     let mut ruleset = Ruleset::new();
@@ -26,7 +25,7 @@ pub fn compile(
             let opened = openings.get(&chain).map_or(&[][..], Vec::as_slice);
             let chains = spelling.chains(chain, rules, opened);
             if !chains.is_empty() {
-                let content: &mut Content = ruleset.entry((*family, Table::of(chain))).or_default();
+                let content: &mut Content = ruleset.get_or_default((*family, Table::of(chain)));
                 content.chains.extend(chains);
                 content.jumps.insert(built_in(chain), vec![1]);
             }
@@ -36,11 +35,11 @@ pub fn compile(
 }
 
 struct Spelling<'a> {
-    sets: Option<&'a BTreeMap<SetName, Set>>,
+    sets: Option<&'a SortedMap<SetName, Set>>,
     family: Family,
 }
 
-type Chains = BTreeMap<String, Vec<Line>>;
+type Chains = SortedMap<String, Vec<Line>>;
 
 impl Spelling<'_> {
     /// The chain that the built-in one jumps to, and those behind it. What our rules accept comes back, for the host's own rules

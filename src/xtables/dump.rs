@@ -1,20 +1,19 @@
 //! What `iptables-save` prints: what is ours in it, and what others' rules do with what they do not know.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{CHAIN_PREFIX, Content, Ruleset, Table, text};
 use crate::net::Family;
+use crate::sorted::{SortedMap, SortedSet};
 
 /// All tables of one family.
 #[derive(Debug, Default)]
 pub struct Dump {
-    tables: BTreeMap<String, Tables>,
+    tables: SortedMap<String, Tables>,
 }
 
 /// One table: built-in chains with their policy, all others without, and all rules in order.
 #[derive(Debug, Default)]
 struct Tables {
-    policies: BTreeMap<String, String>,
+    policies: SortedMap<String, String>,
     rules: Vec<Rule>,
 }
 
@@ -31,7 +30,7 @@ impl Dump {
         let mut table = &mut Tables::default();
         for line in text.lines() {
             if let Some(name) = line.strip_prefix('*') {
-                table = dump.tables.entry(name.to_owned()).or_default();
+                table = dump.tables.get_or_default(name.to_owned());
             } else if let Some((name, rest)) = line.strip_prefix(':').and_then(|line| line.split_once(' ')) {
                 let policy = rest.split(' ').next().unwrap_or_default();
                 table.policies.insert(name.to_owned(), policy.to_owned());
@@ -69,7 +68,7 @@ impl Dump {
     pub fn refuses(&self, built_in: &str) -> bool {
         self.tables
             .get(Table::Filter.name())
-            .is_some_and(|table| table.refuses(built_in, &mut BTreeSet::new()))
+            .is_some_and(|table| table.refuses(built_in, &mut SortedSet::new()))
     }
 }
 
@@ -78,14 +77,14 @@ impl Tables {
         let mut content = Content::default();
         let own_chains = self.policies.keys().filter(|name| is_ours(name));
         content.chains.extend(own_chains.map(|name| (name.clone(), Vec::new())));
-        let mut position = BTreeMap::<&str, usize>::new();
+        let mut position = SortedMap::<&str, usize>::new();
         for rule in &self.rules {
-            let position = position.entry(&rule.chain).or_default();
+            let position = position.get_or_default(&rule.chain);
             *position += 1;
             if let Some(lines) = content.chains.get_mut(&rule.chain) {
                 lines.push(text::parse(&rule.words, family));
             } else if rule.words == ["-j", &[CHAIN_PREFIX, &rule.chain].concat()] {
-                content.jumps.entry(rule.chain.clone()).or_default().push(*position);
+                content.jumps.get_or_default(rule.chain.clone()).push(*position);
             }
         }
         content
@@ -93,7 +92,7 @@ impl Tables {
 
     /// A last rule without a condition, or the policy, decides on all that no rule knew. A chain that only some of the traffic comes to
     /// counts as well: zones are built so.
-    fn refuses<'a>(&'a self, chain: &'a str, seen: &mut BTreeSet<&'a str>) -> bool {
+    fn refuses<'a>(&'a self, chain: &'a str, seen: &mut SortedSet<&'a str>) -> bool {
         if is_ours(chain) || !seen.insert(chain) {
             return false;
         }

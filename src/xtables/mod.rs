@@ -7,12 +7,11 @@ mod compile;
 pub mod dump;
 pub mod text;
 
-use std::collections::BTreeMap;
-
 pub use compile::compile;
 
 use crate::firewall::{Action, Chain, Condition};
 use crate::net::Family;
+use crate::sorted::SortedMap;
 
 /// What every chain of ours begins with.
 pub const CHAIN_PREFIX: &str = "PORTALS_";
@@ -88,15 +87,15 @@ pub fn built_in(chain: Chain) -> String {
 }
 
 /// All that is ours in the iptables of one program, by family and table; tables with nothing of ours are left out.
-pub type Ruleset = BTreeMap<(Family, Table), Content>;
+pub type Ruleset = SortedMap<(Family, Table), Content>;
 
 /// What is ours in one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
     /// Chains of ours with their rules.
-    pub chains: BTreeMap<String, Vec<Line>>,
+    pub chains: SortedMap<String, Vec<Line>>,
     /// By built-in chain: where the jumps to ours stand in it, counted from 1. Wanted is one, at the top.
-    pub jumps: BTreeMap<String, Vec<usize>>,
+    pub jumps: SortedMap<String, Vec<usize>>,
 }
 
 /// One rule of a chain of ours.

@@ -1,6 +1,5 @@
 //! What is read from files that are right.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use wg_portals::config::model::{
 };
 use wg_portals::config::{load, parse, portal_addresses};
 use wg_portals::net::{Cidr, PublicKey};
+use wg_portals::sorted::SortedMap;
 
 use crate::BASE;
 
@@ -102,7 +102,7 @@ fn nyc() -> Site {
             portal("console", to_paris(), devices),
             portal("router", to_paris(), Entrance::Own),
         ],
-        providers: BTreeMap::from([("mullvad".to_owned(), mullvad)]),
+        providers: SortedMap::from([("mullvad".to_owned(), mullvad)]),
     }
 }
 
@@ -121,7 +121,7 @@ fn bare(id: u8, public_key: &str) -> Site {
         rp_filter: RpFilter::Keep,
         hook: None,
         portals: vec![],
-        providers: BTreeMap::new(),
+        providers: SortedMap::new(),
     }
 }
 
@@ -148,12 +148,12 @@ fn every_key_is_read() {
         mtu: 1420,
         failover: Failover { down_after: Duration::from_secs(5), up_after: Duration::from_mins(1) },
         resolve_after: Duration::from_secs(90),
-        sites: BTreeMap::from([
+        sites: SortedMap::from([
             ("nyc".to_owned(), nyc()),
             ("paris".to_owned(), paris),
             ("oslo".to_owned(), oslo),
         ]),
-        phones: BTreeMap::from([
+        phones: SortedMap::from([
             ("mike".to_owned(), phone(1, elsewhere, "mikemikemikemikemikemikemikemikemikemikemiA=")),
             ("anna".to_owned(), phone(2, None, "annaannaannaannaannaannaannaannaannaannaanA=")),
             ("lisa".to_owned(), phone(3, None, "lisalisalisalisalisalisalisalisalisalisaliA=")),

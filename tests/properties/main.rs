@@ -4,8 +4,6 @@ mod draft;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::collections::BTreeMap;
-
 use draft::{NAMES, networks};
 use proptest::prelude::*;
 use support::{facts, files};
@@ -17,6 +15,7 @@ use wg_portals::kernel::{Kernel, Outcome};
 use wg_portals::net::Secret;
 use wg_portals::plan::{plan, standing};
 use wg_portals::site::{self, Choices, Exit, Inputs, Site};
+use wg_portals::sorted::SortedMap;
 use wg_portals::state::{RuleAction, State};
 use wg_portals::xtables::Program;
 
@@ -39,12 +38,12 @@ fn view(network: &Network, name: &str) -> Site {
         public_key: files.public_key,
         network_secret: files.network_secret.as_ref(),
         facts: &facts,
-        resolved: &BTreeMap::new(),
+        resolved: &SortedMap::new(),
     };
     site::view(network, &inputs).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-fn views(network: &Network) -> BTreeMap<&str, Site> {
+fn views(network: &Network) -> SortedMap<&str, Site> {
     NAMES
         .into_iter()
         .filter(|name| network.sites.contains_key(*name))
@@ -122,7 +121,7 @@ proptest! {
     #[test]
     fn ports_of_a_site_differ(network in networks()) {
         for site in views(&network).values() {
-            let ports: std::collections::BTreeSet<u16> = site.tunnels.values().map(|tunnel| tunnel.port).collect();
+            let ports: wg_portals::sorted::SortedSet<u16> = site.tunnels.values().map(|tunnel| tunnel.port).collect();
             prop_assert_eq!(ports.len(), site.tunnels.len());
         }
     }
@@ -169,7 +168,7 @@ proptest! {
             site.choose(&to);
             let want = plan(&site);
             let have = kernel.observe(&want.scope()).unwrap();
-            let closed = |rules: &std::collections::BTreeSet<_>| {
+            let closed = |rules: &wg_portals::sorted::SortedSet<_>| {
                 let closing = |rule: &&wg_portals::state::Rule| rule.action == RuleAction::Unreachable;
                 rules.iter().filter(closing).cloned().collect::<Vec<_>>()
             };

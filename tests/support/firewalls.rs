@@ -1,16 +1,16 @@
 //! Any firewall that the plan could want: for property tests.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use proptest::collection::{btree_map, btree_set, vec};
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::Union;
 use wg_portals::firewall::{Action, Chain, Condition, Firewall, Interfaces, Networks, Rule, Set, SetName};
 use wg_portals::net::{Cidr, Family, IfName, Mark};
+use wg_portals::sorted::{SortedMap, SortedSet};
 
-type Sets = BTreeMap<SetName, Set>;
+type Sets = SortedMap<SetName, Set>;
 
 /// A firewall whose rules look only at sets that it has, ask for one family and one protocol at most, and stand in chains
 /// where the kernel allows them.
@@ -23,13 +23,14 @@ pub(crate) fn firewall() -> impl Strategy<Value = Firewall> {
 
 fn sets() -> impl Strategy<Value = Sets> {
     let name = select(vec!["set-a", "set-b", "set-c", "set-d", "set-e"]);
-    btree_map(name.prop_map(|name| SetName(name.into())), set(), 0..=5)
+    let set = (name.prop_map(|name| SetName(name.into())), set());
+    vec(set, 0..=5).prop_map(SortedMap::from_iter)
 }
 
 fn set() -> impl Strategy<Value = Set> {
     prop_oneof![
-        btree_set(interface(), 1..6).prop_map(Set::Interfaces),
-        btree_set((interface(), interface()), 1..6).prop_map(Set::Paths),
+        vec(interface(), 1..6).prop_map(|names| Set::Interfaces(names.into_iter().collect())),
+        vec((interface(), interface()), 1..6).prop_map(|paths| Set::Paths(paths.into_iter().collect())),
         apart(Family::V4),
         apart(Family::V6),
     ]
@@ -38,7 +39,7 @@ fn set() -> impl Strategy<Value = Set> {
 /// Networks that do not overlap, but often touch.
 fn apart(family: Family) -> impl Strategy<Value = Set> {
     vec(network(family), 1..8).prop_map(move |candidates| {
-        let mut networks = BTreeSet::<Cidr>::new();
+        let mut networks = SortedSet::<Cidr>::new();
         for candidate in candidates {
             if !networks.iter().any(|network| network.overlaps(candidate)) {
                 networks.insert(candidate);
@@ -48,10 +49,10 @@ fn apart(family: Family) -> impl Strategy<Value = Set> {
     })
 }
 
-fn chains(sets: &Sets) -> impl Strategy<Value = BTreeMap<Chain, Vec<Rule>>> + use<> {
+fn chains(sets: &Sets) -> impl Strategy<Value = SortedMap<Chain, Vec<Rule>>> + use<> {
     let rules: Vec<_> =
         Chain::ALL.into_iter().map(|chain| (Just(chain), vec(rule(sets, chain), 1..5)).boxed()).collect();
-    subsequence(rules, 0..=5).prop_flat_map(|rules| rules).prop_map(BTreeMap::from_iter)
+    subsequence(rules, 0..=5).prop_flat_map(|rules| rules).prop_map(SortedMap::from_iter)
 }
 
 fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = Rule> + use<> {

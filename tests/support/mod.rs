@@ -1,6 +1,5 @@
 //! What several tests need: sites with known keys, and host facts from a file.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 use std::str::FromStr;
@@ -11,6 +10,7 @@ use wg_portals::host::{Facts, Filters, Uplink};
 use wg_portals::keys;
 use wg_portals::load::Files;
 use wg_portals::net::Secret;
+use wg_portals::sorted::{SortedMap, SortedSet};
 use wg_portals::state::Backend;
 
 /// The private key of the site with this id in all tests: its id, 32 times.
@@ -41,7 +41,7 @@ pub(crate) fn network(text: &str) -> Network {
 }
 
 /// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `ipv6`, and names with their addresses.
-pub(crate) fn facts(text: &str) -> (Facts, BTreeMap<String, IpAddr>) {
+pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let text_of = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned);
     let uplink = text_of("uplink").map(|interface| Uplink {
@@ -66,7 +66,7 @@ pub(crate) fn facts(text: &str) -> (Facts, BTreeMap<String, IpAddr>) {
     (facts, resolved)
 }
 
-fn list<T: FromStr<Err: std::fmt::Debug> + Ord>(value: Option<&DeValue>) -> BTreeSet<T> {
+fn list<T: FromStr<Err: std::fmt::Debug> + Ord>(value: Option<&DeValue>) -> SortedSet<T> {
     let items = value.and_then(DeValue::as_array).into_iter().flatten();
     items.map(|item| item.get_ref().as_str().unwrap().parse().unwrap()).collect()
 }

@@ -1,9 +1,8 @@
 //! What must be one site's or one phone's alone: ids, keys, names.
 
-use std::collections::BTreeMap;
-
 use super::super::draft::{DIRECT, Draft};
 use super::super::fault::{At, Findings};
+use crate::sorted::SortedMap;
 
 /// A site's id is its own.
 pub(super) fn site_ids(draft: &Draft, found: &mut Findings) {
@@ -24,7 +23,7 @@ fn unique_ids<'a, I: Iterator<Item = (&'a str, &'a At<u8>)>>(
     ids: impl Fn() -> I,
     found: &mut Findings,
 ) {
-    let mut owners: BTreeMap<u8, &str> = BTreeMap::new();
+    let mut owners: SortedMap<u8, &str> = SortedMap::new();
     for (name, id) in ids() {
         if let Some(owner) = owners.get(&id.value) {
             let free = (1..=most).find(|free| ids().all(|(_, id)| id.value != *free));
@@ -47,7 +46,7 @@ pub(super) fn public_keys(draft: &Draft, found: &mut Findings) {
         draft.phones.iter().map(|phone| (format!("phone {}", phone.name.value), phone.public_key.as_ref()));
     let mut keys: Vec<_> = sites.chain(phones).filter_map(|(owner, key)| Some((owner, key?))).collect();
     keys.sort_by_key(|(_, key)| key.span.start);
-    let mut owners = BTreeMap::new();
+    let mut owners = SortedMap::new();
     for (owner, key) in keys {
         if let Some(earlier) = owners.get(&key.value) {
             let help = format!("write the key of {owner} itself");

@@ -1,7 +1,5 @@
 //! Other people's chains: which of them refuse what they do not know, and our rules at their top.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST};
 use nix::errno::Errno;
 
@@ -13,6 +11,7 @@ use crate::firewall::{Chain, ForeignChain, OPENING_COMMENT, Opened, Rule, TABLE,
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::{Header, Message, Nfnetlink, Writer, messages};
 use crate::net::Family;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::xtables::CHAIN_PREFIX;
 
 const TABLE_FLAGS: u16 = 2;
@@ -57,9 +56,9 @@ pub struct Survey {
     /// Chains that refuse what they do not know, and the chain of ours that stands at the same hook.
     pub refusing: Vec<(ForeignChain, Chain)>,
     /// Rules of ours in others' chains.
-    pub openings: BTreeMap<ForeignChain, Opened>,
+    pub openings: SortedMap<ForeignChain, Opened>,
     /// Tables that refuse so and that only their owner may change, as nft names them.
-    pub locked: BTreeSet<String>,
+    pub locked: SortedSet<String>,
     /// Whether iptables that write nftables have chains of ours.
     pub has_iptables_chains: bool,
 }
@@ -143,7 +142,7 @@ pub(super) fn batch(
 
 impl Survey {
     /// Nobody may change these tables but their owner.
-    fn set_aside(&mut self, owned: &BTreeSet<(TableFamily, String)>) {
+    fn set_aside(&mut self, owned: &SortedSet<(TableFamily, String)>) {
         let is_owned = |chain: &ForeignChain| owned.contains(&(chain.family, chain.table.clone()));
         let (locked, free): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.refusing).into_iter().partition(|(chain, _)| is_owned(chain));
@@ -156,8 +155,8 @@ impl Survey {
 #[derive(Default)]
 struct Ruleset {
     /// What is hooked in where we are, with whether its policy is to drop.
-    bases: BTreeMap<ForeignChain, (Chain, bool)>,
-    rules: BTreeMap<ForeignChain, Vec<Foreign>>,
+    bases: SortedMap<ForeignChain, (Chain, bool)>,
+    rules: SortedMap<ForeignChain, Vec<Foreign>>,
     has_iptables_chains: bool,
 }
 
@@ -195,7 +194,7 @@ impl Ruleset {
         } else {
             what_it_does(attributes)
         };
-        self.rules.entry(place(message, RULE_CHAIN)?).or_default().push(rule);
+        self.rules.get_or_default(place(message, RULE_CHAIN)?).push(rule);
         Some(())
     }
 
@@ -203,20 +202,20 @@ impl Ruleset {
         let refusing = self
             .bases
             .iter()
-            .filter(|(chain, (_, drops))| *drops || self.refuses(chain, &mut BTreeSet::new()))
+            .filter(|(chain, (_, drops))| *drops || self.refuses(chain, &mut SortedSet::new()))
             .map(|(chain, (own, _))| (chain.clone(), *own));
         let openings = self.rules.iter().filter_map(|(chain, rules)| Some((chain.clone(), opened(rules)?)));
         Survey {
             refusing: refusing.collect(),
             openings: openings.collect(),
-            locked: BTreeSet::new(),
+            locked: SortedSet::new(),
             has_iptables_chains: self.has_iptables_chains,
         }
     }
 
     /// A rule without a condition decides on all that none before it knew. A chain that only some of the traffic comes to
     /// counts as well: zones are built so.
-    fn refuses(&self, chain: &ForeignChain, seen: &mut BTreeSet<ForeignChain>) -> bool {
+    fn refuses(&self, chain: &ForeignChain, seen: &mut SortedSet<ForeignChain>) -> bool {
         if chain.name.starts_with(CHAIN_PREFIX) || !seen.insert(chain.clone()) {
             return false;
         }

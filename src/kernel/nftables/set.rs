@@ -2,8 +2,6 @@
 //!
 //! The kernel keeps a set of networks as a list of addresses where one begins, and of addresses behind the last one of one.
 
-use std::collections::BTreeSet;
-
 use super::value::{
     NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length, unpadded_name,
 };
@@ -11,6 +9,7 @@ use crate::firewall::Set;
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::Writer;
 use crate::net::{Cidr, Family, IfName};
+use crate::sorted::SortedSet;
 
 /// Most elements of one message, whose list has at most 64 KiB: the longest element takes 52 bytes.
 pub(super) const ELEMENTS_PER_MESSAGE: usize = 1000;
@@ -68,10 +67,10 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
         flags: attributes.number(SET_FLAGS).unwrap_or(0),
     };
     let all = [
-        Set::Interfaces(BTreeSet::new()),
-        Set::Paths(BTreeSet::new()),
-        Set::Networks(Family::V4, BTreeSet::new()),
-        Set::Networks(Family::V6, BTreeSet::new()),
+        Set::Interfaces(SortedSet::new()),
+        Set::Paths(SortedSet::new()),
+        Set::Networks(Family::V4, SortedSet::new()),
+        Set::Networks(Family::V6, SortedSet::new()),
     ];
     all.into_iter().find(|set| Kind::of(set) == kind)
 }
@@ -184,11 +183,11 @@ fn decode_element(attributes: Attributes) -> Option<Element> {
     attributes.bytes(ELEMENT_KEY_END).is_none().then_some(Element { key, role })
 }
 
-fn names(elements: &[Element]) -> Option<BTreeSet<IfName>> {
+fn names(elements: &[Element]) -> Option<SortedSet<IfName>> {
     elements.iter().map(|element| unpadded_name(&element.key)).collect()
 }
 
-fn paths(elements: &[Element]) -> Option<BTreeSet<(IfName, IfName)>> {
+fn paths(elements: &[Element]) -> Option<SortedSet<(IfName, IfName)>> {
     let path = |element: &Element| {
         let (incoming, outgoing) = element.key.split_at_checked(NAME_LENGTH as usize)?;
         Some((unpadded_name(incoming)?, unpadded_name(outgoing)?))
@@ -196,9 +195,9 @@ fn paths(elements: &[Element]) -> Option<BTreeSet<(IfName, IfName)>> {
     elements.iter().map(path).collect()
 }
 
-fn networks(family: Family, mut elements: Vec<Element>) -> Option<BTreeSet<Cidr>> {
+fn networks(family: Family, mut elements: Vec<Element>) -> Option<SortedSet<Cidr>> {
     elements.sort();
-    let mut networks = BTreeSet::new();
+    let mut networks = SortedSet::new();
     let mut rest = elements.as_slice();
     if let [Element { key, role: Role::End }, ..] = rest
         && key.iter().all(|byte| *byte == 0)

@@ -1,7 +1,5 @@
 //! All of our table in one go, and the firewall that it is.
 
-use std::collections::BTreeMap;
-
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR};
 use nix::errno::Errno;
 
@@ -11,6 +9,7 @@ use super::{chain, rule};
 use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::{Nfnetlink, messages};
+use crate::sorted::SortedMap;
 
 const TABLE_FLAGS: u16 = 2;
 const SET_NAME: u16 = 2;
@@ -67,8 +66,8 @@ fn objects(snapshot: &[u8]) -> impl Iterator<Item = (u16, Attributes<'_>)> {
 
 #[derive(Default)]
 struct Content {
-    sets: BTreeMap<SetName, (Set, Vec<Element>)>,
-    chains: BTreeMap<Chain, Vec<Rule>>,
+    sets: SortedMap<SetName, (Set, Vec<Element>)>,
+    chains: SortedMap<Chain, Vec<Rule>>,
 }
 
 impl Content {

@@ -2,7 +2,6 @@
 //!
 //! `netlink_packet_wireguard` could read it, too: with a vector for each list, and keys left behind in them.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +11,7 @@ use super::Reading;
 use crate::kernel::attributes::{self, Attributes};
 use crate::kernel::message::Decode;
 use crate::net::{Cidr, PublicKey, Secret};
+use crate::sorted::SortedSet;
 use crate::state::Peer;
 
 /// Bytes in front of the attributes: `struct genlmsghdr` of linux/genetlink.h.
@@ -73,8 +73,8 @@ pub(super) fn take_device(reading: &mut Reading, attributes: Attributes) {
 /// Takes in a peer, or more of one: a peer with many networks comes in several parts, the first of which has all else.
 fn take_peer(reading: &mut Reading, attributes: Attributes) {
     let Some(key) = attributes.bytes(peer::PUBLIC_KEY).and_then(bytes).map(PublicKey) else { return };
-    let peer = reading.tunnel.peers.entry(key).or_insert_with(nobody);
-    let statistics = reading.peers.entry(key).or_default();
+    let peer = reading.tunnel.peers.get_or_insert_with(key, nobody);
+    let statistics = reading.peers.get_or_default(key);
     for (kind, value) in attributes.iter() {
         match kind {
             peer::PRESHARED_KEY => peer.preshared_key = secret(value),
@@ -98,7 +98,7 @@ fn take_peer(reading: &mut Reading, attributes: Attributes) {
 
 /// A peer of which nothing is known yet.
 fn nobody() -> Peer {
-    Peer { preshared_key: None, endpoint: None, keepalive: 0, allowed_ips: BTreeSet::new(), alive: false }
+    Peer { preshared_key: None, endpoint: None, keepalive: 0, allowed_ips: SortedSet::new(), alive: false }
 }
 
 fn network(attributes: Attributes) -> Option<Cidr> {

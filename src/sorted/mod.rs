@@ -1,0 +1,100 @@
+//! Maps and sets as sorted vectors: the same order whatever order things came in.
+//!
+//! What portals holds is small, some hundred entries at most, and there are many kinds of it. Every kind of the standard
+//! library's maps is kilobytes of code of its own: with these in their place the binary for mipsel is 260 kB smaller.
+//! Finding takes logarithmic time; adding and removing move what stands behind, so that what comes in order costs least.
+
+mod map;
+mod set;
+
+pub use map::{Entries, SortedMap};
+pub use set::SortedSet;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Debug, Clone)]
+    enum Edit {
+        Insert(u8, u16),
+        GetOrInsert(u8, u16),
+        Add(u8, u16),
+        Remove(u8),
+        Retain(u8),
+    }
+
+    fn edit() -> impl Strategy<Value = Edit> {
+        let key = 0..20_u8;
+        prop_oneof![
+            (key.clone(), 0..9_u16).prop_map(|(key, value)| Edit::Insert(key, value)),
+            (key.clone(), 0..9_u16).prop_map(|(key, value)| Edit::GetOrInsert(key, value)),
+            (key.clone(), 0..9_u16).prop_map(|(key, value)| Edit::Add(key, value)),
+            key.clone().prop_map(Edit::Remove),
+            (2..5_u8).prop_map(Edit::Retain),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_map_does_as_the_standard_library_s(edits in prop::collection::vec(edit(), 0..60)) {
+            let (mut ours, mut std) = (SortedMap::new(), BTreeMap::new());
+            for edit in edits {
+                match edit {
+                    Edit::Insert(key, value) => prop_assert_eq!(ours.insert(key, value), std.insert(key, value)),
+                    Edit::GetOrInsert(key, value) => prop_assert_eq!(
+                        ours.get_or_insert_with(key, || value),
+                        std.entry(key).or_insert_with(|| value)
+                    ),
+                    Edit::Add(key, value) => {
+                        *ours.get_or_default(key) += value;
+                        *std.entry(key).or_default() += value;
+                        prop_assert_eq!(ours.get_mut(&key), std.get_mut(&key));
+                    }
+                    Edit::Remove(key) => prop_assert_eq!(ours.remove_entry(&key), std.remove_entry(&key)),
+                    Edit::Retain(part) => {
+                        ours.retain(|key, value| (u16::from(*key) + *value) % u16::from(part) != 0);
+                        std.retain(|key, value| (u16::from(*key) + *value) % u16::from(part) != 0);
+                    }
+                }
+                prop_assert!((0..20).all(|key| ours.get(&key) == std.get(&key)));
+                prop_assert!(ours.iter().eq(&std) && ours.keys().eq(std.keys()) && ours.values().eq(std.values()));
+                prop_assert_eq!((ours.len(), ours.is_empty()), (std.len(), std.is_empty()));
+            }
+        }
+
+        #[test]
+        fn a_set_does_as_the_standard_library_s(edits in prop::collection::vec(edit(), 0..60)) {
+            let (mut ours, mut std) = (SortedSet::new(), BTreeSet::new());
+            for edit in edits {
+                match edit {
+                    Edit::Insert(element, _) | Edit::GetOrInsert(element, _) | Edit::Add(element, _) => {
+                        prop_assert_eq!(ours.insert(element), std.insert(element));
+                    }
+                    Edit::Remove(element) => prop_assert_eq!(ours.remove(&element), std.remove(&element)),
+                    Edit::Retain(part) => {
+                        ours.retain(|element| element % part != 0);
+                        std.retain(|element| element % part != 0);
+                    }
+                }
+                prop_assert!((0..20).all(|element| ours.contains(&element) == std.contains(&element)));
+                prop_assert!(ours.iter().eq(&std));
+                prop_assert_eq!((ours.len(), ours.is_empty()), (std.len(), std.is_empty()));
+            }
+        }
+
+        #[test]
+        fn the_order_of_coming_in_does_not_matter(one: Vec<(u8, u8)>, other: Vec<(u8, u8)>) {
+            let (ours, std) = (SortedMap::from_iter(one.clone()), BTreeMap::from_iter(one.clone()));
+            prop_assert!(ours.into_iter().eq(std));
+            let (ours, std) = (SortedSet::from_iter(one.clone()), BTreeSet::from_iter(one));
+            let (others, std_others) = (SortedSet::from_iter(other.clone()), BTreeSet::from_iter(other));
+            prop_assert!(ours.difference(&others).eq(std.difference(&std_others)));
+            prop_assert_eq!(ours.cmp(&others), std.cmp(&std_others));
+            prop_assert!(ours.into_iter().eq(std));
+        }
+    }
+}
