@@ -7,7 +7,7 @@ use crate::diff::{Step, diff};
 use crate::error::{Error, Result};
 use crate::journal::{Claims, Journal};
 use crate::kernel::{Kernel, Outcome};
-use crate::state::{Scope, State};
+use crate::state::{Route, Rule, RuleAction, Scope, State, Target};
 
 /// What was found and what would have to be done about it.
 #[derive(Debug)]
@@ -28,9 +28,22 @@ pub fn prepare(kernel: &mut dyn Kernel, journal: &Journal, want: &State) -> Resu
     Ok(Prepared { claims, have, steps })
 }
 
-/// Makes the machine match `want` and checks that it does. On any failure all that was done is undone again.
-/// Returns the steps that it took. The caller holds the journal's lock.
-pub fn apply(kernel: &mut dyn Kernel, journal: &Journal, want: &State) -> Result<Vec<Step>> {
+/// What remains of an attempt that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nothing: all is as it was.
+    Undo,
+    /// What closes portals: firewall, refusing rules and routes. For repairs, as what was there before was broken.
+    StayClosed,
+}
+
+/// Makes the machine match `want` and checks that it does. Returns the steps that it took. The caller holds the journal's lock.
+pub fn apply(
+    kernel: &mut dyn Kernel,
+    journal: &Journal,
+    want: &State,
+    on_failure: OnFailure,
+) -> Result<Vec<Step>> {
     let Prepared { claims, have, steps } = prepare(kernel, journal, want)?;
     if claims.begun {
         log::warn!("an earlier call was cut short; completing it");
@@ -46,7 +59,11 @@ pub fn apply(kernel: &mut dyn Kernel, journal: &Journal, want: &State) -> Result
         log::info!("{}", describe::step(step));
     }
     let scope = want.scope().union(intended.scope());
-    let result = carry_out(kernel, want, &have, &steps, &scope);
+    let before = match on_failure {
+        OnFailure::Undo => have,
+        OnFailure::StayClosed => closed(have, want),
+    };
+    let result = carry_out(kernel, want, &before, &steps, &scope);
     let settled = match &result {
         Ok(()) => intended.after(&steps),
         // The undone steps have given everything back, unless undoing failed too: then all claims stay for the next call.
@@ -84,10 +101,23 @@ struct Failure {
     undone: bool,
 }
 
+/// What was there, with all that closes portals as it is wanted.
+fn closed(mut before: State, want: &State) -> State {
+    if want.firewall.is_some() {
+        before.firewall.clone_from(&want.firewall);
+    }
+    before.iptables.extend(want.iptables.clone());
+    let refusing = |rule: &&Rule| rule.action == RuleAction::Unreachable;
+    before.rules.extend(want.rules.iter().filter(refusing).cloned());
+    let unreachable = |route: &&Route| route.target == Target::Unreachable;
+    before.routes.extend(want.routes.iter().filter(unreachable).cloned());
+    before
+}
+
 fn carry_out(
     kernel: &mut dyn Kernel,
     want: &State,
-    have: &State,
+    before: &State,
     steps: &[Step],
     scope: &Scope,
 ) -> Result<(), Failure> {
@@ -107,7 +137,7 @@ fn carry_out(
     };
     match problem {
         None => Ok(()),
-        Some(problem) => Err(undo(kernel, have, &done, scope, &problem)),
+        Some(problem) => Err(undo(kernel, before, &done, scope, &problem)),
     }
 }
 
@@ -128,7 +158,8 @@ fn verify(kernel: &mut dyn Kernel, want: &State, scope: &Scope) -> Option<String
 /// Takes back what was done, then looks whether that led to where it began: a step that was done may have had more effects than its
 /// own, such as the routes that go when an interface is set down.
 fn undo(kernel: &mut dyn Kernel, before: &State, done: &[&Step], scope: &Scope, problem: &str) -> Failure {
-    let inverses: Vec<Step> = done.iter().rev().map(|step| step.inverse()).collect();
+    let back = done.iter().rev().filter(|step| !leads_to(step, before));
+    let inverses: Vec<Step> = back.map(|step| step.inverse()).collect();
     let mut failures = do_all(kernel, &inverses);
     if let Ok(now) = kernel.observe(scope) {
         failures = do_all(kernel, &diff(before, &now));
@@ -141,6 +172,17 @@ fn undo(kernel: &mut dyn Kernel, before: &State, done: &[&Step], scope: &Scope, 
     }
     let also = list("and this could not be undone; `portals down` removes it:", &failures);
     Failure { error: Error::failed(format!("{problem}\n{also}")), undone: false }
+}
+
+/// Whether a step made what is to remain.
+fn leads_to(step: &Step, state: &State) -> bool {
+    match step {
+        Step::ChangeFirewall { to, .. } => *to == state.firewall,
+        Step::ChangeIptables { program, to, .. } => state.iptables.get(program) == Some(to),
+        Step::AddRule(rule) => state.rules.contains(rule),
+        Step::AddRoute(route) => state.routes.contains(route),
+        _ => false,
+    }
 }
 
 /// Carries out all steps, past failures, and returns those.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::apply::apply;
+use crate::apply::{OnFailure, apply};
 use crate::diff::Step;
 use crate::error::Result;
 use crate::journal::Journal;
@@ -16,8 +16,13 @@ use crate::state::{Rule, RuleAction};
 
 /// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave elsewhere now. Returns the
 /// steps that it took. The caller holds the journal's lock.
-pub fn converge(kernel: &mut Linux, journal: &Journal, site: &Site) -> Result<Vec<Step>> {
-    let steps = apply(kernel, journal, &plan(site))?;
+pub fn converge(
+    kernel: &mut Linux,
+    journal: &Journal,
+    site: &Site,
+    on_failure: OnFailure,
+) -> Result<Vec<Step>> {
+    let steps = apply(kernel, journal, &plan(site), on_failure)?;
     let moved = moved(site, &steps);
     if !moved.is_empty() {
         match conntrack::forget(&moved) {

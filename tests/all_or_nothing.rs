@@ -4,13 +4,13 @@ mod support;
 
 use std::path::PathBuf;
 
-use wg_portals::apply::{apply, remove_all};
+use wg_portals::apply::{OnFailure, apply, remove_all};
 use wg_portals::journal::Journal;
 use wg_portals::kernel::Kernel as _;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::plan::plan;
 use wg_portals::site::{self, Inputs};
-use wg_portals::state::State;
+use wg_portals::state::{RuleAction, State, Target};
 
 /// A journal in a folder of its own, gone with it.
 struct Folder(PathBuf);
@@ -35,7 +35,9 @@ impl Drop for Folder {
 fn golden(case: &str) -> State {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case);
     let network = support::network(&std::fs::read_to_string(folder.join("network.toml")).unwrap());
-    let (facts, resolved) = support::facts(&std::fs::read_to_string(folder.join("nyc.facts.toml")).unwrap());
+    let (mut facts, resolved) =
+        support::facts(&std::fs::read_to_string(folder.join("nyc.facts.toml")).unwrap());
+    facts.interfaces = support::entrances(&network, "nyc");
     let files = support::files(&network, "nyc", None);
     let inputs = Inputs {
         file: &files.file,
@@ -62,20 +64,48 @@ fn fails_at_every_step(from: &State, to: &State, name: &str) {
     let folder = Folder::new(name);
     let journal = folder.journal();
     let mut kernel = host();
-    apply(&mut kernel, &journal, from).unwrap();
+    apply(&mut kernel, &journal, from, OnFailure::Undo).unwrap();
     let scope = from.scope().union(to.scope());
     let before = kernel.observe(&scope).unwrap();
     let claims = journal.claims().unwrap();
     let mut failures = 0;
     loop {
         kernel.fail_at = Some(kernel.tried + failures);
-        let Err(error) = apply(&mut kernel, &journal, to) else { break };
+        let Err(error) = apply(&mut kernel, &journal, to, OnFailure::Undo) else { break };
         assert!(error.to_string().contains("was undone"), "{error}");
         assert_eq!(kernel.observe(&scope).unwrap(), before, "failing at step {failures}");
         assert_eq!(journal.claims().unwrap(), claims, "failing at step {failures}");
         failures += 1;
     }
     assert!(failures > 5, "only {failures} steps were made to fail");
+}
+
+/// A repair that fails leaves everything as it was, but for what closes portals: that is there, however far it came.
+#[test]
+fn what_closes_stays_when_a_repair_fails() {
+    let want = golden("both-ways");
+    let refusing = |state: &State| {
+        let rules = state.rules.iter().filter(|rule| rule.action == RuleAction::Unreachable);
+        let routes = state.routes.iter().filter(|route| route.target == Target::Unreachable);
+        (state.firewall.clone(), rules.cloned().collect::<Vec<_>>(), routes.cloned().collect::<Vec<_>>())
+    };
+    for failing in 0.. {
+        let folder = Folder::new("closed");
+        let journal = folder.journal();
+        let mut kernel = host();
+        let before = kernel.observe(&want.scope()).unwrap();
+        kernel.fail_at = Some(failing);
+        if apply(&mut kernel, &journal, &want, OnFailure::StayClosed).is_ok() {
+            assert!(failing > 5, "only {failing} steps were made to fail");
+            return;
+        }
+        let mut now = kernel.observe(&want.scope()).unwrap();
+        assert_eq!(refusing(&now), refusing(&want), "failing at step {failing}");
+        now.firewall = None;
+        now.rules.retain(|rule| rule.action != RuleAction::Unreachable);
+        now.routes.retain(|route| route.target != Target::Unreachable);
+        assert_eq!(now, before, "failing at step {failing}");
+    }
 }
 
 #[test]
@@ -100,8 +130,12 @@ fn down_leaves_nothing_and_gives_settings_back() {
     let mut kernel = host();
     let want = golden("both-ways");
     let before = kernel.observe(&want.scope()).unwrap();
-    apply(&mut kernel, &journal, &want).unwrap();
-    assert_eq!(apply(&mut kernel, &journal, &want).unwrap(), vec![], "a second apply changes nothing");
+    apply(&mut kernel, &journal, &want, OnFailure::Undo).unwrap();
+    assert_eq!(
+        apply(&mut kernel, &journal, &want, OnFailure::Undo).unwrap(),
+        vec![],
+        "a second apply changes nothing"
+    );
     remove_all(&mut kernel, &journal).unwrap();
     assert_eq!(kernel.observe(&want.scope()).unwrap(), before);
     assert_eq!(remove_all(&mut kernel, &journal).unwrap(), vec![]);
@@ -116,7 +150,7 @@ fn what_the_host_had_itself_stays() {
     // The host had forwarding on, and its NIC up, before we came.
     kernel.state.sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
     kernel.state.up.insert("eth1".parse().unwrap());
-    apply(&mut kernel, &journal, &want).unwrap();
+    apply(&mut kernel, &journal, &want, OnFailure::Undo).unwrap();
     remove_all(&mut kernel, &journal).unwrap();
     assert_eq!(kernel.state.sysctls["net/ipv4/ip_forward"], "1");
     assert!(kernel.state.up.contains(&"eth1".parse().unwrap()));

@@ -51,6 +51,7 @@ fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
         fs::read_to_string(case.join("network.secret")).ok().map(|text| text.trim().parse().unwrap());
     let text = fs::read_to_string(facts).unwrap();
     let (mut facts, resolved) = support::facts(&text);
+    facts.interfaces = support::entrances(&network, name);
     if firewall == Firewall::Iptables {
         facts.filters = Filters { legacy: Some(Program::Plain), ..Filters::default() };
     }

@@ -125,7 +125,8 @@ fn what_another_hand_changed_is_seen() {
 
 #[test]
 fn this_kernel_lacks_nothing() {
-    assert_eq!(namespace::inside(legacy::lacks), Vec::<String>::new());
+    assert_eq!(namespace::inside(|| legacy::lacks(&[])), Vec::<String>::new());
+    assert_eq!(Iptables::find().missing(Program::Legacy), Vec::<String>::new());
 }
 
 #[test]
@@ -168,7 +169,8 @@ const REFUSING: [(&str, &str); 4] = [
 ];
 
 /// These decide on what they know.
-const PASSING: [&str; 3] = [
+const PASSING: [&str; 4] = [
+    "chain no { drop; }\nchain forward { type filter hook forward priority filter; ip daddr 203.0.113.66 jump no; }",
     "chain forward { type filter hook forward priority filter; policy accept; ct state invalid drop; }",
     "chain drops { drop; }\nchain forward { type filter hook forward priority filter; iifname eth0 accept; }",
     "chain forward { type filter hook prerouting priority filter; policy drop; }",

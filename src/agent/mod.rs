@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::apply;
+use crate::apply::{self, OnFailure};
 use crate::control::{Asker, Done, Question, Reception};
 use crate::converge::converge;
 use crate::describe::count;
@@ -303,7 +303,7 @@ impl Agent {
         self.names.follow(&site);
         self.exits.follow(&mut site);
         let _lock = self.lock()?;
-        let steps = converge(&mut self.kernel, &self.journal, &site)?;
+        let steps = converge(&mut self.kernel, &self.journal, &site, OnFailure::StayClosed)?;
         self.tables.follow(self.kernel.uses_legacy(&site), Instant::now())?;
         if !steps.is_empty() {
             for note in site.notes.iter().filter(|note| !self.notes.contains(note)) {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Status, show_notes};
+use crate::apply::OnFailure;
 use crate::control::{Done, Question, ask};
 use crate::converge::converge;
 use crate::describe::count;
@@ -43,7 +44,7 @@ fn apply_here(files: &Files, journal: &Journal) -> Result<Done, Errors> {
         return Err(needs_agent().into());
     }
     let _lock = journal.lock(|| eprintln!("another portals is changing this machine; waiting for it"))?;
-    let changes = converge(&mut kernel, journal, &site)?.len();
+    let changes = converge(&mut kernel, journal, &site, OnFailure::Undo)?.len();
     let notes = [site.notes.clone(), without_failover(&site).into_iter().collect()].concat();
     Ok(Done { changes, notes })
 }

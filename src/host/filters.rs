@@ -27,8 +27,8 @@ pub struct Filters {
     pub legacy_lacks: Vec<String>,
     /// Rules of others that refuse what they do not know, and in which chain.
     pub barriers: SortedSet<(Barrier, Chain)>,
-    /// Tables of nftables that refuse so and that nobody but their owner may change.
-    pub locked: SortedSet<String>,
+    /// What a person should know of those in whose rules portals cannot make its way.
+    pub notes: Vec<String>,
 }
 
 /// Looks at them.
@@ -39,23 +39,36 @@ pub(super) fn read(kernel: &mut Linux) -> Result<Filters> {
     (filters.legacy, filters.nft) = (programs.legacy, programs.nft);
     for (chain, gate) in survey.refusing {
         // What iptables wrote is left to iptables: it cannot read a table any more that has other rules than its own.
-        let by_iptables = chain.by_iptables().filter(|_| filters.nft.is_some());
-        let barrier = match (by_iptables, filters.nft) {
-            (Some(family), Some(program)) => Barrier::Iptables(program, family),
-            _ => Barrier::Nftables(chain),
-        };
-        filters.barriers.insert((barrier, gate));
+        match (chain.by_iptables(), filters.nft) {
+            (None, _) => drop(filters.barriers.insert((Barrier::Nftables(chain), gate))),
+            (Some(family), Some(program)) => {
+                filters.barriers.insert((Barrier::Iptables(program, family), gate));
+            }
+            (Some(_), None) => filters.notes.push(refusing(&chain.to_string(), NO_PROGRAM)),
+        }
     }
-    filters.locked = survey.locked;
+    filters.notes.extend(survey.locked.iter().map(|chain| refusing(chain, LOCKED)));
+    let families = legacy::families_in_use()?;
     if let Some(program) = filters.legacy {
-        for family in legacy::families_in_use()? {
+        for family in families {
             let dump = programs.dump(program, family)?;
             filters.legacy_in_use |= dump.is_used_by_others();
             filters.barriers.extend(barriers(program, family, &dump));
         }
-        filters.legacy_lacks = legacy::lacks();
+        filters.legacy_lacks = legacy::lacks(&programs.missing(program));
+    } else if !families.is_empty() {
+        filters.notes.push(format!("legacy iptables is in use here, and {NO_PROGRAM}"));
     }
     Ok(filters)
+}
+
+const NO_PROGRAM: &str = "the program iptables is missing, so that what portals needs may be refused there: install it (in a container: in the \
+                          image)";
+const LOCKED: &str = "only the program that made it may change it, so that what portals needs may be refused there (firewalld: set \
+                      NftablesTableOwner=no in /etc/firewalld/firewalld.conf)";
+
+fn refusing(chain: &str, reason: &str) -> String {
+    format!("the firewall chain `{chain}` refuses what it does not know, and {reason}")
 }
 
 fn barriers(program: Program, family: Family, dump: &Dump) -> impl Iterator<Item = (Barrier, Chain)> {

@@ -37,6 +37,8 @@ pub const WIREGUARD: &str = "PORTALS_WIREGUARD";
 pub struct Facts {
     /// The way to the internet, if there is one.
     pub uplink: Option<Uplink>,
+    /// All interfaces.
+    pub interfaces: SortedSet<IfName>,
     /// Networks in table main behind other interfaces than the uplink and ours.
     pub local: SortedSet<Cidr>,
     /// Networks on the uplink's own wire.
@@ -76,6 +78,7 @@ pub fn read(kernel: &mut Linux, named: Option<&IfName>) -> Result<Facts> {
     let routes = main_routes(socket)?;
     Ok(Facts {
         uplink: found.map(|found| describe_uplink(socket, &links, &found)).transpose()?.flatten(),
+        interfaces: links.values().map(|link| link.name.clone()).collect(),
         local: local_networks(&routes, &links, uplink_index),
         uplink_networks: connected_networks(&routes, uplink_index),
         wireguard,

@@ -20,7 +20,8 @@ pub(super) fn plan(site: &Site) -> State {
         state.addresses.insert((interface.clone(), InterfaceAddress { address: site.address, length }));
         state.up.insert(interface.clone());
     }
-    for portal in &site.portals {
+    // An entrance that is not there yet keeps nobody else's portal from opening.
+    for portal in site.portals.iter().filter(|portal| portal.is_here) {
         if let (Entrance::Interface(interface), Some(address)) = (&portal.entrance, portal.address) {
             state.addresses.insert((interface.clone(), address));
             state.up.insert(interface.clone());

@@ -29,8 +29,13 @@ pub(super) fn choose(choice: FirewallChoice, filters: &Filters) -> Result<(Backe
             with_all_it_needs(program, filters).map(|backend| (backend, DEMANDED))
         }
         FirewallChoice::Auto => match filters.legacy {
-            Some(legacy) if filters.legacy_in_use => with_all_it_needs(legacy, filters)
-                .map(|backend| (backend, "others filter with legacy iptables here")),
+            Some(legacy) if filters.legacy_in_use && !(filters.nftables && lacks(legacy, filters)) => {
+                with_all_it_needs(legacy, filters)
+                    .map(|backend| (backend, "others filter with legacy iptables here"))
+            }
+            Some(_) if filters.legacy_in_use && filters.nftables => {
+                Ok((Backend::Nftables, "others filter with legacy iptables here, but that lacks something"))
+            }
             _ if filters.nftables => {
                 Ok((Backend::Nftables, "the kernel has it, and nobody filters with legacy iptables"))
             }
@@ -47,8 +52,12 @@ pub(super) fn choose(choice: FirewallChoice, filters: &Filters) -> Result<(Backe
 
 const DEMANDED: &str = "the network file says so";
 
+fn lacks(program: Program, filters: &Filters) -> bool {
+    filters.legacy == Some(program) && !filters.legacy_lacks.is_empty()
+}
+
 fn with_all_it_needs(program: Program, filters: &Filters) -> Result<Backend, Error> {
-    if filters.legacy == Some(program) && !filters.legacy_lacks.is_empty() {
+    if lacks(program, filters) {
         return Err(Error::failed(format!(
             "the kernel's iptables lacks {}: load the module, or use a kernel that has it",
             filters.legacy_lacks.join(", ")
@@ -109,6 +118,8 @@ mod tests {
             "the kernel's iptables lacks the target `TCPMSS` (module xt_TCPMSS or ipt_TCPMSS): load the module, or use a kernel that \
              has it"
         );
+        let with_both = Filters { nftables: true, legacy_in_use: true, ..filters.clone() };
+        assert_eq!(chosen(FirewallChoice::Auto, &with_both), Some(Backend::Nftables));
         assert_eq!(
             choose(FirewallChoice::Nftables, &filters).unwrap_err().to_string(),
             "`firewall = \"nftables\"`: this kernel has no nftables; take the line out, or write `iptables`"

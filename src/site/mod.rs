@@ -124,6 +124,8 @@ pub struct Portal {
     pub name: Name,
     /// What enters.
     pub entrance: Entrance,
+    /// Whether the interface that it enters by is there: some come later, or go.
+    pub is_here: bool,
     /// Where that may leave, in the order of preference; never empty.
     pub exits: Vec<Exit>,
     /// Where that leaves now: one of `exits`, the first unless [`Site::choose`] says otherwise, or nowhere.

@@ -59,7 +59,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let backend = facts.wireguard.unwrap_or(Backend::BuiltIn);
     let addresses = portal_addresses(network, name);
     let portals: Vec<Portal> =
-        entry.portals.iter().filter_map(|portal| portal_view(network, portal, &addresses)).collect();
+        entry.portals.iter().filter_map(|portal| portal_view(network, portal, &addresses, facts)).collect();
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
     let (firewall, firewall_reason) = choose(entry.firewall, &facts.filters).unwrap_or_else(|error| {
         errors.push(error);
@@ -173,6 +173,7 @@ fn portal_view(
     network: &Network,
     portal: &model::Portal,
     addresses: &SortedMap<Name, InterfaceAddress>,
+    facts: &Facts,
 ) -> Option<Portal> {
     let entrance = match &portal.entrance {
         model::Entrance::Interface(interface) => Entrance::Interface(interface.clone()),
@@ -192,6 +193,10 @@ fn portal_view(
     let exits = portal.exits.iter().map(exit).collect::<Option<Vec<_>>>()?;
     Some(Portal {
         name: portal.name.clone(),
+        is_here: match &entrance {
+            Entrance::Interface(interface) => facts.interfaces.contains(interface),
+            Entrance::From(_) | Entrance::Own => true,
+        },
         entrance,
         exit: exits.first()?.clone(),
         exits,
@@ -289,12 +294,15 @@ fn notes(
             ));
         }
     }
-    notes.extend(facts.filters.locked.iter().map(|chain| {
-        format!(
-            "the firewall chain `{chain}` refuses what it does not know, and only the program that made it may change it: what portals \
-             needs may be refused there (firewalld: set NftablesTableOwner=no in /etc/firewalld/firewalld.conf)"
-        )
-    }));
+    for portal in portals.iter().filter(|portal| !portal.is_here) {
+        if let Some(interface) = portal.entrance_interface() {
+            let name = &portal.name;
+            notes.push(format!(
+                "portal `{name}`: there is no interface {interface} now; it opens when there is one"
+            ));
+        }
+    }
+    notes.extend(facts.filters.notes.iter().cloned());
     notes.extend(without_dhcp(entry, portals));
     notes.extend(with_ipv6_outside(portals).filter(|_| facts.ipv6));
     notes

@@ -90,8 +90,8 @@ impl Tables {
         content
     }
 
-    /// A last rule without a condition, or the policy, decides on all that no rule knew. A chain that only some of the traffic comes to
-    /// counts as well: zones are built so.
+    /// A last rule without a condition, or the policy, decides on all that no rule knew. A chain that only some interfaces' traffic comes
+    /// to counts as well: zones are built so. What is told by anything else, such as a blocked address, is known.
     fn refuses<'a>(&'a self, chain: &'a str, seen: &mut SortedSet<&'a str>) -> bool {
         if is_ours(chain) || !seen.insert(chain) {
             return false;
@@ -103,7 +103,7 @@ impl Tables {
         let rules: Vec<&Rule> = self.rules.iter().filter(|rule| rule.chain == chain).collect();
         rules.iter().any(|rule| match rule.jump() {
             Some(to) if refusal(to) => rule.is_unconditional(),
-            Some(to) => self.refuses(to, seen),
+            Some(to) => rule.asks_for_interfaces_at_most() && self.refuses(to, seen),
             None => false,
         })
     }
@@ -116,15 +116,29 @@ impl Rule {
         self.words.get(at + 1).map(String::as_str)
     }
 
-    /// Whether it meets all that comes by: comments are no condition.
+    /// Whether it meets all that comes by.
     fn is_unconditional(&self) -> bool {
-        let mut words = self.words.as_slice();
-        if let [m, comment, option, _, rest @ ..] = words
-            && [m, comment, option] == ["-m", "comment", "--comment"]
-        {
-            words = rest;
+        self.leads_on_after(&["-m comment", "--comment"])
+    }
+
+    /// Whether it meets all that comes in or goes out by some interfaces.
+    fn asks_for_interfaces_at_most(&self) -> bool {
+        self.leads_on_after(&["-m comment", "--comment", "-i", "-o"])
+    }
+
+    /// Whether nothing but these options, each with one value, stands before its target. Comments are no condition.
+    fn leads_on_after(&self, options: &[&str]) -> bool {
+        let before = self.words.split(|word| word == "-j" || word == "-g").next().unwrap_or_default();
+        let mut words = before.iter().filter(|word| *word != "!");
+        while let Some(option) = words.next() {
+            let value = words.next().map_or("", String::as_str);
+            if !options.contains(&option.as_str())
+                && !options.contains(&[option, " ", value].concat().as_str())
+            {
+                return false;
+            }
         }
-        words.first().is_some_and(|word| word == "-j")
+        true
     }
 }
 
@@ -209,6 +223,8 @@ COMMIT
                 .refuses("FORWARD")
         );
         assert!(!with("-A FORWARD -m comment --comment x -m ttl --ttl-eq 1 -j DROP").refuses("FORWARD"));
+        let listed = with("-N x\n-A FORWARD -s 192.0.2.66/32 -j BLOCKED\n-A BLOCKED -j DROP");
+        assert!(!listed.refuses("FORWARD"), "a blocked address is known");
         assert!(Dump::read("*filter\n:FORWARD DROP [0:0]\nCOMMIT\n").is_used_by_others());
     }
 }

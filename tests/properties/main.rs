@@ -6,7 +6,7 @@ mod support;
 
 use draft::{NAMES, networks};
 use proptest::prelude::*;
-use support::{facts, files};
+use support::{entrances, facts, files};
 use wg_portals::config::model::Network;
 use wg_portals::diff::{Step, diff};
 use wg_portals::firewall::Backend;
@@ -31,7 +31,8 @@ local = ["172.20.0.0/16"]
 
 fn view(network: &Network, name: &str) -> Site {
     let files = files(network, name, Some(Secret::new([9; 32])));
-    let (facts, _) = facts(FACTS);
+    let (mut facts, _) = facts(FACTS);
+    facts.interfaces = entrances(network, name);
     let inputs = Inputs {
         file: &files.file,
         private_key: &files.private_key,

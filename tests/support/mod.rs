@@ -5,11 +5,11 @@ use std::path::Path;
 use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
-use wg_portals::config::{self, model::Network};
+use wg_portals::config::{self, model::Entrance, model::Network};
 use wg_portals::host::{Facts, Filters, Uplink};
 use wg_portals::keys;
 use wg_portals::load::Files;
-use wg_portals::net::Secret;
+use wg_portals::net::{IfName, Secret};
 use wg_portals::sorted::{SortedMap, SortedSet};
 use wg_portals::state::Backend;
 
@@ -55,6 +55,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
         wireguard: Some(Backend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
+        interfaces: SortedSet::new(),
         filters: Filters { nftables: true, ..Filters::default() },
     };
     let names = table.get("names").and_then(|value| value.get_ref().as_table()).into_iter().flatten();
@@ -64,6 +65,15 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         })
         .collect();
     (facts, resolved)
+}
+
+/// The interfaces that portals of a site enter by, to be facts of its host.
+pub(crate) fn entrances(network: &Network, site: &str) -> SortedSet<IfName> {
+    let entrances = network.sites[site].portals.iter().filter_map(|portal| match &portal.entrance {
+        Entrance::Interface(name) => Some(name.clone()),
+        _ => None,
+    });
+    entrances.collect()
 }
 
 fn list<T: FromStr<Err: std::fmt::Debug> + Ord>(value: Option<&DeValue>) -> SortedSet<T> {

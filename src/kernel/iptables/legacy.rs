@@ -6,6 +6,7 @@
 use std::fs;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -14,19 +15,22 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 use crate::error::{Context as _, Result};
 use crate::net::Family;
 
-/// Matches and targets that our rules need, with the revisions that programs of any age ask for; `tcp` and `udp` are always there.
+/// Matches and targets that our rules need, of both families where the kernel has both, with the revisions that programs of any age
+/// ask for; `tcp` and `udp` are always there.
 const NEEDED: [(Kind, &str, u8); 4] = [
     (Kind::Match, "conntrack", 3),
+    (Kind::Match, "mark", 1),
     (Kind::Target, "REJECT", 0),
-    (Kind::Target, "MASQUERADE", 0),
     (Kind::Target, "TCPMSS", 0),
 ];
 
-/// IPT_SO_GET_REVISION_MATCH, _TARGET (linux/netfilter_ipv4/ip_tables.h)
+/// What only IPv4 needs.
+const NEEDED_V4: [(Kind, &str, u8); 1] = [(Kind::Target, "MASQUERADE", 0)];
+
 #[derive(Debug, Clone, Copy)]
 enum Kind {
-    Match = 66,
-    Target = 67,
+    Match,
+    Target,
 }
 
 /// IPT_SO_GET_INFO, of both families
@@ -106,22 +110,40 @@ pub fn shape() -> Result<Vec<Shape>> {
     Ok(shapes)
 }
 
-/// What our rules need and the kernel has not, in words; asking loads the modules that it has. Nothing, if it cannot be asked.
-pub fn lacks() -> Vec<String> {
-    let Ok(socket) = raw(AddressFamily::Inet) else { return Vec::new() };
-    let missing = NEEDED.iter().filter(|(kind, name, revision)| {
-        let mut question = Revision { name: [0; 29], revision: *revision };
-        question.name[..name.len()].copy_from_slice(name.as_bytes());
-        let answer = ask(socket.as_raw_fd(), libc::SOL_IP, *kind as libc::c_int, &mut question);
-        // There is none of that name, or none of that revision.
-        matches!(answer, Err(Errno::ENOENT | Errno::EPROTONOSUPPORT))
-    });
-    missing
-        .map(|(kind, name, _)| match kind {
-            Kind::Match => format!("the match `{name}` (module xt_{name})"),
-            Kind::Target => format!("the target `{name}` (module xt_{name} or ipt_{name})"),
-        })
-        .collect()
+/// What our rules need and is not there, in words: the programs that are `missing`, and what the kernel has not. Asking loads the modules
+/// that it has.
+pub fn lacks(missing: &[String]) -> Vec<String> {
+    let mut lacks: Vec<String> = missing.iter().map(|program| format!("the program {program}")).collect();
+    let v4 = NEEDED.iter().chain(&NEEDED_V4);
+    lacks.extend(v4.filter(|need| is_missing(Family::V4, need)).map(|need| in_words("", need)));
+    if Path::new("/proc/sys/net/ipv6").is_dir() {
+        let v6 = NEEDED.iter().filter(|need| is_missing(Family::V6, need));
+        lacks.extend(v6.map(|need| in_words("IPv6: ", need)));
+    }
+    lacks
+}
+
+/// No, if it cannot be asked.
+fn is_missing(family: Family, (kind, name, revision): &(Kind, &str, u8)) -> bool {
+    // IPT_SO_GET_REVISION_MATCH and _TARGET, IP6T_SO_GET_REVISION_MATCH and _TARGET (linux/netfilter_ipv4/ip_tables.h and ipv6's)
+    let (domain, level, base) = match family {
+        Family::V4 => (AddressFamily::Inet, libc::SOL_IP, 66),
+        Family::V6 => (AddressFamily::Inet6, libc::SOL_IPV6, 68),
+    };
+    let option = base + *kind as libc::c_int;
+    let Ok(socket) = raw(domain) else { return false };
+    let mut question = Revision { name: [0; 29], revision: *revision };
+    question.name[..name.len()].copy_from_slice(name.as_bytes());
+    // There is none of that name, or none of that revision.
+    let answer = ask(socket.as_raw_fd(), level, option, &mut question);
+    matches!(answer, Err(Errno::ENOENT | Errno::EPROTONOSUPPORT))
+}
+
+fn in_words(family: &str, (kind, name, _): &(Kind, &str, u8)) -> String {
+    match kind {
+        Kind::Match => format!("{family}the match `{name}` (module xt_{name})"),
+        Kind::Target => format!("{family}the target `{name}` (module xt_{name}, ipt_{name} or ip6t_{name})"),
+    }
 }
 
 /// iptables answers on raw sockets.

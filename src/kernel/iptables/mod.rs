@@ -5,7 +5,7 @@ pub mod legacy;
 
 use std::env;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -47,6 +47,14 @@ impl Iptables {
             place.get_or_insert(Program::Plain);
         }
         found
+    }
+
+    /// Those of a program's names that are not installed, though the kernel has their family.
+    pub fn missing(self, program: Program) -> Vec<String> {
+        let v6 = Path::new("/proc/sys/net/ipv6").is_dir().then_some(Family::V6);
+        let names = [Some(Family::V4), v6].into_iter().flatten();
+        let names = names.flat_map(|family| ["-save", "-restore"].map(|what| program.name(family, what)));
+        names.filter(|name| path(name).is_none()).collect()
     }
 
     /// All tables of a family; none where the program for it is missing.

@@ -44,6 +44,10 @@ const DROP: i32 = 0;
 const JUMP: i32 = -3;
 const GOTO: i32 = -4;
 
+/// NFTA_META_KEY, and the keys that ask for interfaces: NFT_META_IIF, _OIF, _IIFNAME, _OIFNAME
+const META_KEY: u16 = 2;
+const OF_INTERFACES: std::ops::RangeInclusive<u32> = 4..=7;
+
 /// NFTA_TARGET_NAME of what `iptables-nft` writes for a target that nftables has not.
 const TARGET_NAME: u16 = 1;
 
@@ -213,7 +217,7 @@ impl Ruleset {
         }
     }
 
-    /// A rule without a condition decides on all that none before it knew. A chain that only some of the traffic comes to
+    /// A rule without a condition decides on all that none before it knew. A chain that only some interfaces' traffic comes to
     /// counts as well: zones are built so.
     fn refuses(&self, chain: &ForeignChain, seen: &mut SortedSet<ForeignChain>) -> bool {
         if chain.name.starts_with(CHAIN_PREFIX) || !seen.insert(chain.clone()) {
@@ -242,7 +246,7 @@ fn opened(rules: &[Foreign]) -> Option<Opened> {
 
 /// What a rule of somebody else's does.
 fn what_it_does(attributes: Attributes) -> Foreign {
-    let mut unconditional = true;
+    let (mut unconditional, mut by_interface) = (true, true);
     for expression in attributes.nested(RULE_EXPRESSIONS).elements() {
         let data = expression.nested(EXPRESSION_DATA);
         match expression.text(EXPRESSION_NAME) {
@@ -256,11 +260,18 @@ fn what_it_does(attributes: Attributes) -> Foreign {
                 return match (verdict.number(VERDICT_CODE).map(u32::cast_signed), verdict.text(VERDICT_CHAIN))
                 {
                     (Some(DROP), _) if unconditional => Foreign::RefusesAll,
-                    (Some(JUMP | GOTO), Some(chain)) => Foreign::GoesTo(chain.to_owned()),
+                    // What is told by anything else, such as a blocked address, is known.
+                    (Some(JUMP | GOTO), Some(chain)) if by_interface => Foreign::GoesTo(chain.to_owned()),
                     _ => Foreign::Other,
                 };
             }
-            _ => unconditional = false,
+            Some("meta") => {
+                unconditional = false;
+                by_interface &= data.number(META_KEY).is_some_and(|key| OF_INTERFACES.contains(&key));
+            }
+            // They compare what was asked for before.
+            Some("cmp" | "lookup") => unconditional = false,
+            _ => (unconditional, by_interface) = (false, false),
         }
     }
     Foreign::Other
