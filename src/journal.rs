@@ -6,7 +6,6 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::diff::Step;
+use crate::disk;
 use crate::error::{Context as _, Error, Result};
 use crate::net::{IfName, InterfaceAddress};
 use crate::sorted::{SortedMap, SortedSet};
@@ -118,21 +118,9 @@ impl Journal {
         let path = self.claims_path();
         let doing = || format!("cannot write {}", path.display());
         if *claims == Claims::default() {
-            return match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).doing(doing),
-                _ => Ok(()),
-            };
+            return disk::remove(&path).doing(doing);
         }
-        let draft = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)
-            .doing(doing)?;
-        file.write_all(claims.to_text().as_bytes()).doing(doing)?;
-        fs::rename(&draft, &path).doing(doing)
+        disk::replace(&path, claims.to_text().as_bytes(), 0o600).doing(doing)
     }
 
     fn agent_path(&self) -> PathBuf {
