@@ -4,6 +4,7 @@ mod confirm;
 mod events;
 mod exits;
 mod fights;
+mod handover;
 mod health;
 mod hook;
 mod names;
@@ -118,6 +119,7 @@ impl Agent {
         agent.names.turn(&mut agent.kernel, Instant::now())?;
         agent.take_up_exits()?;
         agent.first_attempt()?;
+        log_errors(&agent.take_over());
         agent.say_ready();
         Ok(agent)
     }
@@ -145,7 +147,10 @@ impl Agent {
                     Some(Signal::SIGHUP) => log_errors(&self.reload(Test::AsTheFileSays)),
                     // A call of the hook has ended.
                     Some(Signal::SIGCHLD) | None => {}
-                    Some(_) => return Ok(()),
+                    Some(_) => {
+                        self.leave_word();
+                        return Ok(());
+                    }
                 }
             }
             if ready.news {
