@@ -226,7 +226,7 @@ impl List {
             exits: portal.exits.clone(),
             chosen,
             since: Instant::now(),
-            why: "it was so when the agent began".to_owned(),
+            why: "it began there".to_owned(),
             by_hand: None,
         }
     }

@@ -47,17 +47,15 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     let _lock = lock(journal)?;
     // One that is waited for already, and that this one takes the place of, has to be undone also if this one fails.
     let is_first = !trial.is_watched();
-    if let Some(time) = confirm {
+    let begun = confirm.map_or(Ok(()), |time| {
         trial.begin(&files.text)?;
-        leave_watcher(file, time)?;
+        leave_watcher(file, time)
+    });
+    let steps = begun.and_then(|()| converge(&mut kernel, journal, &site));
+    if steps.is_err() && confirm.is_some() && is_first {
+        trial.give_up()?;
     }
-    let changes = match converge(&mut kernel, journal, &site) {
-        Err(error) if confirm.is_some() && is_first => {
-            trial.give_up()?;
-            return Err(error.into());
-        }
-        steps => steps?.len(),
-    };
+    let changes = steps?.len();
     if confirm.is_none() {
         trial.keep(&files.text).unwrap_or_else(|error| log::warn!("{error}"));
     }

@@ -29,7 +29,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 /// Seconds that there are for confirming.
-const TIME: &str = "3";
+const TIME: &str = "6";
 
 /// The network in which the outsider lives is said to be in Paris: what nyc answers him goes there.
 fn locks_out(world: &World) -> String {
@@ -54,7 +54,7 @@ fn begin(world: &mut World) -> Result<()> {
 
 /// Within the time and one more second he is there again, and the file is what it was.
 fn is_back(world: &mut World, begun: Instant) -> Result<()> {
-    within(seconds(5.0), "nyc is reached again", || reaches(world))?;
+    within(seconds(8.0), "nyc is reached again", || reaches(world))?;
     println!("       reached again after {:.1} s", begun.elapsed().as_secs_f32());
     let (old, new) = (world.network(each_other), locks_out(world));
     let site = world.site(NYC);
@@ -103,9 +103,9 @@ fn confirmed(world: &mut World) -> Result<()> {
     let site = world.site(NYC);
     site.install(&text)?;
     same("status of confirm, too early", site.portals(&["confirm"])?.status.code(), Some(1))?;
-    succeeds(site, &["apply", "--confirm", "1"])?;
+    succeeds(site, &["apply", "--confirm", "3"])?;
     succeeds(site, &["confirm"])?;
-    sleep(seconds(1.5));
+    sleep(seconds(3.5));
     let stays = |site: &Site| {
         settled(site)?;
         same("the file", shell(&site.router, &format!("cat {NETWORK_FILE}"))?, text.clone())?;
@@ -120,7 +120,7 @@ fn confirmed(world: &mut World) -> Result<()> {
     succeeds(site, &["apply", "--confirm", "1"])?;
     site.install(&text)?;
     succeeds(site, &["apply"])?;
-    sleep(seconds(1.5));
+    sleep(seconds(3.5));
     stays(site)
 }
 
@@ -136,7 +136,7 @@ fn failed(world: &mut World) -> Result<()> {
     site.install(&text)?;
     same("status", site.portals(&["apply", "--confirm", "1"])?.status.code(), Some(1))?;
     same("status of confirm", site.portals(&["confirm"])?.status.code(), Some(1))?;
-    sleep(seconds(1.5));
+    sleep(seconds(3.5));
     let files = shell(&site.router, "cd /run/demo; ls network.toml*; cat network.toml")?;
     same("the files", files, format!("network.toml\nnetwork.toml.confirmed\n{text}"))?;
     seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
@@ -146,19 +146,19 @@ fn failed(world: &mut World) -> Result<()> {
 }
 
 fn signalled(world: &mut World) -> Result<()> {
-    let careful = |text: String| text.replace("[site.nyc]", "[site.nyc]\nconfirm_reload = 3");
+    let careful = |text: String| text.replace("[site.nyc]", "[site.nyc]\nconfirm_reload = 6");
     let (old, new) = (careful(world.network(each_other)), careful(locks_out(world)));
     start(world, &old)?;
     world.site(NYC).install(&new)?;
     world.site(NYC).agent()?.reload()?;
     eventually("it is in force", || unreachable(world.outsider(seconds(0.3)), NYC.address))?;
-    within(seconds(5.0), "nyc is reached again", || reaches(world))?;
+    within(seconds(8.0), "nyc is reached again", || reaches(world))?;
     let site = world.site(NYC);
     same("the file", shell(&site.router, &format!("cat {NETWORK_FILE}"))?, old)?;
     site.install(&new.replace("198.18.0.0/24", "192.168.7.0/24"))?;
     succeeds(site, &["reload"])?;
     succeeds(site, &["confirm"])?;
-    sleep(seconds(3.5));
+    sleep(seconds(6.5));
     settled(site)
 }
 
@@ -169,7 +169,7 @@ fn without_agent(world: &mut World) -> Result<()> {
     let works =
         |site: &Site| same("the guest", site.guest(seconds(1.0)).who_am_i(SERVER)?, NYC.address.into());
     site.install(&open)?;
-    let shell = ask_from_a_shell(site, "2")?;
+    let shell = ask_from_a_shell(site, TIME)?;
     seen_as(site.guest(seconds(1.0)), SERVER, NYC.address)?;
     kill_all_of(shell)?;
     eventually("nothing is there, as before", || unreachable(site.guest(seconds(0.3)), SERVER))?;
@@ -179,15 +179,15 @@ fn without_agent(world: &mut World) -> Result<()> {
     succeeds(site, &["apply"])?;
     seen_as(site.guest(seconds(1.0)), SERVER, NYC.address)?;
     site.install(&closed)?;
-    succeeds(site, &["apply", "--confirm", "2"])?;
+    succeeds(site, &["apply", "--confirm", TIME])?;
     unreachable(site.guest(seconds(0.3)), SERVER)?;
-    within(seconds(4.0), "the guest is back", || works(site))?;
+    within(seconds(8.0), "the guest is back", || works(site))?;
     succeeds(site, &["plan", "--check"])?;
 
     site.install(&closed)?;
-    succeeds(site, &["apply", "--confirm", "1"])?;
+    succeeds(site, &["apply", "--confirm", "3"])?;
     succeeds(site, &["confirm"])?;
-    sleep(seconds(1.5));
+    sleep(seconds(3.5));
     succeeds(site, &["plan", "--check"])?;
     same("status of confirm once more", site.portals(&["confirm"])?.status.code(), Some(1))
 }
