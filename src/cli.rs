@@ -1,9 +1,10 @@
 //! What can be typed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use argh::FromArgs;
 
+use crate::config::model::CONFIRMATION_TIMES;
 use crate::net::Cidr;
 
 /// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may stand before or behind the command.
@@ -38,8 +39,14 @@ pub enum Command {
     Plan(Plan),
     /// `portals apply`
     Apply(Apply),
+    /// `portals confirm`
+    Confirm(Confirm),
     /// `portals run`
     Run(Run),
+    /// `portals reload`
+    Reload(Reload),
+    /// `portals exit`
+    Exit(Exit),
     /// `portals down`
     Down(Down),
     /// `portals status`
@@ -104,8 +111,31 @@ pub struct Plan {
 
 /// Make the kernel match the network file, once: all of it, or nothing.
 #[derive(FromArgs, Debug)]
-#[argh(subcommand, name = "apply")]
-pub struct Apply {}
+#[argh(
+    subcommand,
+    name = "apply",
+    note = "Without --confirm, a change that still waits to be confirmed is confirmed by this one."
+)]
+pub struct Apply {
+    /// go back to what was in force unless `portals confirm` comes within SECONDS, 1 to 86400; also if this shell ends or the
+    /// machine starts again before
+    #[argh(option, arg_name = "seconds", from_str_fn(confirmation_time))]
+    pub confirm: Option<u64>,
+}
+
+/// Keep what `apply --confirm` has changed.
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "confirm",
+    error_code(1, "nothing waits to be confirmed: it may have been too late")
+)]
+pub struct Confirm {
+    /// do not confirm, but wait so many seconds for somebody who does, and undo the change if nobody comes: what `apply
+    /// --confirm` leaves behind where no agent runs
+    #[argh(option, arg_name = "seconds", from_str_fn(confirmation_time))]
+    pub wait: Option<u64>,
+}
 
 /// The agent: apply, then stay, watch and repair. SIGHUP reads the file again; SIGTERM ends it and leaves everything in place.
 #[derive(FromArgs, Debug)]
@@ -114,6 +144,33 @@ pub struct Run {
     /// take everything away again when it ends
     #[argh(switch)]
     pub down_on_exit: bool,
+
+    /// write the log to this file, and not to standard error; at 256 kB it becomes FILE.1, and that is gone
+    #[argh(option, arg_name = "file")]
+    pub log: Option<PathBuf>,
+}
+
+/// Have the agent read its network file again, as SIGHUP does, and tell what came of it.
+#[derive(FromArgs, Debug)]
+#[argh(subcommand, name = "reload")]
+pub struct Reload {}
+
+/// Have a portal leave at another exit of its list, until the file is read again.
+#[derive(FromArgs, Debug)]
+#[argh(
+    subcommand,
+    name = "exit",
+    example = "portals exit guest oslo\nportals exit guest auto",
+    note = "The portal stays there whether that exit answers or not: it fails closed."
+)]
+pub struct Exit {
+    /// name of the portal
+    #[argh(positional)]
+    pub portal: String,
+
+    /// name of an exit of its list, or `auto`: the agent chooses again
+    #[argh(positional)]
+    pub exit: String,
 }
 
 /// Take all of it away again; kernel settings go back to what they were.
@@ -128,6 +185,10 @@ pub struct Status {
     /// print it as JSON
     #[argh(switch)]
     pub json: bool,
+
+    /// print it as text for Prometheus, such as for the textfile collector of its node exporter
+    #[argh(switch)]
+    pub prometheus: bool,
 
     /// show it again every second until Ctrl-C
     #[argh(switch)]
@@ -158,10 +219,24 @@ pub struct Uninstall {
 }
 
 impl Cli {
-    /// Whether this is to be the agent, which tells what it does.
-    pub fn is_agent(&self) -> bool {
-        matches!(self.command, Some(Command::Run(_)))
+    /// Whether this works on unattended, and tells in its log what it does.
+    pub fn is_service(&self) -> bool {
+        matches!(self.command, Some(Command::Run(_) | Command::Confirm(Confirm { wait: Some(_) })))
     }
+
+    /// The file for the log, if one is named.
+    pub fn log_file(&self) -> Option<&Path> {
+        match &self.command {
+            Some(Command::Run(Run { log, .. })) => log.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// Seconds of `--confirm`; the network file's `confirm_reload` has the same bounds.
+fn confirmation_time(text: &str) -> Result<u64, String> {
+    let time = text.parse().ok().filter(|time| CONFIRMATION_TIMES.contains(time));
+    time.ok_or_else(|| "give a number of seconds, 1 to 86400".to_owned())
 }
 
 /// Options that may stand anywhere, moved to the front, where the parser wants them.

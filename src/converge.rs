@@ -7,12 +7,13 @@ use crate::diff::Step;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::kernel::conntrack;
+use crate::kernel::echo::Echo;
 use crate::kernel::linux::Linux;
 use crate::net::{Cidr, Family, IfName};
 use crate::plan::plan;
 use crate::site::{Portal, Site};
 use crate::sorted::SortedSet;
-use crate::state::{Rule, RuleAction};
+use crate::state::{Backend, LinkKind, Rule, RuleAction};
 
 /// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave elsewhere now. Returns the
 /// steps that it took. The caller holds the journal's lock.
@@ -31,7 +32,22 @@ pub fn converge(
             Err(error) => log::warn!("{error}; devices may have to connect again by themselves"),
         }
     }
+    wake_up(site, &steps);
     Ok(steps)
+}
+
+/// The kernel's WireGuard begins a handshake with every peer of a new tunnel that has a keepalive; the built-in one waits until
+/// that is due, and until then drops what the other end goes on to send in the session that was.
+fn wake_up(site: &Site, steps: &[Step]) {
+    let is_new = |name: &IfName| {
+        let built_in = LinkKind::WireGuard(Backend::BuiltIn);
+        steps
+            .iter()
+            .any(|step| matches!(step, Step::AddLink(new, link) if new == name && link.kind == built_in))
+    };
+    for (interface, _, peer) in site.peers().filter(|(interface, ..)| is_new(interface)) {
+        Echo::knock(interface, site.address, peer.address);
+    }
 }
 
 /// Who leaves another way than before, by source. Rules that come back as they were do not count: with another exit, the firewall

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,8 +15,9 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::diff::Step;
+use crate::disk;
 use crate::error::{Context as _, Error, Result};
-use crate::net::{IfName, InterfaceAddress};
+use crate::net::{IfName, InterfaceAddress, PublicKey};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Scope, State};
 
@@ -118,21 +119,35 @@ impl Journal {
         let path = self.claims_path();
         let doing = || format!("cannot write {}", path.display());
         if *claims == Claims::default() {
-            return match fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).doing(doing),
-                _ => Ok(()),
-            };
+            return disk::remove(&path).doing(doing);
         }
-        let draft = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&draft)
-            .doing(doing)?;
-        file.write_all(claims.to_text().as_bytes()).doing(doing)?;
-        fs::rename(&draft, &path).doing(doing)
+        disk::replace(&path, claims.to_text().as_bytes(), 0o600).doing(doing)
+    }
+
+    /// Notes where peers of tunnels were heard of last, for the next agent.
+    pub fn hand_over(&self, heard: &[(IfName, PublicKey, SocketAddr)]) -> Result<()> {
+        let path = self.endpoints_path();
+        let lines: Vec<String> =
+            heard.iter().map(|(name, key, from)| format!("{name} {key} {from}\n")).collect();
+        disk::replace(&path, lines.concat().as_bytes(), 0o600)
+            .doing(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Takes what the last agent has noted; a line that means nothing is nothing.
+    pub fn take_over(&self) -> Result<Vec<(IfName, PublicKey, SocketAddr)>> {
+        let path = self.endpoints_path();
+        let doing = || format!("cannot read {}", path.display());
+        let text = disk::read_if_there(&path).doing(doing)?.unwrap_or_default();
+        disk::remove(&path).doing(doing)?;
+        let parse = |line: &str| {
+            let mut words = line.split(' ');
+            Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+        };
+        Ok(text.lines().filter_map(parse).collect())
+    }
+
+    fn endpoints_path(&self) -> PathBuf {
+        self.folder.join("endpoints")
     }
 
     fn agent_path(&self) -> PathBuf {
@@ -294,6 +309,21 @@ mod tests {
         journal.record(&Claims::default()).unwrap();
         assert_eq!(journal.claims().unwrap(), Claims::default());
         assert!(!journal.claims_path().exists());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_handed_over_is_taken_once() {
+        let folder = std::env::temp_dir().join(format!("portals-handover-{}", std::process::id()));
+        let journal = Journal::in_folder(&folder).unwrap();
+        assert_eq!(journal.take_over().unwrap(), []);
+        let heard =
+            || ("to-nyc".parse().unwrap(), PublicKey([7; 32]), "[2001:db8::1]:51822".parse().unwrap());
+        journal.hand_over(&[heard(), heard()]).unwrap();
+        assert_eq!(journal.take_over().unwrap(), [heard(), heard()]);
+        assert_eq!(journal.take_over().unwrap(), []);
+        fs::write(journal.endpoints_path(), "to-nyc\nwhat\n").unwrap();
+        assert_eq!(journal.take_over().unwrap(), []);
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{self, model::Network};
+use crate::disk::folder_of;
 use crate::error::Errors;
 use crate::host;
 use crate::kernel::linux::Linux;
@@ -18,11 +19,13 @@ use crate::sorted::{SortedMap, SortedSet};
 const RESOLVING: Duration = Duration::from_secs(3);
 
 /// The network file and the secrets beside it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Files {
     /// Path of the network file.
     pub file: PathBuf,
-    /// What the network file says.
+    /// Text of the network file.
+    pub text: String,
+    /// What it says.
     pub network: Network,
     /// The folder of the network file.
     pub folder: PathBuf,
@@ -37,12 +40,12 @@ pub struct Files {
 impl Files {
     /// Reads and validates them.
     pub fn read(file: &Path) -> Result<Self, Errors> {
-        let network = config::load(file)?;
+        let (text, network) = config::load(file)?;
         let folder = folder_of(file);
         let private_key = keys::load(&folder.join(keys::PRIVATE_KEY_FILE))?;
         let network_secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
         let public_key = keys::public_key(&private_key);
-        Ok(Self { file: file.to_owned(), network, folder, private_key, public_key, network_secret })
+        Ok(Self { file: file.to_owned(), text, network, folder, private_key, public_key, network_secret })
     }
 
     /// The host names that this site has to resolve.
@@ -69,13 +72,5 @@ impl Files {
             resolved,
         };
         site::view(&self.network, &inputs)
-    }
-}
-
-/// The folder of a network file: keys lie beside it.
-pub fn folder_of(file: &Path) -> PathBuf {
-    match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
     }
 }

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use argh::FromArgs as _;
 use dlmalloc::GlobalDlmalloc;
 use log::LevelFilter;
-use simplelog::{ConfigBuilder, WriteLogger};
 use wg_portals::cli::{self, Cli};
 use wg_portals::commands::{self, Status};
 use wg_portals::error::Kind;
+use wg_portals::logging;
 
 /// That of musl gives every few pages back to the kernel at once, which cost a quarter of the time of a call about 64 exits.
 #[global_allocator]
@@ -29,11 +29,16 @@ fn main() -> ExitCode {
         }
     };
     start_log(&cli);
-    match commands::run(cli) {
+    match commands::run(&cli) {
         Ok(status) => status.into(),
         Err(errors) => {
             for error in &errors {
-                eprintln!("portals: {error}");
+                if cli.is_service() {
+                    log::error!("{error}");
+                }
+                if !cli.is_service() || cli.log_file().is_some() {
+                    eprintln!("portals: {error}");
+                }
             }
             match errors.kind() {
                 Kind::Failed => Status::Failed.into(),
@@ -43,17 +48,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Results go to standard output; the log, like errors, to standard error. Libraries speak only when they warn: what they
-/// say below that may hold keys.
+/// Results go to standard output; the log, like errors, elsewhere.
 fn start_log(cli: &Cli) {
-    let level = if cli.verbose || cli.is_agent() { LevelFilter::Info } else { LevelFilter::Warn };
-    let config = ConfigBuilder::new()
-        .add_filter_allow_str("wg_portals")
-        .set_time_level(LevelFilter::Off)
-        .set_target_level(LevelFilter::Off)
-        .set_thread_level(LevelFilter::Off)
-        .set_location_level(LevelFilter::Off)
-        .build();
-    // It fails only if a logger was set before, and none was.
-    let _ = WriteLogger::init(level, config, std::io::stderr());
+    let level = if cli.verbose || cli.is_service() { LevelFilter::Info } else { LevelFilter::Warn };
+    logging::start(level, cli.log_file(), cli.is_service());
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use crate::control::{Knowledge, Known};
 use crate::error::Result;
 use crate::firewall;
 use crate::kernel::Kernel as _;
@@ -23,6 +24,8 @@ pub struct Report {
     pub site: String,
     /// Whether the agent runs.
     pub agent: bool,
+    /// What the agent knows, if it runs and answers.
+    pub knowledge: Option<Knowledge>,
     /// Who runs the tunnels.
     pub wireguard: Backend,
     /// Which firewall guards the portals.
@@ -84,7 +87,50 @@ pub enum PortalState {
     Blocked,
 }
 
+impl Report {
+    /// One of everything.
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        let link = LinkReport {
+            peer: "paris".to_owned(),
+            interface: "to-paris".parse().unwrap(),
+            exit: true,
+            endpoint: Some("203.0.113.9:51821".parse().unwrap()),
+            handshake_age: Some(12),
+            received: 1,
+            sent: 2,
+            up: true,
+        };
+        let portal = PortalReport {
+            name: "guest".to_owned(),
+            entrance: "interface eth1".to_owned(),
+            address: Some("10.77.1.65/26".parse().unwrap()),
+            exit: "paris".to_owned(),
+            state: PortalState::Open,
+        };
+        Self {
+            network: "home".to_owned(),
+            site: "nyc".to_owned(),
+            agent: true,
+            knowledge: None,
+            wireguard: Backend::Kernel,
+            firewall: firewall::Backend::Nftables,
+            firewall_reason: "the network file says so",
+            links: vec![link],
+            portals: vec![portal],
+        }
+    }
+
+    /// What the agent knows of a portal.
+    pub fn known(&self, portal: &str) -> Option<&Known> {
+        self.knowledge.as_ref()?.portals.iter().find(|known| known.name == portal)
+    }
+}
+
 impl PortalState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Open, Self::FailedOver, Self::Direct, Self::Blocked];
+
     /// That of a portal which leaves at `exit`, the one that it uses of its list, as long as that works.
     pub fn of(exit: &Exit, list: &[Exit]) -> Self {
         match exit {
@@ -133,6 +179,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
         network: site.network.clone(),
         site: site.name.clone(),
         agent,
+        knowledge: None,
         wireguard: backend_in_use(&live).unwrap_or(site.backend),
         firewall: site.firewall,
         firewall_reason: site.firewall_reason,

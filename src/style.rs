@@ -9,6 +9,10 @@ pub struct Style {
 }
 
 impl Style {
+    /// No colour.
+    #[cfg(test)]
+    pub(crate) const PLAIN: Self = Self { coloured: false };
+
     /// As fits standard output.
     pub fn for_stdout() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -68,8 +68,8 @@ impl Events {
     }
 
     /// Who made the last change that another process made, as far as the kernel tells.
-    pub(super) fn culprit(&self) -> Option<&str> {
-        self.news.culprit()
+    pub(super) fn take_culprit(&mut self) -> Option<String> {
+        self.news.take_culprit()
     }
 
     /// Forgets the news so far.

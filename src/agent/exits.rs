@@ -1,15 +1,21 @@
 //! The exits of portals that have several: asks them all the time whether they are up, and chooses.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
 use super::health::{Health, Standing, choose, interval};
 use crate::config::model::{Failover, Name};
+use crate::control::Known;
+use crate::error::{Error, Result};
 use crate::kernel::echo::Echo;
 use crate::net::IfName;
 use crate::site::{Choices, Exit, Portal, Site};
 use crate::status::PortalState;
+
+/// Why a portal leaves where a person wants it to.
+const BY_HAND: &str = "chosen by hand";
 
 /// All exits that are in a list of several, and what their portals make of them.
 #[derive(Debug, Default)]
@@ -33,6 +39,8 @@ pub(super) struct Move {
     pub(super) to: Exit,
     /// What has come of it, in the word of `portals status`.
     pub(super) state: PortalState,
+    /// In words.
+    pub(super) why: String,
 }
 
 /// A portal with several exits.
@@ -42,6 +50,11 @@ struct List {
     exits: Vec<Exit>,
     /// Where it leaves now.
     chosen: Exit,
+    /// Since when, and why.
+    since: Instant,
+    why: String,
+    /// Where a person wants it to leave.
+    by_hand: Option<Exit>,
 }
 
 #[derive(Debug)]
@@ -80,7 +93,7 @@ impl Exits {
     pub(super) fn follow(&mut self, site: &mut Site) {
         let choices = self.choices();
         self.take_in(site, &choices);
-        self.decide();
+        self.decide(Instant::now());
         site.choose(&self.choices());
     }
 
@@ -89,10 +102,14 @@ impl Exits {
     }
 
     fn take_in(&mut self, site: &Site, choices: &Choices) {
-        let list = |portal: &Portal| List {
-            portal: portal.name.clone(),
-            exits: portal.exits.clone(),
-            chosen: portal.chosen(choices).clone(),
+        let mut lists = std::mem::take(&mut self.lists);
+        let list = |portal: &Portal| {
+            let chosen = portal.chosen(choices).clone();
+            let known = lists.iter().position(|list| list.portal == portal.name && list.chosen == chosen);
+            List {
+                exits: portal.exits.clone(),
+                ..known.map_or_else(|| List::new(portal, chosen), |place| lists.swap_remove(place))
+            }
         };
         self.lists = site.portals.iter().filter(|portal| portal.can_fail_over()).map(list).collect();
         let mut old = std::mem::take(&mut self.probes);
@@ -142,34 +159,109 @@ impl Exits {
     }
 
     /// Chooses anew, by what is known now; the portals that move.
-    pub(super) fn decide(&mut self) -> Vec<Move> {
+    pub(super) fn decide(&mut self, now: Instant) -> Vec<Move> {
         let mut moves = Vec::new();
-        for List { portal, exits, chosen } in &mut self.lists {
-            let to = choose(exits, chosen, |name| standing(&self.probes, name));
-            if *chosen != *to {
-                let state = PortalState::of(to, exits);
-                let from = std::mem::replace(chosen, to.clone());
-                moves.push(Move { portal: portal.clone(), from, to: chosen.clone(), state });
+        for list in &mut self.lists {
+            let best = || choose(&list.exits, &list.chosen, |name| standing(&self.probes, name));
+            let to =
+                list.by_hand.as_ref().filter(|exit| list.exits.contains(exit)).unwrap_or_else(best).clone();
+            if list.chosen != to {
+                let why = list.reason(&to, self.times, &self.probes);
+                let from = std::mem::replace(&mut list.chosen, to.clone());
+                (list.since, list.why) = (now, why.clone());
+                let state = PortalState::of(&to, &list.exits);
+                moves.push(Move { portal: list.portal.clone(), from, to, state, why });
             }
         }
         moves
     }
 
-    /// Why a portal moves, and where to, in words.
-    pub(super) fn explain(&self, Move { portal, from, to, .. }: &Move) -> String {
-        let times = self.times.map_or((0, 0), |times| (times.down_after.as_secs(), times.up_after.as_secs()));
-        let lost = matches!(from, Exit::Site { name, .. } if standing(&self.probes, name) == Standing::Down);
-        let why = if lost {
-            format!("{from} does not answer for {} s", times.0)
-        } else {
-            format!("{to} has answered for {} s", times.1)
+    /// Has a portal leave at an exit of its list, whether that answers or not; or lets it go again.
+    pub(super) fn choose_by_hand(&mut self, portal: &str, exit: Option<&str>) -> Result<()> {
+        let names: Vec<&str> = self.lists.iter().map(|list| list.portal.as_str()).collect();
+        let names = names.join(", ");
+        let Some(list) = self.lists.iter_mut().find(|list| list.portal == portal) else {
+            return Err(Error::wrong(if names.is_empty() {
+                "no portal of this site has a list of exits to choose from".to_owned()
+            } else {
+                format!("no portal `{portal}` here has several exits; those that have: {names}")
+            }));
         };
-        let what = match to {
-            Exit::Site { .. } => format!("now through {to}"),
-            Exit::Direct => "now by this site's own uplink".to_owned(),
-            Exit::Nowhere => "no other exit is left: blocked".to_owned(),
+        let by_hand = exit.map(|name| list.exit(name)).transpose()?;
+        (list.since, list.why) = match &by_hand {
+            Some(_) => (Instant::now(), BY_HAND.to_owned()),
+            None => (Instant::now(), "it is the first that is up".to_owned()),
         };
-        format!("portal {portal}: {why}; {what}")
+        list.by_hand = by_hand;
+        Ok(())
+    }
+
+    /// What was chosen by hand counts no more.
+    pub(super) fn let_go(&mut self) {
+        for list in &mut self.lists {
+            list.by_hand = None;
+        }
+    }
+
+    /// What is known of the portals that have several exits, and of those exits.
+    pub(super) fn tell(&self, now: Instant) -> (Vec<Known>, Vec<Known>) {
+        let portal = |list: &List| Known {
+            name: list.portal.clone(),
+            since: now.duration_since(list.since).as_secs(),
+            words: list.why.clone(),
+        };
+        let exit = |probe: &Probe| Known {
+            name: probe.way.site.clone(),
+            since: now.duration_since(probe.health.since()).as_secs(),
+            words: probe.health.standing().as_str().to_owned(),
+        };
+        (self.lists.iter().map(portal).collect(), self.probes.iter().map(exit).collect())
+    }
+}
+
+impl List {
+    fn new(portal: &Portal, chosen: Exit) -> Self {
+        Self {
+            portal: portal.name.clone(),
+            exits: portal.exits.clone(),
+            chosen,
+            since: Instant::now(),
+            why: "it began there".to_owned(),
+            by_hand: None,
+        }
+    }
+
+    /// The exit of that name.
+    fn exit(&self, name: &str) -> Result<Exit> {
+        self.exits.iter().find(|exit| exit.to_string() == name).cloned().ok_or_else(|| {
+            let names: Vec<String> = self.exits.iter().map(ToString::to_string).collect();
+            let (portal, names) = (&self.portal, names.join(", "));
+            Error::wrong(format!("`{name}` is no exit of portal `{portal}`: choose one of {names}, or auto"))
+        })
+    }
+
+    /// Why it moves to another exit.
+    fn reason(&self, to: &Exit, times: Option<Failover>, probes: &[Probe]) -> String {
+        let (down, up) = times.map_or((0, 0), |times| (times.down_after.as_secs(), times.up_after.as_secs()));
+        match &self.chosen {
+            _ if self.by_hand.as_ref() == Some(to) => BY_HAND.to_owned(),
+            Exit::Site { name, .. } if standing(probes, name) == Standing::Down => {
+                format!("{name} does not answer for {down} s")
+            }
+            _ => format!("{to} has answered for {up} s"),
+        }
+    }
+}
+
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { portal, to, why, .. } = self;
+        write!(f, "portal {portal}: {why}; ")?;
+        match to {
+            Exit::Site { .. } => write!(f, "now through {to}"),
+            Exit::Direct => f.write_str("now by this site's own uplink"),
+            Exit::Nowhere => f.write_str("no other exit is left: blocked"),
+        }
     }
 }
 

@@ -22,11 +22,24 @@ pub(super) enum Standing {
     Down,
 }
 
+impl Standing {
+    /// The word in `portals status --json`.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unproven => "unproven",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
 /// What is known of one exit.
 #[derive(Debug)]
 pub(super) struct Health {
     times: Failover,
     standing: Standing,
+    /// Since when.
+    since: Instant,
     /// Questions since the last answer.
     unanswered: u32,
     /// When the first of them was asked.
@@ -39,12 +52,24 @@ impl Health {
     /// That of an exit of which nothing is known but perhaps that it was down.
     pub(super) fn new(times: Failover, was_down: bool) -> Self {
         let standing = if was_down { Standing::Down } else { Standing::Unproven };
-        Self { times, standing, unanswered: 0, silent_since: None, answering_since: None }
+        Self {
+            times,
+            standing,
+            since: Instant::now(),
+            unanswered: 0,
+            silent_since: None,
+            answering_since: None,
+        }
     }
 
     /// What it is taken for.
     pub(super) fn standing(&self) -> Standing {
         self.standing
+    }
+
+    /// Since when it is taken for that.
+    pub(super) fn since(&self) -> Instant {
+        self.since
     }
 
     /// From now on other times count.
@@ -65,15 +90,21 @@ impl Health {
         let since = *self.answering_since.get_or_insert(now);
         let has_held = now.duration_since(since) >= self.times.up_after;
         if self.standing == Standing::Unproven || has_held {
-            self.standing = Standing::Up;
+            self.becomes(Standing::Up, now);
         }
     }
 
     /// Judges its silence, if it is silent.
     pub(super) fn judge(&mut self, now: Instant) {
         if self.verdict_due().is_some_and(|due| due <= now) {
-            self.standing = Standing::Down;
+            self.becomes(Standing::Down, now);
             self.answering_since = None;
+        }
+    }
+
+    fn becomes(&mut self, standing: Standing, now: Instant) {
+        if self.standing != standing {
+            (self.standing, self.since) = (standing, now);
         }
     }
 

@@ -1,11 +1,14 @@
 //! The agent: apply, then stay, watch and repair. One loop around `poll`; it wakes up only if something happened or is due.
 
+mod confirm;
 mod events;
 mod exits;
 mod fights;
+mod handover;
 mod health;
 mod hook;
 mod names;
+mod questions;
 mod retry;
 mod tables;
 
@@ -16,22 +19,24 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::apply::{self, OnFailure};
-use crate::control::{Asker, Done, Question, Reception};
+use crate::control::{Done, Reception};
 use crate::converge::converge;
 use crate::describe::count;
 use crate::diff::Step;
 use crate::error::{Context as _, Error, Errors, Kind, Result};
 use crate::journal::{Journal, Lock};
 use crate::kernel::Kernel as _;
+use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
 use crate::notify;
 use crate::plan::standing;
 use crate::site::{self, Site};
 use crate::state::Scope;
+use confirm::{Confirmation, Test};
 use events::{Events, Ready, signals};
 use exits::{Exits, Move};
-use fights::{Fight, Fights};
+use fights::Fights;
 use hook::Hook;
 use names::Names;
 use retry::Retry;
@@ -41,10 +46,14 @@ use tables::Tables;
 const FIRST_WAITS: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
 
+/// Why the first changes are made.
+const BEGUN: &str = "this agent began";
+
 /// The agent of this machine.
 pub struct Agent {
     file: PathBuf,
     files: Files,
+    confirmation: Confirmation,
     names: Names,
     exits: Exits,
     hook: Hook,
@@ -57,13 +66,22 @@ pub struct Agent {
     retry: Retry,
     fights: Fights,
     tables: Tables,
+    /// What went wrong with the last attempt: said once.
+    complaint: Option<Vec<String>>,
     _place: Lock,
 }
 
 /// What became of an attempt.
+#[derive(Default)]
 struct Applied {
     steps: Vec<Step>,
     notes: Vec<String>,
+}
+
+impl From<Applied> for Done {
+    fn from(Applied { steps, notes }: Applied) -> Self {
+        Self { changes: steps.len(), notes }
+    }
 }
 
 impl Agent {
@@ -79,10 +97,12 @@ impl Agent {
         // Who asks from now on is answered as soon as this is up.
         let reception = Reception::open()?;
         let file = std::path::absolute(file).doing(|| format!("cannot tell where {} is", file.display()))?;
+        let confirmation = Confirmation::open(&file)?;
         let files = Files::read(&file)?;
         let mut agent = Self {
             file,
             files,
+            confirmation,
             names: Names::default(),
             exits: Exits::default(),
             hook: Hook::default(),
@@ -95,6 +115,7 @@ impl Agent {
             retry: Retry::default(),
             fights: Fights::default(),
             tables: Tables::default(),
+            complaint: None,
             _place: place,
         };
         agent.names.ask(agent.files.names()?, Instant::now());
@@ -102,6 +123,7 @@ impl Agent {
         agent.names.turn(&mut agent.kernel, Instant::now())?;
         agent.take_up_exits()?;
         agent.first_attempt()?;
+        log_errors(&agent.take_over());
         agent.say_ready();
         Ok(agent)
     }
@@ -109,7 +131,7 @@ impl Agent {
     /// At boot, others are at work on the same kernel: what fails once may work in a moment.
     fn first_attempt(&mut self) -> Result<(), Errors> {
         for wait in FIRST_WAITS {
-            match self.make_it_so() {
+            match self.make_it_so(BEGUN) {
                 Err(errors) if errors.kind() != Kind::Wrong => {
                     log_errors::<()>(&Err(errors));
                     sleep(wait);
@@ -117,7 +139,7 @@ impl Agent {
                 result => return result.map(drop),
             }
         }
-        self.make_it_so().map(drop)
+        self.make_it_so(BEGUN).map(drop)
     }
 
     /// Watches and repairs until SIGTERM or SIGINT.
@@ -126,24 +148,27 @@ impl Agent {
             let ready = self.wait()?;
             if ready.signal {
                 match self.events.signal()? {
-                    Some(Signal::SIGHUP) => log_errors(&self.reload()),
+                    Some(Signal::SIGHUP) => log_errors(&self.reload(Test::AsTheFileSays)),
                     // A call of the hook has ended.
                     Some(Signal::SIGCHLD) | None => {}
-                    Some(_) => return Ok(()),
+                    Some(_) => {
+                        self.leave_word();
+                        return Ok(());
+                    }
                 }
             }
             if ready.news {
                 self.events.calm_down()?;
                 self.names.try_all(Instant::now());
-                // An attempt that fails makes news itself; the next one comes when it is due.
-                if self.retry.due().is_none() && !self.fights.is_pausing() {
+                if self.may_repair() {
                     self.repair();
                 }
             }
             self.look_at_tables();
             if self.retry.due().is_some_and(|due| due <= Instant::now()) {
-                log_errors(&self.attempt());
+                drop(self.attempt("another attempt"));
             }
+            self.look_at_confirmation();
             self.look_at_exits();
             self.look_at_names();
             self.hook.turn(Instant::now());
@@ -163,13 +188,11 @@ impl Agent {
 
     /// Puts back what others have taken away.
     fn repair(&mut self) {
-        let result = self.attempt();
-        log_errors(&result);
-        let steps = result.map_or(Vec::new(), |applied| applied.steps);
-        if let Some(Fight { repair, pause }) = self.fights.repaired(&steps, Instant::now()) {
-            let who = self.events.culprit().unwrap_or("another program");
-            let seconds = pause.as_secs();
-            log::warn!("{who} undoes it again and again: {repair}; the next repair comes in {seconds} s");
+        let applied = self.attempt("others had changed something").unwrap_or_default();
+        let fought_over = self.fights.repaired(&applied.steps, Instant::now());
+        let who = self.events.take_culprit().unwrap_or_else(|| "another program".to_owned());
+        if let Some(repair) = fought_over {
+            log::warn!("{who} undoes it again and again: {repair}; from now on it is repaired once a second");
         }
     }
 
@@ -180,9 +203,15 @@ impl Agent {
             log::error!("{error}");
             false
         });
-        if self.fights.ends(now) || (changed && !self.fights.is_pausing()) {
+        let ended = self.fights.ends(now);
+        if (changed || ended) && self.may_repair() {
             self.repair();
         }
+    }
+
+    /// Not in a fight, and not before another attempt is due: one that fails makes news itself.
+    fn may_repair(&self) -> bool {
+        self.retry.due().is_none() && !self.fights.is_pausing()
     }
 
     /// Goes on with the exits that stand: those of an agent that has ended, or been killed.
@@ -203,23 +232,26 @@ impl Agent {
         for lost in self.exits.turn(now) {
             self.names.doubt(&lost, now);
         }
-        let moves = self.exits.decide();
-        if moves.is_empty() {
-            return;
-        }
-        for one in &moves {
-            log::warn!("{}", self.exits.explain(one));
-        }
-        let result = self.attempt();
-        log_errors(&result);
-        if result.is_ok() {
-            for one in &moves {
-                self.tell_hook(one);
-            }
-        }
+        log_errors(&self.move_portals());
     }
 
-    fn tell_hook(&mut self, Move { portal, from, to, state }: &Move) {
+    /// Has those portals leave elsewhere that had better.
+    fn move_portals(&mut self) -> Result<Applied, Errors> {
+        let moves = self.exits.decide(Instant::now());
+        if moves.is_empty() {
+            return Ok(Applied::default());
+        }
+        for one in &moves {
+            log::warn!("{one}");
+        }
+        let applied = self.attempt("portals move")?;
+        for one in &moves {
+            self.tell_hook(one);
+        }
+        Ok(applied)
+    }
+
+    fn tell_hook(&mut self, Move { portal, from, to, state, .. }: &Move) {
         let Ok(own) = site::own_name(&self.files.network, self.files.public_key) else { return };
         let network = &self.files.network;
         let Some(hook) = &network.sites[own].hook else { return };
@@ -238,49 +270,20 @@ impl Agent {
     fn look_at_names(&mut self) {
         match self.names.turn(&mut self.kernel, Instant::now()) {
             Ok(false) => {}
-            Ok(true) => log_errors(&self.attempt()),
+            Ok(true) => drop(self.attempt("a name has got an address")),
             Err(error) => log::error!("{error}"),
         }
     }
 
-    fn answer(&mut self, question: Question, asker: Asker) {
-        let Question::Apply(file) = question;
-        let answer = if same_file(&file, &self.file) {
-            self.reload().map(|Applied { steps, notes }| Done { changes: steps.len(), notes })
-        } else {
-            let (own, other) = (self.file.display(), file.display());
-            Err(Error::wrong(format!(
-                "the agent that runs here uses {own}, not {other}: end it, then `portals apply` again or `portals run --config {other}`"
-            ))
-            .into())
-        };
-        asker.tell(&answer);
-        log_errors(&answer);
-    }
-
-    /// Reads the files again, and makes the machine match. If they are refused, what stands goes on.
-    fn reload(&mut self) -> Result<Applied, Errors> {
-        log::info!("reloading {}", self.file.display());
-        self.kernel.look_for_wireguard()?;
-        let site = self.read_again().inspect_err(|_| {
-            log::error!("{} cannot be used; what stood before goes on:", self.file.display());
-        })?;
-        let result = self.apply(site);
-        self.or_retry(result)
-    }
-
-    /// What is refused, be it only in view of this host, does not take the place of what works.
-    fn read_again(&mut self) -> Result<Site, Errors> {
-        let files = Files::read(&self.file)?;
-        let site = files.site(&mut self.kernel, &self.names.addresses())?;
-        self.names.ask(files.names()?, Instant::now());
-        self.files = files;
-        Ok(site)
-    }
-
-    /// Makes the machine match, and sees to it that a failure is tried again.
-    fn attempt(&mut self) -> Result<Applied, Errors> {
-        let result = self.make_it_so();
+    /// Makes the machine match, because of `why`, and sees to it that a failure is said, once, and tried again.
+    fn attempt(&mut self, why: &str) -> Result<Applied, Errors> {
+        let result = self.make_it_so(why);
+        let complaint =
+            result.as_ref().err().map(|errors| errors.iter().map(Error::to_string).collect::<Vec<_>>());
+        if self.complaint != complaint {
+            log_errors(&result);
+            self.complaint = complaint;
+        }
         self.or_retry(result)
     }
 
@@ -291,26 +294,28 @@ impl Agent {
     }
 
     /// Makes the machine match the file as the host is now.
-    fn make_it_so(&mut self) -> Result<Applied, Errors> {
+    fn make_it_so(&mut self, why: &str) -> Result<Applied, Errors> {
         // Forgotten before looking, not after: what others change meanwhile wakes us again. So does what we change
         // ourselves; then a second look finds nothing to do.
         self.events.forget_news();
         let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
-        self.apply(site)
+        self.apply(site, why, OnFailure::StayClosed)
     }
 
-    fn apply(&mut self, mut site: Site) -> Result<Applied, Errors> {
+    fn apply(&mut self, mut site: Site, why: &str, on_failure: OnFailure) -> Result<Applied, Errors> {
         self.names.follow(&site);
         self.exits.follow(&mut site);
         let _lock = self.lock()?;
-        let steps = converge(&mut self.kernel, &self.journal, &site, OnFailure::StayClosed)?;
-        self.tables.follow(self.kernel.uses_legacy(&site), Instant::now())?;
+        let tables = legacy::shape()?;
+        let steps = converge(&mut self.kernel, &self.journal, &site, on_failure)?;
+        self.confirmation.is_in_force(&self.files);
+        self.tables.follow(tables, Instant::now())?;
         if !steps.is_empty() {
             for note in site.notes.iter().filter(|note| !self.notes.contains(note)) {
                 log::warn!("{note}");
             }
             self.notes.clone_from(&site.notes);
-            log::info!("done: {}", count(steps.len(), "change"));
+            log::info!("done: {}: {why}", count(steps.len(), "change"));
         }
         Ok(Applied { steps, notes: site.notes })
     }
@@ -327,10 +332,11 @@ impl Agent {
             self.exits.deadline(),
             self.names.deadline(),
             self.hook.deadline(),
+            self.confirmation.deadline(),
             self.tables.deadline(),
             self.fights.deadline(),
         ];
-        let others = self.reception.descriptor().into_iter();
+        let others = self.reception.descriptors();
         let others = others.chain(self.exits.descriptors()).chain(self.names.descriptors());
         self.events.wait(others.collect(), due.into_iter().flatten().min())
     }
@@ -351,9 +357,4 @@ fn log_errors<T>(result: &Result<T, Errors>) {
     for error in result.as_ref().err().into_iter().flatten() {
         log::error!("{error}");
     }
-}
-
-/// Whether two paths lead to one file, also by way of links.
-fn same_file(one: &Path, other: &Path) -> bool {
-    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }

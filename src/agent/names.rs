@@ -265,15 +265,8 @@ impl Link {
             _ => return Ok(()),
         }
         kernel.change_tunnel(&self.interface, from, &to)?;
-        self.knock();
+        Echo::knock(&self.interface, self.inside.0, self.inside.1);
         Ok(())
-    }
-
-    /// Sends something, so that a handshake begins at once and not with the next keepalive.
-    fn knock(&self) {
-        let (IpAddr::V4(from), IpAddr::V4(to)) = self.inside else { return };
-        // If it cannot be sent, the keepalive does it.
-        let _ = Echo::open(&self.interface, from, to).and_then(|mut echo| echo.ask());
     }
 }
 

@@ -1,52 +1,68 @@
 //! `portals apply`: make the kernel match the network file, once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
-use super::{Status, show_notes};
+use super::confirm::leave_watcher;
+use super::{Status, absolute, lock, show_done};
 use crate::apply::OnFailure;
+use crate::cli::Apply;
 use crate::control::{Done, Question, ask};
 use crate::converge::converge;
-use crate::describe::count;
-use crate::error::{Context as _, Error, Errors, Result};
+use crate::error::{Error, Errors};
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
 use crate::site::{Portal, Site};
 use crate::state::Backend;
+use crate::trial::{Trial, must_confirm};
 
 /// Applies all of it, or nothing. Where an agent runs it does that: it would otherwise put back what it knows.
-pub(super) fn run(file: &Path) -> Result<Status, Errors> {
-    let files = Files::read(file)?;
+pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {
+    let confirm = options.confirm.map(Duration::from_secs);
     let journal = Journal::open()?;
-    let Done { changes, notes } = if journal.has_agent()? {
-        ask(&Question::Apply(absolute(file)?))?
+    let done = if journal.has_agent()? {
+        // Faults are shown with the path that was typed.
+        Files::read(file)?;
+        Done::from_fields(ask(&Question::Apply { file: absolute(file)?, confirm })?)?
     } else {
-        apply_here(&files, &journal)?
+        apply_here(file, &journal, confirm)?
     };
-    show_notes(&notes);
-    match changes {
-        0 => println!("nothing to do: this machine is as {} says", file.display()),
-        number => println!("done: {}", count(number, "change")),
-    }
+    show_done(&done, file);
     Ok(Status::Done)
 }
 
-/// The agent has a working folder of its own.
-fn absolute(file: &Path) -> Result<PathBuf> {
-    std::path::absolute(file).doing(|| format!("cannot tell where {} is", file.display()))
-}
-
-fn apply_here(files: &Files, journal: &Journal) -> Result<Done, Errors> {
+fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Result<Done, Errors> {
+    let trial = Trial::of(file);
+    // One that nobody watches over was cut short, by a power cut for one.
+    if !trial.is_watched() {
+        trial.undo()?;
+    }
+    let files = Files::read(file)?;
     let resolved = files.resolved()?;
     let mut kernel = Linux::open()?;
     let site = files.site(&mut kernel, &resolved)?;
     if site.backend == Backend::BuiltIn && !site.tunnels.is_empty() {
         return Err(needs_agent().into());
     }
-    let _lock = journal.lock(|| eprintln!("another portals is changing this machine; waiting for it"))?;
-    let changes = converge(&mut kernel, journal, &site, OnFailure::Undo)?.len();
-    let notes = [site.notes.clone(), without_failover(&site).into_iter().collect()].concat();
-    Ok(Done { changes, notes })
+    let _lock = lock(journal)?;
+    // One that is waited for already, and that this one takes the place of, has to be undone also if this one fails.
+    let is_first = !trial.is_watched();
+    let begun = confirm.map_or(Ok(()), |time| {
+        trial.begin(&files.text)?;
+        leave_watcher(file, time)
+    });
+    let steps = begun.and_then(|()| converge(&mut kernel, journal, &site, OnFailure::Undo));
+    if steps.is_err() && confirm.is_some() && is_first {
+        trial.give_up()?;
+    }
+    let changes = steps?.len();
+    if confirm.is_none() {
+        trial.keep(&files.text).unwrap_or_else(|error| log::warn!("{error}"));
+    }
+    let note = confirm.map(must_confirm);
+    let notes = site.notes.iter().cloned().chain(without_failover(&site)).chain(note);
+    Ok(Done { changes, notes: notes.collect() })
 }
 
 /// Nobody looks whether exits answer where no agent runs.

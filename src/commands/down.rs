@@ -1,14 +1,18 @@
 //! `portals down`: take all of it away again.
 
-use super::Status;
+use std::path::Path;
+
+use super::{Status, lock};
 use crate::apply::remove_all;
 use crate::describe::count;
 use crate::error::{Error, Errors};
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
+use crate::trial::Trial;
 
-/// Removes all that is ours. It needs neither the network file nor the keys.
-pub(super) fn run() -> Result<Status, Errors> {
+/// Removes all that is ours. It needs neither the network file nor the keys. A change that waits to be confirmed is undone as well:
+/// nobody shall come back to it later.
+pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     let journal = Journal::open()?;
     if journal.has_agent()? {
         return Err(Error::failed(
@@ -17,7 +21,8 @@ pub(super) fn run() -> Result<Status, Errors> {
         )
         .into());
     }
-    let _lock = journal.lock(|| eprintln!("another portals is changing this machine; waiting for it"))?;
+    let _lock = lock(&journal)?;
+    Trial::of(file).undo()?;
     let steps = remove_all(&mut Linux::open()?, &journal)?;
     match steps.len() {
         0 => println!("nothing to do: nothing of portals is on this machine"),

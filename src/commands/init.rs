@@ -7,10 +7,10 @@ use std::path::Path;
 use super::Status;
 use crate::cli::Init;
 use crate::config;
+use crate::disk::folder_of;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::json::Json;
 use crate::keys;
-use crate::load::folder_of;
 use crate::net::{PublicKey, Secret};
 
 /// Makes what is not there yet, and says what to do next.

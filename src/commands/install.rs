@@ -1,8 +1,8 @@
 //! `portals install`: this program where it lasts, the boot hook of this platform, and the agent.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -12,6 +12,7 @@ use nix::unistd::geteuid;
 
 use super::{Status, down};
 use crate::cli::Install;
+use crate::disk;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::Journal;
 use crate::platform::{self, Found, Layout, Machine, NETWORK_FILE, Order, Step};
@@ -103,15 +104,15 @@ impl Place {
     fn carry_out_one(&self, step: &Step, program: &[u8]) -> Result<String, Errors> {
         Ok(match step {
             Step::Copy(path) => {
-                self.put(path, program, 0o755)?;
+                self.put(path, |path| disk::replace(path, program, 0o755))?;
                 format!("copied this program to {path}")
             }
             Step::Write(file) => {
-                self.put(&file.path, file.text.as_bytes(), file.mode)?;
+                self.put(&file.path, |path| disk::replace(path, file.text.as_bytes(), file.mode))?;
                 format!("wrote {}", file.path)
             }
             Step::Link(link) => {
-                replace(&self.path(&link.path), |draft| symlink(&link.target, draft))?;
+                self.put(&link.path, |path| disk::replace_with(path, |draft| symlink(&link.target, draft)))?;
                 format!("linked {} to {}", link.path, link.target)
             }
             Step::Remove(path) => {
@@ -125,7 +126,7 @@ impl Place {
             }
             Step::Tell(order) => self.tell(*order)?,
             Step::TakeDown => {
-                down::run()?;
+                down::run(&Path::new(self.layout.folder).join(NETWORK_FILE))?;
                 String::new()
             }
             Step::Running => "already so: the agent runs".to_owned(),
@@ -137,14 +138,12 @@ impl Place {
         })
     }
 
-    fn put(&self, path: &str, bytes: &[u8], mode: u32) -> Result<()> {
-        replace(&self.path(path), |draft| {
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(draft)?;
-            // Whatever the umask says.
-            file.set_permissions(Permissions::from_mode(mode))?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
+    /// Puts something at a path, whole or not at all.
+    fn put(&self, path: &str, put: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+        let path = self.path(path);
+        fs::create_dir_all(disk::folder_of(&path))
+            .and_then(|()| put(&path))
+            .doing(|| format!("cannot write {}", path.display()))
     }
 
     /// Has the agent started or stopped, and waits until that is so.
@@ -195,23 +194,6 @@ fn is_file_with(path: &Path, bytes: &[u8], mode: u32) -> bool {
     let is_one =
         |metadata: fs::Metadata| metadata.is_file() && metadata.permissions().mode() & 0o7777 == mode;
     path.symlink_metadata().is_ok_and(is_one) && fs::read(path).is_ok_and(|there| there == bytes)
-}
-
-/// Puts something at a path, whole or not at all: also a crash leaves the old or the new.
-fn replace(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".portals-new");
-    let draft = Path::new(&draft);
-    let put = || {
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder)?;
-        // Of a call that was cut short.
-        let _ = fs::remove_file(draft);
-        make(draft)?;
-        fs::rename(draft, path)?;
-        fs::File::open(folder)?.sync_all()
-    };
-    put().inspect_err(|_| drop(fs::remove_file(draft))).doing(|| format!("cannot write {}", path.display()))
 }
 
 /// Runs a program, whose output goes where ours does.

@@ -1,19 +1,26 @@
 //! One file a command: glue between the parts, and words for people.
 
 mod apply;
+mod confirm;
 mod demo;
 mod down;
 mod init;
 mod install;
 mod plan;
+mod prometheus;
+mod reload;
 mod run;
 mod status;
 mod uninstall;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use crate::error::{Error, Errors};
+use crate::control::Done;
+use crate::describe::count;
+use crate::error::{Context as _, Error, Errors, Result};
+use crate::journal::{Journal, Lock};
 use crate::platform;
 
 /// The exit status: others' scripts rely on it.
@@ -41,18 +48,18 @@ impl From<Status> for ExitCode {
 }
 
 /// Runs what was typed.
-pub fn run(cli: Cli) -> Result<Status, Errors> {
+pub fn run(cli: &Cli) -> Result<Status, Errors> {
     if cli.version {
         println!("portals {}", env!("CARGO_PKG_VERSION"));
         return Ok(Status::Done);
     }
-    let Some(command) = cli.command else {
+    let Some(command) = &cli.command else {
         return Err(Error::wrong(
             "no command given; `portals --help` lists them, and `portals demo` shows what they are for",
         )
         .into());
     };
-    if let (Some(file), Command::Install(_) | Command::Uninstall(_)) = (&cli.config, &command) {
+    if let (Some(file), Command::Install(_) | Command::Uninstall(_)) = (&cli.config, command) {
         let folder = platform::folder();
         return Err(Error::wrong(format!(
             "what starts at boot uses the network file of this platform, in {}: put {} there",
@@ -61,18 +68,39 @@ pub fn run(cli: Cli) -> Result<Status, Errors> {
         ))
         .into());
     }
-    let file = cli.config.unwrap_or_else(|| platform::folder().join(platform::NETWORK_FILE));
+    let file = cli.config.clone().unwrap_or_else(|| platform::folder().join(platform::NETWORK_FILE));
     match command {
-        Command::Demo(options) => demo::run(&options),
-        Command::Init(options) => init::run(&file, &options),
-        Command::Plan(options) => plan::run(&file, &options),
-        Command::Apply(_) => apply::run(&file),
-        Command::Run(options) => run::run(&file, &options),
-        Command::Down(_) => down::run(),
-        Command::Status(options) => status::run(&file, &options),
-        Command::Install(options) => install::run(&options),
-        Command::Uninstall(options) => uninstall::run(&options),
+        Command::Demo(options) => demo::run(options),
+        Command::Init(options) => init::run(&file, options),
+        Command::Plan(options) => plan::run(&file, options),
+        Command::Apply(options) => apply::run(&file, options),
+        Command::Confirm(options) => confirm::run(&file, options),
+        Command::Run(options) => run::run(&file, options),
+        Command::Reload(_) => reload::reload(&file),
+        Command::Exit(options) => reload::exit(options),
+        Command::Down(_) => down::run(&file),
+        Command::Status(options) => status::run(&file, options),
+        Command::Install(options) => install::run(options),
+        Command::Uninstall(options) => uninstall::run(options),
     }
+}
+
+/// What came of making the machine match a file.
+fn show_done(done: &Done, file: &Path) {
+    show_notes(&done.notes);
+    match done.changes {
+        0 => println!("nothing to do: this machine is as {} says", file.display()),
+        number => println!("done: {}", count(number, "change")),
+    }
+}
+
+/// The path of a file for somebody with another working folder.
+fn absolute(file: &Path) -> Result<PathBuf> {
+    std::path::absolute(file).doing(|| format!("cannot tell where {} is", file.display()))
+}
+
+fn lock(journal: &Journal) -> Result<Lock> {
+    journal.lock(|| eprintln!("another portals is changing this machine; waiting for it"))
 }
 
 fn show_notes(notes: &[String]) {

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
-use super::Status;
+use super::{Status, prometheus};
 use crate::cli;
+use crate::control::{Knowledge, Known, Question, ask_within};
 use crate::error::{Context as _, Errors, Result};
 use crate::journal::Journal;
 use crate::json::Json;
@@ -16,6 +17,9 @@ use crate::load::Files;
 use crate::sorted::SortedMap;
 use crate::status::{LinkReport, PortalReport, PortalState, Report, choose_standing, report};
 use crate::style::Style;
+
+/// How long the agent may take to tell what it knows.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Shows it once, or every second.
 pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> {
@@ -27,8 +31,14 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
         // Endpoints come from the live tunnels, so no name needs to be resolved.
         let mut site = files.site(&mut kernel, &SortedMap::new())?;
         choose_standing(&mut site, &mut kernel)?;
-        let report = report(&site, journal.has_agent()?, &mut kernel, SystemTime::now())?;
-        let text = if options.json { json(&report) + "\n" } else { for_people(&report, style) };
+        let (agent, now) = (journal.has_agent()?, SystemTime::now());
+        let mut report = report(&site, agent, &mut kernel, now)?;
+        report.knowledge = if agent { knowledge() } else { None };
+        let text = match options {
+            cli::Status { json: true, .. } => json(&report) + "\n",
+            cli::Status { prometheus: true, .. } => prometheus::text(&report, now),
+            _ => for_people(&report, style),
+        };
         if options.watch && !options.json && std::io::stdout().is_terminal() {
             // Home, and clear what the last round left below.
             show("\x1b[H\x1b[J")?;
@@ -39,6 +49,11 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
         }
         sleep(Duration::from_secs(1));
     }
+}
+
+/// What the agent tells; one that is of another version, or at something else for long, tells nothing.
+fn knowledge() -> Option<Knowledge> {
+    Knowledge::from_fields(&ask_within(&Question::Status, PATIENCE).ok()?).ok()
 }
 
 fn show(text: &str) -> Result<()> {
@@ -62,15 +77,19 @@ fn json(report: &Report) -> String {
         ])
     });
     let portals = report.portals.iter().map(|portal| {
-        Json::object([
+        let known = report.known(&portal.name);
+        let known =
+            known.map(|known| [("since_s", Json::Number(known.since)), ("why", Json::text(&known.words))]);
+        let members = [
             ("name", Json::text(&portal.name)),
             ("entrance", Json::text(&portal.entrance)),
             ("address", portal.address.map_or(Json::Null, |address| Json::text(&address.to_string()))),
             ("exit", Json::text(&portal.exit)),
             ("state", Json::text(portal.state.as_str())),
-        ])
+        ];
+        Json::object(members.into_iter().chain(known.into_iter().flatten()))
     });
-    Json::object([
+    let members = [
         ("network", Json::text(&report.network)),
         ("site", Json::text(&report.site)),
         ("agent", Json::Bool(report.agent)),
@@ -78,8 +97,20 @@ fn json(report: &Report) -> String {
         ("firewall", Json::text(report.firewall.as_str())),
         ("links", Json::List(links.collect())),
         ("portals", Json::List(portals.collect())),
-    ])
-    .to_string()
+    ];
+    let told = report.knowledge.iter().flat_map(told);
+    Json::object(members.into_iter().chain(told)).to_string()
+}
+
+/// What only the agent can tell: not there without one.
+fn told(knowledge: &Knowledge) -> [(&'static str, Json); 2] {
+    let exit = |Known { name, since, words }: &Known| {
+        let members =
+            [("name", Json::text(name)), ("state", Json::text(words)), ("since_s", Json::Number(*since))];
+        Json::object(members)
+    };
+    let exits = Json::List(knowledge.exits.iter().map(exit).collect());
+    [("exits", exits), ("unconfirmed_s", knowledge.unconfirmed.map_or(Json::Null, Json::Number))]
 }
 
 fn for_people(report: &Report, style: Style) -> String {
@@ -94,6 +125,10 @@ fn for_people(report: &Report, style: Style) -> String {
         report.firewall.as_str(),
         report.firewall_reason
     );
+    if let Some(left) = report.knowledge.as_ref().and_then(|knowledge| knowledge.unconfirmed) {
+        let warning = format!("not confirmed: undone in {left} s unless you run `portals confirm`");
+        let _ = writeln!(text, "{}", style.bad(&warning));
+    }
     if !report.links.is_empty() {
         let _ = writeln!(text, "\n{}", style.strong("links"));
     }
@@ -104,7 +139,7 @@ fn for_people(report: &Report, style: Style) -> String {
         let _ = writeln!(text, "\n{}", style.strong("portals"));
     }
     for portal in &report.portals {
-        portal_line(&mut text, portal, style);
+        portal_line(&mut text, portal, report.known(&portal.name), style);
     }
     text
 }
@@ -128,7 +163,7 @@ fn link_line(text: &mut String, link: &LinkReport, style: Style) {
     );
 }
 
-fn portal_line(text: &mut String, portal: &PortalReport, style: Style) {
+fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&Known>, style: Style) {
     let state = match portal.state {
         PortalState::Open => style.good("open       "),
         PortalState::FailedOver => style.good("failed over"),
@@ -136,7 +171,13 @@ fn portal_line(text: &mut String, portal: &PortalReport, style: Style) {
         PortalState::Blocked => style.bad("blocked    "),
     };
     let address = portal.address.map_or_else(String::new, |address| address.to_string());
-    let _ = writeln!(text, "  {:<12} {state}  {} → {}  {address}", portal.name, portal.entrance, portal.exit);
+    let why =
+        known.map_or_else(String::new, |known| format!("  {}, {} ago", known.words, duration(known.since)));
+    let _ = writeln!(
+        text,
+        "  {:<12} {state}  {} → {}  {address}{why}",
+        portal.name, portal.entrance, portal.exit
+    );
 }
 
 /// `42 s`, `3 min`, `5 h`, `2 d`.
@@ -181,37 +222,31 @@ mod tests {
 
     #[test]
     fn json_is_as_specified() {
-        let report = Report {
-            network: "home".to_owned(),
-            site: "nyc".to_owned(),
-            agent: true,
-            wireguard: crate::state::Backend::Kernel,
-            firewall: crate::firewall::Backend::Nftables,
-            firewall_reason: "the network file says so",
-            links: vec![LinkReport {
-                peer: "paris".to_owned(),
-                interface: "to-paris".parse().unwrap(),
-                exit: true,
-                endpoint: Some("203.0.113.9:51821".parse().unwrap()),
-                handshake_age: Some(12),
-                received: 1,
-                sent: 1,
-                up: true,
-            }],
-            portals: vec![PortalReport {
-                name: "guest".to_owned(),
-                entrance: "interface eth1".to_owned(),
-                address: Some("10.77.1.65/26".parse().unwrap()),
-                exit: "paris".to_owned(),
-                state: PortalState::Open,
-            }],
-        };
         let expected = concat!(
             r#"{"network":"home","site":"nyc","agent":true,"wireguard":"kernel","firewall":"nftables","#,
             r#""links":[{"peer":"paris","interface":"to-paris","exit":true,"endpoint":"203.0.113.9:51821","#,
-            r#""handshake_age_s":12,"rx_bytes":1,"tx_bytes":1,"up":true}],"#,
+            r#""handshake_age_s":12,"rx_bytes":1,"tx_bytes":2,"up":true}],"#,
             r#""portals":[{"name":"guest","entrance":"interface eth1","address":"10.77.1.65/26","exit":"paris","state":"open"}]}"#
         );
-        assert_eq!(json(&report), expected);
+        assert_eq!(json(&Report::example()), expected);
+    }
+
+    #[test]
+    fn what_the_agent_knows_comes_behind_the_rest() {
+        let known =
+            |name: &str, words: &str| Known { name: name.to_owned(), since: 90, words: words.to_owned() };
+        let knowledge = Knowledge {
+            unconfirmed: Some(17),
+            portals: vec![known("guest", "chosen by hand")],
+            exits: vec![known("paris", "up")],
+        };
+        let report = Report { knowledge: Some(knowledge), ..Report::example() };
+        let json = json(&report);
+        assert!(json.contains(r#""state":"open","since_s":90,"why":"chosen by hand"}],"#), "{json}");
+        let end = r#""exits":[{"name":"paris","state":"up","since_s":90}],"unconfirmed_s":17}"#;
+        assert!(json.ends_with(end), "{json}");
+        let text = for_people(&report, Style::PLAIN);
+        assert!(text.contains("\nnot confirmed: undone in 17 s unless"), "{text}");
+        assert!(text.contains("10.77.1.65/26  chosen by hand, 90 s ago\n"), "{text}");
     }
 }

@@ -38,12 +38,13 @@ pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
     }
 }
 
-/// Reads the network file at `path`. Each fault is an error of its own that begins `path:line:column:`.
-pub fn load(path: &Path) -> Result<Network, Errors> {
+/// Reads the network file at `path`: its text, and what that says. Each fault is an error of its own that begins
+/// `path:line:column:`.
+pub fn load(path: &Path) -> Result<(String, Network), Errors> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
-    let parsed = match str::from_utf8(&bytes) {
-        Ok(text) => parse(text),
-        Err(error) => Err(not_utf8(&bytes, error.valid_up_to())),
+    let parsed = match String::from_utf8(bytes) {
+        Ok(text) => parse(&text).map(|network| (text, network)),
+        Err(error) => Err(not_utf8(error.as_bytes(), error.utf8_error().valid_up_to())),
     };
     parsed
         .map_err(|faults| Errors::all(faults.iter().map(|fault| Error::wrong(fault.render(path))).collect()))

@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::sorted::SortedMap;
+
+/// Seconds that may be given for confirming a change.
+pub const CONFIRMATION_TIMES: RangeInclusive<u64> = 1..=86_400;
 
 /// A name of a site, portal, exit or phone: up to 12 of `a-z 0-9 -`.
 pub type Name = String;
@@ -102,6 +106,8 @@ pub struct Site {
     pub rp_filter: RpFilter,
     /// A program to run when a portal moves to another exit; its path, from the network file's folder.
     pub hook: Option<PathBuf>,
+    /// How long a file that is read again has for being confirmed; none = it needs no confirmation.
+    pub confirm_reload: Option<Duration>,
     /// In the order of the file: LAN addresses follow from it.
     pub portals: Vec<Portal>,
     /// Exits that are a provider's wg-quick file, by name.

@@ -4,7 +4,7 @@ use toml::de::DeValue;
 
 use super::draft::{Draft, PhoneDraft, PortalDraft, ProviderDraft, SiteDraft};
 use super::fault::{At, Findings};
-use super::model::{Entrance, FirewallChoice, RpFilter, Wifi};
+use super::model::{CONFIRMATION_TIMES, Entrance, FirewallChoice, RpFilter, Wifi};
 use super::reader::{Section, Wrong, choice, flag, number, path, reference, text, wrong};
 use super::suggest::listed;
 use super::values::{self, LONGEST_NAME};
@@ -59,7 +59,7 @@ fn network(draft: &mut Draft, section: &Section<'_>, found: &mut Findings) {
 }
 
 fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDraft {
-    const KNOWN: [&str; 13] = [
+    const KNOWN: [&str; 14] = [
         "id",
         "public_key",
         "endpoint",
@@ -71,6 +71,7 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         "firewall",
         "rp_filter",
         "hook",
+        "confirm_reload",
         "portal",
         "exit",
     ];
@@ -91,6 +92,7 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         firewall: section.optional("firewall", "\"auto\"", choice(FIREWALLS), found),
         rp_filter: section.optional("rp_filter", "\"keep\"", choice(RP_FILTERS), found),
         hook: section.optional("hook", "\"moved.sh\"", path, found),
+        confirm_reload: section.optional("confirm_reload", "60", number(CONFIRMATION_TIMES), found),
         portals: section.each("portal", "guest", portal, found),
         providers: section.each("exit", "mullvad", provider, found),
     }

@@ -1,6 +1,6 @@
 //! ICMP echo (RFC 792) through one interface: whether the other end of a tunnel answers.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -43,6 +43,13 @@ impl Echo {
         // Tells our answers from those to `ping`.
         let identifier = random::bits();
         Ok(Self { socket, to: SocketAddrV4::new(to, 0).into(), identifier, sequence: 0 })
+    }
+
+    /// Sends something through a tunnel, so that a handshake begins at once. If it cannot be sent, a keepalive does it later.
+    pub fn knock(interface: &IfName, from: IpAddr, to: IpAddr) {
+        if let (IpAddr::V4(from), IpAddr::V4(to)) = (from, to) {
+            let _ = Self::open(interface, from, to).and_then(|mut echo| echo.ask());
+        }
     }
 
     /// Asks once.

@@ -18,7 +18,6 @@ use super::{Kernel, Outcome, address, builtin, link, refusal, route, rule, sysct
 use crate::diff::Step;
 use crate::error::{Error, Result};
 use crate::net::{IfName, InterfaceAddress};
-use crate::site::Site;
 use crate::sorted::SortedMap;
 use crate::state::{Backend, Link, LinkKind, Scope, State, Target, Tunnel};
 use crate::tunnel_delta::delta;
@@ -67,11 +66,6 @@ impl Linux {
     /// The programs for iptables; they are looked for once.
     pub fn iptables(&mut self) -> Iptables {
         *self.iptables.get_or_insert_with(Iptables::find)
-    }
-
-    /// Whether a site has anything in legacy iptables.
-    pub fn uses_legacy(&mut self, site: &Site) -> bool {
-        site.iptables().any(|program| self.iptables().legacy == Some(program))
     }
 
     /// The interfaces that are ours, of this network or an earlier one.

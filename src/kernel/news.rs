@@ -47,9 +47,9 @@ impl News {
         self.sockets.each_ref().map(|socket| unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) })
     }
 
-    /// Who made the last change that another process made, as far as the kernel tells.
-    pub fn culprit(&self) -> Option<&str> {
-        self.culprit.as_deref()
+    /// Who made the last change that another process made since this was last asked, as far as the kernel tells.
+    pub fn take_culprit(&mut self) -> Option<String> {
+        self.culprit.take()
     }
 
     /// Forgets what has come in: whoever asks looks at the machine itself. That also makes overruns (ENOBUFS) harmless.

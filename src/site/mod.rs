@@ -18,7 +18,6 @@ use crate::host::{Facts, Uplink};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret, Table};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state;
-use crate::xtables::Program;
 
 /// The interface that all peers share whose networks do not overlap.
 pub const SHARED_INTERFACE: &str = "portals0";
@@ -228,19 +227,6 @@ impl Site {
         for portal in &mut self.portals {
             portal.exit = portal.chosen(choices).clone();
         }
-    }
-
-    /// The iptables that hold rules of this site's.
-    pub fn iptables(&self) -> impl Iterator<Item = Program> {
-        let own = match self.firewall {
-            Backend::Iptables(program) => Some(program),
-            Backend::Nftables => None,
-        };
-        let others = self.barriers.iter().filter_map(|(barrier, _)| match barrier {
-            Barrier::Iptables(program, _) => Some(*program),
-            Barrier::Nftables(_) => None,
-        });
-        own.into_iter().chain(others)
     }
 
     /// The host's way out, by name.

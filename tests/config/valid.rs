@@ -94,6 +94,7 @@ fn nyc() -> Site {
         firewall: FirewallChoice::Nftables,
         rp_filter: RpFilter::Loose,
         hook: Some(PathBuf::from("moved.sh")),
+        confirm_reload: Some(Duration::from_mins(5)),
         portals: vec![
             guest(),
             portal("cameras", to_paris(), vlan),
@@ -120,6 +121,7 @@ fn bare(id: u8, public_key: &str) -> Site {
         firewall: FirewallChoice::Auto,
         rp_filter: RpFilter::Keep,
         hook: None,
+        confirm_reload: None,
         portals: vec![],
         providers: SortedMap::new(),
     }

@@ -7,6 +7,7 @@
 
 mod access;
 mod commands;
+mod confirm;
 mod containers;
 mod failover;
 mod faults;
@@ -19,8 +20,10 @@ mod many;
 mod names;
 mod oracle;
 mod peers;
+mod questions;
 mod restore;
 mod snapshot;
+mod upgrade;
 mod ways;
 mod words;
 
@@ -41,7 +44,7 @@ struct Scenario {
 }
 
 /// What hosts of every kind can run.
-const EVERYWHERE: [&[Scenario]; 11] = [
+const EVERYWHERE: [&[Scenario]; 14] = [
     ways::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
@@ -49,6 +52,9 @@ const EVERYWHERE: [&[Scenario]; 11] = [
     names::SCENARIOS,
     restore::SCENARIOS,
     commands::SCENARIOS,
+    confirm::SCENARIOS,
+    questions::SCENARIOS,
+    upgrade::SCENARIOS,
     filters::SCENARIOS,
     faults::SCENARIOS,
     install::SCENARIOS,
@@ -56,8 +62,8 @@ const EVERYWHERE: [&[Scenario]; 11] = [
 ];
 
 /// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.
-const WITH_KERNEL_WIREGUARD: [&[Scenario]; 4] =
-    [peers::SCENARIOS, many::SCENARIOS, oracle::SCENARIOS, killed::SCENARIOS];
+const WITH_KERNEL_WIREGUARD: [&[Scenario]; 5] =
+    [peers::SCENARIOS, many::SCENARIOS, oracle::SCENARIOS, killed::SCENARIOS, upgrade::WITHOUT_A_GAP];
 
 fn main() -> ExitCode {
     if let Err(error) = isolate() {

@@ -22,6 +22,7 @@ pub(crate) fn private_key(id: u8) -> Secret {
 pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret>) -> Files {
     let private_key = private_key(network.sites[site].id);
     Files {
+        text: String::new(),
         file: "/etc/portals/network.toml".into(),
         network: network.clone(),
         folder: "/etc/portals".into(),

@@ -2,25 +2,28 @@
 //!
 //! A question and its answer are fields with a zero between them, each closed by the end of the stream.
 
+mod question;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsStr;
+use std::collections::VecDeque;
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 
-use crate::error::{Context as _, Error, Errors, Kind, Result};
+use crate::error::{Context as _, Error, Errors, Result};
+pub use question::{Done, Knowledge, Known, Question};
+use question::{decode_answer, encode_answer};
 
 /// Where the agent listens.
 pub const SOCKET: &str = "/run/portals.sock";
@@ -35,40 +38,39 @@ const START: Duration = Duration::from_secs(1);
 /// How long a visitor may take to say what he wants, or to take his answer.
 const HEARING: Duration = Duration::from_secs(1);
 
-/// The last field of every answer: one without it was cut short.
-const END: &str = "\0end";
-
 /// Bytes of a question: a path is 4096 at most.
 const LONGEST_QUESTION: usize = 8192;
 
-/// What the agent can be asked.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Question {
-    /// Read this network file again, and make the machine match it.
-    Apply(PathBuf),
+/// So many may be heard at once. When another one comes in, the one who is there longest has to leave: who says what he wants at
+/// once is always heard.
+const ROOM: usize = 8;
+
+/// The fields of what the agent says to a question, or why it could not do it.
+pub type Answer = Result<Vec<String>, Errors>;
+
+/// Asks the agent of this machine, and waits for its answer: up to a minute.
+pub fn ask(question: &Question) -> Answer {
+    ask_within(question, PATIENCE)
 }
 
-/// What the agent has done about it.
-#[derive(Debug)]
-pub struct Done {
-    /// How many changes it took.
-    pub changes: usize,
-    /// What else there is to say about it.
-    pub notes: Vec<String>,
-}
-
-/// Asks the agent of this machine, and waits for its answer.
-pub fn ask(question: &Question) -> Result<Done, Errors> {
+/// Asks the agent of this machine, and waits for its answer for so long.
+pub fn ask_within(question: &Question, patience: Duration) -> Answer {
     let stream =
         connect(Path::new(SOCKET)).doing(|| format!("an agent runs, but does not answer at {SOCKET}"))?;
-    match exchange(stream, &question.encode()) {
+    match exchange(stream, &question.encode(), patience) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::failed(format!(
             "the agent has not answered for {} seconds, and may still be at it: its log and `portals plan --check` tell when it is done",
-            PATIENCE.as_secs()
+            patience.as_secs()
         ))
         .into()),
         answer => decode_answer(&answer.doing(|| "cannot ask the agent".to_owned())?),
     }
+}
+
+fn broken_off() -> Error {
+    Error::failed(
+        "the agent broke off its answer: did it end? `portals plan --check` tells what is left to do",
+    )
 }
 
 /// An agent that has just begun may not listen yet.
@@ -87,8 +89,8 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-fn exchange(mut stream: UnixStream, question: &[u8]) -> io::Result<Vec<u8>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+fn exchange(mut stream: UnixStream, question: &[u8], patience: Duration) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(question)?;
     stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
@@ -96,71 +98,18 @@ fn exchange(mut stream: UnixStream, question: &[u8]) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-impl Question {
-    fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Apply(file) => [b"apply\0", file.as_os_str().as_bytes()].concat(),
-        }
-    }
-
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let file = bytes.strip_prefix(b"apply\0")?;
-        Some(Self::Apply(OsStr::from_bytes(file).into()))
-    }
-}
-
-fn encode_answer(answer: &Result<Done, Errors>) -> String {
-    let fields = match answer {
-        Ok(Done { changes, notes }) => {
-            let mut fields = vec!["done".to_owned(), changes.to_string()];
-            fields.extend(notes.iter().cloned());
-            fields.join("\0")
-        }
-        Err(errors) => {
-            let errors = errors.iter().map(|error| {
-                let word = match error.kind() {
-                    Kind::Wrong => "wrong",
-                    Kind::Failed => "failed",
-                };
-                format!("{word}\0{error}")
-            });
-            errors.collect::<Vec<_>>().join("\0")
-        }
-    };
-    fields + END
-}
-
-fn decode_answer(answer: &[u8]) -> Result<Done, Errors> {
-    let incomplete = || {
-        Error::failed(
-            "the agent broke off its answer: did it end? `portals plan --check` tells what is left to do",
-        )
-    };
-    let text = String::from_utf8_lossy(answer);
-    let fields: Vec<&str> = text.strip_suffix(END).ok_or_else(incomplete)?.split('\0').collect();
-    if let ["done", changes, notes @ ..] = fields.as_slice() {
-        let changes = changes.parse().map_err(|_| incomplete())?;
-        return Ok(Done { changes, notes: notes.iter().map(|note| (*note).to_owned()).collect() });
-    }
-    let error = |pair: &[&str]| match *pair {
-        ["wrong", text] => Error::wrong(text),
-        ["failed", text] => Error::failed(text),
-        _ => incomplete(),
-    };
-    Err(Errors::all(fields.chunks(2).map(error).collect()))
-}
-
-/// The agent's end: visitors come in one after the other.
+/// The agent's end: where visitors come in.
 #[derive(Debug)]
 pub struct Reception {
     path: PathBuf,
     listener: UnixListener,
-    visitor: Option<Visitor>,
+    /// Those who have not said all yet, in the order in which they came.
+    visitors: VecDeque<Visitor>,
     /// Until when nobody is let in, since the last one could not be.
     closed_until: Option<Instant>,
 }
 
-/// Somebody who has come in, and has not said all yet.
+/// Somebody who has come in.
 #[derive(Debug)]
 struct Visitor {
     stream: UnixStream,
@@ -184,33 +133,44 @@ impl Reception {
             Ok::<_, io::Error>(listener)
         };
         let listener = listen().doing(|| format!("cannot listen at {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), listener, visitor: None, closed_until: None })
+        Ok(Self { path: path.to_owned(), listener, visitors: VecDeque::new(), closed_until: None })
     }
 
-    /// Readable when there is something to [`hear`](Self::hear); none while there cannot be.
-    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match (&self.visitor, self.closed_until) {
-            (Some(visitor), _) => Some(visitor.stream.as_fd()),
-            (None, None) => Some(self.listener.as_fd()),
-            (None, Some(_)) => None,
-        }
+    /// Readable when there is something to [`hear`](Self::hear).
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let door = self.closed_until.is_none().then(|| self.listener.as_fd());
+        door.into_iter().chain(self.visitors.iter().map(|visitor| visitor.stream.as_fd()))
     }
 
     /// When to [`hear`](Self::hear) again though nothing may have come: to show a visitor out, or to let others in again.
     pub fn deadline(&self) -> Option<Instant> {
-        self.visitor.as_ref().map(|visitor| visitor.until).or(self.closed_until)
+        let longest = self.visitors.front().map(|visitor| visitor.until);
+        longest.into_iter().chain(self.closed_until).min()
     }
 
-    /// Lets in who waits, and takes what he has said so far: never waits. A question, and who asks it, once it is whole.
+    /// Lets in one who waits, and takes what all have said so far: never waits. A question, and who asks it, once it is whole.
     pub fn hear(&mut self) -> Option<(Question, Asker)> {
-        let mut visitor = self.visitor.take().or_else(|| self.admit())?;
-        match visitor.listen() {
-            Ok(true) => return visitor.question(),
-            Ok(false) if Instant::now() < visitor.until => self.visitor = Some(visitor),
-            Ok(false) => log::warn!("somebody came to {} and asked nothing", self.path.display()),
-            Err(error) => log::warn!("cannot hear what is asked at {}: {error}", self.path.display()),
+        if let Some(visitor) = self.admit() {
+            if self.visitors.len() == ROOM {
+                self.visitors.pop_front();
+            }
+            self.visitors.push_back(visitor);
         }
-        None
+        let (now, mut asked) = (Instant::now(), None);
+        for mut visitor in std::mem::take(&mut self.visitors) {
+            // The others wait until this one has his answer.
+            if asked.is_some() {
+                self.visitors.push_back(visitor);
+                continue;
+            }
+            match visitor.listen() {
+                Ok(true) => asked = visitor.question(),
+                Ok(false) if now < visitor.until => self.visitors.push_back(visitor),
+                Ok(false) => log::warn!("somebody came to {} and asked nothing", self.path.display()),
+                Err(error) => log::warn!("cannot hear what is asked at {}: {error}", self.path.display()),
+            }
+        }
+        asked
     }
 
     /// The next one who is root, or who we are.
@@ -287,14 +247,31 @@ pub struct Asker(UnixStream);
 
 impl Asker {
     /// Tells him, if he is still there and takes it soon.
-    pub fn tell(mut self, answer: &Result<Done, Errors>) {
-        let mut tell = || {
-            self.0.set_nonblocking(false)?;
-            self.0.set_write_timeout(Some(HEARING))?;
-            self.0.write_all(encode_answer(answer).as_bytes())
-        };
-        if let Err(error) = tell() {
+    pub fn tell(mut self, answer: &Answer) {
+        if let Err(error) = self.write(encode_answer(answer).as_bytes()) {
             log::warn!("cannot answer whoever asked: {error}");
         }
+    }
+
+    /// Nearly every answer fits into the socket. Who takes a long one by the byte gets no more time for it.
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let until = Instant::now() + HEARING;
+        while !bytes.is_empty() {
+            match self.0.write(bytes) {
+                Ok(length) => bytes = &bytes[length..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for_room(&self.0, until)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wait_for_room(stream: &UnixStream, until: Instant) -> io::Result<()> {
+    let left = until.saturating_duration_since(Instant::now());
+    let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+    match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)], timeout)? {
+        0 => Err(ErrorKind::TimedOut.into()),
+        _ => Ok(()),
     }
 }

@@ -1,0 +1,141 @@
+//! `portals status --prometheus`: the report in Prometheus' text format, version 0.0.4
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use crate::status::{PortalState, Report};
+
+/// All of it. `now` is when the report was made.
+pub(super) fn text(report: &Report, now: SystemTime) -> String {
+    let mut page = Page(String::new());
+    about_all(&mut page, report);
+    about_links(&mut page, report, now);
+    about_portals(&mut page, report);
+    page.0
+}
+
+fn about_all(page: &mut Page, report: &Report) {
+    page.metric("portals_info", "gauge", "This site, and what it works with.");
+    let labels = [
+        ("network", report.network.as_str()),
+        ("site", &report.site),
+        ("wireguard", report.wireguard.as_str()),
+        ("firewall", report.firewall.as_str()),
+        ("version", env!("CARGO_PKG_VERSION")),
+    ];
+    page.sample("portals_info", &labels, 1);
+    page.metric("portals_agent_up", "gauge", "Whether the agent runs.");
+    page.sample("portals_agent_up", &[], report.agent.into());
+    let Some(knowledge) = &report.knowledge else { return };
+    page.metric(
+        "portals_unconfirmed",
+        "gauge",
+        "Whether a change waits to be confirmed, or else will be undone.",
+    );
+    page.sample("portals_unconfirmed", &[], knowledge.unconfirmed.is_some().into());
+    page.metric("portals_exit_up", "gauge", "Whether an exit answers, of those that are one of several.");
+    for exit in &knowledge.exits {
+        page.sample("portals_exit_up", &[("exit", &exit.name)], (exit.words == "up").into());
+    }
+}
+
+fn about_links(page: &mut Page, report: &Report, now: SystemTime) {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let metrics = [
+        ("portals_link_up", "gauge", "Whether a link has a session that can be used."),
+        ("portals_link_last_handshake_timestamp_seconds", "gauge", "When a link had its last handshake."),
+        ("portals_link_receive_bytes_total", "counter", "What has come in by a link."),
+        ("portals_link_transmit_bytes_total", "counter", "What has gone out by a link."),
+    ];
+    for (index, (name, kind, help)) in metrics.into_iter().enumerate() {
+        page.metric(name, kind, help);
+        for link in &report.links {
+            let then = link.handshake_age.map(|age| now.saturating_sub(age));
+            let values = [Some(link.up.into()), then, Some(link.received), Some(link.sent)];
+            let labels = [("peer", link.peer.as_str()), ("interface", link.interface.as_str())];
+            if let Some(value) = values[index] {
+                page.sample(name, &labels, value);
+            }
+        }
+    }
+}
+
+fn about_portals(page: &mut Page, report: &Report) {
+    page.metric("portals_portal_state", "gauge", "Of the states of a portal, 1 for the one that it is in.");
+    for portal in &report.portals {
+        for state in PortalState::ALL {
+            let labels = [("portal", portal.name.as_str()), ("state", state.as_str())];
+            page.sample("portals_portal_state", &labels, (portal.state == state).into());
+        }
+    }
+    page.metric("portals_portal_exit_info", "gauge", "The exit that a portal uses.");
+    for portal in &report.portals {
+        let labels = [("portal", portal.name.as_str()), ("exit", &portal.exit)];
+        page.sample("portals_portal_exit_info", &labels, 1);
+    }
+}
+
+/// What is written so far.
+struct Page(String);
+
+impl Page {
+    fn metric(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        self.0.push_str(name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if index == 0 { '{' } else { ',' });
+            let _ = write!(self.0, "{label}=\"{}\"", escaped(text));
+        }
+        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::control::{Knowledge, Known};
+
+    #[test]
+    fn the_page_is_as_prometheus_wants_it() {
+        let exit = Known { name: "paris".to_owned(), since: 3, words: "up".to_owned() };
+        let knowledge = Knowledge { unconfirmed: None, portals: vec![], exits: vec![exit] };
+        let report = Report { knowledge: Some(knowledge), ..Report::example() };
+        let page = text(&report, SystemTime::UNIX_EPOCH + Duration::from_secs(1012));
+        let expected = [
+            "portals_info{network=\"home\",site=\"nyc\",wireguard=\"kernel\",firewall=\"nftables\",version=\"0.1.0\"} 1",
+            "portals_agent_up 1",
+            "portals_unconfirmed 0",
+            "portals_exit_up{exit=\"paris\"} 1",
+            "portals_link_up{peer=\"paris\",interface=\"to-paris\"} 1",
+            "portals_link_last_handshake_timestamp_seconds{peer=\"paris\",interface=\"to-paris\"} 1000",
+            "portals_link_receive_bytes_total{peer=\"paris\",interface=\"to-paris\"} 1",
+            "portals_link_transmit_bytes_total{peer=\"paris\",interface=\"to-paris\"} 2",
+            "portals_portal_state{portal=\"guest\",state=\"open\"} 1",
+            "portals_portal_state{portal=\"guest\",state=\"failed-over\"} 0",
+            "portals_portal_state{portal=\"guest\",state=\"direct\"} 0",
+            "portals_portal_state{portal=\"guest\",state=\"blocked\"} 0",
+            "portals_portal_exit_info{portal=\"guest\",exit=\"paris\"} 1",
+        ];
+        let samples: Vec<&str> = page.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(samples, expected);
+        let of_type: Vec<&str> = page.lines().filter(|line| line.starts_with("# TYPE")).collect();
+        assert_eq!((of_type.len(), of_type[6]), (10, "# TYPE portals_link_receive_bytes_total counter"));
+    }
+
+    #[test]
+    fn labels_cannot_break_out() {
+        let mut page = Page(String::new());
+        page.sample("a", &[("b", "c\\d\"e\nf")], 1);
+        assert_eq!(page.0, "a{b=\"c\\\\d\\\"e\\nf\"} 1\n");
+    }
+}

@@ -1,0 +1,38 @@
+//! `portals reload` and `portals exit`: what only the agent can do.
+
+use std::path::Path;
+
+use super::{Status, show_done};
+use crate::cli::Exit;
+use crate::control::{Done, Question, ask};
+use crate::error::{Error, Errors};
+use crate::journal::Journal;
+
+/// Has the agent read its file again.
+pub(super) fn reload(file: &Path) -> Result<Status, Errors> {
+    show_done(&ask_agent(&Question::Reload)?, file);
+    Ok(Status::Done)
+}
+
+/// Has a portal leave at another exit.
+pub(super) fn exit(options: &Exit) -> Result<Status, Errors> {
+    let Exit { portal, exit } = options;
+    let chosen = (exit != AUTO).then(|| exit.clone());
+    let done = ask_agent(&Question::Exit { portal: portal.clone(), exit: chosen.clone() })?;
+    match (chosen, done.changes) {
+        (None, _) => println!("done: the agent chooses the exit of {portal} again"),
+        (Some(exit), 0) => println!("done: {portal} leaves at {exit} already, and stays there"),
+        (Some(exit), _) => println!("done: {portal} leaves at {exit} until the network file is read again"),
+    }
+    Ok(Status::Done)
+}
+
+/// In place of an exit: the agent chooses.
+const AUTO: &str = "auto";
+
+fn ask_agent(question: &Question) -> Result<Done, Errors> {
+    if !Journal::open()?.has_agent()? {
+        return Err(Error::failed("no agent (`portals run`) is at work on this machine").into());
+    }
+    Ok(Done::from_fields(ask(question)?)?)
+}

@@ -1,0 +1,258 @@
+//! What the agent can be asked, and what it answers: as fields of text.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Answer, broken_off};
+use crate::config::model::Name;
+use crate::error::{Error, Errors, Kind, Result};
+
+/// The last field of every answer: one without it was cut short.
+const END: &str = "\0end";
+
+/// What the agent can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Read this network file again, and make the machine match it; undo that unless it is confirmed in time, if a time is given.
+    Apply {
+        /// The network file: the agent must use the same.
+        file: PathBuf,
+        /// In whole seconds.
+        confirm: Option<Duration>,
+    },
+    /// Keep what waits to be confirmed.
+    Confirm,
+    /// Read your network file again, as at SIGHUP.
+    Reload,
+    /// Tell what nobody else knows.
+    Status,
+    /// Have a portal leave at another exit of its list.
+    Exit {
+        /// Name of the portal.
+        portal: Name,
+        /// Name of the exit; none = choose it yourself.
+        exit: Option<Name>,
+    },
+}
+
+/// What the agent has done about it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// How many changes it took.
+    pub changes: usize,
+    /// What else there is to say about it.
+    pub notes: Vec<String>,
+}
+
+/// What only the agent knows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Knowledge {
+    /// Seconds that are left for confirming what is in force; none = it stays.
+    pub unconfirmed: Option<u64>,
+    /// Of the portals that can leave at several exits.
+    pub portals: Vec<Known>,
+    /// Of the exits that are one of several.
+    pub exits: Vec<Known>,
+}
+
+/// Something that is so, and since when.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Name of the portal or exit.
+    pub name: Name,
+    /// Seconds.
+    pub since: u64,
+    /// Of a portal: why it leaves where it does. Of an exit: `up`, `down` or `unproven`.
+    pub words: String,
+}
+
+impl Question {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let fields: Vec<&[u8]> = match self {
+            Self::Apply { file, confirm: None } => vec![b"apply", file.as_os_str().as_bytes()],
+            Self::Apply { file, confirm: Some(time) } => {
+                let seconds = time.as_secs().to_string();
+                return [b"try\0", seconds.as_bytes(), b"\0", file.as_os_str().as_bytes()].concat();
+            }
+            Self::Confirm => vec![b"confirm"],
+            Self::Reload => vec![b"reload"],
+            Self::Status => vec![b"status"],
+            Self::Exit { portal, exit: None } => vec![b"exit", portal.as_bytes()],
+            Self::Exit { portal, exit: Some(exit) } => vec![b"exit", portal.as_bytes(), exit.as_bytes()],
+        };
+        fields.join(&0)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let fields: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
+        let text = |field: &[u8]| Some(str::from_utf8(field).ok()?.to_owned());
+        let file = |field| PathBuf::from(OsStr::from_bytes(field));
+        Some(match fields.as_slice() {
+            [b"apply", path] => Self::Apply { file: file(path), confirm: None },
+            [b"try", seconds, path] => {
+                let confirm = Some(Duration::from_secs(text(seconds)?.parse().ok()?));
+                Self::Apply { file: file(path), confirm }
+            }
+            [b"confirm"] => Self::Confirm,
+            [b"reload"] => Self::Reload,
+            [b"status"] => Self::Status,
+            [b"exit", portal] => Self::Exit { portal: text(portal)?, exit: None },
+            [b"exit", portal, exit] => Self::Exit { portal: text(portal)?, exit: Some(text(exit)?) },
+            _ => return None,
+        })
+    }
+}
+
+impl Done {
+    /// As the fields of an answer.
+    pub fn into_fields(self) -> Vec<String> {
+        [vec![self.changes.to_string()], self.notes].concat()
+    }
+
+    /// From the fields of an answer.
+    pub fn from_fields(fields: Vec<String>) -> Result<Self> {
+        let mut fields = fields.into_iter();
+        let changes = fields.next().and_then(|number| number.parse().ok()).ok_or_else(broken_off)?;
+        Ok(Self { changes, notes: fields.collect() })
+    }
+}
+
+impl Knowledge {
+    /// As the fields of an answer: four for each that is known.
+    pub fn into_fields(self) -> Vec<String> {
+        let portals = self.portals.into_iter().map(|known| ("portal", known));
+        let exits = self.exits.into_iter().map(|known| ("exit", known));
+        let unconfirmed =
+            self.unconfirmed.map(|since| Known { name: String::new(), since, words: String::new() });
+        let all = portals.chain(exits).chain(unconfirmed.map(|left| ("unconfirmed", left)));
+        all.flat_map(|(what, Known { name, since, words })| [what.to_owned(), name, since.to_string(), words])
+            .collect()
+    }
+
+    /// From the fields of an answer.
+    pub fn from_fields(fields: &[String]) -> Result<Self> {
+        let mut knowledge = Self::default();
+        for four in fields.chunks(4) {
+            let [what, name, since, words] = four else { return Err(broken_off()) };
+            let since = since.parse().map_err(|_| broken_off())?;
+            let known = Known { name: name.clone(), since, words: words.clone() };
+            match what.as_str() {
+                "portal" => knowledge.portals.push(known),
+                "exit" => knowledge.exits.push(known),
+                "unconfirmed" => knowledge.unconfirmed = Some(since),
+                _ => return Err(broken_off()),
+            }
+        }
+        Ok(knowledge)
+    }
+}
+
+pub(super) fn encode_answer(answer: &Answer) -> String {
+    let fields = match answer {
+        Ok(fields) => {
+            ["done"].into_iter().chain(fields.iter().map(String::as_str)).collect::<Vec<_>>().join("\0")
+        }
+        Err(errors) => {
+            let errors = errors.iter().map(|error| {
+                let word = match error.kind() {
+                    Kind::Wrong => "wrong",
+                    Kind::Failed => "failed",
+                };
+                format!("{word}\0{error}")
+            });
+            errors.collect::<Vec<_>>().join("\0")
+        }
+    };
+    fields + END
+}
+
+pub(super) fn decode_answer(answer: &[u8]) -> Answer {
+    let text = String::from_utf8_lossy(answer);
+    let fields: Vec<&str> = text.strip_suffix(END).ok_or_else(broken_off)?.split('\0').collect();
+    if let ["done", fields @ ..] = fields.as_slice() {
+        return Ok(fields.iter().map(|field| (*field).to_owned()).collect());
+    }
+    let error = |pair: &[&str]| match *pair {
+        ["wrong", text] => Error::wrong(text),
+        ["failed", text] => Error::failed(text),
+        _ => broken_off(),
+    };
+    Err(Errors::all(fields.chunks(2).map(error).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_survive_the_way() {
+        let file = || PathBuf::from(OsStr::from_bytes(b"/etc/a file that is no UTF-8: \xff"));
+        for question in [
+            Question::Apply { file: file(), confirm: None },
+            Question::Apply { file: file(), confirm: Some(Duration::from_mins(1)) },
+            Question::Confirm,
+            Question::Reload,
+            Question::Status,
+            Question::Exit { portal: "guest".to_owned(), exit: None },
+            Question::Exit { portal: "guest".to_owned(), exit: Some("oslo".to_owned()) },
+        ] {
+            assert_eq!(Question::decode(&question.encode()), Some(question));
+        }
+    }
+
+    #[test]
+    fn what_is_no_question_is_none() {
+        for words in [
+            "",
+            "\0",
+            "dance",
+            "apply",
+            "apply\0a\0b",
+            "try\0soon\0a",
+            "try\0-1\0a",
+            "status\0",
+            "exit",
+            "exit\0a\0b\0c",
+        ] {
+            assert_eq!(Question::decode(words.as_bytes()), None, "{words:?}");
+        }
+        assert_eq!(Question::decode(b"exit\0\xff"), None);
+    }
+
+    #[test]
+    fn answers_survive_the_way() {
+        let known =
+            |name: &str, words: &str| Known { name: name.to_owned(), since: 3, words: words.to_owned() };
+        let knowledge = |unconfirmed, portals: &[&str], exits: &[&str]| Knowledge {
+            unconfirmed,
+            portals: portals.iter().map(|name| known(name, "why")).collect(),
+            exits: exits.iter().map(|name| known(name, "")).collect(),
+        };
+        for (left, portals, exits) in
+            [(Some(7), &["guest", "tv"][..], &["paris"][..]), (None, &["guest"], &[]), (None, &[], &[])]
+        {
+            let all = || knowledge(left, portals, exits);
+            let fields = decode_answer(encode_answer(&Ok(all().into_fields())).as_bytes()).unwrap();
+            assert_eq!(Knowledge::from_fields(&fields).unwrap(), all());
+        }
+        let done = || Done { changes: 3, notes: vec!["one".to_owned(), "two\nlines".to_owned()] };
+        assert_eq!(Done::from_fields(done().into_fields()).unwrap(), done());
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_short_is_an_error() {
+        for answer in ["", "done\0", "done\x003", "wrong\0a", "wrong\0end"] {
+            let errors = decode_answer(answer.as_bytes()).unwrap_err();
+            assert!(errors.to_string().starts_with("the agent broke off its answer"), "{answer:?}: {errors}");
+        }
+        let fields = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        assert!(Done::from_fields(fields(&["three"])).is_err() && Done::from_fields(Vec::new()).is_err());
+        for wrong in
+            [&["portal", "guest", "3"][..], &["portal", "guest", "soon", ""], &["dog", "rex", "3", ""]]
+        {
+            assert!(Knowledge::from_fields(&fields(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+}

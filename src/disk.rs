@@ -1,0 +1,74 @@
+//! Files that are written whole or not at all, also if the power goes meanwhile.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Puts a file in the place of the one that may be there. Readers see the old one or the new one.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    replace_with(path, |draft| {
+        let mut file = File::options().write(true).create_new(true).mode(mode).open(draft)?;
+        // Whatever the umask says.
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.write_all(bytes)?;
+        // Or the new name may be on the disk before what it names.
+        file.sync_all()
+    })
+}
+
+/// The same with anything that `make` can make at another path.
+pub fn replace_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let draft = path.with_added_extension("portals-new");
+    // Of a call that was cut short.
+    remove(&draft)?;
+    make(&draft).and_then(|()| rename(&draft, path)).inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
+/// Moves a file, for good.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync_folder(to)
+}
+
+/// Removes a file, for good, if it is there.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => sync_folder(path),
+    }
+}
+
+/// The text of a file, if it is there; what is no UTF-8 in it is replaced.
+pub fn read_if_there(path: &Path) -> io::Result<Option<String>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        bytes => bytes.map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned())),
+    }
+}
+
+/// The folder of a file.
+pub fn folder_of(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Names are on the disk once their folder is (fsync(2)).
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_the_working_folder_lies_in_a_folder_too() {
+        assert_eq!(folder_of(Path::new("network.toml")), Path::new("."));
+        assert_eq!(folder_of(Path::new("/etc/portals/network.toml")), Path::new("/etc/portals"));
+        sync_folder(Path::new("network.toml")).unwrap();
+    }
+}
