@@ -20,8 +20,7 @@ pub const UP: u32 = 1;
 /// Bytes in front of the attributes of generic netlink: `struct genlmsghdr` of linux/genetlink.h.
 pub(super) const GENERIC_HEADER: usize = 4;
 
-/// A request, ready to be sent. It may hold private keys: wiped when dropped.
-#[derive(Debug, Clone)]
+/// A request, ready to be sent. It may hold private keys: never printed, and wiped when dropped.
 pub struct Message {
     kind: u16,
     body: Zeroizing<Vec<u8>>,
