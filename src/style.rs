@@ -1,6 +1,7 @@
-//! Colour on a terminal; none in pipes, and none with `NO_COLOR` (no-color.org).
+//! Colour on a terminal; none in pipes, and none with `NO_COLOR` (no-color.org). Times in words.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 /// Whether to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,5 +42,21 @@ impl Style {
 
     fn paint(self, code: &str, text: &str) -> String {
         if self.coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// Seconds and tenths, as in `1.3 s`. In whole numbers: printing floating-point ones takes eleven kilobytes of code.
+pub fn seconds(time: Duration) -> String {
+    format!("{}.{} s", time.as_secs(), time.subsec_millis() / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_told_in_tenths_of_a_second() {
+        assert_eq!(seconds(Duration::from_millis(61_050)), "61.0 s");
+        assert_eq!(seconds(Duration::from_millis(999)), "0.9 s");
     }
 }

@@ -12,7 +12,7 @@ use crate::demo::{NETWORK_FILE, NYC, PARIS, SERVER, World, isolate, show};
 use crate::error::{Errors, Result};
 use crate::kernel::builtin::check_tun;
 use crate::kernel::linux::Linux;
-use crate::style::Style;
+use crate::style::{Style, seconds};
 
 /// This program, wherever it lies: its path may be hidden inside a namespace.
 const OURSELVES: &str = "/proc/self/exe";
@@ -31,10 +31,8 @@ pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
     if result.is_err() {
         print_logs(&world);
     } else {
-        let took = format!(
-            "All of it held. {:.1} s, and nothing on this machine was touched.",
-            start.elapsed().as_secs_f32()
-        );
+        let took = seconds(start.elapsed());
+        let took = format!("All of it held. {took}, and nothing on this machine was touched.");
         println!("\n{}", style.good(&took));
     }
     if options.keep {

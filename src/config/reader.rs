@@ -53,6 +53,10 @@ pub(super) fn wrong<T>(message: impl Into<String>, help: impl Into<String>) -> R
     Err(Wrong::Value(message.into(), help.into()))
 }
 
+/// What makes a value of what stands in the file. Getters take it by reference, so that there is one of them for each type
+/// of value, not one for each way of reading.
+pub(super) type Read<'r, T> = dyn Fn(&DeValue<'_>) -> Result<T, Wrong> + 'r;
+
 /// A table of the file, and what it is called in messages.
 pub(super) struct Section<'a> {
     /// `[site.nyc]`, or `` `vlan` ``.
@@ -125,7 +129,7 @@ impl<'a> Section<'a> {
         &self,
         key: &str,
         example: &str,
-        read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+        read: &Read<T>,
         found: &mut Findings,
     ) -> Option<At<T>> {
         self.must_have(key, example, found);
@@ -137,10 +141,10 @@ impl<'a> Section<'a> {
         &self,
         key: &str,
         example: &str,
-        read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+        read: &Read<T>,
         found: &mut Findings,
     ) -> Option<At<T>> {
-        take(key, || format!("write `{key} = {example}`"), self.table.get(key)?, read, found)
+        take(key, &|| format!("write `{key} = {example}`"), self.table.get(key)?, read, found)
     }
 
     /// The values of the list `key` as `read` takes them, none twice; empty if there is no such key.
@@ -148,7 +152,7 @@ impl<'a> Section<'a> {
         &self,
         key: &str,
         example: &str,
-        read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+        read: &Read<T>,
         found: &mut Findings,
     ) -> Vec<At<T>> {
         let Some(value) = self.table.get(key) else { return Vec::new() };
@@ -169,19 +173,18 @@ impl<'a> Section<'a> {
         &self,
         key: &str,
         example: &str,
-        read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+        read: &Read<T>,
         found: &mut Findings,
     ) -> Vec<At<T>> {
         let Some(value) = self.table.get(key) else { return Vec::new() };
         let DeValue::Array(array) = value.get_ref() else {
-            return take(key, || format!("write `{key} = {example}`"), value, read, found)
-                .into_iter()
-                .collect();
+            let help = || format!("write `{key} = {example}`");
+            return take(key, &help, value, read, found).into_iter().collect();
         };
         let mut list: Vec<At<T>> = Vec::new();
         for item in array {
             let help = || format!("write `{key} = [{example}]`");
-            let Some(item) = take(key, help, item, &read, found) else { continue };
+            let Some(item) = take(key, &help, item, read, found) else { continue };
             if list.iter().any(|earlier| earlier.value == item.value) {
                 found.add(&item.span, format!("`{key}` says the same twice"), "take one of the two away");
             } else {
@@ -252,21 +255,35 @@ fn section<'a>(
 
 fn take<T>(
     key: &str,
-    help: impl FnOnce() -> String,
+    help: &dyn Fn() -> String,
     value: &Spanned<DeValue<'_>>,
-    read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+    read: &Read<T>,
     found: &mut Findings,
 ) -> Option<At<T>> {
     match read(value.get_ref()) {
-        Ok(taken) => return Some(At { value: taken, span: value.span() }),
-        Err(Wrong::Type(wanted)) => {
-            let message = format!("`{key}` must be {}, not {}", wanted.words(), kind(value.get_ref()));
-            let help = wanted.requoted(value.get_ref()).map_or_else(help, |right| format!("write `{right}`"));
-            found.add(&value.span(), message, help);
+        Ok(taken) => Some(At { value: taken, span: value.span() }),
+        Err(wrong) => {
+            take_down(wrong, key, help, value, found);
+            None
         }
-        Err(Wrong::Value(message, help)) => found.add(&value.span(), format!("`{key}` {message}"), help),
     }
-    None
+}
+
+fn take_down(
+    wrong: Wrong,
+    key: &str,
+    help: &dyn Fn() -> String,
+    value: &Spanned<DeValue<'_>>,
+    found: &mut Findings,
+) {
+    let (message, help) = match wrong {
+        Wrong::Value(message, help) => (format!("`{key}` {message}"), help),
+        Wrong::Type(wanted) => (
+            format!("`{key}` must be {}, not {}", wanted.words(), kind(value.get_ref())),
+            wanted.requoted(value.get_ref()).map_or_else(help, |right| format!("write `{right}`")),
+        ),
+    };
+    found.add(&value.span(), message, help);
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {
@@ -291,15 +308,19 @@ pub(super) fn number<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
 ) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
     move |value| {
-        let digits = value.as_integer().ok_or(Wrong::Type(Wanted::Number))?;
-        let number = u64::from_str_radix(digits.as_str(), digits.radix()).ok();
-        let (least, most) = (range.start(), range.end());
-        let in_range =
-            number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
-        in_range.map_or_else(
-            || wrong(format!("cannot be {digits}"), format!("write a number from {least} to {most}")),
-            Ok,
-        )
+        let number = whole_number(value, &range)?;
+        Ok(T::try_from(number).ok().expect("the range fits into the type"))
+    }
+}
+
+fn whole_number(value: &DeValue<'_>, range: &RangeInclusive<u64>) -> Result<u64, Wrong> {
+    let digits = value.as_integer().ok_or(Wrong::Type(Wanted::Number))?;
+    match u64::from_str_radix(digits.as_str(), digits.radix()) {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => wrong(
+            format!("cannot be {digits}"),
+            format!("write a number from {} to {}", range.start(), range.end()),
+        ),
     }
 }
 

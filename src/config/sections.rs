@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::draft::{Draft, PhoneDraft, PortalDraft, ProviderDraft, SiteDraft};
 use super::fault::{At, Findings};
 use super::model::{CONFIRMATION_TIMES, Entrance, FirewallChoice, RpFilter, Wifi};
-use super::reader::{Section, Wrong, choice, flag, number, path, reference, text, wrong};
+use super::reader::{Read, Section, Wrong, choice, flag, number, path, reference, text, wrong};
 use super::suggest::listed;
 use super::values::{self, LONGEST_NAME};
 
@@ -45,16 +45,16 @@ pub(super) fn file(root: &Section<'_>, found: &mut Findings) -> Draft {
 
 fn network(draft: &mut Draft, section: &Section<'_>, found: &mut Findings) {
     section.only(&["name", "subnet", "subnet6", "mtu", "failover", "resolve_after"], found);
-    draft.name = section.required("name", "\"home\"", text(|name| values::name(name, 16)), found);
-    draft.subnet = section.required("subnet", "\"10.77.0.0/16\"", text(values::subnet), found);
+    draft.name = section.required("name", "\"home\"", &text(|name| values::name(name, 16)), found);
+    draft.subnet = section.required("subnet", "\"10.77.0.0/16\"", &text(values::subnet), found);
     draft.ipv6 = section.has("subnet6");
-    draft.subnet6 = section.optional("subnet6", "\"fd77:1:2::/48\"", text(values::subnet), found);
-    draft.mtu = section.optional("mtu", "1280", number(576..=1500), found);
-    draft.resolve_after = section.optional("resolve_after", "120", number(5..=3600), found);
+    draft.subnet6 = section.optional("subnet6", "\"fd77:1:2::/48\"", &text(values::subnet), found);
+    draft.mtu = section.optional("mtu", "1280", &number(576..=1500), found);
+    draft.resolve_after = section.optional("resolve_after", "120", &number(5..=3600), found);
     if let Some(failover) = section.table("failover", FAILOVER, found) {
         failover.only(&["down_after", "up_after"], found);
-        draft.down_after = failover.optional("down_after", "3", number(1..=60), found);
-        draft.up_after = failover.optional("up_after", "10", number(1..=3600), found);
+        draft.down_after = failover.optional("down_after", "3", &number(1..=60), found);
+        draft.up_after = failover.optional("up_after", "10", &number(1..=3600), found);
     }
 }
 
@@ -80,19 +80,19 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
     SiteDraft {
         name,
         misspelt,
-        id: section.required("id", "1", number(1..=250), found),
-        public_key: section.required("public_key", KEY, text(values::public_key), found),
+        id: section.required("id", "1", &number(1..=250), found),
+        public_key: section.required("public_key", KEY, &text(values::public_key), found),
         dialled: section.has("endpoint"),
-        endpoint: section.optional("endpoint", "\"nyc.example.net\"", text(values::host), found),
-        port: section.optional("port", "51820", number(1..=65535), found),
-        exits: section.list("exits", "\"paris\"", reference, found),
-        links: section.list("links", "\"paris\"", reference, found),
-        lan: section.list("lan", "\"192.168.1.0/24\"", text(values::network), found),
-        uplink: section.optional("uplink", "\"eth0\"", text(values::interface), found),
-        firewall: section.optional("firewall", "\"auto\"", choice(FIREWALLS), found),
-        rp_filter: section.optional("rp_filter", "\"keep\"", choice(RP_FILTERS), found),
-        hook: section.optional("hook", "\"moved.sh\"", path, found),
-        confirm_reload: section.optional("confirm_reload", "60", number(CONFIRMATION_TIMES), found),
+        endpoint: section.optional("endpoint", "\"nyc.example.net\"", &text(values::host), found),
+        port: section.optional("port", "51820", &number(1..=65535), found),
+        exits: section.list("exits", "\"paris\"", &reference, found),
+        links: section.list("links", "\"paris\"", &reference, found),
+        lan: section.list("lan", "\"192.168.1.0/24\"", &text(values::network), found),
+        uplink: section.optional("uplink", "\"eth0\"", &text(values::interface), found),
+        firewall: section.optional("firewall", "\"auto\"", &choice(FIREWALLS), found),
+        rp_filter: section.optional("rp_filter", "\"keep\"", &choice(RP_FILTERS), found),
+        hook: section.optional("hook", "\"moved.sh\"", &path, found),
+        confirm_reload: section.optional("confirm_reload", "60", &number(CONFIRMATION_TIMES), found),
         portals: section.each("portal", "guest", portal, found),
         providers: section.each("exit", "mullvad", provider, found),
     }
@@ -121,20 +121,20 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
         span: section.span.clone(),
         exits: portal_exits(section, found),
         entrance: entrance(section, found),
-        to: section.list("to", "\"198.51.100.0/24\"", text(values::network), found),
-        ports: section.list("ports", "\"tcp/443\"", text(values::ports), found),
-        except: section.list("except", "\"192.168.0.0/16\"", text(values::network), found),
+        to: section.list("to", "\"198.51.100.0/24\"", &text(values::network), found),
+        ports: section.list("ports", "\"tcp/443\"", &text(values::ports), found),
+        except: section.list("except", "\"192.168.0.0/16\"", &text(values::network), found),
         addressed: section.has("address"),
-        address: section.optional("address", "\"10.77.1.65/26\"", text(values::interface_address), found),
-        dhcp: section.optional("dhcp", "false", flag, found),
-        dns: section.list("dns", "\"9.9.9.9\"", text(values::address), found),
+        address: section.optional("address", "\"10.77.1.65/26\"", &text(values::interface_address), found),
+        dhcp: section.optional("dhcp", "false", &flag, found),
+        dns: section.list("dns", "\"9.9.9.9\"", &text(values::address), found),
     }
 }
 
 fn portal_exits(section: &Section<'_>, found: &mut Findings) -> Vec<At<String>> {
     section.must_have("exit", EXIT, found);
     section.must_list("exit", EXIT, found);
-    section.one_or_list("exit", EXIT, reference, found)
+    section.one_or_list("exit", EXIT, &reference, found)
 }
 
 /// Reads every entrance that is there, so that the faults of all are found; one is right.
@@ -164,12 +164,12 @@ fn one_entrance(section: &Section<'_>, key: &str, found: &mut Findings) -> Optio
     let span = section.value_span(key)?;
     let value = match key {
         "interface" => {
-            Entrance::Interface(section.optional(key, "\"eth1\"", text(values::interface), found)?.value)
+            Entrance::Interface(section.optional(key, "\"eth1\"", &text(values::interface), found)?.value)
         }
         "vlan" => vlan(&section.table(key, "vlan = { parent = \"eth0\", id = 30 }", found)?, found)?,
         "wifi" => Entrance::Wifi(wifi(&section.table(key, WIFI, found)?, found)?),
-        "from" => Entrance::From(sources(section, key, "\"192.168.1.50\"", text(values::network), found)?),
-        "mac" => Entrance::Mac(sources(section, key, "\"aa:bb:cc:dd:ee:ff\"", text(values::mac), found)?),
+        "from" => Entrance::From(sources(section, key, "\"192.168.1.50\"", &text(values::network), found)?),
+        "mac" => Entrance::Mac(sources(section, key, "\"aa:bb:cc:dd:ee:ff\"", &text(values::mac), found)?),
         _ => own(section, key, found)?,
     };
     Some(At { value, span })
@@ -177,18 +177,18 @@ fn one_entrance(section: &Section<'_>, key: &str, found: &mut Findings) -> Optio
 
 fn vlan(section: &Section<'_>, found: &mut Findings) -> Option<Entrance> {
     section.only(&["parent", "id"], found);
-    let parent = section.required("parent", "\"eth0\"", text(values::interface), found);
-    let id = section.required("id", "30", number(1..=4094), found);
+    let parent = section.required("parent", "\"eth0\"", &text(values::interface), found);
+    let id = section.required("id", "30", &number(1..=4094), found);
     Some(Entrance::Vlan { parent: parent?.value, id: id?.value })
 }
 
 fn wifi(section: &Section<'_>, found: &mut Findings) -> Option<Wifi> {
     section.only(&["interface", "ssid", "passphrase_file", "country", "channel"], found);
-    let interface = section.required("interface", "\"wlan0\"", text(values::interface), found);
-    let ssid = section.required("ssid", "\"Paris\"", text(values::ssid), found);
-    let passphrase_file = section.required("passphrase_file", "\"wifi.key\"", path, found);
-    let country = section.required("country", "\"US\"", text(values::country), found);
-    let channel = section.required("channel", "6", values::channel, found);
+    let interface = section.required("interface", "\"wlan0\"", &text(values::interface), found);
+    let ssid = section.required("ssid", "\"Paris\"", &text(values::ssid), found);
+    let passphrase_file = section.required("passphrase_file", "\"wifi.key\"", &path, found);
+    let country = section.required("country", "\"US\"", &text(values::country), found);
+    let channel = section.required("channel", "6", &values::channel, found);
     Some(Wifi {
         interface: interface?.value,
         ssid: ssid?.value,
@@ -202,7 +202,7 @@ fn sources<T: PartialEq>(
     section: &Section<'_>,
     key: &str,
     example: &str,
-    read: impl Fn(&DeValue<'_>) -> Result<T, Wrong>,
+    read: &Read<T>,
     found: &mut Findings,
 ) -> Option<Vec<T>> {
     section.must_list(key, example, found);
@@ -215,13 +215,13 @@ fn own(section: &Section<'_>, key: &str, found: &mut Findings) -> Option<Entranc
         Ok(false) => wrong("cannot be false", "write `self = true`, or another entrance"),
         flag => flag,
     };
-    section.optional(key, "true", read, found).map(|_| Entrance::Own)
+    section.optional(key, "true", &read, found).map(|_| Entrance::Own)
 }
 
 fn provider(name: At<String>, section: &Section<'_>, found: &mut Findings) -> ProviderDraft {
     check_name("exit", &name, found);
     section.only(&["config"], found);
-    let config = section.required("config", "\"mullvad-ch.conf\"", path, found);
+    let config = section.required("config", "\"mullvad-ch.conf\"", &path, found);
     ProviderDraft { name, span: section.span.clone(), config }
 }
 
@@ -231,10 +231,10 @@ fn phone(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Phone
     PhoneDraft {
         name,
         span: section.span.clone(),
-        id: section.required("id", "1", number(1..=62), found),
-        at: section.required("at", "\"nyc\"", reference, found),
-        exit: section.optional("exit", EXIT, reference, found),
-        public_key: section.required("public_key", KEY, text(values::public_key), found),
+        id: section.required("id", "1", &number(1..=62), found),
+        at: section.required("at", "\"nyc\"", &reference, found),
+        exit: section.optional("exit", EXIT, &reference, found),
+        public_key: section.required("public_key", KEY, &text(values::public_key), found),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn listed(words: &[&str]) -> String {
 
 fn closest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     let rank = |word: &&'a str| {
-        let steps = distance(&wrong.to_lowercase(), word);
+        let steps = distance(&wrong.to_ascii_lowercase(), word);
         let begun = wrong.len() >= 4 && word.starts_with(wrong);
         let near = begun || steps <= wrong.chars().count().div_ceil(3);
         near.then_some((steps, word.len().abs_diff(wrong.len()), *word))

@@ -17,7 +17,7 @@ pub(super) fn name(text: &str, longest: usize) -> Result<String, Wrong> {
     if !text.is_empty() && text.len() <= longest && text.chars().all(allowed) {
         return Ok(text.to_owned());
     }
-    let lower = text.to_lowercase().replace([' ', '_', '.'], "-");
+    let lower = text.to_ascii_lowercase().replace([' ', '_', '.'], "-");
     let alike: String = lower.chars().filter(|c| allowed(*c)).take(longest).collect();
     let help = if alike.is_empty() {
         "write another name".to_owned()

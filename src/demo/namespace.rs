@@ -149,10 +149,16 @@ fn unshare_and_open() -> io::Result<(File, File)> {
 
 /// Runs `work` in a thread, so that the namespaces it enters are those of nobody else.
 fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| match scope.spawn(work).join() {
-        Ok(value) => value,
-        Err(panic) => std::panic::resume_unwind(panic),
-    })
+    let mut value = None;
+    run_in_thread(Box::new(|| value = Some(work())));
+    value.expect("work that did not panic has a value")
+}
+
+/// Starting a thread is a kilobyte of code for each kind of work, so all work is of one kind.
+fn run_in_thread(work: Box<dyn FnOnce() + Send + '_>) {
+    if let Err(panic) = thread::scope(|scope| scope.spawn(work).join()) {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 #[cfg(test)]

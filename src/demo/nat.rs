@@ -1,9 +1,10 @@
 //! The address translation of a home router: an nftables table that is not ours, as a host's firewall has it.
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NetlinkMessage, NetlinkPayload, NetlinkSerializable};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NetlinkMessage};
 
 use super::namespace::Namespace;
 use crate::error::{Context as _, Result};
+use crate::kernel::message::Message;
 use crate::kernel::netlink::{Socket, protocols, request};
 
 /// NFPROTO_IPV4 (linux/netfilter.h).
@@ -92,39 +93,14 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A message to nftables: `struct nfgenmsg` and attributes.
-struct Message {
-    kind: u16,
-    bytes: Vec<u8>,
-}
-
 /// NFNL_MSG_BATCH_BEGIN or NFNL_MSG_BATCH_END: the subsystem takes the place of the resource, in network order.
 fn batch(kind: u16) -> NetlinkMessage<Message> {
     let [high, low] = NFTABLES.to_be_bytes();
-    request(Message { kind, bytes: vec![0, 0, high, low] }, 0)
+    request(Message::raw(kind, vec![0, 0, high, low]), 0)
 }
 
+/// `struct nfgenmsg` and attributes.
 fn change(kind: u16, attributes: Vec<u8>) -> NetlinkMessage<Message> {
-    let bytes = [vec![IPV4, 0, 0, 0], attributes].concat();
-    request(Message { kind: NFTABLES << 8 | kind, bytes }, NLM_F_CREATE | NLM_F_ACK)
-}
-
-impl NetlinkSerializable for Message {
-    fn message_type(&self) -> u16 {
-        self.kind
-    }
-
-    fn buffer_len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    fn serialize(&self, buffer: &mut [u8]) {
-        buffer.copy_from_slice(&self.bytes);
-    }
-}
-
-impl From<Message> for NetlinkPayload<Message> {
-    fn from(message: Message) -> Self {
-        Self::InnerMessage(message)
-    }
+    let body = [vec![IPV4, 0, 0, 0], attributes].concat();
+    request(Message::raw(NFTABLES << 8 | kind, body), NLM_F_CREATE | NLM_F_ACK)
 }

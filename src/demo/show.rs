@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::capture::Capture;
 use super::world::{NYC, PARIS, Plot, SERVER, World};
 use crate::error::{Error, Result};
-use crate::style::Style;
+use crate::style::{Style, seconds};
 
 /// How long the agents may take until both portals are open.
 const OPENING: Duration = Duration::from_secs(15);
@@ -119,7 +119,7 @@ fn open(world: &mut World) -> Result<String> {
             sleep(Duration::from_millis(50));
         }
     }
-    Ok(format!("are at work, and the portals open, after {:.1} s", start.elapsed().as_secs_f32()))
+    Ok(format!("are at work, and the portals open, after {}", seconds(start.elapsed())))
 }
 
 fn way(world: &mut World, entry: Plot, exit: Plot) -> Result<String> {

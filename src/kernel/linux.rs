@@ -4,22 +4,21 @@ use std::thread;
 use std::time::SystemTime;
 
 use log::debug;
-use netlink_packet_core::NetlinkMessage;
 use nix::errno::Errno;
 
 use super::batch::Batch;
 use super::iptables::{Iptables, legacy};
 use super::link::HostLink;
-use super::message::Message;
-use super::netlink::{Refusal, Socket, protocols};
+use super::netlink::{Socket, protocols};
 use super::nftables::{Nftables, Survey};
+use super::requests::{judge, send};
 use super::wireguard::{Reading, WireGuard};
-use super::{Kernel, Outcome, address, builtin, link, refusal, route, rule, sysctl};
+use super::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
 use crate::diff::Step;
 use crate::error::{Error, Result};
 use crate::net::{IfName, InterfaceAddress};
 use crate::sorted::SortedMap;
-use crate::state::{Backend, Link, LinkKind, Scope, State, Target, Tunnel};
+use crate::state::{Backend, Link, LinkKind, Scope, State, Tunnel};
 use crate::tunnel_delta::delta;
 use crate::xtables::{Program, Ruleset};
 
@@ -329,70 +328,5 @@ fn tunnel_change(step: &Step) -> Option<(&IfName, &Tunnel, &Tunnel)> {
     match step {
         Step::ChangeTunnel { name, from, to } => Some((name, from, to)),
         _ => None,
-    }
-}
-
-/// Sends one request a step, in one batch. `links` are needed for addresses and routes: the kernel wants interfaces by
-/// number there.
-fn send(socket: &mut Socket, steps: &[Step], links: &SortedMap<IfName, HostLink>) -> Vec<Result<()>> {
-    let mut requests = Vec::with_capacity(steps.len());
-    let encoded: Vec<Result<(), Errno>> =
-        steps.iter().map(|step| encode(step, links).map(|request| requests.push(request))).collect();
-    let mut verdicts = socket.batch(requests).into_iter();
-    let verdict = |encoded: Result<(), Errno>| {
-        encoded
-            .map_err(Refusal::from)
-            .and_then(|()| verdicts.next().expect("there is a verdict on each request"))
-    };
-    steps.iter().zip(encoded.into_iter().map(verdict)).map(|(step, verdict)| judge(step, verdict)).collect()
-}
-
-/// The request that carries out a step; ENODEV if its interface is missing.
-fn encode(step: &Step, links: &SortedMap<IfName, HostLink>) -> Result<NetlinkMessage<Message>, Errno> {
-    let index = |name: &IfName| links.get(name).map(|link| link.index).ok_or(Errno::ENODEV);
-    let device = |target: &Target| match target {
-        Target::Device { interface, .. } => index(interface).map(Some),
-        Target::Unreachable => Ok(None),
-    };
-    Ok(match step {
-        Step::AddLink(name, link) => link::create_wireguard(name, link.mtu),
-        Step::RemoveLink(name, _) => link::remove(name),
-        Step::ChangeLink { name, to, .. } => link::finish(name, to),
-        Step::AddAddress(name, address) => address::add(index(name)?, *address),
-        Step::RemoveAddress(name, address) => address::remove(index(name)?, *address),
-        Step::BringUp(name) => link::set_up(name, true),
-        Step::BringDown(name) => link::set_up(name, false),
-        Step::AddRoute(route) => route::add(route, device(&route.target)?),
-        Step::RemoveRoute(route) => route::remove(route, device(&route.target)?),
-        Step::AddRule(rule) => rule::add(rule),
-        Step::RemoveRule(rule) => rule::remove(rule),
-        Step::ChangeTunnel { .. }
-        | Step::ChangeFirewall { .. }
-        | Step::ChangeIptables { .. }
-        | Step::ChangeOpenings { .. }
-        | Step::SetSysctl { .. } => return Err(Errno::EOPNOTSUPP),
-    })
-}
-
-/// What the kernel's verdict means for a step.
-fn judge(step: &Step, verdict: Result<(), Refusal>) -> Result<()> {
-    match verdict {
-        Err(refusal) if !is_gone(step, refusal.errno) => Err(refusal::failure(step, refusal)),
-        _ => Ok(()),
-    }
-}
-
-/// Whether what was to be removed is not there any more: then that is done.
-fn is_gone(step: &Step, errno: Errno) -> bool {
-    match step {
-        // Removed by somebody else meanwhile; a tun device goes with its process.
-        Step::RemoveLink(..) | Step::BringDown(_) => errno == Errno::ENODEV,
-        // The kernel takes addresses away with their interface.
-        Step::RemoveAddress(..) => matches!(errno, Errno::ENODEV | Errno::EADDRNOTAVAIL),
-        // And routes, also when it is set down.
-        Step::RemoveRoute(_) => matches!(errno, Errno::ENODEV | Errno::ESRCH),
-        // Others flush rules without looking whose they are.
-        Step::RemoveRule(_) => errno == Errno::ENOENT,
-        _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! Requests of rtnetlink and its answers: only the kinds that we send, and what we need of each answer.
+//! Requests of rtnetlink and generic netlink, and their answers: only the kinds that we send, and what we need of each answer.
 //!
 //! `netlink_packet_route::RouteNetlinkMessage` knows every kind of message, interface and traffic filter, which makes a fifth of a
 //! megabyte of code; so addresses, routes and rules are written by that crate one by one, and interfaces here. What is read is
@@ -9,6 +9,7 @@ use netlink_packet_core::{
     NetlinkSerializable,
 };
 use nix::libc;
+use zeroize::Zeroizing;
 
 /// Bytes in front of an interface's attributes: `struct ifinfomsg` of linux/rtnetlink.h, with the number at 4 and the flags at 8.
 pub(super) const LINK_HEADER: usize = 16;
@@ -16,18 +17,37 @@ pub(super) const LINK_HEADER: usize = 16;
 /// The flag of an interface that is administratively up (linux/if.h).
 pub const UP: u32 = 1;
 
-/// A request, ready to be sent.
-#[derive(Debug, Clone)]
+/// Bytes in front of the attributes of generic netlink: `struct genlmsghdr` of linux/genetlink.h.
+pub(super) const GENERIC_HEADER: usize = 4;
+
+/// A request, ready to be sent. It may hold private keys: never printed, and wiped when dropped.
 pub struct Message {
     kind: u16,
-    body: Vec<u8>,
+    body: Zeroizing<Vec<u8>>,
 }
 
 impl Message {
     /// A request of one of libc's `RTM_*`, with its content.
-    pub fn new(kind: u16, content: &impl Emitable) -> Self {
-        let mut body = vec![0; content.buffer_len()];
-        content.emit(&mut body);
+    pub fn new(kind: u16, content: &dyn Emitable) -> Self {
+        Self::behind(&[], kind, content)
+    }
+
+    /// A request to a family of generic netlink: one of its commands, and attributes. The kernel does not look at the version.
+    pub fn generic(family: u16, command: u8, attributes: &dyn Emitable) -> Self {
+        let header: [u8; GENERIC_HEADER] = [command, 1, 0, 0];
+        Self::behind(&header, family, attributes)
+    }
+
+    /// A request whose content is written already.
+    pub fn raw(kind: u16, body: Vec<u8>) -> Self {
+        Self { kind, body: body.into() }
+    }
+
+    fn behind(header: &[u8], kind: u16, content: &dyn Emitable) -> Self {
+        let mut body = Zeroizing::new(vec![0; header.len() + content.buffer_len()]);
+        let (front, rest) = body.split_at_mut(header.len());
+        front.copy_from_slice(header);
+        content.emit(rest);
         Self { kind, body }
     }
 }

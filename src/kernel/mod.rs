@@ -16,6 +16,7 @@ pub mod news;
 mod nfnetlink;
 pub mod nftables;
 mod refusal;
+mod requests;
 pub mod route;
 pub mod rule;
 pub mod sysctl;

@@ -5,18 +5,15 @@ mod decode;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-use netlink_packet_core::{Emitable, NetlinkMessage};
-use netlink_packet_generic::GenlMessage;
-use netlink_packet_generic::ctrl::nlas::GenlCtrlAttrs;
-use netlink_packet_generic::ctrl::{GenlCtrl, GenlCtrlCmd};
+use netlink_packet_core::{DefaultNla, Emitable};
 use netlink_packet_wireguard::{
     WireguardAddressFamily, WireguardAllowedIp, WireguardAllowedIpAttr, WireguardAttribute, WireguardCmd,
-    WireguardMessage, WireguardPeer, WireguardPeerAttribute as Attribute, WireguardPeerFlags as Flags,
+    WireguardPeer, WireguardPeerAttribute as Attribute, WireguardPeerFlags as Flags,
 };
 use nix::errno::Errno;
 
 use super::attributes::Attributes;
-use super::message::Answer;
+use super::message::{Answer, Decode, GENERIC_HEADER, Message};
 use super::netlink::{Refusal, Socket, protocols, request};
 use crate::error::{Context, Error, Result};
 use crate::net::{Cidr, IfName, PublicKey};
@@ -33,6 +30,25 @@ const NETWORKS_AT_ONCE: usize = 1000;
 
 /// Bytes of peers in one message, so that the attribute around them stays below 64 kB.
 const PEER_BYTES_AT_ONCE: usize = 60_000;
+
+/// The family that knows the numbers of the others: GENL_ID_CTRL, CTRL_CMD_GETFAMILY and CTRL_ATTR_FAMILY_* of
+/// linux/genetlink.h.
+mod controller {
+    pub(super) const ID: u16 = 0x10;
+    pub(super) const GET_FAMILY: u8 = 3;
+    pub(super) const FAMILY_ID: u16 = 1;
+    pub(super) const FAMILY_NAME: u16 = 2;
+}
+
+/// The number of a family.
+struct Family(u16);
+
+impl Decode for Family {
+    fn decode(payload: &[u8]) -> Option<Self> {
+        let number = Attributes::of(payload.get(GENERIC_HEADER..)?).bytes(controller::FAMILY_ID)?;
+        number.first_chunk().copied().map(u16::from_ne_bytes).map(Self)
+    }
+}
 
 /// What a tunnel is set to, and what it has done so far.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -76,24 +92,14 @@ impl WireGuard {
     /// for `net-pf-16-proto-16-family-wireguard` (`ctrl_getfamily` in net/netlink/genetlink.c).
     pub fn find() -> Result<Option<Self>> {
         let mut socket = Socket::open(protocols::NETLINK_GENERIC)?;
-        let question = GenlMessage::from_payload(GenlCtrl {
-            cmd: GenlCtrlCmd::GetFamily,
-            nlas: vec![GenlCtrlAttrs::FamilyName("wireguard".to_owned())],
-        });
-        let answer: GenlMessage<GenlCtrl> = match socket.get(question) {
-            Err(Refusal { errno: Errno::ENOENT, .. }) => return Ok(None),
-            answer => answer.doing(|| "cannot ask the kernel for its WireGuard".to_owned())?,
-        };
-        let family = answer.payload.nlas.iter().find_map(|attribute| match attribute {
-            GenlCtrlAttrs::FamilyId(number) => Some(*number),
-            _ => None,
-        });
+        let family = find_family(&mut socket, "wireguard")
+            .doing(|| "cannot ask the kernel for its WireGuard".to_owned())?;
         Ok(family.map(|family| Self { socket, family }))
     }
 
     /// Reads an interface. `now` decides whose session is still usable.
     pub fn read(&mut self, name: &IfName, now: SystemTime) -> Result<Reading> {
-        let question = self.message(WireguardCmd::GetDevice, vec![named(name)]);
+        let question = self.message(WireguardCmd::GetDevice, &[named(name)]);
         let parts: Vec<Answer<Part>> =
             self.socket.dump(question).doing(|| format!("cannot read the WireGuard settings of {name}"))?;
         let mut reading = Reading::default();
@@ -113,7 +119,8 @@ impl WireGuard {
         for (index, (name, delta)) in changes.iter().enumerate() {
             let parts = encode(name, delta);
             owners.extend(std::iter::repeat_n(index, parts.len()));
-            messages.extend(parts.into_iter().map(|part| self.set(part)));
+            let message = |part: &Vec<_>| request(self.message(WireguardCmd::SetDevice, part), 0);
+            messages.extend(parts.iter().map(message));
         }
         let mut results: Vec<Result<()>> = changes.iter().map(|_| Ok(())).collect();
         for (index, verdict) in owners.into_iter().zip(self.socket.batch(messages)) {
@@ -124,18 +131,18 @@ impl WireGuard {
         results
     }
 
-    fn set(&self, attributes: Vec<WireguardAttribute>) -> NetlinkMessage<GenlMessage<WireguardMessage>> {
-        request(self.message(WireguardCmd::SetDevice, attributes), 0)
+    fn message(&self, command: WireguardCmd, attributes: &[WireguardAttribute]) -> Message {
+        Message::generic(self.family, command.into(), &attributes)
     }
+}
 
-    fn message(
-        &self,
-        cmd: WireguardCmd,
-        attributes: Vec<WireguardAttribute>,
-    ) -> GenlMessage<WireguardMessage> {
-        let mut message = GenlMessage::from_payload(WireguardMessage { cmd, attributes });
-        message.set_resolved_family_id(self.family);
-        message
+/// The number that the kernel gave to a family; `None` if it has none of that name.
+fn find_family(socket: &mut Socket, name: &str) -> Result<Option<u16>, Refusal> {
+    let name = DefaultNla::new(controller::FAMILY_NAME, [name.as_bytes(), b"\0"].concat());
+    match socket.get(Message::generic(controller::ID, controller::GET_FAMILY, &name)) {
+        Ok(Answer(family)) => Ok(family.map(|Family(number)| number)),
+        Err(Refusal { errno: Errno::ENOENT, .. }) => Ok(None),
+        Err(refusal) => Err(refusal),
     }
 }
 
@@ -281,6 +288,13 @@ mod tests {
 
     fn encoded(from: &Tunnel, to: &Tunnel) -> Vec<Vec<WireguardAttribute>> {
         encode(&"to-paris".parse().unwrap(), &delta(from, to))
+    }
+
+    #[test]
+    fn a_family_is_found_by_its_name() {
+        let mut socket = Socket::open(protocols::NETLINK_GENERIC).unwrap();
+        assert_eq!(find_family(&mut socket, "nlctrl"), Ok(Some(controller::ID)));
+        assert_eq!(find_family(&mut socket, "no-such-family"), Ok(None));
     }
 
     #[test]

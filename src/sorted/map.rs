@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::{mem, slice, vec};
 
 /// A map in the order of its keys; has of `BTreeMap`'s methods those that are used.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SortedMap<K, V>(Vec<(K, V)>);
 
 impl<K, V> SortedMap<K, V> {

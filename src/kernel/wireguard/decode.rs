@@ -9,13 +9,10 @@ use zeroize::Zeroizing;
 
 use super::Reading;
 use crate::kernel::attributes::{self, Attributes};
-use crate::kernel::message::Decode;
+use crate::kernel::message::{Decode, GENERIC_HEADER};
 use crate::net::{Cidr, PublicKey, Secret};
 use crate::sorted::SortedSet;
 use crate::state::Peer;
-
-/// Bytes in front of the attributes: `struct genlmsghdr` of linux/genetlink.h.
-const HEADER: usize = 4;
 
 /// WGDEVICE_A_*
 mod device {
@@ -49,7 +46,7 @@ pub(super) struct Part(pub(super) Zeroizing<Vec<u8>>);
 
 impl Decode for Part {
     fn decode(payload: &[u8]) -> Option<Self> {
-        Some(Self(Zeroizing::new(payload.get(HEADER..)?.to_vec())))
+        Some(Self(Zeroizing::new(payload.get(GENERIC_HEADER..)?.to_vec())))
     }
 }
 
