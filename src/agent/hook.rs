@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::error::{Context as _, Error, Result};
+use crate::kernel::child::unblocked;
 
 /// How long a call may take; then it is killed.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -83,7 +84,7 @@ fn start(program: &PathBuf, facts: Facts) -> Result<Child> {
     }
     let mut command = Command::new(program);
     command.envs(facts).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().doing(doing)
+    unblocked(&mut command).spawn().doing(doing)
 }
 
 #[cfg(test)]

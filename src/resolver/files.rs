@@ -45,6 +45,15 @@ impl Settings {
         settings
     }
 
+    /// Adds the servers that a forwarder on this host asks itself, in the text of its `resolv.conf`, behind it. Where the router's own
+    /// traffic enters a portal, so do the forwarder's questions, and they wait for the very link that the answer is needed for.
+    pub(super) fn add_those_behind(&mut self, text: &str) {
+        if self.servers.iter().all(|server| server.ip().is_loopback()) {
+            let behind = Self::parse(text, |_| None).servers;
+            self.servers.extend(behind.into_iter().filter(|server| !server.ip().is_loopback()));
+        }
+    }
+
     /// The names that a name may stand for, in the order in which they are tried.
     pub(super) fn candidates(&self, name: &str) -> Vec<String> {
         if let Some(whole) = name.strip_suffix('.') {
@@ -90,6 +99,19 @@ mod tests {
 
     fn servers(text: &str) -> Vec<String> {
         parse(text).servers.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn servers_behind_a_forwarder_are_asked_after_it() {
+        let with = |text: &str, behind: &str| {
+            let mut settings = parse(text);
+            settings.add_those_behind(behind);
+            settings.servers.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let behind = "nameserver 127.0.0.1\nnameserver 192.0.2.1\n";
+        assert_eq!(with("nameserver 127.0.0.53", behind), ["127.0.0.53:53", "192.0.2.1:53"]);
+        assert_eq!(with("nameserver 192.0.2.7", behind), ["192.0.2.7:53"]);
+        assert_eq!(with("nameserver 127.0.0.53", ""), ["127.0.0.53:53"]);
     }
 
     #[test]

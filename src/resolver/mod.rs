@@ -25,6 +25,14 @@ use message::{Kind, Reply};
 /// heard in the end.
 const ROUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
+/// Where forwarders on this host are told whom to ask: systemd-resolved, and dnsmasq of OpenWrt (new and old) and NetworkManager.
+const BEHIND_FORWARDERS: [&str; 4] = [
+    "/run/systemd/resolve/resolv.conf",
+    "/tmp/resolv.conf.d/resolv.conf.auto",
+    "/tmp/resolv.conf.auto",
+    "/run/NetworkManager/no-stub-resolv.conf",
+];
+
 /// Bytes of an answer: without extensions, a server sends no more (RFC 1035 § 4.2.1).
 const LONGEST_ANSWER: usize = 512;
 
@@ -54,7 +62,10 @@ impl Lookup {
     /// Begins: reads the host's files, which may have changed since the last time, and asks the first server.
     pub fn begin(name: &str, now: Instant) -> Self {
         let found = files::in_hosts(&read("/etc/hosts"), name);
-        let settings = Settings::parse(&read("/etc/resolv.conf"), |name| if_nametoindex(name).ok());
+        let mut settings = Settings::parse(&read("/etc/resolv.conf"), |name| if_nametoindex(name).ok());
+        for path in BEHIND_FORWARDERS {
+            settings.add_those_behind(&read(path));
+        }
         let mut candidates = if found.is_empty() { settings.candidates(name) } else { Vec::new() };
         candidates.reverse();
         let mut lookup =

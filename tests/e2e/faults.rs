@@ -10,11 +10,16 @@ use wg_portals::error::{Context as _, Error, Result};
 use crate::Scenario;
 use crate::filters::everywhere_legacy;
 use crate::ways::each_other;
-use crate::words::{Who, no_leak, same, seconds, seen_as, settled, shell, start};
+use crate::words::{Who, eventually, no_leak, same, seconds, seen_as, settled, shell, start};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "each fault is repaired within a second", plots: &[NYC, PARIS], run: each },
     Scenario { name: "faults in any order leak nothing", plots: &[NYC, PARIS], run: many },
+    Scenario {
+        name: "an entrance that is gone keeps nobody else's portal from being repaired",
+        plots: &[NYC, PARIS],
+        run: absent,
+    },
     Scenario { name: "who undoes our repairs again and again is named", plots: &[NYC, PARIS], run: fight },
 ];
 
@@ -157,6 +162,31 @@ fn fight(world: &mut World) -> Result<()> {
         settled(world.site(NYC))?;
         opens_again(world)
     })
+}
+
+/// A second portal's interface is not there; whatever happens to the first one is repaired all the same, and the second one opens when its
+/// interface comes.
+fn absent(world: &mut World) -> Result<()> {
+    let second = "\n[site.nyc.portal.later]\nexit = \"paris\"\ninterface = \"later0\"\ndhcp = false\n";
+    let network = world.network(each_other) + second;
+    start(world, &network)?;
+    opens_again(world)?;
+    no_leak(world, NYC, GUEST, |world| {
+        for script in
+            ["ip rule flush; ip rule add lookup main", "nft flush ruleset", "ip route flush table 7702"]
+        {
+            shell(&world.site(NYC).router, script)?;
+            settled(world.site(NYC))?;
+            opens_again(world)?;
+        }
+        Ok(())
+    })?;
+    shell(&world.site(NYC).router, "ip link add later0 type veth peer name other0")?;
+    eventually("the second portal has its address", || {
+        shell(&world.site(NYC).router, "ip -o address show dev later0 | grep 10.77.1.129/26").map(drop)
+    })?;
+    shell(&world.site(NYC).router, "ip link delete later0")?;
+    settled(world.site(NYC))
 }
 
 fn open(world: &mut World) -> Result<()> {

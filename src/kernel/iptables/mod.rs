@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::child::unblocked;
 use crate::error::{Context as _, Error, Result};
 use crate::net::Family;
 use crate::xtables::dump::Dump;
@@ -129,14 +130,9 @@ fn run(name: &str, arguments: &[&str], input: &str) -> Result<Output> {
         )));
     };
     let doing = || format!("cannot run {}", path.display());
-    let mut child = Command::new(&path)
-        .args(arguments)
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .doing(doing)?;
+    let mut command = Command::new(&path);
+    command.args(arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = unblocked(&mut command).spawn().doing(doing)?;
     let mut stdin = child.stdin.take().expect("it was piped");
     // If the program ends without reading all of it, its exit status tells why.
     drop(stdin.write_all(input.as_bytes()));
