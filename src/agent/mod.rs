@@ -131,7 +131,7 @@ impl Agent {
     /// At boot, others are at work on the same kernel: what fails once may work in a moment.
     fn first_attempt(&mut self) -> Result<(), Errors> {
         for wait in FIRST_WAITS {
-            match self.make_it_so(BEGUN) {
+            match self.make_it_so(BEGUN, OnFailure::Undo) {
                 Err(errors) if errors.kind() != Kind::Wrong => {
                     log_errors::<()>(&Err(errors));
                     sleep(wait);
@@ -139,7 +139,7 @@ impl Agent {
                 result => return result.map(drop),
             }
         }
-        self.make_it_so(BEGUN).map(drop)
+        self.make_it_so(BEGUN, OnFailure::Undo).map(drop)
     }
 
     /// Watches and repairs until SIGTERM or SIGINT.
@@ -277,7 +277,7 @@ impl Agent {
 
     /// Makes the machine match, because of `why`, and sees to it that a failure is said, once, and tried again.
     fn attempt(&mut self, why: &str) -> Result<Applied, Errors> {
-        let result = self.make_it_so(why);
+        let result = self.make_it_so(why, OnFailure::StayClosed);
         let complaint =
             result.as_ref().err().map(|errors| errors.iter().map(Error::to_string).collect::<Vec<_>>());
         if self.complaint != complaint {
@@ -294,12 +294,12 @@ impl Agent {
     }
 
     /// Makes the machine match the file as the host is now.
-    fn make_it_so(&mut self, why: &str) -> Result<Applied, Errors> {
+    fn make_it_so(&mut self, why: &str, on_failure: OnFailure) -> Result<Applied, Errors> {
         // Forgotten before looking, not after: what others change meanwhile wakes us again. So does what we change
         // ourselves; then a second look finds nothing to do.
         self.events.forget_news();
         let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
-        self.apply(site, why, OnFailure::StayClosed)
+        self.apply(site, why, on_failure)
     }
 
     fn apply(&mut self, mut site: Site, why: &str, on_failure: OnFailure) -> Result<Applied, Errors> {

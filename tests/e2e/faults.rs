@@ -157,7 +157,7 @@ fn fight(world: &mut World) -> Result<()> {
         shell(&world.site(NYC).router, &script)?;
         let log = world.site(NYC).log();
         let said = log.lines().find(|line| line.contains("undoes it again and again"));
-        let what = "add rule 113: from all iif portal0 lookup 7702; the next repair comes in 1 s";
+        let what = "add rule 113: from all iif portal0 lookup 7702; from now on it is repaired once a second";
         same(&format!("{what} in {said:?}"), said.is_some_and(|line| line.contains(what)), true)?;
         settled(world.site(NYC))?;
         opens_again(world)

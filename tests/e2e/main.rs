@@ -1,6 +1,6 @@
 //! End-to-end scenarios: the real program on the routers of a small world, real packets, the real kernel.
 //!
-//! `cargo test --test e2e [-- PART OF A NAME]`. Environment: `PORTALS_BIN`, the program to test (default: the one cargo
+//! `cargo test --test e2e [-- PART OF A NAME…] [--skip PART…] [--core]`; `--core` leaves out what is the same with every kernel. Environment: `PORTALS_BIN`, the program to test (default: the one cargo
 //! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1); `PORTALS_TEST_FIREWALL`, `legacy` to have
 //! the routers filter with legacy iptables, so that portals does as well; `PORTALS_TEST_FIREWALLS`, a folder with the unpacked packages
 //! of other firewalls; `PORTALS_TEST_OPENRC`, one with OpenRC.
@@ -43,19 +43,23 @@ struct Scenario {
     run: fn(&mut World) -> Result<()>,
 }
 
-/// What hosts of every kind can run.
-const EVERYWHERE: [&[Scenario]; 14] = [
+/// What a kernel must be able to do for portals: run on each of them, also where it is emulated.
+const CORE: [&[Scenario]; 6] = [
     ways::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
-    failover::SCENARIOS,
-    names::SCENARIOS,
     restore::SCENARIOS,
     commands::SCENARIOS,
+    filters::SCENARIOS,
+];
+
+/// What is the same with every kernel, and takes its time: waits of timers, firmware that boots.
+const AT_LENGTH: [&[Scenario]; 8] = [
+    failover::SCENARIOS,
+    names::SCENARIOS,
     confirm::SCENARIOS,
     questions::SCENARIOS,
     upgrade::SCENARIOS,
-    filters::SCENARIOS,
     faults::SCENARIOS,
     install::SCENARIOS,
     containers::SCENARIOS,
@@ -70,11 +74,16 @@ fn main() -> ExitCode {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let is_chosen = chosen(std::env::args().skip(1).collect());
+    let (core, arguments): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument == "--core");
+    let is_chosen = chosen(arguments);
     let of = |lists: &[&'static [Scenario]]| -> Vec<Scenario> {
         lists.concat().into_iter().filter(|scenario| is_chosen(scenario.name)).collect()
     };
-    let mut scenarios = of(&EVERYWHERE);
+    let mut scenarios = of(&CORE);
+    if core.is_empty() {
+        scenarios.extend(of(&AT_LENGTH));
+    }
     let mut skipped = 0;
     let has_wireguard = WireGuard::find().is_ok_and(|found| found.is_some());
     let is_given = |variable: &str| std::env::var_os(variable).is_some();
