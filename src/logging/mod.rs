@@ -61,7 +61,8 @@ fn of(error: &impl AsFd, journal: Option<&str>, is_terminal: bool, is_service: b
 impl Log for Sink {
     /// Libraries are not heard: what they say may hold keys.
     fn enabled(&self, metadata: &Metadata) -> bool {
-        metadata.target().starts_with("wg_portals")
+        let target = metadata.target();
+        target == "portals" || target.starts_with("wg_portals")
     }
 
     fn log(&self, record: &Record) {

@@ -82,7 +82,7 @@ fn without_settings(world: &mut World) -> Result<()> {
     let router = &world.site(OSLO).router;
     router.set_sysctl("net/ipv4/ip_forward", "1")?;
     let said = shell(router, &(command(&format!("unshare --mount sh -ec '{read_only}'")) + " || true"))?;
-    same(&format!("it is ready, in {said}"), said.contains("[INFO] ready"), true)
+    same(&format!("it is ready, in {said}"), said.contains("\nready"), true)
 }
 
 fn without_tun(world: &mut World) -> Result<()> {

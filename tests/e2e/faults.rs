@@ -172,9 +172,11 @@ fn absent(world: &mut World) -> Result<()> {
     start(world, &network)?;
     opens_again(world)?;
     no_leak(world, NYC, GUEST, |world| {
-        for script in
-            ["ip rule flush; ip rule add lookup main", "nft flush ruleset", "ip route flush table 7702"]
-        {
+        for script in [
+            "ip rule flush; ip rule add priority 32766 lookup main",
+            "nft flush ruleset",
+            "ip route flush table 7702",
+        ] {
             shell(&world.site(NYC).router, script)?;
             settled(world.site(NYC))?;
             opens_again(world)?;
