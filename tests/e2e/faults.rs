@@ -1,6 +1,7 @@
 //! What firmware, people and bad luck do to a running site: each is repaired soon, and nothing leaks meanwhile.
 //!
-//! `PORTALS_TEST_FAULTS` says how many random ones there are (default 25).
+//! `PORTALS_TEST_FAULTS` says how many random ones there are (default 25), `PORTALS_TEST_KILLS` how often the agent is killed
+//! (default 10).
 
 use std::time::Instant;
 
@@ -15,6 +16,7 @@ use crate::words::{Who, eventually, no_leak, same, seconds, seen_as, settled, sh
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "each fault is repaired within a second", plots: &[NYC, PARIS], run: each },
     Scenario { name: "faults in any order leak nothing", plots: &[NYC, PARIS], run: many },
+    Scenario { name: "an agent killed at any moment leaks nothing", plots: &[NYC, PARIS], run: killed },
     Scenario {
         name: "an entrance that is gone keeps nobody else's portal from being repaired",
         plots: &[NYC, PARIS],
@@ -117,21 +119,37 @@ fn each(world: &mut World) -> Result<()> {
     })
 }
 
+/// How often something is to be done.
+fn times(variable: &str, default: usize) -> usize {
+    std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(default)
+}
+
+/// xorshift64 (Marsaglia 2003)
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        Self(std::time::UNIX_EPOCH.elapsed().map_or(1, |now| u64::from(now.subsec_nanos()) | 1))
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % end as u64).expect("a small number")
+    }
+}
+
 /// Random ones. Each is repaired before the next one comes: two layers guard a portal, and whoever takes both away at once leaves it
 /// bare for the moment of a repair.
 fn many(world: &mut World) -> Result<()> {
-    let number =
-        std::env::var("PORTALS_TEST_FAULTS").ok().and_then(|number| number.parse().ok()).unwrap_or(25);
+    let number = times("PORTALS_TEST_FAULTS", 25);
     open(world)?;
     let faults = all();
-    let mut random = std::time::UNIX_EPOCH.elapsed().map_or(1, |now| u64::from(now.subsec_nanos()) | 1);
+    let mut random = Random::new();
     no_leak(world, NYC, GUEST, |world| {
         for round in 0..number {
-            // xorshift64 (Marsaglia 2003)
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            let index = usize::try_from(random % (faults.len() as u64 + 1)).expect("a small number");
+            let index = random.below(faults.len() + 1);
             match faults.get(index) {
                 // What an earlier one has destroyed cannot be destroyed again.
                 Some(fault) => drop(harm(world.site(NYC), fault)),
@@ -143,6 +161,22 @@ fn many(world: &mut World) -> Result<()> {
             }
         }
         Ok(())
+    })
+}
+
+/// At random moments of its first half second; then the next one heals what it left.
+fn killed(world: &mut World) -> Result<()> {
+    open(world)?;
+    let mut random = Random::new();
+    no_leak(world, NYC, GUEST, |world| {
+        for _ in 0..times("PORTALS_TEST_KILLS", 10) {
+            world.site(NYC).start_agent()?;
+            std::thread::sleep(seconds(0.001) * u32::try_from(random.below(500)).expect("a small number"));
+            world.site(NYC).kill_agent();
+        }
+        world.site(NYC).start_agent()?;
+        settled(world.site(NYC))?;
+        opens_again(world)
     })
 }
 
