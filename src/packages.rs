@@ -1,4 +1,4 @@
-//! How a missing program is installed on this machine.
+//! How a missing program is installed on this machine, and whether this one came as a package.
 
 use std::path::Path;
 
@@ -11,6 +11,18 @@ const MANAGERS: [(&str, &str); 5] = [
     ("/usr/bin/pacman", "pacman -S"),
 ];
 
+/// Where package managers note that a package named like ours is installed, and what removes it.
+const OWNERS: [(&str, &str); 3] = [
+    ("usr/lib/opkg/info/portals.list", "opkg remove portals"),
+    ("lib/apk/packages/portals.list", "apk del portals"),
+    ("var/lib/dpkg/info/portals.list", "apt-get remove portals"),
+];
+
+/// The command that removes the package of portals from the machine whose files are below `root`, if there is one.
+pub fn remover(root: &Path) -> Option<&'static str> {
+    OWNERS.iter().find(|(path, _)| root.join(path).exists()).map(|(_, command)| *command)
+}
+
 /// The advice that goes behind "is missing: ".
 pub fn how_to_install(package: &str) -> String {
     // OpenWrt has its apk elsewhere.
@@ -18,5 +30,22 @@ pub fn how_to_install(package: &str) -> String {
     match MANAGERS.iter().find(|(path, _)| found(path)) {
         Some((_, command)) => format!("install it with `{command} {package}`"),
         None => format!("install the package {package}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_package_of_ours_is_known() {
+        let root = std::env::temp_dir().join(format!("portals-packages-{}", std::process::id()));
+        assert_eq!(remover(&root), None);
+        fs::create_dir_all(root.join("usr/lib/opkg/info")).unwrap();
+        fs::write(root.join("usr/lib/opkg/info/portals.list"), "/usr/sbin/portals\n").unwrap();
+        assert_eq!(remover(&root), Some("opkg remove portals"));
+        fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -15,6 +15,7 @@ use crate::cli::Install;
 use crate::disk;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::Journal;
+use crate::packages;
 use crate::platform::{self, Found, Layout, Machine, NETWORK_FILE, Order, Step};
 
 /// This program, wherever it lies.
@@ -48,6 +49,11 @@ impl Place {
             return Err(Error::failed(
                 "this changes how the machine starts: run it as root, such as with sudo",
             ));
+        }
+        if let Some(command) = packages::remover(root.unwrap_or(Path::new("/"))) {
+            return Err(Error::failed(format!(
+                "portals came as a package here, which brings its hook and takes it away: use `{command}`, or upgrade the package"
+            )));
         }
         let machine = Machine { is_live: root.is_none(), has: &|path| is_there(&inside(root, path)) };
         let layout = platform::layout(&machine).ok_or_else(|| {
@@ -116,7 +122,7 @@ impl Place {
                 format!("linked {} to {}", link.path, link.target)
             }
             Step::Remove(path) => {
-                fs::remove_file(self.path(path)).doing(|| format!("cannot remove {path}"))?;
+                fs::remove_file(self.reach(path)?).doing(|| format!("cannot remove {path}"))?;
                 format!("removed {path}")
             }
             Step::Keep(path) => format!("already so: {path}"),
@@ -140,7 +146,7 @@ impl Place {
 
     /// Puts something at a path, whole or not at all.
     fn put(&self, path: &str, put: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
-        let path = self.path(path);
+        let path = self.reach(path)?;
         fs::create_dir_all(disk::folder_of(&path))
             .and_then(|()| put(&path))
             .doing(|| format!("cannot write {}", path.display()))
@@ -173,6 +179,22 @@ impl Place {
             "next: there is no {folder}/{NETWORK_FILE} yet; `{program} init --help` tells how to make one; then run `{program} install` again, \
              which starts the agent"
         )
+    }
+
+    /// The same of a path that is about to change: in an image, a link of its own to `/usr` would lead to that of this machine.
+    fn reach(&self, path: &str) -> Result<PathBuf> {
+        let reached = self.path(path);
+        let Some(root) = &self.root else { return Ok(reached) };
+        let there = reached.ancestors().skip(1).find_map(|folder| folder.canonicalize().ok());
+        let root = root.canonicalize().doing(|| format!("cannot find {}", root.display()))?;
+        match there {
+            Some(there) if !there.starts_with(&root) => Err(Error::failed(format!(
+                "{} is outside of {}, where a link leads to: make that link a relative one",
+                there.display(),
+                root.display()
+            ))),
+            _ => Ok(reached),
+        }
     }
 
     /// Where a path of the machine lies for this program.

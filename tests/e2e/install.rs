@@ -281,7 +281,17 @@ fn image(world: &mut World) -> Result<()> {
     has(&machine.outside(install)?, "copied this program to /usr/sbin/portals")?;
     machine.outside("/run/machine/root/portals uninstall --root /run/machine")?;
     let left = machine.outside("find /run/machine -name '*portals*' ! -path '*/root/portals'")?;
-    same("what is left", left.trim(), "")
+    same("what is left", left.trim(), "")?;
+    // An absolute link in an image leads to this machine's own files.
+    machine.outside("mkdir /run/host; rm -r /run/machine/usr/sbin; ln -s /run/host /run/machine/usr/sbin")?;
+    has(&machine.outside(&format!("{install} 2>&1 || true"))?, "/run/host is outside of /run/machine")?;
+    same("what is in there", machine.outside("ls /run/host")?.as_str(), "")?;
+    machine.outside(
+        "mkdir /run/packaged; cp -r /run/machine/lib /run/packaged; mkdir -p /run/packaged/usr/lib/opkg/info",
+    )?;
+    machine.outside("touch /run/packaged/usr/lib/opkg/info/portals.list")?;
+    let packaged = "/run/machine/root/portals uninstall --root /run/packaged 2>&1 || true";
+    has(&machine.outside(packaged)?, "use `opkg remove portals`")
 }
 
 fn open(world: &mut World) -> Result<()> {
