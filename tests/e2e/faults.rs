@@ -11,7 +11,7 @@ use wg_portals::error::{Context as _, Error, Result};
 use crate::Scenario;
 use crate::filters::everywhere_legacy;
 use crate::ways::each_other;
-use crate::words::{Who, eventually, no_leak, same, seconds, seen_as, settled, shell, start};
+use crate::words::{Who, eventually, no_leak, same, seconds, seen_as, settled, shell, start, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "each fault is repaired within a second", plots: &[NYC, PARIS], run: each },
@@ -157,7 +157,8 @@ fn many(world: &mut World) -> Result<()> {
             }
             settled(world.site(NYC))?;
             if round % 10 == 9 {
-                opens_again(world)?;
+                // A handshake that was lost comes again after 5 s, a session that the other end has lost after 15 s.
+                within(seconds(25.0), "the portal opens", || opens_again(world))?;
             }
         }
         Ok(())
