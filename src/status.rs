@@ -13,7 +13,7 @@ use crate::net::{IfName, InterfaceAddress, PublicKey};
 use crate::plan::standing;
 use crate::site::{Entrance, Exit, Portal, Site};
 use crate::sorted::SortedMap;
-use crate::state::{Backend, Link, LinkKind, Scope};
+use crate::state::{Backend, Link, LinkKind, Scope, State};
 
 /// All that `portals status` tells.
 #[derive(Debug)]
@@ -174,6 +174,11 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
             ));
         }
     }
+    // What a host uses can change under us: until the next change of ours, what guards is what was there before.
+    let (firewall, firewall_reason) = match guarding(&kernel.observe(&Scope::default())?) {
+        Some(standing) if standing != site.firewall => (standing, "until the next change of this machine"),
+        _ => (site.firewall, site.firewall_reason),
+    };
     let portals = site.portals.iter().map(|portal| portal_report(portal, &links)).collect();
     Ok(Report {
         network: site.network.clone(),
@@ -181,8 +186,8 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
         agent,
         knowledge: None,
         wireguard: backend_in_use(&live).unwrap_or(site.backend),
-        firewall: site.firewall,
-        firewall_reason: site.firewall_reason,
+        firewall,
+        firewall_reason,
         links,
         portals,
     })
@@ -195,6 +200,14 @@ pub fn choose_standing(site: &mut Site, kernel: &mut Linux) -> Result<()> {
         site.choose(&standing(site, &have));
     }
     Ok(())
+}
+
+/// The firewall in which our own rules stand.
+fn guarding(have: &State) -> Option<firewall::Backend> {
+    match (&have.firewall, have.iptables.keys().next()) {
+        (Some(_), _) => Some(firewall::Backend::Nftables),
+        (None, program) => program.map(|program| firewall::Backend::Iptables(*program)),
+    }
 }
 
 fn backend_in_use(live: &SortedMap<IfName, Link>) -> Option<Backend> {
@@ -247,5 +260,23 @@ fn entrance(portal: &Portal) -> String {
             format!("from {}", sources.join(", "))
         }
         Entrance::Own => "self".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firewall::Firewall;
+    use crate::xtables::{Program, Ruleset};
+
+    #[test]
+    fn what_guards_is_told_by_what_stands() {
+        let mut have = State::default();
+        assert_eq!(guarding(&have), None);
+        have.iptables.insert(Program::Legacy, Ruleset::new());
+        assert_eq!(guarding(&have), Some(firewall::Backend::Iptables(Program::Legacy)));
+        // Then those of iptables are only ways through the rules of others.
+        have.firewall = Some(Firewall::default());
+        assert_eq!(guarding(&have), Some(firewall::Backend::Nftables));
     }
 }
