@@ -185,15 +185,15 @@ fn killed(world: &mut World) -> Result<()> {
 fn fight(world: &mut World) -> Result<()> {
     open(world)?;
     no_leak(world, NYC, GUEST, |world| {
-        let rounds = format!("{:.0}", 150.0 * seconds(1.0).as_secs_f64());
-        let script = format!(
-            "for i in $(seq {rounds}); do ip rule delete priority 113 2>/dev/null || true; sleep 0.02; done"
-        );
-        shell(&world.site(NYC).router, &script)?;
-        let log = world.site(NYC).log();
-        let said = log.lines().find(|line| line.contains("undoes it again and again"));
+        let delete =
+            "for i in $(seq 10); do ip rule delete priority 113 2>/dev/null || true; sleep 0.02; done";
         let what = "add rule 113: from all iif portal0 lookup 7702; from now on it is repaired once a second";
-        same(&format!("{what} in {said:?}"), said.is_some_and(|line| line.contains(what)), true)?;
+        within(seconds(20.0), "the agent names who fights it", || {
+            shell(&world.site(NYC).router, delete)?;
+            let log = world.site(NYC).log();
+            let said = log.lines().find(|line| line.contains("undoes it again and again"));
+            same(&format!("{what} in {said:?}"), said.is_some_and(|line| line.contains(what)), true)
+        })?;
         settled(world.site(NYC))?;
         opens_again(world)
     })
