@@ -232,7 +232,7 @@ impl Agent {
         for lost in self.exits.turn(now) {
             self.names.doubt(&lost, now);
         }
-        log_errors(&self.move_portals());
+        drop(self.move_portals());
     }
 
     /// Has those portals leave elsewhere that had better.

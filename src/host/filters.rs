@@ -23,7 +23,7 @@ pub struct Filters {
     pub nft: Option<Program>,
     /// Whether others filter with legacy iptables.
     pub legacy_in_use: bool,
-    /// What our rules need and the kernel's legacy iptables lacks, in words.
+    /// What our rules need and the kernel's legacy iptables lacks, in words; not asked where others would guard.
     pub legacy_lacks: Vec<String>,
     /// Rules of others that refuse what they do not know, and in which chain.
     pub barriers: SortedSet<(Barrier, Chain)>,
@@ -55,7 +55,10 @@ pub(super) fn read(kernel: &mut Linux) -> Result<Filters> {
             filters.legacy_in_use |= dump.is_used_by_others();
             filters.barriers.extend(barriers(program, family, &dump));
         }
-        filters.legacy_lacks = legacy::lacks(&programs.missing(program));
+        // Asked only where it would have to guard: the answer may load modules.
+        if filters.legacy_in_use || !filters.nftables || filters.nft.is_none() {
+            filters.legacy_lacks = legacy::lacks(&programs.missing(program));
+        }
     } else if !families.is_empty() {
         filters.notes.push(format!("legacy iptables is in use here, and {NO_PROGRAM}"));
     }
