@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
 use crate::config::model::CONFIRMATION_TIMES;
 use crate::net::Cidr;
 
 /// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may stand before or behind the command.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 pub struct Cli {
     /// the network file (default: network.toml in /etc/portals, /config/portals on EdgeOS, /data/portals on UniFi OS)
-    #[argh(option, short = 'c')]
+    #[argh(option, short = 'c', arg_name = "file")]
     pub config: Option<PathBuf>,
 
     /// show each change as it is made
@@ -28,7 +28,7 @@ pub struct Cli {
 }
 
 /// What to do.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub enum Command {
     /// `portals demo`
@@ -58,7 +58,7 @@ pub enum Command {
 }
 
 /// See it work: two sites, an internet and clients in namespaces of this machine. Needs no root, touches nothing.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "demo")]
 pub struct Demo {
     /// leave it running, with the commands to look around, until Ctrl-C
@@ -67,7 +67,7 @@ pub struct Demo {
 }
 
 /// Make this site's key and a first network file.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "init",
@@ -97,7 +97,7 @@ pub struct Init {
 }
 
 /// Show what apply would change, one line each. Changes nothing.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "plan", error_code(3, "with --check: something would change"))]
 pub struct Plan {
     /// print it as a shell script of ip, wg, nft and sysctl lines that does the same by hand
@@ -110,7 +110,7 @@ pub struct Plan {
 }
 
 /// Make the kernel match the network file, once: all of it, or nothing.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "apply",
@@ -124,7 +124,7 @@ pub struct Apply {
 }
 
 /// Keep what `apply --confirm` has changed.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "confirm",
@@ -138,7 +138,7 @@ pub struct Confirm {
 }
 
 /// The agent: apply, then stay, watch and repair. SIGHUP reads the file again; SIGTERM ends it and leaves everything in place.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "run")]
 pub struct Run {
     /// take everything away again when it ends
@@ -151,12 +151,12 @@ pub struct Run {
 }
 
 /// Have the agent read its network file again, as SIGHUP does, and tell what came of it.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "reload")]
 pub struct Reload {}
 
 /// Have a portal leave at another exit of its list, until the file is read again.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "exit",
@@ -174,12 +174,12 @@ pub struct Exit {
 }
 
 /// Take all of it away again; kernel settings go back to what they were.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "down")]
 pub struct Down {}
 
 /// Show links, portals and exits: state, age of the handshake, bytes.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "status")]
 pub struct Status {
     /// print it as JSON
@@ -197,7 +197,7 @@ pub struct Status {
 
 /// Have the agent started at every boot: copies this program to where a firmware upgrade leaves it, writes the boot hook of this
 /// platform (systemd, OpenRC, OpenWrt, EdgeOS, UniFi OS), and starts it. Run a newer one again to upgrade.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "install")]
 pub struct Install {
     /// install into this folder, such as an image's, and start nothing
@@ -210,7 +210,7 @@ pub struct Install {
 }
 
 /// End the agent, take all of it away as down does, and remove what install wrote. Network file and keys stay.
-#[derive(FromArgs, Debug)]
+#[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "uninstall")]
 pub struct Uninstall {
     /// uninstall from this folder, such as an image's
