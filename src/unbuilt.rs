@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::model::{Entrance, ExitRef, Network, Portal, Position};
+use crate::config::model::{Entrance, ExitRef, Network, Phone, Portal, Position};
 use crate::error::Error;
 
 /// Something that is not built yet, and where the file asks for it, if that is known.
@@ -26,10 +26,11 @@ pub(crate) fn refusals(file: &Path, network: &Network, own: &str) -> Vec<Error> 
         what: format!("exit `{name}`: a provider's file as an exit"),
     }));
     refused.extend(site.portals.iter().flat_map(portal));
-    let phones = network.phones.iter().filter(|(_, phone)| phone.at == own);
+    let by_provider = |phone: &Phone| phone.at == own && phone.exit.as_ref().is_some_and(is_provider);
+    let phones = network.phones.iter().filter(|(_, phone)| by_provider(phone));
     refused.extend(phones.map(|(name, phone)| Refusal {
         position: Some(phone.position),
-        what: format!("phone `{name}`: hosting phones"),
+        what: format!("phone `{name}`: a provider's file as an exit"),
     }));
     refused.into_iter().map(|refusal| refusal.error(file)).collect()
 }
@@ -45,6 +46,10 @@ impl Refusal {
     }
 }
 
+fn is_provider(exit: &ExitRef) -> bool {
+    matches!(exit, ExitRef::Provider(_))
+}
+
 fn portal(portal: &Portal) -> Vec<Refusal> {
     let entrance = match portal.entrance {
         Entrance::Vlan { .. } => Some("a VLAN as the entrance"),
@@ -52,7 +57,6 @@ fn portal(portal: &Portal) -> Vec<Refusal> {
         Entrance::Mac(_) => Some("devices by `mac` as the entrance"),
         Entrance::Interface(_) | Entrance::From(_) | Entrance::Own => None,
     };
-    let is_provider = |exit: &ExitRef| matches!(exit, ExitRef::Provider(_));
     let exit = portal.exits.iter().any(is_provider).then_some("a provider's file as an exit");
     let ports = (!portal.ports.is_empty()).then_some("choosing by `ports`");
     let dhcp = (portal.dhcp == Some(true)).then_some("`dhcp`");

@@ -29,7 +29,8 @@ impl Agent {
         let mut links = self.kernel.own_links()?;
         for (interface, key, endpoint) in heard {
             let peer = site.peers().find(|(name, _, peer)| **name == interface && peer.public_key == key);
-            let (Some((_, _, peer)), Some(link)) = (peer, links.remove(&interface)) else { continue };
+            let Some((_, _, peer)) = peer else { continue };
+            let Some(link) = links.remove(&interface) else { continue };
             let from = self.kernel.read_tunnel(&interface, &link, SystemTime::now())?.tunnel;
             let mut to = from.clone();
             if let Some(unknown) = to.peers.get_mut(&key).filter(|peer| peer.endpoint.is_none()) {

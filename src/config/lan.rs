@@ -1,6 +1,8 @@
 //! Where the LANs of portals are: a site's /24 is cut into /26s, of which the first is the site's own.
 
-use super::model::{Name, Network};
+use std::net::IpAddr;
+
+use super::model::{Name, Network, Phone};
 use crate::net::{Cidr, InterfaceAddress};
 use crate::sorted::SortedMap;
 
@@ -15,6 +17,13 @@ const SITE_SIZE: u128 = 256;
 /// LANs of its portals.
 pub fn site_network(subnet: Cidr, id: u8) -> Option<Cidr> {
     subnet.carve(u128::from(id) * SITE_SIZE, 24)
+}
+
+/// The address of a phone: that of the site it dials, and its id.
+pub fn phone_address(network: &Network, phone: &Phone) -> IpAddr {
+    let site = site_network(network.subnet, network.sites[&phone.at].id);
+    site.and_then(|site| site.nth(1 + u128::from(phone.id)))
+        .expect("validated: the subnet holds every site's /24")
 }
 
 /// The first quarter of a site's /24: the site itself, and its phones.

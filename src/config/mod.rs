@@ -20,7 +20,7 @@ use std::{fs, io};
 use crate::error::{Error, Errors};
 
 pub use fault::Fault;
-pub use lan::{portal_addresses, site_network};
+pub use lan::{phone_address, portal_addresses, site_network};
 use model::Network;
 
 /// Reads a network file. The faults come in the order of the file, and are never none.

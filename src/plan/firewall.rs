@@ -13,7 +13,7 @@ use crate::firewall::{
     Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
 use crate::net::{Cidr, Family, IfName};
-use crate::plan::routing;
+use crate::plan::{phones, routing};
 use crate::site::{Entrance, Exit, Portal, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -85,14 +85,15 @@ fn entrances(site: &Site) -> SortedSet<IfName> {
 /// Ways from such an interface to its exit.
 fn paths(site: &Site) -> SortedSet<(IfName, IfName)> {
     let whole = |portal: &&Portal| portal.to.is_empty();
-    let path =
-        |portal: &Portal| Some((portal.entrance_interface()?.clone(), exit_interface(site, portal)?.clone()));
+    let path = |portal: &Portal| {
+        Some((portal.entrance_interface()?.clone(), exit_interface(site, &portal.exit)?.clone()))
+    };
     site.portals.iter().filter(whole).filter_map(path).collect()
 }
 
-/// Where a portal's traffic leaves this host.
-pub(super) fn exit_interface<'a>(site: &'a Site, portal: &'a Portal) -> Option<&'a IfName> {
-    match &portal.exit {
+/// Where traffic leaves this host that leaves at an exit.
+pub(super) fn exit_interface<'a>(site: &'a Site, exit: &'a Exit) -> Option<&'a IfName> {
+    match exit {
         Exit::Site { interface, .. } => Some(interface),
         Exit::Direct => site.uplink_interface(),
         Exit::Nowhere => None,
@@ -101,7 +102,7 @@ pub(super) fn exit_interface<'a>(site: &'a Site, portal: &'a Portal) -> Option<&
 
 /// Tunnels all of whose peers use this site as an exit.
 fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
-    let all_exit_here = |tunnel: &crate::site::Tunnel| tunnel.peers.values().all(|peer| peer.exits_here);
+    let all_exit_here = |tunnel: &crate::site::Tunnel| tunnel.ends().all(|(_, peer)| peer.exits_here);
     site.tunnels.iter().filter(|(_, tunnel)| all_exit_here(tunnel)).map(|(name, _)| name.clone()).collect()
 }
 
@@ -154,6 +155,7 @@ fn forward(site: &Site) -> Vec<Rule> {
         }
         rules.push(rule([Incoming(entrances)], Reject));
     }
+    rules.extend(phones::forward(site));
     if !site.tunnels.is_empty() {
         rules.extend(tunnel_forward(site));
     }
@@ -182,7 +184,7 @@ fn portal_forward(site: &Site, portal: &Portal) -> Vec<Rule> {
         };
         for destination in destinations {
             let matching: Vec<Condition> = [entering.clone()].into_iter().chain(destination).collect();
-            if let Some(exit) = exit_interface(site, portal) {
+            if let Some(exit) = exit_interface(site, &portal.exit) {
                 let leaving = Outgoing(Interfaces::One(exit.clone()));
                 rules.push(rule(matching.iter().cloned().chain([leaving]), Accept));
             }
@@ -297,7 +299,7 @@ fn postrouting(site: &Site) -> Vec<Rule> {
     rules
 }
 
-fn rule(conditions: impl IntoIterator<Item = Condition>, action: Action) -> Rule {
+pub(super) fn rule(conditions: impl IntoIterator<Item = Condition>, action: Action) -> Rule {
     Rule { conditions: conditions.into_iter().collect(), action }
 }
 

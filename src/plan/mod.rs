@@ -2,6 +2,7 @@
 
 mod firewall;
 mod openings;
+mod phones;
 mod routing;
 mod standing;
 mod tunnels;

@@ -38,7 +38,7 @@ fn forward(site: &Site) -> Vec<Rule> {
 
 /// From a portal's entrance to its exit; back as well, if that is no tunnel.
 fn through(site: &Site, portal: &Portal) -> Vec<Rule> {
-    let Some(exit) = exit_interface(site, portal) else { return Vec::new() };
+    let Some(exit) = exit_interface(site, &portal.exit) else { return Vec::new() };
     let is_direct = portal.exit == Exit::Direct;
     match &portal.entrance {
         Entrance::Interface(interface) => {

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Cidr, Family, IfName, Priority, Table};
+use crate::plan::phones;
 use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, families};
 use crate::sorted::SortedSet;
 use crate::state::{LAST_METRIC, Route, Rule, RuleAction, Selector, TUNNEL_MARK, Target};
@@ -15,7 +16,7 @@ const MARKED: Priority = Priority(110);
 /// Destinations that a portal leaves alone skip everything of ours.
 const ALLOWED: Priority = Priority(111);
 /// Single devices come before the whole interface that they are behind.
-const DEVICES: Priority = Priority(112);
+pub(super) const DEVICES: Priority = Priority(112);
 /// Whole interfaces, and this router's own traffic.
 const ENTRANCES: Priority = Priority(113);
 /// What is left of a portal whose tables have no answer is refused.
@@ -26,8 +27,8 @@ const END: Priority = Priority(119);
 
 /// All rules of the site; none, if it has no portal that needs one.
 pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
-    let mut rules: SortedSet<Rule> =
-        site.portals.iter().flat_map(|portal| portal_rules(site, portal)).collect();
+    let portals = site.portals.iter().flat_map(|portal| portal_rules(site, portal));
+    let mut rules: SortedSet<Rule> = portals.chain(phones::rules(site)).collect();
     let skips: SortedSet<Family> =
         rules.iter().filter(|rule| rule.action == RuleAction::Goto(END)).map(|rule| rule.family).collect();
     rules.extend(skips.into_iter().map(|family| Rule {
@@ -65,12 +66,11 @@ fn with_backstop(site: &Site, table: Table, destination: Cidr, interface: &IfNam
 
 /// The rules of one portal: those that lead to its exit, and those around them.
 pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
-    let table = match portal.exit {
-        Exit::Site { table, .. } => Some(table),
-        Exit::Nowhere => None,
-        // The host's own rules already lead to its uplink: to match nothing is the surest way there.
-        Exit::Direct => return Vec::new(),
-    };
+    // The host's own rules already lead to its uplink: to match nothing is the surest way there.
+    if portal.exit == Exit::Direct {
+        return Vec::new();
+    }
+    let table = portal.exit.table();
     match &portal.entrance {
         Entrance::Interface(interface) => interface_rules(site, portal, interface, table),
         Entrance::From(sources) => device_rules(site, portal, sources, table),
@@ -81,7 +81,7 @@ pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
 fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Option<Table>) -> Vec<Rule> {
     let entering = Selector { incoming: Some(interface.clone()), ..Selector::default() };
     let mut rules: Vec<Rule> = portal.except.iter().map(|network| skip(&entering, *network)).collect();
-    rules.extend(into(portal, &entering, ENTRANCES, table));
+    rules.extend(into(&portal.to, &entering, ENTRANCES, table));
     if site.ipv6 && portal.to.is_empty() {
         rules.push(closed(Family::V6, entering));
     }
@@ -96,7 +96,7 @@ fn device_rules(site: &Site, portal: &Portal, sources: &SortedSet<Cidr>, table: 
         let kept =
             site.local.iter().chain(&portal.except).filter(|network| network.family() == source.family());
         rules.extend(kept.map(|network| skip(&entering, *network)));
-        rules.extend(into(portal, &entering, DEVICES, table));
+        rules.extend(into(&portal.to, &entering, DEVICES, table));
     }
     rules
 }
@@ -123,7 +123,7 @@ fn own_rules(site: &Site, portal: &Portal, table: Option<Table>) -> Vec<Rule> {
         }
     }
     rules.extend(own_kept(site, portal).into_iter().filter(speaks).map(|network| skip(&sent_here, network)));
-    rules.extend(into(portal, &sent_here, ENTRANCES, table));
+    rules.extend(into(&portal.to, &sent_here, ENTRANCES, table));
     if site.ipv6 && portal.to.is_empty() {
         rules.push(closed(Family::V6, sent_here));
     }
@@ -150,9 +150,9 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// The rules that lead into the exit's table, if there is an exit, and the ones that close behind them.
-fn into(portal: &Portal, entering: &Selector, priority: Priority, table: Option<Table>) -> Vec<Rule> {
+pub(super) fn into(to: &[Cidr], entering: &Selector, priority: Priority, table: Option<Table>) -> Vec<Rule> {
     let destinations: Vec<Option<Cidr>> =
-        if portal.to.is_empty() { vec![None] } else { portal.to.iter().copied().map(Some).collect() };
+        if to.is_empty() { vec![None] } else { to.iter().copied().map(Some).collect() };
     let both = |to| {
         let selector = Selector { to, ..entering.clone() };
         let lookup = table.map(|table| Rule {
@@ -166,7 +166,7 @@ fn into(portal: &Portal, entering: &Selector, priority: Priority, table: Option<
     destinations.into_iter().flat_map(both).collect()
 }
 
-fn skip(entering: &Selector, network: Cidr) -> Rule {
+pub(super) fn skip(entering: &Selector, network: Cidr) -> Rule {
     Rule {
         priority: ALLOWED,
         family: network.family(),

@@ -61,6 +61,6 @@ fn settings(site: &Site, tunnel: &site::Tunnel) -> Tunnel {
         private_key: Some(site.private_key.clone()),
         port: tunnel.port,
         fwmark: TUNNEL_MARK.value,
-        peers: tunnel.peers.values().map(|entry| (entry.public_key, peer(entry))).collect(),
+        peers: tunnel.ends().map(|(_, entry)| (entry.public_key, peer(entry))).collect(),
     }
 }

@@ -3,6 +3,7 @@
 //! `Network` + which site am I + host facts → `Site`. Two sites agree without talking, since both derive from the same file.
 
 mod firewall;
+mod links;
 mod view;
 
 use std::fmt;
@@ -10,7 +11,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use view::{names_to_resolve, networks_of, own_name, view};
+pub use links::{names_to_resolve, networks_of};
+pub use view::{own_name, view};
 
 use crate::config::model::{Failover, Host, Name};
 use crate::firewall::{Backend, Barrier, Chain};
@@ -86,6 +88,8 @@ pub struct Tunnel {
     pub table: Option<Table>,
     /// By name of the site.
     pub peers: SortedMap<Name, Peer>,
+    /// By name; only on the shared interface.
+    pub phones: SortedMap<Name, Phone>,
 }
 
 /// The other end of a link.
@@ -103,6 +107,15 @@ pub struct Peer {
     pub networks: SortedSet<Cidr>,
     /// Whether it uses this site as an exit.
     pub exits_here: bool,
+}
+
+/// A phone that dials this site.
+#[derive(Debug, Clone)]
+pub struct Phone {
+    /// It is behind its address alone.
+    pub peer: Peer,
+    /// Where its traffic leaves; directly is what it does as any guest from another site.
+    pub exit: Exit,
 }
 
 /// Where a peer is dialled.
@@ -166,6 +179,16 @@ pub enum Exit {
     Nowhere,
 }
 
+impl Exit {
+    /// The table that leads there, where it is not the host's own that do.
+    pub fn table(&self) -> Option<Table> {
+        match self {
+            Self::Site { table, .. } => Some(*table),
+            Self::Direct | Self::Nowhere => None,
+        }
+    }
+}
+
 impl fmt::Display for Exit {
     /// The word that the network file has for it; `nowhere` is in no file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -221,6 +244,18 @@ impl Portal {
     }
 }
 
+impl Tunnel {
+    /// One without anybody at its other end.
+    fn new(port: u16, table: Option<Table>) -> Self {
+        Self { port, table, peers: SortedMap::new(), phones: SortedMap::new() }
+    }
+
+    /// All who are at its other end, sites and phones.
+    pub fn ends(&self) -> impl Iterator<Item = (&Name, &Peer)> {
+        self.peers.iter().chain(self.phones.iter().map(|(name, phone)| (name, &phone.peer)))
+    }
+}
+
 impl Site {
     /// Has portals leave where `choices` say.
     pub fn choose(&mut self, choices: &Choices) {
@@ -234,10 +269,17 @@ impl Site {
         self.uplink.as_ref().map(|uplink| &uplink.interface)
     }
 
-    /// All peers with the interface they are on.
+    /// All peers, sites and phones, with the interface they are on.
     pub fn peers(&self) -> impl Iterator<Item = (&IfName, &Name, &Peer)> {
+        self.tunnels
+            .iter()
+            .flat_map(|(interface, tunnel)| tunnel.ends().map(move |(name, peer)| (interface, name, peer)))
+    }
+
+    /// All phones with the interface they are on.
+    pub fn phones(&self) -> impl Iterator<Item = (&IfName, &Name, &Phone)> {
         self.tunnels.iter().flat_map(|(interface, tunnel)| {
-            tunnel.peers.iter().map(move |(name, peer)| (interface, name, peer))
+            tunnel.phones.iter().map(move |(name, phone)| (interface, name, phone))
         })
     }
 }

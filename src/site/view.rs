@@ -1,16 +1,14 @@
 //! How a site's view is derived from the network file, and what stands against it.
 
-use std::net::{IpAddr, SocketAddr};
-
 use super::firewall::choose;
-use super::{Endpoint, Entrance, Exit, Inputs, Peer, Portal, SHARED_INTERFACE, Site, TABLE_BASE, Tunnel};
-use crate::config::model::{self, ExitRef, Host, Name, Network, RpFilter};
-use crate::config::{portal_addresses, site_network};
+use super::links::{exit_view, site_address, tunnels};
+use super::{Endpoint, Entrance, Inputs, Portal, Site, Tunnel};
+use crate::config::model::{self, Host, Name, Network, RpFilter};
+use crate::config::portal_addresses;
 use crate::error::{Error, Errors};
 use crate::firewall;
 use crate::host::{Facts, Uplink};
-use crate::keys;
-use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey, Table};
+use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::Backend;
 
@@ -23,27 +21,6 @@ pub fn own_name(network: &Network, public_key: PublicKey) -> Result<&Name, Error
             network.name
         ))
     })
-}
-
-/// The host names that this site needs to dial its peers.
-pub fn names_to_resolve<'a>(network: &'a Network, own: &'a str) -> SortedSet<&'a str> {
-    linked(network, own)
-        .filter_map(|(_, peer)| match &peer.endpoint {
-            Some(Host::Name(name)) => Some(name.as_str()),
-            _ => None,
-        })
-        .collect()
-}
-
-/// Everything behind a site: its /24, portal LANs elsewhere in the subnet, and the networks it shares.
-pub fn networks_of(network: &Network, name: &str) -> SortedSet<Cidr> {
-    let site = &network.sites[name];
-    let own = own_subnet(network, site.id);
-    let elsewhere = portal_addresses(network, name)
-        .into_values()
-        .map(InterfaceAddress::network)
-        .filter(|lan| !own.covers(*lan));
-    elsewhere.chain([own]).chain(site.lan.iter().copied()).collect()
 }
 
 /// The view of the site that `inputs.public_key` belongs to, or all that stands against it.
@@ -95,79 +72,6 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     Errors::check(errors, site)
 }
 
-/// Sites with a link to `own`: either one names the other.
-fn linked<'a>(network: &'a Network, own: &'a str) -> impl Iterator<Item = (&'a Name, &'a model::Site)> {
-    let mine = &network.sites[own];
-    network.sites.iter().filter(move |(name, peer)| {
-        name.as_str() != own && (names(mine).any(|n| n == *name) || names(peer).any(|n| n == own))
-    })
-}
-
-fn names(site: &model::Site) -> impl Iterator<Item = &Name> {
-    site.exits.iter().chain(&site.links)
-}
-
-fn own_subnet(network: &Network, id: u8) -> Cidr {
-    site_network(network.subnet, id).expect("validated: the subnet holds every id's /24")
-}
-
-fn site_address(network: &Network, id: u8) -> IpAddr {
-    own_subnet(network, id).nth(1).expect("a /24 has a first address")
-}
-
-/// The dedicated interface of an exit.
-fn exit_interface(name: &str) -> IfName {
-    format!("to-{name}").parse().expect("validated: site names have up to 12 letters")
-}
-
-/// The port of `site` on which the link to the site with `peer_id` arrives.
-fn arrival_port(site: &model::Site, peer: &str, peer_id: u8) -> u16 {
-    if site.exits.iter().any(|exit| exit == peer) { site.port + u16::from(peer_id) } else { site.port }
-}
-
-fn tunnels(network: &Network, own: &str, inputs: &Inputs) -> SortedMap<IfName, Tunnel> {
-    let mine = &network.sites[own];
-    let mut tunnels = SortedMap::new();
-    for (name, peer) in linked(network, own) {
-        let (interface, table) = if mine.exits.contains(name) {
-            (exit_interface(name), Some(Table(TABLE_BASE + u32::from(peer.id))))
-        } else {
-            (SHARED_INTERFACE.parse().expect("a valid name"), None)
-        };
-        tunnels
-            .get_or_insert_with(interface, || Tunnel {
-                port: arrival_port(mine, name, peer.id),
-                table,
-                peers: SortedMap::new(),
-            })
-            .peers
-            .insert(name.clone(), peer_view(network, own, name, inputs));
-    }
-    tunnels
-}
-
-fn peer_view(network: &Network, own: &str, name: &str, inputs: &Inputs) -> Peer {
-    let (mine, peer) = (&network.sites[own], &network.sites[name]);
-    let endpoint = peer.endpoint.as_ref().map(|host| {
-        let port = arrival_port(peer, own, mine.id);
-        let address = match host {
-            Host::Address(address) => Some(*address),
-            Host::Name(name) => inputs.resolved.get(name).copied(),
-        };
-        Endpoint { host: host.clone(), port, address: address.map(|address| SocketAddr::new(address, port)) }
-    });
-    Peer {
-        address: site_address(network, peer.id),
-        public_key: peer.public_key,
-        preshared_key: inputs
-            .network_secret
-            .map(|secret| keys::preshared_key(secret, mine.public_key, peer.public_key)),
-        endpoint,
-        networks: networks_of(network, name),
-        exits_here: peer.exits.iter().any(|exit| exit == own),
-    }
-}
-
 /// `None` for kinds that are not built: [`crate::unbuilt`] has refused them by name.
 fn portal_view(
     network: &Network,
@@ -181,16 +85,7 @@ fn portal_view(
         model::Entrance::Own => Entrance::Own,
         model::Entrance::Vlan { .. } | model::Entrance::Wifi(_) | model::Entrance::Mac(_) => return None,
     };
-    let exit = |exit: &ExitRef| match exit {
-        ExitRef::Site(name) => Some(Exit::Site {
-            name: name.clone(),
-            interface: exit_interface(name),
-            table: Table(TABLE_BASE + u32::from(network.sites[name].id)),
-        }),
-        ExitRef::Direct => Some(Exit::Direct),
-        ExitRef::Provider(_) => None,
-    };
-    let exits = portal.exits.iter().map(exit).collect::<Option<Vec<_>>>()?;
+    let exits = portal.exits.iter().map(|exit| exit_view(network, exit)).collect::<Option<Vec<_>>>()?;
     Some(Portal {
         name: portal.name.clone(),
         is_here: match &entrance {

@@ -16,6 +16,8 @@ struct Site {
     exits: u8,
     links: u8,
     portals: Vec<Portal>,
+    /// The exit of each, by its place among those of the site; the site itself if there are not so many.
+    phones: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -33,13 +35,16 @@ pub(crate) fn networks() -> impl Strategy<Value = Network> {
 }
 
 fn sites() -> impl Strategy<Value = Site> {
-    (any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>(), prop::collection::vec(portals(), 0..4)).prop_map(
-        |(has_endpoint, shares_lan, exits, links, portals)| Site {
+    let portals = prop::collection::vec(portals(), 0..4);
+    let phones = prop::collection::vec(0..4usize, 0..3);
+    (any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>(), portals, phones).prop_map(
+        |(has_endpoint, shares_lan, exits, links, portals, phones)| Site {
             has_endpoint,
             shares_lan,
             exits,
             links,
             portals,
+            phones,
         },
     )
 }
@@ -81,6 +86,16 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
     }
     for (number, portal) in site.portals.iter().enumerate() {
         text.push_str(&portal_text(NAMES[index], number, portal, &exits));
+    }
+    for (number, exit) in site.phones.iter().enumerate() {
+        let id = 10 * id + u8::try_from(number).unwrap();
+        let exit = exits.get(*exit).copied().unwrap_or(NAMES[index]);
+        let key = wg_portals::keys::public_key(&private_key(id));
+        let at = NAMES[index];
+        let _ = write!(
+            text,
+            "\n[phone.phone-{id}]\nid = {id}\nat = \"{at}\"\nexit = \"{exit}\"\npublic_key = \"{key}\"\n"
+        );
     }
     text
 }

@@ -7,14 +7,14 @@ mod support;
 use draft::{NAMES, networks};
 use proptest::prelude::*;
 use support::{entrances, facts, files};
-use wg_portals::config::model::Network;
+use wg_portals::config::model::{ExitRef, Network};
 use wg_portals::diff::{Step, diff};
 use wg_portals::firewall::Backend;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::kernel::{Kernel, Outcome};
-use wg_portals::net::Secret;
+use wg_portals::net::{Cidr, Secret, Table};
 use wg_portals::plan::{plan, standing};
-use wg_portals::site::{self, Choices, Exit, Inputs, Site};
+use wg_portals::site::{self, Choices, Exit, Inputs, SHARED_INTERFACE, Site};
 use wg_portals::sorted::SortedMap;
 use wg_portals::state::{RuleAction, State};
 use wg_portals::xtables::Program;
@@ -101,7 +101,7 @@ proptest! {
     fn both_ends_of_a_link_agree(network in networks()) {
         let views = views(&network);
         for (name, site) in &views {
-            for (interface, peer_name, peer) in site.peers() {
+            for (interface, peer_name, peer) in site.peers().filter(|(_, peer, _)| views.contains_key(peer.as_str())) {
                 let other = &views[peer_name.as_str()];
                 let (far_interface, _, back) = other.peers().find(|(_, n, _)| n == name).expect("the other end has the link");
                 if let Some(endpoint) = &peer.endpoint {
@@ -115,6 +115,26 @@ proptest! {
                 for (_, address) in far.addresses.iter().filter(|(i, _)| far.links.contains_key(i)) {
                     prop_assert!(allowed.iter().any(|network| network.contains(address.address)));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_phone_sends_goes_to_its_exit_or_nowhere(network in networks()) {
+        for (name, site) in &views(&network) {
+            let plan = plan(site);
+            for (phone_name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == *name) {
+                let address = wg_portals::config::phone_address(&network, phone);
+                let (interface, _, peer) = site.peers().find(|(_, peer, _)| *peer == phone_name).expect("it is hosted");
+                prop_assert_eq!(interface.as_str(), SHARED_INTERFACE);
+                prop_assert_eq!(plan.tunnels[interface].peers[&peer.public_key].allowed_ips.iter().collect::<Vec<_>>(), [&Cidr::host(address)]);
+                let mut rules = plan.rules.iter().filter(|rule| rule.selector.from == Some(Cidr::host(address)) && rule.selector.to.is_none());
+                let Some(ExitRef::Site(exit)) = &phone.exit else {
+                    prop_assert_eq!(rules.next(), None);
+                    continue;
+                };
+                prop_assert_eq!(&rules.next().unwrap().action, &RuleAction::Lookup(Table(7700 + u32::from(network.sites[exit].id))));
+                prop_assert_eq!(&rules.next().unwrap().action, &RuleAction::Unreachable);
             }
         }
     }

@@ -1,0 +1,77 @@
+#!/bin/sh
+# What `portals apply` would do at site paris of network home.
+set -e
+cd '/etc/portals'
+iptables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -d 10.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 169.254.0.0/16 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 172.16.0.0/12 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.168.0.0/16 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 203.0.113.0/24 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i portals0 -o wan -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 192.168.1.0/24 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i portals0 -j DROP
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i portals0 -p icmp -j RETURN
+-A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -s 192.168.1.0/24 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i portals0 -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-I FORWARD 1 -j PORTALS_FORWARD
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o wan -j MASQUERADE
+-A PORTALS_POSTROUTING -s 192.168.1.0/24 -o wan -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o portals0 -j MASQUERADE
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+COMMIT
+EOF
+ip6tables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -i portals0 -o wan -j RETURN
+-A PORTALS_FORWARD -i portals0 -j DROP
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i portals0 -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+EOF
+ip link add portals0 mtu 1280 type wireguard
+ip link set portals0 alias portals:home
+wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
+wg set portals0 peer pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk= endpoint 198.51.100.2:51822 persistent-keepalive 25 allowed-ips 10.77.1.0/24,192.168.1.0/24
+ip address add 10.77.2.1/32 dev portals0
+ip link set portals0 up
+ip route add 10.77.1.0/24 dev portals0 src 10.77.2.1 table main protocol 77
+ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
+ip route add 192.168.1.0/24 dev portals0 src 10.77.2.1 table main protocol 77
+ip route add unreachable 192.168.1.0/24 table main metric 4278198272 protocol 77
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1

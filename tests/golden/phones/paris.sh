@@ -1,0 +1,72 @@
+#!/bin/sh
+# What `portals apply` would do at site paris of network home.
+set -e
+cd '/etc/portals'
+nft -f - <<'EOF'
+table inet portals {
+	set guests {
+		type ifname
+		elements = { "portals0" }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16, 192.168.1.0/24 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set private {
+		type ipv4_addr; flags interval
+		elements = { 10.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 203.0.113.0/24 }
+	}
+	set tunnels {
+		type ifname
+		elements = { "portals0" }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels ct state established,related accept
+		iifname @guests oifname "wan" ip daddr @private reject with icmpx admin-prohibited
+		iifname @guests oifname "wan" accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "wan" ip saddr @inside masquerade
+		oifname @tunnels ip saddr != @known masquerade
+	}
+}
+EOF
+ip link add portals0 mtu 1280 type wireguard
+ip link set portals0 alias portals:home
+wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
+wg set portals0 peer pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk= endpoint 198.51.100.2:51822 persistent-keepalive 25 allowed-ips 10.77.1.0/24,192.168.1.0/24
+ip address add 10.77.2.1/32 dev portals0
+ip link set portals0 up
+ip route add 10.77.1.0/24 dev portals0 src 10.77.2.1 table main protocol 77
+ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
+ip route add 192.168.1.0/24 dev portals0 src 10.77.2.1 table main protocol 77
+ip route add unreachable 192.168.1.0/24 table main metric 4278198272 protocol 77
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
