@@ -68,6 +68,11 @@ impl Journal {
         Ok(Self { folder: folder.to_owned() })
     }
 
+    /// The folder of run-time files.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Takes the lock for changing the machine. If another call holds it, says so through `waiting` and waits up to ten
     /// seconds.
     pub fn lock(&self, waiting: impl FnOnce()) -> Result<Lock> {

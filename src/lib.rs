@@ -37,6 +37,7 @@ pub mod plan;
 pub mod platform;
 pub mod random;
 pub mod resolver;
+pub mod services;
 pub mod site;
 pub mod sorted;
 pub mod state;

@@ -31,6 +31,7 @@ use crate::kernel::linux::Linux;
 use crate::load::Files;
 use crate::notify;
 use crate::plan::standing;
+use crate::services::{self, Supervisor};
 use crate::site::{self, Site};
 use crate::state::Scope;
 use confirm::{Confirmation, Test};
@@ -57,6 +58,7 @@ pub struct Agent {
     names: Names,
     exits: Exits,
     hook: Hook,
+    services: Supervisor,
     /// What was said besides, so that it is said once.
     notes: Vec<String>,
     kernel: Linux,
@@ -106,6 +108,7 @@ impl Agent {
             names: Names::default(),
             exits: Exits::default(),
             hook: Hook::default(),
+            services: Supervisor::open(journal.folder())?,
             notes: Vec::new(),
             kernel: Linux::open()?,
             journal,
@@ -149,7 +152,7 @@ impl Agent {
             if ready.signal {
                 match self.events.signal()? {
                     Some(Signal::SIGHUP) => log_errors(&self.reload(Test::AsTheFileSays)),
-                    // A call of the hook has ended.
+                    // A call of the hook has ended, or a service.
                     Some(Signal::SIGCHLD) | None => {}
                     Some(_) => {
                         self.leave_word();
@@ -172,6 +175,7 @@ impl Agent {
             self.look_at_exits();
             self.look_at_names();
             self.hook.turn(Instant::now());
+            self.services.turn(Instant::now());
             if let Some((question, asker)) = self.reception.hear() {
                 self.answer(question, asker);
             }
@@ -181,7 +185,9 @@ impl Agent {
     /// Takes everything of ours away again.
     pub fn remove_all(&mut self) -> Result<()> {
         let _lock = self.lock()?;
+        let cleared = self.services.clear();
         let steps = apply::remove_all(&mut self.kernel, &self.journal)?;
+        cleared?;
         log::info!("removed everything: {}", count(steps.len(), "change"));
         Ok(())
     }
@@ -307,7 +313,10 @@ impl Agent {
         self.exits.follow(&mut site);
         let _lock = self.lock()?;
         let tables = legacy::shape()?;
-        let steps = converge(&mut self.kernel, &self.journal, &site, on_failure)?;
+        let steps = converge(&mut self.kernel, &self.journal, &site, on_failure);
+        // Also if something else has failed: what stands can be used.
+        self.services.follow(services::plan(&site, self.journal.folder()), Instant::now());
+        let steps = steps?;
         self.confirmation.is_in_force(&self.files);
         self.tables.follow(tables, Instant::now())?;
         if !steps.is_empty() {
@@ -332,12 +341,14 @@ impl Agent {
             self.exits.deadline(),
             self.names.deadline(),
             self.hook.deadline(),
+            self.services.deadline(),
             self.confirmation.deadline(),
             self.tables.deadline(),
             self.fights.deadline(),
         ];
         let others = self.reception.descriptors();
         let others = others.chain(self.exits.descriptors()).chain(self.names.descriptors());
+        let others = others.chain(self.services.descriptors());
         self.events.wait(others.collect(), due.into_iter().flatten().min())
     }
 

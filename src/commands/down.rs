@@ -8,6 +8,7 @@ use crate::describe::count;
 use crate::error::{Error, Errors};
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
+use crate::services::Supervisor;
 use crate::trial::Trial;
 
 /// Removes all that is ours. It needs neither the network file nor the keys. A change that waits to be confirmed is undone as well:
@@ -23,7 +24,9 @@ pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     }
     let _lock = lock(&journal)?;
     Trial::of(file).undo()?;
+    let services = Supervisor::open(journal.folder()).and_then(|mut left| left.clear());
     let steps = remove_all(&mut Linux::open()?, &journal)?;
+    services?;
     match steps.len() {
         0 => println!("nothing to do: nothing of portals is on this machine"),
         number => println!("done: {}", count(number, "change")),

@@ -1,10 +1,23 @@
 //! Programs that we start.
 
-use std::io;
+use std::env;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::path::PathBuf;
+use std::process::{self, Command};
 
 use nix::sys::signal::SigSet;
+
+/// Where programs are, besides `PATH`, which boot hooks may have without these.
+const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin";
+
+/// Where a program is, if it is installed.
+pub fn path_of(program: &str) -> Option<PathBuf> {
+    let searched = env::var_os("PATH").unwrap_or_default();
+    let mut folders = env::split_paths(FOLDERS).chain(env::split_paths(&searched));
+    folders.find_map(|folder| Some(folder.join(program)).filter(|path| path.is_file()))
+}
 
 /// Has a program begin with no signal blocked. The agent's are, to be read one by one, and a program inherits that, and so does all that
 /// it starts itself: what a hook leaves behind could not be ended.
@@ -12,6 +25,13 @@ pub fn unblocked(command: &mut Command) -> &mut Command {
     let unblock = || SigSet::empty().thread_set_mask().map_err(io::Error::from);
     // SAFETY: between fork and exec the closure makes one system call: no allocation, no lock.
     unsafe { command.pre_exec(unblock) }
+}
+
+/// Has a program note its process number in a file before it begins: whatever becomes of us, it can be found.
+pub fn noted(command: &mut Command, file: File) -> &mut Command {
+    let note = move || write!(&file, "{}", process::id());
+    // SAFETY: between fork and exec the closure makes two system calls; a number is written without allocation or lock.
+    unsafe { command.pre_exec(note) }
 }
 
 #[cfg(test)]

@@ -3,21 +3,17 @@
 
 pub mod legacy;
 
-use std::env;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::child::unblocked;
+use super::child::{path_of, unblocked};
 use crate::error::{Context as _, Error, Result};
 use crate::net::Family;
 use crate::xtables::dump::Dump;
 use crate::xtables::{Program, Ruleset, text};
-
-/// Where the programs are, besides `PATH`, which boot hooks may have without these.
-const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin";
 
 /// What the programs exit with when another one has the lock, or was faster (RESOURCE_PROBLEM in iptables' xtables.h).
 const BUSY: i32 = 4;
@@ -38,7 +34,7 @@ pub struct Iptables {
 impl Iptables {
     /// Looks for them. Where only `iptables` is there, it is asked which flavour it has.
     pub fn find() -> Self {
-        let installed = |program: &Program| path(&program.name(Family::V4, "-restore")).is_some();
+        let installed = |program: &Program| path_of(&program.name(Family::V4, "-restore")).is_some();
         let mut found = Self {
             legacy: Some(Program::Legacy).filter(installed),
             nft: Some(Program::Nft).filter(installed),
@@ -55,13 +51,13 @@ impl Iptables {
         let v6 = Path::new("/proc/sys/net/ipv6").is_dir().then_some(Family::V6);
         let names = [Some(Family::V4), v6].into_iter().flatten();
         let names = names.flat_map(|family| ["-save", "-restore"].map(|what| program.name(family, what)));
-        names.filter(|name| path(name).is_none()).collect()
+        names.filter(|name| path_of(name).is_none()).collect()
     }
 
     /// All tables of a family; none where the program for it is missing.
     pub fn dump(self, program: Program, family: Family) -> Result<Dump> {
         let name = program.name(family, "-save");
-        if path(&name).is_none() {
+        if path_of(&name).is_none() {
             return Ok(Dump::default());
         }
         let output = patiently(|| run(&name, &[], ""))?;
@@ -123,7 +119,7 @@ fn patiently(mut attempt: impl FnMut() -> Result<Output>) -> Result<Output> {
 }
 
 fn run(name: &str, arguments: &[&str], input: &str) -> Result<Output> {
-    let Some(path) = path(name) else {
+    let Some(path) = path_of(name) else {
         return Err(Error::failed(format!(
             "the program {name} is missing: {}",
             crate::packages::how_to_install("iptables")
@@ -151,12 +147,6 @@ fn complaint(name: &str, output: &Output) -> String {
 fn writes_nftables() -> bool {
     run("iptables", &["--version"], "")
         .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("nf_tables"))
-}
-
-fn path(name: &str) -> Option<PathBuf> {
-    let searched = env::var_os("PATH").unwrap_or_default();
-    let mut folders = env::split_paths(FOLDERS).chain(env::split_paths(&searched));
-    folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()))
 }
 
 #[cfg(test)]

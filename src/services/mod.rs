@@ -1,0 +1,63 @@
+//! Programs that run as long as the agent does: what they are told, as plain data. [`Supervisor`] keeps them running.
+
+mod keeper;
+mod process;
+mod supervisor;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::net::IfName;
+use crate::site::Site;
+pub use supervisor::{Condition, Supervisor};
+
+/// A program that shall run. Another one of the same name that differs takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// What it is called in messages, and its folder: `dnsmasq-guest`. Unique on this machine.
+    pub name: String,
+    /// The program, without a folder.
+    pub program: &'static str,
+    /// The package that brings it.
+    pub package: &'static str,
+    /// What it is told. One of these begins with [`folder`], as a process that was left behind is known by that.
+    pub arguments: Vec<OsString>,
+    /// What it reads.
+    pub files: Vec<File>,
+    /// It runs while there is an interface of this name, and begins anew with another one of that name.
+    pub interface: Option<IfName>,
+}
+
+/// A file of a service, which nobody but root reads.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    /// Without a folder: it is in that of the service.
+    pub name: &'static str,
+    /// All of it.
+    pub content: Vec<u8>,
+}
+
+impl fmt::Debug for File {
+    /// It may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// The services that a site needs.
+pub fn plan(_site: &Site, _run_folder: &Path) -> Vec<Service> {
+    Vec::new()
+}
+
+/// Where the files of a service are, and what it keeps.
+pub fn folder(run_folder: &Path, service: &str) -> PathBuf {
+    folders(run_folder).join(service)
+}
+
+/// Where the folders of all services are.
+fn folders(run_folder: &Path) -> PathBuf {
+    run_folder.join("services")
+}

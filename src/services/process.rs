@@ -1,0 +1,237 @@
+//! A program at work: our child, or what an agent that was killed has left behind.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, PipeReader, Read as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::Service;
+use crate::disk;
+use crate::error::{Context as _, Error, Result};
+use crate::kernel::child::{noted, path_of, unblocked};
+use crate::packages::how_to_install;
+
+/// How long a program may take to end when it is asked to; then it is killed.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How often one that is not our child is looked at: nothing tells when it ends.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Where a process notes its number.
+const PID_FILE: &str = "pid";
+
+/// So much of a line is kept.
+const LONGEST_LINE: usize = 300;
+
+/// A program at work.
+#[derive(Debug)]
+pub(super) struct Process {
+    kind: Kind,
+    /// The folder of its service.
+    folder: PathBuf,
+    began: Instant,
+    ending: Option<Ending>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Child(Child, Output),
+    Leftover(Pid),
+}
+
+/// It was asked to end.
+#[derive(Debug)]
+struct Ending {
+    /// Until when it may take its time.
+    until: Instant,
+    is_killed: bool,
+}
+
+/// What a program says, of which the last line is kept.
+#[derive(Debug)]
+struct Output {
+    /// None once it has ended.
+    pipe: Option<PipeReader>,
+    line: Vec<u8>,
+    last: String,
+}
+
+impl Process {
+    /// Writes the files of a service and starts it.
+    pub(super) fn start(service: &Service, folder: &Path, now: Instant) -> Result<Self> {
+        let name = service.program;
+        let path = path_of(name).ok_or_else(|| {
+            Error::failed(format!("the program {name} is missing: {}", how_to_install(service.package)))
+        })?;
+        write_files(service, folder).doing(|| format!("cannot write into {}", folder.display()))?;
+        let doing = || format!("cannot start {}", path.display());
+        let (reader, writer) = io::pipe().doing(doing)?;
+        let pid_file = folder.join(PID_FILE);
+        let note = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(pid_file);
+        let mut command = Command::new(&path);
+        // In a group of its own: what is typed at the agent's terminal is for the agent alone.
+        command.args(&service.arguments).current_dir("/").process_group(0).stdin(Stdio::null());
+        command.stdout(writer.try_clone().doing(doing)?).stderr(writer);
+        noted(unblocked(&mut command), note.doing(doing)?);
+        let child = command.spawn().doing(doing)?;
+        let kind = Kind::Child(child, Output::of(reader).doing(doing)?);
+        Ok(Self { kind, folder: folder.to_owned(), began: now, ending: None })
+    }
+
+    /// What still runs in that folder though whoever started it is gone.
+    pub(super) fn left_behind(folder: &Path) -> Option<Self> {
+        let text = fs::read_to_string(folder.join(PID_FILE)).ok()?;
+        let pid = Pid::from_raw(text.trim().parse().ok().filter(|number| *number > 1)?);
+        let kind = Kind::Leftover(pid);
+        let found = Self { kind, folder: folder.to_owned(), began: Instant::now(), ending: None };
+        found.works_there(pid).then_some(found)
+    }
+
+    /// How long it has been known.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
+    }
+
+    /// Whether it was asked to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
+    /// How it ended, in words, if it has; takes what it has said meanwhile. Never waits.
+    pub(super) fn end_of(&mut self) -> Option<String> {
+        let end = match &mut self.kind {
+            Kind::Child(child, output) => {
+                let status = child.try_wait();
+                output.read();
+                match status {
+                    Ok(None) => return None,
+                    Ok(Some(status)) => Some(output.explain(&status.to_string())),
+                    Err(error) => Some(error.to_string()),
+                }
+            }
+            Kind::Leftover(pid) => {
+                let pid = *pid;
+                (!self.works_there(pid)).then(String::new)
+            }
+        }?;
+        // Its number may be another's soon.
+        let _ = fs::remove_file(self.folder.join(PID_FILE));
+        Some(end)
+    }
+
+    /// Asks it to end, and kills it if it takes too long. Never waits.
+    pub(super) fn end(&mut self, now: Instant) {
+        match &mut self.ending {
+            None => {
+                self.ending = Some(Ending { until: now + GRACE, is_killed: false });
+                self.send(Signal::SIGTERM);
+            }
+            Some(ending) if !ending.is_killed && ending.until <= now => {
+                ending.is_killed = true;
+                self.send(Signal::SIGKILL);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// When to look after it though nothing may have happened.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        match (&self.kind, &self.ending) {
+            (Kind::Leftover(_), _) => Some(now + GLANCE),
+            (Kind::Child(..), Some(ending)) if !ending.is_killed => Some(ending.until),
+            _ => None,
+        }
+    }
+
+    /// Readable when it has said something.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.kind {
+            Kind::Child(_, output) => output.pipe.as_ref().map(|pipe| pipe.as_fd()),
+            Kind::Leftover(_) => None,
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        let pid = match &self.kind {
+            // Not yet waited for, so the number is still its own.
+            Kind::Child(child, _) => i32::try_from(child.id()).map(Pid::from_raw),
+            Kind::Leftover(pid) => Ok(*pid),
+        };
+        match pid.map(|pid| kill(pid, signal)) {
+            Ok(Err(errno)) if errno != Errno::ESRCH => {
+                log::warn!("cannot end what runs in {}: {}", self.folder.display(), errno.desc());
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the process of that number names our folder in its arguments: any other has only been given the number.
+    fn works_there(&self, pid: Pid) -> bool {
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let folder = self.folder.as_os_str().as_bytes();
+        arguments.windows(folder.len()).any(|part| part == folder)
+    }
+}
+
+impl Output {
+    fn of(pipe: PipeReader) -> Result<Self, Errno> {
+        fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(Self { pipe: Some(pipe), line: Vec::new(), last: String::new() })
+    }
+
+    /// Takes what is there.
+    fn read(&mut self) {
+        let mut piece = [0; 1024];
+        while let Some(pipe) = &mut self.pipe {
+            match pipe.read(&mut piece) {
+                Ok(0) => self.pipe = None,
+                Ok(length) => piece[..length].iter().for_each(|byte| self.take(*byte)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => self.pipe = None,
+            }
+        }
+        self.take(b'\n');
+    }
+
+    fn take(&mut self, byte: u8) {
+        match byte {
+            b'\n' if !self.line.trim_ascii().is_empty() => {
+                let line = String::from_utf8_lossy(self.line.trim_ascii());
+                self.last = line.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+                self.line.clear();
+                log::debug!("{}", self.last);
+            }
+            b'\n' => self.line.clear(),
+            _ if self.line.len() < LONGEST_LINE => self.line.push(byte),
+            _ => {}
+        }
+    }
+
+    /// How it ended, and what it said of that.
+    fn explain(&self, status: &str) -> String {
+        if self.last.is_empty() { status.to_owned() } else { format!("{status}: {}", self.last) }
+    }
+}
+
+/// Those that differ.
+fn write_files(service: &Service, folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    for file in &service.files {
+        let path = folder.join(file.name);
+        if !fs::read(&path).is_ok_and(|content| content == file.content) {
+            disk::replace(&path, &file.content, 0o600)?;
+        }
+    }
+    Ok(())
+}

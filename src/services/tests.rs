@@ -1,0 +1,225 @@
+//! The supervisor with real processes.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use std::{env, fs, mem, process};
+
+use super::*;
+
+/// Time for a process to begin or to end; more than any machine needs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder that goes away with it, and the supervisor of what is in it.
+struct Place {
+    folder: PathBuf,
+    supervisor: Supervisor,
+}
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let folder = env::temp_dir().join(format!("portals-services-{name}-{}", process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let supervisor = Supervisor::open(&folder).unwrap();
+        Self { folder, supervisor }
+    }
+
+    /// A shell with this script, which is told the folder of the service.
+    fn shell(&self, name: &str, script: &str) -> Service {
+        let folder = folder(&self.folder, name);
+        Service {
+            name: name.to_owned(),
+            program: "sh",
+            package: "dash",
+            arguments: vec!["-c".into(), script.into(), folder.join("script").into(), folder.into()],
+            files: Vec::new(),
+            interface: None,
+        }
+    }
+
+    fn follow(&mut self, wanted: Vec<Service>) {
+        self.supervisor.follow(wanted, Instant::now());
+    }
+
+    /// Takes turns until that holds.
+    fn until(&mut self, holds: impl Fn(&Self) -> bool) {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            self.supervisor.turn(Instant::now());
+            if holds(self) {
+                return;
+            }
+            assert!(Instant::now() < give_up, "{:?}", self.supervisor);
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn pid(&self, name: &str) -> Option<u32> {
+        fs::read_to_string(folder(&self.folder, name).join("pid")).ok()?.parse().ok()
+    }
+
+    /// The number of the process that has written this file.
+    fn written(&self, name: &str, file: &str) -> Option<String> {
+        fs::read_to_string(folder(&self.folder, name).join(file)).ok().filter(|text| text.ends_with('\n'))
+    }
+
+    fn condition(&self, name: &str) -> Option<Condition> {
+        self.supervisor.tell().find(|(told, _)| *told == name).map(|(_, condition)| condition)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.supervisor.clear().unwrap();
+        fs::remove_dir_all(&self.folder).unwrap();
+    }
+}
+
+/// Says who it is, and stays.
+const ENDLESS: &str = r#"echo $$ >>"$1/log"; while :; do sleep 1000 & wait; done"#;
+
+fn is_alive(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
+}
+
+#[test]
+fn what_is_wanted_runs_and_what_is_not_goes() {
+    let mut place = Place::new("wanted");
+    let (one, other) = (place.shell("one", ENDLESS), place.shell("other", ENDLESS));
+    place.follow(vec![one.clone(), other]);
+    place.until(|place| place.written("one", "log").is_some() && place.written("other", "log").is_some());
+    let (pid, ends) = (place.pid("one").unwrap(), place.pid("other").unwrap());
+    assert_eq!(place.written("one", "log").unwrap().trim(), pid.to_string());
+    assert_eq!(place.condition("one"), Some(Condition::Running));
+    place.follow(vec![one]);
+    place.until(|place| !folder(&place.folder, "other").exists());
+    assert!(!is_alive(ends) && is_alive(pid), "only what is not wanted has ended");
+    place.supervisor = Supervisor::open(&place.folder).unwrap();
+    assert!(!is_alive(pid) && place.pid("one").is_none());
+    assert!(place.written("one", "log").is_some(), "what it keeps stays for the next agent");
+}
+
+#[test]
+fn another_file_is_another_process_and_the_same_is_none() {
+    let mut place = Place::new("files");
+    let mut service = place.shell("one", ENDLESS);
+    service.files.push(File { name: "secret", content: b"first".to_vec() });
+    place.follow(vec![service.clone()]);
+    place.until(|place| place.written("one", "log").is_some());
+    let first = place.pid("one");
+    let file = folder(&place.folder, "one").join("secret");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!format!("{service:?}").contains("first"), "contents are not shown");
+    place.follow(vec![service.clone()]);
+    assert_eq!(place.pid("one"), first);
+    service.files[0].content = b"second".to_vec();
+    place.follow(vec![service]);
+    place.until(|place| place.written("one", "log").is_some_and(|log| log.lines().count() == 2));
+    assert_ne!(place.pid("one"), first);
+    assert_eq!(fs::read(&file).unwrap(), b"second");
+}
+
+#[test]
+fn one_that_dies_is_started_again_after_longer_and_longer_waits() {
+    let mut place = Place::new("dies");
+    let script = r#"echo first; echo "port 67 is in use" >&2; echo $$ >>"$1/log"; exit 7"#;
+    let service = place.shell("one", script);
+    let mut now = Instant::now();
+    place.supervisor.follow(vec![service], now);
+    let mut waits = Vec::new();
+    for starts in 1..=8 {
+        let give_up = Instant::now() + PATIENCE;
+        while !matches!(place.condition("one"), Some(Condition::Failed(_)))
+            || place.written("one", "log").is_none_or(|log| log.lines().count() < starts)
+        {
+            assert!(Instant::now() < give_up, "{:?}", place.supervisor);
+            place.supervisor.turn(now);
+            sleep(Duration::from_millis(5));
+        }
+        let due = place.supervisor.deadline().unwrap();
+        waits.push((due - now).as_secs());
+        now = due;
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    let why = "exit status: 7: port 67 is in use".to_owned();
+    assert_eq!(place.condition("one"), Some(Condition::Failed(why)));
+}
+
+#[test]
+fn one_that_does_not_end_when_asked_is_killed() {
+    let mut place = Place::new("stubborn");
+    let script = r#"trap '' TERM; echo $$ >>"$1/log"; while :; do sleep 0.1; done"#;
+    place.follow(vec![place.shell("one", script)]);
+    place.until(|place| place.written("one", "log").is_some());
+    let pid = place.pid("one").unwrap();
+    let asked = Instant::now();
+    place.supervisor.follow(Vec::new(), asked);
+    sleep(Duration::from_millis(100));
+    place.supervisor.turn(asked + Duration::from_millis(2900));
+    assert!(is_alive(pid), "it has time to end");
+    place.supervisor.turn(asked + Duration::from_secs(3));
+    place.until(|place| !folder(&place.folder, "one").exists());
+    assert!(!is_alive(pid));
+}
+
+#[test]
+fn what_a_killed_agent_has_left_ends_before_the_new_begins() {
+    let mut place = Place::new("left");
+    let service = place.shell("one", ENDLESS);
+    place.follow(vec![service.clone()]);
+    place.until(|place| place.written("one", "log").is_some());
+    let left = place.pid("one").unwrap();
+    let next = Supervisor::open(&place.folder).unwrap();
+    // As it is with an agent that was killed: it ends nothing.
+    mem::forget(mem::replace(&mut place.supervisor, next));
+    place.follow(vec![service]);
+    place.until(|place| place.written("one", "log").is_some_and(|log| log.lines().count() == 2));
+    assert!(!is_alive(left));
+    let now = place.pid("one").unwrap();
+    assert!(is_alive(now) && now != left);
+    place.supervisor.clear().unwrap();
+    assert!(!is_alive(now) && !folders(&place.folder).exists(), "`down` leaves nothing");
+}
+
+#[test]
+fn a_number_that_is_somebody_elses_now_is_left_alone() {
+    let mut place = Place::new("reused");
+    let mut stranger = process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let one = folder(&place.folder, "one");
+    fs::create_dir_all(&one).unwrap();
+    fs::write(one.join("pid"), stranger.id().to_string()).unwrap();
+    place.supervisor = Supervisor::open(&place.folder).unwrap();
+    place.supervisor.clear().unwrap();
+    assert!(is_alive(stranger.id()));
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}
+
+#[test]
+fn it_waits_for_its_interface_and_keeps_its_folder_meanwhile() {
+    let mut place = Place::new("interface");
+    let on = |interface: &str, place: &Place| {
+        vec![Service { interface: Some(interface.parse().unwrap()), ..place.shell("one", ENDLESS) }]
+    };
+    let (away, here) = (on("no-such", &place), on("lo", &place));
+    place.follow(away.clone());
+    assert_eq!(place.condition("one"), Some(Condition::Waiting));
+    assert_eq!(place.supervisor.deadline(), None, "news tells when it comes");
+    place.follow(here);
+    place.until(|place| place.written("one", "log").is_some());
+    place.follow(away);
+    place.until(|place| place.pid("one").is_none());
+    assert!(place.written("one", "log").is_some());
+}
+
+#[test]
+fn a_program_that_is_missing_is_named_with_its_package() {
+    let mut place = Place::new("missing");
+    let service =
+        Service { program: "no-such-program", package: "no-such-package", ..place.shell("one", "") };
+    place.follow(vec![service]);
+    let Some(Condition::Failed(why)) = place.condition("one") else { panic!("{:?}", place.supervisor) };
+    assert!(why.starts_with("the program no-such-program is missing: install"), "{why}");
+    assert!(why.contains("no-such-package"), "{why}");
+}
