@@ -46,4 +46,5 @@ pub mod style;
 pub mod trial;
 pub mod tunnel_delta;
 mod unbuilt;
+pub mod wgquick;
 pub mod xtables;

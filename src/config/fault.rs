@@ -7,18 +7,18 @@ use std::path::Path;
 use super::model::Position;
 
 /// Bytes of the file.
-pub(super) type Span = Range<usize>;
+pub(crate) type Span = Range<usize>;
 
 /// A value, and where the file says it.
 #[derive(Debug, Clone)]
-pub(super) struct At<T> {
+pub(crate) struct At<T> {
     pub value: T,
     pub span: Span,
 }
 
 /// Takes down what is found to be wrong, in any order.
 #[derive(Debug, Default)]
-pub(super) struct Findings(Vec<Finding>);
+pub(crate) struct Findings(Vec<Finding>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
@@ -29,24 +29,24 @@ struct Finding {
 
 impl Findings {
     /// `message` says what is wrong, `help` what to write instead; neither ends in a full stop.
-    pub(super) fn add(&mut self, span: &Span, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn add(&mut self, span: &Span, message: impl Into<String>, help: impl Into<String>) {
         self.0.push(Finding { span: span.clone(), message: message.into(), help: help.into() });
     }
 
     /// Forgets all that was found inside of or around one of `spans`.
-    pub(super) fn leave_out(&mut self, spans: &[Span]) {
+    pub(crate) fn leave_out(&mut self, spans: &[Span]) {
         let touches = |a: &Span, b: &Span| a.start <= b.end && b.start <= a.end;
         self.0.retain(|finding| !spans.iter().any(|span| touches(span, &finding.span)));
     }
 
     /// Everything that both have found.
-    pub(super) fn and(mut self, other: Self) -> Self {
+    pub(crate) fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
     /// The faults of `text`, in the order of the file; those of one place in the order in which they were found.
-    pub(super) fn faults(mut self, text: &str) -> Vec<Fault> {
+    pub(crate) fn faults(mut self, text: &str) -> Vec<Fault> {
         if self.0.is_empty() {
             return Vec::new();
         }
@@ -54,6 +54,13 @@ impl Findings {
         let lines = Lines::of(text);
         self.0.into_iter().map(|finding| Fault::new(&lines, &finding)).collect()
     }
+}
+
+/// The fault of a file that is no text from byte `valid` on.
+pub(crate) fn not_utf8(bytes: &[u8], valid: usize) -> Vec<Fault> {
+    let mut found = Findings::default();
+    found.add(&(valid..valid + 1), "this is not UTF-8 text", "save the file as UTF-8");
+    found.faults(&String::from_utf8_lossy(bytes))
 }
 
 /// What is wrong at one place of the file, and what to write instead.
@@ -116,19 +123,19 @@ impl Fault {
 }
 
 /// A text, and where its lines begin.
-pub(super) struct Lines<'t> {
+pub(crate) struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
 }
 
 impl<'t> Lines<'t> {
-    pub(super) fn of(text: &'t str) -> Self {
+    pub(crate) fn of(text: &'t str) -> Self {
         let behind_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
         Self { text, starts: std::iter::once(0).chain(behind_newlines).collect() }
     }
 
     /// Line and column of a byte.
-    pub(super) fn position(&self, byte: usize) -> Position {
+    pub(crate) fn position(&self, byte: usize) -> Position {
         let byte = floor(self.text, byte);
         let line = self.number_of(byte);
         Position { line, column: self.text[self.starts[line - 1]..byte].chars().count() + 1 }
@@ -155,8 +162,9 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Where the value of the first key begins whose name speaks of a secret. Nothing secret belongs into the network
-/// file, but people do put it there; then it shall not reach a log.
+/// Where the value of the first key begins whose name speaks of a secret, or what looks like a key of WireGuard and is not
+/// said to be a public one. Nothing secret belongs into the network file, but people do put it there; then it shall not
+/// reach a log.
 fn secret_in(line: &str) -> Option<usize> {
     const WORDS: [&str; 6] = ["private", "preshared", "passphrase", "password", "psk", "secret"];
     let lower = line.to_ascii_lowercase();
@@ -165,5 +173,13 @@ fn secret_in(line: &str) -> Option<usize> {
         let equals = behind + lower[behind..].find('=')?;
         (!lower[behind..].starts_with("_file")).then_some(equals + 1)
     };
-    WORDS.iter().flat_map(|word| lower.match_indices(word)).filter_map(value).min()
+    let named = WORDS.iter().flat_map(|word| lower.match_indices(word)).filter_map(value).min();
+    named.into_iter().chain(key_in(line).filter(|_| !lower.contains("public"))).min()
+}
+
+/// Where the first word of base64 begins that is about as long as a key, which has 43 characters and `=`.
+fn key_in(line: &str) -> Option<usize> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
+    let words = line.split(|c: char| !is_part(c));
+    words.filter(|word| word.len() >= 40).map(|word| word.as_ptr() as usize - line.as_ptr() as usize).min()
 }

@@ -5,12 +5,12 @@
 
 mod check;
 mod draft;
-mod fault;
+pub(crate) mod fault;
 mod lan;
 pub mod model;
 mod reader;
 mod sections;
-mod suggest;
+pub(crate) mod suggest;
 mod syntax;
 mod values;
 
@@ -22,6 +22,7 @@ use crate::error::{Error, Errors};
 pub use fault::Fault;
 pub use lan::{phone_address, portal_addresses, site_network};
 use model::Network;
+pub(crate) use values::is_host_name;
 
 /// Reads a network file. The faults come in the order of the file, and are never none.
 pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
@@ -44,7 +45,7 @@ pub fn load(path: &Path) -> Result<(String, Network), Errors> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
     let parsed = match String::from_utf8(bytes) {
         Ok(text) => parse(&text).map(|network| (text, network)),
-        Err(error) => Err(not_utf8(error.as_bytes(), error.utf8_error().valid_up_to())),
+        Err(error) => Err(fault::not_utf8(error.as_bytes(), error.utf8_error().valid_up_to())),
     };
     parsed
         .map_err(|faults| Errors::all(faults.iter().map(|fault| Error::wrong(fault.render(path))).collect()))
@@ -58,10 +59,4 @@ fn unreadable(path: &Path, error: io::Error) -> Error {
         )),
         _ => Error::failed(format!("cannot read the network file {path}")).because(error),
     }
-}
-
-fn not_utf8(bytes: &[u8], valid: usize) -> Vec<Fault> {
-    let mut found = fault::Findings::default();
-    found.add(&(valid..valid + 1), "this is not UTF-8 text", "save the file as UTF-8");
-    found.faults(&String::from_utf8_lossy(bytes))
 }

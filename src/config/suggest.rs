@@ -1,7 +1,7 @@
 //! "Did you mean …?"
 
 /// Help for `wrong`, which is none of `known`: the one that was probably meant, else all of them.
-pub(super) fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match closest(wrong, &known) {
         Some(meant) => format!("did you mean `{meant}`?"),
@@ -11,7 +11,7 @@ pub(super) fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>)
 }
 
 /// `` `a`, `b` or `c` ``
-pub(super) fn listed(words: &[&str]) -> String {
+pub(crate) fn listed(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
@@ -21,7 +21,7 @@ pub(super) fn listed(words: &[&str]) -> String {
 
 fn closest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     let rank = |word: &&'a str| {
-        let steps = distance(&wrong.to_ascii_lowercase(), word);
+        let steps = distance(&wrong.to_ascii_lowercase(), &word.to_ascii_lowercase());
         let begun = wrong.len() >= 4 && word.starts_with(wrong);
         let near = begun || steps <= wrong.chars().count().div_ceil(3);
         near.then_some((steps, word.len().abs_diff(wrong.len()), *word))

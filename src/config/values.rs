@@ -117,7 +117,8 @@ fn dialled(address: IpAddr) -> Result<Host, Wrong> {
     Ok(Host::Address(address))
 }
 
-fn is_host_name(text: &str) -> bool {
+/// Whether it can be a host name (RFC 1123, section 2.1).
+pub(crate) fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         let inside = label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         inside && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')

@@ -1,0 +1,190 @@
+//! Files that are right, and what they say.
+
+use wg_portals::config::model::Host;
+use wg_portals::wgquick::{Config, Parsed, RoutingTable, parse};
+
+const PRIVATE: &str = "8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=";
+const PUBLIC: [&str; 3] = [
+    "pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk=",
+    "zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk=",
+    "Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI=",
+];
+
+fn parsed(text: &str) -> Parsed {
+    parse(text.as_bytes()).unwrap_or_else(|faults| {
+        let faults: Vec<String> =
+            faults.iter().map(|fault| fault.render(std::path::Path::new("ch.conf"))).collect();
+        panic!("{text}\n{}", faults.join("\n"))
+    })
+}
+
+/// With one peer, whose lines are these.
+fn with_peer(lines: &str) -> Config {
+    parsed(&format!("[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {}\n{lines}\n", PUBLIC[0]))
+        .config
+}
+
+/// With these lines in `[Interface]`.
+fn with_lines(lines: &str) -> Parsed {
+    parsed(&format!("[Interface]\nPrivateKey = {PRIVATE}\n{lines}\n"))
+}
+
+fn texts(items: &[impl ToString]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_file_as_providers_hand_it_out() {
+    let text = format!(
+        "# Device: Quick Otter\n[Interface]\nPrivateKey = {PRIVATE}\nAddress = 10.68.1.2/32,fc00:bbbb::2/128\nDNS = 10.64.0.1\n\n\
+         [Peer]\nPublicKey = {}\nAllowedIPs = 0.0.0.0/0,::0/0\nEndpoint = 193.32.127.66:51820\n",
+        PUBLIC[0]
+    );
+    let Config { interface, peers } = parsed(&text).config;
+    assert_eq!(interface.private_key.as_ref().unwrap().to_base64().as_str(), PRIVATE);
+    assert_eq!(texts(&interface.addresses), ["10.68.1.2/32", "fc00:bbbb::2/128"]);
+    assert_eq!(texts(&interface.dns), ["10.64.0.1"]);
+    assert_eq!((interface.mtu, interface.listen_port, interface.fwmark), (None, None, None));
+    let [peer] = peers.as_slice() else { panic!("one peer") };
+    assert_eq!(peer.public_key.to_string(), PUBLIC[0]);
+    assert_eq!(texts(&peer.allowed_ips), ["0.0.0.0/0", "::/0"]);
+    assert_eq!(peer.endpoint.as_ref().unwrap().to_string(), "193.32.127.66:51820");
+    assert_eq!((peer.preshared_key.is_some(), peer.keepalive), (false, 0));
+}
+
+#[test]
+fn several_peers_and_all_that_they_may_have() {
+    let text = format!(
+        "\n[Interface] \nAddress = 10.8.0.1/24 \nAddress = 10.9.0.1/16 \nPrivateKey = {PRIVATE} \nListenPort = 51820  #of this end\n\n\
+         [Peer] \nPublicKey   =   {}    \nEndpoint = 192.0.2.67:1234 \nAllowedIPs = 10.8.0.3/32, 10.8.4.0/24\n\n\
+         [Peer] \nPublicKey = {} \nEndpoint = [2001:db8:60:6b0::c05f:543]:2468 \nAllowedIPs = 10.8.0.4/32\nAllowedIPs=192.168.0.0/16\n\
+         PersistentKeepalive = 100\n\n\
+         [Peer] \nPublicKey = {} \nPresharedKey = {PRIVATE} \nEndpoint = vpn.example.net:18981 \nAllowedIPs = 10.10.10.230",
+        PUBLIC[0], PUBLIC[1], PUBLIC[2]
+    );
+    let Config { interface, peers } = parsed(&text).config;
+    assert_eq!(texts(&interface.addresses), ["10.8.0.1/24", "10.9.0.1/16"]);
+    assert_eq!(interface.listen_port, Some(51820));
+    let keys: Vec<String> = peers.iter().map(|peer| peer.public_key.to_string()).collect();
+    assert_eq!(keys, PUBLIC);
+    let endpoints: Vec<String> =
+        peers.iter().map(|peer| peer.endpoint.as_ref().unwrap().to_string()).collect();
+    assert_eq!(endpoints, ["192.0.2.67:1234", "[2001:db8:60:6b0::c05f:543]:2468", "vpn.example.net:18981"]);
+    assert_eq!(peers[2].endpoint.as_ref().unwrap().host, Host::Name("vpn.example.net".to_owned()));
+    assert_eq!(texts(&peers[1].allowed_ips), ["10.8.0.4/32", "192.168.0.0/16"]);
+    assert_eq!(texts(&peers[2].allowed_ips), ["10.10.10.230/32"]);
+    assert_eq!(peers.iter().map(|peer| peer.keepalive).collect::<Vec<_>>(), [0, 100, 0]);
+    assert!(peers[2].preshared_key.as_ref().is_some_and(|key| key.to_base64().as_str() == PRIVATE));
+}
+
+#[test]
+fn it_is_read_however_it_is_written() {
+    let wanted =
+        with_peer("Endpoint = vpn.example.net:51820\nAllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25");
+    let public = PUBLIC[0];
+    let plain = format!(
+        "[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {public}\nEndpoint = vpn.example.net:51820\n\
+         AllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25\n"
+    );
+    let keys_in_another_case = format!(
+        "[INTERFACE]\nprivatekey = {PRIVATE}\n[peer]\nPUBLICKEY = {public}\nendPoint = vpn.example.net:51820\n\
+         allowedips = 0.0.0.0/0, ::/0\npersistentKeepAlive = 25\n"
+    );
+    let peer_first = format!(
+        "[Peer]\nPublicKey = {public}\nEndpoint = vpn.example.net:51820\nAllowedIPs = ::/0, 0.0.0.0/0\nPersistentKeepalive = 25\n\
+         [Interface]\nPrivateKey = {PRIVATE}\n"
+    )
+    .replace("::/0, 0.0.0.0/0", "0.0.0.0/0, ::/0");
+    for text in [
+        plain.clone(),
+        plain.replace('\n', "\r\n"),
+        plain.replace('\n', "\r\n\r\n"),
+        plain.replace('\n', " # \u{e9}\n\t\n# PrivateKey = x\n"),
+        plain.replace(" = ", "="),
+        plain.replace(" = ", "\t =  \t"),
+        plain.replace("0.0.0.0/0, ::/0", "0.0.0.0/0\nAllowedIPs = ::/0"),
+        plain.replace("[Interface]", "[Interface]\n[Interface]"),
+        plain.replace("[Peer]", "  [Peer]  "),
+        plain.trim_end().to_owned(),
+        format!("\u{feff}{plain}"),
+        keys_in_another_case,
+        peer_first,
+    ] {
+        assert_eq!(parsed(&text).config, wanted, "{text}");
+    }
+}
+
+#[test]
+fn settings_of_the_interface() {
+    let interface = |lines: &str| with_lines(lines).config.interface;
+    let marks = ["off", "0", "51820", "0xCA6C", "0xffffffff"];
+    assert_eq!(
+        marks.map(|mark| interface(&format!("FwMark = {mark}")).fwmark.unwrap()),
+        [0, 0, 51820, 51820, u32::MAX]
+    );
+    for (text, table) in [
+        ("auto", RoutingTable::Auto),
+        ("Off", RoutingTable::Off),
+        ("1234", RoutingTable::Named("1234".to_owned())),
+        ("main", RoutingTable::Named("main".to_owned())),
+    ] {
+        assert_eq!(interface(&format!("Table = {text}")).table, table);
+    }
+    assert_eq!(interface("ListenPort = 0").listen_port, None, "the kernel chooses");
+    assert_eq!(interface("MTU = 1280").mtu, Some(1280));
+    assert_eq!(
+        texts(&interface("Address = 10.0.0.2, fd00::2/64\nAddress = 10.0.0.3/24").addresses),
+        ["10.0.0.2/32", "fd00::2/64", "10.0.0.3/24"]
+    );
+    let dns = interface("DNS = 10.64.0.1, corp.example\nDNS = ::1,yes");
+    assert_eq!(
+        (texts(&dns.dns), dns.search),
+        (vec!["10.64.0.1".to_owned(), "::1".to_owned()], vec!["corp.example".to_owned(), "yes".to_owned()])
+    );
+}
+
+#[test]
+fn settings_of_a_peer() {
+    for (text, seconds) in [("off", 0), ("OFF", 0), ("0", 0), ("65535", 65535)] {
+        assert_eq!(with_peer(&format!("PersistentKeepalive = {text}")).peers[0].keepalive, seconds);
+    }
+    let zeros = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    assert_eq!(
+        with_peer(&format!("PresharedKey = {zeros}")).peers[0].preshared_key,
+        None,
+        "as for the kernel"
+    );
+    assert!(with_peer("").peers[0].allowed_ips.is_empty());
+    assert_eq!(with_lines("").config.peers, []);
+}
+
+#[test]
+fn what_is_left_out_is_told() {
+    let remarks = |parsed: Parsed| -> Vec<String> {
+        parsed.remarks.iter().map(|remark| format!("{}: {}", remark.line, remark.message)).collect()
+    };
+    let programs = "PostUp = iptables -A FORWARD -i %i -j ACCEPT; touch /tmp/# = x\npostdown = reboot\nPreUp =\nPreDown = x\nSaveConfig = true\n\
+                    IncludedApplications = org.example";
+    let Parsed { config, .. } = with_lines(programs);
+    assert_eq!(config, with_lines("").config);
+    assert_eq!(
+        remarks(with_lines(programs)),
+        [
+            "3: `PostUp` is left out: no program of this file is run",
+            "4: `PostDown` is left out: no program of this file is run",
+            "5: `PreUp` is left out: no program of this file is run",
+            "6: `PreDown` is left out: no program of this file is run",
+            "7: `SaveConfig` is left out: it means nothing here",
+            "8: `IncludedApplications` is left out: it means nothing here",
+        ]
+    );
+    let text = format!(
+        "[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {}\nAllowedIPs = 10.0.0.0/8, 192.168.1.5/24\n",
+        PUBLIC[0]
+    );
+    assert_eq!(texts(&parsed(&text).config.peers[0].allowed_ips), ["10.0.0.0/8", "192.168.1.0/24"]);
+    assert_eq!(
+        remarks(parsed(&text)),
+        ["5: an address in `AllowedIPs` is longer than its network, 192.168.1.0/24"]
+    );
+}
