@@ -35,6 +35,7 @@ pub mod notify;
 pub mod packages;
 pub mod plan;
 pub mod platform;
+pub mod qr;
 pub mod random;
 pub mod resolver;
 pub mod services;
