@@ -1,11 +1,14 @@
 //! What can be typed.
 
+mod phone;
+
 use std::path::{Path, PathBuf};
 
 use argh::{ArgsInfo, FromArgs};
 
 use crate::config::model::CONFIRMATION_TIMES;
 use crate::net::Cidr;
+pub use phone::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
 
 /// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may stand before or behind the command.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -47,6 +50,8 @@ pub enum Command {
     Reload(Reload),
     /// `portals exit`
     Exit(Exit),
+    /// `portals phone`
+    Phone(Phone),
     /// `portals down`
     Down(Down),
     /// `portals status`

@@ -2,27 +2,39 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 /// Puts a file in the place of the one that may be there. Readers see the old one or the new one.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    replace_with(path, |draft| {
-        let mut file = File::options().write(true).create_new(true).mode(mode).open(draft)?;
-        // Whatever the umask says.
-        file.set_permissions(Permissions::from_mode(mode))?;
-        file.write_all(bytes)?;
-        // Or the new name may be on the disk before what it names.
-        file.sync_all()
+    replace_with(path, |draft| write_new(draft, bytes, mode))
+}
+
+/// Puts other bytes into a file that is there: it stays whose it is, and who can read it; what leads to it by a link still does.
+pub fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = fs::canonicalize(path)?;
+    let old = fs::metadata(&path)?;
+    replace_with(&path, |draft| {
+        write_new(draft, bytes, old.mode() & 0o7777)?;
+        chown(draft, Some(old.uid()), Some(old.gid()))
     })
 }
 
-/// The same with anything that `make` can make at another path.
+/// As [`replace`], with anything that `make` can make at another path.
 pub fn replace_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let draft = path.with_added_extension("portals-new");
     // Of a call that was cut short.
     remove(&draft)?;
     make(&draft).and_then(|()| rename(&draft, path)).inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
+    // Whatever the umask says.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(bytes)?;
+    // Or the new name may be on the disk before what it names.
+    file.sync_all()
 }
 
 /// Moves a file, for good.

@@ -103,6 +103,13 @@ impl Errors {
         Self(errors)
     }
 
+    /// The same, behind a sentence that says what they have in common.
+    #[must_use]
+    pub fn under(mut self, heading: Error) -> Self {
+        self.0.insert(0, heading);
+        self
+    }
+
     /// The errors, in the order in which they were found.
     pub fn iter(&self) -> std::slice::Iter<'_, Error> {
         self.0.iter()

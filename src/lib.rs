@@ -33,6 +33,7 @@ pub mod logging;
 pub mod net;
 pub mod notify;
 pub mod packages;
+pub mod phone;
 pub mod plan;
 pub mod platform;
 pub mod qr;

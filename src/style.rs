@@ -20,6 +20,11 @@ impl Style {
         Self { coloured: !refused && std::io::stdout().is_terminal() }
     }
 
+    /// Whether there is any colour.
+    pub fn is_coloured(self) -> bool {
+        self.coloured
+    }
+
     /// Green: as it should be.
     pub fn good(self, text: &str) -> String {
         self.paint("32", text)

@@ -39,6 +39,15 @@ _portals() {
             exit)
                 cmd="portals_exit"
                 ;;
+            phone)
+                cmd="portals_phone"
+                ;;
+            add)
+                cmd="portals_phone_add"
+                ;;
+            show)
+                cmd="portals_phone_show"
+                ;;
             down)
                 cmd="portals_down"
                 ;;
@@ -57,7 +66,7 @@ _portals() {
     case "${cmd}" in
         portals)
             opts="--help --config -c --verbose -v --version -V"
-            cmds="demo init plan apply confirm run reload exit down status install uninstall"
+            cmds="demo init plan apply confirm run reload exit phone down status install uninstall"
             case "${prev}" in
                 --config | -c)
                     COMPREPLY=()
@@ -167,6 +176,66 @@ _portals() {
         portals_exit)
             opts="--help"
             case "${prev}" in
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        portals_phone)
+            opts="--help"
+            cmds="add show"
+            case "${prev}" in
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        portals_phone_add)
+            opts="--help --at --exit --dns --id --keep-key --png --svg --no-qr"
+            case "${prev}" in
+                --at)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --exit)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --dns)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --id)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --png)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --svg)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        portals_phone_show)
+            opts="--help --png --svg --no-qr"
+            case "${prev}" in
+                --png)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --svg)
+                    COMPREPLY=()
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
                     return 0

@@ -3,7 +3,7 @@ function __fish_portals_using_command
     set -e cmd[1]
     set -l target_cmd $argv
 
-    set -l known_value_flags 'c' 'config' 'confirm' 'endpoint' 'id' 'log' 'network' 'root' 'site' 'subnet' 'wait' 
+    set -l known_value_flags 'at' 'c' 'config' 'confirm' 'dns' 'endpoint' 'exit' 'id' 'log' 'network' 'png' 'root' 'site' 'subnet' 'svg' 'wait' 
 
     set -l i 1
     set -l cleaned_cmd
@@ -53,6 +53,7 @@ complete -c portals -n '__fish_portals_using_command' -f -a 'confirm' -d 'Keep w
 complete -c portals -n '__fish_portals_using_command' -f -a 'run' -d 'The agent: apply, then stay, watch and repair. SIGHUP reads the file again; SIGTERM ends it and leaves everything in place.'
 complete -c portals -n '__fish_portals_using_command' -f -a 'reload' -d 'Have the agent read its network file again, as SIGHUP does, and tell what came of it.'
 complete -c portals -n '__fish_portals_using_command' -f -a 'exit' -d 'Have a portal leave at another exit of its list, until the file is read again.'
+complete -c portals -n '__fish_portals_using_command' -f -a 'phone' -d 'Devices with an ordinary WireGuard app, which dial a site and leave at its exits.'
 complete -c portals -n '__fish_portals_using_command' -f -a 'down' -d 'Take all of it away again; kernel settings go back to what they were.'
 complete -c portals -n '__fish_portals_using_command' -f -a 'status' -d 'Show links, portals and exits: state, age of the handshake, bytes.'
 complete -c portals -n '__fish_portals_using_command' -f -a 'install' -d 'Have the agent started at every boot: copies this program to where a firmware upgrade leaves it, writes the boot hook of this platform (systemd, OpenRC, OpenWrt, EdgeOS, UniFi OS), and starts it. Run a newer one again to upgrade.'
@@ -77,6 +78,22 @@ complete -c portals -n '__fish_portals_using_command run' -f -l down-on-exit -d 
 complete -c portals -n '__fish_portals_using_command run' -f -l log -r -d 'write the log to this file, and not to standard error; at 256 kB it becomes FILE.1, and that is gone'
 complete -c portals -n '__fish_portals_using_command reload' -f -l help -d 'display usage information'
 complete -c portals -n '__fish_portals_using_command exit' -l help -d 'display usage information'
+complete -c portals -n '__fish_portals_using_command phone' -f -l help -d 'display usage information'
+complete -c portals -n '__fish_portals_using_command phone' -f -a 'add' -d 'Make a phone\'s key, write the phone into the network file, and show the file for its WireGuard app, as a QR code too.'
+complete -c portals -n '__fish_portals_using_command phone' -f -a 'show' -d 'Show again the file for the app of a phone that was added with --keep-key.'
+complete -c portals -n '__fish_portals_using_command phone add' -l help -d 'display usage information'
+complete -c portals -n '__fish_portals_using_command phone add' -l at -r -d 'the site it dials (default: this one)'
+complete -c portals -n '__fish_portals_using_command phone add' -l exit -r -d 'where its traffic leaves: an exit of that site (default: at the site itself)'
+complete -c portals -n '__fish_portals_using_command phone add' -l dns -r -d 'resolver that it asks, through its exit; may be given several times (default: 9.9.9.9 and 149.112.112.112)'
+complete -c portals -n '__fish_portals_using_command phone add' -l id -r -d 'number of the phone, 1 to 62, unique in the network (default: the lowest that is free)'
+complete -c portals -n '__fish_portals_using_command phone add' -l keep-key -d 'keep its private key in phones/NAME.key beside the network file, so that `portals phone show` can show it again'
+complete -c portals -n '__fish_portals_using_command phone add' -l png -r -d 'write the QR code as an image to this file, too'
+complete -c portals -n '__fish_portals_using_command phone add' -l svg -r -d 'write the QR code as a drawing to this file, too'
+complete -c portals -n '__fish_portals_using_command phone add' -l no-qr -d 'show the file without the QR code'
+complete -c portals -n '__fish_portals_using_command phone show' -l help -d 'display usage information'
+complete -c portals -n '__fish_portals_using_command phone show' -l png -r -d 'write the QR code as an image to this file, too'
+complete -c portals -n '__fish_portals_using_command phone show' -l svg -r -d 'write the QR code as a drawing to this file, too'
+complete -c portals -n '__fish_portals_using_command phone show' -l no-qr -d 'show the file without the QR code'
 complete -c portals -n '__fish_portals_using_command down' -f -l help -d 'display usage information'
 complete -c portals -n '__fish_portals_using_command status' -f -l help -d 'display usage information'
 complete -c portals -n '__fish_portals_using_command status' -f -l json -d 'print it as JSON'

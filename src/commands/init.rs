@@ -73,14 +73,11 @@ exits      = []                 # sites this one uses as exits, such as ["paris"
         subnet = options.subnet,
         id = options.id,
     );
-    match config::parse(&text) {
+    match config::check(file, &text) {
         Ok(_) => Ok(text),
-        Err(faults) => {
-            let advice =
-                "the options make a network file that is wrong; `portals init --help` explains them:";
-            let faults = faults.iter().map(|fault| Error::wrong(fault.render(file)));
-            Errors::check([Error::wrong(advice)].into_iter().chain(faults).collect(), String::new())
-        }
+        Err(faults) => Err(faults.under(Error::wrong(
+            "the options make a network file that is wrong; `portals init --help` explains them:",
+        ))),
     }
 }
 

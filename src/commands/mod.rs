@@ -6,6 +6,7 @@ mod demo;
 mod down;
 mod init;
 mod install;
+mod phone;
 mod plan;
 mod prometheus;
 mod reload;
@@ -78,6 +79,7 @@ pub fn run(cli: &Cli) -> Result<Status, Errors> {
         Command::Run(options) => run::run(&file, options),
         Command::Reload(_) => reload::reload(&file),
         Command::Exit(options) => reload::exit(options),
+        Command::Phone(options) => phone::run(&file, options),
         Command::Down(_) => down::run(&file),
         Command::Status(options) => status::run(&file, options),
         Command::Install(options) => install::run(options),

@@ -103,6 +103,7 @@ pub(super) struct PhoneDraft {
     pub at: Option<At<Name>>,
     pub exit: Option<At<Name>>,
     pub public_key: Option<At<PublicKey>>,
+    pub dns: Vec<At<IpAddr>>,
 }
 
 impl Draft {
@@ -218,6 +219,7 @@ impl PhoneDraft {
             id: self.id?.value,
             exit: elsewhere.map(|name| exit_ref(name, providers)),
             public_key: self.public_key?.value,
+            dns: values(self.dns),
             position: lines.position(self.span.start),
             at,
         })

@@ -43,12 +43,19 @@ pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
 /// `path:line:column:`.
 pub fn load(path: &Path) -> Result<(String, Network), Errors> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
-    let parsed = match String::from_utf8(bytes) {
-        Ok(text) => parse(&text).map(|network| (text, network)),
-        Err(error) => Err(fault::not_utf8(error.as_bytes(), error.utf8_error().valid_up_to())),
-    };
-    parsed
-        .map_err(|faults| Errors::all(faults.iter().map(|fault| Error::wrong(fault.render(path))).collect()))
+    match String::from_utf8(bytes) {
+        Ok(text) => check(path, &text).map(|network| (text, network)),
+        Err(error) => Err(errors(path, &fault::not_utf8(error.as_bytes(), error.utf8_error().valid_up_to()))),
+    }
+}
+
+/// What `text` says, which is, or shall be, the network file at `path`; faults are told as by [`load`].
+pub fn check(path: &Path, text: &str) -> Result<Network, Errors> {
+    parse(text).map_err(|faults| errors(path, &faults))
+}
+
+fn errors(path: &Path, faults: &[Fault]) -> Errors {
+    Errors::all(faults.iter().map(|fault| Error::wrong(fault.render(path))).collect())
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Error {

@@ -12,6 +12,9 @@ use crate::sorted::SortedMap;
 /// Seconds that may be given for confirming a change.
 pub const CONFIRMATION_TIMES: RangeInclusive<u64> = 1..=86_400;
 
+/// The largest number of a phone: their addresses follow the site's own, up to where the LANs of its portals begin.
+pub const MOST_PHONES: u8 = 62;
+
 /// A name of a site, portal, exit or phone: up to 12 of `a-z 0-9 -`.
 pub type Name = String;
 
@@ -285,7 +288,7 @@ pub struct Provider {
 /// A device with an ordinary WireGuard app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phone {
-    /// 1 to 62, unique in the network.
+    /// 1 to [`MOST_PHONES`], unique in the network.
     pub id: u8,
     /// The site it dials.
     pub at: Name,
@@ -293,6 +296,8 @@ pub struct Phone {
     pub exit: Option<ExitRef>,
     /// Its key.
     pub public_key: PublicKey,
+    /// Resolvers asked through the exit; empty = none given.
+    pub dns: Vec<IpAddr>,
     /// Where the file defines it.
     pub position: Position,
 }

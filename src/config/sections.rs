@@ -1,10 +1,12 @@
 //! The sections of the file, key by key.
 
+use std::net::IpAddr;
+
 use toml::de::DeValue;
 
 use super::draft::{Draft, PhoneDraft, PortalDraft, ProviderDraft, SiteDraft};
 use super::fault::{At, Findings};
-use super::model::{CONFIRMATION_TIMES, Entrance, FirewallChoice, RpFilter, Wifi};
+use super::model::{CONFIRMATION_TIMES, Entrance, FirewallChoice, MOST_PHONES, RpFilter, Wifi};
 use super::reader::{Read, Section, Wrong, choice, flag, number, path, reference, text, wrong};
 use super::suggest::listed;
 use super::values::{self, LONGEST_NAME};
@@ -127,7 +129,7 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
         addressed: section.has("address"),
         address: section.optional("address", "\"10.77.1.65/26\"", &text(values::interface_address), found),
         dhcp: section.optional("dhcp", "false", &flag, found),
-        dns: section.list("dns", "\"9.9.9.9\"", &text(values::address), found),
+        dns: resolvers(section, found),
     }
 }
 
@@ -227,15 +229,20 @@ fn provider(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Pr
 
 fn phone(name: At<String>, section: &Section<'_>, found: &mut Findings) -> PhoneDraft {
     check_name("phone", &name, found);
-    section.only(&["id", "at", "exit", "public_key"], found);
+    section.only(&["id", "at", "exit", "public_key", "dns"], found);
     PhoneDraft {
         name,
         span: section.span.clone(),
-        id: section.required("id", "1", &number(1..=62), found),
+        id: section.required("id", "1", &number(1..=MOST_PHONES.into()), found),
         at: section.required("at", "\"nyc\"", &reference, found),
         exit: section.optional("exit", EXIT, &reference, found),
         public_key: section.required("public_key", KEY, &text(values::public_key), found),
+        dns: resolvers(section, found),
     }
+}
+
+fn resolvers(section: &Section<'_>, found: &mut Findings) -> Vec<At<IpAddr>> {
+    section.list("dns", "\"9.9.9.9\"", &text(values::address), found)
 }
 
 /// The name in a header. A wrong one is kept all the same: others may refer to it.

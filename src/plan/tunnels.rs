@@ -6,7 +6,7 @@ use crate::sorted::SortedMap;
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
 
 /// Seconds between keepalives: keeps NAT mappings alive (30 s is the shortest UDP time-out in use, RFC 4787 § 4.3).
-const KEEPALIVE: u16 = 25;
+pub const KEEPALIVE: u16 = 25;
 
 /// Links, tunnels, addresses, and which interfaces are up.
 pub(super) fn plan(site: &Site) -> State {

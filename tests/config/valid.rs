@@ -1,5 +1,6 @@
 //! What is read from files that are right.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,13 +59,17 @@ fn guest() -> Portal {
         except: networks(["192.168.0.0/16"]),
         address: Some("10.77.1.129/26".parse().expect("an address")),
         dhcp: Some(false),
-        dns: vec!["9.9.9.9".parse().expect("an address"), "2620:fe::fe".parse().expect("an address")],
+        dns: resolvers(),
         ..portal(
             "guest",
             [to_paris(), vec![mullvad, ExitRef::Direct]].concat(),
             Entrance::Interface("eth1".parse().expect("a name")),
         )
     }
+}
+
+fn resolvers() -> Vec<IpAddr> {
+    ["9.9.9.9", "2620:fe::fe"].map(|address| address.parse().expect("an address")).into()
 }
 
 fn wifi() -> Entrance {
@@ -128,7 +133,14 @@ fn bare(id: u8, public_key: &str) -> Site {
 }
 
 fn phone(id: u8, exit: Option<ExitRef>, public_key: &str) -> Phone {
-    Phone { id, at: "nyc".to_owned(), exit, public_key: key(public_key), position: Position::default() }
+    Phone {
+        id,
+        at: "nyc".to_owned(),
+        exit,
+        public_key: key(public_key),
+        dns: vec![],
+        position: Position::default(),
+    }
 }
 
 #[test]
@@ -156,7 +168,13 @@ fn every_key_is_read() {
             ("oslo".to_owned(), oslo),
         ]),
         phones: SortedMap::from([
-            ("mike".to_owned(), phone(1, elsewhere, "mikemikemikemikemikemikemikemikemikemikemiA=")),
+            (
+                "mike".to_owned(),
+                Phone {
+                    dns: resolvers(),
+                    ..phone(1, elsewhere, "mikemikemikemikemikemikemikemikemikemikemiA=")
+                },
+            ),
             ("anna".to_owned(), phone(2, None, "annaannaannaannaannaannaannaannaannaannaanA=")),
             ("lisa".to_owned(), phone(3, None, "lisalisalisalisalisalisalisalisalisalisaliA=")),
         ]),

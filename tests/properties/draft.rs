@@ -31,7 +31,12 @@ struct Portal {
 
 /// Any sound network of one to five sites.
 pub(crate) fn networks() -> impl Strategy<Value = Network> {
-    prop::collection::vec(sites(), 1..=NAMES.len()).prop_map(|sites| network(&text(&sites)))
+    texts().prop_map(|text| network(&text))
+}
+
+/// The files of such networks.
+pub(crate) fn texts() -> impl Strategy<Value = String> {
+    prop::collection::vec(sites(), 1..=NAMES.len()).prop_map(|sites| text(&sites))
 }
 
 fn sites() -> impl Strategy<Value = Site> {

@@ -4,7 +4,7 @@ mod draft;
 #[path = "../support/mod.rs"]
 mod support;
 
-use draft::{NAMES, networks};
+use draft::{NAMES, networks, texts};
 use proptest::prelude::*;
 use support::{entrances, facts, files};
 use wg_portals::config::model::{ExitRef, Network};
@@ -13,6 +13,7 @@ use wg_portals::firewall::Backend;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::kernel::{Kernel, Outcome};
 use wg_portals::net::{Cidr, Secret, Table};
+use wg_portals::phone;
 use wg_portals::plan::{plan, standing};
 use wg_portals::site::{self, Choices, Exit, Inputs, SHARED_INTERFACE, Site};
 use wg_portals::sorted::SortedMap;
@@ -137,6 +138,30 @@ proptest! {
                 prop_assert_eq!(&rules.next().unwrap().action, &RuleAction::Unreachable);
             }
         }
+    }
+
+    #[test]
+    fn another_phone_changes_nothing_else(text in texts(), returns: bool, end in prop::sample::select(&["", "\n", "\n\n# mine", "  \n#\n"][..])) {
+        let text = text.trim_end().to_owned() + end;
+        let text = if returns { text.replace('\n', "\r\n") } else { text };
+        let network = support::network(&text);
+        let (at, site) = network.sites.iter().next().unwrap();
+        let entry = phone::Entry {
+            name: "lisa",
+            id: phone::free_id(&network).unwrap(),
+            at,
+            exit: site.exits.first().map(String::as_str),
+            dns: &[],
+            public_key: wg_portals::keys::public_key(&support::private_key(7)),
+        };
+        let (longer, with) = phone::add(std::path::Path::new("network.toml"), &text, &network, &entry).unwrap();
+        prop_assert!(longer.starts_with(&text));
+        prop_assert_eq!(longer.matches('\n').count(), longer.matches(if returns { "\r\n" } else { "\n" }).count());
+        prop_assert_eq!(longer.contains('\r'), returns);
+        let mut without = support::network(&longer);
+        prop_assert_eq!(&without, &with);
+        without.phones.remove("lisa");
+        prop_assert_eq!(without, network);
     }
 
     #[test]

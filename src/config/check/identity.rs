@@ -2,6 +2,7 @@
 
 use super::super::draft::{DIRECT, Draft};
 use super::super::fault::{At, Findings};
+use super::super::model::MOST_PHONES;
 use crate::sorted::SortedMap;
 
 /// A site's id is its own.
@@ -14,7 +15,7 @@ pub(super) fn site_ids(draft: &Draft, found: &mut Findings) {
 pub(super) fn phone_ids(draft: &Draft, found: &mut Findings) {
     let ids =
         || draft.phones.iter().filter_map(|phone| Some((phone.name.value.as_str(), phone.id.as_ref()?)));
-    unique_ids("phone", 62, ids, found);
+    unique_ids("phone", MOST_PHONES, ids, found);
 }
 
 fn unique_ids<'a, I: Iterator<Item = (&'a str, &'a At<u8>)>>(

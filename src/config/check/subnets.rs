@@ -1,6 +1,6 @@
 //! The networks of the file: room for everybody, and nobody's twice.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::super::draft::{Draft, PortalDraft, SiteDraft};
 use super::super::fault::{At, Findings, Span};
@@ -119,7 +119,8 @@ pub(super) fn families(draft: &Draft, found: &mut Findings) {
     if draft.ipv6 {
         return;
     }
-    for (key, span) in draft.sites.iter().flat_map(ipv6_of_site) {
+    let of_phones = draft.phones.iter().flat_map(|phone| ipv6_resolvers(&phone.dns));
+    for (key, span) in draft.sites.iter().flat_map(ipv6_of_site).chain(of_phones) {
         let help = "take it out, or turn IPv6 on with `subnet6 = \"fd77:1:2::/48\"` in [network]";
         found.add(span, format!("`{key}` has IPv6, which is off"), help);
     }
@@ -135,11 +136,14 @@ fn ipv6_of_portal(portal: &PortalDraft) -> impl Iterator<Item = (&'static str, &
         Entrance::From(sources) => sources.iter().any(|source| source.family() == Family::V6),
         _ => false,
     });
-    let resolvers = portal.dns.iter().filter(|resolver| resolver.value.is_ipv6());
     ipv6("to", &portal.to)
         .chain(ipv6("except", &portal.except))
         .chain(sources.map(|sources| ("from", &sources.span)))
-        .chain(resolvers.map(|resolver| ("dns", &resolver.span)))
+        .chain(ipv6_resolvers(&portal.dns))
+}
+
+fn ipv6_resolvers(resolvers: &[At<IpAddr>]) -> impl Iterator<Item = (&'static str, &Span)> {
+    resolvers.iter().filter(|resolver| resolver.value.is_ipv6()).map(|resolver| ("dns", &resolver.span))
 }
 
 fn ipv6<'a>(key: &'static str, networks: &'a [At<Cidr>]) -> impl Iterator<Item = (&'static str, &'a Span)> {

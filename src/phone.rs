@@ -1,0 +1,114 @@
+//! Phones: the entry of one in the network file, and the file for its WireGuard app.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use crate::config::model::{MOST_PHONES, Name, Network};
+use crate::config::{self, phone_address};
+use crate::error::{Error, Errors, Result};
+use crate::json::Json;
+use crate::keys;
+use crate::net::{Family, InterfaceAddress, PublicKey, Secret};
+use crate::plan::KEEPALIVE;
+use crate::wgquick::{Config, Endpoint, Interface, Peer};
+
+/// Resolvers of a phone whose entry names none: Quad9's, as in the examples of the network file.
+const RESOLVERS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)), IpAddr::V4(Ipv4Addr::new(149, 112, 112, 112))];
+
+/// What is to be written of a new phone.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its number.
+    pub id: u8,
+    /// Name of the site that it dials.
+    pub at: &'a str,
+    /// Name of the exit, if it is another.
+    pub exit: Option<&'a str>,
+    /// Its resolvers, if they are to be written down.
+    pub dns: &'a [IpAddr],
+    /// Its key.
+    pub public_key: PublicKey,
+}
+
+/// The lowest number that no phone has, if there is one.
+pub fn free_id(network: &Network) -> Option<u8> {
+    (1..=MOST_PHONES).find(|id| network.phones.values().all(|phone| phone.id != *id))
+}
+
+/// The network file with an entry more at its end, and what that says. `text` is that of the file at `path`, and says `network`: all of
+/// it stays as it is.
+pub fn add(path: &Path, text: &str, network: &Network, entry: &Entry) -> Result<(String, Network), Errors> {
+    let longer = text.to_owned() + &entry.text(text);
+    let heading = || Error::wrong("with this phone the network file would be wrong, so it stays as it is:");
+    let new = config::check(path, &longer).map_err(|faults| faults.under(heading()))?;
+    let mut others = new.clone();
+    others.phones.remove(entry.name);
+    if others == *network && new.phones.contains_key(entry.name) {
+        Ok((longer, new))
+    } else {
+        Err(Error::wrong(format!("a phone cannot be called `{}`", entry.name)).into())
+    }
+}
+
+/// The file for the app of a phone. All that it sends goes to its site, IPv6 as well: that ends there, and goes nowhere else.
+pub fn settings(
+    network: &Network,
+    name: &Name,
+    private_key: Secret,
+    network_secret: Option<&Secret>,
+) -> Result<Config> {
+    let phone = &network.phones[name];
+    let site = &network.sites[&phone.at];
+    let host = site.endpoint.clone().ok_or_else(|| {
+        Error::wrong(format!(
+            "site `{0}` has no `endpoint`, so that no phone can dial it: give it one in [site.{0}], or let the phone dial another site",
+            phone.at
+        ))
+    })?;
+    let preshared_key =
+        network_secret.map(|secret| keys::preshared_key(secret, site.public_key, phone.public_key));
+    let peer = Peer {
+        public_key: site.public_key,
+        preshared_key,
+        endpoint: Some(Endpoint { host, port: site.port }),
+        allowed_ips: vec![Family::V4.everything(), Family::V6.everything()],
+        keepalive: KEEPALIVE,
+    };
+    let interface = Interface {
+        private_key: Some(private_key),
+        addresses: vec![InterfaceAddress { address: phone_address(network, phone), length: 32 }],
+        dns: if phone.dns.is_empty() { RESOLVERS.to_vec() } else { phone.dns.clone() },
+        mtu: Some(network.mtu),
+        ..Interface::default()
+    };
+    Ok(Config { interface, peers: vec![peer] })
+}
+
+impl Entry<'_> {
+    /// What to put behind `before`, with its ends of lines.
+    fn text(&self, before: &str) -> String {
+        let has_returns = before.split_once('\n').is_some_and(|(line, _)| line.ends_with('\r'));
+        let end = if has_returns { "\r\n" } else { "\n" };
+        let mut text = if before.ends_with('\n') { String::new() } else { end.to_owned() };
+        let mut line = |line: std::fmt::Arguments| {
+            let _ = write!(text, "{line}{end}");
+        };
+        line(format_args!(""));
+        line(format_args!("[phone.{}]", self.name));
+        line(format_args!("id         = {}", self.id));
+        line(format_args!("at         = {}", Json::text(self.at)));
+        if let Some(exit) = self.exit {
+            line(format_args!("exit       = {}", Json::text(exit)));
+        }
+        if !self.dns.is_empty() {
+            let dns = self.dns.iter().map(|resolver| Json::text(&resolver.to_string()));
+            line(format_args!("dns        = {}", Json::List(dns.collect())));
+        }
+        line(format_args!("public_key = \"{}\"", self.public_key));
+        text
+    }
+}

@@ -1,0 +1,227 @@
+//! `portals phone`: what it shows, what it writes, and what it refuses.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use rqrr::PreparedImage;
+use wg_portals::config;
+use wg_portals::keys;
+use wg_portals::net::Secret;
+use wg_portals::wgquick::{self, Config};
+
+const NETWORK: &str = r#"# Ours.
+[network]
+name = "home"
+subnet = "10.77.0.0/16"
+
+[site.nyc]
+id = 1      # the first
+public_key = "pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk="
+endpoint = "nyc.example.net"
+port = 51000
+exits = ["paris"]
+
+[site.paris]
+id = 2
+public_key = "zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk="
+
+[phone.anna]
+id = 1
+at = "nyc"
+public_key = "annaannaannaannaannaannaannaannaannaannaanA="
+# The end.
+"#;
+
+/// A folder of a site's files, gone with the value.
+struct Folder(PathBuf);
+
+impl Folder {
+    /// With the network file and the key of the site nyc.
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("portals-phone-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("network.toml"), NETWORK).unwrap();
+        keys::save(&folder.join("private.key"), &Secret::new([1; 32])).unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn network(&self) -> String {
+        fs::read_to_string(self.path("network.toml")).unwrap()
+    }
+
+    /// `portals phone …` in this folder.
+    fn phone(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portals"));
+        command.args(["--config", "network.toml", "phone"]).args(arguments).current_dir(&self.0);
+        command.output().unwrap()
+    }
+
+    /// What one prints that has to succeed.
+    fn shown(&self, arguments: &[&str]) -> String {
+        let output = self.phone(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What one says that has to fail with this status, and change nothing.
+    fn refused(&self, status: i32, arguments: &[&str]) -> String {
+        let before = self.network();
+        let Output { status: got, stdout, stderr } = self.phone(arguments);
+        assert_eq!((got.code(), stdout), (Some(status), Vec::new()));
+        assert_eq!(self.network(), before);
+        String::from_utf8(stderr).unwrap()
+    }
+
+    fn mode(&self, name: &str) -> u32 {
+        fs::metadata(self.path(name)).unwrap().mode() & 0o7777
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+/// The text of a QR code that is drawn in characters for white, as on a dark terminal.
+fn camera(drawn: &str) -> String {
+    let row = |line: &str, white: [char; 2]| line.chars().map(|c| !white.contains(&c)).collect();
+    let rows: Vec<Vec<bool>> =
+        drawn.lines().flat_map(|line| [row(line, ['█', '▀']), row(line, ['█', '▄'])]).collect();
+    let is_dark = |x: usize, y: usize| rows.get(y / 4).is_some_and(|row| row[x / 4]);
+    let side = rows[0].len() * 4;
+    let mut image =
+        PreparedImage::prepare_from_greyscale(side, side, |x, y| if is_dark(x, y) { 0 } else { 255 });
+    image.detect_grids()[0].decode().unwrap().1
+}
+
+fn read(file: &str) -> Config {
+    let parsed = wgquick::parse(file.as_bytes()).unwrap();
+    assert_eq!(parsed.remarks, []);
+    parsed.config
+}
+
+#[test]
+fn a_phone_is_added_and_its_file_shown() {
+    let folder = Folder::new("added");
+    let shown = folder.shown(&["add", "mike", "--exit", "paris", "--png", "mike.png", "--svg", "mike.svg"]);
+    let (file, drawn) = shown.split_once("\n\n█").unwrap();
+    assert_eq!(camera(&format!("█{drawn}")), format!("{file}\n"));
+
+    let text = folder.network();
+    let network = config::parse(&text).unwrap();
+    let mike = &network.phones["mike"];
+    let entry = format!(
+        "\n[phone.mike]\nid         = 2\nat         = \"nyc\"\nexit       = \"paris\"\npublic_key = \"{}\"\n",
+        mike.public_key
+    );
+    assert_eq!(text, format!("{NETWORK}{entry}"));
+
+    let config = read(file);
+    let key = config.interface.private_key.as_ref().unwrap();
+    assert_eq!(keys::public_key(key), mike.public_key);
+    let expected = format!(
+        "[Interface]\nPrivateKey = {}\nAddress = 10.77.1.3/32\nDNS = 9.9.9.9, 149.112.112.112\nMTU = 1280\n\n[Peer]\n\
+         PublicKey = {}\nEndpoint = nyc.example.net:51000\nAllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25",
+        key.to_base64().as_str(),
+        network.sites["nyc"].public_key
+    );
+    assert_eq!(file, expected);
+    assert_eq!((folder.mode("mike.png"), folder.mode("mike.svg")), (0o600, 0o600));
+    assert!(!folder.path("phones").exists());
+}
+
+#[test]
+fn the_key_of_the_link_follows_from_the_networks_secret() {
+    let folder = Folder::new("secret");
+    let secret = Secret::new([9; 32]);
+    keys::save(&folder.path("network.secret"), &secret).unwrap();
+    let config = read(&folder.shown(&["add", "mike", "--no-qr", "--dns", "1.1.1.1", "--dns", "8.8.8.8"]));
+    let network = config::parse(&folder.network()).unwrap();
+    let (nyc, mike) = (network.sites["nyc"].public_key, network.phones["mike"].public_key);
+    assert!(config.peers[0].preshared_key == Some(keys::preshared_key(&secret, nyc, mike)));
+    assert_eq!(config.interface.dns, network.phones["mike"].dns);
+    assert_eq!(config.interface.dns.len(), 2);
+}
+
+#[test]
+fn what_was_kept_is_shown_again() {
+    let folder = Folder::new("kept");
+    let first = folder.shown(&["add", "mike", "--keep-key"]);
+    assert_eq!(folder.shown(&["show", "mike"]), first);
+    assert_eq!((folder.mode("phones"), folder.mode("phones/mike.key")), (0o700, 0o600));
+    assert!(
+        folder.refused(2, &["add", "mike"]).contains("network.toml:23:1: there is a phone `mike` already")
+    );
+
+    assert!(
+        folder
+            .refused(1, &["show", "anna"])
+            .contains("shown once and not kept (there is no ./phones/anna.key)")
+    );
+    assert!(
+        folder
+            .refused(2, &["show", "otto"])
+            .contains("no phone `otto` in network.toml; its phones: anna, mike")
+    );
+    fs::rename(folder.path("phones/mike.key"), folder.path("phones/anna.key")).unwrap();
+    assert!(folder.refused(1, &["show", "anna"]).contains("is not the key of phone `anna`"));
+    fs::rename(folder.path("phones/anna.key"), folder.path("phones/otto.key")).unwrap();
+    assert!(folder.refused(2, &["add", "otto", "--keep-key"]).contains("phones/otto.key is there already"));
+}
+
+#[test]
+fn what_would_be_wrong_is_refused() {
+    let folder = Folder::new("refused");
+    for (arguments, says) in [
+        (
+            &["add", "mike", "--exit", "oslo"][..],
+            "network.toml:26:14: `exit` names `oslo`, which is no exit of site nyc",
+        ),
+        (&["add", "mike", "--at", "rome"], "`at` is `rome`, which is no site of this file"),
+        (&["add", "mike", "--at", "paris"], "site `paris` has no `endpoint`, so that no phone can dial it"),
+        (&["add", "mike", "--id", "1"], "`id` 1 is phone anna's already"),
+        (&["add", "mike", "--id", "63"], "`id` cannot be 63"),
+        (&["add", "mike", "--dns", "::1"], "`dns` has IPv6, which is off"),
+        (&["add", "Mike"], "the phone's name"),
+        (
+            &[
+                "add",
+                "x]\nid = 9\nat = \"nyc\"\npublic_key = \"mikemikemikemikemikemikemikemikemikemikemiA=\"\n[phone.y",
+            ],
+            "a phone cannot be called",
+        ),
+        (&["add", "mike", "--at", "nyc\"\n[site.evil]\nid = 7"], "which is no site of this file"),
+    ] {
+        let words = folder.refused(2, arguments);
+        assert!(words.contains(says), "{arguments:?}: {words}");
+    }
+    assert!(
+        folder
+            .refused(1, &["add", "mike", "--keep-key", "--png", "nowhere/mike.png"])
+            .contains("cannot write nowhere/mike.png")
+    );
+    assert!(!folder.path("phones/mike.key").exists());
+    fs::remove_file(folder.path("private.key")).unwrap();
+    assert!(folder.refused(2, &["add", "mike"]).contains("say which one the phone dials"));
+}
+
+#[test]
+fn the_network_file_stays_whose_it_is_and_where_it_is() {
+    let folder = Folder::new("mode");
+    fs::rename(folder.path("network.toml"), folder.path("ours.toml")).unwrap();
+    symlink("ours.toml", folder.path("network.toml")).unwrap();
+    fs::set_permissions(folder.path("ours.toml"), fs::Permissions::from_mode(0o640)).unwrap();
+    let before = fs::metadata(folder.path("ours.toml")).unwrap();
+    folder.shown(&["add", "mike"]);
+    let after = fs::symlink_metadata(folder.path("ours.toml")).unwrap();
+    assert!(folder.path("network.toml").is_symlink());
+    assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
+    assert!(folder.network().contains("[phone.mike]"));
+}
