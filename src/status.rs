@@ -11,7 +11,7 @@ use crate::kernel::linux::Linux;
 use crate::kernel::wireguard::PeerStatistics;
 use crate::net::{IfName, InterfaceAddress, PublicKey};
 use crate::plan::standing;
-use crate::site::{Entrance, Exit, Portal, Site};
+use crate::site::{Entrance, Exit, Peer, Portal, Site};
 use crate::sorted::SortedMap;
 use crate::state::{Backend, Link, LinkKind, Scope, State};
 
@@ -36,6 +36,8 @@ pub struct Report {
     pub links: Vec<LinkReport>,
     /// In the order of the file.
     pub portals: Vec<PortalReport>,
+    /// By name.
+    pub phones: Vec<PhoneReport>,
 }
 
 /// One link.
@@ -57,6 +59,15 @@ pub struct LinkReport {
     pub sent: u64,
     /// Whether it has a session that can be used.
     pub up: bool,
+}
+
+/// One phone that dials this site.
+#[derive(Debug)]
+pub struct PhoneReport {
+    /// Its link; it is the peer.
+    pub link: LinkReport,
+    /// Name of the exit that it uses: this site, if it leaves here.
+    pub exit: String,
 }
 
 /// One portal.
@@ -101,6 +112,19 @@ impl Report {
             sent: 2,
             up: true,
         };
+        let phone = PhoneReport {
+            link: LinkReport {
+                peer: "mike".to_owned(),
+                interface: "portals0".parse().unwrap(),
+                exit: false,
+                endpoint: None,
+                handshake_age: None,
+                received: 0,
+                sent: 0,
+                up: false,
+            },
+            exit: "paris".to_owned(),
+        };
         let portal = PortalReport {
             name: "guest".to_owned(),
             entrance: "interface eth1".to_owned(),
@@ -118,6 +142,7 @@ impl Report {
             firewall_reason: "the network file says so",
             links: vec![link],
             portals: vec![portal],
+            phones: vec![phone],
         }
     }
 
@@ -155,7 +180,7 @@ impl PortalState {
 /// Reads the live tunnels of a site. `site` is one whose portals leave where they do now: see [`choose_standing`].
 pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> Result<Report> {
     let live = kernel.own_links()?;
-    let mut links = Vec::new();
+    let (mut links, mut phones) = (Vec::new(), Vec::new());
     for (interface, tunnel) in &site.tunnels {
         let statistics = match live.get(interface) {
             Some(link) => {
@@ -163,16 +188,14 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
             }
             None => SortedMap::new(),
         };
-        for (name, peer) in &tunnel.peers {
-            links.push(link_report(
-                name,
-                interface,
-                tunnel.table.is_some(),
-                &statistics,
-                peer.public_key,
-                now,
-            ));
-        }
+        let link = |name, peer: &Peer| {
+            link_report(name, interface, tunnel.table.is_some(), &statistics, peer.public_key, now)
+        };
+        links.extend(tunnel.peers.iter().map(|(name, peer)| link(name, peer)));
+        phones.extend(tunnel.phones.iter().map(|(name, phone)| PhoneReport {
+            link: link(name, &phone.peer),
+            exit: if phone.exit == Exit::Direct { site.name.clone() } else { phone.exit.to_string() },
+        }));
     }
     // What a host uses can change under us: until the next change of ours, what guards is what was there before.
     let (firewall, firewall_reason) = match guarding(&kernel.observe(&Scope::default())?) {
@@ -190,6 +213,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
         firewall_reason,
         links,
         portals,
+        phones,
     })
 }
 

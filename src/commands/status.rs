@@ -15,7 +15,7 @@ use crate::json::Json;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
 use crate::sorted::SortedMap;
-use crate::status::{LinkReport, PortalReport, PortalState, Report, choose_standing, report};
+use crate::status::{LinkReport, PhoneReport, PortalReport, PortalState, Report, choose_standing, report};
 use crate::style::Style;
 
 /// How long the agent may take to tell what it knows.
@@ -65,16 +65,16 @@ fn show(text: &str) -> Result<()> {
 
 fn json(report: &Report) -> String {
     let links = report.links.iter().map(|link| {
-        Json::object([
+        let members = [
             ("peer", Json::text(&link.peer)),
             ("interface", Json::text(link.interface.as_str())),
             ("exit", Json::Bool(link.exit)),
-            ("endpoint", link.endpoint.map_or(Json::Null, |endpoint| Json::text(&endpoint.to_string()))),
-            ("handshake_age_s", link.handshake_age.map_or(Json::Null, Json::Number)),
-            ("rx_bytes", Json::Number(link.received)),
-            ("tx_bytes", Json::Number(link.sent)),
-            ("up", Json::Bool(link.up)),
-        ])
+        ];
+        Json::object(members.into_iter().chain(session(link)))
+    });
+    let phones = report.phones.iter().map(|phone| {
+        let members = [("name", Json::text(&phone.link.peer)), ("exit", Json::text(&phone.exit))];
+        Json::object(members.into_iter().chain(session(&phone.link)))
     });
     let portals = report.portals.iter().map(|portal| {
         let known = report.known(&portal.name);
@@ -97,9 +97,20 @@ fn json(report: &Report) -> String {
         ("firewall", Json::text(report.firewall.as_str())),
         ("links", Json::List(links.collect())),
         ("portals", Json::List(portals.collect())),
+        ("phones", Json::List(phones.collect())),
     ];
     let told = report.knowledge.iter().flat_map(told);
     Json::object(members.into_iter().chain(told)).to_string()
+}
+
+fn session(link: &LinkReport) -> [(&'static str, Json); 5] {
+    [
+        ("endpoint", link.endpoint.map_or(Json::Null, |endpoint| Json::text(&endpoint.to_string()))),
+        ("handshake_age_s", link.handshake_age.map_or(Json::Null, Json::Number)),
+        ("rx_bytes", Json::Number(link.received)),
+        ("tx_bytes", Json::Number(link.sent)),
+        ("up", Json::Bool(link.up)),
+    ]
 }
 
 /// What only the agent can tell: not there without one.
@@ -141,17 +152,18 @@ fn for_people(report: &Report, style: Style) -> String {
     for portal in &report.portals {
         portal_line(&mut text, portal, report.known(&portal.name), style);
     }
+    if !report.phones.is_empty() {
+        let _ = writeln!(text, "\n{}", style.strong("phones"));
+    }
+    for phone in &report.phones {
+        phone_line(&mut text, phone, style);
+    }
     text
 }
 
 fn link_line(text: &mut String, link: &LinkReport, style: Style) {
     let state = if link.up { style.good("up  ") } else { style.bad("down") };
-    let handshake = match link.handshake_age {
-        Some(age) => format!("handshake {} ago", duration(age)),
-        None => "no handshake yet".to_owned(),
-    };
-    let endpoint =
-        link.endpoint.map_or_else(|| "waits to be dialled".to_owned(), |endpoint| endpoint.to_string());
+    let (endpoint, handshake) = (endpoint(link), handshake(link));
     let role = if link.exit { "exit" } else { "link" };
     let _ = writeln!(
         text,
@@ -161,6 +173,31 @@ fn link_line(text: &mut String, link: &LinkReport, style: Style) {
         bytes(link.received),
         bytes(link.sent)
     );
+}
+
+/// A phone that is silent is none that fails: it may be off, or asleep.
+fn phone_line(text: &mut String, PhoneReport { link, exit }: &PhoneReport, style: Style) {
+    let state = if link.up { style.good("up  ") } else { style.faint("away") };
+    let _ = writeln!(
+        text,
+        "  {:<12} {state}  → {exit:<12}  {:<24} {:<22} in {}, out {}",
+        link.peer,
+        endpoint(link),
+        handshake(link),
+        bytes(link.received),
+        bytes(link.sent)
+    );
+}
+
+fn endpoint(link: &LinkReport) -> String {
+    link.endpoint.map_or_else(|| "waits to be dialled".to_owned(), |endpoint| endpoint.to_string())
+}
+
+fn handshake(link: &LinkReport) -> String {
+    match link.handshake_age {
+        Some(age) => format!("handshake {} ago", duration(age)),
+        None => "no handshake yet".to_owned(),
+    }
 }
 
 fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&Known>, style: Style) {
@@ -226,7 +263,8 @@ mod tests {
             r#"{"network":"home","site":"nyc","agent":true,"wireguard":"kernel","firewall":"nftables","#,
             r#""links":[{"peer":"paris","interface":"to-paris","exit":true,"endpoint":"203.0.113.9:51821","#,
             r#""handshake_age_s":12,"rx_bytes":1,"tx_bytes":2,"up":true}],"#,
-            r#""portals":[{"name":"guest","entrance":"interface eth1","address":"10.77.1.65/26","exit":"paris","state":"open"}]}"#
+            r#""portals":[{"name":"guest","entrance":"interface eth1","address":"10.77.1.65/26","exit":"paris","state":"open"}],"#,
+            r#""phones":[{"name":"mike","exit":"paris","endpoint":null,"handshake_age_s":null,"rx_bytes":0,"tx_bytes":0,"up":false}]}"#
         );
         assert_eq!(json(&Report::example()), expected);
     }
@@ -248,5 +286,6 @@ mod tests {
         let text = for_people(&report, Style::PLAIN);
         assert!(text.contains("\nnot confirmed: undone in 17 s unless"), "{text}");
         assert!(text.contains("10.77.1.65/26  chosen by hand, 90 s ago\n"), "{text}");
+        assert!(text.contains("\nphones\n  mike         away  → paris "), "{text}");
     }
 }

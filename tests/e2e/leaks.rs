@@ -206,7 +206,7 @@ fn ipv6(world: &mut World) -> Result<()> {
 }
 
 /// IPv6 from nyc's guest to the server, by routes alone; the server's address.
-fn give_ipv6(world: &mut World) -> Result<IpAddr> {
+pub(crate) fn give_ipv6(world: &mut World) -> Result<IpAddr> {
     let address = |text| InterfaceAddress { address: v6(text), length: 64 };
     let everywhere = Family::V6.everything();
     world.server.add_address("eth0", address("2001:db8:f::10"))?;

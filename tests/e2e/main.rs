@@ -20,6 +20,7 @@ mod many;
 mod names;
 mod oracle;
 mod peers;
+mod phones;
 mod questions;
 mod restore;
 mod snapshot;
@@ -44,13 +45,14 @@ struct Scenario {
 }
 
 /// What a kernel must be able to do for portals: run on each of them, also where it is emulated.
-const CORE: [&[Scenario]; 6] = [
+const CORE: [&[Scenario]; 7] = [
     ways::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
     restore::SCENARIOS,
     commands::SCENARIOS,
     filters::SCENARIOS,
+    phones::SCENARIOS,
 ];
 
 /// What is the same with every kernel, and takes its time: waits of timers, firmware that boots.
@@ -66,8 +68,14 @@ const AT_LENGTH: [&[Scenario]; 8] = [
 ];
 
 /// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.
-const WITH_KERNEL_WIREGUARD: [&[Scenario]; 5] =
-    [peers::SCENARIOS, many::SCENARIOS, oracle::SCENARIOS, killed::SCENARIOS, upgrade::WITHOUT_A_GAP];
+const WITH_KERNEL_WIREGUARD: [&[Scenario]; 6] = [
+    peers::SCENARIOS,
+    many::SCENARIOS,
+    oracle::SCENARIOS,
+    killed::SCENARIOS,
+    upgrade::WITHOUT_A_GAP,
+    phones::WITH_WG_QUICK,
+];
 
 fn main() -> ExitCode {
     if let Err(error) = isolate() {
