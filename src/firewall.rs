@@ -1,8 +1,12 @@
 //! The firewall as typed rules, in no firewall's language: nftables and iptables are written from it and read back into it.
 
+mod chain;
+
 use std::fmt;
 
-use crate::net::{Cidr, Family, IfName, Mark};
+pub use chain::{Chain, Hook};
+
+use crate::net::{Cidr, Family, IfName, Mac, Mark};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::xtables::Program;
 
@@ -44,6 +48,8 @@ impl fmt::Display for SetName {
 pub enum Set {
     /// nft type `ifname`.
     Interfaces(SortedSet<IfName>),
+    /// nft type `ether_addr`.
+    Devices(SortedSet<Mac>),
     /// nft type `ifname . ifname`: came in on the first, goes out on the second.
     Paths(SortedSet<(IfName, IfName)>),
     /// nft type `ipv4_addr` or `ipv6_addr`, flags `interval`: networks of one family that do not overlap.
@@ -56,6 +62,7 @@ impl Set {
     pub fn len(&self) -> usize {
         match self {
             Self::Interfaces(names) => names.len(),
+            Self::Devices(devices) => devices.len(),
             Self::Paths(paths) => paths.len(),
             Self::Networks(_, networks) => networks.len(),
         }
@@ -136,62 +143,6 @@ impl Backend {
     }
 }
 
-/// Our base chains. What each is hooked to is fixed: see [`Chain::hook`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Chain {
-    /// What this host passes on.
-    Forward,
-    /// What is addressed to this host.
-    Input,
-    /// What this host sends itself.
-    Output,
-    /// TCP segment sizes of what is passed on.
-    Mss,
-    /// Source addresses of what leaves.
-    Postrouting,
-}
-
-/// Where a base chain is hooked in, in netfilter's words. Policy is always `accept`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hook {
-    /// `filter` or `nat`.
-    pub kind: &'static str,
-    /// `forward`, `input`, `output`, `postrouting`.
-    pub hook: &'static str,
-    /// NF_INET_* number of the hook (linux/netfilter.h).
-    pub number: u32,
-    /// Lower comes first.
-    pub priority: i32,
-}
-
-impl Chain {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Forward, Self::Input, Self::Output, Self::Mss, Self::Postrouting];
-
-    /// The chain's name in the table.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Forward => "forward",
-            Self::Input => "input",
-            Self::Output => "output",
-            Self::Mss => "mss",
-            Self::Postrouting => "postrouting",
-        }
-    }
-
-    /// Where it is hooked in.
-    pub fn hook(self) -> Hook {
-        let (kind, hook, number, priority) = match self {
-            Self::Forward => ("filter", "forward", 2, 0),
-            Self::Input => ("filter", "input", 1, 0),
-            Self::Output => ("filter", "output", 3, 0),
-            Self::Mss => ("filter", "forward", 2, -150),
-            Self::Postrouting => ("nat", "postrouting", 4, 100),
-        };
-        Hook { kind, hook, number, priority }
-    }
-}
-
 /// One rule: an action for packets that meet every condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
@@ -229,6 +180,15 @@ impl Networks {
     }
 }
 
+/// Devices a condition names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Devices {
+    /// One.
+    One(Mac),
+    /// Those in a set of kind [`Set::Devices`].
+    In(SetName),
+}
+
 /// A condition of a rule. Names in brackets are nft's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
@@ -255,12 +215,21 @@ pub enum Condition {
     Established,
     /// Is a packet of the side that opened the connection [`ct direction original`].
     Opening,
+    /// Was sent by this device on a wire of ours, so only what came in meets it [`ether saddr`]. The last condition of a rule: behind
+    /// it, `nft` would look for an address in another way.
+    Device(Devices),
+    /// Carries this mark [`meta mark & MASK == VALUE`].
+    Marked(Mark),
+    /// Belongs to a connection that carries this mark [`ct mark & MASK == VALUE`].
+    ConnectionMarked(Mark),
     /// Does not carry this mark [`meta mark & MASK != VALUE`].
     NotMarked(Mark),
     /// ICMP or ICMPv6 [`meta l4proto { icmp, ipv6-icmp }` written as one protocol for each family: `meta l4proto icmp`].
     Icmp(Family),
     /// UDP to one of these ports, first to last [`udp dport 67-68`].
     UdpPort(u16, u16),
+    /// TCP to one of these ports, first to last [`tcp dport 443`].
+    TcpPort(u16, u16),
     /// Opens a TCP connection [`tcp flags & (syn | rst) == syn`].
     TcpSyn,
 }
@@ -271,6 +240,7 @@ impl Condition {
         match self {
             Self::Path(set)
             | Self::Incoming(Interfaces::In(set))
+            | Self::Device(Devices::In(set))
             | Self::Outgoing(Interfaces::In(set))
             | Self::NotOutgoing(Interfaces::In(set))
             | Self::Source(Networks::In(_, set))
@@ -339,6 +309,10 @@ pub enum Action {
     Reject,
     /// Gives it the source address of the interface it leaves by.
     Masquerade,
+    /// Sets the bits of a mark, and leaves the others [`meta mark set meta mark & ~MASK | VALUE`]. The next rule is asked, too.
+    SetMark(Mark),
+    /// The same with the mark of the connection [`ct mark set ct mark & ~MASK | VALUE`].
+    SetConnectionMark(Mark),
     /// Lowers the TCP maximum segment size to this many bytes [`tcp option maxseg size set`]; the kernel never raises it.
     ClampMss(u16),
 }

@@ -109,7 +109,9 @@ fn edit_sets<'a>(
 
 fn same_kind(one: &Set, other: &Set) -> bool {
     match (one, other) {
-        (Set::Interfaces(_), Set::Interfaces(_)) | (Set::Paths(_), Set::Paths(_)) => true,
+        (Set::Interfaces(_), Set::Interfaces(_))
+        | (Set::Devices(_), Set::Devices(_))
+        | (Set::Paths(_), Set::Paths(_)) => true,
         (Set::Networks(one, _), Set::Networks(other, _)) => one == other,
         _ => false,
     }
@@ -123,6 +125,7 @@ fn missing(one: &Set, other: &Set) -> Option<Set> {
     }
     match (one, other) {
         (Set::Interfaces(one), Set::Interfaces(other)) => only(one, other).map(Set::Interfaces),
+        (Set::Devices(one), Set::Devices(other)) => only(one, other).map(Set::Devices),
         (Set::Paths(one), Set::Paths(other)) => only(one, other).map(Set::Paths),
         (Set::Networks(family, one), Set::Networks(_, other)) => {
             only(one, other).map(|elements| Set::Networks(*family, elements))

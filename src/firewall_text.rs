@@ -3,10 +3,11 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::firewall::{
-    Action, Chain, Condition, Firewall, ForeignChain, Interfaces, Networks, OPENING_COMMENT, Rule, Set, TABLE,
+    Action, Chain, Condition, Devices, Firewall, ForeignChain, Interfaces, Networks, OPENING_COMMENT, Rule,
+    Set, TABLE,
 };
 use crate::firewall_edit::{Edit, edits};
-use crate::net::{Cidr, Family, IfName};
+use crate::net::{Cidr, Family, IfName, Mark};
 
 /// The script for `nft -f -` that leads from one firewall to another in one transaction; `None` = no table. Empty if the
 /// two are equal.
@@ -92,6 +93,7 @@ impl Display for Nft<'_, Chain> {
 fn set_type(set: &Set) -> &'static str {
     match set {
         Set::Interfaces(_) => "type ifname",
+        Set::Devices(_) => "type ether_addr",
         Set::Paths(_) => "type ifname . ifname",
         Set::Networks(Family::V4, _) => "type ipv4_addr; flags interval",
         Set::Networks(Family::V6, _) => "type ipv6_addr; flags interval",
@@ -103,6 +105,7 @@ impl Display for Nft<'_, Set> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Set::Interfaces(names) => separated(f, ", ", names.iter().map(Nft)),
+            Set::Devices(devices) => separated(f, ", ", devices.iter()),
             Set::Paths(paths) => separated(f, ", ", paths.iter().map(Nft)),
             Set::Networks(_, networks) => separated(f, ", ", networks.iter().map(Nft)),
         }
@@ -135,14 +138,23 @@ impl Display for Nft<'_, Condition> {
             }
             Condition::Established => f.write_str("ct state established,related"),
             Condition::Opening => f.write_str("ct direction original"),
+            Condition::Device(Devices::One(mac)) => write!(f, "ether saddr {mac}"),
+            Condition::Device(Devices::In(set)) => write!(f, "ether saddr @{set}"),
+            Condition::Marked(mark) => write!(f, "meta mark & {:#x} == {:#x}", mark.mask, mark.value),
+            Condition::ConnectionMarked(mark) => write!(f, "ct mark & {:#x} == {:#x}", mark.mask, mark.value),
             Condition::NotMarked(mark) => write!(f, "meta mark & {:#x} != {:#x}", mark.mask, mark.value),
             Condition::Icmp(Family::V4) => f.write_str("meta l4proto icmp"),
             Condition::Icmp(Family::V6) => f.write_str("meta l4proto ipv6-icmp"),
-            Condition::UdpPort(first, last) if first == last => write!(f, "udp dport {first}"),
-            Condition::UdpPort(first, last) => write!(f, "udp dport {first}-{last}"),
+            Condition::UdpPort(first, last) => write_ports(f, "udp", *first, *last),
+            Condition::TcpPort(first, last) => write_ports(f, "tcp", *first, *last),
             Condition::TcpSyn => f.write_str("tcp flags & (syn | rst) == syn"),
         }
     }
+}
+
+fn write_ports(f: &mut Formatter<'_>, protocol: &str, first: u16, last: u16) -> fmt::Result {
+    write!(f, "{protocol} dport {first}")?;
+    if first == last { Ok(()) } else { write!(f, "-{last}") }
 }
 
 fn protocol(networks: &Networks) -> &'static str {
@@ -159,9 +171,15 @@ impl Display for Nft<'_, Action> {
             Action::Drop => f.write_str("drop"),
             Action::Reject => f.write_str("reject with icmpx admin-prohibited"),
             Action::Masquerade => f.write_str("masquerade"),
+            Action::SetMark(mark) => write_setting(f, "meta mark", *mark),
+            Action::SetConnectionMark(mark) => write_setting(f, "ct mark", *mark),
             Action::ClampMss(bytes) => write!(f, "tcp option maxseg size set {bytes}"),
         }
     }
+}
+
+fn write_setting(f: &mut Formatter<'_>, what: &str, Mark { value, mask }: Mark) -> fmt::Result {
+    write!(f, "{what} set {what} & {:#x} | {value:#x}", !mask)
 }
 
 impl Display for Nft<'_, Interfaces> {

@@ -4,6 +4,7 @@
 //! nobody handles strings.
 
 mod interface_name;
+mod mac;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use zeroize::Zeroize as _;
 
 pub use interface_name::IfName;
+pub use mac::Mac;
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -55,12 +55,16 @@ fn fitting(mut firewall: Firewall) -> Firewall {
         rules.retain(|rule| {
             let syn = rule.conditions.contains(&Condition::TcpSyn);
             let fits = match (chain, rule.action) {
-                (Chain::Mss, Action::ClampMss(_)) => syn,
-                (Chain::Postrouting, Action::Masquerade | Action::Accept)
-                | (Chain::Mss, Action::Accept | Action::Drop) => true,
-                (Chain::Postrouting | Chain::Mss, _) | (_, Action::Masquerade | Action::ClampMss(_)) => false,
-                _ => true,
+                (Chain::Mss | Chain::Marks | Chain::OwnMarks, Action::ClampMss(_)) => {
+                    syn && *chain != Chain::Marks
+                }
+                (Chain::Postrouting, action) => matches!(action, Action::Masquerade | Action::Accept),
+                (Chain::Mss | Chain::Marks | Chain::OwnMarks, action) => action != Action::Reject,
+                (_, action) => matches!(action, Action::Accept | Action::Drop | Action::Reject),
             };
+            let knows_devices = matches!(chain, Chain::Forward | Chain::Input | Chain::Marks | Chain::Mss);
+            let asks_devices = rule.conditions.iter().any(|c| matches!(c, Condition::Device(_)));
+            let fits = fits && (knows_devices || !asks_devices);
             let excepts = |condition: &Condition| *condition != condition.opposite();
             let sorts = |of: &[fn(&Condition) -> bool]| {
                 of.iter().all(|sort| rule.conditions.iter().filter(|condition| sort(condition)).count() <= 1)

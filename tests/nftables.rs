@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
-use wg_portals::firewall::{Action, Chain, Condition, Firewall, Interfaces, Networks, Rule, Set, SetName};
+use wg_portals::firewall::{
+    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Rule, Set, SetName,
+};
 use wg_portals::firewall_text::to_text;
 use wg_portals::kernel::nftables::Nftables;
-use wg_portals::net::{Cidr, Family, IfName, Mark};
+use wg_portals::net::{Cidr, Family, IfName, Mac, Mark};
 use wg_portals::sorted::SortedSet;
 
 /// A table of somebody else's, with names like ours.
@@ -21,6 +23,9 @@ const NEIGHBOUR: &str = "table inet other {
     set uplinks { type ifname; elements = { \"eth0\" }; }
     chain forward { type filter hook forward priority 0; policy accept; iifname @uplinks accept; }
 }";
+
+const MARK: Mark = Mark { value: 0x8100_0000, mask: 0x8f00_0000 };
+const DEVICE: Mac = Mac([0xaa, 0xbb, 0xcc, 0, 0xe, 0xf]);
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
@@ -116,14 +121,22 @@ fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
             Condition::NotMarked(Mark { value: 0x4d00, mask: 0xff00 }),
             "meta mark & 0x0000ff00 != 0x00004d00 accept",
         ),
+        accept(Condition::Marked(MARK), "meta mark & 0x8f000000 == 0x81000000 accept"),
+        accept(Condition::ConnectionMarked(MARK), "ct mark & 0x8f000000 == 0x81000000 accept"),
+        accept(Condition::Device(Devices::One(DEVICE)), "ether saddr aa:bb:cc:00:0e:0f accept"),
+        accept(Condition::Device(Devices::In(SetName("devices".into()))), "ether saddr @devices accept"),
         accept(Condition::Icmp(Family::V4), "meta l4proto icmp accept"),
         accept(Condition::Icmp(Family::V6), "meta l4proto ipv6-icmp accept"),
         accept(Condition::UdpPort(67, 68), "udp dport 67-68 accept"),
         accept(Condition::UdpPort(53, 53), "udp dport 53 accept"),
+        accept(Condition::TcpPort(443, 443), "tcp dport 443 accept"),
+        accept(Condition::TcpPort(8000, 8080), "tcp dport 8000-8080 accept"),
         accept(Condition::TcpSyn, "tcp flags syn / syn,rst accept"),
         act(Action::Accept, "accept"),
         act(Action::Drop, "drop"),
         act(Action::Reject, "reject with icmpx admin-prohibited"),
+        act(Action::SetMark(MARK), "meta mark set meta mark & 0xf1ffffff | 0x81000000"),
+        act(Action::SetConnectionMark(MARK), "ct mark set ct mark & 0xf1ffffff | 0x81000000"),
         act(Action::ClampMss(1240), "tcp option maxseg size set 1240"),
     ]
 }
@@ -220,7 +233,7 @@ fn a_refused_part_leaves_all_as_it_was() {
         assert_eq!(our_listing(), before);
 
         let error = Nftables::find().unwrap().unwrap().change(None, Some(&from)).unwrap_err();
-        assert_eq!(error.to_string(), "cannot add set inside: File exists");
+        assert_eq!(error.to_string(), "cannot add set devices: File exists");
         assert_eq!(our_listing(), before);
     });
 }
@@ -285,6 +298,7 @@ fn sets() -> wg_portals::sorted::SortedMap<SetName, Set> {
     let lans6 = networks(&["fd77::/48", "ff00::/8"]);
     [
         ("inside", Set::Interfaces([interface("eth1"), interface("to-paris")].into())),
+        ("devices", Set::Devices([DEVICE].into())),
         ("paths", Set::Paths([(interface("eth1"), interface("to-paris"))].into())),
         ("lans", Set::Networks(Family::V4, lans)),
         ("lans6", Set::Networks(Family::V6, lans6)),

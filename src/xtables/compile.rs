@@ -2,7 +2,7 @@
 
 use super::{CHAIN_PREFIX, Content, Line, Ruleset, Table, Target, built_in};
 use crate::firewall::{
-    Action, Chain, Condition, Firewall, Interfaces, Networks, Openings, Rule, Set, SetName,
+    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Openings, Rule, Set, SetName,
 };
 use crate::net::Family;
 use crate::sorted::SortedMap;
@@ -142,6 +142,9 @@ impl Spelling<'_> {
                 .iter()
                 .map(|name| vec![condition.with_interfaces(Interfaces::One(name.clone()))])
                 .collect(),
+            Some(Set::Devices(devices)) => {
+                devices.iter().map(|mac| vec![Condition::Device(Devices::One(*mac))]).collect()
+            }
             Some(Set::Networks(_, networks)) => {
                 let one = |network| self.alternatives(&condition.with_networks(Networks::One(network)));
                 networks.iter().copied().flat_map(one).collect()

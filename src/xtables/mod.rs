@@ -52,7 +52,7 @@ impl Program {
 pub enum Table {
     /// What may pass.
     Filter,
-    /// TCP segment sizes.
+    /// TCP segment sizes, and marks.
     Mangle,
     /// Source addresses.
     Nat,
@@ -75,7 +75,7 @@ impl Table {
     fn of(chain: Chain) -> Self {
         match chain {
             Chain::Forward | Chain::Input | Chain::Output => Self::Filter,
-            Chain::Mss => Self::Mangle,
+            Chain::Mss | Chain::Marks | Chain::OwnMarks => Self::Mangle,
             Chain::Postrouting => Self::Nat,
         }
     }

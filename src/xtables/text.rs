@@ -1,10 +1,10 @@
 //! Rules as `iptables-save` prints them and `iptables-restore` takes them.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::{CHAIN_PREFIX, Content, Line, Ruleset, Table, Target};
-use crate::firewall::{Action, Condition, Interfaces, Networks};
-use crate::net::{Cidr, Family, IfName, Mark};
+use crate::firewall::{Action, Condition, Devices, Interfaces, Networks};
+use crate::net::{Cidr, Family, IfName, Mac, Mark};
 
 /// Where a condition stands in a line: the order in which every version of `iptables-save` prints them.
 pub(super) fn rank(condition: &Condition) -> u8 {
@@ -13,11 +13,14 @@ pub(super) fn rank(condition: &Condition) -> u8 {
         Condition::Destination(_) | Condition::NotDestination(_) => 1,
         Condition::Incoming(_) => 2,
         Condition::Outgoing(_) | Condition::NotOutgoing(_) => 3,
-        Condition::Icmp(_) | Condition::UdpPort(..) | Condition::TcpSyn => 4,
+        Condition::Icmp(_) | Condition::UdpPort(..) | Condition::TcpPort(..) | Condition::TcpSyn => 4,
         Condition::Established => 5,
         Condition::Opening => 6,
-        Condition::NotMarked(_) => 7,
-        Condition::Family(_) | Condition::Path(_) => 8,
+        Condition::Device(_) => 7,
+        Condition::Marked(_) => 8,
+        Condition::NotMarked(_) => 9,
+        Condition::ConnectionMarked(_) => 10,
+        Condition::Family(_) | Condition::Path(_) => 11,
     }
 }
 
@@ -98,18 +101,30 @@ fn write_condition(text: &mut String, condition: &Condition) {
         Condition::NotOutgoing(Interfaces::One(name)) => write!(text, " ! -o {name}"),
         Condition::Icmp(Family::V4) => write!(text, " -p icmp"),
         Condition::Icmp(Family::V6) => write!(text, " -p ipv6-icmp"),
-        Condition::UdpPort(first, last) if first == last => write!(text, " -p udp -m udp --dport {first}"),
-        Condition::UdpPort(first, last) => write!(text, " -p udp -m udp --dport {first}:{last}"),
+        Condition::UdpPort(first, last) => write_ports(text, "udp", *first, *last),
+        Condition::TcpPort(first, last) => write_ports(text, "tcp", *first, *last),
         Condition::TcpSyn => write!(text, " -p tcp -m tcp --tcp-flags SYN,RST SYN"),
         Condition::Established => write!(text, " -m conntrack --ctstate RELATED,ESTABLISHED"),
         Condition::Opening => write!(text, " -m conntrack --ctdir ORIGINAL"),
-        // Nobody prints a mask of all bits.
-        Condition::NotMarked(Mark { value, mask: u32::MAX }) => write!(text, " -m mark ! --mark {value:#x}"),
-        Condition::NotMarked(Mark { value, mask }) => write!(text, " -m mark ! --mark {value:#x}/{mask:#x}"),
+        Condition::Device(Devices::One(mac)) => write!(text, " -m mac --mac-source {mac}"),
+        Condition::Marked(mark) => write_mark(text, "mark", *mark),
+        Condition::NotMarked(mark) => write_mark(text, "mark !", *mark),
+        Condition::ConnectionMarked(mark) => write_mark(text, "connmark", *mark),
         // Compiled away.
         Condition::Family(_) | Condition::Path(_) => Ok(()),
         _ => unreachable!("no line looks at a set"),
     };
+}
+
+fn write_ports(text: &mut String, protocol: &str, first: u16, last: u16) -> fmt::Result {
+    write!(text, " -p {protocol} -m {protocol} --dport {first}")?;
+    if first == last { Ok(()) } else { write!(text, ":{last}") }
+}
+
+fn write_mark(text: &mut String, module: &str, Mark { value, mask }: Mark) -> fmt::Result {
+    write!(text, " -m {module} --mark {value:#x}")?;
+    // Nobody prints a mask of all bits.
+    if mask == u32::MAX { Ok(()) } else { write!(text, "/{mask:#x}") }
 }
 
 fn write_action(text: &mut String, action: Action, family: Family) {
@@ -119,16 +134,25 @@ fn write_action(text: &mut String, action: Action, family: Family) {
         (Action::Reject, Family::V4) => write!(text, " -j REJECT --reject-with {REJECT_V4}"),
         (Action::Reject, Family::V6) => write!(text, " -j REJECT --reject-with {REJECT_V6}"),
         (Action::Masquerade, _) => write!(text, " -j MASQUERADE"),
+        (Action::SetMark(Mark { value, mask }), _) => {
+            write!(text, " -j MARK --set-xmark {value:#x}/{mask:#x}")
+        }
+        (Action::SetConnectionMark(Mark { value, mask }), _) => {
+            write!(text, " -j CONNMARK --set-xmark {value:#x}/{mask:#x}")
+        }
         (Action::ClampMss(bytes), _) => write!(text, " -j TCPMSS --set-mss {bytes}"),
     };
 }
+
+/// The matches that our rules ask.
+const MODULES: [&str; 6] = ["udp", "tcp", "conntrack", "mac", "mark", "connmark"];
 
 const REJECT_V4: &str = "icmp-admin-prohibited";
 const REJECT_V6: &str = "icmp6-adm-prohibited";
 
 /// The rule in the words behind `-A CHAIN`; a [`Target::Foreign`] one if we would not write it so.
 pub(super) fn parse(words: &[String], family: Family) -> Line {
-    Words { rest: words, family, protocol: None }
+    Words { rest: words, family, protocol: None, module: "" }
         .line()
         .unwrap_or(Line { conditions: Vec::new(), target: Target::Foreign })
 }
@@ -138,6 +162,8 @@ struct Words<'a> {
     family: Family,
     /// Named so far, and not used by a condition yet.
     protocol: Option<&'a str>,
+    /// The match that options belong to.
+    module: &'a str,
 }
 
 impl<'a> Words<'a> {
@@ -160,7 +186,10 @@ impl<'a> Words<'a> {
         let option = if negated { self.next()? } else { option };
         let value = self.next()?;
         let condition = match (option, negated) {
-            ("-m", false) => return ["udp", "tcp", "conntrack", "mark"].contains(&value).then(Vec::new),
+            ("-m", false) => {
+                self.module = value;
+                return MODULES.contains(&value).then(Vec::new);
+            }
             ("-p", false) if value == "udp" || value == "tcp" => {
                 self.protocol = Some(value);
                 return Some(Vec::new());
@@ -174,10 +203,15 @@ impl<'a> Words<'a> {
             ("-i", false) => Condition::Incoming(interface(value)?),
             ("-o", false) => Condition::Outgoing(interface(value)?),
             ("-o", true) => Condition::NotOutgoing(interface(value)?),
-            ("--dport", false) if self.protocol.take() == Some("udp") => {
+            ("--dport", false) => {
+                let port = match self.protocol.take()? {
+                    "udp" => Condition::UdpPort,
+                    _ => Condition::TcpPort,
+                };
                 let (first, last) = value.split_once(':').unwrap_or((value, value));
-                Condition::UdpPort(first.parse().ok()?, last.parse().ok()?)
+                port(first.parse().ok()?, last.parse().ok()?)
             }
+            ("--mac-source", false) => Condition::Device(Devices::One(hardware_address(value)?)),
             ("--tcp-flags", false)
                 if self.protocol.take() == Some("tcp") && value == "SYN,RST" && self.next()? == "SYN" =>
             {
@@ -185,10 +219,12 @@ impl<'a> Words<'a> {
             }
             ("--ctstate", false) if value == "RELATED,ESTABLISHED" => Condition::Established,
             ("--ctdir", false) if value == "ORIGINAL" => Condition::Opening,
-            ("--mark", true) => {
-                let (value, mask) = value.split_once('/').unwrap_or((value, "0xffffffff"));
-                Condition::NotMarked(Mark { value: hexadecimal(value)?, mask: hexadecimal(mask)? })
-            }
+            ("--mark", negated) => match (self.module, negated) {
+                ("mark", false) => Condition::Marked(mark(value)?),
+                ("mark", true) => Condition::NotMarked(mark(value)?),
+                ("connmark", false) => Condition::ConnectionMarked(mark(value)?),
+                _ => return None,
+            },
             _ => return None,
         };
         Some(vec![condition])
@@ -207,6 +243,10 @@ impl<'a> Words<'a> {
             "MASQUERADE" => Target::Do(Action::Masquerade),
             "TCPMSS" if self.next()? == "--set-mss" => {
                 Target::Do(Action::ClampMss(self.next()?.parse().ok()?))
+            }
+            "MARK" if self.next()? == "--set-xmark" => Target::Do(Action::SetMark(mark(self.next()?)?)),
+            "CONNMARK" if self.next()? == "--set-xmark" => {
+                Target::Do(Action::SetConnectionMark(mark(self.next()?)?))
             }
             "RETURN" => Target::Return,
             chain if chain.starts_with(CHAIN_PREFIX) => Target::Jump(chain.to_owned()),
@@ -229,6 +269,17 @@ fn network(text: &str) -> Option<Networks> {
 
 fn interface(text: &str) -> Option<Interfaces> {
     text.parse::<IfName>().ok().map(Interfaces::One)
+}
+
+fn mark(text: &str) -> Option<Mark> {
+    let (value, mask) = text.split_once('/').unwrap_or((text, "0xffffffff"));
+    Some(Mark { value: hexadecimal(value)?, mask: hexadecimal(mask)? })
+}
+
+/// In capitals, as older programs print it, or not.
+fn hardware_address(text: &str) -> Option<Mac> {
+    let bytes: Option<Vec<u8>> = text.split(':').map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
+    Some(Mac(*bytes?.as_array()?))
 }
 
 fn hexadecimal(text: &str) -> Option<u32> {

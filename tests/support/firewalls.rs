@@ -6,8 +6,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::Union;
-use wg_portals::firewall::{Action, Chain, Condition, Firewall, Interfaces, Networks, Rule, Set, SetName};
-use wg_portals::net::{Cidr, Family, IfName, Mark};
+use wg_portals::firewall::{
+    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Rule, Set, SetName,
+};
+use wg_portals::net::{Cidr, Family, IfName, Mac, Mark};
 use wg_portals::sorted::{SortedMap, SortedSet};
 
 type Sets = SortedMap<SetName, Set>;
@@ -30,6 +32,7 @@ fn sets() -> impl Strategy<Value = Sets> {
 fn set() -> impl Strategy<Value = Set> {
     prop_oneof![
         vec(interface(), 1..6).prop_map(|names| Set::Interfaces(names.into_iter().collect())),
+        vec(mac(), 1..6).prop_map(|devices| Set::Devices(devices.into_iter().collect())),
         vec((interface(), interface()), 1..6).prop_map(|paths| Set::Paths(paths.into_iter().collect())),
         apart(Family::V4),
         apart(Family::V6),
@@ -52,7 +55,7 @@ fn apart(family: Family) -> impl Strategy<Value = Set> {
 fn chains(sets: &Sets) -> impl Strategy<Value = SortedMap<Chain, Vec<Rule>>> + use<> {
     let rules: Vec<_> =
         Chain::ALL.into_iter().map(|chain| (Just(chain), vec(rule(sets, chain), 1..5)).boxed()).collect();
-    subsequence(rules, 0..=5).prop_flat_map(|rules| rules).prop_map(SortedMap::from_iter)
+    subsequence(rules, 0..=7).prop_flat_map(|rules| rules).prop_map(SortedMap::from_iter)
 }
 
 fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = Rule> + use<> {
@@ -61,6 +64,7 @@ fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = Rule> + use<> {
         conditions(sets, Family::V4, Some(Condition::TcpSyn)),
         conditions(sets, Family::V4, Some(Condition::Icmp(Family::V4))),
         conditions(sets, Family::V4, Some(Condition::UdpPort(67, 68))),
+        conditions(sets, Family::V4, Some(Condition::TcpPort(443, 443))),
         conditions(sets, Family::V6, None),
         conditions(sets, Family::V6, Some(Condition::Icmp(Family::V6))),
         conditions(sets, Family::V6, Some(Condition::UdpPort(53, 53))),
@@ -71,6 +75,7 @@ fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = Rule> + use<> {
         if conditions.iter().any(looks_at_address) {
             conditions.retain(|condition| !matches!(condition, Condition::Family(_)));
         }
+        conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));
         Rule { conditions, action }
     })
 }
@@ -102,9 +107,10 @@ fn conditions(
         networks(sets, family).prop_map(Condition::NotDestination).boxed(),
         Just(Condition::Established).boxed(),
         Just(Condition::Opening).boxed(),
-        (any::<u32>(), 1..=u32::MAX)
-            .prop_map(|(value, mask)| Condition::NotMarked(Mark { value: value & mask, mask }))
-            .boxed(),
+        mark().prop_map(Condition::NotMarked).boxed(),
+        mark().prop_map(Condition::Marked).boxed(),
+        mark().prop_map(Condition::ConnectionMarked).boxed(),
+        devices(sets).prop_map(Condition::Device).boxed(),
     ];
     let paths = names_of(sets, |set| matches!(set, Set::Paths(_)));
     all.extend(paths.into_iter().map(|name| Just(Condition::Path(name)).boxed()));
@@ -117,6 +123,22 @@ fn interfaces(sets: &Sets) -> impl Strategy<Value = Interfaces> + use<> {
     let names = names_of(sets, |set| matches!(set, Set::Interfaces(_)));
     all.extend(names.into_iter().map(|name| Just(Interfaces::In(name)).boxed()));
     Union::new(all)
+}
+
+fn devices(sets: &Sets) -> impl Strategy<Value = Devices> + use<> {
+    let mut all = vec![mac().prop_map(Devices::One).boxed()];
+    let names = names_of(sets, |set| matches!(set, Set::Devices(_)));
+    all.extend(names.into_iter().map(|name| Just(Devices::In(name)).boxed()));
+    Union::new(all)
+}
+
+fn mac() -> impl Strategy<Value = Mac> {
+    any::<[u8; 6]>().prop_map(Mac)
+}
+
+/// With a bit at least that is set.
+fn mark() -> impl Strategy<Value = Mark> {
+    (1..=u32::MAX, any::<u32>()).prop_map(|(value, more)| Mark { value, mask: value | more })
 }
 
 fn networks(sets: &Sets, family: Family) -> impl Strategy<Value = Networks> + use<> {
@@ -135,8 +157,14 @@ fn action(chain: Chain) -> impl Strategy<Value = Action> {
         Just(Action::Accept).boxed(),
         Just(Action::Drop).boxed(),
         (500..1500_u16).prop_map(Action::ClampMss).boxed(),
+        mark().prop_map(Action::SetMark).boxed(),
+        mark().prop_map(Action::SetConnectionMark).boxed(),
     ];
-    all.push(Just(if chain == Chain::Postrouting { Action::Masquerade } else { Action::Reject }).boxed());
+    match chain {
+        Chain::Postrouting => all.push(Just(Action::Masquerade).boxed()),
+        Chain::Marks | Chain::OwnMarks => {}
+        _ => all.push(Just(Action::Reject).boxed()),
+    }
     Union::new(all)
 }
 

@@ -3,9 +3,11 @@
 //!
 //! All of them work on the first register, but for one: [`Expression::Meta`] may load the second, for pairs.
 
+mod keys;
+
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::Writer;
-use crate::net::Family;
+pub(super) use keys::{Ct, Field, Meta, Register, Relation};
 
 /// One step of the kernel's little machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +20,15 @@ pub(super) enum Expression {
     Payload(Field, u32),
     /// Keeps these bits of what was loaded.
     Mask(Vec<u8>),
+    /// Keeps these bits of a mark that was loaded, and turns those over.
+    Bits {
+        kept: u32,
+        turned: u32,
+    },
+    /// Makes what was loaded the mark of the packet.
+    WriteMark,
+    /// Makes what was loaded the mark of the packet's connection.
+    WriteConnectionMark,
     /// Goes on only if what was loaded stands in this relation to a value.
     Compare(Relation, Vec<u8>),
     /// Goes on only if what was loaded is in a set, or if it is not.
@@ -36,96 +47,16 @@ pub(super) enum Expression {
     Masquerade,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Register {
-    First = 1,
-    Second = 2,
-}
-
-impl Register {
-    const ALL: [Self; 2] = [Self::First, Self::Second];
-}
-
-/// NFT_META_*
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meta {
-    Mark = 3,
-    IncomingName = 6,
-    OutgoingName = 7,
-    Family = 15,
-    Protocol = 16,
-}
-
-impl Meta {
-    const ALL: [Self; 5] = [Self::Mark, Self::IncomingName, Self::OutgoingName, Self::Family, Self::Protocol];
-}
-
-/// NFT_CT_*
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ct {
-    State = 0,
-    Direction = 1,
-}
-
-impl Ct {
-    const ALL: [Self; 2] = [Self::State, Self::Direction];
-}
-
-/// NFT_CMP_*
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Relation {
-    Equal = 0,
-    NotEqual = 1,
-    AtMost = 3,
-    AtLeast = 5,
-}
-
-impl Relation {
-    const ALL: [Self; 4] = [Self::Equal, Self::NotEqual, Self::AtMost, Self::AtLeast];
-}
-
-/// A field of a packet's headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
-    Source(Family),
-    Destination(Family),
-    UdpDestinationPort,
-    TcpFlags,
-}
-
-impl Field {
-    const ALL: [Self; 6] = [
-        Self::Source(Family::V4),
-        Self::Source(Family::V6),
-        Self::Destination(Family::V4),
-        Self::Destination(Family::V6),
-        Self::UdpDestinationPort,
-        Self::TcpFlags,
-    ];
-
-    /// NFT_PAYLOAD_*_HEADER, and the offset of the field there in bytes.
-    fn place(self) -> (u32, u32) {
-        const NETWORK_HEADER: u32 = 1;
-        const TRANSPORT_HEADER: u32 = 2;
-        match self {
-            Self::Source(Family::V4) => (NETWORK_HEADER, 12),
-            Self::Destination(Family::V4) => (NETWORK_HEADER, 16),
-            Self::Source(Family::V6) => (NETWORK_HEADER, 8),
-            Self::Destination(Family::V6) => (NETWORK_HEADER, 24),
-            Self::UdpDestinationPort => (TRANSPORT_HEADER, 2),
-            Self::TcpFlags => (TRANSPORT_HEADER, 13),
-        }
-    }
-}
-
 const EXPR_NAME: u16 = 1;
 const EXPR_DATA: u16 = 2;
 
 const META_DREG: u16 = 1;
 const META_KEY: u16 = 2;
+const META_SREG: u16 = 3;
 
 const CT_DREG: u16 = 1;
 const CT_KEY: u16 = 2;
+const CT_SREG: u16 = 4;
 
 const PAYLOAD_DREG: u16 = 1;
 const PAYLOAD_BASE: u16 = 2;
@@ -186,10 +117,10 @@ impl Expression {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Meta(..) => "meta",
-            Self::Ct(_) => "ct",
+            Self::Meta(..) | Self::WriteMark => "meta",
+            Self::Ct(_) | Self::WriteConnectionMark => "ct",
             Self::Payload(..) => "payload",
-            Self::Mask(_) => "bitwise",
+            Self::Mask(_) | Self::Bits { .. } => "bitwise",
             Self::Compare(..) => "cmp",
             Self::Lookup { .. } => "lookup",
             Self::Value(_) | Self::Accept | Self::Drop => "immediate",
@@ -217,12 +148,17 @@ impl Expression {
                 writer.number(PAYLOAD_OFFSET, offset);
                 writer.number(PAYLOAD_LEN, *length);
             }
-            Self::Mask(mask) => {
-                writer.number(BITWISE_SREG, FIRST);
-                writer.number(BITWISE_DREG, FIRST);
-                writer.number(BITWISE_LEN, u32::try_from(mask.len()).expect("at most an address"));
-                writer.nest(BITWISE_MASK, |writer| writer.bytes(DATA_VALUE, mask));
-                writer.nest(BITWISE_XOR, |writer| writer.bytes(DATA_VALUE, &vec![0; mask.len()]));
+            Self::Mask(mask) => encode_bits(writer, mask, &vec![0; mask.len()]),
+            Self::Bits { kept, turned } => {
+                encode_bits(writer, &kept.to_ne_bytes(), &turned.to_ne_bytes());
+            }
+            Self::WriteMark => {
+                writer.number(META_KEY, Meta::Mark as u32);
+                writer.number(META_SREG, FIRST);
+            }
+            Self::WriteConnectionMark => {
+                writer.number(CT_KEY, Ct::Mark as u32);
+                writer.number(CT_SREG, FIRST);
             }
             Self::Compare(relation, value) => {
                 writer.number(CMP_SREG, FIRST);
@@ -260,6 +196,14 @@ impl Expression {
     pub(super) fn decode(element: Attributes) -> Option<Self> {
         let data = element.nested(EXPR_DATA);
         match element.text(EXPR_NAME)? {
+            "meta" if data.bytes(META_SREG).is_some() => {
+                first_register(data, META_SREG)?;
+                (data.number(META_KEY)? == Meta::Mark as u32).then_some(Self::WriteMark)
+            }
+            "ct" if data.bytes(CT_SREG).is_some() => {
+                first_register(data, CT_SREG)?;
+                (data.number(CT_KEY)? == Ct::Mark as u32).then_some(Self::WriteConnectionMark)
+            }
             "meta" => {
                 let key = data.number(META_KEY)?;
                 let key = Meta::ALL.into_iter().find(|known| *known as u32 == key)?;
@@ -278,7 +222,7 @@ impl Expression {
                 let length = data.number(PAYLOAD_LEN)?;
                 first_register(data, PAYLOAD_DREG).map(|()| Self::Payload(field, length))
             }
-            "bitwise" => decode_mask(data),
+            "bitwise" => decode_bits(data),
             "cmp" => {
                 let relation = data.number(CMP_OP)?;
                 let relation = Relation::ALL.into_iter().find(|known| *known as u32 == relation)?;
@@ -314,13 +258,28 @@ fn encode_verdict(writer: &mut Writer, code: u32) {
     });
 }
 
-fn decode_mask(data: Attributes) -> Option<Expression> {
-    let mask = data.nested(BITWISE_MASK).bytes(DATA_VALUE)?;
-    let unchanged = data.nested(BITWISE_XOR).bytes(DATA_VALUE)?.iter().all(|byte| *byte == 0);
+fn encode_bits(writer: &mut Writer, kept: &[u8], turned: &[u8]) {
+    writer.number(BITWISE_SREG, Register::First as u32);
+    writer.number(BITWISE_DREG, Register::First as u32);
+    writer.number(BITWISE_LEN, u32::try_from(kept.len()).expect("at most an address"));
+    writer.nest(BITWISE_MASK, |writer| writer.bytes(DATA_VALUE, kept));
+    writer.nest(BITWISE_XOR, |writer| writer.bytes(DATA_VALUE, turned));
+}
+
+fn decode_bits(data: Attributes) -> Option<Expression> {
+    let kept = data.nested(BITWISE_MASK).bytes(DATA_VALUE)?;
+    let turned = data.nested(BITWISE_XOR).bytes(DATA_VALUE)?;
     let operation = data.number(BITWISE_OP).unwrap_or(BITWISE_OP_MASK_XOR); // Linux 5.6 began to tell
     first_register(data, BITWISE_SREG)?;
     first_register(data, BITWISE_DREG)?;
-    (unchanged && operation == BITWISE_OP_MASK_XOR).then(|| Expression::Mask(mask.to_vec()))
+    if operation != BITWISE_OP_MASK_XOR {
+        return None;
+    }
+    if turned.iter().all(|byte| *byte == 0) {
+        return Some(Expression::Mask(kept.to_vec()));
+    }
+    let number = |bytes: &[u8]| Some(u32::from_ne_bytes(*bytes.as_array()?));
+    Some(Expression::Bits { kept: number(kept)?, turned: number(turned)? })
 }
 
 fn decode_immediate(data: Attributes) -> Option<Expression> {

@@ -3,12 +3,13 @@
 //! The kernel keeps a set of networks as a list of addresses where one begins, and of addresses behind the last one of one.
 
 use super::value::{
-    NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length, unpadded_name,
+    MAC_LENGTH, NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length,
+    unpadded_name,
 };
 use crate::firewall::Set;
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::Writer;
-use crate::net::{Cidr, Family, IfName};
+use crate::net::{Cidr, Family, IfName, Mac};
 use crate::sorted::SortedSet;
 
 /// Most elements of one message, whose list has at most 64 KiB: the longest element takes 52 bytes.
@@ -68,6 +69,7 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
     };
     let all = [
         Set::Interfaces(SortedSet::new()),
+        Set::Devices(SortedSet::new()),
         Set::Paths(SortedSet::new()),
         Set::Networks(Family::V4, SortedSet::new()),
         Set::Networks(Family::V6, SortedSet::new()),
@@ -92,6 +94,7 @@ pub(super) fn first_elements(set: &Set) -> Vec<Element> {
 pub(super) fn elements(set: &Set) -> Vec<Element> {
     match set {
         Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).collect(),
+        Set::Devices(devices) => devices.iter().map(|mac| Element::key(mac.0.to_vec())).collect(),
         Set::Paths(paths) => paths
             .iter()
             .map(|(incoming, outgoing)| Element::key([*incoming.padded(), *outgoing.padded()].concat()))
@@ -116,6 +119,7 @@ pub(super) fn with_elements(kind: &Set, elements: Vec<Element>) -> Option<Set> {
     }
     match kind {
         Set::Interfaces(_) => names(&elements).map(Set::Interfaces),
+        Set::Devices(_) => devices(&elements).map(Set::Devices),
         Set::Paths(_) => paths(&elements).map(Set::Paths),
         Set::Networks(family, _) => {
             networks(*family, elements).map(|networks| Set::Networks(*family, networks))
@@ -155,10 +159,12 @@ impl Kind {
     fn of(set: &Set) -> Self {
         const IPV4_ADDR: u32 = 7;
         const IPV6_ADDR: u32 = 8;
+        const ETHER_ADDR: u32 = 9;
         const IFNAME: u32 = 41;
         const PAIR_OF_IFNAMES: u32 = IFNAME << 6 | IFNAME;
         let (key_type, key_length, flags) = match set {
             Set::Interfaces(_) => (IFNAME, NAME_LENGTH, 0),
+            Set::Devices(_) => (ETHER_ADDR, MAC_LENGTH, 0),
             Set::Paths(_) => (PAIR_OF_IFNAMES, 2 * NAME_LENGTH, 0),
             Set::Networks(Family::V4, _) => (IPV4_ADDR, address_length(Family::V4), FLAG_INTERVAL),
             Set::Networks(Family::V6, _) => (IPV6_ADDR, address_length(Family::V6), FLAG_INTERVAL),
@@ -185,6 +191,10 @@ fn decode_element(attributes: Attributes) -> Option<Element> {
 
 fn names(elements: &[Element]) -> Option<SortedSet<IfName>> {
     elements.iter().map(|element| unpadded_name(&element.key)).collect()
+}
+
+fn devices(elements: &[Element]) -> Option<SortedSet<Mac>> {
+    elements.iter().map(|element| Some(Mac(*element.key.as_array()?))).collect()
 }
 
 fn paths(elements: &[Element]) -> Option<SortedSet<(IfName, IfName)>> {

@@ -140,6 +140,9 @@ fn what_is_missing(edit: &Edit) -> Option<&'static str> {
         Edit::AddChain(chain) if chain.hook().kind == "nat" => {
             Some("inet NAT chains (needs Linux 5.2 or newer, with module nft_chain_nat)")
         }
+        Edit::AddChain(chain) if chain.hook().kind == "route" => {
+            Some("chains that route once more (needs Linux 5.2 or newer)")
+        }
         Edit::AddSet(..) => Some("such sets (before Linux 5.2: modules nft_set_hash and nft_set_rbtree)"),
         Edit::AddRule(_, _, rule) => missing_expression(rule),
         _ => None,
@@ -147,7 +150,10 @@ fn what_is_missing(edit: &Edit) -> Option<&'static str> {
 }
 
 fn missing_expression(rule: &Rule) -> Option<&'static str> {
-    let connection = |condition| matches!(condition, &Condition::Established | &Condition::Opening);
+    let connection = |condition| {
+        use Condition::{ConnectionMarked, Established, Opening};
+        matches!(condition, &Established | &Opening | &ConnectionMarked(_))
+    };
     match rule.action {
         _ if rule.conditions.iter().any(connection) => Some("connection tracking (module nft_ct)"),
         Action::Reject => Some("reject (module nft_reject_inet)"),

@@ -7,6 +7,9 @@ use crate::net::{Cidr, Family, IfName};
 /// Length of an interface name's register, in bytes: IFNAMSIZ.
 pub(super) const NAME_LENGTH: u32 = 16;
 
+/// Of a hardware address, in bytes: ETH_ALEN.
+pub(super) const MAC_LENGTH: u32 = 6;
+
 /// The name before the zeros.
 pub(super) fn unpadded_name(padded: &[u8]) -> Option<IfName> {
     let length = padded.iter().position(|byte| *byte == 0)?;

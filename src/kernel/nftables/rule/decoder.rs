@@ -1,0 +1,201 @@
+//! From expressions to the rule that they are made of.
+
+use super::super::expression::{Ct, Expression, Field, Meta, Relation};
+use super::super::value::{address_from_prefix, unpadded_name};
+use super::{ICMP, ICMPV6, TCP, UDP, family_number};
+use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Rule, SetName};
+use crate::net::{Cidr, Family, Mac, Mark};
+
+/// Takes the shortest look that tells our conditions apart: whether all the details are ours as well, [`rule_of`] sees by
+/// encoding the result.
+#[derive(Default)]
+pub(super) struct Decoder<'a> {
+    rest: &'a [Expression],
+    family: Option<Family>,
+    protocol: u8,
+    conditions: Vec<Condition>,
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn of(expressions: &'a [Expression]) -> Self {
+        Self { rest: expressions, ..Self::default() }
+    }
+
+    pub(super) fn rule(mut self) -> Option<Rule> {
+        loop {
+            if let Some(action) = self.action() {
+                return Some(Rule { conditions: self.conditions, action });
+            }
+            self.condition()?;
+        }
+    }
+
+    fn action(&self) -> Option<Action> {
+        match self.rest {
+            [Expression::Accept] => Some(Action::Accept),
+            [Expression::Drop] => Some(Action::Drop),
+            [Expression::Reject] => Some(Action::Reject),
+            [Expression::Masquerade] => Some(Action::Masquerade),
+            [Expression::Value(bytes), Expression::WriteMss] => {
+                Some(Action::ClampMss(u16::from_be_bytes(*bytes.first_chunk()?)))
+            }
+            [Expression::Meta(Meta::Mark, _), Expression::Bits { kept, turned }, Expression::WriteMark] => {
+                Some(Action::SetMark(Mark { value: *turned, mask: !kept }))
+            }
+            [
+                Expression::Ct(Ct::Mark),
+                Expression::Bits { kept, turned },
+                Expression::WriteConnectionMark,
+            ] => Some(Action::SetConnectionMark(Mark { value: *turned, mask: !kept })),
+            _ => None,
+        }
+    }
+
+    fn condition(&mut self) -> Option<()> {
+        let [first] = self.take(1)? else { return None };
+        let condition = match first {
+            Expression::Meta(Meta::Family, _) => return self.family(),
+            Expression::Meta(Meta::Protocol, _) => return self.protocol(),
+            Expression::Meta(Meta::IncomingName, _) => self.incoming()?,
+            Expression::Meta(Meta::OutgoingName, _) => self.outgoing()?,
+            Expression::Meta(Meta::IncomingType, _) => self.device()?,
+            Expression::Meta(Meta::Mark, _) => match self.mark()? {
+                (Relation::Equal, mark) => Condition::Marked(mark),
+                (_, mark) => Condition::NotMarked(mark),
+            },
+            Expression::Ct(Ct::Mark) => Condition::ConnectionMarked(self.mark()?.1),
+            Expression::Ct(Ct::State) => self.take(2).map(|_| Condition::Established)?,
+            Expression::Ct(Ct::Direction) => self.take(1).map(|_| Condition::Opening)?,
+            Expression::Payload(Field::Source(family), length) => {
+                let (networks, inverted) = self.networks(*family, *length)?;
+                if inverted { Condition::NotSource(networks) } else { Condition::Source(networks) }
+            }
+            Expression::Payload(Field::Destination(family), length) => {
+                let (networks, inverted) = self.networks(*family, *length)?;
+                if inverted { Condition::NotDestination(networks) } else { Condition::Destination(networks) }
+            }
+            Expression::Payload(Field::DestinationPort, _) => self.port()?,
+            Expression::Payload(Field::TcpFlags, _) => self.take(2).map(|_| Condition::TcpSyn)?,
+            _ => return None,
+        };
+        self.conditions.push(condition);
+        Some(())
+    }
+
+    /// A question for the family is a condition, unless it only leads to that for an address.
+    fn family(&mut self) -> Option<()> {
+        let number = self.compared()?;
+        let family =
+            [Family::V4, Family::V6].into_iter().find(|family| number == [family_number(*family)])?;
+        let leads_to_address = matches!(
+            self.rest.first(),
+            Some(Expression::Payload(Field::Source(of) | Field::Destination(of), _)) if *of == family
+        );
+        if !leads_to_address || self.family == Some(family) {
+            self.conditions.push(Condition::Family(family));
+        }
+        self.family = Some(family);
+        Some(())
+    }
+
+    /// A question for ICMP is a condition; one for UDP or TCP only leads to that for a field of its header.
+    fn protocol(&mut self) -> Option<()> {
+        match self.compared()? {
+            [protocol @ (TCP | UDP)] => self.protocol = *protocol,
+            [ICMP] => self.conditions.push(Condition::Icmp(Family::V4)),
+            [ICMPV6] => self.conditions.push(Condition::Icmp(Family::V6)),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn incoming(&mut self) -> Option<Condition> {
+        if let [Expression::Meta(Meta::OutgoingName, _), Expression::Lookup { set, .. }, ..] = self.rest {
+            return self.take(2).map(|_| Condition::Path(SetName(set.clone())));
+        }
+        let (interfaces, _) = self.interfaces()?;
+        Some(Condition::Incoming(interfaces))
+    }
+
+    fn outgoing(&mut self) -> Option<Condition> {
+        let (interfaces, inverted) = self.interfaces()?;
+        Some(if inverted { Condition::NotOutgoing(interfaces) } else { Condition::Outgoing(interfaces) })
+    }
+
+    fn interfaces(&mut self) -> Option<(Interfaces, bool)> {
+        match self.take(1)? {
+            [Expression::Lookup { set, inverted }] => Some((Interfaces::In(SetName(set.clone())), *inverted)),
+            [Expression::Compare(relation, name)] => {
+                Some((Interfaces::One(unpadded_name(name)?), *relation == Relation::NotEqual))
+            }
+            _ => None,
+        }
+    }
+
+    fn device(&mut self) -> Option<Condition> {
+        match self.take(3)? {
+            [_, _, Expression::Lookup { set, .. }] => {
+                Some(Condition::Device(Devices::In(SetName(set.clone()))))
+            }
+            [_, _, Expression::Compare(_, mac)] => {
+                Some(Condition::Device(Devices::One(Mac(*mac.as_array()?))))
+            }
+            _ => None,
+        }
+    }
+
+    fn mark(&mut self) -> Option<(Relation, Mark)> {
+        let [Expression::Mask(mask), Expression::Compare(relation, value)] = self.take(2)? else {
+            return None;
+        };
+        let number = |bytes: &[u8]| bytes.first_chunk().copied().map(u32::from_ne_bytes);
+        Some((*relation, Mark { value: number(value)?, mask: number(mask)? }))
+    }
+
+    fn networks(&mut self, family: Family, loaded: u32) -> Option<(Networks, bool)> {
+        let mut length = loaded.checked_mul(8)?;
+        if let [Expression::Mask(mask), ..] = self.rest {
+            length = mask.iter().map(|byte| byte.count_ones()).sum();
+            self.take(1)?;
+        }
+        match self.take(1)? {
+            [Expression::Lookup { set, inverted }] => {
+                Some((Networks::In(family, SetName(set.clone())), *inverted))
+            }
+            [Expression::Compare(relation, prefix)] => {
+                let network = Cidr::new(address_from_prefix(family, prefix)?, u8::try_from(length).ok()?)?;
+                Some((Networks::One(network), *relation == Relation::NotEqual))
+            }
+            _ => None,
+        }
+    }
+
+    fn port(&mut self) -> Option<Condition> {
+        let (relation, first) = self.compared_port()?;
+        let last = if relation == Relation::Equal { first } else { self.compared_port()?.1 };
+        let port = if self.protocol == TCP { Condition::TcpPort } else { Condition::UdpPort };
+        Some(port(first, last))
+    }
+
+    fn compared_port(&mut self) -> Option<(Relation, u16)> {
+        match self.take(1)? {
+            [Expression::Compare(relation, port)] => {
+                Some((*relation, u16::from_be_bytes(*port.first_chunk()?)))
+            }
+            _ => None,
+        }
+    }
+
+    fn compared(&mut self) -> Option<&'a [u8]> {
+        match self.take(1)? {
+            [Expression::Compare(_, value)] => Some(value),
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, count: usize) -> Option<&'a [Expression]> {
+        let (taken, rest) = self.rest.split_at_checked(count)?;
+        self.rest = rest;
+        Some(taken)
+    }
+}

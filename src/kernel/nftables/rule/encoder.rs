@@ -1,0 +1,208 @@
+//! From a rule to its expressions.
+
+use super::super::expression::{Ct, Expression, Field, Meta, Register, Relation};
+use super::super::value::{MAC_LENGTH, address_bytes, address_length, mask_bytes};
+use super::{ICMP, ICMPV6, TCP, UDP, family_number};
+use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, SetName};
+use crate::net::{Cidr, Family, Mark};
+
+/// SYN, and the bits it is found among: SYN and RST.
+const TCP_SYN: u8 = 0x02;
+const TCP_SYN_RST: u8 = 0x06;
+
+/// The bits of `ct state` for established and related: NF_CT_STATE_BIT in linux/netfilter/nf_conntrack_common.h.
+const ESTABLISHED_RELATED: u32 = 0x06;
+
+/// IP_CT_DIR_ORIGINAL
+const DIRECTION_ORIGINAL: u8 = 0;
+
+/// ARPHRD_ETHER
+const ETHERNET: u16 = 1;
+
+/// Knows what was asked of the packet so far, as a header is only looked at behind the question whether it is there.
+#[derive(Default)]
+pub(super) struct Encoder {
+    family: Option<Family>,
+    protocol: Option<u8>,
+    expressions: Vec<Expression>,
+}
+
+impl Encoder {
+    pub(super) fn condition(&mut self, condition: &Condition) {
+        match condition {
+            Condition::Family(family) => self.ask_family(*family),
+            Condition::Incoming(interfaces) => self.interface(Meta::IncomingName, interfaces, false),
+            Condition::Outgoing(interfaces) => self.interface(Meta::OutgoingName, interfaces, false),
+            Condition::NotOutgoing(interfaces) => self.interface(Meta::OutgoingName, interfaces, true),
+            Condition::Path(set) => {
+                self.push(Expression::Meta(Meta::IncomingName, Register::First));
+                self.push(Expression::Meta(Meta::OutgoingName, Register::Second));
+                self.push(lookup(set, false));
+            }
+            Condition::Source(networks) => self.address(Field::Source, networks, false),
+            Condition::NotSource(networks) => self.address(Field::Source, networks, true),
+            Condition::Destination(networks) => self.address(Field::Destination, networks, false),
+            Condition::NotDestination(networks) => self.address(Field::Destination, networks, true),
+            Condition::Established => {
+                self.push(Expression::Ct(Ct::State));
+                self.push(Expression::Mask(ESTABLISHED_RELATED.to_ne_bytes().to_vec()));
+                self.compare(Relation::NotEqual, &[0; 4]);
+            }
+            Condition::Opening => {
+                self.push(Expression::Ct(Ct::Direction));
+                self.compare(Relation::Equal, &[DIRECTION_ORIGINAL]);
+            }
+            Condition::Device(devices) => self.device(devices),
+            Condition::Marked(mark) => self.mark(Expression::Meta(Meta::Mark, Register::First), *mark, false),
+            Condition::NotMarked(mark) => {
+                self.mark(Expression::Meta(Meta::Mark, Register::First), *mark, true);
+            }
+            Condition::ConnectionMarked(mark) => self.mark(Expression::Ct(Ct::Mark), *mark, false),
+            Condition::Icmp(family) => self.ask_protocol(icmp(*family)),
+            Condition::UdpPort(first, last) => self.port(UDP, *first, *last),
+            Condition::TcpPort(first, last) => self.port(TCP, *first, *last),
+            Condition::TcpSyn => {
+                self.need_protocol(TCP);
+                self.push(Expression::Payload(Field::TcpFlags, 1));
+                self.push(Expression::Mask(vec![TCP_SYN_RST]));
+                self.compare(Relation::Equal, &[TCP_SYN]);
+            }
+        }
+    }
+
+    /// The end of the rule; all that it is made of.
+    pub(super) fn action(mut self, action: Action) -> Vec<Expression> {
+        match action {
+            Action::Accept => self.push(Expression::Accept),
+            Action::Drop => self.push(Expression::Drop),
+            Action::Reject => self.push(Expression::Reject),
+            Action::Masquerade => self.push(Expression::Masquerade),
+            Action::ClampMss(bytes) => {
+                self.push(Expression::Value(bytes.to_be_bytes().to_vec()));
+                self.push(Expression::WriteMss);
+            }
+            Action::SetMark(mark) => {
+                self.push(Expression::Meta(Meta::Mark, Register::First));
+                self.push(bits(mark));
+                self.push(Expression::WriteMark);
+            }
+            Action::SetConnectionMark(mark) => {
+                self.push(Expression::Ct(Ct::Mark));
+                self.push(bits(mark));
+                self.push(Expression::WriteConnectionMark);
+            }
+        }
+        self.expressions
+    }
+
+    fn interface(&mut self, key: Meta, interfaces: &Interfaces, inverted: bool) {
+        self.push(Expression::Meta(key, Register::First));
+        match interfaces {
+            Interfaces::One(name) => self.compare(equality(inverted), name.padded()),
+            Interfaces::In(set) => self.push(lookup(set, inverted)),
+        }
+    }
+
+    fn address(&mut self, field: fn(Family) -> Field, networks: &Networks, inverted: bool) {
+        let family = networks.family();
+        if self.family != Some(family) {
+            self.ask_family(family);
+        }
+        let field = field(family);
+        match networks {
+            Networks::One(network) => self.network(field, *network, equality(inverted)),
+            Networks::In(_, set) => {
+                self.push(Expression::Payload(field, address_length(family)));
+                self.push(lookup(set, inverted));
+            }
+        }
+    }
+
+    /// A prefix of whole bytes is loaded alone; of any other, the rest of the address is masked out.
+    fn network(&mut self, field: Field, network: Cidr, relation: Relation) {
+        let address = address_bytes(network.address());
+        let (whole_bytes, bits) = (network.length() / 8, network.length() % 8);
+        if whole_bytes > 0 && bits == 0 {
+            self.push(Expression::Payload(field, u32::from(whole_bytes)));
+            self.compare(relation, &address[..usize::from(whole_bytes)]);
+        } else {
+            self.push(Expression::Payload(field, address_length(network.family())));
+            self.push(Expression::Mask(mask_bytes(network)));
+            self.compare(relation, &address);
+        }
+    }
+
+    /// A wire of another kind has another header in front.
+    fn device(&mut self, devices: &Devices) {
+        self.push(Expression::Meta(Meta::IncomingType, Register::First));
+        self.compare(Relation::Equal, &ETHERNET.to_ne_bytes());
+        self.push(Expression::Payload(Field::Device, MAC_LENGTH));
+        match devices {
+            Devices::One(mac) => self.compare(Relation::Equal, &mac.0),
+            Devices::In(set) => self.push(lookup(set, false)),
+        }
+    }
+
+    fn mark(&mut self, load: Expression, Mark { value, mask }: Mark, inverted: bool) {
+        self.push(load);
+        self.push(Expression::Mask(mask.to_ne_bytes().to_vec()));
+        self.compare(equality(inverted), &value.to_ne_bytes());
+    }
+
+    fn port(&mut self, protocol: u8, first: u16, last: u16) {
+        self.need_protocol(protocol);
+        self.push(Expression::Payload(Field::DestinationPort, 2));
+        if first == last {
+            self.compare(Relation::Equal, &first.to_be_bytes());
+        } else {
+            self.compare(Relation::AtLeast, &first.to_be_bytes());
+            self.compare(Relation::AtMost, &last.to_be_bytes());
+        }
+    }
+
+    fn need_protocol(&mut self, protocol: u8) {
+        if self.protocol != Some(protocol) {
+            self.ask_protocol(protocol);
+        }
+    }
+
+    fn ask_protocol(&mut self, protocol: u8) {
+        self.push(Expression::Meta(Meta::Protocol, Register::First));
+        self.compare(Relation::Equal, &[protocol]);
+        self.protocol = Some(protocol);
+    }
+
+    fn ask_family(&mut self, family: Family) {
+        self.push(Expression::Meta(Meta::Family, Register::First));
+        self.compare(Relation::Equal, &[family_number(family)]);
+        self.family = Some(family);
+    }
+
+    fn compare(&mut self, relation: Relation, value: &[u8]) {
+        self.push(Expression::Compare(relation, value.to_vec()));
+    }
+
+    fn push(&mut self, expression: Expression) {
+        self.expressions.push(expression);
+    }
+}
+
+fn lookup(set: &SetName, inverted: bool) -> Expression {
+    Expression::Lookup { set: set.0.clone(), inverted }
+}
+
+fn equality(inverted: bool) -> Relation {
+    if inverted { Relation::NotEqual } else { Relation::Equal }
+}
+
+fn icmp(family: Family) -> u8 {
+    match family {
+        Family::V4 => ICMP,
+        Family::V6 => ICMPV6,
+    }
+}
+
+/// Keeps all bits but those of the mark, and turns on those of its value.
+fn bits(Mark { value, mask }: Mark) -> Expression {
+    Expression::Bits { kept: !mask, turned: value }
+}
