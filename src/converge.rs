@@ -6,13 +6,12 @@ use crate::apply::{OnFailure, apply};
 use crate::diff::Step;
 use crate::error::Result;
 use crate::journal::Journal;
-use crate::kernel::conntrack;
+use crate::kernel::conntrack::{self, Told};
 use crate::kernel::echo::Echo;
 use crate::kernel::linux::Linux;
 use crate::net::{Cidr, Family, IfName};
 use crate::plan::plan;
 use crate::site::{Portal, Site};
-use crate::sorted::SortedSet;
 use crate::state::{Backend, LinkKind, Rule, RuleAction};
 
 /// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave elsewhere now. Returns the
@@ -25,7 +24,7 @@ pub fn converge(
 ) -> Result<Vec<Step>> {
     let steps = apply(kernel, journal, &plan(site), on_failure)?;
     let moved = moved(site, &steps);
-    if !moved.is_empty() {
+    if !moved.by_source.is_empty() || !moved.by_mark.is_empty() {
         match conntrack::forget(&moved) {
             Ok(number) => log::debug!("{number} connections begin anew"),
             // They die, sooner or later; the others are well.
@@ -50,25 +49,29 @@ fn wake_up(site: &Site, steps: &[Step]) {
     }
 }
 
-/// Who leaves another way than before, by source. Rules that come back as they were do not count: with another exit, the firewall
+/// Who leaves another way than before. Rules that come back as they were do not count: with another exit, the firewall
 /// changes, too.
-fn moved(site: &Site, steps: &[Step]) -> SortedSet<Cidr> {
+fn moved(site: &Site, steps: &[Step]) -> Told {
     let is_guard = |step: &Step| matches!(step, Step::ChangeFirewall { .. } | Step::ChangeIptables { .. });
     if !steps.iter().any(is_guard) {
-        return SortedSet::new();
+        return Told::default();
     }
     let is_way = |rule: &&Rule| rule.family == Family::V4 && matches!(rule.action, RuleAction::Lookup(_));
     let ways = steps.iter().filter_map(|step| match step {
         Step::AddRule(rule) | Step::RemoveRule(rule) => Some(rule).filter(is_way),
         _ => None,
     });
-    ways.flat_map(|rule| match (&rule.selector.from, &rule.selector.incoming) {
-        (Some(source), _) => vec![*source],
-        (None, Some(interface)) => behind(site, interface),
-        // The rule that ends a detour.
-        (None, None) => Vec::new(),
-    })
-    .collect()
+    let mut told = Told::default();
+    for rule in ways {
+        told.by_mark.extend(rule.selector.mark);
+        match (&rule.selector.from, &rule.selector.incoming) {
+            (Some(source), _) => drop(told.by_source.insert(*source)),
+            (None, Some(interface)) => told.by_source.extend(behind(site, interface)),
+            // Told by the mark alone, or the rule that ends a detour.
+            (None, None) => {}
+        }
+    }
+    told
 }
 
 /// The sources of what comes in on an interface; `lo` is this host itself.

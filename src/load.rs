@@ -4,7 +4,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::{self, model::Network};
+use crate::config::{
+    self,
+    model::{self, Network},
+};
 use crate::disk::folder_of;
 use crate::error::Errors;
 use crate::host;
@@ -62,7 +65,9 @@ impl Files {
     /// The site's view on this host as it is now.
     pub fn site(&self, kernel: &mut Linux, resolved: &SortedMap<String, IpAddr>) -> Result<Site, Errors> {
         let own = site::own_name(&self.network, self.public_key)?;
-        let facts = host::read(kernel, self.network.sites[own].uplink.as_ref())?;
+        let entry = &self.network.sites[own];
+        let marks = entry.portals.iter().any(model::Portal::goes_by_marks);
+        let facts = host::read(kernel, entry.uplink.as_ref(), marks)?;
         let inputs = Inputs {
             file: &self.file,
             private_key: &self.private_key,

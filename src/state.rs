@@ -23,6 +23,22 @@ pub const ALIAS_PREFIX: &str = "portals:";
 /// (17 to 22), Tailscale's and OpenWrt pbr's (`0xff0000`), wg-quick's (51820) and mwan3's (`0x3f00`).
 pub const TUNNEL_MARK: Mark = Mark { value: 0x1000_0000, mask: 0x1000_0000 };
 
+/// How many portals of a site can have a mark.
+pub const PORTAL_MARK_COUNT: u8 = 16;
+
+/// The bit that every mark of a portal has.
+pub const PORTAL_MARKS: u32 = 0x8000_0000;
+
+/// The mark of what enters a portal that a policy rule alone cannot tell: bit 31 says that it is such a mark, bits 24 to 27 whose. Clear
+/// of the same others as [`TUNNEL_MARK`], and of that. Somebody else's mark in bits 24 to 27 is none of these.
+///
+/// # Panics
+/// If the number is not below [`PORTAL_MARK_COUNT`].
+pub fn portal_mark(number: u8) -> Mark {
+    assert!(number < PORTAL_MARK_COUNT, "there are no more marks");
+    Mark { value: PORTAL_MARKS | u32::from(number) << 24, mask: PORTAL_MARKS | 0x0f00_0000 }
+}
+
 /// Metric of the routes that catch what a vanished tunnel leaves behind: behind every other (`ip -6 route` prints the
 /// kernel's own fallback with it).
 pub const LAST_METRIC: u32 = 4_278_198_272;

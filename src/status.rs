@@ -1,5 +1,6 @@
 //! What `portals status` tells: the state of links, portals and exits, from the file and from the live tunnels.
 
+use std::iter;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
@@ -277,14 +278,20 @@ fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
 }
 
 fn entrance(portal: &Portal) -> String {
-    match &portal.entrance {
+    let entrance = match &portal.entrance {
         Entrance::Interface(interface) => format!("interface {interface}"),
         Entrance::From(sources) => {
             let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
             format!("from {}", sources.join(", "))
         }
+        Entrance::Mac(devices) => {
+            let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
+            format!("mac {}", devices.join(", "))
+        }
         Entrance::Own => "self".to_owned(),
-    }
+    };
+    let ports = portal.ports.iter().map(|ports| format!(", {ports}"));
+    iter::once(entrance).chain(ports).collect()
 }
 
 #[cfg(test)]

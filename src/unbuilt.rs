@@ -54,14 +54,12 @@ fn portal(portal: &Portal) -> Vec<Refusal> {
     let entrance = match portal.entrance {
         Entrance::Vlan { .. } => Some("a VLAN as the entrance"),
         Entrance::Wifi(_) => Some("a Wi-Fi as the entrance"),
-        Entrance::Mac(_) => Some("devices by `mac` as the entrance"),
-        Entrance::Interface(_) | Entrance::From(_) | Entrance::Own => None,
+        Entrance::Interface(_) | Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => None,
     };
     let exit = portal.exits.iter().any(is_provider).then_some("a provider's file as an exit");
-    let ports = (!portal.ports.is_empty()).then_some("choosing by `ports`");
     let dhcp = (portal.dhcp == Some(true)).then_some("`dhcp`");
     let dns = (!portal.dns.is_empty()).then_some("`dns`");
     let refuse =
         |what| Refusal { position: Some(portal.position), what: format!("portal `{}`: {what}", portal.name) };
-    [entrance, exit, ports, dhcp, dns].into_iter().flatten().map(refuse).collect()
+    [entrance, exit, dhcp, dns].into_iter().flatten().map(refuse).collect()
 }

@@ -55,11 +55,13 @@ fn fitting(mut firewall: Firewall) -> Firewall {
         rules.retain(|rule| {
             let syn = rule.conditions.contains(&Condition::TcpSyn);
             let fits = match (chain, rule.action) {
-                (Chain::Mss | Chain::Marks | Chain::OwnMarks, Action::ClampMss(_)) => {
+                (Chain::Mss | Chain::Marks | Chain::OwnMarks | Chain::Leaving, Action::ClampMss(_)) => {
                     syn && *chain != Chain::Marks
                 }
                 (Chain::Postrouting, action) => matches!(action, Action::Masquerade | Action::Accept),
-                (Chain::Mss | Chain::Marks | Chain::OwnMarks, action) => action != Action::Reject,
+                (Chain::Mss | Chain::Marks | Chain::OwnMarks | Chain::Leaving, action) => {
+                    action != Action::Reject
+                }
                 (_, action) => matches!(action, Action::Accept | Action::Drop | Action::Reject),
             };
             let knows_devices = matches!(chain, Chain::Forward | Chain::Input | Chain::Marks | Chain::Mss);
@@ -129,7 +131,7 @@ fn what_another_hand_changed_is_seen() {
 
 #[test]
 fn this_kernel_lacks_nothing() {
-    assert_eq!(namespace::inside(|| legacy::lacks(&[])), Vec::<String>::new());
+    assert_eq!(namespace::inside(|| legacy::lacks(&[], true)), Vec::<String>::new());
     assert_eq!(Iptables::find().missing(Program::Legacy), Vec::<String>::new());
 }
 

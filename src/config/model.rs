@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
+use crate::net::{Cidr, IfName, InterfaceAddress, Mac, PublicKey};
 use crate::sorted::SortedMap;
 
 /// Seconds that may be given for confirming a change.
@@ -180,6 +180,13 @@ pub struct Portal {
     pub position: Position,
 }
 
+impl Portal {
+    /// Whether a policy rule alone cannot tell what enters.
+    pub fn goes_by_marks(&self) -> bool {
+        matches!(self.entrance, Entrance::Mac(_)) || !self.ports.is_empty()
+    }
+}
+
 /// A name in a portal's `exit`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExitRef {
@@ -217,7 +224,7 @@ pub enum Entrance {
     /// These sources on a LAN that exists already.
     From(Vec<Cidr>),
     /// These devices on a LAN that exists already.
-    Mac(Vec<[u8; 6]>),
+    Mac(Vec<Mac>),
     /// This router's own traffic.
     Own,
 }
@@ -265,6 +272,19 @@ pub struct Ports {
     pub first: u16,
     /// Last port, not below the first.
     pub last: u16,
+}
+
+impl fmt::Display for Ports {
+    /// As the file has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { protocol, first, last } = self;
+        let protocol = match protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        };
+        write!(f, "{protocol}/{first}")?;
+        if first == last { Ok(()) } else { write!(f, "-{last}") }
+    }
 }
 
 /// A transport protocol that has ports.

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::model::{Host, Ports, Protocol};
 use super::reader::{Wrong, number, wrong};
-use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
+use crate::net::{Cidr, IfName, InterfaceAddress, Mac, PublicKey};
 
 /// Longest name of a site, portal, exit or phone: `to-<name>` must be an interface name.
 pub(super) const LONGEST_NAME: usize = IfName::LONGEST - "to-".len();
@@ -158,7 +158,7 @@ fn port(digits: &str) -> Option<u16> {
 }
 
 /// The hardware address of one device.
-pub(super) fn mac(text: &str) -> Result<[u8; 6], Wrong> {
+pub(super) fn mac(text: &str) -> Result<Mac, Wrong> {
     let pair = |pair: &str| {
         let hex = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
         u8::from_str_radix(pair, 16).ok().filter(|_| hex)
@@ -170,7 +170,7 @@ pub(super) fn mac(text: &str) -> Result<[u8; 6], Wrong> {
     match bytes(':') {
         // IEEE 802: the lowest bit of the first byte marks groups; a device never sends from one.
         Some([first, ..]) if first & 1 == 1 => wrong("is the address of a group, not of a device", example),
-        Some(mac) => Ok(mac),
+        Some(mac) => Ok(Mac(mac)),
         None if bytes('-').is_some() => {
             wrong("needs colons", format!("write `\"{}\"`", text.replace('-', ":")))
         }

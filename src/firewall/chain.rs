@@ -17,6 +17,8 @@ pub enum Chain {
     Marks,
     /// Marks of what this host sends itself; what gets one is routed once more.
     OwnMarks,
+    /// What leaves, by the way that it takes in the end.
+    Leaving,
 }
 
 /// Where a base chain is hooked in, in netfilter's words. Policy is always `accept`.
@@ -34,8 +36,16 @@ pub struct Hook {
 
 impl Chain {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Forward, Self::Input, Self::Output, Self::Mss, Self::Postrouting, Self::Marks, Self::OwnMarks];
+    pub const ALL: [Self; 8] = [
+        Self::Forward,
+        Self::Input,
+        Self::Output,
+        Self::Mss,
+        Self::Postrouting,
+        Self::Marks,
+        Self::OwnMarks,
+        Self::Leaving,
+    ];
 
     /// The chain's name in the table.
     pub fn name(self) -> &'static str {
@@ -47,6 +57,7 @@ impl Chain {
             Self::Postrouting => "postrouting",
             Self::Marks => "marks",
             Self::OwnMarks => "own-marks",
+            Self::Leaving => "leaving",
         }
     }
 
@@ -61,6 +72,7 @@ impl Chain {
             // Where connections are known (-200), and addresses are not translated yet (-100).
             Self::Marks => ("filter", "prerouting", 0, -150),
             Self::OwnMarks => ("route", "output", 3, -150),
+            Self::Leaving => ("filter", "postrouting", 4, -150),
         };
         Hook { kind, hook, number, priority }
     }

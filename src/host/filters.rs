@@ -31,8 +31,8 @@ pub struct Filters {
     pub notes: Vec<String>,
 }
 
-/// Looks at them.
-pub(super) fn read(kernel: &mut Linux) -> Result<Filters> {
+/// Looks at them; `marks`: for portals that go by marks.
+pub(super) fn read(kernel: &mut Linux, marks: bool) -> Result<Filters> {
     let survey = kernel.survey()?;
     let mut filters = Filters { nftables: kernel.has_nftables(), ..Filters::default() };
     let programs = kernel.iptables();
@@ -57,7 +57,7 @@ pub(super) fn read(kernel: &mut Linux) -> Result<Filters> {
         }
         // Asked only where it would have to guard: the answer may load modules.
         if filters.legacy_in_use || !filters.nftables || filters.nft.is_none() {
-            filters.legacy_lacks = legacy::lacks(&programs.missing(program));
+            filters.legacy_lacks = legacy::lacks(&programs.missing(program), marks);
         }
     } else if !families.is_empty() {
         filters.notes.push(format!("legacy iptables is in use here, and {NO_PROGRAM}"));

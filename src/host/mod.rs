@@ -62,14 +62,15 @@ pub struct Uplink {
     pub addresses: SortedSet<InterfaceAddress>,
 }
 
-/// Reads them. `named` is the uplink that the file names, if it does; that one is taken as long as it exists.
+/// Reads them. `named` is the uplink that the file names, if it does; that one is taken as long as it exists. `marks`: there are portals
+/// that go by marks.
 ///
 /// # Errors
 /// If the kernel does not answer, or [`WIREGUARD`] asks for what does not exist.
-pub fn read(kernel: &mut Linux, named: Option<&IfName>) -> Result<Facts> {
+pub fn read(kernel: &mut Linux, named: Option<&IfName>, marks: bool) -> Result<Facts> {
     let wireguard =
         choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
-    let filters = filters::read(kernel)?;
+    let filters = filters::read(kernel, marks)?;
     let socket = kernel.route();
     let links: SortedMap<u32, HostLink> =
         link::list(socket)?.into_values().map(|link| (link.index, link)).collect();

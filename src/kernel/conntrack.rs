@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use super::attributes::{Attributes, address};
 use super::nfnetlink::{Header, Message, Nfnetlink, Writer, messages};
 use crate::error::{Context as _, Result};
-use crate::net::Cidr;
+use crate::net::{Cidr, Mark};
 use crate::sorted::SortedSet;
 
 /// NFNL_SUBSYS_CTNETLINK, and IPCTNL_MSG_CT_* in the lower byte.
@@ -25,6 +25,7 @@ const IPV4: u8 = 2;
 
 /// CTA_*
 const ORIGINAL: u16 = 1;
+const MARK: u16 = 8;
 const ID: u16 = 12;
 const ZONE: u16 = 18;
 
@@ -35,12 +36,20 @@ const SOURCE: u16 = 1;
 /// Entries in one send, some 100 bytes each.
 const AT_ONCE: usize = 500;
 
-/// Forgets the connections that were begun from one of the networks; how many there were. Where the kernel does not track
-/// connections, there are none.
-pub fn forget(sources: &SortedSet<Cidr>) -> Result<usize> {
+/// What tells connections.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Those that were begun from one of these networks.
+    pub by_source: SortedSet<Cidr>,
+    /// Those that carry one of these marks.
+    pub by_mark: SortedSet<Mark>,
+}
+
+/// Forgets the connections that are told so; how many there were. Where the kernel does not track connections, there are none.
+pub fn forget(told: &Told) -> Result<usize> {
     let mut socket = Nfnetlink::open(IPV4).doing(|| "cannot open a socket to netfilter".to_owned())?;
     let mut entries = Vec::new();
-    let mut take = |piece: &[u8]| entries.extend(begun_from(sources, piece));
+    let mut take = |piece: &[u8]| entries.extend(meant(told, piece));
     match socket.dump_in_pieces(GET, &mut take) {
         // What nfnetlink says to a subsystem that it does not know: nfnetlink_rcv_msg in net/netfilter/nfnetlink.c.
         Err(Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(0),
@@ -61,10 +70,12 @@ pub fn forget(sources: &SortedSet<Cidr>) -> Result<usize> {
 /// What names an entry: some of its attributes, as they came.
 type Entry = Vec<(u16, Vec<u8>)>;
 
-fn begun_from(sources: &SortedSet<Cidr>, piece: &[u8]) -> Vec<Entry> {
-    let is_meant = |source: IpAddr| sources.iter().any(|network| network.contains(source));
+fn meant(told: &Told, piece: &[u8]) -> Vec<Entry> {
+    let by_source = |source: IpAddr| told.by_source.iter().any(|network| network.contains(source));
+    let by_mark = |mark: u32| told.by_mark.iter().any(|known| mark & known.mask == known.value);
     let entries = messages(piece).filter(|message| message.kind == NEW).map(Message::attributes);
-    let meant = entries.filter(|entry| source(*entry).is_some_and(is_meant));
+    let meant = entries
+        .filter(|entry| source(*entry).is_some_and(by_source) || entry.number(MARK).is_some_and(by_mark));
     meant.map(name).collect()
 }
 

@@ -13,7 +13,7 @@ use crate::firewall::{
     Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
 use crate::net::{Cidr, Family, IfName};
-use crate::plan::{phones, routing};
+use crate::plan::{entering, marks, phones, routing};
 use crate::site::{Entrance, Exit, Portal, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -35,6 +35,9 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
         (Chain::Output, output(site)),
         (Chain::Mss, mss(site)),
         (Chain::Postrouting, postrouting(site)),
+        (Chain::Marks, marks::incoming(site)),
+        (Chain::OwnMarks, marks::outgoing(site)),
+        (Chain::Leaving, marks::leaving(site)),
     ];
     let chains: SortedMap<Chain, Vec<Rule>> =
         chains.into_iter().filter(|(_, rules)| !rules.is_empty()).collect();
@@ -59,32 +62,28 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
     if !paths.is_empty() {
         sets.insert(SetName("paths".to_owned()), Set::Paths(paths));
     }
-    let mut add_networks = |name: String, members: SortedSet<Cidr>| {
+    let mut add_networks = |name: &str, members: SortedSet<Cidr>| {
         if !members.is_empty() {
-            sets.insert(SetName(name), Set::Networks(Family::V4, members));
+            sets.insert(SetName(name.to_owned()), Set::Networks(Family::V4, members));
         }
     };
-    add_networks("inside".to_owned(), inside(site));
-    add_networks("known".to_owned(), disjoint(site.lan.iter().copied().chain([site.subnet])));
-    add_networks("private".to_owned(), private(site));
-    add_networks("local".to_owned(), local(site));
-    for portal in &site.portals {
-        if let Entrance::From(sources) = &portal.entrance {
-            add_networks(format!("from-{}", portal.name), disjoint(sources.iter().copied()));
-        }
-    }
+    add_networks("inside", inside(site));
+    add_networks("known", disjoint(Family::V4, site.lan.iter().copied().chain([site.subnet])));
+    add_networks("private", private(site));
+    sets.extend(entering::sets(site));
+    sets.extend(marks::sets(site));
     sets
 }
 
 /// Interfaces all of whose traffic enters a portal.
 fn entrances(site: &Site) -> SortedSet<IfName> {
-    let whole = |portal: &&Portal| portal.to.is_empty();
+    let whole = |portal: &&Portal| portal.takes_all();
     site.portals.iter().filter(whole).filter_map(Portal::entrance_interface).cloned().collect()
 }
 
 /// Ways from such an interface to its exit.
 fn paths(site: &Site) -> SortedSet<(IfName, IfName)> {
-    let whole = |portal: &&Portal| portal.to.is_empty();
+    let whole = |portal: &&Portal| portal.takes_all();
     let path = |portal: &Portal| {
         Some((portal.entrance_interface()?.clone(), exit_interface(site, &portal.exit)?.clone()))
     };
@@ -110,24 +109,19 @@ fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
 fn inside(site: &Site) -> SortedSet<Cidr> {
     let of_guests =
         site.peers().filter(|(_, _, peer)| peer.exits_here).flat_map(|(_, _, peer)| peer.networks.clone());
-    disjoint(of_guests.chain([site.subnet]))
+    disjoint(Family::V4, of_guests.chain([site.subnet]))
 }
 
 /// What is no internet: a guest's traffic must not reach the exit's own computers, wherever they are.
 fn private(site: &Site) -> SortedSet<Cidr> {
     let v4 = |a, b, length| Cidr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), length).expect("a valid length");
     let ranges = [v4(10, 0, 8), v4(172, 16, 12), v4(192, 168, 16), v4(169, 254, 16)];
-    disjoint(site.uplink_networks.iter().chain(&site.local).copied().chain(ranges))
+    disjoint(Family::V4, site.uplink_networks.iter().chain(&site.local).copied().chain(ranges))
 }
 
-fn local(site: &Site) -> SortedSet<Cidr> {
-    let needed = site.portals.iter().any(|portal| matches!(portal.entrance, Entrance::From(_)));
-    if needed { disjoint(site.local.iter().copied()) } else { SortedSet::new() }
-}
-
-/// The IPv4 networks of a list without those that another one covers.
-fn disjoint(networks: impl Iterator<Item = Cidr>) -> SortedSet<Cidr> {
-    let mut all: SortedSet<Cidr> = networks.filter(|network| network.family() == Family::V4).collect();
+/// The networks of one family in a list, without those that another one covers.
+pub(super) fn disjoint(family: Family, networks: impl Iterator<Item = Cidr>) -> SortedSet<Cidr> {
+    let mut all: SortedSet<Cidr> = networks.filter(|network| network.family() == family).collect();
     // In order of address and then of length, a network stands right behind the one that covers it and others like it.
     let mut last: Option<Cidr> = None;
     all.retain(|network| {
@@ -146,7 +140,10 @@ fn forward(site: &Site) -> Vec<Rule> {
         rules.push(rule([Outgoing(tunnels()), DHCP], Drop));
         rules.push(rule([Incoming(tunnels()), DHCP], Drop));
     }
-    rules.extend(site.portals.iter().flat_map(|portal| portal_forward(site, portal)));
+    // Single devices come before the whole interface that they are behind.
+    let (interfaces, devices): (Vec<&Portal>, Vec<&Portal>) =
+        site.portals.iter().partition(|portal| portal.entrance_interface().is_some());
+    rules.extend(devices.into_iter().chain(interfaces).flat_map(|portal| entering::forward(site, portal)));
     let entrances = in_set("entrances");
     if !self::entrances(site).is_empty() {
         rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
@@ -158,38 +155,6 @@ fn forward(site: &Site) -> Vec<Rule> {
     rules.extend(phones::forward(site));
     if !site.tunnels.is_empty() {
         rules.extend(tunnel_forward(site));
-    }
-    rules
-}
-
-/// What one portal adds to the ways that all whole interfaces have in common.
-fn portal_forward(site: &Site, portal: &Portal) -> Vec<Rule> {
-    let entering = match &portal.entrance {
-        Entrance::Interface(interface) => Incoming(Interfaces::One(interface.clone())),
-        Entrance::From(_) => Source(Networks::In(Family::V4, SetName(format!("from-{}", portal.name)))),
-        Entrance::Own => return Vec::new(),
-    };
-    let mut rules = Vec::new();
-    if matches!(portal.entrance, Entrance::From(_)) && !local(site).is_empty() {
-        rules.push(rule([entering.clone(), Destination(networks_in("local"))], Accept));
-    }
-    for network in &portal.except {
-        rules.push(rule([entering.clone(), Destination(Networks::One(*network))], Accept));
-    }
-    let has_set = matches!(portal.entrance, Entrance::Interface(_)) && portal.to.is_empty();
-    if !has_set {
-        let destinations: Vec<Option<Condition>> = match portal.to.as_slice() {
-            [] => vec![None],
-            some => some.iter().map(|network| Some(Destination(Networks::One(*network)))).collect(),
-        };
-        for destination in destinations {
-            let matching: Vec<Condition> = [entering.clone()].into_iter().chain(destination).collect();
-            if let Some(exit) = exit_interface(site, &portal.exit) {
-                let leaving = Outgoing(Interfaces::One(exit.clone()));
-                rules.push(rule(matching.iter().cloned().chain([leaving]), Accept));
-            }
-            rules.push(rule(matching, Reject));
-        }
     }
     rules
 }
@@ -266,12 +231,12 @@ fn own_output(site: &Site, portal: &Portal, uplink: &IfName) -> Vec<Rule> {
     let kept = routing::own_kept(site, portal).into_iter();
     let mut rules = vec![rule([leaving.clone(), DHCP], Accept)];
     rules.extend(kept.map(|network| rule([leaving.clone(), Destination(Networks::One(network))], Accept)));
-    let opening = [leaving, Opening, NotMarked(TUNNEL_MARK)];
-    if portal.to.is_empty() {
-        rules.push(rule(opening, Reject));
-    } else {
-        let to = portal.to.iter().map(|network| Destination(Networks::One(*network)));
-        rules.extend(to.map(|destination| rule(opening.iter().cloned().chain([destination]), Reject)));
+    // What got a mark is routed once more, which this hook does not see: the last one does.
+    let opening: Vec<Condition> =
+        [leaving, Opening, NotMarked(TUNNEL_MARK)].into_iter().chain(portal.mark.map(NotMarked)).collect();
+    for destination in entering::destinations(portal) {
+        let to = |port| opening.iter().cloned().chain(destination.clone()).chain(port);
+        rules.extend(entering::ports(portal).into_iter().map(|port| rule(to(port), Reject)));
     }
     rules
 }
@@ -300,14 +265,17 @@ fn postrouting(site: &Site) -> Vec<Rule> {
 }
 
 pub(super) fn rule(conditions: impl IntoIterator<Item = Condition>, action: Action) -> Rule {
-    Rule { conditions: conditions.into_iter().collect(), action }
+    let mut conditions: Vec<Condition> = conditions.into_iter().collect();
+    // A device is asked for last.
+    conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));
+    Rule { conditions, action }
 }
 
 fn tunnels() -> Interfaces {
     in_set("tunnels")
 }
 
-fn in_set(name: &str) -> Interfaces {
+pub(super) fn in_set(name: &str) -> Interfaces {
     Interfaces::In(SetName(name.to_owned()))
 }
 

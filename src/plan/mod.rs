@@ -1,6 +1,8 @@
 //! What a site's machine shall look like. Pure: the same site gives the same state, whatever the clock or the environment.
 
+mod entering;
 mod firewall;
+mod marks;
 mod openings;
 mod phones;
 mod routing;

@@ -6,7 +6,7 @@ use crate::firewall::{
     Action::Accept,
     Chain,
     Condition::{self, Established, Incoming, Outgoing, Source, UdpPort},
-    Interfaces, Networks, Openings, Rule,
+    Devices, Interfaces, Networks, Openings, Rule,
 };
 use crate::net::IfName;
 use crate::site::{Entrance, Exit, Portal, Site};
@@ -46,9 +46,13 @@ fn through(site: &Site, portal: &Portal) -> Vec<Rule> {
             [rule([coming(interface), leaving(exit)])].into_iter().chain(back).collect()
         }
         // Devices of a LAN that exists already use the uplink as they always did.
-        Entrance::From(_) if is_direct => Vec::new(),
+        Entrance::From(_) | Entrance::Mac(_) if is_direct => Vec::new(),
         Entrance::From(sources) => {
             sources.iter().map(|source| rule([Source(Networks::One(*source)), leaving(exit)])).collect()
+        }
+        Entrance::Mac(devices) => {
+            let device = |mac| rule([leaving(exit), Condition::Device(Devices::One(mac))]);
+            devices.iter().copied().map(device).collect()
         }
         Entrance::Own => Vec::new(),
     }

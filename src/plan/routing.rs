@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Cidr, Family, IfName, Priority, Table};
-use crate::plan::phones;
+use crate::plan::{marks, phones};
 use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, families};
 use crate::sorted::SortedSet;
 use crate::state::{LAST_METRIC, Route, Rule, RuleAction, Selector, TUNNEL_MARK, Target};
@@ -14,16 +14,16 @@ use crate::state::{LAST_METRIC, Route, Rule, RuleAction, Selector, TUNNEL_MARK, 
 /// The tunnels' own packets skip everything of ours.
 const MARKED: Priority = Priority(110);
 /// Destinations that a portal leaves alone skip everything of ours.
-const ALLOWED: Priority = Priority(111);
+pub(super) const ALLOWED: Priority = Priority(111);
 /// Single devices come before the whole interface that they are behind.
 pub(super) const DEVICES: Priority = Priority(112);
 /// Whole interfaces, and this router's own traffic.
-const ENTRANCES: Priority = Priority(113);
+pub(super) const ENTRANCES: Priority = Priority(113);
 /// What is left of a portal whose tables have no answer is refused.
 const CLOSED: Priority = Priority(118);
 /// Where the others skip to. It looks in a table that stays empty, so the lookup goes on with the host's own rules; a jump to
 /// `main` would end there, where UniFi has no default route.
-const END: Priority = Priority(119);
+pub(super) const END: Priority = Priority(119);
 
 /// All rules of the site; none, if it has no portal that needs one.
 pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
@@ -70,11 +70,16 @@ pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
     if portal.exit == Exit::Direct {
         return Vec::new();
     }
+    if let Some(mark) = portal.mark {
+        return marks::rules(site, portal, mark);
+    }
     let table = portal.exit.table();
     match &portal.entrance {
         Entrance::Interface(interface) => interface_rules(site, portal, interface, table),
         Entrance::From(sources) => device_rules(site, portal, sources, table),
         Entrance::Own => own_rules(site, portal, table),
+        // Devices always have a mark.
+        Entrance::Mac(_) => Vec::new(),
     }
 }
 
@@ -104,7 +109,7 @@ fn device_rules(site: &Site, portal: &Portal, sources: &SortedSet<Cidr>, table: 
 /// `iif lo` is what this host sends, and the reverse-path check of what is addressed to it. Kept out: the tunnels' own packets;
 /// answers to those who reached us by the uplink's address; our LANs, our peers, and what never leaves a link.
 fn own_rules(site: &Site, portal: &Portal, table: Option<Table>) -> Vec<Rule> {
-    let sent_here = Selector { incoming: Some("lo".parse().expect("a valid name")), ..Selector::default() };
+    let sent_here = Selector { incoming: Some(sent_here()), ..Selector::default() };
     let mut rules = Vec::new();
     for family in families(site) {
         let marked = Selector { mark: Some(TUNNEL_MARK), ..Selector::default() };
@@ -128,6 +133,11 @@ fn own_rules(site: &Site, portal: &Portal, table: Option<Table>) -> Vec<Rule> {
         rules.push(closed(Family::V6, sent_here));
     }
     rules
+}
+
+/// What policy rules say is the interface that this router's own traffic comes in on.
+pub(super) fn sent_here() -> IfName {
+    "lo".parse().expect("a valid name")
 }
 
 /// Destinations of this router's own traffic that never enter its portal.
@@ -175,6 +185,6 @@ pub(super) fn skip(entering: &Selector, network: Cidr) -> Rule {
     }
 }
 
-fn closed(family: Family, selector: Selector) -> Rule {
+pub(super) fn closed(family: Family, selector: Selector) -> Rule {
     Rule { priority: CLOSED, family, selector, action: RuleAction::Unreachable }
 }

@@ -1,6 +1,7 @@
 //! Interfaces, WireGuard settings, addresses and kernel settings.
 
 use crate::net::{Family, IfName, InterfaceAddress};
+use crate::plan::marks;
 use crate::site::{self, Entrance, Site};
 use crate::sorted::SortedMap;
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
@@ -31,7 +32,7 @@ pub(super) fn plan(site: &Site) -> State {
 }
 
 /// `ip_forward`; what the kernel's WireGuard sets by itself (`wg_open` in drivers/net/wireguard/device.c turns redirects off, for all
-/// interfaces), so that `down` sets it back; and `rp_filter` only on our own tunnels and only if the file asks for it. The kernel uses the larger of
+/// interfaces), so that `down` sets it back; the mark in the reverse-path check of tunnels whose portals go by marks; and `rp_filter` only on our own tunnels and only if the file asks for it. The kernel uses the larger of
 /// `all` and the interface's value, so loose (2) on the interface is enough.
 pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     let mut sysctls = SortedMap::new();
@@ -40,6 +41,9 @@ pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     }
     if !site.tunnels.is_empty() && site.backend == Backend::Kernel {
         sysctls.insert("net/ipv4/conf/all/send_redirects".to_owned(), "0".to_owned());
+    }
+    for tunnel in marks::tunnels(site) {
+        sysctls.insert(format!("net/ipv4/conf/{tunnel}/src_valid_mark"), "1".to_owned());
     }
     if site.loose_rp_filter {
         let key = |interface: &IfName| format!("net/ipv4/conf/{interface}/rp_filter");

@@ -4,6 +4,7 @@
 
 mod firewall;
 mod links;
+mod marks;
 mod view;
 
 use std::fmt;
@@ -14,10 +15,10 @@ use std::time::Duration;
 pub use links::{names_to_resolve, networks_of};
 pub use view::{own_name, view};
 
-use crate::config::model::{Failover, Host, Name};
+use crate::config::model::{Failover, Host, Name, Ports};
 use crate::firewall::{Backend, Barrier, Chain};
 use crate::host::{Facts, Uplink};
-use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret, Table};
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, Mac, Mark, PublicKey, Secret, Table};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state;
 
@@ -146,8 +147,12 @@ pub struct Portal {
     pub address: Option<InterfaceAddress>,
     /// Only to these destinations; empty = all.
     pub to: Vec<Cidr>,
+    /// Only to these ports; empty = all.
+    pub ports: Vec<Ports>,
     /// Never these destinations.
     pub except: Vec<Cidr>,
+    /// What tells its packets, where a policy rule alone cannot.
+    pub mark: Option<Mark>,
 }
 
 /// What enters a portal, of the kinds that are built.
@@ -157,6 +162,8 @@ pub enum Entrance {
     Interface(IfName),
     /// These sources on a LAN that exists already.
     From(SortedSet<Cidr>),
+    /// These devices on a LAN that exists already.
+    Mac(SortedSet<Mac>),
     /// This router's own traffic.
     Own,
 }
@@ -184,6 +191,14 @@ impl Exit {
     pub fn table(&self) -> Option<Table> {
         match self {
             Self::Site { table, .. } => Some(*table),
+            Self::Direct | Self::Nowhere => None,
+        }
+    }
+
+    /// The tunnel to it, if there is one.
+    pub fn interface(&self) -> Option<&IfName> {
+        match self {
+            Self::Site { interface, .. } => Some(interface),
             Self::Direct | Self::Nowhere => None,
         }
     }
@@ -222,8 +237,13 @@ impl Portal {
     pub fn entrance_interface(&self) -> Option<&IfName> {
         match &self.entrance {
             Entrance::Interface(interface) => Some(interface),
-            Entrance::From(_) | Entrance::Own => None,
+            Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => None,
         }
+    }
+
+    /// Whether all enters that comes by its entrance.
+    pub fn takes_all(&self) -> bool {
+        self.to.is_empty() && self.ports.is_empty()
     }
 
     /// Whether it has other exits to go to.

@@ -2,6 +2,7 @@
 
 use super::firewall::choose;
 use super::links::{exit_view, site_address, tunnels};
+use super::marks;
 use super::{Endpoint, Entrance, Inputs, Portal, Site, Tunnel};
 use crate::config::model::{self, Host, Name, Network, RpFilter};
 use crate::config::portal_addresses;
@@ -35,8 +36,9 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     errors.extend(shared_networks_that_are_local(&tunnels, facts));
     let backend = facts.wireguard.unwrap_or(Backend::BuiltIn);
     let addresses = portal_addresses(network, name);
-    let portals: Vec<Portal> =
+    let mut portals: Vec<Portal> =
         entry.portals.iter().filter_map(|portal| portal_view(network, portal, &addresses, facts)).collect();
+    errors.extend(marks::assign(&mut portals, &entry.portals));
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
     let (firewall, firewall_reason) = choose(entry.firewall, &facts.filters).unwrap_or_else(|error| {
         errors.push(error);
@@ -83,21 +85,24 @@ fn portal_view(
         model::Entrance::Interface(interface) => Entrance::Interface(interface.clone()),
         model::Entrance::From(sources) => Entrance::From(sources.iter().copied().collect()),
         model::Entrance::Own => Entrance::Own,
-        model::Entrance::Vlan { .. } | model::Entrance::Wifi(_) | model::Entrance::Mac(_) => return None,
+        model::Entrance::Mac(devices) => Entrance::Mac(devices.iter().copied().collect()),
+        model::Entrance::Vlan { .. } | model::Entrance::Wifi(_) => return None,
     };
     let exits = portal.exits.iter().map(|exit| exit_view(network, exit)).collect::<Option<Vec<_>>>()?;
     Some(Portal {
         name: portal.name.clone(),
         is_here: match &entrance {
             Entrance::Interface(interface) => facts.interfaces.contains(interface),
-            Entrance::From(_) | Entrance::Own => true,
+            Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => true,
         },
         entrance,
         exit: exits.first()?.clone(),
         exits,
         address: addresses.get(&portal.name).copied(),
         to: portal.to.clone(),
+        ports: portal.ports.clone(),
         except: portal.except.clone(),
+        mark: None,
     })
 }
 
@@ -136,7 +141,7 @@ fn entrances_that_hold_the_uplink(portals: &[Portal], uplink: Option<&Uplink>) -
         Entrance::From(sources) => {
             uplink.addresses.iter().any(|own| sources.iter().any(|source| source.contains(own.address)))
         }
-        Entrance::Own => false,
+        Entrance::Mac(_) | Entrance::Own => false,
     };
     let refuse = |portal: &Portal| {
         Error::wrong(format!(
@@ -158,7 +163,7 @@ fn names_iptables_cannot_take(
     }
     let entrances = portals.iter().filter_map(|portal| match &portal.entrance {
         Entrance::Interface(interface) => Some(interface),
-        Entrance::From(_) | Entrance::Own => None,
+        Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => None,
     });
     let names = entrances.chain(uplink.map(|uplink| &uplink.interface));
     let wild = names.filter(|name| name.as_str().ends_with('+'));

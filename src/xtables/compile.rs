@@ -77,8 +77,11 @@ impl Spelling<'_> {
         let mut lines = Vec::new();
         for rule in self.rules(rules) {
             let target = if rule.action == Action::Accept { Target::Return } else { Target::Do(rule.action) };
+            let is_apart = |condition: &Condition| {
+                self.excepts_many(condition) || is_asked_twice(condition, &rule.conditions)
+            };
             let (exceptions, conditions): (Vec<_>, Vec<_>) =
-                rule.conditions.iter().cloned().partition(|condition| self.excepts_many(condition));
+                rule.conditions.iter().cloned().partition(is_apart);
             if exceptions.is_empty() {
                 lines.extend(self.lines(&conditions, &target));
                 continue;
@@ -173,5 +176,16 @@ impl Spelling<'_> {
         );
         let several = condition.set().and_then(|set| self.set(set)).is_some_and(|set| set.len() > 1);
         negative && several
+    }
+}
+
+/// Whether it is "not there", and another condition says where: a line of iptables can say one of the two.
+fn is_asked_twice(condition: &Condition, all: &[Condition]) -> bool {
+    let is_source = |other: &Condition| matches!(other, Condition::Source(_));
+    let is_destination = |other: &Condition| matches!(other, Condition::Destination(_));
+    match condition {
+        Condition::NotSource(_) => all.iter().any(is_source),
+        Condition::NotDestination(_) => all.iter().any(is_destination),
+        _ => false,
     }
 }

@@ -75,7 +75,7 @@ impl Table {
     fn of(chain: Chain) -> Self {
         match chain {
             Chain::Forward | Chain::Input | Chain::Output => Self::Filter,
-            Chain::Mss | Chain::Marks | Chain::OwnMarks => Self::Mangle,
+            Chain::Mss | Chain::Marks | Chain::OwnMarks | Chain::Leaving => Self::Mangle,
             Chain::Postrouting => Self::Nat,
         }
     }

@@ -9,7 +9,7 @@ use wg_portals::config::model::{
     Provider, RpFilter, Site, Subnet6, Wifi,
 };
 use wg_portals::config::{load, parse, portal_addresses};
-use wg_portals::net::{Cidr, PublicKey};
+use wg_portals::net::{Cidr, Mac, PublicKey};
 use wg_portals::sorted::SortedMap;
 
 use crate::BASE;
@@ -85,7 +85,7 @@ fn wifi() -> Entrance {
 fn nyc() -> Site {
     let vlan = Entrance::Vlan { parent: "eth0".parse().expect("a name"), id: 30 };
     let sources = Entrance::From(networks(["192.168.1.50/32", "192.168.1.64/27"]));
-    let devices = Entrance::Mac(vec![[0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff]]);
+    let devices = Entrance::Mac(vec![Mac([0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff])]);
     let mullvad = Provider { config: PathBuf::from("mullvad-ch.conf"), position: Position::default() };
     Site {
         id: 1,

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use wg_portals::demo::{Capture, Client, NYC, OSLO, PARIS, World};
+use wg_portals::demo::{Capture, Client, NYC, Namespace, OSLO, PARIS, World};
 use wg_portals::error::{Context as _, Result};
 use wg_portals::kernel::netlink::{Socket, protocols};
 use wg_portals::kernel::rule;
@@ -193,9 +193,9 @@ fn rules() -> Result<Vec<Rule>> {
 
 /// The router passes IPv6 on, as far as the host is concerned, and the server answers: until the portal is there.
 fn ipv6(world: &mut World) -> Result<()> {
-    let server = give_ipv6(world)?;
-    let name = "the guest's IPv6 without portals";
     let guest = world.site(NYC).guest.clone();
+    let server = give_ipv6(world, "portal0", &guest)?;
+    let name = "the guest's IPv6 without portals";
     let guest = Client::new(&guest, seconds(3.0));
     same(name, guest.who_am_i(server)?, v6("2001:db8:2::70"))?;
     start(world, &world.network(each_other))?;
@@ -205,8 +205,8 @@ fn ipv6(world: &mut World) -> Result<()> {
     same("packets that left by the uplink", seen_going_to(capture, server)?, Vec::new())
 }
 
-/// IPv6 from nyc's guest to the server, by routes alone; the server's address.
-pub(crate) fn give_ipv6(world: &mut World) -> Result<IpAddr> {
+/// IPv6 from a computer of nyc to the server, by routes alone; the server's address. The router's side of it is `interface`.
+pub(crate) fn give_ipv6(world: &mut World, interface: &str, who: &Namespace) -> Result<IpAddr> {
     let address = |text| InterfaceAddress { address: v6(text), length: 64 };
     let everywhere = Family::V6.everything();
     world.server.add_address("eth0", address("2001:db8:f::10"))?;
@@ -219,13 +219,13 @@ pub(crate) fn give_ipv6(world: &mut World) -> Result<IpAddr> {
     site.router.set_sysctl("net/ipv6/conf/all/forwarding", "1")?;
     site.router.add_address("uplink", address("2001:db8:1::2"))?;
     site.router.add_route(everywhere, v6("2001:db8:1::1"))?;
-    site.router.set_up("portal0", true)?;
-    site.router.add_address("portal0", address("2001:db8:2::1"))?;
-    site.guest.add_address("eth0", address("2001:db8:2::70"))?;
-    site.guest.add_route(everywhere, v6("2001:db8:2::1"))?;
+    site.router.set_up(interface, true)?;
+    site.router.add_address(interface, address("2001:db8:2::1"))?;
+    who.add_address("eth0", address("2001:db8:2::70"))?;
+    who.add_route(everywhere, v6("2001:db8:2::1"))?;
     Ok(v6("2001:db8:f::10"))
 }
 
-fn v6(text: &str) -> IpAddr {
+pub(crate) fn v6(text: &str) -> IpAddr {
     text.parse::<Ipv6Addr>().expect("an address of this file").into()
 }

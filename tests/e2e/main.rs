@@ -9,6 +9,7 @@ mod access;
 mod commands;
 mod confirm;
 mod containers;
+mod devices;
 mod failover;
 mod faults;
 mod filters;
@@ -45,8 +46,9 @@ struct Scenario {
 }
 
 /// What a kernel must be able to do for portals: run on each of them, also where it is emulated.
-const CORE: [&[Scenario]; 7] = [
+const CORE: [&[Scenario]; 8] = [
     ways::SCENARIOS,
+    devices::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
     restore::SCENARIOS,

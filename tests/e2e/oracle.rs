@@ -31,6 +31,7 @@ macro_rules! cases {
 const CASES: &[(&str, &str)] = cases![
     "both-ways",
     "device",
+    "device-by-mac",
     "device-of-shared-lan",
     "direct",
     "exit-inside-a-lan",
@@ -42,6 +43,7 @@ const CASES: &[(&str, &str)] = cases![
     "no-uplink",
     "one-way",
     "own-traffic",
+    "ports",
     "settings",
     "to-and-except",
 ];

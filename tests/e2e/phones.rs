@@ -102,7 +102,8 @@ fn stay_out(world: &mut World) -> Result<()> {
 }
 
 fn no_leak(world: &mut World) -> Result<()> {
-    let v6 = give_ipv6(world)?;
+    let guest = world.site(NYC).guest.clone();
+    let v6 = give_ipv6(world, "portal0", &guest)?;
     let network = nyc_to_paris(world);
     let [mike, anna] = add_phones(world, &network, [&["mike", "--exit", "paris"], &["anna"]])?;
     let (mike, anna) = (Phone::switch_on(world, 1, &mike)?, Phone::switch_on(world, 2, &anna)?);

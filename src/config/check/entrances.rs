@@ -88,7 +88,7 @@ fn common(a: &Entrance, b: &Entrance, first: &str) -> Option<String> {
         }
         (Entrance::Mac(a), Entrance::Mac(b)) => {
             let twice = b.iter().find(|mac| a.contains(mac))?;
-            enters(&twice.map(|byte| format!("{byte:02x}")).join(":"))
+            enters(&twice.to_string())
         }
         (Entrance::Own, Entrance::Own) => enters("this router's own traffic"),
         (a, b) => {

@@ -24,6 +24,14 @@ const NEEDED: [(Kind, &str, u8); 4] = [
     (Kind::Target, "TCPMSS", 0),
 ];
 
+/// What portals need besides that go by marks.
+const NEEDED_FOR_MARKS: [(Kind, &str, u8); 4] = [
+    (Kind::Match, "mac", 0),
+    (Kind::Match, "connmark", 1),
+    (Kind::Target, "MARK", 2),
+    (Kind::Target, "CONNMARK", 1),
+];
+
 /// What only IPv4 needs.
 const NEEDED_V4: [(Kind, &str, u8); 1] = [(Kind::Target, "MASQUERADE", 0)];
 
@@ -111,13 +119,15 @@ pub fn shape() -> Result<Vec<Shape>> {
 }
 
 /// What our rules need and is not there, in words: the programs that are `missing`, and what the kernel has not. Asking loads the modules
-/// that it has.
-pub fn lacks(missing: &[String]) -> Vec<String> {
+/// that it has. With `marks`: also what portals need that go by them.
+pub fn lacks(missing: &[String], marks: bool) -> Vec<String> {
+    let for_marks = if marks { &NEEDED_FOR_MARKS[..] } else { &[] };
+    let needed = NEEDED.iter().chain(for_marks);
     let mut lacks: Vec<String> = missing.iter().map(|program| format!("the program {program}")).collect();
-    let v4 = NEEDED.iter().chain(&NEEDED_V4);
+    let v4 = needed.clone().chain(&NEEDED_V4);
     lacks.extend(v4.filter(|need| is_missing(Family::V4, need)).map(|need| in_words("", need)));
     if Path::new("/proc/sys/net/ipv6").is_dir() {
-        let v6 = NEEDED.iter().filter(|need| is_missing(Family::V6, need));
+        let v6 = needed.filter(|need| is_missing(Family::V6, need));
         lacks.extend(v6.map(|need| in_words("IPv6: ", need)));
     }
     lacks

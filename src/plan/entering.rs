@@ -1,0 +1,125 @@
+//! What enters a portal, and the ways that it may take: those to its exit, and those of devices to their own LANs.
+
+use crate::config::model::{Ports, Protocol};
+use crate::firewall::{
+    Action::{Accept, Reject},
+    Condition::{self, Destination, Device, Family as Of, Incoming, Outgoing, Source, TcpPort, UdpPort},
+    Devices, Interfaces, Networks, Rule, Set, SetName,
+};
+use crate::net::{Cidr, Family};
+use crate::plan::firewall::{disjoint, exit_interface, rule};
+use crate::site::{Entrance, Exit, Portal, Site, families};
+use crate::sorted::{SortedMap, SortedSet};
+
+/// The condition of what comes in there; none for what this host sends itself.
+pub(super) fn condition(portal: &Portal) -> Option<Condition> {
+    match &portal.entrance {
+        Entrance::Interface(interface) => Some(Incoming(Interfaces::One(interface.clone()))),
+        Entrance::From(_) => Some(Source(Networks::In(Family::V4, members("from", portal)))),
+        Entrance::Mac(_) => Some(Device(Devices::In(members("mac", portal)))),
+        Entrance::Own => None,
+    }
+}
+
+/// The ports that enter, each as a condition; one `None` stands for all of them.
+pub(super) fn ports(portal: &Portal) -> Vec<Option<Condition>> {
+    let condition = |ports: &Ports| match ports.protocol {
+        Protocol::Tcp => TcpPort(ports.first, ports.last),
+        Protocol::Udp => UdpPort(ports.first, ports.last),
+    };
+    or_all(portal.ports.iter().map(condition))
+}
+
+/// The destinations that enter, each as a condition; one `None` stands for all of them.
+pub(super) fn destinations(portal: &Portal) -> Vec<Option<Condition>> {
+    or_all(portal.to.iter().map(|network| Destination(Networks::One(*network))))
+}
+
+fn or_all(some: impl Iterator<Item = Condition>) -> Vec<Option<Condition>> {
+    let some: Vec<_> = some.map(Some).collect();
+    if some.is_empty() { vec![None] } else { some }
+}
+
+/// Whether IPv6 enters as well: it is refused there, for no exit has any.
+pub(super) fn takes_ipv6(portal: &Portal) -> bool {
+    portal.to.is_empty() && !matches!(portal.entrance, Entrance::From(_))
+}
+
+/// The sets that tell what enters.
+pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+    let mut sets = SortedMap::new();
+    for portal in &site.portals {
+        match &portal.entrance {
+            Entrance::From(sources) => {
+                let sources = disjoint(Family::V4, sources.iter().copied());
+                sets.insert(members("from", portal), Set::Networks(Family::V4, sources));
+            }
+            Entrance::Mac(devices) => {
+                sets.insert(members("mac", portal), Set::Devices(devices.clone()));
+            }
+            Entrance::Interface(_) | Entrance::Own => {}
+        }
+    }
+    for family in families(site) {
+        let local = local(site, family);
+        if !local.is_empty() {
+            sets.insert(local_name(family), Set::Networks(family, local));
+        }
+    }
+    sets
+}
+
+/// What one portal adds to the ways that all whole interfaces have in common.
+pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
+    let Some(entering) = condition(portal) else { return Vec::new() };
+    let mut rules = Vec::new();
+    for family in families(site).filter(|family| keeps_local(site, portal, *family)) {
+        let local = Destination(Networks::In(family, local_name(family)));
+        rules.push(rule([entering.clone(), local], Accept));
+    }
+    for network in &portal.except {
+        rules.push(rule([entering.clone(), Destination(Networks::One(*network))], Accept));
+    }
+    if portal.entrance_interface().is_some() && portal.takes_all() {
+        return rules;
+    }
+    let closes_ipv6 = portal.mark.is_some() && takes_ipv6(portal) && portal.exit != Exit::Direct;
+    for port in ports(portal) {
+        if closes_ipv6 {
+            let ipv6 = [Some(entering.clone()), Some(Of(Family::V6)), port.clone()];
+            rules.push(rule(ipv6.into_iter().flatten(), Reject));
+        }
+        for destination in destinations(portal) {
+            let parts = [Some(entering.clone()), destination, port.clone()];
+            let matching: Vec<Condition> = parts.into_iter().flatten().collect();
+            if let Some(exit) = exit_interface(site, &portal.exit) {
+                let leaving = Outgoing(Interfaces::One(exit.clone()));
+                rules.push(rule(matching.iter().cloned().chain([leaving]), Accept));
+            }
+            rules.push(rule(matching, Reject));
+        }
+    }
+    rules
+}
+
+/// Whether devices enter that are at home in a LAN of this family.
+fn keeps_local(site: &Site, portal: &Portal, family: Family) -> bool {
+    let are_there = match portal.entrance {
+        Entrance::From(_) => family == Family::V4,
+        Entrance::Mac(_) => true,
+        Entrance::Interface(_) | Entrance::Own => false,
+    };
+    are_there && !local(site, family).is_empty()
+}
+
+fn local(site: &Site, family: Family) -> SortedSet<Cidr> {
+    disjoint(family, site.local.iter().copied())
+}
+
+fn local_name(family: Family) -> SetName {
+    SetName(if family == Family::V4 { "local" } else { "local6" }.to_owned())
+}
+
+fn members(kind: &str, portal: &Portal) -> SetName {
+    SetName(format!("{kind}-{}", portal.name))
+}

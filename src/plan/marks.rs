@@ -1,0 +1,161 @@
+//! Portals of devices and of ports: what enters is told by more than a policy rule can see. The firewall marks it, and the rules go by the
+//! mark.
+//!
+//! Strict `rp_filter` takes three parts for that. What enters is marked as it comes in, and its connection with it; an answer out of
+//! the tunnel gets the mark of its connection before it is routed, and `src_valid_mark` on the tunnel has its reverse-path check look at
+//! it; and an answer does not enter again, though it carries the mark. Each portal has a mark of its own: a list of exits leads
+//! another way by its rules alone.
+
+use crate::firewall::Rule as Filter;
+use crate::firewall::{
+    Action::{Drop, SetConnectionMark, SetMark},
+    Condition::{
+        self, ConnectionMarked, Family as Of, Incoming, Marked, NotDestination, NotMarked, Opening, Outgoing,
+    },
+    Interfaces, Networks, Set, SetName,
+};
+use crate::net::{Cidr, Family, IfName, Mark};
+use crate::plan::entering;
+use crate::plan::firewall::{disjoint, in_set, rule};
+use crate::plan::routing::{self, ALLOWED, DEVICES, END, ENTRANCES, closed, into};
+use crate::site::{Entrance, Exit, Portal, Site, families};
+use crate::sorted::{SortedMap, SortedSet};
+use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK};
+
+/// The rules that lead what carries the mark of a portal to its exit, and close behind.
+pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
+    let marked = Selector { mark: Some(mark), ..Selector::default() };
+    let at = |interface: &IfName| Selector { incoming: Some(interface.clone()), ..marked.clone() };
+    let table = portal.exit.table();
+    let mut rules = Vec::new();
+    let (selectors, priority) = match &portal.entrance {
+        Entrance::Interface(interface) => (vec![at(interface)], ENTRANCES),
+        Entrance::Own => (vec![at(&routing::sent_here())], ENTRANCES),
+        Entrance::From(sources) => {
+            let from = |source: &Cidr| Selector { from: Some(*source), ..marked.clone() };
+            (sources.iter().map(from).collect(), DEVICES)
+        }
+        Entrance::Mac(_) => {
+            let back = portal.exit.interface().map(|exit| Rule {
+                priority: ALLOWED,
+                family: Family::V4,
+                selector: at(exit),
+                action: RuleAction::Goto(END),
+            });
+            rules.extend(back);
+            (vec![marked.clone()], DEVICES)
+        }
+    };
+    for selector in selectors {
+        let closes_ipv6 = site.ipv6 && entering::takes_ipv6(portal);
+        rules.extend(into(&[], &selector, priority, table));
+        rules.extend(closes_ipv6.then(|| closed(Family::V6, selector)));
+    }
+    rules
+}
+
+/// The tunnels that answers to marked packets may come out of.
+pub(super) fn tunnels(site: &Site) -> SortedSet<&IfName> {
+    marked(site).flat_map(|(portal, _)| &portal.exits).filter_map(Exit::interface).collect()
+}
+
+/// Marks of what comes in.
+pub(super) fn incoming(site: &Site) -> Vec<Filter> {
+    let tunnels = || Incoming(in_set("tunnels"));
+    let mut rules: Vec<Filter> = marked(site)
+        .filter(|(portal, _)| portal.exits.iter().any(|exit| exit.interface().is_some()))
+        .map(|(_, mark)| rule([tunnels(), ConnectionMarked(mark)], SetMark(mark)))
+        .collect();
+    let mut comes_in: Vec<(&Portal, Mark)> =
+        marked(site).filter(|(portal, _)| portal.entrance != Entrance::Own).collect();
+    // Single devices come before the whole interface that they are behind.
+    comes_in.sort_by_key(|(portal, _)| portal.entrance_interface().is_some());
+    for (portal, mark) in &comes_in {
+        let chosen = chosen(site, portal);
+        rules.extend(
+            chosen
+                .into_iter()
+                .map(|conditions| rule(conditions.into_iter().chain([Marked(NONE)]), SetMark(*mark))),
+        );
+    }
+    rules.extend(comes_in.iter().map(|(_, mark)| keep(*mark)));
+    rules
+}
+
+/// Marks of what this host sends itself: of connections that it opens, but for the tunnels' own packets.
+pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
+    let Some((portal, mark)) = marked(site).find(|(portal, _)| portal.entrance == Entrance::Own) else {
+        return Vec::new();
+    };
+    let chosen = chosen(site, portal).into_iter();
+    let opening = [Opening, NotMarked(TUNNEL_MARK)];
+    let marking = chosen.map(|conditions| rule(opening.iter().cloned().chain(conditions), SetMark(mark)));
+    marking.chain([keep(mark)]).collect()
+}
+
+/// What carries the mark of a portal does not leave by the uplink, whatever became of the rules.
+pub(super) fn leaving(site: &Site) -> Vec<Filter> {
+    let Some(uplink) = site.uplink_interface() else { return Vec::new() };
+    let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
+    let out_there = || Outgoing(Interfaces::One(uplink.clone()));
+    closed.map(|(_, mark)| rule([out_there(), Marked(mark)], Drop)).collect()
+}
+
+/// The sets of destinations that are not marked.
+pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+    let mut sets = SortedMap::new();
+    for (portal, _) in marked(site) {
+        for family in families(site) {
+            let kept = kept(site, portal, family);
+            if !kept.is_empty() {
+                sets.insert(kept_by(portal, family), Set::Networks(family, kept));
+            }
+        }
+    }
+    sets
+}
+
+/// No mark of ours.
+const NONE: Mark = Mark { value: 0, mask: PORTAL_MARKS };
+
+fn marked(site: &Site) -> impl Iterator<Item = (&Portal, Mark)> {
+    site.portals.iter().filter_map(|portal| Some((portal, portal.mark?)))
+}
+
+/// The connection has the mark of the packet.
+fn keep(mark: Mark) -> Filter {
+    rule([Marked(mark)], SetConnectionMark(mark))
+}
+
+/// All that tells what enters a portal: of each of these, all must hold.
+fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
+    let mut chosen = Vec::new();
+    let enters = |family: &Family| *family == Family::V4 || entering::takes_ipv6(portal);
+    for family in families(site).filter(enters) {
+        let kept = (!kept(site, portal, family).is_empty())
+            .then(|| NotDestination(Networks::In(family, kept_by(portal, family))));
+        for to in entering::destinations(portal) {
+            let tells_family = kept.is_some() || to.is_some() || matches!(portal.entrance, Entrance::From(_));
+            let of_family = (!tells_family).then_some(Of(family));
+            let parts = [entering::condition(portal), of_family, kept.clone(), to];
+            let with = |port| parts.iter().cloned().chain([port]).flatten().collect();
+            chosen.extend(entering::ports(portal).into_iter().map(with));
+        }
+    }
+    chosen
+}
+
+/// Where a portal's devices go by themselves: to their own LANs, and where the file says.
+fn kept(site: &Site, portal: &Portal, family: Family) -> SortedSet<Cidr> {
+    let all: Vec<Cidr> = match portal.entrance {
+        Entrance::Interface(_) => portal.except.clone(),
+        Entrance::From(_) | Entrance::Mac(_) => site.local.iter().chain(&portal.except).copied().collect(),
+        Entrance::Own => routing::own_kept(site, portal).into_iter().collect(),
+    };
+    disjoint(family, all.into_iter())
+}
+
+fn kept_by(portal: &Portal, family: Family) -> SetName {
+    let kind = if family == Family::V4 { "kept" } else { "kept6" };
+    SetName(format!("{kind}-{}", portal.name))
+}

@@ -1,0 +1,273 @@
+//! Portals that go by marks: of devices told by their hardware addresses, and of ports.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use wg_portals::demo::{Capture, Client, HOME, HOME_ROUTER, NYC, Namespace, OSLO, PARIS, SERVER, World};
+use wg_portals::error::Result;
+use wg_portals::net::InterfaceAddress;
+
+use crate::Scenario;
+use crate::filters::everywhere_legacy;
+use crate::leaks::{give_ipv6, v6};
+use crate::ways::only_nyc;
+use crate::words::{
+    Who, eventually, no_leak, portal_of, same, seconds, seen_as, seen_going_to, settled, shell, start,
+    succeeds, unreachable,
+};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "a device told by its hardware address", plots: &[NYC, PARIS], run: device },
+    Scenario {
+        name: "a device told by its hardware address, with `to` and `except`",
+        plots: &[NYC, PARIS],
+        run: to_and_except,
+    },
+    Scenario {
+        name: "no leak of a device told by its hardware address",
+        plots: &[NYC, PARIS],
+        run: no_leaks,
+    },
+    Scenario {
+        name: "IPv6 of a device told by its hardware address goes nowhere",
+        plots: &[NYC, PARIS],
+        run: ipv6,
+    },
+    Scenario {
+        name: "a device told by its hardware address moves to the next exit",
+        plots: &[NYC, PARIS, OSLO],
+        run: next_exit,
+    },
+    Scenario { name: "only some ports of an interface", plots: &[NYC, PARIS], run: ports_of_interface },
+    Scenario { name: "only some ports of a device", plots: &[NYC, PARIS], run: ports_of_device },
+    Scenario { name: "only some ports of the router itself", plots: &[NYC, PARIS], run: ports_of_router },
+];
+
+/// The computer at home that portals are for.
+const TV: &str = "02:00:00:00:00:01";
+
+/// Another one on the same wire.
+const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 61);
+
+const HOME_OF: Who = |site| site.home.as_ref().expect("nyc has a home");
+
+/// The portal of nyc that takes in the computer at home, by its hardware address.
+const BY_MAC: &str = "mac = [\"02:00:00:00:00:01\"]";
+
+/// Gives the computer at home its hardware address, and a neighbour.
+fn move_in(world: &mut World) -> Result<Namespace> {
+    let home = HOME_OF(world.site(NYC)).clone();
+    shell(&home, &format!("ip link set eth0 address {TV}"))?;
+    let neighbour = Namespace::new("nyc's neighbour")?;
+    let place = neighbour.path();
+    shell(
+        &home,
+        &format!(
+            "ip link add tv0 link eth0 type macvlan mode bridge; ip link set tv0 netns {place} name eth0"
+        ),
+    )?;
+    for interface in ["lo", "eth0"] {
+        neighbour.set_up(interface, true)?;
+    }
+    neighbour.add_address("eth0", InterfaceAddress { address: NEIGHBOUR.into(), length: 24 })?;
+    neighbour.add_route("0.0.0.0/0".parse().expect("a network"), HOME_ROUTER.into())?;
+    Ok(neighbour)
+}
+
+fn device(world: &mut World) -> Result<()> {
+    let neighbour = move_in(world)?;
+    start(world, &world.network(only_nyc(BY_MAC)))?;
+    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, PARIS.address)?;
+    seen_as(Client::new(&neighbour, seconds(3.0)), SERVER, NYC.address)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), HOME_ROUTER, HOME)?;
+    let way = world.site(NYC).home(seconds(1.0)).traceroute(SERVER)?;
+    let wanted = [HOME_ROUTER, PARIS.tunnel(), PARIS.gateway(), SERVER].map(Some);
+    same("the way from home", way, wanted.to_vec())?;
+    let home = world.site(NYC).home(seconds(5.0));
+    same("bytes fetched", home.download(SERVER)?, 200_000)?;
+    same("bytes sent", home.upload(SERVER)?, 200_000)?;
+    for (setting, interface, wanted) in [
+        ("rp_filter", "all", "1"),
+        ("rp_filter", "lan0", "1"),
+        ("rp_filter", "to-paris", "1"),
+        ("src_valid_mark", "all", "0"),
+        ("src_valid_mark", "lan0", "0"),
+        ("src_valid_mark", "uplink", "0"),
+        ("src_valid_mark", "to-paris", "1"),
+    ] {
+        let found = world.site(NYC).router.sysctl(&format!("net/ipv4/conf/{interface}/{setting}"))?;
+        same(&format!("{setting} of {interface}"), found.as_str(), wanted)?;
+    }
+    let status = succeeds(world.site(NYC), &["status"])?;
+    let entrance = format!("mac {TV} → paris");
+    same(&format!("{entrance} in {status}"), status.contains(&entrance), true)
+}
+
+fn to_and_except(world: &mut World) -> Result<()> {
+    move_in(world)?;
+    let entrance = format!("{BY_MAC}\nto = [\"198.18.0.0/24\"]\nexcept = [\"198.18.0.10/32\"]");
+    start(
+        world,
+        &world.network(|plot| {
+            if plot == NYC { portal_of(NYC, r#""paris""#, &entrance) } else { "exits = [\"nyc\"]".to_owned() }
+        }),
+    )?;
+    seen_as(world.site(NYC).home(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, NYC.address)?;
+    // The other end of the uplink is a destination that is not in `to`.
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    world.site(NYC).home(seconds(1.0)).knock(NYC.gateway(), 5)?;
+    let left = seen_going_to(capture, NYC.gateway().into())?.len();
+    same("what goes elsewhere leaves by the uplink", left > 0, true)
+}
+
+/// Whatever is taken away, one thing after the other.
+fn no_leaks(world: &mut World) -> Result<()> {
+    move_in(world)?;
+    start(world, &world.network(only_nyc(BY_MAC)))?;
+    let seen =
+        |world: &mut World| seen_as(world.site(NYC).home(seconds(3.0)), NYC.own_server(), PARIS.address);
+    seen(world)?;
+    no_leak(world, NYC, HOME_OF, |world| {
+        world.set_cut(NYC, PARIS, true)?;
+        unreachable(world.site(NYC).home(seconds(1.0)), NYC.own_server())?;
+        world.set_cut(NYC, PARIS, false)?;
+        seen(world)?;
+        for script in flushes() {
+            shell(&world.site(NYC).router, script)?;
+            settled(world.site(NYC))?;
+            seen(world)?;
+        }
+        world.site(NYC).kill_agent();
+        let home = HOME_OF(world.site(NYC)).clone();
+        Client::new(&home, seconds(1.0)).knock(NYC.own_server(), 20)?;
+        world.site(NYC).start_agent()?;
+        settled(world.site(NYC))?;
+        seen(world)
+    })
+}
+
+/// What others take away, a layer at a time.
+fn flushes() -> [&'static str; 6] {
+    let of_firewall = if everywhere_legacy() {
+        ["iptables-legacy -t mangle -F", "iptables-legacy -F PORTALS_FORWARD", "iptables-legacy -t nat -F"]
+    } else {
+        [
+            "nft flush chain inet portals marks",
+            "nft flush chain inet portals forward",
+            "nft delete chain inet portals postrouting",
+        ]
+    };
+    let [marks, forward, nat] = of_firewall;
+    [
+        "ip rule flush; ip rule add priority 32766 lookup main",
+        "ip route flush table 7702",
+        "ip link delete to-paris",
+        marks,
+        forward,
+        nat,
+    ]
+}
+
+/// The host passes IPv6 on; that of the neighbour is none of our business.
+fn ipv6(world: &mut World) -> Result<()> {
+    let neighbour = move_in(world)?;
+    let home = HOME_OF(world.site(NYC)).clone();
+    let server = give_ipv6(world, "lan0", &home)?;
+    let address = |text| InterfaceAddress { address: v6(text), length: 64 };
+    neighbour.add_address("eth0", address("2001:db8:2::71"))?;
+    neighbour.add_route("::/0".parse().expect("a network"), v6("2001:db8:2::1"))?;
+    let neighbour = Client::new(&neighbour, seconds(3.0));
+    let home = Client::new(&home, seconds(3.0));
+    same("the device's IPv6 without portals", home.who_am_i(server)?, v6("2001:db8:2::70"))?;
+    start(world, &world.network(only_nyc(BY_MAC)))?;
+    seen_as(home, SERVER, PARIS.address)?;
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    unreachable(home, server)?;
+    home.knock(server, 10)?;
+    for script in flushes() {
+        shell(&world.site(NYC).router, script)?;
+        home.knock(server, 2)?;
+        settled(world.site(NYC))?;
+    }
+    let mut left = seen_going_to(capture, server)?;
+    left.retain(|packet| packet.source == v6("2001:db8:2::70"));
+    same("packets that left by the uplink", left, Vec::new())?;
+    eventually("the neighbour's IPv6 goes its way", || {
+        same("it", neighbour.who_am_i(server)?, v6("2001:db8:2::71"))
+    })
+}
+
+fn next_exit(world: &mut World) -> Result<()> {
+    move_in(world)?;
+    let network = world.network(|plot| match plot {
+        NYC => portal_of(NYC, r#""paris", "oslo""#, BY_MAC),
+        _ => "exits = [\"nyc\"]\n".to_owned(),
+    });
+    start(world, &network)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, PARIS.address)?;
+    no_leak(world, NYC, HOME_OF, |world| {
+        world.set_cut(NYC, PARIS, true)?;
+        seen_as(world.site(NYC).home(seconds(3.0)), SERVER, OSLO.address)?;
+        // A new agent finds out by itself where the last one had it leave.
+        world.site(NYC).start_agent()?;
+        seen_as(world.site(NYC).home(seconds(3.0)), SERVER, OSLO.address)
+    })
+}
+
+/// The port at which a server tells who asks enters; that of its echo does not.
+const WEB: &str = "ports = [\"tcp/80\"]";
+
+fn ports_of_interface(world: &mut World) -> Result<()> {
+    start(
+        world,
+        &world.network(|plot| {
+            if plot == NYC {
+                portal_of(NYC, r#""paris""#, &format!("interface = \"portal0\"\ndhcp = false\n{WEB}"))
+            } else {
+                "exits = [\"nyc\"]".to_owned()
+            }
+        }),
+    )?;
+    let guest = world.site(NYC).guest.clone();
+    only_web_enters(world, &guest)
+}
+
+fn ports_of_device(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc("from = [\"192.168.1.50\"]\nports = [\"tcp/80\"]")))?;
+    let home = HOME_OF(world.site(NYC)).clone();
+    only_web_enters(world, &home)
+}
+
+fn ports_of_router(world: &mut World) -> Result<()> {
+    start(world, &world.network(only_nyc("self = true\nports = [\"tcp/80\"]")))?;
+    let router = world.site(NYC).router.clone();
+    only_web_enters(world, &router)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, NYC.address)?;
+    seen_as(world.outsider(seconds(3.0)), NYC.address, SERVER)
+}
+
+fn only_web_enters(world: &mut World, who: &Namespace) -> Result<()> {
+    let client = Client::new(who, seconds(3.0));
+    seen_as(client, NYC.own_server(), PARIS.address)?;
+    let leaving_to = |world: &mut World, events: &dyn Fn(&mut World) -> Result<()>| -> Result<Vec<u16>> {
+        let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+        events(world)?;
+        let left = seen_going_to(capture, IpAddr::from(NYC.own_server()))?;
+        Ok(left.iter().filter_map(|packet| Some(packet.ports?.1)).collect())
+    };
+    let left = leaving_to(world, &|_| client.connect(NYC.own_server()).map(drop))?;
+    same(&format!("only the echo's port is in {left:?}"), left.contains(&7) && !left.contains(&80), true)?;
+    let left = leaving_to(world, &|world| {
+        world.set_cut(NYC, PARIS, true)?;
+        unreachable(client, NYC.own_server())?;
+        client.connect(NYC.own_server())?;
+        for script in flushes() {
+            shell(&world.site(NYC).router, script)?;
+            client.knock(NYC.own_server(), 2)?;
+            settled(world.site(NYC))?;
+        }
+        world.set_cut(NYC, PARIS, false)
+    })?;
+    same(&format!("no web in {left:?}"), left.contains(&80), false)?;
+    seen_as(client, NYC.own_server(), PARIS.address)
+}

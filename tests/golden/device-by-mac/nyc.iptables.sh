@@ -1,0 +1,113 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+iptables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -d 192.168.1.0/24 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -d 192.168.1.0/24 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD -d 192.0.2.0/24 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -d 192.0.2.0/24 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i to-paris -p icmp -j RETURN
+-A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+:PORTALS_PREROUTING_1 - [0:0]
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_1 -d 192.0.2.0/24 -j RETURN
+-A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x80000000/0x8f000000
+-I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+COMMIT
+EOF
+ip6tables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -d 2001:db8:1:2::/64 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -d 2001:db8:1:2::/64 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+-A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING ! -d 2001:db8:1:2::/64 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING ! -d 2001:db8:1:2::/64 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+EOF
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.1.1/32 dev to-paris
+ip link set to-paris up
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from all fwmark 0x80000000/0x8f000000 iif to-paris goto 119
+ip rule add priority 112 protocol 77 from all fwmark 0x80000000/0x8f000000 lookup 7702
+ip rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 unreachable
+ip -6 rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.conf.to-paris.src_valid_mark=1
+sysctl -q -w net.ipv4.ip_forward=1

@@ -1,0 +1,155 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+iptables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 198.18.0.0/15 -o to-paris -p udp -m udp --dport 3478:3481 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 198.18.0.0/15 -p udp -m udp --dport 3478:3481 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 80 -j RETURN
+-A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
+-A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i to-paris -p icmp -j RETURN
+-A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o eth0 -p udp -m udp --dport 67:68 -j RETURN
+-A PORTALS_OUTPUT -d 10.77.2.0/24 -o eth0 -j RETURN
+-A PORTALS_OUTPUT -d 169.254.0.0/16 -o eth0 -j RETURN
+-A PORTALS_OUTPUT -d 192.168.1.0/24 -o eth0 -j RETURN
+-A PORTALS_OUTPUT -d 224.0.0.0/4 -o eth0 -j RETURN
+-A PORTALS_OUTPUT -d 255.255.255.255/32 -o eth0 -j RETURN
+-A PORTALS_OUTPUT -o eth0 -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -m mark ! --mark 0x82000000/0x8f000000 -j REJECT --reject-with icmp-admin-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+:PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+:PORTALS_PREROUTING_1 - [0:0]
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_OUTPUT -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -m mark --mark 0x82000000/0x8f000000 -j CONNMARK --set-xmark 0x82000000/0x8f000000
+-A PORTALS_OUTPUT_1 -d 10.77.2.0/24 -j RETURN
+-A PORTALS_OUTPUT_1 -d 169.254.0.0/16 -j RETURN
+-A PORTALS_OUTPUT_1 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_OUTPUT_1 -d 224.0.0.0/4 -j RETURN
+-A PORTALS_OUTPUT_1 -d 255.255.255.255/32 -j RETURN
+-A PORTALS_OUTPUT_1 -j MARK --set-xmark 0x82000000/0x8f000000
+-A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x81000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x82000000/0x8f000000 -j DROP
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x82000000/0x8f000000 -j MARK --set-xmark 0x82000000/0x8f000000
+-A PORTALS_PREROUTING -s 192.168.1.50/32 -d 198.18.0.0/15 -p udp -m udp --dport 3478:3481 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -i eth1 -p tcp -m tcp --dport 80 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -i eth1 -p tcp -m tcp --dport 443 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -m mark --mark 0x81000000/0x8f000000 -j CONNMARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x81000000/0x8f000000
+-I FORWARD 1 -j PORTALS_FORWARD
+-I OUTPUT 1 -j PORTALS_OUTPUT
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+COMMIT
+EOF
+ip6tables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 80 -j RETURN
+-A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
+-A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o eth0 -p udp -m udp --dport 67:68 -j RETURN
+-A PORTALS_OUTPUT -d fe80::/10 -o eth0 -j RETURN
+-A PORTALS_OUTPUT -d ff00::/8 -o eth0 -j RETURN
+-A PORTALS_OUTPUT -o eth0 -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -m mark ! --mark 0x82000000/0x8f000000 -j REJECT --reject-with icmp6-adm-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+-A PORTALS_OUTPUT -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -m mark --mark 0x82000000/0x8f000000 -j CONNMARK --set-xmark 0x82000000/0x8f000000
+-A PORTALS_OUTPUT_1 -d fe80::/10 -j RETURN
+-A PORTALS_OUTPUT_1 -d ff00::/8 -j RETURN
+-A PORTALS_OUTPUT_1 -j MARK --set-xmark 0x82000000/0x8f000000
+-A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x81000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x82000000/0x8f000000 -j DROP
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x82000000/0x8f000000 -j MARK --set-xmark 0x82000000/0x8f000000
+-A PORTALS_PREROUTING -i eth1 -p tcp -m tcp --dport 80 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -i eth1 -p tcp -m tcp --dport 443 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -m mark --mark 0x81000000/0x8f000000 -j CONNMARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
+-I OUTPUT 1 -j PORTALS_OUTPUT
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+EOF
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.1.65/26 dev eth1
+ip address add 10.77.1.1/32 dev to-paris
+ip link set eth1 up
+ip link set to-paris up
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 112 protocol 77 from 192.168.1.50/32 fwmark 0x81000000/0x8f000000 lookup 7702
+ip rule add priority 113 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 lookup 7702
+ip rule add priority 113 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo lookup 7702
+ip rule add priority 118 protocol 77 from 192.168.1.50/32 fwmark 0x81000000/0x8f000000 unreachable
+ip rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 unreachable
+ip rule add priority 118 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo unreachable
+ip -6 rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 unreachable
+ip -6 rule add priority 118 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.conf.to-paris.src_valid_mark=1
+sysctl -q -w net.ipv4.ip_forward=1

@@ -1,0 +1,136 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+nft -f - <<'EOF'
+table inet portals {
+	set from-console {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.50 }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set kept-console {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.0/24 }
+	}
+	set kept-router {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.0/24, 169.254.0.0/16, 192.168.1.0/24, 224.0.0.0/4, 255.255.255.255 }
+	}
+	set kept6-router {
+		type ipv6_addr; flags interval
+		elements = { fe80::/10, ff00::/8 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set local {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.0/24 }
+	}
+	set tunnels {
+		type ifname
+		elements = { "to-paris" }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 67-68 drop
+		ip saddr @from-console ip daddr @local accept
+		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 oifname "to-paris" accept
+		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 reject with icmpx admin-prohibited
+		iifname "eth1" meta nfproto ipv6 tcp dport 80 reject with icmpx admin-prohibited
+		iifname "eth1" tcp dport 80 oifname "to-paris" accept
+		iifname "eth1" tcp dport 80 reject with icmpx admin-prohibited
+		iifname "eth1" meta nfproto ipv6 tcp dport 443 reject with icmpx admin-prohibited
+		iifname "eth1" tcp dport 443 oifname "to-paris" accept
+		iifname "eth1" tcp dport 443 reject with icmpx admin-prohibited
+		iifname @tunnels ct state established,related accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname "eth0" udp dport 67-68 accept
+		oifname "eth0" ip daddr 10.77.2.0/24 accept
+		oifname "eth0" ip daddr 169.254.0.0/16 accept
+		oifname "eth0" ip daddr 192.168.1.0/24 accept
+		oifname "eth0" ip daddr 224.0.0.0/4 accept
+		oifname "eth0" ip daddr 255.255.255.255 accept
+		oifname "eth0" ip6 daddr fe80::/10 accept
+		oifname "eth0" ip6 daddr ff00::/8 accept
+		oifname "eth0" ct direction original meta mark & 0x10000000 != 0x10000000 meta mark & 0x8f000000 != 0x82000000 tcp dport 443 reject with icmpx admin-prohibited
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		iifname @tunnels ct mark & 0x8f000000 == 0x80000000 meta mark set meta mark & 0x70ffffff | 0x80000000
+		iifname @tunnels ct mark & 0x8f000000 == 0x81000000 meta mark set meta mark & 0x70ffffff | 0x81000000
+		iifname @tunnels ct mark & 0x8f000000 == 0x82000000 meta mark set meta mark & 0x70ffffff | 0x82000000
+		ip saddr @from-console ip daddr != @kept-console ip daddr 198.18.0.0/15 udp dport 3478-3481 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x81000000
+		iifname "eth1" meta nfproto ipv4 tcp dport 80 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x80000000
+		iifname "eth1" meta nfproto ipv4 tcp dport 443 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x80000000
+		iifname "eth1" meta nfproto ipv6 tcp dport 80 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x80000000
+		iifname "eth1" meta nfproto ipv6 tcp dport 443 meta mark & 0x80000000 == 0x0 meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x8f000000 == 0x81000000 ct mark set ct mark & 0x70ffffff | 0x81000000
+		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
+	}
+	chain own-marks {
+		type route hook output priority -150; policy accept;
+		ct direction original meta mark & 0x10000000 != 0x10000000 ip daddr != @kept-router tcp dport 443 meta mark set meta mark & 0x70ffffff | 0x82000000
+		ct direction original meta mark & 0x10000000 != 0x10000000 ip6 daddr != @kept6-router tcp dport 443 meta mark set meta mark & 0x70ffffff | 0x82000000
+		meta mark & 0x8f000000 == 0x82000000 ct mark set ct mark & 0x70ffffff | 0x82000000
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname "eth0" meta mark & 0x8f000000 == 0x80000000 drop
+		oifname "eth0" meta mark & 0x8f000000 == 0x81000000 drop
+		oifname "eth0" meta mark & 0x8f000000 == 0x82000000 drop
+	}
+}
+EOF
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.1.65/26 dev eth1
+ip address add 10.77.1.1/32 dev to-paris
+ip link set eth1 up
+ip link set to-paris up
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 112 protocol 77 from 192.168.1.50/32 fwmark 0x81000000/0x8f000000 lookup 7702
+ip rule add priority 113 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 lookup 7702
+ip rule add priority 113 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo lookup 7702
+ip rule add priority 118 protocol 77 from 192.168.1.50/32 fwmark 0x81000000/0x8f000000 unreachable
+ip rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 unreachable
+ip rule add priority 118 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo unreachable
+ip -6 rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 unreachable
+ip -6 rule add priority 118 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.conf.to-paris.src_valid_mark=1
+sysctl -q -w net.ipv4.ip_forward=1
