@@ -1,5 +1,8 @@
 //! Netlink: requests to the kernel, many in one send, and what it answers.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::io;
 
@@ -21,9 +24,12 @@ pub use netlink_sys::protocols;
 /// 64 kB leaves room on kernels that were told to be thrifty, and holds a thousand routes.
 const CHUNK: usize = 64 << 10;
 
-/// Bytes of one answer. The kernel fills dumps up to 32 kB at a time (`netlink_dump`); an error to an old kernel's
-/// caller repeats the whole request, which is [`CHUNK`] at most.
-const ANSWER: usize = CHUNK + (4 << 10);
+/// Bytes of one answer, as the kernel is told that there is room for; it makes the parts of a dump up to that long, and wipes so
+/// much memory for each part, beside 320 bytes of its own (`netlink_dump`).
+pub(super) const ROOM: usize = (16 << 10) - 320;
+
+/// The same where objects are asked for one by one: each fits into the least that the kernel takes, a page as a rule.
+const LITTLE_ROOM: usize = 3 << 10;
 
 /// Bytes of answers that may wait: about a thousand errors. The kernel silently lowers it to net.core.rmem_max.
 const WAITING: libc::c_int = 1 << 20;
@@ -42,15 +48,14 @@ pub struct Socket {
     inner: netlink_sys::Socket,
     sequence: u32,
     answer: Vec<u8>,
+    room: usize,
     /// Whether answers hold private keys: then they are wiped when dropped.
     secret: bool,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.secret {
-            self.answer.zeroize();
-        }
+        self.wipe();
     }
 }
 
@@ -113,7 +118,8 @@ impl Socket {
         let _ = inner.set_netlink_get_strict_chk(true);
         let _ = inner.set_rx_buf_sz(WAITING);
         let secret = protocol == protocols::NETLINK_GENERIC;
-        Ok(Self { inner, sequence: 0, answer: Vec::with_capacity(ANSWER), secret })
+        let room = if secret { LITTLE_ROOM } else { ROOM };
+        Ok(Self { inner, sequence: 0, answer: Vec::new(), room, secret })
     }
 
     fn open_quietly(protocol: isize) -> io::Result<netlink_sys::Socket> {
@@ -273,13 +279,29 @@ impl Socket {
     /// Receives what waits; with MSG_DONTWAIT it fails with EAGAIN if nothing does.
     fn receive(&mut self, flags: libc::c_int) -> Result<&[u8], Refusal> {
         self.answer.clear();
-        loop {
-            match self.inner.recv(&mut self.answer, flags | libc::MSG_TRUNC) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-                Ok(length) if length > self.answer.len() => return Err(Errno::EMSGSIZE.into()),
-                Ok(_) => return Ok(&self.answer),
-            }
+        let length = next_length(&self.inner, flags)?;
+        if self.answer.capacity() < length {
+            self.wipe();
+            self.answer = Vec::with_capacity(length.max(self.room));
+        }
+        self.inner.recv(&mut self.answer, flags)?;
+        Ok(&self.answer)
+    }
+
+    fn wipe(&mut self) {
+        if self.secret {
+            self.answer.zeroize();
+        }
+    }
+}
+
+/// Bytes of what is received next. Newer kernels make it longer than there was room for before (6.18 does), and an error repeats
+/// the whole request where the kernel is too old to cut it short.
+pub(super) fn next_length(socket: &netlink_sys::Socket, flags: libc::c_int) -> io::Result<usize> {
+    loop {
+        match socket.recv::<&mut [u8]>(&mut [].as_mut_slice(), flags | libc::MSG_PEEK | libc::MSG_TRUNC) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            length => return length,
         }
     }
 }
@@ -337,60 +359,4 @@ fn explanation(header: &NetlinkHeader, payload: &[u8]) -> Option<String> {
         }
     };
     Attributes::of(attributes).bytes(ERROR_TEXT).map(|value| text_before_zero(value).to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use netlink_packet_route::RouteNetlinkMessage;
-    use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-
-    use super::*;
-
-    fn link(index: u32) -> RouteNetlinkMessage {
-        let mut message = LinkMessage::default();
-        message.header.index = index;
-        RouteNetlinkMessage::GetLink(message)
-    }
-
-    #[test]
-    fn a_dump_lists_the_loopback_interface() {
-        let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
-        let links: Vec<RouteNetlinkMessage> = socket.dump(link(0)).unwrap();
-        let name = LinkAttribute::IfName("lo".to_owned());
-        assert!(links.iter().any(
-            |message| matches!(message, RouteNetlinkMessage::NewLink(link) if link.attributes.contains(&name))
-        ));
-    }
-
-    #[test]
-    fn a_question_has_one_answer() {
-        let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
-        assert!(matches!(socket.get(link(1)), Ok(RouteNetlinkMessage::NewLink(_))));
-        assert_eq!(socket.get::<_, RouteNetlinkMessage>(link(0x7fff_ffff)).unwrap_err().errno, Errno::ENODEV);
-    }
-
-    #[test]
-    fn each_failure_in_a_batch_is_told_apart() {
-        let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
-        let bad = |number: u32| number % 1_000 == 2;
-        // The kernel takes a no-op (NLMSG_NOOP) from anybody and says nothing.
-        let nothing = || NetlinkMessage::new(request(link(1), 0).header, NetlinkPayload::Noop);
-        let requests = (0..3_000).map(|n| if bad(n) { request(link(0x7fff_ffff), 0) } else { nothing() });
-        let results = socket.batch(requests.collect());
-        let failed: Vec<usize> = results
-            .iter()
-            .enumerate()
-            .filter(|(_, result)| result.is_err())
-            .map(|(index, _)| index)
-            .collect();
-        assert_eq!(failed, [2, 1_002, 2_002]);
-    }
-
-    #[test]
-    fn more_failures_than_the_socket_holds_are_no_success() {
-        let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
-        let results = socket.batch((0..20_000).map(|_| request(link(0x7fff_ffff), 0)).collect());
-        assert!(results.iter().all(Result::is_err));
-        assert!(!socket.dump::<_, RouteNetlinkMessage>(link(0)).unwrap().is_empty());
-    }
 }

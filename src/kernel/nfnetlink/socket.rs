@@ -7,9 +7,7 @@ use nix::libc::MSG_DONTWAIT;
 use nix::sys::socket::{setsockopt, sockopt::SndBufForce};
 
 use super::{Header, Message, Writer, messages};
-
-/// The kernel never sends more at once: netlink_dump in net/netlink/af_netlink.c.
-const LONGEST_ANSWER: usize = 32 * 1024;
+use crate::kernel::netlink::{ROOM, next_length};
 
 /// NFPROTO_UNSPEC
 const ALL_FAMILIES: u8 = 0;
@@ -136,7 +134,8 @@ impl Nfnetlink {
     }
 
     fn receive(&self, answers: &mut Vec<u8>, flags: i32) -> Result<(), Errno> {
-        answers.reserve(LONGEST_ANSWER);
+        let length = next_length(&self.socket, flags).map_err(errno)?;
+        answers.reserve(length.max(ROOM));
         self.socket.recv(answers, flags).map(drop).map_err(errno)
     }
 }
