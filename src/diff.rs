@@ -207,7 +207,7 @@ fn additions(want: &State, have: &State) -> Vec<Step> {
         steps.extend(old.map(Step::RemoveRoute));
         steps.push(Step::AddRoute(route.clone()));
     }
-    let missing = want.rules.iter().filter(|rule| !have.rules.contains(rule));
+    let missing = want.rules.difference(&have.rules);
     steps.extend(in_order_of_making(missing).into_iter().cloned().map(Step::AddRule));
     steps
 }

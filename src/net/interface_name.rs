@@ -1,5 +1,6 @@
 //! Names of network interfaces.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,7 +13,7 @@ use super::Invalid;
 /// copied and compared by it.
 ///
 /// In the order of the texts: of two names that begin alike, the shorter one has a zero where the longer goes on.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct IfName([u8; IFNAMSIZ]);
 
 /// Bytes of an interface name in the kernel, its closing zero included (linux/if.h).
@@ -31,6 +32,19 @@ impl IfName {
     /// The name with zeros behind it, as it stands in the kernel's messages.
     pub fn padded(&self) -> &[u8; IFNAMSIZ] {
         &self.0
+    }
+}
+
+/// As numbers: names are compared tens of thousands of times in a call, and byte by byte that takes ten times as long.
+impl Ord for IfName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for IfName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

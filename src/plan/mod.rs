@@ -31,7 +31,8 @@ pub fn plan(site: &Site) -> State {
 /// Our own rules, in the firewall of this host, and ways through those of others.
 fn guard(site: &Site, state: &mut State) {
     let firewall = firewall::plan(site);
-    let openings = openings::plan(site);
+    // Hosts without a firewall of their own need none.
+    let openings = if site.barriers.is_empty() { SortedMap::new() } else { openings::plan(site) };
     let families: Vec<Family> = families(site).collect();
     let mut opened = SortedMap::<Program, SortedMap<Family, Openings>>::new();
     if let Backend::Iptables(program) = site.firewall {

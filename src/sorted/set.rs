@@ -1,6 +1,7 @@
 //! A set as a sorted vector.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::{slice, vec};
 
 /// A set in order; has of `BTreeSet`'s methods those that are used.
@@ -66,7 +67,16 @@ impl<T: Ord> SortedSet<T> {
 
     /// The elements that `other` has not, in order.
     pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a T> + Clone {
-        self.iter().filter(|element| !other.contains(*element))
+        let mut rest = other.0.as_slice();
+        self.iter().filter(move |element| {
+            while let [first, behind @ ..] = rest {
+                match first.cmp(element) {
+                    Ordering::Less => rest = behind,
+                    order => return order != Ordering::Equal,
+                }
+            }
+            true
+        })
     }
 
     /// Where the element stands, or where it would.
