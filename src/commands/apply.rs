@@ -40,12 +40,13 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     }
     let files = Files::read(file)?;
     let resolved = files.resolved()?;
-    let mut kernel = Linux::open()?;
+    // Before looking at the host, which others may be changing.
+    let _lock = lock(journal)?;
+    let mut kernel = Linux::open_for_one_look()?;
     let site = files.site(&mut kernel, &resolved)?;
     if site.backend == Backend::BuiltIn && !site.tunnels.is_empty() {
         return Err(needs_agent().into());
     }
-    let _lock = lock(journal)?;
     // One that is waited for already, and that this one takes the place of, has to be undone also if this one fails.
     let is_first = !trial.is_watched();
     let begun = confirm.map_or(Ok(()), |time| {

@@ -18,7 +18,7 @@ use crate::status::choose_standing;
 pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     let files = Files::read(file)?;
     let resolved = files.resolved()?;
-    let mut kernel = Linux::open()?;
+    let mut kernel = Linux::open_for_one_look()?;
     let mut site = files.site(&mut kernel, &resolved)?;
     let journal = Journal::open()?;
     if journal.has_agent()? {

@@ -15,7 +15,7 @@ use crate::kernel::link::HostLink;
 use crate::kernel::linux::Linux;
 use crate::kernel::netlink::Socket;
 use crate::kernel::route::{self, HostRoute};
-use crate::kernel::{address, builtin, link};
+use crate::kernel::{address, builtin};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Table};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
@@ -71,9 +71,9 @@ pub fn read(kernel: &mut Linux, named: Option<&IfName>, marks: bool) -> Result<F
     let wireguard =
         choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
     let filters = filters::read(kernel, marks)?;
+    let links = kernel.links()?;
+    let links: SortedMap<u32, &HostLink> = links.values().map(|link| (link.index, link)).collect();
     let socket = kernel.route();
-    let links: SortedMap<u32, HostLink> =
-        link::list(socket)?.into_values().map(|link| (link.index, link)).collect();
     let found = find_uplink(socket, &links, named);
     let uplink_index = found.as_ref().and_then(|found| found.device);
     let routes = main_routes(socket)?;
@@ -92,7 +92,7 @@ pub fn read(kernel: &mut Linux, named: Option<&IfName>, marks: bool) -> Result<F
 /// portal for this router's own traffic must not answer.
 fn find_uplink(
     socket: &mut Socket,
-    links: &SortedMap<u32, HostLink>,
+    links: &SortedMap<u32, &HostLink>,
     named: Option<&IfName>,
 ) -> Option<HostRoute> {
     let interface = match named {
@@ -106,7 +106,7 @@ fn find_uplink(
 
 fn describe_uplink(
     socket: &mut Socket,
-    links: &SortedMap<u32, HostLink>,
+    links: &SortedMap<u32, &HostLink>,
     found: &HostRoute,
 ) -> Result<Option<Uplink>> {
     let Some(link) = found.device.and_then(|device| links.get(&device)) else { return Ok(None) };
@@ -116,7 +116,7 @@ fn describe_uplink(
 }
 
 /// Whether a route leads out of an interface that we did not make.
-fn is_foreign(links: &SortedMap<u32, HostLink>, device: Option<u32>) -> bool {
+fn is_foreign(links: &SortedMap<u32, &HostLink>, device: Option<u32>) -> bool {
     device.and_then(|device| links.get(&device)).is_some_and(|link| link.ours().is_none())
 }
 
@@ -137,7 +137,7 @@ fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
 
 fn local_networks(
     routes: &[HostRoute],
-    links: &SortedMap<u32, HostLink>,
+    links: &SortedMap<u32, &HostLink>,
     uplink: Option<u32>,
 ) -> SortedSet<Cidr> {
     let is_local = |route: &&HostRoute| {

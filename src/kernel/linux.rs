@@ -1,5 +1,6 @@
 //! The real kernel: observes by dumps, carries out steps in batches.
 
+use std::rc::Rc;
 use std::thread;
 use std::time::SystemTime;
 
@@ -28,6 +29,10 @@ const REMOVERS: usize = 16;
 /// The kernel of this machine, in the network namespace of the thread that opened it.
 pub struct Linux {
     route: Socket,
+    /// Whether the next observation is one look with the one before at the host.
+    looks_once: bool,
+    /// The interfaces as they were at that one.
+    seen: Option<Rc<SortedMap<IfName, HostLink>>>,
     wireguard: Option<WireGuard>,
     nftables: Option<Nftables>,
     iptables: Option<Iptables>,
@@ -40,11 +45,19 @@ impl Linux {
     pub fn open() -> Result<Self> {
         Ok(Self {
             route: Socket::open(protocols::NETLINK_ROUTE)?,
+            looks_once: false,
+            seen: None,
             wireguard: WireGuard::find()?,
             nftables: Nftables::find()?,
             iptables: None,
             devices: SortedMap::new(),
         })
+    }
+
+    /// For a command that looks at the host, and then at what is ours, with nothing to wait for in between: interfaces are listed
+    /// once for both. A hundred of them are a hundred kilobytes.
+    pub fn open_for_one_look() -> Result<Self> {
+        Ok(Self { looks_once: true, ..Self::open()? })
     }
 
     /// Whether this kernel has WireGuard, or had it when it was last looked for.
@@ -71,6 +84,13 @@ impl Linux {
     pub fn own_links(&mut self) -> Result<SortedMap<IfName, Link>> {
         let links = link::list(&mut self.route)?;
         Ok(links.into_iter().filter_map(|(name, link)| Some((name, link.ours()?))).collect())
+    }
+
+    /// All interfaces.
+    pub(crate) fn links(&mut self) -> Result<Rc<SortedMap<IfName, HostLink>>> {
+        let links = Rc::new(link::list(&mut self.route)?);
+        self.seen = self.looks_once.then(|| Rc::clone(&links));
+        Ok(links)
     }
 
     /// The way to interfaces, addresses, routes and rules.
@@ -269,7 +289,10 @@ fn change_in_kernel(wireguard: &mut WireGuard, changes: &[(&IfName, &Tunnel, &Tu
 
 impl Kernel for Linux {
     fn observe(&mut self, scope: &Scope) -> Result<State> {
-        let host = link::list(&mut self.route)?;
+        let host = match self.seen.take() {
+            Some(seen) => seen,
+            None => Rc::new(link::list(&mut self.route)?),
+        };
         let names: SortedMap<u32, IfName> =
             host.values().map(|link| (link.index, link.name.clone())).collect();
         let links: SortedMap<IfName, Link> =
