@@ -89,12 +89,13 @@ impl Exits {
         }
     }
 
-    /// Takes in what the file says now, and has the portals of the site leave where they do.
-    pub(super) fn follow(&mut self, site: &mut Site) {
+    /// Takes in what the file says now, and has the portals of the site leave where they do; those that move by that.
+    pub(super) fn follow(&mut self, site: &mut Site) -> Vec<Move> {
         let choices = self.choices();
         self.take_in(site, &choices);
-        self.decide(Instant::now());
+        let moves = self.decide(Instant::now());
         site.choose(&self.choices());
+        moves
     }
 
     fn choices(&self) -> Choices {

@@ -7,6 +7,7 @@ mod fights;
 mod handover;
 mod health;
 mod hook;
+mod moves;
 mod names;
 mod questions;
 mod retry;
@@ -25,20 +26,18 @@ use crate::describe::count;
 use crate::diff::Step;
 use crate::error::{Context as _, Error, Errors, Kind, Result};
 use crate::journal::{Journal, Lock};
-use crate::kernel::Kernel as _;
 use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
 use crate::notify;
-use crate::plan::standing;
 use crate::services::{self, Supervisor};
-use crate::site::{self, Site};
-use crate::state::Scope;
+use crate::site::Site;
 use confirm::{Confirmation, Test};
 use events::{Events, Ready, signals};
-use exits::{Exits, Move};
+use exits::Exits;
 use fights::Fights;
 use hook::Hook;
+use moves::Moves;
 use names::Names;
 use retry::Retry;
 use tables::Tables;
@@ -57,6 +56,8 @@ pub struct Agent {
     confirmation: Confirmation,
     names: Names,
     exits: Exits,
+    /// Of portals, that the hook has not been told of: none of them stands yet.
+    moves: Moves,
     hook: Hook,
     services: Supervisor,
     /// What was said besides, so that it is said once.
@@ -107,6 +108,7 @@ impl Agent {
             confirmation,
             names: Names::default(),
             exits: Exits::default(),
+            moves: Moves::default(),
             hook: Hook::default(),
             services: Supervisor::open(journal.folder())?,
             notes: Vec::new(),
@@ -220,58 +222,6 @@ impl Agent {
         self.retry.due().is_none() && !self.fights.is_pausing()
     }
 
-    /// Goes on with the exits that stand: those of an agent that has ended, or been killed.
-    fn take_up_exits(&mut self) -> Result<(), Errors> {
-        let portals = self.files.network.sites.values().flat_map(|site| &site.portals);
-        if portals.map(|portal| portal.exits.len()).max() <= Some(1) {
-            return Ok(());
-        }
-        let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
-        let have = self.kernel.observe(&Scope::default())?;
-        self.exits.begin(&site, &standing(&site, &have));
-        Ok(())
-    }
-
-    /// Portals whose exits have gone down, or come up again, move.
-    fn look_at_exits(&mut self) {
-        let now = Instant::now();
-        for lost in self.exits.turn(now) {
-            self.names.doubt(&lost, now);
-        }
-        drop(self.move_portals());
-    }
-
-    /// Has those portals leave elsewhere that had better.
-    fn move_portals(&mut self) -> Result<Applied, Errors> {
-        let moves = self.exits.decide(Instant::now());
-        if moves.is_empty() {
-            return Ok(Applied::default());
-        }
-        for one in &moves {
-            log::warn!("{one}");
-        }
-        let applied = self.attempt("portals move")?;
-        for one in &moves {
-            self.tell_hook(one);
-        }
-        Ok(applied)
-    }
-
-    fn tell_hook(&mut self, Move { portal, from, to, state, .. }: &Move) {
-        let Ok(own) = site::own_name(&self.files.network, self.files.public_key) else { return };
-        let network = &self.files.network;
-        let Some(hook) = &network.sites[own].hook else { return };
-        let facts = [
-            ("PORTALS_EVENT", state.as_str().to_owned()),
-            ("PORTALS_NETWORK", network.name.clone()),
-            ("PORTALS_SITE", own.clone()),
-            ("PORTALS_PORTAL", portal.clone()),
-            ("PORTALS_EXIT", to.to_string()),
-            ("PORTALS_PREVIOUS", from.to_string()),
-        ];
-        self.hook.tell(self.files.folder.join(hook), facts.into());
-    }
-
     /// Names that have got an address let their links be dialled.
     fn look_at_names(&mut self) {
         match self.names.turn(&mut self.kernel, Instant::now()) {
@@ -310,7 +260,8 @@ impl Agent {
 
     fn apply(&mut self, mut site: Site, why: &str, on_failure: OnFailure) -> Result<Applied, Errors> {
         self.names.follow(&site);
-        self.exits.follow(&mut site);
+        let moves = self.exits.follow(&mut site);
+        self.take_note(moves);
         let _lock = self.lock()?;
         let tables = legacy::shape()?;
         let steps = converge(&mut self.kernel, &self.journal, &site, on_failure);
@@ -318,6 +269,7 @@ impl Agent {
         self.services.follow(services::plan(&site, self.journal.folder()), Instant::now());
         let steps = steps?;
         self.confirmation.is_in_force(&self.files);
+        self.tell_hook();
         self.tables.follow(tables, Instant::now())?;
         if !steps.is_empty() {
             for note in site.notes.iter().filter(|note| !self.notes.contains(note)) {

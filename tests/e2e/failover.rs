@@ -19,6 +19,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: there_and_back,
     },
     Scenario { name: "direct, if the list says so", plots: &[NYC, PARIS], run: direct },
+    Scenario {
+        name: "a move that fails at first is told when it stands",
+        plots: &[NYC, PARIS, OSLO],
+        run: late,
+    },
     Scenario { name: "no exit left is blocked", plots: &[NYC, PARIS, OSLO], run: blocked },
     Scenario {
         name: "an agent goes on with the exit that the last one left",
@@ -108,6 +113,30 @@ fn direct(world: &mut World) -> Result<()> {
         world.set_cut(NYC, PARIS, true)?;
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())
     })
+}
+
+/// Somebody else's interface takes the place of one of ours, so that nothing can be applied; then it goes.
+fn late(world: &mut World) -> Result<()> {
+    begin(world, r#""paris", "direct""#)?;
+    let linked = network(world, r#""paris", "direct""#).replacen(
+        "exits = [\"paris\"]",
+        "exits = [\"paris\"]\nlinks = [\"oslo\"]",
+        1,
+    );
+    reloaded(world, &[NYC, OSLO], &linked)?;
+    let usurp = "ip link delete portals0; ip link add portals0 type veth peer name usurper0";
+    shell(&world.site(NYC).router, usurp)?;
+    world.set_cut(NYC, PARIS, true)?;
+    eventually("the agent has decided", || {
+        let decided = world.site(NYC).log().contains("now by this site's own uplink");
+        same("it says so", decided, true)
+    })?;
+    std::thread::sleep(seconds(1.0));
+    let told = |world: &mut World| shell(&world.site(NYC).router, &format!("cat {TOLD} || true"));
+    same("what the hook is told while the move does not stand", told(world)?.as_str(), "")?;
+    shell(&world.site(NYC).router, "ip link delete portals0")?;
+    eventually("the hook is told", || same("it", told(world)?.as_str(), "direct way paris direct\n"))?;
+    until_seen_as(world, NYC, MOVING).map(drop)
 }
 
 fn blocked(world: &mut World) -> Result<()> {
