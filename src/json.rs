@@ -11,6 +11,8 @@ pub enum Json {
     Bool(bool),
     /// A whole number.
     Number(u64),
+    /// One that can be below zero.
+    Signed(i64),
     /// A text, escaped when written.
     Text(String),
     /// A list.
@@ -37,6 +39,7 @@ impl fmt::Display for Json {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => value.fmt(f),
             Self::Number(value) => value.fmt(f),
+            Self::Signed(value) => value.fmt(f),
             Self::Text(text) => write_text(f, text),
             Self::List(items) => {
                 f.write_str("[")?;

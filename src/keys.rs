@@ -61,8 +61,16 @@ pub fn load(path: &Path) -> Result<Secret> {
     })
 }
 
-/// Reads a key file, if there is one. Others than its owner must not be able to read it.
+/// Reads a key file, if there is one.
 pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
+    let Some(text) = read_secret(path)? else { return Ok(None) };
+    let secret =
+        text.trim().parse().map_err(|reason| Error::wrong(format!("{}: {reason}", path.display())))?;
+    Ok(Some(secret))
+}
+
+/// Reads the file of a secret, if there is one. Others than its owner must not be able to read it.
+pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>> {
     let mut file = match OpenOptions::new().read(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -75,9 +83,7 @@ pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
     }
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text).doing(|| format!("cannot read {}", path.display()))?;
-    let secret =
-        text.trim().parse().map_err(|reason| Error::wrong(format!("{}: {reason}", path.display())))?;
-    Ok(Some(secret))
+    Ok(Some(text))
 }
 
 /// Writes a new key file of mode 0600; an existing one is never overwritten.

@@ -49,4 +49,5 @@ pub mod trial;
 pub mod tunnel_delta;
 mod unbuilt;
 pub mod wgquick;
+pub mod wifi;
 pub mod xtables;

@@ -17,6 +17,7 @@ use crate::net::{PublicKey, Secret};
 use crate::resolver::resolve;
 use crate::site::{self, Inputs, Site};
 use crate::sorted::{SortedMap, SortedSet};
+use crate::wifi::{self, access_point::Passphrases};
 
 /// How long host names may take to resolve, all together: a command must not hang while the network is late.
 const RESOLVING: Duration = Duration::from_secs(3);
@@ -38,6 +39,8 @@ pub struct Files {
     pub public_key: PublicKey,
     /// The network's secret, if there is one.
     pub network_secret: Option<Secret>,
+    /// The secrets of this site's Wi-Fis.
+    pub passphrases: Passphrases,
 }
 
 impl Files {
@@ -48,7 +51,13 @@ impl Files {
         let private_key = keys::load(&folder.join(keys::PRIVATE_KEY_FILE))?;
         let network_secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
         let public_key = keys::public_key(&private_key);
-        Ok(Self { file: file.to_owned(), text, network, folder, private_key, public_key, network_secret })
+        let passphrases = match site::own_name(&network, public_key) {
+            Ok(own) => wifi::passphrases(&network.sites[own].portals, &folder)?,
+            // That is said where the site is asked for.
+            Err(_) => Passphrases::new(),
+        };
+        let file = file.to_owned();
+        Ok(Self { file, text, network, folder, private_key, public_key, network_secret, passphrases })
     }
 
     /// The host names that this site has to resolve.
@@ -67,12 +76,13 @@ impl Files {
         let own = site::own_name(&self.network, self.public_key)?;
         let entry = &self.network.sites[own];
         let marks = entry.portals.iter().any(model::Portal::goes_by_marks);
-        let facts = host::read(kernel, entry.uplink.as_ref(), marks)?;
+        let facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
         let inputs = Inputs {
             file: &self.file,
             private_key: &self.private_key,
             public_key: self.public_key,
             network_secret: self.network_secret.as_ref(),
+            passphrases: &self.passphrases,
             facts: &facts,
             resolved,
         };

@@ -9,12 +9,14 @@ use crate::error::Result;
 use crate::firewall;
 use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
+use crate::kernel::nl80211::Wireless;
 use crate::kernel::wireguard::PeerStatistics;
 use crate::net::{IfName, InterfaceAddress, PublicKey};
 use crate::plan::standing;
 use crate::site::{Entrance, Exit, Peer, Portal, Site};
 use crate::sorted::SortedMap;
 use crate::state::{Backend, Link, LinkKind, Scope, State};
+use crate::wifi::card::Station;
 
 /// All that `portals status` tells.
 #[derive(Debug)]
@@ -84,6 +86,8 @@ pub struct PortalReport {
     pub exit: String,
     /// Whether traffic passes.
     pub state: PortalState,
+    /// Who is connected, if it is a Wi-Fi.
+    pub stations: Option<Vec<Station>>,
 }
 
 /// Whether a portal's traffic passes.
@@ -132,6 +136,7 @@ impl Report {
             address: Some("10.77.1.65/26".parse().unwrap()),
             exit: "paris".to_owned(),
             state: PortalState::Open,
+            stations: None,
         };
         Self {
             network: "home".to_owned(),
@@ -203,7 +208,12 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
         Some(standing) if standing != site.firewall => (standing, "until the next change of this machine"),
         _ => (site.firewall, site.firewall_reason),
     };
-    let portals = site.portals.iter().map(|portal| portal_report(portal, &links)).collect();
+    let mut stations = stations(site)?;
+    let portals = site.portals.iter().map(|portal| PortalReport {
+        stations: portal.entrance_interface().and_then(|interface| stations.remove(interface)),
+        ..portal_report(portal, &links)
+    });
+    let portals = portals.collect();
     Ok(Report {
         network: site.network.clone(),
         site: site.name.clone(),
@@ -274,12 +284,28 @@ fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
         address: portal.address,
         exit: portal.exit.to_string(),
         state,
+        stations: None,
     }
+}
+
+/// Who is connected to the Wi-Fis of a site, by their interfaces; empty for those that are not on.
+fn stations(site: &Site) -> Result<SortedMap<IfName, Vec<Station>>> {
+    let of_wifi = |portal: &Portal| matches!(portal.entrance, Entrance::Wifi { .. });
+    let wifis = site.portals.iter().filter(|portal| of_wifi(portal)).filter_map(Portal::entrance_interface);
+    let mut stations: SortedMap<IfName, Vec<Station>> =
+        wifis.map(|interface| (interface.clone(), Vec::new())).collect();
+    if !stations.is_empty()
+        && let Some(mut wireless) = Wireless::find()?
+    {
+        stations.extend(wireless.stations(stations.keys())?);
+    }
+    Ok(stations)
 }
 
 fn entrance(portal: &Portal) -> String {
     let entrance = match &portal.entrance {
         Entrance::Interface(interface) => format!("interface {interface}"),
+        Entrance::Wifi { interface, ssid, .. } => format!("wifi {ssid:?} on {interface}"),
         Entrance::From(sources) => {
             let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
             format!("from {}", sources.join(", "))

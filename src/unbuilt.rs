@@ -53,8 +53,9 @@ fn is_provider(exit: &ExitRef) -> bool {
 fn portal(portal: &Portal) -> Vec<Refusal> {
     let entrance = match portal.entrance {
         Entrance::Vlan { .. } => Some("a VLAN as the entrance"),
-        Entrance::Wifi(_) => Some("a Wi-Fi as the entrance"),
-        Entrance::Interface(_) | Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => None,
+        Entrance::Interface(_) | Entrance::Wifi(_) | Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => {
+            None
+        }
     };
     let exit = portal.exits.iter().any(is_provider).then_some("a provider's file as an exit");
     let dhcp = (portal.dhcp == Some(true)).then_some("`dhcp`");

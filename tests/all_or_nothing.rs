@@ -38,12 +38,14 @@ fn golden(case: &str) -> State {
     let (mut facts, resolved) =
         support::facts(&std::fs::read_to_string(folder.join("nyc.facts.toml")).unwrap());
     facts.interfaces = support::entrances(&network, "nyc");
+    facts.radios = support::radios(&network, "nyc");
     let files = support::files(&network, "nyc", None);
     let inputs = Inputs {
         file: &files.file,
         private_key: &files.private_key,
         public_key: files.public_key,
         network_secret: None,
+        passphrases: &files.passphrases,
         facts: &facts,
         resolved: &resolved,
     };

@@ -52,6 +52,7 @@ fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
     let text = fs::read_to_string(facts).unwrap();
     let (mut facts, resolved) = support::facts(&text);
     facts.interfaces = support::entrances(&network, name);
+    facts.radios = support::radios(&network, name);
     if firewall == Firewall::Iptables {
         facts.filters = Filters { legacy: Some(Program::Plain), ..Filters::default() };
     }
@@ -61,6 +62,7 @@ fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
         private_key: &files.private_key,
         public_key: files.public_key,
         network_secret: files.network_secret.as_ref(),
+        passphrases: &files.passphrases,
         facts: &facts,
         resolved: &resolved,
     };

@@ -9,7 +9,7 @@ use wg_portals::net::{Cidr, IfName};
 use wg_portals::sorted::SortedSet;
 
 fn read(named: Option<&IfName>) -> Facts {
-    host::read(&mut Linux::open().unwrap(), named, false).unwrap()
+    host::read(&mut Linux::open().unwrap(), named, false, &SortedSet::new()).unwrap()
 }
 
 fn name(text: &str) -> IfName {

@@ -13,6 +13,7 @@ mod reload;
 mod run;
 mod status;
 mod uninstall;
+mod wifi;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

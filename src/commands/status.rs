@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
-use super::{Status, prometheus};
+use super::{Status, prometheus, wifi};
 use crate::cli;
 use crate::control::{Knowledge, Known, Question, ask_within};
 use crate::error::{Context as _, Errors, Result};
@@ -87,7 +87,8 @@ fn json(report: &Report) -> String {
             ("exit", Json::text(&portal.exit)),
             ("state", Json::text(portal.state.as_str())),
         ];
-        Json::object(members.into_iter().chain(known.into_iter().flatten()))
+        let stations = portal.stations.iter().map(|stations| ("stations", wifi::json(stations)));
+        Json::object(members.into_iter().chain(stations).chain(known.into_iter().flatten()))
     });
     let members = [
         ("network", Json::text(&report.network)),
@@ -215,10 +216,11 @@ fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&Known>, 
         "  {:<12} {state}  {} → {}  {address}{why}",
         portal.name, portal.entrance, portal.exit
     );
+    wifi::lines(text, portal.stations.as_deref().unwrap_or_default());
 }
 
 /// `42 s`, `3 min`, `5 h`, `2 d`.
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),
@@ -228,7 +230,7 @@ fn duration(seconds: u64) -> String {
 }
 
 /// `512 B`, `1.5 kB`, `2.0 MB`: powers of 1000, as links are measured.
-fn bytes(number: u64) -> String {
+pub(super) fn bytes(number: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if number < 1000 {
         return format!("{number} B");

@@ -259,8 +259,23 @@ pub struct Wifi {
     pub passphrase_file: PathBuf,
     /// ISO 3166-1 alpha-2, upper case.
     pub country: String,
-    /// Channel number.
+    /// Channel number: up to 14 is the band of 2.4 GHz, 36 and above that of 5 GHz.
     pub channel: u16,
+    /// Whether it keeps its name to itself.
+    pub hidden: bool,
+    /// How clients prove that they know the passphrase.
+    pub security: Security,
+}
+
+/// The generations of Wi-Fi protected access that clients may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// WPA2 alone.
+    Wpa2,
+    /// WPA3 for those that can, WPA2 for the others.
+    Both,
+    /// WPA3 alone.
+    Wpa3,
 }
 
 /// A range of ports of one protocol: `tcp/443`, `udp/3478-3481`.

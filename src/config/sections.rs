@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::draft::{Draft, PhoneDraft, PortalDraft, ProviderDraft, SiteDraft};
 use super::fault::{At, Findings};
-use super::model::{CONFIRMATION_TIMES, Entrance, FirewallChoice, MOST_PHONES, RpFilter, Wifi};
+use super::model::{CONFIRMATION_TIMES, Entrance, FirewallChoice, MOST_PHONES, RpFilter, Security, Wifi};
 use super::reader::{Read, Section, Wrong, choice, flag, number, path, reference, text, wrong};
 use super::suggest::listed;
 use super::values::{self, LONGEST_NAME};
@@ -17,6 +17,8 @@ const FIREWALLS: &[(&str, FirewallChoice)] = &[
     ("iptables", FirewallChoice::Iptables),
 ];
 const RP_FILTERS: &[(&str, RpFilter)] = &[("keep", RpFilter::Keep), ("loose", RpFilter::Loose)];
+const SECURITIES: &[(&str, Security)] =
+    &[("wpa2", Security::Wpa2), ("wpa2+wpa3", Security::Both), ("wpa3", Security::Wpa3)];
 const KEY: &str = "\"<what wg pubkey prints>\"";
 const FAILOVER: &str = "failover = { down_after = 3, up_after = 10 }";
 const EXIT: &str = "\"paris\"";
@@ -185,18 +187,23 @@ fn vlan(section: &Section<'_>, found: &mut Findings) -> Option<Entrance> {
 }
 
 fn wifi(section: &Section<'_>, found: &mut Findings) -> Option<Wifi> {
-    section.only(&["interface", "ssid", "passphrase_file", "country", "channel"], found);
+    const KNOWN: [&str; 7] = ["interface", "ssid", "passphrase_file", "country", "channel", "hidden", "wpa"];
+    section.only(&KNOWN, found);
     let interface = section.required("interface", "\"wlan0\"", &text(values::interface), found);
     let ssid = section.required("ssid", "\"Paris\"", &text(values::ssid), found);
     let passphrase_file = section.required("passphrase_file", "\"wifi.key\"", &path, found);
     let country = section.required("country", "\"US\"", &text(values::country), found);
     let channel = section.required("channel", "6", &values::channel, found);
+    let hidden = section.optional("hidden", "true", &flag, found);
+    let security = section.optional("wpa", "\"wpa2+wpa3\"", &choice(SECURITIES), found);
     Some(Wifi {
         interface: interface?.value,
         ssid: ssid?.value,
         passphrase_file: passphrase_file?.value,
         country: country?.value,
         channel: channel?.value,
+        hidden: hidden.is_some_and(|hidden| hidden.value),
+        security: security.map_or(Security::Both, |security| security.value),
     })
 }
 

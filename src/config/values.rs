@@ -7,6 +7,7 @@ use toml::de::DeValue;
 use super::model::{Host, Ports, Protocol};
 use super::reader::{Wrong, number, wrong};
 use crate::net::{Cidr, IfName, InterfaceAddress, Mac, PublicKey};
+use crate::wifi::card::is_channel;
 
 /// Longest name of a site, portal, exit or phone: `to-<name>` must be an interface name.
 pub(super) const LONGEST_NAME: usize = IfName::LONGEST - "to-".len();
@@ -199,15 +200,10 @@ pub(super) fn country(text: &str) -> Result<String, Wrong> {
     }
 }
 
-/// The number of a Wi-Fi channel of 20 MHz in the 2.4 or 5 GHz band (IEEE 802.11, annex E).
+/// The number of a Wi-Fi channel.
 pub(super) fn channel(value: &DeValue<'_>) -> Result<u16, Wrong> {
     let channel: u16 = number(1..=177)(value)?;
-    let exists = match channel {
-        36..=64 | 100..=144 => channel.is_multiple_of(4),
-        149..=177 => channel % 4 == 1,
-        _ => channel <= 14,
-    };
-    if exists {
+    if is_channel(channel) {
         Ok(channel)
     } else {
         wrong(format!("cannot be {channel}"), "write one such as 1, 6, 11 or 36")

@@ -1,6 +1,7 @@
 //! What there is to know about this host before anything is planned. Reads, and writes nothing.
 
 mod filters;
+mod radios;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,6 +20,7 @@ use crate::kernel::{address, builtin};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Table};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
+use crate::wifi::access_point::Radios;
 
 /// Addresses that are on the internet for sure: k.root-servers.net, of the RIPE NCC. They are only looked up in the routing
 /// tables; nothing is sent there.
@@ -49,6 +51,8 @@ pub struct Facts {
     pub ipv6: bool,
     /// Which firewalls there are.
     pub filters: Filters,
+    /// The Wi-Fi cards that the file names.
+    pub radios: Radios,
 }
 
 /// The interface of the way to the internet.
@@ -63,14 +67,20 @@ pub struct Uplink {
 }
 
 /// Reads them. `named` is the uplink that the file names, if it does; that one is taken as long as it exists. `marks`: there are portals
-/// that go by marks.
+/// that go by marks. `cards` are the interfaces that are to be access points.
 ///
 /// # Errors
 /// If the kernel does not answer, or [`WIREGUARD`] asks for what does not exist.
-pub fn read(kernel: &mut Linux, named: Option<&IfName>, marks: bool) -> Result<Facts> {
+pub fn read(
+    kernel: &mut Linux,
+    named: Option<&IfName>,
+    marks: bool,
+    cards: &SortedSet<IfName>,
+) -> Result<Facts> {
     let wireguard =
         choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
     let filters = filters::read(kernel, marks)?;
+    let radios = radios::read(cards)?;
     let links = kernel.links()?;
     let links: SortedMap<u32, &HostLink> = links.values().map(|link| (link.index, link)).collect();
     let socket = kernel.route();
@@ -85,6 +95,7 @@ pub fn read(kernel: &mut Linux, named: Option<&IfName>, marks: bool) -> Result<F
         wireguard,
         ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
         filters,
+        radios,
     })
 }
 

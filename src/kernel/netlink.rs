@@ -321,7 +321,7 @@ fn padded_length<M: NetlinkSerializable>(message: &NetlinkMessage<M>) -> usize {
 }
 
 /// The messages in an answer.
-fn frames(mut rest: &[u8]) -> impl Iterator<Item = (NetlinkHeader, &[u8])> {
+pub(super) fn frames(mut rest: &[u8]) -> impl Iterator<Item = (NetlinkHeader, &[u8])> {
     std::iter::from_fn(move || {
         let frame = NetlinkBuffer::new_checked(rest).ok()?;
         let header = NetlinkHeader::parse(&NetlinkBuffer::new(&rest)).ok()?;

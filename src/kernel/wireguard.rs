@@ -5,22 +5,21 @@ mod decode;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-use netlink_packet_core::{DefaultNla, Emitable};
+use netlink_packet_core::Emitable;
 use netlink_packet_wireguard::{
     WireguardAddressFamily, WireguardAllowedIp, WireguardAllowedIpAttr, WireguardAttribute, WireguardCmd,
     WireguardPeer, WireguardPeerAttribute as Attribute, WireguardPeerFlags as Flags,
 };
 use nix::errno::Errno;
 
-use super::attributes::Attributes;
-use super::message::{Answer, Decode, GENERIC_HEADER, Message};
+use super::generic::{self, Part};
+use super::message::{Answer, Message};
 use super::netlink::{Refusal, Socket, protocols, request};
 use crate::error::{Context, Error, Result};
 use crate::net::{Cidr, IfName, PublicKey};
 use crate::sorted::SortedMap;
 use crate::state::Tunnel;
 use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta};
-use decode::Part;
 
 /// How long a session can be used after its handshake (REJECT_AFTER_TIME in WireGuard's paper, § 6.1).
 const SESSION: Duration = Duration::from_mins(3);
@@ -30,25 +29,6 @@ const NETWORKS_AT_ONCE: usize = 1000;
 
 /// Bytes of peers in one message, so that the attribute around them stays below 64 kB.
 const PEER_BYTES_AT_ONCE: usize = 60_000;
-
-/// The family that knows the numbers of the others: GENL_ID_CTRL, CTRL_CMD_GETFAMILY and CTRL_ATTR_FAMILY_* of
-/// linux/genetlink.h.
-mod controller {
-    pub(super) const ID: u16 = 0x10;
-    pub(super) const GET_FAMILY: u8 = 3;
-    pub(super) const FAMILY_ID: u16 = 1;
-    pub(super) const FAMILY_NAME: u16 = 2;
-}
-
-/// The number of a family.
-struct Family(u16);
-
-impl Decode for Family {
-    fn decode(payload: &[u8]) -> Option<Self> {
-        let number = Attributes::of(payload.get(GENERIC_HEADER..)?).bytes(controller::FAMILY_ID)?;
-        number.first_chunk().copied().map(u16::from_ne_bytes).map(Self)
-    }
-}
 
 /// What a tunnel is set to, and what it has done so far.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -88,11 +68,10 @@ pub struct WireGuard {
 }
 
 impl WireGuard {
-    /// Finds the kernel's WireGuard; `None` if this kernel has none. Looking is enough to load its module: the kernel asks
-    /// for `net-pf-16-proto-16-family-wireguard` (`ctrl_getfamily` in net/netlink/genetlink.c).
+    /// Finds the kernel's WireGuard; `None` if this kernel has none.
     pub fn find() -> Result<Option<Self>> {
         let mut socket = Socket::open(protocols::NETLINK_GENERIC)?;
-        let family = find_family(&mut socket, "wireguard")
+        let family = generic::find_family(&mut socket, "wireguard")
             .doing(|| "cannot ask the kernel for its WireGuard".to_owned())?;
         Ok(family.map(|family| Self { socket, family }))
     }
@@ -103,8 +82,8 @@ impl WireGuard {
         let parts: Vec<Answer<Part>> =
             self.socket.dump(question).doing(|| format!("cannot read the WireGuard settings of {name}"))?;
         let mut reading = Reading::default();
-        for Part(attributes) in parts.into_iter().filter_map(|Answer(part)| part) {
-            decode::take_device(&mut reading, Attributes::of(&attributes));
+        for part in parts.iter().filter_map(|Answer(part)| part.as_ref()) {
+            decode::take_device(&mut reading, part.attributes());
         }
         for (key, peer) in reading.tunnel.peers.iter_mut() {
             peer.alive = reading.peers.get(key).is_some_and(|statistics| statistics.alive(now));
@@ -133,16 +112,6 @@ impl WireGuard {
 
     fn message(&self, command: WireguardCmd, attributes: &[WireguardAttribute]) -> Message {
         Message::generic(self.family, command.into(), &attributes)
-    }
-}
-
-/// The number that the kernel gave to a family; `None` if it has none of that name.
-fn find_family(socket: &mut Socket, name: &str) -> Result<Option<u16>, Refusal> {
-    let name = DefaultNla::new(controller::FAMILY_NAME, [name.as_bytes(), b"\0"].concat());
-    match socket.get(Message::generic(controller::ID, controller::GET_FAMILY, &name)) {
-        Ok(Answer(family)) => Ok(family.map(|Family(number)| number)),
-        Err(Refusal { errno: Errno::ENOENT, .. }) => Ok(None),
-        Err(refusal) => Err(refusal),
     }
 }
 
@@ -248,6 +217,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::kernel::attributes::Attributes;
     use crate::net::Secret;
     use crate::state::Peer;
     use crate::tunnel_delta::delta;
@@ -288,13 +258,6 @@ mod tests {
 
     fn encoded(from: &Tunnel, to: &Tunnel) -> Vec<Vec<WireguardAttribute>> {
         encode(&"to-paris".parse().unwrap(), &delta(from, to))
-    }
-
-    #[test]
-    fn a_family_is_found_by_its_name() {
-        let mut socket = Socket::open(protocols::NETLINK_GENERIC).unwrap();
-        assert_eq!(find_family(&mut socket, "nlctrl"), Ok(Some(controller::ID)));
-        assert_eq!(find_family(&mut socket, "no-such-family"), Ok(None));
     }
 
     #[test]

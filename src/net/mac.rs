@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The address of a network card, as Ethernet and Wi-Fi have it (EUI-48).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
 impl fmt::Display for Mac {

@@ -14,7 +14,9 @@ use crate::sorted::{SortedMap, SortedSet};
 /// The condition of what comes in there; none for what this host sends itself.
 pub(super) fn condition(portal: &Portal) -> Option<Condition> {
     match &portal.entrance {
-        Entrance::Interface(interface) => Some(Incoming(Interfaces::One(interface.clone()))),
+        Entrance::Interface(interface) | Entrance::Wifi { interface, .. } => {
+            Some(Incoming(Interfaces::One(interface.clone())))
+        }
         Entrance::From(_) => Some(Source(Networks::In(Family::V4, members("from", portal)))),
         Entrance::Mac(_) => Some(Device(Devices::In(members("mac", portal)))),
         Entrance::Own => None,
@@ -57,7 +59,7 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
             Entrance::Mac(devices) => {
                 sets.insert(members("mac", portal), Set::Devices(devices.clone()));
             }
-            Entrance::Interface(_) | Entrance::Own => {}
+            Entrance::Interface(_) | Entrance::Wifi { .. } | Entrance::Own => {}
         }
     }
     for family in families(site) {
@@ -107,7 +109,7 @@ fn keeps_local(site: &Site, portal: &Portal, family: Family) -> bool {
     let are_there = match portal.entrance {
         Entrance::From(_) => family == Family::V4,
         Entrance::Mac(_) => true,
-        Entrance::Interface(_) | Entrance::Own => false,
+        Entrance::Interface(_) | Entrance::Wifi { .. } | Entrance::Own => false,
     };
     are_there && !local(site, family).is_empty()
 }

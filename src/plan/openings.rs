@@ -41,7 +41,7 @@ fn through(site: &Site, portal: &Portal) -> Vec<Rule> {
     let Some(exit) = exit_interface(site, &portal.exit) else { return Vec::new() };
     let is_direct = portal.exit == Exit::Direct;
     match &portal.entrance {
-        Entrance::Interface(interface) => {
+        Entrance::Interface(interface) | Entrance::Wifi { interface, .. } => {
             let back = is_direct.then(|| rule([coming(exit), leaving(interface), Established]));
             [rule([coming(interface), leaving(exit)])].into_iter().chain(back).collect()
         }

@@ -75,7 +75,9 @@ pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
     }
     let table = portal.exit.table();
     match &portal.entrance {
-        Entrance::Interface(interface) => interface_rules(site, portal, interface, table),
+        Entrance::Interface(interface) | Entrance::Wifi { interface, .. } => {
+            interface_rules(site, portal, interface, table)
+        }
         Entrance::From(sources) => device_rules(site, portal, sources, table),
         Entrance::Own => own_rules(site, portal, table),
         // Devices always have a mark.

@@ -2,7 +2,7 @@
 
 use crate::net::{Family, IfName, InterfaceAddress};
 use crate::plan::marks;
-use crate::site::{self, Entrance, Site};
+use crate::site::{self, Site};
 use crate::sorted::SortedMap;
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
 
@@ -23,7 +23,7 @@ pub(super) fn plan(site: &Site) -> State {
     }
     // An entrance that is not there yet keeps nobody else's portal from opening.
     for portal in site.portals.iter().filter(|portal| portal.is_here) {
-        if let (Entrance::Interface(interface), Some(address)) = (&portal.entrance, portal.address) {
+        if let (Some(interface), Some(address)) = (portal.entrance_interface(), portal.address) {
             state.addresses.insert((interface.clone(), address));
             state.up.insert(interface.clone());
         }

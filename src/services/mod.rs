@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::net::IfName;
 use crate::site::Site;
+use crate::wifi::hostapd;
 pub use supervisor::{Condition, Supervisor};
 
 /// A program that shall run. Another one of the same name that differs takes its place.
@@ -48,8 +49,8 @@ impl fmt::Debug for File {
 }
 
 /// The services that a site needs.
-pub fn plan(_site: &Site, _run_folder: &Path) -> Vec<Service> {
-    Vec::new()
+pub fn plan(site: &Site, run_folder: &Path) -> Vec<Service> {
+    site.access_points.iter().map(|access_point| hostapd::service(access_point, run_folder)).collect()
 }
 
 /// Where the files of a service are, and what it keeps.

@@ -21,6 +21,7 @@ use crate::host::{Facts, Uplink};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Mac, Mark, PublicKey, Secret, Table};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state;
+use crate::wifi::access_point::{AccessPoint, Passphrases};
 
 /// The interface that all peers share whose networks do not overlap.
 pub const SHARED_INTERFACE: &str = "portals0";
@@ -73,6 +74,8 @@ pub struct Site {
     pub resolve_after: Duration,
     /// The program to run when a portal moves to another exit; its path, from the network file's folder.
     pub hook: Option<PathBuf>,
+    /// The Wi-Fi cards at work.
+    pub access_points: Vec<AccessPoint>,
     /// What a person should know, though it is no fault.
     pub notes: Vec<String>,
 }
@@ -160,6 +163,15 @@ pub struct Portal {
 pub enum Entrance {
     /// Everything that comes in on this interface.
     Interface(IfName),
+    /// Everything that comes in by this Wi-Fi.
+    Wifi {
+        /// Its interface.
+        interface: IfName,
+        /// The interface of its card: the same, for the first of a card.
+        card: IfName,
+        /// The name that it is known by.
+        ssid: String,
+    },
     /// These sources on a LAN that exists already.
     From(SortedSet<Cidr>),
     /// These devices on a LAN that exists already.
@@ -226,6 +238,8 @@ pub struct Inputs<'a> {
     pub public_key: PublicKey,
     /// The network's secret.
     pub network_secret: Option<&'a Secret>,
+    /// The secrets of the site's Wi-Fis.
+    pub passphrases: &'a Passphrases,
     /// What the host is like.
     pub facts: &'a Facts,
     /// Addresses of the host names in the file; a name that is missing could not be resolved.
@@ -236,7 +250,7 @@ impl Portal {
     /// The interface all of which enters, if it is one.
     pub fn entrance_interface(&self) -> Option<&IfName> {
         match &self.entrance {
-            Entrance::Interface(interface) => Some(interface),
+            Entrance::Interface(interface) | Entrance::Wifi { interface, .. } => Some(interface),
             Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => None,
         }
     }

@@ -12,6 +12,7 @@ use crate::host::{Facts, Uplink};
 use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::Backend;
+use crate::wifi::{self, access_point::decide, card::Card};
 
 /// The name of the site with that public key: this one, if it is this router's.
 pub fn own_name(network: &Network, public_key: PublicKey) -> Result<&Name, Error> {
@@ -36,8 +37,8 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     errors.extend(shared_networks_that_are_local(&tunnels, facts));
     let backend = facts.wireguard.unwrap_or(Backend::BuiltIn);
     let addresses = portal_addresses(network, name);
-    let mut portals: Vec<Portal> =
-        entry.portals.iter().filter_map(|portal| portal_view(network, portal, &addresses, facts)).collect();
+    let portal = |portal| portal_view(network, &entry.portals, portal, &addresses, facts);
+    let mut portals: Vec<Portal> = entry.portals.iter().filter_map(portal).collect();
     errors.extend(marks::assign(&mut portals, &entry.portals));
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
     let (firewall, firewall_reason) = choose(entry.firewall, &facts.filters).unwrap_or_else(|error| {
@@ -45,6 +46,8 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         (firewall::Backend::Nftables, "")
     });
     errors.extend(names_iptables_cannot_take(firewall, &portals, uplink.as_ref()));
+    let wifi = decide(&entry.portals, &facts.interfaces, &facts.radios, inputs.passphrases);
+    errors.extend(wifi.errors);
 
     let site = Site {
         network: network.name.clone(),
@@ -57,7 +60,11 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         firewall,
         firewall_reason,
         barriers: facts.filters.barriers.clone(),
-        notes: notes(entry, &portals, uplink.as_ref(), &tunnels, facts),
+        notes: notes(entry, &portals, uplink.as_ref(), &tunnels, facts)
+            .into_iter()
+            .chain(wifi.notes)
+            .collect(),
+        access_points: wifi.access_points,
         uplink,
         uplink_networks: facts.uplink_networks.clone(),
         // Our own portal LANs show up among them once they stand; they follow from the file, not from the host.
@@ -77,6 +84,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
 /// `None` for kinds that are not built: [`crate::unbuilt`] has refused them by name.
 fn portal_view(
     network: &Network,
+    portals: &[model::Portal],
     portal: &model::Portal,
     addresses: &SortedMap<Name, InterfaceAddress>,
     facts: &Facts,
@@ -86,13 +94,22 @@ fn portal_view(
         model::Entrance::From(sources) => Entrance::From(sources.iter().copied().collect()),
         model::Entrance::Own => Entrance::Own,
         model::Entrance::Mac(devices) => Entrance::Mac(devices.iter().copied().collect()),
-        model::Entrance::Vlan { .. } | model::Entrance::Wifi(_) => return None,
+        model::Entrance::Wifi(wifi) => Entrance::Wifi {
+            interface: wifi::interface(portals, portal, wifi),
+            card: wifi.interface.clone(),
+            ssid: wifi.ssid.clone(),
+        },
+        model::Entrance::Vlan { .. } => return None,
     };
     let exits = portal.exits.iter().map(|exit| exit_view(network, exit)).collect::<Option<Vec<_>>>()?;
     Some(Portal {
         name: portal.name.clone(),
         is_here: match &entrance {
             Entrance::Interface(interface) => facts.interfaces.contains(interface),
+            Entrance::Wifi { interface, card, .. } => {
+                let is_on = |card: &Card| !card.is_switched_off;
+                facts.interfaces.contains(interface) && facts.radios.cards.get(card).is_some_and(is_on)
+            }
             Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => true,
         },
         entrance,
@@ -137,7 +154,9 @@ fn shared_networks_that_are_local(tunnels: &SortedMap<IfName, Tunnel>, facts: &F
 fn entrances_that_hold_the_uplink(portals: &[Portal], uplink: Option<&Uplink>) -> Vec<Error> {
     let Some(uplink) = uplink else { return Vec::new() };
     let offends = |portal: &&Portal| match &portal.entrance {
-        Entrance::Interface(interface) => *interface == uplink.interface,
+        Entrance::Interface(interface) | Entrance::Wifi { card: interface, .. } => {
+            *interface == uplink.interface
+        }
         Entrance::From(sources) => {
             uplink.addresses.iter().any(|own| sources.iter().any(|source| source.contains(own.address)))
         }
@@ -161,10 +180,7 @@ fn names_iptables_cannot_take(
     if firewall == firewall::Backend::Nftables {
         return Vec::new();
     }
-    let entrances = portals.iter().filter_map(|portal| match &portal.entrance {
-        Entrance::Interface(interface) => Some(interface),
-        Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => None,
-    });
+    let entrances = portals.iter().filter_map(Portal::entrance_interface);
     let names = entrances.chain(uplink.map(|uplink| &uplink.interface));
     let wild = names.filter(|name| name.as_str().ends_with('+'));
     wild.map(|name| {
@@ -195,12 +211,23 @@ fn notes(
         }
     }
     for portal in portals.iter().filter(|portal| !portal.is_here) {
-        if let Some(interface) = portal.entrance_interface() {
-            let name = &portal.name;
-            notes.push(format!(
-                "portal `{name}`: there is no interface {interface} now; it opens when there is one"
-            ));
-        }
+        let name = &portal.name;
+        let lacks = match &portal.entrance {
+            Entrance::Wifi { card, .. }
+                if facts.radios.cards.get(card).is_some_and(|card| card.is_switched_off) =>
+            {
+                format!(
+                    "the radio of {card} is switched off (`rfkill list` tells how); it opens when that is on"
+                )
+            }
+            // hostapd makes the interfaces of a card that is there.
+            Entrance::Wifi { card, .. } if facts.interfaces.contains(card) => continue,
+            Entrance::Interface(interface) | Entrance::Wifi { card: interface, .. } => {
+                format!("there is no interface {interface} now; it opens when there is one")
+            }
+            Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => continue,
+        };
+        notes.push(format!("portal `{name}`: {lacks}"));
     }
     notes.extend(facts.filters.notes.iter().cloned());
     notes.extend(without_dhcp(entry, portals));

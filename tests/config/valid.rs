@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wg_portals::config::model::{
     Entrance, ExitRef, Failover, FirewallChoice, Host, Network, Phone, Portal, Ports, Position, Protocol,
-    Provider, RpFilter, Site, Subnet6, Wifi,
+    Provider, RpFilter, Security, Site, Subnet6, Wifi,
 };
 use wg_portals::config::{load, parse, portal_addresses};
 use wg_portals::net::{Cidr, Mac, PublicKey};
@@ -78,7 +78,9 @@ fn wifi() -> Entrance {
         ssid: "Paris".to_owned(),
         passphrase_file: PathBuf::from("wifi.key"),
         country: "US".to_owned(),
-        channel: 6,
+        channel: 36,
+        hidden: true,
+        security: Security::Wpa3,
     })
 }
 

@@ -23,10 +23,12 @@ mod oracle;
 mod peers;
 mod phones;
 mod questions;
+mod radio;
 mod restore;
 mod snapshot;
 mod upgrade;
 mod ways;
+mod wifi;
 mod words;
 
 use std::path::PathBuf;
@@ -101,6 +103,7 @@ fn main() -> ExitCode {
         (&WITH_KERNEL_WIREGUARD[..], has_wireguard, "no WireGuard in this kernel"),
         (&[filters::WITH_PROGRAMS], is_given("PORTALS_TEST_FIREWALLS"), "no firewall programs"),
         (&[install::WITH_OPENRC], is_given("PORTALS_TEST_OPENRC"), "no OpenRC"),
+        (&[wifi::SCENARIOS], radio::can_be_made(), "no Wi-Fi cards can be made here"),
     ] {
         if possible {
             scenarios.extend(of(lists));

@@ -6,7 +6,7 @@ mod support;
 
 use draft::{NAMES, networks, texts};
 use proptest::prelude::*;
-use support::{entrances, facts, files};
+use support::{entrances, facts, files, radios};
 use wg_portals::config::model::{ExitRef, Network};
 use wg_portals::diff::{Step, diff};
 use wg_portals::firewall::Backend;
@@ -34,11 +34,13 @@ fn view(network: &Network, name: &str) -> Site {
     let files = files(network, name, Some(Secret::new([9; 32])));
     let (mut facts, _) = facts(FACTS);
     facts.interfaces = entrances(network, name);
+    facts.radios = radios(network, name);
     let inputs = Inputs {
         file: &files.file,
         private_key: &files.private_key,
         public_key: files.public_key,
         network_secret: files.network_secret.as_ref(),
+        passphrases: &files.passphrases,
         facts: &facts,
         resolved: &SortedMap::new(),
     };

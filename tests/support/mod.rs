@@ -5,13 +5,17 @@ use std::path::Path;
 use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
-use wg_portals::config::{self, model::Entrance, model::Network};
+use wg_portals::config;
+use wg_portals::config::model::{Entrance, Network, Wifi};
 use wg_portals::host::{Facts, Filters, Uplink};
 use wg_portals::keys;
 use wg_portals::load::Files;
 use wg_portals::net::{IfName, Secret};
 use wg_portals::sorted::{SortedMap, SortedSet};
 use wg_portals::state::Backend;
+use wg_portals::wifi::access_point::Radios;
+use wg_portals::wifi::card::{Band, Card, Channel, Rules};
+use wg_portals::wifi::passphrase::Passphrase;
 
 /// The private key of the site with this id in all tests: its id, 32 times.
 pub(crate) fn private_key(id: u8) -> Secret {
@@ -29,6 +33,9 @@ pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret
         public_key: keys::public_key(&private_key),
         private_key,
         network_secret,
+        passphrases: wifis(network, site)
+            .map(|wifi| (wifi.passphrase_file.clone(), Passphrase::of("correct horse").unwrap()))
+            .collect(),
     }
 }
 
@@ -58,6 +65,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
         interfaces: SortedSet::new(),
         filters: Filters { nftables: true, ..Filters::default() },
+        radios: Radios::default(),
     };
     let names = table.get("names").and_then(|value| value.get_ref().as_table()).into_iter().flatten();
     let resolved = names
@@ -74,7 +82,28 @@ pub(crate) fn entrances(network: &Network, site: &str) -> SortedSet<IfName> {
         Entrance::Interface(name) => Some(name.clone()),
         _ => None,
     });
-    entrances.collect()
+    let cards = wifis(network, site).map(|wifi| wifi.interface.clone());
+    entrances.chain(cards).collect()
+}
+
+/// Cards that can be what a site asks of them.
+pub(crate) fn radios(network: &Network, site: &str) -> Radios {
+    let card = |wifi: &Wifi| {
+        let channels = vec![Channel { number: wifi.channel, rules: Rules::Free }];
+        let band = Band { n: true, ac: true, channels };
+        let (two_ghz, five_ghz) = (band.clone(), band);
+        let card =
+            Card { access_points: 8, country: wifi.country.clone(), two_ghz, five_ghz, ..Card::default() };
+        (wifi.interface.clone(), card)
+    };
+    Radios { cards: wifis(network, site).map(card).collect(), knows_countries: true }
+}
+
+fn wifis<'a>(network: &'a Network, site: &str) -> impl Iterator<Item = &'a Wifi> {
+    network.sites[site].portals.iter().filter_map(|portal| match &portal.entrance {
+        Entrance::Wifi(wifi) => Some(wifi),
+        _ => None,
+    })
 }
 
 fn list<T: FromStr<Err: std::fmt::Debug> + Ord>(value: Option<&DeValue>) -> SortedSet<T> {

@@ -4,6 +4,7 @@ use super::super::draft::{Draft, PortalDraft, SiteDraft};
 use super::super::fault::{At, Findings};
 use super::super::model::Entrance;
 use crate::net::{Cidr, Family, IfName};
+use crate::wifi::further_interface;
 
 /// The interface that linked sites and phones share.
 const SHARED_TUNNEL: &str = "portals0";
@@ -11,13 +12,13 @@ const SHARED_TUNNEL: &str = "portals0";
 /// An entrance is neither the uplink nor a tunnel.
 pub(super) fn taken(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
-        if let Some(uplink) = site.uplink.as_ref().filter(|uplink| is_tunnel(site, &uplink.value)) {
+        if let Some(uplink) = site.uplink.as_ref().filter(|uplink| is_made(site, &uplink.value)) {
             let message = format!("`uplink` cannot be `{}`: portals makes that one itself", uplink.value);
             found.add(&uplink.span, message, "write the interface of the default route, such as `\"eth0\"`");
         }
         for entrance in site.portals.iter().filter_map(|portal| portal.entrance.as_ref()) {
             let key = entrance.value.key();
-            if let Some(name) = interface(&entrance.value).filter(|name| is_tunnel(site, name)) {
+            if let Some(name) = interface(&entrance.value).filter(|name| is_made(site, name)) {
                 let message = format!("`{key}` cannot be `{name}`: portals makes that one itself");
                 found.add(&entrance.span, message, "write the interface that the devices are on");
             }
@@ -30,10 +31,15 @@ pub(super) fn taken(draft: &Draft, found: &mut Findings) {
     }
 }
 
-fn is_tunnel(site: &SiteDraft, name: &IfName) -> bool {
+fn is_made(site: &SiteDraft, name: &IfName) -> bool {
     let providers = site.providers.iter().map(|provider| &provider.name);
     let mut exits = site.exits.iter().chain(providers);
+    let mut portals = site.portals.iter();
+    let is_wifi = |portal: &PortalDraft| {
+        portal.entrance.as_ref().is_some_and(|entrance| matches!(entrance.value, Entrance::Wifi(_)))
+    };
     name.as_str() == SHARED_TUNNEL
+        || portals.any(|portal| is_wifi(portal) && further_interface(&portal.name.value) == *name)
         || name.as_str().strip_prefix("to-").is_some_and(|to| exits.any(|exit| exit.value == to))
 }
 
@@ -90,6 +96,8 @@ fn common(a: &Entrance, b: &Entrance, first: &str) -> Option<String> {
             let twice = b.iter().find(|mac| a.contains(mac))?;
             enters(&twice.to_string())
         }
+        // One card can offer several: see `wifi`.
+        (Entrance::Wifi(_), Entrance::Wifi(_)) => None,
         (Entrance::Own, Entrance::Own) => enters("this router's own traffic"),
         (a, b) => {
             all_of(a).filter(|name| all_of(b) == Some(name)).and_then(|name| enters(&format!("`{name}`")))

@@ -8,6 +8,7 @@ mod identity;
 mod lans;
 mod links;
 mod subnets;
+mod wifi;
 
 use super::draft::Draft;
 use super::fault::Findings;
@@ -35,6 +36,7 @@ const CHECKS: &[Check] = &[
     entrances::taken,
     entrances::shared,
     entrances::destinations,
+    wifi::cards,
     lans::without,
     lans::addresses,
     lans::overlaps,

@@ -5,11 +5,8 @@
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, SystemTime};
 
-use zeroize::Zeroizing;
-
 use super::Reading;
 use crate::kernel::attributes::{self, Attributes};
-use crate::kernel::message::{Decode, GENERIC_HEADER};
 use crate::net::{Cidr, PublicKey, Secret};
 use crate::sorted::SortedSet;
 use crate::state::Peer;
@@ -38,16 +35,6 @@ mod peer {
 mod allowed_ip {
     pub(super) const IPADDR: u16 = 2;
     pub(super) const CIDR_MASK: u16 = 3;
-}
-
-/// The attributes of one message about an interface; they hold its key.
-#[derive(Debug)]
-pub(super) struct Part(pub(super) Zeroizing<Vec<u8>>);
-
-impl Decode for Part {
-    fn decode(payload: &[u8]) -> Option<Self> {
-        Some(Self(Zeroizing::new(payload.get(GENERIC_HEADER..)?.to_vec())))
-    }
 }
 
 /// Takes in one message about an interface: the first has its settings, each has some of its peers.

@@ -1,0 +1,117 @@
+//! The kernel's Wi-Fi: its generic netlink family (linux/nl80211.h). Asks, and changes nothing.
+
+mod decode;
+
+use netlink_packet_core::{DefaultNla, Emitable};
+
+use super::generic::{self, Part};
+use super::message::{Answer, Message};
+use super::netlink::{Refusal, Socket, protocols};
+use crate::error::{Context as _, Result};
+use crate::net::IfName;
+use crate::sorted::SortedMap;
+use crate::wifi::card::{Card, Station};
+use decode::Interface;
+
+/// NL80211_CMD_*
+mod command {
+    pub(super) const GET_WIPHY: u8 = 1;
+    pub(super) const GET_INTERFACE: u8 = 5;
+    pub(super) const GET_STATION: u8 = 17;
+    pub(super) const GET_REG: u8 = 31;
+}
+
+/// NL80211_ATTR_*
+mod attribute {
+    pub(super) const WIPHY: u16 = 1;
+    pub(super) const IFINDEX: u16 = 3;
+    pub(super) const IFNAME: u16 = 4;
+    pub(super) const MAC: u16 = 6;
+    pub(super) const STA_INFO: u16 = 21;
+    pub(super) const WIPHY_BANDS: u16 = 22;
+    pub(super) const SUPPORTED_IFTYPES: u16 = 32;
+    pub(super) const REG_ALPHA2: u16 = 33;
+    pub(super) const INTERFACE_COMBINATIONS: u16 = 120;
+    pub(super) const SPLIT_WIPHY_DUMP: u16 = 174;
+    pub(super) const WIPHY_SELF_MANAGED_REG: u16 = 216;
+}
+
+/// A way to the kernel's Wi-Fi.
+pub struct Wireless {
+    socket: Socket,
+    family: u16,
+}
+
+impl Wireless {
+    /// Finds it; `None` if this kernel has none.
+    pub fn find() -> Result<Option<Self>> {
+        let mut socket = Socket::open(protocols::NETLINK_GENERIC)?;
+        let family = generic::find_family(&mut socket, "nl80211")
+            .doing(|| "cannot ask the kernel for its Wi-Fi".to_owned())?;
+        Ok(family.map(|family| Self { socket, family }))
+    }
+
+    /// The cards behind those of `names` that are interfaces of one.
+    pub fn cards<'a>(&mut self, names: impl Iterator<Item = &'a IfName>) -> Result<SortedMap<IfName, Card>> {
+        let interfaces = self.interfaces()?;
+        let mut cards = SortedMap::new();
+        for name in names {
+            if let Some(interface) = interfaces.iter().find(|interface| interface.name == *name) {
+                let card = self.card(interface).doing(|| format!("cannot ask the Wi-Fi card of {name}"))?;
+                cards.insert(name.clone(), card);
+            }
+        }
+        Ok(cards)
+    }
+
+    /// Who is connected to each of those of `names` that are access points now.
+    pub fn stations<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a IfName>,
+    ) -> Result<SortedMap<IfName, Vec<Station>>> {
+        let interfaces = self.interfaces()?;
+        let mut stations = SortedMap::new();
+        for name in names {
+            if let Some(interface) = interfaces.iter().find(|interface| interface.name == *name) {
+                let parts = self
+                    .dump(command::GET_STATION, &[number(attribute::IFINDEX, interface.index)])
+                    .doing(|| format!("cannot ask who is connected to {name}"))?;
+                stations.insert(name.clone(), parts.iter().filter_map(decode::station).collect());
+            }
+        }
+        Ok(stations)
+    }
+
+    fn interfaces(&mut self) -> Result<Vec<Interface>> {
+        let parts = self
+            .dump(command::GET_INTERFACE, &[])
+            .doing(|| "cannot ask the kernel for its Wi-Fi interfaces".to_owned())?;
+        Ok(parts.iter().filter_map(decode::interface).collect())
+    }
+
+    fn card(&mut self, interface: &Interface) -> Result<Card, Refusal> {
+        let wiphy = number(attribute::WIPHY, interface.card);
+        // Without being asked for it in parts, the kernel leaves out what it learnt to tell after Linux 3.9.
+        let in_parts = DefaultNla::new(attribute::SPLIT_WIPHY_DUMP, Vec::new());
+        let mut card = Card { number: interface.card, address: interface.address, ..Card::default() };
+        for part in self.dump(command::GET_WIPHY, &[in_parts, wiphy.clone()])? {
+            decode::take_card(&mut card, &part);
+        }
+        let question = Message::generic(self.family, command::GET_REG, &[wiphy].as_slice());
+        let Answer(domain) = self.socket.get(question)?;
+        if let Some(domain) = domain {
+            decode::take_domain(&mut card, &domain);
+        }
+        Ok(card)
+    }
+
+    fn dump(&mut self, command: u8, attributes: &[DefaultNla]) -> Result<Vec<Part>, Refusal> {
+        let content: &dyn Emitable = &attributes;
+        let answers: Vec<Answer<Part>> = self.socket.dump(Message::generic(self.family, command, content))?;
+        Ok(answers.into_iter().filter_map(|Answer(part)| part).collect())
+    }
+}
+
+fn number(kind: u16, number: u32) -> DefaultNla {
+    DefaultNla::new(kind, number.to_ne_bytes().to_vec())
+}

@@ -1,0 +1,237 @@
+//! From what the file wants and what the cards can do to the access points that are run. Pure.
+
+use std::path::PathBuf;
+
+use super::card::{Card, Channel, Rules, is_two_ghz};
+use super::passphrase::Passphrase;
+use super::{all, interface};
+use crate::config::model::{Portal, Security, Wifi};
+use crate::error::Error;
+use crate::net::{IfName, Mac};
+use crate::packages::how_to_install;
+use crate::sorted::{SortedMap, SortedSet};
+
+/// Secrets of Wi-Fis, by the name of their file in the network file.
+pub type Passphrases = SortedMap<PathBuf, Passphrase>;
+
+/// What a host has of Wi-Fi, as far as its site asks for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Radios {
+    /// The cards that the file names, by interface.
+    pub cards: SortedMap<IfName, Card>,
+    /// Whether the kernel can look up what a country allows.
+    pub knows_countries: bool,
+}
+
+/// A card at work: one hostapd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessPoint {
+    /// The card's interface.
+    pub interface: IfName,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// Its number.
+    pub channel: u16,
+    /// Whether it is to watch out for radar.
+    pub watches_radar: bool,
+    /// Whether it has 802.11n in its band.
+    pub n: bool,
+    /// Whether it has 802.11ac in its band.
+    pub ac: bool,
+    /// What it offers; the first is on the card's own interface. Never empty.
+    pub networks: Vec<Offer>,
+}
+
+/// A Wi-Fi that an access point offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its interface.
+    pub interface: IfName,
+    /// The hardware address that is sent as its own.
+    pub address: Mac,
+    /// 1 to 32 bytes.
+    pub ssid: Vec<u8>,
+    /// Whether it keeps that name to itself.
+    pub hidden: bool,
+    /// How clients prove that they know the passphrase.
+    pub security: Security,
+    /// Which is this.
+    pub passphrase: Passphrase,
+}
+
+/// The access points of a site, and what stands against others.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// By interface.
+    pub access_points: Vec<AccessPoint>,
+    /// What no card of this host can do.
+    pub errors: Vec<Error>,
+    /// What cannot be now.
+    pub notes: Vec<String>,
+}
+
+/// A portal with its Wi-Fi.
+type Wanted<'a> = (&'a Portal, &'a Wifi);
+
+/// Decides for the portals of one site, on a host with these interfaces and radios. A card that is not there is none of its matters.
+pub fn decide(
+    portals: &[Portal],
+    interfaces: &SortedSet<IfName>,
+    radios: &Radios,
+    passphrases: &Passphrases,
+) -> Decision {
+    let mut wanted: SortedMap<&IfName, Vec<Wanted>> = SortedMap::new();
+    for (portal, wifi) in all(portals) {
+        wanted.get_or_default(&wifi.interface).push((portal, wifi));
+    }
+    let mut decision = Decision::default();
+    for wanted in wanted.values().flatten() {
+        decision.errors.extend(unfit_key(*wanted, passphrases));
+    }
+    for (name, wanted) in wanted.iter().filter(|(name, _)| interfaces.contains(**name)) {
+        let Some(card) = radios.cards.get(*name) else {
+            decision
+                .errors
+                .push(fault(wanted[0], &format!("{name} is no Wi-Fi card: `iw dev` lists those there are")));
+            continue;
+        };
+        let errors = impossible(name, card, wanted);
+        let forbidden = forbidden(name, card, wanted[0]);
+        decision.notes.extend(forbidden.clone());
+        decision.notes.extend(unknown_country(card, wanted[0], radios.knows_countries));
+        if errors.is_empty() && forbidden.is_none() {
+            decision.access_points.extend(access_point(portals, card, wanted, passphrases));
+        }
+        decision.errors.extend(errors);
+    }
+    decision
+}
+
+/// WPA3 makes its keys anew each time, from the passphrase itself.
+fn unfit_key((portal, wifi): Wanted, passphrases: &Passphrases) -> Option<Error> {
+    let is_key = passphrases.get(&wifi.passphrase_file).is_some_and(Passphrase::is_key);
+    let unfit = is_key && wifi.security != Security::Wpa2;
+    unfit.then(|| {
+        let file = wifi.passphrase_file.display();
+        fault((portal, wifi), &format!("{file} is a key of 64 digits, which WPA3 has no use for: put the passphrase there, or write `wpa = \"wpa2\"`"))
+    })
+}
+
+fn fault((portal, _): Wanted, what: &str) -> Error {
+    Error::wrong(format!("portal `{}`: {what}", portal.name))
+}
+
+/// What this card can never do.
+fn impossible(name: &IfName, card: &Card, wanted: &[Wanted]) -> Vec<Error> {
+    let (first, channel) = (wanted[0], wanted[0].1.channel);
+    if card.access_points == 0 {
+        let modes: Vec<&str> = card.modes.iter().map(|mode| mode.words()).collect();
+        let modes = modes.join(", ");
+        return vec![fault(
+            first,
+            &format!("{name} cannot be an access point (it can be: {modes}): use another card"),
+        )];
+    }
+    let mut errors = Vec::new();
+    if card.channel(channel).is_none() {
+        let all = ranges(card.channels());
+        errors.push(fault(first, &format!("{name} has no channel {channel}: choose one of {all}")));
+    }
+    let most = card.access_points as usize;
+    if let Some(surplus) = wanted.get(most) {
+        errors.push(fault(
+            *surplus,
+            &format!("{name} can offer {most} Wi-Fi at once, not {}: use another card for it", wanted.len()),
+        ));
+    }
+    errors
+}
+
+/// That an access point may not be on the channel here and now. That can change while it runs, and is no reason to leave other portals
+/// alone.
+fn forbidden(name: &IfName, card: &Card, (portal, wifi): Wanted) -> Option<String> {
+    // Before hostapd tells the kernel the country, the rules of another one hold.
+    let rules_hold = card.keeps_its_country || card.country == wifi.country;
+    let channel = card.channel(wifi.channel).filter(|channel| rules_hold && !card.allows(*channel))?;
+    let (number, country) = (channel.number, &card.country);
+    let why = match channel.rules {
+        Rules::Radar => "needs a card that notices radar, which cannot be said of",
+        _ => "is not allowed on",
+    };
+    let allowed = ranges(card.channels().filter(|channel| card.allows(*channel)));
+    Some(format!(
+        "portal `{}`: channel {number} {why} {name} in {country}; its Wi-Fi stays off. Choose one of {allowed}",
+        portal.name
+    ))
+}
+
+fn unknown_country(card: &Card, (portal, wifi): Wanted, knows_countries: bool) -> Option<String> {
+    let lacks = !knows_countries && !card.keeps_its_country && card.country != wifi.country;
+    lacks.then(|| {
+        format!(
+            "portal `{}`: the kernel may not find out what {} allows, as there is no /lib/firmware/regulatory.db; {}",
+            portal.name,
+            wifi.country,
+            how_to_install("wireless-regdb")
+        )
+    })
+}
+
+fn access_point(
+    portals: &[Portal],
+    card: &Card,
+    wanted: &[Wanted],
+    passphrases: &Passphrases,
+) -> Option<AccessPoint> {
+    let (_, wifi) = wanted[0];
+    let channel = card.channel(wifi.channel)?;
+    let band = card.band(channel.number);
+    let offer = |(index, (portal, wifi)): (usize, &Wanted)| {
+        Some(Offer {
+            interface: interface(portals, portal, wifi),
+            address: address(card.address, index),
+            ssid: wifi.ssid.clone().into_bytes(),
+            hidden: wifi.hidden,
+            security: wifi.security,
+            passphrase: passphrases.get(&wifi.passphrase_file)?.clone(),
+        })
+    };
+    Some(AccessPoint {
+        interface: wifi.interface.clone(),
+        country: wifi.country.clone(),
+        channel: channel.number,
+        watches_radar: channel.rules == Rules::Radar,
+        n: band.n,
+        ac: band.ac && !is_two_ghz(channel.number),
+        networks: wanted.iter().enumerate().map(offer).collect::<Option<_>>()?,
+    })
+}
+
+/// The address of a card's Wi-Fi number `index`. Those beyond the card's own are marked as given locally (IEEE 802, § 8.4), and told
+/// apart by the bits above that mark.
+fn address(Mac(card): Mac, index: usize) -> Mac {
+    let mut bytes = card;
+    if index > 0 {
+        bytes[0] = (bytes[0] | 0b10) ^ (u8::try_from(index).unwrap_or(u8::MAX) << 2);
+    }
+    Mac(bytes)
+}
+
+/// Channels for people: `1-11, 36-48`.
+fn ranges(channels: impl Iterator<Item = Channel>) -> String {
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for Channel { number, .. } in channels {
+        let step = if is_two_ghz(number) { 1 } else { 4 };
+        match ranges.last_mut() {
+            Some((_, last)) if *last + step == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let range = |(first, last): (u16, u16)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    ranges.into_iter().map(range).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+use std::fmt::Write as _;
+
+use super::super::card::{Band, Mode};
+use super::*;
+
+const NETWORK: &str = r#"
+[network]
+name = "home"
+subnet = "10.77.0.0/16"
+
+[site.nyc]
+id = 1
+public_key = "nycnycnycnycnycnycnycnycnycnycnycnycnycnycA="
+endpoint = "192.0.2.1"
+exits = ["paris"]
+
+[site.paris]
+id = 2
+public_key = "parisparisparisparisparisparisparisparispaA="
+"#;
+
+/// Portals `a`, `b` and so on, one for each list of keys.
+fn portals(wifis: &[&str]) -> Vec<Portal> {
+    let mut text = NETWORK.to_owned();
+    for (name, keys) in ('a'..).zip(wifis) {
+        let _ = writeln!(
+            text,
+            "[site.nyc.portal.{name}]\nexit = \"paris\"\nwifi = {{ interface = \"wlan0\", passphrase_file = \"{name}.key\", country = \"US\", {keys} }}"
+        );
+    }
+    crate::config::parse(&text).unwrap().sites["nyc"].portals.clone()
+}
+
+fn band(channels: impl IntoIterator<Item = (u16, Rules)>) -> Band {
+    let channels = channels.into_iter().map(|(number, rules)| Channel { number, rules });
+    Band { n: true, ac: true, channels: channels.collect() }
+}
+
+fn radios() -> Radios {
+    let two =
+        (1..=11).map(|number| (number, Rules::Free)).chain([(12, Rules::ListenFirst), (14, Rules::Disabled)]);
+    let five = [(36, Rules::Free), (40, Rules::Free), (44, Rules::ListenFirst), (52, Rules::Radar)];
+    let card = Card {
+        number: 0,
+        address: Mac([2, 0, 0, 0, 0, 9]),
+        modes: vec![Mode::Station, Mode::AccessPoint],
+        two_ghz: band(two),
+        five_ghz: band(five),
+        access_points: 2,
+        detects_radar: false,
+        country: "US".to_owned(),
+        keeps_its_country: false,
+        is_switched_off: false,
+    };
+    Radios { cards: [("wlan0".parse().unwrap(), card)].into(), knows_countries: true }
+}
+
+fn card(radios: &mut Radios) -> &mut Card {
+    radios.cards.get_mut(&"wlan0".parse::<IfName>().unwrap()).unwrap()
+}
+
+fn decided(wifis: &[&str], radios: &Radios) -> Decision {
+    let passphrases = ["a", "b", "c"]
+        .map(|name| (PathBuf::from(format!("{name}.key")), Passphrase::of("correct horse").unwrap()));
+    decide(&portals(wifis), &["wlan0".parse().unwrap()].into(), radios, &passphrases.into())
+}
+
+fn errors(decision: &Decision) -> Vec<String> {
+    decision.errors.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn one_card_offers_several() {
+    let decision =
+        decided(&["ssid = \"A\", channel = 36", "ssid = \"B\", channel = 36, hidden = true"], &radios());
+    assert!(decision.errors.is_empty() && decision.notes.is_empty(), "{decision:?}");
+    let [access_point] = decision.access_points.as_slice() else { panic!("{decision:?}") };
+    assert!(access_point.n && access_point.ac && !access_point.watches_radar);
+    let [a, b] = access_point.networks.as_slice() else { panic!("{access_point:?}") };
+    assert_eq!((a.interface.as_str(), a.address.to_string().as_str()), ("wlan0", "02:00:00:00:00:09"));
+    assert_eq!((b.interface.as_str(), b.address.to_string().as_str()), ("ap-b", "06:00:00:00:00:09"));
+    assert!(b.hidden && !a.hidden);
+}
+
+#[test]
+fn what_a_card_cannot_do_is_said_with_what_it_can() {
+    let wifi = "ssid = \"A\", channel = 6";
+    let mut client = radios();
+    card(&mut client).access_points = 0;
+    card(&mut client).modes = vec![Mode::Station, Mode::Monitor];
+    let no_point =
+        "portal `a`: wlan0 cannot be an access point (it can be: station, monitor): use another card";
+    assert_eq!(errors(&decided(&[wifi], &client)), [no_point]);
+    let no_channel = "portal `a`: wlan0 has no channel 149: choose one of 1-12, 14, 36-44, 52";
+    assert_eq!(errors(&decided(&["ssid = \"A\", channel = 149"], &radios())), [no_channel]);
+    let three = ["A", "B", "C"].map(|ssid| format!("ssid = \"{ssid}\", channel = 6"));
+    let too_many = "portal `c`: wlan0 can offer 2 Wi-Fi at once, not 3: use another card for it";
+    assert_eq!(errors(&decided(&three.each_ref().map(String::as_str), &radios())), [too_many]);
+    let no_card = Radios::default();
+    assert_eq!(
+        errors(&decided(&[wifi], &no_card)),
+        ["portal `a`: wlan0 is no Wi-Fi card: `iw dev` lists those there are"]
+    );
+}
+
+#[test]
+fn a_card_that_is_not_there_is_no_fault() {
+    let decision = decide(
+        &portals(&["ssid = \"A\", channel = 6"]),
+        &SortedSet::new(),
+        &Radios::default(),
+        &Passphrases::new(),
+    );
+    assert!(decision.errors.is_empty() && decision.notes.is_empty() && decision.access_points.is_empty());
+}
+
+#[test]
+fn what_the_country_forbids_keeps_that_one_off() {
+    for (channel, why) in [
+        (12, "channel 12 is not allowed on wlan0 in US"),
+        (44, "channel 44 is not allowed on wlan0 in US"),
+        (52, "channel 52 needs a card that notices radar, which cannot be said of wlan0 in US"),
+    ] {
+        let decision = decided(&[&format!("ssid = \"A\", channel = {channel}")], &radios());
+        let note = format!("portal `a`: {why}; its Wi-Fi stays off. Choose one of 1-11, 36-40");
+        assert_eq!((decision.notes, decision.access_points.len()), (vec![note], 0));
+    }
+}
+
+#[test]
+fn the_rules_of_another_country_do_not_count() {
+    let mut abroad = radios();
+    card(&mut abroad).country = "00".to_owned();
+    let wifi = ["ssid = \"A\", channel = 44"];
+    assert_eq!(decided(&wifi, &abroad).access_points.len(), 1);
+    card(&mut abroad).keeps_its_country = true;
+    assert_eq!(decided(&wifi, &abroad).access_points.len(), 0);
+}
+
+#[test]
+fn a_kernel_without_rules_is_told_of() {
+    let mut lost = radios();
+    lost.knows_countries = false;
+    assert!(decided(&["ssid = \"A\", channel = 6"], &lost).notes.is_empty(), "it has them already");
+    card(&mut lost).country = "00".to_owned();
+    let decision = decided(&["ssid = \"A\", channel = 6"], &lost);
+    assert!(decision.notes[0].contains("wireless-regdb"), "{decision:?}");
+    assert_eq!(decision.access_points.len(), 1);
+}
+
+#[test]
+fn a_key_cannot_be_used_with_wpa3() {
+    let passphrases: Passphrases =
+        [(PathBuf::from("a.key"), Passphrase::of(&"5".repeat(64)).unwrap())].into();
+    let with = |wpa: &str| {
+        let portals = portals(&[&format!("ssid = \"A\", channel = 6, wpa = \"{wpa}\"")]);
+        decide(&portals, &SortedSet::new(), &radios(), &passphrases)
+    };
+    assert_eq!(
+        errors(&with("wpa2+wpa3")),
+        [
+            "portal `a`: a.key is a key of 64 digits, which WPA3 has no use for: put the passphrase there, or write `wpa = \"wpa2\"`"
+        ]
+    );
+    assert_eq!((with("wpa3").errors.len(), with("wpa2").errors.len()), (1, 0));
+}

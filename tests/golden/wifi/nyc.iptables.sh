@@ -1,0 +1,85 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+iptables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i ap-tv -o to-paris -j RETURN
+-A PORTALS_FORWARD -i wlan0 -o to-paris -j RETURN
+-A PORTALS_FORWARD -i ap-tv -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i wlan0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i to-paris -p icmp -j RETURN
+-A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-I FORWARD 1 -j PORTALS_FORWARD
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+COMMIT
+EOF
+ip6tables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i ap-tv -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i wlan0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i ap-tv -o to-paris -j RETURN
+-A PORTALS_FORWARD -i wlan0 -o to-paris -j RETURN
+-A PORTALS_FORWARD -i ap-tv -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i wlan0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+EOF
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.1.1/32 dev to-paris
+ip address add 10.77.1.65/26 dev wlan0
+ip link set to-paris up
+ip link set wlan0 up
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 113 protocol 77 from all iif ap-tv lookup 7702
+ip rule add priority 113 protocol 77 from all iif wlan0 lookup 7702
+ip rule add priority 118 protocol 77 from all iif ap-tv unreachable
+ip rule add priority 118 protocol 77 from all iif wlan0 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif ap-tv unreachable
+ip -6 rule add priority 118 protocol 77 from all iif wlan0 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
