@@ -13,14 +13,15 @@ use wg_portals::kernel::netlink::{Socket, protocols, request};
 use wg_portals::kernel::nl80211::Wireless;
 use wg_portals::net::IfName;
 
-/// HWSIM_CMD_NEW_RADIO of drivers/net/wireless/mac80211_hwsim.h; NL80211_CMD_SET_WIPHY_NETNS, NL80211_ATTR_WIPHY and
-/// NL80211_ATTR_NETNS_FD of linux/nl80211.h.
+/// HWSIM_CMD_NEW_RADIO and HWSIM_ATTR_IFTYPE_SUPPORT of drivers/net/wireless/mac80211_hwsim.h.
 const NEW_RADIO: u8 = 4;
+const IFTYPE_SUPPORT: u16 = 23;
+
+/// Of linux/nl80211.h: NL80211_CMD_SET_WIPHY_NETNS, NL80211_ATTR_WIPHY and NL80211_ATTR_NETNS_FD, and the bit of NL80211_IFTYPE_STATION.
 const SET_WIPHY_NETNS: u8 = 49;
 const WIPHY: u16 = 1;
 const NETNS_FD: u16 = 219;
-
-const NOTHING: &[DefaultNla] = &[];
+const STATION: u32 = 1 << 2;
 
 /// The programs at both ends, and what a client gets its address with.
 const PROGRAMS: [&str; 3] = ["hostapd", "wpa_supplicant", "udhcpc"];
@@ -39,34 +40,63 @@ fn on_the_path(program: &str) -> bool {
     std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
 }
 
+/// What a card can be.
+#[derive(Clone, Copy)]
+pub(crate) enum Abilities {
+    All,
+    Station,
+}
+
 /// Gives each of these hosts a card: `wlan0` to the first, `wlan1` to the second and so on. The cards go with their hosts.
-pub(crate) fn give(hosts: &[&Namespace]) -> Result<()> {
+pub(crate) fn give(hosts: &[&Namespace], abilities: Abilities) -> Result<()> {
     let (mut socket, hwsim) = family("MAC80211_HWSIM")?;
+    let limits: Vec<DefaultNla> = match abilities {
+        Abilities::All => Vec::new(),
+        Abilities::Station => vec![number(IFTYPE_SUPPORT, STATION)],
+    };
     for _ in hosts {
         // It answers with the number of the radio, which reads as an error.
-        drop(socket.batch(vec![request(Message::generic(hwsim, NEW_RADIO, &NOTHING), 0)]));
+        drop(socket.batch(vec![request(Message::generic(hwsim, NEW_RADIO, &limits.as_slice()), 0)]));
     }
-    let name = |number| format!("wlan{number}").parse().expect("the name of an interface");
-    let names: Vec<IfName> = (0..hosts.len()).map(name).collect();
-    let mut wireless = Wireless::find()?.ok_or_else(|| Error::failed("this kernel has no Wi-Fi"))?;
-    let cards = wireless.cards(names.iter())?;
-    for (name, host) in names.iter().zip(hosts) {
-        let card = cards.get(name).ok_or_else(|| Error::failed(format!("{name} was not made")))?;
-        hand_over(card.number, host)?;
+    for (index, host) in hosts.iter().enumerate() {
+        hand_over(card_of(&format!("wlan{index}"))?, host)?;
     }
     Ok(())
 }
 
-fn hand_over(card: u32, host: &Namespace) -> Result<()> {
-    let doing = || format!("cannot hand a card to {}", host.name());
-    let network = File::open(host.path()).doing(doing)?;
+/// Takes the card of that interface out of a host: to be handed over again.
+pub(crate) fn take(host: &Namespace, interface: &str) -> Result<u32> {
+    let here = File::open("/proc/self/ns/net").doing(|| "cannot open our own network".to_owned())?;
+    host.run(|| {
+        let card = card_of(interface)?;
+        move_to(&here, card)?;
+        Ok(card)
+    })
+}
+
+/// Puts a card that is here into a host.
+pub(crate) fn hand_over(card: u32, host: &Namespace) -> Result<()> {
+    let network = File::open(host.path()).doing(|| format!("cannot open the network of {}", host.name()))?;
+    move_to(&network, card)
+}
+
+fn card_of(interface: &str) -> Result<u32> {
+    let name: IfName = interface.parse().expect("the name of an interface");
+    let mut wireless = Wireless::find()?.ok_or_else(|| Error::failed("this kernel has no Wi-Fi"))?;
+    let card = wireless.cards([&name].into_iter())?.remove(&name);
+    card.map(|card| card.number).ok_or_else(|| Error::failed(format!("there is no card {interface}")))
+}
+
+fn move_to(network: &File, card: u32) -> Result<()> {
     let (mut socket, nl80211) = family("nl80211")?;
-    let attributes = [
-        DefaultNla::new(WIPHY, card.to_ne_bytes().to_vec()),
-        DefaultNla::new(NETNS_FD, network.as_raw_fd().to_ne_bytes().to_vec()),
-    ];
+    let attributes = [number(WIPHY, card), number(NETNS_FD, network.as_raw_fd().cast_unsigned())];
     let message = Message::generic(nl80211, SET_WIPHY_NETNS, &attributes.as_slice());
-    socket.batch(vec![request(message, 0)]).into_iter().collect::<Result<(), _>>().doing(doing)
+    let verdicts = socket.batch(vec![request(message, 0)]);
+    verdicts.into_iter().collect::<Result<(), _>>().doing(|| format!("cannot move card {card}"))
+}
+
+fn number(kind: u16, number: u32) -> DefaultNla {
+    DefaultNla::new(kind, number.to_ne_bytes().to_vec())
 }
 
 fn family(name: &str) -> Result<(Socket, u16)> {

@@ -1,66 +1,220 @@
 //! Wi-Fi as an entrance, on cards of mac80211_hwsim, with the real hostapd and wpa_supplicant.
 
-use wg_portals::demo::{Client, NETWORK_FILE, NYC, Namespace, PARIS, Plot, World};
-use wg_portals::error::{Error, Result};
-use wg_portals::net::InterfaceAddress;
+use std::fs;
+
+use wg_portals::demo::{Client, NETWORK_FILE, NYC, Namespace, PARIS, Plot, Site, World};
+use wg_portals::error::{Context as _, Result};
+use wg_portals::net::{Family, InterfaceAddress};
 
 use crate::Scenario;
-use crate::radio::{Supplicant, give};
-use crate::words::{same, seconds, seen_as, shell, start, succeeds};
+use crate::radio::{Abilities, Supplicant, give, hand_over, take};
+use crate::words::{
+    eventually, no_leak, same, seconds, seen_as, settled, shell, start, succeeds, unreachable,
+};
 
-pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "Wi-Fi: a client goes in at one site and comes out at the other",
+/// What needs cards that can be made.
+pub(crate) const WITH_CARDS: &[Scenario] = &[
+    Scenario {
+        name: "Wi-Fi: in by an old phone's WPA2, out at the other site",
+        plots: &[NYC, PARIS],
+        run: old_phone,
+    },
+    Scenario { name: "Wi-Fi: two names on one card, with WPA3", plots: &[NYC, PARIS], run: two_names },
+    Scenario {
+        name: "Wi-Fi: no leak, and back by itself, whatever happens to it",
+        plots: &[NYC, PARIS],
+        run: hard_times,
+    },
+    Scenario { name: "Wi-Fi: a card that cannot is told by what it can", plots: &[NYC, PARIS], run: unable },
+];
+
+/// What goes wrong before any card is looked at.
+pub(crate) const WITHOUT_CARDS: &[Scenario] = &[Scenario {
+    name: "Wi-Fi: files that would say more to hostapd are refused",
     plots: &[NYC, PARIS],
-    run: through,
+    run: injected,
 }];
 
-/// Passphrases may have all of this.
+/// What a passphrase may have.
 const PASSPHRASE: &str = " #a|id=b|c=d\\e\"f ";
 
-/// Of the client behind the first portal of nyc; the second has the next /26.
-const ADDRESS: &str = "10.77.1.70/26";
+/// Where its process notes its number.
+const PID_FILE: &str = "/run/portals/services/hostapd-wlan0/pid";
 
-fn through(world: &mut World) -> Result<()> {
-    let client = Namespace::new("the client")?;
-    give(&[&world.site(NYC).router, &client])?;
-    begin(world, r#"ssid = "Café \\ \"1\"", channel = 6"#)?;
-    let _supplicant =
-        Supplicant::start(&client, "wlan1", &block("436166c3a9205c20223122", "key_mgmt=WPA-PSK", "psk"))?;
-    sit_down(&client, "wlan1", ADDRESS, "10.77.1.65")?;
-    let phone = Client::new(&client, seconds(3.0));
-    seen_as(phone, NYC.own_server(), PARIS.address)?;
-    let status = succeeds(world.site(NYC), &["status"])?;
-    same(&format!("a station in {status}"), status.contains("02:00:00:00:01:00  -"), true)
+/// A name that would be something else in most files, and the same in hexadecimal for wpa_supplicant.
+const NAME: &str = r#"Café # \\ \"1\""#;
+const NAME_IN_HEX: &str = "436166c3a92023205c20223122";
+
+fn old_phone(world: &mut World) -> Result<()> {
+    let _supplicant = on_air(world)?;
+    let site = world.site(NYC);
+    seen_as(site.guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    let mac = shell(&site.guest, "ip -o link show wlan1 | sed 's/.*ether //; s/ .*//'")?;
+    let status = succeeds(site, &["status"])?;
+    same(&format!("a station in\n{status}"), status.contains(&format!("\n    {}  -", mac.trim())), true)?;
+    let json = succeeds(site, &["status", "--json"])?;
+    let station = format!(r#""stations":[{{"mac":"{}","signal_dbm":-"#, mac.trim());
+    same(&format!("{station} in {json}"), json.contains(&station), true)?;
+    kept_secret(site)
 }
 
-/// Starts both sites: nyc has a portal that is a Wi-Fi with these keys, to Paris.
+/// The passphrase is in nobody's arguments, in no log, and in no file that others can read.
+fn kept_secret(site: &Site) -> Result<()> {
+    let told = shell(&site.router, "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'")? + &site.log();
+    same("the passphrase is told", told.contains(PASSPHRASE), false)?;
+    let readable = "find /run -type f -perm /077 -exec cat {} +";
+    same("others can read the passphrase", shell(&site.router, readable)?.contains(PASSPHRASE), false)?;
+    let all = "find /run -type f -exec cat {} +";
+    same("the passphrase is where it is looked for", shell(&site.router, all)?.contains(PASSPHRASE), true)
+}
+
+fn two_names(world: &mut World) -> Result<()> {
+    let (phone, television) = (world.site(NYC).guest.clone(), Namespace::new("the television")?);
+    give(&[&world.site(NYC).router, &phone, &television], Abilities::All)?;
+    let tv =
+        format!("exit = \"direct\"\n{}", wifi(r#"ssid = "TV", channel = 36, hidden = true, wpa = "wpa3""#));
+    begin(world, &format!("ssid = \"Paris\", channel = 36\n[site.nyc.portal.tv]\n{tv}"))?;
+    let sae = "key_mgmt=SAE\nieee80211w=2";
+    let _phone =
+        Supplicant::start(&phone, "wlan1", &block("\"Paris\"", sae, "sae_password", PASSPHRASE, 5180))?;
+    let _television =
+        Supplicant::start(&television, "wlan2", &block("\"TV\"", sae, "sae_password", PASSPHRASE, 5180))?;
+    sit_down(&phone, "wlan1", NYC, 0)?;
+    sit_down(&television, "wlan2", NYC, 1)?;
+    seen_as(Client::new(&phone, seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    seen_as(Client::new(&television, seconds(3.0)), NYC.own_server(), NYC.address)?;
+    let json = succeeds(world.site(NYC), &["status", "--json"])?;
+    let stations = json.matches("\"stations\":[{").count();
+    same(&format!("Wi-Fis with a station in {json}"), stations, 2)
+}
+
+fn hard_times(world: &mut World) -> Result<()> {
+    let supplicant = on_air(world)?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    no_leak(
+        world,
+        NYC,
+        |site| &site.guest,
+        |world| {
+            world.set_cut(NYC, PARIS, true)?;
+            unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+            world.set_cut(NYC, PARIS, false)?;
+            for harm in [
+                &format!("kill -KILL $(cat {PID_FILE})"),
+                "ip link set wlan0 down",
+                "ip address flush dev wlan0",
+            ] {
+                let site = world.site(NYC);
+                shell(&site.router, harm)?;
+                back(site, harm)?;
+            }
+            Ok(())
+        },
+    )?;
+    // The card is pulled out, and put in again.
+    let site = world.site(NYC);
+    let card = take(&site.router, "wlan0")?;
+    eventually("its hostapd ends", || shell(&site.router, &format!("test ! -e {PID_FILE}")).map(drop))?;
+    settled(site)?;
+    hand_over(card, &site.router)?;
+    back(site, "a card that was away")?;
+    drop(supplicant);
+    site.stop_agent()?;
+    succeeds(site, &["down"]).map(drop)
+}
+
+fn back(site: &Site, harm: &str) -> Result<()> {
+    seen_as(site.guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+        .doing(|| format!("not repaired: {harm}"))?;
+    settled(site)
+}
+
+fn unable(world: &mut World) -> Result<()> {
+    give(&[&world.site(NYC).router], Abilities::Station)?;
+    write_passphrase(&world.site(NYC).router, &format!("{PASSPHRASE}\n"), 0o600)?;
+    world.install(&network(world, "ssid = \"A\", channel = 6"))?;
+    let expected =
+        "portal `air`: wlan0 cannot be an access point (it can be: station, monitor): use another card";
+    refused(world.site(NYC), expected)
+}
+
+fn injected(world: &mut World) -> Result<()> {
+    let file = network(world, r#"ssid = "A\nctrl_interface=/run/x", channel = 6"#);
+    world.install(&file)?;
+    refused(world.site(NYC), "`ssid` has control characters")?;
+    world.install(&network(world, r#"ssid = "A", channel = 6"#))?;
+    let site = world.site(NYC);
+    refused(site, "wifi.key: there is no such file")?;
+    for (passphrase, mode, expected) in [
+        ("12345678\nctrl_interface=/run/x\n", 0o600, "wifi.key: has several lines"),
+        ("12345678\rctrl_interface=/run/x\n", 0o600, "letters, digits, signs and blanks of ASCII only"),
+        ("1234567\n", 0o600, "8 to 63 letters"),
+        ("12345678\n", 0o644, "others can read this secret; run: chmod 600"),
+    ] {
+        write_passphrase(&site.router, passphrase, mode)?;
+        refused(site, expected)?;
+    }
+    Ok(())
+}
+
+/// `portals apply` says so, with the status of a wrong file.
+fn refused(site: &Site, expected: &str) -> Result<()> {
+    let output = site.portals(&["apply"])?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    same(&words, (output.status.code(), words.contains(expected)), (Some(2), true))
+}
+
+/// Both sites at work, and nyc's guest at its Wi-Fi, with an old phone's abilities; not waited for.
+fn on_air(world: &mut World) -> Result<Supplicant> {
+    let guest = world.site(NYC).guest.clone();
+    give(&[&world.site(NYC).router, &guest], Abilities::All)?;
+    begin(world, &format!("ssid = \"{NAME}\", channel = 6"))?;
+    let block = block(NAME_IN_HEX, "key_mgmt=WPA-PSK", "psk", PASSPHRASE, 2437);
+    let supplicant = Supplicant::start(&guest, "wlan1", &block)?;
+    sit_down(&guest, "wlan1", NYC, 0)?;
+    Ok(supplicant)
+}
+
 fn begin(world: &mut World, keys: &str) -> Result<()> {
-    let portal = format!(
-        "exits = [\"paris\"]\n\n[site.nyc.portal.air]\nexit = \"paris\"\nwifi = {{ interface = \"wlan0\", passphrase_file = \"wifi.key\", country = \"US\", {keys} }}\n"
-    );
-    let details =
-        move |plot: Plot| if plot == NYC { portal.clone() } else { "exits = [\"nyc\"]\n".to_owned() };
-    write_passphrase(&world.site(NYC).router, PASSPHRASE)?;
-    start(world, &world.network(details))
+    write_passphrase(&world.site(NYC).router, &format!("{PASSPHRASE}\n"), 0o600)?;
+    let network = network(world, keys);
+    start(world, &network)
 }
 
-fn write_passphrase(router: &Namespace, passphrase: &str) -> Result<()> {
+/// nyc has a portal that is a Wi-Fi, to Paris; `keys` are more of its keys, and whatever may follow it.
+fn network(world: &World, keys: &str) -> String {
+    let (keys, rest) = keys.split_once('\n').unwrap_or((keys, ""));
+    let portal =
+        format!("exits = [\"paris\"]\n\n[site.nyc.portal.air]\nexit = \"paris\"\n{}\n{rest}\n", wifi(keys));
+    world.network(|plot| if plot == NYC { portal.clone() } else { "exits = [\"nyc\"]\n".to_owned() })
+}
+
+fn wifi(keys: &str) -> String {
+    format!(
+        "wifi = {{ interface = \"wlan0\", passphrase_file = \"wifi.key\", country = \"US\", {keys} }}\ndhcp = false"
+    )
+}
+
+fn write_passphrase(router: &Namespace, text: &str, mode: u32) -> Result<()> {
     let file = NETWORK_FILE.replace("network.toml", "wifi.key");
-    router.run(|| {
-        std::fs::write(&file, format!("{passphrase}\n")).map_err(|error| Error::failed(error.to_string()))
-    })?;
-    shell(router, &format!("chmod 600 {file}")).map(drop)
+    router.run(|| fs::write(&file, text).doing(|| format!("cannot write {file}")))?;
+    shell(router, &format!("chmod {mode:o} {file}")).map(drop)
 }
 
-/// What wpa_supplicant is told: the name in hexadecimal, how it proves itself, and the key of its passphrase. Only one channel is looked
-/// at, or it would take its time.
-fn block(ssid: &str, how: &str, key: &str) -> String {
-    format!("ssid={ssid}\n{how}\n{key}=\"{PASSPHRASE}\"\nscan_freq=2437\nscan_ssid=1")
+/// What wpa_supplicant is told: a name, how it proves itself, its passphrase. Only one frequency is looked at, or it would take its time.
+fn block(ssid: &str, how: &str, key: &str, passphrase: &str, frequency: u16) -> String {
+    format!("ssid={ssid}\nscan_ssid=1\n{how}\n{key}=\"{passphrase}\"\nscan_freq={frequency}")
 }
 
-/// Gives the client an address and the way to the router.
-fn sit_down(client: &Namespace, interface: &str, address: &str, router: &str) -> Result<()> {
+/// Gives a client an address of the site's portal number `portal`, and the way to the router.
+fn sit_down(client: &Namespace, interface: &str, plot: Plot, portal: u32) -> Result<()> {
+    let further =
+        |address: std::net::Ipv4Addr| std::net::Ipv4Addr::from_bits(address.to_bits() + 64 * portal);
+    if portal == 0 {
+        // Its cable would be the way to the same network.
+        client.set_up("eth0", false)?;
+    }
     client.set_up(interface, true)?;
-    client.add_address(interface, address.parse::<InterfaceAddress>().expect("an address"))?;
-    client.add_route(wg_portals::net::Family::V4.everything(), router.parse().expect("an address"))
+    client.add_address(interface, InterfaceAddress { address: further(plot.guest()).into(), length: 26 })?;
+    client.add_route(Family::V4.everything(), further(plot.portal()).into())
 }
