@@ -56,11 +56,12 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
         let _ = disk::remove(kept);
     }
     written?;
-    shown.print(options.no_qr).doing(|| {
-        format!(
-            "[phone.{name}] is in {} now, but nobody has its key: take it out, and add it again",
-            file.display()
-        )
+    shown.print(options.no_qr).doing(|| match kept {
+        Some(_) => format!("phone `{name}` was added, and `portals phone show {name}` shows its file"),
+        None => {
+            let file = file.display();
+            format!("[phone.{name}] is in {file} now, but nobody has its key: take it out, and add it again")
+        }
     })?;
     advise(file, &network, name, own, kept.as_deref());
     Ok(Status::Done)
