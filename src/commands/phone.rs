@@ -56,12 +56,12 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
         let _ = disk::remove(kept);
     }
     written?;
-    shown.print(options.no_qr).doing(|| match kept {
-        Some(_) => format!("phone `{name}` was added, and `portals phone show {name}` shows its file"),
-        None => {
-            let file = file.display();
-            format!("[phone.{name}] is in {file} now, but nobody has its key: take it out, and add it again")
+    shown.print(options.no_qr).doing(|| {
+        if kept.is_some() {
+            return format!("phone `{name}` was added, and `portals phone show {name}` shows its file");
         }
+        let file = file.display();
+        format!("[phone.{name}] is in {file} now, but nobody has its key: take it out, and add it again")
     })?;
     advise(file, &network, name, own, kept.as_deref());
     Ok(Status::Done)

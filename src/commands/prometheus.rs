@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::status::{PortalState, Report};
+use crate::status::{LinkReport, PhoneReport, PortalState, Report};
 
 /// All of it. `now` is when the report was made.
 pub(super) fn text(report: &Report, now: SystemTime) -> String {
@@ -42,20 +42,33 @@ fn about_all(page: &mut Page, report: &Report) {
 
 fn about_links(page: &mut Page, report: &Report, now: SystemTime) {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let labels =
+        |link: &'_ LinkReport| [("peer", link.peer.clone()), ("interface", link.interface.to_string())];
+    let links: Vec<_> = report.links.iter().map(|link| (labels(link), link)).collect();
+    about_sessions(page, "link", &links, now);
+    if !report.phones.is_empty() {
+        let labels = |phone: &PhoneReport| [("phone", phone.link.peer.clone()), ("exit", phone.exit.clone())];
+        let phones: Vec<_> = report.phones.iter().map(|phone| (labels(phone), &phone.link)).collect();
+        about_sessions(page, "phone", &phones, now);
+    }
+}
+
+/// Those of all links, or of all phones.
+fn about_sessions(page: &mut Page, what: &str, sessions: &[([(&str, String); 2], &LinkReport)], now: u64) {
     let metrics = [
-        ("portals_link_up", "gauge", "Whether a link has a session that can be used."),
-        ("portals_link_last_handshake_timestamp_seconds", "gauge", "When a link had its last handshake."),
-        ("portals_link_receive_bytes_total", "counter", "What has come in by a link."),
-        ("portals_link_transmit_bytes_total", "counter", "What has gone out by a link."),
+        ("up", "gauge", "Whether it has a session that can be used."),
+        ("last_handshake_timestamp_seconds", "gauge", "When it had its last handshake."),
+        ("receive_bytes_total", "counter", "What has come in by it."),
+        ("transmit_bytes_total", "counter", "What has gone out by it."),
     ];
     for (index, (name, kind, help)) in metrics.into_iter().enumerate() {
-        page.metric(name, kind, help);
-        for link in &report.links {
+        let name = format!("portals_{what}_{name}");
+        page.metric(&name, kind, help);
+        for (labels, link) in sessions {
             let then = link.handshake_age.map(|age| now.saturating_sub(age));
             let values = [Some(link.up.into()), then, Some(link.received), Some(link.sent)];
-            let labels = [("peer", link.peer.as_str()), ("interface", link.interface.as_str())];
             if let Some(value) = values[index] {
-                page.sample(name, &labels, value);
+                page.sample(&name, &labels.each_ref().map(|(label, text)| (*label, text.as_str())), value);
             }
         }
     }
@@ -120,6 +133,9 @@ mod tests {
             "portals_link_last_handshake_timestamp_seconds{peer=\"paris\",interface=\"to-paris\"} 1000",
             "portals_link_receive_bytes_total{peer=\"paris\",interface=\"to-paris\"} 1",
             "portals_link_transmit_bytes_total{peer=\"paris\",interface=\"to-paris\"} 2",
+            "portals_phone_up{phone=\"mike\",exit=\"paris\"} 0",
+            "portals_phone_receive_bytes_total{phone=\"mike\",exit=\"paris\"} 0",
+            "portals_phone_transmit_bytes_total{phone=\"mike\",exit=\"paris\"} 0",
             "portals_portal_state{portal=\"guest\",state=\"open\"} 1",
             "portals_portal_state{portal=\"guest\",state=\"failed-over\"} 0",
             "portals_portal_state{portal=\"guest\",state=\"direct\"} 0",
@@ -129,7 +145,7 @@ mod tests {
         let samples: Vec<&str> = page.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(samples, expected);
         let of_type: Vec<&str> = page.lines().filter(|line| line.starts_with("# TYPE")).collect();
-        assert_eq!((of_type.len(), of_type[6]), (10, "# TYPE portals_link_receive_bytes_total counter"));
+        assert_eq!((of_type.len(), of_type[6]), (14, "# TYPE portals_link_receive_bytes_total counter"));
     }
 
     #[test]

@@ -305,9 +305,12 @@ impl Site {
 
     /// All peers, sites and phones, with the interface they are on.
     pub fn peers(&self) -> impl Iterator<Item = (&IfName, &Name, &Peer)> {
-        self.tunnels
-            .iter()
-            .flat_map(|(interface, tunnel)| tunnel.ends().map(move |(name, peer)| (interface, name, peer)))
+        // Collected, or each who asks would have a copy of this chain of chains.
+        let mut all = Vec::new();
+        for (interface, tunnel) in &self.tunnels {
+            all.extend(tunnel.ends().map(|(name, peer)| (interface, name, peer)));
+        }
+        all.into_iter()
     }
 
     /// All phones with the interface they are on.
