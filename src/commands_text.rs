@@ -11,7 +11,8 @@ use crate::firewall_text;
 use crate::keys;
 use crate::load::Files;
 use crate::net::{Cidr, Family, IfName, PublicKey};
-use crate::site::Site;
+use crate::site::{self, Site};
+use crate::sorted::SortedMap;
 use crate::state::{Backend, Link, PROTOCOL, Peer, Route, Rule, Tunnel};
 use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta, delta};
 use crate::xtables;
@@ -24,12 +25,19 @@ pub struct Script {
     folder: String,
     own_key: PublicKey,
     backend: Backend,
+    /// The files of providers, by the interface that leads there.
+    providers: SortedMap<IfName, String>,
 }
 
 impl Script {
     /// A script for this site.
     pub fn new(files: &Files, site: &Site) -> Self {
+        let file = |(interface, tunnel): (&IfName, &site::Tunnel)| {
+            let own = tunnel.provider.as_ref()?;
+            Some((interface.clone(), quoted(&own.config.display().to_string())))
+        };
         Self {
+            providers: site.tunnels.iter().filter_map(file).collect(),
             network: site.network.clone(),
             site: site.name.clone(),
             folder: files.folder.display().to_string(),
@@ -55,8 +63,14 @@ impl Script {
             return script;
         }
         let _ = writeln!(script, "cd {}", quoted(&self.folder));
-        if steps.iter().any(uses_preshared_keys) {
+        if steps.iter().any(|step| self.derives_keys(step)) {
             script.push_str(PRESHARED_KEY_FUNCTION);
+        }
+        if steps
+            .iter()
+            .any(|step| matches!(step, Step::ChangeTunnel { name, .. } if self.providers.contains_key(name)))
+        {
+            script.push_str(PROVIDERS_KEY_FUNCTION);
         }
         for line in steps.iter().flat_map(|step| self.lines(step)) {
             script.push_str(&line);
@@ -117,9 +131,16 @@ impl Script {
     }
 
     fn tunnel(&self, name: &IfName, delta: &TunnelDelta) -> Vec<String> {
-        let mut settings = String::new();
-        if delta.private_key != KeyChange::Keep {
-            let _ = write!(settings, " private-key {}", keys::PRIVATE_KEY_FILE);
+        let (mut before, mut settings) = (String::new(), String::new());
+        match self.providers.get(name) {
+            _ if delta.private_key == KeyChange::Keep => {}
+            Some(file) => {
+                before = format!("key {file} PrivateKey | ");
+                settings.push_str(" private-key /dev/stdin");
+            }
+            None => {
+                let _ = write!(settings, " private-key {}", keys::PRIVATE_KEY_FILE);
+            }
         }
         if let Some(port) = delta.port {
             let _ = write!(settings, " listen-port {port}");
@@ -127,22 +148,32 @@ impl Script {
         if let Some(fwmark) = delta.fwmark {
             let _ = write!(settings, " fwmark {fwmark:#x}");
         }
-        let settings = (!settings.is_empty()).then(|| format!("wg set {name}{settings}"));
+        let settings = (!settings.is_empty()).then(|| format!("{before}wg set {name}{settings}"));
         let removed = delta.removed.iter().map(|key| format!("wg set {name} peer {key} remove"));
         let added = delta.added.iter().map(|(key, peer)| self.peer(name, *key, &PeerDelta::of_new(peer)));
         let changed = delta.changed.iter().map(|(key, peer)| self.peer(name, *key, peer));
         settings.into_iter().chain(removed).chain(added).chain(changed).collect()
     }
 
-    /// A pre-shared key is derived on the spot and piped in: it is in no file and no argument list.
+    fn derives_keys(&self, step: &Step) -> bool {
+        let has_key = |peer: &Peer| peer.preshared_key.is_some();
+        matches!(step, Step::ChangeTunnel { name, to, .. } if !self.providers.contains_key(name) && to.peers.values().any(has_key))
+    }
+
+    /// A pre-shared key is derived on the spot, or read from a provider's file, and piped in: it is in no argument list.
     fn peer(&self, name: &IfName, key: PublicKey, delta: &PeerDelta) -> String {
         let (before, preshared_key) = match delta.preshared_key {
             KeyChange::Keep => (String::new(), ""),
             KeyChange::Clear => (String::new(), " preshared-key /dev/null"),
             KeyChange::Set(_) => {
-                let mut ends = [self.own_key.to_string(), key.to_string()];
-                ends.sort();
-                (format!("psk {} {} | ", ends[0], ends[1]), " preshared-key /dev/stdin")
+                let source = if let Some(file) = self.providers.get(name) {
+                    format!("key {file} PresharedKey {key} | ")
+                } else {
+                    let mut ends = [self.own_key.to_string(), key.to_string()];
+                    ends.sort();
+                    format!("psk {} {} | ", ends[0], ends[1])
+                };
+                (source, " preshared-key /dev/stdin")
             }
         };
         let mut line = format!("{before}wg set {name} peer {key}{preshared_key}");
@@ -167,10 +198,17 @@ const PRESHARED_KEY_FUNCTION: &str = r#"psk() {
 }
 "#;
 
-fn uses_preshared_keys(step: &Step) -> bool {
-    let has_key = |peer: &Peer| peer.preshared_key.is_some();
-    matches!(step, Step::ChangeTunnel { to, .. } if to.peers.values().any(has_key))
+/// Prints a key of a file of wg-quick: that of its `[Interface]`, or of the `[Peer]` with this public key.
+const PROVIDERS_KEY_FUNCTION: &str = r#"key() {
+  tr -d ' \t\r' < "$1" | awk -F '=' -v wanted="$(echo "$2" | tr A-Z a-z)" -v peer="$3" '
+    function end() { if (found && public == peer) print found; found = public = "" }
+    { sub(/#.*/, ""); value = substr($0, length($1) + 2); name = tolower($1) }
+    /^\[/ { end() }
+    name == wanted { found = value }
+    name == "publickey" { public = value }
+    END { end() }'
 }
+"#;
 
 fn alias(name: &IfName, link: &Link) -> String {
     format!("ip link set {name} alias {}", link.alias)

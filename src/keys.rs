@@ -26,7 +26,7 @@ pub fn generate() -> Secret {
 
 /// The same private key as the kernel keeps it, with the five bits set that Curve25519 does not look at (RFC 7748 § 5): what is
 /// read back from the kernel must equal what was wanted.
-fn clamped(key: &Secret) -> Secret {
+pub(crate) fn clamped(key: &Secret) -> Secret {
     let mut bytes = Zeroizing::new(*key.bytes());
     bytes[0] &= 0b1111_1000;
     bytes[31] = bytes[31] & 0b0111_1111 | 0b0100_0000;
@@ -69,8 +69,15 @@ pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
     Ok(Some(secret))
 }
 
-/// Reads the file of a secret, if there is one. Others than its owner must not be able to read it.
+/// Reads the file of a secret that is text, if there is one. Others than its owner must not be able to read it.
 pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>> {
+    let Some(bytes) = read_secret_bytes(path)? else { return Ok(None) };
+    let text = str::from_utf8(&bytes).doing(|| format!("cannot read {}", path.display()))?;
+    Ok(Some(Zeroizing::new(text.to_owned())))
+}
+
+/// The same whatever it is.
+pub fn read_secret_bytes(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let mut file = match OpenOptions::new().read(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -81,9 +88,9 @@ pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>> {
         let path = path.display();
         return Err(Error::wrong(format!("{path}: others can read this secret; run: chmod 600 {path}")));
     }
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text).doing(|| format!("cannot read {}", path.display()))?;
-    Ok(Some(text))
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.read_to_end(&mut bytes).doing(|| format!("cannot read {}", path.display()))?;
+    Ok(Some(bytes))
 }
 
 /// Writes a new key file of mode 0600; an existing one is never overwritten.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::{
     self,
-    model::{self, Network},
+    model::{self, Name, Network},
 };
 use crate::disk::folder_of;
 use crate::error::Errors;
@@ -17,6 +17,7 @@ use crate::net::{PublicKey, Secret};
 use crate::resolver::resolve;
 use crate::site::{self, Inputs, Site};
 use crate::sorted::{SortedMap, SortedSet};
+use crate::wgquick::{self, Parsed};
 use crate::wifi::{self, access_point::Passphrases};
 
 /// How long host names may take to resolve, all together: a command must not hang while the network is late.
@@ -41,6 +42,8 @@ pub struct Files {
     pub network_secret: Option<Secret>,
     /// The secrets of this site's Wi-Fis.
     pub passphrases: Passphrases,
+    /// What the files of this site's providers say, by name of the exit.
+    pub providers: SortedMap<Name, Parsed>,
 }
 
 impl Files {
@@ -56,14 +59,24 @@ impl Files {
             // That is said where the site is asked for.
             Err(_) => Passphrases::new(),
         };
-        let file = file.to_owned();
-        Ok(Self { file, text, network, folder, private_key, public_key, network_secret, passphrases })
+        let providers = providers(&network, public_key, &folder)?;
+        Ok(Self {
+            file: file.to_owned(),
+            text,
+            network,
+            folder,
+            private_key,
+            public_key,
+            network_secret,
+            passphrases,
+            providers,
+        })
     }
 
     /// The host names that this site has to resolve.
     pub fn names(&self) -> Result<SortedSet<&str>, Errors> {
         let own = site::own_name(&self.network, self.public_key)?;
-        Ok(site::names_to_resolve(&self.network, own))
+        Ok(site::names_to_resolve(&self.network, own, &self.providers))
     }
 
     /// The addresses of those of them that resolve soon.
@@ -84,8 +97,26 @@ impl Files {
             network_secret: self.network_secret.as_ref(),
             passphrases: &self.passphrases,
             facts: &facts,
+            providers: &self.providers,
             resolved,
         };
         site::view(&self.network, &inputs)
     }
+}
+
+/// Reads the files of the site that has this key; all their faults at once.
+fn providers(
+    network: &Network,
+    public_key: PublicKey,
+    folder: &Path,
+) -> Result<SortedMap<Name, Parsed>, Errors> {
+    let own = network.sites.values().find(|site| site.public_key == public_key);
+    let (mut read, mut errors) = (SortedMap::new(), Vec::new());
+    for (name, provider) in own.into_iter().flat_map(|site| &site.providers) {
+        match wgquick::load(&folder.join(&provider.config)) {
+            Ok(parsed) => drop(read.insert(name.clone(), parsed)),
+            Err(faults) => errors.extend(faults),
+        }
+    }
+    Errors::check(errors, read)
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Errors, Result};
 use crate::json::Json;
 use crate::keys;
 use crate::net::{Family, InterfaceAddress, PublicKey, Secret};
-use crate::plan::KEEPALIVE;
+use crate::site::KEEPALIVE;
 use crate::wgquick::{Config, Endpoint, Interface, Peer};
 
 /// Resolvers of a phone whose entry names none: Quad9's, as in the examples of the network file.

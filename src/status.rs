@@ -46,7 +46,7 @@ pub struct Report {
 /// One link.
 #[derive(Debug)]
 pub struct LinkReport {
-    /// Name of the site at the other end.
+    /// Name of the site at the other end, or of the exit that is a provider.
     pub peer: String,
     /// Our interface.
     pub interface: IfName,
@@ -167,8 +167,8 @@ impl PortalState {
         match exit {
             Exit::Direct => Self::Direct,
             Exit::Nowhere => Self::Blocked,
-            Exit::Site { .. } if list.first() == Some(exit) => Self::Open,
-            Exit::Site { .. } => Self::FailedOver,
+            Exit::Tunnel { .. } if list.first() == Some(exit) => Self::Open,
+            Exit::Tunnel { .. } => Self::FailedOver,
         }
     }
 
@@ -273,7 +273,9 @@ fn link_report(
 
 fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
     let state = match &portal.exit {
-        Exit::Site { name, .. } if !links.iter().any(|link| link.peer == *name && link.up) => {
+        Exit::Tunnel { interface, .. }
+            if !links.iter().any(|link| link.interface == *interface && link.up) =>
+        {
             PortalState::Blocked
         }
         exit => PortalState::of(exit, &portal.exits),

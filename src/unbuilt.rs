@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::config::model::{Entrance, ExitRef, Network, Phone, Portal, Position};
+use crate::config::model::{Entrance, Network, Portal, Position};
 use crate::error::Error;
 
 /// Something that is not built yet, and where the file asks for it, if that is known.
@@ -21,17 +21,7 @@ pub(crate) fn refusals(file: &Path, network: &Network, own: &str) -> Vec<Error> 
             what: "IPv6 through portals (`subnet6`)".to_owned(),
         });
     }
-    refused.extend(site.providers.iter().map(|(name, provider)| Refusal {
-        position: Some(provider.position),
-        what: format!("exit `{name}`: a provider's file as an exit"),
-    }));
     refused.extend(site.portals.iter().flat_map(portal));
-    let by_provider = |phone: &Phone| phone.at == own && phone.exit.as_ref().is_some_and(is_provider);
-    let phones = network.phones.iter().filter(|(_, phone)| by_provider(phone));
-    refused.extend(phones.map(|(name, phone)| Refusal {
-        position: Some(phone.position),
-        what: format!("phone `{name}`: a provider's file as an exit"),
-    }));
     refused.into_iter().map(|refusal| refusal.error(file)).collect()
 }
 
@@ -46,10 +36,6 @@ impl Refusal {
     }
 }
 
-fn is_provider(exit: &ExitRef) -> bool {
-    matches!(exit, ExitRef::Provider(_))
-}
-
 fn portal(portal: &Portal) -> Vec<Refusal> {
     let entrance = match portal.entrance {
         Entrance::Vlan { .. } => Some("a VLAN as the entrance"),
@@ -57,10 +43,9 @@ fn portal(portal: &Portal) -> Vec<Refusal> {
             None
         }
     };
-    let exit = portal.exits.iter().any(is_provider).then_some("a provider's file as an exit");
     let dhcp = (portal.dhcp == Some(true)).then_some("`dhcp`");
     let dns = (!portal.dns.is_empty()).then_some("`dns`");
     let refuse =
         |what| Refusal { position: Some(portal.position), what: format!("portal `{}`: {what}", portal.name) };
-    [entrance, exit, dhcp, dns].into_iter().flatten().map(refuse).collect()
+    [entrance, dhcp, dns].into_iter().flatten().map(refuse).collect()
 }

@@ -39,7 +39,9 @@ fn golden(case: &str) -> State {
         support::facts(&std::fs::read_to_string(folder.join("nyc.facts.toml")).unwrap());
     facts.interfaces = support::entrances(&network, "nyc");
     facts.radios = support::radios(&network, "nyc");
-    let files = support::files(&network, "nyc", None);
+    let mut files = support::files(&network, "nyc", None);
+    files.providers =
+        support::providers(&network, "nyc", |config| std::fs::read(folder.join(config)).unwrap());
     let inputs = Inputs {
         file: &files.file,
         private_key: &files.private_key,
@@ -47,6 +49,7 @@ fn golden(case: &str) -> State {
         network_secret: None,
         passphrases: &files.passphrases,
         facts: &facts,
+        providers: &files.providers,
         resolved: &resolved,
     };
     plan(&site::view(&network, &inputs).unwrap_or_else(|errors| panic!("{errors}")))

@@ -56,7 +56,8 @@ fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
     if firewall == Firewall::Iptables {
         facts.filters = Filters { legacy: Some(Program::Plain), ..Filters::default() };
     }
-    let files = support::files(&network, name, secret);
+    let mut files = support::files(&network, name, secret);
+    files.providers = support::providers(&network, name, |config| fs::read(case.join(config)).unwrap());
     let inputs = wg_portals::site::Inputs {
         file: &files.file,
         private_key: &files.private_key,
@@ -64,6 +65,7 @@ fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
         network_secret: files.network_secret.as_ref(),
         passphrases: &files.passphrases,
         facts: &facts,
+        providers: &files.providers,
         resolved: &resolved,
     };
     let mut site = wg_portals::site::view(&network, &inputs)

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use super::health::{Health, Standing, choose, interval};
 use crate::config::model::{Failover, Name};
 use crate::control::Known;
 use crate::error::{Error, Result};
 use crate::kernel::echo::Echo;
+use crate::kernel::linux::Linux;
 use crate::net::IfName;
 use crate::site::{Choices, Exit, Portal, Site};
 use crate::status::PortalState;
@@ -24,8 +25,6 @@ pub(super) struct Exits {
     /// Portals with several exits, in the order of the file.
     lists: Vec<List>,
     probes: Vec<Probe>,
-    /// When they are asked the next time.
-    next: Option<Instant>,
 }
 
 /// A portal has moved to another exit.
@@ -60,6 +59,10 @@ struct List {
 #[derive(Debug)]
 struct Probe {
     way: Way,
+    /// When it is asked the next time.
+    next: Instant,
+    /// Bytes that have come from it, where that is the answer.
+    received: Option<u64>,
     /// None where the interface, or its address, is not there.
     echo: Option<Echo>,
     health: Health,
@@ -68,23 +71,29 @@ struct Probe {
 /// How an exit is asked.
 #[derive(Debug, PartialEq, Eq)]
 struct Way {
-    /// Name of the site.
-    site: Name,
+    /// Its name.
+    exit: Name,
     interface: IfName,
     from: Ipv4Addr,
     to: Ipv4Addr,
+    /// A provider need not answer a ping. But its WireGuard answers whatever it gets, with a keepalive if nothing else, after
+    /// 10 s at most (KEEPALIVE_TIMEOUT in WireGuard's paper, § 6.5): so what counts is that bytes come in.
+    is_provider: bool,
 }
+
+/// The shortest silence of a provider that tells something: two keepalives that are lost.
+const PROVIDERS_SILENCE: Duration = Duration::from_secs(25);
 
 impl Exits {
     /// Begins with the choices that stand: what is ahead of them was down, as far as is known.
     pub(super) fn begin(&mut self, site: &Site, standing: &Choices) {
         self.take_in(site, standing);
         for probe in &mut self.probes {
-            let is_it = |exit: &Exit| matches!(exit, Exit::Site { name, .. } if *name == probe.way.site);
+            let is_it = |exit: &Exit| matches!(exit, Exit::Tunnel { name, .. } if *name == probe.way.exit);
             let is_ahead =
                 |list: &List| list.exits.iter().take_while(|exit| **exit != list.chosen).any(is_it);
             if self.lists.iter().any(is_ahead) && !self.lists.iter().any(|list| is_it(&list.chosen)) {
-                probe.health = Health::new(site.failover, true);
+                probe.health = Health::new(probe.way.times(site.failover), true);
             }
         }
     }
@@ -118,15 +127,13 @@ impl Exits {
             let Some(way) = way(site, exit) else { continue };
             if self.probes.iter().all(|probe| probe.way != way) {
                 let known = old.iter().position(|probe| probe.way == way).map(|place| old.swap_remove(place));
-                let health = || Health::new(site.failover, false);
-                self.probes.push(known.unwrap_or_else(|| Probe { way, echo: None, health: health() }));
+                self.probes.push(known.unwrap_or_else(|| Probe::new(way, site.failover)));
             }
         }
         for probe in &mut self.probes {
-            probe.health.set_times(site.failover);
+            probe.health.set_times(probe.way.times(site.failover));
         }
         self.times = Some(site.failover);
-        self.next = if self.probes.is_empty() { None } else { self.next.or_else(|| Some(Instant::now())) };
     }
 
     /// What to poll for input.
@@ -137,24 +144,25 @@ impl Exits {
     /// When there is something to do though nothing came in.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let verdicts = self.probes.iter().filter_map(|probe| probe.health.verdict_due());
-        self.next.into_iter().chain(verdicts).min()
+        self.probes.iter().map(|probe| probe.next).chain(verdicts).min()
     }
 
     /// Takes the answers, judges silence, and asks again when that is due: never waits. The exits that have just gone down.
-    pub(super) fn turn(&mut self, now: Instant) -> Vec<Name> {
+    pub(super) fn turn(&mut self, kernel: &mut Linux, now: Instant) -> Vec<Name> {
         let mut lost = Vec::new();
         for probe in &mut self.probes {
             let before = probe.health.standing();
+            let is_due = probe.next <= now;
+            if is_due {
+                probe.count(kernel, now);
+            }
             probe.hear(now);
             if before != Standing::Down && probe.health.standing() == Standing::Down {
-                lost.push(probe.way.site.clone());
+                lost.push(probe.way.exit.clone());
             }
-        }
-        if let Some(times) = self.times.filter(|_| self.next.is_some_and(|next| next <= now)) {
-            for probe in &mut self.probes {
+            if is_due {
                 probe.ask(now);
             }
-            self.next = Some(now + interval(times));
         }
         lost
     }
@@ -162,12 +170,13 @@ impl Exits {
     /// Chooses anew, by what is known now; the portals that move.
     pub(super) fn decide(&mut self, now: Instant) -> Vec<Move> {
         let mut moves = Vec::new();
+        let up_after = self.times.map_or(0, |times| times.up_after.as_secs());
         for list in &mut self.lists {
             let best = || choose(&list.exits, &list.chosen, |name| standing(&self.probes, name));
             let to =
                 list.by_hand.as_ref().filter(|exit| list.exits.contains(exit)).unwrap_or_else(best).clone();
             if list.chosen != to {
-                let why = list.reason(&to, self.times, &self.probes);
+                let why = list.reason(&to, up_after, &self.probes);
                 let from = std::mem::replace(&mut list.chosen, to.clone());
                 (list.since, list.why) = (now, why.clone());
                 let state = PortalState::of(&to, &list.exits);
@@ -212,7 +221,7 @@ impl Exits {
             words: list.why.clone(),
         };
         let exit = |probe: &Probe| Known {
-            name: probe.way.site.clone(),
+            name: probe.way.exit.clone(),
             since: now.duration_since(probe.health.since()).as_secs(),
             words: probe.health.standing().as_str().to_owned(),
         };
@@ -242,14 +251,16 @@ impl List {
     }
 
     /// Why it moves to another exit.
-    fn reason(&self, to: &Exit, times: Option<Failover>, probes: &[Probe]) -> String {
-        let (down, up) = times.map_or((0, 0), |times| (times.down_after.as_secs(), times.up_after.as_secs()));
-        match &self.chosen {
+    fn reason(&self, to: &Exit, up_after: u64, probes: &[Probe]) -> String {
+        let is_down = |probe: &&Probe| {
+            self.chosen.to_string() == probe.way.exit && probe.health.standing() == Standing::Down
+        };
+        match probes.iter().find(is_down) {
             _ if self.by_hand.as_ref() == Some(to) => BY_HAND.to_owned(),
-            Exit::Site { name, .. } if standing(probes, name) == Standing::Down => {
-                format!("{name} does not answer for {down} s")
+            Some(Probe { way, health, .. }) => {
+                format!("{} does not answer for {} s", way.exit, health.times().down_after.as_secs())
             }
-            _ => format!("{to} has answered for {up} s"),
+            None => format!("{to} has answered for {up_after} s"),
         }
     }
 }
@@ -259,19 +270,43 @@ impl fmt::Display for Move {
         let Self { portal, to, why, .. } = self;
         write!(f, "portal {portal}: {why}; ")?;
         match to {
-            Exit::Site { .. } => write!(f, "now through {to}"),
+            Exit::Tunnel { .. } => write!(f, "now through {to}"),
             Exit::Direct => f.write_str("now by this site's own uplink"),
             Exit::Nowhere => f.write_str("no other exit is left: blocked"),
         }
     }
 }
 
-fn standing(probes: &[Probe], site: &str) -> Standing {
-    let probe = probes.iter().find(|probe| probe.way.site == site);
+fn standing(probes: &[Probe], exit: &str) -> Standing {
+    let probe = probes.iter().find(|probe| probe.way.exit == exit);
     probe.map_or(Standing::Unproven, |probe| probe.health.standing())
 }
 
+impl Way {
+    /// How long it may be silent, and has to hold.
+    fn times(&self, times: Failover) -> Failover {
+        let least = if self.is_provider { PROVIDERS_SILENCE } else { Duration::ZERO };
+        Failover { down_after: times.down_after.max(least), ..times }
+    }
+}
+
 impl Probe {
+    fn new(way: Way, times: Failover) -> Self {
+        let health = Health::new(way.times(times), false);
+        Self { way, next: Instant::now(), received: None, echo: None, health }
+    }
+
+    /// Whether more has come from a provider than had when it was asked the last time.
+    fn count(&mut self, kernel: &mut Linux, now: Instant) {
+        if self.way.is_provider {
+            let received = received(kernel, &self.way.interface).ok();
+            if self.received.is_some_and(|before| received.is_some_and(|received| received > before)) {
+                self.health.answered(now);
+            }
+            self.received = received;
+        }
+    }
+
     fn hear(&mut self, now: Instant) {
         if self.echo.as_mut().is_some_and(Echo::is_answered) {
             self.health.answered(now);
@@ -288,13 +323,23 @@ impl Probe {
         // The interface may have been made anew: then another socket is bound to it the next time.
         self.echo = self.echo.take().and_then(|mut echo| echo.ask().is_ok().then_some(echo));
         self.health.asked(now);
+        self.next = now + interval(self.health.times());
     }
 }
 
-/// How an exit is asked, if it is a site.
+/// Bytes that have come out of a tunnel, from all who are at its other end.
+fn received(kernel: &mut Linux, interface: &IfName) -> Result<u64> {
+    let Some(link) = kernel.own_links()?.remove(interface) else { return Ok(0) };
+    let peers = kernel.read_tunnel(interface, &link, SystemTime::now())?.peers;
+    Ok(peers.values().map(|peer| peer.received).sum())
+}
+
+/// How an exit is asked, if it has a tunnel.
 fn way(site: &Site, exit: &Exit) -> Option<Way> {
-    let Exit::Site { name, interface, .. } = exit else { return None };
-    let peer = site.tunnels.get(interface)?.peers.get(name)?;
-    let (IpAddr::V4(from), IpAddr::V4(to)) = (site.address, peer.address) else { return None };
-    Some(Way { site: name.clone(), interface: interface.clone(), from, to })
+    let Exit::Tunnel { name, interface, .. } = exit else { return None };
+    let tunnel = site.tunnels.get(interface)?;
+    let peer = tunnel.peers.get(name)?;
+    let (IpAddr::V4(from), IpAddr::V4(to)) = (site.address_in(tunnel), peer.address) else { return None };
+    let is_provider = tunnel.provider.is_some();
+    Some(Way { exit: name.clone(), interface: interface.clone(), from, to, is_provider })
 }

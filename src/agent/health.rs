@@ -72,6 +72,11 @@ impl Health {
         self.since
     }
 
+    /// How long it may be silent, and has to hold.
+    pub(super) fn times(&self) -> Failover {
+        self.times
+    }
+
     /// From now on other times count.
     pub(super) fn set_times(&mut self, times: Failover) {
         self.times = times;
@@ -125,7 +130,7 @@ pub(super) fn interval(times: Failover) -> Duration {
 /// it leaves at already.
 pub(super) fn choose<'a>(exits: &'a [Exit], current: &Exit, standing: impl Fn(&str) -> Standing) -> &'a Exit {
     let can_be_used = |exit: &&Exit| match exit {
-        Exit::Site { name, .. } => match standing(name) {
+        Exit::Tunnel { name, .. } => match standing(name) {
             Standing::Up => true,
             Standing::Unproven => *exit == current,
             Standing::Down => false,
@@ -204,7 +209,7 @@ mod tests {
 
     fn site(name: &str, number: u32) -> Exit {
         let interface = format!("to-{name}").parse().unwrap();
-        Exit::Site { name: name.to_owned(), interface, table: Table(number) }
+        Exit::Tunnel { name: name.to_owned(), interface, table: Table(number) }
     }
 
     #[test]

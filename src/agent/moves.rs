@@ -26,7 +26,7 @@ impl Agent {
     /// Portals whose exits have gone down, or come up again, move.
     pub(super) fn look_at_exits(&mut self) {
         let now = Instant::now();
-        for lost in self.exits.turn(now) {
+        for lost in self.exits.turn(&mut self.kernel, now) {
             self.names.doubt(&lost, now);
         }
         drop(self.move_portals());

@@ -50,7 +50,7 @@ struct Entry {
 #[derive(Debug)]
 struct Link {
     host: String,
-    /// Name of the site at its other end.
+    /// Name of the site, or provider, at its other end.
     site: Name,
     interface: IfName,
     key: PublicKey,
@@ -83,6 +83,7 @@ impl Names {
     pub(super) fn follow(&mut self, site: &Site) {
         self.resolve_after = site.resolve_after;
         let link = |(interface, name, peer): (&IfName, &Name, &Peer)| {
+            let inside = site.address_in(&site.tunnels[interface]);
             let endpoint = peer.endpoint.as_ref()?;
             let Host::Name(host) = &endpoint.host else { return None };
             Some(Link {
@@ -91,7 +92,7 @@ impl Names {
                 interface: interface.clone(),
                 key: peer.public_key,
                 port: endpoint.port,
-                inside: (site.address, peer.address),
+                inside: (inside, peer.address),
             })
         };
         self.links = site.peers().filter_map(link).collect();

@@ -311,6 +311,9 @@ pub enum Protocol {
     Udp,
 }
 
+/// What the first provider of a site, by name, has in place of an id; the next ones count on. Ids end at 250.
+pub const FIRST_PROVIDER: u32 = 251;
+
 /// An exit that is not a site: a provider's file, as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {

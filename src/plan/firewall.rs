@@ -56,6 +56,10 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
         }
     };
     add_interfaces("tunnels", site.tunnels.keys().cloned().collect());
+    add_interfaces("providers", site.providers().cloned().collect());
+    for (mtu, tunnels) in by_mtu(site) {
+        add_interfaces(&mtu_set(mtu), tunnels);
+    }
     add_interfaces("entrances", entrances(site));
     add_interfaces("guests", guest_tunnels(site));
     let paths = paths(site);
@@ -93,7 +97,7 @@ fn paths(site: &Site) -> SortedSet<(IfName, IfName)> {
 /// Where traffic leaves this host that leaves at an exit.
 pub(super) fn exit_interface<'a>(site: &'a Site, exit: &'a Exit) -> Option<&'a IfName> {
     match exit {
-        Exit::Site { interface, .. } => Some(interface),
+        Exit::Tunnel { interface, .. } => Some(interface),
         Exit::Direct => site.uplink_interface(),
         Exit::Nowhere => None,
     }
@@ -209,7 +213,10 @@ fn refuse_the_rest() -> [Rule; 2] {
 fn from_tunnels(site: &Site) -> Vec<Rule> {
     let shared =
         site.lan.iter().map(|lan| rule([Incoming(tunnels()), Destination(Networks::One(*lan))], Accept));
-    [rule([Incoming(tunnels()), Established], Accept)].into_iter().chain(shared).collect()
+    let answers = rule([Incoming(tunnels()), Established], Accept);
+    // A provider is a stranger: whatever else comes from there is not for us.
+    let strangers = site.providers().next().map(|_| rule([Incoming(in_set("providers"))], Drop));
+    [answers].into_iter().chain(strangers).chain(shared).collect()
 }
 
 fn output(site: &Site) -> Vec<Rule> {
@@ -246,9 +253,29 @@ fn mss(site: &Site) -> Vec<Rule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }
-    let largest = u16::try_from(site.mtu - HEADERS).expect("validated: an MTU is at most 1500");
-    let clamp = |direction| rule([direction, Of(Family::V4), TcpSyn], ClampMss(largest));
-    vec![clamp(Outgoing(tunnels())), clamp(Incoming(tunnels()))]
+    let groups = by_mtu(site);
+    let clamps = |(mtu, interfaces): (u32, Interfaces)| {
+        let largest = u16::try_from(mtu - HEADERS).expect("validated: an MTU has 16 bits");
+        let clamp = |direction| rule([direction, Of(Family::V4), TcpSyn], ClampMss(largest));
+        [clamp(Outgoing(interfaces.clone())), clamp(Incoming(interfaces))]
+    };
+    match groups.keys().copied().collect::<Vec<_>>().as_slice() {
+        [mtu] => clamps((*mtu, tunnels())).into(),
+        several => several.iter().flat_map(|mtu| clamps((*mtu, in_set(&mtu_set(*mtu))))).collect(),
+    }
+}
+
+/// The tunnels by what fits into them.
+fn by_mtu(site: &Site) -> SortedMap<u32, SortedSet<IfName>> {
+    let mut groups = SortedMap::<u32, SortedSet<IfName>>::new();
+    for (interface, tunnel) in &site.tunnels {
+        groups.get_or_default(site.mtu_of(tunnel)).insert(interface.clone());
+    }
+    groups
+}
+
+fn mtu_set(mtu: u32) -> String {
+    format!("mtu-{mtu}")
 }
 
 fn postrouting(site: &Site) -> Vec<Rule> {
@@ -256,6 +283,9 @@ fn postrouting(site: &Site) -> Vec<Rule> {
     if let Some(uplink) = site.uplink_interface() {
         let leaving = Outgoing(Interfaces::One(uplink.clone()));
         rules.push(rule([leaving, Source(networks_in("inside"))], Masquerade));
+    }
+    if site.providers().next().is_some() {
+        rules.push(rule([Outgoing(in_set("providers"))], Masquerade));
     }
     if !site.tunnels.is_empty() {
         // The other end knows the way back only to the network's subnet and to what we share.

@@ -16,7 +16,6 @@ use crate::sorted::SortedMap;
 use crate::state::State;
 use crate::xtables::{Program, compile};
 pub use standing::standing;
-pub use tunnels::KEEPALIVE;
 
 /// The state that makes the site do what the network file says.
 pub fn plan(site: &Site) -> State {

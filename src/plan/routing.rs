@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Cidr, Family, IfName, Priority, Table};
 use crate::plan::{marks, phones};
-use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, families};
+use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, Tunnel, families};
 use crate::sorted::SortedSet;
 use crate::state::{LAST_METRIC, Route, Rule, RuleAction, Selector, TUNNEL_MARK, Target};
 
@@ -43,25 +43,33 @@ pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
 /// All routes of the site: to its peers in `main`, and each exit's table.
 pub(super) fn routes(site: &Site) -> SortedSet<Route> {
     let to_peers = site.peers().flat_map(|(interface, _, peer)| {
-        peer.networks.iter().flat_map(|network| with_backstop(site, Table::MAIN, *network, interface))
+        peer.networks.iter().flat_map(|network| {
+            let source = (Family::of(site.address) == network.family()).then_some(site.address);
+            [open(Table::MAIN, *network, interface, source), backstop(Table::MAIN, *network)]
+        })
     });
-    let everything = Family::V4.everything();
-    let exits = site
-        .tunnels
-        .iter()
-        .filter_map(|(interface, tunnel)| Some((interface, tunnel.table?)))
-        .flat_map(|(interface, table)| with_backstop(site, table, everything, interface));
+    let exits = site.tunnels.iter().flat_map(|(interface, tunnel)| to_exit(site, interface, tunnel));
     to_peers.chain(exits).collect()
 }
 
-/// The route into a tunnel, and the one that refuses what would fall through while the tunnel is gone.
-fn with_backstop(site: &Site, table: Table, destination: Cidr, interface: &IfName) -> [Route; 2] {
-    let source = (Family::of(site.address) == destination.family()).then_some(site.address);
-    let into = Target::Device { interface: interface.clone(), source };
-    [
-        Route { table, destination, target: into, metric: 0 },
-        Route { table, destination, target: Target::Unreachable, metric: LAST_METRIC },
-    ]
+/// To all that may be sent there; what else enters is refused.
+fn to_exit(site: &Site, interface: &IfName, tunnel: &Tunnel) -> Vec<Route> {
+    let Some(table) = tunnel.table else { return Vec::new() };
+    let source = Some(site.address_in(tunnel));
+    let allowed = tunnel.ends().flat_map(|(_, peer)| &peer.allowed_ips);
+    let ways = allowed.map(|network| open(table, *network, interface, source));
+    ways.chain([backstop(table, Family::V4.everything())]).collect()
+}
+
+/// The route into a tunnel.
+fn open(table: Table, destination: Cidr, interface: &IfName, source: Option<IpAddr>) -> Route {
+    let target = Target::Device { interface: interface.clone(), source };
+    Route { table, destination, target, metric: 0 }
+}
+
+/// The one behind it, which refuses what would fall through while the tunnel is gone.
+fn backstop(table: Table, destination: Cidr) -> Route {
+    Route { table, destination, target: Target::Unreachable, metric: LAST_METRIC }
 }
 
 /// The rules of one portal: those that lead to its exit, and those around them.

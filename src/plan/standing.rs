@@ -29,7 +29,7 @@ pub fn standing(site: &Site, have: &State) -> Choices {
 /// Whether the rules are there that a portal has with this exit; false if it has none.
 fn rules_stand(site: &Site, portal: &Portal, exit: &Exit, have: &State) -> bool {
     let counts = |rule: &&Rule| match exit {
-        Exit::Site { .. } => matches!(rule.action, RuleAction::Lookup(_)),
+        Exit::Tunnel { .. } => matches!(rule.action, RuleAction::Lookup(_)),
         Exit::Nowhere => rule.action == RuleAction::Unreachable && rule.family == Family::V4,
         Exit::Direct => false,
     };

@@ -6,19 +6,18 @@ use crate::site::{self, Site};
 use crate::sorted::SortedMap;
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
 
-/// Seconds between keepalives: keeps NAT mappings alive (30 s is the shortest UDP time-out in use, RFC 4787 § 4.3).
-pub const KEEPALIVE: u16 = 25;
-
 /// Links, tunnels, addresses, and which interfaces are up.
 pub(super) fn plan(site: &Site) -> State {
     let mut state = State::default();
     let alias = format!("{ALIAS_PREFIX}{}", site.network);
-    let length = Family::of(site.address).bits();
     for (interface, tunnel) in &site.tunnels {
-        let link = Link { kind: LinkKind::WireGuard(site.backend), mtu: site.mtu, alias: alias.clone() };
+        let link =
+            Link { kind: LinkKind::WireGuard(site.backend), mtu: site.mtu_of(tunnel), alias: alias.clone() };
         state.links.insert(interface.clone(), link);
         state.tunnels.insert(interface.clone(), settings(site, tunnel));
-        state.addresses.insert((interface.clone(), InterfaceAddress { address: site.address, length }));
+        let own = tunnel.provider.as_ref().map_or_else(|| [site.address].into(), |own| own.addresses.clone());
+        let alone = |address| InterfaceAddress { address, length: Family::of(address).bits() };
+        state.addresses.extend(own.into_iter().map(|address| (interface.clone(), alone(address))));
         state.up.insert(interface.clone());
     }
     // An entrance that is not there yet keeps nobody else's portal from opening.
@@ -53,16 +52,16 @@ pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
 }
 
 fn settings(site: &Site, tunnel: &site::Tunnel) -> Tunnel {
-    let is_exit = tunnel.table.is_some();
     let peer = |peer: &site::Peer| Peer {
         preshared_key: peer.preshared_key.clone(),
         endpoint: peer.endpoint.as_ref().and_then(|endpoint| endpoint.address),
-        keepalive: if peer.endpoint.is_some() { KEEPALIVE } else { 0 },
-        allowed_ips: if is_exit { [Family::V4.everything()].into() } else { peer.networks.clone() },
+        keepalive: peer.keepalive,
+        allowed_ips: peer.allowed_ips.clone(),
         alive: false,
     };
+    let private_key = tunnel.provider.as_ref().map_or(&site.private_key, |own| &own.private_key);
     Tunnel {
-        private_key: Some(site.private_key.clone()),
+        private_key: Some(private_key.clone()),
         port: tunnel.port,
         fwmark: TUNNEL_MARK.value,
         peers: tunnel.ends().map(|(_, entry)| (entry.public_key, peer(entry))).collect(),

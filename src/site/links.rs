@@ -2,21 +2,32 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::providers;
 use super::{Endpoint, Exit, Inputs, Peer, Phone, SHARED_INTERFACE, TABLE_BASE, Tunnel};
 use crate::config::model::{self, ExitRef, Host, Name, Network};
 use crate::config::{phone_address, portal_addresses, site_network};
 use crate::keys;
-use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey, Secret, Table};
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret, Table};
 use crate::sorted::{SortedMap, SortedSet};
+use crate::wgquick::Parsed;
+
+/// Seconds between keepalives: keeps NAT mappings alive (30 s is the shortest UDP time-out in use, RFC 4787 § 4.3).
+pub const KEEPALIVE: u16 = 25;
 
 /// The host names that this site needs to dial its peers.
-pub fn names_to_resolve<'a>(network: &'a Network, own: &'a str) -> SortedSet<&'a str> {
-    linked(network, own)
-        .filter_map(|(_, peer)| match &peer.endpoint {
-            Some(Host::Name(name)) => Some(name.as_str()),
-            _ => None,
-        })
-        .collect()
+pub fn names_to_resolve<'a>(
+    network: &'a Network,
+    own: &'a str,
+    providers: &'a SortedMap<Name, Parsed>,
+) -> SortedSet<&'a str> {
+    let sites = linked(network, own).filter_map(|(_, peer)| peer.endpoint.as_ref());
+    let peers = providers.values().flat_map(|parsed| &parsed.config.peers);
+    let providers = peers.filter_map(|peer| Some(&peer.endpoint.as_ref()?.host));
+    let name = |host: &'a Host| match host {
+        Host::Name(name) => Some(name.as_str()),
+        Host::Address(_) => None,
+    };
+    sites.chain(providers).filter_map(name).collect()
 }
 
 /// Everything behind a site: its /24, portal LANs elsewhere in the subnet, and the networks it shares.
@@ -47,26 +58,28 @@ pub(super) fn tunnels(network: &Network, own: &str, inputs: &Inputs) -> SortedMa
             .insert(name.clone(), peer_view(network, own, name, inputs));
     }
     for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == own) {
-        if let Some(phone) = phone_view(network, phone, inputs) {
-            tunnels
-                .get_or_insert_with(shared_interface(), || Tunnel::new(mine.port, None))
-                .phones
-                .insert(name.clone(), phone);
-        }
+        tunnels
+            .get_or_insert_with(shared_interface(), || Tunnel::new(mine.port, None))
+            .phones
+            .insert(name.clone(), phone_view(network, phone, inputs));
     }
     tunnels
 }
 
-/// `None` for a kind that is not built.
-pub(super) fn exit_view(network: &Network, exit: &ExitRef) -> Option<Exit> {
+/// An exit of the site `own`.
+pub(super) fn exit_view(network: &Network, own: &str, exit: &ExitRef) -> Exit {
     match exit {
-        ExitRef::Site(name) => Some(Exit::Site {
+        ExitRef::Site(name) => Exit::Tunnel {
             name: name.clone(),
             interface: exit_interface(name),
             table: Table(TABLE_BASE + u32::from(network.sites[name].id)),
-        }),
-        ExitRef::Direct => Some(Exit::Direct),
-        ExitRef::Provider(_) => None,
+        },
+        ExitRef::Provider(name) => Exit::Tunnel {
+            name: name.clone(),
+            interface: exit_interface(name),
+            table: providers::table(&network.sites[own], name),
+        },
+        ExitRef::Direct => Exit::Direct,
     }
 }
 
@@ -92,7 +105,7 @@ fn own_subnet(network: &Network, id: u8) -> Cidr {
 }
 
 /// The dedicated interface of an exit.
-fn exit_interface(name: &str) -> IfName {
+pub(super) fn exit_interface(name: &str) -> IfName {
     format!("to-{name}").parse().expect("validated: site names have up to 12 letters")
 }
 
@@ -105,22 +118,30 @@ fn shared_interface() -> IfName {
     SHARED_INTERFACE.parse().expect("a valid name")
 }
 
-/// `None` where its exit is of a kind that is not built.
-fn phone_view(network: &Network, phone: &model::Phone, inputs: &Inputs) -> Option<Phone> {
-    let exit = match &phone.exit {
-        Some(exit) => exit_view(network, exit)?,
-        None => Exit::Direct,
-    };
+fn phone_view(network: &Network, phone: &model::Phone, inputs: &Inputs) -> Phone {
+    let exit = phone.exit.as_ref().map_or(Exit::Direct, |exit| exit_view(network, &phone.at, exit));
     let address = phone_address(network, phone);
+    let networks = SortedSet::from([Cidr::host(address)]);
     let peer = Peer {
         address,
         public_key: phone.public_key,
         preshared_key: preshared_key(inputs, phone.public_key),
         endpoint: None,
-        networks: [Cidr::host(address)].into(),
+        allowed_ips: networks.clone(),
+        networks,
+        keepalive: 0,
         exits_here: exit == Exit::Direct,
     };
-    Some(Phone { peer, exit })
+    Phone { peer, exit }
+}
+
+/// Where somebody is dialled.
+pub(super) fn endpoint(host: &Host, port: u16, inputs: &Inputs) -> Endpoint {
+    let address = match host {
+        Host::Address(address) => Some(*address),
+        Host::Name(name) => inputs.resolved.get(name).copied(),
+    };
+    Endpoint { host: host.clone(), port, address: address.map(|address| SocketAddr::new(address, port)) }
 }
 
 fn preshared_key(inputs: &Inputs, other: PublicKey) -> Option<Secret> {
@@ -129,20 +150,18 @@ fn preshared_key(inputs: &Inputs, other: PublicKey) -> Option<Secret> {
 
 fn peer_view(network: &Network, own: &str, name: &str, inputs: &Inputs) -> Peer {
     let (mine, peer) = (&network.sites[own], &network.sites[name]);
-    let endpoint = peer.endpoint.as_ref().map(|host| {
-        let port = arrival_port(peer, own, mine.id);
-        let address = match host {
-            Host::Address(address) => Some(*address),
-            Host::Name(name) => inputs.resolved.get(name).copied(),
-        };
-        Endpoint { host: host.clone(), port, address: address.map(|address| SocketAddr::new(address, port)) }
-    });
+    let port = arrival_port(peer, own, mine.id);
+    let endpoint = peer.endpoint.as_ref().map(|host| endpoint(host, port, inputs));
+    let networks = networks_of(network, name);
+    let is_exit = mine.exits.iter().any(|exit| exit == name);
     Peer {
         address: site_address(network, peer.id),
         public_key: peer.public_key,
         preshared_key: preshared_key(inputs, peer.public_key),
+        keepalive: if endpoint.is_some() { KEEPALIVE } else { 0 },
         endpoint,
-        networks: networks_of(network, name),
+        allowed_ips: if is_exit { [Family::V4.everything()].into() } else { networks.clone() },
+        networks,
         exits_here: peer.exits.iter().any(|exit| exit == own),
     }
 }

@@ -5,6 +5,7 @@
 mod firewall;
 mod links;
 mod marks;
+mod providers;
 mod view;
 
 use std::fmt;
@@ -12,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use links::{names_to_resolve, networks_of};
+pub use links::{KEEPALIVE, names_to_resolve, networks_of};
 pub use view::{own_name, view};
 
 use crate::config::model::{Failover, Host, Name, Ports};
@@ -21,6 +22,7 @@ use crate::host::{Facts, Uplink};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Mac, Mark, PublicKey, Secret, Table};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state;
+use crate::wgquick::Parsed;
 use crate::wifi::access_point::{AccessPoint, Passphrases};
 
 /// The interface that all peers share whose networks do not overlap.
@@ -90,25 +92,46 @@ pub struct Tunnel {
     pub port: u16,
     /// The exit's table; `None` for the shared interface.
     pub table: Option<Table>,
-    /// By name of the site.
+    /// By name of the site, or of the exit that is a provider; a second one of that, and more, have a number behind it.
     pub peers: SortedMap<Name, Peer>,
     /// By name; only on the shared interface.
     pub phones: SortedMap<Name, Phone>,
+    /// What is its own where no site is at the other end.
+    pub provider: Option<Provider>,
+}
+
+/// A tunnel to a provider, by the file that came from there: what other tunnels have of the site and its network.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Path of the file, from the network file's folder.
+    pub config: PathBuf,
+    /// The key of this end.
+    pub private_key: Secret,
+    /// The IPv4 addresses of this end, of which there is one at least.
+    pub addresses: SortedSet<IpAddr>,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Name servers that are to be asked through it, IPv4.
+    pub dns: Vec<IpAddr>,
 }
 
 /// The other end of a link.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Its address on all its tunnels.
+    /// Its address on all its tunnels; that of a provider is not known, and this one is somewhere behind it.
     pub address: IpAddr,
     /// Its key.
     pub public_key: PublicKey,
-    /// Derived from the network's secret, if there is one.
+    /// Derived from the network's secret, if there is one; a provider's is in its file.
     pub preshared_key: Option<Secret>,
     /// Where it is dialled: the file's host and the port that follows from its ids. `None`: it dials us.
     pub endpoint: Option<Endpoint>,
-    /// What is behind it: tunnel address, portal LANs, shared networks.
+    /// What of the network is behind it: tunnel address, portal LANs, shared networks.
     pub networks: SortedSet<Cidr>,
+    /// What may come from it, and what is sent to it.
+    pub allowed_ips: SortedSet<Cidr>,
+    /// Seconds between keepalives; 0 = off.
+    pub keepalive: u16,
     /// Whether it uses this site as an exit.
     pub exits_here: bool,
 }
@@ -183,8 +206,8 @@ pub enum Entrance {
 /// Where a portal's traffic leaves, of the kinds that are built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// At another site.
-    Site {
+    /// At another site, or at a provider.
+    Tunnel {
         /// Its name.
         name: Name,
         /// The tunnel to it.
@@ -202,7 +225,7 @@ impl Exit {
     /// The table that leads there, where it is not the host's own that do.
     pub fn table(&self) -> Option<Table> {
         match self {
-            Self::Site { table, .. } => Some(*table),
+            Self::Tunnel { table, .. } => Some(*table),
             Self::Direct | Self::Nowhere => None,
         }
     }
@@ -210,7 +233,7 @@ impl Exit {
     /// The tunnel to it, if there is one.
     pub fn interface(&self) -> Option<&IfName> {
         match self {
-            Self::Site { interface, .. } => Some(interface),
+            Self::Tunnel { interface, .. } => Some(interface),
             Self::Direct | Self::Nowhere => None,
         }
     }
@@ -220,7 +243,7 @@ impl fmt::Display for Exit {
     /// The word that the network file has for it; `nowhere` is in no file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Site { name, .. } => name,
+            Self::Tunnel { name, .. } => name,
             Self::Direct => "direct",
             Self::Nowhere => "nowhere",
         })
@@ -242,6 +265,8 @@ pub struct Inputs<'a> {
     pub passphrases: &'a Passphrases,
     /// What the host is like.
     pub facts: &'a Facts,
+    /// The files of providers, by name of the exit.
+    pub providers: &'a SortedMap<Name, Parsed>,
     /// Addresses of the host names in the file; a name that is missing could not be resolved.
     pub resolved: &'a SortedMap<String, IpAddr>,
 }
@@ -281,7 +306,7 @@ impl Portal {
 impl Tunnel {
     /// One without anybody at its other end.
     fn new(port: u16, table: Option<Table>) -> Self {
-        Self { port, table, peers: SortedMap::new(), phones: SortedMap::new() }
+        Self { port, table, peers: SortedMap::new(), phones: SortedMap::new(), provider: None }
     }
 
     /// All who are at its other end, sites and phones.
@@ -296,6 +321,21 @@ impl Site {
         for portal in &mut self.portals {
             portal.exit = portal.chosen(choices).clone();
         }
+    }
+
+    /// This end's address in a tunnel.
+    pub fn address_in(&self, tunnel: &Tunnel) -> IpAddr {
+        tunnel.provider.as_ref().and_then(|own| own.addresses.iter().next()).copied().unwrap_or(self.address)
+    }
+
+    /// MTU of a tunnel in bytes.
+    pub fn mtu_of(&self, tunnel: &Tunnel) -> u32 {
+        tunnel.provider.as_ref().map_or(self.mtu, |own| own.mtu)
+    }
+
+    /// The tunnels that lead to providers.
+    pub fn providers(&self) -> impl Iterator<Item = &IfName> {
+        self.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_some()).map(|(interface, _)| interface)
     }
 
     /// The host's way out, by name.

@@ -2,8 +2,8 @@
 
 use super::firewall::choose;
 use super::links::{exit_view, site_address, tunnels};
-use super::marks;
-use super::{Endpoint, Entrance, Inputs, Portal, Site, Tunnel};
+use super::{Endpoint, Entrance, Exit, Inputs, Portal, Site, Tunnel};
+use super::{marks, providers};
 use crate::config::model::{self, Host, Name, Network, RpFilter};
 use crate::config::portal_addresses;
 use crate::error::{Error, Errors};
@@ -33,11 +33,14 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let uplink = chosen_uplink(entry, facts);
 
     let mut errors = crate::unbuilt::refusals(inputs.file, network, name);
-    let tunnels = tunnels(network, name, inputs);
+    let mut tunnels = tunnels(network, name, inputs);
+    let (to_providers, faults) = providers::tunnels(entry, inputs);
+    tunnels.extend(to_providers);
+    errors.extend(faults);
     errors.extend(shared_networks_that_are_local(&tunnels, facts));
     let backend = facts.wireguard.unwrap_or(Backend::BuiltIn);
     let addresses = portal_addresses(network, name);
-    let portal = |portal| portal_view(network, &entry.portals, portal, &addresses, facts);
+    let portal = |portal| portal_view(network, name, portal, &addresses, facts);
     let mut portals: Vec<Portal> = entry.portals.iter().filter_map(portal).collect();
     errors.extend(marks::assign(&mut portals, &entry.portals));
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
@@ -60,7 +63,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         firewall,
         firewall_reason,
         barriers: facts.filters.barriers.clone(),
-        notes: notes(entry, &portals, uplink.as_ref(), &tunnels, facts)
+        notes: notes(entry, &portals, uplink.as_ref(), &tunnels, inputs)
             .into_iter()
             .chain(wifi.notes)
             .collect(),
@@ -84,7 +87,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
 /// `None` for kinds that are not built: [`crate::unbuilt`] has refused them by name.
 fn portal_view(
     network: &Network,
-    portals: &[model::Portal],
+    own: &str,
     portal: &model::Portal,
     addresses: &SortedMap<Name, InterfaceAddress>,
     facts: &Facts,
@@ -95,13 +98,13 @@ fn portal_view(
         model::Entrance::Own => Entrance::Own,
         model::Entrance::Mac(devices) => Entrance::Mac(devices.iter().copied().collect()),
         model::Entrance::Wifi(wifi) => Entrance::Wifi {
-            interface: wifi::interface(portals, portal, wifi),
+            interface: wifi::interface(&network.sites[own].portals, portal, wifi),
             card: wifi.interface.clone(),
             ssid: wifi.ssid.clone(),
         },
         model::Entrance::Vlan { .. } => return None,
     };
-    let exits = portal.exits.iter().map(|exit| exit_view(network, exit)).collect::<Option<Vec<_>>>()?;
+    let exits: Vec<Exit> = portal.exits.iter().map(|exit| exit_view(network, own, exit)).collect();
     Some(Portal {
         name: portal.name.clone(),
         is_here: match &entrance {
@@ -194,8 +197,9 @@ fn notes(
     portals: &[Portal],
     uplink: Option<&Uplink>,
     tunnels: &SortedMap<IfName, Tunnel>,
-    facts: &Facts,
+    inputs: &Inputs,
 ) -> Vec<String> {
+    let facts = inputs.facts;
     let mut notes = Vec::new();
     if uplink.is_none() {
         notes.push(
@@ -206,7 +210,7 @@ fn notes(
     for (name, peer) in tunnels.values().flat_map(|tunnel| &tunnel.peers) {
         if let Some(Endpoint { host: Host::Name(host), address: None, .. }) = &peer.endpoint {
             notes.push(format!(
-                "the name {host} of site `{name}` is not resolved yet: the link waits for that, or for the other end to dial"
+                "the name {host} of `{name}` is not resolved yet: the link waits for that, or for the other end to dial"
             ));
         }
     }
@@ -230,6 +234,7 @@ fn notes(
         notes.push(format!("portal `{name}`: {lacks}"));
     }
     notes.extend(facts.filters.notes.iter().cloned());
+    notes.extend(providers::remarks(entry, inputs));
     notes.extend(without_dhcp(entry, portals));
     notes.extend(with_ipv6_outside(portals).filter(|_| facts.ipv6));
     notes

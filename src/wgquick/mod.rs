@@ -6,8 +6,11 @@ mod write;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::Path;
 
 use crate::config::model::Host;
+use crate::error::{Error, Errors};
+use crate::keys::read_secret_bytes;
 use crate::net::{Cidr, InterfaceAddress, PublicKey, Secret};
 
 pub use parse::parse;
@@ -86,6 +89,19 @@ impl fmt::Display for Endpoint {
             host => write!(f, "{host}:{}", self.port),
         }
     }
+}
+
+/// Reads the file at `path`, which others than its owner must not be able to read. Each fault is an error of its own that begins
+/// `path:line:column:`.
+pub fn load(path: &Path) -> Result<Parsed, Errors> {
+    let bytes = read_secret_bytes(path)?.ok_or_else(|| {
+        Error::wrong(format!(
+            "{}: there is no such file; put it there as it came, with mode 600",
+            path.display()
+        ))
+    })?;
+    parse(&bytes)
+        .map_err(|faults| Errors::all(faults.iter().map(|fault| Error::wrong(fault.render(path))).collect()))
 }
 
 /// What was read of a file, and what a person should know of it.

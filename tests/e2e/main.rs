@@ -22,6 +22,7 @@ mod names;
 mod oracle;
 mod peers;
 mod phones;
+mod providers;
 mod questions;
 mod radio;
 mod restore;
@@ -60,8 +61,9 @@ const CORE: [&[Scenario]; 8] = [
 ];
 
 /// What is the same with every kernel, and takes its time: waits of timers, firmware that boots.
-const AT_LENGTH: [&[Scenario]; 9] = [
+const AT_LENGTH: [&[Scenario]; 10] = [
     failover::SCENARIOS,
+    providers::SCENARIOS,
     names::SCENARIOS,
     confirm::SCENARIOS,
     questions::SCENARIOS,

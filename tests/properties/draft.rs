@@ -13,6 +13,7 @@ pub(crate) const NAMES: [&str; 5] = ["nyc", "paris", "oslo", "rome", "home-2"];
 struct Site {
     has_endpoint: bool,
     shares_lan: bool,
+    /// A bit for each other site; the two highest are the number of providers.
     exits: u8,
     links: u8,
     portals: Vec<Portal>,
@@ -89,6 +90,11 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
     if site.shares_lan {
         let _ = writeln!(text, "lan = [\"192.168.{id}.0/24\"]");
     }
+    let providers: Vec<String> = (0..site.exits >> 6).map(|number| format!("vpn-{number}")).collect();
+    for name in &providers {
+        let _ = write!(text, "\n[site.{}.exit.{name}]\nconfig = \"{name}.conf\"\n", NAMES[index]);
+    }
+    let exits: Vec<&str> = exits.into_iter().chain(providers.iter().map(String::as_str)).collect();
     for (number, portal) in site.portals.iter().enumerate() {
         text.push_str(&portal_text(NAMES[index], number, portal, &exits));
     }

@@ -6,7 +6,7 @@ mod support;
 
 use draft::{NAMES, networks, texts};
 use proptest::prelude::*;
-use support::{entrances, facts, files, radios};
+use support::{entrances, facts, files, providers, radios};
 use wg_portals::config::model::{ExitRef, Network};
 use wg_portals::diff::{Step, diff};
 use wg_portals::firewall::Backend;
@@ -30,6 +30,21 @@ uplink_networks = ["203.0.113.0/24"]
 local = ["172.20.0.0/16"]
 "#;
 
+/// All providers hand out the same address: two tunnels can have it.
+const PROVIDER: &str = "[Interface]
+PrivateKey = 8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=
+Address = 10.2.0.2/32, fd00::2/128
+MTU = 1380
+[Peer]
+PublicKey = Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI=
+AllowedIPs = 10.0.0.0/8, 172.16.0.0/12
+Endpoint = 192.0.2.5:51820
+[Peer]
+PublicKey = zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk=
+AllowedIPs = 198.18.0.0/15, 10.0.0.0/8, 2001:db8::/32
+Endpoint = [2001:db8::1]:51820
+";
+
 fn view(network: &Network, name: &str) -> Site {
     let files = files(network, name, Some(Secret::new([9; 32])));
     let (mut facts, _) = facts(FACTS);
@@ -42,6 +57,7 @@ fn view(network: &Network, name: &str) -> Site {
         network_secret: files.network_secret.as_ref(),
         passphrases: &files.passphrases,
         facts: &facts,
+        providers: &providers(network, name, |_| PROVIDER.into()),
         resolved: &SortedMap::new(),
     };
     site::view(network, &inputs).unwrap_or_else(|errors| panic!("{errors}"))
@@ -115,7 +131,7 @@ proptest! {
                 prop_assert_eq!(peer.public_key, network.sites[peer_name].public_key);
                 let (near, far) = (plan(site), plan(other));
                 let allowed = &near.tunnels[interface].peers[&peer.public_key].allowed_ips;
-                for (_, address) in far.addresses.iter().filter(|(i, _)| far.links.contains_key(i)) {
+                for (_, address) in far.addresses.iter().filter(|(i, _)| other.tunnels.get(i).is_some_and(|tunnel| tunnel.provider.is_none())) {
                     prop_assert!(allowed.iter().any(|network| network.contains(address.address)));
                 }
             }
@@ -132,11 +148,15 @@ proptest! {
                 prop_assert_eq!(interface.as_str(), SHARED_INTERFACE);
                 prop_assert_eq!(plan.tunnels[interface].peers[&peer.public_key].allowed_ips.iter().collect::<Vec<_>>(), [&Cidr::host(address)]);
                 let mut rules = plan.rules.iter().filter(|rule| rule.selector.from == Some(Cidr::host(address)) && rule.selector.to.is_none());
-                let Some(ExitRef::Site(exit)) = &phone.exit else {
-                    prop_assert_eq!(rules.next(), None);
-                    continue;
+                let table = match &phone.exit {
+                    Some(ExitRef::Site(exit)) => 7700 + u32::from(network.sites[exit].id),
+                    Some(ExitRef::Provider(exit)) => 7951 + exit.strip_prefix("vpn-").unwrap().parse::<u32>().unwrap(),
+                    _ => {
+                        prop_assert_eq!(rules.next(), None);
+                        continue;
+                    }
                 };
-                prop_assert_eq!(&rules.next().unwrap().action, &RuleAction::Lookup(Table(7700 + u32::from(network.sites[exit].id))));
+                prop_assert_eq!(&rules.next().unwrap().action, &RuleAction::Lookup(Table(table)));
                 prop_assert_eq!(&rules.next().unwrap().action, &RuleAction::Unreachable);
             }
         }

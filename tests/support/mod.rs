@@ -13,6 +13,7 @@ use wg_portals::load::Files;
 use wg_portals::net::{IfName, Secret};
 use wg_portals::sorted::{SortedMap, SortedSet};
 use wg_portals::state::Backend;
+use wg_portals::wgquick::{self, Parsed};
 use wg_portals::wifi::access_point::Radios;
 use wg_portals::wifi::card::{Band, Card, Channel, Rules};
 use wg_portals::wifi::passphrase::Passphrase;
@@ -36,7 +37,21 @@ pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret
         passphrases: wifis(network, site)
             .map(|wifi| (wifi.passphrase_file.clone(), Passphrase::of("correct horse").unwrap()))
             .collect(),
+        providers: SortedMap::new(),
     }
+}
+
+/// What the files of a site's providers say.
+pub(crate) fn providers(
+    network: &Network,
+    site: &str,
+    read: impl Fn(&Path) -> Vec<u8>,
+) -> SortedMap<String, Parsed> {
+    let parsed = |config: &Path| {
+        wgquick::parse(&read(config)).unwrap_or_else(|faults| panic!("{}: {faults:?}", config.display()))
+    };
+    let providers = network.sites[site].providers.iter();
+    providers.map(|(name, provider)| (name.clone(), parsed(&provider.config))).collect()
 }
 
 /// A network that must be sound.

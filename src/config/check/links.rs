@@ -2,6 +2,7 @@
 
 use super::super::draft::{Draft, SiteDraft};
 use super::super::fault::{At, Findings};
+use super::super::model::FIRST_PROVIDER;
 use super::super::suggest::suggest;
 
 /// All sites that `site` is linked to, whichever of the two says so.
@@ -96,19 +97,25 @@ pub(super) fn same_socket(draft: &Draft, found: &mut Findings) {
     }
 }
 
-/// The interface of an exit listens on the base port plus the exit's id, and a port has 16 bits.
+/// The interface of an exit listens on the base port plus the exit's id, or the number of the provider, and a port has 16 bits.
 pub(super) fn ports(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
         let exits = site.exits.iter().filter_map(|exit| draft.site(&exit.value));
-        let ids = exits.filter_map(|exit| Some((exit.id.as_ref()?.value, exit.name.value.as_str())));
+        let ids =
+            exits.filter_map(|exit| Some((u32::from(exit.id.as_ref()?.value), exit.name.value.as_str())));
+        let providers = site.provider_names();
+        let ids = ids.chain((FIRST_PROVIDER..).zip(providers.iter().map(String::as_str)));
         let Some(((id, exit), port)) = ids.max().zip(site.port.as_ref()) else { continue };
-        let port_of_exit = u32::from(site.base_port()) + u32::from(id);
+        let port_of_exit = u32::from(site.base_port()) + id;
         if port_of_exit > u32::from(u16::MAX) {
+            let what =
+                if id < FIRST_PROVIDER { "the id of" } else { "the number that follows from the name" };
             let message = format!(
-                "`port` {} is too large: `to-{exit}` would listen on {port_of_exit}, which is {0} plus the id of {exit}",
+                "`port` {} is too large: `to-{exit}` would listen on {port_of_exit}, which is {0} plus {what} {exit}",
                 port.value
             );
-            found.add(&port.span, message, "write `port = 51820`, or any up to 65285");
+            let largest = u32::from(u16::MAX) - id.max(FIRST_PROVIDER - 1);
+            found.add(&port.span, message, format!("write `port = 51820`, or any up to {largest}"));
         }
     }
 }

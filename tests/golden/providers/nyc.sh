@@ -1,0 +1,146 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+key() {
+  tr -d ' \t\r' < "$1" | awk -F '=' -v wanted="$(echo "$2" | tr A-Z a-z)" -v peer="$3" '
+    function end() { if (found && public == peer) print found; found = public = "" }
+    { sub(/#.*/, ""); value = substr($0, length($1) + 2); name = tolower($1) }
+    /^\[/ { end() }
+    name == wanted { found = value }
+    name == "publickey" { public = value }
+    END { end() }'
+}
+nft -f - <<'EOF'
+table inet portals {
+	set entrances {
+		type ifname
+		elements = { "eth1" }
+	}
+	set from-tv {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.50 }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16, 192.168.1.0/24 }
+	}
+	set local {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.0/24 }
+	}
+	set mtu-1280 {
+		type ifname
+		elements = { "to-paris" }
+	}
+	set mtu-1380 {
+		type ifname
+		elements = { "to-work" }
+	}
+	set mtu-1420 {
+		type ifname
+		elements = { "to-swiss" }
+	}
+	set paths {
+		type ifname . ifname
+		elements = { "eth1" . "to-swiss" }
+	}
+	set providers {
+		type ifname
+		elements = { "to-swiss", "to-work" }
+	}
+	set tunnels {
+		type ifname
+		elements = { "to-paris", "to-swiss", "to-work" }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 67-68 drop
+		ip saddr @from-tv ip daddr @local accept
+		ip saddr @from-tv oifname "to-work" accept
+		ip saddr @from-tv reject with icmpx admin-prohibited
+		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
+		iifname . oifname @paths accept
+		iifname @entrances reject with icmpx admin-prohibited
+		iifname @tunnels ct state established,related accept
+		iifname @providers drop
+		iifname @tunnels ip daddr 192.168.1.0/24 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels ct state established,related accept
+		iifname @providers drop
+		iifname @tunnels ip daddr 192.168.1.0/24 accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @mtu-1280 meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @mtu-1280 meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		oifname @mtu-1380 meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1340
+		iifname @mtu-1380 meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1340
+		oifname @mtu-1420 meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1380
+		iifname @mtu-1420 meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1380
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname @providers masquerade
+		oifname @tunnels ip saddr != @known masquerade
+	}
+}
+EOF
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+ip link add to-swiss mtu 1420 type wireguard
+ip link set to-swiss alias portals:home
+ip link add to-work mtu 1380 type wireguard
+ip link set to-work alias portals:home
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+key 'swiss.conf' PrivateKey | wg set to-swiss private-key /dev/stdin listen-port 52071 fwmark 0x10000000
+key 'swiss.conf' PresharedKey Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI= | wg set to-swiss peer Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI= preshared-key /dev/stdin endpoint 192.0.2.5:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+key 'work.conf' PrivateKey | wg set to-work private-key /dev/stdin listen-port 52072 fwmark 0x10000000
+wg set to-work peer B0mqHZYpOEvwJwDbPvc9k/hEnK8tC4Hd06eh0p0CCUg= endpoint 192.0.2.66:1194 persistent-keepalive 10 allowed-ips 172.20.0.0/16,203.0.113.64/26
+wg set to-work peer 9NhGnhmGNV2JYVvHQ6Z2Lw3dTtQvGf6CnTTdcjcx+DQ= endpoint 192.0.2.77:1194 persistent-keepalive 25 allowed-ips 198.18.0.0/15
+ip address add 10.77.1.65/26 dev eth1
+ip address add 10.77.1.1/32 dev to-paris
+ip address add 10.2.0.2/32 dev to-swiss
+ip address add 10.2.0.2/32 dev to-work
+ip link set eth1 up
+ip link set to-paris up
+ip link set to-swiss up
+ip link set to-work up
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip route add default dev to-swiss src 10.2.0.2 table 7951 protocol 77
+ip route add unreachable default table 7951 metric 4278198272 protocol 77
+ip route add unreachable default table 7952 metric 4278198272 protocol 77
+ip route add 172.20.0.0/16 dev to-work src 10.2.0.2 table 7952 protocol 77
+ip route add 198.18.0.0/15 dev to-work src 10.2.0.2 table 7952 protocol 77
+ip route add 203.0.113.64/26 dev to-work src 10.2.0.2 table 7952 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
+ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7952
+ip rule add priority 113 protocol 77 from all iif eth1 lookup 7951
+ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
+ip rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
