@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// Package managers, and the command that installs with each. Names of packages are the same with all of them.
+/// Package managers, and the command that installs with each.
 const MANAGERS: [(&str, &str); 5] = [
     ("/usr/bin/apt-get", "apt-get install"),
     ("/sbin/apk", "apk add"),
@@ -28,9 +28,14 @@ pub fn how_to_install(package: &str) -> String {
     // OpenWrt has its apk elsewhere.
     let found = |path: &str| Path::new(path).exists() || Path::new("/usr").join(&path[1..]).exists();
     match MANAGERS.iter().find(|(path, _)| found(path)) {
-        Some((_, command)) => format!("install it with `{command} {package}`"),
+        Some((_, command)) => format!("install it with `{command} {}`", name_at(command, package)),
         None => format!("install the package {package}"),
     }
+}
+
+/// Names are the same everywhere, but for this: Debian's `dnsmasq` also starts one for the whole host, that takes the ports of all others.
+fn name_at<'a>(command: &str, package: &'a str) -> &'a str {
+    if package == "dnsmasq" && command.starts_with("apt-get") { "dnsmasq-base" } else { package }
 }
 
 #[cfg(test)]
@@ -38,6 +43,13 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn debian_splits_dnsmasq() {
+        assert_eq!(name_at("apt-get install", "dnsmasq"), "dnsmasq-base");
+        assert_eq!(name_at("opkg install", "dnsmasq"), "dnsmasq");
+        assert_eq!(name_at("apt-get install", "hostapd"), "hostapd");
+    }
 
     #[test]
     fn a_package_of_ours_is_known() {

@@ -43,9 +43,7 @@ fn portal(portal: &Portal) -> Vec<Refusal> {
             None
         }
     };
-    let dhcp = (portal.dhcp == Some(true)).then_some("`dhcp`");
-    let dns = (!portal.dns.is_empty()).then_some("`dns`");
     let refuse =
         |what| Refusal { position: Some(portal.position), what: format!("portal `{}`: {what}", portal.name) };
-    [entrance, dhcp, dns].into_iter().flatten().map(refuse).collect()
+    entrance.into_iter().map(refuse).collect()
 }

@@ -266,7 +266,9 @@ impl Agent {
         let tables = legacy::shape()?;
         let steps = converge(&mut self.kernel, &self.journal, &site, on_failure);
         // Also if something else has failed: what stands can be used.
-        self.services.follow(services::plan(&site, self.journal.folder()), Instant::now());
+        let services = services::plan(&site, self.journal.folder());
+        site.notes.extend(services::missing(&services));
+        self.services.follow(services, Instant::now());
         let steps = steps?;
         self.confirmation.is_in_force(&self.files);
         self.tell_hook();

@@ -13,6 +13,7 @@ use crate::error::{Error, Errors};
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
+use crate::services;
 use crate::site::{Portal, Site};
 use crate::state::Backend;
 use crate::trial::{Trial, must_confirm};
@@ -62,7 +63,8 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
         trial.keep(&files.text).unwrap_or_else(|error| log::warn!("{error}"));
     }
     let note = confirm.map(must_confirm);
-    let notes = site.notes.iter().cloned().chain(without_failover(&site)).chain(note);
+    let without_agent = without_failover(&site).into_iter().chain(without_services(&site, journal));
+    let notes = site.notes.iter().cloned().chain(without_agent).chain(note);
     Ok(Done { changes, notes: notes.collect() })
 }
 
@@ -76,6 +78,17 @@ fn without_failover(site: &Site) -> Option<String> {
             "without the agent (`portals run`) a portal leaves at the first exit of its list alone: {names}"
         )
     })
+}
+
+/// Nobody keeps programs running where no agent runs.
+fn without_services(site: &Site, journal: &Journal) -> Vec<String> {
+    let services = services::plan(site, journal.folder());
+    let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+    let note = (!names.is_empty()).then(|| {
+        let names = names.join(", ");
+        format!("these run only as long as the agent does (`portals run`): {names}")
+    });
+    note.into_iter().chain(services::missing(&services)).collect()
 }
 
 fn needs_agent() -> Error {

@@ -18,8 +18,10 @@ use super::probe::Client;
 use super::server::Server;
 use super::wire::connect;
 use crate::error::{Error, Result};
+use crate::journal::Journal;
 use crate::keys;
 use crate::net::{Family, InterfaceAddress, PublicKey};
+use crate::services::Supervisor;
 use crate::state::Backend;
 
 /// A server on the internet that tells who asks.
@@ -290,6 +292,15 @@ impl Site {
     /// What the site's agents have said so far.
     pub fn log(&self) -> String {
         agent::log(&self.router)
+    }
+}
+
+/// What an agent that is killed leaves behind would hold the namespaces for ever.
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.kill_agent();
+        // Whatever goes wrong here, the site is gone.
+        let _ = self.router.run(|| Supervisor::open(Journal::open()?.folder())?.clear());
     }
 }
 

@@ -74,6 +74,7 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
     add_networks("inside", inside(site));
     add_networks("known", disjoint(Family::V4, site.lan.iter().copied().chain([site.subnet])));
     add_networks("private", private(site));
+    add_networks("resolvers", resolvers(site));
     sets.extend(entering::sets(site));
     sets.extend(marks::sets(site));
     sets
@@ -121,6 +122,12 @@ fn private(site: &Site) -> SortedSet<Cidr> {
     let v4 = |a, b, length| Cidr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), length).expect("a valid length");
     let ranges = [v4(10, 0, 8), v4(172, 16, 12), v4(192, 168, 16), v4(169, 254, 16)];
     disjoint(Family::V4, site.uplink_networks.iter().chain(&site.local).copied().chain(ranges))
+}
+
+/// Addresses of resolvers whose questions must not leave by the own uplink.
+fn resolvers(site: &Site) -> SortedSet<Cidr> {
+    let elsewhere = site.portals.iter().filter(|portal| portal.exit != Exit::Direct);
+    elsewhere.filter_map(Portal::resolver).map(Cidr::host).collect()
 }
 
 /// The networks of one family in a list, without those that another one covers.
@@ -223,6 +230,10 @@ fn output(site: &Site) -> Vec<Rule> {
     let mut rules = Vec::new();
     if !site.tunnels.is_empty() {
         rules.push(rule([Outgoing(tunnels()), DHCP], Drop));
+    }
+    if let Some(uplink) = site.uplink_interface().filter(|_| !resolvers(site).is_empty()) {
+        let leaving = Outgoing(Interfaces::One(uplink.clone()));
+        rules.push(rule([leaving, Source(networks_in("resolvers"))], Reject));
     }
     let own =
         site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);

@@ -5,12 +5,18 @@ use super::firewall::exit_interface;
 use crate::firewall::{
     Action::Accept,
     Chain,
-    Condition::{self, Established, Incoming, Outgoing, Source, UdpPort},
+    Condition::{self, Established, Incoming, Outgoing, Source, TcpPort, UdpPort},
     Devices, Interfaces, Networks, Openings, Rule,
 };
 use crate::net::IfName;
 use crate::site::{Entrance, Exit, Portal, Site};
 use crate::sorted::SortedMap;
+
+/// UDP port of a DHCP server (RFC 2131 § 4.1).
+const DHCP_SERVER: u16 = 67;
+
+/// UDP and TCP port of a resolver (RFC 1035 § 4.2).
+const DNS: u16 = 53;
 
 /// The openings for the host itself and for what it passes on.
 pub(super) fn plan(site: &Site) -> Openings {
@@ -19,10 +25,19 @@ pub(super) fn plan(site: &Site) -> Openings {
     openings
 }
 
-/// The tunnels' own packets, and what our own rules take from them.
+/// The tunnels' own packets, what our own rules take from them, and what devices ask on portals' LANs.
 fn input(site: &Site) -> Vec<Rule> {
     let ports = site.tunnels.values().map(|tunnel| rule([UdpPort(tunnel.port, tunnel.port)]));
-    ports.chain(site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]))).collect()
+    let tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
+    ports.chain(tunnels).chain(site.portals.iter().flat_map(asked)).collect()
+}
+
+/// DHCP and DNS, as far as the portal has them.
+fn asked(portal: &Portal) -> Vec<Rule> {
+    let Some(interface) = portal.entrance_interface() else { return Vec::new() };
+    let dhcp = portal.dhcp.then_some(UdpPort(DHCP_SERVER, DHCP_SERVER));
+    let dns = portal.resolver().map(|_| [UdpPort(DNS, DNS), TcpPort(DNS, DNS)]);
+    dhcp.into_iter().chain(dns.into_iter().flatten()).map(|port| rule([coming(interface), port])).collect()
 }
 
 fn forward(site: &Site) -> Vec<Rule> {

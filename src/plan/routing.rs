@@ -78,19 +78,31 @@ pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
     if portal.exit == Exit::Direct {
         return Vec::new();
     }
-    if let Some(mark) = portal.mark {
-        return marks::rules(site, portal, mark);
-    }
     let table = portal.exit.table();
-    match &portal.entrance {
-        Entrance::Interface(interface) | Entrance::Wifi { interface, .. } => {
+    let mut rules = match (portal.mark, &portal.entrance) {
+        (Some(mark), _) => marks::rules(site, portal, mark),
+        (None, Entrance::Interface(interface) | Entrance::Wifi { interface, .. }) => {
             interface_rules(site, portal, interface, table)
         }
-        Entrance::From(sources) => device_rules(site, portal, sources, table),
-        Entrance::Own => own_rules(site, portal, table),
+        (None, Entrance::From(sources)) => device_rules(site, portal, sources, table),
+        (None, Entrance::Own) => own_rules(site, portal, table),
         // Devices always have a mark.
-        Entrance::Mac(_) => Vec::new(),
-    }
+        (None, Entrance::Mac(_)) => Vec::new(),
+    };
+    rules.extend(portal.resolver().into_iter().flat_map(|address| resolver_rules(site, address, table)));
+    rules
+}
+
+/// What the portal's resolver asks goes to its exit, wherever else the portal's devices may go. What is sent from that address
+/// to our LANs and our peers is an answer to those who asked, and stays.
+fn resolver_rules(site: &Site, address: IpAddr, table: Option<Table>) -> Vec<Rule> {
+    let asking =
+        Selector { incoming: Some(sent_here()), from: Some(Cidr::host(address)), ..Selector::default() };
+    let elsewhere = kept(site).filter(|network| !site.subnet.covers(*network));
+    let kept = elsewhere.filter(|network| network.family() == Family::V4).chain([site.subnet]);
+    let mut rules: Vec<Rule> = kept.map(|network| skip(&asking, network)).collect();
+    rules.extend(into(&[], &asking, DEVICES, table));
+    rules
 }
 
 fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Option<Table>) -> Vec<Rule> {
@@ -152,8 +164,13 @@ pub(super) fn sent_here() -> IfName {
 
 /// Destinations of this router's own traffic that never enter its portal.
 pub(super) fn own_kept(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
+    kept(site).chain(portal.except.iter().copied()).collect()
+}
+
+/// Where none of this router's own traffic needs an exit to go: our LANs, our peers, and what never leaves a link.
+fn kept(site: &Site) -> impl Iterator<Item = Cidr> {
     let peers = site.peers().flat_map(|(_, _, peer)| peer.networks.iter().copied());
-    site.local.iter().chain(&portal.except).copied().chain(peers).chain(link_scoped()).collect()
+    site.local.iter().copied().chain(peers).chain(link_scoped())
 }
 
 /// Destinations that no router passes on: multicast, limited broadcast, link-local.

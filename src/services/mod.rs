@@ -1,5 +1,6 @@
 //! Programs that run as long as the agent does: what they are told, as plain data. [`Supervisor`] keeps them running.
 
+mod dnsmasq;
 mod keeper;
 mod process;
 mod supervisor;
@@ -10,8 +11,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::kernel::child::path_of;
 use crate::net::IfName;
-use crate::site::Site;
+use crate::packages::how_to_install;
+use crate::site::{Exit, Portal, Site};
 use crate::wifi::hostapd;
 pub use supervisor::{Condition, Supervisor};
 
@@ -48,9 +51,27 @@ impl fmt::Debug for File {
     }
 }
 
-/// The services that a site needs.
+/// The services that a site needs. Pure: nothing is looked at or started.
 pub fn plan(site: &Site, run_folder: &Path) -> Vec<Service> {
-    site.access_points.iter().map(|access_point| hostapd::service(access_point, run_folder)).collect()
+    let radios = site.access_points.iter().map(|access_point| hostapd::service(access_point, run_folder));
+    let lans = site.portals.iter().filter_map(|portal| dnsmasq::of(portal, mtu(site, portal), run_folder));
+    radios.chain(lans).collect()
+}
+
+/// The MTU of the narrowest tunnel that a portal may leave by, in bytes, if there is one.
+fn mtu(site: &Site, portal: &Portal) -> Option<u32> {
+    let tunnels = portal.exits.iter().filter_map(Exit::interface);
+    tunnels.filter_map(|interface| site.tunnels.get(interface)).map(|tunnel| site.mtu_of(tunnel)).min()
+}
+
+/// What keeps services from running here, in words: programs that are not installed.
+pub fn missing(services: &[Service]) -> Vec<String> {
+    let missing = services.iter().filter(|service| path_of(service.program).is_none());
+    missing.map(|service| format!("{} does not run: {}", service.name, is_missing(service))).collect()
+}
+
+fn is_missing(service: &Service) -> String {
+    format!("the program {} is missing: {}", service.program, how_to_install(service.package))
 }
 
 /// Where the files of a service are, and what it keeps.

@@ -15,11 +15,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::Service;
+use super::{Service, is_missing};
 use crate::disk;
 use crate::error::{Context as _, Error, Result};
 use crate::kernel::child::{noted, path_of, unblocked};
-use crate::packages::how_to_install;
 
 /// How long a program may take to end when it is asked to; then it is killed.
 const GRACE: Duration = Duration::from_secs(3);
@@ -29,6 +28,10 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 /// Where a process notes its number.
 const PID_FILE: &str = "pid";
+
+/// What to do about a port that another program has.
+const PORT_TAKEN: &str = " (another program has taken that port on all interfaces; `ss -lnup` tells which: if it is a dnsmasq of this \
+                          host, the line `bind-dynamic` in its configuration leaves the port to others, too)";
 
 /// So much of a line is kept.
 const LONGEST_LINE: usize = 300;
@@ -69,10 +72,7 @@ struct Output {
 impl Process {
     /// Writes the files of a service and starts it.
     pub(super) fn start(service: &Service, folder: &Path, now: Instant) -> Result<Self> {
-        let name = service.program;
-        let path = path_of(name).ok_or_else(|| {
-            Error::failed(format!("the program {name} is missing: {}", how_to_install(service.package)))
-        })?;
+        let path = path_of(service.program).ok_or_else(|| Error::failed(is_missing(service)))?;
         write_files(service, folder).doing(|| format!("cannot write into {}", folder.display()))?;
         let doing = || format!("cannot start {}", path.display());
         let (reader, writer) = io::pipe().doing(doing)?;
@@ -220,7 +220,11 @@ impl Output {
 
     /// How it ended, and what it said of that.
     fn explain(&self, status: &str) -> String {
-        if self.last.is_empty() { status.to_owned() } else { format!("{status}: {}", self.last) }
+        if self.last.is_empty() {
+            return status.to_owned();
+        }
+        let advice = if self.last.contains(Errno::EADDRINUSE.desc()) { PORT_TAKEN } else { "" };
+        format!("{status}: {}{advice}", self.last)
     }
 }
 

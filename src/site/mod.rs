@@ -171,6 +171,10 @@ pub struct Portal {
     pub exit: Exit,
     /// The address of its LAN, if it has one.
     pub address: Option<InterfaceAddress>,
+    /// Whether devices on its LAN are given addresses.
+    pub dhcp: bool,
+    /// Whom the resolver of its LAN asks, through the exit; empty = there is no resolver.
+    pub resolvers: Vec<IpAddr>,
     /// Only to these destinations; empty = all.
     pub to: Vec<Cidr>,
     /// Only to these ports; empty = all.
@@ -283,6 +287,11 @@ impl Portal {
     /// Whether all enters that comes by its entrance.
     pub fn takes_all(&self) -> bool {
         self.to.is_empty() && self.ports.is_empty()
+    }
+
+    /// The address that its resolver has, and asks from, if it has one.
+    pub fn resolver(&self) -> Option<IpAddr> {
+        self.address.filter(|_| !self.resolvers.is_empty()).map(|lan| lan.address)
     }
 
     /// Whether it has other exits to go to.

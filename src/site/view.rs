@@ -1,5 +1,7 @@
 //! How a site's view is derived from the network file, and what stands against it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::firewall::choose;
 use super::links::{exit_view, site_address, tunnels};
 use super::{Endpoint, Entrance, Exit, Inputs, Portal, Site, Tunnel};
@@ -13,6 +15,9 @@ use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::Backend;
 use crate::wifi::{self, access_point::decide, card::Card};
+
+/// Who is asked where the file names nobody: Quad9 (https://quad9.net) and Cloudflare (https://one.one.one.one).
+const RESOLVERS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)), IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1))];
 
 /// The name of the site with that public key: this one, if it is this router's.
 pub fn own_name(network: &Network, public_key: PublicKey) -> Result<&Name, Error> {
@@ -40,7 +45,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     errors.extend(shared_networks_that_are_local(&tunnels, facts));
     let backend = facts.wireguard.unwrap_or(Backend::BuiltIn);
     let addresses = portal_addresses(network, name);
-    let portal = |portal| portal_view(network, name, portal, &addresses, facts);
+    let portal = |portal| portal_view(network, name, portal, &addresses, &tunnels, facts);
     let mut portals: Vec<Portal> = entry.portals.iter().filter_map(portal).collect();
     errors.extend(marks::assign(&mut portals, &entry.portals));
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
@@ -90,6 +95,7 @@ fn portal_view(
     own: &str,
     portal: &model::Portal,
     addresses: &SortedMap<Name, InterfaceAddress>,
+    tunnels: &SortedMap<IfName, Tunnel>,
     facts: &Facts,
 ) -> Option<Portal> {
     let entrance = match &portal.entrance {
@@ -117,13 +123,26 @@ fn portal_view(
         },
         entrance,
         exit: exits.first()?.clone(),
-        exits,
         address: addresses.get(&portal.name).copied(),
+        dhcp: portal.entrance.has_lan() && portal.dhcp.unwrap_or(true),
+        resolvers: resolvers(portal, exits.first()?, tunnels),
+        exits,
         to: portal.to.clone(),
         ports: portal.ports.clone(),
         except: portal.except.clone(),
         mark: None,
     })
+}
+
+/// Those of the file; where devices are told of a resolver of ours, it needs some: the provider's, if it leaves there.
+fn resolvers(portal: &model::Portal, exit: &Exit, tunnels: &SortedMap<IfName, Tunnel>) -> Vec<IpAddr> {
+    let is_told = portal.entrance.has_lan() && portal.dhcp.unwrap_or(true);
+    if !portal.dns.is_empty() || !is_told {
+        return portal.dns.clone();
+    }
+    let tunnel = exit.interface().and_then(|interface| tunnels.get(interface));
+    let of_provider = tunnel.and_then(|tunnel| tunnel.provider.as_ref()).map(|provider| &provider.dns);
+    of_provider.filter(|dns| !dns.is_empty()).cloned().unwrap_or_else(|| RESOLVERS.into())
 }
 
 /// What the file names, with the kernel's details if it is the same; else what the kernel answers.
@@ -235,27 +254,8 @@ fn notes(
     }
     notes.extend(facts.filters.notes.iter().cloned());
     notes.extend(providers::remarks(entry, inputs));
-    notes.extend(without_dhcp(entry, portals));
     notes.extend(with_ipv6_outside(portals).filter(|_| facts.ipv6));
     notes
-}
-
-fn without_dhcp(entry: &model::Site, portals: &[Portal]) -> Option<String> {
-    let expects_it = |portal: &Portal| {
-        entry.portals.iter().any(|written| written.name == portal.name && written.dhcp.is_none())
-    };
-    let by_hand = |portal: &Portal| match (&portal.entrance, portal.address) {
-        (Entrance::Interface(interface), Some(address)) if expects_it(portal) => Some(format!(
-            "\n  portal `{}`, on {interface}: {}, with the router {}",
-            portal.name,
-            address.network(),
-            address.address
-        )),
-        _ => None,
-    };
-    let lines: Vec<String> = portals.iter().filter_map(by_hand).collect();
-    (!lines.is_empty())
-        .then(|| format!("DHCP is not built yet; give devices addresses by hand:{}", lines.concat()))
 }
 
 fn with_ipv6_outside(portals: &[Portal]) -> Option<String> {

@@ -61,8 +61,8 @@ fn refused(world: &mut World) -> Result<()> {
     let network = world.network(each_other);
     start(world, &network)?;
     let site = world.site(NYC);
-    // Sound as a file, and refused in view of what is built.
-    site.install(&network.replace("dhcp = false", "dhcp = true"))?;
+    // Sound as a file, and refused in view of this host.
+    site.install(&network.replace("interface = \"portal0\"", "interface = \"uplink\""))?;
     same("status of a refused file", status(site, &["apply"])?, Some(2))?;
     let ours = "ip rule | grep 7702; ip route show table 7702";
     let before = shell(&site.router, ours)?;

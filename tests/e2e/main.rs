@@ -16,6 +16,7 @@ mod filters;
 mod firmware;
 mod install;
 mod killed;
+mod lans;
 mod leaks;
 mod many;
 mod names;
@@ -49,11 +50,12 @@ struct Scenario {
 }
 
 /// What a kernel must be able to do for portals: run on each of them, also where it is emulated.
-const CORE: [&[Scenario]; 8] = [
+const CORE: &[&[Scenario]] = &[
     ways::SCENARIOS,
     devices::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
+    lans::SCENARIOS,
     restore::SCENARIOS,
     commands::SCENARIOS,
     filters::SCENARIOS,
@@ -95,7 +97,7 @@ fn main() -> ExitCode {
     let of = |lists: &[&'static [Scenario]]| -> Vec<Scenario> {
         lists.concat().into_iter().filter(|scenario| is_chosen(scenario.name)).collect()
     };
-    let mut scenarios = of(&CORE);
+    let mut scenarios = of(CORE);
     if core.is_empty() {
         scenarios.extend(of(&AT_LENGTH));
     }

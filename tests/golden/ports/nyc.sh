@@ -32,6 +32,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.0/24 }
 	}
+	set resolvers {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65 }
+	}
 	set tunnels {
 		type ifname
 		elements = { "to-paris" }
@@ -64,6 +68,7 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
+		oifname "eth0" ip saddr @resolvers reject with icmpx admin-prohibited
 		oifname "eth0" udp dport 67-68 accept
 		oifname "eth0" ip daddr 10.77.2.0/24 accept
 		oifname "eth0" ip daddr 169.254.0.0/16 accept
@@ -123,12 +128,20 @@ ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 fwmark 0x81000000/0x8f000000 lookup 7702
+ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
 ip rule add priority 113 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 lookup 7702
 ip rule add priority 113 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo lookup 7702
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 fwmark 0x81000000/0x8f000000 unreachable
 ip rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 unreachable
 ip rule add priority 118 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
 ip -6 rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 unreachable
 ip -6 rule add priority 118 protocol 77 from all fwmark 0x82000000/0x8f000000 iif lo unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0

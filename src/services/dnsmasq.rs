@@ -1,0 +1,156 @@
+//! dnsmasq for the LAN of a portal: gives its devices addresses, and asks for them through the exit.
+//!
+//! One for each portal, of ours alone: it reads no file of the host's, and is bound to its interface, so that it keeps out of the way of
+//! one that the firmware runs (as long as that one does not take the ports on all interfaces: then this one says so and waits).
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::{File, Service, folder};
+use crate::net::{IfName, InterfaceAddress};
+use crate::site::Portal;
+
+/// How long a device may keep its address: half a day, so that a guest network has room again the next morning.
+const LEASE: &str = "12h";
+
+const CONFIGURATION: &str = "dnsmasq.conf";
+const LEASES: &str = "leases";
+
+/// The service of a portal whose entrance is there, if it needs one. Its devices shall send no more than `mtu` bytes at once, if that is given.
+pub(super) fn of(portal: &Portal, mtu: Option<u32>, run_folder: &Path) -> Option<Service> {
+    if !portal.is_here || (!portal.dhcp && portal.resolvers.is_empty()) {
+        return None;
+    }
+    let (interface, address) = (portal.entrance_interface()?, portal.address?);
+    let name = service(portal);
+    let folder = folder(run_folder, &name);
+    let mut configuration = OsString::from("--conf-file=");
+    configuration.push(folder.join(CONFIGURATION));
+    let content = configuration_of(portal, interface, address, mtu, &folder);
+    Some(Service {
+        name,
+        program: "dnsmasq",
+        package: "dnsmasq",
+        arguments: vec!["--keep-in-foreground".into(), configuration],
+        files: vec![File { name: CONFIGURATION, content: content.into_bytes() }],
+        interface: Some(interface.clone()),
+    })
+}
+
+fn service(portal: &Portal) -> String {
+    format!("dnsmasq-{}", portal.name)
+}
+
+/// Nothing in it is a text that a person wrote: names of interfaces have no blanks, commas or quotes, and all else is numbers.
+fn configuration_of(
+    portal: &Portal,
+    interface: &IfName,
+    lan: InterfaceAddress,
+    mtu: Option<u32>,
+    folder: &Path,
+) -> String {
+    let own = lan.address;
+    let mut text = format!(
+        "interface={interface}\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\nlog-facility=-\n"
+    );
+    if portal.resolvers.is_empty() {
+        text.push_str("port=0\n");
+    }
+    for resolver in &portal.resolvers {
+        // From the address that policy rules lead through the exit.
+        let _ = writeln!(text, "server={resolver}@{own}");
+    }
+    // What means nothing out there tells of this house only.
+    text.push_str("domain-needed\nbogus-priv\ncache-size=1000\n");
+    if portal.dhcp {
+        text.push_str(&dhcp(portal, lan, mtu, folder));
+    }
+    text
+}
+
+/// All of the LAN's addresses; dnsmasq leaves out its own.
+fn dhcp(portal: &Portal, lan: InterfaceAddress, mtu: Option<u32>, folder: &Path) -> String {
+    let network = lan.network();
+    let size = 1 << (network.family().bits() - network.length());
+    let host = |number| network.nth(number).expect("validated: a LAN has room for devices");
+    let mut text = format!(
+        "dhcp-range={},{},{LEASE}\ndhcp-leasefile={}\n",
+        host(1),
+        host(size - 2),
+        folder.join(LEASES).display()
+    );
+    // Nobody else gives addresses here, and none is asked for twice: without this a device that moves in from another network is
+    // told nothing for a while, and each new one waits three seconds for a ping.
+    text.push_str("dhcp-authoritative\nno-ping\n");
+    let own = lan.address;
+    let _ = writeln!(text, "dhcp-option=3,{own}");
+    if !portal.resolvers.is_empty() {
+        let _ = writeln!(text, "dhcp-option=6,{own}");
+    }
+    // Devices then send nothing that is too long for the tunnel (RFC 2132 § 5.1).
+    if let Some(mtu) = mtu {
+        let _ = writeln!(text, "dhcp-option=26,{mtu}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::{Entrance, Exit};
+
+    fn portal() -> Portal {
+        Portal {
+            name: "guest".to_owned(),
+            entrance: Entrance::Interface("eth1".parse().unwrap()),
+            is_here: true,
+            exits: vec![Exit::Direct],
+            exit: Exit::Direct,
+            address: Some("10.77.1.65/26".parse().unwrap()),
+            dhcp: true,
+            resolvers: vec!["9.9.9.9".parse().unwrap(), "1.1.1.1".parse().unwrap()],
+            to: Vec::new(),
+            except: Vec::new(),
+            ports: Vec::new(),
+            mark: None,
+        }
+    }
+
+    fn text(portal: &Portal) -> Option<String> {
+        let service = of(portal, Some(1280), Path::new("/run/portals"))?;
+        Some(String::from_utf8(service.files.into_iter().next()?.content).unwrap())
+    }
+
+    #[test]
+    fn a_lan_has_leases_and_a_resolver() {
+        let expected = "\
+            interface=eth1\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\nlog-facility=-\n\
+            server=9.9.9.9@10.77.1.65\nserver=1.1.1.1@10.77.1.65\ndomain-needed\nbogus-priv\ncache-size=1000\n\
+            dhcp-range=10.77.1.65,10.77.1.126,12h\ndhcp-leasefile=/run/portals/services/dnsmasq-guest/leases\n\
+            dhcp-authoritative\nno-ping\ndhcp-option=3,10.77.1.65\ndhcp-option=6,10.77.1.65\ndhcp-option=26,1280\n";
+        assert_eq!(text(&portal()).unwrap(), expected);
+    }
+
+    #[test]
+    fn each_half_is_there_alone_or_not_at_all() {
+        let without_dhcp = text(&Portal { dhcp: false, ..portal() }).unwrap();
+        assert!(without_dhcp.contains("server=") && !without_dhcp.contains("dhcp"), "{without_dhcp}");
+        let without_dns = text(&Portal { resolvers: Vec::new(), ..portal() }).unwrap();
+        assert!(without_dns.contains("port=0") && !without_dns.contains("dhcp-option=6"), "{without_dns}");
+        assert_eq!(text(&Portal { dhcp: false, resolvers: Vec::new(), ..portal() }), None);
+        assert_eq!(text(&Portal { is_here: false, ..portal() }), None);
+        let direct = of(&portal(), None, Path::new("/run/portals")).unwrap();
+        let direct = String::from_utf8_lossy(&direct.files[0].content).into_owned();
+        assert!(!direct.contains("dhcp-option=26"), "no tunnel, no smaller packets: {direct}");
+    }
+
+    #[test]
+    fn no_name_is_more_than_a_name_to_dnsmasq() {
+        for name in ["eth1,lo", "eth1*", "eth1 x", "eth\"1", "eth1\ndhcp-script=/bin/sh", "#eth1", "eth1\\"] {
+            assert!(name.parse::<IfName>().is_err(), "{name:?}");
+        }
+        let strange = Portal { entrance: Entrance::Interface("a+@._-b".parse().unwrap()), ..portal() };
+        assert!(text(&strange).unwrap().starts_with("interface=a+@._-b\n"));
+    }
+}

@@ -1,0 +1,224 @@
+//! LANs of portals: leases, names and pages, with a real DHCP client, and DNS that never leaves by the own uplink.
+
+use std::net::Ipv4Addr;
+use std::process::{Child, Command, Stdio};
+
+use wg_portals::demo::{Capture, Client, NYC, Namespace, PARIS, SERVER, World};
+use wg_portals::error::{Context as _, Error, Result};
+
+use crate::Scenario;
+use crate::words::{eventually, portal_of, same, seconds, seen_as, settled, shell, start, succeeds};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "a lease, a name and a page through the exit", plots: &[NYC, PARIS], run: guest },
+    Scenario {
+        name: "the resolver of a portal leaves with it, and nowhere else",
+        plots: &[NYC, PARIS],
+        run: shut,
+    },
+    Scenario { name: "dnsmasq dies, is left behind, and goes again", plots: &[NYC, PARIS], run: dnsmasq },
+];
+
+/// A name that only the server on the internet knows, and what it answers.
+const NAME: &str = "page.example";
+const PAGE: &str = "this is the page";
+
+/// Notes what DHCP says: udhcpc calls it with an event, and what it was told in the environment.
+const NOTE_LEASE: &str = r#"#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip address flush dev "$interface"
+ip address add "$ip/$mask" dev "$interface"
+ip route add default via "$router"
+echo "$ip $mask $router $dns $mtu $lease" >/run/lease
+"#;
+
+fn network(world: &World, entrance: &str) -> String {
+    world.network(|plot| match plot {
+        NYC => portal_of(NYC, "\"paris\"", &format!("{entrance}\ndns = [\"{SERVER}\"]")),
+        _ => "links = []\n".to_owned(),
+    })
+}
+
+fn guest(world: &mut World) -> Result<()> {
+    let _internet = Internet::open(world)?;
+    start(world, &network(world, "interface = \"portal0\""))?;
+    browses(world, "eth0")
+}
+
+/// From the lease to the page; what the exit's resolver was asked came from the exit, and nothing of it left by the uplink.
+pub(crate) fn browses(world: &mut World, interface: &str) -> Result<()> {
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    let guest = world.site(NYC).guest.clone();
+    let (address, router) = take_lease(&guest, interface)?;
+    let [.., last] = address.octets();
+    same("a lease of the LAN, though not the router's own", (66..=126).contains(&last), true)?;
+    same("the router, which is the resolver as well", router, NYC.portal())?;
+    same("the server's address by its name", resolve(&guest, router)?, SERVER)?;
+    same("asked without the resolver", resolve(&guest, SERVER)?, SERVER)?;
+    let page = shell(&guest, &format!("busybox wget -q -O - http://{SERVER}:8080/page"))?;
+    same("the page", page.trim(), PAGE)?;
+    seen_as(Client::new(&guest, seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    let asked = shell(&world.server, "grep -c 'query.* from 203.0.113.9$' /run/names.log")?;
+    same("the exit asked", asked.trim().parse::<u32>().is_ok_and(|times| times >= 2), true)?;
+    no_names(capture)
+}
+
+/// The link is cut, the agent is killed and the rules are gone: the resolver answers nothing, and asks nobody by the uplink.
+fn shut(world: &mut World) -> Result<()> {
+    let _internet = Internet::open(world)?;
+    start(world, &network(world, "interface = \"portal0\""))?;
+    let guest = world.site(NYC).guest.clone();
+    let (_, router) = take_lease(&guest, "eth0")?;
+    same("the name", resolve(&guest, router)?, SERVER)?;
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    world.set_cut(NYC, PARIS, true)?;
+    no_answer(&guest, router, "cut.example")?;
+    world.site(NYC).kill_agent();
+    no_answer(&guest, router, "killed.example")?;
+    let flush = "ip rule flush; ip rule add priority 32766 lookup main; ip rule add priority 32767 lookup default; ip link delete to-paris || true";
+    shell(&world.site(NYC).router, flush)?;
+    same("dnsmasq outlived its agent", resolvers(&world.site(NYC).router)?, 1)?;
+    no_answer(&guest, router, "flushed.example")?;
+    no_names(capture)?;
+    world.set_cut(NYC, PARIS, false)?;
+    world.site(NYC).start_agent()?;
+    eventually("names are resolved again", || same("it", resolve(&guest, router)?, SERVER))
+}
+
+fn dnsmasq(world: &mut World) -> Result<()> {
+    let _internet = Internet::open(world)?;
+    let router = world.site(NYC).router.clone();
+    let mut foreign = Background::start(
+        &router,
+        "exec dnsmasq -k -C /dev/null -i lan0 --bind-interfaces --except-interface=lo --pid-file \
+         --dhcp-range=192.168.1.100,192.168.1.120 --dhcp-leasefile=/run/foreign.leases",
+    )?;
+    start(world, &network(world, "interface = \"portal0\""))?;
+    let guest = world.site(NYC).guest.clone();
+    let pid = || shell(&router, "cat /run/portals/services/dnsmasq-way/pid");
+    take_lease(&guest, "eth0")?;
+
+    let killed = pid()?;
+    shell(&router, &format!("kill -9 {killed}"))?;
+    eventually("a killed dnsmasq is back", || same("another one", pid()? == killed, false))?;
+    take_lease(&guest, "eth0")?;
+
+    let left = pid()?;
+    let site = world.site(NYC);
+    site.kill_agent();
+    same("it outlives a killed agent", resolvers(&router)?, 1)?;
+    site.start_agent()?;
+    settled(site)?;
+    eventually("the one left behind has ended", || {
+        same(
+            "its process",
+            shell(&router, &format!("kill -0 {left} 2>/dev/null && echo there || true"))?.trim(),
+            "",
+        )
+    })?;
+    eventually("there is one again", || same("resolvers", resolvers(&router)?, 1))?;
+    take_lease(&guest, "eth0")?;
+
+    shell(&router, "ip link set portal0 down; sleep 0.3; ip link set portal0 up")?;
+    settled(world.site(NYC))?;
+    take_lease(&guest, "eth0")?;
+    let site = world.site(NYC);
+    let leases = succeeds(site, &["status"])?;
+    same(&format!("the lease, in {leases}"), leases.contains("10.77.1."), true)?;
+
+    site.stop_agent()?;
+    same("services end with their agent", resolvers(&router)?, 0)?;
+    succeeds(site, &["down"])?;
+    same("what is left", shell(&router, "ls /run/portals/services 2>/dev/null || true")?.trim(), "")?;
+    same("that of the host has ended", foreign.0.try_wait().doing(String::new)?.is_some(), false)
+}
+
+/// The part of the internet that portals need: who knows names, and who has a page.
+pub(crate) struct Internet {
+    _names: Background,
+    _pages: Background,
+}
+
+impl Internet {
+    pub(crate) fn open(world: &World) -> Result<Self> {
+        let names = format!(
+            "exec dnsmasq -k -C /dev/null --no-resolv --no-hosts --bind-interfaces --listen-address={SERVER} --except-interface=lo \
+             --address=/{NAME}/{SERVER} --log-queries --log-facility=/run/names.log --pid-file"
+        );
+        let pages = format!(
+            "mkdir /run/www; echo {PAGE} >/run/www/page; exec busybox httpd -f -p {SERVER}:8080 -h /run/www"
+        );
+        let (names, pages) =
+            (Background::start(&world.server, &names)?, Background::start(&world.server, &pages)?);
+        Ok(Self { _names: names, _pages: pages })
+    }
+}
+
+/// A program that ends with the scenario.
+struct Background(Child);
+
+impl Background {
+    fn start(host: &Namespace, script: &str) -> Result<Self> {
+        let mut command = Command::new("sh");
+        command.args(["-e", "-c", script]).stdin(Stdio::null()).stdout(Stdio::null());
+        host.spawn(&mut command).map(Self).doing(|| format!("cannot start {script}"))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Has a computer take a lease, as its first address or anew: its address, and the router, which must be the resolver as well.
+pub(crate) fn take_lease(host: &Namespace, interface: &str) -> Result<(Ipv4Addr, Ipv4Addr)> {
+    let take = format!(
+        "rm -f /run/lease; cat >/run/note-lease <<'END'\n{NOTE_LEASE}END\nchmod +x /run/note-lease; ip address flush dev {interface}; \
+         ip link set {interface} up; busybox udhcpc -q -f -n -t 10 -T 1 -O mtu -O lease -i {interface} -s /run/note-lease >/run/udhcpc.log \
+         2>&1 || {{ cat /run/udhcpc.log >&2; exit 1; }}; cat /run/lease"
+    );
+    let told = shell(host, &take)?;
+    let words: Vec<&str> = told.split_whitespace().collect();
+    let [address, mask, router, dns, mtu, lease] = words[..] else {
+        return Err(Error::failed(format!("the lease is {told}")));
+    };
+    same("the mask", mask, "26")?;
+    same("the resolver", dns, router)?;
+    same("the MTU", mtu, "1280")?;
+    same("seconds of the lease", lease, "43200")?;
+    let parse = |text: &str| text.parse().doing(|| format!("the lease is {told}"));
+    Ok((parse(address)?, parse(router)?))
+}
+
+/// The address of [`NAME`], as a resolver knows it.
+fn resolve(host: &Namespace, resolver: Ipv4Addr) -> Result<Ipv4Addr> {
+    let told = shell(host, &format!("busybox nslookup -type=a {NAME} {resolver} || true"))?;
+    let answer = told.lines().rev().find_map(|line| line.strip_prefix("Address: "));
+    answer.and_then(|address| address.trim().parse().ok()).ok_or_else(|| Error::failed(told))
+}
+
+/// A resolver has no answer for a name that nobody asked for before.
+fn no_answer(host: &Namespace, resolver: Ipv4Addr, name: &str) -> Result<()> {
+    let ask = format!("busybox timeout 3 busybox nslookup -type=a {name} {resolver} 2>&1 || true");
+    let told = shell(host, &ask)?;
+    same(
+        &format!("an answer in {told}"),
+        told.contains("NXDOMAIN") || told.contains(&format!("Name:\t{name}")),
+        false,
+    )
+}
+
+/// How many listen for DNS at the portal's address.
+fn resolvers(router: &Namespace) -> Result<usize> {
+    Ok(shell(router, "ss -Hlnu 'sport = :53'")?.lines().filter(|line| line.contains("10.77.1.65:53")).count())
+}
+
+/// Ends a capture in which there must be nothing of DNS.
+fn no_names(capture: Capture) -> Result<()> {
+    let mut packets = capture.stop()?;
+    packets.retain(|packet| packet.ports.is_some_and(|(from, to)| from == 53 || to == 53));
+    same("DNS that left by the uplink", packets, Vec::new())
+}
