@@ -75,8 +75,8 @@ impl Drop for Place {
     }
 }
 
-/// Says who it is, and stays.
-const ENDLESS: &str = r#"echo $$ >>"$1/log"; while :; do sleep 1000 & wait; done"#;
+/// Says who it is, and stays: as another program that has no children, so that nothing is left of it.
+const ENDLESS: &str = r#"echo $$ >>"$1/log"; exec tail -f "$1/log""#;
 
 fn is_alive(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
