@@ -1,10 +1,10 @@
 //! Phones: the entry of one in the network file, and the file for its WireGuard app.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::Path;
 
-use crate::config::model::{MOST_PHONES, Name, Network};
+use crate::config::model::{MOST_PHONES, Name, Network, RESOLVERS};
 use crate::config::{self, phone_address};
 use crate::error::{Error, Errors, Result};
 use crate::json::Json;
@@ -12,10 +12,6 @@ use crate::keys;
 use crate::net::{Family, InterfaceAddress, PublicKey, Secret};
 use crate::site::KEEPALIVE;
 use crate::wgquick::{Config, Endpoint, Interface, Peer};
-
-/// Resolvers of a phone whose entry names none: Quad9's, as in the examples of the network file.
-const RESOLVERS: [IpAddr; 2] =
-    [IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)), IpAddr::V4(Ipv4Addr::new(149, 112, 112, 112))];
 
 /// What is to be written of a new phone.
 #[derive(Debug)]

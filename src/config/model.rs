@@ -1,7 +1,7 @@
 //! What a network file says, once it has been found to be sound.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +14,10 @@ pub const CONFIRMATION_TIMES: RangeInclusive<u64> = 1..=86_400;
 
 /// The largest number of a phone: their addresses follow the site's own, up to where the LANs of its portals begin.
 pub const MOST_PHONES: u8 = 62;
+
+/// Who is asked for names where the file names nobody: Quad9 (https://quad9.net).
+pub const RESOLVERS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)), IpAddr::V4(Ipv4Addr::new(149, 112, 112, 112))];
 
 /// A name of a site, portal, exit or phone: up to 12 of `a-z 0-9 -`.
 pub type Name = String;

@@ -1,12 +1,12 @@
 //! How a site's view is derived from the network file, and what stands against it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::firewall::choose;
 use super::links::{exit_view, site_address, tunnels};
 use super::{Endpoint, Entrance, Exit, Inputs, Portal, Site, Tunnel};
 use super::{marks, providers};
-use crate::config::model::{self, Host, Name, Network, RpFilter};
+use crate::config::model::{self, Host, Name, Network, RESOLVERS, RpFilter};
 use crate::config::portal_addresses;
 use crate::error::{Error, Errors};
 use crate::firewall;
@@ -15,9 +15,6 @@ use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::Backend;
 use crate::wifi::{self, access_point::decide, card::Card};
-
-/// Who is asked where the file names nobody: Quad9 (https://quad9.net) and Cloudflare (https://one.one.one.one).
-const RESOLVERS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(9, 9, 9, 9)), IpAddr::V4(Ipv4Addr::new(1, 1, 1, 1))];
 
 /// The name of the site with that public key: this one, if it is this router's.
 pub fn own_name(network: &Network, public_key: PublicKey) -> Result<&Name, Error> {
