@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -49,7 +50,8 @@ pub(super) struct Process {
 #[derive(Debug)]
 enum Kind {
     Child(Child, Output),
-    Leftover(Pid),
+    /// Its number, and when it was started: both together are no other process's.
+    Leftover(Pid, u64),
 }
 
 /// It was asked to end.
@@ -92,9 +94,9 @@ impl Process {
     pub(super) fn left_behind(folder: &Path) -> Option<Self> {
         let text = fs::read_to_string(folder.join(PID_FILE)).ok()?;
         let pid = Pid::from_raw(text.trim().parse().ok().filter(|number| *number > 1)?);
-        let kind = Kind::Leftover(pid);
+        let kind = Kind::Leftover(pid, start_of(pid)?);
         let found = Self { kind, folder: folder.to_owned(), began: Instant::now(), ending: None };
-        found.works_there(pid).then_some(found)
+        works_in(folder, pid).then_some(found)
     }
 
     /// How long it has been known.
@@ -119,10 +121,7 @@ impl Process {
                     Err(error) => Some(error.to_string()),
                 }
             }
-            Kind::Leftover(pid) => {
-                let pid = *pid;
-                (!self.works_there(pid)).then(String::new)
-            }
+            Kind::Leftover(pid, start) => (start_of(*pid) != Some(*start)).then(String::new),
         }?;
         // Its number may be another's soon.
         let _ = fs::remove_file(self.folder.join(PID_FILE));
@@ -147,7 +146,7 @@ impl Process {
     /// When to look after it though nothing may have happened.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         match (&self.kind, &self.ending) {
-            (Kind::Leftover(_), _) => Some(now + GLANCE),
+            (Kind::Leftover(..), _) => Some(now + GLANCE),
             (Kind::Child(..), Some(ending)) if !ending.is_killed => Some(ending.until),
             _ => None,
         }
@@ -157,7 +156,7 @@ impl Process {
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.kind {
             Kind::Child(_, output) => output.pipe.as_ref().map(|pipe| pipe.as_fd()),
-            Kind::Leftover(_) => None,
+            Kind::Leftover(..) => None,
         }
     }
 
@@ -165,7 +164,7 @@ impl Process {
         let pid = match &self.kind {
             // Not yet waited for, so the number is still its own.
             Kind::Child(child, _) => i32::try_from(child.id()).map(Pid::from_raw),
-            Kind::Leftover(pid) => Ok(*pid),
+            Kind::Leftover(pid, _) => Ok(*pid),
         };
         match pid.map(|pid| kill(pid, signal)) {
             Ok(Err(errno)) if errno != Errno::ESRCH => {
@@ -174,13 +173,29 @@ impl Process {
             _ => {}
         }
     }
+}
 
-    /// Whether the process of that number names our folder in its arguments: any other has only been given the number.
-    fn works_there(&self, pid: Pid) -> bool {
+/// Whether the process of that number names our folder in its arguments: any other has only been given the number.
+fn works_in(folder: &Path, pid: Pid) -> bool {
+    let folder = folder.as_os_str().as_bytes();
+    for _ in 0..10 {
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let folder = self.folder.as_os_str().as_bytes();
-        arguments.windows(folder.len()).any(|part| part == folder)
+        if !arguments.is_empty() {
+            return arguments.windows(folder.len()).any(|part| part == folder);
+        }
+        // One that is just becoming another program has none for a moment.
+        sleep(Duration::from_millis(1));
     }
+    false
+}
+
+/// When a process was started, in the kernel's ticks since boot: field 22 of /proc/PID/stat (proc(5)). None for one that has ended.
+fn start_of(pid: Pid) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name, in brackets, may have blanks.
+    let mut fields = stat.rsplit(')').next()?.split_whitespace();
+    fields.next().filter(|state| *state != "Z")?;
+    fields.nth(18)?.parse().ok()
 }
 
 impl Output {
