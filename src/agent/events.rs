@@ -38,8 +38,10 @@ impl Events {
 
     /// Waits until something is there, here or at one of `others`, or until it is time.
     pub(super) fn wait(&self, others: Vec<BorrowedFd>, due: Option<Instant>) -> Result<Ready> {
-        let [routing, firewall] = self.news.descriptors();
-        let all = [self.signals.as_fd(), routing, firewall].into_iter().chain(others);
+        let own: Vec<BorrowedFd> =
+            [self.signals.as_fd()].into_iter().chain(self.news.descriptors()).collect();
+        let of_news = 1..own.len();
+        let all = own.into_iter().chain(others);
         let mut sources: Vec<PollFd> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         let left = due.map(|due| due.saturating_duration_since(Instant::now()));
         // Rounded up, or a timer that is due in half a millisecond would keep us turning.
@@ -52,7 +54,7 @@ impl Events {
             Err(errno) => return Err(errno).doing(|| "cannot wait for events".to_owned()),
         }
         let is_ready = |index: usize| sources[index].any().unwrap_or(false);
-        Ok(Ready { signal: is_ready(0), news: is_ready(1) || is_ready(2) })
+        Ok(Ready { signal: is_ready(0), news: of_news.into_iter().any(is_ready) })
     }
 
     /// Waits until no news has come in for a while: a firmware's burst is met once.

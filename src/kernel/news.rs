@@ -1,14 +1,15 @@
 //! News from the kernel: something about links, addresses, routes, rules or the firewall has changed.
 
-use std::fs;
-use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 
 use netlink_sys::{
     Socket, SocketAddr,
     protocols::{NETLINK_NETFILTER, NETLINK_ROUTE},
 };
-use nix::libc::MSG_DONTWAIT;
+use nix::libc::{MSG_DONTWAIT, O_NONBLOCK};
 
 use super::nfnetlink::{Message, messages};
 use super::refusal::NOT_ALLOWED;
@@ -25,10 +26,16 @@ const NEW_GENERATION: u16 = 10 << 8 | 0xf;
 const GENERATION_PROCESS: u16 = 2;
 const GENERATION_NAME: u16 = 3;
 
+/// Readable whenever a radio is switched off or on (Documentation/driver-api/rfkill.rst). The interface of one that comes on stays down,
+/// of which rtnetlink has nothing to tell.
+const SWITCHES: &str = "/dev/rfkill";
+
 /// Sockets that hear of every change.
 #[derive(Debug)]
 pub struct News {
     sockets: [Socket; 2],
+    /// None where the kernel knows no radios.
+    switches: Option<File>,
     culprit: Option<String>,
 }
 
@@ -37,14 +44,16 @@ impl News {
     pub fn open() -> Result<Self> {
         Ok(Self {
             sockets: [listen(NETLINK_ROUTE, &ROUTING_GROUPS)?, listen(NETLINK_NETFILTER, &[NFTABLES_GROUP])?],
+            switches: File::options().read(true).custom_flags(O_NONBLOCK).open(SWITCHES).ok(),
             culprit: None,
         })
     }
 
     /// What to poll for input.
-    pub fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         // SAFETY: the sockets are open for as long as `self` is borrowed.
-        self.sockets.each_ref().map(|socket| unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) })
+        let sockets = self.sockets.iter().map(|socket| unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) });
+        sockets.chain(self.switches.as_ref().map(File::as_fd))
     }
 
     /// Who made the last change that another process made since this was last asked, as far as the kernel tells.
@@ -65,6 +74,10 @@ impl News {
                 }
                 self.culprit = culprit(&buffer).or(self.culprit.take());
             }
+        }
+        if let Some(mut switches) = self.switches.as_ref() {
+            // One event at a time; of those nothing is needed.
+            while switches.read(&mut [0; 16]).is_ok_and(|length| length > 0) {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Wi-Fi as an entrance, on cards of mac80211_hwsim, with the real hostapd and wpa_supplicant.
 
 use std::fs;
+use std::process::Output;
 
 use wg_portals::demo::{Client, NETWORK_FILE, NYC, Namespace, PARIS, Plot, Site, World};
 use wg_portals::error::{Context as _, Result};
@@ -24,6 +25,11 @@ pub(crate) const WITH_CARDS: &[Scenario] = &[
         name: "Wi-Fi: no leak, and back by itself, whatever happens to it",
         plots: &[NYC, PARIS],
         run: hard_times,
+    },
+    Scenario {
+        name: "Wi-Fi: a card that is switched off, and on again",
+        plots: &[NYC, PARIS],
+        run: switched_off,
     },
     Scenario { name: "Wi-Fi: a card that cannot is told by what it can", plots: &[NYC, PARIS], run: unable },
 ];
@@ -81,8 +87,14 @@ fn two_names(world: &mut World) -> Result<()> {
         Supplicant::start(&television, "wlan2", &block("\"TV\"", sae, "sae_password", PASSPHRASE, 5180))?;
     sit_down(&phone, "wlan1", NYC, 0)?;
     sit_down(&television, "wlan2", NYC, 1)?;
-    seen_as(Client::new(&phone, seconds(3.0)), NYC.own_server(), PARIS.address)?;
-    seen_as(Client::new(&television, seconds(3.0)), NYC.own_server(), NYC.address)?;
+    let both = || {
+        seen_as(Client::new(&phone, seconds(3.0)), NYC.own_server(), PARIS.address)?;
+        seen_as(Client::new(&television, seconds(3.0)), NYC.own_server(), NYC.address)
+    };
+    both()?;
+    // The interface of the second goes and comes with it.
+    shell(&world.site(NYC).router, &kill_hostapd())?;
+    both()?;
     let json = succeeds(world.site(NYC), &["status", "--json"])?;
     let stations = json.matches("\"stations\":[{").count();
     same(&format!("Wi-Fis with a station in {json}"), stations, 2)
@@ -99,11 +111,7 @@ fn hard_times(world: &mut World) -> Result<()> {
             world.set_cut(NYC, PARIS, true)?;
             unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
             world.set_cut(NYC, PARIS, false)?;
-            for harm in [
-                &format!("kill -KILL $(cat {PID_FILE})"),
-                "ip link set wlan0 down",
-                "ip address flush dev wlan0",
-            ] {
+            for harm in [&kill_hostapd(), "ip link set wlan0 down", "ip address flush dev wlan0"] {
                 let site = world.site(NYC);
                 shell(&site.router, harm)?;
                 back(site, harm)?;
@@ -121,6 +129,29 @@ fn hard_times(world: &mut World) -> Result<()> {
     drop(supplicant);
     site.stop_agent()?;
     succeeds(site, &["down"]).map(drop)
+}
+
+fn kill_hostapd() -> String {
+    format!("kill -KILL $(cat {PID_FILE})")
+}
+
+/// Switched off, the card cannot be set up; that must not keep the agent from repairing everything else.
+fn switched_off(world: &mut World) -> Result<()> {
+    // What rfkill says of a card is in the files of its network.
+    shell(&world.site(NYC).router, "mount -t sysfs sysfs /sys")?;
+    let _supplicant = on_air(world)?;
+    let site = world.site(NYC);
+    seen_as(site.guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    let switch = |value| format!("echo {value} > $(echo /sys/class/net/wlan0/phy80211/rfkill*)/soft");
+    shell(&site.router, &switch(1))?;
+    unreachable(site.guest(seconds(1.0)), NYC.own_server())?;
+    let Output { stdout, stderr, .. } = site.portals(&["plan"])?;
+    let words = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+    same(&words, words.contains("the radio of wlan0 is switched off"), true)?;
+    shell(&site.router, "ip rule flush; ip rule add priority 32766 lookup main")?;
+    settled(site)?;
+    shell(&site.router, &switch(0))?;
+    back(site, "a card that was switched off")
 }
 
 fn back(site: &Site, harm: &str) -> Result<()> {
