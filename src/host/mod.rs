@@ -80,9 +80,10 @@ pub fn read(
     let wireguard =
         choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
     let filters = filters::read(kernel, marks)?;
-    let radios = radios::read(cards)?;
     let links = kernel.links()?;
     let links: SortedMap<u32, &HostLink> = links.values().map(|link| (link.index, link)).collect();
+    // Behind the interfaces: a card that comes in between is taken for one that is not there yet.
+    let radios = radios::read(cards)?;
     let socket = kernel.route();
     let found = find_uplink(socket, &links, named);
     let uplink_index = found.as_ref().and_then(|found| found.device);
