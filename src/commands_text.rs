@@ -13,7 +13,7 @@ use crate::load::Files;
 use crate::net::{Cidr, Family, IfName, PublicKey};
 use crate::site::{self, Site};
 use crate::sorted::SortedMap;
-use crate::state::{Backend, Link, PROTOCOL, Peer, Route, Rule, Tunnel};
+use crate::state::{Backend, Link, LinkKind, PROTOCOL, Peer, Route, Rule, Tunnel};
 use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta, delta};
 use crate::xtables;
 
@@ -83,7 +83,14 @@ impl Script {
     fn lines(&self, step: &Step) -> Vec<String> {
         match step {
             Step::AddLink(name, link) => {
-                vec![format!("ip link add {name} mtu {} type wireguard", link.mtu), alias(name, link)]
+                let add = match &link.kind {
+                    LinkKind::WireGuard(_) => format!("ip link add {name} mtu {} type wireguard", link.mtu),
+                    LinkKind::Vlan { parent, id } => format!(
+                        "ip link add link {parent} name {name} mtu {} type vlan id {id} loose_binding on",
+                        link.mtu
+                    ),
+                };
+                vec![add, alias(name, link)]
             }
             Step::RemoveLink(name, _) => vec![format!("ip link delete {name}")],
             Step::ChangeLink { name, from, to } => {

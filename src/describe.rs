@@ -12,8 +12,11 @@ use crate::xtables::CHAIN_PREFIX;
 pub fn step(step: &Step) -> String {
     match step {
         Step::AddLink(name, link) => {
-            let LinkKind::WireGuard(backend) = link.kind;
-            format!("add interface {name} ({} WireGuard, MTU {})", backend.as_str(), link.mtu)
+            let kind = match &link.kind {
+                LinkKind::WireGuard(backend) => format!("{} WireGuard", backend.as_str()),
+                LinkKind::Vlan { parent, id } => format!("VLAN {id} of {parent}"),
+            };
+            format!("add interface {name} ({kind}, MTU {})", link.mtu)
         }
         Step::RemoveLink(name, _) => format!("remove interface {name}"),
         Step::ChangeLink { name, from, to } if from.mtu != to.mtu => {

@@ -80,10 +80,27 @@ pub struct Link {
 }
 
 /// What an interface of ours is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkKind {
     /// WireGuard of the kernel, or the built-in one on a tun device.
     WireGuard(Backend),
+    /// What is tagged with a number on another interface. It stays up while that one is down ("loose binding").
+    Vlan {
+        /// The interface that carries it.
+        parent: IfName,
+        /// The number, 1 to 4094.
+        id: u16,
+    },
+}
+
+impl Link {
+    /// Who runs it, if it is a tunnel.
+    pub fn backend(&self) -> Option<Backend> {
+        match self.kind {
+            LinkKind::WireGuard(backend) => Some(backend),
+            LinkKind::Vlan { .. } => None,
+        }
+    }
 }
 
 /// Who runs a WireGuard tunnel.

@@ -15,7 +15,7 @@ use crate::net::{IfName, InterfaceAddress, PublicKey};
 use crate::plan::standing;
 use crate::site::{Entrance, Exit, Peer, Portal, Site};
 use crate::sorted::SortedMap;
-use crate::state::{Backend, Link, LinkKind, Scope, State};
+use crate::state::{Backend, Link, Scope, State};
 use crate::wifi::card::Station;
 
 /// All that `portals status` tells.
@@ -185,7 +185,7 @@ impl PortalState {
 
 /// Reads the live tunnels of a site. `site` is one whose portals leave where they do now: see [`choose_standing`].
 pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> Result<Report> {
-    let live = kernel.own_links()?;
+    let live = kernel.own_tunnels()?;
     let (mut links, mut phones) = (Vec::new(), Vec::new());
     for (interface, tunnel) in &site.tunnels {
         let statistics = match live.get(interface) {
@@ -246,7 +246,7 @@ fn guarding(have: &State) -> Option<firewall::Backend> {
 }
 
 fn backend_in_use(live: &SortedMap<IfName, Link>) -> Option<Backend> {
-    live.values().map(|Link { kind: LinkKind::WireGuard(backend), .. }| *backend).next()
+    live.values().find_map(Link::backend)
 }
 
 fn link_report(
@@ -307,6 +307,7 @@ fn stations(site: &Site) -> Result<SortedMap<IfName, Vec<Station>>> {
 fn entrance(portal: &Portal) -> String {
     let entrance = match &portal.entrance {
         Entrance::Interface(interface) => format!("interface {interface}"),
+        Entrance::Vlan(vlan) => format!("VLAN {} of {}", vlan.id, vlan.parent),
         Entrance::Wifi { interface, ssid, .. } => format!("wifi {ssid:?} on {interface}"),
         Entrance::From(sources) => {
             let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();

@@ -329,7 +329,7 @@ impl Probe {
 
 /// Bytes that have come out of a tunnel, from all who are at its other end.
 fn received(kernel: &mut Linux, interface: &IfName) -> Result<u64> {
-    let Some(link) = kernel.own_links()?.remove(interface) else { return Ok(0) };
+    let Some(link) = kernel.own_tunnels()?.remove(interface) else { return Ok(0) };
     let peers = kernel.read_tunnel(interface, &link, SystemTime::now())?.peers;
     Ok(peers.values().map(|peer| peer.received).sum())
 }

@@ -26,7 +26,7 @@ impl Agent {
             return Ok(());
         }
         let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
-        let mut links = self.kernel.own_links()?;
+        let mut links = self.kernel.own_tunnels()?;
         for (interface, key, endpoint) in heard {
             let peer = site.peers().find(|(name, _, peer)| **name == interface && peer.public_key == key);
             let Some((_, _, peer)) = peer else { continue };
@@ -45,7 +45,7 @@ impl Agent {
 
     fn heard_of(&mut self) -> Result<Vec<(IfName, PublicKey, SocketAddr)>> {
         let mut heard = Vec::new();
-        for (name, link) in self.kernel.own_links()? {
+        for (name, link) in self.kernel.own_tunnels()? {
             let peers = self.kernel.read_tunnel(&name, &link, SystemTime::now())?.peers;
             heard.extend(
                 peers.into_iter().filter_map(|(key, peer)| Some((name.clone(), key, peer.endpoint?))),

@@ -247,7 +247,7 @@ fn next(addresses: &[IpAddr], current: Option<IpAddr>, is_silent: bool) -> Optio
 impl Link {
     fn condition(&self, kernel: &mut Linux) -> Result<Condition> {
         let now = SystemTime::now();
-        let Some(link) = kernel.own_links()?.remove(&self.interface) else {
+        let Some(link) = kernel.own_tunnels()?.remove(&self.interface) else {
             return Ok(Condition { age: None, alive: false, tunnel: Tunnel::default() });
         };
         let reading = kernel.read_tunnel(&self.interface, &link, now)?;

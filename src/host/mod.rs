@@ -39,8 +39,8 @@ pub const WIREGUARD: &str = "PORTALS_WIREGUARD";
 pub struct Facts {
     /// The way to the internet, if there is one.
     pub uplink: Option<Uplink>,
-    /// All interfaces.
-    pub interfaces: SortedSet<IfName>,
+    /// All interfaces, with their MTUs in bytes.
+    pub interfaces: SortedMap<IfName, u32>,
     /// Networks in table main behind other interfaces than the uplink and ours.
     pub local: SortedSet<Cidr>,
     /// Networks on the uplink's own wire.
@@ -90,7 +90,7 @@ pub fn read(
     let routes = main_routes(socket)?;
     Ok(Facts {
         uplink: found.map(|found| describe_uplink(socket, &links, &found)).transpose()?.flatten(),
-        interfaces: links.values().map(|link| link.name.clone()).collect(),
+        interfaces: links.values().map(|link| (link.name.clone(), link.mtu)).collect(),
         local: local_networks(&routes, &links, uplink_index),
         uplink_networks: connected_networks(&routes, uplink_index),
         wireguard,

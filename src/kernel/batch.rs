@@ -3,11 +3,14 @@
 use super::Outcome;
 use crate::diff::Step;
 use crate::error::Result;
+use crate::state::Backend;
 
 /// What goes to the kernel together, in one send wherever it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Batch {
     NewLinks,
+    /// Those of the built-in WireGuard.
+    NewDevices,
     OldLinks,
     Tunnels,
     /// Addresses, routes, rules, and all that changes about interfaces that are there.
@@ -37,6 +40,7 @@ impl Batch {
 
     fn of(step: &Step) -> Self {
         match step {
+            Step::AddLink(_, link) if link.backend() == Some(Backend::BuiltIn) => Self::NewDevices,
             Step::AddLink(..) => Self::NewLinks,
             Step::RemoveLink(..) => Self::OldLinks,
             Step::ChangeTunnel { .. } => Self::Tunnels,

@@ -9,7 +9,7 @@ use crate::diff::Step;
 use crate::error::Result;
 use crate::net::IfName;
 use crate::sorted::{SortedMap, SortedSet};
-use crate::state::{Link, Route, Scope, State, Tunnel};
+use crate::state::{Link, LinkKind, Route, Scope, State, Tunnel};
 
 /// A machine in memory. Unlike the real one it takes it for an error when what is to be removed is not there.
 #[derive(Debug, Clone, Default)]
@@ -88,8 +88,11 @@ impl FakeKernel {
 
     fn add_link(&mut self, name: &IfName, link: &Link) -> Result<(), Errno> {
         expect(self.exists(name).is_err(), Errno::EEXIST)?;
+        match &link.kind {
+            LinkKind::WireGuard(_) => drop(self.state.tunnels.insert(name.clone(), Tunnel::default())),
+            LinkKind::Vlan { parent, .. } => self.exists(parent)?,
+        }
         self.state.links.insert(name.clone(), link.clone());
-        self.state.tunnels.insert(name.clone(), Tunnel::default());
         Ok(())
     }
 
@@ -182,7 +185,7 @@ fn expect(holds: bool, errno: Errno) -> Result<(), Errno> {
 mod tests {
     use super::*;
     use crate::net::{Family, Table};
-    use crate::state::{Backend, LinkKind, Target};
+    use crate::state::{Backend, Target};
 
     fn name(text: &str) -> IfName {
         text.parse().unwrap()

@@ -4,7 +4,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use nix::libc;
 
 use super::attributes::{Attributes, native_number, text_before_zero};
-use super::message::{Answer, Decode, LINK_HEADER, LinkRequest, Message, UP};
+use super::message::{Answer, Decode, LINK_HEADER, LinkRequest, Message, UP, attributes};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
 use crate::net::IfName;
@@ -18,6 +18,13 @@ const UNFINISHED: u32 = 0x706f_7274;
 /// The group that every interface is in by default.
 const DEFAULT_GROUP: u32 = 0;
 
+/// What belongs to a VLAN (linux/if_link.h).
+const IFLA_VLAN_ID: u16 = 1;
+/// `struct ifla_vlan_flags`: flags, and those of them that count.
+const IFLA_VLAN_FLAGS: u16 = 2;
+/// It does not go down with the interface that carries it (linux/if_vlan.h).
+const VLAN_FLAG_LOOSE_BINDING: u32 = 4;
+
 /// RTEXT_FILTER_SKIP_STATS (linux/rtnetlink.h)
 const WITHOUT_STATISTICS: u32 = 1 << 3;
 
@@ -30,10 +37,13 @@ pub struct HostLink {
     pub name: IfName,
     /// Administratively up.
     pub up: bool,
-    mtu: u32,
+    /// In bytes.
+    pub mtu: u32,
     group: u32,
     alias: String,
     kind: Option<LinkKind>,
+    /// The number of the interface that carries it, and that of the VLAN, if it is one.
+    tagged: Option<(u32, u16)>,
 }
 
 impl HostLink {
@@ -43,7 +53,7 @@ impl HostLink {
         if !unfinished && !self.alias.starts_with(ALIAS_PREFIX) {
             return None;
         }
-        Some(Link { kind: self.kind?, mtu: self.mtu, alias: self.alias.clone() })
+        Some(Link { kind: self.kind.clone()?, mtu: self.mtu, alias: self.alias.clone() })
     }
 }
 
@@ -54,7 +64,19 @@ pub fn list(socket: &mut Socket) -> Result<SortedMap<IfName, HostLink>> {
     let links: Vec<Answer<HostLink>> = socket
         .dump(Message::new(libc::RTM_GETLINK, &question))
         .doing(|| "cannot list the network interfaces".to_owned())?;
-    Ok(links.into_iter().filter_map(|Answer(link)| link).map(|link| (link.name.clone(), link)).collect())
+    let mut links: Vec<HostLink> = links.into_iter().filter_map(|Answer(link)| link).collect();
+    name_parents(&mut links);
+    Ok(links.into_iter().map(|link| (link.name.clone(), link)).collect())
+}
+
+/// The kernel tells which interface carries a VLAN by its number only.
+fn name_parents(links: &mut [HostLink]) {
+    for at in 0..links.len() {
+        if let Some((parent, id)) = links[at].tagged {
+            let parent = links.iter().find(|link| link.index == parent).map(|link| link.name.clone());
+            links[at].kind = parent.map(|parent| LinkKind::Vlan { parent, id });
+        }
+    }
 }
 
 impl Decode for HostLink {
@@ -62,18 +84,21 @@ impl Decode for HostLink {
         let (header, attributes) = payload.split_at_checked(LINK_HEADER)?;
         let (mut name, mut mtu, mut group, mut alias, mut kind) =
             (None, 0, DEFAULT_GROUP, String::new(), None);
+        let (mut parent, mut vlan) = (None, None);
         for (attribute, value) in Attributes::of(attributes).iter() {
             match attribute {
                 libc::IFLA_IFNAME => name = text_before_zero(value).parse().ok(),
                 libc::IFLA_MTU => mtu = native_number(value)?,
                 libc::IFLA_GROUP => group = native_number(value)?,
                 libc::IFLA_IFALIAS => text_before_zero(value).clone_into(&mut alias),
-                libc::IFLA_LINKINFO => kind = decode_kind(value),
+                libc::IFLA_LINK => parent = native_number(value),
+                libc::IFLA_LINKINFO => (kind, vlan) = (decode_kind(value), decode_vlan(value)),
                 _ => {}
             }
         }
         let up = native_number(&header[8..])? & UP != 0;
-        Some(Self { index: native_number(&header[4..])?, name: name?, up, mtu, group, alias, kind })
+        let (index, tagged) = (native_number(&header[4..])?, parent.zip(vlan));
+        Some(Self { index, name: name?, up, mtu, group, alias, kind, tagged })
     }
 }
 
@@ -85,13 +110,33 @@ fn decode_kind(info: &[u8]) -> Option<LinkKind> {
     }
 }
 
+fn decode_vlan(info: &[u8]) -> Option<u16> {
+    let info = Attributes::of(info);
+    let is_vlan = text_before_zero(info.bytes(libc::IFLA_INFO_KIND)?) == "vlan";
+    let id = info.nested(libc::IFLA_INFO_DATA).bytes(IFLA_VLAN_ID).filter(|_| is_vlan)?;
+    Some(u16::from_ne_bytes(*id.first_chunk()?))
+}
+
 /// Makes a WireGuard interface, down, still without the alias: [`finish`] gives it that.
 pub fn create_wireguard(name: &IfName, mtu: u32) -> NetlinkMessage<Message> {
-    let link = LinkRequest::named(name.as_str())
+    create(&unfinished(name, mtu).of_kind("wireguard", None))
+}
+
+/// The same for a VLAN, on the interface with that number.
+pub fn create_vlan(name: &IfName, mtu: u32, parent: u32, id: u16) -> NetlinkMessage<Message> {
+    let loose = [VLAN_FLAG_LOOSE_BINDING; 2].map(u32::to_ne_bytes).concat();
+    let data = attributes(&[(IFLA_VLAN_ID, &id.to_ne_bytes()), (IFLA_VLAN_FLAGS, &loose)]);
+    create(&unfinished(name, mtu).with_number(libc::IFLA_LINK, parent).of_kind("vlan", Some(data)))
+}
+
+fn unfinished(name: &IfName, mtu: u32) -> LinkRequest {
+    LinkRequest::named(name.as_str())
         .with_number(libc::IFLA_MTU, mtu)
         .with_number(libc::IFLA_GROUP, UNFINISHED)
-        .of_kind("wireguard", None);
-    request(Message::new(libc::RTM_NEWLINK, &link), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+fn create(link: &LinkRequest) -> NetlinkMessage<Message> {
+    request(Message::new(libc::RTM_NEWLINK, link), NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Gives an interface all that can be changed about it.

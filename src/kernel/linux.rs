@@ -19,7 +19,7 @@ use crate::diff::Step;
 use crate::error::{Error, Result};
 use crate::net::{IfName, InterfaceAddress};
 use crate::sorted::SortedMap;
-use crate::state::{Backend, Link, LinkKind, Scope, State, Tunnel};
+use crate::state::{Backend, Link, Scope, State, Tunnel};
 use crate::tunnel_delta::delta;
 use crate::xtables::{Program, Ruleset};
 
@@ -80,10 +80,11 @@ impl Linux {
         *self.iptables.get_or_insert_with(Iptables::find)
     }
 
-    /// The interfaces that are ours, of this network or an earlier one.
-    pub fn own_links(&mut self) -> Result<SortedMap<IfName, Link>> {
-        let links = link::list(&mut self.route)?;
-        Ok(links.into_iter().filter_map(|(name, link)| Some((name, link.ours()?))).collect())
+    /// The tunnels that are ours, of this network or an earlier one.
+    pub fn own_tunnels(&mut self) -> Result<SortedMap<IfName, Link>> {
+        let links = link::list(&mut self.route)?.into_iter();
+        let ours = links.filter_map(|(name, link)| Some((name, link.ours()?)));
+        Ok(ours.filter(|(_, link)| link.backend().is_some()).collect())
     }
 
     /// All interfaces.
@@ -105,10 +106,11 @@ impl Linux {
 
     /// The settings of a tunnel, and what came of its peers; `now` decides who is alive.
     pub fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading> {
-        match (link.kind, self.devices.get(name)) {
-            (LinkKind::WireGuard(Backend::Kernel), _) => self.kernel_wireguard()?.read(name, now),
-            (LinkKind::WireGuard(Backend::BuiltIn), Some(device)) => device.read(now),
-            (LinkKind::WireGuard(Backend::BuiltIn), None) => builtin::read_foreign(name, now),
+        match (link.backend(), self.devices.get(name)) {
+            (Some(Backend::Kernel), _) => self.kernel_wireguard()?.read(name, now),
+            (Some(Backend::BuiltIn), Some(device)) => device.read(now),
+            (Some(Backend::BuiltIn), None) => builtin::read_foreign(name, now),
+            (None, _) => Err(Error::failed(format!("{name} is no tunnel"))),
         }
     }
 
@@ -136,11 +138,11 @@ impl Linux {
     fn observe_tunnels(&mut self, links: &SortedMap<IfName, Link>) -> Result<SortedMap<IfName, Tunnel>> {
         let now = SystemTime::now();
         let mut tunnels = SortedMap::new();
-        for (name, link) in links {
+        for (name, link) in links.iter().filter(|(_, link)| link.backend().is_some()) {
             match self.read_tunnel(name, link, now) {
                 Ok(reading) => drop(tunnels.insert(name.clone(), reading.tunnel)),
                 // Its process is ending, or hides it from us: what cannot be asked has no settings.
-                Err(error) if link.kind == LinkKind::WireGuard(Backend::BuiltIn) => debug!("{error}"),
+                Err(error) if link.backend() == Some(Backend::BuiltIn) => debug!("{error}"),
                 Err(error) => return Err(error),
             }
         }
@@ -150,7 +152,15 @@ impl Linux {
     /// Carries out steps of one batch; an error means that none of them was tried.
     fn carry_out(&mut self, batch: Batch, steps: &[Step]) -> Result<Vec<Result<()>>> {
         match batch {
-            Batch::NewLinks => self.add_links(steps),
+            Batch::NewLinks => {
+                let links = link::list(&mut self.route)?;
+                let made = send(&mut self.route, steps, &links);
+                Ok(self.finish_links(steps, made))
+            }
+            Batch::NewDevices => {
+                let made = self.make_devices(steps)?;
+                Ok(self.finish_links(steps, made))
+            }
             Batch::OldLinks => self.remove_links(steps),
             Batch::Tunnels => self.change_tunnels(steps),
             Batch::Routing => {
@@ -162,15 +172,9 @@ impl Linux {
         }
     }
 
-    /// Makes interfaces, then gives them their alias: the kernel ignores one at creation, and an interface of somebody
-    /// else's that has the name already must not get ours.
-    fn add_links(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
-        let made = match steps[0] {
-            Step::AddLink(_, Link { kind: LinkKind::WireGuard(Backend::BuiltIn), .. }) => {
-                self.make_devices(steps)?
-            }
-            _ => send(&mut self.route, steps, &SortedMap::new()),
-        };
+    /// Gives interfaces that were made their alias: the kernel ignores one at creation, and an interface of somebody else's that has
+    /// the name already must not get ours.
+    fn finish_links(&mut self, steps: &[Step], made: Vec<Result<()>>) -> Vec<Result<()>> {
         let finishing = steps.iter().zip(&made).filter(|(_, made)| made.is_ok());
         let requests = finishing.filter_map(|(step, _)| match step {
             Step::AddLink(name, link) => Some(link::finish(name, link)),
@@ -182,7 +186,7 @@ impl Linux {
             let verdict = verdicts.next().expect("there is a verdict on each request");
             judge(step, verdict).inspect_err(|_| self.unmake(step))
         };
-        Ok(steps.iter().zip(made).map(finish).collect())
+        steps.iter().zip(made).map(finish).collect()
     }
 
     /// Of an interface that could not be finished, nothing shall remain.

@@ -156,6 +156,13 @@ impl Emitable for LinkRequest {
     }
 }
 
+/// Attributes one behind the other, as they stand inside of another one.
+pub(super) fn attributes(list: &[(u16, &[u8])]) -> Vec<u8> {
+    let list: Vec<DefaultNla> =
+        list.iter().map(|(kind, value)| DefaultNla::new(*kind, value.to_vec())).collect();
+    bytes_of(&list.as_slice())
+}
+
 fn bytes_of(content: &impl Emitable) -> Vec<u8> {
     let mut bytes = vec![0; content.buffer_len()];
     content.emit(&mut bytes);

@@ -6,6 +6,7 @@ use super::netlink::Refusal;
 use crate::describe;
 use crate::diff::Step;
 use crate::error::Error;
+use crate::state::{Link, LinkKind};
 
 /// What to do about EPERM.
 pub(super) const NOT_ALLOWED: &str =
@@ -20,8 +21,15 @@ pub(super) fn failure(step: &Step, refusal: Refusal) -> Error {
 fn hint(step: &Step, errno: Errno) -> &'static str {
     match (step, errno) {
         (_, Errno::EPERM) => NOT_ALLOWED,
+        (Step::AddLink(_, Link { kind: LinkKind::Vlan { .. }, .. }), Errno::EEXIST) => {
+            " (there is an interface of that name or of that VLAN already, and portals did not make it: let it enter as `interface`, or \
+             remove it)"
+        }
         (Step::AddLink(..), Errno::EEXIST) => {
             " (there is one of that name already, and portals did not make it; rename it or remove it)"
+        }
+        (Step::AddLink(_, Link { kind: LinkKind::Vlan { .. }, .. }), Errno::EOPNOTSUPP) => {
+            " (this kernel has no VLANs: load them with modprobe 8021q)"
         }
         (Step::AddLink(..), Errno::EOPNOTSUPP) => " (this kernel has no WireGuard)",
         (Step::BringUp(_), Errno::EADDRINUSE) => {

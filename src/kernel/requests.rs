@@ -11,7 +11,7 @@ use crate::diff::Step;
 use crate::error::Result;
 use crate::net::IfName;
 use crate::sorted::SortedMap;
-use crate::state::Target;
+use crate::state::{Link, LinkKind, Target};
 
 /// Sends one request a step, in one batch. `links` are needed for addresses and routes: the kernel wants interfaces by
 /// number there.
@@ -40,7 +40,12 @@ fn encode(step: &Step, links: &SortedMap<IfName, HostLink>) -> Result<NetlinkMes
         Target::Unreachable => Ok(None),
     };
     Ok(match step {
-        Step::AddLink(name, link) => link::create_wireguard(name, link.mtu),
+        Step::AddLink(name, Link { kind: LinkKind::WireGuard(_), mtu, .. }) => {
+            link::create_wireguard(name, *mtu)
+        }
+        Step::AddLink(name, Link { kind: LinkKind::Vlan { parent, id }, mtu, .. }) => {
+            link::create_vlan(name, *mtu, index(parent)?, *id)
+        }
         Step::RemoveLink(name, _) => link::remove(name),
         Step::ChangeLink { name, to, .. } => link::finish(name, to),
         Step::AddAddress(name, address) => address::add(index(name)?, *address),

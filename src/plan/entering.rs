@@ -8,15 +8,15 @@ use crate::firewall::{
 };
 use crate::net::{Cidr, Family};
 use crate::plan::firewall::{disjoint, exit_interface, rule};
-use crate::site::{Entrance, Exit, Portal, Site, families};
+use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 use crate::sorted::{SortedMap, SortedSet};
 
 /// The condition of what comes in there; none for what this host sends itself.
 pub(super) fn condition(portal: &Portal) -> Option<Condition> {
     match &portal.entrance {
-        Entrance::Interface(interface) | Entrance::Wifi { interface, .. } => {
-            Some(Incoming(Interfaces::One(interface.clone())))
-        }
+        Entrance::Interface(interface)
+        | Entrance::Vlan(Vlan { interface, .. })
+        | Entrance::Wifi { interface, .. } => Some(Incoming(Interfaces::One(interface.clone()))),
         Entrance::From(_) => Some(Source(Networks::In(Family::V4, members("from", portal)))),
         Entrance::Mac(_) => Some(Device(Devices::In(members("mac", portal)))),
         Entrance::Own => None,
@@ -59,7 +59,7 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
             Entrance::Mac(devices) => {
                 sets.insert(members("mac", portal), Set::Devices(devices.clone()));
             }
-            Entrance::Interface(_) | Entrance::Wifi { .. } | Entrance::Own => {}
+            Entrance::Interface(_) | Entrance::Vlan(_) | Entrance::Wifi { .. } | Entrance::Own => {}
         }
     }
     for family in families(site) {
@@ -109,7 +109,7 @@ fn keeps_local(site: &Site, portal: &Portal, family: Family) -> bool {
     let are_there = match portal.entrance {
         Entrance::From(_) => family == Family::V4,
         Entrance::Mac(_) => true,
-        Entrance::Interface(_) | Entrance::Wifi { .. } | Entrance::Own => false,
+        Entrance::Interface(_) | Entrance::Vlan(_) | Entrance::Wifi { .. } | Entrance::Own => false,
     };
     are_there && !local(site, family).is_empty()
 }

@@ -18,7 +18,7 @@ use crate::net::{Cidr, Family, IfName, Mark};
 use crate::plan::entering;
 use crate::plan::firewall::{disjoint, in_set, rule};
 use crate::plan::routing::{self, ALLOWED, DEVICES, END, ENTRANCES, closed, into};
-use crate::site::{Entrance, Exit, Portal, Site, families};
+use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK};
 
@@ -29,7 +29,9 @@ pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
     let table = portal.exit.table();
     let mut rules = Vec::new();
     let (selectors, priority) = match &portal.entrance {
-        Entrance::Interface(interface) | Entrance::Wifi { interface, .. } => (vec![at(interface)], ENTRANCES),
+        Entrance::Interface(interface)
+        | Entrance::Vlan(Vlan { interface, .. })
+        | Entrance::Wifi { interface, .. } => (vec![at(interface)], ENTRANCES),
         Entrance::Own => (vec![at(&routing::sent_here())], ENTRANCES),
         Entrance::From(sources) => {
             let from = |source: &Cidr| Selector { from: Some(*source), ..marked.clone() };
@@ -148,7 +150,7 @@ fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
 /// Where a portal's devices go by themselves: to their own LANs, and where the file says.
 fn kept(site: &Site, portal: &Portal, family: Family) -> SortedSet<Cidr> {
     let all: Vec<Cidr> = match portal.entrance {
-        Entrance::Interface(_) | Entrance::Wifi { .. } => portal.except.clone(),
+        Entrance::Interface(_) | Entrance::Vlan(_) | Entrance::Wifi { .. } => portal.except.clone(),
         Entrance::From(_) | Entrance::Mac(_) => site.local.iter().chain(&portal.except).copied().collect(),
         Entrance::Own => routing::own_kept(site, portal).into_iter().collect(),
     };

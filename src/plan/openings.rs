@@ -9,7 +9,7 @@ use crate::firewall::{
     Devices, Interfaces, Networks, Openings, Rule,
 };
 use crate::net::IfName;
-use crate::site::{Entrance, Exit, Portal, Site};
+use crate::site::{Entrance, Exit, Portal, Site, Vlan};
 use crate::sorted::SortedMap;
 
 /// UDP port of a DHCP server (RFC 2131 § 4.1).
@@ -56,7 +56,9 @@ fn through(site: &Site, portal: &Portal) -> Vec<Rule> {
     let Some(exit) = exit_interface(site, &portal.exit) else { return Vec::new() };
     let is_direct = portal.exit == Exit::Direct;
     match &portal.entrance {
-        Entrance::Interface(interface) | Entrance::Wifi { interface, .. } => {
+        Entrance::Interface(interface)
+        | Entrance::Vlan(Vlan { interface, .. })
+        | Entrance::Wifi { interface, .. } => {
             let back = is_direct.then(|| rule([coming(exit), leaving(interface), Established]));
             [rule([coming(interface), leaving(exit)])].into_iter().chain(back).collect()
         }

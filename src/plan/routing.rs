@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Cidr, Family, IfName, Priority, Table};
 use crate::plan::{marks, phones};
-use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, Tunnel, families};
+use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, Tunnel, Vlan, families};
 use crate::sorted::SortedSet;
 use crate::state::{LAST_METRIC, Route, Rule, RuleAction, Selector, TUNNEL_MARK, Target};
 
@@ -81,9 +81,12 @@ pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
     let table = portal.exit.table();
     let mut rules = match (portal.mark, &portal.entrance) {
         (Some(mark), _) => marks::rules(site, portal, mark),
-        (None, Entrance::Interface(interface) | Entrance::Wifi { interface, .. }) => {
-            interface_rules(site, portal, interface, table)
-        }
+        (
+            None,
+            Entrance::Interface(interface)
+            | Entrance::Vlan(Vlan { interface, .. })
+            | Entrance::Wifi { interface, .. },
+        ) => interface_rules(site, portal, interface, table),
         (None, Entrance::From(sources)) => device_rules(site, portal, sources, table),
         (None, Entrance::Own) => own_rules(site, portal, table),
         // Devices always have a mark.

@@ -2,7 +2,7 @@
 
 use crate::net::{Family, IfName, InterfaceAddress};
 use crate::plan::marks;
-use crate::site::{self, Site};
+use crate::site::{self, Entrance, Site, Vlan};
 use crate::sorted::SortedMap;
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
 
@@ -22,6 +22,12 @@ pub(super) fn plan(site: &Site) -> State {
     }
     // An entrance that is not there yet keeps nobody else's portal from opening.
     for portal in site.portals.iter().filter(|portal| portal.is_here) {
+        if let Entrance::Vlan(Vlan { interface, parent, id, mtu }) = &portal.entrance {
+            let kind = LinkKind::Vlan { parent: parent.clone(), id: *id };
+            state.links.insert(interface.clone(), Link { kind, mtu: *mtu, alias: alias.clone() });
+            // Whether the uplink is up is not for a VLAN on it to say.
+            state.up.extend(Some(parent).filter(|parent| site.uplink_interface() != Some(parent)).cloned());
+        }
         if let (Some(interface), Some(address)) = (portal.entrance_interface(), portal.address) {
             state.addresses.insert((interface.clone(), address));
             state.up.insert(interface.clone());

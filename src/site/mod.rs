@@ -7,6 +7,7 @@ mod links;
 mod marks;
 mod providers;
 mod view;
+mod vlan;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -190,6 +191,8 @@ pub struct Portal {
 pub enum Entrance {
     /// Everything that comes in on this interface.
     Interface(IfName),
+    /// Everything on this VLAN, whose interface is ours.
+    Vlan(Vlan),
     /// Everything that comes in by this Wi-Fi.
     Wifi {
         /// Its interface.
@@ -205,6 +208,19 @@ pub enum Entrance {
     Mac(SortedSet<Mac>),
     /// This router's own traffic.
     Own,
+}
+
+/// A VLAN that enters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vlan {
+    /// The interface that is made for it.
+    pub interface: IfName,
+    /// The interface that carries it.
+    pub parent: IfName,
+    /// Its number, 1 to 4094.
+    pub id: u16,
+    /// MTU of the parent in bytes; 0 while that is not there.
+    pub mtu: u32,
 }
 
 /// Where a portal's traffic leaves, of the kinds that are built.
@@ -279,7 +295,9 @@ impl Portal {
     /// The interface all of which enters, if it is one.
     pub fn entrance_interface(&self) -> Option<&IfName> {
         match &self.entrance {
-            Entrance::Interface(interface) | Entrance::Wifi { interface, .. } => Some(interface),
+            Entrance::Interface(interface)
+            | Entrance::Vlan(Vlan { interface, .. })
+            | Entrance::Wifi { interface, .. } => Some(interface),
             Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => None,
         }
     }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::firewall::choose;
 use super::links::{exit_view, site_address, tunnels};
-use super::{Endpoint, Entrance, Exit, Inputs, Portal, Site, Tunnel};
-use super::{marks, providers};
+use super::{Endpoint, Entrance, Exit, Inputs, Portal, Site, Tunnel, Vlan};
+use super::{marks, providers, vlan};
 use crate::config::model::{self, Host, Name, Network, RESOLVERS, RpFilter};
 use crate::config::portal_addresses;
 use crate::error::{Error, Errors};
@@ -34,7 +34,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let facts = inputs.facts;
     let uplink = chosen_uplink(entry, facts);
 
-    let mut errors = crate::unbuilt::refusals(inputs.file, network, name);
+    let mut errors = crate::unbuilt::refusals(inputs.file, network);
     let mut tunnels = tunnels(network, name, inputs);
     let (to_providers, faults) = providers::tunnels(entry, inputs);
     tunnels.extend(to_providers);
@@ -46,6 +46,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let mut portals: Vec<Portal> = entry.portals.iter().filter_map(portal).collect();
     errors.extend(marks::assign(&mut portals, &entry.portals));
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
+    errors.extend(vlan::clashes(&portals));
     let (firewall, firewall_reason) = choose(entry.firewall, &facts.filters).unwrap_or_else(|error| {
         errors.push(error);
         (firewall::Backend::Nftables, "")
@@ -105,16 +106,17 @@ fn portal_view(
             card: wifi.interface.clone(),
             ssid: wifi.ssid.clone(),
         },
-        model::Entrance::Vlan { .. } => return None,
+        model::Entrance::Vlan { parent, id } => Entrance::Vlan(vlan::view(parent, *id, facts)),
     };
     let exits: Vec<Exit> = portal.exits.iter().map(|exit| exit_view(network, own, exit)).collect();
     Some(Portal {
         name: portal.name.clone(),
         is_here: match &entrance {
-            Entrance::Interface(interface) => facts.interfaces.contains(interface),
+            Entrance::Interface(interface) => facts.interfaces.contains_key(interface),
+            Entrance::Vlan(vlan) => vlan.mtu > 0,
             Entrance::Wifi { interface, card, .. } => {
                 let is_on = |card: &Card| !card.is_switched_off;
-                facts.interfaces.contains(interface) && facts.radios.cards.get(card).is_some_and(is_on)
+                facts.interfaces.contains_key(interface) && facts.radios.cards.get(card).is_some_and(is_on)
             }
             Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => true,
         },
@@ -173,9 +175,9 @@ fn shared_networks_that_are_local(tunnels: &SortedMap<IfName, Tunnel>, facts: &F
 fn entrances_that_hold_the_uplink(portals: &[Portal], uplink: Option<&Uplink>) -> Vec<Error> {
     let Some(uplink) = uplink else { return Vec::new() };
     let offends = |portal: &&Portal| match &portal.entrance {
-        Entrance::Interface(interface) | Entrance::Wifi { card: interface, .. } => {
-            *interface == uplink.interface
-        }
+        Entrance::Interface(interface)
+        | Entrance::Vlan(Vlan { interface, .. })
+        | Entrance::Wifi { card: interface, .. } => *interface == uplink.interface,
         Entrance::From(sources) => {
             uplink.addresses.iter().any(|own| sources.iter().any(|source| source.contains(own.address)))
         }
@@ -241,8 +243,10 @@ fn notes(
                 )
             }
             // hostapd makes the interfaces of a card that is there.
-            Entrance::Wifi { card, .. } if facts.interfaces.contains(card) => continue,
-            Entrance::Interface(interface) | Entrance::Wifi { card: interface, .. } => {
+            Entrance::Wifi { card, .. } if facts.interfaces.contains_key(card) => continue,
+            Entrance::Interface(interface)
+            | Entrance::Vlan(Vlan { parent: interface, .. })
+            | Entrance::Wifi { card: interface, .. } => {
                 format!("there is no interface {interface} now; it opens when there is one")
             }
             Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => continue,

@@ -9,7 +9,7 @@ use crate::config::model::{Portal, Security, Wifi};
 use crate::error::Error;
 use crate::net::{IfName, Mac};
 use crate::packages::how_to_install;
-use crate::sorted::{SortedMap, SortedSet};
+use crate::sorted::SortedMap;
 
 /// Secrets of Wi-Fis, by the name of their file in the network file.
 pub type Passphrases = SortedMap<PathBuf, Passphrase>;
@@ -76,7 +76,7 @@ type Wanted<'a> = (&'a Portal, &'a Wifi);
 /// Decides for the portals of one site, on a host with these interfaces and radios. A card that is not there is none of its matters.
 pub fn decide(
     portals: &[Portal],
-    interfaces: &SortedSet<IfName>,
+    interfaces: &SortedMap<IfName, u32>,
     radios: &Radios,
     passphrases: &Passphrases,
 ) -> Decision {
@@ -88,7 +88,7 @@ pub fn decide(
     for wanted in wanted.values().flatten() {
         decision.errors.extend(unfit_key(*wanted, passphrases));
     }
-    for (name, wanted) in wanted.iter().filter(|(name, _)| interfaces.contains(**name)) {
+    for (name, wanted) in wanted.iter().filter(|(name, _)| interfaces.contains_key(*name)) {
         let Some(card) = radios.cards.get(*name) else {
             decision
                 .errors

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 
-use wg_portals::demo::{Capture, Client, NYC, Namespace, PARIS, SERVER, World};
+use wg_portals::demo::{Capture, Client, NYC, Namespace, PARIS, SERVER, World, connect};
 use wg_portals::error::{Context as _, Error, Result};
 
 use crate::Scenario;
@@ -18,6 +18,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario { name: "dnsmasq dies, is left behind, and goes again", plots: &[NYC, PARIS], run: dnsmasq },
 ];
+
+/// What needs a kernel that has VLANs.
+pub(crate) const WITH_VLANS: &[Scenario] =
+    &[Scenario { name: "a VLAN is made, kept and removed", plots: &[NYC, PARIS], run: vlan }];
+
+/// Whether this kernel has VLANs.
+pub(crate) fn has_vlans() -> bool {
+    let make = "ip link add one type veth peer name other; ip link add link one name one.5 type vlan id 5";
+    Namespace::new("vlans").is_ok_and(|host| shell(&host, make).is_ok())
+}
 
 /// A name that only the server on the internet knows, and what it answers.
 const NAME: &str = "page.example";
@@ -43,6 +53,51 @@ fn guest(world: &mut World) -> Result<()> {
     let _internet = Internet::open(world)?;
     start(world, &network(world, "interface = \"portal0\""))?;
     browses(world, "eth0")
+}
+
+fn vlan(world: &mut World) -> Result<()> {
+    let _internet = Internet::open(world)?;
+    let network = network(world, "vlan = { parent = \"portal0\", id = 30 }");
+    let (router, guest) = (world.site(NYC).router.clone(), world.site(NYC).guest.clone());
+    let tag =
+        "ip address flush dev eth0; ip link set eth0 up; ip link add link eth0 name eth0.30 type vlan id 30";
+    shell(&guest, tag)?;
+    // Somebody else's interface is in its place.
+    shell(&router, "ip link add portal0.30 type veth peer name other")?;
+    let site = world.site(NYC);
+    site.install(&network)?;
+    site.start_agent()?;
+    eventually("the agent says why it ends, and gives up", || {
+        let log = world.site(NYC).log();
+        same(
+            &format!("the reason, in {log}"),
+            log.contains("cannot add interface portal0.30 (VLAN 30 of portal0"),
+            true,
+        )
+    })?;
+    shell(&router, "ip link delete portal0.30")?;
+    start(world, &network)?;
+    browses(world, "eth0.30")?;
+
+    shell(&router, "ip link set portal0 down; sleep 0.3; ip link set portal0 up")?;
+    settled(world.site(NYC))?;
+    take_lease(&guest, "eth0.30")?;
+
+    shell(&router, "ip link delete portal0.30")?;
+    eventually("a VLAN that somebody removed is back", || take_lease(&guest, "eth0.30").map(drop))?;
+
+    // The whole card is gone, and with it what was on it; then there is another one.
+    shell(&router, "ip link delete portal0")?;
+    settled(world.site(NYC))?;
+    connect((&router, "portal0"), (&guest, "eth0"))?;
+    shell(&guest, tag)?;
+    eventually("a VLAN follows its card", || take_lease(&guest, "eth0.30").map(drop))?;
+    browses(world, "eth0.30")?;
+
+    world.site(NYC).stop_agent()?;
+    succeeds(world.site(NYC), &["down"])?;
+    let left = shell(&router, "ip -o link show type vlan")?;
+    same("VLANs that are left", left.trim(), "")
 }
 
 /// From the lease to the page; what the exit's resolver was asked came from the exit, and nothing of it left by the uplink.

@@ -108,6 +108,7 @@ fn main() -> ExitCode {
         (&WITH_KERNEL_WIREGUARD[..], has_wireguard, "no WireGuard in this kernel"),
         (&[filters::WITH_PROGRAMS], is_given("PORTALS_TEST_FIREWALLS"), "no firewall programs"),
         (&[install::WITH_OPENRC], is_given("PORTALS_TEST_OPENRC"), "no OpenRC"),
+        (&[lans::WITH_VLANS], lans::has_vlans(), "no VLANs in this kernel"),
         (&[wifi::WITH_CARDS], radio::can_be_made(), "no Wi-Fi cards can be made here"),
     ] {
         if possible {

@@ -78,7 +78,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
         wireguard: Some(Backend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
-        interfaces: SortedSet::new(),
+        interfaces: SortedMap::new(),
         filters: Filters { nftables: true, ..Filters::default() },
         radios: Radios::default(),
     };
@@ -91,13 +91,13 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     (facts, resolved)
 }
 
-/// The interfaces that portals of a site enter by, to be facts of its host.
-pub(crate) fn entrances(network: &Network, site: &str) -> SortedSet<IfName> {
+/// The interfaces that portals of a site enter by, with their MTUs, to be facts of its host.
+pub(crate) fn entrances(network: &Network, site: &str) -> SortedMap<IfName, u32> {
     let entrances = network.sites[site].portals.iter().filter_map(|portal| match &portal.entrance {
-        Entrance::Interface(name) => Some(name.clone()),
+        Entrance::Interface(name) | Entrance::Vlan { parent: name, .. } => Some((name.clone(), 1500)),
         _ => None,
     });
-    let cards = wifis(network, site).map(|wifi| wifi.interface.clone());
+    let cards = wifis(network, site).map(|wifi| (wifi.interface.clone(), 1500));
     entrances.chain(cards).collect()
 }
 

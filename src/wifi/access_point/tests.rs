@@ -62,7 +62,7 @@ fn card(radios: &mut Radios) -> &mut Card {
 fn decided(wifis: &[&str], radios: &Radios) -> Decision {
     let passphrases = ["a", "b", "c"]
         .map(|name| (PathBuf::from(format!("{name}.key")), Passphrase::of("correct horse").unwrap()));
-    decide(&portals(wifis), &["wlan0".parse().unwrap()].into(), radios, &passphrases.into())
+    decide(&portals(wifis), &[("wlan0".parse().unwrap(), 1500)].into(), radios, &passphrases.into())
 }
 
 fn errors(decision: &Decision) -> Vec<String> {
@@ -107,7 +107,7 @@ fn what_a_card_cannot_do_is_said_with_what_it_can() {
 fn a_card_that_is_not_there_is_no_fault() {
     let decision = decide(
         &portals(&["ssid = \"A\", channel = 6"]),
-        &SortedSet::new(),
+        &SortedMap::new(),
         &Radios::default(),
         &Passphrases::new(),
     );
@@ -154,7 +154,7 @@ fn a_key_cannot_be_used_with_wpa3() {
         [(PathBuf::from("a.key"), Passphrase::of(&"5".repeat(64)).unwrap())].into();
     let with = |wpa: &str| {
         let portals = portals(&[&format!("ssid = \"A\", channel = 6, wpa = \"{wpa}\"")]);
-        decide(&portals, &SortedSet::new(), &radios(), &passphrases)
+        decide(&portals, &SortedMap::new(), &radios(), &passphrases)
     };
     assert_eq!(
         errors(&with("wpa2+wpa3")),
