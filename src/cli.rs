@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod files;
 mod phone;
 
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use argh::{ArgsInfo, FromArgs};
 
 use crate::config::model::CONFIRMATION_TIMES;
 use crate::net::Cidr;
+pub use files::{Export, Import};
 pub use phone::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
 
 /// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may stand before or behind the command.
@@ -52,6 +54,10 @@ pub enum Command {
     Exit(Exit),
     /// `portals phone`
     Phone(Phone),
+    /// `portals import`
+    Import(Import),
+    /// `portals export`
+    Export(Export),
     /// `portals down`
     Down(Down),
     /// `portals status`

@@ -48,6 +48,12 @@ _portals() {
             show)
                 cmd="portals_phone_show"
                 ;;
+            import)
+                cmd="portals_import"
+                ;;
+            export)
+                cmd="portals_export"
+                ;;
             down)
                 cmd="portals_down"
                 ;;
@@ -66,7 +72,7 @@ _portals() {
     case "${cmd}" in
         portals)
             opts="--help --config -c --verbose -v --version -V"
-            cmds="demo init plan apply confirm run reload exit phone down status install uninstall"
+            cmds="demo init plan apply confirm run reload exit phone import export down status install uninstall"
             case "${prev}" in
                 --config | -c)
                     COMPREPLY=()
@@ -233,6 +239,48 @@ _portals() {
                     return 0
                     ;;
                 --svg)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        portals_import)
+            opts="--help --network --site --id --subnet --output --keys"
+            case "${prev}" in
+                --network)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --site)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --id)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --subnet)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=()
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=( $(compgen -W "${opts} ${cmds}" -- "${cur}") )
+                    return 0
+                    ;;
+            esac
+            ;;
+        portals_export)
+            opts="--help --to"
+            case "${prev}" in
+                --to)
                     COMPREPLY=()
                     return 0
                     ;;

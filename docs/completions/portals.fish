@@ -3,7 +3,7 @@ function __fish_portals_using_command
     set -e cmd[1]
     set -l target_cmd $argv
 
-    set -l known_value_flags 'at' 'c' 'config' 'confirm' 'dns' 'endpoint' 'exit' 'id' 'log' 'network' 'png' 'root' 'site' 'subnet' 'svg' 'wait' 
+    set -l known_value_flags 'at' 'c' 'config' 'confirm' 'dns' 'endpoint' 'exit' 'id' 'log' 'network' 'output' 'png' 'root' 'site' 'subnet' 'svg' 'to' 'wait' 
 
     set -l i 1
     set -l cleaned_cmd
@@ -54,6 +54,8 @@ complete -c portals -n '__fish_portals_using_command' -f -a 'run' -d 'The agent:
 complete -c portals -n '__fish_portals_using_command' -f -a 'reload' -d 'Have the agent read its network file again, as SIGHUP does, and tell what came of it.'
 complete -c portals -n '__fish_portals_using_command' -f -a 'exit' -d 'Have a portal leave at another exit of its list, until the file is read again.'
 complete -c portals -n '__fish_portals_using_command' -f -a 'phone' -d 'Devices with an ordinary WireGuard app, which dial a site and leave at its exits.'
+complete -c portals -n '__fish_portals_using_command' -f -a 'import' -d 'Make a network file of a file of wg-quick, that has this router do the same; with comments on what is not.'
+complete -c portals -n '__fish_portals_using_command' -f -a 'export' -d 'Print files of wg-quick for a site that runs no portals.'
 complete -c portals -n '__fish_portals_using_command' -f -a 'down' -d 'Take all of it away again; kernel settings go back to what they were.'
 complete -c portals -n '__fish_portals_using_command' -f -a 'status' -d 'Show links, portals and exits: state, age of the handshake, bytes.'
 complete -c portals -n '__fish_portals_using_command' -f -a 'install' -d 'Have the agent started at every boot: copies this program to where a firmware upgrade leaves it, writes the boot hook of this platform (systemd, OpenRC, OpenWrt, EdgeOS, UniFi OS), and starts it. Run a newer one again to upgrade.'
@@ -94,6 +96,15 @@ complete -c portals -n '__fish_portals_using_command phone show' -l help -d 'dis
 complete -c portals -n '__fish_portals_using_command phone show' -l png -r -d 'write the QR code as an image to this file, too'
 complete -c portals -n '__fish_portals_using_command phone show' -l svg -r -d 'write the QR code as a drawing to this file, too'
 complete -c portals -n '__fish_portals_using_command phone show' -l no-qr -d 'show the file without the QR code'
+complete -c portals -n '__fish_portals_using_command import' -l help -d 'display usage information'
+complete -c portals -n '__fish_portals_using_command import' -l network -r -d 'name of the network (default: home)'
+complete -c portals -n '__fish_portals_using_command import' -l site -r -d 'name of this site, up to 12 of a-z 0-9 - (default: this host\'s name)'
+complete -c portals -n '__fish_portals_using_command import' -l id -r -d 'number of this site, 1 to 250 (default: 1, or what addresses tell)'
+complete -c portals -n '__fish_portals_using_command import' -l subnet -r -d 'private IPv4 network for tunnels and portal LANs (default: one that the file does not use)'
+complete -c portals -n '__fish_portals_using_command import' -l output -r -d 'write it to this file, and not to standard output'
+complete -c portals -n '__fish_portals_using_command import' -l keys -d 'put the file of wg-quick and its private key beside the output, as the network file needs them, with mode 600'
+complete -c portals -n '__fish_portals_using_command export' -l help -d 'display usage information'
+complete -c portals -n '__fish_portals_using_command export' -l to -r -d 'write them to this folder, one for each interface'
 complete -c portals -n '__fish_portals_using_command down' -f -l help -d 'display usage information'
 complete -c portals -n '__fish_portals_using_command status' -f -l help -d 'display usage information'
 complete -c portals -n '__fish_portals_using_command status' -f -l json -d 'print it as JSON'

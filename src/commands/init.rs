@@ -1,14 +1,13 @@
 //! `portals init`: this site's key and a first network file.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 
-use super::Status;
+use super::{Status, host_name};
 use crate::cli::Init;
 use crate::config;
-use crate::disk::folder_of;
-use crate::error::{Context as _, Error, Errors, Result};
+use crate::disk::{self, folder_of};
+use crate::error::{Context as _, Error, Errors};
 use crate::json::Json;
 use crate::keys;
 use crate::net::{PublicKey, Secret};
@@ -28,7 +27,7 @@ pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
         keys::save(&key_file, &key)?;
     }
     if let Some(text) = &text {
-        write_new(file, text)?;
+        disk::write_new(file, text.as_bytes(), 0o644).doing(|| format!("cannot write {}", file.display()))?;
     }
     report(file, &key_file, is_new, text.is_some(), &key);
     Ok(Status::Done)
@@ -84,30 +83,6 @@ exits      = []                 # sites this one uses as exits, such as ["paris"
 /// A TOML string: JSON's strings are valid ones.
 fn quoted(text: &str) -> Json {
     Json::text(text)
-}
-
-/// This host's name, as far as it can be the name of a site.
-fn host_name() -> Result<String> {
-    let name = nix::unistd::gethostname().doing(|| "cannot read this host's name".to_owned())?;
-    let name = name.to_string_lossy().to_ascii_lowercase();
-    let first = name.split('.').next().unwrap_or_default();
-    let usable: String = first
-        .chars()
-        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')
-        .take(12)
-        .collect();
-    if usable.is_empty() {
-        return Err(Error::wrong(
-            "this host's name cannot be the name of a site; give one: portals init --site nyc",
-        ));
-    }
-    Ok(usable)
-}
-
-fn write_new(file: &Path, text: &str) -> Result<()> {
-    let doing = || format!("cannot write {}", file.display());
-    let mut opened = OpenOptions::new().write(true).create_new(true).open(file).doing(doing)?;
-    opened.write_all(text.as_bytes()).doing(doing)
 }
 
 fn report(file: &Path, key_file: &Path, new_key: bool, new_file: bool, key: &Secret) {

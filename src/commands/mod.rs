@@ -4,6 +4,8 @@ mod apply;
 mod confirm;
 mod demo;
 mod down;
+mod export;
+mod import;
 mod init;
 mod install;
 mod phone;
@@ -81,6 +83,8 @@ pub fn run(cli: &Cli) -> Result<Status, Errors> {
         Command::Reload(_) => reload::reload(&file),
         Command::Exit(options) => reload::exit(options),
         Command::Phone(options) => phone::run(&file, options),
+        Command::Import(options) => import::run(options),
+        Command::Export(options) => export::run(&file, options),
         Command::Down(_) => down::run(&file),
         Command::Status(options) => status::run(&file, options),
         Command::Install(options) => install::run(options),
@@ -110,4 +114,20 @@ fn show_notes(notes: &[String]) {
     for note in notes {
         eprintln!("note: {note}");
     }
+}
+
+/// This host's name, as far as it can be the name of a site.
+fn host_name() -> Result<String> {
+    let name = nix::unistd::gethostname().doing(|| "cannot read this host's name".to_owned())?;
+    let name = name.to_string_lossy().to_ascii_lowercase();
+    let first = name.split('.').next().unwrap_or_default();
+    let usable: String = first
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-')
+        .take(12)
+        .collect();
+    if usable.is_empty() {
+        return Err(Error::wrong("this host's name cannot be the name of a site; give one: --site nyc"));
+    }
+    Ok(usable)
 }

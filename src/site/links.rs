@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::providers;
-use super::{Endpoint, Exit, Inputs, Peer, Phone, SHARED_INTERFACE, TABLE_BASE, Tunnel};
+use super::{Endpoint, Exit, Known, Peer, Phone, SHARED_INTERFACE, TABLE_BASE, Tunnel};
 use crate::config::model::{self, ExitRef, Host, Name, Network};
 use crate::config::{phone_address, portal_addresses, site_network};
 use crate::keys;
@@ -41,8 +41,13 @@ pub fn networks_of(network: &Network, name: &str) -> SortedSet<Cidr> {
     elsewhere.chain([own]).chain(site.lan.iter().copied()).collect()
 }
 
+/// The address of the site `own` on all its tunnels.
+pub fn address(network: &Network, own: &str) -> IpAddr {
+    site_address(network, network.sites[own].id)
+}
+
 /// All tunnels of the site `own`, with who is at their other ends.
-pub(super) fn tunnels(network: &Network, own: &str, inputs: &Inputs) -> SortedMap<IfName, Tunnel> {
+pub fn tunnels(network: &Network, own: &str, known: &Known) -> SortedMap<IfName, Tunnel> {
     let mine = &network.sites[own];
     let mut tunnels = SortedMap::new();
     for (name, peer) in linked(network, own) {
@@ -55,13 +60,13 @@ pub(super) fn tunnels(network: &Network, own: &str, inputs: &Inputs) -> SortedMa
         tunnels
             .get_or_insert_with(interface, || Tunnel::new(port, table))
             .peers
-            .insert(name.clone(), peer_view(network, own, name, inputs));
+            .insert(name.clone(), peer_view(network, own, name, known));
     }
     for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == own) {
         tunnels
             .get_or_insert_with(shared_interface(), || Tunnel::new(mine.port, None))
             .phones
-            .insert(name.clone(), phone_view(network, phone, inputs));
+            .insert(name.clone(), phone_view(network, phone, known));
     }
     tunnels
 }
@@ -118,14 +123,14 @@ fn shared_interface() -> IfName {
     SHARED_INTERFACE.parse().expect("a valid name")
 }
 
-fn phone_view(network: &Network, phone: &model::Phone, inputs: &Inputs) -> Phone {
+fn phone_view(network: &Network, phone: &model::Phone, known: &Known) -> Phone {
     let exit = phone.exit.as_ref().map_or(Exit::Direct, |exit| exit_view(network, &phone.at, exit));
     let address = phone_address(network, phone);
     let networks = SortedSet::from([Cidr::host(address)]);
     let peer = Peer {
         address,
         public_key: phone.public_key,
-        preshared_key: preshared_key(inputs, phone.public_key),
+        preshared_key: preshared_key(known, network.sites[&phone.at].public_key, phone.public_key),
         endpoint: None,
         allowed_ips: networks.clone(),
         networks,
@@ -136,28 +141,28 @@ fn phone_view(network: &Network, phone: &model::Phone, inputs: &Inputs) -> Phone
 }
 
 /// Where somebody is dialled.
-pub(super) fn endpoint(host: &Host, port: u16, inputs: &Inputs) -> Endpoint {
+pub(super) fn endpoint(host: &Host, port: u16, known: &Known) -> Endpoint {
     let address = match host {
         Host::Address(address) => Some(*address),
-        Host::Name(name) => inputs.resolved.get(name).copied(),
+        Host::Name(name) => known.resolved.get(name).copied(),
     };
     Endpoint { host: host.clone(), port, address: address.map(|address| SocketAddr::new(address, port)) }
 }
 
-fn preshared_key(inputs: &Inputs, other: PublicKey) -> Option<Secret> {
-    inputs.network_secret.map(|secret| keys::preshared_key(secret, inputs.public_key, other))
+fn preshared_key(known: &Known, own: PublicKey, other: PublicKey) -> Option<Secret> {
+    known.network_secret.map(|secret| keys::preshared_key(secret, own, other))
 }
 
-fn peer_view(network: &Network, own: &str, name: &str, inputs: &Inputs) -> Peer {
+fn peer_view(network: &Network, own: &str, name: &str, known: &Known) -> Peer {
     let (mine, peer) = (&network.sites[own], &network.sites[name]);
     let port = arrival_port(peer, own, mine.id);
-    let endpoint = peer.endpoint.as_ref().map(|host| endpoint(host, port, inputs));
+    let endpoint = peer.endpoint.as_ref().map(|host| endpoint(host, port, known));
     let networks = networks_of(network, name);
     let is_exit = mine.exits.iter().any(|exit| exit == name);
     Peer {
         address: site_address(network, peer.id),
         public_key: peer.public_key,
-        preshared_key: preshared_key(inputs, peer.public_key),
+        preshared_key: preshared_key(known, mine.public_key, peer.public_key),
         keepalive: if endpoint.is_some() { KEEPALIVE } else { 0 },
         endpoint,
         allowed_ips: if is_exit { [Family::V4.everything()].into() } else { networks.clone() },

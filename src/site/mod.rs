@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use links::{KEEPALIVE, names_to_resolve, networks_of};
+pub use links::{KEEPALIVE, address, names_to_resolve, networks_of, tunnels};
 pub use view::{own_name, view};
 
 use crate::config::model::{Failover, Host, Name, Ports};
@@ -289,6 +289,21 @@ pub struct Inputs<'a> {
     pub providers: &'a SortedMap<Name, Parsed>,
     /// Addresses of the host names in the file; a name that is missing could not be resolved.
     pub resolved: &'a SortedMap<String, IpAddr>,
+}
+
+/// What is known of the other ends besides what the file says.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The network's secret.
+    pub network_secret: Option<&'a Secret>,
+    /// Addresses of the host names in the file.
+    pub resolved: &'a SortedMap<String, IpAddr>,
+}
+
+impl Inputs<'_> {
+    fn known(&self) -> Known<'_> {
+        Known { network_secret: self.network_secret, resolved: self.resolved }
+    }
 }
 
 impl Portal {

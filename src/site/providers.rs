@@ -108,7 +108,10 @@ fn peers(name: &str, config: &wgquick::Config, own: &Provider, inputs: &Inputs) 
             address: somewhere_behind(&allowed_ips, &own.dns),
             public_key: peer.public_key,
             preshared_key: peer.preshared_key.clone(),
-            endpoint: peer.endpoint.as_ref().map(|dialled| endpoint(&dialled.host, dialled.port, inputs)),
+            endpoint: peer
+                .endpoint
+                .as_ref()
+                .map(|dialled| endpoint(&dialled.host, dialled.port, &inputs.known())),
             networks: SortedSet::new(),
             allowed_ips,
             // A tunnel that sleeps could not be told from one that is broken.

@@ -35,7 +35,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let uplink = chosen_uplink(entry, facts);
 
     let mut errors = crate::unbuilt::refusals(inputs.file, network);
-    let mut tunnels = tunnels(network, name, inputs);
+    let mut tunnels = tunnels(network, name, &inputs.known());
     let (to_providers, faults) = providers::tunnels(entry, inputs);
     tunnels.extend(to_providers);
     errors.extend(faults);

@@ -26,9 +26,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a stock wg-quick box is an exit", plots: &[NYC, OSLO], run: stock_exit },
 ];
 
-/// The settings of the stock box, as a path in its namespace; `wg-quick` takes the interface's name from it.
-const SETTINGS: &str = "/run/demo/stock.conf";
-
 fn mixed(world: &mut World) -> Result<()> {
     world.site(NYC).demand_wireguard(Backend::Kernel);
     world.site(PARIS).demand_wireguard(Backend::BuiltIn);
@@ -44,14 +41,14 @@ fn mixed(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// Its settings are what the README says of ports: nyc keeps it on the shared interface, it keeps nyc on one of its own.
+/// Nyc keeps it on the shared interface, it keeps nyc on one of its own.
 fn stock_user(world: &mut World) -> Result<()> {
     let network = world.network(|plot| match plot {
         NYC => "lan = [\"192.168.1.0/24\"]\nlinks = [\"oslo\"]\n".to_owned(),
         _ => "exits = [\"nyc\"]\n".to_owned(),
     });
     start_nyc(world, &network)?;
-    wg_quick_up(world, "ListenPort = 51821", "Endpoint = 198.51.100.2:51820\nAllowedIPs = 0.0.0.0/0")?;
+    wg_quick_up(world, "to-nyc", &[])?;
     let oslo = world.site(OSLO).router(seconds(3.0));
     seen_as(oslo, SERVER, NYC.address)?;
     seen_as(oslo, HOME, OSLO.tunnel())?;
@@ -64,12 +61,8 @@ fn stock_exit(world: &mut World) -> Result<()> {
         _ => "links = [\"nyc\"]\n".to_owned(),
     });
     start_nyc(world, &network)?;
-    let masquerade = "ListenPort = 51820
-PostUp = sysctl -q -w net.ipv4.ip_forward=1
-PostUp = nft add table ip nat
-PostUp = nft add chain ip nat postrouting '{ type nat hook postrouting priority srcnat; }'
-PostUp = nft add rule ip nat postrouting oifname uplink masquerade";
-    wg_quick_up(world, masquerade, "Endpoint = 198.51.100.2:51823\nAllowedIPs = 10.77.1.0/24")?;
+    // The comments tell what makes an exit of it.
+    wg_quick_up(world, "portals0", &[("# PostUp", "PostUp"), ("# PostDown", "PostDown")])?;
     let site = world.site(NYC);
     seen_as(site.guest(seconds(3.0)), SERVER, OSLO.address)?;
     same("bytes sent", site.guest(seconds(5.0)).upload(SERVER)?, 200_000)?;
@@ -85,18 +78,18 @@ fn start_nyc(world: &mut World, network: &str) -> Result<()> {
     settled(site)
 }
 
-/// Brings oslo up with Debian's tools; `interface` and `peer` are lines for the two parts of its settings.
-fn wg_quick_up(world: &mut World, interface: &str, peer: &str) -> Result<()> {
-    let nyc = world.site(NYC).public_key;
+/// Brings oslo up with Debian's tools, by what nyc exports for it: its key is put in, and `edits` are made.
+fn wg_quick_up(world: &mut World, interface: &str, edits: &[(&str, &str)]) -> Result<()> {
+    let mut settings = succeeds(world.site(NYC), &["export", "oslo"])?;
     let Site { plot: Plot { name, .. }, router, .. } = world.site(OSLO);
+    let path = format!("/run/demo/{interface}.conf");
     router.run(|| {
         let key = keys::load(&Path::new(NETWORK_FILE).with_file_name(keys::PRIVATE_KEY_FILE))?;
-        let key = key.to_base64();
-        let settings = format!(
-            "[Interface]\nAddress = 10.77.3.1/32\nPrivateKey = {}\n{interface}\n\n[Peer]\nPublicKey = {nyc}\n{peer}\n",
-            key.as_str()
-        );
-        fs::write(SETTINGS, settings).doing(|| format!("cannot write {SETTINGS} of {name}"))
+        for (from, to) in [("<the private key goes here>", key.to_base64().as_str())].iter().chain(edits) {
+            same(&format!("{from} in {settings}"), settings.contains(from), true)?;
+            settings = settings.replace(from, to);
+        }
+        fs::write(&path, &settings).doing(|| format!("cannot write {path} of {name}"))
     })?;
-    shell(router, &format!("wg-quick up {SETTINGS}")).map(drop)
+    shell(router, &format!("wg-quick up {path}")).map(drop)
 }

@@ -1,0 +1,74 @@
+//! `portals import`: a file of wg-quick as a network file that does the same.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Status, host_name};
+use crate::cli::Import;
+use crate::config;
+use crate::disk::{folder_of, write_new};
+use crate::error::{Context as _, Error, Errors, Result};
+use crate::import::{Wishes, exit_name, network_file};
+use crate::keys;
+use crate::net::Secret;
+use crate::wgquick::{self, Parsed};
+
+/// To standard output, or to a new file.
+pub(super) fn run(options: &Import) -> Result<Status, Errors> {
+    let parsed = wgquick::load(&options.file)?;
+    let key = parsed.config.interface.private_key.as_ref().expect("a file that was read has one");
+    let stem = options.file.file_stem().unwrap_or_default().to_string_lossy();
+    let exit = exit_name(&stem);
+    let site = options.site.clone().map_or_else(host_name, Ok)?;
+    let wishes = Wishes {
+        network: &options.network,
+        site: &site,
+        id: options.id,
+        subnet: options.subnet,
+        public_key: keys::public_key(key),
+        exit: &exit,
+    };
+    let text = network_file(&parsed, &wishes).map_err(|error| within(&options.file, &error))?;
+    let output = options.output.clone();
+    let path = output.clone().unwrap_or_else(|| PathBuf::from("network.toml"));
+    config::check(&path, &text).map_err(|faults| {
+        faults.under(Error::wrong(
+            "what comes of it, with these options, is wrong; `portals import --help` explains them:",
+        ))
+    })?;
+    match output {
+        None if options.keys => {
+            Err(Error::wrong("--keys puts them beside the output: name that with --output FILE").into())
+        }
+        None => {
+            print!("{text}");
+            Ok(Status::Done)
+        }
+        Some(output) => {
+            if options.keys {
+                write_keys(&output, &options.file, &exit, key, &parsed)?;
+            }
+            write_new(&output, text.as_bytes(), 0o644)
+                .doing(|| format!("cannot write {}", output.display()))?;
+            println!("wrote {}; `portals plan` tells what it would do here", output.display());
+            Ok(Status::Done)
+        }
+    }
+}
+
+/// Nothing that exists is overwritten.
+fn write_keys(output: &Path, file: &Path, exit: &str, key: &Secret, parsed: &Parsed) -> Result<()> {
+    let folder = folder_of(output);
+    keys::save(&folder.join(keys::PRIVATE_KEY_FILE), key)?;
+    let copy = folder.join(format!("{exit}.conf"));
+    let is_there = fs::canonicalize(file).ok() == fs::canonicalize(&copy).ok();
+    if is_there || parsed.config.peers.iter().all(|peer| peer.endpoint.is_none()) {
+        return Ok(());
+    }
+    let bytes = keys::read_secret_bytes(file)?.unwrap_or_default();
+    write_new(&copy, &bytes, 0o600).doing(|| format!("cannot write {}", copy.display()))
+}
+
+fn within(file: &Path, error: &Error) -> Error {
+    Error::wrong(format!("{}: {error}", file.display()))
+}

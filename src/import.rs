@@ -1,0 +1,213 @@
+//! A file of wg-quick as a network file that does the same.
+//!
+//! What dials somebody becomes an exit, with the file as it is, and a portal for this router's own traffic. A box that is dialled
+//! becomes a site; those that dial it its phones, where their addresses are those that follow from ids.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::config::model::{MOST_PHONES, Name};
+use crate::config::site_network;
+use crate::error::{Error, Result};
+use crate::json::Json;
+use crate::net::{Cidr, Family, InterfaceAddress, PublicKey};
+use crate::wgquick::{Interface, Parsed, Peer, RoutingTable};
+
+/// What the file does not say.
+#[derive(Debug)]
+pub struct Wishes<'a> {
+    /// Name of the network.
+    pub network: &'a str,
+    /// Name of this site.
+    pub site: &'a str,
+    /// Its number, if it is given.
+    pub id: Option<u8>,
+    /// Where tunnels and portal LANs are carved from, if it is given.
+    pub subnet: Option<Cidr>,
+    /// The site's key.
+    pub public_key: PublicKey,
+    /// What the exit is called, and the file of wg-quick beside the network file, less `.conf`.
+    pub exit: &'a str,
+}
+
+/// The text of the network file; not checked.
+pub fn network_file(parsed: &Parsed, wishes: &Wishes) -> Result<String> {
+    let peers = &parsed.config.peers;
+    let dials = peers.iter().any(|peer| peer.endpoint.is_some());
+    if peers.is_empty() {
+        return Err(Error::wrong("the file has no `[Peer]`: there is nobody to be linked to"));
+    }
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = if dials { dialling(&mut text, parsed, wishes) } else { dialled(&mut text, parsed, wishes) };
+    Ok(text)
+}
+
+/// The name of an exit by that of a file of wg-quick.
+pub fn exit_name(stem: &str) -> Name {
+    let lower = stem.to_ascii_lowercase().replace(['_', '.'], "-");
+    let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-';
+    let name: String = lower.chars().filter(allowed).take(12).collect();
+    if name.is_empty() || name == "direct" { "vpn".to_owned() } else { name }
+}
+
+fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Result {
+    let Wishes { site, exit, .. } = wishes;
+    let config = &parsed.config;
+    let dialled = config.peers.iter().filter(|peer| peer.endpoint.is_some());
+    let allowed: Vec<Cidr> = dialled.flat_map(|peer| peer.allowed_ips.iter().copied()).collect();
+    let v4: Vec<Cidr> = allowed.iter().copied().filter(|network| network.family() == Family::V4).collect();
+    let addresses = config.interface.addresses.iter().map(|address| address.network());
+    let used: Vec<Cidr> =
+        v4.iter().copied().filter(|network| network.length() > 1).chain(addresses).collect();
+    head(text, wishes, wishes.subnet.unwrap_or_else(|| free_subnet(&used)), wishes.id.unwrap_or(1), None)?;
+    writeln!(
+        text,
+        "\n# The file as it is, with mode 600 beside this one: its key, addresses, MTU, peers and keepalive are used.\n[site.{site}.exit.{exit}]\nconfig = \"{exit}.conf\""
+    )?;
+    let everything = v4.contains(&Family::V4.everything());
+    let to = if everything { String::new() } else { format!("\nto   = {}", list(&v4)) };
+    let portal = |name: &str, entrance: &str| {
+        format!("[site.{site}.portal.{name}]\nexit = \"{exit}\"\n{entrance}{to}")
+    };
+    let router = portal("router", "self = true");
+    let table = match &config.interface.table {
+        RoutingTable::Auto => None,
+        RoutingTable::Off => Some("off"),
+        RoutingTable::Named(table) => Some(table.as_str()),
+    };
+    if let Some(table) = table {
+        let router = commented(&router);
+        writeln!(
+            text,
+            "\n# `Table = {table}`: wg-quick sends nothing there by itself. If this router shall:\n{router}"
+        )?;
+    } else {
+        let what = if everything { "all" } else { "what goes there" };
+        let lan = commented(&portal("lan", "from = [\"192.168.1.0/24\"]"));
+        writeln!(
+            text,
+            "\n# As wg-quick does: {what} that this router sends itself, but not to its own networks.\n{router}"
+        )?;
+        writeln!(
+            text,
+            "\n# If it passes on what computers behind it send, that went there, too. Here they are named:\n{lan}"
+        )?;
+    }
+    left_out(text, parsed, &allowed)
+}
+
+/// What of a file that dials is not carried over.
+fn left_out(text: &mut String, parsed: &Parsed, allowed: &[Cidr]) -> std::fmt::Result {
+    let Interface { dns, listen_port, fwmark, addresses, .. } = &parsed.config.interface;
+    let mut notes: Vec<String> =
+        parsed.remarks.iter().map(|remark| format!("line {}: {}", remark.line, remark.message)).collect();
+    notes.push("what the other end begins does not come in: only answers do".to_owned());
+    let is_v6 = |network: &Cidr| network.family() == Family::V6;
+    if allowed.iter().any(is_v6) || addresses.iter().any(|address| is_v6(&address.network())) {
+        notes.push(
+            "IPv6: portals are IPv4 so far; the IPv6 of what enters a portal for everything is blocked"
+                .to_owned(),
+        );
+    }
+    if !dns.is_empty() {
+        let servers: Vec<String> = dns.iter().map(|server| format!("`nameserver {server}`")).collect();
+        notes.push(format!(
+            "`DNS`: for this router itself, put {} into /etc/resolv.conf",
+            servers.join(" and ")
+        ));
+    }
+    if listen_port.is_some() {
+        notes.push("`ListenPort`: portals gives each tunnel a port".to_owned());
+    }
+    if fwmark.is_some() {
+        notes.push("`FwMark`: portals has a mark of its own".to_owned());
+    }
+    for peer in parsed.config.peers.iter().filter(|peer| peer.endpoint.is_none()) {
+        notes.push(format!("peer {} dials this box: it cannot dial an exit", peer.public_key));
+    }
+    writeln!(text, "\n# Not carried over:")?;
+    notes.iter().try_for_each(|note| writeln!(text, "#   {note}"))
+}
+
+fn dialled(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Result {
+    let Interface { addresses, listen_port, .. } = &parsed.config.interface;
+    let place = addresses.iter().find_map(|address| place(*address));
+    let used: Vec<Cidr> = addresses.iter().map(|address| address.network()).collect();
+    let (subnet, id) = place.unwrap_or_else(|| (free_subnet(&used), 1));
+    let (subnet, id) = (wishes.subnet.unwrap_or(subnet), wishes.id.unwrap_or(id));
+    head(text, wishes, subnet, id, *listen_port)?;
+    writeln!(text, "# endpoint = \"…\"   # host name or address under which the phones dial it")?;
+    let mut strangers = Vec::new();
+    for peer in &parsed.config.peers {
+        match phone(peer, subnet, id) {
+            Some(number) => writeln!(
+                text,
+                "\n[phone.peer-{number}]\nid         = {number}\nat         = \"{}\"\npublic_key = \"{}\"",
+                wishes.site, peer.public_key
+            )?,
+            None => strangers.push(peer),
+        }
+    }
+    writeln!(text, "\n# Not carried over:")?;
+    for remark in &parsed.remarks {
+        writeln!(text, "#   line {}: {}", remark.line, remark.message)?;
+    }
+    for Peer { public_key, allowed_ips, .. } in strangers {
+        let networks: Vec<String> = allowed_ips.iter().map(ToString::to_string).collect();
+        let networks = networks.join(", ");
+        writeln!(text, "#   peer {public_key} ({networks}): `portals phone add` makes a new file for it")?;
+    }
+    writeln!(
+        text,
+        "#   phones do not reach each other, and this site's computers only if they are in its `lan`"
+    )
+}
+
+/// `[network]` and `[site]`.
+fn head(text: &mut String, wishes: &Wishes, subnet: Cidr, id: u8, port: Option<u16>) -> std::fmt::Result {
+    let Wishes { network, site, public_key, exit, .. } = wishes;
+    writeln!(
+        text,
+        "# Made of {exit}.conf by `portals import`: `portals plan` tells what it would do here.\n"
+    )?;
+    writeln!(text, "[network]\nname   = {}\nsubnet = \"{subnet}\"\n", Json::text(network))?;
+    writeln!(
+        text,
+        "# This router; `private.key` beside this file is its key.\n[site.{site}]\nid         = {id}"
+    )?;
+    writeln!(text, "public_key = \"{public_key}\"")?;
+    port.map_or(Ok(()), |port| writeln!(text, "port       = {port}"))
+}
+
+fn commented(lines: &str) -> String {
+    lines.lines().map(|line| format!("# {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn list(networks: &[Cidr]) -> Json {
+    Json::List(networks.iter().map(|network| Json::text(&network.to_string())).collect())
+}
+
+/// One of 10.77.0.0/16 and those that follow, which none of `used` overlaps, if there is one.
+fn free_subnet(used: &[Cidr]) -> Cidr {
+    let subnet = |second| Cidr::new(IpAddr::V4(Ipv4Addr::new(10, second, 0, 0)), 16).expect("a valid length");
+    let is_free = |subnet: &Cidr| !used.iter().any(|network| network.overlaps(*subnet));
+    (77..=255).map(subnet).find(is_free).unwrap_or_else(|| subnet(77))
+}
+
+/// The subnet and the number of a site whose address is this one.
+fn place(own: InterfaceAddress) -> Option<(Cidr, u8)> {
+    let IpAddr::V4(address) = own.address else { return None };
+    let [_, _, id, last] = address.octets();
+    let subnet = Cidr::new(own.address, 16)?;
+    (last == 1 && address.is_private() && (1..=250).contains(&id)).then_some((subnet, id))
+}
+
+/// The number of a phone that is all of this peer.
+fn phone(peer: &Peer, subnet: Cidr, site: u8) -> Option<u8> {
+    let [network] = peer.allowed_ips.as_slice() else { return None };
+    let own = site_network(subnet, site)?;
+    let number =
+        (1..=MOST_PHONES).find(|number| own.nth(1 + u128::from(*number)).map(Cidr::host) == Some(*network));
+    number.filter(|_| peer.preshared_key.is_none())
+}

@@ -1,0 +1,123 @@
+//! `portals import` and `portals export`: what comes of them is a network file, or files of wg-quick, and the ones are made of the others.
+
+use std::path::Path;
+use std::{env, fs};
+
+use wg_portals::config;
+use wg_portals::export;
+use wg_portals::import::{Wishes, exit_name, network_file};
+use wg_portals::keys;
+use wg_portals::net::Secret;
+use wg_portals::wgquick::{Parsed, parse};
+
+fn read(text: &str) -> Parsed {
+    parse(text.as_bytes()).unwrap_or_else(|faults| panic!("{text}\n{faults:?}"))
+}
+
+fn imported(parsed: &Parsed, exit: &str) -> String {
+    let key = parsed.config.interface.private_key.as_ref().unwrap();
+    let wishes = Wishes {
+        network: "home",
+        site: "nyc",
+        id: None,
+        subnet: None,
+        public_key: keys::public_key(key),
+        exit,
+    };
+    network_file(parsed, &wishes).unwrap()
+}
+
+/// A file each in `import/`, and the network file that is made of it. `UPDATE_GOLDEN=1` writes what is made now.
+#[test]
+fn every_file_is_imported_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wgquick/import");
+    let mut cases = 0;
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "conf") {
+            continue;
+        }
+        cases += 1;
+        let exit = exit_name(&path.file_stem().unwrap().to_string_lossy());
+        let text = imported(&read(&fs::read_to_string(&path).unwrap()), &exit);
+        config::parse(&text).unwrap_or_else(|faults| panic!("{text}\n{faults:?}"));
+        let expected = path.with_extension("toml");
+        if env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&expected, &text).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&expected).unwrap_or_default(), text, "{}", path.display());
+        assert!(
+            !text.contains("8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4="),
+            "no key is in a network file"
+        );
+    }
+    assert!(cases >= 4);
+}
+
+#[test]
+fn a_file_without_peers_is_refused() {
+    let parsed = read("[Interface]\nPrivateKey = 8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=\n");
+    let public_key = keys::public_key(&Secret::new([1; 32]));
+    let wishes = Wishes { network: "home", site: "nyc", id: None, subnet: None, public_key, exit: "wg0" };
+    assert_eq!(
+        network_file(&parsed, &wishes).unwrap_err().to_string(),
+        "the file has no `[Peer]`: there is nobody to be linked to"
+    );
+}
+
+#[test]
+fn exits_are_named_after_files() {
+    let names = ["wg0", "Mullvad_CH.5", "direct", "été", "a-very-long-name"].map(exit_name);
+    assert_eq!(names, ["wg0", "mullvad-ch-5", "vpn", "t", "a-very-long-"]);
+}
+
+/// All that is exported of a network is read as it was, and imported: into an exit where the box dials, into phones where it is
+/// dialled by some.
+#[test]
+fn what_is_exported_is_imported() {
+    let key = |id: u8| Secret::new([id; 32]);
+    let public = |id: u8| keys::public_key(&key(id));
+    let text = format!(
+        "[network]\nname = \"home\"\nsubnet = \"10.77.0.0/16\"\n\n\
+         [site.nyc]\nid = 1\npublic_key = \"{}\"\nendpoint = \"nyc.example.net\"\nexits = [\"oslo\"]\n\n\
+         [site.paris]\nid = 2\npublic_key = \"{}\"\nendpoint = \"2001:db8::9\"\nlinks = [\"oslo\"]\nlan = [\"192.168.7.0/24\"]\n\n\
+         [site.oslo]\nid = 3\npublic_key = \"{}\"\nexits = [\"nyc\"]\n\n\
+         [site.rome]\nid = 4\npublic_key = \"{}\"\n\n\
+         [phone.mike]\nid = 1\nat = \"rome\"\npublic_key = \"{}\"\n",
+        public(1),
+        public(2),
+        public(3),
+        public(4),
+        public(5)
+    );
+    let network = config::parse(&text).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let files = |site: &str, id: u8, secret: Option<Secret>| {
+        let files = export::files(&network, site, Some(&key(id)), secret.as_ref());
+        let texts = files.iter().map(|file| (file.interface.to_string(), file.to_text()));
+        texts.map(|(name, text)| (name, read(&text), text.to_string())).collect::<Vec<_>>()
+    };
+    let [(shared, links, links_text), (exit, way, way_text)] = &files("oslo", 3, None)[..] else {
+        panic!("two")
+    };
+    assert_eq!((shared.as_str(), exit.as_str()), ("portals0", "to-nyc"));
+    assert_eq!(way.config.interface.listen_port, Some(51821));
+    assert_eq!(way.config.peers[0].endpoint.as_ref().unwrap().to_string(), "nyc.example.net:51823");
+    assert_eq!(links.config.peers[0].endpoint.as_ref().unwrap().to_string(), "[2001:db8::9]:51820");
+    assert!(way_text.contains("# PostUp = iptables -t nat -A POSTROUTING -s 10.77.1.0/24 "), "{way_text}");
+    assert!(!links_text.contains("PostUp"), "{links_text}");
+    // The settings behind the comments are right, too.
+    assert!(read(&way_text.replace("# PostUp", "PostUp")).remarks.len() == 2);
+
+    let network_of = |parsed: &Parsed| config::parse(&imported(parsed, "old")).unwrap();
+    let router = &network_of(way).sites["nyc"].portals[0];
+    assert!(router.to.is_empty());
+    let router = &network_of(links).sites["nyc"].portals[0];
+    let to: Vec<String> = router.to.iter().map(ToString::to_string).collect();
+    assert_eq!(to, ["10.77.2.0/24", "192.168.7.0/24"]);
+    let hub = network_of(&files("rome", 4, None)[0].1);
+    assert_eq!((hub.subnet, hub.sites["nyc"].id), (network.subnet, 4));
+    assert_eq!((hub.phones["peer-1"].id, hub.phones["peer-1"].public_key), (1, public(5)));
+
+    let psk = files("oslo", 3, Some(key(9)))[1].1.config.peers[0].preshared_key.clone();
+    assert!(psk == Some(keys::preshared_key(&key(9), public(3), public(1))));
+}
