@@ -9,6 +9,7 @@ use crate::journal::Journal;
 use crate::kernel::conntrack::{self, Told};
 use crate::kernel::echo::Echo;
 use crate::kernel::linux::Linux;
+use crate::neighbours;
 use crate::net::{Cidr, Family, IfName};
 use crate::plan::plan;
 use crate::site::{Portal, Site};
@@ -23,6 +24,7 @@ pub fn converge(
     on_failure: OnFailure,
 ) -> Result<Vec<Step>> {
     let steps = apply(kernel, journal, &plan(site), on_failure)?;
+    neighbours::remember(journal.folder(), &site.neighbours)?;
     let moved = moved(site, &steps);
     if !moved.by_source.is_empty() || !moved.by_mark.is_empty() {
         match conntrack::forget(&moved) {

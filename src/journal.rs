@@ -22,7 +22,7 @@ use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Scope, State};
 
 /// Where it lives.
-const FOLDER: &str = "/run/portals";
+pub(crate) const FOLDER: &str = "/run/portals";
 
 /// How long a second call waits for the first.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -32,6 +32,7 @@ pub mod kernel;
 pub mod keys;
 pub mod load;
 pub mod logging;
+pub mod neighbours;
 pub mod net;
 pub mod notify;
 pub mod packages;

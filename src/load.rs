@@ -13,6 +13,7 @@ use crate::error::Errors;
 use crate::host;
 use crate::kernel::linux::Linux;
 use crate::keys;
+use crate::neighbours;
 use crate::net::{PublicKey, Secret};
 use crate::resolver::resolve;
 use crate::site::{self, Inputs, Site};
@@ -88,8 +89,13 @@ impl Files {
     pub fn site(&self, kernel: &mut Linux, resolved: &SortedMap<String, IpAddr>) -> Result<Site, Errors> {
         let own = site::own_name(&self.network, self.public_key)?;
         let entry = &self.network.sites[own];
-        let marks = entry.portals.iter().any(model::Portal::goes_by_marks);
-        let facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
+        let sources = site::sources_with_ipv6(entry);
+        // Of a device that is known by its address, IPv6 takes one of the same matches.
+        let marks = entry.portals.iter().any(model::Portal::goes_by_marks) || !sources.is_empty();
+        let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
+        if facts.ipv6 {
+            facts.neighbours = neighbours::known(kernel.route(), &sources)?;
+        }
         let inputs = Inputs {
             file: &self.file,
             private_key: &self.private_key,

@@ -1,6 +1,7 @@
 //! The agent: apply, then stay, watch and repair. One loop around `poll`; it wakes up only if something happened or is due.
 
 mod confirm;
+mod devices;
 mod events;
 mod exits;
 mod fights;
@@ -33,6 +34,7 @@ use crate::notify;
 use crate::services::{self, Supervisor};
 use crate::site::Site;
 use confirm::{Confirmation, Test};
+use devices::Devices;
 use events::{Events, Ready, signals};
 use exits::Exits;
 use fights::Fights;
@@ -58,6 +60,7 @@ pub struct Agent {
     exits: Exits,
     /// Of portals, that the hook has not been told of: none of them stands yet.
     moves: Moves,
+    devices: Devices,
     hook: Hook,
     services: Supervisor,
     /// What was said besides, so that it is said once.
@@ -109,6 +112,7 @@ impl Agent {
             names: Names::default(),
             exits: Exits::default(),
             moves: Moves::default(),
+            devices: Devices::default(),
             hook: Hook::default(),
             services: Supervisor::open(journal.folder())?,
             notes: Vec::new(),
@@ -176,6 +180,7 @@ impl Agent {
             self.look_at_confirmation();
             self.look_at_exits();
             self.look_at_names();
+            self.look_at_devices();
             self.hook.turn(Instant::now());
             self.services.turn(Instant::now());
             if let Some((question, asker)) = self.reception.hear() {
@@ -260,6 +265,7 @@ impl Agent {
 
     fn apply(&mut self, mut site: Site, why: &str, on_failure: OnFailure) -> Result<Applied, Errors> {
         self.names.follow(&site);
+        self.devices.follow(&site)?;
         let moves = self.exits.follow(&mut site);
         self.take_note(moves);
         let _lock = self.lock()?;
@@ -301,7 +307,10 @@ impl Agent {
             self.fights.deadline(),
         ];
         let others = self.reception.descriptors();
-        let others = others.chain(self.exits.descriptors()).chain(self.names.descriptors());
+        let others = others
+            .chain(self.exits.descriptors())
+            .chain(self.names.descriptors())
+            .chain(self.devices.descriptor());
         let others = others.chain(self.services.descriptors());
         self.events.wait(others.collect(), due.into_iter().flatten().min())
     }

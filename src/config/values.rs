@@ -160,22 +160,19 @@ fn port(digits: &str) -> Option<u16> {
 
 /// The hardware address of one device.
 pub(super) fn mac(text: &str) -> Result<Mac, Wrong> {
-    let pair = |pair: &str| {
-        let hex = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
-        u8::from_str_radix(pair, 16).ok().filter(|_| hex)
-    };
-    let bytes = |separator: char| -> Option<[u8; 6]> {
-        text.split(separator).map(pair).collect::<Option<Vec<u8>>>()?.try_into().ok()
-    };
     let example = "write six pairs, such as `\"aa:bb:cc:dd:ee:ff\"`";
-    match bytes(':') {
+    match text.parse::<Mac>() {
         // IEEE 802: the lowest bit of the first byte marks groups; a device never sends from one.
-        Some([first, ..]) if first & 1 == 1 => wrong("is the address of a group, not of a device", example),
-        Some(mac) => Ok(Mac(mac)),
-        None if bytes('-').is_some() => {
-            wrong("needs colons", format!("write `\"{}\"`", text.replace('-', ":")))
+        Ok(Mac([first, ..])) if first & 1 == 1 => {
+            wrong("is the address of a group, not of a device", example)
         }
-        None => wrong("is not a hardware address", example),
+        Ok(mac) => Ok(mac),
+        Err(crate::net::Invalid(fault)) => match text.replace('-', ":") {
+            with_colons if with_colons.parse::<Mac>().is_ok() => {
+                wrong("needs colons", format!("write `\"{with_colons}\"`"))
+            }
+            _ => wrong(fault, example),
+        },
     }
 }
 

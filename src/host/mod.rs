@@ -17,6 +17,7 @@ use crate::kernel::linux::Linux;
 use crate::kernel::netlink::Socket;
 use crate::kernel::route::{self, HostRoute};
 use crate::kernel::{address, builtin};
+use crate::neighbours::Neighbours;
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Table};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
@@ -53,6 +54,8 @@ pub struct Facts {
     pub filters: Filters,
     /// The Wi-Fi cards that the file names.
     pub radios: Radios,
+    /// Devices with addresses that portals choose by.
+    pub neighbours: Neighbours,
 }
 
 /// The interface of the way to the internet.
@@ -67,7 +70,7 @@ pub struct Uplink {
 }
 
 /// Reads them. `named` is the uplink that the file names, if it does; that one is taken as long as it exists. `marks`: there are portals
-/// that go by marks. `cards` are the interfaces that are to be access points.
+/// that go by marks. `cards` are the interfaces that are to be access points. Whoever needs the neighbours asks for them.
 ///
 /// # Errors
 /// If the kernel does not answer, or [`WIREGUARD`] asks for what does not exist.
@@ -97,6 +100,7 @@ pub fn read(
         ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
         filters,
         radios,
+        neighbours: Neighbours::new(),
     })
 }
 

@@ -13,6 +13,7 @@ pub mod iptables;
 pub mod link;
 pub mod linux;
 pub mod message;
+pub mod neighbour;
 pub mod netlink;
 pub mod news;
 mod nfnetlink;

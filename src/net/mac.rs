@@ -1,6 +1,9 @@
 //! Hardware addresses of devices.
 
 use std::fmt;
+use std::str::FromStr;
+
+use super::Invalid;
 
 /// The address of a network card, as Ethernet and Wi-Fi have it (EUI-48).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,5 +19,20 @@ impl fmt::Display for Mac {
             write!(f, "{byte:02x}")?;
         }
         Ok(())
+    }
+}
+
+impl FromStr for Mac {
+    type Err = Invalid;
+
+    /// Six pairs, in capitals or not.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let pair = |pair: &str| {
+            let hex = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+            u8::from_str_radix(pair, 16).ok().filter(|_| hex)
+        };
+        let pairs: Option<Vec<u8>> = text.split(':').map(pair).collect();
+        let bytes = pairs.and_then(|pairs| pairs.try_into().ok());
+        bytes.map(Self).ok_or_else(|| Invalid("is not a hardware address".to_owned()))
     }
 }

@@ -1,12 +1,14 @@
 //! What enters a portal, and the ways that it may take: those to its exit, and those of devices to their own LANs.
 
+use std::net::IpAddr;
+
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action::{Accept, Reject},
     Condition::{self, Destination, Device, Family as Of, Incoming, Outgoing, Source, TcpPort, UdpPort},
     Devices, Interfaces, Networks, Rule, Set, SetName,
 };
-use crate::net::{Cidr, Family};
+use crate::net::{Cidr, Family, Mac};
 use crate::plan::firewall::{disjoint, exit_interface, rule};
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 use crate::sorted::{SortedMap, SortedSet};
@@ -51,15 +53,13 @@ pub(super) fn takes_ipv6(portal: &Portal) -> bool {
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let mut sets = SortedMap::new();
     for portal in &site.portals {
-        match &portal.entrance {
-            Entrance::From(sources) => {
-                let sources = disjoint(Family::V4, sources.iter().copied());
-                sets.insert(members("from", portal), Set::Networks(Family::V4, sources));
-            }
-            Entrance::Mac(devices) => {
-                sets.insert(members("mac", portal), Set::Devices(devices.clone()));
-            }
-            Entrance::Interface(_) | Entrance::Vlan(_) | Entrance::Wifi { .. } | Entrance::Own => {}
+        if let Entrance::From(sources) = &portal.entrance {
+            let sources = disjoint(Family::V4, sources.iter().copied());
+            sets.insert(members("from", portal), Set::Networks(Family::V4, sources));
+        }
+        let devices = devices(site, portal);
+        if !devices.is_empty() {
+            sets.insert(members("mac", portal), Set::Devices(devices));
         }
     }
     for family in families(site) {
@@ -75,9 +75,8 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
 pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     let Some(entering) = condition(portal) else { return Vec::new() };
     let mut rules = Vec::new();
-    for family in families(site).filter(|family| keeps_local(site, portal, *family)) {
-        let local = Destination(Networks::In(family, local_name(family)));
-        rules.push(rule([entering.clone(), local], Accept));
+    if has_devices(portal) && !local(site, Family::V4).is_empty() {
+        rules.push(rule([entering.clone(), to_local(Family::V4)], Accept));
     }
     for network in &portal.except {
         rules.push(rule([entering.clone(), Destination(Networks::One(*network))], Accept));
@@ -85,12 +84,8 @@ pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     if portal.entrance_interface().is_some() && portal.takes_all() {
         return rules;
     }
-    let closes_ipv6 = portal.mark.is_some() && takes_ipv6(portal) && portal.exit != Exit::Direct;
+    rules.extend(refuse_ipv6(site, portal));
     for port in ports(portal) {
-        if closes_ipv6 {
-            let ipv6 = [Some(entering.clone()), Some(Of(Family::V6)), port.clone()];
-            rules.push(rule(ipv6.into_iter().flatten(), Reject));
-        }
         for destination in destinations(portal) {
             let parts = [Some(entering.clone()), destination, port.clone()];
             let matching: Vec<Condition> = parts.into_iter().flatten().collect();
@@ -104,14 +99,48 @@ pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     rules
 }
 
-/// Whether devices enter that are at home in a LAN of this family.
-fn keeps_local(site: &Site, portal: &Portal, family: Family) -> bool {
-    let are_there = match portal.entrance {
-        Entrance::From(_) => family == Family::V4,
-        Entrance::Mac(_) => true,
-        Entrance::Interface(_) | Entrance::Vlan(_) | Entrance::Wifi { .. } | Entrance::Own => false,
+/// What enters, of IPv6: none of it leaves. A device that is chosen by its IPv4 address is told by its hardware address.
+fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<Rule> {
+    let entering = match portal.entrance_interface() {
+        Some(interface) => Incoming(Interfaces::One(interface.clone())),
+        _ if devices(site, portal).is_empty() => return Vec::new(),
+        _ => Device(Devices::In(members("mac", portal))),
     };
-    are_there && !local(site, family).is_empty()
+    let leaves_alone = portal.exit == Exit::Direct || !portal.to.is_empty();
+    if leaves_alone || !site.ipv6 {
+        return Vec::new();
+    }
+    let mut rules = Vec::new();
+    if has_devices(portal) && !local(site, Family::V6).is_empty() {
+        rules.push(rule([entering.clone(), to_local(Family::V6)], Accept));
+    }
+    for port in ports(portal) {
+        let ipv6 = [Some(entering.clone()), Some(Of(Family::V6)), port];
+        rules.push(rule(ipv6.into_iter().flatten(), Reject));
+    }
+    rules
+}
+
+/// Whether devices enter that are at home in a LAN.
+fn has_devices(portal: &Portal) -> bool {
+    matches!(portal.entrance, Entrance::From(_) | Entrance::Mac(_))
+}
+
+/// The devices that enter, as far as they are known.
+fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
+    match &portal.entrance {
+        Entrance::Mac(devices) => devices.clone(),
+        Entrance::From(sources) => {
+            let enters = |address: IpAddr| sources.iter().any(|source| source.contains(address));
+            let known = site.neighbours.iter().filter(|(address, _)| enters(**address));
+            known.map(|(_, mac)| *mac).collect()
+        }
+        _ => SortedSet::new(),
+    }
+}
+
+fn to_local(family: Family) -> Condition {
+    Destination(Networks::In(family, local_name(family)))
 }
 
 fn local(site: &Site, family: Family) -> SortedSet<Cidr> {

@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use links::{KEEPALIVE, address, names_to_resolve, networks_of, tunnels};
-pub use view::{own_name, view};
+pub use view::{own_name, sources_with_ipv6, view};
 
 use crate::config::model::{Failover, Host, Name, Ports};
 use crate::firewall::{Backend, Barrier, Chain};
 use crate::host::{Facts, Uplink};
+use crate::neighbours::Neighbours;
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Mac, Mark, PublicKey, Secret, Table};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state;
@@ -63,6 +64,10 @@ pub struct Site {
     pub local: SortedSet<Cidr>,
     /// Whether the host speaks IPv6.
     pub ipv6: bool,
+    /// Devices with addresses that portals choose by, as far as they are known.
+    pub neighbours: Neighbours,
+    /// Those addresses.
+    pub sources_with_ipv6: Vec<Cidr>,
     /// Whether tunnels loosen reverse-path filtering.
     pub loose_rp_filter: bool,
     /// Networks here that linked sites may reach.

@@ -11,7 +11,7 @@ use crate::config::portal_addresses;
 use crate::error::{Error, Errors};
 use crate::firewall;
 use crate::host::{Facts, Uplink};
-use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::Backend;
 use crate::wifi::{self, access_point::decide, card::Card};
@@ -76,6 +76,8 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         // Our own portal LANs show up among them once they stand; they follow from the file, not from the host.
         local: facts.local.iter().copied().filter(|local| !network.subnet.overlaps(*local)).collect(),
         ipv6: facts.ipv6,
+        neighbours: facts.neighbours.clone(),
+        sources_with_ipv6: if facts.ipv6 { sources_with_ipv6(entry) } else { Vec::new() },
         loose_rp_filter: entry.rp_filter == RpFilter::Loose,
         lan: entry.lan.clone(),
         tunnels,
@@ -255,17 +257,15 @@ fn notes(
     }
     notes.extend(facts.filters.notes.iter().cloned());
     notes.extend(providers::remarks(entry, inputs));
-    notes.extend(with_ipv6_outside(portals).filter(|_| facts.ipv6));
     notes
 }
 
-fn with_ipv6_outside(portals: &[Portal]) -> Option<String> {
-    let of_devices = portals.iter().filter(|portal| matches!(portal.entrance, Entrance::From(_)));
-    let names: Vec<String> = of_devices.map(|portal| format!("`{}`", portal.name)).collect();
-    (!names.is_empty()).then(|| {
-        let names = names.join(", ");
-        format!(
-            "a device chosen by its IPv4 address keeps its own IPv6, which does not enter the portal: {names}"
-        )
-    })
+/// The sources of portals that choose by IPv4 address, and have to know the devices there for their IPv6.
+pub fn sources_with_ipv6(entry: &model::Site) -> Vec<Cidr> {
+    let portals = entry.portals.iter().filter(|portal| portal.to.is_empty());
+    let sources = portals.filter_map(|portal| match &portal.entrance {
+        model::Entrance::From(sources) => Some(sources),
+        _ => None,
+    });
+    sources.flatten().copied().filter(|source| source.family() == Family::V4).collect()
 }

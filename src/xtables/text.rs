@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::{CHAIN_PREFIX, Content, Line, Ruleset, Table, Target};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks};
-use crate::net::{Cidr, Family, IfName, Mac, Mark};
+use crate::net::{Cidr, Family, IfName, Mark};
 
 /// Where a condition stands in a line: the order in which every version of `iptables-save` prints them.
 pub(super) fn rank(condition: &Condition) -> u8 {
@@ -211,7 +211,7 @@ impl<'a> Words<'a> {
                 let (first, last) = value.split_once(':').unwrap_or((value, value));
                 port(first.parse().ok()?, last.parse().ok()?)
             }
-            ("--mac-source", false) => Condition::Device(Devices::One(hardware_address(value)?)),
+            ("--mac-source", false) => Condition::Device(Devices::One(value.parse().ok()?)),
             ("--tcp-flags", false)
                 if self.protocol.take() == Some("tcp") && value == "SYN,RST" && self.next()? == "SYN" =>
             {
@@ -274,12 +274,6 @@ fn interface(text: &str) -> Option<Interfaces> {
 fn mark(text: &str) -> Option<Mark> {
     let (value, mask) = text.split_once('/').unwrap_or((text, "0xffffffff"));
     Some(Mark { value: hexadecimal(value)?, mask: hexadecimal(mask)? })
-}
-
-/// In capitals, as older programs print it, or not.
-fn hardware_address(text: &str) -> Option<Mac> {
-    let bytes: Option<Vec<u8>> = text.split(':').map(|pair| u8::from_str_radix(pair, 16).ok()).collect();
-    Some(Mac(*bytes?.as_array()?))
 }
 
 fn hexadecimal(text: &str) -> Option<u32> {

@@ -33,6 +33,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: ipv6,
     },
     Scenario {
+        name: "IPv6 of a device told by its IPv4 address goes nowhere",
+        plots: &[NYC, PARIS],
+        run: ipv6_by_address,
+    },
+    Scenario {
         name: "a device told by its hardware address moves to the next exit",
         plots: &[NYC, PARIS, OSLO],
         run: next_exit,
@@ -173,9 +178,7 @@ fn ipv6(world: &mut World) -> Result<()> {
     let neighbour = move_in(world)?;
     let home = HOME_OF(world.site(NYC)).clone();
     let server = give_ipv6(world, "lan0", &home)?;
-    let address = |text| InterfaceAddress { address: v6(text), length: 64 };
-    neighbour.add_address("eth0", address("2001:db8:2::71"))?;
-    neighbour.add_route("::/0".parse().expect("a network"), v6("2001:db8:2::1"))?;
+    give_neighbour_ipv6(&neighbour)?;
     let neighbour = Client::new(&neighbour, seconds(3.0));
     let home = Client::new(&home, seconds(3.0));
     same("the device's IPv6 without portals", home.who_am_i(server)?, v6("2001:db8:2::70"))?;
@@ -195,6 +198,36 @@ fn ipv6(world: &mut World) -> Result<()> {
     eventually("the neighbour's IPv6 goes its way", || {
         same("it", neighbour.who_am_i(server)?, v6("2001:db8:2::71"))
     })
+}
+
+/// The agent learns who has the address as soon as the device uses it, and nobody forgets.
+fn ipv6_by_address(world: &mut World) -> Result<()> {
+    let neighbour = move_in(world)?;
+    let home = HOME_OF(world.site(NYC)).clone();
+    let server = give_ipv6(world, "lan0", &home)?;
+    give_neighbour_ipv6(&neighbour)?;
+    let home = Client::new(&home, seconds(3.0));
+    start(world, &world.network(only_nyc("from = [\"192.168.1.50\"]")))?;
+    same("the device's IPv6 before anybody knows it", home.who_am_i(server)?, v6("2001:db8:2::70"))?;
+    seen_as(home, SERVER, PARIS.address)?;
+    eventually("the device is known", || unreachable(home, server))?;
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    home.knock(server, 10)?;
+    world.site(NYC).kill_agent();
+    shell(&world.site(NYC).router, "ip neigh flush all")?;
+    home.knock(server, 10)?;
+    world.site(NYC).start_agent()?;
+    settled(world.site(NYC))?;
+    home.knock(server, 10)?;
+    let mut left = seen_going_to(capture, server)?;
+    left.retain(|packet| packet.source == v6("2001:db8:2::70"));
+    same("packets that left by the uplink", left, Vec::new())?;
+    same("the neighbour's", Client::new(&neighbour, seconds(3.0)).who_am_i(server)?, v6("2001:db8:2::71"))
+}
+
+fn give_neighbour_ipv6(neighbour: &Namespace) -> Result<()> {
+    neighbour.add_address("eth0", InterfaceAddress { address: v6("2001:db8:2::71"), length: 64 })?;
+    neighbour.add_route("::/0".parse().expect("a network"), v6("2001:db8:2::1"))
 }
 
 fn next_exit(world: &mut World) -> Result<()> {

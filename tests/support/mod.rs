@@ -63,7 +63,7 @@ pub(crate) fn network(text: &str) -> Network {
     })
 }
 
-/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `ipv6`, and names with their addresses.
+/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `ipv6`, `neighbours`, and names with their addresses.
 pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let text_of = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned);
@@ -79,15 +79,11 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         wireguard: Some(Backend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
         interfaces: SortedMap::new(),
+        neighbours: pairs(table.get("neighbours").map(toml::Spanned::get_ref)),
         filters: Filters { nftables: true, ..Filters::default() },
         radios: Radios::default(),
     };
-    let names = table.get("names").and_then(|value| value.get_ref().as_table()).into_iter().flatten();
-    let resolved = names
-        .map(|(name, address)| {
-            (name.get_ref().to_string(), address.get_ref().as_str().unwrap().parse().unwrap())
-        })
-        .collect();
+    let resolved = pairs(table.get("names").map(toml::Spanned::get_ref));
     (facts, resolved)
 }
 
@@ -119,6 +115,17 @@ fn wifis<'a>(network: &'a Network, site: &str) -> impl Iterator<Item = &'a Wifi>
         Entrance::Wifi(wifi) => Some(wifi),
         _ => None,
     })
+}
+
+/// The keys of a table with their values.
+fn pairs<K, V>(table: Option<&DeValue>) -> SortedMap<K, V>
+where
+    K: FromStr<Err: std::fmt::Debug> + Ord,
+    V: FromStr<Err: std::fmt::Debug>,
+{
+    let entries = table.and_then(DeValue::as_table).into_iter().flatten();
+    let pair = |key: &str, value: &str| (key.parse().unwrap(), value.parse().unwrap());
+    entries.map(|(key, value)| pair(key.get_ref(), value.get_ref().as_str().unwrap())).collect()
 }
 
 fn list<T: FromStr<Err: std::fmt::Debug> + Ord>(value: Option<&DeValue>) -> SortedSet<T> {

@@ -118,6 +118,11 @@ impl<'a> Message<'a> {
         Some(if number == 0 { Ok(()) } else { Err(Errno::from_raw(-number)) })
     }
 
+    /// All behind the header of the message.
+    pub(super) fn payload(self) -> &'a [u8] {
+        self.payload
+    }
+
     /// NFPROTO_* of the object that it is about.
     pub(super) fn family(self) -> Option<u8> {
         self.payload.first().copied()

@@ -41,8 +41,8 @@ table inet portals {
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
 		ip daddr @local ether saddr @mac-tv accept
-		ip6 daddr @local6 ether saddr @mac-tv accept
 		ip daddr 192.0.2.0/24 ether saddr @mac-tv accept
+		ip6 daddr @local6 ether saddr @mac-tv accept
 		meta nfproto ipv6 ether saddr @mac-tv reject with icmpx admin-prohibited
 		oifname "to-paris" ether saddr @mac-tv accept
 		ether saddr @mac-tv reject with icmpx admin-prohibited

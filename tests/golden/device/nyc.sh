@@ -20,6 +20,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.0/24 }
 	}
+	set mac-tv {
+		type ether_addr
+		elements = { aa:bb:cc:dd:ee:01 }
+	}
 	set tunnels {
 		type ifname
 		elements = { "to-paris" }
@@ -29,6 +33,7 @@ table inet portals {
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
 		ip saddr @from-tv ip daddr @local accept
+		meta nfproto ipv6 ether saddr @mac-tv reject with icmpx admin-prohibited
 		ip saddr @from-tv oifname "to-paris" accept
 		ip saddr @from-tv reject with icmpx admin-prohibited
 		iifname @tunnels ct state established,related accept

@@ -87,9 +87,9 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 80 -j RETURN
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp6-adm-prohibited
--A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN

@@ -48,9 +48,9 @@ table inet portals {
 		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 oifname "to-paris" accept
 		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 reject with icmpx admin-prohibited
 		iifname "eth1" meta nfproto ipv6 tcp dport 80 reject with icmpx admin-prohibited
+		iifname "eth1" meta nfproto ipv6 tcp dport 443 reject with icmpx admin-prohibited
 		iifname "eth1" tcp dport 80 oifname "to-paris" accept
 		iifname "eth1" tcp dport 80 reject with icmpx admin-prohibited
-		iifname "eth1" meta nfproto ipv6 tcp dport 443 reject with icmpx admin-prohibited
 		iifname "eth1" tcp dport 443 oifname "to-paris" accept
 		iifname "eth1" tcp dport 443 reject with icmpx admin-prohibited
 		iifname @tunnels ct state established,related accept
