@@ -59,12 +59,14 @@ fn moved(site: &Site, steps: &[Step]) -> Told {
         return Told::default();
     }
     let is_way = |rule: &&Rule| rule.family == Family::V4 && matches!(rule.action, RuleAction::Lookup(_));
+    // Nobody moves by those of questions.
+    let is_question = |rule: &&Rule| site.probes.iter().any(|probe| rule.selector.mark == Some(probe.mark));
     let ways = steps.iter().filter_map(|step| match step {
         Step::AddRule(rule) | Step::RemoveRule(rule) => Some(rule).filter(is_way),
         _ => None,
     });
     let mut told = Told::default();
-    for rule in ways {
+    for rule in ways.filter(|rule| !is_question(rule)) {
         told.by_mark.extend(rule.selector.mark);
         match (&rule.selector.from, &rule.selector.incoming) {
             (Some(source), _) => drop(told.by_source.insert(*source)),

@@ -91,7 +91,9 @@ impl Files {
         let entry = &self.network.sites[own];
         let sources = site::sources_with_ipv6(entry);
         // Of a device that is known by its address, IPv6 takes one of the same matches.
-        let marks = entry.portals.iter().any(model::Portal::goes_by_marks) || !sources.is_empty();
+        let marks = entry.portals.iter().any(model::Portal::goes_by_marks)
+            || !sources.is_empty()
+            || self.network.probe.is_some();
         let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
         if facts.ipv6 {
             facts.neighbours = neighbours::known(kernel.route(), &sources)?;

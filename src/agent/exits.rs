@@ -76,6 +76,8 @@ struct Way {
     interface: IfName,
     from: Ipv4Addr,
     to: Ipv4Addr,
+    /// Not the other end is asked, but somebody on the internet behind it.
+    is_beyond: bool,
     /// A provider need not answer a ping. But its WireGuard answers whatever it gets, with a keepalive if nothing else, after
     /// 10 s at most (KEEPALIVE_TIMEOUT in WireGuard's paper, § 6.5): so what counts is that bytes come in.
     is_provider: bool,
@@ -124,8 +126,10 @@ impl Exits {
         self.lists = site.portals.iter().filter(|portal| portal.can_fail_over()).map(list).collect();
         let mut old = std::mem::take(&mut self.probes);
         for exit in self.lists.iter().flat_map(|list| &list.exits) {
-            let Some(way) = way(site, exit) else { continue };
-            if self.probes.iter().all(|probe| probe.way != way) {
+            for way in ways(site, exit) {
+                if self.probes.iter().any(|probe| probe.way == way) {
+                    continue;
+                }
                 let known = old.iter().position(|probe| probe.way == way).map(|place| old.swap_remove(place));
                 self.probes.push(known.unwrap_or_else(|| Probe::new(way, site.failover)));
             }
@@ -225,7 +229,9 @@ impl Exits {
             since: now.duration_since(probe.health.since()).as_secs(),
             words: probe.health.standing().as_str().to_owned(),
         };
-        (self.lists.iter().map(portal).collect(), self.probes.iter().map(exit).collect())
+        let exits = self.probes.iter().filter(|probe| !probe.way.is_beyond);
+        let exits = exits.filter_map(|probe| decisive(&self.probes, &probe.way.exit)).map(exit);
+        (self.lists.iter().map(portal).collect(), exits.collect())
     }
 }
 
@@ -258,7 +264,13 @@ impl List {
         match probes.iter().find(is_down) {
             _ if self.by_hand.as_ref() == Some(to) => BY_HAND.to_owned(),
             Some(Probe { way, health, .. }) => {
-                format!("{} does not answer for {} s", way.exit, health.times().down_after.as_secs())
+                let silence = health.times().down_after.as_secs();
+                match way {
+                    Way { is_beyond: true, to, exit, .. } => {
+                        format!("{to} does not answer through {exit} for {silence} s")
+                    }
+                    Way { exit, .. } => format!("{exit} does not answer for {silence} s"),
+                }
             }
             None => format!("{to} has answered for {up_after} s"),
         }
@@ -278,8 +290,17 @@ impl fmt::Display for Move {
 }
 
 fn standing(probes: &[Probe], exit: &str) -> Standing {
-    let probe = probes.iter().find(|probe| probe.way.exit == exit);
-    probe.map_or(Standing::Unproven, |probe| probe.health.standing())
+    decisive(probes, exit).map_or(Standing::Unproven, |probe| probe.health.standing())
+}
+
+/// The question through an exit that decides what it is taken for: all must be answered.
+fn decisive<'a>(probes: &'a [Probe], exit: &str) -> Option<&'a Probe> {
+    let of_exit = probes.iter().filter(|probe| probe.way.exit == exit);
+    of_exit.max_by_key(|probe| match probe.health.standing() {
+        Standing::Up => 0,
+        Standing::Unproven => 1,
+        Standing::Down => 2,
+    })
 }
 
 impl Way {
@@ -335,11 +356,20 @@ fn received(kernel: &mut Linux, interface: &IfName) -> Result<u64> {
 }
 
 /// How an exit is asked, if it has a tunnel.
-fn way(site: &Site, exit: &Exit) -> Option<Way> {
-    let Exit::Tunnel { name, interface, .. } = exit else { return None };
-    let tunnel = site.tunnels.get(interface)?;
-    let peer = tunnel.peers.get(name)?;
-    let (IpAddr::V4(from), IpAddr::V4(to)) = (site.address_in(tunnel), peer.address) else { return None };
+fn ways(site: &Site, exit: &Exit) -> Vec<Way> {
+    let Exit::Tunnel { name, interface, .. } = exit else { return Vec::new() };
+    let Some(tunnel) = site.tunnels.get(interface) else { return Vec::new() };
+    let other_end = tunnel.peers.get(name).map(|peer| (site.address_in(tunnel), peer.address));
+    let Some((IpAddr::V4(from), IpAddr::V4(to))) = other_end else { return Vec::new() };
     let is_provider = tunnel.provider.is_some();
-    Some(Way { exit: name.clone(), interface: interface.clone(), from, to, is_provider })
+    let asked = |to, is_beyond| Way {
+        exit: name.clone(),
+        interface: interface.clone(),
+        from,
+        to,
+        is_beyond,
+        is_provider: is_provider && !is_beyond,
+    };
+    let beyond = site.probes.iter().filter(|probe| probe.interface == *interface);
+    [asked(to, false)].into_iter().chain(beyond.map(|probe| asked(probe.target, true))).collect()
 }

@@ -1,7 +1,7 @@
 //! What the file says as far as it could be read, with the place of everything that another part of it may
 //! contradict. Once no fault is found, nothing is missing, and the [`Network`] is made of it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ pub(super) struct Draft {
     pub down_after: Option<At<u64>>,
     /// Seconds.
     pub up_after: Option<At<u64>>,
+    pub probe: Option<At<Ipv4Addr>>,
     /// Seconds.
     pub resolve_after: Option<At<u64>>,
     /// In the order of the file.
@@ -138,6 +139,7 @@ impl Draft {
                 down_after: seconds(self.down_after, DEFAULT_DOWN_AFTER),
                 up_after: seconds(self.up_after, DEFAULT_UP_AFTER),
             },
+            probe: self.probe.map(|probe| probe.value),
             resolve_after: seconds(self.resolve_after, DEFAULT_RESOLVE_AFTER),
             sites: self.sites.into_iter().map(|site| site.finish(&lines)).collect::<Option<_>>()?,
             phones: self.phones.into_iter().map(phone).collect::<Option<_>>()?,

@@ -62,6 +62,8 @@ pub struct Network {
     pub mtu: u32,
     /// How soon a portal leaves an exit, and comes back to it.
     pub failover: Failover,
+    /// An address on the internet that exits of lists are asked through, besides the sites themselves.
+    pub probe: Option<Ipv4Addr>,
     /// How long a link that is dialled by name may go without a handshake before the name is resolved again: 5 s to an hour.
     pub resolve_after: Duration,
     /// By name.

@@ -56,9 +56,10 @@ fn network(draft: &mut Draft, section: &Section<'_>, found: &mut Findings) {
     draft.mtu = section.optional("mtu", "1280", &number(576..=1500), found);
     draft.resolve_after = section.optional("resolve_after", "120", &number(5..=3600), found);
     if let Some(failover) = section.table("failover", FAILOVER, found) {
-        failover.only(&["down_after", "up_after"], found);
+        failover.only(&["down_after", "up_after", "probe"], found);
         draft.down_after = failover.optional("down_after", "3", &number(1..=60), found);
         draft.up_after = failover.optional("up_after", "10", &number(1..=3600), found);
+        draft.probe = failover.optional("probe", "\"9.9.9.9\"", &text(values::probe), found);
     }
 }
 

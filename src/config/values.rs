@@ -1,6 +1,6 @@
 //! From the text of a value to what it means.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use toml::de::DeValue;
 
@@ -65,6 +65,22 @@ pub(super) fn address(text: &str) -> Result<IpAddr, Wrong> {
         let message = "is not an IPv4 or IPv6 address".to_owned();
         Wrong::Value(message, "write an address such as `\"9.9.9.9\"`".to_owned())
     })
+}
+
+/// An address on the internet that answers to ping.
+pub(super) fn probe(text: &str) -> Result<Ipv4Addr, Wrong> {
+    let example = "write one that answers to ping, such as `\"9.9.9.9\"`";
+    match address(text)? {
+        IpAddr::V6(_) => wrong("is not an IPv4 address", example),
+        // Exits let nobody in to their own computers.
+        IpAddr::V4(v4) if v4.is_private() || v4.is_link_local() || v4.is_loopback() => {
+            wrong("is not on the internet", example)
+        }
+        IpAddr::V4(v4) if v4.is_multicast() || v4.is_broadcast() || v4.is_unspecified() => {
+            wrong("is no address of one host", example)
+        }
+        IpAddr::V4(v4) => Ok(v4),
+    }
 }
 
 /// The name of a network interface.

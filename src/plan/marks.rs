@@ -10,7 +10,8 @@ use crate::firewall::Rule as Filter;
 use crate::firewall::{
     Action::{Drop, SetConnectionMark, SetMark},
     Condition::{
-        self, ConnectionMarked, Family as Of, Incoming, Marked, NotDestination, NotMarked, Opening, Outgoing,
+        self, ConnectionMarked, Destination, Family as Of, Icmp, Incoming, Marked, NotDestination, NotMarked,
+        Opening, Outgoing, Source,
     },
     Interfaces, Networks, Set, SetName,
 };
@@ -18,7 +19,7 @@ use crate::net::{Cidr, Family, IfName, Mark};
 use crate::plan::entering;
 use crate::plan::firewall::{disjoint, in_set, rule};
 use crate::plan::routing::{self, ALLOWED, DEVICES, END, ENTRANCES, closed, into};
-use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
+use crate::site::{Entrance, Exit, Portal, Probe, Site, Vlan, families};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK};
 
@@ -56,18 +57,37 @@ pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
     rules
 }
 
+/// The rules that have the reverse-path check of an answer from beyond an exit look into that exit's table. This host itself asks, so
+/// nothing else goes by them.
+pub(super) fn probe_rules(site: &Site) -> impl Iterator<Item = Rule> {
+    site.probes.iter().map(|probe| Rule {
+        priority: DEVICES,
+        family: Family::V4,
+        selector: Selector {
+            incoming: Some(routing::sent_here()),
+            mark: Some(probe.mark),
+            ..Selector::default()
+        },
+        action: RuleAction::Lookup(probe.table),
+    })
+}
+
 /// The tunnels that answers to marked packets may come out of.
 pub(super) fn tunnels(site: &Site) -> SortedSet<&IfName> {
-    marked(site).flat_map(|(portal, _)| &portal.exits).filter_map(Exit::interface).collect()
+    let of_portals = marked(site).flat_map(|(portal, _)| &portal.exits).filter_map(Exit::interface);
+    of_portals.chain(site.probes.iter().map(|probe| &probe.interface)).collect()
 }
 
 /// Marks of what comes in.
 pub(super) fn incoming(site: &Site) -> Vec<Filter> {
     let tunnels = || Incoming(in_set("tunnels"));
-    let mut rules: Vec<Filter> = marked(site)
-        .filter(|(portal, _)| portal.exits.iter().any(|exit| exit.interface().is_some()))
-        .map(|(_, mark)| rule([tunnels(), ConnectionMarked(mark)], SetMark(mark)))
-        .collect();
+    let mut rules: Vec<Filter> = site.probes.iter().map(|probe| answer(site, probe)).collect();
+    // Behind those: what is masqueraded looks like one of them until it has its own address again.
+    rules.extend(
+        marked(site)
+            .filter(|(portal, _)| portal.exits.iter().any(|exit| exit.interface().is_some()))
+            .map(|(_, mark)| rule([tunnels(), ConnectionMarked(mark)], SetMark(mark))),
+    );
     let mut comes_in: Vec<(&Portal, Mark)> =
         marked(site).filter(|(portal, _)| portal.entrance != Entrance::Own).collect();
     // Single devices come before the whole interface that they are behind.
@@ -122,6 +142,19 @@ const NONE: Mark = Mark { value: 0, mask: PORTAL_MARKS };
 
 fn marked(site: &Site) -> impl Iterator<Item = (&Portal, Mark)> {
     site.portals.iter().filter_map(|portal| Some((portal, portal.mark?)))
+}
+
+/// An answer from beyond an exit, to this host itself.
+fn answer(site: &Site, probe: &Probe) -> Filter {
+    let one = |address| Networks::One(Cidr::host(address));
+    let own = site.tunnels.get(&probe.interface).map_or(site.address, |tunnel| site.address_in(tunnel));
+    let conditions = [
+        Incoming(Interfaces::One(probe.interface.clone())),
+        Source(one(probe.target.into())),
+        Destination(one(own)),
+        Icmp(Family::V4),
+    ];
+    rule(conditions, SetMark(probe.mark))
 }
 
 /// The connection has the mark of the packet.

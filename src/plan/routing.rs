@@ -28,7 +28,8 @@ pub(super) const END: Priority = Priority(119);
 /// All rules of the site; none, if it has no portal that needs one.
 pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
     let portals = site.portals.iter().flat_map(|portal| portal_rules(site, portal));
-    let mut rules: SortedSet<Rule> = portals.chain(phones::rules(site)).collect();
+    let mut rules: SortedSet<Rule> =
+        portals.chain(phones::rules(site)).chain(marks::probe_rules(site)).collect();
     let skips: SortedSet<Family> =
         rules.iter().filter(|rule| rule.action == RuleAction::Goto(END)).map(|rule| rule.family).collect();
     rules.extend(skips.into_iter().map(|family| Rule {

@@ -1,24 +1,45 @@
-//! Which portals have which mark.
+//! Which portals and which questions to exits have which mark.
 
-use super::Portal;
+use std::net::Ipv4Addr;
+
+use super::{Portal, Probe};
 use crate::config::model;
 use crate::error::Error;
+use crate::net::{IfName, Table};
+use crate::sorted::SortedMap;
 use crate::state::{PORTAL_MARK_COUNT, portal_mark};
 
-/// The marks of those portals of `written` that go by one, in their order; the error says that there are not enough.
-pub(super) fn assign(portals: &mut [Portal], written: &[model::Portal]) -> Option<Error> {
-    let marked: Vec<&model::Portal> = written.iter().filter(|portal| portal.goes_by_marks()).collect();
-    for (portal, number) in marked.iter().zip(0..PORTAL_MARK_COUNT) {
+/// The marks of those portals of `written` that go by one, in their order.
+pub(super) fn assign(portals: &mut [Portal], written: &[model::Portal]) {
+    let marked = written.iter().filter(|portal| portal.goes_by_marks());
+    for (portal, number) in marked.zip(0..PORTAL_MARK_COUNT) {
         let named = portals.iter_mut().find(|named| named.name == portal.name);
         if let Some(named) = named {
             named.mark = Some(portal_mark(number));
         }
     }
-    (marked.len() > usize::from(PORTAL_MARK_COUNT)).then(|| {
+}
+
+/// The questions to `target` through all exits that are one of several, in order of their tunnels. Their marks are counted from the last.
+pub(super) fn probes(portals: &[Portal], target: Option<Ipv4Addr>) -> Vec<Probe> {
+    let Some(target) = target else { return Vec::new() };
+    let lists = portals.iter().filter(|portal| portal.can_fail_over()).flat_map(|portal| &portal.exits);
+    let exits: SortedMap<IfName, Table> =
+        lists.filter_map(|exit| Some((exit.interface()?.clone(), exit.table()?))).collect();
+    let numbered = exits.into_iter().zip((0..PORTAL_MARK_COUNT).rev());
+    let probe = |((interface, table), number)| Probe { target, interface, table, mark: portal_mark(number) };
+    numbered.map(probe).collect()
+}
+
+/// That there are not enough marks for all.
+pub(super) fn are_too_few(written: &[model::Portal], probes: &[Probe]) -> Option<Error> {
+    let portals = written.iter().filter(|portal| portal.goes_by_marks()).count();
+    let all = portals + probes.len();
+    (all > usize::from(PORTAL_MARK_COUNT)).then(|| {
         Error::wrong(format!(
-            "{} portals have `mac` or `ports`, but there are marks for {PORTAL_MARK_COUNT}: put devices that leave at the same exit into \
-             one portal",
-            marked.len()
+            "{portals} portals have `mac` or `ports` and {} exits are asked by `probe`, but there are marks for {PORTAL_MARK_COUNT}: put \
+             devices that leave at the same exit into one portal",
+            probes.len()
         ))
     })
 }

@@ -10,7 +10,7 @@ mod view;
 mod vlan;
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,6 +78,8 @@ pub struct Site {
     pub portals: Vec<Portal>,
     /// How soon portals leave an exit, and come back to it.
     pub failover: Failover,
+    /// What exits of lists are asked beyond, and how the answers are told; empty, if nothing is.
+    pub probes: Vec<Probe>,
     /// How long a link may go without a handshake before its name is resolved again.
     pub resolve_after: Duration,
     /// The program to run when a portal moves to another exit; its path, from the network file's folder.
@@ -90,6 +92,19 @@ pub struct Site {
 
 /// Names of portals, and the exits that they use now, where that is not the first of the list.
 pub type Choices = Vec<(Name, Exit)>;
+
+/// A question through an exit to an address beyond it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The address.
+    pub target: Ipv4Addr,
+    /// The tunnel to the exit.
+    pub interface: IfName,
+    /// The table that leads there.
+    pub table: Table,
+    /// The mark of answers that come out of that tunnel.
+    pub mark: Mark,
+}
 
 /// A tunnel interface and who is at its other end.
 #[derive(Debug, Clone)]

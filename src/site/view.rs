@@ -44,7 +44,9 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let addresses = portal_addresses(network, name);
     let portal = |portal| portal_view(network, name, portal, &addresses, &tunnels, facts);
     let mut portals: Vec<Portal> = entry.portals.iter().filter_map(portal).collect();
-    errors.extend(marks::assign(&mut portals, &entry.portals));
+    marks::assign(&mut portals, &entry.portals);
+    let probes = marks::probes(&portals, network.probe);
+    errors.extend(marks::are_too_few(&entry.portals, &probes));
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
     errors.extend(vlan::clashes(&portals));
     let (firewall, firewall_reason) = choose(entry.firewall, &facts.filters).unwrap_or_else(|error| {
@@ -83,6 +85,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         tunnels,
         portals,
         failover: network.failover,
+        probes,
         resolve_after: network.resolve_after,
         hook: entry.hook.clone(),
     };

@@ -1,6 +1,6 @@
 //! What is read from files that are right.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -163,6 +163,7 @@ fn every_key_is_read() {
         }),
         mtu: 1420,
         failover: Failover { down_after: Duration::from_secs(5), up_after: Duration::from_mins(1) },
+        probe: Some(Ipv4Addr::new(9, 9, 9, 9)),
         resolve_after: Duration::from_secs(90),
         sites: SortedMap::from([
             ("nyc".to_owned(), nyc()),
@@ -216,6 +217,7 @@ fn what_the_file_leaves_out_has_its_default() {
     assert_eq!((network.mtu, network.subnet6), (1280, None));
     let failover = Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
     assert_eq!((network.failover, network.resolve_after), (failover, Duration::from_mins(2)));
+    assert_eq!(network.probe, None);
     let paris = &network.sites["paris"];
     assert_eq!((paris.port, paris.firewall, paris.rp_filter), (51820, FirewallChoice::Auto, RpFilter::Keep));
 }

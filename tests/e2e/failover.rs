@@ -24,6 +24,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         plots: &[NYC, PARIS, OSLO],
         run: late,
     },
+    Scenario {
+        name: "an exit beyond which nobody answers is left, with strict reverse-path filtering",
+        plots: &[NYC, PARIS, OSLO],
+        run: beyond,
+    },
     Scenario { name: "no exit left is blocked", plots: &[NYC, PARIS, OSLO], run: blocked },
     Scenario {
         name: "an agent goes on with the exit that the last one left",
@@ -137,6 +142,37 @@ fn late(world: &mut World) -> Result<()> {
     shell(&world.site(NYC).router, "ip link delete portals0")?;
     eventually("the hook is told", || same("it", told(world)?.as_str(), "direct way paris direct\n"))?;
     until_seen_as(world, NYC, MOVING).map(drop)
+}
+
+/// Paris answers all the time, but its own provider has trouble. The same address is asked through both exits at once.
+fn beyond(world: &mut World) -> Result<()> {
+    begin(world, r#""paris", "oslo""#)?;
+    let probing = network(world, r#""paris", "oslo""#)
+        .replace("failover = {", &format!("failover = {{ probe = \"{SERVER}\","));
+    reloaded(world, &[NYC, PARIS, OSLO], &probing)?;
+    for interface in ["all", "to-paris", "to-oslo"] {
+        let setting = world.site(NYC).router.sysctl(&format!("net/ipv4/conf/{interface}/rp_filter"))?;
+        same(&format!("rp_filter of {interface}"), setting.as_str(), "1")?;
+    }
+    let trouble = |world: &mut World, is_there| {
+        world.internet.set_blocked(SERVER.into(), PARIS.address.into(), is_there)
+    };
+    // Longer than silence would last: both are heard.
+    std::thread::sleep(seconds(MOVING));
+    let report = succeeds(world.site(NYC), &["status", "--json"])?;
+    for exit in ["paris", "oslo"] {
+        let wanted = format!(r#""name":"{exit}","state":"up""#);
+        same(&format!("{wanted} in {report}"), report.contains(&wanted), true)?;
+    }
+    no_leak(world, NYC, GUEST, |world| {
+        trouble(world, true)?;
+        until_seen_as(world, OSLO, MOVING)?;
+        state_is(world.site(NYC), "oslo", "failed-over")?;
+        trouble(world, false)?;
+        until_seen_as(world, PARIS, HOLDING.as_secs_f64() + 5.0).map(drop)
+    })?;
+    let words = format!("portal way: {SERVER} does not answer through paris for 3 s; now through oslo");
+    same(&words, world.site(NYC).log().contains(&words), true)
 }
 
 fn blocked(world: &mut World) -> Result<()> {

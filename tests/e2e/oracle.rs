@@ -32,6 +32,7 @@ const CASES: &[(&str, &str)] = cases![
     "both-ways",
     "device",
     "device-by-mac",
+    "exits-probed",
     "device-of-shared-lan",
     "direct",
     "exit-inside-a-lan",
