@@ -2,12 +2,25 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Portal, Probe};
+use super::Portal;
 use crate::config::model;
 use crate::error::Error;
-use crate::net::{IfName, Table};
+use crate::net::{IfName, Mark, Table};
 use crate::sorted::SortedMap;
 use crate::state::{PORTAL_MARK_COUNT, portal_mark};
+
+/// A question through an exit to an address beyond it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The address.
+    pub target: Ipv4Addr,
+    /// The tunnel to the exit.
+    pub interface: IfName,
+    /// The table that leads there.
+    pub table: Table,
+    /// The mark of answers that come out of that tunnel.
+    pub mark: Mark,
+}
 
 /// The marks of those portals of `written` that go by one, in their order.
 pub(super) fn assign(portals: &mut [Portal], written: &[model::Portal]) {

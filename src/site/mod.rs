@@ -2,6 +2,7 @@
 //!
 //! `Network` + which site am I + host facts → `Site`. Two sites agree without talking, since both derive from the same file.
 
+mod exit;
 mod firewall;
 mod links;
 mod marks;
@@ -9,12 +10,13 @@ mod providers;
 mod view;
 mod vlan;
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use exit::Exit;
 pub use links::{KEEPALIVE, address, names_to_resolve, networks_of, tunnels};
+pub use marks::Probe;
 pub use view::{own_name, sources_with_ipv6, view};
 
 use crate::config::model::{Failover, Host, Name, Ports};
@@ -92,19 +94,6 @@ pub struct Site {
 
 /// Names of portals, and the exits that they use now, where that is not the first of the list.
 pub type Choices = Vec<(Name, Exit)>;
-
-/// A question through an exit to an address beyond it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
-    /// The address.
-    pub target: Ipv4Addr,
-    /// The tunnel to the exit.
-    pub interface: IfName,
-    /// The table that leads there.
-    pub table: Table,
-    /// The mark of answers that come out of that tunnel.
-    pub mark: Mark,
-}
 
 /// A tunnel interface and who is at its other end.
 #[derive(Debug, Clone)]
@@ -241,53 +230,6 @@ pub struct Vlan {
     pub id: u16,
     /// MTU of the parent in bytes; 0 while that is not there.
     pub mtu: u32,
-}
-
-/// Where a portal's traffic leaves, of the kinds that are built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exit {
-    /// At another site, or at a provider.
-    Tunnel {
-        /// Its name.
-        name: Name,
-        /// The tunnel to it.
-        interface: IfName,
-        /// The table that leads into the tunnel.
-        table: Table,
-    },
-    /// By this site's own uplink.
-    Direct,
-    /// Not at all: no exit of the list is up.
-    Nowhere,
-}
-
-impl Exit {
-    /// The table that leads there, where it is not the host's own that do.
-    pub fn table(&self) -> Option<Table> {
-        match self {
-            Self::Tunnel { table, .. } => Some(*table),
-            Self::Direct | Self::Nowhere => None,
-        }
-    }
-
-    /// The tunnel to it, if there is one.
-    pub fn interface(&self) -> Option<&IfName> {
-        match self {
-            Self::Tunnel { interface, .. } => Some(interface),
-            Self::Direct | Self::Nowhere => None,
-        }
-    }
-}
-
-impl fmt::Display for Exit {
-    /// The word that the network file has for it; `nowhere` is in no file.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tunnel { name, .. } => name,
-            Self::Direct => "direct",
-            Self::Nowhere => "nowhere",
-        })
-    }
 }
 
 /// What a site view is made from, besides the network.
