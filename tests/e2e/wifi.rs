@@ -3,11 +3,12 @@
 use std::fs;
 use std::process::Output;
 
-use wg_portals::demo::{Client, NETWORK_FILE, NYC, Namespace, PARIS, Plot, Site, World};
+use wg_portals::demo::{Client, NETWORK_FILE, NYC, Namespace, PARIS, Plot, SERVER, Site, World};
 use wg_portals::error::{Context as _, Result};
 use wg_portals::net::{Family, InterfaceAddress};
 
 use crate::Scenario;
+use crate::lans::{Internet, browses};
 use crate::radio::{Abilities, Supplicant, give, hand_over, take};
 use crate::words::{
     eventually, no_leak, same, seconds, seen_as, settled, shell, start, succeeds, unreachable,
@@ -19,6 +20,11 @@ pub(crate) const WITH_CARDS: &[Scenario] = &[
         name: "Wi-Fi: in by an old phone's WPA2, out at the other site",
         plots: &[NYC, PARIS],
         run: old_phone,
+    },
+    Scenario {
+        name: "Wi-Fi: a lease, a name and a page through the exit",
+        plots: &[NYC, PARIS],
+        run: browsing,
     },
     Scenario { name: "Wi-Fi: two names on one card, with WPA3", plots: &[NYC, PARIS], run: two_names },
     Scenario {
@@ -77,9 +83,11 @@ fn kept_secret(site: &Site) -> Result<()> {
 fn two_names(world: &mut World) -> Result<()> {
     let (phone, television) = (world.site(NYC).guest.clone(), Namespace::new("the television")?);
     give(&[&world.site(NYC).router, &phone, &television], Abilities::All)?;
-    let tv =
-        format!("exit = \"direct\"\n{}", wifi(r#"ssid = "TV", channel = 36, hidden = true, wpa = "wpa3""#));
-    begin(world, &format!("ssid = \"Paris\", channel = 36\n[site.nyc.portal.tv]\n{tv}"))?;
+    let tv = format!(
+        "exit = \"direct\"\ndhcp = false\n{}",
+        wifi(r#"ssid = "TV", channel = 36, hidden = true, wpa = "wpa3""#)
+    );
+    begin(world, &format!("ssid = \"Paris\", channel = 36\ndhcp = false\n[site.nyc.portal.tv]\n{tv}"))?;
     let sae = "key_mgmt=SAE\nieee80211w=2";
     let _phone =
         Supplicant::start(&phone, "wlan1", &block("\"Paris\"", sae, "sae_password", PASSPHRASE, 5180))?;
@@ -196,6 +204,23 @@ fn refused(site: &Site, expected: &str) -> Result<()> {
 }
 
 /// Both sites at work, and nyc's guest at its Wi-Fi, with an old phone's abilities; not waited for.
+/// Addresses and names come from dnsmasq, on the interface that hostapd opens.
+fn browsing(world: &mut World) -> Result<()> {
+    let _internet = Internet::open(world)?;
+    let guest = world.site(NYC).guest.clone();
+    give(&[&world.site(NYC).router, &guest], Abilities::All)?;
+    begin(world, &format!("ssid = \"{NAME}\", channel = 6\ndns = [\"{SERVER}\"]"))?;
+    guest.set_up("eth0", false)?;
+    let block = block(NAME_IN_HEX, "key_mgmt=WPA-PSK", "psk", PASSPHRASE, 2437);
+    let _supplicant = Supplicant::start(&guest, "wlan1", &block)?;
+    let site = world.site(NYC);
+    eventually("it is connected", || {
+        let status = succeeds(site, &["status"])?;
+        same(&format!("a station in\n{status}"), status.contains(" dBm "), true)
+    })?;
+    browses(world, "wlan1")
+}
+
 fn on_air(world: &mut World) -> Result<Supplicant> {
     let guest = world.site(NYC).guest.clone();
     give(&[&world.site(NYC).router, &guest], Abilities::All)?;
@@ -214,16 +239,14 @@ fn begin(world: &mut World, keys: &str) -> Result<()> {
 
 /// nyc has a portal that is a Wi-Fi, to Paris; `keys` are more of its keys, and whatever may follow it.
 fn network(world: &World, keys: &str) -> String {
-    let (keys, rest) = keys.split_once('\n').unwrap_or((keys, ""));
+    let (keys, rest) = keys.split_once('\n').unwrap_or((keys, "dhcp = false"));
     let portal =
         format!("exits = [\"paris\"]\n\n[site.nyc.portal.air]\nexit = \"paris\"\n{}\n{rest}\n", wifi(keys));
     world.network(|plot| if plot == NYC { portal.clone() } else { "exits = [\"nyc\"]\n".to_owned() })
 }
 
 fn wifi(keys: &str) -> String {
-    format!(
-        "wifi = {{ interface = \"wlan0\", passphrase_file = \"wifi.key\", country = \"US\", {keys} }}\ndhcp = false"
-    )
+    format!("wifi = {{ interface = \"wlan0\", passphrase_file = \"wifi.key\", country = \"US\", {keys} }}")
 }
 
 fn write_passphrase(router: &Namespace, text: &str, mode: u32) -> Result<()> {
