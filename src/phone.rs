@@ -50,14 +50,12 @@ pub fn add(path: &Path, text: &str, network: &Network, entry: &Entry) -> Result<
     }
 }
 
-/// The file for the app of a phone, which is to ask `resolvers`. All that it sends goes to its site, IPv6 as well: that ends there, and
-/// goes nowhere else.
+/// The file for the app of a phone. All that it sends goes to its site, IPv6 as well: that ends there, and goes nowhere else.
 pub fn settings(
     network: &Network,
     name: &Name,
     private_key: Secret,
     network_secret: Option<&Secret>,
-    resolvers: Vec<IpAddr>,
 ) -> Result<Config> {
     let phone = &network.phones[name];
     let site = &network.sites[&phone.at];
@@ -79,7 +77,7 @@ pub fn settings(
     let interface = Interface {
         private_key: Some(private_key),
         addresses: vec![InterfaceAddress { address: phone_address(network, phone), length: 32 }],
-        dns: resolvers,
+        dns: if phone.dns.is_empty() { RESOLVERS.to_vec() } else { phone.dns.clone() },
         mtu: Some(network.mtu),
         ..Interface::default()
     };

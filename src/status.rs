@@ -13,6 +13,7 @@ use crate::kernel::nl80211::Wireless;
 use crate::kernel::wireguard::PeerStatistics;
 use crate::net::{IfName, InterfaceAddress, PublicKey};
 use crate::plan::standing;
+use crate::services::leases::Lease;
 use crate::site::{Entrance, Exit, Peer, Portal, Site};
 use crate::sorted::SortedMap;
 use crate::state::{Backend, Link, Scope, State};
@@ -39,6 +40,8 @@ pub struct Report {
     pub links: Vec<LinkReport>,
     /// In the order of the file.
     pub portals: Vec<PortalReport>,
+    /// What cannot run, and why: programs that are not installed.
+    pub missing: Vec<String>,
     /// By name.
     pub phones: Vec<PhoneReport>,
 }
@@ -88,6 +91,8 @@ pub struct PortalReport {
     pub state: PortalState,
     /// Who is connected, if it is a Wi-Fi.
     pub stations: Option<Vec<Station>>,
+    /// Who has been given an address, if the portal gives any.
+    pub leases: Option<Vec<Lease>>,
 }
 
 /// Whether a portal's traffic passes.
@@ -137,6 +142,7 @@ impl Report {
             exit: "paris".to_owned(),
             state: PortalState::Open,
             stations: None,
+            leases: None,
         };
         Self {
             network: "home".to_owned(),
@@ -148,6 +154,7 @@ impl Report {
             firewall_reason: "the network file says so",
             links: vec![link],
             portals: vec![portal],
+            missing: Vec::new(),
             phones: vec![phone],
         }
     }
@@ -210,6 +217,8 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
     };
     let mut stations = stations(site)?;
     let portals = site.portals.iter().map(|portal| PortalReport {
+        // Read by whoever knows where they are.
+        leases: None,
         stations: portal.entrance_interface().and_then(|interface| stations.remove(interface)),
         ..portal_report(portal, &links)
     });
@@ -224,6 +233,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
         firewall_reason,
         links,
         portals,
+        missing: Vec::new(),
         phones,
     })
 }
@@ -287,6 +297,7 @@ fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
         exit: portal.exit.to_string(),
         state,
         stations: None,
+        leases: None,
     }
 }
 

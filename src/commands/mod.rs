@@ -8,6 +8,7 @@ mod export;
 mod import;
 mod init;
 mod install;
+mod leases;
 mod phone;
 mod plan;
 mod prometheus;

@@ -14,6 +14,7 @@ use crate::journal::Journal;
 use crate::json::Json;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
+use crate::services::{self, leases};
 use crate::sorted::SortedMap;
 use crate::status::{LinkReport, PhoneReport, PortalReport, PortalState, Report, choose_standing, report};
 use crate::style::Style;
@@ -33,6 +34,10 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
         choose_standing(&mut site, &mut kernel)?;
         let (agent, now) = (journal.has_agent()?, SystemTime::now());
         let mut report = report(&site, agent, &mut kernel, now)?;
+        for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
+            shown.leases = leases::leases(journal.folder(), portal, now)?;
+        }
+        report.missing = services::missing(&services::plan(&site, journal.folder()));
         report.knowledge = if agent { knowledge() } else { None };
         let text = match options {
             cli::Status { json: true, .. } => json(&report) + "\n",
@@ -88,7 +93,8 @@ fn json(report: &Report) -> String {
             ("state", Json::text(portal.state.as_str())),
         ];
         let stations = portal.stations.iter().map(|stations| ("stations", wifi::json(stations)));
-        Json::object(members.into_iter().chain(stations).chain(known.into_iter().flatten()))
+        let leases = portal.leases.iter().map(|leases| ("leases", super::leases::json(leases)));
+        Json::object(members.into_iter().chain(stations).chain(leases).chain(known.into_iter().flatten()))
     });
     let members = [
         ("network", Json::text(&report.network)),
@@ -100,8 +106,10 @@ fn json(report: &Report) -> String {
         ("portals", Json::List(portals.collect())),
         ("phones", Json::List(phones.collect())),
     ];
+    let missing = report.missing.iter().map(|missing| Json::text(missing)).collect();
+    let missing = (!report.missing.is_empty()).then_some(("missing", Json::List(missing)));
     let told = report.knowledge.iter().flat_map(told);
-    Json::object(members.into_iter().chain(told)).to_string()
+    Json::object(members.into_iter().chain(missing).chain(told)).to_string()
 }
 
 fn session(link: &LinkReport) -> [(&'static str, Json); 5] {
@@ -140,6 +148,9 @@ fn for_people(report: &Report, style: Style) -> String {
     if let Some(left) = report.knowledge.as_ref().and_then(|knowledge| knowledge.unconfirmed) {
         let warning = format!("not confirmed: undone in {left} s unless you run `portals confirm`");
         let _ = writeln!(text, "{}", style.bad(&warning));
+    }
+    for missing in &report.missing {
+        let _ = writeln!(text, "{}", style.bad(missing));
     }
     if !report.links.is_empty() {
         let _ = writeln!(text, "\n{}", style.strong("links"));
@@ -217,6 +228,7 @@ fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&Known>, 
         portal.name, portal.entrance, portal.exit
     );
     wifi::lines(text, portal.stations.as_deref().unwrap_or_default());
+    super::leases::lines(text, portal.leases.as_deref().unwrap_or_default());
 }
 
 /// `42 s`, `3 min`, `5 h`, `2 d`.

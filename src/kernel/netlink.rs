@@ -10,7 +10,7 @@ use log::debug;
 use netlink_packet_core::{
     ErrorBuffer, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST,
     NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, NetlinkSerializable,
+    NetlinkPayload, NetlinkSerializable, Parseable,
 };
 use nix::errno::Errno;
 use nix::libc;
@@ -36,9 +36,6 @@ const WAITING: libc::c_int = 1 << 20;
 
 /// How often a dump is begun anew because what it listed changed meanwhile.
 const DUMP_ATTEMPTS: u32 = 16;
-
-/// Bytes of `struct nlmsghdr` of linux/netlink.h: length, kind, flags, sequence number and port.
-const HEADER: usize = 16;
 
 /// Every message begins at a multiple of this (NLMSG_ALIGNTO).
 const ALIGNMENT: usize = 4;
@@ -323,18 +320,14 @@ fn padded_length<M: NetlinkSerializable>(message: &NetlinkMessage<M>) -> usize {
     message.buffer_len().next_multiple_of(ALIGNMENT)
 }
 
-/// The messages in an answer, up to the first that is cut short.
+/// The messages in an answer.
 pub(super) fn frames(mut rest: &[u8]) -> impl Iterator<Item = (NetlinkHeader, &[u8])> {
     std::iter::from_fn(move || {
-        let length = u32::from_ne_bytes(*rest.first_chunk()?) as usize;
-        let (front, payload) = rest.get(..length)?.split_first_chunk::<HEADER>()?;
-        rest = rest.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
-        let [_, _, _, _, kind @ .., f0, f1, s0, s1, s2, s3, _, _, _, _] = *front;
-        let mut header = NetlinkHeader::default();
-        header.message_type = u16::from_ne_bytes(kind);
-        header.flags = u16::from_ne_bytes([f0, f1]);
-        header.sequence_number = u32::from_ne_bytes([s0, s1, s2, s3]);
-        Some((header, payload))
+        let frame = NetlinkBuffer::new_checked(rest).ok()?;
+        let header = NetlinkHeader::parse(&NetlinkBuffer::new(&rest)).ok()?;
+        let length = (frame.length() as usize).next_multiple_of(ALIGNMENT);
+        rest = rest.get(length..).unwrap_or_default();
+        Some((header, frame.payload()))
     })
 }
 
@@ -359,7 +352,7 @@ fn explanation(header: &NetlinkHeader, payload: &[u8]) -> Option<String> {
     }
     let attributes = match header.message_type {
         NLMSG_DONE => payload,
-        _ if header.flags & NLM_F_CAPPED != 0 => payload.get(HEADER..)?,
+        _ if header.flags & NLM_F_CAPPED != 0 => payload.get(16..)?,
         _ => {
             let request = NetlinkBuffer::new_checked(payload).ok()?;
             payload.get((request.length() as usize).next_multiple_of(ALIGNMENT)..)?

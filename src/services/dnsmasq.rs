@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{File, Service, folder};
 use crate::net::{IfName, InterfaceAddress};
@@ -36,6 +36,11 @@ pub(super) fn of(portal: &Portal, mtu: Option<u32>, run_folder: &Path) -> Option
         files: vec![File { name: CONFIGURATION, content: content.into_bytes() }],
         interface: Some(interface.clone()),
     })
+}
+
+/// Where the leases of a portal are noted, while it has any.
+pub(super) fn lease_file(run_folder: &Path, portal: &Portal) -> PathBuf {
+    folder(run_folder, &service(portal)).join(LEASES)
 }
 
 fn service(portal: &Portal) -> String {

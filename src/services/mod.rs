@@ -2,6 +2,7 @@
 
 mod dnsmasq;
 mod keeper;
+pub mod leases;
 mod process;
 mod supervisor;
 #[cfg(test)]

@@ -35,7 +35,7 @@ table inet portals {
 	}
 	set mtu-1280 {
 		type ifname
-		elements = { "portals0", "to-paris" }
+		elements = { "to-paris" }
 	}
 	set mtu-1380 {
 		type ifname
@@ -59,7 +59,7 @@ table inet portals {
 	}
 	set tunnels {
 		type ifname
-		elements = { "portals0", "to-paris", "to-swiss", "to-work" }
+		elements = { "to-paris", "to-swiss", "to-work" }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
@@ -71,9 +71,6 @@ table inet portals {
 		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
-		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.1.0/24 accept
-		iifname "portals0" ip saddr 10.77.1.2 oifname "to-swiss" accept
-		iifname "portals0" ip saddr 10.77.1.2 reject with icmpx admin-prohibited
 		iifname @tunnels ct state established,related accept
 		iifname @providers drop
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
@@ -112,16 +109,12 @@ table inet portals {
 	}
 }
 EOF
-ip link add portals0 mtu 1280 type wireguard
-ip link set portals0 alias portals:home
 ip link add to-paris mtu 1280 type wireguard
 ip link set to-paris alias portals:home
 ip link add to-swiss mtu 1420 type wireguard
 ip link set to-swiss alias portals:home
 ip link add to-work mtu 1380 type wireguard
 ip link set to-work alias portals:home
-wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
-wg set portals0 peer mikemikemikemikemikemikemikemikemikemikemiA= allowed-ips 10.77.1.2/32
 wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
 wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
 key 'swiss.conf' PrivateKey | wg set to-swiss private-key /dev/stdin listen-port 52071 fwmark 0x10000000
@@ -130,17 +123,13 @@ key 'work.conf' PrivateKey | wg set to-work private-key /dev/stdin listen-port 5
 wg set to-work peer B0mqHZYpOEvwJwDbPvc9k/hEnK8tC4Hd06eh0p0CCUg= endpoint 192.0.2.66:1194 persistent-keepalive 10 allowed-ips 172.20.0.0/16,203.0.113.64/26
 wg set to-work peer 9NhGnhmGNV2JYVvHQ6Z2Lw3dTtQvGf6CnTTdcjcx+DQ= endpoint 192.0.2.77:1194 persistent-keepalive 25 allowed-ips 198.18.0.0/15
 ip address add 10.77.1.65/26 dev eth1
-ip address add 10.77.1.1/32 dev portals0
 ip address add 10.77.1.1/32 dev to-paris
 ip address add 10.2.0.2/32 dev to-swiss
 ip address add 10.2.0.2/32 dev to-work
 ip link set eth1 up
-ip link set portals0 up
 ip link set to-paris up
 ip link set to-swiss up
 ip link set to-work up
-ip route add 10.77.1.2/32 dev portals0 src 10.77.1.1 table main protocol 77
-ip route add unreachable 10.77.1.2/32 table main metric 4278198272 protocol 77
 ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
@@ -158,15 +147,12 @@ ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo
 ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 192.168.1.0/24 iif lo goto 119
 ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 224.0.0.0/4 iif lo goto 119
 ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 255.255.255.255/32 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 192.168.1.0/24 iif portals0 goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7952
 ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7951
-ip rule add priority 112 protocol 77 from 10.77.1.2/32 iif portals0 lookup 7951
 ip rule add priority 113 protocol 77 from all iif eth1 lookup 7951
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
 ip rule add priority 118 protocol 77 from all iif eth1 unreachable
 ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
-ip rule add priority 118 protocol 77 from 10.77.1.2/32 iif portals0 unreachable
 ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

@@ -1,0 +1,107 @@
+//! The leases of a portal's LAN, as its dnsmasq notes them.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::dnsmasq::lease_file;
+use crate::disk;
+use crate::error::{Context as _, Result};
+use crate::net::Mac;
+use crate::site::Portal;
+
+/// A device that has an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// What it has been given.
+    pub address: IpAddr,
+    /// Who it is.
+    pub mac: Mac,
+    /// What it calls itself; control characters are escaped, as anybody may choose any name.
+    pub name: Option<String>,
+    /// How long it may keep the address.
+    pub left: Duration,
+}
+
+/// The leases of a portal that are good at `now`, by address; none where it gives none.
+pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Option<Vec<Lease>>> {
+    if !portal.dhcp {
+        return Ok(None);
+    }
+    let path = lease_file(run_folder, portal);
+    let text = disk::read_if_there(&path).doing(|| format!("cannot read {}", path.display()))?;
+    let mut leases: Vec<Lease> =
+        text.unwrap_or_default().lines().filter_map(|line| parse(line, now)).collect();
+    leases.sort_by_key(|lease| lease.address);
+    Ok(Some(leases))
+}
+
+/// A line of a lease file: seconds since 1970 when it ends, hardware address, address, name or a star, client id (lease.c of dnsmasq).
+/// What is no lease, or is over, is nothing.
+fn parse(line: &str, now: SystemTime) -> Option<Lease> {
+    let mut words = line.split(' ');
+    let end = UNIX_EPOCH + Duration::from_secs(words.next()?.parse().ok()?);
+    let (mac, address, name) = (words.next()?, words.next()?, words.next()?);
+    Some(Lease {
+        address: address.parse().ok()?,
+        mac: mac_of(mac)?,
+        name: (name != "*").then(|| escaped(name)),
+        left: end.duration_since(now).ok()?,
+    })
+}
+
+fn mac_of(text: &str) -> Option<Mac> {
+    let mut bytes = [0; 6];
+    let mut parts = text.split(':');
+    for byte in &mut bytes {
+        *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
+    }
+    parts.next().is_none().then_some(Mac(bytes))
+}
+
+fn escaped(name: &str) -> String {
+    let mut text = String::new();
+    for letter in name.chars() {
+        if letter.is_control() {
+            let _ = write!(text, "{}", letter.escape_default());
+        } else {
+            text.push(letter);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_line_is_a_lease_until_it_ends() {
+        let line = "1700043200 de:ad:be:ef:00:01 10.77.1.90 phone 01:de:ad:be:ef:00:01";
+        let lease = parse(line, at(1_700_000_000)).unwrap();
+        assert_eq!(lease.address.to_string(), "10.77.1.90");
+        assert_eq!(lease.mac.to_string(), "de:ad:be:ef:00:01");
+        assert_eq!(lease.name.as_deref(), Some("phone"));
+        assert_eq!(lease.left, Duration::from_hours(12));
+        assert_eq!(parse(line, at(1_700_043_201)), None);
+    }
+
+    #[test]
+    fn names_do_nothing_to_a_terminal() {
+        let line = "1700043200 de:ad:be:ef:00:01 10.77.1.90 a\u{1b}[31mb *";
+        assert_eq!(parse(line, at(0)).unwrap().name.as_deref(), Some("a\\u{1b}[31mb"));
+        assert_eq!(parse("1700043200 de:ad:be:ef:00:01 10.77.1.90 * *", at(0)).unwrap().name, None);
+    }
+
+    #[test]
+    fn what_is_no_lease_is_nothing() {
+        for line in ["", "duid 00:01", "x de:ad:be:ef:00:01 10.77.1.90 * *", "1 2 3 4"] {
+            assert_eq!(parse(line, at(0)), None, "{line}");
+        }
+    }
+}
