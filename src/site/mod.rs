@@ -4,6 +4,7 @@
 
 mod exit;
 mod firewall;
+mod inputs;
 mod links;
 mod marks;
 mod providers;
@@ -11,23 +12,23 @@ mod view;
 mod vlan;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use exit::Exit;
+pub use inputs::{Inputs, Known};
 pub use links::{KEEPALIVE, address, names_to_resolve, networks_of, tunnels};
 pub use marks::Probe;
 pub use view::{own_name, sources_with_ipv6, view};
 
 use crate::config::model::{Failover, Host, Name, Ports};
 use crate::firewall::{Backend, Barrier, Chain};
-use crate::host::{Facts, Uplink};
+use crate::host::Uplink;
 use crate::neighbours::Neighbours;
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Mac, Mark, PublicKey, Secret, Table};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state;
-use crate::wgquick::Parsed;
-use crate::wifi::access_point::{AccessPoint, Passphrases};
+use crate::wifi::access_point::AccessPoint;
 
 /// The interface that all peers share whose networks do not overlap.
 pub const SHARED_INTERFACE: &str = "portals0";
@@ -230,42 +231,6 @@ pub struct Vlan {
     pub id: u16,
     /// MTU of the parent in bytes; 0 while that is not there.
     pub mtu: u32,
-}
-
-/// What a site view is made from, besides the network.
-#[derive(Debug)]
-pub struct Inputs<'a> {
-    /// Path of the network file, for messages.
-    pub file: &'a Path,
-    /// This site's key.
-    pub private_key: &'a Secret,
-    /// The public half of it.
-    pub public_key: PublicKey,
-    /// The network's secret.
-    pub network_secret: Option<&'a Secret>,
-    /// The secrets of the site's Wi-Fis.
-    pub passphrases: &'a Passphrases,
-    /// What the host is like.
-    pub facts: &'a Facts,
-    /// The files of providers, by name of the exit.
-    pub providers: &'a SortedMap<Name, Parsed>,
-    /// Addresses of the host names in the file; a name that is missing could not be resolved.
-    pub resolved: &'a SortedMap<String, IpAddr>,
-}
-
-/// What is known of the other ends besides what the file says.
-#[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
-    /// The network's secret.
-    pub network_secret: Option<&'a Secret>,
-    /// Addresses of the host names in the file.
-    pub resolved: &'a SortedMap<String, IpAddr>,
-}
-
-impl Inputs<'_> {
-    fn known(&self) -> Known<'_> {
-        Known { network_secret: self.network_secret, resolved: self.resolved }
-    }
 }
 
 impl Portal {

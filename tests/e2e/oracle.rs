@@ -45,8 +45,15 @@ const CASES: &[(&str, &str)] = cases![
     "one-way",
     "own-traffic",
     "ports",
+    "providers",
     "settings",
     "to-and-except",
+];
+
+/// The files of providers in golden cases.
+const PROVIDERS: [(&str, &str); 2] = [
+    ("swiss.conf", include_str!("../golden/providers/swiss.conf")),
+    ("work.conf", include_str!("../golden/providers/work.conf")),
 ];
 
 /// What the two kernels are asked; interface numbers and link-layer addresses are taken out of the answers.
@@ -140,16 +147,23 @@ impl Folder {
         if text.contains("network secret") && !secret.exists() {
             keys::save(&secret, &Secret::new([7; 32]))?;
         }
-        write_key(&folder.join(keys::PRIVATE_KEY_FILE), id).doing(doing)?;
+        write_secret(&folder.join(keys::PRIVATE_KEY_FILE), &key_of(id).to_base64()).doing(doing)?;
+        for (name, content) in PROVIDERS {
+            write_secret(&folder.join(name), content).doing(doing)?;
+        }
         Ok(Self(folder))
     }
 }
 
 /// The private key of the site with this id in all golden cases: its id, 32 times.
-fn write_key(path: &Path, id: u8) -> std::io::Result<()> {
+fn key_of(id: u8) -> Secret {
+    Secret::new([id; 32])
+}
+
+fn write_secret(path: &Path, content: &str) -> std::io::Result<()> {
     let mut options = fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    std::io::Write::write_all(&mut file, Secret::new([id; 32]).to_base64().as_bytes())
+    std::io::Write::write_all(&mut file, content.as_bytes())
 }
 
 impl Drop for Folder {
