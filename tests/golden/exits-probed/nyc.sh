@@ -28,6 +28,10 @@ table inet portals {
 		type ifname . ifname
 		elements = { "eth1" . "to-paris" }
 	}
+	set resolvers {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65 }
+	}
 	set tunnels {
 		type ifname
 		elements = { "to-oslo", "to-paris" }
@@ -57,6 +61,7 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
+		oifname "eth0" ip saddr @resolvers reject with icmpx admin-prohibited
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
@@ -99,12 +104,19 @@ ip route add default dev to-oslo src 10.77.1.1 table 7703 protocol 77
 ip route add unreachable default table 7703 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7703
 ip rule add priority 112 protocol 77 from all fwmark 0x8e000000/0x8f000000 iif lo lookup 7702
 ip rule add priority 112 protocol 77 from all fwmark 0x8f000000/0x8f000000 iif lo lookup 7703
+ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
 ip rule add priority 113 protocol 77 from all iif eth1 lookup 7702
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
 ip rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
 ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.conf.to-oslo.src_valid_mark=1
