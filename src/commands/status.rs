@@ -38,6 +38,7 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
             shown.leases = leases::leases(journal.folder(), portal, now)?;
         }
         report.missing = services::missing(&services::plan(&site, journal.folder()));
+        report.missing.extend(site.wifi_notes);
         report.knowledge = if agent { knowledge() } else { None };
         let text = match options {
             cli::Status { json: true, .. } => json(&report) + "\n",

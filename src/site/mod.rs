@@ -91,6 +91,8 @@ pub struct Site {
     pub access_points: Vec<AccessPoint>,
     /// What a person should know, though it is no fault.
     pub notes: Vec<String>,
+    /// Those of them that tell why a Wi-Fi is off.
+    pub wifi_notes: Vec<String>,
 }
 
 /// Names of portals, and the exits that they use now, where that is not the first of the list.

@@ -42,8 +42,16 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     errors.extend(shared_networks_that_are_local(&tunnels, facts));
     let backend = facts.wireguard.unwrap_or(Backend::BuiltIn);
     let addresses = portal_addresses(network, name);
+    let wifi = decide(&entry.portals, &facts.interfaces, &facts.radios, inputs.passphrases);
     let portal = |portal| portal_view(network, name, portal, &addresses, &tunnels, facts);
     let mut portals: Vec<Portal> = entry.portals.iter().filter_map(portal).collect();
+    for portal in &mut portals {
+        // Its LAN's address and services have no business on a card that is no access point: it may be in another's network.
+        if let Entrance::Wifi { interface, .. } = &portal.entrance {
+            portal.is_here &= wifi.offers(interface);
+        }
+    }
+    errors.extend(wifi.errors);
     marks::assign(&mut portals, &entry.portals);
     let probes = marks::probes(&portals, network.probe);
     errors.extend(marks::are_too_few(&entry.portals, &probes));
@@ -54,8 +62,6 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         (firewall::Backend::Nftables, "")
     });
     errors.extend(names_iptables_cannot_take(firewall, &portals, uplink.as_ref()));
-    let wifi = decide(&entry.portals, &facts.interfaces, &facts.radios, inputs.passphrases);
-    errors.extend(wifi.errors);
 
     let site = Site {
         network: network.name.clone(),
@@ -70,8 +76,9 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         barriers: facts.filters.barriers.clone(),
         notes: notes(entry, &portals, uplink.as_ref(), &tunnels, inputs)
             .into_iter()
-            .chain(wifi.notes)
+            .chain(wifi.notes.iter().cloned())
             .collect(),
+        wifi_notes: wifi.notes,
         access_points: wifi.access_points,
         uplink,
         uplink_networks: facts.uplink_networks.clone(),

@@ -64,10 +64,17 @@ pub struct Offer {
 pub struct Decision {
     /// By interface.
     pub access_points: Vec<AccessPoint>,
-    /// What no card of this host can do.
+    /// What is wrong with the files, whatever the cards are.
     pub errors: Vec<Error>,
-    /// What cannot be now.
+    /// What this host's cards cannot do: no reason to leave other portals alone.
     pub notes: Vec<String>,
+}
+
+impl Decision {
+    /// Whether a Wi-Fi is offered on that interface.
+    pub fn offers(&self, interface: &IfName) -> bool {
+        self.access_points.iter().flat_map(|card| &card.networks).any(|offer| offer.interface == *interface)
+    }
 }
 
 /// A portal with its Wi-Fi.
@@ -90,19 +97,23 @@ pub fn decide(
     }
     for (name, wanted) in wanted.iter().filter(|(name, _)| interfaces.contains_key(*name)) {
         let Some(card) = radios.cards.get(*name) else {
-            decision
-                .errors
-                .push(fault(wanted[0], &format!("{name} is no Wi-Fi card: `iw dev` lists those there are")));
+            let what =
+                format!("{name} is no Wi-Fi card; its Wi-Fi stays off. `iw dev` lists those there are");
+            decision.notes.push(told(wanted[0], &what));
             continue;
         };
-        let errors = impossible(name, card, wanted);
-        let forbidden = forbidden(name, card, wanted[0]);
-        decision.notes.extend(forbidden.clone());
-        decision.notes.extend(unknown_country(card, wanted[0], radios.knows_countries));
-        if errors.is_empty() && forbidden.is_none() {
+        let (wanted, surplus) = wanted.split_at(wanted.len().min(card.access_points as usize));
+        let Some(first) = wanted.first() else {
+            decision.notes.push(no_access_point(name, card, surplus[0]));
+            continue;
+        };
+        decision.notes.extend(surplus.iter().map(|surplus| too_many(name, card, *surplus)));
+        let unfit = no_channel(name, card, *first).or_else(|| forbidden(name, card, *first));
+        decision.notes.extend(unknown_country(card, *first, radios.knows_countries));
+        if unfit.is_none() {
             decision.access_points.extend(access_point(portals, card, wanted, passphrases));
         }
-        decision.errors.extend(errors);
+        decision.notes.extend(unfit);
     }
     decision
 }
@@ -113,42 +124,43 @@ fn unfit_key((portal, wifi): Wanted, passphrases: &Passphrases) -> Option<Error>
     let unfit = is_key && wifi.security != Security::Wpa2;
     unfit.then(|| {
         let file = wifi.passphrase_file.display();
-        fault((portal, wifi), &format!("{file} is a key of 64 digits, which WPA3 has no use for: put the passphrase there, or write `wpa = \"wpa2\"`"))
+        Error::wrong(told((portal, wifi), &format!("{file} is a key of 64 digits, which WPA3 has no use for: put the passphrase there, or write `wpa = \"wpa2\"`")))
     })
 }
 
-fn fault((portal, _): Wanted, what: &str) -> Error {
-    Error::wrong(format!("portal `{}`: {what}", portal.name))
+fn told((portal, _): Wanted, what: &str) -> String {
+    format!("portal `{}`: {what}", portal.name)
 }
 
-/// What this card can never do.
-fn impossible(name: &IfName, card: &Card, wanted: &[Wanted]) -> Vec<Error> {
-    let (first, channel) = (wanted[0], wanted[0].1.channel);
-    if card.access_points == 0 {
-        let modes: Vec<&str> = card.modes.iter().map(|mode| mode.words()).collect();
-        let modes = modes.join(", ");
-        return vec![fault(
-            first,
-            &format!("{name} cannot be an access point (it can be: {modes}): use another card"),
-        )];
-    }
-    let mut errors = Vec::new();
-    if card.channel(channel).is_none() {
-        let all = ranges(card.channels());
-        errors.push(fault(first, &format!("{name} has no channel {channel}: choose one of {all}")));
-    }
-    let most = card.access_points as usize;
-    if let Some(surplus) = wanted.get(most) {
-        errors.push(fault(
-            *surplus,
-            &format!("{name} can offer {most} Wi-Fi at once, not {}: use another card for it", wanted.len()),
-        ));
-    }
-    errors
+fn no_access_point(name: &IfName, card: &Card, wanted: Wanted) -> String {
+    let modes: Vec<&str> = card.modes.iter().map(|mode| mode.words()).collect();
+    let modes = modes.join(", ");
+    let what = format!(
+        "{name} cannot be an access point (it can be: {modes}); its Wi-Fi stays off. Use another card"
+    );
+    told(wanted, &what)
 }
 
-/// That an access point may not be on the channel here and now. That can change while it runs, and is no reason to leave other portals
-/// alone.
+fn too_many(name: &IfName, card: &Card, surplus: Wanted) -> String {
+    let most = card.access_points;
+    told(
+        surplus,
+        &format!("{name} can offer {most} Wi-Fi at once; its Wi-Fi stays off. Use another card for it"),
+    )
+}
+
+fn no_channel(name: &IfName, card: &Card, wanted: Wanted) -> Option<String> {
+    let channel = wanted.1.channel;
+    let what = || {
+        format!(
+            "{name} has no channel {channel}; its Wi-Fi stays off. Choose one of {}",
+            ranges(card.channels())
+        )
+    };
+    card.channel(channel).is_none().then(|| told(wanted, &what()))
+}
+
+/// That an access point may not be on the channel here and now. That can change while it runs.
 fn forbidden(name: &IfName, card: &Card, (portal, wifi): Wanted) -> Option<String> {
     // Before hostapd tells the kernel the country, the rules of another one hold.
     let rules_hold = card.keeps_its_country || card.country == wifi.country;

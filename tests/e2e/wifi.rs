@@ -168,13 +168,20 @@ fn back(site: &Site, harm: &str) -> Result<()> {
     settled(site)
 }
 
+/// A card that does not fit keeps nothing else from being set up, and is left alone.
 fn unable(world: &mut World) -> Result<()> {
     give(&[&world.site(NYC).router], Abilities::Station)?;
-    write_passphrase(&world.site(NYC).router, &format!("{PASSPHRASE}\n"), 0o600)?;
-    world.install(&network(world, "ssid = \"A\", channel = 6"))?;
-    let expected =
-        "portal `air`: wlan0 cannot be an access point (it can be: station, monitor): use another card";
-    refused(world.site(NYC), expected)
+    begin(world, "ssid = \"A\", channel = 6")?;
+    let site = world.site(NYC);
+    for command in ["plan", "status"] {
+        let Output { stdout, stderr, .. } = site.portals(&[command])?;
+        let words = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+        let expected = "portal `air`: wlan0 cannot be an access point (it can be: station, monitor); its Wi-Fi stays off.";
+        same(&words, words.contains(expected), true)?;
+    }
+    let closed = shell(&site.router, "ip rule | grep -c 'iif wlan0 unreachable'")?;
+    same("rules that close it", closed.trim(), "1")?;
+    same("its addresses", shell(&site.router, "ip -4 address show dev wlan0")?.as_str(), "")
 }
 
 fn injected(world: &mut World) -> Result<()> {

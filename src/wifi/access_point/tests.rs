@@ -83,24 +83,36 @@ fn one_card_offers_several() {
 }
 
 #[test]
-fn what_a_card_cannot_do_is_said_with_what_it_can() {
+fn what_a_card_cannot_do_keeps_its_wifi_off_and_is_said_with_what_it_can() {
+    let off = |wifis: &[&str], radios: &Radios| {
+        let decision = decided(wifis, radios);
+        assert!(decision.errors.is_empty() && decision.access_points.is_empty(), "{decision:?}");
+        decision.notes
+    };
     let wifi = "ssid = \"A\", channel = 6";
     let mut client = radios();
     card(&mut client).access_points = 0;
     card(&mut client).modes = vec![Mode::Station, Mode::Monitor];
-    let no_point =
-        "portal `a`: wlan0 cannot be an access point (it can be: station, monitor): use another card";
-    assert_eq!(errors(&decided(&[wifi], &client)), [no_point]);
-    let no_channel = "portal `a`: wlan0 has no channel 149: choose one of 1-12, 14, 36-44, 52";
-    assert_eq!(errors(&decided(&["ssid = \"A\", channel = 149"], &radios())), [no_channel]);
-    let three = ["A", "B", "C"].map(|ssid| format!("ssid = \"{ssid}\", channel = 6"));
-    let too_many = "portal `c`: wlan0 can offer 2 Wi-Fi at once, not 3: use another card for it";
-    assert_eq!(errors(&decided(&three.each_ref().map(String::as_str), &radios())), [too_many]);
-    let no_card = Radios::default();
+    let no_point = "portal `a`: wlan0 cannot be an access point (it can be: station, monitor); its Wi-Fi stays off. Use another card";
+    assert_eq!(off(&[wifi], &client), [no_point]);
+    let no_channel =
+        "portal `a`: wlan0 has no channel 149; its Wi-Fi stays off. Choose one of 1-12, 14, 36-44, 52";
+    assert_eq!(off(&["ssid = \"A\", channel = 149"], &radios()), [no_channel]);
     assert_eq!(
-        errors(&decided(&[wifi], &no_card)),
-        ["portal `a`: wlan0 is no Wi-Fi card: `iw dev` lists those there are"]
+        off(&[wifi], &Radios::default()),
+        ["portal `a`: wlan0 is no Wi-Fi card; its Wi-Fi stays off. `iw dev` lists those there are"]
     );
+}
+
+#[test]
+fn a_card_offers_as_many_as_it_can() {
+    let three = ["A", "B", "C"].map(|ssid| format!("ssid = \"{ssid}\", channel = 6"));
+    let decision = decided(&three.each_ref().map(String::as_str), &radios());
+    let too_many =
+        "portal `c`: wlan0 can offer 2 Wi-Fi at once; its Wi-Fi stays off. Use another card for it";
+    assert_eq!(decision.notes, [too_many]);
+    assert!(decision.errors.is_empty(), "{decision:?}");
+    assert_eq!(decision.access_points[0].networks.len(), 2);
 }
 
 #[test]
