@@ -115,12 +115,13 @@ pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
     marking.chain([keep(mark)]).collect()
 }
 
-/// What carries the mark of a portal does not leave by the uplink, whatever became of the rules.
+/// What carries the mark of a portal does not leave by the uplink, whatever became of the rules. Answers do where the devices are on the
+/// uplink's own wire: they have the mark of their connection, and go home.
 pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     let Some(uplink) = site.uplink_interface() else { return Vec::new() };
     let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
     let out_there = || Outgoing(Interfaces::One(uplink.clone()));
-    closed.map(|(_, mark)| rule([out_there(), Marked(mark)], Drop)).collect()
+    closed.map(|(_, mark)| rule([out_there(), Opening, Marked(mark)], Drop)).collect()
 }
 
 /// The sets of destinations that are not marked.

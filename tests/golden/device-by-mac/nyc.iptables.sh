@@ -37,7 +37,7 @@ COMMIT
 :PORTALS_PREROUTING_1 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
--A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
@@ -84,7 +84,7 @@ COMMIT
 *mangle
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_PREROUTING - [0:0]
--A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING ! -d 2001:db8:1:2::/64 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING ! -d 2001:db8:1:2::/64 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000

@@ -54,9 +54,9 @@ COMMIT
 -A PORTALS_OUTPUT_1 -d 224.0.0.0/4 -j RETURN
 -A PORTALS_OUTPUT_1 -d 255.255.255.255/32 -j RETURN
 -A PORTALS_OUTPUT_1 -j MARK --set-xmark 0x82000000/0x8f000000
--A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x80000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x81000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x82000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x82000000/0x8f000000 -j MARK --set-xmark 0x82000000/0x8f000000
@@ -116,9 +116,9 @@ COMMIT
 -A PORTALS_OUTPUT_1 -d fe80::/10 -j RETURN
 -A PORTALS_OUTPUT_1 -d ff00::/8 -j RETURN
 -A PORTALS_OUTPUT_1 -j MARK --set-xmark 0x82000000/0x8f000000
--A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x80000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x81000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -o eth0 -m mark --mark 0x82000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x82000000/0x8f000000 -j MARK --set-xmark 0x82000000/0x8f000000

@@ -110,9 +110,9 @@ table inet portals {
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname "eth0" meta mark & 0x8f000000 == 0x80000000 drop
-		oifname "eth0" meta mark & 0x8f000000 == 0x81000000 drop
-		oifname "eth0" meta mark & 0x8f000000 == 0x82000000 drop
+		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x80000000 drop
+		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x81000000 drop
+		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x82000000 drop
 	}
 }
 EOF
