@@ -65,9 +65,17 @@ fn moved(site: &Site, steps: &[Step]) -> Told {
         Step::AddRule(rule) | Step::RemoveRule(rule) => Some(rule).filter(is_way),
         _ => None,
     });
+    // The connections of a new portal are from before it, and carry no mark.
+    let closes =
+        |rule: &Rule, mark| rule.selector.mark == Some(mark) && rule.action == RuleAction::Unreachable;
+    let is_new = |mark| steps.iter().any(|step| matches!(step, Step::AddRule(rule) if closes(rule, mark)));
     let mut told = Told::default();
     for rule in ways.filter(|rule| !is_question(rule)) {
         told.by_mark.extend(rule.selector.mark);
+        if rule.selector.mark.is_some_and(|mark| !is_new(mark)) {
+            // Others who come in there, or are at that address, stay.
+            continue;
+        }
         match (&rule.selector.from, &rule.selector.incoming) {
             (Some(source), _) => drop(told.by_source.insert(*source)),
             (None, Some(interface)) => told.by_source.extend(behind(site, interface)),
