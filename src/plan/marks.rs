@@ -39,13 +39,15 @@ pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
             (sources.iter().map(from).collect(), DEVICES)
         }
         Entrance::Mac(_) => {
-            let back = portal.exit.interface().map(|exit| Rule {
+            // The reverse-path checks of what comes out of the tunnel, and of what devices send to this host itself where all
+            // interfaces have `src_valid_mark`.
+            let checks = portal.exit.interface().into_iter().cloned().chain([routing::sent_here()]);
+            rules.extend(checks.map(|interface| Rule {
                 priority: ALLOWED,
                 family: Family::V4,
-                selector: at(exit),
+                selector: at(&interface),
                 action: RuleAction::Goto(END),
-            });
-            rules.extend(back);
+            }));
             (vec![marked.clone()], DEVICES)
         }
     };
