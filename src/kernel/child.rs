@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{self, Command};
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 
 /// Where programs are, besides `PATH`, which boot hooks may have without these.
 const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin";
@@ -27,6 +27,14 @@ pub fn unblocked(command: &mut Command) -> &mut Command {
     unsafe { command.pre_exec(unblock) }
 }
 
+/// Has a program begin with SIGPIPE ignored: what it says to somebody who is gone is lost, and the program stays.
+pub fn outliving(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec the closure makes one system call and sets no handler.
+    let ignore = || unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) }.map(drop).map_err(io::Error::from);
+    // SAFETY: as above: no allocation, no lock.
+    unsafe { command.pre_exec(ignore) }
+}
+
 /// Has a program note its process number in a file before it begins: whatever becomes of us, it can be found.
 pub fn noted(command: &mut Command, file: File) -> &mut Command {
     let note = move || write!(&file, "{}", process::id());
@@ -36,8 +44,6 @@ pub fn noted(command: &mut Command, file: File) -> &mut Command {
 
 #[cfg(test)]
 mod tests {
-    use nix::sys::signal::Signal;
-
     use super::*;
 
     #[test]

@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use super::{Service, is_missing};
 use crate::disk;
 use crate::error::{Context as _, Error, Result};
-use crate::kernel::child::{noted, path_of, unblocked};
+use crate::kernel::child::{noted, outliving, path_of, unblocked};
 
 /// How long a program may take to end when it is asked to; then it is killed.
 const GRACE: Duration = Duration::from_secs(3);
@@ -84,7 +84,7 @@ impl Process {
         // In a group of its own: what is typed at the agent's terminal is for the agent alone.
         command.args(&service.arguments).current_dir("/").process_group(0).stdin(Stdio::null());
         command.stdout(writer.try_clone().doing(doing)?).stderr(writer);
-        noted(unblocked(&mut command), note.doing(doing)?);
+        noted(outliving(unblocked(&mut command)), note.doing(doing)?);
         let child = command.spawn().doing(doing)?;
         let kind = Kind::Child(child, Output::of(reader).doing(doing)?);
         Ok(Self { kind, folder: folder.to_owned(), began: now, ending: None })

@@ -1,9 +1,12 @@
 //! The supervisor with real processes.
 
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use std::{env, fs, mem, process};
+
+use nix::unistd::close;
 
 use super::*;
 
@@ -180,6 +183,30 @@ fn what_a_killed_agent_has_left_ends_before_the_new_begins() {
     assert!(is_alive(now) && now != left);
     place.supervisor.clear().unwrap();
     assert!(!is_alive(now) && !folders(&place.folder).exists(), "`down` leaves nothing");
+}
+
+#[test]
+fn what_a_killed_agent_has_left_may_go_on_talking() {
+    let mut place = Place::new("talks");
+    let script = r#"echo $$ >"$1/log"; until [ -e "$1/gone" ]; do sleep 0.01; done
+        echo "anybody there?"; echo $$ >"$1/said"; exec tail -f "$1/log""#;
+    place.follow(vec![place.shell("one", script)]);
+    place.until(|place| place.written("one", "log").is_some());
+    let next = Supervisor::open(&place.folder).unwrap();
+    let killed = mem::replace(&mut place.supervisor, next);
+    let pipes: Vec<_> = killed.descriptors().map(|pipe| pipe.as_raw_fd()).collect();
+    mem::forget(killed);
+    assert_eq!(pipes.len(), 1);
+    close(pipes[0]).unwrap();
+    let left = place.pid("one").unwrap();
+    let folder = folder(&place.folder, "one");
+    fs::write(folder.join("gone"), "").unwrap();
+    let give_up = Instant::now() + PATIENCE;
+    while place.written("one", "said").is_none() {
+        assert!(is_alive(left), "it has died of talking to nobody");
+        assert!(Instant::now() < give_up);
+        sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
