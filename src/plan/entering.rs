@@ -9,9 +9,13 @@ use crate::firewall::{
     Devices, Interfaces, Networks, Rule, Set, SetName,
 };
 use crate::net::{Cidr, Family, Mac};
-use crate::plan::firewall::{disjoint, exit_interface, rule};
+use crate::plan::firewall::{disjoint, exit_interface, in_set, rule};
+use crate::plan::routing;
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 use crate::sorted::{SortedMap, SortedSet};
+
+/// The set of all that belongs to our sites and phones.
+const NETWORK: &str = "network";
 
 /// The condition of what comes in there; none for what this host sends itself.
 pub(super) fn condition(portal: &Portal) -> Option<Condition> {
@@ -62,6 +66,8 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
             sets.insert(members("mac", portal), Set::Devices(devices));
         }
     }
+    let network = disjoint(Family::V4, routing::of_network(site));
+    sets.insert(SetName(NETWORK.to_owned()), Set::Networks(Family::V4, network));
     for family in families(site) {
         let local = local(site, family);
         if !local.is_empty() {
@@ -77,6 +83,11 @@ pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     let mut rules = Vec::new();
     if has_devices(portal) && !local(site, Family::V4).is_empty() {
         rules.push(rule([entering.clone(), to_local(Family::V4)], Accept));
+    }
+    if has_devices(portal) && !site.tunnels.is_empty() {
+        // Nowhere else: what of the subnet is no peer's would leave by the uplink.
+        let ours = Destination(Networks::In(Family::V4, SetName(NETWORK.to_owned())));
+        rules.push(rule([entering.clone(), ours, Outgoing(in_set("tunnels"))], Accept));
     }
     for network in &portal.except {
         rules.push(rule([entering.clone(), Destination(Networks::One(*network))], Accept));

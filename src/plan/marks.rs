@@ -183,12 +183,14 @@ fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
     chosen
 }
 
-/// Where a portal's devices go by themselves: to their own LANs, and where the file says.
+/// Destinations that do not enter a portal.
 fn kept(site: &Site, portal: &Portal, family: Family) -> SortedSet<Cidr> {
-    let all: Vec<Cidr> = match portal.entrance {
-        Entrance::Interface(_) | Entrance::Vlan(_) | Entrance::Wifi { .. } => portal.except.clone(),
-        Entrance::From(_) | Entrance::Mac(_) => site.local.iter().chain(&portal.except).copied().collect(),
-        Entrance::Own => routing::own_kept(site, portal).into_iter().collect(),
+    let all = match portal.entrance {
+        Entrance::Interface(_) | Entrance::Vlan(_) | Entrance::Wifi { .. } => {
+            portal.except.iter().copied().collect()
+        }
+        Entrance::From(_) | Entrance::Mac(_) => routing::device_kept(site, portal),
+        Entrance::Own => routing::own_kept(site, portal),
     };
     disjoint(family, all.into_iter())
 }

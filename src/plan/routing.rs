@@ -102,8 +102,8 @@ pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
 fn resolver_rules(site: &Site, address: IpAddr, table: Option<Table>) -> Vec<Rule> {
     let asking =
         Selector { incoming: Some(sent_here()), from: Some(Cidr::host(address)), ..Selector::default() };
-    let elsewhere = kept(site).filter(|network| !site.subnet.covers(*network));
-    let kept = elsewhere.filter(|network| network.family() == Family::V4).chain([site.subnet]);
+    let kept = site.local.iter().copied().chain(of_network(site)).chain(link_scoped());
+    let kept = kept.filter(|network| network.family() == Family::V4);
     let mut rules: Vec<Rule> = kept.map(|network| skip(&asking, network)).collect();
     rules.extend(into(&[], &asking, DEVICES, table));
     rules
@@ -119,17 +119,28 @@ fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Opti
     rules
 }
 
-/// Devices keep their own LANs: without these rules even the router's answers to them would go into the tunnel.
+/// Devices keep what they reach by themselves: without these rules even the router's answers to them would go into the tunnel.
 fn device_rules(site: &Site, portal: &Portal, sources: &SortedSet<Cidr>, table: Option<Table>) -> Vec<Rule> {
     let mut rules = Vec::new();
     for source in sources {
         let entering = Selector { from: Some(*source), ..Selector::default() };
         let kept =
-            site.local.iter().chain(&portal.except).filter(|network| network.family() == source.family());
-        rules.extend(kept.map(|network| skip(&entering, *network)));
+            device_kept(site, portal).into_iter().filter(|network| network.family() == source.family());
+        rules.extend(kept.map(|network| skip(&entering, network)));
         rules.extend(into(&portal.to, &entering, DEVICES, table));
     }
     rules
+}
+
+/// Where devices go by themselves: to their own LANs, to our sites and phones, who may ask them, and where the file says.
+pub(super) fn device_kept(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
+    site.local.iter().chain(&portal.except).copied().chain(of_network(site)).collect()
+}
+
+/// The network's own subnet, and what its sites share besides.
+pub(super) fn of_network(site: &Site) -> impl Iterator<Item = Cidr> {
+    let networks = site.peers().flat_map(|(_, _, peer)| peer.networks.iter().copied());
+    [site.subnet].into_iter().chain(networks.filter(|network| !site.subnet.covers(*network)))
 }
 
 /// `iif lo` is what this host sends, and the reverse-path check of what is addressed to it. Kept out: the tunnels' own packets;

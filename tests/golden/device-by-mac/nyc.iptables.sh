@@ -11,6 +11,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -d 192.168.1.0/24 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d 192.168.1.0/24 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -d 192.0.2.0/24 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d 192.0.2.0/24 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
@@ -42,6 +44,7 @@ COMMIT
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.0.2.0/24 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
 -A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x80000000/0x8f000000

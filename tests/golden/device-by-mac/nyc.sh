@@ -10,7 +10,7 @@ table inet portals {
 	}
 	set kept-tv {
 		type ipv4_addr; flags interval
-		elements = { 192.0.2.0/24, 192.168.1.0/24 }
+		elements = { 10.77.0.0/16, 192.0.2.0/24, 192.168.1.0/24 }
 	}
 	set kept6-tv {
 		type ipv6_addr; flags interval
@@ -32,6 +32,10 @@ table inet portals {
 		type ether_addr
 		elements = { aa:bb:cc:dd:ee:01, aa:bb:cc:dd:ee:02 }
 	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
 	set tunnels {
 		type ifname
 		elements = { "to-paris" }
@@ -41,6 +45,7 @@ table inet portals {
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
 		ip daddr @local ether saddr @mac-tv accept
+		ip daddr @network oifname @tunnels ether saddr @mac-tv accept
 		ip daddr 192.0.2.0/24 ether saddr @mac-tv accept
 		ip6 daddr @local6 ether saddr @mac-tv accept
 		meta nfproto ipv6 ether saddr @mac-tv reject with icmpx admin-prohibited

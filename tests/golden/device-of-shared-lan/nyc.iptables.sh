@@ -10,6 +10,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
@@ -73,6 +74,7 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7702
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable

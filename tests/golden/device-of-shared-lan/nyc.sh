@@ -20,6 +20,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.0/24 }
 	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
 	set tunnels {
 		type ifname
 		elements = { "to-paris" }
@@ -29,6 +33,7 @@ table inet portals {
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
 		ip saddr @from-tv ip daddr @local accept
+		ip saddr @from-tv ip daddr @network oifname @tunnels accept
 		ip saddr @from-tv oifname "to-paris" accept
 		ip saddr @from-tv reject with icmpx admin-prohibited
 		iifname @tunnels ct state established,related accept
@@ -72,6 +77,7 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7702
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable

@@ -12,6 +12,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-oslo -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth1 -o eth0 -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
@@ -105,6 +107,7 @@ ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip route add default dev to-oslo src 10.77.1.1 table 7703 protocol 77
 ip route add unreachable default table 7703 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0

@@ -24,6 +24,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.0/24 }
 	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
 	set paths {
 		type ifname . ifname
 		elements = { "eth1" . "to-paris" }
@@ -41,6 +45,7 @@ table inet portals {
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
 		ip saddr @from-tv ip daddr @local accept
+		ip saddr @from-tv ip daddr @network oifname @tunnels accept
 		ip saddr @from-tv oifname "to-oslo" accept
 		ip saddr @from-tv reject with icmpx admin-prohibited
 		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
@@ -98,6 +103,7 @@ ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip route add default dev to-oslo src 10.77.1.1 table 7703 protocol 77
 ip route add unreachable default table 7703 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
 ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
 ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119

@@ -10,6 +10,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 198.18.0.0/15 -o to-paris -p udp -m udp --dport 3478:3481 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 198.18.0.0/15 -p udp -m udp --dport 3478:3481 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 80 -j RETURN
@@ -65,6 +66,7 @@ COMMIT
 -A PORTALS_PREROUTING -i eth1 -p tcp -m tcp --dport 443 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x81000000/0x8f000000 -j CONNMARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
 -A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x81000000/0x8f000000
 -I FORWARD 1 -j PORTALS_FORWARD

@@ -14,7 +14,7 @@ table inet portals {
 	}
 	set kept-console {
 		type ipv4_addr; flags interval
-		elements = { 192.168.1.0/24 }
+		elements = { 10.77.0.0/16, 192.168.1.0/24 }
 	}
 	set kept-router {
 		type ipv4_addr; flags interval
@@ -32,6 +32,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.0/24 }
 	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
 	set resolvers {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.65 }
@@ -45,6 +49,7 @@ table inet portals {
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
 		ip saddr @from-console ip daddr @local accept
+		ip saddr @from-console ip daddr @network oifname @tunnels accept
 		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 oifname "to-paris" accept
 		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 reject with icmpx admin-prohibited
 		iifname "eth1" meta nfproto ipv6 tcp dport 80 reject with icmpx admin-prohibited

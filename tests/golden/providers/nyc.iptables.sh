@@ -23,6 +23,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-work -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-swiss -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-work -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -o to-work -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-swiss -j RETURN
@@ -173,6 +176,7 @@ ip route add 172.20.0.0/16 dev to-work src 10.2.0.2 table 7952 protocol 77
 ip route add 198.18.0.0/15 dev to-work src 10.2.0.2 table 7952 protocol 77
 ip route add 203.0.113.64/26 dev to-work src 10.2.0.2 table 7952 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
 ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
 ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119

@@ -45,6 +45,10 @@ table inet portals {
 		type ifname
 		elements = { "to-swiss" }
 	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
 	set paths {
 		type ifname . ifname
 		elements = { "eth1" . "to-swiss" }
@@ -66,6 +70,7 @@ table inet portals {
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
 		ip saddr @from-tv ip daddr @local accept
+		ip saddr @from-tv ip daddr @network oifname @tunnels accept
 		ip saddr @from-tv oifname "to-work" accept
 		ip saddr @from-tv reject with icmpx admin-prohibited
 		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
@@ -141,6 +146,7 @@ ip route add 172.20.0.0/16 dev to-work src 10.2.0.2 table 7952 protocol 77
 ip route add 198.18.0.0/15 dev to-work src 10.2.0.2 table 7952 protocol 77
 ip route add 203.0.113.64/26 dev to-work src 10.2.0.2 table 7952 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
 ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
 ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119
