@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 use wg_portals::commands_text::Script;
+use wg_portals::config::model::RESOLVERS;
 use wg_portals::diff::diff;
 use wg_portals::host::Filters;
+use wg_portals::load::Files;
 use wg_portals::plan::plan;
 use wg_portals::site::{Choices, Site};
 use wg_portals::state::State;
@@ -43,8 +45,28 @@ fn every_case_comes_to_the_commands_in_its_folder() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Those of a provider answer nobody who comes from elsewhere.
+#[test]
+fn a_portal_that_moves_asks_the_resolvers_of_its_new_exit() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/providers");
+    let (_, mut site) = site(&case, &case.join("nyc.facts.toml"), Firewall::Nftables);
+    let asked = |site: &Site| site.portals[0].resolvers.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(asked(&site), ["10.2.0.1"]);
+    let [swiss, paris] = [0, 1].map(|index| vec![("guest".to_owned(), site.portals[0].exits[index].clone())]);
+    site.choose(&paris);
+    assert_eq!(asked(&site), RESOLVERS.map(|resolver| resolver.to_string()));
+    site.choose(&swiss);
+    assert_eq!(asked(&site), ["10.2.0.1"]);
+}
+
 /// The script that leads from a bare host to the plan of the site that the facts are named for.
 fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
+    let (files, site) = site(case, facts, firewall);
+    Script::new(&files, &site).write(&diff(&plan(&site), &State::default()))
+}
+
+/// The site that the facts are named for, and its files.
+fn site(case: &Path, facts: &Path, firewall: Firewall) -> (Files, Site) {
     let network = support::network(&fs::read_to_string(case.join("network.toml")).unwrap());
     let name = facts.file_name().unwrap().to_str().unwrap().trim_end_matches(".facts.toml");
     let secret =
@@ -71,7 +93,7 @@ fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
     let mut site = wg_portals::site::view(&network, &inputs)
         .unwrap_or_else(|errors| panic!("{}: {errors}", case.display()));
     site.choose(&choices(&text, &site));
-    Script::new(&files, &site).write(&diff(&plan(&site), &State::default()))
+    (files, site)
 }
 
 /// The exits that portals use, by the `exits` of host facts: names of exits by names of portals.

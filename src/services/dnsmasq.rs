@@ -115,6 +115,7 @@ mod tests {
             address: Some("10.77.1.65/26".parse().unwrap()),
             dhcp: true,
             resolvers: vec!["9.9.9.9".parse().unwrap(), "1.1.1.1".parse().unwrap()],
+            asks_by_exit: false,
             to: Vec::new(),
             except: Vec::new(),
             ports: Vec::new(),

@@ -1,9 +1,12 @@
 //! Where a portal's traffic leaves.
 
 use std::fmt;
+use std::net::IpAddr;
 
-use crate::config::model::Name;
+use super::Tunnel;
+use crate::config::model::{Name, RESOLVERS};
 use crate::net::{IfName, Table};
+use crate::sorted::SortedMap;
 
 /// Where a portal's traffic leaves, of the kinds that are built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,13 @@ impl Exit {
             Self::Direct | Self::Nowhere => None,
         }
     }
+}
+
+/// Whom a portal's resolver asks there, where the file does not say: the provider's, which answer nobody who comes from elsewhere.
+pub(super) fn resolvers_at(exit: &Exit, tunnels: &SortedMap<IfName, Tunnel>) -> Vec<IpAddr> {
+    let tunnel = exit.interface().and_then(|interface| tunnels.get(interface));
+    let of_provider = tunnel.and_then(|tunnel| tunnel.provider.as_ref()).map(|provider| &provider.dns);
+    of_provider.filter(|dns| !dns.is_empty()).cloned().unwrap_or_else(|| RESOLVERS.into())
 }
 
 impl fmt::Display for Exit {

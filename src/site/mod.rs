@@ -188,6 +188,8 @@ pub struct Portal {
     pub dhcp: bool,
     /// Whom the resolver of its LAN asks, through the exit; empty = there is no resolver.
     pub resolvers: Vec<IpAddr>,
+    /// Whether those go with its exit, as the file names none.
+    pub asks_by_exit: bool,
     /// Only to these destinations; empty = all.
     pub to: Vec<Cidr>,
     /// Only to these ports; empty = all.
@@ -291,6 +293,9 @@ impl Site {
     pub fn choose(&mut self, choices: &Choices) {
         for portal in &mut self.portals {
             portal.exit = portal.chosen(choices).clone();
+            if portal.asks_by_exit {
+                portal.resolvers = exit::resolvers_at(&portal.exit, &self.tunnels);
+            }
         }
     }
 

@@ -1,12 +1,11 @@
 //! How a site's view is derived from the network file, and what stands against it.
 
-use std::net::IpAddr;
-
+use super::exit::resolvers_at;
 use super::firewall::choose;
 use super::links::{exit_view, site_address, tunnels};
 use super::{Endpoint, Entrance, Exit, Inputs, Portal, Site, Tunnel, Vlan};
 use super::{marks, providers, vlan};
-use crate::config::model::{self, Host, Name, Network, RESOLVERS, RpFilter};
+use crate::config::model::{self, Host, Name, Network, RpFilter};
 use crate::config::portal_addresses;
 use crate::error::{Error, Errors};
 use crate::firewall;
@@ -121,6 +120,9 @@ fn portal_view(
         model::Entrance::Vlan { parent, id } => Entrance::Vlan(vlan::view(parent, *id, facts)),
     };
     let exits: Vec<Exit> = portal.exits.iter().map(|exit| exit_view(network, own, exit)).collect();
+    let dhcp = portal.entrance.has_lan() && portal.dhcp.unwrap_or(true);
+    // Where devices are told of a resolver of ours, it needs some to ask.
+    let asks_by_exit = dhcp && portal.dns.is_empty();
     Some(Portal {
         name: portal.name.clone(),
         is_here: match &entrance {
@@ -135,25 +137,15 @@ fn portal_view(
         entrance,
         exit: exits.first()?.clone(),
         address: addresses.get(&portal.name).copied(),
-        dhcp: portal.entrance.has_lan() && portal.dhcp.unwrap_or(true),
-        resolvers: resolvers(portal, exits.first()?, tunnels),
+        dhcp,
+        resolvers: if asks_by_exit { resolvers_at(exits.first()?, tunnels) } else { portal.dns.clone() },
+        asks_by_exit,
         exits,
         to: portal.to.clone(),
         ports: portal.ports.clone(),
         except: portal.except.clone(),
         mark: None,
     })
-}
-
-/// Those of the file; where devices are told of a resolver of ours, it needs some: the provider's, if it leaves there.
-fn resolvers(portal: &model::Portal, exit: &Exit, tunnels: &SortedMap<IfName, Tunnel>) -> Vec<IpAddr> {
-    let is_told = portal.entrance.has_lan() && portal.dhcp.unwrap_or(true);
-    if !portal.dns.is_empty() || !is_told {
-        return portal.dns.clone();
-    }
-    let tunnel = exit.interface().and_then(|interface| tunnels.get(interface));
-    let of_provider = tunnel.and_then(|tunnel| tunnel.provider.as_ref()).map(|provider| &provider.dns);
-    of_provider.filter(|dns| !dns.is_empty()).cloned().unwrap_or_else(|| RESOLVERS.into())
 }
 
 /// What the file names, with the kernel's details if it is the same; else what the kernel answers.
