@@ -10,7 +10,7 @@ use crate::config::model::{MOST_PHONES, Name};
 use crate::config::site_network;
 use crate::error::{Error, Result};
 use crate::json::Json;
-use crate::net::{Cidr, Family, InterfaceAddress, PublicKey};
+use crate::net::{Cidr, Family, InterfaceAddress, PublicKey, are_all_ipv4};
 use crate::wgquick::{Interface, Parsed, Peer, RoutingTable};
 
 /// What the file does not say.
@@ -37,6 +37,12 @@ pub fn network_file(parsed: &Parsed, wishes: &Wishes) -> Result<String> {
     if peers.is_empty() {
         return Err(Error::wrong("the file has no `[Peer]`: there is nobody to be linked to"));
     }
+    // An empty `to` would stand for everything.
+    if dials && v4(&allowed(peers)).is_empty() {
+        return Err(Error::wrong(
+            "the `AllowedIPs` of those that it dials have no IPv4, and portals are IPv4 so far: none of it can be carried over",
+        ));
+    }
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = if dials { dialling(&mut text, parsed, wishes) } else { dialled(&mut text, parsed, wishes) };
@@ -54,9 +60,8 @@ pub fn exit_name(stem: &str) -> Name {
 fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Result {
     let Wishes { site, exit, .. } = wishes;
     let config = &parsed.config;
-    let dialled = config.peers.iter().filter(|peer| peer.endpoint.is_some());
-    let allowed: Vec<Cidr> = dialled.flat_map(|peer| peer.allowed_ips.iter().copied()).collect();
-    let v4: Vec<Cidr> = allowed.iter().copied().filter(|network| network.family() == Family::V4).collect();
+    let allowed = allowed(&config.peers);
+    let v4 = v4(&allowed);
     let addresses = config.interface.addresses.iter().map(|address| address.network());
     let used: Vec<Cidr> =
         v4.iter().copied().filter(|network| network.length() > 1).chain(addresses).collect();
@@ -65,7 +70,7 @@ fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Re
         text,
         "\n# The file as it is, with mode 600 beside this one: its key, addresses, MTU, peers and keepalive are used.\n[site.{site}.exit.{exit}]\nconfig = \"{exit}.conf\""
     )?;
-    let everything = v4.contains(&Family::V4.everything());
+    let everything = are_all_ipv4(&v4);
     let to = if everything { String::new() } else { format!("\nto   = {}", list(&v4)) };
     let portal = |name: &str, entrance: &str| {
         format!("[site.{site}.portal.{name}]\nexit = \"{exit}\"\n{entrance}{to}")
@@ -94,21 +99,33 @@ fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Re
             "\n# If it passes on what computers behind it send, that went there, too. Here they are named:\n{lan}"
         )?;
     }
-    left_out(text, parsed, &allowed)
+    left_out(text, parsed, &allowed, everything)
+}
+
+/// What is sent to those that are dialled.
+fn allowed(peers: &[Peer]) -> Vec<Cidr> {
+    let dialled = peers.iter().filter(|peer| peer.endpoint.is_some());
+    dialled.flat_map(|peer| peer.allowed_ips.iter().copied()).collect()
+}
+
+fn v4(networks: &[Cidr]) -> Vec<Cidr> {
+    networks.iter().copied().filter(|network| network.family() == Family::V4).collect()
 }
 
 /// What of a file that dials is not carried over.
-fn left_out(text: &mut String, parsed: &Parsed, allowed: &[Cidr]) -> std::fmt::Result {
+fn left_out(text: &mut String, parsed: &Parsed, allowed: &[Cidr], everything: bool) -> std::fmt::Result {
     let Interface { dns, listen_port, fwmark, addresses, .. } = &parsed.config.interface;
     let mut notes: Vec<String> =
         parsed.remarks.iter().map(|remark| format!("line {}: {}", remark.line, remark.message)).collect();
     notes.push("what the other end begins does not come in: only answers do".to_owned());
     let is_v6 = |network: &Cidr| network.family() == Family::V6;
     if allowed.iter().any(is_v6) || addresses.iter().any(|address| is_v6(&address.network())) {
-        notes.push(
-            "IPv6: portals are IPv4 so far; the IPv6 of what enters a portal for everything is blocked"
-                .to_owned(),
-        );
+        let what = if everything {
+            "the IPv6 of what enters a portal for everything is blocked"
+        } else {
+            "what of it this file sends there LEAVES IN THE CLEAR, by the uplink"
+        };
+        notes.push(format!("IPv6: portals are IPv4 so far; {what}"));
     }
     if !dns.is_empty() {
         let servers: Vec<String> = dns.iter().map(|server| format!("`nameserver {server}`")).collect();

@@ -134,6 +134,18 @@ impl Cidr {
     }
 }
 
+/// Whether networks are all of IPv4 together, as `0.0.0.0/1` and `128.0.0.0/1` are.
+pub fn are_all_ipv4(networks: &[Cidr]) -> bool {
+    let mut networks: Vec<Cidr> =
+        networks.iter().copied().filter(|network| network.family() == Family::V4).collect();
+    networks.sort_unstable();
+    // The first address that none of those so far has.
+    let missing = networks.iter().try_fold(0, |missing, network| {
+        (to_bits(network.address) <= missing).then(|| missing.max(to_bits(network.last()) + 1))
+    });
+    missing == Some(1 << 32)
+}
+
 /// How many bits two addresses begin with alike; `None` if they are not of one family. Counted in the family's own width:
 /// the networks of a file are compared each with each.
 fn bits_in_common(one: IpAddr, other: IpAddr) -> Option<u32> {
@@ -357,4 +369,20 @@ fn decode_key(text: &str) -> Result<[u8; 32], Invalid> {
     bytes.as_slice().try_into().map_err(|_| {
         Invalid(format!("is {} bytes long; a key is 32 bytes, 44 characters of base64", bytes.len()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_all_of_ipv4_if_they_leave_out_no_address() {
+        let all = |networks: &[&str]| {
+            are_all_ipv4(&networks.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>())
+        };
+        assert!(all(&["0.0.0.0/0"]) && all(&["128.0.0.0/1", "::/0", "10.0.0.0/8", "0.0.0.0/1"]));
+        assert!(all(&["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/2", "192.0.0.0/3", "224.0.0.0/3"]));
+        assert!(!all(&[]) && !all(&["::/0"]) && !all(&["0.0.0.0/1", "128.0.0.0/2"]));
+        assert!(!all(&["0.0.0.1/32", "0.0.0.2/31", "128.0.0.0/1"]));
+    }
 }

@@ -10,7 +10,7 @@ use crate::config::portal_addresses;
 use crate::error::{Error, Errors};
 use crate::firewall;
 use crate::host::{Facts, Uplink};
-use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey};
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, are_all_ipv4};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::Backend;
 use crate::wifi::{self, access_point::decide, card::Card};
@@ -141,11 +141,16 @@ fn portal_view(
         resolvers: if asks_by_exit { resolvers_at(exits.first()?, tunnels) } else { portal.dns.clone() },
         asks_by_exit,
         exits,
-        to: portal.to.clone(),
+        to: if takes_everything(portal) { Vec::new() } else { portal.to.clone() },
         ports: portal.ports.clone(),
         except: portal.except.clone(),
         mark: None,
     })
+}
+
+/// Whether a portal takes in all destinations, IPv6 ones as well: a list that leaves out no IPv4 means what an empty one does.
+fn takes_everything(portal: &model::Portal) -> bool {
+    portal.to.is_empty() || are_all_ipv4(&portal.to)
 }
 
 /// What the file names, with the kernel's details if it is the same; else what the kernel answers.
@@ -264,7 +269,7 @@ fn notes(
 
 /// The sources of portals that choose by IPv4 address, and have to know the devices there for their IPv6.
 pub fn sources_with_ipv6(entry: &model::Site) -> Vec<Cidr> {
-    let portals = entry.portals.iter().filter(|portal| portal.to.is_empty());
+    let portals = entry.portals.iter().filter(|portal| takes_everything(portal));
     let sources = portals.filter_map(|portal| match &portal.entrance {
         model::Entrance::From(sources) => Some(sources),
         _ => None,

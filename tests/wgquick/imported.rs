@@ -65,6 +65,35 @@ fn a_file_without_peers_is_refused() {
     );
 }
 
+/// A file that dials somebody to whom it sends these.
+fn dialling(allowed_ips: &str) -> Parsed {
+    let key = "8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=";
+    read(&format!(
+        "[Interface]\nPrivateKey = {key}\nAddress = 10.2.0.2/32\n[Peer]\nPublicKey = Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI=\n\
+         AllowedIPs = {allowed_ips}\nEndpoint = 192.0.2.5:51820\n"
+    ))
+}
+
+#[test]
+fn two_halves_are_everything() {
+    let text = imported(&dialling("0.0.0.0/1, 128.0.0.0/1"), "old");
+    assert!(config::parse(&text).unwrap().sites["nyc"].portals[0].to.is_empty(), "{text}");
+}
+
+#[test]
+fn ipv6_that_leaves_in_the_clear_is_told_of() {
+    let warns = |allowed_ips| imported(&dialling(allowed_ips), "old").contains("LEAVES IN THE CLEAR");
+    assert!(warns("10.9.0.0/16, 2001:db8::/32") && !warns("0.0.0.0/0, ::/0") && !warns("10.9.0.0/16"));
+}
+
+#[test]
+fn a_file_that_sends_no_ipv4_is_refused() {
+    let public_key = keys::public_key(&Secret::new([1; 32]));
+    let wishes = Wishes { network: "home", site: "nyc", id: None, subnet: None, public_key, exit: "wg0" };
+    let refusal = network_file(&dialling("::/0"), &wishes).unwrap_err().to_string();
+    assert!(refusal.contains("no IPv4"), "{refusal}");
+}
+
 #[test]
 fn exits_are_named_after_files() {
     let names = ["wg0", "Mullvad_CH.5", "direct", "été", "a-very-long-name"].map(exit_name);
