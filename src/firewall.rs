@@ -309,6 +309,8 @@ pub enum Action {
     Reject,
     /// Gives it the source address of the interface it leaves by.
     Masquerade,
+    /// Sends TCP or UDP to this port of this host, at an address of the interface that it came by [`redirect to :5053`].
+    Redirect(u16),
     /// Sets the bits of a mark, and leaves the others [`meta mark set meta mark & ~MASK | VALUE`]. The next rule is asked, too.
     SetMark(Mark),
     /// The same with the mark of the connection [`ct mark set ct mark & ~MASK | VALUE`].

@@ -58,6 +58,7 @@ fn fitting(mut firewall: Firewall) -> Firewall {
                 (Chain::Mss | Chain::Marks | Chain::OwnMarks | Chain::Leaving, Action::ClampMss(_)) => {
                     syn && *chain != Chain::Marks
                 }
+                (Chain::Prerouting, action) => matches!(action, Action::Redirect(_) | Action::Accept),
                 (Chain::Postrouting, action) => matches!(action, Action::Masquerade | Action::Accept),
                 (Chain::Mss | Chain::Marks | Chain::OwnMarks | Chain::Leaving, action) => {
                     action != Action::Reject
@@ -133,6 +134,20 @@ fn what_another_hand_changed_is_seen() {
 fn this_kernel_lacks_nothing() {
     assert_eq!(namespace::inside(|| legacy::lacks(&[], true)), Vec::<String>::new());
     assert_eq!(Iptables::find().missing(Program::Legacy), Vec::<String>::new());
+}
+
+#[test]
+fn a_redirect_reads_back_and_goes_again() {
+    namespace::inside(|| {
+        let tables = Iptables::find();
+        let conditions = vec![Condition::UdpPort(53, 53)];
+        let rule = Rule { conditions, action: Action::Redirect(5053) };
+        let firewall = Firewall { chains: [(Chain::Prerouting, vec![rule])].into(), ..Firewall::default() };
+        let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4, Family::V6]);
+        for program in tables.legacy.into_iter().chain(tables.nft) {
+            leads_there_and_back(program, &wanted, &Ruleset::new());
+        }
+    });
 }
 
 #[test]

@@ -142,20 +142,37 @@ fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
 }
 
 #[test]
-fn masquerade_is_listed_where_it_may_stand() {
-    let rule = Rule {
+fn translations_are_listed_where_they_may_stand() {
+    let masquerade = Rule {
         conditions: vec![
             Condition::Source(Networks::One("10.77.0.0/16".parse().unwrap())),
             Condition::Outgoing(Interfaces::One(interface("eth0"))),
         ],
         action: Action::Masquerade,
     };
-    let firewall = Firewall { chains: [(Chain::Postrouting, vec![rule])].into(), ..Firewall::default() };
+    let redirect = Rule {
+        conditions: vec![
+            Condition::Destination(Networks::One("10.77.1.65/32".parse().unwrap())),
+            Condition::UdpPort(53, 53),
+        ],
+        action: Action::Redirect(5053),
+    };
+    let chains = [(Chain::Prerouting, vec![redirect]), (Chain::Postrouting, vec![masquerade])].into();
+    let firewall = Firewall { chains, ..Firewall::default() };
     let listing = in_namespace(|| {
         change(None, Some(&firewall));
+        assert_eq!(read().as_ref(), Some(&firewall), "written and read by us");
+        change(Some(&firewall), None);
+        nft(&["-f", "-"], &to_text(None, Some(&firewall)));
+        assert_eq!(read().as_ref(), Some(&firewall), "written by nft, read by us");
         nft(&["list", "ruleset"], "")
     });
     let expected = "table inet portals {
+\tchain prerouting {
+\t\ttype nat hook prerouting priority dstnat; policy accept;
+\t\tip daddr 10.77.1.65 udp dport 53 redirect to :5053
+\t}
+
 \tchain postrouting {
 \t\ttype nat hook postrouting priority srcnat; policy accept;
 \t\tip saddr 10.77.0.0/16 oifname \"eth0\" masquerade

@@ -11,6 +11,8 @@ pub enum Chain {
     Output,
     /// TCP segment sizes of what is passed on.
     Mss,
+    /// Ports of what comes in for this host.
+    Prerouting,
     /// Source addresses of what leaves.
     Postrouting,
     /// Marks of what comes in.
@@ -36,11 +38,12 @@ pub struct Hook {
 
 impl Chain {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Forward,
         Self::Input,
         Self::Output,
         Self::Mss,
+        Self::Prerouting,
         Self::Postrouting,
         Self::Marks,
         Self::OwnMarks,
@@ -54,6 +57,7 @@ impl Chain {
             Self::Input => "input",
             Self::Output => "output",
             Self::Mss => "mss",
+            Self::Prerouting => "prerouting",
             Self::Postrouting => "postrouting",
             Self::Marks => "marks",
             Self::OwnMarks => "own-marks",
@@ -68,6 +72,7 @@ impl Chain {
             Self::Input => ("filter", "input", 1, 0),
             Self::Output => ("filter", "output", 3, 0),
             Self::Mss => ("filter", "forward", 2, -150),
+            Self::Prerouting => ("nat", "prerouting", 0, -100),
             Self::Postrouting => ("nat", "postrouting", 4, 100),
             // Where connections are known (-200), and addresses are not translated yet (-100).
             Self::Marks => ("filter", "prerouting", 0, -150),

@@ -13,7 +13,7 @@ use crate::firewall::{
     Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
 use crate::net::{Cidr, Family, IfName};
-use crate::plan::{entering, marks, phones, routing};
+use crate::plan::{entering, marks, names, phones, routing};
 use crate::site::{Entrance, Exit, Portal, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -34,6 +34,7 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
         (Chain::Input, input(site)),
         (Chain::Output, output(site)),
         (Chain::Mss, mss(site)),
+        (Chain::Prerouting, names::prerouting(site)),
         (Chain::Postrouting, postrouting(site)),
         (Chain::Marks, marks::incoming(site)),
         (Chain::OwnMarks, marks::outgoing(site)),
@@ -199,10 +200,11 @@ fn tunnel_forward(site: &Site) -> Vec<Rule> {
 }
 
 fn input(site: &Site) -> Vec<Rule> {
+    let mut rules = names::input(site);
     if site.tunnels.is_empty() {
-        return Vec::new();
+        return rules;
     }
-    let mut rules = vec![rule([Incoming(tunnels()), DHCP], Drop)];
+    rules.push(rule([Incoming(tunnels()), DHCP], Drop));
     rules.extend(from_tunnels(site));
     // Pings of the tunnel address tell whether a link works.
     rules.push(rule([Incoming(tunnels()), Icmp(Family::V4)], Accept));

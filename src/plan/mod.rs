@@ -3,6 +3,7 @@
 mod entering;
 mod firewall;
 mod marks;
+mod names;
 mod openings;
 mod phones;
 mod routing;

@@ -1,22 +1,19 @@
 //! What portals needs where somebody else's rules refuse what they do not know. It is no more than our own rules let pass: those judge
 //! as well, wherever these stand.
 
-use super::firewall::exit_interface;
+use super::{firewall::exit_interface, names};
 use crate::firewall::{
     Action::Accept,
     Chain,
-    Condition::{self, Established, Incoming, Outgoing, Source, TcpPort, UdpPort},
+    Condition::{self, Established, Incoming, Outgoing, Source, UdpPort},
     Devices, Interfaces, Networks, Openings, Rule,
 };
 use crate::net::IfName;
-use crate::site::{Entrance, Exit, Portal, Site, Vlan};
+use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site, Vlan};
 use crate::sorted::SortedMap;
 
 /// UDP port of a DHCP server (RFC 2131 § 4.1).
 const DHCP_SERVER: u16 = 67;
-
-/// UDP and TCP port of a resolver (RFC 1035 § 4.2).
-const DNS: u16 = 53;
 
 /// The openings for the host itself and for what it passes on.
 pub(super) fn plan(site: &Site) -> Openings {
@@ -36,7 +33,7 @@ fn input(site: &Site) -> Vec<Rule> {
 fn asked(portal: &Portal) -> Vec<Rule> {
     let Some(interface) = portal.entrance_interface() else { return Vec::new() };
     let dhcp = portal.dhcp.then_some(UdpPort(DHCP_SERVER, DHCP_SERVER));
-    let dns = portal.resolver().map(|_| [UdpPort(DNS, DNS), TcpPort(DNS, DNS)]);
+    let dns = portal.resolver().map(|_| names::at(RESOLVER_PORT));
     dhcp.into_iter().chain(dns.into_iter().flatten()).map(|port| rule([coming(interface), port])).collect()
 }
 

@@ -1,7 +1,8 @@
 //! dnsmasq for the LAN of a portal: gives its devices addresses, and asks for them through the exit.
 //!
 //! One for each portal, of ours alone: it reads no file of the host's, and is bound to its interface, so that it keeps out of the way of
-//! one that the firmware runs (as long as that one does not take the ports on all interfaces: then this one says so and waits).
+//! one that the firmware runs (as long as that one does not take DHCP's port on all interfaces: then this one says so and waits). Its
+//! resolver has a port that is nobody else's, which the firewall leads the devices' questions to.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::{File, Service, folder};
 use crate::net::{IfName, InterfaceAddress};
-use crate::site::Portal;
+use crate::site::{Portal, RESOLVER_PORT};
 
 /// How long a device may keep its address: half a day, so that a guest network has room again the next morning.
 const LEASE: &str = "12h";
@@ -59,9 +60,8 @@ fn configuration_of(
     let mut text = format!(
         "interface={interface}\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\nlog-facility=-\n"
     );
-    if portal.resolvers.is_empty() {
-        text.push_str("port=0\n");
-    }
+    let port = if portal.resolvers.is_empty() { 0 } else { RESOLVER_PORT };
+    let _ = writeln!(text, "port={port}");
     for resolver in &portal.resolvers {
         // From the address that policy rules lead through the exit.
         let _ = writeln!(text, "server={resolver}@{own}");
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_lan_has_leases_and_a_resolver() {
         let expected = "\
-            interface=eth1\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\nlog-facility=-\n\
+            interface=eth1\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\nlog-facility=-\nport=5053\n\
             server=9.9.9.9@10.77.1.65\nserver=1.1.1.1@10.77.1.65\ndomain-needed\nbogus-priv\ncache-size=1000\n\
             dhcp-range=10.77.1.65,10.77.1.126,12h\ndhcp-leasefile=/run/portals/services/dnsmasq-guest/leases\n\
             dhcp-authoritative\nno-ping\ndhcp-option=3,10.77.1.65\ndhcp-option=6,10.77.1.65\ndhcp-option=26,1280\n";

@@ -36,6 +36,10 @@ pub const SHARED_INTERFACE: &str = "portals0";
 /// Table of the exit that is site N: 7700 + N. Table 7700 itself stays empty.
 pub const TABLE_BASE: u32 = 7700;
 
+/// UDP and TCP port of portals' resolvers at their own addresses. What asks such an address at port 53 is sent there, so nobody else
+/// answers it while the resolver is away, and one of this host's that takes port 53 everywhere is not in its way.
+pub const RESOLVER_PORT: u16 = 5053;
+
 /// One site, as the plan needs it.
 #[derive(Debug, Clone)]
 pub struct Site {

@@ -54,7 +54,7 @@ pub enum Table {
     Filter,
     /// TCP segment sizes, and marks.
     Mangle,
-    /// Source addresses.
+    /// Addresses and ports.
     Nat,
 }
 
@@ -76,7 +76,7 @@ impl Table {
         match chain {
             Chain::Forward | Chain::Input | Chain::Output => Self::Filter,
             Chain::Mss | Chain::Marks | Chain::OwnMarks | Chain::Leaving => Self::Mangle,
-            Chain::Postrouting => Self::Nat,
+            Chain::Prerouting | Chain::Postrouting => Self::Nat,
         }
     }
 }

@@ -134,6 +134,7 @@ fn write_action(text: &mut String, action: Action, family: Family) {
         (Action::Reject, Family::V4) => write!(text, " -j REJECT --reject-with {REJECT_V4}"),
         (Action::Reject, Family::V6) => write!(text, " -j REJECT --reject-with {REJECT_V6}"),
         (Action::Masquerade, _) => write!(text, " -j MASQUERADE"),
+        (Action::Redirect(port), _) => write!(text, " -j REDIRECT --to-ports {port}"),
         (Action::SetMark(Mark { value, mask }), _) => {
             write!(text, " -j MARK --set-xmark {value:#x}/{mask:#x}")
         }
@@ -241,6 +242,9 @@ impl<'a> Words<'a> {
                     .then_some(Target::Do(Action::Reject))?
             }
             "MASQUERADE" => Target::Do(Action::Masquerade),
+            "REDIRECT" if self.next()? == "--to-ports" => {
+                Target::Do(Action::Redirect(self.next()?.parse().ok()?))
+            }
             "TCPMSS" if self.next()? == "--set-mss" => {
                 Target::Do(Action::ClampMss(self.next()?.parse().ok()?))
             }

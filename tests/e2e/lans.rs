@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 
-use wg_portals::demo::{Capture, Client, NYC, Namespace, PARIS, SERVER, World, connect};
+use wg_portals::demo::{Capture, Client, HOME_ROUTER, NYC, Namespace, PARIS, SERVER, World, connect};
 use wg_portals::error::{Context as _, Error, Result};
 
 use crate::Scenario;
@@ -16,6 +16,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         plots: &[NYC, PARIS],
         run: shut,
     },
+    Scenario { name: "the host's own resolver does not answer a portal", plots: &[NYC, PARIS], run: foreign },
     Scenario { name: "dnsmasq dies, is left behind, and goes again", plots: &[NYC, PARIS], run: dnsmasq },
 ];
 
@@ -138,6 +139,38 @@ fn shut(world: &mut World) -> Result<()> {
     world.set_cut(NYC, PARIS, false)?;
     world.site(NYC).start_agent()?;
     eventually("names are resolved again", || same("it", resolve(&guest, router)?, SERVER))
+}
+
+/// The host has a resolver that takes port 53 on all its addresses, and asks by the own uplink.
+fn foreign(world: &mut World) -> Result<()> {
+    let _internet = Internet::open(world)?;
+    let router = world.site(NYC).router.clone();
+    let resolver = format!(
+        "exec dnsmasq -k -C /dev/null --port=53 --no-resolv --no-hosts --cache-size=0 --server={SERVER} --pid-file"
+    );
+    let _resolver = Background::start(&router, &resolver)?;
+    start(world, &network(world, "interface = \"portal0\""))?;
+    let home = world.site(NYC).home.clone().expect("this plot has one");
+    eventually("the host's LAN has its resolver", || same("it", resolve(&home, HOME_ROUTER)?, SERVER))?;
+
+    let capture = Capture::start(&router, "uplink")?;
+    let guest = world.site(NYC).guest.clone();
+    let (_, own) = take_lease(&guest, "eth0")?;
+    same("the name, through the exit", resolve(&guest, own)?, SERVER)?;
+    let unanswered = || {
+        [HOME_ROUTER, NYC.tunnel(), NYC.address]
+            .into_iter()
+            .try_for_each(|address| no_answer(&guest, address, NAME))
+    };
+    unanswered()?;
+
+    world.site(NYC).kill_agent();
+    shell(&router, "kill -9 $(cat /run/portals/services/dnsmasq-way/pid)")?;
+    eventually("nobody is at the portal's resolver", || same("resolvers", resolvers(&router)?, 0))?;
+    no_answer(&guest, own, NAME)?;
+    unanswered()?;
+    no_names(capture)?;
+    same("the host's LAN goes on", resolve(&home, HOME_ROUTER)?, SERVER)
 }
 
 fn dnsmasq(world: &mut World) -> Result<()> {
@@ -269,7 +302,10 @@ fn no_answer(host: &Namespace, resolver: Ipv4Addr, name: &str) -> Result<()> {
 
 /// How many listen for DNS at the portal's address.
 fn resolvers(router: &Namespace) -> Result<usize> {
-    Ok(shell(router, "ss -Hlnu 'sport = :53'")?.lines().filter(|line| line.contains("10.77.1.65:53")).count())
+    Ok(shell(router, "ss -Hlnu 'sport = :5053'")?
+        .lines()
+        .filter(|line| line.contains("10.77.1.65:5053"))
+        .count())
 }
 
 /// Ends a capture in which there must be nothing of DNS.

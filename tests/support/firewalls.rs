@@ -55,7 +55,7 @@ fn apart(family: Family) -> impl Strategy<Value = Set> {
 fn chains(sets: &Sets) -> impl Strategy<Value = SortedMap<Chain, Vec<Rule>>> + use<> {
     let rules: Vec<_> =
         Chain::ALL.into_iter().map(|chain| (Just(chain), vec(rule(sets, chain), 1..5)).boxed()).collect();
-    subsequence(rules, 0..=8).prop_flat_map(|rules| rules).prop_map(SortedMap::from_iter)
+    subsequence(rules, 0..=Chain::ALL.len()).prop_flat_map(|rules| rules).prop_map(SortedMap::from_iter)
 }
 
 fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = Rule> + use<> {
@@ -162,7 +162,7 @@ fn action(chain: Chain) -> impl Strategy<Value = Action> {
     ];
     match chain {
         Chain::Postrouting => all.push(Just(Action::Masquerade).boxed()),
-        Chain::Marks | Chain::OwnMarks | Chain::Leaving => {}
+        Chain::Prerouting | Chain::Marks | Chain::OwnMarks | Chain::Leaving => {}
         _ => all.push(Just(Action::Reject).boxed()),
     }
     Union::new(all)

@@ -33,7 +33,7 @@ const NEEDED_FOR_MARKS: [(Kind, &str, u8); 4] = [
 ];
 
 /// What only IPv4 needs.
-const NEEDED_V4: [(Kind, &str, u8); 1] = [(Kind::Target, "MASQUERADE", 0)];
+const NEEDED_V4: [(Kind, &str, u8); 2] = [(Kind::Target, "MASQUERADE", 0), (Kind::Target, "REDIRECT", 0)];
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {

@@ -45,6 +45,8 @@ pub(super) enum Expression {
     /// With ICMP or ICMPv6, "administratively prohibited".
     Reject,
     Masquerade,
+    /// To the port that was loaded, of this host.
+    Redirect,
 }
 
 const EXPR_NAME: u16 = 1;
@@ -100,6 +102,11 @@ const EXTHDR_OP_TCPOPT: u32 = 1;
 /// Kind of the option, offset of its value, length of that: RFC 9293, section 3.2.
 const MSS_OPTION: (u8, u32, u32) = (2, 2, 2);
 
+const REDIRECT_PORT: u16 = 1;
+const REDIRECT_LAST_PORT: u16 = 2;
+const REDIRECT_FLAGS: u16 = 3;
+const REDIRECT_HAS_PORT: u32 = 2; // NF_NAT_RANGE_PROTO_SPECIFIED of linux/netfilter/nf_nat.h
+
 const REJECT_TYPE: u16 = 1;
 const REJECT_CODE: u16 = 2;
 const REJECT_ICMPX: u32 = 2;
@@ -127,6 +134,7 @@ impl Expression {
             Self::WriteMss => "exthdr",
             Self::Reject => "reject",
             Self::Masquerade => "masq",
+            Self::Redirect => "redir",
         }
     }
 
@@ -189,6 +197,7 @@ impl Expression {
                 writer.bytes(REJECT_CODE, &[REJECT_ADMIN_PROHIBITED]);
             }
             Self::Masquerade => {}
+            Self::Redirect => writer.number(REDIRECT_PORT, FIRST),
         }
     }
 
@@ -245,6 +254,7 @@ impl Expression {
                 let code = (data.number(REJECT_TYPE)?, data.bytes(REJECT_CODE)?);
                 (code == (REJECT_ICMPX, &[REJECT_ADMIN_PROHIBITED])).then_some(Self::Reject)
             }
+            "redir" => decode_redirect(data),
             "masq" => data.is_empty().then_some(Self::Masquerade),
             _ => None,
         }
@@ -300,6 +310,14 @@ fn decode_mss(data: Attributes) -> Option<Expression> {
     let place = (option, data.number(EXTHDR_OFFSET)?, data.number(EXTHDR_LEN)?);
     first_register(data, EXTHDR_SREG)?;
     (place == MSS_OPTION && data.number(EXTHDR_OP)? == EXTHDR_OP_TCPOPT).then_some(Expression::WriteMss)
+}
+
+/// The kernel shows one port as a range from it to itself, and says that there is a port.
+fn decode_redirect(data: Attributes) -> Option<Expression> {
+    first_register(data, REDIRECT_PORT)?;
+    let is_one_port = data.number(REDIRECT_LAST_PORT).is_none_or(|last| last == Register::First as u32);
+    let flags = data.number(REDIRECT_FLAGS).unwrap_or(REDIRECT_HAS_PORT);
+    (is_one_port && flags == REDIRECT_HAS_PORT).then_some(Expression::Redirect)
 }
 
 fn first_register(data: Attributes, kind: u16) -> Option<()> {

@@ -158,6 +158,7 @@ fn missing_expression(rule: &Rule) -> Option<&'static str> {
         _ if rule.conditions.iter().any(connection) => Some("connection tracking (module nft_ct)"),
         Action::Reject => Some("reject (module nft_reject_inet)"),
         Action::Masquerade => Some("masquerade (module nft_masq)"),
+        Action::Redirect(_) => Some("redirect (module nft_redir)"),
         _ => None,
     }
 }

@@ -20,6 +20,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-nyc -o wan -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-nyc -j DROP
+-A PORTALS_INPUT -i lan4 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i lan4 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-nyc -p icmp -j RETURN
@@ -39,9 +41,13 @@ COMMIT
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -s 10.77.0.0/16 -o wan -j MASQUERADE
 -A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-nyc -j MASQUERADE
+-A PORTALS_PREROUTING -d 10.77.2.65/32 -i lan4 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.2.65/32 -i lan4 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
 EOF
 ip6tables-restore --noflush <<'EOF'
@@ -57,6 +63,8 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-nyc -o wan -j RETURN
 -A PORTALS_FORWARD -i to-nyc -j DROP
+-A PORTALS_INPUT -i lan4 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i lan4 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-nyc -j DROP

@@ -11,8 +11,12 @@ iptables-restore --noflush <<'EOF'
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
 EOF
 ip6tables-restore --noflush <<'EOF'

@@ -57,6 +57,8 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
+		iifname "eth1" udp dport 53 reject with icmpx admin-prohibited
+		iifname "eth1" tcp dport 53 reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
@@ -72,6 +74,11 @@ table inet portals {
 		type filter hook forward priority -150; policy accept;
 		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
 		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+	}
+	chain prerouting {
+		type nat hook prerouting priority -100; policy accept;
+		iifname "eth1" ip daddr 10.77.1.65 udp dport 53 redirect to :5053
+		iifname "eth1" ip daddr 10.77.1.65 tcp dport 53 redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;

@@ -14,6 +14,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
@@ -33,9 +35,13 @@ COMMIT
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
 -A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
 EOF
 ip link add to-paris mtu 1280 type wireguard

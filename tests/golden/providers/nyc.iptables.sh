@@ -44,6 +44,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -j DROP
 -A PORTALS_FORWARD -i to-swiss -j DROP
 -A PORTALS_FORWARD -i to-work -j DROP
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-work -p udp -m udp --dport 67:68 -j DROP
@@ -85,6 +87,7 @@ COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_POSTROUTING_1 - [0:0]
+:PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
 -A PORTALS_POSTROUTING -o to-swiss -j MASQUERADE
 -A PORTALS_POSTROUTING -o to-work -j MASQUERADE
@@ -94,7 +97,10 @@ COMMIT
 -A PORTALS_POSTROUTING_1 -s 10.77.0.0/16 -j RETURN
 -A PORTALS_POSTROUTING_1 -s 192.168.1.0/24 -j RETURN
 -A PORTALS_POSTROUTING_1 -j MASQUERADE
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
 EOF
 ip6tables-restore --noflush <<'EOF'
@@ -119,6 +125,8 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -j DROP
 -A PORTALS_FORWARD -i to-swiss -j DROP
 -A PORTALS_FORWARD -i to-work -j DROP
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-work -p udp -m udp --dport 67:68 -j DROP

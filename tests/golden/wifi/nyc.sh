@@ -41,6 +41,10 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
+		iifname "wlan0" udp dport 53 reject with icmpx admin-prohibited
+		iifname "wlan0" tcp dport 53 reject with icmpx admin-prohibited
+		iifname "ap-tv" udp dport 53 reject with icmpx admin-prohibited
+		iifname "ap-tv" tcp dport 53 reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
@@ -56,6 +60,13 @@ table inet portals {
 		type filter hook forward priority -150; policy accept;
 		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
 		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+	}
+	chain prerouting {
+		type nat hook prerouting priority -100; policy accept;
+		iifname "wlan0" ip daddr 10.77.1.65 udp dport 53 redirect to :5053
+		iifname "wlan0" ip daddr 10.77.1.65 tcp dport 53 redirect to :5053
+		iifname "ap-tv" ip daddr 10.77.1.129 udp dport 53 redirect to :5053
+		iifname "ap-tv" ip daddr 10.77.1.129 tcp dport 53 redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;

@@ -36,6 +36,9 @@ impl<'a> Decoder<'a> {
             [Expression::Drop] => Some(Action::Drop),
             [Expression::Reject] => Some(Action::Reject),
             [Expression::Masquerade] => Some(Action::Masquerade),
+            [Expression::Value(bytes), Expression::Redirect] => {
+                Some(Action::Redirect(u16::from_be_bytes(*bytes.as_array()?)))
+            }
             [Expression::Value(bytes), Expression::WriteMss] => {
                 Some(Action::ClampMss(u16::from_be_bytes(*bytes.first_chunk()?)))
             }
