@@ -65,6 +65,7 @@ pub(super) struct SiteDraft {
     pub firewall: Option<At<FirewallChoice>>,
     pub rp_filter: Option<At<RpFilter>>,
     pub hook: Option<At<PathBuf>>,
+    pub dyndns: Option<At<PathBuf>>,
     /// Seconds.
     pub confirm_reload: Option<At<u64>>,
     /// In the order of the file.
@@ -172,6 +173,7 @@ impl SiteDraft {
             firewall: self.firewall.map_or(FirewallChoice::Auto, |firewall| firewall.value),
             rp_filter: self.rp_filter.map_or(RpFilter::Keep, |rp_filter| rp_filter.value),
             hook: self.hook.map(|hook| hook.value),
+            dyndns: self.dyndns.map(|dyndns| dyndns.value),
             confirm_reload: self.confirm_reload.map(|time| Duration::from_secs(time.value)),
             portals: self
                 .portals

@@ -115,6 +115,8 @@ pub struct Site {
     pub rp_filter: RpFilter,
     /// A program to run when a portal moves to another exit; its path, from the network file's folder.
     pub hook: Option<PathBuf>,
+    /// The configuration of an inadyn that keeps the name of `endpoint` up to date; its path, from the network file's folder.
+    pub dyndns: Option<PathBuf>,
     /// How long a file that is read again has for being confirmed; none = it needs no confirmation.
     pub confirm_reload: Option<Duration>,
     /// In the order of the file: LAN addresses follow from it.

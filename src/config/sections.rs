@@ -64,7 +64,7 @@ fn network(draft: &mut Draft, section: &Section<'_>, found: &mut Findings) {
 }
 
 fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDraft {
-    const KNOWN: [&str; 14] = [
+    const KNOWN: [&str; 15] = [
         "id",
         "public_key",
         "endpoint",
@@ -76,6 +76,7 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         "firewall",
         "rp_filter",
         "hook",
+        "dyndns",
         "confirm_reload",
         "portal",
         "exit",
@@ -97,6 +98,7 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         firewall: section.optional("firewall", "\"auto\"", &choice(FIREWALLS), found),
         rp_filter: section.optional("rp_filter", "\"keep\"", &choice(RP_FILTERS), found),
         hook: section.optional("hook", "\"moved.sh\"", &path, found),
+        dyndns: section.optional("dyndns", "\"inadyn.conf\"", &path, found),
         confirm_reload: section.optional("confirm_reload", "60", &number(CONFIRMATION_TIMES), found),
         portals: section.each("portal", "guest", portal, found),
         providers: section.each("exit", "mullvad", provider, found),

@@ -1,6 +1,7 @@
 //! Programs that run as long as the agent does: what they are told, as plain data. [`Supervisor`] keeps them running.
 
 mod dnsmasq;
+mod inadyn;
 mod keeper;
 pub mod leases;
 mod process;
@@ -56,7 +57,7 @@ impl fmt::Debug for File {
 pub fn plan(site: &Site, run_folder: &Path) -> Vec<Service> {
     let radios = site.access_points.iter().map(|access_point| hostapd::service(access_point, run_folder));
     let lans = site.portals.iter().filter_map(|portal| dnsmasq::of(portal, mtu(site, portal), run_folder));
-    radios.chain(lans).collect()
+    radios.chain(lans).chain(site.dyndns.as_deref().map(|file| inadyn::service(file, run_folder))).collect()
 }
 
 /// The MTU of the narrowest tunnel that a portal may leave by, in bytes, if there is one.

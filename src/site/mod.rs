@@ -91,6 +91,8 @@ pub struct Site {
     pub resolve_after: Duration,
     /// The program to run when a portal moves to another exit; its path, from the network file's folder.
     pub hook: Option<PathBuf>,
+    /// The configuration of the inadyn that keeps this site's name up to date; its whole path.
+    pub dyndns: Option<PathBuf>,
     /// The Wi-Fi cards at work.
     pub access_points: Vec<AccessPoint>,
     /// What a person should know, though it is no fault.

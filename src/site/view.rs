@@ -94,6 +94,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         probes,
         resolve_after: network.resolve_after,
         hook: entry.hook.clone(),
+        dyndns: entry.dyndns.as_ref().map(|path| inputs.file.with_file_name(path)),
     };
     Errors::check(errors, site)
 }

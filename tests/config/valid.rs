@@ -101,6 +101,7 @@ fn nyc() -> Site {
         firewall: FirewallChoice::Nftables,
         rp_filter: RpFilter::Loose,
         hook: Some(PathBuf::from("moved.sh")),
+        dyndns: Some(PathBuf::from("inadyn.conf")),
         confirm_reload: Some(Duration::from_mins(5)),
         portals: vec![
             guest(),
@@ -128,6 +129,7 @@ fn bare(id: u8, public_key: &str) -> Site {
         firewall: FirewallChoice::Auto,
         rp_filter: RpFilter::Keep,
         hook: None,
+        dyndns: None,
         confirm_reload: None,
         portals: vec![],
         providers: SortedMap::new(),

@@ -244,10 +244,10 @@ impl Internet {
 }
 
 /// A program that ends with the scenario.
-struct Background(Child);
+pub(crate) struct Background(Child);
 
 impl Background {
-    fn start(host: &Namespace, script: &str) -> Result<Self> {
+    pub(crate) fn start(host: &Namespace, script: &str) -> Result<Self> {
         let mut command = Command::new("sh");
         command.args(["-e", "-c", script]).stdin(Stdio::null()).stdout(Stdio::null());
         host.spawn(&mut command).map(Self).doing(|| format!("cannot start {script}"))

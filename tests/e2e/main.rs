@@ -10,6 +10,7 @@ mod commands;
 mod confirm;
 mod containers;
 mod devices;
+mod dyndns;
 mod failover;
 mod faults;
 mod filters;
@@ -63,7 +64,8 @@ const CORE: &[&[Scenario]] = &[
 ];
 
 /// What is the same with every kernel, and takes its time: waits of timers, firmware that boots.
-const AT_LENGTH: [&[Scenario]; 10] = [
+const AT_LENGTH: [&[Scenario]; 11] = [
+    dyndns::SCENARIOS,
     failover::SCENARIOS,
     providers::SCENARIOS,
     names::SCENARIOS,
