@@ -56,17 +56,25 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
     }
 }
 
-/// Nothing that exists is overwritten.
+/// Nothing that exists is overwritten, and nothing is written where one of the files exists, the output itself included.
 fn write_keys(output: &Path, file: &Path, exit: &str, key: &Secret, parsed: &Parsed) -> Result<()> {
     let folder = folder_of(output);
-    keys::save(&folder.join(keys::PRIVATE_KEY_FILE), key)?;
-    let copy = folder.join(format!("{exit}.conf"));
+    let (private_key, copy) = (folder.join(keys::PRIVATE_KEY_FILE), folder.join(format!("{exit}.conf")));
     let is_there = fs::canonicalize(file).ok() == fs::canonicalize(&copy).ok();
-    if is_there || parsed.config.peers.iter().all(|peer| peer.endpoint.is_none()) {
-        return Ok(());
+    let copies = !is_there && parsed.config.peers.iter().any(|peer| peer.endpoint.is_some());
+    let mut new = [output, &private_key].into_iter().chain(copies.then_some(copy.as_path()));
+    if let Some(path) = new.find(|path| path.symlink_metadata().is_ok()) {
+        let path = path.display();
+        return Err(Error::wrong(format!(
+            "{path} exists, and is not overwritten: move it, or choose another --output"
+        )));
     }
-    let bytes = keys::read_secret_bytes(file)?.unwrap_or_default();
-    write_new(&copy, &bytes, 0o600).doing(|| format!("cannot write {}", copy.display()))
+    keys::save(&private_key, key)?;
+    if copies {
+        let bytes = keys::read_secret_bytes(file)?.unwrap_or_default();
+        write_new(&copy, &bytes, 0o600).doing(|| format!("cannot write {}", copy.display()))?;
+    }
+    Ok(())
 }
 
 fn within(file: &Path, error: &Error) -> Error {

@@ -1,6 +1,8 @@
 //! `portals import` and `portals export`: what comes of them is a network file, or files of wg-quick, and the ones are made of the others.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 use std::{env, fs};
 
 use wg_portals::config;
@@ -92,6 +94,30 @@ fn a_file_that_sends_no_ipv4_is_refused() {
     let wishes = Wishes { network: "home", site: "nyc", id: None, subnet: None, public_key, exit: "wg0" };
     let refusal = network_file(&dialling("::/0"), &wishes).unwrap_err().to_string();
     assert!(refusal.contains("no IPv4"), "{refusal}");
+}
+
+#[test]
+fn an_import_that_cannot_be_written_leaves_no_key() {
+    let folder = env::temp_dir().join(format!("portals-import-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (file, output) = (folder.join("wg0.conf"), folder.join("network.toml"));
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wgquick/import/everything.conf"), &file)
+        .unwrap();
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
+    let import = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portals"));
+        command.arg("import").arg(&file).args(["--site", "nyc", "--keys", "--output"]).arg(&output);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    fs::write(&output, "mine").unwrap();
+    let refusal = import();
+    let key_is_there = folder.join("private.key").exists();
+    fs::remove_file(&output).unwrap();
+    let done = import();
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(refusal.0 == Some(2) && refusal.1.contains("exists") && !key_is_there, "{refusal:?}");
+    assert_eq!(done, (Some(0), String::new()));
 }
 
 #[test]
