@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::config::model::{Name, Network};
-use crate::net::{Cidr, IfName, InterfaceAddress, Secret};
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, Secret};
 use crate::site::{self, Known, Peer, Tunnel};
 use crate::sorted::SortedMap;
 use crate::wgquick::{self, Config, Interface};
@@ -66,7 +66,13 @@ fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &T
             .endpoint
             .as_ref()
             .map(|dialled| wgquick::Endpoint { host: dialled.host.clone(), port: dialled.port }),
-        allowed_ips: peer.allowed_ips.iter().copied().collect(),
+        // The exit drops IPv6, which would leave in the clear otherwise.
+        allowed_ips: peer
+            .allowed_ips
+            .iter()
+            .copied()
+            .chain(tunnel.table.is_some().then_some(Family::V6.everything()))
+            .collect(),
         keepalive: peer.keepalive,
     };
     Config { interface, peers: tunnel.ends().map(|(_, end)| peer(end)).collect() }
@@ -79,7 +85,10 @@ fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &Tunnel) -
         format!("/etc/wireguard/{interface}.conf, mode 600; then: wg-quick up {interface}"),
     ];
     if tunnel.table.is_some() {
-        comments.push("Everything that this box sends leaves there while it is up.".to_owned());
+        comments.push(
+            "Everything that this box sends goes there while it is up; its IPv6 ends there.".to_owned(),
+        );
+        comments.push("A box without IPv6 cannot set up ::/0: there, take it out of AllowedIPs.".to_owned());
     }
     let guests: Vec<(&Name, &Peer)> = tunnel.ends().filter(|(_, peer)| peer.exits_here).collect();
     if !guests.is_empty() {

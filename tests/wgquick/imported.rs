@@ -155,6 +155,8 @@ fn what_is_exported_is_imported() {
         panic!("two")
     };
     assert_eq!((shared.as_str(), exit.as_str()), ("portals0", "to-nyc"));
+    let allowed: Vec<String> = way.config.peers[0].allowed_ips.iter().map(ToString::to_string).collect();
+    assert_eq!(allowed, ["0.0.0.0/0", "::/0"], "no IPv6 leaves in the clear");
     assert_eq!(way.config.interface.listen_port, Some(51821));
     assert_eq!(way.config.peers[0].endpoint.as_ref().unwrap().to_string(), "nyc.example.net:51823");
     assert_eq!(links.config.peers[0].endpoint.as_ref().unwrap().to_string(), "[2001:db8::9]:51820");
