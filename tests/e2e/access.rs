@@ -2,13 +2,13 @@
 
 use std::net::Ipv4Addr;
 
-use wg_portals::demo::{HOME, NYC, OSLO, PARIS, SERVER, World};
+use wg_portals::demo::{Capture, HOME, NYC, OSLO, PARIS, SERVER, World};
 use wg_portals::error::Result;
 use wg_portals::net::InterfaceAddress;
 
 use crate::Scenario;
 use crate::ways::each_other;
-use crate::words::{portal, seconds, seen_as, start, unreachable};
+use crate::words::{portal, portal_of, same, seconds, seen_as, seen_going_to, shell, start, unreachable};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -17,6 +17,16 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: guests_stay_out,
     },
     Scenario { name: "a shared LAN is reached by linked sites", plots: &[NYC, OSLO], run: shared },
+    Scenario {
+        name: "a device of a shared LAN is reached though a portal takes it in",
+        plots: &[NYC, OSLO],
+        run: shared_address,
+    },
+    Scenario {
+        name: "a device of a shared LAN is reached though a portal takes in its hardware address",
+        plots: &[NYC, OSLO],
+        run: shared_device,
+    },
     Scenario { name: "a LAN that is not shared is not reached", plots: &[NYC, OSLO], run: unshared },
 ];
 
@@ -43,6 +53,31 @@ fn shared(world: &mut World) -> Result<()> {
     start(world, &network)?;
     seen_as(world.site(OSLO).router(seconds(3.0)), HOME, OSLO.tunnel())?;
     seen_as(world.site(OSLO).router(seconds(3.0)), SERVER, OSLO.address)
+}
+
+fn shared_address(world: &mut World) -> Result<()> {
+    shared_with(world, "from = [\"192.168.1.50\"]")
+}
+
+fn shared_device(world: &mut World) -> Result<()> {
+    let home = world.site(NYC).home.clone().expect("nyc has a home");
+    shell(&home, "ip link set eth0 address 02:00:00:00:00:01")?;
+    shared_with(world, "mac = [\"02:00:00:00:00:01\"]")
+}
+
+fn shared_with(world: &mut World, entrance: &str) -> Result<()> {
+    let network = world.network(|plot| match plot {
+        NYC => format!("lan = [\"192.168.1.0/24\"]\n{}", portal_of(NYC, r#""oslo""#, entrance)),
+        _ => "exits = [\"nyc\"]\n".to_owned(),
+    });
+    start(world, &network)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, OSLO.address)?;
+    seen_as(world.site(OSLO).router(seconds(3.0)), HOME, OSLO.tunnel())?;
+    // An address of the network that no site has is nobody's beyond the uplink, either.
+    let nobody = Ipv4Addr::new(10, 77, 200, 1);
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    world.site(NYC).home(seconds(1.0)).knock(nobody, 5)?;
+    same("packets to nobody", seen_going_to(capture, nobody.into())?.len(), 0)
 }
 
 fn unshared(world: &mut World) -> Result<()> {

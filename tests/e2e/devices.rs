@@ -102,6 +102,10 @@ fn device(world: &mut World) -> Result<()> {
         let found = world.site(NYC).router.sysctl(&format!("net/ipv4/conf/{interface}/{setting}"))?;
         same(&format!("{setting} of {interface}"), found.as_str(), wanted)?;
     }
+    // As wg-quick has it for all.
+    shell(&world.site(NYC).router, "echo 1 >/proc/sys/net/ipv4/conf/all/src_valid_mark")?;
+    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, PARIS.address)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), NYC.address, HOME)?;
     let status = succeeds(world.site(NYC), &["status"])?;
     let entrance = format!("mac {TV} → paris");
     same(&format!("{entrance} in {status}"), status.contains(&entrance), true)
