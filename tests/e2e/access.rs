@@ -19,12 +19,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a shared LAN is reached by linked sites", plots: &[NYC, OSLO], run: shared },
     Scenario {
         name: "a device of a shared LAN is reached though a portal takes it in",
-        plots: &[NYC, OSLO],
+        plots: &[NYC, PARIS, OSLO],
         run: shared_address,
     },
     Scenario {
         name: "a device of a shared LAN is reached though a portal takes in its hardware address",
-        plots: &[NYC, OSLO],
+        plots: &[NYC, PARIS, OSLO],
         run: shared_device,
     },
     Scenario { name: "a LAN that is not shared is not reached", plots: &[NYC, OSLO], run: unshared },
@@ -67,11 +67,17 @@ fn shared_device(world: &mut World) -> Result<()> {
 
 fn shared_with(world: &mut World, entrance: &str) -> Result<()> {
     let network = world.network(|plot| match plot {
-        NYC => format!("lan = [\"192.168.1.0/24\"]\n{}", portal_of(NYC, r#""oslo""#, entrance)),
-        _ => "exits = [\"nyc\"]\n".to_owned(),
+        NYC => {
+            let portal = portal_of(NYC, r#""paris""#, entrance);
+            format!("lan = [\"192.168.1.0/24\"]\nlinks = [\"oslo\"]\n{portal}")
+        }
+        PARIS => "exits = [\"nyc\"]\n".to_owned(),
+        _ => "links = [\"nyc\"]\n".to_owned(),
     });
+    // Paris learns of that network, and must not have its like.
+    shell(&world.site(PARIS).router, "ip address flush dev lan0")?;
     start(world, &network)?;
-    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, OSLO.address)?;
+    seen_as(world.site(NYC).home(seconds(3.0)), SERVER, PARIS.address)?;
     seen_as(world.site(OSLO).router(seconds(3.0)), HOME, OSLO.tunnel())?;
     // An address of the network that no site has is nobody's beyond the uplink, either.
     let nobody = Ipv4Addr::new(10, 77, 200, 1);
