@@ -265,7 +265,10 @@ impl Agent {
 
     fn apply(&mut self, mut site: Site, why: &str, on_failure: OnFailure) -> Result<Applied, Errors> {
         self.names.follow(&site);
-        self.devices.follow(&site)?;
+        // Without it everything else is as it should be.
+        if let Err(error) = self.devices.follow(&site) {
+            log::error!("{error}");
+        }
         let moves = self.exits.follow(&mut site);
         self.take_note(moves);
         let _lock = self.lock()?;
