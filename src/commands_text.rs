@@ -159,7 +159,11 @@ impl Script {
         let removed = delta.removed.iter().map(|key| format!("wg set {name} peer {key} remove"));
         let added = delta.added.iter().map(|(key, peer)| self.peer(name, *key, &PeerDelta::of_new(peer)));
         let changed = delta.changed.iter().map(|(key, peer)| self.peer(name, *key, peer));
-        settings.into_iter().chain(removed).chain(added).chain(changed).collect()
+        let mut lines = Vec::from_iter(settings);
+        lines.extend(removed);
+        lines.extend(added);
+        lines.extend(changed);
+        lines
     }
 
     fn derives_keys(&self, step: &Step) -> bool {

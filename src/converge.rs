@@ -24,7 +24,12 @@ pub fn converge(
     on_failure: OnFailure,
 ) -> Result<Vec<Step>> {
     let steps = apply(kernel, journal, &plan(site), on_failure)?;
-    neighbours::remember(journal.folder(), &site.neighbours)?;
+    // What stands is right: no reason to fail.
+    if let Err(error) = neighbours::remember(journal.folder(), &site.neighbours) {
+        log::warn!(
+            "devices that are silent when the agent begins anew will not be known by their addresses: {error}"
+        );
+    }
     let moved = moved(site, &steps);
     if !moved.by_source.is_empty() || !moved.by_mark.is_empty() {
         match conntrack::forget(&moved) {

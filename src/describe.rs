@@ -43,8 +43,13 @@ pub fn step(step: &Step) -> String {
             let verb = verb(from.rules.is_empty(), to.rules.is_empty());
             format!("{verb} our rules at the top of the chain {chain}")
         }
-        Step::SetSysctl { key, from, to } => format!("set {} from {from} to {to}", key.replace('/', ".")),
+        Step::SetSysctl { key, from, to } => sysctl(&key.replace('/', "."), from, to),
     }
+}
+
+/// One of an interface that is only being made comes from nothing: there `from` is what it comes to.
+fn sysctl(name: &str, from: &str, to: &str) -> String {
+    if from == to { format!("set {name} to {to}") } else { format!("set {name} from {from} to {to}") }
 }
 
 fn verb(from_nothing: bool, to_nothing: bool) -> &'static str {
@@ -164,4 +169,16 @@ fn networks(networks: &SortedSet<Cidr>) -> String {
 /// `1 peer`, `2 peers`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_was_not_there_comes_from_nothing() {
+        let set = |from: &str| Step::SetSysctl { key: "net/a".into(), from: from.into(), to: "1".into() };
+        assert_eq!(step(&set("0")), "set net.a from 0 to 1");
+        assert_eq!(step(&set("1")), "set net.a to 1");
+    }
 }

@@ -55,9 +55,13 @@ pub fn remove(path: &Path) -> io::Result<()> {
 
 /// The text of a file, if it is there; what is no UTF-8 in it is replaced.
 pub fn read_if_there(path: &Path) -> io::Result<Option<String>> {
+    let text = |bytes: Vec<u8>| match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    };
     match fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        bytes => bytes.map(|bytes| Some(String::from_utf8_lossy(&bytes).into_owned())),
+        bytes => Ok(Some(text(bytes?))),
     }
 }
 

@@ -165,6 +165,12 @@ pub trait Context<T> {
 
 impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Result<T, E> {
     fn doing(self, doing: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| Error::failed(doing()).because(source))
+        self.map_err(|source| under(doing(), source))
     }
+}
+
+/// One function for a kind of cause, and not the same lines again at each of the hundreds of calls that can fail.
+#[inline(never)]
+fn under(message: String, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+    Error { kind: Kind::Failed, message, source: Some(source.into()) }
 }

@@ -44,9 +44,15 @@ impl File {
 
     /// All of it, in memory that is wiped. The comments stand in `[Interface]`, where those with a setting take effect without the `#`.
     pub fn to_text(&self) -> Zeroizing<String> {
+        const HEADER: &str = "[Interface]\n";
         let comments: String = self.comments.iter().flat_map(|line| ["# ", line, "\n"]).collect();
-        let header = "[Interface]\n";
-        Zeroizing::new(self.config.to_text().replacen(header, &(header.to_owned() + &comments), 1))
+        let config = self.config.to_text();
+        // A String that grew would leave its old memory behind as it was.
+        let mut text = Zeroizing::new(String::with_capacity(config.len() + comments.len()));
+        for part in [HEADER, &comments, &config[HEADER.len()..]] {
+            text.push_str(part);
+        }
+        text
     }
 }
 

@@ -3,6 +3,7 @@
 mod chain;
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 pub use chain::{Chain, Hook};
 
@@ -311,6 +312,8 @@ pub enum Action {
     Masquerade,
     /// Sends TCP or UDP to this port of this host, at an address of the interface that it came by [`redirect to :5053`].
     Redirect(u16),
+    /// Sends it to this address instead [`dnat ip to 9.9.9.9`]. Only in a rule about IPv4.
+    Divert(Ipv4Addr),
     /// Sets the bits of a mark, and leaves the others [`meta mark set meta mark & ~MASK | VALUE`]. The next rule is asked, too.
     SetMark(Mark),
     /// The same with the mark of the connection [`ct mark set ct mark & ~MASK | VALUE`].

@@ -172,6 +172,7 @@ impl Display for Nft<'_, Action> {
             Action::Reject => f.write_str("reject with icmpx admin-prohibited"),
             Action::Masquerade => f.write_str("masquerade"),
             Action::Redirect(port) => write!(f, "redirect to :{port}"),
+            Action::Divert(address) => write!(f, "dnat ip to {address}"),
             Action::SetMark(mark) => write_setting(f, "meta mark", *mark),
             Action::SetConnectionMark(mark) => write_setting(f, "ct mark", *mark),
             Action::ClampMss(bytes) => write!(f, "tcp option maxseg size set {bytes}"),

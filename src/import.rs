@@ -49,12 +49,14 @@ pub fn network_file(parsed: &Parsed, wishes: &Wishes) -> Result<String> {
     Ok(text)
 }
 
-/// The name of an exit by that of a file of wg-quick.
-pub fn exit_name(stem: &str) -> Name {
+/// The name of an exit by that of a file of wg-quick, at a site that has another name.
+pub fn exit_name(stem: &str, site: &str) -> Name {
     let lower = stem.to_ascii_lowercase().replace(['_', '.'], "-");
     let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-';
     let name: String = lower.chars().filter(allowed).take(12).collect();
-    if name.is_empty() || name == "direct" { "vpn".to_owned() } else { name }
+    let is_free = |name: &&str| !["", "direct", site].contains(name);
+    let free = [name.as_str(), "vpn", "provider"].into_iter().find(is_free);
+    free.expect("three names, of which two can be taken").to_owned()
 }
 
 fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Result {

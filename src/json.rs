@@ -26,11 +26,6 @@ impl Json {
     pub fn text(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
-
-    /// An object.
-    pub fn object(members: impl IntoIterator<Item = (&'static str, Json)>) -> Self {
-        Self::Object(members.into_iter().collect())
-    }
 }
 
 impl fmt::Display for Json {

@@ -10,7 +10,7 @@ use crate::config::{
 };
 use crate::disk::folder_of;
 use crate::error::Errors;
-use crate::host;
+use crate::host::{self, Facts};
 use crate::kernel::linux::Linux;
 use crate::keys;
 use crate::neighbours;
@@ -56,7 +56,7 @@ impl Files {
         let network_secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
         let public_key = keys::public_key(&private_key);
         let passphrases = match site::own_name(&network, public_key) {
-            Ok(own) => wifi::passphrases(&network.sites[own].portals, &folder)?,
+            Ok(own) => wifi::passphrases(&network.sites[own].portals, &folder),
             // That is said where the site is asked for.
             Err(_) => Passphrases::new(),
         };
@@ -98,13 +98,18 @@ impl Files {
         if facts.ipv6 {
             facts.neighbours = neighbours::known(kernel.route(), &sources)?;
         }
+        self.view(&facts, resolved)
+    }
+
+    /// The site's view on a host like that.
+    pub fn view(&self, facts: &Facts, resolved: &SortedMap<String, IpAddr>) -> Result<Site, Errors> {
         let inputs = Inputs {
             file: &self.file,
             private_key: &self.private_key,
             public_key: self.public_key,
             network_secret: self.network_secret.as_ref(),
             passphrases: &self.passphrases,
-            facts: &facts,
+            facts,
             providers: &self.providers,
             resolved,
         };

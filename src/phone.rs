@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::config::model::{MOST_PHONES, Name, Network, RESOLVERS};
+use crate::config::model::{MOST_PHONES, Name, Network};
 use crate::config::{self, phone_address};
 use crate::error::{Error, Errors, Result};
 use crate::json::Json;
@@ -50,12 +50,14 @@ pub fn add(path: &Path, text: &str, network: &Network, entry: &Entry) -> Result<
     }
 }
 
-/// The file for the app of a phone. All that it sends goes to its site, IPv6 as well: that ends there, and goes nowhere else.
+/// The file for the app of a phone, which is to ask `resolvers`. All that it sends goes to its site, IPv6 as well: that ends there, and
+/// goes nowhere else.
 pub fn settings(
     network: &Network,
     name: &Name,
     private_key: Secret,
     network_secret: Option<&Secret>,
+    resolvers: Vec<IpAddr>,
 ) -> Result<Config> {
     let phone = &network.phones[name];
     let site = &network.sites[&phone.at];
@@ -77,7 +79,7 @@ pub fn settings(
     let interface = Interface {
         private_key: Some(private_key),
         addresses: vec![InterfaceAddress { address: phone_address(network, phone), length: 32 }],
-        dns: if phone.dns.is_empty() { RESOLVERS.to_vec() } else { phone.dns.clone() },
+        dns: resolvers,
         mtu: Some(network.mtu),
         ..Interface::default()
     };

@@ -23,6 +23,9 @@ pub const ALIAS_PREFIX: &str = "portals:";
 /// (17 to 22), Tailscale's and OpenWrt pbr's (`0xff0000`), wg-quick's (51820) and mwan3's (`0x3f00`).
 pub const TUNNEL_MARK: Mark = Mark { value: 0x1000_0000, mask: 0x1000_0000 };
 
+/// The mark of connections that were opened into a tunnel: bit 29, clear of the same others. No packet gets it.
+pub const TUNNELED: Mark = Mark { value: 0x2000_0000, mask: 0x2000_0000 };
+
 /// How many portals of a site can have a mark.
 pub const PORTAL_MARK_COUNT: u8 = 16;
 

@@ -40,7 +40,7 @@ pub struct Report {
     pub links: Vec<LinkReport>,
     /// In the order of the file.
     pub portals: Vec<PortalReport>,
-    /// What cannot run, and why: programs that are not installed, cards that cannot do what they should.
+    /// What does not run, and why: programs that fail or are not installed, cards that cannot do what they should.
     pub missing: Vec<String>,
     /// By name.
     pub phones: Vec<PhoneReport>,

@@ -9,7 +9,6 @@ use wg_portals::journal::Journal;
 use wg_portals::kernel::Kernel as _;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::plan::plan;
-use wg_portals::site::{self, Inputs};
 use wg_portals::state::{RuleAction, State, Target};
 
 /// A journal in a folder of its own, gone with it.
@@ -42,17 +41,7 @@ fn golden(case: &str) -> State {
     let mut files = support::files(&network, "nyc", None);
     files.providers =
         support::providers(&network, "nyc", |config| std::fs::read(folder.join(config)).unwrap());
-    let inputs = Inputs {
-        file: &files.file,
-        private_key: &files.private_key,
-        public_key: files.public_key,
-        network_secret: None,
-        passphrases: &files.passphrases,
-        facts: &facts,
-        providers: &files.providers,
-        resolved: &resolved,
-    };
-    plan(&site::view(&network, &inputs).unwrap_or_else(|errors| panic!("{errors}")))
+    plan(&files.view(&facts, &resolved).unwrap_or_else(|errors| panic!("{errors}")))
 }
 
 /// A host with all interfaces that the golden cases name.

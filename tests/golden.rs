@@ -13,6 +13,7 @@ use wg_portals::diff::diff;
 use wg_portals::host::Filters;
 use wg_portals::load::Files;
 use wg_portals::plan::plan;
+use wg_portals::services;
 use wg_portals::site::{Choices, Site};
 use wg_portals::state::State;
 use wg_portals::xtables::Program;
@@ -26,23 +27,43 @@ enum Firewall {
 
 #[test]
 fn every_case_comes_to_the_commands_in_its_folder() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let mut wrong = Vec::new();
-    for case in entries(&root) {
-        for facts in entries(&case).into_iter().filter(|path| path.to_string_lossy().ends_with(".facts.toml"))
-        {
-            for (firewall, ending) in [(Firewall::Nftables, ".sh"), (Firewall::Iptables, ".iptables.sh")] {
-                let expected = PathBuf::from(facts.to_string_lossy().replace(".facts.toml", ending));
-                let made = commands(&case, &facts, firewall);
-                if std::env::var_os("UPDATE_GOLDEN").is_some() {
-                    fs::write(&expected, &made).unwrap();
-                } else if fs::read_to_string(&expected).unwrap_or_default() != made {
-                    wrong.push(format!("{} should be:\n{made}", expected.display()));
-                }
+    for (case, facts) in cases() {
+        for (firewall, ending) in [(Firewall::Nftables, ".sh"), (Firewall::Iptables, ".iptables.sh")] {
+            let expected = PathBuf::from(facts.to_string_lossy().replace(".facts.toml", ending));
+            let made = commands(&case, &facts, firewall);
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                fs::write(&expected, &made).unwrap();
+            } else if fs::read_to_string(&expected).unwrap_or_default() != made {
+                wrong.push(format!("{} should be:\n{made}", expected.display()));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_programs_that_are_counted_are_those_that_would_run() {
+    let mut seen = 0;
+    for (case, facts) in cases() {
+        let (_, site) = site(&case, &facts, Firewall::Nftables);
+        let planned = services::plan(&site, Path::new("/run/portals"));
+        for (program, number) in services::programs(&site) {
+            let of_program = planned.iter().filter(|service| service.program == program).count();
+            assert_eq!(number, of_program, "{} in {}", program.name, facts.display());
+            seen += number;
+        }
+        assert_eq!(services::programs(&site).map(|(_, number)| number).sum::<usize>(), planned.len());
+    }
+    assert!(seen > 0);
+}
+
+/// The folder of each case, and the facts of each of its hosts.
+fn cases() -> Vec<(PathBuf, PathBuf)> {
+    let is_facts = |path: &PathBuf| path.to_string_lossy().ends_with(".facts.toml");
+    let hosts =
+        |case: PathBuf| entries(&case).into_iter().filter(is_facts).map(move |facts| (case.clone(), facts));
+    entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")).into_iter().flat_map(hosts).collect()
 }
 
 /// Those of a provider answer nobody who comes from elsewhere.
@@ -80,18 +101,8 @@ fn site(case: &Path, facts: &Path, firewall: Firewall) -> (Files, Site) {
     }
     let mut files = support::files(&network, name, secret);
     files.providers = support::providers(&network, name, |config| fs::read(case.join(config)).unwrap());
-    let inputs = wg_portals::site::Inputs {
-        file: &files.file,
-        private_key: &files.private_key,
-        public_key: files.public_key,
-        network_secret: files.network_secret.as_ref(),
-        passphrases: &files.passphrases,
-        facts: &facts,
-        providers: &files.providers,
-        resolved: &resolved,
-    };
-    let mut site = wg_portals::site::view(&network, &inputs)
-        .unwrap_or_else(|errors| panic!("{}: {errors}", case.display()));
+    let view = files.view(&facts, &resolved);
+    let mut site = view.unwrap_or_else(|errors| panic!("{}: {errors}", case.display()));
     site.choose(&choices(&text, &site));
     (files, site)
 }

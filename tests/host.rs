@@ -57,6 +57,7 @@ fn a_router_is_described() {
         assert_eq!(facts.uplink, Some(wan()));
         assert_eq!(facts.local, networks(["172.16.0.0/12", "192.168.1.0/24"]));
         assert_eq!(facts.uplink_networks, networks(["203.0.113.0/24"]));
+        assert_eq!(facts.own, ["192.168.1.1", "203.0.113.7"].map(|own| own.parse().unwrap()).into());
         assert!(facts.ipv6 && facts.wireguard.is_some());
     });
 }

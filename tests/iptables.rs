@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
 use wg_portals::firewall::{
-    Action, Chain, Condition, Firewall, ForeignChain, Interfaces, Opened, Openings, Rule, TableFamily,
+    Action, Chain, Condition, Firewall, ForeignChain, Interfaces, Networks, Opened, Openings, Rule,
+    TableFamily,
 };
 use wg_portals::kernel::iptables::{Iptables, legacy};
 use wg_portals::kernel::nftables::{Nftables, Survey};
@@ -137,12 +138,15 @@ fn this_kernel_lacks_nothing() {
 }
 
 #[test]
-fn a_redirect_reads_back_and_goes_again() {
+fn a_redirect_and_a_diversion_read_back_and_go_again() {
     namespace::inside(|| {
         let tables = Iptables::find();
-        let conditions = vec![Condition::UdpPort(53, 53)];
-        let rule = Rule { conditions, action: Action::Redirect(5053) };
-        let firewall = Firewall { chains: [(Chain::Prerouting, vec![rule])].into(), ..Firewall::default() };
+        let here = Condition::Destination(Networks::One("192.168.1.1/32".parse().unwrap()));
+        let rules = vec![
+            Rule { conditions: vec![Condition::UdpPort(53, 53)], action: Action::Redirect(5053) },
+            Rule { conditions: vec![here], action: Action::Divert("9.9.9.9".parse().unwrap()) },
+        ];
+        let firewall = Firewall { chains: [(Chain::Prerouting, rules)].into(), ..Firewall::default() };
         let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4, Family::V6]);
         for program in tables.legacy.into_iter().chain(tables.nft) {
             leads_there_and_back(program, &wanted, &Ruleset::new());

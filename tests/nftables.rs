@@ -157,7 +157,14 @@ fn translations_are_listed_where_they_may_stand() {
         ],
         action: Action::Redirect(5053),
     };
-    let chains = [(Chain::Prerouting, vec![redirect]), (Chain::Postrouting, vec![masquerade])].into();
+    let divert = Rule {
+        conditions: vec![
+            Condition::Destination(Networks::One("192.168.1.1/32".parse().unwrap())),
+            Condition::TcpPort(53, 53),
+        ],
+        action: Action::Divert("9.9.9.9".parse().unwrap()),
+    };
+    let chains = [(Chain::Prerouting, vec![redirect, divert]), (Chain::Postrouting, vec![masquerade])].into();
     let firewall = Firewall { chains, ..Firewall::default() };
     let listing = in_namespace(|| {
         change(None, Some(&firewall));
@@ -171,6 +178,7 @@ fn translations_are_listed_where_they_may_stand() {
 \tchain prerouting {
 \t\ttype nat hook prerouting priority dstnat; policy accept;
 \t\tip daddr 10.77.1.65 udp dport 53 redirect to :5053
+\t\tip daddr 192.168.1.1 tcp dport 53 dnat ip to 9.9.9.9
 \t}
 
 \tchain postrouting {

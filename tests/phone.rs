@@ -151,6 +151,23 @@ fn the_key_of_the_link_follows_from_the_networks_secret() {
 }
 
 #[test]
+fn where_a_phone_leaves_at_a_provider_it_asks_the_resolvers_of_that() {
+    let folder = Folder::new("provider");
+    let network =
+        NETWORK.replace("[site.paris]", "[site.nyc.exit.swiss]\nconfig = \"swiss.conf\"\n\n[site.paris]");
+    fs::write(folder.path("network.toml"), network).unwrap();
+    let resolvers = |name| {
+        let shown = folder.shown(&["add", name, "--exit", "swiss", "--no-qr"]);
+        read(&shown).interface.dns.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(resolvers("before"), ["9.9.9.9", "149.112.112.112"]);
+    let file = include_str!("golden/providers/swiss.conf");
+    fs::write(folder.path("swiss.conf"), file).unwrap();
+    fs::set_permissions(folder.path("swiss.conf"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(resolvers("behind"), ["10.2.0.1"]);
+}
+
+#[test]
 fn what_was_kept_is_shown_again() {
     let folder = Folder::new("kept");
     let first = folder.shown(&["add", "mike", "--keep-key"]);

@@ -135,6 +135,7 @@ impl Agent {
     /// good.
     fn read_again(&mut self, test: Test) -> Result<(Site, Option<Duration>), Errors> {
         let files = Files::read(&self.file)?;
+        self.tables.begin()?;
         let site = files.site(&mut self.kernel, &self.names.addresses())?;
         let time = match test {
             Test::Passed => None,

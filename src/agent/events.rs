@@ -38,11 +38,11 @@ impl Events {
 
     /// Waits until something is there, here or at one of `others`, or until it is time.
     pub(super) fn wait(&self, others: Vec<BorrowedFd>, due: Option<Instant>) -> Result<Ready> {
-        let own: Vec<BorrowedFd> =
-            [self.signals.as_fd()].into_iter().chain(self.news.descriptors()).collect();
-        let of_news = 1..own.len();
-        let all = own.into_iter().chain(others);
-        let mut sources: Vec<PollFd> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let mut all = vec![self.signals.as_fd()];
+        all.extend(self.news.descriptors());
+        let of_news = 1..all.len();
+        all.extend(others);
+        let mut sources: Vec<PollFd> = all.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         let left = due.map(|due| due.saturating_duration_since(Instant::now()));
         // Rounded up, or a timer that is due in half a millisecond would keep us turning.
         let timeout = match left {

@@ -151,8 +151,8 @@ impl Exits {
         self.probes.iter().map(|probe| probe.next).chain(verdicts).min()
     }
 
-    /// Takes the answers, judges silence, and asks again when that is due: never waits. The exits that have just gone down.
-    pub(super) fn turn(&mut self, kernel: &mut Linux, now: Instant) -> Vec<Name> {
+    /// Takes the answers, judges silence, and asks again when that is due: never waits. The interfaces of exits that have just gone down.
+    pub(super) fn turn(&mut self, kernel: &mut Linux, now: Instant) -> Vec<IfName> {
         let mut lost = Vec::new();
         for probe in &mut self.probes {
             let before = probe.health.standing();
@@ -162,7 +162,7 @@ impl Exits {
             }
             probe.hear(now);
             if before != Standing::Down && probe.health.standing() == Standing::Down {
-                lost.push(probe.way.exit.clone());
+                lost.push(probe.way.interface.clone());
             }
             if is_due {
                 probe.ask(now);

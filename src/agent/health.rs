@@ -151,7 +151,8 @@ mod tests {
     const TIMES: Failover =
         Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
 
-    /// Asks twice a second, once for each of `answers`, and judges a hundred times in between; the tenths of a second at which it became something else, and what.
+    /// Asks twice a second, once for each of `answers`, and judges a hundred times in between; the tenths of a second at which it became
+    /// something else, and what.
     fn told(answers: &[bool], was_down: bool) -> Vec<(u128, Standing)> {
         let start = Instant::now();
         let mut health = Health::new(TIMES, was_down);

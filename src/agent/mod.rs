@@ -14,6 +14,7 @@ mod questions;
 mod retry;
 mod tables;
 
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -27,7 +28,6 @@ use crate::describe::count;
 use crate::diff::Step;
 use crate::error::{Context as _, Error, Errors, Kind, Result};
 use crate::journal::{Journal, Lock};
-use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
 use crate::notify;
@@ -209,7 +209,7 @@ impl Agent {
         }
     }
 
-    /// Tables of legacy iptables that somebody has changed are repaired; so is what was left alone in a fight.
+    /// Tables of legacy iptables that somebody may have changed are repaired; so is what was left alone in a fight.
     fn look_at_tables(&mut self) {
         let now = Instant::now();
         let changed = self.tables.turn(now).unwrap_or_else(|error| {
@@ -259,6 +259,7 @@ impl Agent {
         // Forgotten before looking, not after: what others change meanwhile wakes us again. So does what we change
         // ourselves; then a second look finds nothing to do.
         self.events.forget_news();
+        self.tables.begin()?;
         let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
         self.apply(site, why, on_failure)
     }
@@ -272,7 +273,6 @@ impl Agent {
         let moves = self.exits.follow(&mut site);
         self.take_note(moves);
         let _lock = self.lock()?;
-        let tables = legacy::shape()?;
         let steps = converge(&mut self.kernel, &self.journal, &site, on_failure);
         // Also if something else has failed: what stands can be used.
         let services = services::plan(&site, self.journal.folder());
@@ -281,12 +281,12 @@ impl Agent {
         let steps = steps?;
         self.confirmation.is_in_force(&self.files);
         self.tell_hook();
-        self.tables.follow(tables, Instant::now())?;
+        self.tables.follow(steps.is_empty(), Instant::now())?;
+        for note in site.notes.iter().filter(|note| !self.notes.contains(note)) {
+            log::warn!("{note}");
+        }
+        self.notes.clone_from(&site.notes);
         if !steps.is_empty() {
-            for note in site.notes.iter().filter(|note| !self.notes.contains(note)) {
-                log::warn!("{note}");
-            }
-            self.notes.clone_from(&site.notes);
             log::info!("done: {}: {why}", count(steps.len(), "change"));
         }
         Ok(Applied { steps, notes: site.notes })
@@ -309,13 +309,12 @@ impl Agent {
             self.tables.deadline(),
             self.fights.deadline(),
         ];
-        let others = self.reception.descriptors();
-        let others = others
-            .chain(self.exits.descriptors())
-            .chain(self.names.descriptors())
-            .chain(self.devices.descriptor());
-        let others = others.chain(self.services.descriptors());
-        self.events.wait(others.collect(), due.into_iter().flatten().min())
+        let mut others: Vec<BorrowedFd> = self.reception.descriptors().collect();
+        others.extend(self.exits.descriptors());
+        others.extend(self.names.descriptors());
+        others.extend(self.devices.descriptor());
+        others.extend(self.services.descriptors());
+        self.events.wait(others, due.into_iter().flatten().min())
     }
 
     fn say_ready(&self) {

@@ -50,8 +50,6 @@ struct Entry {
 #[derive(Debug)]
 struct Link {
     host: String,
-    /// Name of the site, or provider, at its other end.
-    site: Name,
     interface: IfName,
     key: PublicKey,
     port: u16,
@@ -82,13 +80,12 @@ impl Names {
     /// Takes in where the names are used.
     pub(super) fn follow(&mut self, site: &Site) {
         self.resolve_after = site.resolve_after;
-        let link = |(interface, name, peer): (&IfName, &Name, &Peer)| {
+        let link = |(interface, _, peer): (&IfName, &Name, &Peer)| {
             let inside = site.address_in(&site.tunnels[interface]);
             let endpoint = peer.endpoint.as_ref()?;
             let Host::Name(host) = &endpoint.host else { return None };
             Some(Link {
                 host: host.clone(),
-                site: name.clone(),
                 interface: interface.clone(),
                 key: peer.public_key,
                 port: endpoint.port,
@@ -115,9 +112,9 @@ impl Names {
         self.entries.iter().filter_map(due).min()
     }
 
-    /// The link to a site does not work: its name is resolved again.
-    pub(super) fn doubt(&mut self, site: &str, now: Instant) {
-        for link in self.links.iter().filter(|link| link.site == site) {
+    /// The links of an interface do not work: their names are resolved again.
+    pub(super) fn doubt(&mut self, interface: &IfName, now: Instant) {
+        for link in self.links.iter().filter(|link| link.interface == *interface) {
             let is_idle = |entry: &&mut Entry| entry.name == link.host && entry.lookup.is_none();
             if let Some(entry) = self.entries.iter_mut().find(is_idle) {
                 entry.is_doubted = true;

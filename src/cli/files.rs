@@ -50,7 +50,7 @@ pub struct Import {
     subcommand,
     name = "export",
     example = "portals export oslo > to-nyc.conf\nportals export oslo --to /root/oslo",
-    note = "The private key is in them only with --to, and if it is this very site. Files with keys have mode 600."
+    note = "The private key is in them only with --to, and if it is this very site. Files with keys have mode 600; what is there already under their names is not replaced."
 )]
 pub struct Export {
     /// name of the site

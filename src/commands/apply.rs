@@ -9,12 +9,13 @@ use crate::apply::OnFailure;
 use crate::cli::Apply;
 use crate::control::{Done, Question, ask};
 use crate::converge::converge;
+use crate::describe::count;
 use crate::error::{Error, Errors};
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
-use crate::services;
-use crate::site::{Portal, Site};
+use crate::services::{self, Program};
+use crate::site::Site;
 use crate::state::Backend;
 use crate::trial::{Trial, must_confirm};
 
@@ -63,32 +64,32 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
         trial.keep(&files.text).unwrap_or_else(|error| log::warn!("{error}"));
     }
     let note = confirm.map(must_confirm);
-    let without_agent = without_failover(&site).into_iter().chain(without_services(&site, journal));
+    let without_agent = without_failover(&site).into_iter().chain(without_services(&site));
     let notes = site.notes.iter().cloned().chain(without_agent).chain(note);
     Ok(Done { changes, notes: notes.collect() })
 }
 
 /// Nobody looks whether exits answer where no agent runs.
 fn without_failover(site: &Site) -> Option<String> {
-    let several = site.portals.iter().filter(|portal| portal.can_fail_over());
-    let names: Vec<String> = several.map(|Portal { name, exit, .. }| format!("`{name}` at {exit}")).collect();
-    (!names.is_empty()).then(|| {
-        let names = names.join(", ");
-        format!(
-            "without the agent (`portals run`) a portal leaves at the first exit of its list alone: {names}"
-        )
+    let several = site.portals.iter().filter(|portal| portal.can_fail_over()).count();
+    (several > 0).then(|| {
+        let portals = count(several, "portal");
+        format!("no agent runs, and without it the first exit of a list is used, be it up or not ({portals})")
     })
 }
 
 /// Nobody keeps programs running where no agent runs.
-fn without_services(site: &Site, journal: &Journal) -> Vec<String> {
-    let services = services::plan(site, journal.folder());
-    let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
-    let note = (!names.is_empty()).then(|| {
-        let names = names.join(", ");
-        format!("these run only as long as the agent does (`portals run`): {names}")
+fn without_services(site: &Site) -> Vec<String> {
+    let counted =
+        |(program, number): (&Program, usize)| format!("{} ({number} {})", program.purpose, program.name);
+    let counted: Vec<String> = services::programs(site).map(counted).collect();
+    let note = (!counted.is_empty()).then(|| {
+        let counted = counted.join(", ");
+        format!(
+            "no agent runs, and without it there is no {counted}: start it with `portals run`, or at each boot with `portals install`"
+        )
     });
-    note.into_iter().chain(services::missing(&services)).collect()
+    note.into_iter().chain(services::programs(site).filter_map(|(program, _)| program.missing())).collect()
 }
 
 fn needs_agent() -> Error {

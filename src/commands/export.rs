@@ -3,11 +3,13 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::Status;
 use crate::cli::Export;
 use crate::config::{self, model::Network, suggest::suggest};
-use crate::disk::{folder_of, replace};
-use crate::error::{Context as _, Error, Errors};
+use crate::disk::{folder_of, read_if_there, replace};
+use crate::error::{Context as _, Error, Errors, Result};
 use crate::export::{File, files};
 use crate::keys;
 
@@ -24,45 +26,50 @@ pub(super) fn run(file: &Path, options: &Export) -> Result<Status, Errors> {
     for portal in &entry.portals {
         eprintln!("note: portal `{}` is left out: wg-quick knows nothing like it", portal.name);
     }
-    match (&options.to, files.as_slice()) {
-        (_, []) => {
-            return Err(Error::wrong(format!(
-                "site `{name}` has no links, so that there is nothing to export"
-            ))
-            .into());
-        }
-        (Some(to), all) => write(to, all)?,
-        (None, [one]) if !one.is_secret() => {
-            std::io::stdout()
-                .write_all(one.to_text().as_bytes())
-                .doing(|| "cannot write to standard output".to_owned())?;
-        }
+    let refusal = match (&options.to, files.as_slice()) {
+        (_, []) => format!("site `{name}` has no links, so that there is nothing to export"),
+        (Some(to), all) => return Ok(write(to, all)?),
+        (None, [one]) if !one.is_secret() => return Ok(print(one)?),
         (None, [_]) => {
-            return Err(name_a_folder("it holds a pre-shared key, which is for files alone").into());
+            "it holds a pre-shared key, which is for files alone: name a folder for it with --to FOLDER"
+                .to_owned()
         }
         (None, several) => {
-            return Err(name_a_folder(&format!(
-                "site `{name}` has {} interfaces, a file each",
-                several.len()
-            ))
-            .into());
+            let number = several.len();
+            format!(
+                "site `{name}` has {number} interfaces, a file each: name a folder for them with --to FOLDER"
+            )
         }
-    }
+    };
+    Err(Error::wrong(refusal).into())
+}
+
+fn print(file: &File) -> Result<Status> {
+    let written = std::io::stdout().write_all(file.to_text().as_bytes());
+    written.doing(|| "cannot write to standard output".to_owned())?;
     Ok(Status::Done)
 }
 
-fn write(folder: &Path, files: &[File]) -> Result<(), Error> {
+/// Nothing, if something else is there under one of their names: it may hold the only copy of a key.
+fn write(folder: &Path, files: &[File]) -> Result<Status> {
+    let path = |file: &File| folder.join(format!("{}.conf", file.interface));
     for file in files {
-        let path = folder.join(format!("{}.conf", file.interface));
+        let path = path(file);
+        let there = read_if_there(&path).doing(|| format!("cannot read {}", path.display()))?;
+        if there.map(Zeroizing::new).is_some_and(|there| *there != *file.to_text()) {
+            return Err(Error::wrong(format!(
+                "{} is there already, and says something else: move it away (a key may be in it), or name another folder",
+                path.display()
+            )));
+        }
+    }
+    for file in files {
+        let path = path(file);
         replace(&path, file.to_text().as_bytes(), 0o600)
             .doing(|| format!("cannot write {}", path.display()))?;
         println!("wrote {}", path.display());
     }
-    Ok(())
-}
-
-fn name_a_folder(why: &str) -> Error {
-    Error::wrong(format!("{why}: name a folder for it with --to FOLDER"))
+    Ok(Status::Done)
 }
 
 fn no_such_site(file: &Path, network: &Network, name: &str) -> Error {

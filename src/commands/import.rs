@@ -1,7 +1,7 @@
 //! `portals import`: a file of wg-quick as a network file that does the same.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Status, host_name};
 use crate::cli::Import;
@@ -15,11 +15,14 @@ use crate::wgquick::{self, Parsed};
 
 /// To standard output, or to a new file.
 pub(super) fn run(options: &Import) -> Result<Status, Errors> {
+    if options.keys && options.output.is_none() {
+        return Err(Error::wrong("--keys puts them beside the output: name that with --output FILE").into());
+    }
     let parsed = wgquick::load(&options.file)?;
     let key = parsed.config.interface.private_key.as_ref().expect("a file that was read has one");
     let stem = options.file.file_stem().unwrap_or_default().to_string_lossy();
-    let exit = exit_name(&stem);
     let site = options.site.clone().map_or_else(host_name, Ok)?;
+    let exit = exit_name(&stem, &site);
     let wishes = Wishes {
         network: &options.network,
         site: &site,
@@ -29,31 +32,22 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
         exit: &exit,
     };
     let text = network_file(&parsed, &wishes).map_err(|error| within(&options.file, &error))?;
-    let output = options.output.clone();
-    let path = output.clone().unwrap_or_else(|| PathBuf::from("network.toml"));
-    config::check(&path, &text).map_err(|faults| {
+    let name = options.output.as_deref().unwrap_or(Path::new("network.toml"));
+    config::check(name, &text).map_err(|faults| {
         faults.under(Error::wrong(
             "what comes of it, with these options, is wrong; `portals import --help` explains them:",
         ))
     })?;
-    match output {
-        None if options.keys => {
-            Err(Error::wrong("--keys puts them beside the output: name that with --output FILE").into())
-        }
-        None => {
-            print!("{text}");
-            Ok(Status::Done)
-        }
-        Some(output) => {
-            if options.keys {
-                write_keys(&output, &options.file, &exit, key, &parsed)?;
-            }
-            write_new(&output, text.as_bytes(), 0o644)
-                .doing(|| format!("cannot write {}", output.display()))?;
-            println!("wrote {}; `portals plan` tells what it would do here", output.display());
-            Ok(Status::Done)
-        }
+    let Some(output) = &options.output else {
+        print!("{text}");
+        return Ok(Status::Done);
+    };
+    if options.keys {
+        write_keys(output, &options.file, &exit, key, &parsed)?;
     }
+    write_new(output, text.as_bytes(), 0o644).doing(|| format!("cannot write {}", output.display()))?;
+    println!("wrote {}; `portals plan` tells what it would do here", output.display());
+    Ok(Status::Done)
 }
 
 /// Nothing that exists is overwritten, and nothing is written where one of the files exists, the output itself included.

@@ -8,7 +8,7 @@ use crate::services::leases::Lease;
 
 pub(super) fn json(leases: &[Lease]) -> Json {
     let lease = |lease: &Lease| {
-        Json::object([
+        Json::Object(vec![
             ("address", Json::text(&lease.address.to_string())),
             ("mac", Json::text(&lease.mac.to_string())),
             ("name", lease.name.as_deref().map_or(Json::Null, Json::text)),

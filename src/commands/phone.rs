@@ -2,6 +2,7 @@
 
 use std::fs::DirBuilder;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Status;
 use crate::cli::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
-use crate::config::model::{Name, Network, Position};
+use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
 use crate::config::{self, phone_address};
 use crate::disk::{self, folder_of};
 use crate::error::{Context as _, Error, Errors, Result};
@@ -19,6 +20,7 @@ use crate::phone::{self, Entry};
 use crate::qr::Picture;
 use crate::site;
 use crate::style::Style;
+use crate::wgquick;
 
 /// The folder of the keys that are kept, beside the network file.
 const FOLDER: &str = "phones";
@@ -114,7 +116,8 @@ struct Shown {
 impl Shown {
     fn of(folder: &Path, network: &Network, name: &Name, key: Secret) -> Result<Self> {
         let network_secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
-        let text = phone::settings(network, name, key, network_secret.as_ref())?.to_text();
+        let resolvers = resolvers(folder, network, &network.phones[name]);
+        let text = phone::settings(network, name, key, network_secret.as_ref(), resolvers)?.to_text();
         let code = Picture::of(&text)?;
         Ok(Self { text, code })
     }
@@ -128,6 +131,19 @@ impl Shown {
         }
         out.flush()
     }
+}
+
+/// Whom a phone asks: what its entry says, or the file of the provider where it leaves, if that is here; else those that portals ask, too.
+fn resolvers(folder: &Path, network: &Network, phone: &model::Phone) -> Vec<IpAddr> {
+    let of_provider = || {
+        let Some(ExitRef::Provider(exit)) = &phone.exit else { return Vec::new() };
+        let file = folder.join(&network.sites[&phone.at].providers[exit].config);
+        // What is wrong with that file is for those to say who need it.
+        wgquick::load(&file).map(|parsed| parsed.config.interface.dns).unwrap_or_default()
+    };
+    let mut asked = if phone.dns.is_empty() { of_provider() } else { phone.dns.clone() };
+    asked.retain(IpAddr::is_ipv4);
+    if asked.is_empty() { RESOLVERS.to_vec() } else { asked }
 }
 
 fn write_images(code: &Picture, png: Option<&Path>, svg: Option<&Path>) -> Result<()> {

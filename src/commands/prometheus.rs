@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn the_page_is_as_prometheus_wants_it() {
         let exit = Known { name: "paris".to_owned(), since: 3, words: "up".to_owned() };
-        let knowledge = Knowledge { unconfirmed: None, portals: vec![], exits: vec![exit] };
+        let knowledge = Knowledge { exits: vec![exit], ..Knowledge::default() };
         let report = Report { knowledge: Some(knowledge), ..Report::example() };
         let page = text(&report, SystemTime::UNIX_EPOCH + Duration::from_secs(1012));
         let expected = [

@@ -37,9 +37,12 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
         for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
             shown.leases = leases::leases(journal.folder(), portal, now)?;
         }
-        report.missing = services::missing(&services::plan(&site, journal.folder()));
-        report.missing.extend(site.wifi_notes);
         report.knowledge = if agent { knowledge() } else { None };
+        report.missing = match &report.knowledge {
+            Some(knowledge) => knowledge.failures.clone(),
+            None => services::missing(&services::plan(&site, journal.folder())),
+        };
+        report.missing.extend(site.wifi_notes);
         let text = match options {
             cli::Status { json: true, .. } => json(&report) + "\n",
             cli::Status { prometheus: true, .. } => prometheus::text(&report, now),
@@ -71,33 +74,35 @@ fn show(text: &str) -> Result<()> {
 
 fn json(report: &Report) -> String {
     let links = report.links.iter().map(|link| {
-        let members = [
+        let mut members = vec![
             ("peer", Json::text(&link.peer)),
             ("interface", Json::text(link.interface.as_str())),
             ("exit", Json::Bool(link.exit)),
         ];
-        Json::object(members.into_iter().chain(session(link)))
+        members.extend(session(link));
+        Json::Object(members)
     });
     let phones = report.phones.iter().map(|phone| {
-        let members = [("name", Json::text(&phone.link.peer)), ("exit", Json::text(&phone.exit))];
-        Json::object(members.into_iter().chain(session(&phone.link)))
+        let mut members = vec![("name", Json::text(&phone.link.peer)), ("exit", Json::text(&phone.exit))];
+        members.extend(session(&phone.link));
+        Json::Object(members)
     });
     let portals = report.portals.iter().map(|portal| {
-        let known = report.known(&portal.name);
-        let known =
-            known.map(|known| [("since_s", Json::Number(known.since)), ("why", Json::text(&known.words))]);
-        let members = [
+        let mut members = vec![
             ("name", Json::text(&portal.name)),
             ("entrance", Json::text(&portal.entrance)),
             ("address", portal.address.map_or(Json::Null, |address| Json::text(&address.to_string()))),
             ("exit", Json::text(&portal.exit)),
             ("state", Json::text(portal.state.as_str())),
         ];
-        let stations = portal.stations.iter().map(|stations| ("stations", wifi::json(stations)));
-        let leases = portal.leases.iter().map(|leases| ("leases", super::leases::json(leases)));
-        Json::object(members.into_iter().chain(stations).chain(leases).chain(known.into_iter().flatten()))
+        members.extend(portal.stations.as_ref().map(|stations| ("stations", wifi::json(stations))));
+        members.extend(portal.leases.as_ref().map(|leases| ("leases", super::leases::json(leases))));
+        if let Some(known) = report.known(&portal.name) {
+            members.extend([("since_s", Json::Number(known.since)), ("why", Json::text(&known.words))]);
+        }
+        Json::Object(members)
     });
-    let members = [
+    let mut members = vec![
         ("network", Json::text(&report.network)),
         ("site", Json::text(&report.site)),
         ("agent", Json::Bool(report.agent)),
@@ -107,10 +112,16 @@ fn json(report: &Report) -> String {
         ("portals", Json::List(portals.collect())),
         ("phones", Json::List(phones.collect())),
     ];
-    let missing = report.missing.iter().map(|missing| Json::text(missing)).collect();
-    let missing = (!report.missing.is_empty()).then_some(("missing", Json::List(missing)));
-    let told = report.knowledge.iter().flat_map(told);
-    Json::object(members.into_iter().chain(missing).chain(told)).to_string()
+    if !report.missing.is_empty() {
+        members.push((
+            "missing",
+            Json::List(report.missing.iter().map(|missing| Json::text(missing)).collect()),
+        ));
+    }
+    if let Some(knowledge) = &report.knowledge {
+        members.extend(told(knowledge));
+    }
+    Json::Object(members).to_string()
 }
 
 fn session(link: &LinkReport) -> [(&'static str, Json); 5] {
@@ -126,9 +137,11 @@ fn session(link: &LinkReport) -> [(&'static str, Json); 5] {
 /// What only the agent can tell: not there without one.
 fn told(knowledge: &Knowledge) -> [(&'static str, Json); 2] {
     let exit = |Known { name, since, words }: &Known| {
-        let members =
-            [("name", Json::text(name)), ("state", Json::text(words)), ("since_s", Json::Number(*since))];
-        Json::object(members)
+        Json::Object(vec![
+            ("name", Json::text(name)),
+            ("state", Json::text(words)),
+            ("since_s", Json::Number(*since)),
+        ])
     };
     let exits = Json::List(knowledge.exits.iter().map(exit).collect());
     [("exits", exits), ("unconfirmed_s", knowledge.unconfirmed.map_or(Json::Null, Json::Number))]
@@ -292,6 +305,7 @@ mod tests {
             unconfirmed: Some(17),
             portals: vec![known("guest", "chosen by hand")],
             exits: vec![known("paris", "up")],
+            ..Knowledge::default()
         };
         let report = Report { knowledge: Some(knowledge), ..Report::example() };
         let json = json(&report);

@@ -8,7 +8,7 @@ use crate::wifi::card::Station;
 
 pub(super) fn json(stations: &[Station]) -> Json {
     let station = |station: &Station| {
-        Json::object([
+        Json::Object(vec![
             ("mac", Json::text(&station.mac.to_string())),
             ("signal_dbm", station.signal.map_or(Json::Null, |signal| Json::Signed(signal.into()))),
             ("connected_s", Json::Number(station.connected.into())),

@@ -250,6 +250,11 @@ impl Entrance {
         }
     }
 
+    /// Whether devices of a LAN that exists already enter.
+    pub fn has_devices(&self) -> bool {
+        matches!(self, Self::From(_) | Self::Mac(_))
+    }
+
     /// Whether it is a LAN of its own, with an address and leases; the others are on a LAN that exists already.
     pub fn has_lan(&self) -> bool {
         matches!(self, Self::Interface(_) | Self::Vlan { .. } | Self::Wifi(_))

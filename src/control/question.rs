@@ -55,6 +55,8 @@ pub struct Knowledge {
     pub portals: Vec<Known>,
     /// Of the exits that are one of several.
     pub exits: Vec<Known>,
+    /// What does not run though it should, and why: a line for each reason.
+    pub failures: Vec<String>,
 }
 
 /// Something that is so, and since when.
@@ -122,13 +124,15 @@ impl Done {
 impl Knowledge {
     /// As the fields of an answer: four for each that is known.
     pub fn into_fields(self) -> Vec<String> {
-        let portals = self.portals.into_iter().map(|known| ("portal", known));
-        let exits = self.exits.into_iter().map(|known| ("exit", known));
-        let unconfirmed =
-            self.unconfirmed.map(|since| Known { name: String::new(), since, words: String::new() });
-        let all = portals.chain(exits).chain(unconfirmed.map(|left| ("unconfirmed", left)));
-        all.flat_map(|(what, Known { name, since, words })| [what.to_owned(), name, since.to_string(), words])
-            .collect()
+        let mut fields = Vec::new();
+        let mut tell = |what: &str, name: Name, since: u64, words: String| {
+            fields.extend([what.to_owned(), name, since.to_string(), words]);
+        };
+        self.portals.into_iter().for_each(|known| tell("portal", known.name, known.since, known.words));
+        self.exits.into_iter().for_each(|known| tell("exit", known.name, known.since, known.words));
+        self.unconfirmed.into_iter().for_each(|left| tell("unconfirmed", Name::new(), left, String::new()));
+        self.failures.into_iter().for_each(|words| tell("failure", Name::new(), 0, words));
+        fields
     }
 
     /// From the fields of an answer.
@@ -142,6 +146,7 @@ impl Knowledge {
                 "portal" => knowledge.portals.push(known),
                 "exit" => knowledge.exits.push(known),
                 "unconfirmed" => knowledge.unconfirmed = Some(since),
+                "failure" => knowledge.failures.push(known.words),
                 _ => return Err(broken_off()),
             }
         }
@@ -229,6 +234,7 @@ mod tests {
             unconfirmed,
             portals: portals.iter().map(|name| known(name, "why")).collect(),
             exits: exits.iter().map(|name| known(name, "")).collect(),
+            failures: exits.iter().map(|name| format!("{name} does not run")).collect(),
         };
         for (left, portals, exits) in
             [(Some(7), &["guest", "tv"][..], &["paris"][..]), (None, &["guest"], &[]), (None, &[], &[])]

@@ -107,7 +107,7 @@ impl Namespace {
     /// Does something inside, in a thread of its own.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         in_thread(|| {
-            self.enter().doing(|| format!("cannot enter the namespace of {}", self.name))?;
+            self.enter()?;
             work()
         })
     }
@@ -121,11 +121,12 @@ impl Namespace {
         unsafe { command.pre_exec(enter) }.spawn()
     }
 
-    fn enter(&self) -> nix::Result<()> {
+    fn enter(&self) -> Result<()> {
         // Threads share their root and working directory, and whoever does may not change mount namespaces (setns(2)).
-        unshare(CloneFlags::CLONE_FS)?;
-        setns(&self.net, CloneFlags::CLONE_NEWNET)?;
-        setns(&self.mount, CloneFlags::CLONE_NEWNS)
+        unshare(CloneFlags::CLONE_FS)
+            .and_then(|()| setns(&self.net, CloneFlags::CLONE_NEWNET))
+            .and_then(|()| setns(&self.mount, CloneFlags::CLONE_NEWNS))
+            .doing(|| format!("cannot enter the namespace of {}", self.name))
     }
 }
 

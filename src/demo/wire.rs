@@ -32,7 +32,7 @@ pub fn connect(one: (&Namespace, &str), other: (&Namespace, &str)) -> Result<()>
     let peer = LinkRequest::named(other.1).with_number(libc::IFLA_NET_NS_FD, namespace);
     let link = LinkRequest::named(one.1).of_kind("veth", Some(peer.nested(VETH_INFO_PEER)));
     one.0
-        .ask(|| Ok(Message::new(libc::RTM_NEWLINK, &link)), NLM_F_CREATE | NLM_F_EXCL)
+        .ask(&|| Ok(Message::new(libc::RTM_NEWLINK, &link)), NLM_F_CREATE | NLM_F_EXCL)
         .doing(|| format!("cannot lay a cable from {} to {}", one.0.name(), other.0.name()))
 }
 
@@ -40,20 +40,20 @@ impl Namespace {
     /// Sets an interface up or down.
     pub fn set_up(&self, interface: &str, up: bool) -> Result<()> {
         let link = LinkRequest::named(interface).up(up);
-        self.ask(|| Ok(Message::new(libc::RTM_SETLINK, &link)), 0)
+        self.ask(&|| Ok(Message::new(libc::RTM_SETLINK, &link)), 0)
             .doing(|| format!("cannot set {interface} of {} {}", self.name(), if up { "up" } else { "down" }))
     }
 
     /// Gives an interface an address.
     pub fn add_address(&self, interface: &str, address: InterfaceAddress) -> Result<()> {
         let message = || Ok(Message::new(libc::RTM_NEWADDR, &address_message(interface, address)?));
-        self.ask(message, NLM_F_CREATE | NLM_F_EXCL)
+        self.ask(&message, NLM_F_CREATE | NLM_F_EXCL)
             .doing(|| format!("cannot give {interface} of {} the address {address}", self.name()))
     }
 
     /// Takes an address from an interface; routes that need it go, too.
     pub fn remove_address(&self, interface: &str, address: InterfaceAddress) -> Result<()> {
-        self.ask(|| Ok(Message::new(libc::RTM_DELADDR, &address_message(interface, address)?)), 0)
+        self.ask(&|| Ok(Message::new(libc::RTM_DELADDR, &address_message(interface, address)?)), 0)
             .doing(|| format!("cannot take the address {address} from {interface} of {}", self.name()))
     }
 
@@ -73,7 +73,7 @@ impl Namespace {
             RouteAttribute::Destination(route_address(destination.address())),
             RouteAttribute::Gateway(route_address(gateway)),
         ];
-        self.ask(|| Ok(Message::new(libc::RTM_NEWROUTE, &message)), NLM_F_CREATE | NLM_F_EXCL)
+        self.ask(&|| Ok(Message::new(libc::RTM_NEWROUTE, &message)), NLM_F_CREATE | NLM_F_EXCL)
             .doing(|| format!("cannot add the route {destination} via {gateway} in {}", self.name()))
     }
 
@@ -83,12 +83,9 @@ impl Namespace {
         rule.header.src_len = Family::of(from).bits();
         rule.header.dst_len = Family::of(to).bits();
         rule.attributes.extend([RuleAttribute::Source(from), RuleAttribute::Destination(to)]);
-        let (message, flags) = if blocked {
-            (Message::new(libc::RTM_NEWRULE, &rule), NLM_F_CREATE | NLM_F_EXCL)
-        } else {
-            (Message::new(libc::RTM_DELRULE, &rule), 0)
-        };
-        self.ask(|| Ok(message), flags)
+        let (kind, flags) =
+            if blocked { (libc::RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL) } else { (libc::RTM_DELRULE, 0) };
+        self.ask(&|| Ok(Message::new(kind, &rule)), flags)
             .doing(|| format!("cannot block or unblock {from} to {to} in {}", self.name()))
     }
 
@@ -97,7 +94,7 @@ impl Namespace {
     pub fn ignore_icmp(&self) -> Result<()> {
         let mut rule = blackhole(Family::V4);
         rule.attributes.push(RuleAttribute::IpProtocol(IpProtocol::Icmp));
-        self.ask(|| Ok(Message::new(libc::RTM_NEWRULE, &rule)), NLM_F_CREATE | NLM_F_EXCL)
+        self.ask(&|| Ok(Message::new(libc::RTM_NEWRULE, &rule)), NLM_F_CREATE | NLM_F_EXCL)
             .doing(|| format!("cannot make {} deaf to ICMP", self.name()))
     }
 
@@ -119,7 +116,7 @@ impl Namespace {
     }
 
     /// Sends one routing request from inside; it is made there, as interface numbers are known only there.
-    fn ask(&self, make: impl FnOnce() -> nix::Result<Message> + Send, flags: u16) -> Result<()> {
+    fn ask(&self, make: &(dyn Fn() -> nix::Result<Message> + Sync), flags: u16) -> Result<()> {
         self.run(|| {
             let message = make().doing(|| "no such interface".to_owned())?;
             let results = Socket::open(protocols::NETLINK_ROUTE)?.batch(vec![request(message, flags)]);

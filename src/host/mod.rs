@@ -44,6 +44,8 @@ pub struct Facts {
     pub interfaces: SortedMap<IfName, u32>,
     /// Networks in table main behind other interfaces than the uplink and ours.
     pub local: SortedSet<Cidr>,
+    /// Addresses of this host, IPv4, on the interfaces that are not ours: one for each network on their wires.
+    pub own: SortedSet<IpAddr>,
     /// Networks on the uplink's own wire.
     pub uplink_networks: SortedSet<Cidr>,
     /// Which WireGuard runs here; none = neither the kernel has it, nor can tun devices be made.
@@ -95,6 +97,12 @@ pub fn read(
         uplink: found.map(|found| describe_uplink(socket, &links, &found)).transpose()?.flatten(),
         interfaces: links.values().map(|link| (link.name.clone(), link.mtu)).collect(),
         local: local_networks(&routes, &links, uplink_index),
+        own: routes
+            .iter()
+            .filter(|route| is_foreign(&links, route.device))
+            .filter_map(|route| route.source)
+            .filter(IpAddr::is_ipv4)
+            .collect(),
         uplink_networks: connected_networks(&routes, uplink_index),
         wireguard,
         ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),

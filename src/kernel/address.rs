@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::attributes::{self, Attributes, native_number};
-use super::message::{Answer, Decode, Message};
+use super::message::{Decode, Message};
 use super::netlink::{Refusal, Socket, request};
 use crate::error::{Context, Result};
 use crate::net::InterfaceAddress;
@@ -39,9 +39,8 @@ pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>>
 fn dump(socket: &mut Socket, index: u32) -> Result<Vec<(u32, InterfaceAddress)>, Refusal> {
     let mut filter = AddressMessage::default();
     filter.header.index = index;
-    let addresses: Vec<Answer<Found>> = socket.dump(Message::new(libc::RTM_GETADDR, &filter))?;
-    let found = addresses.into_iter().filter_map(|Answer(address)| address);
-    Ok(found.map(|Found(index, address)| (index, address)).collect())
+    let addresses: Vec<Found> = socket.dump(Message::new(libc::RTM_GETADDR, &filter))?;
+    Ok(addresses.into_iter().map(|Found(index, address)| (index, address)).collect())
 }
 
 fn cannot_list() -> String {

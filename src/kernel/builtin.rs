@@ -27,6 +27,7 @@ use nix::sys::socket::sockopt::ReuseAddr;
 use nix::sys::socket::{
     AddressFamily, Shutdown, SockFlag, SockType, SockaddrIn, bind, setsockopt, shutdown, socket,
 };
+use nix::unistd::{SysconfVar, sysconf};
 use zeroize::Zeroizing;
 
 use super::tun;
@@ -71,8 +72,10 @@ impl Device {
         check_tun()?;
         let (ours, theirs) =
             UnixStream::pair().doing(|| format!("cannot make a control socket for {name}"))?;
+        // The standard library would look for a control group's share of them, too, with 4 kB of code.
+        let processors = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
         let config = DeviceConfig {
-            n_threads: thread::available_parallelism().map_or(1, usize::from).min(THREADS),
+            n_threads: processors.and_then(|number| number.try_into().ok()).unwrap_or(1).min(THREADS),
             // A connected socket keeps its source address when the uplink gets another one.
             use_connected_socket: false,
             use_multi_queue: false,

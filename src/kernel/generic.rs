@@ -2,10 +2,9 @@
 
 use netlink_packet_core::DefaultNla;
 use nix::errno::Errno;
-use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
-use super::message::{Answer, Decode, GENERIC_HEADER, Message};
+use super::message::{Decode, GENERIC_HEADER, Message};
 use super::netlink::{Refusal, Socket};
 
 /// The family that knows the numbers of the others: GENL_ID_CTRL, CTRL_CMD_GETFAMILY and CTRL_ATTR_FAMILY_* of
@@ -17,19 +16,24 @@ mod controller {
     pub(super) const FAMILY_NAME: u16 = 2;
 }
 
-/// The attributes of one message. Those of WireGuard hold keys: wiped when dropped.
+/// The attributes of one message, read in place.
+pub(super) fn attributes(payload: &[u8]) -> Attributes<'_> {
+    Attributes::of(payload.get(GENERIC_HEADER..).unwrap_or_default())
+}
+
+/// One message that holds no keys: nothing wipes it.
 #[derive(Debug)]
-pub(super) struct Part(Zeroizing<Vec<u8>>);
+pub(super) struct Part(Vec<u8>);
 
 impl Part {
     pub(super) fn attributes(&self) -> Attributes<'_> {
-        Attributes::of(&self.0)
+        attributes(&self.0)
     }
 }
 
 impl Decode for Part {
     fn decode(payload: &[u8]) -> Option<Self> {
-        Some(Self(Zeroizing::new(payload.get(GENERIC_HEADER..)?.to_vec())))
+        Some(Self(payload.to_vec()))
     }
 }
 
@@ -37,8 +41,8 @@ impl Decode for Part {
 /// kernel asks for `net-pf-16-proto-16-family-<name>` (`ctrl_getfamily` in net/netlink/genetlink.c).
 pub fn find_family(socket: &mut Socket, name: &str) -> Result<Option<u16>, Refusal> {
     let name = DefaultNla::new(controller::FAMILY_NAME, [name.as_bytes(), b"\0"].concat());
-    match socket.get(Message::generic(controller::ID, controller::GET_FAMILY, &name)) {
-        Ok(Answer(part)) => Ok(part.as_ref().and_then(number)),
+    match socket.get::<Part>(Message::generic(controller::ID, controller::GET_FAMILY, &name)) {
+        Ok(part) => Ok(part.as_ref().and_then(number)),
         Err(Refusal { errno: Errno::ENOENT, .. }) => Ok(None),
         Err(refusal) => Err(refusal),
     }

@@ -4,7 +4,7 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use nix::libc;
 
 use super::attributes::{Attributes, native_number, text_before_zero};
-use super::message::{Answer, Decode, LINK_HEADER, LinkRequest, Message, UP, attributes};
+use super::message::{Decode, LINK_HEADER, LinkRequest, Message, UP, attributes};
 use super::netlink::{Socket, request};
 use crate::error::{Context, Result};
 use crate::net::IfName;
@@ -61,10 +61,9 @@ impl HostLink {
 pub fn list(socket: &mut Socket) -> Result<SortedMap<IfName, HostLink>> {
     // Their counters would be two thirds of the answer.
     let question = LinkRequest::default().with_number(libc::IFLA_EXT_MASK, WITHOUT_STATISTICS);
-    let links: Vec<Answer<HostLink>> = socket
+    let mut links: Vec<HostLink> = socket
         .dump(Message::new(libc::RTM_GETLINK, &question))
         .doing(|| "cannot list the network interfaces".to_owned())?;
-    let mut links: Vec<HostLink> = links.into_iter().filter_map(|Answer(link)| link).collect();
     name_parents(&mut links);
     Ok(links.into_iter().map(|link| (link.name.clone(), link)).collect())
 }

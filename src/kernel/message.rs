@@ -4,10 +4,7 @@
 //! megabyte of code; so addresses, routes and rules are written by that crate one by one, and interfaces here. What is read is
 //! read here, too: decoding all that is told of an interface takes that crate a quarter of a millisecond.
 
-use netlink_packet_core::{
-    DecodeError, DefaultNla, Emitable, NLA_F_NESTED, NetlinkDeserializable, NetlinkHeader, NetlinkPayload,
-    NetlinkSerializable,
-};
+use netlink_packet_core::{DefaultNla, Emitable, NLA_F_NESTED, NetlinkPayload, NetlinkSerializable};
 use nix::libc;
 use zeroize::Zeroizing;
 
@@ -72,22 +69,10 @@ impl From<Message> for NetlinkPayload<Message> {
     }
 }
 
-/// What is read from an answer.
+/// What is read from an answer, whose kind follows from the question.
 pub trait Decode: Sized {
     /// `None` if it is nothing that we ever look at.
     fn decode(payload: &[u8]) -> Option<Self>;
-}
-
-/// An answer, whose kind follows from the question.
-#[derive(Debug)]
-pub struct Answer<T>(pub Option<T>);
-
-impl<T: Decode> NetlinkDeserializable for Answer<T> {
-    type Error = DecodeError;
-
-    fn deserialize(_: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self(T::decode(payload)))
-    }
 }
 
 /// What there is to say about an interface: `struct ifinfomsg` of linux/rtnetlink.h, and attributes.

@@ -4,6 +4,7 @@ pub mod address;
 mod attributes;
 mod batch;
 pub mod builtin;
+mod c_library;
 pub mod child;
 pub mod conntrack;
 pub mod echo;

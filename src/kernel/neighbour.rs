@@ -8,7 +8,7 @@ use netlink_sys::{SocketAddr, protocols::NETLINK_ROUTE};
 use nix::libc::{self, MSG_DONTWAIT};
 
 use super::attributes::{self, Attributes};
-use super::message::{Answer, Decode, Message};
+use super::message::{Decode, Message};
 use super::netlink::Socket;
 use super::nfnetlink::messages;
 use crate::error::{Context as _, Result};
@@ -37,10 +37,7 @@ pub struct Neighbour {
 pub fn list(socket: &mut Socket) -> Result<Vec<Neighbour>> {
     let mut filter = vec![0; HEADER];
     filter[0] = u8::try_from(libc::AF_INET).expect("a small number");
-    let dump: Vec<Answer<Neighbour>> = socket
-        .dump(Message::raw(libc::RTM_GETNEIGH, filter))
-        .doing(|| "cannot list the neighbours".to_owned())?;
-    Ok(dump.into_iter().filter_map(|Answer(neighbour)| neighbour).collect())
+    socket.dump(Message::raw(libc::RTM_GETNEIGH, filter)).doing(|| "cannot list the neighbours".to_owned())
 }
 
 /// `None` for one whose hardware address is not known, or that is none of Ethernet's.

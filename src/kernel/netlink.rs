@@ -6,17 +6,16 @@ mod tests;
 use std::fmt;
 use std::io;
 
-use log::debug;
 use netlink_packet_core::{
     ErrorBuffer, NLM_F_ACK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST,
-    NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkDeserializable, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload, NetlinkSerializable, Parseable,
+    NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer, NetlinkHeader, NetlinkMessage,
 };
 use nix::errno::Errno;
 use nix::libc;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::attributes::{Attributes, text_before_zero};
+use super::message::{Decode, Message};
 use crate::error::{Context, Result};
 pub use netlink_sys::protocols;
 
@@ -26,7 +25,7 @@ const CHUNK: usize = 64 << 10;
 
 /// Bytes of one answer, as the kernel is told that there is room for; it makes the parts of a dump up to that long, and wipes so
 /// much memory for each part, beside 320 bytes of its own (`netlink_dump`).
-pub(super) const ROOM: usize = (16 << 10) - 320;
+pub(super) const ROOM: usize = (8 << 10) - 320;
 
 /// The same where objects are asked for one by one: each fits into the least that the kernel takes, a page as a rule.
 const LITTLE_ROOM: usize = 3 << 10;
@@ -36,6 +35,9 @@ const WAITING: libc::c_int = 1 << 20;
 
 /// How often a dump is begun anew because what it listed changed meanwhile.
 const DUMP_ATTEMPTS: u32 = 16;
+
+/// Bytes of `struct nlmsghdr` of linux/netlink.h: length, kind, flags, sequence number and port.
+const HEADER: usize = 16;
 
 /// Every message begins at a multiple of this (NLMSG_ALIGNTO).
 const ALIGNMENT: usize = 4;
@@ -97,10 +99,7 @@ impl std::error::Error for Refusal {
 }
 
 /// A request; `flags` are those beyond NLM_F_REQUEST, such as NLM_F_CREATE.
-pub fn request<M>(message: M, flags: u16) -> NetlinkMessage<M>
-where
-    NetlinkPayload<M>: From<M>,
-{
+pub fn request(message: Message, flags: u16) -> NetlinkMessage<Message> {
     let mut header = NetlinkHeader::default();
     header.flags = NLM_F_REQUEST | flags;
     NetlinkMessage::new(header, message.into())
@@ -131,17 +130,18 @@ impl Socket {
 
     /// All objects of a kind, as one consistent list. Those that cannot be decoded are left out: they are of newer
     /// kernels or of drivers with their own idea of an attribute, and never ours.
-    pub fn dump<M, T>(&mut self, request: M) -> Result<Vec<T>, Refusal>
-    where
-        M: NetlinkSerializable,
-        T: NetlinkDeserializable,
-        NetlinkPayload<M>: From<M>,
-    {
+    pub fn dump<T: Decode>(&mut self, request: Message) -> Result<Vec<T>, Refusal> {
+        self.gather(request, |objects: &mut Vec<T>, payload| objects.extend(T::decode(payload)))
+    }
+
+    /// What all objects of a kind come to together, each taken in where it was received.
+    pub fn gather<A: Default>(&mut self, request: Message, take: fn(&mut A, &[u8])) -> Result<A, Refusal> {
         let mut message = self::request(request, NLM_F_DUMP);
         for _ in 0..DUMP_ATTEMPTS {
+            let mut gathered = A::default();
             let sequence = self.send(std::slice::from_mut(&mut message))?;
-            if let Some(objects) = self.receive_dump(sequence)? {
-                return Ok(objects);
+            if self.receive_dump(sequence, &mut |payload| take(&mut gathered, payload))? {
+                return Ok(gathered);
             }
         }
         Err(Refusal {
@@ -150,13 +150,8 @@ impl Socket {
         })
     }
 
-    /// The one answer to a question.
-    pub fn get<M, T>(&mut self, request: M) -> Result<T, Refusal>
-    where
-        M: NetlinkSerializable,
-        T: NetlinkDeserializable,
-        NetlinkPayload<M>: From<M>,
-    {
+    /// The one answer to a question; `None` if it cannot be decoded.
+    pub fn get<T: Decode>(&mut self, request: Message) -> Result<Option<T>, Refusal> {
         let sequence = self.send(&mut [self::request(request, 0)])?;
         loop {
             for (header, payload) in frames(self.receive(0)?) {
@@ -167,10 +162,7 @@ impl Socket {
                     verdict(&header, payload)?;
                     return Err(Errno::ENODATA.into());
                 }
-                return T::deserialize(&header, payload).map_err(|error| Refusal {
-                    errno: Errno::EBADMSG,
-                    explanation: Some(error.to_string()),
-                });
+                return Ok(T::decode(payload));
             }
         }
     }
@@ -178,10 +170,7 @@ impl Socket {
     /// Carries out all requests in order, whether or not some of them fail; what became of each.
     ///
     /// They go out in as few sends as there are 64 kB in them: one, as a rule.
-    pub fn batch<M: NetlinkSerializable>(
-        &mut self,
-        mut requests: Vec<NetlinkMessage<M>>,
-    ) -> Vec<Result<(), Refusal>> {
+    pub fn batch(&mut self, mut requests: Vec<NetlinkMessage<Message>>) -> Vec<Result<(), Refusal>> {
         let mut results = Vec::with_capacity(requests.len());
         let mut rest = requests.as_mut_slice();
         while !rest.is_empty() {
@@ -192,10 +181,7 @@ impl Socket {
         results
     }
 
-    fn batch_chunk<M: NetlinkSerializable>(
-        &mut self,
-        chunk: &mut [NetlinkMessage<M>],
-    ) -> Vec<Result<(), Refusal>> {
+    fn batch_chunk(&mut self, chunk: &mut [NetlinkMessage<Message>]) -> Vec<Result<(), Refusal>> {
         let count = chunk.len();
         // Errors are reported for every request that fails; one acknowledgement at the end tells that all were looked at.
         if let Some(last) = chunk.last_mut() {
@@ -207,7 +193,7 @@ impl Socket {
     }
 
     /// Numbers the messages and sends them; the number of the first.
-    fn send<M: NetlinkSerializable>(&mut self, messages: &mut [NetlinkMessage<M>]) -> Result<u32, Refusal> {
+    fn send(&mut self, messages: &mut [NetlinkMessage<Message>]) -> Result<u32, Refusal> {
         let first = self.sequence.wrapping_add(1);
         // Requests hold private keys: wiped when dropped.
         let mut bytes = Zeroizing::new(vec![0; messages.iter().map(padded_length).sum()]);
@@ -251,9 +237,8 @@ impl Socket {
             .collect())
     }
 
-    /// The rest of a dump; `None` if what it lists has changed meanwhile.
-    fn receive_dump<M: NetlinkDeserializable>(&mut self, sequence: u32) -> Result<Option<Vec<M>>, Refusal> {
-        let mut objects = Vec::new();
+    /// The rest of a dump; false if what it lists has changed meanwhile.
+    fn receive_dump(&mut self, sequence: u32, take: &mut dyn FnMut(&[u8])) -> Result<bool, Refusal> {
         let mut consistent = true;
         loop {
             for (header, payload) in frames(self.receive(0)?) {
@@ -263,14 +248,8 @@ impl Socket {
                 consistent &= header.flags & NLM_F_DUMP_INTR == 0;
                 match header.message_type {
                     // Its payload is an error number, like that of an error: a dump can fail half-way.
-                    NLMSG_DONE | NLMSG_ERROR => {
-                        verdict(&header, payload)?;
-                        return Ok(consistent.then_some(objects));
-                    }
-                    _ => match M::deserialize(&header, payload) {
-                        Ok(object) => objects.push(object),
-                        Err(error) => debug!("left out of a netlink dump: {error}"),
-                    },
+                    NLMSG_DONE | NLMSG_ERROR => return verdict(&header, payload).map(|()| consistent),
+                    _ => take(payload),
                 }
             }
         }
@@ -307,7 +286,7 @@ pub(super) fn next_length(socket: &netlink_sys::Socket, flags: libc::c_int) -> i
 }
 
 /// How many of the messages go into one send: at least one.
-fn chunk_length<M: NetlinkSerializable>(messages: &[NetlinkMessage<M>]) -> usize {
+fn chunk_length(messages: &[NetlinkMessage<Message>]) -> usize {
     let mut bytes = 0;
     let fitting = messages.iter().take_while(|message| {
         bytes += padded_length(message);
@@ -316,18 +295,22 @@ fn chunk_length<M: NetlinkSerializable>(messages: &[NetlinkMessage<M>]) -> usize
     fitting.count().max(1)
 }
 
-fn padded_length<M: NetlinkSerializable>(message: &NetlinkMessage<M>) -> usize {
+fn padded_length(message: &NetlinkMessage<Message>) -> usize {
     message.buffer_len().next_multiple_of(ALIGNMENT)
 }
 
-/// The messages in an answer.
+/// The messages in an answer, up to the first that is cut short.
 pub(super) fn frames(mut rest: &[u8]) -> impl Iterator<Item = (NetlinkHeader, &[u8])> {
     std::iter::from_fn(move || {
-        let frame = NetlinkBuffer::new_checked(rest).ok()?;
-        let header = NetlinkHeader::parse(&NetlinkBuffer::new(&rest)).ok()?;
-        let length = (frame.length() as usize).next_multiple_of(ALIGNMENT);
-        rest = rest.get(length..).unwrap_or_default();
-        Some((header, frame.payload()))
+        let length = u32::from_ne_bytes(*rest.first_chunk()?) as usize;
+        let (front, payload) = rest.get(..length)?.split_first_chunk::<HEADER>()?;
+        rest = rest.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
+        let [_, _, _, _, kind @ .., f0, f1, s0, s1, s2, s3, _, _, _, _] = *front;
+        let mut header = NetlinkHeader::default();
+        header.message_type = u16::from_ne_bytes(kind);
+        header.flags = u16::from_ne_bytes([f0, f1]);
+        header.sequence_number = u32::from_ne_bytes([s0, s1, s2, s3]);
+        Some((header, payload))
     })
 }
 
@@ -352,7 +335,7 @@ fn explanation(header: &NetlinkHeader, payload: &[u8]) -> Option<String> {
     }
     let attributes = match header.message_type {
         NLMSG_DONE => payload,
-        _ if header.flags & NLM_F_CAPPED != 0 => payload.get(16..)?,
+        _ if header.flags & NLM_F_CAPPED != 0 => payload.get(HEADER..)?,
         _ => {
             let request = NetlinkBuffer::new_checked(payload).ok()?;
             payload.get((request.length() as usize).next_multiple_of(ALIGNMENT)..)?

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::attributes::{self, Attributes, native_number};
-use super::message::{Answer, Decode, Message};
+use super::message::{Decode, Message};
 use super::netlink::{Refusal, Socket, request};
 use crate::error::{Context, Result};
 use crate::net::{Cidr, Family, IfName, Table};
@@ -38,7 +38,7 @@ pub struct HostRoute {
     /// The next hop, if it is not on the link.
     pub gateway: Option<IpAddr>,
     /// Source address of this host's own packets.
-    source: Option<IpAddr>,
+    pub source: Option<IpAddr>,
     metric: u32,
     /// Who made it.
     pub protocol: u8,
@@ -68,7 +68,11 @@ pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         // Kernels since 4.20 send only these; older ones send all, and the protocol is looked at once more.
         let filter = RouteHeader { protocol: protocol(), address_family: family, ..RouteHeader::default() };
-        routes.extend(list(socket, filter)?.iter().filter_map(|route| route.ours(names)));
+        let of_family = list(socket, filter)?;
+        // It lists the main table last, which is first in order: as the set of them is filled, nothing has to be moved.
+        let (main, others): (Vec<&HostRoute>, Vec<&HostRoute>) =
+            of_family.iter().partition(|route| route.table == Table::MAIN);
+        routes.extend(main.into_iter().chain(others).filter_map(|route| route.ours(names)));
     }
     Ok(routes)
 }
@@ -77,12 +81,11 @@ pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<
 pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> {
     let mut message = RouteMessage::default();
     message.header = filter;
-    let routes: Vec<Answer<HostRoute>> = match socket.dump(Message::new(libc::RTM_GETROUTE, &message)) {
+    match socket.dump(Message::new(libc::RTM_GETROUTE, &message)) {
         // A host that never had an address has no table main (`inet_dump_fib` in net/ipv4/fib_frontend.c).
-        Err(Refusal { errno: Errno::ENOENT, .. }) => Vec::new(),
-        routes => routes.doing(|| "cannot list the routes".to_owned())?,
-    };
-    Ok(routes.into_iter().filter_map(|Answer(route)| route).collect())
+        Err(Refusal { errno: Errno::ENOENT, .. }) => Ok(Vec::new()),
+        routes => routes.doing(|| "cannot list the routes".to_owned()),
+    }
 }
 
 /// The route that the kernel would take to `destination` for a packet with that mark, out of that interface if one is
@@ -98,8 +101,7 @@ pub fn lookup(
     message.header.destination_prefix_length = Family::of(destination).bits();
     message.attributes = vec![RouteAttribute::Destination(destination.into()), RouteAttribute::Mark(mark)];
     message.attributes.extend(interface.map(RouteAttribute::Oif));
-    let Answer(route) = socket.get(Message::new(libc::RTM_GETROUTE, &message)).ok()?;
-    route
+    socket.get(Message::new(libc::RTM_GETROUTE, &message)).ok()?
 }
 
 impl Decode for HostRoute {

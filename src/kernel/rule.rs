@@ -6,7 +6,7 @@ use netlink_packet_route::rule::{RuleAction as Verb, RuleAttribute, RuleMessage}
 use nix::libc;
 
 use super::attributes::{self, Attributes, native_number, text_before_zero};
-use super::message::{Answer, Decode, Message};
+use super::message::{Decode, Message};
 use super::netlink::{Socket, request};
 use super::route;
 use crate::error::{Context, Result};
@@ -42,10 +42,8 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Rule>> {
     for family in [Family::V4, Family::V6] {
         let mut message = RuleMessage::default();
         message.header.family = route::family(family);
-        let dump: Vec<Answer<Rule>> = socket
-            .dump(Message::new(libc::RTM_GETRULE, &message))
-            .doing(|| "cannot list the policy rules".to_owned())?;
-        rules.extend(dump.into_iter().filter_map(|Answer(rule)| rule));
+        let dump = socket.dump::<Rule>(Message::new(libc::RTM_GETRULE, &message));
+        rules.extend(dump.doing(|| "cannot list the policy rules".to_owned())?);
     }
     Ok(rules)
 }

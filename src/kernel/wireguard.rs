@@ -12,8 +12,8 @@ use netlink_packet_wireguard::{
 };
 use nix::errno::Errno;
 
-use super::generic::{self, Part};
-use super::message::{Answer, Message};
+use super::generic;
+use super::message::Message;
 use super::netlink::{Refusal, Socket, protocols, request};
 use crate::error::{Context, Error, Result};
 use crate::net::{Cidr, IfName, PublicKey};
@@ -79,12 +79,10 @@ impl WireGuard {
     /// Reads an interface. `now` decides whose session is still usable.
     pub fn read(&mut self, name: &IfName, now: SystemTime) -> Result<Reading> {
         let question = self.message(WireguardCmd::GetDevice, &[named(name)]);
-        let parts: Vec<Answer<Part>> =
-            self.socket.dump(question).doing(|| format!("cannot read the WireGuard settings of {name}"))?;
-        let mut reading = Reading::default();
-        for part in parts.iter().filter_map(|Answer(part)| part.as_ref()) {
-            decode::take_device(&mut reading, part.attributes());
-        }
+        let mut reading = self
+            .socket
+            .gather(question, decode::take_device)
+            .doing(|| format!("cannot read the WireGuard settings of {name}"))?;
         for (key, peer) in reading.tunnel.peers.iter_mut() {
             peer.alive = reading.peers.get(key).is_some_and(|statistics| statistics.alive(now));
         }
@@ -217,7 +215,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::kernel::attributes::Attributes;
+    use crate::kernel::message::GENERIC_HEADER;
     use crate::net::Secret;
     use crate::state::Peer;
     use crate::tunnel_delta::delta;
@@ -249,9 +247,9 @@ mod tests {
     fn keep(messages: &[Vec<WireguardAttribute>]) -> Tunnel {
         let mut reading = Reading::default();
         for message in messages {
-            let mut bytes = vec![0; message.as_slice().buffer_len()];
-            message.as_slice().emit(&mut bytes);
-            decode::take_device(&mut reading, Attributes::of(&bytes));
+            let mut payload = vec![0; GENERIC_HEADER + message.as_slice().buffer_len()];
+            message.as_slice().emit(&mut payload[GENERIC_HEADER..]);
+            decode::take_device(&mut reading, &payload);
         }
         reading.tunnel
     }

@@ -13,7 +13,10 @@ use super::Invalid;
 /// copied and compared by it.
 ///
 /// In the order of the texts: of two names that begin alike, the shorter one has a zero where the longer goes on.
+///
+/// Aligned, since processors that read whole words from aligned places only (MIPS) copy it in half the instructions then.
 #[derive(Clone, PartialEq, Eq, Hash)]
+#[repr(align(4))]
 pub struct IfName([u8; IFNAMSIZ]);
 
 /// Bytes of an interface name in the kernel, its closing zero included (linux/if.h).

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{self, Destination, Device, Family as Of, Incoming, Outgoing, Source, TcpPort, UdpPort},
+    Condition::{
+        self, Destination, Device, Family as Of, Incoming, NotOutgoing, Outgoing, Source, TcpPort, UdpPort,
+    },
     Devices, Interfaces, Networks, Rule, Set, SetName,
 };
 use crate::net::{Cidr, Family, Mac};
@@ -82,12 +84,11 @@ pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     let Some(entering) = condition(portal) else { return Vec::new() };
     let mut rules = Vec::new();
     if has_devices(portal) && !local(site, Family::V4).is_empty() {
-        rules.push(rule([entering.clone(), to_local(Family::V4)], Accept));
+        rules.push(keeps_at_home(site, &entering, Family::V4));
     }
     if has_devices(portal) && !site.tunnels.is_empty() {
         // Nowhere else: what of the subnet is no peer's would leave by the uplink.
-        let ours = Destination(Networks::In(Family::V4, SetName(NETWORK.to_owned())));
-        rules.push(rule([entering.clone(), ours, Outgoing(in_set("tunnels"))], Accept));
+        rules.push(rule([entering.clone(), to_network(), Outgoing(in_set("tunnels"))], Accept));
     }
     for network in &portal.except {
         rules.push(rule([entering.clone(), Destination(Networks::One(*network))], Accept));
@@ -110,20 +111,25 @@ pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     rules
 }
 
-/// What enters, of IPv6: none of it leaves. A device that is chosen by its IPv4 address is told by its hardware address.
+/// The condition of IPv6 that comes in there, if that can be told: a device that is chosen by its IPv4 address is by its hardware address.
+pub(super) fn condition_of_ipv6(site: &Site, portal: &Portal) -> Option<Condition> {
+    match portal.entrance_interface() {
+        Some(interface) => Some(Incoming(Interfaces::One(interface.clone()))),
+        _ if devices(site, portal).is_empty() => None,
+        _ => Some(Device(Devices::In(members("mac", portal)))),
+    }
+}
+
+/// What enters, of IPv6: none of it leaves.
 fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<Rule> {
-    let entering = match portal.entrance_interface() {
-        Some(interface) => Incoming(Interfaces::One(interface.clone())),
-        _ if devices(site, portal).is_empty() => return Vec::new(),
-        _ => Device(Devices::In(members("mac", portal))),
-    };
+    let Some(entering) = condition_of_ipv6(site, portal) else { return Vec::new() };
     let leaves_alone = portal.exit == Exit::Direct || !portal.to.is_empty();
     if leaves_alone || !site.ipv6 {
         return Vec::new();
     }
     let mut rules = Vec::new();
     if has_devices(portal) && !local(site, Family::V6).is_empty() {
-        rules.push(rule([entering.clone(), to_local(Family::V6)], Accept));
+        rules.push(keeps_at_home(site, &entering, Family::V6));
     }
     for port in ports(portal) {
         let ipv6 = [Some(entering.clone()), Some(Of(Family::V6)), port];
@@ -133,7 +139,7 @@ fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<Rule> {
 }
 
 /// Whether devices enter that are at home in a LAN.
-fn has_devices(portal: &Portal) -> bool {
+pub(super) fn has_devices(portal: &Portal) -> bool {
     matches!(portal.entrance, Entrance::From(_) | Entrance::Mac(_))
 }
 
@@ -150,8 +156,16 @@ fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
     }
 }
 
-fn to_local(family: Family) -> Condition {
-    Destination(Networks::In(family, local_name(family)))
+/// The way to the other computers here; not out of the uplink, where it would lead while their own wire is down.
+fn keeps_at_home(site: &Site, entering: &Condition, family: Family) -> Rule {
+    let local = Destination(Networks::In(family, local_name(family)));
+    let elsewhere = site.uplink_interface().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone())));
+    rule([entering.clone(), local].into_iter().chain(elsewhere), Accept)
+}
+
+/// What belongs to our sites and phones.
+pub(super) fn to_network() -> Condition {
+    Destination(Networks::In(Family::V4, SetName(NETWORK.to_owned())))
 }
 
 fn local(site: &Site, family: Family) -> SortedSet<Cidr> {

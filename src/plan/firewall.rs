@@ -18,6 +18,13 @@ use crate::site::{Entrance, Exit, Portal, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
 
+/// The set of interfaces all of whose traffic enters a portal.
+pub(super) const ENTRANCES: &str = "entrances";
+/// The set of addresses of resolvers whose questions must not leave by the own uplink.
+pub(super) const RESOLVERS: &str = "resolvers";
+/// The set of addresses of this host where a resolver of its own may answer.
+pub(super) const OWN: &str = "own";
+
 /// UDP ports of DHCP, server and client (RFC 2131 § 4.1). It never crosses a tunnel.
 const DHCP: Condition = UdpPort(67, 68);
 
@@ -61,7 +68,7 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
     for (mtu, tunnels) in by_mtu(site) {
         add_interfaces(&mtu_set(mtu), tunnels);
     }
-    add_interfaces("entrances", entrances(site));
+    add_interfaces(ENTRANCES, entrances(site));
     add_interfaces("guests", guest_tunnels(site));
     let paths = paths(site);
     if !paths.is_empty() {
@@ -75,7 +82,8 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
     add_networks("inside", inside(site));
     add_networks("known", disjoint(Family::V4, site.lan.iter().copied().chain([site.subnet])));
     add_networks("private", private(site));
-    add_networks("resolvers", resolvers(site));
+    add_networks(RESOLVERS, resolvers(site));
+    add_networks(OWN, site.own.iter().copied().map(Cidr::host).collect());
     sets.extend(entering::sets(site));
     sets.extend(marks::sets(site));
     sets
@@ -126,7 +134,7 @@ fn private(site: &Site) -> SortedSet<Cidr> {
 }
 
 /// Addresses of resolvers whose questions must not leave by the own uplink.
-fn resolvers(site: &Site) -> SortedSet<Cidr> {
+pub(super) fn resolvers(site: &Site) -> SortedSet<Cidr> {
     let elsewhere = site.portals.iter().filter(|portal| portal.exit != Exit::Direct);
     elsewhere.filter_map(Portal::resolver).map(Cidr::host).collect()
 }
@@ -156,7 +164,7 @@ fn forward(site: &Site) -> Vec<Rule> {
     let (interfaces, devices): (Vec<&Portal>, Vec<&Portal>) =
         site.portals.iter().partition(|portal| portal.entrance_interface().is_some());
     rules.extend(devices.into_iter().chain(interfaces).flat_map(|portal| entering::forward(site, portal)));
-    let entrances = in_set("entrances");
+    let entrances = in_set(ENTRANCES);
     if !self::entrances(site).is_empty() {
         rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
         if !paths(site).is_empty() {
@@ -173,9 +181,13 @@ fn forward(site: &Site) -> Vec<Rule> {
 
 /// Out of a tunnel: answers, what `lan` shares, and for guests the internet; nothing else.
 fn tunnel_forward(site: &Site) -> Vec<Rule> {
-    let mut rules = from_tunnels(site);
-    if let Some(uplink) = site.uplink_interface() {
-        let leaving = Outgoing(Interfaces::One(uplink.clone()));
+    let leaving = site.uplink_interface().map(|uplink| Outgoing(Interfaces::One(uplink.clone())));
+    // While a portal's interface is gone, the way to the internet is the only one that is left for answers to those behind it.
+    let stray = leaving
+        .iter()
+        .map(|leaving| rule([Incoming(tunnels()), leaving.clone(), entering::to_network()], Drop));
+    let mut rules: Vec<Rule> = stray.chain(from_tunnels(site)).collect();
+    if let Some(leaving) = leaving {
         let guests = guest_tunnels(site);
         let mut accept = |coming: Vec<Condition>| {
             let private = Destination(networks_in("private"));
@@ -235,7 +247,7 @@ fn output(site: &Site) -> Vec<Rule> {
     }
     if let Some(uplink) = site.uplink_interface().filter(|_| !resolvers(site).is_empty()) {
         let leaving = Outgoing(Interfaces::One(uplink.clone()));
-        rules.push(rule([leaving, Source(networks_in("resolvers"))], Reject));
+        rules.push(rule([leaving, Source(networks_in(RESOLVERS))], Reject));
     }
     let own =
         site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);
@@ -308,7 +320,11 @@ fn postrouting(site: &Site) -> Vec<Rule> {
 }
 
 pub(super) fn rule(conditions: impl IntoIterator<Item = Condition>, action: Action) -> Rule {
-    let mut conditions: Vec<Condition> = conditions.into_iter().collect();
+    in_order(conditions.into_iter().collect(), action)
+}
+
+/// Sorting is a kilobyte of code, which each kind of list would have for itself.
+fn in_order(mut conditions: Vec<Condition>, action: Action) -> Rule {
     // A device is asked for last.
     conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));
     Rule { conditions, action }
@@ -322,6 +338,6 @@ pub(super) fn in_set(name: &str) -> Interfaces {
     Interfaces::In(SetName(name.to_owned()))
 }
 
-fn networks_in(name: &str) -> Networks {
+pub(super) fn networks_in(name: &str) -> Networks {
     Networks::In(Family::V4, SetName(name.to_owned()))
 }

@@ -16,12 +16,12 @@ use crate::firewall::{
     Interfaces, Networks, Set, SetName,
 };
 use crate::net::{Cidr, Family, IfName, Mark};
-use crate::plan::entering;
 use crate::plan::firewall::{disjoint, in_set, rule};
 use crate::plan::routing::{self, ALLOWED, DEVICES, END, ENTRANCES, closed, into};
+use crate::plan::{entering, names};
 use crate::site::{Entrance, Exit, Portal, Probe, Site, Vlan, families};
 use crate::sorted::{SortedMap, SortedSet};
-use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK};
+use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
 
 /// The rules that lead what carries the mark of a portal to its exit, and close behind.
 pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
@@ -95,11 +95,9 @@ pub(super) fn incoming(site: &Site) -> Vec<Filter> {
     // Single devices come before the whole interface that they are behind.
     comes_in.sort_by_key(|(portal, _)| portal.entrance_interface().is_some());
     for (portal, mark) in &comes_in {
-        let chosen = chosen(site, portal);
+        let chosen = chosen(site, portal).into_iter().chain(names::asking_here(site, portal));
         rules.extend(
-            chosen
-                .into_iter()
-                .map(|conditions| rule(conditions.into_iter().chain([Marked(NONE)]), SetMark(*mark))),
+            chosen.map(|conditions| rule(conditions.into_iter().chain([Marked(NONE)]), SetMark(*mark))),
         );
     }
     rules.extend(comes_in.iter().map(|(_, mark)| keep(*mark)));
@@ -118,12 +116,21 @@ pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
 }
 
 /// What carries the mark of a portal does not leave by the uplink, whatever became of the rules. Answers do where the devices are on the
-/// uplink's own wire: they have the mark of their connection, and go home.
+/// uplink's own wire: they have the mark of their connection, and go home. Nor does anything of a connection that went into a tunnel: this
+/// host itself would tell a server in ICMP that who asked has gone.
 pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     let Some(uplink) = site.uplink_interface() else { return Vec::new() };
     let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
     let out_there = || Outgoing(Interfaces::One(uplink.clone()));
-    closed.map(|(_, mark)| rule([out_there(), Opening, Marked(mark)], Drop)).collect()
+    let mut rules: Vec<Filter> =
+        closed.map(|(_, mark)| rule([out_there(), Opening, Marked(mark)], Drop)).collect();
+    if site.tunnels.values().any(|tunnel| tunnel.table.is_some()) {
+        let opening = |interfaces| [interfaces, Of(Family::V4), Opening];
+        rules.push(rule(opening(Outgoing(in_set("tunnels"))), SetConnectionMark(TUNNELED)));
+        let tunneled = opening(out_there()).into_iter().chain([ConnectionMarked(TUNNELED)]);
+        rules.push(rule(tunneled, Drop));
+    }
+    rules
 }
 
 /// The sets of destinations that are not marked.

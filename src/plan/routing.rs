@@ -29,7 +29,7 @@ pub(super) const END: Priority = Priority(119);
 pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
     let portals = site.portals.iter().flat_map(|portal| portal_rules(site, portal));
     let mut rules: SortedSet<Rule> =
-        portals.chain(phones::rules(site)).chain(marks::probe_rules(site)).collect();
+        portals.chain(answers(site)).chain(phones::rules(site)).chain(marks::probe_rules(site)).collect();
     let skips: SortedSet<Family> =
         rules.iter().filter(|rule| rule.action == RuleAction::Goto(END)).map(|rule| rule.family).collect();
     rules.extend(skips.into_iter().map(|family| Rule {
@@ -93,20 +93,26 @@ pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
         // Devices always have a mark.
         (None, Entrance::Mac(_)) => Vec::new(),
     };
-    rules.extend(portal.resolver().into_iter().flat_map(|address| resolver_rules(site, address, table)));
+    rules.extend(portal.resolver().into_iter().flat_map(|address| resolver_rules(address, table)));
     rules
 }
 
-/// What the portal's resolver asks goes to its exit, wherever else the portal's devices may go. What is sent from that address
-/// to our LANs and our peers is an answer to those who asked, and stays.
-fn resolver_rules(site: &Site, address: IpAddr, table: Option<Table>) -> Vec<Rule> {
-    let asking =
-        Selector { incoming: Some(sent_here()), from: Some(Cidr::host(address)), ..Selector::default() };
+/// What the portal's resolver asks goes to its exit, wherever else the portal's devices may go.
+fn resolver_rules(address: IpAddr, table: Option<Table>) -> Vec<Rule> {
+    into(&[], &sent_from(Cidr::host(address)), DEVICES, table)
+}
+
+/// What resolvers send to our LANs and our peers is an answer to those who asked, and stays. They are all within the subnet.
+fn answers(site: &Site) -> impl Iterator<Item = Rule> {
+    let asks = site.portals.iter().any(|portal| portal.exit != Exit::Direct && portal.resolver().is_some());
     let kept = site.local.iter().copied().chain(of_network(site)).chain(link_scoped());
-    let kept = kept.filter(|network| network.family() == Family::V4);
-    let mut rules: Vec<Rule> = kept.map(|network| skip(&asking, network)).collect();
-    rules.extend(into(&[], &asking, DEVICES, table));
-    rules
+    let kept = kept.filter(move |network| asks && network.family() == Family::V4);
+    kept.map(|network| skip(&sent_from(site.subnet), network))
+}
+
+/// What this host sends from there.
+fn sent_from(from: Cidr) -> Selector {
+    Selector { incoming: Some(sent_here()), from: Some(from), ..Selector::default() }
 }
 
 fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Option<Table>) -> Vec<Rule> {

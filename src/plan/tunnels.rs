@@ -37,8 +37,9 @@ pub(super) fn plan(site: &Site) -> State {
 }
 
 /// `ip_forward`; what the kernel's WireGuard sets by itself (`wg_open` in drivers/net/wireguard/device.c turns redirects off, for all
-/// interfaces), so that `down` sets it back; the mark in the reverse-path check of tunnels whose portals go by marks; and `rp_filter` only on our own tunnels and only if the file asks for it. The kernel uses the larger of
-/// `all` and the interface's value, so loose (2) on the interface is enough.
+/// interfaces), so that `down` sets it back; the mark in the reverse-path check of tunnels whose portals go by marks; and `rp_filter` only
+/// on our own tunnels and only if the file asks for it. The kernel uses the larger of `all` and the interface's value, so loose (2) on the
+/// interface is enough.
 pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     let mut sysctls = SortedMap::new();
     if !site.tunnels.is_empty() || !site.portals.is_empty() {

@@ -8,22 +8,30 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{File, Service, folder};
+use super::{File, Program, Service, folder};
 use crate::net::{IfName, InterfaceAddress};
 use crate::site::{Portal, RESOLVER_PORT};
 
 /// How long a device may keep its address: half a day, so that a guest network has room again the next morning.
 const LEASE: &str = "12h";
 
+pub(super) const PROGRAM: Program = Program { name: "dnsmasq", package: "dnsmasq", purpose: "DHCP and DNS" };
+
 const CONFIGURATION: &str = "dnsmasq.conf";
 const LEASES: &str = "leases";
 
-/// The service of a portal whose entrance is there, if it needs one. Its devices shall send no more than `mtu` bytes at once, if that is given.
+/// Whether a portal has a service.
+pub(super) fn is_needed(portal: &Portal) -> bool {
+    portal.is_here && portal.address.is_some() && (portal.dhcp || !portal.resolvers.is_empty())
+}
+
+/// The service of a portal whose entrance is there, if it needs one. Its devices shall send no more than `mtu` bytes at once, if that
+/// is given.
 pub(super) fn of(portal: &Portal, mtu: Option<u32>, run_folder: &Path) -> Option<Service> {
-    if !portal.is_here || (!portal.dhcp && portal.resolvers.is_empty()) {
+    let (interface, address) = (portal.entrance_interface()?, portal.address?);
+    if !is_needed(portal) {
         return None;
     }
-    let (interface, address) = (portal.entrance_interface()?, portal.address?);
     let name = service(portal);
     let folder = folder(run_folder, &name);
     let mut configuration = OsString::from("--conf-file=");
@@ -31,10 +39,9 @@ pub(super) fn of(portal: &Portal, mtu: Option<u32>, run_folder: &Path) -> Option
     let content = configuration_of(portal, interface, address, mtu, &folder);
     Some(Service {
         name,
-        program: "dnsmasq",
-        package: "dnsmasq",
+        program: &PROGRAM,
         arguments: vec!["--keep-in-foreground".into(), configuration],
-        files: vec![File { name: CONFIGURATION, content: content.into_bytes() }],
+        files: vec![File { name: CONFIGURATION, content: content.into_bytes().into() }],
         interface: Some(interface.clone()),
     })
 }
@@ -125,7 +132,7 @@ mod tests {
 
     fn text(portal: &Portal) -> Option<String> {
         let service = of(portal, Some(1280), Path::new("/run/portals"))?;
-        Some(String::from_utf8(service.files.into_iter().next()?.content).unwrap())
+        Some(String::from_utf8(service.files[0].content.to_vec()).unwrap())
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use super::{Service, folder};
+use super::{Program, Service, folder};
 
 const NAME: &str = "inadyn";
+
+pub(super) const PROGRAM: Program = Program { name: NAME, package: NAME, purpose: "dynamic DNS" };
 
 /// The service for that file.
 pub(super) fn service(file: &Path, run_folder: &Path) -> Service {
@@ -13,8 +15,7 @@ pub(super) fn service(file: &Path, run_folder: &Path) -> Service {
     let arguments = ["--foreground".into(), "--no-pidfile".into(), "--cache-dir".into(), folder.into()];
     Service {
         name: NAME.to_owned(),
-        program: "inadyn",
-        package: "inadyn",
+        program: &PROGRAM,
         arguments: arguments.into_iter().chain(["--config".into(), file.into()]).collect(),
         files: Vec::new(),
         interface: None,

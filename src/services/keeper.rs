@@ -4,8 +4,9 @@ use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::Service;
 use super::process::Process;
-use super::{Condition, Service};
+use super::supervisor::Condition;
 
 /// The wait for the first start after a failure; it doubles up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -92,7 +93,9 @@ impl Keeper {
     pub(super) fn turn(&mut self, now: Instant) {
         if let Some(process) = &mut self.process {
             match process.end_of() {
-                None if self.wanted.is_none() || self.wanted != self.serves => return process.end(now),
+                None if process.is_ending() || self.wanted.is_none() || self.wanted != self.serves => {
+                    return process.end(now);
+                }
                 None => return,
                 Some(why) => {
                     let has_failed = !process.is_ending();

@@ -41,23 +41,14 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
 /// What is no lease, or is over, is nothing.
 fn parse(line: &str, now: SystemTime) -> Option<Lease> {
     let mut words = line.split(' ');
-    let end = UNIX_EPOCH + Duration::from_secs(words.next()?.parse().ok()?);
+    let end = UNIX_EPOCH.checked_add(Duration::from_secs(words.next()?.parse().ok()?))?;
     let (mac, address, name) = (words.next()?, words.next()?, words.next()?);
     Some(Lease {
         address: address.parse().ok()?,
-        mac: mac_of(mac)?,
+        mac: mac.parse().ok()?,
         name: (name != "*").then(|| escaped(name)),
         left: end.duration_since(now).ok()?,
     })
-}
-
-fn mac_of(text: &str) -> Option<Mac> {
-    let mut bytes = [0; 6];
-    let mut parts = text.split(':');
-    for byte in &mut bytes {
-        *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
-    }
-    parts.next().is_none().then_some(Mac(bytes))
 }
 
 fn escaped(name: &str) -> String {
@@ -100,7 +91,8 @@ mod tests {
 
     #[test]
     fn what_is_no_lease_is_nothing() {
-        for line in ["", "duid 00:01", "x de:ad:be:ef:00:01 10.77.1.90 * *", "1 2 3 4"] {
+        let far_away = format!("{} de:ad:be:ef:00:01 10.77.1.90 * *", u64::MAX);
+        for line in ["", "duid 00:01", "x de:ad:be:ef:00:01 10.77.1.90 * *", "1 2 3 4", &far_away] {
             assert_eq!(parse(line, at(0)), None, "{line}");
         }
     }

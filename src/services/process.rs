@@ -15,8 +15,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use zeroize::Zeroizing;
 
-use super::{Service, is_missing};
+use super::Service;
 use crate::disk;
 use crate::error::{Context as _, Error, Result};
 use crate::kernel::child::{noted, outliving, path_of, unblocked};
@@ -74,7 +75,8 @@ struct Output {
 impl Process {
     /// Writes the files of a service and starts it.
     pub(super) fn start(service: &Service, folder: &Path, now: Instant) -> Result<Self> {
-        let path = path_of(service.program).ok_or_else(|| Error::failed(is_missing(service)))?;
+        let path =
+            path_of(service.program.name).ok_or_else(|| Error::failed(service.program.is_missing()))?;
         write_files(service, folder).doing(|| format!("cannot write into {}", folder.display()))?;
         let doing = || format!("cannot start {}", path.display());
         let (reader, writer) = io::pipe().doing(doing)?;
@@ -248,7 +250,7 @@ fn write_files(service: &Service, folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     for file in &service.files {
         let path = folder.join(file.name);
-        if !fs::read(&path).is_ok_and(|content| content == file.content) {
+        if !fs::read(&path).is_ok_and(|content| Zeroizing::new(content) == file.content) {
             disk::replace(&path, &file.content, 0o600)?;
         }
     }

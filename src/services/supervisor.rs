@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::net::if_::if_nametoindex;
 
 use super::keeper::Keeper;
-use super::{Service, folders};
+use super::{Service, do_not_run, folders};
 use crate::error::{Context as _, Result};
 use crate::sorted::SortedMap;
 
@@ -28,7 +28,7 @@ pub struct Supervisor {
 
 /// Whether a service runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
+pub(super) enum Condition {
     /// It does, or is about to.
     Running,
     /// It cannot, for this reason; it is tried again.
@@ -100,8 +100,16 @@ impl Supervisor {
         });
     }
 
+    /// What does not run though it should, and why: a line for each reason.
+    pub fn failures(&self) -> Vec<String> {
+        do_not_run(self.tell().filter_map(|(name, condition)| match condition {
+            Condition::Failed(why) => Some((name, why)),
+            Condition::Running | Condition::Waiting => None,
+        }))
+    }
+
     /// The services and what has become of them.
-    pub fn tell(&self) -> impl Iterator<Item = (&str, Condition)> {
+    pub(super) fn tell(&self) -> impl Iterator<Item = (&str, Condition)> {
         let known = self.keepers.iter().filter(|(_, keeper)| keeper.is_known);
         known.map(|(name, keeper)| (name.as_str(), keeper.condition()))
     }

@@ -8,10 +8,14 @@ use std::{env, fs, mem, process};
 
 use nix::unistd::close;
 
+use super::supervisor::Condition;
 use super::*;
 
 /// Time for a process to begin or to end; more than any machine needs.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const SHELL: Program = Program { name: "sh", package: "dash", purpose: "tests" };
+const NOWHERE: Program = Program { name: "no-such-program", package: "no-such-package", purpose: "tests" };
 
 /// A folder that goes away with it, and the supervisor of what is in it.
 struct Place {
@@ -32,8 +36,7 @@ impl Place {
         let folder = folder(&self.folder, name);
         Service {
             name: name.to_owned(),
-            program: "sh",
-            package: "dash",
+            program: &SHELL,
             arguments: vec!["-c".into(), script.into(), folder.join("script").into(), folder.into()],
             files: Vec::new(),
             interface: None,
@@ -107,7 +110,7 @@ fn what_is_wanted_runs_and_what_is_not_goes() {
 fn another_file_is_another_process_and_the_same_is_none() {
     let mut place = Place::new("files");
     let mut service = place.shell("one", ENDLESS);
-    service.files.push(File { name: "secret", content: b"first".to_vec() });
+    service.files.push(File { name: "secret", content: b"first".to_vec().into() });
     place.follow(vec![service.clone()]);
     place.until(|place| place.written("one", "log").is_some());
     let first = place.pid("one");
@@ -116,7 +119,7 @@ fn another_file_is_another_process_and_the_same_is_none() {
     assert!(!format!("{service:?}").contains("first"), "contents are not shown");
     place.follow(vec![service.clone()]);
     assert_eq!(place.pid("one"), first);
-    service.files[0].content = b"second".to_vec();
+    service.files[0].content = b"second".to_vec().into();
     place.follow(vec![service]);
     place.until(|place| place.written("one", "log").is_some_and(|log| log.lines().count() == 2));
     assert_ne!(place.pid("one"), first);
@@ -164,6 +167,23 @@ fn one_that_does_not_end_when_asked_is_killed() {
     place.supervisor.turn(asked + Duration::from_secs(3));
     place.until(|place| !folder(&place.folder, "one").exists());
     assert!(!is_alive(pid));
+}
+
+#[test]
+fn one_that_does_not_end_is_killed_also_if_it_is_wanted_again() {
+    let mut place = Place::new("regretted");
+    let script = r#"trap '' TERM; echo $$ >>"$1/log"; while :; do sleep 0.1; done"#;
+    let service = place.shell("one", script);
+    place.follow(vec![service.clone()]);
+    place.until(|place| place.written("one", "log").is_some());
+    let pid = place.pid("one").unwrap();
+    let asked = Instant::now();
+    place.supervisor.follow(Vec::new(), asked);
+    place.supervisor.follow(vec![service], asked);
+    assert!(is_alive(pid) && place.pid("one") == Some(pid));
+    place.supervisor.turn(asked + Duration::from_secs(3));
+    place.until(|place| place.written("one", "log").is_some_and(|log| log.lines().count() == 2));
+    assert!(!is_alive(pid), "it was asked to end, so it is not trusted to go on");
 }
 
 #[test]
@@ -241,12 +261,16 @@ fn it_waits_for_its_interface_and_keeps_its_folder_meanwhile() {
 }
 
 #[test]
-fn a_program_that_is_missing_is_named_with_its_package() {
+fn a_program_that_is_missing_is_named_once_with_its_package() {
     let mut place = Place::new("missing");
-    let service =
-        Service { program: "no-such-program", package: "no-such-package", ..place.shell("one", "") };
-    place.follow(vec![service]);
-    let Some(Condition::Failed(why)) = place.condition("one") else { panic!("{:?}", place.supervisor) };
-    assert!(why.starts_with("the program no-such-program is missing: install"), "{why}");
-    assert!(why.contains("no-such-package"), "{why}");
+    let lost = |name| Service { program: &NOWHERE, ..place.shell(name, "") };
+    let services = vec![lost("one"), lost("two"), place.shell("three", ENDLESS)];
+    let told = missing(&services);
+    assert_eq!(told.len(), 1, "{told:?}");
+    let begin = "one and 1 other do not run: the program no-such-program is missing: install";
+    assert!(told[0].starts_with(begin) && told[0].contains("no-such-package"), "{told:?}");
+    place.follow(services);
+    assert_eq!(place.supervisor.failures(), told);
+    place.follow(vec![place.shell("three", ENDLESS)]);
+    assert_eq!(place.supervisor.failures(), Vec::<String>::new());
 }

@@ -8,7 +8,7 @@ use crate::config::model::{Name, RESOLVERS};
 use crate::net::{IfName, Table};
 use crate::sorted::SortedMap;
 
-/// Where a portal's traffic leaves, of the kinds that are built.
+/// Where a portal's traffic leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
     /// At another site, or at a provider.

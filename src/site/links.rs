@@ -51,16 +51,16 @@ pub fn tunnels(network: &Network, own: &str, known: &Known) -> SortedMap<IfName,
     let mine = &network.sites[own];
     let mut tunnels = SortedMap::new();
     for (name, peer) in linked(network, own) {
-        let (interface, table) = if mine.exits.contains(name) {
+        let is_exit = mine.exits.contains(name);
+        let (interface, table) = if is_exit {
             (exit_interface(name), Some(Table(TABLE_BASE + u32::from(peer.id))))
         } else {
             (shared_interface(), None)
         };
-        let port = arrival_port(mine, name, peer.id);
         tunnels
-            .get_or_insert_with(interface, || Tunnel::new(port, table))
+            .get_or_insert_with(interface, || Tunnel::new(arrival_port(mine, is_exit, peer), table))
             .peers
-            .insert(name.clone(), peer_view(network, own, name, known));
+            .insert(name.clone(), peer_view(network, own, name, is_exit, known));
     }
     for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == own) {
         tunnels
@@ -95,9 +95,9 @@ pub(super) fn site_address(network: &Network, id: u8) -> IpAddr {
 
 /// Sites with a link to `own`: either one names the other.
 fn linked<'a>(network: &'a Network, own: &'a str) -> impl Iterator<Item = (&'a Name, &'a model::Site)> {
-    let mine = &network.sites[own];
+    let mine: SortedSet<&Name> = names(&network.sites[own]).collect();
     network.sites.iter().filter(move |(name, peer)| {
-        name.as_str() != own && (names(mine).any(|n| n == *name) || names(peer).any(|n| n == own))
+        name.as_str() != own && (mine.contains(name) || names(peer).any(|n| n == own))
     })
 }
 
@@ -114,9 +114,9 @@ pub(super) fn exit_interface(name: &str) -> IfName {
     format!("to-{name}").parse().expect("validated: site names have up to 12 letters")
 }
 
-/// The port of `site` on which the link to the site with `peer_id` arrives.
-fn arrival_port(site: &model::Site, peer: &str, peer_id: u8) -> u16 {
-    if site.exits.iter().any(|exit| exit == peer) { site.port + u16::from(peer_id) } else { site.port }
+/// The port of `site` on which the link to `peer`, which is one of its exits or not, arrives.
+fn arrival_port(site: &model::Site, is_exit: bool, peer: &model::Site) -> u16 {
+    if is_exit { site.port + u16::from(peer.id) } else { site.port }
 }
 
 fn shared_interface() -> IfName {
@@ -153,12 +153,13 @@ fn preshared_key(known: &Known, own: PublicKey, other: PublicKey) -> Option<Secr
     known.network_secret.map(|secret| keys::preshared_key(secret, own, other))
 }
 
-fn peer_view(network: &Network, own: &str, name: &str, known: &Known) -> Peer {
+/// The site `name` as `own` sees it, which has it as an exit or not.
+fn peer_view(network: &Network, own: &str, name: &str, is_exit: bool, known: &Known) -> Peer {
     let (mine, peer) = (&network.sites[own], &network.sites[name]);
-    let port = arrival_port(peer, own, mine.id);
+    let exits_here = peer.exits.iter().any(|exit| exit == own);
+    let port = arrival_port(peer, exits_here, mine);
     let endpoint = peer.endpoint.as_ref().map(|host| endpoint(host, port, known));
     let networks = networks_of(network, name);
-    let is_exit = mine.exits.iter().any(|exit| exit == name);
     Peer {
         address: site_address(network, peer.id),
         public_key: peer.public_key,
@@ -167,6 +168,6 @@ fn peer_view(network: &Network, own: &str, name: &str, known: &Known) -> Peer {
         endpoint,
         allowed_ips: if is_exit { [Family::V4.everything()].into() } else { networks.clone() },
         networks,
-        exits_here: peer.exits.iter().any(|exit| exit == own),
+        exits_here,
     }
 }

@@ -69,6 +69,8 @@ pub struct Site {
     pub uplink_networks: SortedSet<Cidr>,
     /// Networks on the host's other interfaces.
     pub local: SortedSet<Cidr>,
+    /// Addresses of the host on interfaces that are not ours, IPv4: where its own resolver may answer.
+    pub own: SortedSet<IpAddr>,
     /// Whether the host speaks IPv6.
     pub ipv6: bool,
     /// Devices with addresses that portals choose by, as far as they are known.
@@ -192,7 +194,8 @@ pub struct Portal {
     pub address: Option<InterfaceAddress>,
     /// Whether devices on its LAN are given addresses.
     pub dhcp: bool,
-    /// Whom the resolver of its LAN asks, through the exit; empty = there is no resolver.
+    /// Whom the resolver of its LAN asks, through the exit; empty = there is no resolver. Of devices: the first is whom they ask where
+    /// they ask this host.
     pub resolvers: Vec<IpAddr>,
     /// Whether those go with its exit, as the file names none.
     pub asks_by_exit: bool,
@@ -206,7 +209,7 @@ pub struct Portal {
     pub mark: Option<Mark>,
 }
 
-/// What enters a portal, of the kinds that are built.
+/// What enters a portal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entrance {
     /// Everything that comes in on this interface.

@@ -13,7 +13,8 @@ use crate::host::{Facts, Uplink};
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, are_all_ipv4};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::Backend;
-use crate::wifi::{self, access_point::decide, card::Card};
+use crate::wifi::access_point::{Decision, decide};
+use crate::wifi::{self, card::Card};
 
 /// The name of the site with that public key: this one, if it is this router's.
 pub fn own_name(network: &Network, public_key: PublicKey) -> Result<&Name, Error> {
@@ -33,26 +34,15 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let facts = inputs.facts;
     let uplink = chosen_uplink(entry, facts);
 
-    let mut errors = crate::unbuilt::refusals(inputs.file, network);
-    let mut tunnels = tunnels(network, name, &inputs.known());
+    let mut errors = Vec::from_iter(crate::unbuilt::refusal(inputs.file, network));
     let (to_providers, faults) = providers::tunnels(entry, inputs);
-    tunnels.extend(to_providers);
     errors.extend(faults);
-    errors.extend(shared_networks_that_are_local(&tunnels, facts));
-    let backend = facts.wireguard.unwrap_or(Backend::BuiltIn);
-    let addresses = portal_addresses(network, name);
+    let mut tunnels = tunnels(network, name, &inputs.known());
+    tunnels.extend(to_providers);
     let wifi = decide(&entry.portals, &facts.interfaces, &facts.radios, inputs.passphrases);
-    let portal = |portal| portal_view(network, name, portal, &addresses, &tunnels, facts);
-    let mut portals: Vec<Portal> = entry.portals.iter().filter_map(portal).collect();
-    for portal in &mut portals {
-        // Its LAN's address and services have no business on a card that is no access point: it may be in another's network.
-        if let Entrance::Wifi { interface, .. } = &portal.entrance {
-            portal.is_here &= wifi.offers(interface);
-        }
-    }
-    errors.extend(wifi.errors);
-    marks::assign(&mut portals, &entry.portals);
+    let portals = portals(network, name, &tunnels, facts, &wifi);
     let probes = marks::probes(&portals, network.probe);
+    errors.extend(shared_networks_that_are_local(&tunnels, facts));
     errors.extend(marks::are_too_few(&entry.portals, &probes));
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
     errors.extend(vlan::clashes(&portals));
@@ -61,6 +51,8 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         (firewall::Backend::Nftables, "")
     });
     errors.extend(names_iptables_cannot_take(firewall, &portals, uplink.as_ref()));
+    let mut notes = notes(entry, &portals, uplink.as_ref(), &tunnels, inputs);
+    notes.extend(wifi.notes.iter().cloned());
 
     let site = Site {
         network: network.name.clone(),
@@ -69,20 +61,18 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         subnet: network.subnet,
         mtu: network.mtu,
         private_key: inputs.private_key.clone(),
-        backend,
+        backend: facts.wireguard.unwrap_or(Backend::BuiltIn),
         firewall,
         firewall_reason,
         barriers: facts.filters.barriers.clone(),
-        notes: notes(entry, &portals, uplink.as_ref(), &tunnels, inputs)
-            .into_iter()
-            .chain(wifi.notes.iter().cloned())
-            .collect(),
+        notes,
         wifi_notes: wifi.notes,
         access_points: wifi.access_points,
         uplink,
         uplink_networks: facts.uplink_networks.clone(),
         // Our own portal LANs show up among them once they stand; they follow from the file, not from the host.
         local: facts.local.iter().copied().filter(|local| !network.subnet.overlaps(*local)).collect(),
+        own: facts.own.iter().copied().filter(|own| !network.subnet.contains(*own)).collect(),
         ipv6: facts.ipv6,
         neighbours: facts.neighbours.clone(),
         sources_with_ipv6: if facts.ipv6 { sources_with_ipv6(entry) } else { Vec::new() },
@@ -99,7 +89,27 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     Errors::check(errors, site)
 }
 
-/// `None` for kinds that are not built: [`crate::unbuilt`] has refused them by name.
+fn portals(
+    network: &Network,
+    own: &str,
+    tunnels: &SortedMap<IfName, Tunnel>,
+    facts: &Facts,
+    wifi: &Decision,
+) -> Vec<Portal> {
+    let entries = &network.sites[own].portals;
+    let addresses = portal_addresses(network, own);
+    let portal = |portal| portal_view(network, own, portal, &addresses, tunnels, facts);
+    let mut portals: Vec<Portal> = entries.iter().map(portal).collect();
+    for portal in &mut portals {
+        // Its LAN's address and services have no business on a card that is no access point: it may be in another's network.
+        if let Entrance::Wifi { interface, .. } = &portal.entrance {
+            portal.is_here &= wifi.offers(interface);
+        }
+    }
+    marks::assign(&mut portals, entries);
+    portals
+}
+
 fn portal_view(
     network: &Network,
     own: &str,
@@ -107,7 +117,7 @@ fn portal_view(
     addresses: &SortedMap<Name, InterfaceAddress>,
     tunnels: &SortedMap<IfName, Tunnel>,
     facts: &Facts,
-) -> Option<Portal> {
+) -> Portal {
     let entrance = match &portal.entrance {
         model::Entrance::Interface(interface) => Entrance::Interface(interface.clone()),
         model::Entrance::From(sources) => Entrance::From(sources.iter().copied().collect()),
@@ -121,10 +131,11 @@ fn portal_view(
         model::Entrance::Vlan { parent, id } => Entrance::Vlan(vlan::view(parent, *id, facts)),
     };
     let exits: Vec<Exit> = portal.exits.iter().map(|exit| exit_view(network, own, exit)).collect();
+    let exit = exits.first().expect("validated: there is one").clone();
     let dhcp = portal.entrance.has_lan() && portal.dhcp.unwrap_or(true);
-    // Where devices are told of a resolver of ours, it needs some to ask.
-    let asks_by_exit = dhcp && portal.dns.is_empty();
-    Some(Portal {
+    // Where devices are told of a resolver of ours, it needs some to ask; those of another LAN may ask this host.
+    let asks_by_exit = (dhcp || portal.entrance.has_devices()) && portal.dns.is_empty();
+    Portal {
         name: portal.name.clone(),
         is_here: match &entrance {
             Entrance::Interface(interface) => facts.interfaces.contains_key(interface),
@@ -136,17 +147,17 @@ fn portal_view(
             Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => true,
         },
         entrance,
-        exit: exits.first()?.clone(),
         address: addresses.get(&portal.name).copied(),
         dhcp,
-        resolvers: if asks_by_exit { resolvers_at(exits.first()?, tunnels) } else { portal.dns.clone() },
+        resolvers: if asks_by_exit { resolvers_at(&exit, tunnels) } else { portal.dns.clone() },
         asks_by_exit,
+        exit,
         exits,
         to: if takes_everything(portal) { Vec::new() } else { portal.to.clone() },
         ports: portal.ports.clone(),
         except: portal.except.clone(),
         mark: None,
-    })
+    }
 }
 
 /// Whether a portal takes in all destinations, IPv6 ones as well: a list that leaves out no IPv4 means what an empty one does.

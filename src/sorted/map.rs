@@ -3,6 +3,8 @@
 use std::borrow::Borrow;
 use std::{mem, slice, vec};
 
+use super::find;
+
 /// A map in the order of its keys; has of `BTreeMap`'s methods those that are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SortedMap<K, V>(Vec<(K, V)>);
@@ -133,7 +135,7 @@ impl<K: Ord, V> SortedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.0.binary_search_by(|(own, _)| own.borrow().cmp(key))
+        find(self.0.len(), |at| self.0[at].0.borrow().cmp(key))
     }
 }
 

@@ -7,8 +7,26 @@
 mod map;
 mod set;
 
+use std::cmp::Ordering;
+
 pub use map::{Entries, SortedMap};
 pub use set::SortedSet;
+
+/// Where what is looked for stands among so many, or where it would; `compare` tells how one of them is to it. Begins at the end:
+/// what is added in order costs one comparison.
+fn find(number: usize, compare: impl Fn(usize) -> Ordering) -> Result<usize, usize> {
+    let (mut low, mut high) = (0, number);
+    let mut at = number.saturating_sub(1);
+    while low < high {
+        match compare(at) {
+            Ordering::Less => low = at + 1,
+            Ordering::Equal => return Ok(at),
+            Ordering::Greater => high = at,
+        }
+        at = low.midpoint(high);
+    }
+    Err(low)
+}
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::{slice, vec};
 
+use super::find;
+
 /// A set in order; has of `BTreeSet`'s methods those that are used.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SortedSet<T>(Vec<T>);
@@ -84,7 +86,7 @@ impl<T: Ord> SortedSet<T> {
     where
         T: Borrow<Q>,
     {
-        self.0.binary_search_by(|own| own.borrow().cmp(element))
+        find(self.0.len(), |at| self.0[at].borrow().cmp(element))
     }
 }
 

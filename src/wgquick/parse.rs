@@ -154,35 +154,7 @@ impl Reader<'_> {
     }
 
     fn entry(&mut self, key: Piece, value: Piece) {
-        let known = match self.part {
-            Part::Interface => INTERFACE,
-            Part::Peer => PEER,
-            Part::None | Part::Unknown => {
-                self.found.add(
-                    &key.span(),
-                    "this stands in front of the first part",
-                    "begin with `[Interface]`",
-                );
-                return;
-            }
-        };
-        let find =
-            |keys: &[&'static str]| keys.iter().copied().find(|known| known.eq_ignore_ascii_case(key.text));
-        let Some(name) = find(known) else {
-            match (&self.part, find(COMMANDS), find(OTHERS)) {
-                (Part::Interface, Some(name), _) => {
-                    self.remark(key, format!("`{name}` is left out: no program of this file is run"));
-                }
-                (Part::Interface, _, Some(name)) => {
-                    self.remark(key, format!("`{name}` is left out: it means nothing here"));
-                }
-                _ => {
-                    let help = suggest(key.text, known.iter().copied());
-                    self.found.add(&key.span(), "there is no such key here", help);
-                }
-            }
-            return;
-        };
+        let Some(name) = self.known(key) else { return };
         let keys = match self.part {
             Part::Peer => &mut self.draft.peers.last_mut().expect("in a peer").keys,
             _ => &mut self.draft.keys,
@@ -202,6 +174,40 @@ impl Reader<'_> {
         } else {
             self.of_peer(name, value);
         }
+    }
+
+    /// The name of a key of this part. One that means nothing here is remarked on, any other is a fault.
+    fn known(&mut self, key: Piece) -> Option<&'static str> {
+        let keys = match self.part {
+            Part::Interface => INTERFACE,
+            Part::Peer => PEER,
+            Part::None | Part::Unknown => {
+                self.found.add(
+                    &key.span(),
+                    "this stands in front of the first part",
+                    "begin with `[Interface]`",
+                );
+                return None;
+            }
+        };
+        let find =
+            |keys: &[&'static str]| keys.iter().copied().find(|known| known.eq_ignore_ascii_case(key.text));
+        let name = find(keys);
+        if name.is_none() {
+            match (&self.part, find(COMMANDS), find(OTHERS)) {
+                (Part::Interface, Some(name), _) => {
+                    self.remark(key, format!("`{name}` is left out: no program of this file is run"));
+                }
+                (Part::Interface, _, Some(name)) => {
+                    self.remark(key, format!("`{name}` is left out: it means nothing here"));
+                }
+                _ => {
+                    let help = suggest(key.text, keys.iter().copied());
+                    self.found.add(&key.span(), "there is no such key here", help);
+                }
+            }
+        }
+        name
     }
 
     fn of_interface(&mut self, key: &'static str, value: Piece) {

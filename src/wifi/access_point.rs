@@ -6,13 +6,12 @@ use super::card::{Card, Channel, Rules, is_two_ghz};
 use super::passphrase::Passphrase;
 use super::{all, interface};
 use crate::config::model::{Portal, Security, Wifi};
-use crate::error::Error;
 use crate::net::{IfName, Mac};
 use crate::packages::how_to_install;
 use crate::sorted::SortedMap;
 
-/// Secrets of Wi-Fis, by the name of their file in the network file.
-pub type Passphrases = SortedMap<PathBuf, Passphrase>;
+/// Secrets of Wi-Fis, by the name of their file in the network file; or what is wrong with that file.
+pub type Passphrases = SortedMap<PathBuf, Result<Passphrase, String>>;
 
 /// What a host has of Wi-Fi, as far as its site asks for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,9 +63,7 @@ pub struct Offer {
 pub struct Decision {
     /// By interface.
     pub access_points: Vec<AccessPoint>,
-    /// What is wrong with the files, whatever the cards are.
-    pub errors: Vec<Error>,
-    /// What this host's cards cannot do: no reason to leave other portals alone.
+    /// What keeps others off, in the files of passphrases and in what this host's cards can do: no reason to leave other portals alone.
     pub notes: Vec<String>,
 }
 
@@ -87,45 +84,69 @@ pub fn decide(
     radios: &Radios,
     passphrases: &Passphrases,
 ) -> Decision {
-    let mut wanted: SortedMap<&IfName, Vec<Wanted>> = SortedMap::new();
+    let mut by_card: SortedMap<&IfName, Vec<Wanted>> = SortedMap::new();
     for (portal, wifi) in all(portals) {
-        wanted.get_or_default(&wifi.interface).push((portal, wifi));
+        by_card.get_or_default(&wifi.interface).push((portal, wifi));
     }
     let mut decision = Decision::default();
-    for wanted in wanted.values().flatten() {
-        decision.errors.extend(unfit_key(*wanted, passphrases));
-    }
-    for (name, wanted) in wanted.iter().filter(|(name, _)| interfaces.contains_key(*name)) {
+    for (name, wanted) in &by_card {
+        let notes = &mut decision.notes;
+        let fit = with_passphrase(wanted, passphrases, notes);
+        if fit.is_empty() || !interfaces.contains_key(*name) {
+            continue;
+        }
         let Some(card) = radios.cards.get(*name) else {
             let what =
                 format!("{name} is no Wi-Fi card; its Wi-Fi stays off. `iw dev` lists those there are");
-            decision.notes.push(told(wanted[0], &what));
+            notes.push(told(fit[0], &what));
             continue;
         };
-        let (wanted, surplus) = wanted.split_at(wanted.len().min(card.access_points as usize));
-        let Some(first) = wanted.first() else {
-            decision.notes.push(no_access_point(name, card, surplus[0]));
+        let (fit, surplus) = fit.split_at(fit.len().min(card.access_points as usize));
+        let Some(first) = fit.first() else {
+            notes.push(no_access_point(name, card, surplus[0]));
             continue;
         };
-        decision.notes.extend(surplus.iter().map(|surplus| too_many(name, card, *surplus)));
+        notes.extend(surplus.iter().map(|surplus| too_many(name, card, *surplus)));
         let unfit = no_channel(name, card, *first).or_else(|| forbidden(name, card, *first));
-        decision.notes.extend(unknown_country(card, *first, radios.knows_countries));
+        notes.extend(unknown_country(card, *first, radios.knows_countries));
         if unfit.is_none() {
-            decision.access_points.extend(access_point(portals, card, wanted, passphrases));
+            decision.access_points.extend(access_point(portals, card, fit, passphrases));
         }
         decision.notes.extend(unfit);
     }
     decision
 }
 
+/// Those of one card that have a passphrase for it to work with; notes on the others.
+fn with_passphrase<'a>(
+    wanted: &[Wanted<'a>],
+    passphrases: &Passphrases,
+    notes: &mut Vec<String>,
+) -> Vec<Wanted<'a>> {
+    let lacks = |wanted: &Wanted| unfit_passphrase(*wanted, passphrases);
+    notes.extend(wanted.iter().filter_map(lacks));
+    let fit: Vec<Wanted> = wanted.iter().filter(|wanted| lacks(wanted).is_none()).copied().collect();
+    if lacks(&wanted[0]).is_none() {
+        return fit;
+    }
+    // hostapd begins with the first, on the card's own interface.
+    let (first, card) = (&wanted[0].0.name, &wanted[0].1.interface);
+    let what = format!("its Wi-Fi stays off as long as that of portal `{first}`, the first on {card}, does");
+    notes.extend(fit.iter().map(|wanted| told(*wanted, &what)));
+    Vec::new()
+}
+
 /// WPA3 makes its keys anew each time, from the passphrase itself.
-fn unfit_key((portal, wifi): Wanted, passphrases: &Passphrases) -> Option<Error> {
-    let is_key = passphrases.get(&wifi.passphrase_file).is_some_and(Passphrase::is_key);
-    let unfit = is_key && wifi.security != Security::Wpa2;
-    unfit.then(|| {
-        let file = wifi.passphrase_file.display();
-        Error::wrong(told((portal, wifi), &format!("{file} is a key of 64 digits, which WPA3 has no use for: put the passphrase there, or write `wpa = \"wpa2\"`")))
-    })
+fn unfit_passphrase((portal, wifi): Wanted, passphrases: &Passphrases) -> Option<String> {
+    let file = wifi.passphrase_file.display();
+    let what = match passphrases.get(&wifi.passphrase_file)? {
+        Err(error) => error.clone(),
+        Ok(passphrase) if passphrase.is_key() && wifi.security != Security::Wpa2 => format!(
+            "{file} is a key of 64 digits, which WPA3 has no use for: put the passphrase there, or write `wpa = \"wpa2\"`"
+        ),
+        Ok(_) => return None,
+    };
+    Some(told((portal, wifi), &format!("its Wi-Fi stays off: {what}")))
 }
 
 fn told((portal, _): Wanted, what: &str) -> String {
@@ -205,7 +226,7 @@ fn access_point(
             ssid: wifi.ssid.clone().into_bytes(),
             hidden: wifi.hidden,
             security: wifi.security,
-            passphrase: passphrases.get(&wifi.passphrase_file)?.clone(),
+            passphrase: passphrases.get(&wifi.passphrase_file)?.clone().ok()?,
         })
     };
     Some(AccessPoint {

@@ -9,7 +9,10 @@ use zeroize::Zeroizing;
 use super::access_point::{AccessPoint, Offer};
 use super::card::is_two_ghz;
 use crate::config::model::Security;
-use crate::services::{self, File, Service};
+use crate::services::{self, File, Program, Service};
+
+/// What offers Wi-Fi.
+pub const PROGRAM: Program = Program { name: "hostapd", package: "hostapd", purpose: "Wi-Fi" };
 
 /// Its file, in the folder of the service.
 const FILE: &str = "hostapd.conf";
@@ -18,10 +21,9 @@ const FILE: &str = "hostapd.conf";
 pub fn service(access_point: &AccessPoint, run_folder: &Path) -> Service {
     let name = format!("hostapd-{}", access_point.interface);
     Service {
-        program: "hostapd",
-        package: "hostapd",
+        program: &PROGRAM,
         arguments: vec![services::folder(run_folder, &name).join(FILE).into()],
-        files: vec![File { name: FILE, content: configuration(access_point).as_bytes().to_vec() }],
+        files: vec![File { name: FILE, content: configuration(access_point).as_bytes().to_vec().into() }],
         interface: Some(access_point.interface.clone()),
         name,
     }

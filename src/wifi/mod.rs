@@ -11,7 +11,6 @@ use access_point::Passphrases;
 use passphrase::Passphrase;
 
 use crate::config::model::{Entrance, Portal, Wifi};
-use crate::error::Errors;
 use crate::net::IfName;
 use crate::sorted::SortedSet;
 
@@ -20,16 +19,13 @@ pub fn cards(portals: &[Portal]) -> SortedSet<IfName> {
     all(portals).map(|(_, wifi)| wifi.interface.clone()).collect()
 }
 
-/// The secrets of a site's Wi-Fis, from the folder of the network file; or what is wrong with those files.
-pub fn passphrases(portals: &[Portal], folder: &Path) -> Result<Passphrases, Errors> {
-    let (mut passphrases, mut errors) = (Passphrases::new(), Vec::new());
-    for (_, Wifi { passphrase_file: file, .. }) in all(portals) {
-        match Passphrase::read(&folder.join(file)) {
-            Ok(passphrase) => drop(passphrases.insert(file.clone(), passphrase)),
-            Err(error) => errors.push(error),
-        }
-    }
-    Errors::check(errors, passphrases)
+/// The secrets of a site's Wi-Fis, from the folder of the network file.
+pub fn passphrases(portals: &[Portal], folder: &Path) -> Passphrases {
+    let read = |(_, wifi): (_, &Wifi)| {
+        let read = Passphrase::read(&folder.join(&wifi.passphrase_file));
+        (wifi.passphrase_file.clone(), read.map_err(|error| error.to_string()))
+    };
+    all(portals).map(read).collect()
 }
 
 /// The interface of a portal's Wi-Fi: the first of a card is on the card's own.

@@ -135,6 +135,7 @@ fn write_action(text: &mut String, action: Action, family: Family) {
         (Action::Reject, Family::V6) => write!(text, " -j REJECT --reject-with {REJECT_V6}"),
         (Action::Masquerade, _) => write!(text, " -j MASQUERADE"),
         (Action::Redirect(port), _) => write!(text, " -j REDIRECT --to-ports {port}"),
+        (Action::Divert(address), _) => write!(text, " -j DNAT --to-destination {address}"),
         (Action::SetMark(Mark { value, mask }), _) => {
             write!(text, " -j MARK --set-xmark {value:#x}/{mask:#x}")
         }
@@ -244,6 +245,9 @@ impl<'a> Words<'a> {
             "MASQUERADE" => Target::Do(Action::Masquerade),
             "REDIRECT" if self.next()? == "--to-ports" => {
                 Target::Do(Action::Redirect(self.next()?.parse().ok()?))
+            }
+            "DNAT" if self.next()? == "--to-destination" => {
+                Target::Do(Action::Divert(self.next()?.parse().ok()?))
             }
             "TCPMSS" if self.next()? == "--set-mss" => {
                 Target::Do(Action::ClampMss(self.next()?.parse().ok()?))

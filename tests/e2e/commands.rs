@@ -6,13 +6,14 @@ use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
 use wg_portals::error::{Context as _, Error, Result};
 
 use crate::ways::each_other;
-use crate::words::{eventually, same, shell, start, succeeds};
+use crate::words::{eventually, portal_of, same, shell, start, succeeds};
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "plan --check tells a difference by status 3", plots: &[NYC, PARIS], run: check },
     Scenario { name: "a broken file is status 2 and changes nothing", plots: &[NYC, PARIS], run: broken },
     Scenario { name: "apply asks the agent and hears what came of it", plots: &[NYC, PARIS], run: asked },
+    Scenario { name: "apply says what there is not without an agent", plots: &[NYC], run: alone },
     Scenario { name: "an agent that refuses a file goes on repairing", plots: &[NYC, PARIS], run: refused },
     Scenario { name: "the demo", plots: &[], run: demo },
 ];
@@ -55,6 +56,16 @@ fn asked(world: &mut World) -> Result<()> {
     same("status with a broken file", output.status.code(), Some(2))?;
     let words = String::from_utf8_lossy(&output.stderr);
     same(&format!("the fault with its place, in {words}"), words.contains("network.toml:9:1: "), true)
+}
+
+fn alone(world: &mut World) -> Result<()> {
+    world.install(&world.network(|_| portal_of(NYC, "\"direct\"", "interface = \"portal0\"")))?;
+    let site = world.site(NYC);
+    let output = site.portals(&["apply"])?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    let note = "note: no agent runs, and without it there is no DHCP and DNS (1 dnsmasq): start it with `portals run`";
+    same(&words, (output.status.code(), words.contains(note)), (Some(0), true))?;
+    succeeds(site, &["down"]).map(drop)
 }
 
 fn refused(world: &mut World) -> Result<()> {

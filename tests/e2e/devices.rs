@@ -215,6 +215,7 @@ fn ipv6_by_address(world: &mut World) -> Result<()> {
     same("the device's IPv6 before anybody knows it", home.who_am_i(server)?, v6("2001:db8:2::70"))?;
     seen_as(home, SERVER, PARIS.address)?;
     eventually("the device is known", || unreachable(home, server))?;
+    settled(world.site(NYC))?;
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
     home.knock(server, 10)?;
     world.site(NYC).kill_agent();

@@ -5,7 +5,7 @@ use wg_portals::error::Result;
 
 use crate::Scenario;
 use crate::lans::Background;
-use crate::words::{eventually, same, shell, start};
+use crate::words::{eventually, same, shell, start, succeeds};
 
 pub(crate) const SCENARIOS: &[Scenario] =
     &[Scenario { name: "a name follows the address of its site", plots: &[NYC, PARIS], run: follows }];
@@ -31,6 +31,10 @@ fn follows(world: &mut World) -> Result<()> {
         _ => String::new(),
     });
     start(world, &network)?;
+    eventually("status says what does not run", || {
+        let status = succeeds(world.site(NYC), &["status"])?;
+        same(&status, status.contains("\ninadyn does not run: "), true)
+    })?;
     shell(&router, &format!("umask 077; cat >/run/demo/inadyn.conf <<'END'\n{file}END"))?;
     let told = || {
         let told = shell(&world.server, "cat /run/told 2>/dev/null || true")?;
@@ -43,6 +47,8 @@ fn follows(world: &mut World) -> Result<()> {
     shell(&router, "kill -9 $(cat /run/portals/services/inadyn/pid)")?;
     eventually("it is started again", || same("processes", shell(&router, inadyn)?.trim(), "1"))?;
     told()?;
+    let status = succeeds(world.site(NYC), &["status"])?;
+    same(&status, status.contains("does not run"), false)?;
     world.site(NYC).stop_agent()?;
     same("processes once the agent has ended", shell(&router, inadyn)?.trim(), "0")
 }

@@ -14,7 +14,6 @@ use crate::ways::each_other;
 use crate::words::{Who, eventually, no_leak, same, seconds, seen_as, settled, shell, start, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "each fault is repaired within a second", plots: &[NYC, PARIS], run: each },
     Scenario { name: "faults in any order leak nothing", plots: &[NYC, PARIS], run: many },
     Scenario { name: "an agent killed at any moment leaks nothing", plots: &[NYC, PARIS], run: killed },
     Scenario {
@@ -24,6 +23,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario { name: "who undoes our repairs again and again is named", plots: &[NYC, PARIS], run: fight },
 ];
+
+/// What is told by the clock.
+pub(crate) const TIMED: &[Scenario] =
+    &[Scenario { name: "each fault is repaired within a second", plots: &[NYC, PARIS], run: each }];
 
 /// How long a repair may take, in seconds, with half a second for those who look.
 const SOON: f64 = 1.5;
@@ -103,12 +106,14 @@ fn all() -> Vec<&'static Fault> {
     FAULTS.iter().chain(of_firewall).collect()
 }
 
-/// One after the other, with the time that each repair takes.
+/// One after the other, with the time that each repair takes. The last one comes twice: what happens again as soon as it has been
+/// repaired looks as it did the first time.
 fn each(world: &mut World) -> Result<()> {
     open(world)?;
     no_leak(world, NYC, GUEST, |world| {
         settled(world.site(NYC))?;
-        for fault in all() {
+        let faults = all();
+        for fault in faults.iter().chain(faults.last()) {
             let took = repaired_after(world, fault)?;
             println!("fault {took:5.0} ms  {}", fault.name);
             if took > seconds(SOON).as_secs_f64() * 1e3 {

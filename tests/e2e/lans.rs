@@ -109,8 +109,8 @@ pub(crate) fn browses(world: &mut World, interface: &str) -> Result<()> {
     let [.., last] = address.octets();
     same("a lease of the LAN, though not the router's own", (66..=126).contains(&last), true)?;
     same("the router, which is the resolver as well", router, NYC.portal())?;
-    same("the server's address by its name", resolve(&guest, router)?, SERVER)?;
-    same("asked without the resolver", resolve(&guest, SERVER)?, SERVER)?;
+    knows_name(&guest, router)?;
+    knows_name(&guest, SERVER).doing(|| "asked without the resolver".to_owned())?;
     let page = shell(&guest, &format!("busybox wget -q -O - http://{SERVER}:8080/page"))?;
     same("the page", page.trim(), PAGE)?;
     seen_as(Client::new(&guest, seconds(3.0)), NYC.own_server(), PARIS.address)?;
@@ -125,7 +125,7 @@ fn shut(world: &mut World) -> Result<()> {
     start(world, &network(world, "interface = \"portal0\""))?;
     let guest = world.site(NYC).guest.clone();
     let (_, router) = take_lease(&guest, "eth0")?;
-    same("the name", resolve(&guest, router)?, SERVER)?;
+    knows_name(&guest, router)?;
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
     world.set_cut(NYC, PARIS, true)?;
     no_answer(&guest, router, "cut.example")?;
@@ -138,7 +138,7 @@ fn shut(world: &mut World) -> Result<()> {
     no_names(capture)?;
     world.set_cut(NYC, PARIS, false)?;
     world.site(NYC).start_agent()?;
-    eventually("names are resolved again", || same("it", resolve(&guest, router)?, SERVER))
+    knows_name(&guest, router)
 }
 
 /// The host has a resolver that takes port 53 on all its addresses, and asks by the own uplink.
@@ -151,12 +151,12 @@ fn foreign(world: &mut World) -> Result<()> {
     let _resolver = Background::start(&router, &resolver)?;
     start(world, &network(world, "interface = \"portal0\""))?;
     let home = world.site(NYC).home.clone().expect("this plot has one");
-    eventually("the host's LAN has its resolver", || same("it", resolve(&home, HOME_ROUTER)?, SERVER))?;
+    knows_name(&home, HOME_ROUTER)?;
 
     let capture = Capture::start(&router, "uplink")?;
     let guest = world.site(NYC).guest.clone();
     let (_, own) = take_lease(&guest, "eth0")?;
-    same("the name, through the exit", resolve(&guest, own)?, SERVER)?;
+    knows_name(&guest, own)?;
     let unanswered = || {
         [HOME_ROUTER, NYC.tunnel(), NYC.address]
             .into_iter()
@@ -170,7 +170,7 @@ fn foreign(world: &mut World) -> Result<()> {
     no_answer(&guest, own, NAME)?;
     unanswered()?;
     no_names(capture)?;
-    same("the host's LAN goes on", resolve(&home, HOME_ROUTER)?, SERVER)
+    resolves(&home, HOME_ROUTER).doing(|| "the host's LAN does not go on".to_owned())
 }
 
 fn dnsmasq(world: &mut World) -> Result<()> {
@@ -282,11 +282,17 @@ pub(crate) fn take_lease(host: &Namespace, interface: &str) -> Result<(Ipv4Addr,
     Ok((parse(address)?, parse(router)?))
 }
 
-/// The address of [`NAME`], as a resolver knows it.
-fn resolve(host: &Namespace, resolver: Ipv4Addr) -> Result<Ipv4Addr> {
+/// A resolver knows the server by its name, at once or soon: who asks gives up after 5 seconds, and WireGuard repeats a handshake that
+/// was lost after as many.
+fn knows_name(host: &Namespace, resolver: Ipv4Addr) -> Result<()> {
+    eventually(&format!("{resolver} knows {NAME}"), || resolves(host, resolver))
+}
+
+/// A resolver knows the server by its name.
+fn resolves(host: &Namespace, resolver: Ipv4Addr) -> Result<()> {
     let told = shell(host, &format!("busybox nslookup -type=a {NAME} {resolver} || true"))?;
     let answer = told.lines().rev().find_map(|line| line.strip_prefix("Address: "));
-    answer.and_then(|address| address.trim().parse().ok()).ok_or_else(|| Error::failed(told))
+    same(&format!("the answer in {told}"), answer.map(str::trim), Some(SERVER.to_string().as_str()))
 }
 
 /// A resolver has no answer for a name that nobody asked for before.

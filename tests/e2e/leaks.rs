@@ -1,6 +1,6 @@
 //! Whatever happens, what entered a portal does not leave by the site's own uplink.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use wg_portals::demo::{Capture, Client, NYC, Namespace, OSLO, PARIS, World};
 use wg_portals::error::{Context as _, Result};
@@ -37,6 +37,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: flushed,
     },
     Scenario { name: "IPv6 that enters an IPv4 portal goes nowhere", plots: &[NYC, PARIS], run: ipv6 },
+    Scenario { name: "no word to a server of who has gone", plots: &[NYC, PARIS], run: gone },
+    Scenario {
+        name: "no answer leaves when a portal's NIC is unplugged",
+        plots: &[NYC, PARIS],
+        run: unplugged,
+    },
+    Scenario { name: "what is for a LAN that is down does not leave", plots: &[NYC, PARIS], run: other_lan },
 ];
 
 fn cut(world: &mut World) -> Result<()> {
@@ -228,4 +235,97 @@ pub(crate) fn give_ipv6(world: &mut World, interface: &str, who: &Namespace) -> 
 
 pub(crate) fn v6(text: &str) -> IpAddr {
     text.parse::<Ipv6Addr>().expect("an address of this file").into()
+}
+
+/// A server answers once more when who asked has gone: the router says so in ICMP, and not by the uplink.
+fn gone(world: &mut World) -> Result<()> {
+    let guest: Who = |site| &site.guest;
+    let home: Who = |site| site.home.as_ref().expect("nyc has a home");
+    let router: Who = |site| &site.router;
+    shell(home(world.site(NYC)), "ip link set eth0 address 02:00:00:00:00:01")?;
+    start(world, &world.network(each_other))?;
+    gone_with(world, guest, "ip link set eth0 arp off")?;
+    for (entrance, who, leaves) in [
+        ("from = [\"192.168.1.50\"]", home, "ip link set eth0 arp off"),
+        ("mac = [\"02:00:00:00:00:01\"]", home, "ip link set eth0 arp off"),
+        ("self = true", router, "true"),
+        ("self = true\nports = [\"udp/5300\"]", router, "true"),
+    ] {
+        let network = world.network(only_nyc(entrance));
+        reloaded(world, &[NYC, PARIS], &network)?;
+        shell(home(world.site(NYC)), "ip link set eth0 arp on")?;
+        gone_with(world, who, leaves).doing(|| entrance.to_owned())?;
+    }
+    Ok(())
+}
+
+/// The answer comes out of the tunnel, and no route but that to the internet is left for it. Strict `rp_filter`, which not every host
+/// has, would drop it.
+fn unplugged(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    let (server, asking) = asked_by(world, |site| &site.guest)?;
+    let router = &world.site(NYC).router;
+    shell(router, "for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$file; done")?;
+    shell(router, "ip link delete portal0")?;
+    let guest = IpAddr::from(NYC.guest());
+    let tunnel = Capture::start(&world.site(PARIS).router, "to-nyc")?;
+    let uplink = Capture::start(&world.site(NYC).router, "uplink")?;
+    server.send_to(b"answer", asking).doing(|| "cannot answer by UDP".to_owned())?;
+    // A later one that has gone that way has overtaken nobody.
+    let way = world.site(NYC).router(seconds(3.0)).traceroute(PARIS.tunnel())?;
+    same("the way to Paris", way, vec![Some(PARIS.tunnel())])?;
+    same("answers through the tunnel", seen_going_to(tunnel, guest)?.len(), 1)?;
+    same("packets that left by the uplink", seen_going_to(uplink, guest)?, Vec::new())
+}
+
+/// The device may go there; the host's own route is gone, and nobody is there to change our rules.
+fn other_lan(world: &mut World) -> Result<()> {
+    let lan = "ip link add lan1 type veth peer lan1-far; ip address add 192.168.77.1/24 dev lan1; ip link set lan1 up";
+    shell(&world.site(NYC).router, lan)?;
+    start(world, &world.network(only_nyc(r#"from = ["192.168.1.50"]"#)))?;
+    world.site(NYC).kill_agent();
+    shell(&world.site(NYC).router, "ip link set lan1 down")?;
+    let there = Ipv4Addr::new(192, 168, 77, 5);
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    world.site(NYC).home(seconds(1.0)).knock(there, 10)?;
+    same("packets that left by the uplink", seen_going_to(capture, there.into())?, Vec::new())
+}
+
+/// `leaves` has `who` be away for a router that does not remember where it was.
+fn gone_with(world: &mut World, who: Who, leaves: &str) -> Result<()> {
+    let (server, asking) = asked_by(world, who)?;
+    shell(who(world.site(NYC)), leaves)?;
+    let router = &world.site(NYC).router;
+    // Not where the next router is: nobody there would answer a question for it from an address of ours.
+    shell(router, "ip neigh flush dev portal0; ip neigh flush dev lan0")?;
+    let before = unreachables(router)?;
+    let capture = Capture::start(router, "uplink")?;
+    server.send_to(b"answer", asking).doing(|| "cannot answer by UDP".to_owned())?;
+    eventually("the router says that nobody is there", || {
+        same("it does", unreachables(router)? != before, true)
+    })?;
+    same("packets that left by the uplink", seen_going_to(capture, NYC.own_server().into())?, Vec::new())
+}
+
+/// A server of nyc's that `who` has asked something through Paris, and whom it is to answer.
+fn asked_by(world: &mut World, who: Who) -> Result<(UdpSocket, SocketAddr)> {
+    let doing = || "cannot ask by UDP".to_owned();
+    let there = NYC.own_server();
+    let server = world.server.run(|| UdpSocket::bind((there, 5300)).doing(doing))?;
+    server.set_read_timeout(Some(seconds(1.0))).doing(doing)?;
+    let ask = || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?.send_to(b"question", (there, 5300));
+    let mut asking = None;
+    eventually("the server is asked through the exit", || {
+        who(world.site(NYC)).run(|| ask().doing(doing))?;
+        let (_, from) = server.recv_from(&mut [0; 16]).doing(doing)?;
+        asking = Some(from);
+        same("by", from.ip(), PARIS.address.into())
+    })?;
+    Ok((server, asking.expect("it was asked")))
+}
+
+/// How many ICMP errors of the kind "unreachable" a host has made.
+fn unreachables(host: &Namespace) -> Result<String> {
+    let column = "for (at = NF; $at != \"OutDestUnreachs\"; at--);";
+    shell(host, &format!("awk '/^Icmp:/ {{ if (n++) print $at; else {column} }}' /proc/net/snmp"))
 }

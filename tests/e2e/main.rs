@@ -1,9 +1,12 @@
 //! End-to-end scenarios: the real program on the routers of a small world, real packets, the real kernel.
 //!
-//! `cargo test --test e2e [-- PART OF A NAME…] [--skip PART…] [--core]`; `--core` leaves out what is the same with every kernel. Environment: `PORTALS_BIN`, the program to test (default: the one cargo
-//! built); `PORTALS_TEST_SLOWNESS`, a factor for all time limits (default 1); `PORTALS_TEST_FIREWALL`, `legacy` to have
-//! the routers filter with legacy iptables, so that portals does as well; `PORTALS_TEST_FIREWALLS`, a folder with the unpacked packages
-//! of other firewalls; `PORTALS_TEST_OPENRC`, one with OpenRC.
+//! `cargo test --test e2e [-- PART OF A NAME…] [--skip PART…] [--core]`; `--core` leaves out what is the same with every kernel, and what takes
+//! its time. Environment:
+//! - `PORTALS_BIN`: the program to test (default: the one cargo built)
+//! - `PORTALS_TEST_SLOWNESS`: a factor for all time limits (default: 1)
+//! - `PORTALS_TEST_JOBS`: how many scenarios run side by side (default: two for each processor)
+//! - `PORTALS_TEST_FIREWALL`: `legacy` to have the routers filter with legacy iptables, so that portals does as well
+//! - `PORTALS_TEST_FIREWALLS`, `PORTALS_TEST_OPENRC`: folders with the unpacked packages of other firewalls, and of OpenRC
 
 mod access;
 mod commands;
@@ -27,7 +30,9 @@ mod phones;
 mod providers;
 mod questions;
 mod radio;
+mod resolvers;
 mod restore;
+mod side_by_side;
 mod snapshot;
 mod upgrade;
 mod ways;
@@ -38,6 +43,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use wg_portals::demo::{Plot, World, isolate};
 use wg_portals::error::Result;
 use wg_portals::kernel::wireguard::WireGuard;
@@ -57,14 +64,15 @@ const CORE: &[&[Scenario]] = &[
     access::SCENARIOS,
     leaks::SCENARIOS,
     lans::SCENARIOS,
+    resolvers::SCENARIOS,
     restore::SCENARIOS,
     commands::SCENARIOS,
-    filters::SCENARIOS,
     phones::SCENARIOS,
 ];
 
 /// What is the same with every kernel, and takes its time: waits of timers, firmware that boots.
-const AT_LENGTH: [&[Scenario]; 11] = [
+const AT_LENGTH: &[&[Scenario]] = &[
+    filters::SCENARIOS,
     dyndns::SCENARIOS,
     failover::SCENARIOS,
     providers::SCENARIOS,
@@ -73,58 +81,120 @@ const AT_LENGTH: [&[Scenario]; 11] = [
     questions::SCENARIOS,
     upgrade::SCENARIOS,
     faults::SCENARIOS,
+    faults::TIMED,
     install::SCENARIOS,
     containers::SCENARIOS,
     wifi::WITHOUT_CARDS,
 ];
 
 /// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.
-const WITH_KERNEL_WIREGUARD: [&[Scenario]; 6] = [
-    peers::SCENARIOS,
-    many::SCENARIOS,
-    oracle::SCENARIOS,
-    killed::SCENARIOS,
-    upgrade::WITHOUT_A_GAP,
-    phones::WITH_WG_QUICK,
+const WITH_KERNEL_WIREGUARD: &[&[Scenario]] =
+    &[peers::SCENARIOS, upgrade::WITHOUT_A_GAP, phones::WITH_WG_QUICK];
+
+/// What needs it as well, and takes its time.
+const WITH_KERNEL_WIREGUARD_AT_LENGTH: &[&[Scenario]] =
+    &[many::SCENARIOS, oracle::SCENARIOS, killed::SCENARIOS];
+
+/// What not every machine can run.
+struct Needy {
+    lists: &'static [&'static [Scenario]],
+    /// What they need, and whether it is there.
+    need: &'static str,
+    is_met: fn() -> bool,
+    /// Whether they belong to what a kernel must be able to do.
+    core: bool,
+}
+
+const NEEDY: &[Needy] = &[
+    Needy { lists: WITH_KERNEL_WIREGUARD, need: WIREGUARD, is_met: has_wireguard, core: true },
+    Needy { lists: WITH_KERNEL_WIREGUARD_AT_LENGTH, need: WIREGUARD, is_met: has_wireguard, core: false },
+    Needy {
+        lists: &[filters::WITH_PROGRAMS],
+        need: "firewall programs",
+        is_met: || is_given("PORTALS_TEST_FIREWALLS"),
+        core: false,
+    },
+    Needy {
+        lists: &[install::WITH_OPENRC],
+        need: "OpenRC",
+        is_met: || is_given("PORTALS_TEST_OPENRC"),
+        core: false,
+    },
+    Needy { lists: &[lans::WITH_VLANS], need: "VLANs in this kernel", is_met: lans::has_vlans, core: true },
+    Needy {
+        lists: &[wifi::WITH_CARDS, wifi::WITH_WPA3],
+        need: "Wi-Fi cards that could be made here",
+        is_met: radio::can_be_made,
+        core: true,
+    },
 ];
+
+const WIREGUARD: &str = "WireGuard in this kernel";
+
+fn has_wireguard() -> bool {
+    WireGuard::find().is_ok_and(|found| found.is_some())
+}
+
+/// What tells how long something takes, or whose other end waits for nobody: nothing else runs beside it.
+const ALONE: [&[Scenario]; 2] = [faults::TIMED, wifi::WITH_WPA3];
+
+/// What a process of this program's own is told to run, by its name.
+const ONLY: &str = "--only";
+
+/// Leaves out what is the same with every kernel, and what takes its time.
+const CORE_ONLY: &str = "--core";
 
 fn main() -> ExitCode {
     if let Err(error) = isolate() {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    let (core, arguments): (Vec<String>, Vec<String>) =
-        std::env::args().skip(1).partition(|argument| argument == "--core");
-    let is_chosen = chosen(arguments);
-    let of = |lists: &[&'static [Scenario]]| -> Vec<Scenario> {
-        lists.concat().into_iter().filter(|scenario| is_chosen(scenario.name)).collect()
-    };
-    let mut scenarios = of(CORE);
-    if core.is_empty() {
-        scenarios.extend(of(&AT_LENGTH));
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [only, name] = &arguments[..]
+        && only == ONLY
+    {
+        // Whoever started it may be killed; then nothing of it stays.
+        set_pdeathsig(Signal::SIGKILL).expect("a signal of this kernel's");
+        let scenario = all().into_iter().find(|scenario| scenario.name == name).expect("a scenario's name");
+        return if passes(&scenario) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let mut skipped = 0;
-    let has_wireguard = WireGuard::find().is_ok_and(|found| found.is_some());
-    let is_given = |variable: &str| std::env::var_os(variable).is_some();
-    for (lists, possible, lacking) in [
-        (&WITH_KERNEL_WIREGUARD[..], has_wireguard, "no WireGuard in this kernel"),
-        (&[filters::WITH_PROGRAMS], is_given("PORTALS_TEST_FIREWALLS"), "no firewall programs"),
-        (&[install::WITH_OPENRC], is_given("PORTALS_TEST_OPENRC"), "no OpenRC"),
-        (&[lans::WITH_VLANS], lans::has_vlans(), "no VLANs in this kernel"),
-        (&[wifi::WITH_CARDS], radio::can_be_made(), "no Wi-Fi cards can be made here"),
-    ] {
-        if possible {
-            scenarios.extend(of(lists));
+    let core_only = arguments.iter().any(|argument| argument == CORE_ONLY);
+    arguments.retain(|argument| argument != CORE_ONLY);
+    let is_chosen = chosen(arguments);
+    let of = |lists: &[&'static [Scenario]]| -> Vec<&'static str> {
+        lists.concat().into_iter().map(|scenario| scenario.name).filter(|name| is_chosen(name)).collect()
+    };
+    let (mut names, mut skipped) = (of(CORE), 0);
+    if !core_only {
+        names.extend(of(AT_LENGTH));
+    }
+    for Needy { lists, need, is_met, .. } in NEEDY.iter().filter(|needy| needy.core || !core_only) {
+        if is_met() {
+            names.extend(of(lists));
             continue;
         }
-        for scenario in of(lists) {
-            println!("skip   {lacking}: {}", scenario.name);
+        for name in of(lists) {
+            println!("skip   no {need}: {name}");
             skipped += 1;
         }
     }
-    let failed = scenarios.iter().filter(|scenario| !passes(scenario)).count();
-    println!("{} passed, {failed} failed, {skipped} skipped", scenarios.len() - failed);
+    let of_alone = of(&ALONE);
+    let (alone, names): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| of_alone.contains(name));
+    let failed = side_by_side::run(&names, side_by_side::jobs()) + side_by_side::run(&alone, 1);
+    let passed = names.len() + alone.len() - failed;
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn is_given(variable: &str) -> bool {
+    std::env::var_os(variable).is_some()
+}
+
+/// Every scenario there is.
+fn all() -> Vec<Scenario> {
+    let mut all = [CORE, AT_LENGTH].concat().concat();
+    all.extend(NEEDY.iter().flat_map(|needy| needy.lists.concat()));
+    all
 }
 
 /// Whether a name is asked for: it holds one of the parts given, if any, and none of those behind `--skip`.

@@ -6,16 +6,16 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use netlink_packet_core::{
-    DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkPayload, NetlinkSerializable,
-};
+use netlink_packet_core::{Emitable, NetlinkDeserializable as _, NetlinkHeader};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 use netlink_packet_route::rule::RuleMessage;
+use nix::libc::{RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_GETRULE};
 use wg_portals::demo::Namespace;
 use wg_portals::error::{Context as _, Error, Result};
+use wg_portals::kernel::message::{Decode, Message};
 use wg_portals::kernel::netlink::{Socket, protocols};
 
 /// One line for each interface, address, route, rule, piece of nftables, and kernel setting.
@@ -63,14 +63,25 @@ impl Snapshot {
 
 fn add_routing(lines: &mut BTreeSet<String>) -> Result<()> {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE)?;
-    for question in [
-        RouteNetlinkMessage::GetLink(LinkMessage::default()),
-        RouteNetlinkMessage::GetAddress(AddressMessage::default()),
-        RouteNetlinkMessage::GetRoute(RouteMessage::default()),
-        RouteNetlinkMessage::GetRule(RuleMessage::default()),
-    ] {
-        let answers = socket.dump(question).doing(|| "the kernel refused".to_owned())?;
-        lines.extend(answers.into_iter().map(line).filter(|line| !comes_by_itself(line)));
+    let questions: [(u16, &dyn Emitable); 4] = [
+        (RTM_GETLINK, &LinkMessage::default()),
+        (RTM_GETADDR, &AddressMessage::default()),
+        (RTM_GETROUTE, &RouteMessage::default()),
+        (RTM_GETRULE, &RuleMessage::default()),
+    ];
+    for (kind, content) in questions {
+        let answers: Vec<Answer> =
+            socket.dump(Message::new(kind, content)).doing(|| "the kernel refused".to_owned())?;
+        let mut header = NetlinkHeader::default();
+        // What is asked for by RTM_GET… comes as RTM_NEW…, which is two less (linux/rtnetlink.h).
+        header.message_type = kind - 2;
+        for Answer(payload) in answers {
+            let message = RouteNetlinkMessage::deserialize(&header, &payload);
+            let line = line(message.doing(|| "an answer of the kernel cannot be read".to_owned())?);
+            if !comes_by_itself(&line) {
+                lines.insert(line);
+            }
+        }
     }
     Ok(())
 }
@@ -131,52 +142,28 @@ fn unnumbered(line: &str, names: &[(String, &str)]) -> String {
     })
 }
 
-/// Tables, chains, rules and sets (NFT_MSG_GETTABLE, GETCHAIN, GETRULE, GETSET), byte for byte.
+/// Tables, chains, rules and sets (NFT_MSG_GETTABLE, GETCHAIN, GETRULE, GETSET), byte for byte. In front of each is its `struct nfgenmsg`:
+/// four bytes of family, version and the generation.
 fn add_nftables(lines: &mut BTreeSet<String>) -> Result<()> {
     let mut socket = Socket::open(protocols::NETLINK_NETFILTER)?;
     for kind in [1, 4, 7, 10] {
-        let answers: Vec<Nftables> =
-            socket.dump(Nftables { kind, bytes: vec![0; 4] }).doing(|| "the kernel refused".to_owned())?;
+        // NFNL_SUBSYS_NFTABLES
+        let question = Message::raw(10 << 8 | kind, vec![0; 4]);
+        let answers: Vec<Answer> = socket.dump(question).doing(|| "the kernel refused".to_owned())?;
+        // NFT_MSG_GET… is answered by NFT_MSG_NEW…, which is one less (linux/netfilter/nf_tables.h).
         lines.extend(
-            answers.iter().map(|answer| format!("nftables {} {:02x?}", answer.kind, &answer.bytes[4..])),
+            answers.iter().map(|Answer(bytes)| format!("nftables {} {:02x?}", kind - 1, &bytes[4..])),
         );
     }
     Ok(())
 }
 
-/// A message of nftables, with its `struct nfgenmsg`: four bytes of family, version and, in answers, the generation.
-#[derive(Debug)]
-struct Nftables {
-    kind: u16,
-    bytes: Vec<u8>,
-}
+/// What the kernel answers, as it comes.
+struct Answer(Vec<u8>);
 
-impl NetlinkSerializable for Nftables {
-    fn message_type(&self) -> u16 {
-        // NFNL_SUBSYS_NFTABLES
-        10 << 8 | self.kind
-    }
-
-    fn buffer_len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    fn serialize(&self, buffer: &mut [u8]) {
-        buffer.copy_from_slice(&self.bytes);
-    }
-}
-
-impl NetlinkDeserializable for Nftables {
-    type Error = DecodeError;
-
-    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, Self::Error> {
-        Ok(Self { kind: header.message_type & 0xff, bytes: payload.to_vec() })
-    }
-}
-
-impl From<Nftables> for NetlinkPayload<Nftables> {
-    fn from(message: Nftables) -> Self {
-        Self::InnerMessage(message)
+impl Decode for Answer {
+    fn decode(payload: &[u8]) -> Option<Self> {
+        Some(Self(payload.to_vec()))
     }
 }
 

@@ -15,7 +15,7 @@ use wg_portals::kernel::{Kernel, Outcome};
 use wg_portals::net::{Cidr, Secret, Table};
 use wg_portals::phone;
 use wg_portals::plan::{plan, standing};
-use wg_portals::site::{self, Choices, Exit, Inputs, SHARED_INTERFACE, Site};
+use wg_portals::site::{Choices, Exit, Portal, SHARED_INTERFACE, Site};
 use wg_portals::sorted::SortedMap;
 use wg_portals::state::{RuleAction, State};
 use wg_portals::xtables::Program;
@@ -28,6 +28,7 @@ uplink = "eth0"
 addresses = ["203.0.113.9/24"]
 uplink_networks = ["203.0.113.0/24"]
 local = ["172.20.0.0/16"]
+own = ["172.20.0.1", "203.0.113.9"]
 "#;
 
 /// All providers hand out the same address: two tunnels can have it.
@@ -46,21 +47,12 @@ Endpoint = [2001:db8::1]:51820
 ";
 
 fn view(network: &Network, name: &str) -> Site {
-    let files = files(network, name, Some(Secret::new([9; 32])));
+    let mut files = files(network, name, Some(Secret::new([9; 32])));
+    files.providers = providers(network, name, |_| PROVIDER.into());
     let (mut facts, _) = facts(FACTS);
     facts.interfaces = entrances(network, name);
     facts.radios = radios(network, name);
-    let inputs = Inputs {
-        file: &files.file,
-        private_key: &files.private_key,
-        public_key: files.public_key,
-        network_secret: files.network_secret.as_ref(),
-        passphrases: &files.passphrases,
-        facts: &facts,
-        providers: &providers(network, name, |_| PROVIDER.into()),
-        resolved: &SortedMap::new(),
-    };
-    site::view(network, &inputs).unwrap_or_else(|errors| panic!("{errors}"))
+    files.view(&facts, &SortedMap::new()).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn views(network: &Network) -> SortedMap<&str, Site> {
@@ -90,7 +82,7 @@ fn carry_out(kernel: &mut FakeKernel, steps: &[Step]) {
 /// A choice for each portal that has one; which one is up to `number`.
 fn choices(site: &Site, number: usize) -> Choices {
     let several = site.portals.iter().filter(|portal| portal.can_fail_over());
-    let choice = |(index, portal): (usize, &site::Portal)| {
+    let choice = |(index, portal): (usize, &Portal)| {
         let all: Vec<&Exit> = portal.all_choices().collect();
         (portal.name.clone(), all[number.wrapping_add(index) % all.len()].clone())
     };

@@ -35,7 +35,7 @@ pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret
         private_key,
         network_secret,
         passphrases: wifis(network, site)
-            .map(|wifi| (wifi.passphrase_file.clone(), Passphrase::of("correct horse").unwrap()))
+            .map(|wifi| (wifi.passphrase_file.clone(), Ok(Passphrase::of("correct horse").unwrap())))
             .collect(),
         providers: SortedMap::new(),
     }
@@ -63,7 +63,7 @@ pub(crate) fn network(text: &str) -> Network {
     })
 }
 
-/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `ipv6`, `neighbours`, and names with their addresses.
+/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `own`, `ipv6`, `neighbours`, and names with their addresses.
 pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let text_of = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned);
@@ -75,6 +75,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let facts = Facts {
         uplink,
         local: list(table.get("local").map(toml::Spanned::get_ref)),
+        own: list(table.get("own").map(toml::Spanned::get_ref)),
         uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
         wireguard: Some(Backend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),

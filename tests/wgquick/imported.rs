@@ -40,7 +40,7 @@ fn every_file_is_imported_as_written() {
             continue;
         }
         cases += 1;
-        let exit = exit_name(&path.file_stem().unwrap().to_string_lossy());
+        let exit = exit_name(&path.file_stem().unwrap().to_string_lossy(), "nyc");
         let text = imported(&read(&fs::read_to_string(&path).unwrap()), &exit);
         config::parse(&text).unwrap_or_else(|faults| panic!("{text}\n{faults:?}"));
         let expected = path.with_extension("toml");
@@ -121,9 +121,19 @@ fn an_import_that_cannot_be_written_leaves_no_key() {
 }
 
 #[test]
+fn keys_without_a_place_are_refused_before_anything_is_read() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portals"));
+    let output = command.args(["import", "no-such.conf", "--keys"]).output().unwrap();
+    let refusal = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && refusal.contains("--output FILE"), "{refusal}");
+}
+
+#[test]
 fn exits_are_named_after_files() {
-    let names = ["wg0", "Mullvad_CH.5", "direct", "été", "a-very-long-name"].map(exit_name);
-    assert_eq!(names, ["wg0", "mullvad-ch-5", "vpn", "t", "a-very-long-"]);
+    let names = ["wg0", "Mullvad_CH.5", "direct", "été", "a-very-long-name", "NYC"];
+    let expected = ["wg0", "mullvad-ch-5", "vpn", "t", "a-very-long-", "vpn"];
+    assert_eq!(names.map(|stem| exit_name(stem, "nyc")), expected);
+    assert_eq!(exit_name("direct", "vpn"), "provider");
 }
 
 /// All that is exported of a network is read as it was, and imported: into an exit where the box dials, into phones where it is

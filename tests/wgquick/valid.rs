@@ -91,10 +91,9 @@ fn it_is_read_however_it_is_written() {
          allowedips = 0.0.0.0/0, ::/0\npersistentKeepAlive = 25\n"
     );
     let peer_first = format!(
-        "[Peer]\nPublicKey = {public}\nEndpoint = vpn.example.net:51820\nAllowedIPs = ::/0, 0.0.0.0/0\nPersistentKeepalive = 25\n\
+        "[Peer]\nPublicKey = {public}\nEndpoint = vpn.example.net:51820\nAllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25\n\
          [Interface]\nPrivateKey = {PRIVATE}\n"
-    )
-    .replace("::/0, 0.0.0.0/0", "0.0.0.0/0, ::/0");
+    );
     for text in [
         plain.clone(),
         plain.replace('\n', "\r\n"),

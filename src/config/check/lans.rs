@@ -20,7 +20,7 @@ pub(super) fn without(draft: &Draft, found: &mut Findings) {
         if let Some(dhcp) = portal.dhcp.as_ref().filter(|dhcp| dhcp.value) {
             found.add(&dhcp.span, message("dhcp"), help);
         }
-        if let Some(dns) = portal.dns.first() {
+        if let Some(dns) = portal.dns.first().filter(|_| !entrance.has_devices()) {
             found.add(&dns.span, message("dns"), help);
         }
     }

@@ -17,23 +17,21 @@ use crate::net::Family;
 
 /// Matches and targets that our rules need, of both families where the kernel has both, with the revisions that programs of any age
 /// ask for; `tcp` and `udp` are always there.
-const NEEDED: [(Kind, &str, u8); 4] = [
+const NEEDED: [(Kind, &str, u8); 6] = [
     (Kind::Match, "conntrack", 3),
     (Kind::Match, "mark", 1),
+    (Kind::Match, "connmark", 1),
+    (Kind::Target, "CONNMARK", 1),
     (Kind::Target, "REJECT", 0),
     (Kind::Target, "TCPMSS", 0),
 ];
 
 /// What portals need besides that go by marks.
-const NEEDED_FOR_MARKS: [(Kind, &str, u8); 4] = [
-    (Kind::Match, "mac", 0),
-    (Kind::Match, "connmark", 1),
-    (Kind::Target, "MARK", 2),
-    (Kind::Target, "CONNMARK", 1),
-];
+const NEEDED_FOR_MARKS: [(Kind, &str, u8); 2] = [(Kind::Match, "mac", 0), (Kind::Target, "MARK", 2)];
 
 /// What only IPv4 needs.
-const NEEDED_V4: [(Kind, &str, u8); 2] = [(Kind::Target, "MASQUERADE", 0), (Kind::Target, "REDIRECT", 0)];
+const NEEDED_V4: [(Kind, &str, u8); 3] =
+    [(Kind::Target, "MASQUERADE", 0), (Kind::Target, "REDIRECT", 0), (Kind::Target, "DNAT", 0)];
 
 #[derive(Debug, Clone, Copy)]
 enum Kind {

@@ -1,29 +1,41 @@
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_core::NetlinkPayload;
+use netlink_packet_route::link::LinkMessage;
 
 use super::*;
+use crate::kernel::message::LINK_HEADER;
 
-fn link(index: u32) -> RouteNetlinkMessage {
+/// The name of an interface.
+#[derive(Debug, PartialEq)]
+struct Named(String);
+
+impl Decode for Named {
+    fn decode(payload: &[u8]) -> Option<Self> {
+        Attributes::of(payload.get(LINK_HEADER..)?).text(libc::IFLA_IFNAME).map(|name| Self(name.to_owned()))
+    }
+}
+
+/// The loopback interface: the first of each namespace.
+fn loopback() -> Named {
+    Named("lo".to_owned())
+}
+
+fn link(index: u32) -> Message {
     let mut message = LinkMessage::default();
     message.header.index = index;
-    RouteNetlinkMessage::GetLink(message)
+    Message::new(libc::RTM_GETLINK, &message)
 }
 
 #[test]
 fn a_dump_lists_the_loopback_interface() {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
-    let links: Vec<RouteNetlinkMessage> = socket.dump(link(0)).unwrap();
-    let name = LinkAttribute::IfName("lo".to_owned());
-    assert!(links.iter().any(
-        |message| matches!(message, RouteNetlinkMessage::NewLink(link) if link.attributes.contains(&name))
-    ));
+    assert!(socket.dump(link(0)).unwrap().contains(&loopback()));
 }
 
 #[test]
 fn a_question_has_one_answer() {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
-    assert!(matches!(socket.get(link(1)), Ok(RouteNetlinkMessage::NewLink(_))));
-    assert_eq!(socket.get::<_, RouteNetlinkMessage>(link(0x7fff_ffff)).unwrap_err().errno, Errno::ENODEV);
+    assert_eq!(socket.get(link(1)), Ok(Some(loopback())));
+    assert_eq!(socket.get::<Named>(link(0x7fff_ffff)).unwrap_err().errno, Errno::ENODEV);
 }
 
 #[test]
@@ -44,5 +56,5 @@ fn more_failures_than_the_socket_holds_are_no_success() {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
     let results = socket.batch((0..20_000).map(|_| request(link(0x7fff_ffff), 0)).collect());
     assert!(results.iter().all(Result::is_err));
-    assert!(!socket.dump::<_, RouteNetlinkMessage>(link(0)).unwrap().is_empty());
+    assert!(socket.dump(link(0)).unwrap().contains(&loopback()));
 }

@@ -1,4 +1,5 @@
-//! Netfilter's netlink: messages written and read: `struct nlmsghdr` of linux/netlink.h, `struct nfgenmsg` of linux/netfilter/nfnetlink.h. Headers are in the machine's byte order, values in the network's.
+//! Netfilter's netlink, messages written and read: `struct nlmsghdr` of linux/netlink.h, `struct nfgenmsg` of
+//! linux/netfilter/nfnetlink.h. Headers are in the machine's byte order, values in the network's.
 
 mod socket;
 

@@ -47,6 +47,8 @@ pub(super) enum Expression {
     Masquerade,
     /// To the port that was loaded, of this host.
     Redirect,
+    /// To the IPv4 address that was loaded.
+    Divert,
 }
 
 const EXPR_NAME: u16 = 1;
@@ -107,6 +109,14 @@ const REDIRECT_LAST_PORT: u16 = 2;
 const REDIRECT_FLAGS: u16 = 3;
 const REDIRECT_HAS_PORT: u32 = 2; // NF_NAT_RANGE_PROTO_SPECIFIED of linux/netfilter/nf_nat.h
 
+const NAT_TYPE: u16 = 1;
+const NAT_FAMILY: u16 = 2;
+const NAT_ADDRESS: u16 = 3;
+const NAT_LAST_ADDRESS: u16 = 4;
+const NAT_PORT: u16 = 5;
+const NAT_OF_DESTINATION: u32 = 1;
+const NAT_OF_IPV4: u32 = 2;
+
 const REJECT_TYPE: u16 = 1;
 const REJECT_CODE: u16 = 2;
 const REJECT_ICMPX: u32 = 2;
@@ -135,6 +145,7 @@ impl Expression {
             Self::Reject => "reject",
             Self::Masquerade => "masq",
             Self::Redirect => "redir",
+            Self::Divert => "nat",
         }
     }
 
@@ -198,6 +209,11 @@ impl Expression {
             }
             Self::Masquerade => {}
             Self::Redirect => writer.number(REDIRECT_PORT, FIRST),
+            Self::Divert => {
+                writer.number(NAT_TYPE, NAT_OF_DESTINATION);
+                writer.number(NAT_FAMILY, NAT_OF_IPV4);
+                writer.number(NAT_ADDRESS, FIRST);
+            }
         }
     }
 
@@ -255,6 +271,7 @@ impl Expression {
                 (code == (REJECT_ICMPX, &[REJECT_ADMIN_PROHIBITED])).then_some(Self::Reject)
             }
             "redir" => decode_redirect(data),
+            "nat" => decode_diversion(data),
             "masq" => data.is_empty().then_some(Self::Masquerade),
             _ => None,
         }
@@ -318,6 +335,15 @@ fn decode_redirect(data: Attributes) -> Option<Expression> {
     let is_one_port = data.number(REDIRECT_LAST_PORT).is_none_or(|last| last == Register::First as u32);
     let flags = data.number(REDIRECT_FLAGS).unwrap_or(REDIRECT_HAS_PORT);
     (is_one_port && flags == REDIRECT_HAS_PORT).then_some(Expression::Redirect)
+}
+
+/// The kernel shows one address as a range from it to itself.
+fn decode_diversion(data: Attributes) -> Option<Expression> {
+    first_register(data, NAT_ADDRESS)?;
+    let is_one_address = data.number(NAT_LAST_ADDRESS).is_none_or(|last| last == Register::First as u32);
+    let of = (data.number(NAT_TYPE)?, data.number(NAT_FAMILY)?);
+    let is_ours = is_one_address && of == (NAT_OF_DESTINATION, NAT_OF_IPV4);
+    (is_ours && data.bytes(NAT_PORT).is_none()).then_some(Expression::Divert)
 }
 
 fn first_register(data: Attributes, kind: u16) -> Option<()> {

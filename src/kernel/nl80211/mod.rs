@@ -5,7 +5,7 @@ mod decode;
 use netlink_packet_core::{DefaultNla, Emitable};
 
 use super::generic::{self, Part};
-use super::message::{Answer, Message};
+use super::message::Message;
 use super::netlink::{Refusal, Socket, protocols};
 use crate::error::{Context as _, Result};
 use crate::net::IfName;
@@ -98,8 +98,7 @@ impl Wireless {
             decode::take_card(&mut card, &part);
         }
         let question = Message::generic(self.family, command::GET_REG, &[wiphy].as_slice());
-        let Answer(domain) = self.socket.get(question)?;
-        if let Some(domain) = domain {
+        if let Some(domain) = self.socket.get(question)? {
             decode::take_domain(&mut card, &domain);
         }
         Ok(card)
@@ -107,8 +106,7 @@ impl Wireless {
 
     fn dump(&mut self, command: u8, attributes: &[DefaultNla]) -> Result<Vec<Part>, Refusal> {
         let content: &dyn Emitable = &attributes;
-        let answers: Vec<Answer<Part>> = self.socket.dump(Message::generic(self.family, command, content))?;
-        Ok(answers.into_iter().filter_map(|Answer(part)| part).collect())
+        self.socket.dump(Message::generic(self.family, command, content))
     }
 }
 

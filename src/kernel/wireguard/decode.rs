@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Reading;
 use crate::kernel::attributes::{self, Attributes};
+use crate::kernel::generic;
 use crate::net::{Cidr, PublicKey, Secret};
 use crate::sorted::SortedSet;
 use crate::state::Peer;
@@ -38,8 +39,8 @@ mod allowed_ip {
 }
 
 /// Takes in one message about an interface: the first has its settings, each has some of its peers.
-pub(super) fn take_device(reading: &mut Reading, attributes: Attributes) {
-    for (kind, value) in attributes.iter() {
+pub(super) fn take_device(reading: &mut Reading, payload: &[u8]) {
+    for (kind, value) in generic::attributes(payload).iter() {
         match kind {
             device::PRIVATE_KEY => reading.tunnel.private_key = secret(value),
             device::LISTEN_PORT => reading.tunnel.port = bytes(value).map_or(0, u16::from_ne_bytes),

@@ -9,8 +9,8 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -d 192.168.1.0/24 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
--A PORTALS_FORWARD -d 192.168.1.0/24 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -d 192.0.2.0/24 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
@@ -19,9 +19,15 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_INPUT -i lo -j RETURN
+-A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
@@ -40,9 +46,19 @@ COMMIT
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
 -A PORTALS_PREROUTING_1 -d 192.0.2.0/24 -j RETURN
@@ -54,9 +70,19 @@ COMMIT
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
 -A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j DNAT --to-destination 9.9.9.9
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
 EOF
 ip6tables-restore --noflush <<'EOF'
@@ -66,8 +92,8 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -d 2001:db8:1:2::/64 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
--A PORTALS_FORWARD -d 2001:db8:1:2::/64 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
+-A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:02 -j RETURN
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
@@ -76,6 +102,11 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_INPUT -i lo -j RETURN
+-A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP

@@ -36,6 +36,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set own {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.1, 198.51.100.2 }
+	}
 	set tunnels {
 		type ifname
 		elements = { "to-paris" }
@@ -44,19 +48,23 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
-		ip daddr @local ether saddr @mac-tv accept
+		ip daddr @local oifname != "eth0" ether saddr @mac-tv accept
 		ip daddr @network oifname @tunnels ether saddr @mac-tv accept
 		ip daddr 192.0.2.0/24 ether saddr @mac-tv accept
-		ip6 daddr @local6 ether saddr @mac-tv accept
+		ip6 daddr @local6 oifname != "eth0" ether saddr @mac-tv accept
 		meta nfproto ipv6 ether saddr @mac-tv reject with icmpx admin-prohibited
 		oifname "to-paris" ether saddr @mac-tv accept
 		ether saddr @mac-tv reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
+		iifname "lo" accept
+		udp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
+		tcp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
@@ -72,6 +80,11 @@ table inet portals {
 		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
 		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
 	}
+	chain prerouting {
+		type nat hook prerouting priority -100; policy accept;
+		ip daddr @own udp dport 53 ether saddr @mac-tv dnat ip to 9.9.9.9
+		ip daddr @own tcp dport 53 ether saddr @mac-tv dnat ip to 9.9.9.9
+	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
@@ -82,11 +95,15 @@ table inet portals {
 		iifname @tunnels ct mark & 0x8f000000 == 0x80000000 meta mark set meta mark & 0x70ffffff | 0x80000000
 		ip daddr != @kept-tv meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		ip6 daddr != @kept6-tv meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		ip daddr @own udp dport 53 meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		ip daddr @own tcp dport 53 meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
 		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
 		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x80000000 drop
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF

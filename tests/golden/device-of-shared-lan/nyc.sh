@@ -32,10 +32,11 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
-		ip saddr @from-tv ip daddr @local accept
+		ip saddr @from-tv ip daddr @local oifname != "eth0" accept
 		ip saddr @from-tv ip daddr @network oifname @tunnels accept
 		ip saddr @from-tv oifname "to-paris" accept
 		ip saddr @from-tv reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
@@ -43,6 +44,9 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
+		iifname "lo" accept
+		ip saddr @from-tv udp dport 53 reject with icmpx admin-prohibited
+		ip saddr @from-tv tcp dport 53 reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
@@ -63,6 +67,11 @@ table inet portals {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
 		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF

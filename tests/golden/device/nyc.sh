@@ -28,6 +28,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set own {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.1, 198.51.100.2 }
+	}
 	set tunnels {
 		type ifname
 		elements = { "to-paris" }
@@ -36,17 +40,23 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
-		ip saddr @from-tv ip daddr @local accept
+		ip saddr @from-tv ip daddr @local oifname != "eth0" accept
 		ip saddr @from-tv ip daddr @network oifname @tunnels accept
 		meta nfproto ipv6 ether saddr @mac-tv reject with icmpx admin-prohibited
 		ip saddr @from-tv oifname "to-paris" accept
 		ip saddr @from-tv reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
+		iifname "lo" accept
+		meta nfproto ipv6 udp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
+		ip saddr @from-tv udp dport 53 reject with icmpx admin-prohibited
+		meta nfproto ipv6 tcp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
+		ip saddr @from-tv tcp dport 53 reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
@@ -62,10 +72,20 @@ table inet portals {
 		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
 		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
 	}
+	chain prerouting {
+		type nat hook prerouting priority -100; policy accept;
+		ip saddr @from-tv ip daddr @own udp dport 53 dnat ip to 9.9.9.9
+		ip saddr @from-tv ip daddr @own tcp dport 53 dnat ip to 9.9.9.9
+	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
 		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF

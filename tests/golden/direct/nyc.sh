@@ -24,8 +24,8 @@ table inet portals {
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		iifname "eth1" ip daddr 10.77.1.65 udp dport 53 redirect to :5053
-		iifname "eth1" ip daddr 10.77.1.65 tcp dport 53 redirect to :5053
+		ip daddr 10.77.1.65 udp dport 53 redirect to :5053
+		ip daddr 10.77.1.65 tcp dport 53 redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;

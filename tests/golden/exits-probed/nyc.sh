@@ -44,21 +44,25 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
-		ip saddr @from-tv ip daddr @local accept
+		ip saddr @from-tv ip daddr @local oifname != "eth0" accept
 		ip saddr @from-tv ip daddr @network oifname @tunnels accept
 		ip saddr @from-tv oifname "to-oslo" accept
 		ip saddr @from-tv reject with icmpx admin-prohibited
 		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname "eth1" udp dport 53 reject with icmpx admin-prohibited
-		iifname "eth1" tcp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
+		iifname "lo" accept
+		ip saddr @from-tv udp dport 53 reject with icmpx admin-prohibited
+		ip saddr @from-tv tcp dport 53 reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
@@ -77,8 +81,8 @@ table inet portals {
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		iifname "eth1" ip daddr 10.77.1.65 udp dport 53 redirect to :5053
-		iifname "eth1" ip daddr 10.77.1.65 tcp dport 53 redirect to :5053
+		ip daddr @resolvers udp dport 53 redirect to :5053
+		ip daddr @resolvers tcp dport 53 redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -89,6 +93,11 @@ table inet portals {
 		type filter hook prerouting priority -150; policy accept;
 		iifname "to-oslo" ip saddr 9.9.9.9 ip daddr 10.77.1.1 meta l4proto icmp meta mark set meta mark & 0x70ffffff | 0x8f000000
 		iifname "to-paris" ip saddr 9.9.9.9 ip daddr 10.77.1.1 meta l4proto icmp meta mark set meta mark & 0x70ffffff | 0x8e000000
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF
@@ -117,11 +126,11 @@ ip route add unreachable default table 7703 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 192.168.1.0/24 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 224.0.0.0/4 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7703
 ip rule add priority 112 protocol 77 from all fwmark 0x8e000000/0x8f000000 iif lo lookup 7702
 ip rule add priority 112 protocol 77 from all fwmark 0x8f000000/0x8f000000 iif lo lookup 7703

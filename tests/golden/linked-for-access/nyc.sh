@@ -12,6 +12,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16, 192.168.1.0/24 }
 	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16, 192.168.3.0/24 }
+	}
 	set tunnels {
 		type ifname
 		elements = { "portals0" }
@@ -20,6 +24,7 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited

@@ -9,6 +9,8 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD -d 192.168.1.0/24 -i portals0 -o eth0 -j DROP
 -A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -d 192.168.3.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited

@@ -9,6 +9,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i portals0 -o wan -j DROP
 -A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -s 10.77.1.0/24 -d 10.0.0.0/8 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 10.77.1.0/24 -d 169.254.0.0/16 -i portals0 -o wan -j REJECT --reject-with icmp-admin-prohibited

@@ -13,6 +13,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -d 10.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 169.254.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
@@ -34,9 +35,13 @@ iptables-restore --noflush <<'EOF'
 COMMIT
 *mangle
 :PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]

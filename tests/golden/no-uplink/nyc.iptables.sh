@@ -36,8 +36,8 @@ COMMIT
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
--A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
--A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -78,11 +78,11 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 192.168.1.0/24 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 224.0.0.0/4 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
 ip rule add priority 113 protocol 77 from all iif eth1 lookup 7702
 ip rule add priority 118 protocol 77 from all iif eth1 unreachable

@@ -14,6 +14,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
 -A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -d 192.168.1.0/24 -i portals0 -j RETURN
@@ -48,11 +50,16 @@ iptables-restore --noflush <<'EOF'
 COMMIT
 *mangle
 :PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
 -A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]

@@ -12,6 +12,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16, 192.168.1.0/24 }
 	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
 	set private {
 		type ipv4_addr; flags interval
 		elements = { 10.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 198.51.100.0/24 }
@@ -27,6 +31,7 @@ table inet portals {
 		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.1.0/24 accept
 		iifname "portals0" ip saddr 10.77.1.2 oifname "to-paris" accept
 		iifname "portals0" ip saddr 10.77.1.2 reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname "portals0" ip saddr 10.77.1.3 oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
@@ -56,6 +61,11 @@ table inet portals {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
 		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF

@@ -16,6 +16,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16, 192.168.1.0/24 }
+	}
 	set private {
 		type ipv4_addr; flags interval
 		elements = { 10.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 203.0.113.0/24 }
@@ -28,6 +32,7 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels oifname "wan" ip daddr @network drop
 		iifname @tunnels ct state established,related accept
 		iifname @guests oifname "wan" ip daddr @private reject with icmpx admin-prohibited
 		iifname @guests oifname "wan" accept

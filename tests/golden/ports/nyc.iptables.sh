@@ -9,7 +9,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 198.18.0.0/15 -o to-paris -p udp -m udp --dport 3478:3481 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 198.18.0.0/15 -p udp -m udp --dport 3478:3481 -j REJECT --reject-with icmp-admin-prohibited
@@ -17,6 +17,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 80 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
@@ -58,6 +59,8 @@ COMMIT
 -A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
 -A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
 -A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x82000000/0x8f000000 -j MARK --set-xmark 0x82000000/0x8f000000
@@ -79,8 +82,8 @@ COMMIT
 :PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
 -A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
--A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
--A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -150,11 +153,11 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 192.168.1.0/24 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 224.0.0.0/4 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 fwmark 0x81000000/0x8f000000 lookup 7702
 ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
 ip rule add priority 113 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 lookup 7702

@@ -48,7 +48,7 @@ table inet portals {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
-		ip saddr @from-console ip daddr @local accept
+		ip saddr @from-console ip daddr @local oifname != "eth0" accept
 		ip saddr @from-console ip daddr @network oifname @tunnels accept
 		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 oifname "to-paris" accept
 		ip saddr @from-console ip daddr 198.18.0.0/15 udp dport 3478-3481 reject with icmpx admin-prohibited
@@ -58,6 +58,7 @@ table inet portals {
 		iifname "eth1" tcp dport 80 reject with icmpx admin-prohibited
 		iifname "eth1" tcp dport 443 oifname "to-paris" accept
 		iifname "eth1" tcp dport 443 reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
@@ -91,8 +92,8 @@ table inet portals {
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		iifname "eth1" ip daddr 10.77.1.65 udp dport 53 redirect to :5053
-		iifname "eth1" ip daddr 10.77.1.65 tcp dport 53 redirect to :5053
+		ip daddr @resolvers udp dport 53 redirect to :5053
+		ip daddr @resolvers tcp dport 53 redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -123,6 +124,8 @@ table inet portals {
 		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x80000000 drop
 		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x81000000 drop
 		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x82000000 drop
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF
@@ -139,11 +142,11 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 192.168.1.0/24 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 224.0.0.0/4 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 fwmark 0x81000000/0x8f000000 lookup 7702
 ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
 ip rule add priority 113 protocol 77 from all fwmark 0x80000000/0x8f000000 iif eth1 lookup 7702

@@ -16,13 +16,16 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-work -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o portals0 -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-swiss -j RETURN
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-work -j RETURN
@@ -30,42 +33,63 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-swiss -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -i portals0 -o to-swiss -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-swiss -o eth0 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-work -o eth0 -j DROP
+-A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-swiss -j DROP
 -A PORTALS_FORWARD -i to-work -j DROP
+-A PORTALS_FORWARD -d 192.168.1.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD -d 192.168.1.0/24 -i to-paris -j RETURN
 -A PORTALS_FORWARD -d 192.168.1.0/24 -i to-swiss -j RETURN
 -A PORTALS_FORWARD -d 192.168.1.0/24 -i to-work -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-swiss -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-work -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i portals0 -j DROP
 -A PORTALS_FORWARD -i to-paris -j DROP
 -A PORTALS_FORWARD -i to-swiss -j DROP
 -A PORTALS_FORWARD -i to-work -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i lo -j RETURN
+-A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -s 192.168.1.50/32 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-swiss -j DROP
 -A PORTALS_INPUT -i to-work -j DROP
+-A PORTALS_INPUT -d 192.168.1.0/24 -i portals0 -j RETURN
 -A PORTALS_INPUT -d 192.168.1.0/24 -i to-paris -j RETURN
 -A PORTALS_INPUT -d 192.168.1.0/24 -i to-swiss -j RETURN
 -A PORTALS_INPUT -d 192.168.1.0/24 -i to-work -j RETURN
+-A PORTALS_INPUT -i portals0 -p icmp -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
 -A PORTALS_INPUT -i to-swiss -p icmp -j RETURN
 -A PORTALS_INPUT -i to-work -p icmp -j RETURN
+-A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-swiss -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-work -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i portals0 -j DROP
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_INPUT -i to-swiss -j DROP
 -A PORTALS_INPUT -i to-work -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 67:68 -j DROP
@@ -76,13 +100,22 @@ iptables-restore --noflush <<'EOF'
 COMMIT
 *mangle
 :PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -o to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
 -A PORTALS_FORWARD -i to-work -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1340
 -A PORTALS_FORWARD -o to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -i to-swiss -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-swiss -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-work -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]
@@ -91,14 +124,15 @@ COMMIT
 -A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
 -A PORTALS_POSTROUTING -o to-swiss -j MASQUERADE
 -A PORTALS_POSTROUTING -o to-work -j MASQUERADE
+-A PORTALS_POSTROUTING -o portals0 -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-paris -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-swiss -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING -o to-work -j PORTALS_POSTROUTING_1
 -A PORTALS_POSTROUTING_1 -s 10.77.0.0/16 -j RETURN
 -A PORTALS_POSTROUTING_1 -s 192.168.1.0/24 -j RETURN
 -A PORTALS_POSTROUTING_1 -j MASQUERADE
--A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
--A PORTALS_PREROUTING -d 10.77.1.65/32 -i eth1 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -108,36 +142,45 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-work -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -o to-swiss -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-swiss -j DROP
 -A PORTALS_FORWARD -i to-work -j DROP
+-A PORTALS_FORWARD -i portals0 -j DROP
 -A PORTALS_FORWARD -i to-paris -j DROP
 -A PORTALS_FORWARD -i to-swiss -j DROP
 -A PORTALS_FORWARD -i to-work -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i lo -j RETURN
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-work -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-swiss -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-work -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-swiss -j DROP
 -A PORTALS_INPUT -i to-work -j DROP
+-A PORTALS_INPUT -i portals0 -j DROP
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_INPUT -i to-swiss -j DROP
 -A PORTALS_INPUT -i to-work -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-swiss -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 67:68 -j DROP
@@ -152,12 +195,16 @@ COMMIT
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 EOF
+ip link add portals0 mtu 1280 type wireguard
+ip link set portals0 alias portals:home
 ip link add to-paris mtu 1280 type wireguard
 ip link set to-paris alias portals:home
 ip link add to-swiss mtu 1420 type wireguard
 ip link set to-swiss alias portals:home
 ip link add to-work mtu 1380 type wireguard
 ip link set to-work alias portals:home
+wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
+wg set portals0 peer mikemikemikemikemikemikemikemikemikemikemiA= allowed-ips 10.77.1.2/32
 wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
 wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
 key 'swiss.conf' PrivateKey | wg set to-swiss private-key /dev/stdin listen-port 52071 fwmark 0x10000000
@@ -166,13 +213,17 @@ key 'work.conf' PrivateKey | wg set to-work private-key /dev/stdin listen-port 5
 wg set to-work peer B0mqHZYpOEvwJwDbPvc9k/hEnK8tC4Hd06eh0p0CCUg= endpoint 192.0.2.66:1194 persistent-keepalive 10 allowed-ips 172.20.0.0/16,203.0.113.64/26
 wg set to-work peer 9NhGnhmGNV2JYVvHQ6Z2Lw3dTtQvGf6CnTTdcjcx+DQ= endpoint 192.0.2.77:1194 persistent-keepalive 25 allowed-ips 198.18.0.0/15
 ip address add 10.77.1.65/26 dev eth1
+ip address add 10.77.1.1/32 dev portals0
 ip address add 10.77.1.1/32 dev to-paris
 ip address add 10.2.0.2/32 dev to-swiss
 ip address add 10.2.0.2/32 dev to-work
 ip link set eth1 up
+ip link set portals0 up
 ip link set to-paris up
 ip link set to-swiss up
 ip link set to-work up
+ip route add 10.77.1.2/32 dev portals0 src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.1.2/32 table main metric 4278198272 protocol 77
 ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
@@ -186,17 +237,20 @@ ip route add 203.0.113.64/26 dev to-work src 10.2.0.2 table 7952 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 192.168.1.0/24 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 224.0.0.0/4 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 192.168.1.0/24 iif portals0 goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7952
 ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7951
+ip rule add priority 112 protocol 77 from 10.77.1.2/32 iif portals0 lookup 7951
 ip rule add priority 113 protocol 77 from all iif eth1 lookup 7951
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
 ip rule add priority 118 protocol 77 from all iif eth1 unreachable
 ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.2/32 iif portals0 unreachable
 ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

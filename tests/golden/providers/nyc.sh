@@ -35,7 +35,7 @@ table inet portals {
 	}
 	set mtu-1280 {
 		type ifname
-		elements = { "to-paris" }
+		elements = { "portals0", "to-paris" }
 	}
 	set mtu-1380 {
 		type ifname
@@ -63,19 +63,23 @@ table inet portals {
 	}
 	set tunnels {
 		type ifname
-		elements = { "to-paris", "to-swiss", "to-work" }
+		elements = { "portals0", "to-paris", "to-swiss", "to-work" }
 	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
-		ip saddr @from-tv ip daddr @local accept
+		ip saddr @from-tv ip daddr @local oifname != "eth0" accept
 		ip saddr @from-tv ip daddr @network oifname @tunnels accept
 		ip saddr @from-tv oifname "to-work" accept
 		ip saddr @from-tv reject with icmpx admin-prohibited
 		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
+		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.1.0/24 accept
+		iifname "portals0" ip saddr 10.77.1.2 oifname "to-swiss" accept
+		iifname "portals0" ip saddr 10.77.1.2 reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct state established,related accept
 		iifname @providers drop
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
@@ -84,8 +88,11 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname "eth1" udp dport 53 reject with icmpx admin-prohibited
-		iifname "eth1" tcp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
+		iifname "lo" accept
+		ip saddr @from-tv udp dport 53 reject with icmpx admin-prohibited
+		ip saddr @from-tv tcp dport 53 reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @providers drop
@@ -110,8 +117,8 @@ table inet portals {
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		iifname "eth1" ip daddr 10.77.1.65 udp dport 53 redirect to :5053
-		iifname "eth1" ip daddr 10.77.1.65 tcp dport 53 redirect to :5053
+		ip daddr @resolvers udp dport 53 redirect to :5053
+		ip daddr @resolvers tcp dport 53 redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
@@ -119,14 +126,23 @@ table inet portals {
 		oifname @providers masquerade
 		oifname @tunnels ip saddr != @known masquerade
 	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+	}
 }
 EOF
+ip link add portals0 mtu 1280 type wireguard
+ip link set portals0 alias portals:home
 ip link add to-paris mtu 1280 type wireguard
 ip link set to-paris alias portals:home
 ip link add to-swiss mtu 1420 type wireguard
 ip link set to-swiss alias portals:home
 ip link add to-work mtu 1380 type wireguard
 ip link set to-work alias portals:home
+wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
+wg set portals0 peer mikemikemikemikemikemikemikemikemikemikemiA= allowed-ips 10.77.1.2/32
 wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
 wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
 key 'swiss.conf' PrivateKey | wg set to-swiss private-key /dev/stdin listen-port 52071 fwmark 0x10000000
@@ -135,13 +151,17 @@ key 'work.conf' PrivateKey | wg set to-work private-key /dev/stdin listen-port 5
 wg set to-work peer B0mqHZYpOEvwJwDbPvc9k/hEnK8tC4Hd06eh0p0CCUg= endpoint 192.0.2.66:1194 persistent-keepalive 10 allowed-ips 172.20.0.0/16,203.0.113.64/26
 wg set to-work peer 9NhGnhmGNV2JYVvHQ6Z2Lw3dTtQvGf6CnTTdcjcx+DQ= endpoint 192.0.2.77:1194 persistent-keepalive 25 allowed-ips 198.18.0.0/15
 ip address add 10.77.1.65/26 dev eth1
+ip address add 10.77.1.1/32 dev portals0
 ip address add 10.77.1.1/32 dev to-paris
 ip address add 10.2.0.2/32 dev to-swiss
 ip address add 10.2.0.2/32 dev to-work
 ip link set eth1 up
+ip link set portals0 up
 ip link set to-paris up
 ip link set to-swiss up
 ip link set to-work up
+ip route add 10.77.1.2/32 dev portals0 src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.1.2/32 table main metric 4278198272 protocol 77
 ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
@@ -155,17 +175,20 @@ ip route add 203.0.113.64/26 dev to-work src 10.2.0.2 table 7952 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 192.168.1.0/24 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 224.0.0.0/4 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 192.168.1.0/24 iif portals0 goto 119
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7952
 ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7951
+ip rule add priority 112 protocol 77 from 10.77.1.2/32 iif portals0 lookup 7951
 ip rule add priority 113 protocol 77 from all iif eth1 lookup 7951
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
 ip rule add priority 118 protocol 77 from all iif eth1 unreachable
 ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.2/32 iif portals0 unreachable
 ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

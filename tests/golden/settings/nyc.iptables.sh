@@ -11,6 +11,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o ppp0 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -d 10.0.0.0/8 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 169.254.0.0/16 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
@@ -35,17 +36,21 @@ iptables-restore --noflush <<'EOF'
 COMMIT
 *mangle
 :PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
 -A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1380
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o ppp0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_PREROUTING - [0:0]
 -A PORTALS_POSTROUTING -s 10.77.0.0/16 -o ppp0 -j MASQUERADE
 -A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
--A PORTALS_PREROUTING -d 10.77.200.1/32 -i eth1 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
--A PORTALS_PREROUTING -d 10.77.200.1/32 -i eth1 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.200.1/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.200.1/32 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 -I PREROUTING 1 -j PORTALS_PREROUTING
 COMMIT
@@ -87,11 +92,11 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
-ip rule add priority 111 protocol 77 from 10.77.200.1/32 to 10.77.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.200.1/32 to 169.254.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.200.1/32 to 192.168.1.0/24 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.200.1/32 to 224.0.0.0/4 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.200.1/32 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 112 protocol 77 from 10.77.200.1/32 iif lo lookup 7702
 ip rule add priority 113 protocol 77 from all iif eth1 lookup 7702
 ip rule add priority 118 protocol 77 from all iif eth1 unreachable

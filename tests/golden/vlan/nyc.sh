@@ -16,6 +16,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
 	set paths {
 		type ifname . ifname
 		elements = { "eth0.40" . "to-paris", "eth1.30" . "to-paris" }
@@ -35,16 +39,15 @@ table inet portals {
 		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
-		iifname "eth1.30" udp dport 53 reject with icmpx admin-prohibited
-		iifname "eth1.30" tcp dport 53 reject with icmpx admin-prohibited
-		iifname "eth0.40" udp dport 53 reject with icmpx admin-prohibited
-		iifname "eth0.40" tcp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
@@ -63,13 +66,18 @@ table inet portals {
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;
-		iifname "eth1.30" ip daddr 10.77.1.65 udp dport 53 redirect to :5053
-		iifname "eth1.30" ip daddr 10.77.1.65 tcp dport 53 redirect to :5053
+		ip daddr @resolvers udp dport 53 redirect to :5053
+		ip daddr @resolvers tcp dport 53 redirect to :5053
 	}
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
 		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF
@@ -93,11 +101,11 @@ ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 10.77.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 169.254.0.0/16 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 192.168.1.0/24 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 224.0.0.0/4 iif lo goto 119
-ip rule add priority 111 protocol 77 from 10.77.1.65/32 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
 ip rule add priority 113 protocol 77 from all iif eth0.40 lookup 7702
 ip rule add priority 113 protocol 77 from all iif eth1.30 lookup 7702

@@ -1,5 +1,7 @@
 //! From expressions to the rule that they are made of.
 
+use std::net::Ipv4Addr;
+
 use super::super::expression::{Ct, Expression, Field, Meta, Relation};
 use super::super::value::{address_from_prefix, unpadded_name};
 use super::{ICMP, ICMPV6, TCP, UDP, family_number};
@@ -38,6 +40,9 @@ impl<'a> Decoder<'a> {
             [Expression::Masquerade] => Some(Action::Masquerade),
             [Expression::Value(bytes), Expression::Redirect] => {
                 Some(Action::Redirect(u16::from_be_bytes(*bytes.as_array()?)))
+            }
+            [Expression::Value(bytes), Expression::Divert] => {
+                Some(Action::Divert(Ipv4Addr::from(*bytes.as_array::<4>()?)))
             }
             [Expression::Value(bytes), Expression::WriteMss] => {
                 Some(Action::ClampMss(u16::from_be_bytes(*bytes.first_chunk()?)))

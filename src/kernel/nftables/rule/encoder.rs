@@ -81,6 +81,10 @@ impl Encoder {
                 self.push(Expression::Value(port.to_be_bytes().to_vec()));
                 self.push(Expression::Redirect);
             }
+            Action::Divert(address) => {
+                self.push(Expression::Value(address.octets().to_vec()));
+                self.push(Expression::Divert);
+            }
             Action::ClampMss(bytes) => {
                 self.push(Expression::Value(bytes.to_be_bytes().to_vec()));
                 self.push(Expression::WriteMss);
