@@ -106,7 +106,11 @@ fn family(name: &str) -> Result<(Socket, u16)> {
 }
 
 /// wpa_supplicant on a host's card, until dropped.
-pub(crate) struct Supplicant(Child);
+pub(crate) struct Supplicant {
+    process: Child,
+    host: Namespace,
+    log: String,
+}
 
 impl Supplicant {
     /// Looks for a network: `block` is what wpa_supplicant.conf has between the braces of one.
@@ -114,15 +118,30 @@ impl Supplicant {
         let file = format!("/run/{interface}.conf");
         let text = format!("sae_pwe=2\nnetwork={{\n{block}\n}}\n");
         host.run(|| fs::write(&file, text).doing(|| format!("cannot write {file}")))?;
+        let log = format!("/run/{interface}.log");
         let mut command = Command::new("wpa_supplicant");
-        command.args(["-i", interface, "-c", &file]).stdin(Stdio::null()).stdout(Stdio::null());
-        host.spawn(&mut command).map(Self).doing(|| "cannot start wpa_supplicant".to_owned())
+        command
+            .args(["-t", "-f", &log, "-i", interface, "-c", &file])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let process = host.spawn(&mut command).doing(|| "cannot start wpa_supplicant".to_owned())?;
+        Ok(Self { process, host: host.clone(), log })
+    }
+
+    /// Prints what it has said if something did not work.
+    pub(crate) fn telling<T>(&self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            let log = self.host.run(|| fs::read(&self.log).doing(|| format!("cannot read {}", self.log)));
+            let words = log.unwrap_or_else(|error| error.to_string().into_bytes());
+            println!("--- what wpa_supplicant said:\n{}", String::from_utf8_lossy(&words));
+        }
+        result
     }
 }
 
 impl Drop for Supplicant {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
