@@ -123,13 +123,15 @@ fn host(network: &Network, site: &str) -> Result<(Namespace, Namespace)> {
     Ok((host, others))
 }
 
-/// Without what differs from one namespace to the next: numbers of interfaces, and addresses that come from those of links.
+/// Without what differs from one namespace to the next: numbers of interfaces, addresses that come from those of links, and whether the
+/// kernel has noticed yet that nothing is at the other end of a cable, which takes it up to a second.
 fn normal(answer: &str) -> String {
     let lines = answer.lines().filter(|line| !line.contains("fe80:") && !line.contains("ff00::"));
     let normal = lines.map(|line| {
         let after_number =
             line.split_once(": ").filter(|(number, _)| number.bytes().all(|b| b.is_ascii_digit()));
-        after_number.filter(|_| !line.contains("from ")).map_or(line, |(_, rest)| rest).trim_end()
+        let line = after_number.filter(|_| !line.contains("from ")).map_or(line, |(_, rest)| rest);
+        line.replace(" linkdown", "").trim_end().to_owned()
     });
     normal.collect::<Vec<_>>().join("\n")
 }
