@@ -1,9 +1,16 @@
 //! Files that are written whole or not at all, also if the power goes meanwhile.
 
+mod reading;
+
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
+
+pub(crate) use reading::all_of;
+pub use reading::{
+    Source, check_program, group_may_write, kernel_text, open, read, read_if_there, read_up_to, unreadable,
+};
 
 /// Puts a file in the place of the one that may be there. Readers see the old one or the new one.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
@@ -53,18 +60,6 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The text of a file, if it is there; what is no UTF-8 in it is replaced.
-pub fn read_if_there(path: &Path) -> io::Result<Option<String>> {
-    let text = |bytes: Vec<u8>| match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    };
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        bytes => Ok(Some(text(bytes?))),
-    }
-}
-
 /// The folder of a file.
 pub fn folder_of(file: &Path) -> PathBuf {
     match file.parent() {
@@ -75,7 +70,7 @@ pub fn folder_of(file: &Path) -> PathBuf {
 
 /// Names are on the disk once their folder is (fsync(2)).
 fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()
+    File::options().read(true).open(folder_of(path))?.sync_all()
 }
 
 #[cfg(test)]

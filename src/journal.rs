@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use crate::diff::Step;
-use crate::disk;
+use crate::disk::{self, Source, unreadable};
 use crate::error::{Context as _, Error, Result};
 use crate::net::{IfName, InterfaceAddress, PublicKey};
 use crate::sorted::{SortedMap, SortedSet};
@@ -106,16 +107,16 @@ impl Journal {
     /// What is ours by earlier calls.
     pub fn claims(&self) -> Result<Claims> {
         let path = self.claims_path();
-        match fs::read_to_string(&path) {
-            Ok(text) => Claims::parse(&text).map_err(|line| {
+        match disk::read_if_there(&path, Source::Ours) {
+            Ok(Some(text)) => Claims::parse(&text).map_err(|line| {
                 Error::failed(format!(
                     "{}: cannot understand the line `{line}`; the file is written by portals alone; if you did not edit it, please \
                      report this; to go on, remove the line",
                     path.display()
                 ))
             }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Claims::default()),
-            Err(error) => Err(error).doing(|| format!("cannot read {}", path.display())),
+            Ok(None) => Ok(Claims::default()),
+            Err(error) => Err(unreadable(&path, error)),
         }
     }
 
@@ -142,7 +143,7 @@ impl Journal {
     pub fn take_over(&self) -> Result<Vec<(IfName, PublicKey, SocketAddr)>> {
         let path = self.endpoints_path();
         let doing = || format!("cannot read {}", path.display());
-        let text = disk::read_if_there(&path).doing(doing)?.unwrap_or_default();
+        let text = disk::read_if_there(&path, Source::Ours).doing(doing)?.unwrap_or_default();
         disk::remove(&path).doing(doing)?;
         let parse = |line: &str| {
             let mut words = line.split(' ');
@@ -281,8 +282,10 @@ fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
 /// Takes a lock if nobody holds it.
 fn try_lock(path: &Path, how: FlockArg) -> Result<Option<Lock>> {
     let doing = || format!("cannot lock {}", path.display());
-    let file =
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).doing(doing)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    // Of a pipe in its place nobody may come to read.
+    let file = options.custom_flags(O_NONBLOCK | O_NOFOLLOW).open(path).doing(doing)?;
     match Flock::lock(file, how) {
         Ok(file) => Ok(Some(Lock { _file: file })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),

@@ -1,7 +1,7 @@
 //! This site's key pair, the network's secret, and what is derived from the two.
 
 use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use blake2::digest::consts::U32;
 use defguard_wireguard_rs::key::Key;
 use zeroize::Zeroizing;
 
+use crate::disk::{self, Source, unreadable};
 use crate::error::{Context as _, Error, Result};
 use crate::net::{PublicKey, Secret};
 
@@ -71,26 +72,24 @@ pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
 
 /// Reads the file of a secret that is text, if there is one. Others than its owner must not be able to read it.
 pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>> {
-    let Some(bytes) = read_secret_bytes(path)? else { return Ok(None) };
+    let Some(bytes) = read_secret_bytes(path, Source::Ours)? else { return Ok(None) };
     let text = str::from_utf8(&bytes).doing(|| format!("cannot read {}", path.display()))?;
     Ok(Some(Zeroizing::new(text.to_owned())))
 }
 
-/// The same whatever it is.
-pub fn read_secret_bytes(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    let mut file = match OpenOptions::new().read(true).open(path) {
+/// The same whatever it is, and wherever it comes from.
+pub fn read_secret_bytes(path: &Path, source: Source) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    let file = match disk::open(path, source) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).doing(|| format!("cannot open {}", path.display())),
+        Err(error) => return Err(unreadable(path, error)),
     };
     let metadata = file.metadata().doing(|| format!("cannot look at {}", path.display()))?;
     if metadata.mode() & 0o077 != 0 {
         let path = path.display();
         return Err(Error::wrong(format!("{path}: others can read this secret; run: chmod 600 {path}")));
     }
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.read_to_end(&mut bytes).doing(|| format!("cannot read {}", path.display()))?;
-    Ok(Some(bytes))
+    disk::all_of(file).map(|bytes| Some(Zeroizing::new(bytes))).map_err(|error| unreadable(path, error))
 }
 
 /// Writes a new key file of mode 0600; an existing one is never overwritten.

@@ -3,6 +3,9 @@
 //! One way through the house: a file comes in at the top, kernel calls leave at the bottom, and nothing flows back up:
 //! [`config`] → [`site`] view → [`plan`] (pure) → [`diff`] against what is there (pure) → [`apply`], journalled → observe again.
 
+// Files are read by `disk` alone.
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 // The strategies of the tests are shared with unit tests, which know the crate by its name there.
 #[cfg(test)]
 extern crate self as wg_portals;

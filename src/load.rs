@@ -8,7 +8,7 @@ use crate::config::{
     self,
     model::{self, Name, Network},
 };
-use crate::disk::folder_of;
+use crate::disk::{Source, folder_of};
 use crate::error::Errors;
 use crate::host::{self, Facts};
 use crate::kernel::linux::Linux;
@@ -126,7 +126,7 @@ fn providers(
     let own = network.sites.values().find(|site| site.public_key == public_key);
     let (mut read, mut errors) = (SortedMap::new(), Vec::new());
     for (name, provider) in own.into_iter().flat_map(|site| &site.providers) {
-        match wgquick::load(&folder.join(&provider.config)) {
+        match wgquick::load(&folder.join(&provider.config), Source::Ours) {
             Ok(parsed) => drop(read.insert(name.clone(), parsed)),
             Err(faults) => errors.extend(faults),
         }

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::disk;
+use crate::disk::{self, Source, unreadable};
 use crate::error::{Context as _, Result};
 use crate::journal::FOLDER;
 use crate::kernel::neighbour;
@@ -43,7 +43,7 @@ pub fn remember(folder: &Path, neighbours: &Neighbours) -> Result<()> {
 /// A line that means nothing is nothing.
 fn remembered(folder: &Path) -> Result<Neighbours> {
     let path = folder.join(FILE);
-    let text = disk::read_if_there(&path).doing(|| format!("cannot read {}", path.display()))?;
+    let text = disk::read_if_there(&path, Source::Ours).map_err(|error| unreadable(&path, error))?;
     let parse = |line: &str| {
         let (address, mac) = line.split_once(' ')?;
         Some((address.parse().ok()?, mac.parse().ok()?))

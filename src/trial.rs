@@ -16,7 +16,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
-use crate::disk;
+use crate::disk::{self, Source};
 use crate::error::{Context as _, Error, Result};
 
 /// Of copies: what a network file tells is nobody else's business.
@@ -49,7 +49,7 @@ impl Trial {
     pub fn keep(&self, text: &str) -> Result<()> {
         let confirmed = self.confirmed();
         let keep = || {
-            if disk::read_if_there(&confirmed)?.as_deref() != Some(text) {
+            if disk::read_if_there(&confirmed, Source::Ours)?.as_deref() != Some(text) {
                 disk::replace(&confirmed, text.as_bytes(), MODE)?;
             }
             disk::remove(&self.unconfirmed())
@@ -92,7 +92,7 @@ impl Trial {
             return Ok(Undone::Nothing);
         }
         let (file, undone) = (self.file.display(), self.beside("undone"));
-        let confirmed = disk::read_if_there(&self.confirmed()).doing(doing)?;
+        let confirmed = disk::read_if_there(&self.confirmed(), Source::Ours).doing(doing)?;
         self.put_back(confirmed.as_deref(), &undone).doing(doing)?;
         let undone = undone.display();
         Ok(if confirmed.is_some() {
@@ -107,7 +107,7 @@ impl Trial {
     }
 
     fn put_back(&self, confirmed: Option<&str>, undone: &Path) -> std::io::Result<()> {
-        let current = disk::read_if_there(&self.file)?;
+        let current = disk::read_if_there(&self.file, Source::Ours)?;
         if current.is_some() && current.as_deref() != confirmed {
             disk::rename(&self.file, undone)?;
         }
@@ -126,7 +126,7 @@ impl Trial {
         let news = Inotify::init(InitFlags::IN_CLOEXEC).doing(doing)?;
         let events = AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_ATTRIB;
         news.add_watch(&path, events).doing(doing)?;
-        let file = File::open(&path).doing(doing)?;
+        let file = disk::open(&path, Source::Ours).doing(doing)?;
         let file =
             Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno).doing(doing)?;
         Ok(Watch { path, file, news })
@@ -134,7 +134,7 @@ impl Trial {
 
     /// Whether somebody watches over what waits to be confirmed, and will undo it.
     pub fn is_watched(&self) -> bool {
-        let Ok(file) = File::open(self.unconfirmed()) else { return false };
+        let Ok(file) = disk::open(&self.unconfirmed(), Source::Ours) else { return false };
         matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
     }
 

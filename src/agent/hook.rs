@@ -1,12 +1,11 @@
 //! The user's program that is told when a portal moves to another exit.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::error::{Context as _, Error, Result};
+use crate::disk;
+use crate::error::{Context as _, Result};
 use crate::kernel::child::unblocked;
 
 /// How long a call may take; then it is killed.
@@ -74,14 +73,7 @@ impl Hook {
 
 fn start(program: &PathBuf, facts: Facts) -> Result<Child> {
     let doing = || format!("cannot run the hook {}", program.display());
-    let file = fs::metadata(program).doing(doing)?;
-    // Whoever can write it can do as root what he likes.
-    if file.uid() != 0 || file.mode() & 0o002 != 0 {
-        let path = program.display();
-        return Err(Error::failed(format!(
-            "the hook {path} is not run: it must be root's, and not writable by everybody (chown root {path}; chmod o-w {path})"
-        )));
-    }
+    disk::check_program(program).doing(|| format!("the hook {} is not run", program.display()))?;
     let mut command = Command::new(program);
     command.envs(facts).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     unblocked(&mut command).spawn().doing(doing)
@@ -89,7 +81,7 @@ fn start(program: &PathBuf, facts: Facts) -> Result<Child> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
+    use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt as _;
     use std::thread::sleep;
 
@@ -124,12 +116,15 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_anybody_can_write_is_not_run() {
+    fn a_program_that_others_can_write_is_not_run() {
         let program = std::env::temp_dir().join(format!("portals-hook-{}", std::process::id()));
         fs::write(&program, "#!/bin/sh\n").unwrap();
         fs::set_permissions(&program, Permissions::from_mode(0o757)).unwrap();
         let refusal = start(&program, Facts::new()).unwrap_err().to_string();
         assert!(refusal.contains("chmod o-w"), "{refusal}");
+        fs::set_permissions(&program, Permissions::from_mode(0o775)).unwrap();
+        let refusal = start(&program, Facts::new()).unwrap_err().to_string();
+        assert!(refusal.contains("chmod g-w"), "{refusal}");
         fs::remove_file(program).unwrap();
     }
 

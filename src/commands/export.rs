@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::Status;
 use crate::cli::Export;
 use crate::config::{self, model::Network, suggest::suggest};
-use crate::disk::{folder_of, read_if_there, replace};
+use crate::disk::{Source, folder_of, read_if_there, replace, unreadable};
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::export::{File, files};
 use crate::keys;
@@ -55,7 +55,7 @@ fn write(folder: &Path, files: &[File]) -> Result<Status> {
     let path = |file: &File| folder.join(format!("{}.conf", file.interface));
     for file in files {
         let path = path(file);
-        let there = read_if_there(&path).doing(|| format!("cannot read {}", path.display()))?;
+        let there = read_if_there(&path, Source::Ours).map_err(|error| unreadable(&path, error))?;
         if there.map(Zeroizing::new).is_some_and(|there| *there != *file.to_text()) {
             return Err(Error::wrong(format!(
                 "{} is there already, and says something else: move it away (a key may be in it), or name another folder",

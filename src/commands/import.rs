@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Status, host_name};
 use crate::cli::Import;
 use crate::config;
-use crate::disk::{folder_of, write_new};
+use crate::disk::{Source, folder_of, write_new};
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::import::{Wishes, exit_name, network_file};
 use crate::keys;
@@ -18,7 +18,7 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
     if options.keys && options.output.is_none() {
         return Err(Error::wrong("--keys puts them beside the output: name that with --output FILE").into());
     }
-    let parsed = wgquick::load(&options.file)?;
+    let parsed = wgquick::load(&options.file, Source::Named)?;
     let key = parsed.config.interface.private_key.as_ref().expect("a file that was read has one");
     let stem = options.file.file_stem().unwrap_or_default().to_string_lossy();
     let site = options.site.clone().map_or_else(host_name, Ok)?;
@@ -65,7 +65,7 @@ fn write_keys(output: &Path, file: &Path, exit: &str, key: &Secret, parsed: &Par
     }
     keys::save(&private_key, key)?;
     if copies {
-        let bytes = keys::read_secret_bytes(file)?.unwrap_or_default();
+        let bytes = keys::read_secret_bytes(file, Source::Named)?.unwrap_or_default();
         write_new(&copy, &bytes, 0o600).doing(|| format!("cannot write {}", copy.display()))?;
     }
     Ok(())

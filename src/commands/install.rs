@@ -12,7 +12,7 @@ use nix::unistd::geteuid;
 
 use super::{Status, down};
 use crate::cli::Install;
-use crate::disk;
+use crate::disk::{self, Source};
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::Journal;
 use crate::packages;
@@ -27,7 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Puts it in place, or the newer one in the place of the older.
 pub(super) fn run(options: &Install) -> Result<Status, Errors> {
     let place = Place::open(options.root.as_deref())?;
-    let program = fs::read(OURSELVES).doing(|| format!("cannot read this program ({OURSELVES})"))?;
+    let program = disk::read_up_to(OURSELVES.as_ref(), Source::Kernel, u64::MAX - 1)
+        .doing(|| format!("cannot read this program ({OURSELVES})"))?;
     let found = place.look(&program, !options.no_start)?;
     place.carry_out(&platform::install(&place.layout, &found), &program)?;
     if !found.has_network_file && !found.may_start {
@@ -215,7 +216,8 @@ fn is_there(path: &Path) -> bool {
 fn is_file_with(path: &Path, bytes: &[u8], mode: u32) -> bool {
     let is_one =
         |metadata: fs::Metadata| metadata.is_file() && metadata.permissions().mode() & 0o7777 == mode;
-    path.symlink_metadata().is_ok_and(is_one) && fs::read(path).is_ok_and(|there| there == bytes)
+    path.symlink_metadata().is_ok_and(is_one)
+        && disk::read_up_to(path, Source::Kernel, bytes.len() as u64).is_ok_and(|there| there == bytes)
 }
 
 /// Runs a program, whose output goes where ours does.

@@ -12,7 +12,7 @@ use super::Status;
 use crate::cli::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
 use crate::config::{self, phone_address};
-use crate::disk::{self, folder_of};
+use crate::disk::{self, Source, folder_of};
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::keys;
 use crate::net::Secret;
@@ -139,7 +139,7 @@ fn resolvers(folder: &Path, network: &Network, phone: &model::Phone) -> Vec<IpAd
         let Some(ExitRef::Provider(exit)) = &phone.exit else { return Vec::new() };
         let file = folder.join(&network.sites[&phone.at].providers[exit].config);
         // What is wrong with that file is for those to say who need it.
-        wgquick::load(&file).map(|parsed| parsed.config.interface.dns).unwrap_or_default()
+        wgquick::load(&file, Source::Ours).map(|parsed| parsed.config.interface.dns).unwrap_or_default()
     };
     let mut asked = if phone.dns.is_empty() { of_provider() } else { phone.dns.clone() };
     asked.retain(IpAddr::is_ipv4);

@@ -14,9 +14,10 @@ pub(crate) mod suggest;
 mod syntax;
 mod values;
 
+use std::io;
 use std::path::Path;
-use std::{fs, io};
 
+use crate::disk::{self, Source};
 use crate::error::{Error, Errors};
 
 pub use fault::Fault;
@@ -42,7 +43,10 @@ pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
 /// Reads the network file at `path`: its text, and what that says. Each fault is an error of its own that begins
 /// `path:line:column:`.
 pub fn load(path: &Path) -> Result<(String, Network), Errors> {
-    let bytes = fs::read(path).map_err(|error| unreadable(path, error))?;
+    let bytes = disk::read(path, Source::Ours).map_err(|error| unreadable(path, error))?;
+    if let Some(warning) = disk::group_may_write(path) {
+        log::warn!("{warning}");
+    }
     match String::from_utf8(bytes) {
         Ok(text) => check(path, &text).map(|network| (text, network)),
         Err(error) => Err(errors(path, &fault::not_utf8(error.as_bytes(), error.utf8_error().valid_up_to()))),
@@ -59,11 +63,11 @@ fn errors(path: &Path, faults: &[Fault]) -> Errors {
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Error {
-    let path = path.display();
     match error.kind() {
         io::ErrorKind::NotFound => Error::wrong(format!(
-            "there is no network file {path}: `portals init` makes a first one, `--config FILE` names another"
+            "there is no network file {}: `portals init` makes a first one, `--config FILE` names another",
+            path.display()
         )),
-        _ => Error::failed(format!("cannot read the network file {path}")).because(error),
+        _ => disk::unreadable(path, error),
     }
 }

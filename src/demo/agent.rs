@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::namespace::Namespace;
+use crate::disk::{self, Source};
 use crate::error::{Context as _, Error, Result};
 use crate::host;
 use crate::keys;
@@ -118,8 +119,8 @@ impl Drop for Agent {
 /// What the agents of a site have said so far.
 pub(super) fn log(router: &Namespace) -> String {
     router
-        .run(|| fs::read_to_string(LOG_FILE).doing(|| format!("cannot read {LOG_FILE}")))
-        .unwrap_or_else(|error| error.to_string())
+        .run(|| disk::read(LOG_FILE.as_ref(), Source::Host).doing(|| format!("cannot read {LOG_FILE}")))
+        .map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Runs the program at a site and waits for its end.

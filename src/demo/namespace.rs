@@ -16,6 +16,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getegid, geteuid, getpid, getppid};
 
+use crate::disk::{Source, kernel_text, open};
 use crate::error::{Context as _, Error, Result};
 
 /// Folders that each namespace has for itself, empty at first: where programs keep sockets, locks and journals.
@@ -33,7 +34,7 @@ pub fn isolate() -> Result<()> {
     entered
         .or_else(|_| become_root_of_own(own))
         .and_then(|()| keep_mounts_private())
-        .map_err(|errno| refusal(errno, |path| fs::read_to_string(path).ok()))
+        .map_err(|errno| refusal(errno, |path| kernel_text(path).ok()))
 }
 
 /// Enters a user namespace in which this user is root, and the namespaces of `own` with it.
@@ -145,7 +146,10 @@ fn unshare_and_open() -> io::Result<(File, File)> {
     for folder in PRIVATE.iter().filter(|folder| Path::new(folder).is_dir()) {
         mount(Some("tmpfs"), *folder, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
     }
-    Ok((File::open("/proc/thread-self/ns/net")?, File::open("/proc/thread-self/ns/mnt")?))
+    Ok((
+        open("/proc/thread-self/ns/net".as_ref(), Source::Kernel)?,
+        open("/proc/thread-self/ns/mnt".as_ref(), Source::Kernel)?,
+    ))
 }
 
 /// Runs `work` in a thread, so that the namespaces it enters are those of nobody else.

@@ -15,6 +15,7 @@ use nix::libc;
 use nix::net::if_::if_nametoindex;
 
 use super::namespace::Namespace;
+use crate::disk::kernel_text;
 use crate::error::{Context as _, Result};
 use crate::kernel::message::{LinkRequest, Message};
 use crate::kernel::netlink::{Socket, protocols, request};
@@ -109,7 +110,7 @@ impl Namespace {
     /// Reads a kernel setting.
     pub fn sysctl(&self, key: &str) -> Result<String> {
         self.run(|| {
-            let text = fs::read_to_string(format!("/proc/sys/{key}"))
+            let text = kernel_text(format!("/proc/sys/{key}"))
                 .doing(|| format!("cannot read {key} in {}", self.name()))?;
             Ok(text.trim().to_owned())
         })

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::disk::kernel_text;
 use crate::error::Result;
 use crate::kernel::nl80211::Wireless;
 use crate::net::IfName;
@@ -40,6 +41,6 @@ fn is_switched_off(interface: &IfName) -> bool {
     let folder = format!("/sys/class/net/{interface}/phy80211");
     let switches = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut switches = switches.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"rfkill"));
-    let is_set = |path: &Path| fs::read_to_string(path).is_ok_and(|text| text.trim() == "1");
+    let is_set = |path: &Path| kernel_text(path).is_ok_and(|text| text.trim() == "1");
     switches.any(|switch| ["soft", "hard"].iter().any(|name| is_set(&switch.path().join(name))))
 }

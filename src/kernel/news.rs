@@ -1,6 +1,6 @@
 //! News from the kernel: something about links, addresses, routes, rules or the firewall has changed.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,6 +13,7 @@ use nix::libc::{MSG_DONTWAIT, O_NONBLOCK};
 
 use super::nfnetlink::{Message, messages};
 use super::refusal::NOT_ALLOWED;
+use crate::disk::kernel_text;
 use crate::error::{Error, Result};
 
 /// Multicast groups of rtnetlink (linux/rtnetlink.h): links, and addresses, routes and rules of both families.
@@ -86,7 +87,7 @@ impl News {
 fn culprit(news: &[u8]) -> Option<String> {
     let own = std::process::id();
     let (process, name) = messages(news).filter_map(author).filter(|(process, _)| *process != own).last()?;
-    let comm = || fs::read_to_string(format!("/proc/{process}/comm")).ok();
+    let comm = || kernel_text(format!("/proc/{process}/comm")).ok();
     Some(match name.map(str::to_owned).or_else(comm) {
         Some(name) => format!("{} (process {process})", name.trim_end()),
         None => format!("process {process}"),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
+use crate::disk::kernel_text;
 use crate::error::{Context, Error, Result};
 
 /// Where the kernel shows its settings (proc(5)).
@@ -12,7 +13,7 @@ const ROOT: &str = "/proc/sys";
 
 /// The value of a setting such as `net/ipv4/ip_forward`; `None` if this kernel has no such setting.
 pub fn read(key: &str) -> Result<Option<String>> {
-    match fs::read_to_string(path(key)?) {
+    match kernel_text(path(key)?) {
         Ok(text) => Ok(Some(text.trim_end().to_owned())),
         // Settings come and go with interfaces and modules.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

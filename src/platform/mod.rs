@@ -24,6 +24,15 @@ pub fn folder_on(has: &dyn Fn(&str) -> bool) -> &'static str {
     if edgeos::is_here(has) { edgeos::FOLDER } else { unifi::folder(has).unwrap_or("/etc/portals") }
 }
 
+/// Where this platform tells its own DNS forwarder whom to ask, if that is not where every Linux does.
+pub fn behind_forwarder() -> &'static [&'static str] {
+    behind_forwarder_on(&|path| Path::new(path).exists())
+}
+
+fn behind_forwarder_on(has: &dyn Fn(&str) -> bool) -> &'static [&'static str] {
+    if openwrt::is_here(has) { &openwrt::BEHIND_FORWARDER } else { &[] }
+}
+
 /// A machine to install on.
 pub struct Machine<'a> {
     /// Whether it runs: an image or a test's folder does not.
@@ -229,6 +238,12 @@ mod tests {
         ] {
             assert_eq!(folder_on(&|asked| asked == path), folder);
         }
+    }
+
+    #[test]
+    fn whom_to_ask_is_looked_for_in_tmp_on_openwrt_alone() {
+        assert_eq!(behind_forwarder_on(&|path| path == "/lib/functions/procd.sh").len(), 2);
+        assert!(behind_forwarder_on(&|path| path != "/lib/functions/procd.sh").is_empty());
     }
 
     /// What an upgrade of the firmware must not take away lies in the folder that it leaves.

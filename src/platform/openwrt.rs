@@ -6,6 +6,10 @@ use super::{File, Keeper, Layout, Link, script};
 /// The init script.
 pub(super) const INIT: &str = "/etc/init.d/portals";
 
+/// Where its dnsmasq is told whom to ask, by newer and older ones. On any other machine everybody may make files there.
+pub(super) const BEHIND_FORWARDER: [&str; 2] =
+    ["/tmp/resolv.conf.d/resolv.conf.auto", "/tmp/resolv.conf.auto"];
+
 pub(super) fn is_here(has: &dyn Fn(&str) -> bool) -> bool {
     has("/lib/functions/procd.sh")
 }

@@ -5,16 +5,18 @@
 mod files;
 mod message;
 
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 
+use crate::disk::{self, Source};
+use crate::platform;
 use crate::random;
 use crate::sorted::SortedMap;
 use crate::state::TUNNEL_MARK;
@@ -25,13 +27,9 @@ use message::{Kind, Reply};
 /// heard in the end.
 const ROUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
-/// Where forwarders on this host are told whom to ask: systemd-resolved, and dnsmasq of OpenWrt (new and old) and NetworkManager.
-const BEHIND_FORWARDERS: [&str; 4] = [
-    "/run/systemd/resolve/resolv.conf",
-    "/tmp/resolv.conf.d/resolv.conf.auto",
-    "/tmp/resolv.conf.auto",
-    "/run/NetworkManager/no-stub-resolv.conf",
-];
+/// Where forwarders on this host are told whom to ask: systemd-resolved, and dnsmasq of NetworkManager.
+const BEHIND_FORWARDERS: [&str; 2] =
+    ["/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf"];
 
 /// Bytes of an answer: without extensions, a server sends no more (RFC 1035 § 4.2.1).
 const LONGEST_ANSWER: usize = 512;
@@ -63,7 +61,7 @@ impl Lookup {
     pub fn begin(name: &str, now: Instant) -> Self {
         let found = files::in_hosts(&read("/etc/hosts"), name);
         let mut settings = Settings::parse(&read("/etc/resolv.conf"), |name| if_nametoindex(name).ok());
-        for path in BEHIND_FORWARDERS {
+        for path in BEHIND_FORWARDERS.iter().chain(platform::behind_forwarder()) {
             settings.add_those_behind(&read(path));
         }
         let mut candidates = if found.is_empty() { settings.candidates(name) } else { Vec::new() };
@@ -185,9 +183,9 @@ fn socket_to(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// The text of a file; a file that is not there says nothing.
+/// The text of a file; one that is not there, or not the host's own, says nothing.
 fn read(path: &str) -> String {
-    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    disk::read_if_there(Path::new(path), Source::Host).ok().flatten().unwrap_or_default()
 }
 
 /// The best addresses of those names that resolve in time, side by side: for calls that end at once anyway.

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::dnsmasq::lease_file;
-use crate::disk;
-use crate::error::{Context as _, Result};
+use crate::disk::{self, Source, unreadable};
+use crate::error::Result;
 use crate::net::Mac;
 use crate::site::Portal;
 
@@ -30,7 +30,7 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
         return Ok(None);
     }
     let path = lease_file(run_folder, portal);
-    let text = disk::read_if_there(&path).doing(|| format!("cannot read {}", path.display()))?;
+    let text = disk::read_if_there(&path, Source::Host).map_err(|error| unreadable(&path, error))?;
     let mut leases: Vec<Lease> =
         text.unwrap_or_default().lines().filter_map(|line| parse(line, now)).collect();
     leases.sort_by_key(|lease| lease.address);

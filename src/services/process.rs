@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use zeroize::Zeroizing;
 
 use super::Service;
-use crate::disk;
+use crate::disk::{self, Source};
 use crate::error::{Context as _, Error, Result};
 use crate::kernel::child::{noted, outliving, path_of, unblocked};
 
@@ -94,7 +94,7 @@ impl Process {
 
     /// What still runs in that folder though whoever started it is gone.
     pub(super) fn left_behind(folder: &Path) -> Option<Self> {
-        let text = fs::read_to_string(folder.join(PID_FILE)).ok()?;
+        let text = disk::read_if_there(&folder.join(PID_FILE), Source::Ours).ok()??;
         let pid = Pid::from_raw(text.trim().parse().ok().filter(|number| *number > 1)?);
         let kind = Kind::Leftover(pid, start_of(pid)?);
         let found = Self { kind, folder: folder.to_owned(), began: Instant::now(), ending: None };
@@ -181,7 +181,8 @@ impl Process {
 fn works_in(folder: &Path, pid: Pid) -> bool {
     let folder = folder.as_os_str().as_bytes();
     for _ in 0..10 {
-        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let arguments =
+            disk::read(format!("/proc/{pid}/cmdline").as_ref(), Source::Kernel).unwrap_or_default();
         if !arguments.is_empty() {
             return arguments.windows(folder.len()).any(|part| part == folder);
         }
@@ -193,7 +194,7 @@ fn works_in(folder: &Path, pid: Pid) -> bool {
 
 /// When a process was started, in the kernel's ticks since boot: field 22 of /proc/PID/stat (proc(5)). None for one that has ended.
 fn start_of(pid: Pid) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = disk::kernel_text(format!("/proc/{pid}/stat")).ok()?;
     // Its name, in brackets, may have blanks.
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
     fields.next().filter(|state| *state != "Z")?;
@@ -250,7 +251,7 @@ fn write_files(service: &Service, folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     for file in &service.files {
         let path = folder.join(file.name);
-        if !fs::read(&path).is_ok_and(|content| Zeroizing::new(content) == file.content) {
+        if !disk::read(&path, Source::Ours).is_ok_and(|content| Zeroizing::new(content) == file.content) {
             disk::replace(&path, &file.content, 0o600)?;
         }
     }

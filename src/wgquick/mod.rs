@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use crate::config::model::Host;
+use crate::disk::Source;
 use crate::error::{Error, Errors};
 use crate::keys::read_secret_bytes;
 use crate::net::{Cidr, InterfaceAddress, PublicKey, Secret};
@@ -93,8 +94,8 @@ impl fmt::Display for Endpoint {
 
 /// Reads the file at `path`, which others than its owner must not be able to read. Each fault is an error of its own that begins
 /// `path:line:column:`.
-pub fn load(path: &Path) -> Result<Parsed, Errors> {
-    let bytes = read_secret_bytes(path)?.ok_or_else(|| {
+pub fn load(path: &Path, source: Source) -> Result<Parsed, Errors> {
+    let bytes = read_secret_bytes(path, source)?.ok_or_else(|| {
         Error::wrong(format!(
             "{}: there is no such file; put it there as it came, with mode 600",
             path.display()

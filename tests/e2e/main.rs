@@ -16,6 +16,7 @@ mod devices;
 mod dyndns;
 mod failover;
 mod faults;
+mod files;
 mod filters;
 mod firmware;
 mod install;
@@ -79,6 +80,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     names::SCENARIOS,
     confirm::SCENARIOS,
     questions::SCENARIOS,
+    files::SCENARIOS,
     upgrade::SCENARIOS,
     faults::SCENARIOS,
     faults::TIMED,

@@ -3,7 +3,6 @@
 //! It tells nobody when a table changes. What is cheapest to ask for is a table's shape: how many rules it has, of how many
 //! bytes, and where its built-in chains begin.
 
-use std::fs;
 use std::mem::size_of;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
@@ -12,6 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
+use crate::disk::kernel_text;
 use crate::error::{Context as _, Result};
 use crate::net::Family;
 
@@ -80,7 +80,7 @@ pub fn families_in_use() -> Result<Vec<Family>> {
 
 /// The tables that a file lists.
 fn names(file: &str) -> Result<String> {
-    match fs::read_to_string(file) {
+    match kernel_text(file) {
         // No such module is loaded, or this is not root.
         Err(error)
             if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::EACCES)) =>
