@@ -7,7 +7,7 @@ use crate::diff::{Step, diff};
 use crate::error::{Error, Result};
 use crate::journal::{Claims, Journal};
 use crate::kernel::{Kernel, Outcome};
-use crate::state::{Route, Rule, RuleAction, Scope, State, Target};
+use crate::state::{Route, Scope, State, Target};
 
 /// What was found and what would have to be done about it.
 #[derive(Debug)]
@@ -107,8 +107,7 @@ fn closed(mut before: State, want: &State) -> State {
         before.firewall.clone_from(&want.firewall);
     }
     before.iptables.extend(want.iptables.clone());
-    let refusing = |rule: &&Rule| rule.action == RuleAction::Unreachable;
-    before.rules.extend(want.rules.iter().filter(refusing).cloned());
+    before.rules.extend(want.rules.iter().filter(|rule| rule.closes()).cloned());
     let unreachable = |route: &&Route| route.target == Target::Unreachable;
     before.routes.extend(want.routes.iter().filter(unreachable).cloned());
     before

@@ -63,7 +63,9 @@ fn moved(site: &Site, steps: &[Step]) -> Told {
     if !steps.iter().any(is_guard) {
         return Told::default();
     }
-    let is_way = |rule: &&Rule| rule.family == Family::V4 && matches!(rule.action, RuleAction::Lookup(_));
+    let is_way = |rule: &&Rule| {
+        rule.family == Family::V4 && !rule.closes() && matches!(rule.action, RuleAction::Lookup(_))
+    };
     // Nobody moves by those of questions.
     let is_question = |rule: &&Rule| site.probes.iter().any(|probe| rule.selector.mark == Some(probe.mark));
     let ways = steps.iter().filter_map(|step| match step {

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use crate::diff::Step;
 use crate::net::{Cidr, Family};
 use crate::sorted::SortedSet;
-use crate::state::{LinkKind, Peer, Route, Rule, RuleAction, Selector, Target, Tunnel};
+use crate::state::{LinkKind, Peer, Reach, Route, Rule, RuleAction, Selector, Target, Tunnel};
 use crate::xtables::CHAIN_PREFIX;
 
 /// What a step does, and to which object.
@@ -60,7 +60,7 @@ fn verb(from_nothing: bool, to_nothing: bool) -> &'static str {
     }
 }
 
-/// As `ip route` writes it: `default dev to-paris table 7702`.
+/// As `ip route` takes it: `default dev to-paris scope global table 7702`.
 pub fn route(route: &Route) -> String {
     let mut text = String::new();
     if route.target == Target::Unreachable {
@@ -71,10 +71,14 @@ pub fn route(route: &Route) -> String {
     } else {
         let _ = write!(text, "{}", route.destination);
     }
-    if let Target::Device { interface, source } = &route.target {
+    if let Target::Device { interface, source, reach } = &route.target {
         let _ = write!(text, " dev {interface}");
         if let Some(source) = source {
             let _ = write!(text, " src {source}");
+        }
+        // `ip` takes it for one of the link where nothing is said.
+        if *reach == Reach::Beyond && route.destination.family() == Family::V4 {
+            text.push_str(" scope global");
         }
     }
     let _ = write!(text, " table {}", route.table);

@@ -42,6 +42,10 @@ pub fn portal_mark(number: u8) -> Mark {
     Mark { value: PORTAL_MARKS | u32::from(number) << 24, mask: PORTAL_MARKS | 0x0f00_0000 }
 }
 
+/// The table of one route, which refuses everything but what is on a link (see [`Reach`]): behind the tables of exits, for what this host
+/// sends itself.
+pub const CLOSED_TABLE: Table = Table(7699);
+
 /// Metric of the routes that catch what a vanished tunnel leaves behind: behind every other (`ip -6 route` prints the
 /// kernel's own fallback with it).
 pub const LAST_METRIC: u32 = 4_278_198_272;
@@ -191,9 +195,21 @@ pub enum Target {
         interface: IfName,
         /// Source address of this router's own packets on it.
         source: Option<IpAddr>,
+        /// Who finds it.
+        reach: Reach,
     },
     /// Refused, with an ICMP message to whoever asked.
     Unreachable,
+}
+
+/// Which questions a route answers. The kernel asks for what is on a link alone when it looks for a new route's next hop, and so do sockets
+/// that take no gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// All, those for what is on a link as well [`scope link`].
+    Link,
+    /// All but those [`scope global`]. IPv6 has no others.
+    Beyond,
 }
 
 /// One policy rule.
@@ -207,6 +223,13 @@ pub struct Rule {
     pub selector: Selector,
     /// What it does with them.
     pub action: RuleAction,
+}
+
+impl Rule {
+    /// Whether it refuses.
+    pub fn closes(&self) -> bool {
+        matches!(self.action, RuleAction::Unreachable | RuleAction::Lookup(CLOSED_TABLE))
+    }
 }
 
 /// What a rule matches.

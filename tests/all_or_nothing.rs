@@ -9,7 +9,7 @@ use wg_portals::journal::Journal;
 use wg_portals::kernel::Kernel as _;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::plan::plan;
-use wg_portals::state::{RuleAction, State, Target};
+use wg_portals::state::{State, Target};
 
 /// A journal in a folder of its own, gone with it.
 struct Folder(PathBuf);
@@ -79,7 +79,7 @@ fn fails_at_every_step(from: &State, to: &State, name: &str) {
 fn what_closes_stays_when_a_repair_fails() {
     let want = golden("both-ways");
     let refusing = |state: &State| {
-        let rules = state.rules.iter().filter(|rule| rule.action == RuleAction::Unreachable);
+        let rules = state.rules.iter().filter(|rule| rule.closes());
         let routes = state.routes.iter().filter(|route| route.target == Target::Unreachable);
         (state.firewall.clone(), rules.cloned().collect::<Vec<_>>(), routes.cloned().collect::<Vec<_>>())
     };
@@ -96,7 +96,7 @@ fn what_closes_stays_when_a_repair_fails() {
         let mut now = kernel.observe(&want.scope()).unwrap();
         assert_eq!(refusing(&now), refusing(&want), "failing at step {failing}");
         now.firewall = None;
-        now.rules.retain(|rule| rule.action != RuleAction::Unreachable);
+        now.rules.retain(|rule| !rule.closes());
         now.routes.retain(|route| route.target != Target::Unreachable);
         assert_eq!(now, before, "failing at step {failing}");
     }

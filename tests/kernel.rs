@@ -9,7 +9,7 @@ use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel, Outcome};
 use wg_portals::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, Table};
 use wg_portals::sorted::SortedSet;
-use wg_portals::state::{LAST_METRIC, Route, Rule, RuleAction, Scope, Selector, State, Target};
+use wg_portals::state::{LAST_METRIC, Reach, Route, Rule, RuleAction, Scope, Selector, State, Target};
 
 fn name(text: &str) -> IfName {
     text.parse().unwrap()
@@ -24,9 +24,12 @@ fn address(text: &str) -> InterfaceAddress {
 }
 
 fn device(table: u32, destination: &str, interface: &str, source: Option<&str>, metric: u32) -> Route {
-    let target =
-        Target::Device { interface: name(interface), source: source.map(|text| text.parse().unwrap()) };
-    Route { table: Table(table), destination: network(destination), target, metric }
+    let source = source.map(|text| text.parse().unwrap());
+    let destination = network(destination);
+    let reach =
+        if destination.family() == Family::V4 && source.is_none() { Reach::Link } else { Reach::Beyond };
+    let target = Target::Device { interface: name(interface), source, reach };
+    Route { table: Table(table), destination, target, metric }
 }
 
 fn unreachable(table: u32, family: Family, metric: u32) -> Route {
@@ -104,7 +107,7 @@ fn sample() -> (SortedSet<InterfaceAddress>, SortedSet<Route>, SortedSet<Rule>) 
 const BY_HAND: &[&str] = &[
     "address add 10.77.1.65/26 dev lan",
     "address add fd77:1:2:100::1/64 dev lan nodad",
-    "route add default dev lan table 7702 src 10.77.1.65 proto 77",
+    "route add default dev lan table 7702 src 10.77.1.65 scope global proto 77",
     "route add 10.9.0.0/16 dev lan table 7702 metric 50 proto 77",
     "-6 route add fd99::/48 dev lan table 200 proto 77",
     "-6 route add default dev lan table 200 src fd77:1:2:100::1 metric 7 proto 77",

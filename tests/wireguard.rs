@@ -17,7 +17,7 @@ use wg_portals::kernel::wireguard::Reading;
 use wg_portals::kernel::{Kernel, Outcome, builtin};
 use wg_portals::net::{IfName, PublicKey, Secret, Table};
 use wg_portals::sorted::SortedSet;
-use wg_portals::state::{Backend, Link, LinkKind, Peer, Route, Scope, State, Target, Tunnel};
+use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, Scope, State, Target, Tunnel};
 
 /// The middle site and the two it has tunnels to; each number is a key, a host and an interface.
 const MIDDLE: u8 = 11;
@@ -281,7 +281,7 @@ fn site(own: u8, others: &[u8], backend: Backend) -> State {
     let route = |other: &u8| Route {
         table: Table::MAIN,
         destination: format!("10.99.0.{other}/32").parse().unwrap(),
-        target: Target::Device { interface: interface(own), source: None },
+        target: Target::Device { interface: interface(own), source: None, reach: Reach::Link },
         metric: 0,
     };
     State {

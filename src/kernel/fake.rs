@@ -185,7 +185,7 @@ fn expect(holds: bool, errno: Errno) -> Result<(), Errno> {
 mod tests {
     use super::*;
     use crate::net::{Family, Table};
-    use crate::state::{Backend, Target};
+    use crate::state::{Backend, Reach, Target};
 
     fn name(text: &str) -> IfName {
         text.parse().unwrap()
@@ -201,7 +201,7 @@ mod tests {
     }
 
     fn route(interface: &str) -> Route {
-        let target = Target::Device { interface: name(interface), source: None };
+        let target = Target::Device { interface: name(interface), source: None, reach: Reach::Beyond };
         Route { table: Table(7700), destination: Family::V4.everything(), target, metric: 0 }
     }
 

@@ -16,14 +16,14 @@ use super::netlink::{Refusal, Socket, request};
 use crate::error::{Context, Result};
 use crate::net::{Cidr, Family, IfName, Table};
 use crate::sorted::SortedMap;
-use crate::state::{PROTOCOL, Route, Target};
+use crate::state::{PROTOCOL, Reach, Route, Target};
 
 /// What the kernel makes of an IPv6 metric of 0 (IP6_RT_PRIO_USER in net/ipv6.h). It is observed as 0 again, so that one
 /// [`Route`] has one form.
 const IPV6_DEFAULT_METRIC: u32 = 1024;
 
 /// Bytes in front of a route's attributes: `struct rtmsg` of linux/rtnetlink.h, with the family at 0, the prefix length at 1,
-/// the table at 4, the protocol at 5 and the type at 7.
+/// the table at 4, the protocol at 5, the scope at 6 and the type at 7.
 const HEADER: usize = 12;
 
 /// A route of any protocol, as far as it leads out of one interface or nowhere.
@@ -42,6 +42,7 @@ pub struct HostRoute {
     metric: u32,
     /// Who made it.
     pub protocol: u8,
+    reach: Reach,
 }
 
 impl HostRoute {
@@ -52,7 +53,11 @@ impl HostRoute {
         }
         let target = match self.device {
             None => Target::Unreachable,
-            Some(index) => Target::Device { interface: names.get(&index)?.clone(), source: self.source },
+            Some(index) => Target::Device {
+                interface: names.get(&index)?.clone(),
+                source: self.source,
+                reach: self.reach,
+            },
         };
         let metric = match self.metric {
             IPV6_DEFAULT_METRIC if self.destination.family() == Family::V6 => 0,
@@ -138,6 +143,7 @@ impl Decode for HostRoute {
             source,
             metric,
             protocol: header[5],
+            reach: if header[6] == u8::from(RouteScope::Universe) { Reach::Beyond } else { Reach::Link },
         })
     }
 }
@@ -145,10 +151,9 @@ impl Decode for HostRoute {
 /// Adds a route; `device` is the number of its interface, if it has one.
 pub fn add(route: &Route, device: Option<u32>) -> NetlinkMessage<Message> {
     let mut message = encode(route, device);
-    message.header.scope = match (&route.target, route.destination.family()) {
-        // As `ip` does: what is reached without a next hop is on the link. IPv6 has no scopes for routes.
-        (Target::Device { .. }, Family::V4) => RouteScope::Link,
-        _ => RouteScope::Universe,
+    message.header.scope = match route.target {
+        Target::Device { reach: Reach::Link, .. } => RouteScope::Link,
+        Target::Device { reach: Reach::Beyond, .. } | Target::Unreachable => RouteScope::Universe,
     };
     request(Message::new(libc::RTM_NEWROUTE, &message), NLM_F_CREATE | NLM_F_EXCL)
 }

@@ -260,9 +260,11 @@ fn output(site: &Site) -> Vec<Rule> {
 /// Connections that this router opens must not leave by the uplink; answers to those who reached us there may.
 fn own_output(site: &Site, portal: &Portal, uplink: &IfName) -> Vec<Rule> {
     let leaving = Outgoing(Interfaces::One(uplink.clone()));
-    let kept = routing::own_kept(site, portal).into_iter();
+    let kept: SortedSet<Cidr> = routing::own_elsewhere(site, portal).collect();
     let mut rules = vec![rule([leaving.clone(), DHCP], Accept)];
-    rules.extend(kept.map(|network| rule([leaving.clone(), Destination(Networks::One(network))], Accept)));
+    rules.extend(
+        kept.into_iter().map(|network| rule([leaving.clone(), Destination(Networks::One(network))], Accept)),
+    );
     // What got a mark is routed once more, which this hook does not see: the last one does.
     let opening: Vec<Condition> =
         [leaving, Opening, NotMarked(TUNNEL_MARK)].into_iter().chain(portal.mark.map(NotMarked)).collect();

@@ -5,11 +5,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::net::{Cidr, Family, IfName, Priority, Table};
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, Priority, Table};
 use crate::plan::{marks, phones};
 use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, Tunnel, Vlan, families};
 use crate::sorted::SortedSet;
-use crate::state::{LAST_METRIC, Route, Rule, RuleAction, Selector, TUNNEL_MARK, Target};
+use crate::state::{
+    CLOSED_TABLE, LAST_METRIC, Reach, Route, Rule, RuleAction, Selector, TUNNEL_MARK, Target,
+};
 
 /// The tunnels' own packets skip everything of ours.
 const MARKED: Priority = Priority(110);
@@ -50,7 +52,14 @@ pub(super) fn routes(site: &Site) -> SortedSet<Route> {
         })
     });
     let exits = site.tunnels.iter().flat_map(|(interface, tunnel)| to_exit(site, interface, tunnel));
-    to_peers.chain(exits).collect()
+    to_peers.chain(exits).chain(own_closed(site)).collect()
+}
+
+/// Where this router's own traffic is refused that its portal's exit does not take.
+fn own_closed(site: &Site) -> Option<Route> {
+    let own = site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.mark.is_none());
+    own.filter(|portal| portal.exit != Exit::Direct)?;
+    Some(backstop(CLOSED_TABLE, Family::V4.everything()))
 }
 
 /// To all that may be sent there; what else enters is refused.
@@ -64,7 +73,10 @@ fn to_exit(site: &Site, interface: &IfName, tunnel: &Tunnel) -> Vec<Route> {
 
 /// The route into a tunnel.
 fn open(table: Table, destination: Cidr, interface: &IfName, source: Option<IpAddr>) -> Route {
-    let target = Target::Device { interface: interface.clone(), source };
+    // An exit's table has nothing to say of what is on a link: a gateway that the uplink gets would be found beyond the tunnel.
+    let is_neighbour = table == Table::MAIN && destination.family() == Family::V4;
+    let reach = if is_neighbour { Reach::Link } else { Reach::Beyond };
+    let target = Target::Device { interface: interface.clone(), source, reach };
     Route { table, destination, target, metric: 0 }
 }
 
@@ -183,9 +195,20 @@ pub(super) fn sent_here() -> IfName {
     "lo".parse().expect("a valid name")
 }
 
-/// Destinations of this router's own traffic that never enter its portal.
+/// Destinations of this router's own traffic that never enter its portal. The LANs of portals are among them, or under strict `rp_filter`
+/// nobody there would get an answer: not even to who asks for the router's hardware address.
 pub(super) fn own_kept(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
-    kept(site).chain(portal.except.iter().copied()).collect()
+    own_elsewhere(site, portal).chain(portal_lans(site)).collect()
+}
+
+/// Those of them that the uplink may lead to.
+pub(super) fn own_elsewhere(site: &Site, portal: &Portal) -> impl Iterator<Item = Cidr> {
+    kept(site).chain(portal.except.iter().copied())
+}
+
+/// The LANs that portals bring with them.
+pub(super) fn portal_lans(site: &Site) -> impl Iterator<Item = Cidr> {
+    site.portals.iter().filter_map(|portal| portal.address).map(InterfaceAddress::network)
 }
 
 /// Where none of this router's own traffic needs an exit to go: our LANs, our peers, and what never leaves a link.
@@ -234,5 +257,9 @@ pub(super) fn skip(entering: &Selector, network: Cidr) -> Rule {
 }
 
 pub(super) fn closed(family: Family, selector: Selector) -> Rule {
-    Rule { priority: CLOSED, family, selector, action: RuleAction::Unreachable }
+    // The kernel asks these rules for the next hop of a new route, too: a table can leave that to the host's own, a refusal cannot.
+    let Selector { incoming, from, mark, .. } = &selector;
+    let is_asked = family == Family::V4 && from.is_none() && mark.is_none() && *incoming == Some(sent_here());
+    let action = if is_asked { RuleAction::Lookup(CLOSED_TABLE) } else { RuleAction::Unreachable };
+    Rule { priority: CLOSED, family, selector, action }
 }

@@ -30,7 +30,7 @@ pub fn standing(site: &Site, have: &State) -> Choices {
 fn rules_stand(site: &Site, portal: &Portal, exit: &Exit, have: &State) -> bool {
     let counts = |rule: &&Rule| match exit {
         Exit::Tunnel { .. } => matches!(rule.action, RuleAction::Lookup(_)),
-        Exit::Nowhere => rule.action == RuleAction::Unreachable && rule.family == Family::V4,
+        Exit::Nowhere => rule.closes() && rule.family == Family::V4,
         Exit::Direct => false,
     };
     let leaving = Portal { exit: exit.clone(), ..portal.clone() };

@@ -36,6 +36,7 @@ mod restore;
 mod side_by_side;
 mod snapshot;
 mod upgrade;
+mod uplink;
 mod ways;
 mod wifi;
 mod words;
@@ -64,6 +65,7 @@ const CORE: &[&[Scenario]] = &[
     devices::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
+    uplink::SCENARIOS,
     lans::SCENARIOS,
     resolvers::SCENARIOS,
     restore::SCENARIOS,

@@ -15,7 +15,7 @@ use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::WireGuard;
 use wg_portals::kernel::{Kernel as _, Outcome};
 use wg_portals::net::{Cidr, Family, IfName, InterfaceAddress, Table};
-use wg_portals::state::{Backend, Link, LinkKind, Peer, Route, State, Target, Tunnel};
+use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, State, Target, Tunnel};
 use wg_portals::wgquick::{self, Config};
 
 use crate::Scenario;
@@ -284,7 +284,7 @@ fn tunnel(config: &Config) -> Result<State> {
     let route = |destination: &Cidr| Route {
         table: Table::MAIN,
         destination: *destination,
-        target: Target::Device { interface: name.clone(), source: None },
+        target: Target::Device { interface: name.clone(), source: None, reach: Reach::Link },
         metric: 0,
     };
     Ok(State {

@@ -4,7 +4,7 @@ use wg_portals::demo::{Capture, HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS,
 use wg_portals::error::Result;
 
 use crate::Scenario;
-use crate::words::{portal, portal_of, same, seconds, seen_as, seen_going_to, start, unreachable};
+use crate::words::{portal, portal_of, same, seconds, seen_as, seen_going_to, shell, start, unreachable};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -29,6 +29,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "the router itself goes through, and is reached from outside",
         plots: &[NYC, PARIS],
         run: own,
+    },
+    Scenario {
+        name: "a portal of guests beside one of the router itself",
+        plots: &[NYC, PARIS],
+        run: beside_own,
     },
     Scenario { name: "a portal to the own uplink", plots: &[NYC], run: direct },
     Scenario { name: "large transfers where ICMP is lost", plots: &[NYC, PARIS], run: large },
@@ -118,6 +123,25 @@ fn own(world: &mut World) -> Result<()> {
     seen_as(world.site(NYC).router(seconds(3.0)), SERVER, PARIS.address)?;
     seen_as(world.site(NYC).home(seconds(3.0)), SERVER, NYC.address)?;
     seen_as(world.outsider(seconds(3.0)), NYC.address, SERVER)
+}
+
+/// Strict `rp_filter` has the router answer none of the guests whom its own traffic's way does not lead to.
+fn beside_own(world: &mut World) -> Result<()> {
+    let network = world.network(|plot| {
+        let guests = "\n[site.nyc.portal.guest]\nexit = \"paris\"\ninterface = \"portal0\"\ndhcp = false\n";
+        if plot == NYC { only_nyc("self = true")(plot) + guests } else { only_nyc("")(plot) }
+    });
+    start(world, &network)?;
+    let site = world.site(NYC);
+    seen_as(site.router(seconds(3.0)), SERVER, PARIS.address)?;
+    seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
+    seen_as(site.guest(seconds(3.0)), NYC.portal(), NYC.guest())?;
+    seen_as(site.home(seconds(3.0)), SERVER, NYC.address)?;
+    // With their wire, what the router sends them is gone.
+    shell(&site.router, "ip link delete portal0")?;
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    world.site(NYC).router(seconds(1.0)).knock(NYC.guest(), 5)?;
+    same("packets that left by the uplink", seen_going_to(capture, NYC.guest().into())?, Vec::new())
 }
 
 fn direct(world: &mut World) -> Result<()> {

@@ -1,6 +1,7 @@
 //! What holds for every network: both ends of a link agree, a plan is what it is, and steps lead there and back.
 
 mod draft;
+mod pairs;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -229,7 +230,7 @@ proptest! {
             let want = plan(&site);
             let have = kernel.observe(&want.scope()).unwrap();
             let closed = |rules: &wg_portals::sorted::SortedSet<_>| {
-                let closing = |rule: &&wg_portals::state::Rule| rule.action == RuleAction::Unreachable;
+                let closing = |rule: &&wg_portals::state::Rule| rule.closes();
                 rules.iter().filter(closing).cloned().collect::<Vec<_>>()
             };
             let always_closed: Vec<_> =

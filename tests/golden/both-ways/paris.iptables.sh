@@ -89,7 +89,7 @@ ip link set lan4 up
 ip link set to-nyc up
 ip route add 10.77.1.0/24 dev to-nyc src 10.77.2.1 table main protocol 77
 ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
-ip route add default dev to-nyc src 10.77.2.1 table 7701 protocol 77
+ip route add default dev to-nyc src 10.77.2.1 scope global table 7701 protocol 77
 ip route add unreachable default table 7701 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119

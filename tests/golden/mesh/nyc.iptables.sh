@@ -142,9 +142,9 @@ ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
 ip route add 10.77.3.0/24 dev to-oslo src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.3.0/24 table main metric 4278198272 protocol 77
-ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
-ip route add default dev to-oslo src 10.77.1.1 table 7703 protocol 77
+ip route add default dev to-oslo src 10.77.1.1 scope global table 7703 protocol 77
 ip route add unreachable default table 7703 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119

@@ -84,7 +84,8 @@ ip address add 10.77.1.1/32 dev to-paris
 ip link set to-paris up
 ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
-ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
+ip route add unreachable default table 7699 metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip -6 rule add priority 119 protocol 77 from all lookup 7700
@@ -100,7 +101,7 @@ ip -6 rule add priority 111 protocol 77 from all to fe80::/10 iif lo goto 119
 ip -6 rule add priority 111 protocol 77 from all to ff00::/8 iif lo goto 119
 ip -6 rule add priority 111 protocol 77 from 2001:db8:1::2/128 iif lo goto 119
 ip rule add priority 113 protocol 77 from all iif lo lookup 7702
-ip rule add priority 118 protocol 77 from all iif lo unreachable
+ip rule add priority 118 protocol 77 from all iif lo lookup 7699
 ip -6 rule add priority 118 protocol 77 from all iif lo unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

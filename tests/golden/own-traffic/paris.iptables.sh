@@ -84,7 +84,8 @@ ip address add 10.77.2.1/32 dev to-nyc
 ip link set to-nyc up
 ip route add 10.77.1.0/24 dev to-nyc src 10.77.2.1 table main protocol 77
 ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
-ip route add default dev to-nyc src 10.77.2.1 table 7701 protocol 77
+ip route add unreachable default table 7699 metric 4278198272 protocol 77
+ip route add default dev to-nyc src 10.77.2.1 scope global table 7701 protocol 77
 ip route add unreachable default table 7701 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip -6 rule add priority 119 protocol 77 from all lookup 7700
@@ -100,6 +101,6 @@ ip rule add priority 111 protocol 77 from 203.0.113.9/32 iif lo goto 119
 ip -6 rule add priority 111 protocol 77 from all to fe80::/10 iif lo goto 119
 ip -6 rule add priority 111 protocol 77 from all to ff00::/8 iif lo goto 119
 ip rule add priority 113 protocol 77 from all to 198.18.0.0/15 iif lo lookup 7701
-ip rule add priority 118 protocol 77 from all to 198.18.0.0/15 iif lo unreachable
+ip rule add priority 118 protocol 77 from all to 198.18.0.0/15 iif lo lookup 7699
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1

@@ -50,6 +50,7 @@ COMMIT
 -A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_OUTPUT -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -m mark --mark 0x82000000/0x8f000000 -j CONNMARK --set-xmark 0x82000000/0x8f000000
+-A PORTALS_OUTPUT_1 -d 10.77.1.64/26 -j RETURN
 -A PORTALS_OUTPUT_1 -d 10.77.2.0/24 -j RETURN
 -A PORTALS_OUTPUT_1 -d 169.254.0.0/16 -j RETURN
 -A PORTALS_OUTPUT_1 -d 192.168.1.0/24 -j RETURN
@@ -150,7 +151,7 @@ ip link set eth1 up
 ip link set to-paris up
 ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
-ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119

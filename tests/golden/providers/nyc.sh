@@ -164,14 +164,14 @@ ip route add 10.77.1.2/32 dev portals0 src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.1.2/32 table main metric 4278198272 protocol 77
 ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
 ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
-ip route add default dev to-paris src 10.77.1.1 table 7702 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
 ip route add unreachable default table 7702 metric 4278198272 protocol 77
-ip route add default dev to-swiss src 10.2.0.2 table 7951 protocol 77
+ip route add default dev to-swiss src 10.2.0.2 scope global table 7951 protocol 77
 ip route add unreachable default table 7951 metric 4278198272 protocol 77
 ip route add unreachable default table 7952 metric 4278198272 protocol 77
-ip route add 172.20.0.0/16 dev to-work src 10.2.0.2 table 7952 protocol 77
-ip route add 198.18.0.0/15 dev to-work src 10.2.0.2 table 7952 protocol 77
-ip route add 203.0.113.64/26 dev to-work src 10.2.0.2 table 7952 protocol 77
+ip route add 172.20.0.0/16 dev to-work src 10.2.0.2 scope global table 7952 protocol 77
+ip route add 198.18.0.0/15 dev to-work src 10.2.0.2 scope global table 7952 protocol 77
+ip route add 203.0.113.64/26 dev to-work src 10.2.0.2 scope global table 7952 protocol 77
 ip rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
 ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119

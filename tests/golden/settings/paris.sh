@@ -78,7 +78,7 @@ ip route add 10.77.1.0/24 dev to-nyc src 10.77.2.1 table main protocol 77
 ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
 ip route add 10.77.200.0/23 dev to-nyc src 10.77.2.1 table main protocol 77
 ip route add unreachable 10.77.200.0/23 table main metric 4278198272 protocol 77
-ip route add default dev to-nyc src 10.77.2.1 table 7701 protocol 77
+ip route add default dev to-nyc src 10.77.2.1 scope global table 7701 protocol 77
 ip route add unreachable default table 7701 metric 4278198272 protocol 77
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1
