@@ -103,6 +103,9 @@ struct Failure {
 
 /// What was there, with all that closes portals as it is wanted.
 fn closed(mut before: State, want: &State) -> State {
+    if want.closed_ports.is_some() {
+        before.closed_ports.clone_from(&want.closed_ports);
+    }
     if want.firewall.is_some() {
         before.firewall.clone_from(&want.firewall);
     }
@@ -176,6 +179,7 @@ fn undo(kernel: &mut dyn Kernel, before: &State, done: &[&Step], scope: &Scope, 
 /// Whether a step made what is to remain.
 fn leads_to(step: &Step, state: &State) -> bool {
     match step {
+        Step::ClosePorts { to, .. } => *to == state.closed_ports,
         Step::ChangeFirewall { to, .. } => *to == state.firewall,
         Step::ChangeIptables { program, to, .. } => state.iptables.get(program) == Some(to),
         Step::AddRule(rule) => state.rules.contains(rule),

@@ -115,6 +115,10 @@ impl Script {
             Step::RemoveRoute(entry) => vec![route("delete", entry)],
             Step::AddRule(entry) => vec![rule("add", entry)],
             Step::RemoveRule(entry) => vec![rule("delete", entry)],
+            Step::ClosePorts { from, to } => {
+                let rules = firewall_text::ports(from.is_some(), to.as_ref());
+                vec![format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end())]
+            }
             Step::ChangeFirewall { from, to } => {
                 let rules = firewall_text::to_text(from.as_ref(), to.as_ref());
                 vec![format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end())]

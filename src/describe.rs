@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::diff::Step;
-use crate::net::{Cidr, Family};
+use crate::net::{Cidr, Family, IfName};
 use crate::sorted::SortedSet;
 use crate::state::{LinkKind, Peer, Reach, Route, Rule, RuleAction, Selector, Target, Tunnel};
 use crate::xtables::CHAIN_PREFIX;
@@ -32,6 +32,11 @@ pub fn step(step: &Step) -> String {
         Step::RemoveRoute(entry) => format!("remove route {}", route(entry)),
         Step::AddRule(entry) => format!("add rule {}", rule(entry)),
         Step::RemoveRule(entry) => format!("remove rule {}", rule(entry)),
+        Step::ClosePorts { to: Some(ports), .. } => {
+            let ports: Vec<&str> = ports.iter().map(IfName::as_str).collect();
+            format!("drop all that comes in by the port {}", ports.join(", "))
+        }
+        Step::ClosePorts { to: None, .. } => "let in again what comes in by ports".to_owned(),
         Step::ChangeFirewall { from: None, .. } => "add the firewall table".to_owned(),
         Step::ChangeFirewall { to: None, .. } => "remove the firewall table".to_owned(),
         Step::ChangeFirewall { .. } => "change the firewall table".to_owned(),

@@ -49,6 +49,13 @@ pub enum Step {
     AddRule(Rule),
     /// Removes a rule.
     RemoveRule(Rule),
+    /// Changes which ports nothing may come in by, in one transaction; `None` = no table for that.
+    ClosePorts {
+        /// Which they were.
+        from: Option<SortedSet<IfName>>,
+        /// Which they become.
+        to: Option<SortedSet<IfName>>,
+    },
     /// Changes our nftables table in one transaction; `None` = no table.
     ChangeFirewall {
         /// What it was.
@@ -102,6 +109,7 @@ impl Step {
             Self::RemoveRoute(route) => Self::AddRoute(route),
             Self::AddRule(rule) => Self::RemoveRule(rule),
             Self::RemoveRule(rule) => Self::AddRule(rule),
+            Self::ClosePorts { from, to } => Self::ClosePorts { from: to, to: from },
             Self::ChangeFirewall { from, to } => Self::ChangeFirewall { from: to, to: from },
             Self::ChangeIptables { program, from, to } => {
                 Self::ChangeIptables { program, from: to, to: from }
@@ -249,6 +257,8 @@ fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule
 
 /// Changes of the firewalls: first what refuses, then what opens a way.
 fn guards(want: &State, have: &State) -> impl Iterator<Item = Step> {
+    let ports = (want.closed_ports != have.closed_ports)
+        .then(|| Step::ClosePorts { from: have.closed_ports.clone(), to: want.closed_ports.clone() });
     let nftables = (want.firewall != have.firewall)
         .then(|| Step::ChangeFirewall { from: have.firewall.clone(), to: want.firewall.clone() });
     let iptables = differing(&want.iptables, &have.iptables)
@@ -258,7 +268,7 @@ fn guards(want: &State, have: &State) -> impl Iterator<Item = Step> {
         from,
         to,
     });
-    nftables.into_iter().chain(iptables).chain(openings)
+    ports.into_iter().chain(nftables).chain(iptables).chain(openings)
 }
 
 /// What is not the same in both, as it is and as it shall be; nothing stands for what only one of them has.
@@ -277,6 +287,7 @@ fn differing<K: Ord + Clone, V: Default + Clone + PartialEq>(
 /// Whether anything is left behind a change of a firewall.
 fn stays(step: &Step) -> bool {
     match step {
+        Step::ClosePorts { to, .. } => to.is_some(),
         Step::ChangeFirewall { to, .. } => to.is_some(),
         Step::ChangeIptables { to, .. } => !to.is_empty(),
         Step::ChangeOpenings { to, .. } => !to.rules.is_empty(),

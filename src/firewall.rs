@@ -11,8 +11,11 @@ use crate::net::{Cidr, Family, IfName, Mac, Mark};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::xtables::Program;
 
-/// Name of the one nftables table (family `inet`) that is ours.
+/// Name of the nftables tables that are ours: one of family `inet`, and one of family `netdev` while ports are closed.
 pub const TABLE: &str = "portals";
+
+/// Priority of the chains that close ports, at the hook `ingress`: ahead of all that others have there as a rule.
+pub const PORTS_PRIORITY: i32 = -500;
 
 /// The comment on rules of ours in chains of somebody else's.
 pub const OPENING_COMMENT: &str = "portals";

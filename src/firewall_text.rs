@@ -1,13 +1,14 @@
 //! The firewall as a person would write it for the `nft` program.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write as _};
 
 use crate::firewall::{
-    Action, Chain, Condition, Devices, Firewall, ForeignChain, Interfaces, Networks, OPENING_COMMENT, Rule,
-    Set, TABLE,
+    Action, Chain, Condition, Devices, Firewall, ForeignChain, Interfaces, Networks, OPENING_COMMENT,
+    PORTS_PRIORITY, Rule, Set, TABLE,
 };
 use crate::firewall_edit::{Edit, edits};
 use crate::net::{Cidr, Family, IfName, Mark};
+use crate::sorted::SortedSet;
 
 /// The script for `nft -f -` that leads from one firewall to another in one transaction; `None` = no table. Empty if the
 /// two are equal.
@@ -23,6 +24,19 @@ pub fn to_text(from: Option<&Firewall>, to: Option<&Firewall>) -> String {
             replaced.map(|edit| format!("{}\n", Nft(edit))).chain([Nft(to).to_string()]).collect()
         }
     }
+}
+
+/// The script for `nft -f -` that closes these ports and no others; `None` = not even a table for that, of which there `is` one.
+pub fn ports(is: bool, to: Option<&SortedSet<IfName>>) -> String {
+    let mut text = if is { format!("delete table netdev {TABLE}\n") } else { String::new() };
+    let Some(ports) = to else { return text };
+    let _ = writeln!(text, "table netdev {TABLE} {{");
+    for (number, port) in ports.iter().enumerate() {
+        let (number, port) = (number + 1, Nft(port));
+        let hook = format!("type filter hook ingress device {port} priority {PORTS_PRIORITY}; policy drop;");
+        let _ = writeln!(text, "\tchain port-{number} {{ {hook} }}");
+    }
+    text + "}\n"
 }
 
 /// The script for `nft -f -` that puts these rules at the top of a chain of somebody else's.

@@ -16,7 +16,7 @@ use crate::keys;
 use crate::neighbours;
 use crate::net::{PublicKey, Secret};
 use crate::resolver::resolve;
-use crate::site::{self, Inputs, Site};
+use crate::site::{self, Inputs, Obstacle, Portal, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::wgquick::{self, Parsed};
 use crate::wifi::{self, access_point::Passphrases};
@@ -98,6 +98,13 @@ impl Files {
         if facts.ipv6 {
             facts.neighbours = neighbours::known(kernel.route(), &sources)?;
         }
+        let site = self.view(&facts, resolved)?;
+        let has_port = |portal: &Portal| portal.obstacle.as_ref().is_some_and(Obstacle::takes_all);
+        // Asked only where there is one to be closed: the answer may load modules.
+        if !site.portals.iter().any(has_port) || !kernel.can_close_ports() {
+            return Ok(site);
+        }
+        facts.closes_ports = true;
         self.view(&facts, resolved)
     }
 

@@ -65,6 +65,9 @@ pub struct State {
     pub routes: SortedSet<Route>,
     /// Rules in our band of priorities.
     pub rules: SortedSet<Rule>,
+    /// Interfaces of others' that are ports of theirs, and that nothing may come in by: our second nftables table, if there is one. None in
+    /// it: another hand has changed it; nobody wants that.
+    pub closed_ports: Option<SortedSet<IfName>>,
     /// Our nftables table, if there is one.
     pub firewall: Option<Firewall>,
     /// What is ours in iptables, by program; programs with nothing of ours are left out.

@@ -14,7 +14,7 @@ use crate::kernel::wireguard::PeerStatistics;
 use crate::net::{IfName, InterfaceAddress, PublicKey};
 use crate::plan::standing;
 use crate::services::leases::Lease;
-use crate::site::{Entrance, Exit, Peer, Portal, Site};
+use crate::site::{Entrance, Exit, Obstacle, Peer, Portal, Site};
 use crate::sorted::SortedMap;
 use crate::state::{Backend, Link, Scope, State};
 use crate::wifi::card::Station;
@@ -89,6 +89,8 @@ pub struct PortalReport {
     pub exit: String,
     /// Whether traffic passes.
     pub state: PortalState,
+    /// Why not, if its exits are not the reason.
+    pub obstacle: Option<Obstacle>,
     /// Who is connected, if it is a Wi-Fi.
     pub stations: Option<Vec<Station>>,
     /// Who has been given an address, if the portal gives any.
@@ -104,7 +106,7 @@ pub enum PortalState {
     FailedOver,
     /// By this site's own uplink, as the file says.
     Direct,
-    /// Not at all, since its exits are down.
+    /// Not at all, since its exits are down, or since something is in the way.
     Blocked,
 }
 
@@ -141,6 +143,7 @@ impl Report {
             address: Some("10.77.1.65/26".parse().unwrap()),
             exit: "paris".to_owned(),
             state: PortalState::Open,
+            obstacle: None,
             stations: None,
             leases: None,
         };
@@ -296,6 +299,7 @@ fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
         address: portal.address,
         exit: portal.exit.to_string(),
         state,
+        obstacle: portal.obstacle.clone(),
         stations: None,
         leases: None,
     }

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use wg_portals::firewall::{
     Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
-use wg_portals::firewall_text::to_text;
+use wg_portals::firewall_text::{ports, to_text};
 use wg_portals::kernel::nftables::Nftables;
 use wg_portals::net::{Cidr, Family, IfName, Mac, Mark};
 use wg_portals::sorted::SortedSet;
@@ -330,6 +330,36 @@ fn sets() -> wg_portals::sorted::SortedMap<SetName, Set> {
     ]
     .map(|(name, set)| (SetName(name.into()), set))
     .into()
+}
+
+/// By netlink and by a script, closed ports are the same, and what another hand changed is seen.
+#[test]
+fn ports_are_closed_by_netlink_as_by_nft() {
+    in_namespace(|| {
+        let mut nftables = Nftables::find().unwrap().unwrap();
+        let listing = || nft(&["list", "ruleset"], "");
+        assert!(nftables.can_close_ports());
+        assert_eq!((nftables.closed_ports().unwrap(), listing()), (None, String::new()));
+        let port = [interface("lo")].into();
+        nftables.close_ports(Some(&port)).unwrap();
+        assert_eq!(nftables.closed_ports().unwrap().as_ref(), Some(&port));
+        let by_netlink = listing();
+        assert!(by_netlink.contains("device \"lo\" priority -500; policy drop;"), "{by_netlink}");
+        nft(&["-f", "-"], &ports(true, Some(&port)));
+        assert_eq!((nftables.closed_ports().unwrap().as_ref(), listing()), (Some(&port), by_netlink));
+        for edit in [
+            "add rule netdev portals port-1 accept",
+            "add chain netdev portals port-1 { policy accept; }",
+            "delete table netdev portals; add table netdev portals",
+        ] {
+            nft(&["-f", "-"], edit);
+            assert_eq!(nftables.closed_ports().unwrap(), Some(SortedSet::new()), "{edit}");
+            nftables.close_ports(Some(&port)).unwrap();
+        }
+        nft(&["-f", "-"], &ports(true, None));
+        assert_eq!((nftables.closed_ports().unwrap(), listing()), (None, String::new()));
+        nftables.close_ports(None).unwrap();
+    });
 }
 
 fn interface(name: &str) -> IfName {

@@ -82,6 +82,19 @@ fn about_portals(page: &mut Page, report: &Report) {
             page.sample("portals_portal_state", &labels, (portal.state == state).into());
         }
     }
+    let obstacles = report.portals.iter().filter_map(|portal| Some((portal, portal.obstacle.as_ref()?)));
+    let mut obstacles = obstacles.peekable();
+    if obstacles.peek().is_some() {
+        page.metric(
+            "portals_portal_obstacle_info",
+            "gauge",
+            "What blocks a portal though its exits may be up.",
+        );
+    }
+    for (portal, obstacle) in obstacles {
+        let labels = [("portal", portal.name.as_str()), ("obstacle", obstacle.as_str())];
+        page.sample("portals_portal_obstacle_info", &labels, 1);
+    }
     page.metric("portals_portal_exit_info", "gauge", "The exit that a portal uses.");
     for portal in &report.portals {
         let labels = [("portal", portal.name.as_str()), ("exit", &portal.exit)];

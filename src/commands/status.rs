@@ -95,6 +95,7 @@ fn json(report: &Report) -> String {
             ("exit", Json::text(&portal.exit)),
             ("state", Json::text(portal.state.as_str())),
         ];
+        members.extend(portal.obstacle.as_ref().map(|reason| ("reason", Json::text(&reason.to_string()))));
         members.extend(portal.stations.as_ref().map(|stations| ("stations", wifi::json(stations))));
         members.extend(portal.leases.as_ref().map(|leases| ("leases", super::leases::json(leases))));
         if let Some(known) = report.known(&portal.name) {
@@ -241,6 +242,9 @@ fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&Known>, 
         "  {:<12} {state}  {} → {}  {address}{why}",
         portal.name, portal.entrance, portal.exit
     );
+    if let Some(obstacle) = &portal.obstacle {
+        let _ = writeln!(text, "    {}", style.bad(&obstacle.to_string()));
+    }
     wifi::lines(text, portal.stations.as_deref().unwrap_or_default());
     super::leases::lines(text, portal.leases.as_deref().unwrap_or_default());
 }

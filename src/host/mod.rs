@@ -2,6 +2,7 @@
 
 mod filters;
 mod radios;
+mod ties;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,6 +11,7 @@ use std::path::Path;
 use netlink_packet_route::route::RouteHeader;
 
 pub use filters::Filters;
+pub use ties::{Master, Tie};
 
 use crate::error::{Error, Result};
 use crate::kernel::link::HostLink;
@@ -19,6 +21,7 @@ use crate::kernel::route::{self, HostRoute};
 use crate::kernel::{address, builtin};
 use crate::neighbours::Neighbours;
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Table};
+use crate::platform::{self, Firmware};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
 use crate::wifi::access_point::Radios;
@@ -42,6 +45,12 @@ pub struct Facts {
     pub uplink: Option<Uplink>,
     /// All interfaces, with their MTUs in bytes.
     pub interfaces: SortedMap<IfName, u32>,
+    /// Those of them that others have a share in.
+    pub ties: SortedMap<IfName, Tie>,
+    /// Whether what comes in on an interface can be dropped before anybody else has it; not asked where nothing has to be.
+    pub closes_ports: bool,
+    /// The firmware that has its own way to change interfaces.
+    pub firmware: Option<Firmware>,
     /// Networks in table main behind other interfaces than the uplink and ours.
     pub local: SortedSet<Cidr>,
     /// Addresses of this host, IPv4, on the interfaces that are not ours: one for each network on their wires.
@@ -72,7 +81,7 @@ pub struct Uplink {
 }
 
 /// Reads them. `named` is the uplink that the file names, if it does; that one is taken as long as it exists. `marks`: there are portals
-/// that go by marks. `cards` are the interfaces that are to be access points. Whoever needs the neighbours asks for them.
+/// that go by marks. `cards` are the interfaces that are to be access points. Whoever needs the neighbours, or to close ports, asks for it.
 ///
 /// # Errors
 /// If the kernel does not answer, or [`WIREGUARD`] asks for what does not exist.
@@ -96,6 +105,9 @@ pub fn read(
     Ok(Facts {
         uplink: found.map(|found| describe_uplink(socket, &links, &found)).transpose()?.flatten(),
         interfaces: links.values().map(|link| (link.name.clone(), link.mtu)).collect(),
+        ties: ties::read(&links, uplink_index),
+        closes_ports: false,
+        firmware: platform::firmware(),
         local: local_networks(&routes, &links, uplink_index),
         own: routes
             .iter()

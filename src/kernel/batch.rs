@@ -53,9 +53,10 @@ impl Batch {
             | Step::RemoveRoute(_)
             | Step::AddRule(_)
             | Step::RemoveRule(_) => Self::Routing,
-            Step::ChangeFirewall { .. } | Step::ChangeIptables { .. } | Step::ChangeOpenings { .. } => {
-                Self::Firewall
-            }
+            Step::ClosePorts { .. }
+            | Step::ChangeFirewall { .. }
+            | Step::ChangeIptables { .. }
+            | Step::ChangeOpenings { .. } => Self::Firewall,
             Step::SetSysctl { .. } => Self::Sysctls,
         }
     }

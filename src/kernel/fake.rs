@@ -64,6 +64,10 @@ impl FakeKernel {
             Step::RemoveRoute(route) => return expect(state.routes.remove(route), Errno::ESRCH),
             Step::AddRule(rule) => return expect(state.rules.insert(rule.clone()), Errno::EEXIST),
             Step::RemoveRule(rule) => return expect(state.rules.remove(rule), Errno::ENOENT),
+            Step::ClosePorts { from, to } => {
+                expect(state.closed_ports == *from, Errno::ENOENT)?;
+                state.closed_ports.clone_from(to);
+            }
             Step::ChangeFirewall { from, to } => {
                 // A transaction that edits what is not there is refused whole.
                 expect(state.firewall == *from, Errno::ENOENT)?;

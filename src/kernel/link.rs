@@ -39,14 +39,54 @@ pub struct HostLink {
     pub up: bool,
     /// In bytes.
     pub mtu: u32,
+    /// What it is made of, as far as that says where traffic goes.
+    pub sort: Sort,
+    /// The number of the interface that it is a port of.
+    pub master: Option<u32>,
+    /// The number of the interface that carries it; none for one in another network namespace.
+    pub carrier: Option<u32>,
     group: u32,
     alias: String,
     kind: Option<LinkKind>,
-    /// The number of the interface that carries it, and that of the VLAN, if it is one.
-    tagged: Option<(u32, u16)>,
+    /// Number of the VLAN, if it is one.
+    tag: Option<u16>,
+}
+
+/// What an interface is made of, as far as that says where traffic goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// A VLAN.
+    Vlan,
+    /// An interface of its own on another one's wire, with a hardware address or an IP address that tells what is for it: macvlan, ipvlan.
+    Sharing,
+    /// A VRF.
+    Vrf,
+    /// A bridge.
+    Bridge,
+    /// Anything else.
+    #[default]
+    Other,
 }
 
 impl HostLink {
+    /// Somebody's, on nothing and a port of nothing.
+    #[cfg(test)]
+    pub(crate) fn example(index: u32, name: &str, sort: Sort) -> Self {
+        Self {
+            index,
+            name: name.parse().unwrap(),
+            up: true,
+            mtu: 1500,
+            sort,
+            master: None,
+            carrier: None,
+            group: DEFAULT_GROUP,
+            alias: String::new(),
+            kind: None,
+            tag: None,
+        }
+    }
+
     /// What it is to us, if we made it. An interface whose making was interrupted has an empty alias.
     pub fn ours(&self) -> Option<Link> {
         let unfinished = self.group == UNFINISHED && self.alias.is_empty();
@@ -71,8 +111,8 @@ pub fn list(socket: &mut Socket) -> Result<SortedMap<IfName, HostLink>> {
 /// The kernel tells which interface carries a VLAN by its number only.
 fn name_parents(links: &mut [HostLink]) {
     for at in 0..links.len() {
-        if let Some((parent, id)) = links[at].tagged {
-            let parent = links.iter().find(|link| link.index == parent).map(|link| link.name.clone());
+        if let Some((carrier, id)) = links[at].carrier.zip(links[at].tag) {
+            let parent = links.iter().find(|link| link.index == carrier).map(|link| link.name.clone());
             links[at].kind = parent.map(|parent| LinkKind::Vlan { parent, id });
         }
     }
@@ -83,26 +123,46 @@ impl Decode for HostLink {
         let (header, attributes) = payload.split_at_checked(LINK_HEADER)?;
         let (mut name, mut mtu, mut group, mut alias, mut kind) =
             (None, 0, DEFAULT_GROUP, String::new(), None);
-        let (mut parent, mut vlan) = (None, None);
+        let (mut master, mut carrier, mut elsewhere) = (None, None, false);
+        let (mut sort, mut tag) = (Sort::Other, None);
         for (attribute, value) in Attributes::of(attributes).iter() {
             match attribute {
                 libc::IFLA_IFNAME => name = text_before_zero(value).parse().ok(),
                 libc::IFLA_MTU => mtu = native_number(value)?,
                 libc::IFLA_GROUP => group = native_number(value)?,
                 libc::IFLA_IFALIAS => text_before_zero(value).clone_into(&mut alias),
-                libc::IFLA_LINK => parent = native_number(value),
-                libc::IFLA_LINKINFO => (kind, vlan) = (decode_kind(value), decode_vlan(value)),
+                libc::IFLA_LINK => carrier = native_number(value),
+                libc::IFLA_LINK_NETNSID => elsewhere = true,
+                libc::IFLA_MASTER => master = native_number(value),
+                libc::IFLA_LINKINFO => {
+                    (kind, sort, tag) = (decode_kind(value), decode_sort(value), decode_vlan(value));
+                }
                 _ => {}
             }
         }
         let up = native_number(&header[8..])? & UP != 0;
-        let (index, tagged) = (native_number(&header[4..])?, parent.zip(vlan));
-        Some(Self { index, name: name?, up, mtu, group, alias, kind, tagged })
+        let index = native_number(&header[4..])?;
+        let carrier = carrier.filter(|_| !elsewhere);
+        Some(Self { index, name: name?, up, mtu, sort, master, carrier, group, alias, kind, tag })
+    }
+}
+
+fn kind_name(info: &[u8]) -> Option<&str> {
+    Attributes::of(info).bytes(libc::IFLA_INFO_KIND).map(text_before_zero)
+}
+
+fn decode_sort(info: &[u8]) -> Sort {
+    match kind_name(info) {
+        Some("vlan") => Sort::Vlan,
+        Some("macvlan" | "macvtap" | "ipvlan" | "ipvtap") => Sort::Sharing,
+        Some("vrf") => Sort::Vrf,
+        Some("bridge") => Sort::Bridge,
+        _ => Sort::Other,
     }
 }
 
 fn decode_kind(info: &[u8]) -> Option<LinkKind> {
-    match text_before_zero(Attributes::of(info).bytes(libc::IFLA_INFO_KIND)?) {
+    match kind_name(info)? {
         "wireguard" => Some(LinkKind::WireGuard(Backend::Kernel)),
         "tun" => Some(LinkKind::WireGuard(Backend::BuiltIn)),
         _ => None,
@@ -110,9 +170,8 @@ fn decode_kind(info: &[u8]) -> Option<LinkKind> {
 }
 
 fn decode_vlan(info: &[u8]) -> Option<u16> {
-    let info = Attributes::of(info);
-    let is_vlan = text_before_zero(info.bytes(libc::IFLA_INFO_KIND)?) == "vlan";
-    let id = info.nested(libc::IFLA_INFO_DATA).bytes(IFLA_VLAN_ID).filter(|_| is_vlan)?;
+    let is_vlan = kind_name(info) == Some("vlan");
+    let id = Attributes::of(info).nested(libc::IFLA_INFO_DATA).bytes(IFLA_VLAN_ID).filter(|_| is_vlan)?;
     Some(u16::from_ne_bytes(*id.first_chunk()?))
 }
 

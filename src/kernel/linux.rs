@@ -70,6 +70,11 @@ impl Linux {
         self.nftables.is_some()
     }
 
+    /// Whether what comes in by ports of others' can be dropped.
+    pub fn can_close_ports(&mut self) -> bool {
+        self.nftables.as_mut().is_some_and(Nftables::can_close_ports)
+    }
+
     /// What there is to know of others' nftables.
     pub fn survey(&mut self) -> Result<Survey> {
         self.nftables.as_mut().map_or_else(|| Ok(Survey::default()), Nftables::survey)
@@ -236,6 +241,7 @@ impl Linux {
     fn change_firewall(&mut self, step: &Step) -> Result<()> {
         let nftables = self.nftables.as_mut().ok_or_else(|| Error::failed("this kernel has no nftables"));
         match step {
+            Step::ClosePorts { to, .. } => nftables?.close_ports(to.as_ref()),
             Step::ChangeFirewall { from, to } => nftables?.change(from.as_ref(), to.as_ref()),
             Step::ChangeOpenings { chain, to, .. } => nftables?.open(chain, to),
             Step::ChangeIptables { program, from, to } => self.iptables().change(*program, from, to),
@@ -323,6 +329,7 @@ impl Kernel for Linux {
                 .collect(),
             routes: route::list_ours(&mut self.route, &names)?.into_iter().collect(),
             rules: rule::list(&mut self.route)?.into_iter().collect(),
+            closed_ports: self.nftables.as_mut().map_or(Ok(None), Nftables::closed_ports)?,
             firewall: self.nftables.as_mut().map_or(Ok(None), Nftables::read)?,
             iptables: self.observe_iptables(scope, &survey)?,
             openings: survey.openings,

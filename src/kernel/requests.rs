@@ -57,6 +57,7 @@ fn encode(step: &Step, links: &SortedMap<IfName, HostLink>) -> Result<NetlinkMes
         Step::AddRule(rule) => rule::add(rule),
         Step::RemoveRule(rule) => rule::remove(rule),
         Step::ChangeTunnel { .. }
+        | Step::ClosePorts { .. }
         | Step::ChangeFirewall { .. }
         | Step::ChangeIptables { .. }
         | Step::ChangeOpenings { .. }

@@ -13,7 +13,7 @@ use crate::firewall::{
     Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
 use crate::net::{Cidr, Family, IfName};
-use crate::plan::{entering, marks, names, phones, routing};
+use crate::plan::{entering, marks, names, phones, routing, strays};
 use crate::site::{Entrance, Exit, Portal, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -70,6 +70,7 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
     }
     add_interfaces(ENTRANCES, entrances(site));
     add_interfaces("guests", guest_tunnels(site));
+    add_interfaces(strays::PARTLY, strays::partly(site));
     let paths = paths(site);
     if !paths.is_empty() {
         sets.insert(SetName("paths".to_owned()), Set::Paths(paths));
@@ -176,6 +177,7 @@ fn forward(site: &Site) -> Vec<Rule> {
     if !site.tunnels.is_empty() {
         rules.extend(tunnel_forward(site));
     }
+    rules.extend(strays::forward(site));
     rules
 }
 

@@ -8,12 +8,13 @@ mod openings;
 mod phones;
 mod routing;
 mod standing;
+mod strays;
 mod tunnels;
 
 use crate::firewall::{Backend, Barrier, ForeignChain, Opened, Openings, Rule, TableFamily};
-use crate::net::Family;
-use crate::site::{Site, families};
-use crate::sorted::SortedMap;
+use crate::net::{Family, IfName};
+use crate::site::{Obstacle, Site, families};
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::State;
 use crate::xtables::{Program, compile};
 pub use standing::standing;
@@ -23,9 +24,17 @@ pub fn plan(site: &Site) -> State {
     let mut state = tunnels::plan(site);
     state.routes = routing::routes(site);
     state.rules = routing::rules(site);
+    state.closed_ports = closed_ports(site);
     state.sysctls = tunnels::sysctls(site);
     guard(site, &mut state);
     state
+}
+
+/// Ports by which portals would enter, were they none.
+fn closed_ports(site: &Site) -> Option<SortedSet<IfName>> {
+    let obstacles = site.portals.iter().filter_map(|portal| portal.obstacle.as_ref());
+    let ports: SortedSet<IfName> = obstacles.filter_map(Obstacle::closed_port).cloned().collect();
+    (!ports.is_empty()).then_some(ports)
 }
 
 /// Our own rules, in the firewall of this host, and ways through those of others.

@@ -29,7 +29,8 @@ pub(super) fn plan(site: &Site) -> State {
             state.up.extend(Some(parent).filter(|parent| site.uplink_interface() != Some(parent)).cloned());
         }
         if let (Some(interface), Some(address)) = (portal.entrance_interface(), portal.address) {
-            state.addresses.insert((interface.clone(), address));
+            state.addresses.extend(portal.has_wire().then(|| (interface.clone(), address)));
+            // Nor is a port set down that was set up as a portal's interface: others use it.
             state.up.insert(interface.clone());
         }
     }

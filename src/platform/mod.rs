@@ -33,6 +33,29 @@ fn behind_forwarder_on(has: &dyn Fn(&str) -> bool) -> &'static [&'static str] {
     if openwrt::is_here(has) { &openwrt::BEHIND_FORWARDER } else { &[] }
 }
 
+/// A firmware that has its own way to change interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Firmware {
+    /// That of EdgeRouters.
+    EdgeOs,
+    /// That of Dream Machines and their kin.
+    UniFi,
+    /// OpenWrt.
+    OpenWrt,
+}
+
+/// The firmware of this machine, if it is one of those.
+pub fn firmware() -> Option<Firmware> {
+    let has: &dyn Fn(&str) -> bool = &|path| Path::new(path).exists();
+    if edgeos::is_here(has) {
+        Some(Firmware::EdgeOs)
+    } else if unifi::folder(has).is_some() {
+        Some(Firmware::UniFi)
+    } else {
+        openwrt::is_here(has).then_some(Firmware::OpenWrt)
+    }
+}
+
 /// A machine to install on.
 pub struct Machine<'a> {
     /// Whether it runs: an image or a test's folder does not.

@@ -22,7 +22,7 @@ const LEASES: &str = "leases";
 
 /// Whether a portal has a service.
 pub(super) fn is_needed(portal: &Portal) -> bool {
-    portal.is_here && portal.address.is_some() && (portal.dhcp || !portal.resolvers.is_empty())
+    portal.has_wire() && portal.address.is_some() && (portal.dhcp || !portal.resolvers.is_empty())
 }
 
 /// The service of a portal whose entrance is there, if it needs one. Its devices shall send no more than `mtu` bytes at once, if that
@@ -117,6 +117,7 @@ mod tests {
             name: "guest".to_owned(),
             entrance: Entrance::Interface("eth1".parse().unwrap()),
             is_here: true,
+            obstacle: None,
             exits: vec![Exit::Direct],
             exit: Exit::Direct,
             address: Some("10.77.1.65/26".parse().unwrap()),

@@ -7,6 +7,7 @@ mod firewall;
 mod inputs;
 mod links;
 mod marks;
+mod obstacle;
 mod providers;
 mod view;
 mod vlan;
@@ -19,6 +20,7 @@ pub use exit::Exit;
 pub use inputs::{Inputs, Known};
 pub use links::{KEEPALIVE, address, names_to_resolve, networks_of, tunnels};
 pub use marks::Probe;
+pub use obstacle::Obstacle;
 pub use view::{own_name, sources_with_ipv6, view};
 
 use crate::config::model::{Failover, Host, Name, Ports};
@@ -186,9 +188,11 @@ pub struct Portal {
     pub entrance: Entrance,
     /// Whether the interface that it enters by is there: some come later, or go.
     pub is_here: bool,
+    /// What keeps it closed, if anything does but its exits.
+    pub obstacle: Option<Obstacle>,
     /// Where that may leave, in the order of preference; never empty.
     pub exits: Vec<Exit>,
-    /// Where that leaves now: one of `exits`, the first unless [`Site::choose`] says otherwise, or nowhere.
+    /// Where that leaves now: one of `exits`, the first unless [`Site::choose`] says otherwise; or nowhere, as with an obstacle.
     pub exit: Exit,
     /// The address of its LAN, if it has one.
     pub address: Option<InterfaceAddress>,
@@ -277,6 +281,11 @@ impl Portal {
         self.exits.iter().chain(self.can_fail_over().then_some(&Exit::Nowhere))
     }
 
+    /// Whether what comes in by its interface comes in there, and not elsewhere.
+    pub fn has_wire(&self) -> bool {
+        self.is_here && !self.obstacle.as_ref().is_some_and(Obstacle::takes_all)
+    }
+
     /// Where it leaves by `choices`; a choice that is not in its list counts for nothing.
     pub fn chosen<'a>(&'a self, choices: &'a Choices) -> &'a Exit {
         let is_right = |exit: &Exit| self.all_choices().any(|choice| choice == exit);
@@ -301,7 +310,8 @@ impl Site {
     /// Has portals leave where `choices` say.
     pub fn choose(&mut self, choices: &Choices) {
         for portal in &mut self.portals {
-            portal.exit = portal.chosen(choices).clone();
+            let chosen = if portal.obstacle.is_some() { &Exit::Nowhere } else { portal.chosen(choices) };
+            portal.exit = chosen.clone();
             if portal.asks_by_exit {
                 portal.resolvers = exit::resolvers_at(&portal.exit, &self.tunnels);
             }

@@ -4,7 +4,7 @@ use super::exit::resolvers_at;
 use super::firewall::choose;
 use super::links::{exit_view, site_address, tunnels};
 use super::{Endpoint, Entrance, Exit, Inputs, Portal, Site, Tunnel, Vlan};
-use super::{marks, providers, vlan};
+use super::{marks, obstacle, providers, vlan};
 use crate::config::model::{self, Host, Name, Network, RpFilter};
 use crate::config::portal_addresses;
 use crate::error::{Error, Errors};
@@ -45,6 +45,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     errors.extend(shared_networks_that_are_local(&tunnels, facts));
     errors.extend(marks::are_too_few(&entry.portals, &probes));
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
+    errors.extend(obstacle::ports_of_the_uplink(&portals, facts));
     errors.extend(vlan::clashes(&portals));
     let (firewall, firewall_reason) = choose(entry.firewall, &facts.filters).unwrap_or_else(|error| {
         errors.push(error);
@@ -107,6 +108,7 @@ fn portals(
         }
     }
     marks::assign(&mut portals, entries);
+    obstacle::find(&mut portals, facts);
     portals
 }
 
@@ -151,6 +153,7 @@ fn portal_view(
         dhcp,
         resolvers: if asks_by_exit { resolvers_at(&exit, tunnels) } else { portal.dns.clone() },
         asks_by_exit,
+        obstacle: None,
         exit,
         exits,
         to: if takes_everything(portal) { Vec::new() } else { portal.to.clone() },
@@ -274,6 +277,7 @@ fn notes(
         };
         notes.push(format!("portal `{name}`: {lacks}"));
     }
+    notes.extend(obstacle::notes(portals, facts));
     notes.extend(facts.filters.notes.iter().cloned());
     notes.extend(providers::remarks(entry, inputs));
     notes

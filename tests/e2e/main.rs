@@ -14,6 +14,7 @@ mod confirm;
 mod containers;
 mod devices;
 mod dyndns;
+mod entrances;
 mod failover;
 mod faults;
 mod files;
@@ -123,6 +124,12 @@ const NEEDY: &[Needy] = &[
         need: "OpenRC",
         is_met: || is_given("PORTALS_TEST_OPENRC"),
         core: false,
+    },
+    Needy {
+        lists: &[entrances::WITH_BRIDGES],
+        need: "bridges in this kernel",
+        is_met: entrances::has_bridges,
+        core: true,
     },
     Needy { lists: &[lans::WITH_VLANS], need: "VLANs in this kernel", is_met: lans::has_vlans, core: true },
     Needy {

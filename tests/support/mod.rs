@@ -7,7 +7,8 @@ use std::str::FromStr;
 use toml::de::{DeTable, DeValue};
 use wg_portals::config;
 use wg_portals::config::model::{Entrance, Network, Wifi};
-use wg_portals::host::{Facts, Filters, Uplink};
+use wg_portals::host::{Facts, Filters, Master, Tie, Uplink};
+use wg_portals::kernel::link::Sort;
 use wg_portals::keys;
 use wg_portals::load::Files;
 use wg_portals::net::{IfName, Secret};
@@ -63,7 +64,7 @@ pub(crate) fn network(text: &str) -> Network {
     })
 }
 
-/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `own`, `ipv6`, `neighbours`, and names with their addresses.
+/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `own`, `ipv6`, `neighbours`, `ports` with their bridges, and names with their addresses.
 pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let text_of = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned);
@@ -80,6 +81,9 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         wireguard: Some(Backend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
         interfaces: SortedMap::new(),
+        ties: ties(pairs(table.get("ports").map(toml::Spanned::get_ref))),
+        closes_ports: true,
+        firmware: None,
         neighbours: pairs(table.get("neighbours").map(toml::Spanned::get_ref)),
         filters: Filters { nftables: true, ..Filters::default() },
         radios: Radios::default(),
@@ -116,6 +120,14 @@ fn wifis<'a>(network: &'a Network, site: &str) -> impl Iterator<Item = &'a Wifi>
         Entrance::Wifi(wifi) => Some(wifi),
         _ => None,
     })
+}
+
+fn ties(ports: SortedMap<IfName, IfName>) -> SortedMap<IfName, Tie> {
+    let tie = |interface| Tie {
+        master: Some(Master { interface, sort: Sort::Bridge, holds_uplink: false }),
+        ..Tie::default()
+    };
+    ports.into_iter().map(|(port, bridge)| (port, tie(bridge))).collect()
 }
 
 /// The keys of a table with their values.

@@ -54,8 +54,19 @@ impl Nfnetlink {
         flags: u16,
         body: impl FnOnce(&mut Writer),
     ) -> Result<Vec<u8>, Errno> {
+        self.request_about(self.family, kind, flags, body)
+    }
+
+    /// The same about another family than this socket's.
+    pub(in crate::kernel) fn request_about(
+        &mut self,
+        family: u8,
+        kind: u16,
+        flags: u16,
+        body: impl FnOnce(&mut Writer),
+    ) -> Result<Vec<u8>, Errno> {
         let mut answers = Vec::new();
-        self.request_of(self.family, kind, flags, body, &mut |piece| answers.extend(piece))?;
+        self.request_of(family, kind, flags, body, &mut |piece| answers.extend(piece))?;
         Ok(answers)
     }
 

@@ -9,6 +9,7 @@ mod call;
 mod chain;
 mod expression;
 mod foreign;
+mod ports;
 mod rule;
 mod set;
 mod snapshot;
@@ -25,6 +26,8 @@ use crate::error::{Context as _, Error, Result};
 use crate::firewall::{Firewall, ForeignChain, Opened};
 use crate::firewall_edit::edits;
 use crate::kernel::nfnetlink::{Nfnetlink, messages};
+use crate::net::IfName;
+use crate::sorted::SortedSet;
 pub use foreign::Survey;
 
 /// NFTA_GEN_ID
@@ -100,6 +103,21 @@ impl Nftables {
         let doing = || format!("cannot change our rules in the chain {chain}");
         let Some(batch) = foreign::batch(&mut self.socket, chain, to).doing(doing)? else { return Ok(()) };
         self.socket.batch(&batch).map_err(|refusal| refusal.errno).doing(doing)
+    }
+
+    /// The ports that are closed; `None` if we have no table for that, none at all if it is not as we would have written it.
+    pub fn closed_ports(&mut self) -> Result<Option<SortedSet<IfName>>> {
+        ports::read(&mut self.socket).doing(|| "cannot read which ports are closed".into())
+    }
+
+    /// Closes these ports and no others, in one transaction; `None` = not even a table for that.
+    pub fn close_ports(&mut self, ports: Option<&SortedSet<IfName>>) -> Result<()> {
+        ports::change(&mut self.socket, ports).doing(|| "cannot change which ports are closed".into())
+    }
+
+    /// Whether this kernel can close ports. Asks it, and changes nothing; may load modules.
+    pub fn can_close_ports(&mut self) -> bool {
+        ports::are_possible(&mut self.socket)
     }
 
     /// The number that the kernel gives to each state of its ruleset.

@@ -47,6 +47,11 @@ impl Batch {
         &mut self.0
     }
 
+    /// The batch without its end: the kernel tries all of it, and takes it back.
+    pub(super) fn abandon(self) -> Vec<u8> {
+        self.0.finish()
+    }
+
     pub(super) fn end(mut self) -> Vec<u8> {
         bracket(BATCH_END, &mut self.0);
         self.0.finish()

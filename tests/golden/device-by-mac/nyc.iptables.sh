@@ -23,6 +23,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:02 -j REJECT --reject-with icmp-admin-prohibited

@@ -21,6 +21,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.64/27 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited

@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 -A PORTALS_FORWARD -i eth1 -o eth0 -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 COMMIT
 *nat

@@ -21,6 +21,7 @@ table inet portals {
 		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
+		ip saddr 10.77.0.0/16 drop
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;

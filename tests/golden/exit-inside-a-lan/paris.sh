@@ -38,6 +38,7 @@ table inet portals {
 		iifname @guests oifname "eth0" accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;

@@ -25,6 +25,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-oslo -j DROP
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.50/32 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited

@@ -29,6 +29,7 @@ table inet portals {
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;

@@ -15,6 +15,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -d 192.168.3.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i portals0 -j DROP
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -d 192.168.3.0/24 -i portals0 -j RETURN

@@ -34,6 +34,7 @@ table inet portals {
 		iifname "portals0" ip saddr 10.77.1.0/24 oifname "wan" accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;

@@ -15,6 +15,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP

@@ -19,6 +19,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -o eth0 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN

@@ -21,6 +21,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -i eth1 -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
@@ -104,6 +106,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i eth1 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -i eth1 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP

@@ -36,6 +36,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set partly {
+		type ifname
+		elements = { "eth1" }
+	}
 	set resolvers {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.65 }
@@ -62,6 +66,8 @@ table inet portals {
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
+		iifname @partly accept
+		ip saddr 10.77.0.0/16 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;

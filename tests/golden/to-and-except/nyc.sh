@@ -20,6 +20,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set partly {
+		type ifname
+		elements = { "eth1" }
+	}
 	set paths {
 		type ifname . ifname
 		elements = { "eth2" . "to-paris" }
@@ -48,6 +52,8 @@ table inet portals {
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
+		iifname @partly accept
+		ip saddr 10.77.0.0/16 drop
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;

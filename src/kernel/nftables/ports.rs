@@ -1,0 +1,119 @@
+//! Ports that are closed: in one table of family `netdev`, for each of them a chain without rules that drops what comes in there, before a
+//! bridge, a bond or anybody else has it.
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST};
+use nix::errno::Errno;
+
+use super::call::{self, NFTABLES, TABLE_NAME};
+use super::transaction::Batch;
+use crate::firewall::{PORTS_PRIORITY, TABLE};
+use crate::kernel::attributes::Attributes;
+use crate::kernel::nfnetlink::{Header, Nfnetlink, Writer, messages};
+use crate::net::IfName;
+use crate::sorted::SortedSet;
+
+/// NFPROTO_NETDEV
+const NETDEV: u8 = 5;
+
+const TABLE_FLAGS: u16 = 2;
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
+const CHAIN_TYPE: u16 = 7;
+const HOOK_NUMBER: u16 = 1;
+const HOOK_PRIORITY: u16 = 2;
+const HOOK_DEVICE: u16 = 3;
+
+/// NF_NETDEV_INGRESS
+const INGRESS: u32 = 0;
+
+/// NF_DROP, NF_ACCEPT
+const DROP: u32 = 0;
+const ACCEPT: u32 = 1;
+
+const KIND: &str = "filter";
+
+/// An interface that every network namespace has.
+const LOOPBACK: &str = "lo";
+
+/// The ports that our table closes; `None` if there is no such table, none at all if it is not as we would have written it.
+pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, Errno> {
+    let of_table = |writer: &mut Writer| writer.text(TABLE_NAME, TABLE);
+    match socket.request_about(NETDEV, call::GET_TABLE, NLM_F_ACK, of_table) {
+        // A kernel before 4.17 says of a family whose module it lacks that it does not know it.
+        Err(Errno::ENOENT | Errno::EAFNOSUPPORT) => return Ok(None),
+        answer => drop(answer?),
+    }
+    let mut objects = socket.request_about(NETDEV, call::GET_CHAIN, NLM_F_DUMP, of_table)?;
+    objects.extend(socket.request_about(NETDEV, call::GET_RULE, NLM_F_DUMP, of_table)?);
+    Ok(Some(decode(&objects).unwrap_or_default()))
+}
+
+/// Makes the table close these ports and no others, in one transaction; `None` = no table.
+pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) -> Result<(), Errno> {
+    let mut batch = Batch::begin();
+    // What is to be deleted has to be there.
+    send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
+    send(&mut batch, call::DELETE_TABLE, NLM_F_ACK, |_| ());
+    if let Some(ports) = ports {
+        send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
+        for (number, port) in ports.iter().enumerate() {
+            let name = format!("port-{}", number + 1);
+            let encode = |writer: &mut Writer| encode_chain(&name, port.as_str(), DROP, writer);
+            send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, encode);
+        }
+    }
+    socket.batch(&batch.end()).map_err(|refusal| refusal.errno)
+}
+
+/// Whether this kernel can close ports: it is asked for a chain that drops nothing, in a transaction that is not carried out.
+pub(super) fn are_possible(socket: &mut Nfnetlink) -> bool {
+    let mut batch = Batch::begin();
+    send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
+    let encode = |writer: &mut Writer| encode_chain("question", LOOPBACK, ACCEPT, writer);
+    send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, encode);
+    socket.batch(&batch.abandon()).is_ok()
+}
+
+fn send(batch: &mut Batch, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
+    let header = Header { kind, flags: NLM_F_REQUEST | flags, sequence: 1, family: NETDEV, resource: 0 };
+    batch.writer().message(&header, |writer| {
+        writer.text(TABLE_NAME, TABLE);
+        body(writer);
+    });
+}
+
+fn encode_chain(name: &str, device: &str, policy: u32, writer: &mut Writer) {
+    writer.text(CHAIN_NAME, name);
+    writer.text(CHAIN_TYPE, KIND);
+    writer.number(CHAIN_POLICY, policy);
+    writer.nest(CHAIN_HOOK, |writer| {
+        writer.number(HOOK_NUMBER, INGRESS);
+        writer.number(HOOK_PRIORITY, PORTS_PRIORITY.cast_unsigned());
+        writer.text(HOOK_DEVICE, device);
+    });
+}
+
+/// The ports of a table's chains; `None` if there is anything in it that we would not have written.
+fn decode(objects: &[u8]) -> Option<SortedSet<IfName>> {
+    let mut ports = SortedSet::new();
+    let ours = |attributes: &Attributes| attributes.text(TABLE_NAME) == Some(TABLE);
+    for message in messages(objects).filter(|message| message.kind >> 8 == NFTABLES) {
+        let attributes = message.attributes();
+        match message.kind {
+            call::NEW_CHAIN if ours(&attributes) => _ = ports.insert(decode_chain(attributes)?),
+            call::NEW_RULE if ours(&attributes) => return None,
+            _ => {}
+        }
+    }
+    Some(ports)
+}
+
+fn decode_chain(attributes: Attributes) -> Option<IfName> {
+    let hook = attributes.nested(CHAIN_HOOK);
+    let drops_all = attributes.text(CHAIN_TYPE) == Some(KIND)
+        && attributes.number(CHAIN_POLICY) == Some(DROP)
+        && hook.number(HOOK_NUMBER) == Some(INGRESS)
+        && hook.number(HOOK_PRIORITY) == Some(PORTS_PRIORITY.cast_unsigned());
+    hook.text(HOOK_DEVICE).filter(|_| drops_all)?.parse().ok()
+}

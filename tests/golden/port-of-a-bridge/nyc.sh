@@ -1,0 +1,105 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+nft -f - <<'EOF'
+table netdev portals {
+	chain port-1 { type filter hook ingress device "eth1" priority -500; policy drop; }
+}
+EOF
+nft -f - <<'EOF'
+table inet portals {
+	set entrances {
+		type ifname
+		elements = { "br-kids", "eth1", "eth1.30" }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set paths {
+		type ifname . ifname
+		elements = { "br-kids" . "to-paris" }
+	}
+	set tunnels {
+		type ifname
+		elements = { "to-paris" }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 67-68 drop
+		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
+		iifname . oifname @paths accept
+		iifname @entrances reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels ct state established,related accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+	}
+}
+EOF
+ip link add link eth1 name eth1.30 mtu 1500 type vlan id 30 loose_binding on
+ip link set eth1.30 alias portals:home
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.1.193/26 dev br-kids
+ip address add 10.77.1.129/26 dev eth1.30
+ip address add 10.77.1.1/32 dev to-paris
+ip link set br-kids up
+ip link set eth1 up
+ip link set eth1.30 up
+ip link set to-paris up
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 113 protocol 77 from all iif br-kids lookup 7702
+ip rule add priority 118 protocol 77 from all iif br-kids unreachable
+ip rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip rule add priority 118 protocol 77 from all iif eth1.30 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif br-kids unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth1.30 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
