@@ -223,7 +223,7 @@ impl Claims {
     }
 
     /// One claim a line, blanks between words.
-    fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         if self.begun {
             text.push_str("begun\n");
@@ -241,9 +241,10 @@ impl Claims {
     }
 
     /// The claims of a text, or the line that is none.
-    fn parse(text: &str) -> Result<Self, &str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &str> {
         let mut claims = Self::default();
-        for line in text.lines() {
+        // Not `lines`: a value may end with a carriage return.
+        for line in text.split_terminator('\n') {
             claims.parse_line(line).ok_or(line)?;
         }
         Ok(claims)
@@ -333,6 +334,12 @@ mod tests {
         fs::write(journal.endpoints_path(), "to-nyc\nwhat\n").unwrap();
         assert_eq!(journal.take_over().unwrap(), []);
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_value_is_read_as_it_was_written() {
+        let claims = Claims { sysctls: [("a".to_owned(), "0\r".to_owned())].into(), ..Claims::default() };
+        assert_eq!(Claims::parse(&claims.to_text()), Ok(claims));
     }
 
     #[test]

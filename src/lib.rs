@@ -27,6 +27,8 @@ pub mod export;
 pub mod firewall;
 pub mod firewall_edit;
 pub mod firewall_text;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod host;
 pub mod import;
 pub mod journal;

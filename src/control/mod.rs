@@ -2,7 +2,7 @@
 //!
 //! A question and its answer are fields with a zero between them, each closed by the end of the stream.
 
-mod question;
+pub(crate) mod question;
 #[cfg(test)]
 mod tests;
 

@@ -71,7 +71,7 @@ pub struct Known {
 }
 
 impl Question {
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let fields: Vec<&[u8]> = match self {
             Self::Apply { file, confirm: None } => vec![b"apply", file.as_os_str().as_bytes()],
             Self::Apply { file, confirm: Some(time) } => {
@@ -87,7 +87,7 @@ impl Question {
         fields.join(&0)
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let fields: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
         let text = |field: &[u8]| Some(str::from_utf8(field).ok()?.to_owned());
         let file = |field| PathBuf::from(OsStr::from_bytes(field));
@@ -154,7 +154,7 @@ impl Knowledge {
     }
 }
 
-pub(super) fn encode_answer(answer: &Answer) -> String {
+pub(crate) fn encode_answer(answer: &Answer) -> String {
     let fields = match answer {
         Ok(fields) => {
             ["done"].into_iter().chain(fields.iter().map(String::as_str)).collect::<Vec<_>>().join("\0")
@@ -173,7 +173,7 @@ pub(super) fn encode_answer(answer: &Answer) -> String {
     fields + END
 }
 
-pub(super) fn decode_answer(answer: &[u8]) -> Answer {
+pub(crate) fn decode_answer(answer: &[u8]) -> Answer {
     let text = String::from_utf8_lossy(answer);
     let fields: Vec<&str> = text.strip_suffix(END).ok_or_else(broken_off)?.split('\0').collect();
     if let ["done", fields @ ..] = fields.as_slice() {

@@ -49,7 +49,7 @@ fn cannot_list() -> String {
 
 /// An address, and the number of its interface.
 #[derive(Debug)]
-struct Found(u32, InterfaceAddress);
+pub(crate) struct Found(u32, InterfaceAddress);
 
 impl Decode for Found {
     fn decode(payload: &[u8]) -> Option<Self> {

@@ -3,6 +3,8 @@
 //! The library's own control socket is not used: with it come handlers that take SIGINT and SIGTERM away from the rest of
 //! the process. A pair of sockets does the same, and the settings are shown, read-only, where `wg show` looks for them.
 
+pub(crate) mod decode;
+
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -17,7 +19,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use defguard_boringtun::device::{self, DeviceConfig, DeviceHandle};
-use defguard_wireguard_rs::host::Host;
 use defguard_wireguard_rs::key::Key;
 use defguard_wireguard_rs::net::IpAddrMask;
 use defguard_wireguard_rs::peer::Peer as UapiPeer;
@@ -31,12 +32,13 @@ use nix::unistd::{SysconfVar, sysconf};
 use zeroize::Zeroizing;
 
 use super::tun;
-use super::wireguard::{PeerStatistics, Reading};
+use super::wireguard::Reading;
 use crate::error::{Context, Error, Result};
-use crate::net::{Cidr, IfName, PublicKey, Secret};
+use crate::net::{IfName, PublicKey, Secret};
 use crate::sorted::SortedSet;
 use crate::state::{Peer, Tunnel};
 use crate::tunnel_delta::{TunnelDelta, delta};
+use decode::parse;
 
 /// Where `wg` looks for the sockets of WireGuards outside of the kernel.
 const SOCKETS: &str = "/var/run/wireguard";
@@ -46,6 +48,9 @@ const THREADS: usize = 2;
 
 /// How long another process is given to tell the settings of its interface.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes of an answer at most: room for ten thousand peers.
+const LONGEST_ANSWER: usize = 8 << 20;
 
 /// How often peers are looked after that the library has given up: after 90 s without an answer it sends nothing any more,
 /// not even keepalives, until there is data (`update_timers` in its noise/timers.rs).
@@ -98,7 +103,12 @@ impl Device {
     /// Reads its settings. `now` decides whose session is still usable.
     pub fn read(&self, now: SystemTime) -> Result<Reading> {
         let answer = lock(&self.control).get().doing(|| cannot_read(&self.name))?;
-        Host::parse_uapi(answer.as_slice()).map(|host| decode(host, now)).doing(|| cannot_read(&self.name))
+        parse(&answer, now).doing(|| cannot_read(&self.name))
+    }
+
+    /// Begins anew with peers that do not answer.
+    pub fn begin_anew(&self) {
+        revive_or_warn(&self.name, &self.control);
     }
 
     /// Changes what differs. A peer that differs is taken out and put in again, which ends its session; all others keep
@@ -123,13 +133,12 @@ impl Drop for Device {
 
 /// Reads the settings of an interface that a process on this machine runs: this one or another.
 pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
-    let read = || -> io::Result<Host> {
-        let mut socket = UnixStream::connect(socket_path(name))?;
+    let read = || {
+        let socket = UnixStream::connect(socket_path(name))?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        socket.write_all(b"get=1\n\n")?;
-        Host::parse_uapi(socket)
+        parse(&Control(socket).get()?, now)
     };
-    read().map(|host| decode(host, now)).doing(|| cannot_read(name))
+    read().doing(|| cannot_read(name))
 }
 
 /// Whether this process may make tun devices at all; if not, why, and what to do.
@@ -200,6 +209,7 @@ impl Control {
         while !answer.ends_with(b"\n\n") {
             match self.0.read(&mut *piece)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                _ if answer.len() > LONGEST_ANSWER => return Err(io::ErrorKind::FileTooLarge.into()),
                 length => answer.extend_from_slice(&piece[..length]),
             }
         }
@@ -227,9 +237,7 @@ impl Keeper {
         let (name, control) = (name.clone(), Arc::clone(control));
         let thread = thread::spawn(move || {
             while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
-                if let Err(error) = revive(&name, &mut lock(&control), SystemTime::now()) {
-                    warn!("{error}");
-                }
+                revive_or_warn(&name, &control);
             }
         });
         Self { stop: Some(stop), thread: Some(thread) }
@@ -245,12 +253,18 @@ impl Drop for Keeper {
     }
 }
 
+fn revive_or_warn(name: &IfName, control: &Mutex<Control>) {
+    if let Err(error) = revive(name, &mut lock(control), SystemTime::now()) {
+        warn!("{error}");
+    }
+}
+
 /// Takes peers that ought to be alive and are not out and puts them in again: they begin anew.
 fn revive(name: &IfName, control: &mut Control, now: SystemTime) -> Result<()> {
     let answer = control.get().doing(|| cannot_read(name))?;
-    let host = Host::parse_uapi(answer.as_slice()).doing(|| cannot_read(name))?;
+    let reading = parse(&answer, now).doing(|| cannot_read(name))?;
     let given_up = |peer: &Peer| peer.keepalive > 0 && peer.endpoint.is_some() && !peer.alive;
-    for (key, peer) in decode(host, now).tunnel.peers.into_iter().filter(|(_, peer)| given_up(peer)) {
+    for (key, peer) in reading.tunnel.peers.into_iter().filter(|(_, peer)| given_up(peer)) {
         control.set(name, &remove_peer(key))?;
         control.set(name, &add_peer(key, &peer, None))?;
     }
@@ -363,38 +377,4 @@ fn add_peer(key: PublicKey, peer: &Peer, known: Option<SocketAddr>) -> Zeroizing
     let networks = peer.allowed_ips.iter();
     uapi.allowed_ips = networks.map(|network| IpAddrMask::new(network.address(), network.length())).collect();
     Zeroizing::new(uapi.as_uapi_update())
-}
-
-fn decode(host: Host, now: SystemTime) -> Reading {
-    let private_key =
-        host.private_key.map(|key| key.as_array()).filter(|key| *key != NO_KEY).map(Secret::new);
-    let mut reading = Reading {
-        tunnel: Tunnel {
-            private_key,
-            port: host.listen_port,
-            fwmark: host.fwmark.unwrap_or_default(),
-            ..Tunnel::default()
-        },
-        ..Reading::default()
-    };
-    for (key, uapi) in host.peers {
-        let key = PublicKey(key.as_array());
-        let statistics = PeerStatistics {
-            endpoint: uapi.endpoint,
-            handshake: uapi.last_handshake,
-            received: uapi.rx_bytes,
-            sent: uapi.tx_bytes,
-        };
-        let networks = uapi.allowed_ips.iter().filter_map(|network| Cidr::new(network.address, network.cidr));
-        let peer = Peer {
-            preshared_key: uapi.preshared_key.map(|key| Secret::new(key.as_array())),
-            endpoint: uapi.endpoint,
-            keepalive: uapi.persistent_keepalive_interval.unwrap_or_default(),
-            allowed_ips: networks.collect(),
-            alive: statistics.alive(now),
-        };
-        reading.tunnel.peers.insert(key, peer);
-        reading.peers.insert(key, statistics);
-    }
-    reading
 }

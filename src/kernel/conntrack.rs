@@ -70,7 +70,7 @@ pub fn forget(told: &Told) -> Result<usize> {
 /// What names an entry: some of its attributes, as they came.
 type Entry = Vec<(u16, Vec<u8>)>;
 
-fn meant(told: &Told, piece: &[u8]) -> Vec<Entry> {
+pub(crate) fn meant(told: &Told, piece: &[u8]) -> Vec<Entry> {
     let by_source = |source: IpAddr| told.by_source.iter().any(|network| network.contains(source));
     let by_mark = |mark: u32| told.by_mark.iter().any(|known| mark & known.mask == known.value);
     let entries = messages(piece).filter(|message| message.kind == NEW).map(Message::attributes);

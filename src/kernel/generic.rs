@@ -23,7 +23,7 @@ pub(super) fn attributes(payload: &[u8]) -> Attributes<'_> {
 
 /// One message that holds no keys: nothing wipes it.
 #[derive(Debug)]
-pub(super) struct Part(Vec<u8>);
+pub(crate) struct Part(Vec<u8>);
 
 impl Part {
     pub(super) fn attributes(&self) -> Attributes<'_> {

@@ -300,7 +300,7 @@ fn padded_length(message: &NetlinkMessage<Message>) -> usize {
 }
 
 /// The messages in an answer, up to the first that is cut short.
-pub(super) fn frames(mut rest: &[u8]) -> impl Iterator<Item = (NetlinkHeader, &[u8])> {
+pub(crate) fn frames(mut rest: &[u8]) -> impl Iterator<Item = (NetlinkHeader, &[u8])> {
     std::iter::from_fn(move || {
         let length = u32::from_ne_bytes(*rest.first_chunk()?) as usize;
         let (front, payload) = rest.get(..length)?.split_first_chunk::<HEADER>()?;
@@ -315,7 +315,7 @@ pub(super) fn frames(mut rest: &[u8]) -> impl Iterator<Item = (NetlinkHeader, &[
 }
 
 /// What an acknowledgement, an error or the end of a dump says.
-fn verdict(header: &NetlinkHeader, payload: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn verdict(header: &NetlinkHeader, payload: &[u8]) -> Result<(), Refusal> {
     let error = ErrorBuffer::new_checked(payload)
         .map_err(|error| Refusal { errno: Errno::EBADMSG, explanation: Some(error.to_string()) })?;
     match error.code() {

@@ -1,6 +1,6 @@
 //! The kernel's WireGuard: its generic netlink family (linux/wireguard.h).
 
-mod decode;
+pub(crate) mod decode;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};

@@ -10,7 +10,7 @@ const MOST_SERVERS: usize = 3;
 
 /// Whom to ask, and for what.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// In the order in which they are asked; never empty.
     pub(super) servers: Vec<SocketAddr>,
     search: Vec<String>,
@@ -20,7 +20,7 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Those in the text of a `resolv.conf`; what is strange in it is passed over. `index` is the number of an interface.
-    pub(super) fn parse(text: &str, index: impl Fn(&str) -> Option<u32>) -> Self {
+    pub(crate) fn parse(text: &str, index: impl Fn(&str) -> Option<u32>) -> Self {
         let mut settings = Self { servers: Vec::new(), search: Vec::new(), points: 1 };
         for line in text.lines() {
             let mut words = line.split_whitespace();
@@ -47,7 +47,7 @@ impl Settings {
 
     /// Adds the servers that a forwarder on this host asks itself, in the text of its `resolv.conf`, behind it. Where the router's own
     /// traffic enters a portal, so do the forwarder's questions, and they wait for the very link that the answer is needed for.
-    pub(super) fn add_those_behind(&mut self, text: &str) {
+    pub(crate) fn add_those_behind(&mut self, text: &str) {
         if self.servers.iter().all(|server| server.ip().is_loopback()) {
             let behind = Self::parse(text, |_| None).servers;
             self.servers.extend(behind.into_iter().filter(|server| !server.ip().is_loopback()));
@@ -55,7 +55,7 @@ impl Settings {
     }
 
     /// The names that a name may stand for, in the order in which they are tried.
-    pub(super) fn candidates(&self, name: &str) -> Vec<String> {
+    pub(crate) fn candidates(&self, name: &str) -> Vec<String> {
         if let Some(whole) = name.strip_suffix('.') {
             return vec![whole.to_owned()];
         }
@@ -79,7 +79,7 @@ fn server(word: &str, index: impl Fn(&str) -> Option<u32>) -> Option<SocketAddr>
 }
 
 /// The addresses of a name in the text of a `hosts` file.
-pub(super) fn in_hosts(text: &str, name: &str) -> Vec<IpAddr> {
+pub(crate) fn in_hosts(text: &str, name: &str) -> Vec<IpAddr> {
     let name = name.trim_end_matches('.');
     let address = |line: &str| {
         let mut words = line.split('#').next()?.split_whitespace();

@@ -20,7 +20,7 @@ const ALIAS: u16 = 5;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// IPv4 addresses.
     A,
     /// IPv6 addresses (RFC 3596).
@@ -38,7 +38,7 @@ impl Kind {
 
 /// What a server says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// These addresses, perhaps none.
     Addresses(Vec<IpAddr>),
     /// It could not find out: another server may.
@@ -62,7 +62,7 @@ pub(super) fn question(id: u16, name: &str, kind: Kind) -> Option<Vec<u8>> {
 
 /// What a message says about a question; `None` if it is not the answer to it. An answer that is cut short counts as far as it
 /// goes: one address is enough.
-pub(super) fn reply(message: &[u8], id: u16, name: &str, kind: Kind) -> Option<Reply> {
+pub(crate) fn reply(message: &[u8], id: u16, name: &str, kind: Kind) -> Option<Reply> {
     let name = wire_name(name)?;
     let [found_id, flags, questions, answers] = [0, 2, 4, 6].map(|at| number(message, at));
     let flags = flags?;

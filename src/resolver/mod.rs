@@ -2,8 +2,8 @@
 //!
 //! The questions carry the tunnels' mark: the way to the other end of a tunnel cannot lead through it.
 
-mod files;
-mod message;
+pub(crate) mod files;
+pub(crate) mod message;
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -39,7 +39,7 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
 
 /// A line of a lease file: seconds since 1970 when it ends, hardware address, address, name or a star, client id (lease.c of dnsmasq).
 /// What is no lease, or is over, is nothing.
-fn parse(line: &str, now: SystemTime) -> Option<Lease> {
+pub(crate) fn parse(line: &str, now: SystemTime) -> Option<Lease> {
     let mut words = line.split(' ');
     let end = UNIX_EPOCH.checked_add(Duration::from_secs(words.next()?.parse().ok()?))?;
     let (mac, address, name) = (words.next()?, words.next()?, words.next()?);

@@ -102,6 +102,21 @@ pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Errno>
     Ok((survey, answers))
 }
 
+/// What all answers together tell.
+#[cfg(fuzzing)]
+pub(crate) fn read(answers: &[u8]) -> Survey {
+    let mut ruleset = Ruleset::default();
+    for message in objects(answers, call::NEW_CHAIN) {
+        ruleset.add_chain(message);
+    }
+    for message in objects(answers, call::NEW_RULE) {
+        ruleset.add_rule(message);
+    }
+    let mut survey = ruleset.survey();
+    survey.set_aside(&objects(answers, call::NEW_TABLE).filter_map(owned_table).collect());
+    survey
+}
+
 /// The batch that puts `to` at the top of a chain in place of all rules of ours that are there; `None` if there is nothing to do.
 pub(super) fn batch(
     socket: &mut Nfnetlink,

@@ -8,12 +8,12 @@
 mod call;
 mod chain;
 mod expression;
-mod foreign;
+pub(crate) mod foreign;
 mod ports;
 mod rule;
 mod set;
-mod snapshot;
-mod transaction;
+pub(crate) mod snapshot;
+pub(crate) mod transaction;
 mod value;
 
 #[cfg(test)]

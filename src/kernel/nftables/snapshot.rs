@@ -48,7 +48,7 @@ pub(super) fn is_sharp(snapshot: &[u8]) -> bool {
 }
 
 /// The firewall in a snapshot; `None` if there is anything in it that we would not have written.
-pub(super) fn decode(snapshot: &[u8]) -> Option<Firewall> {
+pub(crate) fn decode(snapshot: &[u8]) -> Option<Firewall> {
     let mut content = Content::default();
     for (kind, attributes) in objects(snapshot) {
         content.add(kind, attributes)?;

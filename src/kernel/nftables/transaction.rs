@@ -23,7 +23,7 @@ const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
 /// The batch for these edits. The sequence number of each message is that of its edit, counted from 1; only the last edit
 /// asks to be acknowledged, which the kernel does when all is done.
-pub(super) fn encode(edits: &[Edit]) -> Vec<u8> {
+pub(crate) fn encode(edits: &[Edit]) -> Vec<u8> {
     let mut batch = Batch::begin();
     for (edit, sequence) in edits.iter().zip(1_u32..) {
         let last = usize::try_from(sequence) == Ok(edits.len());

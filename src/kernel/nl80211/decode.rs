@@ -60,7 +60,7 @@ const PLAIN_WIDTHS: u32 = 0b11;
 
 /// An interface of a card.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Interface {
+pub(crate) struct Interface {
     pub(super) index: u32,
     pub(super) name: IfName,
     /// The number of its card.
@@ -69,7 +69,7 @@ pub(super) struct Interface {
 }
 
 /// `None` for what is no network interface.
-pub(super) fn interface(part: &Part) -> Option<Interface> {
+pub(crate) fn interface(part: &Part) -> Option<Interface> {
     let attributes = part.attributes();
     Some(Interface {
         index: number(attributes, attribute::IFINDEX)?,
@@ -80,7 +80,7 @@ pub(super) fn interface(part: &Part) -> Option<Interface> {
 }
 
 /// Takes in one of the parts that a card is told in. A band is told with what it can do first, then channel by channel.
-pub(super) fn take_card(card: &mut Card, part: &Part) {
+pub(crate) fn take_card(card: &mut Card, part: &Part) {
     for (kind, value) in part.attributes().iter() {
         match kind {
             attribute::SUPPORTED_IFTYPES => card.modes = modes(Attributes::of(value)),
@@ -146,13 +146,13 @@ fn take_combination(card: &mut Card, told: Attributes) {
 }
 
 /// Takes in whose rules hold.
-pub(super) fn take_domain(card: &mut Card, part: &Part) {
+pub(crate) fn take_domain(card: &mut Card, part: &Part) {
     let attributes = part.attributes();
     attributes.bytes(attribute::REG_ALPHA2).map_or("", text_before_zero).clone_into(&mut card.country);
     card.keeps_its_country = attributes.bytes(attribute::WIPHY_SELF_MANAGED_REG).is_some();
 }
 
-pub(super) fn station(part: &Part) -> Option<Station> {
+pub(crate) fn station(part: &Part) -> Option<Station> {
     let attributes = part.attributes();
     let told = attributes.nested(attribute::STA_INFO);
     let bytes = |long, short| {

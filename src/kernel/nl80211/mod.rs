@@ -1,6 +1,6 @@
 //! The kernel's Wi-Fi: its generic netlink family (linux/nl80211.h). Asks, and changes nothing.
 
-mod decode;
+pub(crate) mod decode;
 
 use netlink_packet_core::{DefaultNla, Emitable};
 

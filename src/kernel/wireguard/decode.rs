@@ -39,7 +39,7 @@ mod allowed_ip {
 }
 
 /// Takes in one message about an interface: the first has its settings, each has some of its peers.
-pub(super) fn take_device(reading: &mut Reading, payload: &[u8]) {
+pub(crate) fn take_device(reading: &mut Reading, payload: &[u8]) {
     for (kind, value) in generic::attributes(payload).iter() {
         match kind {
             device::PRIVATE_KEY => reading.tunnel.private_key = secret(value),
@@ -115,10 +115,26 @@ fn moment(value: &[u8]) -> Option<SystemTime> {
     let seconds = i64::from_ne_bytes(bytes(value)?);
     let nanoseconds = i64::from_ne_bytes(bytes(value.get(8..)?)?);
     let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanoseconds).ok()?);
-    (!since.is_zero()).then(|| SystemTime::UNIX_EPOCH + since)
+    SystemTime::UNIX_EPOCH.checked_add(since).filter(|_| !since.is_zero())
 }
 
 /// The bytes that a value begins with.
 fn bytes<const LENGTH: usize>(value: &[u8]) -> Option<[u8; LENGTH]> {
     value.first_chunk().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_beyond_all_time_is_none() {
+        let told = |seconds: i64, nanoseconds: i64| {
+            moment(&[seconds.to_ne_bytes(), nanoseconds.to_ne_bytes()].concat())
+        };
+        assert_eq!(told(0, 0), None);
+        assert_eq!(told(1, 0), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1)));
+        assert_eq!(told(i64::MAX, i64::from(u32::MAX)), None);
+        assert_eq!(told(-1, 0), None);
+    }
 }

@@ -1,0 +1,163 @@
+//! Doors for `fuzz/` to every decoder of bytes that others wrote. They are there only where a fuzzer builds this crate.
+//!
+//! Each takes any bytes at all and ends soon. What can be written again must come out of that as it went in.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::SystemTime;
+
+use crate::config;
+use crate::control::{Done, Knowledge, Question, question};
+use crate::firewall_edit::edits;
+use crate::import::{self, Wishes};
+use crate::journal::Claims;
+use crate::kernel::address::Found;
+use crate::kernel::generic::Part;
+use crate::kernel::link::HostLink;
+use crate::kernel::message::Decode as _;
+use crate::kernel::neighbour::Neighbour;
+use crate::kernel::nftables::{foreign, snapshot, transaction};
+use crate::kernel::nl80211::decode as wireless;
+use crate::kernel::route::HostRoute;
+use crate::kernel::wireguard::{Reading, decode as wireguard};
+use crate::kernel::{builtin, conntrack, netlink};
+use crate::net::{Cidr, Family, PublicKey};
+use crate::resolver::{files, message};
+use crate::services::leases;
+use crate::sorted::SortedMap;
+use crate::state::Rule;
+use crate::wgquick;
+use crate::wifi::card::Card;
+use crate::xtables::dump::Dump;
+
+/// Answers of name servers.
+pub fn names(bytes: &[u8]) {
+    for kind in [message::Kind::A, message::Kind::Aaaa] {
+        let _ = message::reply(bytes, 7, "paris.example.net", kind);
+    }
+}
+
+/// `resolv.conf` and `hosts`.
+pub fn resolver_files(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut settings = files::Settings::parse(&text, |name| (name == "eth0").then_some(7));
+    settings.add_those_behind(&text);
+    assert!(settings.candidates("paris").contains(&"paris".to_owned()));
+    let _ = files::in_hosts(&text, "paris");
+}
+
+/// What rtnetlink and the connection tracking tell, and refusals.
+pub fn netlink(bytes: &[u8]) {
+    let names = SortedMap::from([(1, "lo".parse().expect("a name"))]);
+    for (header, payload) in netlink::frames(bytes) {
+        let _ = HostRoute::decode(payload).and_then(|route| route.ours(&names));
+        let _ = HostLink::decode(payload).and_then(|link| link.ours());
+        let _ = (Found::decode(payload), Rule::decode(payload), Neighbour::decode(payload));
+        let _ = netlink::verdict(&header, payload);
+    }
+    let told = conntrack::Told {
+        by_source: [Cidr::host(Ipv4Addr::LOCALHOST.into())].into(),
+        by_mark: [crate::state::TUNNELED].into(),
+    };
+    let _ = conntrack::meant(&told, bytes);
+}
+
+/// What the kernel's WireGuard tells, and what others do that speak for it at a socket.
+pub fn wireguard(bytes: &[u8]) {
+    let mut reading = Reading::default();
+    for (_, payload) in netlink::frames(bytes) {
+        wireguard::take_device(&mut reading, payload);
+    }
+    let now = SystemTime::now();
+    let alive = reading.peers.values().filter(|peer| peer.alive(now)).count();
+    assert!(alive <= reading.tunnel.peers.len());
+    let _ = builtin::decode::parse(bytes, now);
+}
+
+/// What the kernel tells of Wi-Fi cards.
+pub fn nl80211(bytes: &[u8]) {
+    let mut card = Card::default();
+    for part in netlink::frames(bytes).filter_map(|(_, payload)| Part::decode(payload)) {
+        wireless::take_card(&mut card, &part);
+        wireless::take_domain(&mut card, &part);
+        let _ = (wireless::interface(&part), wireless::station(&part));
+    }
+}
+
+/// Our table and the chains of others, as nftables lists them.
+pub fn nftables(bytes: &[u8]) {
+    if let Some(firewall) = snapshot::decode(bytes) {
+        let again = transaction::encode(&edits(None, Some(&firewall)));
+        assert_eq!(snapshot::decode(&again), Some(firewall));
+    }
+    let _ = foreign::read(bytes);
+}
+
+/// What `iptables-save` prints.
+pub fn iptables(bytes: &[u8]) {
+    let dump = Dump::read(&String::from_utf8_lossy(bytes));
+    for family in [Family::V4, Family::V6] {
+        let _ = dump.ours(family);
+    }
+    let _ = (dump.is_used_by_others(), dump.refuses("INPUT"), dump.refuses("FORWARD"));
+}
+
+/// Questions to the agent, and its answers.
+pub fn control(bytes: &[u8]) {
+    if let Some(asked) = Question::decode(bytes) {
+        assert_eq!(Question::decode(&asked.encode()), Some(asked));
+    }
+    if let Ok(fields) = question::decode_answer(bytes) {
+        let _ = Knowledge::from_fields(&fields);
+        let _ = Done::from_fields(fields);
+    }
+}
+
+/// Files of wg-quick.
+pub fn wgquick(bytes: &[u8]) {
+    match wgquick::parse(bytes) {
+        Ok(parsed) => {
+            let again = wgquick::parse(parsed.config.to_text().as_bytes()).expect("what was read is written");
+            assert_eq!(again.config, parsed.config);
+            let wishes = Wishes {
+                network: "home",
+                site: "nyc",
+                id: None,
+                subnet: None,
+                public_key: PublicKey([7; 32]),
+                exit: "paris",
+            };
+            let _ = import::network_file(&parsed, &wishes);
+        }
+        Err(faults) => render(&faults),
+    }
+}
+
+/// Network files.
+pub fn network_file(bytes: &[u8]) {
+    if let Err(faults) = config::parse(&String::from_utf8_lossy(bytes)) {
+        render(&faults);
+    }
+}
+
+/// The leases that dnsmasq notes.
+pub fn lease_file(bytes: &[u8]) {
+    let now = SystemTime::UNIX_EPOCH;
+    for lease in String::from_utf8_lossy(bytes).lines().filter_map(|line| leases::parse(line, now)) {
+        assert!(lease.name.is_none_or(|name| !name.contains(char::is_control)));
+    }
+}
+
+/// The journal.
+pub fn journal(bytes: &[u8]) {
+    if let Ok(claims) = Claims::parse(&String::from_utf8_lossy(bytes)) {
+        assert_eq!(Claims::parse(&claims.to_text()), Ok(claims));
+    }
+}
+
+fn render(faults: &[config::Fault]) {
+    assert!(!faults.is_empty(), "a refusal without a reason");
+    for fault in faults {
+        let _ = fault.render(Path::new("network.toml"));
+    }
+}
