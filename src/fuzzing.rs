@@ -16,7 +16,7 @@ use crate::kernel::generic::Part;
 use crate::kernel::link::HostLink;
 use crate::kernel::message::Decode as _;
 use crate::kernel::neighbour::Neighbour;
-use crate::kernel::nftables::{foreign, snapshot, transaction};
+use crate::kernel::nftables::{foreign, ports, snapshot, transaction};
 use crate::kernel::nl80211::decode as wireless;
 use crate::kernel::route::HostRoute;
 use crate::kernel::wireguard::{Reading, decode as wireguard};
@@ -90,7 +90,7 @@ pub fn nftables(bytes: &[u8]) {
         let again = transaction::encode(&edits(None, Some(&firewall)));
         assert_eq!(snapshot::decode(&again), Some(firewall));
     }
-    let _ = foreign::read(bytes);
+    let _ = (foreign::read(bytes), ports::decode(bytes));
 }
 
 /// What `iptables-save` prints.

@@ -13,6 +13,7 @@ extern crate self as wg_portals;
 pub mod agent;
 pub mod apply;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod commands_text;
 pub mod config;

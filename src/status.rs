@@ -276,8 +276,7 @@ fn link_report(
         interface: interface.clone(),
         exit,
         endpoint: peer.endpoint,
-        // A handshake in the future means that the clock was set back: it was just now.
-        handshake_age: peer.handshake.map(|then| now.duration_since(then).map_or(0, |age| age.as_secs())),
+        handshake_age: peer.age(now).map(|age| age.as_secs()),
         received: peer.received,
         sent: peer.sent,
         up: peer.alive(now),

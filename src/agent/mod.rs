@@ -1,5 +1,6 @@
 //! The agent: apply, then stay, watch and repair. One loop around `poll`; it wakes up only if something happened or is due.
 
+mod clock;
 mod confirm;
 mod devices;
 mod events;
@@ -33,6 +34,7 @@ use crate::load::Files;
 use crate::notify;
 use crate::services::{self, Supervisor};
 use crate::site::Site;
+use clock::Clock;
 use confirm::{Confirmation, Test};
 use devices::Devices;
 use events::{Events, Ready, signals};
@@ -65,6 +67,7 @@ pub struct Agent {
     services: Supervisor,
     /// What was said besides, so that it is said once.
     notes: Vec<String>,
+    clock: Clock,
     kernel: Linux,
     journal: Journal,
     events: Events,
@@ -104,6 +107,8 @@ impl Agent {
         let reception = Reception::open()?;
         let file = std::path::absolute(file).doing(|| format!("cannot tell where {} is", file.display()))?;
         let confirmation = Confirmation::open(&file)?;
+        // Before the first handshake.
+        let clock = Clock::open(&file);
         let files = Files::read(&file)?;
         let mut agent = Self {
             file,
@@ -116,6 +121,7 @@ impl Agent {
             hook: Hook::default(),
             services: Supervisor::open(journal.folder())?,
             notes: Vec::new(),
+            clock,
             kernel: Linux::open()?,
             journal,
             // Listening begins before the first look, so that nothing is missed in between.
@@ -162,6 +168,7 @@ impl Agent {
                     Some(Signal::SIGCHLD) | None => {}
                     Some(_) => {
                         self.leave_word();
+                        self.clock.keep();
                         return Ok(());
                     }
                 }
@@ -173,6 +180,7 @@ impl Agent {
                     self.repair();
                 }
             }
+            self.look_at_clock();
             self.look_at_tables();
             if self.retry.due().is_some_and(|due| due <= Instant::now()) {
                 drop(self.attempt("another attempt"));
@@ -308,11 +316,13 @@ impl Agent {
             self.confirmation.deadline(),
             self.tables.deadline(),
             self.fights.deadline(),
+            Some(self.clock.deadline()),
         ];
         let mut others: Vec<BorrowedFd> = self.reception.descriptors().collect();
         others.extend(self.exits.descriptors());
         others.extend(self.names.descriptors());
         others.extend(self.devices.descriptor());
+        others.extend(self.clock.descriptor());
         others.extend(self.services.descriptors());
         self.events.wait(others, due.into_iter().flatten().min())
     }

@@ -249,9 +249,7 @@ impl Link {
         };
         let reading = kernel.read_tunnel(&self.interface, &link, now)?;
         let peer = reading.peers.get(&self.key).copied().unwrap_or_default();
-        // A handshake in the future means that the clock was set back: it was just now.
-        let age = peer.handshake.map(|then| now.duration_since(then).unwrap_or_default());
-        Ok(Condition { age, alive: peer.alive(now), tunnel: reading.tunnel })
+        Ok(Condition { age: peer.age(now), alive: peer.alive(now), tunnel: reading.tunnel })
     }
 
     /// Changes where the peer is dialled, and nothing else of the tunnel.

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Status, prometheus, wifi};
 use crate::cli;
+use crate::clock::LastKnown;
 use crate::control::{Knowledge, Known, Question, ask_within};
 use crate::error::{Context as _, Errors, Result};
 use crate::journal::Journal;
@@ -38,9 +39,11 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
             shown.leases = leases::leases(journal.folder(), portal, now)?;
         }
         report.knowledge = if agent { knowledge() } else { None };
-        report.missing = match &report.knowledge {
-            Some(knowledge) => knowledge.failures.clone(),
-            None => services::missing(&services::plan(&site, journal.folder())),
+        report.missing = if let Some(knowledge) = &report.knowledge {
+            knowledge.failures.clone()
+        } else {
+            let clock = LastKnown::beside(file).judge(now).complaint(now);
+            clock.into_iter().chain(services::missing(&services::plan(&site, journal.folder()))).collect()
         };
         report.missing.extend(site.wifi_notes);
         let text = match options {

@@ -13,10 +13,8 @@ use nix::unistd::Pid;
 use super::namespace::Namespace;
 use crate::disk::{self, Source};
 use crate::error::{Context as _, Error, Result};
-use crate::host;
 use crate::keys;
 use crate::net::Secret;
-use crate::state::Backend;
 
 /// Where a site keeps its network file and its key: in a folder of its own namespace, that vanishes with it.
 const FOLDER: &str = "/run/demo";
@@ -35,17 +33,15 @@ const FAREWELL: Duration = Duration::from_secs(10);
 pub(super) struct Program {
     /// Where it lies.
     pub(super) path: PathBuf,
-    /// The WireGuard that it is told to use; none = it may choose.
-    pub(super) wireguard: Option<Backend>,
+    /// Variables of its environment; the last of a name counts.
+    pub(super) environment: Vec<(&'static str, String)>,
 }
 
 impl Program {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
         command.args(arguments).args(["--config", NETWORK_FILE]).stdin(Stdio::null());
-        if let Some(wireguard) = self.wireguard {
-            command.env(host::WIREGUARD, wireguard.as_str());
-        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 }

@@ -184,7 +184,7 @@ impl Site {
             guest: host(&format!("{}'s guest", plot.name))?,
             public_key: keys::public_key(&key),
             agent: None,
-            program: Program { path: program.to_owned(), wireguard: None },
+            program: Program { path: program.to_owned(), environment: Vec::new() },
         };
         agent::install_key(&site.router, &key)?;
         site.lay_uplink(internet)?;
@@ -254,7 +254,12 @@ impl Site {
 
     /// Says which WireGuard the site's agent and commands use from now on.
     pub fn demand_wireguard(&mut self, backend: Backend) {
-        self.program.wireguard = Some(backend);
+        self.set_environment(crate::host::WIREGUARD, backend.as_str().to_owned());
+    }
+
+    /// Sets a variable in the environment of the site's agent and commands from now on.
+    pub fn set_environment(&mut self, name: &'static str, value: String) {
+        self.program.environment.push((name, value));
     }
 
     /// Gives the site a network file.

@@ -127,6 +127,14 @@ impl Linux {
         }
     }
 
+    /// Has the built-in WireGuard begin anew with every peer that does not answer: the time that its handshakes tell is that of when a
+    /// peer was put in. The kernel's looks at the clock each time.
+    pub fn begin_handshakes_anew(&self) {
+        for device in self.devices.values() {
+            device.begin_anew();
+        }
+    }
+
     /// Looks for the kernel's WireGuard once more if there was none: it may have been installed since.
     pub fn look_for_wireguard(&mut self) -> Result<()> {
         if self.wireguard.is_none() {

@@ -6,6 +6,7 @@ mod batch;
 pub mod builtin;
 mod c_library;
 pub mod child;
+pub mod clock;
 pub mod conntrack;
 pub mod echo;
 pub mod fake;

@@ -55,9 +55,17 @@ pub struct PeerStatistics {
 impl PeerStatistics {
     /// Whether it has a session that can be used at `now`.
     pub fn alive(&self, now: SystemTime) -> bool {
-        // A handshake in the future: the clock was set back meanwhile.
-        self.handshake
-            .is_some_and(|then| now.duration_since(then).is_ok_and(|age| age <= SESSION) || then > now)
+        self.age(now).is_some_and(|age| age <= SESSION)
+    }
+
+    /// How long ago the last handshake was; none if there was none that is known.
+    pub fn age(&self, now: SystemTime) -> Option<Duration> {
+        match now.duration_since(self.handshake?) {
+            Ok(age) => Some(age),
+            // The clock was set back a little: it was just now. If it was set back by more, nobody knows how old it is, and taking it for
+            // young would do so for years; the next handshake tells.
+            Err(error) => (error.duration() <= SESSION).then_some(Duration::ZERO),
+        }
     }
 }
 
@@ -297,5 +305,16 @@ mod tests {
         };
         assert!(alive(0) && alive(180) && !alive(181));
         assert!(!PeerStatistics::default().alive(now));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_nobody_alive() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(1);
+        let age = |ahead: u64| {
+            let handshake = Some(now + Duration::from_secs(ahead));
+            PeerStatistics { handshake, ..PeerStatistics::default() }.age(now)
+        };
+        assert_eq!(age(5), Some(Duration::ZERO));
+        assert_eq!(age(10 * 365 * 86_400), None);
     }
 }

@@ -124,7 +124,7 @@ fn priority(level: Level) -> u8 {
 }
 
 /// `2026-11-22T16:47:24Z`: the same on every router, whatever it knows of time zones.
-fn utc(time: SystemTime) -> String {
+pub(crate) fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (year, month, day) = date(seconds / 86_400);
     let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);

@@ -9,6 +9,7 @@
 //! - `PORTALS_TEST_FIREWALLS`, `PORTALS_TEST_OPENRC`: folders with the unpacked packages of other firewalls, and of OpenRC
 
 mod access;
+mod clock;
 mod commands;
 mod confirm;
 mod containers;
@@ -130,6 +131,12 @@ const NEEDY: &[Needy] = &[
         need: "bridges in this kernel",
         is_met: entrances::has_bridges,
         core: true,
+    },
+    Needy {
+        lists: &[clock::WITH_CC],
+        need: "C compiler that makes something for this program",
+        is_met: clock::can_be_made,
+        core: false,
     },
     Needy { lists: &[lans::WITH_VLANS], need: "VLANs in this kernel", is_met: lans::has_vlans, core: true },
     Needy {

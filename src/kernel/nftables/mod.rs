@@ -9,7 +9,7 @@ mod call;
 mod chain;
 mod expression;
 pub(crate) mod foreign;
-mod ports;
+pub(crate) mod ports;
 mod rule;
 mod set;
 pub(crate) mod snapshot;

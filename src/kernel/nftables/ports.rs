@@ -95,7 +95,7 @@ fn encode_chain(name: &str, device: &str, policy: u32, writer: &mut Writer) {
 }
 
 /// The ports of a table's chains; `None` if there is anything in it that we would not have written.
-fn decode(objects: &[u8]) -> Option<SortedSet<IfName>> {
+pub(crate) fn decode(objects: &[u8]) -> Option<SortedSet<IfName>> {
     let mut ports = SortedSet::new();
     let ours = |attributes: &Attributes| attributes.text(TABLE_NAME) == Some(TABLE);
     for message in messages(objects).filter(|message| message.kind >> 8 == NFTABLES) {

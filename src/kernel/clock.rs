@@ -1,0 +1,76 @@
+//! The kernel's wall clock: setting it, hearing that somebody has, and whether a time server keeps it right.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::ptr;
+use std::time::SystemTime;
+
+use nix::libc;
+
+/// Sets the clock, to a whole second. Only root may, and not in most containers.
+pub fn set(time: SystemTime) -> io::Result<()> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| invalid())?;
+    let time = libc::timespec { tv_sec: since.as_secs().try_into().map_err(|_| invalid())?, tv_nsec: 0 };
+    // SAFETY: the kernel reads the time during the call.
+    match unsafe { libc::clock_settime(libc::CLOCK_REALTIME, &raw const time) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn invalid() -> io::Error {
+    io::ErrorKind::InvalidInput.into()
+}
+
+/// Whether a program on this machine says that it keeps the clock right (adjtimex(2)).
+pub fn is_synchronized() -> bool {
+    // SAFETY: all of it are numbers; zeros ask for nothing to be changed.
+    let mut request: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes no more than the structure.
+    let state = unsafe { libc::adjtimex(&raw mut request) };
+    (0..libc::TIME_ERROR).contains(&state)
+}
+
+/// Readable once somebody has set the clock (TFD_TIMER_CANCEL_ON_SET in timerfd_create(2)).
+#[derive(Debug)]
+pub struct Jumps(OwnedFd);
+
+impl Jumps {
+    /// Listens from now on.
+    pub fn open() -> io::Result<Self> {
+        let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+        // SAFETY: takes numbers alone.
+        let number = unsafe { libc::timerfd_create(libc::CLOCK_REALTIME, flags) };
+        if number < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it was opened just now, and nobody else knows of it.
+        let jumps = Self(unsafe { OwnedFd::from_raw_fd(number) });
+        jumps.arm()?;
+        Ok(jumps)
+    }
+
+    /// Listens for the next one.
+    pub fn arm(&self) -> io::Result<()> {
+        /// Not in this life, whatever the clock is set to.
+        const NEVER: libc::time_t = libc::time_t::MAX;
+        let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
+        let time = |tv_sec| libc::timespec { tv_sec, tv_nsec: 0 };
+        let timer = libc::itimerspec { it_interval: time(0), it_value: time(NEVER) };
+        // SAFETY: the kernel reads the timer during the call.
+        match unsafe { libc::timerfd_settime(self.0.as_raw_fd(), flags, &raw const timer, ptr::null_mut()) } {
+            0 => Ok(()),
+            // The clock was set since it was armed last, which this call tells, too; it is armed all the same.
+            _ => match io::Error::last_os_error() {
+                error if error.raw_os_error() == Some(libc::ECANCELED) => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+}
+
+impl AsFd for Jumps {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
