@@ -105,7 +105,7 @@ pub struct Selected<'a>(pub &'a Selector);
 
 impl fmt::Display for Selected<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Selector { incoming, from, to, mark } = self.0;
+        let Selector { incoming, from, to, mark, udp_port } = self.0;
         match from {
             Some(network) => write!(f, "from {network}")?,
             None => f.write_str("from all")?,
@@ -118,6 +118,9 @@ impl fmt::Display for Selected<'_> {
         }
         if let Some(interface) = incoming {
             write!(f, " iif {interface}")?;
+        }
+        if let Some(port) = udp_port {
+            write!(f, " ipproto udp dport {port}")?;
         }
         Ok(())
     }

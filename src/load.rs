@@ -93,7 +93,8 @@ impl Files {
         // Of a device that is known by its address, IPv6 takes one of the same matches.
         let marks = entry.portals.iter().any(model::Portal::goes_by_marks)
             || !sources.is_empty()
-            || self.network.probe.is_some();
+            || self.network.probe.is_some()
+            || entry.portals.iter().any(model::Portal::has_open_time) && !host::rules_know_ports();
         let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
         if facts.ipv6 {
             facts.neighbours = neighbours::known(kernel.route(), &sources)?;

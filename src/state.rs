@@ -246,6 +246,8 @@ pub struct Selector {
     pub to: Option<Cidr>,
     /// Firewall mark.
     pub mark: Option<Mark>,
+    /// UDP to this port. Kernels before 4.17 cannot ask for it, and take the rule without.
+    pub udp_port: Option<u16>,
 }
 
 /// What a rule does.

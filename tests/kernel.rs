@@ -78,8 +78,9 @@ fn sample() -> (SortedSet<InterfaceAddress>, SortedSet<Route>, SortedSet<Rule>) 
         incoming: Some(name("lan")),
         from: from.map(network),
         to: to.map(network),
-        mark: None,
+        ..Selector::default()
     };
+    let of_time = Selector { udp_port: Some(123), ..incoming(None, None) };
     let marked =
         Selector { mark: Some(Mark { value: 0x1000_0000, mask: 0x1000_0000 }), ..Selector::default() };
     let addresses = ["10.77.1.65/26", "fd77:1:2:100::1/64"].map(address);
@@ -96,6 +97,7 @@ fn sample() -> (SortedSet<InterfaceAddress>, SortedSet<Route>, SortedSet<Rule>) 
         rule(110, Family::V4, marked.clone(), RuleAction::Goto(Priority(32000))),
         rule(110, Family::V6, marked, RuleAction::Lookup(Table::MAIN)),
         rule(111, Family::V4, incoming(None, Some("192.168.1.0/24")), RuleAction::Lookup(Table::MAIN)),
+        rule(111, Family::V6, of_time, RuleAction::Lookup(Table::MAIN)),
         rule(112, Family::V4, incoming(None, None), RuleAction::Lookup(Table(7702))),
         rule(112, Family::V6, incoming(None, None), RuleAction::Lookup(Table(200))),
         rule(113, Family::V4, incoming(Some("10.77.1.64/26"), None), RuleAction::Unreachable),
@@ -117,6 +119,7 @@ const BY_HAND: &[&str] = &[
     "rule add pref 110 fwmark 0x10000000/0x10000000 goto 32000 protocol 77",
     "-6 rule add pref 110 fwmark 0x10000000/0x10000000 lookup main protocol 77",
     "rule add pref 111 iif lan to 192.168.1.0/24 lookup main protocol 77",
+    "-6 rule add pref 111 iif lan ipproto udp dport 123 lookup main protocol 77",
     "rule add pref 112 iif lan lookup 7702 protocol 77",
     "-6 rule add pref 112 iif lan lookup 200 protocol 77",
     "rule add pref 113 iif lan from 10.77.1.64/26 unreachable protocol 77",

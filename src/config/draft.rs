@@ -88,6 +88,7 @@ pub(super) struct PortalDraft {
     pub addressed: bool,
     pub dhcp: Option<At<bool>>,
     pub dns: Vec<At<IpAddr>>,
+    pub ntp: Option<At<bool>>,
 }
 
 /// A `[site.NAME.exit.NAME]`.
@@ -202,6 +203,7 @@ impl PortalDraft {
             address: self.address.map(|address| address.value),
             dhcp: self.dhcp.map(|dhcp| dhcp.value),
             dns: values(self.dns),
+            ntp: self.ntp.is_none_or(|ntp| ntp.value),
             position: lines.position(self.span.start),
         })
     }

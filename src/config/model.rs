@@ -184,11 +184,19 @@ pub struct Portal {
     pub dhcp: Option<bool>,
     /// Resolvers asked through the exit; empty = none given.
     pub dns: Vec<IpAddr>,
+    /// Whether this router asks for the time by its uplink, where its own traffic enters.
+    pub ntp: bool,
     /// Where the file defines it.
     pub position: Position,
 }
 
 impl Portal {
+    /// Whether this router's own traffic enters, but for what it asks time servers. With `ports`, what enters is named one by one; the time
+    /// would be, too.
+    pub fn has_open_time(&self) -> bool {
+        self.ntp && self.entrance == Entrance::Own && self.ports.is_empty()
+    }
+
     /// Whether a policy rule alone cannot tell what enters.
     pub fn goes_by_marks(&self) -> bool {
         matches!(self.entrance, Entrance::Mac(_)) || !self.ports.is_empty()

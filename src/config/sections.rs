@@ -106,7 +106,7 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
 }
 
 fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> PortalDraft {
-    const KNOWN: [&str; 13] = [
+    const KNOWN: [&str; 14] = [
         "exit",
         "interface",
         "vlan",
@@ -120,6 +120,7 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
         "address",
         "dhcp",
         "dns",
+        "ntp",
     ];
     check_name("portal", &name, found);
     section.only(&KNOWN, found);
@@ -135,6 +136,7 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
         address: section.optional("address", "\"10.77.1.65/26\"", &text(values::interface_address), found),
         dhcp: section.optional("dhcp", "false", &flag, found),
         dns: resolvers(section, found),
+        ntp: section.optional("ntp", "false", &flag, found),
     }
 }
 

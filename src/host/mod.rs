@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use netlink_packet_route::route::RouteHeader;
+use nix::sys::utsname::uname;
 
 pub use filters::Filters;
 pub use ties::{Master, Tie};
@@ -61,6 +62,8 @@ pub struct Facts {
     pub wireguard: Option<Backend>,
     /// Whether the kernel has IPv6.
     pub ipv6: bool,
+    /// Whether policy rules can ask for ports: since Linux 4.17. Older ones take such a rule, and leave that out.
+    pub rules_know_ports: bool,
     /// Which firewalls there are.
     pub filters: Filters,
     /// The Wi-Fi cards that the file names.
@@ -118,6 +121,7 @@ pub fn read(
         uplink_networks: connected_networks(&routes, uplink_index),
         wireguard,
         ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
+        rules_know_ports: rules_know_ports(),
         filters,
         radios,
         neighbours: Neighbours::new(),
@@ -195,6 +199,17 @@ fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> SortedSet<Ci
     networks.filter(|network| network.length() > 0 && !address::is_link_local(network.address())).collect()
 }
 
+/// See [`Facts::rules_know_ports`].
+pub fn rules_know_ports() -> bool {
+    uname().is_ok_and(|name| is_at_least(&name.release().to_string_lossy(), (4, 17)))
+}
+
+/// Whether a kernel, by its release such as `6.1.0-18-amd64`, is of this version or newer; not, if it cannot be told.
+fn is_at_least(release: &str, version: (u32, u32)) -> bool {
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(str::parse);
+    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= version)
+}
+
 fn demanded_wireguard(value: Option<OsString>) -> Result<Option<Backend>> {
     let Some(value) = value else { return Ok(None) };
     let known = [Backend::Kernel, Backend::BuiltIn].into_iter().find(|backend| value == backend.as_str());
@@ -218,6 +233,13 @@ fn choose_wireguard(kernel_has_it: bool, demanded: Option<Backend>) -> Result<Op
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kernels_are_told_by_their_release() {
+        let known = |release: &str| is_at_least(release, (4, 17));
+        assert!(known("4.17.0") && known("6.1.0-18-amd64") && known("5.4-rc3") && known("10.0"));
+        assert!(!known("4.14.54-UBNT") && !known("4.9") && !known("3.10") && !known("") && !known("5"));
+    }
 
     #[test]
     fn a_wireguard_can_be_demanded() {

@@ -1,8 +1,9 @@
 //! Policy rules: rtnetlink's rule messages.
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
+use netlink_packet_route::IpProtocol;
 use netlink_packet_route::route::{RouteHeader, RouteProtocol};
-use netlink_packet_route::rule::{RuleAction as Verb, RuleAttribute, RuleMessage};
+use netlink_packet_route::rule::{RuleAction as Verb, RuleAttribute, RuleMessage, RulePortRange};
 use nix::libc;
 
 use super::attributes::{self, Attributes, native_number, text_before_zero};
@@ -31,7 +32,13 @@ mod kind {
     pub(super) const TABLE: u16 = 15;
     pub(super) const FWMASK: u16 = 16;
     pub(super) const PROTOCOL: u16 = 21;
+    pub(super) const IP_PROTO: u16 = 22;
+    pub(super) const DPORT_RANGE: u16 = 24;
+    pub(super) const DPORT_MASK: u16 = 29;
 }
+
+/// IPPROTO_UDP
+const UDP: u8 = 17;
 
 /// The mask of a mark that is compared whole.
 const WHOLE: u32 = u32::MAX;
@@ -67,6 +74,10 @@ impl Decode for Rule {
             _ => return None,
         };
         let mut selector = found.selector;
+        // One without the other is none of ours.
+        if found.is_udp != selector.udp_port.is_some() {
+            return None;
+        }
         selector.mark = found.mark.map(|value| Mark { value, mask: found.mask.unwrap_or(WHOLE) });
         let family = route::read_family(family)?;
         let ours = PRIORITIES.contains(&found.priority);
@@ -82,6 +93,7 @@ struct Found {
     goto: Option<u32>,
     mark: Option<u32>,
     mask: Option<u32>,
+    is_udp: bool,
     selector: Selector,
 }
 
@@ -98,6 +110,10 @@ impl Found {
             kind::IIFNAME => self.selector.incoming = Some(text_before_zero(value).parse().ok()?),
             kind::SRC => self.selector.from = Some(network(from_length)?),
             kind::DST => self.selector.to = Some(network(to_length)?),
+            kind::IP_PROTO if value == [UDP] => self.is_udp = true,
+            kind::DPORT_RANGE => self.selector.udp_port = Some(one_port(value)?),
+            // Kernels since 6.15 show it with every port.
+            kind::DPORT_MASK if value == [0xff; 2] => {}
             // Kernels before 4.17 do not know the attribute, and do not show it: there the band alone tells.
             kind::PROTOCOL if value == [PROTOCOL] => {}
             // The kernel shows it always; this value stands for "suppresses nothing".
@@ -107,6 +123,12 @@ impl Found {
         }
         Some(())
     }
+}
+
+/// A `struct fib_rule_port_range` that holds one port: first and last.
+fn one_port(value: &[u8]) -> Option<u16> {
+    let [first @ .., a, b] = *value.first_chunk::<4>()?;
+    (first == [a, b]).then_some(u16::from_ne_bytes(first))
 }
 
 /// Adds a rule.
@@ -121,7 +143,7 @@ pub fn remove(rule: &Rule) -> NetlinkMessage<Message> {
 
 fn encode(rule: &Rule) -> RuleMessage {
     let mut message = RuleMessage::default();
-    let Selector { incoming, from, to, mark } = &rule.selector;
+    let Selector { incoming, from, to, mark, udp_port } = &rule.selector;
     message.header.family = route::family(rule.family);
     message.header.src_len = from.map_or(0, Cidr::length);
     message.header.dst_len = to.map_or(0, Cidr::length);
@@ -134,6 +156,10 @@ fn encode(rule: &Rule) -> RuleMessage {
     attributes.extend(
         mark.iter().flat_map(|mark| [RuleAttribute::FwMark(mark.value), RuleAttribute::FwMask(mark.mask)]),
     );
+    attributes.extend(udp_port.iter().flat_map(|port| {
+        let range = RulePortRange { start: *port, end: *port };
+        [RuleAttribute::IpProtocol(IpProtocol::Udp), RuleAttribute::DestinationPortRange(range)]
+    }));
     match rule.action {
         RuleAction::Lookup(table) => {
             message.header.action = Verb::ToTable;

@@ -13,7 +13,7 @@ use crate::firewall::{
     Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
 use crate::net::{Cidr, Family, IfName};
-use crate::plan::{entering, marks, names, phones, routing, strays};
+use crate::plan::{entering, marks, names, ntp, phones, routing, strays};
 use crate::site::{Entrance, Exit, Portal, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -44,7 +44,7 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
         (Chain::Prerouting, names::prerouting(site)),
         (Chain::Postrouting, postrouting(site)),
         (Chain::Marks, marks::incoming(site)),
-        (Chain::OwnMarks, marks::outgoing(site)),
+        (Chain::OwnMarks, marks::outgoing(site).into_iter().chain(ntp::marks(site)).collect()),
         (Chain::Leaving, marks::leaving(site)),
     ];
     let chains: SortedMap<Chain, Vec<Rule>> =
@@ -267,6 +267,7 @@ fn own_output(site: &Site, portal: &Portal, uplink: &IfName) -> Vec<Rule> {
     rules.extend(
         kept.into_iter().map(|network| rule([leaving.clone(), Destination(Networks::One(network))], Accept)),
     );
+    rules.extend(ntp::passes(site, &leaving));
     // What got a mark is routed once more, which this hook does not see: the last one does.
     let opening: Vec<Condition> =
         [leaving, Opening, NotMarked(TUNNEL_MARK)].into_iter().chain(portal.mark.map(NotMarked)).collect();

@@ -4,6 +4,7 @@ mod entering;
 mod firewall;
 mod marks;
 mod names;
+mod ntp;
 mod openings;
 mod phones;
 mod routing;

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Priority, Table};
-use crate::plan::{marks, phones};
+use crate::plan::{marks, ntp, phones};
 use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, Tunnel, Vlan, families};
 use crate::sorted::SortedSet;
 use crate::state::{
@@ -183,6 +183,7 @@ fn own_rules(site: &Site, portal: &Portal, table: Option<Table>) -> Vec<Rule> {
         }
     }
     rules.extend(own_kept(site, portal).into_iter().filter(speaks).map(|network| skip(&sent_here, network)));
+    rules.extend(ntp::rules(site));
     rules.extend(into(&portal.to, &sent_here, ENTRANCES, table));
     if site.ipv6 && portal.to.is_empty() {
         rules.push(closed(Family::V6, sent_here));

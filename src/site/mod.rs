@@ -75,6 +75,8 @@ pub struct Site {
     pub own: SortedSet<IpAddr>,
     /// Whether the host speaks IPv6.
     pub ipv6: bool,
+    /// How what this router asks time servers goes by its uplink, where its own traffic enters a portal; none = it does not.
+    pub ntp: Option<WayOut>,
     /// Devices with addresses that portals choose by, as far as they are known.
     pub neighbours: Neighbours,
     /// Those addresses.
@@ -103,6 +105,15 @@ pub struct Site {
     pub notes: Vec<String>,
     /// Those of them that tell why a Wi-Fi is off.
     pub wifi_notes: Vec<String>,
+}
+
+/// What tells traffic that is to skip a portal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayOut {
+    /// A policy rule that asks for its port.
+    Rule,
+    /// The tunnels' mark, where rules cannot ask for ports.
+    Mark,
 }
 
 /// Names of portals, and the exits that they use now, where that is not the first of the list.

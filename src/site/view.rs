@@ -3,7 +3,7 @@
 use super::exit::resolvers_at;
 use super::firewall::choose;
 use super::links::{exit_view, site_address, tunnels};
-use super::{Endpoint, Entrance, Exit, Inputs, Portal, Site, Tunnel, Vlan};
+use super::{Endpoint, Entrance, Exit, Inputs, Portal, Site, Tunnel, Vlan, WayOut};
 use super::{marks, obstacle, providers, vlan};
 use crate::config::model::{self, Host, Name, Network, RpFilter};
 use crate::config::portal_addresses;
@@ -75,6 +75,11 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         local: facts.local.iter().copied().filter(|local| !network.subnet.overlaps(*local)).collect(),
         own: facts.own.iter().copied().filter(|own| !network.subnet.contains(*own)).collect(),
         ipv6: facts.ipv6,
+        ntp: entry.portals.iter().any(model::Portal::has_open_time).then_some(if facts.rules_know_ports {
+            WayOut::Rule
+        } else {
+            WayOut::Mark
+        }),
         neighbours: facts.neighbours.clone(),
         sources_with_ipv6: if facts.ipv6 { sources_with_ipv6(entry) } else { Vec::new() },
         loose_rp_filter: entry.rp_filter == RpFilter::Loose,

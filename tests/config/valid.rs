@@ -40,6 +40,7 @@ fn portal(name: &str, exits: Vec<ExitRef>, entrance: Entrance) -> Portal {
         address: None,
         dhcp: None,
         dns: vec![],
+        ntp: true,
         position: Position::default(),
     }
 }
@@ -109,7 +110,7 @@ fn nyc() -> Site {
             portal("air", to_paris(), wifi()),
             portal("tv", to_paris(), sources),
             portal("console", to_paris(), devices),
-            portal("router", to_paris(), Entrance::Own),
+            Portal { ntp: false, ..portal("router", to_paris(), Entrance::Own) },
         ],
         providers: SortedMap::from([("mullvad".to_owned(), mullvad)]),
     }

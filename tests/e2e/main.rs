@@ -37,6 +37,7 @@ mod resolvers;
 mod restore;
 mod side_by_side;
 mod snapshot;
+mod time;
 mod upgrade;
 mod uplink;
 mod ways;
@@ -71,6 +72,7 @@ const CORE: &[&[Scenario]] = &[
     lans::SCENARIOS,
     resolvers::SCENARIOS,
     restore::SCENARIOS,
+    time::SCENARIOS,
     commands::SCENARIOS,
     phones::SCENARIOS,
 ];

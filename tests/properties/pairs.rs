@@ -39,7 +39,7 @@ enum Way {
     Refused,
 }
 
-/// The kernel's walk through the rules, for what has no mark.
+/// The kernel's walk through the rules, for what has no mark and asks no time server.
 fn way(state: &State, incoming: &str, from: IpAddr, to: IpAddr) -> Way {
     let holds = |network: Option<Cidr>, address| network.is_none_or(|network| network.contains(address));
     let matches = |rule: &Rule| {
@@ -47,6 +47,7 @@ fn way(state: &State, incoming: &str, from: IpAddr, to: IpAddr) -> Way {
         rule.family == Family::of(to)
             && selector.incoming.as_ref().is_none_or(|name| name.as_str() == incoming)
             && selector.mark.is_none()
+            && selector.udp_port.is_none()
             && holds(selector.from, from)
             && holds(selector.to, to)
     };

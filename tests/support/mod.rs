@@ -64,7 +64,7 @@ pub(crate) fn network(text: &str) -> Network {
     })
 }
 
-/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `own`, `ipv6`, `neighbours`, `ports` with their bridges, and names with their addresses.
+/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `own`, `ipv6`, `old_rules`, `neighbours`, `ports` with their bridges, and names with their addresses.
 pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let text_of = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned);
@@ -83,6 +83,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         interfaces: SortedMap::new(),
         ties: ties(pairs(table.get("ports").map(toml::Spanned::get_ref))),
         closes_ports: true,
+        rules_know_ports: table.get("old_rules").is_none(),
         firmware: None,
         neighbours: pairs(table.get("neighbours").map(toml::Spanned::get_ref)),
         filters: Filters { nftables: true, ..Filters::default() },

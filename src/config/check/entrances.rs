@@ -64,6 +64,18 @@ fn all_of(entrance: &Entrance) -> Option<&IfName> {
     }
 }
 
+/// Only this router's own traffic has a time server to ask.
+pub(super) fn asking_for_the_time(draft: &Draft, found: &mut Findings) {
+    for portal in draft.sites.iter().flat_map(|site| &site.portals) {
+        let (Some(ntp), Some(entrance)) = (&portal.ntp, &portal.entrance) else { continue };
+        if entrance.value != Entrance::Own {
+            let message =
+                format!("`ntp` is for what this router itself asks, not for `{}`", entrance.value.key());
+            found.add(&ntp.span, message, "take it out, or write it where `self = true` is");
+        }
+    }
+}
+
 /// What enters belongs to one portal.
 pub(super) fn shared(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {

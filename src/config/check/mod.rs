@@ -35,6 +35,7 @@ const CHECKS: &[Check] = &[
     exits::phones,
     entrances::taken,
     entrances::shared,
+    entrances::asking_for_the_time,
     entrances::destinations,
     wifi::cards,
     lans::without,

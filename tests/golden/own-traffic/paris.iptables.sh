@@ -33,6 +33,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -d 198.18.7.0/24 -o wan -j RETURN
 -A PORTALS_OUTPUT -d 224.0.0.0/4 -o wan -j RETURN
 -A PORTALS_OUTPUT -d 255.255.255.255/32 -o wan -j RETURN
+-A PORTALS_OUTPUT -o wan -p udp -m udp --dport 123 -j RETURN
 -A PORTALS_OUTPUT -d 198.18.0.0/15 -o wan -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
@@ -40,12 +41,15 @@ iptables-restore --noflush <<'EOF'
 COMMIT
 *mangle
 :PORTALS_FORWARD - [0:0]
+:PORTALS_OUTPUT - [0:0]
 :PORTALS_POSTROUTING - [0:0]
 -A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
 -A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_OUTPUT -p udp -m udp --dport 123 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j MARK --set-xmark 0x10000000/0x10000000
 -A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -j CONNMARK --set-xmark 0x20000000/0x20000000
 -A PORTALS_POSTROUTING -o wan -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
+-I OUTPUT 1 -j PORTALS_OUTPUT
 -I POSTROUTING 1 -j PORTALS_POSTROUTING
 COMMIT
 *nat
@@ -72,8 +76,14 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -o wan -p udp -m udp --dport 67:68 -j RETURN
 -A PORTALS_OUTPUT -d fe80::/10 -o wan -j RETURN
 -A PORTALS_OUTPUT -d ff00::/8 -o wan -j RETURN
+-A PORTALS_OUTPUT -o wan -p udp -m udp --dport 123 -j RETURN
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_OUTPUT -p udp -m udp --dport 123 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j MARK --set-xmark 0x10000000/0x10000000
 -I OUTPUT 1 -j PORTALS_OUTPUT
 COMMIT
 EOF

@@ -60,6 +60,7 @@ table inet portals {
 		oifname "wan" ip daddr 255.255.255.255 accept
 		oifname "wan" ip6 daddr fe80::/10 accept
 		oifname "wan" ip6 daddr ff00::/8 accept
+		oifname "wan" udp dport 123 accept
 		oifname "wan" ct direction original meta mark & 0x10000000 != 0x10000000 ip daddr 198.18.0.0/15 reject with icmpx admin-prohibited
 	}
 	chain mss {
@@ -71,6 +72,10 @@ table inet portals {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "wan" ip saddr @inside masquerade
 		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain own-marks {
+		type route hook output priority -150; policy accept;
+		ct direction original meta mark & 0x10000000 != 0x10000000 udp dport 123 meta mark set meta mark & 0xefffffff | 0x10000000
 	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;

@@ -1,0 +1,86 @@
+//! A router whose own traffic enters a portal asks time servers by its uplink, whatever becomes of the tunnel.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+
+use wg_portals::demo::{NYC, PARIS, SERVER, World};
+use wg_portals::error::{Context as _, Result};
+use wg_portals::host::rules_know_ports;
+
+use crate::Scenario;
+use crate::ways::only_nyc;
+use crate::words::{Who, eventually, no_leak, reloaded, same, seconds, seen_as, start};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
+    name: "a portal of the router itself lets it ask for the time by the uplink, with no other leak",
+    plots: &[NYC, PARIS],
+    run: by_the_uplink,
+}];
+
+const NTP: u16 = 123;
+
+fn by_the_uplink(world: &mut World) -> Result<()> {
+    let [of_time, other] = [NTP, NTP + 1].map(|port| listen(world, SERVER, port));
+    let (of_time, other) = (of_time?, other?);
+    start(world, &world.network(only_nyc("self = true")))?;
+    seen_as(world.site(NYC).router(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    let router: Who = |site| &site.router;
+    no_leak(world, NYC, router, |world| {
+        asks(world, &of_time)?;
+        world.set_cut(NYC, PARIS, true)?;
+        asks(world, &of_time)?;
+        let socket = ask(world, &other)?;
+        same("another port is heard", heard(&other), None)?;
+        drop(socket);
+        world.set_cut(NYC, PARIS, false)
+    })?;
+    // A tunnel that is not cut brings it there under another name.
+    reloaded(world, &[NYC], &world.network(only_nyc("self = true\nntp = false")))?;
+    eventually("the time is asked by the tunnel", || {
+        let _socket = ask(world, &of_time)?;
+        same("who asks", heard(&of_time).map(|who| who.ip()), Some(PARIS.address.into()))
+    })
+}
+
+/// The router asks, is heard at its own address, and hears the answer.
+fn asks(world: &mut World, server: &UdpSocket) -> Result<()> {
+    eventually("the time is asked by the uplink", || {
+        let socket = ask(world, server)?;
+        let who = heard(server);
+        same("who asks", who.map(|who| who.ip()), Some(IpAddr::from(NYC.address)))?;
+        // Without such rules the answer is not let in under strict reverse-path filtering.
+        if let Some(who) = who.filter(|_| rules_know_ports()) {
+            server.send_to(b"late", who).doing(|| "cannot answer".to_owned())?;
+            same("the answer comes from", heard(&socket), Some((SERVER, NTP).into()))?;
+        }
+        Ok(())
+    })
+}
+
+/// A socket of the router's that has just asked.
+fn ask(world: &mut World, server: &UdpSocket) -> Result<UdpSocket> {
+    let there = server.local_addr().doing(|| "cannot tell a port".to_owned())?;
+    world.site(NYC).router.run(|| {
+        let socket = open(Ipv4Addr::UNSPECIFIED, 0)?;
+        // Whether it is refused is for the other end to tell.
+        let _ = socket.connect(there).and_then(|()| socket.send(b"what is the time?"));
+        Ok(socket)
+    })
+}
+
+fn listen(world: &World, address: Ipv4Addr, port: u16) -> Result<UdpSocket> {
+    world.server.run(|| open(address, port))
+}
+
+fn open(address: Ipv4Addr, port: u16) -> Result<UdpSocket> {
+    let open = || {
+        let socket = UdpSocket::bind((address, port))?;
+        socket.set_read_timeout(Some(seconds(1.0)))?;
+        std::io::Result::Ok(socket)
+    };
+    open().doing(|| format!("cannot open UDP port {port} of {address}"))
+}
+
+/// Who was heard, if anybody was.
+fn heard(socket: &UdpSocket) -> Option<SocketAddr> {
+    socket.recv_from(&mut [0; 64]).ok().map(|(_, who)| who)
+}
