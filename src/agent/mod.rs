@@ -9,11 +9,13 @@ mod fights;
 mod handover;
 mod health;
 mod hook;
+mod measurement;
 mod moves;
 mod names;
 mod questions;
 mod retry;
 mod tables;
+mod widths;
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,7 @@ use moves::Moves;
 use names::Names;
 use retry::Retry;
 use tables::Tables;
+use widths::Widths;
 
 /// How long the first attempts wait for each other.
 const FIRST_WAITS: [Duration; 3] =
@@ -67,6 +70,7 @@ pub struct Agent {
     services: Supervisor,
     /// What was said besides, so that it is said once.
     notes: Vec<String>,
+    widths: Widths,
     clock: Clock,
     kernel: Linux,
     journal: Journal,
@@ -121,6 +125,7 @@ impl Agent {
             hook: Hook::default(),
             services: Supervisor::open(journal.folder())?,
             notes: Vec::new(),
+            widths: Widths::default(),
             clock,
             kernel: Linux::open()?,
             journal,
@@ -189,6 +194,7 @@ impl Agent {
             self.look_at_exits();
             self.look_at_names();
             self.look_at_devices();
+            self.look_at_widths();
             self.hook.turn(Instant::now());
             self.services.turn(Instant::now());
             if let Some((question, asker)) = self.reception.hear() {
@@ -279,6 +285,7 @@ impl Agent {
             log::error!("{error}");
         }
         let moves = self.exits.follow(&mut site);
+        self.widths.follow(&site, Instant::now());
         self.take_note(moves);
         let _lock = self.lock()?;
         let steps = converge(&mut self.kernel, &self.journal, &site, on_failure);
@@ -317,12 +324,14 @@ impl Agent {
             self.tables.deadline(),
             self.fights.deadline(),
             Some(self.clock.deadline()),
+            self.widths.deadline(),
         ];
         let mut others: Vec<BorrowedFd> = self.reception.descriptors().collect();
         others.extend(self.exits.descriptors());
         others.extend(self.names.descriptors());
         others.extend(self.devices.descriptor());
         others.extend(self.clock.descriptor());
+        others.extend(self.widths.descriptors());
         others.extend(self.services.descriptors());
         self.events.wait(others, due.into_iter().flatten().min())
     }

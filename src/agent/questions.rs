@@ -47,7 +47,8 @@ impl Agent {
         let now = Instant::now();
         let left = self.confirmation.deadline().map(|until| until.saturating_duration_since(now).as_secs());
         let (portals, exits) = self.exits.tell(now);
-        let failures = self.clock.complaint().into_iter().chain(self.services.failures()).collect();
+        let failures = self.clock.complaint().into_iter().chain(self.widths.complaints());
+        let failures = failures.chain(self.services.failures()).collect();
         Knowledge { unconfirmed: left, portals, exits, failures }
     }
 }

@@ -20,6 +20,9 @@ const QUESTION: u8 = 8;
 /// Bytes of a question or an answer without data: type, code, checksum, identifier, sequence number.
 const LENGTH: usize = 8;
 
+/// Bytes of an IPv4 header without options.
+const HEADER: usize = 20;
+
 /// The socket option that says which types of ICMP messages are kept from a raw socket, one bit each (linux/icmp.h).
 const ICMP_FILTER: libc::c_int = 1;
 
@@ -54,17 +57,28 @@ impl Echo {
 
     /// Asks once.
     pub fn ask(&mut self) -> Result<(), Errno> {
+        self.ask_in(HEADER + LENGTH).map(drop)
+    }
+
+    /// Asks once, in a packet of so many bytes, which is answered by one of as many; the number of the question.
+    pub fn ask_in(&mut self, bytes: usize) -> Result<u16, Errno> {
         self.sequence = self.sequence.wrapping_add(1);
-        let question = question(self.identifier, self.sequence);
-        sendto(self.socket.as_raw_fd(), &question, &self.to, MsgFlags::empty()).map(drop)
+        let question = question(self.identifier, self.sequence, bytes.saturating_sub(HEADER));
+        sendto(self.socket.as_raw_fd(), &question, &self.to, MsgFlags::empty()).map(|_| self.sequence)
     }
 
     /// Takes what has come in, and never waits; whether an answer was among it.
     pub fn is_answered(&mut self) -> bool {
+        !self.answers().is_empty()
+    }
+
+    /// Takes what has come in, and never waits; the numbers of the questions that were answered.
+    pub fn answers(&mut self) -> Vec<u16> {
+        // What does not fit in is no longer of interest.
         let mut packet = [0; 128];
-        let mut answered = false;
+        let mut answered = Vec::new();
         while let Ok(length) = recv(self.socket.as_raw_fd(), &mut packet, MsgFlags::empty()) {
-            answered |= is_answer(&packet[..length], self.to.ip(), self.identifier);
+            answered.extend(answer(&packet[..length], self.to.ip(), self.identifier));
         }
         answered
     }
@@ -92,30 +106,32 @@ fn hear_answers_alone(socket: &OwnedFd) -> Result<(), Errno> {
     Errno::result(result).map(drop)
 }
 
-fn question(identifier: u16, sequence: u16) -> [u8; LENGTH] {
+/// A question of so many bytes, or of the least that it has.
+fn question(identifier: u16, sequence: u16, length: usize) -> Vec<u8> {
     let [i, d] = identifier.to_be_bytes();
     let [s, q] = sequence.to_be_bytes();
-    let mut message = [QUESTION, 0, 0, 0, i, d, s, q];
-    let checksum = checksum(message);
+    let mut message = vec![QUESTION, 0, 0, 0, i, d, s, q];
+    message.resize(length.max(LENGTH), 0);
+    let checksum = checksum(&message);
     message[2..4].copy_from_slice(&checksum.to_be_bytes());
     message
 }
 
-/// The ones' complement of the ones' complement sum of all 16-bit words (RFC 1071).
-fn checksum(message: [u8; LENGTH]) -> u16 {
+/// The ones' complement of the ones' complement sum of all 16-bit words (RFC 1071); a last byte that is alone is zero here.
+fn checksum(message: &[u8]) -> u16 {
     let words = message.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
     let sum: u32 = words.sum();
     let folded = (sum & 0xffff) + (sum >> 16);
     !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or_default()
 }
 
-/// A raw socket gets packets with their IPv4 header, whose length in words is in the lower half of the first byte, and the source
+/// The number of the question that a packet answers. A raw socket gets packets with their IPv4 header, whose length in words is in the lower half of the first byte, and the source
 /// at byte 12.
-fn is_answer(packet: &[u8], from: Ipv4Addr, identifier: u16) -> bool {
-    let header = packet.first().map_or(0, |first| usize::from(first & 0xf) * 4);
-    let (Some(source), Some(message)) = (packet.get(12..16), packet.get(header..)) else { return false };
-    source == from.octets()
-        && matches!(message, [ANSWER, 0, _, _, i, d, ..] if [*i, *d] == identifier.to_be_bytes())
+fn answer(packet: &[u8], from: Ipv4Addr, identifier: u16) -> Option<u16> {
+    let header = usize::from(packet.first()? & 0xf) * 4;
+    let (source, message) = (packet.get(12..16)?, packet.get(header..)?);
+    let [ANSWER, 0, _, _, i, d, s, q, ..] = *message else { return None };
+    (source == from.octets() && [i, d] == identifier.to_be_bytes()).then_some(u16::from_be_bytes([s, q]))
 }
 
 #[cfg(test)]
@@ -125,8 +141,9 @@ mod tests {
     #[test]
     fn a_question_is_as_rfc_792_says() {
         // `ping -c 1 -s 0` with this identifier, as tcpdump shows it: the sum of all words with the checksum is all ones.
-        let message = question(0x1234, 7);
-        assert_eq!(message, [8, 0, 0xe5, 0xc4, 0x12, 0x34, 0, 7]);
+        assert_eq!(question(0x1234, 7, 0), [8, 0, 0xe5, 0xc4, 0x12, 0x34, 0, 7]);
+        let long = question(0x1234, 7, 1252);
+        assert_eq!((long.len(), &long[..8]), (1252, &[8, 0, 0xe5, 0xc4, 0x12, 0x34, 0, 7][..]));
     }
 
     #[test]
@@ -134,13 +151,13 @@ mod tests {
         let from = Ipv4Addr::new(10, 77, 2, 1);
         let mut packet = [0x45, 0, 0, 28, 0, 0, 0, 0, 64, 1, 0, 0, 10, 77, 2, 1, 10, 77, 1, 1].to_vec();
         packet.extend([ANSWER, 0, 0, 0, 0x12, 0x34, 0, 7]);
-        assert!(is_answer(&packet, from, 0x1234));
-        assert!(!is_answer(&packet, from, 0x1235), "somebody else's");
-        assert!(!is_answer(&packet, Ipv4Addr::new(10, 77, 3, 1), 0x1234), "from somewhere else");
+        assert_eq!(answer(&packet, from, 0x1234), Some(7));
+        assert_eq!(answer(&packet, from, 0x1235), None, "somebody else's");
+        assert_eq!(answer(&packet, Ipv4Addr::new(10, 77, 3, 1), 0x1234), None, "from somewhere else");
         packet[20] = QUESTION;
-        assert!(!is_answer(&packet, from, 0x1234), "a question");
+        assert_eq!(answer(&packet, from, 0x1234), None, "a question");
         for length in 0..packet.len() {
-            assert!(!is_answer(&packet[..length], from, 0x1234));
+            assert_eq!(answer(&packet[..length], from, 0x1234), None);
         }
     }
 }

@@ -41,6 +41,7 @@ mod time;
 mod upgrade;
 mod uplink;
 mod ways;
+mod widths;
 mod wifi;
 mod words;
 
@@ -86,6 +87,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     names::SCENARIOS,
     confirm::SCENARIOS,
     questions::SCENARIOS,
+    widths::SCENARIOS,
     files::SCENARIOS,
     upgrade::SCENARIOS,
     faults::SCENARIOS,
