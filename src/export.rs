@@ -25,8 +25,10 @@ pub fn files(
     own: &str,
     private_key: Option<&Secret>,
     secret: Option<&Secret>,
+    phone_keys: &SortedMap<Name, Secret>,
 ) -> Vec<File> {
-    let tunnels = site::tunnels(network, own, &Known { network_secret: secret, resolved: &SortedMap::new() });
+    let known = Known { network_secret: secret, phone_keys, resolved: &SortedMap::new() };
+    let tunnels = site::tunnels(network, own, &known);
     let file = |(interface, tunnel): (&IfName, &Tunnel)| File {
         interface: interface.clone(),
         config: config(network, own, private_key, tunnel),

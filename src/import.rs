@@ -3,14 +3,17 @@
 //! What dials somebody becomes an exit, with the file as it is, and a portal for this router's own traffic. A box that is dialled
 //! becomes a site; those that dial it its phones, where their addresses are those that follow from ids.
 
+mod left_out;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 
 use crate::config::model::{MOST_PHONES, Name};
 use crate::config::site_network;
 use crate::error::{Error, Result};
 use crate::json::Json;
-use crate::net::{Cidr, Family, InterfaceAddress, PublicKey, are_all_ipv4};
+use crate::net::{Cidr, Family, InterfaceAddress, PublicKey, Secret, are_all_ipv4};
 use crate::wgquick::{Interface, Parsed, Peer, RoutingTable};
 
 /// What the file does not say.
@@ -43,6 +46,11 @@ pub fn network_file(parsed: &Parsed, wishes: &Wishes) -> Result<String> {
             "the `AllowedIPs` of those that it dials have no IPv4, and portals are IPv4 so far: none of it can be carried over",
         ));
     }
+    if dials && !parsed.config.interface.addresses.iter().any(|own| own.address.is_ipv4()) {
+        return Err(Error::wrong(
+            "`[Interface]` has no IPv4 `Address`, and portals are IPv4 so far: get a file with one from the other end",
+        ));
+    }
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = if dials { dialling(&mut text, parsed, wishes) } else { dialled(&mut text, parsed, wishes) };
@@ -67,7 +75,13 @@ fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Re
     let addresses = config.interface.addresses.iter().map(|address| address.network());
     let used: Vec<Cidr> =
         v4.iter().copied().filter(|network| network.length() > 1).chain(addresses).collect();
-    head(text, wishes, wishes.subnet.unwrap_or_else(|| free_subnet(&used)), wishes.id.unwrap_or(1), None)?;
+    head(
+        text,
+        wishes,
+        wishes.subnet.unwrap_or_else(|| free_subnet(&used)),
+        wishes.id.unwrap_or(1),
+        Tunnels::default(),
+    )?;
     writeln!(
         text,
         "\n# The file as it is, with mode 600 beside this one: its key, addresses, MTU, peers and keepalive are used.\n[site.{site}.exit.{exit}]\nconfig = \"{exit}.conf\""
@@ -78,17 +92,9 @@ fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Re
         format!("[site.{site}.portal.{name}]\nexit = \"{exit}\"\n{entrance}{to}")
     };
     let router = portal("router", "self = true");
-    let table = match &config.interface.table {
-        RoutingTable::Auto => None,
-        RoutingTable::Off => Some("off"),
-        RoutingTable::Named(table) => Some(table.as_str()),
-    };
-    if let Some(table) = table {
+    if let Some(why) = is_sent_nothing(&config.interface.table) {
         let router = commented(&router);
-        writeln!(
-            text,
-            "\n# `Table = {table}`: wg-quick sends nothing there by itself. If this router shall:\n{router}"
-        )?;
+        writeln!(text, "\n# {why} To have what this router sends itself go there:\n{router}")?;
     } else {
         let what = if everything { "all" } else { "what goes there" };
         let lan = commented(&portal("lan", "from = [\"192.168.1.0/24\"]"));
@@ -101,7 +107,19 @@ fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Re
             "\n# If it passes on what computers behind it send, that went there, too. Here they are named:\n{lan}"
         )?;
     }
-    left_out(text, parsed, &allowed, everything)
+    left_out::dialling(text, parsed, &allowed, everything)
+}
+
+/// Why wg-quick sends nothing into the tunnel, if it does not.
+fn is_sent_nothing(table: &RoutingTable) -> Option<String> {
+    match table {
+        RoutingTable::Off => Some("`Table = off`: wg-quick sends nothing there by itself.".to_owned()),
+        RoutingTable::Named(name) if !table.is_asked_for_everything() => Some(format!(
+            "`Table = {name}`: wg-quick puts the routes there, and rules that this file does not hold say what\n\
+             # they are for (`ip rule` shows them): put that into a portal, or it LEAVES IN THE CLEAR.\n#"
+        )),
+        RoutingTable::Auto | RoutingTable::Named(_) => None,
+    }
 }
 
 /// What is sent to those that are dialled.
@@ -114,89 +132,80 @@ fn v4(networks: &[Cidr]) -> Vec<Cidr> {
     networks.iter().copied().filter(|network| network.family() == Family::V4).collect()
 }
 
-/// What of a file that dials is not carried over.
-fn left_out(text: &mut String, parsed: &Parsed, allowed: &[Cidr], everything: bool) -> std::fmt::Result {
-    let Interface { dns, listen_port, fwmark, addresses, .. } = &parsed.config.interface;
-    let mut notes: Vec<String> =
-        parsed.remarks.iter().map(|remark| format!("line {}: {}", remark.line, remark.message)).collect();
-    notes.push("what the other end begins does not come in: only answers do".to_owned());
-    let is_v6 = |network: &Cidr| network.family() == Family::V6;
-    if allowed.iter().any(is_v6) || addresses.iter().any(|address| is_v6(&address.network())) {
-        let what = if everything {
-            "the IPv6 of what enters a portal for everything is blocked"
-        } else {
-            "what of it this file sends there LEAVES IN THE CLEAR, by the uplink"
-        };
-        notes.push(format!("IPv6: portals are IPv4 so far; {what}"));
-    }
-    if !dns.is_empty() {
-        let servers: Vec<String> = dns.iter().map(|server| format!("`nameserver {server}`")).collect();
-        notes.push(format!(
-            "`DNS`: for this router itself, put {} into /etc/resolv.conf",
-            servers.join(" and ")
-        ));
-    }
-    if listen_port.is_some() {
-        notes.push("`ListenPort`: portals gives each tunnel a port".to_owned());
-    }
-    if fwmark.is_some() {
-        notes.push("`FwMark`: portals has a mark of its own".to_owned());
-    }
-    for peer in parsed.config.peers.iter().filter(|peer| peer.endpoint.is_none()) {
-        notes.push(format!("peer {} dials this box: it cannot dial an exit", peer.public_key));
-    }
-    writeln!(text, "\n# Not carried over:")?;
-    notes.iter().try_for_each(|note| writeln!(text, "#   {note}"))
-}
-
 fn dialled(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Result {
-    let Interface { addresses, listen_port, .. } = &parsed.config.interface;
-    let place = addresses.iter().find_map(|address| place(*address));
-    let used: Vec<Cidr> = addresses.iter().map(|address| address.network()).collect();
-    let (subnet, id) = place.unwrap_or_else(|| (free_subnet(&used), 1));
-    let (subnet, id) = (wishes.subnet.unwrap_or(subnet), wishes.id.unwrap_or(id));
-    head(text, wishes, subnet, id, *listen_port)?;
+    let Interface { listen_port, mtu, .. } = &parsed.config.interface;
+    let (subnet, id) = site_of(parsed, wishes);
+    let mtu = mtu.filter(|mtu| MTUS.contains(mtu));
+    head(text, wishes, subnet, id, Tunnels { port: *listen_port, mtu })?;
     writeln!(text, "# endpoint = \"…\"   # host name or address under which the phones dial it")?;
     let mut strangers = Vec::new();
     for peer in &parsed.config.peers {
-        match phone(peer, subnet, id) {
-            Some(number) => writeln!(
-                text,
-                "\n[phone.peer-{number}]\nid         = {number}\nat         = \"{}\"\npublic_key = \"{}\"",
-                wishes.site, peer.public_key
-            )?,
-            None => strangers.push(peer),
+        let Some(number) = phone(peer, subnet, id) else {
+            strangers.push(peer);
+            continue;
+        };
+        writeln!(
+            text,
+            "\n[phone.peer-{number}]\nid         = {number}\nat         = \"{}\"\npublic_key = \"{}\"",
+            wishes.site, peer.public_key
+        )?;
+        if peer.preshared_key.is_some() {
+            writeln!(text, "# Its pre-shared key, beside this file, with mode 600; `--keys` puts it there.")?;
+            writeln!(text, "preshared_key_file = \"{}\"", key_file(number))?;
         }
     }
-    writeln!(text, "\n# Not carried over:")?;
-    for remark in &parsed.remarks {
-        writeln!(text, "#   line {}: {}", remark.line, remark.message)?;
+    left_out::dialled(text, parsed, mtu.is_some(), &strangers)
+}
+
+/// The pre-shared keys of those that become phones, and the names of their files beside the network file.
+pub fn preshared_keys<'a>(parsed: &'a Parsed, wishes: &Wishes) -> Vec<(String, &'a Secret)> {
+    let peers = &parsed.config.peers;
+    if peers.iter().any(|peer| peer.endpoint.is_some()) {
+        return Vec::new();
     }
-    for Peer { public_key, allowed_ips, .. } in strangers {
-        let networks: Vec<String> = allowed_ips.iter().map(ToString::to_string).collect();
-        let networks = networks.join(", ");
-        writeln!(text, "#   peer {public_key} ({networks}): `portals phone add` makes a new file for it")?;
-    }
-    writeln!(
-        text,
-        "#   phones do not reach each other, and this site's computers only if they are in its `lan`"
-    )
+    let (subnet, id) = site_of(parsed, wishes);
+    let key = |peer: &'a Peer| Some((key_file(phone(peer, subnet, id)?), peer.preshared_key.as_ref()?));
+    peers.iter().filter_map(key).collect()
+}
+
+fn key_file(number: u8) -> String {
+    format!("peer-{number}.psk")
+}
+
+/// The subnet and the number of the site that is dialled.
+fn site_of(parsed: &Parsed, wishes: &Wishes) -> (Cidr, u8) {
+    let addresses = &parsed.config.interface.addresses;
+    let used: Vec<Cidr> = addresses.iter().map(|address| address.network()).collect();
+    let place = addresses.iter().find_map(|address| place(*address));
+    let (subnet, id) = place.unwrap_or_else(|| (free_subnet(&used), 1));
+    (wishes.subnet.unwrap_or(subnet), wishes.id.unwrap_or(id))
+}
+
+/// Bytes that the tunnels of a network may take.
+const MTUS: RangeInclusive<u32> = 576..=1500;
+
+/// What is said of tunnels, if the file says it.
+#[derive(Clone, Copy, Default)]
+struct Tunnels {
+    port: Option<u16>,
+    mtu: Option<u32>,
 }
 
 /// `[network]` and `[site]`.
-fn head(text: &mut String, wishes: &Wishes, subnet: Cidr, id: u8, port: Option<u16>) -> std::fmt::Result {
+fn head(text: &mut String, wishes: &Wishes, subnet: Cidr, id: u8, tunnels: Tunnels) -> std::fmt::Result {
     let Wishes { network, site, public_key, exit, .. } = wishes;
     writeln!(
         text,
         "# Made of {exit}.conf by `portals import`: `portals plan` tells what it would do here.\n"
     )?;
-    writeln!(text, "[network]\nname   = {}\nsubnet = \"{subnet}\"\n", Json::text(network))?;
+    writeln!(text, "[network]\nname   = {}\nsubnet = \"{subnet}\"", Json::text(network))?;
+    tunnels.mtu.map_or(Ok(()), |mtu| writeln!(text, "mtu    = {mtu}"))?;
     writeln!(
         text,
-        "# This router; `private.key` beside this file is its key.\n[site.{site}]\nid         = {id}"
+        "\n# This router; `private.key` beside this file is its key.\n[site.{site}]\nid         = {id}"
     )?;
     writeln!(text, "public_key = \"{public_key}\"")?;
-    port.map_or(Ok(()), |port| writeln!(text, "port       = {port}"))
+    tunnels.port.map_or(Ok(()), |port| writeln!(text, "port       = {port}"))
 }
 
 fn commented(lines: &str) -> String {
@@ -222,11 +231,10 @@ fn place(own: InterfaceAddress) -> Option<(Cidr, u8)> {
     (last == 1 && address.is_private() && (1..=250).contains(&id)).then_some((subnet, id))
 }
 
-/// The number of a phone that is all of this peer.
+/// The number of a phone whose IPv4 is that of this peer.
 fn phone(peer: &Peer, subnet: Cidr, site: u8) -> Option<u8> {
-    let [network] = peer.allowed_ips.as_slice() else { return None };
+    let networks = v4(&peer.allowed_ips);
+    let [network] = networks.as_slice() else { return None };
     let own = site_network(subnet, site)?;
-    let number =
-        (1..=MOST_PHONES).find(|number| own.nth(1 + u128::from(*number)).map(Cidr::host) == Some(*network));
-    number.filter(|_| peer.preshared_key.is_none())
+    (1..=MOST_PHONES).find(|number| own.nth(1 + u128::from(*number)).map(Cidr::host) == Some(*network))
 }

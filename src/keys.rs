@@ -79,17 +79,25 @@ pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>> {
 
 /// The same whatever it is, and wherever it comes from.
 pub fn read_secret_bytes(path: &Path, source: Source) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    match read_bytes(path, source)? {
+        Some((_, true)) => {
+            let path = path.display();
+            Err(Error::wrong(format!("{path}: others can read this secret; run: chmod 600 {path}")))
+        }
+        read => Ok(read.map(|(bytes, _)| bytes)),
+    }
+}
+
+/// Reads a file that holds a secret, if there is one; and whether others than its owner can.
+pub fn read_bytes(path: &Path, source: Source) -> Result<Option<(Zeroizing<Vec<u8>>, bool)>> {
     let file = match disk::open(path, source) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(path, error)),
     };
     let metadata = file.metadata().doing(|| format!("cannot look at {}", path.display()))?;
-    if metadata.mode() & 0o077 != 0 {
-        let path = path.display();
-        return Err(Error::wrong(format!("{path}: others can read this secret; run: chmod 600 {path}")));
-    }
-    disk::all_of(file).map(|bytes| Some(Zeroizing::new(bytes))).map_err(|error| unreadable(path, error))
+    let bytes = disk::all_of(file).map_err(|error| unreadable(path, error))?;
+    Ok(Some((Zeroizing::new(bytes), metadata.mode() & 0o077 != 0)))
 }
 
 /// Writes a new key file of mode 0600; an existing one is never overwritten.

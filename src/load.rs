@@ -15,6 +15,7 @@ use crate::kernel::linux::Linux;
 use crate::keys;
 use crate::neighbours;
 use crate::net::{PublicKey, Secret};
+use crate::phone::preshared_keys;
 use crate::resolver::resolve;
 use crate::site::{self, Inputs, Obstacle, Portal, Site};
 use crate::sorted::{SortedMap, SortedSet};
@@ -41,6 +42,8 @@ pub struct Files {
     pub public_key: PublicKey,
     /// The network's secret, if there is one.
     pub network_secret: Option<Secret>,
+    /// The pre-shared keys of this site's phones that have files of their own.
+    pub phone_keys: SortedMap<Name, Secret>,
     /// The secrets of this site's Wi-Fis.
     pub passphrases: Passphrases,
     /// What the files of this site's providers say, by name of the exit.
@@ -55,11 +58,12 @@ impl Files {
         let private_key = keys::load(&folder.join(keys::PRIVATE_KEY_FILE))?;
         let network_secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
         let public_key = keys::public_key(&private_key);
-        let passphrases = match site::own_name(&network, public_key) {
-            Ok(own) => wifi::passphrases(&network.sites[own].portals, &folder),
-            // That is said where the site is asked for.
-            Err(_) => Passphrases::new(),
-        };
+        // That it is no site is said where that is asked for.
+        let own = site::own_name(&network, public_key).ok();
+        let passphrases =
+            own.map(|own| wifi::passphrases(&network.sites[own].portals, &folder)).unwrap_or_default();
+        let phone_keys =
+            own.map_or_else(|| Ok(SortedMap::new()), |own| preshared_keys(&network, own, &folder))?;
         let providers = providers(&network, public_key, &folder)?;
         Ok(Self {
             file: file.to_owned(),
@@ -69,6 +73,7 @@ impl Files {
             private_key,
             public_key,
             network_secret,
+            phone_keys,
             passphrases,
             providers,
         })
@@ -116,6 +121,7 @@ impl Files {
             private_key: &self.private_key,
             public_key: self.public_key,
             network_secret: self.network_secret.as_ref(),
+            phone_keys: &self.phone_keys,
             passphrases: &self.passphrases,
             facts,
             providers: &self.providers,

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::config::model::{MOST_PHONES, Name, Network};
+use crate::config::model::{MOST_PHONES, Name, Network, Phone};
 use crate::config::{self, phone_address};
 use crate::error::{Error, Errors, Result};
 use crate::json::Json;
 use crate::keys;
 use crate::net::{Family, InterfaceAddress, PublicKey, Secret};
 use crate::site::KEEPALIVE;
+use crate::sorted::SortedMap;
 use crate::wgquick::{Config, Endpoint, Interface, Peer};
 
 /// What is to be written of a new phone.
@@ -50,13 +51,47 @@ pub fn add(path: &Path, text: &str, network: &Network, entry: &Entry) -> Result<
     }
 }
 
+/// The pre-shared keys of the phones that dial the site `at` and have a file with one beside the network file.
+pub fn preshared_keys(network: &Network, at: &str, folder: &Path) -> Result<SortedMap<Name, Secret>, Errors> {
+    let (mut read, mut errors) = (SortedMap::new(), Vec::new());
+    for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == at) {
+        match own_preshared_key(name, phone, folder) {
+            Ok(key) => read.extend(key.map(|key| (name.clone(), key))),
+            Err(error) => errors.push(error),
+        }
+    }
+    Errors::check(errors, read)
+}
+
+fn own_preshared_key(name: &str, phone: &Phone, folder: &Path) -> Result<Option<Secret>> {
+    let Some(file) = phone.preshared_key_file.as_ref().map(|file| folder.join(file)) else { return Ok(None) };
+    let key = keys::load_if_there(&file)?.ok_or_else(|| {
+        Error::wrong(format!(
+            "{}: there is no such file; put the pre-shared key of phone `{name}` there, with mode 600",
+            file.display()
+        ))
+    })?;
+    Ok(Some(key))
+}
+
+/// The pre-shared key between a phone and its site, by the files in `folder`, if they have one.
+pub fn preshared_key(network: &Network, name: &Name, folder: &Path) -> Result<Option<Secret>> {
+    let phone = &network.phones[name];
+    if let Some(key) = own_preshared_key(name, phone, folder)? {
+        return Ok(Some(key));
+    }
+    let secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
+    let site = network.sites[&phone.at].public_key;
+    Ok(secret.map(|secret| keys::preshared_key(&secret, site, phone.public_key)))
+}
+
 /// The file for the app of a phone, which is to ask `resolvers`. All that it sends goes to its site, IPv6 as well: that ends there, and
 /// goes nowhere else.
 pub fn settings(
     network: &Network,
     name: &Name,
     private_key: Secret,
-    network_secret: Option<&Secret>,
+    preshared_key: Option<Secret>,
     resolvers: Vec<IpAddr>,
 ) -> Result<Config> {
     let phone = &network.phones[name];
@@ -67,8 +102,6 @@ pub fn settings(
             phone.at
         ))
     })?;
-    let preshared_key =
-        network_secret.map(|secret| keys::preshared_key(secret, site.public_key, phone.public_key));
     let peer = Peer {
         public_key: site.public_key,
         preshared_key,

@@ -12,6 +12,7 @@ use crate::disk::{Source, folder_of, read_if_there, replace, unreadable};
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::export::{File, files};
 use crate::keys;
+use crate::phone::preshared_keys;
 
 /// One file to standard output, or all to a folder.
 pub(super) fn run(file: &Path, options: &Export) -> Result<Status, Errors> {
@@ -22,7 +23,8 @@ pub(super) fn run(file: &Path, options: &Export) -> Result<Status, Errors> {
     let own = keys::load_if_there(&folder.join(keys::PRIVATE_KEY_FILE))?;
     let own = own.filter(|key| options.to.is_some() && keys::public_key(key) == entry.public_key);
     let secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
-    let files = files(&network, name, own.as_ref(), secret.as_ref());
+    let files =
+        files(&network, name, own.as_ref(), secret.as_ref(), &preshared_keys(&network, name, &folder)?);
     for portal in &entry.portals {
         eprintln!("note: portal `{}` is left out: wg-quick knows nothing like it", portal.name);
     }

@@ -1,14 +1,14 @@
 //! `portals import`: a file of wg-quick as a network file that does the same.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Status, host_name};
 use crate::cli::Import;
 use crate::config;
 use crate::disk::{Source, folder_of, write_new};
 use crate::error::{Context as _, Error, Errors, Result};
-use crate::import::{Wishes, exit_name, network_file};
+use crate::import::{Wishes, exit_name, network_file, preshared_keys};
 use crate::keys;
 use crate::net::Secret;
 use crate::wgquick::{self, Parsed};
@@ -18,7 +18,11 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
     if options.keys && options.output.is_none() {
         return Err(Error::wrong("--keys puts them beside the output: name that with --output FILE").into());
     }
-    let parsed = wgquick::load(&options.file, Source::Named)?;
+    let (parsed, is_open) = wgquick::look_at(&options.file, Source::Named)?;
+    if is_open {
+        let path = options.file.display();
+        eprintln!("warning: {path}: others can read the keys in it; run: chmod 600 {path}");
+    }
     let key = parsed.config.interface.private_key.as_ref().expect("a file that was read has one");
     let stem = options.file.file_stem().unwrap_or_default().to_string_lossy();
     let site = options.site.clone().map_or_else(host_name, Ok)?;
@@ -43,7 +47,7 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
         return Ok(Status::Done);
     };
     if options.keys {
-        write_keys(output, &options.file, &exit, key, &parsed)?;
+        write_keys(output, &options.file, key, &parsed, &wishes)?;
     }
     write_new(output, text.as_bytes(), 0o644).doing(|| format!("cannot write {}", output.display()))?;
     println!("wrote {}; `portals plan` tells what it would do here", output.display());
@@ -51,12 +55,16 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
 }
 
 /// Nothing that exists is overwritten, and nothing is written where one of the files exists, the output itself included.
-fn write_keys(output: &Path, file: &Path, exit: &str, key: &Secret, parsed: &Parsed) -> Result<()> {
+fn write_keys(output: &Path, file: &Path, key: &Secret, parsed: &Parsed, wishes: &Wishes) -> Result<()> {
     let folder = folder_of(output);
-    let (private_key, copy) = (folder.join(keys::PRIVATE_KEY_FILE), folder.join(format!("{exit}.conf")));
+    let (private_key, copy) =
+        (folder.join(keys::PRIVATE_KEY_FILE), folder.join(format!("{}.conf", wishes.exit)));
     let is_there = fs::canonicalize(file).ok() == fs::canonicalize(&copy).ok();
     let copies = !is_there && parsed.config.peers.iter().any(|peer| peer.endpoint.is_some());
-    let mut new = [output, &private_key].into_iter().chain(copies.then_some(copy.as_path()));
+    let of_phones: Vec<(PathBuf, &Secret)> =
+        preshared_keys(parsed, wishes).into_iter().map(|(name, key)| (folder.join(name), key)).collect();
+    let new = [output, &private_key].into_iter().chain(copies.then_some(copy.as_path()));
+    let mut new = new.chain(of_phones.iter().map(|(path, _)| path.as_path()));
     if let Some(path) = new.find(|path| path.symlink_metadata().is_ok()) {
         let path = path.display();
         return Err(Error::wrong(format!(
@@ -64,8 +72,9 @@ fn write_keys(output: &Path, file: &Path, exit: &str, key: &Secret, parsed: &Par
         )));
     }
     keys::save(&private_key, key)?;
+    of_phones.iter().try_for_each(|(path, key)| keys::save(path, key))?;
     if copies {
-        let bytes = keys::read_secret_bytes(file, Source::Named)?.unwrap_or_default();
+        let bytes = keys::read_bytes(file, Source::Named)?.map(|(bytes, _)| bytes).unwrap_or_default();
         write_new(&copy, &bytes, 0o600).doing(|| format!("cannot write {}", copy.display()))?;
     }
     Ok(())

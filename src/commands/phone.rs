@@ -115,9 +115,9 @@ struct Shown {
 
 impl Shown {
     fn of(folder: &Path, network: &Network, name: &Name, key: Secret) -> Result<Self> {
-        let network_secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
+        let preshared_key = phone::preshared_key(network, name, folder)?;
         let resolvers = resolvers(folder, network, &network.phones[name]);
-        let text = phone::settings(network, name, key, network_secret.as_ref(), resolvers)?.to_text();
+        let text = phone::settings(network, name, key, preshared_key, resolvers)?.to_text();
         let code = Picture::of(&text)?;
         Ok(Self { text, code })
     }

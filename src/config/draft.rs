@@ -106,6 +106,7 @@ pub(super) struct PhoneDraft {
     pub at: Option<At<Name>>,
     pub exit: Option<At<Name>>,
     pub public_key: Option<At<PublicKey>>,
+    pub preshared_key_file: Option<At<PathBuf>>,
     pub dns: Vec<At<IpAddr>>,
 }
 
@@ -225,6 +226,7 @@ impl PhoneDraft {
             id: self.id?.value,
             exit: elsewhere.map(|name| exit_ref(name, providers)),
             public_key: self.public_key?.value,
+            preshared_key_file: self.preshared_key_file.map(|file| file.value),
             dns: values(self.dns),
             position: lines.position(self.span.start),
             at,

@@ -355,6 +355,9 @@ pub struct Phone {
     pub exit: Option<ExitRef>,
     /// Its key.
     pub public_key: PublicKey,
+    /// Path, from the network file's folder, of the file that holds its pre-shared key at the site that it dials.
+    /// None = the key follows from the network's secret, if there is one.
+    pub preshared_key_file: Option<PathBuf>,
     /// Resolvers asked through the exit; empty = none given.
     pub dns: Vec<IpAddr>,
     /// Where the file defines it.

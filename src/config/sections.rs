@@ -241,7 +241,7 @@ fn provider(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Pr
 
 fn phone(name: At<String>, section: &Section<'_>, found: &mut Findings) -> PhoneDraft {
     check_name("phone", &name, found);
-    section.only(&["id", "at", "exit", "public_key", "dns"], found);
+    section.only(&["id", "at", "exit", "public_key", "preshared_key_file", "dns"], found);
     PhoneDraft {
         name,
         span: section.span.clone(),
@@ -249,6 +249,7 @@ fn phone(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Phone
         at: section.required("at", "\"nyc\"", &reference, found),
         exit: section.optional("exit", EXIT, &reference, found),
         public_key: section.required("public_key", KEY, &text(values::public_key), found),
+        preshared_key_file: section.optional("preshared_key_file", "\"mike.psk\"", &path, found),
         dns: resolvers(section, found),
     }
 }

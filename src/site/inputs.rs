@@ -21,6 +21,8 @@ pub struct Inputs<'a> {
     pub public_key: PublicKey,
     /// The network's secret.
     pub network_secret: Option<&'a Secret>,
+    /// The pre-shared keys of those phones that have a file of their own.
+    pub phone_keys: &'a SortedMap<Name, Secret>,
     /// The secrets of the site's Wi-Fis.
     pub passphrases: &'a Passphrases,
     /// What the host is like.
@@ -36,12 +38,14 @@ pub struct Inputs<'a> {
 pub struct Known<'a> {
     /// The network's secret.
     pub network_secret: Option<&'a Secret>,
+    /// The pre-shared keys of those phones that have a file of their own.
+    pub phone_keys: &'a SortedMap<Name, Secret>,
     /// Addresses of the host names in the file.
     pub resolved: &'a SortedMap<String, IpAddr>,
 }
 
 impl Inputs<'_> {
     pub(super) fn known(&self) -> Known<'_> {
-        Known { network_secret: self.network_secret, resolved: self.resolved }
+        Known { network_secret: self.network_secret, phone_keys: self.phone_keys, resolved: self.resolved }
     }
 }

@@ -66,7 +66,7 @@ pub fn tunnels(network: &Network, own: &str, known: &Known) -> SortedMap<IfName,
         tunnels
             .get_or_insert_with(shared_interface(), || Tunnel::new(mine.port, None))
             .phones
-            .insert(name.clone(), phone_view(network, phone, known));
+            .insert(name.clone(), phone_view(network, name, phone, known));
     }
     tunnels
 }
@@ -123,14 +123,16 @@ fn shared_interface() -> IfName {
     SHARED_INTERFACE.parse().expect("a valid name")
 }
 
-fn phone_view(network: &Network, phone: &model::Phone, known: &Known) -> Phone {
+fn phone_view(network: &Network, name: &Name, phone: &model::Phone, known: &Known) -> Phone {
     let exit = phone.exit.as_ref().map_or(Exit::Direct, |exit| exit_view(network, &phone.at, exit));
+    let own_key = known.phone_keys.get(name).cloned();
     let address = phone_address(network, phone);
     let networks = SortedSet::from([Cidr::host(address)]);
     let peer = Peer {
         address,
         public_key: phone.public_key,
-        preshared_key: preshared_key(known, network.sites[&phone.at].public_key, phone.public_key),
+        preshared_key: own_key
+            .or_else(|| preshared_key(known, network.sites[&phone.at].public_key, phone.public_key)),
         endpoint: None,
         allowed_ips: networks.clone(),
         networks,

@@ -1,6 +1,9 @@
 //! The files of wg-quick(8), as VPN providers and apps hand them out: read without running anything, and written.
 
+mod draft;
+mod known;
 mod parse;
+mod piece;
 mod values;
 mod write;
 
@@ -8,10 +11,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use crate::config::model::Host;
 use crate::disk::Source;
 use crate::error::{Error, Errors};
-use crate::keys::read_secret_bytes;
+use crate::keys::{read_bytes, read_secret_bytes};
 use crate::net::{Cidr, InterfaceAddress, PublicKey, Secret};
 
 pub use parse::parse;
@@ -36,7 +41,7 @@ pub struct Interface {
     pub dns: Vec<IpAddr>,
     /// Domains that host names are looked for in: what stands under `DNS` and is no address.
     pub search: Vec<String>,
-    /// In bytes, 576 to 65535; none = wg-quick finds one.
+    /// In bytes, 68 to 65535; none = wg-quick finds one.
     pub mtu: Option<u32>,
     /// UDP port, not 0; none = the kernel chooses one.
     pub listen_port: Option<u16>,
@@ -56,6 +61,22 @@ pub enum RoutingTable {
     Off,
     /// Into the table of this number or name.
     Named(String),
+}
+
+impl RoutingTable {
+    /// Whether every packet is looked up there, without a rule of the file's author.
+    pub fn is_asked_for_everything(&self) -> bool {
+        // `main`, which 0 stands for as well, and `local`, which is asked before it.
+        const NUMBERS: [u32; 3] = [0, 254, 255];
+        match self {
+            Self::Auto => true,
+            Self::Off => false,
+            Self::Named(name) => {
+                ["main", "local", "unspec"].contains(&name.as_str())
+                    || values::of_any_base(name).is_some_and(|number| NUMBERS.contains(&number))
+            }
+        }
+    }
 }
 
 /// A part `[Peer]`.
@@ -95,7 +116,17 @@ impl fmt::Display for Endpoint {
 /// Reads the file at `path`, which others than its owner must not be able to read. Each fault is an error of its own that begins
 /// `path:line:column:`.
 pub fn load(path: &Path, source: Source) -> Result<Parsed, Errors> {
-    let bytes = read_secret_bytes(path, source)?.ok_or_else(|| {
+    parse_at(path, read_secret_bytes(path, source)?)
+}
+
+/// The same of a file that is only looked at; and whether others can read it.
+pub fn look_at(path: &Path, source: Source) -> Result<(Parsed, bool), Errors> {
+    let (bytes, is_open) = read_bytes(path, source)?.unzip();
+    Ok((parse_at(path, bytes)?, is_open.unwrap_or_default()))
+}
+
+fn parse_at(path: &Path, bytes: Option<Zeroizing<Vec<u8>>>) -> Result<Parsed, Errors> {
+    let bytes = bytes.ok_or_else(|| {
         Error::wrong(format!(
             "{}: there is no such file; put it there as it came, with mode 600",
             path.display()

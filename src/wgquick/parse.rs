@@ -1,28 +1,16 @@
-//! From text to [`Config`], or to all its faults at once.
+//! From text to [`Config`](super::Config), or to all its faults at once.
 //!
-//! Keys and parts are read in any case, lists in one line or several, as wg and wg-quick read them. Where those two take the
-//! last of what is given twice, or wait until the tunnel is up to say what is wrong, it is a fault here.
+//! Files are read as wg and wg-quick read them: keys and parts in any case, lists in one line or several, and the
+//! last of what is given twice. What is odd is remarked on. A value that cannot work is a fault here, where those two
+//! wait until the tunnel is up to say what is wrong, or never do.
 
-use super::values::{self, Dns, Wrong};
-use super::{Config, Endpoint, Interface, Parsed, Peer, Remark};
+use super::draft::{Draft, PeerDraft};
+use super::known::{APPS, COMMANDS, Foreign, INTERFACE, LISTS, MAY_BE_EMPTY, PEER, QUICK, SAVE, find};
+use super::piece::Piece;
+use super::values::{self, Dns, Noted, Wrong};
+use super::{Parsed, Remark};
 use crate::config::fault::{Fault, Findings, Lines, Span, not_utf8};
 use crate::config::suggest::suggest;
-use crate::net::{Cidr, PublicKey, Secret};
-
-/// Keys of `[Interface]`.
-const INTERFACE: &[&str] = &["PrivateKey", "Address", "DNS", "MTU", "ListenPort", "FwMark", "Table"];
-
-/// Keys of `[Peer]`.
-const PEER: &[&str] = &["PublicKey", "PresharedKey", "Endpoint", "AllowedIPs", "PersistentKeepalive"];
-
-/// Lists, which may be continued in another line.
-const LISTS: &[&str] = &["Address", "DNS", "AllowedIPs"];
-
-/// Programs that wg-quick runs.
-const COMMANDS: &[&str] = &["PreUp", "PostUp", "PreDown", "PostDown"];
-
-/// What else may stand in `[Interface]` without meaning anything here: of wg-quick, and of the app for Android.
-const OTHERS: &[&str] = &["SaveConfig", "ExcludedApplications", "IncludedApplications"];
 
 /// Reads a file. The faults come in the order of the file, and are never none.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Fault>> {
@@ -32,6 +20,7 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Fault>> {
         part: Part::None,
         draft: Draft::default(),
         found: Findings::default(),
+        foreign: Vec::new(),
     };
     let mut start = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
     for line in text[start..].split_inclusive('\n') {
@@ -39,77 +28,31 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Fault>> {
         reader.line(Piece { text: said, start }.trim());
         start += line.len();
     }
-    reader.finish(text)
+    reader.other_protocols();
+    let Reader { lines, draft, mut found, .. } = reader;
+    let parsed = draft.finish(&lines, &mut found);
+    match found.faults(text) {
+        faults if faults.is_empty() => Ok(parsed),
+        faults => Err(faults),
+    }
 }
 
 /// Stands in front of what some editors save.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// A piece of the file, and where it begins.
-#[derive(Clone, Copy)]
-struct Piece<'t> {
-    text: &'t str,
-    start: usize,
-}
-
-impl<'t> Piece<'t> {
-    fn span(self) -> Span {
-        self.start..self.start + self.text.len()
-    }
-
-    fn trim(self) -> Self {
-        let begun = self.text.trim_start();
-        Self { text: begun.trim_end(), start: self.start + self.text.len() - begun.len() }
-    }
-
-    fn split_once(self, separator: char) -> Option<(Self, Self)> {
-        let (text, behind) = self.text.split_once(separator)?;
-        let start = self.start + text.len() + separator.len_utf8();
-        Some((Self { text, ..self }.trim(), Self { text: behind, start }.trim()))
-    }
-
-    /// What stands between commas.
-    fn items(self) -> impl Iterator<Item = Self> + use<'t> {
-        let mut rest = Some(self);
-        std::iter::from_fn(move || {
-            let all = rest?;
-            let (item, behind) =
-                all.split_once(',').map_or((all, None), |(item, behind)| (item, Some(behind)));
-            rest = behind;
-            Some(item)
-        })
-    }
-}
-
 /// The part that a line is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// None yet.
     None,
+    /// This end, under a header that wg-quick knows.
     Interface,
+    /// This end, under a header that only wg knows, as there is white space inside.
+    Spaced,
     /// The last peer.
     Peer,
     /// One that there is not: its lines are passed by.
     Unknown,
-}
-
-#[derive(Default)]
-struct Draft {
-    interface: Interface,
-    /// Where it begins, and its keys.
-    header: Option<Span>,
-    keys: Vec<&'static str>,
-    peers: Vec<PeerDraft>,
-    remarks: Vec<Remark>,
-}
-
-struct PeerDraft {
-    header: Span,
-    keys: Vec<&'static str>,
-    public_key: Option<(PublicKey, Span)>,
-    preshared_key: Option<Secret>,
-    endpoint: Option<Endpoint>,
-    allowed_ips: Vec<Cidr>,
-    keepalive: u16,
 }
 
 struct Reader<'t> {
@@ -117,6 +60,8 @@ struct Reader<'t> {
     part: Part,
     draft: Draft,
     found: Findings,
+    /// Keys of other protocols, as they are written, and where.
+    foreign: Vec<(Foreign, String, Span)>,
 }
 
 impl Reader<'_> {
@@ -124,7 +69,7 @@ impl Reader<'_> {
     fn line(&mut self, line: Piece) {
         if line.text.starts_with('[') {
             self.begin(line);
-        } else if !line.text.is_empty() && !matches!(self.part, Part::Unknown) {
+        } else if !line.text.is_empty() && self.part != Part::Unknown {
             match line.split_once('=') {
                 Some((key, value)) => self.entry(key, value),
                 None => self.found.add(
@@ -137,49 +82,51 @@ impl Reader<'_> {
     }
 
     fn begin(&mut self, header: Piece) {
-        self.part = match header.text {
-            name if name.eq_ignore_ascii_case("[Interface]") => {
-                self.draft.header.get_or_insert(header.span());
-                Part::Interface
-            }
-            name if name.eq_ignore_ascii_case("[Peer]") => {
-                self.draft.peers.push(PeerDraft::new(header.span()));
-                Part::Peer
-            }
-            _ => {
-                self.found.add(&header.span(), "there is no such part", "write `[Interface]` or `[Peer]`");
-                Part::Unknown
-            }
+        let name = header.compact();
+        let is_spaced = *name != *header.text;
+        self.part = if name.eq_ignore_ascii_case("[Interface]") {
+            self.draft.header.get_or_insert(header.span());
+            if is_spaced { Part::Spaced } else { Part::Interface }
+        } else if name.eq_ignore_ascii_case("[Peer]") {
+            self.draft.peers.push(PeerDraft::new(header.span()));
+            Part::Peer
+        } else {
+            self.found.add(&header.span(), "there is no such part", "write `[Interface]` or `[Peer]`");
+            Part::Unknown
         };
+        if is_spaced && self.part != Part::Unknown {
+            self.remark(header, "the blanks inside this header do not count".to_owned());
+        }
     }
 
     fn entry(&mut self, key: Piece, value: Piece) {
-        let Some(name) = self.known(key) else { return };
+        let Some(name) = self.known(key, value) else { return };
         let keys = match self.part {
             Part::Peer => &mut self.draft.peers.last_mut().expect("in a peer").keys,
             _ => &mut self.draft.keys,
         };
-        if keys.contains(&name) && !LISTS.contains(&name) {
-            self.found.add(&key.span(), format!("`{name}` is given twice"), "keep one of the two lines");
-        }
+        let is_again = keys.contains(&name) && !LISTS.contains(&name);
         keys.push(name);
-        if value.text.is_empty() {
+        if is_again {
+            self.remark(key, format!("`{name}` is given again: this one counts"));
+        }
+        if value.text.is_empty() && !MAY_BE_EMPTY.contains(&name) {
             self.found.add(
                 &key.span(),
                 format!("`{name}` has no value"),
                 "write one behind the `=`, or take the line out",
             );
-        } else if matches!(self.part, Part::Interface) {
-            self.of_interface(name, value);
-        } else {
+        } else if self.part == Part::Peer {
             self.of_peer(name, value);
+        } else {
+            self.of_interface(name, value);
         }
     }
 
     /// The name of a key of this part. One that means nothing here is remarked on, any other is a fault.
-    fn known(&mut self, key: Piece) -> Option<&'static str> {
-        let keys = match self.part {
-            Part::Interface => INTERFACE,
+    fn known(&mut self, key: Piece, value: Piece) -> Option<&'static str> {
+        let of_wg = match self.part {
+            Part::Interface | Part::Spaced => INTERFACE,
             Part::Peer => PEER,
             Part::None | Part::Unknown => {
                 self.found.add(
@@ -190,153 +137,177 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let find =
-            |keys: &[&'static str]| keys.iter().copied().find(|known| known.eq_ignore_ascii_case(key.text));
-        let name = find(keys);
-        if name.is_none() {
-            match (&self.part, find(COMMANDS), find(OTHERS)) {
-                (Part::Interface, Some(name), _) => {
-                    self.remark(key, format!("`{name}` is left out: no program of this file is run"));
-                }
-                (Part::Interface, _, Some(name)) => {
-                    self.remark(key, format!("`{name}` is left out: it means nothing here"));
-                }
-                _ => {
-                    let help = suggest(key.text, keys.iter().copied());
-                    self.found.add(&key.span(), "there is no such key here", help);
-                }
+        let compact = key.compact();
+        if let Some(name) = find(of_wg, &compact) {
+            if *compact != *key.text {
+                self.remark(key, format!("the blanks inside the name of `{name}` do not count"));
             }
+            return Some(name);
+        }
+        if self.part != Part::Interface {
+            self.unknown(key, of_wg);
+            return None;
+        }
+        let name = find(QUICK, key.text);
+        if name.is_none() && !self.left_out(key, value) {
+            self.unknown(key, &[INTERFACE, QUICK].concat());
         }
         name
     }
 
+    /// Whether it is a key of `[Interface]` that means nothing here.
+    fn left_out(&mut self, key: Piece, value: Piece) -> bool {
+        let why = if let Some(name) = find(COMMANDS, key.text) {
+            format!("`{name}` is left out: no program of this file is run")
+        } else if key.text.eq_ignore_ascii_case(SAVE) {
+            if find(&["true", "false"], value.text).is_none() {
+                let help = "write `true` or `false`, or take the line out";
+                self.found.add(&key.span(), format!("`{SAVE}` is neither true nor false"), help);
+            }
+            format!("`{SAVE}` is left out: it means nothing here")
+        } else if let Some(name) = find(APPS, key.text) {
+            format!("`{name}` is left out: it means nothing here")
+        } else {
+            return false;
+        };
+        self.remark(key, why);
+        true
+    }
+
+    fn unknown(&mut self, key: Piece, keys: &[&'static str]) {
+        match Foreign::of(key.text) {
+            Some(foreign) => self.foreign.push((foreign, key.text.to_owned(), key.span())),
+            None if self.part == Part::Spaced && find(QUICK, key.text).is_some() => self.found.add(
+                &key.span(),
+                "wg-quick does not find this under a header with blanks",
+                "write `[Interface]` above it",
+            ),
+            None => {
+                let help = suggest(key.text, keys.iter().copied());
+                self.found.add(&key.span(), "there is no such key here", help);
+            }
+        }
+    }
+
+    /// Says of each protocol once that it is another.
+    fn other_protocols(&mut self) {
+        for foreign in [Foreign::Amnezia, Foreign::Warp] {
+            let mut keys = self.foreign.iter().filter(|(of, ..)| *of == foreign);
+            let Some((_, first, span)) = keys.next() else { continue };
+            let names: String = keys.flat_map(|(_, key, _)| [", `", key, "`"]).collect();
+            self.found.add(
+                span,
+                format!("`{first}`{names}: this is the protocol of {}, and not WireGuard", foreign.name()),
+                "ask there for a file of WireGuard; where the other end speaks that, too, take these lines out",
+            );
+        }
+    }
+
     fn of_interface(&mut self, key: &'static str, value: Piece) {
         match key {
-            "PrivateKey" => self.draft.interface.private_key = self.read(key, value, values::private_key),
+            "PrivateKey" => self.draft.interface.private_key = self.compact(key, value, values::private_key),
+            "ListenPort" => {
+                let port = self.compact(key, value, values::listen_port);
+                self.draft.interface.listen_port = self.noted(key, value, port).flatten();
+            }
+            "FwMark" => self.draft.interface.fwmark = self.compact(key, value, values::fwmark),
             "Address" => {
-                let addresses = self.list(key, value, values::address);
+                let addresses: Vec<_> =
+                    value.words().filter_map(|word| self.read(key, word, values::address)).collect();
                 self.draft.interface.addresses.extend(addresses);
             }
-            "DNS" => {
-                for entry in self.list(key, value, values::dns) {
-                    match entry {
-                        Dns::Server(address) => self.draft.interface.dns.push(address),
-                        Dns::Search(domain) => self.draft.interface.search.push(domain),
-                    }
-                }
+            "DNS" => value.words().for_each(|word| self.name_server(key, word)),
+            "MTU" if value.text.is_empty() => self.draft.interface.mtu = None,
+            "MTU" => {
+                let mtu = self.read(key, value, values::mtu);
+                self.draft.interface.mtu = self.noted(key, value, mtu).flatten();
             }
-            "MTU" => self.draft.interface.mtu = self.read(key, value, values::mtu),
-            "ListenPort" => {
-                self.draft.interface.listen_port = self.read(key, value, values::listen_port).flatten();
-            }
-            "FwMark" => self.draft.interface.fwmark = self.read(key, value, values::fwmark),
             _ => self.draft.interface.table = self.read(key, value, values::table).unwrap_or_default(),
         }
+    }
+
+    fn name_server(&mut self, key: &'static str, word: Piece) {
+        let what = match self.read(key, word, values::dns) {
+            Some(Dns::Server(address)) => return self.draft.interface.dns.push(address),
+            Some(Dns::Search(domain)) => {
+                self.draft.interface.search.push(domain);
+                "a search domain, which is the resolver's of each device"
+            }
+            Some(Dns::Neither) => "no address of a name server",
+            None => return,
+        };
+        self.remark(word, format!("`{}` under `{key}` is left out: it is {what}", word.text));
     }
 
     fn of_peer(&mut self, key: &'static str, value: Piece) {
         let mut peer = self.draft.peers.pop().expect("in a peer");
         match key {
             "PublicKey" => {
-                peer.public_key = self.read(key, value, values::public_key).map(|key| (key, value.span()));
+                peer.public_key = self.compact(key, value, values::public_key).map(|key| (key, value.span()));
             }
-            "PresharedKey" => peer.preshared_key = self.read(key, value, values::preshared_key).flatten(),
-            "Endpoint" => peer.endpoint = self.read(key, value, values::endpoint),
+            "PresharedKey" => peer.preshared_key = self.compact(key, value, values::preshared_key).flatten(),
+            "Endpoint" => {
+                let endpoint = self.compact(key, value, values::endpoint);
+                peer.endpoint = self.noted(key, value, endpoint);
+            }
             "AllowedIPs" => {
-                for (network, had_host_bits) in self.list(key, value, values::allowed) {
-                    if had_host_bits {
-                        self.remark(
-                            value,
-                            format!("an address in `{key}` is longer than its network, {network}"),
-                        );
-                    }
-                    peer.allowed_ips.push(network);
+                for item in value.items() {
+                    let network = self.allowed(key, item);
+                    peer.allowed_ips.extend(network);
                 }
             }
-            _ => peer.keepalive = self.read(key, value, values::keepalive).unwrap_or_default(),
+            _ => peer.keepalive = self.compact(key, value, values::keepalive).unwrap_or_default(),
         }
         self.draft.peers.push(peer);
     }
 
-    fn list<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, Wrong>) -> Vec<T> {
-        value.items().filter_map(|item| self.read(key, item, read)).collect()
+    fn allowed(&mut self, key: &str, item: Piece) -> Option<crate::net::Cidr> {
+        if item.text.is_empty() {
+            self.found.add(&item.span(), format!("an entry of `{key}` is missing"), "take out the comma");
+            return None;
+        }
+        let (network, had_host_bits) = self.compact(key, item, values::allowed)?;
+        if had_host_bits {
+            self.remark(item, format!("an address in `{key}` is longer than its network, {network}"));
+        }
+        Some(network)
     }
 
     fn read<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, Wrong>) -> Option<T> {
-        if value.text.is_empty() {
-            self.found.add(&value.span(), format!("an entry of `{key}` is missing"), "take out the comma");
-            return None;
+        self.taken(key, value, read(value.text))
+    }
+
+    /// The same of a value whose white space does not count.
+    fn compact<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        let compact = value.compact();
+        let mut taken = read(&compact);
+        // What is shown is what stands there: a place that holds a secret is known by its text.
+        if let Err(Wrong(message, _)) = &mut taken {
+            *message = message.replace(compact.as_str(), value.text);
         }
-        match read(value.text) {
-            Ok(read) => Some(read),
-            Err(Wrong(message, help)) => {
-                self.found.add(&value.span(), format!("`{key}` {message}"), help);
-                None
-            }
+        if *compact != *value.text && taken.is_ok() {
+            self.remark(value, format!("the blanks inside `{key}` do not count"));
         }
+        self.taken(key, value, taken)
+    }
+
+    fn taken<T>(&mut self, key: &str, value: Piece, taken: Result<T, Wrong>) -> Option<T> {
+        taken
+            .map_err(|Wrong(message, help)| self.found.add(&value.span(), format!("`{key}` {message}"), help))
+            .ok()
+    }
+
+    /// Remarks on a value that is read in a way that a person may not expect.
+    fn noted<T>(&mut self, key: &str, value: Piece, read: Option<Noted<T>>) -> Option<T> {
+        let Noted(read, note) = read?;
+        if let Some(note) = note {
+            self.remark(value, format!("`{key}` {note}"));
+        }
+        Some(read)
     }
 
     fn remark(&mut self, at: Piece, message: String) {
         let line = self.lines.position(at.start).line;
         self.draft.remarks.push(Remark { line, message });
-    }
-
-    fn finish(mut self, text: &str) -> Result<Parsed, Vec<Fault>> {
-        match &self.draft.header {
-            None => self.found.add(
-                &(0..0),
-                "there is no `[Interface]`",
-                "this is no file of wg-quick: take it as your provider hands it out",
-            ),
-            Some(header) if !self.draft.keys.contains(&"PrivateKey") => {
-                self.found.add(
-                    header,
-                    "`[Interface]` has no `PrivateKey`",
-                    "add `PrivateKey = …`, of this end",
-                );
-            }
-            Some(_) => {}
-        }
-        let mut peers: Vec<Peer> = Vec::new();
-        for draft in self.draft.peers {
-            if !draft.keys.contains(&"PublicKey") {
-                self.found.add(
-                    &draft.header,
-                    "this `[Peer]` has no `PublicKey`",
-                    "add `PublicKey = …`, of the other end",
-                );
-            }
-            let Some((public_key, span)) = draft.public_key else { continue };
-            if peers.iter().any(|peer| peer.public_key == public_key) {
-                self.found.add(
-                    &span,
-                    "this `PublicKey` is another peer's already",
-                    "make one `[Peer]` of the two",
-                );
-            }
-            let PeerDraft { preshared_key, endpoint, allowed_ips, keepalive, .. } = draft;
-            peers.push(Peer { public_key, preshared_key, endpoint, allowed_ips, keepalive });
-        }
-        match self.found.faults(text) {
-            faults if faults.is_empty() => Ok(Parsed {
-                config: Config { interface: self.draft.interface, peers },
-                remarks: self.draft.remarks,
-            }),
-            faults => Err(faults),
-        }
-    }
-}
-
-impl PeerDraft {
-    fn new(header: Span) -> Self {
-        Self {
-            header,
-            keys: Vec::new(),
-            public_key: None,
-            preshared_key: None,
-            endpoint: None,
-            allowed_ips: Vec::new(),
-            keepalive: 0,
-        }
     }
 }

@@ -143,6 +143,7 @@ fn phone(id: u8, exit: Option<ExitRef>, public_key: &str) -> Phone {
         at: "nyc".to_owned(),
         exit,
         public_key: key(public_key),
+        preshared_key_file: None,
         dns: vec![],
         position: Position::default(),
     }
@@ -178,6 +179,7 @@ fn every_key_is_read() {
                 "mike".to_owned(),
                 Phone {
                     dns: resolvers(),
+                    preshared_key_file: Some("mike.psk".into()),
                     ..phone(1, elsewhere, "mikemikemikemikemikemikemikemikemikemikemiA=")
                 },
             ),

@@ -35,6 +35,7 @@ pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret
         public_key: keys::public_key(&private_key),
         private_key,
         network_secret,
+        phone_keys: SortedMap::new(),
         passphrases: wifis(network, site)
             .map(|wifi| (wifi.passphrase_file.clone(), Ok(Passphrase::of("correct horse").unwrap())))
             .collect(),

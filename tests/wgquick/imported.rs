@@ -10,6 +10,7 @@ use wg_portals::export;
 use wg_portals::import::{Wishes, exit_name, network_file};
 use wg_portals::keys;
 use wg_portals::net::Secret;
+use wg_portals::sorted::SortedMap;
 use wg_portals::wgquick::{Parsed, parse};
 
 fn read(text: &str) -> Parsed {
@@ -67,6 +68,41 @@ fn a_file_without_peers_is_refused() {
     );
 }
 
+/// What must be true whatever the golden files say: a table that every packet asks is as none at all.
+#[test]
+fn a_table_that_is_asked_for_everything_takes_the_router_in() {
+    let file = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wgquick/import/main-table.conf"),
+    )
+    .unwrap();
+    for (table, enters) in [
+        ("main", true),
+        ("254", true),
+        ("0xfe", true),
+        ("0", true),
+        ("local", true),
+        ("auto", true),
+        ("off", false),
+        ("1234", false),
+        ("vpn", false),
+        ("253", false),
+    ] {
+        let text = imported(&read(&file.replace("Table = main", &format!("Table = {table}"))), "old");
+        let portals = config::parse(&text).unwrap().sites["nyc"].portals.len();
+        assert_eq!(portals == 1, enters, "{table}: {text}");
+    }
+}
+
+#[test]
+fn a_file_that_dials_without_ipv4_of_its_own_is_refused() {
+    let mut parsed = dialling("0.0.0.0/0");
+    parsed.config.interface.addresses = vec!["fd00::2/128".parse().unwrap()];
+    let public_key = keys::public_key(&Secret::new([1; 32]));
+    let wishes = Wishes { network: "home", site: "nyc", id: None, subnet: None, public_key, exit: "wg0" };
+    let refusal = network_file(&parsed, &wishes).unwrap_err().to_string();
+    assert!(refusal.contains("no IPv4 `Address`"), "{refusal}");
+}
+
 /// A file that dials somebody to whom it sends these.
 fn dialling(allowed_ips: &str) -> Parsed {
     let key = "8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=";
@@ -120,6 +156,42 @@ fn an_import_that_cannot_be_written_leaves_no_key() {
     assert_eq!(done, (Some(0), String::new()));
 }
 
+/// Of a server whose peers have pre-shared keys: they reach the files of phones, and phones that are shown have them.
+#[test]
+fn pre_shared_keys_of_peers_go_into_files_of_their_own() {
+    let folder = env::temp_dir().join(format!("portals-import-server-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let (file, output) = (folder.join("wg0.conf"), folder.join("network.toml"));
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wgquick/import/server.conf"), &file).unwrap();
+    fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+    let portals = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portals"));
+        let output = command.args(arguments).current_dir(&folder).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let import = ["import", "wg0.conf", "--site", "nyc", "--keys", "--output", "network.toml"];
+    let (status, _, words) = portals(&import);
+    assert_eq!(status, Some(0), "{words}");
+    assert!(words.contains("warning: wg0.conf: others can read the keys in it"), "{words}");
+    let secret = folder.join("peer-1.psk");
+    assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    let key = "8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=";
+    assert_eq!(fs::read_to_string(&secret).unwrap().trim(), key);
+    assert!(!fs::read_to_string(&output).unwrap().contains(key));
+    let (status, ..) = portals(&["--config", "network.toml", "export", "nyc", "--to", "out"]);
+    assert_ne!(status, Some(0), "no folder");
+    fs::create_dir(folder.join("out")).unwrap();
+    let (status, _, words) = portals(&["--config", "network.toml", "export", "nyc", "--to", "out"]);
+    assert_eq!(status, Some(0), "{words}");
+    let exported = fs::read_to_string(folder.join("out/portals0.conf")).unwrap();
+    assert!(exported.contains(&format!("PresharedKey = {key}")), "{exported}");
+    fs::remove_file(&secret).unwrap();
+    let (_, _, words) = portals(&["--config", "network.toml", "export", "nyc", "--to", "out"]);
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(words.contains("put the pre-shared key of phone `peer-1` there, with mode 600"), "{words}");
+}
+
 #[test]
 fn keys_without_a_place_are_refused_before_anything_is_read() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portals"));
@@ -157,7 +229,7 @@ fn what_is_exported_is_imported() {
     );
     let network = config::parse(&text).unwrap_or_else(|faults| panic!("{faults:?}"));
     let files = |site: &str, id: u8, secret: Option<Secret>| {
-        let files = export::files(&network, site, Some(&key(id)), secret.as_ref());
+        let files = export::files(&network, site, Some(&key(id)), secret.as_ref(), &SortedMap::new());
         let texts = files.iter().map(|file| (file.interface.to_string(), file.to_text()));
         texts.map(|(name, text)| (name, read(&text), text.to_string())).collect::<Vec<_>>()
     };

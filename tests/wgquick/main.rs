@@ -3,5 +3,6 @@
 mod broken;
 mod exported;
 mod imported;
+mod oracle;
 mod valid;
 mod written;

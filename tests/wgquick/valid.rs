@@ -123,7 +123,7 @@ fn settings_of_the_interface() {
     );
     for (text, table) in [
         ("auto", RoutingTable::Auto),
-        ("Off", RoutingTable::Off),
+        ("off", RoutingTable::Off),
         ("1234", RoutingTable::Named("1234".to_owned())),
         ("main", RoutingTable::Named("main".to_owned())),
     ] {
@@ -157,17 +157,149 @@ fn settings_of_a_peer() {
     assert_eq!(with_lines("").config.peers, []);
 }
 
+/// The remarks on a file, with their lines.
+fn remarks(parsed: &Parsed) -> Vec<String> {
+    parsed.remarks.iter().map(|remark| format!("{}: {}", remark.line, remark.message)).collect()
+}
+
+/// What wg and wg-quick take (`oracle.rs` asks them), how it is read, and what is remarked on.
+#[test]
+fn odd_lines_of_this_end_are_read_as_wg_quick_reads_them() {
+    let left_out = |domain| {
+        format!(
+            "3: `{domain}` under `DNS` is left out: it is a search domain, which is the resolver's of each device"
+        )
+    };
+    let plain = "Address = 10.0.0.2/32, fd00::2/64\nDNS = 9.9.9.9, 149.112.112.112";
+    for (lines, same_as, remark) in [
+        ("Address = 10.0.0.2 fd00::2/64,\nDNS = 9.9.9.9\t149.112.112.112 ,", plain, None),
+        ("Address = 10.0.0.2/255.255.255.255 , , fd00::2/64\nDNS = ,9.9.9.9,,149.112.112.112", plain, None),
+        ("DNS = ~., _tcp.example.net", "", Some(left_out("~."))),
+        (
+            "DNS = 1.2.3",
+            "",
+            Some("3: `1.2.3` under `DNS` is left out: it is no address of a name server".to_owned()),
+        ),
+        ("Address =\nDNS =\nMTU =\nTable =", "", None),
+        ("MTU = 0", "", Some("3: `MTU` is 0, which is taken for none".to_owned())),
+        ("MTU = 0x500", "MTU = 1280", None),
+        ("MTU = 02400", "MTU = 1280", None),
+        ("MTU = 560\nMTU = 1280", "MTU = 1280", Some("4: `MTU` is given again: this one counts".to_owned())),
+        ("MTU = 1280\nMTU =", "", Some("4: `MTU` is given again: this one counts".to_owned())),
+        (
+            "ListenPort = domain",
+            "ListenPort = 53",
+            Some("3: `ListenPort` has port 53 by its name, `domain`".to_owned()),
+        ),
+        (
+            "Listen Port = 53",
+            "ListenPort = 53",
+            Some("3: the blanks inside the name of `ListenPort` do not count".to_owned()),
+        ),
+        ("FwMark = 0x 35", "FwMark = 53", Some("3: the blanks inside `FwMark` do not count".to_owned())),
+        (
+            "[ Interface ]\nFwMark = 53",
+            "FwMark = 53",
+            Some("3: the blanks inside this header do not count".to_owned()),
+        ),
+    ] {
+        let (odd, mut plain) = (with_lines(lines), with_lines(same_as));
+        plain.config.interface.search.clone_from(&odd.config.interface.search);
+        assert_eq!(odd.config, plain.config, "{lines}");
+        assert_eq!(remarks(&odd).first(), remark.as_ref(), "{lines}");
+    }
+    assert_eq!(with_lines("MTU = 560").config.interface.mtu, Some(560));
+}
+
+#[test]
+fn odd_lines_of_a_peer_are_read_as_wg_reads_them() {
+    let blanks = "the blanks inside `Endpoint` do not count";
+    for (line, same_as, remark) in [
+        ("Endpoint = [203.0.113.9]:51820", "Endpoint = 203.0.113.9:51820", None),
+        ("Endpoint = 203.0.113.9 : 51820", "Endpoint = 203.0.113.9:51820", Some(blanks)),
+        (
+            "Endpoint = 2001:db8::9:51820",
+            "Endpoint = [2001:db8::9]:51820",
+            Some("`Endpoint` is read as `[2001:db8::9]:51820`"),
+        ),
+        (
+            "Endpoint = 2001:db8::9:ffff:5182",
+            "Endpoint = [2001:db8::9:ffff]:5182",
+            Some("`Endpoint` is read as `[2001:db8::9:ffff]:5182`"),
+        ),
+        (
+            "Endpoint = 203.0.113.9:https",
+            "Endpoint = 203.0.113.9:443",
+            Some("`Endpoint` has port 443 by its name, `https`"),
+        ),
+        ("Endpoint = vpn.example.net.:51820", "Endpoint = vpn.example.net:51820", None),
+        ("PersistentKeepalive = 025", "PersistentKeepalive = 25", None),
+        (
+            "Allowed\tIPs = 10.0.0.0/8",
+            "AllowedIPs = 10.0.0.0/8",
+            Some("the blanks inside the name of `AllowedIPs` do not count"),
+        ),
+        (
+            "[ P eer ]\nPublicKey = {}",
+            "[Peer]\nPublicKey = {}",
+            Some("the blanks inside this header do not count"),
+        ),
+    ] {
+        let file = |line: &str| {
+            let line = line.replace("{}", PUBLIC[1]);
+            parsed(&format!(
+                "[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {}\n{line}\n",
+                PUBLIC[0]
+            ))
+        };
+        let odd = file(line);
+        assert_eq!(odd.config, file(same_as).config, "{line}");
+        assert_eq!(remarks(&odd), Vec::from_iter(remark.map(|remark| format!("5: {remark}"))), "{line}");
+    }
+    let name = with_peer("Endpoint = my_vpn.example.net:51820").peers[0].endpoint.clone().unwrap();
+    assert_eq!(name.host, Host::Name("my_vpn.example.net".to_owned()));
+}
+
+/// The kernel makes one peer of all that have a key: each part replaces its networks, and otherwise what it names.
+#[test]
+fn a_peer_that_is_given_twice_is_one() {
+    let [first, other, _] = PUBLIC;
+    let text = format!(
+        "[Interface]\nPrivateKey = {PRIVATE}\n\
+         [Peer]\nPublicKey = {first}\nEndpoint = 192.0.2.1:1\nPersistentKeepalive = 7\nAllowedIPs = 10.0.0.0/8\n\
+         [Peer]\nPublicKey = {other}\nAllowedIPs = 10.0.0.0/8\n\
+         [Peer]\nPublicKey = {first}\nAllowedIPs = 10.2.0.0/16\nEndpoint = 192.0.2.2:2\n"
+    );
+    let parsed = parsed(&text);
+    let [between, twice] = &parsed.config.peers[..] else { panic!("two") };
+    assert_eq!([between, twice].map(|peer| peer.public_key.to_string()), [other, first]);
+    assert_eq!(texts(&twice.allowed_ips), ["10.2.0.0/16"]);
+    assert_eq!((twice.endpoint.as_ref().unwrap().to_string().as_str(), twice.keepalive), ("192.0.2.2:2", 7));
+    assert_eq!(
+        remarks(&parsed),
+        ["12: this peer is there already: its `AllowedIPs` are these, and what is not said here stays"]
+    );
+}
+
+#[test]
+fn a_peer_with_the_key_of_this_end_is_left_out() {
+    let own = wg_portals::keys::public_key(&PRIVATE.parse().unwrap());
+    let parsed = parsed(&format!("[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {own}\n"));
+    assert_eq!(parsed.config.peers, []);
+    assert_eq!(
+        remarks(&parsed),
+        ["4: this peer has the key of this end: it is left out, as the kernel does"]
+    );
+}
+
 #[test]
 fn what_is_left_out_is_told() {
-    let remarks = |parsed: Parsed| -> Vec<String> {
-        parsed.remarks.iter().map(|remark| format!("{}: {}", remark.line, remark.message)).collect()
-    };
     let programs = "PostUp = iptables -A FORWARD -i %i -j ACCEPT; touch /tmp/# = x\npostdown = reboot\nPreUp =\nPreDown = x\nSaveConfig = true\n\
                     IncludedApplications = org.example";
     let Parsed { config, .. } = with_lines(programs);
     assert_eq!(config, with_lines("").config);
     assert_eq!(
-        remarks(with_lines(programs)),
+        remarks(&with_lines(programs)),
         [
             "3: `PostUp` is left out: no program of this file is run",
             "4: `PostDown` is left out: no program of this file is run",
@@ -183,7 +315,7 @@ fn what_is_left_out_is_told() {
     );
     assert_eq!(texts(&parsed(&text).config.peers[0].allowed_ips), ["10.0.0.0/8", "192.168.1.0/24"]);
     assert_eq!(
-        remarks(parsed(&text)),
+        remarks(&parsed(&text)),
         ["5: an address in `AllowedIPs` is longer than its network, 192.168.1.0/24"]
     );
 }

@@ -1,0 +1,58 @@
+//! Pieces of a file of wg-quick, as wg and wg-quick take it apart.
+
+use zeroize::Zeroizing;
+
+use crate::config::fault::Span;
+
+/// A piece of the file, and where it begins.
+#[derive(Clone, Copy)]
+pub(super) struct Piece<'t> {
+    pub(super) text: &'t str,
+    pub(super) start: usize,
+}
+
+impl<'t> Piece<'t> {
+    /// Where it stands.
+    pub(super) fn span(self) -> Span {
+        self.start..self.start + self.text.len()
+    }
+
+    /// Less the white space around it.
+    pub(super) fn trim(self) -> Self {
+        let begun = self.text.trim_start();
+        Self { text: begun.trim_end(), start: self.start + self.text.len() - begun.len() }
+    }
+
+    /// What stands on both sides of the first `separator`, trimmed.
+    pub(super) fn split_once(self, separator: char) -> Option<(Self, Self)> {
+        let (text, behind) = self.text.split_once(separator)?;
+        let start = self.start + text.len() + separator.len_utf8();
+        Some((Self { text, ..self }.trim(), Self { text: behind, start }.trim()))
+    }
+
+    /// What stands between commas, trimmed.
+    pub(super) fn items(self) -> impl Iterator<Item = Self> + use<'t> {
+        let mut rest = Some(self);
+        std::iter::from_fn(move || {
+            let all = rest?;
+            let (item, behind) =
+                all.split_once(',').map_or((all, None), |(item, behind)| (item, Some(behind)));
+            rest = behind;
+            Some(item)
+        })
+    }
+
+    /// What stands between commas and white space, as the shell of wg-quick takes it apart: nothing is no item.
+    pub(super) fn words(self) -> impl Iterator<Item = Self> + use<'t> {
+        let Self { text, start } = self;
+        let words = text.split(|c: char| c == ',' || c.is_ascii_whitespace()).filter(|word| !word.is_empty());
+        words.map(move |word| Self { text: word, start: start + word.as_ptr().addr() - text.as_ptr().addr() })
+    }
+
+    /// Without white space inside, as wg reads it.
+    pub(super) fn compact(self) -> Zeroizing<String> {
+        let mut compact = Zeroizing::new(String::with_capacity(self.text.len()));
+        compact.extend(self.text.chars().filter(|c| !c.is_whitespace()));
+        compact
+    }
+}
