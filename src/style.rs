@@ -16,8 +16,12 @@ impl Style {
 
     /// As fits standard output.
     pub fn for_stdout() -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { coloured: !refused && std::io::stdout().is_terminal() }
+        Self { coloured: !is_refused() && std::io::stdout().is_terminal() }
+    }
+
+    /// As fits standard error.
+    pub fn for_stderr() -> Self {
+        Self { coloured: !is_refused() && std::io::stderr().is_terminal() }
     }
 
     /// Whether there is any colour.
@@ -48,6 +52,10 @@ impl Style {
     fn paint(self, code: &str, text: &str) -> String {
         if self.coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+fn is_refused() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
 /// Seconds and tenths, as in `1.3 s`. In whole numbers: printing floating-point ones takes eleven kilobytes of code.

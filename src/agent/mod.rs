@@ -34,6 +34,7 @@ use crate::journal::{Journal, Lock};
 use crate::kernel::linux::Linux;
 use crate::load::Files;
 use crate::notify;
+use crate::plan::closing;
 use crate::services::{self, Supervisor};
 use crate::site::Site;
 use clock::Clock;
@@ -294,6 +295,10 @@ impl Agent {
         site.notes.extend(services::missing(&services));
         self.services.follow(services, Instant::now());
         let steps = steps?;
+        if on_failure == OnFailure::Undo {
+            // A repair closes what was closed before.
+            site.notes.extend(closing(&site, &steps));
+        }
         self.confirmation.is_in_force(&self.files);
         self.tell_hook();
         self.tables.follow(steps.is_empty(), Instant::now())?;

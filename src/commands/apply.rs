@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::confirm::leave_watcher;
-use super::{Status, absolute, lock, show_done};
+use super::{Status, absolute, lock, show_done, ssh};
 use crate::apply::OnFailure;
 use crate::cli::Apply;
 use crate::control::{Done, Question, ask};
@@ -14,8 +14,10 @@ use crate::error::{Error, Errors};
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
+use crate::plan::closing;
 use crate::services::{self, Program};
 use crate::site::Site;
+use crate::sorted::SortedMap;
 use crate::state::Backend;
 use crate::trial::{Trial, must_confirm};
 
@@ -25,7 +27,11 @@ pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {
     let journal = Journal::open()?;
     let done = if journal.has_agent()? {
         // Faults are shown with the path that was typed.
-        Files::read(file)?;
+        let files = Files::read(file)?;
+        let mut kernel = Linux::open_for_one_look()?;
+        if let Ok(site) = files.site(&mut kernel, &SortedMap::new()) {
+            ssh::warn(&site, &mut kernel);
+        }
         Done::from_fields(ask(&Question::Apply { file: absolute(file)?, confirm })?)?
     } else {
         apply_here(file, &journal, confirm)?
@@ -46,6 +52,7 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     let _lock = lock(journal)?;
     let mut kernel = Linux::open_for_one_look()?;
     let site = files.site(&mut kernel, &resolved)?;
+    ssh::warn(&site, &mut kernel);
     if site.backend == Backend::BuiltIn && !site.tunnels.is_empty() {
         return Err(needs_agent().into());
     }
@@ -59,14 +66,15 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     if steps.is_err() && confirm.is_some() && is_first {
         trial.give_up()?;
     }
-    let changes = steps?.len();
+    let steps = steps?;
     if confirm.is_none() {
         trial.keep(&files.text).unwrap_or_else(|error| log::warn!("{error}"));
     }
     let note = confirm.map(must_confirm);
     let without_agent = without_failover(&site).into_iter().chain(without_services(&site));
-    let notes = site.notes.iter().cloned().chain(without_agent).chain(note);
-    Ok(Done { changes, notes: notes.collect() })
+    let closing = closing(&site, &steps).into_iter();
+    let notes = site.notes.iter().cloned().chain(closing).chain(without_agent).chain(note);
+    Ok(Done { changes: steps.len(), notes: notes.collect() })
 }
 
 /// Nobody looks whether exits answer where no agent runs.

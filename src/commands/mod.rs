@@ -14,6 +14,7 @@ mod plan;
 mod prometheus;
 mod reload;
 mod run;
+mod ssh;
 mod status;
 mod uninstall;
 mod wifi;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Status, show_notes};
+use super::{Status, show_notes, ssh};
 use crate::apply::prepare;
 use crate::cli::Plan;
 use crate::commands_text::Script;
@@ -11,7 +11,7 @@ use crate::error::Errors;
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
-use crate::plan::plan;
+use crate::plan::{closing, plan};
 use crate::status::choose_standing;
 
 /// Shows the steps, or the script.
@@ -26,7 +26,9 @@ pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
         choose_standing(&mut site, &mut kernel)?;
     }
     let prepared = prepare(&mut kernel, &journal, &plan(&site))?;
+    ssh::warn(&site, &mut kernel);
     show_notes(&site.notes);
+    show_notes(&closing(&site, &prepared.steps));
     if options.commands {
         print!("{}", Script::new(&files, &site).write(&prepared.steps));
     } else if prepared.steps.is_empty() {

@@ -89,6 +89,7 @@ pub(super) struct PortalDraft {
     pub dhcp: Option<At<bool>>,
     pub dns: Vec<At<IpAddr>>,
     pub ntp: Option<At<bool>>,
+    pub router: Option<At<bool>>,
 }
 
 /// A `[site.NAME.exit.NAME]`.
@@ -203,6 +204,7 @@ impl PortalDraft {
             except: values(self.except),
             address: self.address.map(|address| address.value),
             dhcp: self.dhcp.map(|dhcp| dhcp.value),
+            router: self.router.map(|router| router.value),
             dns: values(self.dns),
             ntp: self.ntp.is_none_or(|ntp| ntp.value),
             position: lines.position(self.span.start),

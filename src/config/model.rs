@@ -182,6 +182,8 @@ pub struct Portal {
     pub address: Option<InterfaceAddress>,
     /// Whether leases are handed out, where the file says so.
     pub dhcp: Option<bool>,
+    /// Whether its devices reach all that this router itself serves; none = true, but for portals with a LAN.
+    pub router: Option<bool>,
     /// Resolvers asked through the exit; empty = none given.
     pub dns: Vec<IpAddr>,
     /// Whether this router asks for the time by its uplink, where its own traffic enters.

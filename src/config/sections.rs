@@ -106,7 +106,7 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
 }
 
 fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> PortalDraft {
-    const KNOWN: [&str; 14] = [
+    const KNOWN: [&str; 15] = [
         "exit",
         "interface",
         "vlan",
@@ -121,6 +121,7 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
         "dhcp",
         "dns",
         "ntp",
+        "router",
     ];
     check_name("portal", &name, found);
     section.only(&KNOWN, found);
@@ -137,6 +138,7 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
         dhcp: section.optional("dhcp", "false", &flag, found),
         dns: resolvers(section, found),
         ntp: section.optional("ntp", "false", &flag, found),
+        router: section.optional("router", "true", &flag, found),
     }
 }
 

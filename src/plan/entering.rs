@@ -144,7 +144,7 @@ pub(super) fn has_devices(portal: &Portal) -> bool {
 }
 
 /// The devices that enter, as far as they are known.
-fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
+pub(super) fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
     match &portal.entrance {
         Entrance::Mac(devices) => devices.clone(),
         Entrance::From(sources) => {

@@ -13,7 +13,7 @@ use crate::firewall::{
     Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
 use crate::net::{Cidr, Family, IfName};
-use crate::plan::{entering, marks, names, ntp, phones, routing, strays};
+use crate::plan::{entering, marks, names, ntp, phones, router_access, routing, strays};
 use crate::site::{Entrance, Exit, Portal, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -87,6 +87,7 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
     add_networks(OWN, site.own.iter().copied().map(Cidr::host).collect());
     sets.extend(entering::sets(site));
     sets.extend(marks::sets(site));
+    sets.extend(router_access::sets(site));
     sets
 }
 
@@ -215,6 +216,7 @@ fn tunnel_forward(site: &Site) -> Vec<Rule> {
 
 fn input(site: &Site) -> Vec<Rule> {
     let mut rules = names::input(site);
+    rules.extend(router_access::input(site));
     if site.tunnels.is_empty() {
         return rules;
     }

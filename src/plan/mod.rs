@@ -7,6 +7,7 @@ mod names;
 mod ntp;
 mod openings;
 mod phones;
+mod router_access;
 mod routing;
 mod standing;
 mod strays;
@@ -18,6 +19,7 @@ use crate::site::{Obstacle, Site, families};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::State;
 use crate::xtables::{Program, compile};
+pub use router_access::closing;
 pub use standing::standing;
 
 /// The state that makes the site do what the network file says.

@@ -16,7 +16,7 @@ use crate::net::{Cidr, Family};
 use crate::site::{Exit, Portal, RESOLVER_PORT, Site};
 
 /// UDP and TCP port of a resolver (RFC 1035 § 4.2).
-const DNS: u16 = 53;
+pub(super) const DNS: u16 = 53;
 
 /// UDP and TCP to a port.
 pub(super) fn at(port: u16) -> [Condition; 2] {

@@ -110,7 +110,7 @@ fn dhcp(portal: &Portal, lan: InterfaceAddress, mtu: Option<u32>, folder: &Path)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::{Entrance, Exit};
+    use crate::site::{Entrance, Exit, Served};
 
     fn portal() -> Portal {
         Portal {
@@ -118,6 +118,7 @@ mod tests {
             entrance: Entrance::Interface("eth1".parse().unwrap()),
             is_here: true,
             obstacle: None,
+            router: Served::Basics,
             exits: vec![Exit::Direct],
             exit: Exit::Direct,
             address: Some("10.77.1.65/26".parse().unwrap()),

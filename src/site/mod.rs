@@ -214,6 +214,8 @@ pub struct Portal {
     pub resolvers: Vec<IpAddr>,
     /// Whether those go with its exit, as the file names none.
     pub asks_by_exit: bool,
+    /// What its devices reach of this router itself.
+    pub router: Served,
     /// Only to these destinations; empty = all.
     pub to: Vec<Cidr>,
     /// Only to these ports; empty = all.
@@ -222,6 +224,15 @@ pub struct Portal {
     pub except: Vec<Cidr>,
     /// What tells its packets, where a policy rule alone cannot.
     pub mark: Option<Mark>,
+}
+
+/// What a router does for devices, besides passing on what they send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// All that it serves.
+    All,
+    /// DHCP, DNS and ping.
+    Basics,
 }
 
 /// What enters a portal.

@@ -41,6 +41,7 @@ fn portal(name: &str, exits: Vec<ExitRef>, entrance: Entrance) -> Portal {
         dhcp: None,
         dns: vec![],
         ntp: true,
+        router: None,
         position: Position::default(),
     }
 }
@@ -61,6 +62,7 @@ fn guest() -> Portal {
         address: Some("10.77.1.129/26".parse().expect("an address")),
         dhcp: Some(false),
         dns: resolvers(),
+        router: Some(true),
         ..portal(
             "guest",
             [to_paris(), vec![mullvad, ExitRef::Direct]].concat(),

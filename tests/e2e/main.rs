@@ -35,6 +35,7 @@ mod questions;
 mod radio;
 mod resolvers;
 mod restore;
+mod router;
 mod side_by_side;
 mod snapshot;
 mod time;
@@ -70,6 +71,7 @@ const CORE: &[&[Scenario]] = &[
     access::SCENARIOS,
     leaks::SCENARIOS,
     uplink::SCENARIOS,
+    router::SCENARIOS,
     lans::SCENARIOS,
     resolvers::SCENARIOS,
     restore::SCENARIOS,

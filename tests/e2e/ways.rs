@@ -128,7 +128,7 @@ fn own(world: &mut World) -> Result<()> {
 /// Strict `rp_filter` has the router answer none of the guests whom its own traffic's way does not lead to.
 fn beside_own(world: &mut World) -> Result<()> {
     let network = world.network(|plot| {
-        let guests = "\n[site.nyc.portal.guest]\nexit = \"paris\"\ninterface = \"portal0\"\ndhcp = false\n";
+        let guests = "\n[site.nyc.portal.guest]\nexit = \"paris\"\ninterface = \"portal0\"\ndhcp = false\nrouter = true\n";
         if plot == NYC { only_nyc("self = true")(plot) + guests } else { only_nyc("")(plot) }
     });
     start(world, &network)?;

@@ -23,6 +23,11 @@ pub(super) fn without(draft: &Draft, found: &mut Findings) {
         if let Some(dns) = portal.dns.first().filter(|_| !entrance.has_devices()) {
             found.add(&dns.span, message("dns"), help);
         }
+        if let Some(router) = portal.router.as_ref().filter(|_| !entrance.has_devices()) {
+            let message =
+                format!("a `{}` portal has no devices that could reach the `router`", entrance.key());
+            found.add(&router.span, message, help);
+        }
     }
 }
 

@@ -24,6 +24,17 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -i lan4 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i lan4 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i lan4 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i lan4 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i lan4 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i lan4 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i lan4 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i lan4 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT ! -d 10.77.2.65/32 -i lan4 -p icmp -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i lan4 -p icmp -j RETURN
+-A PORTALS_INPUT -i lan4 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i lan4 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i lan4 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-nyc -p icmp -j RETURN
@@ -71,6 +82,16 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-nyc -j DROP
 -A PORTALS_INPUT -i lan4 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i lan4 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i lan4 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i lan4 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i lan4 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i lan4 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i lan4 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i lan4 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i lan4 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i lan4 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i lan4 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i lan4 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-nyc -j DROP

@@ -27,6 +27,25 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 192.168.1.64/27 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.50/32 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.64/27 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i lo -j RETURN
+-A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -s 192.168.1.64/27 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -s 192.168.1.64/27 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -s 192.168.1.50/32 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -s 192.168.1.64/27 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -s 192.168.1.64/27 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -s 192.168.1.50/32 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -s 192.168.1.64/27 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -s 192.168.1.50/32 -p icmp -j RETURN
+-A PORTALS_INPUT -s 192.168.1.64/27 -p icmp -j RETURN
+-A PORTALS_INPUT -s 192.168.1.50/32 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -s 192.168.1.64/27 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -s 192.168.1.50/32 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -s 192.168.1.64/27 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -s 192.168.1.64/27 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
@@ -77,6 +96,16 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i lo -j RETURN
+-A PORTALS_INPUT -p udp -m udp --dport 547 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_INPUT -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_INPUT -p udp -m udp --dport 5053 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_INPUT -p tcp -m tcp --dport 5053 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_INPUT -p ipv6-icmp -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_INPUT -m conntrack --ctdir ORIGINAL -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -m conntrack --ctstate RELATED,ESTABLISHED -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_INPUT -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP

@@ -36,6 +36,14 @@ table inet portals {
 		type ifname
 		elements = { "to-paris" }
 	}
+	set visiting {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.50, 192.168.1.64/27 }
+	}
+	set visiting6-mac {
+		type ether_addr
+		elements = { aa:bb:cc:dd:ee:01 }
+	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
@@ -58,6 +66,25 @@ table inet portals {
 		ip saddr @from-tv udp dport 53 reject with icmpx admin-prohibited
 		meta nfproto ipv6 tcp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
 		ip saddr @from-tv tcp dport 53 reject with icmpx admin-prohibited
+		iifname "lo" accept
+		ip saddr @visiting udp dport 67 accept
+		ip saddr @visiting udp dport 53 accept
+		ip saddr @visiting tcp dport 53 accept
+		ip saddr @visiting udp dport 5053 accept
+		ip saddr @visiting tcp dport 5053 accept
+		ip saddr @visiting meta l4proto icmp accept
+		ip saddr @visiting ct direction original reject with icmpx admin-prohibited
+		ip saddr @visiting ct state established,related accept
+		ip saddr @visiting reject with icmpx admin-prohibited
+		meta nfproto ipv6 udp dport 547 ether saddr @visiting6-mac accept
+		meta nfproto ipv6 udp dport 53 ether saddr @visiting6-mac accept
+		meta nfproto ipv6 tcp dport 53 ether saddr @visiting6-mac accept
+		meta nfproto ipv6 udp dport 5053 ether saddr @visiting6-mac accept
+		meta nfproto ipv6 tcp dport 5053 ether saddr @visiting6-mac accept
+		meta l4proto ipv6-icmp ether saddr @visiting6-mac accept
+		meta nfproto ipv6 ct direction original ether saddr @visiting6-mac reject with icmpx admin-prohibited
+		meta nfproto ipv6 ct state established,related ether saddr @visiting6-mac accept
+		meta nfproto ipv6 ether saddr @visiting6-mac reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept

@@ -5,10 +5,23 @@ cd '/etc/portals'
 iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
 -A PORTALS_FORWARD -i eth1 -o eth0 -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT ! -d 10.77.1.65/32 -i eth1 -p icmp -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p icmp -j RETURN
+-A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
 COMMIT
 *nat
 :PORTALS_POSTROUTING - [0:0]
@@ -23,10 +36,22 @@ EOF
 ip6tables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i eth1 -o eth0 -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
 COMMIT
 EOF
 ip address add 10.77.1.65/26 dev eth1

@@ -16,12 +16,35 @@ table inet portals {
 		type ifname . ifname
 		elements = { "eth1" . "eth0" }
 	}
+	set visited {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65 }
+	}
+	set visitors {
+		type ifname
+		elements = { "eth1" }
+	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
 		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
 		ip saddr 10.77.0.0/16 drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @visitors udp dport 67 accept
+		iifname @visitors udp dport 547 accept
+		iifname @visitors udp dport 53 accept
+		iifname @visitors tcp dport 53 accept
+		iifname @visitors udp dport 5053 accept
+		iifname @visitors tcp dport 5053 accept
+		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
+		iifname @visitors meta l4proto icmp accept
+		iifname @visitors meta l4proto ipv6-icmp accept
+		iifname @visitors ct direction original reject with icmpx admin-prohibited
+		iifname @visitors ct state established,related accept
+		iifname @visitors reject with icmpx admin-prohibited
 	}
 	chain prerouting {
 		type nat hook prerouting priority -100; policy accept;

@@ -32,6 +32,17 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i lo -j RETURN
 -A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.50/32 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT ! -d 10.77.1.65/32 -i eth1 -p icmp -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p icmp -j RETURN
+-A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
@@ -93,6 +104,16 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i lo -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN

@@ -18,6 +18,17 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT ! -d 10.77.1.65/32 -i eth1 -p icmp -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p icmp -j RETURN
+-A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
@@ -64,6 +75,16 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-paris -j DROP
 -A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP

@@ -65,6 +65,14 @@ table inet portals {
 		type ifname
 		elements = { "portals0", "to-paris", "to-swiss", "to-work" }
 	}
+	set visited {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65 }
+	}
+	set visitors {
+		type ifname
+		elements = { "eth1" }
+	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
@@ -94,6 +102,18 @@ table inet portals {
 		iifname "lo" accept
 		ip saddr @from-tv udp dport 53 reject with icmpx admin-prohibited
 		ip saddr @from-tv tcp dport 53 reject with icmpx admin-prohibited
+		iifname @visitors udp dport 67 accept
+		iifname @visitors udp dport 547 accept
+		iifname @visitors udp dport 53 accept
+		iifname @visitors tcp dport 53 accept
+		iifname @visitors udp dport 5053 accept
+		iifname @visitors tcp dport 5053 accept
+		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
+		iifname @visitors meta l4proto icmp accept
+		iifname @visitors meta l4proto ipv6-icmp accept
+		iifname @visitors ct direction original reject with icmpx admin-prohibited
+		iifname @visitors ct state established,related accept
+		iifname @visitors reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct state established,related accept
 		iifname @providers drop

@@ -6,6 +6,7 @@ iptables-restore --noflush <<'EOF'
 *filter
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
+:PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
@@ -22,11 +23,36 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1.30 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth0.40 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1.30 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0.40 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p icmp -m conntrack --ctdir ORIGINAL -j PORTALS_INPUT_1
+-A PORTALS_INPUT -i eth1.30 -p icmp -m conntrack --ctdir ORIGINAL -j PORTALS_INPUT_1
+-A PORTALS_INPUT -i eth0.40 -p icmp -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p icmp -j RETURN
+-A PORTALS_INPUT -i eth0.40 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1.30 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0.40 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1.30 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth0.40 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1.30 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_INPUT_1 -d 10.77.1.65/32 -j RETURN
+-A PORTALS_INPUT_1 -d 10.77.1.129/32 -j RETURN
+-A PORTALS_INPUT_1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -s 10.77.1.65/32 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
@@ -73,6 +99,26 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1.30 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth0.40 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1.30 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0.40 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth0.40 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i eth1.30 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i eth0.40 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1.30 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0.40 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1.30 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth0.40 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1.30 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP

@@ -1,0 +1,98 @@
+//! Whoever works here by SSH through a portal that this router is about to close to him.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use crate::disk::{self, Source};
+use crate::kernel::linux::Linux;
+use crate::kernel::route;
+use crate::net::IfName;
+use crate::site::{Entrance, Portal, Served, Site};
+use crate::style::Style;
+
+/// What sshd sets: address and port of the client, then those of this end.
+const VARIABLE: &str = "SSH_CONNECTION";
+
+/// How many parents are asked: `sudo` and `su` take the variable away from what they run.
+const GENERATIONS: usize = 16;
+
+/// Says so aloud, if this session comes in where `site` has nobody reach this router.
+pub(super) fn warn(site: &Site, kernel: &mut Linux) {
+    let Some((client, portal)) = cut_off(site, kernel) else { return };
+    let warning = format!(
+        "YOUR OWN SESSION COMES FROM {client}, which enters portal `{}`: with this file it cannot reach this router any more.",
+        portal.name
+    );
+    let way_out = "Write `router = true` there, or use `portals apply --confirm 60`, which undoes it unless you confirm.";
+    eprintln!("{}\n{way_out}", Style::for_stderr().bad(&warning));
+}
+
+fn cut_off<'a>(site: &'a Site, kernel: &mut Linux) -> Option<(String, &'a Portal)> {
+    if site.portals.iter().all(|portal| portal.router == Served::All) {
+        return None;
+    }
+    let session = session()?;
+    let client = session.split(' ').next()?;
+    // What is link-local has its interface behind it.
+    let (address, interface) =
+        client.split_once('%').map_or((client, None), |(one, other)| (one, Some(other)));
+    let address: IpAddr = address.parse().ok()?;
+    let interface = interface.and_then(|name| name.parse().ok()).or_else(|| interface_to(address, kernel));
+    let comes_in = |portal: &&Portal| match &portal.entrance {
+        Entrance::From(sources) => sources.iter().any(|source| source.contains(address)),
+        _ => interface.is_some() && portal.entrance_interface() == interface.as_ref(),
+    };
+    let mut closed = site.portals.iter().filter(|portal| portal.router == Served::Basics);
+    Some((address.to_string(), closed.find(comes_in)?))
+}
+
+/// Where answers to an address leave.
+fn interface_to(address: IpAddr, kernel: &mut Linux) -> Option<IfName> {
+    let found = route::lookup(kernel.route(), address, 0, None)?.device?;
+    let links = kernel.links().ok()?;
+    links.values().find(|link| link.index == found).map(|link| link.name.clone())
+}
+
+/// The variable, of this process or of the nearest parent that has it.
+fn session() -> Option<String> {
+    if let Ok(value) = std::env::var(VARIABLE) {
+        return Some(value);
+    }
+    let mut process = nix::unistd::getppid().as_raw();
+    for _ in 0..GENERATIONS {
+        if process <= 1 {
+            return None;
+        }
+        let folder = Path::new("/proc").join(process.to_string());
+        let environment =
+            disk::read_if_there(&folder.join("environ"), Source::Kernel).ok().flatten().unwrap_or_default();
+        if let Some(value) = variable(&environment) {
+            return Some(value.to_owned());
+        }
+        process = parent(&disk::read_if_there(&folder.join("stat"), Source::Kernel).ok()??)?;
+    }
+    None
+}
+
+fn variable(environment: &str) -> Option<&str> {
+    environment.split('\0').find_map(|entry| entry.strip_prefix(VARIABLE)?.strip_prefix('='))
+}
+
+/// The fourth word; the second is the name in brackets, which may have blanks and brackets itself.
+fn parent(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parent_and_its_environment_are_read() {
+        assert_eq!(parent("812 (a ) b) S 77 812 812 0"), Some(77));
+        assert_eq!(parent("812"), None);
+        let environment = "PATH=/bin\0SSH_CONNECTION=10.77.1.70 50000 10.77.1.65 22\0HOME=/root\0";
+        assert_eq!(variable(environment), Some("10.77.1.70 50000 10.77.1.65 22"));
+        assert_eq!(variable("SSH_CONNECTIONS=x\0"), None);
+    }
+}
