@@ -4,8 +4,12 @@
 //! or taken back: the next one looks. What carries no mark is written here *before* it is touched: the values that kernel settings had,
 //! and addresses and "up" on the host's own interfaces. It lives in `/run`: a reboot clears both the kernel and this.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -16,7 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use crate::diff::Step;
-use crate::disk::{self, Source, unreadable};
+use crate::disk::{self, Source};
 use crate::error::{Context as _, Error, Result};
 use crate::net::{IfName, InterfaceAddress, PublicKey};
 use crate::sorted::{SortedMap, SortedSet};
@@ -27,6 +31,9 @@ pub(crate) const FOLDER: &str = "/run/portals";
 
 /// How long a second call waits for the first.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Characters of a line that means nothing, in a warning.
+const MOST_SHOWN: usize = 80;
 
 /// How long a look at the agent's lock may take.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -104,19 +111,37 @@ impl Journal {
         Ok(try_lock(&self.agent_path(), FlockArg::LockSharedNonblock)?.is_none())
     }
 
-    /// What is ours by earlier calls.
+    /// All that is ours by earlier calls. A journal that cannot be read, or not all of it, stops nobody: it is set aside, and
+    /// the lines that mean something go on to count.
     pub fn claims(&self) -> Result<Claims> {
         let path = self.claims_path();
-        match disk::read_if_there(&path, Source::Ours) {
-            Ok(Some(text)) => Claims::parse(&text).map_err(|line| {
-                Error::failed(format!(
-                    "{}: cannot understand the line `{line}`; the file is written by portals alone; if you did not edit it, please \
-                     report this; to go on, remove the line",
-                    path.display()
-                ))
-            }),
-            Ok(None) => Ok(Claims::default()),
-            Err(error) => Err(unreadable(&path, error)),
+        let (claims, fault) = match disk::read(&path, Source::Ours) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Claims::default()),
+            Err(error) => (Claims::default(), Some(error.to_string())),
+            Ok(bytes) => {
+                let (claims, strange) = Claims::parse(&bytes);
+                (claims, strange.map(|line| format!("the line `{line}` means nothing to this version")))
+            }
+        };
+        if let Some(fault) = fault {
+            self.set_aside(&claims, &fault);
+        }
+        Ok(claims)
+    }
+
+    /// Moves the journal out of the way, for a person to look at, and leaves what could be read of it.
+    fn set_aside(&self, readable: &Claims, fault: &str) {
+        let (path, aside) = (self.claims_path(), self.folder.join("journal.bad"));
+        let moved = disk::rename(&path, &aside).doing(|| format!("cannot write {}", aside.display()));
+        let moved = moved.and_then(|()| self.record(readable));
+        let file = path.display();
+        match moved {
+            Ok(()) => log::warn!(
+                "{file}: {fault}; it is {} now. `portals down` cannot give back what only that file tells: compare its \
+                 `sysctl` lines with /proc/sys",
+                aside.display()
+            ),
+            Err(error) => log::warn!("{file}: {fault}; it stays there, since it cannot be moved: {error}"),
         }
     }
 
@@ -240,14 +265,19 @@ impl Claims {
         text
     }
 
-    /// The claims of a text, or the line that is none.
-    pub(crate) fn parse(text: &str) -> Result<Self, &str> {
+    /// The claims of a text, and the first line that is none: of another version, or damaged.
+    pub(crate) fn parse(bytes: &[u8]) -> (Self, Option<String>) {
         let mut claims = Self::default();
-        // Not `lines`: a value may end with a carriage return.
-        for line in text.split_terminator('\n') {
-            claims.parse_line(line).ok_or(line)?;
+        let mut strange = None;
+        // Not `lines`: a value may end with a carriage return. A last line without its end was cut short.
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let text = line.strip_suffix(b"\n").and_then(|line| str::from_utf8(line).ok());
+            if text.and_then(|line| claims.parse_line(line)).is_none() && strange.is_none() {
+                strange =
+                    Some(line.trim_ascii_end().escape_ascii().take(MOST_SHOWN).map(char::from).collect());
+            }
         }
-        Ok(claims)
+        (claims, strange)
     }
 
     fn parse_line(&mut self, line: &str) -> Option<()> {
@@ -297,92 +327,4 @@ fn try_lock(path: &Path, how: FlockArg) -> Result<Option<Lock>> {
 /// Settings of our own interfaces go away with them.
 fn belongs_to_link(key: &str, want: &State) -> bool {
     key.split('/').any(|part| want.links.keys().any(|link| link.as_str() == part))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn claims_survive_the_disk() {
-        let folder = std::env::temp_dir().join(format!("portals-journal-{}", std::process::id()));
-        let journal = Journal::in_folder(&folder).unwrap();
-        let claims = Claims {
-            sysctls: [("net/ipv4/ip_forward".to_owned(), "0".to_owned())].into(),
-            addresses: [("eth1".parse().unwrap(), "10.77.1.65/26".parse().unwrap())].into(),
-            raised: ["eth1".parse().unwrap()].into(),
-            begun: true,
-        };
-        journal.record(&claims).unwrap();
-        assert_eq!(journal.claims().unwrap(), claims);
-        journal.record(&Claims::default()).unwrap();
-        assert_eq!(journal.claims().unwrap(), Claims::default());
-        assert!(!journal.claims_path().exists());
-        fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn what_is_handed_over_is_taken_once() {
-        let folder = std::env::temp_dir().join(format!("portals-handover-{}", std::process::id()));
-        let journal = Journal::in_folder(&folder).unwrap();
-        assert_eq!(journal.take_over().unwrap(), []);
-        let heard =
-            || ("to-nyc".parse().unwrap(), PublicKey([7; 32]), "[2001:db8::1]:51822".parse().unwrap());
-        journal.hand_over(&[heard(), heard()]).unwrap();
-        assert_eq!(journal.take_over().unwrap(), [heard(), heard()]);
-        assert_eq!(journal.take_over().unwrap(), []);
-        fs::write(journal.endpoints_path(), "to-nyc\nwhat\n").unwrap();
-        assert_eq!(journal.take_over().unwrap(), []);
-        fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn a_value_is_read_as_it_was_written() {
-        let claims = Claims { sysctls: [("a".to_owned(), "0\r".to_owned())].into(), ..Claims::default() };
-        assert_eq!(Claims::parse(&claims.to_text()), Ok(claims));
-    }
-
-    #[test]
-    fn a_line_that_is_no_claim_is_named() {
-        assert_eq!(Claims::parse("begun\nsysctl only-a-key\n"), Err("sysctl only-a-key"));
-        assert_eq!(Claims::parse("raised eth1 eth2\n"), Err("raised eth1 eth2"));
-    }
-
-    #[test]
-    fn a_second_call_waits_for_the_first_and_says_so() {
-        let folder = std::env::temp_dir().join(format!("portals-lock-{}", std::process::id()));
-        let journal = Journal::in_folder(&folder).unwrap();
-        let first = journal.lock(|| panic!("nobody holds it")).unwrap();
-        let holder = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(300));
-            drop(first);
-        });
-        let mut said = false;
-        let second = journal.lock(|| said = true).unwrap();
-        assert!(said);
-        holder.join().unwrap();
-
-        let begun = Instant::now();
-        let error = journal.lock(|| ()).unwrap_err().to_string();
-        assert!(begun.elapsed() >= PATIENCE, "it gave up after {:?}", begun.elapsed());
-        assert!(
-            error.starts_with("another portals has been changing this machine for more than 10 seconds"),
-            "{error}"
-        );
-        drop(second);
-        fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn an_agent_is_alone() {
-        let folder = std::env::temp_dir().join(format!("portals-agent-{}", std::process::id()));
-        let journal = Journal::in_folder(&folder).unwrap();
-        let first = journal.lock_agent().unwrap();
-        assert!(first.is_some());
-        assert!(journal.has_agent().unwrap());
-        assert!(journal.lock_agent().unwrap().is_none());
-        drop(first);
-        assert!(!journal.has_agent().unwrap());
-        fs::remove_dir_all(folder).unwrap();
-    }
 }

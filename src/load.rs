@@ -53,7 +53,12 @@ pub struct Files {
 impl Files {
     /// Reads and validates them.
     pub fn read(file: &Path) -> Result<Self, Errors> {
-        let (text, network) = config::load(file)?;
+        Self::read_copy(file, file)
+    }
+
+    /// Reads `copy` in the place of the network file that lies beside it.
+    pub fn read_copy(file: &Path, copy: &Path) -> Result<Self, Errors> {
+        let (text, network) = config::load(copy)?;
         let folder = folder_of(file);
         let private_key = keys::load(&folder.join(keys::PRIVATE_KEY_FILE))?;
         let network_secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;

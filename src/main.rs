@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use argh::FromArgs as _;
 use dlmalloc::GlobalDlmalloc;
 use log::LevelFilter;
-use wg_portals::cli::{self, Cli};
+use nix::sys::prctl::set_dumpable;
+use wg_portals::cli::{self, Cli, Command};
 use wg_portals::commands::{self, Status};
 use wg_portals::error::Kind;
 use wg_portals::logging;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         }
     };
     start_log(&cli);
+    keep_memory_private(&cli);
     match commands::run(&cli) {
         Ok(status) => status.into(),
         Err(errors) => {
@@ -45,6 +47,17 @@ fn main() -> ExitCode {
                 Kind::Wrong => Status::Wrong.into(),
             }
         }
+    }
+}
+
+/// Memory holds keys: no core dump of it, and no look into it by another program of the same user. The demo has no keys of anybody's, and
+/// an ordinary user's namespaces need files in /proc that then are root's.
+fn keep_memory_private(cli: &Cli) {
+    if matches!(cli.command, Some(Command::Demo(_))) {
+        return;
+    }
+    if let Err(errno) = set_dumpable(false) {
+        log::warn!("cannot keep this program's memory out of core dumps: {}", errno.desc());
     }
 }
 

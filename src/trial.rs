@@ -106,6 +106,22 @@ impl Trial {
         })
     }
 
+    /// Undoes what waits to be confirmed, and names the file to go by: the network file, or, where nothing can be written beside it, the
+    /// confirmed copy. The machine goes back all the same.
+    pub fn settle(&self) -> (Undone, PathBuf) {
+        let error = match self.undo() {
+            Ok(undone) => return (undone, self.file.clone()),
+            Err(error) => error,
+        };
+        let confirmed = self.confirmed();
+        if !confirmed.exists() {
+            log::error!("{error}; nothing was confirmed before, so {} stays in force", self.file.display());
+            return (Undone::Nothing, self.file.clone());
+        }
+        log::error!("{error}; {} is in force until that can be written", confirmed.display());
+        (Undone::Change, confirmed)
+    }
+
     fn put_back(&self, confirmed: Option<&str>, undone: &Path) -> std::io::Result<()> {
         let current = disk::read_if_there(&self.file, Source::Ours)?;
         if current.is_some() && current.as_deref() != confirmed {
@@ -281,6 +297,27 @@ mod tests {
         trial.begin("first").unwrap();
         assert_eq!(trial.undo().unwrap(), Undone::Everything);
         assert_eq!(place.files(), ".undone=first");
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_the_confirmed_copy_is_in_force() {
+        let place = Place::new("full");
+        let trial = place.trial();
+        let file = place.0.join("network.toml");
+        place.write("old");
+        trial.keep("old").unwrap();
+        place.write("new");
+        trial.begin("new").unwrap();
+        // A folder is in the way of the draft's place.
+        fs::create_dir_all(place.0.join("network.toml.undone/full")).unwrap();
+        assert_eq!(trial.settle(), (Undone::Change, trial.confirmed()));
+        fs::remove_file(trial.confirmed()).unwrap();
+        assert_eq!(trial.settle(), (Undone::Nothing, file.clone()));
+        fs::remove_dir_all(place.0.join("network.toml.undone")).unwrap();
+        trial.keep("old").unwrap();
+        trial.begin("new").unwrap();
+        assert_eq!(trial.settle(), (Undone::Change, file.clone()));
+        assert_eq!(trial.settle(), (Undone::Nothing, file));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Changes of the network file: taken over, and undone if they had to be confirmed and nobody has.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Agent, Applied, log_errors};
@@ -32,11 +32,14 @@ pub(super) struct Confirmation {
 }
 
 impl Confirmation {
-    /// Begins by undoing what an earlier agent, or this machine before it started again, was waiting for.
-    pub(super) fn open(file: &Path) -> Result<Self> {
+    /// Begins by undoing what an earlier agent, or this machine before it started again, was waiting for. Names the file that is in
+    /// force: the network file, or its confirmed copy where nothing can be written.
+    pub(super) fn open(file: &Path) -> (Self, PathBuf) {
         let trial = Trial::of(file);
-        trial.undo()?;
-        Ok(Self { trial, waiting: None, is_kept: false })
+        let (_, in_force) = trial.settle();
+        // A copy that cannot be written stays as it is.
+        let is_kept = in_force != file;
+        (Self { trial, waiting: None, is_kept }, in_force)
     }
 
     /// Until when what is in force can be confirmed.

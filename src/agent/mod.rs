@@ -111,10 +111,10 @@ impl Agent {
         // Who asks from now on is answered as soon as this is up.
         let reception = Reception::open()?;
         let file = std::path::absolute(file).doing(|| format!("cannot tell where {} is", file.display()))?;
-        let confirmation = Confirmation::open(&file)?;
+        let (confirmation, in_force) = Confirmation::open(&file);
         // Before the first handshake.
         let clock = Clock::open(&file);
-        let files = Files::read(&file)?;
+        let files = Files::read_copy(&file, &in_force)?;
         let mut agent = Self {
             file,
             files,

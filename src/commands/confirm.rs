@@ -71,11 +71,11 @@ fn wait(file: &Path, time: Duration) -> Result<Status, Errors> {
 
 fn undo(trial: &Trial, file: &Path, journal: &Journal) -> Result<(), Errors> {
     let mut kernel = Linux::open()?;
-    match trial.undo()? {
-        Undone::Nothing => {}
-        Undone::Everything => drop(remove_all(&mut kernel, journal)?),
-        Undone::Change => {
-            let files = Files::read(file)?;
+    match trial.settle() {
+        (Undone::Nothing, _) => {}
+        (Undone::Everything, _) => drop(remove_all(&mut kernel, journal)?),
+        (Undone::Change, in_force) => {
+            let files = Files::read_copy(file, &in_force)?;
             let site = files.site(&mut kernel, &files.resolved()?)?;
             converge(&mut kernel, journal, &site, OnFailure::Undo)?;
         }

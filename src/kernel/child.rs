@@ -7,10 +7,20 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{self, Command};
 
+use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 
 /// Where programs are, besides `PATH`, which boot hooks may have without these.
 const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin";
+
+/// All numbers of capabilities are smaller; the kernel refuses those that it does not know.
+const LAST_CAPABILITY: u8 = 64;
+
+/// CAP_NET_ADMIN of linux/capability.h.
+pub const NET_ADMIN: u8 = 12;
+
+/// CAP_NET_RAW of linux/capability.h.
+pub const NET_RAW: u8 = 13;
 
 /// Where a program is, if it is installed.
 pub fn path_of(program: &str) -> Option<PathBuf> {
@@ -35,6 +45,20 @@ pub fn outliving(command: &mut Command) -> &mut Command {
     unsafe { command.pre_exec(ignore) }
 }
 
+/// Has a program begin with no more capabilities than these, whatever it executes: numbers of linux/capability.h. What may not be given
+/// up, such as in a container, is kept.
+pub fn limited<'a>(command: &'a mut Command, kept: &'static [u8]) -> &'a mut Command {
+    let limit = move || {
+        for capability in (0..LAST_CAPABILITY).filter(|capability| !kept.contains(capability)) {
+            // SAFETY: this changes a number of the process, and reads no memory.
+            unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability), 0, 0, 0) };
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes system calls alone: no allocation, no lock.
+    unsafe { command.pre_exec(limit) }
+}
+
 /// Has a program note its process number in a file before it begins: whatever becomes of us, it can be found.
 pub fn noted(command: &mut Command, file: File) -> &mut Command {
     let note = move || write!(&file, "{}", process::id());
@@ -56,4 +80,22 @@ mod tests {
         blocked.thread_unblock().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "SigBlk:\t0000000000000000");
     }
+
+    #[test]
+    fn a_child_has_no_more_capabilities_than_it_needs() {
+        let bounding = |command: &mut Command| {
+            let output = command.args(["CapBnd", "/proc/self/status"]).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            u64::from_str_radix(text.trim_start_matches("CapBnd:").trim(), 16).unwrap()
+        };
+        let ours = bounding(&mut Command::new("grep"));
+        let kept = bounding(limited(&mut Command::new("grep"), &[NET_ADMIN, NET_RAW]));
+        let wanted = ours & (1 << NET_ADMIN | 1 << NET_RAW);
+        // Who may not give up capabilities keeps them.
+        let may = nix::unistd::geteuid().is_root() && ours & (1 << SETPCAP) != 0;
+        assert_eq!(kept, if may { wanted } else { ours });
+    }
+
+    /// CAP_SETPCAP of linux/capability.h.
+    const SETPCAP: u8 = 8;
 }

@@ -302,7 +302,9 @@ mod tests {
         {
             for with_systemd in ["", "/lib/systemd/systemd"] {
                 for file in layout_with(false, &[path, with_systemd]).unwrap().files {
-                    assert!(!file.text.contains('@'), "{}:\n{}", file.path, file.text);
+                    for place in ["@PROGRAM@", "@FOLDER@"] {
+                        assert!(!file.text.contains(place), "{}:\n{}", file.path, file.text);
+                    }
                 }
             }
         }

@@ -15,7 +15,9 @@ use crate::site::{Portal, RESOLVER_PORT};
 /// How long a device may keep its address: half a day, so that a guest network has room again the next morning.
 const LEASE: &str = "12h";
 
-pub(super) const PROGRAM: Program = Program { name: "dnsmasq", package: "dnsmasq", purpose: "DHCP and DNS" };
+/// Becomes `nobody` by itself, with the capabilities that it needs.
+pub(super) const PROGRAM: Program =
+    Program { name: "dnsmasq", package: "dnsmasq", purpose: "DHCP and DNS", capabilities: None };
 
 const CONFIGURATION: &str = "dnsmasq.conf";
 const LEASES: &str = "leases";

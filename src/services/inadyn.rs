@@ -6,7 +6,9 @@ use super::{Program, Service, folder};
 
 const NAME: &str = "inadyn";
 
-pub(super) const PROGRAM: Program = Program { name: NAME, package: NAME, purpose: "dynamic DNS" };
+/// Asks and tells as anybody can.
+pub(super) const PROGRAM: Program =
+    Program { name: NAME, package: NAME, purpose: "dynamic DNS", capabilities: Some(&[]) };
 
 /// The service for that file.
 pub(super) fn service(file: &Path, run_folder: &Path) -> Service {

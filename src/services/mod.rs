@@ -32,6 +32,8 @@ pub struct Program {
     pub package: &'static str,
     /// What it is there for, in words.
     pub purpose: &'static str,
+    /// The capabilities that it keeps, by their numbers; none where it gives up by itself what it does not need.
+    pub capabilities: Option<&'static [u8]>,
 }
 
 impl Program {

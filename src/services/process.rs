@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::Service;
 use crate::disk::{self, Source};
 use crate::error::{Context as _, Error, Result};
-use crate::kernel::child::{noted, outliving, path_of, unblocked};
+use crate::kernel::child::{limited, noted, outliving, path_of, unblocked};
 
 /// How long a program may take to end when it is asked to; then it is killed.
 const GRACE: Duration = Duration::from_secs(3);
@@ -87,6 +87,9 @@ impl Process {
         command.args(&service.arguments).current_dir("/").process_group(0).stdin(Stdio::null());
         command.stdout(writer.try_clone().doing(doing)?).stderr(writer);
         noted(outliving(unblocked(&mut command)), note.doing(doing)?);
+        if let Some(kept) = service.program.capabilities {
+            limited(&mut command, kept);
+        }
         let child = command.spawn().doing(doing)?;
         let kind = Kind::Child(child, Output::of(reader).doing(doing)?);
         Ok(Self { kind, folder: folder.to_owned(), began: now, ending: None })

@@ -9,10 +9,16 @@ use zeroize::Zeroizing;
 use super::access_point::{AccessPoint, Offer};
 use super::card::is_two_ghz;
 use crate::config::model::Security;
+use crate::kernel::child::{NET_ADMIN, NET_RAW};
 use crate::services::{self, File, Program, Service};
 
-/// What offers Wi-Fi.
-pub const PROGRAM: Program = Program { name: "hostapd", package: "hostapd", purpose: "Wi-Fi" };
+/// Offers Wi-Fi. It configures the card, and takes part in handshakes on raw sockets.
+pub const PROGRAM: Program = Program {
+    name: "hostapd",
+    package: "hostapd",
+    purpose: "Wi-Fi",
+    capabilities: Some(&[NET_ADMIN, NET_RAW]),
+};
 
 /// Its file, in the folder of the service.
 const FILE: &str = "hostapd.conf";

@@ -38,6 +38,7 @@ mod restore;
 mod router;
 mod side_by_side;
 mod snapshot;
+mod systemd;
 mod time;
 mod upgrade;
 mod uplink;
@@ -130,6 +131,12 @@ const NEEDY: &[Needy] = &[
         lists: &[install::WITH_OPENRC],
         need: "OpenRC",
         is_met: || is_given("PORTALS_TEST_OPENRC"),
+        core: false,
+    },
+    Needy {
+        lists: &[systemd::WITH_SYSTEMD],
+        need: "systemd that root of this machine can boot",
+        is_met: systemd::is_here,
         core: false,
     },
     Needy {

@@ -1,0 +1,195 @@
+//! Our unit under systemd itself, as the first process of a machine whose programs are this host's own.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use wg_portals::demo::{NETWORK_FILE, NYC, Namespace, PARIS, SERVER, Site, World};
+use wg_portals::error::{Context as _, Result};
+
+use crate::ways::only_nyc;
+use crate::words::{eventually, same, seconds, seen_as, shell, unreachable};
+use crate::{Scenario, program};
+
+pub(crate) const WITH_SYSTEMD: &[Scenario] = &[Scenario {
+    name: "systemd itself: confirmed, undone, and no undo in the way of a start",
+    plots: &[NYC, PARIS],
+    run: confirms,
+}];
+
+/// Root that is nobody else's root elsewhere: an ordinary user's may make no control groups.
+pub(crate) fn is_here() -> bool {
+    let is_whole = |map: String| map.split_whitespace().eq(["0", "0", "4294967295"]);
+    let has_groups = |list: String| list.contains("\tcgroup2\n");
+    Path::new(SYSTEMD).exists()
+        && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(is_whole)
+        && std::fs::read_to_string("/proc/filesystems").is_ok_and(has_groups)
+}
+
+const SYSTEMD: &str = "/lib/systemd/systemd";
+
+/// Where its files lie, in its site's namespace.
+const ROOT: &str = "/run/machine";
+
+/// This host's programs, which it cannot change, and nothing else of this host. Of targets it has one that wants our unit alone.
+const FURNISH: &str = r#"
+    mkdir -p $ROOT && cd $ROOT
+    mkdir -p dev/net etc/systemd/system proc root run sys tmp var/log
+    for folder in usr bin sbin lib lib32 lib64 libx32; do
+        if [ -L /$folder ]; then cp -d /$folder $folder
+        elif [ -d /$folder ]; then mkdir $folder && mount --rbind -o ro /$folder $folder
+        fi
+    done
+    mount -t tmpfs tmpfs usr/local && mkdir usr/local/bin
+    for device in null zero full random urandom net/tun; do touch dev/$device && mount --bind /dev/$device dev/$device; done
+    printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n' >etc/passwd
+    printf 'root:x:0:\nnogroup:x:65534:\n' >etc/group
+    echo 0123456789abcdef0123456789abcdef >etc/machine-id
+    printf '[Unit]\nDescription=All that runs\nAllowIsolate=yes\n' >etc/systemd/system/multi-user.target
+    mkdir etc/systemd/system/portals.service.d
+    printf '[Service]\nStandardOutput=append:/run/said\nStandardError=append:/run/said\n' >etc/systemd/system/portals.service.d/said.conf
+    cp "$PROGRAM" root/portals
+"#;
+
+/// Its root is one of its own, and no folder of another: units have namespaces made from it.
+const BOOT: &str = r"
+    mount --rbind $ROOT /mnt && cd /mnt
+    mount -t proc proc proc
+    mount -t sysfs sysfs sys
+    mount -t cgroup2 cgroup2 sys/fs/cgroup
+    mkdir -p old && pivot_root . old && umount -l old
+    container=portals exec $SYSTEMD --unit=multi-user.target --log-target=console --show-status=no
+";
+
+/// A machine in the place of a site's router, that systemd runs.
+struct Machine {
+    router: Namespace,
+    systemd: Child,
+}
+
+impl Machine {
+    fn boot(site: &Site) -> Result<Self> {
+        let router = site.router.clone();
+        let program = program();
+        shell(&router, &format!("ROOT={ROOT} PROGRAM='{}'\n{FURNISH}", program.display()))?;
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--pid", "--cgroup", "--ipc", "--uts", "--fork", "--kill-child"]);
+        command.args(["sh", "-ec", BOOT]).env("ROOT", ROOT).env("SYSTEMD", SYSTEMD);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let systemd = router.spawn(&mut command).doing(|| "cannot boot systemd".to_owned())?;
+        let machine = Self { router, systemd };
+        eventually("systemd has booted", || machine.run("systemctl is-active multi-user.target").map(drop))?;
+        Ok(machine)
+    }
+
+    /// What a shell on the machine prints; it must succeed.
+    fn run(&self, script: &str) -> Result<String> {
+        let unshare = self.systemd.id();
+        let quoted = script.replace('\'', r"'\''");
+        shell(
+            &self.router,
+            &format!(
+                "init=$(cat /proc/{unshare}/task/{unshare}/children)
+                 nsenter -t $init -m -p -C -i -u /bin/sh -ec '{quoted}'"
+            ),
+        )
+    }
+
+    /// Gives it the network file and the key that its site would use.
+    fn configure(&self, network: &str) -> Result<()> {
+        let (from, to) = (NETWORK_FILE.trim_end_matches("/network.toml"), format!("{ROOT}/etc/portals"));
+        shell(
+            &self.router,
+            &format!(
+                "mkdir -p {to} && cp {from}/private.key {to} && cat >{to}/network.toml <<'END'\n{network}\nEND"
+            ),
+        )
+        .map(drop)
+    }
+
+    fn files(&self) -> Result<String> {
+        self.run("cd /etc/portals && ls network.toml* | grep -v clock").map(|names| names.replace('\n', " "))
+    }
+
+    fn is(&self, state: &str) -> Result<()> {
+        eventually(&format!("the unit is {state}"), || {
+            same(
+                "state of the unit",
+                self.run("systemctl show -P ActiveState portals || true")?.trim(),
+                state,
+            )
+        })
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.systemd.kill();
+        let _ = self.systemd.wait();
+    }
+}
+
+fn confirms(world: &mut World) -> Result<()> {
+    let network = world.network(only_nyc("interface = \"portal0\""));
+    world.install(&network)?;
+    world.site(PARIS).start_agent()?;
+    let machine = Machine::boot(world.site(NYC))?;
+    let result = tell(world, &machine, &network);
+    if result.is_err() {
+        println!(
+            "--- {}",
+            machine.run("(systemctl status portals || true) 2>&1; cat /run/said 2>&1 || true")?
+        );
+    }
+    result
+}
+
+fn tell(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
+    let open = |world: &mut World| seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address);
+    let closed = |world: &mut World| unreachable(world.site(NYC).guest(seconds(1.0)), SERVER);
+    machine.configure(network)?;
+    machine.run("/root/portals install")?;
+    machine.is("active")?;
+    open(world)?;
+    eventually("the resolver of the portal runs, as nobody", || {
+        same("who", machine.run("stat -c %U /proc/$(pidof dnsmasq)")?.trim(), "nobody")
+    })?;
+    same(
+        "filter of system calls",
+        machine.run("grep -h '^Seccomp:' /proc/$(pidof portals)/status")?.trim(),
+        "Seccomp:\t2",
+    )?;
+
+    let changed = |note: &str| format!("# {note}\n{network}");
+    machine.configure(&changed("one"))?;
+    machine.run("portals apply --confirm 600")?;
+    same("files", machine.files()?.trim(), "network.toml network.toml.confirmed network.toml.unconfirmed")?;
+    machine.run("portals confirm")?;
+    same("files", machine.files()?.trim(), "network.toml network.toml.confirmed")?;
+
+    machine.configure(&changed("two"))?;
+    machine.run("portals apply --confirm 600; systemctl kill -s KILL portals")?;
+    eventually("the change is undone by the next start", || {
+        same("files", machine.files()?.trim(), "network.toml network.toml.confirmed network.toml.undone")
+    })?;
+    same("first line", machine.run("head -n 1 /etc/portals/network.toml")?.trim(), "# one")?;
+    machine.is("active")?;
+    open(world)?;
+
+    // A file that asks for it has to be confirmed when it is read again.
+    let wants = network.replace("[site.nyc]\n", "[site.nyc]\nconfirm_reload = 600\n");
+    machine.configure(&wants)?;
+    machine.run("systemctl reload portals")?;
+    eventually("the file waits to be confirmed", || {
+        machine.run("test -e /etc/portals/network.toml.unconfirmed").map(drop)
+    })?;
+
+    // It cannot be undone: there is something in the way of the copy.
+    machine.run(
+        "systemctl stop portals; cd /etc/portals; rm network.toml.undone; mkdir -p network.toml.undone/full
+         cp network.toml.confirmed network.toml.unconfirmed; systemctl start portals",
+    )?;
+    machine.is("active")?;
+    open(world)?;
+    machine.run("systemctl stop portals")?;
+    closed(world)
+}
