@@ -300,7 +300,7 @@ impl Claims {
 }
 
 /// Takes a lock as soon as nobody holds it; `None` if the time is up before.
-fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
+pub(crate) fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
     let give_up = Instant::now() + time;
     loop {
         match try_lock(path, FlockArg::LockExclusiveNonblock)? {

@@ -23,6 +23,7 @@ pub mod demo;
 pub mod describe;
 pub mod diff;
 pub mod disk;
+pub mod edit;
 pub mod error;
 pub mod export;
 pub mod firewall;

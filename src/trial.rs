@@ -328,7 +328,7 @@ mod tests {
         trial.begin("new").unwrap();
         // The network file was moved away, and then the power went.
         fs::write(place.0.join("network.toml.undone"), "new").unwrap();
-        fs::write(place.0.join("network.toml.portals-new"), "half of").unwrap();
+        fs::write(place.0.join("network.toml.portals-new-99999999-0"), "half of").unwrap();
         assert_eq!(trial.undo().unwrap(), Undone::Change);
         assert_eq!(place.files(), "=old .confirmed=old .undone=new");
         trial.begin("new").unwrap();

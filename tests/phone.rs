@@ -242,3 +242,24 @@ fn the_network_file_stays_whose_it_is_and_where_it_is() {
     assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
     assert!(folder.network().contains("[phone.mike]"));
 }
+
+#[test]
+fn phones_that_are_added_at_once_are_all_there() {
+    let folder = Folder::new("at-once");
+    let names: Vec<String> = (0..20).map(|number| format!("phone{number}")).collect();
+    let add = |name: &String| read(&folder.shown(&["add", name, "--no-qr"])).interface.addresses;
+    let mut addresses: Vec<_> = std::thread::scope(|scope| {
+        let adding: Vec<_> = names.iter().map(|name| scope.spawn(move || add(name))).collect();
+        adding.into_iter().flat_map(|adding| adding.join().unwrap()).collect()
+    });
+    let network = config::parse(&folder.network()).unwrap();
+    assert!(names.iter().all(|name| network.phones.contains_key(name)), "{}", folder.network());
+    addresses.sort_by_key(ToString::to_string);
+    addresses.dedup();
+    assert_eq!(addresses.len(), 20, "each was told its own");
+    let others = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut others: Vec<_> = others.map(|name| name.into_string().unwrap()).collect();
+    others.sort();
+    assert_eq!(others, ["network.toml", "network.toml.lock", "private.key"]);
+    assert_eq!(folder.mode("network.toml.lock"), 0o600);
+}

@@ -7,6 +7,7 @@ use super::{Status, host_name};
 use crate::cli::Init;
 use crate::config;
 use crate::disk::{self, folder_of};
+use crate::edit::Edit;
 use crate::error::{Context as _, Error, Errors};
 use crate::json::Json;
 use crate::keys;
@@ -16,6 +17,8 @@ use crate::net::{PublicKey, Secret};
 pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
     let folder = folder_of(file);
     fs::create_dir_all(&folder).doing(|| format!("cannot make the folder {}", folder.display()))?;
+    // Two at once would each make a key.
+    let _edit = Edit::begin(file)?;
     let key_file = folder.join(keys::PRIVATE_KEY_FILE);
     let old_key = keys::load_if_there(&key_file)?;
     let is_new = old_key.is_none();

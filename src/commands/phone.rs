@@ -13,6 +13,7 @@ use crate::cli::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
 use crate::config::{self, phone_address};
 use crate::disk::{self, Source, folder_of};
+use crate::edit::Edit;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::keys;
 use crate::net::Secret;
@@ -34,6 +35,9 @@ pub(super) fn run(file: &Path, options: &Phone) -> Result<Status, Errors> {
 
 /// Adds a phone and shows its file. Until all else is done, the network file is as it was.
 fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
+    // Faults are told before anybody is waited for.
+    config::load(file)?;
+    let change = Edit::begin(file)?;
     let (text, network) = config::load(file)?;
     let folder = folder_of(file);
     let name = &options.name;
@@ -46,13 +50,12 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
     let exit = options.exit.as_deref().filter(|exit| *exit != at);
     let key = keys::generate();
     let entry = Entry { name, id, at, exit, dns: &options.dns, public_key: keys::public_key(&key) };
-    let (text, network) = phone::add(file, &text, &network, &entry)?;
+    let (new_text, network) = phone::add(file, &text, &network, &entry)?;
     let shown = Shown::of(&folder, &network, name, key.clone())?;
 
     let kept = options.keep_key.then(|| keep(&folder, name, &key)).transpose()?;
-    let written = write_images(&shown.code, options.png.as_deref(), options.svg.as_deref()).and_then(|()| {
-        disk::rewrite(file, text.as_bytes()).doing(|| format!("cannot write {}", file.display()))
-    });
+    let written = write_images(&shown.code, options.png.as_deref(), options.svg.as_deref())
+        .and_then(|()| change.finish(&text, &new_text));
     if let (Err(_), Some(kept)) = (&written, &kept) {
         // What matters is why it was not written.
         let _ = disk::remove(kept);
