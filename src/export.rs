@@ -63,7 +63,7 @@ fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &T
     let interface = Interface {
         private_key: private_key.cloned(),
         addresses: vec![InterfaceAddress { address, length: Cidr::host(address).length() }],
-        mtu: Some(network.mtu),
+        mtu: Some(network.mtu.most()),
         listen_port: Some(tunnel.port),
         ..Interface::default()
     };

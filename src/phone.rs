@@ -113,7 +113,7 @@ pub fn settings(
         private_key: Some(private_key),
         addresses: vec![InterfaceAddress { address: phone_address(network, phone), length: 32 }],
         dns: resolvers,
-        mtu: Some(network.mtu),
+        mtu: Some(network.mtu.most()),
         ..Interface::default()
     };
     Ok(Config { interface, peers: vec![peer] })

@@ -4,6 +4,7 @@ use std::iter;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
+use crate::config::model::Mtu;
 use crate::control::{Knowledge, Known};
 use crate::error::Result;
 use crate::firewall;
@@ -12,7 +13,7 @@ use crate::kernel::linux::Linux;
 use crate::kernel::nl80211::Wireless;
 use crate::kernel::wireguard::PeerStatistics;
 use crate::net::{IfName, InterfaceAddress, PublicKey};
-use crate::plan::standing;
+use crate::plan::{standing, widths};
 use crate::services::leases::Lease;
 use crate::site::{Entrance, Exit, Obstacle, Peer, Portal, Site};
 use crate::sorted::SortedMap;
@@ -241,11 +242,12 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
     })
 }
 
-/// Has the portals of a site leave where the machine has them leave now.
+/// Has the portals of a site leave where the machine has them leave now, and its links be as wide as they are.
 pub fn choose_standing(site: &mut Site, kernel: &mut Linux) -> Result<()> {
-    if site.portals.iter().any(Portal::can_fail_over) {
+    if site.portals.iter().any(Portal::can_fail_over) || site.mtu == Mtu::Measured {
         let have = kernel.observe(&Scope::default())?;
         site.choose(&standing(site, &have));
+        site.narrow(&widths(site, &have));
     }
     Ok(())
 }

@@ -104,6 +104,8 @@ fn site(case: &Path, facts: &Path, firewall: Firewall) -> (Files, Site) {
     let view = files.view(&facts, &resolved);
     let mut site = view.unwrap_or_else(|errors| panic!("{}: {errors}", case.display()));
     site.choose(&choices(&text, &site));
+    let measured = DeTable::parse(&text).expect("facts are TOML").into_inner();
+    site.narrow(&support::pairs(measured.get("widths").map(toml::Spanned::get_ref)));
     (files, site)
 }
 

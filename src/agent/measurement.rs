@@ -1,8 +1,7 @@
 //! How large the packets are that a link lets pass, by the answers to echoes of several sizes. A path that is narrower than a tunnel's
 //! packets, and silent about it, lets small ones pass and swallows large ones: transfers hang.
 
-/// What every path of IPv4 takes (RFC 791): nothing smaller is looked for.
-const LEAST: u32 = 576;
+use crate::plan::LEAST;
 
 /// WireGuard fills packets up to multiples of this.
 const STEP: u32 = 16;

@@ -286,7 +286,7 @@ impl Agent {
             log::error!("{error}");
         }
         let moves = self.exits.follow(&mut site);
-        self.widths.follow(&site, Instant::now());
+        self.widths.follow(&mut site, Instant::now());
         self.take_note(moves);
         let _lock = self.lock()?;
         let steps = converge(&mut self.kernel, &self.journal, &site, on_failure);

@@ -4,22 +4,25 @@ use std::time::Instant;
 
 use super::exits::Move;
 use super::{Agent, Applied};
+use crate::config::model::Mtu;
 use crate::error::Errors;
 use crate::kernel::Kernel as _;
-use crate::plan::standing;
+use crate::plan::{standing, widths};
 use crate::site;
 use crate::state::Scope;
 
 impl Agent {
-    /// Goes on with the exits that stand: those of an agent that has ended, or been killed.
+    /// Goes on with the exits and the widths that stand: those of an agent that has ended, or been killed.
     pub(super) fn take_up_exits(&mut self) -> Result<(), Errors> {
-        let portals = self.files.network.sites.values().flat_map(|site| &site.portals);
-        if portals.map(|portal| portal.exits.len()).max() <= Some(1) {
+        let network = &self.files.network;
+        let portals = network.sites.values().flat_map(|site| &site.portals);
+        if portals.map(|portal| portal.exits.len()).max() <= Some(1) && network.mtu != Mtu::Measured {
             return Ok(());
         }
         let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
         let have = self.kernel.observe(&Scope::default())?;
         self.exits.begin(&site, &standing(&site, &have));
+        self.widths.begin(widths(&site, &have));
         Ok(())
     }
 

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::Agent;
 use super::measurement::{Measurement, Verdict};
-use crate::config::model::Name;
+use crate::config::model::{Mtu, Name};
 use crate::kernel::echo::Echo;
 use crate::net::IfName;
 use crate::site::Site;
+use crate::sorted::SortedMap;
 
 /// How long an answer may take. One that is late counts for nothing, large or small.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,7 +30,13 @@ const SMALL: usize = 64;
 
 /// All links to other sites.
 #[derive(Debug, Default)]
-pub(super) struct Widths(Vec<Link>);
+pub(super) struct Widths {
+    links: Vec<Link>,
+    /// What tunnels take, by their interfaces, where it is measured and less than all.
+    narrow: SortedMap<IfName, u32>,
+    /// The way out that this was measured by.
+    uplink: Option<(IfName, Option<IpAddr>)>,
+}
 
 #[derive(Debug)]
 struct Link {
@@ -54,6 +61,8 @@ struct Way {
     to: Ipv4Addr,
     /// Bytes that the tunnel takes.
     most: u32,
+    /// Whether it is to take no more than the way does.
+    is_measured: bool,
 }
 
 /// Numbers of the two echoes, and whether they were answered.
@@ -64,10 +73,21 @@ struct Question {
 }
 
 impl Widths {
-    /// Takes in what links there are now.
-    pub(super) fn follow(&mut self, site: &Site, now: Instant) {
-        let mut old = std::mem::take(&mut self.0);
-        self.0 = ways(site)
+    /// Goes on with what an agent before has measured.
+    pub(super) fn begin(&mut self, narrow: SortedMap<IfName, u32>) {
+        self.narrow = narrow;
+    }
+
+    /// Takes in what links there are now, and has their tunnels be as wide as has been measured. By another way out, that counts for nothing.
+    pub(super) fn follow(&mut self, site: &mut Site, now: Instant) {
+        let uplink = site.uplink.as_ref().map(|uplink| (uplink.interface.clone(), uplink.gateway));
+        let before = std::mem::replace(&mut self.uplink, uplink);
+        if before.is_some() && before != self.uplink {
+            self.narrow = SortedMap::new();
+        }
+        site.narrow(&self.narrow);
+        let mut old = std::mem::take(&mut self.links);
+        self.links = ways(site)
             .into_iter()
             .map(|way| match old.iter().position(|link| link.way == way) {
                 Some(place) => old.swap_remove(place),
@@ -78,24 +98,25 @@ impl Widths {
 
     /// What to poll for input.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let waiting = self.0.iter().filter(|link| link.asked.is_some());
+        let waiting = self.links.iter().filter(|link| link.asked.is_some());
         waiting.filter_map(|link| link.echo.as_ref()).map(|echo| echo.as_fd())
     }
 
     /// When to look at them though nothing has come in.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.0.iter().map(|link| link.due).min()
+        self.links.iter().map(|link| link.due).min()
     }
 
     /// A sentence for each link that swallows packets.
     pub(super) fn complaints(&self) -> impl Iterator<Item = String> {
-        self.0.iter().filter_map(Link::complaint)
+        self.links.iter().filter_map(|link| Some(link.complaint(link.narrow?)))
     }
 
-    /// Asks, hears, and says what has changed.
-    fn turn(&mut self, now: Instant) {
-        let mut free = AT_ONCE.saturating_sub(self.0.iter().filter(|link| link.asked.is_some()).count());
-        for link in &mut self.0 {
+    /// Asks, hears, and says what has changed; whether tunnels are to be narrowed.
+    fn turn(&mut self, now: Instant) -> bool {
+        let mut has_changed = false;
+        let mut free = AT_ONCE.saturating_sub(self.links.iter().filter(|link| link.asked.is_some()).count());
+        for link in &mut self.links {
             let before = link.narrow;
             if link.asked.is_none() && link.due <= now {
                 if free == 0 {
@@ -105,12 +126,20 @@ impl Widths {
                 free -= 1;
             }
             link.turn(now);
-            match link.complaint() {
-                complaint if before == link.narrow => drop(complaint),
-                Some(complaint) => log::warn!("{complaint}"),
+            if before == link.narrow {
+                continue;
+            }
+            match link.narrow {
+                Some(width) if link.way.is_measured => {
+                    log::info!("{}: it takes no larger ones from now on", link.finding(width));
+                    self.narrow.insert(link.way.interface.clone(), width);
+                    has_changed = true;
+                }
+                Some(width) => log::warn!("{}", link.complaint(width)),
                 None => log::info!("the way to {} takes whole packets again", link.way.peer),
             }
         }
+        has_changed
     }
 }
 
@@ -178,13 +207,18 @@ impl Link {
         self.due = now + wait;
     }
 
-    fn complaint(&self) -> Option<String> {
+    fn finding(&self, width: u32) -> String {
         let Way { peer, interface, most, .. } = &self.way;
-        let passes = self.narrow?;
-        Some(format!(
-            "the way to {peer} swallows packets of {most} bytes in {interface} and takes those of {passes}, so that transfers hang: \
-             set `mtu = {passes}` under [network] at all sites"
-        ))
+        format!(
+            "the way to {peer} swallows packets of {most} bytes in {interface} and takes those of {width}"
+        )
+    }
+
+    fn complaint(&self, width: u32) -> String {
+        format!(
+            "{}, so that transfers hang: set `mtu = {width}` or `mtu = \"auto\"` under [network] at all sites",
+            self.finding(width)
+        )
     }
 }
 
@@ -195,7 +229,15 @@ fn ways(site: &Site) -> Vec<Way> {
         for (name, peer) in &tunnel.peers {
             if let (IpAddr::V4(from), IpAddr::V4(to)) = (site.address_in(tunnel), peer.address) {
                 let most = site.mtu_of(tunnel);
-                ways.push(Way { peer: name.clone(), interface: interface.clone(), from, to, most });
+                let is_measured = site.mtu == Mtu::Measured;
+                ways.push(Way {
+                    peer: name.clone(),
+                    interface: interface.clone(),
+                    from,
+                    to,
+                    most,
+                    is_measured,
+                });
             }
         }
     }
@@ -205,6 +247,8 @@ fn ways(site: &Site) -> Vec<Way> {
 impl Agent {
     /// Measures the links that are due.
     pub(super) fn look_at_widths(&mut self) {
-        self.widths.turn(Instant::now());
+        if self.widths.turn(Instant::now()) {
+            drop(self.attempt("a way is narrower than its tunnel"));
+        }
     }
 }

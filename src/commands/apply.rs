@@ -7,6 +7,7 @@ use super::confirm::leave_watcher;
 use super::{Status, absolute, lock, show_done, ssh};
 use crate::apply::OnFailure;
 use crate::cli::Apply;
+use crate::config::model::Mtu;
 use crate::control::{Done, Question, ask};
 use crate::converge::converge;
 use crate::describe::count;
@@ -71,7 +72,8 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
         trial.keep(&files.text).unwrap_or_else(|error| log::warn!("{error}"));
     }
     let note = confirm.map(must_confirm);
-    let without_agent = without_failover(&site).into_iter().chain(without_services(&site));
+    let without_agent =
+        without_failover(&site).into_iter().chain(without_measuring(&site)).chain(without_services(&site));
     let closing = closing(&site, &steps).into_iter();
     let notes = site.notes.iter().cloned().chain(closing).chain(without_agent).chain(note);
     Ok(Done { changes: steps.len(), notes: notes.collect() })
@@ -83,6 +85,16 @@ fn without_failover(site: &Site) -> Option<String> {
     (several > 0).then(|| {
         let portals = count(several, "portal");
         format!("no agent runs, and without it the first exit of a list is used, be it up or not ({portals})")
+    })
+}
+
+/// Nobody measures links where no agent runs.
+fn without_measuring(site: &Site) -> Option<String> {
+    let most = site.mtu.most();
+    (site.mtu == Mtu::Measured).then(|| {
+        format!(
+            "no agent runs, and without it `mtu = \"auto\"` is {most}: nobody measures what links let pass"
+        )
     })
 }
 

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use super::fault::{At, Lines, Span};
 use super::model::{
-    Entrance, ExitRef, Failover, FirewallChoice, Host, Name, Network, Phone, Portal, Ports, Provider,
-    RpFilter, Site, Subnet6,
+    DEFAULT_MTU, Entrance, ExitRef, Failover, FirewallChoice, Host, Mtu, Name, Network, Phone, Portal, Ports,
+    Provider, RpFilter, Site, Subnet6,
 };
 use crate::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::sorted::{SortedMap, SortedSet};
 
 /// MTU of tunnels where the file names none: the least that IPv6 allows, and fits any uplink.
-const DEFAULT_MTU: u32 = 1280;
 /// Base UDP port where the file names none.
 const DEFAULT_PORT: u16 = 51820;
 /// Seconds of silence after which an exit is down, where the file does not say.
@@ -33,7 +32,7 @@ pub(super) struct Draft {
     pub subnet6: Option<At<Cidr>>,
     /// Whether `subnet6` is there, right or wrong.
     pub ipv6: bool,
-    pub mtu: Option<At<u32>>,
+    pub mtu: Option<At<Mtu>>,
     /// Seconds.
     pub down_after: Option<At<u64>>,
     /// Seconds.
@@ -138,7 +137,7 @@ impl Draft {
             name: self.name?.value,
             subnet: self.subnet?.value,
             subnet6,
-            mtu: self.mtu.map_or(DEFAULT_MTU, |mtu| mtu.value),
+            mtu: self.mtu.map_or(Mtu::Fixed(DEFAULT_MTU), |mtu| mtu.value),
             failover: Failover {
                 down_after: seconds(self.down_after, DEFAULT_DOWN_AFTER),
                 up_after: seconds(self.up_after, DEFAULT_UP_AFTER),

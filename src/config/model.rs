@@ -58,8 +58,8 @@ pub struct Network {
     pub subnet: Cidr,
     /// The same for IPv6, if it is turned on.
     pub subnet6: Option<Subnet6>,
-    /// MTU of every tunnel in bytes, 1280 to 1500 (576 to 1500 without IPv6).
-    pub mtu: u32,
+    /// MTU of every tunnel.
+    pub mtu: Mtu,
     /// How soon a portal leaves an exit, and comes back to it.
     pub failover: Failover,
     /// An address on the internet that exits of lists are asked through, besides the sites themselves.
@@ -70,6 +70,28 @@ pub struct Network {
     pub sites: SortedMap<Name, Site>,
     /// By name.
     pub phones: SortedMap<Name, Phone>,
+}
+
+/// How large the packets are that tunnels take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mtu {
+    /// So many bytes: 1280 to 1500 (576 to 1500 without IPv6).
+    Fixed(u32),
+    /// As much as the way to the other end takes, up to [`DEFAULT_MTU`].
+    Measured,
+}
+
+/// Bytes of a tunnel's packets where the file does not say: with WireGuard's own around them they pass almost everywhere.
+pub const DEFAULT_MTU: u32 = 1280;
+
+impl Mtu {
+    /// Bytes, as far as nothing has been measured.
+    pub fn most(self) -> u32 {
+        match self {
+            Self::Fixed(bytes) => bytes,
+            Self::Measured => DEFAULT_MTU,
+        }
+    }
 }
 
 /// How soon an exit of a list is taken for down, and for up again.

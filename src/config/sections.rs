@@ -6,7 +6,9 @@ use toml::de::DeValue;
 
 use super::draft::{Draft, PhoneDraft, PortalDraft, ProviderDraft, SiteDraft};
 use super::fault::{At, Findings};
-use super::model::{CONFIRMATION_TIMES, Entrance, FirewallChoice, MOST_PHONES, RpFilter, Security, Wifi};
+use super::model::{
+    CONFIRMATION_TIMES, Entrance, FirewallChoice, MOST_PHONES, Mtu, RpFilter, Security, Wifi,
+};
 use super::reader::{Read, Section, Wrong, choice, flag, number, path, reference, text, wrong};
 use super::suggest::listed;
 use super::values::{self, LONGEST_NAME};
@@ -53,7 +55,7 @@ fn network(draft: &mut Draft, section: &Section<'_>, found: &mut Findings) {
     draft.subnet = section.required("subnet", "\"10.77.0.0/16\"", &text(values::subnet), found);
     draft.ipv6 = section.has("subnet6");
     draft.subnet6 = section.optional("subnet6", "\"fd77:1:2::/48\"", &text(values::subnet), found);
-    draft.mtu = section.optional("mtu", "1280", &number(576..=1500), found);
+    draft.mtu = section.optional("mtu", "1280", &mtu, found);
     draft.resolve_after = section.optional("resolve_after", "120", &number(5..=3600), found);
     if let Some(failover) = section.table("failover", FAILOVER, found) {
         failover.only(&["down_after", "up_after", "probe"], found);
@@ -103,6 +105,11 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         portals: section.each("portal", "guest", portal, found),
         providers: section.each("exit", "mullvad", provider, found),
     }
+}
+
+/// `"auto"`, or bytes.
+fn mtu(value: &DeValue<'_>) -> Result<Mtu, Wrong> {
+    if value.as_str() == Some("auto") { Ok(Mtu::Measured) } else { number(576..=1500)(value).map(Mtu::Fixed) }
 }
 
 fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> PortalDraft {

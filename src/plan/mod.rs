@@ -20,7 +20,7 @@ use crate::sorted::{SortedMap, SortedSet};
 use crate::state::State;
 use crate::xtables::{Program, compile};
 pub use router_access::closing;
-pub use standing::standing;
+pub use standing::{LEAST, standing, widths};
 
 /// The state that makes the site do what the network file says.
 pub fn plan(site: &Site) -> State {

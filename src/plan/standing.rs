@@ -2,9 +2,14 @@
 //! needs no agent to ask.
 
 use super::{plan, routing};
-use crate::net::Family;
+use crate::config::model::Mtu;
+use crate::net::{Family, IfName};
 use crate::site::{Choices, Exit, Portal, Site};
+use crate::sorted::SortedMap;
 use crate::state::{Rule, RuleAction, State};
+
+/// What every path of IPv4 takes (RFC 791): no link is taken for narrower.
+pub const LEAST: u32 = 576;
 
 /// The exits of those portals that have several, as far as they can be told from what stands.
 pub fn standing(site: &Site, have: &State) -> Choices {
@@ -24,6 +29,16 @@ pub fn standing(site: &Site, have: &State) -> Choices {
         choices.retain(|(_, exit)| *exit != Exit::Direct);
     }
     choices
+}
+
+/// Bytes of the packets that tunnels take now, where that is measured and less than all.
+pub fn widths(site: &Site, have: &State) -> SortedMap<IfName, u32> {
+    let measured = site.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_none());
+    let width = |interface: &IfName| have.links.get(interface).map(|link| link.mtu);
+    let widths = measured.filter_map(|(interface, _)| Some((interface.clone(), width(interface)?)));
+    widths
+        .filter(|(_, width)| site.mtu == Mtu::Measured && (LEAST..site.mtu.most()).contains(width))
+        .collect()
 }
 
 /// Whether the rules are there that a portal has with this exit; false if it has none.

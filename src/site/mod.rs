@@ -23,7 +23,7 @@ pub use marks::Probe;
 pub use obstacle::Obstacle;
 pub use view::{own_name, sources_with_ipv6, view};
 
-use crate::config::model::{Failover, Host, Name, Ports};
+use crate::config::model::{Failover, Host, Mtu, Name, Ports};
 use crate::firewall::{Backend, Barrier, Chain};
 use crate::host::Uplink;
 use crate::neighbours::Neighbours;
@@ -53,8 +53,8 @@ pub struct Site {
     pub address: IpAddr,
     /// The network's subnet.
     pub subnet: Cidr,
-    /// MTU of the tunnels in bytes.
-    pub mtu: u32,
+    /// MTU of the tunnels.
+    pub mtu: Mtu,
     /// The site's key.
     pub private_key: Secret,
     /// Who runs the tunnels.
@@ -132,6 +132,8 @@ pub struct Tunnel {
     pub phones: SortedMap<Name, Phone>,
     /// What is its own where no site is at the other end.
     pub provider: Option<Provider>,
+    /// Bytes of the packets that the way to the other end takes, where that is measured and less than all.
+    pub narrow: Option<u32>,
 }
 
 /// A tunnel to a provider, by the file that came from there: what other tunnels have of the site and its network.
@@ -319,7 +321,7 @@ impl Portal {
 impl Tunnel {
     /// One without anybody at its other end.
     fn new(port: u16, table: Option<Table>) -> Self {
-        Self { port, table, peers: SortedMap::new(), phones: SortedMap::new(), provider: None }
+        Self { port, table, peers: SortedMap::new(), phones: SortedMap::new(), provider: None, narrow: None }
     }
 
     /// All who are at its other end, sites and phones.
@@ -347,7 +349,20 @@ impl Site {
 
     /// MTU of a tunnel in bytes.
     pub fn mtu_of(&self, tunnel: &Tunnel) -> u32 {
-        tunnel.provider.as_ref().map_or(self.mtu, |own| own.mtu)
+        let measured = || tunnel.narrow.unwrap_or_else(|| self.mtu.most());
+        tunnel.provider.as_ref().map_or_else(measured, |own| own.mtu)
+    }
+
+    /// Has tunnels take no larger packets than the ways to their other ends do, by their interfaces; if the file has it measured.
+    pub fn narrow(&mut self, widths: &SortedMap<IfName, u32>) {
+        if self.mtu != Mtu::Measured {
+            return;
+        }
+        for (interface, width) in widths.iter().filter(|(_, width)| **width < self.mtu.most()) {
+            if let Some(tunnel) = self.tunnels.get_mut(interface) {
+                tunnel.narrow = Some(*width);
+            }
+        }
     }
 
     /// The tunnels that lead to providers.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use wg_portals::config::model::{
-    Entrance, ExitRef, Failover, FirewallChoice, Host, Network, Phone, Portal, Ports, Position, Protocol,
-    Provider, RpFilter, Security, Site, Subnet6, Wifi,
+    Entrance, ExitRef, Failover, FirewallChoice, Host, Mtu, Network, Phone, Portal, Ports, Position,
+    Protocol, Provider, RpFilter, Security, Site, Subnet6, Wifi,
 };
 use wg_portals::config::{load, parse, portal_addresses};
 use wg_portals::net::{Cidr, Mac, PublicKey};
@@ -167,7 +167,7 @@ fn every_key_is_read() {
             network: "fd77:1:2::/48".parse().expect("a network"),
             position: Position::default(),
         }),
-        mtu: 1420,
+        mtu: Mtu::Fixed(1420),
         failover: Failover { down_after: Duration::from_secs(5), up_after: Duration::from_mins(1) },
         probe: Some(Ipv4Addr::new(9, 9, 9, 9)),
         resolve_after: Duration::from_secs(90),
@@ -221,12 +221,18 @@ fn lans_without_an_address_get_what_is_free() {
 #[test]
 fn what_the_file_leaves_out_has_its_default() {
     let network = read(BASE);
-    assert_eq!((network.mtu, network.subnet6), (1280, None));
+    assert_eq!((network.mtu, network.subnet6), (Mtu::Fixed(1280), None));
     let failover = Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
     assert_eq!((network.failover, network.resolve_after), (failover, Duration::from_mins(2)));
     assert_eq!(network.probe, None);
     let paris = &network.sites["paris"];
     assert_eq!((paris.port, paris.firewall, paris.rp_filter), (51820, FirewallChoice::Auto, RpFilter::Keep));
+}
+
+#[test]
+fn an_mtu_can_be_measured() {
+    let network = read(&BASE.replace("[network]", "[network]\nmtu = \"auto\""));
+    assert_eq!((network.mtu, network.mtu.most()), (Mtu::Measured, 1280));
 }
 
 #[test]

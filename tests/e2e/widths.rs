@@ -4,13 +4,20 @@ use wg_portals::demo::{NYC, PARIS, Plot, SERVER, World};
 use wg_portals::error::Result;
 
 use crate::Scenario;
-use crate::words::{portal, same, seconds, seen_as, shell, start, succeeds, within};
+use crate::words::{portal, same, seconds, seen_as, settled, shell, start, succeeds, within};
 
-pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "a path that swallows large packets is told of, at both ends",
-    plots: &[NYC, PARIS],
-    run: told,
-}];
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "a path that swallows large packets is told of, at both ends",
+        plots: &[NYC, PARIS],
+        run: told,
+    },
+    Scenario {
+        name: "tunnels whose mtu is measured fit through a path that swallows large packets",
+        plots: &[NYC, PARIS],
+        run: measured,
+    },
+];
 
 fn network(world: &World) -> String {
     world.network(|plot| match plot {
@@ -44,6 +51,23 @@ fn told(world: &mut World) -> Result<()> {
     seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)?;
     same("bytes fetched", world.site(NYC).guest(seconds(5.0)).download(SERVER)?, 200_000)?;
     same("bytes sent", world.site(NYC).guest(seconds(5.0)).upload(SERVER)?, 200_000)
+}
+
+fn measured(world: &mut World) -> Result<()> {
+    narrow(world, 1280)?;
+    start(world, &network(world).replace("[network]", "[network]\nmtu = \"auto\""))?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)?;
+    for plot in [NYC, PARIS] {
+        let site = world.site(plot);
+        within(seconds(90.0), "the tunnel is narrowed", || {
+            same("ip link", shell(&site.router, "ip link")?.contains("mtu 1216"), true)
+        })?;
+        settled(site)?;
+        same("status complains", succeeds(site, &["status"])?.contains("swallows"), false)?;
+    }
+    let site = world.site(NYC);
+    same("bytes fetched", site.guest(seconds(5.0)).download(SERVER)?, 200_000)?;
+    same("bytes sent", site.guest(seconds(5.0)).upload(SERVER)?, 200_000)
 }
 
 fn says(world: &mut World, plot: Plot, words: &str) -> Result<()> {

@@ -133,7 +133,7 @@ fn ties(ports: SortedMap<IfName, IfName>) -> SortedMap<IfName, Tie> {
 }
 
 /// The keys of a table with their values.
-fn pairs<K, V>(table: Option<&DeValue>) -> SortedMap<K, V>
+pub(crate) fn pairs<K, V>(table: Option<&DeValue>) -> SortedMap<K, V>
 where
     K: FromStr<Err: std::fmt::Debug> + Ord,
     V: FromStr<Err: std::fmt::Debug>,

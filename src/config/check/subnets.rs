@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::super::draft::{Draft, PortalDraft, SiteDraft};
 use super::super::fault::{At, Findings, Span};
-use super::super::model::Entrance;
+use super::super::model::{Entrance, Mtu};
 use super::links::linked;
 use crate::net::{Cidr, Family};
 
@@ -68,10 +68,13 @@ fn holds(key: &str, subnet: &At<Cidr>, each: u8, draft: &Draft, found: &mut Find
 
 /// IPv6 has no smaller packets than 1280 bytes (RFC 8200, section 5).
 pub(super) fn mtu(draft: &Draft, found: &mut Findings) {
-    if let Some(mtu) = draft.mtu.as_ref().filter(|mtu| draft.ipv6 && mtu.value < 1280) {
-        let help = "write `mtu = 1280`, or take `subnet6` out";
-        found.add(&mtu.span, format!("`mtu` {} is too small for IPv6", mtu.value), help);
-    }
+    let Some(mtu) = draft.mtu.as_ref().filter(|_| draft.ipv6) else { return };
+    let message = match mtu.value {
+        Mtu::Fixed(1280..) => return,
+        Mtu::Fixed(bytes) => format!("`mtu` {bytes} is too small for IPv6"),
+        Mtu::Measured => "`mtu = \"auto\"` may become too small for IPv6".to_owned(),
+    };
+    found.add(&mtu.span, message, "write `mtu = 1280`, or take `subnet6` out");
 }
 
 /// The networks behind sites are none of the tunnels' own.
