@@ -52,7 +52,7 @@ fn wake_up(site: &Site, steps: &[Step]) {
             .any(|step| matches!(step, Step::AddLink(new, link) if new == name && link.kind == built_in))
     };
     for (interface, _, peer) in site.peers().filter(|(interface, ..)| is_new(interface)) {
-        Echo::knock(interface, site.address_in(&site.tunnels[interface]), peer.address);
+        Echo::knock(interface, site.address_in(&site.tunnels[interface], peer.address), peer.address);
     }
 }
 

@@ -313,6 +313,8 @@ pub enum Action {
     Reject,
     /// Gives it the source address of the interface it leaves by.
     Masquerade,
+    /// Gives it this source address [`snat ip to 10.8.0.2`]. Only in a rule about IPv4.
+    SendAs(Ipv4Addr),
     /// Sends TCP or UDP to this port of this host, at an address of the interface that it came by [`redirect to :5053`].
     Redirect(u16),
     /// Sends it to this address instead [`dnat ip to 9.9.9.9`]. Only in a rule about IPv4.

@@ -185,6 +185,7 @@ impl Display for Nft<'_, Action> {
             Action::Drop => f.write_str("drop"),
             Action::Reject => f.write_str("reject with icmpx admin-prohibited"),
             Action::Masquerade => f.write_str("masquerade"),
+            Action::SendAs(address) => write!(f, "snat ip to {address}"),
             Action::Redirect(port) => write!(f, "redirect to :{port}"),
             Action::Divert(address) => write!(f, "dnat ip to {address}"),
             Action::SetMark(mark) => write_setting(f, "meta mark", *mark),

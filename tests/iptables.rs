@@ -138,7 +138,7 @@ fn this_kernel_lacks_nothing() {
 }
 
 #[test]
-fn a_redirect_and_a_diversion_read_back_and_go_again() {
+fn what_changes_addresses_reads_back_and_go_again() {
     namespace::inside(|| {
         let tables = Iptables::find();
         let here = Condition::Destination(Networks::One("192.168.1.1/32".parse().unwrap()));
@@ -146,7 +146,12 @@ fn a_redirect_and_a_diversion_read_back_and_go_again() {
             Rule { conditions: vec![Condition::UdpPort(53, 53)], action: Action::Redirect(5053) },
             Rule { conditions: vec![here], action: Action::Divert("9.9.9.9".parse().unwrap()) },
         ];
-        let firewall = Firewall { chains: [(Chain::Prerouting, rules)].into(), ..Firewall::default() };
+        let send_as = Rule {
+            conditions: vec![Condition::Family(Family::V4)],
+            action: Action::SendAs("10.8.0.2".parse().unwrap()),
+        };
+        let chains = [(Chain::Prerouting, rules), (Chain::Postrouting, vec![send_as])].into();
+        let firewall = Firewall { chains, ..Firewall::default() };
         let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4, Family::V6]);
         for program in tables.legacy.into_iter().chain(tables.nft) {
             leads_there_and_back(program, &wanted, &Ruleset::new());

@@ -164,7 +164,15 @@ fn translations_are_listed_where_they_may_stand() {
         ],
         action: Action::Divert("9.9.9.9".parse().unwrap()),
     };
-    let chains = [(Chain::Prerouting, vec![redirect, divert]), (Chain::Postrouting, vec![masquerade])].into();
+    let send_as = Rule {
+        conditions: vec![
+            Condition::Outgoing(Interfaces::One("to-swiss".parse().unwrap())),
+            Condition::Family(Family::V4),
+        ],
+        action: Action::SendAs("10.8.0.2".parse().unwrap()),
+    };
+    let leaving = vec![masquerade, send_as];
+    let chains = [(Chain::Prerouting, vec![redirect, divert]), (Chain::Postrouting, leaving)].into();
     let firewall = Firewall { chains, ..Firewall::default() };
     let listing = in_namespace(|| {
         change(None, Some(&firewall));
@@ -184,6 +192,7 @@ fn translations_are_listed_where_they_may_stand() {
 \tchain postrouting {
 \t\ttype nat hook postrouting priority srcnat; policy accept;
 \t\tip saddr 10.77.0.0/16 oifname \"eth0\" masquerade
+\t\toifname \"to-swiss\" meta nfproto ipv4 snat ip to 10.8.0.2
 \t}
 }
 ";

@@ -359,17 +359,22 @@ fn received(kernel: &mut Linux, interface: &IfName) -> Result<u64> {
 fn ways(site: &Site, exit: &Exit) -> Vec<Way> {
     let Exit::Tunnel { name, interface, .. } = exit else { return Vec::new() };
     let Some(tunnel) = site.tunnels.get(interface) else { return Vec::new() };
-    let other_end = tunnel.peers.get(name).map(|peer| (site.address_in(tunnel), peer.address));
-    let Some((IpAddr::V4(from), IpAddr::V4(to))) = other_end else { return Vec::new() };
+    let Some(IpAddr::V4(other_end)) = tunnel.peers.get(name).map(|peer| peer.address) else {
+        return Vec::new();
+    };
     let is_provider = tunnel.provider.is_some();
-    let asked = |to, is_beyond| Way {
-        exit: name.clone(),
-        interface: interface.clone(),
-        from,
-        to,
-        is_beyond,
-        is_provider: is_provider && !is_beyond,
+    let asked = |(to, is_beyond): (Ipv4Addr, bool)| {
+        let IpAddr::V4(from) = site.address_in(tunnel, to.into()) else { return None };
+        Some(Way {
+            exit: name.clone(),
+            interface: interface.clone(),
+            from,
+            to,
+            is_beyond,
+            is_provider: is_provider && !is_beyond,
+        })
     };
     let beyond = site.probes.iter().filter(|probe| probe.interface == *interface);
-    [asked(to, false)].into_iter().chain(beyond.map(|probe| asked(probe.target, true))).collect()
+    let targets = [(other_end, false)].into_iter().chain(beyond.map(|probe| (probe.target, true)));
+    targets.filter_map(asked).collect()
 }

@@ -36,7 +36,11 @@ impl Agent {
             if let Some(unknown) = to.peers.get_mut(&key).filter(|peer| peer.endpoint.is_none()) {
                 unknown.endpoint = Some(endpoint);
                 self.kernel.change_tunnel(&interface, &from, &to)?;
-                Echo::knock(&interface, site.address_in(&site.tunnels[&interface]), peer.address);
+                Echo::knock(
+                    &interface,
+                    site.address_in(&site.tunnels[&interface], peer.address),
+                    peer.address,
+                );
             }
             links.insert(interface, link);
         }

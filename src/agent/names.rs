@@ -81,7 +81,7 @@ impl Names {
     pub(super) fn follow(&mut self, site: &Site) {
         self.resolve_after = site.resolve_after;
         let link = |(interface, _, peer): (&IfName, &Name, &Peer)| {
-            let inside = site.address_in(&site.tunnels[interface]);
+            let inside = site.address_in(&site.tunnels[interface], peer.address);
             let endpoint = peer.endpoint.as_ref()?;
             let Host::Name(host) = &endpoint.host else { return None };
             Some(Link {

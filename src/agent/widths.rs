@@ -227,7 +227,8 @@ fn ways(site: &Site) -> Vec<Way> {
     let mut ways = Vec::new();
     for (interface, tunnel) in site.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_none()) {
         for (name, peer) in &tunnel.peers {
-            if let (IpAddr::V4(from), IpAddr::V4(to)) = (site.address_in(tunnel), peer.address) {
+            if let (IpAddr::V4(from), IpAddr::V4(to)) = (site.address_in(tunnel, peer.address), peer.address)
+            {
                 let most = site.mtu_of(tunnel);
                 let is_measured = site.mtu == Mtu::Measured;
                 ways.push(Way {

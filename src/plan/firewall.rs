@@ -1,10 +1,11 @@
 //! The second layer: what must not pass is refused even while another program has flushed our rules and routes.
 //! Also NAT at the exit, TCP segment sizes, and what may come out of a tunnel.
 
+use std::cmp::Reverse;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::firewall::{
-    Action::{self, Accept, ClampMss, Drop, Masquerade, Reject},
+    Action::{self, Accept, ClampMss, Drop, Masquerade, Reject, SendAs},
     Chain,
     Condition::{
         self, Destination, Established, Family as Of, Icmp, Incoming, NotMarked, NotSource, Opening,
@@ -14,7 +15,7 @@ use crate::firewall::{
 };
 use crate::net::{Cidr, Family, IfName};
 use crate::plan::{entering, marks, names, ntp, phones, router_access, routing, strays};
-use crate::site::{Entrance, Exit, Portal, Site};
+use crate::site::{Entrance, Exit, Portal, Provider, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
 
@@ -316,6 +317,9 @@ fn postrouting(site: &Site) -> Vec<Rule> {
         let leaving = Outgoing(Interfaces::One(uplink.clone()));
         rules.push(rule([leaving, Source(networks_in("inside"))], Masquerade));
     }
+    for (interface, tunnel) in &site.tunnels {
+        rules.extend(tunnel.provider.iter().flat_map(|own| sources(interface, own)));
+    }
     if site.providers().next().is_some() {
         rules.push(rule([Outgoing(in_set("providers"))], Masquerade));
     }
@@ -324,6 +328,21 @@ fn postrouting(site: &Site) -> Vec<Rule> {
         rules.push(rule([Outgoing(tunnels()), NotSource(networks_in("known"))], Masquerade));
     }
     rules
+}
+
+/// Who this host sends as to a provider that gave it several addresses: left to itself, the kernel would masquerade by
+/// the order in which it got them.
+fn sources(interface: &IfName, own: &Provider) -> Vec<Rule> {
+    let [first, _, ..] = own.addresses.as_slice() else { return Vec::new() };
+    let send_as = |to: Condition, source| {
+        let IpAddr::V4(source) = source else { return None };
+        Some(rule([Outgoing(Interfaces::One(interface.clone())), to], SendAs(source)))
+    };
+    let mut within = Vec::from_iter(own.sources());
+    // The narrowest first.
+    within.sort_by_key(|(network, _)| Reverse(network.length()));
+    let within = within.into_iter().map(|(network, source)| (Destination(Networks::One(network)), source));
+    within.chain([(Of(Family::V4), first.address)]).filter_map(|(to, source)| send_as(to, source)).collect()
 }
 
 pub(super) fn rule(conditions: impl IntoIterator<Item = Condition>, action: Action) -> Rule {

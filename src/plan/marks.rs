@@ -157,7 +157,10 @@ fn marked(site: &Site) -> impl Iterator<Item = (&Portal, Mark)> {
 /// An answer from beyond an exit, to this host itself.
 fn answer(site: &Site, probe: &Probe) -> Filter {
     let one = |address| Networks::One(Cidr::host(address));
-    let own = site.tunnels.get(&probe.interface).map_or(site.address, |tunnel| site.address_in(tunnel));
+    let own = site
+        .tunnels
+        .get(&probe.interface)
+        .map_or(site.address, |tunnel| site.address_in(tunnel, probe.target.into()));
     let conditions = [
         Incoming(Interfaces::One(probe.interface.clone())),
         Source(one(probe.target.into())),

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Priority, Table};
 use crate::plan::{marks, ntp, phones};
-use crate::site::{Entrance, Exit, Portal, Site, TABLE_BASE, Tunnel, Vlan, families};
+use crate::site::{Entrance, Exit, Portal, Provider, Site, TABLE_BASE, Tunnel, Vlan, families};
 use crate::sorted::SortedSet;
 use crate::state::{
     CLOSED_TABLE, LAST_METRIC, Reach, Route, Rule, RuleAction, Selector, TUNNEL_MARK, Target,
@@ -65,9 +65,15 @@ fn own_closed(site: &Site) -> Option<Route> {
 /// To all that may be sent there; what else enters is refused.
 fn to_exit(site: &Site, interface: &IfName, tunnel: &Tunnel) -> Vec<Route> {
     let Some(table) = tunnel.table else { return Vec::new() };
-    let source = Some(site.address_in(tunnel));
-    let allowed = tunnel.ends().flat_map(|(_, peer)| &peer.allowed_ips);
-    let ways = allowed.map(|network| open(table, *network, interface, source));
+    let allowed: SortedSet<Cidr> = tunnel.ends().flat_map(|(_, peer)| &peer.allowed_ips).copied().collect();
+    let sources = tunnel.provider.as_ref().map(Provider::sources).unwrap_or_default();
+    let is_within = |network: &Cidr| allowed.iter().any(|allowed| allowed.covers(*network));
+    let narrower: Vec<Cidr> = sources.keys().copied().filter(is_within).collect();
+    let ways = allowed
+        .iter()
+        .copied()
+        .chain(narrower)
+        .map(|network| open(table, network, interface, Some(site.source_in(tunnel, network))));
     ways.chain([backstop(table, Family::V4.everything())]).collect()
 }
 

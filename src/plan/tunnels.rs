@@ -1,9 +1,11 @@
 //! Interfaces, WireGuard settings, addresses and kernel settings.
 
+use std::net::IpAddr;
+
 use crate::net::{Family, IfName, InterfaceAddress};
 use crate::plan::marks;
 use crate::site::{self, Entrance, Site, Vlan};
-use crate::sorted::SortedMap;
+use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
 
 /// Links, tunnels, addresses, and which interfaces are up.
@@ -15,7 +17,9 @@ pub(super) fn plan(site: &Site) -> State {
             Link { kind: LinkKind::WireGuard(site.backend), mtu: site.mtu_of(tunnel), alias: alias.clone() };
         state.links.insert(interface.clone(), link);
         state.tunnels.insert(interface.clone(), settings(site, tunnel));
-        let own = tunnel.provider.as_ref().map_or_else(|| [site.address].into(), |own| own.addresses.clone());
+        let of_provider = |own: &site::Provider| own.addresses.iter().map(|own| own.address).collect();
+        let own: SortedSet<IpAddr> =
+            tunnel.provider.as_ref().map_or_else(|| [site.address].into(), of_provider);
         let alone = |address| InterfaceAddress { address, length: Family::of(address).bits() };
         state.addresses.extend(own.into_iter().map(|address| (interface.clone(), alone(address))));
         state.up.insert(interface.clone());

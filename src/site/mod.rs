@@ -143,8 +143,8 @@ pub struct Provider {
     pub config: PathBuf,
     /// The key of this end.
     pub private_key: Secret,
-    /// The IPv4 addresses of this end, of which there is one at least.
-    pub addresses: SortedSet<IpAddr>,
+    /// The IPv4 addresses of this end with their networks, in the order of the file; there is one at least.
+    pub addresses: Vec<InterfaceAddress>,
     /// MTU in bytes.
     pub mtu: u32,
     /// Name servers that are to be asked through it, IPv4.
@@ -342,9 +342,14 @@ impl Site {
         }
     }
 
-    /// This end's address in a tunnel.
-    pub fn address_in(&self, tunnel: &Tunnel) -> IpAddr {
-        tunnel.provider.as_ref().and_then(|own| own.addresses.iter().next()).copied().unwrap_or(self.address)
+    /// This end's address in a tunnel, for what is sent to that one.
+    pub fn address_in(&self, tunnel: &Tunnel, to: IpAddr) -> IpAddr {
+        self.source_in(tunnel, Cidr::host(to))
+    }
+
+    /// The same for what is sent to a network.
+    pub fn source_in(&self, tunnel: &Tunnel, to: Cidr) -> IpAddr {
+        tunnel.provider.as_ref().and_then(|own| own.source_to(to)).unwrap_or(self.address)
     }
 
     /// MTU of a tunnel in bytes.

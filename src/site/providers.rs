@@ -8,7 +8,7 @@ use crate::config::model::{self, FIRST_PROVIDER, Name, Site};
 use crate::disk::folder_of;
 use crate::error::Error;
 use crate::keys;
-use crate::net::{Cidr, Family, IfName, Table};
+use crate::net::{Cidr, Family, IfName, InterfaceAddress, Table};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::wgquick::{self, Interface, Parsed};
 
@@ -17,6 +17,31 @@ const DEFAULT_MTU: u32 = 1420;
 
 /// An address that nobody has (RFC 5737, TEST-NET-1): what is sent there through a tunnel keeps that awake, no more.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+impl Provider {
+    /// Those networks of this end's addresses to which it sends from another address than the first, or from that and
+    /// within such a network. So it would be with wg-quick: the kernel has a route to each network, from the first
+    /// address that is in it, and sends from the first of all by every other.
+    pub fn sources(&self) -> SortedMap<Cidr, IpAddr> {
+        let mut sources = SortedMap::new();
+        let is_network = |own: &&InterfaceAddress| Cidr::host(own.address) != own.network();
+        for own in self.addresses.iter().filter(is_network) {
+            sources.get_or_insert_with(own.network(), || own.address);
+        }
+        let is_first = |source: &IpAddr| self.addresses.first().is_some_and(|first| first.address == *source);
+        if sources.values().all(is_first) { SortedMap::new() } else { sources }
+    }
+
+    /// The address that it sends from to these destinations; `None` where it has none at all.
+    pub(super) fn source_to(&self, destinations: Cidr) -> Option<IpAddr> {
+        let sources = self.sources();
+        let closest = sources
+            .iter()
+            .filter(|(network, _)| network.covers(destinations))
+            .max_by_key(|(network, _)| network.length());
+        closest.map(|(_, source)| *source).or_else(|| self.addresses.first().map(|own| own.address))
+    }
+}
 
 /// The table of an exit that is a provider: behind those of sites, in the order of names.
 pub(super) fn table(site: &Site, name: &str) -> Table {
@@ -84,7 +109,7 @@ fn tunnel(
     let own = Provider {
         config: entry.config.clone(),
         private_key: keys::clamped(private_key.as_ref().expect("a file that was read has one")),
-        addresses: addresses.iter().map(|own| own.address).filter(IpAddr::is_ipv4).collect(),
+        addresses: addresses.iter().copied().filter(|own| own.address.is_ipv4()).collect(),
         mtu: mtu.unwrap_or(DEFAULT_MTU),
         dns,
     };

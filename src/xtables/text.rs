@@ -134,6 +134,7 @@ fn write_action(text: &mut String, action: Action, family: Family) {
         (Action::Reject, Family::V4) => write!(text, " -j REJECT --reject-with {REJECT_V4}"),
         (Action::Reject, Family::V6) => write!(text, " -j REJECT --reject-with {REJECT_V6}"),
         (Action::Masquerade, _) => write!(text, " -j MASQUERADE"),
+        (Action::SendAs(address), _) => write!(text, " -j SNAT --to-source {address}"),
         (Action::Redirect(port), _) => write!(text, " -j REDIRECT --to-ports {port}"),
         (Action::Divert(address), _) => write!(text, " -j DNAT --to-destination {address}"),
         (Action::SetMark(Mark { value, mask }), _) => {
@@ -243,6 +244,7 @@ impl<'a> Words<'a> {
                     .then_some(Target::Do(Action::Reject))?
             }
             "MASQUERADE" => Target::Do(Action::Masquerade),
+            "SNAT" if self.next()? == "--to-source" => Target::Do(Action::SendAs(self.next()?.parse().ok()?)),
             "REDIRECT" if self.next()? == "--to-ports" => {
                 Target::Do(Action::Redirect(self.next()?.parse().ok()?))
             }

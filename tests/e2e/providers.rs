@@ -41,7 +41,9 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 2, 2, 1);
 const TOUCHED: &str = "/run/demo/touched";
 
 fn two_at_once(world: &mut World) -> Result<()> {
-    let files = [hired(world, PARIS)?, hired(world, OSLO)?];
+    let mut files = [hired(world, PARIS)?, hired(world, OSLO)?];
+    // One that comes first in order, and from which oslo takes nothing.
+    files[1].1 = files[1].1.replacen("10.2.2.1/24", "10.2.2.1/24, 10.1.1.1/32", 1);
     let portals = "[site.nyc.portal.way]\nexit = \"paris\"\ninterface = \"portal0\"\ndhcp = false\n\n\
                    [site.nyc.portal.home]\nexit = \"oslo\"\nfrom = [\"192.168.1.50\"]\n";
     begin(world, &files, portals)?;

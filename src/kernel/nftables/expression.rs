@@ -45,6 +45,8 @@ pub(super) enum Expression {
     /// With ICMP or ICMPv6, "administratively prohibited".
     Reject,
     Masquerade,
+    /// From the IPv4 address that was loaded.
+    SendAs,
     /// To the port that was loaded, of this host.
     Redirect,
     /// To the IPv4 address that was loaded.
@@ -114,6 +116,7 @@ const NAT_FAMILY: u16 = 2;
 const NAT_ADDRESS: u16 = 3;
 const NAT_LAST_ADDRESS: u16 = 4;
 const NAT_PORT: u16 = 5;
+const NAT_OF_SOURCE: u32 = 0;
 const NAT_OF_DESTINATION: u32 = 1;
 const NAT_OF_IPV4: u32 = 2;
 
@@ -145,7 +148,7 @@ impl Expression {
             Self::Reject => "reject",
             Self::Masquerade => "masq",
             Self::Redirect => "redir",
-            Self::Divert => "nat",
+            Self::SendAs | Self::Divert => "nat",
         }
     }
 
@@ -209,11 +212,8 @@ impl Expression {
             }
             Self::Masquerade => {}
             Self::Redirect => writer.number(REDIRECT_PORT, FIRST),
-            Self::Divert => {
-                writer.number(NAT_TYPE, NAT_OF_DESTINATION);
-                writer.number(NAT_FAMILY, NAT_OF_IPV4);
-                writer.number(NAT_ADDRESS, FIRST);
-            }
+            Self::SendAs => encode_nat(writer, NAT_OF_SOURCE),
+            Self::Divert => encode_nat(writer, NAT_OF_DESTINATION),
         }
     }
 
@@ -271,7 +271,7 @@ impl Expression {
                 (code == (REJECT_ICMPX, &[REJECT_ADMIN_PROHIBITED])).then_some(Self::Reject)
             }
             "redir" => decode_redirect(data),
-            "nat" => decode_diversion(data),
+            "nat" => decode_nat(data),
             "masq" => data.is_empty().then_some(Self::Masquerade),
             _ => None,
         }
@@ -338,12 +338,21 @@ fn decode_redirect(data: Attributes) -> Option<Expression> {
 }
 
 /// The kernel shows one address as a range from it to itself.
-fn decode_diversion(data: Attributes) -> Option<Expression> {
+fn decode_nat(data: Attributes) -> Option<Expression> {
     first_register(data, NAT_ADDRESS)?;
     let is_one_address = data.number(NAT_LAST_ADDRESS).is_none_or(|last| last == Register::First as u32);
-    let of = (data.number(NAT_TYPE)?, data.number(NAT_FAMILY)?);
-    let is_ours = is_one_address && of == (NAT_OF_DESTINATION, NAT_OF_IPV4);
-    (is_ours && data.bytes(NAT_PORT).is_none()).then_some(Expression::Divert)
+    let expression = match (data.number(NAT_TYPE)?, data.number(NAT_FAMILY)?) {
+        (NAT_OF_SOURCE, NAT_OF_IPV4) => Expression::SendAs,
+        (NAT_OF_DESTINATION, NAT_OF_IPV4) => Expression::Divert,
+        _ => return None,
+    };
+    (is_one_address && data.bytes(NAT_PORT).is_none()).then_some(expression)
+}
+
+fn encode_nat(writer: &mut Writer, of: u32) {
+    writer.number(NAT_TYPE, of);
+    writer.number(NAT_FAMILY, NAT_OF_IPV4);
+    writer.number(NAT_ADDRESS, Register::First as u32);
 }
 
 fn first_register(data: Attributes, kind: u16) -> Option<()> {

@@ -164,6 +164,7 @@ fn missing_expression(rule: &Rule) -> Option<&'static str> {
         Action::Reject => Some("reject (module nft_reject_inet)"),
         Action::Masquerade => Some("masquerade (module nft_masq)"),
         Action::Redirect(_) => Some("redirect (module nft_redir)"),
+        Action::SendAs(_) => Some("snat (module nft_nat)"),
         Action::Divert(_) => Some("dnat (module nft_nat)"),
         _ => None,
     }

@@ -41,6 +41,9 @@ impl<'a> Decoder<'a> {
             [Expression::Value(bytes), Expression::Redirect] => {
                 Some(Action::Redirect(u16::from_be_bytes(*bytes.as_array()?)))
             }
+            [Expression::Value(bytes), Expression::SendAs] => {
+                Some(Action::SendAs(Ipv4Addr::from(*bytes.as_array::<4>()?)))
+            }
             [Expression::Value(bytes), Expression::Divert] => {
                 Some(Action::Divert(Ipv4Addr::from(*bytes.as_array::<4>()?)))
             }

@@ -77,6 +77,10 @@ impl Encoder {
             Action::Drop => self.push(Expression::Drop),
             Action::Reject => self.push(Expression::Reject),
             Action::Masquerade => self.push(Expression::Masquerade),
+            Action::SendAs(address) => {
+                self.push(Expression::Value(address.octets().to_vec()));
+                self.push(Expression::SendAs);
+            }
             Action::Redirect(port) => {
                 self.push(Expression::Value(port.to_be_bytes().to_vec()));
                 self.push(Expression::Redirect);

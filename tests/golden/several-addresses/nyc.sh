@@ -1,0 +1,149 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+key() {
+  tr -d ' \t\r' < "$1" | awk -F '=' -v wanted="$(echo "$2" | tr A-Z a-z)" -v peer="$3" '
+    function end() { if (found && public == peer) print found; found = public = "" }
+    { sub(/#.*/, ""); value = substr($0, length($1) + 2); name = tolower($1) }
+    /^\[/ { end() }
+    name == wanted { found = value }
+    name == "publickey" { public = value }
+    END { end() }'
+}
+nft -f - <<'EOF'
+table inet portals {
+	set entrances {
+		type ifname
+		elements = { "eth1" }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set paths {
+		type ifname . ifname
+		elements = { "eth1" . "to-swiss" }
+	}
+	set providers {
+		type ifname
+		elements = { "to-swiss" }
+	}
+	set resolvers {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65 }
+	}
+	set tunnels {
+		type ifname
+		elements = { "to-swiss" }
+	}
+	set visited {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65 }
+	}
+	set visitors {
+		type ifname
+		elements = { "eth1" }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 67-68 drop
+		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
+		iifname . oifname @paths accept
+		iifname @entrances reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels ct state established,related accept
+		iifname @providers drop
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
+		iifname @visitors udp dport 67 accept
+		iifname @visitors udp dport 547 accept
+		iifname @visitors udp dport 53 accept
+		iifname @visitors tcp dport 53 accept
+		iifname @visitors udp dport 5053 accept
+		iifname @visitors tcp dport 5053 accept
+		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
+		iifname @visitors meta l4proto icmp accept
+		iifname @visitors meta l4proto ipv6-icmp accept
+		iifname @visitors ct direction original reject with icmpx admin-prohibited
+		iifname @visitors ct state established,related accept
+		iifname @visitors reject with icmpx admin-prohibited
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels ct state established,related accept
+		iifname @providers drop
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname "eth0" ip saddr @resolvers reject with icmpx admin-prohibited
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1380
+		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1380
+	}
+	chain prerouting {
+		type nat hook prerouting priority -100; policy accept;
+		ip daddr @resolvers udp dport 53 redirect to :5053
+		ip daddr @resolvers tcp dport 53 redirect to :5053
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname "to-swiss" ip daddr 10.8.0.0/24 snat ip to 10.8.0.2
+		oifname "to-swiss" meta nfproto ipv4 snat ip to 10.200.0.9
+		oifname @providers masquerade
+		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+	}
+}
+EOF
+ip link add to-swiss mtu 1420 type wireguard
+ip link set to-swiss alias portals:home
+key 'swiss.conf' PrivateKey | wg set to-swiss private-key /dev/stdin listen-port 52071 fwmark 0x10000000
+key 'swiss.conf' PresharedKey Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI= | wg set to-swiss peer Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI= preshared-key /dev/stdin endpoint 192.0.2.5:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.1.65/26 dev eth1
+ip address add 10.8.0.1/32 dev to-swiss
+ip address add 10.8.0.2/32 dev to-swiss
+ip address add 10.64.0.2/32 dev to-swiss
+ip address add 10.200.0.9/32 dev to-swiss
+ip link set eth1 up
+ip link set to-swiss up
+ip route add default dev to-swiss src 10.200.0.9 scope global table 7951 protocol 77
+ip route add unreachable default table 7951 metric 4278198272 protocol 77
+ip route add 10.8.0.0/24 dev to-swiss src 10.8.0.2 scope global table 7951 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7951
+ip rule add priority 113 protocol 77 from all iif eth1 lookup 7951
+ip rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
