@@ -77,6 +77,8 @@ fn each_condition_and_action_is_listed_as_a_person_would_write_it() {
         change(None, Some(&firewall));
         nft(&["list", "chain", "inet", "portals", "forward"], "")
     });
+    // nft 1.1 says it in these words.
+    let listing = listing.replace("tcp flags & (syn | rst) == syn", "tcp flags syn / syn,rst");
     let listed: Vec<&str> = listing.lines().filter_map(|line| line.strip_prefix("\t\t")).collect();
     assert_eq!(listed[0], "type filter hook forward priority filter; policy accept;");
     assert_eq!(listed[1..], expected);

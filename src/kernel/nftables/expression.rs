@@ -77,6 +77,13 @@ const BITWISE_XOR: u16 = 5;
 const BITWISE_OP: u16 = 6;
 const BITWISE_OP_MASK_XOR: u32 = 0;
 
+const RANGE_SREG: u16 = 1;
+const RANGE_OP: u16 = 2;
+const RANGE_FROM: u16 = 3;
+const RANGE_TO: u16 = 4;
+/// NFT_RANGE_EQ
+const RANGE_IS_IN: u32 = 0;
+
 const CMP_SREG: u16 = 1;
 const CMP_OP: u16 = 2;
 const CMP_DATA: u16 = 3;
@@ -215,6 +222,18 @@ impl Expression {
             Self::SendAs => encode_nat(writer, NAT_OF_SOURCE),
             Self::Divert => encode_nat(writer, NAT_OF_DESTINATION),
         }
+    }
+
+    /// Reads the question for a range, which nft 1.1 asks at once, as the two that we and earlier ones ask.
+    pub(super) fn decode_range(element: Attributes) -> Option<[Self; 2]> {
+        let data = element.nested(EXPR_DATA);
+        let is_range = element.text(EXPR_NAME)? == "range" && data.number(RANGE_OP)? == RANGE_IS_IN;
+        first_register(data, RANGE_SREG).filter(|()| is_range)?;
+        let compare = |relation, end| {
+            let value = data.nested(end).bytes(DATA_VALUE)?;
+            Some(Self::Compare(relation, value.to_vec()))
+        };
+        Some([compare(Relation::AtLeast, RANGE_FROM)?, compare(Relation::AtMost, RANGE_TO)?])
     }
 
     /// Reads an element of a list; `None` if it is none of ours.

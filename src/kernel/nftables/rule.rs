@@ -47,9 +47,14 @@ pub(super) fn decode(attributes: Attributes) -> Option<(Chain, Rule)> {
 
 /// What a rule asks and does; `None` if we would not write it like this.
 pub(super) fn decode_expressions(attributes: Attributes) -> Option<Rule> {
-    let expressions: Option<Vec<_>> =
-        attributes.nested(RULE_EXPRESSIONS).elements().map(Expression::decode).collect();
-    rule_of(&expressions?)
+    let mut expressions = Vec::new();
+    for element in attributes.nested(RULE_EXPRESSIONS).elements() {
+        match Expression::decode_range(element) {
+            Some(both) => expressions.extend(both),
+            None => expressions.push(Expression::decode(element)?),
+        }
+    }
+    rule_of(&expressions)
 }
 
 fn expressions(rule: &Rule) -> Vec<Expression> {
