@@ -219,6 +219,8 @@ pub enum Condition {
     Established,
     /// Is a packet of the side that opened the connection [`ct direction original`].
     Opening,
+    /// Is a packet of the other side [`ct direction reply`].
+    Replying,
     /// Was sent by this device on a wire of ours, so only what came in meets it [`ether saddr`]. The last condition of a rule: behind
     /// it, `nft` would look for an address in another way.
     Device(Devices),

@@ -152,6 +152,7 @@ impl Display for Nft<'_, Condition> {
             }
             Condition::Established => f.write_str("ct state established,related"),
             Condition::Opening => f.write_str("ct direction original"),
+            Condition::Replying => f.write_str("ct direction reply"),
             Condition::Device(Devices::One(mac)) => write!(f, "ether saddr {mac}"),
             Condition::Device(Devices::In(set)) => write!(f, "ether saddr @{set}"),
             Condition::Marked(mark) => write!(f, "meta mark & {:#x} == {:#x}", mark.mask, mark.value),

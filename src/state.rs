@@ -26,6 +26,10 @@ pub const TUNNEL_MARK: Mark = Mark { value: 0x1000_0000, mask: 0x1000_0000 };
 /// The mark of connections that were opened into a tunnel: bit 29, clear of the same others. No packet gets it.
 pub const TUNNELED: Mark = Mark { value: 0x2000_0000, mask: 0x2000_0000 };
 
+/// The mark of connections that came in by the uplink for a device behind a portal, and of their packets: that of the tunnels' own packets,
+/// since all of these go the host's own ways.
+pub const INBOUND: Mark = TUNNEL_MARK;
+
 /// How many portals of a site can have a mark.
 pub const PORTAL_MARK_COUNT: u8 = 16;
 

@@ -119,6 +119,7 @@ fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
         accept(Condition::NotDestination(set4()), "ip daddr != @lans accept"),
         accept(Condition::Established, "ct state established,related accept"),
         accept(Condition::Opening, "ct direction original accept"),
+        accept(Condition::Replying, "ct direction reply accept"),
         accept(
             Condition::NotMarked(Mark { value: 0x4d00, mask: 0xff00 }),
             "meta mark & 0x0000ff00 != 0x00004d00 accept",

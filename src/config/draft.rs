@@ -89,6 +89,7 @@ pub(super) struct PortalDraft {
     pub dns: Vec<At<IpAddr>>,
     pub ntp: Option<At<bool>>,
     pub router: Option<At<bool>>,
+    pub inbound: Option<At<bool>>,
 }
 
 /// A `[site.NAME.exit.NAME]`.
@@ -204,6 +205,7 @@ impl PortalDraft {
             address: self.address.map(|address| address.value),
             dhcp: self.dhcp.map(|dhcp| dhcp.value),
             router: self.router.map(|router| router.value),
+            inbound: self.inbound.is_some_and(|inbound| inbound.value),
             dns: values(self.dns),
             ntp: self.ntp.is_none_or(|ntp| ntp.value),
             position: lines.position(self.span.start),

@@ -206,6 +206,8 @@ pub struct Portal {
     pub dhcp: Option<bool>,
     /// Whether its devices reach all that this router itself serves; none = true, but for portals with a LAN.
     pub router: Option<bool>,
+    /// Whether answers to those leave by the uplink who have reached a device there.
+    pub inbound: bool,
     /// Resolvers asked through the exit; empty = none given.
     pub dns: Vec<IpAddr>,
     /// Whether this router asks for the time by its uplink, where its own traffic enters.

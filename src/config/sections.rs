@@ -113,7 +113,7 @@ fn mtu(value: &DeValue<'_>) -> Result<Mtu, Wrong> {
 }
 
 fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> PortalDraft {
-    const KNOWN: [&str; 15] = [
+    const KNOWN: [&str; 16] = [
         "exit",
         "interface",
         "vlan",
@@ -129,6 +129,7 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
         "dns",
         "ntp",
         "router",
+        "inbound",
     ];
     check_name("portal", &name, found);
     section.only(&KNOWN, found);
@@ -146,6 +147,7 @@ fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> Port
         dns: resolvers(section, found),
         ntp: section.optional("ntp", "false", &flag, found),
         router: section.optional("router", "true", &flag, found),
+        inbound: section.optional("inbound", "true", &flag, found),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::firewall::{
     Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
 use crate::net::{Cidr, Family, IfName};
-use crate::plan::{entering, marks, names, ntp, phones, router_access, routing, strays};
+use crate::plan::{entering, inbound, marks, names, ntp, phones, router_access, routing, strays};
 use crate::site::{Entrance, Exit, Portal, Provider, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -89,6 +89,7 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets.extend(entering::sets(site));
     sets.extend(marks::sets(site));
     sets.extend(router_access::sets(site));
+    sets.extend(inbound::sets(site));
     sets
 }
 
@@ -163,6 +164,7 @@ fn forward(site: &Site) -> Vec<Rule> {
         rules.push(rule([Outgoing(tunnels()), DHCP], Drop));
         rules.push(rule([Incoming(tunnels()), DHCP], Drop));
     }
+    rules.extend(inbound::forward(site));
     // Single devices come before the whole interface that they are behind.
     let (interfaces, devices): (Vec<&Portal>, Vec<&Portal>) =
         site.portals.iter().partition(|portal| portal.entrance_interface().is_some());

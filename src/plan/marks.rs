@@ -18,7 +18,7 @@ use crate::firewall::{
 use crate::net::{Cidr, Family, IfName, Mark};
 use crate::plan::firewall::{disjoint, in_set, rule};
 use crate::plan::routing::{self, ALLOWED, DEVICES, END, ENTRANCES, closed, into};
-use crate::plan::{entering, names};
+use crate::plan::{entering, inbound, names};
 use crate::site::{Entrance, Exit, Portal, Probe, Site, Vlan, families};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
@@ -83,7 +83,8 @@ pub(super) fn tunnels(site: &Site) -> SortedSet<&IfName> {
 /// Marks of what comes in.
 pub(super) fn incoming(site: &Site) -> Vec<Filter> {
     let tunnels = || Incoming(in_set("tunnels"));
-    let mut rules: Vec<Filter> = site.probes.iter().map(|probe| answer(site, probe)).collect();
+    let mut rules = inbound::marks(site);
+    rules.extend(site.probes.iter().map(|probe| answer(site, probe)));
     // Behind those: what is masqueraded looks like one of them until it has its own address again.
     rules.extend(
         marked(site)

@@ -2,6 +2,7 @@
 
 mod entering;
 mod firewall;
+mod inbound;
 mod marks;
 mod names;
 mod ntp;

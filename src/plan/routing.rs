@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Priority, Table};
-use crate::plan::{marks, ntp, phones};
+use crate::plan::{inbound, marks, ntp, phones};
 use crate::site::{Entrance, Exit, Portal, Provider, Site, TABLE_BASE, Tunnel, Vlan, families};
 use crate::sorted::SortedSet;
 use crate::state::{
@@ -14,7 +14,7 @@ use crate::state::{
 };
 
 /// The tunnels' own packets skip everything of ours.
-const MARKED: Priority = Priority(110);
+pub(super) const MARKED: Priority = Priority(110);
 /// Destinations that a portal leaves alone skip everything of ours.
 pub(super) const ALLOWED: Priority = Priority(111);
 /// Single devices come before the whole interface that they are behind.
@@ -30,8 +30,12 @@ pub(super) const END: Priority = Priority(119);
 /// All rules of the site; none, if it has no portal that needs one.
 pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
     let portals = site.portals.iter().flat_map(|portal| portal_rules(site, portal));
-    let mut rules: SortedSet<Rule> =
-        portals.chain(answers(site)).chain(phones::rules(site)).chain(marks::probe_rules(site)).collect();
+    let mut rules: SortedSet<Rule> = portals
+        .chain(answers(site))
+        .chain(phones::rules(site))
+        .chain(marks::probe_rules(site))
+        .chain(inbound::rules(site))
+        .collect();
     let skips: SortedSet<Family> =
         rules.iter().filter(|rule| rule.action == RuleAction::Goto(END)).map(|rule| rule.family).collect();
     rules.extend(skips.into_iter().map(|family| Rule {

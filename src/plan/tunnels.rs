@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::net::{Family, IfName, InterfaceAddress};
-use crate::plan::marks;
+use crate::plan::{inbound, marks};
 use crate::site::{self, Entrance, Site, Vlan};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
@@ -42,7 +42,8 @@ pub(super) fn plan(site: &Site) -> State {
 }
 
 /// `ip_forward`; what the kernel's WireGuard sets by itself (`wg_open` in drivers/net/wireguard/device.c turns redirects off, for all
-/// interfaces), so that `down` sets it back; the mark in the reverse-path check of tunnels whose portals go by marks; and `rp_filter` only
+/// interfaces), so that `down` sets it back; the mark in the reverse-path check of tunnels whose portals go by marks,
+/// and of the uplink where connections come in by it; and `rp_filter` only
 /// on our own tunnels and only if the file asks for it. The kernel uses the larger of `all` and the interface's value, so loose (2) on the
 /// interface is enough.
 pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
@@ -55,6 +56,9 @@ pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     }
     for tunnel in marks::tunnels(site) {
         sysctls.insert(format!("net/ipv4/conf/{tunnel}/src_valid_mark"), "1".to_owned());
+    }
+    if let Some(uplink) = inbound::checked(site) {
+        sysctls.insert(format!("net/ipv4/conf/{uplink}/src_valid_mark"), "1".to_owned());
     }
     if site.loose_rp_filter {
         let key = |interface: &IfName| format!("net/ipv4/conf/{interface}/rp_filter");

@@ -112,7 +112,7 @@ fn dhcp(portal: &Portal, lan: InterfaceAddress, mtu: Option<u32>, folder: &Path)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::{Entrance, Exit, Served};
+    use crate::site::{Answers, Entrance, Exit, Served};
 
     fn portal() -> Portal {
         Portal {
@@ -121,6 +121,7 @@ mod tests {
             is_here: true,
             obstacle: None,
             router: Served::Basics,
+            answers: Answers::ByExit,
             exits: vec![Exit::Direct],
             exit: Exit::Direct,
             address: Some("10.77.1.65/26".parse().unwrap()),

@@ -9,6 +9,7 @@ mod links;
 mod marks;
 mod obstacle;
 mod providers;
+mod served;
 mod view;
 mod vlan;
 
@@ -21,6 +22,7 @@ pub use inputs::{Inputs, Known};
 pub use links::{KEEPALIVE, address, names_to_resolve, networks_of, tunnels};
 pub use marks::Probe;
 pub use obstacle::Obstacle;
+pub use served::{Answers, Served};
 pub use view::{own_name, sources_with_ipv6, view};
 
 use crate::config::model::{Failover, Host, Mtu, Name, Ports};
@@ -218,6 +220,8 @@ pub struct Portal {
     pub asks_by_exit: bool,
     /// What its devices reach of this router itself.
     pub router: Served,
+    /// Where its devices' answers leave to those who have reached them by the uplink.
+    pub answers: Answers,
     /// Only to these destinations; empty = all.
     pub to: Vec<Cidr>,
     /// Only to these ports; empty = all.
@@ -226,15 +230,6 @@ pub struct Portal {
     pub except: Vec<Cidr>,
     /// What tells its packets, where a policy rule alone cannot.
     pub mark: Option<Mark>,
-}
-
-/// What a router does for devices, besides passing on what they send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Served {
-    /// All that it serves.
-    All,
-    /// DHCP, DNS and ping.
-    Basics,
 }
 
 /// What enters a portal.

@@ -3,7 +3,7 @@
 use super::exit::resolvers_at;
 use super::firewall::choose;
 use super::links::{exit_view, site_address, tunnels};
-use super::{Endpoint, Entrance, Exit, Inputs, Portal, Served, Site, Tunnel, Vlan, WayOut};
+use super::{Answers, Endpoint, Entrance, Exit, Inputs, Portal, Served, Site, Tunnel, Vlan, WayOut};
 use super::{marks, obstacle, providers, vlan};
 use crate::config::model::{self, Host, Name, Network, RpFilter};
 use crate::config::portal_addresses;
@@ -159,6 +159,7 @@ fn portal_view(
         resolvers: if asks_by_exit { resolvers_at(&exit, tunnels) } else { portal.dns.clone() },
         asks_by_exit,
         obstacle: None,
+        answers: if portal.inbound { Answers::ByUplink } else { Answers::ByExit },
         router: if portal.router.unwrap_or(!portal.entrance.has_lan()) {
             Served::All
         } else {

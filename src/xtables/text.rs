@@ -15,7 +15,7 @@ pub(super) fn rank(condition: &Condition) -> u8 {
         Condition::Outgoing(_) | Condition::NotOutgoing(_) => 3,
         Condition::Icmp(_) | Condition::UdpPort(..) | Condition::TcpPort(..) | Condition::TcpSyn => 4,
         Condition::Established => 5,
-        Condition::Opening => 6,
+        Condition::Opening | Condition::Replying => 6,
         Condition::Device(_) => 7,
         Condition::Marked(_) => 8,
         Condition::NotMarked(_) => 9,
@@ -106,6 +106,7 @@ fn write_condition(text: &mut String, condition: &Condition) {
         Condition::TcpSyn => write!(text, " -p tcp -m tcp --tcp-flags SYN,RST SYN"),
         Condition::Established => write!(text, " -m conntrack --ctstate RELATED,ESTABLISHED"),
         Condition::Opening => write!(text, " -m conntrack --ctdir ORIGINAL"),
+        Condition::Replying => write!(text, " -m conntrack --ctdir REPLY"),
         Condition::Device(Devices::One(mac)) => write!(text, " -m mac --mac-source {mac}"),
         Condition::Marked(mark) => write_mark(text, "mark", *mark),
         Condition::NotMarked(mark) => write_mark(text, "mark !", *mark),
@@ -222,6 +223,7 @@ impl<'a> Words<'a> {
             }
             ("--ctstate", false) if value == "RELATED,ESTABLISHED" => Condition::Established,
             ("--ctdir", false) if value == "ORIGINAL" => Condition::Opening,
+            ("--ctdir", false) if value == "REPLY" => Condition::Replying,
             ("--mark", negated) => match (self.module, negated) {
                 ("mark", false) => Condition::Marked(mark(value)?),
                 ("mark", true) => Condition::NotMarked(mark(value)?),

@@ -42,6 +42,7 @@ fn portal(name: &str, exits: Vec<ExitRef>, entrance: Entrance) -> Portal {
         dns: vec![],
         ntp: true,
         router: None,
+        inbound: false,
         position: Position::default(),
     }
 }
@@ -63,6 +64,7 @@ fn guest() -> Portal {
         dhcp: Some(false),
         dns: resolvers(),
         router: Some(true),
+        inbound: true,
         ..portal(
             "guest",
             [to_paris(), vec![mullvad, ExitRef::Direct]].concat(),

@@ -21,6 +21,7 @@ mod faults;
 mod files;
 mod filters;
 mod firmware;
+mod inbound;
 mod install;
 mod killed;
 mod lans;
@@ -73,6 +74,7 @@ const CORE: &[&[Scenario]] = &[
     leaks::SCENARIOS,
     uplink::SCENARIOS,
     router::SCENARIOS,
+    inbound::SCENARIOS,
     lans::SCENARIOS,
     resolvers::SCENARIOS,
     restore::SCENARIOS,

@@ -107,6 +107,7 @@ fn conditions(
         networks(sets, family).prop_map(Condition::NotDestination).boxed(),
         Just(Condition::Established).boxed(),
         Just(Condition::Opening).boxed(),
+        Just(Condition::Replying).boxed(),
         mark().prop_map(Condition::NotMarked).boxed(),
         mark().prop_map(Condition::Marked).boxed(),
         mark().prop_map(Condition::ConnectionMarked).boxed(),

@@ -28,6 +28,15 @@ pub(super) fn without(draft: &Draft, found: &mut Findings) {
                 format!("a `{}` portal has no devices that could reach the `router`", entrance.key());
             found.add(&router.span, message, help);
         }
+        if let Some(inbound) = portal.inbound.as_ref().filter(|_| !entrance.has_devices()) {
+            let message =
+                format!("a `{}` portal has no devices that could be reached `inbound`", entrance.key());
+            found.add(
+                &inbound.span,
+                message,
+                "take it out: this router itself answers by the way that it was asked",
+            );
+        }
     }
 }
 

@@ -13,6 +13,11 @@ use crate::net::Family;
 use decoder::Decoder;
 use encoder::Encoder;
 
+/// IP_CT_DIR_ORIGINAL
+const DIRECTION_ORIGINAL: u8 = 0;
+/// IP_CT_DIR_REPLY
+const DIRECTION_REPLY: u8 = 1;
+
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::super::expression::{Ct, Expression, Field, Meta, Relation};
 use super::super::value::{address_from_prefix, unpadded_name};
-use super::{ICMP, ICMPV6, TCP, UDP, family_number};
+use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Rule, SetName};
 use crate::net::{Cidr, Family, Mac, Mark};
 
@@ -76,7 +76,11 @@ impl<'a> Decoder<'a> {
             },
             Expression::Ct(Ct::Mark) => Condition::ConnectionMarked(self.mark()?.1),
             Expression::Ct(Ct::State) => self.take(2).map(|_| Condition::Established)?,
-            Expression::Ct(Ct::Direction) => self.take(1).map(|_| Condition::Opening)?,
+            Expression::Ct(Ct::Direction) => match self.compared()? {
+                [DIRECTION_ORIGINAL] => Condition::Opening,
+                [DIRECTION_REPLY] => Condition::Replying,
+                _ => return None,
+            },
             Expression::Payload(Field::Source(family), length) => {
                 let (networks, inverted) = self.networks(*family, *length)?;
                 if inverted { Condition::NotSource(networks) } else { Condition::Source(networks) }

@@ -2,7 +2,7 @@
 
 use super::super::expression::{Ct, Expression, Field, Meta, Register, Relation};
 use super::super::value::{MAC_LENGTH, address_bytes, address_length, mask_bytes};
-use super::{ICMP, ICMPV6, TCP, UDP, family_number};
+use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, SetName};
 use crate::net::{Cidr, Family, Mark};
 
@@ -12,9 +12,6 @@ const TCP_SYN_RST: u8 = 0x06;
 
 /// The bits of `ct state` for established and related: NF_CT_STATE_BIT in linux/netfilter/nf_conntrack_common.h.
 const ESTABLISHED_RELATED: u32 = 0x06;
-
-/// IP_CT_DIR_ORIGINAL
-const DIRECTION_ORIGINAL: u8 = 0;
 
 /// ARPHRD_ETHER
 const ETHERNET: u16 = 1;
@@ -51,6 +48,10 @@ impl Encoder {
             Condition::Opening => {
                 self.push(Expression::Ct(Ct::Direction));
                 self.compare(Relation::Equal, &[DIRECTION_ORIGINAL]);
+            }
+            Condition::Replying => {
+                self.push(Expression::Ct(Ct::Direction));
+                self.compare(Relation::Equal, &[DIRECTION_REPLY]);
             }
             Condition::Device(devices) => self.device(devices),
             Condition::Marked(mark) => self.mark(Expression::Meta(Meta::Mark, Register::First), *mark, false),

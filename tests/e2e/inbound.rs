@@ -1,0 +1,214 @@
+//! Ports of the uplink that lead to a device behind a portal: its answers go back there, and nothing else.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::thread;
+
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, socket,
+};
+use std::os::fd::AsRawFd as _;
+use wg_portals::demo::{Capture, Client, HOME, NYC, Namespace, PARIS, SERVER, Site, World};
+use wg_portals::error::{Context as _, Error, Result};
+
+use crate::Scenario;
+use crate::filters::everywhere_legacy;
+use crate::ways::only_nyc;
+use crate::words::{
+    Who, eventually, no_leak, reloaded, same, seconds, seen_as, settled, shell, start, succeeds,
+};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "a port of the uplink leads to a guest behind a portal, and nothing leaks by it",
+        plots: &[NYC, PARIS],
+        run: guests,
+    },
+    Scenario {
+        name: "a port of the uplink leads to a device at home that a portal takes in",
+        plots: &[NYC, PARIS],
+        run: devices,
+    },
+];
+
+/// The port that is forwarded, TCP and UDP.
+const PORT: u16 = 8080;
+
+const HOME_OF: Who = |site| site.home.as_ref().expect("nyc has a home");
+
+fn guests(world: &mut World) -> Result<()> {
+    let guest = world.site(NYC).guest.clone();
+    serve(&guest)?;
+    lead_to(world.site(NYC), NYC.guest())?;
+    start(world, &world.network(only_nyc("interface = \"portal0\"\ndhcp = false")))?;
+    same("without `inbound`", ask(world, NYC.address).is_err(), true)?;
+    reloaded(
+        world,
+        &[NYC],
+        &world.network(only_nyc("interface = \"portal0\"\ndhcp = false\ninbound = true")),
+    )?;
+    reached(world)?;
+    seen_as(Client::new(&guest, seconds(3.0)), SERVER, PARIS.address)?;
+    seen_as(world.outsider(seconds(3.0)), NYC.address, SERVER)?;
+    // Who is on the uplink's wire needs no port to be led anywhere, and gets no answer.
+    let [network, router] = [format!("{}/26", Ipv4Addr::new(10, 77, 1, 64)), NYC.address.to_string()];
+    shell(&world.internet, &format!("ip route add {network} via {router}"))?;
+    same("by routing alone", world.internet.run(|| asking(NYC.guest())).is_err(), true)?;
+    abused(world, &guest)?;
+    no_leak(
+        world,
+        NYC,
+        |site| &site.guest,
+        |world| {
+            world.site(NYC).kill_agent();
+            reached(world)?;
+            world.site(NYC).start_agent()?;
+            settled(world.site(NYC))?;
+            shell(&world.site(NYC).router, "ip rule flush; ip rule add priority 32766 lookup main")?;
+            settled(world.site(NYC))?;
+            reached(world)
+        },
+    )?;
+    for (uplink, state) in [("1", "while it stands"), ("0", "once it is down")] {
+        for (interface, wanted) in [("uplink", uplink), ("portal0", "0"), ("all", "0")] {
+            let setting = format!("net/ipv4/conf/{interface}/src_valid_mark");
+            same(&format!("{setting} {state}"), world.site(NYC).router.sysctl(&setting)?, wanted.to_owned())?;
+        }
+        world.site(NYC).kill_agent();
+        succeeds(world.site(NYC), &["down"])?;
+    }
+    Ok(())
+}
+
+/// While somebody talks with the guest by UDP, the guest tries to send him and others something that is no answer.
+fn abused(world: &mut World, guest: &Namespace) -> Result<()> {
+    let doing = || "cannot talk by UDP".to_owned();
+    let service = guest.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).doing(doing))?;
+    let outsider = world.server.run(|| UdpSocket::bind((SERVER, 0)).doing(doing))?;
+    let outside = outsider.local_addr().doing(doing)?;
+    for socket in [&service, &outsider] {
+        socket.set_read_timeout(Some(seconds(3.0))).doing(doing)?;
+    }
+    outsider.send_to(b"question", (NYC.address, PORT)).doing(doing)?;
+    let (_, asking) = service.recv_from(&mut [0; 16]).doing(doing)?;
+    same("who asks", asking, outside)?;
+
+    let capture = Capture::start(&world.site(NYC).router, "uplink")?;
+    let elsewhere = SocketAddr::from((SERVER, 5300));
+    for there in [(NYC.own_server(), outside.port()).into(), (NYC.own_server(), PORT).into(), elsewhere] {
+        service.send_to(b"no answer", there).doing(doing)?;
+    }
+    for there in [NYC.own_server(), SERVER] {
+        guest.run(|| send_error(there, asking).doing(doing))?;
+    }
+    let other = guest.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).doing(doing))?;
+    other.send_to(b"from another port", outside).doing(doing)?;
+    // What is an answer leaves, and overtakes nothing.
+    service.send_to(b"answer", asking).doing(doing)?;
+    let (_, from) = outsider.recv_from(&mut [0; 16]).doing(doing)?;
+    same("who answers", from, (NYC.address, PORT).into())?;
+    let packets = capture.stop()?;
+    let left: Vec<_> = packets
+        .into_iter()
+        .filter(|packet| packet.destination == SERVER || packet.destination == NYC.own_server())
+        .collect();
+    same(&format!("packets that left by the uplink, {left:?}"), left.len(), 1)
+}
+
+/// An error in ICMP about a packet that the guest was sent, to whomever.
+fn send_error(there: Ipv4Addr, asking: SocketAddr) -> io::Result<()> {
+    let IpAddr::V4(outside) = asking.ip() else { return Ok(()) };
+    let mut packet = vec![3, 3, 0, 0, 0, 0, 0, 0];
+    packet.extend([0x45, 0, 0, 36, 0, 0, 0x40, 0, 60, 17, 0, 0]);
+    packet.extend(outside.octets());
+    packet.extend(NYC.guest().octets());
+    packet.extend([asking.port().to_be_bytes(), PORT.to_be_bytes(), [0, 16], [0, 0]].concat());
+    let checksum = checksum(&packet);
+    packet[2..4].copy_from_slice(&checksum.to_be_bytes());
+    let raw = socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::Icmp)?;
+    let [a, b, c, d] = there.octets();
+    sendto(raw.as_raw_fd(), &packet, &SockaddrIn::new(a, b, c, d, 0), MsgFlags::empty())?;
+    Ok(())
+}
+
+/// Of the internet's kind (RFC 1071).
+fn checksum(bytes: &[u8]) -> u16 {
+    let mut sum: u32 = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    while sum >> 16 != 0 {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).expect("folded until it fits")
+}
+
+fn devices(world: &mut World) -> Result<()> {
+    let home = HOME_OF(world.site(NYC)).clone();
+    shell(&home, "ip link set eth0 address 02:00:00:00:00:01")?;
+    serve(&home)?;
+    lead_to(world.site(NYC), HOME)?;
+    start(world, &world.network(only_nyc("from = [\"192.168.1.50\"]")))?;
+    same("without `inbound`", ask(world, NYC.address).is_err(), true)?;
+    for entrance in [
+        "from = [\"192.168.1.50\"]\ninbound = true",
+        "mac = [\"02:00:00:00:00:01\"]\ninbound = true",
+        "interface = \"portal0\"\ninbound = true\ndhcp = false\nports = [\"tcp/1-65535\"]",
+    ] {
+        let network = world.network(only_nyc(entrance));
+        reloaded(world, &[NYC], &network)?;
+        reached(world).doing(|| entrance.to_owned())?;
+        if entrance.starts_with("interface") {
+            break;
+        }
+        let client = Client::new(&home, seconds(3.0)).from(HOME);
+        seen_as(client, SERVER, PARIS.address)?;
+        no_leak(world, NYC, HOME_OF, reached)?;
+    }
+    Ok(())
+}
+
+/// Tells everybody who connects what address he has.
+fn serve(host: &Namespace) -> Result<()> {
+    let listener =
+        host.run(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).doing(|| "cannot listen".to_owned()))?;
+    thread::spawn(move || {
+        for mut peer in listener.incoming().flatten() {
+            // Who does not wait for the answer is not told.
+            let _ = peer.peer_addr().and_then(|address| write!(peer, "{}", address.ip()));
+        }
+    });
+    Ok(())
+}
+
+/// Has the router, as any firewall could, send what comes for the port to a device.
+fn lead_to(site: &Site, device: Ipv4Addr) -> Result<()> {
+    let rule = |protocol: &str| {
+        if everywhere_legacy() {
+            format!(
+                "iptables-legacy -t nat -A PREROUTING -i uplink -p {protocol} --dport {PORT} -j DNAT --to-destination {device}; "
+            )
+        } else {
+            format!("nft add rule ip forwards in iifname uplink {protocol} dport {PORT} dnat to {device}; ")
+        }
+    };
+    let chain = "nft add table ip forwards; nft 'add chain ip forwards in { type nat hook prerouting priority -100; }'; ";
+    let chain = if everywhere_legacy() { "" } else { chain };
+    shell(&site.router, &format!("{chain}{}{}", rule("tcp"), rule("udp"))).map(drop)
+}
+
+/// Somebody on the internet reaches the device, which sees him.
+fn reached(world: &mut World) -> Result<()> {
+    eventually("the device is reached", || same("who is seen", ask(world, NYC.address)?, SERVER.to_string()))
+}
+
+fn ask(world: &World, there: Ipv4Addr) -> Result<String> {
+    world.server.run(|| asking(there))
+}
+
+fn asking(there: Ipv4Addr) -> Result<String> {
+    let ask = || {
+        let mut peer = TcpStream::connect_timeout(&(there, PORT).into(), seconds(2.0))?;
+        peer.set_read_timeout(Some(seconds(2.0)))?;
+        let mut text = String::new();
+        peer.read_to_string(&mut text).map(|_| text)
+    };
+    ask().map_err(|error| Error::failed(format!("{there} does not answer: {error}")))
+}

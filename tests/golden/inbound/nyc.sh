@@ -1,0 +1,237 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+nft -f - <<'EOF'
+table inet portals {
+	set entrances {
+		type ifname
+		elements = { "eth1", "eth2" }
+	}
+	set from-camera {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.50 }
+	}
+	set inbound {
+		type ifname
+		elements = { "eth1" }
+	}
+	set inbound-from {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.50 }
+	}
+	set inbound-mac {
+		type ether_addr
+		elements = { aa:bb:cc:dd:ee:01 }
+	}
+	set inbound-to {
+		type ipv4_addr; flags interval
+		elements = { 198.51.100.2 }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set kept-tv {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16, 192.168.1.0/24 }
+	}
+	set kept6-tv {
+		type ipv6_addr; flags interval
+		elements = { 2001:db8:1:2::/64 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set local {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.0/24 }
+	}
+	set local6 {
+		type ipv6_addr; flags interval
+		elements = { 2001:db8:1:2::/64 }
+	}
+	set mac-tv {
+		type ether_addr
+		elements = { aa:bb:cc:dd:ee:01 }
+	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set own {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.1, 198.51.100.2 }
+	}
+	set paths {
+		type ifname . ifname
+		elements = { "eth1" . "to-paris", "eth2" . "to-paris" }
+	}
+	set resolvers {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65, 10.77.1.129 }
+	}
+	set tunnels {
+		type ifname
+		elements = { "to-paris" }
+	}
+	set visited {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65, 10.77.1.129 }
+	}
+	set visitors {
+		type ifname
+		elements = { "eth1", "eth2" }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 67-68 drop
+		iifname "eth0" oifname @inbound ct mark & 0x10000000 == 0x10000000 accept
+		iifname @inbound oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 accept
+		iifname @inbound oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 accept
+		ip saddr @inbound-from oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 accept
+		ip saddr @inbound-from oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 accept
+		oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 ether saddr @inbound-mac accept
+		oifname "eth0" ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 ether saddr @inbound-mac accept
+		ip saddr @from-camera ip daddr @local oifname != "eth0" accept
+		ip saddr @from-camera ip daddr @network oifname @tunnels accept
+		ip saddr @from-camera oifname "to-paris" accept
+		ip saddr @from-camera reject with icmpx admin-prohibited
+		ip daddr @local oifname != "eth0" ether saddr @mac-tv accept
+		ip daddr @network oifname @tunnels ether saddr @mac-tv accept
+		ip6 daddr @local6 oifname != "eth0" ether saddr @mac-tv accept
+		meta nfproto ipv6 ether saddr @mac-tv reject with icmpx admin-prohibited
+		oifname "to-paris" ether saddr @mac-tv accept
+		ether saddr @mac-tv reject with icmpx admin-prohibited
+		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
+		iifname . oifname @paths accept
+		iifname @entrances reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels ct state established,related accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
+		iifname "lo" accept
+		ip saddr @from-camera udp dport 53 reject with icmpx admin-prohibited
+		ip saddr @from-camera tcp dport 53 reject with icmpx admin-prohibited
+		udp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
+		tcp dport 53 ether saddr @mac-tv reject with icmpx admin-prohibited
+		iifname @visitors udp dport 67 accept
+		iifname @visitors udp dport 547 accept
+		iifname @visitors udp dport 53 accept
+		iifname @visitors tcp dport 53 accept
+		iifname @visitors udp dport 5053 accept
+		iifname @visitors tcp dport 5053 accept
+		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
+		iifname @visitors meta l4proto icmp accept
+		iifname @visitors meta l4proto ipv6-icmp accept
+		iifname @visitors ct direction original reject with icmpx admin-prohibited
+		iifname @visitors ct state established,related accept
+		iifname @visitors reject with icmpx admin-prohibited
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname "eth0" ip saddr @resolvers reject with icmpx admin-prohibited
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+	}
+	chain prerouting {
+		type nat hook prerouting priority -100; policy accept;
+		ip daddr @resolvers udp dport 53 redirect to :5053
+		ip daddr @resolvers tcp dport 53 redirect to :5053
+		ip saddr @from-camera ip daddr @own udp dport 53 dnat ip to 9.9.9.9
+		ip saddr @from-camera ip daddr @own tcp dport 53 dnat ip to 9.9.9.9
+		ip daddr @own udp dport 53 ether saddr @mac-tv dnat ip to 9.9.9.9
+		ip daddr @own tcp dport 53 ether saddr @mac-tv dnat ip to 9.9.9.9
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		iifname "eth0" ip daddr @inbound-to ct direction original tcp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
+		iifname "eth0" ip daddr @inbound-to ct direction original udp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
+		iifname "eth0" meta mark & 0x10000000 == 0x10000000 ct mark set ct mark & 0xefffffff | 0x10000000
+		iifname @inbound ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
+		iifname @inbound ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
+		ip saddr @inbound-from ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
+		ip saddr @inbound-from ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 meta mark set meta mark & 0xefffffff | 0x10000000
+		ct mark & 0x10000000 == 0x10000000 ct direction reply tcp dport 1-65535 ether saddr @inbound-mac meta mark set meta mark & 0xefffffff | 0x10000000
+		ct mark & 0x10000000 == 0x10000000 ct direction reply udp dport 1-65535 ether saddr @inbound-mac meta mark set meta mark & 0xefffffff | 0x10000000
+		iifname @tunnels ct mark & 0x8f000000 == 0x80000000 meta mark set meta mark & 0x70ffffff | 0x80000000
+		ip daddr != @kept-tv meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		ip6 daddr != @kept6-tv meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		ip daddr @own udp dport 53 meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		ip daddr @own tcp dport 53 meta mark & 0x80000000 == 0x0 ether saddr @mac-tv meta mark set meta mark & 0x70ffffff | 0x80000000
+		meta mark & 0x8f000000 == 0x80000000 ct mark set ct mark & 0x70ffffff | 0x80000000
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x80000000 drop
+		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+	}
+}
+EOF
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.1.65/26 dev eth1
+ip address add 10.77.1.129/26 dev eth2
+ip address add 10.77.1.1/32 dev to-paris
+ip link set eth1 up
+ip link set eth2 up
+ip link set to-paris up
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from all fwmark 0x80000000/0x8f000000 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from all fwmark 0x80000000/0x8f000000 iif to-paris goto 119
+ip rule add priority 112 protocol 77 from all fwmark 0x80000000/0x8f000000 lookup 7702
+ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7702
+ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
+ip rule add priority 112 protocol 77 from 10.77.1.129/32 iif lo lookup 7702
+ip rule add priority 113 protocol 77 from all iif eth1 lookup 7702
+ip rule add priority 113 protocol 77 from all iif eth2 lookup 7702
+ip rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 unreachable
+ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
+ip rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip rule add priority 118 protocol 77 from all iif eth2 unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.129/32 iif lo unreachable
+ip -6 rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth2 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.conf.eth0.src_valid_mark=1
+sysctl -q -w net.ipv4.conf.to-paris.src_valid_mark=1
+sysctl -q -w net.ipv4.ip_forward=1
