@@ -1,5 +1,6 @@
-//! The time of day, as far as this machine knows it. Routers without a battery begin in 1970, and a WireGuard peer refuses a handshake
-//! that is older than the last one that it has had from the same key: it could be a replay.
+//! The time of day, as far as this machine knows it. Routers without a battery begin in 1970, and a WireGuard
+//! peer refuses a handshake that is older than the last one that it has had from the same key: it could be a
+//! replay.
 //!
 //! So the last known time lies beside the network file, as `network.toml.clock`.
 
@@ -8,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::disk::{self, Source};
 use crate::error::{Context as _, Result};
+use crate::kernel::clock;
 use crate::logging::utc;
 
 /// Whatever says that it is earlier is wrong: this program had not been written.
@@ -49,6 +51,22 @@ impl LastKnown {
         }
     }
 
+    /// Has a clock that is behind what it was here before go on from there, and says so; whether it was. Called
+    /// before any handshake is begun, by who may set the clock.
+    pub fn go_on(&self) -> bool {
+        let now = SystemTime::now();
+        let Judgement::BehindItself(last) = self.judge(now) else { return false };
+        let last_known = format!("{}, the last time that was known here", utc(last));
+        match clock::set(last) {
+            Ok(()) => log::warn!("the clock of this machine said {}; it goes on from {last_known}", utc(now)),
+            Err(error) => {
+                log::warn!("the clock cannot be set to {last_known}: {error}");
+                return false;
+            }
+        }
+        true
+    }
+
     /// Keeps a time, unless it cannot be right.
     pub fn keep(&self, time: SystemTime) -> Result<()> {
         let Some(seconds) =
@@ -84,7 +102,8 @@ impl Judgement {
             Self::Unset => "which cannot be".to_owned(),
         };
         Some(format!(
-            "the clock of this machine says {}, {known}: other sites refuse its handshakes until it is set, by NTP or `date -s`",
+            "the clock of this machine says {}, {known}: other sites refuse its handshakes until it is set, by NTP \
+             or `date -s`",
             utc(now)
         ))
     }
@@ -132,8 +151,8 @@ mod tests {
         assert_eq!(complaint(Judgement::Plausible), None);
         assert_eq!(
             complaint(Judgement::BehindItself(at(KNOWN))).unwrap(),
-            "the clock of this machine says 1970-01-01T00:02:13Z, though it was 2026-08-06T07:06:40Z here before: other sites \
-             refuse its handshakes until it is set, by NTP or `date -s`"
+            "the clock of this machine says 1970-01-01T00:02:13Z, though it was 2026-08-06T07:06:40Z here \
+             before: other sites refuse its handshakes until it is set, by NTP or `date -s`"
         );
         assert!(complaint(Judgement::Unset).unwrap().contains("1970-01-01T00:02:13Z, which cannot be: "));
     }

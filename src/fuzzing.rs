@@ -1,4 +1,5 @@
-//! Doors for `fuzz/` to every decoder of bytes that others wrote. They are there only where a fuzzer builds this crate.
+//! Doors for `fuzz/` to every decoder of bytes that others wrote. They are there only where a fuzzer builds
+//! this crate.
 //!
 //! Each takes any bytes at all and ends soon. What can be written again must come out of that as it went in.
 

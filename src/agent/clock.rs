@@ -9,7 +9,8 @@ use crate::clock::{Judgement, LastKnown};
 use crate::kernel::clock::{self, Jumps};
 use crate::logging::utc;
 
-/// How often the time is kept. A machine that loses its power comes back so far behind at most; flash bears a few bytes an hour.
+/// How often the time is kept. A machine that loses its power comes back so far behind at most; flash bears a
+/// few bytes an hour.
 const ROUND: Duration = Duration::from_hours(1);
 
 /// What a time server may correct from one look to the next without the clock having been set.
@@ -39,30 +40,11 @@ enum Jump {
 }
 
 impl Clock {
-    /// Looks at the clock, and has one that is behind what it was here before go on from there: before any handshake is begun. That is
-    /// never later than it is, unless the clock was wrong then, too.
+    /// Looks at the clock, and has one that is behind what it was here before go on from there. That is never
+    /// later than it is, unless the clock was wrong then, too.
     pub(super) fn open(file: &Path) -> Self {
-        let (last, now) = (LastKnown::beside(file), SystemTime::now());
-        let judgement = last.judge(now);
-        let mut is_borrowed = false;
-        if let Judgement::BehindItself(known) = judgement {
-            match clock::set(known) {
-                Ok(()) => {
-                    is_borrowed = true;
-                    log::warn!(
-                        "the clock of this machine said {}; it goes on from {}, the last time that was known here",
-                        utc(now),
-                        utc(known)
-                    );
-                }
-                Err(error) => {
-                    log::warn!(
-                        "the clock cannot be set to {}, the last time known here: {error}",
-                        utc(known)
-                    );
-                }
-            }
-        }
+        let last = LastKnown::beside(file);
+        let is_borrowed = last.go_on();
         let jumps =
             Jumps::open().inspect_err(|error| log::warn!("cannot listen to changes of the clock: {error}"));
         let begun = Instant::now();
@@ -96,15 +78,16 @@ impl Clock {
         let now = SystemTime::now();
         let borrowed = || {
             format!(
-                "this machine began without the time of day, and its clock, which says {}, goes on from the last that was known here: \
-                 no time server has confirmed it yet",
+                "this machine began without the time of day, and its clock, which says {}, goes on from the \
+                 last that was known here: no time server has confirmed it yet",
                 utc(now)
             )
         };
         self.last.judge(now).complaint(now).or_else(|| self.is_borrowed.then(borrowed))
     }
 
-    /// Keeps the time for the next start; one that is behind the last that is known only if a time server vouches for it.
+    /// Keeps the time for the next start; one that is behind the last that is known only if a time server
+    /// vouches for it.
     pub(super) fn keep(&mut self) {
         let now = SystemTime::now();
         self.due = Instant::now() + ROUND;

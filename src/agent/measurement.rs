@@ -1,12 +1,14 @@
-//! How large the packets are that a link lets pass, by the answers to echoes of several sizes. A path that is narrower than a tunnel's
-//! packets, and silent about it, lets small ones pass and swallows large ones: transfers hang.
+//! How large the packets are that a link lets pass, by the answers to echoes of several sizes. A path that is
+//! narrower than a tunnel's packets, and silent about it, lets small ones pass and swallows large ones:
+//! transfers hang.
 
 use crate::plan::LEAST;
 
 /// WireGuard fills packets up to multiples of this.
 const STEP: u32 = 16;
 
-/// So many times in a row a large echo is lost, and a small one beside it is answered, where it does not fit; fewer may be chance.
+/// So many times in a row a large echo is lost, and a small one beside it is answered, where it does not fit;
+/// fewer may be chance.
 const LOST: u32 = 4;
 
 /// So many times in a row nothing is answered where the link is down.

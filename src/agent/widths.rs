@@ -1,4 +1,5 @@
-//! Measures what the links to other sites let pass, when they come up and now and then, and says where packets vanish.
+//! Measures what the links to other sites let pass, when they come up and now and then, and says where
+//! packets vanish.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -78,7 +79,8 @@ impl Widths {
         self.narrow = narrow;
     }
 
-    /// Takes in what links there are now, and has their tunnels be as wide as has been measured. By another way out, that counts for nothing.
+    /// Takes in what links there are now, and has their tunnels be as wide as has been measured. By another
+    /// way out, that counts for nothing.
     pub(super) fn follow(&mut self, site: &mut Site, now: Instant) {
         let uplink = site.uplink.as_ref().map(|uplink| (uplink.interface.clone(), uplink.gateway));
         let before = std::mem::replace(&mut self.uplink, uplink);
@@ -216,7 +218,8 @@ impl Link {
 
     fn complaint(&self, width: u32) -> String {
         format!(
-            "{}, so that transfers hang: set `mtu = {width}` or `mtu = \"auto\"` under [network] at all sites",
+            "{}, so that transfers hang: set `mtu = {width}` or `mtu = \"auto\"` under [network] at all \
+             sites",
             self.finding(width)
         )
     }

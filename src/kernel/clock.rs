@@ -60,7 +60,7 @@ impl Jumps {
         // SAFETY: the kernel reads the timer during the call.
         match unsafe { libc::timerfd_settime(self.0.as_raw_fd(), flags, &raw const timer, ptr::null_mut()) } {
             0 => Ok(()),
-            // The clock was set since it was armed last, which this call tells, too; it is armed all the same.
+            // The clock was set since it was armed last, which this call tells, too; armed it is.
             _ => match io::Error::last_os_error() {
                 error if error.raw_os_error() == Some(libc::ECANCELED) => Ok(()),
                 error => Err(error),

@@ -24,7 +24,8 @@ use crate::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta};
 /// How long a session can be used after its handshake (REJECT_AFTER_TIME in WireGuard's paper, § 6.1).
 const SESSION: Duration = Duration::from_mins(3);
 
-/// Allowed networks in one peer attribute: an attribute is 64 kB at most, and one network takes up to 48 bytes.
+/// Allowed networks in one peer attribute: an attribute is 64 kB at most, and one network takes up to 48
+/// bytes.
 const NETWORKS_AT_ONCE: usize = 1000;
 
 /// Bytes of peers in one message, so that the attribute around them stays below 64 kB.
@@ -62,8 +63,8 @@ impl PeerStatistics {
     pub fn age(&self, now: SystemTime) -> Option<Duration> {
         match now.duration_since(self.handshake?) {
             Ok(age) => Some(age),
-            // The clock was set back a little: it was just now. If it was set back by more, nobody knows how old it is, and taking it for
-            // young would do so for years; the next handshake tells.
+            // The clock was set back a little: it was just now. If it was set back by more, nobody knows how
+            // old it is, and taking it for young would do so for years; the next handshake tells.
             Err(error) => (error.duration() <= SESSION).then_some(Duration::ZERO),
         }
     }

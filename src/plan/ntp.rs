@@ -1,5 +1,5 @@
-//! The time of day where this router's own traffic enters a portal: NTP would wait for the tunnel, and the tunnel waits for the time. So what
-//! this router asks time servers goes by its uplink.
+//! The time of day where this router's own traffic enters a portal: NTP would wait for the tunnel, and the
+//! tunnel waits for the time. So what this router asks time servers goes by its uplink.
 
 use super::firewall::rule;
 use crate::firewall::Rule as Filter;
@@ -14,7 +14,7 @@ use crate::state::{Rule, RuleAction, Selector, TUNNEL_MARK};
 /// UDP port of time servers (RFC 5905 § 7.2).
 const SERVER: u16 = 123;
 
-/// The rules that lead there. The source is chosen by them as well, so strict `rp_filter` lets the answers in.
+/// The rules that lead there. They choose the source as well, so strict `rp_filter` lets the answers in.
 pub(super) fn rules(site: &Site) -> Vec<Rule> {
     let asking = Selector { incoming: Some(sent_here()), udp_port: Some(SERVER), ..Selector::default() };
     let rule =
@@ -22,8 +22,8 @@ pub(super) fn rules(site: &Site) -> Vec<Rule> {
     families(site).filter(|_| site.ntp == Some(WayOut::Rule)).map(rule).collect()
 }
 
-/// The mark that leads there where rules cannot ask for ports: that of the tunnels' own packets. The source is chosen before, and
-/// masqueraded; under strict `rp_filter` the answers are lost.
+/// The mark that leads there where rules cannot ask for ports: that of the tunnels' own packets. The source
+/// is chosen before, and masqueraded; under strict `rp_filter` the answers are lost.
 pub(super) fn marks(site: &Site) -> Option<Filter> {
     let enters = |portal: &Portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct;
     let is_marked = site.ntp == Some(WayOut::Mark) && site.portals.iter().any(enters);

@@ -1,5 +1,5 @@
-//! Which exits portals use, as the machine itself tells: an agent that begins goes on where the last one ended, and `status`
-//! needs no agent to ask.
+//! Which exits portals use, as the machine itself tells: an agent that begins goes on where the last one
+//! ended, and `status` needs no agent to ask.
 
 use super::{plan, routing};
 use crate::config::model::Mtu;
@@ -20,8 +20,8 @@ pub fn standing(site: &Site, have: &State) -> Choices {
         Some((portal.name.clone(), exit.clone()))
     };
     let mut choices: Choices = several.filter_map(exit).collect();
-    // Rules tell a portal that leaves directly only by being absent, and so are those that another program has flushed. So the
-    // firewall has to be the one of such a portal, too.
+    // Rules tell a portal that leaves directly only by being absent, and so are those that another program
+    // has flushed. So the firewall has to be the one of such a portal, too.
     let mut supposed = site.clone();
     supposed.choose(&choices);
     let want = plan(&supposed);

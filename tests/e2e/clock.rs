@@ -130,7 +130,8 @@ fn unset(world: &mut World) -> Result<()> {
     })?;
     same("a guest is refused", seen(site).is_ok(), false)?;
     clock.shift(0)?;
-    // The kernel tells an agent of a clock that is set, but not of this one: it looks at it when it is asked something.
+    // The kernel tells an agent of a clock that is set, but not of this one: it looks at it when it is asked
+    // something.
     same("status names it still", says(site, "the clock of").is_ok(), false)?;
     seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)
 }

@@ -1,4 +1,5 @@
-//! A router whose own traffic enters a portal asks time servers by its uplink, whatever becomes of the tunnel.
+//! A router whose own traffic enters a portal asks time servers by its uplink, whatever becomes of the
+//! tunnel.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 

@@ -10,8 +10,8 @@ use crate::kernel::wireguard::{PeerStatistics, Reading};
 use crate::net::{Cidr, PublicKey, Secret};
 use crate::state::{Peer, Tunnel};
 
-/// The lines that tell when the last handshake was, and the largest number that one may have: what is beyond the year 30000 is no time, and
-/// the library fails when it adds up to more than a time can be.
+/// The lines that tell when the last handshake was, and the largest number that one may have: what is beyond
+/// the year 30000 is no time, and the library fails when it adds up to more than a time can be.
 const HANDSHAKE: &[u8] = b"last_handshake_time_";
 const LATEST: u64 = 1 << 40;
 
