@@ -5,6 +5,7 @@
 
 mod interface_name;
 mod mac;
+mod special;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,6 +17,7 @@ use zeroize::Zeroize as _;
 
 pub use interface_name::IfName;
 pub use mac::Mac;
+pub use special::special_purpose;
 
 /// IPv4 or IPv6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

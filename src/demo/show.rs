@@ -28,7 +28,7 @@ const PICTURE: &str = "
    └─────────┬─────────┘                            └─────────┬─────────┘
        198.51.100.2 ──────────── internet ──────────────── 203.0.113.9
                                     │
-                       198.18.0.10 tells who asks
+                       192.175.48.10 tells who asks
 ";
 
 /// The network that the story plays in: each site is the other's exit.

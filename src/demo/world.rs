@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  home ── lan0 ┌────────┐          ┌──────────┐
-//!               │ router │ uplink ──│ internet │── server 198.18.0.10
+//!               │ router │ uplink ──│ internet │── server 192.175.48.10
 //! guest ─ portal0 └──────┘          └──────────┘
 //! ```
 
@@ -24,11 +24,12 @@ use crate::net::{Family, InterfaceAddress, PublicKey};
 use crate::services::Supervisor;
 use crate::state::Backend;
 
-/// A server on the internet that tells who asks.
-pub const SERVER: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 10);
+/// A server on the internet that tells who asks. Its network is nobody's, and yet one that everybody may reach (RFC 7534): exits let guests to
+/// no others.
+pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 175, 48, 10);
 
 /// The internet's side of the server's network.
-const SERVER_GATEWAY: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+const SERVER_GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 175, 48, 1);
 
 /// Router and computers of every home: all homes have the same.
 pub const HOME_ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
@@ -80,7 +81,7 @@ impl Plot {
     /// An address of the server that nobody but this site's own clients talks to: tells their packets from those that the
     /// site passes on for others.
     pub fn own_server(&self) -> Ipv4Addr {
-        Ipv4Addr::new(198, 18, 0, 100 + self.id)
+        Ipv4Addr::new(192, 175, 48, 100 + self.id)
     }
 
     /// The internet's side of the site's uplink.

@@ -13,7 +13,7 @@ use crate::firewall::{
     },
     Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
-use crate::net::{Cidr, Family, IfName};
+use crate::net::{Cidr, Family, IfName, special_purpose};
 use crate::plan::{entering, inbound, marks, names, ntp, phones, router_access, routing, strays};
 use crate::site::{Entrance, Exit, Portal, Provider, Site};
 use crate::sorted::{SortedMap, SortedSet};
@@ -132,9 +132,7 @@ fn inside(site: &Site) -> SortedSet<Cidr> {
 
 /// What is no internet: a guest's traffic must not reach the exit's own computers, wherever they are.
 fn private(site: &Site) -> SortedSet<Cidr> {
-    let v4 = |a, b, length| Cidr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), length).expect("a valid length");
-    let ranges = [v4(10, 0, 8), v4(172, 16, 12), v4(192, 168, 16), v4(169, 254, 16)];
-    disjoint(Family::V4, site.uplink_networks.iter().chain(&site.local).copied().chain(ranges))
+    disjoint(Family::V4, site.uplink_networks.iter().chain(&site.local).copied().chain(special_purpose()))
 }
 
 /// Addresses of resolvers whose questions must not leave by the own uplink.

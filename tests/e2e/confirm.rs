@@ -34,7 +34,7 @@ const TIME: &str = "6";
 /// The network in which the outsider lives is said to be in Paris: what nyc answers him goes there.
 fn locks_out(world: &World) -> String {
     world.network(|plot| {
-        let lan = if plot == PARIS { "lan = [\"198.18.0.0/24\"]\n" } else { "" };
+        let lan = if plot == PARIS { "lan = [\"192.175.48.0/24\"]\n" } else { "" };
         format!("{lan}{}", each_other(plot))
     })
 }
@@ -155,7 +155,7 @@ fn signalled(world: &mut World) -> Result<()> {
     within(seconds(8.0), "nyc is reached again", || reaches(world))?;
     let site = world.site(NYC);
     same("the file", shell(&site.router, &format!("cat {NETWORK_FILE}"))?, old)?;
-    site.install(&new.replace("198.18.0.0/24", "192.168.7.0/24"))?;
+    site.install(&new.replace("192.175.48.0/24", "192.168.7.0/24"))?;
     succeeds(site, &["reload"])?;
     succeeds(site, &["confirm"])?;
     sleep(seconds(6.5));

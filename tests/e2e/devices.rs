@@ -113,7 +113,7 @@ fn device(world: &mut World) -> Result<()> {
 
 fn to_and_except(world: &mut World) -> Result<()> {
     move_in(world)?;
-    let entrance = format!("{BY_MAC}\nto = [\"198.18.0.0/24\"]\nexcept = [\"198.18.0.10/32\"]");
+    let entrance = format!("{BY_MAC}\nto = [\"192.175.48.0/24\"]\nexcept = [\"192.175.48.10/32\"]");
     start(
         world,
         &world.network(|plot| {

@@ -29,7 +29,7 @@ const HOME_OF: Who = |site| site.home.as_ref().expect("nyc has a home");
 fn devices(world: &mut World) -> Result<()> {
     shell(HOME_OF(world.site(NYC)), "ip link set eth0 address 02:00:00:00:00:01")?;
     let asks =
-        |entrance: &str| portal_of(NYC, r#""paris""#, &format!("{entrance}\ndns = [\"198.18.0.101\"]"));
+        |entrance: &str| portal_of(NYC, r#""paris""#, &format!("{entrance}\ndns = [\"192.175.48.101\"]"));
     let network = |world: &World, entrance: &str| {
         world.network(|plot| if plot == NYC { asks(entrance) } else { "exits = [\"nyc\"]".to_owned() })
     };
@@ -57,7 +57,7 @@ fn devices(world: &mut World) -> Result<()> {
     }
     // What does not enter asks whom it always asked.
     for entrance in
-        [format!("{by_address}\nports = [\"tcp/80\"]"), format!("{by_address}\nto = [\"198.18.0.0/24\"]")]
+        [format!("{by_address}\nports = [\"tcp/80\"]"), format!("{by_address}\nto = [\"192.175.48.0/24\"]")]
     {
         let file = network(world, &entrance);
         reloaded(world, &[NYC], &file)?;

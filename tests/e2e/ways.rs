@@ -103,7 +103,7 @@ fn device(world: &mut World) -> Result<()> {
 }
 
 fn only_to(world: &mut World) -> Result<()> {
-    let entrance = "from = [\"192.168.1.50\"]\nto = [\"198.18.0.10/32\"]";
+    let entrance = "from = [\"192.168.1.50\"]\nto = [\"192.175.48.10/32\"]";
     start(world, &world.network(only_nyc(entrance)))?;
     let home = world.site(NYC).home(seconds(3.0)).from(HOME);
     seen_as(home, SERVER, PARIS.address)?;
@@ -111,7 +111,7 @@ fn only_to(world: &mut World) -> Result<()> {
 }
 
 fn except(world: &mut World) -> Result<()> {
-    let entrance = "from = [\"192.168.1.50\"]\nexcept = [\"198.18.0.10/32\"]";
+    let entrance = "from = [\"192.168.1.50\"]\nexcept = [\"192.175.48.10/32\"]";
     start(world, &world.network(only_nyc(entrance)))?;
     let home = world.site(NYC).home(seconds(3.0)).from(HOME);
     seen_as(home, NYC.own_server(), PARIS.address)?;

@@ -13,11 +13,20 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o ppp0 -j DROP
 -A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_FORWARD -d 0.0.0.0/8 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 10.0.0.0/8 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 100.64.0.0/10 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 127.0.0.0/8 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 169.254.0.0/16 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 172.16.0.0/12 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.0.0.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.0.2.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.88.99.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 192.168.0.0/16 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 198.18.0.0/15 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 198.51.100.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 203.0.113.0/24 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 240.0.0.0/4 -i to-paris -o ppp0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -o ppp0 -j RETURN
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-paris -j DROP
