@@ -56,6 +56,10 @@ pub enum Set {
     Devices(SortedSet<Mac>),
     /// nft type `ifname . ifname`: came in on the first, goes out on the second.
     Paths(SortedSet<(IfName, IfName)>),
+    /// nft type `ifname . ipv4_addr`: an interface, and the first address of a network there. A rule says how long that is.
+    Places(SortedSet<(IfName, Ipv4Addr)>),
+    /// nft type `ifname . mark`: an interface, and what is under a mask in the mark of a connection. A rule says under which.
+    Ways(SortedSet<(IfName, u32)>),
     /// nft type `ipv4_addr` or `ipv6_addr`, flags `interval`: networks of one family that do not overlap.
     Networks(Family, SortedSet<Cidr>),
 }
@@ -68,6 +72,8 @@ impl Set {
             Self::Interfaces(names) => names.len(),
             Self::Devices(devices) => devices.len(),
             Self::Paths(paths) => paths.len(),
+            Self::Places(places) => places.len(),
+            Self::Ways(ways) => ways.len(),
             Self::Networks(_, networks) => networks.len(),
         }
     }
@@ -184,6 +190,24 @@ impl Networks {
     }
 }
 
+/// Networks at interfaces: those of one length that are in a set of kind [`Set::Places`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// The set.
+    pub set: SetName,
+    /// Prefix length in bits.
+    pub length: u8,
+}
+
+/// Marks of connections at interfaces: those that are in a set of kind [`Set::Ways`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ways {
+    /// The set.
+    pub set: SetName,
+    /// The bits of a mark that are looked at.
+    pub mask: u32,
+}
+
 /// Devices a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Devices {
@@ -201,12 +225,22 @@ pub enum Condition {
     Family(Family),
     /// Came in there [`iifname`].
     Incoming(Interfaces),
+    /// Did not come in there [`iifname !=`].
+    NotIncoming(Interfaces),
     /// Goes out there [`oifname`].
     Outgoing(Interfaces),
     /// Does not go out there [`oifname !=`].
     NotOutgoing(Interfaces),
     /// Came in on the first and goes out on the second interface of a pair in a [`Set::Paths`] [`iifname . oifname @set`].
     Path(SetName),
+    /// Does not come from one of these networks, each at its own interface [`iifname . ip saddr & MASK != @set`].
+    NotFrom(Places),
+    /// Came in on an interface, and does not go to one of these networks there [`iifname . ip daddr & MASK != @set`].
+    NotTo(Places),
+    /// Came in on an interface that does not go with the mark of its connection [`iifname . ct mark & MASK != @set`].
+    NotReturning(Ways),
+    /// Goes out on an interface that goes with the mark of its connection [`oifname . ct mark & MASK @set`].
+    Departing(Ways),
     /// Comes from there [`ip saddr`].
     Source(Networks),
     /// Does not come from there [`ip saddr !=`].
@@ -219,7 +253,7 @@ pub enum Condition {
     Established,
     /// Is a packet of the side that opened the connection [`ct direction original`].
     Opening,
-    /// Is a packet of the other side [`ct direction reply`].
+    /// Is a packet of the other side, or about one [`ct direction reply`].
     Replying,
     /// Was sent by this device on a wire of ours, so only what came in meets it [`ether saddr`]. The last condition of a rule: behind
     /// it, `nft` would look for an address in another way.
@@ -228,6 +262,8 @@ pub enum Condition {
     Marked(Mark),
     /// Belongs to a connection that carries this mark [`ct mark & MASK == VALUE`].
     ConnectionMarked(Mark),
+    /// Belongs to a connection that does not carry this mark [`ct mark & MASK != VALUE`].
+    ConnectionNotMarked(Mark),
     /// Does not carry this mark [`meta mark & MASK != VALUE`].
     NotMarked(Mark),
     /// ICMP or ICMPv6 [`meta l4proto { icmp, ipv6-icmp }` written as one protocol for each family: `meta l4proto icmp`].
@@ -245,7 +281,12 @@ impl Condition {
     pub fn set(&self) -> Option<&SetName> {
         match self {
             Self::Path(set)
+            | Self::NotFrom(Places { set, .. })
+            | Self::NotTo(Places { set, .. })
+            | Self::NotReturning(Ways { set, .. })
+            | Self::Departing(Ways { set, .. })
             | Self::Incoming(Interfaces::In(set))
+            | Self::NotIncoming(Interfaces::In(set))
             | Self::Device(Devices::In(set))
             | Self::Outgoing(Interfaces::In(set))
             | Self::NotOutgoing(Interfaces::In(set))
@@ -265,6 +306,7 @@ impl Condition {
             | Self::NotSource(networks)
             | Self::Destination(networks)
             | Self::NotDestination(networks) => Some(networks.family()),
+            Self::NotFrom(_) | Self::NotTo(_) => Some(Family::V4),
             _ => None,
         }
     }
@@ -274,6 +316,7 @@ impl Condition {
     pub fn with_interfaces(&self, interfaces: Interfaces) -> Self {
         match self {
             Self::Incoming(_) => Self::Incoming(interfaces),
+            Self::NotIncoming(_) => Self::NotIncoming(interfaces),
             Self::Outgoing(_) => Self::Outgoing(interfaces),
             Self::NotOutgoing(_) => Self::NotOutgoing(interfaces),
             other => other.clone(),
@@ -296,6 +339,7 @@ impl Condition {
     #[must_use]
     pub fn opposite(&self) -> Self {
         match self {
+            Self::NotIncoming(interfaces) => Self::Incoming(interfaces.clone()),
             Self::NotOutgoing(interfaces) => Self::Outgoing(interfaces.clone()),
             Self::NotSource(networks) => Self::Source(networks.clone()),
             Self::NotDestination(networks) => Self::Destination(networks.clone()),

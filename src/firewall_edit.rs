@@ -111,7 +111,9 @@ fn same_kind(one: &Set, other: &Set) -> bool {
     match (one, other) {
         (Set::Interfaces(_), Set::Interfaces(_))
         | (Set::Devices(_), Set::Devices(_))
-        | (Set::Paths(_), Set::Paths(_)) => true,
+        | (Set::Paths(_), Set::Paths(_))
+        | (Set::Places(_), Set::Places(_))
+        | (Set::Ways(_), Set::Ways(_)) => true,
         (Set::Networks(one, _), Set::Networks(other, _)) => one == other,
         _ => false,
     }
@@ -127,6 +129,8 @@ fn missing(one: &Set, other: &Set) -> Option<Set> {
         (Set::Interfaces(one), Set::Interfaces(other)) => only(one, other).map(Set::Interfaces),
         (Set::Devices(one), Set::Devices(other)) => only(one, other).map(Set::Devices),
         (Set::Paths(one), Set::Paths(other)) => only(one, other).map(Set::Paths),
+        (Set::Places(one), Set::Places(other)) => only(one, other).map(Set::Places),
+        (Set::Ways(one), Set::Ways(other)) => only(one, other).map(Set::Ways),
         (Set::Networks(family, one), Set::Networks(_, other)) => {
             only(one, other).map(|elements| Set::Networks(*family, elements))
         }

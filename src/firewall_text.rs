@@ -1,13 +1,14 @@
 //! The firewall as a person would write it for the `nft` program.
 
 use std::fmt::{self, Display, Formatter, Write as _};
+use std::net::Ipv4Addr;
 
 use crate::firewall::{
     Action, Chain, Condition, Devices, Firewall, ForeignChain, Interfaces, Networks, OPENING_COMMENT,
-    PORTS_PRIORITY, Rule, Set, TABLE,
+    PORTS_PRIORITY, Places, Rule, Set, TABLE, Ways,
 };
 use crate::firewall_edit::{Edit, edits};
-use crate::net::{Cidr, Family, IfName, Mark};
+use crate::net::{Cidr, Family, IfName, Mark, netmask};
 use crate::sorted::SortedSet;
 
 /// The script for `nft -f -` that leads from one firewall to another in one transaction; `None` = no table. Empty if the
@@ -109,6 +110,8 @@ fn set_type(set: &Set) -> &'static str {
         Set::Interfaces(_) => "type ifname",
         Set::Devices(_) => "type ether_addr",
         Set::Paths(_) => "type ifname . ifname",
+        Set::Places(_) => "type ifname . ipv4_addr",
+        Set::Ways(_) => "type ifname . mark",
         Set::Networks(Family::V4, _) => "type ipv4_addr; flags interval",
         Set::Networks(Family::V6, _) => "type ipv6_addr; flags interval",
     }
@@ -121,6 +124,8 @@ impl Display for Nft<'_, Set> {
             Set::Interfaces(names) => separated(f, ", ", names.iter().map(Nft)),
             Set::Devices(devices) => separated(f, ", ", devices.iter()),
             Set::Paths(paths) => separated(f, ", ", paths.iter().map(Nft)),
+            Set::Places(places) => separated(f, ", ", places.iter().map(Nft)),
+            Set::Ways(ways) => separated(f, ", ", ways.iter().map(Nft)),
             Set::Networks(_, networks) => separated(f, ", ", networks.iter().map(Nft)),
         }
     }
@@ -141,6 +146,13 @@ impl Display for Nft<'_, Condition> {
             Condition::Family(Family::V4) => f.write_str("meta nfproto ipv4"),
             Condition::Family(Family::V6) => f.write_str("meta nfproto ipv6"),
             Condition::Incoming(interfaces) => write!(f, "iifname {}", Nft(interfaces)),
+            Condition::NotIncoming(interfaces) => write!(f, "iifname != {}", Nft(interfaces)),
+            Condition::NotFrom(places) => write!(f, "iifname . ip saddr{}", Nft(places)),
+            Condition::NotTo(places) => write!(f, "iifname . ip daddr{}", Nft(places)),
+            Condition::NotReturning(Ways { set, mask }) => {
+                write!(f, "iifname . ct mark & {mask:#x} != @{set}")
+            }
+            Condition::Departing(Ways { set, mask }) => write!(f, "oifname . ct mark & {mask:#x} @{set}"),
             Condition::Outgoing(interfaces) => write!(f, "oifname {}", Nft(interfaces)),
             Condition::NotOutgoing(interfaces) => write!(f, "oifname != {}", Nft(interfaces)),
             Condition::Path(set) => write!(f, "iifname . oifname @{set}"),
@@ -157,6 +169,9 @@ impl Display for Nft<'_, Condition> {
             Condition::Device(Devices::In(set)) => write!(f, "ether saddr @{set}"),
             Condition::Marked(mark) => write!(f, "meta mark & {:#x} == {:#x}", mark.mask, mark.value),
             Condition::ConnectionMarked(mark) => write!(f, "ct mark & {:#x} == {:#x}", mark.mask, mark.value),
+            Condition::ConnectionNotMarked(mark) => {
+                write!(f, "ct mark & {:#x} != {:#x}", mark.mask, mark.value)
+            }
             Condition::NotMarked(mark) => write!(f, "meta mark & {:#x} != {:#x}", mark.mask, mark.value),
             Condition::Icmp(Family::V4) => f.write_str("meta l4proto icmp"),
             Condition::Icmp(Family::V6) => f.write_str("meta l4proto ipv6-icmp"),
@@ -232,6 +247,31 @@ impl Display for Nft<'_, IfName> {
             Some(beginning) => write!(f, "\"{beginning}\\*\""),
             None => write!(f, "\"{}\"", self.0),
         }
+    }
+}
+
+impl Display for Nft<'_, Places> {
+    /// What stands behind the address. A single one needs no mask.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Places { set, length } = self.0;
+        if *length < 32 {
+            write!(f, " & {}", netmask(*length))?;
+        }
+        write!(f, " != @{set}")
+    }
+}
+
+impl Display for Nft<'_, (IfName, Ipv4Addr)> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (interface, address) = self.0;
+        write!(f, "{} . {address}", Nft(interface))
+    }
+}
+
+impl Display for Nft<'_, (IfName, u32)> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (interface, mark) = self.0;
+        write!(f, "{} . {mark:#x}", Nft(interface))
     }
 }
 

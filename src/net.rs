@@ -136,6 +136,11 @@ impl Cidr {
     }
 }
 
+/// The mask of an IPv4 network: 255.255.255.192 for a length of 26 bits.
+pub fn netmask(length: u8) -> Ipv4Addr {
+    Ipv4Addr::from_bits(!u32::MAX.checked_shr(length.into()).unwrap_or(0))
+}
+
 /// Whether networks are all of IPv4 together, as `0.0.0.0/1` and `128.0.0.0/1` are.
 pub fn are_all_ipv4(networks: &[Cidr]) -> bool {
     let mut networks: Vec<Cidr> =

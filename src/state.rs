@@ -26,6 +26,13 @@ pub const TUNNEL_MARK: Mark = Mark { value: 0x1000_0000, mask: 0x1000_0000 };
 /// The mark of connections that were opened into a tunnel: bit 29, clear of the same others. No packet gets it.
 pub const TUNNELED: Mark = Mark { value: 0x2000_0000, mask: 0x2000_0000 };
 
+/// The bits that tell into which, from the lowest of its number: those that tell portals, in connections without the mark of one; and bit
+/// 30.
+pub const TUNNEL_NUMBER_BITS: [u32; 5] = [0x0100_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x4000_0000];
+
+/// All bits of a connection's mark that tell its tunnel: those, and those of a portal, which has one exit.
+pub const WAYS: u32 = TUNNELED.mask | PORTAL_MARKS | 0x4f00_0000;
+
 /// The mark of connections that came in by the uplink for a device behind a portal, and of their packets: that of the tunnels' own packets,
 /// since all of these go the host's own ways.
 pub const INBOUND: Mark = TUNNEL_MARK;
@@ -49,6 +56,12 @@ pub fn portal_mark(number: u8) -> Mark {
 /// The table of one route, which refuses everything but what is on a link (see [`Reach`]): behind the tables of exits, for what this host
 /// sends itself.
 pub const CLOSED_TABLE: Table = Table(7699);
+
+/// The mark under [`WAYS`] of a connection that was opened into the tunnel of this number, 1 to 31.
+pub fn tunneled(number: u8) -> u32 {
+    let bits = TUNNEL_NUMBER_BITS.iter().enumerate().filter(|(index, _)| number >> index & 1 == 1);
+    bits.fold(TUNNELED.value, |mark, (_, bit)| mark | bit)
+}
 
 /// Metric of the routes that catch what a vanished tunnel leaves behind: behind every other (`ip -6 route` prints the
 /// kernel's own fallback with it).

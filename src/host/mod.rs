@@ -54,6 +54,8 @@ pub struct Facts {
     pub firmware: Option<Firmware>,
     /// Networks in table main behind other interfaces than the uplink and ours.
     pub local: SortedSet<Cidr>,
+    /// Those of IPv4, and those behind our own interfaces, by interface.
+    pub behind: SortedMap<IfName, SortedSet<Cidr>>,
     /// Addresses of this host, IPv4, on the interfaces that are not ours: one for each network on their wires.
     pub own: SortedSet<IpAddr>,
     /// Networks on the uplink's own wire.
@@ -112,6 +114,7 @@ pub fn read(
         closes_ports: false,
         firmware: platform::firmware(),
         local: local_networks(&routes, &links, uplink_index),
+        behind: networks_behind(&routes, &links, uplink_index),
         own: routes
             .iter()
             .filter(|route| is_foreign(&links, route.device))
@@ -189,6 +192,24 @@ fn local_networks(
     networks
         .filter(|network| !address::is_link_local(network.address()) && !network.address().is_multicast())
         .collect()
+}
+
+fn networks_behind(
+    routes: &[HostRoute],
+    links: &SortedMap<u32, &HostLink>,
+    uplink: Option<u32>,
+) -> SortedMap<IfName, SortedSet<Cidr>> {
+    let mut behind = SortedMap::<IfName, SortedSet<Cidr>>::new();
+    let is_local = |route: &&HostRoute| {
+        let HostRoute { device, destination, .. } = route;
+        *device != uplink && destination.family() == Family::V4 && destination.length() >= WIDEST_LOCAL
+    };
+    for route in routes.iter().filter(is_local) {
+        if let Some(link) = route.device.and_then(|device| links.get(&device)) {
+            behind.get_or_default(link.name.clone()).insert(route.destination);
+        }
+    }
+    behind
 }
 
 /// What is reached there without a next hop.

@@ -2,19 +2,21 @@
 //! Also NAT at the exit, TCP segment sizes, and what may come out of a tunnel.
 
 use std::cmp::Reverse;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crate::firewall::{
     Action::{self, Accept, ClampMss, Drop, Masquerade, Reject, SendAs},
     Chain,
     Condition::{
         self, Destination, Established, Family as Of, Icmp, Incoming, NotMarked, NotSource, Opening,
-        Outgoing, Path, Source, TcpSyn, UdpPort,
+        Outgoing, Path, Replying, Source, TcpSyn, UdpPort,
     },
     Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
 use crate::net::{Cidr, Family, IfName, special_purpose};
-use crate::plan::{entering, inbound, marks, names, ntp, phones, router_access, routing, strays};
+use crate::plan::{
+    arrivals, entering, inbound, marks, names, ntp, phones, router_access, routing, strays, ways,
+};
 use crate::site::{Entrance, Exit, Portal, Provider, Site};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -44,9 +46,9 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
         (Chain::Mss, mss(site)),
         (Chain::Prerouting, names::prerouting(site)),
         (Chain::Postrouting, postrouting(site)),
-        (Chain::Marks, marks::incoming(site)),
+        (Chain::Marks, [marks::incoming(site), arrivals::rules(site)].concat()),
         (Chain::OwnMarks, marks::outgoing(site).into_iter().chain(ntp::marks(site)).collect()),
-        (Chain::Leaving, marks::leaving(site)),
+        (Chain::Leaving, [ways::rules(site), marks::leaving(site)].concat()),
     ];
     let chains: SortedMap<Chain, Vec<Rule>> =
         chains.into_iter().filter(|(_, rules)| !rules.is_empty()).collect();
@@ -90,6 +92,8 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets.extend(marks::sets(site));
     sets.extend(router_access::sets(site));
     sets.extend(inbound::sets(site));
+    sets.extend(arrivals::sets(site));
+    sets.extend(ways::sets(site));
     sets
 }
 
@@ -239,7 +243,7 @@ fn refuse_the_rest() -> [Rule; 2] {
 fn from_tunnels(site: &Site) -> Vec<Rule> {
     let shared =
         site.lan.iter().map(|lan| rule([Incoming(tunnels()), Destination(Networks::One(*lan))], Accept));
-    let answers = rule([Incoming(tunnels()), Established], Accept);
+    let answers = rule([Incoming(tunnels()), Replying, Established], Accept);
     // A provider is a stranger: whatever else comes from there is not for us.
     let strangers = site.providers().next().map(|_| rule([Incoming(in_set("providers"))], Drop));
     [answers].into_iter().chain(strangers).chain(shared).collect()

@@ -126,10 +126,7 @@ pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     let mut rules: Vec<Filter> =
         closed.map(|(_, mark)| rule([out_there(), Opening, Marked(mark)], Drop)).collect();
     if site.tunnels.values().any(|tunnel| tunnel.table.is_some()) {
-        let opening = |interfaces| [interfaces, Of(Family::V4), Opening];
-        rules.push(rule(opening(Outgoing(in_set("tunnels"))), SetConnectionMark(TUNNELED)));
-        let tunneled = opening(out_there()).into_iter().chain([ConnectionMarked(TUNNELED)]);
-        rules.push(rule(tunneled, Drop));
+        rules.push(rule([out_there(), Of(Family::V4), Opening, ConnectionMarked(TUNNELED)], Drop));
     }
     rules
 }

@@ -1,5 +1,6 @@
 //! What a site's machine shall look like. Pure: the same site gives the same state, whatever the clock or the environment.
 
+mod arrivals;
 mod entering;
 mod firewall;
 mod inbound;
@@ -13,6 +14,7 @@ mod routing;
 mod standing;
 mod strays;
 mod tunnels;
+mod ways;
 
 use crate::firewall::{Backend, Barrier, ForeignChain, Opened, Openings, Rule, TableFamily};
 use crate::net::{Family, IfName};

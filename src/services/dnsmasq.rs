@@ -130,6 +130,7 @@ mod tests {
             asks_by_exit: false,
             to: Vec::new(),
             except: Vec::new(),
+            behind: [].into(),
             ports: Vec::new(),
             mark: None,
         }

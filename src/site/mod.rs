@@ -211,6 +211,8 @@ pub struct Portal {
     pub exit: Exit,
     /// The address of its LAN, if it has one.
     pub address: Option<InterfaceAddress>,
+    /// Networks that the host has at its interface besides: their devices enter as well.
+    pub behind: SortedSet<Cidr>,
     /// Whether devices on its LAN are given addresses.
     pub dhcp: bool,
     /// Whom the resolver of its LAN asks, through the exit; empty = there is no resolver. Of devices: the first is whom they ask where

@@ -142,7 +142,7 @@ fn portal_view(
     let dhcp = portal.entrance.has_lan() && portal.dhcp.unwrap_or(true);
     // Where devices are told of a resolver of ours, it needs some to ask; those of another LAN may ask this host.
     let asks_by_exit = (dhcp || portal.entrance.has_devices()) && portal.dns.is_empty();
-    Portal {
+    let mut view = Portal {
         name: portal.name.clone(),
         is_here: match &entrance {
             Entrance::Interface(interface) => facts.interfaces.contains_key(interface),
@@ -170,8 +170,13 @@ fn portal_view(
         to: if takes_everything(portal) { Vec::new() } else { portal.to.clone() },
         ports: portal.ports.clone(),
         except: portal.except.clone(),
+        behind: SortedSet::new(),
         mark: None,
+    };
+    if let Some(networks) = view.entrance_interface().and_then(|interface| facts.behind.get(interface)) {
+        view.behind.clone_from(networks);
     }
+    view
 }
 
 /// Whether a portal takes in all destinations, IPv6 ones as well: a list that leaves out no IPv4 means what an empty one does.

@@ -1,10 +1,13 @@
 //! Typed rules spelled out for iptables, which has neither sets nor rules for both families.
 
+use std::net::Ipv4Addr;
+
 use super::{CHAIN_PREFIX, Content, Line, Ruleset, Table, Target, built_in};
 use crate::firewall::{
-    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Openings, Rule, Set, SetName,
+    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Openings, Places, Rule, Set, SetName,
+    Ways,
 };
-use crate::net::Family;
+use crate::net::{Cidr, Family, IfName, Mark};
 use crate::sorted::SortedMap;
 
 /// The chains that do what `firewall` does, for these families. `openings` are the ways through the host's own rules, where
@@ -89,7 +92,7 @@ impl Spelling<'_> {
             // Only a chain of its own can say "none of these".
             debug_assert_ne!(target, Target::Return, "would return to the next rule instead of ending here");
             let aside = format!("{name}_{}", chains.len() + 1);
-            let excepted = exceptions.iter().flat_map(|condition| self.alternatives(&condition.opposite()));
+            let excepted = exceptions.iter().flat_map(|condition| self.excepted(condition));
             let mut apart: Vec<Line> =
                 excepted.map(|conditions| Line { conditions, target: Target::Return }).collect();
             apart.push(Line { conditions: Vec::new(), target });
@@ -117,8 +120,44 @@ impl Spelling<'_> {
         picked.into_iter().map(|conditions| Line { conditions, target: target.clone() }).collect()
     }
 
+    /// The conditions without sets of which none may hold, of one that is "none of these"; each may be several in one.
+    fn excepted(&self, condition: &Condition) -> Vec<Vec<Condition>> {
+        match condition {
+            Condition::NotFrom(Places { set, length }) => self.places(set, *length, Condition::Source),
+            Condition::NotTo(Places { set, length }) => self.places(set, *length, Condition::Destination),
+            Condition::NotReturning(ways) => self.ways(ways, Condition::Incoming),
+            _ => self.alternatives(&condition.opposite()),
+        }
+    }
+
+    fn places(
+        &self,
+        set: &SetName,
+        length: u8,
+        address: impl Fn(Networks) -> Condition,
+    ) -> Vec<Vec<Condition>> {
+        let Some(Set::Places(places)) = self.set(set) else { return Vec::new() };
+        let place = |(name, first): &(IfName, Ipv4Addr)| {
+            let network = Cidr::new((*first).into(), length).expect("a length of IPv4");
+            vec![address(Networks::One(network)), Condition::Incoming(Interfaces::One(name.clone()))]
+        };
+        places.iter().map(place).collect()
+    }
+
+    fn ways(&self, ways: &Ways, at: impl Fn(Interfaces) -> Condition) -> Vec<Vec<Condition>> {
+        let Some(Set::Ways(pairs)) = self.set(&ways.set) else { return Vec::new() };
+        let way = |(name, value): &(IfName, u32)| {
+            let mark = Mark { value: *value, mask: ways.mask };
+            vec![at(Interfaces::One(name.clone())), Condition::ConnectionMarked(mark)]
+        };
+        pairs.iter().map(way).collect()
+    }
+
     /// The conditions without sets of which one must hold; each may be several in one.
     fn alternatives(&self, condition: &Condition) -> Vec<Vec<Condition>> {
+        if let Condition::Departing(ways) = condition {
+            return self.ways(ways, Condition::Outgoing);
+        }
         // The tables of a family see nothing else.
         if let Condition::Family(_) = condition {
             return vec![Vec::new()];
@@ -140,7 +179,8 @@ impl Spelling<'_> {
             };
         };
         match self.set(set) {
-            None => Vec::new(),
+            // Pairs are told above.
+            None | Some(Set::Places(_) | Set::Ways(_)) => Vec::new(),
             Some(Set::Interfaces(names)) => names
                 .iter()
                 .map(|name| vec![condition.with_interfaces(Interfaces::One(name.clone()))])
@@ -170,9 +210,15 @@ impl Spelling<'_> {
 
     /// Whether it is "none of these", and these are several.
     fn excepts_many(&self, condition: &Condition) -> bool {
+        if let Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_) = condition {
+            return true;
+        }
         let negative = matches!(
             condition,
-            Condition::NotOutgoing(_) | Condition::NotSource(_) | Condition::NotDestination(_)
+            Condition::NotIncoming(_)
+                | Condition::NotOutgoing(_)
+                | Condition::NotSource(_)
+                | Condition::NotDestination(_)
         );
         let several = condition.set().and_then(|set| self.set(set)).is_some_and(|set| set.len() > 1);
         negative && several

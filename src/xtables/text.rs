@@ -11,7 +11,7 @@ pub(super) fn rank(condition: &Condition) -> u8 {
     match condition {
         Condition::Source(_) | Condition::NotSource(_) => 0,
         Condition::Destination(_) | Condition::NotDestination(_) => 1,
-        Condition::Incoming(_) => 2,
+        Condition::Incoming(_) | Condition::NotIncoming(_) => 2,
         Condition::Outgoing(_) | Condition::NotOutgoing(_) => 3,
         Condition::Icmp(_) | Condition::UdpPort(..) | Condition::TcpPort(..) | Condition::TcpSyn => 4,
         Condition::Established => 5,
@@ -20,7 +20,13 @@ pub(super) fn rank(condition: &Condition) -> u8 {
         Condition::Marked(_) => 8,
         Condition::NotMarked(_) => 9,
         Condition::ConnectionMarked(_) => 10,
-        Condition::Family(_) | Condition::Path(_) => 11,
+        Condition::ConnectionNotMarked(_) => 11,
+        Condition::Family(_)
+        | Condition::Path(_)
+        | Condition::NotFrom(_)
+        | Condition::NotTo(_)
+        | Condition::NotReturning(_)
+        | Condition::Departing(_) => 12,
     }
 }
 
@@ -97,6 +103,7 @@ fn write_condition(text: &mut String, condition: &Condition) {
         Condition::Destination(Networks::One(network)) => write!(text, " -d {network}"),
         Condition::NotDestination(Networks::One(network)) => write!(text, " ! -d {network}"),
         Condition::Incoming(Interfaces::One(name)) => write!(text, " -i {name}"),
+        Condition::NotIncoming(Interfaces::One(name)) => write!(text, " ! -i {name}"),
         Condition::Outgoing(Interfaces::One(name)) => write!(text, " -o {name}"),
         Condition::NotOutgoing(Interfaces::One(name)) => write!(text, " ! -o {name}"),
         Condition::Icmp(Family::V4) => write!(text, " -p icmp"),
@@ -111,6 +118,7 @@ fn write_condition(text: &mut String, condition: &Condition) {
         Condition::Marked(mark) => write_mark(text, "mark", *mark),
         Condition::NotMarked(mark) => write_mark(text, "mark !", *mark),
         Condition::ConnectionMarked(mark) => write_mark(text, "connmark", *mark),
+        Condition::ConnectionNotMarked(mark) => write_mark(text, "connmark !", *mark),
         // Compiled away.
         Condition::Family(_) | Condition::Path(_) => Ok(()),
         _ => unreachable!("no line looks at a set"),
@@ -205,6 +213,7 @@ impl<'a> Words<'a> {
             ("-d", false) => Condition::Destination(network(value)?),
             ("-d", true) => Condition::NotDestination(network(value)?),
             ("-i", false) => Condition::Incoming(interface(value)?),
+            ("-i", true) => Condition::NotIncoming(interface(value)?),
             ("-o", false) => Condition::Outgoing(interface(value)?),
             ("-o", true) => Condition::NotOutgoing(interface(value)?),
             ("--dport", false) => {
@@ -228,6 +237,7 @@ impl<'a> Words<'a> {
                 ("mark", false) => Condition::Marked(mark(value)?),
                 ("mark", true) => Condition::NotMarked(mark(value)?),
                 ("connmark", false) => Condition::ConnectionMarked(mark(value)?),
+                ("connmark", true) => Condition::ConnectionNotMarked(mark(value)?),
                 _ => return None,
             },
             _ => return None,

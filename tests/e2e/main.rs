@@ -21,6 +21,7 @@ mod faults;
 mod files;
 mod filters;
 mod firmware;
+mod forged;
 mod inbound;
 mod install;
 mod killed;
@@ -75,6 +76,7 @@ const CORE: &[&[Scenario]] = &[
     uplink::SCENARIOS,
     router::SCENARIOS,
     inbound::SCENARIOS,
+    forged::SCENARIOS,
     lans::SCENARIOS,
     resolvers::SCENARIOS,
     restore::SCENARIOS,

@@ -77,6 +77,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let facts = Facts {
         uplink,
         local: list(table.get("local").map(toml::Spanned::get_ref)),
+        behind: SortedMap::new(),
         own: list(table.get("own").map(toml::Spanned::get_ref)),
         uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
         wireguard: Some(Backend::Kernel),

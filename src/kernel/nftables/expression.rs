@@ -1,7 +1,7 @@
 //! The dozen expressions that our rules are made of, to and from attributes: NFTA_* and NFT_* of
 //! linux/netfilter/nf_tables.h.
 //!
-//! All of them work on the first register, but for one: [`Expression::Meta`] may load the second, for pairs.
+//! All of them work on the first register, but for those that load, and the mask: they may work on the second, for pairs.
 
 mod keys;
 
@@ -15,11 +15,11 @@ pub(super) enum Expression {
     /// Loads a fact about the packet into a register.
     Meta(Meta, Register),
     /// Loads a fact about the packet's connection.
-    Ct(Ct),
+    Ct(Ct, Register),
     /// Loads this many bytes from the beginning of a header field.
-    Payload(Field, u32),
+    Payload(Field, u32, Register),
     /// Keeps these bits of what was loaded.
-    Mask(Vec<u8>),
+    Mask(Vec<u8>, Register),
     /// Keeps these bits of a mark that was loaded, and turns those over.
     Bits {
         kept: u32,
@@ -145,9 +145,9 @@ impl Expression {
     fn name(&self) -> &'static str {
         match self {
             Self::Meta(..) | Self::WriteMark => "meta",
-            Self::Ct(_) | Self::WriteConnectionMark => "ct",
+            Self::Ct(..) | Self::WriteConnectionMark => "ct",
             Self::Payload(..) => "payload",
-            Self::Mask(_) | Self::Bits { .. } => "bitwise",
+            Self::Mask(..) | Self::Bits { .. } => "bitwise",
             Self::Compare(..) => "cmp",
             Self::Lookup { .. } => "lookup",
             Self::Value(_) | Self::Accept | Self::Drop => "immediate",
@@ -166,20 +166,20 @@ impl Expression {
                 writer.number(META_DREG, *register as u32);
                 writer.number(META_KEY, *key as u32);
             }
-            Self::Ct(key) => {
-                writer.number(CT_DREG, FIRST);
+            Self::Ct(key, register) => {
+                writer.number(CT_DREG, *register as u32);
                 writer.number(CT_KEY, *key as u32);
             }
-            Self::Payload(field, length) => {
+            Self::Payload(field, length, register) => {
                 let (base, offset) = field.place();
-                writer.number(PAYLOAD_DREG, FIRST);
+                writer.number(PAYLOAD_DREG, *register as u32);
                 writer.number(PAYLOAD_BASE, base);
                 writer.number(PAYLOAD_OFFSET, offset);
                 writer.number(PAYLOAD_LEN, *length);
             }
-            Self::Mask(mask) => encode_bits(writer, mask, &vec![0; mask.len()]),
+            Self::Mask(mask, register) => encode_bits(writer, *register, mask, &vec![0; mask.len()]),
             Self::Bits { kept, turned } => {
-                encode_bits(writer, &kept.to_ne_bytes(), &turned.to_ne_bytes());
+                encode_bits(writer, Register::First, &kept.to_ne_bytes(), &turned.to_ne_bytes());
             }
             Self::WriteMark => {
                 writer.number(META_KEY, Meta::Mark as u32);
@@ -251,20 +251,18 @@ impl Expression {
             "meta" => {
                 let key = data.number(META_KEY)?;
                 let key = Meta::ALL.into_iter().find(|known| *known as u32 == key)?;
-                let register = data.number(META_DREG)?;
-                let register = Register::ALL.into_iter().find(|known| *known as u32 == register)?;
-                Some(Self::Meta(key, register))
+                Some(Self::Meta(key, register(data, META_DREG)?))
             }
             "ct" => {
                 let key = data.number(CT_KEY)?;
                 let key = Ct::ALL.into_iter().find(|known| *known as u32 == key)?;
-                first_register(data, CT_DREG).map(|()| Self::Ct(key))
+                Some(Self::Ct(key, register(data, CT_DREG)?))
             }
             "payload" => {
                 let place = (data.number(PAYLOAD_BASE)?, data.number(PAYLOAD_OFFSET)?);
                 let field = Field::ALL.into_iter().find(|known| known.place() == place)?;
                 let length = data.number(PAYLOAD_LEN)?;
-                first_register(data, PAYLOAD_DREG).map(|()| Self::Payload(field, length))
+                Some(Self::Payload(field, length, register(data, PAYLOAD_DREG)?))
             }
             "bitwise" => decode_bits(data),
             "cmp" => {
@@ -304,9 +302,9 @@ fn encode_verdict(writer: &mut Writer, code: u32) {
     });
 }
 
-fn encode_bits(writer: &mut Writer, kept: &[u8], turned: &[u8]) {
-    writer.number(BITWISE_SREG, Register::First as u32);
-    writer.number(BITWISE_DREG, Register::First as u32);
+fn encode_bits(writer: &mut Writer, register: Register, kept: &[u8], turned: &[u8]) {
+    writer.number(BITWISE_SREG, register as u32);
+    writer.number(BITWISE_DREG, register as u32);
     writer.number(BITWISE_LEN, u32::try_from(kept.len()).expect("at most an address"));
     writer.nest(BITWISE_MASK, |writer| writer.bytes(DATA_VALUE, kept));
     writer.nest(BITWISE_XOR, |writer| writer.bytes(DATA_VALUE, turned));
@@ -316,13 +314,15 @@ fn decode_bits(data: Attributes) -> Option<Expression> {
     let kept = data.nested(BITWISE_MASK).bytes(DATA_VALUE)?;
     let turned = data.nested(BITWISE_XOR).bytes(DATA_VALUE)?;
     let operation = data.number(BITWISE_OP).unwrap_or(BITWISE_OP_MASK_XOR); // Linux 5.6 began to tell
-    first_register(data, BITWISE_SREG)?;
-    first_register(data, BITWISE_DREG)?;
-    if operation != BITWISE_OP_MASK_XOR {
+    let register = register(data, BITWISE_SREG)?;
+    if operation != BITWISE_OP_MASK_XOR || data.number(BITWISE_DREG)? != register as u32 {
         return None;
     }
     if turned.iter().all(|byte| *byte == 0) {
-        return Some(Expression::Mask(kept.to_vec()));
+        return Some(Expression::Mask(kept.to_vec(), register));
+    }
+    if register != Register::First {
+        return None;
     }
     let number = |bytes: &[u8]| Some(u32::from_ne_bytes(*bytes.as_array()?));
     Some(Expression::Bits { kept: number(kept)?, turned: number(turned)? })
@@ -372,6 +372,11 @@ fn encode_nat(writer: &mut Writer, of: u32) {
     writer.number(NAT_TYPE, of);
     writer.number(NAT_FAMILY, NAT_OF_IPV4);
     writer.number(NAT_ADDRESS, Register::First as u32);
+}
+
+fn register(data: Attributes, kind: u16) -> Option<Register> {
+    let number = data.number(kind)?;
+    Register::ALL.into_iter().find(|known| *known as u32 == number)
 }
 
 fn first_register(data: Attributes, kind: u16) -> Option<()> {

@@ -2,6 +2,8 @@
 //!
 //! The kernel keeps a set of networks as a list of addresses where one begins, and of addresses behind the last one of one.
 
+use std::net::Ipv4Addr;
+
 use super::value::{
     MAC_LENGTH, NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length,
     unpadded_name,
@@ -71,6 +73,8 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
         Set::Interfaces(SortedSet::new()),
         Set::Devices(SortedSet::new()),
         Set::Paths(SortedSet::new()),
+        Set::Places(SortedSet::new()),
+        Set::Ways(SortedSet::new()),
         Set::Networks(Family::V4, SortedSet::new()),
         Set::Networks(Family::V6, SortedSet::new()),
     ];
@@ -95,10 +99,13 @@ pub(super) fn elements(set: &Set) -> Vec<Element> {
     match set {
         Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).collect(),
         Set::Devices(devices) => devices.iter().map(|mac| Element::key(mac.0.to_vec())).collect(),
-        Set::Paths(paths) => paths
-            .iter()
-            .map(|(incoming, outgoing)| Element::key([*incoming.padded(), *outgoing.padded()].concat()))
-            .collect(),
+        Set::Paths(paths) => {
+            paths.iter().map(|(incoming, outgoing)| Element::pair(incoming, outgoing.padded())).collect()
+        }
+        Set::Places(places) => {
+            places.iter().map(|(name, address)| Element::pair(name, &address.octets())).collect()
+        }
+        Set::Ways(ways) => ways.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect(),
         Set::Networks(_, networks) => networks
             .iter()
             .flat_map(|network| {
@@ -120,7 +127,11 @@ pub(super) fn with_elements(kind: &Set, elements: Vec<Element>) -> Option<Set> {
     match kind {
         Set::Interfaces(_) => names(&elements).map(Set::Interfaces),
         Set::Devices(_) => devices(&elements).map(Set::Devices),
-        Set::Paths(_) => paths(&elements).map(Set::Paths),
+        Set::Paths(_) => pairs(&elements, unpadded_name).map(Set::Paths),
+        Set::Places(_) => {
+            pairs(&elements, |bytes| Some(Ipv4Addr::from(*bytes.as_array::<4>()?))).map(Set::Places)
+        }
+        Set::Ways(_) => pairs(&elements, |bytes| Some(u32::from_ne_bytes(*bytes.as_array()?))).map(Set::Ways),
         Set::Networks(family, _) => {
             networks(*family, elements).map(|networks| Set::Networks(*family, networks))
         }
@@ -161,11 +172,15 @@ impl Kind {
         const IPV6_ADDR: u32 = 8;
         const ETHER_ADDR: u32 = 9;
         const IFNAME: u32 = 41;
-        const PAIR_OF_IFNAMES: u32 = IFNAME << 6 | IFNAME;
+        const MARK: u32 = 19;
+        const WITH_IFNAME: u32 = IFNAME << 6;
+        const WORD: u32 = 4;
         let (key_type, key_length, flags) = match set {
             Set::Interfaces(_) => (IFNAME, NAME_LENGTH, 0),
             Set::Devices(_) => (ETHER_ADDR, MAC_LENGTH, 0),
-            Set::Paths(_) => (PAIR_OF_IFNAMES, 2 * NAME_LENGTH, 0),
+            Set::Paths(_) => (WITH_IFNAME | IFNAME, 2 * NAME_LENGTH, 0),
+            Set::Places(_) => (WITH_IFNAME | IPV4_ADDR, NAME_LENGTH + WORD, 0),
+            Set::Ways(_) => (WITH_IFNAME | MARK, NAME_LENGTH + WORD, 0),
             Set::Networks(Family::V4, _) => (IPV4_ADDR, address_length(Family::V4), FLAG_INTERVAL),
             Set::Networks(Family::V6, _) => (IPV6_ADDR, address_length(Family::V6), FLAG_INTERVAL),
         };
@@ -176,6 +191,10 @@ impl Kind {
 impl Element {
     fn key(key: Vec<u8>) -> Self {
         Self { key, role: Role::Key }
+    }
+
+    fn pair(interface: &IfName, other: &[u8]) -> Self {
+        Self::key([interface.padded(), other].concat())
     }
 }
 
@@ -197,12 +216,13 @@ fn devices(elements: &[Element]) -> Option<SortedSet<Mac>> {
     elements.iter().map(|element| Some(Mac(*element.key.as_array()?))).collect()
 }
 
-fn paths(elements: &[Element]) -> Option<SortedSet<(IfName, IfName)>> {
-    let path = |element: &Element| {
-        let (incoming, outgoing) = element.key.split_at_checked(NAME_LENGTH as usize)?;
-        Some((unpadded_name(incoming)?, unpadded_name(outgoing)?))
+/// Pairs of an interface and something else.
+fn pairs<T: Ord>(elements: &[Element], read: impl Fn(&[u8]) -> Option<T>) -> Option<SortedSet<(IfName, T)>> {
+    let pair = |element: &Element| {
+        let (interface, other) = element.key.split_at_checked(NAME_LENGTH as usize)?;
+        Some((unpadded_name(interface)?, read(other)?))
     };
-    elements.iter().map(path).collect()
+    elements.iter().map(pair).collect()
 }
 
 fn networks(family: Family, mut elements: Vec<Element>) -> Option<SortedSet<Cidr>> {

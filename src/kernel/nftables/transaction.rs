@@ -156,8 +156,19 @@ fn what_is_missing(edit: &Edit) -> Option<&'static str> {
 
 fn missing_expression(rule: &Rule) -> Option<&'static str> {
     let connection = |condition| {
-        use Condition::{ConnectionMarked, Established, Opening, Replying};
-        matches!(condition, &Established | &Opening | &Replying | &ConnectionMarked(_))
+        use Condition::{
+            ConnectionMarked, ConnectionNotMarked, Departing, Established, NotReturning, Opening, Replying,
+        };
+        matches!(
+            condition,
+            &(Established
+                | Opening
+                | Replying
+                | ConnectionMarked(_)
+                | ConnectionNotMarked(_)
+                | NotReturning(_)
+                | Departing(_))
+        )
     };
     match rule.action {
         _ if rule.conditions.iter().any(connection) => Some("connection tracking (module nft_ct)"),

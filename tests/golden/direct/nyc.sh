@@ -4,13 +4,29 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
+	set confined {
+		type ifname
+		elements = { "eth1" }
+	}
 	set entrances {
 		type ifname
 		elements = { "eth1" }
 	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.64/26 }
+	}
+	set inner {
+		type ifname
+		elements = { "lo" }
+	}
 	set inside {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
+	}
+	set lan-26 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64 }
 	}
 	set paths {
 		type ifname . ifname
@@ -54,6 +70,11 @@ table inet portals {
 	chain postrouting {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
+	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
+		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
 	}
 }
 EOF

@@ -4,6 +4,18 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
+	set bit-0 {
+		type ifname
+		elements = { "portals0" }
+	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.1 }
+	}
+	set inner {
+		type ifname
+		elements = { "lo", "portals0" }
+	}
 	set inside {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
@@ -20,12 +32,16 @@ table inet portals {
 		type ifname
 		elements = { "portals0" }
 	}
+	set ways {
+		type ifname . mark
+		elements = { "portals0" . 0x21000000 }
+	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels oifname "eth0" ip daddr @network drop
-		iifname @tunnels ct state established,related accept
+		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
@@ -34,7 +50,7 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname @tunnels udp dport 67-68 drop
-		iifname @tunnels ct state established,related accept
+		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
@@ -53,6 +69,18 @@ table inet portals {
 		type nat hook postrouting priority 100; policy accept;
 		oifname "eth0" ip saddr @inside masquerade
 		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ip daddr @guarded iifname != @inner drop
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct direction original meta nfproto ipv4 oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
 	}
 }
 EOF

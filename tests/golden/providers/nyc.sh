@@ -13,13 +13,45 @@ key() {
 }
 nft -f - <<'EOF'
 table inet portals {
+	set bit-0 {
+		type ifname
+		elements = { "portals0", "to-paris", "to-work" }
+	}
+	set bit-1 {
+		type ifname
+		elements = { "to-paris" }
+	}
+	set bit-2 {
+		type ifname
+		elements = { "to-swiss", "to-work" }
+	}
+	set confined {
+		type ifname
+		elements = { "eth1" }
+	}
 	set entrances {
 		type ifname
 		elements = { "eth1" }
 	}
+	set exits {
+		type ifname
+		elements = { "to-paris" }
+	}
+	set far {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.2, 10.77.1.64/26 }
+	}
 	set from-tv {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.50 }
+	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.2.0.2, 10.77.1.1 }
+	}
+	set inner {
+		type ifname
+		elements = { "lo", "portals0", "to-paris", "to-swiss", "to-work" }
 	}
 	set inside {
 		type ipv4_addr; flags interval
@@ -28,6 +60,10 @@ table inet portals {
 	set known {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16, 192.168.1.0/24 }
+	}
+	set lan-26 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64 }
 	}
 	set local {
 		type ipv4_addr; flags interval
@@ -45,13 +81,25 @@ table inet portals {
 		type ifname
 		elements = { "to-swiss" }
 	}
+	set near {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.0/24 }
+	}
 	set network {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set open {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.64/26 }
+	}
 	set paths {
 		type ifname . ifname
 		elements = { "eth1" . "to-swiss" }
+	}
+	set peers-24 {
+		type ifname . ipv4_addr
+		elements = { "to-paris" . 10.77.2.0 }
 	}
 	set providers {
 		type ifname
@@ -73,6 +121,10 @@ table inet portals {
 		type ifname
 		elements = { "eth1" }
 	}
+	set ways {
+		type ifname . mark
+		elements = { "portals0" . 0x21000000, "to-paris" . 0x23000000, "to-swiss" . 0x24000000, "to-work" . 0x25000000 }
+	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
@@ -88,7 +140,7 @@ table inet portals {
 		iifname "portals0" ip saddr 10.77.1.2 oifname "to-swiss" accept
 		iifname "portals0" ip saddr 10.77.1.2 reject with icmpx admin-prohibited
 		iifname @tunnels oifname "eth0" ip daddr @network drop
-		iifname @tunnels ct state established,related accept
+		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @providers drop
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
@@ -115,7 +167,7 @@ table inet portals {
 		iifname @visitors ct state established,related accept
 		iifname @visitors reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
-		iifname @tunnels ct state established,related accept
+		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @providers drop
 		iifname @tunnels ip daddr 192.168.1.0/24 accept
 		iifname @tunnels meta l4proto icmp accept
@@ -147,9 +199,23 @@ table inet portals {
 		oifname @providers masquerade
 		oifname @tunnels ip saddr != @known masquerade
 	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
+		iifname "eth0" ip daddr @far drop
+		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
+		ip daddr @open iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 ip saddr != @near drop
+		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct direction original meta nfproto ipv4 oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
+		ct direction original meta nfproto ipv4 oifname @bit-2 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfbffffff | 0x4000000
 		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }

@@ -4,9 +4,25 @@ set -e
 cd '/etc/portals'
 nft -f - <<'EOF'
 table inet portals {
+	set bit-1 {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set exits {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.1 }
+	}
 	set guests {
 		type ifname
 		elements = { "to-nyc" }
+	}
+	set inner {
+		type ifname
+		elements = { "lo", "to-nyc" }
 	}
 	set inside {
 		type ipv4_addr; flags interval
@@ -20,6 +36,14 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set peers-23 {
+		type ifname . ipv4_addr
+		elements = { "to-nyc" . 10.77.200.0 }
+	}
+	set peers-24 {
+		type ifname . ipv4_addr
+		elements = { "to-nyc" . 10.77.1.0 }
+	}
 	set private {
 		type ipv4_addr; flags interval
 		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
@@ -28,12 +52,16 @@ table inet portals {
 		type ifname
 		elements = { "to-nyc" }
 	}
+	set ways {
+		type ifname . mark
+		elements = { "to-nyc" . 0x22000000 }
+	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels oifname "wan" ip daddr @network drop
-		iifname @tunnels ct state established,related accept
+		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @guests oifname "wan" ip daddr @private reject with icmpx admin-prohibited
 		iifname @guests oifname "wan" accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
@@ -43,7 +71,7 @@ table inet portals {
 	chain input {
 		type filter hook input priority 0; policy accept;
 		iifname @tunnels udp dport 67-68 drop
-		iifname @tunnels ct state established,related accept
+		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
@@ -62,9 +90,18 @@ table inet portals {
 		oifname "wan" ip saddr @inside masquerade
 		oifname @tunnels ip saddr != @known masquerade
 	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ip daddr @guarded iifname != @inner drop
+		ct direction original iifname @exits iifname . ip saddr & 255.255.254.0 != @peers-23 iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
 		oifname "wan" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }

@@ -13,9 +13,25 @@ key() {
 }
 nft -f - <<'EOF'
 table inet portals {
+	set bit-2 {
+		type ifname
+		elements = { "to-swiss" }
+	}
+	set confined {
+		type ifname
+		elements = { "eth1" }
+	}
 	set entrances {
 		type ifname
 		elements = { "eth1" }
+	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.8.0.1, 10.8.0.2, 10.64.0.2, 10.77.1.1, 10.77.1.64/26, 10.200.0.9 }
+	}
+	set inner {
+		type ifname
+		elements = { "lo", "to-swiss" }
 	}
 	set inside {
 		type ipv4_addr; flags interval
@@ -24,6 +40,10 @@ table inet portals {
 	set known {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
+	}
+	set lan-26 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64 }
 	}
 	set network {
 		type ipv4_addr; flags interval
@@ -53,6 +73,10 @@ table inet portals {
 		type ifname
 		elements = { "eth1" }
 	}
+	set ways {
+		type ifname . mark
+		elements = { "to-swiss" . 0x24000000 }
+	}
 	chain forward {
 		type filter hook forward priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
@@ -61,7 +85,7 @@ table inet portals {
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
 		iifname @tunnels oifname "eth0" ip daddr @network drop
-		iifname @tunnels ct state established,related accept
+		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @providers drop
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
 		iifname @tunnels drop
@@ -84,7 +108,7 @@ table inet portals {
 		iifname @visitors ct state established,related accept
 		iifname @visitors reject with icmpx admin-prohibited
 		iifname @tunnels udp dport 67-68 drop
-		iifname @tunnels ct state established,related accept
+		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @providers drop
 		iifname @tunnels meta l4proto icmp accept
 		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
@@ -113,9 +137,18 @@ table inet portals {
 		oifname @providers masquerade
 		oifname @tunnels ip saddr != @known masquerade
 	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
+		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
+	}
 	chain leaving {
 		type filter hook postrouting priority -150; policy accept;
-		oifname @tunnels meta nfproto ipv4 ct direction original ct mark set ct mark & 0xdfffffff | 0x20000000
+		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct direction original meta nfproto ipv4 oifname @bit-2 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfbffffff | 0x4000000
 		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::super::expression::{Ct, Expression, Field, Meta, Relation};
 use super::super::value::{address_from_prefix, unpadded_name};
 use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
-use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Rule, SetName};
+use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Places, Rule, SetName, Ways};
 use crate::net::{Cidr, Family, Mac, Mark};
 
 /// Takes the shortest look that tells our conditions apart: whether all the details are ours as well, [`rule_of`] sees by
@@ -54,7 +54,7 @@ impl<'a> Decoder<'a> {
                 Some(Action::SetMark(Mark { value: *turned, mask: !kept }))
             }
             [
-                Expression::Ct(Ct::Mark),
+                Expression::Ct(Ct::Mark, _),
                 Expression::Bits { kept, turned },
                 Expression::WriteConnectionMark,
             ] => Some(Action::SetConnectionMark(Mark { value: *turned, mask: !kept })),
@@ -74,23 +74,26 @@ impl<'a> Decoder<'a> {
                 (Relation::Equal, mark) => Condition::Marked(mark),
                 (_, mark) => Condition::NotMarked(mark),
             },
-            Expression::Ct(Ct::Mark) => Condition::ConnectionMarked(self.mark()?.1),
-            Expression::Ct(Ct::State) => self.take(2).map(|_| Condition::Established)?,
-            Expression::Ct(Ct::Direction) => match self.compared()? {
+            Expression::Ct(Ct::Mark, _) => match self.mark()? {
+                (Relation::Equal, mark) => Condition::ConnectionMarked(mark),
+                (_, mark) => Condition::ConnectionNotMarked(mark),
+            },
+            Expression::Ct(Ct::State, _) => self.take(2).map(|_| Condition::Established)?,
+            Expression::Ct(Ct::Direction, _) => match self.compared()? {
                 [DIRECTION_ORIGINAL] => Condition::Opening,
                 [DIRECTION_REPLY] => Condition::Replying,
                 _ => return None,
             },
-            Expression::Payload(Field::Source(family), length) => {
+            Expression::Payload(Field::Source(family), length, _) => {
                 let (networks, inverted) = self.networks(*family, *length)?;
                 if inverted { Condition::NotSource(networks) } else { Condition::Source(networks) }
             }
-            Expression::Payload(Field::Destination(family), length) => {
+            Expression::Payload(Field::Destination(family), length, _) => {
                 let (networks, inverted) = self.networks(*family, *length)?;
                 if inverted { Condition::NotDestination(networks) } else { Condition::Destination(networks) }
             }
-            Expression::Payload(Field::DestinationPort, _) => self.port()?,
-            Expression::Payload(Field::TcpFlags, _) => self.take(2).map(|_| Condition::TcpSyn)?,
+            Expression::Payload(Field::DestinationPort, ..) => self.port()?,
+            Expression::Payload(Field::TcpFlags, ..) => self.take(2).map(|_| Condition::TcpSyn)?,
             _ => return None,
         };
         self.conditions.push(condition);
@@ -103,8 +106,10 @@ impl<'a> Decoder<'a> {
         let family =
             [Family::V4, Family::V6].into_iter().find(|family| number == [family_number(*family)])?;
         let leads_to_address = matches!(
-            self.rest.first(),
-            Some(Expression::Payload(Field::Source(of) | Field::Destination(of), _)) if *of == family
+            self.rest,
+            [Expression::Payload(Field::Source(of) | Field::Destination(of), ..), ..]
+                | [Expression::Meta(..), Expression::Payload(Field::Source(of) | Field::Destination(of), ..), ..]
+                if *of == family
         );
         if !leads_to_address || self.family == Some(family) {
             self.conditions.push(Condition::Family(family));
@@ -128,11 +133,45 @@ impl<'a> Decoder<'a> {
         if let [Expression::Meta(Meta::OutgoingName, _), Expression::Lookup { set, .. }, ..] = self.rest {
             return self.take(2).map(|_| Condition::Path(SetName(set.clone())));
         }
-        let (interfaces, _) = self.interfaces()?;
-        Some(Condition::Incoming(interfaces))
+        if let [Expression::Payload(field, ..), ..] = self.rest {
+            return self.place(*field);
+        }
+        if let [Expression::Ct(..), ..] = self.rest {
+            return self.way().map(Condition::NotReturning);
+        }
+        let (interfaces, inverted) = self.interfaces()?;
+        Some(if inverted { Condition::NotIncoming(interfaces) } else { Condition::Incoming(interfaces) })
+    }
+
+    /// The rest of a pair of an interface and a network.
+    fn place(&mut self, field: Field) -> Option<Condition> {
+        self.take(1)?;
+        let mut length = 32;
+        if let [Expression::Mask(mask, _), ..] = self.rest {
+            length = mask.iter().map(|byte| byte.count_ones()).sum();
+            self.take(1)?;
+        }
+        let [Expression::Lookup { set, .. }] = self.take(1)? else { return None };
+        let places = Places { set: SetName(set.clone()), length: u8::try_from(length).ok()? };
+        match field {
+            Field::Source(_) => Some(Condition::NotFrom(places)),
+            Field::Destination(_) => Some(Condition::NotTo(places)),
+            _ => None,
+        }
+    }
+
+    /// The rest of a pair of an interface and the mark of a connection.
+    fn way(&mut self) -> Option<Ways> {
+        let [_, Expression::Mask(mask, _), Expression::Lookup { set, .. }] = self.take(3)? else {
+            return None;
+        };
+        Some(Ways { set: SetName(set.clone()), mask: u32::from_ne_bytes(*mask.as_array()?) })
     }
 
     fn outgoing(&mut self) -> Option<Condition> {
+        if let [Expression::Ct(..), ..] = self.rest {
+            return self.way().map(Condition::Departing);
+        }
         let (interfaces, inverted) = self.interfaces()?;
         Some(if inverted { Condition::NotOutgoing(interfaces) } else { Condition::Outgoing(interfaces) })
     }
@@ -160,7 +199,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn mark(&mut self) -> Option<(Relation, Mark)> {
-        let [Expression::Mask(mask), Expression::Compare(relation, value)] = self.take(2)? else {
+        let [Expression::Mask(mask, _), Expression::Compare(relation, value)] = self.take(2)? else {
             return None;
         };
         let number = |bytes: &[u8]| bytes.first_chunk().copied().map(u32::from_ne_bytes);
@@ -169,7 +208,7 @@ impl<'a> Decoder<'a> {
 
     fn networks(&mut self, family: Family, loaded: u32) -> Option<(Networks, bool)> {
         let mut length = loaded.checked_mul(8)?;
-        if let [Expression::Mask(mask), ..] = self.rest {
+        if let [Expression::Mask(mask, _), ..] = self.rest {
             length = mask.iter().map(|byte| byte.count_ones()).sum();
             self.take(1)?;
         }

@@ -3,8 +3,8 @@
 use super::super::expression::{Ct, Expression, Field, Meta, Register, Relation};
 use super::super::value::{MAC_LENGTH, address_bytes, address_length, mask_bytes};
 use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
-use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, SetName};
-use crate::net::{Cidr, Family, Mark};
+use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Places, SetName, Ways};
+use crate::net::{Cidr, Family, Mark, netmask};
 
 /// SYN, and the bits it is found among: SYN and RST.
 const TCP_SYN: u8 = 0x02;
@@ -29,6 +29,11 @@ impl Encoder {
         match condition {
             Condition::Family(family) => self.ask_family(*family),
             Condition::Incoming(interfaces) => self.interface(Meta::IncomingName, interfaces, false),
+            Condition::NotIncoming(interfaces) => self.interface(Meta::IncomingName, interfaces, true),
+            Condition::NotFrom(places) => self.place(Field::Source(Family::V4), places),
+            Condition::NotTo(places) => self.place(Field::Destination(Family::V4), places),
+            Condition::NotReturning(ways) => self.way(Meta::IncomingName, ways, true),
+            Condition::Departing(ways) => self.way(Meta::OutgoingName, ways, false),
             Condition::Outgoing(interfaces) => self.interface(Meta::OutgoingName, interfaces, false),
             Condition::NotOutgoing(interfaces) => self.interface(Meta::OutgoingName, interfaces, true),
             Condition::Path(set) => {
@@ -41,31 +46,26 @@ impl Encoder {
             Condition::Destination(networks) => self.address(Field::Destination, networks, false),
             Condition::NotDestination(networks) => self.address(Field::Destination, networks, true),
             Condition::Established => {
-                self.push(Expression::Ct(Ct::State));
-                self.push(Expression::Mask(ESTABLISHED_RELATED.to_ne_bytes().to_vec()));
+                self.push(Expression::Ct(Ct::State, Register::First));
+                self.mask(ESTABLISHED_RELATED.to_ne_bytes().to_vec());
                 self.compare(Relation::NotEqual, &[0; 4]);
             }
-            Condition::Opening => {
-                self.push(Expression::Ct(Ct::Direction));
-                self.compare(Relation::Equal, &[DIRECTION_ORIGINAL]);
-            }
-            Condition::Replying => {
-                self.push(Expression::Ct(Ct::Direction));
-                self.compare(Relation::Equal, &[DIRECTION_REPLY]);
-            }
+            Condition::Opening => self.direction(DIRECTION_ORIGINAL),
+            Condition::Replying => self.direction(DIRECTION_REPLY),
             Condition::Device(devices) => self.device(devices),
             Condition::Marked(mark) => self.mark(Expression::Meta(Meta::Mark, Register::First), *mark, false),
             Condition::NotMarked(mark) => {
                 self.mark(Expression::Meta(Meta::Mark, Register::First), *mark, true);
             }
-            Condition::ConnectionMarked(mark) => self.mark(Expression::Ct(Ct::Mark), *mark, false),
+            Condition::ConnectionMarked(mark) => self.mark(connection_mark(), *mark, false),
+            Condition::ConnectionNotMarked(mark) => self.mark(connection_mark(), *mark, true),
             Condition::Icmp(family) => self.ask_protocol(icmp(*family)),
             Condition::UdpPort(first, last) => self.port(UDP, *first, *last),
             Condition::TcpPort(first, last) => self.port(TCP, *first, *last),
             Condition::TcpSyn => {
                 self.need_protocol(TCP);
-                self.push(Expression::Payload(Field::TcpFlags, 1));
-                self.push(Expression::Mask(vec![TCP_SYN_RST]));
+                self.load(Field::TcpFlags, 1);
+                self.mask(vec![TCP_SYN_RST]);
                 self.compare(Relation::Equal, &[TCP_SYN]);
             }
         }
@@ -100,7 +100,7 @@ impl Encoder {
                 self.push(Expression::WriteMark);
             }
             Action::SetConnectionMark(mark) => {
-                self.push(Expression::Ct(Ct::Mark));
+                self.push(connection_mark());
                 self.push(bits(mark));
                 self.push(Expression::WriteConnectionMark);
             }
@@ -116,16 +116,36 @@ impl Encoder {
         }
     }
 
+    fn direction(&mut self, direction: u8) {
+        self.push(Expression::Ct(Ct::Direction, Register::First));
+        self.compare(Relation::Equal, &[direction]);
+    }
+
+    fn place(&mut self, field: Field, Places { set, length }: &Places) {
+        self.need_family(Family::V4);
+        self.push(Expression::Meta(Meta::IncomingName, Register::First));
+        self.push(Expression::Payload(field, address_length(Family::V4), Register::Second));
+        if *length < Family::V4.bits() {
+            self.push(Expression::Mask(netmask(*length).octets().to_vec(), Register::Second));
+        }
+        self.push(lookup(set, true));
+    }
+
+    fn way(&mut self, key: Meta, Ways { set, mask }: &Ways, inverted: bool) {
+        self.push(Expression::Meta(key, Register::First));
+        self.push(Expression::Ct(Ct::Mark, Register::Second));
+        self.push(Expression::Mask(mask.to_ne_bytes().to_vec(), Register::Second));
+        self.push(lookup(set, inverted));
+    }
+
     fn address(&mut self, field: fn(Family) -> Field, networks: &Networks, inverted: bool) {
         let family = networks.family();
-        if self.family != Some(family) {
-            self.ask_family(family);
-        }
+        self.need_family(family);
         let field = field(family);
         match networks {
             Networks::One(network) => self.network(field, *network, equality(inverted)),
             Networks::In(_, set) => {
-                self.push(Expression::Payload(field, address_length(family)));
+                self.load(field, address_length(family));
                 self.push(lookup(set, inverted));
             }
         }
@@ -136,11 +156,11 @@ impl Encoder {
         let address = address_bytes(network.address());
         let (whole_bytes, bits) = (network.length() / 8, network.length() % 8);
         if whole_bytes > 0 && bits == 0 {
-            self.push(Expression::Payload(field, u32::from(whole_bytes)));
+            self.load(field, u32::from(whole_bytes));
             self.compare(relation, &address[..usize::from(whole_bytes)]);
         } else {
-            self.push(Expression::Payload(field, address_length(network.family())));
-            self.push(Expression::Mask(mask_bytes(network)));
+            self.load(field, address_length(network.family()));
+            self.mask(mask_bytes(network));
             self.compare(relation, &address);
         }
     }
@@ -149,7 +169,7 @@ impl Encoder {
     fn device(&mut self, devices: &Devices) {
         self.push(Expression::Meta(Meta::IncomingType, Register::First));
         self.compare(Relation::Equal, &ETHERNET.to_ne_bytes());
-        self.push(Expression::Payload(Field::Device, MAC_LENGTH));
+        self.load(Field::Device, MAC_LENGTH);
         match devices {
             Devices::One(mac) => self.compare(Relation::Equal, &mac.0),
             Devices::In(set) => self.push(lookup(set, false)),
@@ -158,13 +178,13 @@ impl Encoder {
 
     fn mark(&mut self, load: Expression, Mark { value, mask }: Mark, inverted: bool) {
         self.push(load);
-        self.push(Expression::Mask(mask.to_ne_bytes().to_vec()));
+        self.mask(mask.to_ne_bytes().to_vec());
         self.compare(equality(inverted), &value.to_ne_bytes());
     }
 
     fn port(&mut self, protocol: u8, first: u16, last: u16) {
         self.need_protocol(protocol);
-        self.push(Expression::Payload(Field::DestinationPort, 2));
+        self.load(Field::DestinationPort, 2);
         if first == last {
             self.compare(Relation::Equal, &first.to_be_bytes());
         } else {
@@ -185,6 +205,12 @@ impl Encoder {
         self.protocol = Some(protocol);
     }
 
+    fn need_family(&mut self, family: Family) {
+        if self.family != Some(family) {
+            self.ask_family(family);
+        }
+    }
+
     fn ask_family(&mut self, family: Family) {
         self.push(Expression::Meta(Meta::Family, Register::First));
         self.compare(Relation::Equal, &[family_number(family)]);
@@ -195,9 +221,21 @@ impl Encoder {
         self.push(Expression::Compare(relation, value.to_vec()));
     }
 
+    fn load(&mut self, field: Field, bytes: u32) {
+        self.push(Expression::Payload(field, bytes, Register::First));
+    }
+
+    fn mask(&mut self, kept: Vec<u8>) {
+        self.push(Expression::Mask(kept, Register::First));
+    }
+
     fn push(&mut self, expression: Expression) {
         self.expressions.push(expression);
     }
+}
+
+fn connection_mark() -> Expression {
+    Expression::Ct(Ct::Mark, Register::First)
 }
 
 fn lookup(set: &SetName, inverted: bool) -> Expression {

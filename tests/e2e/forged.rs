@@ -1,0 +1,268 @@
+//! Packets under addresses that are not their sender's, with and without the kernel's own check (`rp_filter`): nothing opens a way into a
+//! home with them, and nobody speaks in another's name.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::os::fd::AsRawFd as _;
+
+use nix::sys::socket::sockopt::BindToDevice;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, setsockopt, socket,
+};
+use wg_portals::demo::{Capture, HOME, HOME_ROUTER, NYC, Namespace, OSLO, PARIS, Plot, SERVER, Site, World};
+use wg_portals::error::{Context as _, Error, Result};
+use wg_portals::net::{Cidr, InterfaceAddress};
+
+use crate::Scenario;
+use crate::words::{
+    Who, eventually, plots, portal, same, seconds, seen_as, seen_going_to, shell, start, unreachable,
+};
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "no forged source goes through a portal", plots: &[NYC, PARIS], run: sources },
+    Scenario {
+        name: "no answer comes through another tunnel than its question went",
+        plots: &[NYC, PARIS, OSLO],
+        run: answers,
+    },
+    Scenario {
+        name: "no neighbour of the uplink gets through to guests and tunnels",
+        plots: &[NYC, PARIS],
+        run: neighbours,
+    },
+    Scenario {
+        name: "no guest gets through an exit to addresses that are no internet",
+        plots: &[NYC, PARIS],
+        run: no_internet,
+    },
+];
+
+/// The port of the server's that questions go to.
+const PORT: u16 = 5300;
+
+/// A port that nobody listens at.
+const CLOSED: u16 = 5399;
+
+/// Each is an exit of both others, so that WireGuard lets every source out of every tunnel.
+fn mesh(plot: Plot) -> String {
+    match plot {
+        NYC => portal(NYC, r#""paris", "oslo""#),
+        PARIS => "exits = [\"nyc\", \"oslo\"]\n".to_owned(),
+        _ => "exits = [\"nyc\", \"paris\"]\n".to_owned(),
+    }
+}
+
+fn pair(plot: Plot) -> String {
+    if plot == NYC { portal(NYC, r#""paris""#) } else { "exits = [\"nyc\"]\n".to_owned() }
+}
+
+/// Does it with every value of `rp_filter`, on all routers.
+fn with_each_check(world: &mut World, mut attempt: impl FnMut(&mut World) -> Result<()>) -> Result<()> {
+    for value in ["1", "2", "0"] {
+        for plot in plots(world) {
+            let script =
+                format!("for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo {value} >$file; done");
+            shell(&world.site(plot).router, &script)?;
+        }
+        attempt(world).doing(|| format!("with rp_filter = {value}"))?;
+    }
+    Ok(())
+}
+
+fn sources(world: &mut World) -> Result<()> {
+    start(world, &world.network(pair))?;
+    let reached =
+        |world: &mut World| seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address);
+    reached(world)?;
+    with_each_check(world, |world| {
+        let site = world.site(NYC);
+        let tunnel = Capture::start(&site.router, "to-paris")?;
+        let home = Capture::start(&site.router, "lan0")?;
+        // A computer at home, somebody behind another portal or site, a phone, and anybody.
+        let forged =
+            [HOME, Ipv4Addr::new(10, 77, 1, 130), PARIS.guest(), Ipv4Addr::new(10, 77, 1, 2), SERVER];
+        for source in forged {
+            for destination in [NYC.own_server(), NYC.portal(), HOME_ROUTER] {
+                forge(&site.guest, "eth0", (source, CLOSED), (destination, CLOSED))?;
+            }
+        }
+        reached(world)?;
+        let mut through = seen_going_to(tunnel, NYC.own_server().into())?;
+        through.retain(|packet| packet.source != NYC.guest());
+        same("packets that entered the portal", through, Vec::new())?;
+        // What the router says of a port where nobody listens.
+        same("answers to the home", seen_going_to(home, HOME.into())?, Vec::new())
+    })
+}
+
+fn answers(world: &mut World) -> Result<()> {
+    start(world, &world.network(mesh))?;
+    for plot in [PARIS, OSLO] {
+        // Nobody else's conscience: what they forge is neither tracked nor translated on its way out.
+        let script = format!(
+            "nft add table ip evil; nft add chain ip evil output '{{ type filter hook output priority -300; }}'
+             nft add rule ip evil output udp sport {PORT} notrack; nft add rule ip evil output udp dport {PORT} notrack"
+        );
+        shell(&world.site(plot).router, &script)?;
+    }
+    with_each_check(world, |world| {
+        let guest = Talk::begin(world, |site| &site.guest, PARIS.address)?;
+        guest.hears_nothing_from(world, &[(OSLO, NYC.guest())])?;
+        let home = Talk::begin(world, |site| site.home.as_ref().expect("a home"), NYC.address)?;
+        home.hears_nothing_from(world, &[(OSLO, NYC.address), (PARIS, NYC.address)])?;
+        let router = Talk::begin(world, |site| &site.router, NYC.address)?;
+        router.hears_nothing_from(world, &[(OSLO, NYC.address), (PARIS, NYC.address)])?;
+
+        // At the exit: a question in the name of its guest.
+        let guest = Talk::begin(world, |site| &site.guest, PARIS.address)?;
+        let site = world.site(OSLO);
+        forge(&site.router, "to-paris", (NYC.guest(), guest.port()?), (NYC.own_server(), PORT))?;
+        same(
+            "the way to Paris",
+            site.router(seconds(3.0)).traceroute(PARIS.tunnel())?,
+            vec![Some(PARIS.tunnel())],
+        )?;
+        guest.says_nothing_more()?;
+        guest.is_answered()
+    })
+}
+
+fn neighbours(world: &mut World) -> Result<()> {
+    start(world, &world.network(pair))?;
+    let behind: Cidr = "10.77.1.0/24".parse().expect("a network");
+    world.internet.add_route(behind, NYC.address.into())?;
+    with_each_check(world, |world| {
+        let talk = Talk::begin(world, |site| &site.guest, PARIS.address)?;
+        let uplink = Capture::start(&world.site(NYC).router, "uplink")?;
+        let portal = Capture::start(&world.site(NYC).router, "portal0")?;
+        let port = talk.port()?;
+        forge(&world.internet, "nyc", (NYC.own_server(), PORT), (NYC.guest(), port))?;
+        for there in [NYC.guest(), NYC.portal(), NYC.tunnel()] {
+            forge(&world.internet, "nyc", (NYC.gateway(), CLOSED), (there, CLOSED))?;
+        }
+        let home = world.site(NYC).home.clone().expect("nyc has a home");
+        for there in [NYC.guest(), NYC.tunnel()] {
+            forge(&home, "eth0", (HOME, CLOSED), (there, CLOSED))?;
+        }
+        seen_as(world.outsider(seconds(3.0)), NYC.address, SERVER)?;
+        seen_as(world.site(NYC).home(seconds(3.0)), SERVER, NYC.address)?;
+        talk.has_heard_nothing()?;
+        same("answers to the neighbour", seen_going_to(uplink, NYC.gateway().into())?, Vec::new())?;
+        let mut through = seen_going_to(portal, NYC.guest().into())?;
+        through.retain(|packet| packet.ports.is_some_and(|(_, to)| to == CLOSED || to == port));
+        same("packets to the guest", through, Vec::new())?;
+        talk.is_answered()
+    })
+}
+
+/// One of the networks that providers share among their customers.
+fn no_internet(world: &mut World) -> Result<()> {
+    let shared = Ipv4Addr::new(100, 64, 0, 10);
+    let address = |last| InterfaceAddress { address: Ipv4Addr::new(100, 64, 0, last).into(), length: 24 };
+    world.server.add_address("eth0", address(10))?;
+    world.internet.add_address("server", address(1))?;
+    start(world, &world.network(pair))?;
+    seen_as(world.site(PARIS).home(seconds(3.0)), shared, PARIS.address)?;
+    seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)?;
+    unreachable(world.site(NYC).guest(seconds(1.0)), shared)
+}
+
+/// Sends a datagram out of a device, whoever it says it is from.
+fn forge(
+    host: &Namespace,
+    device: &str,
+    (source, from): (Ipv4Addr, u16),
+    (destination, to): (Ipv4Addr, u16),
+) -> Result<()> {
+    const TEXT: &[u8; 6] = b"forged";
+    const LENGTH: u8 = 20 + 8 + 6;
+    // The kernel fills in what is zero here, but for the checksum of UDP, which need not be there (RFC 768).
+    let mut packet = vec![0x45, 0, 0, LENGTH, 0, 0, 0, 0, 64, 17, 0, 0];
+    packet.extend([source.octets(), destination.octets()].concat());
+    packet.extend(
+        [from.to_be_bytes(), to.to_be_bytes(), u16::from(LENGTH - 20).to_be_bytes(), [0, 0]].concat(),
+    );
+    packet.extend(TEXT);
+    let there = SockaddrIn::from(SocketAddrV4::new(destination, 0));
+    let send = || {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Inet, SockType::Raw, flags, SockProtocol::Raw)?;
+        setsockopt(&socket, BindToDevice, &device.into())?;
+        sendto(socket.as_raw_fd(), &packet, &there, MsgFlags::empty())
+    };
+    host.run(|| send().map(drop).doing(|| format!("cannot forge a datagram at {}", host.name())))
+}
+
+/// Somebody at nyc who has asked a server of nyc's something, and waits.
+struct Talk {
+    server: UdpSocket,
+    client: UdpSocket,
+    /// What the server sees.
+    seen: std::net::SocketAddr,
+}
+
+impl Talk {
+    fn begin(world: &mut World, who: Who, seen_as: Ipv4Addr) -> Result<Self> {
+        let doing = || "cannot ask by UDP".to_owned();
+        let there = NYC.own_server();
+        let server = world.server.run(|| UdpSocket::bind((there, PORT)).doing(doing))?;
+        server.set_read_timeout(Some(seconds(1.0))).doing(doing)?;
+        let who = who(world.site(NYC));
+        let client = who.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).doing(doing))?;
+        client.set_read_timeout(Some(seconds(5.0))).doing(doing)?;
+        let mut seen = None;
+        eventually("the server is asked", || {
+            client.send_to(b"question", (there, PORT)).doing(doing)?;
+            let (_, from) = server.recv_from(&mut [0; 16]).doing(doing)?;
+            seen = Some(from);
+            same("by", from.ip(), seen_as.into())
+        })?;
+        server.set_nonblocking(true).doing(doing)?;
+        while server.recv(&mut [0; 16]).is_ok() {}
+        Ok(Self { server, client, seen: seen.expect("it was asked") })
+    }
+
+    /// The port that it asks from.
+    fn port(&self) -> Result<u16> {
+        self.client.local_addr().map(|address| address.port()).doing(|| "no port".to_owned())
+    }
+
+    /// Nothing comes of what these sites send into their tunnels to nyc in the server's name: to the address where an answer comes in.
+    fn hears_nothing_from(self, world: &mut World, liars: &[(Plot, Ipv4Addr)]) -> Result<()> {
+        for (liar, address) in liars {
+            let port = if *address == NYC.address { self.seen.port() } else { self.port()? };
+            let site: &Site = world.site(*liar);
+            forge(&site.router, "to-nyc", (NYC.own_server(), PORT), (*address, port))?;
+            // A later one that has gone that way has overtaken nobody.
+            let way = site.router(seconds(3.0)).traceroute(NYC.tunnel())?;
+            same("the way to New York", way, vec![Some(NYC.tunnel())])?;
+            self.has_heard_nothing().doing(|| format!("{} lied", liar.name))?;
+        }
+        self.is_answered()
+    }
+
+    fn has_heard_nothing(&self) -> Result<()> {
+        self.client.set_nonblocking(true).doing(|| "cannot ask by UDP".to_owned())?;
+        let heard = self.client.recv(&mut [0; 16]);
+        self.client.set_nonblocking(false).doing(|| "cannot ask by UDP".to_owned())?;
+        match heard {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            heard => Err(Error::failed(format!("somebody else's answer came: {heard:?}"))),
+        }
+    }
+
+    fn says_nothing_more(&self) -> Result<()> {
+        match self.server.recv(&mut [0; 16]) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            heard => Err(Error::failed(format!("somebody else's question came: {heard:?}"))),
+        }
+    }
+
+    /// The true answer still comes.
+    fn is_answered(&self) -> Result<()> {
+        let mut answer = [0; 16];
+        self.server.send_to(b"answer", self.seen).doing(|| "cannot answer by UDP".to_owned())?;
+        let length = self.client.recv(&mut answer).doing(|| "the true answer does not come".to_owned())?;
+        same("the answer", &answer[..length], b"answer")
+    }
+}
