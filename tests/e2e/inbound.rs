@@ -15,7 +15,8 @@ use crate::Scenario;
 use crate::filters::everywhere_legacy;
 use crate::ways::only_nyc;
 use crate::words::{
-    Who, eventually, no_leak, reloaded, same, seconds, seen_as, settled, shell, start, succeeds,
+    Who, eventually, filter_reverse_paths, no_leak, reloaded, same, seconds, seen_as, settled, shell, start,
+    succeeds,
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -54,7 +55,10 @@ fn guests(world: &mut World) -> Result<()> {
     let [network, router] = [format!("{}/26", Ipv4Addr::new(10, 77, 1, 64)), NYC.address.to_string()];
     shell(&world.internet, &format!("ip route add {network} via {router}"))?;
     same("by routing alone", world.internet.run(|| asking(NYC.guest())).is_err(), true)?;
-    abused(world, &guest)?;
+    for strict in [false, true] {
+        filter_reverse_paths(&world.site(NYC).router, strict)?;
+        abused(world, &guest)?;
+    }
     no_leak(
         world,
         NYC,
@@ -103,9 +107,11 @@ fn abused(world: &mut World, guest: &Namespace) -> Result<()> {
     }
     let other = guest.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).doing(doing))?;
     other.send_to(b"from another port", outside).doing(doing)?;
+    let (_, from) = outsider.recv_from(&mut [0; 32]).doing(doing)?;
+    same("who sent what is no answer", from.ip(), PARIS.address.into())?;
     // What is an answer leaves, and overtakes nothing.
     service.send_to(b"answer", asking).doing(doing)?;
-    let (_, from) = outsider.recv_from(&mut [0; 16]).doing(doing)?;
+    let (_, from) = outsider.recv_from(&mut [0; 32]).doing(doing)?;
     same("who answers", from, (NYC.address, PORT).into())?;
     let packets = capture.stop()?;
     let left: Vec<_> = packets

@@ -12,8 +12,8 @@ use wg_portals::state::Rule;
 use crate::Scenario;
 use crate::ways::{each_other, only_nyc};
 use crate::words::{
-    Who, eventually, no_leak, portal, reloaded, same, seconds, seen_as, seen_going_to, settled, shell, start,
-    succeeds, unreachable,
+    Who, eventually, filter_reverse_paths, no_leak, portal, reloaded, same, seconds, seen_as, seen_going_to,
+    settled, shell, start, succeeds, unreachable,
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -265,7 +265,7 @@ fn unplugged(world: &mut World) -> Result<()> {
     start(world, &world.network(each_other))?;
     let (server, asking) = asked_by(world, |site| &site.guest)?;
     let router = &world.site(NYC).router;
-    shell(router, "for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$file; done")?;
+    filter_reverse_paths(router, false)?;
     shell(router, "ip link delete portal0")?;
     let guest = IpAddr::from(NYC.guest());
     let tunnel = Capture::start(&world.site(PARIS).router, "to-nyc")?;

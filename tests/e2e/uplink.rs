@@ -12,7 +12,9 @@ use wg_portals::net::InterfaceAddress;
 
 use crate::Scenario;
 use crate::ways::only_nyc;
-use crate::words::{Who, no_leak, same, seconds, seen_as, seen_going_to, settled, shell, start};
+use crate::words::{
+    Who, filter_reverse_paths, no_leak, same, seconds, seen_as, seen_going_to, settled, shell, start,
+};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "no leak of the router itself as its uplink gets a gateway of another subnet",
@@ -29,8 +31,9 @@ fn other_subnet(world: &mut World) -> Result<()> {
     let router: Who = |site| &site.router;
     no_leak(world, NYC, router, |world| {
         let mut old = NYC.address;
-        // A client of DHCP names the interface, who types a route may not.
-        for (subnet, interface) in SUBNETS.into_iter().zip(["dev uplink", ""]) {
+        // A client of DHCP names the interface, who types a route may not; and `rp_filter` is strict, or it is off.
+        for (subnet, (interface, strict)) in SUBNETS.into_iter().zip([("dev uplink", true), ("", false)]) {
+            filter_reverse_paths(&world.site(NYC).router, strict)?;
             let new = Ipv4Addr::new(198, 51, subnet, 2);
             let gateway = Ipv4Addr::new(198, 51, subnet, 1);
             world.internet.add_address("nyc", InterfaceAddress { address: gateway.into(), length: 24 })?;

@@ -102,6 +102,13 @@ pub(crate) fn shell(host: &Namespace, script: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Sets `rp_filter` of all interfaces to strict, or off.
+pub(crate) fn filter_reverse_paths(host: &Namespace, strict: bool) -> Result<()> {
+    let value = u8::from(strict);
+    shell(host, &format!("for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo {value} >$file; done"))
+        .map(drop)
+}
+
 /// A server sees this client as `address`, at once or soon.
 pub(crate) fn seen_as(client: Client, server: Ipv4Addr, address: Ipv4Addr) -> Result<()> {
     eventually("the right address is seen", || {
