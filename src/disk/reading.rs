@@ -209,7 +209,21 @@ fn check(path: &Path, metadata: &Metadata) -> io::Result<()> {
 }
 
 fn is_trusted(owner: u32) -> bool {
-    owner == 0 || owner == geteuid().as_raw()
+    owner == 0 || owner == geteuid().as_raw() || (owner == NOBODY && is_alone(&user_map()))
+}
+
+/// Owner of what belongs to users that are not in this user namespace (overflowuid, user_namespaces(7)).
+const NOBODY: u32 = 65_534;
+
+/// The users of this user namespace: lines of the first in it, the first outside, and how many.
+fn user_map() -> String {
+    kernel_text("/proc/self/uid_map").unwrap_or_default()
+}
+
+/// Whether there is one user in the namespace, with nobody else to be kept out: there, what the host's root owns
+/// belongs to nobody.
+fn is_alone(map: &str) -> bool {
+    matches!(map.split_whitespace().collect::<Vec<_>>()[..], [_, _, "1"])
 }
 
 fn is_shared(metadata: &Metadata) -> bool {

@@ -198,8 +198,8 @@ const SYSTEMD: Firmware = Firmware {
 const OPENRC: Firmware = Firmware {
     skeleton: &[r"
 openrc=$PORTALS_TEST_OPENRC
-mkdir -p etc/init.d etc/conf.d etc/runlevels/sysinit etc/runlevels/boot etc/runlevels/default lib
-cp -r $openrc/lib/rc $openrc/lib/*-linux-gnu* lib && cp $openrc/sbin/* sbin
+mkdir -p etc/init.d etc/conf.d etc/runlevels/sysinit etc/runlevels/boot etc/runlevels/default lib usr/lib
+cp -r $openrc/lib/rc $openrc/lib/*-linux-gnu* lib && cp $openrc/sbin/* sbin && ln -s /lib/rc usr/lib
 for program in sbin/*; do
     for library in $(LD_LIBRARY_PATH=$(echo $openrc/lib/*-linux-gnu*) ldd $program 2>/dev/null | grep -o '/[^ ]*'); do
         case $library in $openrc/*) ;; *) mkdir -p ./${library%/*} && cp -L $library ./$library ;; esac

@@ -71,6 +71,15 @@ fn a_pipe_is_not_waited_for_and_said_to_be_one() {
     assert!(refusal(&folder.path("socket"), Source::Ours).contains("a socket or a device"));
 }
 
+/// As `unshare -Ur` makes a namespace, and as an ordinary host and a container have it.
+#[test]
+fn nobody_is_trusted_where_there_is_one_user() {
+    assert!(is_alone("         0       1000          1\n"));
+    assert!(!is_alone("         0          0 4294967295\n"));
+    assert!(!is_alone("         0       1000          1\n         1     100000      65536\n"));
+    assert!(!is_alone(""));
+}
+
 #[test]
 fn what_the_shell_hands_over_is_read() {
     let (read_end, mut write_end) = io::pipe().unwrap();

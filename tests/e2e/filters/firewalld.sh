@@ -2,6 +2,8 @@
 if [ ! -d /run/firewalld ]; then
     mkdir /run/firewalld
     cp -r "$PORTALS_TEST_FIREWALLS"/etc "$PORTALS_TEST_FIREWALLS"/usr /run/firewalld
+    # Since 2.1 its table belongs to its service, and lives as long: here that is over when the rules stand.
+    sed -i 's/^NftablesTableOwner=.*/NftablesTableOwner=no/' /run/firewalld/etc/firewalld/firewalld.conf
     # Between zones, firewalld passes on only what a policy lets through.
     cat >/run/firewalld/etc/firewalld/policies/outwards.xml <<'END'
 <policy target="ACCEPT"><ingress-zone name="internal"/><egress-zone name="external"/></policy>
