@@ -69,13 +69,20 @@ fn fitting(mut firewall: Firewall) -> Firewall {
             let knows_devices = matches!(chain, Chain::Forward | Chain::Input | Chain::Marks | Chain::Mss);
             let asks_devices = rule.conditions.iter().any(|c| matches!(c, Condition::Device(_)));
             let fits = fits && (knows_devices || !asks_devices);
-            let excepts = |condition: &Condition| *condition != condition.opposite();
+            let is_pair = |c: &Condition| {
+                matches!(c, Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_))
+            };
+            let excepts = |condition: &Condition| *condition != condition.opposite() || is_pair(condition);
             let sorts = |of: &[fn(&Condition) -> bool]| {
                 of.iter().all(|sort| rule.conditions.iter().filter(|condition| sort(condition)).count() <= 1)
             };
             let once = sorts(&[
-                |c| matches!(c, Condition::Incoming(_) | Condition::Path(_)),
-                |c| matches!(c, Condition::Outgoing(_) | Condition::NotOutgoing(_) | Condition::Path(_)),
+                |c| matches!(c, Condition::Incoming(_) | Condition::NotIncoming(_) | Condition::Path(_)),
+                |c| {
+                    use Condition::{Departing, NotOutgoing, Outgoing, Path};
+                    matches!(c, Outgoing(_) | NotOutgoing(_) | Path(_) | Departing(_))
+                },
+                |c| matches!(c, Condition::ConnectionMarked(_) | Condition::Departing(_)),
                 |c| matches!(c, Condition::Source(_) | Condition::NotSource(_)),
                 |c| matches!(c, Condition::Destination(_) | Condition::NotDestination(_)),
             ]);

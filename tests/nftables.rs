@@ -5,13 +5,14 @@
 mod firewalls;
 
 use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
 use wg_portals::firewall::{
-    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Rule, Set, SetName,
+    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Places, Rule, Set, SetName, Ways,
 };
 use wg_portals::firewall_text::{ports, to_text};
 use wg_portals::kernel::nftables::Nftables;
@@ -90,6 +91,8 @@ fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
     let network = |text: &str| Networks::One(text.parse().unwrap());
     let set4 = || Networks::In(Family::V4, SetName("lans".into()));
     let set6 = || Networks::In(Family::V6, SetName("lans6".into()));
+    let places = |length| Places { set: SetName("places".into()), length };
+    let ways = || Ways { set: SetName("ways".into()), mask: 0xef00_0000 };
     let accept = |condition, text| (Rule { conditions: vec![condition], action: Action::Accept }, text);
     let act = |action, text| (Rule { conditions: vec![], action }, text);
     vec![
@@ -102,6 +105,13 @@ fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
         accept(Condition::NotOutgoing(one("eth1")), "oifname != \"eth1\" accept"),
         accept(Condition::NotOutgoing(many()), "oifname != @inside accept"),
         accept(Condition::Path(SetName("paths".into())), "iifname . oifname @paths accept"),
+        accept(Condition::NotIncoming(one("eth1")), "iifname != \"eth1\" accept"),
+        accept(Condition::NotIncoming(many()), "iifname != @inside accept"),
+        accept(Condition::NotFrom(places(26)), "iifname . ip saddr & 255.255.255.192 != @places accept"),
+        accept(Condition::NotFrom(places(24)), "iifname . ip saddr & 255.255.255.0 != @places accept"),
+        accept(Condition::NotTo(places(32)), "iifname . ip daddr != @places accept"),
+        accept(Condition::NotReturning(ways()), "iifname . ct mark & 0xef000000 != @ways accept"),
+        accept(Condition::Departing(ways()), "oifname . ct mark & 0xef000000 @ways accept"),
         accept(Condition::Source(network("10.0.0.0/8")), "ip saddr 10.0.0.0/8 accept"),
         accept(Condition::Source(network("10.77.1.64/26")), "ip saddr 10.77.1.64/26 accept"),
         accept(Condition::Source(network("10.77.1.1/32")), "ip saddr 10.77.1.1 accept"),
@@ -120,6 +130,7 @@ fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
         accept(Condition::Established, "ct state established,related accept"),
         accept(Condition::Opening, "ct direction original accept"),
         accept(Condition::Replying, "ct direction reply accept"),
+        accept(Condition::ConnectionNotMarked(MARK), "ct mark & 0x8f000000 != 0x81000000 accept"),
         accept(
             Condition::NotMarked(Mark { value: 0x4d00, mask: 0xff00 }),
             "meta mark & 0x0000ff00 != 0x00004d00 accept",
@@ -339,6 +350,8 @@ fn sets() -> wg_portals::sorted::SortedMap<SetName, Set> {
         ("inside", Set::Interfaces([interface("eth1"), interface("to-paris")].into())),
         ("devices", Set::Devices([DEVICE].into())),
         ("paths", Set::Paths([(interface("eth1"), interface("to-paris"))].into())),
+        ("places", Set::Places([(interface("eth1"), Ipv4Addr::new(10, 77, 1, 64))].into())),
+        ("ways", Set::Ways([(interface("to-paris"), 0x2300_0000)].into())),
         ("lans", Set::Networks(Family::V4, lans)),
         ("lans6", Set::Networks(Family::V6, lans6)),
     ]

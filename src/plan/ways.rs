@@ -71,18 +71,46 @@ fn by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
     TUNNEL_NUMBER_BITS.into_iter().enumerate().filter_map(with_bit).collect()
 }
 
-/// The tunnels' numbers, from 1. They follow from the tables, so that the others keep theirs when one comes or goes; only where two would
-/// have the same one, the next that is free is taken, and where there are none left, it is shared.
+/// The tunnels' numbers. They follow from the tables, so that the others keep theirs when one comes or goes.
 fn numbers(site: &Site) -> SortedMap<IfName, u8> {
+    let tables = site.tunnels.values().map(|tunnel| tunnel.table.map_or(0, |table| table.0 - TABLE_BASE));
+    site.tunnels.keys().cloned().zip(spread(tables)).collect()
+}
+
+/// A number from 1 to 31 for each: where two would have the same one, the next that is free is taken, and
+/// where there are none left, it is shared.
+fn spread(tables: impl Iterator<Item = u32>) -> Vec<u8> {
     const COUNT: u32 = (1 << TUNNEL_NUMBER_BITS.len()) - 1;
     let mut taken = SortedSet::new();
-    let mut numbers = SortedMap::new();
-    for (tunnel, settings) in &site.tunnels {
-        let own = settings.table.map_or(0, |table| table.0 - TABLE_BASE);
-        let mut candidates = (own..own + COUNT).map(|number| number % COUNT + 1);
-        let number = candidates.find(|number| !taken.contains(number)).unwrap_or(own % COUNT + 1);
+    let number = |table: u32| {
+        let mut candidates = (table..table + COUNT).map(|number| number % COUNT + 1);
+        let number = candidates.find(|number| !taken.contains(number)).unwrap_or(table % COUNT + 1);
         taken.insert(number);
-        numbers.insert(tunnel.clone(), u8::try_from(number).expect("five bits"));
+        u8::try_from(number).expect("five bits")
+    };
+    tables.map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tunnels_share_a_number_only_where_there_are_none_left() {
+        assert_eq!(spread([2, 3, 62].into_iter()), [3, 4, 1]);
+        assert_eq!(spread([0, 31, 1].into_iter()), [1, 2, 3], "two that would have the same one");
+        let mut all = spread(1..=62);
+        assert_eq!(all[..31], all[31..], "each number twice");
+        all.truncate(31);
+        all.sort_unstable();
+        assert_eq!(all, (1..=31).collect::<Vec<u8>>());
     }
-    numbers
+
+    #[test]
+    fn marks_of_tunnels_tell_them_apart_and_are_none_of_a_portal() {
+        let marks: SortedSet<u32> = (1..=31).map(tunneled).collect();
+        assert_eq!(marks.len(), 31);
+        assert!(marks.iter().all(|mark| mark & PORTAL_MARKS == 0 && mark & !WAYS == 0));
+        assert!(!marks.contains(&untold().value));
+    }
 }

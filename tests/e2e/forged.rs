@@ -100,8 +100,10 @@ fn answers(world: &mut World) -> Result<()> {
     for plot in [PARIS, OSLO] {
         // Nobody else's conscience: what they forge is neither tracked nor translated on its way out.
         let script = format!(
-            "nft add table ip evil; nft add chain ip evil output '{{ type filter hook output priority -300; }}'
-             nft add rule ip evil output udp sport {PORT} notrack; nft add rule ip evil output udp dport {PORT} notrack"
+            "nft add table ip evil
+             nft add chain ip evil output '{{ type filter hook output priority -300; }}'
+             nft add rule ip evil output udp sport {PORT} notrack
+             nft add rule ip evil output udp dport {PORT} notrack"
         );
         shell(&world.site(plot).router, &script)?;
     }

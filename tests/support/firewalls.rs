@@ -1,13 +1,13 @@
 //! Any firewall that the plan could want: for property tests.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::Union;
 use wg_portals::firewall::{
-    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Rule, Set, SetName,
+    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Places, Rule, Set, SetName, Ways,
 };
 use wg_portals::net::{Cidr, Family, IfName, Mac, Mark};
 use wg_portals::sorted::{SortedMap, SortedSet};
@@ -34,6 +34,11 @@ fn set() -> impl Strategy<Value = Set> {
         vec(interface(), 1..6).prop_map(|names| Set::Interfaces(names.into_iter().collect())),
         vec(mac(), 1..6).prop_map(|devices| Set::Devices(devices.into_iter().collect())),
         vec((interface(), interface()), 1..6).prop_map(|paths| Set::Paths(paths.into_iter().collect())),
+        vec((interface(), any::<u32>()), 1..6).prop_map(|places| {
+            let place = |(name, address)| (name, Ipv4Addr::from_bits(address));
+            Set::Places(places.into_iter().map(place).collect())
+        }),
+        vec((interface(), any::<u32>()), 1..6).prop_map(|ways| Set::Ways(ways.into_iter().collect())),
         apart(Family::V4),
         apart(Family::V6),
     ]
@@ -87,6 +92,8 @@ fn looks_at_address(condition: &Condition) -> bool {
             | Condition::NotSource(_)
             | Condition::Destination(_)
             | Condition::NotDestination(_)
+            | Condition::NotFrom(_)
+            | Condition::NotTo(_)
     )
 }
 
@@ -108,6 +115,8 @@ fn conditions(
         Just(Condition::Established).boxed(),
         Just(Condition::Opening).boxed(),
         Just(Condition::Replying).boxed(),
+        interfaces(sets).prop_map(Condition::NotIncoming).boxed(),
+        mark().prop_map(Condition::ConnectionNotMarked).boxed(),
         mark().prop_map(Condition::NotMarked).boxed(),
         mark().prop_map(Condition::Marked).boxed(),
         mark().prop_map(Condition::ConnectionMarked).boxed(),
@@ -115,6 +124,18 @@ fn conditions(
     ];
     let paths = names_of(sets, |set| matches!(set, Set::Paths(_)));
     all.extend(paths.into_iter().map(|name| Just(Condition::Path(name)).boxed()));
+    if family == Family::V4 {
+        let places = names_of(sets, |set| matches!(set, Set::Places(_)));
+        all.extend(places.into_iter().flat_map(|set| {
+            let places = (1..=32_u8).prop_map(move |length| Places { set: set.clone(), length });
+            [places.clone().prop_map(Condition::NotFrom).boxed(), places.prop_map(Condition::NotTo).boxed()]
+        }));
+    }
+    let ways = names_of(sets, |set| matches!(set, Set::Ways(_)));
+    all.extend(ways.into_iter().flat_map(|set| {
+        let ways = (1..=u32::MAX).prop_map(move |mask| Ways { set: set.clone(), mask });
+        [ways.clone().prop_map(Condition::NotReturning).boxed(), ways.prop_map(Condition::Departing).boxed()]
+    }));
     all.extend(protocol.map(|condition| Just(condition).boxed()));
     Just(all)
 }
