@@ -4,10 +4,11 @@ mod files;
 mod phone;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
 
-use crate::config::model::CONFIRMATION_TIMES;
+use crate::config::model;
 use crate::net::Cidr;
 pub use files::{Export, Import};
 pub use phone::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
@@ -131,7 +132,7 @@ pub struct Apply {
     /// go back to what was in force unless `portals confirm` comes within SECONDS, 1 to 86400; also if this shell ends or the
     /// machine starts again before
     #[argh(option, arg_name = "seconds", from_str_fn(confirmation_time))]
-    pub confirm: Option<u64>,
+    pub confirm: Option<Duration>,
 }
 
 /// Keep what `apply --confirm` has changed.
@@ -145,7 +146,7 @@ pub struct Confirm {
     /// do not confirm, but wait so many seconds for somebody who does, and undo the change if nobody comes: what `apply
     /// --confirm` leaves behind where no agent runs
     #[argh(option, arg_name = "seconds", from_str_fn(confirmation_time))]
-    pub wait: Option<u64>,
+    pub wait: Option<Duration>,
 }
 
 /// The agent: apply, then stay, watch and repair. SIGHUP reads the file again; SIGTERM ends it and leaves everything in place.
@@ -245,9 +246,11 @@ impl Cli {
 }
 
 /// Seconds of `--confirm`; the network file's `confirm_reload` has the same bounds.
-fn confirmation_time(text: &str) -> Result<u64, String> {
-    let time = text.parse().ok().filter(|time| CONFIRMATION_TIMES.contains(time));
-    time.ok_or_else(|| "give a number of seconds, 1 to 86400".to_owned())
+fn confirmation_time(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(model::confirmation_time)
+        .ok_or_else(|| "give a number of seconds, 1 to 86400".to_owned())
 }
 
 /// Options that may stand anywhere, moved to the front, where the parser wants them.

@@ -34,7 +34,8 @@ use crate::xtables::dump::Dump;
 /// Answers of name servers.
 pub fn names(bytes: &[u8]) {
     for kind in [message::Kind::A, message::Kind::Aaaa] {
-        let _ = message::reply(bytes, 7, "paris.example.net", kind);
+        let question = message::Question::new(7, "paris.example.net", kind, std::iter::empty());
+        let _ = question.expect("a name").reply(bytes);
     }
 }
 

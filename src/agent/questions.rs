@@ -13,14 +13,14 @@ impl Agent {
     /// Does what is asked, and tells what came of it.
     pub(super) fn answer(&mut self, question: Question, asker: Asker) {
         let done = match question {
-            Question::Status => return asker.tell(&Ok(self.knowledge().into_fields())),
+            Question::Status => return self.reception.tell(asker, &Ok(self.knowledge().into_fields())),
             Question::Apply { file, confirm } => self.apply_file(&file, confirm),
             Question::Confirm => self.confirm(),
             Question::Reload => self.reload(Test::AsTheFileSays),
             Question::Exit { portal, exit } => self.choose_exit(&portal, exit.as_ref()),
         };
         log_errors(&done);
-        asker.tell(&done.map(|applied| Done::from(applied).into_fields()));
+        self.reception.tell(asker, &done.map(|applied| Done::from(applied).into_fields()));
     }
 
     fn apply_file(&mut self, file: &Path, confirm: Option<Duration>) -> Result<Applied, Errors> {

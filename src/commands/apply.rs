@@ -24,7 +24,7 @@ use crate::trial::{Trial, must_confirm};
 
 /// Applies all of it, or nothing. Where an agent runs it does that: it would otherwise put back what it knows.
 pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {
-    let confirm = options.confirm.map(Duration::from_secs);
+    let confirm = options.confirm;
     let journal = Journal::open()?;
     let done = if journal.has_agent()? {
         // Faults are shown with the path that was typed.

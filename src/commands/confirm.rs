@@ -23,8 +23,8 @@ const OURSELVES: &str = "/proc/self/exe";
 
 /// Confirms, or waits for somebody who does.
 pub(super) fn run(file: &Path, options: &Confirm) -> Result<Status, Errors> {
-    if let Some(seconds) = options.wait {
-        return wait(file, Duration::from_secs(seconds));
+    if let Some(time) = options.wait {
+        return wait(file, time);
     }
     let journal = Journal::open()?;
     if journal.has_agent()? {

@@ -12,6 +12,11 @@ use crate::sorted::SortedMap;
 /// Seconds that may be given for confirming a change.
 pub const CONFIRMATION_TIMES: RangeInclusive<u64> = 1..=86_400;
 
+/// So many seconds, if a change can wait to be confirmed for so long.
+pub fn confirmation_time(seconds: u64) -> Option<Duration> {
+    CONFIRMATION_TIMES.contains(&seconds).then(|| Duration::from_secs(seconds))
+}
+
 /// The largest number of a phone: their addresses follow the site's own, up to where the LANs of its portals begin.
 pub const MOST_PHONES: u8 = 62;
 

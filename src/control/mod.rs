@@ -22,6 +22,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 
 use crate::error::{Context as _, Error, Errors, Result};
+use crate::logging::Seldom;
 pub use question::{Done, Knowledge, Known, Question};
 use question::{decode_answer, encode_answer};
 
@@ -44,6 +45,10 @@ const LONGEST_QUESTION: usize = 8192;
 /// So many may be heard at once. When another one comes in, the one who is there longest has to leave: who says what he wants at
 /// once is always heard.
 const ROOM: usize = 8;
+
+/// The answer to what is no question.
+const STRANGE: &str =
+    "the agent does not know what that means: it is of another version; end it, and start it again";
 
 /// The fields of what the agent says to a question, or why it could not do it.
 pub type Answer = Result<Vec<String>, Errors>;
@@ -107,6 +112,8 @@ pub struct Reception {
     visitors: VecDeque<Visitor>,
     /// Until when nobody is let in, since the last one could not be.
     closed_until: Option<Instant>,
+    /// About visitors.
+    complaints: Seldom,
 }
 
 /// Somebody who has come in.
@@ -133,7 +140,13 @@ impl Reception {
             Ok::<_, io::Error>(listener)
         };
         let listener = listen().doing(|| format!("cannot listen at {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), listener, visitors: VecDeque::new(), closed_until: None })
+        Ok(Self {
+            path: path.to_owned(),
+            listener,
+            visitors: VecDeque::new(),
+            closed_until: None,
+            complaints: Seldom::default(),
+        })
     }
 
     /// Readable when there is something to [`hear`](Self::hear).
@@ -164,13 +177,30 @@ impl Reception {
                 continue;
             }
             match visitor.listen() {
-                Ok(true) => asked = visitor.question(),
+                Ok(true) => match Question::decode(&visitor.said) {
+                    Some(question) => asked = Some((question, Asker(visitor.stream))),
+                    None => self.tell(Asker(visitor.stream), &Err(Error::failed(STRANGE).into())),
+                },
                 Ok(false) if now < visitor.until => self.visitors.push_back(visitor),
-                Ok(false) => log::warn!("somebody came to {} and asked nothing", self.path.display()),
-                Err(error) => log::warn!("cannot hear what is asked at {}: {error}", self.path.display()),
+                Ok(false) => self.complain("somebody came and asked nothing"),
+                Err(error) => self.complain(&format!("cannot hear what is asked: {error}")),
             }
         }
         asked
+    }
+
+    /// Tells who has asked, if he is still there and takes it soon.
+    pub fn tell(&mut self, asker: Asker, answer: &Answer) {
+        if let Err(error) = asker.write(encode_answer(answer).as_bytes()) {
+            self.complain(&format!("cannot answer whoever asked: {error}"));
+        }
+    }
+
+    fn complain(&mut self, what: &str) {
+        if let Some(message) = self.complaints.say(format!("{}: {what}", self.path.display()), Instant::now())
+        {
+            log::warn!("{message}");
+        }
     }
 
     /// The next one who is root, or who we are.
@@ -191,7 +221,7 @@ impl Reception {
             }
             // He would stand at the door, and wake us at once again.
             Err(error) => {
-                log::warn!("cannot let anybody in at {}: {error}", self.path.display());
+                self.complain(&format!("cannot let anybody in: {error}"));
                 self.closed_until = Some(Instant::now() + HEARING);
                 return None;
             }
@@ -211,18 +241,6 @@ impl Drop for Reception {
 }
 
 impl Visitor {
-    /// What he has asked; if that means nothing he is told so.
-    fn question(self) -> Option<(Question, Asker)> {
-        let asker = Asker(self.stream);
-        let question = Question::decode(&self.said);
-        if question.is_none() {
-            let strange = "the agent does not know what that means: it is of another version; end it, and start it again";
-            asker.tell(&Err(Error::failed(strange).into()));
-            return None;
-        }
-        Some((question?, asker))
-    }
-
     /// Takes what has come; whether that was all.
     fn listen(&mut self) -> io::Result<bool> {
         let mut piece = [0; 1024];
@@ -246,15 +264,8 @@ impl Visitor {
 pub struct Asker(UnixStream);
 
 impl Asker {
-    /// Tells him, if he is still there and takes it soon.
-    pub fn tell(mut self, answer: &Answer) {
-        if let Err(error) = self.write(encode_answer(answer).as_bytes()) {
-            log::warn!("cannot answer whoever asked: {error}");
-        }
-    }
-
     /// Nearly every answer fits into the socket. Who takes a long one by the byte gets no more time for it.
-    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    fn write(mut self, mut bytes: &[u8]) -> io::Result<()> {
         let until = Instant::now() + HEARING;
         while !bytes.is_empty() {
             match self.0.write(bytes) {

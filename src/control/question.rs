@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Answer, broken_off};
-use crate::config::model::Name;
+use crate::config::model::{Name, confirmation_time};
 use crate::error::{Error, Errors, Kind, Result};
 
 /// The last field of every answer: one without it was cut short.
@@ -94,7 +94,7 @@ impl Question {
         Some(match fields.as_slice() {
             [b"apply", path] => Self::Apply { file: file(path), confirm: None },
             [b"try", seconds, path] => {
-                let confirm = Some(Duration::from_secs(text(seconds)?.parse().ok()?));
+                let confirm = Some(confirmation_time(text(seconds)?.parse().ok()?)?);
                 Self::Apply { file: file(path), confirm }
             }
             [b"confirm"] => Self::Confirm,
@@ -217,6 +217,9 @@ mod tests {
             "apply\0a\0b",
             "try\0soon\0a",
             "try\0-1\0a",
+            "try\x000\0a",
+            "try\x0086401\0a",
+            "try\x0018446744073709551615\0a",
             "status\0",
             "exit",
             "exit\0a\0b\0c",

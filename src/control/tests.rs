@@ -46,7 +46,7 @@ fn questions_and_answers_survive_the_way() {
             let client = scope.spawn(|| exchange(stream, &apply("/etc/a file").encode(), PATIENCE).unwrap());
             let (heard, asker) = heard(&mut reception);
             assert_eq!(heard, apply("/etc/a file"));
-            asker.tell(&answer);
+            reception.tell(asker, &answer);
             match (decode_answer(&client.join().unwrap()), &answer) {
                 (Ok(got), Ok(told)) => assert_eq!(&got, told),
                 (Err(got), Err(told)) => {
@@ -142,7 +142,7 @@ fn who_does_not_read_his_answer_is_not_waited_for_long() {
                 None => thread::sleep(2 * HEARING),
             });
             let begun = Instant::now();
-            asker.tell(&answer);
+            reception.tell(asker, &answer);
             assert!(begun.elapsed() < HEARING * 3 / 2, "told within {:?}", begun.elapsed());
             reader.join().unwrap();
         });

@@ -23,6 +23,9 @@ const LENGTH: usize = 8;
 /// Bytes of an IPv4 header without options.
 const HEADER: usize = 20;
 
+/// So many packets are taken before anything else has its turn: anybody may send some.
+const AT_ONCE: usize = 100;
+
 /// The socket option that says which types of ICMP messages are kept from a raw socket, one bit each (linux/icmp.h).
 const ICMP_FILTER: libc::c_int = 1;
 
@@ -77,7 +80,8 @@ impl Echo {
         // What does not fit in is no longer of interest.
         let mut packet = [0; 128];
         let mut answered = Vec::new();
-        while let Ok(length) = recv(self.socket.as_raw_fd(), &mut packet, MsgFlags::empty()) {
+        for _ in 0..AT_ONCE {
+            let Ok(length) = recv(self.socket.as_raw_fd(), &mut packet, MsgFlags::empty()) else { break };
             answered.extend(answer(&packet[..length], self.to.ip(), self.identifier));
         }
         answered

@@ -27,6 +27,9 @@ const NEW_GENERATION: u16 = 10 << 8 | 0xf;
 const GENERATION_PROCESS: u16 = 2;
 const GENERATION_NAME: u16 = 3;
 
+/// So many messages are taken before anything else has its turn.
+const AT_ONCE: usize = 1000;
+
 /// Readable whenever a radio is switched off or on (Documentation/driver-api/rfkill.rst). The interface of one that comes on stays down,
 /// of which rtnetlink has nothing to tell.
 const SWITCHES: &str = "/dev/rfkill";
@@ -66,7 +69,8 @@ impl News {
     pub fn forget(&mut self) {
         let mut buffer = Vec::with_capacity(1 << 15);
         for socket in &self.sockets {
-            loop {
+            // What comes in faster than this wakes the caller again.
+            for _ in 0..AT_ONCE {
                 buffer.clear();
                 // Other errors (ENOBUFS) are told once, behind what was lost; the next call goes on.
                 let received = socket.recv(&mut buffer, MSG_DONTWAIT);
@@ -78,7 +82,8 @@ impl News {
         }
         if let Some(mut switches) = self.switches.as_ref() {
             // One event at a time; of those nothing is needed.
-            while switches.read(&mut [0; 16]).is_ok_and(|length| length > 0) {}
+            let mut next = || switches.read(&mut [0; 16]).is_ok_and(|length| length > 0);
+            (0..AT_ONCE).all(|_| next());
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Nothing here waits or fails: a line that cannot be written at once is lost, and the agent goes on.
 
 mod file;
+mod seldom;
 mod syslog;
 
 use std::fmt::Write as _;
@@ -14,6 +15,8 @@ use std::time::SystemTime;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
+
+pub use seldom::Seldom;
 
 /// Bytes that a pipe takes as a whole as soon as it takes any (PIPE_BUF, pipe(7)); a longer line is cut.
 const LONGEST_LINE: usize = 4096;

@@ -48,41 +48,53 @@ pub(crate) enum Reply {
 /// A name as it is on the wire, without pointers, in small letters: labels behind their lengths, up to the empty one.
 type WireName = Vec<u8>;
 
-/// The question for a name; `None` if it cannot be one.
-pub(super) fn question(id: u16, name: &str, kind: Kind) -> Option<Vec<u8>> {
-    let mut message = Vec::with_capacity(HEADER + name.len() + 6);
-    for field in [id, RECURSION, 1, 0, 0, 0] {
-        message.extend(field.to_be_bytes());
-    }
-    message.extend(wire_name(name)?);
-    message.extend(kind.number().to_be_bytes());
-    message.extend(INTERNET.to_be_bytes());
-    Some(message)
+/// A question that was sent.
+#[derive(Debug)]
+pub(crate) struct Question {
+    message: Vec<u8>,
+    kind: Kind,
 }
 
-/// What a message says about a question; `None` if it is not the answer to it. An answer that is cut short counts as far as it
-/// goes: one address is enough.
-pub(crate) fn reply(message: &[u8], id: u16, name: &str, kind: Kind) -> Option<Reply> {
-    let name = wire_name(name)?;
-    let [found_id, flags, questions, answers] = [0, 2, 4, 6].map(|at| number(message, at));
-    let flags = flags?;
-    let (asked, end) = read_name(message, HEADER)?;
-    let is_ours = found_id? == id
-        && flags & ANSWER != 0
-        && questions? == 1
-        && asked == name
-        && number(message, end)? == kind.number()
-        && number(message, end + 2)? == INTERNET;
-    if !is_ours {
-        return None;
-    }
-    Some(match flags & CODE {
-        0 | NO_SUCH_NAME => {
-            let records = records(message, end + 4, answers?);
-            Reply::Addresses(addresses(&records, &real_name(&records, name), kind))
+impl Question {
+    /// The question for a name; `None` if it cannot be one. A letter is a capital where `capitals` says so: a server repeats the name
+    /// as it was asked, and who cannot see the question has to guess each of them (draft-vixie-dnsext-dns0x20).
+    pub(crate) fn new(id: u16, name: &str, kind: Kind, capitals: impl Iterator<Item = bool>) -> Option<Self> {
+        let mut message = Vec::with_capacity(HEADER + name.len() + 6);
+        for field in [id, RECURSION, 1, 0, 0, 0] {
+            message.extend(field.to_be_bytes());
         }
-        _ => Reply::Failure,
-    })
+        message.extend(wire_name(name)?);
+        // Lengths of labels are below all letters.
+        for (byte, _) in message[HEADER..].iter_mut().zip(capitals).filter(|(_, is_capital)| *is_capital) {
+            byte.make_ascii_uppercase();
+        }
+        message.extend(kind.number().to_be_bytes());
+        message.extend(INTERNET.to_be_bytes());
+        Some(Self { message, kind })
+    }
+
+    /// What goes to the server.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// What a message says about it; `None` if it is not the answer to it. An answer that is cut short counts as far as it goes: one
+    /// address is enough.
+    pub(crate) fn reply(&self, message: &[u8]) -> Option<Reply> {
+        let end = self.message.len();
+        let is_ours = message.get(..2)? == &self.message[..2]
+            && message.get(HEADER..end)? == &self.message[HEADER..]
+            && number(message, 4)? == 1;
+        let flags = number(message, 2).filter(|flags| is_ours && flags & ANSWER != 0)?;
+        Some(match flags & CODE {
+            0 | NO_SUCH_NAME => {
+                let records = records(message, end, number(message, 6)?);
+                let asked = read_name(message, HEADER)?.0;
+                Reply::Addresses(addresses(&records, &real_name(&records, asked), self.kind))
+            }
+            _ => Reply::Failure,
+        })
+    }
 }
 
 struct Record<'a> {
@@ -188,9 +200,13 @@ mod tests {
 
     use super::*;
 
+    fn asked(id: u16, name: &str, kind: Kind) -> Question {
+        Question::new(id, name, kind, std::iter::empty()).unwrap()
+    }
+
     /// An answer to the question for `paris.example.net`: the question, then these records, each of an owner, a kind and data.
     fn answer(flags: u16, records: &[(&[u8], u16, &[u8])]) -> Vec<u8> {
-        let mut message = question(7, "paris.example.net", Kind::A).unwrap();
+        let mut message = asked(7, "paris.example.net", Kind::A).message;
         message[2..4].copy_from_slice(&(ANSWER | flags).to_be_bytes());
         message[6..8].copy_from_slice(&u16::try_from(records.len()).unwrap().to_be_bytes());
         for (owner, kind, data) in records {
@@ -204,7 +220,7 @@ mod tests {
     }
 
     fn read(message: &[u8]) -> Option<Reply> {
-        reply(message, 7, "Paris.Example.net", Kind::A)
+        asked(7, "Paris.Example.net", Kind::A).reply(message)
     }
 
     fn found(addresses: &[&str]) -> Reply {
@@ -234,12 +250,27 @@ mod tests {
     #[test]
     fn other_answers_do_not_count() {
         let good = answer(0, &[(ASKED, 1, &[192, 0, 2, 1])]);
-        assert_eq!(reply(&good, 8, "paris.example.net", Kind::A), None);
-        assert_eq!(reply(&good, 7, "oslo.example.net", Kind::A), None);
-        assert_eq!(reply(&good, 7, "paris.example.net", Kind::Aaaa), None);
+        assert_eq!(asked(8, "paris.example.net", Kind::A).reply(&good), None);
+        assert_eq!(asked(7, "oslo.example.net", Kind::A).reply(&good), None);
+        assert_eq!(asked(7, "paris.example.net", Kind::Aaaa).reply(&good), None);
         let mut question = good.clone();
         question[2] &= 0x7f;
         assert_eq!(read(&question), None);
+    }
+
+    #[test]
+    fn capitals_have_to_come_back_as_they_were() {
+        let capitals = [true, true, false, true].into_iter();
+        let question = Question::new(7, "paris.example.net", Kind::A, capitals).unwrap();
+        assert_eq!(question.bytes()[HEADER..HEADER + 6], *b"\x05PaRis");
+        let mut message = answer(0, &[(b"\x05paRIS\x07example\x03NET\x00", 1, &[192, 0, 2, 1])]);
+        assert_eq!(question.reply(&message), None);
+        message[HEADER..question.bytes().len()].copy_from_slice(&question.bytes()[HEADER..]);
+        assert_eq!(
+            question.reply(&message),
+            Some(found(&["192.0.2.1"])),
+            "those of records are as they like"
+        );
     }
 
     #[test]
@@ -265,11 +296,11 @@ mod tests {
     #[test]
     fn names_have_their_limits() {
         let long = ["a"; 127].join(".");
-        assert!(question(1, &long, Kind::A).is_some());
-        assert!(question(1, &(long + ".a"), Kind::A).is_none());
-        assert!(question(1, &"a".repeat(64), Kind::A).is_none());
-        assert!(question(1, "a..b", Kind::A).is_none());
-        assert!(question(1, "", Kind::A).is_none());
+        let is_one = |name: &str| Question::new(1, name, Kind::A, std::iter::repeat(true)).is_some();
+        assert!(is_one(&long));
+        for name in [&(long + ".a"), &"a".repeat(64), "a..b", ""] {
+            assert!(!is_one(name), "{name}");
+        }
     }
 
     proptest! {
@@ -277,7 +308,7 @@ mod tests {
 
         #[test]
         fn whatever_comes_is_read_to_an_end(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-            let _ = reply(&bytes, 7, "paris.example.net", Kind::A);
+            let _ = read(&bytes);
         }
 
         #[test]

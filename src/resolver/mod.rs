@@ -21,7 +21,7 @@ use crate::random;
 use crate::sorted::SortedMap;
 use crate::state::TUNNEL_MARK;
 use files::Settings;
-use message::{Kind, Reply};
+use message::{Kind, Question, Reply};
 
 /// How long a server may take, the first time and the second: a busy one shall not hold up the others, and a slow one shall be
 /// heard in the end.
@@ -33,6 +33,9 @@ const BEHIND_FORWARDERS: [&str; 2] =
 
 /// Bytes of an answer: without extensions, a server sends no more (RFC 1035 § 4.2.1).
 const LONGEST_ANSWER: usize = 512;
+
+/// So many answers are taken before anything else has its turn.
+const AT_ONCE: usize = 100;
 
 /// A name whose addresses are being looked for.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ pub struct Lookup {
 #[derive(Debug)]
 struct Pending {
     socket: UdpSocket,
-    id: u16,
+    questions: [Question; 2],
     until: Instant,
     replies: [Option<Reply>; 2],
 }
@@ -86,8 +89,8 @@ impl Lookup {
     /// Takes what has come in, and asks on: never waits. The addresses, once it is over; none if there are none. The first is the
     /// best: of a family that this host has a way for, and IPv4 if it has both.
     pub fn turn(&mut self, now: Instant) -> Option<Vec<IpAddr>> {
-        while let (Some(pending), Some(name)) = (&mut self.pending, self.candidates.last()) {
-            let is_gone = pending.listen(name).is_err() || pending.until <= now;
+        while let Some(pending) = &mut self.pending {
+            let is_gone = pending.listen().is_err() || pending.until <= now;
             if !is_gone && pending.replies.iter().any(Option::is_none) {
                 return None;
             }
@@ -120,8 +123,10 @@ impl Lookup {
         let Some(name) = self.candidates.last() else { return };
         while let Some(patience) = ROUNDS.get(self.attempts / self.servers.len()) {
             let server = self.servers[self.attempts % self.servers.len()];
+            // A server that does not repeat the capitals is not heard at first.
+            let is_mixed = self.attempts < self.servers.len();
             self.attempts += 1;
-            if let Ok(pending) = Pending::ask(server, name, now + *patience) {
+            if let Ok(pending) = Pending::ask(server, name, is_mixed, now + *patience) {
                 self.pending = Some(pending);
                 return;
             }
@@ -129,34 +134,37 @@ impl Lookup {
     }
 }
 
-const KINDS: [Kind; 2] = [Kind::A, Kind::Aaaa];
-
 impl Pending {
-    fn ask(server: SocketAddr, name: &str, until: Instant) -> io::Result<Self> {
+    fn ask(server: SocketAddr, name: &str, is_mixed: bool, until: Instant) -> io::Result<Self> {
         let socket = socket_to(server)?;
-        let id = random::bits();
-        for kind in KINDS {
-            socket.send(&message::question(id, name, kind).ok_or(ErrorKind::InvalidInput)?)?;
-        }
-        Ok(Self { socket, id, until, replies: [None, None] })
+        let ask = |kind| {
+            let capitals = random::flips().map(|flip| flip && is_mixed);
+            let question =
+                Question::new(random::bits(), name, kind, capitals).ok_or(ErrorKind::InvalidInput)?;
+            socket.send(question.bytes())?;
+            Ok::<_, io::Error>(question)
+        };
+        let questions = [ask(Kind::A)?, ask(Kind::Aaaa)?];
+        Ok(Self { socket, questions, until, replies: [None, None] })
     }
 
     /// Takes what has come; an error if the server cannot be reached.
-    fn listen(&mut self, name: &str) -> io::Result<()> {
+    fn listen(&mut self) -> io::Result<()> {
         let mut bytes = [0; LONGEST_ANSWER];
-        loop {
+        for _ in 0..AT_ONCE {
             let length = match self.socket.recv(&mut bytes) {
                 Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            for (kind, place) in KINDS.into_iter().zip(&mut self.replies) {
-                if let Some(reply) = message::reply(&bytes[..length], self.id, name, kind) {
+            for (question, place) in self.questions.iter().zip(&mut self.replies) {
+                if let Some(reply) = question.reply(&bytes[..length]) {
                     *place = Some(reply);
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -213,5 +221,59 @@ pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>, limit: Duration) ->
         let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         // Whatever it says, all are looked at again, and the limit ends it.
         let _ = poll(&mut waiting, left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    /// Header, and the name in the question.
+    const NAME: std::ops::Range<usize> = 12..12 + "a-name-of-many-letters.example.net".len() + 1;
+
+    #[test]
+    fn each_question_has_its_own_number_and_capitals_unless_a_server_does_not_repeat_them() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let now = Instant::now();
+        let mut lookup = Lookup {
+            candidates: vec!["a-name-of-many-letters.example.net".to_owned()],
+            servers: vec![server.local_addr().unwrap()],
+            attempts: 0,
+            pending: None,
+            found: Vec::new(),
+            begun: now,
+        };
+        lookup.ask(now);
+        let answering = thread::spawn(move || {
+            let mut questions = Vec::new();
+            let mut bytes = [0; LONGEST_ANSWER];
+            // Two kinds in two rounds.
+            for _ in 0..4 {
+                let (length, client) = server.recv_from(&mut bytes).unwrap();
+                questions.push(bytes[..length].to_vec());
+                let mut answer = bytes[..length].to_vec();
+                answer[2] = 0x80;
+                answer[NAME].make_ascii_lowercase();
+                if answer[length - 3] == 1 {
+                    answer[7] = 1;
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+                }
+                server.send_to(&answer, client).unwrap();
+            }
+            questions
+        });
+        let found = loop {
+            match lookup.turn(Instant::now()) {
+                Some(found) => break found,
+                None => thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        assert_eq!(found, [IpAddr::from([192, 0, 2, 1])]);
+        let questions = answering.join().unwrap();
+        assert!(questions[0][..2] != questions[1][..2], "two numbers");
+        let has_capitals = |question: &Vec<u8>| question[NAME].iter().any(u8::is_ascii_uppercase);
+        assert_eq!(questions.iter().map(has_capitals).collect::<Vec<_>>(), [true, true, false, false]);
     }
 }

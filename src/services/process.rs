@@ -35,6 +35,9 @@ const PID_FILE: &str = "pid";
 const PORT_TAKEN: &str = " (another program has taken that port on all interfaces; `ss -lnup` tells which: if it is a dnsmasq of this \
                           host, the line `bind-dynamic` in its configuration leaves the port to others, too)";
 
+/// So many pieces are taken before anything else has its turn: together, what a pipe holds.
+const AT_ONCE: usize = 64;
+
 /// So much of a line is kept.
 const LONGEST_LINE: usize = 300;
 
@@ -213,7 +216,8 @@ impl Output {
     /// Takes what is there.
     fn read(&mut self) {
         let mut piece = [0; 1024];
-        while let Some(pipe) = &mut self.pipe {
+        for _ in 0..AT_ONCE {
+            let Some(pipe) = &mut self.pipe else { break };
             match pipe.read(&mut piece) {
                 Ok(0) => self.pipe = None,
                 Ok(length) => piece[..length].iter().for_each(|byte| self.take(*byte)),
@@ -222,7 +226,9 @@ impl Output {
                 Err(_) => self.pipe = None,
             }
         }
-        self.take(b'\n');
+        if self.pipe.is_none() {
+            self.take(b'\n');
+        }
     }
 
     fn take(&mut self, byte: u8) {
