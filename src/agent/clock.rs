@@ -89,11 +89,14 @@ impl Clock {
     /// Keeps the time for the next start; one that is behind the last that is known only if a time server
     /// vouches for it.
     pub(super) fn keep(&mut self) {
-        let now = SystemTime::now();
-        self.due = Instant::now() + ROUND;
-        if self.last.judge(now) != Judgement::Plausible && !clock::is_synchronized() {
-            return;
+        if self.last.judge(SystemTime::now()) == Judgement::Plausible || clock::is_synchronized() {
+            self.keep_whatever_it_is();
         }
+        self.due = Instant::now() + ROUND;
+    }
+
+    fn keep_whatever_it_is(&mut self) {
+        let now = SystemTime::now();
         if let Err(error) = self.last.keep(now)
             && !std::mem::replace(&mut self.is_silent, true)
         {
@@ -110,7 +113,10 @@ impl Clock {
         }
         let jump = jump(then, now.1 - before, now.0);
         self.is_borrowed &= jump.is_none() && !clock::is_synchronized();
-        if jump.is_some() || self.due <= now.1 {
+        if jump.is_some() {
+            // Somebody says that it was wrong before: the next start does not go on from there.
+            self.keep_whatever_it_is();
+        } else if self.due <= now.1 {
             self.keep();
         }
         jump

@@ -25,7 +25,7 @@ use std::net::{IpAddr, Ipv4Addr};
 const CONFINED: &str = "confined";
 /// The set of tunnels out of which anything may come, as far as WireGuard is concerned.
 const EXITS: &str = "exits";
-/// The set of interfaces that lead to all that portals guard: the tunnels, this host itself, and portals that reach all of this router.
+/// The set of interfaces that lead to all that portals guard: the tunnels, and this host itself.
 const INNER: &str = "inner";
 /// The set of what only tunnels and this host reach, besides a LAN itself: this site's addresses in its tunnels, and portals' LANs.
 const GUARDED: &str = "guarded";
@@ -45,9 +45,7 @@ pub(super) fn rules(site: &Site) -> Vec<Rule> {
 /// The sets that those rules look at.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let mut sets = SortedMap::new();
-    let trusted = entered_by_lans(site).filter(|(_, portal)| portal.router == Served::All);
-    let trusted = trusted.map(|(interface, _)| interface.clone());
-    let inner = site.tunnels.keys().cloned().chain([sent_here()]).chain(trusted).collect();
+    let inner = site.tunnels.keys().cloned().chain([sent_here()]).collect();
     let exits = exits(site).map(|(interface, _)| interface.clone()).collect();
     for (name, interfaces) in [(CONFINED, confined(site)), (EXITS, exits), (INNER, inner)] {
         sets.insert(SetName(name.to_owned()), Set::Interfaces(interfaces));
@@ -57,7 +55,9 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     {
         sets.insert(SetName(name.to_owned()), Set::Networks(Family::V4, networks));
     }
-    for (kind, places) in [("lan", own_places(site)), ("peers", peers_places(site))] {
+    for (kind, places) in
+        [("lan", own_places(site)), ("ends", reached_ends(site)), ("peers", peers_places(site))]
+    {
         sets.extend(
             by_length(&places)
                 .into_iter()
@@ -102,13 +102,14 @@ fn neighbours(site: &Site) -> Option<Rule> {
 }
 
 /// To a portal's LAN it goes from that LAN, from tunnels, from this host and from what this site shares; where the file excepts networks
-/// from portals, those answer. To an address in a tunnel it goes from tunnels and from this host.
+/// from portals, those answer. To an address in a tunnel it goes from tunnels, from this host, and from portals that reach all of it.
 fn strangers(site: &Site) -> Vec<Rule> {
     let to = |set| [Destination(networks_in(set)), NotIncoming(in_set(INNER))];
     let mut rules = Vec::new();
     if !guarded(site).is_empty() {
-        let elsewhere = not_in("lan", &own_places(site), NotTo);
-        rules.push(rule(to(GUARDED).into_iter().chain(elsewhere), Drop));
+        let lans = not_in("lan", &own_places(site), NotTo);
+        let ends = not_in("ends", &reached_ends(site), NotTo);
+        rules.push(rule(to(GUARDED).into_iter().chain(lans).chain(ends), Drop));
     }
     if !open(site).is_empty() {
         let elsewhere = not_in("lan", &own_places(site), NotTo);
@@ -176,12 +177,22 @@ fn lans(site: &Site) -> SortedSet<Cidr> {
 
 /// What nobody else reaches: this site's addresses in its tunnels, and its portals' LANs, if nobody may.
 fn guarded(site: &Site) -> SortedSet<Cidr> {
+    let lans = if near(site).is_empty() { lans(site) } else { SortedSet::new() };
+    disjoint(Family::V4, ends(site).chain(lans.iter().copied()))
+}
+
+/// This site's addresses in its tunnels.
+fn ends(site: &Site) -> impl Iterator<Item = Cidr> {
     let ours = (!site.tunnels.is_empty()).then_some(site.address);
     let of_providers = site.tunnels.values().filter_map(|tunnel| tunnel.provider.as_ref());
     let of_providers = of_providers.flat_map(|provider| provider.addresses.iter().map(|own| own.address));
-    let ends = ours.into_iter().chain(of_providers).map(Cidr::host);
-    let lans = if near(site).is_empty() { lans(site) } else { SortedSet::new() };
-    disjoint(Family::V4, ends.chain(lans.iter().copied()))
+    ours.into_iter().chain(of_providers).map(Cidr::host)
+}
+
+/// Those addresses, at the interfaces of portals whose devices reach all of this router.
+fn reached_ends(site: &Site) -> SortedSet<(IfName, Cidr)> {
+    let trusted = entered_by_lans(site).filter(|(_, portal)| portal.router == Served::All);
+    trusted.flat_map(|(interface, _)| ends(site).map(|end| (interface.clone(), end))).collect()
 }
 
 /// The LANs of portals, if somebody else may reach them.

@@ -155,7 +155,10 @@ fn goes_on(world: &mut World) -> Result<()> {
         same("the link is up", status(site)?.contains("paris        up"), true)?;
         seen(site)?;
     }
-    Ok(())
+    // The next start does not go on from a time that somebody has put right.
+    site.stop_agent()?;
+    site.start_agent()?;
+    same("years that the clock is off by", clock.is_off_by()? / (TEN_YEARS / 10), 0)
 }
 
 fn seen(site: &Site) -> Result<()> {

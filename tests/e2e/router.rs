@@ -43,15 +43,18 @@ fn guests(world: &mut World) -> Result<()> {
         seen_as(client, address, NYC.guest())?;
     }
     same("seen by IPv6", client.who_am_i(here)?, v6("2001:db8:2::70"))?;
-    let mut session = client.connect(NYC.portal())?;
+    let impatient = client.waiting(seconds(1.0));
+    let mut session = impatient.connect(NYC.portal())?;
     same("a session works", echoes(&mut session), true)?;
 
     world.site(NYC).install(&closed)?;
     who_plans_is_told(world)?;
-    succeeds(world.site(NYC), &["apply", "--confirm", "8"])?;
+    // All that is closed has to be seen within this time.
+    let time = seconds(10.0).as_secs().to_string();
+    succeeds(world.site(NYC), &["apply", "--confirm", &time])?;
     same("the session works still", echoes(&mut session), false)?;
     for address in ROUTER {
-        unreachable(client, address)?;
+        unreachable(impatient, address)?;
     }
     eventually("it is undone, and the router is reached again", || {
         same("who is seen", client.waiting(seconds(1.0)).who_am_i(NYC.portal())?, NYC.guest().into())

@@ -16,6 +16,10 @@ table inet portals {
 		type ifname
 		elements = { "eth1" }
 	}
+	set ends-32 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 10.77.1.1 }
+	}
 	set entrances {
 		type ifname
 		elements = { "eth1" }
@@ -34,7 +38,7 @@ table inet portals {
 	}
 	set inner {
 		type ifname
-		elements = { "eth1", "lo", "to-paris" }
+		elements = { "lo", "to-paris" }
 	}
 	set inside {
 		type ipv4_addr; flags interval
@@ -126,7 +130,7 @@ table inet portals {
 		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
 		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
 		iifname @confined iifname . ip saddr & 255.255.254.0 != @lan-23 drop
-		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.254.0 != @lan-23 drop
+		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.254.0 != @lan-23 iifname . ip daddr != @ends-32 drop
 		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
 	}
 	chain leaving {
