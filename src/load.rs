@@ -11,6 +11,7 @@ use crate::config::{
 use crate::disk::{Source, folder_of};
 use crate::error::Errors;
 use crate::host::{self, Facts};
+use crate::journal::Journal;
 use crate::kernel::linux::Linux;
 use crate::keys;
 use crate::neighbours;
@@ -106,6 +107,8 @@ impl Files {
             || self.network.probe.is_some()
             || entry.portals.iter().any(model::Portal::has_open_time) && !host::rules_know_ports();
         let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
+        let given = Journal::open()?.claims()?.addresses;
+        facts.given = given.into_iter().map(|(_, address)| address.network()).collect();
         if facts.ipv6 {
             facts.neighbours = neighbours::known(kernel.route(), &sources)?;
         }

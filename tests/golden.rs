@@ -10,7 +10,7 @@ use toml::de::DeTable;
 use wg_portals::commands_text::Script;
 use wg_portals::config::model::RESOLVERS;
 use wg_portals::diff::diff;
-use wg_portals::host::Filters;
+use wg_portals::host::{Facts, Filters};
 use wg_portals::load::Files;
 use wg_portals::plan::plan;
 use wg_portals::services;
@@ -78,6 +78,43 @@ fn a_portal_that_moves_asks_the_resolvers_of_its_new_exit() {
     assert_eq!(asked(&site), RESOLVERS.map(|resolver| resolver.to_string()));
     site.choose(&swiss);
     assert_eq!(asked(&site), ["10.2.0.1"]);
+}
+
+/// What is said of a golden case's first site on a host that is a little different.
+fn told(change: impl FnOnce(&mut Facts)) -> Result<Vec<String>, String> {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/one-way");
+    let network = support::network(&fs::read_to_string(case.join("network.toml")).unwrap());
+    let (mut facts, resolved) = support::facts(&fs::read_to_string(case.join("nyc.facts.toml")).unwrap());
+    facts.interfaces = support::entrances(&network, "nyc");
+    change(&mut facts);
+    let view = support::files(&network, "nyc", None).view(&facts, &resolved);
+    view.map(|site| site.notes).map_err(|errors| errors.to_string())
+}
+
+#[test]
+fn a_network_of_the_host_is_not_in_the_subnet_unless_it_is_ours() {
+    let with = |network: &str| told(|facts| _ = facts.local.insert(network.parse().unwrap()));
+    let refused = "`subnet` is 10.77.0.0/16, but 10.77.1.0/24 in it is connected to this router already and would be cut off: choose a \
+                   private network that no home has, and write it into the files of all sites";
+    assert_eq!(with("10.77.1.0/24"), Err(refused.to_owned()));
+    // Whatever its interface is called, and an address that was given by a former file.
+    assert_eq!(with("10.77.1.64/26"), Ok(Vec::new()));
+    let given = told(|facts| {
+        facts.local.insert("10.77.9.0/24".parse().unwrap());
+        facts.given.insert("10.77.9.0/24".parse().unwrap());
+    });
+    assert_eq!(given, Ok(Vec::new()));
+}
+
+#[test]
+fn devices_that_were_behind_an_entrance_before_are_told_of() {
+    let behind = |network: &str| {
+        let networks = [network, "10.77.1.64/26"].map(|network| network.parse().unwrap());
+        told(|facts| _ = facts.behind.insert("eth1".parse().unwrap(), networks.into()))
+    };
+    let note = "portal `guest`: the devices of 192.168.1.0/24, behind eth1, will leave at paris";
+    assert_eq!(behind("192.168.1.0/24"), Ok(vec![note.to_owned()]));
+    assert_eq!(behind("10.77.1.64/26"), Ok(Vec::new()));
 }
 
 /// The script that leads from a bare host to the plan of the site that the facts are named for.

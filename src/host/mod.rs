@@ -19,6 +19,7 @@ use crate::kernel::link::HostLink;
 use crate::kernel::linux::Linux;
 use crate::kernel::netlink::Socket;
 use crate::kernel::route::{self, HostRoute};
+use crate::kernel::rule::{self, CatchAll};
 use crate::kernel::{address, builtin};
 use crate::neighbours::Neighbours;
 use crate::net::{Cidr, Family, IfName, InterfaceAddress, Table};
@@ -58,6 +59,10 @@ pub struct Facts {
     pub behind: SortedMap<IfName, SortedSet<Cidr>>,
     /// Addresses of this host, IPv4, on the interfaces that are not ours: one for each network on their wires.
     pub own: SortedSet<IpAddr>,
+    /// Networks of the addresses that this program gave to interfaces of the host.
+    pub given: SortedSet<Cidr>,
+    /// Policy rules of others that all IPv4 traffic finds its way by before ours are asked.
+    pub rules_in_front: SortedSet<CatchAll>,
     /// Networks on the uplink's own wire.
     pub uplink_networks: SortedSet<Cidr>,
     /// Which WireGuard runs here; none = neither the kernel has it, nor can tun devices be made.
@@ -121,6 +126,8 @@ pub fn read(
             .filter_map(|route| route.source)
             .filter(IpAddr::is_ipv4)
             .collect(),
+        given: SortedSet::new(),
+        rules_in_front: rules_in_front(socket)?,
         uplink_networks: connected_networks(&routes, uplink_index),
         wireguard,
         ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
@@ -176,6 +183,23 @@ fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
     // Older kernels do not filter; newer ones may answer for a family that they lack with the other.
     routes.retain(|route| route.table == Table::MAIN && route.protocol != PROTOCOL);
     Ok(routes)
+}
+
+/// A table without a way to the internet, such as `local`, lets most traffic through to the next rule.
+fn rules_in_front(socket: &mut Socket) -> Result<SortedSet<CatchAll>> {
+    let rules = rule::in_front(socket)?;
+    if rules.is_empty() {
+        return Ok(SortedSet::new());
+    }
+    let filter = RouteHeader { address_family: route::family(Family::V4), ..RouteHeader::default() };
+    let routes = route::list(socket, filter)?;
+    let leads_away = |rule: &CatchAll| {
+        let is_wide = |route: &HostRoute| {
+            route.destination.family() == Family::V4 && route.destination.length() < WIDEST_LOCAL
+        };
+        routes.iter().any(|route| route.table == rule.table && is_wide(route))
+    };
+    Ok(rules.into_iter().filter(leads_away).collect())
 }
 
 fn local_networks(

@@ -1,5 +1,7 @@
 //! Policy rules: rtnetlink's rule messages.
 
+use std::fmt::{self, Display, Formatter};
+
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use netlink_packet_route::IpProtocol;
 use netlink_packet_route::route::{RouteHeader, RouteProtocol};
@@ -53,6 +55,56 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Rule>> {
         rules.extend(dump.doing(|| "cannot list the policy rules".to_owned())?);
     }
     Ok(rules)
+}
+
+/// Somebody else's rule that has all traffic look for its way in one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CatchAll {
+    /// Where it stands.
+    pub priority: Priority,
+    /// Where it looks.
+    pub table: Table,
+}
+
+impl Display for CatchAll {
+    /// Written as `ip rule` does.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: from all lookup ", self.priority.0)?;
+        if self.table == Table::MAIN { f.write_str("main") } else { write!(f, "{}", self.table.0) }
+    }
+}
+
+/// Those of IPv4 that stand between the kernel's own first rule and ours.
+pub fn in_front(socket: &mut Socket) -> Result<Vec<CatchAll>> {
+    let mut message = RuleMessage::default();
+    message.header.family = route::family(Family::V4);
+    let dump = socket.dump::<CatchAll>(Message::new(libc::RTM_GETRULE, &message));
+    let rules = dump.doing(|| "cannot list the policy rules".to_owned())?;
+    Ok(rules.into_iter().filter(|rule| (1..*PRIORITIES.start()).contains(&rule.priority.0)).collect())
+}
+
+/// `None` for a rule that asks for anything, and for one that only looks for some routes.
+impl Decode for CatchAll {
+    fn decode(payload: &[u8]) -> Option<Self> {
+        let (header, attributes) = payload.split_at_checked(HEADER)?;
+        let [_, to_length, from_length, service, table, _, _, verb] = *header.first_chunk()?;
+        let asks =
+            [to_length, from_length, service] != [0; 3] || native_number(&header[8..])? & INVERTED != 0;
+        if asks || Verb::from(verb) != Verb::ToTable {
+            return None;
+        }
+        let (mut priority, mut table) = (0, u32::from(table));
+        for (attribute, value) in Attributes::of(attributes).iter() {
+            match attribute {
+                kind::PRIORITY => priority = native_number(value)?,
+                kind::TABLE => table = native_number(value)?,
+                kind::PROTOCOL => {}
+                kind::SUPPRESS_PREFIXLEN if native_number(value)? == u32::MAX => {}
+                _ => return None,
+            }
+        }
+        Some(Self { priority: Priority(priority), table: Table(table) })
+    }
 }
 
 /// `None` for a rule that is not ours, as well as for one that says what no rule of ours can say.

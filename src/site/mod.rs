@@ -4,6 +4,7 @@
 
 mod exit;
 mod firewall;
+mod ground;
 mod inputs;
 mod links;
 mod marks;

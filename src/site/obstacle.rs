@@ -7,9 +7,11 @@ use crate::config::model::Name;
 use crate::error::Error;
 use crate::host::{Facts, Master};
 use crate::kernel::link::Sort;
+use crate::kernel::rule::CatchAll;
 use crate::net::IfName;
 use crate::platform::Firmware;
 use crate::sorted::SortedSet;
+use crate::state::PRIORITIES;
 
 /// What keeps a portal closed though its exits may be fine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,15 @@ pub enum Obstacle {
         /// The other one.
         other: IfName,
     },
+    /// Its interface has another name than the file says.
+    Renamed {
+        /// The name in the file.
+        interface: IfName,
+        /// The name that it has.
+        now: IfName,
+    },
+    /// Somebody else's policy rule sends all traffic elsewhere before ours are asked.
+    RuleInFront(CatchAll),
 }
 
 impl Obstacle {
@@ -50,6 +61,8 @@ impl Obstacle {
             Self::Port { .. } => "port",
             Self::ClosedCarrier { .. } => "closed-carrier",
             Self::SharedWire { .. } => "shared-wire",
+            Self::Renamed { .. } => "renamed",
+            Self::RuleInFront(_) => "rule-in-front",
         }
     }
 
@@ -98,6 +111,17 @@ impl Display for Obstacle {
                 "{other} is on the wire of {interface}, and devices may take it for their router: remove it (`ip link delete {other}`), \
                  or choose another entrance"
             ),
+            Self::Renamed { interface, now } => {
+                write!(
+                    f,
+                    "{interface} is called {now} now; write that into the file, or give it its name back"
+                )
+            }
+            Self::RuleInFront(rule) => write!(
+                f,
+                "the rule `{rule}` stands in front of ours: take it away, or give it a priority above {}",
+                PRIORITIES.end()
+            ),
         }
     }
 }
@@ -137,7 +161,9 @@ fn free(
 /// Finds them, and has the portals leave nowhere that have one.
 pub(super) fn find(portals: &mut [Portal], facts: &Facts) {
     for portal in &mut *portals {
-        portal.obstacle = of_interface(portal, facts);
+        portal.obstacle = of_interface(portal, facts)
+            .or_else(|| renamed(portal, facts))
+            .or_else(|| in_front(portal, facts));
     }
     let closed: Vec<(IfName, Name)> = portals
         .iter()
@@ -171,6 +197,20 @@ fn of_interface(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     }
     let other = tie.sharing.iter().next()?.clone();
     Some(Obstacle::SharedWire { interface: interface.clone(), other })
+}
+
+/// An interface keeps its addresses when it gets another name.
+fn renamed(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
+    let Entrance::Interface(interface) = &portal.entrance else { return None };
+    let lan = portal.address.filter(|_| !portal.is_here)?.network();
+    let (now, _) = facts.behind.iter().find(|(name, there)| *name != interface && there.contains(&lan))?;
+    Some(Obstacle::Renamed { interface: interface.clone(), now: now.clone() })
+}
+
+/// What leaves directly goes wherever the host sends it, by whatever rule.
+fn in_front(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
+    let rule = facts.rules_in_front.iter().next()?;
+    portal.exits.iter().any(|exit| *exit != Exit::Direct).then_some(Obstacle::RuleInFront(*rule))
 }
 
 /// Interfaces that some of a portal's devices may get to by tags of their own.

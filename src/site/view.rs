@@ -4,7 +4,7 @@ use super::exit::resolvers_at;
 use super::firewall::choose;
 use super::links::{exit_view, site_address, tunnels};
 use super::{Answers, Endpoint, Entrance, Exit, Inputs, Portal, Served, Site, Tunnel, Vlan, WayOut};
-use super::{marks, obstacle, providers, vlan};
+use super::{ground, marks, obstacle, providers, vlan};
 use crate::config::model::{self, Host, Name, Network, RpFilter};
 use crate::config::portal_addresses;
 use crate::error::{Error, Errors};
@@ -43,6 +43,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let portals = portals(network, name, &tunnels, facts, &wifi);
     let probes = marks::probes(&portals, network.probe);
     errors.extend(shared_networks_that_are_local(&tunnels, facts));
+    errors.extend(ground::taken(&portals, network.subnet, facts));
     errors.extend(marks::are_too_few(&entry.portals, &probes));
     errors.extend(entrances_that_hold_the_uplink(&portals, uplink.as_ref()));
     errors.extend(obstacle::ports_of_the_uplink(&portals, facts));
@@ -272,7 +273,7 @@ fn notes(
             ));
         }
     }
-    for portal in portals.iter().filter(|portal| !portal.is_here) {
+    for portal in portals.iter().filter(|portal| !portal.is_here && portal.obstacle.is_none()) {
         let name = &portal.name;
         let lacks = match &portal.entrance {
             Entrance::Wifi { card, .. }
@@ -294,6 +295,7 @@ fn notes(
         notes.push(format!("portal `{name}`: {lacks}"));
     }
     notes.extend(obstacle::notes(portals, facts));
+    notes.extend(portals.iter().filter_map(ground::whose_devices_enter));
     notes.extend(facts.filters.notes.iter().cloned());
     notes.extend(providers::remarks(entry, inputs));
     notes

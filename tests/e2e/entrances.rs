@@ -8,9 +8,18 @@ use wg_portals::error::Result;
 use crate::Scenario;
 use crate::ways::{each_other, only_nyc};
 use crate::words::{
-    Who, eventually, no_leak, reloaded, same, seconds, seen_as, seen_going_to, settled, shell, start,
-    succeeds, unreachable,
+    Who, eventually, filter_reverse_paths, no_leak, reloaded, same, seconds, seen_as, seen_going_to, settled,
+    shell, start, succeeds, unreachable,
 };
+
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "no leak of a portal whose NIC gets another name", plots: &[NYC, PARIS], run: renamed },
+    Scenario {
+        name: "a portal is blocked while a rule of others stands in front",
+        plots: &[NYC, PARIS],
+        run: rule_in_front,
+    },
+];
 
 /// What needs a kernel that has bridges.
 pub(crate) const WITH_BRIDGES: &[Scenario] = &[
@@ -27,6 +36,9 @@ pub(crate) fn has_bridges() -> bool {
     Namespace::new("bridges").is_ok_and(|host| shell(&host, "ip link add br0 type bridge").is_ok())
 }
 
+/// Begins the reason of a portal whose interface is a port.
+const PORT: &str = "portal0 is a port of br-lan, so that";
+
 const GUEST: Who = |site| &site.guest;
 
 /// A bridge of the home's, which anybody on it could leave by, were it not for portals.
@@ -36,8 +48,6 @@ const BRIDGE: &str = "ip link add br-lan type bridge; ip address add 192.168.77.
 fn port(world: &mut World) -> Result<()> {
     let network = world.network(each_other);
     start(world, &network)?;
-    let reached =
-        |world: &mut World| seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address);
     reached(world)?;
     let router = world.site(NYC).router.clone();
     let neighbour = neighbour(&router)?;
@@ -45,7 +55,7 @@ fn port(world: &mut World) -> Result<()> {
     shell(&router, "ip link set br-far up; ip link set br-far master br-lan")?;
     no_leak(world, NYC, GUEST, |world| {
         shell(&router, "ip link set portal0 master br-lan")?;
-        is_blocked(world)?;
+        is_blocked(world, PORT)?;
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
         // Whoever comes in by another port of the bridge is no concern of ours.
         seen_as(Client::new(&neighbour, seconds(3.0)), HOME, Ipv4Addr::new(192, 168, 77, 5))?;
@@ -63,7 +73,7 @@ fn port(world: &mut World) -> Result<()> {
     let told = String::from_utf8_lossy(&differs.stderr).into_owned();
     same(&format!("the reason in {told}"), told.contains("portal0 is a port of br-lan"), true)?;
     site.start_agent()?;
-    is_blocked(world)?;
+    is_blocked(world, PORT)?;
     let capture = Capture::start(&router, "uplink")?;
     Client::new(GUEST(world.site(NYC)), seconds(1.0)).knock(NYC.own_server(), 10)?;
     same("packets that left by the uplink", seen_going_to(capture, NYC.own_server().into())?, Vec::new())?;
@@ -88,20 +98,57 @@ fn neighbour(router: &Namespace) -> Result<Namespace> {
 }
 
 /// NYC's portal is blocked, says so, and nothing is left to do about it.
-fn is_blocked(world: &mut World) -> Result<()> {
+fn is_blocked(world: &mut World, reason: &str) -> Result<()> {
     settled(world.site(NYC))?;
     let site = world.site(NYC);
     eventually("the portal is blocked", || {
         let told = succeeds(site, &["status", "--json"])?;
-        let blocked = told.contains(r#""state":"blocked","reason":"portal0 is a port of br-lan, so that"#);
+        let blocked = told.contains(&format!(r#""state":"blocked","reason":"{reason}"#));
         same(&format!("blocked, with the reason, in {told}"), blocked, true)
     })?;
     let log = site.log();
-    same(
-        &format!("the reason in {log}"),
-        log.contains("portal `way` is blocked: portal0 is a port of br-lan"),
-        true,
-    )
+    let is_logged = log.contains(&format!("portal `way` is blocked: {reason}"));
+    same(&format!("the reason in {log}"), is_logged, true)
+}
+
+fn reached(world: &mut World) -> Result<()> {
+    seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
+}
+
+/// As udev and hot-plug do it: the interface keeps its addresses.
+fn renamed(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    reached(world)?;
+    let router = world.site(NYC).router.clone();
+    filter_reverse_paths(&router, false)?;
+    no_leak(world, NYC, GUEST, |world| {
+        shell(&router, "ip link set portal0 down; ip link set portal0 name lan7; ip link set lan7 up")?;
+        unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+        is_blocked(world, "portal0 is called lan7 now; write that into the file")?;
+        unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+        shell(&router, "ip link set lan7 down; ip link set lan7 name portal0; ip link set portal0 up")?;
+        reached(world)
+    })
+}
+
+fn rule_in_front(world: &mut World) -> Result<()> {
+    start(world, &world.network(each_other))?;
+    let router = world.site(NYC).router.clone();
+    // These let traffic through to ours.
+    shell(
+        &router,
+        "ip rule add priority 51 fwmark 1 lookup main; ip rule add priority 52 lookup main suppress_prefixlength 0; \
+         ip rule add priority 53 lookup 4321; ip rule add priority 54 lookup local; ip rule add priority 55 iif lan0 lookup main",
+    )?;
+    settled(world.site(NYC))?;
+    reached(world)?;
+    no_leak(world, NYC, GUEST, |world| {
+        shell(&router, "ip rule add priority 50 lookup main")?;
+        unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+        is_blocked(world, "the rule `50: from all lookup main` stands in front of ours: take it away")?;
+        shell(&router, "ip rule delete priority 50")?;
+        reached(world)
+    })
 }
 
 fn bridge(world: &mut World) -> Result<()> {

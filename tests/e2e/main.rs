@@ -73,6 +73,7 @@ const CORE: &[&[Scenario]] = &[
     devices::SCENARIOS,
     access::SCENARIOS,
     leaks::SCENARIOS,
+    entrances::SCENARIOS,
     uplink::SCENARIOS,
     router::SCENARIOS,
     inbound::SCENARIOS,

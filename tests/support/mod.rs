@@ -79,6 +79,8 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         local: list(table.get("local").map(toml::Spanned::get_ref)),
         behind: SortedMap::new(),
         own: list(table.get("own").map(toml::Spanned::get_ref)),
+        given: SortedSet::new(),
+        rules_in_front: SortedSet::new(),
         uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
         wireguard: Some(Backend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),

@@ -9,7 +9,10 @@ use crate::wifi::further_interface;
 /// The interface that linked sites and phones share.
 const SHARED_TUNNEL: &str = "portals0";
 
-/// An entrance is neither the uplink nor a tunnel.
+/// The interface that this router reaches itself by.
+const LOOPBACK: &str = "lo";
+
+/// An entrance is neither the uplink nor a tunnel, nor this router itself.
 pub(super) fn taken(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
         if let Some(uplink) = site.uplink.as_ref().filter(|uplink| is_made(site, &uplink.value)) {
@@ -21,6 +24,11 @@ pub(super) fn taken(draft: &Draft, found: &mut Findings) {
             if let Some(name) = interface(&entrance.value).filter(|name| is_made(site, name)) {
                 let message = format!("`{key}` cannot be `{name}`: portals makes that one itself");
                 found.add(&entrance.span, message, "write the interface that the devices are on");
+            }
+            if interface(&entrance.value).is_some_and(|name| name.as_str() == LOOPBACK) {
+                let message = format!("`{key}` cannot be `{LOOPBACK}`: no devices are on it");
+                let help = "write the interface that the devices are on, or `self = true` for this router's own traffic";
+                found.add(&entrance.span, message, help);
             }
             if let Some(name) = all_of(&entrance.value).filter(|name| is_uplink(site, name)) {
                 let message =

@@ -1,0 +1,35 @@
+//! Networks of the host that the file's own network and entrances are laid upon.
+
+use super::{Entrance, Exit, Portal};
+use crate::error::Error;
+use crate::host::Facts;
+use crate::net::{Cidr, InterfaceAddress};
+
+/// Networks of the host in the own network's subnet: its sites would take their traffic away. What this program gave to interfaces itself
+/// is none of them, whatever those are called now. A wider network clashes with those of the sites.
+pub(super) fn taken(portals: &[Portal], subnet: Cidr, facts: &Facts) -> Vec<Error> {
+    let lans = portals.iter().filter_map(|portal| portal.address).map(InterfaceAddress::network);
+    let ours: Vec<Cidr> = lans.chain(facts.given.iter().copied()).collect();
+    let here = facts.local.iter().chain(&facts.uplink_networks);
+    here.filter(|network| subnet.covers(**network) && !ours.contains(network))
+        .map(|network| {
+            Error::wrong(format!(
+                "`subnet` is {subnet}, but {network} in it is connected to this router already and would be cut off: choose a \
+                 private network that no home has, and write it into the files of all sites"
+            ))
+        })
+        .collect()
+}
+
+/// Devices that were on a portal's interface before, and enter it as well.
+pub(super) fn whose_devices_enter(portal: &Portal) -> Option<String> {
+    let Entrance::Interface(interface) = &portal.entrance else { return None };
+    let lan = portal.address.map(InterfaceAddress::network);
+    let networks = portal.behind.iter().filter(|network| Some(**network) != lan);
+    let networks: Vec<String> = networks.map(ToString::to_string).collect();
+    let exit = &portal.exits[0];
+    (portal.obstacle.is_none() && *exit != Exit::Direct && !networks.is_empty()).then(|| {
+        let (name, networks) = (&portal.name, networks.join(", "));
+        format!("portal `{name}`: the devices of {networks}, behind {interface}, will leave at {exit}")
+    })
+}
