@@ -62,6 +62,13 @@ pub fn load(path: &Path) -> Result<Secret> {
     })
 }
 
+/// The public half of the key in a file, also of one that may not be used since others can read it; `None` if it cannot be read.
+pub fn owner(path: &Path) -> Option<PublicKey> {
+    let (bytes, _) = read_bytes(path, Source::Ours).ok()??;
+    let key: Secret = str::from_utf8(&bytes).ok()?.trim().parse().ok()?;
+    Some(public_key(&key))
+}
+
 /// Reads a key file, if there is one.
 pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
     let Some(text) = read_secret(path)? else { return Ok(None) };

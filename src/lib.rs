@@ -14,6 +14,7 @@ pub mod agent;
 pub mod apply;
 pub mod cli;
 pub mod clock;
+pub mod closing;
 pub mod commands;
 pub mod commands_text;
 pub mod config;

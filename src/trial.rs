@@ -154,7 +154,8 @@ impl Trial {
         matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
     }
 
-    fn confirmed(&self) -> PathBuf {
+    /// Path of the copy of the last one in force that nobody waits to confirm.
+    pub fn confirmed(&self) -> PathBuf {
         self.beside("confirmed")
     }
 

@@ -81,10 +81,15 @@ impl Events {
 
     /// The next signal, if one is there.
     pub(super) fn signal(&mut self) -> Result<Option<Signal>> {
-        let signal = self.signals.read_signal().doing(|| "cannot read a signal".to_owned())?;
-        let number = signal.and_then(|signal| i32::try_from(signal.ssi_signo).ok());
-        Ok(number.and_then(|number| Signal::try_from(number).ok()))
+        next_signal(&self.signals)
     }
+}
+
+/// The next signal that has come in there, if one has.
+pub(super) fn next_signal(signals: &SignalFd) -> Result<Option<Signal>> {
+    let signal = signals.read_signal().doing(|| "cannot read a signal".to_owned())?;
+    let number = signal.and_then(|signal| i32::try_from(signal.ssi_signo).ok());
+    Ok(number.and_then(|number| Signal::try_from(number).ok()))
 }
 
 /// SIGHUP, SIGTERM, SIGINT and SIGCHLD, as something to poll. Called while the process has one thread, so that all later ones

@@ -1,6 +1,7 @@
 //! The agent: apply, then stay, watch and repair. One loop around `poll`; it wakes up only if something happened or is due.
 
 mod clock;
+mod closed;
 mod confirm;
 mod devices;
 mod events;

@@ -8,13 +8,17 @@ use crate::cli::Run;
 use crate::error::Errors;
 use crate::notify;
 
-/// Applies, stays, watches and repairs, until SIGTERM or SIGINT.
+/// Applies, or closes what cannot be applied, stays, watches and repairs, until SIGTERM or SIGINT.
 pub(super) fn run(file: &Path, options: &Run) -> Result<Status, Errors> {
-    let mut agent = Agent::start(file)?;
-    agent.stay()?;
-    notify::tell(notify::STOPPING);
-    if options.down_on_exit {
-        agent.remove_all()?;
+    let agent = Agent::start_or_close(file)?;
+    if let Some(mut agent) = agent {
+        agent.stay()?;
+        notify::tell(notify::STOPPING);
+        if options.down_on_exit {
+            agent.remove_all()?;
+        }
+    } else if options.down_on_exit {
+        super::down::run(file)?;
     }
     Ok(Status::Done)
 }

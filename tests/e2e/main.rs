@@ -40,6 +40,7 @@ mod restore;
 mod router;
 mod side_by_side;
 mod snapshot;
+mod starts;
 mod systemd;
 mod time;
 mod upgrade;
@@ -99,6 +100,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     files::SCENARIOS,
     upgrade::SCENARIOS,
     faults::SCENARIOS,
+    starts::SCENARIOS,
     faults::TIMED,
     install::SCENARIOS,
     containers::SCENARIOS,
