@@ -49,6 +49,8 @@ pub enum Command {
     Confirm(Confirm),
     /// `portals run`
     Run(Run),
+    /// `portals guard`
+    Guard(Guard),
     /// `portals reload`
     Reload(Reload),
     /// `portals exit`
@@ -149,7 +151,14 @@ pub struct Confirm {
     pub wait: Option<Duration>,
 }
 
+/// Close the portals until the agent runs: what boot hooks call before the network is up. Needs no key and no interface, and does
+/// nothing where an agent runs.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "guard")]
+pub struct Guard {}
+
 /// The agent: apply, then stay, watch and repair. SIGHUP reads the file again; SIGTERM ends it and leaves everything in place.
+/// If it cannot start, it closes the portals, and tries again when a file changes.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "run")]
 pub struct Run {

@@ -5,6 +5,7 @@ mod confirm;
 mod demo;
 mod down;
 mod export;
+mod guard;
 mod import;
 mod init;
 mod install;
@@ -82,6 +83,7 @@ pub fn run(cli: &Cli) -> Result<Status, Errors> {
         Command::Apply(options) => apply::run(&file, options),
         Command::Confirm(options) => confirm::run(&file, options),
         Command::Run(options) => run::run(&file, options),
+        Command::Guard(_) => guard::run(&file),
         Command::Reload(_) => reload::reload(&file),
         Command::Exit(options) => reload::exit(options),
         Command::Phone(options) => phone::run(&file, options),

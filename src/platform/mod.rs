@@ -172,8 +172,8 @@ fn on_firmware(platform: &'static str, folder: &'static str, hook: File, has_sys
     let mut files = vec![hook];
     let mut links = vec![Link { path: "/usr/local/bin/portals".into(), target: program.clone() }];
     let keeper = if has_systemd {
-        files.push(systemd::unit(&program, folder));
-        links.push(systemd::enabling());
+        files.extend(systemd::units(&program, folder));
+        links.extend(systemd::enabling());
         Keeper::Systemd
     } else {
         let path = format!("{folder}/service");

@@ -5,6 +5,9 @@ use super::{Keeper, Layout, Link, Machine, filled, script};
 /// The init script.
 const INIT: &str = "/etc/init.d/portals";
 
+/// The one that closes before the network is up.
+const GUARD: &str = "/etc/init.d/portals-guard";
+
 /// Where it runs it has the folder; elsewhere its program tells.
 pub(super) fn is_here(machine: &Machine) -> bool {
     let signs: &[&str] =
@@ -18,12 +21,15 @@ pub(super) fn layout() -> Layout {
         platform: "OpenRC",
         folder,
         program: program.into(),
-        files: vec![script(
-            INIT,
-            &filled(include_str!("../../targets/linux/portals.openrc"), program, folder),
-        )],
-        // What `rc-update add portals default` makes.
-        links: vec![Link { path: "/etc/runlevels/default/portals".into(), target: INIT.into() }],
+        files: vec![
+            script(INIT, &filled(include_str!("../../targets/linux/portals.openrc"), program, folder)),
+            script(GUARD, &filled(include_str!("../../targets/linux/portals-guard.openrc"), program, folder)),
+        ],
+        // What `rc-update add portals default` and `rc-update add portals-guard boot` make.
+        links: vec![
+            Link { path: "/etc/runlevels/default/portals".into(), target: INIT.into() },
+            Link { path: "/etc/runlevels/boot/portals-guard".into(), target: GUARD.into() },
+        ],
         keeper: Keeper::OpenRc,
         log: "tail /var/log/portals.log",
     }

@@ -133,40 +133,54 @@ mod tests {
             found.has_agent = false;
         };
         assert_eq!(outcome(|_| {}), (0, last("Running")));
-        assert_eq!(outcome(nothing), (3, last("Tell(Start)")));
+        assert_eq!(outcome(nothing), (5, last("Tell(Start)")));
         assert_eq!(outcome(|found| found.has_agent = false), (0, last("Tell(Start)")));
-        assert_eq!(outcome(|found| found.right.truncate(0)), (3, last("Tell(Restart)")));
-        // A link that was missing changes nothing for the agent.
-        assert_eq!(outcome(|found| found.right.truncate(2)), (1, last("Running")));
+        assert_eq!(outcome(|found| found.right.truncate(0)), (5, last("Tell(Restart)")));
+        // Links that were missing change nothing for the agent.
+        assert_eq!(outcome(|found| found.right.truncate(3)), (2, last("Running")));
         let no_network = |found: &mut Found| {
             nothing(found);
             found.has_network_file = false;
         };
-        assert_eq!(outcome(no_network), (3, last("NoNetwork")));
+        assert_eq!(outcome(no_network), (5, last("NoNetwork")));
         let by_hand = |found: &mut Found| {
             nothing(found);
             found.has_agent = true;
         };
-        assert_eq!(outcome(by_hand), (3, last("Stranger")));
+        assert_eq!(outcome(by_hand), (5, last("Stranger")));
     }
 
     #[test]
     fn nothing_is_started_in_an_image() {
         let layout = systemd::layout();
         let steps = install(&layout, &Found::default());
-        assert!(matches!(steps[..], [Step::Copy(_), Step::Write(_), Step::Link(_)]), "{steps:?}");
+        assert!(
+            matches!(
+                steps[..],
+                [Step::Copy(_), Step::Write(_), Step::Write(_), Step::Link(_), Step::Link(_)]
+            ),
+            "{steps:?}"
+        );
         let steps = uninstall(&layout, &found(&layout, |found| found.may_start = false)).len();
-        assert_eq!(steps, 3);
+        assert_eq!(steps, 5);
     }
 
     #[test]
     fn systemd_reads_units_that_changed_before_it_starts_one() {
         let layout = systemd::layout();
-        let found = found(&layout, |found| found.right.truncate(1));
+        let found = found(&layout, |found| found.right.truncate(2));
         let steps = install(&layout, &found);
         assert!(matches!(
             steps[..],
-            [Step::Keep(_), Step::Write(_), Step::Link(_), Step::ReadUnits, Step::Tell(Order::Restart)]
+            [
+                Step::Keep(_),
+                Step::Keep(_),
+                Step::Write(_),
+                Step::Link(_),
+                Step::Link(_),
+                Step::ReadUnits,
+                Step::Tell(Order::Restart)
+            ]
         ));
     }
 

@@ -3,6 +3,7 @@
 use super::{File, Keeper, Layout, Link, Machine, filled};
 
 pub(super) const UNIT: &str = "portals.service";
+const GUARD: &str = "portals-guard.service";
 
 /// The command that shows what the agent says.
 pub(super) const LOG: &str = "journalctl -u portals";
@@ -23,23 +24,31 @@ pub(super) fn layout() -> Layout {
         platform: "systemd",
         folder,
         program: program.into(),
-        files: vec![unit(program, folder)],
-        links: vec![enabling()],
+        files: units(program, folder).into(),
+        links: enabling().into(),
         keeper: Keeper::Systemd,
         log: LOG,
     }
 }
 
-/// A regular file: a link into a file system that is mounted late is not there yet when units are read.
-pub(super) fn unit(program: &str, folder: &str) -> File {
-    let text = filled(include_str!("../../targets/linux/portals.service"), program, folder);
-    File { path: format!("/etc/systemd/system/{UNIT}"), text, mode: 0o644 }
+/// The agent's, and the one that closes before the network is up. Regular files: a link into a file system that is mounted late is not
+/// there yet when units are read.
+pub(super) fn units(program: &str, folder: &str) -> [File; 2] {
+    let texts = [
+        (UNIT, include_str!("../../targets/linux/portals.service")),
+        (GUARD, include_str!("../../targets/linux/portals-guard.service")),
+    ];
+    texts.map(|(name, text)| File { path: path(name), text: filled(text, program, folder), mode: 0o644 })
 }
 
-/// What `systemctl enable` makes of `WantedBy=multi-user.target`.
-pub(super) fn enabling() -> Link {
-    Link {
-        path: format!("/etc/systemd/system/multi-user.target.wants/{UNIT}"),
-        target: format!("/etc/systemd/system/{UNIT}"),
-    }
+/// What `systemctl enable` makes of their `WantedBy`.
+pub(super) fn enabling() -> [Link; 2] {
+    [("multi-user", UNIT), ("sysinit", GUARD)].map(|(target, name)| Link {
+        path: format!("/etc/systemd/system/{target}.target.wants/{name}"),
+        target: path(name),
+    })
+}
+
+fn path(unit: &str) -> String {
+    format!("/etc/systemd/system/{unit}")
 }

@@ -124,15 +124,19 @@ procd_add_raw_trigger() { echo "$@" >/run/trigger; }
 procd_close_trigger() { :; }
 procd_send_signal() { kill -$3 $(cat /run/instance); }
 case $2 in
-boot | start) start_service && service_triggers ;;
+boot | start) if [ $USE_PROCD ]; then start_service && service_triggers; else start; fi ;;
 stop) kill $(cat /run/instance) ;;
 reload) reload_service ;;
 esac
 END
 "#;
 
-const UNIT: [&str; 2] =
-    ["/etc/systemd/system/portals.service", "/etc/systemd/system/multi-user.target.wants/portals.service"];
+const UNIT: [&str; 4] = [
+    "/etc/systemd/system/portals.service",
+    "/etc/systemd/system/multi-user.target.wants/portals.service",
+    "/etc/systemd/system/portals-guard.service",
+    "/etc/systemd/system/sysinit.target.wants/portals-guard.service",
+];
 
 const EDGEOS: Firmware = Firmware {
     skeleton: &["mkdir -p config/scripts/post-config.d"],
@@ -143,6 +147,7 @@ const EDGEOS: Firmware = Firmware {
     others: &[
         "/config/portals/service",
         "/config/scripts/post-config.d/portals.sh",
+        "/config/scripts/pre-config.d/portals.sh",
         "/usr/local/bin/portals",
     ],
 };
@@ -150,7 +155,15 @@ const EDGEOS: Firmware = Firmware {
 const EDGEOS_SYSTEMD: Firmware = Firmware {
     skeleton: &["mkdir -p config/scripts/post-config.d", SYSTEMCTL],
     boot: &[UNITS, POST_CONFIG],
-    others: &["/config/scripts/post-config.d/portals.sh", "/usr/local/bin/portals", UNIT[0], UNIT[1]],
+    others: &[
+        "/config/scripts/post-config.d/portals.sh",
+        "/config/scripts/pre-config.d/portals.sh",
+        "/usr/local/bin/portals",
+        UNIT[0],
+        UNIT[1],
+        UNIT[2],
+        UNIT[3],
+    ],
     ..EDGEOS
 };
 
@@ -169,7 +182,7 @@ const UNIFI: Firmware = Firmware {
     kept: "echo data",
     folder: "/data/portals",
     program: "/data/portals/portals",
-    others: &["/data/on_boot.d/20-portals.sh", "/usr/local/bin/portals", UNIT[0], UNIT[1]],
+    others: &["/data/on_boot.d/20-portals.sh", "/usr/local/bin/portals", UNIT[0], UNIT[1], UNIT[2], UNIT[3]],
 };
 
 const UNIFI_UNIT: Firmware = Firmware { boot: &[UNITS], kept: "echo data etc/systemd", ..UNIFI };
@@ -181,7 +194,13 @@ const OPENWRT: Firmware = Firmware {
     kept: "find $(cat /lib/upgrade/keep.d/*) -type f -o -type l | sed s,^/,,",
     folder: "/etc/portals",
     program: "/usr/sbin/portals",
-    others: &["/etc/init.d/portals", "/etc/rc.d/S95portals", "/lib/upgrade/keep.d/portals"],
+    others: &[
+        "/etc/init.d/portals",
+        "/etc/rc.d/S95portals",
+        "/etc/init.d/portals-guard",
+        "/etc/rc.d/S19portals-guard",
+        "/lib/upgrade/keep.d/portals",
+    ],
 };
 
 /// Its upgrades leave what packages did not bring.
@@ -212,7 +231,12 @@ touch etc/fstab etc/insserv.conf
     kept: "echo etc usr/local",
     folder: "/etc/portals",
     program: "/usr/local/bin/portals",
-    others: &["/etc/init.d/portals", "/etc/runlevels/default/portals"],
+    others: &[
+        "/etc/init.d/portals",
+        "/etc/runlevels/default/portals",
+        "/etc/init.d/portals-guard",
+        "/etc/runlevels/boot/portals-guard",
+    ],
 };
 
 fn outlives(world: &mut World, firmware: &Firmware) -> Result<()> {

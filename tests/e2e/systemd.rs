@@ -191,5 +191,17 @@ fn tell(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
     machine.is("active")?;
     open(world)?;
     machine.run("systemctl stop portals")?;
-    closed(world)
+    closed(world)?;
+
+    // As at boot: the unit that comes before the network closes, and the agent takes over.
+    machine.run("portals down && systemctl restart portals-guard")?;
+    let rules = machine.run("ip rule list priority 118; ip -6 rule list priority 118")?;
+    same("rules that close", rules.matches("iif portal0 unreachable").count(), 2)?;
+    closed(world)?;
+    same(
+        "what it says to an agent",
+        machine.run("systemctl start portals && portals guard")?.trim(),
+        "nothing to do: the agent is at work",
+    )?;
+    open(world)
 }
