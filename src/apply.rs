@@ -82,8 +82,10 @@ pub fn nothing(claims: &Claims) -> State {
 /// Takes everything of ours away. Goes on past errors, and reports them all.
 pub fn remove_all(kernel: &mut dyn Kernel, journal: &Journal) -> Result<Vec<Step>> {
     let claims = journal.claims()?;
-    let want = nothing(&claims);
+    let mut want = nothing(&claims);
     let have = kernel.observe(&claims.scope())?;
+    // Those of an interface that is gone went with it.
+    want.sysctls.retain(|key, _| have.sysctls.contains_key(key));
     let steps = diff(&want, &have);
     let failures = do_all(kernel, &steps);
     if failures.is_empty() {

@@ -8,6 +8,7 @@ use crate::describe::{self, Acting, Selected};
 use crate::diff::Step;
 use crate::firewall::{ForeignChain, OPENING_COMMENT};
 use crate::firewall_text;
+use crate::kernel::sysctl::dotted;
 use crate::keys;
 use crate::load::Files;
 use crate::net::{Cidr, Family, IfName, PublicKey};
@@ -137,7 +138,7 @@ impl Script {
                     .then(|| format!("nft -f - <<'EOF'\n{}EOF", firewall_text::openings(chain, &to.rules)));
                 clear.into_iter().chain(open).collect()
             }
-            Step::SetSysctl { key, to, .. } => vec![format!("sysctl -q -w {}={to}", key.replace('/', "."))],
+            Step::SetSysctl { key, to, .. } => vec![format!("sysctl -q -w {}={to}", dotted(key))],
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::diff::Step;
+use crate::kernel::sysctl::dotted;
 use crate::net::{Cidr, Family, IfName};
 use crate::sorted::SortedSet;
 use crate::state::{LinkKind, Peer, Reach, Route, Rule, RuleAction, Selector, Target, Tunnel};
@@ -48,7 +49,7 @@ pub fn step(step: &Step) -> String {
             let verb = verb(from.rules.is_empty(), to.rules.is_empty());
             format!("{verb} our rules at the top of the chain {chain}")
         }
-        Step::SetSysctl { key, from, to } => sysctl(&key.replace('/', "."), from, to),
+        Step::SetSysctl { key, from, to } => sysctl(&dotted(key), from, to),
     }
 }
 

@@ -132,6 +132,9 @@ fn site(case: &Path, facts: &Path, firewall: Firewall) -> (Files, Site) {
     let text = fs::read_to_string(facts).unwrap();
     let (mut facts, resolved) = support::facts(&text);
     facts.interfaces = support::entrances(&network, name);
+    if facts.ipv6 {
+        facts.can_be_deaf = facts.interfaces.keys().cloned().collect();
+    }
     facts.radios = support::radios(&network, name);
     if firewall == Firewall::Iptables {
         facts.filters = Filters { legacy: Some(Program::Plain), ..Filters::default() };

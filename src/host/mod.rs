@@ -10,6 +10,7 @@ use std::path::Path;
 
 use netlink_packet_route::route::RouteHeader;
 use nix::sys::utsname::uname;
+use nix::unistd::{AccessFlags, access};
 
 pub use filters::Filters;
 pub use ties::{Master, Tie};
@@ -69,6 +70,8 @@ pub struct Facts {
     pub wireguard: Option<Backend>,
     /// Whether the kernel has IPv6.
     pub ipv6: bool,
+    /// Interfaces that can be told to take no router's word for IPv6.
+    pub can_be_deaf: SortedSet<IfName>,
     /// Whether policy rules can ask for ports: since Linux 4.17. Older ones take such a rule, and leave that out.
     pub rules_know_ports: bool,
     /// Which firewalls there are.
@@ -131,6 +134,12 @@ pub fn read(
         uplink_networks: connected_networks(&routes, uplink_index),
         wireguard,
         ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
+        can_be_deaf: links
+            .values()
+            .map(|link| &link.name)
+            .filter(|name| can_be_deaf(name))
+            .cloned()
+            .collect(),
         rules_know_ports: rules_know_ports(),
         filters,
         radios,
@@ -242,6 +251,12 @@ fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> SortedSet<Ci
         |route: &&HostRoute| route.device == uplink && uplink.is_some() && route.gateway.is_none();
     let networks = routes.iter().filter(on_the_wire).map(|route| route.destination);
     networks.filter(|network| network.length() > 0 && !address::is_link_local(network.address())).collect()
+}
+
+/// Not where the kernel has no IPv6, or not there, or `/proc/sys` is read-only.
+fn can_be_deaf(interface: &IfName) -> bool {
+    let setting = format!("/proc/sys/net/ipv6/conf/{interface}/accept_ra");
+    access(Path::new(&setting), AccessFlags::W_OK).is_ok()
 }
 
 /// See [`Facts::rules_know_ports`].

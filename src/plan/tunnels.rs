@@ -43,9 +43,9 @@ pub(super) fn plan(site: &Site) -> State {
 
 /// `ip_forward`; what the kernel's WireGuard sets by itself (`wg_open` in drivers/net/wireguard/device.c turns redirects off, for all
 /// interfaces), so that `down` sets it back; the mark in the reverse-path check of tunnels whose portals go by marks,
-/// and of the uplink where connections come in by it; and `rp_filter` only
-/// on our own tunnels and only if the file asks for it. The kernel uses the larger of `all` and the interface's value, so loose (2) on the
-/// interface is enough.
+/// and of the uplink where connections come in by it; that no device of a portal is a router of this host's, which listens to all that
+/// say so where it does not forward IPv6; and `rp_filter` only on our own tunnels and only if the file asks for it.
+/// The kernel uses the larger of `all` and the interface's value, so loose (2) on the interface is enough.
 pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     let mut sysctls = SortedMap::new();
     if !site.tunnels.is_empty() || !site.portals.is_empty() {
@@ -60,6 +60,8 @@ pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     if let Some(uplink) = inbound::checked(site) {
         sysctls.insert(format!("net/ipv4/conf/{uplink}/src_valid_mark"), "1".to_owned());
     }
+    let deaf = site.deaf.iter().map(|interface| format!("net/ipv6/conf/{interface}/accept_ra"));
+    sysctls.extend(deaf.map(|key| (key, "0".to_owned())));
     if site.loose_rp_filter {
         let key = |interface: &IfName| format!("net/ipv4/conf/{interface}/rp_filter");
         sysctls.extend(site.tunnels.keys().map(|interface| (key(interface), "2".to_owned())));

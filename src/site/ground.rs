@@ -3,7 +3,8 @@
 use super::{Entrance, Exit, Portal};
 use crate::error::Error;
 use crate::host::Facts;
-use crate::net::{Cidr, InterfaceAddress};
+use crate::net::{Cidr, IfName, InterfaceAddress};
+use crate::sorted::SortedSet;
 
 /// Networks of the host in the own network's subnet: its sites would take their traffic away. What this program gave to interfaces itself
 /// is none of them, whatever those are called now. A wider network clashes with those of the sites.
@@ -19,6 +20,16 @@ pub(super) fn taken(portals: &[Portal], subnet: Cidr, facts: &Facts) -> Vec<Erro
             ))
         })
         .collect()
+}
+
+/// Entrances that can be told so; a VLAN's interface is what its parent is.
+pub(super) fn deaf(portals: &[Portal], facts: &Facts) -> SortedSet<IfName> {
+    let can_be = |portal: &Portal| match &portal.entrance {
+        Entrance::Vlan(vlan) => facts.can_be_deaf.contains(&vlan.parent),
+        _ => portal.entrance_interface().is_some_and(|interface| facts.can_be_deaf.contains(interface)),
+    };
+    let deaf = portals.iter().filter(|portal| portal.has_wire() && can_be(portal));
+    deaf.filter_map(Portal::entrance_interface).cloned().collect()
 }
 
 /// Devices that were on a portal's interface before, and enter it as well.

@@ -84,6 +84,8 @@ pub struct Site {
     pub neighbours: Neighbours,
     /// Those addresses.
     pub sources_with_ipv6: Vec<Cidr>,
+    /// Interfaces that only devices of portals are on: no router there has a say in this host's IPv6.
+    pub deaf: SortedSet<IfName>,
     /// Whether tunnels loosen reverse-path filtering.
     pub loose_rp_filter: bool,
     /// Networks here that linked sites may reach.

@@ -83,6 +83,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         }),
         neighbours: facts.neighbours.clone(),
         sources_with_ipv6: if facts.ipv6 { sources_with_ipv6(entry) } else { Vec::new() },
+        deaf: ground::deaf(&portals, facts),
         loose_rp_filter: entry.rp_filter == RpFilter::Loose,
         lan: entry.lan.clone(),
         tunnels,

@@ -1,9 +1,16 @@
 //! Interfaces that portals enter by, and what happens to them: they become ports of others, and get other names.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
+use std::os::fd::AsRawFd as _;
+
+use nix::net::if_::if_nametoindex;
+use nix::sys::socket::sockopt::Ipv6MulticastHops;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn6, sendto, setsockopt, socket,
+};
 
 use wg_portals::demo::{Capture, Client, HOME, NYC, Namespace, PARIS, World, connect};
-use wg_portals::error::Result;
+use wg_portals::error::{Context as _, Result};
 
 use crate::Scenario;
 use crate::ways::{each_other, only_nyc};
@@ -14,6 +21,7 @@ use crate::words::{
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "no leak of a portal whose NIC gets another name", plots: &[NYC, PARIS], run: renamed },
+    Scenario { name: "a portal's guest is no router of this one's", plots: &[NYC, PARIS], run: advertised },
     Scenario {
         name: "a portal is blocked while a rule of others stands in front",
         plots: &[NYC, PARIS],
@@ -129,6 +137,61 @@ fn renamed(world: &mut World) -> Result<()> {
         shell(&router, "ip link set lan7 down; ip link set lan7 name portal0; ip link set portal0 up")?;
         reached(world)
     })
+}
+
+/// A host that does not forward IPv6 listens to routers, whoever they are.
+fn advertised(world: &mut World) -> Result<()> {
+    let router = world.site(NYC).router.clone();
+    let guest = GUEST(world.site(NYC)).clone();
+    let settings = "for which in all portal0; do echo 0 >/proc/sys/net/ipv6/conf/$which/forwarding; done; \
+                    echo 1 >/proc/sys/net/ipv6/conf/portal0/accept_ra; ip link set portal0 up";
+    shell(&router, settings)?;
+    shell(&guest, "ip address add fe80::bad/64 dev eth0 nodad")?;
+    eventually("the router believes its guest", || {
+        advertise(&guest)?;
+        same("it does", learned(&router)?.is_empty(), false)
+    })?;
+    shell(&router, "ip -6 route flush proto ra")?;
+    start(world, &world.network(each_other))?;
+    for _ in 0..5 {
+        advertise(&guest)?;
+    }
+    // A later one that has gone that way has overtaken nobody.
+    reached(world)?;
+    same("routes by the guest", learned(&router)?, String::new())?;
+    let site = world.site(NYC);
+    site.stop_agent()?;
+    succeeds(site, &["down"])?;
+    same("the setting", router.sysctl("net/ipv6/conf/portal0/accept_ra")?, "1".to_owned())?;
+
+    // An interface that went away took its settings along.
+    let site = world.site(NYC);
+    site.start_agent()?;
+    settled(site)?;
+    site.stop_agent()?;
+    shell(&router, "ip link delete portal0")?;
+    succeeds(site, &["down"]).map(drop)
+}
+
+/// Says that this computer is a router, to all (RFC 4861, section 4.2).
+fn advertise(guest: &Namespace) -> Result<()> {
+    let doing = || "cannot send a router advertisement".to_owned();
+    // For half an hour; the kernel fills in the checksum.
+    let message = [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+    guest.run(|| {
+        let device = if_nametoindex("eth0").doing(doing)?;
+        let all =
+            SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), 0, 0, device));
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Inet6, SockType::Raw, flags, SockProtocol::IcmpV6).doing(doing)?;
+        setsockopt(&socket, Ipv6MulticastHops, &255).doing(doing)?;
+        sendto(socket.as_raw_fd(), &message, &all, MsgFlags::empty()).map(drop).doing(doing)
+    })
+}
+
+/// Routes to the internet that the router was told of.
+fn learned(router: &Namespace) -> Result<String> {
+    shell(router, "ip -6 route show default dev portal0 proto ra").map(|routes| routes.trim().to_owned())
 }
 
 fn rule_in_front(world: &mut World) -> Result<()> {

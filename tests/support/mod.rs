@@ -84,6 +84,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
         wireguard: Some(Backend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
+        can_be_deaf: SortedSet::new(),
         interfaces: SortedMap::new(),
         ties: ties(pairs(table.get("ports").map(toml::Spanned::get_ref))),
         closes_ports: true,

@@ -179,3 +179,4 @@ ip rule add priority 118 protocol 77 from 10.77.2.65/32 iif lo unreachable
 ip -6 rule add priority 118 protocol 77 from all iif lan4 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.lan4.accept_ra=0

@@ -81,3 +81,4 @@ EOF
 ip address add 10.77.1.65/26 dev eth1
 ip link set eth1 up
 sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0

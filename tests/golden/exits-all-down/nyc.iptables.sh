@@ -187,3 +187,4 @@ ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto
 ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0

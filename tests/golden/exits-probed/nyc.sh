@@ -214,3 +214,4 @@ sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.conf.to-oslo.src_valid_mark=1
 sysctl -q -w net.ipv4.conf.to-paris.src_valid_mark=1
 sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0

@@ -287,3 +287,5 @@ sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.conf.eth0.src_valid_mark=1
 sysctl -q -w net.ipv4.conf.to-paris.src_valid_mark=1
 sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0
+sysctl -q -w net.ipv6.conf.eth2.accept_ra=0

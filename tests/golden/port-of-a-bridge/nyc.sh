@@ -170,3 +170,5 @@ ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
 ip -6 rule add priority 118 protocol 77 from all iif eth1.30 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.br-kids.accept_ra=0
+sysctl -q -w net.ipv6.conf.eth1/30.accept_ra=0

@@ -228,3 +228,4 @@ ip -6 rule add priority 118 protocol 77 from all fwmark 0x82000000/0x8f000000 ii
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.conf.to-paris.src_valid_mark=1
 sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0

@@ -143,3 +143,4 @@ ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.conf.to-paris.rp_filter=2
 sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0

@@ -207,3 +207,5 @@ ip rule add priority 118 protocol 77 from 10.77.1.129/32 iif lo unreachable
 ip -6 rule add priority 118 protocol 77 from all iif eth2 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0
+sysctl -q -w net.ipv6.conf.eth2.accept_ra=0

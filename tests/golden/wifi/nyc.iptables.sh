@@ -194,3 +194,4 @@ ip -6 rule add priority 118 protocol 77 from all iif ap-tv unreachable
 ip -6 rule add priority 118 protocol 77 from all iif wlan0 unreachable
 sysctl -q -w net.ipv4.conf.all.send_redirects=0
 sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.wlan0.accept_ra=0
