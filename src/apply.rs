@@ -37,6 +37,18 @@ pub enum OnFailure {
     StayClosed,
 }
 
+impl OnFailure {
+    /// What became of an attempt that failed, once that is so.
+    fn outcome(self) -> &'static str {
+        match self {
+            Self::Undo => "what had been begun was undone",
+            Self::StayClosed => {
+                "what guards portals was put in place; all else is as it was before this attempt"
+            }
+        }
+    }
+}
+
 /// Makes the machine match `want` and checks that it does. Returns the steps that it took. The caller holds the journal's lock.
 pub fn apply(
     kernel: &mut dyn Kernel,
@@ -59,11 +71,12 @@ pub fn apply(
         log::info!("{}", describe::step(step));
     }
     let scope = want.scope().union(intended.scope());
-    let before = match on_failure {
+    let fallback = match on_failure {
         OnFailure::Undo => have,
         OnFailure::StayClosed => closed(have, want),
     };
-    let result = carry_out(kernel, want, &before, &steps, &scope);
+    let result = carry_out(kernel, want, &steps, &scope)
+        .or_else(|broken| fall_back(kernel, want, &fallback, &broken, &scope, on_failure));
     let settled = match &result {
         Ok(()) => intended.after(&steps),
         // The undone steps have given everything back, unless undoing failed too: then all claims stay for the next call.
@@ -118,13 +131,18 @@ fn closed(mut before: State, want: &State) -> State {
     before
 }
 
-fn carry_out(
+/// What went wrong, and what had been done by then.
+struct Broken<'a> {
+    problem: String,
+    done: Vec<&'a Step>,
+}
+
+fn carry_out<'a>(
     kernel: &mut dyn Kernel,
     want: &State,
-    before: &State,
-    steps: &[Step],
+    steps: &'a [Step],
     scope: &Scope,
-) -> Result<(), Failure> {
+) -> Result<(), Broken<'a>> {
     let outcomes = kernel.apply(steps);
     let mut failed = Vec::new();
     let mut done = Vec::new();
@@ -139,10 +157,7 @@ fn carry_out(
         [] => verify(kernel, want, scope),
         _ => Some(list("the change failed:", &failed)),
     };
-    match problem {
-        None => Ok(()),
-        Some(problem) => Err(undo(kernel, before, &done, scope, &problem)),
-    }
+    problem.map_or(Ok(()), |problem| Err(Broken { problem, done }))
 }
 
 /// What the machine still lacks though every step was carried out.
@@ -159,23 +174,39 @@ fn verify(kernel: &mut dyn Kernel, want: &State, scope: &Scope) -> Option<String
     }
 }
 
-/// Takes back what was done, then looks whether that led to where it began: a step that was done may have had more effects than its
-/// own, such as the routes that go when an interface is set down.
-fn undo(kernel: &mut dyn Kernel, before: &State, done: &[&Step], scope: &Scope, problem: &str) -> Failure {
-    let back = done.iter().rev().filter(|step| !leads_to(step, before));
+/// Leads to what an attempt that failed is to leave behind. Of a repair that may be all that is wanted, as
+/// where another program's flush met it halfway: then it has not failed.
+fn fall_back(
+    kernel: &mut dyn Kernel,
+    want: &State,
+    fallback: &State,
+    Broken { problem, done }: &Broken,
+    scope: &Scope,
+    on_failure: OnFailure,
+) -> Result<(), Failure> {
+    let failures = lead_back(kernel, fallback, done, scope);
+    if !failures.is_empty() {
+        let also = list("and this could not be undone; `portals down` removes it:", &failures);
+        return Err(Failure { error: Error::failed(format!("{problem}\n{also}")), undone: false });
+    }
+    if on_failure == OnFailure::StayClosed && verify(kernel, want, scope).is_none() {
+        log::warn!("{problem}\nit was put in place once more, and all is as wanted");
+        return Ok(());
+    }
+    let error = Error::failed(format!("{problem}\n{}", on_failure.outcome()));
+    Err(Failure { error, undone: true })
+}
+
+/// Takes back what was done, then looks whether that led to where it shall: a step that was done may have had
+/// more effects than its own, such as the routes that go when an interface is set down.
+fn lead_back(kernel: &mut dyn Kernel, to: &State, done: &[&Step], scope: &Scope) -> Vec<Error> {
+    let back = done.iter().rev().filter(|step| !leads_to(step, to));
     let inverses: Vec<Step> = back.map(|step| step.inverse()).collect();
-    let mut failures = do_all(kernel, &inverses);
-    if let Ok(now) = kernel.observe(scope) {
-        failures = do_all(kernel, &diff(before, &now));
+    let failures = do_all(kernel, &inverses);
+    match kernel.observe(scope) {
+        Ok(now) => do_all(kernel, &diff(to, &now)),
+        Err(_) => failures,
     }
-    if failures.is_empty() {
-        return Failure {
-            error: Error::failed(format!("{problem}\nwhat had been begun was undone")),
-            undone: true,
-        };
-    }
-    let also = list("and this could not be undone; `portals down` removes it:", &failures);
-    Failure { error: Error::failed(format!("{problem}\n{also}")), undone: false }
 }
 
 /// Whether a step made what is to remain.

@@ -89,16 +89,37 @@ fn what_closes_stays_when_a_repair_fails() {
         let mut kernel = host();
         let before = kernel.observe(&want.scope()).unwrap();
         kernel.fail_at = Some(failing);
-        if apply(&mut kernel, &journal, &want, OnFailure::StayClosed).is_ok() {
+        let Err(error) = apply(&mut kernel, &journal, &want, OnFailure::StayClosed) else {
             assert!(failing > 5, "only {failing} steps were made to fail");
             return;
-        }
+        };
+        let outcome = "what guards portals was put in place; all else is as it was before this attempt";
+        assert!(error.to_string().ends_with(outcome), "{error}");
         let mut now = kernel.observe(&want.scope()).unwrap();
         assert_eq!(refusing(&now), refusing(&want), "failing at step {failing}");
         now.firewall = None;
         now.rules.retain(|rule| !rule.closes());
         now.routes.retain(|route| route.target != Target::Unreachable);
         assert_eq!(now, before, "failing at step {failing}");
+    }
+}
+
+/// Others may flush again while a repair is at work: all that is missing then is put in place, and that is no
+/// failure.
+#[test]
+fn a_repair_that_meets_another_flush_is_done() {
+    let folder = Folder::new("flushed");
+    let journal = folder.journal();
+    let mut kernel = host();
+    let want = golden("both-ways");
+    apply(&mut kernel, &journal, &want, OnFailure::Undo).unwrap();
+    let whole = kernel.observe(&want.scope()).unwrap();
+    for (on_failure, is_done) in [(OnFailure::StayClosed, true), (OnFailure::Undo, false)] {
+        kernel.state.firewall = None;
+        kernel.flush_behind = Some(kernel.tried);
+        let result = apply(&mut kernel, &journal, &want, on_failure);
+        assert_eq!(result.is_ok(), is_done, "{result:?}");
+        assert_eq!(kernel.observe(&want.scope()).unwrap() == whole, is_done);
     }
 }
 

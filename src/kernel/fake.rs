@@ -20,6 +20,8 @@ pub struct FakeKernel {
     pub host: SortedSet<IfName>,
     /// The step that fails, counted from zero over all that is applied; once.
     pub fail_at: Option<usize>,
+    /// The step behind which another program takes our firewall away, counted so, too; once.
+    pub flush_behind: Option<usize>,
     /// Steps that were tried.
     pub tried: usize,
 }
@@ -34,6 +36,9 @@ impl FakeKernel {
         let number = self.tried;
         self.tried += 1;
         let result = if self.fail_at == Some(number) { Err(Errno::EIO) } else { self.change(step) };
+        if self.flush_behind == Some(number) {
+            self.state.firewall = None;
+        }
         result.map_err(|errno| refusal::failure(step, errno.into()))
     }
 
