@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::describe;
 use crate::diff::{Step, diff};
 use crate::error::{Error, Result};
+use crate::firewall_choice;
 use crate::journal::{Claims, Journal};
 use crate::kernel::{Kernel, Outcome};
 use crate::state::{Route, Scope, State, Target};
@@ -103,6 +104,7 @@ pub fn remove_all(kernel: &mut dyn Kernel, journal: &Journal) -> Result<Vec<Step
     let failures = do_all(kernel, &steps);
     if failures.is_empty() {
         journal.record(&Claims::default())?;
+        firewall_choice::remember(journal.folder(), None)?;
         return Ok(steps);
     }
     Err(Error::failed(list(

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use crate::apply::{OnFailure, apply};
 use crate::diff::Step;
 use crate::error::Result;
+use crate::firewall_choice;
 use crate::journal::Journal;
 use crate::kernel::conntrack::{self, Told};
 use crate::kernel::echo::Echo;
@@ -23,8 +24,13 @@ pub fn converge(
     site: &Site,
     on_failure: OnFailure,
 ) -> Result<Vec<Step>> {
-    let steps = apply(kernel, journal, &plan(site), on_failure)?;
+    let want = plan(site);
+    let steps = apply(kernel, journal, &want, on_failure)?;
     // What stands is right: no reason to fail.
+    let guards = want.firewall.is_some() || !want.iptables.is_empty();
+    if let Err(error) = firewall_choice::remember(journal.folder(), guards.then_some(site.firewall)) {
+        log::warn!("the firewall may be chosen anew when others change theirs: {error}");
+    }
     if let Err(error) = neighbours::remember(journal.folder(), &site.neighbours) {
         log::warn!(
             "devices that are silent when the agent begins anew will not be known by their addresses: {error}"

@@ -28,10 +28,12 @@ pub mod edit;
 pub mod error;
 pub mod export;
 pub mod firewall;
+pub mod firewall_choice;
 pub mod firewall_edit;
 pub mod firewall_text;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+
 pub mod host;
 pub mod import;
 pub mod journal;

@@ -286,6 +286,30 @@ fn a_refused_part_leaves_all_as_it_was() {
     });
 }
 
+/// Nobody hears of it: others' ruleset, and the number of its generation, are as they were.
+#[test]
+fn what_the_kernel_can_do_is_asked_for_without_doing_it() {
+    in_namespace(|| {
+        nft(&["-f", "-"], NEIGHBOUR);
+        let rule = Rule { conditions: vec![], action: Action::Accept };
+        change(None, Some(&Firewall { sets: sets(), chains: [(Chain::Input, vec![rule])].into() }));
+        let before = (nft(&["list", "ruleset"], ""), generation());
+        let mut nftables = Nftables::find().unwrap().unwrap();
+        let none: [&str; 0] = [];
+        assert_eq!(nftables.lacks().unwrap(), none);
+        assert_eq!(nftables.lacks().unwrap(), none);
+        assert_eq!((nft(&["list", "ruleset"], ""), generation()), before);
+    });
+}
+
+/// The kernel's number of this state of its ruleset: it is in the header of each answer.
+fn generation() -> String {
+    let listing = nft(&["--debug=mnl", "list", "tables"], "");
+    let numbers: Vec<&str> = listing.lines().filter(|line| line.contains("extra header")).collect();
+    assert!(numbers.len() > 2, "{listing}");
+    numbers.join("\n")
+}
+
 #[test]
 fn without_a_table_there_is_nothing_to_delete() {
     in_namespace(|| {

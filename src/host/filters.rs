@@ -1,7 +1,11 @@
 //! Which firewalls this host has, and whose rules refuse what they do not know.
 
+use std::path::Path;
+
 use crate::error::Result;
-use crate::firewall::{Barrier, Chain};
+use crate::firewall::{Backend, Barrier, Chain};
+use crate::firewall_choice;
+use crate::journal::FOLDER;
 use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
 use crate::net::Family;
@@ -17,6 +21,13 @@ const GATES: [Chain; 2] = [Chain::Input, Chain::Forward];
 pub struct Filters {
     /// Whether the kernel has nftables.
     pub nftables: bool,
+    /// What our rules need and the kernel's nftables lacks, in words; not asked where it guards already.
+    pub nftables_lacks: Vec<&'static str>,
+    /// The firewall that was chosen before, and guards since.
+    pub standing: Option<Backend>,
+    /// A chain of nftables by which others translate addresses, where legacy iptables would end that: before Linux 4.18 one of the
+    /// two translates, and the other does not.
+    pub displaced: Option<String>,
     /// The program for legacy iptables, if it is installed.
     pub legacy: Option<Program>,
     /// The program for iptables that writes nftables, if it is installed.
@@ -34,7 +45,16 @@ pub struct Filters {
 /// Looks at them; `marks`: for portals that go by marks.
 pub(super) fn read(kernel: &mut Linux, marks: bool) -> Result<Filters> {
     let survey = kernel.survey()?;
-    let mut filters = Filters { nftables: kernel.has_nftables(), ..Filters::default() };
+    // Behind the survey: who may not look at the kernel shall be told so.
+    let standing = firewall_choice::remembered(Path::new(FOLDER))?;
+    let mut filters = Filters { nftables: kernel.has_nftables(), standing, ..Filters::default() };
+    // Asked only before anything is built on it.
+    if standing != Some(Backend::Nftables) {
+        filters.nftables_lacks = kernel.nftables_lacks()?;
+    }
+    if !super::runs_at_least((4, 18)) {
+        filters.displaced = survey.translating.as_ref().map(ToString::to_string);
+    }
     let programs = kernel.iptables();
     (filters.legacy, filters.nft) = (programs.legacy, programs.nft);
     for (chain, gate) in survey.refusing {
@@ -56,7 +76,8 @@ pub(super) fn read(kernel: &mut Linux, marks: bool) -> Result<Filters> {
             filters.barriers.extend(barriers(program, family, &dump));
         }
         // Asked only where it would have to guard: the answer may load modules.
-        if filters.legacy_in_use || !filters.nftables || filters.nft.is_none() {
+        let nftables_can = filters.nftables && filters.nftables_lacks.is_empty();
+        if filters.legacy_in_use || !nftables_can || filters.nft.is_none() {
             filters.legacy_lacks = legacy::lacks(&programs.missing(program), marks);
         }
     } else if !families.is_empty() {

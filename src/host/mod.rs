@@ -261,7 +261,12 @@ fn can_be_deaf(interface: &IfName) -> bool {
 
 /// See [`Facts::rules_know_ports`].
 pub fn rules_know_ports() -> bool {
-    uname().is_ok_and(|name| is_at_least(&name.release().to_string_lossy(), (4, 17)))
+    runs_at_least((4, 17))
+}
+
+/// Whether this kernel is of this version or newer; not, if it cannot be told.
+fn runs_at_least(version: (u32, u32)) -> bool {
+    uname().is_ok_and(|name| is_at_least(&name.release().to_string_lossy(), version))
 }
 
 /// Whether a kernel, by its release such as `6.1.0-18-amd64`, is of this version or newer; not, if it cannot be told.

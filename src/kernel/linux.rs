@@ -75,6 +75,11 @@ impl Linux {
         self.nftables.as_mut().is_some_and(Nftables::can_close_ports)
     }
 
+    /// What our rules need and the kernel's nftables lacks, in words.
+    pub fn nftables_lacks(&mut self) -> Result<Vec<&'static str>> {
+        self.nftables.as_mut().map_or_else(|| Ok(Vec::new()), |nftables| Ok(nftables.lacks()?.to_vec()))
+    }
+
     /// What there is to know of others' nftables.
     pub fn survey(&mut self) -> Result<Survey> {
         self.nftables.as_mut().map_or_else(|| Ok(Survey::default()), Nftables::survey)

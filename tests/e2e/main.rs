@@ -90,6 +90,7 @@ const CORE: &[&[Scenario]] = &[
 /// What is the same with every kernel, and takes its time: waits of timers, firmware that boots.
 const AT_LENGTH: &[&[Scenario]] = &[
     filters::SCENARIOS,
+    filters::STANDING,
     dyndns::SCENARIOS,
     failover::SCENARIOS,
     providers::SCENARIOS,

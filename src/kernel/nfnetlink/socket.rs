@@ -117,6 +117,11 @@ impl Nfnetlink {
     /// Sends a batch whose last message asks to be acknowledged; returns the first refusal, if there is one. Those behind
     /// it follow from it.
     pub(in crate::kernel) fn batch(&mut self, batch: &[u8]) -> Result<(), Refusal> {
+        self.refusals(batch)?.first().map_or(Ok(()), |first| Err(*first))
+    }
+
+    /// Sends a batch whose last message asks to be acknowledged; returns all refusals, in order.
+    pub(in crate::kernel) fn refusals(&mut self, batch: &[u8]) -> Result<Vec<Refusal>, Refusal> {
         self.send(batch).map_err(Refusal::of_all)?;
         // The kernel works on a batch within `send`, so that every answer waits here by now.
         let mut answers = Vec::new();
@@ -137,7 +142,7 @@ impl Nfnetlink {
         if outcomes.is_empty() {
             return Err(Refusal::of_all(Errno::EPROTO));
         }
-        outcomes.into_iter().collect()
+        Ok(outcomes.into_iter().filter_map(Result::err).collect())
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), Errno> {

@@ -65,6 +65,8 @@ pub struct Survey {
     pub locked: SortedSet<String>,
     /// Whether iptables that write nftables have chains of ours.
     pub has_iptables_chains: bool,
+    /// A chain by which somebody else translates addresses, if there is one.
+    pub translating: Option<ForeignChain>,
 }
 
 impl ForeignChain {
@@ -88,7 +90,7 @@ pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Errno>
     }
     // On most routers there is nobody else, and then there is nothing more to ask.
     if ruleset.is_empty() {
-        return Ok((Survey::default(), answers));
+        return Ok((Survey { translating: ruleset.translating, ..Survey::default() }, answers));
     }
     let rules = socket.dump_all(call::GET_RULE)?;
     for message in objects(&rules, call::NEW_RULE) {
@@ -177,6 +179,7 @@ struct Ruleset {
     bases: SortedMap<ForeignChain, (Chain, bool)>,
     rules: SortedMap<ForeignChain, Vec<Foreign>>,
     has_iptables_chains: bool,
+    translating: Option<ForeignChain>,
 }
 
 /// A rule, as far as it matters here.
@@ -197,6 +200,9 @@ impl Ruleset {
         let chain = place(message, CHAIN_NAME)?;
         self.has_iptables_chains |= chain.name.starts_with(CHAIN_PREFIX);
         let hook = attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER)?;
+        if attributes.text(CHAIN_TYPE) == Some("nat") {
+            self.translating.get_or_insert_with(|| chain.clone());
+        }
         let same_hook = |own: &Chain| own.hook().number == hook && own.hook().kind == "filter";
         let own = [Chain::Input, Chain::Forward].into_iter().find(same_hook)?;
         if attributes.text(CHAIN_TYPE) == Some("filter") {
@@ -229,6 +235,7 @@ impl Ruleset {
             openings: openings.collect(),
             locked: SortedSet::new(),
             has_iptables_chains: self.has_iptables_chains,
+            translating: self.translating.clone(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! empty one replaces the table whole, in the same transaction. So every edit from outside is seen and repaired, and the
 //! change from one firewall of ours to another can rely on what it finds. Other tables are neither read nor touched.
 
+mod ability;
 mod call;
 mod chain;
 mod expression;
@@ -41,6 +42,8 @@ pub struct Nftables {
     socket: Nfnetlink,
     /// Of others' chains, as of a generation of the ruleset.
     surveyed: Option<(u32, Survey)>,
+    /// What our rules need and is not there, once that was asked for.
+    lacks: Option<Vec<&'static str>>,
 }
 
 impl Nftables {
@@ -54,11 +57,24 @@ impl Nftables {
         };
         match socket.request(call::GET_GENERATION, NLM_F_ACK, |_| ()) {
             // What nfnetlink says to a subsystem that it does not know: nfnetlink_rcv_msg in net/netfilter/nfnetlink.c.
-            Err(Errno::EINVAL) => Ok(None),
+            Err(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(None),
             // Only root is told.
-            Ok(_) | Err(Errno::EPERM) => Ok(Some(Self { socket, surveyed: None })),
+            Ok(_) | Err(Errno::EPERM) => Ok(Some(Self { socket, surveyed: None, lacks: None })),
             Err(errno) => Err(errno).doing(|| "cannot ask the kernel for its nftables".into()),
         }
+    }
+
+    /// What our rules need and this kernel lacks, in words; asked for once, as it may load modules. Changes
+    /// nothing.
+    pub fn lacks(&mut self) -> Result<&[&'static str]> {
+        if self.lacks.is_none() {
+            self.lacks = Some(match ability::lacks(&mut self.socket) {
+                // Only root is told.
+                Err(Errno::EPERM) => Vec::new(),
+                lacks => lacks.doing(|| "cannot ask the kernel what its nftables can do".into())?,
+            });
+        }
+        Ok(self.lacks.as_deref().unwrap_or_default())
     }
 
     /// Our table; `None` if there is none, an empty firewall if it is not as we would have written it.

@@ -19,7 +19,7 @@ pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Errno> {
     let mut snapshot =
         match socket.request(call::GET_TABLE, NLM_F_ACK, |writer| writer.text(TABLE_NAME, TABLE)) {
             Ok(answers) => answers,
-            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) if means_no_table(errno) => return Ok(None),
             Err(errno) => return Err(errno),
         };
     for kind in [call::GET_CHAIN, call::GET_RULE, call::GET_SET] {
@@ -36,6 +36,13 @@ pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Errno> {
         })?);
     }
     Ok(Some(snapshot))
+}
+
+/// Whether a refusal says that there is no table of ours. Before Linux 4.17 the family `inet` is a module of
+/// its own, that only whoever makes a table loads: until then, and where it is missing, no table of that
+/// family can be asked for.
+pub(super) fn means_no_table(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOENT | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP)
 }
 
 /// Whether nothing was changed while the snapshot was taken.

@@ -42,6 +42,14 @@ fn an_empty_table_is_none_of_ours() {
 }
 
 #[test]
+fn a_kernel_without_the_family_has_no_table_of_it() {
+    for errno in [Errno::ENOENT, Errno::EAFNOSUPPORT, Errno::EPROTONOSUPPORT, Errno::EOPNOTSUPP] {
+        assert!(snapshot::means_no_table(errno), "{errno}");
+    }
+    assert!(!snapshot::means_no_table(Errno::EPERM));
+}
+
+#[test]
 fn refusals_name_the_object_and_what_the_kernel_lacks() {
     let tracked = Rule { conditions: vec![Condition::Established], action: Action::Accept };
     let masquerade = Rule { conditions: vec![], action: Action::Masquerade };
@@ -79,6 +87,21 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
              No such file or directory",
         ),
     ];
+    // A kernel before Linux 4.17 without the module of the family.
+    let (no_family, nothing) = (Errno::EAFNOSUPPORT, Errno::ENOENT);
+    let refusals = |errnos: [Errno; 4]| {
+        let numbered = (1..).zip(errnos).map(|(sequence, errno)| Refusal { sequence, errno });
+        transaction::lacking(&edits, &numbered.collect::<Vec<_>>())
+    };
+    assert_eq!(
+        refusals([no_family; 4]),
+        ["tables for both families (before Linux 4.17: module nf_tables_inet)"]
+    );
+    // One before Linux 5.2: what would have been in the chain is not what is missing.
+    assert_eq!(
+        refusals([Errno::EBUSY, nothing, Errno::EBUSY, nothing]),
+        ["inet NAT chains (needs Linux 5.2 or newer, with module nft_chain_nat)"]
+    );
     for (sequence, errno, expected) in cases {
         let error = transaction::explain(&edits, Refusal { sequence, errno });
         assert_eq!(error.to_string(), expected);

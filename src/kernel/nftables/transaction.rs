@@ -21,16 +21,39 @@ const SET_NAME: u16 = 2;
 
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
+/// The table that edits are about.
+#[derive(Debug, Clone, Copy)]
+struct Table {
+    name: &'static str,
+    flags: u32,
+}
+
+/// Ours.
+const OURS: Table = Table { name: TABLE, flags: 0 };
+
+/// One that never comes to be; NFT_TABLE_F_DORMANT keeps its chains from being hooked in for even a moment.
+const TRIAL: Table = Table { name: "portals-trial", flags: 1 };
+
 /// The batch for these edits. The sequence number of each message is that of its edit, counted from 1; only the last edit
 /// asks to be acknowledged, which the kernel does when all is done.
 pub(crate) fn encode(edits: &[Edit]) -> Vec<u8> {
+    begin(edits, OURS).end()
+}
+
+/// The same for a table that never comes to be: a batch without an end is looked through by the kernel, and
+/// then forgotten.
+pub(super) fn encode_trial(edits: &[Edit]) -> Vec<u8> {
+    begin(edits, TRIAL).0.finish()
+}
+
+fn begin(edits: &[Edit], table: Table) -> Batch {
     let mut batch = Batch::begin();
     for (edit, sequence) in edits.iter().zip(1_u32..) {
         let last = usize::try_from(sequence) == Ok(edits.len());
         let acknowledge = if last { NLM_F_ACK } else { 0 };
-        encode_edit(edit, &mut Request { writer: batch.writer(), sequence, acknowledge });
+        encode_edit(edit, &mut Request { writer: batch.writer(), table, sequence, acknowledge });
     }
-    batch.end()
+    batch
 }
 
 /// Messages that are carried out all together or not at all.
@@ -60,15 +83,44 @@ impl Batch {
 
 /// A refusal in words: which edit it was, and what the kernel lacks if that is the reason.
 pub(super) fn explain(edits: &[Edit], Refusal { sequence, errno }: Refusal) -> Error {
-    let edit = usize::try_from(sequence).ok().and_then(|number| edits.get(number.checked_sub(1)?));
-    let lacking = matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP);
+    let edit = edit_of(edits, sequence);
     let doing = edit.map_or_else(|| "change the firewall".to_owned(), Edit::to_string);
     let missing = edit.map_or(Some("nftables (module nf_tables)"), what_is_missing);
-    let message = match missing.filter(|_| lacking) {
+    let message = match missing.filter(|_| is_lack(errno)) {
         Some(missing) => format!("cannot {doing}: this kernel has no {missing}"),
         None => format!("cannot {doing}"),
     };
     Error::failed(message).because(errno)
+}
+
+/// What the kernel lacks, by what it refused of a trial; each once.
+pub(super) fn lacking(edits: &[Edit], refusals: &[Refusal]) -> Vec<&'static str> {
+    let lacks = refusals.iter().filter(|refusal| is_lack(refusal.errno));
+    let refused: Vec<&Edit> = lacks.filter_map(|refusal| edit_of(edits, refusal.sequence)).collect();
+    // What would have been in a table or a chain is refused along with it.
+    let is_own = |edit: &Edit| match edit {
+        Edit::AddTable => true,
+        Edit::AddRule(chain, ..) => {
+            !refused.contains(&&Edit::AddTable) && !refused.contains(&&Edit::AddChain(*chain))
+        }
+        _ => !refused.contains(&&Edit::AddTable),
+    };
+    let mut lacking = Vec::new();
+    for missing in refused.iter().filter(|edit| is_own(edit)).filter_map(|edit| what_is_missing(edit)) {
+        if !lacking.contains(&missing) {
+            lacking.push(missing);
+        }
+    }
+    lacking
+}
+
+fn edit_of<'a>(edits: &'a [Edit<'a>], sequence: u32) -> Option<&'a Edit<'a>> {
+    usize::try_from(sequence).ok().and_then(|number| edits.get(number.checked_sub(1)?))
+}
+
+/// Whether a refusal says that the kernel has nothing of that kind.
+fn is_lack(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT)
 }
 
 fn bracket(kind: u16, writer: &mut Writer) {
@@ -80,7 +132,8 @@ fn encode_edit(edit: &Edit, request: &mut Request) {
     match edit {
         Edit::AddTable => {
             // Not NLM_F_EXCL: where the table is there already, this makes sure of it for the edits that follow.
-            request.send(call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
+            let flags = request.table.flags;
+            request.send(call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, flags));
         }
         Edit::DeleteTable => request.send(call::DELETE_TABLE, 0, |_| ()),
         Edit::FlushChain(chain) => {
@@ -114,6 +167,7 @@ fn encode_edit(edit: &Edit, request: &mut Request) {
 /// What the messages of one edit have in common.
 struct Request<'a> {
     writer: &'a mut Writer,
+    table: Table,
     sequence: u32,
     acknowledge: u16,
 }
@@ -123,7 +177,7 @@ impl Request<'_> {
         let flags = NLM_F_REQUEST | flags | self.acknowledge;
         let header = Header { kind, flags, sequence: self.sequence, family: INET, resource: 0 };
         self.writer.message(&header, |writer| {
-            writer.text(TABLE_NAME, TABLE);
+            writer.text(TABLE_NAME, self.table.name);
             body(writer);
         });
     }
@@ -142,6 +196,7 @@ impl Request<'_> {
 /// nf_tables itself.
 fn what_is_missing(edit: &Edit) -> Option<&'static str> {
     match edit {
+        Edit::AddTable => Some("tables for both families (before Linux 4.17: module nf_tables_inet)"),
         Edit::AddChain(chain) if chain.hook().kind == "nat" => {
             Some("inet NAT chains (needs Linux 5.2 or newer, with module nft_chain_nat)")
         }

@@ -47,6 +47,13 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// Which firewall guards, whatever others do with theirs.
+pub(crate) const STANDING: &[Scenario] = &[Scenario {
+    name: "a portal stays in the firewall that was chosen, through others' flushes, until down",
+    plots: &[NYC, PARIS],
+    run: standing,
+}];
+
 /// What needs the programs themselves, in the folder that `PORTALS_TEST_FIREWALLS` names.
 pub(crate) const WITH_PROGRAMS: &[Scenario] = &[
     Scenario { name: "through the firewall of ufw", plots: &[NYC, PARIS], run: |world| through(world, &UFW) },
@@ -59,6 +66,11 @@ pub(crate) const WITH_PROGRAMS: &[Scenario] = &[
 
 /// A rule that changes nothing, but says that this host filters with legacy iptables.
 const LEGACY: &str = "iptables-legacy -A INPUT -i lo -j ACCEPT; ip6tables-legacy -A INPUT -i lo -j ACCEPT";
+
+/// Others' rules go, and ours along with them, with all chains.
+const FLUSH: &str = "for program in iptables-legacy ip6tables-legacy; do
+    for table in filter mangle nat; do $program -t $table -F; $program -t $table -X; done
+done";
 
 /// A firewall that refuses what it does not know.
 struct Filter {
@@ -148,6 +160,46 @@ fn through(world: &mut World, filter: &Filter) -> Result<()> {
     succeeds(site, &["down"])?;
     before.0.same_as(&Snapshot::of(&site.router)?.without_nftables())?;
     same("the rules of others", rules(world)?, before.1)
+}
+
+/// Others who filter with legacy iptables no more, or again, are no reason to change the language of ours.
+fn standing(world: &mut World) -> Result<()> {
+    on_all(world, LEGACY)?;
+    start(world, &world.network(each_other))?;
+    guarded_by(world, "iptables", "others filter with legacy iptables here")?;
+    no_leak(
+        world,
+        NYC,
+        |site| &site.guest,
+        |world| {
+            shell(&world.site(NYC).router, FLUSH)?;
+            settled(world.site(NYC))?;
+            both_ways(world)
+        },
+    )?;
+    guarded_by(world, "iptables", "chosen before others changed their firewalls")?;
+    // Also by an agent that begins anew.
+    world.site(NYC).start_agent()?;
+    settled(world.site(NYC))?;
+    guarded_by(world, "iptables", "chosen before others changed their firewalls")?;
+    world.site(NYC).stop_agent()?;
+    succeeds(world.site(NYC), &["down"])?;
+    world.site(NYC).start_agent()?;
+    settled(world.site(NYC))?;
+    guarded_by(world, "nftables", "nobody filters with legacy iptables")?;
+    shell(&world.site(NYC).router, LEGACY)?;
+    settled(world.site(NYC))?;
+    both_ways(world)?;
+    guarded_by(world, "nftables", "chosen before others changed their firewalls")
+}
+
+/// What nyc's `status` says of its firewall.
+fn guarded_by(world: &mut World, firewall: &str, reason: &str) -> Result<()> {
+    let site = world.site(NYC);
+    let status = succeeds(site, &["status", "--json"])?;
+    same(&status, status.contains(&format!("\"firewall\":\"{firewall}\"")), true)?;
+    let status = succeeds(site, &["status"])?;
+    same(&format!("{reason} in {status}"), status.contains(reason), true)
 }
 
 /// All rules of all firewalls at nyc, without counters, and without tables of legacy iptables that have none.

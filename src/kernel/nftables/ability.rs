@@ -1,0 +1,56 @@
+//! What the kernel's nftables can do, asked for without doing any of it.
+
+use std::net::Ipv4Addr;
+
+use nix::errno::Errno;
+
+use super::transaction;
+use crate::firewall::{Action, Chain, Condition, Firewall, Rule, Set, SetName};
+use crate::firewall_edit::edits;
+use crate::kernel::nfnetlink::Nfnetlink;
+use crate::net::{Cidr, Family, IfName, Mac, Mark};
+
+/// Any mark.
+const MARK: Mark = Mark { value: 1, mask: 1 };
+
+/// What our rules need and is not there, in words. The kernel loads the modules that it has, tries a table
+/// with all of it, and drops that again before it is in force: no other program hears of it.
+pub(super) fn lacks(socket: &mut Nfnetlink) -> Result<Vec<&'static str>, Errno> {
+    let needed = needed();
+    let edits = edits(None, Some(&needed));
+    match socket.refusals(&transaction::encode_trial(&edits)) {
+        Ok(refusals) => Ok(transaction::lacking(&edits, &refusals)),
+        Err(refusal) => Err(refusal.errno),
+    }
+}
+
+/// One of each thing that depends on a module, or on the kernel's age.
+fn needed() -> Firewall {
+    let interface: IfName = "lo".parse().expect("a name");
+    let network = Cidr::host(Ipv4Addr::LOCALHOST.into());
+    let sets = [
+        ("interfaces", Set::Interfaces([interface.clone()].into())),
+        ("paths", Set::Paths([(interface.clone(), interface)].into())),
+        ("devices", Set::Devices([Mac([2, 0, 0, 0, 0, 1])].into())),
+        ("networks", Set::Networks(Family::V4, [network].into())),
+    ];
+    let rule = |conditions: &[Condition], action| Rule { conditions: conditions.to_vec(), action };
+    let chains = [
+        (Chain::Forward, vec![rule(&[Condition::Established], Action::Accept), rule(&[], Action::Reject)]),
+        (Chain::Mss, vec![rule(&[Condition::TcpSyn], Action::ClampMss(1240))]),
+        (
+            Chain::Prerouting,
+            vec![
+                rule(&[Condition::UdpPort(53, 53)], Action::Redirect(5053)),
+                rule(&[Condition::Family(Family::V4)], Action::Divert(Ipv4Addr::LOCALHOST)),
+            ],
+        ),
+        (Chain::Postrouting, vec![rule(&[], Action::Masquerade)]),
+        (Chain::Marks, vec![rule(&[Condition::ConnectionMarked(MARK)], Action::SetMark(MARK))]),
+        (Chain::OwnMarks, vec![rule(&[], Action::SetConnectionMark(MARK))]),
+    ];
+    Firewall {
+        sets: sets.into_iter().map(|(name, set)| (SetName(name.to_owned()), set)).collect(),
+        chains: chains.into(),
+    }
+}
