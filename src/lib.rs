@@ -5,6 +5,8 @@
 
 // Files are read by `disk` alone.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+// Those of the standard library end the program where nobody reads: `output` does not.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 // The strategies of the tests are shared with unit tests, which know the crate by its name there.
 #[cfg(test)]
@@ -45,6 +47,7 @@ pub mod logging;
 pub mod neighbours;
 pub mod net;
 pub mod notify;
+pub mod output;
 pub mod packages;
 pub mod phone;
 pub mod plan;

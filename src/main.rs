@@ -9,7 +9,7 @@ use nix::sys::prctl::set_dumpable;
 use wg_portals::cli::{self, Cli, Command};
 use wg_portals::commands::{self, Status};
 use wg_portals::error::Kind;
-use wg_portals::logging;
+use wg_portals::{logging, output};
 
 /// That of musl gives every few pages back to the kernel at once, which cost a quarter of the time of a call about 64 exits.
 #[global_allocator]
@@ -21,31 +21,42 @@ fn main() -> ExitCode {
     let cli = match Cli::from_args(&["portals"], &arguments) {
         Ok(cli) => cli,
         Err(exit) if exit.status.is_ok() => {
-            print!("{}", exit.output);
-            return ExitCode::SUCCESS;
+            output::print(format_args!("{}", exit.output));
+            return finish(Status::Done);
         }
         Err(exit) => {
-            eprint!("{}", exit.output);
+            output::print_error(format_args!("{}", exit.output));
             return Status::Wrong.into();
         }
     };
     start_log(&cli);
     keep_memory_private(&cli);
     match commands::run(&cli) {
-        Ok(status) => status.into(),
+        Ok(status) => finish(status),
         Err(errors) => {
             for error in &errors {
                 if cli.is_service() {
                     log::error!("{error}");
                 }
                 if !cli.is_service() || cli.log_file().is_some() {
-                    eprintln!("portals: {error}");
+                    output::print_error(format_args!("portals: {error}\n"));
                 }
             }
             match errors.kind() {
                 Kind::Failed => Status::Failed.into(),
                 Kind::Wrong => Status::Wrong.into(),
             }
+        }
+    }
+}
+
+/// What was printed has arrived, or the status tells.
+fn finish(status: Status) -> ExitCode {
+    match output::finish() {
+        Ok(()) => status.into(),
+        Err(error) => {
+            output::print_error(format_args!("portals: {error}\n"));
+            Status::Failed.into()
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
+use crate::output::say;
 use crate::trial::{Trial, Undone};
 
 /// This program, also if its file has been replaced meanwhile.
@@ -34,7 +35,7 @@ pub(super) fn run(file: &Path, options: &Confirm) -> Result<Status, Errors> {
         let _lock = lock(&journal)?;
         Trial::of(file).confirm()?;
     }
-    println!("confirmed: it stays");
+    say!("confirmed: it stays");
     Ok(Status::Done)
 }
 
@@ -57,7 +58,7 @@ fn wait(file: &Path, time: Duration) -> Result<Status, Errors> {
     setsid().doing(|| "cannot leave the shell".to_owned())?;
     let trial = Trial::of(file);
     let watch = trial.watch()?;
-    println!("waiting");
+    say!("waiting");
     if !watch.wait(time)? {
         return Ok(Status::Done);
     }

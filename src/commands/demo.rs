@@ -12,6 +12,7 @@ use crate::demo::{NETWORK_FILE, NYC, PARIS, SERVER, World, isolate, show};
 use crate::error::{Errors, Result};
 use crate::kernel::builtin::check_tun;
 use crate::kernel::linux::Linux;
+use crate::output::{complain, say};
 use crate::style::{Style, seconds};
 
 /// This program, wherever it lies: its path may be hidden inside a namespace.
@@ -33,7 +34,7 @@ pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
     } else {
         let took = seconds(start.elapsed());
         let took = format!("All of it held. {took}, and nothing on this machine was touched.");
-        println!("\n{}", style.good(&took));
+        say!("\n{}", style.good(&took));
     }
     if options.keep {
         keep(&mut world, was_root)?;
@@ -43,22 +44,22 @@ pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
 
 fn print_logs(world: &World) {
     for site in world.sites() {
-        eprintln!("\nwhat the agent of {} said:\n{}", site.plot.name, site.log());
+        complain!("\nwhat the agent of {} said:\n{}", site.plot.name, site.log());
     }
 }
 
 /// Stays until Ctrl-C ends this process, and the kernel takes all of the world with it.
 fn keep(world: &mut World, was_root: bool) -> Result<()> {
-    println!("\nIt stays until Ctrl-C. To look around, from another terminal:");
+    say!("\nIt stays until Ctrl-C. To look around, from another terminal:");
     let ask = format!("bash -c 'cat < /dev/tcp/{SERVER}/80'");
     for plot in [NYC, PARIS] {
         let site = world.site(plot);
         let router = enter(site.agent()?.pid(), was_root);
-        println!("\n  # {}: its network file is {NETWORK_FILE}", site.router.name());
-        println!("  {router} --net --mount ip rule");
+        say!("\n  # {}: its network file is {NETWORK_FILE}", site.router.name());
+        say!("  {router} --net --mount ip rule");
         for host in [Some(&site.guest), site.home.as_ref()].into_iter().flatten() {
-            println!("  # {}", host.name());
-            println!("  {} --net={} {ask}", enter(id(), was_root), host.path());
+            say!("  # {}", host.name());
+            say!("  {} --net={} {ask}", enter(id(), was_root), host.path());
         }
     }
     loop {

@@ -8,6 +8,7 @@ use crate::describe::count;
 use crate::error::{Error, Errors};
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
+use crate::output::{complain, say};
 use crate::services::Supervisor;
 use crate::trial::Trial;
 
@@ -25,14 +26,14 @@ pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     let _lock = lock(&journal)?;
     // What cannot be written keeps nobody from taking it all away.
     if let Err(error) = Trial::of(file).undo() {
-        eprintln!("portals: {error}");
+        complain!("portals: {error}");
     }
     let services = Supervisor::open(journal.folder()).and_then(|mut left| left.clear());
     let steps = remove_all(&mut Linux::open()?, &journal)?;
     services?;
     match steps.len() {
-        0 => println!("nothing to do: nothing of portals is on this machine"),
-        number => println!("done: {}", count(number, "change")),
+        0 => say!("nothing to do: nothing of portals is on this machine"),
+        number => say!("done: {}", count(number, "change")),
     }
     Ok(Status::Done)
 }

@@ -1,6 +1,5 @@
 //! `portals export`: files of wg-quick for a site that runs no portals.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -12,6 +11,7 @@ use crate::disk::{Source, folder_of, read_if_there, replace, unreadable};
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::export::{File, files};
 use crate::keys;
+use crate::output::{self, complain, say};
 use crate::phone::preshared_keys;
 
 /// One file to standard output, or all to a folder.
@@ -26,12 +26,12 @@ pub(super) fn run(file: &Path, options: &Export) -> Result<Status, Errors> {
     let files =
         files(&network, name, own.as_ref(), secret.as_ref(), &preshared_keys(&network, name, &folder)?);
     for portal in &entry.portals {
-        eprintln!("note: portal `{}` is left out: wg-quick knows nothing like it", portal.name);
+        complain!("note: portal `{}` is left out: wg-quick knows nothing like it", portal.name);
     }
     let refusal = match (&options.to, files.as_slice()) {
         (_, []) => format!("site `{name}` has no links, so that there is nothing to export"),
         (Some(to), all) => return Ok(write(to, all)?),
-        (None, [one]) if !one.is_secret() => return Ok(print(one)?),
+        (None, [one]) if !one.is_secret() => return Ok(print(one)),
         (None, [_]) => {
             "it holds a pre-shared key, which is for files alone: name a folder for it with --to FOLDER"
                 .to_owned()
@@ -46,10 +46,9 @@ pub(super) fn run(file: &Path, options: &Export) -> Result<Status, Errors> {
     Err(Error::wrong(refusal).into())
 }
 
-fn print(file: &File) -> Result<Status> {
-    let written = std::io::stdout().write_all(file.to_text().as_bytes());
-    written.doing(|| "cannot write to standard output".to_owned())?;
-    Ok(Status::Done)
+fn print(file: &File) -> Status {
+    output::print(format_args!("{}", file.to_text().as_str()));
+    Status::Done
 }
 
 /// Nothing, if something else is there under one of their names: it may hold the only copy of a key.
@@ -69,7 +68,7 @@ fn write(folder: &Path, files: &[File]) -> Result<Status> {
         let path = path(file);
         replace(&path, file.to_text().as_bytes(), 0o600)
             .doing(|| format!("cannot write {}", path.display()))?;
-        println!("wrote {}", path.display());
+        say!("wrote {}", path.display());
     }
     Ok(Status::Done)
 }

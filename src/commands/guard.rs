@@ -7,18 +7,19 @@ use crate::clock::LastKnown;
 use crate::closing::close_by_file;
 use crate::error::Errors;
 use crate::journal::Journal;
+use crate::output::say;
 
 /// Closes the portals of the network file, or of the one that was in force before, past what fails.
 pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     if Journal::open().and_then(|journal| journal.has_agent()).unwrap_or(false) {
-        println!("nothing to do: the agent is at work");
+        say!("nothing to do: the agent is at work");
         return Ok(Status::Done);
     }
     // The agent's first handshake comes later, and the unit of the agent may not set the clock.
     LastKnown::beside(file).go_on();
     match close_by_file(file) {
-        None => println!("nothing to close: {} has no portals of this site", file.display()),
-        Some(closed) => println!("closed until the agent runs: the portals of {}", closed?.display()),
+        None => say!("nothing to close: {} has no portals of this site", file.display()),
+        Some(closed) => say!("closed until the agent runs: the portals of {}", closed?.display()),
     }
     Ok(Status::Done)
 }

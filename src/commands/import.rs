@@ -11,6 +11,7 @@ use crate::error::{Context as _, Error, Errors, Result};
 use crate::import::{Wishes, exit_name, network_file, preshared_keys};
 use crate::keys;
 use crate::net::Secret;
+use crate::output::{self, complain, say};
 use crate::wgquick::{self, Parsed};
 
 /// To standard output, or to a new file.
@@ -21,7 +22,7 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
     let (parsed, is_open) = wgquick::look_at(&options.file, Source::Named)?;
     if is_open {
         let path = options.file.display();
-        eprintln!("warning: {path}: others can read the keys in it; run: chmod 600 {path}");
+        complain!("warning: {path}: others can read the keys in it; run: chmod 600 {path}");
     }
     let key = parsed.config.interface.private_key.as_ref().expect("a file that was read has one");
     let stem = options.file.file_stem().unwrap_or_default().to_string_lossy();
@@ -43,14 +44,14 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
         ))
     })?;
     let Some(output) = &options.output else {
-        print!("{text}");
+        output::print(format_args!("{text}"));
         return Ok(Status::Done);
     };
     if options.keys {
         write_keys(output, &options.file, key, &parsed, &wishes)?;
     }
     write_new(output, text.as_bytes(), 0o644).doing(|| format!("cannot write {}", output.display()))?;
-    println!("wrote {}; `portals plan` tells what it would do here", output.display());
+    say!("wrote {}; `portals plan` tells what it would do here", output.display());
     Ok(Status::Done)
 }
 

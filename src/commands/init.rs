@@ -12,6 +12,7 @@ use crate::error::{Context as _, Error, Errors};
 use crate::json::Json;
 use crate::keys;
 use crate::net::{PublicKey, Secret};
+use crate::output::say;
 
 /// Makes what is not there yet, and says what to do next.
 pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
@@ -90,10 +91,10 @@ fn quoted(text: &str) -> Json {
 
 fn report(file: &Path, key_file: &Path, new_key: bool, new_file: bool, key: &Secret) {
     let made = |is_new| if is_new { "made" } else { "kept" };
-    println!("{} the key {}", made(new_key), key_file.display());
-    println!("{} the network file {}", made(new_file), file.display());
-    println!("\nThis site's public key:\n  {}\n", keys::public_key(key));
-    println!(
+    say!("{} the key {}", made(new_key), key_file.display());
+    say!("{} the network file {}", made(new_file), file.display());
+    say!("\nThis site's public key:\n  {}\n", keys::public_key(key));
+    say!(
         "Next: describe all sites in {}, copy it to each of them, and see what would happen: portals plan",
         file.display()
     );

@@ -15,6 +15,7 @@ use crate::cli::Install;
 use crate::disk::{self, Source};
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::Journal;
+use crate::output::say;
 use crate::packages;
 use crate::platform::{self, Found, Layout, Machine, NETWORK_FILE, Order, Step};
 
@@ -32,7 +33,7 @@ pub(super) fn run(options: &Install) -> Result<Status, Errors> {
     let found = place.look(&program, !options.no_start)?;
     place.carry_out(&platform::install(&place.layout, &found), &program)?;
     if !found.has_network_file && !found.may_start {
-        println!("next: {}/{NETWORK_FILE} and the key beside it are not there yet", place.layout.folder);
+        say!("next: {}/{NETWORK_FILE} and the key beside it are not there yet", place.layout.folder);
     }
     Ok(Status::Done)
 }
@@ -100,7 +101,7 @@ impl Place {
         for step in steps {
             match self.carry_out_one(step, program) {
                 Ok(words) if words.is_empty() => {}
-                Ok(words) => println!("{words}"),
+                Ok(words) => say!("{words}"),
                 Err(error) => errors.extend(error),
             }
         }

@@ -28,6 +28,7 @@ use crate::control::Done;
 use crate::describe::count;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::{Journal, Lock};
+use crate::output::{complain, say};
 use crate::platform;
 
 /// The exit status: others' scripts rely on it.
@@ -57,7 +58,7 @@ impl From<Status> for ExitCode {
 /// Runs what was typed.
 pub fn run(cli: &Cli) -> Result<Status, Errors> {
     if cli.version {
-        println!("portals {}", env!("CARGO_PKG_VERSION"));
+        say!("portals {}", env!("CARGO_PKG_VERSION"));
         return Ok(Status::Done);
     }
     let Some(command) = &cli.command else {
@@ -100,8 +101,8 @@ pub fn run(cli: &Cli) -> Result<Status, Errors> {
 fn show_done(done: &Done, file: &Path) {
     show_notes(&done.notes);
     match done.changes {
-        0 => println!("nothing to do: this machine is as {} says", file.display()),
-        number => println!("done: {}", count(number, "change")),
+        0 => say!("nothing to do: this machine is as {} says", file.display()),
+        number => say!("done: {}", count(number, "change")),
     }
 }
 
@@ -111,12 +112,12 @@ fn absolute(file: &Path) -> Result<PathBuf> {
 }
 
 fn lock(journal: &Journal) -> Result<Lock> {
-    journal.lock(|| eprintln!("another portals is changing this machine; waiting for it"))
+    journal.lock(|| complain!("another portals is changing this machine; waiting for it"))
 }
 
 fn show_notes(notes: &[String]) {
     for note in notes {
-        eprintln!("note: {note}");
+        complain!("note: {note}");
     }
 }
 

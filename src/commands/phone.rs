@@ -1,7 +1,6 @@
 //! `portals phone add` and `portals phone show`: devices with an ordinary WireGuard app.
 
 use std::fs::DirBuilder;
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +16,7 @@ use crate::edit::Edit;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::keys;
 use crate::net::Secret;
+use crate::output::{self, complain};
 use crate::phone::{self, Entry};
 use crate::qr::Picture;
 use crate::site;
@@ -61,13 +61,15 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
         let _ = disk::remove(kept);
     }
     written?;
-    shown.print(options.no_qr).doing(|| {
-        if kept.is_some() {
-            return format!("phone `{name}` was added, and `portals phone show {name}` shows its file");
-        }
-        let file = file.display();
-        format!("[phone.{name}] is in {file} now, but nobody has its key: take it out, and add it again")
-    })?;
+    if !shown.print(options.no_qr) {
+        return Err(Error::failed(if kept.is_some() {
+            format!("phone `{name}` was added; nobody read its file: `portals phone show {name}` shows it")
+        } else {
+            let file = file.display();
+            format!("[phone.{name}] is in {file} now, but nobody has its key: take it out, and add it again")
+        })
+        .into());
+    }
     advise(file, &network, name, own, kept.as_deref());
     Ok(Status::Done)
 }
@@ -106,7 +108,7 @@ fn show(file: &Path, options: &PhoneShow) -> Result<Status, Errors> {
     }
     let shown = Shown::of(&folder, &network, name, key)?;
     write_images(&shown.code, options.png.as_deref(), options.svg.as_deref())?;
-    shown.print(options.no_qr).doing(|| "cannot write to standard output".to_owned())?;
+    shown.print(options.no_qr);
     Ok(Status::Done)
 }
 
@@ -125,14 +127,14 @@ impl Shown {
         Ok(Self { text, code })
     }
 
-    fn print(&self, without_code: bool) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
-        out.write_all(self.text.as_bytes())?;
+    /// Prints it, and tells whether it has arrived.
+    fn print(&self, without_code: bool) -> bool {
+        output::print(format_args!("{}", self.text.as_str()));
         if !without_code {
             let code = self.code.for_terminal(Style::for_stdout().is_coloured());
-            write!(out, "\n{code}")?;
+            output::print(format_args!("\n{code}"));
         }
-        out.flush()
+        output::flush()
     }
 }
 
@@ -210,22 +212,22 @@ fn advise(file: &Path, network: &Network, name: &Name, own: Option<&str>, kept: 
     let (at, address) = (&phone.at, phone_address(network, phone));
     let exit = phone.exit.as_ref().map_or_else(|| at.clone(), ToString::to_string);
     let file = file.display();
-    eprintln!("\nphone {name}: {address}, dials {at} and leaves at {exit}; it is in {file} now.");
+    complain!("\nphone {name}: {address}, dials {at} and leaves at {exit}; it is in {file} now.");
     match kept {
-        Some(path) => eprintln!("Its private key is kept in {}.", path.display()),
-        None => eprintln!(
+        Some(path) => complain!("Its private key is kept in {}.", path.display()),
+        None => complain!(
             "Its private key is kept nowhere: scan the code, or copy the file, before you close this."
         ),
     }
     if own == Some(at) {
-        eprintln!("Next: portals reload; and copy {file} to the other sites.");
+        complain!("Next: portals reload; and copy {file} to the other sites.");
     } else {
-        eprintln!(
+        complain!(
             "Next: copy {file} to {at} first, run `portals reload` there, and copy it to the other sites."
         );
     }
     if own.is_none() {
-        eprintln!(
+        complain!(
             "This machine is no site: if the sites have a {0}, put that beside {file} before you add a phone, or the phone cannot \
              connect.",
             keys::NETWORK_SECRET_FILE

@@ -11,6 +11,7 @@ use crate::error::Errors;
 use crate::journal::Journal;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
+use crate::output::{self, say};
 use crate::plan::{closing, plan};
 use crate::status::choose_standing;
 
@@ -30,12 +31,12 @@ pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     show_notes(&site.notes);
     show_notes(&closing(&site, &prepared.steps));
     if options.commands {
-        print!("{}", Script::new(&files, &site).write(&prepared.steps));
+        output::print(format_args!("{}", Script::new(&files, &site).write(&prepared.steps)));
     } else if prepared.steps.is_empty() {
-        println!("nothing to do: this machine is as {} says", file.display());
+        say!("nothing to do: this machine is as {} says", file.display());
     } else {
         for step in &prepared.steps {
-            println!("{}", describe::step(step));
+            say!("{}", describe::step(step));
         }
     }
     Ok(if options.check && !prepared.steps.is_empty() { Status::Differs } else { Status::Done })

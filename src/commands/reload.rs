@@ -7,6 +7,7 @@ use crate::cli::Exit;
 use crate::control::{Done, Question, ask};
 use crate::error::{Error, Errors};
 use crate::journal::Journal;
+use crate::output::say;
 
 /// Has the agent read its file again.
 pub(super) fn reload(file: &Path) -> Result<Status, Errors> {
@@ -20,9 +21,9 @@ pub(super) fn exit(options: &Exit) -> Result<Status, Errors> {
     let chosen = (exit != AUTO).then(|| exit.clone());
     let done = ask_agent(&Question::Exit { portal: portal.clone(), exit: chosen.clone() })?;
     match (chosen, done.changes) {
-        (None, _) => println!("done: the agent chooses the exit of {portal} again"),
-        (Some(exit), 0) => println!("done: {portal} leaves at {exit} already, and stays there"),
-        (Some(exit), _) => println!("done: {portal} leaves at {exit} until the network file is read again"),
+        (None, _) => say!("done: the agent chooses the exit of {portal} again"),
+        (Some(exit), 0) => say!("done: {portal} leaves at {exit} already, and stays there"),
+        (Some(exit), _) => say!("done: {portal} leaves at {exit} until the network file is read again"),
     }
     Ok(Status::Done)
 }

@@ -7,6 +7,7 @@ use crate::disk::{self, Source};
 use crate::kernel::linux::Linux;
 use crate::kernel::route;
 use crate::net::IfName;
+use crate::output::complain;
 use crate::site::{Entrance, Portal, Served, Site};
 use crate::style::Style;
 
@@ -24,7 +25,7 @@ pub(super) fn warn(site: &Site, kernel: &mut Linux) {
         portal.name
     );
     let way_out = "Write `router = true` there, or use `portals apply --confirm 60`, which undoes it unless you confirm.";
-    eprintln!("{}\n{way_out}", Style::for_stderr().bad(&warning));
+    complain!("{}\n{way_out}", Style::for_stderr().bad(&warning));
 }
 
 fn cut_off<'a>(site: &'a Site, kernel: &mut Linux) -> Option<(String, &'a Portal)> {

@@ -1,7 +1,7 @@
 //! `portals status`: links, portals and exits.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
@@ -10,11 +10,12 @@ use super::{Status, prometheus, wifi};
 use crate::cli;
 use crate::clock::LastKnown;
 use crate::control::{Knowledge, Known, Question, ask_within};
-use crate::error::{Context as _, Errors, Result};
+use crate::error::{Errors, Result};
 use crate::journal::Journal;
 use crate::json::Json;
 use crate::kernel::linux::Linux;
 use crate::load::Files;
+use crate::output;
 use crate::services::{self, leases};
 use crate::sorted::SortedMap;
 use crate::status::{LinkReport, PhoneReport, PortalReport, PortalState, Report, choose_standing, report};
@@ -53,10 +54,11 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
         };
         if options.watch && !options.json && std::io::stdout().is_terminal() {
             // Home, and clear what the last round left below.
-            show("\x1b[H\x1b[J")?;
+            output::print(format_args!("\x1b[H\x1b[J"));
         }
-        show(&text)?;
-        if !options.watch {
+        output::print(format_args!("{text}"));
+        // Nobody watches any more.
+        if !output::flush() || !options.watch {
             return Ok(Status::Done);
         }
         sleep(Duration::from_secs(1));
@@ -66,13 +68,6 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
 /// What the agent tells; one that is of another version, or at something else for long, tells nothing.
 fn knowledge() -> Option<Knowledge> {
     Knowledge::from_fields(&ask_within(&Question::Status, PATIENCE).ok()?).ok()
-}
-
-fn show(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .doing(|| "cannot write to standard output".to_owned())
 }
 
 fn json(report: &Report) -> String {

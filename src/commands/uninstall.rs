@@ -4,6 +4,7 @@ use super::Status;
 use super::install::Place;
 use crate::cli::Uninstall;
 use crate::error::Errors;
+use crate::output::say;
 use crate::platform;
 
 /// Ends the agent, closes its portals, and removes hook and program; network file and keys stay.
@@ -14,9 +15,9 @@ pub(super) fn run(options: &Uninstall) -> Result<Status, Errors> {
     place.carry_out(&steps, &[])?;
     let folder = place.layout.folder;
     if steps.is_empty() {
-        println!("nothing to do: portals is not installed here");
+        say!("nothing to do: portals is not installed here");
     } else {
-        println!("kept {folder} with the network file and the keys; to remove them too: rm -r {folder}");
+        say!("kept {folder} with the network file and the keys; to remove them too: rm -r {folder}");
     }
     Ok(Status::Done)
 }

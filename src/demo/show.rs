@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::capture::Capture;
 use super::world::{NYC, PARIS, Plot, SERVER, World};
 use crate::error::{Error, Result};
+use crate::output::say;
 use crate::style::{Style, seconds};
 
 /// How long the agents may take until both portals are open.
@@ -48,7 +49,7 @@ pub fn network(world: &World) -> String {
 /// If something did not hold, after all of it was tried.
 pub fn tell(world: &mut World, style: Style) -> Result<()> {
     let mut teller = Teller { style, faults: 0 };
-    println!("{PICTURE}");
+    say!("{PICTURE}");
     teller.line("both agents", open(world));
     for (entry, exit) in [(NYC, PARIS), (PARIS, NYC)] {
         teller.heading(&format!("A guest at {} goes through the portal", entry.name));
@@ -79,15 +80,15 @@ struct Teller {
 
 impl Teller {
     fn heading(&self, text: &str) {
-        println!("\n{}", self.style.strong(text));
+        say!("\n{}", self.style.strong(text));
     }
 
     fn line(&mut self, what: &str, result: Result<String>) {
         match result {
-            Ok(text) => println!("  {} {what:<17} {text}", self.style.good("✓")),
+            Ok(text) => say!("  {} {what:<17} {text}", self.style.good("✓")),
             Err(error) => {
                 self.faults += 1;
-                println!("  {} {what:<17} {error}", self.style.bad("✗"));
+                say!("  {} {what:<17} {error}", self.style.bad("✗"));
             }
         }
     }

@@ -1,0 +1,78 @@
+//! Standard output that nobody reads, or that is full: commands do their work and end as they should.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_portals");
+
+/// A folder with a network file, gone with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("portals-output-{name}-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let folder = Self(folder);
+        assert!(folder.run("init --site nyc --id 1", Stdio::null()).status.success());
+        folder
+    }
+
+    fn run(&self, arguments: &str, output: impl Into<Stdio>) -> Output {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments.split(' ')).arg("--config").arg(self.0.join("network.toml"));
+        command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).output().unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+/// Commands that print and need no other user than the one who tests.
+const PRINTING: [&str; 5] = ["--help", "--version", "init --site nyc --id 1", "phone --help", "export nyc"];
+
+fn full() -> File {
+    File::options().write(true).open("/dev/full").unwrap()
+}
+
+#[test]
+fn a_full_output_is_an_error() {
+    let folder = Folder::new("full");
+    for arguments in &PRINTING[..4] {
+        let Output { status, stderr, .. } = folder.run(arguments, full());
+        let words = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(1), "{arguments}: {words}");
+        assert!(words.contains("cannot write to standard output: No space left on device"), "{words}");
+    }
+    assert!(Path::new(&folder.0.join("network.toml")).exists());
+}
+
+#[test]
+fn a_reader_who_has_gone_is_no_fault() {
+    let folder = Folder::new("gone");
+    for arguments in &PRINTING[..4] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let Output { status, stderr, .. } = folder.run(arguments, writer);
+        let words = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(0), "{arguments}: {words}");
+        assert!(!words.contains("standard output") && !words.contains("panicked"), "{words}");
+    }
+}
+
+#[test]
+fn an_error_keeps_its_status() {
+    let folder = Folder::new("both");
+    let status = |output: Stdio| folder.run(PRINTING[4], output).status.code();
+    assert_eq!(status(full().into()), status(Stdio::null()));
+}
+
+#[test]
+fn a_full_error_output_ends_nothing() {
+    let mut command = Command::new(PROGRAM);
+    let status = command.arg("no-such-command").stdin(Stdio::null()).stdout(full()).stderr(full()).status();
+    assert_eq!(status.unwrap().code(), Some(2));
+}
