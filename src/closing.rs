@@ -53,7 +53,11 @@ fn close(kernel: &mut Linux, network: &Network, key: Option<PublicKey>, file: &P
     let network = bare(network, &own);
     let entry = &network.sites[&own];
     let marks = entry.portals.iter().any(Portal::goes_by_marks);
-    let facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
+    let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
+    // A network that the file may not be laid upon is no reason to leave its portals open.
+    for networks in [&mut facts.local, &mut facts.uplink_networks] {
+        networks.retain(|found| !network.subnet.overlaps(*found));
+    }
     let want = closed(&closed_site(&network, &own, &facts, file)?);
     let have = kernel.observe(&want.scope())?;
     let failed: Vec<Error> = additions(want, &have).iter().flat_map(|step| carry_out(kernel, step)).collect();

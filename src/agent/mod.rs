@@ -33,11 +33,13 @@ use crate::diff::Step;
 use crate::error::{Context as _, Error, Errors, Kind, Result};
 use crate::journal::{Journal, Lock};
 use crate::kernel::linux::Linux;
+use crate::kernel::open_files;
 use crate::load::Files;
 use crate::notify;
 use crate::plan::closing;
 use crate::services::{self, Supervisor};
 use crate::site::Site;
+use crate::state::Backend;
 use clock::Clock;
 use confirm::{Confirmation, Test};
 use devices::Devices;
@@ -289,6 +291,9 @@ impl Agent {
         let moves = self.exits.follow(&mut site);
         self.widths.follow(&mut site, Instant::now());
         self.take_note(moves);
+        if site.backend == Backend::BuiltIn {
+            open_files::check_room(site.tunnels.len())?;
+        }
         let _lock = self.lock()?;
         let steps = converge(&mut self.kernel, &self.journal, &site, on_failure);
         // Also if something else has failed: what stands can be used.

@@ -6,10 +6,14 @@ use super::Status;
 use crate::agent::Agent;
 use crate::cli::Run;
 use crate::error::Errors;
+use crate::kernel::open_files;
 use crate::notify;
 
 /// Applies, or closes what cannot be applied, stays, watches and repairs, until SIGTERM or SIGINT.
 pub(super) fn run(file: &Path, options: &Run) -> Result<Status, Errors> {
+    if let Err(error) = open_files::raise_limit() {
+        log::warn!("{error}");
+    }
     let agent = Agent::start_or_close(file)?;
     if let Some(mut agent) = agent {
         agent.stay()?;

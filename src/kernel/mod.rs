@@ -21,6 +21,7 @@ pub mod news;
 mod nfnetlink;
 pub mod nftables;
 pub mod nl80211;
+pub mod open_files;
 mod refusal;
 mod requests;
 pub mod route;

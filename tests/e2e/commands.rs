@@ -5,6 +5,8 @@ use std::process::Command;
 use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
 use wg_portals::error::{Context as _, Error, Result};
 
+use wg_portals::state::Backend;
+
 use crate::ways::each_other;
 use crate::words::{eventually, portal_of, same, shell, start, succeeds};
 use crate::{Scenario, program};
@@ -15,6 +17,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "apply asks the agent and hears what came of it", plots: &[NYC, PARIS], run: asked },
     Scenario { name: "apply says what there is not without an agent", plots: &[NYC], run: alone },
     Scenario { name: "an agent that refuses a file goes on repairing", plots: &[NYC, PARIS], run: refused },
+    Scenario {
+        name: "tunnels that have no room for their files are an error",
+        plots: &[NYC, PARIS],
+        run: no_room,
+    },
     Scenario { name: "the demo", plots: &[], run: demo },
 ];
 
@@ -66,6 +73,17 @@ fn alone(world: &mut World) -> Result<()> {
     let note = "note: no agent runs, and without it there is no DHCP and DNS (1 dnsmasq): start it with `portals run`";
     same(&words, (output.status.code(), words.contains(note)), (Some(0), true))?;
     succeeds(site, &["down"]).map(drop)
+}
+
+/// The hard limit counts: the soft one is raised.
+fn no_room(world: &mut World) -> Result<()> {
+    world.install(&world.network(each_other))?;
+    let run = format!("PORTALS_WIREGUARD=built-in '{}' run --config {NETWORK_FILE}", program().display());
+    let words =
+        shell(&world.site(NYC).router, &format!("ulimit -n 70; {run} 2>&1 && exit 1 || echo status $?"))?;
+    same(&words, words.contains("no room for 1 tunnel") && words.contains("status 1"), true)?;
+    world.site(NYC).demand_wireguard(Backend::BuiltIn);
+    start(world, &world.network(each_other))
 }
 
 fn refused(world: &mut World) -> Result<()> {

@@ -47,8 +47,10 @@ fn follows(world: &mut World) -> Result<()> {
     shell(&router, "kill -9 $(cat /run/portals/services/inadyn/pid)")?;
     eventually("it is started again", || same("processes", shell(&router, inadyn)?.trim(), "1"))?;
     told()?;
-    let status = succeeds(world.site(NYC), &["status"])?;
-    same(&status, status.contains("does not run"), false)?;
+    eventually("status says no more that it does not run", || {
+        let status = succeeds(world.site(NYC), &["status"])?;
+        same(&status, status.contains("does not run"), false)
+    })?;
     world.site(NYC).stop_agent()?;
     same("processes once the agent has ended", shell(&router, inadyn)?.trim(), "0")
 }

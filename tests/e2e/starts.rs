@@ -47,7 +47,7 @@ fn one(world: &mut World, breaks: &str, mends: &str) -> Result<()> {
     let site = world.site(NYC);
     site.stop_agent()?;
     succeeds(site, &["down"])?;
-    let address = format!("ip address add {}/24 dev portal0 2>/dev/null || true", NYC.portal());
+    let address = format!("ip address add {}/26 dev portal0 2>/dev/null || true", NYC.portal());
     shell(&site.router, &format!("{HOST}; {address}; {breaks}"))?;
     let capture = Capture::start(&site.router, "uplink")?;
     Client::new(guest(site), seconds(1.0)).knock(NYC.own_server(), 20)?;
