@@ -39,7 +39,7 @@ pub enum OnFailure {
 }
 
 impl OnFailure {
-    /// What became of an attempt that failed, once that is so.
+    /// Says in words how a failed attempt ended.
     fn outcome(self) -> &'static str {
         match self {
             Self::Undo => "what had been begun was undone",
@@ -133,7 +133,7 @@ fn closed(mut before: State, want: &State) -> State {
     before
 }
 
-/// What went wrong, and what had been done by then.
+/// A failure, and the steps done by then.
 struct Broken<'a> {
     problem: String,
     done: Vec<&'a Step>,

@@ -24,24 +24,24 @@ pub struct LastKnown {
     path: PathBuf,
 }
 
-/// What to make of a clock.
+/// A judgement of a clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
-    /// It may be right.
+    /// Possibly right.
     Plausible,
-    /// It was this late already.
+    /// Behind a time that it has shown already.
     BehindItself(SystemTime),
-    /// It was never right, as far as is known here.
+    /// Never right, as far as is known here.
     Unset,
 }
 
 impl LastKnown {
-    /// That of a machine with this network file.
+    /// The last known time of a machine with this network file.
     pub fn beside(file: &Path) -> Self {
         Self { path: file.with_added_extension("clock") }
     }
 
-    /// What the clock of this machine is to be taken for; nothing is known where the file cannot be read.
+    /// Judges the clock of this machine; where the file cannot be read, nothing is known of earlier times.
     pub fn judge(&self, now: SystemTime) -> Judgement {
         let last = self.read().ok().flatten();
         match last {

@@ -64,7 +64,7 @@ fn close(kernel: &mut Linux, network: &Network, key: Option<PublicKey>, file: &P
     Errors::check(failed, ())
 }
 
-/// Whether a portal is closed. The router's own traffic is not: it is what a person far away, and the clock, put things right with.
+/// Tells whether a portal is closed. The router's own traffic stays open: a person far away, and the clock, need it.
 fn closes(portal: &Portal) -> bool {
     portal.entrance != Entrance::Own && portal.exits.first() != Some(&ExitRef::Direct)
 }
@@ -117,7 +117,7 @@ fn closed_site(network: &Network, own: &str, facts: &Facts, file: &Path) -> Resu
     Ok(site)
 }
 
-/// What closes, and nothing that would have to be remembered.
+/// The closing part of a plan: nothing in it has to be remembered.
 fn closed(site: &Site) -> State {
     let State { rules, firewall, iptables, .. } = plan(site);
     State { rules, firewall, iptables, ..State::default() }

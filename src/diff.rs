@@ -51,9 +51,9 @@ pub enum Step {
     RemoveRule(Rule),
     /// Changes which ports nothing may come in by, in one transaction; `None` = no table for that.
     ClosePorts {
-        /// Which they were.
+        /// The former set.
         from: Option<SortedSet<IfName>>,
-        /// Which they become.
+        /// The new set.
         to: Option<SortedSet<IfName>>,
     },
     /// Changes our nftables table in one transaction; `None` = no table.

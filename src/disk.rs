@@ -15,7 +15,7 @@ pub use reading::{
     Source, check_program, group_may_write, kernel_text, open, read, read_if_there, read_up_to, unreadable,
 };
 
-/// How the name of a file goes on while it is written, before the number of the process.
+/// Part of a draft's name, between the file's and the number of the process.
 const DRAFT: &str = "portals-new-";
 
 const CHANGED: &str = "somebody else has changed it meanwhile: nothing was written; do it again";

@@ -8,7 +8,7 @@ use crate::disk;
 use crate::error::{Context as _, Error, Result};
 use crate::journal::{Lock, lock_within};
 
-/// How long a call waits for others, each of which takes a moment.
+/// The longest wait for other calls, each of which takes a moment.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A network file that no other command changes meanwhile.

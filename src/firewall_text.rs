@@ -251,7 +251,7 @@ impl Display for Nft<'_, IfName> {
 }
 
 impl Display for Nft<'_, Places> {
-    /// What stands behind the address. A single one needs no mask.
+    /// Writes the mask behind the address. A single one needs no mask.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Places { set, length } = self.0;
         if *length < 32 {

@@ -184,7 +184,7 @@ fn site_of(parsed: &Parsed, wishes: &Wishes) -> (Cidr, u8) {
 /// Bytes that the tunnels of a network may take.
 const MTUS: RangeInclusive<u32> = 576..=1500;
 
-/// What is said of tunnels, if the file says it.
+/// Settings of tunnels that the file has.
 #[derive(Clone, Copy, Default)]
 struct Tunnels {
     port: Option<u16>,

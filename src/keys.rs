@@ -84,7 +84,7 @@ pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>> {
     Ok(Some(Zeroizing::new(text.to_owned())))
 }
 
-/// The same whatever it is, and wherever it comes from.
+/// Reads a secret of any kind and any origin.
 pub fn read_secret_bytes(path: &Path, source: Source) -> Result<Option<Zeroizing<Vec<u8>>>> {
     match read_bytes(path, source)? {
         Some((_, true)) => {

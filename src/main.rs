@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What was printed has arrived, or the status tells.
+/// Ends the printing; the status tells if not all of it has arrived.
 fn finish(status: Status) -> ExitCode {
     match output::finish() {
         Ok(()) => status.into(),

@@ -215,14 +215,14 @@ pub enum Target {
         interface: IfName,
         /// Source address of this router's own packets on it.
         source: Option<IpAddr>,
-        /// Who finds it.
+        /// The questions that find it.
         reach: Reach,
     },
     /// Refused, with an ICMP message to whoever asked.
     Unreachable,
 }
 
-/// Which questions a route answers. The kernel asks for what is on a link alone when it looks for a new route's next hop, and so do sockets
+/// The questions that a route answers. The kernel asks for what is on a link alone when it looks for a new route's next hop, and so do sockets
 /// that take no gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
@@ -246,7 +246,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether it refuses.
+    /// Tells whether it refuses.
     pub fn closes(&self) -> bool {
         matches!(self.action, RuleAction::Unreachable | RuleAction::Lookup(CLOSED_TABLE))
     }

@@ -9,14 +9,14 @@ use crate::clock::{Judgement, LastKnown};
 use crate::kernel::clock::{self, Jumps};
 use crate::logging::utc;
 
-/// How often the time is kept. A machine that loses its power comes back so far behind at most; flash bears a
+/// Time between two notes of the clock. A machine that loses its power comes back so far behind at most; flash bears a
 /// few bytes an hour.
 const ROUND: Duration = Duration::from_hours(1);
 
-/// What a time server may correct from one look to the next without the clock having been set.
+/// The most that a time server corrects from one look to the next without the clock having been set.
 const SLIGHT: Duration = Duration::from_secs(2);
 
-/// What is known of the clock.
+/// The agent's knowledge of the clock.
 #[derive(Debug)]
 pub(super) struct Clock {
     last: LastKnown,
@@ -28,11 +28,11 @@ pub(super) struct Clock {
     due: Instant,
     /// The time was taken from the disk at the start, and nobody has said since that it is right.
     is_borrowed: bool,
-    /// It could not be kept: said once.
+    /// Set once a failure to keep it was said.
     is_silent: bool,
 }
 
-/// What became of the clock between two looks.
+/// A leap of the clock between two looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Jump {
     Ahead(Duration),
@@ -63,7 +63,7 @@ impl Clock {
         clock
     }
 
-    /// What to poll for input.
+    /// The descriptor to poll for input.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.jumps.as_ref().map(Jumps::as_fd)
     }
@@ -104,7 +104,7 @@ impl Clock {
         }
     }
 
-    /// Whether the clock was set since the last look, and how.
+    /// Tells whether the clock was set since the last look, and how.
     fn turn(&mut self, now: (SystemTime, Instant)) -> Option<Jump> {
         let (then, before) = std::mem::replace(&mut self.seen, now);
         if let Some(Err(error)) = self.jumps.as_ref().map(Jumps::arm) {
@@ -123,7 +123,7 @@ impl Clock {
     }
 }
 
-/// What a clock did that said `then` a while ago, and says `now`.
+/// The leap of a clock that said `then` a while ago, and says `now`.
 fn jump(then: SystemTime, passed: Duration, now: SystemTime) -> Option<Jump> {
     // Beyond what it can say, it was set wherever it is.
     let expected = then.checked_add(passed)?;

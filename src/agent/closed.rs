@@ -20,10 +20,10 @@ use crate::journal::Journal;
 use crate::notify;
 use crate::trial::Trial;
 
-/// How long until a start is tried again though no file has changed: the host may have.
+/// Time until a start is tried again though no file has changed: the host may have.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// How long a burst of changes of files may last.
+/// The longest burst of changes of files.
 const BURST: Duration = Duration::from_millis(200);
 
 impl Agent {
@@ -67,7 +67,7 @@ impl Agent {
     }
 }
 
-/// Whether another agent is at work.
+/// Tells whether another agent is at work.
 fn is_taken() -> bool {
     Journal::open().and_then(|journal| journal.has_agent()).unwrap_or(false)
 }
@@ -77,7 +77,7 @@ struct Watch {
     signals: SignalFd,
     /// Changes in the folder of the network file; none where it cannot be watched.
     files: Option<Inotify>,
-    /// What the copies' names begin with: they change by our own hand.
+    /// Prefix of the copies' names: they change by our own hand.
     copies: String,
 }
 
@@ -94,7 +94,7 @@ impl Watch {
         Ok(Self { signals: signals()?, files: watch().ok(), copies: format!("{name}.") })
     }
 
-    /// Whether to try again; else it is to end.
+    /// Waits, and tells whether to try again; else it is to end.
     fn wait(&self) -> Result<bool> {
         let until = Instant::now() + PAUSE;
         loop {

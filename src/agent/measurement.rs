@@ -1,4 +1,4 @@
-//! How large the packets are that a link lets pass, by the answers to echoes of several sizes. A path that is
+//! The size of packets that a link lets pass, by the answers to echoes of several sizes. A path that is
 //! narrower than a tunnel's packets, and silent about it, lets small ones pass and swallows large ones:
 //! transfers hang.
 
@@ -14,7 +14,7 @@ const LOST: u32 = 4;
 /// So many times in a row nothing is answered where the link is down.
 const SILENT: u32 = 3;
 
-/// What a link lets pass.
+/// The packets that a link lets pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// All that fits into the tunnel.
@@ -39,7 +39,7 @@ pub(super) struct Measurement {
 }
 
 impl Measurement {
-    /// That of a link whose tunnel takes packets of so many bytes.
+    /// The measurement of a link whose tunnel takes packets of so many bytes.
     pub(super) fn new(most: u32) -> Self {
         Self { size: most, passes: LEAST, fails: None, lost: 0, silent: 0 }
     }
@@ -49,7 +49,7 @@ impl Measurement {
         self.size
     }
 
-    /// Which of both were answered; the verdict, if there is nothing more to ask.
+    /// Takes the answers to both; returns the verdict, if there is nothing more to ask.
     pub(super) fn heard(&mut self, small: bool, large: bool) -> Option<Verdict> {
         match (small, large) {
             (_, true) => (self.passes, self.lost, self.silent) = (self.size, 0, 0),

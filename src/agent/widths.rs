@@ -13,17 +13,17 @@ use crate::net::IfName;
 use crate::site::Site;
 use crate::sorted::SortedMap;
 
-/// How long an answer may take. One that is late counts for nothing, large or small.
+/// The longest wait for an answer. One that is late counts for nothing, large or small.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often a link is measured again: paths change, and nobody tells.
+/// Time until a link is measured again: paths change, and nobody tells.
 const ROUND: Duration = Duration::from_mins(5);
 
-/// How soon a link that does not answer is asked again; twice as long each time, up to the longest.
+/// Time until a silent link is asked again; twice as long each time, up to the longest.
 const FIRST: Duration = Duration::from_secs(4);
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// How many links are measured at the same time: each takes an open file.
+/// Links that are measured at the same time, at most: each takes an open file.
 const AT_ONCE: usize = 4;
 
 /// Bytes of the small echo.
@@ -33,7 +33,7 @@ const SMALL: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Widths {
     links: Vec<Link>,
-    /// What tunnels take, by their interfaces, where it is measured and less than all.
+    /// Widths of tunnels by their interfaces, where measured and less than all.
     narrow: SortedMap<IfName, u32>,
     /// The way out that this was measured by.
     uplink: Option<(IfName, Option<IpAddr>)>,
@@ -48,9 +48,9 @@ struct Link {
     asked: Option<Question>,
     /// When it is asked next, or is no longer waited for.
     due: Instant,
-    /// How long a silent one is left alone.
+    /// Time for which a silent one is left alone.
     wait: Duration,
-    /// What passes, where it is less than all.
+    /// The size that passes, where it is less than all.
     narrow: Option<u32>,
 }
 
@@ -62,7 +62,7 @@ struct Way {
     to: Ipv4Addr,
     /// Bytes that the tunnel takes.
     most: u32,
-    /// Whether it is to take no more than the way does.
+    /// Set where it takes no more than the way does.
     is_measured: bool,
 }
 
@@ -98,7 +98,7 @@ impl Widths {
             .collect();
     }
 
-    /// What to poll for input.
+    /// The descriptors to poll for input.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let waiting = self.links.iter().filter(|link| link.asked.is_some());
         waiting.filter_map(|link| link.echo.as_ref()).map(|echo| echo.as_fd())

@@ -11,10 +11,10 @@ use crate::output::complain;
 use crate::site::{Entrance, Portal, Served, Site};
 use crate::style::Style;
 
-/// What sshd sets: address and port of the client, then those of this end.
+/// The variable that sshd sets: address and port of the client, then those of this end.
 const VARIABLE: &str = "SSH_CONNECTION";
 
-/// How many parents are asked: `sudo` and `su` take the variable away from what they run.
+/// Parents that are asked at most: `sudo` and `su` take the variable away from what they run.
 const GENERATIONS: usize = 16;
 
 /// Says so aloud, if this session comes in where `site` has nobody reach this router.
@@ -47,7 +47,7 @@ fn cut_off<'a>(site: &'a Site, kernel: &mut Linux) -> Option<(String, &'a Portal
     Some((address.to_string(), closed.find(comes_in)?))
 }
 
-/// Where answers to an address leave.
+/// The interface by which answers to an address leave.
 fn interface_to(address: IpAddr, kernel: &mut Linux) -> Option<IfName> {
     let found = route::lookup(kernel.route(), address, 0, None)?.device?;
     let links = kernel.links().ok()?;

@@ -77,7 +77,7 @@ pub struct Network {
     pub phones: SortedMap<Name, Phone>,
 }
 
-/// How large the packets are that tunnels take.
+/// The largest packets that tunnels take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mtu {
     /// So many bytes: 1280 to 1500 (576 to 1500 without IPv6).
@@ -209,20 +209,20 @@ pub struct Portal {
     pub address: Option<InterfaceAddress>,
     /// Whether leases are handed out, where the file says so.
     pub dhcp: Option<bool>,
-    /// Whether its devices reach all that this router itself serves; none = true, but for portals with a LAN.
+    /// `router`: its devices reach all that this router itself serves; none = true, but for portals with a LAN.
     pub router: Option<bool>,
-    /// Whether answers to those leave by the uplink who have reached a device there.
+    /// `inbound`: answers to those who reached a device by the uplink leave there.
     pub inbound: bool,
     /// Resolvers asked through the exit; empty = none given.
     pub dns: Vec<IpAddr>,
-    /// Whether this router asks for the time by its uplink, where its own traffic enters.
+    /// `ntp`: this router asks for the time by its uplink, where its own traffic enters.
     pub ntp: bool,
     /// Where the file defines it.
     pub position: Position,
 }
 
 impl Portal {
-    /// Whether this router's own traffic enters, but for what it asks time servers. With `ports`, what enters is named one by one; the time
+    /// Tells whether this router's own traffic enters, but for questions to time servers. With `ports`, what enters is named one by one; the time
     /// would be, too.
     pub fn has_open_time(&self) -> bool {
         self.ntp && self.entrance == Entrance::Own && self.ports.is_empty()

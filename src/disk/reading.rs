@@ -24,16 +24,16 @@ const OTHERS_WRITE: u32 = 0o002;
 const GROUP_WRITES: u32 = 0o020;
 const STICKY: u32 = 0o1000;
 
-/// Where a file comes from, and so what is asked of it.
+/// The origin of a file, and with it the demands on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The kernel: nobody can put anything else there.
     Kernel,
     /// The host and its other programs, whoever runs them. Where everybody may make files it has to be root's or ours.
     Host,
-    /// What decides what this router does: root's or ours, and nobody else may write it or put another one in its place.
+    /// A file that decides on this router: root's or ours, and nobody else may write it or put another one in its place.
     Ours,
-    /// What a person has named, whosever it is; also a pipe that the shell has opened for it.
+    /// A file that a person has named, whosever it is; also a pipe that the shell has opened for it.
     Named,
 }
 
@@ -115,12 +115,12 @@ pub fn read(path: &Path, source: Source) -> io::Result<Vec<u8>> {
     read_up_to(path, source, MOST)
 }
 
-/// The same of a file that may have so many bytes.
+/// Reads a file of at most so many bytes.
 pub fn read_up_to(path: &Path, source: Source, most: u64) -> io::Result<Vec<u8>> {
     rest_of(open(path, source)?, most)
 }
 
-/// What is in an open file.
+/// Reads an open file to its end.
 pub(crate) fn all_of(file: File) -> io::Result<Vec<u8>> {
     rest_of(file, MOST)
 }
@@ -142,7 +142,7 @@ pub fn read_if_there(path: &Path, source: Source) -> io::Result<Option<String>> 
     }
 }
 
-/// What to say of a file that cannot be read; one that is not what it ought to be is for a person to put right.
+/// The error for a file that cannot be read; one that is not what it ought to be is for a person to put right.
 pub fn unreadable(path: &Path, error: io::Error) -> Error {
     let file = path.display();
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Unfit>) {
@@ -151,7 +151,7 @@ pub fn unreadable(path: &Path, error: io::Error) -> Error {
     Error::failed(format!("cannot read {file}")).because(error)
 }
 
-/// Whether a program is one to run as root: nobody else, nor a group, may write it or put another one in its place.
+/// Checks that a program may run as root: nobody else, nor a group, may write it or put another one in its place.
 pub fn check_program(path: &Path) -> io::Result<()> {
     let path = fs::canonicalize(path)?;
     check_folder(&folder_of(&path))?;
@@ -160,7 +160,7 @@ pub fn check_program(path: &Path) -> io::Result<()> {
     if metadata.mode() & GROUP_WRITES != 0 { Err(Unfit::GroupWritable(path).into()) } else { Ok(()) }
 }
 
-/// What to say of a file of ours that a group can write, or whose folder it can write.
+/// A warning about a file of ours that a group can write, or whose folder it can write.
 pub fn group_may_write(path: &Path) -> Option<String> {
     let writable = |path: &PathBuf| {
         // A group of root's own is no other.
@@ -170,7 +170,7 @@ pub fn group_may_write(path: &Path) -> Option<String> {
     Some(Unfit::GroupWritable(path).to_string())
 }
 
-/// Where a path leads to, if others cannot have made it lead there.
+/// Resolves a path, unless others can have made it lead elsewhere.
 fn reach(path: &Path, source: Source) -> io::Result<PathBuf> {
     if matches!(source, Source::Kernel | Source::Named) {
         return Ok(path.to_owned());
@@ -220,7 +220,7 @@ fn user_map() -> String {
     kernel_text("/proc/self/uid_map").unwrap_or_default()
 }
 
-/// Whether there is one user in the namespace, with nobody else to be kept out: there, what the host's root owns
+/// Tells whether there is one user in the namespace, with nobody else to be kept out: there, what the host's root owns
 /// belongs to nobody.
 fn is_alone(map: &str) -> bool {
     matches!(map.split_whitespace().collect::<Vec<_>>()[..], [_, _, "1"])

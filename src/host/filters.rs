@@ -21,7 +21,7 @@ const GATES: [Chain; 2] = [Chain::Input, Chain::Forward];
 pub struct Filters {
     /// Whether the kernel has nftables.
     pub nftables: bool,
-    /// What our rules need and the kernel's nftables lacks, in words; not asked where it guards already.
+    /// Needs of our rules that the kernel's nftables lacks, in words; not asked where it guards already.
     pub nftables_lacks: Vec<&'static str>,
     /// The firewall that was chosen before, and guards since.
     pub standing: Option<Backend>,

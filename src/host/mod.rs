@@ -48,15 +48,15 @@ pub struct Facts {
     pub uplink: Option<Uplink>,
     /// All interfaces, with their MTUs in bytes.
     pub interfaces: SortedMap<IfName, u32>,
-    /// Those of them that others have a share in.
+    /// Interfaces that others have a share in.
     pub ties: SortedMap<IfName, Tie>,
-    /// Whether what comes in on an interface can be dropped before anybody else has it; not asked where nothing has to be.
+    /// Set where packets can be dropped as they come in on an interface, before anybody else has them; not asked where nothing has to be.
     pub closes_ports: bool,
     /// The firmware that has its own way to change interfaces.
     pub firmware: Option<Firmware>,
     /// Networks in table main behind other interfaces than the uplink and ours.
     pub local: SortedSet<Cidr>,
-    /// Those of IPv4, and those behind our own interfaces, by interface.
+    /// IPv4 networks by interface, also behind our own.
     pub behind: SortedMap<IfName, SortedSet<Cidr>>,
     /// Addresses of this host, IPv4, on the interfaces that are not ours: one for each network on their wires.
     pub own: SortedSet<IpAddr>,
@@ -72,7 +72,7 @@ pub struct Facts {
     pub ipv6: bool,
     /// Interfaces that can be told to take no router's word for IPv6.
     pub can_be_deaf: SortedSet<IfName>,
-    /// Whether policy rules can ask for ports: since Linux 4.17. Older ones take such a rule, and leave that out.
+    /// Set where policy rules can ask for ports: since Linux 4.17. Older ones take such a rule, and leave that out.
     pub rules_know_ports: bool,
     /// Which firewalls there are.
     pub filters: Filters,
@@ -264,12 +264,12 @@ pub fn rules_know_ports() -> bool {
     runs_at_least((4, 17))
 }
 
-/// Whether this kernel is of this version or newer; not, if it cannot be told.
+/// Tells whether this kernel is of this version or newer; no, if that cannot be told.
 fn runs_at_least(version: (u32, u32)) -> bool {
     uname().is_ok_and(|name| is_at_least(&name.release().to_string_lossy(), version))
 }
 
-/// Whether a kernel, by its release such as `6.1.0-18-amd64`, is of this version or newer; not, if it cannot be told.
+/// Tells whether a kernel, by its release such as `6.1.0-18-amd64`, is of this version or newer; not, if it cannot be told.
 fn is_at_least(release: &str, version: (u32, u32)) -> bool {
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(str::parse);
     matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= version)

@@ -1,4 +1,4 @@
-//! What takes traffic away from an interface: another one that it is a port of, and those that share its wire.
+//! Ties that take traffic away from an interface: another one that it is a port of, and those that share its wire.
 
 use crate::kernel::link::{HostLink, Sort};
 use crate::net::IfName;
@@ -7,7 +7,7 @@ use crate::sorted::{SortedMap, SortedSet};
 /// An interface that others have a share in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tie {
-    /// What it is a port of: all that comes in here comes in there.
+    /// The interface that it is a port of: all that comes in here comes in there.
     pub master: Option<Master>,
     /// Interfaces on the same wire whose addresses devices may take for this one's.
     pub sharing: SortedSet<IfName>,
@@ -15,18 +15,18 @@ pub struct Tie {
     pub vlans: SortedSet<IfName>,
 }
 
-/// What an interface is a port of.
+/// A bridge, bond, team or VRF, from the view of its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Master {
     /// The interface.
     pub interface: IfName,
-    /// What it is made of.
+    /// The sort of that interface.
     pub sort: Sort,
-    /// Whether the way to the internet leads out of it.
+    /// Set where the way to the internet leads out of it.
     pub holds_uplink: bool,
 }
 
-/// Those of a host, with `uplink` as its way to the internet.
+/// Reads the ties of a host, with `uplink` as its way to the internet.
 pub(super) fn read(links: &SortedMap<u32, &HostLink>, uplink: Option<u32>) -> SortedMap<IfName, Tie> {
     let below_uplink = chain(links, uplink, |link| link.carrier);
     let mut ties = SortedMap::<IfName, Tie>::new();

@@ -1,4 +1,4 @@
-//! What of a file is not carried over: said in the network file that is made of it.
+//! Remarks on all of a file that is not carried over, for the network file that is made of it.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use crate::net::{Cidr, Family, InterfaceAddress};
 use crate::site::KEEPALIVE;
 use crate::wgquick::{Interface, Parsed, Peer, RoutingTable};
 
-/// Of a file that dials.
+/// Remarks on a file that dials.
 pub(super) fn dialling(
     text: &mut String,
     parsed: &Parsed,
@@ -42,7 +42,7 @@ pub(super) fn dialling(
     write(text, &notes)
 }
 
-/// Of a file that is dialled. `strangers` become no phones.
+/// Remarks on a file that is dialled. `strangers` become no phones.
 pub(super) fn dialled(
     text: &mut String,
     parsed: &Parsed,

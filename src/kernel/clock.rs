@@ -22,7 +22,7 @@ fn invalid() -> io::Error {
     io::ErrorKind::InvalidInput.into()
 }
 
-/// Whether a program on this machine says that it keeps the clock right (adjtimex(2)).
+/// Tells whether a program on this machine says that it keeps the clock right (adjtimex(2)).
 pub fn is_synchronized() -> bool {
     // SAFETY: all of it are numbers; zeros ask for nothing to be changed.
     let mut request: libc::timex = unsafe { std::mem::zeroed() };

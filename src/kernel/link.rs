@@ -39,7 +39,7 @@ pub struct HostLink {
     pub up: bool,
     /// In bytes.
     pub mtu: u32,
-    /// What it is made of, as far as that says where traffic goes.
+    /// Its sort.
     pub sort: Sort,
     /// The number of the interface that it is a port of.
     pub master: Option<u32>,
@@ -52,7 +52,7 @@ pub struct HostLink {
     tag: Option<u16>,
 }
 
-/// What an interface is made of, as far as that says where traffic goes.
+/// The sort of an interface, as far as that says where traffic goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sort {
     /// A VLAN.

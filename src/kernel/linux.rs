@@ -70,12 +70,12 @@ impl Linux {
         self.nftables.is_some()
     }
 
-    /// Whether what comes in by ports of others' can be dropped.
+    /// Tells whether packets can be dropped as they come in by a port of somebody's bridge.
     pub fn can_close_ports(&mut self) -> bool {
         self.nftables.as_mut().is_some_and(Nftables::can_close_ports)
     }
 
-    /// What our rules need and the kernel's nftables lacks, in words.
+    /// Needs of our rules that the kernel's nftables lacks, in words.
     pub fn nftables_lacks(&mut self) -> Result<Vec<&'static str>> {
         self.nftables.as_mut().map_or_else(|| Ok(Vec::new()), |nftables| Ok(nftables.lacks()?.to_vec()))
     }

@@ -1,4 +1,4 @@
-//! How many files this process may have open. Each tunnel of the built-in WireGuard takes some, and the library behind it ends the
+//! The number of files that this process may have open. Each tunnel of the built-in WireGuard takes some, and the library behind it ends the
 //! process where it cannot have them.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -20,7 +20,7 @@ pub fn raise_limit() -> Result<()> {
     if now == most { Ok(()) } else { setrlimit(Resource::RLIMIT_NOFILE, most, most).doing(doing) }
 }
 
-/// Whether so many tunnels of the built-in WireGuard have room.
+/// Checks that so many tunnels of the built-in WireGuard have room.
 ///
 /// # Errors
 /// If they have not: the message names the limit, and how many fit.

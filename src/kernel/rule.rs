@@ -60,9 +60,9 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Rule>> {
 /// Somebody else's rule that has all traffic look for its way in one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CatchAll {
-    /// Where it stands.
+    /// Its priority.
     pub priority: Priority,
-    /// Where it looks.
+    /// The table that it looks in.
     pub table: Table,
 }
 
@@ -74,7 +74,7 @@ impl Display for CatchAll {
     }
 }
 
-/// Those of IPv4 that stand between the kernel's own first rule and ours.
+/// Lists IPv4 rules without a selector between the kernel's own first rule and ours.
 pub fn in_front(socket: &mut Socket) -> Result<Vec<CatchAll>> {
     let mut message = RuleMessage::default();
     message.header.family = route::family(Family::V4);

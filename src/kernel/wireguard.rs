@@ -59,7 +59,7 @@ impl PeerStatistics {
         self.age(now).is_some_and(|age| age <= SESSION)
     }
 
-    /// How long ago the last handshake was; none if there was none that is known.
+    /// Age of the last handshake; none if there was none that is known.
     pub fn age(&self, now: SystemTime) -> Option<Duration> {
         match now.duration_since(self.handshake?) {
             Ok(age) => Some(age),

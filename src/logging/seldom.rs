@@ -13,7 +13,7 @@ pub struct Seldom {
 }
 
 impl Seldom {
-    /// What to say now, if anything.
+    /// The message to write now, if any.
     pub fn say(&mut self, message: String, now: Instant) -> Option<String> {
         if let Some((until, unsaid)) = &mut self.pause
             && now < *until

@@ -1,8 +1,8 @@
-//! What comes in where it cannot come from: guests under others' addresses, answers by another way than their questions went, and what
+//! Packets from where they cannot come: guests under others' addresses, answers by another way than their questions went, and what
 //! neighbours of the uplink send to addresses behind a portal or in a tunnel. Strict `rp_filter` drops much of that, but not every host has
 //! it.
 //!
-//! It is dropped before it is routed and before addresses are translated, so that what is forwarded by ports looks as it came.
+//! They are dropped before they are routed and before addresses are translated, so that a forwarded port looks as it came.
 
 use crate::firewall::{
     Action::Drop,
@@ -175,7 +175,7 @@ fn lans(site: &Site) -> SortedSet<Cidr> {
     disjoint(Family::V4, networks)
 }
 
-/// What nobody else reaches: this site's addresses in its tunnels, and its portals' LANs, if nobody may.
+/// Networks that nobody else reaches: this site's addresses in its tunnels, and its portals' LANs, if nobody may.
 fn guarded(site: &Site) -> SortedSet<Cidr> {
     let lans = if near(site).is_empty() { lans(site) } else { SortedSet::new() };
     disjoint(Family::V4, ends(site).chain(lans.iter().copied()))
@@ -189,7 +189,7 @@ fn ends(site: &Site) -> impl Iterator<Item = Cidr> {
     ours.into_iter().chain(of_providers).map(Cidr::host)
 }
 
-/// Those addresses, at the interfaces of portals whose devices reach all of this router.
+/// This site's addresses in its tunnels, at the interfaces of portals whose devices reach all of this router.
 fn reached_ends(site: &Site) -> SortedSet<(IfName, Cidr)> {
     let trusted = entered_by_lans(site).filter(|(_, portal)| portal.router == Served::All);
     trusted.flat_map(|(interface, _)| ends(site).map(|end| (interface.clone(), end))).collect()
@@ -200,7 +200,7 @@ fn open(site: &Site) -> SortedSet<Cidr> {
     if near(site).is_empty() { SortedSet::new() } else { lans(site) }
 }
 
-/// What somebody else may reach, but nobody by the uplink.
+/// Networks that others may reach, but nobody by the uplink.
 fn far(site: &Site) -> SortedSet<Cidr> {
     let phones = site.phones().map(|(_, _, phone)| Cidr::host(phone.peer.address));
     disjoint(Family::V4, phones.chain(open(site).iter().copied()))

@@ -96,7 +96,7 @@ fn any_port() -> [Condition; 2] {
     [TcpPort(1, u16::MAX), UdpPort(1, u16::MAX)]
 }
 
-/// What tells such devices, each in its way.
+/// Conditions that tell such devices, each in its way.
 fn who(site: &Site) -> Vec<Condition> {
     let interfaces = (!interfaces(site).is_empty()).then(|| Incoming(in_set(INTERFACES)));
     let sources = (!sources(site).is_empty()).then(|| Source(networks_in(SOURCES)));

@@ -30,7 +30,7 @@ pub(super) fn marks(site: &Site) -> Option<Filter> {
     is_marked.then(|| rule([Opening, NotMarked(TUNNEL_MARK), to_server()], SetMark(TUNNEL_MARK)))
 }
 
-/// What the firewall lets pass that keeps all else of this router's own from the uplink.
+/// The rule that lets questions for the time out of the uplink, which all else of this router's own is kept from.
 pub(super) fn passes(site: &Site, leaving: &Condition) -> Option<Filter> {
     site.ntp.map(|_| rule([leaving.clone(), to_server()], Accept))
 }

@@ -1,4 +1,4 @@
-//! What devices of portals reach of this router itself: DHCP, names and a ping, and nothing else where the portal is not open to it.
+//! Access of portals' devices to this router itself: DHCP, names and a ping, and nothing else where the portal is not open to it.
 
 use super::entering;
 use super::firewall::{disjoint, in_set, networks_in, rule};
@@ -76,7 +76,7 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
         .collect()
 }
 
-/// What people have to know who may be managing this router from a portal that these steps close to them.
+/// Warnings for people who may be managing this router from a portal that these steps close to them.
 pub fn closing(site: &Site, steps: &[Step]) -> Vec<String> {
     let closed = visitors(site).filter(|portal| {
         let Some(interface) = portal.entrance_interface() else { return false };
@@ -108,7 +108,7 @@ fn is_closed_by(step: &Step, interface: &IfName) -> bool {
     }
 }
 
-/// Whether what comes in there for this host is refused in the end.
+/// Tells whether these rules refuse in the end what comes in there for this host.
 fn refuses(rules: &Ruleset, interface: &IfName) -> bool {
     let all = [Incoming(Interfaces::One(interface.clone()))];
     let input = format!("{}INPUT", crate::xtables::CHAIN_PREFIX);
@@ -117,7 +117,7 @@ fn refuses(rules: &Ruleset, interface: &IfName) -> bool {
     lines.any(|line| line.conditions == all && line.target == Target::Do(Reject))
 }
 
-/// What `who` may ask of this host, be it in one family alone, and the refusal of all else: also of a connection that was opened before.
+/// The rules for what `who` may ask of this host, be it in one family alone, and the refusal of all else: also of a connection that was opened before.
 fn access(site: &Site, who: &Condition, only: Option<Family>, not_pinged: Option<Condition>) -> Vec<Rule> {
     let speaks =
         |family: Family| only.is_none_or(|only| only == family) && (family == Family::V4 || site.ipv6);

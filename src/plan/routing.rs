@@ -59,7 +59,7 @@ pub(super) fn routes(site: &Site) -> SortedSet<Route> {
     to_peers.chain(exits).chain(own_closed(site)).collect()
 }
 
-/// Where this router's own traffic is refused that its portal's exit does not take.
+/// The route that refuses this router's own traffic where its portal's exit does not take it.
 fn own_closed(site: &Site) -> Option<Route> {
     let own = site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.mark.is_none());
     own.filter(|portal| portal.exit != Exit::Direct)?;
@@ -212,7 +212,7 @@ pub(super) fn own_kept(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
     own_elsewhere(site, portal).chain(portal_lans(site)).collect()
 }
 
-/// Those of them that the uplink may lead to.
+/// Kept networks that the uplink may lead to.
 pub(super) fn own_elsewhere(site: &Site, portal: &Portal) -> impl Iterator<Item = Cidr> {
     kept(site).chain(portal.except.iter().copied())
 }

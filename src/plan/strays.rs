@@ -1,5 +1,5 @@
-//! What has the source of a portal's device and comes in elsewhere: by an interface that got another name, by a bridge that a portal's
-//! interface became a port of, or from a liar. It goes nowhere, whether an agent runs or not.
+//! Packets with the source of a portal's device that come in elsewhere: by an interface that got another name, by a bridge that a portal's
+//! interface became a port of, or from a liar. They go nowhere, whether an agent runs or not.
 
 use super::firewall::{in_set, rule};
 use crate::firewall::{

@@ -1,4 +1,4 @@
-//! Which connection went into which tunnel, by the mark of the connection.
+//! Connections and the tunnels that they went into, told by the connection's mark.
 
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},

@@ -36,9 +36,9 @@ fn behind_forwarder_on(has: &dyn Fn(&str) -> bool) -> &'static [&'static str] {
 /// A firmware that has its own way to change interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Firmware {
-    /// That of EdgeRouters.
+    /// EdgeOS, on EdgeRouters.
     EdgeOs,
-    /// That of Dream Machines and their kin.
+    /// UniFi OS, on Dream Machines and their kin.
     UniFi,
     /// OpenWrt.
     OpenWrt,

@@ -41,7 +41,7 @@ pub(super) fn units(program: &str, folder: &str) -> [File; 2] {
     texts.map(|(name, text)| File { path: path(name), text: filled(text, program, folder), mode: 0o644 })
 }
 
-/// What `systemctl enable` makes of their `WantedBy`.
+/// The links that `systemctl enable` makes of their `WantedBy`.
 pub(super) fn enabling() -> [Link; 2] {
     [("multi-user", UNIT), ("sysinit", GUARD)].map(|(target, name)| Link {
         path: format!("/etc/systemd/system/{target}.target.wants/{name}"),

@@ -73,12 +73,12 @@ impl Question {
         Some(Self { message, kind })
     }
 
-    /// What goes to the server.
+    /// The message for the server.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.message
     }
 
-    /// What a message says about it; `None` if it is not the answer to it. An answer that is cut short counts as far as it goes: one
+    /// The reply that a message holds; `None` if it is not the answer to it. An answer that is cut short counts as far as it goes: one
     /// address is enough.
     pub(crate) fn reply(&self, message: &[u8]) -> Option<Reply> {
         let end = self.message.len();

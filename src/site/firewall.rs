@@ -34,7 +34,7 @@ fn choose_among(choice: FirewallChoice, filters: &Filters) -> Result<(Backend, &
     }
 }
 
-/// Whether the file allows what guards already, and the host still has it.
+/// Tells whether the file allows the firewall that guards already, and the host still has it.
 fn may_stay(standing: Backend, choice: FirewallChoice, filters: &Filters) -> bool {
     match standing {
         Backend::Nftables => choice != FirewallChoice::Iptables && nftables_can(filters),
@@ -96,7 +96,7 @@ fn choose_by_host(filters: &Filters) -> Result<(Backend, &'static str), Error> {
     }
 }
 
-/// Where the kernel's nftables cannot do all, as before Linux 5.2: iptables can, be it one that writes
+/// The firewall where the kernel's nftables cannot do all, as before Linux 5.2: iptables can, be it one that writes
 /// nftables, in tables of one family each. With neither, a site that needs nothing of what is missing still
 /// works.
 fn beside_nftables(filters: &Filters) -> (Backend, &'static str) {
@@ -112,7 +112,7 @@ fn beside_nftables(filters: &Filters) -> (Backend, &'static str) {
 const DEMANDED: &str = "the network file says so";
 const STANDING: &str = "chosen before others changed their firewalls; `portals down` ends that choice";
 
-/// Whether the kernel's nftables has all that our rules need.
+/// Tells whether the kernel's nftables has all that our rules need.
 fn nftables_can(filters: &Filters) -> bool {
     filters.nftables && filters.nftables_lacks.is_empty()
 }

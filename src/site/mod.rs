@@ -112,7 +112,7 @@ pub struct Site {
     pub wifi_notes: Vec<String>,
 }
 
-/// What tells traffic that is to skip a portal.
+/// A way to tell traffic that is to skip a portal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WayOut {
     /// A policy rule that asks for its port.
@@ -206,7 +206,7 @@ pub struct Portal {
     pub entrance: Entrance,
     /// Whether the interface that it enters by is there: some come later, or go.
     pub is_here: bool,
-    /// What keeps it closed, if anything does but its exits.
+    /// The obstacle that keeps it closed, if anything does but its exits.
     pub obstacle: Option<Obstacle>,
     /// Where that may leave, in the order of preference; never empty.
     pub exits: Vec<Exit>,
@@ -223,9 +223,9 @@ pub struct Portal {
     pub resolvers: Vec<IpAddr>,
     /// Whether those go with its exit, as the file names none.
     pub asks_by_exit: bool,
-    /// What its devices reach of this router itself.
+    /// The services of this router that its devices reach.
     pub router: Served,
-    /// Where its devices' answers leave to those who have reached them by the uplink.
+    /// The way of its devices' answers to those who have reached them by the uplink.
     pub answers: Answers,
     /// Only to these destinations; empty = all.
     pub to: Vec<Cidr>,
@@ -305,7 +305,7 @@ impl Portal {
         self.exits.iter().chain(self.can_fail_over().then_some(&Exit::Nowhere))
     }
 
-    /// Whether what comes in by its interface comes in there, and not elsewhere.
+    /// Tells whether packets on its wire come in by its interface, and not by another.
     pub fn has_wire(&self) -> bool {
         self.is_here && !self.obstacle.as_ref().is_some_and(Obstacle::takes_all)
     }
@@ -347,7 +347,7 @@ impl Site {
         self.source_in(tunnel, Cidr::host(to))
     }
 
-    /// The same for what is sent to a network.
+    /// This end's address for packets to a network.
     pub fn source_in(&self, tunnel: &Tunnel, to: Cidr) -> IpAddr {
         tunnel.provider.as_ref().and_then(|own| own.source_to(to)).unwrap_or(self.address)
     }

@@ -1,4 +1,4 @@
-//! What keeps a portal closed though its exits may be fine, why, and the way out.
+//! Obstacles that keep a portal closed though its exits may be fine, with the reason and the way out.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -13,18 +13,18 @@ use crate::platform::Firmware;
 use crate::sorted::SortedSet;
 use crate::state::PRIORITIES;
 
-/// What keeps a portal closed though its exits may be fine.
+/// An obstacle that keeps a portal closed though its exits may be fine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
     /// All that comes in on its interface comes in by another one, which that is a port of.
     Port {
-        /// Its interface.
+        /// The portal's interface.
         port: IfName,
         /// The other one.
         master: IfName,
-        /// What that is made of.
+        /// The sort of that.
         sort: Sort,
-        /// Whether this host can drop what comes in on the port.
+        /// Set where this host can drop packets that come in on the port.
         is_closed: bool,
         /// The firmware that has its own way to free a port.
         firmware: Option<Firmware>,
@@ -43,7 +43,7 @@ pub enum Obstacle {
         /// The other one.
         other: IfName,
     },
-    /// Its interface has another name than the file says.
+    /// The portal's interface has another name than the file says.
     Renamed {
         /// The name in the file.
         interface: IfName,
@@ -74,7 +74,7 @@ impl Obstacle {
         }
     }
 
-    /// Whether nothing comes in by the portal's own interface.
+    /// Tells whether nothing comes in by the portal's own interface.
     pub fn takes_all(&self) -> bool {
         matches!(self, Self::Port { .. })
     }
@@ -126,7 +126,7 @@ impl Display for Obstacle {
     }
 }
 
-/// How a port is freed on this host, and what to write instead.
+/// Words for freeing a port on this host, and for what to write instead.
 fn free(
     f: &mut Formatter<'_>,
     port: &IfName,
@@ -207,7 +207,7 @@ fn renamed(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     Some(Obstacle::Renamed { interface: interface.clone(), now: now.clone() })
 }
 
-/// What leaves directly goes wherever the host sends it, by whatever rule.
+/// The foreign rule in front of a portal. Direct traffic goes wherever the host sends it, by whatever rule.
 fn in_front(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     let rule = facts.rules_in_front.iter().next()?;
     portal.exits.iter().any(|exit| *exit != Exit::Direct).then_some(Obstacle::RuleInFront(*rule))

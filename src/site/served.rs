@@ -1,4 +1,4 @@
-//! What devices get besides their way out.
+//! Services for devices besides their way out.
 
 /// The way of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Answers {
     ByUplink,
 }
 
-/// What a router does for devices, besides passing on what they send.
+/// The services of a router for devices, besides passing on their packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {
     /// All that it serves.

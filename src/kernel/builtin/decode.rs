@@ -1,4 +1,4 @@
-//! What a WireGuard outside of the kernel tells at its socket, in the cross-platform protocol.
+//! Answers of a WireGuard outside of the kernel at its socket, in the cross-platform protocol.
 
 use std::io;
 use std::time::SystemTime;

@@ -57,7 +57,7 @@ impl Nfnetlink {
         self.request_about(self.family, kind, flags, body)
     }
 
-    /// The same about another family than this socket's.
+    /// Sends a request about another family than this socket's.
     pub(in crate::kernel) fn request_about(
         &mut self,
         family: u8,

@@ -1,4 +1,4 @@
-//! What the kernel's nftables can do, asked for without doing any of it.
+//! A question to the kernel about the abilities of its nftables, which changes nothing.
 
 use std::net::Ipv4Addr;
 
@@ -13,7 +13,7 @@ use crate::net::{Cidr, Family, IfName, Mac, Mark};
 /// Any mark.
 const MARK: Mark = Mark { value: 1, mask: 1 };
 
-/// What our rules need and is not there, in words. The kernel loads the modules that it has, tries a table
+/// Needs of our rules that are not met, in words. The kernel loads the modules that it has, tries a table
 /// with all of it, and drops that again before it is in force: no other program hears of it.
 pub(super) fn lacks(socket: &mut Nfnetlink) -> Result<Vec<&'static str>, Errno> {
     let needed = needed();

@@ -42,7 +42,7 @@ pub struct Nftables {
     socket: Nfnetlink,
     /// Of others' chains, as of a generation of the ruleset.
     surveyed: Option<(u32, Survey)>,
-    /// What our rules need and is not there, once that was asked for.
+    /// Needs of our rules that are not met, once the kernel was asked.
     lacks: Option<Vec<&'static str>>,
 }
 
@@ -64,7 +64,7 @@ impl Nftables {
         }
     }
 
-    /// What our rules need and this kernel lacks, in words; asked for once, as it may load modules. Changes
+    /// Needs of our rules that this kernel does not meet, in words; asked for once, as it may load modules. Changes
     /// nothing.
     pub fn lacks(&mut self) -> Result<&[&'static str]> {
         if self.lacks.is_none() {
@@ -131,7 +131,7 @@ impl Nftables {
         ports::change(&mut self.socket, ports).doing(|| "cannot change which ports are closed".into())
     }
 
-    /// Whether this kernel can close ports. Asks it, and changes nothing; may load modules.
+    /// Tells whether this kernel can close ports. Asks it, and changes nothing; may load modules.
     pub fn can_close_ports(&mut self) -> bool {
         ports::are_possible(&mut self.socket)
     }

@@ -66,7 +66,7 @@ pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) 
     socket.batch(&batch.end()).map_err(|refusal| refusal.errno)
 }
 
-/// Whether this kernel can close ports: it is asked for a chain that drops nothing, in a transaction that is not carried out.
+/// Tells whether this kernel can close ports: it is asked for a chain that drops nothing, in a transaction that is not carried out.
 pub(super) fn are_possible(socket: &mut Nfnetlink) -> bool {
     let mut batch = Batch::begin();
     send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));

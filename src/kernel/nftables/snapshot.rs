@@ -38,7 +38,7 @@ pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Errno> {
     Ok(Some(snapshot))
 }
 
-/// Whether a refusal says that there is no table of ours. Before Linux 4.17 the family `inet` is a module of
+/// Tells whether a refusal means that there is no table of ours. Before Linux 4.17 the family `inet` is a module of
 /// its own, that only whoever makes a table loads: until then, and where it is missing, no table of that
 /// family can be asked for.
 pub(super) fn means_no_table(errno: Errno) -> bool {

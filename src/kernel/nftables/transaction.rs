@@ -40,7 +40,7 @@ pub(crate) fn encode(edits: &[Edit]) -> Vec<u8> {
     begin(edits, OURS).end()
 }
 
-/// The same for a table that never comes to be: a batch without an end is looked through by the kernel, and
+/// The batch for a table that never comes to be: a batch without an end is looked through by the kernel, and
 /// then forgotten.
 pub(super) fn encode_trial(edits: &[Edit]) -> Vec<u8> {
     begin(edits, TRIAL).0.finish()
@@ -93,7 +93,7 @@ pub(super) fn explain(edits: &[Edit], Refusal { sequence, errno }: Refusal) -> E
     Error::failed(message).because(errno)
 }
 
-/// What the kernel lacks, by what it refused of a trial; each once.
+/// Abilities that the kernel lacks, by its refusals of a trial; each once.
 pub(super) fn lacking(edits: &[Edit], refusals: &[Refusal]) -> Vec<&'static str> {
     let lacks = refusals.iter().filter(|refusal| is_lack(refusal.errno));
     let refused: Vec<&Edit> = lacks.filter_map(|refusal| edit_of(edits, refusal.sequence)).collect();
@@ -118,7 +118,7 @@ fn edit_of<'a>(edits: &'a [Edit<'a>], sequence: u32) -> Option<&'a Edit<'a>> {
     usize::try_from(sequence).ok().and_then(|number| edits.get(number.checked_sub(1)?))
 }
 
-/// Whether a refusal says that the kernel has nothing of that kind.
+/// Tells whether a refusal means that the kernel has nothing of that kind.
 fn is_lack(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT)
 }
