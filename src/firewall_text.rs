@@ -174,7 +174,7 @@ impl Display for Nft<'_, Condition> {
             }
             Condition::NotMarked(mark) => write!(f, "meta mark & {:#x} != {:#x}", mark.mask, mark.value),
             Condition::Icmp(Family::V4) => f.write_str("meta l4proto icmp"),
-            Condition::Icmp(Family::V6) => f.write_str("meta l4proto ipv6-icmp"),
+            Condition::Icmp(Family::V6) => f.write_str("meta l4proto icmpv6"),
             Condition::UdpPort(first, last) => write_ports(f, "udp", *first, *last),
             Condition::TcpPort(first, last) => write_ports(f, "tcp", *first, *last),
             Condition::TcpSyn => f.write_str("tcp flags & (syn | rst) == syn"),

@@ -38,7 +38,11 @@ fn few_batches(world: &mut World) -> Result<()> {
         calls.beginning_with(&["RTM_NEWADDR", "RTM_NEWROUTE", "RTM_NEWRULE"]),
         1,
     )?;
-    same("transactions of the firewall", calls.beginning_with(&["NFNL_MSG_BATCH_BEGIN"]), 1)?;
+    same(
+        "batches of the firewall: to ask for its abilities, and to change it",
+        calls.beginning_with(&["NFNL_MSG_BATCH_BEGIN"]),
+        2,
+    )?;
     same(
         "batches about interfaces: to make them, and to give them their aliases",
         calls.beginning_with(&["RTM_NEWLINK", "RTM_SETLINK"]),

@@ -109,7 +109,7 @@ table inet portals {
 		meta nfproto ipv6 tcp dport 53 ether saddr @visiting6-mac accept
 		meta nfproto ipv6 udp dport 5053 ether saddr @visiting6-mac accept
 		meta nfproto ipv6 tcp dport 5053 ether saddr @visiting6-mac accept
-		meta l4proto ipv6-icmp ether saddr @visiting6-mac accept
+		meta l4proto icmpv6 ether saddr @visiting6-mac accept
 		meta nfproto ipv6 ct direction original ether saddr @visiting6-mac reject with icmpx admin-prohibited
 		meta nfproto ipv6 ct state established,related ether saddr @visiting6-mac accept
 		meta nfproto ipv6 ether saddr @visiting6-mac reject with icmpx admin-prohibited

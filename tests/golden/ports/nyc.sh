@@ -123,7 +123,7 @@ table inet portals {
 		iifname @visitors tcp dport 5053 accept
 		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
 		iifname @visitors meta l4proto icmp accept
-		iifname @visitors meta l4proto ipv6-icmp accept
+		iifname @visitors meta l4proto icmpv6 accept
 		iifname @visitors ct direction original reject with icmpx admin-prohibited
 		iifname @visitors ct state established,related accept
 		iifname @visitors reject with icmpx admin-prohibited
