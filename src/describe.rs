@@ -121,7 +121,8 @@ impl fmt::Display for Selected<'_> {
             write!(f, " iif {interface}")?;
         }
         if let Some(port) = udp_port {
-            write!(f, " ipproto udp dport {port}")?;
+            // UDP by its number: for its name, `ip` needs a file /etc/protocols, which small systems lack.
+            write!(f, " ipproto 17 dport {port}")?;
         }
         Ok(())
     }

@@ -119,7 +119,7 @@ const BY_HAND: &[&str] = &[
     "rule add pref 110 fwmark 0x10000000/0x10000000 goto 32000 protocol 77",
     "-6 rule add pref 110 fwmark 0x10000000/0x10000000 lookup main protocol 77",
     "rule add pref 111 iif lan to 192.168.1.0/24 lookup main protocol 77",
-    "-6 rule add pref 111 iif lan ipproto udp dport 123 lookup main protocol 77",
+    "-6 rule add pref 111 iif lan ipproto 17 dport 123 lookup main protocol 77",
     "rule add pref 112 iif lan lookup 7702 protocol 77",
     "-6 rule add pref 112 iif lan lookup 200 protocol 77",
     "rule add pref 113 iif lan from 10.77.1.64/26 unreachable protocol 77",

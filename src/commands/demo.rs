@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
 
-use super::Status;
+use super::{Status, wait_for_random_numbers};
 use crate::cli::Demo;
 use crate::demo::{NETWORK_FILE, NYC, PARIS, SERVER, World, isolate, show};
 use crate::error::{Errors, Result};
@@ -26,6 +26,7 @@ pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
     if !Linux::open()?.has_wireguard() {
         check_tun()?;
     }
+    wait_for_random_numbers();
     let style = Style::for_stdout();
     let mut world = World::build(&[NYC, PARIS], Path::new(OURSELVES))?;
     let result = show::tell(&mut world, style);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Status, host_name};
+use super::{Status, host_name, wait_for_random_numbers};
 use crate::cli::Init;
 use crate::config;
 use crate::disk::{self, folder_of};
@@ -23,7 +23,10 @@ pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
     let key_file = folder.join(keys::PRIVATE_KEY_FILE);
     let old_key = keys::load_if_there(&key_file)?;
     let is_new = old_key.is_none();
-    let key = old_key.unwrap_or_else(keys::generate);
+    let key = old_key.unwrap_or_else(|| {
+        wait_for_random_numbers();
+        keys::generate()
+    });
     let public_key = keys::public_key(&key);
 
     let text = if file.exists() { None } else { Some(first_file(file, options, public_key)?) };

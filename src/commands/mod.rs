@@ -28,6 +28,7 @@ use crate::control::Done;
 use crate::describe::count;
 use crate::error::{Context as _, Error, Errors, Result};
 use crate::journal::{Journal, Lock};
+use crate::kernel::entropy;
 use crate::output::{complain, say};
 use crate::platform;
 
@@ -94,6 +95,17 @@ pub fn run(cli: &Cli) -> Result<Status, Errors> {
         Command::Status(options) => status::run(&file, options),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
+    }
+}
+
+/// Waits for the kernel's random numbers, which keys are made of, and says so.
+fn wait_for_random_numbers() {
+    if !entropy::is_ready() {
+        complain!(
+            "waiting for random numbers to make a key of: this device started a short time ago, and its kernel is still collecting them; \
+             this can take minutes, and fewer if its network is used meanwhile"
+        );
+        entropy::wait();
     }
 }
 

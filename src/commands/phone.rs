@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::Status;
+use super::{Status, wait_for_random_numbers};
 use crate::cli::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
 use crate::config::{self, phone_address};
@@ -48,6 +48,7 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
     let at = options.at.as_deref().or(own).ok_or_else(which_site)?;
     let id = options.id.or_else(|| phone::free_id(&network)).ok_or_else(no_id_left)?;
     let exit = options.exit.as_deref().filter(|exit| *exit != at);
+    wait_for_random_numbers();
     let key = keys::generate();
     let entry = Entry { name, id, at, exit, dns: &options.dns, public_key: keys::public_key(&key) };
     let (new_text, network) = phone::add(file, &text, &network, &entry)?;

@@ -31,8 +31,8 @@ use nix::sys::socket::{
 use nix::unistd::{SysconfVar, sysconf};
 use zeroize::Zeroizing;
 
-use super::tun;
 use super::wireguard::Reading;
+use super::{entropy, tun};
 use crate::error::{Context, Error, Result};
 use crate::net::{IfName, PublicKey, Secret};
 use crate::sorted::SortedSet;
@@ -75,6 +75,7 @@ impl Device {
     /// of somebody else.
     pub fn create(name: &IfName) -> Result<Self> {
         check_tun()?;
+        check_random_numbers()?;
         let (ours, theirs) =
             UnixStream::pair().doing(|| format!("cannot make a control socket for {name}"))?;
         // The standard library would look for a control group's share of them, too, with 4 kB of code.
@@ -151,6 +152,18 @@ pub fn check_tun() -> Result<()> {
         _ => "run as root; in a container, start it with `--device /dev/net/tun --cap-add NET_ADMIN`",
     };
     Err(Error::failed(format!("the built-in WireGuard needs {}: {way_out}", tun::DEVICE)).because(error))
+}
+
+/// The library would wait for random numbers for as long as it takes, and its caller with it.
+fn check_random_numbers() -> Result<()> {
+    if entropy::is_ready() {
+        return Ok(());
+    }
+    entropy::hasten();
+    Err(Error::failed(
+        "the kernel has no random numbers for the built-in WireGuard yet: this device started a short time ago, and is still \
+         collecting them",
+    ))
 }
 
 fn cannot_read(name: &IfName) -> String {

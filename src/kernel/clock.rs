@@ -53,6 +53,7 @@ impl Jumps {
     /// Listens for the next one.
     pub fn arm(&self) -> io::Result<()> {
         /// Not in this life, whatever the clock is set to.
+        #[allow(deprecated, reason = "musl's will be wider one day, and so will this")]
         const NEVER: libc::time_t = libc::time_t::MAX;
         let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
         let time = |tv_sec| libc::timespec { tv_sec, tv_nsec: 0 };

@@ -9,6 +9,7 @@ pub mod child;
 pub mod clock;
 pub mod conntrack;
 pub mod echo;
+pub mod entropy;
 pub mod fake;
 pub mod generic;
 pub mod iptables;

@@ -122,14 +122,14 @@ ip rule add priority 119 protocol 77 from all lookup 7700
 ip -6 rule add priority 119 protocol 77 from all lookup 7700
 ip rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
 ip -6 rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
-ip rule add priority 111 protocol 77 from all iif lo ipproto udp dport 123 goto 119
+ip rule add priority 111 protocol 77 from all iif lo ipproto 17 dport 123 goto 119
 ip rule add priority 111 protocol 77 from all to 10.77.2.0/24 iif lo goto 119
 ip rule add priority 111 protocol 77 from all to 169.254.0.0/16 iif lo goto 119
 ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 iif lo goto 119
 ip rule add priority 111 protocol 77 from all to 224.0.0.0/4 iif lo goto 119
 ip rule add priority 111 protocol 77 from all to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 111 protocol 77 from 198.51.100.2/32 iif lo goto 119
-ip -6 rule add priority 111 protocol 77 from all iif lo ipproto udp dport 123 goto 119
+ip -6 rule add priority 111 protocol 77 from all iif lo ipproto 17 dport 123 goto 119
 ip -6 rule add priority 111 protocol 77 from all to fe80::/10 iif lo goto 119
 ip -6 rule add priority 111 protocol 77 from all to ff00::/8 iif lo goto 119
 ip -6 rule add priority 111 protocol 77 from 2001:db8:1::2/128 iif lo goto 119
