@@ -75,3 +75,19 @@ fn a_full_error_output_ends_nothing() {
     let status = command.arg("no-such-command").stdin(Stdio::null()).stdout(full()).stderr(full()).status();
     assert_eq!(status.unwrap().code(), Some(2));
 }
+
+/// On a real kernel without random numbers: `scripts/lab x86_64 --kernel 4.15 --no-entropy --run 'portals init …'`.
+#[test]
+fn a_wait_for_random_numbers_is_told() {
+    let folder = Folder::new("random");
+    fs::remove_file(folder.0.join("private.key")).unwrap();
+    let mut command = Command::new("strace");
+    // The first is the C library's own, where it asks for some; the next is the question whether there are any.
+    command.args(["-f", "-qq", "-e", "trace=getrandom", "-e", "inject=getrandom:error=EAGAIN:when=1..2"]);
+    command.args([PROGRAM, "init", "--config"]).arg(folder.0.join("network.toml"));
+    let output = command.output().expect("this test needs strace");
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{words}");
+    assert!(words.contains("waiting for random numbers"), "{words}");
+    assert!(folder.0.join("private.key").exists());
+}
