@@ -1,11 +1,17 @@
-//! The address translation of a home router: an nftables table that is not ours, as a host's firewall has it.
+//! The address translation of a home router: rules that are not ours, as a host's firewall has them. They are nftables', or iptables'
+//! where the kernel's nftables could not guard portals either: older kernels let one of the two translate.
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NetlinkMessage};
 
 use super::namespace::Namespace;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
+use crate::kernel::iptables::{Iptables, restore};
+use crate::kernel::linux::Linux;
 use crate::kernel::message::Message;
 use crate::kernel::netlink::{Socket, protocols, request};
+use crate::net::Family;
+use crate::packages::how_to_install;
+use crate::xtables::Program;
 
 /// NFPROTO_IPV4 (linux/netfilter.h).
 const IPV4: u8 = 2;
@@ -19,26 +25,51 @@ const NESTED: u16 = 1 << 15;
 /// The register that expressions hand values on in (NFT_REG_1).
 const REGISTER: u32 = 1;
 
+/// [`Namespace::masquerade_home`] for `iptables-restore`.
+const SCRIPT: &str = "*nat\n-A POSTROUTING -s 192.168.1.0/24 -o uplink -j MASQUERADE\nCOMMIT\n";
+
 impl Namespace {
-    /// Gives what comes from 192.168.1.0/24 the address of the interface it leaves by, as home routers do:
+    /// Gives packets from 192.168.1.0/24 the address of the interface they leave by, as home routers do:
     /// `ip saddr 192.168.1.0/24 oifname "uplink" masquerade`.
     pub fn masquerade_home(&self) -> Result<()> {
-        let (table, chain) = (text(1, "home"), text(2, "postrouting"));
-        let messages = vec![
-            batch(0x10),
-            // NFT_MSG_NEWTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE
-            change(0, table.clone()),
-            change(3, [table.clone(), text(3, "postrouting"), hook(), text(7, "nat")].concat()),
-            change(6, [table, chain, nested(4, &rule())].concat()),
-            batch(0x11),
-        ];
         self.run(|| {
-            // Not every kernel answers for the two ends of a batch.
-            let results = Socket::open(protocols::NETLINK_NETFILTER)?.batch(messages);
-            (results.into_iter().skip(1).take(3).collect::<Result<(), _>>())
-                .doing(|| format!("cannot set up the home's NAT in {}", self.name()))
+            let translated = match program_beside_nftables()? {
+                None => by_nftables(),
+                Some(program) => restore(&program.name(Family::V4, "-restore"), SCRIPT),
+            };
+            translated.doing(|| format!("cannot set up the home's NAT in {}", self.name()))
         })
     }
+}
+
+/// The iptables that has to translate, where the kernel's nftables cannot guard portals; the order is that in which `portals` chooses.
+fn program_beside_nftables() -> Result<Option<Program>> {
+    let mut kernel = Linux::open()?;
+    let nftables_can = kernel.has_nftables() && kernel.nftables_lacks()?.is_empty();
+    let Iptables { legacy, nft } = kernel.iptables();
+    match legacy.or(nft) {
+        _ if nftables_can => Ok(None),
+        Some(program) => Ok(Some(program)),
+        None => Err(Error::failed(format!(
+            "this kernel's nftables is not enough, and the program iptables is missing: {}",
+            how_to_install("iptables")
+        ))),
+    }
+}
+
+fn by_nftables() -> Result<()> {
+    let (table, chain) = (text(1, "home"), text(2, "postrouting"));
+    let messages = vec![
+        batch(0x10),
+        // NFT_MSG_NEWTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE
+        change(0, table.clone()),
+        change(3, [table.clone(), text(3, "postrouting"), hook(), text(7, "nat")].concat()),
+        change(6, [table, chain, nested(4, &rule())].concat()),
+        batch(0x11),
+    ];
+    // Not every kernel answers for the two ends of a batch.
+    let results = Socket::open(protocols::NETLINK_NETFILTER)?.batch(messages);
+    results.into_iter().skip(1).take(3).collect::<Result<(), _>>().doing(|| "the kernel refused".to_owned())
 }
 
 /// NFTA_CHAIN_HOOK: postrouting (4), priority 100, as `srcnat` of nft.

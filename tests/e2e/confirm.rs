@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, SERVER, Site, World};
 use wg_portals::error::{Context as _, Error, Result};
 
+use crate::filters::forget_rules;
 use crate::ways::each_other;
 use crate::words::{
     eventually, portal, same, seconds, seen_as, settled, shell, start, succeeds, unreachable, within,
@@ -213,9 +214,9 @@ fn power_cut_without_agent(world: &mut World) -> Result<()> {
 fn forget_all(site: &Site) -> Result<()> {
     let rules =
         "for p in 110 111 112 113 118 119; do while ip rule delete priority $p 2>/dev/null; do :; done; done";
-    let rest = "nft delete table inet portals; ip link delete to-paris 2>/dev/null || true;
+    let rest = "ip link delete to-paris 2>/dev/null || true;
                 ip address delete 10.77.1.65/26 dev lan0 2>/dev/null || true; rm -r /run/portals*";
-    shell(&site.router, &format!("{rules}; {rest}")).map(drop)
+    shell(&site.router, &format!("{}; {rules}; {rest}", forget_rules())).map(drop)
 }
 
 /// Types `apply --confirm` in a shell that stays, as SSH does.

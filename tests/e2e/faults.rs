@@ -9,7 +9,7 @@ use wg_portals::demo::{NYC, PARIS, Site, World};
 use wg_portals::error::{Context as _, Error, Result};
 
 use crate::Scenario;
-use crate::filters::everywhere_legacy;
+use crate::filters::{everywhere_legacy, forget_rules};
 use crate::ways::each_other;
 use crate::words::{Who, eventually, no_leak, same, seconds, seen_as, settled, shell, start, within};
 
@@ -72,7 +72,6 @@ const FAULTS: &[Fault] = &[
                  ip route replace default via $gateway dev other onlink; sleep 0.1
                  ip route replace default via $gateway dev uplink",
     },
-    Fault { name: "`nft flush ruleset`, and the home's own rules put back", script: FLUSH_NFTABLES },
 ];
 
 /// The world's home lives by a table of its own.
@@ -80,6 +79,7 @@ const FLUSH_NFTABLES: &str = "home=$(nft list table ip home); nft -f - <<END\nfl
 
 /// What only the one or the other firewall has.
 const OF_NFTABLES: &[Fault] = &[
+    Fault { name: "`nft flush ruleset`, and the home's own rules put back", script: FLUSH_NFTABLES },
     Fault { name: "our nftables table deleted", script: "nft delete table inet portals" },
     Fault { name: "a chain of ours flushed", script: "nft flush chain inet portals forward" },
     Fault {
@@ -214,7 +214,7 @@ fn absent(world: &mut World) -> Result<()> {
     no_leak(world, NYC, GUEST, |world| {
         for script in [
             "ip rule flush; ip rule add priority 32766 lookup main",
-            "nft flush ruleset",
+            forget_rules(),
             "ip route flush table 7702",
         ] {
             shell(&world.site(NYC).router, script)?;

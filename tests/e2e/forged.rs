@@ -14,6 +14,7 @@ use wg_portals::error::{Context as _, Error, Result};
 use wg_portals::net::{Cidr, InterfaceAddress};
 
 use crate::Scenario;
+use crate::filters::has_nftables;
 use crate::words::{
     Who, eventually, plots, portal, same, seconds, seen_as, seen_going_to, shell, start, unreachable,
 };
@@ -99,12 +100,19 @@ fn answers(world: &mut World) -> Result<()> {
     start(world, &world.network(mesh))?;
     for plot in [PARIS, OSLO] {
         // Nobody else's conscience: what they forge is neither tracked nor translated on its way out.
-        let script = format!(
-            "nft add table ip evil
-             nft add chain ip evil output '{{ type filter hook output priority -300; }}'
-             nft add rule ip evil output udp sport {PORT} notrack
-             nft add rule ip evil output udp dport {PORT} notrack"
-        );
+        let script = if has_nftables() {
+            format!(
+                "nft add table ip evil
+                 nft add chain ip evil output '{{ type filter hook output priority -300; }}'
+                 nft add rule ip evil output udp sport {PORT} notrack
+                 nft add rule ip evil output udp dport {PORT} notrack"
+            )
+        } else {
+            format!(
+                "iptables-legacy -t raw -A OUTPUT -p udp --sport {PORT} -j CT --notrack
+                 iptables-legacy -t raw -A OUTPUT -p udp --dport {PORT} -j CT --notrack"
+            )
+        };
         shell(&world.site(plot).router, &script)?;
     }
     with_each_check(world, |world| {

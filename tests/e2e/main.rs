@@ -90,7 +90,6 @@ const CORE: &[&[Scenario]] = &[
 /// What is the same with every kernel, and takes its time: waits of timers, firmware that boots.
 const AT_LENGTH: &[&[Scenario]] = &[
     filters::SCENARIOS,
-    filters::STANDING,
     dyndns::SCENARIOS,
     failover::SCENARIOS,
     providers::SCENARIOS,
@@ -129,6 +128,12 @@ struct Needy {
 const NEEDY: &[Needy] = &[
     Needy { lists: WITH_KERNEL_WIREGUARD, need: WIREGUARD, is_met: has_wireguard, core: true },
     Needy { lists: WITH_KERNEL_WIREGUARD_AT_LENGTH, need: WIREGUARD, is_met: has_wireguard, core: false },
+    Needy {
+        lists: &[filters::WITH_NFTABLES],
+        need: "nftables in this kernel",
+        is_met: filters::has_nftables,
+        core: false,
+    },
     Needy {
         lists: &[filters::WITH_PROGRAMS],
         need: "firewall programs",

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::process::Command;
 
 use netlink_packet_core::{Emitable, NetlinkDeserializable as _, NetlinkHeader};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -18,6 +19,8 @@ use wg_portals::error::{Context as _, Error, Result};
 use wg_portals::kernel::message::{Decode, Message};
 use wg_portals::kernel::netlink::{Socket, protocols};
 
+use crate::filters::has_nftables;
+
 /// One line for each interface, address, route, rule, piece of nftables, and kernel setting.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot(BTreeSet<String>);
@@ -28,7 +31,11 @@ impl Snapshot {
         namespace.run(|| {
             let mut lines = BTreeSet::new();
             add_routing(&mut lines).doing(|| "cannot list interfaces and routes".to_owned())?;
-            add_nftables(&mut lines).doing(|| "cannot list nftables".to_owned())?;
+            if has_nftables() {
+                add_nftables(&mut lines).doing(|| "cannot list nftables".to_owned())?;
+            } else {
+                add_iptables(&mut lines)?;
+            }
             for folder in ["/proc/sys/net/ipv4", "/proc/sys/net/ipv6"] {
                 add_settings(&mut lines, Path::new(folder)).doing(|| format!("cannot read {folder}"))?;
             }
@@ -154,6 +161,19 @@ fn add_nftables(lines: &mut BTreeSet<String>) -> Result<()> {
         lines.extend(
             answers.iter().map(|Answer(bytes)| format!("nftables {} {:02x?}", kind - 1, &bytes[4..])),
         );
+    }
+    Ok(())
+}
+
+/// Rules, chains and policies of legacy iptables, without counters, and without what tables have that were only looked at.
+fn add_iptables(lines: &mut BTreeSet<String>) -> Result<()> {
+    for program in ["iptables-legacy-save", "ip6tables-legacy-save"] {
+        let output = Command::new(program).output().doing(|| format!("cannot run {program}"))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let kept = text.lines().map(|line| line.split(" [").next().unwrap_or_default());
+        let kept =
+            kept.filter(|line| line.starts_with('-') || line.starts_with(':') && !line.ends_with(" ACCEPT"));
+        lines.extend(kept.map(|line| format!("{program} {line}")));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use wg_portals::demo::{NYC, PARIS, Plot, SERVER, World};
 use wg_portals::error::Result;
 
 use crate::Scenario;
+use crate::filters::has_nftables;
 use crate::words::{portal, same, seconds, seen_as, settled, shell, start, succeeds, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -28,10 +29,14 @@ fn network(world: &World) -> String {
 
 /// The internet takes packets of so many bytes, and says nothing to who sends larger ones.
 fn narrow(world: &World, bytes: u32) -> Result<()> {
-    let rules = format!(
-        "nft add table ip narrow; nft add chain ip narrow forward '{{ type filter hook forward priority 0; }}'; \
-         nft add rule ip narrow forward ip length gt {bytes} drop"
-    );
+    let rules = if has_nftables() {
+        format!(
+            "nft add table ip narrow; nft add chain ip narrow forward '{{ type filter hook forward priority 0; }}'; \
+             nft add rule ip narrow forward ip length gt {bytes} drop"
+        )
+    } else {
+        format!("iptables-legacy -A FORWARD -m length --length {}:65535 -j DROP", bytes + 1)
+    };
     shell(&world.internet, &rules).map(drop)
 }
 

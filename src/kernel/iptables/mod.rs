@@ -89,7 +89,8 @@ impl Iptables {
     }
 }
 
-fn restore(name: &str, script: &str) -> Result<()> {
+/// Carries out a script for `iptables-restore`; what there is stays. `name` is that program's.
+pub(crate) fn restore(name: &str, script: &str) -> Result<()> {
     let output = patiently(|| run(name, &["--noflush"], script))?;
     if output.status.success() {
         return Ok(());

@@ -2,24 +2,15 @@
 
 use wg_portals::demo::{NYC, Namespace, PARIS, SERVER, World};
 use wg_portals::error::Result;
+use wg_portals::kernel::nftables::Nftables;
 
 use crate::Scenario;
 use crate::snapshot::Snapshot;
 use crate::ways::each_other;
 use crate::words::{no_leak, plots, same, seconds, seen_as, settled, shell, start, succeeds, unreachable};
 
-/// What the kernel of any lab can run.
+/// With legacy iptables, which any kernel of the lab has.
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "through the firewall of OpenWrt",
-        plots: &[NYC, PARIS],
-        run: |world| through(world, &FW4),
-    },
-    Scenario {
-        name: "through the firewall of Docker",
-        plots: &[NYC, PARIS],
-        run: |world| through(world, &DOCKER),
-    },
     Scenario {
         name: "through policies of legacy iptables",
         plots: &[NYC, PARIS],
@@ -31,28 +22,41 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: |world| balanced(world, &EDGEOS),
     },
     Scenario {
-        name: "before load balancing, through nftables",
-        plots: &[NYC, PARIS],
-        run: |world| balanced(world, &FW4),
-    },
-    Scenario {
         name: "through UniFi's chains, without a default route in main",
         plots: &[NYC, PARIS],
         run: |world| without_default(world, &UNIFI),
+    },
+];
+
+/// What needs nftables.
+pub(crate) const WITH_NFTABLES: &[Scenario] = &[
+    Scenario {
+        name: "through the firewall of OpenWrt",
+        plots: &[NYC, PARIS],
+        run: |world| through(world, &FW4),
+    },
+    Scenario {
+        name: "through the firewall of Docker",
+        plots: &[NYC, PARIS],
+        run: |world| through(world, &DOCKER),
+    },
+    Scenario {
+        name: "before load balancing, through nftables",
+        plots: &[NYC, PARIS],
+        run: |world| balanced(world, &FW4),
     },
     Scenario {
         name: "without a default route in main, through nftables",
         plots: &[NYC, PARIS],
         run: |world| without_default(world, &FW4),
     },
+    // Which firewall guards, whatever others do with theirs.
+    Scenario {
+        name: "a portal stays in the firewall that was chosen, through others' flushes, until down",
+        plots: &[NYC, PARIS],
+        run: standing,
+    },
 ];
-
-/// Which firewall guards, whatever others do with theirs.
-pub(crate) const STANDING: &[Scenario] = &[Scenario {
-    name: "a portal stays in the firewall that was chosen, through others' flushes, until down",
-    plots: &[NYC, PARIS],
-    run: standing,
-}];
 
 /// What needs the programs themselves, in the folder that `PORTALS_TEST_FIREWALLS` names.
 pub(crate) const WITH_PROGRAMS: &[Scenario] = &[
@@ -116,9 +120,19 @@ pub(crate) fn prepare(router: &Namespace) -> Result<()> {
     if everywhere_legacy() { shell(router, LEGACY).map(drop) } else { Ok(()) }
 }
 
-/// Whether all routers filter with legacy iptables.
+/// Tells whether all routers filter with legacy iptables: because they shall, or as this kernel has nothing else.
 pub(crate) fn everywhere_legacy() -> bool {
-    std::env::var_os("PORTALS_TEST_FIREWALL").is_some_and(|firewall| firewall == "legacy")
+    std::env::var_os("PORTALS_TEST_FIREWALL").is_some_and(|firewall| firewall == "legacy") || !has_nftables()
+}
+
+/// Tells whether this kernel has nftables.
+pub(crate) fn has_nftables() -> bool {
+    Nftables::find().is_ok_and(|found| found.is_some())
+}
+
+/// A script that takes away our rules, and with legacy iptables all others.
+pub(crate) fn forget_rules() -> &'static str {
+    if everywhere_legacy() { FLUSH } else { "nft delete table inet portals" }
 }
 
 fn on_all(world: &mut World, script: &str) -> Result<()> {
@@ -204,8 +218,7 @@ fn guarded_by(world: &mut World, firewall: &str, reason: &str) -> Result<()> {
 
 /// All rules of all firewalls at nyc, without counters, and without tables of legacy iptables that have none.
 fn rules(world: &mut World) -> Result<String> {
-    let list =
-        r"nft --stateless list ruleset; iptables-legacy-save | sed -n '/^-A/p; s/^\(:.* [D-]\).*/\1/p'";
+    let list = r"nft --stateless list ruleset 2>/dev/null; iptables-legacy-save | sed -n '/^-A/p; s/^\(:.* [D-]\).*/\1/p'";
     shell(&world.site(NYC).router, list)
 }
 
