@@ -158,7 +158,12 @@ fn no_leaks(world: &mut World) -> Result<()> {
 /// What others take away, a layer at a time.
 fn flushes() -> [&'static str; 6] {
     let of_firewall = if everywhere_legacy() {
-        ["iptables-legacy -t mangle -F", "iptables-legacy -F PORTALS_FORWARD", "iptables-legacy -t nat -F"]
+        // The world's home may live by a rule of table nat.
+        [
+            "iptables-legacy -t mangle -F",
+            "iptables-legacy -F PORTALS_FORWARD",
+            "iptables-legacy -t nat -D POSTROUTING -j PORTALS_POSTROUTING; iptables-legacy -t nat -F PORTALS_POSTROUTING",
+        ]
     } else {
         [
             "nft flush chain inet portals marks",
