@@ -108,12 +108,12 @@ impl Files {
             || entry.portals.iter().any(model::Portal::has_open_time) && !host::rules_know_ports();
         let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
         let given = Journal::open()?.claims()?.addresses;
-        facts.given = given.into_iter().map(|(_, address)| address.network()).collect();
+        facts.given = given.into_iter().map(|(name, address)| (name, address.network())).collect();
         if facts.ipv6 {
             facts.neighbours = neighbours::known(kernel.route(), &sources)?;
         }
         let site = self.view(&facts, resolved)?;
-        let has_port = |portal: &Portal| portal.obstacle.as_ref().is_some_and(Obstacle::takes_all);
+        let has_port = |portal: &Portal| matches!(portal.obstacle, Some(Obstacle::Port { .. }));
         // Asked only where there is one to be closed: the answer may load modules.
         if !site.portals.iter().any(has_port) || !kernel.can_close_ports() {
             return Ok(site);

@@ -101,7 +101,7 @@ fn a_network_of_the_host_is_not_in_the_subnet_unless_it_is_ours() {
     assert_eq!(with("10.77.1.64/26"), Ok(Vec::new()));
     let given = told(|facts| {
         facts.local.insert("10.77.9.0/24".parse().unwrap());
-        facts.given.insert("10.77.9.0/24".parse().unwrap());
+        facts.given.insert(("eth1".parse().unwrap(), "10.77.9.0/24".parse().unwrap()));
     });
     assert_eq!(given, Ok(Vec::new()));
 }

@@ -10,7 +10,7 @@ use crate::sorted::SortedSet;
 /// is none of them, whatever those are called now. A wider network clashes with those of the sites.
 pub(super) fn taken(portals: &[Portal], subnet: Cidr, facts: &Facts) -> Vec<Error> {
     let lans = portals.iter().filter_map(|portal| portal.address).map(InterfaceAddress::network);
-    let ours: Vec<Cidr> = lans.chain(facts.given.iter().copied()).collect();
+    let ours: Vec<Cidr> = lans.chain(facts.given.iter().map(|(_, network)| *network)).collect();
     let here = facts.local.iter().chain(&facts.uplink_networks);
     here.filter(|network| subnet.covers(**network) && !ours.contains(network))
         .map(|network| {

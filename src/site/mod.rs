@@ -307,7 +307,7 @@ impl Portal {
 
     /// Tells whether packets on its wire come in by its interface, and not by another.
     pub fn has_wire(&self) -> bool {
-        self.is_here && !self.obstacle.as_ref().is_some_and(Obstacle::takes_all)
+        self.is_here && !self.obstacle.as_ref().is_some_and(Obstacle::takes_wire)
     }
 
     /// Where it leaves by `choices`; a choice that is not in its list counts for nothing.

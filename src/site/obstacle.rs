@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::host::{Facts, Master};
 use crate::kernel::link::Sort;
 use crate::kernel::rule::CatchAll;
-use crate::net::IfName;
+use crate::net::{Cidr, IfName, InterfaceAddress};
 use crate::platform::Firmware;
 use crate::sorted::SortedSet;
 use crate::state::PRIORITIES;
@@ -50,6 +50,15 @@ pub enum Obstacle {
         /// The name that it has.
         now: IfName,
     },
+    /// Another interface has the name of the portal's, whose address and devices are behind a third name.
+    Replaced {
+        /// The name in the file.
+        interface: IfName,
+        /// The name that the portal's interface has.
+        now: IfName,
+        /// The address that it has kept.
+        address: InterfaceAddress,
+    },
     /// Somebody else's policy rule sends all traffic elsewhere before ours are asked.
     RuleInFront(CatchAll),
 }
@@ -62,6 +71,7 @@ impl Obstacle {
             Self::ClosedCarrier { .. } => "closed-carrier",
             Self::SharedWire { .. } => "shared-wire",
             Self::Renamed { .. } => "renamed",
+            Self::Replaced { .. } => "replaced",
             Self::RuleInFront(_) => "rule-in-front",
         }
     }
@@ -74,9 +84,9 @@ impl Obstacle {
         }
     }
 
-    /// Tells whether nothing comes in by the portal's own interface.
-    pub fn takes_all(&self) -> bool {
-        matches!(self, Self::Port { .. })
+    /// Tells whether the portal's devices come in by another interface than the one with its name.
+    pub fn takes_wire(&self) -> bool {
+        matches!(self, Self::Port { .. } | Self::Replaced { .. })
     }
 }
 
@@ -117,6 +127,11 @@ impl Display for Obstacle {
                     "{interface} is called {now} now; write that into the file, or give it its name back"
                 )
             }
+            Self::Replaced { interface, now, address } => write!(
+                f,
+                "{interface} is another interface now: the address {address} is on {now}; give that its name back, or, if {interface} \
+                 is the right one, take the address away (`ip address delete {address} dev {now}`)"
+            ),
             Self::RuleInFront(rule) => write!(
                 f,
                 "the rule `{rule}` stands in front of ours: take it away, or give it a priority above {}",
@@ -199,12 +214,21 @@ fn of_interface(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     Some(Obstacle::SharedWire { interface: interface.clone(), other })
 }
 
-/// An interface keeps its addresses when it gets another name.
+/// An interface keeps its addresses when it gets another name: there they are where nobody has put them.
 fn renamed(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     let Entrance::Interface(interface) = &portal.entrance else { return None };
-    let lan = portal.address.filter(|_| !portal.is_here)?.network();
-    let (now, _) = facts.behind.iter().find(|(name, there)| *name != interface && there.contains(&lan))?;
-    Some(Obstacle::Renamed { interface: interface.clone(), now: now.clone() })
+    let address = portal.address?;
+    let has_kept = |name: &IfName, networks: &SortedSet<Cidr>| {
+        let lan = address.network();
+        name != interface && networks.contains(&lan) && !facts.given.contains(&(name.clone(), lan))
+    };
+    let (now, _) = facts.behind.iter().find(|(name, networks)| has_kept(name, networks))?;
+    let (interface, now) = (interface.clone(), now.clone());
+    Some(if portal.is_here {
+        Obstacle::Replaced { interface, now, address }
+    } else {
+        Obstacle::Renamed { interface, now }
+    })
 }
 
 /// The foreign rule in front of a portal. Direct traffic goes wherever the host sends it, by whatever rule.

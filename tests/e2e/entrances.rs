@@ -142,6 +142,20 @@ fn renamed(world: &mut World) -> Result<()> {
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
         is_blocked(world, "portal0 is called lan7 now; write that into the file")?;
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+
+        // A card of another kind takes the name: it is not given what the portal's own has kept.
+        shell(
+            &router,
+            "ip link add portal0 type veth peer name far0; ip link set far0 up; ip link set portal0 up",
+        )?;
+        is_blocked(world, "portal0 is another interface now: the address 10.77.1.65/26 is on lan7;")?;
+        unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
+        same("its addresses", shell(&router, "ip -4 -o address show dev portal0")?, String::new())?;
+        shell(&router, "ip address delete 10.77.1.65/26 dev lan7")?;
+        eventually("the other card is the portal's", || {
+            shell(&router, "ip -4 -o address show dev portal0 | grep 10.77.1.65/26").map(drop)
+        })?;
+        shell(&router, "ip link delete portal0")?;
         rename(&router, "lan7", "portal0")?;
         reached(world)
     })

@@ -58,6 +58,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use wg_portals::demo::{Plot, World, isolate};
 use wg_portals::error::Result;
+use wg_portals::host::rules_know_ports;
 use wg_portals::kernel::wireguard::WireGuard;
 
 /// One thing that must hold, in a world of its own.
@@ -129,8 +130,14 @@ const NEEDY: &[Needy] = &[
     Needy { lists: WITH_KERNEL_WIREGUARD, need: WIREGUARD, is_met: has_wireguard, core: true },
     Needy { lists: WITH_KERNEL_WIREGUARD_AT_LENGTH, need: WIREGUARD, is_met: has_wireguard, core: false },
     Needy {
+        lists: &[ways::WITH_RULES_OF_PROTOCOLS],
+        need: "policy rules for protocols in this kernel",
+        is_met: rules_know_ports,
+        core: true,
+    },
+    Needy {
         lists: &[filters::WITH_NFTABLES],
-        need: "nftables in this kernel",
+        need: "nftables that can guard portals in this kernel",
         is_met: filters::has_nftables,
         core: false,
     },

@@ -125,9 +125,10 @@ pub(crate) fn everywhere_legacy() -> bool {
     std::env::var_os("PORTALS_TEST_FIREWALL").is_some_and(|firewall| firewall == "legacy") || !has_nftables()
 }
 
-/// Tells whether this kernel has nftables.
+/// Tells whether this kernel's nftables can guard portals: not before Linux 5.2.
 pub(crate) fn has_nftables() -> bool {
-    Nftables::find().is_ok_and(|found| found.is_some())
+    Nftables::find()
+        .is_ok_and(|found| found.is_some_and(|mut found| found.lacks().is_ok_and(<[_]>::is_empty)))
 }
 
 /// A script that takes away our rules, and with legacy iptables all others.
