@@ -2,6 +2,8 @@
 
 mod namespace;
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -99,6 +101,25 @@ fn assert_untouched(before: &Reading, after: &Reading, peer: u8) {
     // The built-in one reckons it from the age each time.
     let apart = |a: SystemTime, b: SystemTime| a.duration_since(b).unwrap_or_else(|error| error.duration());
     assert!(apart(before.handshake.unwrap(), after.handshake.unwrap()) < Duration::from_millis(50));
+}
+
+/// The library's threads end then: nobody answers for the interface any more. Somebody who asks at that moment waits, and the
+/// interface is made again all the same.
+#[test]
+fn an_interface_that_others_delete_is_made_again_while_somebody_asks_for_its_settings() {
+    inside(|| {
+        let mut kernel = Linux::open().unwrap();
+        let wanted = site(MIDDLE, &OTHERS, Backend::BuiltIn);
+        apply(&mut kernel, &steps(&wanted));
+        ip(&format!("link delete {}", interface(MIDDLE)));
+        let path = format!("/var/run/wireguard/{}.sock", interface(MIDDLE));
+        let mut visitor = UnixStream::connect(path).unwrap();
+        visitor.write_all(b"get=1\n\n").unwrap();
+        visitor.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        assert!(visitor.read(&mut [0]).is_err(), "there is nobody who could answer");
+        apply(&mut kernel, &steps(&wanted));
+        assert_eq!(without_life(kernel.observe(&wanted.scope()).unwrap()), wanted);
+    });
 }
 
 #[test]

@@ -3,18 +3,17 @@
 //! The library's own control socket is not used: with it come handlers that take SIGINT and SIGTERM away from the rest of
 //! the process. A pair of sockets does the same, and the settings are shown, read-only, where `wg show` looks for them.
 
+mod control;
 pub(crate) mod decode;
+mod window;
 
 use std::fmt::Write as _;
-use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
+use std::fs::File;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
@@ -25,9 +24,7 @@ use defguard_wireguard_rs::peer::Peer as UapiPeer;
 use log::warn;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::ReuseAddr;
-use nix::sys::socket::{
-    AddressFamily, Shutdown, SockFlag, SockType, SockaddrIn, bind, setsockopt, shutdown, socket,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};
 use nix::unistd::{SysconfVar, sysconf};
 use zeroize::Zeroizing;
 
@@ -38,19 +35,12 @@ use crate::net::{IfName, PublicKey, Secret};
 use crate::sorted::SortedSet;
 use crate::state::{Peer, Tunnel};
 use crate::tunnel_delta::{TunnelDelta, delta};
+use control::{Control, lock};
 use decode::parse;
-
-/// Where `wg` looks for the sockets of WireGuards outside of the kernel.
-const SOCKETS: &str = "/var/run/wireguard";
+use window::{Window, socket_path};
 
 /// Threads of one interface at most: each takes 130 kB.
 const THREADS: usize = 2;
-
-/// How long another process is given to tell the settings of its interface.
-const PATIENCE: Duration = Duration::from_secs(3);
-
-/// Bytes of an answer at most: room for ten thousand peers.
-const LONGEST_ANSWER: usize = 8 << 20;
 
 /// How often peers are looked after that the library has given up: after 90 s without an answer it sends nothing any more,
 /// not even keepalives, until there is data (`update_timers` in its noise/timers.rs).
@@ -64,6 +54,8 @@ const NO_KEY: [u8; 32] = [1; 32];
 pub struct Device {
     name: IfName,
     control: Arc<Mutex<Control>>,
+    /// Our end of the control socket, for ending all waits for answers.
+    socket: Arc<UnixStream>,
     /// In an option only so that it can be taken out when dropped.
     handle: Option<DeviceHandle>,
     window: Option<Window>,
@@ -91,14 +83,15 @@ impl Device {
         // The library takes an open file by its number, and closes it.
         let tun = tun::create(name).doing(doing)?.into_raw_fd();
         let handle = DeviceHandle::new(&tun.to_string(), config).map_err(cause).doing(doing)?;
-        let mut control = Control(ours);
+        let socket = Arc::new(ours);
+        let mut control = Control::new(Arc::clone(&socket)).doing(doing)?;
         control.set(name, &set_key(&NO_KEY))?;
         let control = Arc::new(Mutex::new(control));
         let window = Window::open(name, &control)
             .inspect_err(|error| warn!("other programs cannot see the settings of {name}: {error}"))
             .ok();
         let keeper = Some(Keeper::start(name, &control));
-        Ok(Self { name: name.clone(), control, handle: Some(handle), window, keeper })
+        Ok(Self { name: name.clone(), control, socket, handle: Some(handle), window, keeper })
     }
 
     /// Reads its settings. `now` decides whose session is still usable.
@@ -123,9 +116,9 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
+        // The library's threads end when their control socket does, and so does the wait of any visitor for their answer.
+        let _ = self.socket.shutdown(Shutdown::Both);
         drop((self.window.take(), self.keeper.take()));
-        // The threads end when their control socket does.
-        let _ = lock(&self.control).0.shutdown(std::net::Shutdown::Both);
         if let Some(mut handle) = self.handle.take() {
             handle.wait();
         }
@@ -136,8 +129,7 @@ impl Drop for Device {
 pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
     let read = || {
         let socket = UnixStream::connect(socket_path(name))?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        parse(&Control(socket).get()?, now)
+        parse(&Control::new(Arc::new(socket))?.get()?, now)
     };
     read().doing(|| cannot_read(name))
 }
@@ -194,50 +186,6 @@ fn check_port(name: &IfName, from: u16, to: u16) -> Result<()> {
     try_it().doing(|| format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows who does)"))
 }
 
-/// Our end of the library's control socket: one request, one answer, in WireGuard's cross-platform protocol
-/// (<https://www.wireguard.com/xplatform/>).
-struct Control(UnixStream);
-
-impl Control {
-    fn get(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
-        self.exchange("get=1\n\n")
-    }
-
-    fn set(&mut self, name: &IfName, settings: &str) -> Result<()> {
-        let request = Zeroizing::new(["set=1\n", settings, "\n"].concat());
-        let answer =
-            self.exchange(&request).doing(|| format!("cannot reach the built-in WireGuard of {name}"))?;
-        match errno(&answer) {
-            Some(0) => Ok(()),
-            number => Err(Errno::from_raw(number.unwrap_or(nix::libc::EPROTO)))
-                .doing(|| format!("cannot change the settings of {name} in the built-in WireGuard")),
-        }
-    }
-
-    /// Sends a request; the answer ends with an empty line.
-    fn exchange(&mut self, request: &str) -> io::Result<Zeroizing<Vec<u8>>> {
-        self.0.write_all(request.as_bytes())?;
-        let mut answer = Zeroizing::new(Vec::new());
-        let mut piece = Zeroizing::new([0; 4096]);
-        while !answer.ends_with(b"\n\n") {
-            match self.0.read(&mut *piece)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                _ if answer.len() > LONGEST_ANSWER => return Err(io::ErrorKind::FileTooLarge.into()),
-                length => answer.extend_from_slice(&piece[..length]),
-            }
-        }
-        Ok(answer)
-    }
-}
-
-fn errno(answer: &[u8]) -> Option<i32> {
-    std::str::from_utf8(answer).ok()?.lines().find_map(|line| line.strip_prefix("errno=")?.parse().ok())
-}
-
-fn lock(control: &Mutex<Control>) -> std::sync::MutexGuard<'_, Control> {
-    control.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// A thread that makes the library try again to reach the peers that it was told to keep in touch with.
 struct Keeper {
     stop: Option<Sender<()>>,
@@ -282,62 +230,6 @@ fn revive(name: &IfName, control: &mut Control, now: SystemTime) -> Result<()> {
         control.set(name, &add_peer(key, &peer, None))?;
     }
     Ok(())
-}
-
-/// The socket on which other programs see the settings of an interface, and the thread that answers there.
-struct Window {
-    path: PathBuf,
-    listener: Arc<UnixListener>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Window {
-    fn open(name: &IfName, control: &Arc<Mutex<Control>>) -> io::Result<Self> {
-        let path = socket_path(name);
-        if UnixStream::connect(&path).is_ok() {
-            // An interface of the same name in another network namespace.
-            return Err(Errno::EADDRINUSE.into());
-        }
-        DirBuilder::new().recursive(true).mode(0o700).create(SOCKETS)?;
-        // What a process that was killed has left.
-        let _ = fs::remove_file(&path);
-        let listener = Arc::new(UnixListener::bind(&path)?);
-        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        let (doorman, control) = (Arc::clone(&listener), Arc::clone(control));
-        let thread = thread::spawn(move || {
-            while let Ok((visitor, _)) = doorman.accept() {
-                // A visitor who leaves early only harms himself.
-                let _ = answer(&visitor, &control);
-            }
-        });
-        Ok(Self { path, listener, thread: Some(thread) })
-    }
-}
-
-impl Drop for Window {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-        // Ends the wait in `accept`.
-        let _ = shutdown(self.listener.as_raw_fd(), Shutdown::Both);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// Settings are shown, never taken: only this process changes them.
-fn answer(mut visitor: &UnixStream, control: &Mutex<Control>) -> io::Result<()> {
-    visitor.set_read_timeout(Some(PATIENCE))?;
-    let mut request = String::new();
-    BufReader::new(visitor.take(64)).read_line(&mut request)?;
-    match request.as_str() {
-        "get=1\n" => visitor.write_all(&lock(control).get()?),
-        _ => writeln!(visitor, "errno={}\n", Errno::EPERM as i32),
-    }
-}
-
-fn socket_path(name: &IfName) -> PathBuf {
-    Path::new(SOCKETS).join(name.as_str()).with_added_extension("sock")
 }
 
 /// The requests that lead from one tunnel to the other. Each peer has its own: the library gives what it has read about one

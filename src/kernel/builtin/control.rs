@@ -1,0 +1,79 @@
+//! Questions to the library and changes of its settings, by the socket that it has for that.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use zeroize::Zeroizing;
+
+use crate::error::{Context as _, Result};
+use crate::net::IfName;
+
+/// How long the library is given to answer. Where somebody has deleted its tun device, its threads have ended, and it never will.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Bytes of an answer at most: room for ten thousand peers.
+const LONGEST_ANSWER: usize = 8 << 20;
+
+/// Our end of the library's control socket: one request, one answer, in WireGuard's cross-platform protocol
+/// (<https://www.wireguard.com/xplatform/>).
+pub(super) struct Control(Arc<UnixStream>);
+
+impl Control {
+    pub(super) fn new(socket: Arc<UnixStream>) -> io::Result<Self> {
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self(socket))
+    }
+
+    /// All settings.
+    pub(super) fn get(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+        self.exchange("get=1\n\n")
+    }
+
+    /// Changes settings of the interface `name`.
+    pub(super) fn set(&mut self, name: &IfName, settings: &str) -> Result<()> {
+        let request = Zeroizing::new(["set=1\n", settings, "\n"].concat());
+        let answer =
+            self.exchange(&request).doing(|| format!("cannot reach the built-in WireGuard of {name}"))?;
+        match errno(&answer) {
+            Some(0) => Ok(()),
+            number => Err(Errno::from_raw(number.unwrap_or(nix::libc::EPROTO)))
+                .doing(|| format!("cannot change the settings of {name} in the built-in WireGuard")),
+        }
+    }
+
+    /// Sends a request and waits for its answer. After a failure nobody waits again: an answer that came late would be taken for
+    /// that to another question.
+    fn exchange(&mut self, request: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+        self.try_to_exchange(request).inspect_err(|_| drop(self.0.shutdown(Shutdown::Both)))
+    }
+
+    /// The answer ends with an empty line.
+    fn try_to_exchange(&self, request: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+        let mut socket = &*self.0;
+        socket.write_all(request.as_bytes())?;
+        let mut answer = Zeroizing::new(Vec::new());
+        let mut piece = Zeroizing::new([0; 4096]);
+        while !answer.ends_with(b"\n\n") {
+            match socket.read(&mut *piece)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                _ if answer.len() > LONGEST_ANSWER => return Err(io::ErrorKind::FileTooLarge.into()),
+                length => answer.extend_from_slice(&piece[..length]),
+            }
+        }
+        Ok(answer)
+    }
+}
+
+fn errno(answer: &[u8]) -> Option<i32> {
+    std::str::from_utf8(answer).ok()?.lines().find_map(|line| line.strip_prefix("errno=")?.parse().ok())
+}
+
+/// Waits for others to have their answers.
+pub(super) fn lock(control: &Mutex<Control>) -> MutexGuard<'_, Control> {
+    control.lock().unwrap_or_else(PoisonError::into_inner)
+}
