@@ -2,6 +2,8 @@
 
 mod namespace;
 
+use std::fs::File;
+
 use namespace::{inside, ip};
 use wg_portals::host::{self, Facts, Uplink};
 use wg_portals::kernel::linux::Linux;
@@ -73,6 +75,8 @@ fn a_default_route_outside_of_table_main_is_found() {
 
 #[test]
 fn our_own_interfaces_are_neither_uplink_nor_local() {
+    let tun = File::options().read(true).write(true).open("/dev/net/tun");
+    assert!(tun.is_ok(), "this test needs a /dev/net/tun that everybody may open (chmod 666): {tun:?}");
     inside(|| {
         commands(ROUTER);
         commands(&[

@@ -10,6 +10,8 @@ use std::process::{self, Command};
 use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 
+use crate::disk::kernel_text;
+
 /// Where programs are, besides `PATH`, which boot hooks may have without these.
 const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin";
 
@@ -27,6 +29,18 @@ pub fn path_of(program: &str) -> Option<PathBuf> {
     let searched = env::var_os("PATH").unwrap_or_default();
     let mut folders = env::split_paths(FOLDERS).chain(env::split_paths(&searched));
     folders.find_map(|folder| Some(folder.join(program)).filter(|path| path.is_file()))
+}
+
+/// Tells whether the user of this process is the only one there is, as in a container that an ordinary user has made: no program can
+/// become another (user_namespaces(7)).
+pub fn is_only_user() -> bool {
+    kernel_text("/proc/self/uid_map").is_ok_and(|map| maps_one_user(&map))
+}
+
+/// Each line is a range: its first user here, its first user outside, and how many they are.
+fn maps_one_user(map: &str) -> bool {
+    let mut sizes = map.lines().map(|line| line.split_whitespace().nth(2));
+    sizes.next() == Some(Some("1")) && sizes.next().is_none()
 }
 
 /// Has a program begin with no signal blocked. The agent's are, to be read one by one, and a program inherits that, and so does all that
@@ -69,6 +83,19 @@ pub fn noted(command: &mut Command, file: File) -> &mut Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_user_is_alone() {
+        for (map, alone) in [
+            ("         0          0 4294967295\n", false),
+            ("         0       1000          1\n", true),
+            ("         0       1000          1\n         1     100000      65536\n", false),
+            ("", false),
+            ("0 0", false),
+        ] {
+            assert_eq!(maps_one_user(map), alone, "{map}");
+        }
+    }
 
     #[test]
     fn a_child_can_be_ended() {

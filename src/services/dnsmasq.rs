@@ -16,8 +16,13 @@ use crate::site::{Portal, RESOLVER_PORT};
 const LEASE: &str = "12h";
 
 /// Becomes `nobody` by itself, with the capabilities that it needs.
-pub(super) const PROGRAM: Program =
-    Program { name: "dnsmasq", package: "dnsmasq", purpose: "DHCP and DNS", capabilities: None };
+pub(super) const PROGRAM: Program = Program {
+    name: "dnsmasq",
+    package: "dnsmasq",
+    purpose: "DHCP and DNS",
+    capabilities: None,
+    stays: &["--user=root", "--group="],
+};
 
 const CONFIGURATION: &str = "dnsmasq.conf";
 const LEASES: &str = "leases";

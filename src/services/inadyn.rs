@@ -8,7 +8,7 @@ const NAME: &str = "inadyn";
 
 /// Asks and tells as anybody can.
 pub(super) const PROGRAM: Program =
-    Program { name: NAME, package: NAME, purpose: "dynamic DNS", capabilities: Some(&[]) };
+    Program { name: NAME, package: NAME, purpose: "dynamic DNS", capabilities: Some(&[]), stays: &[] };
 
 /// The service for that file.
 pub(super) fn service(file: &Path, run_folder: &Path) -> Service {

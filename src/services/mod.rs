@@ -34,6 +34,8 @@ pub struct Program {
     pub purpose: &'static str,
     /// The capabilities that it keeps, by their numbers; none where it gives up by itself what it does not need.
     pub capabilities: Option<&'static [u8]>,
+    /// Arguments that keep it from becoming another user, for where there is none.
+    pub stays: &'static [&'static str],
 }
 
 impl Program {

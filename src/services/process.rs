@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::Service;
 use crate::disk::{self, Source};
 use crate::error::{Context as _, Error, Result};
-use crate::kernel::child::{limited, noted, outliving, path_of, unblocked};
+use crate::kernel::child::{is_only_user, limited, noted, outliving, path_of, unblocked};
 
 /// How long a program may take to end when it is asked to; then it is killed.
 const GRACE: Duration = Duration::from_secs(3);
@@ -86,6 +86,9 @@ impl Process {
         let pid_file = folder.join(PID_FILE);
         let note = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(pid_file);
         let mut command = Command::new(&path);
+        if is_only_user() {
+            command.args(service.program.stays);
+        }
         // In a group of its own: what is typed at the agent's terminal is for the agent alone.
         command.args(&service.arguments).current_dir("/").process_group(0).stdin(Stdio::null());
         command.stdout(writer.try_clone().doing(doing)?).stderr(writer);

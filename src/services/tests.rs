@@ -14,9 +14,15 @@ use super::*;
 /// Time for a process to begin or to end; more than any machine needs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const SHELL: Program = Program { name: "sh", package: "dash", purpose: "tests", capabilities: None };
-const NOWHERE: Program =
-    Program { name: "no-such-program", package: "no-such-package", purpose: "tests", capabilities: None };
+const SHELL: Program =
+    Program { name: "sh", package: "dash", purpose: "tests", capabilities: None, stays: &[] };
+const NOWHERE: Program = Program {
+    name: "no-such-program",
+    package: "no-such-package",
+    purpose: "tests",
+    capabilities: None,
+    stays: &[],
+};
 
 /// A folder that goes away with it, and the supervisor of what is in it.
 struct Place {

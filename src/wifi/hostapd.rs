@@ -18,6 +18,7 @@ pub const PROGRAM: Program = Program {
     package: "hostapd",
     purpose: "Wi-Fi",
     capabilities: Some(&[NET_ADMIN, NET_RAW]),
+    stays: &[],
 };
 
 /// Its file, in the folder of the service.

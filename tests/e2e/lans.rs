@@ -31,6 +31,9 @@ pub(crate) fn has_vlans() -> bool {
 }
 
 /// A name that only the server on the internet knows, and what it answers.
+/// One that stays root: there may be no other user.
+const DNSMASQ: &str = "dnsmasq -k -C /dev/null --user=root --group=";
+
 const NAME: &str = "page.example";
 const PAGE: &str = "this is the page";
 
@@ -146,7 +149,7 @@ fn foreign(world: &mut World) -> Result<()> {
     let _internet = Internet::open(world)?;
     let router = world.site(NYC).router.clone();
     let resolver = format!(
-        "exec dnsmasq -k -C /dev/null --port=53 --no-resolv --no-hosts --cache-size=0 --server={SERVER} --pid-file"
+        "exec {DNSMASQ} --port=53 --no-resolv --no-hosts --cache-size=0 --server={SERVER} --pid-file"
     );
     let _resolver = Background::start(&router, &resolver)?;
     start(world, &network(world, "interface = \"portal0\""))?;
@@ -178,8 +181,10 @@ fn dnsmasq(world: &mut World) -> Result<()> {
     let router = world.site(NYC).router.clone();
     let mut foreign = Background::start(
         &router,
-        "exec dnsmasq -k -C /dev/null -i lan0 --bind-interfaces --except-interface=lo --pid-file \
-         --dhcp-range=192.168.1.100,192.168.1.120 --dhcp-leasefile=/run/foreign.leases",
+        &format!(
+            "exec {DNSMASQ} -i lan0 --bind-interfaces --except-interface=lo --pid-file \
+             --dhcp-range=192.168.1.100,192.168.1.120 --dhcp-leasefile=/run/foreign.leases"
+        ),
     )?;
     start(world, &network(world, "interface = \"portal0\""))?;
     let guest = world.site(NYC).guest.clone();
@@ -231,7 +236,7 @@ pub(crate) struct Internet {
 impl Internet {
     pub(crate) fn open(world: &World) -> Result<Self> {
         let names = format!(
-            "exec dnsmasq -k -C /dev/null --no-resolv --no-hosts --bind-interfaces --listen-address={SERVER} --except-interface=lo \
+            "exec {DNSMASQ} --no-resolv --no-hosts --bind-interfaces --listen-address={SERVER} --except-interface=lo \
              --address=/{NAME}/{SERVER} --log-queries --log-facility=/run/names.log --pid-file"
         );
         let pages = format!(
