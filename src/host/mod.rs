@@ -62,7 +62,7 @@ pub struct Facts {
     pub own: SortedSet<IpAddr>,
     /// Networks of the addresses that this program gave to interfaces of the host, by the names that those had then.
     pub given: SortedSet<(IfName, Cidr)>,
-    /// Policy rules of others that all IPv4 traffic finds its way by before ours are asked.
+    /// Policy rules of others that all traffic of a family finds its way by before ours are asked; those of IPv4 first.
     pub rules_in_front: SortedSet<CatchAll>,
     /// Networks on the uplink's own wire.
     pub uplink_networks: SortedSet<Cidr>,
@@ -196,19 +196,23 @@ fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
 
 /// A table without a way to the internet, such as `local`, lets most traffic through to the next rule.
 fn rules_in_front(socket: &mut Socket) -> Result<SortedSet<CatchAll>> {
-    let rules = rule::in_front(socket)?;
-    if rules.is_empty() {
-        return Ok(SortedSet::new());
-    }
-    let filter = RouteHeader { address_family: route::family(Family::V4), ..RouteHeader::default() };
-    let routes = route::list(socket, filter)?;
-    let leads_away = |rule: &CatchAll| {
-        let is_wide = |route: &HostRoute| {
-            route.destination.family() == Family::V4 && route.destination.length() < WIDEST_LOCAL
+    let mut found = SortedSet::new();
+    for family in [Family::V4, Family::V6] {
+        let rules = rule::in_front(socket, family)?;
+        if rules.is_empty() {
+            continue;
+        }
+        let filter = RouteHeader { address_family: route::family(family), ..RouteHeader::default() };
+        let routes = route::list(socket, filter)?;
+        let leads_away = |rule: &CatchAll| {
+            let is_wide = |route: &HostRoute| {
+                route.destination.family() == family && route.destination.length() < WIDEST_LOCAL
+            };
+            routes.iter().any(|route| route.table == rule.table && is_wide(route))
         };
-        routes.iter().any(|route| route.table == rule.table && is_wide(route))
-    };
-    Ok(rules.into_iter().filter(leads_away).collect())
+        found.extend(rules.into_iter().filter(leads_away));
+    }
+    Ok(found)
 }
 
 fn local_networks(

@@ -49,17 +49,23 @@ const WHOLE: u32 = u32::MAX;
 pub fn list(socket: &mut Socket) -> Result<Vec<Rule>> {
     let mut rules = Vec::new();
     for family in [Family::V4, Family::V6] {
-        let mut message = RuleMessage::default();
-        message.header.family = route::family(family);
-        let dump = socket.dump::<Rule>(Message::new(libc::RTM_GETRULE, &message));
-        rules.extend(dump.doing(|| "cannot list the policy rules".to_owned())?);
+        rules.extend(dump::<Rule>(socket, family)?);
     }
     Ok(rules)
+}
+
+fn dump<T: Decode>(socket: &mut Socket, family: Family) -> Result<Vec<T>> {
+    let mut message = RuleMessage::default();
+    message.header.family = route::family(family);
+    let dump = socket.dump::<T>(Message::new(libc::RTM_GETRULE, &message));
+    dump.doing(|| "cannot list the policy rules".to_owned())
 }
 
 /// Somebody else's rule that has all traffic look for its way in one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CatchAll {
+    /// Whose traffic.
+    pub family: Family,
     /// Its priority.
     pub priority: Priority,
     /// The table that it looks in.
@@ -69,17 +75,17 @@ pub struct CatchAll {
 impl Display for CatchAll {
     /// Written as `ip rule` does.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.family == Family::V6 {
+            f.write_str("IPv6 ")?;
+        }
         write!(f, "{}: from all lookup ", self.priority.0)?;
         if self.table == Table::MAIN { f.write_str("main") } else { write!(f, "{}", self.table.0) }
     }
 }
 
-/// Lists IPv4 rules without a selector between the kernel's own first rule and ours.
-pub fn in_front(socket: &mut Socket) -> Result<Vec<CatchAll>> {
-    let mut message = RuleMessage::default();
-    message.header.family = route::family(Family::V4);
-    let dump = socket.dump::<CatchAll>(Message::new(libc::RTM_GETRULE, &message));
-    let rules = dump.doing(|| "cannot list the policy rules".to_owned())?;
+/// Lists rules of a family without a selector between the kernel's own first rule and ours.
+pub fn in_front(socket: &mut Socket, family: Family) -> Result<Vec<CatchAll>> {
+    let rules = dump::<CatchAll>(socket, family)?;
     Ok(rules.into_iter().filter(|rule| (1..*PRIORITIES.start()).contains(&rule.priority.0)).collect())
 }
 
@@ -87,7 +93,7 @@ pub fn in_front(socket: &mut Socket) -> Result<Vec<CatchAll>> {
 impl Decode for CatchAll {
     fn decode(payload: &[u8]) -> Option<Self> {
         let (header, attributes) = payload.split_at_checked(HEADER)?;
-        let [_, to_length, from_length, service, table, _, _, verb] = *header.first_chunk()?;
+        let [family, to_length, from_length, service, table, _, _, verb] = *header.first_chunk()?;
         let asks =
             [to_length, from_length, service] != [0; 3] || native_number(&header[8..])? & INVERTED != 0;
         if asks || Verb::from(verb) != Verb::ToTable {
@@ -103,7 +109,8 @@ impl Decode for CatchAll {
                 _ => return None,
             }
         }
-        Some(Self { priority: Priority(priority), table: Table(table) })
+        let family = route::read_family(family)?;
+        Some(Self { family, priority: Priority(priority), table: Table(table) })
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::host::{Facts, Master};
 use crate::kernel::link::Sort;
 use crate::kernel::rule::CatchAll;
-use crate::net::{Cidr, IfName, InterfaceAddress};
+use crate::net::{Cidr, Family, IfName, InterfaceAddress};
 use crate::platform::Firmware;
 use crate::sorted::SortedSet;
 use crate::state::PRIORITIES;
@@ -231,9 +231,11 @@ fn renamed(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     })
 }
 
-/// The foreign rule in front of a portal. Direct traffic goes wherever the host sends it, by whatever rule.
+/// The foreign rule in front of a portal. Direct traffic goes wherever the host sends it, by whatever rule. IPv6 that is passed on is
+/// refused by the firewall; this router's own is kept back by rules alone.
 fn in_front(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
-    let rule = facts.rules_in_front.iter().next()?;
+    let concerns = |rule: &&CatchAll| rule.family == Family::V4 || portal.entrance == Entrance::Own;
+    let rule = facts.rules_in_front.iter().find(concerns)?;
     portal.exits.iter().any(|exit| *exit != Exit::Direct).then_some(Obstacle::RuleInFront(*rule))
 }
 

@@ -13,6 +13,7 @@ use wg_portals::demo::{Capture, Client, HOME, NYC, Namespace, PARIS, World, conn
 use wg_portals::error::{Context as _, Result};
 
 use crate::Scenario;
+use crate::leaks::give_ipv6;
 use crate::ways::{each_other, only_nyc};
 use crate::words::{
     Who, eventually, filter_reverse_paths, no_leak, reloaded, same, seconds, seen_as, seen_going_to, settled,
@@ -232,8 +233,36 @@ fn rule_in_front(world: &mut World) -> Result<()> {
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
         is_blocked(world, "the rule `50: from all lookup main` stands in front of ours: take it away")?;
         shell(&router, "ip rule delete priority 50")?;
+        reached(world)?;
+        // Those of a VPN's client for all traffic, behind ours: the portal goes on, and no word about them.
+        shell(
+            &router,
+            "ip route add default via 198.51.100.1 table 52; ip rule add priority 5210 fwmark 0x80000/0xff0000 lookup main; \
+             ip rule add priority 5250 fwmark 0x80000/0xff0000 unreachable; ip rule add priority 5270 lookup 52",
+        )?;
+        settled(world.site(NYC))?;
         reached(world)
-    })
+    })?;
+    let told = succeeds(world.site(NYC), &["status", "--json"])?;
+    same(&format!("open, in {told}"), told.contains(r#""state":"open""#), true)?;
+    ipv6_in_front(world)
+}
+
+/// The firewall refuses the IPv6 of a portal's devices, whatever rule leads it elsewhere. That of this router itself is kept back by
+/// rules alone: its portal is blocked.
+fn ipv6_in_front(world: &mut World) -> Result<()> {
+    let guest = GUEST(world.site(NYC)).clone();
+    let server = give_ipv6(world, "portal0", &guest)?;
+    let router = world.site(NYC).router.clone();
+    shell(&router, "ip -6 rule add priority 50 lookup main")?;
+    settled(world.site(NYC))?;
+    let capture = Capture::start(&router, "uplink")?;
+    Client::new(&guest, seconds(1.0)).knock(server, 10)?;
+    same("IPv6 that left by the uplink", seen_going_to(capture, server)?, Vec::new())?;
+    reached(world)?;
+    let network = world.network(only_nyc("self = true"));
+    reloaded(world, &[NYC, PARIS], &network)?;
+    is_blocked(world, "the rule `IPv6 50: from all lookup main` stands in front of ours: take it away")
 }
 
 fn bridge(world: &mut World) -> Result<()> {

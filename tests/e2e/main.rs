@@ -50,7 +50,7 @@ mod widths;
 mod wifi;
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -237,8 +237,9 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Tells whether an environment variable names a folder that exists.
 fn is_given(variable: &str) -> bool {
-    std::env::var_os(variable).is_some()
+    std::env::var_os(variable).is_some_and(|folder| Path::new(&folder).is_dir())
 }
 
 /// Every scenario there is.

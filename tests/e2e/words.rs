@@ -191,17 +191,19 @@ pub(crate) fn seen_going_to(capture: Capture, destination: IpAddr) -> Result<Vec
     Ok(packets)
 }
 
-/// Knocks at a server all the time until `events` are over; how many packets that was.
+/// Knocks at a server all the time until `events` are over, and once at least; how many packets that was.
 fn while_knocking(client: &Client, server: Ipv4Addr, events: impl FnOnce() -> Result<()>) -> Result<usize> {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let knocking = scope.spawn(|| {
             let mut tried = 0;
-            while !over.load(Ordering::Relaxed) {
+            loop {
                 tried += client.knock(server, 1)?;
+                if over.load(Ordering::Relaxed) {
+                    return Ok(tried);
+                }
                 thread::sleep(breath());
             }
-            Ok(tried)
         });
         let result = events();
         over.store(true, Ordering::Relaxed);
