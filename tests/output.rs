@@ -76,7 +76,8 @@ fn a_full_error_output_ends_nothing() {
     assert_eq!(status.unwrap().code(), Some(2));
 }
 
-/// On a real kernel without random numbers: `scripts/lab x86_64 --kernel 4.15 --no-entropy --run 'portals init …'`.
+/// On a real kernel without random numbers: `scripts/lab x86_64 --kernel 4.15 --no-entropy --run 'portals
+/// init …'`.
 #[test]
 fn a_wait_for_random_numbers_is_told() {
     let folder = Folder::new("random");

@@ -103,8 +103,8 @@ fn assert_untouched(before: &Reading, after: &Reading, peer: u8) {
     assert!(apart(before.handshake.unwrap(), after.handshake.unwrap()) < Duration::from_millis(50));
 }
 
-/// The library's threads end then: nobody answers for the interface any more. Somebody who asks at that moment waits, and the
-/// interface is made again all the same.
+/// The library's threads end then: nobody answers for the interface any more. Somebody who asks at that
+/// moment waits, and the interface is made again all the same.
 #[test]
 fn an_interface_that_others_delete_is_made_again_while_somebody_asks_for_its_settings() {
     inside(|| {

@@ -1,5 +1,6 @@
-//! The address translation of a home router: rules that are not ours, as a host's firewall has them. They are nftables', or iptables'
-//! where the kernel's nftables could not guard portals either: older kernels let one of the two translate.
+//! The address translation of a home router: rules that are not ours, as a host's firewall has them. They are
+//! nftables', or iptables' where the kernel's nftables could not guard portals either: older kernels let one
+//! of the two translate.
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NetlinkMessage};
 
@@ -42,7 +43,8 @@ impl Namespace {
     }
 }
 
-/// The iptables that has to translate, where the kernel's nftables cannot guard portals; the order is that in which `portals` chooses.
+/// The iptables that has to translate, where the kernel's nftables cannot guard portals; the order is that in
+/// which `portals` chooses.
 fn program_beside_nftables() -> Result<Option<Program>> {
     let mut kernel = Linux::open()?;
     let nftables_can = kernel.has_nftables() && kernel.nftables_lacks()?.is_empty();

@@ -10,10 +10,10 @@ use crate::error::{Error, Result};
 use crate::output::say;
 use crate::style::{Style, seconds};
 
-/// How long the agents may take until both portals are open; a second does on an idle machine.
+/// The time that the agents may take until both portals are open; a second does on an idle machine.
 const OPENING: Duration = Duration::from_mins(1);
 
-/// How long one question may take; milliseconds do on an idle machine.
+/// The time that one question may take; milliseconds do on an idle machine.
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// How often the guests knock while the link is cut; two packets each time.

@@ -60,9 +60,11 @@ pub struct Facts {
     pub behind: SortedMap<IfName, SortedSet<Cidr>>,
     /// Addresses of this host, IPv4, on the interfaces that are not ours: one for each network on their wires.
     pub own: SortedSet<IpAddr>,
-    /// Networks of the addresses that this program gave to interfaces of the host, by the names that those had then.
+    /// Networks of the addresses that this program gave to interfaces of the host, by the names that those
+    /// had then.
     pub given: SortedSet<(IfName, Cidr)>,
-    /// Policy rules of others that all traffic of a family finds its way by before ours are asked; those of IPv4 first.
+    /// Policy rules of others that all traffic of a family finds its way by before ours are asked; those of
+    /// IPv4 first.
     pub rules_in_front: SortedSet<CatchAll>,
     /// Networks on the uplink's own wire.
     pub uplink_networks: SortedSet<Cidr>,

@@ -116,7 +116,8 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        // The library's threads end when their control socket does, and so does the wait of any visitor for their answer.
+        // The library's threads end when their control socket does, and so does the wait of any visitor for
+        // their answer.
         let _ = self.socket.shutdown(Shutdown::Both);
         drop((self.window.take(), self.keeper.take()));
         if let Some(mut handle) = self.handle.take() {

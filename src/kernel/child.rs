@@ -31,8 +31,8 @@ pub fn path_of(program: &str) -> Option<PathBuf> {
     folders.find_map(|folder| Some(folder.join(program)).filter(|path| path.is_file()))
 }
 
-/// Tells whether the user of this process is the only one there is, as in a container that an ordinary user has made: no program can
-/// become another (user_namespaces(7)).
+/// Tells whether the user of this process is the only one there is, as in a container that an ordinary user
+/// has made: no program can become another (user_namespaces(7)).
 pub fn is_only_user() -> bool {
     kernel_text("/proc/self/uid_map").is_ok_and(|map| maps_one_user(&map))
 }

@@ -1,4 +1,5 @@
-//! The kernel's random numbers, which keys are made of: on a device that has just started for the first time they come after a while.
+//! The kernel's random numbers, which keys are made of: on a device that has just started for the first time
+//! they come after a while.
 
 use std::io;
 use std::sync::Once;
@@ -6,14 +7,14 @@ use std::thread;
 
 use nix::libc;
 
-/// Tells whether the kernel has collected enough to give random numbers at once. Kernels older than Linux 3.17 cannot be asked
-/// (getrandom(2)): nothing is said of them.
+/// Tells whether the kernel has collected enough to give random numbers at once. Kernels older than Linux
+/// 3.17 cannot be asked (getrandom(2)): nothing is said of them.
 pub fn is_ready() -> bool {
     request(libc::GRND_NONBLOCK).map_or_else(|error| error.kind() != io::ErrorKind::WouldBlock, |()| true)
 }
 
-/// Waits until it has. Since Linux 5.4 the kernel makes an effort of its own, which takes about a second, as soon as
-/// somebody waits.
+/// Waits until it has. Since Linux 5.4 the kernel makes an effort of its own, which takes about a second, as
+/// soon as somebody waits.
 pub fn wait() {
     while request(0).is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
 }

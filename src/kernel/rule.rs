@@ -64,7 +64,7 @@ fn dump<T: Decode>(socket: &mut Socket, family: Family) -> Result<Vec<T>> {
 /// Somebody else's rule that has all traffic look for its way in one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CatchAll {
-    /// Whose traffic.
+    /// The family whose traffic it takes.
     pub family: Family,
     /// Its priority.
     pub priority: Priority,

@@ -231,8 +231,8 @@ fn renamed(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     })
 }
 
-/// The foreign rule in front of a portal. Direct traffic goes wherever the host sends it, by whatever rule. IPv6 that is passed on is
-/// refused by the firewall; this router's own is kept back by rules alone.
+/// The foreign rule in front of a portal. Direct traffic goes wherever the host sends it, by whatever rule.
+/// IPv6 that is passed on is refused by the firewall; this router's own is kept back by rules alone.
 fn in_front(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     let concerns = |rule: &&CatchAll| rule.family == Family::V4 || portal.entrance == Entrance::Own;
     let rule = facts.rules_in_front.iter().find(concerns)?;

@@ -248,8 +248,8 @@ fn rule_in_front(world: &mut World) -> Result<()> {
     ipv6_in_front(world)
 }
 
-/// The firewall refuses the IPv6 of a portal's devices, whatever rule leads it elsewhere. That of this router itself is kept back by
-/// rules alone: its portal is blocked.
+/// The firewall refuses the IPv6 of a portal's devices, whatever rule leads it elsewhere. That of this router
+/// itself is kept back by rules alone: its portal is blocked.
 fn ipv6_in_front(world: &mut World) -> Result<()> {
     let guest = GUEST(world.site(NYC)).clone();
     let server = give_ipv6(world, "portal0", &guest)?;

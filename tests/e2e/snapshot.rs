@@ -165,7 +165,8 @@ fn add_nftables(lines: &mut BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
-/// Rules, chains and policies of legacy iptables, without counters, and without what tables have that were only looked at.
+/// Rules, chains and policies of legacy iptables, without counters, and without what tables have that were
+/// only looked at.
 fn add_iptables(lines: &mut BTreeSet<String>) -> Result<()> {
     for program in ["iptables-legacy-save", "ip6tables-legacy-save"] {
         let output = Command::new(program).output().doing(|| format!("cannot run {program}"))?;

@@ -39,7 +39,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "strict reverse-path filtering stays as it is", plots: &[NYC, PARIS], run: strict },
 ];
 
-/// What needs policy rules that ask for a protocol, to play a host that is deaf to ICMP: since Linux 4.17.
+/// Scenarios that need policy rules for a protocol, to play a host that is deaf to ICMP: since Linux 4.17.
 pub(crate) const WITH_RULES_OF_PROTOCOLS: &[Scenario] =
     &[Scenario { name: "large transfers where ICMP is lost", plots: &[NYC, PARIS], run: large }];
 

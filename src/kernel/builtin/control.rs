@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use crate::error::{Context as _, Result};
 use crate::net::IfName;
 
-/// How long the library is given to answer. Where somebody has deleted its tun device, its threads have ended, and it never will.
+/// The time that the library is given to answer. Where somebody has deleted its tun device, its threads have
+/// ended, and it never will.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Bytes of an answer at most: room for ten thousand peers.
@@ -46,8 +47,8 @@ impl Control {
         }
     }
 
-    /// Sends a request and waits for its answer. After a failure nobody waits again: an answer that came late would be taken for
-    /// that to another question.
+    /// Sends a request and waits for its answer. After a failure nobody waits again: an answer that came late
+    /// would be taken for that to another question.
     fn exchange(&mut self, request: &str) -> io::Result<Zeroizing<Vec<u8>>> {
         self.try_to_exchange(request).inspect_err(|_| drop(self.0.shutdown(Shutdown::Both)))
     }

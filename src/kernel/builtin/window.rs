@@ -16,10 +16,10 @@ use nix::sys::socket::{Shutdown, shutdown};
 use super::control::{Control, lock};
 use crate::net::IfName;
 
-/// Where `wg` looks for the sockets of WireGuards outside of the kernel.
+/// The folder in which `wg` looks for the sockets of WireGuards outside of the kernel.
 const SOCKETS: &str = "/var/run/wireguard";
 
-/// How long a visitor is given to ask, and to read the answer.
+/// The time that a visitor is given to ask, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The socket on which other programs see the settings of an interface, and the thread that answers there.

@@ -28,7 +28,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// What needs nftables.
+/// Scenarios that need nftables.
 pub(crate) const WITH_NFTABLES: &[Scenario] = &[
     Scenario {
         name: "through the firewall of OpenWrt",
@@ -120,7 +120,8 @@ pub(crate) fn prepare(router: &Namespace) -> Result<()> {
     if everywhere_legacy() { shell(router, LEGACY).map(drop) } else { Ok(()) }
 }
 
-/// Tells whether all routers filter with legacy iptables: because they shall, or as this kernel has nothing else.
+/// Tells whether all routers filter with legacy iptables: because they shall, or as this kernel has nothing
+/// else.
 pub(crate) fn everywhere_legacy() -> bool {
     std::env::var_os("PORTALS_TEST_FIREWALL").is_some_and(|firewall| firewall == "legacy") || !has_nftables()
 }
