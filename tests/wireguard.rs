@@ -2,9 +2,11 @@
 
 mod namespace;
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
@@ -24,6 +26,9 @@ use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, Scope, Stat
 /// The middle site and the two it has tunnels to; each number is a key, a host and an interface.
 const MIDDLE: u8 = 11;
 const OTHERS: [u8; 2] = [12, 13];
+
+/// Enough for a fault of one in a hundred.
+const ROUNDS: usize = 400;
 
 const PORT: u16 = 51820;
 
@@ -119,6 +124,28 @@ fn an_interface_that_others_delete_is_made_again_while_somebody_asks_for_its_set
         assert!(visitor.read(&mut [0]).is_err(), "there is nobody who could answer");
         apply(&mut kernel, &steps(&wanted));
         assert_eq!(without_life(kernel.observe(&wanted.scope()).unwrap()), wanted);
+    });
+}
+
+/// Numbers of files that are free again in the midst of it: the library is not to take them for its own.
+#[test]
+fn interfaces_are_made_while_other_threads_open_and_close_files() {
+    inside(|| {
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let files: Vec<File> = (0..12).map(|_| File::open("/dev/null").unwrap()).collect();
+                    drop(files);
+                }
+            });
+            let wanted = site(MIDDLE, &OTHERS, Backend::BuiltIn);
+            for _ in 0..ROUNDS {
+                let mut kernel = Linux::open().unwrap();
+                apply(&mut kernel, &steps(&wanted));
+            }
+            over.store(true, Ordering::Relaxed);
+        });
     });
 }
 

@@ -1,6 +1,9 @@
 //! The number of files that this process may have open. Each tunnel of the built-in WireGuard takes some, and the library behind it ends the
 //! process where it cannot have them.
 
+use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
+
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::describe::count;
@@ -12,6 +15,9 @@ const OF_A_TUNNEL: u64 = 16;
 
 /// Files of all else: netlink, signals, the control socket and its visitors, probes, services, logs.
 const OF_ALL_ELSE: u64 = 64;
+
+/// A number above those of all files where the system allows so many: 250 tunnels, one for each site, and all else.
+const HIGH: u64 = 4096;
 
 /// Takes all that the system allows.
 pub fn raise_limit() -> Result<()> {
@@ -37,6 +43,16 @@ pub fn check_room(tunnels: usize) -> Result<()> {
         count(tunnels, "tunnel"),
         OF_ALL_ELSE + OF_A_TUNNEL * tunnels as u64
     )))
+}
+
+/// Gives a file another number, above those that files get by themselves.
+pub fn renumbered(file: impl AsFd) -> Result<OwnedFd> {
+    let doing = || "cannot give a file another number".to_owned();
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).doing(doing)?;
+    let least = (limit / 2).min(HIGH).try_into().expect("a small number");
+    let number = fcntl(file.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(least)).doing(doing)?;
+    // SAFETY: it was opened just now, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 fn room_within(limit: u64) -> u64 {
