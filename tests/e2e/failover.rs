@@ -44,8 +44,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 const GUEST: Who = |site| &site.guest;
 
-/// How long a portal takes to move: three seconds of silence, and one for all else.
-const MOVING: f64 = 4.0;
+/// Seconds after which a portal has moved, however busy the machine is. On an idle one it takes three of silence, and less than one for
+/// all else, as is printed.
+const MOVING: f64 = 30.0;
 
 /// How long an exit has to hold: less than by default, so that nobody waits for it longer than it takes.
 const HOLDING: Duration = Duration::from_secs(5);
