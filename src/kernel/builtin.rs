@@ -70,9 +70,9 @@ impl Device {
         check_random_numbers()?;
         let (ours, theirs) =
             UnixStream::pair().doing(|| format!("cannot make a control socket for {name}"))?;
-        // The library keeps a list by the numbers of its files, and may look for one behind its end when other threads close
-        // files at that moment, which ends the process (`clear_event_by_fd` in its device/epoll.rs). A large number makes the
-        // list long enough.
+        // The library keeps a list by the numbers of its files, and may look for one behind its end when
+        // other threads close files at that moment, which ends the process (`clear_event_by_fd` in its
+        // device/epoll.rs). A large number makes the list long enough.
         let theirs = open_files::renumbered(theirs)?;
         // The standard library would look for a control group's share of them, too, with 4 kB of code.
         let processors = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();

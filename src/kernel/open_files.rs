@@ -16,7 +16,8 @@ const OF_A_TUNNEL: u64 = 16;
 /// Files of all else: netlink, signals, the control socket and its visitors, probes, services, logs.
 const OF_ALL_ELSE: u64 = 64;
 
-/// A number above those of all files where the system allows so many: 250 tunnels, one for each site, and all else.
+/// A number above those of all files where the system allows so many: 250 tunnels, one for each site, and all
+/// else.
 const HIGH: u64 = 4096;
 
 /// Takes all that the system allows.

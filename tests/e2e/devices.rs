@@ -88,8 +88,8 @@ fn device(world: &mut World) -> Result<()> {
     let wanted = [HOME_ROUTER, PARIS.tunnel(), PARIS.gateway(), SERVER].map(Some);
     same("the way from home", way, wanted.to_vec())?;
     let home = world.site(NYC).home(seconds(5.0));
-    same("bytes fetched", home.download(SERVER)?, 200_000)?;
-    same("bytes sent", home.upload(SERVER)?, 200_000)?;
+    same("bytes fetched", home.waiting(seconds(30.0)).download(SERVER)?, 200_000)?;
+    same("bytes sent", home.waiting(seconds(30.0)).upload(SERVER)?, 200_000)?;
     for (setting, interface, wanted) in [
         ("rp_filter", "all", "1"),
         ("rp_filter", "lan0", "1"),

@@ -44,8 +44,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 const GUEST: Who = |site| &site.guest;
 
-/// Seconds after which a portal has moved, however busy the machine is. On an idle one it takes three of silence, and less than one for
-/// all else, as is printed.
+/// Seconds after which a portal has moved, however busy the machine is. On an idle one it takes three of
+/// silence, and less than one for all else, as is printed.
 const MOVING: f64 = 30.0;
 
 /// How long an exit has to hold: less than by default, so that nobody waits for it longer than it takes.

@@ -36,7 +36,7 @@ fn mixed(world: &mut World) -> Result<()> {
         let wanted = format!("\"wireguard\":\"{wireguard}\"");
         same(&format!("{wanted} in {status}"), status.contains(&wanted), true)?;
         seen_as(site.guest(seconds(3.0)), SERVER, exit.address)?;
-        same("bytes fetched", site.guest(seconds(5.0)).download(SERVER)?, 200_000)?;
+        same("bytes fetched", site.guest(seconds(30.0)).download(SERVER)?, 200_000)?;
     }
     Ok(())
 }
@@ -65,7 +65,7 @@ fn stock_exit(world: &mut World) -> Result<()> {
     wg_quick_up(world, "portals0", &[("# PostUp", "PostUp"), ("# PostDown", "PostDown")])?;
     let site = world.site(NYC);
     seen_as(site.guest(seconds(3.0)), SERVER, OSLO.address)?;
-    same("bytes sent", site.guest(seconds(5.0)).upload(SERVER)?, 200_000)?;
+    same("bytes sent", site.guest(seconds(30.0)).upload(SERVER)?, 200_000)?;
     let way = site.guest(seconds(1.0)).traceroute(SERVER)?;
     same("the way", way, [NYC.portal(), OSLO.tunnel(), OSLO.gateway(), SERVER].map(Some).to_vec())
 }

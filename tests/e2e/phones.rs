@@ -46,8 +46,8 @@ fn leave(world: &mut World) -> Result<()> {
     let (mike, anna) = (Phone::switch_on(world, 1, &mike)?, Phone::switch_on(world, 2, &anna)?);
     for (phone, exit) in [(&mike, PARIS), (&anna, NYC)] {
         seen_as(phone.client(), SERVER, exit.address)?;
-        same("bytes fetched", phone.client().waiting(seconds(5.0)).download(SERVER)?, 200_000)?;
-        same("bytes sent", phone.client().waiting(seconds(5.0)).upload(SERVER)?, 200_000)?;
+        same("bytes fetched", phone.client().waiting(seconds(30.0)).download(SERVER)?, 200_000)?;
+        same("bytes sent", phone.client().waiting(seconds(30.0)).upload(SERVER)?, 200_000)?;
     }
     let way = mike.client().traceroute(SERVER)?;
     same("the way", way, [NYC.tunnel(), PARIS.tunnel(), PARIS.gateway(), SERVER].map(Some).to_vec())?;

@@ -51,8 +51,8 @@ fn two_at_once(world: &mut World) -> Result<()> {
     seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
     seen_as(site.home(seconds(3.0)), SERVER, OSLO.address)?;
     seen_as(site.router(seconds(3.0)), SERVER, NYC.address)?;
-    same("bytes fetched", site.guest(seconds(5.0)).download(SERVER)?, 200_000)?;
-    same("bytes sent", site.home(seconds(5.0)).upload(SERVER)?, 200_000)?;
+    same("bytes fetched", site.guest(seconds(30.0)).download(SERVER)?, 200_000)?;
+    same("bytes sent", site.home(seconds(30.0)).upload(SERVER)?, 200_000)?;
     let way = site.guest(seconds(1.0)).traceroute(SERVER)?;
     same("the second router", way.get(1).copied().flatten(), Some([10, 2, 1, 1].into()))?;
 

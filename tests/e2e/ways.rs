@@ -158,8 +158,8 @@ fn large(world: &mut World) -> Result<()> {
     world.site(NYC).guest.ignore_icmp()?;
     let guest = world.site(NYC).guest(seconds(5.0));
     seen_as(guest, SERVER, PARIS.address)?;
-    same("bytes fetched", guest.download(SERVER)?, 200_000)?;
-    same("bytes sent", guest.upload(SERVER)?, 200_000)
+    same("bytes fetched", guest.waiting(seconds(30.0)).download(SERVER)?, 200_000)?;
+    same("bytes sent", guest.waiting(seconds(30.0)).upload(SERVER)?, 200_000)
 }
 
 fn strict(world: &mut World) -> Result<()> {
