@@ -198,23 +198,17 @@ fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
 
 /// A table without a way to the internet, such as `local`, lets most traffic through to the next rule.
 fn rules_in_front(socket: &mut Socket) -> Result<SortedSet<CatchAll>> {
-    let mut found = SortedSet::new();
-    for family in [Family::V4, Family::V6] {
-        let rules = rule::in_front(socket, family)?;
-        if rules.is_empty() {
-            continue;
-        }
-        let filter = RouteHeader { address_family: route::family(family), ..RouteHeader::default() };
-        let routes = route::list(socket, filter)?;
-        let leads_away = |rule: &CatchAll| {
-            let is_wide = |route: &HostRoute| {
-                route.destination.family() == family && route.destination.length() < WIDEST_LOCAL
-            };
-            routes.iter().any(|route| route.table == rule.table && is_wide(route))
-        };
-        found.extend(rules.into_iter().filter(leads_away));
+    let rules = rule::in_front(socket)?;
+    if rules.is_empty() {
+        return Ok(SortedSet::new());
     }
-    Ok(found)
+    let filter = RouteHeader { address_family: route::family(Family::V4), ..RouteHeader::default() };
+    let routes = route::list(socket, filter)?;
+    let is_wide = |route: &HostRoute| {
+        route.destination.family() == Family::V4 && route.destination.length() < WIDEST_LOCAL
+    };
+    let leads_away = |rule: &CatchAll| routes.iter().any(|route| route.table == rule.table && is_wide(route));
+    Ok(rules.into_iter().filter(leads_away).collect())
 }
 
 fn local_networks(

@@ -61,11 +61,9 @@ fn dump<T: Decode>(socket: &mut Socket, family: Family) -> Result<Vec<T>> {
     dump.doing(|| "cannot list the policy rules".to_owned())
 }
 
-/// Somebody else's rule that has all traffic look for its way in one table.
+/// Somebody else's rule that has all IPv4 traffic look for its way in one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CatchAll {
-    /// The family whose traffic it takes.
-    pub family: Family,
     /// Its priority.
     pub priority: Priority,
     /// The table that it looks in.
@@ -75,17 +73,14 @@ pub struct CatchAll {
 impl Display for CatchAll {
     /// Written as `ip rule` does.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.family == Family::V6 {
-            f.write_str("IPv6 ")?;
-        }
         write!(f, "{}: from all lookup ", self.priority.0)?;
         if self.table == Table::MAIN { f.write_str("main") } else { write!(f, "{}", self.table.0) }
     }
 }
 
-/// Lists rules of a family without a selector between the kernel's own first rule and ours.
-pub fn in_front(socket: &mut Socket, family: Family) -> Result<Vec<CatchAll>> {
-    let rules = dump::<CatchAll>(socket, family)?;
+/// Lists rules for IPv4 without a selector between the kernel's own first rule and ours.
+pub fn in_front(socket: &mut Socket) -> Result<Vec<CatchAll>> {
+    let rules = dump::<CatchAll>(socket, Family::V4)?;
     Ok(rules.into_iter().filter(|rule| (1..*PRIORITIES.start()).contains(&rule.priority.0)).collect())
 }
 
@@ -109,8 +104,8 @@ impl Decode for CatchAll {
                 _ => return None,
             }
         }
-        let family = route::read_family(family)?;
-        Some(Self { family, priority: Priority(priority), table: Table(table) })
+        let is_ipv4 = route::read_family(family)? == Family::V4;
+        is_ipv4.then_some(Self { priority: Priority(priority), table: Table(table) })
     }
 }
 

@@ -26,7 +26,7 @@ const CONFINED: &str = "confined";
 /// The set of tunnels out of which anything may come, as far as WireGuard is concerned.
 const EXITS: &str = "exits";
 /// The set of interfaces that lead to all that portals guard: the tunnels, and this host itself.
-const INNER: &str = "inner";
+pub(super) const INNER: &str = "inner";
 /// The set of what only tunnels and this host reach, besides a LAN itself: this site's addresses in its tunnels, and portals' LANs.
 const GUARDED: &str = "guarded";
 /// The set of portals' LANs, where networks here may reach them.
@@ -65,6 +65,11 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
         );
     }
     sets
+}
+
+/// The sets of interfaces that lead nowhere but to what portals guard, and to their devices.
+pub(super) fn inner_sets(site: &Site) -> impl Iterator<Item = &'static str> {
+    [INNER].into_iter().chain((!confined(site).is_empty()).then_some(CONFINED))
 }
 
 /// Out of a tunnel come answers of connections that went in there, and those come nowhere else. Connections that went into one before

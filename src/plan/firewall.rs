@@ -8,8 +8,8 @@ use crate::firewall::{
     Action::{self, Accept, ClampMss, Drop, Masquerade, Reject, SendAs},
     Chain,
     Condition::{
-        self, Destination, Established, Family as Of, Icmp, Incoming, NotMarked, NotSource, Opening,
-        Outgoing, Path, Replying, Source, TcpSyn, UdpPort,
+        self, Destination, Established, Family as Of, Icmp, Incoming, NotMarked, NotOutgoing, NotSource,
+        Opening, Outgoing, Path, Replying, Source, TcpSyn, UdpPort,
     },
     Firewall, Interfaces, Networks, Rule, Set, SetName,
 };
@@ -254,30 +254,29 @@ fn output(site: &Site) -> Vec<Rule> {
     if !site.tunnels.is_empty() {
         rules.push(rule([Outgoing(tunnels()), DHCP], Drop));
     }
-    if let Some(uplink) = site.uplink_interface().filter(|_| !resolvers(site).is_empty()) {
-        let leaving = Outgoing(Interfaces::One(uplink.clone()));
-        rules.push(rule([leaving, Source(networks_in(RESOLVERS))], Reject));
+    if !resolvers(site).is_empty() {
+        // In the portals' own LANs a server of DHCP speaks first, too.
+        let elsewhere = arrivals::inner_sets(site).map(|set| NotOutgoing(in_set(set)));
+        rules.push(rule(elsewhere.chain([Source(networks_in(RESOLVERS)), Opening]), Reject));
     }
     let own =
         site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);
-    if let (Some(portal), Some(uplink)) = (own, site.uplink_interface()) {
-        rules.extend(own_output(site, portal, uplink));
-    }
+    rules.extend(own.into_iter().flat_map(|portal| own_output(site, portal)));
     rules
 }
 
-/// Connections that this router opens must not leave by the uplink; answers to those who reached us there may.
-fn own_output(site: &Site, portal: &Portal, uplink: &IfName) -> Vec<Rule> {
-    let leaving = Outgoing(Interfaces::One(uplink.clone()));
+/// Connections that this router opens must leave by a tunnel, whatever became of the policy rules and whatever uplink there is; answers
+/// to those who reached us elsewhere may go back there.
+fn own_output(site: &Site, portal: &Portal) -> Vec<Rule> {
     let kept: SortedSet<Cidr> = routing::own_elsewhere(site, portal).collect();
-    let mut rules = vec![rule([leaving.clone(), DHCP], Accept)];
-    rules.extend(
-        kept.into_iter().map(|network| rule([leaving.clone(), Destination(Networks::One(network))], Accept)),
-    );
-    rules.extend(ntp::passes(site, &leaving));
+    let mut rules: Vec<Rule> =
+        arrivals::inner_sets(site).map(|set| rule([Outgoing(in_set(set))], Accept)).collect();
+    rules.push(rule([DHCP], Accept));
+    rules.extend(kept.into_iter().map(|network| rule([Destination(Networks::One(network))], Accept)));
+    rules.extend(ntp::passes(site));
     // What got a mark is routed once more, which this hook does not see: the last one does.
     let opening: Vec<Condition> =
-        [leaving, Opening, NotMarked(TUNNEL_MARK)].into_iter().chain(portal.mark.map(NotMarked)).collect();
+        [Opening, NotMarked(TUNNEL_MARK)].into_iter().chain(portal.mark.map(NotMarked)).collect();
     for destination in entering::destinations(portal) {
         let to = |port| opening.iter().cloned().chain(destination.clone()).chain(port);
         rules.extend(entering::ports(portal).into_iter().map(|port| rule(to(port), Reject)));

@@ -8,7 +8,7 @@
 
 use crate::firewall::Rule as Filter;
 use crate::firewall::{
-    Action::{Drop, SetConnectionMark, SetMark},
+    Action::{Accept, Drop, SetConnectionMark, SetMark},
     Condition::{
         self, ConnectionMarked, Destination, Family as Of, Icmp, Incoming, Marked, NotDestination, NotMarked,
         Opening, Outgoing, Source,
@@ -18,7 +18,7 @@ use crate::firewall::{
 use crate::net::{Cidr, Family, IfName, Mark};
 use crate::plan::firewall::{disjoint, in_set, rule};
 use crate::plan::routing::{self, ALLOWED, DEVICES, END, ENTRANCES, closed, into};
-use crate::plan::{entering, inbound, names};
+use crate::plan::{arrivals, entering, inbound, names};
 use crate::site::{Entrance, Exit, Portal, Probe, Site, Vlan, families};
 use crate::sorted::{SortedMap, SortedSet};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
@@ -116,19 +116,19 @@ pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
     marking.chain([keep(mark)]).collect()
 }
 
-/// What carries the mark of a portal does not leave by the uplink, whatever became of the rules. Answers do where the devices are on the
-/// uplink's own wire: they have the mark of their connection, and go home. Nor does anything of a connection that went into a tunnel: this
-/// host itself would tell a server in ICMP that who asked has gone.
+/// What carries the mark of a portal leaves by tunnels alone, whatever became of the rules and whatever uplink there is. Answers do not
+/// have to: where the devices are on the uplink's own wire, they have the mark of their connection, and go home. Nor does anything of a
+/// connection that went into a tunnel leave elsewhere: this host itself would tell a server in ICMP that who asked has gone.
 pub(super) fn leaving(site: &Site) -> Vec<Filter> {
-    let Some(uplink) = site.uplink_interface() else { return Vec::new() };
     let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
-    let out_there = || Outgoing(Interfaces::One(uplink.clone()));
-    let mut rules: Vec<Filter> =
-        closed.map(|(_, mark)| rule([out_there(), Opening, Marked(mark)], Drop)).collect();
+    let mut drops: Vec<Filter> = closed.map(|(_, mark)| rule([Opening, Marked(mark)], Drop)).collect();
+    let only_ipv4 = drops.is_empty().then_some(Of(Family::V4));
     if site.tunnels.values().any(|tunnel| tunnel.table.is_some()) {
-        rules.push(rule([out_there(), Of(Family::V4), Opening, ConnectionMarked(TUNNELED)], Drop));
+        drops.push(rule([Of(Family::V4), Opening, ConnectionMarked(TUNNELED)], Drop));
     }
-    rules
+    let inside = only_ipv4.into_iter().chain([Outgoing(in_set(arrivals::INNER))]);
+    let inside = (!drops.is_empty()).then(|| rule(inside, Accept));
+    inside.into_iter().chain(drops).collect()
 }
 
 /// The sets of destinations that are not marked.

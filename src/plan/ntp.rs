@@ -30,9 +30,9 @@ pub(super) fn marks(site: &Site) -> Option<Filter> {
     is_marked.then(|| rule([Opening, NotMarked(TUNNEL_MARK), to_server()], SetMark(TUNNEL_MARK)))
 }
 
-/// The rule that lets questions for the time out of the uplink, which all else of this router's own is kept from.
-pub(super) fn passes(site: &Site, leaving: &Condition) -> Option<Filter> {
-    site.ntp.map(|_| rule([leaving.clone(), to_server()], Accept))
+/// The rule that lets questions for the time out, while all else of this router's own is kept in.
+pub(super) fn passes(site: &Site) -> Option<Filter> {
+    site.ntp.map(|_| rule([to_server()], Accept))
 }
 
 fn to_server() -> Condition {

@@ -212,7 +212,7 @@ pub(super) fn own_kept(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
     own_elsewhere(site, portal).chain(portal_lans(site)).collect()
 }
 
-/// Kept networks that the uplink may lead to.
+/// Kept networks that are not behind portals.
 pub(super) fn own_elsewhere(site: &Site, portal: &Portal) -> impl Iterator<Item = Cidr> {
     kept(site).chain(portal.except.iter().copied())
 }

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::host::{Facts, Master};
 use crate::kernel::link::Sort;
 use crate::kernel::rule::CatchAll;
-use crate::net::{Cidr, Family, IfName, InterfaceAddress};
+use crate::net::{Cidr, IfName, InterfaceAddress};
 use crate::platform::Firmware;
 use crate::sorted::SortedSet;
 use crate::state::PRIORITIES;
@@ -59,7 +59,7 @@ pub enum Obstacle {
         /// The address that it has kept.
         address: InterfaceAddress,
     },
-    /// Somebody else's policy rule sends all traffic elsewhere before ours are asked.
+    /// Somebody else's policy rule sends all IPv4 traffic elsewhere before ours are asked.
     RuleInFront(CatchAll),
 }
 
@@ -231,11 +231,10 @@ fn renamed(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     })
 }
 
-/// The foreign rule in front of a portal. Direct traffic goes wherever the host sends it, by whatever rule.
-/// IPv6 that is passed on is refused by the firewall; this router's own is kept back by rules alone.
+/// The foreign rule in front of a portal. Direct traffic goes wherever the host sends it, by whatever rule; IPv6 is refused by the
+/// firewall, whatever rule there is.
 fn in_front(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
-    let concerns = |rule: &&CatchAll| rule.family == Family::V4 || portal.entrance == Entrance::Own;
-    let rule = facts.rules_in_front.iter().find(concerns)?;
+    let rule = facts.rules_in_front.iter().next()?;
     portal.exits.iter().any(|exit| *exit != Exit::Direct).then_some(Obstacle::RuleInFront(*rule))
 }
 

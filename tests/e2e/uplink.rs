@@ -6,21 +6,30 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
-use wg_portals::demo::{Capture, NYC, PARIS, SERVER, Site, World};
+use wg_portals::demo::{Capture, Client, NYC, Namespace, PARIS, SERVER, Site, World};
 use wg_portals::error::{Context as _, Result};
 use wg_portals::net::InterfaceAddress;
 
 use crate::Scenario;
+use crate::leaks::give_ipv6;
 use crate::ways::only_nyc;
 use crate::words::{
-    Who, filter_reverse_paths, no_leak, same, seconds, seen_as, seen_going_to, settled, shell, start,
+    Who, filter_reverse_paths, no_leak, reloaded, same, seconds, seen_as, seen_going_to, settled, shell,
+    start,
 };
 
-pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "no leak of the router itself as its uplink gets a gateway of another subnet",
-    plots: &[NYC, PARIS],
-    run: other_subnet,
-}];
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "no leak of the router itself as its uplink gets a gateway of another subnet",
+        plots: &[NYC, PARIS],
+        run: other_subnet,
+    },
+    Scenario {
+        name: "no leak of the router itself by an uplink that the agent has not heard of",
+        plots: &[NYC, PARIS],
+        run: unheard_of,
+    },
+];
 
 /// Other subnets of the internet's, by their third number: the gateway is `.1`, and the site gets `.2`.
 const SUBNETS: [u8; 2] = [101, 102];
@@ -58,8 +67,53 @@ fn other_subnet(world: &mut World) -> Result<()> {
     neighbours(world)
 }
 
+/// The router has no uplink for a while, and the firewall is made without one. It comes back while the agent is stopped, together with
+/// rules that lead nothing into a tunnel: the firewall alone keeps in all that the portal takes.
+fn unheard_of(world: &mut World) -> Result<()> {
+    const FLUSH: &str = "ip rule flush; ip -6 rule flush";
+    const LEAD_OUT: &str =
+        "ip rule add priority 32766 lookup main; ip -6 rule add priority 32766 lookup main";
+    start(world, &world.network(only_nyc("self = true")))?;
+    let guest = world.site(NYC).guest.clone();
+    let ipv6 = give_ipv6(world, "portal0", &guest)?;
+    for (entrance, source, port) in [
+        ("self = true", None, None),
+        ("self = true\nports = [\"tcp/80\"]", None, Some(80)),
+        ("interface = \"portal0\"", Some(NYC.portal()), None),
+    ] {
+        reloaded(world, &[NYC, PARIS], &world.network(only_nyc(entrance)))?;
+        shell(&world.site(NYC).router, FLUSH)?;
+        settled(world.site(NYC))?;
+        let mut left = stopped(world.site(NYC), |site| {
+            shell(&site.router, &format!("{FLUSH}; {LEAD_OUT}"))?;
+            let capture = Capture::start(&site.router, "uplink")?;
+            knock(&site.router, source, NYC.own_server().into())?;
+            if source.is_none() {
+                knock(&site.router, source, ipv6)?;
+            }
+            capture.stop()
+        })?;
+        let servers = [NYC.own_server().into(), ipv6];
+        left.retain(|packet| servers.contains(&packet.destination));
+        left.retain(|packet| port.is_none() || packet.ports.map(|(_, to)| to) == port);
+        same(&format!("packets that left by the uplink, though {entrance}"), left, Vec::new())?;
+        settled(world.site(NYC))?;
+    }
+    Ok(())
+}
+
+/// Sends what is taken in: a web client's first packet and a datagram, or what a resolver asks from `source`.
+fn knock(router: &Namespace, source: Option<Ipv4Addr>, server: IpAddr) -> Result<()> {
+    let Some(source) = source else { return Client::new(router, seconds(1.0)).knock(server, 3).map(drop) };
+    router.run(|| {
+        let question = UdpSocket::bind((source, 0)).doing(|| "cannot ask by UDP".to_owned())?;
+        let _ = question.send_to(b"question", (server, 53));
+        Ok(())
+    })
+}
+
 /// Does something while the site's agent is stopped.
-fn stopped(site: &mut Site, events: impl FnOnce(&Site) -> Result<()>) -> Result<()> {
+fn stopped<T>(site: &mut Site, events: impl FnOnce(&Site) -> Result<T>) -> Result<T> {
     let agent = Pid::from_raw(site.agent()?.pid().cast_signed());
     let send = |signal| kill(agent, signal).doing(|| format!("cannot send {signal} to the agent"));
     send(Signal::SIGSTOP)?;

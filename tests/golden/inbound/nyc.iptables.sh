@@ -8,6 +8,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i eth0 -o eth1 -m connmark --mark 0x10000000/0x10000000 -j RETURN
@@ -74,8 +75,13 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT_1 -d 10.77.1.129/32 -j RETURN
 -A PORTALS_INPUT_1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -s 10.77.1.65/32 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_OUTPUT -s 10.77.1.129/32 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.129/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_1 -o eth1 -j RETURN
+-A PORTALS_OUTPUT_1 -o eth2 -j RETURN
+-A PORTALS_OUTPUT_1 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -97,8 +103,10 @@ COMMIT
 -A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
 -A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -d 198.51.100.2/32 -i eth0 -p tcp -m tcp --dport 1:65535 -m conntrack --ctdir ORIGINAL -j MARK --set-xmark 0x10000000/0x10000000
 -A PORTALS_PREROUTING -d 198.51.100.2/32 -i eth0 -p udp -m udp --dport 1:65535 -m conntrack --ctdir ORIGINAL -j MARK --set-xmark 0x10000000/0x10000000
 -A PORTALS_PREROUTING -i eth0 -m mark --mark 0x10000000/0x10000000 -j CONNMARK --set-xmark 0x10000000/0x10000000
@@ -230,7 +238,9 @@ COMMIT
 *mangle
 :PORTALS_POSTROUTING - [0:0]
 :PORTALS_PREROUTING - [0:0]
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
 -A PORTALS_PREROUTING -i eth0 -m mark --mark 0x10000000/0x10000000 -j CONNMARK --set-xmark 0x10000000/0x10000000
 -A PORTALS_PREROUTING -i eth1 -p tcp -m tcp --dport 1:65535 -m conntrack --ctdir REPLY -m connmark --mark 0x10000000/0x10000000 -j MARK --set-xmark 0x10000000/0x10000000
 -A PORTALS_PREROUTING -i eth1 -p udp -m udp --dport 1:65535 -m conntrack --ctdir REPLY -m connmark --mark 0x10000000/0x10000000 -j MARK --set-xmark 0x10000000/0x10000000

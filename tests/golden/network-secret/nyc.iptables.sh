@@ -56,7 +56,9 @@ COMMIT
 -A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
 -A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_2

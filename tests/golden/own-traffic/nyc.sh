@@ -79,16 +79,17 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
-		oifname "eth0" udp dport 67-68 accept
-		oifname "eth0" ip daddr 10.77.2.0/24 accept
-		oifname "eth0" ip daddr 169.254.0.0/16 accept
-		oifname "eth0" ip daddr 192.168.1.0/24 accept
-		oifname "eth0" ip daddr 224.0.0.0/4 accept
-		oifname "eth0" ip daddr 255.255.255.255 accept
-		oifname "eth0" ip6 daddr fe80::/10 accept
-		oifname "eth0" ip6 daddr ff00::/8 accept
-		oifname "eth0" udp dport 123 accept
-		oifname "eth0" ct direction original meta mark & 0x10000000 != 0x10000000 reject with icmpx admin-prohibited
+		oifname @inner accept
+		udp dport 67-68 accept
+		ip daddr 10.77.2.0/24 accept
+		ip daddr 169.254.0.0/16 accept
+		ip daddr 192.168.1.0/24 accept
+		ip daddr 224.0.0.0/4 accept
+		ip daddr 255.255.255.255 accept
+		ip6 daddr fe80::/10 accept
+		ip6 daddr ff00::/8 accept
+		udp dport 123 accept
+		ct direction original meta mark & 0x10000000 != 0x10000000 reject with icmpx admin-prohibited
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
@@ -113,7 +114,8 @@ table inet portals {
 		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
 		ct direction original meta nfproto ipv4 oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
 		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		meta nfproto ipv4 oifname @inner accept
+		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF

@@ -35,15 +35,17 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-nyc -j DROP
 -A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o wan -p udp -m udp --dport 67:68 -j RETURN
--A PORTALS_OUTPUT -d 10.77.1.0/24 -o wan -j RETURN
--A PORTALS_OUTPUT -d 169.254.0.0/16 -o wan -j RETURN
--A PORTALS_OUTPUT -d 192.168.1.0/24 -o wan -j RETURN
--A PORTALS_OUTPUT -d 198.18.7.0/24 -o wan -j RETURN
--A PORTALS_OUTPUT -d 224.0.0.0/4 -o wan -j RETURN
--A PORTALS_OUTPUT -d 255.255.255.255/32 -o wan -j RETURN
--A PORTALS_OUTPUT -o wan -p udp -m udp --dport 123 -j RETURN
--A PORTALS_OUTPUT -d 198.18.0.0/15 -o wan -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT -o lo -j RETURN
+-A PORTALS_OUTPUT -o to-nyc -j RETURN
+-A PORTALS_OUTPUT -p udp -m udp --dport 67:68 -j RETURN
+-A PORTALS_OUTPUT -d 10.77.1.0/24 -j RETURN
+-A PORTALS_OUTPUT -d 169.254.0.0/16 -j RETURN
+-A PORTALS_OUTPUT -d 192.168.1.0/24 -j RETURN
+-A PORTALS_OUTPUT -d 198.18.7.0/24 -j RETURN
+-A PORTALS_OUTPUT -d 224.0.0.0/4 -j RETURN
+-A PORTALS_OUTPUT -d 255.255.255.255/32 -j RETURN
+-A PORTALS_OUTPUT -p udp -m udp --dport 123 -j RETURN
+-A PORTALS_OUTPUT -d 198.18.0.0/15 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -62,7 +64,9 @@ COMMIT
 -A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
 -A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
 -A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING -o wan -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
 -A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -d 10.77.2.1/32 -j PORTALS_PREROUTING_2
@@ -100,10 +104,12 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-nyc -j DROP
 -A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o wan -p udp -m udp --dport 67:68 -j RETURN
--A PORTALS_OUTPUT -d fe80::/10 -o wan -j RETURN
--A PORTALS_OUTPUT -d ff00::/8 -o wan -j RETURN
--A PORTALS_OUTPUT -o wan -p udp -m udp --dport 123 -j RETURN
+-A PORTALS_OUTPUT -o lo -j RETURN
+-A PORTALS_OUTPUT -o to-nyc -j RETURN
+-A PORTALS_OUTPUT -p udp -m udp --dport 67:68 -j RETURN
+-A PORTALS_OUTPUT -d fe80::/10 -j RETURN
+-A PORTALS_OUTPUT -d ff00::/8 -j RETURN
+-A PORTALS_OUTPUT -p udp -m udp --dport 123 -j RETURN
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT

@@ -75,17 +75,18 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
-		oifname "wan" udp dport 67-68 accept
-		oifname "wan" ip daddr 10.77.1.0/24 accept
-		oifname "wan" ip daddr 169.254.0.0/16 accept
-		oifname "wan" ip daddr 192.168.1.0/24 accept
-		oifname "wan" ip daddr 198.18.7.0/24 accept
-		oifname "wan" ip daddr 224.0.0.0/4 accept
-		oifname "wan" ip daddr 255.255.255.255 accept
-		oifname "wan" ip6 daddr fe80::/10 accept
-		oifname "wan" ip6 daddr ff00::/8 accept
-		oifname "wan" udp dport 123 accept
-		oifname "wan" ct direction original meta mark & 0x10000000 != 0x10000000 ip daddr 198.18.0.0/15 reject with icmpx admin-prohibited
+		oifname @inner accept
+		udp dport 67-68 accept
+		ip daddr 10.77.1.0/24 accept
+		ip daddr 169.254.0.0/16 accept
+		ip daddr 192.168.1.0/24 accept
+		ip daddr 198.18.7.0/24 accept
+		ip daddr 224.0.0.0/4 accept
+		ip daddr 255.255.255.255 accept
+		ip6 daddr fe80::/10 accept
+		ip6 daddr ff00::/8 accept
+		udp dport 123 accept
+		ct direction original meta mark & 0x10000000 != 0x10000000 ip daddr 198.18.0.0/15 reject with icmpx admin-prohibited
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
@@ -113,7 +114,8 @@ table inet portals {
 		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
 		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
 		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname "wan" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		meta nfproto ipv4 oifname @inner accept
+		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF

@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
@@ -40,14 +41,20 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -s 10.77.1.65/32 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
--A PORTALS_OUTPUT -o eth0 -p udp -m udp --dport 67:68 -j RETURN
--A PORTALS_OUTPUT -d 10.77.2.0/24 -o eth0 -j RETURN
--A PORTALS_OUTPUT -d 169.254.0.0/16 -o eth0 -j RETURN
--A PORTALS_OUTPUT -d 192.168.1.0/24 -o eth0 -j RETURN
--A PORTALS_OUTPUT -d 224.0.0.0/4 -o eth0 -j RETURN
--A PORTALS_OUTPUT -d 255.255.255.255/32 -o eth0 -j RETURN
--A PORTALS_OUTPUT -o eth0 -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -m mark ! --mark 0x82000000/0x8f000000 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT -s 10.77.1.65/32 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -o lo -j RETURN
+-A PORTALS_OUTPUT -o to-paris -j RETURN
+-A PORTALS_OUTPUT -o eth1 -j RETURN
+-A PORTALS_OUTPUT -p udp -m udp --dport 67:68 -j RETURN
+-A PORTALS_OUTPUT -d 10.77.2.0/24 -j RETURN
+-A PORTALS_OUTPUT -d 169.254.0.0/16 -j RETURN
+-A PORTALS_OUTPUT -d 192.168.1.0/24 -j RETURN
+-A PORTALS_OUTPUT -d 224.0.0.0/4 -j RETURN
+-A PORTALS_OUTPUT -d 255.255.255.255/32 -j RETURN
+-A PORTALS_OUTPUT -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -m mark ! --mark 0x82000000/0x8f000000 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_1 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -82,10 +89,12 @@ COMMIT
 -A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
 -A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
 -A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x82000000/0x8f000000 -j MARK --set-xmark 0x82000000/0x8f000000
@@ -164,10 +173,13 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -o eth0 -p udp -m udp --dport 67:68 -j RETURN
--A PORTALS_OUTPUT -d fe80::/10 -o eth0 -j RETURN
--A PORTALS_OUTPUT -d ff00::/8 -o eth0 -j RETURN
--A PORTALS_OUTPUT -o eth0 -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -m mark ! --mark 0x82000000/0x8f000000 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_OUTPUT -o lo -j RETURN
+-A PORTALS_OUTPUT -o to-paris -j RETURN
+-A PORTALS_OUTPUT -o eth1 -j RETURN
+-A PORTALS_OUTPUT -p udp -m udp --dport 67:68 -j RETURN
+-A PORTALS_OUTPUT -d fe80::/10 -j RETURN
+-A PORTALS_OUTPUT -d ff00::/8 -j RETURN
+-A PORTALS_OUTPUT -p tcp -m tcp --dport 443 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -m mark ! --mark 0x82000000/0x8f000000 -j REJECT --reject-with icmp6-adm-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -182,9 +194,11 @@ COMMIT
 -A PORTALS_OUTPUT_1 -d fe80::/10 -j RETURN
 -A PORTALS_OUTPUT_1 -d ff00::/8 -j RETURN
 -A PORTALS_OUTPUT_1 -j MARK --set-xmark 0x82000000/0x8f000000
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
--A PORTALS_POSTROUTING -o eth0 -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x82000000/0x8f000000 -j DROP
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
 -A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x82000000/0x8f000000 -j MARK --set-xmark 0x82000000/0x8f000000

@@ -136,16 +136,18 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
-		oifname "eth0" ip saddr @resolvers reject with icmpx admin-prohibited
-		oifname "eth0" udp dport 67-68 accept
-		oifname "eth0" ip daddr 10.77.2.0/24 accept
-		oifname "eth0" ip daddr 169.254.0.0/16 accept
-		oifname "eth0" ip daddr 192.168.1.0/24 accept
-		oifname "eth0" ip daddr 224.0.0.0/4 accept
-		oifname "eth0" ip daddr 255.255.255.255 accept
-		oifname "eth0" ip6 daddr fe80::/10 accept
-		oifname "eth0" ip6 daddr ff00::/8 accept
-		oifname "eth0" ct direction original meta mark & 0x10000000 != 0x10000000 meta mark & 0x8f000000 != 0x82000000 tcp dport 443 reject with icmpx admin-prohibited
+		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
+		oifname @inner accept
+		oifname @confined accept
+		udp dport 67-68 accept
+		ip daddr 10.77.2.0/24 accept
+		ip daddr 169.254.0.0/16 accept
+		ip daddr 192.168.1.0/24 accept
+		ip daddr 224.0.0.0/4 accept
+		ip daddr 255.255.255.255 accept
+		ip6 daddr fe80::/10 accept
+		ip6 daddr ff00::/8 accept
+		ct direction original meta mark & 0x10000000 != 0x10000000 meta mark & 0x8f000000 != 0x82000000 tcp dport 443 reject with icmpx admin-prohibited
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;
@@ -193,10 +195,11 @@ table inet portals {
 		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
 		ct direction original meta nfproto ipv4 oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
 		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x80000000 drop
-		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x81000000 drop
-		oifname "eth0" ct direction original meta mark & 0x8f000000 == 0x82000000 drop
-		oifname "eth0" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		oifname @inner accept
+		ct direction original meta mark & 0x8f000000 == 0x80000000 drop
+		ct direction original meta mark & 0x8f000000 == 0x81000000 drop
+		ct direction original meta mark & 0x8f000000 == 0x82000000 drop
+		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF

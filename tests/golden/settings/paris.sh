@@ -102,7 +102,8 @@ table inet portals {
 		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
 		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
 		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
-		oifname "wan" meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+		meta nfproto ipv4 oifname @inner accept
+		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
 	}
 }
 EOF
