@@ -104,6 +104,11 @@ impl Device {
         parse(&answer, now).doing(|| cannot_read(&self.name))
     }
 
+    /// Tells whether the library answers no more, so that the interface has to be made again.
+    pub fn is_lost(&self) -> bool {
+        lock(&self.control).is_lost()
+    }
+
     /// Begins anew with peers that do not answer.
     pub fn begin_anew(&self) {
         revive_or_warn(&self.name, &self.control);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::SystemTime;
 
-use log::debug;
+use log::{debug, warn};
 use nix::errno::Errno;
 
 use super::batch::Batch;
@@ -95,6 +95,17 @@ impl Linux {
         let links = link::list(&mut self.route)?.into_iter();
         let ours = links.filter_map(|(name, link)| Some((name, link.ours()?)));
         Ok(ours.filter(|(_, link)| link.backend().is_some()).collect())
+    }
+
+    /// Takes away interfaces whose WireGuard has stopped answering: they are missing then, and are made again.
+    fn drop_lost_devices(&mut self) {
+        self.devices.retain(|name, device| {
+            let is_lost = device.is_lost();
+            if is_lost {
+                warn!("the built-in WireGuard of {name} answers no more: the interface is made again");
+            }
+            !is_lost
+        });
     }
 
     /// All interfaces.
@@ -312,6 +323,7 @@ fn change_in_kernel(wireguard: &mut WireGuard, changes: &[(&IfName, &Tunnel, &Tu
 
 impl Kernel for Linux {
     fn observe(&mut self, scope: &Scope) -> Result<State> {
+        self.drop_lost_devices();
         let host = match self.seen.take() {
             Some(seen) => seen,
             None => Rc::new(link::list(&mut self.route)?),

@@ -21,13 +21,21 @@ const LONGEST_ANSWER: usize = 8 << 20;
 
 /// Our end of the library's control socket: one request, one answer, in WireGuard's cross-platform protocol
 /// (<https://www.wireguard.com/xplatform/>).
-pub(super) struct Control(Arc<UnixStream>);
+pub(super) struct Control {
+    socket: Arc<UnixStream>,
+    is_lost: bool,
+}
 
 impl Control {
     pub(super) fn new(socket: Arc<UnixStream>) -> io::Result<Self> {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self(socket))
+        Ok(Self { socket, is_lost: false })
+    }
+
+    /// Tells whether a question failed, so that no other one will be answered.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_lost
     }
 
     /// All settings.
@@ -50,20 +58,28 @@ impl Control {
     /// Sends a request and waits for its answer. After a failure nobody waits again: an answer that came late
     /// would be taken for that to another question.
     fn exchange(&mut self, request: &str) -> io::Result<Zeroizing<Vec<u8>>> {
-        self.try_to_exchange(request).inspect_err(|_| drop(self.0.shutdown(Shutdown::Both)))
+        let answer = self.try_to_exchange(request);
+        if answer.is_err() {
+            self.is_lost = true;
+            let _ = self.socket.shutdown(Shutdown::Both);
+        }
+        answer
     }
 
     /// The answer ends with an empty line.
     fn try_to_exchange(&self, request: &str) -> io::Result<Zeroizing<Vec<u8>>> {
-        let mut socket = &*self.0;
+        let mut socket = &*self.socket;
         socket.write_all(request.as_bytes())?;
         let mut answer = Zeroizing::new(Vec::new());
         let mut piece = Zeroizing::new([0; 4096]);
         while !answer.ends_with(b"\n\n") {
-            match socket.read(&mut *piece)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                _ if answer.len() > LONGEST_ANSWER => return Err(io::ErrorKind::FileTooLarge.into()),
-                length => answer.extend_from_slice(&piece[..length]),
+            match socket.read(&mut *piece) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) if answer.len() > LONGEST_ANSWER => return Err(io::ErrorKind::FileTooLarge.into()),
+                Ok(length) => answer.extend_from_slice(&piece[..length]),
+                // A wait with a time limit ends when the process was stopped and goes on (signal(7)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(answer)
@@ -77,4 +93,49 @@ fn errno(answer: &[u8]) -> Option<i32> {
 /// Waits for others to have their answers.
 pub(super) fn lock(control: &Mutex<Control>) -> MutexGuard<'_, Control> {
     control.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::thread;
+
+    use super::*;
+
+    fn asked(answer: impl FnOnce(&mut UnixStream)) -> io::Result<Zeroizing<Vec<u8>>> {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut control = Control::new(Arc::new(ours)).unwrap();
+        thread::scope(|scope| {
+            let question = scope.spawn(move || {
+                let answer = control.get();
+                assert_eq!(control.is_lost(), answer.is_err());
+                answer
+            });
+            theirs.read_exact(&mut [0; b"get=1\n\n".len()]).unwrap();
+            answer(&mut theirs);
+            drop(theirs);
+            question.join().unwrap()
+        })
+    }
+
+    #[test]
+    fn a_process_that_was_stopped_still_gets_its_answer() {
+        let answer = asked(|library| {
+            for _ in 0..5 {
+                // Not in one: a shell that goes on at once may wake a thread that has not gone to sleep.
+                thread::sleep(Duration::from_millis(20));
+                let stopped = Command::new("sh")
+                    .args(["-c", "kill -STOP $PPID; sleep 0.02; kill -CONT $PPID"])
+                    .status();
+                assert!(stopped.unwrap().success());
+            }
+            library.write_all(b"errno=0\n\n").unwrap();
+        });
+        assert_eq!(answer.unwrap().as_slice(), b"errno=0\n\n");
+    }
+
+    #[test]
+    fn nobody_asks_again_behind_an_answer_that_broke_off() {
+        assert!(asked(|library| library.write_all(b"errno=").unwrap()).is_err());
+    }
 }
