@@ -30,6 +30,15 @@ pub enum Edit<'a> {
     AddRule(Chain, usize, &'a Rule),
 }
 
+impl<'a> Edit<'a> {
+    fn deleted_set(&self) -> Option<&'a SetName> {
+        match self {
+            Self::DeleteSet(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Edit<'_> {
     /// What it does, to go behind "cannot": `add rule 3 of chain forward`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,6 +75,28 @@ pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<Ed
         edit_in_place(from.unwrap_or(&EMPTY), to, &mut edits);
     }
     edits
+}
+
+/// The same edits in two lists, to be done one after the other: new sets of networks, which no rule looks at yet, and the rest. The first
+/// one is empty where that cannot be: a table that is replaced whole has sets of the same names.
+pub fn in_stages(edits: Vec<Edit>) -> [Vec<Edit>; 2] {
+    let replaced: Vec<&SetName> = edits.iter().filter_map(Edit::deleted_set).collect();
+    let is_new =
+        |edit: &Edit| matches!(edit, Edit::AddSet(name, Set::Networks(..)) if !replaced.contains(name));
+    if edits.contains(&Edit::DeleteTable) || !edits.iter().any(is_new) {
+        return [Vec::new(), edits];
+    }
+    let (sets, rest): (Vec<_>, Vec<_>) = edits.iter().cloned().partition(is_new);
+    [[vec![Edit::AddTable], sets].concat(), rest]
+}
+
+/// The edits that take back the first list of [`in_stages`]; `was_there`: the table was there before.
+pub fn undoing<'a>(was_there: bool, sets: &[Edit<'a>]) -> Vec<Edit<'a>> {
+    let added = sets.iter().filter_map(|edit| match edit {
+        Edit::AddSet(name, _) => Some(Edit::DeleteSet(name)),
+        _ => None,
+    });
+    if was_there || sets.is_empty() { added.collect() } else { vec![Edit::DeleteTable] }
 }
 
 static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::new() };

@@ -215,14 +215,17 @@ fn translations_are_listed_where_they_may_stand() {
 
 #[test]
 fn edits_by_another_hand_are_seen_and_repaired() {
-    let foreign_edits = [
+    let in_chains = [
         "add rule inet portals forward counter",
-        "insert rule inet portals forward ip saddr { 1.1.1.1, 2.2.2.2 } drop",
         "add rule inet portals forward iifname \"eth*\" accept",
         "add rule inet portals forward ct state new accept",
         "add rule inet portals forward ip saddr & 255.0.255.0 == 10.0.1.0 accept",
         "add rule inet portals forward meta mark set 1",
         "flush chain inet portals forward",
+    ];
+    let elsewhere = [
+        // With it comes a set without a name.
+        "insert rule inet portals forward ip saddr { 1.1.1.1, 2.2.2.2 } drop",
         "flush ruleset; add table inet portals",
         "add chain inet portals mine; add rule inet portals mine iifname @inside drop",
         "flush chain inet portals forward; delete chain inet portals forward; \
@@ -235,13 +238,16 @@ fn edits_by_another_hand_are_seen_and_repaired() {
     ];
     let rules = one_rule_of_each_sort().into_iter().map(|(rule, _)| rule).collect();
     let wanted = Firewall { sets: sets(), chains: [(Chain::Forward, rules)].into() };
-    for edit in foreign_edits {
+    let without_rules = Firewall { sets: sets(), chains: [(Chain::Forward, Vec::new())].into() };
+    let in_chains = in_chains.iter().map(|edit| (edit, &without_rules));
+    let nothing = Firewall::default();
+    for (edit, expected) in in_chains.chain(elsewhere.iter().map(|edit| (edit, &nothing))) {
         in_namespace(|| {
             change(None, Some(&wanted));
             let listing = our_listing();
             nft(&["-f", "-"], &edit.replace("; add", "\nadd").replace("; delete", "\ndelete"));
             let found = read();
-            assert_eq!(found, Some(Firewall::default()), "{edit}");
+            assert_eq!(found.as_ref(), Some(expected), "{edit}");
             change(found.as_ref(), Some(&wanted));
             assert_eq!(our_listing(), listing, "{edit}");
         });
@@ -281,7 +287,7 @@ fn a_refused_part_leaves_all_as_it_was() {
         assert_eq!(our_listing(), before);
 
         let error = Nftables::find().unwrap().unwrap().change(None, Some(&from)).unwrap_err();
-        assert_eq!(error.to_string(), "cannot add set devices: File exists");
+        assert_eq!(error.to_string(), "cannot add set lans: File exists");
         assert_eq!(our_listing(), before);
     });
 }

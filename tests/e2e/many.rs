@@ -39,9 +39,9 @@ fn few_batches(world: &mut World) -> Result<()> {
         1,
     )?;
     same(
-        "batches of the firewall: to ask for its abilities, and to change it",
+        "batches of the firewall: to ask for its abilities, to fill its sets, and to change it",
         calls.beginning_with(&["NFNL_MSG_BATCH_BEGIN"]),
-        2,
+        3,
     )?;
     same(
         "batches about interfaces: to make them, and to give them their aliases",

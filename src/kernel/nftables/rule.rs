@@ -44,10 +44,9 @@ pub(super) fn encode_chain(chain: Chain, writer: &mut Writer) {
     writer.text(RULE_CHAIN, chain.name());
 }
 
-/// A rule and the chain that it is in; `None` if we would not write it like this.
-pub(super) fn decode(attributes: Attributes) -> Option<(Chain, Rule)> {
-    let chain = chain::named(attributes.text(RULE_CHAIN)?)?;
-    Some((chain, decode_expressions(attributes)?))
+/// The chain that a rule is in; `None` if we have none of that name.
+pub(super) fn decode_chain(attributes: Attributes) -> Option<Chain> {
+    chain::named(attributes.text(RULE_CHAIN)?)
 }
 
 /// What a rule asks and does; `None` if we would not write it like this.

@@ -54,7 +54,8 @@ pub(super) fn is_sharp(snapshot: &[u8]) -> bool {
     })
 }
 
-/// The firewall in a snapshot; `None` if there is anything in it that we would not have written.
+/// The firewall in a snapshot; `None` if there is anything in it that we would not have written. A rule that we would not have written
+/// costs its chain all rules, and no more.
 pub(crate) fn decode(snapshot: &[u8]) -> Option<Firewall> {
     let mut content = Content::default();
     for (kind, attributes) in objects(snapshot) {
@@ -74,17 +75,21 @@ fn objects(snapshot: &[u8]) -> impl Iterator<Item = (u16, Attributes<'_>)> {
 #[derive(Default)]
 struct Content {
     sets: SortedMap<SetName, (Set, Vec<Element>)>,
-    chains: SortedMap<Chain, Vec<Rule>>,
+    /// The rules of each; `None` if we would not have written all of them.
+    chains: SortedMap<Chain, Option<Vec<Rule>>>,
 }
 
 impl Content {
     fn add(&mut self, kind: u16, attributes: Attributes) -> Option<()> {
         match kind {
             call::NEW_TABLE if attributes.number(TABLE_FLAGS) != Some(0) => return None,
-            call::NEW_CHAIN => _ = self.chains.insert(chain::decode(attributes)?, Vec::new()),
+            call::NEW_CHAIN => _ = self.chains.insert(chain::decode(attributes)?, Some(Vec::new())),
             call::NEW_RULE => {
-                let (chain, rule) = rule::decode(attributes)?;
-                self.chains.get_mut(&chain)?.push(rule);
+                let rules = self.chains.get_mut(&rule::decode_chain(attributes)?)?;
+                match (rules.as_mut(), rule::decode_expressions(attributes)) {
+                    (Some(rules), Some(rule)) => rules.push(rule),
+                    _ => *rules = None,
+                }
             }
             call::NEW_SET => {
                 let name = SetName(attributes.text(SET_NAME)?.to_owned());
@@ -102,7 +107,7 @@ impl Content {
     fn finish(self) -> Option<Firewall> {
         let set = |(name, (kind, elements))| Some((name, set::with_elements(&kind, elements)?));
         let sets = self.sets.into_iter().map(set).collect::<Option<_>>()?;
-        let no_chain_is_empty = self.chains.values().all(|rules| !rules.is_empty());
-        no_chain_is_empty.then_some(Firewall { sets, chains: self.chains })
+        let chains = self.chains.into_iter().map(|(chain, rules)| (chain, rules.unwrap_or_default()));
+        Some(Firewall { sets, chains: chains.collect() })
     }
 }
