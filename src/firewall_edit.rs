@@ -77,12 +77,11 @@ pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<Ed
     edits
 }
 
-/// The same edits in two lists, to be done one after the other: new sets of networks, which no rule looks at yet, and the rest. The first
-/// one is empty where that cannot be: a table that is replaced whole has sets of the same names.
+/// The same edits in two lists, to be done one after the other: new sets, which no rule looks at yet, and the rest. The first one is empty
+/// where that cannot be: a table that is replaced whole has sets of the same names.
 pub fn in_stages(edits: Vec<Edit>) -> [Vec<Edit>; 2] {
     let replaced: Vec<&SetName> = edits.iter().filter_map(Edit::deleted_set).collect();
-    let is_new =
-        |edit: &Edit| matches!(edit, Edit::AddSet(name, Set::Networks(..)) if !replaced.contains(name));
+    let is_new = |edit: &Edit| matches!(edit, Edit::AddSet(name, _) if !replaced.contains(name));
     if edits.contains(&Edit::DeleteTable) || !edits.iter().any(is_new) {
         return [Vec::new(), edits];
     }

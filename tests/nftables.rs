@@ -287,7 +287,7 @@ fn a_refused_part_leaves_all_as_it_was() {
         assert_eq!(our_listing(), before);
 
         let error = Nftables::find().unwrap().unwrap().change(None, Some(&from)).unwrap_err();
-        assert_eq!(error.to_string(), "cannot add set lans: File exists");
+        assert_eq!(error.to_string(), "cannot add set devices: File exists");
         assert_eq!(our_listing(), before);
     });
 }
