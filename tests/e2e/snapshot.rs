@@ -1,6 +1,6 @@
 //! All that a kernel says of a network namespace, to be compared with what it says later.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -43,10 +43,16 @@ impl Snapshot {
         })
     }
 
-    /// The same without the numbers that the kernel gives to what is made anew: of interfaces, and of our table.
+    /// The same without the numbers that the kernel gives to what is made anew: of interfaces, and in nftables, where their order
+    /// is kept.
     pub(crate) fn unnumbered(&self) -> Self {
         let names: Vec<(String, &str)> = self.0.iter().filter_map(|line| number_and_name(line)).collect();
-        Self(self.0.iter().map(|line| unnumbered(line, &names)).collect())
+        let mut handles = BTreeMap::<String, BTreeSet<u64>>::new();
+        for line in &self.0 {
+            handles.entry(table_of(line)).or_default().extend(handles_in(line));
+        }
+        let unnumbered = |line: &String| unnumbered(&ranked(line, &handles[&table_of(line)]), &names);
+        Self(self.0.iter().map(unnumbered).collect())
     }
 
     /// The same without nftables: whoever loads a firewall again gets other numbers.
@@ -138,10 +144,6 @@ fn number_and_name(line: &str) -> Option<(String, &str)> {
 }
 
 fn unnumbered(line: &str, names: &[(String, &str)]) -> String {
-    if line.starts_with("nftables 0 ") {
-        // Of a table, its handle (NFTA_TABLE_HANDLE): eight bytes, behind all else that it has.
-        return line.split(", 0c, 00, 04, 00, ").next().unwrap_or_default().to_owned();
-    }
     names.iter().fold(line.to_owned(), |line, (number, name)| {
         [("interface ", ","), ("Oif(", ")"), ("index: ", " ")].iter().fold(line, |line, (before, after)| {
             line.replace(&[before, number.as_str(), after].concat(), &[before, *name, after].concat())
@@ -158,11 +160,51 @@ fn add_nftables(lines: &mut BTreeSet<String>) -> Result<()> {
         let question = Message::raw(10 << 8 | kind, vec![0; 4]);
         let answers: Vec<Answer> = socket.dump(question).doing(|| "the kernel refused".to_owned())?;
         // NFT_MSG_GET… is answered by NFT_MSG_NEW…, which is one less (linux/netfilter/nf_tables.h).
-        lines.extend(
-            answers.iter().map(|Answer(bytes)| format!("nftables {} {:02x?}", kind - 1, &bytes[4..])),
-        );
+        lines.extend(answers.iter().map(|Answer(bytes)| nftables_line(kind - 1, &bytes[4..])));
     }
     Ok(())
+}
+
+/// An object of nftables: its attributes, each with its number in front, and handles as `handle N`.
+fn nftables_line(kind: u16, mut attributes: &[u8]) -> String {
+    let mut line = format!("nftables {kind}");
+    while let Some(([low, high, number, flags], _)) = attributes.split_first_chunk() {
+        let length = usize::from(u16::from_ne_bytes([*low, *high])).clamp(4, attributes.len());
+        let payload = &attributes[4..length];
+        // NFTA_TABLE_HANDLE, NFTA_CHAIN_HANDLE, NFTA_RULE_HANDLE and NFTA_RULE_POSITION, NFTA_SET_HANDLE
+        let is_handle = matches!((kind, number), (0, 4) | (3, 2) | (6, 3 | 6) | (9, 16));
+        let _ = match payload.try_into() {
+            Ok(handle) if is_handle => write!(line, "; handle {}", u64::from_be_bytes(handle)),
+            _ => write!(line, "; {} {payload:02x?}", u16::from_ne_bytes([*number, *flags])),
+        };
+        attributes = &attributes[length.next_multiple_of(4).min(attributes.len())..];
+    }
+    line
+}
+
+/// The table that an object of nftables is in, by its first attribute; the kernel counts handles in each table. Those of tables are
+/// counted together.
+fn table_of(line: &str) -> String {
+    let mut parts = line.strip_prefix("nftables ").unwrap_or_default().split("; ");
+    match parts.next() {
+        Some("0") => "all tables".to_owned(),
+        _ => parts.next().unwrap_or_default().to_owned(),
+    }
+}
+
+fn handles_in(line: &str) -> Vec<u64> {
+    line.split("; ").filter_map(|part| part.strip_prefix("handle ")?.parse().ok()).collect()
+}
+
+/// The line with the place of each handle among all of its table.
+fn ranked(line: &str, handles: &BTreeSet<u64>) -> String {
+    let mut ranked: Vec<String> = line.split("; ").map(str::to_owned).collect();
+    for part in &mut ranked {
+        if let Some(handle) = part.strip_prefix("handle ").and_then(|number| number.parse::<u64>().ok()) {
+            *part = format!("handle {} in order", handles.range(..handle).count() + 1);
+        }
+    }
+    ranked.join("; ")
 }
 
 /// Rules, chains and policies of legacy iptables, without counters, and without what tables have that were
