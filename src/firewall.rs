@@ -20,7 +20,8 @@ pub const PORTS_PRIORITY: i32 = -500;
 /// The comment on rules of ours in chains of somebody else's.
 pub const OPENING_COMMENT: &str = "portals";
 
-/// All of the table: sets, and rules by chain. Nobody wants a chain without rules: observed, it is one that another hand has changed.
+/// All of the table: sets, and rules by chain. A chain without rules is never wanted; where one is observed,
+/// another hand has changed the chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Firewall {
     /// By name.

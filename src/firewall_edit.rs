@@ -1,4 +1,5 @@
-//! The edits that lead from one firewall to another, in an order in which the kernel takes them as one transaction.
+//! The edits that lead from one firewall to another, in an order in which the kernel takes them as one
+//! transaction, or as two.
 
 use std::fmt;
 
@@ -31,6 +32,7 @@ pub enum Edit<'a> {
 }
 
 impl<'a> Edit<'a> {
+    /// The set that it removes, if it does that.
     fn deleted_set(&self) -> Option<&'a SetName> {
         match self {
             Self::DeleteSet(name) => Some(name),
@@ -77,8 +79,9 @@ pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<Ed
     edits
 }
 
-/// The same edits in two lists, to be done one after the other: new sets, which no rule looks at yet, and the rest. The first one is empty
-/// where that cannot be: a table that is replaced whole has sets of the same names.
+/// Splits edits into two lists, to be done one after the other: new sets, which no rule looks at yet, and the
+/// rest. The first list is empty where a table is replaced whole, as the old table has sets of the same
+/// names.
 pub fn in_stages(edits: Vec<Edit>) -> [Vec<Edit>; 2] {
     let replaced: Vec<&SetName> = edits.iter().filter_map(Edit::deleted_set).collect();
     let is_new = |edit: &Edit| matches!(edit, Edit::AddSet(name, _) if !replaced.contains(name));
@@ -89,7 +92,8 @@ pub fn in_stages(edits: Vec<Edit>) -> [Vec<Edit>; 2] {
     [[vec![Edit::AddTable], sets].concat(), rest]
 }
 
-/// The edits that take back the first list of [`in_stages`]; `was_there`: the table was there before.
+/// The edits that take back the first list of [`in_stages`]; `was_there` tells whether there was a table
+/// before.
 pub fn undoing<'a>(was_there: bool, sets: &[Edit<'a>]) -> Vec<Edit<'a>> {
     let added = sets.iter().filter_map(|edit| match edit {
         Edit::AddSet(name, _) => Some(Edit::DeleteSet(name)),

@@ -1,4 +1,5 @@
-//! A built-in WireGuard that answers no more. Alone in its process, whose sockets it takes away. Needs root, or `unshare -Urnm`.
+//! A built-in WireGuard that answers no more. Alone in its process, whose sockets it takes away. Needs root,
+//! or `unshare -Urnm`.
 
 mod namespace;
 

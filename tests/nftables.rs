@@ -3,20 +3,20 @@
 
 #[path = "support/firewalls.rs"]
 mod firewalls;
+#[path = "support/samples.rs"]
+mod samples;
 
 use std::io::Write as _;
-use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
-use wg_portals::firewall::{
-    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Places, Rule, Set, SetName, Ways,
-};
+use samples::{interface, one_rule_of_each_sort, sets};
+use wg_portals::firewall::{Action, Chain, Condition, Firewall, Interfaces, Networks, Rule, Set, SetName};
 use wg_portals::firewall_text::{ports, to_text};
 use wg_portals::kernel::nftables::Nftables;
-use wg_portals::net::{Cidr, Family, IfName, Mac, Mark};
+use wg_portals::net::{Cidr, Family};
 use wg_portals::sorted::SortedSet;
 
 /// A table of somebody else's, with names like ours.
@@ -24,9 +24,6 @@ const NEIGHBOUR: &str = "table inet other {
     set uplinks { type ifname; elements = { \"eth0\" }; }
     chain forward { type filter hook forward priority 0; policy accept; iifname @uplinks accept; }
 }";
-
-const MARK: Mark = Mark { value: 0x8100_0000, mask: 0x8f00_0000 };
-const DEVICE: Mac = Mac([0xaa, 0xbb, 0xcc, 0, 0xe, 0xf]);
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
@@ -83,76 +80,6 @@ fn each_condition_and_action_is_listed_as_a_person_would_write_it() {
     let listed: Vec<&str> = listing.lines().filter_map(|line| line.strip_prefix("\t\t")).collect();
     assert_eq!(listed[0], "type filter hook forward priority filter; policy accept;");
     assert_eq!(listed[1..], expected);
-}
-
-fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
-    let one = |name: &str| Interfaces::One(interface(name));
-    let many = || Interfaces::In(SetName("inside".into()));
-    let network = |text: &str| Networks::One(text.parse().unwrap());
-    let set4 = || Networks::In(Family::V4, SetName("lans".into()));
-    let set6 = || Networks::In(Family::V6, SetName("lans6".into()));
-    let places = |length| Places { set: SetName("places".into()), length };
-    let ways = || Ways { set: SetName("ways".into()), mask: 0xef00_0000 };
-    let accept = |condition, text| (Rule { conditions: vec![condition], action: Action::Accept }, text);
-    let act = |action, text| (Rule { conditions: vec![], action }, text);
-    vec![
-        accept(Condition::Family(Family::V4), "meta nfproto ipv4 accept"),
-        accept(Condition::Family(Family::V6), "meta nfproto ipv6 accept"),
-        accept(Condition::Incoming(one("eth1")), "iifname \"eth1\" accept"),
-        accept(Condition::Incoming(many()), "iifname @inside accept"),
-        accept(Condition::Outgoing(one("eth1")), "oifname \"eth1\" accept"),
-        accept(Condition::Outgoing(many()), "oifname @inside accept"),
-        accept(Condition::NotOutgoing(one("eth1")), "oifname != \"eth1\" accept"),
-        accept(Condition::NotOutgoing(many()), "oifname != @inside accept"),
-        accept(Condition::Path(SetName("paths".into())), "iifname . oifname @paths accept"),
-        accept(Condition::NotIncoming(one("eth1")), "iifname != \"eth1\" accept"),
-        accept(Condition::NotIncoming(many()), "iifname != @inside accept"),
-        accept(Condition::NotFrom(places(26)), "iifname . ip saddr & 255.255.255.192 != @places accept"),
-        accept(Condition::NotFrom(places(24)), "iifname . ip saddr & 255.255.255.0 != @places accept"),
-        accept(Condition::NotTo(places(32)), "iifname . ip daddr != @places accept"),
-        accept(Condition::NotReturning(ways()), "iifname . ct mark & 0xef000000 != @ways accept"),
-        accept(Condition::Departing(ways()), "oifname . ct mark & 0xef000000 @ways accept"),
-        accept(Condition::Source(network("10.0.0.0/8")), "ip saddr 10.0.0.0/8 accept"),
-        accept(Condition::Source(network("10.77.1.64/26")), "ip saddr 10.77.1.64/26 accept"),
-        accept(Condition::Source(network("10.77.1.1/32")), "ip saddr 10.77.1.1 accept"),
-        accept(Condition::Source(network("0.0.0.0/0")), "ip saddr 0.0.0.0/0 accept"),
-        accept(Condition::Source(set4()), "ip saddr @lans accept"),
-        accept(Condition::Source(network("fd77::/48")), "ip6 saddr fd77::/48 accept"),
-        accept(Condition::Source(network("fd77::1/128")), "ip6 saddr fd77::1 accept"),
-        accept(Condition::Source(set6()), "ip6 saddr @lans6 accept"),
-        accept(Condition::NotSource(network("10.77.0.0/16")), "ip saddr != 10.77.0.0/16 accept"),
-        accept(Condition::NotSource(set6()), "ip6 saddr != @lans6 accept"),
-        accept(Condition::Destination(network("10.77.0.0/17")), "ip daddr 10.77.0.0/17 accept"),
-        accept(Condition::Destination(network("fd77::/57")), "ip6 daddr fd77::/57 accept"),
-        accept(Condition::Destination(set4()), "ip daddr @lans accept"),
-        accept(Condition::NotDestination(network("fd77::/48")), "ip6 daddr != fd77::/48 accept"),
-        accept(Condition::NotDestination(set4()), "ip daddr != @lans accept"),
-        accept(Condition::Established, "ct state established,related accept"),
-        accept(Condition::Opening, "ct direction original accept"),
-        accept(Condition::Replying, "ct direction reply accept"),
-        accept(Condition::ConnectionNotMarked(MARK), "ct mark & 0x8f000000 != 0x81000000 accept"),
-        accept(
-            Condition::NotMarked(Mark { value: 0x4d00, mask: 0xff00 }),
-            "meta mark & 0x0000ff00 != 0x00004d00 accept",
-        ),
-        accept(Condition::Marked(MARK), "meta mark & 0x8f000000 == 0x81000000 accept"),
-        accept(Condition::ConnectionMarked(MARK), "ct mark & 0x8f000000 == 0x81000000 accept"),
-        accept(Condition::Device(Devices::One(DEVICE)), "ether saddr aa:bb:cc:00:0e:0f accept"),
-        accept(Condition::Device(Devices::In(SetName("devices".into()))), "ether saddr @devices accept"),
-        accept(Condition::Icmp(Family::V4), "meta l4proto icmp accept"),
-        accept(Condition::Icmp(Family::V6), "meta l4proto ipv6-icmp accept"),
-        accept(Condition::UdpPort(67, 68), "udp dport 67-68 accept"),
-        accept(Condition::UdpPort(53, 53), "udp dport 53 accept"),
-        accept(Condition::TcpPort(443, 443), "tcp dport 443 accept"),
-        accept(Condition::TcpPort(8000, 8080), "tcp dport 8000-8080 accept"),
-        accept(Condition::TcpSyn, "tcp flags syn / syn,rst accept"),
-        act(Action::Accept, "accept"),
-        act(Action::Drop, "drop"),
-        act(Action::Reject, "reject with icmpx admin-prohibited"),
-        act(Action::SetMark(MARK), "meta mark set meta mark & 0xf1ffffff | 0x81000000"),
-        act(Action::SetConnectionMark(MARK), "ct mark set ct mark & 0xf1ffffff | 0x81000000"),
-        act(Action::ClampMss(1240), "tcp option maxseg size set 1240"),
-    ]
 }
 
 #[test]
@@ -371,24 +298,6 @@ fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-fn sets() -> wg_portals::sorted::SortedMap<SetName, Set> {
-    let networks =
-        |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<SortedSet<Cidr>>();
-    let lans = networks(&["10.0.0.0/8", "11.0.0.0/8", "192.168.1.50/32", "255.0.0.0/8"]);
-    let lans6 = networks(&["fd77::/48", "ff00::/8"]);
-    [
-        ("inside", Set::Interfaces([interface("eth1"), interface("to-paris")].into())),
-        ("devices", Set::Devices([DEVICE].into())),
-        ("paths", Set::Paths([(interface("eth1"), interface("to-paris"))].into())),
-        ("places", Set::Places([(interface("eth1"), Ipv4Addr::new(10, 77, 1, 64))].into())),
-        ("ways", Set::Ways([(interface("to-paris"), 0x2300_0000)].into())),
-        ("lans", Set::Networks(Family::V4, lans)),
-        ("lans6", Set::Networks(Family::V6, lans6)),
-    ]
-    .map(|(name, set)| (SetName(name.into()), set))
-    .into()
-}
-
 /// By netlink and by a script, closed ports are the same, and what another hand changed is seen.
 #[test]
 fn ports_are_closed_by_netlink_as_by_nft() {
@@ -417,10 +326,6 @@ fn ports_are_closed_by_netlink_as_by_nft() {
         assert_eq!((nftables.closed_ports().unwrap(), listing()), (None, String::new()));
         nftables.close_ports(None).unwrap();
     });
-}
-
-fn interface(name: &str) -> IfName {
-    name.parse().unwrap()
 }
 
 /// Changes the table, and sees to it that it reads back as wanted.

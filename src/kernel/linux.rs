@@ -97,7 +97,8 @@ impl Linux {
         Ok(ours.filter(|(_, link)| link.backend().is_some()).collect())
     }
 
-    /// Takes away interfaces whose WireGuard has stopped answering: they are missing then, and are made again.
+    /// Takes away interfaces whose WireGuard has stopped answering: they are missing then, and are made
+    /// again.
     fn drop_lost_devices(&mut self) {
         self.devices.retain(|name, device| {
             let is_lost = device.is_lost();

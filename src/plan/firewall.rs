@@ -265,8 +265,8 @@ fn output(site: &Site) -> Vec<Rule> {
     rules
 }
 
-/// Connections that this router opens must leave by a tunnel, whatever became of the policy rules and whatever uplink there is; answers
-/// to those who reached us elsewhere may go back there.
+/// Connections that this router opens must leave by a tunnel, whatever became of the policy rules and
+/// whatever uplink there is; answers to those who reached us elsewhere may go back there.
 fn own_output(site: &Site, portal: &Portal) -> Vec<Rule> {
     let kept: SortedSet<Cidr> = routing::own_elsewhere(site, portal).collect();
     let mut rules: Vec<Rule> =

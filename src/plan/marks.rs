@@ -116,9 +116,10 @@ pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
     marking.chain([keep(mark)]).collect()
 }
 
-/// What carries the mark of a portal leaves by tunnels alone, whatever became of the rules and whatever uplink there is. Answers do not
-/// have to: where the devices are on the uplink's own wire, they have the mark of their connection, and go home. Nor does anything of a
-/// connection that went into a tunnel leave elsewhere: this host itself would tell a server in ICMP that who asked has gone.
+/// What carries the mark of a portal leaves by tunnels alone, whatever became of the rules and whatever
+/// uplink there is. Answers do not have to: where the devices are on the uplink's own wire, they have the
+/// mark of their connection, and go home. Nor does anything of a connection that went into a tunnel leave
+/// elsewhere: this host itself would tell a server in ICMP that who asked has gone.
 pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
     let mut drops: Vec<Filter> = closed.map(|(_, mark)| rule([Opening, Marked(mark)], Drop)).collect();

@@ -231,8 +231,8 @@ fn renamed(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     })
 }
 
-/// The foreign rule in front of a portal. Direct traffic goes wherever the host sends it, by whatever rule; IPv6 is refused by the
-/// firewall, whatever rule there is.
+/// The foreign rule in front of a portal. Direct traffic goes wherever the host sends it, by whatever rule;
+/// IPv6 is refused by the firewall, whatever rule there is.
 fn in_front(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     let rule = facts.rules_in_front.iter().next()?;
     portal.exits.iter().any(|exit| *exit != Exit::Direct).then_some(Obstacle::RuleInFront(*rule))

@@ -248,7 +248,8 @@ fn rule_in_front(world: &mut World) -> Result<()> {
     ipv6_in_front(world)
 }
 
-/// The firewall refuses the IPv6 of a portal's devices, and of this router where it is a portal itself, whatever rule leads it elsewhere.
+/// The firewall refuses the IPv6 of a portal's devices, and of this router where it is a portal itself,
+/// whatever rule leads it elsewhere.
 fn ipv6_in_front(world: &mut World) -> Result<()> {
     let guest = GUEST(world.site(NYC)).clone();
     let server = give_ipv6(world, "portal0", &guest)?;

@@ -43,8 +43,8 @@ impl Snapshot {
         })
     }
 
-    /// The same without the numbers that the kernel gives to what is made anew: of interfaces, and in nftables, where their order
-    /// is kept.
+    /// Leaves out the numbers that the kernel gives to what is made anew: of interfaces, and in nftables,
+    /// where their order is kept.
     pub(crate) fn unnumbered(&self) -> Self {
         let names: Vec<(String, &str)> = self.0.iter().filter_map(|line| number_and_name(line)).collect();
         let mut handles = BTreeMap::<String, BTreeSet<u64>>::new();
@@ -182,8 +182,8 @@ fn nftables_line(kind: u16, mut attributes: &[u8]) -> String {
     line
 }
 
-/// The table that an object of nftables is in, by its first attribute; the kernel counts handles in each table. Those of tables are
-/// counted together.
+/// The table that an object of nftables is in, by its first attribute; the kernel counts handles in each
+/// table. Those of tables are counted together.
 fn table_of(line: &str) -> String {
     let mut parts = line.strip_prefix("nftables ").unwrap_or_default().split("; ");
     match parts.next() {
@@ -192,11 +192,12 @@ fn table_of(line: &str) -> String {
     }
 }
 
+/// Handles that a line tells of.
 fn handles_in(line: &str) -> Vec<u64> {
     line.split("; ").filter_map(|part| part.strip_prefix("handle ")?.parse().ok()).collect()
 }
 
-/// The line with the place of each handle among all of its table.
+/// Puts in place of each handle its rank among all those of its table.
 fn ranked(line: &str, handles: &BTreeSet<u64>) -> String {
     let mut ranked: Vec<String> = line.split("; ").map(str::to_owned).collect();
     for part in &mut ranked {

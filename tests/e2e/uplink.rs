@@ -67,8 +67,9 @@ fn other_subnet(world: &mut World) -> Result<()> {
     neighbours(world)
 }
 
-/// The router has no uplink for a while, and the firewall is made without one. It comes back while the agent is stopped, together with
-/// rules that lead nothing into a tunnel: the firewall alone keeps in all that the portal takes.
+/// The router has no uplink for a while, and the firewall is made without one. It comes back while the agent
+/// is stopped, together with rules that lead nothing into a tunnel: the firewall alone keeps in all that the
+/// portal takes.
 fn unheard_of(world: &mut World) -> Result<()> {
     const FLUSH: &str = "ip rule flush; ip -6 rule flush";
     const LEAD_OUT: &str =

@@ -1,10 +1,11 @@
 //! nftables by netlink: one table of family `inet`, read whole and changed in one transaction.
 //!
-//! The table is ours alone. If another hand changed the rules of a chain to what we do not write, [`Nftables::read`] returns that chain
-//! without rules. If it made a chain or a set that we do not write, or hooked a chain in elsewhere, an empty [`Firewall`] is returned;
-//! and a change from an empty one replaces the table whole, in the same transaction. Nobody wants either, so every edit from outside is
-//! seen and repaired, and the change from one firewall of ours to another can rely on what it finds. Other tables are neither read nor
-//! touched.
+//! The table is ours alone. If another hand changed the rules of a chain to what we do not write,
+//! [`Nftables::read`] returns that chain without rules. If it made a chain or a set that we do not write, or
+//! hooked a chain in elsewhere, an empty [`Firewall`] is returned; and a change from an empty one replaces
+//! the table whole, in the same transaction. Nobody wants either, so every edit from outside is seen and
+//! repaired, and the change from one firewall of ours to another can rely on what it finds. Other tables are
+//! neither read nor touched.
 
 mod ability;
 mod call;
@@ -144,12 +145,13 @@ impl Nftables {
         number.ok_or(Errno::EPROTO)
     }
 
-    /// Makes the table `to` of what is `from`; `None` = no table. If anything is refused, nothing is changed, and the error says what it
-    /// was. Does nothing if the two are equal.
+    /// Makes the table `to` of what is `from`; `None` = no table. If anything is refused, nothing is changed,
+    /// and the error says what it was. Does nothing if the two are equal.
     ///
-    /// New sets are filled in a transaction of their own, ahead of the one that does the rest. Within one, the kernel lets packets meet
-    /// new rules before it shows these the elements of new sets of networks (`nf_tables_commit` in `net/netfilter/nf_tables_api.c` calls
-    /// `nft_set_commit_update` last): on Linux 6.18, some packets a change got through a rule that was to drop them.
+    /// New sets are filled in a transaction of their own, ahead of the one that does the rest. Within one
+    /// transaction the kernel activates new rules first, and shows them the elements of new sets of networks
+    /// last (`nf_tables_commit` in net/netfilter/nf_tables_api.c calls `nft_set_commit_update` at its end).
+    /// On Linux 6.18 packets got through a rule that was to drop them.
     pub fn change(&mut self, from: Option<&Firewall>, to: Option<&Firewall>) -> Result<()> {
         let [sets, rest] = in_stages(edits(from, to));
         self.carry_out(&sets)?;

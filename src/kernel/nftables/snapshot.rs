@@ -54,8 +54,8 @@ pub(super) fn is_sharp(snapshot: &[u8]) -> bool {
     })
 }
 
-/// The firewall in a snapshot; `None` if there is anything in it that we would not have written. A rule that we would not have written
-/// costs its chain all rules, and no more.
+/// The firewall in a snapshot; `None` if there is anything in it that we would not have written. A rule that
+/// we would not have written costs its chain all rules, and no more.
 pub(crate) fn decode(snapshot: &[u8]) -> Option<Firewall> {
     let mut content = Content::default();
     for (kind, attributes) in objects(snapshot) {
