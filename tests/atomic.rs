@@ -1,16 +1,15 @@
 //! Changes of a firewall while packets pass: no packet gets through that neither the old rules nor the new
-//! ones let pass. Needs root, or
-//! `unshare -Urn`.
+//! ones let pass. Needs root, or `unshare -Urn`.
 
-#[path = "namespace/mod.rs"]
+#[path = "support/beside.rs"]
+mod beside;
 mod namespace;
 
 use std::net::UdpSocket;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
+use beside::beside;
 use namespace::inside;
 use nix::sys::socket::{setsockopt, sockopt};
 use wg_portals::firewall::{Action, Chain, Condition, Firewall, Networks, Rule, Set, SetName};
@@ -89,18 +88,16 @@ fn while_flooded(rounds: usize, mut event: impl FnMut(usize)) -> usize {
     let receiver = UdpSocket::bind(RECEIVER).unwrap();
     receiver.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let sender = UdpSocket::bind(SENDER).unwrap();
-    let over = AtomicBool::new(false);
     setsockopt(&receiver, sockopt::RcvBuf, &(1 << 20)).unwrap();
-    thread::scope(|scope| {
-        scope.spawn(|| {
+    beside(
+        || (0..rounds).for_each(&mut event),
+        |is_over| {
             // Some at least, on a machine so busy that all was over before the first.
             let mut sent = 0;
-            while !over.load(Ordering::Relaxed) || sent < rounds {
+            while !is_over() || sent < rounds {
                 sent += sender.send_to(b"x", RECEIVER).unwrap();
             }
-        });
-        (0..rounds).for_each(&mut event);
-        over.store(true, Ordering::Relaxed);
-    });
+        },
+    );
     std::iter::from_fn(|| receiver.recv(&mut [0]).ok()).count()
 }

@@ -1,16 +1,18 @@
 //! WireGuard, of the kernel where it has one, and the built-in one: three sites in network namespaces of their own, on one wire. Needs root, or `unshare -Urnm`.
 
+#[path = "support/beside.rs"]
+mod beside;
 mod namespace;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
+use beside::beside;
 use namespace::{inside, ip};
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
@@ -131,21 +133,22 @@ fn an_interface_that_others_delete_is_made_again_while_somebody_asks_for_its_set
 #[test]
 fn interfaces_are_made_while_other_threads_open_and_close_files() {
     inside(|| {
-        let over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    let files: Vec<File> = (0..12).map(|_| File::open("/dev/null").unwrap()).collect();
-                    drop(files);
-                }
-            });
-            let wanted = site(MIDDLE, &OTHERS, Backend::BuiltIn);
-            for _ in 0..ROUNDS {
-                let mut kernel = Linux::open().unwrap();
-                apply(&mut kernel, &steps(&wanted));
+        let open_and_close = |is_over: &dyn Fn() -> bool| {
+            while !is_over() {
+                let files: Vec<File> = (0..12).map(|_| File::open("/dev/null").unwrap()).collect();
+                drop(files);
             }
-            over.store(true, Ordering::Relaxed);
-        });
+        };
+        beside(
+            || {
+                let wanted = site(MIDDLE, &OTHERS, Backend::BuiltIn);
+                for _ in 0..ROUNDS {
+                    let mut kernel = Linux::open().unwrap();
+                    apply(&mut kernel, &steps(&wanted));
+                }
+            },
+            open_and_close,
+        );
     });
 }
 

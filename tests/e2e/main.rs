@@ -4,11 +4,14 @@
 //! its time. Environment:
 //! - `PORTALS_BIN`: the program to test (default: the one cargo built)
 //! - `PORTALS_TEST_SLOWNESS`: a factor for all time limits (default: 1)
+//! - `PORTALS_TEST_LIMIT`: seconds after which a scenario is ended and has failed (default: 600 by the factor)
 //! - `PORTALS_TEST_JOBS`: how many scenarios run side by side (default: two for each processor)
 //! - `PORTALS_TEST_FIREWALL`: `legacy` to have the routers filter with legacy iptables, so that portals does as well
 //! - `PORTALS_TEST_FIREWALLS`, `PORTALS_TEST_OPENRC`: folders with the unpacked packages of other firewalls, and of OpenRC
 
 mod access;
+#[path = "../support/beside.rs"]
+mod beside;
 mod clock;
 mod commands;
 mod confirm;
@@ -204,8 +207,9 @@ fn main() -> ExitCode {
     if let [only, name] = &arguments[..]
         && only == ONLY
     {
-        // Whoever started it may be killed; then nothing of it stays.
+        // The process that started it may be killed; then nothing of it stays.
         set_pdeathsig(Signal::SIGKILL).expect("a signal of this kernel's");
+        side_by_side::end_in_time(name);
         let scenario = all().into_iter().find(|scenario| scenario.name == name).expect("a scenario's name");
         return if passes(&scenario) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }

@@ -1,11 +1,19 @@
 //! Scenarios side by side, each in a process of its own: most of their time they wait.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::ONLY;
+use crate::words::seconds;
 
 /// How many at once: what `PORTALS_TEST_JOBS` says, else two for each processor.
 pub(crate) fn jobs() -> usize {
@@ -31,14 +39,35 @@ pub(crate) fn run(names: &[&str], jobs: usize) -> usize {
     failed.into_inner()
 }
 
-/// Runs one in a process of its own, and hands on what it prints.
+/// Runs one in a process of its own, and hands on what it prints. Nothing waits for processes that it leaves
+/// behind.
 fn passes(name: &str, at_once: bool) -> bool {
-    let place = || if at_once { Stdio::inherit() } else { Stdio::piped() };
+    let mut printed = File::from(memfd_create(c"printed", MFdFlags::MFD_CLOEXEC).expect("there is memory"));
+    let place = || {
+        if at_once {
+            Stdio::inherit()
+        } else {
+            printed.try_clone().expect("a file can be opened again").into()
+        }
+    };
     let mut command = Command::new("/proc/self/exe");
-    let output = command.args([ONLY, name]).stdout(place()).stderr(place()).output();
-    let output = output.expect("this program can be started again");
+    command.args([ONLY, name]).stdout(place()).stderr(place()).process_group(0);
+    let status = command.status().expect("this program can be started again");
     let mut out = std::io::stdout().lock();
-    let printed = out.write_all(&output.stdout).and_then(|()| out.write_all(&output.stderr));
-    printed.and_then(|()| out.flush()).expect("there is somebody to tell");
-    output.status.success()
+    let handed_on = printed.rewind().and_then(|()| std::io::copy(&mut printed, &mut out));
+    handed_on.and_then(|_| out.flush()).expect("there is somebody to tell");
+    status.success()
+}
+
+/// Ends this process, which runs a scenario, and all that it started, at its limit: what `PORTALS_TEST_LIMIT`
+/// says, else long after the slowest should have ended.
+pub(crate) fn end_in_time(name: &str) {
+    let said = std::env::var("PORTALS_TEST_LIMIT").ok().and_then(|number| number.parse().ok());
+    let (name, limit) = (name.to_owned(), said.map_or_else(|| seconds(600.0), Duration::from_secs));
+    thread::spawn(move || {
+        thread::sleep(limit);
+        println!("FAIL {:6.1} s  {name}: has not ended", limit.as_secs_f32());
+        let own_group = Pid::from_raw(0);
+        kill(own_group, Signal::SIGKILL)
+    });
 }

@@ -1,7 +1,6 @@
 //! A newer program takes the place of the one that runs: nobody notices.
 
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use wg_portals::demo::{NYC, PARIS, Plot, World, echoes};
 use wg_portals::error::{Error, Result};
 
 use crate::Scenario;
+use crate::beside::beside;
 use crate::ways::each_other;
 use crate::words::{Who, no_leak, same, seconds, seen_as, settled, shell, start};
 
@@ -87,25 +87,20 @@ fn restart(world: &mut World, plot: Plot, limit: f64) -> Result<()> {
 
 /// How long the longest of all questions waited for its answer while `events` happened, and once more after them.
 fn longest_gap(mut peer: TcpStream, events: impl FnOnce() -> Result<()>) -> Result<Duration> {
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let asking = scope.spawn(|| {
-            let mut longest = Duration::ZERO;
-            loop {
-                let (is_last, begun) = (over.load(Ordering::Relaxed), Instant::now());
-                if !echoes(&mut peer) {
-                    return Err(Error::failed("the connection has not outlived it"));
-                }
-                longest = longest.max(begun.elapsed());
-                if is_last {
-                    return Ok(longest);
-                }
-                thread::sleep(Duration::from_millis(5));
+    let ask = |is_over: &dyn Fn() -> bool| {
+        let mut longest = Duration::ZERO;
+        loop {
+            let (is_last, begun) = (is_over(), Instant::now());
+            if !echoes(&mut peer) {
+                return Err(Error::failed("the connection has not outlived it"));
             }
-        });
-        let result = events();
-        over.store(true, Ordering::Relaxed);
-        let longest = asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        result.and(longest)
-    })
+            longest = longest.max(begun.elapsed());
+            if is_last {
+                return Ok(longest);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let (result, longest) = beside(events, ask);
+    result.and(longest)
 }

@@ -3,12 +3,13 @@
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use wg_portals::demo::{Capture, Client, Namespace, Packet, Plot, Site, World};
 use wg_portals::error::{Context as _, Error, Result};
+
+use crate::beside::beside;
 
 /// Seconds, or more on machines that are said to be slow.
 pub(crate) fn seconds(seconds: f64) -> Duration {
@@ -193,21 +194,16 @@ pub(crate) fn seen_going_to(capture: Capture, destination: IpAddr) -> Result<Vec
 
 /// Knocks at a server all the time until `events` are over, and once at least; how many packets that was.
 fn while_knocking(client: &Client, server: Ipv4Addr, events: impl FnOnce() -> Result<()>) -> Result<usize> {
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let knocking = scope.spawn(|| {
-            let mut tried = 0;
-            loop {
-                tried += client.knock(server, 1)?;
-                if over.load(Ordering::Relaxed) {
-                    return Ok(tried);
-                }
-                thread::sleep(breath());
+    let knock = |is_over: &dyn Fn() -> bool| {
+        let mut tried = 0;
+        loop {
+            tried += client.knock(server, 1)?;
+            if is_over() {
+                return Ok(tried);
             }
-        });
-        let result = events();
-        over.store(true, Ordering::Relaxed);
-        let tried = knocking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        result.and(tried)
-    })
+            thread::sleep(breath());
+        }
+    };
+    let (result, tried) = beside(events, knock);
+    result.and(tried)
 }
