@@ -1,10 +1,10 @@
-//! WireGuard, of the kernel where it has one, and the built-in one: three sites in network namespaces of their own, on one wire. Needs root, or `unshare -Urnm`.
+//! WireGuard, of the kernel where it has one, and the built-in one: three sites in network namespaces of their
+//! own, on one wire. Needs root, or `unshare -Urnm`.
 
-#[path = "support/beside.rs"]
-mod beside;
 mod namespace;
+#[path = "support/tunnels.rs"]
+mod tunnels;
 
-use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -12,27 +12,17 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
-use beside::beside;
 use namespace::{inside, ip};
 use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::unistd::gettid;
+use tunnels::{MIDDLE, OTHERS, apply, interface, public_key, site, steps};
 use wg_portals::diff::Step;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::Reading;
 use wg_portals::kernel::{Kernel, Outcome, builtin};
-use wg_portals::net::{IfName, PublicKey, Secret, Table};
-use wg_portals::sorted::SortedSet;
-use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, Scope, State, Target, Tunnel};
-
-/// The middle site and the two it has tunnels to; each number is a key, a host and an interface.
-const MIDDLE: u8 = 11;
-const OTHERS: [u8; 2] = [12, 13];
-
-/// Enough for a fault of one in a hundred.
-const ROUNDS: usize = 400;
-
-const PORT: u16 = 51820;
+use wg_portals::net::IfName;
+use wg_portals::state::{Backend, Link, Scope, State, Tunnel};
 
 #[test]
 fn traffic_passes_through_the_built_in_wireguard_and_a_peer_that_changes_leaves_the_other_alone() {
@@ -126,29 +116,6 @@ fn an_interface_that_others_delete_is_made_again_while_somebody_asks_for_its_set
         assert!(visitor.read(&mut [0]).is_err(), "there is nobody who could answer");
         apply(&mut kernel, &steps(&wanted));
         assert_eq!(without_life(kernel.observe(&wanted.scope()).unwrap()), wanted);
-    });
-}
-
-/// Numbers of files that are free again in the midst of it: the library is not to take them for its own.
-#[test]
-fn interfaces_are_made_while_other_threads_open_and_close_files() {
-    inside(|| {
-        let open_and_close = |is_over: &dyn Fn() -> bool| {
-            while !is_over() {
-                let files: Vec<File> = (0..12).map(|_| File::open("/dev/null").unwrap()).collect();
-                drop(files);
-            }
-        };
-        beside(
-            || {
-                let wanted = site(MIDDLE, &OTHERS, Backend::BuiltIn);
-                for _ in 0..ROUNDS {
-                    let mut kernel = Linux::open().unwrap();
-                    apply(&mut kernel, &steps(&wanted));
-                }
-            },
-            open_and_close,
-        );
     });
 }
 
@@ -312,63 +279,6 @@ fn wire(threads: &[i32]) {
     }
 }
 
-/// A site with one interface and a tunnel to each of the others on it.
-fn site(own: u8, others: &[u8], backend: Backend) -> State {
-    let peer = |other: u8| Peer {
-        preshared_key: Some(Secret::new([own ^ other; 32])),
-        endpoint: Some(format!("192.0.2.{other}:{PORT}").parse().unwrap()),
-        keepalive: 25,
-        allowed_ips: [format!("10.99.0.{other}/32").parse().unwrap()].into(),
-        alive: false,
-    };
-    let tunnel = Tunnel {
-        private_key: Some(private_key(own)),
-        port: PORT,
-        fwmark: 0x1000_0000,
-        peers: others.iter().map(|other| (public_key(*other), peer(*other))).collect(),
-    };
-    let kind = LinkKind::WireGuard(backend);
-    let link = Link { kind, mtu: 1280, alias: "portals:test".to_owned() };
-    let route = |other: &u8| Route {
-        table: Table::MAIN,
-        destination: format!("10.99.0.{other}/32").parse().unwrap(),
-        target: Target::Device { interface: interface(own), source: None, reach: Reach::Link },
-        metric: 0,
-    };
-    State {
-        links: [(interface(own), link)].into(),
-        tunnels: [(interface(own), tunnel)].into(),
-        addresses: [(interface(own), format!("10.99.0.{own}/32").parse().unwrap())].into(),
-        up: SortedSet::from([interface(own)]),
-        routes: others.iter().map(route).collect(),
-        ..State::default()
-    }
-}
-
-/// What makes a site of nothing.
-fn steps(state: &State) -> Vec<Step> {
-    let links = state.links.iter().map(|(name, link)| Step::AddLink(name.clone(), link.clone()));
-    let tunnels = state.tunnels.iter().map(|(name, tunnel)| Step::ChangeTunnel {
-        name: name.clone(),
-        from: Tunnel::default(),
-        to: tunnel.clone(),
-    });
-    let addresses = state.addresses.iter().map(|(name, address)| Step::AddAddress(name.clone(), *address));
-    let up = state.up.iter().cloned().map(Step::BringUp);
-    links
-        .chain(tunnels)
-        .chain(addresses)
-        .chain(up)
-        .chain(state.routes.iter().cloned().map(Step::AddRoute))
-        .collect()
-}
-
-fn apply(kernel: &mut Linux, steps: &[Step]) {
-    for (outcome, step) in kernel.apply(steps).into_iter().zip(steps) {
-        assert!(matches!(outcome, Outcome::Done), "{step:?}: {outcome:?}");
-    }
-}
-
 fn change(from: &Tunnel, to: &Tunnel) -> Step {
     Step::ChangeTunnel { name: interface(MIDDLE), from: from.clone(), to: to.clone() }
 }
@@ -393,26 +303,4 @@ fn ping(other: u8) {
     let arguments = ["-q", "-c1", "-i0.2", "-w20", &target];
     let output = Command::new("ping").args(arguments).output().expect("these tests need `ping`");
     assert!(output.status.success(), "{target} does not answer");
-}
-
-fn interface(number: u8) -> IfName {
-    format!("tun-{number}").parse().unwrap()
-}
-
-/// The number, 32 times, in the form that Curve25519 wants.
-fn private_key(number: u8) -> Secret {
-    let mut bytes = [number; 32];
-    bytes[0] &= 0xf8;
-    bytes[31] = bytes[31] & 0x7f | 0x40;
-    Secret::new(bytes)
-}
-
-/// What `wg pubkey` says to [`private_key`].
-fn public_key(number: u8) -> PublicKey {
-    let key = match number {
-        11 => "c7LYt2qptTZgAyvI9di+46OuTjs6f9Sa3oH3NHo0qmg=",
-        12 => "l8OxC01sEzp46l3MHPZCHT+Brjex9ijOFMpvzncw8zM=",
-        _ => "sweuhmDvrtTWpl9mQIlokupKHwB1VVxInRMSouFnfCg=",
-    };
-    key.parse().unwrap()
 }

@@ -1,21 +1,59 @@
-//! A built-in WireGuard that answers no more. Alone in its process, whose sockets it takes away. Needs root,
+//! The built-in WireGuard and the open files of its process. No other test runs in that process: these take
+//! files away, and a child of another test would keep interfaces alive until it runs its program. Needs root,
 //! or `unshare -Urnm`.
 
+#[path = "support/beside.rs"]
+mod beside;
 mod namespace;
+#[path = "support/tunnels.rs"]
+mod tunnels;
 
-use std::fs::{read_dir, read_link};
+use std::fs::{File, read_dir, read_link};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
+
+use beside::beside;
 
 use namespace::inside;
 use nix::sys::socket::{Shutdown, shutdown};
+use tunnels::{MIDDLE, OTHERS, apply, site, steps};
 use wg_portals::diff::Step;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel as _, Outcome};
 use wg_portals::net::IfName;
 use wg_portals::state::{Backend, Link, LinkKind, Scope};
 
+/// Held by the test that runs.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Enough for a fault of one in a hundred.
+const ROUNDS: usize = 400;
+
+/// The numbers of files that are free again in the midst of it: the library is not to take them for its own.
+#[test]
+fn interfaces_are_made_while_other_threads_open_and_close_files() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    inside(|| {
+        let make = || {
+            let wanted = site(MIDDLE, &OTHERS, Backend::BuiltIn);
+            for _ in 0..ROUNDS {
+                let mut kernel = Linux::open().unwrap();
+                apply(&mut kernel, &steps(&wanted));
+            }
+        };
+        let open_and_close = |is_over: &dyn Fn() -> bool| {
+            while !is_over() {
+                let files: Vec<File> = (0..12).map(|_| File::open("/dev/null").unwrap()).collect();
+                drop(files);
+            }
+        };
+        beside(make, open_and_close);
+    });
+}
+
 #[test]
 fn an_interface_whose_wireguard_answers_no_more_is_made_again() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     inside(|| {
         let name: IfName = "to-paris".parse().unwrap();
         let kind = LinkKind::WireGuard(Backend::BuiltIn);

@@ -1,0 +1,93 @@
+//! Sites with tunnels between them, and the steps that make them of nothing.
+
+use wg_portals::diff::Step;
+use wg_portals::kernel::linux::Linux;
+use wg_portals::kernel::{Kernel as _, Outcome};
+use wg_portals::net::{IfName, PublicKey, Secret, Table};
+use wg_portals::sorted::SortedSet;
+use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, State, Target, Tunnel};
+
+/// The middle site and the two it has tunnels to; each number is a key, a host and an interface.
+pub(crate) const MIDDLE: u8 = 11;
+pub(crate) const OTHERS: [u8; 2] = [12, 13];
+
+const PORT: u16 = 51820;
+
+/// A site with one interface and a tunnel to each of the others on it.
+pub(crate) fn site(own: u8, others: &[u8], backend: Backend) -> State {
+    let peer = |other: u8| Peer {
+        preshared_key: Some(Secret::new([own ^ other; 32])),
+        endpoint: Some(format!("192.0.2.{other}:{PORT}").parse().unwrap()),
+        keepalive: 25,
+        allowed_ips: [format!("10.99.0.{other}/32").parse().unwrap()].into(),
+        alive: false,
+    };
+    let tunnel = Tunnel {
+        private_key: Some(private_key(own)),
+        port: PORT,
+        fwmark: 0x1000_0000,
+        peers: others.iter().map(|other| (public_key(*other), peer(*other))).collect(),
+    };
+    let kind = LinkKind::WireGuard(backend);
+    let link = Link { kind, mtu: 1280, alias: "portals:test".to_owned() };
+    let route = |other: &u8| Route {
+        table: Table::MAIN,
+        destination: format!("10.99.0.{other}/32").parse().unwrap(),
+        target: Target::Device { interface: interface(own), source: None, reach: Reach::Link },
+        metric: 0,
+    };
+    State {
+        links: [(interface(own), link)].into(),
+        tunnels: [(interface(own), tunnel)].into(),
+        addresses: [(interface(own), format!("10.99.0.{own}/32").parse().unwrap())].into(),
+        up: SortedSet::from([interface(own)]),
+        routes: others.iter().map(route).collect(),
+        ..State::default()
+    }
+}
+
+/// What makes a site of nothing.
+pub(crate) fn steps(state: &State) -> Vec<Step> {
+    let links = state.links.iter().map(|(name, link)| Step::AddLink(name.clone(), link.clone()));
+    let tunnels = state.tunnels.iter().map(|(name, tunnel)| Step::ChangeTunnel {
+        name: name.clone(),
+        from: Tunnel::default(),
+        to: tunnel.clone(),
+    });
+    let addresses = state.addresses.iter().map(|(name, address)| Step::AddAddress(name.clone(), *address));
+    let up = state.up.iter().cloned().map(Step::BringUp);
+    links
+        .chain(tunnels)
+        .chain(addresses)
+        .chain(up)
+        .chain(state.routes.iter().cloned().map(Step::AddRoute))
+        .collect()
+}
+
+pub(crate) fn apply(kernel: &mut Linux, steps: &[Step]) {
+    for (outcome, step) in kernel.apply(steps).into_iter().zip(steps) {
+        assert!(matches!(outcome, Outcome::Done), "{step:?}: {outcome:?}");
+    }
+}
+
+pub(crate) fn interface(number: u8) -> IfName {
+    format!("tun-{number}").parse().unwrap()
+}
+
+/// The number, 32 times, in the form that Curve25519 wants.
+fn private_key(number: u8) -> Secret {
+    let mut bytes = [number; 32];
+    bytes[0] &= 0xf8;
+    bytes[31] = bytes[31] & 0x7f | 0x40;
+    Secret::new(bytes)
+}
+
+/// What `wg pubkey` says to [`private_key`].
+pub(crate) fn public_key(number: u8) -> PublicKey {
+    let key = match number {
+        11 => "c7LYt2qptTZgAyvI9di+46OuTjs6f9Sa3oH3NHo0qmg=",
+        12 => "l8OxC01sEzp46l3MHPZCHT+Brjex9ijOFMpvzncw8zM=",
+        _ => "sweuhmDvrtTWpl9mQIlokupKHwB1VVxInRMSouFnfCg=",
+    };
+    key.parse().unwrap()
+}
