@@ -25,8 +25,9 @@ pub const NETWORK_FILE: &str = "/run/demo/network.toml";
 /// What the agent says on standard error, as a path in its site's namespace.
 pub const LOG_FILE: &str = "/run/demo/agent.log";
 
-/// How long an agent may take to end when asked to.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// The time that an agent may take to end when asked to. It may be in the midst of a change of iptables, which takes long
+/// on an emulated processor that does much else.
+const FAREWELL: Duration = Duration::from_mins(1);
 
 /// `portals` as a site runs it.
 #[derive(Debug)]
