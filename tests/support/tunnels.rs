@@ -46,7 +46,7 @@ pub(crate) fn site(own: u8, others: &[u8], backend: Backend) -> State {
     }
 }
 
-/// What makes a site of nothing.
+/// The steps that make a site of nothing.
 pub(crate) fn steps(state: &State) -> Vec<Step> {
     let links = state.links.iter().map(|(name, link)| Step::AddLink(name.clone(), link.clone()));
     let tunnels = state.tunnels.iter().map(|(name, tunnel)| Step::ChangeTunnel {
@@ -82,7 +82,7 @@ fn private_key(number: u8) -> Secret {
     Secret::new(bytes)
 }
 
-/// What `wg pubkey` says to [`private_key`].
+/// The public key to [`private_key`], as `wg pubkey` prints it.
 pub(crate) fn public_key(number: u8) -> PublicKey {
     let key = match number {
         11 => "c7LYt2qptTZgAyvI9di+46OuTjs6f9Sa3oH3NHo0qmg=",
