@@ -13,7 +13,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use beside::beside;
-
 use namespace::inside;
 use nix::sys::socket::{Shutdown, shutdown};
 use tunnels::{MIDDLE, OTHERS, apply, site, steps};
@@ -29,7 +28,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// Enough for a fault of one in a hundred.
 const ROUNDS: usize = 400;
 
-/// The numbers of files that are free again in the midst of it: the library is not to take them for its own.
+/// The library must not take files of other threads for its own, whose numbers were free a moment ago.
 #[test]
 fn interfaces_are_made_while_other_threads_open_and_close_files() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
