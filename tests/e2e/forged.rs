@@ -57,8 +57,12 @@ fn pair(plot: Plot) -> String {
     if plot == NYC { portal(NYC, r#""paris""#) } else { "exits = [\"nyc\"]\n".to_owned() }
 }
 
-/// Does it with every value of `rp_filter`, on all routers.
+/// Runs `attempt` with every value of `rp_filter`, on all routers.
 fn with_each_check(world: &mut World, mut attempt: impl FnMut(&mut World) -> Result<()>) -> Result<()> {
+    for plot in plots(world) {
+        // A question stays known until its answer comes. The kernel forgets it after 30 s, which a slow machine can miss.
+        shell(&world.site(plot).router, "echo 600 >/proc/sys/net/netfilter/nf_conntrack_udp_timeout")?;
+    }
     for value in ["1", "2", "0"] {
         for plot in plots(world) {
             let script =
