@@ -44,10 +44,11 @@ const PORT: u16 = 5300;
 /// A port that nobody listens at.
 const CLOSED: u16 = 5399;
 
-/// Each is an exit of both others, so that WireGuard lets every source out of every tunnel.
+/// Each is an exit of both others, so that WireGuard lets every source out of every tunnel. The portal has one exit alone: on a busy
+/// machine that one may be silent for a while, and with another to go to, the portal would move and end the connections that are told of.
 fn mesh(plot: Plot) -> String {
     match plot {
-        NYC => portal(NYC, r#""paris", "oslo""#),
+        NYC => portal(NYC, r#""paris""#).replacen(r#"exits = ["paris"]"#, r#"exits = ["paris", "oslo"]"#, 1),
         PARIS => "exits = [\"nyc\", \"oslo\"]\n".to_owned(),
         _ => "exits = [\"nyc\", \"paris\"]\n".to_owned(),
     }
