@@ -63,9 +63,9 @@ const NAME: &str = r#"Café # \\ \"1\""#;
 const NAME_IN_HEX: &str = "436166c3a92023205c20223122";
 
 fn old_phone(world: &mut World) -> Result<()> {
-    let _supplicant = on_air(world)?;
+    let supplicant = on_air(world)?;
     let site = world.site(NYC);
-    seen_as(site.guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    supplicant.telling(seen_as(site.guest(seconds(3.0)), NYC.own_server(), PARIS.address))?;
     let mac = shell(&site.guest, "ip -o link show wlan1 | sed 's/.*ether //; s/ .*//'")?;
     let status = succeeds(site, &["status"])?;
     same(&format!("a station in\n{status}"), status.contains(&format!("\n    {}  -", mac.trim())), true)?;
