@@ -7,11 +7,14 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::SystemTime;
 
+use crate::base::net::{Cidr, Family, PublicKey};
+use crate::base::sorted::SortedMap;
 use crate::config;
 use crate::control::{Done, Knowledge, Question, question};
-use crate::firewall_edit::edits;
-use crate::import::{self, Wishes};
-use crate::journal::Claims;
+use crate::engine::journal::Claims;
+use crate::firewall::edit::edits;
+use crate::firewall::xtables::dump::Dump;
+use crate::interop::import::{self, Wishes};
 use crate::kernel::address::Found;
 use crate::kernel::generic::Part;
 use crate::kernel::link::HostLink;
@@ -22,14 +25,11 @@ use crate::kernel::nl80211::decode as wireless;
 use crate::kernel::route::HostRoute;
 use crate::kernel::wireguard::{Reading, decode as wireguard};
 use crate::kernel::{builtin, conntrack, netlink};
-use crate::net::{Cidr, Family, PublicKey};
-use crate::resolver::{files, message};
 use crate::services::leases;
-use crate::sorted::SortedMap;
 use crate::state::Rule;
+use crate::system::resolver::{files, message};
 use crate::wgquick;
 use crate::wifi::card::Card;
-use crate::xtables::dump::Dump;
 
 /// Answers of name servers.
 pub fn names(bytes: &[u8]) {

@@ -6,10 +6,11 @@ use argh::FromArgs as _;
 use dlmalloc::GlobalDlmalloc;
 use log::LevelFilter;
 use nix::sys::prctl::set_dumpable;
+use wg_portals::base::error::Kind;
+use wg_portals::cli::output;
 use wg_portals::cli::{self, Cli, Command};
 use wg_portals::commands::{self, Status};
-use wg_portals::error::Kind;
-use wg_portals::{logging, output};
+use wg_portals::system::logging;
 
 /// That of musl gives every few pages back to the kernel at once, which cost a quarter of the time of a call about 64 exits.
 #[global_allocator]

@@ -4,8 +4,8 @@ mod support;
 
 use std::path::PathBuf;
 
-use wg_portals::apply::{OnFailure, apply, remove_all};
-use wg_portals::journal::Journal;
+use wg_portals::engine::apply::{OnFailure, apply, remove_all};
+use wg_portals::engine::journal::Journal;
 use wg_portals::kernel::Kernel as _;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::plan::plan;

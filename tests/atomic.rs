@@ -12,9 +12,9 @@ use std::time::Duration;
 use beside::beside;
 use namespace::inside;
 use nix::sys::socket::{setsockopt, sockopt};
+use wg_portals::base::net::Family;
 use wg_portals::firewall::{Action, Chain, Condition, Firewall, Networks, Rule, Set, SetName};
 use wg_portals::kernel::nftables::Nftables;
-use wg_portals::net::Family;
 
 const SENDER: &str = "127.0.0.2:0";
 const RECEIVER: &str = "127.0.0.1:9999";

@@ -16,10 +16,10 @@ use beside::beside;
 use namespace::inside;
 use nix::sys::socket::{Shutdown, shutdown};
 use tunnels::{MIDDLE, OTHERS, apply, site, steps};
-use wg_portals::diff::Step;
+use wg_portals::base::net::IfName;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel as _, Outcome};
-use wg_portals::net::IfName;
+use wg_portals::state::diff::Step;
 use wg_portals::state::{Backend, Link, LinkKind, Scope};
 
 /// Held by the test that runs.

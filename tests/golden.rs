@@ -7,16 +7,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
-use wg_portals::commands_text::Script;
+use wg_portals::commands::as_commands::Script;
 use wg_portals::config::model::RESOLVERS;
-use wg_portals::diff::diff;
-use wg_portals::host::{Facts, Filters};
-use wg_portals::load::Files;
+use wg_portals::engine::load::Files;
+use wg_portals::firewall::xtables::Program;
 use wg_portals::plan::plan;
 use wg_portals::services;
+use wg_portals::site::facts::{Facts, Filters};
 use wg_portals::site::{Choices, Site};
 use wg_portals::state::State;
-use wg_portals::xtables::Program;
+use wg_portals::state::diff::diff;
 
 /// Which firewall the host of a case has.
 #[derive(Clone, Copy, PartialEq)]

@@ -5,10 +5,11 @@ mod namespace;
 use std::fs::File;
 
 use namespace::{inside, ip};
-use wg_portals::host::{self, Facts, Uplink};
+use wg_portals::base::net::{Cidr, IfName};
+use wg_portals::base::sorted::SortedSet;
+use wg_portals::engine::host;
 use wg_portals::kernel::linux::Linux;
-use wg_portals::net::{Cidr, IfName};
-use wg_portals::sorted::SortedSet;
+use wg_portals::site::facts::{Facts, Uplink};
 
 fn read(named: Option<&IfName>) -> Facts {
     host::read(&mut Linux::open().unwrap(), named, false, &SortedSet::new()).unwrap()

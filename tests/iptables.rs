@@ -9,15 +9,15 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
+use wg_portals::base::net::Family;
+use wg_portals::base::sorted::{SortedMap, SortedSet};
+use wg_portals::firewall::xtables::{Program, Ruleset, compile};
 use wg_portals::firewall::{
     Action, Chain, Condition, Firewall, ForeignChain, Interfaces, Networks, Opened, Openings, Rule,
     TableFamily,
 };
 use wg_portals::kernel::iptables::{Iptables, legacy};
 use wg_portals::kernel::nftables::{Nftables, Survey};
-use wg_portals::net::Family;
-use wg_portals::sorted::{SortedMap, SortedSet};
-use wg_portals::xtables::{Program, Ruleset, compile};
 
 const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 

@@ -4,12 +4,13 @@ mod namespace;
 
 use namespace::{inside, ip};
 use nix::errno::Errno;
-use wg_portals::diff::Step;
+use wg_portals::base::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, Table};
+use wg_portals::base::sorted::SortedSet;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel, Outcome};
-use wg_portals::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, Table};
-use wg_portals::sorted::SortedSet;
+use wg_portals::state::diff::Step;
 use wg_portals::state::{LAST_METRIC, Reach, Route, Rule, RuleAction, Scope, Selector, State, Target};
+use wg_portals::system::errno;
 
 fn name(text: &str) -> IfName {
     text.parse().unwrap()
@@ -191,7 +192,7 @@ fn the_one_route_that_fails_among_hundreds_is_named() {
                         error.to_string(),
                         "cannot add route 10.0.2.0/24 dev lan table 7702: File exists"
                     );
-                    assert_eq!(error.errno(), Some(Errno::EEXIST));
+                    assert_eq!(errno::of(error), Some(Errno::EEXIST));
                 }
                 (500, Outcome::Untried) | (_, Outcome::Done) => {}
                 (index, outcome) => panic!("{index}: {outcome:?}"),

@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use nix::sched::{CloneFlags, unshare};
 use proptest::prelude::*;
 use samples::{interface, one_rule_of_each_sort, sets};
+use wg_portals::base::net::{Cidr, Family};
+use wg_portals::base::sorted::SortedSet;
+use wg_portals::firewall::text::{ports, to_text};
 use wg_portals::firewall::{Action, Chain, Condition, Firewall, Interfaces, Networks, Rule, Set, SetName};
-use wg_portals::firewall_text::{ports, to_text};
 use wg_portals::kernel::nftables::Nftables;
-use wg_portals::net::{Cidr, Family};
-use wg_portals::sorted::SortedSet;
 
 /// A table of somebody else's, with names like ours.
 const NEIGHBOUR: &str = "table inet other {

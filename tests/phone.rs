@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use rqrr::PreparedImage;
+use wg_portals::base::keys;
+use wg_portals::base::net::Secret;
 use wg_portals::config;
-use wg_portals::keys;
-use wg_portals::net::Secret;
+use wg_portals::system::key_files;
 use wg_portals::wgquick::{self, Config};
 
 const NETWORK: &str = r#"# Ours.
@@ -43,7 +44,7 @@ impl Folder {
         let folder = std::env::temp_dir().join(format!("portals-phone-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("network.toml"), NETWORK).unwrap();
-        keys::save(&folder.join("private.key"), &Secret::new([1; 32])).unwrap();
+        key_files::save(&folder.join("private.key"), &Secret::new([1; 32])).unwrap();
         Self(folder)
     }
 
@@ -141,7 +142,7 @@ fn a_phone_is_added_and_its_file_shown() {
 fn the_key_of_the_link_follows_from_the_networks_secret() {
     let folder = Folder::new("secret");
     let secret = Secret::new([9; 32]);
-    keys::save(&folder.path("network.secret"), &secret).unwrap();
+    key_files::save(&folder.path("network.secret"), &secret).unwrap();
     let config = read(&folder.shown(&["add", "mike", "--no-qr", "--dns", "1.1.1.1", "--dns", "8.8.8.8"]));
     let network = config::parse(&folder.network()).unwrap();
     let (nyc, mike) = (network.sites["nyc"].public_key, network.phones["mike"].public_key);

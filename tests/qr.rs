@@ -1,7 +1,7 @@
 //! QR codes, read back by programs of other people: from each form that portals gives them.
 
 use rqrr::PreparedImage;
-use wg_portals::qr::Picture;
+use wg_portals::interop::qr::Picture;
 
 /// As long as a phone's file with everything in it, with letters of all kinds.
 const TEXT: &str = "[Interface]

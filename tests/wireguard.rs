@@ -17,12 +17,13 @@ use nix::errno::Errno;
 use nix::sys::signal::SigSet;
 use nix::unistd::gettid;
 use tunnels::{MIDDLE, OTHERS, apply, interface, public_key, site, steps};
-use wg_portals::diff::Step;
+use wg_portals::base::net::IfName;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::Reading;
 use wg_portals::kernel::{Kernel, Outcome, builtin};
-use wg_portals::net::IfName;
+use wg_portals::state::diff::Step;
 use wg_portals::state::{Backend, Link, Scope, State, Tunnel};
+use wg_portals::system::errno;
 
 #[test]
 fn traffic_passes_through_the_built_in_wireguard_and_a_peer_that_changes_leaves_the_other_alone() {
@@ -137,7 +138,7 @@ fn port_is_taken(backend: Backend) {
     let to = Tunnel { port: 51999, fwmark: 5, ..before.clone() };
     let outcomes = kernel.apply(&[change(&before, &to)]);
     let [Outcome::Failed(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
-    assert_eq!(error.errno(), Some(Errno::EADDRINUSE), "{error}");
+    assert_eq!(errno::of(error), Some(Errno::EADDRINUSE), "{error}");
     assert_eq!(read(&mut kernel, &wanted).tunnel, before);
     drop(taken);
 }
@@ -155,7 +156,7 @@ fn the_kernels_wireguard_says_at_the_second_interface_that_the_port_is_taken() {
             Outcome::Failed(error) => Some(error),
             _ => None,
         });
-        assert_eq!(failed.unwrap().errno(), Some(Errno::EADDRINUSE));
+        assert_eq!(errno::of(failed.unwrap()), Some(Errno::EADDRINUSE));
     });
 }
 
@@ -234,7 +235,7 @@ fn an_interface_of_somebody_else_is_not_taken_over() {
         let mut kernel = Linux::open().unwrap();
         let outcomes = kernel.apply(&steps(&site(MIDDLE, &OTHERS, Backend::BuiltIn)));
         let Outcome::Failed(error) = &outcomes[0] else { panic!("{outcomes:?}") };
-        assert_eq!(error.errno(), Some(Errno::EEXIST));
+        assert_eq!(errno::of(error), Some(Errno::EEXIST));
         assert!(!ip("link show tun-11").contains("alias"));
         assert_eq!(kernel.observe(&Scope::default()).unwrap(), State::default());
     });

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Agent;
-use crate::clock::{Judgement, LastKnown};
-use crate::kernel::clock::{self, Jumps};
-use crate::logging::utc;
+use crate::system::clock::{Judgement, LastKnown};
+use crate::system::logging::utc;
+use crate::system::wall_clock::{self, Jumps};
 
 /// Time between two notes of the clock. A machine that loses its power comes back so far behind at most; flash bears a
 /// few bytes an hour.
@@ -89,7 +89,7 @@ impl Clock {
     /// Keeps the time for the next start; one that is behind the last that is known only if a time server
     /// vouches for it.
     pub(super) fn keep(&mut self) {
-        if self.last.judge(SystemTime::now()) == Judgement::Plausible || clock::is_synchronized() {
+        if self.last.judge(SystemTime::now()) == Judgement::Plausible || wall_clock::is_synchronized() {
             self.keep_whatever_it_is();
         }
         self.due = Instant::now() + ROUND;
@@ -112,7 +112,7 @@ impl Clock {
             self.jumps = None;
         }
         let jump = jump(then, now.1 - before, now.0);
-        self.is_borrowed &= jump.is_none() && !clock::is_synchronized();
+        self.is_borrowed &= jump.is_none() && !wall_clock::is_synchronized();
         if jump.is_some() {
             // Somebody says that it was wrong before: the next start does not go on from there.
             self.keep_whatever_it_is();

@@ -13,12 +13,12 @@ use nix::sys::signalfd::SignalFd;
 
 use super::events::{next_signal, signals};
 use super::{Agent, log_errors};
-use crate::closing;
-use crate::disk::folder_of;
-use crate::error::{Context as _, Error, Errors, Kind, Result};
-use crate::journal::Journal;
-use crate::notify;
-use crate::trial::Trial;
+use crate::base::error::{Context as _, Error, Errors, Kind, Result};
+use crate::base::path::folder_of;
+use crate::engine::closing;
+use crate::engine::journal::Journal;
+use crate::engine::trial::Trial;
+use crate::system::notify;
 
 /// Time until a start is tried again though no file has changed: the host may have.
 const PAUSE: Duration = Duration::from_secs(10);

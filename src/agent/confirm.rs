@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Agent, Applied, log_errors};
-use crate::apply::OnFailure;
-use crate::error::{Errors, Result};
-use crate::load::Files;
+use crate::base::error::{Errors, Result};
+use crate::engine::apply::OnFailure;
+use crate::engine::load::Files;
+use crate::engine::trial::{Trial, must_confirm, nothing_waits};
 use crate::site::{self, Site};
-use crate::trial::{Trial, must_confirm, nothing_waits};
 
 /// Whether a file that is read again has to be confirmed.
 #[derive(Debug, Clone, Copy)]

@@ -3,11 +3,11 @@
 use std::os::fd::BorrowedFd;
 
 use super::Agent;
-use crate::error::Result;
+use crate::base::error::Result;
+use crate::base::net::Cidr;
 use crate::kernel::neighbour::Neighbourhood;
-use crate::neighbours::Neighbours;
-use crate::net::Cidr;
 use crate::site::Site;
+use crate::site::facts::Neighbours;
 
 /// Those that are waited for, and those that are known.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use crate::error::{Context as _, Result};
+use crate::base::error::{Context as _, Result};
 use crate::kernel::news::News;
 
 /// Others change things in bursts; a repair waits until they have been quiet for so long …

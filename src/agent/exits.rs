@@ -6,14 +6,14 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::health::{Health, Standing, choose, interval};
+use crate::base::error::{Error, Result};
+use crate::base::net::IfName;
 use crate::config::model::{Failover, Name};
 use crate::control::Known;
-use crate::error::{Error, Result};
+use crate::engine::status::PortalState;
 use crate::kernel::echo::Echo;
 use crate::kernel::linux::Linux;
-use crate::net::IfName;
 use crate::site::{Choices, Exit, Portal, Site};
-use crate::status::PortalState;
 
 /// Why a portal leaves where a person wants it to.
 const BY_HAND: &str = "chosen by hand";

@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::describe;
-use crate::diff::Step;
-use crate::sorted::SortedMap;
+use crate::base::sorted::SortedMap;
+use crate::state::diff::Step;
+use crate::state::words;
 
 /// So many repairs of one thing …
 const BLOWS: usize = 8;
@@ -52,9 +52,9 @@ impl Fights {
             !times.is_empty()
         });
         for step in steps {
-            self.repairs.get_or_default(describe::step(step)).push(now);
+            self.repairs.get_or_default(words::step(step)).push(now);
         }
-        let fought_over = steps.iter().map(describe::step);
+        let fought_over = steps.iter().map(words::step);
         let repair = fought_over.into_iter().find(|repair| self.repairs[repair].len() >= BLOWS)?;
         self.pause = Some(now + PAUSE);
         if self.said.is_some_and(|said| said + SILENCE > now) {

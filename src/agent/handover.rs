@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use super::Agent;
-use crate::error::{Errors, Result};
+use crate::base::error::{Errors, Result};
+use crate::base::net::{IfName, PublicKey};
 use crate::kernel::echo::Echo;
-use crate::net::{IfName, PublicKey};
 
 impl Agent {
     /// Leaves word for the next one.

@@ -146,7 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::net::Table;
+    use crate::base::net::Table;
 
     const TIMES: Failover =
         Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };

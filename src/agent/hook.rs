@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::disk;
-use crate::error::{Context as _, Result};
-use crate::kernel::child::unblocked;
+use crate::base::error::{Context as _, Result};
+use crate::system::child::unblocked;
+use crate::system::disk;
 
 /// How long a call may take; then it is killed.
 const LIMIT: Duration = Duration::from_secs(30);

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::exits::Move;
 use super::{Agent, Applied};
+use crate::base::error::Errors;
 use crate::config::model::Mtu;
-use crate::error::Errors;
 use crate::kernel::Kernel as _;
 use crate::plan::{standing, widths};
 use crate::site;
@@ -96,8 +96,8 @@ impl Moves {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::status::PortalState;
     use crate::site::Exit;
-    use crate::status::PortalState;
 
     #[test]
     fn only_what_stands_in_the_end_is_told() {

@@ -4,15 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::base::error::Result;
+use crate::base::net::{IfName, PublicKey};
+use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{Host, Name};
-use crate::error::Result;
 use crate::kernel::echo::Echo;
 use crate::kernel::linux::Linux;
-use crate::net::{IfName, PublicKey};
-use crate::resolver::Lookup;
 use crate::site::{Peer, Site};
-use crate::sorted::{SortedMap, SortedSet};
 use crate::state::Tunnel;
+use crate::system::resolver::Lookup;
 
 /// After a name that was not found: the first wait, doubled each time up to the longest.
 const RETRY: Duration = Duration::from_secs(1);

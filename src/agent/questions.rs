@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::confirm::Test;
 use super::{Agent, Applied, log_errors};
+use crate::base::error::{Error, Errors};
 use crate::config::model::Name;
 use crate::control::{Asker, Done, Knowledge, Question};
-use crate::error::{Error, Errors};
 
 impl Agent {
     /// Does what is asked, and tells what came of it.

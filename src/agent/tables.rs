@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::kernel::iptables::legacy::{self, Shape};
 
 /// How often to look: repairs shall come within a second.

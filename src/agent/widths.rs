@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::Agent;
 use super::measurement::{Measurement, Verdict};
+use crate::base::net::IfName;
+use crate::base::sorted::SortedMap;
 use crate::config::model::{Mtu, Name};
 use crate::kernel::echo::Echo;
-use crate::net::IfName;
 use crate::site::Site;
-use crate::sorted::SortedMap;
 
 /// The longest wait for an answer. One that is late counts for nothing, large or small.
 const PATIENCE: Duration = Duration::from_secs(1);

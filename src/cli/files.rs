@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use argh::{ArgsInfo, FromArgs};
 
-use crate::net::Cidr;
+use crate::base::net::Cidr;
 
 /// Make a network file of a file of wg-quick, that has this router do the same; with comments on what is not.
 #[derive(FromArgs, ArgsInfo, Debug)]

@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use super::confirm::leave_watcher;
 use super::{Status, absolute, lock, show_done, ssh};
-use crate::apply::OnFailure;
+use crate::base::error::{Error, Errors};
+use crate::base::sorted::SortedMap;
 use crate::cli::Apply;
 use crate::config::model::Mtu;
 use crate::control::{Done, Question, ask};
-use crate::converge::converge;
-use crate::describe::count;
-use crate::error::{Error, Errors};
-use crate::journal::Journal;
+use crate::engine::apply::OnFailure;
+use crate::engine::converge::converge;
+use crate::engine::journal::Journal;
+use crate::engine::load::Files;
+use crate::engine::trial::{Trial, must_confirm};
 use crate::kernel::linux::Linux;
-use crate::load::Files;
 use crate::plan::closing;
 use crate::services::{self, Program};
 use crate::site::Site;
-use crate::sorted::SortedMap;
 use crate::state::Backend;
-use crate::trial::{Trial, must_confirm};
+use crate::state::words::count;
 
 /// Applies all of it, or nothing. Where an agent runs it does that: it would otherwise put back what it knows.
 pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {

@@ -8,16 +8,16 @@ use std::time::Duration;
 use nix::unistd::setsid;
 
 use super::{Status, absolute, lock};
-use crate::apply::{OnFailure, remove_all};
+use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::Confirm;
+use crate::cli::output::say;
 use crate::control::{Question, ask};
-use crate::converge::converge;
-use crate::error::{Context as _, Error, Errors, Result};
-use crate::journal::Journal;
+use crate::engine::apply::{OnFailure, remove_all};
+use crate::engine::converge::converge;
+use crate::engine::journal::Journal;
+use crate::engine::load::Files;
+use crate::engine::trial::{Trial, Undone};
 use crate::kernel::linux::Linux;
-use crate::load::Files;
-use crate::output::say;
-use crate::trial::{Trial, Undone};
 
 /// This program, also if its file has been replaced meanwhile.
 const OURSELVES: &str = "/proc/self/exe";

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use nix::unistd::geteuid;
 
 use super::{Status, wait_for_random_numbers};
+use crate::base::error::{Errors, Result};
 use crate::cli::Demo;
+use crate::cli::output::{complain, say};
+use crate::cli::style::{Style, seconds};
 use crate::demo::{NETWORK_FILE, NYC, PARIS, SERVER, World, isolate, show};
-use crate::error::{Errors, Result};
 use crate::kernel::builtin::check_tun;
 use crate::kernel::linux::Linux;
-use crate::output::{complain, say};
-use crate::style::{Style, seconds};
 
 /// This program, wherever it lies: its path may be hidden inside a namespace.
 const OURSELVES: &str = "/proc/self/exe";

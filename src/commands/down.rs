@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use super::{Status, lock};
-use crate::apply::remove_all;
-use crate::describe::count;
-use crate::error::{Error, Errors};
-use crate::journal::Journal;
+use crate::base::error::{Error, Errors};
+use crate::cli::output::{complain, say};
+use crate::engine::apply::remove_all;
+use crate::engine::journal::Journal;
+use crate::engine::trial::Trial;
 use crate::kernel::linux::Linux;
-use crate::output::{complain, say};
 use crate::services::Supervisor;
-use crate::trial::Trial;
+use crate::state::words::count;
 
 /// Removes all that is ours. It needs neither the network file nor the keys. A change that waits to be confirmed is undone as well:
 /// nobody shall come back to it later.

@@ -5,24 +5,27 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::Status;
+use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::base::keys;
+use crate::base::path::folder_of;
 use crate::cli::Export;
-use crate::config::{self, model::Network, suggest::suggest};
-use crate::disk::{Source, folder_of, read_if_there, replace, unreadable};
-use crate::error::{Context as _, Error, Errors, Result};
-use crate::export::{File, files};
-use crate::keys;
-use crate::output::{self, complain, say};
-use crate::phone::preshared_keys;
+use crate::cli::output::{self, complain, say};
+use crate::config::{model::Network, suggest::suggest};
+use crate::engine::network_file;
+use crate::interop::export::{File, files};
+use crate::interop::phone::preshared_keys;
+use crate::system::disk::{Source, read_if_there, replace, unreadable};
+use crate::system::key_files;
 
 /// One file to standard output, or all to a folder.
 pub(super) fn run(file: &Path, options: &Export) -> Result<Status, Errors> {
-    let (_, network) = config::load(file)?;
+    let (_, network) = network_file::load(file)?;
     let name = &options.site;
     let Some(entry) = network.sites.get(name) else { return Err(no_such_site(file, &network, name).into()) };
     let folder = folder_of(file);
-    let own = keys::load_if_there(&folder.join(keys::PRIVATE_KEY_FILE))?;
+    let own = key_files::load_if_there(&folder.join(key_files::PRIVATE_KEY_FILE))?;
     let own = own.filter(|key| options.to.is_some() && keys::public_key(key) == entry.public_key);
-    let secret = keys::load_if_there(&folder.join(keys::NETWORK_SECRET_FILE))?;
+    let secret = key_files::load_if_there(&folder.join(key_files::NETWORK_SECRET_FILE))?;
     let files =
         files(&network, name, own.as_ref(), secret.as_ref(), &preshared_keys(&network, name, &folder)?);
     for portal in &entry.portals {

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::Status;
-use crate::clock::LastKnown;
-use crate::closing::close_by_file;
-use crate::error::Errors;
-use crate::journal::Journal;
-use crate::output::say;
+use crate::base::error::Errors;
+use crate::cli::output::say;
+use crate::engine::closing::close_by_file;
+use crate::engine::journal::Journal;
+use crate::system::clock::LastKnown;
 
 /// Closes the portals of the network file, or of the one that was in force before, past what fails.
 pub(super) fn run(file: &Path) -> Result<Status, Errors> {

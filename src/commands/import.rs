@@ -4,22 +4,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Status, host_name};
+use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::base::keys;
+use crate::base::net::Secret;
+use crate::base::path::folder_of;
 use crate::cli::Import;
+use crate::cli::output::{self, complain, say};
 use crate::config;
-use crate::disk::{Source, folder_of, write_new};
-use crate::error::{Context as _, Error, Errors, Result};
-use crate::import::{Wishes, exit_name, network_file, preshared_keys};
-use crate::keys;
-use crate::net::Secret;
-use crate::output::{self, complain, say};
-use crate::wgquick::{self, Parsed};
+use crate::interop::import::{Wishes, exit_name, network_file, preshared_keys};
+use crate::system::disk::{Source, write_new};
+use crate::system::key_files;
+use crate::system::wgquick_file;
+use crate::wgquick::Parsed;
 
 /// To standard output, or to a new file.
 pub(super) fn run(options: &Import) -> Result<Status, Errors> {
     if options.keys && options.output.is_none() {
         return Err(Error::wrong("--keys puts them beside the output: name that with --output FILE").into());
     }
-    let (parsed, is_open) = wgquick::look_at(&options.file, Source::Named)?;
+    let (parsed, is_open) = wgquick_file::look_at(&options.file, Source::Named)?;
     if is_open {
         let path = options.file.display();
         complain!("warning: {path}: others can read the keys in it; run: chmod 600 {path}");
@@ -59,7 +62,7 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
 fn write_keys(output: &Path, file: &Path, key: &Secret, parsed: &Parsed, wishes: &Wishes) -> Result<()> {
     let folder = folder_of(output);
     let (private_key, copy) =
-        (folder.join(keys::PRIVATE_KEY_FILE), folder.join(format!("{}.conf", wishes.exit)));
+        (folder.join(key_files::PRIVATE_KEY_FILE), folder.join(format!("{}.conf", wishes.exit)));
     let is_there = fs::canonicalize(file).ok() == fs::canonicalize(&copy).ok();
     let copies = !is_there && parsed.config.peers.iter().any(|peer| peer.endpoint.is_some());
     let of_phones: Vec<(PathBuf, &Secret)> =
@@ -72,10 +75,10 @@ fn write_keys(output: &Path, file: &Path, key: &Secret, parsed: &Parsed, wishes:
             "{path} exists, and is not overwritten: move it, or choose another --output"
         )));
     }
-    keys::save(&private_key, key)?;
-    of_phones.iter().try_for_each(|(path, key)| keys::save(path, key))?;
+    key_files::save(&private_key, key)?;
+    of_phones.iter().try_for_each(|(path, key)| key_files::save(path, key))?;
     if copies {
-        let bytes = keys::read_bytes(file, Source::Named)?.map(|(bytes, _)| bytes).unwrap_or_default();
+        let bytes = key_files::read_bytes(file, Source::Named)?.map(|(bytes, _)| bytes).unwrap_or_default();
         write_new(&copy, &bytes, 0o600).doing(|| format!("cannot write {}", copy.display()))?;
     }
     Ok(())

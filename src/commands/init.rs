@@ -4,15 +4,17 @@ use std::fs;
 use std::path::Path;
 
 use super::{Status, host_name, wait_for_random_numbers};
+use crate::base::error::{Context as _, Error, Errors};
+use crate::base::json::Json;
+use crate::base::keys;
+use crate::base::net::{PublicKey, Secret};
+use crate::base::path::folder_of;
 use crate::cli::Init;
+use crate::cli::output::say;
 use crate::config;
-use crate::disk::{self, folder_of};
-use crate::edit::Edit;
-use crate::error::{Context as _, Error, Errors};
-use crate::json::Json;
-use crate::keys;
-use crate::net::{PublicKey, Secret};
-use crate::output::say;
+use crate::system::disk::{self};
+use crate::system::edit::Edit;
+use crate::system::key_files;
 
 /// Makes what is not there yet, and says what to do next.
 pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
@@ -20,18 +22,18 @@ pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
     fs::create_dir_all(&folder).doing(|| format!("cannot make the folder {}", folder.display()))?;
     // Two at once would each make a key.
     let _edit = Edit::begin(file)?;
-    let key_file = folder.join(keys::PRIVATE_KEY_FILE);
-    let old_key = keys::load_if_there(&key_file)?;
+    let key_file = folder.join(key_files::PRIVATE_KEY_FILE);
+    let old_key = key_files::load_if_there(&key_file)?;
     let is_new = old_key.is_none();
     let key = old_key.unwrap_or_else(|| {
         wait_for_random_numbers();
-        keys::generate()
+        key_files::generate()
     });
     let public_key = keys::public_key(&key);
 
     let text = if file.exists() { None } else { Some(first_file(file, options, public_key)?) };
     if is_new {
-        keys::save(&key_file, &key)?;
+        key_files::save(&key_file, &key)?;
     }
     if let Some(text) = &text {
         disk::write_new(file, text.as_bytes(), 0o644).doing(|| format!("cannot write {}", file.display()))?;

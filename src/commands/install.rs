@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use nix::unistd::geteuid;
 
 use super::{Status, down};
+use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::base::path::folder_of;
 use crate::cli::Install;
-use crate::disk::{self, Source};
-use crate::error::{Context as _, Error, Errors, Result};
-use crate::journal::Journal;
-use crate::output::say;
-use crate::packages;
-use crate::platform::{self, Found, Layout, Machine, NETWORK_FILE, Order, Step};
+use crate::cli::output::say;
+use crate::engine::journal::Journal;
+use crate::system::disk::{self, Source};
+use crate::system::packages;
+use crate::system::platform::{self, Found, Layout, Machine, NETWORK_FILE, Order, Step};
 
 /// This program, wherever it lies.
 const OURSELVES: &str = "/proc/self/exe";
@@ -149,7 +150,7 @@ impl Place {
     /// Puts something at a path, whole or not at all.
     fn put(&self, path: &str, put: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
         let path = self.reach(path)?;
-        fs::create_dir_all(disk::folder_of(&path))
+        fs::create_dir_all(folder_of(&path))
             .and_then(|()| put(&path))
             .doing(|| format!("cannot write {}", path.display()))
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::status::duration;
-use crate::json::Json;
+use crate::base::json::Json;
 use crate::services::leases::Lease;
 
 pub(super) fn json(leases: &[Lease]) -> Json {
@@ -31,7 +31,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::net::Mac;
+    use crate::base::net::Mac;
 
     #[test]
     fn a_lease_is_told() {

@@ -1,6 +1,7 @@
 //! One file a command: glue between the parts, and words for people.
 
 mod apply;
+pub mod as_commands;
 mod confirm;
 mod demo;
 mod down;
@@ -23,14 +24,14 @@ mod wifi;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::cli::output::{complain, say};
 use crate::cli::{Cli, Command};
 use crate::control::Done;
-use crate::describe::count;
-use crate::error::{Context as _, Error, Errors, Result};
-use crate::journal::{Journal, Lock};
-use crate::kernel::entropy;
-use crate::output::{complain, say};
-use crate::platform;
+use crate::engine::journal::{Journal, Lock};
+use crate::state::words::count;
+use crate::system::entropy;
+use crate::system::platform;
 
 /// The exit status: others' scripts rely on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,20 +8,23 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::{Status, wait_for_random_numbers};
+use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::base::keys;
+use crate::base::net::Secret;
+use crate::base::path::folder_of;
+use crate::cli::output::{self, complain};
+use crate::cli::style::Style;
 use crate::cli::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
-use crate::config::{self, phone_address};
-use crate::disk::{self, Source, folder_of};
-use crate::edit::Edit;
-use crate::error::{Context as _, Error, Errors, Result};
-use crate::keys;
-use crate::net::Secret;
-use crate::output::{self, complain};
-use crate::phone::{self, Entry};
-use crate::qr::Picture;
+use crate::config::phone_address;
+use crate::engine::network_file;
+use crate::interop::phone::{self, Entry};
+use crate::interop::qr::Picture;
 use crate::site;
-use crate::style::Style;
-use crate::wgquick;
+use crate::system::disk::{self, Source};
+use crate::system::edit::Edit;
+use crate::system::key_files;
+use crate::system::wgquick_file;
 
 /// The folder of the keys that are kept, beside the network file.
 const FOLDER: &str = "phones";
@@ -36,9 +39,9 @@ pub(super) fn run(file: &Path, options: &Phone) -> Result<Status, Errors> {
 /// Adds a phone and shows its file. Until all else is done, the network file is as it was.
 fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
     // Faults are told before anybody is waited for.
-    config::load(file)?;
+    network_file::load(file)?;
     let change = Edit::begin(file)?;
-    let (text, network) = config::load(file)?;
+    let (text, network) = network_file::load(file)?;
     let folder = folder_of(file);
     let name = &options.name;
     if let Some(phone) = network.phones.get(name) {
@@ -49,7 +52,7 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
     let id = options.id.or_else(|| phone::free_id(&network)).ok_or_else(no_id_left)?;
     let exit = options.exit.as_deref().filter(|exit| *exit != at);
     wait_for_random_numbers();
-    let key = keys::generate();
+    let key = key_files::generate();
     let entry = Entry { name, id, at, exit, dns: &options.dns, public_key: keys::public_key(&key) };
     let (new_text, network) = phone::add(file, &text, &network, &entry)?;
     let shown = Shown::of(&folder, &network, name, key.clone())?;
@@ -77,7 +80,7 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
 
 /// Shows the file of a phone again.
 fn show(file: &Path, options: &PhoneShow) -> Result<Status, Errors> {
-    let (_, network) = config::load(file)?;
+    let (_, network) = network_file::load(file)?;
     let folder = folder_of(file);
     let name = &options.name;
     let Some(phone) = network.phones.get(name) else {
@@ -91,7 +94,7 @@ fn show(file: &Path, options: &PhoneShow) -> Result<Status, Errors> {
     let path = key_file(&folder, name);
     let again =
         || format!("to make a new one, take [phone.{name}] out of {} and add it again", file.display());
-    let Some(key) = keys::load_if_there(&path)? else {
+    let Some(key) = key_files::load_if_there(&path)? else {
         return Err(Error::failed(format!(
             "the private key of phone `{name}` was shown once and not kept (there is no {}): {}, with --keep-key",
             path.display(),
@@ -145,7 +148,7 @@ fn resolvers(folder: &Path, network: &Network, phone: &model::Phone) -> Vec<IpAd
         let Some(ExitRef::Provider(exit)) = &phone.exit else { return Vec::new() };
         let file = folder.join(&network.sites[&phone.at].providers[exit].config);
         // What is wrong with that file is for those to say who need it.
-        wgquick::load(&file, Source::Ours).map(|parsed| parsed.config.interface.dns).unwrap_or_default()
+        wgquick_file::load(&file, Source::Ours).map(|parsed| parsed.config.interface.dns).unwrap_or_default()
     };
     let mut asked = if phone.dns.is_empty() { of_provider() } else { phone.dns.clone() };
     asked.retain(IpAddr::is_ipv4);
@@ -177,7 +180,7 @@ fn keep(folder: &Path, name: &str, key: &Secret) -> Result<PathBuf> {
     let folder = folder.join(FOLDER);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
     made.doing(|| format!("cannot make the folder {}", folder.display()))?;
-    keys::save(&path, key)?;
+    key_files::save(&path, key)?;
     Ok(path)
 }
 
@@ -187,7 +190,7 @@ fn key_file(folder: &Path, name: &str) -> PathBuf {
 
 /// The name of the site that this is, if it is one.
 fn own_site<'a>(folder: &Path, network: &'a Network) -> Result<Option<&'a str>> {
-    let key = keys::load_if_there(&folder.join(keys::PRIVATE_KEY_FILE))?;
+    let key = key_files::load_if_there(&folder.join(key_files::PRIVATE_KEY_FILE))?;
     let name = |key: Secret| site::own_name(network, keys::public_key(&key)).ok();
     Ok(key.and_then(name).map(String::as_str))
 }
@@ -231,7 +234,7 @@ fn advise(file: &Path, network: &Network, name: &Name, own: Option<&str>, kept: 
         complain!(
             "This machine is no site: if the sites have a {0}, put that beside {file} before you add a phone, or the phone cannot \
              connect.",
-            keys::NETWORK_SECRET_FILE
+            key_files::NETWORK_SECRET_FILE
         );
     }
 }

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use super::{Status, show_notes, ssh};
-use crate::apply::prepare;
+use crate::base::error::Errors;
 use crate::cli::Plan;
-use crate::commands_text::Script;
-use crate::describe;
-use crate::error::Errors;
-use crate::journal::Journal;
+use crate::cli::output::{self, say};
+use crate::commands::as_commands::Script;
+use crate::engine::apply::prepare;
+use crate::engine::journal::Journal;
+use crate::engine::load::Files;
+use crate::engine::status::choose_standing;
 use crate::kernel::linux::Linux;
-use crate::load::Files;
-use crate::output::{self, say};
 use crate::plan::{closing, plan};
-use crate::status::choose_standing;
+use crate::state::words;
 
 /// Shows the steps, or the script.
 pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
@@ -36,7 +36,7 @@ pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
         say!("nothing to do: this machine is as {} says", file.display());
     } else {
         for step in &prepared.steps {
-            say!("{}", describe::step(step));
+            say!("{}", words::step(step));
         }
     }
     Ok(if options.check && !prepared.steps.is_empty() { Status::Differs } else { Status::Done })

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::status::{LinkReport, PhoneReport, PortalState, Report};
+use crate::engine::status::{LinkReport, PhoneReport, PortalState, Report};
 
 /// All of it. `now` is when the report was made.
 pub(super) fn text(report: &Report, now: SystemTime) -> String {

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::{Status, show_done};
+use crate::base::error::{Error, Errors};
 use crate::cli::Exit;
+use crate::cli::output::say;
 use crate::control::{Done, Question, ask};
-use crate::error::{Error, Errors};
-use crate::journal::Journal;
-use crate::output::say;
+use crate::engine::journal::Journal;
 
 /// Has the agent read its file again.
 pub(super) fn reload(file: &Path) -> Result<Status, Errors> {

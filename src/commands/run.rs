@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::Status;
 use crate::agent::Agent;
+use crate::base::error::Errors;
 use crate::cli::Run;
-use crate::error::Errors;
-use crate::kernel::open_files;
-use crate::notify;
+use crate::system::notify;
+use crate::system::open_files;
 
 /// Applies, or closes what cannot be applied, stays, watches and repairs, until SIGTERM or SIGINT.
 pub(super) fn run(file: &Path, options: &Run) -> Result<Status, Errors> {

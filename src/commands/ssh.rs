@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::disk::{self, Source};
+use crate::base::net::IfName;
+use crate::cli::output::complain;
+use crate::cli::style::Style;
 use crate::kernel::linux::Linux;
 use crate::kernel::route;
-use crate::net::IfName;
-use crate::output::complain;
 use crate::site::{Entrance, Portal, Served, Site};
-use crate::style::Style;
+use crate::system::disk::{self, Source};
 
 /// The variable that sshd sets: address and port of the client, then those of this end.
 const VARIABLE: &str = "SSH_CONNECTION";

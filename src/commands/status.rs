@@ -7,19 +7,21 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use super::{Status, prometheus, wifi};
+use crate::base::error::{Errors, Result};
+use crate::base::json::Json;
+use crate::base::sorted::SortedMap;
 use crate::cli;
-use crate::clock::LastKnown;
+use crate::cli::output;
+use crate::cli::style::Style;
 use crate::control::{Knowledge, Known, Question, ask_within};
-use crate::error::{Errors, Result};
-use crate::journal::Journal;
-use crate::json::Json;
+use crate::engine::journal::Journal;
+use crate::engine::load::Files;
+use crate::engine::status::{
+    LinkReport, PhoneReport, PortalReport, PortalState, Report, choose_standing, report,
+};
 use crate::kernel::linux::Linux;
-use crate::load::Files;
-use crate::output;
 use crate::services::{self, leases};
-use crate::sorted::SortedMap;
-use crate::status::{LinkReport, PhoneReport, PortalReport, PortalState, Report, choose_standing, report};
-use crate::style::Style;
+use crate::system::clock::LastKnown;
 
 /// How long the agent may take to tell what it knows.
 const PATIENCE: Duration = Duration::from_secs(2);

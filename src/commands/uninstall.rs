@@ -2,10 +2,10 @@
 
 use super::Status;
 use super::install::Place;
+use crate::base::error::Errors;
 use crate::cli::Uninstall;
-use crate::error::Errors;
-use crate::output::say;
-use crate::platform;
+use crate::cli::output::say;
+use crate::system::platform;
 
 /// Ends the agent, closes its portals, and removes hook and program; network file and keys stay.
 pub(super) fn run(options: &Uninstall) -> Result<Status, Errors> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::status::{bytes, duration};
-use crate::json::Json;
+use crate::base::json::Json;
 use crate::wifi::card::Station;
 
 pub(super) fn json(stations: &[Station]) -> Json {
@@ -34,7 +34,7 @@ pub(super) fn lines(text: &mut String, stations: &[Station]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::Mac;
+    use crate::base::net::Mac;
 
     const STATION: Station = Station {
         mac: Mac([0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff]),

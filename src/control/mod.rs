@@ -21,8 +21,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 
-use crate::error::{Context as _, Error, Errors, Result};
-use crate::logging::Seldom;
+use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::system::logging::Seldom;
 pub use question::{Done, Knowledge, Known, Question};
 use question::{decode_answer, encode_answer};
 

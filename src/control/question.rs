@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Answer, broken_off};
+use crate::base::error::{Error, Errors, Kind, Result};
 use crate::config::model::{Name, confirmation_time};
-use crate::error::{Error, Errors, Kind, Result};
 
 /// The last field of every answer: one without it was cut short.
 const END: &str = "\0end";

@@ -11,10 +11,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::namespace::Namespace;
-use crate::disk::{self, Source};
-use crate::error::{Context as _, Error, Result};
-use crate::keys;
-use crate::net::Secret;
+use crate::base::error::{Context as _, Error, Result};
+use crate::base::net::Secret;
+use crate::system::disk::{self, Source};
+use crate::system::key_files;
 
 /// Where a site keeps its network file and its key: in a folder of its own namespace, that vanishes with it.
 const FOLDER: &str = "/run/demo";
@@ -134,7 +134,7 @@ pub(super) fn output(router: &Namespace, program: &Program, arguments: &[&str]) 
 pub(super) fn install_key(router: &Namespace, key: &Secret) -> Result<()> {
     router.run(|| {
         fs::create_dir_all(FOLDER).doing(|| format!("cannot make {FOLDER} of {}", router.name()))?;
-        keys::save(&Path::new(FOLDER).join(keys::PRIVATE_KEY_FILE), key)
+        key_files::save(&Path::new(FOLDER).join(key_files::PRIVATE_KEY_FILE), key)
     })
 }
 

@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, socket};
 
 use super::namespace::Namespace;
-use crate::error::{Context as _, Result};
+use crate::base::error::{Context as _, Result};
 
 /// Packets that left by an interface, from the start of the capture to its end.
 #[derive(Debug)]

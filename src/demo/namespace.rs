@@ -16,8 +16,8 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getegid, geteuid, getpid, getppid};
 
-use crate::disk::{Source, kernel_text, open};
-use crate::error::{Context as _, Error, Result};
+use crate::base::error::{Context as _, Error, Result};
+use crate::system::disk::{Source, kernel_text, open};
 
 /// Folders that each namespace has for itself, empty at first: where programs keep sockets, locks and journals.
 const PRIVATE: [&str; 3] = ["/run", "/var/run", "/var/lib"];

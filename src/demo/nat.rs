@@ -5,14 +5,14 @@
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NetlinkMessage};
 
 use super::namespace::Namespace;
-use crate::error::{Context as _, Error, Result};
+use crate::base::error::{Context as _, Error, Result};
+use crate::base::net::Family;
+use crate::firewall::xtables::Program;
 use crate::kernel::iptables::{Iptables, restore};
 use crate::kernel::linux::Linux;
 use crate::kernel::message::Message;
 use crate::kernel::netlink::{Socket, protocols, request};
-use crate::net::Family;
-use crate::packages::how_to_install;
-use crate::xtables::Program;
+use crate::system::packages;
 
 /// NFPROTO_IPV4 (linux/netfilter.h).
 const IPV4: u8 = 2;
@@ -54,7 +54,7 @@ fn program_beside_nftables() -> Result<Option<Program>> {
         Some(program) => Ok(Some(program)),
         None => Err(Error::failed(format!(
             "this kernel's nftables is not enough, and the program iptables is missing: {}",
-            how_to_install("iptables")
+            packages::manager().how_to_install("iptables")
         ))),
     }
 }

@@ -15,7 +15,7 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use super::namespace::Namespace;
 use super::server::{BULK, Service};
-use crate::error::{Context as _, Error, Result};
+use crate::base::error::{Context as _, Error, Result};
 
 /// First port that `traceroute` sends to: nobody listens there.
 const TRACE_PORT: u16 = 33_434;

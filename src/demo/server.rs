@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::namespace::Namespace;
-use crate::error::{Context as _, Result};
+use crate::base::error::{Context as _, Result};
 
 /// How long a connection may stand still before the server gives it up.
 const PATIENCE: Duration = Duration::from_mins(1);

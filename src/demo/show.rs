@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::capture::Capture;
 use super::world::{NYC, PARIS, Plot, SERVER, World};
-use crate::error::{Error, Result};
-use crate::output::say;
-use crate::style::{Style, seconds};
+use crate::base::error::{Error, Result};
+use crate::cli::output::say;
+use crate::cli::style::{Style, seconds};
 
 /// The time that the agents may take until both portals are open; a second does on an idle machine.
 const OPENING: Duration = Duration::from_mins(1);

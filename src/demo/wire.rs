@@ -15,11 +15,11 @@ use nix::libc;
 use nix::net::if_::if_nametoindex;
 
 use super::namespace::Namespace;
-use crate::disk::kernel_text;
-use crate::error::{Context as _, Result};
+use crate::base::error::{Context as _, Result};
+use crate::base::net::{Cidr, Family, InterfaceAddress};
 use crate::kernel::message::{LinkRequest, Message};
 use crate::kernel::netlink::{Socket, protocols, request};
-use crate::net::{Cidr, Family, InterfaceAddress};
+use crate::system::disk::kernel_text;
 
 /// Priority of the rules that make packets vanish: right behind the kernel's table `local` (0).
 const VANISH: u32 = 1;

@@ -17,12 +17,13 @@ use super::namespace::Namespace;
 use super::probe::Client;
 use super::server::Server;
 use super::wire::connect;
-use crate::error::{Error, Result};
-use crate::journal::Journal;
-use crate::keys;
-use crate::net::{Family, InterfaceAddress, PublicKey};
+use crate::base::error::{Error, Result};
+use crate::base::keys;
+use crate::base::net::{Family, InterfaceAddress, PublicKey};
+use crate::engine::journal::Journal;
 use crate::services::Supervisor;
 use crate::state::Backend;
+use crate::system::key_files;
 
 /// A server on the internet that tells who asks. Its network is nobody's, and yet one that everybody may reach (RFC 7534): exits let guests to
 /// no others.
@@ -177,7 +178,7 @@ impl World {
 
 impl Site {
     fn build(plot: Plot, internet: &Namespace, program: &Path) -> Result<Self> {
-        let key = keys::generate();
+        let key = key_files::generate();
         let mut site = Self {
             plot,
             router: host(plot.name)?,
@@ -255,7 +256,7 @@ impl Site {
 
     /// Says which WireGuard the site's agent and commands use from now on.
     pub fn demand_wireguard(&mut self, backend: Backend) {
-        self.set_environment(crate::host::WIREGUARD, backend.as_str().to_owned());
+        self.set_environment(crate::engine::host::WIREGUARD, backend.as_str().to_owned());
     }
 
     /// Sets a variable in the environment of the site's agent and commands from now on.

@@ -11,8 +11,8 @@ use nix::libc;
 use super::attributes::{self, Attributes, native_number};
 use super::message::{Decode, Message};
 use super::netlink::{Refusal, Socket, request};
-use crate::error::{Context, Result};
-use crate::net::InterfaceAddress;
+use crate::base::error::{Context, Result};
+use crate::base::net::InterfaceAddress;
 
 /// Bytes in front of an address's attributes: `struct ifaddrmsg` of linux/if_addr.h, with the prefix length at 1 and the
 /// interface's number at 4.

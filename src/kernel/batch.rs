@@ -1,9 +1,9 @@
 //! Which steps go to the kernel together.
 
 use super::Outcome;
-use crate::diff::Step;
-use crate::error::Result;
+use crate::base::error::Result;
 use crate::state::Backend;
+use crate::state::diff::Step;
 
 /// What goes to the kernel together, in one send wherever it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use nix::errno::Errno;
 
 use super::attributes::{Attributes, address};
 use super::nfnetlink::{Header, Message, Nfnetlink, Writer, messages};
-use crate::error::{Context as _, Result};
-use crate::net::{Cidr, Mark};
-use crate::sorted::SortedSet;
+use crate::base::error::{Context as _, Result};
+use crate::base::net::{Cidr, Mark};
+use crate::base::sorted::SortedSet;
 
 /// NFNL_SUBSYS_CTNETLINK, and IPCTNL_MSG_CT_* in the lower byte.
 const CONNTRACK: u16 = 1 << 8;

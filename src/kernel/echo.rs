@@ -10,8 +10,8 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 
-use crate::net::IfName;
-use crate::random;
+use crate::base::net::IfName;
+use crate::base::random;
 
 /// Types of ICMP messages.
 const ANSWER: u8 = 0;

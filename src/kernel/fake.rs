@@ -5,10 +5,10 @@ use nix::errno::Errno;
 
 use super::batch::Batch;
 use super::{Kernel, Outcome, refusal};
-use crate::diff::Step;
-use crate::error::Result;
-use crate::net::IfName;
-use crate::sorted::{SortedMap, SortedSet};
+use crate::base::error::Result;
+use crate::base::net::IfName;
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::state::diff::Step;
 use crate::state::{Link, LinkKind, Route, Scope, State, Tunnel};
 
 /// A machine in memory. Unlike the real one it takes it for an error when what is to be removed is not there.
@@ -193,8 +193,9 @@ fn expect(holds: bool, errno: Errno) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::{Family, Table};
+    use crate::base::net::{Family, Table};
     use crate::state::{Backend, Reach, Target};
+    use crate::system::errno;
 
     fn name(text: &str) -> IfName {
         text.parse().unwrap()
@@ -216,7 +217,7 @@ mod tests {
 
     fn errors(kernel: &mut FakeKernel, steps: &[Step]) -> Vec<Option<Errno>> {
         let errno = |outcome: Outcome| match outcome {
-            Outcome::Failed(error) => error.errno(),
+            Outcome::Failed(error) => errno::of(&error),
             Outcome::Done | Outcome::Untried => None,
         };
         kernel.apply(steps).into_iter().map(errno).collect()

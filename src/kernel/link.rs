@@ -6,9 +6,10 @@ use nix::libc;
 use super::attributes::{Attributes, native_number, text_before_zero};
 use super::message::{Decode, LINK_HEADER, LinkRequest, Message, UP, attributes};
 use super::netlink::{Socket, request};
-use crate::error::{Context, Result};
-use crate::net::IfName;
-use crate::sorted::SortedMap;
+use crate::base::error::{Context, Result};
+use crate::base::net::IfName;
+use crate::base::sorted::SortedMap;
+use crate::site::facts::Sort;
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind};
 
 /// The interface group (`ip link show group`) of an interface that was made and has not got its alias yet: the kernel
@@ -50,22 +51,6 @@ pub struct HostLink {
     kind: Option<LinkKind>,
     /// Number of the VLAN, if it is one.
     tag: Option<u16>,
-}
-
-/// The sort of an interface, as far as that says where traffic goes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sort {
-    /// A VLAN.
-    Vlan,
-    /// An interface of its own on another one's wire, with a hardware address or an IP address that tells what is for it: macvlan, ipvlan.
-    Sharing,
-    /// A VRF.
-    Vrf,
-    /// A bridge.
-    Bridge,
-    /// Anything else.
-    #[default]
-    Other,
 }
 
 impl HostLink {

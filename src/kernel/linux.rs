@@ -15,13 +15,13 @@ use super::nftables::{Nftables, Survey};
 use super::requests::{judge, send};
 use super::wireguard::{Reading, WireGuard};
 use super::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
-use crate::diff::Step;
-use crate::error::{Error, Result};
-use crate::net::{IfName, InterfaceAddress};
-use crate::sorted::SortedMap;
+use crate::base::error::{Error, Result};
+use crate::base::net::{IfName, InterfaceAddress};
+use crate::base::sorted::SortedMap;
+use crate::firewall::xtables::{Program, Ruleset};
+use crate::state::diff::Step;
+use crate::state::tunnel_delta::delta;
 use crate::state::{Backend, Link, Scope, State, Tunnel};
-use crate::tunnel_delta::delta;
-use crate::xtables::{Program, Ruleset};
 
 /// Interfaces are removed by that many sockets at once: each removal waits 70 to 80 ms for RCU, doing nothing.
 const REMOVERS: usize = 16;

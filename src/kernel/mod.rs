@@ -4,12 +4,8 @@ pub mod address;
 mod attributes;
 mod batch;
 pub mod builtin;
-mod c_library;
-pub mod child;
-pub mod clock;
 pub mod conntrack;
 pub mod echo;
-pub mod entropy;
 pub mod fake;
 pub mod generic;
 pub mod iptables;
@@ -22,7 +18,6 @@ pub mod news;
 mod nfnetlink;
 pub mod nftables;
 pub mod nl80211;
-pub mod open_files;
 mod refusal;
 mod requests;
 pub mod route;
@@ -31,8 +26,8 @@ pub mod sysctl;
 mod tun;
 pub mod wireguard;
 
-use crate::diff::Step;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
+use crate::state::diff::Step;
 use crate::state::{Scope, State};
 
 /// A machine that can be looked at and changed.

@@ -11,8 +11,8 @@ use super::attributes::{self, Attributes};
 use super::message::{Decode, Message};
 use super::netlink::Socket;
 use super::nfnetlink::messages;
-use crate::error::{Context as _, Result};
-use crate::net::Mac;
+use crate::base::error::{Context as _, Result};
+use crate::base::net::Mac;
 
 /// Bytes in front of a neighbour's attributes: `struct ndmsg` of linux/neighbour.h, with the family at 0.
 const HEADER: usize = 12;

@@ -13,8 +13,8 @@ use nix::libc::{MSG_DONTWAIT, O_NONBLOCK};
 
 use super::nfnetlink::{Message, messages};
 use super::refusal::NOT_ALLOWED;
-use crate::disk::kernel_text;
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
+use crate::system::disk::kernel_text;
 
 /// Multicast groups of rtnetlink (linux/rtnetlink.h): links, and addresses, routes and rules of both families.
 const ROUTING_GROUPS: [u32; 7] = [1, 5, 7, 8, 9, 11, 19];

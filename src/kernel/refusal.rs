@@ -3,9 +3,9 @@
 use nix::errno::Errno;
 
 use super::netlink::Refusal;
-use crate::describe;
-use crate::diff::Step;
-use crate::error::Error;
+use crate::base::error::Error;
+use crate::state::diff::Step;
+use crate::state::words;
 use crate::state::{Link, LinkKind};
 
 /// What to do about EPERM.
@@ -14,7 +14,7 @@ pub(super) const NOT_ALLOWED: &str =
 
 /// The error of a step that the kernel refused.
 pub(super) fn failure(step: &Step, refusal: Refusal) -> Error {
-    Error::failed(["cannot ", &describe::step(step), hint(step, refusal.errno)].concat()).because(refusal)
+    Error::failed(["cannot ", &words::step(step), hint(step, refusal.errno)].concat()).because(refusal)
 }
 
 /// What is known about the cause, for the errors that people meet.

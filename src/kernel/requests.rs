@@ -7,10 +7,10 @@ use super::link::HostLink;
 use super::message::Message;
 use super::netlink::{Refusal, Socket};
 use super::{address, link, refusal, route, rule};
-use crate::diff::Step;
-use crate::error::Result;
-use crate::net::IfName;
-use crate::sorted::SortedMap;
+use crate::base::error::Result;
+use crate::base::net::IfName;
+use crate::base::sorted::SortedMap;
+use crate::state::diff::Step;
 use crate::state::{Link, LinkKind, Target};
 
 /// Sends one request a step, in one batch. `links` are needed for addresses and routes: the kernel wants interfaces by

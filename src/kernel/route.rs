@@ -13,9 +13,9 @@ use nix::libc;
 use super::attributes::{self, Attributes, native_number};
 use super::message::{Decode, Message};
 use super::netlink::{Refusal, Socket, request};
-use crate::error::{Context, Result};
-use crate::net::{Cidr, Family, IfName, Table};
-use crate::sorted::SortedMap;
+use crate::base::error::{Context, Result};
+use crate::base::net::{Cidr, Family, IfName, Table};
+use crate::base::sorted::SortedMap;
 use crate::state::{PROTOCOL, Reach, Route, Target};
 
 /// What the kernel makes of an IPv6 metric of 0 (IP6_RT_PRIO_USER in net/ipv6.h). It is observed as 0 again, so that one

@@ -1,7 +1,5 @@
 //! Policy rules: rtnetlink's rule messages.
 
-use std::fmt::{self, Display, Formatter};
-
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
 use netlink_packet_route::IpProtocol;
 use netlink_packet_route::route::{RouteHeader, RouteProtocol};
@@ -12,8 +10,9 @@ use super::attributes::{self, Attributes, native_number, text_before_zero};
 use super::message::{Decode, Message};
 use super::netlink::{Socket, request};
 use super::route;
-use crate::error::{Context, Result};
-use crate::net::{Cidr, Family, Mark, Priority, Table};
+use crate::base::error::{Context, Result};
+use crate::base::net::{Cidr, Family, Mark, Priority, Table};
+use crate::site::facts::CatchAll;
 use crate::state::{PRIORITIES, PROTOCOL, Rule, RuleAction, Selector};
 
 /// Bytes in front of a rule's attributes: `struct fib_rule_hdr` of linux/fib_rules.h, with the flags at 8.
@@ -59,23 +58,6 @@ fn dump<T: Decode>(socket: &mut Socket, family: Family) -> Result<Vec<T>> {
     message.header.family = route::family(family);
     let dump = socket.dump::<T>(Message::new(libc::RTM_GETRULE, &message));
     dump.doing(|| "cannot list the policy rules".to_owned())
-}
-
-/// Somebody else's rule that has all IPv4 traffic look for its way in one table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CatchAll {
-    /// Its priority.
-    pub priority: Priority,
-    /// The table that it looks in.
-    pub table: Table,
-}
-
-impl Display for CatchAll {
-    /// Written as `ip rule` does.
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: from all lookup ", self.priority.0)?;
-        if self.table == Table::MAIN { f.write_str("main") } else { write!(f, "{}", self.table.0) }
-    }
 }
 
 /// Lists rules for IPv4 without a selector between the kernel's own first rule and ours.

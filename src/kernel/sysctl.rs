@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 
-use crate::disk::kernel_text;
-use crate::error::{Context, Error, Result};
+use crate::base::error::{Context, Error, Result};
+use crate::system::disk::kernel_text;
 
 /// Where the kernel shows its settings (proc(5)).
 const ROOT: &str = "/proc/sys";
@@ -39,16 +39,6 @@ pub fn write(key: &str, value: &str) -> Result<()> {
     })
 }
 
-/// The name of a setting as sysctl(8) has it: with dots between the parts, and a slash for a dot of an interface's name.
-pub fn dotted(key: &str) -> String {
-    let swap = |letter| match letter {
-        '/' => '.',
-        '.' => '/',
-        other => other,
-    };
-    key.chars().map(swap).collect()
-}
-
 /// The file of a setting. A key is a relative path without `..`: it can name nothing outside of `/proc/sys`.
 fn path(key: &str) -> Result<PathBuf> {
     let sound = |part: &str| !part.is_empty() && part != "." && part != "..";
@@ -69,11 +59,6 @@ mod tests {
         for key in ["../self/mem", "net/../../self/mem", "/etc/passwd", "net//ipv4", "", "net/."] {
             assert!(read(key).is_err(), "{key}");
         }
-    }
-
-    #[test]
-    fn a_dot_of_an_interface_stays_one() {
-        assert_eq!(dotted("net/ipv6/conf/eth0.30/accept_ra"), "net.ipv6.conf.eth0/30.accept_ra");
     }
 
     #[test]

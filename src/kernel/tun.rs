@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::libc;
 
-use crate::net::IfName;
+use crate::base::net::IfName;
 
 /// The device through which a process makes tun interfaces.
 pub(super) const DEVICE: &str = "/dev/net/tun";

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{File, Program, Service, folder};
-use crate::net::{IfName, InterfaceAddress};
+use crate::base::net::{IfName, InterfaceAddress};
 use crate::site::{Portal, RESOLVER_PORT};
 
 /// How long a device may keep its address: half a day, so that a guest network has room again the next morning.

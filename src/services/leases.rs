@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::dnsmasq::lease_file;
-use crate::disk::{self, Source, unreadable};
-use crate::error::Result;
-use crate::net::Mac;
+use crate::base::error::Result;
+use crate::base::net::Mac;
 use crate::site::Portal;
+use crate::system::disk::{self, Source, unreadable};
 
 /// A device that has an address.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Programs that run as long as the agent does: what they are told, as plain data. [`Supervisor`] keeps them running.
 
 mod dnsmasq;
+mod hostapd;
 mod inadyn;
 mod keeper;
 pub mod leases;
@@ -15,12 +16,11 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::describe::count;
-use crate::kernel::child::path_of;
-use crate::net::IfName;
-use crate::packages::how_to_install;
+use crate::base::net::IfName;
 use crate::site::{Exit, Portal, Site};
-use crate::wifi::hostapd;
+use crate::state::words::count;
+use crate::system::child::path_of;
+use crate::system::packages;
 pub use supervisor::Supervisor;
 
 /// A program that somebody else makes.
@@ -45,7 +45,7 @@ impl Program {
     }
 
     fn is_missing(&self) -> String {
-        format!("the program {} is missing: {}", self.name, how_to_install(self.package))
+        format!("the program {} is missing: {}", self.name, packages::manager().how_to_install(self.package))
     }
 }
 

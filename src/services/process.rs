@@ -18,9 +18,9 @@ use nix::unistd::Pid;
 use zeroize::Zeroizing;
 
 use super::Service;
-use crate::disk::{self, Source};
-use crate::error::{Context as _, Error, Result};
-use crate::kernel::child::{is_only_user, limited, noted, outliving, path_of, unblocked};
+use crate::base::error::{Context as _, Error, Result};
+use crate::system::child::{is_only_user, limited, noted, outliving, path_of, unblocked};
+use crate::system::disk::{self, Source};
 
 /// How long a program may take to end when it is asked to; then it is killed.
 const GRACE: Duration = Duration::from_secs(3);

@@ -11,8 +11,8 @@ use nix::net::if_::if_nametoindex;
 
 use super::keeper::Keeper;
 use super::{Service, do_not_run, folders};
-use crate::error::{Context as _, Result};
-use crate::sorted::SortedMap;
+use crate::base::error::{Context as _, Result};
+use crate::base::sorted::SortedMap;
 
 /// How long all may take to end, those that have to be killed as well.
 const PATIENCE: Duration = Duration::from_secs(5);

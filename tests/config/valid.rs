@@ -4,13 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use wg_portals::base::net::{Cidr, Mac, PublicKey};
+use wg_portals::base::sorted::SortedMap;
 use wg_portals::config::model::{
     Entrance, ExitRef, Failover, FirewallChoice, Host, Mtu, Network, Phone, Portal, Ports, Position,
     Protocol, Provider, RpFilter, Security, Site, Subnet6, Wifi,
 };
-use wg_portals::config::{load, parse, portal_addresses};
-use wg_portals::net::{Cidr, Mac, PublicKey};
-use wg_portals::sorted::SortedMap;
+use wg_portals::config::{parse, portal_addresses};
+use wg_portals::engine::network_file::load;
 
 use crate::BASE;
 

@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use wg_portals::base::error::Result;
+use wg_portals::base::net::InterfaceAddress;
 use wg_portals::demo::{Capture, HOME, NYC, OSLO, PARIS, SERVER, World};
-use wg_portals::error::Result;
-use wg_portals::net::InterfaceAddress;
 
 use crate::Scenario;
 use crate::ways::each_other;

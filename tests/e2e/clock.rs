@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::SystemTime;
 
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{NYC, PARIS, SERVER, Site, World};
-use wg_portals::error::{Context as _, Error, Result};
 use wg_portals::state::Backend;
 
 use crate::Scenario;

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
-use wg_portals::error::{Context as _, Error, Result};
 
 use wg_portals::state::Backend;
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, SERVER, Site, World};
-use wg_portals::error::{Context as _, Error, Result};
 
 use crate::filters::forget_rules;
 use crate::ways::each_other;

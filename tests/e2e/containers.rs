@@ -5,9 +5,10 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use wg_portals::base::error::{Context as _, Result};
+use wg_portals::base::keys;
 use wg_portals::demo::{NETWORK_FILE, NYC, OSLO, PARIS, SERVER, World};
-use wg_portals::error::{Context as _, Result};
-use wg_portals::keys;
+use wg_portals::system::key_files;
 
 use crate::snapshot::Snapshot;
 use crate::ways::each_other;
@@ -136,7 +137,7 @@ fn refused(world: &mut World, line: &str, words: &str) -> Result<()> {
 
 /// A portal whose exit is nowhere yet.
 fn lonely(world: &World) -> String {
-    let key = keys::public_key(&keys::generate());
+    let key = keys::public_key(&key_files::generate());
     let far = format!("\n[site.far]\nid = 9\npublic_key = \"{key}\"\nendpoint = \"far.example\"\n");
     world.network(|plot| portal(plot, r#""far""#)) + &far
 }

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use wg_portals::base::error::Result;
+use wg_portals::base::net::InterfaceAddress;
 use wg_portals::demo::{
     Capture, Client, HOME, HOME_ROUTER, NYC, Namespace, OSLO, PARIS, Packet, SERVER, World,
 };
-use wg_portals::error::Result;
-use wg_portals::net::InterfaceAddress;
 
 use crate::Scenario;
 use crate::filters::everywhere_legacy;

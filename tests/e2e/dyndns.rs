@@ -1,7 +1,7 @@
 //! Dynamic DNS: a real inadyn with its owner's file, and a provider of names on the internet of the small world.
 
+use wg_portals::base::error::Result;
 use wg_portals::demo::{NYC, PARIS, SERVER, World};
-use wg_portals::error::Result;
 
 use crate::Scenario;
 use crate::lans::Background;

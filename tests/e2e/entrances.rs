@@ -9,8 +9,8 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn6, sendto, setsockopt, socket,
 };
 
+use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{Capture, Client, HOME, NYC, Namespace, PARIS, World, connect};
-use wg_portals::error::{Context as _, Result};
 
 use crate::Scenario;
 use crate::leaks::give_ipv6;

@@ -4,8 +4,8 @@ use std::fs;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{NYC, OSLO, PARIS, Plot, SERVER, Site, World};
-use wg_portals::error::{Context as _, Error, Result};
 
 use crate::Scenario;
 use crate::words::{

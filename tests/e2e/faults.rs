@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{NYC, PARIS, Site, World};
-use wg_portals::error::{Context as _, Error, Result};
 
 use crate::Scenario;
 use crate::filters::{everywhere_legacy, forget_rules};

@@ -1,7 +1,7 @@
 //! Files that others have made, or can write, and files that two calls write at once.
 
+use wg_portals::base::error::Result;
 use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
-use wg_portals::error::Result;
 
 use crate::ways::each_other;
 use crate::words::{same, shell};

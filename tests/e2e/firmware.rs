@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{NETWORK_FILE, Namespace, Site};
-use wg_portals::error::{Context as _, Error, Result};
 
 use crate::program;
 use crate::words::{eventually, shell};

@@ -9,9 +9,9 @@ use nix::sys::socket::sockopt::BindToDevice;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, setsockopt, socket,
 };
+use wg_portals::base::error::{Context as _, Error, Result};
+use wg_portals::base::net::{Cidr, InterfaceAddress};
 use wg_portals::demo::{Capture, HOME, HOME_ROUTER, NYC, Namespace, OSLO, PARIS, Plot, SERVER, Site, World};
-use wg_portals::error::{Context as _, Error, Result};
-use wg_portals::net::{Cidr, InterfaceAddress};
 
 use crate::Scenario;
 use crate::filters::has_nftables;

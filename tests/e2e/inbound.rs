@@ -8,8 +8,8 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, socket,
 };
 use std::os::fd::AsRawFd as _;
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{Capture, Client, HOME, NYC, Namespace, PARIS, SERVER, Site, World};
-use wg_portals::error::{Context as _, Error, Result};
 
 use crate::Scenario;
 use crate::filters::everywhere_legacy;

@@ -3,8 +3,8 @@
 //! Firmware is played: its file system by a folder, its boot by what it does with hooks. Where there is an init that cannot run
 //! in here (systemd, procd), a few lines of shell stand in for it and run what our unit or script tells them to.
 
+use wg_portals::base::error::{Error, Result};
 use wg_portals::demo::{NYC, PARIS, SERVER, World};
-use wg_portals::error::{Error, Result};
 
 use crate::Scenario;
 use crate::firmware::Machine;

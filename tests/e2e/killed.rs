@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
-use wg_portals::error::{Context as _, Error, Result};
 
 use crate::snapshot::Snapshot;
 use crate::ways::each_other;

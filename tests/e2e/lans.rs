@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{Capture, Client, HOME_ROUTER, NYC, Namespace, PARIS, SERVER, World, connect};
-use wg_portals::error::{Context as _, Error, Result};
 
 use crate::Scenario;
 use crate::words::{eventually, portal_of, same, seconds, seen_as, settled, shell, start, succeeds};

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use wg_portals::base::error::{Context as _, Result};
+use wg_portals::base::net::{Family, InterfaceAddress};
 use wg_portals::demo::{Capture, Client, NYC, Namespace, OSLO, PARIS, World};
-use wg_portals::error::{Context as _, Result};
 use wg_portals::kernel::netlink::{Socket, protocols};
 use wg_portals::kernel::rule;
-use wg_portals::net::{Family, InterfaceAddress};
 use wg_portals::state::Rule;
 
 use crate::Scenario;
@@ -115,7 +115,8 @@ fn hard_times(world: &mut World) -> Result<()> {
         reached(world)?;
 
         let right = world.site(PARIS).public_key.to_string();
-        let wrong = wg_portals::keys::public_key(&wg_portals::keys::generate()).to_string();
+        let wrong =
+            wg_portals::base::keys::public_key(&wg_portals::system::key_files::generate()).to_string();
         reloaded(world, &[NYC], &network.replace(&right, &wrong))?;
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
         reloaded(world, &[NYC], &network)?;

@@ -59,9 +59,9 @@ use std::time::Instant;
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
+use wg_portals::base::error::Result;
 use wg_portals::demo::{Plot, World, isolate};
-use wg_portals::error::Result;
-use wg_portals::host::rules_know_ports;
+use wg_portals::engine::host::rules_know_ports;
 use wg_portals::kernel::wireguard::WireGuard;
 
 /// One thing that must hold, in a world of its own.

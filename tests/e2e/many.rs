@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::fs;
 
+use wg_portals::base::error::{Context as _, Result};
+use wg_portals::base::keys;
 use wg_portals::demo::{NETWORK_FILE, NYC, Site, World};
-use wg_portals::error::{Context as _, Result};
-use wg_portals::keys;
+use wg_portals::system::key_files;
 
 use crate::snapshot::Snapshot;
 use crate::words::{same, shell, succeeds};
@@ -66,7 +67,7 @@ fn network(world: &World) -> String {
     let exits: Vec<String> = (1..=EXITS).map(|n| format!("\"s{n}\"")).collect();
     let mut text = world.network(|_| format!("exits = [{}]\n", exits.join(", ")));
     for n in 1..=EXITS {
-        let key = keys::public_key(&keys::generate());
+        let key = keys::public_key(&key_files::generate());
         let id = FIRST + n - 1;
         let (third, fourth) = (200 + n / 4, n % 4 * 64 + 1);
         let _ = write!(

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Instant;
 
 use nix::mount::{MsFlags, mount};
+use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{NYC, PARIS, SERVER, World};
-use wg_portals::error::{Context as _, Result};
 
 use crate::Scenario;
 use crate::ways::only_nyc;

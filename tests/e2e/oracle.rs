@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use wg_portals::base::error::{Context as _, Error, Result};
+use wg_portals::base::net::Secret;
 use wg_portals::config::{self, model::Entrance, model::Network};
 use wg_portals::demo::{Namespace, World, connect};
-use wg_portals::error::{Context as _, Error, Result};
-use wg_portals::keys;
-use wg_portals::net::Secret;
+use wg_portals::system::key_files;
 
 use crate::filters;
 use crate::words::{same, shell};
@@ -145,11 +145,11 @@ impl Folder {
         let doing = || format!("cannot write into {}", folder.display());
         fs::create_dir_all(&folder).doing(doing)?;
         fs::write(folder.join("network.toml"), text).doing(doing)?;
-        let secret = folder.join(keys::NETWORK_SECRET_FILE);
+        let secret = folder.join(key_files::NETWORK_SECRET_FILE);
         if text.contains("network secret") && !secret.exists() {
-            keys::save(&secret, &Secret::new([7; 32]))?;
+            key_files::save(&secret, &Secret::new([7; 32]))?;
         }
-        write_secret(&folder.join(keys::PRIVATE_KEY_FILE), &key_of(id).to_base64()).doing(doing)?;
+        write_secret(&folder.join(key_files::PRIVATE_KEY_FILE), &key_of(id).to_base64()).doing(doing)?;
         for (name, content) in PROVIDERS {
             write_secret(&folder.join(name), content).doing(doing)?;
         }

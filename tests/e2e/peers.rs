@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{HOME, NETWORK_FILE, NYC, OSLO, PARIS, Plot, SERVER, Site, World};
-use wg_portals::error::{Context as _, Result};
-use wg_portals::keys;
 use wg_portals::state::Backend;
+use wg_portals::system::key_files;
 
 use crate::Scenario;
 use crate::ways::each_other;
@@ -84,7 +84,7 @@ fn wg_quick_up(world: &mut World, interface: &str, edits: &[(&str, &str)]) -> Re
     let Site { plot: Plot { name, .. }, router, .. } = world.site(OSLO);
     let path = format!("/run/demo/{interface}.conf");
     router.run(|| {
-        let key = keys::load(&Path::new(NETWORK_FILE).with_file_name(keys::PRIVATE_KEY_FILE))?;
+        let key = key_files::load(&Path::new(NETWORK_FILE).with_file_name(key_files::PRIVATE_KEY_FILE))?;
         for (from, to) in [("<the private key goes here>", key.to_base64().as_str())].iter().chain(edits) {
             same(&format!("{from} in {settings}"), settings.contains(from), true)?;
             settings = settings.replace(from, to);

@@ -5,16 +5,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
+use wg_portals::base::error::{Context as _, Error, Result};
+use wg_portals::base::net::{Cidr, Family, IfName, InterfaceAddress, Table};
 use wg_portals::demo::{
     Capture, Client, HOME, HOME_ROUTER, NETWORK_FILE, NYC, Namespace, OSLO, PARIS, SERVER, Server, World,
     connect,
 };
-use wg_portals::diff::diff;
-use wg_portals::error::{Context as _, Error, Result};
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::WireGuard;
 use wg_portals::kernel::{Kernel as _, Outcome};
-use wg_portals::net::{Cidr, Family, IfName, InterfaceAddress, Table};
+use wg_portals::state::diff::diff;
 use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, State, Target, Tunnel};
 use wg_portals::wgquick::{self, Config};
 

@@ -6,11 +6,12 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use wg_portals::base::error::{Context as _, Result};
+use wg_portals::base::keys;
+use wg_portals::base::net::InterfaceAddress;
 use wg_portals::config::model::Host;
 use wg_portals::demo::{Capture, HOME, NETWORK_FILE, NYC, OSLO, PARIS, Plot, SERVER, World};
-use wg_portals::error::{Context as _, Result};
-use wg_portals::keys;
-use wg_portals::net::InterfaceAddress;
+use wg_portals::system::key_files;
 use wg_portals::wgquick::{Config, Endpoint, Interface, Peer};
 
 use crate::Scenario;
@@ -138,7 +139,7 @@ fn the_way(exits: &str) -> String {
 
 /// Has a site be a provider: its own network, and nyc a customer. The file that nyc gets, with a program to be left alone.
 fn hired(world: &mut World, provider: Plot) -> Result<(Plot, String)> {
-    let key = keys::generate();
+    let key = key_files::generate();
     let site = world.site(provider);
     let Plot { name, address, .. } = provider;
     let network = format!(

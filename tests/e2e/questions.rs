@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use wg_portals::base::error::{Context as _, Result};
 use wg_portals::control::SOCKET;
 use wg_portals::demo::{NETWORK_FILE, NYC, OSLO, PARIS, Site, World};
-use wg_portals::error::{Context as _, Result};
 
 use crate::ways::each_other;
 use crate::words::{

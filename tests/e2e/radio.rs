@@ -5,13 +5,13 @@ use std::os::fd::AsRawFd as _;
 use std::process::{Child, Command, Stdio};
 
 use netlink_packet_core::DefaultNla;
+use wg_portals::base::error::{Context as _, Error, Result};
+use wg_portals::base::net::IfName;
 use wg_portals::demo::Namespace;
-use wg_portals::error::{Context as _, Error, Result};
 use wg_portals::kernel::generic::find_family;
 use wg_portals::kernel::message::Message;
 use wg_portals::kernel::netlink::{Socket, protocols, request};
 use wg_portals::kernel::nl80211::Wireless;
-use wg_portals::net::IfName;
 
 /// HWSIM_CMD_NEW_RADIO and HWSIM_ATTR_IFTYPE_SUPPORT of drivers/net/wireless/mac80211_hwsim.h.
 const NEW_RADIO: u8 = 4;

@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
+use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{HOME, HOME_ROUTER, NYC, PARIS, SERVER, World};
-use wg_portals::error::{Context as _, Result};
 
 use crate::Scenario;
 use crate::filters::everywhere_legacy;

@@ -2,8 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use wg_portals::base::error::{Error, Result};
 use wg_portals::demo::{NYC, OSLO, PARIS, Plot, SERVER, Site, World, echoes};
-use wg_portals::error::{Error, Result};
 
 use crate::Scenario;
 use crate::snapshot::Snapshot;

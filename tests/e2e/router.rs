@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 
+use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{
     Client, HOME, HOME_ROUTER, NETWORK_FILE, NYC, OTHER_HOME, PARIS, SERVER, World, echoes,
 };
-use wg_portals::error::{Context as _, Result};
 
 use crate::leaks::{give_ipv6, v6};
 use crate::ways::only_nyc;

@@ -14,8 +14,8 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage};
 use netlink_packet_route::rule::RuleMessage;
 use nix::libc::{RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTM_GETRULE};
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::Namespace;
-use wg_portals::error::{Context as _, Error, Result};
 use wg_portals::kernel::message::{Decode, Message};
 use wg_portals::kernel::netlink::{Socket, protocols};
 

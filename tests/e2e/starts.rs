@@ -1,7 +1,7 @@
 //! An agent that cannot start: what entered the portals goes nowhere, and as soon as it can, they are open again.
 
+use wg_portals::base::error::{Error, Result};
 use wg_portals::demo::{Capture, Client, NETWORK_FILE, NYC, PARIS, World};
-use wg_portals::error::{Error, Result};
 
 use crate::Scenario;
 use crate::ways::each_other;

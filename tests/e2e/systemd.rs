@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{NETWORK_FILE, NYC, Namespace, PARIS, SERVER, Site, World};
-use wg_portals::error::{Context as _, Result};
 
 use crate::ways::only_nyc;
 use crate::words::{eventually, same, seconds, seen_as, shell, unreachable};

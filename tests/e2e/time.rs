@@ -3,9 +3,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
+use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{NYC, PARIS, SERVER, World};
-use wg_portals::error::{Context as _, Result};
-use wg_portals::host::rules_know_ports;
+use wg_portals::engine::host::rules_know_ports;
 
 use crate::Scenario;
 use crate::ways::only_nyc;

@@ -4,8 +4,8 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use wg_portals::base::error::{Error, Result};
 use wg_portals::demo::{NYC, PARIS, Plot, World, echoes};
-use wg_portals::error::{Error, Result};
 
 use crate::Scenario;
 use crate::beside::beside;

@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
+use wg_portals::base::error::{Context as _, Result};
+use wg_portals::base::net::InterfaceAddress;
 use wg_portals::demo::{Capture, Client, NYC, Namespace, PARIS, SERVER, Site, World};
-use wg_portals::error::{Context as _, Result};
-use wg_portals::net::InterfaceAddress;
 
 use crate::Scenario;
 use crate::leaks::give_ipv6;

@@ -1,7 +1,7 @@
 //! Where packets go in and where they come out.
 
+use wg_portals::base::error::Result;
 use wg_portals::demo::{Capture, HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS, Plot, SERVER, World};
-use wg_portals::error::Result;
 
 use crate::Scenario;
 use crate::words::{portal, portal_of, same, seconds, seen_as, seen_going_to, shell, start, unreachable};

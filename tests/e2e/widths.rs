@@ -1,7 +1,7 @@
 //! A path between sites that is narrower than their tunnels' packets, and silent about it.
 
+use wg_portals::base::error::Result;
 use wg_portals::demo::{NYC, PARIS, Plot, SERVER, World};
-use wg_portals::error::Result;
 
 use crate::Scenario;
 use crate::filters::has_nftables;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::Output;
 
+use wg_portals::base::error::{Context as _, Result};
+use wg_portals::base::net::{Family, InterfaceAddress};
 use wg_portals::demo::{Client, NETWORK_FILE, NYC, Namespace, PARIS, Plot, SERVER, Site, World};
-use wg_portals::error::{Context as _, Result};
-use wg_portals::net::{Family, InterfaceAddress};
 
 use crate::Scenario;
 use crate::lans::{Internet, browses};

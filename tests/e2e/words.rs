@@ -6,8 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{Capture, Client, Namespace, Packet, Plot, Site, World};
-use wg_portals::error::{Context as _, Error, Result};
 
 use crate::beside::beside;
 

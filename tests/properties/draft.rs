@@ -80,7 +80,7 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
         |bits: u8| (0..sites.len()).filter(move |other| *other != index && bits & (1 << *other) != 0);
     let exits: Vec<&str> = others(site.exits).map(|other| NAMES[other]).collect();
     let links: Vec<&str> = others(site.links & !site.exits).map(|other| NAMES[other]).collect();
-    let key = wg_portals::keys::public_key(&private_key(id));
+    let key = wg_portals::base::keys::public_key(&private_key(id));
     let mut text = format!("\n[site.{}]\nid = {id}\npublic_key = \"{key}\"\n", NAMES[index]);
     // Two sites without endpoints could not meet: only the last one may lack it.
     if site.has_endpoint || index + 1 < sites.len() {
@@ -101,7 +101,7 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
     for (number, exit) in site.phones.iter().enumerate() {
         let id = 10 * id + u8::try_from(number).unwrap();
         let exit = exits.get(*exit).copied().unwrap_or(NAMES[index]);
-        let key = wg_portals::keys::public_key(&private_key(id));
+        let key = wg_portals::base::keys::public_key(&private_key(id));
         let at = NAMES[index];
         let _ = write!(
             text,

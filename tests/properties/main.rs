@@ -8,18 +8,18 @@ mod support;
 use draft::{NAMES, networks, texts};
 use proptest::prelude::*;
 use support::{entrances, facts, files, providers, radios};
+use wg_portals::base::net::{Cidr, Secret, Table};
+use wg_portals::base::sorted::SortedMap;
 use wg_portals::config::model::{ExitRef, Network};
-use wg_portals::diff::{Step, diff};
 use wg_portals::firewall::Backend;
+use wg_portals::firewall::xtables::Program;
+use wg_portals::interop::phone;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::kernel::{Kernel, Outcome};
-use wg_portals::net::{Cidr, Secret, Table};
-use wg_portals::phone;
 use wg_portals::plan::{plan, standing};
 use wg_portals::site::{Choices, Exit, Portal, SHARED_INTERFACE, Site};
-use wg_portals::sorted::SortedMap;
+use wg_portals::state::diff::{Step, diff};
 use wg_portals::state::{RuleAction, State};
-use wg_portals::xtables::Program;
 
 /// The firewalls that a host may have.
 const BACKENDS: [Backend; 2] = [Backend::Nftables, Backend::Iptables(Program::Plain)];
@@ -167,7 +167,7 @@ proptest! {
             at,
             exit: site.exits.first().map(String::as_str),
             dns: &[],
-            public_key: wg_portals::keys::public_key(&support::private_key(7)),
+            public_key: wg_portals::base::keys::public_key(&support::private_key(7)),
         };
         let (longer, with) = phone::add(std::path::Path::new("network.toml"), &text, &network, &entry).unwrap();
         prop_assert!(longer.starts_with(&text));
@@ -182,7 +182,7 @@ proptest! {
     #[test]
     fn ports_of_a_site_differ(network in networks()) {
         for site in views(&network).values() {
-            let ports: wg_portals::sorted::SortedSet<u16> = site.tunnels.values().map(|tunnel| tunnel.port).collect();
+            let ports: wg_portals::base::sorted::SortedSet<u16> = site.tunnels.values().map(|tunnel| tunnel.port).collect();
             prop_assert_eq!(ports.len(), site.tunnels.len());
         }
     }
@@ -229,7 +229,7 @@ proptest! {
             site.choose(&to);
             let want = plan(&site);
             let have = kernel.observe(&want.scope()).unwrap();
-            let closed = |rules: &wg_portals::sorted::SortedSet<_>| {
+            let closed = |rules: &wg_portals::base::sorted::SortedSet<_>| {
                 let closing = |rule: &&wg_portals::state::Rule| rule.closes();
                 rules.iter().filter(closing).cloned().collect::<Vec<_>>()
             };

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use super::support::network;
 use super::view;
+use wg_portals::base::net::{Cidr, Family, Table};
+use wg_portals::base::sorted::SortedSet;
 use wg_portals::firewall::Backend;
-use wg_portals::net::{Cidr, Family, Table};
 use wg_portals::plan::plan;
 use wg_portals::site::{Entrance, Exit, Portal, Site};
-use wg_portals::sorted::SortedSet;
 use wg_portals::state::{Rule, RuleAction, State};
 
 /// Every kind of entrance, with all that makes a difference to rules: whether there is a resolver, whether it goes by marks.
@@ -88,7 +88,7 @@ fn kind(entrance: &str) -> &str {
 }
 
 fn text(portals: &[(&str, &str)]) -> String {
-    let key = |id: u8| wg_portals::keys::public_key(&super::support::private_key(id));
+    let key = |id: u8| wg_portals::base::keys::public_key(&super::support::private_key(id));
     let mut text = format!(
         "[network]\nname = \"home\"\nsubnet = \"10.77.0.0/16\"\n[site.nyc]\nid = 1\npublic_key = \"{}\"\nexits = [\"paris\", \"oslo\"]\n",
         key(1)

@@ -6,11 +6,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::Union;
+use wg_portals::base::net::{Cidr, Family, IfName, Mac, Mark};
+use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::{
     Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Places, Rule, Set, SetName, Ways,
 };
-use wg_portals::net::{Cidr, Family, IfName, Mac, Mark};
-use wg_portals::sorted::{SortedMap, SortedSet};
 
 type Sets = SortedMap<SetName, Set>;
 

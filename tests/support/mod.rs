@@ -5,14 +5,14 @@ use std::path::Path;
 use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
+use wg_portals::base::keys;
+use wg_portals::base::net::{IfName, Secret};
+use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::config;
 use wg_portals::config::model::{Entrance, Network, Wifi};
-use wg_portals::host::{Facts, Filters, Master, Tie, Uplink};
-use wg_portals::kernel::link::Sort;
-use wg_portals::keys;
-use wg_portals::load::Files;
-use wg_portals::net::{IfName, Secret};
-use wg_portals::sorted::{SortedMap, SortedSet};
+use wg_portals::engine::load::Files;
+use wg_portals::site::facts::Sort;
+use wg_portals::site::facts::{Facts, Filters, Master, Tie, Uplink};
 use wg_portals::state::Backend;
 use wg_portals::wgquick::{self, Parsed};
 use wg_portals::wifi::access_point::Radios;
@@ -118,7 +118,7 @@ pub(crate) fn radios(network: &Network, site: &str) -> Radios {
             Card { access_points: 8, country: wifi.country.clone(), two_ghz, five_ghz, ..Card::default() };
         (wifi.interface.clone(), card)
     };
-    Radios { cards: wifis(network, site).map(card).collect(), knows_countries: true }
+    Radios { cards: wifis(network, site).map(card).collect(), knows_countries: true, ..Radios::default() }
 }
 
 fn wifis<'a>(network: &'a Network, site: &str) -> impl Iterator<Item = &'a Wifi> {

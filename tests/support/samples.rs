@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
+use wg_portals::base::net::{Cidr, Family, IfName, Mac, Mark};
+use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::{
     Action, Condition, Devices, Interfaces, Networks, Places, Rule, Set, SetName, Ways,
 };
-use wg_portals::net::{Cidr, Family, IfName, Mac, Mark};
-use wg_portals::sorted::{SortedMap, SortedSet};
 
 const MARK: Mark = Mark { value: 0x8100_0000, mask: 0x8f00_0000 };
 const DEVICE: Mac = Mac([0xaa, 0xbb, 0xcc, 0, 0xe, 0xf]);

@@ -1,10 +1,10 @@
 //! Sites with tunnels between them, and the steps that make them of nothing.
 
-use wg_portals::diff::Step;
+use wg_portals::base::net::{IfName, PublicKey, Secret, Table};
+use wg_portals::base::sorted::SortedSet;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel as _, Outcome};
-use wg_portals::net::{IfName, PublicKey, Secret, Table};
-use wg_portals::sorted::SortedSet;
+use wg_portals::state::diff::Step;
 use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, State, Target, Tunnel};
 
 /// The middle site and the two it has tunnels to; each number is a key, a host and an interface.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, fs};
 
-use wg_portals::keys;
-use wg_portals::net::Secret;
+use wg_portals::base::keys;
+use wg_portals::base::net::Secret;
+use wg_portals::system::key_files;
 
 /// A folder with the files of site nyc, whose key is of ones; gone with the value.
 struct Folder(PathBuf);
@@ -24,7 +25,7 @@ impl Folder {
             key(3)
         );
         fs::write(folder.join("network.toml"), network).unwrap();
-        keys::save(&folder.join("private.key"), &Secret::new([1; 32])).unwrap();
+        key_files::save(&folder.join("private.key"), &Secret::new([1; 32])).unwrap();
         Self(folder)
     }
 
@@ -66,7 +67,7 @@ fn the_private_key_goes_into_a_file_of_mode_600_only() {
 fn a_pre_shared_key_is_not_shown() {
     let folder = Folder::new("shared");
     let secret = Secret::new([9; 32]);
-    keys::save(&folder.0.join("network.secret"), &secret).unwrap();
+    key_files::save(&folder.0.join("network.secret"), &secret).unwrap();
     let Output { status, stdout, stderr } = folder.export(&["oslo"]);
     let words = String::from_utf8(stderr).unwrap();
     assert!(status.code() == Some(2) && stdout.is_empty() && words.contains("--to FOLDER"), "{words}");

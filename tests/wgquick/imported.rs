@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
+use wg_portals::base::keys;
+use wg_portals::base::net::Secret;
+use wg_portals::base::sorted::SortedMap;
 use wg_portals::config;
-use wg_portals::export;
-use wg_portals::import::{Wishes, exit_name, network_file};
-use wg_portals::keys;
-use wg_portals::net::Secret;
-use wg_portals::sorted::SortedMap;
+use wg_portals::interop::export;
+use wg_portals::interop::import::{Wishes, exit_name, network_file};
 use wg_portals::wgquick::{Parsed, parse};
 
 fn read(text: &str) -> Parsed {

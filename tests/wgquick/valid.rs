@@ -283,7 +283,7 @@ fn a_peer_that_is_given_twice_is_one() {
 
 #[test]
 fn a_peer_with_the_key_of_this_end_is_left_out() {
-    let own = wg_portals::keys::public_key(&PRIVATE.parse().unwrap());
+    let own = wg_portals::base::keys::public_key(&PRIVATE.parse().unwrap());
     let parsed = parsed(&format!("[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {own}\n"));
     assert_eq!(parsed.config.peers, []);
     assert_eq!(

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
+use wg_portals::base::net::{Cidr, InterfaceAddress, PublicKey, Secret};
 use wg_portals::config::model::Host;
-use wg_portals::net::{Cidr, InterfaceAddress, PublicKey, Secret};
 use wg_portals::wgquick::{Config, Endpoint, Interface, Peer, RoutingTable, parse};
 
 fn secrets() -> impl Strategy<Value = Secret> {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use nix::errno::Errno;
 use zeroize::Zeroizing;
 
-use crate::error::{Context as _, Result};
-use crate::net::IfName;
+use crate::base::error::{Context as _, Result};
+use crate::base::net::IfName;
 
 /// The time that the library is given to answer. Where somebody has deleted its tun device, its threads have
 /// ended, and it never will.

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use defguard_wireguard_rs::host::Host;
 
 use super::NO_KEY;
+use crate::base::net::{Cidr, PublicKey, Secret};
 use crate::kernel::wireguard::{PeerStatistics, Reading};
-use crate::net::{Cidr, PublicKey, Secret};
 use crate::state::{Peer, Tunnel};
 
 /// The lines that tell when the last handshake was, and the largest number that one may have: what is beyond

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, shutdown};
 
 use super::control::{Control, lock};
-use crate::net::IfName;
+use crate::base::net::IfName;
 
 /// The folder in which `wg` looks for the sockets of WireGuards outside of the kernel.
 const SOCKETS: &str = "/var/run/wireguard";

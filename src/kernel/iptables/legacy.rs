@@ -11,9 +11,9 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket};
 
-use crate::disk::kernel_text;
-use crate::error::{Context as _, Result};
-use crate::net::Family;
+use crate::base::error::{Context as _, Result};
+use crate::base::net::Family;
+use crate::system::disk::kernel_text;
 
 /// Matches and targets that our rules need, of both families where the kernel has both, with the revisions that programs of any age
 /// ask for; `tcp` and `udp` are always there.

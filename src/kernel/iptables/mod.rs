@@ -9,11 +9,11 @@ use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::child::{path_of, unblocked};
-use crate::error::{Context as _, Error, Result};
-use crate::net::Family;
-use crate::xtables::dump::Dump;
-use crate::xtables::{Program, Ruleset, text};
+use crate::base::error::{Context as _, Error, Result};
+use crate::base::net::Family;
+use crate::firewall::xtables::dump::Dump;
+use crate::firewall::xtables::{Program, Ruleset, text};
+use crate::system::child::{path_of, unblocked};
 
 /// What the programs exit with when another one has the lock, or was faster (RESOURCE_PROBLEM in iptables' xtables.h).
 const BUSY: i32 = 4;
@@ -123,7 +123,7 @@ fn run(name: &str, arguments: &[&str], input: &str) -> Result<Output> {
     let Some(path) = path_of(name) else {
         return Err(Error::failed(format!(
             "the program {name} is missing: {}",
-            crate::packages::how_to_install("iptables")
+            crate::system::packages::manager().how_to_install("iptables")
         )));
     };
     let doing = || format!("cannot run {}", path.display());

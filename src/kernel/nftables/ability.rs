@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 use nix::errno::Errno;
 
 use super::transaction;
+use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
+use crate::firewall::edit::edits;
 use crate::firewall::{Action, Chain, Condition, Firewall, Rule, Set, SetName};
-use crate::firewall_edit::edits;
 use crate::kernel::nfnetlink::Nfnetlink;
-use crate::net::{Cidr, Family, IfName, Mac, Mark};
 
 /// Any mark.
 const MARK: Mark = Mark { value: 1, mask: 1 };

@@ -7,12 +7,11 @@ use super::rule;
 
 use super::call::{self, INET, TABLE_NAME};
 use super::transaction::Batch;
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::firewall::xtables::CHAIN_PREFIX;
 use crate::firewall::{Chain, ForeignChain, OPENING_COMMENT, Opened, Rule, TABLE, TableFamily};
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::{Header, Message, Nfnetlink, Writer, messages};
-use crate::net::Family;
-use crate::sorted::{SortedMap, SortedSet};
-use crate::xtables::CHAIN_PREFIX;
 
 const TABLE_FLAGS: u16 = 2;
 /// NFT_TABLE_F_OWNER: only the program that made it may change it.
@@ -67,18 +66,6 @@ pub struct Survey {
     pub has_iptables_chains: bool,
     /// A chain by which somebody else translates addresses, if there is one.
     pub translating: Option<ForeignChain>,
-}
-
-impl ForeignChain {
-    /// The family whose iptables made this chain, if it looks like theirs.
-    pub fn by_iptables(&self) -> Option<Family> {
-        let built_in = ["INPUT", "FORWARD"].contains(&self.name.as_str()) && self.table == "filter";
-        match self.family {
-            TableFamily::Ip if built_in => Some(Family::V4),
-            TableFamily::Ip6 if built_in => Some(Family::V6),
-            _ => None,
-        }
-    }
 }
 
 /// Looks at all of it; the answers it is made of come along, to tell whether the ruleset changed meanwhile.

@@ -25,12 +25,12 @@ mod tests;
 use netlink_packet_core::NLM_F_ACK;
 use nix::errno::Errno;
 
-use crate::error::{Context as _, Error, Result};
+use crate::base::error::{Context as _, Error, Result};
+use crate::base::net::IfName;
+use crate::base::sorted::SortedSet;
+use crate::firewall::edit::{Edit, edits, in_stages, undoing};
 use crate::firewall::{Firewall, ForeignChain, Opened};
-use crate::firewall_edit::{Edit, edits, in_stages, undoing};
 use crate::kernel::nfnetlink::{Nfnetlink, messages};
-use crate::net::IfName;
-use crate::sorted::SortedSet;
 pub use foreign::Survey;
 
 /// NFTA_GEN_ID

@@ -6,11 +6,11 @@ use nix::errno::Errno;
 
 use super::call::{self, NFTABLES, TABLE_NAME};
 use super::transaction::Batch;
+use crate::base::net::IfName;
+use crate::base::sorted::SortedSet;
 use crate::firewall::{PORTS_PRIORITY, TABLE};
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::{Header, Nfnetlink, Writer, messages};
-use crate::net::IfName;
-use crate::sorted::SortedSet;
 
 /// NFPROTO_NETDEV
 const NETDEV: u8 = 5;

@@ -8,11 +8,11 @@ use super::value::{
     MAC_LENGTH, NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length,
     unpadded_name,
 };
+use crate::base::net::{Cidr, Family, IfName, Mac};
+use crate::base::sorted::SortedSet;
 use crate::firewall::Set;
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::Writer;
-use crate::net::{Cidr, Family, IfName, Mac};
-use crate::sorted::SortedSet;
 
 /// Most elements of one message, whose list has at most 64 KiB: the longest element takes 52 bytes.
 pub(super) const ELEMENTS_PER_MESSAGE: usize = 1000;

@@ -6,10 +6,10 @@ use nix::errno::Errno;
 use super::call::{self, NFTABLES, TABLE_NAME};
 use super::set::{self, Element};
 use super::{chain, rule};
+use crate::base::sorted::SortedMap;
 use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::{Nfnetlink, messages};
-use crate::sorted::SortedMap;
 
 const TABLE_FLAGS: u16 = 2;
 const SET_NAME: u16 = 2;

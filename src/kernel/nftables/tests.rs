@@ -7,9 +7,10 @@ use nix::errno::Errno;
 use proptest::prelude::*;
 
 use super::{snapshot, transaction};
+use crate::firewall::edit::{Edit, edits};
 use crate::firewall::{Action, Chain, Condition, Firewall, Rule};
-use crate::firewall_edit::{Edit, edits};
 use crate::kernel::nfnetlink::Refusal;
+use crate::system::errno;
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
@@ -105,6 +106,6 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
     for (sequence, errno, expected) in cases {
         let error = transaction::explain(&edits, Refusal { sequence, errno });
         assert_eq!(error.to_string(), expected);
-        assert_eq!(error.errno(), Some(errno));
+        assert_eq!(errno::of(&error), Some(errno));
     }
 }

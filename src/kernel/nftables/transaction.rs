@@ -6,9 +6,9 @@ use nix::errno::Errno;
 use super::call::{self, INET, NFTABLES, TABLE_NAME};
 use super::set::{ELEMENTS_PER_MESSAGE, Element};
 use super::{chain, rule, set};
-use crate::error::Error;
+use crate::base::error::Error;
+use crate::firewall::edit::Edit;
 use crate::firewall::{Action, Condition, Rule, SetName, TABLE};
-use crate::firewall_edit::Edit;
 use crate::kernel::nfnetlink::{Header, Refusal, Writer};
 
 /// NFNL_MSG_BATCH_*

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::net::{Cidr, Family, IfName};
+use crate::base::net::{Cidr, Family, IfName};
 
 /// Length of an interface name's register, in bytes: IFNAMSIZ.
 pub(super) const NAME_LENGTH: u32 = 16;

@@ -1,9 +1,9 @@
 //! What the kernel tells of Wi-Fi cards, read in place: linux/nl80211.h. Numbers are in the machine's byte order.
 
 use super::attribute;
+use crate::base::net::{IfName, Mac};
 use crate::kernel::attributes::{Attributes, native_number, text_before_zero};
 use crate::kernel::generic::Part;
-use crate::net::{IfName, Mac};
 use crate::wifi::card::{Band, Card, Channel, Mode, Rules, Station, channel_number};
 
 /// NL80211_BAND_ATTR_*

@@ -7,9 +7,9 @@ use netlink_packet_core::{DefaultNla, Emitable};
 use super::generic::{self, Part};
 use super::message::Message;
 use super::netlink::{Refusal, Socket, protocols};
-use crate::error::{Context as _, Result};
-use crate::net::IfName;
-use crate::sorted::SortedMap;
+use crate::base::error::{Context as _, Result};
+use crate::base::net::IfName;
+use crate::base::sorted::SortedMap;
 use crate::wifi::card::{Card, Station};
 use decode::Interface;
 

@@ -6,10 +6,10 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, SystemTime};
 
 use super::Reading;
+use crate::base::net::{Cidr, PublicKey, Secret};
+use crate::base::sorted::SortedSet;
 use crate::kernel::attributes::{self, Attributes};
 use crate::kernel::generic;
-use crate::net::{Cidr, PublicKey, Secret};
-use crate::sorted::SortedSet;
 use crate::state::Peer;
 
 /// WGDEVICE_A_*

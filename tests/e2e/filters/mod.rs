@@ -1,7 +1,7 @@
 //! Other people's firewalls on the routers: portals find their way through, and leave them as they were.
 
+use wg_portals::base::error::Result;
 use wg_portals::demo::{NYC, Namespace, PARIS, SERVER, World};
-use wg_portals::error::Result;
 use wg_portals::kernel::nftables::Nftables;
 
 use crate::Scenario;

@@ -1,6 +1,6 @@
 //! What can be loaded, where to, and how it is compared: NFT_* of linux/netfilter/nf_tables.h.
 
-use crate::net::Family;
+use crate::base::net::Family;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Register {

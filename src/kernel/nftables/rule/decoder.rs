@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use super::super::expression::{Ct, Expression, Field, Meta, Relation};
 use super::super::value::{address_from_prefix, unpadded_name};
 use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
+use crate::base::net::{Cidr, Family, Mac, Mark};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Places, Rule, SetName, Ways};
-use crate::net::{Cidr, Family, Mac, Mark};
 
 /// Takes the shortest look that tells our conditions apart: whether all the details are ours as well, [`rule_of`] sees by
 /// encoding the result.

@@ -3,8 +3,8 @@
 use super::super::expression::{Ct, Expression, Field, Meta, Register, Relation};
 use super::super::value::{MAC_LENGTH, address_bytes, address_length, mask_bytes};
 use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
+use crate::base::net::{Cidr, Family, Mark, netmask};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Places, SetName, Ways};
-use crate::net::{Cidr, Family, Mark, netmask};
 
 /// SYN, and the bits it is found among: SYN and RST.
 const TCP_SYN: u8 = 0x02;

@@ -1,0 +1,10 @@
+//! Types and helpers that every other module builds on.
+
+pub mod error;
+pub mod json;
+pub mod keys;
+pub mod net;
+pub mod package_manager;
+pub mod path;
+pub mod random;
+pub mod sorted;

@@ -1,0 +1,79 @@
+//! What must be one site's or one phone's alone: ids, keys, names.
+
+use super::super::draft::{DIRECT, Draft};
+use super::super::fault::{At, Findings};
+use super::super::model::MOST_PHONES;
+use crate::base::sorted::SortedMap;
+
+/// A site's id is its own.
+pub(super) fn site_ids(draft: &Draft, found: &mut Findings) {
+    let ids = || draft.sites.iter().filter_map(|site| Some((site.name.value.as_str(), site.id.as_ref()?)));
+    unique_ids("site", 250, ids, found);
+}
+
+/// A phone's id is its own.
+pub(super) fn phone_ids(draft: &Draft, found: &mut Findings) {
+    let ids =
+        || draft.phones.iter().filter_map(|phone| Some((phone.name.value.as_str(), phone.id.as_ref()?)));
+    unique_ids("phone", MOST_PHONES, ids, found);
+}
+
+fn unique_ids<'a, I: Iterator<Item = (&'a str, &'a At<u8>)>>(
+    what: &str,
+    most: u8,
+    ids: impl Fn() -> I,
+    found: &mut Findings,
+) {
+    let mut owners: SortedMap<u8, &str> = SortedMap::new();
+    for (name, id) in ids() {
+        if let Some(owner) = owners.get(&id.value) {
+            let free = (1..=most).find(|free| ids().all(|(_, id)| id.value != *free));
+            let help = match free {
+                Some(free) => format!("write one that no {what} has, such as {free}"),
+                None => format!("all {most} are taken: take a {what} away"),
+            };
+            found.add(&id.span, format!("`id` {} is {what} {owner}'s already", id.value), help);
+        } else {
+            owners.insert(id.value, name);
+        }
+    }
+}
+
+/// One key pair a site, and one a phone: a peer is known by nothing else.
+pub(super) fn public_keys(draft: &Draft, found: &mut Findings) {
+    let sites =
+        draft.sites.iter().map(|site| (format!("site {}", site.name.value), site.public_key.as_ref()));
+    let phones =
+        draft.phones.iter().map(|phone| (format!("phone {}", phone.name.value), phone.public_key.as_ref()));
+    let mut keys: Vec<_> = sites.chain(phones).filter_map(|(owner, key)| Some((owner, key?))).collect();
+    keys.sort_by_key(|(_, key)| key.span.start);
+    let mut owners = SortedMap::new();
+    for (owner, key) in keys {
+        if let Some(earlier) = owners.get(&key.value) {
+            let help = format!("write the key of {owner} itself");
+            found.add(&key.span, format!("`public_key` is the one of {earlier} already"), help);
+        } else {
+            owners.insert(key.value, owner);
+        }
+    }
+}
+
+/// A name in `exit` means one thing.
+pub(super) fn reserved_names(draft: &Draft, found: &mut Findings) {
+    for site in &draft.sites {
+        if site.name.value == DIRECT {
+            let message = format!("a site cannot be called `{DIRECT}`: in `exit` that means the own uplink");
+            found.add(&site.name.span, message, "write another name");
+        }
+        for name in site.providers.iter().map(|provider| &provider.name) {
+            if name.value == DIRECT {
+                let message = format!("an exit cannot be called `{DIRECT}`: it means the own uplink");
+                found.add(&name.span, message, "write another name");
+            } else if draft.site(&name.value).is_some() {
+                let message =
+                    format!("an exit cannot be called `{}`: there is a site of that name", name.value);
+                found.add(&name.span, message, "write another name");
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The LANs of portals: inside of the network's subnet, and apart from everything else in it.
+
+use super::super::draft::{Draft, PortalDraft, SiteDraft};
+use super::super::fault::{At, Findings};
+use super::super::lan::{free_lans, own_part, site_network};
+use crate::base::net::{Cidr, Family, InterfaceAddress};
+
+/// An entrance on a LAN that exists already has no LAN of its own to speak of.
+pub(super) fn without(draft: &Draft, found: &mut Findings) {
+    for portal in draft.sites.iter().flat_map(|site| &site.portals) {
+        let Some(entrance) = portal.entrance.as_ref().map(|entrance| &entrance.value) else { continue };
+        if entrance.has_lan() {
+            continue;
+        }
+        let message = |key: &str| format!("a `{}` portal has no LAN, and thus no `{key}`", entrance.key());
+        let help = "take it out, or let an `interface`, `vlan` or `wifi` enter";
+        if let Some(address) = &portal.address {
+            found.add(&address.span, message("address"), help);
+        }
+        if let Some(dhcp) = portal.dhcp.as_ref().filter(|dhcp| dhcp.value) {
+            found.add(&dhcp.span, message("dhcp"), help);
+        }
+        if let Some(dns) = portal.dns.first().filter(|_| !entrance.has_devices()) {
+            found.add(&dns.span, message("dns"), help);
+        }
+        if let Some(router) = portal.router.as_ref().filter(|_| !entrance.has_devices()) {
+            let message =
+                format!("a `{}` portal has no devices that could reach the `router`", entrance.key());
+            found.add(&router.span, message, help);
+        }
+        if let Some(inbound) = portal.inbound.as_ref().filter(|_| !entrance.has_devices()) {
+            let message =
+                format!("a `{}` portal has no devices that could be reached `inbound`", entrance.key());
+            found.add(
+                &inbound.span,
+                message,
+                "take it out: this router itself answers by the way that it was asked",
+            );
+        }
+    }
+}
+
+/// The portals that are LANs, with their sites.
+fn lans(draft: &Draft) -> impl Iterator<Item = (&SiteDraft, &PortalDraft)> {
+    draft.sites.iter().flat_map(|site| lans_at(site).map(move |portal| (site, portal)))
+}
+
+fn lans_at(site: &SiteDraft) -> impl Iterator<Item = &PortalDraft> {
+    site.portals
+        .iter()
+        .filter(|portal| portal.entrance.as_ref().is_some_and(|At { value, .. }| value.has_lan()))
+}
+
+/// The site's own /24, as far as it is known.
+fn network_of(draft: &Draft, site: &SiteDraft) -> Option<Cidr> {
+    site_network(draft.subnet.as_ref()?.value, site.id.as_ref()?.value)
+}
+
+/// The /24 of each site that has one.
+fn networks(draft: &Draft) -> Vec<(&SiteDraft, Cidr)> {
+    draft.sites.iter().filter_map(|site| Some((site, network_of(draft, site)?))).collect()
+}
+
+/// An `address` is one that a router can have, in a free place of the subnet.
+pub(super) fn addresses(draft: &Draft, found: &mut Findings) {
+    let networks = networks(draft);
+    for (site, portal) in lans(draft) {
+        let Some(At { value: address, span }) = &portal.address else { continue };
+        let lan = address.network();
+        if let Some((message, help)) = shape(*address).or_else(|| place(draft, &networks, site, lan)) {
+            found.add(span, message, help);
+        }
+    }
+}
+
+/// What is wrong with an address by itself, and what to write instead.
+fn shape(address: InterfaceAddress) -> Option<(String, String)> {
+    let InterfaceAddress { address: ip, length } = address;
+    let network = address.network();
+    if network.family() == Family::V6 {
+        let help = "write an IPv4 address such as `\"10.77.1.65/26\"`: IPv6 follows from `subnet6`";
+        return Some(("`address` must be IPv4".to_owned(), help.to_owned()));
+    }
+    if length > 30 {
+        let help = format!("write `\"{ip}/26\"`");
+        return Some((format!("`address` is in a /{length}, which has no room for devices"), help));
+    }
+    let what = if ip == network.address() {
+        "network address"
+    } else if ip == network.last() {
+        "broadcast address"
+    } else {
+        return None;
+    };
+    let first = InterfaceAddress { address: network.nth(1)?, length };
+    Some((format!("`address` {ip} is the {what} of {network}"), format!("write `\"{first}\"`")))
+}
+
+/// What is wrong with where a LAN is, and what to write instead.
+fn place(
+    draft: &Draft,
+    networks: &[(&SiteDraft, Cidr)],
+    site: &SiteDraft,
+    lan: Cidr,
+) -> Option<(String, String)> {
+    let subnet = draft.subnet.as_ref()?.value;
+    let own = network_of(draft, site);
+    let where_it_is = if !subnet.covers(lan) {
+        format!("outside of `subnet` {subnet}")
+    } else if own.and_then(own_part).is_some_and(|part| part.overlaps(lan)) {
+        format!("where site {} itself and its phones are", site.name.value)
+    } else {
+        let is_there = |(other, theirs): &&(&SiteDraft, Cidr)| {
+            theirs.overlaps(lan) && other.name.value != site.name.value
+        };
+        let (other, _) = networks.iter().find(is_there)?;
+        format!("where site {} is", other.name.value)
+    };
+    let help = match own.and_then(|own| free_lans(own, &explicit(draft)).next()) {
+        Some(free) => format!("write one such as `\"{free}\"`, or take it out to get the next that is free"),
+        None => "take it out to get the next that is free".to_owned(),
+    };
+    Some((format!("`address` is in {lan}, {where_it_is}"), help))
+}
+
+/// No address is in two LANs.
+pub(super) fn overlaps(draft: &Draft, found: &mut Findings) {
+    let mut earlier: Vec<(&SiteDraft, &PortalDraft, Cidr)> = Vec::new();
+    for (site, portal) in lans(draft) {
+        let Some(address) = &portal.address else { continue };
+        let lan = address.value.network();
+        if let Some((at, first, other)) = earlier.iter().find(|(.., other)| other.overlaps(lan)) {
+            let message = format!(
+                "`address` is in {lan}, which overlaps {other} of portal {} at {}",
+                first.name.value, at.name.value
+            );
+            found.add(
+                &address.span,
+                message,
+                "write another one, or take it out to get the next that is free",
+            );
+        }
+        earlier.push((site, portal, lan));
+    }
+}
+
+/// A site's /24 has three /26s for portals without an `address`.
+pub(super) fn full(draft: &Draft, found: &mut Findings) {
+    let taken = explicit(draft);
+    for site in &draft.sites {
+        let Some(own) = network_of(draft, site) else { continue };
+        let waiting: Vec<_> = lans_at(site).filter(|lan| !lan.addressed).collect();
+        if waiting.is_empty() {
+            continue;
+        }
+        for portal in waiting.iter().skip(free_lans(own, &taken).count()) {
+            let message = format!("no /26 of {own} is left for portal {}", portal.name.value);
+            let help = format!("add `address` with a free network of `subnet`{}", example(draft, &taken));
+            found.add(&portal.span, message, help);
+        }
+    }
+}
+
+/// The LANs whose address the file gives.
+fn explicit(draft: &Draft) -> Vec<Cidr> {
+    lans(draft)
+        .filter_map(|(_, portal)| portal.address.as_ref())
+        .map(|address| address.value.network())
+        .collect()
+}
+
+/// The first network of a /24 that belongs to no site and to no portal.
+fn example(draft: &Draft, taken: &[Cidr]) -> String {
+    let is_free =
+        |id: &u8| draft.sites.iter().all(|site| site.id.as_ref().is_none_or(|taken| taken.value != *id));
+    let network = |id: u8| site_network(draft.subnet.as_ref()?.value, id);
+    let unused = |place: &Cidr| taken.iter().all(|lan| !lan.overlaps(*place));
+    // Ids end at 250, so that the last ones will never be taken by a site.
+    match (1..=u8::MAX).rev().filter(is_free).filter_map(network).find(unused).and_then(|place| place.nth(1))
+    {
+        Some(address) => format!(", such as `\"{address}/26\"`"),
+        None => String::new(),
+    }
+}

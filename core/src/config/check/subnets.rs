@@ -1,0 +1,155 @@
+//! The networks of the file: room for everybody, and nobody's twice.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::super::draft::{Draft, PortalDraft, SiteDraft};
+use super::super::fault::{At, Findings, Span};
+use super::super::model::{Entrance, Mtu};
+use super::links::linked;
+use crate::base::net::{Cidr, Family};
+
+/// The site with the largest id, and that id.
+fn largest(draft: &Draft) -> Option<(&SiteDraft, u8)> {
+    draft.sites.iter().filter_map(|site| Some((site, site.id.as_ref()?.value))).max_by_key(|(_, id)| *id)
+}
+
+/// Private IPv4 addresses (RFC 1918) with a /24 for each site.
+pub(super) fn subnet(draft: &Draft, found: &mut Findings) {
+    let Some(subnet) = &draft.subnet else { return };
+    let private = [
+        (Ipv4Addr::new(10, 0, 0, 0), 8),
+        (Ipv4Addr::new(172, 16, 0, 0), 12),
+        (Ipv4Addr::new(192, 168, 0, 0), 16),
+    ];
+    let is_private = |network: Cidr| {
+        private
+            .iter()
+            .filter_map(|(address, length)| Cidr::new((*address).into(), *length))
+            .any(|all| all.covers(network))
+    };
+    let help = "write a part of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, such as `\"10.77.0.0/16\"`";
+    if subnet.value.family() == Family::V6 {
+        found.add(&subnet.span, "`subnet` must be IPv4", format!("{help}; IPv6 goes in `subnet6`"));
+    } else if !is_private(subnet.value) {
+        found.add(&subnet.span, "`subnet` is not private", help);
+    } else {
+        holds("subnet", subnet, 24, draft, found);
+    }
+}
+
+/// Unique local addresses (RFC 4193) with a /56 for each site.
+pub(super) fn subnet6(draft: &Draft, found: &mut Findings) {
+    let Some(subnet) = &draft.subnet6 else { return };
+    let local = Cidr::new(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0).into(), 7);
+    if local.is_some_and(|local| local.covers(subnet.value)) {
+        holds("subnet6", subnet, 56, draft, found);
+    } else {
+        let message = "`subnet6` is not of the unique local addresses, fc00::/7";
+        found.add(&subnet.span, message, "write one such as `\"fd77:1:2::/48\"`");
+    }
+}
+
+/// Site N has the N-th network of `each` bits; number 0 is nobody's.
+fn holds(key: &str, subnet: &At<Cidr>, each: u8, draft: &Draft, found: &mut Findings) {
+    let Some((site, id)) = largest(draft) else { return };
+    let bits = each.saturating_sub(subnet.value.length());
+    if bits >= 8 || u32::from(id) < 1 << bits {
+        return;
+    }
+    let room = match (1_u32 << bits) - 1 {
+        0 => "has no room for a site".to_owned(),
+        most => format!("has room for ids up to {most}, and site {} has {id}", site.name.value),
+    };
+    // With 8 bits for the id there is room for every site that may ever come.
+    let enough = Cidr::new(subnet.value.address(), each - 8);
+    let help = enough.map_or_else(String::new, |enough| format!("write `\"{enough}\"`"));
+    found.add(&subnet.span, format!("`{key}` {room}: each takes a /{each}"), help);
+}
+
+/// IPv6 has no smaller packets than 1280 bytes (RFC 8200, section 5).
+pub(super) fn mtu(draft: &Draft, found: &mut Findings) {
+    let Some(mtu) = draft.mtu.as_ref().filter(|_| draft.ipv6) else { return };
+    let message = match mtu.value {
+        Mtu::Fixed(1280..) => return,
+        Mtu::Fixed(bytes) => format!("`mtu` {bytes} is too small for IPv6"),
+        Mtu::Measured => "`mtu = \"auto\"` may become too small for IPv6".to_owned(),
+    };
+    found.add(&mtu.span, message, "write `mtu = 1280`, or take `subnet6` out");
+}
+
+/// The networks behind sites are none of the tunnels' own.
+pub(super) fn lans_apart_from_subnets(draft: &Draft, found: &mut Findings) {
+    let subnets = [("subnet", &draft.subnet), ("subnet6", &draft.subnet6)];
+    for lan in draft.sites.iter().flat_map(|site| &site.lan) {
+        for (key, subnet) in subnets {
+            if let Some(subnet) = subnet.as_ref().filter(|subnet| subnet.value.overlaps(lan.value)) {
+                let message = format!("`lan` {} overlaps `{key}` {}", lan.value, subnet.value);
+                found.add(&lan.span, message, format!("write another network, or another `{key}`"));
+            }
+        }
+    }
+}
+
+/// What a site can reach is in one place.
+pub(super) fn lans_apart(draft: &Draft, found: &mut Findings) {
+    let lans: Vec<_> =
+        draft.sites.iter().flat_map(|site| site.lan.iter().map(move |lan| (site, lan))).collect();
+    for (index, (second, lan)) in lans.iter().enumerate() {
+        let earlier = lans[..index].iter().filter(|(first, _)| first.name.value != second.name.value);
+        for (first, other) in earlier.filter(|(_, other)| other.value.overlaps(lan.value)) {
+            let Some(meeting) = meeting(draft, first, second) else { continue };
+            let name = &first.name.value;
+            let message = format!("`lan` {} overlaps {} of site {name}, {meeting}", lan.value, other.value);
+            found.add(&lan.span, message, "share it at one of the two, or renumber one");
+        }
+    }
+}
+
+/// How traffic for both can meet at one site, if it can.
+fn meeting(draft: &Draft, first: &SiteDraft, second: &SiteDraft) -> Option<String> {
+    let around = linked(draft, second);
+    if around.iter().any(|site| site.name.value == first.name.value) {
+        return Some("to which it is linked".to_owned());
+    }
+    let middle = linked(draft, first)
+        .into_iter()
+        .find(|site| around.iter().any(|other| other.name.value == site.name.value))?;
+    Some(format!("and {} is linked to both", middle.name.value))
+}
+
+/// Without `subnet6` there is no IPv6 in the tunnels.
+pub(super) fn families(draft: &Draft, found: &mut Findings) {
+    if draft.ipv6 {
+        return;
+    }
+    let of_phones = draft.phones.iter().flat_map(|phone| ipv6_resolvers(&phone.dns));
+    for (key, span) in draft.sites.iter().flat_map(ipv6_of_site).chain(of_phones) {
+        let help = "take it out, or turn IPv6 on with `subnet6 = \"fd77:1:2::/48\"` in [network]";
+        found.add(span, format!("`{key}` has IPv6, which is off"), help);
+    }
+}
+
+/// Key and place of all IPv6 that a site speaks of.
+fn ipv6_of_site(site: &SiteDraft) -> impl Iterator<Item = (&'static str, &Span)> {
+    ipv6("lan", &site.lan).chain(site.portals.iter().flat_map(ipv6_of_portal))
+}
+
+fn ipv6_of_portal(portal: &PortalDraft) -> impl Iterator<Item = (&'static str, &Span)> {
+    let sources = portal.entrance.iter().filter(|entrance| match &entrance.value {
+        Entrance::From(sources) => sources.iter().any(|source| source.family() == Family::V6),
+        _ => false,
+    });
+    ipv6("to", &portal.to)
+        .chain(ipv6("except", &portal.except))
+        .chain(sources.map(|sources| ("from", &sources.span)))
+        .chain(ipv6_resolvers(&portal.dns))
+}
+
+fn ipv6_resolvers(resolvers: &[At<IpAddr>]) -> impl Iterator<Item = (&'static str, &Span)> {
+    resolvers.iter().filter(|resolver| resolver.value.is_ipv6()).map(|resolver| ("dns", &resolver.span))
+}
+
+fn ipv6<'a>(key: &'static str, networks: &'a [At<Cidr>]) -> impl Iterator<Item = (&'static str, &'a Span)> {
+    let ipv6 = networks.iter().filter(|network| network.value.family() == Family::V6);
+    ipv6.map(move |network| (key, &network.span))
+}

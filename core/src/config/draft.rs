@@ -1,0 +1,257 @@
+//! What the file says as far as it could be read, with the place of everything that another part of it may
+//! contradict. Once no fault is found, nothing is missing, and the [`Network`] is made of it.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::fault::{At, Lines, Span};
+use super::model::{
+    DEFAULT_MTU, Entrance, ExitRef, Failover, FirewallChoice, Host, Mtu, Name, Network, Phone, Portal, Ports,
+    Provider, RpFilter, Site, Subnet6,
+};
+use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
+use crate::base::sorted::{SortedMap, SortedSet};
+
+/// MTU of tunnels where the file names none: the least that IPv6 allows, and fits any uplink.
+/// Base UDP port where the file names none.
+const DEFAULT_PORT: u16 = 51820;
+/// Seconds of silence after which an exit is down, where the file does not say.
+const DEFAULT_DOWN_AFTER: u64 = 3;
+/// Seconds for which an exit that was down has to answer, where the file does not say.
+const DEFAULT_UP_AFTER: u64 = 10;
+/// Seconds without a handshake after which a name is resolved again, where the file does not say. Every two minutes a session that
+/// is used gets a new handshake (REKEY_AFTER_TIME in WireGuard's paper, § 6.1).
+const DEFAULT_RESOLVE_AFTER: u64 = 120;
+
+/// A whole file.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub name: Option<At<Name>>,
+    pub subnet: Option<At<Cidr>>,
+    pub subnet6: Option<At<Cidr>>,
+    /// Whether `subnet6` is there, right or wrong.
+    pub ipv6: bool,
+    pub mtu: Option<At<Mtu>>,
+    /// Seconds.
+    pub down_after: Option<At<u64>>,
+    /// Seconds.
+    pub up_after: Option<At<u64>>,
+    pub probe: Option<At<Ipv4Addr>>,
+    /// Seconds.
+    pub resolve_after: Option<At<u64>>,
+    /// In the order of the file.
+    pub sites: Vec<SiteDraft>,
+    /// In the order of the file.
+    pub phones: Vec<PhoneDraft>,
+}
+
+/// A `[site.NAME]`.
+pub(super) struct SiteDraft {
+    pub name: At<Name>,
+    /// Whether it has keys that nobody knows: one of them may be what seems to be missing.
+    pub misspelt: bool,
+    pub id: Option<At<u8>>,
+    pub public_key: Option<At<PublicKey>>,
+    /// Whether it names an endpoint, right or wrong.
+    pub dialled: bool,
+    pub endpoint: Option<At<Host>>,
+    pub port: Option<At<u16>>,
+    pub exits: Vec<At<Name>>,
+    pub links: Vec<At<Name>>,
+    pub lan: Vec<At<Cidr>>,
+    pub uplink: Option<At<IfName>>,
+    pub firewall: Option<At<FirewallChoice>>,
+    pub rp_filter: Option<At<RpFilter>>,
+    pub hook: Option<At<PathBuf>>,
+    pub dyndns: Option<At<PathBuf>>,
+    /// Seconds.
+    pub confirm_reload: Option<At<u64>>,
+    /// In the order of the file.
+    pub portals: Vec<PortalDraft>,
+    /// In the order of the file.
+    pub providers: Vec<ProviderDraft>,
+}
+
+/// A `[site.NAME.portal.NAME]`.
+pub(super) struct PortalDraft {
+    pub name: At<Name>,
+    pub span: Span,
+    pub exits: Vec<At<Name>>,
+    pub entrance: Option<At<Entrance>>,
+    pub to: Vec<At<Cidr>>,
+    pub ports: Vec<At<Ports>>,
+    pub except: Vec<At<Cidr>>,
+    pub address: Option<At<InterfaceAddress>>,
+    /// Whether it has an `address`, right or wrong.
+    pub addressed: bool,
+    pub dhcp: Option<At<bool>>,
+    pub dns: Vec<At<IpAddr>>,
+    pub ntp: Option<At<bool>>,
+    pub router: Option<At<bool>>,
+    pub inbound: Option<At<bool>>,
+}
+
+/// A `[site.NAME.exit.NAME]`.
+pub(super) struct ProviderDraft {
+    pub name: At<Name>,
+    pub span: Span,
+    pub config: Option<At<PathBuf>>,
+}
+
+/// A `[phone.NAME]`.
+pub(super) struct PhoneDraft {
+    pub name: At<Name>,
+    pub span: Span,
+    pub id: Option<At<u8>>,
+    pub at: Option<At<Name>>,
+    pub exit: Option<At<Name>>,
+    pub public_key: Option<At<PublicKey>>,
+    pub preshared_key_file: Option<At<PathBuf>>,
+    pub dns: Vec<At<IpAddr>>,
+}
+
+impl Draft {
+    /// The site of that name.
+    pub(super) fn site(&self, name: &str) -> Option<&SiteDraft> {
+        self.sites.iter().find(|site| site.name.value == name)
+    }
+
+    /// The names of all sites, in the order of the file.
+    pub(super) fn site_names(&self) -> impl Iterator<Item = &str> {
+        self.sites.iter().map(|site| site.name.value.as_str())
+    }
+
+    /// The network, if nothing is missing. `text` is what the spans count in.
+    pub(super) fn finish(self, text: &str) -> Option<Network> {
+        let providers: SortedMap<Name, SortedSet<Name>> =
+            self.sites.iter().map(|site| (site.name.value.clone(), site.provider_names())).collect();
+        let lines = Lines::of(text);
+        let phone = |phone: PhoneDraft| {
+            let at = phone.at.as_ref()?.value.clone();
+            Some((phone.name.value.clone(), phone.finish(&lines, providers.get(&at)?)?))
+        };
+        let subnet6 = self
+            .subnet6
+            .map(|At { value, span }| Subnet6 { network: value, position: lines.position(span.start) });
+        Some(Network {
+            name: self.name?.value,
+            subnet: self.subnet?.value,
+            subnet6,
+            mtu: self.mtu.map_or(Mtu::Fixed(DEFAULT_MTU), |mtu| mtu.value),
+            failover: Failover {
+                down_after: seconds(self.down_after, DEFAULT_DOWN_AFTER),
+                up_after: seconds(self.up_after, DEFAULT_UP_AFTER),
+            },
+            probe: self.probe.map(|probe| probe.value),
+            resolve_after: seconds(self.resolve_after, DEFAULT_RESOLVE_AFTER),
+            sites: self.sites.into_iter().map(|site| site.finish(&lines)).collect::<Option<_>>()?,
+            phones: self.phones.into_iter().map(phone).collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl SiteDraft {
+    /// Base UDP port.
+    pub(super) fn base_port(&self) -> u16 {
+        self.port.as_ref().map_or(DEFAULT_PORT, |port| port.value)
+    }
+
+    /// The names of the providers' files under it.
+    pub(super) fn provider_names(&self) -> SortedSet<Name> {
+        self.providers.iter().map(|provider| provider.name.value.clone()).collect()
+    }
+
+    fn finish(self, lines: &Lines) -> Option<(Name, Site)> {
+        let names = self.provider_names();
+        let site = Site {
+            id: self.id?.value,
+            public_key: self.public_key?.value,
+            port: self.port.map_or(DEFAULT_PORT, |port| port.value),
+            endpoint: self.endpoint.map(|endpoint| endpoint.value),
+            exits: values(self.exits),
+            links: values(self.links),
+            lan: values(self.lan),
+            uplink: self.uplink.map(|uplink| uplink.value),
+            firewall: self.firewall.map_or(FirewallChoice::Auto, |firewall| firewall.value),
+            rp_filter: self.rp_filter.map_or(RpFilter::Keep, |rp_filter| rp_filter.value),
+            hook: self.hook.map(|hook| hook.value),
+            dyndns: self.dyndns.map(|dyndns| dyndns.value),
+            confirm_reload: self.confirm_reload.map(|time| Duration::from_secs(time.value)),
+            portals: self
+                .portals
+                .into_iter()
+                .map(|portal| portal.finish(lines, &names))
+                .collect::<Option<_>>()?,
+            providers: self
+                .providers
+                .into_iter()
+                .map(|provider| provider.finish(lines))
+                .collect::<Option<_>>()?,
+        };
+        Some((self.name.value, site))
+    }
+}
+
+impl PortalDraft {
+    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<Portal> {
+        Some(Portal {
+            name: self.name.value,
+            exits: values(self.exits).into_iter().map(|name| exit_ref(name, providers)).collect(),
+            entrance: self.entrance?.value,
+            to: values(self.to),
+            ports: values(self.ports),
+            except: values(self.except),
+            address: self.address.map(|address| address.value),
+            dhcp: self.dhcp.map(|dhcp| dhcp.value),
+            router: self.router.map(|router| router.value),
+            inbound: self.inbound.is_some_and(|inbound| inbound.value),
+            dns: values(self.dns),
+            ntp: self.ntp.is_none_or(|ntp| ntp.value),
+            position: lines.position(self.span.start),
+        })
+    }
+}
+
+impl ProviderDraft {
+    fn finish(self, lines: &Lines) -> Option<(Name, Provider)> {
+        let position = lines.position(self.span.start);
+        Some((self.name.value, Provider { config: self.config?.value, position }))
+    }
+}
+
+impl PhoneDraft {
+    /// The site that it dials, and `direct` there, both mean the same as no `exit`.
+    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<Phone> {
+        let at = self.at?.value;
+        let elsewhere = self.exit.map(|exit| exit.value).filter(|exit| *exit != at && exit != DIRECT);
+        Some(Phone {
+            id: self.id?.value,
+            exit: elsewhere.map(|name| exit_ref(name, providers)),
+            public_key: self.public_key?.value,
+            preshared_key_file: self.preshared_key_file.map(|file| file.value),
+            dns: values(self.dns),
+            position: lines.position(self.span.start),
+            at,
+        })
+    }
+}
+
+/// The exit that every site has: its own uplink.
+pub(super) const DIRECT: &str = "direct";
+
+fn exit_ref(name: Name, providers: &SortedSet<Name>) -> ExitRef {
+    match name {
+        name if name == DIRECT => ExitRef::Direct,
+        name if providers.contains(&name) => ExitRef::Provider(name),
+        name => ExitRef::Site(name),
+    }
+}
+
+fn seconds(written: Option<At<u64>>, default: u64) -> Duration {
+    Duration::from_secs(written.map_or(default, |seconds| seconds.value))
+}
+
+fn values<T>(list: Vec<At<T>>) -> Vec<T> {
+    list.into_iter().map(|item| item.value).collect()
+}

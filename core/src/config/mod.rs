@@ -1,0 +1,54 @@
+//! The network file: from TOML to [`Network`], or to all its faults at once.
+//!
+//! Text → TOML tree → draft (what could be read, with its places) → checks across the file → network. A fault is
+//! taken down and passed by, so that a person hears of all of them at once.
+
+mod check;
+mod draft;
+pub(crate) mod fault;
+mod lan;
+pub mod model;
+mod reader;
+mod sections;
+pub mod suggest;
+mod syntax;
+mod values;
+
+use std::path::Path;
+
+use crate::base::error::{Error, Errors};
+
+pub use fault::Fault;
+pub use lan::{phone_address, portal_addresses, site_network};
+use model::Network;
+pub(crate) use values::is_host_name;
+
+/// Reads a network file. The faults come in the order of the file, and are never none.
+pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
+    let tree = syntax::read(text).map_err(|found| found.faults(text))?;
+    let mut found = fault::Findings::default();
+    let draft = sections::file(&reader::Section::root(&tree.root), &mut found);
+    check::everything(&draft, &mut found);
+    found.leave_out(&tree.broken);
+    let faults = tree.faults.and(found).faults(text);
+    if faults.is_empty() {
+        Ok(draft.finish(text).expect("where no fault is found, nothing is missing"))
+    } else {
+        Err(faults)
+    }
+}
+
+/// What `text` says, which is, or shall be, the network file at `path`; each fault is an error of its own that begins
+/// `path:line:column:`.
+pub fn check(path: &Path, text: &str) -> Result<Network, Errors> {
+    parse(text).map_err(|faults| errors(path, &faults))
+}
+
+/// The error for a file that is not UTF-8.
+pub fn not_utf8(path: &Path, bytes: &[u8], valid_up_to: usize) -> Errors {
+    errors(path, &fault::not_utf8(bytes, valid_up_to))
+}
+
+fn errors(path: &Path, faults: &[Fault]) -> Errors {
+    Errors::all(faults.iter().map(|fault| Error::wrong(fault.render(path))).collect())
+}

@@ -1,0 +1,173 @@
+//! The edits that lead from one firewall to another, in an order in which the kernel takes them as one
+//! transaction, or as two.
+
+use std::fmt;
+
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
+
+/// One edit of our table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit<'a> {
+    /// Makes the table, if it is not there.
+    AddTable,
+    /// Removes the table with all that is in it.
+    DeleteTable,
+    /// Removes all rules of a chain.
+    FlushChain(Chain),
+    /// Removes a chain that has no rules.
+    DeleteChain(Chain),
+    /// Removes a set that no rule looks at.
+    DeleteSet(&'a SetName),
+    /// Makes a set, with its elements.
+    AddSet(&'a SetName, &'a Set),
+    /// Takes these elements out of a set.
+    DeleteElements(&'a SetName, Set),
+    /// Puts these elements into a set.
+    AddElements(&'a SetName, Set),
+    /// Makes a base chain.
+    AddChain(Chain),
+    /// Appends to a chain the rule of this number, counted from 1.
+    AddRule(Chain, usize, &'a Rule),
+}
+
+impl<'a> Edit<'a> {
+    /// The set that it removes, if it does that.
+    fn deleted_set(&self) -> Option<&'a SetName> {
+        match self {
+            Self::DeleteSet(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Edit<'_> {
+    /// What it does, to go behind "cannot": `add rule 3 of chain forward`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddTable => write!(f, "add table {TABLE}"),
+            Self::DeleteTable => write!(f, "delete table {TABLE}"),
+            Self::FlushChain(chain) => write!(f, "flush chain {}", chain.name()),
+            Self::DeleteChain(chain) => write!(f, "delete chain {}", chain.name()),
+            Self::DeleteSet(name) => write!(f, "delete set {name}"),
+            Self::AddSet(name, _) => write!(f, "add set {name}"),
+            Self::DeleteElements(name, _) => write!(f, "delete elements of set {name}"),
+            Self::AddElements(name, _) => write!(f, "add elements to set {name}"),
+            Self::AddChain(chain) => write!(f, "add chain {}", chain.name()),
+            Self::AddRule(chain, number, _) => write!(f, "add rule {number} of chain {}", chain.name()),
+        }
+    }
+}
+
+/// The edits from one firewall to another; `None` = no table. There are none if the two are equal.
+///
+/// Base chains that stay are kept, as the kernel waits for RCU when one goes; their rules are replaced only if they
+/// differ, and of sets only the elements that differ. The exception is a `from` without chains and sets: it stands for a
+/// table that is not as we left it, and is replaced whole.
+pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<Edit<'a>> {
+    if from == to {
+        return Vec::new();
+    }
+    let mut edits = Vec::new();
+    if from.is_some_and(|from| to.is_none() || from.is_empty()) {
+        edits.push(Edit::DeleteTable);
+    }
+    if let Some(to) = to {
+        edits.push(Edit::AddTable);
+        edit_in_place(from.unwrap_or(&EMPTY), to, &mut edits);
+    }
+    edits
+}
+
+/// Splits edits into two lists, to be done one after the other: new sets, which no rule looks at yet, and the
+/// rest. The first list is empty where a table is replaced whole, as the old table has sets of the same
+/// names.
+pub fn in_stages(edits: Vec<Edit>) -> [Vec<Edit>; 2] {
+    let replaced: Vec<&SetName> = edits.iter().filter_map(Edit::deleted_set).collect();
+    let is_new = |edit: &Edit| matches!(edit, Edit::AddSet(name, _) if !replaced.contains(name));
+    if edits.contains(&Edit::DeleteTable) || !edits.iter().any(is_new) {
+        return [Vec::new(), edits];
+    }
+    let (sets, rest): (Vec<_>, Vec<_>) = edits.iter().cloned().partition(is_new);
+    [[vec![Edit::AddTable], sets].concat(), rest]
+}
+
+/// The edits that take back the first list of [`in_stages`]; `was_there` tells whether there was a table
+/// before.
+pub fn undoing<'a>(was_there: bool, sets: &[Edit<'a>]) -> Vec<Edit<'a>> {
+    let added = sets.iter().filter_map(|edit| match edit {
+        Edit::AddSet(name, _) => Some(Edit::DeleteSet(name)),
+        _ => None,
+    });
+    if was_there || sets.is_empty() { added.collect() } else { vec![Edit::DeleteTable] }
+}
+
+static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::new() };
+
+/// Rules go before the sets that they look at, and come behind them.
+fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<Edit<'a>>) {
+    let old = from.chains.iter().filter(|(chain, rules)| to.chains.get(chain) != Some(rules));
+    for (chain, _) in old {
+        edits.push(Edit::FlushChain(*chain));
+        if !to.chains.contains_key(chain) {
+            edits.push(Edit::DeleteChain(*chain));
+        }
+    }
+    edit_sets(&from.sets, &to.sets, edits);
+    let new = to.chains.iter().filter(|(chain, rules)| from.chains.get(chain) != Some(rules));
+    for (chain, rules) in new {
+        if !from.chains.contains_key(chain) {
+            edits.push(Edit::AddChain(*chain));
+        }
+        edits.extend(rules.iter().zip(1..).map(|(rule, number)| Edit::AddRule(*chain, number, rule)));
+    }
+}
+
+fn edit_sets<'a>(
+    from: &'a SortedMap<SetName, Set>,
+    to: &'a SortedMap<SetName, Set>,
+    edits: &mut Vec<Edit<'a>>,
+) {
+    let kept = |name| Some((from.get(name)?, to.get(name)?)).filter(|(old, new)| same_kind(old, new));
+    edits.extend(from.keys().filter(|name| kept(name).is_none()).map(Edit::DeleteSet));
+    for (name, set) in to {
+        let Some((old, new)) = kept(name) else {
+            edits.push(Edit::AddSet(name, set));
+            continue;
+        };
+        // An element that grows overlaps its old self, so that one has to be gone first.
+        edits.extend(missing(old, new).map(|elements| Edit::DeleteElements(name, elements)));
+        edits.extend(missing(new, old).map(|elements| Edit::AddElements(name, elements)));
+    }
+}
+
+fn same_kind(one: &Set, other: &Set) -> bool {
+    match (one, other) {
+        (Set::Interfaces(_), Set::Interfaces(_))
+        | (Set::Devices(_), Set::Devices(_))
+        | (Set::Paths(_), Set::Paths(_))
+        | (Set::Places(_), Set::Places(_))
+        | (Set::Ways(_), Set::Ways(_)) => true,
+        (Set::Networks(one, _), Set::Networks(other, _)) => one == other,
+        _ => false,
+    }
+}
+
+/// The elements that only `one` has, if any; the sets are of the same kind.
+fn missing(one: &Set, other: &Set) -> Option<Set> {
+    fn only<T: Ord + Clone>(one: &SortedSet<T>, other: &SortedSet<T>) -> Option<SortedSet<T>> {
+        let elements: SortedSet<T> = one.difference(other).cloned().collect();
+        (!elements.is_empty()).then_some(elements)
+    }
+    match (one, other) {
+        (Set::Interfaces(one), Set::Interfaces(other)) => only(one, other).map(Set::Interfaces),
+        (Set::Devices(one), Set::Devices(other)) => only(one, other).map(Set::Devices),
+        (Set::Paths(one), Set::Paths(other)) => only(one, other).map(Set::Paths),
+        (Set::Places(one), Set::Places(other)) => only(one, other).map(Set::Places),
+        (Set::Ways(one), Set::Ways(other)) => only(one, other).map(Set::Ways),
+        (Set::Networks(family, one), Set::Networks(_, other)) => {
+            only(one, other).map(|elements| Set::Networks(*family, elements))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,297 @@
+//! The firewall as a person would write it for the `nft` program.
+
+use std::fmt::{self, Display, Formatter, Write as _};
+use std::net::Ipv4Addr;
+
+use crate::base::net::{Cidr, Family, IfName, Mark, netmask};
+use crate::base::sorted::SortedSet;
+use crate::firewall::edit::{Edit, edits};
+use crate::firewall::{
+    Action, Chain, Condition, Devices, Firewall, ForeignChain, Interfaces, Networks, OPENING_COMMENT,
+    PORTS_PRIORITY, Places, Rule, Set, TABLE, Ways,
+};
+
+/// The script for `nft -f -` that leads from one firewall to another in one transaction; `None` = no table. Empty if the
+/// two are equal.
+pub fn to_text(from: Option<&Firewall>, to: Option<&Firewall>) -> String {
+    let in_place = from.is_some_and(|from| !from.is_empty());
+    let edits = edits(from, to);
+    let edit = edits.iter().filter(|edit| **edit != Edit::AddTable).map(|edit| format!("{}\n", Nft(edit)));
+    match to {
+        None => edit.collect(),
+        Some(_) if in_place || edits.is_empty() => edit.collect(),
+        Some(to) => {
+            let replaced = edits.iter().take_while(|edit| **edit == Edit::DeleteTable);
+            replaced.map(|edit| format!("{}\n", Nft(edit))).chain([Nft(to).to_string()]).collect()
+        }
+    }
+}
+
+/// The script for `nft -f -` that closes these ports and no others; `None` = not even a table for that, of which there `is` one.
+pub fn ports(is: bool, to: Option<&SortedSet<IfName>>) -> String {
+    let mut text = if is { format!("delete table netdev {TABLE}\n") } else { String::new() };
+    let Some(ports) = to else { return text };
+    let _ = writeln!(text, "table netdev {TABLE} {{");
+    for (number, port) in ports.iter().enumerate() {
+        let (number, port) = (number + 1, Nft(port));
+        let hook = format!("type filter hook ingress device {port} priority {PORTS_PRIORITY}; policy drop;");
+        let _ = writeln!(text, "\tchain port-{number} {{ {hook} }}");
+    }
+    text + "}\n"
+}
+
+/// The script for `nft -f -` that puts these rules at the top of a chain of somebody else's.
+pub fn openings(chain: &ForeignChain, rules: &[Option<Rule>]) -> String {
+    // Each goes before all others, so the last one comes first.
+    let insert = |rule| format!("insert rule {chain} {} comment \"{OPENING_COMMENT}\"\n", Nft(rule));
+    rules.iter().rev().flatten().map(insert).collect()
+}
+
+/// Prints its content in nft's language.
+struct Nft<'a, T>(&'a T);
+
+impl Display for Nft<'_, Firewall> {
+    /// The whole table, as a block.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "table inet {TABLE} {{")?;
+        for (name, set) in &self.0.sets {
+            writeln!(f, "\tset {name} {{")?;
+            writeln!(f, "\t\t{}\n\t\telements = {{ {} }}", set_type(set), Nft(set))?;
+            writeln!(f, "\t}}")?;
+        }
+        for (chain, rules) in &self.0.chains {
+            writeln!(f, "\tchain {} {{\n\t\t{}", chain.name(), Nft(chain))?;
+            rules.iter().try_for_each(|rule| writeln!(f, "\t\t{}", Nft(rule)))?;
+            writeln!(f, "\t}}")?;
+        }
+        writeln!(f, "}}")
+    }
+}
+
+impl Display for Nft<'_, Edit<'_>> {
+    /// One command.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Edit::AddTable => write!(f, "add table inet {TABLE}"),
+            Edit::DeleteTable => write!(f, "delete table inet {TABLE}"),
+            Edit::FlushChain(chain) => write!(f, "flush chain inet {TABLE} {}", chain.name()),
+            Edit::DeleteChain(chain) => write!(f, "delete chain inet {TABLE} {}", chain.name()),
+            Edit::DeleteSet(name) => write!(f, "delete set inet {TABLE} {name}"),
+            Edit::AddSet(name, set) => {
+                let (kind, elements) = (set_type(set), Nft(*set));
+                write!(f, "add set inet {TABLE} {name} {{ {kind}; elements = {{ {elements} }}; }}")
+            }
+            Edit::DeleteElements(name, set) => {
+                write!(f, "delete element inet {TABLE} {name} {{ {} }}", Nft(set))
+            }
+            Edit::AddElements(name, set) => {
+                write!(f, "add element inet {TABLE} {name} {{ {} }}", Nft(set))
+            }
+            Edit::AddChain(chain) => {
+                write!(f, "add chain inet {TABLE} {} {{ {} }}", chain.name(), Nft(chain))
+            }
+            Edit::AddRule(chain, _, rule) => {
+                write!(f, "add rule inet {TABLE} {} {}", chain.name(), Nft(*rule))
+            }
+        }
+    }
+}
+
+impl Display for Nft<'_, Chain> {
+    /// Where it is hooked in.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let hook = self.0.hook();
+        write!(f, "type {} hook {} priority {}; policy accept;", hook.kind, hook.hook, hook.priority)
+    }
+}
+
+fn set_type(set: &Set) -> &'static str {
+    match set {
+        Set::Interfaces(_) => "type ifname",
+        Set::Devices(_) => "type ether_addr",
+        Set::Paths(_) => "type ifname . ifname",
+        Set::Places(_) => "type ifname . ipv4_addr",
+        Set::Ways(_) => "type ifname . mark",
+        Set::Networks(Family::V4, _) => "type ipv4_addr; flags interval",
+        Set::Networks(Family::V6, _) => "type ipv6_addr; flags interval",
+    }
+}
+
+impl Display for Nft<'_, Set> {
+    /// The elements.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Set::Interfaces(names) => separated(f, ", ", names.iter().map(Nft)),
+            Set::Devices(devices) => separated(f, ", ", devices.iter()),
+            Set::Paths(paths) => separated(f, ", ", paths.iter().map(Nft)),
+            Set::Places(places) => separated(f, ", ", places.iter().map(Nft)),
+            Set::Ways(ways) => separated(f, ", ", ways.iter().map(Nft)),
+            Set::Networks(_, networks) => separated(f, ", ", networks.iter().map(Nft)),
+        }
+    }
+}
+
+impl Display for Nft<'_, Rule> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for condition in &self.0.conditions {
+            write!(f, "{} ", Nft(condition))?;
+        }
+        Nft(&self.0.action).fmt(f)
+    }
+}
+
+impl Display for Nft<'_, Condition> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Condition::Family(Family::V4) => f.write_str("meta nfproto ipv4"),
+            Condition::Family(Family::V6) => f.write_str("meta nfproto ipv6"),
+            Condition::Incoming(interfaces) => write!(f, "iifname {}", Nft(interfaces)),
+            Condition::NotIncoming(interfaces) => write!(f, "iifname != {}", Nft(interfaces)),
+            Condition::NotFrom(places) => write!(f, "iifname . ip saddr{}", Nft(places)),
+            Condition::NotTo(places) => write!(f, "iifname . ip daddr{}", Nft(places)),
+            Condition::NotReturning(Ways { set, mask }) => {
+                write!(f, "iifname . ct mark & {mask:#x} != @{set}")
+            }
+            Condition::Departing(Ways { set, mask }) => write!(f, "oifname . ct mark & {mask:#x} @{set}"),
+            Condition::Outgoing(interfaces) => write!(f, "oifname {}", Nft(interfaces)),
+            Condition::NotOutgoing(interfaces) => write!(f, "oifname != {}", Nft(interfaces)),
+            Condition::Path(set) => write!(f, "iifname . oifname @{set}"),
+            Condition::Source(networks) => write!(f, "{} saddr {}", protocol(networks), Nft(networks)),
+            Condition::NotSource(networks) => write!(f, "{} saddr != {}", protocol(networks), Nft(networks)),
+            Condition::Destination(networks) => write!(f, "{} daddr {}", protocol(networks), Nft(networks)),
+            Condition::NotDestination(networks) => {
+                write!(f, "{} daddr != {}", protocol(networks), Nft(networks))
+            }
+            Condition::Established => f.write_str("ct state established,related"),
+            Condition::Opening => f.write_str("ct direction original"),
+            Condition::Replying => f.write_str("ct direction reply"),
+            Condition::Device(Devices::One(mac)) => write!(f, "ether saddr {mac}"),
+            Condition::Device(Devices::In(set)) => write!(f, "ether saddr @{set}"),
+            Condition::Marked(mark) => write!(f, "meta mark & {:#x} == {:#x}", mark.mask, mark.value),
+            Condition::ConnectionMarked(mark) => write!(f, "ct mark & {:#x} == {:#x}", mark.mask, mark.value),
+            Condition::ConnectionNotMarked(mark) => {
+                write!(f, "ct mark & {:#x} != {:#x}", mark.mask, mark.value)
+            }
+            Condition::NotMarked(mark) => write!(f, "meta mark & {:#x} != {:#x}", mark.mask, mark.value),
+            Condition::Icmp(Family::V4) => f.write_str("meta l4proto icmp"),
+            Condition::Icmp(Family::V6) => f.write_str("meta l4proto icmpv6"),
+            Condition::UdpPort(first, last) => write_ports(f, "udp", *first, *last),
+            Condition::TcpPort(first, last) => write_ports(f, "tcp", *first, *last),
+            Condition::TcpSyn => f.write_str("tcp flags & (syn | rst) == syn"),
+        }
+    }
+}
+
+fn write_ports(f: &mut Formatter<'_>, protocol: &str, first: u16, last: u16) -> fmt::Result {
+    write!(f, "{protocol} dport {first}")?;
+    if first == last { Ok(()) } else { write!(f, "-{last}") }
+}
+
+fn protocol(networks: &Networks) -> &'static str {
+    match networks.family() {
+        Family::V4 => "ip",
+        Family::V6 => "ip6",
+    }
+}
+
+impl Display for Nft<'_, Action> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Action::Accept => f.write_str("accept"),
+            Action::Drop => f.write_str("drop"),
+            Action::Reject => f.write_str("reject with icmpx admin-prohibited"),
+            Action::Masquerade => f.write_str("masquerade"),
+            Action::SendAs(address) => write!(f, "snat ip to {address}"),
+            Action::Redirect(port) => write!(f, "redirect to :{port}"),
+            Action::Divert(address) => write!(f, "dnat ip to {address}"),
+            Action::SetMark(mark) => write_setting(f, "meta mark", *mark),
+            Action::SetConnectionMark(mark) => write_setting(f, "ct mark", *mark),
+            Action::ClampMss(bytes) => write!(f, "tcp option maxseg size set {bytes}"),
+        }
+    }
+}
+
+fn write_setting(f: &mut Formatter<'_>, what: &str, Mark { value, mask }: Mark) -> fmt::Result {
+    write!(f, "{what} set {what} & {:#x} | {value:#x}", !mask)
+}
+
+impl Display for Nft<'_, Interfaces> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Interfaces::One(name) => Nft(name).fmt(f),
+            Interfaces::In(set) => write!(f, "@{set}"),
+        }
+    }
+}
+
+impl Display for Nft<'_, Networks> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Networks::One(network) => Nft(network).fmt(f),
+            Networks::In(_, set) => write!(f, "@{set}"),
+        }
+    }
+}
+
+impl Display for Nft<'_, Cidr> {
+    /// A network of one address is written as that address, as nft does.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.0.length() == self.0.family().bits() { self.0.address().fmt(f) } else { self.0.fmt(f) }
+    }
+}
+
+impl Display for Nft<'_, IfName> {
+    /// A star at the end would stand for any ending, were it not escaped.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0.as_str().strip_suffix('*') {
+            Some(beginning) => write!(f, "\"{beginning}\\*\""),
+            None => write!(f, "\"{}\"", self.0),
+        }
+    }
+}
+
+impl Display for Nft<'_, Places> {
+    /// Writes the mask behind the address. A single one needs no mask.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Places { set, length } = self.0;
+        if *length < 32 {
+            write!(f, " & {}", netmask(*length))?;
+        }
+        write!(f, " != @{set}")
+    }
+}
+
+impl Display for Nft<'_, (IfName, Ipv4Addr)> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (interface, address) = self.0;
+        write!(f, "{} . {address}", Nft(interface))
+    }
+}
+
+impl Display for Nft<'_, (IfName, u32)> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (interface, mark) = self.0;
+        write!(f, "{} . {mark:#x}", Nft(interface))
+    }
+}
+
+impl Display for Nft<'_, (IfName, IfName)> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (incoming, outgoing) = self.0;
+        write!(f, "{} . {}", Nft(incoming), Nft(outgoing))
+    }
+}
+
+fn separated<T: Display>(
+    f: &mut Formatter<'_>,
+    separator: &str,
+    items: impl Iterator<Item = T>,
+) -> fmt::Result {
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            f.write_str(separator)?;
+        }
+        item.fmt(f)?;
+    }
+    Ok(())
+}

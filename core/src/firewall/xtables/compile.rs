@@ -1,0 +1,237 @@
+//! Typed rules spelled out for iptables, which has neither sets nor rules for both families.
+
+use std::net::Ipv4Addr;
+
+use super::{CHAIN_PREFIX, Content, Line, Ruleset, Table, Target, built_in};
+use crate::base::net::{Cidr, Family, IfName, Mark};
+use crate::base::sorted::SortedMap;
+use crate::firewall::{
+    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Openings, Places, Rule, Set, SetName,
+    Ways,
+};
+
+/// The chains that do what `firewall` does, for these families. `openings` are the ways through the host's own rules, where
+/// those would refuse what they do not know.
+pub fn compile(
+    firewall: Option<&Firewall>,
+    openings: &SortedMap<Family, Openings>,
+    families: &[Family],
+) -> Ruleset {
+    let mut ruleset = Ruleset::new();
+    for family in families {
+        let none = Openings::new();
+        let openings = openings.get(family).unwrap_or(&none);
+        for chain in Chain::ALL {
+            let rules =
+                firewall.and_then(|firewall| firewall.chains.get(&chain)).map_or(&[][..], Vec::as_slice);
+            let spelling = Spelling { sets: firewall.map(|firewall| &firewall.sets), family: *family };
+            let opened = openings.get(&chain).map_or(&[][..], Vec::as_slice);
+            let chains = spelling.chains(chain, rules, opened);
+            if !chains.is_empty() {
+                let content: &mut Content = ruleset.get_or_default((*family, Table::of(chain)));
+                content.chains.extend(chains);
+                content.jumps.insert(built_in(chain), vec![1]);
+            }
+        }
+    }
+    ruleset
+}
+
+struct Spelling<'a> {
+    sets: Option<&'a SortedMap<SetName, Set>>,
+    family: Family,
+}
+
+type Chains = SortedMap<String, Vec<Line>>;
+
+impl Spelling<'_> {
+    /// The chain that the built-in one jumps to, and those behind it. What our rules accept comes back, for the host's own rules
+    /// decide on it as well, or, where they would refuse it, our openings.
+    fn chains(&self, chain: Chain, rules: &[Rule], openings: &[Rule]) -> Chains {
+        let entry = format!("{CHAIN_PREFIX}{}", built_in(chain));
+        let mut chains = Chains::new();
+        let openings: Vec<Line> = self
+            .rules(openings)
+            .flat_map(|rule| self.lines(&rule.conditions, &Target::Do(rule.action)))
+            .collect();
+        let guard = if openings.is_empty() { entry.clone() } else { format!("{entry}_GUARD") };
+        let lines = self.guard(&guard, rules, &mut chains);
+        if !lines.is_empty() {
+            chains.insert(guard.clone(), lines);
+        }
+        if !openings.is_empty() {
+            let guarded = chains
+                .contains_key(&guard)
+                .then(|| Line { conditions: Vec::new(), target: Target::Jump(guard) });
+            chains.insert(entry, guarded.into_iter().chain(openings).collect());
+        }
+        chains
+    }
+
+    /// Those of this family.
+    fn rules<'r>(&self, rules: &'r [Rule]) -> impl Iterator<Item = &'r Rule> {
+        let family = self.family;
+        rules
+            .iter()
+            .filter(move |rule| rule.conditions.iter().filter_map(Condition::family).all(|of| of == family))
+    }
+
+    fn guard(&self, name: &str, rules: &[Rule], chains: &mut Chains) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for rule in self.rules(rules) {
+            let target = if rule.action == Action::Accept { Target::Return } else { Target::Do(rule.action) };
+            let is_apart = |condition: &Condition| {
+                self.excepts_many(condition) || is_asked_twice(condition, &rule.conditions)
+            };
+            let (exceptions, conditions): (Vec<_>, Vec<_>) =
+                rule.conditions.iter().cloned().partition(is_apart);
+            if exceptions.is_empty() {
+                lines.extend(self.lines(&conditions, &target));
+                continue;
+            }
+            // Only a chain of its own can say "none of these".
+            debug_assert_ne!(target, Target::Return, "would return to the next rule instead of ending here");
+            let aside = format!("{name}_{}", chains.len() + 1);
+            let excepted = exceptions.iter().flat_map(|condition| self.excepted(condition));
+            let mut apart: Vec<Line> =
+                excepted.map(|conditions| Line { conditions, target: Target::Return }).collect();
+            apart.push(Line { conditions: Vec::new(), target });
+            chains.insert(aside.clone(), apart);
+            lines.extend(self.lines(&conditions, &Target::Jump(aside)));
+        }
+        lines
+    }
+
+    /// One line for each way to pick an element of every set.
+    fn lines(&self, conditions: &[Condition], target: &Target) -> Vec<Line> {
+        let mut picked = vec![Vec::new()];
+        for condition in conditions {
+            let alternatives = self.alternatives(condition);
+            let with =
+                |one: &Vec<Condition>, other: &Vec<Condition>| one.iter().chain(other).cloned().collect();
+            picked = picked
+                .iter()
+                .flat_map(|one| alternatives.iter().map(move |other| with(one, other)))
+                .collect();
+        }
+        for conditions in &mut picked {
+            conditions.sort_by_key(super::text::rank);
+        }
+        picked.into_iter().map(|conditions| Line { conditions, target: target.clone() }).collect()
+    }
+
+    /// The conditions without sets of which none may hold, of one that is "none of these"; each may be several in one.
+    fn excepted(&self, condition: &Condition) -> Vec<Vec<Condition>> {
+        match condition {
+            Condition::NotFrom(Places { set, length }) => self.places(set, *length, Condition::Source),
+            Condition::NotTo(Places { set, length }) => self.places(set, *length, Condition::Destination),
+            Condition::NotReturning(ways) => self.ways(ways, Condition::Incoming),
+            _ => self.alternatives(&condition.opposite()),
+        }
+    }
+
+    fn places(
+        &self,
+        set: &SetName,
+        length: u8,
+        address: impl Fn(Networks) -> Condition,
+    ) -> Vec<Vec<Condition>> {
+        let Some(Set::Places(places)) = self.set(set) else { return Vec::new() };
+        let place = |(name, first): &(IfName, Ipv4Addr)| {
+            let network = Cidr::new((*first).into(), length).expect("a length of IPv4");
+            vec![address(Networks::One(network)), Condition::Incoming(Interfaces::One(name.clone()))]
+        };
+        places.iter().map(place).collect()
+    }
+
+    fn ways(&self, ways: &Ways, at: impl Fn(Interfaces) -> Condition) -> Vec<Vec<Condition>> {
+        let Some(Set::Ways(pairs)) = self.set(&ways.set) else { return Vec::new() };
+        let way = |(name, value): &(IfName, u32)| {
+            let mark = Mark { value: *value, mask: ways.mask };
+            vec![at(Interfaces::One(name.clone())), Condition::ConnectionMarked(mark)]
+        };
+        pairs.iter().map(way).collect()
+    }
+
+    /// The conditions without sets of which one must hold; each may be several in one.
+    fn alternatives(&self, condition: &Condition) -> Vec<Vec<Condition>> {
+        if let Condition::Departing(ways) = condition {
+            return self.ways(ways, Condition::Outgoing);
+        }
+        // The tables of a family see nothing else.
+        if let Condition::Family(_) = condition {
+            return vec![Vec::new()];
+        }
+        let Some(set) = condition.set() else {
+            return match condition {
+                // iptables does not print what asks nothing.
+                Condition::Source(Networks::One(all)) | Condition::Destination(Networks::One(all))
+                    if all.length() == 0 =>
+                {
+                    vec![Vec::new()]
+                }
+                Condition::NotSource(Networks::One(all)) | Condition::NotDestination(Networks::One(all))
+                    if all.length() == 0 =>
+                {
+                    Vec::new()
+                }
+                _ => vec![vec![condition.clone()]],
+            };
+        };
+        match self.set(set) {
+            // Pairs are told above.
+            None | Some(Set::Places(_) | Set::Ways(_)) => Vec::new(),
+            Some(Set::Interfaces(names)) => names
+                .iter()
+                .map(|name| vec![condition.with_interfaces(Interfaces::One(name.clone()))])
+                .collect(),
+            Some(Set::Devices(devices)) => {
+                devices.iter().map(|mac| vec![Condition::Device(Devices::One(*mac))]).collect()
+            }
+            Some(Set::Networks(_, networks)) => {
+                let one = |network| self.alternatives(&condition.with_networks(Networks::One(network)));
+                networks.iter().copied().flat_map(one).collect()
+            }
+            Some(Set::Paths(paths)) => paths
+                .iter()
+                .map(|(from, to)| {
+                    vec![
+                        Condition::Incoming(Interfaces::One(from.clone())),
+                        Condition::Outgoing(Interfaces::One(to.clone())),
+                    ]
+                })
+                .collect(),
+        }
+    }
+
+    fn set(&self, name: &SetName) -> Option<&Set> {
+        self.sets?.get(name)
+    }
+
+    /// Whether it is "none of these", and these are several.
+    fn excepts_many(&self, condition: &Condition) -> bool {
+        if let Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_) = condition {
+            return true;
+        }
+        let negative = matches!(
+            condition,
+            Condition::NotIncoming(_)
+                | Condition::NotOutgoing(_)
+                | Condition::NotSource(_)
+                | Condition::NotDestination(_)
+        );
+        let several = condition.set().and_then(|set| self.set(set)).is_some_and(|set| set.len() > 1);
+        negative && several
+    }
+}
+
+/// Whether it is "not there", and another condition says where: a line of iptables can say one of the two.
+fn is_asked_twice(condition: &Condition, all: &[Condition]) -> bool {
+    let is_source = |other: &Condition| matches!(other, Condition::Source(_));
+    let is_destination = |other: &Condition| matches!(other, Condition::Destination(_));
+    match condition {
+        Condition::NotSource(_) => all.iter().any(is_source),
+        Condition::NotDestination(_) => all.iter().any(is_destination),
+        _ => false,
+    }
+}

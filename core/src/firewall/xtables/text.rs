@@ -1,0 +1,303 @@
+//! Rules as `iptables-save` prints them and `iptables-restore` takes them.
+
+use std::fmt::{self, Write as _};
+
+use super::{CHAIN_PREFIX, Content, Line, Ruleset, Table, Target};
+use crate::base::net::{Cidr, Family, IfName, Mark};
+use crate::firewall::{Action, Condition, Devices, Interfaces, Networks};
+
+/// Where a condition stands in a line: the order in which every version of `iptables-save` prints them.
+pub(super) fn rank(condition: &Condition) -> u8 {
+    match condition {
+        Condition::Source(_) | Condition::NotSource(_) => 0,
+        Condition::Destination(_) | Condition::NotDestination(_) => 1,
+        Condition::Incoming(_) | Condition::NotIncoming(_) => 2,
+        Condition::Outgoing(_) | Condition::NotOutgoing(_) => 3,
+        Condition::Icmp(_) | Condition::UdpPort(..) | Condition::TcpPort(..) | Condition::TcpSyn => 4,
+        Condition::Established => 5,
+        Condition::Opening | Condition::Replying => 6,
+        Condition::Device(_) => 7,
+        Condition::Marked(_) => 8,
+        Condition::NotMarked(_) => 9,
+        Condition::ConnectionMarked(_) => 10,
+        Condition::ConnectionNotMarked(_) => 11,
+        Condition::Family(_)
+        | Condition::Path(_)
+        | Condition::NotFrom(_)
+        | Condition::NotTo(_)
+        | Condition::NotReturning(_)
+        | Condition::Departing(_) => 12,
+    }
+}
+
+/// What `iptables-restore --noflush` needs to lead from one ruleset to the other, for one family; empty if there is nothing to do.
+/// Each table changes in one step, and the host's own chains and rules stay as they are.
+pub fn script(from: &Ruleset, to: &Ruleset, family: Family) -> String {
+    let nothing = Content::default();
+    let mut script = String::new();
+    for table in Table::ALL {
+        let content =
+            |ruleset: &'_ Ruleset| ruleset.get(&(family, table)).cloned().unwrap_or(nothing.clone());
+        let (from, to) = (content(from), content(to));
+        if from != to {
+            let _ = writeln!(script, "*{}", table.name());
+            edit(&from, &to, family, &mut script);
+            script.push_str("COMMIT\n");
+        }
+    }
+    script
+}
+
+fn edit(from: &Content, to: &Content, family: Family, script: &mut String) {
+    let changed: Vec<_> =
+        to.chains.iter().filter(|(name, lines)| from.chains.get(*name) != Some(lines)).collect();
+    for (name, _) in &changed {
+        // Makes the chain, or empties it.
+        let _ = writeln!(script, ":{name} - [0:0]");
+    }
+    for (name, lines) in changed {
+        for line in lines {
+            let _ = writeln!(script, "-A {name}{}", text(line, family));
+        }
+    }
+    for (chain, positions) in &from.jumps {
+        if to.jumps.get(chain) != Some(positions) {
+            for _ in positions {
+                let _ = writeln!(script, "-D {chain} -j {CHAIN_PREFIX}{chain}");
+            }
+        }
+    }
+    for (chain, positions) in &to.jumps {
+        if from.jumps.get(chain) != Some(positions) {
+            let _ = writeln!(script, "-I {chain} 1 -j {CHAIN_PREFIX}{chain}");
+        }
+    }
+    // First empty, or they may still jump to each other.
+    let old: Vec<&String> = from.chains.keys().filter(|name| !to.chains.contains_key(*name)).collect();
+    for verb in ["-F", "-X"] {
+        for name in &old {
+            let _ = writeln!(script, "{verb} {name}");
+        }
+    }
+}
+
+/// A line behind `-A CHAIN`, beginning with a space.
+fn text(line: &Line, family: Family) -> String {
+    let mut text = String::new();
+    for condition in &line.conditions {
+        write_condition(&mut text, condition);
+    }
+    match &line.target {
+        Target::Do(action) => write_action(&mut text, *action, family),
+        Target::Return => text.push_str(" -j RETURN"),
+        Target::Jump(chain) => drop(write!(text, " -j {chain}")),
+        Target::Foreign => {}
+    }
+    text
+}
+
+fn write_condition(text: &mut String, condition: &Condition) {
+    let _ = match condition {
+        Condition::Source(Networks::One(network)) => write!(text, " -s {network}"),
+        Condition::NotSource(Networks::One(network)) => write!(text, " ! -s {network}"),
+        Condition::Destination(Networks::One(network)) => write!(text, " -d {network}"),
+        Condition::NotDestination(Networks::One(network)) => write!(text, " ! -d {network}"),
+        Condition::Incoming(Interfaces::One(name)) => write!(text, " -i {name}"),
+        Condition::NotIncoming(Interfaces::One(name)) => write!(text, " ! -i {name}"),
+        Condition::Outgoing(Interfaces::One(name)) => write!(text, " -o {name}"),
+        Condition::NotOutgoing(Interfaces::One(name)) => write!(text, " ! -o {name}"),
+        Condition::Icmp(Family::V4) => write!(text, " -p icmp"),
+        Condition::Icmp(Family::V6) => write!(text, " -p ipv6-icmp"),
+        Condition::UdpPort(first, last) => write_ports(text, "udp", *first, *last),
+        Condition::TcpPort(first, last) => write_ports(text, "tcp", *first, *last),
+        Condition::TcpSyn => write!(text, " -p tcp -m tcp --tcp-flags SYN,RST SYN"),
+        Condition::Established => write!(text, " -m conntrack --ctstate RELATED,ESTABLISHED"),
+        Condition::Opening => write!(text, " -m conntrack --ctdir ORIGINAL"),
+        Condition::Replying => write!(text, " -m conntrack --ctdir REPLY"),
+        Condition::Device(Devices::One(mac)) => write!(text, " -m mac --mac-source {mac}"),
+        Condition::Marked(mark) => write_mark(text, "mark", *mark),
+        Condition::NotMarked(mark) => write_mark(text, "mark !", *mark),
+        Condition::ConnectionMarked(mark) => write_mark(text, "connmark", *mark),
+        Condition::ConnectionNotMarked(mark) => write_mark(text, "connmark !", *mark),
+        // Compiled away.
+        Condition::Family(_) | Condition::Path(_) => Ok(()),
+        _ => unreachable!("no line looks at a set"),
+    };
+}
+
+fn write_ports(text: &mut String, protocol: &str, first: u16, last: u16) -> fmt::Result {
+    write!(text, " -p {protocol} -m {protocol} --dport {first}")?;
+    if first == last { Ok(()) } else { write!(text, ":{last}") }
+}
+
+fn write_mark(text: &mut String, module: &str, Mark { value, mask }: Mark) -> fmt::Result {
+    write!(text, " -m {module} --mark {value:#x}")?;
+    // Nobody prints a mask of all bits.
+    if mask == u32::MAX { Ok(()) } else { write!(text, "/{mask:#x}") }
+}
+
+fn write_action(text: &mut String, action: Action, family: Family) {
+    let _ = match (action, family) {
+        (Action::Accept, _) => write!(text, " -j ACCEPT"),
+        (Action::Drop, _) => write!(text, " -j DROP"),
+        (Action::Reject, Family::V4) => write!(text, " -j REJECT --reject-with {REJECT_V4}"),
+        (Action::Reject, Family::V6) => write!(text, " -j REJECT --reject-with {REJECT_V6}"),
+        (Action::Masquerade, _) => write!(text, " -j MASQUERADE"),
+        (Action::SendAs(address), _) => write!(text, " -j SNAT --to-source {address}"),
+        (Action::Redirect(port), _) => write!(text, " -j REDIRECT --to-ports {port}"),
+        (Action::Divert(address), _) => write!(text, " -j DNAT --to-destination {address}"),
+        (Action::SetMark(Mark { value, mask }), _) => {
+            write!(text, " -j MARK --set-xmark {value:#x}/{mask:#x}")
+        }
+        (Action::SetConnectionMark(Mark { value, mask }), _) => {
+            write!(text, " -j CONNMARK --set-xmark {value:#x}/{mask:#x}")
+        }
+        (Action::ClampMss(bytes), _) => write!(text, " -j TCPMSS --set-mss {bytes}"),
+    };
+}
+
+/// The matches that our rules ask.
+const MODULES: [&str; 6] = ["udp", "tcp", "conntrack", "mac", "mark", "connmark"];
+
+const REJECT_V4: &str = "icmp-admin-prohibited";
+const REJECT_V6: &str = "icmp6-adm-prohibited";
+
+/// The rule in the words behind `-A CHAIN`; a [`Target::Foreign`] one if we would not write it so.
+pub(super) fn parse(words: &[String], family: Family) -> Line {
+    Words { rest: words, family, protocol: None, module: "" }
+        .line()
+        .unwrap_or(Line { conditions: Vec::new(), target: Target::Foreign })
+}
+
+struct Words<'a> {
+    rest: &'a [String],
+    family: Family,
+    /// Named so far, and not used by a condition yet.
+    protocol: Option<&'a str>,
+    /// The match that options belong to.
+    module: &'a str,
+}
+
+impl<'a> Words<'a> {
+    fn line(mut self) -> Option<Line> {
+        let mut conditions = Vec::new();
+        while let Some(option) = self.next() {
+            if option == "-j" {
+                let target = self.target().filter(|_| self.protocol.is_none())?;
+                conditions.sort_by_key(rank);
+                return Some(Line { conditions, target });
+            }
+            conditions.extend(self.condition(option)?);
+        }
+        None
+    }
+
+    /// None at all for words that only lead to the next option.
+    fn condition(&mut self, option: &str) -> Option<Vec<Condition>> {
+        let negated = option == "!";
+        let option = if negated { self.next()? } else { option };
+        let value = self.next()?;
+        let condition = match (option, negated) {
+            ("-m", false) => {
+                self.module = value;
+                return MODULES.contains(&value).then(Vec::new);
+            }
+            ("-p", false) if value == "udp" || value == "tcp" => {
+                self.protocol = Some(value);
+                return Some(Vec::new());
+            }
+            ("-p", false) if value == "icmp" => Condition::Icmp(Family::V4),
+            ("-p", false) if value == "ipv6-icmp" || value == "icmpv6" => Condition::Icmp(Family::V6),
+            ("-s", false) => Condition::Source(network(value)?),
+            ("-s", true) => Condition::NotSource(network(value)?),
+            ("-d", false) => Condition::Destination(network(value)?),
+            ("-d", true) => Condition::NotDestination(network(value)?),
+            ("-i", false) => Condition::Incoming(interface(value)?),
+            ("-i", true) => Condition::NotIncoming(interface(value)?),
+            ("-o", false) => Condition::Outgoing(interface(value)?),
+            ("-o", true) => Condition::NotOutgoing(interface(value)?),
+            ("--dport", false) => {
+                let port = match self.protocol.take()? {
+                    "udp" => Condition::UdpPort,
+                    _ => Condition::TcpPort,
+                };
+                let (first, last) = value.split_once(':').unwrap_or((value, value));
+                port(first.parse().ok()?, last.parse().ok()?)
+            }
+            ("--mac-source", false) => Condition::Device(Devices::One(value.parse().ok()?)),
+            ("--tcp-flags", false)
+                if self.protocol.take() == Some("tcp") && value == "SYN,RST" && self.next()? == "SYN" =>
+            {
+                Condition::TcpSyn
+            }
+            ("--ctstate", false) if value == "RELATED,ESTABLISHED" => Condition::Established,
+            ("--ctdir", false) if value == "ORIGINAL" => Condition::Opening,
+            ("--ctdir", false) if value == "REPLY" => Condition::Replying,
+            ("--mark", negated) => match (self.module, negated) {
+                ("mark", false) => Condition::Marked(mark(value)?),
+                ("mark", true) => Condition::NotMarked(mark(value)?),
+                ("connmark", false) => Condition::ConnectionMarked(mark(value)?),
+                ("connmark", true) => Condition::ConnectionNotMarked(mark(value)?),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(vec![condition])
+    }
+
+    fn target(&mut self) -> Option<Target> {
+        let target = self.next()?;
+        let target = match target {
+            "ACCEPT" => Target::Do(Action::Accept),
+            "DROP" => Target::Do(Action::Drop),
+            "REJECT" => {
+                let with = if self.family == Family::V4 { REJECT_V4 } else { REJECT_V6 };
+                (self.next()? == "--reject-with" && self.next()? == with)
+                    .then_some(Target::Do(Action::Reject))?
+            }
+            "MASQUERADE" => Target::Do(Action::Masquerade),
+            "SNAT" if self.next()? == "--to-source" => Target::Do(Action::SendAs(self.next()?.parse().ok()?)),
+            "REDIRECT" if self.next()? == "--to-ports" => {
+                Target::Do(Action::Redirect(self.next()?.parse().ok()?))
+            }
+            "DNAT" if self.next()? == "--to-destination" => {
+                Target::Do(Action::Divert(self.next()?.parse().ok()?))
+            }
+            "TCPMSS" if self.next()? == "--set-mss" => {
+                Target::Do(Action::ClampMss(self.next()?.parse().ok()?))
+            }
+            "MARK" if self.next()? == "--set-xmark" => Target::Do(Action::SetMark(mark(self.next()?)?)),
+            "CONNMARK" if self.next()? == "--set-xmark" => {
+                Target::Do(Action::SetConnectionMark(mark(self.next()?)?))
+            }
+            "RETURN" => Target::Return,
+            chain if chain.starts_with(CHAIN_PREFIX) => Target::Jump(chain.to_owned()),
+            _ => return None,
+        };
+        self.rest.is_empty().then_some(target)
+    }
+
+    fn next(&mut self) -> Option<&'a str> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(first)
+    }
+}
+
+/// Every version writes the length, also of a single address.
+fn network(text: &str) -> Option<Networks> {
+    text.parse::<Cidr>().ok().map(Networks::One)
+}
+
+fn interface(text: &str) -> Option<Interfaces> {
+    text.parse::<IfName>().ok().map(Interfaces::One)
+}
+
+fn mark(text: &str) -> Option<Mark> {
+    let (value, mask) = text.split_once('/').unwrap_or((text, "0xffffffff"));
+    Some(Mark { value: hexadecimal(value)?, mask: hexadecimal(mask)? })
+}
+
+fn hexadecimal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}

@@ -1,0 +1,91 @@
+//! What a site's machine shall look like. Pure: the same site gives the same state, whatever the clock or the environment.
+
+mod arrivals;
+mod entering;
+mod firewall;
+mod inbound;
+mod marks;
+mod names;
+mod ntp;
+mod openings;
+mod phones;
+mod router_access;
+mod routing;
+mod standing;
+mod strays;
+mod tunnels;
+mod ways;
+
+use crate::base::net::{Family, IfName};
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::firewall::xtables::{Program, compile};
+use crate::firewall::{Backend, Barrier, ForeignChain, Opened, Openings, Rule, TableFamily};
+use crate::site::{Obstacle, Site, families};
+use crate::state::State;
+pub use router_access::closing;
+pub use standing::{LEAST, standing, widths};
+
+/// The state that makes the site do what the network file says.
+pub fn plan(site: &Site) -> State {
+    let mut state = tunnels::plan(site);
+    state.routes = routing::routes(site);
+    state.rules = routing::rules(site);
+    state.closed_ports = closed_ports(site);
+    state.sysctls = tunnels::sysctls(site);
+    guard(site, &mut state);
+    state
+}
+
+/// Ports by which portals would enter, were they none.
+fn closed_ports(site: &Site) -> Option<SortedSet<IfName>> {
+    let obstacles = site.portals.iter().filter_map(|portal| portal.obstacle.as_ref());
+    let ports: SortedSet<IfName> = obstacles.filter_map(Obstacle::closed_port).cloned().collect();
+    (!ports.is_empty()).then_some(ports)
+}
+
+/// Our own rules, in the firewall of this host, and ways through those of others.
+fn guard(site: &Site, state: &mut State) {
+    let firewall = firewall::plan(site);
+    // Hosts without a firewall of their own need none.
+    let openings = if site.barriers.is_empty() { SortedMap::new() } else { openings::plan(site) };
+    let families: Vec<Family> = families(site).collect();
+    let mut opened = SortedMap::<Program, SortedMap<Family, Openings>>::new();
+    if let Backend::Iptables(program) = site.firewall {
+        opened.insert(program, SortedMap::new());
+    }
+    for (barrier, chain) in &site.barriers {
+        let Some(rules) = openings.get(chain) else { continue };
+        match barrier {
+            Barrier::Nftables(foreign) => {
+                let rules = rules_for(foreign, rules).map(Some).collect();
+                state.openings.insert(foreign.clone(), Opened { rules, at_top: true });
+            }
+            Barrier::Iptables(program, family) => {
+                let of_program = opened.get_or_default(*program);
+                of_program.get_or_default(*family).insert(*chain, rules.clone());
+            }
+        }
+    }
+    for (program, openings) in opened {
+        let guards = site.firewall == Backend::Iptables(program);
+        let ruleset = compile(firewall.as_ref().filter(|_| guards), &openings, &families);
+        if !ruleset.is_empty() {
+            state.iptables.insert(program, ruleset);
+        }
+    }
+    state.firewall = firewall.filter(|_| site.firewall == Backend::Nftables);
+}
+
+/// Those that a table of this family can have.
+fn rules_for(chain: &ForeignChain, rules: &[Rule]) -> impl Iterator<Item = Rule> {
+    let family = match chain.family {
+        TableFamily::Ip => Some(Family::V4),
+        TableFamily::Ip6 => Some(Family::V6),
+        TableFamily::Inet => None,
+    };
+    let fits = move |rule: &&Rule| {
+        let mut asked = rule.conditions.iter().filter_map(crate::firewall::Condition::family);
+        family.is_none_or(|family| asked.all(|of| of == family))
+    };
+    rules.iter().filter(fits).cloned()
+}

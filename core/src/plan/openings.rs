@@ -1,0 +1,85 @@
+//! What portals needs where somebody else's rules refuse what they do not know. It is no more than our own rules let pass: those judge
+//! as well, wherever these stand.
+
+use super::{firewall::exit_interface, names};
+use crate::base::net::IfName;
+use crate::base::sorted::SortedMap;
+use crate::firewall::{
+    Action::Accept,
+    Chain,
+    Condition::{self, Established, Incoming, Outgoing, Source, UdpPort},
+    Devices, Interfaces, Networks, Openings, Rule,
+};
+use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site, Vlan};
+
+/// UDP port of a DHCP server (RFC 2131 § 4.1).
+const DHCP_SERVER: u16 = 67;
+
+/// The openings for the host itself and for what it passes on.
+pub(super) fn plan(site: &Site) -> Openings {
+    let mut openings = SortedMap::from([(Chain::Input, input(site)), (Chain::Forward, forward(site))]);
+    openings.retain(|_, rules| !rules.is_empty());
+    openings
+}
+
+/// The tunnels' own packets, what our own rules take from them, and what devices ask on portals' LANs.
+fn input(site: &Site) -> Vec<Rule> {
+    let ports = site.tunnels.values().map(|tunnel| rule([UdpPort(tunnel.port, tunnel.port)]));
+    let tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
+    ports.chain(tunnels).chain(site.portals.iter().flat_map(asked)).collect()
+}
+
+/// DHCP and DNS, as far as the portal has them.
+fn asked(portal: &Portal) -> Vec<Rule> {
+    let Some(interface) = portal.entrance_interface() else { return Vec::new() };
+    let dhcp = portal.dhcp.then_some(UdpPort(DHCP_SERVER, DHCP_SERVER));
+    let dns = portal.resolver().map(|_| names::at(RESOLVER_PORT));
+    dhcp.into_iter().chain(dns.into_iter().flatten()).map(|port| rule([coming(interface), port])).collect()
+}
+
+fn forward(site: &Site) -> Vec<Rule> {
+    // What may come out of a tunnel is for our own rules to say: to the uplink, to shared networks, and answers.
+    let from_tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
+    let answers = site.tunnels.keys().map(|tunnel| rule([leaving(tunnel), Established]));
+    let shared = site.tunnels.keys().flat_map(|tunnel| {
+        site.lan.iter().map(move |lan| rule([Source(Networks::One(*lan)), leaving(tunnel)]))
+    });
+    let portals = site.portals.iter().flat_map(|portal| through(site, portal));
+    from_tunnels.chain(answers).chain(shared).chain(portals).collect()
+}
+
+/// From a portal's entrance to its exit; back as well, if that is no tunnel.
+fn through(site: &Site, portal: &Portal) -> Vec<Rule> {
+    let Some(exit) = exit_interface(site, &portal.exit) else { return Vec::new() };
+    let is_direct = portal.exit == Exit::Direct;
+    match &portal.entrance {
+        Entrance::Interface(interface)
+        | Entrance::Vlan(Vlan { interface, .. })
+        | Entrance::Wifi { interface, .. } => {
+            let back = is_direct.then(|| rule([coming(exit), leaving(interface), Established]));
+            [rule([coming(interface), leaving(exit)])].into_iter().chain(back).collect()
+        }
+        // Devices of a LAN that exists already use the uplink as they always did.
+        Entrance::From(_) | Entrance::Mac(_) if is_direct => Vec::new(),
+        Entrance::From(sources) => {
+            sources.iter().map(|source| rule([Source(Networks::One(*source)), leaving(exit)])).collect()
+        }
+        Entrance::Mac(devices) => {
+            let device = |mac| rule([leaving(exit), Condition::Device(Devices::One(mac))]);
+            devices.iter().copied().map(device).collect()
+        }
+        Entrance::Own => Vec::new(),
+    }
+}
+
+fn coming(interface: &IfName) -> Condition {
+    Incoming(Interfaces::One(interface.clone()))
+}
+
+fn leaving(interface: &IfName) -> Condition {
+    Outgoing(Interfaces::One(interface.clone()))
+}
+
+fn rule(conditions: impl IntoIterator<Item = Condition>) -> Rule {
+    Rule { conditions: conditions.into_iter().collect(), action: Accept }
+}

@@ -1,0 +1,55 @@
+//! Which exits portals use, as the machine itself tells: an agent that begins goes on where the last one
+//! ended, and `status` needs no agent to ask.
+
+use super::{plan, routing};
+use crate::base::net::{Family, IfName};
+use crate::base::sorted::SortedMap;
+use crate::config::model::Mtu;
+use crate::site::{Choices, Exit, Portal, Site};
+use crate::state::{Rule, RuleAction, State};
+
+/// What every path of IPv4 takes (RFC 791): no link is taken for narrower.
+pub const LEAST: u32 = 576;
+
+/// The exits of those portals that have several, as far as they can be told from what stands.
+pub fn standing(site: &Site, have: &State) -> Choices {
+    let several = site.portals.iter().filter(|portal| portal.can_fail_over());
+    let exit = |portal: &Portal| {
+        let by_rules = portal.all_choices().find(|exit| rules_stand(site, portal, exit, have));
+        let exit = by_rules.or_else(|| portal.exits.iter().find(|exit| **exit == Exit::Direct))?;
+        Some((portal.name.clone(), exit.clone()))
+    };
+    let mut choices: Choices = several.filter_map(exit).collect();
+    // Rules tell a portal that leaves directly only by being absent, and so are those that another program
+    // has flushed. So the firewall has to be the one of such a portal, too.
+    let mut supposed = site.clone();
+    supposed.choose(&choices);
+    let want = plan(&supposed);
+    if want.firewall != have.firewall || want.iptables != have.iptables {
+        choices.retain(|(_, exit)| *exit != Exit::Direct);
+    }
+    choices
+}
+
+/// Bytes of the packets that tunnels take now, where that is measured and less than all.
+pub fn widths(site: &Site, have: &State) -> SortedMap<IfName, u32> {
+    let measured = site.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_none());
+    let width = |interface: &IfName| have.links.get(interface).map(|link| link.mtu);
+    let widths = measured.filter_map(|(interface, _)| Some((interface.clone(), width(interface)?)));
+    widths
+        .filter(|(_, width)| site.mtu == Mtu::Measured && (LEAST..site.mtu.most()).contains(width))
+        .collect()
+}
+
+/// Whether the rules are there that a portal has with this exit; false if it has none.
+fn rules_stand(site: &Site, portal: &Portal, exit: &Exit, have: &State) -> bool {
+    let counts = |rule: &&Rule| match exit {
+        Exit::Tunnel { .. } => matches!(rule.action, RuleAction::Lookup(_)),
+        Exit::Nowhere => rule.closes() && rule.family == Family::V4,
+        Exit::Direct => false,
+    };
+    let leaving = Portal { exit: exit.clone(), ..portal.clone() };
+    let rules = routing::portal_rules(site, &leaving);
+    let mut counted = rules.iter().filter(counts).peekable();
+    counted.peek().is_some() && counted.all(|rule| have.rules.contains(rule))
+}

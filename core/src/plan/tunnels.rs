@@ -1,0 +1,87 @@
+//! Interfaces, WireGuard settings, addresses and kernel settings.
+
+use std::net::IpAddr;
+
+use crate::base::net::{Family, IfName, InterfaceAddress};
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::plan::{inbound, marks};
+use crate::site::{self, Entrance, Site, Vlan};
+use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
+
+/// Links, tunnels, addresses, and which interfaces are up.
+pub(super) fn plan(site: &Site) -> State {
+    let mut state = State::default();
+    let alias = format!("{ALIAS_PREFIX}{}", site.network);
+    for (interface, tunnel) in &site.tunnels {
+        let link =
+            Link { kind: LinkKind::WireGuard(site.backend), mtu: site.mtu_of(tunnel), alias: alias.clone() };
+        state.links.insert(interface.clone(), link);
+        state.tunnels.insert(interface.clone(), settings(site, tunnel));
+        let of_provider = |own: &site::Provider| own.addresses.iter().map(|own| own.address).collect();
+        let own: SortedSet<IpAddr> =
+            tunnel.provider.as_ref().map_or_else(|| [site.address].into(), of_provider);
+        let alone = |address| InterfaceAddress { address, length: Family::of(address).bits() };
+        state.addresses.extend(own.into_iter().map(|address| (interface.clone(), alone(address))));
+        state.up.insert(interface.clone());
+    }
+    // An entrance that is not there yet keeps nobody else's portal from opening.
+    for portal in site.portals.iter().filter(|portal| portal.is_here) {
+        if let Entrance::Vlan(Vlan { interface, parent, id, mtu }) = &portal.entrance {
+            let kind = LinkKind::Vlan { parent: parent.clone(), id: *id };
+            state.links.insert(interface.clone(), Link { kind, mtu: *mtu, alias: alias.clone() });
+            // Whether the uplink is up is not for a VLAN on it to say.
+            state.up.extend(Some(parent).filter(|parent| site.uplink_interface() != Some(parent)).cloned());
+        }
+        if let (Some(interface), Some(address)) = (portal.entrance_interface(), portal.address) {
+            state.addresses.extend(portal.has_wire().then(|| (interface.clone(), address)));
+            // Nor is a port set down that was set up as a portal's interface: others use it.
+            state.up.insert(interface.clone());
+        }
+    }
+    state
+}
+
+/// `ip_forward`; what the kernel's WireGuard sets by itself (`wg_open` in drivers/net/wireguard/device.c turns redirects off, for all
+/// interfaces), so that `down` sets it back; the mark in the reverse-path check of tunnels whose portals go by marks,
+/// and of the uplink where connections come in by it; that no device of a portal is a router of this host's, which listens to all that
+/// say so where it does not forward IPv6; and `rp_filter` only on our own tunnels and only if the file asks for it.
+/// The kernel uses the larger of `all` and the interface's value, so loose (2) on the interface is enough.
+pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
+    let mut sysctls = SortedMap::new();
+    if !site.tunnels.is_empty() || !site.portals.is_empty() {
+        sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
+    }
+    if !site.tunnels.is_empty() && site.backend == Backend::Kernel {
+        sysctls.insert("net/ipv4/conf/all/send_redirects".to_owned(), "0".to_owned());
+    }
+    for tunnel in marks::tunnels(site) {
+        sysctls.insert(format!("net/ipv4/conf/{tunnel}/src_valid_mark"), "1".to_owned());
+    }
+    if let Some(uplink) = inbound::checked(site) {
+        sysctls.insert(format!("net/ipv4/conf/{uplink}/src_valid_mark"), "1".to_owned());
+    }
+    let deaf = site.deaf.iter().map(|interface| format!("net/ipv6/conf/{interface}/accept_ra"));
+    sysctls.extend(deaf.map(|key| (key, "0".to_owned())));
+    if site.loose_rp_filter {
+        let key = |interface: &IfName| format!("net/ipv4/conf/{interface}/rp_filter");
+        sysctls.extend(site.tunnels.keys().map(|interface| (key(interface), "2".to_owned())));
+    }
+    sysctls
+}
+
+fn settings(site: &Site, tunnel: &site::Tunnel) -> Tunnel {
+    let peer = |peer: &site::Peer| Peer {
+        preshared_key: peer.preshared_key.clone(),
+        endpoint: peer.endpoint.as_ref().and_then(|endpoint| endpoint.address),
+        keepalive: peer.keepalive,
+        allowed_ips: peer.allowed_ips.clone(),
+        alive: false,
+    };
+    let private_key = tunnel.provider.as_ref().map_or(&site.private_key, |own| &own.private_key);
+    Tunnel {
+        private_key: Some(private_key.clone()),
+        port: tunnel.port,
+        fwmark: TUNNEL_MARK.value,
+        peers: tunnel.ends().map(|(_, entry)| (entry.public_key, peer(entry))).collect(),
+    }
+}

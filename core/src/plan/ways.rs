@@ -1,0 +1,116 @@
+//! Connections and the tunnels that they went into, told by the connection's mark.
+
+use crate::base::net::{Family, IfName, Mark};
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::firewall::{
+    Action::{Accept, SetConnectionMark},
+    Condition::{ConnectionMarked, Departing, Family as Of, Opening, Outgoing},
+    Rule, Set, SetName, Ways,
+};
+use crate::plan::firewall::{in_set, rule};
+use crate::site::{Site, TABLE_BASE};
+use crate::state::{PORTAL_MARKS, TUNNEL_NUMBER_BITS, TUNNELED, WAYS, tunneled};
+
+/// The set of tunnels with the marks of connections that went in there.
+const PAIRS: &str = "ways";
+
+/// Tunnels with the marks of their connections.
+pub(super) fn pairs() -> Ways {
+    Ways { set: SetName(PAIRS.to_owned()), mask: WAYS }
+}
+
+/// The mark of connections that went into a tunnel while nobody told which.
+pub(super) fn untold() -> Mark {
+    Mark { value: TUNNELED.value, mask: WAYS }
+}
+
+/// Gives connections the mark of the tunnel that they are opened into; most packets find it there. One that has the mark of a portal
+/// keeps that, as it tells the tunnel as well.
+pub(super) fn rules(site: &Site) -> Vec<Rule> {
+    if site.tunnels.is_empty() {
+        return Vec::new();
+    }
+    let opening = |set: &str| [Opening, Of(Family::V4), Outgoing(in_set(set))];
+    let is_of_portal = |value| ConnectionMarked(Mark { value, mask: PORTAL_MARKS });
+    let mut rules = vec![rule([Departing(pairs()), Of(Family::V4)], Accept)];
+    if site.portals.iter().any(|portal| portal.mark.is_some()) {
+        let marked = opening("tunnels").into_iter().chain([is_of_portal(PORTAL_MARKS)]);
+        rules.push(rule(marked, SetConnectionMark(TUNNELED)));
+    }
+    let no_number = Mark { value: TUNNELED.value, mask: WAYS & !PORTAL_MARKS };
+    let unmarked = |set: &str| opening(set).into_iter().chain([is_of_portal(0)]);
+    rules.push(rule(unmarked("tunnels"), SetConnectionMark(no_number)));
+    for (name, bit, _) in by_bit(site) {
+        rules.push(rule(unmarked(&name), SetConnectionMark(Mark { value: bit, mask: bit })));
+    }
+    rules
+}
+
+/// The sets that those rules look at.
+pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+    let mut ways: SortedSet<(IfName, u32)> =
+        numbers(site).into_iter().map(|(tunnel, number)| (tunnel, tunneled(number))).collect();
+    for portal in &site.portals {
+        if let (Some(mark), Some(tunnel)) = (portal.mark, portal.exit.interface()) {
+            ways.insert((tunnel.clone(), TUNNELED.value | mark.value));
+        }
+    }
+    let mut sets = SortedMap::from([(SetName(PAIRS.to_owned()), Set::Ways(ways))]);
+    sets.extend(by_bit(site).into_iter().map(|(name, _, tunnels)| (SetName(name), Set::Interfaces(tunnels))));
+    sets
+}
+
+/// The tunnels whose number has a bit, for each bit that is in a number: a set and a rule for each of those, and not for each tunnel.
+fn by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
+    let numbers = numbers(site);
+    let with_bit = |(index, bit): (usize, u32)| {
+        let has_it = numbers.iter().filter(|(_, number)| tunneled(**number) & bit != 0);
+        let tunnels: SortedSet<IfName> = has_it.map(|(tunnel, _)| tunnel.clone()).collect();
+        (!tunnels.is_empty()).then(|| (format!("bit-{index}"), bit, tunnels))
+    };
+    TUNNEL_NUMBER_BITS.into_iter().enumerate().filter_map(with_bit).collect()
+}
+
+/// The tunnels' numbers. They follow from the tables, so that the others keep theirs when one comes or goes.
+fn numbers(site: &Site) -> SortedMap<IfName, u8> {
+    let tables = site.tunnels.values().map(|tunnel| tunnel.table.map_or(0, |table| table.0 - TABLE_BASE));
+    site.tunnels.keys().cloned().zip(spread(tables)).collect()
+}
+
+/// A number from 1 to 31 for each: where two would have the same one, the next that is free is taken, and
+/// where there are none left, it is shared.
+fn spread(tables: impl Iterator<Item = u32>) -> Vec<u8> {
+    const COUNT: u32 = (1 << TUNNEL_NUMBER_BITS.len()) - 1;
+    let mut taken = SortedSet::new();
+    let number = |table: u32| {
+        let mut candidates = (table..table + COUNT).map(|number| number % COUNT + 1);
+        let number = candidates.find(|number| !taken.contains(number)).unwrap_or(table % COUNT + 1);
+        taken.insert(number);
+        u8::try_from(number).expect("five bits")
+    };
+    tables.map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tunnels_share_a_number_only_where_there_are_none_left() {
+        assert_eq!(spread([2, 3, 62].into_iter()), [3, 4, 1]);
+        assert_eq!(spread([0, 31, 1].into_iter()), [1, 2, 3], "two that would have the same one");
+        let mut all = spread(1..=62);
+        assert_eq!(all[..31], all[31..], "each number twice");
+        all.truncate(31);
+        all.sort_unstable();
+        assert_eq!(all, (1..=31).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn marks_of_tunnels_tell_them_apart_and_are_none_of_a_portal() {
+        let marks: SortedSet<u32> = (1..=31).map(tunneled).collect();
+        assert_eq!(marks.len(), 31);
+        assert!(marks.iter().all(|mark| mark & PORTAL_MARKS == 0 && mark & !WAYS == 0));
+        assert!(!marks.contains(&untold().value));
+    }
+}

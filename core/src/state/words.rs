@@ -1,0 +1,212 @@
+//! A step in words, one line, for people.
+
+use std::fmt::{self, Write as _};
+
+use crate::base::net::{Cidr, Family, IfName};
+use crate::base::sorted::SortedSet;
+use crate::firewall::xtables::CHAIN_PREFIX;
+use crate::state::diff::Step;
+use crate::state::{LinkKind, Peer, Reach, Route, Rule, RuleAction, Selector, Target, Tunnel};
+
+/// What a step does, and to which object.
+pub fn step(step: &Step) -> String {
+    match step {
+        Step::AddLink(name, link) => {
+            let kind = match &link.kind {
+                LinkKind::WireGuard(backend) => format!("{} WireGuard", backend.as_str()),
+                LinkKind::Vlan { parent, id } => format!("VLAN {id} of {parent}"),
+            };
+            format!("add interface {name} ({kind}, MTU {})", link.mtu)
+        }
+        Step::RemoveLink(name, _) => format!("remove interface {name}"),
+        Step::ChangeLink { name, from, to } if from.mtu != to.mtu => {
+            format!("set the MTU of {name} from {} to {}", from.mtu, to.mtu)
+        }
+        Step::ChangeLink { name, to, .. } => format!("mark interface {name} as ours ({})", to.alias),
+        Step::ChangeTunnel { name, from, to } => tunnel(name.as_str(), from, to),
+        Step::AddAddress(name, address) => format!("add address {address} to {name}"),
+        Step::RemoveAddress(name, address) => format!("remove address {address} from {name}"),
+        Step::BringUp(name) => format!("bring {name} up"),
+        Step::BringDown(name) => format!("bring {name} down"),
+        Step::AddRoute(entry) => format!("add route {}", route(entry)),
+        Step::RemoveRoute(entry) => format!("remove route {}", route(entry)),
+        Step::AddRule(entry) => format!("add rule {}", rule(entry)),
+        Step::RemoveRule(entry) => format!("remove rule {}", rule(entry)),
+        Step::ClosePorts { to: Some(ports), .. } => {
+            let ports: Vec<&str> = ports.iter().map(IfName::as_str).collect();
+            format!("drop all that comes in by the port {}", ports.join(", "))
+        }
+        Step::ClosePorts { to: None, .. } => "let in again what comes in by ports".to_owned(),
+        Step::ChangeFirewall { from: None, .. } => "add the firewall table".to_owned(),
+        Step::ChangeFirewall { to: None, .. } => "remove the firewall table".to_owned(),
+        Step::ChangeFirewall { .. } => "change the firewall table".to_owned(),
+        Step::ChangeIptables { program, from, to } => {
+            let program = program.name(Family::V4, "");
+            format!("{} the chains {CHAIN_PREFIX}* of {program}", verb(from.is_empty(), to.is_empty()))
+        }
+        Step::ChangeOpenings { chain, from, to } => {
+            let verb = verb(from.rules.is_empty(), to.rules.is_empty());
+            format!("{verb} our rules at the top of the chain {chain}")
+        }
+        Step::SetSysctl { key, from, to } => sysctl(&dotted(key), from, to),
+    }
+}
+
+/// One of an interface that is only being made comes from nothing: there `from` is what it comes to.
+fn sysctl(name: &str, from: &str, to: &str) -> String {
+    if from == to { format!("set {name} to {to}") } else { format!("set {name} from {from} to {to}") }
+}
+
+fn verb(from_nothing: bool, to_nothing: bool) -> &'static str {
+    match (from_nothing, to_nothing) {
+        (true, _) => "add",
+        (_, true) => "remove",
+        _ => "change",
+    }
+}
+
+/// As `ip route` takes it: `default dev to-paris scope global table 7702`.
+pub fn route(route: &Route) -> String {
+    let mut text = String::new();
+    if route.target == Target::Unreachable {
+        text.push_str("unreachable ");
+    }
+    if route.destination.length() == 0 {
+        text.push_str("default");
+    } else {
+        let _ = write!(text, "{}", route.destination);
+    }
+    if let Target::Device { interface, source, reach } = &route.target {
+        let _ = write!(text, " dev {interface}");
+        if let Some(source) = source {
+            let _ = write!(text, " src {source}");
+        }
+        // `ip` takes it for one of the link where nothing is said.
+        if *reach == Reach::Beyond && route.destination.family() == Family::V4 {
+            text.push_str(" scope global");
+        }
+    }
+    let _ = write!(text, " table {}", route.table);
+    if route.metric != 0 {
+        let _ = write!(text, " metric {}", route.metric);
+    }
+    text
+}
+
+/// As `ip rule` writes it: `113: from all iif eth1 lookup 7702`.
+pub fn rule(rule: &Rule) -> String {
+    let family = if rule.family == Family::V6 { "IPv6 " } else { "" };
+    format!("{family}{}: {} {}", rule.priority, Selected(&rule.selector), Acting(&rule.action))
+}
+
+/// A rule's selector in `ip rule`'s words.
+#[derive(Debug)]
+pub struct Selected<'a>(pub &'a Selector);
+
+impl fmt::Display for Selected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Selector { incoming, from, to, mark, udp_port } = self.0;
+        match from {
+            Some(network) => write!(f, "from {network}")?,
+            None => f.write_str("from all")?,
+        }
+        if let Some(network) = to {
+            write!(f, " to {network}")?;
+        }
+        if let Some(mark) = mark {
+            write!(f, " fwmark {mark}")?;
+        }
+        if let Some(interface) = incoming {
+            write!(f, " iif {interface}")?;
+        }
+        if let Some(port) = udp_port {
+            // UDP by its number: for its name, `ip` needs a file /etc/protocols, which small systems lack.
+            write!(f, " ipproto 17 dport {port}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A rule's action in `ip rule`'s words.
+#[derive(Debug)]
+pub struct Acting<'a>(pub &'a RuleAction);
+
+impl fmt::Display for Acting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            RuleAction::Lookup(table) => write!(f, "lookup {table}"),
+            RuleAction::Goto(priority) => write!(f, "goto {priority}"),
+            RuleAction::Unreachable => f.write_str("unreachable"),
+        }
+    }
+}
+
+fn tunnel(name: &str, from: &Tunnel, to: &Tunnel) -> String {
+    if to.private_key.is_none() {
+        return format!("close tunnel {name}");
+    }
+    if from.private_key.is_none() {
+        return format!("set up tunnel {name} (UDP port {}, {})", to.port, count(to.peers.len(), "peer"));
+    }
+    let mut changes = Vec::new();
+    if from.port != to.port {
+        changes.push(format!("UDP port {}", to.port));
+    }
+    let keys: SortedSet<_> = from.peers.keys().chain(to.peers.keys()).collect();
+    for key in keys {
+        match (from.peers.get(key), to.peers.get(key)) {
+            (None, Some(peer)) => changes.push(format!("new peer {key} ({})", networks(&peer.allowed_ips))),
+            (Some(_), None) => changes.push(format!("peer {key} removed")),
+            (Some(old), Some(new)) if old.endpoint != new.endpoint => {
+                let endpoint =
+                    new.endpoint.map_or_else(|| "none".to_owned(), |endpoint| endpoint.to_string());
+                changes.push(format!("endpoint {endpoint} of peer {key}"));
+            }
+            // Whether a peer is alive is observed, and no setting.
+            (Some(old), Some(new)) if *new != (Peer { alive: new.alive, ..old.clone() }) => {
+                changes.push(format!("settings of peer {key}"));
+            }
+            _ => {}
+        }
+    }
+    if changes.is_empty() {
+        changes.push("keys or marks".to_owned());
+    }
+    format!("change tunnel {name}: {}", changes.join(", "))
+}
+
+fn networks(networks: &SortedSet<Cidr>) -> String {
+    networks.iter().map(Cidr::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// `1 peer`, `2 peers`.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// The name of a setting as sysctl(8) has it: with dots between the parts, and a slash for a dot of an interface's name.
+pub fn dotted(key: &str) -> String {
+    let swap = |letter| match letter {
+        '/' => '.',
+        '.' => '/',
+        other => other,
+    };
+    key.chars().map(swap).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_was_not_there_comes_from_nothing() {
+        let set = |from: &str| Step::SetSysctl { key: "net/a".into(), from: from.into(), to: "1".into() };
+        assert_eq!(step(&set("0")), "set net.a from 0 to 1");
+        assert_eq!(step(&set("1")), "set net.a to 1");
+    }
+
+    #[test]
+    fn a_dot_of_an_interface_stays_one() {
+        assert_eq!(dotted("net/ipv6/conf/eth0.30/accept_ra"), "net.ipv6.conf.eth0/30.accept_ra");
+    }
+}

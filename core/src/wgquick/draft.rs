@@ -1,0 +1,113 @@
+//! What was read of a file so far, and what the kernel makes of it.
+
+use super::{Config, Endpoint, Interface, Parsed, Peer, Remark};
+use crate::base::keys;
+use crate::base::net::{Cidr, PublicKey, Secret};
+use crate::config::fault::{Findings, Lines, Span};
+
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) interface: Interface,
+    /// Where it begins, and its keys.
+    pub(super) header: Option<Span>,
+    pub(super) keys: Vec<&'static str>,
+    pub(super) peers: Vec<PeerDraft>,
+    pub(super) remarks: Vec<Remark>,
+}
+
+pub(super) struct PeerDraft {
+    pub(super) header: Span,
+    pub(super) keys: Vec<&'static str>,
+    pub(super) public_key: Option<(PublicKey, Span)>,
+    pub(super) preshared_key: Option<Secret>,
+    pub(super) endpoint: Option<Endpoint>,
+    pub(super) allowed_ips: Vec<Cidr>,
+    pub(super) keepalive: u16,
+}
+
+impl Draft {
+    /// What the file says, with its remarks in the order of the file, if nothing is found to be missing.
+    pub(super) fn finish(mut self, lines: &Lines, found: &mut Findings) -> Parsed {
+        self.lacking(found);
+        let own = self.interface.private_key.as_ref().map(keys::public_key);
+        let mut peers: Vec<Peer> = Vec::new();
+        for draft in std::mem::take(&mut self.peers) {
+            let Some((public_key, span)) = draft.public_key.clone() else { continue };
+            let mut remark = |message: &str| {
+                let line = lines.position(span.start).line;
+                self.remarks.push(Remark { line, message: message.to_owned() });
+            };
+            if own == Some(public_key) {
+                remark("this peer has the key of this end: it is left out, as the kernel does");
+                continue;
+            }
+            let earlier = peers.iter().position(|peer| peer.public_key == public_key);
+            if earlier.is_some() {
+                remark(
+                    "this peer is there already: its `AllowedIPs` are these, and what is not said here stays",
+                );
+            }
+            // Networks are the last peer's who names them, so that it goes behind those that stand between.
+            let earlier = earlier.map(|index| peers.remove(index));
+            peers.push(draft.finish(public_key, earlier));
+        }
+        self.remarks.sort_by_key(|remark| remark.line);
+        Parsed { config: Config { interface: self.interface, peers }, remarks: self.remarks }
+    }
+
+    fn lacking(&self, found: &mut Findings) {
+        match &self.header {
+            None => found.add(
+                &(0..0),
+                "there is no `[Interface]`",
+                "this is no file of wg-quick: take it as your provider hands it out",
+            ),
+            Some(header) if !self.keys.contains(&"PrivateKey") => {
+                found.add(header, "`[Interface]` has no `PrivateKey`", "add `PrivateKey = …`, of this end");
+            }
+            Some(_) => {}
+        }
+        for peer in self.peers.iter().filter(|peer| !peer.keys.contains(&"PublicKey")) {
+            found.add(
+                &peer.header,
+                "this `[Peer]` has no `PublicKey`",
+                "add `PublicKey = …`, of the other end",
+            );
+        }
+    }
+}
+
+impl PeerDraft {
+    pub(super) fn new(header: Span) -> Self {
+        Self {
+            header,
+            keys: Vec::new(),
+            public_key: None,
+            preshared_key: None,
+            endpoint: None,
+            allowed_ips: Vec::new(),
+            keepalive: 0,
+        }
+    }
+
+    /// The peer, with what an earlier part about it said.
+    fn finish(self, public_key: PublicKey, earlier: Option<Peer>) -> Peer {
+        let says = |key| self.keys.contains(&key);
+        let (psk, endpoint, keepalive) =
+            (says("PresharedKey"), says("Endpoint"), says("PersistentKeepalive"));
+        let new = Peer {
+            public_key,
+            preshared_key: self.preshared_key,
+            endpoint: self.endpoint,
+            allowed_ips: self.allowed_ips,
+            keepalive: self.keepalive,
+        };
+        let Some(earlier) = earlier else { return new };
+        Peer {
+            preshared_key: if psk { new.preshared_key } else { earlier.preshared_key },
+            endpoint: if endpoint { new.endpoint } else { earlier.endpoint },
+            keepalive: if keepalive { new.keepalive } else { earlier.keepalive },
+            ..new
+        }
+    }
+}

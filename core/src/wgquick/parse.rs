@@ -1,0 +1,313 @@
+//! From text to [`Config`](super::Config), or to all its faults at once.
+//!
+//! Files are read as wg and wg-quick read them: keys and parts in any case, lists in one line or several, and the
+//! last of what is given twice. What is odd is remarked on. A value that cannot work is a fault here, where those two
+//! wait until the tunnel is up to say what is wrong, or never do.
+
+use super::draft::{Draft, PeerDraft};
+use super::known::{APPS, COMMANDS, Foreign, INTERFACE, LISTS, MAY_BE_EMPTY, PEER, QUICK, SAVE, find};
+use super::piece::Piece;
+use super::values::{self, Dns, Noted, Wrong};
+use super::{Parsed, Remark};
+use crate::config::fault::{Fault, Findings, Lines, Span, not_utf8};
+use crate::config::suggest::suggest;
+
+/// Reads a file. The faults come in the order of the file, and are never none.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Fault>> {
+    let text = str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
+    let mut reader = Reader {
+        lines: Lines::of(text),
+        part: Part::None,
+        draft: Draft::default(),
+        found: Findings::default(),
+        foreign: Vec::new(),
+    };
+    let mut start = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+    for line in text[start..].split_inclusive('\n') {
+        let said = line.split('#').next().unwrap_or_default();
+        reader.line(Piece { text: said, start }.trim());
+        start += line.len();
+    }
+    reader.other_protocols();
+    let Reader { lines, draft, mut found, .. } = reader;
+    let parsed = draft.finish(&lines, &mut found);
+    match found.faults(text) {
+        faults if faults.is_empty() => Ok(parsed),
+        faults => Err(faults),
+    }
+}
+
+/// Stands in front of what some editors save.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The part that a line is in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// None yet.
+    None,
+    /// This end, under a header that wg-quick knows.
+    Interface,
+    /// This end, under a header that only wg knows, as there is white space inside.
+    Spaced,
+    /// The last peer.
+    Peer,
+    /// One that there is not: its lines are passed by.
+    Unknown,
+}
+
+struct Reader<'t> {
+    lines: Lines<'t>,
+    part: Part,
+    draft: Draft,
+    found: Findings,
+    /// Keys of other protocols, as they are written, and where.
+    foreign: Vec<(Foreign, String, Span)>,
+}
+
+impl Reader<'_> {
+    /// One line, without its comment.
+    fn line(&mut self, line: Piece) {
+        if line.text.starts_with('[') {
+            self.begin(line);
+        } else if !line.text.is_empty() && self.part != Part::Unknown {
+            match line.split_once('=') {
+                Some((key, value)) => self.entry(key, value),
+                None => self.found.add(
+                    &line.span(),
+                    "this line has no `=`",
+                    "write `KEY = VALUE`, or `#` in front of a comment",
+                ),
+            }
+        }
+    }
+
+    fn begin(&mut self, header: Piece) {
+        let name = header.compact();
+        let is_spaced = *name != *header.text;
+        self.part = if name.eq_ignore_ascii_case("[Interface]") {
+            self.draft.header.get_or_insert(header.span());
+            if is_spaced { Part::Spaced } else { Part::Interface }
+        } else if name.eq_ignore_ascii_case("[Peer]") {
+            self.draft.peers.push(PeerDraft::new(header.span()));
+            Part::Peer
+        } else {
+            self.found.add(&header.span(), "there is no such part", "write `[Interface]` or `[Peer]`");
+            Part::Unknown
+        };
+        if is_spaced && self.part != Part::Unknown {
+            self.remark(header, "the blanks inside this header do not count".to_owned());
+        }
+    }
+
+    fn entry(&mut self, key: Piece, value: Piece) {
+        let Some(name) = self.known(key, value) else { return };
+        let keys = match self.part {
+            Part::Peer => &mut self.draft.peers.last_mut().expect("in a peer").keys,
+            _ => &mut self.draft.keys,
+        };
+        let is_again = keys.contains(&name) && !LISTS.contains(&name);
+        keys.push(name);
+        if is_again {
+            self.remark(key, format!("`{name}` is given again: this one counts"));
+        }
+        if value.text.is_empty() && !MAY_BE_EMPTY.contains(&name) {
+            self.found.add(
+                &key.span(),
+                format!("`{name}` has no value"),
+                "write one behind the `=`, or take the line out",
+            );
+        } else if self.part == Part::Peer {
+            self.of_peer(name, value);
+        } else {
+            self.of_interface(name, value);
+        }
+    }
+
+    /// The name of a key of this part. One that means nothing here is remarked on, any other is a fault.
+    fn known(&mut self, key: Piece, value: Piece) -> Option<&'static str> {
+        let of_wg = match self.part {
+            Part::Interface | Part::Spaced => INTERFACE,
+            Part::Peer => PEER,
+            Part::None | Part::Unknown => {
+                self.found.add(
+                    &key.span(),
+                    "this stands in front of the first part",
+                    "begin with `[Interface]`",
+                );
+                return None;
+            }
+        };
+        let compact = key.compact();
+        if let Some(name) = find(of_wg, &compact) {
+            if *compact != *key.text {
+                self.remark(key, format!("the blanks inside the name of `{name}` do not count"));
+            }
+            return Some(name);
+        }
+        if self.part != Part::Interface {
+            self.unknown(key, of_wg);
+            return None;
+        }
+        let name = find(QUICK, key.text);
+        if name.is_none() && !self.left_out(key, value) {
+            self.unknown(key, &[INTERFACE, QUICK].concat());
+        }
+        name
+    }
+
+    /// Whether it is a key of `[Interface]` that means nothing here.
+    fn left_out(&mut self, key: Piece, value: Piece) -> bool {
+        let why = if let Some(name) = find(COMMANDS, key.text) {
+            format!("`{name}` is left out: no program of this file is run")
+        } else if key.text.eq_ignore_ascii_case(SAVE) {
+            if find(&["true", "false"], value.text).is_none() {
+                let help = "write `true` or `false`, or take the line out";
+                self.found.add(&key.span(), format!("`{SAVE}` is neither true nor false"), help);
+            }
+            format!("`{SAVE}` is left out: it means nothing here")
+        } else if let Some(name) = find(APPS, key.text) {
+            format!("`{name}` is left out: it means nothing here")
+        } else {
+            return false;
+        };
+        self.remark(key, why);
+        true
+    }
+
+    fn unknown(&mut self, key: Piece, keys: &[&'static str]) {
+        match Foreign::of(key.text) {
+            Some(foreign) => self.foreign.push((foreign, key.text.to_owned(), key.span())),
+            None if self.part == Part::Spaced && find(QUICK, key.text).is_some() => self.found.add(
+                &key.span(),
+                "wg-quick does not find this under a header with blanks",
+                "write `[Interface]` above it",
+            ),
+            None => {
+                let help = suggest(key.text, keys.iter().copied());
+                self.found.add(&key.span(), "there is no such key here", help);
+            }
+        }
+    }
+
+    /// Says of each protocol once that it is another.
+    fn other_protocols(&mut self) {
+        for foreign in [Foreign::Amnezia, Foreign::Warp] {
+            let mut keys = self.foreign.iter().filter(|(of, ..)| *of == foreign);
+            let Some((_, first, span)) = keys.next() else { continue };
+            let names: String = keys.flat_map(|(_, key, _)| [", `", key, "`"]).collect();
+            self.found.add(
+                span,
+                format!("`{first}`{names}: this is the protocol of {}, and not WireGuard", foreign.name()),
+                "ask there for a file of WireGuard; where the other end speaks that, too, take these lines out",
+            );
+        }
+    }
+
+    fn of_interface(&mut self, key: &'static str, value: Piece) {
+        match key {
+            "PrivateKey" => self.draft.interface.private_key = self.compact(key, value, values::private_key),
+            "ListenPort" => {
+                let port = self.compact(key, value, values::listen_port);
+                self.draft.interface.listen_port = self.noted(key, value, port).flatten();
+            }
+            "FwMark" => self.draft.interface.fwmark = self.compact(key, value, values::fwmark),
+            "Address" => {
+                let addresses: Vec<_> =
+                    value.words().filter_map(|word| self.read(key, word, values::address)).collect();
+                self.draft.interface.addresses.extend(addresses);
+            }
+            "DNS" => value.words().for_each(|word| self.name_server(key, word)),
+            "MTU" if value.text.is_empty() => self.draft.interface.mtu = None,
+            "MTU" => {
+                let mtu = self.read(key, value, values::mtu);
+                self.draft.interface.mtu = self.noted(key, value, mtu).flatten();
+            }
+            _ => self.draft.interface.table = self.read(key, value, values::table).unwrap_or_default(),
+        }
+    }
+
+    fn name_server(&mut self, key: &'static str, word: Piece) {
+        let what = match self.read(key, word, values::dns) {
+            Some(Dns::Server(address)) => return self.draft.interface.dns.push(address),
+            Some(Dns::Search(domain)) => {
+                self.draft.interface.search.push(domain);
+                "a search domain, which is the resolver's of each device"
+            }
+            Some(Dns::Neither) => "no address of a name server",
+            None => return,
+        };
+        self.remark(word, format!("`{}` under `{key}` is left out: it is {what}", word.text));
+    }
+
+    fn of_peer(&mut self, key: &'static str, value: Piece) {
+        let mut peer = self.draft.peers.pop().expect("in a peer");
+        match key {
+            "PublicKey" => {
+                peer.public_key = self.compact(key, value, values::public_key).map(|key| (key, value.span()));
+            }
+            "PresharedKey" => peer.preshared_key = self.compact(key, value, values::preshared_key).flatten(),
+            "Endpoint" => {
+                let endpoint = self.compact(key, value, values::endpoint);
+                peer.endpoint = self.noted(key, value, endpoint);
+            }
+            "AllowedIPs" => {
+                for item in value.items() {
+                    let network = self.allowed(key, item);
+                    peer.allowed_ips.extend(network);
+                }
+            }
+            _ => peer.keepalive = self.compact(key, value, values::keepalive).unwrap_or_default(),
+        }
+        self.draft.peers.push(peer);
+    }
+
+    fn allowed(&mut self, key: &str, item: Piece) -> Option<crate::base::net::Cidr> {
+        if item.text.is_empty() {
+            self.found.add(&item.span(), format!("an entry of `{key}` is missing"), "take out the comma");
+            return None;
+        }
+        let (network, had_host_bits) = self.compact(key, item, values::allowed)?;
+        if had_host_bits {
+            self.remark(item, format!("an address in `{key}` is longer than its network, {network}"));
+        }
+        Some(network)
+    }
+
+    fn read<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        self.taken(key, value, read(value.text))
+    }
+
+    /// The same of a value whose white space does not count.
+    fn compact<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        let compact = value.compact();
+        let mut taken = read(&compact);
+        // What is shown is what stands there: a place that holds a secret is known by its text.
+        if let Err(Wrong(message, _)) = &mut taken {
+            *message = message.replace(compact.as_str(), value.text);
+        }
+        if *compact != *value.text && taken.is_ok() {
+            self.remark(value, format!("the blanks inside `{key}` do not count"));
+        }
+        self.taken(key, value, taken)
+    }
+
+    fn taken<T>(&mut self, key: &str, value: Piece, taken: Result<T, Wrong>) -> Option<T> {
+        taken
+            .map_err(|Wrong(message, help)| self.found.add(&value.span(), format!("`{key}` {message}"), help))
+            .ok()
+    }
+
+    /// Remarks on a value that is read in a way that a person may not expect.
+    fn noted<T>(&mut self, key: &str, value: Piece, read: Option<Noted<T>>) -> Option<T> {
+        let Noted(read, note) = read?;
+        if let Some(note) = note {
+            self.remark(value, format!("`{key}` {note}"));
+        }
+        Some(read)
+    }
+
+    fn remark(&mut self, at: Piece, message: String) {
+        let line = self.lines.position(at.start).line;
+        self.draft.remarks.push(Remark { line, message });
+    }
+}

@@ -1,0 +1,96 @@
+//! What opens a Wi-Fi, from its file to the configuration of hostapd; never printed.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// Letters of a passphrase (IEEE 802.11, annex J.4).
+const LENGTHS: std::ops::RangeInclusive<usize> = 8..=63;
+
+/// Letters of a key in hexadecimal.
+const KEY_LENGTH: usize = 64;
+
+/// The secret of a Wi-Fi.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Passphrase {
+    text: Zeroizing<String>,
+    is_key: bool,
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(…)")
+    }
+}
+
+impl Passphrase {
+    /// Takes the text of a file. What is wrong with it is told without repeating any of it.
+    pub fn of(text: &str) -> Result<Self, &'static str> {
+        let line = text.strip_suffix('\n').unwrap_or(text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.contains('\n') {
+            return Err("has several lines; leave the one with the passphrase");
+        }
+        let is_key = line.len() == KEY_LENGTH && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_readable = line.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if is_key || is_readable && LENGTHS.contains(&line.len()) {
+            return Ok(Self { text: Zeroizing::new(line.to_owned()), is_key });
+        }
+        Err(if is_readable {
+            "a passphrase has 8 to 63 letters, or is a key of 64 hexadecimal digits"
+        } else {
+            "a passphrase has letters, digits, signs and blanks of ASCII only"
+        })
+    }
+
+    /// Whether it is a key, from which no WPA3 can be made.
+    pub fn is_key(&self) -> bool {
+        self.is_key
+    }
+
+    /// What it says, for a file that root alone reads.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_and_signs_belong_to_it() {
+        for line in [" leading", "trailing ", "#comment", "a\"b'c|id=\\x", "~!@$%^&*"] {
+            for end in ["", "\n", "\r\n"] {
+                let passphrase = Passphrase::of(&format!("{line}{end}")).unwrap();
+                assert_eq!(passphrase.text(), line);
+                assert!(!passphrase.is_key());
+            }
+        }
+        assert!(Passphrase::of(&"0a".repeat(32)).unwrap().is_key());
+    }
+
+    #[test]
+    fn what_could_be_another_line_is_refused() {
+        let long = "x".repeat(64);
+        let refused = [
+            "",
+            "seven77",
+            &long,
+            "one\ntwo\nthree",
+            "one line\n\n",
+            "carriage\rreturn",
+            "tab\ttab\ttab",
+            "schön genug",
+            "nul\0nul\0nul",
+        ];
+        for text in refused {
+            assert!(Passphrase::of(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_never_printed() {
+        assert_eq!(format!("{:?}", Passphrase::of("hunter22").unwrap()), "Passphrase(…)");
+    }
+}

@@ -1,0 +1,258 @@
+//! Steps as a shell script of `ip`, `wg`, `nft` and `sysctl` lines that does the same by hand.
+//!
+//! It is more than documentation: a test runs it with the real programs, and the kernel must end up as after `apply`.
+
+use std::fmt::Write as _;
+
+use crate::base::net::{Cidr, Family, IfName, PublicKey};
+use crate::base::sorted::SortedMap;
+use crate::engine::load::Files;
+use crate::firewall::text;
+use crate::firewall::xtables;
+use crate::firewall::{ForeignChain, OPENING_COMMENT};
+use crate::site::{self, Site};
+use crate::state::diff::Step;
+use crate::state::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta, delta};
+use crate::state::words::dotted;
+use crate::state::words::{self, Acting, Selected};
+use crate::state::{Backend, Link, LinkKind, PROTOCOL, Peer, Route, Rule, Tunnel};
+use crate::system::key_files;
+
+/// What a script needs to know besides the steps. Secrets stay in their files; the script names those.
+#[derive(Debug)]
+pub struct Script {
+    network: String,
+    site: String,
+    folder: String,
+    own_key: PublicKey,
+    backend: Backend,
+    /// The files of providers, by the interface that leads there.
+    providers: SortedMap<IfName, String>,
+}
+
+impl Script {
+    /// A script for this site.
+    pub fn new(files: &Files, site: &Site) -> Self {
+        let file = |(interface, tunnel): (&IfName, &site::Tunnel)| {
+            let own = tunnel.provider.as_ref()?;
+            Some((interface.clone(), quoted(&own.config.display().to_string())))
+        };
+        Self {
+            providers: site.tunnels.iter().filter_map(file).collect(),
+            network: site.network.clone(),
+            site: site.name.clone(),
+            folder: files.folder.display().to_string(),
+            own_key: files.public_key,
+            backend: site.backend,
+        }
+    }
+
+    /// The whole script, to be run as root by any POSIX shell.
+    pub fn write(&self, steps: &[Step]) -> String {
+        let mut script = String::from("#!/bin/sh\n");
+        let _ = writeln!(
+            script,
+            "# What `portals apply` would do at site {} of network {}.",
+            self.site, self.network
+        );
+        if self.backend == Backend::BuiltIn {
+            script.push_str("# These lines need a WireGuard in the kernel; the built-in one, used here, is there only in `portals run`.\n");
+        }
+        script.push_str("set -e\n");
+        if steps.is_empty() {
+            script.push_str("# Nothing to do.\n");
+            return script;
+        }
+        let _ = writeln!(script, "cd {}", quoted(&self.folder));
+        if steps.iter().any(|step| self.derives_keys(step)) {
+            script.push_str(PRESHARED_KEY_FUNCTION);
+        }
+        if steps
+            .iter()
+            .any(|step| matches!(step, Step::ChangeTunnel { name, .. } if self.providers.contains_key(name)))
+        {
+            script.push_str(PROVIDERS_KEY_FUNCTION);
+        }
+        for line in steps.iter().flat_map(|step| self.lines(step)) {
+            script.push_str(&line);
+            script.push('\n');
+        }
+        script
+    }
+
+    /// The lines that do what a step does.
+    fn lines(&self, step: &Step) -> Vec<String> {
+        match step {
+            Step::AddLink(name, link) => {
+                let add = match &link.kind {
+                    LinkKind::WireGuard(_) => format!("ip link add {name} mtu {} type wireguard", link.mtu),
+                    LinkKind::Vlan { parent, id } => format!(
+                        "ip link add link {parent} name {name} mtu {} type vlan id {id} loose_binding on",
+                        link.mtu
+                    ),
+                };
+                vec![add, alias(name, link)]
+            }
+            Step::RemoveLink(name, _) => vec![format!("ip link delete {name}")],
+            Step::ChangeLink { name, from, to } => {
+                let mtu = (from.mtu != to.mtu).then(|| format!("ip link set {name} mtu {}", to.mtu));
+                let alias = (from.alias != to.alias).then(|| alias(name, to));
+                mtu.into_iter().chain(alias).collect()
+            }
+            // The interface is about to be removed, and its settings go with it.
+            Step::ChangeTunnel { to: Tunnel { private_key: None, .. }, .. } => Vec::new(),
+            Step::ChangeTunnel { name, from, to } => self.tunnel(name, &delta(from, to)),
+            Step::AddAddress(name, address) => match address.network().family() {
+                Family::V4 => vec![format!("ip address add {address} dev {name}")],
+                // Usable at once: the routes that name it as their source follow.
+                Family::V6 => vec![format!("ip -6 address add {address} dev {name} nodad")],
+            },
+            Step::RemoveAddress(name, address) => {
+                vec![format!("ip {}address delete {address} dev {name}", v6(address.network()))]
+            }
+            Step::BringUp(name) => vec![format!("ip link set {name} up")],
+            Step::BringDown(name) => vec![format!("ip link set {name} down")],
+            Step::AddRoute(entry) => vec![route("add", entry)],
+            Step::RemoveRoute(entry) => vec![route("delete", entry)],
+            Step::AddRule(entry) => vec![rule("add", entry)],
+            Step::RemoveRule(entry) => vec![rule("delete", entry)],
+            Step::ClosePorts { from, to } => {
+                let rules = text::ports(from.is_some(), to.as_ref());
+                vec![format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end())]
+            }
+            Step::ChangeFirewall { from, to } => {
+                let rules = text::to_text(from.as_ref(), to.as_ref());
+                vec![format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end())]
+            }
+            Step::ChangeIptables { program, from, to } => {
+                let restore = |family| {
+                    let script = xtables::text::script(from, to, family);
+                    let program = program.name(family, "-restore");
+                    (!script.is_empty()).then(|| format!("{program} --noflush <<'EOF'\n{script}EOF"))
+                };
+                [Family::V4, Family::V6].into_iter().filter_map(restore).collect()
+            }
+            Step::ChangeOpenings { chain, from, to } => {
+                let clear = (!from.rules.is_empty()).then(|| clear_openings(chain));
+                let open = (!to.rules.is_empty())
+                    .then(|| format!("nft -f - <<'EOF'\n{}EOF", text::openings(chain, &to.rules)));
+                clear.into_iter().chain(open).collect()
+            }
+            Step::SetSysctl { key, to, .. } => vec![format!("sysctl -q -w {}={to}", dotted(key))],
+        }
+    }
+
+    fn tunnel(&self, name: &IfName, delta: &TunnelDelta) -> Vec<String> {
+        let (mut before, mut settings) = (String::new(), String::new());
+        match self.providers.get(name) {
+            _ if delta.private_key == KeyChange::Keep => {}
+            Some(file) => {
+                before = format!("key {file} PrivateKey | ");
+                settings.push_str(" private-key /dev/stdin");
+            }
+            None => {
+                let _ = write!(settings, " private-key {}", key_files::PRIVATE_KEY_FILE);
+            }
+        }
+        if let Some(port) = delta.port {
+            let _ = write!(settings, " listen-port {port}");
+        }
+        if let Some(fwmark) = delta.fwmark {
+            let _ = write!(settings, " fwmark {fwmark:#x}");
+        }
+        let settings = (!settings.is_empty()).then(|| format!("{before}wg set {name}{settings}"));
+        let removed = delta.removed.iter().map(|key| format!("wg set {name} peer {key} remove"));
+        let added = delta.added.iter().map(|(key, peer)| self.peer(name, *key, &PeerDelta::of_new(peer)));
+        let changed = delta.changed.iter().map(|(key, peer)| self.peer(name, *key, peer));
+        let mut lines = Vec::from_iter(settings);
+        lines.extend(removed);
+        lines.extend(added);
+        lines.extend(changed);
+        lines
+    }
+
+    fn derives_keys(&self, step: &Step) -> bool {
+        let has_key = |peer: &Peer| peer.preshared_key.is_some();
+        matches!(step, Step::ChangeTunnel { name, to, .. } if !self.providers.contains_key(name) && to.peers.values().any(has_key))
+    }
+
+    /// A pre-shared key is derived on the spot, or read from a provider's file, and piped in: it is in no argument list.
+    fn peer(&self, name: &IfName, key: PublicKey, delta: &PeerDelta) -> String {
+        let (before, preshared_key) = match delta.preshared_key {
+            KeyChange::Keep => (String::new(), ""),
+            KeyChange::Clear => (String::new(), " preshared-key /dev/null"),
+            KeyChange::Set(_) => {
+                let source = if let Some(file) = self.providers.get(name) {
+                    format!("key {file} PresharedKey {key} | ")
+                } else {
+                    let mut ends = [self.own_key.to_string(), key.to_string()];
+                    ends.sort();
+                    format!("psk {} {} | ", ends[0], ends[1])
+                };
+                (source, " preshared-key /dev/stdin")
+            }
+        };
+        let mut line = format!("{before}wg set {name} peer {key}{preshared_key}");
+        if let Some(endpoint) = delta.endpoint {
+            let _ = write!(line, " endpoint {endpoint}");
+        }
+        if let Some(seconds) = delta.keepalive {
+            let _ = write!(line, " persistent-keepalive {seconds}");
+        }
+        if let Some(networks) = &delta.allowed_ips {
+            let networks: Vec<String> = networks.iter().map(Cidr::to_string).collect();
+            let _ = write!(line, " allowed-ips {}", networks.join(","));
+        }
+        line
+    }
+}
+
+/// Derives the pre-shared key of a link, as the documentation of the network's secret says.
+const PRESHARED_KEY_FUNCTION: &str = r#"psk() {
+  printf 'portals psk 1\n%s\n%s\n%s\n' "$(cat network.secret)" "$1" "$2" |
+    b2sum -l 256 | cut -c 1-64 | tr a-f A-F | basenc --base16 -d | base64
+}
+"#;
+
+/// Prints a key of a file of wg-quick: that of its `[Interface]`, or of the `[Peer]` with this public key.
+const PROVIDERS_KEY_FUNCTION: &str = r#"key() {
+  tr -d ' \t\r' < "$1" | awk -F '=' -v wanted="$(echo "$2" | tr A-Z a-z)" -v peer="$3" '
+    function end() { if (found && public == peer) print found; found = public = "" }
+    { sub(/#.*/, ""); value = substr($0, length($1) + 2); name = tolower($1) }
+    /^\[/ { end() }
+    name == wanted { found = value }
+    name == "publickey" { public = value }
+    END { end() }'
+}
+"#;
+
+fn alias(name: &IfName, link: &Link) -> String {
+    format!("ip link set {name} alias {}", link.alias)
+}
+
+/// nft removes a rule by its handle alone; ours are known by their comment.
+fn clear_openings(chain: &ForeignChain) -> String {
+    format!(
+        r#"nft -a list chain {chain} | sed -n 's/.* comment "{OPENING_COMMENT}" # handle \([0-9]*\)$/delete rule {chain} handle \1/p' | nft -f -"#
+    )
+}
+
+/// IPv4 needs no option.
+fn v6(network: Cidr) -> &'static str {
+    if network.family() == Family::V6 { "-6 " } else { "" }
+}
+
+fn route(verb: &str, route: &Route) -> String {
+    format!("ip {}route {verb} {} protocol {PROTOCOL}", v6(route.destination), words::route(route))
+}
+
+fn rule(verb: &str, rule: &Rule) -> String {
+    let v6 = if rule.family == Family::V6 { "-6 " } else { "" };
+    let (selector, action) = (Selected(&rule.selector), Acting(&rule.action));
+    format!("ip {v6}rule {verb} priority {} protocol {PROTOCOL} {selector} {action}", rule.priority)
+}
+
+/// A word that any POSIX shell reads as it is.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,208 @@
+//! Closes the portals of a network file without its keys, its tunnels or the journal: when an agent cannot start.
+
+use std::path::{Path, PathBuf};
+
+use crate::base::error::{Error, Errors, Result};
+use crate::base::net::{PublicKey, Secret};
+use crate::base::path::folder_of;
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::config::model::Network;
+use crate::config::model::{Entrance, ExitRef, Name, Portal};
+use crate::engine::host;
+use crate::engine::journal::Journal;
+use crate::engine::network_file;
+use crate::engine::trial::Trial;
+use crate::kernel::linux::Linux;
+use crate::kernel::{Kernel, Outcome};
+use crate::plan::plan;
+use crate::site::facts::Facts;
+use crate::site::{self, Answers, Exit, Inputs, Site};
+use crate::state::State;
+use crate::state::diff::{Step, diff};
+use crate::system::key_files;
+use crate::wifi;
+use crate::wifi::access_point::Passphrases;
+
+/// Closes the portals of this site, by the network file or else by the one that was in force before; names the one that it went
+/// by. `None` where neither tells of any.
+pub fn close_by_file(file: &Path) -> Option<Result<PathBuf, Errors>> {
+    let confirmed = Trial::of(file).confirmed();
+    let key = key_files::owner(&folder_of(file).join(key_files::PRIVATE_KEY_FILE));
+    let known = |copy: &&Path| -> Option<(PathBuf, Network)> {
+        let (_, network) = network_file::load(copy).ok()?;
+        own_name(&network, key).is_some().then(|| (copy.to_path_buf(), network))
+    };
+    let (copy, network) = [file, &confirmed].iter().find_map(known)?;
+    // With a full or broken `/run` there is no lock to be had, and the ways are closed all the same.
+    let _lock = Journal::open().and_then(|journal| journal.lock(|| ())).ok();
+    let closed =
+        Linux::open().map_err(Errors::from).and_then(|mut kernel| close(&mut kernel, &network, key, file));
+    Some(closed.map(|()| copy))
+}
+
+/// The site of a network that has a key, if it has portals that can be closed. Without a key, the only one that has.
+fn own_name(network: &Network, key: Option<PublicKey>) -> Option<Name> {
+    let is_own = |public_key| key.is_none_or(|key| key == public_key);
+    let mut own =
+        network.sites.iter().filter(|(_, site)| is_own(site.public_key) && site.portals.iter().any(closes));
+    let (name, _) = own.next()?;
+    own.next().is_none().then(|| name.clone())
+}
+
+/// Closes the portals of this site, past what fails. Takes nothing away: what stands of ours is as closed as it was meant to be.
+fn close(kernel: &mut Linux, network: &Network, key: Option<PublicKey>, file: &Path) -> Result<(), Errors> {
+    let Some(own) = own_name(network, key) else { return Ok(()) };
+    let network = bare(network, &own);
+    let entry = &network.sites[&own];
+    let marks = entry.portals.iter().any(Portal::goes_by_marks);
+    let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
+    // A network that the file may not be laid upon is no reason to leave its portals open.
+    for networks in [&mut facts.local, &mut facts.uplink_networks] {
+        networks.retain(|found| !network.subnet.overlaps(*found));
+    }
+    let want = closed(&closed_site(&network, &own, &facts, file)?);
+    let have = kernel.observe(&want.scope())?;
+    let failed: Vec<Error> = additions(want, &have).iter().flat_map(|step| carry_out(kernel, step)).collect();
+    Errors::check(failed, ())
+}
+
+/// Tells whether a portal is closed. The router's own traffic stays open: a person far away, and the clock, need it.
+fn closes(portal: &Portal) -> bool {
+    portal.entrance != Entrance::Own && portal.exits.first() != Some(&ExitRef::Direct)
+}
+
+/// The network with nothing but the portals of one site that are to be closed, for which no other file is needed.
+fn bare(network: &Network, own: &str) -> Network {
+    let mut bare = network.clone();
+    bare.probe = None;
+    bare.sites = network
+        .sites
+        .iter()
+        .filter(|(name, _)| name.as_str() == own)
+        .map(|(name, site)| {
+            let mut site = site.clone();
+            site.exits.clear();
+            site.links.clear();
+            site.providers = SortedMap::new();
+            site.portals.retain(closes);
+            for portal in &mut site.portals {
+                portal.exits = vec![ExitRef::Direct];
+            }
+            (name.clone(), site)
+        })
+        .collect();
+    bare
+}
+
+/// The site whose portals lead nowhere.
+fn closed_site(network: &Network, own: &str, facts: &Facts, file: &Path) -> Result<Site, Errors> {
+    let inputs = Inputs {
+        file,
+        private_key: &Secret::new([0; 32]),
+        public_key: network.sites[own].public_key,
+        network_secret: None,
+        phone_keys: &SortedMap::new(),
+        passphrases: &Passphrases::new(),
+        facts,
+        providers: &SortedMap::new(),
+        resolved: &SortedMap::new(),
+    };
+    let mut site = site::view(network, &inputs)?;
+    site.tunnels = SortedMap::new();
+    site.barriers = SortedSet::new();
+    for portal in &mut site.portals {
+        portal.exit = Exit::Nowhere;
+        portal.exits = vec![Exit::Nowhere];
+        portal.resolvers.clear();
+        portal.answers = Answers::ByExit;
+    }
+    Ok(site)
+}
+
+/// The closing part of a plan: nothing in it has to be remembered.
+fn closed(site: &Site) -> State {
+    let State { rules, firewall, iptables, .. } = plan(site);
+    State { rules, firewall, iptables, ..State::default() }
+}
+
+/// The steps that add to what is there. A firewall of ours that stands is left as it is.
+fn additions(want: State, have: &State) -> Vec<Step> {
+    let mut both = have.clone();
+    both.rules.extend(want.rules);
+    if both.firewall.is_none() && both.iptables.is_empty() {
+        both.firewall = want.firewall;
+        both.iptables = want.iptables;
+    }
+    diff(&both, have)
+}
+
+fn carry_out(kernel: &mut Linux, step: &Step) -> Vec<Error> {
+    let failed = |outcome| match outcome {
+        Outcome::Failed(error) => Some(error),
+        Outcome::Done | Outcome::Untried => None,
+    };
+    kernel.apply(std::slice::from_ref(step)).into_iter().filter_map(failed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::site::facts::Filters;
+
+    const NETWORK: &str = r#"
+        [network]
+        name = "home"
+        subnet = "10.77.0.0/16"
+        [site.nyc]
+        id = 1
+        public_key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
+        exits = ["paris"]
+        [site.nyc.portal.guests]
+        exit = "paris"
+        interface = "eth1"
+        [site.nyc.portal.desk]
+        exit = "paris"
+        from = ["192.168.1.50"]
+        [site.nyc.portal.own]
+        exit = "paris"
+        self = true
+        [site.nyc.portal.plain]
+        exit = "direct"
+        interface = "eth2"
+        [site.paris]
+        id = 2
+        public_key = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
+        exits = ["nyc"]
+        endpoint = "203.0.113.2"
+        [site.paris.portal.own]
+        exit = "nyc"
+        self = true
+    "#;
+
+    #[test]
+    fn all_that_enters_goes_nowhere_and_the_router_stays_reachable() {
+        let network = config::parse(NETWORK).unwrap();
+        let own = own_name(&network, None).expect("the only site with such portals");
+        assert_eq!(own.as_str(), "nyc");
+        let filters = Filters { nftables: true, ..Filters::default() };
+        let facts = Facts { ipv6: true, filters, ..Facts::default() };
+        let site = closed_site(&bare(&network, &own), &own, &facts, Path::new("network.toml")).unwrap();
+        let state = closed(&site);
+        let text = state.rules.iter().map(crate::state::words::rule).collect::<Vec<_>>().join("\n");
+        assert!(text.contains("from all iif eth1 unreachable"), "{text}");
+        assert!(text.contains("from 192.168.1.50/32 unreachable"), "{text}");
+        assert!(!text.contains("iif lo") && !text.contains("eth2"), "{text}");
+        assert!(state.firewall.is_some() && state.links.is_empty() && state.sysctls.is_empty());
+
+        let steps = additions(state.clone(), &State::default());
+        assert_eq!(steps.len(), state.rules.len() + 1);
+        assert_eq!(additions(state.clone(), &state), []);
+    }
+
+    #[test]
+    fn a_key_of_no_site_closes_nothing() {
+        let network = config::parse(NETWORK).unwrap();
+        assert_eq!(own_name(&network, Some(PublicKey([9; 32]))), None);
+    }
+}

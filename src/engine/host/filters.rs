@@ -1,0 +1,81 @@
+//! Which firewalls this host has, and whose rules refuse what they do not know.
+
+use std::path::Path;
+
+use crate::base::error::Result;
+use crate::base::net::Family;
+use crate::engine::firewall_choice;
+use crate::engine::journal::FOLDER;
+use crate::firewall::xtables::dump::Dump;
+use crate::firewall::xtables::{Program, built_in};
+use crate::firewall::{Backend, Barrier, Chain};
+use crate::kernel::iptables::legacy;
+use crate::kernel::linux::Linux;
+use crate::site::facts::Filters;
+use crate::system::packages;
+
+/// Where a portal's packets could be refused by others.
+const GATES: [Chain; 2] = [Chain::Input, Chain::Forward];
+
+/// Looks at them; `marks`: for portals that go by marks.
+pub(super) fn read(kernel: &mut Linux, marks: bool) -> Result<Filters> {
+    let survey = kernel.survey()?;
+    // Behind the survey: who may not look at the kernel shall be told so.
+    let standing = firewall_choice::remembered(Path::new(FOLDER))?;
+    let mut filters = Filters {
+        nftables: kernel.has_nftables(),
+        standing,
+        packages: packages::manager(),
+        ..Filters::default()
+    };
+    // Asked only before anything is built on it.
+    if standing != Some(Backend::Nftables) {
+        filters.nftables_lacks = kernel.nftables_lacks()?;
+    }
+    if !super::runs_at_least((4, 18)) {
+        filters.displaced = survey.translating.as_ref().map(ToString::to_string);
+    }
+    let programs = kernel.iptables();
+    (filters.legacy, filters.nft) = (programs.legacy, programs.nft);
+    for (chain, gate) in survey.refusing {
+        // What iptables wrote is left to iptables: it cannot read a table any more that has other rules than its own.
+        match (chain.by_iptables(), filters.nft) {
+            (None, _) => drop(filters.barriers.insert((Barrier::Nftables(chain), gate))),
+            (Some(family), Some(program)) => {
+                filters.barriers.insert((Barrier::Iptables(program, family), gate));
+            }
+            (Some(_), None) => filters.notes.push(refusing(&chain.to_string(), NO_PROGRAM)),
+        }
+    }
+    filters.notes.extend(survey.locked.iter().map(|chain| refusing(chain, LOCKED)));
+    let families = legacy::families_in_use()?;
+    if let Some(program) = filters.legacy {
+        for family in families {
+            let dump = programs.dump(program, family)?;
+            filters.legacy_in_use |= dump.is_used_by_others();
+            filters.barriers.extend(barriers(program, family, &dump));
+        }
+        // Asked only where it would have to guard: the answer may load modules.
+        let nftables_can = filters.nftables && filters.nftables_lacks.is_empty();
+        if filters.legacy_in_use || !nftables_can || filters.nft.is_none() {
+            filters.legacy_lacks = legacy::lacks(&programs.missing(program), marks);
+        }
+    } else if !families.is_empty() {
+        filters.notes.push(format!("legacy iptables is in use here, and {NO_PROGRAM}"));
+    }
+    Ok(filters)
+}
+
+const NO_PROGRAM: &str = "the program iptables is missing, so that what portals needs may be refused there: install it (in a container: in the \
+                          image)";
+const LOCKED: &str = "only the program that made it may change it, so that what portals needs may be refused there (firewalld: set \
+                      NftablesTableOwner=no in /etc/firewalld/firewalld.conf)";
+
+fn refusing(chain: &str, reason: &str) -> String {
+    format!("the firewall chain `{chain}` refuses what it does not know, and {reason}")
+}
+
+fn barriers(program: Program, family: Family, dump: &Dump) -> impl Iterator<Item = (Barrier, Chain)> {
+    let refusing = GATES.into_iter().filter(|gate| dump.refuses(&built_in(*gate)));
+    refusing.map(move |gate| (Barrier::Iptables(program, family), gate)).collect::<Vec<_>>().into_iter()
+}

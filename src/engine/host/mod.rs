@@ -1,0 +1,268 @@
+//! What there is to know about this host before anything is planned. Reads, and writes nothing.
+
+mod filters;
+mod radios;
+mod ties;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use netlink_packet_route::route::RouteHeader;
+use nix::sys::utsname::uname;
+use nix::unistd::{AccessFlags, access};
+
+use crate::base::error::{Error, Result};
+use crate::base::net::{Cidr, Family, IfName, Table};
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::kernel::link::HostLink;
+use crate::kernel::linux::Linux;
+use crate::kernel::netlink::Socket;
+use crate::kernel::route::{self, HostRoute};
+use crate::kernel::rule;
+use crate::kernel::{address, builtin};
+use crate::site::facts::CatchAll;
+use crate::site::facts::Neighbours;
+use crate::site::facts::{Facts, Uplink};
+use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
+use crate::system::platform;
+
+/// Addresses that are on the internet for sure: k.root-servers.net, of the RIPE NCC. They are only looked up in the routing
+/// tables; nothing is sent there.
+const INTERNET: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::new(193, 0, 14, 129)), IpAddr::V6(Ipv6Addr::new(0x2001, 0x7fd, 0, 0, 0, 0, 0, 1))];
+
+/// Routes to more than a /8 are somebody's way to the internet, such as another VPN's 0.0.0.0/1, and no local network.
+const WIDEST_LOCAL: u8 = 8;
+
+/// The environment variable that says which WireGuard to use, `built-in` or `kernel`: for hosts where the one that would be
+/// taken is there, but broken. Absent: the kernel's, where it has one.
+pub const WIREGUARD: &str = "PORTALS_WIREGUARD";
+
+/// Reads them. `named` is the uplink that the file names, if it does; that one is taken as long as it exists. `marks`: there are portals
+/// that go by marks. `cards` are the interfaces that are to be access points. Whoever needs the neighbours, or to close ports, asks for it.
+///
+/// # Errors
+/// If the kernel does not answer, or [`WIREGUARD`] asks for what does not exist.
+pub fn read(
+    kernel: &mut Linux,
+    named: Option<&IfName>,
+    marks: bool,
+    cards: &SortedSet<IfName>,
+) -> Result<Facts> {
+    let wireguard =
+        choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
+    let filters = filters::read(kernel, marks)?;
+    let links = kernel.links()?;
+    let links: SortedMap<u32, &HostLink> = links.values().map(|link| (link.index, link)).collect();
+    // Behind the interfaces: a card that comes in between is taken for one that is not there yet.
+    let radios = radios::read(cards)?;
+    let socket = kernel.route();
+    let found = find_uplink(socket, &links, named);
+    let uplink_index = found.as_ref().and_then(|found| found.device);
+    let routes = main_routes(socket)?;
+    Ok(Facts {
+        uplink: found.map(|found| describe_uplink(socket, &links, &found)).transpose()?.flatten(),
+        interfaces: links.values().map(|link| (link.name.clone(), link.mtu)).collect(),
+        ties: ties::read(&links, uplink_index),
+        closes_ports: false,
+        firmware: platform::firmware(),
+        local: local_networks(&routes, &links, uplink_index),
+        behind: networks_behind(&routes, &links, uplink_index),
+        own: routes
+            .iter()
+            .filter(|route| is_foreign(&links, route.device))
+            .filter_map(|route| route.source)
+            .filter(IpAddr::is_ipv4)
+            .collect(),
+        given: SortedSet::new(),
+        rules_in_front: rules_in_front(socket)?,
+        uplink_networks: connected_networks(&routes, uplink_index),
+        wireguard,
+        ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
+        can_be_deaf: links
+            .values()
+            .map(|link| &link.name)
+            .filter(|name| can_be_deaf(name))
+            .cloned()
+            .collect(),
+        rules_know_ports: rules_know_ports(),
+        filters,
+        radios,
+        neighbours: Neighbours::new(),
+    })
+}
+
+/// The route that a tunnel's own packets take. Not simply the default route of table main: UniFi has it elsewhere, and a
+/// portal for this router's own traffic must not answer.
+fn find_uplink(
+    socket: &mut Socket,
+    links: &SortedMap<u32, &HostLink>,
+    named: Option<&IfName>,
+) -> Option<HostRoute> {
+    let interface = match named {
+        Some(name) => Some(links.values().find(|link| link.name == *name)?.index),
+        None => None,
+    };
+    let mut lookups =
+        INTERNET.into_iter().filter_map(|there| route::lookup(socket, there, TUNNEL_MARK.value, interface));
+    lookups.find(|route| is_foreign(links, route.device))
+}
+
+fn describe_uplink(
+    socket: &mut Socket,
+    links: &SortedMap<u32, &HostLink>,
+    found: &HostRoute,
+) -> Result<Option<Uplink>> {
+    let Some(link) = found.device.and_then(|device| links.get(&device)) else { return Ok(None) };
+    let addresses = address::list_of(socket, link.index)?.into_iter();
+    let addresses = addresses.filter(|address| !address::is_link_local(address.address)).collect();
+    Ok(Some(Uplink { interface: link.name.clone(), gateway: found.gateway, addresses }))
+}
+
+/// Whether a route leads out of an interface that we did not make.
+fn is_foreign(links: &SortedMap<u32, &HostLink>, device: Option<u32>) -> bool {
+    device.and_then(|device| links.get(&device)).is_some_and(|link| link.ours().is_none())
+}
+
+fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
+    let mut routes = Vec::new();
+    for family in [Family::V4, Family::V6] {
+        let filter = RouteHeader {
+            address_family: route::family(family),
+            table: RouteHeader::RT_TABLE_MAIN,
+            ..RouteHeader::default()
+        };
+        routes.extend(route::list(socket, filter)?);
+    }
+    // Older kernels do not filter; newer ones may answer for a family that they lack with the other.
+    routes.retain(|route| route.table == Table::MAIN && route.protocol != PROTOCOL);
+    Ok(routes)
+}
+
+/// A table without a way to the internet, such as `local`, lets most traffic through to the next rule.
+fn rules_in_front(socket: &mut Socket) -> Result<SortedSet<CatchAll>> {
+    let rules = rule::in_front(socket)?;
+    if rules.is_empty() {
+        return Ok(SortedSet::new());
+    }
+    let filter = RouteHeader { address_family: route::family(Family::V4), ..RouteHeader::default() };
+    let routes = route::list(socket, filter)?;
+    let is_wide = |route: &HostRoute| {
+        route.destination.family() == Family::V4 && route.destination.length() < WIDEST_LOCAL
+    };
+    let leads_away = |rule: &CatchAll| routes.iter().any(|route| route.table == rule.table && is_wide(route));
+    Ok(rules.into_iter().filter(leads_away).collect())
+}
+
+fn local_networks(
+    routes: &[HostRoute],
+    links: &SortedMap<u32, &HostLink>,
+    uplink: Option<u32>,
+) -> SortedSet<Cidr> {
+    let is_local = |route: &&HostRoute| {
+        route.device != uplink
+            && route.destination.length() >= WIDEST_LOCAL
+            && is_foreign(links, route.device)
+    };
+    let networks = routes.iter().filter(is_local).map(|route| route.destination);
+    networks
+        .filter(|network| !address::is_link_local(network.address()) && !network.address().is_multicast())
+        .collect()
+}
+
+fn networks_behind(
+    routes: &[HostRoute],
+    links: &SortedMap<u32, &HostLink>,
+    uplink: Option<u32>,
+) -> SortedMap<IfName, SortedSet<Cidr>> {
+    let mut behind = SortedMap::<IfName, SortedSet<Cidr>>::new();
+    let is_local = |route: &&HostRoute| {
+        let HostRoute { device, destination, .. } = route;
+        *device != uplink && destination.family() == Family::V4 && destination.length() >= WIDEST_LOCAL
+    };
+    for route in routes.iter().filter(is_local) {
+        if let Some(link) = route.device.and_then(|device| links.get(&device)) {
+            behind.get_or_default(link.name.clone()).insert(route.destination);
+        }
+    }
+    behind
+}
+
+/// What is reached there without a next hop.
+fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> SortedSet<Cidr> {
+    let on_the_wire =
+        |route: &&HostRoute| route.device == uplink && uplink.is_some() && route.gateway.is_none();
+    let networks = routes.iter().filter(on_the_wire).map(|route| route.destination);
+    networks.filter(|network| network.length() > 0 && !address::is_link_local(network.address())).collect()
+}
+
+/// Not where the kernel has no IPv6, or not there, or `/proc/sys` is read-only.
+fn can_be_deaf(interface: &IfName) -> bool {
+    let setting = format!("/proc/sys/net/ipv6/conf/{interface}/accept_ra");
+    access(Path::new(&setting), AccessFlags::W_OK).is_ok()
+}
+
+/// See [`Facts::rules_know_ports`].
+pub fn rules_know_ports() -> bool {
+    runs_at_least((4, 17))
+}
+
+/// Tells whether this kernel is of this version or newer; no, if that cannot be told.
+fn runs_at_least(version: (u32, u32)) -> bool {
+    uname().is_ok_and(|name| is_at_least(&name.release().to_string_lossy(), version))
+}
+
+/// Tells whether a kernel, by its release such as `6.1.0-18-amd64`, is of this version or newer; not, if it cannot be told.
+fn is_at_least(release: &str, version: (u32, u32)) -> bool {
+    let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(str::parse);
+    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= version)
+}
+
+fn demanded_wireguard(value: Option<OsString>) -> Result<Option<Backend>> {
+    let Some(value) = value else { return Ok(None) };
+    let known = [Backend::Kernel, Backend::BuiltIn].into_iter().find(|backend| value == backend.as_str());
+    known.map(Some).ok_or_else(|| {
+        let value = value.display();
+        Error::wrong(format!("{WIREGUARD} is `{value}`: it can be `built-in` or `kernel`, or not set at all"))
+    })
+}
+
+fn choose_wireguard(kernel_has_it: bool, demanded: Option<Backend>) -> Result<Option<Backend>> {
+    match demanded {
+        Some(Backend::BuiltIn) => Ok(demanded),
+        _ if kernel_has_it => Ok(Some(Backend::Kernel)),
+        Some(Backend::Kernel) => Err(Error::wrong(format!(
+            "{WIREGUARD} is `kernel`, but this kernel has no WireGuard: load it (modprobe wireguard), or unset {WIREGUARD}"
+        ))),
+        None => Ok(builtin::check_tun().is_ok().then_some(Backend::BuiltIn)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_told_by_their_release() {
+        let known = |release: &str| is_at_least(release, (4, 17));
+        assert!(known("4.17.0") && known("6.1.0-18-amd64") && known("5.4-rc3") && known("10.0"));
+        assert!(!known("4.14.54-UBNT") && !known("4.9") && !known("3.10") && !known("") && !known("5"));
+    }
+
+    #[test]
+    fn a_wireguard_can_be_demanded() {
+        let demanded = |value: &str| demanded_wireguard(Some(value.into()));
+        assert_eq!(demanded_wireguard(None).unwrap(), None);
+        assert_eq!(demanded("built-in").unwrap(), Some(Backend::BuiltIn));
+        assert_eq!(demanded("kernel").unwrap(), Some(Backend::Kernel));
+        assert_eq!(
+            demanded("userspace").unwrap_err().to_string(),
+            "PORTALS_WIREGUARD is `userspace`: it can be `built-in` or `kernel`, or not set at all"
+        );
+        let chosen = |kernel_has_it, demanded| choose_wireguard(kernel_has_it, demanded).ok().flatten();
+        assert_eq!(chosen(true, None), Some(Backend::Kernel));
+        assert_eq!(chosen(true, Some(Backend::BuiltIn)), Some(Backend::BuiltIn));
+        assert_eq!(chosen(false, Some(Backend::Kernel)), None);
+    }
+}

@@ -1,0 +1,47 @@
+//! The Wi-Fi cards that a site's file names.
+
+use std::fs;
+use std::path::Path;
+
+use crate::base::error::Result;
+use crate::base::net::IfName;
+use crate::base::sorted::SortedSet;
+use crate::kernel::nl80211::Wireless;
+use crate::system::disk::kernel_text;
+use crate::system::packages;
+use crate::wifi::access_point::Radios;
+
+/// What the kernel knows the rules of countries from, wherever it looks for it (`fw_path` in drivers/base/firmware_loader/main.c).
+const RULES: [&str; 6] = [
+    "/lib/firmware/regulatory.db",
+    "/lib/firmware/regulatory.db.xz",
+    "/lib/firmware/regulatory.db.zst",
+    "/lib/firmware/updates/regulatory.db",
+    "/lib/firmware/updates/regulatory.db.xz",
+    "/lib/firmware/updates/regulatory.db.zst",
+];
+
+/// Reads what is known of those of `interfaces` that are cards. Nothing is asked where the file names none.
+pub(super) fn read(interfaces: &SortedSet<IfName>) -> Result<Radios> {
+    if interfaces.is_empty() {
+        return Ok(Radios::default());
+    }
+    let mut radios = Radios { packages: packages::manager(), ..Radios::default() };
+    if let Some(mut wireless) = Wireless::find()? {
+        radios.cards = wireless.cards(interfaces.iter())?;
+    }
+    for (interface, card) in radios.cards.iter_mut() {
+        card.is_switched_off = is_switched_off(interface);
+    }
+    radios.knows_countries = RULES.iter().any(|path| Path::new(path).exists());
+    Ok(radios)
+}
+
+/// Asked of the files that Documentation/ABI/stable/sysfs-class-rfkill describes; where they cannot be seen, it is taken for on.
+fn is_switched_off(interface: &IfName) -> bool {
+    let folder = format!("/sys/class/net/{interface}/phy80211");
+    let switches = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut switches = switches.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"rfkill"));
+    let is_set = |path: &Path| kernel_text(path).is_ok_and(|text| text.trim() == "1");
+    switches.any(|switch| ["soft", "hard"].iter().any(|name| is_set(&switch.path().join(name))))
+}

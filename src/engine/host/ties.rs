@@ -1,0 +1,104 @@
+//! Ties that take traffic away from an interface: another one that it is a port of, and those that share its wire.
+
+use crate::base::net::IfName;
+use crate::base::sorted::SortedMap;
+use crate::kernel::link::HostLink;
+use crate::site::facts::Sort;
+use crate::site::facts::{Master, Tie};
+
+/// Reads the ties of a host, with `uplink` as its way to the internet.
+pub(super) fn read(links: &SortedMap<u32, &HostLink>, uplink: Option<u32>) -> SortedMap<IfName, Tie> {
+    let below_uplink = chain(links, uplink, |link| link.carrier);
+    let mut ties = SortedMap::<IfName, Tie>::new();
+    for link in links.values() {
+        let masters = chain(links, link.master, |link| link.master);
+        if let Some(master) = masters.first() {
+            let holds_uplink =
+                masters.iter().any(|master| below_uplink.iter().any(|one| one.index == master.index));
+            let interface = master.name.clone();
+            let tie: &mut Tie = ties.get_or_default(link.name.clone());
+            tie.master = Some(Master { interface, sort: master.sort, holds_uplink });
+        }
+        let Some(carrier) = link.carrier.and_then(|index| links.get(&index)) else { continue };
+        match link.sort {
+            Sort::Sharing => _ = ties.get_or_default(carrier.name.clone()).sharing.insert(link.name.clone()),
+            Sort::Vlan if link.ours().is_none() => {
+                _ = ties.get_or_default(carrier.name.clone()).vlans.insert(link.name.clone());
+            }
+            _ => {}
+        }
+    }
+    ties
+}
+
+/// An interface, the one that is next to it, and so on.
+fn chain<'a>(
+    links: &SortedMap<u32, &'a HostLink>,
+    first: Option<u32>,
+    next: impl Fn(&HostLink) -> Option<u32>,
+) -> Vec<&'a HostLink> {
+    let mut found: Vec<&HostLink> = Vec::new();
+    let mut index = first;
+    // A veth's two ends name each other.
+    while let Some(link) = index.and_then(|index| links.get(&index))
+        && !found.iter().any(|earlier| earlier.index == link.index)
+    {
+        found.push(link);
+        index = next(link);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> IfName {
+        text.parse().unwrap()
+    }
+
+    /// A host whose uplink is a VLAN on a bridge over a bond; its other interfaces are ports of a VRF and of another bridge, and carry more.
+    fn ties(uplink: u32) -> SortedMap<IfName, Tie> {
+        let link = |index, text: &str, sort, master, carrier| {
+            let mut link = HostLink::example(index, text, sort);
+            (link.master, link.carrier) = (master, carrier);
+            link
+        };
+        let links = [
+            link(1, "br-wan", Sort::Bridge, None, None),
+            link(2, "bond0", Sort::Other, Some(1), None),
+            link(3, "eth0", Sort::Other, Some(2), None),
+            link(4, "br-wan.7", Sort::Vlan, None, Some(1)),
+            link(5, "br-lan", Sort::Bridge, None, None),
+            link(6, "eth1", Sort::Other, Some(5), None),
+            link(7, "eth2", Sort::Other, None, None),
+            link(8, "eth2.20", Sort::Vlan, None, Some(7)),
+            link(9, "mac0", Sort::Sharing, None, Some(7)),
+            // The two ends of a cable name each other; a number may be that of no interface.
+            link(10, "veth0", Sort::Other, None, Some(11)),
+            link(11, "veth1", Sort::Other, Some(99), Some(10)),
+        ];
+        let links = links.iter().map(|link| (link.index, link)).collect();
+        read(&links, Some(uplink))
+    }
+
+    #[test]
+    fn a_port_is_one_of_its_next_master_and_of_the_uplink_behind_it() {
+        let ties = ties(4);
+        let master = |port: &str| ties.get(&name(port)).and_then(|tie| tie.master.clone());
+        let of =
+            |interface, sort, holds_uplink| Some(Master { interface: name(interface), sort, holds_uplink });
+        assert_eq!(master("eth0"), of("bond0", Sort::Other, true));
+        assert_eq!(master("bond0"), of("br-wan", Sort::Bridge, true));
+        assert_eq!(master("eth1"), of("br-lan", Sort::Bridge, false));
+        assert_eq!(master("eth2"), None);
+        assert_eq!(master("veth1"), None);
+    }
+
+    #[test]
+    fn who_shares_a_wire_is_known() {
+        let eth2 = ties(10).remove(&name("eth2")).unwrap();
+        assert_eq!(eth2.sharing, [name("mac0")].into());
+        assert_eq!(eth2.vlans, [name("eth2.20")].into());
+    }
+}

@@ -1,0 +1,160 @@
+//! From the files on disk and the facts of the host to the site's view.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::base::error::Errors;
+use crate::base::keys;
+use crate::base::net::{PublicKey, Secret};
+use crate::base::path::folder_of;
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::config::model::{self, Name, Network};
+use crate::engine::host;
+use crate::engine::journal::Journal;
+use crate::engine::neighbours;
+use crate::engine::network_file;
+use crate::engine::passphrases;
+use crate::interop::phone::preshared_keys;
+use crate::kernel::linux::Linux;
+use crate::site::facts::Facts;
+use crate::site::{self, Inputs, Obstacle, Portal, Site};
+use crate::system::disk::Source;
+use crate::system::key_files;
+use crate::system::resolver::resolve;
+use crate::system::wgquick_file;
+use crate::wgquick::Parsed;
+use crate::wifi::{self, access_point::Passphrases};
+
+/// How long host names may take to resolve, all together: a command must not hang while the network is late.
+const RESOLVING: Duration = Duration::from_secs(3);
+
+/// The network file and the secrets beside it.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// Path of the network file.
+    pub file: PathBuf,
+    /// Text of the network file.
+    pub text: String,
+    /// What it says.
+    pub network: Network,
+    /// The folder of the network file.
+    pub folder: PathBuf,
+    /// This site's key.
+    pub private_key: Secret,
+    /// The public half of it.
+    pub public_key: PublicKey,
+    /// The network's secret, if there is one.
+    pub network_secret: Option<Secret>,
+    /// The pre-shared keys of this site's phones that have files of their own.
+    pub phone_keys: SortedMap<Name, Secret>,
+    /// The secrets of this site's Wi-Fis.
+    pub passphrases: Passphrases,
+    /// What the files of this site's providers say, by name of the exit.
+    pub providers: SortedMap<Name, Parsed>,
+}
+
+impl Files {
+    /// Reads and validates them.
+    pub fn read(file: &Path) -> Result<Self, Errors> {
+        Self::read_copy(file, file)
+    }
+
+    /// Reads `copy` in the place of the network file that lies beside it.
+    pub fn read_copy(file: &Path, copy: &Path) -> Result<Self, Errors> {
+        let (text, network) = network_file::load(copy)?;
+        let folder = folder_of(file);
+        let private_key = key_files::load(&folder.join(key_files::PRIVATE_KEY_FILE))?;
+        let network_secret = key_files::load_if_there(&folder.join(key_files::NETWORK_SECRET_FILE))?;
+        let public_key = keys::public_key(&private_key);
+        // That it is no site is said where that is asked for.
+        let own = site::own_name(&network, public_key).ok();
+        let passphrases =
+            own.map(|own| passphrases::of_site(&network.sites[own].portals, &folder)).unwrap_or_default();
+        let phone_keys =
+            own.map_or_else(|| Ok(SortedMap::new()), |own| preshared_keys(&network, own, &folder))?;
+        let providers = providers(&network, public_key, &folder)?;
+        Ok(Self {
+            file: file.to_owned(),
+            text,
+            network,
+            folder,
+            private_key,
+            public_key,
+            network_secret,
+            phone_keys,
+            passphrases,
+            providers,
+        })
+    }
+
+    /// The host names that this site has to resolve.
+    pub fn names(&self) -> Result<SortedSet<&str>, Errors> {
+        let own = site::own_name(&self.network, self.public_key)?;
+        Ok(site::names_to_resolve(&self.network, own, &self.providers))
+    }
+
+    /// The addresses of those of them that resolve soon.
+    pub fn resolved(&self) -> Result<SortedMap<String, IpAddr>, Errors> {
+        Ok(resolve(self.names()?, RESOLVING))
+    }
+
+    /// The site's view on this host as it is now.
+    pub fn site(&self, kernel: &mut Linux, resolved: &SortedMap<String, IpAddr>) -> Result<Site, Errors> {
+        let own = site::own_name(&self.network, self.public_key)?;
+        let entry = &self.network.sites[own];
+        let sources = site::sources_with_ipv6(entry);
+        // Of a device that is known by its address, IPv6 takes one of the same matches.
+        let marks = entry.portals.iter().any(model::Portal::goes_by_marks)
+            || !sources.is_empty()
+            || self.network.probe.is_some()
+            || entry.portals.iter().any(model::Portal::has_open_time) && !host::rules_know_ports();
+        let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
+        let given = Journal::open()?.claims()?.addresses;
+        facts.given = given.into_iter().map(|(name, address)| (name, address.network())).collect();
+        if facts.ipv6 {
+            facts.neighbours = neighbours::known(kernel.route(), &sources)?;
+        }
+        let site = self.view(&facts, resolved)?;
+        let has_port = |portal: &Portal| matches!(portal.obstacle, Some(Obstacle::Port { .. }));
+        // Asked only where there is one to be closed: the answer may load modules.
+        if !site.portals.iter().any(has_port) || !kernel.can_close_ports() {
+            return Ok(site);
+        }
+        facts.closes_ports = true;
+        self.view(&facts, resolved)
+    }
+
+    /// The site's view on a host like that.
+    pub fn view(&self, facts: &Facts, resolved: &SortedMap<String, IpAddr>) -> Result<Site, Errors> {
+        let inputs = Inputs {
+            file: &self.file,
+            private_key: &self.private_key,
+            public_key: self.public_key,
+            network_secret: self.network_secret.as_ref(),
+            phone_keys: &self.phone_keys,
+            passphrases: &self.passphrases,
+            facts,
+            providers: &self.providers,
+            resolved,
+        };
+        site::view(&self.network, &inputs)
+    }
+}
+
+/// Reads the files of the site that has this key; all their faults at once.
+fn providers(
+    network: &Network,
+    public_key: PublicKey,
+    folder: &Path,
+) -> Result<SortedMap<Name, Parsed>, Errors> {
+    let own = network.sites.values().find(|site| site.public_key == public_key);
+    let (mut read, mut errors) = (SortedMap::new(), Vec::new());
+    for (name, provider) in own.into_iter().flat_map(|site| &site.providers) {
+        match wgquick_file::load(&folder.join(&provider.config), Source::Ours) {
+            Ok(parsed) => drop(read.insert(name.clone(), parsed)),
+            Err(faults) => errors.extend(faults),
+        }
+    }
+    Errors::check(errors, read)
+}

@@ -1,0 +1,15 @@
+//! The engine: reads the files and the host, plans, and makes the kernel match. Only the engine knows both the plan and
+//! the kernel.
+
+pub mod apply;
+pub mod closing;
+pub mod converge;
+pub mod firewall_choice;
+pub mod host;
+pub mod journal;
+pub mod load;
+pub mod neighbours;
+pub mod network_file;
+pub mod passphrases;
+pub mod status;
+pub mod trial;

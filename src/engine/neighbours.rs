@@ -1,0 +1,71 @@
+//! Which devices have the addresses that portals choose by. IPv6 of a device is told by its hardware address, which its IPv4 address leads
+//! to. What was known once stays known until the address is another device's: the kernel forgets who is silent.
+
+use std::path::Path;
+
+use crate::base::error::{Context as _, Result};
+use crate::base::net::Cidr;
+use crate::engine::journal::FOLDER;
+use crate::kernel::neighbour;
+use crate::kernel::netlink::Socket;
+use crate::site::facts::Neighbours;
+use crate::system::disk::{self, Source, unreadable};
+
+/// The file of what is known, in the folder of run-time files.
+const FILE: &str = "neighbours";
+
+/// The devices of these networks: those that are there now, and those that were since this machine started.
+pub fn known(socket: &mut Socket, networks: &[Cidr]) -> Result<Neighbours> {
+    if networks.is_empty() {
+        return Ok(Neighbours::new());
+    }
+    let mut known = remembered(Path::new(FOLDER))?;
+    known.extend(neighbour::list(socket)?.into_iter().map(|found| (found.address, found.mac)));
+    known.retain(|address, _| networks.iter().any(|network| network.contains(*address)));
+    Ok(known)
+}
+
+/// Has them known to whoever looks later; `folder` is that of the run-time files.
+pub fn remember(folder: &Path, neighbours: &Neighbours) -> Result<()> {
+    if *neighbours == remembered(folder)? {
+        return Ok(());
+    }
+    let path = folder.join(FILE);
+    let lines: Vec<String> = neighbours.iter().map(|(address, mac)| format!("{address} {mac}\n")).collect();
+    disk::replace(&path, lines.concat().as_bytes(), 0o600)
+        .doing(|| format!("cannot write {}", path.display()))
+}
+
+/// A line that means nothing is nothing.
+fn remembered(folder: &Path) -> Result<Neighbours> {
+    let path = folder.join(FILE);
+    let text = disk::read_if_there(&path, Source::Ours).map_err(|error| unreadable(&path, error))?;
+    let parse = |line: &str| {
+        let (address, mac) = line.split_once(' ')?;
+        Some((address.parse().ok()?, mac.parse().ok()?))
+    };
+    Ok(text.unwrap_or_default().lines().filter_map(parse).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::base::net::Mac;
+
+    #[test]
+    fn who_was_there_is_remembered() {
+        let folder = std::env::temp_dir().join(format!("portals-neighbours-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        assert_eq!(remembered(&folder).unwrap(), Neighbours::new());
+        let tv = (IpAddr::from([192, 168, 1, 50]), Mac([0xaa, 0xbb, 0xcc, 0, 0xe, 0xf]));
+        remember(&folder, &[tv].into()).unwrap();
+        assert_eq!(remembered(&folder).unwrap(), [tv].into());
+        fs::write(folder.join(FILE), "192.168.1.50\n192.168.1.50 aa:bb\nwhat\n").unwrap();
+        assert_eq!(remembered(&folder).unwrap(), Neighbours::new());
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -1,0 +1,31 @@
+//! The network file on the disk.
+
+use std::io;
+use std::path::Path;
+
+use crate::base::error::{Error, Errors};
+use crate::config::{self, model::Network};
+use crate::system::disk::{self, Source};
+
+/// Reads the network file at `path`: its text, and what that says. Each fault is an error of its own that begins
+/// `path:line:column:`.
+pub fn load(path: &Path) -> Result<(String, Network), Errors> {
+    let bytes = disk::read(path, Source::Ours).map_err(|error| unreadable(path, error))?;
+    if let Some(warning) = disk::group_may_write(path) {
+        log::warn!("{warning}");
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => config::check(path, &text).map(|network| (text, network)),
+        Err(error) => Err(config::not_utf8(path, error.as_bytes(), error.utf8_error().valid_up_to())),
+    }
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::wrong(format!(
+            "there is no network file {}: `portals init` makes a first one, `--config FILE` names another",
+            path.display()
+        )),
+        _ => disk::unreadable(path, error),
+    }
+}

@@ -1,0 +1,28 @@
+//! The files of Wi-Fi passphrases.
+
+use std::path::Path;
+
+use crate::base::error::{Error, Result};
+use crate::config::model::{Portal, Wifi};
+use crate::system::key_files;
+use crate::wifi;
+use crate::wifi::access_point::Passphrases;
+use crate::wifi::passphrase::Passphrase;
+
+/// Reads the passphrases of a site's Wi-Fis from the folder of the network file.
+pub fn of_site(portals: &[Portal], folder: &Path) -> Passphrases {
+    let read = |(_, wifi): (_, &Wifi)| {
+        let passphrase = read(&folder.join(&wifi.passphrase_file));
+        (wifi.passphrase_file.clone(), passphrase.map_err(|error| error.to_string()))
+    };
+    wifi::all(portals).map(read).collect()
+}
+
+/// Reads a file of one line. Blanks belong to the passphrase.
+fn read(path: &Path) -> Result<Passphrase> {
+    let wrong = |reason: &str| Error::wrong(format!("{}: {reason}", path.display()));
+    let text = key_files::read_secret(path)?.ok_or_else(|| {
+        wrong("there is no such file; write the passphrase of the Wi-Fi into it, and run chmod 600 on it")
+    })?;
+    Passphrase::of(&text).map_err(wrong)
+}

@@ -1,0 +1,358 @@
+//! What `portals status` tells: the state of links, portals and exits, from the file and from the live tunnels.
+
+use std::iter;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+use crate::base::error::Result;
+use crate::base::net::{IfName, InterfaceAddress, PublicKey};
+use crate::base::sorted::SortedMap;
+use crate::config::model::Mtu;
+use crate::control::{Knowledge, Known};
+use crate::firewall;
+use crate::kernel::Kernel as _;
+use crate::kernel::linux::Linux;
+use crate::kernel::nl80211::Wireless;
+use crate::kernel::wireguard::PeerStatistics;
+use crate::plan::{standing, widths};
+use crate::services::leases::Lease;
+use crate::site::{Entrance, Exit, Obstacle, Peer, Portal, Site};
+use crate::state::{Backend, Link, Scope, State};
+use crate::wifi::card::Station;
+
+/// All that `portals status` tells.
+#[derive(Debug)]
+pub struct Report {
+    /// Name of the network.
+    pub network: String,
+    /// Name of this site.
+    pub site: String,
+    /// Whether the agent runs.
+    pub agent: bool,
+    /// What the agent knows, if it runs and answers.
+    pub knowledge: Option<Knowledge>,
+    /// Who runs the tunnels.
+    pub wireguard: Backend,
+    /// Which firewall guards the portals.
+    pub firewall: firewall::Backend,
+    /// Why that one: to go behind "because".
+    pub firewall_reason: &'static str,
+    /// By interface, then by peer.
+    pub links: Vec<LinkReport>,
+    /// In the order of the file.
+    pub portals: Vec<PortalReport>,
+    /// What does not run, and why: programs that fail or are not installed, cards that cannot do what they should.
+    pub missing: Vec<String>,
+    /// By name.
+    pub phones: Vec<PhoneReport>,
+}
+
+/// One link.
+#[derive(Debug)]
+pub struct LinkReport {
+    /// Name of the site at the other end, or of the exit that is a provider.
+    pub peer: String,
+    /// Our interface.
+    pub interface: IfName,
+    /// Whether we use it as an exit.
+    pub exit: bool,
+    /// Where the peer was last heard of, or is dialled.
+    pub endpoint: Option<SocketAddr>,
+    /// Seconds since the last handshake.
+    pub handshake_age: Option<u64>,
+    /// Bytes received from it.
+    pub received: u64,
+    /// Bytes sent to it.
+    pub sent: u64,
+    /// Whether it has a session that can be used.
+    pub up: bool,
+}
+
+/// One phone that dials this site.
+#[derive(Debug)]
+pub struct PhoneReport {
+    /// Its link; it is the peer.
+    pub link: LinkReport,
+    /// Name of the exit that it uses: this site, if it leaves here.
+    pub exit: String,
+}
+
+/// One portal.
+#[derive(Debug)]
+pub struct PortalReport {
+    /// Its name.
+    pub name: String,
+    /// What enters, in words: `interface eth1`.
+    pub entrance: String,
+    /// The address of its LAN.
+    pub address: Option<InterfaceAddress>,
+    /// Name of the exit that it uses; `nowhere` if none of its list is up.
+    pub exit: String,
+    /// Whether traffic passes.
+    pub state: PortalState,
+    /// Why not, if its exits are not the reason.
+    pub obstacle: Option<Obstacle>,
+    /// Who is connected, if it is a Wi-Fi.
+    pub stations: Option<Vec<Station>>,
+    /// Who has been given an address, if the portal gives any.
+    pub leases: Option<Vec<Lease>>,
+}
+
+/// Whether a portal's traffic passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortalState {
+    /// Through the first exit of its list.
+    Open,
+    /// Through a later one.
+    FailedOver,
+    /// By this site's own uplink, as the file says.
+    Direct,
+    /// Not at all, since its exits are down, or since something is in the way.
+    Blocked,
+}
+
+impl Report {
+    /// One of everything.
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        let link = LinkReport {
+            peer: "paris".to_owned(),
+            interface: "to-paris".parse().unwrap(),
+            exit: true,
+            endpoint: Some("203.0.113.9:51821".parse().unwrap()),
+            handshake_age: Some(12),
+            received: 1,
+            sent: 2,
+            up: true,
+        };
+        let phone = PhoneReport {
+            link: LinkReport {
+                peer: "mike".to_owned(),
+                interface: "portals0".parse().unwrap(),
+                exit: false,
+                endpoint: None,
+                handshake_age: None,
+                received: 0,
+                sent: 0,
+                up: false,
+            },
+            exit: "paris".to_owned(),
+        };
+        let portal = PortalReport {
+            name: "guest".to_owned(),
+            entrance: "interface eth1".to_owned(),
+            address: Some("10.77.1.65/26".parse().unwrap()),
+            exit: "paris".to_owned(),
+            state: PortalState::Open,
+            obstacle: None,
+            stations: None,
+            leases: None,
+        };
+        Self {
+            network: "home".to_owned(),
+            site: "nyc".to_owned(),
+            agent: true,
+            knowledge: None,
+            wireguard: Backend::Kernel,
+            firewall: firewall::Backend::Nftables,
+            firewall_reason: "the network file says so",
+            links: vec![link],
+            portals: vec![portal],
+            missing: Vec::new(),
+            phones: vec![phone],
+        }
+    }
+
+    /// What the agent knows of a portal.
+    pub fn known(&self, portal: &str) -> Option<&Known> {
+        self.knowledge.as_ref()?.portals.iter().find(|known| known.name == portal)
+    }
+}
+
+impl PortalState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Open, Self::FailedOver, Self::Direct, Self::Blocked];
+
+    /// That of a portal which leaves at `exit`, the one that it uses of its list, as long as that works.
+    pub fn of(exit: &Exit, list: &[Exit]) -> Self {
+        match exit {
+            Exit::Direct => Self::Direct,
+            Exit::Nowhere => Self::Blocked,
+            Exit::Tunnel { .. } if list.first() == Some(exit) => Self::Open,
+            Exit::Tunnel { .. } => Self::FailedOver,
+        }
+    }
+
+    /// The word in `status --json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::FailedOver => "failed-over",
+            Self::Direct => "direct",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// Reads the live tunnels of a site. `site` is one whose portals leave where they do now: see [`choose_standing`].
+pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> Result<Report> {
+    let live = kernel.own_tunnels()?;
+    let (mut links, mut phones) = (Vec::new(), Vec::new());
+    for (interface, tunnel) in &site.tunnels {
+        let statistics = match live.get(interface) {
+            Some(link) => {
+                kernel.read_tunnel(interface, link, now).map(|reading| reading.peers).unwrap_or_default()
+            }
+            None => SortedMap::new(),
+        };
+        let link = |name, peer: &Peer| {
+            link_report(name, interface, tunnel.table.is_some(), &statistics, peer.public_key, now)
+        };
+        links.extend(tunnel.peers.iter().map(|(name, peer)| link(name, peer)));
+        phones.extend(tunnel.phones.iter().map(|(name, phone)| PhoneReport {
+            link: link(name, &phone.peer),
+            exit: if phone.exit == Exit::Direct { site.name.clone() } else { phone.exit.to_string() },
+        }));
+    }
+    // What a host uses can change under us: until the next change of ours, what guards is what was there before.
+    let (firewall, firewall_reason) = match guarding(&kernel.observe(&Scope::default())?) {
+        Some(standing) if standing != site.firewall => (standing, "until the next change of this machine"),
+        _ => (site.firewall, site.firewall_reason),
+    };
+    let mut stations = stations(site)?;
+    let portals = site.portals.iter().map(|portal| PortalReport {
+        // Read by whoever knows where they are.
+        leases: None,
+        stations: portal.entrance_interface().and_then(|interface| stations.remove(interface)),
+        ..portal_report(portal, &links)
+    });
+    let portals = portals.collect();
+    Ok(Report {
+        network: site.network.clone(),
+        site: site.name.clone(),
+        agent,
+        knowledge: None,
+        wireguard: backend_in_use(&live).unwrap_or(site.backend),
+        firewall,
+        firewall_reason,
+        links,
+        portals,
+        missing: Vec::new(),
+        phones,
+    })
+}
+
+/// Has the portals of a site leave where the machine has them leave now, and its links be as wide as they are.
+pub fn choose_standing(site: &mut Site, kernel: &mut Linux) -> Result<()> {
+    if site.portals.iter().any(Portal::can_fail_over) || site.mtu == Mtu::Measured {
+        let have = kernel.observe(&Scope::default())?;
+        site.choose(&standing(site, &have));
+        site.narrow(&widths(site, &have));
+    }
+    Ok(())
+}
+
+/// The firewall in which our own rules stand.
+fn guarding(have: &State) -> Option<firewall::Backend> {
+    match (&have.firewall, have.iptables.keys().next()) {
+        (Some(_), _) => Some(firewall::Backend::Nftables),
+        (None, program) => program.map(|program| firewall::Backend::Iptables(*program)),
+    }
+}
+
+fn backend_in_use(live: &SortedMap<IfName, Link>) -> Option<Backend> {
+    live.values().find_map(Link::backend)
+}
+
+fn link_report(
+    name: &str,
+    interface: &IfName,
+    exit: bool,
+    statistics: &SortedMap<PublicKey, PeerStatistics>,
+    key: PublicKey,
+    now: SystemTime,
+) -> LinkReport {
+    let peer = statistics.get(&key).copied().unwrap_or_default();
+    LinkReport {
+        peer: name.to_owned(),
+        interface: interface.clone(),
+        exit,
+        endpoint: peer.endpoint,
+        handshake_age: peer.age(now).map(|age| age.as_secs()),
+        received: peer.received,
+        sent: peer.sent,
+        up: peer.alive(now),
+    }
+}
+
+fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
+    let state = match &portal.exit {
+        Exit::Tunnel { interface, .. }
+            if !links.iter().any(|link| link.interface == *interface && link.up) =>
+        {
+            PortalState::Blocked
+        }
+        exit => PortalState::of(exit, &portal.exits),
+    };
+    PortalReport {
+        name: portal.name.clone(),
+        entrance: entrance(portal),
+        address: portal.address,
+        exit: portal.exit.to_string(),
+        state,
+        obstacle: portal.obstacle.clone(),
+        stations: None,
+        leases: None,
+    }
+}
+
+/// Who is connected to the Wi-Fis of a site, by their interfaces; empty for those that are not on.
+fn stations(site: &Site) -> Result<SortedMap<IfName, Vec<Station>>> {
+    let of_wifi = |portal: &Portal| matches!(portal.entrance, Entrance::Wifi { .. });
+    let wifis = site.portals.iter().filter(|portal| of_wifi(portal)).filter_map(Portal::entrance_interface);
+    let mut stations: SortedMap<IfName, Vec<Station>> =
+        wifis.map(|interface| (interface.clone(), Vec::new())).collect();
+    if !stations.is_empty()
+        && let Some(mut wireless) = Wireless::find()?
+    {
+        stations.extend(wireless.stations(stations.keys())?);
+    }
+    Ok(stations)
+}
+
+fn entrance(portal: &Portal) -> String {
+    let entrance = match &portal.entrance {
+        Entrance::Interface(interface) => format!("interface {interface}"),
+        Entrance::Vlan(vlan) => format!("VLAN {} of {}", vlan.id, vlan.parent),
+        Entrance::Wifi { interface, ssid, .. } => format!("wifi {ssid:?} on {interface}"),
+        Entrance::From(sources) => {
+            let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+            format!("from {}", sources.join(", "))
+        }
+        Entrance::Mac(devices) => {
+            let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
+            format!("mac {}", devices.join(", "))
+        }
+        Entrance::Own => "self".to_owned(),
+    };
+    let ports = portal.ports.iter().map(|ports| format!(", {ports}"));
+    iter::once(entrance).chain(ports).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::firewall::Firewall;
+    use crate::firewall::xtables::{Program, Ruleset};
+
+    #[test]
+    fn what_guards_is_told_by_what_stands() {
+        let mut have = State::default();
+        assert_eq!(guarding(&have), None);
+        have.iptables.insert(Program::Legacy, Ruleset::new());
+        assert_eq!(guarding(&have), Some(firewall::Backend::Iptables(Program::Legacy)));
+        // Then those of iptables are only ways through the rules of others.
+        have.firewall = Some(Firewall::default());
+        assert_eq!(guarding(&have), Some(firewall::Backend::Nftables));
+    }
+}

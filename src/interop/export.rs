@@ -1,0 +1,119 @@
+//! A site of the network as files of wg-quick, for a box that runs no portals.
+
+use zeroize::Zeroizing;
+
+use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Secret};
+use crate::base::sorted::SortedMap;
+use crate::config::model::{Name, Network};
+use crate::site::{self, Known, Peer, Tunnel};
+use crate::wgquick::{self, Config, Interface};
+
+/// One file: wg-quick makes one interface of each.
+#[derive(Debug)]
+pub struct File {
+    /// Its name, without `.conf`.
+    pub interface: IfName,
+    /// What it says.
+    pub config: Config,
+    /// What a person should know, a line each.
+    comments: Vec<String>,
+}
+
+/// The files of the site `own`. Without its private key they say where that goes.
+pub fn files(
+    network: &Network,
+    own: &str,
+    private_key: Option<&Secret>,
+    secret: Option<&Secret>,
+    phone_keys: &SortedMap<Name, Secret>,
+) -> Vec<File> {
+    let known = Known { network_secret: secret, phone_keys, resolved: &SortedMap::new() };
+    let tunnels = site::tunnels(network, own, &known);
+    let file = |(interface, tunnel): (&IfName, &Tunnel)| File {
+        interface: interface.clone(),
+        config: config(network, own, private_key, tunnel),
+        comments: comments(network, own, interface, tunnel),
+    };
+    tunnels.iter().map(file).collect()
+}
+
+impl File {
+    /// Whether it holds a key that nobody else may see.
+    pub fn is_secret(&self) -> bool {
+        self.config.interface.private_key.is_some()
+            || self.config.peers.iter().any(|peer| peer.preshared_key.is_some())
+    }
+
+    /// All of it, in memory that is wiped. The comments stand in `[Interface]`, where those with a setting take effect without the `#`.
+    pub fn to_text(&self) -> Zeroizing<String> {
+        const HEADER: &str = "[Interface]\n";
+        let comments: String = self.comments.iter().flat_map(|line| ["# ", line, "\n"]).collect();
+        let config = self.config.to_text();
+        // A String that grew would leave its old memory behind as it was.
+        let mut text = Zeroizing::new(String::with_capacity(config.len() + comments.len()));
+        for part in [HEADER, &comments, &config[HEADER.len()..]] {
+            text.push_str(part);
+        }
+        text
+    }
+}
+
+fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &Tunnel) -> Config {
+    let address = site::address(network, own);
+    let interface = Interface {
+        private_key: private_key.cloned(),
+        addresses: vec![InterfaceAddress { address, length: Cidr::host(address).length() }],
+        mtu: Some(network.mtu.most()),
+        listen_port: Some(tunnel.port),
+        ..Interface::default()
+    };
+    let peer = |peer: &Peer| wgquick::Peer {
+        public_key: peer.public_key,
+        preshared_key: peer.preshared_key.clone(),
+        endpoint: peer
+            .endpoint
+            .as_ref()
+            .map(|dialled| wgquick::Endpoint { host: dialled.host.clone(), port: dialled.port }),
+        // The exit drops IPv6, which would leave in the clear otherwise.
+        allowed_ips: peer
+            .allowed_ips
+            .iter()
+            .copied()
+            .chain(tunnel.table.is_some().then_some(Family::V6.everything()))
+            .collect(),
+        keepalive: peer.keepalive,
+    };
+    Config { interface, peers: tunnel.ends().map(|(_, end)| peer(end)).collect() }
+}
+
+fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &Tunnel) -> Vec<String> {
+    let ends: Vec<&str> = tunnel.ends().map(|(name, _)| name.as_str()).collect();
+    let mut comments = vec![
+        format!("{own} of network {}, to {}; made by `portals export {own}`.", network.name, ends.join(", ")),
+        format!("/etc/wireguard/{interface}.conf, mode 600; then: wg-quick up {interface}"),
+    ];
+    if tunnel.table.is_some() {
+        comments.push(
+            "Everything that this box sends goes there while it is up; its IPv6 ends there.".to_owned(),
+        );
+        comments.push("A box without IPv6 cannot set up ::/0: there, take it out of AllowedIPs.".to_owned());
+    }
+    let guests: Vec<(&Name, &Peer)> = tunnel.ends().filter(|(_, peer)| peer.exits_here).collect();
+    if !guests.is_empty() {
+        let names: Vec<&str> = guests.iter().map(|(name, _)| name.as_str()).collect();
+        comments.push(format!(
+            "Exit of {}: take the # away, so that this box passes on what they send:",
+            names.join(", ")
+        ));
+        comments.push("PostUp = sysctl -q -w net.ipv4.ip_forward=1".to_owned());
+        for source in guests.iter().flat_map(|(_, peer)| &peer.networks) {
+            for (event, verb) in [("PostUp", "-A"), ("PostDown", "-D")] {
+                let subnet = network.subnet;
+                comments.push(format!(
+                    "{event} = iptables -t nat {verb} POSTROUTING -s {source} ! -d {subnet} ! -o %i -j MASQUERADE"
+                ));
+            }
+        }
+    }
+    comments
+}

@@ -1,0 +1,146 @@
+//! Phones: the entry of one in the network file, and the file for its WireGuard app.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+
+use crate::base::error::{Error, Errors, Result};
+use crate::base::json::Json;
+use crate::base::keys;
+use crate::base::net::{Family, InterfaceAddress, PublicKey, Secret};
+use crate::base::sorted::SortedMap;
+use crate::config::model::{MOST_PHONES, Name, Network, Phone};
+use crate::config::{self, phone_address};
+use crate::site::KEEPALIVE;
+use crate::system::key_files;
+use crate::wgquick::{Config, Endpoint, Interface, Peer};
+
+/// What is to be written of a new phone.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its number.
+    pub id: u8,
+    /// Name of the site that it dials.
+    pub at: &'a str,
+    /// Name of the exit, if it is another.
+    pub exit: Option<&'a str>,
+    /// Its resolvers, if they are to be written down.
+    pub dns: &'a [IpAddr],
+    /// Its key.
+    pub public_key: PublicKey,
+}
+
+/// The lowest number that no phone has, if there is one.
+pub fn free_id(network: &Network) -> Option<u8> {
+    (1..=MOST_PHONES).find(|id| network.phones.values().all(|phone| phone.id != *id))
+}
+
+/// The network file with an entry more at its end, and what that says. `text` is that of the file at `path`, and says `network`: all of
+/// it stays as it is.
+pub fn add(path: &Path, text: &str, network: &Network, entry: &Entry) -> Result<(String, Network), Errors> {
+    let longer = text.to_owned() + &entry.text(text);
+    let heading = || Error::wrong("with this phone the network file would be wrong, so it stays as it is:");
+    let new = config::check(path, &longer).map_err(|faults| faults.under(heading()))?;
+    let mut others = new.clone();
+    others.phones.remove(entry.name);
+    if others == *network && new.phones.contains_key(entry.name) {
+        Ok((longer, new))
+    } else {
+        Err(Error::wrong(format!("a phone cannot be called `{}`", entry.name)).into())
+    }
+}
+
+/// The pre-shared keys of the phones that dial the site `at` and have a file with one beside the network file.
+pub fn preshared_keys(network: &Network, at: &str, folder: &Path) -> Result<SortedMap<Name, Secret>, Errors> {
+    let (mut read, mut errors) = (SortedMap::new(), Vec::new());
+    for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == at) {
+        match own_preshared_key(name, phone, folder) {
+            Ok(key) => read.extend(key.map(|key| (name.clone(), key))),
+            Err(error) => errors.push(error),
+        }
+    }
+    Errors::check(errors, read)
+}
+
+fn own_preshared_key(name: &str, phone: &Phone, folder: &Path) -> Result<Option<Secret>> {
+    let Some(file) = phone.preshared_key_file.as_ref().map(|file| folder.join(file)) else { return Ok(None) };
+    let key = key_files::load_if_there(&file)?.ok_or_else(|| {
+        Error::wrong(format!(
+            "{}: there is no such file; put the pre-shared key of phone `{name}` there, with mode 600",
+            file.display()
+        ))
+    })?;
+    Ok(Some(key))
+}
+
+/// The pre-shared key between a phone and its site, by the files in `folder`, if they have one.
+pub fn preshared_key(network: &Network, name: &Name, folder: &Path) -> Result<Option<Secret>> {
+    let phone = &network.phones[name];
+    if let Some(key) = own_preshared_key(name, phone, folder)? {
+        return Ok(Some(key));
+    }
+    let secret = key_files::load_if_there(&folder.join(key_files::NETWORK_SECRET_FILE))?;
+    let site = network.sites[&phone.at].public_key;
+    Ok(secret.map(|secret| keys::preshared_key(&secret, site, phone.public_key)))
+}
+
+/// The file for the app of a phone, which is to ask `resolvers`. All that it sends goes to its site, IPv6 as well: that ends there, and
+/// goes nowhere else.
+pub fn settings(
+    network: &Network,
+    name: &Name,
+    private_key: Secret,
+    preshared_key: Option<Secret>,
+    resolvers: Vec<IpAddr>,
+) -> Result<Config> {
+    let phone = &network.phones[name];
+    let site = &network.sites[&phone.at];
+    let host = site.endpoint.clone().ok_or_else(|| {
+        Error::wrong(format!(
+            "site `{0}` has no `endpoint`, so that no phone can dial it: give it one in [site.{0}], or let the phone dial another site",
+            phone.at
+        ))
+    })?;
+    let peer = Peer {
+        public_key: site.public_key,
+        preshared_key,
+        endpoint: Some(Endpoint { host, port: site.port }),
+        allowed_ips: vec![Family::V4.everything(), Family::V6.everything()],
+        keepalive: KEEPALIVE,
+    };
+    let interface = Interface {
+        private_key: Some(private_key),
+        addresses: vec![InterfaceAddress { address: phone_address(network, phone), length: 32 }],
+        dns: resolvers,
+        mtu: Some(network.mtu.most()),
+        ..Interface::default()
+    };
+    Ok(Config { interface, peers: vec![peer] })
+}
+
+impl Entry<'_> {
+    /// What to put behind `before`, with its ends of lines.
+    fn text(&self, before: &str) -> String {
+        let has_returns = before.split_once('\n').is_some_and(|(line, _)| line.ends_with('\r'));
+        let end = if has_returns { "\r\n" } else { "\n" };
+        let mut text = if before.ends_with('\n') { String::new() } else { end.to_owned() };
+        let mut line = |line: std::fmt::Arguments| {
+            let _ = write!(text, "{line}{end}");
+        };
+        line(format_args!(""));
+        line(format_args!("[phone.{}]", self.name));
+        line(format_args!("id         = {}", self.id));
+        line(format_args!("at         = {}", Json::text(self.at)));
+        if let Some(exit) = self.exit {
+            line(format_args!("exit       = {}", Json::text(exit)));
+        }
+        if !self.dns.is_empty() {
+            let dns = self.dns.iter().map(|resolver| Json::text(&resolver.to_string()));
+            line(format_args!("dns        = {}", Json::List(dns.collect())));
+        }
+        line(format_args!("public_key = \"{}\"", self.public_key));
+        text
+    }
+}

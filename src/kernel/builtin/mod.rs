@@ -1,0 +1,296 @@
+//! The built-in WireGuard: boringtun on a tun device, for kernels that have none. It goes away with this process.
+//!
+//! The library's own control socket is not used: with it come handlers that take SIGINT and SIGTERM away from the rest of
+//! the process. A pair of sockets does the same, and the settings are shown, read-only, where `wg show` looks for them.
+
+mod control;
+pub(crate) mod decode;
+mod window;
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd as _, IntoRawFd as _};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+use defguard_boringtun::device::{self, DeviceConfig, DeviceHandle};
+use defguard_wireguard_rs::key::Key;
+use defguard_wireguard_rs::net::IpAddrMask;
+use defguard_wireguard_rs::peer::Peer as UapiPeer;
+use log::warn;
+use nix::errno::Errno;
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket};
+use nix::unistd::{SysconfVar, sysconf};
+use zeroize::Zeroizing;
+
+use super::tun;
+use super::wireguard::Reading;
+use crate::base::error::{Context, Error, Result};
+use crate::base::net::{IfName, PublicKey, Secret};
+use crate::base::sorted::SortedSet;
+use crate::state::tunnel_delta::{TunnelDelta, delta};
+use crate::state::{Peer, Tunnel};
+use crate::system::{entropy, open_files};
+use control::{Control, lock};
+use decode::parse;
+use window::{Window, socket_path};
+
+/// Threads of one interface at most: each takes 130 kB.
+const THREADS: usize = 2;
+
+/// How often peers are looked after that the library has given up: after 90 s without an answer it sends nothing any more,
+/// not even keepalives, until there is data (`update_timers` in its noise/timers.rs).
+const ROUND: Duration = Duration::from_mins(2);
+
+/// The private key of an interface that has none: the library fails when a packet comes in before it has a key. It has no
+/// peers then, so nobody is let in by it.
+const NO_KEY: [u8; 32] = [1; 32];
+
+/// An interface that this process runs. It is gone when this is dropped.
+pub struct Device {
+    name: IfName,
+    control: Arc<Mutex<Control>>,
+    /// Our end of the control socket, for ending all waits for answers.
+    socket: Arc<UnixStream>,
+    /// In an option only so that it can be taken out when dropped.
+    handle: Option<DeviceHandle>,
+    window: Option<Window>,
+    keeper: Option<Keeper>,
+}
+
+impl Device {
+    /// Makes an interface, down and without a key. There must be none of that name: the kernel would hand out a tun device
+    /// of somebody else.
+    pub fn create(name: &IfName) -> Result<Self> {
+        check_tun()?;
+        check_random_numbers()?;
+        let (ours, theirs) =
+            UnixStream::pair().doing(|| format!("cannot make a control socket for {name}"))?;
+        // The library keeps a list by the numbers of its files, and may look for one behind its end when
+        // other threads close files at that moment, which ends the process (`clear_event_by_fd` in its
+        // device/epoll.rs). A large number makes the list long enough.
+        let theirs = open_files::renumbered(theirs)?;
+        // The standard library would look for a control group's share of them, too, with 4 kB of code.
+        let processors = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
+        let config = DeviceConfig {
+            n_threads: processors.and_then(|number| number.try_into().ok()).unwrap_or(1).min(THREADS),
+            // A connected socket keeps its source address when the uplink gets another one.
+            use_connected_socket: false,
+            use_multi_queue: false,
+            uapi_fd: theirs.into_raw_fd(),
+        };
+        let doing = || format!("cannot make the interface {name} for the built-in WireGuard");
+        // The library takes an open file by its number, and closes it.
+        let tun = tun::create(name).doing(doing)?.into_raw_fd();
+        let handle = DeviceHandle::new(&tun.to_string(), config).map_err(cause).doing(doing)?;
+        let socket = Arc::new(ours);
+        let mut control = Control::new(Arc::clone(&socket)).doing(doing)?;
+        control.set(name, &set_key(&NO_KEY))?;
+        let control = Arc::new(Mutex::new(control));
+        let window = Window::open(name, &control)
+            .inspect_err(|error| warn!("other programs cannot see the settings of {name}: {error}"))
+            .ok();
+        let keeper = Some(Keeper::start(name, &control));
+        Ok(Self { name: name.clone(), control, socket, handle: Some(handle), window, keeper })
+    }
+
+    /// Reads its settings. `now` decides whose session is still usable.
+    pub fn read(&self, now: SystemTime) -> Result<Reading> {
+        let answer = lock(&self.control).get().doing(|| cannot_read(&self.name))?;
+        parse(&answer, now).doing(|| cannot_read(&self.name))
+    }
+
+    /// Tells whether the library answers no more, so that the interface has to be made again.
+    pub fn is_lost(&self) -> bool {
+        lock(&self.control).is_lost()
+    }
+
+    /// Begins anew with peers that do not answer.
+    pub fn begin_anew(&self) {
+        revive_or_warn(&self.name, &self.control);
+    }
+
+    /// Changes what differs. A peer that differs is taken out and put in again, which ends its session; all others keep
+    /// theirs.
+    pub fn change(&mut self, from: &Tunnel, to: &Tunnel) -> Result<()> {
+        check_port(&self.name, from.port, to.port)?;
+        let mut control = lock(&self.control);
+        encode(from, to).iter().try_for_each(|request| control.set(&self.name, request))
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // The library's threads end when their control socket does, and so does the wait of any visitor for
+        // their answer.
+        let _ = self.socket.shutdown(Shutdown::Both);
+        drop((self.window.take(), self.keeper.take()));
+        if let Some(mut handle) = self.handle.take() {
+            handle.wait();
+        }
+    }
+}
+
+/// Reads the settings of an interface that a process on this machine runs: this one or another.
+pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
+    let read = || {
+        let socket = UnixStream::connect(socket_path(name))?;
+        parse(&Control::new(Arc::new(socket))?.get()?, now)
+    };
+    read().doing(|| cannot_read(name))
+}
+
+/// Whether this process may make tun devices at all; if not, why, and what to do.
+pub fn check_tun() -> Result<()> {
+    let Err(error) = File::options().read(true).write(true).open(tun::DEVICE) else { return Ok(()) };
+    let way_out = match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => {
+            "load the module with `modprobe tun`; in a container, start it with `--device /dev/net/tun`"
+        }
+        _ => "run as root; in a container, start it with `--device /dev/net/tun --cap-add NET_ADMIN`",
+    };
+    Err(Error::failed(format!("the built-in WireGuard needs {}: {way_out}", tun::DEVICE)).because(error))
+}
+
+/// The library would wait for random numbers for as long as it takes, and its caller with it.
+fn check_random_numbers() -> Result<()> {
+    if entropy::is_ready() {
+        return Ok(());
+    }
+    entropy::hasten();
+    Err(Error::failed(
+        "the kernel has no random numbers for the built-in WireGuard yet: this device started a short time ago, and is still \
+         collecting them",
+    ))
+}
+
+fn cannot_read(name: &IfName) -> String {
+    format!("cannot read the settings of {name} from the built-in WireGuard")
+}
+
+/// The library hides the error number in its own error.
+fn cause(error: device::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    match error {
+        device::Error::IOCtl(error) | device::Error::Socket(error) | device::Error::IoError(error) => {
+            error.into()
+        }
+        other => other.into(),
+    }
+}
+
+/// The library is left without any port when it cannot have the one it is told: asked beforehand. Like the library we share
+/// a port with sockets that allow it: those of our other interfaces, one of which may have been given it by chance.
+fn check_port(name: &IfName, from: u16, to: u16) -> Result<()> {
+    if to == from || to == 0 {
+        return Ok(());
+    }
+    let try_it = || {
+        let udp = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        setsockopt(&udp, ReuseAddr, &true)?;
+        bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, to))
+    };
+    try_it().doing(|| format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows who does)"))
+}
+
+/// A thread that makes the library try again to reach the peers that it was told to keep in touch with.
+struct Keeper {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    fn start(name: &IfName, control: &Arc<Mutex<Control>>) -> Self {
+        let (stop, stopped) = mpsc::channel();
+        let (name, control) = (name.clone(), Arc::clone(control));
+        let thread = thread::spawn(move || {
+            while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
+                revive_or_warn(&name, &control);
+            }
+        });
+        Self { stop: Some(stop), thread: Some(thread) }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn revive_or_warn(name: &IfName, control: &Mutex<Control>) {
+    if let Err(error) = revive(name, &mut lock(control), SystemTime::now()) {
+        warn!("{error}");
+    }
+}
+
+/// Takes peers that ought to be alive and are not out and puts them in again: they begin anew.
+fn revive(name: &IfName, control: &mut Control, now: SystemTime) -> Result<()> {
+    let answer = control.get().doing(|| cannot_read(name))?;
+    let reading = parse(&answer, now).doing(|| cannot_read(name))?;
+    let given_up = |peer: &Peer| peer.keepalive > 0 && peer.endpoint.is_some() && !peer.alive;
+    for (key, peer) in reading.tunnel.peers.into_iter().filter(|(_, peer)| given_up(peer)) {
+        control.set(name, &remove_peer(key))?;
+        control.set(name, &add_peer(key, &peer, None))?;
+    }
+    Ok(())
+}
+
+/// The requests that lead from one tunnel to the other. Each peer has its own: the library gives what it has read about one
+/// peer of a request (removal, endpoint, pre-shared key) to those that follow in it.
+fn encode(from: &Tunnel, to: &Tunnel) -> Vec<Zeroizing<String>> {
+    let delta = delta(from, to);
+    let mut requests = vec![encode_device(&delta, to)];
+    for key in delta.removed.iter().chain(delta.changed.keys()) {
+        requests.push(remove_peer(*key));
+    }
+    let added: SortedSet<&PublicKey> = delta.added.keys().chain(delta.changed.keys()).collect();
+    for key in added {
+        // Where it was heard of last is better than nothing.
+        let known = from.peers.get(key).and_then(|peer| peer.endpoint);
+        requests.push(add_peer(*key, &to.peers[key], known));
+    }
+    requests.retain(|request| !request.is_empty());
+    requests
+}
+
+fn encode_device(delta: &TunnelDelta, to: &Tunnel) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::new());
+    if delta.private_key.bytes().is_some() {
+        text.push_str(&set_key(to.private_key.as_ref().map_or(&NO_KEY, Secret::bytes)));
+    }
+    if let Some(port) = delta.port {
+        let _ = writeln!(text, "listen_port={port}");
+    }
+    // A new port means new sockets, which the library leaves without the mark.
+    if delta.fwmark.is_some() || (delta.port.is_some() && to.fwmark != 0) {
+        let _ = writeln!(text, "fwmark={}", to.fwmark);
+    }
+    text
+}
+
+fn set_key(key: &[u8; 32]) -> Zeroizing<String> {
+    let hex = Zeroizing::new(Key::new(*key).to_lower_hex());
+    Zeroizing::new(["private_key=", &hex, "\n"].concat())
+}
+
+fn remove_peer(key: PublicKey) -> Zeroizing<String> {
+    Zeroizing::new(UapiPeer::new(Key::new(key.0)).as_uapi_remove())
+}
+
+fn add_peer(key: PublicKey, peer: &Peer, known: Option<SocketAddr>) -> Zeroizing<String> {
+    let mut uapi = UapiPeer::new(Key::new(key.0));
+    uapi.preshared_key = peer.preshared_key.as_ref().map(|key| Key::new(*key.bytes()));
+    uapi.endpoint = peer.endpoint.or(known);
+    uapi.persistent_keepalive_interval = Some(peer.keepalive);
+    let networks = peer.allowed_ips.iter();
+    uapi.allowed_ips = networks.map(|network| IpAddrMask::new(network.address(), network.length())).collect();
+    Zeroizing::new(uapi.as_uapi_update())
+}

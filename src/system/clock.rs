@@ -1,0 +1,159 @@
+//! The time of day, as far as this machine knows it. Routers without a battery begin in 1970, and a WireGuard
+//! peer refuses a handshake that is older than the last one that it has had from the same key: it could be a
+//! replay.
+//!
+//! So the last known time lies beside the network file, as `network.toml.clock`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::base::error::{Context as _, Result};
+use crate::system::disk::{self, Source};
+use crate::system::logging::utc;
+use crate::system::wall_clock;
+
+/// Whatever says that it is earlier is wrong: this program had not been written.
+const WRITTEN: Duration = Duration::from_hours(495_816); // 2026-07-25
+
+/// A clock that is behind by less has been set a little, which harms for no longer than that.
+const LITTLE: Duration = Duration::from_secs(10);
+
+/// The last time that was known here.
+#[derive(Debug)]
+pub struct LastKnown {
+    path: PathBuf,
+}
+
+/// A judgement of a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// Possibly right.
+    Plausible,
+    /// Behind a time that it has shown already.
+    BehindItself(SystemTime),
+    /// Never right, as far as is known here.
+    Unset,
+}
+
+impl LastKnown {
+    /// The last known time of a machine with this network file.
+    pub fn beside(file: &Path) -> Self {
+        Self { path: file.with_added_extension("clock") }
+    }
+
+    /// Judges the clock of this machine; where the file cannot be read, nothing is known of earlier times.
+    pub fn judge(&self, now: SystemTime) -> Judgement {
+        let last = self.read().ok().flatten();
+        match last {
+            Some(last) if now + LITTLE < last => Judgement::BehindItself(last),
+            _ if now < SystemTime::UNIX_EPOCH + WRITTEN => Judgement::Unset,
+            _ => Judgement::Plausible,
+        }
+    }
+
+    /// Has a clock that is behind what it was here before go on from there, and says so; whether it was. Called
+    /// before any handshake is begun, by who may set the clock.
+    pub fn go_on(&self) -> bool {
+        let now = SystemTime::now();
+        let Judgement::BehindItself(last) = self.judge(now) else { return false };
+        let last_known = format!("{}, the last time that was known here", utc(last));
+        match wall_clock::set(last) {
+            Ok(()) => log::warn!("the clock of this machine said {}; it goes on from {last_known}", utc(now)),
+            Err(error) => {
+                log::warn!("the clock cannot be set to {last_known}: {error}");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Keeps a time, unless it cannot be right.
+    pub fn keep(&self, time: SystemTime) -> Result<()> {
+        let Some(seconds) =
+            time.duration_since(SystemTime::UNIX_EPOCH).ok().filter(|since| *since >= WRITTEN)
+        else {
+            return Ok(());
+        };
+        let text = format!("{}\n", seconds.as_secs());
+        disk::replace(&self.path, text.as_bytes(), 0o600)
+            .doing(|| format!("cannot keep the time of day in {}", self.path.display()))
+    }
+
+    fn read(&self) -> Result<Option<SystemTime>> {
+        let text = disk::read_if_there(&self.path, Source::Ours)
+            .map_err(|error| disk::unreadable(&self.path, error))?;
+        Ok(text.as_deref().and_then(parse))
+    }
+}
+
+/// Seconds since 1970, which were once kept here.
+fn parse(text: &str) -> Option<SystemTime> {
+    let since = Duration::from_secs(text.trim_end().parse().ok()?);
+    let time = SystemTime::UNIX_EPOCH.checked_add(since)?;
+    (since >= WRITTEN).then_some(time)
+}
+
+impl Judgement {
+    /// Why links may stay down; none if nothing is wrong.
+    pub fn complaint(self, now: SystemTime) -> Option<String> {
+        let known = match self {
+            Self::Plausible => return None,
+            Self::BehindItself(last) => format!("though it was {} here before", utc(last)),
+            Self::Unset => "which cannot be".to_owned(),
+        };
+        Some(format!(
+            "the clock of this machine says {}, {known}: other sites refuse its handshakes until it is set, by NTP \
+             or `date -s`",
+            utc(now)
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    /// In August 2026.
+    const KNOWN: u64 = 1_786_000_000;
+
+    #[test]
+    fn a_clock_is_judged_by_what_it_was_before() {
+        let folder = std::env::temp_dir().join(format!("portals-clock-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let last = LastKnown::beside(&folder.join("network.toml"));
+        assert_eq!(last.judge(at(12)), Judgement::Unset);
+        assert_eq!(last.judge(at(KNOWN)), Judgement::Plausible);
+        last.keep(at(12)).unwrap();
+        assert_eq!(last.read().unwrap(), None, "what cannot be right is not kept");
+        last.keep(at(KNOWN)).unwrap();
+        assert_eq!(last.judge(at(KNOWN)), Judgement::Plausible);
+        assert_eq!(last.judge(at(KNOWN - 5)), Judgement::Plausible);
+        assert_eq!(last.judge(at(KNOWN - 3600)), Judgement::BehindItself(at(KNOWN)));
+        assert_eq!(last.judge(at(0)), Judgement::BehindItself(at(KNOWN)));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_time_is_not_known() {
+        for text in ["", "soon", "-1", "12", "99999999999999999999", "18446744073709551615\n"] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+        assert_eq!(parse("1786000000\n"), Some(at(KNOWN)));
+    }
+
+    #[test]
+    fn a_wrong_clock_is_named() {
+        let complaint = |judgement: Judgement| judgement.complaint(at(133));
+        assert_eq!(complaint(Judgement::Plausible), None);
+        assert_eq!(
+            complaint(Judgement::BehindItself(at(KNOWN))).unwrap(),
+            "the clock of this machine says 1970-01-01T00:02:13Z, though it was 2026-08-06T07:06:40Z here \
+             before: other sites refuse its handshakes until it is set, by NTP or `date -s`"
+        );
+        assert!(complaint(Judgement::Unset).unwrap().contains("1970-01-01T00:02:13Z, which cannot be: "));
+    }
+}

@@ -1,0 +1,18 @@
+//! The operating system, apart from the network: files, processes, clocks, logs, packages and platforms.
+
+mod c_library;
+pub mod child;
+pub mod clock;
+pub mod disk;
+pub mod edit;
+pub mod entropy;
+pub mod errno;
+pub mod key_files;
+pub mod logging;
+pub mod notify;
+pub mod open_files;
+pub mod packages;
+pub mod platform;
+pub mod resolver;
+pub mod wall_clock;
+pub mod wgquick_file;

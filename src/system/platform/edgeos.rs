@@ -1,0 +1,28 @@
+//! EdgeOS (EdgeRouter). A firmware upgrade copies `/config` and nothing else; when the configuration is loaded, the scripts in
+//! `/config/scripts/post-config.d` are run. From 2.0 on there is systemd, before that System V's init.
+
+use super::{File, Layout, on_firmware, script};
+
+pub(super) const FOLDER: &str = "/config/portals";
+
+pub(super) fn is_here(has: &dyn Fn(&str) -> bool) -> bool {
+    has("/config/scripts/post-config.d")
+}
+
+/// Before the interfaces are up.
+fn guard() -> File {
+    script(
+        "/config/scripts/pre-config.d/portals.sh",
+        include_str!("../../../targets/edgerouter/pre-config.sh"),
+    )
+}
+
+pub(super) fn layout(has_systemd: bool) -> Layout {
+    let hook = script(
+        "/config/scripts/post-config.d/portals.sh",
+        include_str!("../../../targets/edgerouter/post-config.sh"),
+    );
+    let mut layout = on_firmware("EdgeOS", FOLDER, hook, has_systemd);
+    layout.files.push(guard());
+    layout
+}
