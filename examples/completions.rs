@@ -1,4 +1,4 @@
-//! Completions for a shell: `cargo run --example completions bash`, or fish, or zsh.
+//! Shell completions: `cargo run --example completions bash` prints those for bash; fish and zsh work, too.
 
 use argh::ArgsInfo as _;
 use argh_complete::Generator as _;

@@ -1,4 +1,4 @@
-//! The `portals` program: reads the command line, runs the command, turns errors into an exit status.
+//! Entry point of `portals`: reads the command line, runs the command, and turns errors into an exit status.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,8 @@ use wg_portals::cli::{self, Cli, Command};
 use wg_portals::commands::{self, Status};
 use wg_portals::system::logging;
 
-/// That of musl gives every few pages back to the kernel at once, which cost a quarter of the time of a call about 64 exits.
+/// Allocator of this program. The allocator of musl returns every few freed pages to the kernel at once; with
+/// 64 exits, that cost a quarter of the run time of a command.
 #[global_allocator]
 static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ends the printing; the status tells if not all of it has arrived.
+/// Flushes standard output. The exit status is a failure if part of the output could not be written.
 fn finish(status: Status) -> ExitCode {
     match output::finish() {
         Ok(()) => status.into(),
@@ -62,8 +63,9 @@ fn finish(status: Status) -> ExitCode {
     }
 }
 
-/// Memory holds keys: no core dump of it, and no look into it by another program of the same user. The demo has no keys of anybody's, and
-/// an ordinary user's namespaces need files in /proc that then are root's.
+/// Protects the keys in this program's memory: it appears in no core dump, and other programs of the same
+/// user cannot read it. The demo is exempt: its keys are throw-away keys, and the namespaces of an ordinary
+/// user need files in /proc that this protection would hand to root.
 fn keep_memory_private(cli: &Cli) {
     if matches!(cli.command, Some(Command::Demo(_))) {
         return;
@@ -73,7 +75,7 @@ fn keep_memory_private(cli: &Cli) {
     }
 }
 
-/// Results go to standard output; the log, like errors, elsewhere.
+/// Starts the log. Results go to standard output; the log, like errors, does not.
 fn start_log(cli: &Cli) {
     let level = if cli.verbose || cli.is_service() { LevelFilter::Info } else { LevelFilter::Warn };
     logging::start(level, cli.log_file(), cli.is_service());

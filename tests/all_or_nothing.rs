@@ -1,4 +1,4 @@
-//! An apply that fails at any step leaves the machine, and the journal, as they were.
+//! An apply that fails at any step: it leaves the machine, and the journal, as they were.
 
 mod support;
 
@@ -11,7 +11,7 @@ use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::plan::plan;
 use wg_portals::state::{State, Target};
 
-/// A journal in a folder of its own, gone with it.
+/// A journal in its own folder, which is removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -30,7 +30,7 @@ impl Drop for Folder {
     }
 }
 
-/// The plan of New York in one of the golden cases.
+/// Plan of New York in one of the golden cases.
 fn golden(case: &str) -> State {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(case);
     let network = support::network(&std::fs::read_to_string(folder.join("network.toml")).unwrap());
@@ -74,9 +74,10 @@ fn fails_at_every_step(from: &State, to: &State, name: &str) {
     assert!(failures > 5, "only {failures} steps were made to fail");
 }
 
-/// A repair that fails leaves everything as it was, but for what closes portals: that is there, however far it came.
+/// A repair that fails restores everything except the steps that close portals: the steps that succeeded
+/// stay.
 #[test]
-fn what_closes_stays_when_a_repair_fails() {
+fn steps_that_close_portals_stay_when_a_repair_fails() {
     let want = golden("both-ways");
     let refusing = |state: &State| {
         let rules = state.rules.iter().filter(|rule| rule.closes());
@@ -104,10 +105,10 @@ fn what_closes_stays_when_a_repair_fails() {
     }
 }
 
-/// Others may flush again while a repair is at work: all that is missing then is put in place, and that is no
-/// failure.
+/// Another program may flush again while a repair is at work: the repair restores everything that is missing
+/// then, and does not fail.
 #[test]
-fn a_repair_that_meets_another_flush_is_done() {
+fn a_repair_that_meets_another_flush_succeeds() {
     let folder = Folder::new("flushed");
     let journal = folder.journal();
     let mut kernel = host();
@@ -139,7 +140,7 @@ fn change_to_own_traffic() {
 }
 
 #[test]
-fn down_leaves_nothing_and_gives_settings_back() {
+fn down_leaves_nothing_and_restores_settings() {
     let folder = Folder::new("down");
     let journal = folder.journal();
     let mut kernel = host();
@@ -157,12 +158,12 @@ fn down_leaves_nothing_and_gives_settings_back() {
 }
 
 #[test]
-fn what_the_host_had_itself_stays() {
+fn objects_of_the_host_stay() {
     let folder = Folder::new("hosts");
     let journal = folder.journal();
     let want = golden("both-ways");
     let mut kernel = host();
-    // The host had forwarding on, and its NIC up, before we came.
+    // The host had forwarding on, and its NIC up, before the apply.
     kernel.state.sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
     kernel.state.up.insert("eth1".parse().unwrap());
     apply(&mut kernel, &journal, &want, OnFailure::Undo).unwrap();

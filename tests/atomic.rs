@@ -1,15 +1,15 @@
-//! Changes of a firewall while packets pass: no packet gets through that neither the old rules nor the new
-//! ones let pass. Needs root, or `unshare -Urn`.
+//! Changes of a firewall while packets pass: no packet gets through that both the old and the new rules
+//! refuse. Needs root, or `unshare -Urn`.
 
-#[path = "support/beside.rs"]
-mod beside;
+#[path = "support/concurrently.rs"]
+mod concurrently;
 mod namespace;
 
 use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
 
-use beside::beside;
+use concurrently::concurrently;
 use namespace::inside;
 use nix::sys::socket::{setsockopt, sockopt};
 use wg_portals::base::net::Family;
@@ -35,7 +35,7 @@ fn sets_are_filled_before_rules_look_at_them() {
 }
 
 #[test]
-fn a_chain_that_others_flushed_is_repaired_beside_the_others() {
+fn a_chain_that_others_flushed_is_repaired_in_place() {
     inside(|| {
         let mut nftables = Nftables::find().unwrap().unwrap();
         let wanted = firewall("these", Chain::Forward);
@@ -68,8 +68,7 @@ fn a_change_that_is_refused_leaves_no_set_behind() {
     });
 }
 
-/// Drops what comes in from the sender, which it knows by a set of networks; and has many rules in another
-/// chain besides.
+/// Firewall that drops packets from the sender, by a set of networks, and has many rules in another chain.
 fn firewall(set: &str, other: Chain) -> Firewall {
     let name = SetName(set.into());
     let networks = ["127.0.0.2/32", "198.18.0.0/15"].map(|network| network.parse().unwrap());
@@ -82,17 +81,18 @@ fn firewall(set: &str, other: Chain) -> Firewall {
     }
 }
 
-/// Packets that got to the receiver while something was done again and again, and the sender sent all the
-/// time.
+/// Number of packets that reached the receiver while `event` happened again and again, and the sender sent
+/// all the time.
 fn while_flooded(rounds: usize, mut event: impl FnMut(usize)) -> usize {
     let receiver = UdpSocket::bind(RECEIVER).unwrap();
     receiver.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     let sender = UdpSocket::bind(SENDER).unwrap();
     setsockopt(&receiver, sockopt::RcvBuf, &(1 << 20)).unwrap();
-    beside(
+    concurrently(
         || (0..rounds).for_each(&mut event),
         |is_over| {
-            // Some at least, on a machine so busy that all was over before the first.
+            // At least `rounds` packets are sent, even on a machine so busy that all events are over before
+            // the first packet.
             let mut sent = 0;
             while !is_over() || sent < rounds {
                 sent += sender.send_to(b"x", RECEIVER).unwrap();

@@ -1,9 +1,9 @@
-//! The built-in WireGuard and the open files of its process. No other test runs in that process: these take
-//! files away, and a child of another test would keep interfaces alive until it runs its program. Needs root,
-//! or `unshare -Urnm`.
+//! The built-in WireGuard and the open files of its process. No other test runs in this process: these tests
+//! close files, and a child of another test would keep interfaces alive until it runs its program. Needs
+//! root, or `unshare -Urnm`.
 
-#[path = "support/beside.rs"]
-mod beside;
+#[path = "support/concurrently.rs"]
+mod concurrently;
 mod namespace;
 #[path = "support/tunnels.rs"]
 mod tunnels;
@@ -12,7 +12,7 @@ use std::fs::{File, read_dir, read_link};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use beside::beside;
+use concurrently::concurrently;
 use namespace::inside;
 use nix::sys::socket::{Shutdown, shutdown};
 use tunnels::{MIDDLE, OTHERS, apply, site, steps};
@@ -22,13 +22,13 @@ use wg_portals::kernel::{Kernel as _, Outcome};
 use wg_portals::state::diff::Step;
 use wg_portals::state::{Backend, Link, LinkKind, Scope};
 
-/// Held by the test that runs.
+/// Lock of the running test.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Enough for a fault of one in a hundred.
+/// Number of rounds that suffices to find a fault of one in a hundred.
 const ROUNDS: usize = 400;
 
-/// The library must not take files of other threads for its own, whose numbers were free a moment ago.
+/// The library must not close files of other threads whose numbers were free a moment ago.
 #[test]
 fn interfaces_are_made_while_other_threads_open_and_close_files() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,12 +46,12 @@ fn interfaces_are_made_while_other_threads_open_and_close_files() {
                 drop(files);
             }
         };
-        beside(make, open_and_close);
+        concurrently(make, open_and_close);
     });
 }
 
 #[test]
-fn an_interface_whose_wireguard_answers_no_more_is_made_again() {
+fn an_interface_whose_wireguard_no_longer_answers_is_made_again() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     inside(|| {
         let name: IfName = "to-paris".parse().unwrap();
@@ -76,14 +76,14 @@ fn an_interface_whose_wireguard_answers_no_more_is_made_again() {
     });
 }
 
-/// Ends all connections of this process: those to the library.
+/// Ends all connections of this process to the library.
 fn take_away_connections() {
     for entry in read_dir("/proc/self/fd").unwrap().flatten() {
         let is_socket =
             read_link(entry.path()).is_ok_and(|what| what.to_string_lossy().starts_with("socket:"));
         let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
         if let Some(socket) = number.filter(|_| is_socket) {
-            // Those to the kernel have no end.
+            // The connections to the kernel cannot be shut down.
             let _ = shutdown(socket, Shutdown::Both);
         }
     }

@@ -1,5 +1,6 @@
-//! A folder per case: a network file, the facts of a host, and the commands that the plan comes to there. Reading them teaches the
-//! dataplane. `UPDATE_GOLDEN=1 cargo test --test golden` writes what is made now; read the difference before you commit it.
+//! Golden cases: a folder each, with a network file, the facts of a host, and the commands of the plan. A
+//! reader learns the dataplane from them. `UPDATE_GOLDEN=1 cargo test --test golden` writes the current
+//! commands; read the difference before you commit it.
 
 mod support;
 
@@ -18,7 +19,7 @@ use wg_portals::site::{Choices, Site};
 use wg_portals::state::State;
 use wg_portals::state::diff::diff;
 
-/// Which firewall the host of a case has.
+/// Firewall of a case's host.
 #[derive(Clone, Copy, PartialEq)]
 enum Firewall {
     Nftables,
@@ -26,7 +27,7 @@ enum Firewall {
 }
 
 #[test]
-fn every_case_comes_to_the_commands_in_its_folder() {
+fn every_case_gives_the_commands_in_its_folder() {
     let mut wrong = Vec::new();
     for (case, facts) in cases() {
         for (firewall, ending) in [(Firewall::Nftables, ".sh"), (Firewall::Iptables, ".iptables.sh")] {
@@ -43,7 +44,7 @@ fn every_case_comes_to_the_commands_in_its_folder() {
 }
 
 #[test]
-fn the_programs_that_are_counted_are_those_that_would_run() {
+fn the_counted_programs_are_the_planned_ones() {
     let mut seen = 0;
     for (case, facts) in cases() {
         let (_, site) = site(&case, &facts, Firewall::Nftables);
@@ -58,7 +59,7 @@ fn the_programs_that_are_counted_are_those_that_would_run() {
     assert!(seen > 0);
 }
 
-/// The folder of each case, and the facts of each of its hosts.
+/// Folder of each case, and the facts of each of its hosts.
 fn cases() -> Vec<(PathBuf, PathBuf)> {
     let is_facts = |path: &PathBuf| path.to_string_lossy().ends_with(".facts.toml");
     let hosts =
@@ -66,7 +67,7 @@ fn cases() -> Vec<(PathBuf, PathBuf)> {
     entries(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")).into_iter().flat_map(hosts).collect()
 }
 
-/// Those of a provider answer nobody who comes from elsewhere.
+/// A provider's resolvers answer only its own customers.
 #[test]
 fn a_portal_that_moves_asks_the_resolvers_of_its_new_exit() {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/providers");
@@ -80,7 +81,7 @@ fn a_portal_that_moves_asks_the_resolvers_of_its_new_exit() {
     assert_eq!(asked(&site), ["10.2.0.1"]);
 }
 
-/// What is said of a golden case's first site on a host that is a little different.
+/// Notes or errors for the first site of a golden case on a slightly different host.
 fn told(change: impl FnOnce(&mut Facts)) -> Result<Vec<String>, String> {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/one-way");
     let network = support::network(&fs::read_to_string(case.join("network.toml")).unwrap());
@@ -92,12 +93,12 @@ fn told(change: impl FnOnce(&mut Facts)) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn a_network_of_the_host_is_not_in_the_subnet_unless_it_is_ours() {
+fn a_network_of_the_host_is_not_in_the_subnet_unless_portals_made_it() {
     let with = |network: &str| told(|facts| _ = facts.local.insert(network.parse().unwrap()));
-    let refused = "`subnet` is 10.77.0.0/16, but 10.77.1.0/24 in it is connected to this router already and would be cut off: choose a \
-                   private network that no home has, and write it into the files of all sites";
+    let refused = "`subnet` is 10.77.0.0/16, but 10.77.1.0/24, a part of it, is already connected to this router and would be cut off: \
+                   choose a private network that no site uses yet, and write it into the files of all sites";
     assert_eq!(with("10.77.1.0/24"), Err(refused.to_owned()));
-    // Whatever its interface is called, and an address that was given by a former file.
+    // Neither the name of the interface nor an address of a former file matters.
     assert_eq!(with("10.77.1.64/26"), Ok(Vec::new()));
     let given = told(|facts| {
         facts.local.insert("10.77.9.0/24".parse().unwrap());
@@ -107,7 +108,7 @@ fn a_network_of_the_host_is_not_in_the_subnet_unless_it_is_ours() {
 }
 
 #[test]
-fn devices_that_were_behind_an_entrance_before_are_told_of() {
+fn devices_that_were_behind_an_entrance_before_are_noted() {
     let behind = |network: &str| {
         let networks = [network, "10.77.1.64/26"].map(|network| network.parse().unwrap());
         told(|facts| _ = facts.behind.insert("eth1".parse().unwrap(), networks.into()))
@@ -117,13 +118,13 @@ fn devices_that_were_behind_an_entrance_before_are_told_of() {
     assert_eq!(behind("10.77.1.64/26"), Ok(Vec::new()));
 }
 
-/// The script that leads from a bare host to the plan of the site that the facts are named for.
+/// Script from a bare host to the plan of the site that the facts are named for.
 fn commands(case: &Path, facts: &Path, firewall: Firewall) -> String {
     let (files, site) = site(case, facts, firewall);
     Script::new(&files, &site).write(&diff(&plan(&site), &State::default()))
 }
 
-/// The site that the facts are named for, and its files.
+/// Site that the facts are named for, and its files.
 fn site(case: &Path, facts: &Path, firewall: Firewall) -> (Files, Site) {
     let network = support::network(&fs::read_to_string(case.join("network.toml")).unwrap());
     let name = facts.file_name().unwrap().to_str().unwrap().trim_end_matches(".facts.toml");
@@ -149,7 +150,7 @@ fn site(case: &Path, facts: &Path, firewall: Firewall) -> (Files, Site) {
     (files, site)
 }
 
-/// The exits that portals use, by the `exits` of host facts: names of exits by names of portals.
+/// Exits that portals use, by the table `exits` of the host facts: names of exits by names of portals.
 fn choices(text: &str, site: &Site) -> Choices {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let exits = table.get("exits").and_then(|value| value.get_ref().as_table()).into_iter().flatten();

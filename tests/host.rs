@@ -1,4 +1,4 @@
-//! Host facts, read in network namespaces of our own. Needs root, or `unshare -Urnm`.
+//! Host facts, read in the network namespaces of these tests. Needs root, or `unshare -Urnm`.
 
 mod namespace;
 
@@ -29,7 +29,7 @@ fn commands(lines: &[&str]) {
     }
 }
 
-/// A router with an uplink, a LAN, a network behind that, and somebody's VPN.
+/// A router with an uplink, a LAN, a network behind the LAN, and a foreign VPN.
 const ROUTER: &[&str] = &[
     "link add wan type bridge",
     "address add 203.0.113.7/24 dev wan",
@@ -75,7 +75,7 @@ fn a_default_route_outside_of_table_main_is_found() {
 }
 
 #[test]
-fn our_own_interfaces_are_neither_uplink_nor_local() {
+fn interfaces_of_portals_are_neither_uplink_nor_local() {
     let tun = File::options().read(true).write(true).open("/dev/net/tun");
     assert!(tun.is_ok(), "this test needs a /dev/net/tun that everybody may open (chmod 666): {tun:?}");
     inside(|| {

@@ -1,9 +1,12 @@
-//! Firewalls in the real kernel by way of the real programs of iptables, of both flavours; and ways through other people's chains.
-//! Each test works in network namespaces of its own, which takes root: `sudo`, or `unshare -Urnm` for a root of one's own.
+//! Firewalls in the real kernel via the real programs of iptables, of both flavours, and openings in the
+//! chains of other firewalls. Each test works in its own network namespaces, which takes root: `sudo`, or
+//! `unshare -Urnm` for a root in a user namespace.
 
 #[path = "support/firewalls.rs"]
 mod firewalls;
 mod namespace;
+#[path = "support/iptables_reader.rs"]
+mod reader;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -43,6 +46,7 @@ fn leads_there_and_back(program: Program, a: &Ruleset, b: &Ruleset) {
     for (from, to) in [(&nothing, a), (a, b), (b, a), (a, &nothing)] {
         tables.change(program, from, to).unwrap();
         assert_eq!(&tables.read(program).unwrap(), to, "{program:?}");
+        reader::finds_all_of(to, program);
         assert!(foreign());
     }
     let saved = run(&program.name(Family::V4, "-save"), &[], "");
@@ -50,7 +54,8 @@ fn leads_there_and_back(program: Program, a: &Ruleset, b: &Ruleset) {
     assert!(!saved.contains("PORTALS_"), "{saved}");
 }
 
-/// What the tables of iptables take: each has its actions, and one sort of condition stands in a rule once.
+/// Firewall restricted to the tables of iptables: each table has its actions, and a rule has at most one
+/// condition of each kind.
 fn fitting(mut firewall: Firewall) -> Firewall {
     for (chain, rules) in firewall.chains.iter_mut() {
         rules.retain(|rule| {
@@ -99,7 +104,7 @@ fn openings() -> SortedMap<Family, Openings> {
 }
 
 #[test]
-fn what_another_hand_changed_is_seen() {
+fn changes_by_others_are_detected() {
     namespace::inside(|| {
         let tables = Iptables::find();
         let program = tables.legacy.expect("Debian's iptables has both flavours");
@@ -110,31 +115,29 @@ fn what_another_hand_changed_is_seen() {
         let firewall =
             Firewall { chains: [(Chain::Forward, vec![rule("a"), rule("b")])].into(), ..Firewall::default() };
         let wanted = compile(Some(&firewall), &SortedMap::new(), &FAMILIES);
-        let name = program.name(Family::V4, "");
+        let other_hand = reader::of(program, Family::V4);
         for damage in [
-            &["-F", "FORWARD"][..],
-            &["-F", "PORTALS_FORWARD"],
-            &["-D", "PORTALS_FORWARD", "1"],
-            &["-I", "PORTALS_FORWARD", "-j", "RETURN"],
-            &["-R", "PORTALS_FORWARD", "2", "-i", "b", "-m", "ttl", "--ttl-eq", "1", "-j", "DROP"],
-            &["-I", "FORWARD", "-j", "ACCEPT"],
-            &["-A", "FORWARD", "-j", "PORTALS_FORWARD"],
+            "-F FORWARD",
+            "-F PORTALS_FORWARD",
+            "-D PORTALS_FORWARD 1",
+            "-I PORTALS_FORWARD -j RETURN",
+            "-R PORTALS_FORWARD 2 -i b -m ttl --ttl-eq 1 -j DROP",
+            "-I FORWARD -j ACCEPT",
+            "-A FORWARD -j PORTALS_FORWARD",
         ] {
             tables.change(program, &tables.read(program).unwrap(), &wanted).unwrap();
             let shape = legacy::shape().unwrap();
             assert_eq!(legacy::shape().unwrap(), shape);
-            run(&name, damage, "");
-            assert_ne!(legacy::shape().unwrap(), shape, "{damage:?}");
+            assert!(other_hand.execute("filter", damage).unwrap().status.success(), "{damage}");
+            assert_ne!(legacy::shape().unwrap(), shape, "{damage}");
             let seen = tables.read(program).unwrap();
-            assert_ne!(seen, wanted, "{damage:?}");
+            assert_ne!(seen, wanted, "{damage}");
             tables.change(program, &seen, &wanted).unwrap();
-            assert_eq!(tables.read(program).unwrap(), wanted, "{damage:?}");
+            assert_eq!(tables.read(program).unwrap(), wanted, "{damage}");
         }
         tables.change(program, &wanted, &Ruleset::new()).unwrap();
-        assert_eq!(
-            run(&name, &["-S"], ""),
-            "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n-A FORWARD -j ACCEPT\n"
-        );
+        let left = ["-P INPUT ACCEPT", "-P FORWARD ACCEPT", "-P OUTPUT ACCEPT", "-A FORWARD -j ACCEPT"];
+        assert_eq!(other_hand.list_table("filter").unwrap(), left);
     });
 }
 
@@ -145,7 +148,7 @@ fn this_kernel_lacks_nothing() {
 }
 
 #[test]
-fn what_changes_addresses_reads_back_and_go_again() {
+fn translations_read_back_and_can_be_removed() {
     namespace::inside(|| {
         let tables = Iptables::find();
         let here = Condition::Destination(Networks::One("192.168.1.1/32".parse().unwrap()));
@@ -171,7 +174,7 @@ fn a_refused_line_is_named() {
     namespace::inside(|| {
         let tables = Iptables::find();
         let program = tables.legacy.expect("Debian's iptables has both flavours");
-        // TCPMSS without a look at SYN.
+        // TCPMSS without a match for SYN.
         let rule = Rule { conditions: Vec::new(), action: Action::ClampMss(1240) };
         let firewall = Firewall { chains: [(Chain::Mss, vec![rule])].into(), ..Firewall::default() };
         let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4]);
@@ -185,7 +188,7 @@ fn a_refused_line_is_named() {
     });
 }
 
-/// As OpenWrt's fw4, firewalld and a hand-written firewall refuse what they do not know.
+/// Refusals of unknown traffic as in OpenWrt's fw4, firewalld and a hand-written firewall.
 const REFUSING: [(&str, &str); 4] = [
     (
         "policy",
@@ -205,7 +208,7 @@ const REFUSING: [(&str, &str); 4] = [
     ),
 ];
 
-/// These decide on what they know.
+/// Chains that decide only about known traffic.
 const PASSING: [&str; 4] = [
     "chain no { drop; }\nchain forward { type filter hook forward priority filter; ip daddr 203.0.113.66 jump no; }",
     "chain forward { type filter hook forward priority filter; policy accept; ct state invalid drop; }",
@@ -214,7 +217,7 @@ const PASSING: [&str; 4] = [
 ];
 
 #[test]
-fn chains_that_refuse_the_unknown_are_told_from_others() {
+fn chains_that_refuse_unknown_traffic_are_recognised() {
     for (name, chains) in REFUSING {
         let survey = namespace::inside(move || survey_of(chains));
         assert_eq!(survey.refusing, [(chain("forward"), Chain::Forward)], "{name}");
@@ -235,7 +238,7 @@ fn chain(name: &str) -> ForeignChain {
 }
 
 #[test]
-fn openings_come_first_and_go_without_a_trace() {
+fn openings_come_first_and_are_removed_without_a_trace() {
     namespace::inside(|| {
         run("nft", &["-f", "-"], &format!("table inet fw {{ {}; }}", REFUSING[0].1));
         let before = run("nft", &["list", "ruleset"], "");
@@ -261,7 +264,7 @@ fn openings_come_first_and_go_without_a_trace() {
         let expected = "\t\tiifname \"to-paris\" accept comment \"portals\"\n\t\tudp dport 7-9 accept comment \"portals\"\n\t\tct state established accept\n";
         assert!(rules.contains(expected), "{rules}");
         run("nft", &["insert", "rule", "inet", "fw", "forward", "drop"], "");
-        check("somebody came before us");
+        check("another rule comes before portals' rules");
         run("nft", &["-f", "-"], "flush table inet fw");
         check("flushed");
         run("nft", &["-f", "-"], &format!("delete table inet fw; table inet fw {{ {}; }}", REFUSING[0].1));
@@ -277,7 +280,7 @@ fn openings_come_first_and_go_without_a_trace() {
 #[test]
 fn a_table_that_has_an_owner_is_left_alone() {
     namespace::inside(|| {
-        // nft holds its tables for itself as long as it runs.
+        // nft owns its tables exclusively as long as it runs.
         let mut nft =
             Command::new("nft").args(["-i"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut input = nft.stdin.take().unwrap();
@@ -300,7 +303,7 @@ fn a_table_that_has_an_owner_is_left_alone() {
     });
 }
 
-/// Runs a program in the namespace of this thread; what it prints.
+/// Output of a program in the namespace of this thread.
 fn run(program: &str, arguments: &[&str], input: &str) -> String {
     let mut child = Command::new(program)
         .args(arguments)

@@ -1,4 +1,4 @@
-//! The real kernel, in network namespaces of our own. Needs root, or `unshare -Urnm`.
+//! The real kernel, in the network namespaces of these tests. Needs root, or `unshare -Urnm`.
 
 mod namespace;
 
@@ -51,7 +51,8 @@ fn apply(kernel: &mut Linux, steps: &[Step]) {
     }
 }
 
-/// Everything that `ip` shows, but for what differs with each look: timers, and what comes of random hardware addresses.
+/// Output of `ip`, without the parts that differ each time: timers, and values that follow from random
+/// hardware addresses.
 fn picture() -> String {
     [
         "-d address show dev lan",
@@ -106,7 +107,7 @@ fn sample() -> (SortedSet<InterfaceAddress>, SortedSet<Route>, SortedSet<Rule>) 
     (addresses.into(), routes.into(), rules.into())
 }
 
-/// What `sample` says, as a person would type it.
+/// The state of `sample`, as a person would type it.
 const BY_HAND: &[&str] = &[
     "address add 10.77.1.65/26 dev lan",
     "address add fd77:1:2:100::1/64 dev lan nodad",
@@ -127,7 +128,7 @@ const BY_HAND: &[&str] = &[
 ];
 
 #[test]
-fn what_is_added_is_observed_looks_like_made_by_hand_and_is_removed_without_a_trace() {
+fn added_objects_are_observed_look_hand_made_and_are_removed_without_a_trace() {
     let by_hand = inside(|| {
         lan();
         for command in BY_HAND {
@@ -166,7 +167,7 @@ fn what_is_added_is_observed_looks_like_made_by_hand_and_is_removed_without_a_tr
             .collect();
         apply(&mut kernel, &remove);
         assert_eq!(picture(), before);
-        // Once more: what is gone is gone.
+        // A second removal of the same objects succeeds.
         apply(&mut kernel, &remove);
     });
 }
@@ -203,7 +204,7 @@ fn the_one_route_that_fails_among_hundreds_is_named() {
 }
 
 #[test]
-fn what_others_made_in_the_same_place_is_neither_seen_nor_touched() {
+fn foreign_objects_in_the_same_place_are_neither_seen_nor_touched() {
     inside(|| {
         lan();
         for command in [
@@ -242,7 +243,7 @@ fn an_interface_that_is_missing_is_named() {
         assert_eq!(error.to_string(), "cannot add route default dev nowhere table 7702: No such device");
         let Outcome::Failed(error) = &outcomes[1] else { panic!("{outcomes:?}") };
         assert_eq!(error.to_string(), "cannot bring nowhere up: No such device");
-        // Removing its routes and addresses is done already.
+        // Removing the routes and addresses of an interface that does not exist succeeds.
         apply(
             &mut kernel,
             &[
@@ -254,7 +255,7 @@ fn an_interface_that_is_missing_is_named() {
 }
 
 #[test]
-fn a_setting_is_of_this_namespace() {
+fn a_setting_belongs_to_this_namespace() {
     inside(|| {
         let mut kernel = Linux::open().unwrap();
         let scope = Scope { sysctls: ["net/ipv4/ip_forward".to_owned()].into(), ..Scope::default() };

@@ -1,4 +1,4 @@
-//! The man page says what the command line is. `UPDATE_GOLDEN=1 cargo test --test manual` writes it anew.
+//! Man page, generated from the command line. `UPDATE_GOLDEN=1 cargo test --test manual` rewrites it.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,13 +18,13 @@ const FILES: &[(&str, &str)] = &[
 
 const STATUS: &[(&str, &str)] = &[
     ("0", "Done."),
-    ("1", "It failed, and what it had begun was undone."),
+    ("1", "The command failed, and its changes were undone."),
     ("2", "The network file or the command line is wrong."),
     ("3", "portals plan --check found a difference."),
 ];
 
 #[test]
-fn the_man_page_is_that_of_the_command_line() {
+fn the_man_page_matches_the_command_line() {
     let made = man_page(&Cli::get_args_info());
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/portals.8");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -32,15 +32,17 @@ fn the_man_page_is_that_of_the_command_line() {
     }
     assert!(
         fs::read_to_string(&file).unwrap_or_default() == made,
-        "docs/portals.8 is out of date: UPDATE_GOLDEN=1 cargo test --test manual writes it anew"
+        "docs/portals.8 is out of date: UPDATE_GOLDEN=1 cargo test --test manual rewrites it"
     );
 }
 
-/// The whole page, in the macros of man(7).
+/// Returns the whole page, in the macros of man(7).
 fn man_page(program: &CommandInfoWithArgs) -> String {
     let mut page = format!(
-        ".TH PORTALS 8 \"\" \"portals {}\" \"System administration\"\n.SH NAME\nportals \\- traffic goes in at one site and comes out at \
-         another\n.SH SYNOPSIS\n.B portals\n[\\fB\\-\\-config\\fR \\fIFILE\\fR] [\\fB\\-\\-verbose\\fR] \\fICOMMAND\\fR [\\fIARGUMENT\\fR ...]\n\
+        ".TH PORTALS 8 \"\" \"portals {}\" \"System administration\"\n\
+         .SH NAME\nportals \\- traffic goes in at one site and comes out at another\n\
+         .SH SYNOPSIS\n.B portals\n[\\fB\\-\\-config\\fR \\fIFILE\\fR] [\\fB\\-\\-verbose\\fR] \
+         \\fICOMMAND\\fR [\\fIARGUMENT\\fR ...]\n\
          .SH DESCRIPTION\n{}\n.SH OPTIONS\n",
         env!("CARGO_PKG_VERSION"),
         escaped(program.description)
@@ -51,7 +53,7 @@ fn man_page(program: &CommandInfoWithArgs) -> String {
         section(&mut page, command.name, &command.command);
     }
     page.push_str(
-        ".SH FILES\nIn /etc/portals; in /config/portals on EdgeOS, in /data/portals on UniFi OS.\n",
+        ".SH FILES\nIn /etc/portals; on EdgeOS in /config/portals, on UniFi OS in /data/portals.\n",
     );
     for (name, what) in FILES {
         item(&mut page, &format!("\\fB{}\\fR", escaped(name)), what);
@@ -64,7 +66,7 @@ fn man_page(program: &CommandInfoWithArgs) -> String {
     page
 }
 
-/// A command, or the commands below it.
+/// Writes the section of a command, or of each of its subcommands.
 fn section(page: &mut String, name: &str, command: &CommandInfoWithArgs) {
     if !command.commands.is_empty() {
         for below in &command.commands {
@@ -113,7 +115,8 @@ fn item(page: &mut String, what: &str, description: &str) {
     writeln!(page, ".TP\n{what}\n{}", escaped(description)).unwrap();
 }
 
-/// Text as troff takes it: code in bold, a minus that can be copied, and no line that begins like a request.
+/// Escapes text for troff: code in bold, hyphens that can be copied as minus signs, and no line that begins
+/// like a request.
 fn escaped(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
     let parts = text.split('`').enumerate();

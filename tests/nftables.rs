@@ -1,5 +1,5 @@
-//! Firewalls in the real kernel, against the real `nft` program. Each test works in network namespaces of its own, which
-//! takes root: `sudo`, or `unshare -Urn` for a root of one's own.
+//! Firewalls in the real kernel, against the real `nft` program. Each test runs in its own network
+//! namespaces, which needs root: `sudo`, or `unshare -Urn` for root of a user namespace.
 
 #[path = "support/firewalls.rs"]
 mod firewalls;
@@ -19,7 +19,7 @@ use wg_portals::firewall::text::{ports, to_text};
 use wg_portals::firewall::{Action, Chain, Condition, Firewall, Interfaces, Networks, Rule, Set, SetName};
 use wg_portals::kernel::nftables::Nftables;
 
-/// A table of somebody else's, with names like ours.
+/// A foreign table, with names like portals' own.
 const NEIGHBOUR: &str = "table inet other {
     set uplinks { type ifname; elements = { \"eth0\" }; }
     chain forward { type filter hook forward priority 0; policy accept; iifname @uplinks accept; }
@@ -40,7 +40,7 @@ proptest! {
     }
 }
 
-/// What `nft` lists of `a` and of `b`, after all the ways there are between nothing, `a` and `b`.
+/// Listings by `nft` of `a` and of `b`, after all transitions between nothing, `a` and `b`.
 fn changes_by_netlink(a: &Firewall, b: &Firewall) -> (Vec<String>, Vec<String>) {
     nft(&["-f", "-"], NEIGHBOUR);
     let neighbour = nft(&["list", "table", "inet", "other"], "");
@@ -75,15 +75,15 @@ fn each_condition_and_action_is_listed_as_a_person_would_write_it() {
         change(None, Some(&firewall));
         nft(&["list", "chain", "inet", "portals", "forward"], "")
     });
-    // nft 1.1 says it in these words.
+    // nft 1.1 uses these words.
     let listing = listing.replace("tcp flags & (syn | rst) == syn", "tcp flags syn / syn,rst");
     let listed: Vec<&str> = listing.lines().filter_map(|line| line.strip_prefix("\t\t")).collect();
     assert_eq!(listed[0], "type filter hook forward priority filter; policy accept;");
     assert_eq!(listed[1..], expected);
 }
 
-#[test]
-fn translations_are_listed_where_they_may_stand() {
+/// A firewall with each kind of address translation, in the chains where the kernel allows it.
+fn translations() -> Firewall {
     let masquerade = Rule {
         conditions: vec![
             Condition::Source(Networks::One("10.77.0.0/16".parse().unwrap())),
@@ -114,7 +114,12 @@ fn translations_are_listed_where_they_may_stand() {
     };
     let leaving = vec![masquerade, send_as];
     let chains = [(Chain::Prerouting, vec![redirect, divert]), (Chain::Postrouting, leaving)].into();
-    let firewall = Firewall { chains, ..Firewall::default() };
+    Firewall { chains, ..Firewall::default() }
+}
+
+#[test]
+fn translations_are_listed_where_they_may_stand() {
+    let firewall = translations();
     let listing = in_namespace(|| {
         change(None, Some(&firewall));
         assert_eq!(read().as_ref(), Some(&firewall), "written and read by us");
@@ -141,7 +146,7 @@ fn translations_are_listed_where_they_may_stand() {
 }
 
 #[test]
-fn edits_by_another_hand_are_seen_and_repaired() {
+fn edits_by_others_are_detected_and_repaired() {
     let in_chains = [
         "add rule inet portals forward counter",
         "add rule inet portals forward iifname \"eth*\" accept",
@@ -151,7 +156,7 @@ fn edits_by_another_hand_are_seen_and_repaired() {
         "flush chain inet portals forward",
     ];
     let elsewhere = [
-        // With it comes a set without a name.
+        // This rule brings an anonymous set.
         "insert rule inet portals forward ip saddr { 1.1.1.1, 2.2.2.2 } drop",
         "flush ruleset; add table inet portals",
         "add chain inet portals mine; add rule inet portals mine iifname @inside drop",
@@ -182,7 +187,7 @@ fn edits_by_another_hand_are_seen_and_repaired() {
 }
 
 #[test]
-fn an_edit_that_could_be_ours_is_repaired_in_place() {
+fn an_edit_with_rules_that_portals_could_write_is_repaired_in_place() {
     in_namespace(|| {
         let rule = Rule { conditions: vec![], action: Action::Accept };
         let wanted = Firewall { sets: sets(), chains: [(Chain::Input, vec![rule])].into() };
@@ -199,7 +204,7 @@ fn an_edit_that_could_be_ours_is_repaired_in_place() {
 }
 
 #[test]
-fn a_refused_part_leaves_all_as_it_was() {
+fn a_refused_part_leaves_everything_as_it_was() {
     in_namespace(|| {
         let accept = |conditions| Rule { conditions, action: Action::Accept };
         let from = Firewall { sets: sets(), chains: [(Chain::Input, vec![accept(vec![])])].into() };
@@ -219,9 +224,9 @@ fn a_refused_part_leaves_all_as_it_was() {
     });
 }
 
-/// Nobody hears of it: others' ruleset, and the number of its generation, are as they were.
+/// No other program notices: the foreign ruleset, and the number of its generation, are as they were.
 #[test]
-fn what_the_kernel_can_do_is_asked_for_without_doing_it() {
+fn the_kernels_abilities_are_tested_without_a_change() {
     in_namespace(|| {
         nft(&["-f", "-"], NEIGHBOUR);
         let rule = Rule { conditions: vec![], action: Action::Accept };
@@ -235,7 +240,7 @@ fn what_the_kernel_can_do_is_asked_for_without_doing_it() {
     });
 }
 
-/// The kernel's number of this state of its ruleset: it is in the header of each answer.
+/// Generation of the kernel's ruleset, from the header of each reply.
 fn generation() -> String {
     let listing = nft(&["--debug=mnl", "list", "tables"], "");
     let numbers: Vec<&str> = listing.lines().filter(|line| line.contains("extra header")).collect();
@@ -252,10 +257,10 @@ fn without_a_table_there_is_nothing_to_delete() {
     });
 }
 
-/// Many more than fit into one message, or into the usual send buffer.
+/// Number of elements that exceeds one message, and the usual send buffer.
 #[test]
 fn a_set_may_be_large() {
-    // Others than root get no larger buffers than the kernel gives everybody (net.core.wmem_max).
+    // Users other than root cannot enlarge the buffer beyond the kernel's default (net.core.wmem_max).
     let is_root = std::fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295");
     let count: u32 = if is_root { 20_000 } else { 2_000 };
     let networks = (0..count).map(|n| Cidr::new(std::net::Ipv4Addr::from_bits(n << 9).into(), 24).unwrap());
@@ -280,7 +285,7 @@ fn sixty_four_tunnels_take_milliseconds() {
     });
 }
 
-/// What a site with this many exits has, roughly.
+/// Approximate firewall of a site with this many exits.
 fn tunnels(count: usize) -> Firewall {
     let tunnels = (0..count).map(|n| interface(&format!("to-site{n}")));
     let paths = (0..count).map(|n| (interface(&format!("eth{n}")), interface(&format!("to-site{n}"))));
@@ -298,7 +303,7 @@ fn time(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// By netlink and by a script, closed ports are the same, and what another hand changed is seen.
+/// Closed ports are the same by netlink and by a script, and changes by others are detected.
 #[test]
 fn ports_are_closed_by_netlink_as_by_nft() {
     in_namespace(|| {
@@ -328,7 +333,7 @@ fn ports_are_closed_by_netlink_as_by_nft() {
     });
 }
 
-/// Changes the table, and sees to it that it reads back as wanted.
+/// Changes the table, and checks that it reads back as wanted.
 fn change(from: Option<&Firewall>, to: Option<&Firewall>) {
     let mut nftables = Nftables::find().unwrap().unwrap();
     nftables.change(from, to).unwrap_or_else(|error| panic!("{error}: {}", to_text(from, to)));
@@ -339,7 +344,7 @@ fn read() -> Option<Firewall> {
     Nftables::find().unwrap().unwrap().read().unwrap()
 }
 
-/// The sets and chains in our table as `nft` lists them, sorted: the kernel's order tells only when each was made.
+/// Sets and chains of portals' table as `nft` lists them, sorted: the kernel's order only tells their age.
 fn our_listing() -> Vec<String> {
     let listing = nft(&["list", "table", "inet", "portals"], "");
     let content = listing.strip_prefix("table inet portals {\n").and_then(|rest| rest.strip_suffix("}\n"));
@@ -349,7 +354,7 @@ fn our_listing() -> Vec<String> {
     objects
 }
 
-/// Runs `nft` in the namespace of this thread.
+/// Output of `nft` in the namespace of this thread.
 fn nft(arguments: &[&str], input: &str) -> String {
     let mut child = Command::new("nft")
         .args(arguments)
@@ -365,7 +370,7 @@ fn nft(arguments: &[&str], input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Runs `work` on a thread in a network namespace of its own, which goes away with the thread.
+/// Runs `work` on a thread in a new network namespace, which ends with the thread.
 fn in_namespace<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {

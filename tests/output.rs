@@ -1,4 +1,5 @@
-//! Standard output that nobody reads, or that is full: commands do their work and end as they should.
+//! Standard output without a reader, or on a full disk: commands still do their work, and end with the right
+//! status.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -6,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_portals");
 
-/// A folder with a network file, gone with the test.
+/// Folder with a network file, removed at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -31,7 +32,7 @@ impl Drop for Folder {
     }
 }
 
-/// Commands that print and need no other user than the one who tests.
+/// Commands that print, and that any user can run.
 const PRINTING: [&str; 4] = ["--help", "--version", "init --site nyc --id 1", "phone --help"];
 
 fn full() -> File {
@@ -50,7 +51,7 @@ fn a_full_output_is_an_error() {
 }
 
 #[test]
-fn a_reader_who_has_gone_is_no_fault() {
+fn a_reader_that_has_gone_away_is_no_error() {
     let folder = Folder::new("gone");
     for arguments in PRINTING {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -63,7 +64,7 @@ fn a_reader_who_has_gone_is_no_fault() {
 }
 
 #[test]
-fn an_error_keeps_its_status() {
+fn an_error_keeps_its_exit_status() {
     let folder = Folder::new("both");
     let status = |output: Stdio| folder.run("export nyc", output).status.code();
     assert_eq!(status(full().into()), status(Stdio::null()));
@@ -76,13 +77,14 @@ fn a_full_error_output_ends_nothing() {
     assert_eq!(status.unwrap().code(), Some(2));
 }
 
-/// On a real kernel without random numbers: `scripts/lab x86_64 --kernel 4.15 --no-entropy --run 'portals
-/// init …'`.
+/// Simulates a kernel without random numbers. For a real one: `scripts/lab x86_64 --kernel 4.15 --no-entropy
+/// --run 'portals init …'`.
 #[test]
-fn a_wait_for_random_numbers_is_told() {
+fn a_wait_for_random_numbers_is_reported() {
     let folder = Folder::new("random");
     let key = folder.0.join("private.key");
-    // One of the first is the question whether there are any; those in front of it are the C library's own.
+    // One of the first calls asks whether there are random numbers; the calls before it are the C library's
+    // own.
     let told = (1..=5).find(|number| {
         let _ = fs::remove_file(&key);
         let mut command = Command::new("strace");
@@ -92,5 +94,5 @@ fn a_wait_for_random_numbers_is_told() {
         let Output { status, stderr, .. } = command.output().expect("this test needs strace");
         String::from_utf8(stderr).unwrap().contains("waiting for random numbers") && status.success()
     });
-    assert!(told.is_some() && key.exists(), "nobody was told of a wait: {told:?}");
+    assert!(told.is_some() && key.exists(), "no wait was reported: {told:?}");
 }

@@ -1,4 +1,4 @@
-//! `portals phone`: what it shows, what it writes, and what it refuses.
+//! `portals phone`: its output, the files that it writes, and the errors that it reports.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -35,11 +35,11 @@ public_key = "annaannaannaannaannaannaannaannaannaannaanA="
 # The end.
 "#;
 
-/// A folder of a site's files, gone with the value.
+/// Folder of a site's files, removed when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
-    /// With the network file and the key of the site nyc.
+    /// Creates a folder with the network file and the key of the site nyc.
     fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("portals-phone-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
@@ -56,21 +56,21 @@ impl Folder {
         fs::read_to_string(self.path("network.toml")).unwrap()
     }
 
-    /// `portals phone …` in this folder.
+    /// Runs `portals phone …` in this folder.
     fn phone(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portals"));
         command.args(["--config", "network.toml", "phone"]).args(arguments).current_dir(&self.0);
         command.output().unwrap()
     }
 
-    /// What one prints that has to succeed.
+    /// Runs a command that must succeed, and returns its standard output.
     fn shown(&self, arguments: &[&str]) -> String {
         let output = self.phone(arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What one says that has to fail with this status, and change nothing.
+    /// Runs a command that must fail with this status and change nothing, and returns its standard error.
     fn refused(&self, status: i32, arguments: &[&str]) -> String {
         let before = self.network();
         let Output { status: got, stdout, stderr } = self.phone(arguments);
@@ -90,7 +90,7 @@ impl Drop for Folder {
     }
 }
 
-/// The text of a QR code that is drawn in characters for white, as on a dark terminal.
+/// Decodes a QR code whose characters stand for white, as on a dark terminal.
 fn camera(drawn: &str) -> String {
     let row = |line: &str, white: [char; 2]| line.chars().map(|c| !white.contains(&c)).collect();
     let rows: Vec<Vec<bool>> =
@@ -152,7 +152,7 @@ fn the_key_of_the_link_follows_from_the_networks_secret() {
 }
 
 #[test]
-fn where_a_phone_leaves_at_a_provider_it_asks_the_resolvers_of_that() {
+fn a_phone_that_leaves_at_a_provider_asks_its_resolvers() {
     let folder = Folder::new("provider");
     let network =
         NETWORK.replace("[site.paris]", "[site.nyc.exit.swiss]\nconfig = \"swiss.conf\"\n\n[site.paris]");
@@ -169,14 +169,12 @@ fn where_a_phone_leaves_at_a_provider_it_asks_the_resolvers_of_that() {
 }
 
 #[test]
-fn what_was_kept_is_shown_again() {
+fn a_kept_key_is_shown_again() {
     let folder = Folder::new("kept");
     let first = folder.shown(&["add", "mike", "--keep-key"]);
     assert_eq!(folder.shown(&["show", "mike"]), first);
     assert_eq!((folder.mode("phones"), folder.mode("phones/mike.key")), (0o700, 0o600));
-    assert!(
-        folder.refused(2, &["add", "mike"]).contains("network.toml:23:1: there is a phone `mike` already")
-    );
+    assert!(folder.refused(2, &["add", "mike"]).contains("network.toml:23:1: phone `mike` exists already"));
 
     assert!(
         folder
@@ -191,22 +189,22 @@ fn what_was_kept_is_shown_again() {
     fs::rename(folder.path("phones/mike.key"), folder.path("phones/anna.key")).unwrap();
     assert!(folder.refused(1, &["show", "anna"]).contains("is not the key of phone `anna`"));
     fs::rename(folder.path("phones/anna.key"), folder.path("phones/otto.key")).unwrap();
-    assert!(folder.refused(2, &["add", "otto", "--keep-key"]).contains("phones/otto.key is there already"));
+    assert!(folder.refused(2, &["add", "otto", "--keep-key"]).contains("phones/otto.key exists already"));
 }
 
 #[test]
-fn what_would_be_wrong_is_refused() {
+fn wrong_entries_are_refused() {
     let folder = Folder::new("refused");
     for (arguments, says) in [
         (
             &["add", "mike", "--exit", "oslo"][..],
-            "network.toml:26:14: `exit` names `oslo`, which is no exit of site nyc",
+            "network.toml:26:14: `exit` names `oslo`, which is not an exit of site nyc",
         ),
-        (&["add", "mike", "--at", "rome"], "`at` is `rome`, which is no site of this file"),
-        (&["add", "mike", "--at", "paris"], "site `paris` has no `endpoint`, so that no phone can dial it"),
-        (&["add", "mike", "--id", "1"], "`id` 1 is phone anna's already"),
+        (&["add", "mike", "--at", "rome"], "`at` is `rome`, which is not a site in this file"),
+        (&["add", "mike", "--at", "paris"], "site `paris` has no `endpoint`, so no phone can dial it"),
+        (&["add", "mike", "--id", "1"], "`id` 1 already belongs to phone anna"),
         (&["add", "mike", "--id", "63"], "`id` cannot be 63"),
-        (&["add", "mike", "--dns", "::1"], "`dns` has IPv6, which is off"),
+        (&["add", "mike", "--dns", "::1"], "`dns` contains IPv6, which is off"),
         (&["add", "Mike"], "the phone's name"),
         (
             &[
@@ -215,7 +213,7 @@ fn what_would_be_wrong_is_refused() {
             ],
             "a phone cannot be called",
         ),
-        (&["add", "mike", "--at", "nyc\"\n[site.evil]\nid = 7"], "which is no site of this file"),
+        (&["add", "mike", "--at", "nyc\"\n[site.evil]\nid = 7"], "which is not a site in this file"),
     ] {
         let words = folder.refused(2, arguments);
         assert!(words.contains(says), "{arguments:?}: {words}");
@@ -227,11 +225,11 @@ fn what_would_be_wrong_is_refused() {
     );
     assert!(!folder.path("phones/mike.key").exists());
     fs::remove_file(folder.path("private.key")).unwrap();
-    assert!(folder.refused(2, &["add", "mike"]).contains("say which one the phone dials"));
+    assert!(folder.refused(2, &["add", "mike"]).contains("name the site that the phone dials"));
 }
 
 #[test]
-fn the_network_file_stays_whose_it_is_and_where_it_is() {
+fn the_network_file_keeps_its_owner_and_its_place() {
     let folder = Folder::new("mode");
     fs::rename(folder.path("network.toml"), folder.path("ours.toml")).unwrap();
     symlink("ours.toml", folder.path("network.toml")).unwrap();
@@ -245,7 +243,7 @@ fn the_network_file_stays_whose_it_is_and_where_it_is() {
 }
 
 #[test]
-fn phones_that_are_added_at_once_are_all_there() {
+fn phones_that_are_added_at_once_are_all_kept() {
     let folder = Folder::new("at-once");
     let names: Vec<String> = (0..20).map(|number| format!("phone{number}")).collect();
     let add = |name: &String| read(&folder.shown(&["add", name, "--no-qr"])).interface.addresses;

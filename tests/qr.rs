@@ -1,9 +1,9 @@
-//! QR codes, read back by programs of other people: from each form that portals gives them.
+//! QR codes, read back by other programs, from each form in which portals shows them.
 
 use rqrr::PreparedImage;
 use wg_portals::interop::qr::Picture;
 
-/// As long as a phone's file with everything in it, with letters of all kinds.
+/// Text as long as a phone's file with every key, and with letters of all kinds.
 const TEXT: &str = "[Interface]
 PrivateKey = 4GgzNiPBlvkXnCeQsGhpjCpPNhyJSZTHBBcCwBfjAEY=
 Address = 10.77.1.2/32
@@ -18,7 +18,7 @@ AllowedIPs = 0.0.0.0/0, ::/0
 PersistentKeepalive = 25
 ";
 
-/// What a camera reads in a square picture of which `is_dark` tells the pixels.
+/// Content that a camera reads in a square picture; `is_dark` tells the colour of a pixel.
 fn read(side: usize, is_dark: impl Fn(usize, usize) -> bool) -> String {
     let grey = |x, y| if is_dark(x, y) { 0 } else { 255 };
     let mut image = PreparedImage::prepare_from_greyscale(side, side, grey);
@@ -27,7 +27,7 @@ fn read(side: usize, is_dark: impl Fn(usize, usize) -> bool) -> String {
     grid.decode().expect("a code that can be read").1
 }
 
-/// The same of rows of modules, which it has to have several pixels of each.
+/// Content of rows of modules, which the reader needs enlarged to several pixels each.
 fn read_modules(rows: &[Vec<bool>]) -> String {
     assert!(rows.iter().all(|row| row.len() == rows[0].len()));
     let side = rows[0].len() * 4;
@@ -64,7 +64,7 @@ fn a_terminal_is_read_back() {
     }
 }
 
-/// The two rows of modules that a line shows: characters are black in colour, and white else.
+/// The two rows of modules that a line shows: coloured characters are black, all others white.
 fn modules(line: &str, coloured: bool) -> [Vec<bool>; 2] {
     let line = line.trim_start_matches("\x1b[38;5;16;48;5;231m").trim_end_matches("\x1b[0m");
     let row = |ink: [char; 2]| line.chars().map(|shown| ink.contains(&shown) == coloured).collect();
@@ -101,7 +101,7 @@ fn a_file_of_a_phone_fits_into_a_terminal_of_80_columns() {
 }
 
 #[test]
-fn too_much_is_refused() {
+fn a_text_that_is_too_long_is_refused() {
     let error = Picture::of(&"x".repeat(2954)).err().unwrap().to_string();
-    assert!(error.starts_with("this is too much for a QR code: "), "{error}");
+    assert!(error.starts_with("this text is too long for a QR code: "), "{error}");
 }

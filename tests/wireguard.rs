@@ -1,5 +1,5 @@
-//! WireGuard, of the kernel where it has one, and the built-in one: three sites in network namespaces of their
-//! own, on one wire. Needs root, or `unshare -Urnm`.
+//! WireGuard, of the kernel where it has one, and the built-in one: three sites in separate network
+//! namespaces, on one link. Needs root, or `unshare -Urnm`.
 
 mod namespace;
 #[path = "support/tunnels.rs"]
@@ -28,7 +28,7 @@ use wg_portals::system::errno;
 #[test]
 fn traffic_passes_through_the_built_in_wireguard_and_a_peer_that_changes_leaves_the_other_alone() {
     let (before, after) = traffic_passes(Backend::BuiltIn);
-    // The peer that changes has to shake hands anew.
+    // The peer that changes must handshake again.
     assert!(!after.tunnel.peers[&public_key(13)].alive);
     assert_untouched(&before, &after, 12);
 }
@@ -43,8 +43,8 @@ fn traffic_passes_through_the_kernels_wireguard_and_a_peer_that_changes_keeps_it
     assert_untouched(&before, &after, 13);
 }
 
-/// Builds three sites, lets traffic pass, changes the peer 13, lets traffic pass, removes it all; what was read before and
-/// after the change.
+/// Builds three sites, lets traffic pass, changes the peer 13, lets traffic pass, and removes everything;
+/// returns the state before and after the change.
 fn traffic_passes(backend: Backend) -> (Reading, Reading) {
     let others = OTHERS.map(|number| Site::start(number, site(number, &[MIDDLE], backend)));
     let threads: Vec<i32> = others.iter().map(|site| site.thread.recv().unwrap()).collect();
@@ -92,19 +92,19 @@ fn traffic_passes(backend: Backend) -> (Reading, Reading) {
     })
 }
 
-/// Asserts that the session with a peer went on: it is as old as it was, and nothing was sent.
+/// Asserts that the session with a peer continued: it has the same age, and nothing was sent.
 fn assert_untouched(before: &Reading, after: &Reading, peer: u8) {
     let (before, after) = (&before.peers[&public_key(peer)], &after.peers[&public_key(peer)]);
     assert_eq!((before.received, before.sent), (after.received, after.sent));
-    // The built-in one reckons it from the age each time.
+    // The built-in one computes it from the age each time.
     let apart = |a: SystemTime, b: SystemTime| a.duration_since(b).unwrap_or_else(|error| error.duration());
     assert!(apart(before.handshake.unwrap(), after.handshake.unwrap()) < Duration::from_millis(50));
 }
 
-/// The library's threads end then: nobody answers for the interface any more. Somebody who asks at that
-/// moment waits, and the interface is made again all the same.
+/// The library's threads end: the interface no longer answers. A request at that moment waits, and the
+/// interface is made again.
 #[test]
-fn an_interface_that_others_delete_is_made_again_while_somebody_asks_for_its_settings() {
+fn an_interface_that_others_delete_is_made_again_during_a_request() {
     inside(|| {
         let mut kernel = Linux::open().unwrap();
         let wanted = site(MIDDLE, &OTHERS, Backend::BuiltIn);
@@ -114,7 +114,7 @@ fn an_interface_that_others_delete_is_made_again_while_somebody_asks_for_its_set
         let mut visitor = UnixStream::connect(path).unwrap();
         visitor.write_all(b"get=1\n\n").unwrap();
         visitor.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-        assert!(visitor.read(&mut [0]).is_err(), "there is nobody who could answer");
+        assert!(visitor.read(&mut [0]).is_err(), "no thread is left to answer");
         apply(&mut kernel, &steps(&wanted));
         assert_eq!(without_life(kernel.observe(&wanted.scope()).unwrap()), wanted);
     });
@@ -144,7 +144,7 @@ fn port_is_taken(backend: Backend) {
 }
 
 #[test]
-fn the_kernels_wireguard_says_at_the_second_interface_that_the_port_is_taken() {
+fn the_kernels_wireguard_reports_a_taken_port_at_the_second_interface() {
     if !kernel_has_wireguard() {
         return;
     }
@@ -160,9 +160,9 @@ fn the_kernels_wireguard_says_at_the_second_interface_that_the_port_is_taken() {
     });
 }
 
-/// An interface whose making was interrupted is known again, and can be finished or removed.
+/// An interface whose creation was interrupted is recognised again, and can be finished or removed.
 #[test]
-fn an_unfinished_interface_is_ours() {
+fn an_unfinished_interface_is_recognised() {
     if !kernel_has_wireguard() {
         return;
     }
@@ -180,7 +180,7 @@ fn an_unfinished_interface_is_ours() {
     });
 }
 
-/// The agent's own way of hearing of them has to go on working.
+/// The agent gets signals through a file descriptor, which needs an unchanged signal mask.
 #[test]
 fn the_built_in_wireguard_leaves_signals_alone() {
     inside(|| {
@@ -191,7 +191,7 @@ fn the_built_in_wireguard_leaves_signals_alone() {
     });
 }
 
-/// Behind NAT a site has to go on dialling: nobody can dial it.
+/// A site behind NAT must keep dialling, because its peers cannot dial it.
 #[test]
 fn the_built_in_wireguard_does_not_give_up() {
     let mut silent = site(12, &[MIDDLE], Backend::BuiltIn);
@@ -205,7 +205,7 @@ fn the_built_in_wireguard_does_not_give_up() {
         let wanted = site(MIDDLE, &[12], Backend::BuiltIn);
         wire(&[]);
         apply(&mut kernel, &steps(&wanted));
-        // Some data begin it, 90 s end it.
+        // Data starts the handshake attempts; WireGuard gives up after 90 s (REKEY_ATTEMPT_TIME).
         let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
         socket.send_to(b"?", "10.99.0.12:9").unwrap();
         std::thread::sleep(Duration::from_secs(100));
@@ -229,7 +229,7 @@ fn kernel_has_wireguard() -> bool {
 }
 
 #[test]
-fn an_interface_of_somebody_else_is_not_taken_over() {
+fn a_foreign_interface_is_not_taken_over() {
     inside(|| {
         ip("tuntap add dev tun-11 mode tun multi_queue");
         let mut kernel = Linux::open().unwrap();
@@ -241,10 +241,10 @@ fn an_interface_of_somebody_else_is_not_taken_over() {
     });
 }
 
-/// A site that lives in a thread and namespace of its own until `wired` is dropped.
+/// A site that lives in a separate thread and namespace until `wired` is dropped.
 struct Site {
     life: JoinHandle<()>,
-    /// Its namespace, and then once more when it is ready.
+    /// Sends its namespace, and a second message when it is ready.
     thread: Receiver<i32>,
     wired: Sender<()>,
 }
@@ -298,7 +298,8 @@ fn without_life(mut state: State) -> State {
     state
 }
 
-/// Tries until there is an answer: a handshake that went out before the other site was there is repeated after 5 s.
+/// Tries until an answer comes: a handshake that was sent before the other site existed is repeated after 5
+/// s.
 fn ping(other: u8) {
     let target = format!("10.99.0.{other}");
     let arguments = ["-q", "-c1", "-i0.2", "-w20", &target];

@@ -1,5 +1,5 @@
-# Sums the sizes of symbols (nm --print-size --demangle --radix=d) by the crate that their names begin with; prints a row for each
-# crate of 4 kB or more, and one for the rest.
+# Sums the sizes of symbols (nm --print-size --demangle --radix=d) by the crate in front of their names;
+# prints a row for each crate of 4 kB or more, and one for the rest.
 NF >= 4 && $3 ~ /^[tTrRdDbBwW]$/ {
     name = $4
     for (i = 5; i <= NF; i++) name = name " " $i

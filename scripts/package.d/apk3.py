@@ -1,8 +1,8 @@
-"""Packages of apk-tools 3, as OpenWrt 25.12 and later install them, without apk.
+"""Packages of apk-tools 3, which OpenWrt 25.12 and later install, made without apk.
 
-The format is described in apk-v3(5); the numbers of fields are those of src/apk_adb.h, the order in which things are written that of
-src/app_mkpkg.c there. A package is a small database (block ADB) that describes it, and the contents of its files (blocks DATA), all
-deflated.
+The page apk-v3(5) describes the format; the numbers of fields come from src/apk_adb.h in apk-tools, the order of writing
+from src/app_mkpkg.c. A package is a small database (block ADB) that describes it, and the contents of its files (blocks
+DATA), all deflated.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ INT, BLOB_8, BLOB_16, BLOB_32, ARRAY, OBJECT = (kind << 28 for kind in (0x1, 0x8
 NULL = 0
 BLOCK_ADB, BLOCK_DATA = 0, 2
 
-# Slots of a package's info, from 1 on; those left out stay empty.
+# Slots of a package's info, from 1 on; the missing ones stay empty.
 INFO = {"name": 1, "version": 2, "description": 4, "arch": 5, "license": 6, "origin": 7}
 HASHES, INSTALLED_SIZE = 3, 12
 # Slots of its scripts.
@@ -22,10 +22,10 @@ SCRIPTS = {"post-install": 3, "pre-deinstall": 4}
 
 
 class Database:
-    """Values behind one another; each is named by its kind and its offset."""
+    """Concatenated values; a word with kind and offset refers to each."""
 
     def __init__(self):
-        self.bytes = bytearray(8)  # version 0 and, in the end, the root's value
+        self.bytes = bytearray(8)  # version 0, then a place for the root's value
         self.known = {}
 
     def _put(self, data, alignment):
@@ -36,7 +36,7 @@ class Database:
         return self.known[data]
 
     def blob(self, data):
-        """Bytes, or text; nothing at all is no value."""
+        """Adds bytes or text; an empty one is NULL."""
         data = data.encode() if isinstance(data, str) else data
         if not data:
             return NULL
@@ -46,7 +46,7 @@ class Database:
         raise ValueError("too long")
 
     def slots(self, kind, values):
-        """An object or an array: how many slots there are with this one, then the slots."""
+        """Adds an object or an array: the number of slots including this word, then the slots."""
         values = list(values)
         while values and values[-1] == NULL:
             values.pop()
@@ -56,18 +56,18 @@ class Database:
         return kind | self._put(struct.pack(f"<{len(words)}I", *words), 4)
 
     def object(self, fields):
-        """An object from slot numbers and values."""
+        """Adds an object from slot numbers and values."""
         return self.slots(OBJECT, (fields.get(slot, NULL) for slot in range(1, max(fields) + 1)))
 
 
 def number(value):
-    """A number that fits into its word."""
+    """Word of a number, which must fit into 28 bits."""
     assert 0 <= value < 1 << 28
     return INT | value
 
 
 def package(info, scripts, files):
-    """The bytes of a package. `files`: contents and mode by path; all belong to root, and to no time."""
+    """Bytes of a package. `files`: contents and mode by path; all belong to root, and have no time."""
     database = Database()
 
     def owned(mode):
@@ -92,7 +92,7 @@ def package(info, scripts, files):
         3: database.object({SCRIPTS[key]: database.blob(text) for key, text in scripts.items()}),
     }
     struct.pack_into("<I", database.bytes, 4, database.object(root))
-    # Its own name: a hash of all, in whose place there were zeros.
+    # Identity of the package: a hash of everything, with zeros in place of the hash.
     place = fields[HASHES] % (1 << 28) + 1
     database.bytes[place : place + 20] = hashlib.sha256(database.bytes).digest()[:20]
 
@@ -106,7 +106,7 @@ def package(info, scripts, files):
 
 
 def by_folder(files):
-    """The paths in each folder, and in all folders above; both sorted."""
+    """Paths in each folder and in all its parents; both sorted."""
     folders = {"": []}
     for path in sorted(files):
         parts = path.split("/")[:-1]
@@ -117,12 +117,12 @@ def by_folder(files):
 
 
 def block(kind, data):
-    """A block with its length, filled up to eight bytes."""
+    """A block with its length, padded to eight bytes."""
     return struct.pack("<I", kind << 30 | len(data) + 4) + data + bytes(-(len(data) + 4) % 8)
 
 
 def contents(data):
-    """Path, mode and contents of each file of a package, checked against its database: what an installer would write."""
+    """Mode and contents of each file of a package by path, checked against its database, as an installer would write them."""
     assert data[:4] == b"ADBd"
     plain = zlib.decompress(data[4:], -15)
     assert plain[:8] == struct.pack("<II", 0x2E424441, SCHEMA_PACKAGE)
@@ -144,7 +144,7 @@ def contents(data):
 
 
 def read_paths(database):
-    """What the database says of each file, by the numbers that its data has."""
+    """Path, mode, size and hash of each file in the database, by the numbers of its data block."""
 
     def slots(value):
         offset = value & 0xFFFFFFF

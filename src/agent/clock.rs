@@ -1,38 +1,40 @@
-//! The wall clock under a running agent: it may begin in 1970, and be set at any time.
+//! Wall clock under a running agent. The clock may begin in 1970, and can be set at any time.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::Agent;
+use super::source::{Source, Task, Turn};
+use crate::base::error::Result;
 use crate::system::clock::{Judgement, LastKnown};
 use crate::system::logging::utc;
 use crate::system::wall_clock::{self, Jumps};
 
-/// Time between two notes of the clock. A machine that loses its power comes back so far behind at most; flash bears a
-/// few bytes an hour.
+/// Time between two records of the time on disk. A machine that loses its power comes back this far behind at
+/// most; flash memory bears a few bytes an hour.
 const ROUND: Duration = Duration::from_hours(1);
 
-/// The most that a time server corrects from one look to the next without the clock having been set.
+/// Largest correction by a time server between two looks that does not count as setting the clock.
 const SLIGHT: Duration = Duration::from_secs(2);
 
-/// The agent's knowledge of the clock.
+/// Wall clock as the agent knows it.
 #[derive(Debug)]
 pub(super) struct Clock {
     last: LastKnown,
-    /// None where the kernel cannot tell: then a jump is seen when something else wakes the agent.
+    /// Kernel's report of jumps; none if the kernel cannot report them: then the agent sees a jump when
+    /// another source wakes it.
     jumps: Option<Jumps>,
-    /// The two clocks when they were looked at last.
+    /// Wall clock and monotonic clock at the last look.
     seen: (SystemTime, Instant),
-    /// When the time is kept next.
+    /// Time of the next record on disk.
     due: Instant,
-    /// The time was taken from the disk at the start, and nobody has said since that it is right.
+    /// Set if the time came from the disk at the start, and no time server has confirmed it since.
     is_borrowed: bool,
-    /// Set once a failure to keep it was said.
+    /// Set once a failure to record the time is logged.
     is_silent: bool,
 }
 
-/// A leap of the clock between two looks.
+/// Jump of the clock between two looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Jump {
     Ahead(Duration),
@@ -40,8 +42,8 @@ enum Jump {
 }
 
 impl Clock {
-    /// Looks at the clock, and has one that is behind what it was here before go on from there. That is never
-    /// later than it is, unless the clock was wrong then, too.
+    /// Sets a clock that is behind the last recorded time to that time. The recorded time is never later than
+    /// the true time, unless the clock was wrong when the time was recorded.
     pub(super) fn open(file: &Path) -> Self {
         let last = LastKnown::beside(file);
         let is_borrowed = last.go_on();
@@ -63,39 +65,29 @@ impl Clock {
         clock
     }
 
-    /// The descriptor to poll for input.
-    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.jumps.as_ref().map(Jumps::as_fd)
-    }
-
-    /// When to look at it though nothing has happened.
-    pub(super) fn deadline(&self) -> Instant {
-        self.due
-    }
-
-    /// Why links may stay down; none if nothing is wrong.
+    /// Returns the reason why links may stay down; none if nothing is wrong with the clock.
     pub(super) fn complaint(&self) -> Option<String> {
         let now = SystemTime::now();
         let borrowed = || {
             format!(
-                "this machine began without the time of day, and its clock, which says {}, goes on from the \
-                 last that was known here: no time server has confirmed it yet",
+                "this machine started without the time of day, and its clock, which says {}, continues from the \
+                 last time that was known here: no time server has confirmed it yet",
                 utc(now)
             )
         };
         self.last.judge(now).complaint(now).or_else(|| self.is_borrowed.then(borrowed))
     }
 
-    /// Keeps the time for the next start; one that is behind the last that is known only if a time server
+    /// Records the time for the next start. A time behind the last recorded one counts only if a time server
     /// vouches for it.
     pub(super) fn keep(&mut self) {
         if self.last.judge(SystemTime::now()) == Judgement::Plausible || wall_clock::is_synchronized() {
-            self.keep_whatever_it_is();
+            self.keep_unconditionally();
         }
         self.due = Instant::now() + ROUND;
     }
 
-    fn keep_whatever_it_is(&mut self) {
+    fn keep_unconditionally(&mut self) {
         let now = SystemTime::now();
         if let Err(error) = self.last.keep(now)
             && !std::mem::replace(&mut self.is_silent, true)
@@ -104,8 +96,8 @@ impl Clock {
         }
     }
 
-    /// Tells whether the clock was set since the last look, and how.
-    fn turn(&mut self, now: (SystemTime, Instant)) -> Option<Jump> {
+    /// Returns the jump since the last look, if the clock was set.
+    fn jump_since_last_look(&mut self, now: (SystemTime, Instant)) -> Option<Jump> {
         let (then, before) = std::mem::replace(&mut self.seen, now);
         if let Some(Err(error)) = self.jumps.as_ref().map(Jumps::arm) {
             log::warn!("cannot listen to changes of the clock any more: {error}");
@@ -114,8 +106,8 @@ impl Clock {
         let jump = jump(then, now.1 - before, now.0);
         self.is_borrowed &= jump.is_none() && !wall_clock::is_synchronized();
         if jump.is_some() {
-            // Somebody says that it was wrong before: the next start does not go on from there.
-            self.keep_whatever_it_is();
+            // The clock was wrong before: the next start must not continue from the earlier record.
+            self.keep_unconditionally();
         } else if self.due <= now.1 {
             self.keep();
         }
@@ -123,9 +115,9 @@ impl Clock {
     }
 }
 
-/// The leap of a clock that said `then` a while ago, and says `now`.
+/// Returns the jump of a clock that said `then` when this time began to pass, and says `now`.
 fn jump(then: SystemTime, passed: Duration, now: SystemTime) -> Option<Jump> {
-    // Beyond what it can say, it was set wherever it is.
+    // If the expected time is out of the clock's range, no jump can be told.
     let expected = then.checked_add(passed)?;
     let jump = match now.duration_since(expected) {
         Ok(ahead) => Jump::Ahead(ahead),
@@ -135,20 +127,30 @@ fn jump(then: SystemTime, passed: Duration, now: SystemTime) -> Option<Jump> {
     (by >= SLIGHT).then_some(jump)
 }
 
-impl Agent {
-    /// Peers that have not answered to the time as it was are asked again, with the time as it is.
-    pub(super) fn look_at_clock(&mut self) {
-        let now = (SystemTime::now(), Instant::now());
-        match self.clock.turn(now) {
+impl Source for Clock {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.jumps.iter().map(Jumps::as_fd).collect()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        Some(self.due)
+    }
+
+    /// Begins handshakes anew after a jump ahead: peers have refused the time before the jump, and may accept
+    /// the time after it.
+    fn turn(&mut self, turn: Turn) -> Result<Task> {
+        let now = (SystemTime::now(), turn.now);
+        match self.jump_since_last_look(now) {
             None => {}
             Some(Jump::Ahead(by)) => {
                 log::info!("the clock was set ahead by {} s: it is {}", by.as_secs(), utc(now.0));
-                self.kernel.begin_handshakes_anew();
+                turn.kernel.begin_handshakes_anew();
             }
             Some(Jump::Back(by)) => {
                 log::info!("the clock was set back by {} s: it is {}", by.as_secs(), utc(now.0));
             }
         }
+        Ok(Task::Nothing)
     }
 }
 
@@ -163,7 +165,7 @@ mod tests {
             super::jump(then, Duration::from_secs(passed), SystemTime::UNIX_EPOCH + Duration::from_secs(now))
         };
         assert_eq!(jump(0, 1000), None);
-        assert_eq!(jump(3600, 4601), None, "a time server corrects a little");
+        assert_eq!(jump(3600, 4601), None, "a time server makes small corrections");
         assert_eq!(jump(10, 1_800_000_010), Some(Jump::Ahead(Duration::from_secs(1_799_999_000))));
         assert_eq!(jump(10, 0), Some(Jump::Back(Duration::from_secs(1010))));
     }

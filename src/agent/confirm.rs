@@ -1,102 +1,61 @@
-//! Changes of the network file: taken over, and undone if they had to be confirmed and nobody has.
+//! Changes of the network file: applied, and undone if a change needs a confirmation that does not come in
+//! time.
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Agent, Applied, log_errors};
+use super::reconcile::Applied;
+use super::source::{Source, Task, Turn};
+use super::{Agent, log_errors};
 use crate::base::error::{Errors, Result};
 use crate::engine::apply::OnFailure;
 use crate::engine::load::Files;
-use crate::engine::trial::{Trial, must_confirm, nothing_waits};
+use crate::engine::trial::{Trial, Version, must_confirm};
 use crate::site::{self, Site};
 
-/// Whether a file that is read again has to be confirmed.
+/// Demand for a confirmation of a network file that is read again.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Test {
-    /// It is in force for good, and what waited to be confirmed is replaced by it.
-    Passed,
-    /// Within this time.
-    For(Duration),
-    /// If it, or the one before it, says so; and if the one before it has to be confirmed.
+pub(super) enum Confirmation {
+    /// In force for good, in the place of a change that waits to be confirmed.
+    NotNeeded,
+    /// In force for this time, unless it is confirmed.
+    Within(Duration),
+    /// In force for a time if the file, or the one before it, says so, or if the one before it waits to be
+    /// confirmed.
     AsTheFileSays,
 }
 
-/// Whether what is in force is to stay.
-#[derive(Debug)]
-pub(super) struct Confirmation {
-    trial: Trial,
-    /// Until when it can be confirmed, and what was in force before.
-    waiting: Option<(Instant, Files)>,
-    /// The copy on disk is known to be what is in force.
-    is_kept: bool,
+impl Version for Files {
+    fn text(&self) -> Option<&str> {
+        Some(&self.text)
+    }
 }
 
-impl Confirmation {
-    /// Begins by undoing what an earlier agent, or this machine before it started again, was waiting for. Names the file that is in
-    /// force: the network file, or its confirmed copy where nothing can be written.
-    pub(super) fn open(file: &Path) -> (Self, PathBuf) {
-        let trial = Trial::of(file);
-        let (_, in_force) = trial.settle();
-        // A copy that cannot be written stays as it is.
-        let is_kept = in_force != file;
-        (Self { trial, waiting: None, is_kept }, in_force)
+impl Source for Trial<Files> {
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline()
     }
 
-    /// Until when what is in force can be confirmed.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.waiting.as_ref().map(|(until, _)| *until)
-    }
-
-    /// What is in force has stood the test of the kernel: unless it waits to be confirmed, it is kept.
-    pub(super) fn is_in_force(&mut self, files: &Files) {
-        if self.waiting.is_none() && !self.is_kept {
-            // Once for each file: a folder that cannot be written stays so.
-            self.is_kept = true;
-            if let Err(error) = self.trial.keep(&files.text) {
-                log::warn!("{error}");
-            }
-        }
-    }
-
-    /// Another file is about to be in force.
-    fn begin(&mut self, now: &Files, next: &Files, time: Option<Duration>) -> Result<()> {
-        self.is_kept = false;
-        let Some(time) = time else {
-            self.waiting = None;
-            return Ok(());
-        };
-        if self.waiting.is_none() {
-            self.trial.keep(&now.text)?;
-        }
-        self.trial.begin(&next.text)?;
-        let before = self.waiting.take().map_or_else(|| now.clone(), |(_, before)| before);
-        self.waiting = Some((Instant::now() + time, before));
-        Ok(())
-    }
-
-    /// It stays.
-    fn confirm(&mut self) -> Result<()> {
-        self.waiting.as_ref().ok_or_else(nothing_waits)?;
-        self.trial.confirm()?;
-        self.waiting = None;
-        self.is_kept = true;
-        Ok(())
+    fn turn(&mut self, turn: Turn) -> Result<Task> {
+        let is_over = self.deadline().is_some_and(|deadline| deadline <= turn.now);
+        Ok(if is_over { Task::UndoChange } else { Task::Nothing })
     }
 }
 
 impl Agent {
-    /// Reads the files again, and makes the machine match. If they are refused, what stands goes on.
-    pub(super) fn reload(&mut self, test: Test) -> Result<Applied, Errors> {
+    /// Reads the network file again, and makes the host match it. If the file is refused, the file in force
+    /// stays in force.
+    pub(super) fn reload(&mut self, confirmation: Confirmation) -> Result<Applied, Errors> {
         log::info!("reloading {}", self.file.display());
         self.kernel.look_for_wireguard()?;
-        let is_first = self.confirmation.waiting.is_none();
-        let (site, time) = self.read_again(test).inspect_err(|_| {
-            log::error!("{} cannot be used; what stood before goes on:", self.file.display());
+        let (site, time) = self.read_again(confirmation).inspect_err(|_| {
+            log::error!("{} cannot be used; the network file before it stays in force:", self.file.display());
         })?;
         let result = self.apply(site, "the file was read again", OnFailure::Undo);
-        if result.is_err() && time.is_some() && is_first {
-            // Of what failed nothing stands; nothing is left to be confirmed, or to be tried again.
-            log_errors(&self.go_back(Trial::give_up));
+        if result.is_err()
+            && let Some(before) = self.sources.confirmation.failed()
+        {
+            // Nothing of the failed change is in force, and nothing is left to be confirmed or tried again.
+            log_errors(&self.return_to(before));
             return result;
         }
         let mut applied = self.or_retry(result)?;
@@ -108,57 +67,50 @@ impl Agent {
         Ok(applied)
     }
 
-    /// Keeps what waits to be confirmed.
+    /// Keeps the change that waits to be confirmed.
     pub(super) fn confirm(&mut self) -> Result<Applied, Errors> {
-        self.confirmation.confirm()?;
+        self.sources.confirmation.confirm()?;
         log::info!("confirmed: {} stays in force", self.file.display());
         Ok(Applied::default())
     }
 
-    /// Undoes what nobody has confirmed in time.
-    pub(super) fn look_at_confirmation(&mut self) {
-        if self.confirmation.deadline().is_some_and(|until| until <= Instant::now()) {
-            log_errors(&self.go_back(|trial| trial.undo().map(drop)));
+    /// Undoes the change that was not confirmed in time.
+    pub(super) fn undo_change(&mut self) {
+        if let Some(before) = self.sources.confirmation.go_back() {
+            log_errors(&self.return_to(before));
         }
     }
 
-    /// Has what was in force before in force again, here and, by `on_disk`, at the next start.
-    fn go_back(&mut self, on_disk: impl FnOnce(&Trial) -> Result<()>) -> Result<Applied, Errors> {
-        let Some((_, before)) = self.confirmation.waiting.take() else { return Ok(Applied::default()) };
-        if let Err(error) = on_disk(&self.confirmation.trial) {
-            // The machine goes back all the same; what is on the disk is left for the next start.
-            log::error!("{error}");
-            self.confirmation.is_kept = true;
-        }
-        self.take(before)?;
+    fn return_to(&mut self, before: Files) -> Result<Applied, Errors> {
+        self.go_by(before)?;
         self.attempt("a change was undone")
     }
 
-    /// What is refused, be it only in view of this host, does not take the place of what works. For how long it is taken, if not for
-    /// good.
-    fn read_again(&mut self, test: Test) -> Result<(Site, Option<Duration>), Errors> {
+    /// Reads the network file, and goes by it from now on. Returns the time in which it must be confirmed, if
+    /// any. A file that is refused, even if only on this host, does not replace the one in force.
+    fn read_again(&mut self, confirmation: Confirmation) -> Result<(Site, Option<Duration>), Errors> {
         let files = Files::read(&self.file)?;
-        self.tables.begin()?;
-        let site = files.site(&mut self.kernel, &self.names.addresses())?;
-        let time = match test {
-            Test::Passed => None,
-            Test::For(time) => Some(time),
-            Test::AsTheFileSays => {
-                let left = self.confirmation.deadline().map(|until| until - Instant::now());
+        self.sources.tables.begin()?;
+        let site = files.site(&mut self.kernel, &self.sources.addresses())?;
+        let time = match confirmation {
+            Confirmation::NotNeeded => None,
+            Confirmation::Within(time) => Some(time),
+            Confirmation::AsTheFileSays => {
+                let left = self.sources.confirmation.deadline().map(|until| until - Instant::now());
                 let is_other = files.text != self.files.text;
                 let asked = confirm_reload(&files).or(confirm_reload(&self.files));
                 asked.filter(|_| is_other).or(left)
             }
         };
-        self.confirmation.begin(&self.files, &files, time)?;
-        self.take(files)?;
+        self.sources.confirmation.begin(&self.files, &files.text, time)?;
+        self.go_by(files)?;
         Ok((site, time))
     }
 
-    /// From now on these files count.
-    fn take(&mut self, files: Files) -> Result<(), Errors> {
-        self.names.ask(files.names()?, Instant::now());
-        self.exits.let_go();
+    /// Goes by these files from now on.
+    fn go_by(&mut self, files: Files) -> Result<(), Errors> {
+        self.sources.names.ask(files.names()?, Instant::now());
+        self.sources.exits.forget_chosen_by_hand();
         self.files = files;
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! What the built-in WireGuard forgets when its process ends, and the next agent needs: where peers were heard of last. One behind
-//! NAT, who is in no file, would else have to notice by himself that his session is not answered any more: in 15 s.
+//! Handover from one agent to the next: the endpoints at which the built-in WireGuard last heard its peers,
+//! because it forgets them when its process ends. A peer behind NAT has no endpoint in any file; it would
+//! otherwise notice only after 15 s that its session gets no answers.
 
 use std::net::SocketAddr;
 use std::time::SystemTime;
@@ -10,22 +11,22 @@ use crate::base::net::{IfName, PublicKey};
 use crate::kernel::echo::Echo;
 
 impl Agent {
-    /// Leaves word for the next one.
-    pub(super) fn leave_word(&mut self) {
+    /// Leaves the endpoints of its peers for the next agent.
+    pub(super) fn hand_over(&mut self) {
         if self.kernel.runs_tunnels()
-            && let Err(error) = self.heard_of().and_then(|heard| self.journal.hand_over(&heard))
+            && let Err(error) = self.heard_endpoints().and_then(|heard| self.journal.hand_over(&heard))
         {
             log::warn!("{error}");
         }
     }
 
-    /// Dials peers that no file tells how to dial where the last agent heard of them.
+    /// Dials peers without an endpoint in the network file where the last agent heard them.
     pub(super) fn take_over(&mut self) -> Result<(), Errors> {
         let heard = self.journal.take_over()?;
         if heard.is_empty() {
             return Ok(());
         }
-        let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
+        let site = self.files.site(&mut self.kernel, &self.sources.addresses())?;
         let mut links = self.kernel.own_tunnels()?;
         for (interface, key, endpoint) in heard {
             let peer = site.peers().find(|(name, _, peer)| **name == interface && peer.public_key == key);
@@ -36,18 +37,15 @@ impl Agent {
             if let Some(unknown) = to.peers.get_mut(&key).filter(|peer| peer.endpoint.is_none()) {
                 unknown.endpoint = Some(endpoint);
                 self.kernel.change_tunnel(&interface, &from, &to)?;
-                Echo::knock(
-                    &interface,
-                    site.address_in(&site.tunnels[&interface], peer.address),
-                    peer.address,
-                );
+                let own_address = site.address_in(&site.tunnels[&interface], peer.address);
+                Echo::knock(&interface, own_address, peer.address);
             }
             links.insert(interface, link);
         }
         Ok(())
     }
 
-    fn heard_of(&mut self) -> Result<Vec<(IfName, PublicKey, SocketAddr)>> {
+    fn heard_endpoints(&mut self) -> Result<Vec<(IfName, PublicKey, SocketAddr)>> {
         let mut heard = Vec::new();
         for (name, link) in self.kernel.own_tunnels()? {
             let peers = self.kernel.read_tunnel(&name, &link, SystemTime::now())?.peers;

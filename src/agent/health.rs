@@ -1,29 +1,30 @@
-//! Whether an exit is up, by its answers. Time comes in as a value: no clock is read here.
+//! Health of an exit, by its answers to probes. Time comes in as a value: no clock is read here.
 
 use std::time::{Duration, Instant};
 
 use crate::config::model::Failover;
 use crate::site::Exit;
 
-/// So many questions without an answer are silence; fewer may be chance, or a time in which nobody asked.
+/// Number of unanswered probes that count as silence. Fewer may be chance, or a time in which no probe was
+/// sent.
 const SILENCE: u32 = 2;
 
-/// How often an exit is asked within the time after which it is down.
-const QUESTIONS: u32 = 6;
+/// Number of probes within the time after which a silent exit is down.
+const PROBES: u32 = 6;
 
-/// What an exit is taken for.
+/// Standing of an exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// It has not been asked for long enough to tell.
+    /// Not probed for long enough to tell.
     Unproven,
-    /// It answers.
+    /// Answers.
     Up,
-    /// It does not, or has not held long enough since.
+    /// Does not answer, or has not answered for long enough since it was down.
     Down,
 }
 
 impl Standing {
-    /// The word in `portals status --json`.
+    /// Returns the word in `portals status --json`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Unproven => "unproven",
@@ -33,23 +34,23 @@ impl Standing {
     }
 }
 
-/// What is known of one exit.
+/// Health of one exit.
 #[derive(Debug)]
 pub(super) struct Health {
     times: Failover,
     standing: Standing,
-    /// Since when.
+    /// Time of the last change of the standing.
     since: Instant,
-    /// Questions since the last answer.
+    /// Probes since the last answer.
     unanswered: u32,
-    /// When the first of them was asked.
+    /// Time of the first unanswered probe.
     silent_since: Option<Instant>,
-    /// When the answers began that no silence has interrupted.
+    /// Time of the first answer after the last silence.
     answering_since: Option<Instant>,
 }
 
 impl Health {
-    /// That of an exit of which nothing is known but perhaps that it was down.
+    /// Begins with an exit that was down, or of which nothing is known.
     pub(super) fn new(times: Failover, was_down: bool) -> Self {
         let standing = if was_down { Standing::Down } else { Standing::Unproven };
         Self {
@@ -62,33 +63,33 @@ impl Health {
         }
     }
 
-    /// What it is taken for.
+    /// Returns the standing of the exit.
     pub(super) fn standing(&self) -> Standing {
         self.standing
     }
 
-    /// Since when it is taken for that.
+    /// Returns the time of the last change of the standing.
     pub(super) fn since(&self) -> Instant {
         self.since
     }
 
-    /// How long it may be silent, and has to hold.
+    /// Returns the time in which silence means down, and the time for which answers must hold.
     pub(super) fn times(&self) -> Failover {
         self.times
     }
 
-    /// From now on other times count.
+    /// Changes the times for all later verdicts.
     pub(super) fn set_times(&mut self, times: Failover) {
         self.times = times;
     }
 
-    /// It was asked.
+    /// Takes note of a probe.
     pub(super) fn asked(&mut self, now: Instant) {
         self.unanswered = self.unanswered.saturating_add(1);
         self.silent_since.get_or_insert(now);
     }
 
-    /// It has answered.
+    /// Takes note of an answer.
     pub(super) fn answered(&mut self, now: Instant) {
         self.unanswered = 0;
         self.silent_since = None;
@@ -99,7 +100,7 @@ impl Health {
         }
     }
 
-    /// Judges its silence, if it is silent.
+    /// Judges the silence of the exit, if it is silent.
     pub(super) fn judge(&mut self, now: Instant) {
         if self.verdict_due().is_some_and(|due| due <= now) {
             self.becomes(Standing::Down, now);
@@ -113,7 +114,8 @@ impl Health {
         }
     }
 
-    /// When silence becomes a verdict; none if it is no silence, or judged already.
+    /// Returns the time at which silence becomes a verdict; none if the exit is not silent, or judged
+    /// already.
     pub(super) fn verdict_due(&self) -> Option<Instant> {
         let is_judged = self.standing == Standing::Down && self.answering_since.is_none();
         let since = self.silent_since.filter(|_| self.unanswered >= SILENCE && !is_judged)?;
@@ -121,13 +123,13 @@ impl Health {
     }
 }
 
-/// Time between two questions.
+/// Returns the time between two probes.
 pub(super) fn interval(times: Failover) -> Duration {
-    times.down_after / QUESTIONS
+    times.down_after / PROBES
 }
 
-/// Where a portal with these exits leaves, which now leaves at `current`: at the first that is up, or that may be and is the one
-/// it leaves at already.
+/// Chooses the exit of a portal with these exits, which leaves through `current` now: the first exit that is
+/// up, or that is unproven and in use already.
 pub(super) fn choose<'a>(exits: &'a [Exit], current: &Exit, standing: impl Fn(&str) -> Standing) -> &'a Exit {
     let can_be_used = |exit: &&Exit| match exit {
         Exit::Tunnel { name, .. } => match standing(name) {
@@ -151,8 +153,8 @@ mod tests {
     const TIMES: Failover =
         Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
 
-    /// Asks twice a second, once for each of `answers`, and judges a hundred times in between; the tenths of a second at which it became
-    /// something else, and what.
+    /// Probes twice a second, once for each of `answers`, and judges a hundred times in between. Returns each
+    /// change of the standing with its time in tenths of a second.
     fn told(answers: &[bool], was_down: bool) -> Vec<(u128, Standing)> {
         let start = Instant::now();
         let mut health = Health::new(TIMES, was_down);
@@ -176,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_down_after_silence_and_up_after_it_has_held() {
+    fn an_exit_is_down_after_silence_and_up_after_it_has_held() {
         let answers = [[true; 8].as_slice(), &[false; 8], &[true; 30]].concat();
         let expected = [(0, Standing::Up), (70, Standing::Down), (180, Standing::Up)];
         // Silent from 4.0 s on; answers from 8.02 s on.
@@ -184,21 +186,25 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_down_has_to_hold_first() {
+    fn an_exit_that_was_down_has_to_hold_first() {
         assert_eq!(told(&[true; 30], true), [(100, Standing::Up)]);
         assert_eq!(told(&[true; 30], false), [(0, Standing::Up)]);
     }
 
     #[test]
-    fn a_lost_question_is_no_silence() {
+    fn a_lost_probe_is_no_silence() {
         let mut answers = [true; 40];
         answers.iter_mut().skip(5).step_by(4).for_each(|answer| *answer = false);
         assert_eq!(told(&answers, false), [(0, Standing::Up)]);
-        assert_eq!(told(&answers, true), [(100, Standing::Up)], "nor does it begin the ten seconds anew");
+        assert_eq!(
+            told(&answers, true),
+            [(100, Standing::Up)],
+            "a lost probe does not restart the ten seconds"
+        );
     }
 
     #[test]
-    fn a_time_in_which_nobody_asked_is_no_silence() {
+    fn a_time_without_probes_is_no_silence() {
         let start = Instant::now();
         let mut health = Health::new(TIMES, false);
         health.asked(start);
@@ -214,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_is_up_is_chosen() {
+    fn the_first_exit_that_is_up_is_chosen() {
         use Standing::{Down, Unproven, Up};
         let (paris, oslo) = (site("paris", 2), site("oslo", 3));
         let (pair, with_direct) =
@@ -242,7 +248,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn it_never_flaps(answers in prop::collection::vec(any::<bool>(), 1..200), was_down: bool) {
+        fn a_standing_never_flaps(answers in prop::collection::vec(any::<bool>(), 1..200), was_down: bool) {
             let told = told(&answers, was_down);
             for pair in told.windows(2) {
                 prop_assert_ne!(pair[0].1, pair[1].1);
@@ -250,7 +256,7 @@ mod tests {
                     prop_assert!(pair[1].0 - pair[0].0 >= 100, "up again after {:?}", pair);
                 }
             }
-            // Six questions in a row without an answer are three seconds of silence; five are not.
+            // Six probes in a row without an answer are three seconds of silence; five are not.
             let silent = answers.windows(6).any(|six| six.iter().all(|answer| !answer));
             let went_down = told.iter().any(|(_, standing)| *standing == Standing::Down);
             prop_assert!(silent || !went_down);

@@ -1,60 +1,57 @@
-//! The user's program that is told when a portal moves to another exit.
+//! Hook: the user's program that runs when a portal moves to another exit.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::source::{Source, Task, Turn};
 use crate::base::error::{Context as _, Result};
 use crate::system::child::unblocked;
 use crate::system::disk;
 
-/// How long a call may take; then it is killed.
+/// Longest run of a call; then the agent kills it.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// So many calls may wait for one that takes long; the oldest of more are dropped.
+/// Most calls that wait for a running one. Further calls push out the oldest.
 const QUEUE: usize = 64;
 
-/// What a call is told, in its environment.
+/// Environment variables of a call.
 pub(super) type Facts = Vec<(&'static str, String)>;
 
-/// Calls of the program, one at a time.
+/// Calls of the hook, one at a time.
 #[derive(Debug, Default)]
 pub(super) struct Hook {
-    /// The oldest comes first.
+    /// Calls that have not begun, the oldest first.
     waiting: Vec<(PathBuf, Facts)>,
+    /// Running call, and the time at which it is killed.
     running: Option<(Child, Instant)>,
 }
 
 impl Hook {
-    /// Has the program told, as soon as it has nothing else to do.
+    /// Queues a call, which begins when all earlier calls have ended.
     pub(super) fn tell(&mut self, program: PathBuf, facts: Facts) {
         if self.waiting.len() == QUEUE {
-            log::warn!("{} is too slow: it is not told of everything", program.display());
+            log::warn!("the hook {} is too slow: the oldest waiting call is dropped", program.display());
             self.waiting.remove(0);
         }
         self.waiting.push((program, facts));
     }
 
-    /// When a call will have taken too long.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.running.as_ref().map(|(_, until)| *until)
-    }
-
-    /// Looks after the call that runs, and begins the next: never waits.
-    pub(super) fn turn(&mut self, now: Instant) {
+    /// Collects or kills the running call, and begins the next one. Never waits.
+    fn look_after_calls(&mut self, now: Instant) {
         if let Some((child, until)) = &mut self.running {
             match child.try_wait() {
                 Ok(None) if now < *until => return,
                 Ok(None) => {
-                    log::warn!("the hook has not ended for {} s: killed", LIMIT.as_secs());
-                    // It ends at once, which a signal tells.
+                    log::warn!("the hook has not ended within {} s: killed", LIMIT.as_secs());
+                    // The hook ends at once, and SIGCHLD wakes the agent.
                     let _ = child.kill();
                     *until = now + LIMIT;
                     return;
                 }
                 Ok(Some(status)) if !status.success() => log::warn!("the hook failed: {status}"),
                 Ok(Some(_)) => {}
-                Err(error) => log::warn!("the hook is lost: {error}"),
+                Err(error) => log::warn!("cannot tell how the hook ended: {error}"),
             }
             self.running = None;
         }
@@ -71,12 +68,23 @@ impl Hook {
     }
 }
 
+impl Source for Hook {
+    fn deadline(&self) -> Option<Instant> {
+        self.running.as_ref().map(|(_, until)| *until)
+    }
+
+    fn turn(&mut self, turn: Turn) -> Result<Task> {
+        self.look_after_calls(turn.now);
+        Ok(Task::Nothing)
+    }
+}
+
 fn start(program: &PathBuf, facts: Facts) -> Result<Child> {
     let doing = || format!("cannot run the hook {}", program.display());
-    disk::check_program(program).doing(|| format!("the hook {} is not run", program.display()))?;
+    disk::check_program(program).context(|| format!("the hook {} is not run", program.display()))?;
     let mut command = Command::new(program);
     command.envs(facts).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    unblocked(&mut command).spawn().doing(doing)
+    unblocked(&mut command).spawn().context(doing)
 }
 
 #[cfg(test)]
@@ -87,7 +95,7 @@ mod tests {
 
     use super::*;
 
-    /// A program that never ends by itself.
+    /// Program that never ends by itself.
     const ENDLESS: &str = "/usr/bin/yes";
 
     #[test]
@@ -96,21 +104,21 @@ mod tests {
         let now = Instant::now();
         hook.tell(ENDLESS.into(), Facts::new());
         hook.tell(ENDLESS.into(), Facts::new());
-        hook.turn(now);
+        hook.look_after_calls(now);
         let first = pid(&hook);
         assert_eq!(hook.deadline(), Some(now + LIMIT));
-        hook.turn(now + LIMIT / 2);
+        hook.look_after_calls(now + LIMIT / 2);
         assert_eq!(pid(&hook), first);
-        hook.turn(now + LIMIT);
+        hook.look_after_calls(now + LIMIT);
         while pid(&hook) == first {
             sleep(Duration::from_millis(10));
-            hook.turn(now + LIMIT);
+            hook.look_after_calls(now + LIMIT);
         }
         assert!(hook.waiting.is_empty(), "the second call has begun");
-        hook.turn(now + 3 * LIMIT);
+        hook.look_after_calls(now + 3 * LIMIT);
         while hook.running.is_some() {
             sleep(Duration::from_millis(10));
-            hook.turn(now + 3 * LIMIT);
+            hook.look_after_calls(now + 3 * LIMIT);
         }
         assert_eq!(hook.deadline(), None);
     }

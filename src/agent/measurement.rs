@@ -1,55 +1,57 @@
-//! The size of packets that a link lets pass, by the answers to echoes of several sizes. A path that is
-//! narrower than a tunnel's packets, and silent about it, lets small ones pass and swallows large ones:
-//! transfers hang.
+//! Largest packet that a link lets pass, by the answers to echoes of several sizes. A path that is narrower
+//! than a tunnel's packets, and sends no ICMP error about it, lets small packets pass and swallows large
+//! ones: transfers hang.
 
 use crate::plan::LEAST;
 
-/// WireGuard fills packets up to multiples of this.
+/// Padding of WireGuard in bytes: it fills packets up to a multiple of this.
 const STEP: u32 = 16;
 
-/// So many times in a row a large echo is lost, and a small one beside it is answered, where it does not fit;
-/// fewer may be chance.
+/// Number of pairs in a row, a lost large echo and an answered small one, that prove that the large one does
+/// not pass. Fewer may be chance.
 const LOST: u32 = 4;
 
-/// So many times in a row nothing is answered where the link is down.
+/// Number of pairs in a row without any answer that mean that the link is down.
 const SILENT: u32 = 3;
 
-/// The packets that a link lets pass.
+/// Result of a measurement: the packets that a link lets pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// All that fits into the tunnel.
+    /// Every packet that fits into the tunnel.
     Whole,
-    /// Up to so many bytes.
+    /// Packets of up to this number of bytes.
     Narrow(u32),
-    /// Nothing answers: nobody knows.
+    /// Unknown, because nothing answers.
     Silent,
 }
 
-/// One of a link.
+/// Measurement of one link: a binary search for the largest packet that passes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Measurement {
-    /// Bytes that are asked now.
+    /// Size of the large echo now, in bytes.
     size: u32,
-    /// The most that is known to pass.
+    /// Largest size known to pass, in bytes.
     passes: u32,
-    /// The least that is known not to.
+    /// Smallest size known not to pass, in bytes.
     fails: Option<u32>,
+    /// Pairs in a row of which only the small echo was answered.
     lost: u32,
+    /// Pairs in a row without an answer.
     silent: u32,
 }
 
 impl Measurement {
-    /// The measurement of a link whose tunnel takes packets of so many bytes.
+    /// Begins the measurement of a link whose tunnel has this MTU in bytes.
     pub(super) fn new(most: u32) -> Self {
         Self { size: most, passes: LEAST, fails: None, lost: 0, silent: 0 }
     }
 
-    /// The bytes of the large echo that is to be sent now, beside a small one.
+    /// Returns the size in bytes of the large echo to send next to the small one.
     pub(super) fn size(&self) -> u32 {
         self.size
     }
 
-    /// Takes the answers to both; returns the verdict, if there is nothing more to ask.
+    /// Takes the answers to a pair of echoes. Returns the verdict once no further pair is needed.
     pub(super) fn heard(&mut self, small: bool, large: bool) -> Option<Verdict> {
         match (small, large) {
             (_, true) => (self.passes, self.lost, self.silent) = (self.size, 0, 0),
@@ -67,7 +69,7 @@ impl Measurement {
             }
         }
         let Some(fails) = self.fails else { return Some(Verdict::Whole) };
-        // In the middle of what is left.
+        // In the middle of the sizes that are left.
         self.size = u32::midpoint(self.passes, fails) / STEP * STEP;
         (self.size <= self.passes).then_some(Verdict::Narrow(self.passes))
     }
@@ -77,7 +79,8 @@ impl Measurement {
 mod tests {
     use super::*;
 
-    /// A path with packets of up to so many bytes, WireGuard's own included, and how often was asked.
+    /// Measures a path that lets packets of up to `path` bytes pass, WireGuard's overhead included. Returns
+    /// the verdict and the number of pairs.
     fn measured(path: u32, most: u32) -> (Verdict, u32) {
         let mut measurement = Measurement::new(most);
         for asked in 1.. {
@@ -90,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_found() {
+    fn the_largest_size_that_passes_is_found() {
         assert_eq!(measured(1500, 1280), (Verdict::Whole, 1));
         assert_eq!(measured(1340, 1280), (Verdict::Whole, 1));
         for (path, most, passes) in
@@ -100,7 +103,7 @@ mod tests {
             assert_eq!(verdict, Verdict::Narrow(passes), "{path}");
             assert!(asked < 40, "{asked} for {path}");
         }
-        assert_eq!(measured(100, 1280).0, Verdict::Narrow(LEAST), "less is not looked for");
+        assert_eq!(measured(100, 1280).0, Verdict::Narrow(LEAST), "smaller sizes are not tried");
     }
 
     #[test]

@@ -1,9 +1,8 @@
-//! Portals that move from one exit to another, and who is told of it.
+//! Moves of portals from one exit to another, and their announcement in the log and to the hook.
 
-use std::time::Instant;
-
-use super::exits::Move;
-use super::{Agent, Applied};
+use super::Agent;
+use super::failover::Move;
+use super::reconcile::Applied;
 use crate::base::error::Errors;
 use crate::config::model::Mtu;
 use crate::kernel::Kernel as _;
@@ -12,32 +11,23 @@ use crate::site;
 use crate::state::Scope;
 
 impl Agent {
-    /// Goes on with the exits and the widths that stand: those of an agent that has ended, or been killed.
+    /// Begins with the exits and path MTUs that are in force: an agent that has ended, or was killed, has
+    /// left them.
     pub(super) fn take_up_exits(&mut self) -> Result<(), Errors> {
         let network = &self.files.network;
         let portals = network.sites.values().flat_map(|site| &site.portals);
         if portals.map(|portal| portal.exits.len()).max() <= Some(1) && network.mtu != Mtu::Measured {
             return Ok(());
         }
-        let site = self.files.site(&mut self.kernel, &self.names.addresses())?;
+        let site = self.files.site(&mut self.kernel, &self.sources.addresses())?;
         let have = self.kernel.observe(&Scope::default())?;
-        self.exits.begin(&site, &standing(&site, &have));
-        self.widths.begin(widths(&site, &have));
+        self.sources.exits.begin(&site, &standing(&site, &have));
+        self.sources.path_mtus.begin(widths(&site, &have));
         Ok(())
     }
 
-    /// Portals whose exits have gone down, or come up again, move.
-    pub(super) fn look_at_exits(&mut self) {
-        let now = Instant::now();
-        for lost in self.exits.turn(&mut self.kernel, now) {
-            self.names.doubt(&lost, now);
-        }
-        drop(self.move_portals());
-    }
-
-    /// Has those portals leave elsewhere that had better.
-    pub(super) fn move_portals(&mut self) -> Result<Applied, Errors> {
-        let moves = self.exits.decide(Instant::now());
+    /// Moves portals to the exits that were chosen for them.
+    pub(super) fn move_portals(&mut self, moves: Vec<Move>) -> Result<Applied, Errors> {
         if moves.is_empty() {
             return Ok(Applied::default());
         }
@@ -45,7 +35,7 @@ impl Agent {
         self.attempt("portals move")
     }
 
-    /// They are decided, and the log says so; that they stand is still to come.
+    /// Logs moves that are decided, and keeps them for the hook until they are applied.
     pub(super) fn take_note(&mut self, moves: Vec<Move>) {
         for one in moves {
             log::warn!("{one}");
@@ -53,7 +43,7 @@ impl Agent {
         }
     }
 
-    /// The hook is told of the moves that stand now, also where the first attempts have failed.
+    /// Tells the hook of the moves that are applied now, even if earlier attempts to apply them have failed.
     pub(super) fn tell_hook(&mut self) {
         let moves = self.moves.take();
         let Ok(own) = site::own_name(&self.files.network, self.files.public_key) else { return };
@@ -68,17 +58,18 @@ impl Agent {
                 ("PORTALS_EXIT", to.to_string()),
                 ("PORTALS_PREVIOUS", from.to_string()),
             ];
-            self.hook.tell(self.files.folder.join(hook), facts.into());
+            self.sources.hook.tell(self.files.folder.join(hook), facts.into());
         }
     }
 }
 
-/// Moves that do not stand yet, one of each portal at most.
+/// Moves that are not applied yet, at most one of each portal.
 #[derive(Debug, Default)]
 pub(super) struct Moves(Vec<Move>);
 
 impl Moves {
-    /// One more. Of two in a row the place in between never stood; who is back where he was has not moved.
+    /// Adds a move. Of two moves of a portal in a row, the exit in between was never in force; a portal that
+    /// is back at its first exit has not moved.
     fn add(&mut self, mut one: Move) {
         if let Some(place) = self.0.iter().position(|known| known.portal == one.portal) {
             one.from = self.0.remove(place).from;
@@ -100,7 +91,7 @@ mod tests {
     use crate::site::Exit;
 
     #[test]
-    fn only_what_stands_in_the_end_is_told() {
+    fn only_moves_that_are_applied_are_told() {
         let mut moves = Moves::default();
         let mut add = |portal: &str, from: Exit, to: Exit| {
             let (portal, state, why) = (portal.to_owned(), PortalState::Direct, String::new());

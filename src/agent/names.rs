@@ -1,9 +1,11 @@
-//! Host names of the other ends: resolved at start until it works, and again when a link has had no handshake for long.
+//! Host names of endpoints: looked up at start until a lookup succeeds, and again when a link has had no
+//! handshake for long.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -14,15 +16,17 @@ use crate::site::{Peer, Site};
 use crate::state::Tunnel;
 use crate::system::resolver::Lookup;
 
-/// After a name that was not found: the first wait, doubled each time up to the longest.
+/// First wait after a name was not found. It doubles each time up to the longest.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Longest wait after a name was not found.
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
 
-/// How long an address that was never heard from is given, the first time: three handshakes (REKEY_TIMEOUT in WireGuard's paper,
-/// § 6.1).
+/// First wait for a handshake with an address that has never answered: three attempts (REKEY_TIMEOUT in
+/// WireGuard's paper, § 6.1).
 const FIRST_TRY: Duration = Duration::from_secs(15);
 
-/// All names that this site has to resolve.
+/// Host names that this site has to look up.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     entries: Vec<Entry>,
@@ -30,43 +34,43 @@ pub(super) struct Names {
     resolve_after: Duration,
 }
 
-/// What is known of a name.
+/// Host name, and its state.
 #[derive(Debug, Default)]
 struct Entry {
     name: String,
-    /// The address in use.
+    /// Address in use.
     address: Option<IpAddr>,
-    /// Under way.
+    /// Lookup in progress.
     lookup: Option<Lookup>,
-    /// When to ask again, or to look whether that is needed.
+    /// Time of the next lookup, or of the next look at the links to see if a lookup is needed.
     due: Option<Instant>,
-    /// The last wait.
+    /// Last wait.
     wait: Duration,
-    /// Something else tells that the address does not work.
+    /// Set if probes show that the address does not work.
     is_doubted: bool,
 }
 
-/// A link that is dialled by name.
+/// Link that is dialled by name.
 #[derive(Debug)]
 struct Link {
     host: String,
     interface: IfName,
     key: PublicKey,
     port: u16,
-    /// Our address and the other end's inside the tunnel.
+    /// Addresses inside the tunnel: this site's and the other end's.
     inside: (IpAddr, IpAddr),
 }
 
-/// How a link is doing.
+/// Condition of a link.
 struct Condition {
-    /// Since the last handshake; none = there was none.
+    /// Time since the last handshake; none = there was no handshake.
     age: Option<Duration>,
     alive: bool,
     tunnel: Tunnel,
 }
 
 impl Names {
-    /// From now on these names count; all of them are looked for.
+    /// Takes over the names of a network file, and looks up all of them.
     pub(super) fn ask(&mut self, names: SortedSet<&str>, now: Instant) {
         let mut old = std::mem::take(&mut self.entries);
         for name in names {
@@ -77,9 +81,9 @@ impl Names {
         }
     }
 
-    /// Takes in where the names are used.
+    /// Takes over the links that use the names.
     pub(super) fn follow(&mut self, site: &Site) {
-        self.resolve_after = site.resolve_after;
+        self.resolve_after = site.agent.resolve_after;
         let link = |(interface, _, peer): (&IfName, &Name, &Peer)| {
             let inside = site.address_in(&site.tunnels[interface], peer.address);
             let endpoint = peer.endpoint.as_ref()?;
@@ -95,24 +99,13 @@ impl Names {
         self.links = site.peers().filter_map(link).collect();
     }
 
-    /// The addresses in use.
+    /// Returns the addresses in use.
     pub(super) fn addresses(&self) -> SortedMap<String, IpAddr> {
         let address = |entry: &Entry| Some((entry.name.clone(), entry.address?));
         self.entries.iter().filter_map(address).collect()
     }
 
-    /// What to poll for input.
-    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.entries.iter().filter_map(|entry| entry.lookup.as_ref()?.descriptor())
-    }
-
-    /// When there is something to do though nothing came in.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let due = |entry: &Entry| entry.lookup.as_ref().map(Lookup::deadline).or(entry.due);
-        self.entries.iter().filter_map(due).min()
-    }
-
-    /// The links of an interface do not work: their names are resolved again.
+    /// Looks up the names of an interface's links again, because these links do not work.
     pub(super) fn doubt(&mut self, interface: &IfName, now: Instant) {
         for link in self.links.iter().filter(|link| link.interface == *interface) {
             let is_idle = |entry: &&mut Entry| entry.name == link.host && entry.lookup.is_none();
@@ -123,24 +116,24 @@ impl Names {
         }
     }
 
-    /// The network of this host has changed: names that were not found may be found now.
+    /// Has unknown names looked up again now: the network of this host has changed, and they may be found.
     pub(super) fn try_all(&mut self, now: Instant) {
         for entry in self.entries.iter_mut().filter(|entry| entry.address.is_none()) {
             entry.due = Some(now);
         }
     }
 
-    /// Takes answers, asks again where that is due, and has links that do not work dial another address. Never waits. Whether
-    /// a name has got its first address.
-    pub(super) fn turn(&mut self, kernel: &mut Linux, now: Instant) -> Result<bool> {
+    /// Takes answers, begins the lookups that are due, and has links that do not work dial another address.
+    /// Never waits. Reports whether a name has got its first address.
+    pub(super) fn look_up(&mut self, kernel: &mut Linux, now: Instant) -> Result<bool> {
         let mut is_new = false;
         for entry in &mut self.entries {
             let links = self.links.iter().filter(|link| link.host == entry.name).collect();
             let mut look = Look { links, resolve_after: self.resolve_after, kernel, now };
             if entry.lookup.is_none() && entry.due.is_some_and(|due| due <= now) {
-                // Also if it cannot be told how the links are doing.
+                // Set even if the condition of the links cannot be read.
                 entry.due = Some(now + self.resolve_after);
-                look.after(entry)?;
+                look.begin_lookup_if_needed(entry)?;
             }
             let Some(addresses) = entry.lookup.as_mut().and_then(|lookup| lookup.turn(now)) else { continue };
             entry.lookup = None;
@@ -152,15 +145,38 @@ impl Names {
                 entry.due = Some(now + FIRST_TRY.min(self.resolve_after));
                 is_new = true;
             } else {
-                look.take(entry, &addresses)?;
+                look.take_addresses(entry, &addresses)?;
             }
         }
         Ok(is_new)
     }
 }
 
+impl Source for Names {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.entries.iter().filter_map(|entry| entry.lookup.as_ref()?.descriptor()).collect()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let due = |entry: &Entry| entry.lookup.as_ref().map(Lookup::deadline).or(entry.due);
+        self.entries.iter().filter_map(due).min()
+    }
+
+    /// Looks names up. A first address lets the links of a name be dialled.
+    fn turn(&mut self, turn: Turn) -> Result<Task> {
+        Ok(match self.look_up(turn.kernel, turn.now) {
+            Ok(true) => Task::Reconcile("a name has got an address"),
+            Ok(false) => Task::Nothing,
+            Err(error) => {
+                log::error!("{error}");
+                Task::Nothing
+            }
+        })
+    }
+}
+
 impl Entry {
-    /// The name was not found.
+    /// Schedules another lookup of a name that was not found.
     fn try_again(&mut self, now: Instant) {
         if self.wait.is_zero() {
             log::warn!("the name {} does not resolve; trying again", self.name);
@@ -170,7 +186,7 @@ impl Entry {
     }
 }
 
-/// A look at the links that are dialled by one name.
+/// Look at the links that are dialled by one name.
 struct Look<'a> {
     links: Vec<&'a Link>,
     resolve_after: Duration,
@@ -179,8 +195,9 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Asks again if there is no address yet, or if a link has had no handshake for long; else waits until that may be.
-    fn after(&mut self, entry: &mut Entry) -> Result<()> {
+    /// Begins a lookup if the name has no address yet, or if a link has had no handshake for long. Otherwise
+    /// waits until a link may have had none for long.
+    fn begin_lookup_if_needed(&mut self, entry: &mut Entry) -> Result<()> {
         let mut left = Some(self.resolve_after).filter(|_| entry.address.is_some());
         for link in &self.links {
             let rest = |age: Duration| self.resolve_after.checked_sub(age).filter(|rest| !rest.is_zero());
@@ -196,8 +213,8 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Has the links that do not work dial the address that is the right one now.
-    fn take(&mut self, entry: &mut Entry, addresses: &[IpAddr]) -> Result<()> {
+    /// Has the links that do not work dial the address that is right now.
+    fn take_addresses(&mut self, entry: &mut Entry, addresses: &[IpAddr]) -> Result<()> {
         entry.due = Some(self.now + self.resolve_after);
         let is_doubted = std::mem::take(&mut entry.is_doubted);
         let is_known = entry.address.is_some_and(|address| addresses.contains(&address));
@@ -206,8 +223,8 @@ impl Look<'_> {
         for link in &self.links {
             let condition = link.condition(self.kernel)?;
             let is_young = condition.age.filter(|age| *age < self.resolve_after);
-            // The name may still say what it said, while the other end has reached us from elsewhere: as long as that works
-            // it is right.
+            // The name may still have the old address while the other end has reached this site from another
+            // one: as long as the link works, its endpoint is right.
             if is_doubted || !(is_young.is_some() || is_known && condition.alive) {
                 silent.push((*link, condition.tunnel));
             } else if let Some(age) = is_young {
@@ -231,8 +248,8 @@ impl Look<'_> {
     }
 }
 
-/// Which of a name's addresses to use: the one in use, as long as it works; else the one behind it, which may be of the other
-/// family; the first if the one in use is none of them any more.
+/// Chooses among the addresses of a name: the address in use, as long as it works; otherwise the next one in
+/// the list, which may be of the other family; the first one if the address in use is no longer in the list.
 fn next(addresses: &[IpAddr], current: Option<IpAddr>, is_silent: bool) -> Option<IpAddr> {
     match addresses.iter().position(|address| Some(*address) == current) {
         Some(_) if !is_silent => current,
@@ -252,7 +269,7 @@ impl Link {
         Ok(Condition { age: peer.age(now), alive: peer.alive(now), tunnel: reading.tunnel })
     }
 
-    /// Changes where the peer is dialled, and nothing else of the tunnel.
+    /// Changes the endpoint of the peer, and nothing else of the tunnel.
     fn dial(&self, address: IpAddr, from: &Tunnel, kernel: &mut Linux) -> Result<()> {
         let mut to = from.clone();
         let endpoint = SocketAddr::new(address, self.port);
@@ -271,12 +288,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_address_is_of_the_name_and_another_one_only_if_need_be() {
+    fn the_address_changes_only_if_needed_and_only_to_one_of_the_name() {
         let [one, two, v6] = ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(|text| text.parse().unwrap());
         let all = [one, two, v6];
         assert_eq!(next(&all, Some(two), false), Some(two));
         assert_eq!(next(&all, Some(two), true), Some(v6), "the other family is tried");
-        assert_eq!(next(&all, Some(v6), true), Some(one), "and the first once more");
+        assert_eq!(next(&all, Some(v6), true), Some(one), "and then the first again");
         assert_eq!(next(&[one], Some(one), true), Some(one));
         assert_eq!(next(&[one], Some(two), false), Some(one), "the name has another address");
     }

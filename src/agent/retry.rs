@@ -1,26 +1,42 @@
-//! When an attempt that failed is made again.
+//! Backoff between failed attempts to make the host match the site.
 
 use std::time::{Duration, Instant};
 
-/// The first wait, doubled each time up to the longest. News is not acted upon meanwhile, as the attempt that failed made some
-/// itself; so it is no longer than what another fault may wait for its repair.
+use super::source::{Source, Task, Turn};
+use crate::base::error::Result;
+
+/// First wait. It doubles with each failure up to the longest.
 const FIRST: Duration = Duration::from_secs(1);
+
+/// Longest wait. The agent ignores the netlink monitor meanwhile, because the failed attempt has itself made
+/// changes; so the wait must be no longer than another fault may wait for its repair.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Another attempt that is due, if the last one failed.
+/// Attempt that is due after a failed one: its time, and the wait before it.
 #[derive(Debug, Default)]
 pub(super) struct Retry(Option<(Instant, Duration)>);
 
 impl Retry {
-    /// When it is due; none if there is nothing to try again.
+    /// Returns the time of the next attempt; none if the last attempt succeeded.
     pub(super) fn due(&self) -> Option<Instant> {
         self.0.map(|(due, _)| due)
     }
 
-    /// An attempt was made.
+    /// Takes note of an attempt.
     pub(super) fn attempted(&mut self, has_failed: bool, now: Instant) {
         let wait = self.0.map_or(FIRST, |(_, wait)| (wait * 2).min(LONGEST));
         self.0 = has_failed.then_some((now + wait, wait));
+    }
+}
+
+impl Source for Retry {
+    fn deadline(&self) -> Option<Instant> {
+        self.due()
+    }
+
+    fn turn(&mut self, turn: Turn) -> Result<Task> {
+        let is_due = self.due().is_some_and(|due| due <= turn.now);
+        Ok(if is_due { Task::Reconcile("another attempt") } else { Task::Nothing })
     }
 }
 

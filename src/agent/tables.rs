@@ -1,56 +1,71 @@
-//! Legacy iptables tells nobody when a table changes: its shape is looked at about once a second, where it is in use.
+//! Watch over the tables of legacy iptables. Legacy iptables notifies no program when a table changes, so the
+//! agent compares the tables' shape about once a second, where they are in use.
 
 use std::time::{Duration, Instant};
 
+use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::kernel::iptables::legacy::{self, Shape};
 
-/// How often to look: repairs shall come within a second.
+/// Time between two looks: the agent must repair within a second.
 const PERIOD: Duration = Duration::from_millis(800);
 
-/// The tables of legacy iptables, if there are any.
+/// Tables of legacy iptables, if there are any.
 #[derive(Default)]
 pub(super) struct Tables {
-    /// Their shape when the host was last looked at.
-    begun: Vec<Shape>,
+    /// Shape of the tables when the host was last observed.
+    observed: Vec<Shape>,
     watch: Option<Watch>,
 }
 
 struct Watch {
-    /// Their shape when all was found to be as it should be; none if that is not known.
+    /// Shape of the tables when all of them were found to be right; none if that shape is not known.
     good: Option<Vec<Shape>>,
-    /// When to look next.
+    /// Time of the next look.
     due: Instant,
 }
 
 impl Tables {
-    /// The host is about to be looked at.
+    /// Notes the shape before the host is observed.
     pub(super) fn begin(&mut self) -> Result<()> {
-        self.begun = legacy::shape()?;
+        self.observed = legacy::shape()?;
         Ok(())
     }
 
-    /// All tables have been looked through since [`Self::begin`], and `found_good`. If not, or if they have changed meanwhile, be it by
-    /// us, they will be looked through once more, whatever their shape is then: what others have done twice leaves the shape that
-    /// it had after the first time.
+    /// Notes the shape after the host was observed; `found_good` says that nothing had to be changed.
+    /// Otherwise, or if the tables have changed since [`Self::begin`], even by the agent itself, the tables
+    /// are due for another observation whatever their shape is then: two changes of another program can
+    /// restore the shape that the first one found.
     pub(super) fn follow(&mut self, found_good: bool, now: Instant) -> Result<()> {
         let after = legacy::shape()?;
         self.watch = (!after.is_empty()).then(|| Watch {
-            good: Some(after).filter(|after| found_good && *after == self.begun),
+            good: Some(after).filter(|after| found_good && *after == self.observed),
             due: now + PERIOD,
         });
         Ok(())
     }
 
-    /// When to look next.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        self.watch.as_ref().map(|watch| watch.due)
-    }
-
-    /// Looks, if it is time; whether they are to be looked through.
-    pub(super) fn turn(&mut self, now: Instant) -> Result<bool> {
+    /// Compares the shape if a look is due. Reports whether the tables may have changed.
+    fn may_have_changed(&mut self, now: Instant) -> Result<bool> {
         let Some(watch) = self.watch.as_mut().filter(|watch| watch.due <= now) else { return Ok(false) };
         watch.due = now + PERIOD;
         Ok(Some(legacy::shape()?) != watch.good)
+    }
+}
+
+impl Source for Tables {
+    fn deadline(&self) -> Option<Instant> {
+        self.watch.as_ref().map(|watch| watch.due)
+    }
+
+    fn turn(&mut self, turn: Turn) -> Result<Task> {
+        Ok(match self.may_have_changed(turn.now) {
+            Ok(true) => Task::Repair,
+            Ok(false) => Task::Nothing,
+            Err(error) => {
+                log::error!("{error}");
+                Task::Nothing
+            }
+        })
     }
 }

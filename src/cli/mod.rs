@@ -1,5 +1,6 @@
-//! What can be typed.
+//! Command line of `portals`, in the form that argh parses.
 
+pub mod amounts;
 mod files;
 pub mod output;
 mod phone;
@@ -15,10 +16,12 @@ use crate::config::model;
 pub use files::{Export, Import};
 pub use phone::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
 
-/// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may stand before or behind the command.
+/// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may come before or after
+/// the command.
 #[derive(FromArgs, ArgsInfo, Debug)]
 pub struct Cli {
-    /// the network file (default: network.toml in /etc/portals, /config/portals on EdgeOS, /data/portals on UniFi OS)
+    /// the network file (default: network.toml in /etc/portals, /config/portals on EdgeOS, /data/portals on
+    /// UniFi OS)
     #[argh(option, short = 'c', arg_name = "file")]
     pub config: Option<PathBuf>,
 
@@ -35,7 +38,7 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// What to do.
+/// Command that was typed, with its options.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub enum Command {
@@ -73,29 +76,31 @@ pub enum Command {
     Uninstall(Uninstall),
 }
 
-/// See it work: two sites, an internet and clients in namespaces of this machine. Needs no root, touches nothing.
+/// Show portals at work: two sites, an internet and clients in namespaces of this machine. Needs no root and
+/// leaves this machine as it is.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "demo")]
 pub struct Demo {
-    /// leave it running, with the commands to look around, until Ctrl-C
+    /// keep it running until Ctrl-C, and print commands to look around
     #[argh(switch)]
     pub keep: bool,
 }
 
-/// Make this site's key and a first network file.
+/// Create this site's key and a first network file.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "init",
     example = "portals init --site nyc --id 1 --endpoint nyc.example.net",
-    note = "An existing network file or key is never overwritten. With an existing network file only the missing key is made."
+    note = "An existing network file or key is never overwritten. If the network file exists, only a missing \
+            key is created."
 )]
 pub struct Init {
     /// name of the network (default: home)
     #[argh(option, default = "String::from(\"home\")")]
     pub network: String,
 
-    /// name of this site, up to 12 of a-z 0-9 - (default: this host's name)
+    /// name of this site, up to 12 characters of a-z, 0-9 and - (default: this host's name)
     #[argh(option)]
     pub site: Option<String>,
 
@@ -107,16 +112,16 @@ pub struct Init {
     #[argh(option, default = "\"10.77.0.0/16\".parse().expect(\"a network\")")]
     pub subnet: Cidr,
 
-    /// host name or address under which other sites reach this one; leave it out behind NAT
+    /// host name or address at which other sites reach this one; leave it out behind NAT
     #[argh(option)]
     pub endpoint: Option<String>,
 }
 
-/// Show what apply would change, one line each. Changes nothing.
+/// Show what `apply` would change, one line per change. Changes nothing itself.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "plan", error_code(3, "with --check: something would change"))]
 pub struct Plan {
-    /// print it as a shell script of ip, wg, nft and sysctl lines that does the same by hand
+    /// print the changes as a shell script of ip, wg, nft and sysctl commands that does the same by hand
     #[argh(switch)]
     pub commands: bool,
 
@@ -125,105 +130,109 @@ pub struct Plan {
     pub check: bool,
 }
 
-/// Make the kernel match the network file, once: all of it, or nothing.
+/// Make the kernel match the network file, once: completely, or not at all.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "apply",
-    note = "Without --confirm, a change that still waits to be confirmed is confirmed by this one."
+    note = "Without --confirm, `portals apply` also confirms an earlier change that still waits for \
+            confirmation."
 )]
 pub struct Apply {
-    /// go back to what was in force unless `portals confirm` comes within SECONDS, 1 to 86400; also if this shell ends or the
-    /// machine starts again before
+    /// undo the change unless `portals confirm` follows within SECONDS, 1 to 86400; the change is undone even
+    /// if this shell ends or the machine restarts in the meantime
     #[argh(option, arg_name = "seconds", from_str_fn(confirmation_time))]
     pub confirm: Option<Duration>,
 }
 
-/// Keep what `apply --confirm` has changed.
+/// Keep the change that `apply --confirm` has made.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "confirm",
-    error_code(1, "nothing waits to be confirmed: it may have been too late")
+    error_code(1, "no change waits for confirmation: the time may have run out")
 )]
 pub struct Confirm {
-    /// do not confirm, but wait so many seconds for somebody who does, and undo the change if nobody comes: what `apply
-    /// --confirm` leaves behind where no agent runs
+    /// do not confirm, but wait this many seconds for a confirmation, and undo the change if none comes:
+    /// `apply --confirm` starts this where no agent runs
     #[argh(option, arg_name = "seconds", from_str_fn(confirmation_time))]
     pub wait: Option<Duration>,
 }
 
-/// Close the portals until the agent runs: what boot hooks call before the network is up. Needs no key and no interface, and does
-/// nothing where an agent runs.
+/// Close the portals until the agent runs: boot hooks call this before the network is up. Needs no key and no
+/// interface, and does nothing where an agent runs.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "guard")]
 pub struct Guard {}
 
-/// The agent: apply, then stay, watch and repair. SIGHUP reads the file again; SIGTERM ends it and leaves everything in place.
-/// If it cannot start, it closes the portals, and tries again when a file changes.
+/// Run the agent: apply the network file, then stay, watch and repair. SIGHUP makes the agent read the file
+/// again; SIGTERM ends the agent and leaves everything in place. An agent that cannot start closes the
+/// portals, and tries again when a file changes.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "run")]
 pub struct Run {
-    /// take everything away again when it ends
+    /// remove everything again when the agent ends
     #[argh(switch)]
     pub down_on_exit: bool,
 
-    /// write the log to this file, and not to standard error; at 256 kB it becomes FILE.1, and that is gone
+    /// write the log to this file instead of standard error; a file of 256 kB is renamed to FILE.1, in place
+    /// of an older FILE.1
     #[argh(option, arg_name = "file")]
     pub log: Option<PathBuf>,
 }
 
-/// Have the agent read its network file again, as SIGHUP does, and tell what came of it.
+/// Make the agent read its network file again, as SIGHUP does, and report the result.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "reload")]
 pub struct Reload {}
 
-/// Have a portal leave at another exit of its list, until the file is read again.
+/// Switch a portal to another exit of its list until the network file is read again.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "exit",
     example = "portals exit guest oslo\nportals exit guest auto",
-    note = "The portal stays there whether that exit answers or not: it fails closed."
+    note = "The portal stays on that exit even if the exit does not answer: it fails closed."
 )]
 pub struct Exit {
     /// name of the portal
     #[argh(positional)]
     pub portal: String,
 
-    /// name of an exit of its list, or `auto`: the agent chooses again
+    /// name of an exit of its list, or `auto` to let the agent choose again
     #[argh(positional)]
     pub exit: String,
 }
 
-/// Take all of it away again; kernel settings go back to what they were.
+/// Remove everything that portals has set up; kernel settings return to their earlier values.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "down")]
 pub struct Down {}
 
-/// Show links, portals and exits: state, age of the handshake, bytes.
+/// Show links, portals and exits: state, age of the last handshake, bytes.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "status")]
 pub struct Status {
-    /// print it as JSON
+    /// print the status as JSON
     #[argh(switch)]
     pub json: bool,
 
-    /// print it as text for Prometheus, such as for the textfile collector of its node exporter
+    /// print the status as Prometheus metrics, for example for the textfile collector of the node exporter
     #[argh(switch)]
     pub prometheus: bool,
 
-    /// show it again every second until Ctrl-C
+    /// show the status again every second until Ctrl-C
     #[argh(switch)]
     pub watch: bool,
 }
 
-/// Have the agent started at every boot: copies this program to where a firmware upgrade leaves it, writes the boot hook of this
-/// platform (systemd, OpenRC, OpenWrt, EdgeOS, UniFi OS), and starts it. Run a newer one again to upgrade.
+/// Start the agent at every boot: copies this program to a place that firmware upgrades keep, writes the boot
+/// hook of this platform (systemd, OpenRC, OpenWrt, EdgeOS, UniFi OS), and starts the agent. To upgrade, run
+/// `install` of a newer portals.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "install")]
 pub struct Install {
-    /// install into this folder, such as an image's, and start nothing
+    /// install into this folder, such as the root of an image, and start nothing
     #[argh(option)]
     pub root: Option<PathBuf>,
 
@@ -232,22 +241,23 @@ pub struct Install {
     pub no_start: bool,
 }
 
-/// End the agent, take all of it away as down does, and remove what install wrote. Network file and keys stay.
+/// End the agent, remove everything as `down` does, and delete the files that `install` wrote. Network file
+/// and keys stay.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "uninstall")]
 pub struct Uninstall {
-    /// uninstall from this folder, such as an image's
+    /// uninstall from this folder, such as the root of an image
     #[argh(option)]
     pub root: Option<PathBuf>,
 }
 
 impl Cli {
-    /// Whether this works on unattended, and tells in its log what it does.
+    /// Reports whether this command runs unattended, and therefore tells in its log what it does.
     pub fn is_service(&self) -> bool {
         matches!(self.command, Some(Command::Run(_) | Command::Confirm(Confirm { wait: Some(_) })))
     }
 
-    /// The file for the log, if one is named.
+    /// Returns the log file, if the command line names one.
     pub fn log_file(&self) -> Option<&Path> {
         match &self.command {
             Some(Command::Run(Run { log, .. })) => log.as_deref(),
@@ -256,7 +266,7 @@ impl Cli {
     }
 }
 
-/// Seconds of `--confirm`; the network file's `confirm_reload` has the same bounds.
+/// Parses the seconds of `--confirm`. The key `confirm_reload` of the network file has the same bounds.
 fn confirmation_time(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
@@ -264,7 +274,7 @@ fn confirmation_time(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "give a number of seconds, 1 to 86400".to_owned())
 }
 
-/// Options that may stand anywhere, moved to the front, where the parser wants them.
+/// Moves the global options, which may come anywhere, to the front, where the parser expects them.
 pub fn globals_first(arguments: Vec<String>) -> Vec<String> {
     let mut globals = Vec::new();
     let mut rest = Vec::new();
@@ -295,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn global_options_may_stand_anywhere() {
+    fn global_options_may_come_anywhere() {
         assert_eq!(moved("plan --config x.toml --check"), "--config x.toml plan --check");
         assert_eq!(moved("apply -v --config=x.toml"), "-v --config x.toml apply");
         assert_eq!(moved("status --json"), "status --json");

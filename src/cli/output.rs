@@ -1,5 +1,6 @@
-//! Words for people, on standard output and standard error. A reader who has gone, as `head` does, is no fault. A full disk is one: the
-//! work that is being told of is done all the same, and the exit status tells.
+//! Text for people, on standard output and standard error. A reader that goes away early, such as `head`, is
+//! no error. A full disk is an error: the command still does all its work, and its exit status reports the
+//! lost output.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};
@@ -7,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::error::{Error, Result};
 
-/// The first write that failed; nothing is written behind that.
+/// First write that failed; nothing is written after it.
 static FAILURE: Mutex<Option<io::Error>> = Mutex::new(None);
 
 /// Prints a line on standard output.
@@ -22,7 +23,7 @@ macro_rules! complain {
 
 pub(crate) use {complain, say};
 
-/// Prints on standard output.
+/// Prints a text on standard output.
 pub fn print(text: Arguments) {
     let mut failure = failure();
     if failure.is_none() {
@@ -30,12 +31,12 @@ pub fn print(text: Arguments) {
     }
 }
 
-/// Prints on standard error; who cannot be told is not told.
+/// Prints a text on standard error. Failures are ignored: there is no other place to report them.
 pub fn print_error(text: Arguments) {
     let _ = io::stderr().write_fmt(text);
 }
 
-/// Hands on all that was printed, and tells whether it has arrived so far.
+/// Flushes standard output, and reports whether everything printed so far could be written.
 pub fn flush() -> bool {
     let mut failure = failure();
     if failure.is_none() {
@@ -44,10 +45,10 @@ pub fn flush() -> bool {
     failure.is_none()
 }
 
-/// Ends the printing.
+/// Flushes standard output at the end of the program.
 ///
 /// # Errors
-/// If something could not be written, other than to a reader who has gone.
+/// If a text could not be written, except to a reader that has gone away.
 pub fn finish() -> Result<()> {
     flush();
     match failure().take() {

@@ -1,11 +1,11 @@
-//! `portals phone …`
+//! Command lines of `portals phone`.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use argh::{ArgsInfo, FromArgs};
 
-/// Devices with an ordinary WireGuard app, which dial a site and leave at its exits.
+/// Add and show phones: devices with an ordinary WireGuard app, which dial a site and leave at its exits.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "phone")]
 pub struct Phone {
@@ -14,7 +14,7 @@ pub struct Phone {
     pub command: PhoneCommand,
 }
 
-/// What to do with a phone.
+/// Command for a phone.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
 pub enum PhoneCommand {
@@ -24,45 +24,48 @@ pub enum PhoneCommand {
     Show(PhoneShow),
 }
 
-/// Make a phone's key, write the phone into the network file, and show the file for its WireGuard app, as a QR code too.
+/// Create a phone's key, add the phone to the network file, and show the file for its WireGuard app, also as
+/// a QR code.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "add",
     example = "portals phone add mike --exit paris",
-    note = "The private key is in what is shown, and nowhere else unless --keep-key is given. Comments and order of the network file \
-            stay as they are."
+    note = "The private key is shown once, and stored nowhere unless --keep-key is given. Comments and \
+            order of the network file stay as they are."
 )]
 pub struct PhoneAdd {
-    /// name of the phone, up to 12 of a-z 0-9 -
+    /// name of the phone, up to 12 characters of a-z, 0-9 and -
     #[argh(positional)]
     pub name: String,
 
-    /// the site it dials (default: this one)
+    /// site that the phone dials (default: this site)
     #[argh(option, arg_name = "site")]
     pub at: Option<String>,
 
-    /// where its traffic leaves: an exit of that site (default: at the site itself)
+    /// exit of that site where the phone's traffic leaves (default: the site itself)
     #[argh(option)]
     pub exit: Option<String>,
 
-    /// resolver that it asks, through its exit; may be given several times (default: 9.9.9.9 and 149.112.112.112)
+    /// resolver that the phone asks, through its exit; may be given several times (default: 9.9.9.9 and
+    /// 149.112.112.112)
     #[argh(option, arg_name = "address")]
     pub dns: Vec<IpAddr>,
 
-    /// number of the phone, 1 to 62, unique in the network (default: the lowest that is free)
+    /// number of the phone, 1 to 62, unique in the network (default: the lowest free number)
     #[argh(option)]
     pub id: Option<u8>,
 
-    /// keep its private key in phones/NAME.key beside the network file, so that `portals phone show` can show it again
+    /// keep the phone's private key in phones/NAME.key next to the network file, so that `portals phone show`
+    /// can show it again
     #[argh(switch)]
     pub keep_key: bool,
 
-    /// write the QR code as an image to this file, too
+    /// also write the QR code to this file, as a PNG image
     #[argh(option, arg_name = "file")]
     pub png: Option<PathBuf>,
 
-    /// write the QR code as a drawing to this file, too
+    /// also write the QR code to this file, as an SVG drawing
     #[argh(option, arg_name = "file")]
     pub svg: Option<PathBuf>,
 
@@ -71,7 +74,7 @@ pub struct PhoneAdd {
     pub no_qr: bool,
 }
 
-/// Show again the file for the app of a phone that was added with --keep-key.
+/// Show the file for a phone's WireGuard app again, if the phone was added with --keep-key.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "show", example = "portals phone show mike --no-qr > mike.conf")]
 pub struct PhoneShow {
@@ -79,11 +82,11 @@ pub struct PhoneShow {
     #[argh(positional)]
     pub name: String,
 
-    /// write the QR code as an image to this file, too
+    /// also write the QR code to this file, as a PNG image
     #[argh(option, arg_name = "file")]
     pub png: Option<PathBuf>,
 
-    /// write the QR code as a drawing to this file, too
+    /// also write the QR code to this file, as an SVG drawing
     #[argh(option, arg_name = "file")]
     pub svg: Option<PathBuf>,
 

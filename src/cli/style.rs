@@ -1,50 +1,49 @@
-//! Colour on a terminal; none in pipes, and none with `NO_COLOR` (no-color.org). Times in words.
+//! Colour on a terminal. Pipes get none, and neither does a terminal where `NO_COLOR` is set (no-color.org).
 
 use std::io::IsTerminal as _;
-use std::time::Duration;
 
-/// Whether to colour.
+/// Style of a text stream: coloured or plain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     coloured: bool,
 }
 
 impl Style {
-    /// No colour.
+    /// Style without colour.
     #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { coloured: false };
 
-    /// As fits standard output.
+    /// Returns the style for standard output.
     pub fn for_stdout() -> Self {
         Self { coloured: !is_refused() && std::io::stdout().is_terminal() }
     }
 
-    /// As fits standard error.
+    /// Returns the style for standard error.
     pub fn for_stderr() -> Self {
         Self { coloured: !is_refused() && std::io::stderr().is_terminal() }
     }
 
-    /// Whether there is any colour.
+    /// Reports whether this style has colour.
     pub fn is_coloured(self) -> bool {
         self.coloured
     }
 
-    /// Green: as it should be.
+    /// Marks a good state, in green.
     pub fn good(self, text: &str) -> String {
         self.paint("32", text)
     }
 
-    /// Red: needs attention.
+    /// Marks a state that needs attention, in red.
     pub fn bad(self, text: &str) -> String {
         self.paint("31", text)
     }
 
-    /// Bold: headings and names.
+    /// Marks a heading or a name, in bold.
     pub fn strong(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    /// Dim: what may be passed over.
+    /// Marks a state of no importance, with faint text.
     pub fn faint(self, text: &str) -> String {
         self.paint("2", text)
     }
@@ -56,20 +55,4 @@ impl Style {
 
 fn is_refused() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-}
-
-/// Seconds and tenths, as in `1.3 s`. In whole numbers: printing floating-point ones takes eleven kilobytes of code.
-pub fn seconds(time: Duration) -> String {
-    format!("{}.{} s", time.as_secs(), time.subsec_millis() / 100)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_told_in_tenths_of_a_second() {
-        assert_eq!(seconds(Duration::from_millis(61_050)), "61.0 s");
-        assert_eq!(seconds(Duration::from_millis(999)), "0.9 s");
-    }
 }

@@ -1,4 +1,4 @@
-//! `portals apply`: make the kernel match the network file, once.
+//! `portals apply`: makes the host match the network file, once.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,14 +20,16 @@ use crate::plan::closing;
 use crate::services::{self, Program};
 use crate::site::Site;
 use crate::state::Backend;
+use crate::state::diff::Step;
 use crate::state::words::count;
 
-/// Applies all of it, or nothing. Where an agent runs it does that: it would otherwise put back what it knows.
+/// Applies all of the network file, or nothing. Where an agent runs, the agent does it: it would otherwise
+/// restore the file that it knows.
 pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {
     let confirm = options.confirm;
     let journal = Journal::open()?;
     let done = if journal.has_agent()? {
-        // Faults are shown with the path that was typed.
+        // Read here as well, so that faults are shown with the path that the person typed.
         let files = Files::read(file)?;
         let mut kernel = Linux::open_for_one_look()?;
         if let Ok(site) = files.site(&mut kernel, &SortedMap::new()) {
@@ -42,63 +44,59 @@ pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {
 }
 
 fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Result<Done, Errors> {
-    let trial = Trial::of(file);
-    // One that nobody watches over was cut short, by a power cut for one.
-    if !trial.is_watched() {
-        trial.undo()?;
-    }
+    Trial::of(file).undo_if_unwatched()?;
     let files = Files::read(file)?;
     let resolved = files.resolved()?;
-    // Before looking at the host, which others may be changing.
+    // Locked before looking at the host, which another portals may be changing.
     let _lock = lock(journal)?;
     let mut kernel = Linux::open_for_one_look()?;
     let site = files.site(&mut kernel, &resolved)?;
     ssh::warn(&site, &mut kernel);
-    if site.backend == Backend::BuiltIn && !site.tunnels.is_empty() {
+    if site.host.wireguard == Backend::BuiltIn && !site.tunnels.is_empty() {
         return Err(needs_agent().into());
     }
-    // One that is waited for already, and that this one takes the place of, has to be undone also if this one fails.
-    let is_first = !trial.is_watched();
-    let begun = confirm.map_or(Ok(()), |time| {
-        trial.begin(&files.text)?;
-        leave_watcher(file, time)
-    });
+    let mut trial = Trial::of(file);
+    let begun = trial.begin(&(), &files.text, confirm);
+    let begun = begun.and_then(|()| confirm.map_or(Ok(()), |time| leave_watcher(file, time)));
     let steps = begun.and_then(|()| converge(&mut kernel, journal, &site, OnFailure::Undo));
-    if steps.is_err() && confirm.is_some() && is_first {
-        trial.give_up()?;
+    if steps.is_err() {
+        trial.failed();
     }
     let steps = steps?;
-    if confirm.is_none() {
-        trial.keep(&files.text).unwrap_or_else(|error| log::warn!("{error}"));
-    }
-    let note = confirm.map(must_confirm);
-    let without_agent =
-        without_failover(&site).into_iter().chain(without_measuring(&site)).chain(without_services(&site));
-    let closing = closing(&site, &steps).into_iter();
-    let notes = site.notes.iter().cloned().chain(closing).chain(without_agent).chain(note);
-    Ok(Done { changes: steps.len(), notes: notes.collect() })
+    trial.is_in_force(&files.text);
+    Ok(Done { changes: steps.len(), notes: notes(&site, &steps, confirm) })
 }
 
-/// Nobody looks whether exits answer where no agent runs.
+/// Returns the notes for the person who has applied the network file without an agent.
+fn notes(site: &Site, steps: &[Step], confirm: Option<Duration>) -> Vec<String> {
+    let mut notes = site.notes.clone();
+    notes.extend(closing(site, steps));
+    notes.extend(without_failover(site));
+    notes.extend(without_measuring(site));
+    notes.extend(without_services(site));
+    notes.extend(confirm.map(must_confirm));
+    notes
+}
+
+/// Returns a note if a portal has several exits: without an agent, no exit is probed.
 fn without_failover(site: &Site) -> Option<String> {
     let several = site.portals.iter().filter(|portal| portal.can_fail_over()).count();
     (several > 0).then(|| {
         let portals = count(several, "portal");
-        format!("no agent runs, and without it the first exit of a list is used, be it up or not ({portals})")
-    })
-}
-
-/// Nobody measures links where no agent runs.
-fn without_measuring(site: &Site) -> Option<String> {
-    let most = site.mtu.most();
-    (site.mtu == Mtu::Measured).then(|| {
         format!(
-            "no agent runs, and without it `mtu = \"auto\"` is {most}: nobody measures what links let pass"
+            "no agent runs, and without it the first exit of a list is used, even if it is down ({portals})"
         )
     })
 }
 
-/// Nobody keeps programs running where no agent runs.
+/// Returns a note if the MTU follows measurements: without an agent, no link is measured.
+fn without_measuring(site: &Site) -> Option<String> {
+    let most = site.mtu.most();
+    (site.mtu == Mtu::Measured)
+        .then(|| format!("no agent runs, and without it `mtu = \"auto\"` is {most}: no path MTU is measured"))
+}
+
+/// Returns notes if the site needs services: without an agent, none runs.
 fn without_services(site: &Site) -> Vec<String> {
     let counted =
         |(program, number): (&Program, usize)| format!("{} ({number} {})", program.purpose, program.name);

@@ -1,6 +1,7 @@
-//! Steps as a shell script of `ip`, `wg`, `nft` and `sysctl` lines that does the same by hand.
+//! Shell script of `ip`, `wg`, `nft` and `sysctl` commands that carries out the steps of a plan by hand.
 //!
-//! It is more than documentation: a test runs it with the real programs, and the kernel must end up as after `apply`.
+//! The script is more than documentation: a test runs it with the real programs, after which the kernel must
+//! be in the same state as after `apply`.
 
 use std::fmt::Write as _;
 
@@ -18,7 +19,8 @@ use crate::state::words::{self, Acting, Selected};
 use crate::state::{Backend, Link, LinkKind, PROTOCOL, Peer, Route, Rule, Tunnel};
 use crate::system::key_files;
 
-/// What a script needs to know besides the steps. Secrets stay in their files; the script names those.
+/// Facts that a script needs in addition to the steps. Secrets stay in their files; the script only names the
+/// files.
 #[derive(Debug)]
 pub struct Script {
     network: String,
@@ -26,12 +28,12 @@ pub struct Script {
     folder: String,
     own_key: PublicKey,
     backend: Backend,
-    /// The files of providers, by the interface that leads there.
+    /// Providers' wg-quick files, by the interface that leads to the provider.
     providers: SortedMap<IfName, String>,
 }
 
 impl Script {
-    /// A script for this site.
+    /// Collects the facts for a script at this site.
     pub fn new(files: &Files, site: &Site) -> Self {
         let file = |(interface, tunnel): (&IfName, &site::Tunnel)| {
             let own = tunnel.provider.as_ref()?;
@@ -43,11 +45,11 @@ impl Script {
             site: site.name.clone(),
             folder: files.folder.display().to_string(),
             own_key: files.public_key,
-            backend: site.backend,
+            backend: site.host.wireguard,
         }
     }
 
-    /// The whole script, to be run as root by any POSIX shell.
+    /// Returns the whole script, for any POSIX shell, run as root.
     pub fn write(&self, steps: &[Step]) -> String {
         let mut script = String::from("#!/bin/sh\n");
         let _ = writeln!(
@@ -56,7 +58,10 @@ impl Script {
             self.site, self.network
         );
         if self.backend == Backend::BuiltIn {
-            script.push_str("# These lines need a WireGuard in the kernel; the built-in one, used here, is there only in `portals run`.\n");
+            script.push_str(
+                "# These commands need the kernel's WireGuard; this site uses the built-in WireGuard, \
+                 which exists only in `portals run`.\n",
+            );
         }
         script.push_str("set -e\n");
         if steps.is_empty() {
@@ -80,23 +85,14 @@ impl Script {
         script
     }
 
-    /// The lines that do what a step does.
+    /// Returns the commands that do the same as a step.
     fn lines(&self, step: &Step) -> Vec<String> {
         match step {
-            Step::AddLink(name, link) => {
-                let add = match &link.kind {
-                    LinkKind::WireGuard(_) => format!("ip link add {name} mtu {} type wireguard", link.mtu),
-                    LinkKind::Vlan { parent, id } => format!(
-                        "ip link add link {parent} name {name} mtu {} type vlan id {id} loose_binding on",
-                        link.mtu
-                    ),
-                };
-                vec![add, alias(name, link)]
-            }
+            Step::AddLink(name, link) => vec![add_link(name, link), set_alias(name, link)],
             Step::RemoveLink(name, _) => vec![format!("ip link delete {name}")],
             Step::ChangeLink { name, from, to } => {
                 let mtu = (from.mtu != to.mtu).then(|| format!("ip link set {name} mtu {}", to.mtu));
-                let alias = (from.alias != to.alias).then(|| alias(name, to));
+                let alias = (from.alias != to.alias).then(|| set_alias(name, to));
                 mtu.into_iter().chain(alias).collect()
             }
             // The interface is about to be removed, and its settings go with it.
@@ -104,11 +100,15 @@ impl Script {
             Step::ChangeTunnel { name, from, to } => self.tunnel(name, &delta(from, to)),
             Step::AddAddress(name, address) => match address.network().family() {
                 Family::V4 => vec![format!("ip address add {address} dev {name}")],
-                // Usable at once: the routes that name it as their source follow.
+                // Without duplicate address detection, the address is usable at once: routes that name it as
+                // their source follow.
                 Family::V6 => vec![format!("ip -6 address add {address} dev {name} nodad")],
             },
             Step::RemoveAddress(name, address) => {
-                vec![format!("ip {}address delete {address} dev {name}", v6(address.network()))]
+                vec![format!(
+                    "ip {}address delete {address} dev {name}",
+                    family_option(address.network().family())
+                )]
             }
             Step::BringUp(name) => vec![format!("ip link set {name} up")],
             Step::BringDown(name) => vec![format!("ip link set {name} down")],
@@ -116,29 +116,11 @@ impl Script {
             Step::RemoveRoute(entry) => vec![route("delete", entry)],
             Step::AddRule(entry) => vec![rule("add", entry)],
             Step::RemoveRule(entry) => vec![rule("delete", entry)],
-            Step::ClosePorts { from, to } => {
-                let rules = text::ports(from.is_some(), to.as_ref());
-                vec![format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end())]
-            }
-            Step::ChangeFirewall { from, to } => {
-                let rules = text::to_text(from.as_ref(), to.as_ref());
-                vec![format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end())]
-            }
-            Step::ChangeIptables { program, from, to } => {
-                let restore = |family| {
-                    let script = xtables::text::script(from, to, family);
-                    let program = program.name(family, "-restore");
-                    (!script.is_empty()).then(|| format!("{program} --noflush <<'EOF'\n{script}EOF"))
-                };
-                [Family::V4, Family::V6].into_iter().filter_map(restore).collect()
-            }
-            Step::ChangeOpenings { chain, from, to } => {
-                let clear = (!from.rules.is_empty()).then(|| clear_openings(chain));
-                let open = (!to.rules.is_empty())
-                    .then(|| format!("nft -f - <<'EOF'\n{}EOF", text::openings(chain, &to.rules)));
-                clear.into_iter().chain(open).collect()
-            }
             Step::SetSysctl { key, to, .. } => vec![format!("sysctl -q -w {}={to}", dotted(key))],
+            Step::ClosePorts { .. }
+            | Step::ChangeFirewall { .. }
+            | Step::ChangeIptables { .. }
+            | Step::ChangeOpenings { .. } => firewall_lines(step),
         }
     }
 
@@ -173,10 +155,12 @@ impl Script {
 
     fn derives_keys(&self, step: &Step) -> bool {
         let has_key = |peer: &Peer| peer.preshared_key.is_some();
-        matches!(step, Step::ChangeTunnel { name, to, .. } if !self.providers.contains_key(name) && to.peers.values().any(has_key))
+        matches!(step, Step::ChangeTunnel { name, to, .. }
+            if !self.providers.contains_key(name) && to.peers.values().any(has_key))
     }
 
-    /// A pre-shared key is derived on the spot, or read from a provider's file, and piped in: it is in no argument list.
+    /// Returns the command that sets a peer. The script derives a pre-shared key or reads it from a
+    /// provider's file, and pipes it in, so that the key appears in no argument list.
     fn peer(&self, name: &IfName, key: PublicKey, delta: &PeerDelta) -> String {
         let (before, preshared_key) = match delta.preshared_key {
             KeyChange::Keep => (String::new(), ""),
@@ -207,14 +191,43 @@ impl Script {
     }
 }
 
-/// Derives the pre-shared key of a link, as the documentation of the network's secret says.
+/// Returns the commands of a step that changes a firewall; none for any other step.
+fn firewall_lines(step: &Step) -> Vec<String> {
+    match step {
+        Step::ClosePorts { from, to } => vec![nft(&text::ports(from.is_some(), to.as_ref()))],
+        Step::ChangeFirewall { from, to } => vec![nft(&text::to_text(from.as_ref(), to.as_ref()))],
+        Step::ChangeIptables { program, from, to } => {
+            let restore = |family| {
+                let script = xtables::text::script(from, to, family);
+                let program = program.name(family, "-restore");
+                (!script.is_empty()).then(|| format!("{program} --noflush <<'EOF'\n{script}EOF"))
+            };
+            [Family::V4, Family::V6].into_iter().filter_map(restore).collect()
+        }
+        Step::ChangeOpenings { chain, from, to } => {
+            let clear = (!from.rules.is_empty()).then(|| clear_openings(chain));
+            let open = (!to.rules.is_empty()).then(|| nft(&text::openings(chain, &to.rules)));
+            clear.into_iter().chain(open).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Returns the command that passes rules to nft, without line breaks at their end.
+fn nft(rules: &str) -> String {
+    format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end())
+}
+
+/// Shell function that derives the pre-shared key of a link, as the documentation of the network's secret
+/// describes.
 const PRESHARED_KEY_FUNCTION: &str = r#"psk() {
   printf 'portals psk 1\n%s\n%s\n%s\n' "$(cat network.secret)" "$1" "$2" |
     b2sum -l 256 | cut -c 1-64 | tr a-f A-F | basenc --base16 -d | base64
 }
 "#;
 
-/// Prints a key of a file of wg-quick: that of its `[Interface]`, or of the `[Peer]` with this public key.
+/// Shell function that prints a key of a wg-quick file: a key of its `[Interface]`, or of the `[Peer]` with
+/// the given public key.
 const PROVIDERS_KEY_FUNCTION: &str = r#"key() {
   tr -d ' \t\r' < "$1" | awk -F '=' -v wanted="$(echo "$2" | tr A-Z a-z)" -v peer="$3" '
     function end() { if (found && public == peer) print found; found = public = "" }
@@ -226,33 +239,48 @@ const PROVIDERS_KEY_FUNCTION: &str = r#"key() {
 }
 "#;
 
-fn alias(name: &IfName, link: &Link) -> String {
+fn add_link(name: &IfName, link: &Link) -> String {
+    let mtu = link.mtu;
+    match &link.kind {
+        LinkKind::WireGuard(_) => format!("ip link add {name} mtu {mtu} type wireguard"),
+        LinkKind::Vlan { parent, id } => {
+            format!("ip link add link {parent} name {name} mtu {mtu} type vlan id {id} loose_binding on")
+        }
+    }
+}
+
+fn set_alias(name: &IfName, link: &Link) -> String {
     format!("ip link set {name} alias {}", link.alias)
 }
 
-/// nft removes a rule by its handle alone; ours are known by their comment.
+/// Returns the command that removes our rules from a foreign chain. nft removes rules only by their handle; a
+/// comment marks our rules.
 fn clear_openings(chain: &ForeignChain) -> String {
     format!(
         r#"nft -a list chain {chain} | sed -n 's/.* comment "{OPENING_COMMENT}" # handle \([0-9]*\)$/delete rule {chain} handle \1/p' | nft -f -"#
     )
 }
 
-/// IPv4 needs no option.
-fn v6(network: Cidr) -> &'static str {
-    if network.family() == Family::V6 { "-6 " } else { "" }
+/// Returns the option of `ip` for an address family: IPv4 needs none.
+fn family_option(family: Family) -> &'static str {
+    if family == Family::V6 { "-6 " } else { "" }
 }
 
 fn route(verb: &str, route: &Route) -> String {
-    format!("ip {}route {verb} {} protocol {PROTOCOL}", v6(route.destination), words::route(route))
+    format!(
+        "ip {}route {verb} {} protocol {PROTOCOL}",
+        family_option(route.destination.family()),
+        words::route(route)
+    )
 }
 
 fn rule(verb: &str, rule: &Rule) -> String {
-    let v6 = if rule.family == Family::V6 { "-6 " } else { "" };
+    let option = family_option(rule.family);
     let (selector, action) = (Selected(&rule.selector), Acting(&rule.action));
-    format!("ip {v6}rule {verb} priority {} protocol {PROTOCOL} {selector} {action}", rule.priority)
+    format!("ip {option}rule {verb} priority {} protocol {PROTOCOL} {selector} {action}", rule.priority)
 }
 
-/// A word that any POSIX shell reads as it is.
+/// Quotes a text as one word for any POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

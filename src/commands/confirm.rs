@@ -1,4 +1,5 @@
-//! `portals confirm`: keep what `apply --confirm` has changed; and the waiting for it where no agent runs.
+//! `portals confirm`: keeps the change of `apply --confirm`; and, where no agent runs, the process that waits
+//! for the confirmation.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -19,10 +20,10 @@ use crate::engine::load::Files;
 use crate::engine::trial::{Trial, Undone};
 use crate::kernel::linux::Linux;
 
-/// This program, also if its file has been replaced meanwhile.
+/// Path of this program, even if its file has been replaced meanwhile.
 const OURSELVES: &str = "/proc/self/exe";
 
-/// Confirms, or waits for somebody who does.
+/// Confirms the waiting change, or waits for its confirmation.
 pub(super) fn run(file: &Path, options: &Confirm) -> Result<Status, Errors> {
     if let Some(time) = options.wait {
         return wait(file, time);
@@ -31,32 +32,35 @@ pub(super) fn run(file: &Path, options: &Confirm) -> Result<Status, Errors> {
     if journal.has_agent()? {
         ask(&Question::Confirm)?;
     } else {
-        // Who undoes holds it, too: both cannot be.
+        // The process that undoes the change holds the lock, too: only one of the two can happen.
         let _lock = lock(&journal)?;
         Trial::of(file).confirm()?;
     }
-    say!("confirmed: it stays");
+    say!("confirmed: the change stays");
     Ok(Status::Done)
 }
 
-/// Leaves a process behind that undoes the change unless it is confirmed; it is no child of the shell, whose end does not end it.
+/// Leaves a process behind that undoes the change unless it is confirmed. The process does not end with the
+/// shell.
 pub(super) fn leave_watcher(file: &Path, time: Duration) -> Result<()> {
-    let doing =
-        || "the change is not begun, since nobody would undo it: cannot start a process for that".to_owned();
+    let doing = || {
+        "the change is not begun, because no process would undo it: cannot start a process for that"
+            .to_owned()
+    };
     let mut command = Command::new(OURSELVES);
     command.arg("confirm").arg("--wait").arg(time.as_secs().to_string()).arg("--config").arg(absolute(file)?);
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut watcher = command.spawn().doing(doing)?;
+    let mut watcher = command.spawn().context(doing)?;
     let mut ready = [0];
-    let is_ready = watcher.stdout.take().map_or(Ok(0), |mut pipe| pipe.read(&mut ready)).doing(doing)? == 1;
+    let is_ready = watcher.stdout.take().map_or(Ok(0), |mut pipe| pipe.read(&mut ready)).context(doing)? == 1;
     if is_ready { Ok(()) } else { Err(Error::failed(doing())) }
 }
 
-/// Waits, and undoes what nobody has confirmed.
+/// Waits for the confirmation, and undoes the change if none comes in time.
 fn wait(file: &Path, time: Duration) -> Result<Status, Errors> {
-    // Nothing that ends the shell and what it has started shall end this.
-    setsid().doing(|| "cannot leave the shell".to_owned())?;
-    let trial = Trial::of(file);
+    // A signal that ends the shell and the shell's processes must not end this one.
+    setsid().context(|| "cannot leave the shell".to_owned())?;
+    let mut trial = Trial::of(file);
     let watch = trial.watch()?;
     say!("waiting");
     if !watch.wait(time)? {
@@ -65,12 +69,12 @@ fn wait(file: &Path, time: Duration) -> Result<Status, Errors> {
     let journal = Journal::open()?;
     let _lock = lock(&journal)?;
     if watch.is_there() {
-        undo(&trial, file, &journal)?;
+        undo(&mut trial, file, &journal)?;
     }
     Ok(Status::Done)
 }
 
-fn undo(trial: &Trial, file: &Path, journal: &Journal) -> Result<(), Errors> {
+fn undo(trial: &mut Trial, file: &Path, journal: &Journal) -> Result<(), Errors> {
     let mut kernel = Linux::open()?;
     match trial.settle() {
         (Undone::Nothing, _) => {}

@@ -1,4 +1,4 @@
-//! `portals demo`: see it work, on a machine that stays as it is.
+//! `portals demo`: shows portals at work, on a machine that stays as it is.
 
 use std::path::Path;
 use std::process::id;
@@ -6,19 +6,17 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
 
-use super::{Status, wait_for_random_numbers};
+use super::{Status, THIS_PROGRAM, wait_for_random_numbers};
 use crate::base::error::{Errors, Result};
 use crate::cli::Demo;
+use crate::cli::amounts::seconds;
 use crate::cli::output::{complain, say};
-use crate::cli::style::{Style, seconds};
+use crate::cli::style::Style;
 use crate::demo::{NETWORK_FILE, NYC, PARIS, SERVER, World, isolate, show};
 use crate::kernel::builtin::check_tun;
 use crate::kernel::linux::Linux;
 
-/// This program, wherever it lies: its path may be hidden inside a namespace.
-const OURSELVES: &str = "/proc/self/exe";
-
-/// Builds the world and tells the story; fails if something in it did not hold.
+/// Builds the world and plays the demo in it; fails if a check of the demo fails.
 pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
     let start = Instant::now();
     let was_root = geteuid().is_root();
@@ -28,13 +26,13 @@ pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
     }
     wait_for_random_numbers();
     let style = Style::for_stdout();
-    let mut world = World::build(&[NYC, PARIS], Path::new(OURSELVES))?;
-    let result = show::tell(&mut world, style);
+    let mut world = World::build(&[NYC, PARIS], Path::new(THIS_PROGRAM))?;
+    let result = show::run_checks(&mut world, style);
     if result.is_err() {
         print_logs(&world);
     } else {
         let took = seconds(start.elapsed());
-        let took = format!("All of it held. {took}, and nothing on this machine was touched.");
+        let took = format!("All checks passed in {took}. Nothing on this machine was changed.");
         say!("\n{}", style.good(&took));
     }
     if options.keep {
@@ -45,22 +43,22 @@ pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
 
 fn print_logs(world: &World) {
     for site in world.sites() {
-        complain!("\nwhat the agent of {} said:\n{}", site.plot.name, site.log());
+        complain!("\nlog of the agent of {}:\n{}", site.plot.name, site.log());
     }
 }
 
-/// Stays until Ctrl-C ends this process, and the kernel takes all of the world with it.
+/// Waits until Ctrl-C ends this process; the kernel then removes the whole world.
 fn keep(world: &mut World, was_root: bool) -> Result<()> {
-    say!("\nIt stays until Ctrl-C. To look around, from another terminal:");
-    let ask = format!("bash -c 'cat < /dev/tcp/{SERVER}/80'");
+    say!("\nThe demo keeps running until Ctrl-C. To look around, run these commands in another terminal:");
+    let request = format!("bash -c 'cat < /dev/tcp/{SERVER}/80'");
     for plot in [NYC, PARIS] {
         let site = world.site(plot);
-        let router = enter(site.agent()?.pid(), was_root);
-        say!("\n  # {}: its network file is {NETWORK_FILE}", site.router.name());
+        let router = nsenter(site.agent()?.pid(), was_root);
+        say!("\n  # {}, with the network file {NETWORK_FILE}", site.router.name());
         say!("  {router} --net --mount ip rule");
         for host in [Some(&site.guest), site.home.as_ref()].into_iter().flatten() {
             say!("  # {}", host.name());
-            say!("  {} --net={} {ask}", enter(id(), was_root), host.path());
+            say!("  {} --net={} {request}", nsenter(id(), was_root), host.path());
         }
     }
     loop {
@@ -68,8 +66,8 @@ fn keep(world: &mut World, was_root: bool) -> Result<()> {
     }
 }
 
-/// The beginning of a command line that enters the namespaces of a process.
-fn enter(pid: u32, was_root: bool) -> String {
+/// Returns the beginning of a command line that enters the namespaces of a process.
+fn nsenter(pid: u32, was_root: bool) -> String {
     let user = if was_root { "" } else { " --user --preserve-credentials" };
     format!("nsenter -t {pid}{user}")
 }

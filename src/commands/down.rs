@@ -1,4 +1,4 @@
-//! `portals down`: take all of it away again.
+//! `portals down`: removes everything that portals has made on this machine.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use crate::kernel::linux::Linux;
 use crate::services::Supervisor;
 use crate::state::words::count;
 
-/// Removes all that is ours. It needs neither the network file nor the keys. A change that waits to be confirmed is undone as well:
-/// nobody shall come back to it later.
+/// Removes everything of portals, which takes neither the network file nor the keys. A change that waits to
+/// be confirmed is undone as well, so that no later start comes back to it.
 pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     let journal = Journal::open()?;
     if journal.has_agent()? {
@@ -24,7 +24,7 @@ pub(super) fn run(file: &Path) -> Result<Status, Errors> {
         .into());
     }
     let _lock = lock(&journal)?;
-    // What cannot be written keeps nobody from taking it all away.
+    // A file that cannot be written must not keep the rest from being removed.
     if let Err(error) = Trial::of(file).undo() {
         complain!("portals: {error}");
     }

@@ -1,10 +1,10 @@
-//! `portals export`: files of wg-quick for a site that runs no portals.
+//! `portals export`: wg-quick files for a site that runs no portals.
 
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Status;
+use super::{Status, cannot_write};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::path::folder_of;
@@ -17,7 +17,7 @@ use crate::interop::phone::preshared_keys;
 use crate::system::disk::{Source, read_if_there, replace, unreadable};
 use crate::system::key_files;
 
-/// One file to standard output, or all to a folder.
+/// Prints a single file on standard output, or writes all files to a folder.
 pub(super) fn run(file: &Path, options: &Export) -> Result<Status, Errors> {
     let (_, network) = network_file::load(file)?;
     let name = &options.site;
@@ -29,20 +29,21 @@ pub(super) fn run(file: &Path, options: &Export) -> Result<Status, Errors> {
     let files =
         files(&network, name, own.as_ref(), secret.as_ref(), &preshared_keys(&network, name, &folder)?);
     for portal in &entry.portals {
-        complain!("note: portal `{}` is left out: wg-quick knows nothing like it", portal.name);
+        complain!("note: portal `{}` is left out: wg-quick has no equivalent of a portal", portal.name);
     }
     let refusal = match (&options.to, files.as_slice()) {
-        (_, []) => format!("site `{name}` has no links, so that there is nothing to export"),
+        (_, []) => format!("site `{name}` has no links, so there is nothing to export"),
         (Some(to), all) => return Ok(write(to, all)?),
         (None, [one]) if !one.is_secret() => return Ok(print(one)),
         (None, [_]) => {
-            "it holds a pre-shared key, which is for files alone: name a folder for it with --to FOLDER"
+            "the file holds a pre-shared key, which is never printed: name a folder for it with --to FOLDER"
                 .to_owned()
         }
         (None, several) => {
             let number = several.len();
             format!(
-                "site `{name}` has {number} interfaces, a file each: name a folder for them with --to FOLDER"
+                "site `{name}` has {number} interfaces, each with its own file: name a folder for them with \
+                 --to FOLDER"
             )
         }
     };
@@ -54,7 +55,8 @@ fn print(file: &File) -> Status {
     Status::Done
 }
 
-/// Nothing, if something else is there under one of their names: it may hold the only copy of a key.
+/// Writes the files to a folder. If another file has one of their names, nothing is written: that file may
+/// hold the only copy of a key.
 fn write(folder: &Path, files: &[File]) -> Result<Status> {
     let path = |file: &File| folder.join(format!("{}.conf", file.interface));
     for file in files {
@@ -62,15 +64,15 @@ fn write(folder: &Path, files: &[File]) -> Result<Status> {
         let there = read_if_there(&path, Source::Ours).map_err(|error| unreadable(&path, error))?;
         if there.map(Zeroizing::new).is_some_and(|there| *there != *file.to_text()) {
             return Err(Error::wrong(format!(
-                "{} is there already, and says something else: move it away (a key may be in it), or name another folder",
+                "{} exists already and has other contents: move it away (it may contain a key), or name \
+                 another folder",
                 path.display()
             )));
         }
     }
     for file in files {
         let path = path(file);
-        replace(&path, file.to_text().as_bytes(), 0o600)
-            .doing(|| format!("cannot write {}", path.display()))?;
+        replace(&path, file.to_text().as_bytes(), 0o600).context(|| cannot_write(&path))?;
         say!("wrote {}", path.display());
     }
     Ok(Status::Done)

@@ -1,9 +1,9 @@
-//! `portals import`: a file of wg-quick as a network file that does the same.
+//! `portals import`: converts a wg-quick file into a network file that does the same.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Status, host_name};
+use super::{Status, cannot_write, host_name};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::net::Secret;
@@ -11,22 +11,21 @@ use crate::base::path::folder_of;
 use crate::cli::Import;
 use crate::cli::output::{self, complain, say};
 use crate::config;
+use crate::engine::wgquick_file;
 use crate::interop::import::{Wishes, exit_name, network_file, preshared_keys};
 use crate::system::disk::{Source, write_new};
 use crate::system::key_files;
-use crate::system::wgquick_file;
 use crate::wgquick::Parsed;
 
-/// To standard output, or to a new file.
+/// Prints the network file on standard output, or writes it to a new file.
 pub(super) fn run(options: &Import) -> Result<Status, Errors> {
     if options.keys && options.output.is_none() {
-        return Err(Error::wrong("--keys puts them beside the output: name that with --output FILE").into());
+        return Err(Error::wrong(
+            "--keys puts the keys next to the output: name the output with --output FILE",
+        )
+        .into());
     }
-    let (parsed, is_open) = wgquick_file::look_at(&options.file, Source::Named)?;
-    if is_open {
-        let path = options.file.display();
-        complain!("warning: {path}: others can read the keys in it; run: chmod 600 {path}");
-    }
+    let parsed = read(&options.file)?;
     let key = parsed.config.interface.private_key.as_ref().expect("a file that was read has one");
     let stem = options.file.file_stem().unwrap_or_default().to_string_lossy();
     let site = options.site.clone().map_or_else(host_name, Ok)?;
@@ -40,12 +39,7 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
         exit: &exit,
     };
     let text = network_file(&parsed, &wishes).map_err(|error| within(&options.file, &error))?;
-    let name = options.output.as_deref().unwrap_or(Path::new("network.toml"));
-    config::check(name, &text).map_err(|faults| {
-        faults.under(Error::wrong(
-            "what comes of it, with these options, is wrong; `portals import --help` explains them:",
-        ))
-    })?;
+    check(&text, options.output.as_deref())?;
     let Some(output) = &options.output else {
         output::print(format_args!("{text}"));
         return Ok(Status::Done);
@@ -53,12 +47,33 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
     if options.keys {
         write_keys(output, &options.file, key, &parsed, &wishes)?;
     }
-    write_new(output, text.as_bytes(), 0o644).doing(|| format!("cannot write {}", output.display()))?;
-    say!("wrote {}; `portals plan` tells what it would do here", output.display());
+    write_new(output, text.as_bytes(), 0o644).context(|| cannot_write(output))?;
+    say!("wrote {}; `portals plan` shows what it would change on this machine", output.display());
     Ok(Status::Done)
 }
 
-/// Nothing that exists is overwritten, and nothing is written where one of the files exists, the output itself included.
+/// Reads a wg-quick file, and warns about permissions that expose its keys.
+fn read(file: &Path) -> Result<Parsed, Errors> {
+    let (parsed, is_open) = wgquick_file::look_at(file, Source::Named)?;
+    if is_open {
+        let path = file.display();
+        complain!("warning: {path}: other users can read the keys in this file; run: chmod 600 {path}");
+    }
+    Ok(parsed)
+}
+
+/// Checks the text of the new network file before anything is written.
+fn check(text: &str, output: Option<&Path>) -> Result<(), Errors> {
+    match config::check(output.unwrap_or(Path::new("network.toml")), text) {
+        Ok(_) => Ok(()),
+        Err(faults) => Err(faults.under(Error::wrong(
+            "these options result in a wrong network file; `portals import --help` explains the options:",
+        ))),
+    }
+}
+
+/// Writes the keys next to the output. If one of the files exists, the output included, nothing is written
+/// and nothing is overwritten.
 fn write_keys(output: &Path, file: &Path, key: &Secret, parsed: &Parsed, wishes: &Wishes) -> Result<()> {
     let folder = folder_of(output);
     let (private_key, copy) =
@@ -72,14 +87,14 @@ fn write_keys(output: &Path, file: &Path, key: &Secret, parsed: &Parsed, wishes:
     if let Some(path) = new.find(|path| path.symlink_metadata().is_ok()) {
         let path = path.display();
         return Err(Error::wrong(format!(
-            "{path} exists, and is not overwritten: move it, or choose another --output"
+            "{path} exists and is not overwritten: move it away, or choose another --output"
         )));
     }
     key_files::save(&private_key, key)?;
     of_phones.iter().try_for_each(|(path, key)| key_files::save(path, key))?;
     if copies {
         let bytes = key_files::read_bytes(file, Source::Named)?.map(|(bytes, _)| bytes).unwrap_or_default();
-        write_new(&copy, &bytes, 0o600).doing(|| format!("cannot write {}", copy.display()))?;
+        write_new(&copy, &bytes, 0o600).context(|| cannot_write(&copy))?;
     }
     Ok(())
 }

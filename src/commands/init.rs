@@ -1,26 +1,26 @@
-//! `portals init`: this site's key and a first network file.
+//! `portals init`: creates this site's key and a first network file.
 
 use std::fs;
 use std::path::Path;
 
-use super::{Status, host_name, wait_for_random_numbers};
+use super::{Status, cannot_write, host_name, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors};
 use crate::base::json::Json;
 use crate::base::keys;
-use crate::base::net::{PublicKey, Secret};
+use crate::base::net::{Cidr, PublicKey, Secret};
 use crate::base::path::folder_of;
 use crate::cli::Init;
 use crate::cli::output::say;
 use crate::config;
+use crate::engine::locked_file::Edit;
 use crate::system::disk::{self};
-use crate::system::edit::Edit;
 use crate::system::key_files;
 
-/// Makes what is not there yet, and says what to do next.
+/// Creates the key and the network file, as far as they are missing, and names the next step.
 pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
     let folder = folder_of(file);
-    fs::create_dir_all(&folder).doing(|| format!("cannot make the folder {}", folder.display()))?;
-    // Two at once would each make a key.
+    fs::create_dir_all(&folder).context(|| format!("cannot make the folder {}", folder.display()))?;
+    // Two processes at once would each create a key.
     let _edit = Edit::begin(file)?;
     let key_file = folder.join(key_files::PRIVATE_KEY_FILE);
     let old_key = key_files::load_if_there(&key_file)?;
@@ -36,13 +36,13 @@ pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
         key_files::save(&key_file, &key)?;
     }
     if let Some(text) = &text {
-        disk::write_new(file, text.as_bytes(), 0o644).doing(|| format!("cannot write {}", file.display()))?;
+        disk::write_new(file, text.as_bytes(), 0o644).context(|| cannot_write(file))?;
     }
     report(file, &key_file, is_new, text.is_some(), &key);
     Ok(Status::Done)
 }
 
-/// The text of a first network file; checked before anything is written.
+/// Returns the text of a first network file, checked before anything is written.
 fn first_file(file: &Path, options: &Init, public_key: PublicKey) -> Result<String, Errors> {
     let site = match &options.site {
         Some(site) => site.clone(),
@@ -50,11 +50,31 @@ fn first_file(file: &Path, options: &Init, public_key: PublicKey) -> Result<Stri
     };
     let endpoint = match &options.endpoint {
         Some(endpoint) => format!("endpoint   = {}", quoted(endpoint)),
-        None => "# endpoint = \"nyc.example.net\"   # host name or address, if others can reach this site"
-            .to_owned(),
+        None => {
+            "# endpoint = \"nyc.example.net\"   # host name or address, if other sites can reach this one"
+                .to_owned()
+        }
     };
-    let text = format!(
-        r#"# The network of all sites: the same file on every one of them. `portals plan` checks it and changes nothing.
+    let text = template(&quoted(&options.network), options.subnet, &site, options.id, public_key, &endpoint);
+    match config::check(file, &text) {
+        Ok(_) => Ok(text),
+        Err(faults) => Err(faults.under(Error::wrong(
+            "these options result in a wrong network file; `portals init --help` explains the options:",
+        ))),
+    }
+}
+
+/// Returns a commented network file with a single site. `network` is quoted; `endpoint` is a whole line.
+fn template(
+    network: &Json,
+    subnet: Cidr,
+    site: &str,
+    id: u8,
+    public_key: PublicKey,
+    endpoint: &str,
+) -> String {
+    format!(
+        r#"# All sites of the network: every site has the same file. `portals plan` checks it and changes nothing.
 
 [network]
 name   = {network}
@@ -72,35 +92,26 @@ exits      = []                 # sites this one uses as exits, such as ["paris"
 # public_key = "…"
 # endpoint   = "paris.example.net"
 
-# Then say what shall enter here, and where it shall leave:
+# Then define what enters here, and where it leaves:
 # [site.{site}.portal.guest]
 # exit      = "paris"
 # interface = "eth1"
-"#,
-        network = quoted(&options.network),
-        subnet = options.subnet,
-        id = options.id,
-    );
-    match config::check(file, &text) {
-        Ok(_) => Ok(text),
-        Err(faults) => Err(faults.under(Error::wrong(
-            "the options make a network file that is wrong; `portals init --help` explains them:",
-        ))),
-    }
+"#
+    )
 }
 
-/// A TOML string: JSON's strings are valid ones.
+/// Returns a TOML string: every JSON string is a valid TOML string.
 fn quoted(text: &str) -> Json {
     Json::text(text)
 }
 
 fn report(file: &Path, key_file: &Path, new_key: bool, new_file: bool, key: &Secret) {
-    let made = |is_new| if is_new { "made" } else { "kept" };
+    let made = |is_new| if is_new { "created" } else { "kept" };
     say!("{} the key {}", made(new_key), key_file.display());
     say!("{} the network file {}", made(new_file), file.display());
     say!("\nThis site's public key:\n  {}\n", keys::public_key(key));
     say!(
-        "Next: describe all sites in {}, copy it to each of them, and see what would happen: portals plan",
+        "Next: describe all sites in {}, copy it to each of them, and see what would change: portals plan",
         file.display()
     );
 }

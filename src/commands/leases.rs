@@ -1,11 +1,12 @@
-//! Who has been given an address, in `portals status`.
+//! DHCP leases of a portal, in `portals status`.
 
 use std::fmt::Write as _;
 
-use super::status::duration;
 use crate::base::json::Json;
+use crate::cli::amounts::duration;
 use crate::services::leases::Lease;
 
+/// Returns the leases as a JSON list.
 pub(super) fn json(leases: &[Lease]) -> Json {
     let lease = |lease: &Lease| {
         Json::Object(vec![
@@ -18,7 +19,7 @@ pub(super) fn json(leases: &[Lease]) -> Json {
     Json::List(leases.iter().map(lease).collect())
 }
 
-/// One line for each, below that of its portal.
+/// Appends one line per lease, below the line of the portal.
 pub(super) fn lines(text: &mut String, leases: &[Lease]) {
     for Lease { address, mac, name, left } in leases {
         let name = name.as_deref().unwrap_or_default();
@@ -34,7 +35,7 @@ mod tests {
     use crate::base::net::Mac;
 
     #[test]
-    fn a_lease_is_told() {
+    fn a_lease_is_shown() {
         let lease = Lease {
             address: "10.77.1.90".parse().unwrap(),
             mac: Mac([0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff]),

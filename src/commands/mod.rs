@@ -1,4 +1,4 @@
-//! One file a command: glue between the parts, and words for people.
+//! Commands of `portals`, one file each: they connect the parts of the program and print words for people.
 
 mod apply;
 pub mod as_commands;
@@ -33,14 +33,17 @@ use crate::state::words::count;
 use crate::system::entropy;
 use crate::system::platform;
 
-/// The exit status: others' scripts rely on it.
+/// Executable file of this program, under whatever path it was started: a namespace may hide that path.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// Exit status of this program. Scripts of its users rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
-    /// 0
+    /// 0: the command did its work.
     Done,
-    /// 1: it failed, and what it had begun was undone.
+    /// 1: the command failed, and its changes were undone.
     Failed,
-    /// 2: the file or the command line is wrong.
+    /// 2: the network file or the command line is wrong.
     Wrong,
     /// 3: `plan --check` found a difference.
     Differs,
@@ -57,7 +60,7 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// Runs what was typed.
+/// Runs the command that was typed.
 pub fn run(cli: &Cli) -> Result<Status, Errors> {
     if cli.version {
         say!("portals {}", env!("CARGO_PKG_VERSION"));
@@ -72,60 +75,72 @@ pub fn run(cli: &Cli) -> Result<Status, Errors> {
     if let (Some(file), Command::Install(_) | Command::Uninstall(_)) = (&cli.config, command) {
         let folder = platform::folder();
         return Err(Error::wrong(format!(
-            "what starts at boot uses the network file of this platform, in {}: put {} there",
+            "the agent that starts at boot uses the network file of this platform, in {}: put {} there",
             folder.display(),
             file.display()
         ))
         .into());
     }
     let file = cli.config.clone().unwrap_or_else(|| platform::folder().join(platform::NETWORK_FILE));
+    run_command(command, &file)
+}
+
+fn run_command(command: &Command, file: &Path) -> Result<Status, Errors> {
     match command {
         Command::Demo(options) => demo::run(options),
-        Command::Init(options) => init::run(&file, options),
-        Command::Plan(options) => plan::run(&file, options),
-        Command::Apply(options) => apply::run(&file, options),
-        Command::Confirm(options) => confirm::run(&file, options),
-        Command::Run(options) => run::run(&file, options),
-        Command::Guard(_) => guard::run(&file),
-        Command::Reload(_) => reload::reload(&file),
+        Command::Init(options) => init::run(file, options),
+        Command::Plan(options) => plan::run(file, options),
+        Command::Apply(options) => apply::run(file, options),
+        Command::Confirm(options) => confirm::run(file, options),
+        Command::Run(options) => run::run(file, options),
+        Command::Guard(_) => guard::run(file),
+        Command::Reload(_) => reload::reload(file),
         Command::Exit(options) => reload::exit(options),
-        Command::Phone(options) => phone::run(&file, options),
+        Command::Phone(options) => phone::run(file, options),
         Command::Import(options) => import::run(options),
-        Command::Export(options) => export::run(&file, options),
-        Command::Down(_) => down::run(&file),
-        Command::Status(options) => status::run(&file, options),
+        Command::Export(options) => export::run(file, options),
+        Command::Down(_) => down::run(file),
+        Command::Status(options) => status::run(file, options),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
     }
 }
 
-/// Waits for the kernel's random numbers, which keys are made of, and says so.
+/// Waits until the kernel can give random numbers for a key, and tells the user about the wait.
 fn wait_for_random_numbers() {
     if !entropy::is_ready() {
         complain!(
-            "waiting for random numbers to make a key of: this device started a short time ago, and its kernel is still collecting them; \
-             this can take minutes, and fewer if its network is used meanwhile"
+            "waiting for random numbers for a key: this device started a short time ago, and its kernel is \
+             still collecting them; this can take minutes, and less if its network is used in the meantime"
         );
         entropy::wait();
     }
 }
 
-/// What came of making the machine match a file.
+/// Prints the result of an operation that made this machine match a network file.
 fn show_done(done: &Done, file: &Path) {
     show_notes(&done.notes);
     match done.changes {
-        0 => say!("nothing to do: this machine is as {} says", file.display()),
+        0 => show_nothing_to_do(file),
         number => say!("done: {}", count(number, "change")),
     }
 }
 
-/// The path of a file for somebody with another working folder.
+fn show_nothing_to_do(file: &Path) {
+    say!("nothing to do: this machine matches {}", file.display());
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
+}
+
+/// Returns an absolute path, which an agent with another working directory can use.
 fn absolute(file: &Path) -> Result<PathBuf> {
-    std::path::absolute(file).doing(|| format!("cannot tell where {} is", file.display()))
+    std::path::absolute(file).context(|| format!("cannot tell where {} is", file.display()))
 }
 
 fn lock(journal: &Journal) -> Result<Lock> {
-    journal.lock(|| complain!("another portals is changing this machine; waiting for it"))
+    journal.lock(|| complain!("another portals process is changing this machine; waiting for it to finish"))
 }
 
 fn show_notes(notes: &[String]) {
@@ -134,9 +149,9 @@ fn show_notes(notes: &[String]) {
     }
 }
 
-/// This host's name, as far as it can be the name of a site.
+/// Returns this host's name, reduced to the characters and the length that the name of a site can have.
 fn host_name() -> Result<String> {
-    let name = nix::unistd::gethostname().doing(|| "cannot read this host's name".to_owned())?;
+    let name = nix::unistd::gethostname().context(|| "cannot read this host's name".to_owned())?;
     let name = name.to_string_lossy().to_ascii_lowercase();
     let first = name.split('.').next().unwrap_or_default();
     let usable: String = first
@@ -145,7 +160,9 @@ fn host_name() -> Result<String> {
         .take(12)
         .collect();
     if usable.is_empty() {
-        return Err(Error::wrong("this host's name cannot be the name of a site; give one: --site nyc"));
+        return Err(Error::wrong(
+            "this host's name cannot be the name of a site: name the site with --site, such as --site nyc",
+        ));
     }
     Ok(usable)
 }

@@ -1,4 +1,4 @@
-//! `portals phone add` and `portals phone show`: devices with an ordinary WireGuard app.
+//! `portals phone add` and `portals phone show`: settings for devices with an ordinary WireGuard app.
 
 use std::fs::DirBuilder;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{Status, wait_for_random_numbers};
+use super::{Status, cannot_write, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::net::Secret;
@@ -17,17 +17,17 @@ use crate::cli::style::Style;
 use crate::cli::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
 use crate::config::phone_address;
+use crate::engine::locked_file::Edit;
 use crate::engine::network_file;
+use crate::engine::wgquick_file;
 use crate::interop::phone::{self, Entry};
 use crate::interop::qr::Picture;
 use crate::site;
 use crate::system::disk::{self, Source};
-use crate::system::edit::Edit;
 use crate::system::key_files;
-use crate::system::wgquick_file;
 
-/// The folder of the keys that are kept, beside the network file.
-const FOLDER: &str = "phones";
+/// Folder of the phones' kept private keys, next to the network file.
+const KEY_FOLDER: &str = "phones";
 
 pub(super) fn run(file: &Path, options: &Phone) -> Result<Status, Errors> {
     match &options.command {
@@ -36,9 +36,9 @@ pub(super) fn run(file: &Path, options: &Phone) -> Result<Status, Errors> {
     }
 }
 
-/// Adds a phone and shows its file. Until all else is done, the network file is as it was.
+/// Adds a phone and shows its file. The network file changes last, after every step that can fail.
 fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
-    // Faults are told before anybody is waited for.
+    // Reports the faults of the network file before it waits for another process that edits the file.
     network_file::load(file)?;
     let change = Edit::begin(file)?;
     let (text, network) = network_file::load(file)?;
@@ -55,75 +55,69 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
     let key = key_files::generate();
     let entry = Entry { name, id, at, exit, dns: &options.dns, public_key: keys::public_key(&key) };
     let (new_text, network) = phone::add(file, &text, &network, &entry)?;
-    let shown = Shown::of(&folder, &network, name, key.clone())?;
+    let phone_file = PhoneFile::new(&folder, &network, name, key.clone())?;
 
-    let kept = options.keep_key.then(|| keep(&folder, name, &key)).transpose()?;
-    let written = write_images(&shown.code, options.png.as_deref(), options.svg.as_deref())
+    let kept = options.keep_key.then(|| save_key(&folder, name, &key)).transpose()?;
+    let written = write_images(&phone_file.code, options.png.as_deref(), options.svg.as_deref())
         .and_then(|()| change.finish(&text, &new_text));
     if let (Err(_), Some(kept)) = (&written, &kept) {
-        // What matters is why it was not written.
+        // The error that matters is the failed write.
         let _ = disk::remove(kept);
     }
     written?;
-    if !shown.print(options.no_qr) {
-        return Err(Error::failed(if kept.is_some() {
-            format!("phone `{name}` was added; nobody read its file: `portals phone show {name}` shows it")
-        } else {
-            let file = file.display();
-            format!("[phone.{name}] is in {file} now, but nobody has its key: take it out, and add it again")
-        })
-        .into());
+    if !phone_file.print(options.no_qr) {
+        return Err(not_printed(file, name, kept.is_some()).into());
     }
     advise(file, &network, name, own, kept.as_deref());
     Ok(Status::Done)
 }
 
-/// Shows the file of a phone again.
+/// Shows the file of an existing phone again.
 fn show(file: &Path, options: &PhoneShow) -> Result<Status, Errors> {
     let (_, network) = network_file::load(file)?;
     let folder = folder_of(file);
     let name = &options.name;
     let Some(phone) = network.phones.get(name) else {
         let names: Vec<&str> = network.phones.keys().map(String::as_str).collect();
-        let others = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         let file = file.display();
-        return Err(
-            Error::wrong(format!("there is no phone `{name}` in {file}; its phones: {others}")).into()
-        );
+        return Err(Error::wrong(format!("there is no phone `{name}` in {file}; its phones: {known}")).into());
     };
     let path = key_file(&folder, name);
-    let again =
-        || format!("to make a new one, take [phone.{name}] out of {} and add it again", file.display());
+    let way_out = || {
+        format!("to create a new key, remove [phone.{name}] from {} and add the phone again", file.display())
+    };
     let Some(key) = key_files::load_if_there(&path)? else {
         return Err(Error::failed(format!(
-            "the private key of phone `{name}` was shown once and not kept (there is no {}): {}, with --keep-key",
+            "the private key of phone `{name}` was shown once and not kept (there is no {}): {}, with \
+             --keep-key",
             path.display(),
-            again()
+            way_out()
         ))
         .into());
     };
     if keys::public_key(&key) != phone.public_key {
         return Err(Error::failed(format!(
-            "{} is not the key of phone `{name}`, but one of an earlier phone of that name: {}",
+            "{} is not the key of phone `{name}`, but the key of an earlier phone of that name: {}",
             path.display(),
-            again()
+            way_out()
         ))
         .into());
     }
-    let shown = Shown::of(&folder, &network, name, key)?;
-    write_images(&shown.code, options.png.as_deref(), options.svg.as_deref())?;
-    shown.print(options.no_qr);
+    let phone_file = PhoneFile::new(&folder, &network, name, key)?;
+    write_images(&phone_file.code, options.png.as_deref(), options.svg.as_deref())?;
+    phone_file.print(options.no_qr);
     Ok(Status::Done)
 }
 
-/// The file of a phone, and the same as a QR code.
-struct Shown {
+/// File for a phone's WireGuard app, as text and as a QR code.
+struct PhoneFile {
     text: Zeroizing<String>,
     code: Picture,
 }
 
-impl Shown {
-    fn of(folder: &Path, network: &Network, name: &Name, key: Secret) -> Result<Self> {
+impl PhoneFile {
+    fn new(folder: &Path, network: &Network, name: &Name, key: Secret) -> Result<Self> {
         let preshared_key = phone::preshared_key(network, name, folder)?;
         let resolvers = resolvers(folder, network, &network.phones[name]);
         let text = phone::settings(network, name, key, preshared_key, resolvers)?.to_text();
@@ -131,7 +125,7 @@ impl Shown {
         Ok(Self { text, code })
     }
 
-    /// Prints it, and tells whether it has arrived.
+    /// Prints the file, and reports whether all of it could be written.
     fn print(&self, without_code: bool) -> bool {
         output::print(format_args!("{}", self.text.as_str()));
         if !without_code {
@@ -142,12 +136,13 @@ impl Shown {
     }
 }
 
-/// Whom a phone asks: what its entry says, or the file of the provider where it leaves, if that is here; else those that portals ask, too.
+/// Returns the resolvers of a phone: those of its entry; else those in the file of the provider where the
+/// phone leaves, if that file is on this machine; else the default resolvers of portals.
 fn resolvers(folder: &Path, network: &Network, phone: &model::Phone) -> Vec<IpAddr> {
     let of_provider = || {
         let Some(ExitRef::Provider(exit)) = &phone.exit else { return Vec::new() };
         let file = folder.join(&network.sites[&phone.at].providers[exit].config);
-        // What is wrong with that file is for those to say who need it.
+        // The commands that need this file report its faults.
         wgquick_file::load(&file, Source::Ours).map(|parsed| parsed.config.interface.dns).unwrap_or_default()
     };
     let mut asked = if phone.dns.is_empty() { of_provider() } else { phone.dns.clone() };
@@ -156,9 +151,7 @@ fn resolvers(folder: &Path, network: &Network, phone: &model::Phone) -> Vec<IpAd
 }
 
 fn write_images(code: &Picture, png: Option<&Path>, svg: Option<&Path>) -> Result<()> {
-    let write = |file: &Path, bytes: &[u8]| {
-        disk::replace(file, bytes, 0o600).doing(|| format!("cannot write {}", file.display()))
-    };
+    let write = |file: &Path, bytes: &[u8]| disk::replace(file, bytes, 0o600).context(|| cannot_write(file));
     if let Some(file) = png {
         write(file, &code.png())?;
     }
@@ -168,27 +161,27 @@ fn write_images(code: &Picture, png: Option<&Path>, svg: Option<&Path>) -> Resul
     Ok(())
 }
 
-/// Writes a phone's key down; the path of its file.
-fn keep(folder: &Path, name: &str, key: &Secret) -> Result<PathBuf> {
+/// Saves a phone's private key, and returns the path of its file.
+fn save_key(folder: &Path, name: &str, key: &Secret) -> Result<PathBuf> {
     let path = key_file(folder, name);
     if path.exists() {
         return Err(Error::wrong(format!(
-            "{0} is there already, of an earlier phone of that name: rm {0}",
+            "{0} exists already, from an earlier phone of that name: remove it with `rm {0}`",
             path.display()
         )));
     }
-    let folder = folder.join(FOLDER);
+    let folder = folder.join(KEY_FOLDER);
     let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    made.doing(|| format!("cannot make the folder {}", folder.display()))?;
+    made.context(|| format!("cannot make the folder {}", folder.display()))?;
     key_files::save(&path, key)?;
     Ok(path)
 }
 
 fn key_file(folder: &Path, name: &str) -> PathBuf {
-    folder.join(FOLDER).join(format!("{name}.key"))
+    folder.join(KEY_FOLDER).join(format!("{name}.key"))
 }
 
-/// The name of the site that this is, if it is one.
+/// Returns the name of this machine's site, or nothing if this machine is no site of the network.
 fn own_site<'a>(folder: &Path, network: &'a Network) -> Result<Option<&'a str>> {
     let key = key_files::load_if_there(&folder.join(key_files::PRIVATE_KEY_FILE))?;
     let name = |key: Secret| site::own_name(network, keys::public_key(&key)).ok();
@@ -197,34 +190,49 @@ fn own_site<'a>(folder: &Path, network: &'a Network) -> Result<Option<&'a str>> 
 
 fn already_there(file: &Path, name: &str, position: Position) -> Error {
     Error::wrong(format!(
-        "{}:{position}: there is a phone `{name}` already: choose another name; or take that one out, and add it again with another key",
+        "{}:{position}: phone `{name}` exists already: choose another name; or remove this entry, and \
+         add the phone again with another key",
         file.display()
     ))
 }
 
 fn which_site() -> Error {
-    Error::wrong("this machine is no site: say which one the phone dials, as in `--at nyc`")
+    Error::wrong(
+        "this machine is no site of the network: name the site that the phone dials, as in `--at nyc`",
+    )
 }
 
 fn no_id_left() -> Error {
-    Error::wrong("there are as many phones as a network can have: take one out of the network file first")
+    Error::wrong("the network has as many phones as it can have: remove one from the network file first")
 }
 
-/// What to do next; not among what may be copied from standard output.
+fn not_printed(file: &Path, name: &str, is_kept: bool) -> Error {
+    Error::failed(if is_kept {
+        format!("phone `{name}` was added, but its file was not printed: run `portals phone show {name}`")
+    } else {
+        format!(
+            "[phone.{name}] is in {} now, but its key was not printed and is lost: remove the entry, and \
+             add the phone again",
+            file.display()
+        )
+    })
+}
+
+/// Prints the next steps, on standard error: standard output holds only the file, which may be redirected.
 fn advise(file: &Path, network: &Network, name: &Name, own: Option<&str>, kept: Option<&Path>) {
     let phone = &network.phones[name];
     let (at, address) = (&phone.at, phone_address(network, phone));
     let exit = phone.exit.as_ref().map_or_else(|| at.clone(), ToString::to_string);
     let file = file.display();
-    complain!("\nphone {name}: {address}, dials {at} and leaves at {exit}; it is in {file} now.");
+    complain!("\nPhone {name} ({address}) dials {at} and leaves at {exit}; {file} now lists it.");
     match kept {
         Some(path) => complain!("Its private key is kept in {}.", path.display()),
         None => complain!(
-            "Its private key is kept nowhere: scan the code, or copy the file, before you close this."
+            "Its private key is not kept: scan the code, or copy the file, before you close this terminal."
         ),
     }
     if own == Some(at) {
-        complain!("Next: portals reload; and copy {file} to the other sites.");
+        complain!("Next: run `portals reload`, and copy {file} to the other sites.");
     } else {
         complain!(
             "Next: copy {file} to {at} first, run `portals reload` there, and copy it to the other sites."
@@ -232,8 +240,8 @@ fn advise(file: &Path, network: &Network, name: &Name, own: Option<&str>, kept: 
     }
     if own.is_none() {
         complain!(
-            "This machine is no site: if the sites have a {0}, put that beside {file} before you add a phone, or the phone cannot \
-             connect.",
+            "This machine is no site: if the sites have a {0}, put it next to {file} before you add a phone, \
+             or the phone cannot connect.",
             key_files::NETWORK_SECRET_FILE
         );
     }

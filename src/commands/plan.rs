@@ -1,8 +1,8 @@
-//! `portals plan`: what `apply` would change.
+//! `portals plan`: shows what `portals apply` would change.
 
 use std::path::Path;
 
-use super::{Status, show_notes, ssh};
+use super::{Status, show_notes, show_nothing_to_do, ssh};
 use crate::base::error::Errors;
 use crate::cli::Plan;
 use crate::cli::output::{self, say};
@@ -15,7 +15,7 @@ use crate::kernel::linux::Linux;
 use crate::plan::{closing, plan};
 use crate::state::words;
 
-/// Shows the steps, or the script.
+/// Prints the steps, or a shell script that does the same.
 pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     let files = Files::read(file)?;
     let resolved = files.resolved()?;
@@ -23,7 +23,7 @@ pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     let mut site = files.site(&mut kernel, &resolved)?;
     let journal = Journal::open()?;
     if journal.has_agent()? {
-        // What the agent has chosen is as it should be.
+        // The exits that the agent has chosen are the desired state, and no difference.
         choose_standing(&mut site, &mut kernel)?;
     }
     let prepared = prepare(&mut kernel, &journal, &plan(&site))?;
@@ -33,7 +33,7 @@ pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     if options.commands {
         output::print(format_args!("{}", Script::new(&files, &site).write(&prepared.steps)));
     } else if prepared.steps.is_empty() {
-        say!("nothing to do: this machine is as {} says", file.display());
+        show_nothing_to_do(file);
     } else {
         for step in &prepared.steps {
             say!("{}", words::step(step));

@@ -1,4 +1,4 @@
-//! `portals status --prometheus`: the report in Prometheus' text format, version 0.0.4
+//! `portals status --prometheus`: the status report in Prometheus' text format, version 0.0.4
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
 
 use std::fmt::Write as _;
@@ -6,17 +6,17 @@ use std::time::SystemTime;
 
 use crate::engine::status::{LinkReport, PhoneReport, PortalState, Report};
 
-/// All of it. `now` is when the report was made.
+/// Returns all metrics. `now` is the time at which the report was made.
 pub(super) fn text(report: &Report, now: SystemTime) -> String {
     let mut page = Page(String::new());
-    about_all(&mut page, report);
-    about_links(&mut page, report, now);
-    about_portals(&mut page, report);
+    write_site(&mut page, report);
+    write_links(&mut page, report, now);
+    write_portals(&mut page, report);
     page.0
 }
 
-fn about_all(page: &mut Page, report: &Report) {
-    page.metric("portals_info", "gauge", "This site, and what it works with.");
+fn write_site(page: &mut Page, report: &Report) {
+    page.metric("portals_info", "gauge", "This site, with its WireGuard and its firewall.");
     let labels = [
         ("network", report.network.as_str()),
         ("site", &report.site),
@@ -31,35 +31,35 @@ fn about_all(page: &mut Page, report: &Report) {
     page.metric(
         "portals_unconfirmed",
         "gauge",
-        "Whether a change waits to be confirmed, or else will be undone.",
+        "Whether a change waits for confirmation, without which it will be undone.",
     );
     page.sample("portals_unconfirmed", &[], knowledge.unconfirmed.is_some().into());
-    page.metric("portals_exit_up", "gauge", "Whether an exit answers, of those that are one of several.");
+    page.metric("portals_exit_up", "gauge", "Whether an exit answers, for exits in a list of several.");
     for exit in &knowledge.exits {
         page.sample("portals_exit_up", &[("exit", &exit.name)], (exit.words == "up").into());
     }
 }
 
-fn about_links(page: &mut Page, report: &Report, now: SystemTime) {
+fn write_links(page: &mut Page, report: &Report, now: SystemTime) {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let labels =
         |link: &'_ LinkReport| [("peer", link.peer.clone()), ("interface", link.interface.to_string())];
     let links: Vec<_> = report.links.iter().map(|link| (labels(link), link)).collect();
-    about_sessions(page, "link", &links, now);
+    write_sessions(page, "link", &links, now);
     if !report.phones.is_empty() {
         let labels = |phone: &PhoneReport| [("phone", phone.link.peer.clone()), ("exit", phone.exit.clone())];
         let phones: Vec<_> = report.phones.iter().map(|phone| (labels(phone), &phone.link)).collect();
-        about_sessions(page, "phone", &phones, now);
+        write_sessions(page, "phone", &phones, now);
     }
 }
 
-/// Those of all links, or of all phones.
-fn about_sessions(page: &mut Page, what: &str, sessions: &[([(&str, String); 2], &LinkReport)], now: u64) {
+/// Writes the metrics of all links, or of all phones.
+fn write_sessions(page: &mut Page, what: &str, sessions: &[([(&str, String); 2], &LinkReport)], now: u64) {
     let metrics = [
-        ("up", "gauge", "Whether it has a session that can be used."),
-        ("last_handshake_timestamp_seconds", "gauge", "When it had its last handshake."),
-        ("receive_bytes_total", "counter", "What has come in by it."),
-        ("transmit_bytes_total", "counter", "What has gone out by it."),
+        ("up", "gauge", "Whether it has a usable session."),
+        ("last_handshake_timestamp_seconds", "gauge", "Time of its last handshake."),
+        ("receive_bytes_total", "counter", "Bytes received through it."),
+        ("transmit_bytes_total", "counter", "Bytes sent through it."),
     ];
     for (index, (name, kind, help)) in metrics.into_iter().enumerate() {
         let name = format!("portals_{what}_{name}");
@@ -74,8 +74,12 @@ fn about_sessions(page: &mut Page, what: &str, sessions: &[([(&str, String); 2],
     }
 }
 
-fn about_portals(page: &mut Page, report: &Report) {
-    page.metric("portals_portal_state", "gauge", "Of the states of a portal, 1 for the one that it is in.");
+fn write_portals(page: &mut Page, report: &Report) {
+    page.metric(
+        "portals_portal_state",
+        "gauge",
+        "1 for the state that a portal is in, 0 for its other states.",
+    );
     for portal in &report.portals {
         for state in PortalState::ALL {
             let labels = [("portal", portal.name.as_str()), ("state", state.as_str())];
@@ -88,7 +92,7 @@ fn about_portals(page: &mut Page, report: &Report) {
         page.metric(
             "portals_portal_obstacle_info",
             "gauge",
-            "What blocks a portal though its exits may be up.",
+            "Reason why a portal is blocked although its exits may be up.",
         );
     }
     for (portal, obstacle) in obstacles {
@@ -102,7 +106,7 @@ fn about_portals(page: &mut Page, report: &Report) {
     }
 }
 
-/// What is written so far.
+/// Text of the metrics so far.
 struct Page(String);
 
 impl Page {
@@ -132,7 +136,7 @@ mod tests {
     use crate::control::{Knowledge, Known};
 
     #[test]
-    fn the_page_is_as_prometheus_wants_it() {
+    fn the_page_has_prometheus_text_format() {
         let exit = Known { name: "paris".to_owned(), since: 3, words: "up".to_owned() };
         let knowledge = Knowledge { exits: vec![exit], ..Knowledge::default() };
         let report = Report { knowledge: Some(knowledge), ..Report::example() };
@@ -162,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_cannot_break_out() {
+    fn label_values_are_escaped() {
         let mut page = Page(String::new());
         page.sample("a", &[("b", "c\\d\"e\nf")], 1);
         assert_eq!(page.0, "a{b=\"c\\\\d\\\"e\\nf\"} 1\n");

@@ -1,4 +1,4 @@
-//! `portals reload` and `portals exit`: what only the agent can do.
+//! `portals reload` and `portals exit`: requests to the agent.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use crate::cli::output::say;
 use crate::control::{Done, Question, ask};
 use crate::engine::journal::Journal;
 
-/// Has the agent read its file again.
+/// Has the agent read its network file again.
 pub(super) fn reload(file: &Path) -> Result<Status, Errors> {
     show_done(&ask_agent(&Question::Reload)?, file);
     Ok(Status::Done)
 }
 
-/// Has a portal leave at another exit.
+/// Has the agent move a portal to another exit.
 pub(super) fn exit(options: &Exit) -> Result<Status, Errors> {
     let Exit { portal, exit } = options;
     let chosen = (exit != AUTO).then(|| exit.clone());
@@ -28,7 +28,7 @@ pub(super) fn exit(options: &Exit) -> Result<Status, Errors> {
     Ok(Status::Done)
 }
 
-/// In place of an exit: the agent chooses.
+/// Word in the place of an exit: the agent chooses.
 const AUTO: &str = "auto";
 
 fn ask_agent(question: &Question) -> Result<Done, Errors> {

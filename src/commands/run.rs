@@ -1,4 +1,4 @@
-//! `portals run`: the agent.
+//! `portals run`: runs the agent.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::cli::Run;
 use crate::system::notify;
 use crate::system::open_files;
 
-/// Applies, or closes what cannot be applied, stays, watches and repairs, until SIGTERM or SIGINT.
+/// Runs the agent until SIGTERM or SIGINT. If the agent cannot start, the portals are closed until it can.
 pub(super) fn run(file: &Path, options: &Run) -> Result<Status, Errors> {
     if let Err(error) = open_files::raise_limit() {
         log::warn!("{error}");

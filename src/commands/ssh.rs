@@ -1,4 +1,4 @@
-//! Whoever works here by SSH through a portal that this router is about to close to him.
+//! Warning to a user whose own SSH session the network file would cut off.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -11,30 +11,35 @@ use crate::kernel::route;
 use crate::site::{Entrance, Portal, Served, Site};
 use crate::system::disk::{self, Source};
 
-/// The variable that sshd sets: address and port of the client, then those of this end.
+/// Environment variable that sshd sets: address and port of the client, then address and port of this end.
 const VARIABLE: &str = "SSH_CONNECTION";
 
-/// Parents that are asked at most: `sudo` and `su` take the variable away from what they run.
-const GENERATIONS: usize = 16;
+/// Largest number of parent processes that are searched: `sudo` and `su` remove the variable from the
+/// programs that they run.
+const MOST_PARENTS: usize = 16;
 
-/// Says so aloud, if this session comes in where `site` has nobody reach this router.
+/// Prints a warning if the user's SSH session enters a portal from which `site` no longer lets anybody reach
+/// this router.
 pub(super) fn warn(site: &Site, kernel: &mut Linux) {
-    let Some((client, portal)) = cut_off(site, kernel) else { return };
+    let Some((client, portal)) = cut_off_session(site, kernel) else { return };
     let warning = format!(
-        "YOUR OWN SESSION COMES FROM {client}, which enters portal `{}`: with this file it cannot reach this router any more.",
+        "YOUR OWN SESSION COMES FROM {client}, which enters portal `{}`: with this file, it can no longer \
+         reach this router.",
         portal.name
     );
-    let way_out = "Write `router = true` there, or use `portals apply --confirm 60`, which undoes it unless you confirm.";
+    let way_out = "Write `router = true` in that portal, or use `portals apply --confirm 60`, which undoes \
+                   the change unless you confirm it.";
     complain!("{}\n{way_out}", Style::for_stderr().bad(&warning));
 }
 
-fn cut_off<'a>(site: &'a Site, kernel: &mut Linux) -> Option<(String, &'a Portal)> {
+/// Returns the client of the user's SSH session, and the closed portal that the client enters.
+fn cut_off_session<'a>(site: &'a Site, kernel: &mut Linux) -> Option<(String, &'a Portal)> {
     if site.portals.iter().all(|portal| portal.router == Served::All) {
         return None;
     }
-    let session = session()?;
+    let session = ssh_connection()?;
     let client = session.split(' ').next()?;
-    // What is link-local has its interface behind it.
+    // A link-local address is followed by `%` and its interface.
     let (address, interface) =
         client.split_once('%').map_or((client, None), |(one, other)| (one, Some(other)));
     let address: IpAddr = address.parse().ok()?;
@@ -47,20 +52,20 @@ fn cut_off<'a>(site: &'a Site, kernel: &mut Linux) -> Option<(String, &'a Portal
     Some((address.to_string(), closed.find(comes_in)?))
 }
 
-/// The interface by which answers to an address leave.
+/// Returns the interface through which answers to an address leave.
 fn interface_to(address: IpAddr, kernel: &mut Linux) -> Option<IfName> {
     let found = route::lookup(kernel.route(), address, 0, None)?.device?;
     let links = kernel.links().ok()?;
     links.values().find(|link| link.index == found).map(|link| link.name.clone())
 }
 
-/// The variable, of this process or of the nearest parent that has it.
-fn session() -> Option<String> {
+/// Returns the value of the variable in this process, or in the nearest parent process that has it.
+fn ssh_connection() -> Option<String> {
     if let Ok(value) = std::env::var(VARIABLE) {
         return Some(value);
     }
     let mut process = nix::unistd::getppid().as_raw();
-    for _ in 0..GENERATIONS {
+    for _ in 0..MOST_PARENTS {
         if process <= 1 {
             return None;
         }
@@ -75,11 +80,13 @@ fn session() -> Option<String> {
     None
 }
 
+/// Returns the value of the variable in an environment as `/proc` shows it, with NUL between the entries.
 fn variable(environment: &str) -> Option<&str> {
     environment.split('\0').find_map(|entry| entry.strip_prefix(VARIABLE)?.strip_prefix('='))
 }
 
-/// The fourth word; the second is the name in brackets, which may have blanks and brackets itself.
+/// Returns the parent's process number from `/proc/PID/stat`: the fourth field. The second field is the
+/// program's name in parentheses, which may itself contain spaces and parentheses.
 fn parent(stat: &str) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! `portals status`: links, portals and exits.
+//! `portals status`: shows links, portals and exits.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
@@ -11,6 +11,7 @@ use crate::base::error::{Errors, Result};
 use crate::base::json::Json;
 use crate::base::sorted::SortedMap;
 use crate::cli;
+use crate::cli::amounts::{bytes, duration};
 use crate::cli::output;
 use crate::cli::style::Style;
 use crate::control::{Knowledge, Known, Question, ask_within};
@@ -23,43 +24,29 @@ use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
 use crate::system::clock::LastKnown;
 
-/// How long the agent may take to tell what it knows.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time limit for the agent's answer.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Shows it once, or every second.
+/// Shows the status once, or every second.
 pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> {
     let files = Files::read(file)?;
     let journal = Journal::open()?;
     let mut kernel = Linux::open()?;
     let style = Style::for_stdout();
     loop {
-        // Endpoints come from the live tunnels, so no name needs to be resolved.
-        let mut site = files.site(&mut kernel, &SortedMap::new())?;
-        choose_standing(&mut site, &mut kernel)?;
-        let (agent, now) = (journal.has_agent()?, SystemTime::now());
-        let mut report = report(&site, agent, &mut kernel, now)?;
-        for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
-            shown.leases = leases::leases(journal.folder(), portal, now)?;
-        }
-        report.knowledge = if agent { knowledge() } else { None };
-        report.missing = if let Some(knowledge) = &report.knowledge {
-            knowledge.failures.clone()
-        } else {
-            let clock = LastKnown::beside(file).judge(now).complaint(now);
-            clock.into_iter().chain(services::missing(&services::plan(&site, journal.folder()))).collect()
-        };
-        report.missing.extend(site.wifi_notes);
+        let now = SystemTime::now();
+        let report = full_report(file, &files, &journal, &mut kernel, now)?;
         let text = match options {
             cli::Status { json: true, .. } => json(&report) + "\n",
             cli::Status { prometheus: true, .. } => prometheus::text(&report, now),
             _ => for_people(&report, style),
         };
         if options.watch && !options.json && std::io::stdout().is_terminal() {
-            // Home, and clear what the last round left below.
+            // Cursor to the top left, and erase the output of the last round.
             output::print(format_args!("\x1b[H\x1b[J"));
         }
         output::print(format_args!("{text}"));
-        // Nobody watches any more.
+        // The reader of the output has gone, or a single look was asked for.
         if !output::flush() || !options.watch {
             return Ok(Status::Done);
         }
@@ -67,51 +54,50 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
     }
 }
 
-/// What the agent tells; one that is of another version, or at something else for long, tells nothing.
-fn knowledge() -> Option<Knowledge> {
-    Knowledge::from_fields(&ask_within(&Question::Status, PATIENCE).ok()?).ok()
+/// Returns the report about this site, with the leases, the agent's knowledge, and the faults.
+fn full_report(
+    file: &Path,
+    files: &Files,
+    journal: &Journal,
+    kernel: &mut Linux,
+    now: SystemTime,
+) -> Result<Report, Errors> {
+    // Endpoints come from the live tunnels, so no name has to be resolved.
+    let mut site = files.site(kernel, &SortedMap::new())?;
+    choose_standing(&mut site, kernel)?;
+    let agent = journal.has_agent()?;
+    let mut report = report(&site, agent, kernel, now)?;
+    for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
+        shown.leases = leases::leases(journal.folder(), portal, now)?;
+    }
+    report.knowledge = if agent { ask_agent() } else { None };
+    report.missing = if let Some(knowledge) = &report.knowledge {
+        knowledge.failures.clone()
+    } else {
+        let clock = LastKnown::beside(file).judge(now).complaint(now);
+        clock.into_iter().chain(services::missing(&services::plan(&site, journal.folder()))).collect()
+    };
+    report.missing.extend(site.wifi.notes);
+    Ok(report)
+}
+
+/// Returns the knowledge that only the agent has. An agent of another version, or one that is busy for long,
+/// gives none.
+fn ask_agent() -> Option<Knowledge> {
+    Knowledge::from_fields(&ask_within(&Question::Status, AGENT_TIMEOUT).ok()?).ok()
 }
 
 fn json(report: &Report) -> String {
-    let links = report.links.iter().map(|link| {
-        let mut members = vec![
-            ("peer", Json::text(&link.peer)),
-            ("interface", Json::text(link.interface.as_str())),
-            ("exit", Json::Bool(link.exit)),
-        ];
-        members.extend(session(link));
-        Json::Object(members)
-    });
-    let phones = report.phones.iter().map(|phone| {
-        let mut members = vec![("name", Json::text(&phone.link.peer)), ("exit", Json::text(&phone.exit))];
-        members.extend(session(&phone.link));
-        Json::Object(members)
-    });
-    let portals = report.portals.iter().map(|portal| {
-        let mut members = vec![
-            ("name", Json::text(&portal.name)),
-            ("entrance", Json::text(&portal.entrance)),
-            ("address", portal.address.map_or(Json::Null, |address| Json::text(&address.to_string()))),
-            ("exit", Json::text(&portal.exit)),
-            ("state", Json::text(portal.state.as_str())),
-        ];
-        members.extend(portal.obstacle.as_ref().map(|reason| ("reason", Json::text(&reason.to_string()))));
-        members.extend(portal.stations.as_ref().map(|stations| ("stations", wifi::json(stations))));
-        members.extend(portal.leases.as_ref().map(|leases| ("leases", super::leases::json(leases))));
-        if let Some(known) = report.known(&portal.name) {
-            members.extend([("since_s", Json::Number(known.since)), ("why", Json::text(&known.words))]);
-        }
-        Json::Object(members)
-    });
+    let portals = report.portals.iter().map(|portal| portal_json(portal, report.known(&portal.name)));
     let mut members = vec![
         ("network", Json::text(&report.network)),
         ("site", Json::text(&report.site)),
         ("agent", Json::Bool(report.agent)),
         ("wireguard", Json::text(report.wireguard.as_str())),
         ("firewall", Json::text(report.firewall.as_str())),
-        ("links", Json::List(links.collect())),
+        ("links", Json::List(report.links.iter().map(link_json).collect())),
         ("portals", Json::List(portals.collect())),
-        ("phones", Json::List(phones.collect())),
+        ("phones", Json::List(report.phones.iter().map(phone_json).collect())),
     ];
     if !report.missing.is_empty() {
         members.push((
@@ -120,12 +106,45 @@ fn json(report: &Report) -> String {
         ));
     }
     if let Some(knowledge) = &report.knowledge {
-        members.extend(told(knowledge));
+        members.extend(agent_members(knowledge));
     }
     Json::Object(members).to_string()
 }
 
-fn session(link: &LinkReport) -> [(&'static str, Json); 5] {
+fn link_json(link: &LinkReport) -> Json {
+    let mut members = vec![
+        ("peer", Json::text(&link.peer)),
+        ("interface", Json::text(link.interface.as_str())),
+        ("exit", Json::Bool(link.exit)),
+    ];
+    members.extend(session_members(link));
+    Json::Object(members)
+}
+
+fn phone_json(phone: &PhoneReport) -> Json {
+    let mut members = vec![("name", Json::text(&phone.link.peer)), ("exit", Json::text(&phone.exit))];
+    members.extend(session_members(&phone.link));
+    Json::Object(members)
+}
+
+fn portal_json(portal: &PortalReport, known: Option<&Known>) -> Json {
+    let mut members = vec![
+        ("name", Json::text(&portal.name)),
+        ("entrance", Json::text(&portal.entrance)),
+        ("address", portal.address.map_or(Json::Null, |address| Json::text(&address.to_string()))),
+        ("exit", Json::text(&portal.exit)),
+        ("state", Json::text(portal.state.as_str())),
+    ];
+    members.extend(portal.obstacle.as_ref().map(|reason| ("reason", Json::text(&reason.to_string()))));
+    members.extend(portal.stations.as_ref().map(|stations| ("stations", wifi::json(stations))));
+    members.extend(portal.leases.as_ref().map(|leases| ("leases", super::leases::json(leases))));
+    if let Some(known) = known {
+        members.extend([("since_s", Json::Number(known.since)), ("why", Json::text(&known.words))]);
+    }
+    Json::Object(members)
+}
+
+fn session_members(link: &LinkReport) -> [(&'static str, Json); 5] {
     [
         ("endpoint", link.endpoint.map_or(Json::Null, |endpoint| Json::text(&endpoint.to_string()))),
         ("handshake_age_s", link.handshake_age.map_or(Json::Null, Json::Number)),
@@ -135,8 +154,8 @@ fn session(link: &LinkReport) -> [(&'static str, Json); 5] {
     ]
 }
 
-/// What only the agent can tell: not there without one.
-fn told(knowledge: &Knowledge) -> [(&'static str, Json); 2] {
+/// Returns the members that only the agent can fill; they are absent where no agent runs.
+fn agent_members(knowledge: &Knowledge) -> [(&'static str, Json); 2] {
     let exit = |Known { name, since, words }: &Known| {
         Json::Object(vec![
             ("name", Json::text(name)),
@@ -150,6 +169,17 @@ fn told(knowledge: &Knowledge) -> [(&'static str, Json); 2] {
 
 fn for_people(report: &Report, style: Style) -> String {
     let mut text = String::new();
+    head_lines(&mut text, report, style);
+    section(&mut text, "links", &report.links, style, |text, link| link_line(text, link, style));
+    section(&mut text, "portals", &report.portals, style, |text, portal| {
+        portal_line(text, portal, report.known(&portal.name), style);
+    });
+    section(&mut text, "phones", &report.phones, style, |text, phone| phone_line(text, phone, style));
+    text
+}
+
+/// Appends the lines about the whole site: its agent and backends, an unconfirmed change, and faults.
+fn head_lines(text: &mut String, report: &Report, style: Style) {
     let agent = if report.agent { style.good("agent running") } else { style.bad("no agent") };
     let _ = writeln!(
         text,
@@ -167,25 +197,16 @@ fn for_people(report: &Report, style: Style) -> String {
     for missing in &report.missing {
         let _ = writeln!(text, "{}", style.bad(missing));
     }
-    if !report.links.is_empty() {
-        let _ = writeln!(text, "\n{}", style.strong("links"));
+}
+
+/// Appends a heading, and the lines of each item; nothing if there are no items.
+fn section<T>(text: &mut String, heading: &str, items: &[T], style: Style, line: impl Fn(&mut String, &T)) {
+    if !items.is_empty() {
+        let _ = writeln!(text, "\n{}", style.strong(heading));
     }
-    for link in &report.links {
-        link_line(&mut text, link, style);
+    for item in items {
+        line(text, item);
     }
-    if !report.portals.is_empty() {
-        let _ = writeln!(text, "\n{}", style.strong("portals"));
-    }
-    for portal in &report.portals {
-        portal_line(&mut text, portal, report.known(&portal.name), style);
-    }
-    if !report.phones.is_empty() {
-        let _ = writeln!(text, "\n{}", style.strong("phones"));
-    }
-    for phone in &report.phones {
-        phone_line(&mut text, phone, style);
-    }
-    text
 }
 
 fn link_line(text: &mut String, link: &LinkReport, style: Style) {
@@ -202,7 +223,7 @@ fn link_line(text: &mut String, link: &LinkReport, style: Style) {
     );
 }
 
-/// A phone that is silent is none that fails: it may be off, or asleep.
+/// Appends the line of a phone. A silent phone is no fault: it may be switched off, or asleep.
 fn phone_line(text: &mut String, PhoneReport { link, exit }: &PhoneReport, style: Style) {
     let state = if link.up { style.good("up  ") } else { style.faint("away") };
     let _ = writeln!(
@@ -217,7 +238,7 @@ fn phone_line(text: &mut String, PhoneReport { link, exit }: &PhoneReport, style
 }
 
 fn endpoint(link: &LinkReport) -> String {
-    link.endpoint.map_or_else(|| "waits to be dialled".to_owned(), |endpoint| endpoint.to_string())
+    link.endpoint.map_or_else(|| "waiting to be dialled".to_owned(), |endpoint| endpoint.to_string())
 }
 
 fn handshake(link: &LinkReport) -> String {
@@ -249,48 +270,12 @@ fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&Known>, 
     super::leases::lines(text, portal.leases.as_deref().unwrap_or_default());
 }
 
-/// `42 s`, `3 min`, `5 h`, `2 d`.
-pub(super) fn duration(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// `512 B`, `1.5 kB`, `2.0 MB`: powers of 1000, as links are measured.
-pub(super) fn bytes(number: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    if number < 1000 {
-        return format!("{number} B");
-    }
-    let mut tenths = number / 100;
-    let mut unit = 0;
-    while tenths >= 10_000 && unit + 1 < UNITS.len() {
-        tenths /= 1000;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short() {
-        assert_eq!(bytes(999), "999 B");
-        assert_eq!(bytes(1000), "1.0 kB");
-        assert_eq!(bytes(1_550_000), "1.5 MB");
-        assert_eq!(bytes(20_000_000_000_000_000), "20000.0 TB");
-        assert_eq!(duration(119), "119 s");
-        assert_eq!(duration(120), "2 min");
-        assert_eq!(duration(172_800), "2 d");
-    }
-
-    #[test]
-    fn json_is_as_specified() {
+    fn json_has_the_specified_form() {
         let expected = concat!(
             r#"{"network":"home","site":"nyc","agent":true,"wireguard":"kernel","firewall":"nftables","#,
             r#""links":[{"peer":"paris","interface":"to-paris","exit":true,"endpoint":"203.0.113.9:51821","#,
@@ -302,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_agent_knows_comes_behind_the_rest() {
+    fn knowledge_of_the_agent_comes_last() {
         let known =
             |name: &str, words: &str| Known { name: name.to_owned(), since: 90, words: words.to_owned() };
         let knowledge = Knowledge {

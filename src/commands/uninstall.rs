@@ -1,23 +1,23 @@
-//! `portals uninstall`: what `portals install` put here, away again.
+//! `portals uninstall`: removes the files that `portals install` wrote.
 
 use super::Status;
-use super::install::Place;
+use super::install::Target;
 use crate::base::error::Errors;
 use crate::cli::Uninstall;
 use crate::cli::output::say;
 use crate::system::platform;
 
-/// Ends the agent, closes its portals, and removes hook and program; network file and keys stay.
+/// Ends the agent, removes its portals, and deletes hook and program. Network file and keys stay.
 pub(super) fn run(options: &Uninstall) -> Result<Status, Errors> {
-    let place = Place::open(options.root.as_deref())?;
-    let found = place.look(&[], true)?;
-    let steps = platform::uninstall(&place.layout, &found);
-    place.carry_out(&steps, &[])?;
-    let folder = place.layout.folder;
+    let target = Target::open(options.root.as_deref())?;
+    let found = target.compare(&[], true)?;
+    let steps = platform::uninstall(&target.layout, &found);
+    target.carry_out(&steps, &[])?;
+    let folder = target.layout.folder;
     if steps.is_empty() {
         say!("nothing to do: portals is not installed here");
     } else {
-        say!("kept {folder} with the network file and the keys; to remove them too: rm -r {folder}");
+        say!("kept {folder} with the network file and the keys; to remove them as well: rm -r {folder}");
     }
     Ok(Status::Done)
 }

@@ -1,11 +1,12 @@
-//! Who is connected to a Wi-Fi, in `portals status`.
+//! Stations that are connected to a portal's Wi-Fi, in `portals status`.
 
 use std::fmt::Write as _;
 
-use super::status::{bytes, duration};
 use crate::base::json::Json;
+use crate::cli::amounts::{bytes, duration};
 use crate::wifi::card::Station;
 
+/// Returns the stations as a JSON list.
 pub(super) fn json(stations: &[Station]) -> Json {
     let station = |station: &Station| {
         Json::Object(vec![
@@ -20,7 +21,7 @@ pub(super) fn json(stations: &[Station]) -> Json {
     Json::List(stations.iter().map(station).collect())
 }
 
-/// One line for each, below that of its portal.
+/// Appends one line per station, below the line of the portal.
 pub(super) fn lines(text: &mut String, stations: &[Station]) {
     for station in stations {
         let signal = station.signal.map_or_else(String::new, |signal| format!("  {signal} dBm"));
@@ -46,7 +47,7 @@ mod tests {
     };
 
     #[test]
-    fn a_station_is_told() {
+    fn a_station_is_shown() {
         let expected = r#"[{"mac":"aa:bb:cc:dd:ee:ff","signal_dbm":-51,"connected_s":75,"inactive_ms":20,"rx_bytes":3000,"tx_bytes":4}]"#;
         assert_eq!(json(&[STATION]).to_string(), expected);
         assert!(json(&[Station { signal: None, ..STATION }]).to_string().contains(r#""signal_dbm":null"#));

@@ -1,6 +1,6 @@
-//! The agent's control socket: how other calls of this program ask it for something, and hear what came of it.
+//! Control socket of the agent: other calls of this program send a question, and get an answer.
 //!
-//! A question and its answer are fields with a zero between them, each closed by the end of the stream.
+//! A question and an answer are fields with a zero byte between them. The end of the stream ends each.
 
 pub(crate) mod question;
 #[cfg(test)]
@@ -26,49 +26,49 @@ use crate::system::logging::Seldom;
 pub use question::{Done, Knowledge, Known, Question};
 use question::{decode_answer, encode_answer};
 
-/// Where the agent listens.
+/// Path of the agent's socket.
 pub const SOCKET: &str = "/run/portals.sock";
 
-/// How long the agent may take for an answer. It may be at something else when it is asked; each may have to wait ten
-/// seconds for another call to finish.
+/// Longest wait for an answer. The agent may be busy when the question comes, and each piece of work may have
+/// to wait ten seconds for another call to finish.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How long an agent may take from its lock to its socket, when it starts.
+/// Longest time from the lock to the socket of an agent that starts.
 const START: Duration = Duration::from_secs(1);
 
-/// How long a visitor may take to say what he wants, or to take his answer.
-const HEARING: Duration = Duration::from_secs(1);
+/// Longest time for a client to send its question, or to read its answer.
+const EXCHANGE_TIME: Duration = Duration::from_secs(1);
 
-/// Bytes of a question: a path is 4096 at most.
+/// Longest question in bytes: a path has at most 4096.
 const LONGEST_QUESTION: usize = 8192;
 
-/// So many may be heard at once. When another one comes in, the one who is there longest has to leave: who says what he wants at
-/// once is always heard.
-const ROOM: usize = 8;
+/// Most clients at once. Another client pushes out the one that is connected longest: a client that sends its
+/// question at once always gets through.
+const MOST_CLIENTS: usize = 8;
 
-/// The answer to what is no question.
-const STRANGE: &str =
-    "the agent does not know what that means: it is of another version; end it, and start it again";
+/// Answer to an unknown question.
+const UNKNOWN_QUESTION: &str =
+    "the agent does not know this request, because it is of another version: end it, and start it again";
 
-/// The fields of what the agent says to a question, or why it could not do it.
+/// Answer of the agent: its fields, or the errors of a request that failed.
 pub type Answer = Result<Vec<String>, Errors>;
 
-/// Asks the agent of this machine, and waits for its answer: up to a minute.
+/// Asks the agent of this machine, and waits for its answer for up to a minute.
 pub fn ask(question: &Question) -> Answer {
     ask_within(question, PATIENCE)
 }
 
-/// Asks the agent of this machine, and waits for its answer for so long.
+/// Asks the agent of this machine, and waits for its answer for up to `patience`.
 pub fn ask_within(question: &Question, patience: Duration) -> Answer {
     let stream =
-        connect(Path::new(SOCKET)).doing(|| format!("an agent runs, but does not answer at {SOCKET}"))?;
+        connect(Path::new(SOCKET)).context(|| format!("an agent runs, but does not answer at {SOCKET}"))?;
     match exchange(stream, &question.encode(), patience) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::failed(format!(
-            "the agent has not answered for {} seconds, and may still be at it: its log and `portals plan --check` tell when it is done",
+            "the agent has not answered for {} seconds, and may still be working: its log and `portals plan --check` tell when it is done",
             patience.as_secs()
         ))
         .into()),
-        answer => decode_answer(&answer.doing(|| "cannot ask the agent".to_owned())?),
+        answer => decode_answer(&answer.context(|| "cannot ask the agent".to_owned())?),
     }
 }
 
@@ -78,7 +78,8 @@ fn broken_off() -> Error {
     )
 }
 
-/// An agent that has just begun may not listen yet.
+/// Connects to the agent. An agent that has just started may not listen yet, so a failure is tried again for
+/// a while.
 fn connect(path: &Path) -> io::Result<UnixStream> {
     let until = Instant::now() + START;
     loop {
@@ -103,35 +104,38 @@ fn exchange(mut stream: UnixStream, question: &[u8], patience: Duration) -> io::
     Ok(answer)
 }
 
-/// The agent's end: where visitors come in.
+/// Agent's end of the control socket.
 #[derive(Debug)]
 pub struct Reception {
     path: PathBuf,
     listener: UnixListener,
-    /// Those who have not said all yet, in the order in which they came.
-    visitors: VecDeque<Visitor>,
-    /// Until when nobody is let in, since the last one could not be.
+    /// Clients whose question is not complete, in the order in which they came.
+    clients: VecDeque<Client>,
+    /// End of the pause after a connection could not be accepted.
     closed_until: Option<Instant>,
-    /// About visitors.
+    /// Rate limit on log lines about clients.
     complaints: Seldom,
 }
 
-/// Somebody who has come in.
+/// Connected client.
 #[derive(Debug)]
-struct Visitor {
+struct Client {
     stream: UnixStream,
-    said: Vec<u8>,
+    /// Bytes of the question so far.
+    received: Vec<u8>,
+    /// End of the time for the question.
     until: Instant,
 }
 
 impl Reception {
-    /// Opens it at [`SOCKET`]. The caller is the one agent of this machine: a socket that is there is a dead one's.
+    /// Listens at [`SOCKET`]. The caller holds the agent's place on this machine: a socket that exists
+    /// already belongs to a dead agent.
     pub fn open() -> Result<Self> {
         Self::at(Path::new(SOCKET))
     }
 
     fn at(path: &Path) -> Result<Self> {
-        // If there is none, all the better.
+        // A socket that does not exist is no error.
         let _ = fs::remove_file(path);
         let listen = || {
             let listener = UnixListener::bind(path)?;
@@ -139,60 +143,62 @@ impl Reception {
             listener.set_nonblocking(true)?;
             Ok::<_, io::Error>(listener)
         };
-        let listener = listen().doing(|| format!("cannot listen at {}", path.display()))?;
+        let listener = listen().context(|| format!("cannot listen at {}", path.display()))?;
         Ok(Self {
             path: path.to_owned(),
             listener,
-            visitors: VecDeque::new(),
+            clients: VecDeque::new(),
             closed_until: None,
             complaints: Seldom::default(),
         })
     }
 
-    /// Readable when there is something to [`hear`](Self::hear).
+    /// Returns the descriptors that have input when there is something to [`hear`](Self::hear).
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let door = self.closed_until.is_none().then(|| self.listener.as_fd());
-        door.into_iter().chain(self.visitors.iter().map(|visitor| visitor.stream.as_fd()))
+        let listener = self.closed_until.is_none().then(|| self.listener.as_fd());
+        listener.into_iter().chain(self.clients.iter().map(|client| client.stream.as_fd()))
     }
 
-    /// When to [`hear`](Self::hear) again though nothing may have come: to show a visitor out, or to let others in again.
+    /// Returns the time at which to [`hear`](Self::hear) again even without input: to drop a slow client, or
+    /// to accept clients again.
     pub fn deadline(&self) -> Option<Instant> {
-        let longest = self.visitors.front().map(|visitor| visitor.until);
-        longest.into_iter().chain(self.closed_until).min()
+        let oldest = self.clients.front().map(|client| client.until);
+        oldest.into_iter().chain(self.closed_until).min()
     }
 
-    /// Lets in one who waits, and takes what all have said so far: never waits. A question, and who asks it, once it is whole.
+    /// Accepts a waiting client, and reads from all clients. Never waits. Returns a question, with the client
+    /// that asks it, once the question is complete.
     pub fn hear(&mut self) -> Option<(Question, Asker)> {
-        if let Some(visitor) = self.admit() {
-            if self.visitors.len() == ROOM {
-                self.visitors.pop_front();
+        if let Some(client) = self.accept() {
+            if self.clients.len() == MOST_CLIENTS {
+                self.clients.pop_front();
             }
-            self.visitors.push_back(visitor);
+            self.clients.push_back(client);
         }
         let (now, mut asked) = (Instant::now(), None);
-        for mut visitor in std::mem::take(&mut self.visitors) {
-            // The others wait until this one has his answer.
+        for mut client in std::mem::take(&mut self.clients) {
+            // The other clients wait until this one has its answer.
             if asked.is_some() {
-                self.visitors.push_back(visitor);
+                self.clients.push_back(client);
                 continue;
             }
-            match visitor.listen() {
-                Ok(true) => match Question::decode(&visitor.said) {
-                    Some(question) => asked = Some((question, Asker(visitor.stream))),
-                    None => self.tell(Asker(visitor.stream), &Err(Error::failed(STRANGE).into())),
+            match client.read() {
+                Ok(true) => match Question::decode(&client.received) {
+                    Some(question) => asked = Some((question, Asker(client.stream))),
+                    None => self.tell(Asker(client.stream), &Err(Error::failed(UNKNOWN_QUESTION).into())),
                 },
-                Ok(false) if now < visitor.until => self.visitors.push_back(visitor),
-                Ok(false) => self.complain("somebody came and asked nothing"),
-                Err(error) => self.complain(&format!("cannot hear what is asked: {error}")),
+                Ok(false) if now < client.until => self.clients.push_back(client),
+                Ok(false) => self.complain("a client has connected and sent no complete request"),
+                Err(error) => self.complain(&format!("cannot read a request: {error}")),
             }
         }
         asked
     }
 
-    /// Tells who has asked, if he is still there and takes it soon.
+    /// Sends an answer, if the client is still connected and reads it soon.
     pub fn tell(&mut self, asker: Asker, answer: &Answer) {
         if let Err(error) = asker.write(encode_answer(answer).as_bytes()) {
-            self.complain(&format!("cannot answer whoever asked: {error}"));
+            self.complain(&format!("cannot answer a request: {error}"));
         }
     }
 
@@ -203,8 +209,8 @@ impl Reception {
         }
     }
 
-    /// The next one who is root, or who we are.
-    fn admit(&mut self) -> Option<Visitor> {
+    /// Returns the next client that runs as root or as the user of this process.
+    fn accept(&mut self) -> Option<Client> {
         if self.closed_until.is_some_and(|until| Instant::now() < until) {
             return None;
         }
@@ -219,54 +225,55 @@ impl Reception {
             {
                 return None;
             }
-            // He would stand at the door, and wake us at once again.
+            // The client stays in the queue, and would wake the agent again at once.
             Err(error) => {
-                self.complain(&format!("cannot let anybody in: {error}"));
-                self.closed_until = Some(Instant::now() + HEARING);
+                self.complain(&format!("cannot accept a connection: {error}"));
+                self.closed_until = Some(Instant::now() + EXCHANGE_TIME);
                 return None;
             }
         };
         let user = getsockopt(&stream, PeerCredentials).ok()?.uid();
         stream.set_nonblocking(true).ok()?;
-        let is_known = user == 0 || user == geteuid().as_raw();
-        is_known.then(|| Visitor { stream, said: Vec::new(), until: Instant::now() + HEARING })
+        let is_allowed = user == 0 || user == geteuid().as_raw();
+        is_allowed.then(|| Client { stream, received: Vec::new(), until: Instant::now() + EXCHANGE_TIME })
     }
 }
 
 impl Drop for Reception {
     fn drop(&mut self) {
-        // If it is gone already, all the better.
+        // A socket that is gone already is no error.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-impl Visitor {
-    /// Takes what has come; whether that was all.
-    fn listen(&mut self) -> io::Result<bool> {
+impl Client {
+    /// Reads the bytes that have come. Reports whether the question is complete.
+    fn read(&mut self) -> io::Result<bool> {
         let mut piece = [0; 1024];
         loop {
             match self.stream.read(&mut piece) {
                 Ok(0) => return Ok(true),
-                Ok(length) => self.said.extend_from_slice(&piece[..length]),
+                Ok(length) => self.received.extend_from_slice(&piece[..length]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-            if self.said.len() > LONGEST_QUESTION {
+            if self.received.len() > LONGEST_QUESTION {
                 return Err(ErrorKind::InvalidInput.into());
             }
         }
     }
 }
 
-/// Who waits for an answer.
+/// Client that waits for an answer.
 #[derive(Debug)]
 pub struct Asker(UnixStream);
 
 impl Asker {
-    /// Nearly every answer fits into the socket. Who takes a long one by the byte gets no more time for it.
+    /// Writes the answer. Nearly every answer fits into the buffer of the socket. A client that reads a long
+    /// one slowly gets no more time.
     fn write(mut self, mut bytes: &[u8]) -> io::Result<()> {
-        let until = Instant::now() + HEARING;
+        let until = Instant::now() + EXCHANGE_TIME;
         while !bytes.is_empty() {
             match self.0.write(bytes) {
                 Ok(length) => bytes = &bytes[length..],

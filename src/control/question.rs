@@ -1,4 +1,4 @@
-//! What the agent can be asked, and what it answers: as fields of text.
+//! Questions to the agent and its answers, as fields of text.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,68 +9,70 @@ use super::{Answer, broken_off};
 use crate::base::error::{Error, Errors, Kind, Result};
 use crate::config::model::{Name, confirmation_time};
 
-/// The last field of every answer: one without it was cut short.
+/// Last field of every answer. An answer without it was cut short.
 const END: &str = "\0end";
 
-/// What the agent can be asked.
+/// Question to the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// Read this network file again, and make the machine match it; undo that unless it is confirmed in time, if a time is given.
+    /// Read this network file again, and make the host match it. With a time, undo the change unless it is
+    /// confirmed within the time.
     Apply {
-        /// The network file: the agent must use the same.
+        /// Network file: the agent must use the same file.
         file: PathBuf,
-        /// In whole seconds.
+        /// Time for the confirmation, in whole seconds.
         confirm: Option<Duration>,
     },
-    /// Keep what waits to be confirmed.
+    /// Keep the change that waits to be confirmed.
     Confirm,
-    /// Read your network file again, as at SIGHUP.
+    /// Read the agent's network file again, as at SIGHUP.
     Reload,
-    /// Tell what nobody else knows.
+    /// Tell the state that only the agent knows.
     Status,
-    /// Have a portal leave at another exit of its list.
+    /// Move a portal to another exit of its list.
     Exit {
         /// Name of the portal.
         portal: Name,
-        /// Name of the exit; none = choose it yourself.
+        /// Name of the exit; none = the agent chooses.
         exit: Option<Name>,
     },
 }
 
-/// What the agent has done about it.
+/// Outcome of a request that changes the host.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Done {
-    /// How many changes it took.
+    /// Number of changes.
     pub changes: usize,
-    /// What else there is to say about it.
+    /// Notes for the person who asked.
     pub notes: Vec<String>,
 }
 
-/// What only the agent knows.
+/// State that only the agent knows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Knowledge {
-    /// Seconds that are left for confirming what is in force; none = it stays.
+    /// Seconds left to confirm the network file in force; none = it is in force for good.
     pub unconfirmed: Option<u64>,
-    /// Of the portals that can leave at several exits.
+    /// Portals with several exits.
     pub portals: Vec<Known>,
-    /// Of the exits that are one of several.
+    /// Exits in a list of several.
     pub exits: Vec<Known>,
-    /// What does not run though it should, and why: a line for each reason.
+    /// Faults of the clock, of links and of services: a line for each.
     pub failures: Vec<String>,
 }
 
-/// Something that is so, and since when.
+/// State of a portal or an exit, and its age.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Known {
     /// Name of the portal or exit.
     pub name: Name,
-    /// Seconds.
+    /// Seconds since the last change.
     pub since: u64,
-    /// Of a portal: why it leaves where it does. Of an exit: `up`, `down` or `unproven`.
+    /// For a portal, the reason for its exit. For an exit, `up`, `down` or `unproven`.
     pub words: String,
 }
 
 impl Question {
+    /// Encodes the question in the bytes on the socket.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let fields: Vec<&[u8]> = match self {
             Self::Apply { file, confirm: None } => vec![b"apply", file.as_os_str().as_bytes()],
@@ -87,6 +89,7 @@ impl Question {
         fields.join(&0)
     }
 
+    /// Decodes the bytes from the socket; none if they are no question.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let fields: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
         let text = |field: &[u8]| Some(str::from_utf8(field).ok()?.to_owned());
@@ -108,12 +111,12 @@ impl Question {
 }
 
 impl Done {
-    /// As the fields of an answer.
+    /// Returns the fields of an answer.
     pub fn into_fields(self) -> Vec<String> {
         [vec![self.changes.to_string()], self.notes].concat()
     }
 
-    /// From the fields of an answer.
+    /// Parses the fields of an answer.
     pub fn from_fields(fields: Vec<String>) -> Result<Self> {
         let mut fields = fields.into_iter();
         let changes = fields.next().and_then(|number| number.parse().ok()).ok_or_else(broken_off)?;
@@ -122,7 +125,7 @@ impl Done {
 }
 
 impl Knowledge {
-    /// As the fields of an answer: four for each that is known.
+    /// Returns the fields of an answer: four for each portal, exit, deadline and failure.
     pub fn into_fields(self) -> Vec<String> {
         let mut fields = Vec::new();
         let mut tell = |what: &str, name: Name, since: u64, words: String| {
@@ -135,7 +138,7 @@ impl Knowledge {
         fields
     }
 
-    /// From the fields of an answer.
+    /// Parses the fields of an answer.
     pub fn from_fields(fields: &[String]) -> Result<Self> {
         let mut knowledge = Self::default();
         for four in fields.chunks(4) {
@@ -154,6 +157,7 @@ impl Knowledge {
     }
 }
 
+/// Encodes an answer in the bytes on the socket.
 pub(crate) fn encode_answer(answer: &Answer) -> String {
     let fields = match answer {
         Ok(fields) => {
@@ -173,6 +177,7 @@ pub(crate) fn encode_answer(answer: &Answer) -> String {
     fields + END
 }
 
+/// Decodes the bytes from the socket.
 pub(crate) fn decode_answer(answer: &[u8]) -> Answer {
     let text = String::from_utf8_lossy(answer);
     let fields: Vec<&str> = text.strip_suffix(END).ok_or_else(broken_off)?.split('\0').collect();
@@ -192,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_survive_the_way() {
+    fn a_decoded_question_is_the_encoded_one() {
         let file = || PathBuf::from(OsStr::from_bytes(b"/etc/a file that is no UTF-8: \xff"));
         for question in [
             Question::Apply { file: file(), confirm: None },
@@ -208,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_question_is_none() {
+    fn bytes_that_are_no_question_are_refused() {
         for words in [
             "",
             "\0",
@@ -230,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_survive_the_way() {
+    fn a_decoded_answer_is_the_encoded_one() {
         let known =
             |name: &str, words: &str| Known { name: name.to_owned(), since: 3, words: words.to_owned() };
         let knowledge = |unconfirmed, portals: &[&str], exits: &[&str]| Knowledge {

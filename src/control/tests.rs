@@ -2,7 +2,7 @@ use std::thread;
 
 use super::*;
 
-/// A socket of a test, gone with it.
+/// Socket that is removed with the test.
 struct Place(PathBuf);
 
 impl Place {
@@ -31,13 +31,13 @@ fn apply(file: &str) -> Question {
 }
 
 #[test]
-fn questions_and_answers_survive_the_way() {
+fn questions_and_answers_arrive_unchanged() {
     let place = Place::new("control");
     let mut reception = Reception::at(&place.0).unwrap();
     let answers = [
         Ok(Done { changes: 3, notes: vec!["one".to_owned(), "two\nlines".to_owned()] }.into_fields()),
         Err(Errors::all(vec![Error::wrong("a"), Error::failed("b").because("c")])),
-        // More than a socket holds.
+        // More than the buffer of a socket holds.
         Err(Errors::all(vec![Error::wrong("a".repeat(1 << 20))])),
     ];
     for answer in answers {
@@ -59,32 +59,35 @@ fn questions_and_answers_survive_the_way() {
 }
 
 #[test]
-fn bad_company_is_shown_out() {
-    let place = Place::new("company");
+fn clients_that_break_the_protocol_are_dropped() {
+    let place = Place::new("protocol");
     let mut reception = Reception::at(&place.0).unwrap();
     let connect = || UnixStream::connect(&place.0).unwrap();
 
-    let mut talker = connect();
-    talker.write_all(&[b'a'; 2 * LONGEST_QUESTION]).unwrap();
-    assert!(reception.hear().is_none() && reception.deadline().is_none(), "too much was said");
+    let mut verbose = connect();
+    verbose.write_all(&[b'a'; 2 * LONGEST_QUESTION]).unwrap();
+    assert!(reception.hear().is_none() && reception.deadline().is_none(), "the question is too long");
 
     for nonsense in [&b"dance\0"[..], b"", b"apply", b"\xff\xfe\0\0\0", b"exit\0\xff"] {
-        let mut stranger = connect();
-        stranger.write_all(nonsense).unwrap();
-        stranger.shutdown(Shutdown::Write).unwrap();
-        assert!(reception.hear().is_none() && reception.deadline().is_none(), "nobody knows what that means");
+        let mut client = connect();
+        client.write_all(nonsense).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert!(reception.hear().is_none() && reception.deadline().is_none(), "the question is unknown");
         let mut answer = Vec::new();
-        stranger.read_to_end(&mut answer).unwrap();
+        client.read_to_end(&mut answer).unwrap();
         assert!(decode_answer(&answer).unwrap_err().to_string().contains("another version"));
     }
 
     drop(connect());
-    assert!(reception.hear().is_none() && reception.deadline().is_none(), "he left before he was let in");
+    assert!(
+        reception.hear().is_none() && reception.deadline().is_none(),
+        "the client left before it was accepted"
+    );
 
     let _silent = connect();
-    assert!(reception.hear().is_none() && reception.deadline().is_some(), "he has a while");
-    thread::sleep(HEARING);
-    assert!(reception.hear().is_none() && reception.deadline().is_none(), "his time is up");
+    assert!(reception.hear().is_none() && reception.deadline().is_some(), "the client has time");
+    thread::sleep(EXCHANGE_TIME);
+    assert!(reception.hear().is_none() && reception.deadline().is_none(), "the time is over");
 
     let mut patient = connect();
     patient.write_all(b"apply").unwrap();
@@ -95,10 +98,10 @@ fn bad_company_is_shown_out() {
 }
 
 #[test]
-fn who_says_nothing_holds_up_nobody() {
+fn silent_clients_hold_up_no_other_client() {
     let place = Place::new("crowd");
     let mut reception = Reception::at(&place.0).unwrap();
-    // As many as the door holds besides, and half a question from each.
+    // More clients than are accepted at once, with half a question from each.
     let crowd: Vec<UnixStream> = (0..100)
         .map(|_| {
             let mut stream = UnixStream::connect(&place.0).unwrap();
@@ -111,53 +114,53 @@ fn who_says_nothing_holds_up_nobody() {
     honest.write_all(b"status").unwrap();
     honest.shutdown(Shutdown::Write).unwrap();
     assert_eq!(heard(&mut reception).0, Question::Status);
-    assert!(begun.elapsed() < HEARING, "heard after {:?}", begun.elapsed());
-    assert!(reception.descriptors().count() <= 1 + ROOM);
+    assert!(begun.elapsed() < EXCHANGE_TIME, "heard after {:?}", begun.elapsed());
+    assert!(reception.descriptors().count() <= 1 + MOST_CLIENTS);
     drop(crowd);
-    thread::sleep(HEARING);
+    thread::sleep(EXCHANGE_TIME);
     while reception.deadline().is_some() {
         assert!(reception.hear().is_none());
     }
-    assert_eq!(reception.descriptors().count(), 1, "nobody is left");
+    assert_eq!(reception.descriptors().count(), 1, "no client is left");
 }
 
 #[test]
-fn who_does_not_read_his_answer_is_not_waited_for_long() {
+fn a_client_that_does_not_read_its_answer_is_not_waited_for_long() {
     let place = Place::new("deaf");
     let mut reception = Reception::at(&place.0).unwrap();
     let answer = Err(Errors::all(vec![Error::wrong("a".repeat(1 << 22))]));
-    for pause in [None, Some(HEARING / 20)] {
+    for pause in [None, Some(EXCHANGE_TIME / 20)] {
         let mut client = UnixStream::connect(&place.0).unwrap();
         client.write_all(b"status").unwrap();
         client.shutdown(Shutdown::Write).unwrap();
         let asker = heard(&mut reception).1;
         thread::scope(|scope| {
             let reader = scope.spawn(move || match pause {
-                // He takes a little at a time, for ever.
+                // The client reads a little at a time, for ever.
                 Some(pause) => {
                     while client.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
                         thread::sleep(pause);
                     }
                 }
-                None => thread::sleep(2 * HEARING),
+                None => thread::sleep(2 * EXCHANGE_TIME),
             });
             let begun = Instant::now();
             reception.tell(asker, &answer);
-            assert!(begun.elapsed() < HEARING * 3 / 2, "told within {:?}", begun.elapsed());
+            assert!(begun.elapsed() < EXCHANGE_TIME * 3 / 2, "told within {:?}", begun.elapsed());
             reader.join().unwrap();
         });
     }
 }
 
 #[test]
-fn nobody_else_can_open_the_door() {
-    let place = Place::new("door");
+fn other_users_cannot_connect() {
+    let place = Place::new("users");
     let _reception = Reception::at(&place.0).unwrap();
     assert_eq!(fs::metadata(&place.0).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
-fn an_agent_that_begins_is_waited_for() {
+fn a_client_waits_for_an_agent_that_starts() {
     let place = Place::new("begins");
     thread::scope(|scope| {
         let client = scope.spawn(|| connect(&place.0).is_ok());
@@ -165,5 +168,5 @@ fn an_agent_that_begins_is_waited_for() {
         let _reception = Reception::at(&place.0).unwrap();
         assert!(client.join().unwrap());
     });
-    assert!(!place.0.exists(), "it is gone with the agent");
+    assert!(!place.0.exists(), "the socket is removed with the agent");
 }

@@ -1,4 +1,4 @@
-//! The real program at a site: started, stopped, killed, and what it had to say.
+//! Real agent at a site: starts, stops and kills it, and reads its log.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
@@ -16,25 +16,25 @@ use crate::base::net::Secret;
 use crate::system::disk::{self, Source};
 use crate::system::key_files;
 
-/// Where a site keeps its network file and its key: in a folder of its own namespace, that vanishes with it.
+/// Folder of a site's network file and key, in the site's own namespace, with which it vanishes.
 const FOLDER: &str = "/run/demo";
 
-/// The network file of a site, as a path in its namespace.
+/// Path of a site's network file, in the site's namespace.
 pub const NETWORK_FILE: &str = "/run/demo/network.toml";
 
-/// What the agent says on standard error, as a path in its site's namespace.
+/// Path of the agent's standard error, in the site's namespace.
 pub const LOG_FILE: &str = "/run/demo/agent.log";
 
-/// The time that an agent may take to end when asked to. It may be in the midst of a change of iptables, which takes long
-/// on an emulated processor that does much else.
-const FAREWELL: Duration = Duration::from_mins(1);
+/// Time limit for an agent to end when asked to. The agent may be in the middle of a change to iptables,
+/// which takes long on a busy emulated processor.
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// `portals` as a site runs it.
+/// Program `portals`, as a site runs it.
 #[derive(Debug)]
 pub(super) struct Program {
-    /// Where it lies.
+    /// Path of the program.
     pub(super) path: PathBuf,
-    /// Variables of its environment; the last of a name counts.
+    /// Additional environment variables; the last value of a name counts.
     pub(super) environment: Vec<(&'static str, String)>,
 }
 
@@ -47,48 +47,48 @@ impl Program {
     }
 }
 
-/// `portals run`, until dropped.
+/// Running `portals run`, killed when dropped.
 #[derive(Debug)]
 pub struct Agent {
     child: Child,
 }
 
 impl Agent {
-    /// Starts it with the network file that is there.
+    /// Starts the agent with the network file that is installed.
     pub(super) fn start(router: &Namespace, program: &Program) -> Result<Self> {
         let log = router.run(|| {
             File::options()
                 .create(true)
                 .append(true)
                 .open(LOG_FILE)
-                .doing(|| format!("cannot write {LOG_FILE}"))
+                .context(|| format!("cannot write {LOG_FILE}"))
         })?;
         let mut command = program.command(&["run"]);
         command.arg0("portals").stdout(Stdio::null()).stderr(log);
         let child =
-            router.spawn(&mut command).doing(|| format!("cannot start the agent of {}", router.name()))?;
+            router.spawn(&mut command).context(|| format!("cannot start the agent of {}", router.name()))?;
         Ok(Self { child })
     }
 
-    /// Number of its process.
+    /// Returns the number of the agent's process.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Whether it is still there.
+    /// Reports whether the agent still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Tells it to read its file again.
+    /// Makes the agent read its network file again.
     pub fn reload(&self) -> Result<()> {
         self.signal(Signal::SIGHUP)
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Asks the agent to end, and waits until it has ended.
     pub fn stop(mut self) -> Result<()> {
         self.signal(Signal::SIGTERM)?;
-        let deadline = Instant::now() + FAREWELL;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < deadline {
             if !self.is_running() {
                 return Ok(());
@@ -100,47 +100,48 @@ impl Agent {
 
     fn signal(&self, signal: Signal) -> Result<()> {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal)
-            .doing(|| format!("cannot send {signal} to the agent"))
+            .context(|| format!("cannot send {signal} to the agent"))
     }
 }
 
 impl Drop for Agent {
-    /// Kills it, as a crash would.
+    /// Kills the agent, as a crash would.
     fn drop(&mut self) {
-        // Both fail only for a process that has ended already.
+        // Both calls fail only for a process that has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What the agents of a site have said so far.
+/// Returns the log of a site's agents so far.
 pub(super) fn log(router: &Namespace) -> String {
     router
-        .run(|| disk::read(LOG_FILE.as_ref(), Source::Host).doing(|| format!("cannot read {LOG_FILE}")))
+        .run(|| disk::read(LOG_FILE.as_ref(), Source::Host).context(|| format!("cannot read {LOG_FILE}")))
         .map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Runs the program at a site and waits for its end.
+/// Runs the program at a site, and waits until it ends.
 pub(super) fn output(router: &Namespace, program: &Program, arguments: &[&str]) -> Result<Output> {
     let mut command = program.command(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     router
         .spawn(&mut command)
         .and_then(Child::wait_with_output)
-        .doing(|| format!("cannot run portals {} at {}", arguments.join(" "), router.name()))
+        .context(|| format!("cannot run portals {} at {}", arguments.join(" "), router.name()))
 }
 
-/// Gives a site its folder and its key.
+/// Creates a site's folder, with its key.
 pub(super) fn install_key(router: &Namespace, key: &Secret) -> Result<()> {
     router.run(|| {
-        fs::create_dir_all(FOLDER).doing(|| format!("cannot make {FOLDER} of {}", router.name()))?;
+        fs::create_dir_all(FOLDER).context(|| format!("cannot make {FOLDER} of {}", router.name()))?;
         key_files::save(&Path::new(FOLDER).join(key_files::PRIVATE_KEY_FILE), key)
     })
 }
 
-/// Puts a network file where the agent looks.
+/// Installs a network file where the agent reads it.
 pub(super) fn install(router: &Namespace, network: &str) -> Result<()> {
     router.run(|| {
-        fs::write(NETWORK_FILE, network).doing(|| format!("cannot write {NETWORK_FILE} of {}", router.name()))
+        fs::write(NETWORK_FILE, network)
+            .context(|| format!("cannot write {NETWORK_FILE} of {}", router.name()))
     })
 }

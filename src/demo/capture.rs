@@ -1,4 +1,4 @@
-//! What passes an interface: to prove that something did not.
+//! Capture of the packets that leave through an interface: proves that none leaked.
 
 use std::fmt;
 use std::io::{self, PipeReader, PipeWriter, pipe};
@@ -14,41 +14,42 @@ use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType
 use super::namespace::Namespace;
 use crate::base::error::{Context as _, Result};
 
-/// Packets that left by an interface, from the start of the capture to its end.
+/// Capture of the packets that leave through an interface, from its start to its end.
 #[derive(Debug)]
 pub struct Capture {
     stop: PipeWriter,
     thread: JoinHandle<io::Result<Vec<Packet>>>,
 }
 
-/// What matters of a packet.
+/// Addresses, protocol and ports of a captured packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet {
-    /// Who sent it.
+    /// Source address.
     pub source: IpAddr,
-    /// Who is to get it.
+    /// Destination address.
     pub destination: IpAddr,
-    /// Protocol number: 1 ICMP, 6 TCP, 17 UDP, 58 ICMPv6; extension headers of IPv6 are not followed.
+    /// Protocol number: 1 ICMP, 6 TCP, 17 UDP, 58 ICMPv6. Extension headers of IPv6 are not followed.
     pub protocol: u8,
     /// Source and destination port of TCP and UDP.
     pub ports: Option<(u16, u16)>,
 }
 
 impl Capture {
-    /// Begins to note what leaves by an interface.
+    /// Starts to capture packets that leave through an interface.
     pub fn start(namespace: &Namespace, interface: &str) -> Result<Self> {
-        let (stopped, stop) = pipe().doing(|| "cannot make a pipe".to_owned())?;
-        let (index, socket) = namespace
-            .run(|| open(interface).doing(|| format!("cannot watch {interface} of {}", namespace.name())))?;
+        let (stopped, stop) = pipe().context(|| "cannot make a pipe".to_owned())?;
+        let (index, socket) = namespace.run(|| {
+            open(interface).context(|| format!("cannot watch {interface} of {}", namespace.name()))
+        })?;
         let thread = thread::spawn(move || note_until_closed(&socket, index, &stopped));
         Ok(Self { stop, thread })
     }
 
-    /// Ends it; what left, in order.
+    /// Ends the capture, and returns the packets that left, in order.
     pub fn stop(self) -> Result<Vec<Packet>> {
         drop(self.stop);
         match self.thread.join() {
-            Ok(packets) => packets.doing(|| "cannot read what passed the interface".to_owned()),
+            Ok(packets) => packets.context(|| "cannot read the packets that passed the interface".to_owned()),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
@@ -57,12 +58,12 @@ impl Capture {
 fn open(interface: &str) -> nix::Result<(usize, OwnedFd)> {
     let index = if_nametoindex(interface)?;
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    // Datagram: packets come without their link-layer header.
+    // Packets of a datagram socket come without their link-layer header.
     let socket = socket(AddressFamily::Packet, SockType::Datagram, flags, SockProtocol::EthAll)?;
     Ok((index as usize, socket))
 }
 
-/// Reads what waits until the other end of `stopped` is closed and nothing more waits.
+/// Reads packets until the other end of `stopped` is closed and no packet waits.
 fn note_until_closed(socket: &OwnedFd, index: usize, stopped: &PipeReader) -> io::Result<Vec<Packet>> {
     let mut packets = Vec::new();
     loop {
@@ -85,7 +86,7 @@ fn read_waiting(socket: &OwnedFd, index: usize, packets: &mut Vec<Packet>) -> ni
             Ok((length, Some(from))) if from.ifindex() == index && from.pkttype() == 4 => {
                 packets.extend(parse(&bytes[..length]));
             }
-            // ENETDOWN: an interface went down; the others go on.
+            // ENETDOWN: an interface went down; the capture of the others goes on.
             Ok(_) | Err(Errno::ENETDOWN | Errno::EINTR) => {}
             Err(Errno::EAGAIN) => return Ok(()),
             Err(errno) => return Err(errno),
@@ -93,7 +94,7 @@ fn read_waiting(socket: &OwnedFd, index: usize, packets: &mut Vec<Packet>) -> ni
     }
 }
 
-/// Reads the headers of an IP packet; `None` for anything else, such as ARP.
+/// Parses the headers of an IP packet. Returns `None` for anything else, such as ARP.
 fn parse(bytes: &[u8]) -> Option<Packet> {
     let (source, destination, protocol, header): (IpAddr, IpAddr, u8, usize) = match bytes.first()? >> 4 {
         4 => (
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_datagram_is_told_in_words() {
+    fn a_datagram_is_described() {
         let mut bytes = vec![0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 77, 1, 70, 198, 18, 0, 10];
         bytes.extend([0x82, 0x9a, 0, 53, 0, 12, 0, 0]);
         let packet = parse(&bytes).unwrap();
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ping_over_ipv6_is_told_in_words() {
+    fn a_ping_over_ipv6_is_described() {
         let mut bytes = vec![0x60, 0, 0, 0, 0, 8, 58, 64];
         bytes.extend("fd77::1".parse::<Ipv6Addr>().unwrap().octets());
         bytes.extend("2001:db8::10".parse::<Ipv6Addr>().unwrap().octets());

@@ -1,5 +1,5 @@
-//! A small world to try portals in: sites, homes, an internet, all in namespaces of this process. What `portals demo` shows,
-//! and what the end-to-end tests use.
+//! Small world to try portals in: sites, homes and an internet, all in namespaces of this process.
+//! `portals demo` and the end-to-end tests use it.
 
 mod agent;
 mod capture;

@@ -1,4 +1,4 @@
-//! Network namespaces: small machines of their own, that vanish with the last process or file that holds them.
+//! Network namespaces: small machines that vanish with the last process or open file that holds them.
 
 use std::fs::{self, File};
 use std::io;
@@ -19,29 +19,32 @@ use nix::unistd::{Pid, getegid, geteuid, getpid, getppid};
 use crate::base::error::{Context as _, Error, Result};
 use crate::system::disk::{Source, kernel_text, open};
 
-/// Folders that each namespace has for itself, empty at first: where programs keep sockets, locks and journals.
-const PRIVATE: [&str; 3] = ["/run", "/var/run", "/var/lib"];
+/// Folders of which each namespace has its own, empty at first: programs keep sockets, locks and journals
+/// there.
+const PRIVATE_FOLDERS: [&str; 3] = ["/run", "/var/run", "/var/lib"];
 
-/// Cuts this process off from the host: whatever it mounts and whatever it does to interfaces stays with it.
+/// Isolates this process from the host: its mounts and its changes to interfaces stay invisible outside.
 ///
-/// Needs a process of one thread, since a user namespace may be entered only by such.
+/// The process must have a single thread: the kernel lets no other process enter a user namespace.
 ///
 /// # Errors
-/// If neither root nor user namespaces are to be had; the message says which setting allows them.
+/// If the process is not root and user namespaces are not allowed; the message names the setting that allows
+/// them.
 pub fn isolate() -> Result<()> {
     let own = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET;
     let entered = if geteuid().is_root() { unshare(own) } else { Err(Errno::EPERM) };
     entered
-        .or_else(|_| become_root_of_own(own))
+        .or_else(|_| enter_user_namespace(own))
         .and_then(|()| keep_mounts_private())
-        .map_err(|errno| refusal(errno, |path| kernel_text(path).ok()))
+        .map_err(|errno| forbidden(errno, |path| kernel_text(path).ok()))
 }
 
-/// Enters a user namespace in which this user is root, and the namespaces of `own` with it.
-fn become_root_of_own(own: CloneFlags) -> nix::Result<()> {
+/// Enters a user namespace in which this user is root, together with the namespaces of `own`.
+fn enter_user_namespace(own: CloneFlags) -> nix::Result<()> {
     let (user, group) = (geteuid(), getegid());
     unshare(own | CloneFlags::CLONE_NEWUSER)?;
-    // Without this, the kernel takes no gid_map from a process without CAP_SETGID outside (user_namespaces(7)).
+    // Otherwise, the kernel accepts no gid_map from a process without CAP_SETGID outside
+    // (user_namespaces(7)).
     write("/proc/self/setgroups", "deny")?;
     write("/proc/self/uid_map", &format!("0 {user} 1"))?;
     write("/proc/self/gid_map", &format!("0 {group} 1"))
@@ -55,8 +58,9 @@ fn keep_mounts_private() -> nix::Result<()> {
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
 }
 
-/// What forbids namespaces here, and the command that allows them. `read` gives the content of a file, if there is one.
-fn refusal(errno: Errno, read: impl Fn(&str) -> Option<String>) -> Error {
+/// Returns the error for forbidden namespaces, with the setting that forbids them and the command that allows
+/// them. `read` returns the contents of a file, if the file exists.
+fn forbidden(errno: Errno, read: impl Fn(&str) -> Option<String>) -> Error {
     let is = |path: &str, value: &str| read(path).is_some_and(|text| text.trim() == value);
     let remedy = if is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
         "Ubuntu's AppArmor forbids user namespaces; \
@@ -66,15 +70,16 @@ fn refusal(errno: Errno, read: impl Fn(&str) -> Option<String>) -> Error {
     } else if is("/proc/sys/user/max_user_namespaces", "0") {
         "`sudo sysctl user.max_user_namespaces=10000` allows them until the next boot"
     } else if errno == Errno::EINVAL {
-        "this kernel has none (CONFIG_USER_NS)"
+        "this kernel was built without user namespaces (CONFIG_USER_NS)"
     } else {
         "a container or a security module forbids them"
     };
-    Error::failed(format!("namespaces of one's own are not allowed here: {remedy}; or run it with sudo"))
+    Error::failed(format!("this user may not create namespaces: {remedy}; or run the demo with sudo"))
         .because(errno)
 }
 
-/// A network namespace, with a mount namespace in which `/run` and its like are its own; clones are the same namespace.
+/// Network namespace, with a mount namespace that has its own `/run` and similar folders. Clones refer to the
+/// same namespace.
 #[derive(Debug, Clone)]
 pub struct Namespace {
     name: String,
@@ -83,29 +88,29 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// A new one, with nothing in it but a loopback interface that is down.
+    /// Creates a namespace that holds only a loopback interface, which is down.
     pub fn new(name: &str) -> Result<Self> {
         let (net, mount) =
-            in_thread(unshare_and_open).doing(|| format!("cannot make the namespace of {name}"))?;
+            in_thread(unshare_and_open).context(|| format!("cannot make the namespace of {name}"))?;
         Ok(Self { name: name.to_owned(), net: net.into(), mount: mount.into() })
     }
 
-    /// What people call it.
+    /// Returns the name of the host that this namespace plays, for messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The open file that holds the network.
+    /// Returns the open file that keeps the network namespace alive.
     pub(super) fn network(&self) -> &File {
         &self.net
     }
 
-    /// The open file that holds the network, as a path that other programs of this user can open.
+    /// Returns a path to the network namespace that other programs of this user can open.
     pub fn path(&self) -> String {
         format!("/proc/{}/fd/{}", getpid(), self.net.as_raw_fd())
     }
 
-    /// Does something inside, in a thread of its own.
+    /// Runs `work` inside the namespace, in its own thread.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         in_thread(|| {
             self.enter()?;
@@ -113,7 +118,8 @@ impl Namespace {
         })
     }
 
-    /// Starts a program inside. It is killed when the calling thread ends, whichever way.
+    /// Starts a program inside the namespace. The kernel kills the program when the calling thread ends for
+    /// any reason.
     pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
         let (net, mount) = (self.net.clone(), self.mount.clone());
         let parent = getpid();
@@ -123,27 +129,27 @@ impl Namespace {
     }
 
     fn enter(&self) -> Result<()> {
-        // Threads share their root and working directory, and whoever does may not change mount namespaces (setns(2)).
+        // A thread that shares its root and working directory may not change its mount namespace (setns(2)).
         unshare(CloneFlags::CLONE_FS)
             .and_then(|()| setns(&self.net, CloneFlags::CLONE_NEWNET))
             .and_then(|()| setns(&self.mount, CloneFlags::CLONE_NEWNS))
-            .doing(|| format!("cannot enter the namespace of {}", self.name))
+            .context(|| format!("cannot enter the namespace of {}", self.name))
     }
 }
 
-/// Makes the calling process of the namespaces, to die with `parent`.
+/// Moves the calling process into the namespaces, and makes it die with `parent`.
 fn enter_as_child(parent: Pid, net: &File, mount: &File) -> nix::Result<()> {
     setns(net, CloneFlags::CLONE_NEWNET)?;
     setns(mount, CloneFlags::CLONE_NEWNS)?;
     set_pdeathsig(Signal::SIGKILL)?;
-    // The parent may have died before the signal was asked for.
+    // The parent may have died before the signal was requested.
     if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
-/// Gives the calling thread namespaces of its own, and the open files that hold them.
+/// Moves the calling thread into new namespaces, and returns the open files that keep them alive.
 fn unshare_and_open() -> io::Result<(File, File)> {
     unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
-    for folder in PRIVATE.iter().filter(|folder| Path::new(folder).is_dir()) {
+    for folder in PRIVATE_FOLDERS.iter().filter(|folder| Path::new(folder).is_dir()) {
         mount(Some("tmpfs"), *folder, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
     }
     Ok((
@@ -152,14 +158,15 @@ fn unshare_and_open() -> io::Result<(File, File)> {
     ))
 }
 
-/// Runs `work` in a thread, so that the namespaces it enters are those of nobody else.
+/// Runs `work` in its own thread, so that it changes no other thread's namespaces.
 fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let mut value = None;
     run_in_thread(Box::new(|| value = Some(work())));
     value.expect("work that did not panic has a value")
 }
 
-/// Starting a thread is a kilobyte of code for each kind of work, so all work is of one kind.
+/// Runs boxed work in its own thread. The code that starts a thread takes a kilobyte for each type of work,
+/// so there is only one type.
 fn run_in_thread(work: Box<dyn FnOnce() + Send + '_>) {
     if let Err(panic) = thread::scope(|scope| scope.spawn(work).join()) {
         std::panic::resume_unwind(panic);
@@ -171,7 +178,7 @@ mod tests {
     use super::*;
 
     fn refused(setting: &str, value: &str) -> String {
-        refusal(Errno::EPERM, |path| path.ends_with(setting).then(|| format!("{value}\n"))).to_string()
+        forbidden(Errno::EPERM, |path| path.ends_with(setting).then(|| format!("{value}\n"))).to_string()
     }
 
     #[test]

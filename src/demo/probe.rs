@@ -1,8 +1,9 @@
-//! What a computer of the world can try: ask who it is, follow a way, move some bytes.
+//! Probes that a computer of the world can send: ask for its own address, trace a route, transfer bytes.
 
 use std::io::{self, IoSliceMut, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -14,81 +15,80 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use super::namespace::Namespace;
-use super::server::{BULK, Service};
+use super::server::{Service, TRANSFER_SIZE};
 use crate::base::error::{Context as _, Error, Result};
 
-/// First port that `traceroute` sends to: nobody listens there.
+/// First destination port of `traceroute`, on which no program listens.
 const TRACE_PORT: u16 = 33_434;
 
-/// Longest way that is followed.
+/// Largest number of hops that are traced.
 const MOST_HOPS: u8 = 8;
 
-/// A computer that asks.
+/// Computer that sends probes.
 #[derive(Debug, Clone, Copy)]
 pub struct Client<'a> {
-    /// Where it is.
+    /// Namespace of the computer.
     pub namespace: &'a Namespace,
-    /// The address it asks from, if it has several.
+    /// Source address of its probes, if it has several addresses.
     pub source: Option<IpAddr>,
-    /// How long it waits for anything.
+    /// Time limit of each probe.
     pub limit: Duration,
 }
 
 impl<'a> Client<'a> {
-    /// A computer with one address.
+    /// Returns a client on a computer with one address.
     pub fn new(namespace: &'a Namespace, limit: Duration) -> Self {
         Self { namespace, source: None, limit }
     }
 
-    /// The same computer, less or more patient.
+    /// Returns the same client with another time limit.
     #[must_use]
     pub fn waiting(self, limit: Duration) -> Self {
         Self { limit, ..self }
     }
 
-    /// The same computer, asking from another of its addresses.
+    /// Returns the same client with another source address.
     #[must_use]
     pub fn from(self, source: impl Into<IpAddr>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
 
-    /// The address that a server sees.
+    /// Returns the client's address as the server sees it.
     pub fn who_am_i(&self, server: impl Into<IpAddr>) -> Result<IpAddr> {
-        self.with(Service::WhoAmI, server.into(), |mut peer| {
-            read_text(&mut peer)?.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
-        })
+        self.with(Service::WhoAmI, server.into(), |mut peer| read_line(&mut peer))
     }
 
-    /// Fetches 200 kB; how many bytes came.
+    /// Downloads 200 kB, and returns the number of bytes that arrived.
     pub fn download(&self, server: impl Into<IpAddr>) -> Result<usize> {
         self.with(Service::Stream, server.into(), |mut peer| {
-            let mut bytes = Vec::with_capacity(BULK);
+            let mut bytes = Vec::with_capacity(TRANSFER_SIZE);
             peer.read_to_end(&mut bytes)
         })
     }
 
-    /// Sends 200 kB; how many bytes the server says it got.
+    /// Uploads 200 kB, and returns the number of bytes that the server reports.
     pub fn upload(&self, server: impl Into<IpAddr>) -> Result<usize> {
         self.with(Service::Count, server.into(), |mut peer| {
-            peer.write_all(&vec![b'.'; BULK])?;
+            peer.write_all(&vec![b'.'; TRANSFER_SIZE])?;
             peer.shutdown(Shutdown::Write)?;
-            read_text(&mut peer)?.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+            read_line(&mut peer)
         })
     }
 
-    /// A connection to the server's echo service, to be kept and tried with [`echoes`].
+    /// Opens a connection to the server's echo service, for repeated tests with [`echoes`].
     pub fn connect(&self, server: impl Into<IpAddr>) -> Result<TcpStream> {
         self.with(Service::Echo, server.into(), Ok)
     }
 
-    /// The routers on the way, and the destination if it is reached; `None` for those that do not tell.
+    /// Returns the routers on the route, and the destination if it is reached; `None` stands for a router
+    /// that does not answer.
     pub fn traceroute(&self, destination: Ipv4Addr) -> Result<Vec<Option<Ipv4Addr>>> {
         self.namespace.run(|| {
             let mut hops = Vec::new();
             for ttl in 1..=MOST_HOPS {
                 let hop = self
                     .hop(destination, ttl)
-                    .doing(|| format!("{} cannot send to {destination}", self.namespace.name()))?;
+                    .context(|| format!("{} cannot send to {destination}", self.namespace.name()))?;
                 hops.push(hop);
                 if hop == Some(destination) {
                     break;
@@ -98,13 +98,14 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// Sends datagrams and begins connections to `server`, without waiting for answers; how many packets that was.
+    /// Sends datagrams and begins connections to `server` without waiting for answers. Returns the number of
+    /// packets.
     pub fn knock(&self, server: impl Into<IpAddr>, times: usize) -> Result<usize> {
         let server = server.into();
         self.namespace.run(|| {
             let knocked = (0..times).try_for_each(|_| {
-                let datagrams = UdpSocket::bind((any(server), 0))?;
-                // What the network refuses is refused: that it was sent is all that matters.
+                let datagrams = UdpSocket::bind((wildcard(server), 0))?;
+                // Only the attempt matters; the network may refuse the packet.
                 let _ = datagrams.send_to(b"knock", (server, TRACE_PORT));
                 let _ = TcpStream::connect_timeout(
                     &(server, Service::WhoAmI.port()).into(),
@@ -112,12 +113,12 @@ impl<'a> Client<'a> {
                 );
                 io::Result::Ok(())
             });
-            knocked.doing(|| format!("{} cannot knock at {server}", self.namespace.name()))?;
+            knocked.context(|| format!("{} cannot knock at {server}", self.namespace.name()))?;
             Ok(2 * times)
         })
     }
 
-    /// Opens a connection and does something with it.
+    /// Opens a connection, and runs `talk` on it.
     fn with<T: Send>(
         &self,
         service: Service,
@@ -127,8 +128,8 @@ impl<'a> Client<'a> {
         self.namespace.run(|| {
             self.dial((server, service.port()).into())
                 .and_then(talk)
-                .map_err(in_words)
-                .doing(|| format!("{} got no answer from {server}", self.namespace.name()))
+                .map_err(describe)
+                .context(|| format!("{} got no answer from {server}", self.namespace.name()))
         })
     }
 
@@ -138,14 +139,14 @@ impl<'a> Client<'a> {
         if let Some(source) = self.source {
             bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::from((source, 0))))?;
         }
-        // The time limit for sending is that for connecting, too (socket(7)).
+        // The time limit for sending also applies to connecting (socket(7)).
         setsockopt(&socket, sockopt::SendTimeout, &time_value(self.limit))?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &time_value(self.limit))?;
         connect(socket.as_raw_fd(), &SockaddrStorage::from(server))?;
         Ok(socket.into())
     }
 
-    /// Who answers a datagram that may pass `ttl` - 1 routers.
+    /// Returns the host that answers a datagram which passes at most `ttl` - 1 routers.
     fn hop(&self, destination: Ipv4Addr, ttl: u8) -> io::Result<Option<Ipv4Addr>> {
         let probe = UdpSocket::bind((self.source.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 0))?;
         probe.set_ttl(ttl.into())?;
@@ -161,20 +162,20 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Whether a connection to the echo service still carries bytes both ways.
+/// Reports whether a connection to the echo service still carries bytes in both directions.
 pub fn echoes(peer: &mut TcpStream) -> bool {
     let mut answer = [0; 4];
     peer.write_all(b"ping").and_then(|()| peer.read_exact(&mut answer)).is_ok() && &answer == b"ping"
 }
 
-/// All that a server sends before it closes the connection: one line.
-fn read_text(peer: &mut TcpStream) -> io::Result<String> {
+/// Reads and parses the line that a server sends before it closes the connection.
+fn read_line<T: FromStr>(peer: &mut TcpStream) -> io::Result<T> {
     let mut text = String::new();
     peer.read_to_string(&mut text)?;
-    Ok(text.trim_end().to_owned())
+    text.trim_end().parse().map_err(|_| io::ErrorKind::InvalidData.into())
 }
 
-/// Waits until ICMP has brought an error for this socket, or until the deadline.
+/// Waits until an ICMP error arrives for this socket, or until the deadline.
 fn wait_for_error(probe: &UdpSocket, deadline: Instant) -> io::Result<bool> {
     use std::os::fd::AsFd as _;
     let left = deadline.saturating_duration_since(Instant::now());
@@ -183,7 +184,7 @@ fn wait_for_error(probe: &UdpSocket, deadline: Instant) -> io::Result<bool> {
     Ok(poll(&mut [PollFd::new(probe.as_fd(), PollFlags::empty())], timeout)? > 0)
 }
 
-/// The router that an ICMP error in the socket's error queue came from.
+/// Returns the router that sent an ICMP error in the socket's error queue.
 fn sender_of_error(probe: &UdpSocket) -> io::Result<Option<Ipv4Addr>> {
     let mut space = nix::cmsg_space!([u8; 64]);
     let mut payload = [0; 64];
@@ -196,19 +197,20 @@ fn sender_of_error(probe: &UdpSocket) -> io::Result<Option<Ipv4Addr>> {
     }))
 }
 
-fn any(like: IpAddr) -> IpAddr {
+fn wildcard(like: IpAddr) -> IpAddr {
     if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() }
 }
 
 fn time_value(duration: Duration) -> TimeVal {
-    // Limits are seconds, not eons.
+    // Time limits are seconds, and never overflow.
     TimeVal::microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// A time limit that ran out is reported as EINPROGRESS (connecting) or EAGAIN (reading): not what people would say.
-fn in_words(error: io::Error) -> Error {
+/// Describes an error for people: the kernel reports an expired time limit as EINPROGRESS (connecting) or
+/// EAGAIN (reading).
+fn describe(error: io::Error) -> Error {
     match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EINPROGRESS | Errno::EAGAIN) => Error::failed("nothing came back in time"),
+        Some(Errno::EINPROGRESS | Errno::EAGAIN) => Error::failed("no answer arrived in time"),
         _ => Error::failed("the connection failed").because(error),
     }
 }

@@ -1,4 +1,5 @@
-//! What the computers of the world answer: who asked, and small services to try a connection with.
+//! Servers on the computers of the world: they tell clients their own address, and offer small services to
+//! test a connection.
 
 use std::io::{self, BufReader, PipeReader, PipeWriter, Write as _, pipe};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,29 +12,29 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::namespace::Namespace;
 use crate::base::error::{Context as _, Result};
 
-/// How long a connection may stand still before the server gives it up.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Time without traffic after which the server closes a connection.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Bytes of a large transfer: many times what fits into one window.
-pub(super) const BULK: usize = 200_000;
+/// Size in bytes of a large transfer: many times the size of a TCP window.
+pub(super) const TRANSFER_SIZE: usize = 200_000;
 
-/// What a TCP port does.
+/// Service on a TCP port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Service {
-    /// One line: the address the question came from.
+    /// Sends one line: the address of the client.
     WhoAmI,
-    /// Sends back what it gets (RFC 862).
+    /// Sends back all bytes that it receives (RFC 862).
     Echo,
-    /// Reads to the end, then answers with one line: how many bytes (after RFC 863).
+    /// Reads to the end, then answers with one line: the number of bytes (after RFC 863).
     Count,
-    /// Sends [`BULK`] bytes (after RFC 864).
+    /// Sends [`TRANSFER_SIZE`] bytes (after RFC 864).
     Stream,
 }
 
 impl Service {
     const ALL: [Self; 4] = [Self::WhoAmI, Self::Echo, Self::Count, Self::Stream];
 
-    /// Its port.
+    /// Returns the port of the service.
     pub(super) fn port(self) -> u16 {
         match self {
             Self::WhoAmI => 80,
@@ -44,8 +45,8 @@ impl Service {
     }
 
     fn serve(self, mut peer: TcpStream) -> io::Result<()> {
-        peer.set_read_timeout(Some(PATIENCE))?;
-        peer.set_write_timeout(Some(PATIENCE))?;
+        peer.set_read_timeout(Some(IDLE_TIMEOUT))?;
+        peer.set_write_timeout(Some(IDLE_TIMEOUT))?;
         match self {
             Self::WhoAmI => {
                 let address = peer.peer_addr()?.ip().to_canonical();
@@ -56,12 +57,12 @@ impl Service {
                 let count = io::copy(&mut BufReader::new(&peer), &mut io::sink())?;
                 peer.write_all(format!("{count}\n").as_bytes())
             }
-            Self::Stream => peer.write_all(&vec![b'.'; BULK]),
+            Self::Stream => peer.write_all(&vec![b'.'; TRANSFER_SIZE]),
         }
     }
 }
 
-/// All services on all addresses of a namespace, until dropped.
+/// Server of all services on all addresses of a namespace, until dropped.
 #[derive(Debug)]
 pub struct Server {
     stop: Option<PipeWriter>,
@@ -69,12 +70,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to answer in a namespace.
+    /// Starts the services in a namespace.
     pub fn start(namespace: &Namespace) -> Result<Self> {
-        let (stopped, stop) = pipe().doing(|| "cannot make a pipe".to_owned())?;
+        let (stopped, stop) = pipe().context(|| "cannot make a pipe".to_owned())?;
         let thread = namespace.run(|| {
-            let listeners = Listeners::open().doing(|| format!("cannot listen in {}", namespace.name()))?;
-            // A thread is in the namespaces of the one that started it.
+            let listeners = Listeners::open().context(|| format!("cannot listen in {}", namespace.name()))?;
+            // A thread inherits the namespaces of the thread that starts it.
             Ok(thread::spawn(move || listeners.serve_until_closed(&stopped)))
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
@@ -85,7 +86,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A server that panicked has said so on standard error.
+            // A server that panicked has reported that on standard error.
             let _ = thread.join();
         }
     }
@@ -95,7 +96,7 @@ struct Listeners(Vec<(Service, TcpListener)>);
 
 impl Listeners {
     fn open() -> io::Result<Self> {
-        let open = |service: &Service| Ok((*service, TcpListener::bind(&everywhere(service.port())[..])?));
+        let open = |service: &Service| Ok((*service, TcpListener::bind(&wildcards(service.port())[..])?));
         Service::ALL.iter().map(open).collect::<io::Result<_>>().map(Self)
     }
 
@@ -122,12 +123,13 @@ impl Listeners {
 
 fn accept(service: Service, listener: &TcpListener) {
     if let Ok((peer, _)) = listener.accept() {
-        // The client notices and tells when a connection breaks; the server need not.
+        // The client reports a broken connection; the server need not.
         thread::spawn(move || service.serve(peer));
     }
 }
 
-/// All addresses of both families; those of IPv4 alone where there is no IPv6.
-fn everywhere(port: u16) -> [SocketAddr; 2] {
+/// Returns the wildcard addresses to listen on: the first one that can be bound covers both families, the
+/// second one IPv4 where there is no IPv6.
+fn wildcards(port: u16) -> [SocketAddr; 2] {
     [(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
 }

@@ -1,4 +1,4 @@
-//! The story that `portals demo` tells: each line is something tried just now.
+//! Checks of `portals demo`: each printed line is the result of a probe that was just sent.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::thread::sleep;
@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 use super::capture::Capture;
 use super::world::{NYC, PARIS, Plot, SERVER, World};
 use crate::base::error::{Error, Result};
+use crate::cli::amounts::seconds;
 use crate::cli::output::say;
-use crate::cli::style::{Style, seconds};
+use crate::cli::style::Style;
 
-/// The time that the agents may take until both portals are open; a second does on an idle machine.
-const OPENING: Duration = Duration::from_mins(1);
+/// Time limit until both portals are open; an idle machine needs a second.
+const OPENING_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The time that one question may take; milliseconds do on an idle machine.
-const LIMIT: Duration = Duration::from_secs(15);
+/// Time limit of one probe; an idle machine needs milliseconds.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often the guests knock while the link is cut; two packets each time.
-const KNOCKS: usize = 20;
+/// Number of attempts of each guest while the link is cut; each attempt is two packets.
+const ATTEMPTS: usize = 20;
 
 const PICTURE: &str = "
             nyc                                             paris
@@ -29,10 +30,10 @@ const PICTURE: &str = "
    └─────────┬─────────┘                            └─────────┬─────────┘
        198.51.100.2 ──────────── internet ──────────────── 203.0.113.9
                                     │
-                       192.175.48.10 tells who asks
+                       192.175.48.10 tells clients their address
 ";
 
-/// The network that the story plays in: each site is the other's exit.
+/// Returns the network file of the demo: each site is the other's exit.
 pub fn network(world: &World) -> String {
     world.network(|Plot { name, .. }| {
         let exit = if name == NYC.name { PARIS.name } else { NYC.name };
@@ -43,66 +44,67 @@ pub fn network(world: &World) -> String {
     })
 }
 
-/// Tells it, in the world of [`NYC`] and [`PARIS`].
+/// Runs all checks in the world of [`NYC`] and [`PARIS`], and prints their results.
 ///
 /// # Errors
-/// If something did not hold, after all of it was tried.
-pub fn tell(world: &mut World, style: Style) -> Result<()> {
-    let mut teller = Teller { style, faults: 0 };
+/// If a check failed, after all checks have run.
+pub fn run_checks(world: &mut World, style: Style) -> Result<()> {
+    let mut checks = Checks { style, failures: 0 };
     say!("{PICTURE}");
-    teller.line("both agents", open(world));
+    checks.check("both agents", open(world));
     for (entry, exit) in [(NYC, PARIS), (PARIS, NYC)] {
-        teller.heading(&format!("A guest at {} goes through the portal", entry.name));
-        teller.line("the way", way(world, entry, exit));
-        teller.line("the internet saw", seen_through(world, entry, exit));
+        checks.heading(&format!("A guest at {} goes through the portal", entry.name));
+        checks.check("the route", route(world, entry, exit));
+        checks.check("the internet saw", seen_through(world, entry, exit));
     }
-    teller.heading("The homes leave where they are");
+    checks.heading("Computers at home leave at their own site");
     for plot in [NYC, PARIS] {
-        teller.line(plot.name, seen_at_home(world, plot));
+        checks.check(plot.name, seen_at_home(world, plot));
     }
-    teller.heading("The link between the two is cut");
+    checks.heading("The link between the sites is cut");
     world.set_cut(NYC, PARIS, true)?;
     for plot in [NYC, PARIS] {
-        teller.line(plot.name, leaks(world, plot));
+        checks.check(plot.name, leaks(world, plot));
     }
-    teller.heading("The link is mended");
+    checks.heading("The link is restored");
     world.set_cut(NYC, PARIS, false)?;
     for (entry, exit) in [(NYC, PARIS), (PARIS, NYC)] {
-        teller.line(entry.name, seen_through(world, entry, exit));
+        checks.check(entry.name, seen_through(world, entry, exit));
     }
-    teller.end()
+    checks.finish()
 }
 
-struct Teller {
+/// Results of the checks so far: printed one by one, and counted if they failed.
+struct Checks {
     style: Style,
-    faults: usize,
+    failures: usize,
 }
 
-impl Teller {
+impl Checks {
     fn heading(&self, text: &str) {
         say!("\n{}", self.style.strong(text));
     }
 
-    fn line(&mut self, what: &str, result: Result<String>) {
+    fn check(&mut self, what: &str, result: Result<String>) {
         match result {
             Ok(text) => say!("  {} {what:<17} {text}", self.style.good("✓")),
             Err(error) => {
-                self.faults += 1;
+                self.failures += 1;
                 say!("  {} {what:<17} {error}", self.style.bad("✗"));
             }
         }
     }
 
-    fn end(self) -> Result<()> {
-        match self.faults {
+    fn finish(self) -> Result<()> {
+        match self.failures {
             0 => Ok(()),
-            1 => Err(Error::failed("one thing did not hold")),
-            faults => Err(Error::failed(format!("{faults} things did not hold"))),
+            1 => Err(Error::failed("1 check failed")),
+            failures => Err(Error::failed(format!("{failures} checks failed"))),
         }
     }
 }
 
-/// Starts the agents and waits until both portals work.
+/// Starts the agents, and waits until both portals work.
 fn open(world: &mut World) -> Result<String> {
     let start = Instant::now();
     world.install(&network(world))?;
@@ -114,27 +116,27 @@ fn open(world: &mut World) -> Result<String> {
             if !world.site(plot).agent()?.is_running() {
                 return Err(Error::failed(format!("the agent of {} has ended", plot.name)));
             }
-            if start.elapsed() > OPENING {
+            if start.elapsed() > OPENING_TIMEOUT {
                 return Err(error);
             }
             sleep(Duration::from_millis(50));
         }
     }
-    Ok(format!("are at work, and the portals open, after {}", seconds(start.elapsed())))
+    Ok(format!("are running; both portals opened after {}", seconds(start.elapsed())))
 }
 
-fn way(world: &mut World, entry: Plot, exit: Plot) -> Result<String> {
-    let hops = world.site(entry).guest(LIMIT).traceroute(SERVER)?;
-    let text: Vec<String> = hops.iter().map(|hop| hop_in_words(*hop, entry, exit)).collect();
+fn route(world: &mut World, entry: Plot, exit: Plot) -> Result<String> {
+    let hops = world.site(entry).guest(PROBE_TIMEOUT).traceroute(SERVER)?;
+    let text: Vec<String> = hops.iter().map(|hop| describe_hop(*hop, entry, exit)).collect();
     let text = text.join(" → ");
     if hops == [entry.portal(), exit.tunnel(), exit.gateway(), SERVER].map(Some) {
         Ok(text)
     } else {
-        Err(Error::failed(format!("it is another one: {text}")))
+        Err(Error::failed(format!("unexpected route: {text}")))
     }
 }
 
-fn hop_in_words(hop: Option<Ipv4Addr>, entry: Plot, exit: Plot) -> String {
+fn describe_hop(hop: Option<Ipv4Addr>, entry: Plot, exit: Plot) -> String {
     match hop {
         None => "?".to_owned(),
         Some(address) if address == entry.portal() => format!("{address} ({})", entry.name),
@@ -144,27 +146,28 @@ fn hop_in_words(hop: Option<Ipv4Addr>, entry: Plot, exit: Plot) -> String {
 }
 
 fn seen_through(world: &mut World, entry: Plot, exit: Plot) -> Result<String> {
-    expect_seen(world.site(entry).guest(LIMIT).who_am_i(SERVER)?, exit)
+    expect_seen(world.site(entry).guest(PROBE_TIMEOUT).who_am_i(SERVER)?, exit)
 }
 
 fn seen_at_home(world: &mut World, plot: Plot) -> Result<String> {
-    expect_seen(world.site(plot).home(LIMIT).who_am_i(SERVER)?, plot)
+    expect_seen(world.site(plot).home(PROBE_TIMEOUT).who_am_i(SERVER)?, plot)
 }
 
 fn expect_seen(seen: IpAddr, plot: Plot) -> Result<String> {
     if seen == plot.address {
         Ok(format!("{seen}, which is {}", plot.name))
     } else {
-        Err(Error::failed(format!("{seen}, and not {} of {}", plot.address, plot.name)))
+        Err(Error::failed(format!("{seen}, instead of {} of {}", plot.address, plot.name)))
     }
 }
 
-/// Lets the guest knock at the server, and counts what leaves by the uplink instead of the tunnel.
+/// Makes the guest send packets to the server, and counts the packets that leave via the uplink instead of
+/// the tunnel.
 fn leaks(world: &mut World, plot: Plot) -> Result<String> {
     let site = world.site(plot);
     let capture = Capture::start(&site.router, "uplink")?;
-    let tried = site.guest(LIMIT).knock(plot.own_server(), KNOCKS)?;
+    let tried = site.guest(PROBE_TIMEOUT).knock(plot.own_server(), ATTEMPTS)?;
     let leaked = capture.stop()?.iter().filter(|packet| packet.destination == plot.own_server()).count();
-    let text = format!("{tried} packets tried, {leaked} left by the own uplink");
+    let text = format!("{tried} packets sent, {leaked} left via the site's own uplink");
     if leaked == 0 { Ok(format!("{text}: closed, not leaking")) } else { Err(Error::failed(text)) }
 }

@@ -1,4 +1,5 @@
-//! The world: an internet, a server in it, and sites, each with a router, a home and a guest behind a portal.
+//! World of the demo: an internet with a server, and sites, each with a router, a home and a guest behind a
+//! portal.
 //!
 //! ```text
 //!  home ── lan0 ┌────────┐          ┌──────────┐
@@ -25,107 +26,109 @@ use crate::services::Supervisor;
 use crate::state::Backend;
 use crate::system::key_files;
 
-/// A server on the internet that tells who asks. Its network is nobody's, and yet one that everybody may reach (RFC 7534): exits let guests to
-/// no others.
+/// Server on the internet that tells clients their own address. Its network belongs to no organization, but
+/// everybody may reach it (RFC 7534): exits let guests reach only public addresses.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 175, 48, 10);
 
-/// The internet's side of the server's network.
+/// Internet's address on the server's network.
 const SERVER_GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 175, 48, 1);
 
-/// Router and computers of every home: all homes have the same.
+/// Router of every home; all homes use the same addresses.
 pub const HOME_ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 
-/// A computer at home.
+/// Computer at home.
 pub const HOME: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 50);
 
-/// A second address of the computer at home, to play another device.
+/// Second address of the computer at home, which plays another device.
 pub const OTHER_HOME: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 60);
 
-/// Where a site is.
+/// Place of a site in the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plot {
-    /// Its name in the network file.
+    /// Name of the site in the network file.
     pub name: &'static str,
-    /// Its number in the network file.
+    /// Number of the site in the network file.
     pub id: u8,
-    /// Its address on the internet, in a /24 whose `.1` is the internet's side.
+    /// Address of the site on the internet, in a /24 whose `.1` is the internet's side.
     pub address: Ipv4Addr,
-    /// Whether it is a home's router; else a box without a LAN, that passes nothing on.
+    /// Set for the router of a home; other sites are boxes without a LAN, which forward nothing.
     pub home: bool,
 }
 
-/// A home in New York.
+/// Home in New York.
 pub const NYC: Plot = Plot { name: "nyc", id: 1, address: Ipv4Addr::new(198, 51, 100, 2), home: true };
 
-/// A home in Paris.
+/// Home in Paris.
 pub const PARIS: Plot = Plot { name: "paris", id: 2, address: Ipv4Addr::new(203, 0, 113, 9), home: true };
 
-/// A rented box in Oslo.
+/// Rented box in Oslo.
 pub const OSLO: Plot = Plot { name: "oslo", id: 3, address: Ipv4Addr::new(192, 0, 2, 5), home: false };
 
 impl Plot {
-    /// The router's address on the LAN of the site's first portal, as it follows from the site's number.
+    /// Returns the router's address on the LAN of the site's first portal, which follows from the site's
+    /// number.
     pub fn portal(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 77, self.id, 65)
     }
 
-    /// The guest behind the site's first portal.
+    /// Returns the address of the guest behind the site's first portal.
     pub fn guest(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 77, self.id, 70)
     }
 
-    /// The site's address on all its tunnels.
+    /// Returns the site's address on all its tunnels.
     pub fn tunnel(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 77, self.id, 1)
     }
 
-    /// An address of the server that nobody but this site's own clients talks to: tells their packets from those that the
-    /// site passes on for others.
+    /// Returns an address of the server that only this site's own clients talk to. It distinguishes their
+    /// packets from packets that the site forwards for other sites.
     pub fn own_server(&self) -> Ipv4Addr {
         Ipv4Addr::new(192, 175, 48, 100 + self.id)
     }
 
-    /// The internet's side of the site's uplink.
+    /// Returns the internet's address on the site's uplink.
     pub fn gateway(&self) -> Ipv4Addr {
         let [a, b, c, _] = self.address.octets();
         Ipv4Addr::new(a, b, c, 1)
     }
 }
 
-/// All of it, until dropped.
+/// Running world: its namespaces and servers exist until it is dropped.
 #[derive(Debug)]
 pub struct World {
-    /// Routes between the sites and the server.
+    /// Router between the sites and the server.
     pub internet: Namespace,
-    /// Answers on [`SERVER`] and on each site's [`Plot::own_server`].
+    /// Server, which answers on [`SERVER`] and on each site's [`Plot::own_server`].
     pub server: Namespace,
     sites: Vec<Site>,
     _services: Vec<Server>,
 }
 
-/// One site: a router, a computer at home, and a guest behind the NIC that is to become a portal.
+/// Site of the world: a router, a computer at home, and a guest behind the interface that becomes a portal.
 #[derive(Debug)]
 pub struct Site {
-    /// Where it is.
+    /// Place of the site in the world.
     pub plot: Plot,
-    /// Where the agent runs: interfaces `uplink`, `lan0` and `portal0`, the last one not set up yet.
+    /// Router, on which the agent runs. It has the interfaces `uplink`, `lan0` and `portal0`; `portal0` is
+    /// not set up yet.
     pub router: Namespace,
-    /// The computer at home, where the plot has one.
+    /// Computer at home, if the site has a home.
     pub home: Option<Namespace>,
-    /// The computer behind `portal0`.
+    /// Computer behind `portal0`.
     pub guest: Namespace,
-    /// Its public key in the network file.
+    /// Public key of the site in the network file.
     pub public_key: PublicKey,
     agent: Option<Agent>,
     program: Program,
 }
 
 impl World {
-    /// Builds it. `program` is `portals`, for the routers.
+    /// Builds the world. `program` is the path of `portals`, for the routers.
     pub fn build(plots: &[Plot], program: &Path) -> Result<Self> {
-        let internet = host("internet")?;
+        let internet = build_host("internet")?;
         internet.set_sysctl("net/ipv4/ip_forward", "1")?;
-        let server = host("server")?;
+        let server = build_host("server")?;
         build_server(&internet, &server, plots)?;
         let sites =
             plots.iter().map(|plot| Site::build(*plot, &internet, program)).collect::<Result<Vec<_>>>()?;
@@ -134,22 +137,23 @@ impl World {
         Ok(Self { internet, server, sites, _services: services })
     }
 
-    /// All sites.
+    /// Returns all sites.
     pub fn sites(&self) -> &[Site] {
         &self.sites
     }
 
-    /// The site on a plot of this world.
+    /// Returns the site at a place of this world.
     pub fn site(&mut self, plot: Plot) -> &mut Site {
-        self.sites.iter_mut().find(|site| site.plot == plot).expect("a plot of this world")
+        self.sites.iter_mut().find(|site| site.plot == plot).expect("a site of this world")
     }
 
-    /// The server, to ask things of the sites.
+    /// Returns the server as a client, which sends requests to the sites.
     pub fn outsider(&self, limit: Duration) -> Client<'_> {
         Client::new(&self.server, limit)
     }
 
-    /// The network file: `details` follow each site's number, key and endpoint.
+    /// Returns the text of a network file. `details` gives the text that follows each site's number, key and
+    /// endpoint.
     pub fn network(&self, details: impl Fn(Plot) -> String) -> String {
         let mut text = "[network]\nname = \"demo\"\nsubnet = \"10.77.0.0/16\"\n".to_owned();
         for Site { plot, public_key, .. } in &self.sites {
@@ -163,12 +167,12 @@ impl World {
         text
     }
 
-    /// Gives the same network file to all sites.
+    /// Installs the same network file at all sites.
     pub fn install(&self, network: &str) -> Result<()> {
         self.sites.iter().try_for_each(|site| site.install(network))
     }
 
-    /// Cuts what two sites send each other, or lets it pass again; both keep the rest of the internet.
+    /// Cuts or restores the path between two sites; both still reach the rest of the internet.
     pub fn set_cut(&self, one: Plot, other: Plot, cut: bool) -> Result<()> {
         let (one, other) = (one.address.into(), other.address.into());
         self.internet.set_blocked(one, other, cut)?;
@@ -181,80 +185,80 @@ impl Site {
         let key = key_files::generate();
         let mut site = Self {
             plot,
-            router: host(plot.name)?,
+            router: build_host(plot.name)?,
             home: None,
-            guest: host(&format!("{}'s guest", plot.name))?,
+            guest: build_host(&format!("{}'s guest", plot.name))?,
             public_key: keys::public_key(&key),
             agent: None,
             program: Program { path: program.to_owned(), environment: Vec::new() },
         };
         agent::install_key(&site.router, &key)?;
-        site.lay_uplink(internet)?;
-        site.seat_guest()?;
+        site.connect_uplink(internet)?;
+        site.connect_guest()?;
         if plot.home {
-            site.home = Some(site.furnish_home()?);
+            site.home = Some(site.build_home()?);
         }
         Ok(site)
     }
 
-    fn lay_uplink(&self, internet: &Namespace) -> Result<()> {
+    fn connect_uplink(&self, internet: &Namespace) -> Result<()> {
         let Plot { name, address, .. } = self.plot;
         connect((&self.router, "uplink"), (internet, name))?;
-        attach(internet, name, self.plot.gateway(), 24)?;
-        self.dial_in(address)
+        configure(internet, name, self.plot.gateway(), 24)?;
+        self.set_uplink_address(address)
     }
 
-    /// The provider gives the site an address, and with it the way to the internet.
-    fn dial_in(&self, address: Ipv4Addr) -> Result<()> {
-        attach(&self.router, "uplink", address, 24)?;
+    /// Gives the router an uplink address and a default route, as a provider does.
+    fn set_uplink_address(&self, address: Ipv4Addr) -> Result<()> {
+        configure(&self.router, "uplink", address, 24)?;
         self.router.add_route(Family::V4.everything(), self.plot.gateway().into())
     }
 
-    fn furnish_home(&self) -> Result<Namespace> {
-        let home = host(&format!("{}'s home", self.plot.name))?;
+    fn build_home(&self) -> Result<Namespace> {
+        let home = build_host(&format!("{}'s home", self.plot.name))?;
         connect((&self.router, "lan0"), (&home, "eth0"))?;
-        attach(&self.router, "lan0", HOME_ROUTER, 24)?;
-        attach(&home, "eth0", HOME, 24)?;
-        attach(&home, "eth0", OTHER_HOME, 24)?;
+        configure(&self.router, "lan0", HOME_ROUTER, 24)?;
+        configure(&home, "eth0", HOME, 24)?;
+        configure(&home, "eth0", OTHER_HOME, 24)?;
         home.add_route(Family::V4.everything(), HOME_ROUTER.into())?;
         self.router.set_sysctl("net/ipv4/ip_forward", "1")?;
         self.router.masquerade_home()?;
         Ok(home)
     }
 
-    fn seat_guest(&self) -> Result<()> {
+    fn connect_guest(&self) -> Result<()> {
         connect((&self.router, "portal0"), (&self.guest, "eth0"))?;
-        attach(&self.guest, "eth0", self.plot.guest(), 26)?;
+        configure(&self.guest, "eth0", self.plot.guest(), 26)?;
         self.guest.add_route(Family::V4.everything(), self.plot.portal().into())
     }
 
-    /// The guest, to ask things.
+    /// Returns the guest as a client.
     pub fn guest(&self, limit: Duration) -> Client<'_> {
         Client::new(&self.guest, limit)
     }
 
-    /// The computer at home, to ask things.
+    /// Returns the computer at home as a client.
     ///
     /// # Panics
-    /// Where the plot has no home.
+    /// If the site has no home.
     pub fn home(&self, limit: Duration) -> Client<'_> {
-        Client::new(self.home.as_ref().expect("a plot with a home"), limit)
+        Client::new(self.home.as_ref().expect("a site with a home"), limit)
     }
 
-    /// The router itself, to ask things.
+    /// Returns the router itself as a client.
     pub fn router(&self, limit: Duration) -> Client<'_> {
         Client::new(&self.router, limit)
     }
 
-    /// The provider takes the address of the plot away, and the way to the internet goes with it; then it gives another one of
-    /// the same /24.
+    /// Replaces the site's uplink address by another address of the same /24, as a provider does: the default
+    /// route vanishes with the old address, and comes back with the new one.
     pub fn move_to(&self, address: Ipv4Addr) -> Result<()> {
         let old = InterfaceAddress { address: self.plot.address.into(), length: 24 };
         self.router.remove_address("uplink", old)?;
-        self.dial_in(address)
+        self.set_uplink_address(address)
     }
 
-    /// Says which WireGuard the site's agent and commands use from now on.
+    /// Sets the WireGuard that the site's agent and commands use from now on.
     pub fn demand_wireguard(&mut self, backend: Backend) {
         self.set_environment(crate::engine::host::WIREGUARD, backend.as_str().to_owned());
     }
@@ -264,24 +268,27 @@ impl Site {
         self.program.environment.push((name, value));
     }
 
-    /// Gives the site a network file.
+    /// Installs a network file at the site.
     pub fn install(&self, network: &str) -> Result<()> {
         agent::install(&self.router, network)
     }
 
-    /// Starts the agent; a running one is killed.
+    /// Starts the agent. A running agent is killed first.
     pub fn start_agent(&mut self) -> Result<()> {
         self.kill_agent();
         self.agent = Some(Agent::start(&self.router, &self.program)?);
         Ok(())
     }
 
-    /// The agent, if it was started.
+    /// Returns the agent.
+    ///
+    /// # Errors
+    /// If the agent was not started.
     pub fn agent(&mut self) -> Result<&mut Agent> {
         self.agent.as_mut().ok_or_else(|| Error::failed(format!("{} has no agent", self.plot.name)))
     }
 
-    /// Asks the agent to end.
+    /// Asks the agent to end, and waits until it has ended.
     pub fn stop_agent(&mut self) -> Result<()> {
         self.agent.take().map_or(Ok(()), Agent::stop)
     }
@@ -291,33 +298,33 @@ impl Site {
         self.agent = None;
     }
 
-    /// Runs a command of `portals`, to its end.
+    /// Runs a command of `portals`, and waits until it ends.
     pub fn portals(&self, arguments: &[&str]) -> Result<Output> {
         agent::output(&self.router, &self.program, arguments)
     }
 
-    /// What the site's agents have said so far.
+    /// Returns the log of the site's agents so far.
     pub fn log(&self) -> String {
         agent::log(&self.router)
     }
 }
 
-/// What an agent that is killed leaves behind would hold the namespaces for ever.
+/// Ends the programs that a killed agent leaves behind: they would keep the namespaces alive for ever.
 impl Drop for Site {
     fn drop(&mut self) {
         self.kill_agent();
-        // Whatever goes wrong here, the site is gone.
+        // The site is gone even if this fails.
         let _ = self.router.run(|| Supervisor::open(Journal::open()?.folder())?.clear());
     }
 }
 
-/// A host with strict reverse-path filtering on all that it will ever have.
-fn host(name: &str) -> Result<Namespace> {
+/// Creates a host with strict reverse-path filtering on all its present and future interfaces.
+fn build_host(name: &str) -> Result<Namespace> {
     let host = Namespace::new(name)?;
     for interfaces in ["all", "default"] {
         host.set_sysctl(&format!("net/ipv4/conf/{interfaces}/rp_filter"), "1")?;
     }
-    // Routers answer a traceroute at once, however many there were before.
+    // With this rate limit off, routers answer every traceroute at once.
     host.set_sysctl("net/ipv4/icmp_ratelimit", "0")?;
     host.set_up("lo", true)?;
     Ok(host)
@@ -325,16 +332,16 @@ fn host(name: &str) -> Result<Namespace> {
 
 fn build_server(internet: &Namespace, server: &Namespace, plots: &[Plot]) -> Result<()> {
     connect((internet, "server"), (server, "eth0"))?;
-    attach(internet, "server", SERVER_GATEWAY, 24)?;
-    attach(server, "eth0", SERVER, 24)?;
+    configure(internet, "server", SERVER_GATEWAY, 24)?;
+    configure(server, "eth0", SERVER, 24)?;
     for plot in plots {
-        attach(server, "eth0", plot.own_server(), 24)?;
+        configure(server, "eth0", plot.own_server(), 24)?;
     }
     server.add_route(Family::V4.everything(), SERVER_GATEWAY.into())
 }
 
-/// Sets an interface up and gives it an address.
-fn attach(host: &Namespace, interface: &str, address: Ipv4Addr, length: u8) -> Result<()> {
+/// Brings an interface up and gives it an address.
+fn configure(host: &Namespace, interface: &str, address: Ipv4Addr, length: u8) -> Result<()> {
     host.set_up(interface, true)?;
     host.add_address(interface, InterfaceAddress { address: address.into(), length })
 }

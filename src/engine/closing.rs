@@ -15,13 +15,13 @@ use crate::engine::trial::Trial;
 use crate::kernel::linux::Linux;
 use crate::kernel::{Kernel, Outcome};
 use crate::plan::plan;
+use crate::site::access_point;
+use crate::site::access_point::Passphrases;
 use crate::site::facts::Facts;
 use crate::site::{self, Answers, Exit, Inputs, Site};
 use crate::state::State;
 use crate::state::diff::{Step, diff};
 use crate::system::key_files;
-use crate::wifi;
-use crate::wifi::access_point::Passphrases;
 
 /// Closes the portals of this site, by the network file or else by the one that was in force before; names the one that it went
 /// by. `None` where neither tells of any.
@@ -55,7 +55,7 @@ fn close(kernel: &mut Linux, network: &Network, key: Option<PublicKey>, file: &P
     let network = bare(network, &own);
     let entry = &network.sites[&own];
     let marks = entry.portals.iter().any(Portal::goes_by_marks);
-    let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
+    let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &access_point::cards(&entry.portals))?;
     // A network that the file may not be laid upon is no reason to leave its portals open.
     for networks in [&mut facts.local, &mut facts.uplink_networks] {
         networks.retain(|found| !network.subnet.overlaps(*found));
@@ -109,7 +109,7 @@ fn closed_site(network: &Network, own: &str, facts: &Facts, file: &Path) -> Resu
     };
     let mut site = site::view(network, &inputs)?;
     site.tunnels = SortedMap::new();
-    site.barriers = SortedSet::new();
+    site.guard.barriers = SortedSet::new();
     for portal in &mut site.portals {
         portal.exit = Exit::Nowhere;
         portal.exits = vec![Exit::Nowhere];

@@ -28,10 +28,10 @@ pub fn converge(
     let steps = apply(kernel, journal, &want, on_failure)?;
     // What stands is right: no reason to fail.
     let guards = want.firewall.is_some() || !want.iptables.is_empty();
-    if let Err(error) = firewall_choice::remember(journal.folder(), guards.then_some(site.firewall)) {
+    if let Err(error) = firewall_choice::remember(journal.folder(), guards.then_some(site.guard.firewall)) {
         log::warn!("the firewall may be chosen anew when others change theirs: {error}");
     }
-    if let Err(error) = neighbours::remember(journal.folder(), &site.neighbours) {
+    if let Err(error) = neighbours::remember(journal.folder(), &site.host.neighbours) {
         log::warn!(
             "devices that are silent when the agent begins anew will not be known by their addresses: {error}"
         );
@@ -73,7 +73,8 @@ fn moved(site: &Site, steps: &[Step]) -> Told {
         rule.family == Family::V4 && !rule.closes() && matches!(rule.action, RuleAction::Lookup(_))
     };
     // Nobody moves by those of questions.
-    let is_question = |rule: &&Rule| site.probes.iter().any(|probe| rule.selector.mark == Some(probe.mark));
+    let is_question =
+        |rule: &&Rule| site.agent.probes.iter().any(|probe| rule.selector.mark == Some(probe.mark));
     let ways = steps.iter().filter_map(|step| match step {
         Step::AddRule(rule) | Step::RemoveRule(rule) => Some(rule).filter(is_way),
         _ => None,
@@ -102,7 +103,7 @@ fn moved(site: &Site, steps: &[Step]) -> Told {
 /// The sources of what comes in on an interface; `lo` is this host itself.
 fn behind(site: &Site, interface: &IfName) -> Vec<Cidr> {
     if interface.as_str() == "lo" {
-        let uplink = site.uplink.iter().flat_map(|uplink| &uplink.addresses).map(|own| own.address);
+        let uplink = site.host.uplink.iter().flat_map(|uplink| &uplink.addresses).map(|own| own.address);
         return uplink.chain([site.address]).filter(IpAddr::is_ipv4).map(Cidr::host).collect();
     }
     let is_here = |portal: &&Portal| portal.entrance_interface() == Some(interface);

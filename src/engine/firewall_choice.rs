@@ -1,6 +1,6 @@
-//! The firewall that guards this machine's portals, remembered from one call to the next. Once chosen it
-//! stays, whatever others do with their own: a firewall that changes its language halfway through a flush of
-//! others' guards less than either.
+//! Memory of the firewall that guards this machine's portals, from one call to the next. Once chosen, the
+//! firewall stays, even when other programs change theirs: portals that switch from one firewall to another
+//! while another program flushes its rules are guarded worse than by either firewall.
 
 use std::path::Path;
 
@@ -10,17 +10,17 @@ use crate::firewall::Backend;
 use crate::firewall::xtables::Program;
 use crate::system::disk::{self, Source, unreadable};
 
-/// The file of it, in the folder of run-time files: a reboot clears the kernel and this.
+/// Name of the file in the folder of run-time files: a reboot clears both the kernel and this file.
 const FILE: &str = "firewall";
 
-/// The one that guards, if one does. A word that means nothing is none.
+/// Returns the firewall that guards; `None` if none does, or if the file has an unknown word.
 pub fn remembered(folder: &Path) -> Result<Option<Backend>> {
     let path = folder.join(FILE);
     let word = disk::read_if_there(&path, Source::Ours).map_err(|error| unreadable(&path, error))?;
     Ok(word.and_then(|word| backends().into_iter().find(|backend| name(*backend) == word.trim_end())))
 }
 
-/// Has it known to whoever looks later; `None` = none guards any more.
+/// Remembers the firewall that guards for later calls; `None` = none guards any more.
 pub fn remember(folder: &Path, backend: Option<Backend>) -> Result<()> {
     if remembered(folder)? == backend {
         return Ok(());
@@ -28,8 +28,10 @@ pub fn remember(folder: &Path, backend: Option<Backend>) -> Result<()> {
     let path = folder.join(FILE);
     let doing = || format!("cannot write {}", path.display());
     match backend {
-        Some(backend) => disk::replace(&path, format!("{}\n", name(backend)).as_bytes(), 0o600).doing(doing),
-        None => disk::remove(&path).doing(doing),
+        Some(backend) => {
+            disk::replace(&path, format!("{}\n", name(backend)).as_bytes(), 0o600).context(doing)
+        }
+        None => disk::remove(&path).context(doing),
     }
 }
 
@@ -37,7 +39,7 @@ fn backends() -> Vec<Backend> {
     [Backend::Nftables].into_iter().chain(Program::ALL.map(Backend::Iptables)).collect()
 }
 
-/// A word of its own for each program.
+/// Returns the word for a firewall in the file, different for each program.
 fn name(backend: Backend) -> String {
     match backend {
         Backend::Nftables => backend.as_str().to_owned(),

@@ -15,16 +15,16 @@ use crate::engine::journal::Journal;
 use crate::engine::neighbours;
 use crate::engine::network_file;
 use crate::engine::passphrases;
+use crate::engine::wgquick_file;
 use crate::interop::phone::preshared_keys;
 use crate::kernel::linux::Linux;
+use crate::site::access_point::{self, Passphrases};
 use crate::site::facts::Facts;
 use crate::site::{self, Inputs, Obstacle, Portal, Site};
 use crate::system::disk::Source;
 use crate::system::key_files;
 use crate::system::resolver::resolve;
-use crate::system::wgquick_file;
 use crate::wgquick::Parsed;
-use crate::wifi::{self, access_point::Passphrases};
 
 /// How long host names may take to resolve, all together: a command must not hang while the network is late.
 const RESOLVING: Duration = Duration::from_secs(3);
@@ -109,7 +109,8 @@ impl Files {
             || !sources.is_empty()
             || self.network.probe.is_some()
             || entry.portals.iter().any(model::Portal::has_open_time) && !host::rules_know_ports();
-        let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &wifi::cards(&entry.portals))?;
+        let mut facts =
+            host::read(kernel, entry.uplink.as_ref(), marks, &access_point::cards(&entry.portals))?;
         let given = Journal::open()?.claims()?.addresses;
         facts.given = given.into_iter().map(|(name, address)| (name, address.network())).collect();
         if facts.ipv6 {

@@ -33,7 +33,7 @@ pub fn remember(folder: &Path, neighbours: &Neighbours) -> Result<()> {
     let path = folder.join(FILE);
     let lines: Vec<String> = neighbours.iter().map(|(address, mac)| format!("{address} {mac}\n")).collect();
     disk::replace(&path, lines.concat().as_bytes(), 0o600)
-        .doing(|| format!("cannot write {}", path.display()))
+        .context(|| format!("cannot write {}", path.display()))
 }
 
 /// A line that means nothing is nothing.

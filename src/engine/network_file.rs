@@ -7,8 +7,8 @@ use crate::base::error::{Error, Errors};
 use crate::config::{self, model::Network};
 use crate::system::disk::{self, Source};
 
-/// Reads the network file at `path`: its text, and what that says. Each fault is an error of its own that begins
-/// `path:line:column:`.
+/// Reads the network file at `path`; returns its text and the network. Each fault becomes a separate error
+/// that begins with `path:line:column:`.
 pub fn load(path: &Path) -> Result<(String, Network), Errors> {
     let bytes = disk::read(path, Source::Ours).map_err(|error| unreadable(path, error))?;
     if let Some(warning) = disk::group_may_write(path) {
@@ -23,7 +23,8 @@ pub fn load(path: &Path) -> Result<(String, Network), Errors> {
 fn unreadable(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::NotFound => Error::wrong(format!(
-            "there is no network file {}: `portals init` makes a first one, `--config FILE` names another",
+            "there is no network file {}: create one with `portals init`, or name another with \
+             `--config FILE`",
             path.display()
         )),
         _ => disk::unreadable(path, error),

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::base::error::{Error, Result};
 use crate::config::model::{Portal, Wifi};
+use crate::site::access_point;
+use crate::site::access_point::Passphrases;
 use crate::system::key_files;
-use crate::wifi;
-use crate::wifi::access_point::Passphrases;
 use crate::wifi::passphrase::Passphrase;
 
 /// Reads the passphrases of a site's Wi-Fis from the folder of the network file.
@@ -15,7 +15,7 @@ pub fn of_site(portals: &[Portal], folder: &Path) -> Passphrases {
         let passphrase = read(&folder.join(&wifi.passphrase_file));
         (wifi.passphrase_file.clone(), passphrase.map_err(|error| error.to_string()))
     };
-    wifi::all(portals).map(read).collect()
+    access_point::all(portals).map(read).collect()
 }
 
 /// Reads a file of one line. Blanks belong to the passphrase.

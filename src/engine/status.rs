@@ -216,8 +216,10 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
     }
     // What a host uses can change under us: until the next change of ours, what guards is what was there before.
     let (firewall, firewall_reason) = match guarding(&kernel.observe(&Scope::default())?) {
-        Some(standing) if standing != site.firewall => (standing, "until the next change of this machine"),
-        _ => (site.firewall, site.firewall_reason),
+        Some(standing) if standing != site.guard.firewall => {
+            (standing, "until the next change of this machine")
+        }
+        _ => (site.guard.firewall, site.guard.reason),
     };
     let mut stations = stations(site)?;
     let portals = site.portals.iter().map(|portal| PortalReport {
@@ -232,7 +234,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
         site: site.name.clone(),
         agent,
         knowledge: None,
-        wireguard: backend_in_use(&live).unwrap_or(site.backend),
+        wireguard: backend_in_use(&live).unwrap_or(site.host.wireguard),
         firewall,
         firewall_reason,
         links,
@@ -329,13 +331,13 @@ fn entrance(portal: &Portal) -> String {
             let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
             format!("from {}", sources.join(", "))
         }
-        Entrance::Mac(devices) => {
+        Entrance::Mac { devices, .. } => {
             let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
             format!("mac {}", devices.join(", "))
         }
         Entrance::Own => "self".to_owned(),
     };
-    let ports = portal.ports.iter().map(|ports| format!(", {ports}"));
+    let ports = portal.ports().iter().map(|ports| format!(", {ports}"));
     iter::once(entrance).chain(ports).collect()
 }
 

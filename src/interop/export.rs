@@ -1,4 +1,4 @@
-//! A site of the network as files of wg-quick, for a box that runs no portals.
+//! Conversion of a site into wg-quick files, for a host that does not run portals.
 
 use zeroize::Zeroizing;
 
@@ -8,18 +8,18 @@ use crate::config::model::{Name, Network};
 use crate::site::{self, Known, Peer, Tunnel};
 use crate::wgquick::{self, Config, Interface};
 
-/// One file: wg-quick makes one interface of each.
+/// One wg-quick file, which makes one interface.
 #[derive(Debug)]
 pub struct File {
-    /// Its name, without `.conf`.
+    /// Name of the interface, and of the file without `.conf`.
     pub interface: IfName,
-    /// What it says.
+    /// Content of the file.
     pub config: Config,
-    /// What a person should know, a line each.
+    /// Comments for a person, one per line.
     comments: Vec<String>,
 }
 
-/// The files of the site `own`. Without its private key they say where that goes.
+/// Returns the files of the site `own`. Without the private key, the files contain a placeholder for it.
 pub fn files(
     network: &Network,
     own: &str,
@@ -38,18 +38,19 @@ pub fn files(
 }
 
 impl File {
-    /// Whether it holds a key that nobody else may see.
+    /// Reports whether the file contains a private or pre-shared key.
     pub fn is_secret(&self) -> bool {
         self.config.interface.private_key.is_some()
             || self.config.peers.iter().any(|peer| peer.preshared_key.is_some())
     }
 
-    /// All of it, in memory that is wiped. The comments stand in `[Interface]`, where those with a setting take effect without the `#`.
+    /// Returns the text of the file, in memory that is wiped when dropped. The comments follow `[Interface]`,
+    /// so that a commented setting takes effect once a person removes its `#`.
     pub fn to_text(&self) -> Zeroizing<String> {
         const HEADER: &str = "[Interface]\n";
         let comments: String = self.comments.iter().flat_map(|line| ["# ", line, "\n"]).collect();
         let config = self.config.to_text();
-        // A String that grew would leave its old memory behind as it was.
+        // A String that grows leaves its old memory behind without wiping it.
         let mut text = Zeroizing::new(String::with_capacity(config.len() + comments.len()));
         for part in [HEADER, &comments, &config[HEADER.len()..]] {
             text.push_str(part);
@@ -74,14 +75,14 @@ fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &T
             .endpoint
             .as_ref()
             .map(|dialled| wgquick::Endpoint { host: dialled.host.clone(), port: dialled.port }),
-        // The exit drops IPv6, which would leave in the clear otherwise.
+        // IPv6 would otherwise leave in the clear; the exit drops it.
         allowed_ips: peer
             .allowed_ips
             .iter()
             .copied()
             .chain(tunnel.table.is_some().then_some(Family::V6.everything()))
             .collect(),
-        keepalive: peer.keepalive,
+        keepalive: peer.keepalive.unwrap_or(0),
     };
     Config { interface, peers: tunnel.ends().map(|(_, end)| peer(end)).collect() }
 }
@@ -94,15 +95,15 @@ fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &Tunnel) -
     ];
     if tunnel.table.is_some() {
         comments.push(
-            "Everything that this box sends goes there while it is up; its IPv6 ends there.".to_owned(),
+            "While the interface is up, all traffic of this host goes there; IPv6 ends there.".to_owned(),
         );
-        comments.push("A box without IPv6 cannot set up ::/0: there, take it out of AllowedIPs.".to_owned());
+        comments.push("A host without IPv6 cannot set up ::/0: remove it from AllowedIPs there.".to_owned());
     }
     let guests: Vec<(&Name, &Peer)> = tunnel.ends().filter(|(_, peer)| peer.exits_here).collect();
     if !guests.is_empty() {
         let names: Vec<&str> = guests.iter().map(|(name, _)| name.as_str()).collect();
         comments.push(format!(
-            "Exit of {}: take the # away, so that this box passes on what they send:",
+            "Exit of {}: remove the # below, so that this host forwards their traffic:",
             names.join(", ")
         ));
         comments.push("PostUp = sysctl -q -w net.ipv4.ip_forward=1".to_owned());

@@ -1,4 +1,4 @@
-//! Phones: the entry of one in the network file, and the file for its WireGuard app.
+//! Phones: their entries in the network file, and the files for their WireGuard apps.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -15,33 +15,34 @@ use crate::site::KEEPALIVE;
 use crate::system::key_files;
 use crate::wgquick::{Config, Endpoint, Interface, Peer};
 
-/// What is to be written of a new phone.
+/// Entry of a new phone in the network file.
 #[derive(Debug)]
 pub struct Entry<'a> {
-    /// Its name.
+    /// Name of the phone.
     pub name: &'a str,
-    /// Its number.
+    /// Number of the phone, 1 to 62.
     pub id: u8,
-    /// Name of the site that it dials.
+    /// Name of the site that the phone dials.
     pub at: &'a str,
-    /// Name of the exit, if it is another.
+    /// Name of the phone's exit, unless the phone leaves at the site that it dials.
     pub exit: Option<&'a str>,
-    /// Its resolvers, if they are to be written down.
+    /// Resolvers for the entry; none leaves the choice to the default.
     pub dns: &'a [IpAddr],
-    /// Its key.
+    /// Public key of the phone.
     pub public_key: PublicKey,
 }
 
-/// The lowest number that no phone has, if there is one.
+/// Returns the lowest number that no phone has, if a number is free.
 pub fn free_id(network: &Network) -> Option<u8> {
     (1..=MOST_PHONES).find(|id| network.phones.values().all(|phone| phone.id != *id))
 }
 
-/// The network file with an entry more at its end, and what that says. `text` is that of the file at `path`, and says `network`: all of
-/// it stays as it is.
+/// Returns the text of the network file with another entry at its end, and the network that this text
+/// describes. `text` is the present text of the file at `path`, and describes `network`; it stays as it is.
 pub fn add(path: &Path, text: &str, network: &Network, entry: &Entry) -> Result<(String, Network), Errors> {
     let longer = text.to_owned() + &entry.text(text);
-    let heading = || Error::wrong("with this phone the network file would be wrong, so it stays as it is:");
+    let heading =
+        || Error::wrong("with this phone, the network file would be wrong, so the file was not changed:");
     let new = config::check(path, &longer).map_err(|faults| faults.under(heading()))?;
     let mut others = new.clone();
     others.phones.remove(entry.name);
@@ -52,7 +53,8 @@ pub fn add(path: &Path, text: &str, network: &Network, entry: &Entry) -> Result<
     }
 }
 
-/// The pre-shared keys of the phones that dial the site `at` and have a file with one beside the network file.
+/// Returns the pre-shared keys of the phones that dial the site `at` and whose entry names a file for the
+/// key, in the folder of the network file.
 pub fn preshared_keys(network: &Network, at: &str, folder: &Path) -> Result<SortedMap<Name, Secret>, Errors> {
     let (mut read, mut errors) = (SortedMap::new(), Vec::new());
     for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == at) {
@@ -68,14 +70,14 @@ fn own_preshared_key(name: &str, phone: &Phone, folder: &Path) -> Result<Option<
     let Some(file) = phone.preshared_key_file.as_ref().map(|file| folder.join(file)) else { return Ok(None) };
     let key = key_files::load_if_there(&file)?.ok_or_else(|| {
         Error::wrong(format!(
-            "{}: there is no such file; put the pre-shared key of phone `{name}` there, with mode 600",
+            "{}: this file does not exist; put the pre-shared key of phone `{name}` there, with mode 600",
             file.display()
         ))
     })?;
     Ok(Some(key))
 }
 
-/// The pre-shared key between a phone and its site, by the files in `folder`, if they have one.
+/// Returns the pre-shared key between a phone and its site, if the files in `folder` hold or imply one.
 pub fn preshared_key(network: &Network, name: &Name, folder: &Path) -> Result<Option<Secret>> {
     let phone = &network.phones[name];
     if let Some(key) = own_preshared_key(name, phone, folder)? {
@@ -86,8 +88,8 @@ pub fn preshared_key(network: &Network, name: &Name, folder: &Path) -> Result<Op
     Ok(secret.map(|secret| keys::preshared_key(&secret, site, phone.public_key)))
 }
 
-/// The file for the app of a phone, which is to ask `resolvers`. All that it sends goes to its site, IPv6 as well: that ends there, and
-/// goes nowhere else.
+/// Returns the file for a phone's WireGuard app, with its `resolvers`. The phone sends all its traffic to its
+/// site, including IPv6, which ends there and so cannot bypass the tunnel.
 pub fn settings(
     network: &Network,
     name: &Name,
@@ -99,7 +101,8 @@ pub fn settings(
     let site = &network.sites[&phone.at];
     let host = site.endpoint.clone().ok_or_else(|| {
         Error::wrong(format!(
-            "site `{0}` has no `endpoint`, so that no phone can dial it: give it one in [site.{0}], or let the phone dial another site",
+            "site `{0}` has no `endpoint`, so no phone can dial it: add an endpoint to [site.{0}], or \
+             make the phone dial another site",
             phone.at
         ))
     })?;
@@ -121,7 +124,7 @@ pub fn settings(
 }
 
 impl Entry<'_> {
-    /// What to put behind `before`, with its ends of lines.
+    /// Returns the text to append to `before`, with the same line endings.
     fn text(&self, before: &str) -> String {
         let has_returns = before.split_once('\n').is_some_and(|(line, _)| line.ends_with('\r'));
         let end = if has_returns { "\r\n" } else { "\n" };

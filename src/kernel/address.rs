@@ -20,7 +20,7 @@ const HEADER: usize = 8;
 
 /// All addresses in this network namespace, each with the number of its interface.
 pub fn list(socket: &mut Socket) -> Result<Vec<(u32, InterfaceAddress)>> {
-    dump(socket, 0).doing(cannot_list)
+    dump(socket, 0).context(cannot_list)
 }
 
 /// The addresses of the interface with that number.
@@ -28,7 +28,7 @@ pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>>
     let addresses = match dump(socket, index) {
         // It went away meanwhile.
         Err(Refusal { errno: Errno::ENODEV, .. }) => Vec::new(),
-        addresses => addresses.doing(cannot_list)?,
+        addresses => addresses.context(cannot_list)?,
     };
     // Kernels since 4.20 send only these; older ones send all.
     let addresses = addresses.into_iter();

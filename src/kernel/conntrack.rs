@@ -47,19 +47,19 @@ pub struct Told {
 
 /// Forgets the connections that are told so; how many there were. Where the kernel does not track connections, there are none.
 pub fn forget(told: &Told) -> Result<usize> {
-    let mut socket = Nfnetlink::open(IPV4).doing(|| "cannot open a socket to netfilter".to_owned())?;
+    let mut socket = Nfnetlink::open(IPV4).context(|| "cannot open a socket to netfilter".to_owned())?;
     let mut entries = Vec::new();
     let mut take = |piece: &[u8]| entries.extend(meant(told, piece));
     match socket.dump_in_pieces(GET, &mut take) {
         // What nfnetlink says to a subsystem that it does not know: nfnetlink_rcv_msg in net/netfilter/nfnetlink.c.
         Err(Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(0),
-        listed => listed.doing(|| "cannot list the tracked connections".to_owned())?,
+        listed => listed.context(|| "cannot list the tracked connections".to_owned())?,
     }
     for some in entries.chunks(AT_ONCE) {
         match socket.batch(&deletion(some)) {
             // One that has ended by itself meanwhile.
             Err(refusal) if refusal.errno != Errno::ENOENT => {
-                return Err(refusal.errno).doing(|| "cannot forget the connections of a portal".to_owned());
+                return Err(refusal.errno).context(|| "cannot forget the connections of a portal".to_owned());
             }
             _ => {}
         }

@@ -88,7 +88,7 @@ pub fn list(socket: &mut Socket) -> Result<SortedMap<IfName, HostLink>> {
     let question = LinkRequest::default().with_number(libc::IFLA_EXT_MASK, WITHOUT_STATISTICS);
     let mut links: Vec<HostLink> = socket
         .dump(Message::new(libc::RTM_GETLINK, &question))
-        .doing(|| "cannot list the network interfaces".to_owned())?;
+        .context(|| "cannot list the network interfaces".to_owned())?;
     name_parents(&mut links);
     Ok(links.into_iter().map(|link| (link.name.clone(), link)).collect())
 }

@@ -37,7 +37,7 @@ pub struct Neighbour {
 pub fn list(socket: &mut Socket) -> Result<Vec<Neighbour>> {
     let mut filter = vec![0; HEADER];
     filter[0] = u8::try_from(libc::AF_INET).expect("a small number");
-    socket.dump(Message::raw(libc::RTM_GETNEIGH, filter)).doing(|| "cannot list the neighbours".to_owned())
+    socket.dump(Message::raw(libc::RTM_GETNEIGH, filter)).context(|| "cannot list the neighbours".to_owned())
 }
 
 /// `None` for one whose hardware address is not known, or that is none of Ethernet's.
@@ -64,7 +64,7 @@ impl Neighbourhood {
             socket.add_membership(GROUP)?;
             io::Result::Ok(socket)
         };
-        open().map(Self).doing(|| "cannot listen to news of neighbours".to_owned())
+        open().map(Self).context(|| "cannot listen to news of neighbours".to_owned())
     }
 
     /// What to poll for input.

@@ -89,7 +89,7 @@ pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> 
     match socket.dump(Message::new(libc::RTM_GETROUTE, &message)) {
         // A host that never had an address has no table main (`inet_dump_fib` in net/ipv4/fib_frontend.c).
         Err(Refusal { errno: Errno::ENOENT, .. }) => Ok(Vec::new()),
-        routes => routes.doing(|| "cannot list the routes".to_owned()),
+        routes => routes.context(|| "cannot list the routes".to_owned()),
     }
 }
 

@@ -57,7 +57,7 @@ fn dump<T: Decode>(socket: &mut Socket, family: Family) -> Result<Vec<T>> {
     let mut message = RuleMessage::default();
     message.header.family = route::family(family);
     let dump = socket.dump::<T>(Message::new(libc::RTM_GETRULE, &message));
-    dump.doing(|| "cannot list the policy rules".to_owned())
+    dump.context(|| "cannot list the policy rules".to_owned())
 }
 
 /// Lists rules for IPv4 without a selector between the kernel's own first rule and ours.

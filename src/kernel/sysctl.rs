@@ -17,7 +17,7 @@ pub fn read(key: &str) -> Result<Option<String>> {
         Ok(text) => Ok(Some(text.trim_end().to_owned())),
         // Settings come and go with interfaces and modules.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).doing(|| format!("cannot read the kernel setting {key}")),
+        Err(error) => Err(error).context(|| format!("cannot read the kernel setting {key}")),
     }
 }
 

@@ -1,8 +1,10 @@
-//! dnsmasq for the LAN of a portal: gives its devices addresses, and asks for them through the exit.
+//! dnsmasq for the LAN of a portal: gives addresses to its devices, and resolves names for them through the
+//! exit.
 //!
-//! One for each portal, of ours alone: it reads no file of the host's, and is bound to its interface, so that it keeps out of the way of
-//! one that the firmware runs (as long as that one does not take DHCP's port on all interfaces: then this one says so and waits). Its
-//! resolver has a port that is nobody else's, which the firewall leads the devices' questions to.
+//! Each portal has a dnsmasq, which reads no file of the host and is bound to the interface of the portal, so
+//! that it does not collide with a dnsmasq of the firmware (unless that one has taken the DHCP port on all
+//! interfaces: then the portal's dnsmasq fails, says so, and is started again later). Its resolver has a port
+//! that no other program uses, to which the firewall redirects the devices' queries.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -12,10 +14,11 @@ use super::{File, Program, Service, folder};
 use crate::base::net::{IfName, InterfaceAddress};
 use crate::site::{Portal, RESOLVER_PORT};
 
-/// How long a device may keep its address: half a day, so that a guest network has room again the next morning.
+/// Time for which a device may keep its address: half a day, so that a guest network has room again the next
+/// morning.
 const LEASE: &str = "12h";
 
-/// Becomes `nobody` by itself, with the capabilities that it needs.
+/// Program for DHCP and DNS. It becomes `nobody` by itself, with the capabilities that it needs.
 pub(super) const PROGRAM: Program = Program {
     name: "dnsmasq",
     package: "dnsmasq",
@@ -27,13 +30,13 @@ pub(super) const PROGRAM: Program = Program {
 const CONFIGURATION: &str = "dnsmasq.conf";
 const LEASES: &str = "leases";
 
-/// Whether a portal has a service.
+/// Reports whether a portal needs a dnsmasq.
 pub(super) fn is_needed(portal: &Portal) -> bool {
     portal.has_wire() && portal.address.is_some() && (portal.dhcp || !portal.resolvers.is_empty())
 }
 
-/// The service of a portal whose entrance is there, if it needs one. Its devices shall send no more than `mtu` bytes at once, if that
-/// is given.
+/// Returns the service of a portal whose entrance exists, if the portal needs one. With `mtu`, its devices
+/// send no packets of more than this number of bytes.
 pub(super) fn of(portal: &Portal, mtu: Option<u32>, run_folder: &Path) -> Option<Service> {
     let (interface, address) = (portal.entrance_interface()?, portal.address?);
     if !is_needed(portal) {
@@ -53,7 +56,7 @@ pub(super) fn of(portal: &Portal, mtu: Option<u32>, run_folder: &Path) -> Option
     })
 }
 
-/// Where the leases of a portal are noted, while it has any.
+/// Returns the path of the file with the leases of a portal. The file exists while the portal has leases.
 pub(super) fn lease_file(run_folder: &Path, portal: &Portal) -> PathBuf {
     folder(run_folder, &service(portal)).join(LEASES)
 }
@@ -62,7 +65,8 @@ fn service(portal: &Portal) -> String {
     format!("dnsmasq-{}", portal.name)
 }
 
-/// Nothing in it is a text that a person wrote: names of interfaces have no blanks, commas or quotes, and all else is numbers.
+/// Returns the configuration. Nothing in it is free text: names of interfaces have no blanks, commas or
+/// quotes, and all other values are numbers.
 fn configuration_of(
     portal: &Portal,
     interface: &IfName,
@@ -77,10 +81,10 @@ fn configuration_of(
     let port = if portal.resolvers.is_empty() { 0 } else { RESOLVER_PORT };
     let _ = writeln!(text, "port={port}");
     for resolver in &portal.resolvers {
-        // From the address that policy rules lead through the exit.
+        // From the address that policy rules route through the exit.
         let _ = writeln!(text, "server={resolver}@{own}");
     }
-    // What means nothing out there tells of this house only.
+    // Queries that no public resolver can answer would only tell about this site.
     text.push_str("domain-needed\nbogus-priv\ncache-size=1000\n");
     if portal.dhcp {
         text.push_str(&dhcp(portal, lan, mtu, folder));
@@ -88,7 +92,7 @@ fn configuration_of(
     text
 }
 
-/// All of the LAN's addresses; dnsmasq leaves out its own.
+/// Returns the settings for DHCP. The range is all addresses of the LAN; dnsmasq leaves out its own.
 fn dhcp(portal: &Portal, lan: InterfaceAddress, mtu: Option<u32>, folder: &Path) -> String {
     let network = lan.network();
     let size = 1 << (network.family().bits() - network.length());
@@ -99,15 +103,16 @@ fn dhcp(portal: &Portal, lan: InterfaceAddress, mtu: Option<u32>, folder: &Path)
         host(size - 2),
         folder.join(LEASES).display()
     );
-    // Nobody else gives addresses here, and none is asked for twice: without this a device that moves in from another network is
-    // told nothing for a while, and each new one waits three seconds for a ping.
+    // This is the only DHCP server here, and it gives no address twice. Without these settings, a device that
+    // comes from another network gets no answer for a while, and each new device waits three seconds for a
+    // ping.
     text.push_str("dhcp-authoritative\nno-ping\n");
     let own = lan.address;
     let _ = writeln!(text, "dhcp-option=3,{own}");
     if !portal.resolvers.is_empty() {
         let _ = writeln!(text, "dhcp-option=6,{own}");
     }
-    // Devices then send nothing that is too long for the tunnel (RFC 2132 § 5.1).
+    // Devices then send no packet that is too large for the tunnel (RFC 2132 § 5.1).
     if let Some(mtu) = mtu {
         let _ = writeln!(text, "dhcp-option=26,{mtu}");
     }
@@ -136,8 +141,7 @@ mod tests {
             to: Vec::new(),
             except: Vec::new(),
             behind: [].into(),
-            ports: Vec::new(),
-            mark: None,
+            ports: None,
         }
     }
 
@@ -157,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn each_half_is_there_alone_or_not_at_all() {
+    fn dhcp_and_dns_work_without_each_other() {
         let without_dhcp = text(&Portal { dhcp: false, ..portal() }).unwrap();
         assert!(without_dhcp.contains("server=") && !without_dhcp.contains("dhcp"), "{without_dhcp}");
         let without_dns = text(&Portal { resolvers: Vec::new(), ..portal() }).unwrap();
@@ -166,11 +170,14 @@ mod tests {
         assert_eq!(text(&Portal { is_here: false, ..portal() }), None);
         let direct = of(&portal(), None, Path::new("/run/portals")).unwrap();
         let direct = String::from_utf8_lossy(&direct.files[0].content).into_owned();
-        assert!(!direct.contains("dhcp-option=26"), "no tunnel, no smaller packets: {direct}");
+        assert!(
+            !direct.contains("dhcp-option=26"),
+            "without a tunnel, packets need not be smaller: {direct}"
+        );
     }
 
     #[test]
-    fn no_name_is_more_than_a_name_to_dnsmasq() {
+    fn no_interface_name_becomes_another_setting() {
         for name in ["eth1,lo", "eth1*", "eth1 x", "eth\"1", "eth1\ndhcp-script=/bin/sh", "#eth1", "eth1\\"] {
             assert!(name.parse::<IfName>().is_err(), "{name:?}");
         }

@@ -1,18 +1,19 @@
-//! What hostapd is told. Its file has a line a setting, `key=value` up to the end of the line (`hostapd_config_read` in its
-//! hostapd/config_file.c): nothing is quoted, so the one thing that a value must not have is a line's end.
+//! hostapd for the access points of a card. Each line of its file is a setting, `key=value` up to the end of
+//! the line (`hostapd_config_read` in its hostapd/config_file.c). Nothing is quoted, so a value may have
+//! every character but a line break.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use super::{File, Program, Service, folder};
 use crate::config::model::Security;
-use crate::services::{self, File, Program, Service};
+use crate::site::access_point::{AccessPoint, Offer};
 use crate::system::child::{NET_ADMIN, NET_RAW};
-use crate::wifi::access_point::{AccessPoint, Offer};
 use crate::wifi::card::is_two_ghz;
 
-/// Offers Wi-Fi. It configures the card, and takes part in handshakes on raw sockets.
+/// Program that offers Wi-Fi. It configures the card, and takes part in handshakes on raw sockets.
 pub(super) const PROGRAM: Program = Program {
     name: "hostapd",
     package: "hostapd",
@@ -21,24 +22,24 @@ pub(super) const PROGRAM: Program = Program {
     stays: &[],
 };
 
-/// Its file, in the folder of the service.
+/// Name of its file in the folder of the service.
 const FILE: &str = "hostapd.conf";
 
-/// The hostapd of one card.
+/// Returns the service of one card.
 pub(super) fn service(access_point: &AccessPoint, run_folder: &Path) -> Service {
     let name = format!("hostapd-{}", access_point.interface);
     Service {
         program: &PROGRAM,
-        arguments: vec![services::folder(run_folder, &name).join(FILE).into()],
+        arguments: vec![folder(run_folder, &name).join(FILE).into()],
         files: vec![File { name: FILE, content: configuration(access_point).as_bytes().to_vec().into() }],
         interface: Some(access_point.interface.clone()),
         name,
     }
 }
 
-/// The file for one card.
-pub(super) fn configuration(access_point: &AccessPoint) -> Zeroizing<String> {
-    // Written into twice as much room as it takes, or growing would leave copies of the passphrases behind.
+/// Returns the configuration of one card.
+fn configuration(access_point: &AccessPoint) -> Zeroizing<String> {
+    // Twice the room that the text takes: a string that grows leaves copies of the passphrases in memory.
     let mut text = Zeroizing::new(String::with_capacity(1024 * (1 + access_point.networks.len())));
     radio(&mut text, access_point);
     for (index, offer) in access_point.networks.iter().enumerate() {
@@ -58,19 +59,19 @@ fn radio(text: &mut String, access_point: &AccessPoint) {
         "interface={interface}\ndriver=nl80211\nlogger_syslog=0\ncountry_code={country}\nieee80211d=1\n\
          hw_mode={mode}\nchannel={channel}\n"
     );
-    for (is_so, line) in [
+    for (is_set, line) in [
         (access_point.watches_radar, "ieee80211h=1\n"),
         (access_point.n, "ieee80211n=1\n"),
         (access_point.ac, "ieee80211ac=1\n"),
     ] {
-        if is_so {
+        if is_set {
             text.push_str(line);
         }
     }
 }
 
 fn network(text: &mut String, offer: &Offer) {
-    // In hexadecimal, so that every byte is safe.
+    // In hexadecimal, so that a name may have every byte.
     text.push_str("ssid2=");
     for byte in &offer.ssid {
         let _ = write!(text, "{byte:02x}");
@@ -82,11 +83,11 @@ fn network(text: &mut String, offer: &Offer) {
     );
     text.push_str(match offer.security {
         Security::Wpa2 => "wpa_key_mgmt=WPA-PSK\n",
-        // Management frames are protected for those that can; WPA3 demands it.
+        // Management frames are protected for clients that can do so; WPA3 demands it.
         Security::Both => "wpa_key_mgmt=WPA-PSK SAE\nieee80211w=1\nsae_require_mfp=1\nsae_pwe=2\n",
         Security::Wpa3 => "wpa_key_mgmt=SAE\nieee80211w=2\nsae_pwe=2\n",
     });
-    // `wpa_passphrase` serves WPA3 as well, and unlike `sae_password` knows no options behind a `|`.
+    // `wpa_passphrase` works for WPA3 as well and, unlike `sae_password`, has no options after a `|`.
     let key = if offer.passphrase.is_key() { "wpa_psk" } else { "wpa_passphrase" };
     let _ = writeln!(text, "{key}={}", offer.passphrase.text());
 }
@@ -116,7 +117,8 @@ mod tests {
         AccessPoint { interface, country, channel, watches_radar: false, n: true, ac: false, networks }
     }
 
-    /// As `hostapd_config_read` does it: empty lines and those that begin with `#` are left out; the key ends at the first `=`.
+    /// Reads a file as `hostapd_config_read` does: it skips empty lines and lines that begin with `#`; a key
+    /// ends at the first `=`.
     fn read(text: &str) -> Vec<(&str, &str)> {
         let lines = text.split('\n').filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.map(|line| line.split_once('=').expect("hostapd refuses a line without =")).collect()
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_as_it_should() {
+    fn hostapd_reads_the_settings_of_all_networks() {
         let mut hidden = offer("ap-tv", b"TV", &"0f".repeat(32));
         (hidden.hidden, hidden.security) = (true, Security::Wpa2);
         let mut access_point = access_point(vec![offer("wlan0", "Café".as_bytes(), " #|=\"\\ x "), hidden]);
@@ -176,7 +178,7 @@ wpa_psk={key}
         #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn no_name_and_no_passphrase_says_anything_else(
+        fn no_name_and_no_passphrase_becomes_another_setting(
             ssids in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..=32), 1..4),
             passphrase in "[ -~]{8,63}",
         ) {

@@ -1,4 +1,5 @@
-//! inadyn, which tells a provider of names when this site's address has changed: with the file that its owner wrote for it.
+//! inadyn: tells a provider of dynamic DNS when the address of this site has changed, by the configuration
+//! that the user has written for it.
 
 use std::path::Path;
 
@@ -6,14 +7,15 @@ use super::{Program, Service, folder};
 
 const NAME: &str = "inadyn";
 
-/// Asks and tells as anybody can.
+/// Program for dynamic DNS. It needs no capability.
 pub(super) const PROGRAM: Program =
     Program { name: NAME, package: NAME, purpose: "dynamic DNS", capabilities: Some(&[]), stays: &[] };
 
-/// The service for that file.
+/// Returns the service for this configuration.
 pub(super) fn service(file: &Path, run_folder: &Path) -> Service {
     let folder = folder(run_folder, NAME);
-    // What it told last is in the folder, so that an agent that starts again does not have it tell the same once more.
+    // The folder keeps the address that inadyn told last, so that a new agent does not have it tell the same
+    // address again.
     let arguments = ["--foreground".into(), "--no-pidfile".into(), "--cache-dir".into(), folder.into()];
     Service {
         name: NAME.to_owned(),

@@ -1,4 +1,4 @@
-//! One service and the process that it has: starts, restarts and ends it.
+//! Keeper of one service: starts, restarts and ends its process.
 
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -6,63 +6,77 @@ use std::time::{Duration, Instant};
 
 use super::Service;
 use super::process::Process;
-use super::supervisor::Condition;
 
-/// The wait for the first start after a failure; it doubles up to the longest.
+/// Wait after the first failure. It doubles with each failure up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// Longest wait after a failure.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// One that has run for so long has held: what ends it then is a new failure.
+/// Run after which a process has held: if it ends later, that is a new failure, with the first wait.
 const HELD: Duration = Duration::from_mins(1);
 
-/// A service as it is wanted now, and the number of the interface that it is for.
+/// Condition of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Condition {
+    /// Runs, or is about to start.
+    Running,
+    /// Cannot run for this reason, and is started again later.
+    Failed(String),
+    /// Waits for its interface, which does not exist now.
+    Waiting,
+}
+
+/// Wanted service, and the index of its interface.
 pub(super) type Demand = (Service, Option<u32>);
 
-/// What becomes of one service.
+/// Keeper of one service.
 #[derive(Debug)]
 pub(super) struct Keeper {
     folder: PathBuf,
-    /// Whether the network file still knows it, though its interface may be away: then its folder stays.
+    /// Set if the network file has the service, even if its interface does not exist now: its folder stays
+    /// then.
     pub(super) is_known: bool,
     wanted: Option<Demand>,
     process: Option<Process>,
-    /// What the process was started for; none for one that was left behind.
+    /// Demand for which the process was started; none for a process that was left behind.
     serves: Option<Demand>,
     failure: Option<Failure>,
 }
 
-/// It could not be started, or has ended by itself.
+/// Failure: the process could not be started, or has ended by itself.
 #[derive(Debug)]
 struct Failure {
-    /// Said once.
+    /// Reason, which is logged once.
     why: String,
+    /// Wait before the next start.
     wait: Duration,
-    /// When it is started again.
+    /// Time of the next start.
     until: Instant,
 }
 
 impl Keeper {
-    /// The keeper of what may run in that folder already.
+    /// Returns the keeper of the service with this folder, in which a process may have been left behind.
     pub(super) fn of(folder: PathBuf) -> Self {
         let process = Process::left_behind(&folder);
         Self { folder, is_known: false, wanted: None, process, serves: None, failure: None }
     }
 
-    /// Has it become what is wanted now.
+    /// Takes over the demand, which the next [`turn`](Self::turn) meets.
     pub(super) fn follow(&mut self, wanted: Option<Demand>) {
         if self.wanted != wanted {
             self.wanted = wanted;
-            // What failed may work now.
+            // The new demand may not fail.
             self.failure = None;
         }
     }
 
-    /// Whether a process is there, wanted or not.
+    /// Reports whether a process runs, wanted or not.
     pub(super) fn has_process(&self) -> bool {
         self.process.is_some()
     }
 
-    /// Whether it runs, and if not why.
+    /// Returns the condition of the service.
     pub(super) fn condition(&self) -> Condition {
         match (&self.wanted, &self.failure) {
             (None, _) => Condition::Waiting,
@@ -71,17 +85,17 @@ impl Keeper {
         }
     }
 
-    /// Where the process is.
+    /// Returns the folder of the service.
     pub(super) fn folder(&self) -> &PathBuf {
         &self.folder
     }
 
-    /// Readable when the process has said something.
+    /// Returns a descriptor that has input when the process has written something.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.process.as_ref().and_then(Process::descriptor)
     }
 
-    /// When to take the next [`turn`](Self::turn) though nothing may have happened.
+    /// Returns the time of the next [`turn`](Self::turn) even if nothing happens before.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         match &self.process {
             Some(process) => process.deadline(now),
@@ -89,7 +103,7 @@ impl Keeper {
         }
     }
 
-    /// Does what is due: never waits.
+    /// Does the work that is due. Never waits.
     pub(super) fn turn(&mut self, now: Instant) {
         if let Some(process) = &mut self.process {
             match process.end_of() {

@@ -1,4 +1,4 @@
-//! The leases of a portal's LAN, as its dnsmasq notes them.
+//! Leases of a portal's LAN, from the lease file of its dnsmasq.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -11,20 +11,21 @@ use crate::base::net::Mac;
 use crate::site::Portal;
 use crate::system::disk::{self, Source, unreadable};
 
-/// A device that has an address.
+/// Lease: a device and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// What it has been given.
+    /// Address of the device.
     pub address: IpAddr,
-    /// Who it is.
+    /// Hardware address of the device.
     pub mac: Mac,
-    /// What it calls itself; control characters are escaped, as anybody may choose any name.
+    /// Name that the device gives itself. Control characters are escaped, because a device may choose any
+    /// name.
     pub name: Option<String>,
-    /// How long it may keep the address.
+    /// Time for which the device may keep the address.
     pub left: Duration,
 }
 
-/// The leases of a portal that are good at `now`, by address; none where it gives none.
+/// Returns the leases of a portal that are valid at `now`, sorted by address; none if the portal has no DHCP.
 pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Option<Vec<Lease>>> {
     if !portal.dhcp {
         return Ok(None);
@@ -37,8 +38,8 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
     Ok(Some(leases))
 }
 
-/// A line of a lease file: seconds since 1970 when it ends, hardware address, address, name or a star, client id (lease.c of dnsmasq).
-/// What is no lease, or is over, is nothing.
+/// Parses a line of a lease file: end in seconds since 1970, hardware address, address, name or a star,
+/// client id (lease.c of dnsmasq). Returns none for a line that is no lease, or a lease that has ended.
 pub(crate) fn parse(line: &str, now: SystemTime) -> Option<Lease> {
     let mut words = line.split(' ');
     let end = UNIX_EPOCH.checked_add(Duration::from_secs(words.next()?.parse().ok()?))?;
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_lease_until_it_ends() {
+    fn a_line_is_a_lease_until_the_lease_ends() {
         let line = "1700043200 de:ad:be:ef:00:01 10.77.1.90 phone 01:de:ad:be:ef:00:01";
         let lease = parse(line, at(1_700_000_000)).unwrap();
         assert_eq!(lease.address.to_string(), "10.77.1.90");
@@ -83,14 +84,14 @@ mod tests {
     }
 
     #[test]
-    fn names_do_nothing_to_a_terminal() {
+    fn names_cannot_control_a_terminal() {
         let line = "1700043200 de:ad:be:ef:00:01 10.77.1.90 a\u{1b}[31mb *";
         assert_eq!(parse(line, at(0)).unwrap().name.as_deref(), Some("a\\u{1b}[31mb"));
         assert_eq!(parse("1700043200 de:ad:be:ef:00:01 10.77.1.90 * *", at(0)).unwrap().name, None);
     }
 
     #[test]
-    fn what_is_no_lease_is_nothing() {
+    fn a_line_that_is_no_lease_is_skipped() {
         let far_away = format!("{} de:ad:be:ef:00:01 10.77.1.90 * *", u64::MAX);
         for line in ["", "duid 00:01", "x de:ad:be:ef:00:01 10.77.1.90 * *", "1 2 3 4", &far_away] {
             assert_eq!(parse(line, at(0)), None, "{line}");

@@ -1,4 +1,5 @@
-//! Programs that run as long as the agent does: what they are told, as plain data. [`Supervisor`] keeps them running.
+//! Services: programs that run as long as the agent does, described as plain data. [`Supervisor`] keeps them
+//! running.
 
 mod dnsmasq;
 mod hostapd;
@@ -23,23 +24,24 @@ use crate::system::child::path_of;
 use crate::system::packages;
 pub use supervisor::Supervisor;
 
-/// A program that somebody else makes.
+/// Program of another vendor.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Its file, without a folder.
+    /// Name of its file, without a folder.
     pub name: &'static str,
-    /// The package that brings it.
+    /// Package that contains it.
     pub package: &'static str,
-    /// What it is there for, in words.
+    /// Purpose in words.
     pub purpose: &'static str,
-    /// The capabilities that it keeps, by their numbers; none where it gives up by itself what it does not need.
+    /// Numbers of the capabilities that it keeps; none if it drops by itself the capabilities that it does
+    /// not need.
     pub capabilities: Option<&'static [u8]>,
-    /// Arguments that keep it from becoming another user, for where there is none.
+    /// Arguments that keep it from becoming another user, for hosts that have no other user.
     pub stays: &'static [&'static str],
 }
 
 impl Program {
-    /// That it is not installed here, if so, and how it comes to be.
+    /// Returns a sentence that names the missing program and the way to install it; none if it is installed.
     pub fn missing(&self) -> Option<String> {
         path_of(self.name).is_none().then(|| self.is_missing())
     }
@@ -49,71 +51,74 @@ impl Program {
     }
 }
 
-/// A program that shall run. Another one of the same name that differs takes its place.
+/// Program that must run. A different service of the same name replaces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// What it is called in messages, and its folder: `dnsmasq-guest`. Unique on this machine.
+    /// Name in messages and of its folder: `dnsmasq-guest`. Unique on this machine.
     pub name: String,
-    /// What runs.
+    /// Program that runs.
     pub program: &'static Program,
-    /// What it is told. One of these begins with [`folder`], as a process that was left behind is known by that.
+    /// Arguments of the program. One of them contains [`folder`], by which the agent recognizes a process
+    /// that was left behind.
     pub arguments: Vec<OsString>,
-    /// What it reads.
+    /// Files that the program reads.
     pub files: Vec<File>,
-    /// It runs while there is an interface of this name, and begins anew with another one of that name.
+    /// Interface without which the service does not run. A new interface of the same name restarts it.
     pub interface: Option<IfName>,
 }
 
-/// A file of a service, which nobody but root reads.
+/// File of a service, which only root can read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct File {
-    /// Without a folder: it is in that of the service.
+    /// Name in the folder of the service.
     pub name: &'static str,
-    /// All of it.
+    /// Whole content.
     pub content: Zeroizing<Vec<u8>>,
 }
 
 impl fmt::Debug for File {
-    /// It may hold secrets.
+    /// Writes only the name: the content may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
 }
 
-/// The services that a site needs. Pure: nothing is looked at or started.
+/// Returns the services that a site needs. Pure: observes nothing and starts nothing.
 pub fn plan(site: &Site, run_folder: &Path) -> Vec<Service> {
-    let radios = site.access_points.iter().map(|access_point| hostapd::service(access_point, run_folder));
+    let radios =
+        site.wifi.access_points.iter().map(|access_point| hostapd::service(access_point, run_folder));
     let lans = site.portals.iter().filter_map(|portal| dnsmasq::of(portal, mtu(site, portal), run_folder));
     let mut services: Vec<Service> = radios.collect();
     services.extend(lans);
-    services.extend(site.dyndns.as_deref().map(|file| inadyn::service(file, run_folder)));
+    services.extend(site.agent.dyndns.as_deref().map(|file| inadyn::service(file, run_folder)));
     services
 }
 
-/// The programs that a site's services are, and how many of each.
+/// Returns the programs of a site's services, and the number of services of each.
 pub fn programs(site: &Site) -> impl Iterator<Item = (&'static Program, usize)> {
     let lans = site.portals.iter().filter(|portal| dnsmasq::is_needed(portal)).count();
-    let numbers = [site.access_points.len(), lans, usize::from(site.dyndns.is_some())];
+    let numbers = [site.wifi.access_points.len(), lans, usize::from(site.agent.dyndns.is_some())];
     [&hostapd::PROGRAM, &dnsmasq::PROGRAM, &inadyn::PROGRAM]
         .into_iter()
         .zip(numbers)
         .filter(|(_, number)| *number > 0)
 }
 
-/// The MTU of the narrowest tunnel that a portal may leave by, in bytes, if there is one.
+/// Returns the smallest MTU in bytes of the tunnels that a portal may use, if it may use one.
 fn mtu(site: &Site, portal: &Portal) -> Option<u32> {
     let tunnels = portal.exits.iter().filter_map(Exit::interface);
     tunnels.filter_map(|interface| site.tunnels.get(interface)).map(|tunnel| site.mtu_of(tunnel)).min()
 }
 
-/// What keeps services from running here, in words: programs that are not installed.
+/// Returns a line for each program that is not installed, with the services that cannot run without it.
 pub fn missing(services: &[Service]) -> Vec<String> {
     do_not_run(
         services.iter().filter_map(|service| Some((service.name.as_str(), service.program.missing()?))),
     )
 }
 
-/// Names of services and why they do not run, as a line for each reason.
+/// Returns a line for each reason for which services do not run, from the names of the services and their
+/// reasons.
 fn do_not_run<'a>(failures: impl Iterator<Item = (&'a str, String)>) -> Vec<String> {
     let mut reasons: Vec<(String, &str, usize)> = Vec::new();
     for (name, why) in failures {
@@ -129,12 +134,12 @@ fn do_not_run<'a>(failures: impl Iterator<Item = (&'a str, String)>) -> Vec<Stri
     reasons.into_iter().map(line).collect()
 }
 
-/// Where the files of a service are, and what it keeps.
+/// Returns the folder with the files of a service, and the files that the service itself keeps there.
 pub fn folder(run_folder: &Path, service: &str) -> PathBuf {
     folders(run_folder).join(service)
 }
 
-/// Where the folders of all services are.
+/// Returns the folder with the folders of all services.
 fn folders(run_folder: &Path) -> PathBuf {
     run_folder.join("services")
 }

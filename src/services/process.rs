@@ -1,4 +1,4 @@
-//! A program at work: our child, or what an agent that was killed has left behind.
+//! Process of a service: a child of the agent, or a process that a killed agent has left behind.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, PipeReader, Read as _};
@@ -22,30 +22,30 @@ use crate::base::error::{Context as _, Error, Result};
 use crate::system::child::{is_only_user, limited, noted, outliving, path_of, unblocked};
 use crate::system::disk::{self, Source};
 
-/// How long a program may take to end when it is asked to; then it is killed.
+/// Time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How often one that is not our child is looked at: nothing tells when it ends.
+/// Time between two looks at a process that is no child: the kernel does not report its end.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Where a process notes its number.
+/// Name of the file with the process ID.
 const PID_FILE: &str = "pid";
 
-/// What to do about a port that another program has.
+/// Way out if another program has the port.
 const PORT_TAKEN: &str = " (another program has taken that port on all interfaces; `ss -lnup` tells which: if it is a dnsmasq of this \
                           host, the line `bind-dynamic` in its configuration leaves the port to others, too)";
 
-/// So many pieces are taken before anything else has its turn: together, what a pipe holds.
+/// Most reads of output before other work has its turn: together, they empty a full pipe.
 const AT_ONCE: usize = 64;
 
-/// So much of a line is kept.
+/// Bytes that are kept of a line.
 const LONGEST_LINE: usize = 300;
 
-/// A program at work.
+/// Process of a service.
 #[derive(Debug)]
 pub(super) struct Process {
     kind: Kind,
-    /// The folder of its service.
+    /// Folder of the service.
     folder: PathBuf,
     began: Instant,
     ending: Option<Ending>,
@@ -54,22 +54,22 @@ pub(super) struct Process {
 #[derive(Debug)]
 enum Kind {
     Child(Child, Output),
-    /// Its number, and when it was started: both together are no other process's.
+    /// Process ID and start time: together, they name no other process.
     Leftover(Pid, u64),
 }
 
-/// It was asked to end.
+/// End that is under way: SIGTERM was sent.
 #[derive(Debug)]
 struct Ending {
-    /// Until when it may take its time.
+    /// Time at which SIGKILL is due.
     until: Instant,
     is_killed: bool,
 }
 
-/// What a program says, of which the last line is kept.
+/// Output of a program, of which the last line is kept.
 #[derive(Debug)]
 struct Output {
-    /// None once it has ended.
+    /// Pipe from the program; none once it is closed.
     pipe: Option<PipeReader>,
     line: Vec<u8>,
     last: String,
@@ -80,28 +80,28 @@ impl Process {
     pub(super) fn start(service: &Service, folder: &Path, now: Instant) -> Result<Self> {
         let path =
             path_of(service.program.name).ok_or_else(|| Error::failed(service.program.is_missing()))?;
-        write_files(service, folder).doing(|| format!("cannot write into {}", folder.display()))?;
+        write_files(service, folder).context(|| format!("cannot write into {}", folder.display()))?;
         let doing = || format!("cannot start {}", path.display());
-        let (reader, writer) = io::pipe().doing(doing)?;
+        let (reader, writer) = io::pipe().context(doing)?;
         let pid_file = folder.join(PID_FILE);
         let note = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(pid_file);
         let mut command = Command::new(&path);
         if is_only_user() {
             command.args(service.program.stays);
         }
-        // In a group of its own: what is typed at the agent's terminal is for the agent alone.
+        // In its own process group: a key such as Ctrl-C at the agent's terminal is for the agent only.
         command.args(&service.arguments).current_dir("/").process_group(0).stdin(Stdio::null());
-        command.stdout(writer.try_clone().doing(doing)?).stderr(writer);
-        noted(outliving(unblocked(&mut command)), note.doing(doing)?);
+        command.stdout(writer.try_clone().context(doing)?).stderr(writer);
+        noted(outliving(unblocked(&mut command)), note.context(doing)?);
         if let Some(kept) = service.program.capabilities {
             limited(&mut command, kept);
         }
-        let child = command.spawn().doing(doing)?;
-        let kind = Kind::Child(child, Output::of(reader).doing(doing)?);
+        let child = command.spawn().context(doing)?;
+        let kind = Kind::Child(child, Output::of(reader).context(doing)?);
         Ok(Self { kind, folder: folder.to_owned(), began: now, ending: None })
     }
 
-    /// What still runs in that folder though whoever started it is gone.
+    /// Returns the process that an earlier agent has left behind in this folder, if it still runs.
     pub(super) fn left_behind(folder: &Path) -> Option<Self> {
         let text = disk::read_if_there(&folder.join(PID_FILE), Source::Ours).ok()??;
         let pid = Pid::from_raw(text.trim().parse().ok().filter(|number| *number > 1)?);
@@ -110,17 +110,18 @@ impl Process {
         works_in(folder, pid).then_some(found)
     }
 
-    /// How long it has been known.
+    /// Returns the time since the process was started or found.
     pub(super) fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.began)
     }
 
-    /// Whether it was asked to end.
+    /// Reports whether the process was asked to end.
     pub(super) fn is_ending(&self) -> bool {
         self.ending.is_some()
     }
 
-    /// How it ended, in words, if it has; takes what it has said meanwhile. Never waits.
+    /// Reads the output, and returns the way in which the process has ended, in words; none if it still runs.
+    /// Never waits.
     pub(super) fn end_of(&mut self) -> Option<String> {
         let end = match &mut self.kind {
             Kind::Child(child, output) => {
@@ -134,12 +135,12 @@ impl Process {
             }
             Kind::Leftover(pid, start) => (start_of(*pid) != Some(*start)).then(String::new),
         }?;
-        // Its number may be another's soon.
+        // Another process may soon have its ID.
         let _ = fs::remove_file(self.folder.join(PID_FILE));
         Some(end)
     }
 
-    /// Asks it to end, and kills it if it takes too long. Never waits.
+    /// Asks the process to end, and kills it if it takes too long. Never waits.
     pub(super) fn end(&mut self, now: Instant) {
         match &mut self.ending {
             None => {
@@ -154,7 +155,7 @@ impl Process {
         }
     }
 
-    /// When to look after it though nothing may have happened.
+    /// Returns the time of the next look at the process even if nothing happens before.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         match (&self.kind, &self.ending) {
             (Kind::Leftover(..), _) => Some(now + GLANCE),
@@ -163,7 +164,7 @@ impl Process {
         }
     }
 
-    /// Readable when it has said something.
+    /// Returns a descriptor that has input when the process has written something.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.kind {
             Kind::Child(_, output) => output.pipe.as_ref().map(|pipe| pipe.as_fd()),
@@ -173,20 +174,21 @@ impl Process {
 
     fn send(&self, signal: Signal) {
         let pid = match &self.kind {
-            // Not yet waited for, so the number is still its own.
+            // Not yet waited for, so no other process has the ID.
             Kind::Child(child, _) => i32::try_from(child.id()).map(Pid::from_raw),
             Kind::Leftover(pid, _) => Ok(*pid),
         };
         match pid.map(|pid| kill(pid, signal)) {
             Ok(Err(errno)) if errno != Errno::ESRCH => {
-                log::warn!("cannot end what runs in {}: {}", self.folder.display(), errno.desc());
+                log::warn!("cannot end the process of {}: {}", self.folder.display(), errno.desc());
             }
             _ => {}
         }
     }
 }
 
-/// Whether the process of that number names our folder in its arguments: any other has only been given the number.
+/// Reports whether the process names the folder in its arguments. Otherwise it is another process that has
+/// got the ID.
 fn works_in(folder: &Path, pid: Pid) -> bool {
     let folder = folder.as_os_str().as_bytes();
     for _ in 0..10 {
@@ -195,16 +197,17 @@ fn works_in(folder: &Path, pid: Pid) -> bool {
         if !arguments.is_empty() {
             return arguments.windows(folder.len()).any(|part| part == folder);
         }
-        // One that is just becoming another program has none for a moment.
+        // During execve(2), a process has no arguments for a moment.
         sleep(Duration::from_millis(1));
     }
     false
 }
 
-/// When a process was started, in the kernel's ticks since boot: field 22 of /proc/PID/stat (proc(5)). None for one that has ended.
+/// Returns the start time of a process in the kernel's ticks since boot: field 22 of /proc/PID/stat
+/// (proc(5)). None if the process has ended.
 fn start_of(pid: Pid) -> Option<u64> {
     let stat = disk::kernel_text(format!("/proc/{pid}/stat")).ok()?;
-    // Its name, in brackets, may have blanks.
+    // The name, in brackets, may contain blanks.
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
     fields.next().filter(|state| *state != "Z")?;
     fields.nth(18)?.parse().ok()
@@ -216,7 +219,7 @@ impl Output {
         Ok(Self { pipe: Some(pipe), line: Vec::new(), last: String::new() })
     }
 
-    /// Takes what is there.
+    /// Reads the output so far.
     fn read(&mut self) {
         let mut piece = [0; 1024];
         for _ in 0..AT_ONCE {
@@ -234,6 +237,7 @@ impl Output {
         }
     }
 
+    /// Adds a byte to the line. A line that ends becomes the last line, and goes to the log at level debug.
     fn take(&mut self, byte: u8) {
         match byte {
             b'\n' if !self.line.trim_ascii().is_empty() => {
@@ -248,7 +252,7 @@ impl Output {
         }
     }
 
-    /// How it ended, and what it said of that.
+    /// Returns the exit status and the last line of the program, with the way out of a known fault.
     fn explain(&self, status: &str) -> String {
         if self.last.is_empty() {
             return status.to_owned();
@@ -258,7 +262,7 @@ impl Output {
     }
 }
 
-/// Those that differ.
+/// Writes the files of a service that differ from those in the folder.
 fn write_files(service: &Service, folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     for file in &service.files {

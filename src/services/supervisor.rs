@@ -1,4 +1,4 @@
-//! Starts what shall run, and ends what shall not.
+//! Supervisor of all services: starts the wanted ones, and ends the others.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,44 +9,33 @@ use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
 
-use super::keeper::Keeper;
+use super::keeper::{Condition, Keeper};
 use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
 use crate::base::sorted::SortedMap;
 
-/// How long all may take to end, those that have to be killed as well.
+/// Longest wait for all services to end, including services that must be killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Keeps services running. Its owner calls [`turn`](Self::turn) when a child has ended, when a descriptor is readable, and when it is
-/// time.
+/// Supervisor of services. Its owner calls [`turn`](Self::turn) when a child has ended, when a descriptor has
+/// input, and at the deadline.
 #[derive(Debug)]
 pub struct Supervisor {
     folder: PathBuf,
-    /// By name of the service.
+    /// Keepers by the name of the service.
     keepers: SortedMap<String, Keeper>,
 }
 
-/// Whether a service runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Condition {
-    /// It does, or is about to.
-    Running,
-    /// It cannot, for this reason; it is tried again.
-    Failed(String),
-    /// Its interface is not there.
-    Waiting,
-}
-
 impl Supervisor {
-    /// The supervisor of the services below a folder, also of those that an agent which was killed has left behind. Its owner is the one
-    /// agent of this machine.
+    /// Returns the supervisor of the services below a folder, including processes that a killed agent has
+    /// left behind. The caller must hold the agent's place on this machine.
     pub fn open(run_folder: &Path) -> Result<Self> {
         let folder = folders(run_folder);
         let mut keepers = SortedMap::new();
         if folder.is_dir() {
             let doing = || format!("cannot read the folder {}", folder.display());
-            for entry in fs::read_dir(&folder).doing(doing)? {
-                let path = entry.doing(doing)?.path();
+            for entry in fs::read_dir(&folder).context(doing)? {
+                let path = entry.context(doing)?.path();
                 if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
                     keepers.insert(name.to_owned(), Keeper::of(path.clone()));
                 }
@@ -55,7 +44,8 @@ impl Supervisor {
         Ok(Self { folder, keepers })
     }
 
-    /// Has these services run, and no others. Interfaces are looked for now: to be called whenever one may have come or gone.
+    /// Has these services run, and no others. The interfaces are looked up now: the caller must call again
+    /// whenever an interface may have come or gone.
     pub fn follow(&mut self, wanted: Vec<Service>, now: Instant) {
         let names: Vec<&str> = wanted.iter().map(|service| service.name.as_str()).collect();
         for (_, keeper) in self.keepers.iter_mut().filter(|(name, _)| !names.contains(&name.as_str())) {
@@ -77,18 +67,19 @@ impl Supervisor {
         self.turn(now);
     }
 
-    /// Readable when a service has said something.
+    /// Returns the descriptors that have input when a service has written something.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.keepers.values().filter_map(Keeper::descriptor)
     }
 
-    /// When to take the next turn though nothing may have happened.
+    /// Returns the time of the next turn even if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let now = Instant::now();
         self.keepers.values().filter_map(|keeper| keeper.deadline(now)).min()
     }
 
-    /// Does what is due: never waits. What is not wanted any more is forgotten once it has ended.
+    /// Does the work that is due. Never waits. A service that is no longer wanted is forgotten once it has
+    /// ended.
     pub fn turn(&mut self, now: Instant) {
         self.keepers.retain(|name, keeper| {
             keeper.turn(now);
@@ -100,21 +91,22 @@ impl Supervisor {
         });
     }
 
-    /// What does not run though it should, and why: a line for each reason.
+    /// Returns a line for each reason for which wanted services do not run.
     pub fn failures(&self) -> Vec<String> {
-        do_not_run(self.tell().filter_map(|(name, condition)| match condition {
+        do_not_run(self.conditions().filter_map(|(name, condition)| match condition {
             Condition::Failed(why) => Some((name, why)),
             Condition::Running | Condition::Waiting => None,
         }))
     }
 
-    /// The services and what has become of them.
-    pub(super) fn tell(&self) -> impl Iterator<Item = (&str, Condition)> {
+    /// Returns the known services and their conditions.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = (&str, Condition)> {
         let known = self.keepers.iter().filter(|(_, keeper)| keeper.is_known);
         known.map(|(name, keeper)| (name.as_str(), keeper.condition()))
     }
 
-    /// Ends them all, and waits for that. What they keep in their folders, such as leases, is there for the next agent.
+    /// Ends all services, and waits for their ends. The files that they keep in their folders, such as
+    /// leases, stay for the next agent.
     fn end_all(&mut self) {
         let give_up = Instant::now() + PATIENCE;
         self.keepers.values_mut().for_each(|keeper| keeper.follow(None));
@@ -128,19 +120,19 @@ impl Supervisor {
         }
     }
 
-    /// Ends them all, and removes all that they keep.
+    /// Ends all services, and removes their folders.
     pub fn clear(&mut self) -> Result<()> {
         self.end_all();
         match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).doing(|| format!("cannot remove {}", self.folder.display()))
+                Err(error).context(|| format!("cannot remove {}", self.folder.display()))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// They end with their supervisor.
+/// Ends the services with their supervisor.
 impl Drop for Supervisor {
     fn drop(&mut self) {
         self.end_all();

@@ -1,4 +1,4 @@
-//! The supervisor with real processes.
+//! Tests of the supervisor with real processes.
 
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,10 +8,10 @@ use std::{env, fs, mem, process};
 
 use nix::unistd::close;
 
-use super::supervisor::Condition;
+use super::keeper::Condition;
 use super::*;
 
-/// Time for a process to begin or to end; more than any machine needs.
+/// Longest wait for a process to begin or to end: more than any machine needs.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const SHELL: Program =
@@ -24,7 +24,7 @@ const NOWHERE: Program = Program {
     stays: &[],
 };
 
-/// A folder that goes away with it, and the supervisor of what is in it.
+/// Folder that is removed with the test, and the supervisor of its services.
 struct Place {
     folder: PathBuf,
     supervisor: Supervisor,
@@ -38,7 +38,7 @@ impl Place {
         Self { folder, supervisor }
     }
 
-    /// A shell with this script, which is told the folder of the service.
+    /// Returns a service that is a shell with this script. The script gets the folder of the service as `$1`.
     fn shell(&self, name: &str, script: &str) -> Service {
         let folder = folder(&self.folder, name);
         Service {
@@ -54,7 +54,7 @@ impl Place {
         self.supervisor.follow(wanted, Instant::now());
     }
 
-    /// Takes turns until that holds.
+    /// Takes turns until the condition holds.
     fn until(&mut self, holds: impl Fn(&Self) -> bool) {
         let give_up = Instant::now() + PATIENCE;
         loop {
@@ -71,13 +71,13 @@ impl Place {
         fs::read_to_string(folder(&self.folder, name).join("pid")).ok()?.parse().ok()
     }
 
-    /// The number of the process that has written this file.
+    /// Returns the content of a file of the service, once its last line is complete.
     fn written(&self, name: &str, file: &str) -> Option<String> {
         fs::read_to_string(folder(&self.folder, name).join(file)).ok().filter(|text| text.ends_with('\n'))
     }
 
     fn condition(&self, name: &str) -> Option<Condition> {
-        self.supervisor.tell().find(|(told, _)| *told == name).map(|(_, condition)| condition)
+        self.supervisor.conditions().find(|(told, _)| *told == name).map(|(_, condition)| condition)
     }
 }
 
@@ -88,7 +88,8 @@ impl Drop for Place {
     }
 }
 
-/// Says who it is, and stays: as another program that has no children, so that nothing is left of it.
+/// Script that writes its process ID and stays. It becomes another program without children, so that no
+/// process is left of it.
 const ENDLESS: &str = r#"echo $$ >>"$1/log"; exec tail -f "$1/log""#;
 
 fn is_alive(pid: u32) -> bool {
@@ -97,7 +98,7 @@ fn is_alive(pid: u32) -> bool {
 }
 
 #[test]
-fn what_is_wanted_runs_and_what_is_not_goes() {
+fn a_wanted_service_runs_and_an_unwanted_one_ends() {
     let mut place = Place::new("wanted");
     let (one, other) = (place.shell("one", ENDLESS), place.shell("other", ENDLESS));
     place.follow(vec![one.clone(), other]);
@@ -107,14 +108,14 @@ fn what_is_wanted_runs_and_what_is_not_goes() {
     assert_eq!(place.condition("one"), Some(Condition::Running));
     place.follow(vec![one]);
     place.until(|place| !folder(&place.folder, "other").exists());
-    assert!(!is_alive(ends) && is_alive(pid), "only what is not wanted has ended");
+    assert!(!is_alive(ends) && is_alive(pid), "only the unwanted service has ended");
     place.supervisor = Supervisor::open(&place.folder).unwrap();
     assert!(!is_alive(pid) && place.pid("one").is_none());
-    assert!(place.written("one", "log").is_some(), "what it keeps stays for the next agent");
+    assert!(place.written("one", "log").is_some(), "its files stay for the next agent");
 }
 
 #[test]
-fn another_file_is_another_process_and_the_same_is_none() {
+fn a_changed_file_restarts_the_process() {
     let mut place = Place::new("files");
     let mut service = place.shell("one", ENDLESS);
     service.files.push(File { name: "secret", content: b"first".to_vec().into() });
@@ -123,7 +124,7 @@ fn another_file_is_another_process_and_the_same_is_none() {
     let first = place.pid("one");
     let file = folder(&place.folder, "one").join("secret");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(!format!("{service:?}").contains("first"), "contents are not shown");
+    assert!(!format!("{service:?}").contains("first"), "the content is not shown");
     place.follow(vec![service.clone()]);
     assert_eq!(place.pid("one"), first);
     service.files[0].content = b"second".to_vec().into();
@@ -134,7 +135,7 @@ fn another_file_is_another_process_and_the_same_is_none() {
 }
 
 #[test]
-fn one_that_dies_is_started_again_after_longer_and_longer_waits() {
+fn a_service_that_dies_is_started_again_after_longer_and_longer_waits() {
     let mut place = Place::new("dies");
     let script = r#"echo first; echo "port 67 is in use" >&2; echo $$ >>"$1/log"; exit 7"#;
     let service = place.shell("one", script);
@@ -160,7 +161,7 @@ fn one_that_dies_is_started_again_after_longer_and_longer_waits() {
 }
 
 #[test]
-fn one_that_does_not_end_when_asked_is_killed() {
+fn a_service_that_does_not_end_when_asked_is_killed() {
     let mut place = Place::new("stubborn");
     let script = r#"trap '' TERM; echo $$ >>"$1/log"; while :; do sleep 0.1; done"#;
     place.follow(vec![place.shell("one", script)]);
@@ -170,14 +171,14 @@ fn one_that_does_not_end_when_asked_is_killed() {
     place.supervisor.follow(Vec::new(), asked);
     sleep(Duration::from_millis(100));
     place.supervisor.turn(asked + Duration::from_millis(2900));
-    assert!(is_alive(pid), "it has time to end");
+    assert!(is_alive(pid), "the service has time to end");
     place.supervisor.turn(asked + Duration::from_secs(3));
     place.until(|place| !folder(&place.folder, "one").exists());
     assert!(!is_alive(pid));
 }
 
 #[test]
-fn one_that_does_not_end_is_killed_also_if_it_is_wanted_again() {
+fn a_service_that_does_not_end_is_killed_even_if_it_is_wanted_again() {
     let mut place = Place::new("regretted");
     let script = r#"trap '' TERM; echo $$ >>"$1/log"; while :; do sleep 0.1; done"#;
     let service = place.shell("one", script);
@@ -190,18 +191,18 @@ fn one_that_does_not_end_is_killed_also_if_it_is_wanted_again() {
     assert!(is_alive(pid) && place.pid("one") == Some(pid));
     place.supervisor.turn(asked + Duration::from_secs(3));
     place.until(|place| place.written("one", "log").is_some_and(|log| log.lines().count() == 2));
-    assert!(!is_alive(pid), "it was asked to end, so it is not trusted to go on");
+    assert!(!is_alive(pid), "the process was asked to end, so nobody can rely on it");
 }
 
 #[test]
-fn what_a_killed_agent_has_left_ends_before_the_new_begins() {
+fn a_process_that_was_left_behind_ends_before_the_new_one_begins() {
     let mut place = Place::new("left");
     let service = place.shell("one", ENDLESS);
     place.follow(vec![service.clone()]);
     place.until(|place| place.written("one", "log").is_some());
     let left = place.pid("one").unwrap();
     let next = Supervisor::open(&place.folder).unwrap();
-    // As it is with an agent that was killed: it ends nothing.
+    // A killed agent does not end its services.
     mem::forget(mem::replace(&mut place.supervisor, next));
     place.follow(vec![service]);
     place.until(|place| place.written("one", "log").is_some_and(|log| log.lines().count() == 2));
@@ -213,7 +214,7 @@ fn what_a_killed_agent_has_left_ends_before_the_new_begins() {
 }
 
 #[test]
-fn what_a_killed_agent_has_left_may_go_on_talking() {
+fn a_process_that_was_left_behind_may_go_on_writing() {
     let mut place = Place::new("talks");
     let script = r#"echo $$ >"$1/log"; until [ -e "$1/gone" ]; do sleep 0.01; done
         echo "anybody there?"; echo $$ >"$1/said"; exec tail -f "$1/log""#;
@@ -230,14 +231,14 @@ fn what_a_killed_agent_has_left_may_go_on_talking() {
     fs::write(folder.join("gone"), "").unwrap();
     let give_up = Instant::now() + PATIENCE;
     while place.written("one", "said").is_none() {
-        assert!(is_alive(left), "it has died of talking to nobody");
+        assert!(is_alive(left), "the process has died of SIGPIPE");
         assert!(Instant::now() < give_up);
         sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
-fn a_number_that_is_somebody_elses_now_is_left_alone() {
+fn another_process_with_the_noted_id_is_left_alone() {
     let mut place = Place::new("reused");
     let mut stranger = process::Command::new("sleep").arg("1000").spawn().unwrap();
     let one = folder(&place.folder, "one");
@@ -251,7 +252,7 @@ fn a_number_that_is_somebody_elses_now_is_left_alone() {
 }
 
 #[test]
-fn it_waits_for_its_interface_and_keeps_its_folder_meanwhile() {
+fn a_service_waits_for_its_interface_and_keeps_its_folder_meanwhile() {
     let mut place = Place::new("interface");
     let on = |interface: &str, place: &Place| {
         vec![Service { interface: Some(interface.parse().unwrap()), ..place.shell("one", ENDLESS) }]
@@ -259,7 +260,7 @@ fn it_waits_for_its_interface_and_keeps_its_folder_meanwhile() {
     let (away, here) = (on("no-such", &place), on("lo", &place));
     place.follow(away.clone());
     assert_eq!(place.condition("one"), Some(Condition::Waiting));
-    assert_eq!(place.supervisor.deadline(), None, "news tells when it comes");
+    assert_eq!(place.supervisor.deadline(), None, "the netlink monitor tells when the interface comes");
     place.follow(here);
     place.until(|place| place.written("one", "log").is_some());
     place.follow(away);
@@ -268,7 +269,7 @@ fn it_waits_for_its_interface_and_keeps_its_folder_meanwhile() {
 }
 
 #[test]
-fn a_program_that_is_missing_is_named_once_with_its_package() {
+fn a_missing_program_is_named_once_with_its_package() {
     let mut place = Place::new("missing");
     let lost = |name| Service { program: &NOWHERE, ..place.shell(name, "") };
     let services = vec![lost("one"), lost("two"), place.shell("three", ENDLESS)];

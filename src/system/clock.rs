@@ -76,7 +76,7 @@ impl LastKnown {
         };
         let text = format!("{}\n", seconds.as_secs());
         disk::replace(&self.path, text.as_bytes(), 0o600)
-            .doing(|| format!("cannot keep the time of day in {}", self.path.display()))
+            .context(|| format!("cannot keep the time of day in {}", self.path.display()))
     }
 
     fn read(&self) -> Result<Option<SystemTime>> {

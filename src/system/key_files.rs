@@ -13,13 +13,13 @@ use crate::base::keys::{clamped, public_key};
 use crate::base::net::{PublicKey, Secret};
 use crate::system::disk::{self, Source, unreadable};
 
-/// File name of the site's private key, beside the network file.
+/// File name of the site's private key, next to the network file.
 pub const PRIVATE_KEY_FILE: &str = "private.key";
 
-/// File name of the network's secret, beside the network file; optional.
+/// File name of the network's secret, next to the network file; optional.
 pub const NETWORK_SECRET_FILE: &str = "network.secret";
 
-/// A new private key from the kernel's random numbers.
+/// Generates a private key from the kernel's random numbers.
 pub fn generate() -> Secret {
     clamped(&Secret::new(Key::generate().as_array()))
 }
@@ -28,20 +28,21 @@ pub fn generate() -> Secret {
 pub fn load(path: &Path) -> Result<Secret> {
     load_if_there(path)?.as_ref().map(clamped).ok_or_else(|| {
         Error::wrong(format!(
-            "{}: there is no such file; `portals init` makes this site's key",
+            "{}: there is no such file; create this site's key with `portals init`",
             path.display()
         ))
     })
 }
 
-/// The public half of the key in a file, also of one that may not be used since others can read it; `None` if it cannot be read.
+/// Returns the public key of the private key in a file, even if the mode of the file is too open for use;
+/// `None` if the file cannot be read.
 pub fn owner(path: &Path) -> Option<PublicKey> {
     let (bytes, _) = read_bytes(path, Source::Ours).ok()??;
     let key: Secret = str::from_utf8(&bytes).ok()?.trim().parse().ok()?;
     Some(public_key(&key))
 }
 
-/// Reads a key file, if there is one.
+/// Reads a key file, if it exists.
 pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
     let Some(text) = read_secret(path)? else { return Ok(None) };
     let secret =
@@ -49,40 +50,41 @@ pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
     Ok(Some(secret))
 }
 
-/// Reads the file of a secret that is text, if there is one. Others than its owner must not be able to read it.
+/// Reads a file with a secret text, if it exists. Only the owner may be able to read the file.
 pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>> {
     let Some(bytes) = read_secret_bytes(path, Source::Ours)? else { return Ok(None) };
-    let text = str::from_utf8(&bytes).doing(|| format!("cannot read {}", path.display()))?;
+    let text = str::from_utf8(&bytes).context(|| format!("cannot read {}", path.display()))?;
     Ok(Some(Zeroizing::new(text.to_owned())))
 }
 
-/// Reads a secret of any kind and any origin.
+/// Reads a file with a secret of any kind from `source`, if it exists. Only the owner may be able to read the
+/// file.
 pub fn read_secret_bytes(path: &Path, source: Source) -> Result<Option<Zeroizing<Vec<u8>>>> {
     match read_bytes(path, source)? {
         Some((_, true)) => {
             let path = path.display();
-            Err(Error::wrong(format!("{path}: others can read this secret; run: chmod 600 {path}")))
+            Err(Error::wrong(format!("{path}: other users can read this secret; run: chmod 600 {path}")))
         }
         read => Ok(read.map(|(bytes, _)| bytes)),
     }
 }
 
-/// Reads a file that holds a secret, if there is one; and whether others than its owner can.
+/// Reads a file with a secret, if it exists; the flag reports whether other users can read the file too.
 pub fn read_bytes(path: &Path, source: Source) -> Result<Option<(Zeroizing<Vec<u8>>, bool)>> {
     let file = match disk::open(path, source) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(path, error)),
     };
-    let metadata = file.metadata().doing(|| format!("cannot look at {}", path.display()))?;
+    let metadata = file.metadata().context(|| format!("cannot look at {}", path.display()))?;
     let bytes = disk::all_of(file).map_err(|error| unreadable(path, error))?;
     Ok(Some((Zeroizing::new(bytes), metadata.mode() & 0o077 != 0)))
 }
 
-/// Writes a new key file of mode 0600; an existing one is never overwritten.
+/// Writes a new key file of mode 0600; never overwrites an existing file.
 pub fn save(path: &Path, secret: &Secret) -> Result<()> {
     let doing = || format!("cannot write {}", path.display());
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).doing(doing)?;
-    file.write_all(secret.to_base64().as_bytes()).doing(doing)?;
-    file.write_all(b"\n").doing(doing)
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).context(doing)?;
+    file.write_all(secret.to_base64().as_bytes()).context(doing)?;
+    file.write_all(b"\n").context(doing)
 }

@@ -1,4 +1,4 @@
-//! Tells the init that started this program how it is getting on, where the init asked for it (sd_notify(3)).
+//! Notifications to the init that started this program, if the init has asked for them (sd_notify(3)).
 
 use std::env;
 use std::ffi::OsStr;
@@ -7,21 +7,22 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// The environment variable that names the socket; a name that begins with `@` is not of the file system (unix(7)).
+/// Environment variable that names the socket. A name that begins with `@` is an abstract one (unix(7)).
 const SOCKET: &str = "NOTIFY_SOCKET";
 
-/// The agent is up.
+/// State: the agent is up.
 pub const READY: &str = "READY=1";
 
-/// The agent ends.
+/// State: the agent ends.
 pub const STOPPING: &str = "STOPPING=1";
 
-/// Sends a state. Nobody is harmed if nobody hears it, but an init that waits for it would wait in vain: that is logged.
+/// Sends a state. A failure harms nothing here, but an init that waits for the state would wait in vain: the
+/// failure is logged.
 pub fn tell(state: &str) {
     if let Some(name) = env::var_os(SOCKET)
         && let Err(error) = send(&name, state)
     {
-        log::warn!("cannot tell the init at {} {state}: {error}", name.display());
+        log::warn!("cannot tell {state} to the init at {}: {error}", name.display());
     }
 }
 
@@ -46,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn an_init_hears_it_by_either_kind_of_name() {
+    fn an_init_hears_a_state_by_either_kind_of_name() {
         let path = format!("/tmp/portals-notify-{}", std::process::id());
         assert_eq!(heard(&path, &SocketAddr::from_pathname(&path).unwrap()), READY);
         std::fs::remove_file(&path).unwrap();

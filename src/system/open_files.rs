@@ -23,8 +23,8 @@ const HIGH: u64 = 4096;
 /// Takes all that the system allows.
 pub fn raise_limit() -> Result<()> {
     let doing = || "cannot raise the number of files that this process may have open".to_owned();
-    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE).doing(doing)?;
-    if now == most { Ok(()) } else { setrlimit(Resource::RLIMIT_NOFILE, most, most).doing(doing) }
+    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE).context(doing)?;
+    if now == most { Ok(()) } else { setrlimit(Resource::RLIMIT_NOFILE, most, most).context(doing) }
 }
 
 /// Checks that so many tunnels of the built-in WireGuard have room.
@@ -33,7 +33,7 @@ pub fn raise_limit() -> Result<()> {
 /// If they have not: the message names the limit, and how many fit.
 pub fn check_room(tunnels: usize) -> Result<()> {
     let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE)
-        .doing(|| "cannot tell how many files this process may have open".to_owned())?;
+        .context(|| "cannot tell how many files this process may have open".to_owned())?;
     let room = room_within(limit);
     if tunnels as u64 <= room {
         return Ok(());
@@ -49,9 +49,9 @@ pub fn check_room(tunnels: usize) -> Result<()> {
 /// Gives a file another number, above those that files get by themselves.
 pub fn renumbered(file: impl AsFd) -> Result<OwnedFd> {
     let doing = || "cannot give a file another number".to_owned();
-    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).doing(doing)?;
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).context(doing)?;
     let least = (limit / 2).min(HIGH).try_into().expect("a small number");
-    let number = fcntl(file.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(least)).doing(doing)?;
+    let number = fcntl(file.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(least)).context(doing)?;
     // SAFETY: it was opened just now, and nobody else knows of it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

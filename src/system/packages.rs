@@ -1,4 +1,5 @@
-//! How a missing program is installed on this machine, and whether this one came as a package.
+//! Package manager of this machine: the command that installs a missing program, and the package that this
+//! program came in.
 
 use std::path::Path;
 
@@ -13,16 +14,18 @@ const MANAGERS: [(&str, &str); 5] = [
     ("/usr/bin/pacman", "pacman -S"),
 ];
 
-/// Where package managers note that a package named like ours is installed, and what removes it.
-const OWNERS: [(&str, &str); 3] = [
+/// Files in which package managers record that a package of our name is installed, and the commands that
+/// remove it.
+const PACKAGE_RECORDS: [(&str, &str); 3] = [
     ("usr/lib/opkg/info/portals.list", "opkg remove portals"),
     ("lib/apk/packages/portals.list", "apk del portals"),
     ("var/lib/dpkg/info/portals.list", "apt-get remove portals"),
 ];
 
-/// The command that removes the package of portals from the machine whose files are below `root`, if there is one.
-pub fn remover(root: &Path) -> Option<&'static str> {
-    OWNERS.iter().find(|(path, _)| root.join(path).exists()).map(|(_, command)| *command)
+/// Returns the command that removes the package of portals from the machine whose files are below `root`, if
+/// portals is installed as a package there.
+pub fn removal_command(root: &Path) -> Option<&'static str> {
+    PACKAGE_RECORDS.iter().find(|(path, _)| root.join(path).exists()).map(|(_, command)| *command)
 }
 
 /// Looks for the package manager of this machine.
@@ -39,12 +42,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_of_ours_is_known() {
+    fn an_installed_package_is_recognized() {
         let root = std::env::temp_dir().join(format!("portals-packages-{}", std::process::id()));
-        assert_eq!(remover(&root), None);
+        assert_eq!(removal_command(&root), None);
         fs::create_dir_all(root.join("usr/lib/opkg/info")).unwrap();
         fs::write(root.join("usr/lib/opkg/info/portals.list"), "/usr/sbin/portals\n").unwrap();
-        assert_eq!(remover(&root), Some("opkg remove portals"));
+        assert_eq!(removal_command(&root), Some("opkg remove portals"));
         fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -1,4 +1,5 @@
 #!/bin/sh
-# EdgeOS runs this when its configuration is loaded. A firmware upgrade keeps /config alone: all else is put back here, and
-# the agent started if it does not run. In the background, so that nothing waits for it.
+# EdgeOS runs this script after it has loaded its configuration. A firmware upgrade keeps only /config:
+# `portals install` restores the missing files, and starts the agent if it does not run. It runs in the
+# background, so that the boot does not wait for it.
 /config/portals/portals install </dev/null 2>&1 | logger -t portals &

@@ -1,8 +1,9 @@
-//! Each case of `broken/*.txt` is an edit of `base.toml` and what a person is told about the result, byte for byte.
+//! Each case of `broken/*.txt` is an edit of `base.toml` and the message that a user gets, byte for byte.
 //!
-//! The edit reads as in a patch: lines with a blank or `-` in front are looked for, the latter are taken out, lines with
-//! `+` are put in there (at the end if nothing was looked for). Lines with `|` are a whole file instead.
-//! `UPDATE_GOLDEN=1 cargo test --test config` writes what is told now; read it before you commit it.
+//! The edit reads like a patch: lines that start with a blank or `-` are searched, those with `-` are
+//! removed, and lines with `+` are inserted there (at the end if no line was searched). Lines with `|` are a
+//! whole file instead. `UPDATE_GOLDEN=1 cargo test --test config` writes the current messages; read the
+//! difference before you commit it.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -29,7 +30,7 @@ fn every_broken_file_gets_its_message() {
 }
 
 #[test]
-fn the_base_of_all_cases_is_right() {
+fn the_base_of_all_cases_is_valid() {
     assert!(parse(BASE).is_ok());
 }
 
@@ -56,7 +57,7 @@ impl<'a> Case<'a> {
         Self { title, edit }
     }
 
-    /// The case, with what a person is told.
+    /// The case with the message that a user gets.
     fn tell(&self) -> String {
         let Err(faults) = parse(&self.file()) else { panic!("{} is not broken", self.title) };
         assert!(faults.iter().all(|fault| !fault.help.is_empty()), "{}: a fault without help", self.title);
@@ -71,7 +72,7 @@ impl<'a> Case<'a> {
             return self.edit.iter().flat_map(|line| [&line[1..], "\n"]).collect();
         }
         let mut file: Vec<&str> = BASE.lines().collect();
-        // Each run of lines that are looked for moves on to where it is found.
+        // The search for each run of lines starts where the previous one was found.
         let mut place = file.len();
         for line in &self.edit {
             let (mark, text) = line.split_at(1);

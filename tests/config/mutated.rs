@@ -1,4 +1,4 @@
-//! Whatever the text, the answer is a network or faults that can be shown; never a panic.
+//! Any text gives either a network or printable errors, and never a panic.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ fn answers(text: &str) {
     }
 }
 
-/// What people and editors do to a file, one at a time.
+/// Edits that people and editors make, one at a time.
 #[derive(Debug, Clone)]
 enum Change {
     Cut(usize, usize),
@@ -92,12 +92,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn any_text_is_answered(text in any::<String>()) {
+    fn any_text_gives_a_network_or_errors(text in any::<String>()) {
         answers(&text);
     }
 
     #[test]
-    fn any_change_of_a_right_file_is_answered(changes in prop::collection::vec(change(), 1..6)) {
+    fn any_change_of_a_valid_file_gives_a_network_or_errors(changes in prop::collection::vec(change(), 1..6)) {
         let mut text = EVERYTHING.to_owned();
         for change in changes {
             apply(&mut text, change);

@@ -1,4 +1,4 @@
-//! What is read from files that are right.
+//! Content of valid network files.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use wg_portals::engine::network_file::load;
 
 use crate::BASE;
 
-/// Every key of the format, and every kind of entrance.
+/// File with every key of the format, and every kind of entrance.
 const EVERYTHING: &str = include_str!("everything.toml");
 
 fn read(text: &str) -> Network {
@@ -121,7 +121,7 @@ fn nyc() -> Site {
     }
 }
 
-/// A site with nothing but what it must have.
+/// A site with only the required keys.
 fn bare(id: u8, public_key: &str) -> Site {
     Site {
         id,
@@ -196,7 +196,7 @@ fn every_key_is_read() {
 }
 
 #[test]
-fn positions_point_at_what_they_belong_to() {
+fn positions_point_at_their_values() {
     let network = read(EVERYTHING);
     let nyc = &network.sites["nyc"];
     let place = |position: Position| {
@@ -210,7 +210,7 @@ fn positions_point_at_what_they_belong_to() {
 }
 
 #[test]
-fn lans_without_an_address_get_what_is_free() {
+fn lans_without_an_address_get_a_free_network() {
     let network = read(EVERYTHING);
     let addresses: Vec<String> = portal_addresses(&network, "nyc")
         .into_iter()
@@ -222,7 +222,7 @@ fn lans_without_an_address_get_what_is_free() {
 }
 
 #[test]
-fn what_the_file_leaves_out_has_its_default() {
+fn missing_keys_have_their_defaults() {
     let network = read(BASE);
     assert_eq!((network.mtu, network.subnet6), (Mtu::Fixed(1280), None));
     let failover = Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
@@ -239,7 +239,7 @@ fn an_mtu_can_be_measured() {
 }
 
 #[test]
-fn the_same_in_other_words_of_toml_is_the_same() {
+fn equivalent_toml_gives_the_same_network() {
     let inline = BASE
         .replace("[site.nyc.portal.guest]\nexit = \"paris\"", "portal.guest.exit = [\"paris\"]")
         .replace("interface = \"eth1\"", "portal.guest.interface = 'eth1'")
@@ -249,11 +249,11 @@ fn the_same_in_other_words_of_toml_is_the_same() {
 }
 
 #[test]
-fn a_file_that_cannot_be_had_says_why() {
+fn an_unreadable_file_is_an_error_with_its_reason() {
     let folder = tempfile("config-load");
     let path = folder.join("network.toml");
     let message = |path: &_| load(path).expect_err("it is broken").to_string();
-    assert!(message(&path).contains("`portals init` makes a first one"), "{}", message(&path));
+    assert!(message(&path).contains("create one with `portals init`"), "{}", message(&path));
     std::fs::write(&path, b"[network]\nname = \"h\xffme\"\n").expect("a file can be written");
     assert!(message(&path).starts_with(&format!("{}:2:10: this is not UTF-8 text\n", path.display())));
     std::fs::write(&path, BASE.replace("id = 2", "id = 0").replace("id = 3", "id = 0")).expect("once more");
@@ -263,7 +263,7 @@ fn a_file_that_cannot_be_had_says_why() {
     std::fs::remove_dir_all(folder).expect("the folder can go");
 }
 
-/// A folder of this test's own.
+/// Folder of this test.
 fn tempfile(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("portals-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder can be made");

@@ -1,4 +1,4 @@
-//! Who reaches whose computers.
+//! Access to computers of other sites.
 
 use std::net::Ipv4Addr;
 
@@ -18,12 +18,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario { name: "a shared LAN is reached by linked sites", plots: &[NYC, OSLO], run: shared },
     Scenario {
-        name: "a device of a shared LAN is reached though a portal takes it in",
+        name: "a device of a shared LAN is reached although a portal takes it in",
         plots: &[NYC, PARIS, OSLO],
         run: shared_address,
     },
     Scenario {
-        name: "a device of a shared LAN is reached though a portal takes in its hardware address",
+        name: "a device of a shared LAN is reached although a portal takes in its hardware address",
         plots: &[NYC, PARIS, OSLO],
         run: shared_device,
     },
@@ -31,7 +31,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn guests_stay_out(world: &mut World) -> Result<()> {
-    // nyc's own router has the address that homes' routers have, and may be asked by its guests: this one is in Paris only.
+    // nyc's own router has the usual address of home routers, and its guests may ask it: this computer is
+    // only in Paris.
     let router_in_paris = Ipv4Addr::new(192, 168, 1, 2);
     let address = InterfaceAddress { address: router_in_paris.into(), length: 24 };
     world.site(PARIS).router.add_address("lan0", address)?;
@@ -74,16 +75,16 @@ fn shared_with(world: &mut World, entrance: &str) -> Result<()> {
         PARIS => "exits = [\"nyc\"]\n".to_owned(),
         _ => "links = [\"nyc\"]\n".to_owned(),
     });
-    // Paris learns of that network, and must not have its like.
+    // Paris learns of that network, and must not have the same network itself.
     shell(&world.site(PARIS).router, "ip address flush dev lan0")?;
     start(world, &network)?;
     seen_as(world.site(NYC).home(seconds(3.0)), SERVER, PARIS.address)?;
     seen_as(world.site(OSLO).router(seconds(3.0)), HOME, OSLO.tunnel())?;
-    // An address of the network that no site has is nobody's beyond the uplink, either.
-    let nobody = Ipv4Addr::new(10, 77, 200, 1);
+    // No packet to an address of the network that belongs to no site leaves via the uplink, either.
+    let unused = Ipv4Addr::new(10, 77, 200, 1);
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
-    world.site(NYC).home(seconds(1.0)).knock(nobody, 5)?;
-    same("packets to nobody", seen_going_to(capture, nobody.into())?.len(), 0)
+    world.site(NYC).home(seconds(1.0)).knock(unused, 5)?;
+    same("packets to an unused address", seen_going_to(capture, unused.into())?.len(), 0)
 }
 
 fn unshared(world: &mut World) -> Result<()> {

@@ -1,4 +1,4 @@
-/* A wall clock of a process's own, for LD_PRELOAD: so many seconds beside the real one as the file says that PORTALS_TEST_CLOCK names. */
+/* Wall clock of one process, for LD_PRELOAD: the real time plus the seconds in the file PORTALS_TEST_CLOCK. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-//! A router whose clock is wrong: it has one of its own here, that nobody else sees.
+//! A router whose clock is wrong: each site has its own clock here, which no other process sees.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,26 +14,26 @@ use crate::words::{eventually, portal, same, seconds, seen_as, shell, start, suc
 
 pub(crate) const WITH_CC: &[Scenario] = &[
     Scenario {
-        name: "a router that began in 1970 is heard once its clock is right",
+        name: "a router that started in 1970 is heard once its clock is right",
         plots: &[NYC, PARIS],
         run: unset,
     },
     Scenario {
-        name: "a router goes on from the last time that was known, and through jumps of its clock",
+        name: "a router continues from the last known time, and through jumps of its clock",
         plots: &[NYC, PARIS],
         run: goes_on,
     },
 ];
 
-/// What keeps the last known time of a site.
+/// File that keeps the last known time of a site.
 const LAST_KNOWN: &str = "/run/demo/network.toml.clock";
 
-/// Another address for nyc: paris cannot dial back what it does not know.
+/// Another address for nyc, which paris does not know and thus cannot dial.
 const ELSEWHERE: std::net::Ipv4Addr = std::net::Ipv4Addr::new(198, 51, 100, 77);
 
 const TEN_YEARS: i64 = 10 * 365 * 86_400;
 
-/// Whether a clock can be made here: by the C compiler, for a program with the C library of this machine.
+/// Reports whether the C compiler can make a clock for a program with the C library of this machine.
 pub(crate) fn can_be_made() -> bool {
     let is_dynamic = fs::read(crate::program()).is_ok_and(|program| {
         program.windows(10).any(|piece| piece == b"ld-linux-x" || piece == b"ld-linux-a")
@@ -41,18 +41,18 @@ pub(crate) fn can_be_made() -> bool {
     is_dynamic && Command::new("cc").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// The clock of one site.
+/// Clock of one site.
 struct Clock(PathBuf);
 
 impl Clock {
-    /// Gives a site one, which is right at first.
+    /// Gives a site its own clock, which is right at first.
     fn give_to(site: &mut Site) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("portals-clock-{}", std::process::id()));
-        fs::create_dir_all(&folder).doing(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
         let (library, shift) = (folder.join("clock.so"), folder.join("shift"));
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/clock.c");
         let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", source, "-o"]).arg(&library).status();
-        let made = made.doing(|| "cannot start cc".to_owned())?;
+        let made = made.context(|| "cannot start cc".to_owned())?;
         same("cc made a clock", made.success(), true)?;
         let clock = Self(shift);
         clock.shift(0)?;
@@ -61,17 +61,17 @@ impl Clock {
         Ok(clock)
     }
 
-    /// Sets it, so many seconds from what it should be.
+    /// Sets the clock to so many seconds from the right time.
     fn shift(&self, by: i64) -> Result<()> {
-        // In place: the clock looks into this very file.
+        // In place: the preloaded clock maps this very file.
         let write = || {
             let file = fs::File::options().create(true).truncate(false).write(true).open(&self.0)?;
             std::os::unix::fs::FileExt::write_all_at(&file, &by.to_ne_bytes(), 0)
         };
-        write().doing(|| format!("cannot write {}", self.0.display()))
+        write().context(|| format!("cannot write {}", self.0.display()))
     }
 
-    /// As a router has it that has no battery.
+    /// Sets the clock to 1970, as on a router without a battery.
     fn begin_in_1970(&self) -> Result<()> {
         let now =
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|_| Error::failed("1970"))?;
@@ -79,7 +79,7 @@ impl Clock {
     }
 
     fn is_off_by(&self) -> Result<i64> {
-        let bytes = fs::read(&self.0).doing(|| format!("cannot read {}", self.0.display()))?;
+        let bytes = fs::read(&self.0).context(|| format!("cannot read {}", self.0.display()))?;
         Ok(i64::from_ne_bytes(bytes.try_into().map_err(|_| Error::failed("a shift has eight bytes"))?))
     }
 }
@@ -90,7 +90,8 @@ impl Drop for Clock {
     }
 }
 
-/// Nyc is behind NAT, as far as the file knows, and leaves at paris; it has had a handshake there.
+/// Starts nyc, which leaves at paris and is behind NAT according to the file, and waits for its first
+/// handshake there.
 fn begin(world: &mut World) -> Result<Clock> {
     for plot in [NYC, PARIS] {
         world.site(plot).demand_wireguard(Backend::BuiltIn);
@@ -105,7 +106,7 @@ fn begin(world: &mut World) -> Result<Clock> {
     Ok(clock)
 }
 
-/// The power goes, and comes back with another address.
+/// Cuts the power of nyc, which comes back with another address.
 fn power_cycle(
     site: &mut Site,
     address: std::net::Ipv4Addr,
@@ -130,8 +131,8 @@ fn unset(world: &mut World) -> Result<()> {
     })?;
     same("a guest is refused", seen(site).is_ok(), false)?;
     clock.shift(0)?;
-    // The kernel tells an agent of a clock that is set, but not of this one: it looks at it when it is asked
-    // something.
+    // The kernel tells an agent that its clock was set, but not for this clock: the agent reads it when it
+    // gets a request.
     same("status names it still", says(site, "the clock of").is_ok(), false)?;
     seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)
 }
@@ -139,7 +140,7 @@ fn unset(world: &mut World) -> Result<()> {
 fn goes_on(world: &mut World) -> Result<()> {
     let clock = begin(world)?;
     let site = world.site(NYC);
-    // It keeps the time when it ends.
+    // The agent keeps the time when it ends.
     site.stop_agent()?;
     site.start_agent()?;
     seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
@@ -155,7 +156,7 @@ fn goes_on(world: &mut World) -> Result<()> {
         same("the link is up", status(site)?.contains("paris        up"), true)?;
         seen(site)?;
     }
-    // The next start does not go on from a time that somebody has put right.
+    // The next start does not set a clock that a person has corrected.
     site.stop_agent()?;
     site.start_agent()?;
     same("years that the clock is off by", clock.is_off_by()? / (TEN_YEARS / 10), 0)

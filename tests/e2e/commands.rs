@@ -1,4 +1,4 @@
-//! What the commands answer: their exit status is a promise.
+//! Results of commands: their exit status is a promise.
 
 use std::process::Command;
 
@@ -12,13 +12,21 @@ use crate::words::{eventually, portal_of, same, shell, start, succeeds};
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "plan --check tells a difference by status 3", plots: &[NYC, PARIS], run: check },
-    Scenario { name: "a broken file is status 2 and changes nothing", plots: &[NYC, PARIS], run: broken },
-    Scenario { name: "apply asks the agent and hears what came of it", plots: &[NYC, PARIS], run: asked },
-    Scenario { name: "apply says what there is not without an agent", plots: &[NYC], run: alone },
-    Scenario { name: "an agent that refuses a file goes on repairing", plots: &[NYC, PARIS], run: refused },
     Scenario {
-        name: "tunnels that have no room for their files are an error",
+        name: "plan --check reports a difference with exit status 3",
+        plots: &[NYC, PARIS],
+        run: check,
+    },
+    Scenario {
+        name: "a broken file gives exit status 2 and changes nothing",
+        plots: &[NYC, PARIS],
+        run: broken,
+    },
+    Scenario { name: "apply asks the agent and reports the result", plots: &[NYC, PARIS], run: asked },
+    Scenario { name: "apply names the functions that need an agent", plots: &[NYC], run: alone },
+    Scenario { name: "an agent that refuses a file still repairs", plots: &[NYC, PARIS], run: refused },
+    Scenario {
+        name: "too many tunnels for the limit of open files are an error",
         plots: &[NYC, PARIS],
         run: no_room,
     },
@@ -75,7 +83,7 @@ fn alone(world: &mut World) -> Result<()> {
     succeeds(site, &["down"]).map(drop)
 }
 
-/// The hard limit counts: the soft one is raised.
+/// Checks the hard limit of open files: the agent raises the soft limit itself.
 fn no_room(world: &mut World) -> Result<()> {
     world.install(&world.network(each_other))?;
     let run = format!("PORTALS_WIREGUARD=built-in '{}' run --config {NETWORK_FILE}", program().display());
@@ -90,7 +98,7 @@ fn refused(world: &mut World) -> Result<()> {
     let network = world.network(each_other);
     start(world, &network)?;
     let site = world.site(NYC);
-    // Sound as a file, and refused in view of this host.
+    // The file is valid, but this host cannot use it.
     site.install(&network.replace("interface = \"portal0\"", "interface = \"uplink\""))?;
     same("status of a refused file", status(site, &["apply"])?, Some(2))?;
     let ours = "ip rule | grep 7702; ip route show table 7702";
@@ -105,7 +113,7 @@ fn refused(world: &mut World) -> Result<()> {
 }
 
 fn demo(_: &mut World) -> Result<()> {
-    let output = Command::new(program()).arg("demo").output().doing(|| "cannot run the demo".to_owned())?;
+    let output = Command::new(program()).arg("demo").output().context(|| "cannot run the demo".to_owned())?;
     let [told, complaints] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     if output.status.success() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Changes that have to be confirmed: a person who cuts off his own way in gets back in.
+//! Changes that must be confirmed: a person who cuts off his own access gets it back.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -19,20 +19,32 @@ use crate::words::{
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "a change that cuts off who made it is undone", plots: &[NYC, PARIS], run: cut_off },
-    Scenario { name: "undone also if who asked for it is killed", plots: &[NYC, PARIS], run: killed },
-    Scenario { name: "undone by the next start after a power cut", plots: &[NYC, PARIS], run: power_cut },
+    Scenario { name: "a change that cuts off its author is undone", plots: &[NYC, PARIS], run: cut_off },
+    Scenario { name: "a change is undone even if its command is killed", plots: &[NYC, PARIS], run: killed },
+    Scenario {
+        name: "after a power cut, the next start undoes a change",
+        plots: &[NYC, PARIS],
+        run: power_cut,
+    },
     Scenario { name: "a change that is confirmed stays", plots: &[NYC, PARIS], run: confirmed },
     Scenario { name: "a change that fails leaves nothing to confirm", plots: &[NYC, PARIS], run: failed },
-    Scenario { name: "SIGHUP, and a file that wants to be confirmed", plots: &[NYC, PARIS], run: signalled },
+    Scenario {
+        name: "a file that SIGHUP makes the agent read waits to be confirmed",
+        plots: &[NYC, PARIS],
+        run: signalled,
+    },
     Scenario { name: "without an agent, a change is undone as well", plots: &[NYC], run: without_agent },
-    Scenario { name: "without an agent, after a power cut", plots: &[NYC], run: power_cut_without_agent },
+    Scenario {
+        name: "without an agent, a change is undone after a power cut",
+        plots: &[NYC],
+        run: power_cut_without_agent,
+    },
 ];
 
-/// Seconds that there are for confirming.
+/// Seconds within which a change must be confirmed.
 const TIME: &str = "6";
 
-/// The network in which the outsider lives is said to be in Paris: what nyc answers him goes there.
+/// Network of the outsider, declared as a LAN of Paris: nyc's replies to the outsider then go to Paris.
 fn locks_out(world: &World) -> String {
     world.network(|plot| {
         let lan = if plot == PARIS { "lan = [\"192.175.48.0/24\"]\n" } else { "" };
@@ -40,7 +52,7 @@ fn locks_out(world: &World) -> String {
     })
 }
 
-/// Somebody far away works at nyc's router.
+/// Opens a session from far away to nyc's router.
 fn reaches(world: &World) -> Result<()> {
     let who = world.outsider(seconds(1.0)).who_am_i(NYC.address)?;
     same("who is seen at nyc", who, SERVER.into())
@@ -53,7 +65,7 @@ fn begin(world: &mut World) -> Result<()> {
     world.site(NYC).install(&text)
 }
 
-/// Within the time and one more second he is there again, and the file is what it was.
+/// Checks that the session works again within the time and one more second, and that the file is the old one.
 fn is_back(world: &mut World, begun: Instant) -> Result<()> {
     within(seconds(8.0), "nyc is reached again", || reaches(world))?;
     println!("       reached again after {:.1} s", begun.elapsed().as_secs_f32());
@@ -116,7 +128,7 @@ fn confirmed(world: &mut World) -> Result<()> {
     stays(site)?;
     site.start_agent()?;
     stays(site)?;
-    // An apply without it confirms as well.
+    // An apply without `--confirm` confirms as well.
     site.install(&text.replace("1300", "1310"))?;
     succeeds(site, &["apply", "--confirm", "1"])?;
     site.install(&text)?;
@@ -127,11 +139,11 @@ fn confirmed(world: &mut World) -> Result<()> {
 
 fn failed(world: &mut World) -> Result<()> {
     start(world, &world.network(each_other))?;
-    // The port of the tunnel to Paris, once the base is another one.
+    // Port of the tunnel to Paris with the other base port.
     let taken = world
         .site(NYC)
         .router
-        .run(|| UdpSocket::bind(("0.0.0.0", 52_002)).doing(|| "it is taken".to_owned()))?;
+        .run(|| UdpSocket::bind(("0.0.0.0", 52_002)).context(|| "it is taken".to_owned()))?;
     let text = world.network(each_other).replace("[site.nyc]", "[site.nyc]\nport = 52000");
     let site = world.site(NYC);
     site.install(&text)?;
@@ -199,7 +211,7 @@ fn power_cut_without_agent(world: &mut World) -> Result<()> {
     site.install(&open)?;
     succeeds(site, &["apply"])?;
     site.install(&open.replace("interface = \"portal0\"", "interface = \"lan0\""))?;
-    // A time by which its process can be told from all others.
+    // A time that distinguishes this process from all others.
     succeeds(site, &["apply", "--confirm", "8640"])?;
     kill_watcher("8640")?;
     forget_all(site)?;
@@ -210,7 +222,7 @@ fn power_cut_without_agent(world: &mut World) -> Result<()> {
     seen_as(site.guest(seconds(1.0)), SERVER, NYC.address)
 }
 
-/// What a reboot forgets: all of ours in the kernel, and what is in /run.
+/// Removes everything that a reboot forgets: portals' objects in the kernel, and the files in /run.
 fn forget_all(site: &Site) -> Result<()> {
     let rules =
         "for p in 110 111 112 113 118 119; do while ip rule delete priority $p 2>/dev/null; do :; done; done";
@@ -227,28 +239,28 @@ fn ask_from_a_shell(site: &Site, time: &str) -> Result<Child> {
         format!("'{}' apply --config {NETWORK_FILE} --confirm {time}; sleep 60", program().display());
     command.args(["-c", &script]).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    site.router.spawn(&mut command).doing(|| "cannot start a shell".to_owned())
+    site.router.spawn(&mut command).context(|| "cannot start a shell".to_owned())
 }
 
-/// Kills a shell and all that it has started, at once.
+/// Kills a shell and all processes that it has started, at once.
 fn kill_all_of(mut shell: Child) -> Result<()> {
     killpg(Pid::from_raw(shell.id().cast_signed()), Signal::SIGKILL)
-        .doing(|| "cannot kill the shell".to_owned())?;
-    shell.wait().map(drop).doing(|| "cannot wait for the shell".to_owned())
+        .context(|| "cannot kill the shell".to_owned())?;
+    shell.wait().map(drop).context(|| "cannot wait for the shell".to_owned())
 }
 
 /// Kills the process that waits for so many seconds.
 fn kill_watcher(time: &str) -> Result<()> {
-    let entries = fs::read_dir("/proc").doing(|| "cannot list processes".to_owned())?;
+    let entries = fs::read_dir("/proc").context(|| "cannot list processes".to_owned())?;
     let wanted = format!("confirm\0--wait\0{time}\0");
     let waits = |path: &std::path::Path| {
         fs::read(path.join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(&wanted))
     };
     let process = entries.flatten().map(|entry| entry.path()).find(|path| waits(path));
     let number = process.and_then(|path| path.file_name()?.to_str()?.parse().ok());
-    let number = number.ok_or_else(|| Error::failed("nobody waits for a confirmation"))?;
-    kill(Pid::from_raw(number), Signal::SIGKILL).doing(|| "cannot kill it".to_owned())?;
-    // Until it is gone, the lock is its own.
+    let number = number.ok_or_else(|| Error::failed("no process waits for a confirmation"))?;
+    kill(Pid::from_raw(number), Signal::SIGKILL).context(|| "cannot kill it".to_owned())?;
+    // Until the process is gone, it holds the lock.
     sleep(Duration::from_millis(200));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! In a container: what it needs, and what it says where something is missing.
+//! Portals in a container: its requirements, and the messages about missing ones.
 
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
@@ -17,21 +17,33 @@ use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "a container that holds nothing but the program",
+        name: "a container with nothing but the program is a site",
         plots: &[NYC, PARIS],
         run: from_scratch,
     },
-    Scenario { name: "a container without NET_ADMIN", plots: &[NYC], run: without_permission },
-    Scenario { name: "a container whose /proc/sys is read-only", plots: &[OSLO], run: without_settings },
-    Scenario { name: "a container without /dev/net/tun", plots: &[NYC], run: without_tun },
     Scenario {
-        name: "the init hears that the agent is ready, though the network is not",
+        name: "a container without NET_ADMIN names the missing option",
+        plots: &[NYC],
+        run: without_permission,
+    },
+    Scenario {
+        name: "a container with a read-only /proc/sys names the missing option",
+        plots: &[OSLO],
+        run: without_settings,
+    },
+    Scenario {
+        name: "a container without /dev/net/tun names the missing option",
+        plots: &[NYC],
+        run: without_tun,
+    },
+    Scenario {
+        name: "the init learns that the agent is ready although the network is not",
         plots: &[NYC],
         run: notified,
     },
 ];
 
-/// What targets/linux/Dockerfile makes; a program that is not static brings its libraries.
+/// Image that targets/linux/Dockerfile makes; a program that is not static brings its libraries.
 fn from_scratch(world: &mut World) -> Result<()> {
     world.install(&world.network(each_other))?;
     world.site(PARIS).start_agent()?;
@@ -54,10 +66,10 @@ fn from_scratch(world: &mut World) -> Result<()> {
         .stdin(Stdio::null())
         .stderr(Stdio::null());
     let mut child =
-        world.site(NYC).router.spawn(&mut command).doing(|| "cannot start a container".to_owned())?;
+        world.site(NYC).router.spawn(&mut command).context(|| "cannot start a container".to_owned())?;
     let result = seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address);
     let pid = child.id();
-    // Without its first process the kernel ends the container.
+    // The kernel ends a container when its first process ends.
     let first = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let _ = first.trim().parse().map(|first| kill(Pid::from_raw(first), Signal::SIGKILL));
     let _ = child.wait();
@@ -79,7 +91,7 @@ fn without_settings(world: &mut World) -> Result<()> {
         &format!("unshare --mount sh -ec '{read_only}'"),
         "/proc/sys is read-only here, as in a container",
     )?;
-    // Whoever starts the container can set it; then there is nothing left to write.
+    // The setting can be made when the container is started; then portals need not write it.
     let router = &world.site(OSLO).router;
     router.set_sysctl("net/ipv4/ip_forward", "1")?;
     let said = shell(router, &(command(&format!("unshare --mount sh -ec '{read_only}'")) + " || true"))?;
@@ -96,27 +108,27 @@ fn without_tun(world: &mut World) -> Result<()> {
     )
 }
 
-/// An init that knows sd_notify, at a boot where the way to the internet and with it all names are late.
+/// Runs an init that knows sd_notify, at a boot where the uplink, and with it every name, comes late.
 fn notified(world: &mut World) -> Result<()> {
     world.install(&lonely(world))?;
     let router = &world.site(NYC).router;
     shell(router, "ip route del default")?;
     let init = router.run(|| {
-        let init = UnixDatagram::bind("/run/notify").doing(|| "cannot be an init".to_owned())?;
-        init.set_read_timeout(Some(seconds(5.0))).doing(|| "cannot be patient".to_owned())?;
+        let init = UnixDatagram::bind("/run/notify").context(|| "cannot be an init".to_owned())?;
+        init.set_read_timeout(Some(seconds(5.0))).context(|| "cannot be patient".to_owned())?;
         Ok(init)
     })?;
     let mut command = Command::new(program());
     command.args(["run", "--config", NETWORK_FILE]).env("NOTIFY_SOCKET", "/run/notify").stderr(Stdio::null());
-    let mut agent = router.spawn(&mut command).doing(|| "cannot start the agent".to_owned())?;
+    let mut agent = router.spawn(&mut command).context(|| "cannot start the agent".to_owned())?;
     let hear = || {
         let mut bytes = [0; 64];
-        let heard = init.recv(&mut bytes).doing(|| "the agent says nothing".to_owned());
+        let heard = init.recv(&mut bytes).context(|| "the agent says nothing".to_owned());
         heard.map(|length| String::from_utf8_lossy(&bytes[..length]).into_owned())
     };
     let heard = hear().and_then(|ready| {
         kill(Pid::from_raw(agent.id().cast_signed()), Signal::SIGTERM)
-            .doing(|| "cannot end the agent".to_owned())?;
+            .context(|| "cannot end the agent".to_owned())?;
         Ok([ready, hear()?])
     });
     let _ = agent.kill();
@@ -124,7 +136,7 @@ fn notified(world: &mut World) -> Result<()> {
     same("what the init hears", heard?, ["READY=1", "STOPPING=1"].map(str::to_owned))
 }
 
-/// The command fails with status 1 and these words, and leaves the host as it was.
+/// Checks that the command fails with status 1 and this message, and leaves the host as it was.
 fn refused(world: &mut World, line: &str, words: &str) -> Result<()> {
     world.install(&lonely(world))?;
     let router = &world.sites()[0].router;
@@ -135,7 +147,7 @@ fn refused(world: &mut World, line: &str, words: &str) -> Result<()> {
     before.same_as(&Snapshot::of(router)?)
 }
 
-/// A portal whose exit is nowhere yet.
+/// Network with a portal whose exit does not answer yet.
 fn lonely(world: &World) -> String {
     let key = keys::public_key(&key_files::generate());
     let far = format!("\n[site.far]\nid = 9\npublic_key = \"{key}\"\nendpoint = \"far.example\"\n");
@@ -143,7 +155,7 @@ fn lonely(world: &World) -> String {
 }
 
 fn command(line: &str) -> String {
-    // An agent that is not refused stays.
+    // An agent that is not refused keeps running.
     let run = format!("timeout 5 {} --config {NETWORK_FILE} run", program().display());
     format!("{} 2>&1", line.replace("$PORTALS_RUN", &run))
 }

@@ -1,4 +1,4 @@
-//! Portals that go by marks: of devices told by their hardware addresses, and of ports.
+//! Portals that go by marks: devices by their hardware addresses, and ports.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -18,46 +18,58 @@ use crate::words::{
 };
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "a device told by its hardware address", plots: &[NYC, PARIS], run: device },
+    Scenario { name: "a device is recognised by its hardware address", plots: &[NYC, PARIS], run: device },
     Scenario {
-        name: "a device told by its hardware address, with `to` and `except`",
+        name: "a device is recognised by its hardware address, with `to` and `except`",
         plots: &[NYC, PARIS],
         run: to_and_except,
     },
     Scenario {
-        name: "no leak of a device told by its hardware address",
+        name: "no leak of a device that is recognised by its hardware address",
         plots: &[NYC, PARIS],
         run: no_leaks,
     },
     Scenario {
-        name: "IPv6 of a device told by its hardware address goes nowhere",
+        name: "IPv6 of a device that is recognised by its hardware address goes nowhere",
         plots: &[NYC, PARIS],
         run: ipv6,
     },
     Scenario {
-        name: "IPv6 of a device told by its IPv4 address goes nowhere",
+        name: "IPv6 of a device that is recognised by its IPv4 address goes nowhere",
         plots: &[NYC, PARIS],
         run: ipv6_by_address,
     },
     Scenario {
-        name: "a device told by its hardware address moves to the next exit",
+        name: "a device that is recognised by its hardware address moves to the next exit",
         plots: &[NYC, PARIS, OSLO],
         run: next_exit,
     },
-    Scenario { name: "only some ports of an interface", plots: &[NYC, PARIS], run: ports_of_interface },
-    Scenario { name: "only some ports of a device", plots: &[NYC, PARIS], run: ports_of_device },
-    Scenario { name: "only some ports of the router itself", plots: &[NYC, PARIS], run: ports_of_router },
+    Scenario {
+        name: "only some ports of an interface enter the portal",
+        plots: &[NYC, PARIS],
+        run: ports_of_interface,
+    },
+    Scenario {
+        name: "only some ports of a device enter the portal",
+        plots: &[NYC, PARIS],
+        run: ports_of_device,
+    },
+    Scenario {
+        name: "only some ports of the router itself enter the portal",
+        plots: &[NYC, PARIS],
+        run: ports_of_router,
+    },
 ];
 
-/// The computer at home that portals are for.
+/// Computer at home that portals take in.
 const TV: &str = "02:00:00:00:00:01";
 
-/// Another one on the same wire.
+/// Another computer on the same link.
 const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 61);
 
 const HOME_OF: Who = |site| site.home.as_ref().expect("nyc has a home");
 
-/// The portal of nyc that takes in the computer at home, by its hardware address.
+/// Portal of nyc that takes in the computer at home by its hardware address.
 const BY_MAC: &str = "mac = [\"02:00:00:00:00:01\"]";
 
 /// Gives the computer at home its hardware address, and a neighbour.
@@ -104,7 +116,7 @@ fn device(world: &mut World) -> Result<()> {
         let found = world.site(NYC).router.sysctl(&format!("net/ipv4/conf/{interface}/{setting}"))?;
         same(&format!("{setting} of {interface}"), found.as_str(), wanted)?;
     }
-    // As wg-quick has it for all.
+    // wg-quick sets this for all interfaces.
     shell(&world.site(NYC).router, "echo 1 >/proc/sys/net/ipv4/conf/all/src_valid_mark")?;
     seen_as(world.site(NYC).home(seconds(3.0)), SERVER, PARIS.address)?;
     seen_as(world.site(NYC).home(seconds(3.0)), NYC.address, HOME)?;
@@ -124,14 +136,14 @@ fn to_and_except(world: &mut World) -> Result<()> {
     )?;
     seen_as(world.site(NYC).home(seconds(3.0)), NYC.own_server(), PARIS.address)?;
     seen_as(world.site(NYC).home(seconds(3.0)), SERVER, NYC.address)?;
-    // The other end of the uplink is a destination that is not in `to`.
+    // The other end of the uplink is a destination outside `to`.
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
     world.site(NYC).home(seconds(1.0)).knock(NYC.gateway(), 5)?;
     let left = seen_going_to(capture, NYC.gateway().into())?.len();
-    same("what goes elsewhere leaves by the uplink", left > 0, true)
+    same("traffic to other destinations leaves via the uplink", left > 0, true)
 }
 
-/// Whatever is taken away, one thing after the other.
+/// Takes away one layer after the other.
 fn no_leaks(world: &mut World) -> Result<()> {
     move_in(world)?;
     start(world, &world.network(only_nyc(BY_MAC)))?;
@@ -157,10 +169,10 @@ fn no_leaks(world: &mut World) -> Result<()> {
     })
 }
 
-/// What others take away, a layer at a time.
+/// Commands by which other programs take away one layer each.
 fn flushes() -> [&'static str; 6] {
     let of_firewall = if everywhere_legacy() {
-        // The world's home may live by a rule of table nat.
+        // The home of this world may depend on a rule in the table nat.
         [
             "iptables-legacy -t mangle -F",
             "iptables-legacy -F PORTALS_FORWARD",
@@ -184,7 +196,7 @@ fn flushes() -> [&'static str; 6] {
     ]
 }
 
-/// The host passes IPv6 on; that of the neighbour is none of our business.
+/// Checks that the device's IPv6 is closed on a host that forwards IPv6, and that the neighbour's is not.
 fn ipv6(world: &mut World) -> Result<()> {
     let neighbour = move_in(world)?;
     let home = HOME_OF(world.site(NYC)).clone();
@@ -205,13 +217,13 @@ fn ipv6(world: &mut World) -> Result<()> {
     }
     let mut left = seen_going_to(capture, server)?;
     left.retain(|packet| packet.source == v6("2001:db8:2::70"));
-    same("packets that left by the uplink", left, Vec::new())?;
+    same("packets that left via the uplink", left, Vec::new())?;
     eventually("the neighbour's IPv6 goes its way", || {
         same("it", neighbour.who_am_i(server)?, v6("2001:db8:2::71"))
     })
 }
 
-/// The agent learns who has the address as soon as the device uses it, and nobody forgets.
+/// Checks that the agent learns the device's hardware address on first use, and that the address stays known.
 fn ipv6_by_address(world: &mut World) -> Result<()> {
     let neighbour = move_in(world)?;
     let home = HOME_OF(world.site(NYC)).clone();
@@ -219,7 +231,7 @@ fn ipv6_by_address(world: &mut World) -> Result<()> {
     give_neighbour_ipv6(&neighbour)?;
     let home = Client::new(&home, seconds(3.0));
     start(world, &world.network(only_nyc("from = [\"192.168.1.50\"]")))?;
-    same("the device's IPv6 before anybody knows it", home.who_am_i(server)?, v6("2001:db8:2::70"))?;
+    same("the device's IPv6 before its address is known", home.who_am_i(server)?, v6("2001:db8:2::70"))?;
     seen_as(home, SERVER, PARIS.address)?;
     eventually("the device is known", || unreachable(home, server))?;
     settled(world.site(NYC))?;
@@ -233,7 +245,7 @@ fn ipv6_by_address(world: &mut World) -> Result<()> {
     home.knock(server, 10)?;
     let mut left = seen_going_to(capture, server)?;
     left.retain(|packet| packet.source == v6("2001:db8:2::70"));
-    same("packets that left by the uplink", left, Vec::new())?;
+    same("packets that left via the uplink", left, Vec::new())?;
     same("the neighbour's", Client::new(&neighbour, seconds(3.0)).who_am_i(server)?, v6("2001:db8:2::71"))
 }
 
@@ -253,13 +265,14 @@ fn next_exit(world: &mut World) -> Result<()> {
     no_leak(world, NYC, HOME_OF, |world| {
         world.set_cut(NYC, PARIS, true)?;
         seen_as(world.site(NYC).home(seconds(3.0)), SERVER, OSLO.address)?;
-        // A new agent finds out by itself where the last one had it leave.
+        // A new agent finds the exit of the previous one by itself.
         world.site(NYC).start_agent()?;
         seen_as(world.site(NYC).home(seconds(3.0)), SERVER, OSLO.address)
     })
 }
 
-/// The port at which a server tells who asks enters; that of its echo does not.
+/// Network in which the port of the server that tells the client's address enters, and the echo port does
+/// not.
 const WEB: &str = "ports = [\"tcp/80\"]";
 
 fn ports_of_interface(world: &mut World) -> Result<()> {
@@ -300,7 +313,7 @@ fn only_web_enters(world: &mut World, who: &Namespace) -> Result<()> {
         let left = seen_going_to(capture, IpAddr::from(NYC.own_server()))?;
         let (web, others): (Vec<Packet>, _) =
             left.into_iter().partition(|packet| packet.ports.is_some_and(|(_, to)| to == 80));
-        same("packets for the web that left by the uplink", web, Vec::new()).map(|()| others)
+        same("packets for the web that left via the uplink", web, Vec::new()).map(|()| others)
     };
     let left = leaving_to(world, &|_| client.connect(NYC.own_server()).map(drop))?;
     let is_to_echo = |packet: &Packet| packet.ports.is_some_and(|(_, to)| to == 7);

@@ -1,4 +1,4 @@
-//! Dynamic DNS: a real inadyn with its owner's file, and a provider of names on the internet of the small world.
+//! Dynamic DNS: a real inadyn with its owner's file, and a DNS provider on the internet of the small world.
 
 use wg_portals::base::error::Result;
 use wg_portals::demo::{NYC, PARIS, SERVER, World};
@@ -11,7 +11,7 @@ pub(crate) const SCENARIOS: &[Scenario] =
     &[Scenario { name: "a name follows the address of its site", plots: &[NYC, PARIS], run: follows }];
 
 fn follows(world: &mut World) -> Result<()> {
-    // One script tells who asks, the other notes who is told.
+    // One script tells the client's address, the other notes the update.
     let _provider = Background::start(
         &world.server,
         &format!(
@@ -40,7 +40,7 @@ fn follows(world: &mut World) -> Result<()> {
         let told = shell(&world.server, "cat /run/told 2>/dev/null || true")?;
         same("what the provider is told", told.trim(), &format!("name=home.example&address={}", NYC.address))
     };
-    // It is tried again until the file is there.
+    // The agent tries again until the file exists.
     eventually("the provider is told", told)?;
     let inadyn = "pgrep -x inadyn | wc -l";
     same("processes", shell(&router, inadyn)?.trim(), "1")?;

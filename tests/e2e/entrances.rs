@@ -1,4 +1,4 @@
-//! Interfaces that portals enter by, and what happens to them: they become ports of others, and get other names.
+//! Entrance interfaces and their changes: they become ports of bridges, and get other names.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd as _;
@@ -22,35 +22,39 @@ use crate::words::{
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "no leak of a portal whose NIC gets another name", plots: &[NYC, PARIS], run: renamed },
-    Scenario { name: "a portal's guest is no router of this one's", plots: &[NYC, PARIS], run: advertised },
     Scenario {
-        name: "a portal is blocked while a rule of others stands in front",
+        name: "a portal's guest does not become the IPv6 router of this host",
+        plots: &[NYC, PARIS],
+        run: advertised,
+    },
+    Scenario {
+        name: "a portal is blocked while a foreign rule precedes its own",
         plots: &[NYC, PARIS],
         run: rule_in_front,
     },
 ];
 
-/// What needs a kernel that has bridges.
+/// Scenarios that need a kernel with bridges.
 pub(crate) const WITH_BRIDGES: &[Scenario] = &[
     Scenario {
         name: "no leak of a portal whose NIC becomes a port of a bridge",
         plots: &[NYC, PARIS],
         run: port,
     },
-    Scenario { name: "a portal of a whole bridge", plots: &[NYC, PARIS], run: bridge },
+    Scenario { name: "a portal takes in a whole bridge", plots: &[NYC, PARIS], run: bridge },
 ];
 
-/// Whether this kernel has bridges.
+/// Reports whether this kernel has bridges.
 pub(crate) fn has_bridges() -> bool {
     Namespace::new("bridges").is_ok_and(|host| shell(&host, "ip link add br0 type bridge").is_ok())
 }
 
 /// Begins the reason of a portal whose interface is a port.
-const PORT: &str = "portal0 is a port of br-lan, so that";
+const PORT: &str = "portal0 is a port of br-lan, so its packets";
 
 const GUEST: Who = |site| &site.guest;
 
-/// A bridge of the home's, which anybody on it could leave by, were it not for portals.
+/// Bridge of the home, via which every computer on it could leave without portals.
 const BRIDGE: &str = "ip link add br-lan type bridge; ip address add 192.168.77.1/24 dev br-lan; ip link set br-lan up; \
                       for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$file; done; ";
 
@@ -66,12 +70,12 @@ fn port(world: &mut World) -> Result<()> {
         shell(&router, "ip link set portal0 master br-lan")?;
         is_blocked(world, PORT)?;
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
-        // Whoever comes in by another port of the bridge is no concern of ours.
+        // Traffic that comes in via another port of the bridge does not concern portals.
         seen_as(Client::new(&neighbour, seconds(3.0)), HOME, Ipv4Addr::new(192, 168, 77, 5))?;
         shell(&router, "ip link set portal0 nomaster")?;
         reached(world)?;
 
-        // An apply finds it so, as the agent does.
+        // An apply finds the port as well, as the agent does.
         world.site(NYC).stop_agent()?;
         shell(&router, "ip link set portal0 master br-lan")?;
         Ok(())
@@ -85,7 +89,7 @@ fn port(world: &mut World) -> Result<()> {
     is_blocked(world, PORT)?;
     let capture = Capture::start(&router, "uplink")?;
     Client::new(GUEST(world.site(NYC)), seconds(1.0)).knock(NYC.own_server(), 10)?;
-    same("packets that left by the uplink", seen_going_to(capture, NYC.own_server().into())?, Vec::new())?;
+    same("packets that left via the uplink", seen_going_to(capture, NYC.own_server().into())?, Vec::new())?;
     let site = world.site(NYC);
     site.stop_agent()?;
     succeeds(site, &["down"])?;
@@ -95,7 +99,7 @@ fn port(world: &mut World) -> Result<()> {
     same(&format!("a port in {left}"), left.contains("master br-lan"), true)
 }
 
-/// A computer on a port that portals has nothing to do with.
+/// Computer on a port that no portal uses.
 fn neighbour(router: &Namespace) -> Result<Namespace> {
     let neighbour = Namespace::new("the neighbour")?;
     connect((router, "br-far"), (&neighbour, "eth0"))?;
@@ -106,7 +110,7 @@ fn neighbour(router: &Namespace) -> Result<Namespace> {
     Ok(neighbour)
 }
 
-/// NYC's portal is blocked, says so, and nothing is left to do about it.
+/// Checks that NYC's portal is blocked and says so, and that the agent has nothing left to do.
 fn is_blocked(world: &mut World, reason: &str) -> Result<()> {
     settled(world.site(NYC))?;
     let site = world.site(NYC);
@@ -124,8 +128,8 @@ fn reached(world: &mut World) -> Result<()> {
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
 }
 
-/// As udev and hot-plug do it: the interface keeps its addresses.
-/// Older kernels rename what is down alone, and the agent brings a portal's interface up again meanwhile.
+/// Renames an interface as udev and hot-plug do: the interface keeps its addresses. Older kernels rename only
+/// interfaces that are down, and meanwhile the agent sets a portal's interface up again.
 fn rename(router: &Namespace, from: &str, to: &str) -> Result<()> {
     eventually(&format!("{from} is called {to}"), || {
         shell(router, &format!("ip link set {from} down && ip link set {from} name {to}")).map(drop)
@@ -141,15 +145,16 @@ fn renamed(world: &mut World) -> Result<()> {
     no_leak(world, NYC, GUEST, |world| {
         rename(&router, "portal0", "lan7")?;
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
-        is_blocked(world, "portal0 is called lan7 now; write that into the file")?;
+        is_blocked(world, "portal0 is now called lan7: write the new name into the file")?;
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
 
-        // A card of another kind takes the name: it is not given what the portal's own has kept.
+        // A card of another kind takes the name: it does not get the address that the portal's own card has
+        // kept.
         shell(
             &router,
             "ip link add portal0 type veth peer name far0; ip link set far0 up; ip link set portal0 up",
         )?;
-        is_blocked(world, "portal0 is another interface now: the address 10.77.1.65/26 is on lan7;")?;
+        is_blocked(world, "portal0 is now another interface: the address 10.77.1.65/26 is on lan7;")?;
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
         same("its addresses", shell(&router, "ip -4 -o address show dev portal0")?, String::new())?;
         shell(&router, "ip address delete 10.77.1.65/26 dev lan7")?;
@@ -162,7 +167,7 @@ fn renamed(world: &mut World) -> Result<()> {
     })
 }
 
-/// A host that does not forward IPv6 listens to routers, whoever they are.
+/// A host that does not forward IPv6 accepts any router by default.
 fn advertised(world: &mut World) -> Result<()> {
     let router = world.site(NYC).router.clone();
     let guest = GUEST(world.site(NYC)).clone();
@@ -179,7 +184,7 @@ fn advertised(world: &mut World) -> Result<()> {
     for _ in 0..5 {
         advertise(&guest)?;
     }
-    // A later one that has gone that way has overtaken nobody.
+    // A later packet on the same path cannot overtake the advertisement.
     reached(world)?;
     same("routes by the guest", learned(&router)?, String::new())?;
     let site = world.site(NYC);
@@ -196,23 +201,24 @@ fn advertised(world: &mut World) -> Result<()> {
     succeeds(site, &["down"]).map(drop)
 }
 
-/// Says that this computer is a router, to all (RFC 4861, section 4.2).
+/// Sends a router advertisement to all nodes (RFC 4861, section 4.2).
 fn advertise(guest: &Namespace) -> Result<()> {
     let doing = || "cannot send a router advertisement".to_owned();
-    // For half an hour; the kernel fills in the checksum.
+    // The lifetime is half an hour; the kernel fills in the checksum.
     let message = [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
     guest.run(|| {
-        let device = if_nametoindex("eth0").doing(doing)?;
+        let device = if_nametoindex("eth0").context(doing)?;
         let all =
             SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), 0, 0, device));
         let flags = SockFlag::SOCK_CLOEXEC;
-        let socket = socket(AddressFamily::Inet6, SockType::Raw, flags, SockProtocol::IcmpV6).doing(doing)?;
-        setsockopt(&socket, Ipv6MulticastHops, &255).doing(doing)?;
-        sendto(socket.as_raw_fd(), &message, &all, MsgFlags::empty()).map(drop).doing(doing)
+        let socket =
+            socket(AddressFamily::Inet6, SockType::Raw, flags, SockProtocol::IcmpV6).context(doing)?;
+        setsockopt(&socket, Ipv6MulticastHops, &255).context(doing)?;
+        sendto(socket.as_raw_fd(), &message, &all, MsgFlags::empty()).map(drop).context(doing)
     })
 }
 
-/// Routes to the internet that the router was told of.
+/// Routes to the internet that the router learnt from advertisements.
 fn learned(router: &Namespace) -> Result<String> {
     shell(router, "ip -6 route show default dev portal0 proto ra").map(|routes| routes.trim().to_owned())
 }
@@ -220,7 +226,7 @@ fn learned(router: &Namespace) -> Result<String> {
 fn rule_in_front(world: &mut World) -> Result<()> {
     start(world, &world.network(each_other))?;
     let router = world.site(NYC).router.clone();
-    // These let traffic through to ours.
+    // These rules let traffic through to portals' rules.
     shell(
         &router,
         "ip rule add priority 51 fwmark 1 lookup main; ip rule add priority 52 lookup main suppress_prefixlength 0; \
@@ -231,10 +237,11 @@ fn rule_in_front(world: &mut World) -> Result<()> {
     no_leak(world, NYC, GUEST, |world| {
         shell(&router, "ip rule add priority 50 lookup main")?;
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
-        is_blocked(world, "the rule `50: from all lookup main` stands in front of ours: take it away")?;
+        is_blocked(world, "the rule `50: from all lookup main` comes before ours: delete it")?;
         shell(&router, "ip rule delete priority 50")?;
         reached(world)?;
-        // Those of a VPN's client for all traffic, behind ours: the portal goes on, and no word about them.
+        // Rules of a VPN client for all traffic, behind portals' rules: the portal still works, and no
+        // message mentions them.
         shell(
             &router,
             "ip route add default via 198.51.100.1 table 52; ip rule add priority 5210 fwmark 0x80000/0xff0000 lookup main; \
@@ -248,8 +255,8 @@ fn rule_in_front(world: &mut World) -> Result<()> {
     ipv6_in_front(world)
 }
 
-/// The firewall refuses the IPv6 of a portal's devices, and of this router where it is a portal itself,
-/// whatever rule leads it elsewhere.
+/// Checks that the firewall refuses the IPv6 of a portal's devices, and of this router if it is a portal
+/// itself, even if a foreign rule leads it elsewhere.
 fn ipv6_in_front(world: &mut World) -> Result<()> {
     let guest = GUEST(world.site(NYC)).clone();
     let server = give_ipv6(world, "portal0", &guest)?;
@@ -261,7 +268,7 @@ fn ipv6_in_front(world: &mut World) -> Result<()> {
         settled(world.site(NYC))?;
         let capture = Capture::start(&router, "uplink")?;
         Client::new(who, seconds(1.0)).knock(server, 10)?;
-        same("IPv6 that left by the uplink", seen_going_to(capture, server)?, Vec::new())?;
+        same("IPv6 that left via the uplink", seen_going_to(capture, server)?, Vec::new())?;
         seen_as(Client::new(who, seconds(3.0)), NYC.own_server(), PARIS.address)?;
     }
     let told = succeeds(world.site(NYC), &["status", "--json"])?;
@@ -276,7 +283,7 @@ fn bridge(world: &mut World) -> Result<()> {
     )?;
     start(world, &world.network(only_nyc("interface = \"br-guest\"\ndhcp = false")))?;
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)?;
-    // The other way to write it is the wrong one.
+    // The bridge's port as the entrance is wrong, and the portal is blocked.
     let port = world.network(only_nyc("interface = \"portal0\"\ndhcp = false"));
     reloaded(world, &[NYC, PARIS], &port)?;
     unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())

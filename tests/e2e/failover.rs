@@ -14,29 +14,29 @@ use crate::words::{
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "a portal moves to the next exit, and back when the first has held",
+        name: "a portal moves to the next exit, and back when the first one has held",
         plots: &[NYC, PARIS, OSLO],
         run: there_and_back,
     },
-    Scenario { name: "direct, if the list says so", plots: &[NYC, PARIS], run: direct },
+    Scenario { name: "the portal leaves directly if its list says so", plots: &[NYC, PARIS], run: direct },
     Scenario {
-        name: "a move that fails at first is told when it stands",
+        name: "a move that fails at first is reported once it succeeds",
         plots: &[NYC, PARIS, OSLO],
         run: late,
     },
     Scenario {
-        name: "an exit beyond which nobody answers is left, with strict reverse-path filtering",
+        name: "an exit without internet access is left, with strict reverse-path filtering",
         plots: &[NYC, PARIS, OSLO],
         run: beyond,
     },
-    Scenario { name: "no exit left is blocked", plots: &[NYC, PARIS, OSLO], run: blocked },
+    Scenario { name: "the portal is blocked when no exit is left", plots: &[NYC, PARIS, OSLO], run: blocked },
     Scenario {
-        name: "an agent goes on with the exit that the last one left",
+        name: "a new agent keeps the exit of the previous one",
         plots: &[NYC, PARIS, OSLO],
         run: killed,
     },
     Scenario {
-        name: "apply with another exit lets connections begin anew",
+        name: "apply with another exit makes connections begin anew",
         plots: &[NYC, PARIS],
         run: reapplied,
     },
@@ -44,17 +44,17 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 const GUEST: Who = |site| &site.guest;
 
-/// Seconds after which a portal has moved, however busy the machine is. On an idle one it takes three of
-/// silence, and less than one for all else, as is printed.
+/// Seconds after which a portal has moved, even on a busy machine. On an idle machine it takes three seconds
+/// of silence and less than one second for the rest, as the scenario prints.
 const MOVING: f64 = 30.0;
 
-/// How long an exit has to hold: less than by default, so that nobody waits for it longer than it takes.
+/// Seconds for which an exit must hold: less than the default, so that scenarios are short.
 const HOLDING: Duration = Duration::from_secs(5);
 
-/// What the hook writes, at its own place.
+/// File that the hook writes, at its own site.
 const TOLD: &str = "/run/demo/told";
 
-/// A network whose nyc has one portal with a list.
+/// Network in which nyc has one portal with a list of exits.
 fn network(world: &World, exits: &'static str) -> String {
     let of = |plot: Plot| match plot {
         NYC => format!("hook = \"hook.sh\"\n{}", portal(NYC, exits)),
@@ -87,7 +87,7 @@ fn there_and_back(world: &mut World) -> Result<()> {
         forgotten(world.site(NYC), &kept)?;
         state_is(world.site(NYC), "oslo", "failed-over")?;
         world.set_cut(NYC, PARIS, false)?;
-        // It answers as soon as WireGuard tries the next handshake, and then has to hold.
+        // The exit answers at WireGuard's next handshake attempt, and then must hold.
         let took = until_seen_as(world, PARIS, HOLDING.as_secs_f64() + 15.0)?;
         same(&format!("it came back after {took:?}, too soon"), took < HOLDING, false)?;
         state_is(world.site(NYC), "paris", "open")
@@ -113,7 +113,7 @@ fn direct(world: &mut World) -> Result<()> {
     state_is(world.site(NYC), "direct", "direct")?;
     world.set_cut(NYC, PARIS, false)?;
     until_seen_as(world, PARIS, HOLDING.as_secs_f64() + 15.0)?;
-    // From now on it is no exit, and nothing may leave there.
+    // From now on it is not an exit, and no packet may leave there.
     reloaded(world, &[NYC, PARIS], &network(world, r#""paris""#))?;
     no_leak(world, NYC, GUEST, |world| {
         world.set_cut(NYC, PARIS, true)?;
@@ -121,7 +121,7 @@ fn direct(world: &mut World) -> Result<()> {
     })
 }
 
-/// Somebody else's interface takes the place of one of ours, so that nothing can be applied; then it goes.
+/// A foreign interface takes the place of one of portals' own, so that apply fails; then it is removed.
 fn late(world: &mut World) -> Result<()> {
     begin(world, r#""paris", "direct""#)?;
     let linked = network(world, r#""paris", "direct""#).replacen(
@@ -134,7 +134,7 @@ fn late(world: &mut World) -> Result<()> {
     shell(&world.site(NYC).router, usurp)?;
     world.set_cut(NYC, PARIS, true)?;
     eventually("the agent has decided", || {
-        let decided = world.site(NYC).log().contains("now by this site's own uplink");
+        let decided = world.site(NYC).log().contains("now via this site's own uplink");
         same("it says so", decided, true)
     })?;
     std::thread::sleep(seconds(1.0));
@@ -145,7 +145,8 @@ fn late(world: &mut World) -> Result<()> {
     until_seen_as(world, NYC, MOVING).map(drop)
 }
 
-/// Paris answers all the time, but its own provider has trouble. The same address is asked through both exits at once.
+/// Paris answers all the time, but its own provider has lost the internet. The same address is probed through
+/// both exits at once.
 fn beyond(world: &mut World) -> Result<()> {
     begin(world, r#""paris", "oslo""#)?;
     let probing = network(world, r#""paris", "oslo""#)
@@ -158,7 +159,7 @@ fn beyond(world: &mut World) -> Result<()> {
     let trouble = |world: &mut World, is_there| {
         world.internet.set_blocked(SERVER.into(), PARIS.address.into(), is_there)
     };
-    // Longer than silence would last: both are heard.
+    // This is longer than the silence that marks an exit as down: both exits answer.
     std::thread::sleep(seconds(MOVING));
     let report = succeeds(world.site(NYC), &["status", "--json"])?;
     for exit in ["paris", "oslo"] {
@@ -208,7 +209,7 @@ fn killed(world: &mut World) -> Result<()> {
     })
 }
 
-/// A connection that was translated at the own uplink would keep that address for ever.
+/// Checks that a connection does not keep the uplink's address to which it was once translated.
 fn reapplied(world: &mut World) -> Result<()> {
     start(world, &world.network(|plot| portal(plot, r#""direct""#)))?;
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), NYC.address)?;
@@ -219,8 +220,9 @@ fn reapplied(world: &mut World) -> Result<()> {
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
 }
 
-/// Waits until the guest of nyc is seen at the address of a site; how long that took. It asks the server of all: the other one's last
-/// words to a connection that is forgotten are refused by the router itself, which is no leak.
+/// Waits until the guest of nyc is seen at the address of a site, and returns the time that this took. It
+/// asks the server of all sites: the router itself refuses the last packets of the other server to a deleted
+/// connection, which is not a leak.
 fn until_seen_as(world: &mut World, plot: Plot, limit: f64) -> Result<Duration> {
     let (begun, limit) = (Instant::now(), seconds(limit));
     loop {
@@ -237,7 +239,7 @@ fn until_seen_as(world: &mut World, plot: Plot, limit: f64) -> Result<Duration> 
     }
 }
 
-/// What `portals status` says of nyc's portal.
+/// Entry of nyc's portal in `portals status`.
 fn state_is(site: &Site, exit: &str, state: &str) -> Result<()> {
     let report = succeeds(site, &["status", "--json"])?;
     let wanted = format!(r#""exit":"{exit}","state":"{state}""#);
@@ -248,12 +250,12 @@ fn forgotten(site: &Site, connection: &TcpStream) -> Result<()> {
     eventually("the connection is forgotten", || same("it is tracked", is_tracked(site, connection)?, false))
 }
 
-/// Whether a site's router keeps track of a connection of its guest.
+/// Reports whether a site's router tracks a connection of its guest.
 fn is_tracked(site: &Site, connection: &TcpStream) -> Result<bool> {
-    let port = connection.local_addr().doing(|| "cannot tell a port".to_owned())?.port();
+    let port = connection.local_addr().context(|| "cannot tell a port".to_owned())?.port();
     let entry = format!("src={} dst={} sport={port} ", site.plot.guest(), site.plot.own_server());
     site.router.run(|| {
         let tracked = fs::read_to_string("/proc/thread-self/net/nf_conntrack");
-        Ok(tracked.doing(|| "cannot list the tracked connections".to_owned())?.contains(&entry))
+        Ok(tracked.context(|| "cannot list the tracked connections".to_owned())?.contains(&entry))
     })
 }

@@ -1,7 +1,8 @@
-//! What firmware, people and bad luck do to a running site: each is repaired soon, and nothing leaks meanwhile.
+//! Faults that firmware, people and accidents cause at a running site: each is repaired soon, and nothing
+//! leaks meanwhile.
 //!
-//! `PORTALS_TEST_FAULTS` says how many random ones there are (default 25), `PORTALS_TEST_KILLS` how often the agent is killed
-//! (default 10).
+//! `PORTALS_TEST_FAULTS` is the number of random faults (default 25), `PORTALS_TEST_KILLS` the number of
+//! times that the agent is killed (default 10).
 
 use std::time::Instant;
 
@@ -17,24 +18,28 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "faults in any order leak nothing", plots: &[NYC, PARIS], run: many },
     Scenario { name: "an agent killed at any moment leaks nothing", plots: &[NYC, PARIS], run: killed },
     Scenario {
-        name: "an entrance that is gone keeps nobody else's portal from being repaired",
+        name: "a missing entrance keeps no other portal from being repaired",
         plots: &[NYC, PARIS],
         run: absent,
     },
-    Scenario { name: "who undoes our repairs again and again is named", plots: &[NYC, PARIS], run: fight },
+    Scenario {
+        name: "a program that undoes repairs again and again is named",
+        plots: &[NYC, PARIS],
+        run: fight,
+    },
 ];
 
-/// What is told by the clock.
+/// Scenarios that measure time.
 pub(crate) const TIMED: &[Scenario] =
     &[Scenario { name: "each fault is repaired within a second", plots: &[NYC, PARIS], run: each }];
 
-/// How long a repair may take, in seconds, with half a second for those who look.
+/// Seconds that a repair may take, with half a second for the check.
 const SOON: f64 = 1.5;
 
-/// Something bad that happens to nyc.
+/// A fault at nyc.
 struct Fault {
     name: &'static str,
-    /// What a shell on the router does; `$gateway` is the internet's side of the uplink.
+    /// Shell commands on the router that cause the fault; `$gateway` is the internet's side of the uplink.
     script: &'static str,
 }
 
@@ -48,7 +53,7 @@ const FAULTS: &[Fault] = &[
         script: "for p in 113 118; do ip rule delete priority $p; done",
     },
     Fault { name: "the exit's table flushed", script: "ip route flush table 7702" },
-    Fault { name: "our routes flushed everywhere", script: "ip route flush table all protocol 77" },
+    Fault { name: "portals' routes flushed everywhere", script: "ip route flush table all protocol 77" },
     Fault { name: "the tunnel deleted", script: "ip link delete to-paris" },
     Fault { name: "the tunnel set down", script: "ip link set to-paris down" },
     Fault { name: "the tunnel's address removed", script: "ip address flush dev to-paris" },
@@ -66,7 +71,7 @@ const FAULTS: &[Fault] = &[
         script: "ip link set uplink down; sleep 0.1; ip link set uplink up; ip route add default via $gateway",
     },
     Fault {
-        name: "the way out by another interface",
+        name: "the way out via another interface",
         script: "ip link show other >/dev/null 2>&1 || {
                      ip link add other link uplink type macvlan mode bridge; ip link set other up; }
                  ip route replace default via $gateway dev other onlink; sleep 0.1
@@ -74,27 +79,27 @@ const FAULTS: &[Fault] = &[
     },
 ];
 
-/// The world's home lives by a table of its own.
+/// Flush of everything except the home's own table, which this world needs.
 const FLUSH_NFTABLES: &str = "home=$(nft list table ip home); nft -f - <<END\nflush ruleset\n$home\nEND";
 
-/// What only the one or the other firewall has.
+/// Faults that only one of the two firewalls has.
 const OF_NFTABLES: &[Fault] = &[
     Fault { name: "`nft flush ruleset`, and the home's own rules put back", script: FLUSH_NFTABLES },
-    Fault { name: "our nftables table deleted", script: "nft delete table inet portals" },
-    Fault { name: "a chain of ours flushed", script: "nft flush chain inet portals forward" },
-    Fault {
-        name: "a rule of somebody else's in our chain",
-        script: "nft insert rule inet portals forward accept",
-    },
+    Fault { name: "portals' nftables table deleted", script: "nft delete table inet portals" },
+    Fault { name: "a chain of portals flushed", script: "nft flush chain inet portals forward" },
+    Fault { name: "a foreign rule in portals' chain", script: "nft insert rule inet portals forward accept" },
 ];
 const OF_LEGACY: &[Fault] = &[
     Fault {
         name: "`iptables -F` in all tables",
         script: "for t in filter mangle nat; do iptables-legacy -t $t -F; done",
     },
-    Fault { name: "the jump to our chain deleted", script: "iptables-legacy -D FORWARD -j PORTALS_FORWARD" },
     Fault {
-        name: "the firewall loaded again, without our chains",
+        name: "the jump to portals' chain deleted",
+        script: "iptables-legacy -D FORWARD -j PORTALS_FORWARD",
+    },
+    Fault {
+        name: "the firewall loaded again, without portals' chains",
         script: "printf '*filter\\n-A INPUT -i lo -j ACCEPT\\nCOMMIT\\n' | iptables-legacy-restore",
     },
 ];
@@ -106,8 +111,8 @@ fn all() -> Vec<&'static Fault> {
     FAULTS.iter().chain(of_firewall).collect()
 }
 
-/// One after the other, with the time that each repair takes. The last one comes twice: what happens again as soon as it has been
-/// repaired looks as it did the first time.
+/// Causes one fault after the other, and measures the time of each repair. The last fault comes twice: right
+/// after its repair it looks exactly as it did the first time.
 fn each(world: &mut World) -> Result<()> {
     open(world)?;
     no_leak(world, NYC, GUEST, |world| {
@@ -124,12 +129,12 @@ fn each(world: &mut World) -> Result<()> {
     })
 }
 
-/// How often something is to be done.
+/// Number of repetitions from an environment variable.
 fn times(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(default)
 }
 
-/// xorshift64 (Marsaglia 2003)
+/// Random numbers by xorshift64 (Marsaglia 2003).
 struct Random(u64);
 
 impl Random {
@@ -145,8 +150,8 @@ impl Random {
     }
 }
 
-/// Random ones. Each is repaired before the next one comes: two layers guard a portal, and whoever takes both away at once leaves it
-/// bare for the moment of a repair.
+/// Causes random faults. Each is repaired before the next one comes: two layers guard a portal, and a fault
+/// that removed both at once would leave it bare until the repair.
 fn many(world: &mut World) -> Result<()> {
     let number = times("PORTALS_TEST_FAULTS", 25);
     open(world)?;
@@ -156,13 +161,14 @@ fn many(world: &mut World) -> Result<()> {
         for round in 0..number {
             let index = random.below(faults.len() + 1);
             match faults.get(index) {
-                // What an earlier one has destroyed cannot be destroyed again.
+                // An object that an earlier fault has destroyed cannot be destroyed again.
                 Some(fault) => drop(harm(world.site(NYC), fault)),
                 None => world.site(NYC).start_agent()?,
             }
             settled(world.site(NYC))?;
             if round % 10 == 9 {
-                // A handshake that was lost comes again after 5 s, a session that the other end has lost after 15 s.
+                // A lost handshake is repeated after 5 s, and a session that the other end has lost after 15
+                // s.
                 within(seconds(25.0), "the portal opens", || opens_again(world))?;
             }
         }
@@ -170,7 +176,7 @@ fn many(world: &mut World) -> Result<()> {
     })
 }
 
-/// At random moments of its first half second; then the next one heals what it left.
+/// Kills agents at random moments of their first half second; the last one repairs the remains.
 fn killed(world: &mut World) -> Result<()> {
     open(world)?;
     let mut random = Random::new();
@@ -186,7 +192,8 @@ fn killed(world: &mut World) -> Result<()> {
     })
 }
 
-/// The agent says with whom it fights, lets go for a while, and has the last word.
+/// Checks that the agent names the program that undoes its repairs, slows down for a while, and wins in the
+/// end.
 fn fight(world: &mut World) -> Result<()> {
     open(world)?;
     no_leak(world, NYC, GUEST, |world| {
@@ -204,8 +211,8 @@ fn fight(world: &mut World) -> Result<()> {
     })
 }
 
-/// A second portal's interface is not there; whatever happens to the first one is repaired all the same, and the second one opens when its
-/// interface comes.
+/// Checks that faults at one portal are repaired while the interface of a second one is missing, and that the
+/// second portal opens when its interface comes.
 fn absent(world: &mut World) -> Result<()> {
     let second = "\n[site.nyc.portal.later]\nexit = \"paris\"\ninterface = \"later0\"\ndhcp = false\n";
     let network = world.network(each_other) + second;
@@ -240,19 +247,19 @@ fn opens_again(world: &mut World) -> Result<()> {
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
 }
 
-/// Milliseconds from a fault until nothing is left to be repaired; then the portal is open.
+/// Milliseconds from a fault until no repair is left; the portal is open then.
 fn repaired_after(world: &mut World, fault: &Fault) -> Result<f64> {
     harm(world.site(NYC), fault)?;
     let start = Instant::now();
-    settled(world.site(NYC)).doing(|| fault.name.to_owned())?;
+    settled(world.site(NYC)).context(|| fault.name.to_owned())?;
     let took = start.elapsed().as_secs_f64() * 1e3;
-    opens_again(world).doing(|| fault.name.to_owned())?;
+    opens_again(world).context(|| fault.name.to_owned())?;
     Ok(took)
 }
 
 fn harm(site: &Site, fault: &Fault) -> Result<()> {
     let gateway = site.plot.gateway();
     shell(&site.router, &format!("gateway={gateway}\n{}", fault.script))
-        .doing(|| fault.name.to_owned())
+        .context(|| fault.name.to_owned())
         .map(drop)
 }

@@ -1,4 +1,4 @@
-//! Files that others have made, or can write, and files that two calls write at once.
+//! Files of other users, or writable by others, and files that two commands write at once.
 
 use wg_portals::base::error::Result;
 use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
@@ -9,7 +9,7 @@ use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "pipes in /tmp and in the place of files hold up no call",
+        name: "pipes in /tmp and in the place of files delay no command",
         plots: &[NYC, PARIS],
         run: pipes,
     },
@@ -20,7 +20,7 @@ fn pipes(world: &mut World) -> Result<()> {
     let address = format!("endpoint = \"{}\"", PARIS.address);
     world.install(&world.network(each_other).replace(&address, "endpoint = \"paris.test\""))?;
     let site = world.site(NYC);
-    // On other platforms than OpenWrt those are anybody's.
+    // On platforms other than OpenWrt, these paths may belong to any user.
     shell(
         &site.router,
         "mount -t tmpfs -o mode=1777 none /tmp; mkdir /tmp/resolv.conf.d; mkfifo /tmp/resolv.conf.auto /tmp/resolv.conf.d/resolv.conf.auto",
@@ -47,7 +47,7 @@ fn writable(world: &mut World) -> Result<()> {
     same(&format!("the way out in: {said}"), said.contains(&format!("run: chmod o-w {folder}")), true)
 }
 
-/// The status of a command that must end by itself.
+/// Exit status of a command that must end by itself.
 fn status(site: &Site, command: &str) -> Result<i32> {
     let call = format!(
         "timeout 60 '{}' {command} --config {NETWORK_FILE} >/dev/null || echo $?",

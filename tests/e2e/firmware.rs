@@ -1,5 +1,5 @@
-//! A machine with a file system of its own, in a folder: busybox, and what a firmware has in its places. It boots, runs commands,
-//! loses its power, and is upgraded.
+//! A machine with its own file system in a folder: busybox, and the files of a firmware in their places. It
+//! boots, runs commands, loses its power, and is upgraded.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use wg_portals::demo::{NETWORK_FILE, Namespace, Site};
 use crate::program;
 use crate::words::{eventually, shell};
 
-/// Where it lies in its site's namespace: a file system that goes with it.
+/// Mount point in its site's namespace, whose file system ends with it.
 const ROOT: &str = "/run/machine";
 
-/// The programs of every firmware are busybox, and `/root/portals` is ours, copied there by its owner. If it needs libraries they
-/// come along.
+/// Programs of every firmware: busybox, and portals as `/root/portals`, where its owner copied it, with the
+/// libraries that it needs.
 const FURNISH: &str = r#"
     mkdir -p $ROOT && cd $ROOT
     mkdir -p bin dev/net etc proc root run sbin sys tmp usr/bin usr/sbin var/log
@@ -31,8 +31,8 @@ const FURNISH: &str = r#"
     touch dev/null dev/random dev/urandom dev/net/tun
 "#;
 
-/// What every boot does before the firmware's own part: devices, processes, a log. Then its init waits for whatever ends, but not
-/// for ever: no test takes so long.
+/// Part of every boot before the firmware's own: devices, processes, a log. Its init then reaps children, for
+/// at most as long as a test takes.
 const BOOT: &str = r#"
     cd $ROOT
     mount -t proc proc proc
@@ -42,14 +42,15 @@ const BOOT: &str = r#"
         for second in $(seq 900); do sleep 1 & wait; done' init "$HOOKS"
 "#;
 
-/// A machine in the place of a site's router.
+/// A machine in place of a site's router.
 pub(crate) struct Machine {
     router: Namespace,
     init: Option<Child>,
 }
 
 impl Machine {
-    /// A new one, as its maker sells it: `skeleton` is a shell script that makes what the firmware has, in the machine's root.
+    /// Makes a new machine: `skeleton` is a shell script that makes the firmware's files in the machine's
+    /// root.
     pub(crate) fn new(site: &Site, skeleton: &str) -> Result<Self> {
         let machine = Self { router: site.router.clone(), init: None };
         machine.furnish(skeleton)?;
@@ -61,7 +62,7 @@ impl Machine {
         self.outside(&format!("ROOT={ROOT} PROGRAM='{}'\n{FURNISH}\n{skeleton}", program.display())).map(drop)
     }
 
-    /// Gives it the network file and the key that its site would use, in this folder.
+    /// Gives the machine its site's network file and key, in this folder.
     pub(crate) fn configure(&self, folder: &str) -> Result<()> {
         let from = NETWORK_FILE.trim_end_matches("/network.toml");
         self.outside(&format!(
@@ -70,36 +71,37 @@ impl Machine {
         .map(drop)
     }
 
-    /// Switches it on; `hooks` is what the firmware's init does in the end. It must not take long.
+    /// Switches the machine on; `hooks` are the last commands of the firmware's init, which must end soon.
     pub(crate) fn boot(&mut self, hooks: &str) -> Result<()> {
         let mut command = Command::new("unshare");
         command.args(["--mount", "--pid", "--fork", "sh", "-ec", BOOT]).env("ROOT", ROOT).env("HOOKS", hooks);
-        // Of signals it says things that mean nothing here.
+        // Messages of this shell about signals are irrelevant.
         command.stdin(Stdio::null()).stderr(Stdio::null());
-        let child = self.router.spawn(&mut command).doing(|| "cannot boot".to_owned())?;
+        let child = self.router.spawn(&mut command).context(|| "cannot boot".to_owned())?;
         self.init = Some(child);
         eventually("the machine has booted", || self.outside(&format!("test -e {ROOT}/run/booted")).map(drop))
     }
 
-    /// What a shell on the machine prints; it must succeed.
+    /// Output of a shell on the machine, which must succeed.
     pub(crate) fn run(&self, script: &str) -> Result<String> {
         let init = self.init_pid()?;
         let quoted = script.replace('\'', r"'\''");
         self.outside(&format!("nsenter -t {init} -m -p chroot {ROOT} /bin/sh -ec '{quoted}'"))
     }
 
-    /// What a shell of the test prints, in the place where the machine stands.
+    /// Output of a shell of the test in the machine's network namespace, which must succeed.
     pub(crate) fn outside(&self, script: &str) -> Result<String> {
         shell(&self.router, script)
     }
 
-    /// Pulls the plug: all processes end at once, and the kernel forgets what was ours.
+    /// Cuts the power: all processes end at once, and the kernel forgets portals' objects.
     pub(crate) fn power_off(&mut self) -> Result<()> {
         self.kill_all();
         self.outside(&format!("chroot {ROOT} /root/portals down")).map(drop)
     }
 
-    /// Installs a firmware: all is new, but for what lies at the paths that it keeps, in words relative to the root.
+    /// Installs a firmware: all files are new, except at the paths that the firmware keeps, relative to the
+    /// root.
     pub(crate) fn upgrade(&mut self, kept: &str, skeleton: &str) -> Result<()> {
         self.power_off()?;
         let (kept, old) = (kept.replace('\n', " "), "/run/old");
@@ -111,23 +113,24 @@ impl Machine {
         .map(drop)
     }
 
-    /// The machine's log.
+    /// Log of the machine.
     pub(crate) fn log(&self) -> String {
         self.outside(&format!("cat {ROOT}/var/log/* {ROOT}/run/said {ROOT}/run/*/said 2>/dev/null || true"))
             .unwrap_or_else(|error| error.to_string())
     }
 
-    /// The first process of the machine, as it is known outside.
+    /// First process of the machine, by its number outside.
     fn init_pid(&self) -> Result<i32> {
         let none = || Error::failed("the machine is off");
         let unshare = self.init.as_ref().ok_or_else(none)?.id();
         let children = PathBuf::from(format!("/proc/{unshare}/task/{unshare}/children"));
-        let children = fs::read_to_string(children).doing(|| "cannot find the machine's init".to_owned())?;
+        let children =
+            fs::read_to_string(children).context(|| "cannot find the machine's init".to_owned())?;
         children.trim().parse().map_err(|_| none())
     }
 
     fn kill_all(&mut self) {
-        // Without its first process the kernel ends all others of the machine, too.
+        // The kernel ends all other processes of the machine with the first one.
         let _ = self.init_pid().map(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL));
         if let Some(mut child) = self.init.take() {
             let _ = child.wait();

@@ -1,5 +1,5 @@
-//! Packets under addresses that are not their sender's, with and without the kernel's own check (`rp_filter`): nothing opens a way into a
-//! home with them, and nobody speaks in another's name.
+//! Packets with forged source addresses, with and without the kernel's own check (`rp_filter`): they open no
+//! path into a home, and none reaches a connection of another host.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -22,7 +22,7 @@ use crate::words::{
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "no forged source goes through a portal", plots: &[NYC, PARIS], run: sources },
     Scenario {
-        name: "no answer comes through another tunnel than its question went",
+        name: "no answer comes through another tunnel than its question",
         plots: &[NYC, PARIS, OSLO],
         run: answers,
     },
@@ -32,19 +32,19 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: neighbours,
     },
     Scenario {
-        name: "no guest gets through an exit to addresses that are no internet",
+        name: "no guest gets through an exit to special-purpose addresses",
         plots: &[NYC, PARIS],
         run: no_internet,
     },
 ];
 
-/// The port of the server's that questions go to.
+/// Port of the server that receives questions.
 const PORT: u16 = 5300;
 
-/// A port that nobody listens at.
+/// Port without a listener.
 const CLOSED: u16 = 5399;
 
-/// A portal that leaves at one of the two exits of its site.
+/// Portal that leaves at one of the two exits of its site.
 const ONE_OF_TWO_EXITS: &str = r#"exits = ["paris", "oslo"]
 
 [site.nyc.portal.way]
@@ -53,9 +53,9 @@ interface = "portal0"
 dhcp = false
 "#;
 
-/// Each site is an exit of both others, so that WireGuard lets every source out of every tunnel. The portal has
-/// one exit alone: with a second one it would move while the first is silent on a busy machine, and end the
-/// connections of the scenario.
+/// Network in which each site is an exit of both others, so that WireGuard accepts every source from every
+/// tunnel. The portal has only one exit: with a second one it would move while the first is silent on a busy
+/// machine, and end the connections of the scenario.
 fn mesh(plot: Plot) -> String {
     match plot {
         NYC => ONE_OF_TWO_EXITS.to_owned(),
@@ -80,7 +80,7 @@ fn with_each_check(world: &mut World, mut attempt: impl FnMut(&mut World) -> Res
                 format!("for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo {value} >$file; done");
             shell(&world.site(plot).router, &script)?;
         }
-        attempt(world).doing(|| format!("with rp_filter = {value}"))?;
+        attempt(world).context(|| format!("with rp_filter = {value}"))?;
     }
     Ok(())
 }
@@ -94,7 +94,8 @@ fn sources(world: &mut World) -> Result<()> {
         let site = world.site(NYC);
         let tunnel = Capture::start(&site.router, "to-paris")?;
         let home = Capture::start(&site.router, "lan0")?;
-        // A computer at home, somebody behind another portal or site, a phone, and anybody.
+        // The sources are a computer at home, a guest of another portal, a guest of another site, a phone,
+        // and an unknown host.
         let forged =
             [HOME, Ipv4Addr::new(10, 77, 1, 130), PARIS.guest(), Ipv4Addr::new(10, 77, 1, 2), SERVER];
         for source in forged {
@@ -106,7 +107,7 @@ fn sources(world: &mut World) -> Result<()> {
         let mut through = seen_going_to(tunnel, NYC.own_server().into())?;
         through.retain(|packet| packet.source != NYC.guest());
         same("packets that entered the portal", through, Vec::new())?;
-        // What the router says of a port where nobody listens.
+        // The router would send an ICMP error for a port without a listener.
         same("answers to the home", seen_going_to(home, HOME.into())?, Vec::new())
     })
 }
@@ -114,7 +115,7 @@ fn sources(world: &mut World) -> Result<()> {
 fn answers(world: &mut World) -> Result<()> {
     start(world, &world.network(mesh))?;
     for plot in [PARIS, OSLO] {
-        // Nobody else's conscience: what they forge is neither tracked nor translated on its way out.
+        // Forged packets must leave these sites untracked and untranslated.
         let script = if has_nftables() {
             format!(
                 "nft add table ip evil
@@ -138,7 +139,7 @@ fn answers(world: &mut World) -> Result<()> {
         let router = Talk::begin(world, |site| &site.router, NYC.address)?;
         router.hears_nothing_from(world, &[(OSLO, NYC.address), (PARIS, NYC.address)])?;
 
-        // At the exit: a question in the name of its guest.
+        // The exit receives a question in the name of its guest.
         let guest = Talk::begin(world, |site| &site.guest, PARIS.address)?;
         let site = world.site(OSLO);
         forge(&site.router, "to-paris", (NYC.guest(), guest.port()?), (NYC.own_server(), PORT))?;
@@ -192,7 +193,7 @@ fn no_internet(world: &mut World) -> Result<()> {
     unreachable(world.site(NYC).guest(seconds(1.0)), shared)
 }
 
-/// Sends a datagram out of a device, whoever it says it is from.
+/// Sends a datagram out of a device, with any source.
 fn forge(
     host: &Namespace,
     device: &str,
@@ -201,7 +202,7 @@ fn forge(
 ) -> Result<()> {
     const TEXT: &[u8; 6] = b"forged";
     const LENGTH: u8 = 20 + 8 + 6;
-    // The kernel fills in what is zero here, but for the checksum of UDP, which need not be there (RFC 768).
+    // The kernel fills in the zeros here, except the checksum of UDP, which is optional (RFC 768).
     let mut packet = vec![0x45, 0, 0, LENGTH, 0, 0, 0, 0, 64, 17, 0, 0];
     packet.extend([source.octets(), destination.octets()].concat());
     packet.extend(
@@ -215,14 +216,14 @@ fn forge(
         setsockopt(&socket, BindToDevice, &device.into())?;
         sendto(socket.as_raw_fd(), &packet, &there, MsgFlags::empty())
     };
-    host.run(|| send().map(drop).doing(|| format!("cannot forge a datagram at {}", host.name())))
+    host.run(|| send().map(drop).context(|| format!("cannot forge a datagram at {}", host.name())))
 }
 
-/// Somebody at nyc who has asked a server of nyc's something, and waits.
+/// A client at nyc that has asked nyc's server a question, and waits.
 struct Talk {
     server: UdpSocket,
     client: UdpSocket,
-    /// What the server sees.
+    /// Address of the client as the server sees it.
     seen: std::net::SocketAddr,
 }
 
@@ -230,65 +231,66 @@ impl Talk {
     fn begin(world: &mut World, who: Who, seen_as: Ipv4Addr) -> Result<Self> {
         let doing = || "cannot ask by UDP".to_owned();
         let there = NYC.own_server();
-        let server = world.server.run(|| UdpSocket::bind((there, PORT)).doing(doing))?;
-        server.set_read_timeout(Some(seconds(1.0))).doing(doing)?;
+        let server = world.server.run(|| UdpSocket::bind((there, PORT)).context(doing))?;
+        server.set_read_timeout(Some(seconds(1.0))).context(doing)?;
         let who = who(world.site(NYC));
-        let client = who.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).doing(doing))?;
-        client.set_read_timeout(Some(seconds(5.0))).doing(doing)?;
+        let client = who.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context(doing))?;
+        client.set_read_timeout(Some(seconds(5.0))).context(doing)?;
         let mut seen = None;
         eventually("the server is asked", || {
-            client.send_to(b"question", (there, PORT)).doing(doing)?;
-            let (_, from) = server.recv_from(&mut [0; 16]).doing(doing)?;
+            client.send_to(b"question", (there, PORT)).context(doing)?;
+            let (_, from) = server.recv_from(&mut [0; 16]).context(doing)?;
             seen = Some(from);
             same("by", from.ip(), seen_as.into())
         })?;
-        server.set_nonblocking(true).doing(doing)?;
+        server.set_nonblocking(true).context(doing)?;
         while server.recv(&mut [0; 16]).is_ok() {}
         Ok(Self { server, client, seen: seen.expect("it was asked") })
     }
 
-    /// The port that it asks from.
+    /// Source port of the question.
     fn port(&self) -> Result<u16> {
-        self.client.local_addr().map(|address| address.port()).doing(|| "no port".to_owned())
+        self.client.local_addr().map(|address| address.port()).context(|| "no port".to_owned())
     }
 
-    /// Nothing comes of what these sites send into their tunnels to nyc in the server's name: to the address where an answer comes in.
+    /// Checks that no answer arrives that these sites forge in the server's name and send into their tunnels
+    /// to nyc, to the address where the true answer comes in.
     fn hears_nothing_from(self, world: &mut World, liars: &[(Plot, Ipv4Addr)]) -> Result<()> {
         for (liar, address) in liars {
             let port = if *address == NYC.address { self.seen.port() } else { self.port()? };
             let site: &Site = world.site(*liar);
             forge(&site.router, "to-nyc", (NYC.own_server(), PORT), (*address, port))?;
-            // A later one that has gone that way has overtaken nobody.
+            // A later packet on the same path cannot overtake the forged one.
             let way = site.router(seconds(3.0)).traceroute(NYC.tunnel())?;
             same("the way to New York", way, vec![Some(NYC.tunnel())])?;
-            self.has_heard_nothing().doing(|| format!("{} lied", liar.name))?;
+            self.has_heard_nothing().context(|| format!("{} lied", liar.name))?;
         }
         self.is_answered()
     }
 
     fn has_heard_nothing(&self) -> Result<()> {
-        self.client.set_nonblocking(true).doing(|| "cannot ask by UDP".to_owned())?;
+        self.client.set_nonblocking(true).context(|| "cannot ask by UDP".to_owned())?;
         let heard = self.client.recv(&mut [0; 16]);
-        self.client.set_nonblocking(false).doing(|| "cannot ask by UDP".to_owned())?;
+        self.client.set_nonblocking(false).context(|| "cannot ask by UDP".to_owned())?;
         match heard {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            heard => Err(Error::failed(format!("somebody else's answer came: {heard:?}"))),
+            heard => Err(Error::failed(format!("a forged answer came: {heard:?}"))),
         }
     }
 
     fn says_nothing_more(&self) -> Result<()> {
         match self.server.recv(&mut [0; 16]) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            heard => Err(Error::failed(format!("somebody else's question came: {heard:?}"))),
+            heard => Err(Error::failed(format!("another question came: {heard:?}"))),
         }
     }
 
-    /// The true answer still comes.
+    /// Checks that the true answer still arrives.
     fn is_answered(&self) -> Result<()> {
         eventually("the true answer comes", || {
             let mut answer = [0; 16];
-            self.server.send_to(b"answer", self.seen).doing(|| "cannot answer by UDP".to_owned())?;
-            let length = self.client.recv(&mut answer).doing(|| "no answer".to_owned())?;
+            self.server.send_to(b"answer", self.seen).context(|| "cannot answer by UDP".to_owned())?;
+            let length = self.client.recv(&mut answer).context(|| "no answer".to_owned())?;
             same("the answer", &answer[..length], b"answer")
         })
     }

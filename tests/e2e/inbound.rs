@@ -1,4 +1,4 @@
-//! Ports of the uplink that lead to a device behind a portal: its answers go back there, and nothing else.
+//! Forwarded ports of the uplink for a device behind a portal: only the device's replies return there.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -21,18 +21,18 @@ use crate::words::{
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "a port of the uplink leads to a guest behind a portal, and nothing leaks by it",
+        name: "a forwarded port leads to a guest behind a portal, and nothing leaks",
         plots: &[NYC, PARIS],
         run: guests,
     },
     Scenario {
-        name: "a port of the uplink leads to a device at home that a portal takes in",
+        name: "a forwarded port leads to a device at home that a portal takes in",
         plots: &[NYC, PARIS],
         run: devices,
     },
 ];
 
-/// The port that is forwarded, TCP and UDP.
+/// Forwarded port, TCP and UDP.
 const PORT: u16 = 8080;
 
 const HOME_OF: Who = |site| site.home.as_ref().expect("nyc has a home");
@@ -51,7 +51,7 @@ fn guests(world: &mut World) -> Result<()> {
     reached(world)?;
     seen_as(Client::new(&guest, seconds(3.0)), SERVER, PARIS.address)?;
     seen_as(world.outsider(seconds(3.0)), NYC.address, SERVER)?;
-    // Who is on the uplink's wire needs no port to be led anywhere, and gets no answer.
+    // A neighbour on the uplink's link needs no forwarded port to reach a device, and gets no reply.
     let [network, router] = [format!("{}/26", Ipv4Addr::new(10, 77, 1, 64)), NYC.address.to_string()];
     shell(&world.internet, &format!("ip route add {network} via {router}"))?;
     same("by routing alone", world.internet.run(|| asking(NYC.guest())).is_err(), true)?;
@@ -84,44 +84,45 @@ fn guests(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// While somebody talks with the guest by UDP, the guest tries to send him and others something that is no answer.
+/// While a client talks with the guest by UDP, the guest tries to send it and others packets that are not
+/// replies.
 fn abused(world: &mut World, guest: &Namespace) -> Result<()> {
     let doing = || "cannot talk by UDP".to_owned();
-    let service = guest.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).doing(doing))?;
-    let outsider = world.server.run(|| UdpSocket::bind((SERVER, 0)).doing(doing))?;
-    let outside = outsider.local_addr().doing(doing)?;
+    let service = guest.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).context(doing))?;
+    let outsider = world.server.run(|| UdpSocket::bind((SERVER, 0)).context(doing))?;
+    let outside = outsider.local_addr().context(doing)?;
     for socket in [&service, &outsider] {
-        socket.set_read_timeout(Some(seconds(3.0))).doing(doing)?;
+        socket.set_read_timeout(Some(seconds(3.0))).context(doing)?;
     }
-    outsider.send_to(b"question", (NYC.address, PORT)).doing(doing)?;
-    let (_, asking) = service.recv_from(&mut [0; 16]).doing(doing)?;
+    outsider.send_to(b"question", (NYC.address, PORT)).context(doing)?;
+    let (_, asking) = service.recv_from(&mut [0; 16]).context(doing)?;
     same("who asks", asking, outside)?;
 
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
     let elsewhere = SocketAddr::from((SERVER, 5300));
     for there in [(NYC.own_server(), outside.port()).into(), (NYC.own_server(), PORT).into(), elsewhere] {
-        service.send_to(b"no answer", there).doing(doing)?;
+        service.send_to(b"no answer", there).context(doing)?;
     }
     for there in [NYC.own_server(), SERVER] {
-        guest.run(|| send_error(there, asking).doing(doing))?;
+        guest.run(|| send_error(there, asking).context(doing))?;
     }
-    let other = guest.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).doing(doing))?;
-    other.send_to(b"from another port", outside).doing(doing)?;
-    let (_, from) = outsider.recv_from(&mut [0; 32]).doing(doing)?;
+    let other = guest.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context(doing))?;
+    other.send_to(b"from another port", outside).context(doing)?;
+    let (_, from) = outsider.recv_from(&mut [0; 32]).context(doing)?;
     same("who sent what is no answer", from.ip(), PARIS.address.into())?;
-    // What is an answer leaves, and overtakes nothing.
-    service.send_to(b"answer", asking).doing(doing)?;
-    let (_, from) = outsider.recv_from(&mut [0; 32]).doing(doing)?;
+    // A reply leaves, and does not overtake the other packets.
+    service.send_to(b"answer", asking).context(doing)?;
+    let (_, from) = outsider.recv_from(&mut [0; 32]).context(doing)?;
     same("who answers", from, (NYC.address, PORT).into())?;
     let packets = capture.stop()?;
     let left: Vec<_> = packets
         .into_iter()
         .filter(|packet| packet.destination == SERVER || packet.destination == NYC.own_server())
         .collect();
-    same(&format!("packets that left by the uplink, {left:?}"), left.len(), 1)
+    same(&format!("packets that left via the uplink, {left:?}"), left.len(), 1)
 }
 
-/// An error in ICMP about a packet that the guest was sent, to whomever.
+/// Sends an ICMP error about a packet that the guest got, to any destination.
 fn send_error(there: Ipv4Addr, asking: SocketAddr) -> io::Result<()> {
     let IpAddr::V4(outside) = asking.ip() else { return Ok(()) };
     let mut packet = vec![3, 3, 0, 0, 0, 0, 0, 0];
@@ -137,7 +138,7 @@ fn send_error(there: Ipv4Addr, asking: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Of the internet's kind (RFC 1071).
+/// Internet checksum (RFC 1071).
 fn checksum(bytes: &[u8]) -> u16 {
     let mut sum: u32 = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
     while sum >> 16 != 0 {
@@ -160,7 +161,7 @@ fn devices(world: &mut World) -> Result<()> {
     ] {
         let network = world.network(only_nyc(entrance));
         reloaded(world, &[NYC], &network)?;
-        reached(world).doing(|| entrance.to_owned())?;
+        reached(world).context(|| entrance.to_owned())?;
         if entrance.starts_with("interface") {
             break;
         }
@@ -171,20 +172,20 @@ fn devices(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// Tells everybody who connects what address he has.
+/// Tells each client that connects its own address.
 fn serve(host: &Namespace) -> Result<()> {
     let listener =
-        host.run(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).doing(|| "cannot listen".to_owned()))?;
+        host.run(|| TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT)).context(|| "cannot listen".to_owned()))?;
     thread::spawn(move || {
         for mut peer in listener.incoming().flatten() {
-            // Who does not wait for the answer is not told.
+            // A client that does not wait for the reply gets none.
             let _ = peer.peer_addr().and_then(|address| write!(peer, "{}", address.ip()));
         }
     });
     Ok(())
 }
 
-/// Has the router, as any firewall could, send what comes for the port to a device.
+/// Makes the router forward the port to a device, as any firewall could.
 fn lead_to(site: &Site, device: Ipv4Addr) -> Result<()> {
     let rule = |protocol: &str| {
         if everywhere_legacy() {
@@ -200,7 +201,7 @@ fn lead_to(site: &Site, device: Ipv4Addr) -> Result<()> {
     shell(&site.router, &format!("{chain}{}{}", rule("tcp"), rule("udp"))).map(drop)
 }
 
-/// Somebody on the internet reaches the device, which sees him.
+/// Checks that a client on the internet reaches the device, which sees the client's address.
 fn reached(world: &mut World) -> Result<()> {
     eventually("the device is reached", || same("who is seen", ask(world, NYC.address)?, SERVER.to_string()))
 }

@@ -1,7 +1,9 @@
-//! `portals install` on each platform: installed, upgraded by its firmware, booted, and the portal is open again.
+//! `portals install` on each platform: installed, upgraded by its firmware, booted, and the portal is open
+//! again.
 //!
-//! Firmware is played: its file system by a folder, its boot by what it does with hooks. Where there is an init that cannot run
-//! in here (systemd, procd), a few lines of shell stand in for it and run what our unit or script tells them to.
+//! The firmware is simulated: its file system by a folder, its boot by the way in which it runs hooks. For an
+//! init that cannot run in here (systemd, procd), a few lines of shell run the commands of portals' unit or
+//! script.
 
 use wg_portals::base::error::{Error, Result};
 use wg_portals::demo::{NYC, PARIS, SERVER, World};
@@ -13,74 +15,75 @@ use crate::words::{eventually, same, seconds, seen_as, unreachable};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "EdgeOS: installed, upgraded, open again",
+        name: "EdgeOS: the portal is open again after an upgrade",
         plots: &[NYC, PARIS],
         run: |world| outlives(world, &EDGEOS),
     },
     Scenario {
-        name: "EdgeOS with systemd: installed, upgraded, open again",
+        name: "EdgeOS with systemd: the portal is open again after an upgrade",
         plots: &[NYC, PARIS],
         run: |world| outlives(world, &EDGEOS_SYSTEMD),
     },
     Scenario {
-        name: "UniFi OS 1: installed, upgraded, open again",
+        name: "UniFi OS 1: the portal is open again after an upgrade",
         plots: &[NYC, PARIS],
         run: |world| outlives(world, &UNIFI_1),
     },
     Scenario {
-        name: "UniFi OS: installed, upgraded, open again",
+        name: "UniFi OS: the portal is open again after an upgrade",
         plots: &[NYC, PARIS],
         run: |world| outlives(world, &UNIFI),
     },
     Scenario {
-        name: "UniFi OS without udm-boot: the unit is enough while it lasts",
+        name: "UniFi OS without udm-boot: the unit is enough until an upgrade removes it",
         plots: &[NYC, PARIS],
         run: |world| outlives(world, &UNIFI_UNIT),
     },
     Scenario {
-        name: "OpenWrt: installed, upgraded, open again",
+        name: "OpenWrt: the portal is open again after an upgrade",
         plots: &[NYC, PARIS],
         run: |world| outlives(world, &OPENWRT),
     },
     Scenario {
-        name: "systemd: installed, booted, open again",
+        name: "systemd: the portal is open again after a boot",
         plots: &[NYC, PARIS],
         run: |world| outlives(world, &SYSTEMD),
     },
-    Scenario { name: "an image gets it by --root", plots: &[NYC], run: image },
+    Scenario { name: "install --root puts the program into an image", plots: &[NYC], run: image },
 ];
 
-/// With the real OpenRC, unpacked by scripts/lab.d/packages into the folder that `PORTALS_TEST_OPENRC` names.
+/// Scenarios with the real OpenRC, which scripts/test.d/unpack puts into the folder that
+/// `PORTALS_TEST_OPENRC` names.
 pub(crate) const WITH_OPENRC: &[Scenario] = &[Scenario {
-    name: "OpenRC: installed, booted, open again",
+    name: "OpenRC: the portal is open again after a boot",
     plots: &[NYC, PARIS],
     run: |world| outlives(world, &OPENRC),
 }];
 
-/// How a kind of machine is made, boots and is upgraded.
+/// A kind of machine: how it is made, boots and is upgraded.
 struct Firmware {
-    /// Shell scripts that make what a new one has, in its root folder.
+    /// Shell scripts that make the files of a new machine, in its root folder.
     skeleton: &'static [&'static str],
-    /// What its init does at boot.
+    /// Commands of its init at boot.
     boot: &'static [&'static str],
-    /// Prints what an upgrade keeps.
+    /// Script that prints the paths that an upgrade keeps.
     kept: &'static str,
     folder: &'static str,
     program: &'static str,
-    /// Other files and links that are there after an installation, and gone after its end.
+    /// Other files and links that exist after an installation, and not after its removal.
     others: &'static [&'static str],
 }
 
 const POST_CONFIG: &str =
     "for hook in /config/scripts/post-config.d/*; do if [ -x $hook ]; then $hook; fi; done";
 
-/// Its unit of version 2, but for words.
+/// Script of udm-boot's unit, version 2, without its messages.
 const UDM_BOOT: &str =
     "find -L $data/on_boot.d -mindepth 1 -maxdepth 1 -type f | sort | while read -r hook; do
     if test -x $hook; then $hook; fi; done";
 
-/// In the place of systemd: runs what the unit says, once, and comes back when the agent is ready. It knows units as they were
-/// when it last read them.
+/// Stand-in for systemd: runs the commands of the unit once, and returns when the agent is ready. It uses
+/// units as they were when it last read them.
 const SYSTEMCTL: &str = r#"
 mkdir -p etc/systemd/system lib/systemd && touch lib/systemd/systemd
 cat >bin/systemctl <<'END'
@@ -102,11 +105,11 @@ END
 chmod 755 bin/systemctl
 "#;
 
-/// What systemd does at boot.
+/// Commands of systemd at boot.
 const UNITS: &str = "mkdir -p /run/systemd/system; systemctl daemon-reload
     for unit in /etc/systemd/system/multi-user.target.wants/*; do if [ -e $unit ]; then systemctl start ${unit##*/}; fi; done";
 
-/// In the place of procd and its shell library: runs the command of the one instance.
+/// Stand-in for procd and its shell library: runs the command of the one instance.
 const PROCD: &str = r#"
 mkdir -p etc/init.d etc/rc.d lib/functions lib/upgrade/keep.d && touch lib/functions/procd.sh
 echo /etc/passwd >lib/upgrade/keep.d/base-files
@@ -187,7 +190,7 @@ const UNIFI: Firmware = Firmware {
 
 const UNIFI_UNIT: Firmware = Firmware { boot: &[UNITS], kept: "echo data etc/systemd", ..UNIFI };
 
-/// sysupgrade keeps what these lists name (add_uci_conffiles in its source).
+/// Paths that sysupgrade keeps, by the lists that `add_uci_conffiles` in its source reads.
 const OPENWRT: Firmware = Firmware {
     skeleton: &[PROCD],
     boot: &["for script in /etc/rc.d/S*; do if [ -e $script ]; then $script boot; fi; done"],
@@ -203,7 +206,7 @@ const OPENWRT: Firmware = Firmware {
     ],
 };
 
-/// Its upgrades leave what packages did not bring.
+/// Upgrades of packages leave files of other origin.
 const SYSTEMD: Firmware = Firmware {
     skeleton: &[SYSTEMCTL],
     boot: &[UNITS],
@@ -213,7 +216,7 @@ const SYSTEMD: Firmware = Firmware {
     others: &UNIT,
 };
 
-/// Its upgrades leave what packages did not bring; what its own services do is no concern of ours.
+/// Upgrades of packages leave files of other origin; its own services do not concern portals.
 const OPENRC: Firmware = Firmware {
     skeleton: &[r"
 openrc=$PORTALS_TEST_OPENRC
@@ -255,18 +258,18 @@ fn tell(world: &mut World, firmware: &Firmware, skeleton: &str, machine: &mut Ma
     let Firmware { folder, program, .. } = firmware;
     let boot = firmware.boot.join("\n");
     machine.boot(&boot)?;
-    has(&machine.run("/root/portals install")?, &format!("next: there is no {folder}/network.toml yet"))?;
+    has(&machine.run("/root/portals install")?, &format!("next: {folder}/network.toml does not exist yet"))?;
     machine.configure(folder)?;
     let said = machine.run("/root/portals install")?;
-    has(&said, &format!("already so: {program}"))?;
+    has(&said, &format!("unchanged: {program}"))?;
     has(&said, "started the agent")?;
     open(world)?;
-    has(&machine.run("/root/portals install")?, "already so: the agent runs")?;
+    has(&machine.run("/root/portals install")?, "unchanged: the agent runs")?;
     // Another version, as far as bytes tell.
     machine.run(&format!("cp {program} /tmp/other && echo >>/tmp/other && mv /tmp/other {program}"))?;
     let said = machine.run("/root/portals install")?;
     has(&said, &format!("copied this program to {program}"))?;
-    has(&said, "started the agent anew")?;
+    has(&said, "restarted the agent")?;
     open(world)?;
 
     let kept = machine.run(firmware.kept)?;
@@ -300,15 +303,18 @@ fn image(world: &mut World) -> Result<()> {
         machine.outside(&format!("ls -d /run/machine{path}"))?;
     }
     let again = machine.outside(install)?;
-    same("lines that say `already so`", again.matches("already so").count(), OPENWRT.others.len() + 1)?;
+    same("lines that say `unchanged`", again.matches("unchanged").count(), OPENWRT.others.len() + 1)?;
     machine.outside(&format!("echo old >/run/machine{}", OPENWRT.program))?;
     has(&machine.outside(install)?, "copied this program to /usr/sbin/portals")?;
     machine.outside("/run/machine/root/portals uninstall --root /run/machine")?;
     let left = machine.outside("find /run/machine -name '*portals*' ! -path '*/root/portals'")?;
     same("what is left", left.trim(), "")?;
-    // An absolute link in an image leads to this machine's own files.
+    // An absolute link in an image would lead to this machine's own files.
     machine.outside("mkdir /run/host; rm -r /run/machine/usr/sbin; ln -s /run/host /run/machine/usr/sbin")?;
-    has(&machine.outside(&format!("{install} 2>&1 || true"))?, "/run/host is outside of /run/machine")?;
+    has(
+        &machine.outside(&format!("{install} 2>&1 || true"))?,
+        "/run/host, which is outside of /run/machine",
+    )?;
     same("what is in there", machine.outside("ls /run/host")?.as_str(), "")?;
     machine.outside(
         "mkdir /run/packaged; cp -r /run/machine/lib /run/packaged; mkdir -p /run/packaged/usr/lib/opkg/info",
@@ -326,7 +332,7 @@ fn closed(world: &mut World) -> Result<()> {
     unreachable(world.site(NYC).guest(seconds(1.0)), SERVER)
 }
 
-/// Another call of the hook, which runs by itself for a moment, has not brought a second one.
+/// Checks that a second call of the hook, which runs for a moment, starts no second agent.
 fn one_agent(machine: &Machine) -> Result<()> {
     std::thread::sleep(seconds(1.0));
     eventually("one agent runs", || same("agents", machine.run("pidof portals | wc -w")?.trim(), "1"))

@@ -1,4 +1,4 @@
-//! `apply` is killed at any moment, and the next call makes it whole.
+//! An `apply` that is killed at any moment, and is completed by the next command.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use crate::words::{seconds, succeeds};
 use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "apply is killed at any moment, and the next one completes it",
+    name: "an apply that is killed at any moment is completed by the next one",
     plots: &[NYC, PARIS],
     run: killed,
 }];
 
-/// How often; on machines that are said to be slow, by that factor less.
+/// Number of kills; slow machines divide it by their factor.
 const TIMES: u128 = 200;
 
 fn killed(world: &mut World) -> Result<()> {
@@ -34,29 +34,30 @@ fn killed(world: &mut World) -> Result<()> {
     let times = TIMES * 1000 / seconds(1.0).as_millis();
     let mut fraction: f64 = 0.0;
     for _ in 0..times {
-        // Spread evenly over the whole time of an apply, in an order that looks random: 0.618… is the golden ratio's fraction.
+        // The moments are spread evenly over the whole time of an apply, in an order that looks random:
+        // 0.618… is the fraction of the golden ratio.
         fraction = (fraction + 0.618_034).fract();
         let moment = whole.mul_f64(fraction);
         kill_after(site, moment)?;
         succeeds(site, &["apply"])?;
         applied
             .same_as(&Snapshot::of(&site.router)?.unnumbered())
-            .doing(|| format!("applied again after a kill at {moment:?}"))?;
+            .context(|| format!("applied again after a kill at {moment:?}"))?;
         kill_after(site, moment)?;
         succeeds(site, &["down"])?;
         untouched
             .same_as(&Snapshot::of(&site.router)?)
-            .doing(|| format!("down after a kill at {moment:?}"))?;
+            .context(|| format!("down after a kill at {moment:?}"))?;
     }
     println!("       killed {times} times");
     Ok(())
 }
 
-/// Starts an apply and kills it after so long; it may be done by then.
+/// Starts an apply and kills it after a time; it may be done by then.
 fn kill_after(site: &Site, moment: Duration) -> Result<()> {
     let mut command = Command::new(program());
     command.args(["apply", "--config", NETWORK_FILE]).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = site.router.spawn(&mut command).doing(|| "cannot start portals".to_owned())?;
+    let mut child = site.router.spawn(&mut command).context(|| "cannot start portals".to_owned())?;
     std::thread::sleep(moment);
     child
         .kill()

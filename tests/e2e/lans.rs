@@ -1,4 +1,5 @@
-//! LANs of portals: leases, names and pages, with a real DHCP client, and DNS that never leaves by the own uplink.
+//! LANs of portals: leases, names and pages, with a real DHCP client, and DNS that never leaves via the
+//! uplink.
 
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
@@ -10,34 +11,46 @@ use crate::Scenario;
 use crate::words::{eventually, portal_of, same, seconds, seen_as, settled, shell, start, succeeds};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "a lease, a name and a page through the exit", plots: &[NYC, PARIS], run: guest },
     Scenario {
-        name: "the resolver of a portal leaves with it, and nowhere else",
+        name: "a device gets a lease, a name and a page through the exit",
+        plots: &[NYC, PARIS],
+        run: guest,
+    },
+    Scenario {
+        name: "the resolver of a portal asks via its exit, and nowhere else",
         plots: &[NYC, PARIS],
         run: shut,
     },
-    Scenario { name: "the host's own resolver does not answer a portal", plots: &[NYC, PARIS], run: foreign },
-    Scenario { name: "dnsmasq dies, is left behind, and goes again", plots: &[NYC, PARIS], run: dnsmasq },
+    Scenario {
+        name: "the host's own resolver does not answer devices of a portal",
+        plots: &[NYC, PARIS],
+        run: foreign,
+    },
+    Scenario {
+        name: "dnsmasq runs again after it died or was left behind",
+        plots: &[NYC, PARIS],
+        run: dnsmasq,
+    },
 ];
 
-/// What needs a kernel that has VLANs.
+/// Scenarios that need a kernel with VLANs.
 pub(crate) const WITH_VLANS: &[Scenario] =
     &[Scenario { name: "a VLAN is made, kept and removed", plots: &[NYC, PARIS], run: vlan }];
 
-/// Whether this kernel has VLANs.
+/// Reports whether this kernel has VLANs.
 pub(crate) fn has_vlans() -> bool {
     let make = "ip link add one type veth peer name other; ip link add link one name one.5 type vlan id 5";
     Namespace::new("vlans").is_ok_and(|host| shell(&host, make).is_ok())
 }
 
-/// A name that only the server on the internet knows, and what it answers.
-/// One that stays root: there may be no other user.
+/// A dnsmasq that stays root, because there may be no other user.
 const DNSMASQ: &str = "dnsmasq -k -C /dev/null --user=root --group=";
 
+/// Name that only the server on the internet knows, and the page that it serves.
 const NAME: &str = "page.example";
 const PAGE: &str = "this is the page";
 
-/// Notes what DHCP says: udhcpc calls it with an event, and what it was told in the environment.
+/// Script that udhcpc calls with an event, and with the lease in the environment.
 const NOTE_LEASE: &str = r#"#!/bin/sh
 [ "$1" = bound ] || exit 0
 ip address flush dev "$interface"
@@ -66,7 +79,7 @@ fn vlan(world: &mut World) -> Result<()> {
     let tag =
         "ip address flush dev eth0; ip link set eth0 up; ip link add link eth0 name eth0.30 type vlan id 30";
     shell(&guest, tag)?;
-    // Somebody else's interface is in its place.
+    // A foreign interface is in its place.
     shell(&router, "ip link add portal0.30 type veth peer name other")?;
     let site = world.site(NYC);
     site.install(&network)?;
@@ -88,9 +101,9 @@ fn vlan(world: &mut World) -> Result<()> {
     take_lease(&guest, "eth0.30")?;
 
     shell(&router, "ip link delete portal0.30")?;
-    eventually("a VLAN that somebody removed is back", || take_lease(&guest, "eth0.30").map(drop))?;
+    eventually("a removed VLAN is back", || take_lease(&guest, "eth0.30").map(drop))?;
 
-    // The whole card is gone, and with it what was on it; then there is another one.
+    // The whole card is removed with its VLAN, and then replaced by another one.
     shell(&router, "ip link delete portal0")?;
     settled(world.site(NYC))?;
     connect((&router, "portal0"), (&guest, "eth0"))?;
@@ -104,7 +117,8 @@ fn vlan(world: &mut World) -> Result<()> {
     same("VLANs that are left", left.trim(), "")
 }
 
-/// From the lease to the page; what the exit's resolver was asked came from the exit, and nothing of it left by the uplink.
+/// Checks the way from the lease to the page: the exit's resolver got its queries from the exit, and none
+/// left via the uplink.
 pub(crate) fn browses(world: &mut World, interface: &str) -> Result<()> {
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
     let guest = world.site(NYC).guest.clone();
@@ -113,7 +127,7 @@ pub(crate) fn browses(world: &mut World, interface: &str) -> Result<()> {
     same("a lease of the LAN, though not the router's own", (66..=126).contains(&last), true)?;
     same("the router, which is the resolver as well", router, NYC.portal())?;
     knows_name(&guest, router)?;
-    knows_name(&guest, SERVER).doing(|| "asked without the resolver".to_owned())?;
+    knows_name(&guest, SERVER).context(|| "asked without the resolver".to_owned())?;
     let page = shell(&guest, &format!("busybox wget -q -O - http://{SERVER}:8080/page"))?;
     same("the page", page.trim(), PAGE)?;
     seen_as(Client::new(&guest, seconds(3.0)), NYC.own_server(), PARIS.address)?;
@@ -122,7 +136,8 @@ pub(crate) fn browses(world: &mut World, interface: &str) -> Result<()> {
     no_names(capture)
 }
 
-/// The link is cut, the agent is killed and the rules are gone: the resolver answers nothing, and asks nobody by the uplink.
+/// Checks that the resolver answers nothing, and sends no query via the uplink, while the link is cut, the
+/// agent is killed or the rules are gone.
 fn shut(world: &mut World) -> Result<()> {
     let _internet = Internet::open(world)?;
     start(world, &network(world, "interface = \"portal0\""))?;
@@ -144,7 +159,7 @@ fn shut(world: &mut World) -> Result<()> {
     knows_name(&guest, router)
 }
 
-/// The host has a resolver that takes port 53 on all its addresses, and asks by the own uplink.
+/// Runs a resolver of the host that takes port 53 on all its addresses, and asks via the uplink.
 fn foreign(world: &mut World) -> Result<()> {
     let _internet = Internet::open(world)?;
     let router = world.site(NYC).router.clone();
@@ -169,11 +184,11 @@ fn foreign(world: &mut World) -> Result<()> {
 
     world.site(NYC).kill_agent();
     shell(&router, "kill -9 $(cat /run/portals/services/dnsmasq-way/pid)")?;
-    eventually("nobody is at the portal's resolver", || same("resolvers", resolvers(&router)?, 0))?;
+    eventually("the portal's resolver is closed", || same("resolvers", resolvers(&router)?, 0))?;
     no_answer(&guest, own, NAME)?;
     unanswered()?;
     no_names(capture)?;
-    resolves(&home, HOME_ROUTER).doing(|| "the host's LAN does not go on".to_owned())
+    resolves(&home, HOME_ROUTER).context(|| "the host's LAN does not go on".to_owned())
 }
 
 fn dnsmasq(world: &mut World) -> Result<()> {
@@ -188,9 +203,28 @@ fn dnsmasq(world: &mut World) -> Result<()> {
     )?;
     start(world, &network(world, "interface = \"portal0\""))?;
     let guest = world.site(NYC).guest.clone();
-    let pid = || shell(&router, "cat /run/portals/services/dnsmasq-way/pid");
     take_lease(&guest, "eth0")?;
+    killed_and_left_behind(world)?;
 
+    shell(&router, "ip link set portal0 down; sleep 0.3; ip link set portal0 up")?;
+    settled(world.site(NYC))?;
+    let (address, _) = take_lease(&guest, "eth0")?;
+    let site = world.site(NYC);
+    let told = succeeds(site, &["status", "--json"])?;
+    let lease = format!(r#""leases":[{{"address":"{address}","mac":""#);
+    same(&format!("the lease, in {told}"), told.contains(&lease), true)?;
+
+    site.stop_agent()?;
+    same("services end with their agent", resolvers(&router)?, 0)?;
+    succeeds(site, &["down"])?;
+    same("what is left", shell(&router, "ls /run/portals/services 2>/dev/null || true")?.trim(), "")?;
+    same("the host's dnsmasq has ended", foreign.0.try_wait().context(String::new)?.is_some(), false)
+}
+
+/// Checks that a killed dnsmasq is started again, and that a new agent replaces the one of a killed agent.
+fn killed_and_left_behind(world: &mut World) -> Result<()> {
+    let (router, guest) = (world.site(NYC).router.clone(), world.site(NYC).guest.clone());
+    let pid = || shell(&router, "cat /run/portals/services/dnsmasq-way/pid");
     let killed = pid()?;
     shell(&router, &format!("kill -9 {killed}"))?;
     eventually("a killed dnsmasq is back", || same("another one", pid()? == killed, false))?;
@@ -210,24 +244,10 @@ fn dnsmasq(world: &mut World) -> Result<()> {
         )
     })?;
     eventually("there is one again", || same("resolvers", resolvers(&router)?, 1))?;
-    take_lease(&guest, "eth0")?;
-
-    shell(&router, "ip link set portal0 down; sleep 0.3; ip link set portal0 up")?;
-    settled(world.site(NYC))?;
-    let (address, _) = take_lease(&guest, "eth0")?;
-    let site = world.site(NYC);
-    let told = succeeds(site, &["status", "--json"])?;
-    let lease = format!(r#""leases":[{{"address":"{address}","mac":""#);
-    same(&format!("the lease, in {told}"), told.contains(&lease), true)?;
-
-    site.stop_agent()?;
-    same("services end with their agent", resolvers(&router)?, 0)?;
-    succeeds(site, &["down"])?;
-    same("what is left", shell(&router, "ls /run/portals/services 2>/dev/null || true")?.trim(), "")?;
-    same("that of the host has ended", foreign.0.try_wait().doing(String::new)?.is_some(), false)
+    take_lease(&guest, "eth0").map(drop)
 }
 
-/// The part of the internet that portals need: who knows names, and who has a page.
+/// Part of the internet that portals need: a resolver and a web server.
 pub(crate) struct Internet {
     _names: Background,
     _pages: Background,
@@ -255,19 +275,20 @@ impl Background {
     pub(crate) fn start(host: &Namespace, script: &str) -> Result<Self> {
         let mut command = Command::new("sh");
         command.args(["-e", "-c", script]).stdin(Stdio::null()).stdout(Stdio::null());
-        host.spawn(&mut command).map(Self).doing(|| format!("cannot start {script}"))
+        host.spawn(&mut command).map(Self).context(|| format!("cannot start {script}"))
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // Both fail only for a process that has ended already.
+        // Both calls fail only if the process has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Has a computer take a lease, as its first address or anew: its address, and the router, which must be the resolver as well.
+/// Makes a computer take a lease, as its first address or again, and returns its address and the router,
+/// which must be the resolver as well.
 pub(crate) fn take_lease(host: &Namespace, interface: &str) -> Result<(Ipv4Addr, Ipv4Addr)> {
     let take = format!(
         "rm -f /run/lease; cat >/run/note-lease <<'END'\n{NOTE_LEASE}END\nchmod +x /run/note-lease; ip address flush dev {interface}; \
@@ -283,24 +304,24 @@ pub(crate) fn take_lease(host: &Namespace, interface: &str) -> Result<(Ipv4Addr,
     same("the resolver", dns, router)?;
     same("the MTU", mtu, "1280")?;
     same("seconds of the lease", lease, "43200")?;
-    let parse = |text: &str| text.parse().doing(|| format!("the lease is {told}"));
+    let parse = |text: &str| text.parse().context(|| format!("the lease is {told}"));
     Ok((parse(address)?, parse(router)?))
 }
 
-/// A resolver knows the server by its name, at once or soon: who asks gives up after 5 seconds, and WireGuard repeats a handshake that
-/// was lost after as many.
+/// Waits until a resolver knows the server by its name: a client gives up after 5 seconds, and WireGuard
+/// repeats a lost handshake after the same time.
 fn knows_name(host: &Namespace, resolver: Ipv4Addr) -> Result<()> {
     eventually(&format!("{resolver} knows {NAME}"), || resolves(host, resolver))
 }
 
-/// A resolver knows the server by its name.
+/// Checks that a resolver knows the server by its name.
 fn resolves(host: &Namespace, resolver: Ipv4Addr) -> Result<()> {
     let told = shell(host, &format!("busybox nslookup -type=a {NAME} {resolver} || true"))?;
     let answer = told.lines().rev().find_map(|line| line.strip_prefix("Address: "));
     same(&format!("the answer in {told}"), answer.map(str::trim), Some(SERVER.to_string().as_str()))
 }
 
-/// A resolver has no answer for a name that nobody asked for before.
+/// Checks that a resolver has no answer for a name that no client asked for before.
 fn no_answer(host: &Namespace, resolver: Ipv4Addr, name: &str) -> Result<()> {
     let ask = format!("busybox timeout 3 busybox nslookup -type=a {name} {resolver} 2>&1 || true");
     let told = shell(host, &ask)?;
@@ -311,7 +332,7 @@ fn no_answer(host: &Namespace, resolver: Ipv4Addr, name: &str) -> Result<()> {
     )
 }
 
-/// How many listen for DNS at the portal's address.
+/// Number of processes that listen for DNS at the portal's address.
 fn resolvers(router: &Namespace) -> Result<usize> {
     Ok(shell(router, "ss -Hlnu 'sport = :5053'")?
         .lines()
@@ -319,9 +340,9 @@ fn resolvers(router: &Namespace) -> Result<usize> {
         .count())
 }
 
-/// Ends a capture in which there must be nothing of DNS.
+/// Ends a capture, which must not contain any DNS.
 fn no_names(capture: Capture) -> Result<()> {
     let mut packets = capture.stop()?;
     packets.retain(|packet| packet.ports.is_some_and(|(from, to)| from == 53 || to == 53));
-    same("DNS that left by the uplink", packets, Vec::new())
+    same("DNS that left via the uplink", packets, Vec::new())
 }

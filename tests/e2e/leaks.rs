@@ -1,4 +1,4 @@
-//! Whatever happens, what entered a portal does not leave by the site's own uplink.
+//! Faults and changes after which nothing that entered a portal leaves via the site's own uplink.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
@@ -32,18 +32,22 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "no leak of a device at home", plots: &[NYC, PARIS], run: device },
     Scenario { name: "no leak of the router itself", plots: &[NYC, PARIS], run: own },
     Scenario {
-        name: "no leak while others flush rules, and they come back",
+        name: "no leak while others flush rules, and the rules come back",
         plots: &[NYC, PARIS],
         run: flushed,
     },
     Scenario { name: "IPv6 that enters an IPv4 portal goes nowhere", plots: &[NYC, PARIS], run: ipv6 },
-    Scenario { name: "no word to a server of who has gone", plots: &[NYC, PARIS], run: gone },
+    Scenario {
+        name: "no ICMP error tells a server that its client has gone",
+        plots: &[NYC, PARIS],
+        run: gone,
+    },
     Scenario {
         name: "no answer leaves when a portal's NIC is unplugged",
         plots: &[NYC, PARIS],
         run: unplugged,
     },
-    Scenario { name: "what is for a LAN that is down does not leave", plots: &[NYC, PARIS], run: other_lan },
+    Scenario { name: "packets for a LAN that is down do not leave", plots: &[NYC, PARIS], run: other_lan },
 ];
 
 fn cut(world: &mut World) -> Result<()> {
@@ -122,7 +126,7 @@ fn hard_times(world: &mut World) -> Result<()> {
         reloaded(world, &[NYC], &network)?;
         reached(world)?;
 
-        // As after a reboot, with a provider that is slow.
+        // The network comes late, as after a reboot with a slow internet provider.
         let site = world.site(NYC);
         shell(&site.router, "ip link set uplink down")?;
         site.stop_agent()?;
@@ -181,17 +185,17 @@ fn kill_and_start(world: &mut World, who: Who) -> Result<()> {
     settled(world.site(NYC))
 }
 
-/// Tries a few dozen packets, however slow this machine is.
+/// Sends a few dozen packets, even on a slow machine.
 fn knock(world: &mut World, who: Who) -> Result<()> {
     Client::new(who(world.site(NYC)), seconds(1.0)).knock(NYC.own_server(), 20).map(drop)
 }
 
-/// Does to our rules what `ip rule flush` does; how many there were.
+/// Deletes portals' rules as `ip rule flush` does, and returns their number.
 fn delete_rules() -> Result<usize> {
     let ours = rules()?;
     let requests = ours.iter().map(rule::remove).collect();
     let results = Socket::open(protocols::NETLINK_ROUTE)?.batch(requests);
-    results.into_iter().collect::<Result<(), _>>().doing(|| "cannot delete the rules".to_owned())?;
+    results.into_iter().collect::<Result<(), _>>().context(|| "cannot delete the rules".to_owned())?;
     Ok(ours.len())
 }
 
@@ -199,7 +203,7 @@ fn rules() -> Result<Vec<Rule>> {
     rule::list(&mut Socket::open(protocols::NETLINK_ROUTE)?)
 }
 
-/// The router passes IPv6 on, as far as the host is concerned, and the server answers: until the portal is there.
+/// Checks that IPv6, which this host forwards and the server answers, is closed once the portal exists.
 fn ipv6(world: &mut World) -> Result<()> {
     let guest = world.site(NYC).guest.clone();
     let server = give_ipv6(world, "portal0", &guest)?;
@@ -210,10 +214,11 @@ fn ipv6(world: &mut World) -> Result<()> {
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
     unreachable(guest, server)?;
     guest.knock(server, 10)?;
-    same("packets that left by the uplink", seen_going_to(capture, server)?, Vec::new())
+    same("packets that left via the uplink", seen_going_to(capture, server)?, Vec::new())
 }
 
-/// IPv6 from a computer of nyc to the server, by routes alone; the server's address. The router's side of it is `interface`.
+/// Gives a computer of nyc an IPv6 path to the server, by routes only, and returns the server's address.
+/// `interface` is the router's side of the path.
 pub(crate) fn give_ipv6(world: &mut World, interface: &str, who: &Namespace) -> Result<IpAddr> {
     let address = |text| InterfaceAddress { address: v6(text), length: 64 };
     let everywhere = Family::V6.everything();
@@ -238,7 +243,8 @@ pub(crate) fn v6(text: &str) -> IpAddr {
     text.parse::<Ipv6Addr>().expect("an address of this file").into()
 }
 
-/// A server answers once more when who asked has gone: the router says so in ICMP, and not by the uplink.
+/// Checks that a server's late answer to a client that has gone causes an ICMP error of the router, but not
+/// via the uplink.
 fn gone(world: &mut World) -> Result<()> {
     let guest: Who = |site| &site.guest;
     let home: Who = |site| site.home.as_ref().expect("nyc has a home");
@@ -255,13 +261,13 @@ fn gone(world: &mut World) -> Result<()> {
         let network = world.network(only_nyc(entrance));
         reloaded(world, &[NYC, PARIS], &network)?;
         shell(home(world.site(NYC)), "ip link set eth0 arp on")?;
-        gone_with(world, who, leaves).doing(|| entrance.to_owned())?;
+        gone_with(world, who, leaves).context(|| entrance.to_owned())?;
     }
     Ok(())
 }
 
-/// The answer comes out of the tunnel, and no route but that to the internet is left for it. Strict `rp_filter`, which not every host
-/// has, would drop it.
+/// Checks an answer that comes out of the tunnel when only the route to the internet is left for it. Strict
+/// `rp_filter`, which not every host has, would drop it.
 fn unplugged(world: &mut World) -> Result<()> {
     start(world, &world.network(each_other))?;
     let (server, asking) = asked_by(world, |site| &site.guest)?;
@@ -271,15 +277,16 @@ fn unplugged(world: &mut World) -> Result<()> {
     let guest = IpAddr::from(NYC.guest());
     let tunnel = Capture::start(&world.site(PARIS).router, "to-nyc")?;
     let uplink = Capture::start(&world.site(NYC).router, "uplink")?;
-    server.send_to(b"answer", asking).doing(|| "cannot answer by UDP".to_owned())?;
-    // A later one that has gone that way has overtaken nobody.
+    server.send_to(b"answer", asking).context(|| "cannot answer by UDP".to_owned())?;
+    // A later packet on the same path cannot overtake the answer.
     let way = world.site(NYC).router(seconds(3.0)).traceroute(PARIS.tunnel())?;
     same("the way to Paris", way, vec![Some(PARIS.tunnel())])?;
     same("answers through the tunnel", seen_going_to(tunnel, guest)?.len(), 1)?;
-    same("packets that left by the uplink", seen_going_to(uplink, guest)?, Vec::new())
+    same("packets that left via the uplink", seen_going_to(uplink, guest)?, Vec::new())
 }
 
-/// The device may go there; the host's own route is gone, and nobody is there to change our rules.
+/// Checks a device that may use another LAN whose route of the host is gone, while no agent changes portals'
+/// rules.
 fn other_lan(world: &mut World) -> Result<()> {
     let lan = "ip link add lan1 type veth peer lan1-far; ip address add 192.168.77.1/24 dev lan1; ip link set lan1 up";
     shell(&world.site(NYC).router, lan)?;
@@ -289,43 +296,45 @@ fn other_lan(world: &mut World) -> Result<()> {
     let there = Ipv4Addr::new(192, 168, 77, 5);
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
     world.site(NYC).home(seconds(1.0)).knock(there, 10)?;
-    same("packets that left by the uplink", seen_going_to(capture, there.into())?, Vec::new())
+    same("packets that left via the uplink", seen_going_to(capture, there.into())?, Vec::new())
 }
 
-/// `leaves` has `who` be away for a router that does not remember where it was.
+/// Checks the answer to `who` after `leaves` has disconnected it, for a router that does not remember its
+/// neighbours.
 fn gone_with(world: &mut World, who: Who, leaves: &str) -> Result<()> {
     let (server, asking) = asked_by(world, who)?;
     shell(who(world.site(NYC)), leaves)?;
     let router = &world.site(NYC).router;
-    // Not where the next router is: nobody there would answer a question for it from an address of ours.
+    // The entry of the next router stays: that router would not answer an ARP request for it from an address
+    // of this site.
     shell(router, "ip neigh flush dev portal0; ip neigh flush dev lan0")?;
     let before = unreachables(router)?;
     let capture = Capture::start(router, "uplink")?;
-    server.send_to(b"answer", asking).doing(|| "cannot answer by UDP".to_owned())?;
-    eventually("the router says that nobody is there", || {
+    server.send_to(b"answer", asking).context(|| "cannot answer by UDP".to_owned())?;
+    eventually("the router reports that the host is unreachable", || {
         same("it does", unreachables(router)? != before, true)
     })?;
-    same("packets that left by the uplink", seen_going_to(capture, NYC.own_server().into())?, Vec::new())
+    same("packets that left via the uplink", seen_going_to(capture, NYC.own_server().into())?, Vec::new())
 }
 
-/// A server of nyc's that `who` has asked something through Paris, and whom it is to answer.
+/// Server of nyc that `who` has asked through Paris, and the address that it must answer.
 fn asked_by(world: &mut World, who: Who) -> Result<(UdpSocket, SocketAddr)> {
     let doing = || "cannot ask by UDP".to_owned();
     let there = NYC.own_server();
-    let server = world.server.run(|| UdpSocket::bind((there, 5300)).doing(doing))?;
-    server.set_read_timeout(Some(seconds(1.0))).doing(doing)?;
+    let server = world.server.run(|| UdpSocket::bind((there, 5300)).context(doing))?;
+    server.set_read_timeout(Some(seconds(1.0))).context(doing)?;
     let ask = || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?.send_to(b"question", (there, 5300));
     let mut asking = None;
     eventually("the server is asked through the exit", || {
-        who(world.site(NYC)).run(|| ask().doing(doing))?;
-        let (_, from) = server.recv_from(&mut [0; 16]).doing(doing)?;
+        who(world.site(NYC)).run(|| ask().context(doing))?;
+        let (_, from) = server.recv_from(&mut [0; 16]).context(doing)?;
         asking = Some(from);
         same("by", from.ip(), PARIS.address.into())
     })?;
     Ok((server, asking.expect("it was asked")))
 }
 
-/// How many ICMP errors of the kind "unreachable" a host has made.
+/// Number of ICMP errors of the kind "unreachable" that a host has sent.
 fn unreachables(host: &Namespace) -> Result<String> {
     let column = "for (at = NF; $at != \"OutDestUnreachs\"; at--);";
     shell(host, &format!("awk '/^Icmp:/ {{ if (n++) print $at; else {column} }}' /proc/net/snmp"))

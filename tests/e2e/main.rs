@@ -1,19 +1,22 @@
 //! End-to-end scenarios: the real program on the routers of a small world, real packets, the real kernel.
 //!
-//! `cargo test --test e2e [-- PART OF A NAME…] [--skip PART…] [--core]`; `--core` leaves out what is the same with every kernel, and what takes
-//! its time. Environment:
-//! - `PORTALS_BIN`: the program to test (default: the one cargo built)
+//! `cargo test --test e2e [-- PART OF A NAME…] [--skip PART…] [--core]`; `--core` omits the scenarios that
+//! are the same with every kernel, or slow. Environment:
+//! - `PORTALS_BIN`: the program under test (default: the one that cargo built)
 //! - `PORTALS_TEST_SLOWNESS`: a factor for all time limits (default: 1)
-//! - `PORTALS_TEST_LIMIT`: seconds after which a scenario is ended and has failed (default: 600 by the factor)
-//! - `PORTALS_TEST_JOBS`: how many scenarios run side by side (default: two for each processor)
-//! - `PORTALS_TEST_FIREWALL`: `legacy` to have the routers filter with legacy iptables, so that portals does as well
-//! - `PORTALS_TEST_FIREWALLS`, `PORTALS_TEST_OPENRC`: folders with the unpacked packages of other firewalls, and of OpenRC
+//! - `PORTALS_TEST_LIMIT`: seconds after which a scenario is ended and has failed (default: 600 times the
+//!   factor)
+//! - `PORTALS_TEST_JOBS`: number of scenarios that run side by side (default: two for each processor)
+//! - `PORTALS_TEST_FIREWALL`: `legacy` makes the routers filter with legacy iptables, so that portals does as
+//!   well
+//! - `PORTALS_TEST_FIREWALLS`, `PORTALS_TEST_OPENRC`: folders with the unpacked packages of foreign
+//!   firewalls, and of OpenRC
 
 mod access;
-#[path = "../support/beside.rs"]
-mod beside;
 mod clock;
 mod commands;
+#[path = "../support/concurrently.rs"]
+mod concurrently;
 mod confirm;
 mod containers;
 mod devices;
@@ -64,7 +67,7 @@ use wg_portals::demo::{Plot, World, isolate};
 use wg_portals::engine::host::rules_know_ports;
 use wg_portals::kernel::wireguard::WireGuard;
 
-/// One thing that must hold, in a world of its own.
+/// A property that must hold, with its own world.
 #[derive(Clone, Copy)]
 struct Scenario {
     name: &'static str,
@@ -72,7 +75,7 @@ struct Scenario {
     run: fn(&mut World) -> Result<()>,
 }
 
-/// What a kernel must be able to do for portals: run on each of them, also where it is emulated.
+/// Scenarios about the abilities of a kernel: they run on every kernel, also where it is emulated.
 const CORE: &[&[Scenario]] = &[
     ways::SCENARIOS,
     devices::SCENARIOS,
@@ -91,7 +94,7 @@ const CORE: &[&[Scenario]] = &[
     phones::SCENARIOS,
 ];
 
-/// What is the same with every kernel, and takes its time: waits of timers, firmware that boots.
+/// Scenarios that are the same with every kernel, and slow: they wait for timers, or boot firmware.
 const AT_LENGTH: &[&[Scenario]] = &[
     filters::SCENARIOS,
     dyndns::SCENARIOS,
@@ -111,21 +114,21 @@ const AT_LENGTH: &[&[Scenario]] = &[
     wifi::WITHOUT_CARDS,
 ];
 
-/// What needs a kernel with WireGuard: without an agent, or at a peer that is not ours, there is no built-in one.
+/// Scenarios that need a kernel with WireGuard: the built-in one needs an agent, and a foreign peer has none.
 const WITH_KERNEL_WIREGUARD: &[&[Scenario]] =
     &[peers::SCENARIOS, upgrade::WITHOUT_A_GAP, phones::WITH_WG_QUICK];
 
-/// What needs it as well, and takes its time.
+/// Slow scenarios that need a kernel with WireGuard.
 const WITH_KERNEL_WIREGUARD_AT_LENGTH: &[&[Scenario]] =
     &[many::SCENARIOS, oracle::SCENARIOS, killed::SCENARIOS];
 
-/// What not every machine can run.
+/// Scenarios that not every machine can run.
 struct Needy {
     lists: &'static [&'static [Scenario]],
-    /// What they need, and whether it is there.
+    /// Requirement of the scenarios, as a noun phrase.
     need: &'static str,
     is_met: fn() -> bool,
-    /// Whether they belong to what a kernel must be able to do.
+    /// Whether the scenarios are about the abilities of a kernel.
     core: bool,
 }
 
@@ -170,7 +173,7 @@ const NEEDY: &[Needy] = &[
     },
     Needy {
         lists: &[clock::WITH_CC],
-        need: "C compiler that makes something for this program",
+        need: "C compiler for the C library of this program",
         is_met: clock::can_be_made,
         core: false,
     },
@@ -189,13 +192,13 @@ fn has_wireguard() -> bool {
     WireGuard::find().is_ok_and(|found| found.is_some())
 }
 
-/// What tells how long something takes, or whose other end waits for nobody: nothing else runs beside it.
+/// Scenarios that run one at a time: they measure time, or their peers have short timeouts.
 const ALONE: [&[Scenario]; 2] = [faults::TIMED, wifi::WITH_WPA3];
 
-/// What a process of this program's own is told to run, by its name.
+/// Argument by which a child process of this program gets the name of its scenario.
 const ONLY: &str = "--only";
 
-/// Leaves out what is the same with every kernel, and what takes its time.
+/// Argument that omits the scenarios that are the same with every kernel, or slow.
 const CORE_ONLY: &str = "--core";
 
 fn main() -> ExitCode {
@@ -207,8 +210,8 @@ fn main() -> ExitCode {
     if let [only, name] = &arguments[..]
         && only == ONLY
     {
-        // The process that started it may be killed; then nothing of it stays.
-        set_pdeathsig(Signal::SIGKILL).expect("a signal of this kernel's");
+        // The parent process may be killed; then this one must end, too.
+        set_pdeathsig(Signal::SIGKILL).expect("a valid signal");
         side_by_side::end_in_time(name);
         let scenario = all().into_iter().find(|scenario| scenario.name == name).expect("a scenario's name");
         return if passes(&scenario) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
@@ -241,19 +244,20 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Tells whether an environment variable names a folder that exists.
+/// Reports whether an environment variable names a folder that exists.
 fn is_given(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|folder| Path::new(&folder).is_dir())
 }
 
-/// Every scenario there is.
+/// Every scenario of the suite.
 fn all() -> Vec<Scenario> {
     let mut all = [CORE, AT_LENGTH].concat().concat();
     all.extend(NEEDY.iter().flat_map(|needy| needy.lists.concat()));
     all
 }
 
-/// Whether a name is asked for: it holds one of the parts given, if any, and none of those behind `--skip`.
+/// Reports whether a name is chosen: it contains one of the given parts, if there are any, and none of the
+/// parts after `--skip`.
 fn chosen(arguments: Vec<String>) -> impl Fn(&str) -> bool {
     let (mut parts, mut skipped) = (Vec::new(), Vec::new());
     let mut arguments = arguments.into_iter();
@@ -267,7 +271,7 @@ fn chosen(arguments: Vec<String>) -> impl Fn(&str) -> bool {
     move |name| (parts.is_empty() || holds(name, &parts)) && !holds(name, &skipped)
 }
 
-/// Runs a scenario and tells how it went.
+/// Runs a scenario and prints its result.
 fn passes(scenario: &Scenario) -> bool {
     let start = Instant::now();
     let result = World::build(scenario.plots, &program()).and_then(|mut world| {
@@ -293,6 +297,6 @@ pub(crate) fn program() -> PathBuf {
 
 fn print_logs(world: &World) {
     for site in world.sites() {
-        println!("--- what {}'s agent said:\n{}", site.plot.name, site.log());
+        println!("--- log of {}'s agent:\n{}", site.plot.name, site.log());
     }
 }

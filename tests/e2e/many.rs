@@ -1,4 +1,4 @@
-//! Sixty-four exits at once: how often the kernel is called for them.
+//! Sixty-four exits at once: the number of kernel calls for them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,10 +20,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
 
 const EXITS: u8 = 64;
 
-/// The first id of the exits.
+/// First id of the exits.
 const FIRST: u8 = 101;
 
-/// What `strace` writes, where a site keeps its files.
+/// Folder of a site in which `strace` writes its output.
 const TRACE: &str = "/run/demo/trace";
 
 fn few_batches(world: &mut World) -> Result<()> {
@@ -62,7 +62,7 @@ fn few_batches(world: &mut World) -> Result<()> {
     untouched.same_as(&Snapshot::of(&site.router)?)
 }
 
-/// One file with all the exits, none of which answers, and a portal to each.
+/// Network file with all the exits, none of which answers, and a portal to each.
 fn network(world: &World) -> String {
     let exits: Vec<String> = (1..=EXITS).map(|n| format!("\"s{n}\"")).collect();
     let mut text = world.network(|_| format!("exits = [{}]\n", exits.join(", ")));
@@ -79,7 +79,7 @@ fn network(world: &World) -> String {
     text
 }
 
-/// What a command sent to the kernel and what it started, and what it said.
+/// Messages that a command sent to the kernel, processes that it started, and its output.
 struct Calls {
     trace: String,
     said: String,
@@ -94,12 +94,12 @@ fn traced(site: &Site, command: &str) -> Result<Calls> {
             "strace -f -qq -o {TRACE} -e trace=%process,%network '{program}' {command} --config {NETWORK_FILE}"
         ),
     )?;
-    let trace = site.router.run(|| fs::read_to_string(TRACE).doing(|| format!("cannot read {TRACE}")))?;
+    let trace = site.router.run(|| fs::read_to_string(TRACE).context(|| format!("cannot read {TRACE}")))?;
     Ok(Calls { trace, said })
 }
 
 impl Calls {
-    /// How many sends begin with a message of one of these kinds.
+    /// Number of sends that begin with a message of one of these kinds.
     fn beginning_with(&self, kinds: &[&str]) -> usize {
         let first = |line: &str| line.split_once("nlmsg_type=").map(|(_, kind)| kind.to_owned());
         let sends = self.trace.lines().filter(|line| line.contains("sendto(") || line.contains("sendmsg("));

@@ -1,4 +1,4 @@
-//! Sites that are dialled by name, and a name server that answers, or does not.
+//! Sites that are dialled by name, with a name server that answers or stays silent.
 
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -16,24 +16,25 @@ use crate::ways::only_nyc;
 use crate::words::{same, seconds, seen_as, start, succeeds, unreachable, within};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "a name that does not resolve at first comes to work", plots: &[NYC, PARIS], run: late },
+    Scenario { name: "a name that does not resolve at first works later", plots: &[NYC, PARIS], run: late },
     Scenario {
-        name: "a name is asked for by the own uplink, where the router itself enters a portal",
+        name: "a name is asked for via the uplink although the router itself enters a portal",
         plots: &[NYC, PARIS],
         run: of_router,
     },
     Scenario {
-        name: "a site that works elsewhere than its name says is left alone",
+        name: "a site that works at another address than its name's is left alone",
         plots: &[NYC, PARIS],
         run: roamed,
     },
     Scenario { name: "a name that gets another address is followed", plots: &[NYC, PARIS], run: changed },
 ];
 
-/// Where the host's own name server is written down.
+/// File in which the host configures its name server.
 const SETTINGS: &str = "/etc/resolv.conf";
 
-/// Answers all questions for IPv4 addresses with one, and those for others with none; silent while it has none.
+/// A name server that answers all queries for IPv4 addresses with one address, and queries for others with
+/// none; silent while it has no address.
 #[derive(Clone, Default)]
 struct NameServer {
     address: Arc<Mutex<Option<Ipv4Addr>>>,
@@ -41,29 +42,29 @@ struct NameServer {
 }
 
 impl NameServer {
-    /// Starts it at the server of the world, for nyc's router to ask. It ends with this program.
+    /// Starts the name server at the server of the world, for nyc's router. It ends with this program.
     fn start(world: &mut World) -> Result<Self> {
         let server = Self::default();
-        let bind = || UdpSocket::bind((SERVER, 53)).doing(|| "cannot be a name server".to_owned());
+        let bind = || UdpSocket::bind((SERVER, 53)).context(|| "cannot be a name server".to_owned());
         let (socket, answering) = (world.server.run(bind)?, server.clone());
         thread::spawn(move || answering.answer(&socket));
         world.site(NYC).router.run(|| {
             let doing = || format!("cannot have {SETTINGS} name another server");
             let ours = "/run/demo/resolv.conf";
-            fs::write(ours, format!("nameserver {SERVER}\n")).doing(doing)?;
-            if !fs::exists(SETTINGS).doing(doing)? {
-                fs::write(SETTINGS, "").doing(doing)?;
+            fs::write(ours, format!("nameserver {SERVER}\n")).context(doing)?;
+            if !fs::exists(SETTINGS).context(doing)? {
+                fs::write(SETTINGS, "").context(doing)?;
             }
-            mount(Some(ours), SETTINGS, None::<&str>, MsFlags::MS_BIND, None::<&str>).doing(doing)
+            mount(Some(ours), SETTINGS, None::<&str>, MsFlags::MS_BIND, None::<&str>).context(doing)
         })?;
         Ok(server)
     }
 
     fn set(&self, address: Ipv4Addr) {
-        *self.address.lock().expect("nobody panics with it") = Some(address);
+        *self.address.lock().expect("no thread panics with the lock") = Some(address);
     }
 
-    /// How many questions it has answered.
+    /// Number of queries that it has answered.
     fn asked(&self) -> usize {
         self.questions.load(Ordering::Relaxed)
     }
@@ -71,9 +72,12 @@ impl NameServer {
     fn answer(&self, socket: &UdpSocket) {
         let mut message = [0; 512];
         while let Ok((length, client)) = socket.recv_from(&mut message) {
-            let Some(address) = *self.address.lock().expect("nobody panics with it") else { continue };
+            let Some(address) = *self.address.lock().expect("no thread panics with the lock") else {
+                continue;
+            };
             let mut answer = message[..length].to_vec();
-            // An answer, with recursion; and an answer's one record, of the name in the question, if it asks for type A.
+            // The response has the recursion bits; its one answer record is for the name in the query, if the
+            // query is of type A.
             answer[2..4].copy_from_slice(&[0x81, 0x80]);
             if answer[length - 3] == 1 {
                 answer[7] = 1;
@@ -81,7 +85,7 @@ impl NameServer {
                 answer.extend(address.octets());
             }
             self.questions.fetch_add(1, Ordering::Relaxed);
-            // Who asked may be gone.
+            // The client may be gone.
             let _ = socket.send_to(&answer, client);
         }
     }
@@ -89,14 +93,14 @@ impl NameServer {
 
 const GUEST: &str = "interface = \"portal0\"\ndhcp = false";
 
-/// Paris is dialled by its name.
+/// Network in which nyc dials Paris by its name.
 fn network(world: &World, entrance: &'static str) -> String {
     let network = world.network(only_nyc(entrance));
     let network = network.replace("[network]", "[network]\nresolve_after = 5");
     network.replace(&format!("endpoint = \"{}\"", PARIS.address), "endpoint = \"paris.test\"")
 }
 
-/// And nobody dials nyc.
+/// Network in which, in addition, no site dials nyc.
 fn one_way(world: &World, entrance: &'static str) -> String {
     network(world, entrance).replace(&format!("endpoint = \"{}\"\n", NYC.address), "")
 }
@@ -132,7 +136,7 @@ fn roamed(world: &mut World) -> Result<()> {
     let other = Ipv4Addr::new(203, 0, 113, 77);
     world.site(PARIS).move_to(other)?;
     within(seconds(20.0), "nyc hears of Paris elsewhere", || {
-        // Whatever the answer: a packet that Paris sends tells where Paris is.
+        // Any answer is right: a packet from Paris shows its address.
         let _ = world.site(PARIS).router(seconds(0.2)).who_am_i(NYC.tunnel());
         seen_as(world.site(NYC).guest(seconds(1.0)), NYC.own_server(), other)
     })?;

@@ -1,4 +1,5 @@
-//! `plan --commands`, run by hand with the real programs, comes to the same kernel as `apply`.
+//! Script of `plan --commands`, run by hand with the real programs: it must lead to the same kernel state as
+//! `apply`.
 
 use std::fs;
 use std::net::IpAddr;
@@ -21,7 +22,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
     run: every_golden_case,
 }];
 
-/// The network file of a golden case.
+/// Network file of a golden case.
 macro_rules! cases {
     ($($name:literal),* $(,)?) => {
         &[$(($name, include_str!(concat!("../golden/", $name, "/network.toml")))),*]
@@ -50,13 +51,14 @@ const CASES: &[(&str, &str)] = cases![
     "to-and-except",
 ];
 
-/// The files of providers in golden cases.
+/// Files of providers in golden cases.
 const PROVIDERS: [(&str, &str); 2] = [
     ("swiss.conf", include_str!("../golden/providers/swiss.conf")),
     ("work.conf", include_str!("../golden/providers/work.conf")),
 ];
 
-/// What the two kernels are asked; interface numbers and link-layer addresses are taken out of the answers.
+/// Commands that show the state of a kernel; interface numbers and link-layer addresses are removed from
+/// their output.
 const QUESTIONS: &[&str] = &[
     "ip -o address",
     "ip -d -o -batch - <<'END'\nlink show type wireguard\nrule show\nroute show table all\nEND",
@@ -71,7 +73,7 @@ fn every_golden_case(_: &mut World) -> Result<()> {
     for (case, text) in CASES {
         let network = config::parse(text).map_err(|_| Error::failed(format!("{case} is not sound")))?;
         for site in network.sites.keys() {
-            same_by_hand(case, text, &network, site).doing(|| format!("{case}, at {site}"))?;
+            same_by_hand(case, text, &network, site).context(|| format!("{case}, at {site}"))?;
         }
     }
     Ok(())
@@ -95,13 +97,14 @@ fn same_by_hand(case: &str, text: &str, network: &Network, site: &str) -> Result
     shell(&by_hand, &format!("'{portals}' plan --check --config '{file}'\n'{portals}' down")).map(drop)
 }
 
-/// What a host answers to each of the questions; all are put to one shell, since to start one takes a while.
+/// Output of a host for each of the commands; one shell runs all of them, because starting one takes a while.
 fn answers(host: &Namespace) -> Result<Vec<String>> {
     let all = shell(host, &QUESTIONS.join("\necho 'NEXT ANSWER'\n"))?;
     Ok(all.split("NEXT ANSWER\n").map(normal).collect())
 }
 
-/// A host with an uplink, a LAN, and the interfaces that portals of the site enter by; and what is at the other ends of its cables.
+/// A host with an uplink, a LAN, and the interfaces through which the site's portals are entered, and the
+/// hosts at the other ends of its cables.
 fn host(network: &Network, site: &str) -> Result<(Namespace, Namespace)> {
     let (host, others) = (Namespace::new("host")?, Namespace::new("others")?);
     host.set_up("lo", true)?;
@@ -123,8 +126,9 @@ fn host(network: &Network, site: &str) -> Result<(Namespace, Namespace)> {
     Ok((host, others))
 }
 
-/// Without what differs from one namespace to the next: numbers of interfaces, addresses that come from those of links, and whether the
-/// kernel has noticed yet that nothing is at the other end of a cable, which takes it up to a second.
+/// Output without the parts that differ between namespaces: interface numbers, addresses derived from
+/// link-layer addresses, and whether the kernel has noticed yet that a cable has no other end, which takes it
+/// up to a second.
 fn normal(answer: &str) -> String {
     let lines = answer.lines().filter(|line| !line.contains("fe80:") && !line.contains("ff00::"));
     let normal = lines.map(|line| {
@@ -136,28 +140,28 @@ fn normal(answer: &str) -> String {
     normal.collect::<Vec<_>>().join("\n")
 }
 
-/// A folder with a site's files, gone with it.
+/// Folder with a site's files, which is removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
     fn with_files(text: &str, id: u8) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("portals-oracle-{}", std::process::id()));
         let doing = || format!("cannot write into {}", folder.display());
-        fs::create_dir_all(&folder).doing(doing)?;
-        fs::write(folder.join("network.toml"), text).doing(doing)?;
+        fs::create_dir_all(&folder).context(doing)?;
+        fs::write(folder.join("network.toml"), text).context(doing)?;
         let secret = folder.join(key_files::NETWORK_SECRET_FILE);
         if text.contains("network secret") && !secret.exists() {
             key_files::save(&secret, &Secret::new([7; 32]))?;
         }
-        write_secret(&folder.join(key_files::PRIVATE_KEY_FILE), &key_of(id).to_base64()).doing(doing)?;
+        write_secret(&folder.join(key_files::PRIVATE_KEY_FILE), &key_of(id).to_base64()).context(doing)?;
         for (name, content) in PROVIDERS {
-            write_secret(&folder.join(name), content).doing(doing)?;
+            write_secret(&folder.join(name), content).context(doing)?;
         }
         Ok(Self(folder))
     }
 }
 
-/// The private key of the site with this id in all golden cases: its id, 32 times.
+/// Private key of the site with this id in all golden cases: its id, 32 times.
 fn key_of(id: u8) -> Secret {
     Secret::new([id; 32])
 }

@@ -1,4 +1,4 @@
-//! Peers of other kinds: another WireGuard, and a box that knows nothing of portals.
+//! Peers of other kinds: another WireGuard, and a box without portals.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::words::{portal, same, seconds, seen_as, settled, shell, start, succee
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "the built-in WireGuard on one end, the kernel's on the other",
+        name: "the built-in WireGuard talks to the kernel's WireGuard",
         plots: &[NYC, PARIS],
         run: mixed,
     },
@@ -41,7 +41,7 @@ fn mixed(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// Nyc keeps it on the shared interface, it keeps nyc on one of its own.
+/// Network in which nyc has the box on its shared interface, and the box has nyc on a dedicated one.
 fn stock_user(world: &mut World) -> Result<()> {
     let network = world.network(|plot| match plot {
         NYC => "lan = [\"192.168.1.0/24\"]\nlinks = [\"oslo\"]\n".to_owned(),
@@ -61,7 +61,7 @@ fn stock_exit(world: &mut World) -> Result<()> {
         _ => "links = [\"nyc\"]\n".to_owned(),
     });
     start_nyc(world, &network)?;
-    // The comments tell what makes an exit of it.
+    // The comments in the exported file list the lines that an exit needs.
     wg_quick_up(world, "portals0", &[("# PostUp", "PostUp"), ("# PostDown", "PostDown")])?;
     let site = world.site(NYC);
     seen_as(site.guest(seconds(3.0)), SERVER, OSLO.address)?;
@@ -70,7 +70,7 @@ fn stock_exit(world: &mut World) -> Result<()> {
     same("the way", way, [NYC.portal(), OSLO.tunnel(), OSLO.gateway(), SERVER].map(Some).to_vec())
 }
 
-/// Only nyc runs portals.
+/// Network in which only nyc runs portals.
 fn start_nyc(world: &mut World, network: &str) -> Result<()> {
     let site = world.site(NYC);
     site.install(network)?;
@@ -78,7 +78,7 @@ fn start_nyc(world: &mut World, network: &str) -> Result<()> {
     settled(site)
 }
 
-/// Brings oslo up with Debian's tools, by what nyc exports for it: its key is put in, and `edits` are made.
+/// Brings oslo up with Debian's tools, from nyc's export with oslo's key and with `edits`.
 fn wg_quick_up(world: &mut World, interface: &str, edits: &[(&str, &str)]) -> Result<()> {
     let mut settings = succeeds(world.site(NYC), &["export", "oslo"])?;
     let Site { plot: Plot { name, .. }, router, .. } = world.site(OSLO);
@@ -89,7 +89,7 @@ fn wg_quick_up(world: &mut World, interface: &str, edits: &[(&str, &str)]) -> Re
             same(&format!("{from} in {settings}"), settings.contains(from), true)?;
             settings = settings.replace(from, to);
         }
-        fs::write(&path, &settings).doing(|| format!("cannot write {path} of {name}"))
+        fs::write(&path, &settings).context(|| format!("cannot write {path} of {name}"))
     })?;
     shell(router, &format!("wg-quick up {path}")).map(drop)
 }

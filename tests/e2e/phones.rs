@@ -1,4 +1,4 @@
-//! Phones: devices that have what `portals phone add` printed, and nothing else of portals.
+//! Phones: devices that have only the output of `portals phone add`.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -24,18 +24,18 @@ use crate::words::{reloaded, same, seconds, seen_as, seen_going_to, shell, start
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "phones leave at another site, and at the one that they dial",
+        name: "phones leave at another site, and at the site that they dial",
         plots: &[NYC, PARIS],
         run: leave,
     },
-    Scenario { name: "phones stay out of what is not theirs", plots: &[NYC, PARIS, OSLO], run: stay_out },
+    Scenario { name: "phones reach nothing that is not theirs", plots: &[NYC, PARIS, OSLO], run: stay_out },
     Scenario { name: "no leak of a phone", plots: &[NYC, PARIS], run: no_leak },
 ];
 
 pub(crate) const WITH_WG_QUICK: &[Scenario] =
-    &[Scenario { name: "wg-quick takes the file of a phone", plots: &[NYC, PARIS], run: by_wg_quick }];
+    &[Scenario { name: "wg-quick accepts the file of a phone", plots: &[NYC, PARIS], run: by_wg_quick }];
 
-/// Where phones have their addresses from: `100.64.N.2`, in a /24 whose `.1` is the internet's side.
+/// Network of the phones' own addresses: `100.64.N.2`, in a /24 whose `.1` is the internet's side.
 const MOBILE: [u8; 2] = [100, 64];
 
 fn leave(world: &mut World) -> Result<()> {
@@ -60,7 +60,7 @@ fn leave(world: &mut World) -> Result<()> {
     }
     same(&format!("links and phones that are up, in {status}"), status.matches("\"up\":true").count(), 3)?;
 
-    // From one exit to the other, and with the connections that it has.
+    // The phone moves from one exit to the other, together with its connections.
     let network = file_of_nyc(world)?;
     reloaded(world, &[NYC], &network.replace("exit       = \"paris\"\n", ""))?;
     seen_as(mike.client(), SERVER, NYC.address)?;
@@ -81,13 +81,13 @@ fn stay_out(world: &mut World) -> Result<()> {
         seen_as(nyc.router(seconds(3.0)), asked, seen)?;
     }
     seen_as(nyc.home(seconds(3.0)), HOME_ROUTER, HOME)?;
-    // From outside, Paris is one of many on the internet: from inside it is not to be asked.
+    // From outside, Paris is an ordinary host of the internet; from inside, the phone must not reach it.
     for (phone, exit, address, others) in [
         (&mike, PARIS, mike_address(), [anna_address(), PARIS.address]),
         (&anna, NYC, anna_address(), [mike_address(), NYC.gateway()]),
     ] {
         seen_as(phone.client(), SERVER, exit.address)?;
-        // It does answer whom it may.
+        // The phone does answer the hosts that may reach it.
         seen_as(world.site(NYC).router(seconds(3.0)), address, NYC.tunnel())?;
         let sites = [HOME, HOME_ROUTER, NYC.tunnel(), PARIS.tunnel(), OSLO.tunnel()];
         for forbidden in sites.into_iter().chain(others) {
@@ -95,7 +95,7 @@ fn stay_out(world: &mut World) -> Result<()> {
         }
     }
     let shared = file_of_nyc(world)?.replace("links = [", "lan = [\"192.168.1.0/24\"]\nlinks = [");
-    // Paris has the same network at home: it cannot be told of this one.
+    // Paris has the same network at home, so it does not get this file.
     reloaded(world, &[NYC], &shared)?;
     seen_as(mike.client(), HOME, mike_address())?;
     seen_as(anna.client(), HOME, anna_address())
@@ -128,14 +128,14 @@ fn no_leak(world: &mut World) -> Result<()> {
     // Its IPv6 goes into the tunnel, and no further.
     mike.client().knock(v6, 10)?;
     unreachable(mike.client(), v6)?;
-    same("IPv6 that left by itself", seen_going_to(by_itself, v6)?, Vec::new())?;
+    same("IPv6 that left outside the tunnel", seen_going_to(by_itself, v6)?, Vec::new())?;
     let mut packets = capture.stop()?;
     packets.retain(|packet| [IpAddr::from(NYC.own_server()), v6].contains(&packet.destination));
-    same("packets that left by the uplink", packets, Vec::new())?;
+    same("packets that left via the uplink", packets, Vec::new())?;
     seen_as(anna.client(), SERVER, NYC.address)
 }
 
-/// As on a laptop: with all that the file says, its resolvers too.
+/// Checks a phone's file with wg-quick, as on a laptop, including its resolvers.
 fn by_wg_quick(world: &mut World) -> Result<()> {
     const FILE: &str = "/run/demo/mike.conf";
     let network = nyc_to_paris(world);
@@ -144,9 +144,9 @@ fn by_wg_quick(world: &mut World) -> Result<()> {
     laptop.run(|| {
         fs::create_dir_all("/run/demo/bin")
             .and_then(|()| fs::write(FILE, &mike))
-            .doing(|| format!("cannot write {FILE}"))
+            .context(|| format!("cannot write {FILE}"))
     })?;
-    // wg-quick hands them to this program of whoever keeps them on that machine.
+    // wg-quick passes the resolvers to the program `resolvconf`.
     let keeper = "printf '#!/bin/sh\\ncat > /run/demo/resolvers\\n' > /run/demo/bin/resolvconf; chmod 755 /run/demo/bin/resolvconf";
     shell(&laptop, &format!("{keeper}; PATH=/run/demo/bin:$PATH wg-quick up {FILE}"))?;
     seen_as(Client::new(&laptop, seconds(3.0)), SERVER, PARIS.address)?;
@@ -158,16 +158,17 @@ fn nyc_to_paris(world: &World) -> String {
     world.network(|plot| if plot == NYC { "exits = [\"paris\"]\n".to_owned() } else { String::new() })
 }
 
-/// The first phone of the network, and the second.
+/// Address of the first phone of the network.
 fn mike_address() -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 1, 2)
 }
 
+/// Address of the second phone of the network.
 fn anna_address() -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 1, 3)
 }
 
-/// Adds phones at nyc, and gives the file that comes of it to all sites; what was printed for each phone.
+/// Adds phones at nyc, gives the resulting file to all sites, and returns the output for each phone.
 fn add_phones<const N: usize>(world: &mut World, network: &str, phones: [&[&str]; N]) -> Result<[String; N]> {
     world.install(network)?;
     let mut files = [const { String::new() }; N];
@@ -180,11 +181,11 @@ fn add_phones<const N: usize>(world: &mut World, network: &str, phones: [&[&str]
 }
 
 fn file_of_nyc(world: &mut World) -> Result<String> {
-    let read = || fs::read_to_string(NETWORK_FILE).doing(|| format!("cannot read {NETWORK_FILE}"));
+    let read = || fs::read_to_string(NETWORK_FILE).context(|| format!("cannot read {NETWORK_FILE}"));
     world.site(NYC).router.run(read)
 }
 
-/// A device that gets its address from a mobile network; with a way to nyc alone, or to everywhere.
+/// Device with an address of a mobile network, and a route to nyc only, or to everywhere.
 fn on_the_road(world: &World, number: u8, only_to_nyc: bool) -> Result<Namespace> {
     let device = Namespace::new(&format!("phone {number}"))?;
     let cable = format!("mobile{number}");
@@ -207,13 +208,13 @@ fn on_the_road(world: &World, number: u8, only_to_nyc: bool) -> Result<Namespace
 /// A phone that is switched on until dropped.
 struct Phone {
     namespace: Namespace,
-    /// The app, which ends when it hears no more.
+    /// Thread of the app, which ends when its channel closes.
     app: Option<(Sender<()>, JoinHandle<Result<()>>)>,
     _service: Server,
 }
 
 impl Phone {
-    /// With the file that its owner has got.
+    /// Switches a phone on with the file that its owner got.
     fn switch_on(world: &World, number: u8, file: &str) -> Result<Self> {
         let parsed = wgquick::parse(file.as_bytes());
         let parsed = parsed.map_err(|faults| Error::failed(format!("{faults:?} in {file}")))?;
@@ -244,7 +245,7 @@ impl Drop for Phone {
     }
 }
 
-/// What a WireGuard app does with its file.
+/// Applies the file as a WireGuard app does.
 fn run_app(config: &Config, up: &Sender<()>, until: &Receiver<()>) -> Result<()> {
     let mut kernel = Linux::open()?;
     let steps = diff(&tunnel(config)?, &State::default());
@@ -254,7 +255,7 @@ fn run_app(config: &Config, up: &Sender<()>, until: &Receiver<()>) -> Result<()>
         }
     }
     let _ = up.send(());
-    // An error is what it waits for.
+    // The channel closes when the app must end.
     let _ = until.recv();
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Providers' files as exits. The providers are sites of other networks, in which nyc is a customer; they hand out the same address. nyc
-//! knows nothing of them but their files.
+//! Providers' files as exits. The providers are sites of other networks, in which nyc is a customer; they
+//! give out the same address. nyc knows nothing about them except their files.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -22,28 +22,28 @@ use crate::words::{
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "a portal leaves at a provider, another at a second one with the same address",
+        name: "a portal leaves at a provider, and another at a second provider with the same address",
         plots: &[NYC, PARIS, OSLO],
         run: two_at_once,
     },
     Scenario { name: "no leak while a provider is cut off", plots: &[NYC, PARIS], run: cut },
     Scenario { name: "nothing but answers comes from a provider", plots: &[NYC, OSLO], run: strangers },
     Scenario {
-        name: "a portal moves from a provider that is silent, and back",
+        name: "a portal moves away from a silent provider, and back",
         plots: &[NYC, PARIS, OSLO],
         run: failover,
     },
 ];
 
-/// Our address, at each of them.
+/// nyc's address at each provider.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 2, 2, 1);
 
-/// What the file's `PostUp` would make.
+/// File that `PostUp` would make.
 const TOUCHED: &str = "/run/demo/touched";
 
 fn two_at_once(world: &mut World) -> Result<()> {
     let mut files = [hired(world, PARIS)?, hired(world, OSLO)?];
-    // One that comes first in order, and from which oslo takes nothing.
+    // The first address of the list, from which oslo accepts nothing.
     files[1].1 = files[1].1.replacen("10.2.2.1/24", "10.2.2.1/24, 10.1.1.1/32", 1);
     let portals = "[site.nyc.portal.way]\nexit = \"paris\"\ninterface = \"portal0\"\ndhcp = false\n\n\
                    [site.nyc.portal.home]\nexit = \"oslo\"\nfrom = [\"192.168.1.50\"]\n";
@@ -57,7 +57,7 @@ fn two_at_once(world: &mut World) -> Result<()> {
     let way = site.guest(seconds(1.0)).traceroute(SERVER)?;
     same("the second router", way.get(1).copied().flatten(), Some([10, 2, 1, 1].into()))?;
 
-    // When the device at home speaks for the first time, the firewall learns its hardware address.
+    // When the device at home first sends a packet, the firewall learns its hardware address.
     settled(site)?;
     same("something to do", succeeds(site, &["apply"])?.starts_with("nothing to do"), true)?;
     let touched = site.router.run(|| Ok(Path::new(TOUCHED).exists()))?;
@@ -68,7 +68,7 @@ fn two_at_once(world: &mut World) -> Result<()> {
         same(&format!("{link} in {status}"), status.contains(&link), true)?;
     }
     same(&format!("open portals in {status}"), status.matches("\"state\":\"open\"").count(), 2)?;
-    // What there is to say is said though nothing has to be changed, and once.
+    // Notes are reported even if nothing has to be changed, and each only once.
     let file = Path::new(NETWORK_FILE).with_file_name("paris.conf");
     shell(&site.router, &format!("sed -i '/^PostUp/a PostDown = true' {}", file.display()))?;
     for _ in 0..2 {
@@ -100,10 +100,10 @@ fn cut(world: &mut World) -> Result<()> {
     )
 }
 
-/// The provider takes our networks for its customer's, and sends there.
+/// Checks a provider that takes nyc's networks for its customer's, and sends packets there.
 fn strangers(world: &mut World) -> Result<()> {
     let file = hired(world, OSLO)?;
-    // Strict reverse-path filtering alone would keep it out.
+    // Strict reverse-path filtering alone would drop these packets.
     let nyc = "rp_filter = \"loose\"\nlan = [\"192.168.1.0/24\"]\n\n";
     begin(world, &[file], &(nyc.to_owned() + &the_way("\"oslo\"")))?;
     seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, OSLO.address)?;
@@ -137,7 +137,8 @@ fn the_way(exits: &str) -> String {
     portal(NYC, exits).replacen(&format!("exits = [{exits}]\n"), "", 1)
 }
 
-/// Has a site be a provider: its own network, and nyc a customer. The file that nyc gets, with a program to be left alone.
+/// Makes a site a provider, with its own network and nyc as a customer, and returns nyc's file, which
+/// contains a program that must not run.
 fn hired(world: &mut World, provider: Plot) -> Result<(Plot, String)> {
     let key = key_files::generate();
     let site = world.site(provider);
@@ -172,7 +173,7 @@ fn hired(world: &mut World, provider: Plot) -> Result<(Plot, String)> {
     Ok((provider, text))
 }
 
-/// Starts nyc, with these files and no other site in its network.
+/// Starts nyc with these files, and without other sites in its network.
 fn begin(world: &mut World, files: &[(Plot, String)], rest: &str) -> Result<()> {
     let site = world.site(NYC);
     let mut network = format!(
@@ -183,12 +184,12 @@ fn begin(world: &mut World, files: &[(Plot, String)], rest: &str) -> Result<()> 
     for (Plot { name, .. }, text) in files {
         let _ = write!(network, "\n[site.nyc.exit.{name}]\nconfig = \"{name}.conf\"\n");
         let path = Path::new(NETWORK_FILE).with_file_name(format!("{name}.conf"));
-        site.router.run(|| fs::write(&path, text).doing(|| format!("cannot write {}", path.display())))?;
+        site.router.run(|| fs::write(&path, text).context(|| format!("cannot write {}", path.display())))?;
     }
     site.install(&network)?;
     let refusal = site.portals(&["plan"])?;
     let words = String::from_utf8_lossy(&refusal.stderr);
-    let said = (refusal.status.code(), words.matches("others can read this secret").count());
+    let said = (refusal.status.code(), words.matches("other users can read this secret").count());
     same(&format!("files that others can read in {words}"), said, (Some(2), files.len()))?;
     for (Plot { name, .. }, _) in files {
         let path = Path::new(NETWORK_FILE).with_file_name(format!("{name}.conf"));

@@ -1,4 +1,4 @@
-//! What the agent is asked at its socket, by those who mean well and by others; and what it says in its log.
+//! Requests at the agent's socket, well-meant and malicious, and the agent's log.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _, pipe};
@@ -22,11 +22,11 @@ use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "an exit is chosen by hand", plots: &[NYC, PARIS, OSLO], run: by_hand },
-    Scenario { name: "bad company at the socket does no harm", plots: &[NYC, PARIS], run: bad_company },
-    Scenario { name: "a log that nobody takes holds up nothing", plots: &[NYC, PARIS], run: full_logs },
+    Scenario { name: "malicious clients of the socket do no harm", plots: &[NYC, PARIS], run: bad_company },
+    Scenario { name: "a log that no process reads delays nothing", plots: &[NYC, PARIS], run: full_logs },
 ];
 
-/// Visitors who mean no good, all at once.
+/// Number of malicious clients at the same time.
 const CROWD: usize = 1000;
 
 fn by_hand(world: &mut World) -> Result<()> {
@@ -46,7 +46,7 @@ fn by_hand(world: &mut World) -> Result<()> {
         says(site, r#"{"name":"paris","state":"up","#)
     })?;
     settled(site)?;
-    // Where nobody answers it stays closed: that is what was asked for.
+    // If that exit does not answer, the portal stays closed, as requested.
     world.set_cut(NYC, OSLO, true)?;
     thread::sleep(seconds(5.0));
     unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
@@ -92,7 +92,7 @@ fn bad_company(world: &mut World) -> Result<()> {
     seen_as(site.guest(seconds(3.0)), NYC.own_server(), PARIS.address)
 }
 
-/// Comes in and says nothing, half a question, garbage, far too much, or leaves at once.
+/// Connects and sends nothing, half a request, garbage, or far too much, or leaves at once.
 fn intrude(number: usize) -> std::io::Result<UnixStream> {
     let mut stream = UnixStream::connect(SOCKET)?;
     stream.set_nonblocking(true)?;
@@ -100,29 +100,30 @@ fn intrude(number: usize) -> std::io::Result<UnixStream> {
         0 => {}
         1 => stream.write_all(b"apply\0/etc")?,
         2 => stream.write_all(&[0xff; 300])?,
-        // As much as it takes.
+        // The socket takes only a part of it.
         3 => while stream.write(&[b'a'; 4096]).is_ok() {},
         _ => stream.shutdown(std::net::Shutdown::Both)?,
     }
     Ok(stream)
 }
 
-/// What a process has in memory, in kB.
+/// Memory of a process, in kB.
 fn memory(pid: u32) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
-    let status = fs::read_to_string(&path).doing(|| format!("cannot read {path}"))?;
+    let status = fs::read_to_string(&path).context(|| format!("cannot read {path}"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     Ok(line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok()).unwrap_or_default())
 }
 
-/// The agent speaks to a pipe that nobody reads, to a full disk, and to a file.
+/// Checks the agent's log to a pipe that no process reads, to a full disk, and to a file.
 fn full_logs(world: &mut World) -> Result<()> {
     let network = world.network(each_other);
     start(world, &network)?;
     let log = "/run/demo/to-file.log";
-    let (mut unread, pipe) = pipe().doing(|| "cannot make a pipe".to_owned())?;
+    let (mut unread, pipe) = pipe().context(|| "cannot make a pipe".to_owned())?;
     fill(&pipe)?;
-    let full = File::options().write(true).open("/dev/full").doing(|| "cannot open /dev/full".to_owned())?;
+    let full =
+        File::options().write(true).open("/dev/full").context(|| "cannot open /dev/full".to_owned())?;
     for (arguments, error) in [
         (&["run"][..], Stdio::from(pipe)),
         (&["run"], Stdio::from(full)),
@@ -152,10 +153,10 @@ fn full_logs(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// Writes as much into a pipe as it takes.
+/// Fills a pipe.
 fn fill(pipe: &std::io::PipeWriter) -> Result<()> {
     let set =
-        |flags| fcntl(pipe, FcntlArg::F_SETFL(flags)).map(drop).doing(|| "cannot set up a pipe".to_owned());
+        |flags| fcntl(pipe, FcntlArg::F_SETFL(flags)).map(drop).context(|| "cannot set up a pipe".to_owned());
     set(OFlag::O_NONBLOCK)?;
     let mut writer = pipe;
     while writer.write(&[b'.'; 4096]).is_ok() {}
@@ -166,13 +167,13 @@ fn run(site: &Site, arguments: &[&str], error: Stdio) -> Result<Child> {
     let mut command = Command::new(program());
     command.args(arguments).args(["--config", NETWORK_FILE]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(error);
-    site.router.spawn(&mut command).doing(|| "cannot start the agent".to_owned())
+    site.router.spawn(&mut command).context(|| "cannot start the agent".to_owned())
 }
 
 /// Asks an agent to end, and waits for it.
 fn end(mut agent: Child) -> Result<()> {
     kill(Pid::from_raw(agent.id().cast_signed()), Signal::SIGTERM)
-        .doing(|| "cannot end the agent".to_owned())?;
+        .context(|| "cannot end the agent".to_owned())?;
     let deadline = Instant::now() + seconds(5.0);
     while Instant::now() < deadline {
         if agent.try_wait().is_ok_and(|status| status.is_some()) {
@@ -180,7 +181,7 @@ fn end(mut agent: Child) -> Result<()> {
         }
         thread::sleep(Duration::from_millis(10));
     }
-    // It hangs at its log.
+    // The agent is blocked at its log.
     let _ = agent.kill();
     same("it ends when asked to", false, true)
 }

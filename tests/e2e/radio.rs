@@ -1,4 +1,4 @@
-//! Wi-Fi cards made of mac80211_hwsim: they hear each other wherever they are.
+//! Wi-Fi cards of mac80211_hwsim, which hear each other across namespaces.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
@@ -17,16 +17,17 @@ use wg_portals::kernel::nl80211::Wireless;
 const NEW_RADIO: u8 = 4;
 const IFTYPE_SUPPORT: u16 = 23;
 
-/// Of linux/nl80211.h: NL80211_CMD_SET_WIPHY_NETNS, NL80211_ATTR_WIPHY and NL80211_ATTR_NETNS_FD, and the bit of NL80211_IFTYPE_STATION.
+/// Values of linux/nl80211.h: NL80211_CMD_SET_WIPHY_NETNS, NL80211_ATTR_WIPHY and NL80211_ATTR_NETNS_FD, and
+/// the bit of NL80211_IFTYPE_STATION.
 const SET_WIPHY_NETNS: u8 = 49;
 const WIPHY: u16 = 1;
 const NETNS_FD: u16 = 219;
 const STATION: u32 = 1 << 2;
 
-/// The programs at both ends, and what a client gets its address with.
+/// Programs of both ends, and the client's DHCP program.
 const PROGRAMS: [&str; 3] = ["hostapd", "wpa_supplicant", "udhcpc"];
 
-/// Whether this kernel can make cards, and the programs are there.
+/// Reports whether this kernel can make cards, and the programs are installed.
 pub(crate) fn can_be_made() -> bool {
     let mut load = Command::new("modprobe");
     load.args(["-q", "mac80211_hwsim", "radios=0"]).stderr(Stdio::null());
@@ -40,14 +41,15 @@ fn on_the_path(program: &str) -> bool {
     std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
 }
 
-/// What a card can be.
+/// Abilities of a card.
 #[derive(Clone, Copy)]
 pub(crate) enum Abilities {
     All,
     Station,
 }
 
-/// Gives each of these hosts a card: `wlan0` to the first, `wlan1` to the second and so on. The cards go with their hosts.
+/// Gives each of these hosts a card: `wlan0` to the first, `wlan1` to the second and so on. The cards go with
+/// their hosts.
 pub(crate) fn give(hosts: &[&Namespace], abilities: Abilities) -> Result<()> {
     let (mut socket, hwsim) = family("MAC80211_HWSIM")?;
     let limits: Vec<DefaultNla> = match abilities {
@@ -55,7 +57,7 @@ pub(crate) fn give(hosts: &[&Namespace], abilities: Abilities) -> Result<()> {
         Abilities::Station => vec![number(IFTYPE_SUPPORT, STATION)],
     };
     for _ in hosts {
-        // It answers with the number of the radio, which reads as an error.
+        // The kernel replies with the number of the radio, which looks like an error.
         drop(socket.batch(vec![request(Message::generic(hwsim, NEW_RADIO, &limits.as_slice()), 0)]));
     }
     for (index, host) in hosts.iter().enumerate() {
@@ -64,9 +66,9 @@ pub(crate) fn give(hosts: &[&Namespace], abilities: Abilities) -> Result<()> {
     Ok(())
 }
 
-/// Takes the card of that interface out of a host: to be handed over again.
+/// Takes the card of this interface out of a host, so that another host can get it.
 pub(crate) fn take(host: &Namespace, interface: &str) -> Result<u32> {
-    let here = File::open("/proc/self/ns/net").doing(|| "cannot open our own network".to_owned())?;
+    let here = File::open("/proc/self/ns/net").context(|| "cannot open our own network".to_owned())?;
     host.run(|| {
         let card = card_of(interface)?;
         move_to(&here, card)?;
@@ -74,9 +76,10 @@ pub(crate) fn take(host: &Namespace, interface: &str) -> Result<u32> {
     })
 }
 
-/// Puts a card that is here into a host.
+/// Moves a card from this namespace to a host.
 pub(crate) fn hand_over(card: u32, host: &Namespace) -> Result<()> {
-    let network = File::open(host.path()).doing(|| format!("cannot open the network of {}", host.name()))?;
+    let network =
+        File::open(host.path()).context(|| format!("cannot open the network of {}", host.name()))?;
     move_to(&network, card)
 }
 
@@ -92,7 +95,7 @@ fn move_to(network: &File, card: u32) -> Result<()> {
     let attributes = [number(WIPHY, card), number(NETNS_FD, network.as_raw_fd().cast_unsigned())];
     let message = Message::generic(nl80211, SET_WIPHY_NETNS, &attributes.as_slice());
     let verdicts = socket.batch(vec![request(message, 0)]);
-    verdicts.into_iter().collect::<Result<(), _>>().doing(|| format!("cannot move card {card}"))
+    verdicts.into_iter().collect::<Result<(), _>>().context(|| format!("cannot move card {card}"))
 }
 
 fn number(kind: u16, number: u32) -> DefaultNla {
@@ -101,7 +104,7 @@ fn number(kind: u16, number: u32) -> DefaultNla {
 
 fn family(name: &str) -> Result<(Socket, u16)> {
     let mut socket = Socket::open(protocols::NETLINK_GENERIC)?;
-    let number = find_family(&mut socket, name).doing(|| format!("cannot ask for {name}"))?;
+    let number = find_family(&mut socket, name).context(|| format!("cannot ask for {name}"))?;
     number.map(|number| (socket, number)).ok_or_else(|| Error::failed(format!("this kernel has no {name}")))
 }
 
@@ -113,25 +116,25 @@ pub(crate) struct Supplicant {
 }
 
 impl Supplicant {
-    /// Looks for a network: `block` is what wpa_supplicant.conf has between the braces of one.
+    /// Starts looking for a network: `block` is the content of a network block in wpa_supplicant.conf.
     pub(crate) fn start(host: &Namespace, interface: &str, block: &str) -> Result<Self> {
         let file = format!("/run/{interface}.conf");
         let text = format!("sae_pwe=2\nnetwork={{\n{block}\n}}\n");
-        host.run(|| fs::write(&file, text).doing(|| format!("cannot write {file}")))?;
+        host.run(|| fs::write(&file, text).context(|| format!("cannot write {file}")))?;
         let log = format!("/run/{interface}.log");
         let mut command = Command::new("wpa_supplicant");
         command
             .args(["-t", "-f", &log, "-i", interface, "-c", &file])
             .stdin(Stdio::null())
             .stdout(Stdio::null());
-        let process = host.spawn(&mut command).doing(|| "cannot start wpa_supplicant".to_owned())?;
+        let process = host.spawn(&mut command).context(|| "cannot start wpa_supplicant".to_owned())?;
         Ok(Self { process, host: host.clone(), log })
     }
 
-    /// Prints what it has said if something did not work.
+    /// Prints the log of wpa_supplicant if the result is an error.
     pub(crate) fn telling<T>(&self, result: Result<T>) -> Result<T> {
         if result.is_err() {
-            let log = self.host.run(|| fs::read(&self.log).doing(|| format!("cannot read {}", self.log)));
+            let log = self.host.run(|| fs::read(&self.log).context(|| format!("cannot read {}", self.log)));
             let words = log.unwrap_or_else(|error| error.to_string().into_bytes());
             println!("--- what wpa_supplicant said:\n{}", String::from_utf8_lossy(&words));
         }

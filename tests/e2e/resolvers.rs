@@ -1,4 +1,4 @@
-//! Whom devices ask for names.
+//! Resolvers that devices of portals ask.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
@@ -13,12 +13,12 @@ use crate::words::{Who, eventually, portal_of, reloaded, same, seconds, seen_as,
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "devices that ask the router for names ask beyond their exit",
+        name: "devices that ask the router for names get answers from beyond their exit",
         plots: &[NYC, PARIS],
         run: devices,
     },
     Scenario {
-        name: "devices that ask the router for names by IPv6 are refused",
+        name: "devices that ask the router for names over IPv6 are refused",
         plots: &[NYC, PARIS],
         run: by_ipv6,
     },
@@ -55,32 +55,32 @@ fn devices(world: &mut World) -> Result<()> {
             None,
         )?;
     }
-    // What does not enter asks whom it always asked.
+    // A device that does not enter the portal asks its usual resolver.
     for entrance in
         [format!("{by_address}\nports = [\"tcp/80\"]"), format!("{by_address}\nto = [\"192.175.48.0/24\"]")]
     {
         let file = network(world, &entrance);
         reloaded(world, &[NYC], &file)?;
         same(&entrance, resolvers.asked(world)?, None)?;
-        let (_, from) = resolvers.router.recv_from(&mut [0; 16]).doing(|| entrance.clone())?;
+        let (_, from) = resolvers.router.recv_from(&mut [0; 16]).context(|| entrance.clone())?;
         same("who asks the router", from.ip(), HOME.into())?;
     }
     Ok(())
 }
 
-/// The device has spoken IPv4 with the router, so that its hardware address is known.
+/// Makes the device speak IPv4 with the router, so that its hardware address is known.
 fn by_ipv6(world: &mut World) -> Result<()> {
     let doing = || "cannot ask for a name by IPv6".to_owned();
     let home = HOME_OF(world.site(NYC)).clone();
     shell(&home, "ip link set eth0 address 02:00:00:00:00:01")?;
     give_ipv6(world, "lan0", &home)?;
     let router = &world.site(NYC).router;
-    let resolver = router.run(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 53)).doing(doing))?;
-    resolver.set_read_timeout(Some(seconds(0.5))).doing(doing)?;
+    let resolver = router.run(|| UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 53)).context(doing))?;
+    resolver.set_read_timeout(Some(seconds(0.5))).context(doing)?;
     let is_asked = || {
         let ask =
             || UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?.send_to(b"question", (v6("2001:db8:2::1"), 53));
-        home.run(|| ask().doing(doing))?;
+        home.run(|| ask().context(doing))?;
         Ok(resolver.recv_from(&mut [0; 16]).is_ok())
     };
     eventually("the router is asked without portals", || same("it is", is_asked()?, true))?;
@@ -96,7 +96,7 @@ fn by_ipv6(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// What another program does that takes our translations away.
+/// Removes portals' translations, as another program does.
 fn flushed_names() -> &'static str {
     if everywhere_legacy() {
         "iptables-legacy -t nat -F PREROUTING"
@@ -105,11 +105,11 @@ fn flushed_names() -> &'static str {
     }
 }
 
-/// Those that a device may ask.
+/// Resolvers that a device may ask.
 struct Resolvers {
-    /// Of nyc's router.
+    /// Resolver of nyc's router.
     router: UdpSocket,
-    /// On the internet.
+    /// Resolver on the internet.
     beyond: UdpSocket,
 }
 
@@ -120,14 +120,14 @@ impl Resolvers {
                 socket.set_read_timeout(Some(seconds(0.5)))?;
                 Ok(socket)
             });
-            opened.doing(|| format!("cannot be a resolver at {address}"))
+            opened.context(|| format!("cannot be a resolver at {address}"))
         };
         let router = world.site(NYC).router.run(|| open(Ipv4Addr::UNSPECIFIED))?;
         Ok(Self { router, beyond: world.server.run(|| open(NYC.own_server()))? })
     }
 
-    /// Whom the one beyond the exit answers when the device at home asks the router, if it is asked at all. The device takes the
-    /// answer for the router's.
+    /// Source address of the device's query as the resolver beyond the exit sees it, or `None` if that
+    /// resolver is not asked. The device asks the router, and takes the answer for the router's.
     fn asked(&self, world: &mut World) -> Result<Option<IpAddr>> {
         let doing = || "cannot ask for a name".to_owned();
         let ask = || {
@@ -137,17 +137,17 @@ impl Resolvers {
             let question = device.local_addr()?.port().to_ne_bytes();
             device.send(&question).map(|_| (device, question))
         };
-        let (device, question) = HOME_OF(world.site(NYC)).run(|| ask().doing(doing))?;
+        let (device, question) = HOME_OF(world.site(NYC)).run(|| ask().context(doing))?;
         let from = loop {
             let mut asked = [0; 2];
             match self.beyond.recv_from(&mut asked) {
                 Ok((_, from)) if asked == question => break from,
-                // It comes late, from an earlier call that did not wait for it.
+                // The query is late: it comes from an earlier call that did not wait for it.
                 Ok(_) => {}
                 Err(_) => return Ok(None),
             }
         };
-        self.beyond.send_to(b"answer", from).and_then(|_| device.recv(&mut [0; 16])).doing(doing)?;
+        self.beyond.send_to(b"answer", from).and_then(|_| device.recv(&mut [0; 16])).context(doing)?;
         Ok(Some(from.ip()))
     }
 }

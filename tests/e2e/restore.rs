@@ -1,4 +1,4 @@
-//! What is already so stays as it is, and what was there before comes back.
+//! State that stays as it is when nothing changes, and state that comes back after `down`.
 
 use std::net::Ipv4Addr;
 
@@ -77,7 +77,7 @@ fn down(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// What `status` says that the site has sent into its first tunnel.
+/// Bytes that the site has sent into its first tunnel, by `status`.
 fn sent_bytes(site: &Site) -> Result<u64> {
     let status = succeeds(site, &["status", "--json"])?;
     let number = status.split_once("\"tx_bytes\":").map(|(_, rest)| rest);

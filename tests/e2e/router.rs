@@ -1,4 +1,4 @@
-//! What devices of a portal reach of the router that it is at.
+//! Services of the router that devices of its portals reach.
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 
@@ -14,7 +14,7 @@ use crate::{Scenario, program};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "guests of a portal reach none of the router's services, and who closes them is told",
+        name: "guests of a portal reach none of the router's services, and a warning precedes the closing",
         plots: &[NYC, PARIS],
         run: guests,
     },
@@ -28,7 +28,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 const GUESTS: &str = "interface = \"portal0\"\ndhcp = false";
 const GUESTS_WITH_ROUTER: &str = "interface = \"portal0\"\ndhcp = false\nrouter = true";
 
-/// All addresses that the router has where guests could ask for them.
+/// All addresses of the router at which guests could contact it.
 const ROUTER: [Ipv4Addr; 4] =
     [Ipv4Addr::new(10, 77, 1, 65), HOME_ROUTER, NYC.address, Ipv4Addr::new(10, 77, 1, 1)];
 
@@ -43,22 +43,7 @@ fn guests(world: &mut World) -> Result<()> {
         seen_as(client, address, NYC.guest())?;
     }
     same("seen by IPv6", client.who_am_i(here)?, v6("2001:db8:2::70"))?;
-    let impatient = client.waiting(seconds(1.0));
-    let mut session = impatient.connect(NYC.portal())?;
-    same("a session works", echoes(&mut session), true)?;
-
-    world.site(NYC).install(&closed)?;
-    who_plans_is_told(world)?;
-    // All that is closed has to be seen within this time.
-    let time = seconds(10.0).as_secs().to_string();
-    succeeds(world.site(NYC), &["apply", "--confirm", &time])?;
-    same("the session works still", echoes(&mut session), false)?;
-    for address in ROUTER {
-        unreachable(impatient, address)?;
-    }
-    eventually("it is undone, and the router is reached again", || {
-        same("who is seen", client.waiting(seconds(1.0)).who_am_i(NYC.portal())?, NYC.guest().into())
-    })?;
+    closed_until_undone(world, client, &closed)?;
 
     reloaded(world, &[NYC], &closed)?;
     for address in ROUTER.map(IpAddr::from).into_iter().chain([here]) {
@@ -70,17 +55,38 @@ fn guests(world: &mut World) -> Result<()> {
     let wanted = [NYC.portal(), PARIS.tunnel(), PARIS.gateway(), SERVER].map(Some);
     same("the way from there", way, wanted.to_vec())?;
     seen_as(world.site(NYC).home(seconds(3.0)), HOME_ROUTER, HOME)?;
-    // The router itself reaches them.
+    // The router itself reaches the services.
     let doing = || "cannot connect to a guest".to_owned();
-    let listener = guest.run(|| TcpListener::bind((NYC.guest(), 80)).doing(doing))?;
+    let listener = guest.run(|| TcpListener::bind((NYC.guest(), 80)).context(doing))?;
     let there = (NYC.guest(), 80).into();
-    world.site(NYC).router.run(|| TcpStream::connect_timeout(&there, seconds(3.0)).doing(doing))?;
+    world.site(NYC).router.run(|| TcpStream::connect_timeout(&there, seconds(3.0)).context(doing))?;
     drop(listener);
     Ok(())
 }
 
-/// Also who works by SSH from there, through `sudo`, which takes the variable away.
-fn who_plans_is_told(world: &mut World) -> Result<()> {
+/// Checks that a change that closes the router is announced, ends open sessions, and is undone in time.
+fn closed_until_undone(world: &mut World, client: Client, closed: &str) -> Result<()> {
+    let impatient = client.waiting(seconds(1.0));
+    let mut session = impatient.connect(NYC.portal())?;
+    same("a session works", echoes(&mut session), true)?;
+
+    world.site(NYC).install(closed)?;
+    the_planner_is_warned(world)?;
+    // All closed services are checked within this time.
+    let time = seconds(10.0).as_secs().to_string();
+    succeeds(world.site(NYC), &["apply", "--confirm", &time])?;
+    same("the session works still", echoes(&mut session), false)?;
+    for address in ROUTER {
+        unreachable(impatient, address)?;
+    }
+    eventually("it is undone, and the router is reached again", || {
+        same("who is seen", client.waiting(seconds(1.0)).who_am_i(NYC.portal())?, NYC.guest().into())
+    })
+}
+
+/// Checks the warning for a user who works by SSH from there, also through `sudo`, which removes the
+/// variable.
+fn the_planner_is_warned(world: &mut World) -> Result<()> {
     let plan = world.site(NYC).portals(&["plan"])?;
     let words = String::from_utf8_lossy(&plan.stderr).into_owned();
     same(
@@ -92,7 +98,7 @@ fn who_plans_is_told(world: &mut World) -> Result<()> {
     for before in ["", "env -u SSH_CONNECTION"] {
         let plan = format!("{before} '{}' plan --config {NETWORK_FILE} 2>&1", program.display());
         let session = format!("SSH_CONNECTION='{} 50000 {} 22'", NYC.guest(), NYC.portal());
-        // The shell in between has it in its environment.
+        // The shell in between has the variable in its environment.
         let words = shell(&world.site(NYC).router, &format!("{session} sh -c \"{plan}; true\""))?;
         let warning = format!("YOUR OWN SESSION COMES FROM {}", NYC.guest());
         same(&format!("{warning}, in {words}"), words.contains(&warning), true)?;

@@ -1,4 +1,4 @@
-//! Scenarios side by side, each in a process of its own: most of their time they wait.
+//! Scenarios side by side, each in its own process: most of their time they wait.
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
@@ -15,14 +15,14 @@ use nix::unistd::Pid;
 use crate::ONLY;
 use crate::words::seconds;
 
-/// How many at once: what `PORTALS_TEST_JOBS` says, else two for each processor.
+/// Number of scenarios at the same time: `PORTALS_TEST_JOBS`, or two for each processor.
 pub(crate) fn jobs() -> usize {
     let said = std::env::var("PORTALS_TEST_JOBS").ok().and_then(|number| number.parse().ok());
     said.unwrap_or_else(|| 2 * thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// Runs the scenarios of these names, so many at once; how many have failed. What one prints comes when it is done, or at once where
-/// there is one at a time.
+/// Runs the scenarios of these names, `jobs` at a time, and returns the number of failures. The output of a
+/// scenario appears when it is done, or at once if `jobs` is 1.
 pub(crate) fn run(names: &[&str], jobs: usize) -> usize {
     let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
@@ -39,8 +39,8 @@ pub(crate) fn run(names: &[&str], jobs: usize) -> usize {
     failed.into_inner()
 }
 
-/// Runs one in a process of its own, and hands on what it prints. Nothing waits for processes that it leaves
-/// behind.
+/// Runs a scenario in its own process, and passes on its output. It does not wait for processes that the
+/// scenario leaves behind.
 fn passes(name: &str, at_once: bool) -> bool {
     let mut printed = File::from(memfd_create(c"printed", MFdFlags::MFD_CLOEXEC).expect("there is memory"));
     let place = || {
@@ -55,12 +55,12 @@ fn passes(name: &str, at_once: bool) -> bool {
     let status = command.status().expect("this program can be started again");
     let mut out = std::io::stdout().lock();
     let handed_on = printed.rewind().and_then(|()| std::io::copy(&mut printed, &mut out));
-    handed_on.and_then(|_| out.flush()).expect("there is somebody to tell");
+    handed_on.and_then(|_| out.flush()).expect("standard output can be written");
     status.success()
 }
 
-/// Ends this process, which runs a scenario, and all that it started, at its limit: what `PORTALS_TEST_LIMIT`
-/// says, else long after the slowest should have ended.
+/// Ends this process, which runs a scenario, and all its children after the limit: `PORTALS_TEST_LIMIT`, or a
+/// time long after the slowest scenario should have ended.
 pub(crate) fn end_in_time(name: &str) {
     let said = std::env::var("PORTALS_TEST_LIMIT").ok().and_then(|number| number.parse().ok());
     let (name, limit) = (name.to_owned(), said.map_or_else(|| seconds(600.0), Duration::from_secs));

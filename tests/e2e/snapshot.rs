@@ -1,4 +1,4 @@
-//! All that a kernel says of a network namespace, to be compared with what it says later.
+//! Snapshots of all that a kernel reports about a network namespace, for comparison with later ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -21,30 +21,30 @@ use wg_portals::kernel::netlink::{Socket, protocols};
 
 use crate::filters::has_nftables;
 
-/// One line for each interface, address, route, rule, piece of nftables, and kernel setting.
+/// One line for each interface, address, route, rule, object of nftables, and kernel setting.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot(BTreeSet<String>);
 
 impl Snapshot {
-    /// What is there now.
+    /// Takes a snapshot of the current state.
     pub(crate) fn of(namespace: &Namespace) -> Result<Self> {
         namespace.run(|| {
             let mut lines = BTreeSet::new();
-            add_routing(&mut lines).doing(|| "cannot list interfaces and routes".to_owned())?;
+            add_routing(&mut lines).context(|| "cannot list interfaces and routes".to_owned())?;
             if has_nftables() {
-                add_nftables(&mut lines).doing(|| "cannot list nftables".to_owned())?;
+                add_nftables(&mut lines).context(|| "cannot list nftables".to_owned())?;
             } else {
                 add_iptables(&mut lines)?;
             }
             for folder in ["/proc/sys/net/ipv4", "/proc/sys/net/ipv6"] {
-                add_settings(&mut lines, Path::new(folder)).doing(|| format!("cannot read {folder}"))?;
+                add_settings(&mut lines, Path::new(folder)).context(|| format!("cannot read {folder}"))?;
             }
             Ok(Self(lines))
         })
     }
 
-    /// Leaves out the numbers that the kernel gives to what is made anew: of interfaces, and in nftables,
-    /// where their order is kept.
+    /// Removes the numbers that the kernel gives to new objects: of interfaces, and in nftables, where only
+    /// their order is kept.
     pub(crate) fn unnumbered(&self) -> Self {
         let names: Vec<(String, &str)> = self.0.iter().filter_map(|line| number_and_name(line)).collect();
         let mut handles = BTreeMap::<String, BTreeSet<u64>>::new();
@@ -55,13 +55,13 @@ impl Snapshot {
         Self(self.0.iter().map(unnumbered).collect())
     }
 
-    /// The same without nftables: whoever loads a firewall again gets other numbers.
+    /// Removes nftables: a firewall that is loaded again gets other numbers.
     pub(crate) fn without_nftables(mut self) -> Self {
         self.0.retain(|line| !line.starts_with("nftables "));
         self
     }
 
-    /// Whether a later one is the same; else each line that came or went.
+    /// Checks that a later snapshot is the same; the error lists each line that came or went.
     pub(crate) fn same_as(&self, later: &Self) -> Result<()> {
         let mut changes = String::new();
         for gone in self.0.difference(&later.0) {
@@ -84,13 +84,13 @@ fn add_routing(lines: &mut BTreeSet<String>) -> Result<()> {
     ];
     for (kind, content) in questions {
         let answers: Vec<Answer> =
-            socket.dump(Message::new(kind, content)).doing(|| "the kernel refused".to_owned())?;
+            socket.dump(Message::new(kind, content)).context(|| "the kernel refused".to_owned())?;
         let mut header = NetlinkHeader::default();
-        // What is asked for by RTM_GET… comes as RTM_NEW…, which is two less (linux/rtnetlink.h).
+        // The reply to RTM_GET… is RTM_NEW…, whose number is two less (linux/rtnetlink.h).
         header.message_type = kind - 2;
         for Answer(payload) in answers {
             let message = RouteNetlinkMessage::deserialize(&header, &payload);
-            let line = line(message.doing(|| "an answer of the kernel cannot be read".to_owned())?);
+            let line = line(message.context(|| "an answer of the kernel cannot be read".to_owned())?);
             if !comes_by_itself(&line) {
                 lines.insert(line);
             }
@@ -99,12 +99,13 @@ fn add_routing(lines: &mut BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
-/// What IPv6 gives to every interface that is up, some time later: link-local addresses, their routes and those of multicast.
+/// Reports whether IPv6 makes this line for every interface that is up, some time later: link-local
+/// addresses, their routes, and the routes of multicast.
 fn comes_by_itself(line: &str) -> bool {
     line.contains("(fe80::") || line.contains("(ff00::")
 }
 
-/// An object in words, without what changes by itself.
+/// An object in words, without the parts that change by themselves.
 fn line(message: RouteNetlinkMessage) -> String {
     match message {
         RouteNetlinkMessage::NewLink(link) => link_line(&link),
@@ -120,7 +121,7 @@ fn line(message: RouteNetlinkMessage) -> String {
     }
 }
 
-/// Of an interface only what people set: the kernel tells much more, counters above all.
+/// Settings of an interface: the kernel reports much more, above all counters.
 fn link_line(link: &LinkMessage) -> String {
     let up = link.header.flags.contains(LinkFlags::Up);
     let set = link.attributes.iter().filter(|attribute| {
@@ -136,7 +137,7 @@ fn link_line(link: &LinkMessage) -> String {
     format!("interface {}, up: {up}, {:?}", link.header.index, set.collect::<Vec<_>>())
 }
 
-/// What is behind `interface ` and in `IfName("…")` of a line that [`link_line`] made.
+/// Number and name of the interface in a line that [`link_line`] made.
 fn number_and_name(line: &str) -> Option<(String, &str)> {
     let (number, rest) = line.strip_prefix("interface ")?.split_once(',')?;
     let (name, _) = rest.split_once("IfName(\"")?.1.split_once('"')?;
@@ -151,15 +152,15 @@ fn unnumbered(line: &str, names: &[(String, &str)]) -> String {
     })
 }
 
-/// Tables, chains, rules and sets (NFT_MSG_GETTABLE, GETCHAIN, GETRULE, GETSET), byte for byte. In front of each is its `struct nfgenmsg`:
-/// four bytes of family, version and the generation.
+/// Tables, chains, rules and sets (NFT_MSG_GETTABLE, GETCHAIN, GETRULE, GETSET), byte for byte. Each begins
+/// with its `struct nfgenmsg`: four bytes of family, version and the generation.
 fn add_nftables(lines: &mut BTreeSet<String>) -> Result<()> {
     let mut socket = Socket::open(protocols::NETLINK_NETFILTER)?;
     for kind in [1, 4, 7, 10] {
-        // NFNL_SUBSYS_NFTABLES
+        // NFNL_SUBSYS_NFTABLES.
         let question = Message::raw(10 << 8 | kind, vec![0; 4]);
-        let answers: Vec<Answer> = socket.dump(question).doing(|| "the kernel refused".to_owned())?;
-        // NFT_MSG_GET… is answered by NFT_MSG_NEW…, which is one less (linux/netfilter/nf_tables.h).
+        let answers: Vec<Answer> = socket.dump(question).context(|| "the kernel refused".to_owned())?;
+        // The reply to NFT_MSG_GET… is NFT_MSG_NEW…, whose number is one less (linux/netfilter/nf_tables.h).
         lines.extend(answers.iter().map(|Answer(bytes)| nftables_line(kind - 1, &bytes[4..])));
     }
     Ok(())
@@ -171,7 +172,7 @@ fn nftables_line(kind: u16, mut attributes: &[u8]) -> String {
     while let Some(([low, high, number, flags], _)) = attributes.split_first_chunk() {
         let length = usize::from(u16::from_ne_bytes([*low, *high])).clamp(4, attributes.len());
         let payload = &attributes[4..length];
-        // NFTA_TABLE_HANDLE, NFTA_CHAIN_HANDLE, NFTA_RULE_HANDLE and NFTA_RULE_POSITION, NFTA_SET_HANDLE
+        // NFTA_TABLE_HANDLE, NFTA_CHAIN_HANDLE, NFTA_RULE_HANDLE and NFTA_RULE_POSITION, NFTA_SET_HANDLE.
         let is_handle = matches!((kind, number), (0, 4) | (3, 2) | (6, 3 | 6) | (9, 16));
         let _ = match payload.try_into() {
             Ok(handle) if is_handle => write!(line, "; handle {}", u64::from_be_bytes(handle)),
@@ -182,8 +183,8 @@ fn nftables_line(kind: u16, mut attributes: &[u8]) -> String {
     line
 }
 
-/// The table that an object of nftables is in, by its first attribute; the kernel counts handles in each
-/// table. Those of tables are counted together.
+/// Table of an object of nftables, by its first attribute; the kernel counts handles separately in each
+/// table, and the handles of tables together.
 fn table_of(line: &str) -> String {
     let mut parts = line.strip_prefix("nftables ").unwrap_or_default().split("; ");
     match parts.next() {
@@ -192,12 +193,12 @@ fn table_of(line: &str) -> String {
     }
 }
 
-/// Handles that a line tells of.
+/// Handles in a line.
 fn handles_in(line: &str) -> Vec<u64> {
     line.split("; ").filter_map(|part| part.strip_prefix("handle ")?.parse().ok()).collect()
 }
 
-/// Puts in place of each handle its rank among all those of its table.
+/// Replaces each handle by its rank among all handles of its table.
 fn ranked(line: &str, handles: &BTreeSet<u64>) -> String {
     let mut ranked: Vec<String> = line.split("; ").map(str::to_owned).collect();
     for part in &mut ranked {
@@ -208,11 +209,11 @@ fn ranked(line: &str, handles: &BTreeSet<u64>) -> String {
     ranked.join("; ")
 }
 
-/// Rules, chains and policies of legacy iptables, without counters, and without what tables have that were
-/// only looked at.
+/// Rules, chains and policies of legacy iptables, without counters, and without the empty tables that a mere
+/// listing creates.
 fn add_iptables(lines: &mut BTreeSet<String>) -> Result<()> {
     for program in ["iptables-legacy-save", "ip6tables-legacy-save"] {
-        let output = Command::new(program).output().doing(|| format!("cannot run {program}"))?;
+        let output = Command::new(program).output().context(|| format!("cannot run {program}"))?;
         let text = String::from_utf8_lossy(&output.stdout);
         let kept = text.lines().map(|line| line.split(" [").next().unwrap_or_default());
         let kept =
@@ -222,7 +223,7 @@ fn add_iptables(lines: &mut BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
-/// What the kernel answers, as it comes.
+/// Replies of the kernel, unchanged.
 struct Answer(Vec<u8>);
 
 impl Decode for Answer {
@@ -231,16 +232,16 @@ impl Decode for Answer {
     }
 }
 
-/// All settings below a folder of /proc/sys that can be read.
+/// All readable settings below a folder of /proc/sys.
 fn add_settings(lines: &mut BTreeSet<String>, folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
-        // Asked of the folder, as there are a thousand files.
+        // One call for the folder, because it holds a thousand files.
         if entry.file_type()?.is_dir() {
             add_settings(lines, &path)?;
         } else if let Ok(text) = fs::read_to_string(&path) {
-            // Some are only to be written; some tell a secret only to root of the machine.
+            // Some files are write-only; some are readable only for root of the machine.
             lines.insert(format!("{} = {}", path.display(), text.trim()));
         }
     }

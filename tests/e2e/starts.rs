@@ -1,4 +1,5 @@
-//! An agent that cannot start: what entered the portals goes nowhere, and as soon as it can, they are open again.
+//! An agent that cannot start: traffic that entered the portals goes nowhere, and the portals open again as
+//! soon as the agent can start.
 
 use wg_portals::base::error::{Error, Result};
 use wg_portals::demo::{Capture, Client, NETWORK_FILE, NYC, PARIS, World};
@@ -13,7 +14,7 @@ use crate::words::{
 pub(crate) const SCENARIOS: &[Scenario] =
     &[Scenario { name: "no leak while the agent cannot start", plots: &[NYC, PARIS], run: cannot_start }];
 
-/// As the host has it after it has started again: it forwards, and the portal's LAN leads to it.
+/// Sets the host up as after a reboot: it forwards, and the portal's LAN leads to it.
 const HOST: &str = "echo 1 >/proc/sys/net/ipv4/ip_forward; ip link set portal0 up";
 
 fn cannot_start(world: &mut World) -> Result<()> {
@@ -52,7 +53,7 @@ fn one(world: &mut World, breaks: &str, mends: &str) -> Result<()> {
     let capture = Capture::start(&site.router, "uplink")?;
     Client::new(guest(site), seconds(1.0)).knock(NYC.own_server(), 20)?;
     if seen_going_to(capture, NYC.own_server().into())?.is_empty() {
-        return Err(Error::failed("without us it leaves by the uplink, or nothing is tested"));
+        return Err(Error::failed("without portals it must leave via the uplink, or nothing is tested"));
     }
     let before = site.log().matches("are closed until").count();
     site.start_agent()?;

@@ -1,4 +1,4 @@
-//! Our unit under systemd itself, as the first process of a machine whose programs are this host's own.
+//! Portals' unit under systemd itself, as the first process of a machine that uses this host's programs.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,12 +11,12 @@ use crate::words::{eventually, same, seconds, seen_as, shell, unreachable};
 use crate::{Scenario, program};
 
 pub(crate) const WITH_SYSTEMD: &[Scenario] = &[Scenario {
-    name: "systemd itself: confirmed, undone, and no undo in the way of a start",
+    name: "under systemd, changes are confirmed or undone, and no undo blocks a start",
     plots: &[NYC, PARIS],
     run: confirms,
 }];
 
-/// Root that is nobody else's root elsewhere: an ordinary user's may make no control groups.
+/// Reports whether real root runs this: root of a user namespace cannot make control groups.
 pub(crate) fn is_here() -> bool {
     let is_whole = |map: String| map.split_whitespace().eq(["0", "0", "4294967295"]);
     let has_groups = |list: String| list.contains("\tcgroup2\n");
@@ -27,10 +27,11 @@ pub(crate) fn is_here() -> bool {
 
 const SYSTEMD: &str = "/lib/systemd/systemd";
 
-/// Where its files lie, in its site's namespace.
+/// Folder of its files, in its site's namespace.
 const ROOT: &str = "/run/machine";
 
-/// This host's programs, which it cannot change, and nothing else of this host. Of targets it has one that wants our unit alone.
+/// Script that gives the machine this host's programs, read-only, and nothing else of this host. The only
+/// target wants only portals' unit.
 const FURNISH: &str = r#"
     mkdir -p $ROOT && cd $ROOT
     mkdir -p dev/net etc/systemd/system proc root run sys tmp var/log
@@ -50,7 +51,7 @@ const FURNISH: &str = r#"
     cp "$PROGRAM" root/portals
 "#;
 
-/// Its root is one of its own, and no folder of another: units have namespaces made from it.
+/// The root is a separate mount, not a folder of another: systemd makes units' namespaces from it.
 const BOOT: &str = r"
     mount --rbind $ROOT /mnt && cd /mnt
     mount -t proc proc proc
@@ -60,7 +61,7 @@ const BOOT: &str = r"
     container=portals exec $SYSTEMD --unit=multi-user.target --log-target=console --show-status=no
 ";
 
-/// A machine in the place of a site's router, that systemd runs.
+/// A machine in place of a site's router, run by systemd.
 struct Machine {
     router: Namespace,
     systemd: Child,
@@ -75,13 +76,13 @@ impl Machine {
         command.args(["--mount", "--pid", "--cgroup", "--ipc", "--uts", "--fork", "--kill-child"]);
         command.args(["sh", "-ec", BOOT]).env("ROOT", ROOT).env("SYSTEMD", SYSTEMD);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let systemd = router.spawn(&mut command).doing(|| "cannot boot systemd".to_owned())?;
+        let systemd = router.spawn(&mut command).context(|| "cannot boot systemd".to_owned())?;
         let machine = Self { router, systemd };
         eventually("systemd has booted", || machine.run("systemctl is-active multi-user.target").map(drop))?;
         Ok(machine)
     }
 
-    /// What a shell on the machine prints; it must succeed.
+    /// Output of a shell on the machine, which must succeed.
     fn run(&self, script: &str) -> Result<String> {
         let unshare = self.systemd.id();
         let quoted = script.replace('\'', r"'\''");
@@ -94,7 +95,7 @@ impl Machine {
         )
     }
 
-    /// Gives it the network file and the key that its site would use.
+    /// Gives the machine its site's network file and key.
     fn configure(&self, network: &str) -> Result<()> {
         let (from, to) = (NETWORK_FILE.trim_end_matches("/network.toml"), format!("{ROOT}/etc/portals"));
         shell(
@@ -143,9 +144,23 @@ fn confirms(world: &mut World) -> Result<()> {
     result
 }
 
+fn open(world: &mut World) -> Result<()> {
+    seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)
+}
+
+fn closed(world: &mut World) -> Result<()> {
+    unreachable(world.site(NYC).guest(seconds(1.0)), SERVER)
+}
+
 fn tell(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
-    let open = |world: &mut World| seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address);
-    let closed = |world: &mut World| unreachable(world.site(NYC).guest(seconds(1.0)), SERVER);
+    installed(world, machine, network)?;
+    confirmed_and_undone(world, machine, network)?;
+    started_in_spite_of_a_failed_undo(world, machine, network)?;
+    guarded(world, machine)
+}
+
+/// Checks an installation: the portal is open, and neither dnsmasq nor the agent has more rights than needed.
+fn installed(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
     machine.configure(network)?;
     machine.run("/root/portals install")?;
     machine.is("active")?;
@@ -157,8 +172,11 @@ fn tell(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
         "filter of system calls",
         machine.run("grep -h '^Seccomp:' /proc/$(pidof portals)/status")?.trim(),
         "Seccomp:\t2",
-    )?;
+    )
+}
 
+/// Checks that a confirmed change stays, and that the next start undoes the change of a killed agent.
+fn confirmed_and_undone(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
     let changed = |note: &str| format!("# {note}\n{network}");
     machine.configure(&changed("one"))?;
     machine.run("portals apply --confirm 600")?;
@@ -173,9 +191,12 @@ fn tell(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
     })?;
     same("first line", machine.run("head -n 1 /etc/portals/network.toml")?.trim(), "# one")?;
     machine.is("active")?;
-    open(world)?;
+    open(world)
+}
 
-    // A file that asks for it has to be confirmed when it is read again.
+/// Checks that a change waits to be confirmed, and that the agent starts although it cannot undo the change.
+fn started_in_spite_of_a_failed_undo(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
+    // With `confirm_reload`, a file that is read again must be confirmed.
     let wants = network.replace("[site.nyc]\n", "[site.nyc]\nconfirm_reload = 600\n");
     machine.configure(&wants)?;
     machine.run("systemctl reload portals")?;
@@ -183,7 +204,7 @@ fn tell(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
         machine.run("test -e /etc/portals/network.toml.unconfirmed").map(drop)
     })?;
 
-    // It cannot be undone: there is something in the way of the copy.
+    // The undo fails: an obstacle is in the way of the copy.
     machine.run(
         "systemctl stop portals; cd /etc/portals; rm network.toml.undone; mkdir -p network.toml.undone/full
          cp network.toml.confirmed network.toml.unconfirmed; systemctl start portals",
@@ -191,9 +212,11 @@ fn tell(world: &mut World, machine: &Machine, network: &str) -> Result<()> {
     machine.is("active")?;
     open(world)?;
     machine.run("systemctl stop portals")?;
-    closed(world)?;
+    closed(world)
+}
 
-    // As at boot: the unit that comes before the network closes, and the agent takes over.
+/// Checks that the unit that runs before the network closes the portals, and that the agent takes over.
+fn guarded(world: &mut World, machine: &Machine) -> Result<()> {
     machine.run("portals down && systemctl restart portals-guard")?;
     let rules = machine.run("ip rule list priority 118; ip -6 rule list priority 118")?;
     same("rules that close", rules.matches("iif portal0 unreachable").count(), 2)?;

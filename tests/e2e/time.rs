@@ -1,4 +1,4 @@
-//! A router whose own traffic enters a portal asks time servers by its uplink, whatever becomes of the
+//! A router whose own traffic enters a portal: it asks time servers via its uplink, in any state of the
 //! tunnel.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -12,7 +12,7 @@ use crate::ways::only_nyc;
 use crate::words::{Who, eventually, no_leak, reloaded, same, seconds, seen_as, start};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "a portal of the router itself lets it ask for the time by the uplink, with no other leak",
+    name: "a portal of the router itself lets it ask for the time via the uplink, with no other leak",
     plots: &[NYC, PARIS],
     run: by_the_uplink,
 }];
@@ -34,35 +34,35 @@ fn by_the_uplink(world: &mut World) -> Result<()> {
         drop(socket);
         world.set_cut(NYC, PARIS, false)
     })?;
-    // A tunnel that is not cut brings it there under another name.
+    // A tunnel that is up delivers the request with another source address.
     reloaded(world, &[NYC], &world.network(only_nyc("self = true\nntp = false")))?;
-    eventually("the time is asked by the tunnel", || {
+    eventually("the time is requested through the tunnel", || {
         let _socket = ask(world, &of_time)?;
-        same("who asks", heard(&of_time).map(|who| who.ip()), Some(PARIS.address.into()))
+        same("source of the request", heard(&of_time).map(|who| who.ip()), Some(PARIS.address.into()))
     })
 }
 
-/// The router asks, is heard at its own address, and hears the answer.
+/// Checks that the server sees the router's own address, and that the router gets the answer.
 fn asks(world: &mut World, server: &UdpSocket) -> Result<()> {
-    eventually("the time is asked by the uplink", || {
+    eventually("the time is requested via the uplink", || {
         let socket = ask(world, server)?;
         let who = heard(server);
-        same("who asks", who.map(|who| who.ip()), Some(IpAddr::from(NYC.address)))?;
-        // Without such rules the answer is not let in under strict reverse-path filtering.
+        same("source of the request", who.map(|who| who.ip()), Some(IpAddr::from(NYC.address)))?;
+        // Without such rules, strict reverse-path filtering drops the answer.
         if let Some(who) = who.filter(|_| rules_know_ports()) {
-            server.send_to(b"late", who).doing(|| "cannot answer".to_owned())?;
+            server.send_to(b"late", who).context(|| "cannot answer".to_owned())?;
             same("the answer comes from", heard(&socket), Some((SERVER, NTP).into()))?;
         }
         Ok(())
     })
 }
 
-/// A socket of the router's that has just asked.
+/// Socket of the router that has just asked.
 fn ask(world: &mut World, server: &UdpSocket) -> Result<UdpSocket> {
-    let there = server.local_addr().doing(|| "cannot tell a port".to_owned())?;
+    let there = server.local_addr().context(|| "cannot tell a port".to_owned())?;
     world.site(NYC).router.run(|| {
         let socket = open(Ipv4Addr::UNSPECIFIED, 0)?;
-        // Whether it is refused is for the other end to tell.
+        // The server's side decides whether the request was refused.
         let _ = socket.connect(there).and_then(|()| socket.send(b"what is the time?"));
         Ok(socket)
     })
@@ -78,10 +78,10 @@ fn open(address: Ipv4Addr, port: u16) -> Result<UdpSocket> {
         socket.set_read_timeout(Some(seconds(1.0)))?;
         std::io::Result::Ok(socket)
     };
-    open().doing(|| format!("cannot open UDP port {port} of {address}"))
+    open().context(|| format!("cannot open UDP port {port} of {address}"))
 }
 
-/// Who was heard, if anybody was.
+/// Source of the next packet, if one arrives in time.
 fn heard(socket: &UdpSocket) -> Option<SocketAddr> {
     socket.recv_from(&mut [0; 64]).ok().map(|(_, who)| who)
 }

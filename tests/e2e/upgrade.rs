@@ -1,4 +1,4 @@
-//! A newer program takes the place of the one that runs: nobody notices.
+//! A newer program in place of the running one: connections survive.
 
 use std::net::TcpStream;
 use std::thread;
@@ -8,14 +8,14 @@ use wg_portals::base::error::{Error, Result};
 use wg_portals::demo::{NYC, PARIS, Plot, World, echoes};
 
 use crate::Scenario;
-use crate::beside::beside;
+use crate::concurrently::concurrently;
 use crate::ways::each_other;
 use crate::words::{Who, no_leak, same, seconds, seen_as, settled, shell, start};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "a connection outlives the agent's restart", plots: &[NYC, PARIS], run: restarted },
     Scenario {
-        name: "a connection outlives the restart of an exit that cannot dial us",
+        name: "a connection outlives the restart of an exit that cannot dial this site",
         plots: &[NYC, PARIS],
         run: undialled,
     },
@@ -26,17 +26,17 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// The site that can only dial out.
+/// Part of the file that lets the site be dialled.
 const BEHIND_NAT: &str = "endpoint = \"198.51.100.2\"\n";
 
-/// What needs a kernel with WireGuard: tunnels that stand without an agent.
+/// Scenarios that need a kernel with WireGuard: tunnels that work without an agent.
 pub(crate) const WITHOUT_A_GAP: &[Scenario] =
-    &[Scenario { name: "the kernel's sessions do not notice a restart", plots: &[NYC, PARIS], run: kept }];
+    &[Scenario { name: "a restart does not touch the kernel's sessions", plots: &[NYC, PARIS], run: kept }];
 
 const GUEST: Who = |site| &site.guest;
 
-/// Seconds for which nothing may come through, however busy the machine is. On an idle one it is a fifth of a
-/// second, as is printed.
+/// Seconds for which no packet may pass, even on a busy machine. On an idle machine it is a fifth of a
+/// second, as the scenario prints.
 const GAP: f64 = 5.0;
 
 fn restarted(world: &mut World) -> Result<()> {
@@ -62,14 +62,14 @@ fn kept(world: &mut World) -> Result<()> {
     same("keys, addresses and handshakes", shell(&world.site(NYC).router, peers)?, before)
 }
 
-/// A portal each way, but for what is `left_out` of the file.
+/// Starts a portal in each direction, with `left_out` removed from the file.
 fn begin(world: &mut World, left_out: &str) -> Result<()> {
     let network = world.network(each_other);
     start(world, &if left_out.is_empty() { network } else { network.replace(left_out, "") })?;
     seen_as(world.site(NYC).guest(seconds(3.0)), NYC.own_server(), PARIS.address)
 }
 
-/// Restarts the agent of a site while nyc's guest talks to somebody, as a service manager does.
+/// Restarts the agent of a site as a service manager does, while nyc's guest holds a connection.
 fn restart(world: &mut World, plot: Plot, limit: f64) -> Result<()> {
     let peer = world.site(NYC).guest(seconds(10.0)).connect(NYC.own_server())?;
     let mut gap = Duration::ZERO;
@@ -85,7 +85,7 @@ fn restart(world: &mut World, plot: Plot, limit: f64) -> Result<()> {
     same(&format!("a gap of {gap:?} is short"), gap <= seconds(limit), true)
 }
 
-/// How long the longest of all questions waited for its answer while `events` happened, and once more after them.
+/// Longest time that a request waited for its answer, while `events` happened and once more after them.
 fn longest_gap(mut peer: TcpStream, events: impl FnOnce() -> Result<()>) -> Result<Duration> {
     let ask = |is_over: &dyn Fn() -> bool| {
         let mut longest = Duration::ZERO;
@@ -101,6 +101,6 @@ fn longest_gap(mut peer: TcpStream, events: impl FnOnce() -> Result<()>) -> Resu
             thread::sleep(Duration::from_millis(5));
         }
     };
-    let (result, longest) = beside(events, ask);
+    let (result, longest) = concurrently(events, ask);
     result.and(longest)
 }

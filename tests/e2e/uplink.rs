@@ -1,4 +1,4 @@
-//! An uplink that gets another address, and what is on its wire.
+//! An uplink that gets another address, and the hosts on its link.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -20,18 +20,18 @@ use crate::words::{
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "no leak of the router itself as its uplink gets a gateway of another subnet",
+        name: "no leak of the router itself when its uplink gets a gateway in another subnet",
         plots: &[NYC, PARIS],
         run: other_subnet,
     },
     Scenario {
-        name: "no leak of the router itself by an uplink that the agent has not heard of",
+        name: "no leak of the router itself via an uplink that the agent does not know yet",
         plots: &[NYC, PARIS],
         run: unheard_of,
     },
 ];
 
-/// Other subnets of the internet's, by their third number: the gateway is `.1`, and the site gets `.2`.
+/// Other subnets of the internet, by their third number: the gateway is `.1`, and the site gets `.2`.
 const SUBNETS: [u8; 2] = [101, 102];
 
 fn other_subnet(world: &mut World) -> Result<()> {
@@ -40,7 +40,8 @@ fn other_subnet(world: &mut World) -> Result<()> {
     let router: Who = |site| &site.router;
     no_leak(world, NYC, router, |world| {
         let mut old = NYC.address;
-        // A client of DHCP names the interface, who types a route may not; and `rp_filter` is strict, or it is off.
+        // A DHCP client names the interface, a person who types a route may not; and `rp_filter` is strict,
+        // or it is off.
         for (subnet, (interface, strict)) in SUBNETS.into_iter().zip([("dev uplink", true), ("", false)]) {
             filter_reverse_paths(&world.site(NYC).router, strict)?;
             let new = Ipv4Addr::new(198, 51, subnet, 2);
@@ -67,9 +68,9 @@ fn other_subnet(world: &mut World) -> Result<()> {
     neighbours(world)
 }
 
-/// The router has no uplink for a while, and the firewall is made without one. It comes back while the agent
-/// is stopped, together with rules that lead nothing into a tunnel: the firewall alone keeps in all that the
-/// portal takes.
+/// Takes the router's uplink away, so that the firewall is made without one. The uplink comes back while the
+/// agent is stopped, together with rules that lead nothing into a tunnel: the firewall alone keeps in all
+/// traffic of the portal.
 fn unheard_of(world: &mut World) -> Result<()> {
     const FLUSH: &str = "ip rule flush; ip -6 rule flush";
     const LEAD_OUT: &str =
@@ -97,41 +98,43 @@ fn unheard_of(world: &mut World) -> Result<()> {
         let servers = [NYC.own_server().into(), ipv6];
         left.retain(|packet| servers.contains(&packet.destination));
         left.retain(|packet| port.is_none() || packet.ports.map(|(_, to)| to) == port);
-        same(&format!("packets that left by the uplink, though {entrance}"), left, Vec::new())?;
+        same(&format!("packets that left via the uplink, though {entrance}"), left, Vec::new())?;
         settled(world.site(NYC))?;
     }
     Ok(())
 }
 
-/// Sends what is taken in: a web client's first packet and a datagram, or what a resolver asks from `source`.
+/// Sends traffic that the portal takes: a web client's first packet and a datagram, or a resolver's query
+/// from `source`.
 fn knock(router: &Namespace, source: Option<Ipv4Addr>, server: IpAddr) -> Result<()> {
     let Some(source) = source else { return Client::new(router, seconds(1.0)).knock(server, 3).map(drop) };
     router.run(|| {
-        let question = UdpSocket::bind((source, 0)).doing(|| "cannot ask by UDP".to_owned())?;
+        let question = UdpSocket::bind((source, 0)).context(|| "cannot ask by UDP".to_owned())?;
         let _ = question.send_to(b"question", (server, 53));
         Ok(())
     })
 }
 
-/// Does something while the site's agent is stopped.
+/// Runs `events` while the site's agent is stopped.
 fn stopped<T>(site: &mut Site, events: impl FnOnce(&Site) -> Result<T>) -> Result<T> {
     let agent = Pid::from_raw(site.agent()?.pid().cast_signed());
-    let send = |signal| kill(agent, signal).doing(|| format!("cannot send {signal} to the agent"));
+    let send = |signal| kill(agent, signal).context(|| format!("cannot send {signal} to the agent"));
     send(Signal::SIGSTOP)?;
     let result = events(site);
     send(Signal::SIGCONT)?;
     result
 }
 
-/// Sockets that are bound to the uplink, or take no gateway, find what is on its wire; the firewall lets nothing pass.
+/// Checks that sockets that are bound to the uplink, or use no gateway, find the hosts on its link, but the
+/// firewall lets nothing pass.
 fn neighbours(world: &mut World) -> Result<()> {
     let neighbour = Ipv4Addr::new(198, 51, SUBNETS[1], 9);
     shell(&world.internet, &format!("ip address add {neighbour}/32 dev nyc"))?;
     let router = &world.site(NYC).router;
     for there in [neighbour, NYC.own_server()] {
         let capture = Capture::start(router, "uplink")?;
-        router.run(|| ask_in_all_ways(there).doing(|| "cannot ask by UDP".to_owned()))?;
-        same("packets that left by the uplink", seen_going_to(capture, IpAddr::from(there))?, Vec::new())?;
+        router.run(|| ask_in_all_ways(there).context(|| "cannot ask by UDP".to_owned()))?;
+        same("packets that left via the uplink", seen_going_to(capture, IpAddr::from(there))?, Vec::new())?;
     }
     Ok(())
 }
@@ -142,7 +145,7 @@ fn ask_in_all_ways(there: Ipv4Addr) -> io::Result<()> {
     setsockopt(&bound, sockopt::BindToDevice, &"uplink".into())?;
     setsockopt(&without_gateway, sockopt::DontRoute, &true)?;
     for socket in [free, bound, without_gateway] {
-        // Whether it is refused does not matter.
+        // A refusal of the request does not matter.
         let _ = socket.send_to(b"question", (there, 5300));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Where packets go in and where they come out.
+//! Paths of packets: where they go in, and where they come out.
 
 use wg_portals::base::error::Result;
 use wg_portals::demo::{Capture, HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS, Plot, SERVER, World};
@@ -14,41 +14,41 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario { name: "a portal each way", plots: &[NYC, PARIS], run: both_ways },
     Scenario {
-        name: "three sites in a ring, each an exit and a user of one",
+        name: "three sites in a ring are each an exit and use one",
         plots: &[NYC, PARIS, OSLO],
         run: ring,
     },
     Scenario {
-        name: "a device at home goes through, another one does not",
+        name: "a device at home goes through a portal, another one does not",
         plots: &[NYC, PARIS],
         run: device,
     },
-    Scenario { name: "to: only these destinations", plots: &[NYC, PARIS], run: only_to },
-    Scenario { name: "except: never these destinations", plots: &[NYC, PARIS], run: except },
+    Scenario { name: "to: only these destinations enter the portal", plots: &[NYC, PARIS], run: only_to },
+    Scenario { name: "except: these destinations never enter the portal", plots: &[NYC, PARIS], run: except },
     Scenario {
-        name: "the router itself goes through, and is reached from outside",
+        name: "the router itself goes through a portal, and is reached from outside",
         plots: &[NYC, PARIS],
         run: own,
     },
     Scenario {
-        name: "a portal of guests beside one of the router itself",
+        name: "a portal of guests works next to a portal of the router itself",
         plots: &[NYC, PARIS],
         run: beside_own,
     },
-    Scenario { name: "a portal to the own uplink", plots: &[NYC], run: direct },
+    Scenario { name: "a portal leaves directly via the uplink", plots: &[NYC], run: direct },
     Scenario { name: "strict reverse-path filtering stays as it is", plots: &[NYC, PARIS], run: strict },
 ];
 
-/// Scenarios that need policy rules for a protocol, to play a host that is deaf to ICMP: since Linux 4.17.
+/// Scenarios that need policy rules for a protocol (Linux 4.17), to simulate a host without ICMP.
 pub(crate) const WITH_RULES_OF_PROTOCOLS: &[Scenario] =
-    &[Scenario { name: "large transfers where ICMP is lost", plots: &[NYC, PARIS], run: large }];
+    &[Scenario { name: "large transfers work where ICMP is lost", plots: &[NYC, PARIS], run: large }];
 
-/// Each of the two is the other's exit.
+/// Network in which each of the two is the other's exit.
 pub(crate) fn each_other(plot: Plot) -> String {
     portal(plot, if plot == NYC { r#""paris""# } else { r#""nyc""# })
 }
 
-/// What enters nyc there leaves in Paris.
+/// Network in which one entrance of nyc leaves at Paris.
 pub(crate) fn only_nyc(entrance: &'static str) -> impl Fn(Plot) -> String {
     move |plot| {
         if plot == NYC { portal_of(NYC, r#""paris""#, entrance) } else { r#"exits = ["nyc"]"#.to_owned() }
@@ -64,11 +64,11 @@ fn nothing(world: &mut World) -> Result<()> {
     }
     let way = world.site(NYC).home(seconds(1.0)).traceroute(SERVER)?;
     same("the way from home", way, vec![Some(HOME_ROUTER), Some(NYC.gateway()), Some(SERVER)])?;
-    // What later scenarios do not see must be what this one does.
+    // This scenario proves that the probes would see the packets whose absence later scenarios check.
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
     let tried = world.site(NYC).home(seconds(1.0)).knock(NYC.own_server(), 5)?;
     let left = seen_going_to(capture, NYC.own_server().into())?.len();
-    same("all that is tried at home leaves by the uplink", left >= tried, true)
+    same("all packets of the home leave via the uplink", left >= tried, true)
 }
 
 fn both_ways(world: &mut World) -> Result<()> {
@@ -128,7 +128,8 @@ fn own(world: &mut World) -> Result<()> {
     seen_as(world.outsider(seconds(3.0)), NYC.address, SERVER)
 }
 
-/// Strict `rp_filter` has the router answer none of the guests whom its own traffic's way does not lead to.
+/// Checks guests next to a portal of the router itself: strict `rp_filter` drops guests' packets to the
+/// router unless the route of its own traffic leads back to them.
 fn beside_own(world: &mut World) -> Result<()> {
     let network = world.network(|plot| {
         let guests = "\n[site.nyc.portal.guest]\nexit = \"paris\"\ninterface = \"portal0\"\ndhcp = false\nrouter = true\n";
@@ -140,11 +141,11 @@ fn beside_own(world: &mut World) -> Result<()> {
     seen_as(site.guest(seconds(3.0)), SERVER, PARIS.address)?;
     seen_as(site.guest(seconds(3.0)), NYC.portal(), NYC.guest())?;
     seen_as(site.home(seconds(3.0)), SERVER, NYC.address)?;
-    // With their wire, what the router sends them is gone.
+    // With the guests' interface, the route of the router's packets to them is gone.
     shell(&site.router, "ip link delete portal0")?;
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;
     world.site(NYC).router(seconds(1.0)).knock(NYC.guest(), 5)?;
-    same("packets that left by the uplink", seen_going_to(capture, NYC.guest().into())?, Vec::new())
+    same("packets that left via the uplink", seen_going_to(capture, NYC.guest().into())?, Vec::new())
 }
 
 fn direct(world: &mut World) -> Result<()> {

@@ -1,4 +1,4 @@
-//! A path between sites that is narrower than their tunnels' packets, and silent about it.
+//! A path between sites that takes smaller packets than their tunnels send, without any ICMP message.
 
 use wg_portals::base::error::Result;
 use wg_portals::demo::{NYC, PARIS, Plot, SERVER, World};
@@ -9,12 +9,12 @@ use crate::words::{portal, same, seconds, seen_as, settled, shell, start, succee
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "a path that swallows large packets is told of, at both ends",
+        name: "a path that swallows large packets is reported at both ends",
         plots: &[NYC, PARIS],
         run: told,
     },
     Scenario {
-        name: "tunnels whose mtu is measured fit through a path that swallows large packets",
+        name: "tunnels with a measured mtu fit through a path that swallows large packets",
         plots: &[NYC, PARIS],
         run: measured,
     },
@@ -27,7 +27,7 @@ fn network(world: &World) -> String {
     })
 }
 
-/// The internet takes packets of so many bytes, and says nothing to who sends larger ones.
+/// Limits packets on the internet to so many bytes, and drops larger ones silently.
 fn narrow(world: &World, bytes: u32) -> Result<()> {
     let rules = if has_nftables() {
         format!(
@@ -46,8 +46,8 @@ fn told(world: &mut World) -> Result<()> {
     seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)?;
     same("a large transfer hangs", world.site(NYC).guest(seconds(2.0)).download(SERVER).is_err(), true)?;
     for (plot, words) in [
-        (NYC, "the way to paris swallows packets of 1280 bytes in to-paris and takes those of 1216"),
-        (PARIS, "the way to nyc swallows packets of 1280 bytes in portals0 and takes those of 1216"),
+        (NYC, "the path to paris swallows packets of 1280 bytes in to-paris and takes those of 1216"),
+        (PARIS, "the path to nyc swallows packets of 1280 bytes in portals0 and takes those of 1216"),
     ] {
         says(world, plot, words)?;
     }
@@ -77,9 +77,9 @@ fn measured(world: &mut World) -> Result<()> {
 
 fn says(world: &mut World, plot: Plot, words: &str) -> Result<()> {
     let site = world.site(plot);
-    within(seconds(90.0), "status tells of it", || {
+    within(seconds(90.0), "status reports it", || {
         let status = succeeds(site, &["status"])?;
         same(&format!("`{words}` in {status}"), status.contains(words), true)
     })?;
-    same("the log tells of it", site.log().matches(words).count(), 1)
+    same("the log reports it", site.log().matches(words).count(), 1)
 }

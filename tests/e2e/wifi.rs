@@ -14,51 +14,56 @@ use crate::words::{
     eventually, no_leak, same, seconds, seen_as, settled, shell, start, succeeds, unreachable,
 };
 
-/// What needs cards that can be made.
+/// Scenarios that need simulated cards.
 pub(crate) const WITH_CARDS: &[Scenario] = &[
     Scenario {
-        name: "Wi-Fi: in by an old phone's WPA2, out at the other site",
+        name: "Wi-Fi: an old phone joins with WPA2 and leaves at the other site",
         plots: &[NYC, PARIS],
         run: old_phone,
     },
     Scenario {
-        name: "Wi-Fi: a lease, a name and a page through the exit",
+        name: "Wi-Fi: a device gets a lease, a name and a page through the exit",
         plots: &[NYC, PARIS],
         run: browsing,
     },
     Scenario {
-        name: "Wi-Fi: no leak, and back by itself, whatever happens to it",
+        name: "Wi-Fi: no leak after any fault, and recovery without help",
         plots: &[NYC, PARIS],
         run: hard_times,
     },
     Scenario {
-        name: "Wi-Fi: a card that is switched off, and on again",
+        name: "Wi-Fi: a card that is switched off works when it is on again",
         plots: &[NYC, PARIS],
         run: switched_off,
     },
-    Scenario { name: "Wi-Fi: a card that cannot is told by what it can", plots: &[NYC, PARIS], run: unable },
+    Scenario {
+        name: "Wi-Fi: a card without an ability is left alone, and a note names the ability",
+        plots: &[NYC, PARIS],
+        run: unable,
+    },
 ];
 
-/// What needs them too. A client's proof takes the processor of a router its time, and meanwhile another client repeats its association:
-/// it was seen to be connected then, by what it said, and not heard for minutes. So clients come one after the other here, and nothing
-/// runs beside.
+/// Scenarios with WPA3, which need the cards, too. A client's handshake keeps the processor of a router busy,
+/// and meanwhile another client repeats its association: such a client was seen to report a connection, and
+/// to get no packet through for minutes. So clients connect one after the other here, and no other scenario
+/// runs at the same time.
 pub(crate) const WITH_WPA3: &[Scenario] =
-    &[Scenario { name: "Wi-Fi: two names on one card, with WPA3", plots: &[NYC, PARIS], run: two_names }];
+    &[Scenario { name: "Wi-Fi: one card offers two names with WPA3", plots: &[NYC, PARIS], run: two_names }];
 
-/// What goes wrong before any card is looked at.
+/// Scenarios whose faults are found before any card is used.
 pub(crate) const WITHOUT_CARDS: &[Scenario] = &[Scenario {
-    name: "Wi-Fi: files that would say more to hostapd are not used",
+    name: "Wi-Fi: files that would add lines to hostapd's file are refused",
     plots: &[NYC, PARIS],
     run: injected,
 }];
 
-/// What a passphrase may have.
+/// Passphrase with all kinds of characters.
 const PASSPHRASE: &str = " #a|id=b|c=d\\e\"f ";
 
-/// Where its process notes its number.
+/// File with the process id of hostapd.
 const PID_FILE: &str = "/run/portals/services/hostapd-wlan0/pid";
 
-/// A name that would be something else in most files, and the same in hexadecimal for wpa_supplicant.
+/// Name with characters that are special in most files, and the same name in hexadecimal for wpa_supplicant.
 const NAME: &str = r#"Café # \\ \"1\""#;
 const NAME_IN_HEX: &str = "436166c3a92023205c20223122";
 
@@ -75,7 +80,7 @@ fn old_phone(world: &mut World) -> Result<()> {
     kept_secret(site)
 }
 
-/// The passphrase is in nobody's arguments, in no log, and in no file that others can read.
+/// Checks that the passphrase is in no process's arguments, in no log, and in no file that others can read.
 fn kept_secret(site: &Site) -> Result<()> {
     let told = shell(&site.router, "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'")? + &site.log();
     same("the passphrase is told", told.contains(PASSPHRASE), false)?;
@@ -110,7 +115,7 @@ fn two_names(world: &mut World) -> Result<()> {
         let stations = json.matches("\"stations\":[{").count();
         same(&format!("Wi-Fis with a station in {json}"), stations, 2)
     })?;
-    // The interface of the second goes and comes with the first's.
+    // The second interface goes and comes with the first.
     drop(phone_at);
     shell(&world.site(NYC).router, &kill_hostapd())?;
     watches()
@@ -151,9 +156,10 @@ fn kill_hostapd() -> String {
     format!("kill -KILL $(cat {PID_FILE})")
 }
 
-/// Switched off, the card cannot be set up; that must not keep the agent from repairing everything else.
+/// Checks that a card that is switched off, and thus cannot be set up, does not stop the agent from repairing
+/// the rest.
 fn switched_off(world: &mut World) -> Result<()> {
-    // What rfkill says of a card is in the files of its network.
+    // State of rfkill for a card, which is among the files of its network namespace.
     shell(&world.site(NYC).router, "mount -t sysfs sysfs /sys")?;
     let _supplicant = on_air(world)?;
     let site = world.site(NYC);
@@ -172,11 +178,11 @@ fn switched_off(world: &mut World) -> Result<()> {
 
 fn back(site: &Site, harm: &str) -> Result<()> {
     seen_as(site.guest(seconds(3.0)), NYC.own_server(), PARIS.address)
-        .doing(|| format!("not repaired: {harm}"))?;
+        .context(|| format!("not repaired: {harm}"))?;
     settled(site)
 }
 
-/// A card that does not fit keeps nothing else from being set up, and is left alone.
+/// Checks that an unsuitable card is left alone, and does not stop the rest from being set up.
 fn unable(world: &mut World) -> Result<()> {
     give(&[&world.site(NYC).router], Abilities::Station)?;
     begin(world, "ssid = \"A\", channel = 6")?;
@@ -195,7 +201,7 @@ fn unable(world: &mut World) -> Result<()> {
 fn injected(world: &mut World) -> Result<()> {
     let file = network(world, r#"ssid = "A\nctrl_interface=/run/x", channel = 6"#);
     world.install(&file)?;
-    refused(world.site(NYC), "`ssid` has control characters")?;
+    refused(world.site(NYC), "`ssid` contains control characters")?;
     world.install(&network(world, r#"ssid = "A", channel = 6"#))?;
     let site = world.site(NYC);
     kept_off(site, "wifi.key: there is no such file")?;
@@ -203,7 +209,7 @@ fn injected(world: &mut World) -> Result<()> {
         ("12345678\nctrl_interface=/run/x\n", 0o600, "wifi.key: has several lines"),
         ("12345678\rctrl_interface=/run/x\n", 0o600, "letters, digits, signs and blanks of ASCII only"),
         ("1234567\n", 0o600, "8 to 63 letters"),
-        ("12345678\n", 0o644, "others can read this secret; run: chmod 600"),
+        ("12345678\n", 0o644, "other users can read this secret; run: chmod 600"),
     ] {
         write_passphrase(&site.router, passphrase, mode)?;
         kept_off(site, expected)?;
@@ -211,14 +217,14 @@ fn injected(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// `portals apply` says so, with the status of a wrong file.
+/// Checks that `portals apply` reports the fault with the exit status of a wrong file.
 fn refused(site: &Site, expected: &str) -> Result<()> {
     let output = site.portals(&["apply"])?;
     let words = String::from_utf8_lossy(&output.stderr);
     same(&words, (output.status.code(), words.contains(expected)), (Some(2), true))
 }
 
-/// `portals plan` plans all else, and says why not that.
+/// Checks that `portals plan` plans the rest, and gives the reason for the missing Wi-Fi.
 fn kept_off(site: &Site, expected: &str) -> Result<()> {
     let output = site.portals(&["plan"])?;
     let words = String::from_utf8_lossy(&output.stderr);
@@ -226,7 +232,7 @@ fn kept_off(site: &Site, expected: &str) -> Result<()> {
     same(&words, (output.status.code(), is_told), (Some(0), true))
 }
 
-/// Both sites at work, and nyc's guest at its Wi-Fi, with an old phone's abilities; not waited for.
+/// Checks a guest with an old phone's abilities at nyc's Wi-Fi, without waiting for its connection first.
 /// Addresses and names come from dnsmasq, on the interface that hostapd opens.
 fn browsing(world: &mut World) -> Result<()> {
     let _internet = Internet::open(world)?;
@@ -260,7 +266,8 @@ fn begin(world: &mut World, keys: &str) -> Result<()> {
     start(world, &network)
 }
 
-/// nyc has a portal that is a Wi-Fi, to Paris; `keys` are more of its keys, and whatever may follow it.
+/// Network in which nyc has a Wi-Fi portal to Paris; `keys` are further keys of `wifi`, and may be followed
+/// by others.
 fn network(world: &World, keys: &str) -> String {
     let (keys, rest) = keys.split_once('\n').unwrap_or((keys, "dhcp = false"));
     let portal =
@@ -274,21 +281,22 @@ fn wifi(keys: &str) -> String {
 
 fn write_passphrase(router: &Namespace, text: &str, mode: u32) -> Result<()> {
     let file = NETWORK_FILE.replace("network.toml", "wifi.key");
-    router.run(|| fs::write(&file, text).doing(|| format!("cannot write {file}")))?;
+    router.run(|| fs::write(&file, text).context(|| format!("cannot write {file}")))?;
     shell(router, &format!("chmod {mode:o} {file}")).map(drop)
 }
 
-/// What wpa_supplicant is told: a name, how it proves itself, its passphrase. Only one frequency is looked at, or it would take its time.
+/// Network block for wpa_supplicant: a name, the method, the passphrase. Only one frequency is scanned, which
+/// saves time.
 fn block(ssid: &str, how: &str, key: &str, passphrase: &str, frequency: u16) -> String {
     format!("ssid={ssid}\nscan_ssid=1\n{how}\n{key}=\"{passphrase}\"\nscan_freq={frequency}")
 }
 
-/// Gives a client an address of the site's portal number `portal`, and the way to the router.
+/// Gives a client an address of the site's portal number `portal`, and a route via the router.
 fn sit_down(client: &Namespace, interface: &str, plot: Plot, portal: u32) -> Result<()> {
     let further =
         |address: std::net::Ipv4Addr| std::net::Ipv4Addr::from_bits(address.to_bits() + 64 * portal);
     if portal == 0 {
-        // Its cable would be the way to the same network.
+        // Its cable would lead to the same network.
         client.set_up("eth0", false)?;
     }
     client.set_up(interface, true)?;

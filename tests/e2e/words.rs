@@ -1,4 +1,4 @@
-//! The words that scenarios are told in.
+//! Vocabulary of the scenarios.
 
 use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,43 +9,42 @@ use std::time::{Duration, Instant};
 use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::demo::{Capture, Client, Namespace, Packet, Plot, Site, World};
 
-use crate::beside::beside;
+use crate::concurrently::concurrently;
 
-/// Seconds, or more on machines that are said to be slow.
+/// Seconds, multiplied by `PORTALS_TEST_SLOWNESS`.
 pub(crate) fn seconds(seconds: f64) -> Duration {
     let slowness = std::env::var("PORTALS_TEST_SLOWNESS").ok().and_then(|factor| factor.parse().ok());
     Duration::from_secs_f64(seconds * slowness.unwrap_or(1.0))
 }
 
-/// Pause between two knocks, so that a router with one processor has time for something else.
+/// Pause between two packets, which leaves time for other work to a router with one processor.
 fn breath() -> Duration {
     seconds(0.005)
 }
 
-/// How long something that shall work may take until it does, on a machine that does much else. What must come sooner has a limit of its
-/// own.
+/// Time limit for an expected success on a busy machine. Scenarios with a stricter limit set it themselves.
 fn soon() -> Duration {
     seconds(20.0)
 }
 
-/// How long something that shall not work is given to do so all the same.
+/// Time that an unexpected success gets.
 fn never() -> Duration {
     seconds(1.0)
 }
 
-/// A portal on the guests' NIC of a site, that leaves at `exits`: names in quotes, by commas.
+/// Portal on the guests' NIC of a site, with the exits `exits`: quoted names, separated by commas.
 pub(crate) fn portal(plot: Plot, exits: &str) -> String {
     portal_of(plot, exits, "interface = \"portal0\"\ndhcp = false")
 }
 
-/// A portal with any entrance.
+/// Portal with any entrance.
 pub(crate) fn portal_of(plot: Plot, exits: &str, entrance: &str) -> String {
     let sites = exits.replace("\"direct\"", "").trim_end_matches([',', ' ']).to_owned();
     let name = plot.name;
     format!("exits = [{sites}]\n\n[site.{name}.portal.way]\nexit = [{exits}]\n{entrance}\n")
 }
 
-/// Gives all sites their file and starts their agents.
+/// Gives all sites the network file, starts their agents, and waits until they have settled.
 pub(crate) fn start(world: &mut World, network: &str) -> Result<()> {
     world.install(network)?;
     for plot in plots(world) {
@@ -54,12 +53,12 @@ pub(crate) fn start(world: &mut World, network: &str) -> Result<()> {
     plots(world).into_iter().try_for_each(|plot| settled(world.site(plot)))
 }
 
-/// The plots of a world.
+/// Plots of a world.
 pub(crate) fn plots(world: &World) -> Vec<Plot> {
     world.sites().iter().map(|site| site.plot).collect()
 }
 
-/// Waits until nothing is left for a site's agent to change.
+/// Waits until a site's agent has nothing left to change.
 pub(crate) fn settled(site: &Site) -> Result<()> {
     eventually(&format!("{} is as its file says", site.plot.name), || {
         let output = site.portals(&["plan", "--check"])?;
@@ -78,7 +77,7 @@ pub(crate) fn reloaded(world: &mut World, plots: &[Plot], network: &str) -> Resu
     plots.iter().try_for_each(|plot| settled(world.site(*plot)))
 }
 
-/// Runs a command that shall succeed; what it printed.
+/// Output of a command that must succeed.
 pub(crate) fn succeeds(site: &Site, arguments: &[&str]) -> Result<String> {
     let Output { status, stdout, stderr } = site.portals(arguments)?;
     if status.success() {
@@ -88,17 +87,17 @@ pub(crate) fn succeeds(site: &Site, arguments: &[&str]) -> Result<String> {
     Err(Error::failed(format!("portals {} at {}: {status}: {words}", arguments.join(" "), site.plot.name)))
 }
 
-/// What a shell prints; it must succeed.
+/// Output of a shell script that must succeed.
 pub(crate) fn shell(host: &Namespace, script: &str) -> Result<String> {
     let mut command = Command::new("sh");
     command.args(["-e", "-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = host
         .spawn(&mut command)
         .and_then(Child::wait_with_output)
-        .doing(|| "cannot run a shell".to_owned())?;
+        .context(|| "cannot run a shell".to_owned())?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(Error::failed(format!("{}: {words}\nit was to run: {script}", output.status)));
+        return Err(Error::failed(format!("{}: {words}\nthe script was: {script}", output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -110,7 +109,7 @@ pub(crate) fn filter_reverse_paths(host: &Namespace, strict: bool) -> Result<()>
         .map(drop)
 }
 
-/// A server sees this client as `address`, at once or soon.
+/// Checks that a server sees this client as `address`, within the usual time.
 pub(crate) fn seen_as(client: Client, server: Ipv4Addr, address: Ipv4Addr) -> Result<()> {
     eventually("the right address is seen", || {
         same(
@@ -121,7 +120,7 @@ pub(crate) fn seen_as(client: Client, server: Ipv4Addr, address: Ipv4Addr) -> Re
     })
 }
 
-/// A server does not answer this client.
+/// Checks that a server does not answer this client.
 pub(crate) fn unreachable(client: Client, server: impl Into<IpAddr>) -> Result<()> {
     let server = server.into();
     match client.waiting(never()).who_am_i(server) {
@@ -133,38 +132,39 @@ pub(crate) fn unreachable(client: Client, server: impl Into<IpAddr>) -> Result<(
     }
 }
 
-/// Both are equal, or `what` was wrong.
+/// Checks that both values are equal; `what` names them in the error.
 #[expect(clippy::needless_pass_by_value, reason = "a dozen callers read better")]
 pub(crate) fn same<T: PartialEq + Debug>(what: &str, got: T, wanted: T) -> Result<()> {
     if got == wanted {
         return Ok(());
     }
-    Err(Error::failed(format!("{what}: {got:?}, and not {wanted:?}")))
+    Err(Error::failed(format!("{what}: {got:?}, but expected {wanted:?}")))
 }
 
-/// It works soon; else the last reason why not.
+/// Repeats an attempt until it succeeds within the usual time; the error gives the last reason.
 pub(crate) fn eventually(what: &str, attempt: impl FnMut() -> Result<()>) -> Result<()> {
     within(soon(), what, attempt)
 }
 
-/// It works within a time; else the last reason why not.
+/// Repeats an attempt until it succeeds within `time`; the error gives the last reason.
 pub(crate) fn within(time: Duration, what: &str, mut attempt: impl FnMut() -> Result<()>) -> Result<()> {
     let deadline = Instant::now() + time;
     loop {
         match attempt() {
             Ok(()) => return Ok(()),
             Err(error) if Instant::now() > deadline => {
-                return Err(Error::failed(format!("it never came that {what}")).because(error));
+                return Err(Error::failed(format!("not in time: {what}")).because(error));
             }
             Err(_) => thread::sleep(seconds(0.1)),
         }
     }
 }
 
-/// Which computer of a site.
+/// Selects a computer of a site.
 pub(crate) type Who = fn(&Site) -> &Namespace;
 
-/// Nothing that `who` sends to the site's own server leaves by the uplink while `events` happen, and it does send.
+/// Checks that no packet from `who` to the site's own server leaves via the uplink while `events` happen, and
+/// that packets were sent.
 pub(crate) fn no_leak(
     world: &mut World,
     plot: Plot,
@@ -177,22 +177,22 @@ pub(crate) fn no_leak(
     let leaks = seen_going_to(capture, plot.own_server().into())?;
     match leaks.first() {
         None if tried > 0 => Ok(()),
-        None => Err(Error::failed("nothing was tried")),
+        None => Err(Error::failed("no packet was sent")),
         Some(first) => Err(Error::failed(format!(
-            "{} of about {tried} packets left by the uplink, the first of them {first}",
+            "{} of about {tried} packets left via the uplink, the first of them {first}",
             leaks.len()
         ))),
     }
 }
 
-/// Ends a capture; what went to `destination`.
+/// Ends a capture, and returns the packets to `destination`.
 pub(crate) fn seen_going_to(capture: Capture, destination: IpAddr) -> Result<Vec<Packet>> {
     let mut packets = capture.stop()?;
     packets.retain(|packet| packet.destination == destination);
     Ok(packets)
 }
 
-/// Knocks at a server all the time until `events` are over, and once at least; how many packets that was.
+/// Sends packets to a server until `events` are over, at least one, and returns their number.
 fn while_knocking(client: &Client, server: Ipv4Addr, events: impl FnOnce() -> Result<()>) -> Result<usize> {
     let knock = |is_over: &dyn Fn() -> bool| {
         let mut tried = 0;
@@ -204,6 +204,6 @@ fn while_knocking(client: &Client, server: Ipv4Addr, events: impl FnOnce() -> Re
             thread::sleep(breath());
         }
     };
-    let (result, tried) = beside(events, knock);
+    let (result, tried) = concurrently(events, knock);
     result.and(tried)
 }

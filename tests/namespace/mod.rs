@@ -1,4 +1,4 @@
-//! Network namespaces for tests: each is that of one thread, with a private `/run`.
+//! Network namespaces for tests: each belongs to one thread, and has a private `/run`.
 
 use std::process::Command;
 use std::thread;
@@ -6,7 +6,7 @@ use std::thread;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-/// Runs `work` in a network namespace of its own, with the loopback interface up.
+/// Runs `work` in a new network namespace, with the loopback interface up.
 pub(crate) fn inside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let namespace = thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
@@ -20,7 +20,7 @@ pub(crate) fn inside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     namespace.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Runs `ip` in the namespace of this thread; what it prints.
+/// Output of `ip` in the namespace of this thread.
 pub(crate) fn ip(arguments: &str) -> String {
     let output =
         Command::new("ip").args(arguments.split_whitespace()).output().expect("these tests need `ip`");

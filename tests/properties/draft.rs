@@ -1,4 +1,4 @@
-//! Random networks that are sound: drawn as a few choices, written as a network file, read as any other.
+//! Random valid networks: drawn as a few choices, written as a network file, and read like any other.
 
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -6,18 +6,19 @@ use wg_portals::config::model::Network;
 
 use crate::support::{network, private_key};
 
-/// Names of the sites that are drawn, in order of their ids.
+/// Names of the drawn sites, in order of their ids.
 pub(crate) const NAMES: [&str; 5] = ["nyc", "paris", "oslo", "rome", "home-2"];
 
 #[derive(Debug, Clone)]
 struct Site {
     has_endpoint: bool,
     shares_lan: bool,
-    /// A bit for each other site; the two highest are the number of providers.
+    /// A bit for each other site; the two highest bits are the number of providers.
     exits: u8,
     links: u8,
     portals: Vec<Portal>,
-    /// The exit of each, by its place among those of the site; the site itself if there are not so many.
+    /// Exit of each portal, by its place among the exits of the site; the site itself if the place is too
+    /// high.
     phones: Vec<usize>,
 }
 
@@ -30,12 +31,12 @@ struct Portal {
     except: bool,
 }
 
-/// Any sound network of one to five sites.
+/// Valid networks of one to five sites.
 pub(crate) fn networks() -> impl Strategy<Value = Network> {
     texts().prop_map(|text| network(&text))
 }
 
-/// The files of such networks.
+/// Files of valid networks.
 pub(crate) fn texts() -> impl Strategy<Value = String> {
     prop::collection::vec(sites(), 1..=NAMES.len()).prop_map(|sites| text(&sites))
 }
@@ -82,7 +83,7 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
     let links: Vec<&str> = others(site.links & !site.exits).map(|other| NAMES[other]).collect();
     let key = wg_portals::base::keys::public_key(&private_key(id));
     let mut text = format!("\n[site.{}]\nid = {id}\npublic_key = \"{key}\"\n", NAMES[index]);
-    // Two sites without endpoints could not meet: only the last one may lack it.
+    // Two sites without endpoints could not connect: only the last one may lack it.
     if site.has_endpoint || index + 1 < sites.len() {
         let _ = writeln!(text, "endpoint = \"198.51.100.{id}\"");
     }
@@ -119,7 +120,7 @@ fn portal_text(site: &str, number: usize, portal: &Portal, exits: &[&str]) -> St
         exit.push("direct");
     }
     let entrance = match portal.entrance {
-        // One portal may take the router's own traffic: the first.
+        // Only one portal may take the router's own traffic: the first.
         0 if number == 0 => "self = true".to_owned(),
         1 => format!("from = [\"172.20.{number}.0/28\", \"172.20.{number}.77\"]"),
         _ => format!("interface = \"lan{number}\""),

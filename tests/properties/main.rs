@@ -1,4 +1,5 @@
-//! What holds for every network: both ends of a link agree, a plan is what it is, and steps lead there and back.
+//! Properties of every network: both ends of a link agree, plans are deterministic, and steps lead there and
+//! back.
 
 mod draft;
 mod pairs;
@@ -21,7 +22,7 @@ use wg_portals::site::{Choices, Exit, Portal, SHARED_INTERFACE, Site};
 use wg_portals::state::diff::{Step, diff};
 use wg_portals::state::{RuleAction, State};
 
-/// The firewalls that a host may have.
+/// Firewalls that a host may have.
 const BACKENDS: [Backend; 2] = [Backend::Nftables, Backend::Iptables(Program::Plain)];
 
 const FACTS: &str = r#"
@@ -32,7 +33,7 @@ local = ["172.20.0.0/16"]
 own = ["172.20.0.1", "203.0.113.9"]
 "#;
 
-/// All providers hand out the same address: two tunnels can have it.
+/// File of every provider: two tunnels may have the same address.
 const PROVIDER: &str = "[Interface]
 PrivateKey = 8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=
 Address = 10.2.0.2/32, fd00::2/128
@@ -73,14 +74,14 @@ fn host() -> FakeKernel {
     host
 }
 
-/// Carries out all steps, which must all work.
+/// Applies all steps, which must succeed.
 fn carry_out(kernel: &mut FakeKernel, steps: &[Step]) {
     for (step, outcome) in steps.iter().zip(kernel.apply(steps)) {
         assert!(matches!(outcome, Outcome::Done), "{step:?}: {outcome:?}");
     }
 }
 
-/// A choice for each portal that has one; which one is up to `number`.
+/// A choice for each portal with several exits, selected by `number`.
 fn choices(site: &Site, number: usize) -> Choices {
     let several = site.portals.iter().filter(|portal| portal.can_fail_over());
     let choice = |(index, portal): (usize, &Portal)| {
@@ -132,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn what_a_phone_sends_goes_to_its_exit_or_nowhere(network in networks()) {
+    fn traffic_of_a_phone_goes_to_its_exit_or_nowhere(network in networks()) {
         for (name, site) in &views(&network) {
             let plan = plan(site);
             for (phone_name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == *name) {
@@ -206,10 +207,10 @@ proptest! {
     }
 
     #[test]
-    fn what_stands_tells_the_exits(network in networks(), number: usize) {
+    fn the_observed_state_shows_the_exits(network in networks(), number: usize) {
         for mut site in views(&network).into_values() {
             for firewall in BACKENDS {
-                site.firewall = firewall;
+                site.guard.firewall = firewall;
                 let chosen = choices(&site, number);
                 site.choose(&chosen);
                 prop_assert_eq!(standing(&site, &plan(&site)), chosen);
@@ -219,9 +220,9 @@ proptest! {
     }
 
     #[test]
-    fn no_move_passes_by_the_own_uplink(network in networks(), from: usize, to: usize, iptables: bool) {
+    fn no_move_uses_the_uplink_in_between(network in networks(), from: usize, to: usize, iptables: bool) {
         for mut site in views(&network).into_values() {
-            site.firewall = BACKENDS[usize::from(iptables)];
+            site.guard.firewall = BACKENDS[usize::from(iptables)];
             let (from, to) = (choices(&site, from), choices(&site, to));
             site.choose(&from);
             let mut kernel = host();

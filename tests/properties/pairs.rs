@@ -1,4 +1,4 @@
-//! What holds for any two entrances at one site: what one portal does to the packets of another.
+//! Properties of any two entrances at one site: the effect of one portal on the packets of another.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -12,7 +12,8 @@ use wg_portals::plan::plan;
 use wg_portals::site::{Entrance, Exit, Portal, Site};
 use wg_portals::state::{Rule, RuleAction, State};
 
-/// Every kind of entrance, with all that makes a difference to rules: whether there is a resolver, whether it goes by marks.
+/// Every kind of entrance, with all variants that make a difference to rules: with or without a resolver, by
+/// marks or not.
 const ENTRANCES: &[&str] = &[
     "interface = \"lan1\"",
     "interface = \"lan1\"\ndhcp = false",
@@ -29,17 +30,18 @@ const ENTRANCES: &[&str] = &[
     "self = true\nports = [\"tcp/443\"]",
 ];
 
-/// Where what this host sends, or the check of a packet's way back, ends up.
+/// Final table of a packet from this host, or of the reverse-path check.
 #[derive(Debug, PartialEq, Eq)]
 enum Way {
-    /// In the host's own tables.
+    /// A table of the host.
     Host,
-    /// In one of ours.
+    /// A table of portals.
     Table(Table),
     Refused,
 }
 
-/// The kernel's walk through the rules, for what has no mark and asks no time server.
+/// Result of the kernel's walk through the rules, for packets without a mark that are not requests to time
+/// servers.
 fn way(state: &State, incoming: &str, from: IpAddr, to: IpAddr) -> Way {
     let holds = |network: Option<Cidr>, address| network.is_none_or(|network| network.contains(address));
     let matches = |rule: &Rule| {
@@ -65,7 +67,7 @@ fn way(state: &State, incoming: &str, from: IpAddr, to: IpAddr) -> Way {
     Way::Host
 }
 
-/// All pairs whose entrances can be at one site, with a plan for each.
+/// All pairs of entrances that can be at one site, with a plan for each.
 fn pairs() -> Vec<(String, Site, State)> {
     let mut pairs = Vec::new();
     for one in ENTRANCES {
@@ -74,7 +76,7 @@ fn pairs() -> Vec<(String, Site, State)> {
                 let text = text(&[(one, exits[0]), (other, exits[1])]);
                 let network = network(&text);
                 let mut site = view(&network, "nyc");
-                site.firewall = Backend::Nftables;
+                site.guard.firewall = Backend::Nftables;
                 let state = plan(&site);
                 pairs.push((text, site, state));
             }
@@ -106,16 +108,17 @@ fn text(portals: &[(&str, &str)]) -> String {
     text
 }
 
-/// A device of the portal, as far as there is one at a known address.
+/// A device of the portal, if the portal has a LAN with known addresses.
 fn device(portal: &Portal) -> Option<IpAddr> {
     portal.address.and_then(|lan| lan.network().nth(20))
 }
 
-/// Under strict `rp_filter` the router hears only those whom its answer would go to by the way that they came: ARP as well.
+/// Under strict `rp_filter`, the router accepts only packets, ARP included, whose reply would take the same
+/// interface.
 #[test]
-fn routers_answer_the_devices_of_portals_beside_any_other() {
+fn routers_answer_the_devices_of_portals_next_to_any_other() {
     for (text, site, state) in pairs() {
-        let own: SortedSet<IpAddr> = site.own.iter().copied().chain([site.address]).collect();
+        let own: SortedSet<IpAddr> = site.host.own_addresses.iter().copied().chain([site.address]).collect();
         for portal in &site.portals {
             let (Some(device), Some(lan)) = (device(portal), portal.address) else { continue };
             for address in own.iter().copied().chain([lan.address]) {
@@ -129,12 +132,12 @@ fn routers_answer_the_devices_of_portals_beside_any_other() {
     }
 }
 
-/// What one portal leaves alone does not open another one.
+/// A destination that one portal leaves alone does not open another portal.
 #[test]
-fn portals_lead_to_their_own_exits_beside_any_other() {
+fn portals_lead_to_their_own_exits_next_to_any_other() {
     let internet: IpAddr = "198.51.100.7".parse().unwrap();
     for (text, site, state) in pairs() {
-        for portal in site.portals.iter().filter(|portal| portal.mark.is_none()) {
+        for portal in site.portals.iter().filter(|portal| portal.mark().is_none()) {
             let Exit::Tunnel { table, .. } = portal.exit else { continue };
             let (incoming, from) = match (portal.entrance_interface(), device(portal)) {
                 (Some(interface), Some(device)) => (interface.as_str(), device),

@@ -1,4 +1,4 @@
-//! Any firewall that the plan could want: for property tests.
+//! Random firewalls that the plan could want, for property tests.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -14,8 +14,8 @@ use wg_portals::firewall::{
 
 type Sets = SortedMap<SetName, Set>;
 
-/// A firewall whose rules look only at sets that it has, ask for one family and one protocol at most, and stand in chains
-/// where the kernel allows them.
+/// A firewall whose rules use only its own sets, match one family and one protocol at most, and stand in
+/// chains where the kernel allows them.
 pub(crate) fn firewall() -> impl Strategy<Value = Firewall> {
     sets()
         .prop_flat_map(|sets| (chains(&sets), Just(sets)))
@@ -97,7 +97,7 @@ fn looks_at_address(condition: &Condition) -> bool {
     )
 }
 
-/// One strategy for each condition that may stand beside the others.
+/// One strategy for each condition that may stand next to the others.
 fn conditions(
     sets: &Sets,
     family: Family,
@@ -158,7 +158,7 @@ fn mac() -> impl Strategy<Value = Mac> {
     any::<[u8; 6]>().prop_map(Mac)
 }
 
-/// With a bit at least that is set.
+/// A mark with at least one bit.
 fn mark() -> impl Strategy<Value = Mark> {
     (1..=u32::MAX, any::<u32>()).prop_map(|(value, more)| Mark { value, mask: value | more })
 }
@@ -196,7 +196,7 @@ fn interface() -> impl Strategy<Value = IfName> {
     select(names).prop_map(|name| name.parse().expect("a valid name"))
 }
 
-/// With bytes that make networks touch each other and both ends of the address space.
+/// Addresses with bytes that make networks touch each other and both ends of the address space.
 fn network(family: Family) -> impl Strategy<Value = Cidr> {
     let byte = || select(vec![0_u8, 1, 10, 11, 127, 128, 254, 255]);
     let address = match family {

@@ -1,4 +1,4 @@
-//! What several tests need: sites with known keys, and host facts from a file.
+//! Shared parts of several tests: sites with known keys, and host facts from a file.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -7,24 +7,25 @@ use std::str::FromStr;
 use toml::de::{DeTable, DeValue};
 use wg_portals::base::keys;
 use wg_portals::base::net::{IfName, Secret};
+use wg_portals::base::package_manager::PackageManager;
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::config;
 use wg_portals::config::model::{Entrance, Network, Wifi};
 use wg_portals::engine::load::Files;
+use wg_portals::site::access_point::Radios;
 use wg_portals::site::facts::Sort;
 use wg_portals::site::facts::{Facts, Filters, Master, Tie, Uplink};
 use wg_portals::state::Backend;
 use wg_portals::wgquick::{self, Parsed};
-use wg_portals::wifi::access_point::Radios;
 use wg_portals::wifi::card::{Band, Card, Channel, Rules};
 use wg_portals::wifi::passphrase::Passphrase;
 
-/// The private key of the site with this id in all tests: its id, 32 times.
+/// Private key of the site with this id in all tests: its id, 32 times.
 pub(crate) fn private_key(id: u8) -> Secret {
     Secret::new([id; 32])
 }
 
-/// The files of one site of a network, as they would lie in /etc/portals.
+/// Files of one site of a network, as they would lie in /etc/portals.
 pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret>) -> Files {
     let private_key = private_key(network.sites[site].id);
     Files {
@@ -43,7 +44,7 @@ pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret
     }
 }
 
-/// What the files of a site's providers say.
+/// Content of the files of a site's providers.
 pub(crate) fn providers(
     network: &Network,
     site: &str,
@@ -56,7 +57,7 @@ pub(crate) fn providers(
     providers.map(|(name, provider)| (name.clone(), parsed(&provider.config))).collect()
 }
 
-/// A network that must be sound.
+/// A network from a text that must be valid.
 pub(crate) fn network(text: &str) -> Network {
     config::parse(text).unwrap_or_else(|faults| {
         let faults: Vec<String> =
@@ -65,7 +66,8 @@ pub(crate) fn network(text: &str) -> Network {
     })
 }
 
-/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `own`, `ipv6`, `old_rules`, `neighbours`, `ports` with their bridges, and names with their addresses.
+/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `own`, `ipv6`, `old_rules`,
+/// `neighbours`, `ports` with their bridges, and names with their addresses.
 pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let text_of = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned);
@@ -93,12 +95,13 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         neighbours: pairs(table.get("neighbours").map(toml::Spanned::get_ref)),
         filters: Filters { nftables: true, ..Filters::default() },
         radios: Radios::default(),
+        package_manager: PackageManager::default(),
     };
     let resolved = pairs(table.get("names").map(toml::Spanned::get_ref));
     (facts, resolved)
 }
 
-/// The interfaces that portals of a site enter by, with their MTUs, to be facts of its host.
+/// Interfaces through which portals of a site are entered, with their MTUs, as facts of its host.
 pub(crate) fn entrances(network: &Network, site: &str) -> SortedMap<IfName, u32> {
     let entrances = network.sites[site].portals.iter().filter_map(|portal| match &portal.entrance {
         Entrance::Interface(name) | Entrance::Vlan { parent: name, .. } => Some((name.clone(), 1500)),
@@ -108,7 +111,7 @@ pub(crate) fn entrances(network: &Network, site: &str) -> SortedMap<IfName, u32>
     entrances.chain(cards).collect()
 }
 
-/// Cards that can be what a site asks of them.
+/// Cards with the abilities that a site needs.
 pub(crate) fn radios(network: &Network, site: &str) -> Radios {
     let card = |wifi: &Wifi| {
         let channels = vec![Channel { number: wifi.channel, rules: Rules::Free }];
@@ -118,7 +121,7 @@ pub(crate) fn radios(network: &Network, site: &str) -> Radios {
             Card { access_points: 8, country: wifi.country.clone(), two_ghz, five_ghz, ..Card::default() };
         (wifi.interface.clone(), card)
     };
-    Radios { cards: wifis(network, site).map(card).collect(), knows_countries: true, ..Radios::default() }
+    Radios { cards: wifis(network, site).map(card).collect(), knows_countries: true }
 }
 
 fn wifis<'a>(network: &'a Network, site: &str) -> impl Iterator<Item = &'a Wifi> {
@@ -136,7 +139,7 @@ fn ties(ports: SortedMap<IfName, IfName>) -> SortedMap<IfName, Tie> {
     ports.into_iter().map(|(port, bridge)| (port, tie(bridge))).collect()
 }
 
-/// The keys of a table with their values.
+/// Keys of a table with their values.
 pub(crate) fn pairs<K, V>(table: Option<&DeValue>) -> SortedMap<K, V>
 where
     K: FromStr<Err: std::fmt::Debug> + Ord,

@@ -1,4 +1,4 @@
-//! Rules and sets of every sort, as `nft` lists them.
+//! Rules and sets of every kind, with their listing by `nft`.
 
 use std::net::Ipv4Addr;
 
@@ -16,7 +16,7 @@ pub(crate) fn interface(name: &str) -> IfName {
     name.parse().unwrap()
 }
 
-/// Each condition and each action in a rule of its own, with what `nft` lists of it.
+/// Each condition and each action in a separate rule, with its listing by `nft`.
 pub(crate) fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
     let one = |name: &str| Interfaces::One(interface(name));
     let many = || Interfaces::In(SetName("inside".into()));
@@ -87,7 +87,7 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
     ]
 }
 
-/// The sets that those rules look at.
+/// Sets that those rules use.
 pub(crate) fn sets() -> SortedMap<SetName, Set> {
     let networks =
         |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<SortedSet<Cidr>>();

@@ -1,4 +1,4 @@
-//! Sites with tunnels between them, and the steps that make them of nothing.
+//! Sites with tunnels between them, and the steps that make them from nothing.
 
 use wg_portals::base::net::{IfName, PublicKey, Secret, Table};
 use wg_portals::base::sorted::SortedSet;
@@ -7,7 +7,7 @@ use wg_portals::kernel::{Kernel as _, Outcome};
 use wg_portals::state::diff::Step;
 use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, State, Target, Tunnel};
 
-/// The middle site and the two it has tunnels to; each number is a key, a host and an interface.
+/// The middle site and the two sites that it has tunnels to; each number is a key, a host and an interface.
 pub(crate) const MIDDLE: u8 = 11;
 pub(crate) const OTHERS: [u8; 2] = [12, 13];
 
@@ -46,7 +46,7 @@ pub(crate) fn site(own: u8, others: &[u8], backend: Backend) -> State {
     }
 }
 
-/// The steps that make a site of nothing.
+/// Steps that make a site from nothing.
 pub(crate) fn steps(state: &State) -> Vec<Step> {
     let links = state.links.iter().map(|(name, link)| Step::AddLink(name.clone(), link.clone()));
     let tunnels = state.tunnels.iter().map(|(name, tunnel)| Step::ChangeTunnel {
@@ -74,7 +74,7 @@ pub(crate) fn interface(number: u8) -> IfName {
     format!("tun-{number}").parse().unwrap()
 }
 
-/// The number, 32 times, in the form that Curve25519 wants.
+/// Private key: the number, 32 times, in the form that Curve25519 requires.
 fn private_key(number: u8) -> Secret {
     let mut bytes = [number; 32];
     bytes[0] &= 0xf8;
@@ -82,7 +82,7 @@ fn private_key(number: u8) -> Secret {
     Secret::new(bytes)
 }
 
-/// The public key to [`private_key`], as `wg pubkey` prints it.
+/// Public key of [`private_key`], as `wg pubkey` prints it.
 pub(crate) fn public_key(number: u8) -> PublicKey {
     let key = match number {
         11 => "c7LYt2qptTZgAyvI9di+46OuTjs6f9Sa3oH3NHo0qmg=",

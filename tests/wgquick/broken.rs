@@ -1,5 +1,6 @@
-//! Each case of `broken.txt` is a file (its lines behind `|`) and what a person is told about it, byte for byte.
-//! `UPDATE_GOLDEN=1 cargo test --test wgquick` writes what is told now; read it before you commit it.
+//! Each case of `broken.txt` is a file (its lines after `|`) and the message that a user gets, byte for byte.
+//! `UPDATE_GOLDEN=1 cargo test --test wgquick` writes the current messages; read the difference before you
+//! commit it.
 
 use std::path::Path;
 use std::{env, fs};
@@ -20,7 +21,7 @@ fn every_broken_file_gets_its_message() {
     }
 }
 
-/// A case, with what a person is told.
+/// A case, with the message that a user gets.
 fn tell(case: &str) -> String {
     let given: Vec<&str> = case.lines().take_while(|line| line.starts_with(['#', '|'])).collect();
     let file: String = given[1..].iter().flat_map(|line| [&line[1..], "\n"]).collect();
@@ -30,7 +31,7 @@ fn tell(case: &str) -> String {
 }
 
 #[test]
-fn what_is_no_text_is_told_so() {
+fn bytes_that_are_not_text_are_an_error() {
     let told = |bytes: &[u8]| parse(bytes).unwrap_err()[0].render(Path::new("ch.conf"));
     assert_eq!(
         told(b"[Interface]\nDNS = \xff\n"),
@@ -40,7 +41,7 @@ fn what_is_no_text_is_told_so() {
     assert!(told(&of_windows).starts_with("ch.conf:1:1: this is not UTF-8 text"));
 }
 
-/// Private and pre-shared keys do not reach a log, however they are miswritten.
+/// Private and pre-shared keys do not reach a log, even if they are misspelt.
 #[test]
 fn no_key_is_ever_printed() {
     let key = "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=";

@@ -1,4 +1,4 @@
-//! `portals export`: where keys go, and where not.
+//! Keys in the files of `portals export`.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use wg_portals::base::keys;
 use wg_portals::base::net::Secret;
 use wg_portals::system::key_files;
 
-/// A folder with the files of site nyc, whose key is of ones; gone with the value.
+/// A folder with the files of site nyc, whose key consists of ones; removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -80,7 +80,7 @@ fn a_pre_shared_key_is_not_shown() {
 }
 
 #[test]
-fn a_file_that_somebody_filled_in_is_left_alone() {
+fn an_existing_file_is_left_alone() {
     let folder = Folder::new("filled");
     assert!(folder.export(&["oslo", "--to", "."]).status.success());
     assert!(folder.export(&["oslo", "--to", "."]).status.success(), "what is the same may be written again");
@@ -89,6 +89,6 @@ fn a_file_that_somebody_filled_in_is_left_alone() {
     fs::write(&file, &filled).unwrap();
     let Output { status, stderr, .. } = folder.export(&["oslo", "--to", "."]);
     let words = String::from_utf8(stderr).unwrap();
-    assert!(status.code() == Some(2) && words.contains("./portals0.conf is there already"), "{words}");
+    assert!(status.code() == Some(2) && words.contains("./portals0.conf exists already"), "{words}");
     assert_eq!(fs::read_to_string(&file).unwrap(), filled);
 }

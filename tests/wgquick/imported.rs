@@ -1,4 +1,4 @@
-//! `portals import` and `portals export`: what comes of them is a network file, or files of wg-quick, and the ones are made of the others.
+//! Network files of `portals import` and wg-quick files of `portals export`: each is made from the other.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn imported(parsed: &Parsed, exit: &str) -> String {
     network_file(parsed, &wishes).unwrap()
 }
 
-/// A file each in `import/`, and the network file that is made of it. `UPDATE_GOLDEN=1` writes what is made now.
+/// Each file in `import/` gives the network file next to it. `UPDATE_GOLDEN=1` writes the current one.
 #[test]
 fn every_file_is_imported_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wgquick/import");
@@ -64,13 +64,13 @@ fn a_file_without_peers_is_refused() {
     let wishes = Wishes { network: "home", site: "nyc", id: None, subnet: None, public_key, exit: "wg0" };
     assert_eq!(
         network_file(&parsed, &wishes).unwrap_err().to_string(),
-        "the file has no `[Peer]`: there is nobody to be linked to"
+        "the file has no `[Peer]`, so it links to nothing: get a complete file from the other end"
     );
 }
 
-/// What must be true whatever the golden files say: a table that every packet asks is as none at all.
+/// Independently of the golden files: a table that every packet looks up is equivalent to no table.
 #[test]
-fn a_table_that_is_asked_for_everything_takes_the_router_in() {
+fn a_table_that_every_packet_looks_up_takes_in_the_router() {
     let file = fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wgquick/import/main-table.conf"),
     )
@@ -103,7 +103,7 @@ fn a_file_that_dials_without_ipv4_of_its_own_is_refused() {
     assert!(refusal.contains("no IPv4 `Address`"), "{refusal}");
 }
 
-/// A file that dials somebody to whom it sends these.
+/// A file that dials a peer with these allowed IPs.
 fn dialling(allowed_ips: &str) -> Parsed {
     let key = "8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=";
     read(&format!(
@@ -156,9 +156,9 @@ fn an_import_that_cannot_be_written_leaves_no_key() {
     assert_eq!(done, (Some(0), String::new()));
 }
 
-/// Of a server whose peers have pre-shared keys: they reach the files of phones, and phones that are shown have them.
+/// Pre-shared keys of a server's peers reach the files of phones, and phones that are shown have them.
 #[test]
-fn pre_shared_keys_of_peers_go_into_files_of_their_own() {
+fn pre_shared_keys_of_peers_go_into_separate_files() {
     let folder = env::temp_dir().join(format!("portals-import-server-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let (file, output) = (folder.join("wg0.conf"), folder.join("network.toml"));
@@ -173,7 +173,7 @@ fn pre_shared_keys_of_peers_go_into_files_of_their_own() {
     let import = ["import", "wg0.conf", "--site", "nyc", "--keys", "--output", "network.toml"];
     let (status, _, words) = portals(&import);
     assert_eq!(status, Some(0), "{words}");
-    assert!(words.contains("warning: wg0.conf: others can read the keys in it"), "{words}");
+    assert!(words.contains("warning: wg0.conf: other users can read the keys in this file"), "{words}");
     let secret = folder.join("peer-1.psk");
     assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
     let key = "8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=";
@@ -193,7 +193,7 @@ fn pre_shared_keys_of_peers_go_into_files_of_their_own() {
 }
 
 #[test]
-fn keys_without_a_place_are_refused_before_anything_is_read() {
+fn keys_without_an_output_are_refused_before_any_reading() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portals"));
     let output = command.args(["import", "no-such.conf", "--keys"]).output().unwrap();
     let refusal = String::from_utf8(output.stderr).unwrap();
@@ -208,10 +208,10 @@ fn exits_are_named_after_files() {
     assert_eq!(exit_name("direct", "vpn"), "provider");
 }
 
-/// All that is exported of a network is read as it was, and imported: into an exit where the box dials, into phones where it is
-/// dialled by some.
+/// Every exported file of a network is read back unchanged, and imported: into an exit if the box dials, into
+/// phones if peers dial the box.
 #[test]
-fn what_is_exported_is_imported() {
+fn exported_files_are_imported() {
     let key = |id: u8| Secret::new([id; 32]);
     let public = |id: u8| keys::public_key(&key(id));
     let text = format!(
@@ -244,7 +244,7 @@ fn what_is_exported_is_imported() {
     assert_eq!(links.config.peers[0].endpoint.as_ref().unwrap().to_string(), "[2001:db8::9]:51820");
     assert!(way_text.contains("# PostUp = iptables -t nat -A POSTROUTING -s 10.77.1.0/24 "), "{way_text}");
     assert!(!links_text.contains("PostUp"), "{links_text}");
-    // The settings behind the comments are right, too.
+    // The settings in comments are right, too.
     assert!(read(&way_text.replace("# PostUp", "PostUp")).remarks.len() == 2);
 
     let network_of = |parsed: &Parsed| config::parse(&imported(parsed, "old")).unwrap();

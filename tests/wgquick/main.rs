@@ -1,4 +1,5 @@
-//! Files of wg-quick: what is read of them, what is told of broken ones, that what is written is read as it was, and where keys go.
+//! wg-quick files: the content of valid ones, the messages about broken ones, a round trip of written ones,
+//! and the places of keys.
 
 mod broken;
 mod exported;

@@ -1,5 +1,5 @@
-//! The files are asked about at the real wg and wg-quick, where they are installed: what those refuse is refused here, and the
-//! other way round.
+//! The real wg and wg-quick as oracles, where they are installed: portals refuses exactly the files that they
+//! refuse.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use wg_portals::wgquick::parse;
 const INTERFACE: &str = "[Interface]\nPrivateKey = 8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=\n";
 const PEER: &str = "[Peer]\nPublicKey = pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk=\n";
 
-/// Lines of a file, of which the last is looked at.
+/// Lines of a file, of which the last one is checked.
 const LINES: &[(&str, &[&str])] = &[
     (
         INTERFACE,
@@ -84,8 +84,8 @@ const LINES: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn what_wg_and_wg_quick_take_is_taken() {
-    // For others than root wg-quick asks for a password first.
+fn files_that_wg_and_wg_quick_accept_are_accepted() {
+    // For users other than root, wg-quick asks for a password first.
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if !is_root || Command::new("wg").arg("--version").output().is_err() {
         return;
@@ -106,7 +106,8 @@ fn what_wg_and_wg_quick_take_is_taken() {
     assert_eq!(different, "");
 }
 
-/// Whether the two read it. wg does so before it asks for the interface, of which there is none.
+/// Reports whether both programs read the file. wg reads it before it looks for the interface, which does not
+/// exist.
 fn is_taken(folder: &std::path::Path, text: &str) -> bool {
     let file = folder.join("ch.conf");
     fs::write(&file, text).unwrap();

@@ -1,4 +1,4 @@
-//! Files that are right, and what they say.
+//! Content of valid wg-quick files.
 
 use wg_portals::config::model::Host;
 use wg_portals::wgquick::{Config, Parsed, RoutingTable, parse};
@@ -18,13 +18,13 @@ fn parsed(text: &str) -> Parsed {
     })
 }
 
-/// With one peer, whose lines are these.
+/// File with one peer, which has these lines.
 fn with_peer(lines: &str) -> Config {
     parsed(&format!("[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {}\n{lines}\n", PUBLIC[0]))
         .config
 }
 
-/// With these lines in `[Interface]`.
+/// File with these lines in `[Interface]`.
 fn with_lines(lines: &str) -> Parsed {
     parsed(&format!("[Interface]\nPrivateKey = {PRIVATE}\n{lines}\n"))
 }
@@ -34,7 +34,7 @@ fn texts(items: &[impl ToString]) -> Vec<String> {
 }
 
 #[test]
-fn a_file_as_providers_hand_it_out() {
+fn a_typical_file_of_a_provider_is_read() {
     let text = format!(
         "# Device: Quick Otter\n[Interface]\nPrivateKey = {PRIVATE}\nAddress = 10.68.1.2/32,fc00:bbbb::2/128\nDNS = 10.64.0.1\n\n\
          [Peer]\nPublicKey = {}\nAllowedIPs = 0.0.0.0/0,::0/0\nEndpoint = 193.32.127.66:51820\n",
@@ -53,7 +53,7 @@ fn a_file_as_providers_hand_it_out() {
 }
 
 #[test]
-fn several_peers_and_all_that_they_may_have() {
+fn several_peers_with_all_keys_are_read() {
     let text = format!(
         "\n[Interface] \nAddress = 10.8.0.1/24 \nAddress = 10.9.0.1/16 \nPrivateKey = {PRIVATE} \nListenPort = 51820  #of this end\n\n\
          [Peer] \nPublicKey   =   {}    \nEndpoint = 192.0.2.67:1234 \nAllowedIPs = 10.8.0.3/32, 10.8.4.0/24\n\n\
@@ -78,7 +78,7 @@ fn several_peers_and_all_that_they_may_have() {
 }
 
 #[test]
-fn it_is_read_however_it_is_written() {
+fn any_spelling_is_read() {
     let wanted =
         with_peer("Endpoint = vpn.example.net:51820\nAllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25");
     let public = PUBLIC[0];
@@ -157,17 +157,17 @@ fn settings_of_a_peer() {
     assert_eq!(with_lines("").config.peers, []);
 }
 
-/// The remarks on a file, with their lines.
+/// Remarks on a file, with their lines.
 fn remarks(parsed: &Parsed) -> Vec<String> {
     parsed.remarks.iter().map(|remark| format!("{}: {}", remark.line, remark.message)).collect()
 }
 
-/// What wg and wg-quick take (`oracle.rs` asks them), how it is read, and what is remarked on.
+/// Lines that wg and wg-quick accept (`oracle.rs` checks that), with their meaning and the remark on them.
 #[test]
-fn odd_lines_of_this_end_are_read_as_wg_quick_reads_them() {
+fn odd_lines_of_the_interface_are_read_as_wg_quick_reads_them() {
     let left_out = |domain| {
         format!(
-            "3: `{domain}` under `DNS` is left out: it is a search domain, which is the resolver's of each device"
+            "3: `{domain}` under `DNS` is left out: it is a search domain, which the resolver of each device must know itself"
         )
     };
     let plain = "Address = 10.0.0.2/32, fd00::2/64\nDNS = 9.9.9.9, 149.112.112.112";
@@ -178,29 +178,37 @@ fn odd_lines_of_this_end_are_read_as_wg_quick_reads_them() {
         (
             "DNS = 1.2.3",
             "",
-            Some("3: `1.2.3` under `DNS` is left out: it is no address of a name server".to_owned()),
+            Some("3: `1.2.3` under `DNS` is left out: it is not the address of a name server".to_owned()),
         ),
         ("Address =\nDNS =\nMTU =\nTable =", "", None),
-        ("MTU = 0", "", Some("3: `MTU` is 0, which is taken for none".to_owned())),
+        ("MTU = 0", "", Some("3: `MTU` is 0, which means the default".to_owned())),
         ("MTU = 0x500", "MTU = 1280", None),
         ("MTU = 02400", "MTU = 1280", None),
-        ("MTU = 560\nMTU = 1280", "MTU = 1280", Some("4: `MTU` is given again: this one counts".to_owned())),
-        ("MTU = 1280\nMTU =", "", Some("4: `MTU` is given again: this one counts".to_owned())),
+        (
+            "MTU = 560\nMTU = 1280",
+            "MTU = 1280",
+            Some("4: `MTU` appears again: this value replaces the earlier one".to_owned()),
+        ),
+        (
+            "MTU = 1280\nMTU =",
+            "",
+            Some("4: `MTU` appears again: this value replaces the earlier one".to_owned()),
+        ),
         (
             "ListenPort = domain",
             "ListenPort = 53",
-            Some("3: `ListenPort` has port 53 by its name, `domain`".to_owned()),
+            Some("3: `ListenPort` names port 53 as `domain`".to_owned()),
         ),
         (
             "Listen Port = 53",
             "ListenPort = 53",
-            Some("3: the blanks inside the name of `ListenPort` do not count".to_owned()),
+            Some("3: the spaces inside the name of `ListenPort` are ignored".to_owned()),
         ),
-        ("FwMark = 0x 35", "FwMark = 53", Some("3: the blanks inside `FwMark` do not count".to_owned())),
+        ("FwMark = 0x 35", "FwMark = 53", Some("3: the spaces inside `FwMark` are ignored".to_owned())),
         (
             "[ Interface ]\nFwMark = 53",
             "FwMark = 53",
-            Some("3: the blanks inside this header do not count".to_owned()),
+            Some("3: the spaces inside this header are ignored".to_owned()),
         ),
     ] {
         let (odd, mut plain) = (with_lines(lines), with_lines(same_as));
@@ -213,10 +221,10 @@ fn odd_lines_of_this_end_are_read_as_wg_quick_reads_them() {
 
 #[test]
 fn odd_lines_of_a_peer_are_read_as_wg_reads_them() {
-    let blanks = "the blanks inside `Endpoint` do not count";
+    let spaces = "the spaces inside `Endpoint` are ignored";
     for (line, same_as, remark) in [
         ("Endpoint = [203.0.113.9]:51820", "Endpoint = 203.0.113.9:51820", None),
-        ("Endpoint = 203.0.113.9 : 51820", "Endpoint = 203.0.113.9:51820", Some(blanks)),
+        ("Endpoint = 203.0.113.9 : 51820", "Endpoint = 203.0.113.9:51820", Some(spaces)),
         (
             "Endpoint = 2001:db8::9:51820",
             "Endpoint = [2001:db8::9]:51820",
@@ -230,19 +238,19 @@ fn odd_lines_of_a_peer_are_read_as_wg_reads_them() {
         (
             "Endpoint = 203.0.113.9:https",
             "Endpoint = 203.0.113.9:443",
-            Some("`Endpoint` has port 443 by its name, `https`"),
+            Some("`Endpoint` names port 443 as `https`"),
         ),
         ("Endpoint = vpn.example.net.:51820", "Endpoint = vpn.example.net:51820", None),
         ("PersistentKeepalive = 025", "PersistentKeepalive = 25", None),
         (
             "Allowed\tIPs = 10.0.0.0/8",
             "AllowedIPs = 10.0.0.0/8",
-            Some("the blanks inside the name of `AllowedIPs` do not count"),
+            Some("the spaces inside the name of `AllowedIPs` are ignored"),
         ),
         (
             "[ P eer ]\nPublicKey = {}",
             "[Peer]\nPublicKey = {}",
-            Some("the blanks inside this header do not count"),
+            Some("the spaces inside this header are ignored"),
         ),
     ] {
         let file = |line: &str| {
@@ -260,7 +268,8 @@ fn odd_lines_of_a_peer_are_read_as_wg_reads_them() {
     assert_eq!(name.host, Host::Name("my_vpn.example.net".to_owned()));
 }
 
-/// The kernel makes one peer of all that have a key: each part replaces its networks, and otherwise what it names.
+/// The kernel merges all peers with the same key: each section replaces the networks, and otherwise only the
+/// values that it names.
 #[test]
 fn a_peer_that_is_given_twice_is_one() {
     let [first, other, _] = PUBLIC;
@@ -277,7 +286,9 @@ fn a_peer_that_is_given_twice_is_one() {
     assert_eq!((twice.endpoint.as_ref().unwrap().to_string().as_str(), twice.keepalive), ("192.0.2.2:2", 7));
     assert_eq!(
         remarks(&parsed),
-        ["12: this peer is there already: its `AllowedIPs` are these, and what is not said here stays"]
+        [
+            "12: this peer appears again: these `AllowedIPs` replace the earlier ones, and settings that are missing here stay"
+        ]
     );
 }
 
@@ -286,14 +297,11 @@ fn a_peer_with_the_key_of_this_end_is_left_out() {
     let own = wg_portals::base::keys::public_key(&PRIVATE.parse().unwrap());
     let parsed = parsed(&format!("[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {own}\n"));
     assert_eq!(parsed.config.peers, []);
-    assert_eq!(
-        remarks(&parsed),
-        ["4: this peer has the key of this end: it is left out, as the kernel does"]
-    );
+    assert_eq!(remarks(&parsed), ["4: this peer has the key of this end: it is left out, as in the kernel"]);
 }
 
 #[test]
-fn what_is_left_out_is_told() {
+fn omitted_lines_are_reported() {
     let programs = "PostUp = iptables -A FORWARD -i %i -j ACCEPT; touch /tmp/# = x\npostdown = reboot\nPreUp =\nPreDown = x\nSaveConfig = true\n\
                     IncludedApplications = org.example";
     let Parsed { config, .. } = with_lines(programs);
@@ -301,12 +309,12 @@ fn what_is_left_out_is_told() {
     assert_eq!(
         remarks(&with_lines(programs)),
         [
-            "3: `PostUp` is left out: no program of this file is run",
-            "4: `PostDown` is left out: no program of this file is run",
-            "5: `PreUp` is left out: no program of this file is run",
-            "6: `PreDown` is left out: no program of this file is run",
-            "7: `SaveConfig` is left out: it means nothing here",
-            "8: `IncludedApplications` is left out: it means nothing here",
+            "3: `PostUp` is left out: portals runs no commands from this file",
+            "4: `PostDown` is left out: portals runs no commands from this file",
+            "5: `PreUp` is left out: portals runs no commands from this file",
+            "6: `PreDown` is left out: portals runs no commands from this file",
+            "7: `SaveConfig` is left out: it has no meaning here",
+            "8: `IncludedApplications` is left out: it has no meaning here",
         ]
     );
     let text = format!(
@@ -316,6 +324,6 @@ fn what_is_left_out_is_told() {
     assert_eq!(texts(&parsed(&text).config.peers[0].allowed_ips), ["10.0.0.0/8", "192.168.1.0/24"]);
     assert_eq!(
         remarks(&parsed(&text)),
-        ["5: an address in `AllowedIPs` is longer than its network, 192.168.1.0/24"]
+        ["5: an address in `AllowedIPs` has host bits set: the network is 192.168.1.0/24"]
     );
 }

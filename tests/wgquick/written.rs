@@ -1,4 +1,4 @@
-//! Properties: reading never panics, and what is written is read as it was.
+//! Properties: reading never panics, and written files are read back unchanged.
 
 use std::net::IpAddr;
 
@@ -79,7 +79,7 @@ fn peers() -> impl Strategy<Value = Peer> {
         })
 }
 
-/// What some file may look like: lines of keys, numbers and punctuation.
+/// Random files: lines of keys, numbers and punctuation.
 fn nearly_files() -> impl Strategy<Value = String> {
     let words = "(\\[Interface\\]|\\[Peer\\]|PrivateKey|Address|DNS|MTU|Endpoint|AllowedIPs|=|,|/|:|#|\\[|\\]|[0-9]{1,6}|::|off|é| |\t|\n|\r\n){0,60}";
     words.prop_map(|text| format!("[Interface]\n{text}"))
@@ -89,13 +89,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_written_is_read_as_it_was(interface in interfaces(), mut peers in prop::collection::vec(peers(), 0..4)) {
+    fn written_files_are_read_back_unchanged(interface in interfaces(), mut peers in prop::collection::vec(peers(), 0..4)) {
         peers.dedup_by_key(|peer| peer.public_key);
         let config = Config { interface, peers };
         let text = config.to_text();
         let parsed = parse(text.as_bytes()).unwrap_or_else(|faults| panic!("{}\n{faults:?}", text.as_str()));
         prop_assert_eq!(&parsed.config, &config);
-        // The others say how a value was read, and those of search domains that they are left out.
+        // The other remarks tell how a value was read; these tell that search domains are omitted.
         prop_assert!(parsed.remarks.iter().all(|remark| remark.message.contains("search domain")));
         prop_assert_eq!(parsed.config.to_text(), text);
     }
@@ -106,7 +106,7 @@ proptest! {
     }
 
     #[test]
-    fn nor_does_what_looks_like_a_file(text in nearly_files()) {
+    fn no_text_like_a_file_makes_it_panic(text in nearly_files()) {
         if let Err(faults) = parse(text.as_bytes()) {
             prop_assert!(!faults.is_empty());
             for fault in faults {

@@ -1,21 +1,21 @@
-//! One error type: what was being done, to which object, and why it did not work.
+//! The error type of the program: the action that failed, its object, and the cause.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The result of everything that can fail.
+/// Result of every function that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What the exit status tells a script.
+/// Kind of an error, which determines the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It was tried and did not work: status 1.
+    /// An action failed: exit status 1.
     Failed,
-    /// The network file or the command line is wrong: status 2.
+    /// The network file or the command line is wrong: exit status 2.
     Wrong,
 }
 
-/// An error for a person: a sentence that names the object, and the cause below it.
+/// An error for a person: a sentence that names the object, and the underlying cause.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -24,31 +24,31 @@ pub struct Error {
 }
 
 impl Error {
-    /// Something that was tried and did not work.
+    /// Returns the error of an action that failed.
     pub fn failed(message: impl Into<String>) -> Self {
         Self { kind: Kind::Failed, message: message.into(), source: None }
     }
 
-    /// A fault in what the person wrote, in a file or on the command line.
+    /// Returns the error for a fault in a file or on the command line, which a person must correct.
     pub fn wrong(message: impl Into<String>) -> Self {
         Self { kind: Kind::Wrong, message: message.into(), source: None }
     }
 
-    /// The same error, with the cause that lies under it.
+    /// Adds the underlying cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// What the exit status shall be.
+    /// Returns the kind, which determines the exit status.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 }
 
 impl fmt::Display for Error {
-    /// The sentence and all its causes on one line: `cannot add rule …: Operation not permitted`.
+    /// Writes the sentence and all its causes on one line: `cannot add rule …: Operation not permitted`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match self.source.as_deref() {
@@ -73,35 +73,35 @@ impl StdError for Error {
     }
 }
 
-/// Several errors found in one pass, all to be shown at once. Never empty.
+/// Several errors from one pass, to show all at once. Never empty.
 #[derive(Debug)]
 pub struct Errors(Vec<Error>);
 
 impl Errors {
-    /// `Err` with all of them if there are any, else `value`.
+    /// Returns `Err` with all of `errors` if there are any, or else `value`.
     pub fn check<T>(errors: Vec<Error>, value: T) -> Result<T, Self> {
         if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
     }
 
-    /// All of `errors`, of which there is at least one.
+    /// Returns all of `errors`, which must not be empty.
     pub fn all(errors: Vec<Error>) -> Self {
         debug_assert!(!errors.is_empty(), "no errors are no `Errors`");
         Self(errors)
     }
 
-    /// The same, behind a sentence that says what they have in common.
+    /// Adds a sentence before the errors that names what they have in common.
     #[must_use]
     pub fn under(mut self, heading: Error) -> Self {
         self.0.insert(0, heading);
         self
     }
 
-    /// The errors, in the order in which they were found.
+    /// Returns the errors in the order of discovery.
     pub fn iter(&self) -> std::slice::Iter<'_, Error> {
         self.0.iter()
     }
 
-    /// `Failed` if any of them is, else `Wrong`.
+    /// Returns `Failed` if any of the errors is, or else `Wrong`.
     pub fn kind(&self) -> Kind {
         if self.0.iter().all(|error| error.kind == Kind::Wrong) { Kind::Wrong } else { Kind::Failed }
     }
@@ -143,19 +143,20 @@ impl fmt::Display for Errors {
     }
 }
 
-/// Adds what was being done to an error from below.
+/// Adds a sentence about the failed action to an underlying error.
 pub trait Context<T> {
-    /// `Failed`, with the sentence that `doing` makes; it is made only if there is an error.
-    fn doing(self, doing: impl FnOnce() -> String) -> Result<T>;
+    /// Turns an error into `Failed` with the sentence that `context` returns; calls `context` only on an error.
+    fn context(self, context: impl FnOnce() -> String) -> Result<T>;
 }
 
 impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Result<T, E> {
-    fn doing(self, doing: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| under(doing(), source))
+    fn context(self, context: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| under(context(), source))
     }
 }
 
-/// One function for a kind of cause, and not the same lines again at each of the hundreds of calls that can fail.
+/// Returns the error with its cause. Never inlined: the compiler makes one function per type of cause,
+/// instead of a copy at each of the hundreds of fallible calls.
 #[inline(never)]
 fn under(message: String, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     Error { kind: Kind::Failed, message, source: Some(source.into()) }

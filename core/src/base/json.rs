@@ -1,4 +1,4 @@
-//! JSON, to be written only: a value and its text.
+//! A writer for JSON.
 
 use std::fmt;
 
@@ -9,20 +9,20 @@ pub enum Json {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A whole number.
+    /// A whole number that is not negative.
     Number(u64),
-    /// One that can be below zero.
+    /// A whole number that may be negative.
     Signed(i64),
-    /// A text, escaped when written.
+    /// A text, not escaped yet: writing escapes it.
     Text(String),
-    /// A list.
+    /// An array.
     List(Vec<Json>),
-    /// Members in the order given.
+    /// An object, with its members in this order.
     Object(Vec<(&'static str, Json)>),
 }
 
 impl Json {
-    /// A text.
+    /// Returns a text as a JSON value.
     pub fn text(text: &str) -> Self {
         Self::Text(text.to_owned())
     }

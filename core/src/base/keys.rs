@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::base::net::{PublicKey, Secret};
 
-/// The same private key as the kernel keeps it, with the five bits set that Curve25519 does not look at (RFC 7748 § 5): what is
-/// read back from the kernel must equal what was wanted.
+/// Returns the private key as the kernel keeps it, with the five bits fixed that Curve25519 ignores (RFC 7748
+/// § 5). The key read back from the kernel must equal the desired key.
 pub fn clamped(key: &Secret) -> Secret {
     let mut bytes = Zeroizing::new(*key.bytes());
     bytes[0] &= 0b1111_1000;
@@ -15,13 +15,14 @@ pub fn clamped(key: &Secret) -> Secret {
     Secret::new(*bytes)
 }
 
-/// The public half of a private key.
+/// Returns the public key of a private key.
 pub fn public_key(private: &Secret) -> PublicKey {
     PublicKey(x25519_dalek::x25519(*private.bytes(), x25519_dalek::X25519_BASEPOINT_BYTES))
 }
 
-/// The pre-shared key of a link: BLAKE2b-256 over four lines: `portals psk 1`, the network's secret and the public keys of both
-/// ends in base64, the lesser text first. Both ends get the same, and `b2sum -l 256` can make it by hand.
+/// Derives the pre-shared key of a link: BLAKE2b-256 over four lines: `portals psk 1`, the network's secret,
+/// and the public keys of both ends in base64, the lesser text first. Both ends derive the same key; `b2sum
+/// -l 256` derives it by hand.
 pub fn preshared_key(secret: &Secret, one: PublicKey, other: PublicKey) -> Secret {
     let mut ends = [one.to_string(), other.to_string()];
     ends.sort();

@@ -1,5 +1,5 @@
-//! What the file says as far as it could be read, with the place of everything that another part of it may
-//! contradict. Once no fault is found, nothing is missing, and the [`Network`] is made of it.
+//! The readable parts of the file, each with the place that a contradiction elsewhere in the file must point
+//! to. A draft without faults is complete and becomes the [`Network`].
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -13,24 +13,23 @@ use super::model::{
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 
-/// MTU of tunnels where the file names none: the least that IPv6 allows, and fits any uplink.
-/// Base UDP port where the file names none.
+/// Default of `port`: the base UDP port of a site.
 const DEFAULT_PORT: u16 = 51820;
-/// Seconds of silence after which an exit is down, where the file does not say.
+/// Default of `down_after`: seconds of silence after which an exit is down.
 const DEFAULT_DOWN_AFTER: u64 = 3;
-/// Seconds for which an exit that was down has to answer, where the file does not say.
+/// Default of `up_after`: seconds for which an exit that was down must answer before portals uses it again.
 const DEFAULT_UP_AFTER: u64 = 10;
-/// Seconds without a handshake after which a name is resolved again, where the file does not say. Every two minutes a session that
-/// is used gets a new handshake (REKEY_AFTER_TIME in WireGuard's paper, § 6.1).
+/// Default of `resolve_after`: seconds without a handshake after which portals resolves a name again. A
+/// session in use gets a new handshake every two minutes (REKEY_AFTER_TIME in WireGuard's paper, § 6.1).
 const DEFAULT_RESOLVE_AFTER: u64 = 120;
 
-/// A whole file.
+/// The whole file.
 #[derive(Default)]
 pub(super) struct Draft {
     pub name: Option<At<Name>>,
     pub subnet: Option<At<Cidr>>,
     pub subnet6: Option<At<Cidr>>,
-    /// Whether `subnet6` is there, right or wrong.
+    /// The file has `subnet6`, with a right or a wrong value.
     pub ipv6: bool,
     pub mtu: Option<At<Mtu>>,
     /// Seconds.
@@ -46,14 +45,14 @@ pub(super) struct Draft {
     pub phones: Vec<PhoneDraft>,
 }
 
-/// A `[site.NAME]`.
+/// A `[site.NAME]` section.
 pub(super) struct SiteDraft {
     pub name: At<Name>,
-    /// Whether it has keys that nobody knows: one of them may be what seems to be missing.
+    /// The section has unknown keys: one of them may be a key that seems to be missing.
     pub misspelt: bool,
     pub id: Option<At<u8>>,
     pub public_key: Option<At<PublicKey>>,
-    /// Whether it names an endpoint, right or wrong.
+    /// The section has `endpoint`, with a right or a wrong value.
     pub dialled: bool,
     pub endpoint: Option<At<Host>>,
     pub port: Option<At<u16>>,
@@ -73,7 +72,7 @@ pub(super) struct SiteDraft {
     pub providers: Vec<ProviderDraft>,
 }
 
-/// A `[site.NAME.portal.NAME]`.
+/// A `[site.NAME.portal.NAME]` section.
 pub(super) struct PortalDraft {
     pub name: At<Name>,
     pub span: Span,
@@ -83,7 +82,7 @@ pub(super) struct PortalDraft {
     pub ports: Vec<At<Ports>>,
     pub except: Vec<At<Cidr>>,
     pub address: Option<At<InterfaceAddress>>,
-    /// Whether it has an `address`, right or wrong.
+    /// The section has `address`, with a right or a wrong value.
     pub addressed: bool,
     pub dhcp: Option<At<bool>>,
     pub dns: Vec<At<IpAddr>>,
@@ -92,14 +91,14 @@ pub(super) struct PortalDraft {
     pub inbound: Option<At<bool>>,
 }
 
-/// A `[site.NAME.exit.NAME]`.
+/// A `[site.NAME.exit.NAME]` section.
 pub(super) struct ProviderDraft {
     pub name: At<Name>,
     pub span: Span,
     pub config: Option<At<PathBuf>>,
 }
 
-/// A `[phone.NAME]`.
+/// A `[phone.NAME]` section.
 pub(super) struct PhoneDraft {
     pub name: At<Name>,
     pub span: Span,
@@ -112,17 +111,18 @@ pub(super) struct PhoneDraft {
 }
 
 impl Draft {
-    /// The site of that name.
+    /// Returns the site with that name.
     pub(super) fn site(&self, name: &str) -> Option<&SiteDraft> {
         self.sites.iter().find(|site| site.name.value == name)
     }
 
-    /// The names of all sites, in the order of the file.
+    /// Returns the names of all sites, in the order of the file.
     pub(super) fn site_names(&self) -> impl Iterator<Item = &str> {
         self.sites.iter().map(|site| site.name.value.as_str())
     }
 
-    /// The network, if nothing is missing. `text` is what the spans count in.
+    /// Returns the network; `None` if the draft lacks a required value. `text` is the file that the spans
+    /// refer to.
     pub(super) fn finish(self, text: &str) -> Option<Network> {
         let providers: SortedMap<Name, SortedSet<Name>> =
             self.sites.iter().map(|site| (site.name.value.clone(), site.provider_names())).collect();
@@ -152,12 +152,12 @@ impl Draft {
 }
 
 impl SiteDraft {
-    /// Base UDP port.
+    /// Returns the base UDP port.
     pub(super) fn base_port(&self) -> u16 {
         self.port.as_ref().map_or(DEFAULT_PORT, |port| port.value)
     }
 
-    /// The names of the providers' files under it.
+    /// Returns the names of the site's exits that are a provider's file.
     pub(super) fn provider_names(&self) -> SortedSet<Name> {
         self.providers.iter().map(|provider| provider.name.value.clone()).collect()
     }
@@ -221,7 +221,8 @@ impl ProviderDraft {
 }
 
 impl PhoneDraft {
-    /// The site that it dials, and `direct` there, both mean the same as no `exit`.
+    /// Returns the phone. As `exit`, the site that the phone dials and `direct` both mean the same as no
+    /// `exit`.
     fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<Phone> {
         let at = self.at?.value;
         let elsewhere = self.exit.map(|exit| exit.value).filter(|exit| *exit != at && exit != DIRECT);
@@ -237,7 +238,7 @@ impl PhoneDraft {
     }
 }
 
-/// The exit that every site has: its own uplink.
+/// Name of the exit that every site has: its own uplink.
 pub(super) const DIRECT: &str = "direct";
 
 fn exit_ref(name: Name, providers: &SortedSet<Name>) -> ExitRef {

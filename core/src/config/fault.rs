@@ -1,4 +1,4 @@
-//! A fault of the network file, and how a person is shown it.
+//! Faults of the network file, and their presentation to a person.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -6,17 +6,17 @@ use std::path::Path;
 
 use super::model::Position;
 
-/// Bytes of the file.
+/// Range of bytes in the file.
 pub(crate) type Span = Range<usize>;
 
-/// A value, and where the file says it.
+/// A value and its place in the file.
 #[derive(Debug, Clone)]
 pub(crate) struct At<T> {
     pub value: T,
     pub span: Span,
 }
 
-/// Takes down what is found to be wrong, in any order.
+/// The faults found so far, in any order.
 #[derive(Debug, Default)]
 pub(crate) struct Findings(Vec<Finding>);
 
@@ -28,24 +28,26 @@ struct Finding {
 }
 
 impl Findings {
-    /// `message` says what is wrong, `help` what to write instead; neither ends in a full stop.
+    /// Records a fault: `message` names the fault, `help` the text to write instead. Neither ends in a full
+    /// stop.
     pub(crate) fn add(&mut self, span: &Span, message: impl Into<String>, help: impl Into<String>) {
         self.0.push(Finding { span: span.clone(), message: message.into(), help: help.into() });
     }
 
-    /// Forgets all that was found inside of or around one of `spans`.
+    /// Forgets all faults that touch one of `spans`.
     pub(crate) fn leave_out(&mut self, spans: &[Span]) {
         let touches = |a: &Span, b: &Span| a.start <= b.end && b.start <= a.end;
         self.0.retain(|finding| !spans.iter().any(|span| touches(span, &finding.span)));
     }
 
-    /// Everything that both have found.
+    /// Adds the findings of `other`.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// The faults of `text`, in the order of the file; those of one place in the order in which they were found.
+    /// Returns the faults of `text` in the order of the file; faults at one place stay in the order of
+    /// discovery.
     pub(crate) fn faults(mut self, text: &str) -> Vec<Fault> {
         if self.0.is_empty() {
             return Vec::new();
@@ -56,25 +58,25 @@ impl Findings {
     }
 }
 
-/// The fault of a file that is no text from byte `valid` on.
+/// Returns the fault of a file that is not UTF-8 from byte `valid` on.
 pub(crate) fn not_utf8(bytes: &[u8], valid: usize) -> Vec<Fault> {
     let mut found = Findings::default();
     found.add(&(valid..valid + 1), "this is not UTF-8 text", "save the file as UTF-8");
     found.faults(&String::from_utf8_lossy(bytes))
 }
 
-/// What is wrong at one place of the file, and what to write instead.
+/// A fault at one place in the file, with the correction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where it begins.
+    /// Start of the faulty text.
     pub at: Position,
-    /// What is wrong, without a full stop.
+    /// Description of the fault, without a full stop.
     pub message: String,
-    /// What to write instead, without a full stop.
+    /// Text to write instead, without a full stop.
     pub help: String,
-    /// The line of the file, less what may be a secret.
+    /// The line of the file, without anything that may be a secret.
     line: String,
-    /// How many characters of it are meant, at least one.
+    /// Number of faulty characters, at least 1.
     width: usize,
 }
 
@@ -99,7 +101,8 @@ impl Fault {
         }
     }
 
-    /// The fault as a person sees it: `path:line:column: message`, the line of the file, and the help under the place.
+    /// Renders the fault for a person: `path:line:column: message`, the line of the file, and the help under
+    /// the faulty text.
     pub fn render(&self, path: &Path) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
@@ -109,20 +112,21 @@ impl Fault {
         out
     }
 
-    /// What stands before the place, as blanks; tabs stay, so that the place is met whatever their width.
+    /// Returns the text before the fault as spaces. Tabs stay, so that the marker lines up at any tab width.
     fn indent(&self) -> String {
         let before = self.line.chars().take(self.at.column - 1);
         before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect()
     }
 
-    /// The line may be shorter than the place, where its end is hidden.
+    /// Returns the width of the marker. The shown line may end before the fault does, where a secret is
+    /// hidden.
     fn width(&self) -> usize {
         let behind = self.line.chars().count().saturating_sub(self.at.column - 1);
         self.width.min(behind).max(1)
     }
 }
 
-/// A text, and where its lines begin.
+/// A text and the starts of its lines.
 pub(crate) struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
@@ -134,37 +138,37 @@ impl<'t> Lines<'t> {
         Self { text, starts: std::iter::once(0).chain(behind_newlines).collect() }
     }
 
-    /// Line and column of a byte.
+    /// Returns the line and column of a byte.
     pub(crate) fn position(&self, byte: usize) -> Position {
         let byte = floor(self.text, byte);
         let line = self.number_of(byte);
         Position { line, column: self.text[self.starts[line - 1]..byte].chars().count() + 1 }
     }
 
-    /// Where the line of a byte begins.
+    /// Returns the first byte of the line that contains `byte`.
     fn start_of(&self, byte: usize) -> usize {
         self.starts[self.number_of(byte) - 1]
     }
 
-    /// Counted from 1.
+    /// Returns the number of the line that contains `byte`, counted from 1.
     fn number_of(&self, byte: usize) -> usize {
         self.starts.partition_point(|start| *start <= byte)
     }
 }
 
-/// The nearest character boundary at or before `byte`.
+/// Returns the nearest character boundary at or before `byte`.
 fn floor(text: &str, byte: usize) -> usize {
     text.floor_char_boundary(byte.min(text.len()))
 }
 
-/// A file may come from elsewhere: what a terminal would obey is not sent to it.
+/// Replaces control characters: a file may come from elsewhere, and a terminal would obey them.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// Where the value of the first key begins whose name speaks of a secret, or what looks like a key of WireGuard and is not
-/// said to be a public one. Nothing secret belongs into the network file, but people do put it there; then it shall not
-/// reach a log.
+/// Returns the start of the first secret in the line: the value of a key whose name suggests a secret, or
+/// text that looks like a WireGuard key and is not labelled as public. No secret belongs in the network file,
+/// but people do put secrets there, and a secret must not reach a log.
 fn secret_in(line: &str) -> Option<usize> {
     const WORDS: [&str; 6] = ["private", "preshared", "passphrase", "password", "psk", "secret"];
     let lower = line.to_ascii_lowercase();
@@ -177,7 +181,7 @@ fn secret_in(line: &str) -> Option<usize> {
     named.into_iter().chain(key_in(line).filter(|_| !lower.contains("public"))).min()
 }
 
-/// Where the first word of base64 begins that is about as long as a key, which has 43 characters and `=`.
+/// Returns the start of the first base64 word that is about as long as a key (43 characters and `=`).
 fn key_in(line: &str) -> Option<usize> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '+' || c == '/';
     let words = line.split(|c: char| !is_part(c));

@@ -1,4 +1,5 @@
-//! Where the LANs of portals are: a site's /24 is cut into /26s, of which the first is the site's own.
+//! Addresses of the portals' LANs. The /24 of a site has four /26s; the first /26 belongs to the site itself
+//! and its phones.
 
 use std::net::IpAddr;
 
@@ -6,33 +7,33 @@ use super::model::{Name, Network, Phone};
 use crate::base::net::{Cidr, InterfaceAddress};
 use crate::base::sorted::SortedMap;
 
-/// Prefix length of a LAN that gets its address by itself.
+/// Prefix length of a LAN without an `address` in the file.
 const LENGTH: u8 = 26;
-/// Addresses of one such LAN.
+/// Number of addresses in such a LAN.
 const SIZE: u128 = 1 << (32 - LENGTH);
-/// Addresses of a site.
+/// Number of addresses of a site.
 const SITE_SIZE: u128 = 256;
 
-/// The /24 of the site with that id, if `subnet` holds it: `.1` is the site, then come its phones, from `.64` on the
-/// LANs of its portals.
+/// Returns the /24 of the site with that id, if `subnet` holds it. `.1` is the site; its phones follow; the
+/// LANs of its portals start at `.64`.
 pub fn site_network(subnet: Cidr, id: u8) -> Option<Cidr> {
     subnet.carve(u128::from(id) * SITE_SIZE, 24)
 }
 
-/// The address of a phone: that of the site it dials, and its id.
+/// Returns the address of a phone: the address of the site that it dials, plus the phone's id.
 pub fn phone_address(network: &Network, phone: &Phone) -> IpAddr {
     let site = site_network(network.subnet, network.sites[&phone.at].id);
     site.and_then(|site| site.nth(1 + u128::from(phone.id)))
         .expect("validated: the subnet holds every site's /24")
 }
 
-/// The first quarter of a site's /24: the site itself, and its phones.
+/// Returns the first quarter of a site's /24, which holds the site itself and its phones.
 pub(super) fn own_part(site_network: Cidr) -> Option<Cidr> {
     site_network.carve(0, LENGTH)
 }
 
-/// The addresses of all portals at `site` that are LANs: what the file says, else the first host of the next /26 that
-/// is free, in the order of the file. Empty if there is no such site.
+/// Returns the addresses of all portals at `site` that have a LAN: the `address` in the file, or else the
+/// first host of the next free /26, in the order of the file. Empty if there is no such site.
 pub fn portal_addresses(network: &Network, site: &str) -> SortedMap<Name, InterfaceAddress> {
     let Some(site) = network.sites.get(site) else { return SortedMap::new() };
     let lans = || site.portals.iter().filter(|portal| portal.entrance.has_lan());
@@ -42,7 +43,8 @@ pub fn portal_addresses(network: &Network, site: &str) -> SortedMap<Name, Interf
     lans().filter_map(|lan| Some((lan.name.clone(), lan.address.or_else(|| free.next())?))).collect()
 }
 
-/// The first host of each /26 of a site's /24 that is neither its own part nor taken.
+/// Returns the first host of each free /26 in a site's /24. The site's own /26 and the networks in `taken`
+/// are not free.
 pub(super) fn free_lans(site_network: Cidr, taken: &[Cidr]) -> impl Iterator<Item = InterfaceAddress> {
     let quarters = (1..4).filter_map(move |quarter| site_network.carve(quarter * SIZE, LENGTH));
     quarters

@@ -1,7 +1,7 @@
 //! The network file: from TOML to [`Network`], or to all its faults at once.
 //!
-//! Text → TOML tree → draft (what could be read, with its places) → checks across the file → network. A fault is
-//! taken down and passed by, so that a person hears of all of them at once.
+//! Text → TOML tree → draft (every readable value, with its place) → checks across the file → network. The
+//! reader records each fault and goes on, so that a person sees all faults at once.
 
 mod check;
 mod draft;
@@ -23,7 +23,8 @@ pub use lan::{phone_address, portal_addresses, site_network};
 use model::Network;
 pub(crate) use values::is_host_name;
 
-/// Reads a network file. The faults come in the order of the file, and are never none.
+/// Reads the text of a network file. The error holds at least one fault; the faults are in the order of the
+/// file.
 pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
     let tree = syntax::read(text).map_err(|found| found.faults(text))?;
     let mut found = fault::Findings::default();
@@ -32,7 +33,7 @@ pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
     found.leave_out(&tree.broken);
     let faults = tree.faults.and(found).faults(text);
     if faults.is_empty() {
-        Ok(draft.finish(text).expect("where no fault is found, nothing is missing"))
+        Ok(draft.finish(text).expect("a draft without faults is complete"))
     } else {
         Err(faults)
     }

@@ -1,4 +1,4 @@
-//! Walks the TOML tree with typed getters; whatever is not as it should be is taken down, and left out.
+//! Typed getters for the TOML tree. The getters record every fault and leave the faulty value out.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -9,12 +9,13 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::fault::{At, Findings, Span};
 use super::suggest::suggest;
 
-/// Why a value was not taken.
+/// The fault of a single value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
-    /// It should have been of this type.
+    /// The value must be of this type.
     Type(Wanted),
-    /// What is wrong, as it follows the key in a sentence ("has host bits set"), and what to write instead.
+    /// Message, as it follows the key in a sentence ("has host bits set"), and help: the text to write
+    /// instead.
     Value(String, String),
 }
 
@@ -35,7 +36,7 @@ impl Wanted {
         }
     }
 
-    /// What is written, as this type, where only the quotes are wrong.
+    /// Returns the value in the right notation for this type, where only the quotes are wrong.
     fn requoted(self, value: &DeValue<'_>) -> Option<String> {
         match (self, value) {
             (Self::Number, DeValue::String(text)) => {
@@ -48,52 +49,53 @@ impl Wanted {
     }
 }
 
-/// A value that is wrong: what about it (as it follows the key), and what to write instead.
+/// Returns the fault of a value: the message, as it follows the key in a sentence, and the text to write
+/// instead.
 pub(super) fn wrong<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Wrong> {
     Err(Wrong::Value(message.into(), help.into()))
 }
 
-/// What makes a value of what stands in the file. Getters take it by reference, so that there is one of them for each type
-/// of value, not one for each way of reading.
+/// A function that reads a value from TOML. Getters take it by reference: the compiler then makes one getter
+/// per type of value instead of one per function.
 pub(super) type Read<'r, T> = dyn Fn(&DeValue<'_>) -> Result<T, Wrong> + 'r;
 
-/// A table of the file, and what it is called in messages.
+/// A table of the file and its name in messages.
 pub(super) struct Section<'a> {
     /// `[site.nyc]`, or `` `vlan` ``.
     pub label: String,
-    /// Its header, or itself if it has none.
+    /// Place of the header, or of the table itself if it has no header.
     pub span: Span,
     table: &'a DeTable<'a>,
 }
 
 impl<'a> Section<'a> {
-    /// The file itself.
+    /// Returns the file itself as a section.
     pub(super) fn root(table: &'a DeTable<'a>) -> Self {
         Self { label: "the network file".to_owned(), span: 0..0, table }
     }
 
-    /// Whether the file has `key` here, right or wrong.
+    /// Reports whether the section has `key`, with a right or a wrong value.
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
-    /// Where `key` stands here, if it does.
+    /// Returns the place of `key`, if the section has it.
     pub(super) fn key_span(&self, key: &str) -> Option<Span> {
         self.table.get_key_value(key).map(|(key, _)| key.span())
     }
 
-    /// Where the value of `key` stands here, if it does.
+    /// Returns the place of the value of `key`, if the section has it.
     pub(super) fn value_span(&self, key: &str) -> Option<Span> {
         self.table.get(key).map(Spanned::span)
     }
 
-    /// Whether all keys are of `known`; takes down those that are not.
+    /// Reports whether `known` contains all keys of the section; records each unknown key.
     pub(super) fn only(&self, known: &[&str], found: &mut Findings) -> bool {
         let mut all = true;
         for (key, _) in self.table.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref())) {
             all = false;
             let help = match key.get_ref().as_ref() {
-                "private_key" => "take it out: it belongs into `private.key` beside this file".to_owned(),
+                "private_key" => "remove it: the key belongs in `private.key`, next to this file".to_owned(),
                 name => suggest(name, known.iter().copied()),
             };
             found.add(&key.span(), format!("unknown key `{}` in {}", key.get_ref(), self.label), help);
@@ -101,7 +103,7 @@ impl<'a> Section<'a> {
         all
     }
 
-    /// Takes down that there is no `key`.
+    /// Records a fault if `key` is missing.
     pub(super) fn must_have(&self, key: &str, example: &str, found: &mut Findings) {
         if !self.has(key) {
             found.add(
@@ -112,19 +114,20 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Takes down that `key` is a list of nothing.
+    /// Records a fault if `key` is an empty list.
     pub(super) fn must_list(&self, key: &str, example: &str, found: &mut Findings) {
         let Some(value) = self.table.get(key) else { return };
         if value.get_ref().as_array().is_some_and(|list| list.is_empty()) {
             found.add(
                 &value.span(),
-                format!("`{key}` lists nothing"),
+                format!("`{key}` is an empty list"),
                 format!("write `{key} = [{example}]`"),
             );
         }
     }
 
-    /// The value of `key` as `read` takes it; a fault if there is none. `example` is a right value, as TOML.
+    /// Returns the value of `key`, read by `read`; records a fault if `key` is missing. `example` is a valid
+    /// value in TOML.
     pub(super) fn required<T>(
         &self,
         key: &str,
@@ -136,7 +139,7 @@ impl<'a> Section<'a> {
         self.optional(key, example, read, found)
     }
 
-    /// The value of `key` as `read` takes it, if there is one. `example` is a right value, as TOML.
+    /// Returns the value of `key`, read by `read`, if the section has it. `example` is a valid value in TOML.
     pub(super) fn optional<T>(
         &self,
         key: &str,
@@ -147,7 +150,8 @@ impl<'a> Section<'a> {
         take(key, &|| format!("write `{key} = {example}`"), self.table.get(key)?, read, found)
     }
 
-    /// The values of the list `key` as `read` takes them, none twice; empty if there is no such key.
+    /// Returns the values of the list `key`, read by `read`, without duplicates; empty if there is no such
+    /// key.
     pub(super) fn list<T: PartialEq>(
         &self,
         key: &str,
@@ -164,11 +168,11 @@ impl<'a> Section<'a> {
             _ => format!("write `{key} = [{example}]`"),
         };
         found.add(&value.span(), format!("`{key}` must be a list, not {}", kind(value.get_ref())), help);
-        // What it lists is clear all the same, and others may rely on it.
+        // The meaning is clear all the same, and other parts of the file may refer to this value.
         read(value.get_ref()).map(|one| At { value: one, span: value.span() }).into_iter().collect()
     }
 
-    /// The same, where a single value may stand for a list of one.
+    /// Returns the values of `key` as [`Self::list`] does; a single value may replace a list of one.
     pub(super) fn one_or_list<T: PartialEq>(
         &self,
         key: &str,
@@ -186,7 +190,7 @@ impl<'a> Section<'a> {
             let help = || format!("write `{key} = [{example}]`");
             let Some(item) = take(key, &help, item, read, found) else { continue };
             if list.iter().any(|earlier| earlier.value == item.value) {
-                found.add(&item.span, format!("`{key}` says the same twice"), "take one of the two away");
+                found.add(&item.span, format!("`{key}` lists this value twice"), "remove one of the two");
             } else {
                 list.push(item);
             }
@@ -194,7 +198,7 @@ impl<'a> Section<'a> {
         list
     }
 
-    /// The table `key`, if there is one. `example` shows how it is written.
+    /// Returns the table `key`, if the section has it. `example` is the table in TOML.
     pub(super) fn table(&self, key: &str, example: &str, found: &mut Findings) -> Option<Section<'a>> {
         let (key, value) = self.table.get_key_value(key)?;
         let label = if example.starts_with('[') {
@@ -205,8 +209,8 @@ impl<'a> Section<'a> {
         section(label, key.get_ref(), value, &format!("write `{example}`"), found)
     }
 
-    /// What `read` makes of each table inside of the table `key`, in the order of the file: `[site.nyc]` is the
-    /// table `nyc` inside of `site`. `example` is the name of such a table.
+    /// Returns the result of `read` for each table inside the table `key`, in the order of the file:
+    /// `[site.nyc]` is the table `nyc` inside `site`. `example` is the name of such a table.
     pub(super) fn each<T>(
         &self,
         key: &str,
@@ -219,7 +223,7 @@ impl<'a> Section<'a> {
             Some(outer) => format!("{outer}.{key}"),
             None => key.to_owned(),
         };
-        let help = format!("write `[{path}.{example}]` and its keys below it");
+        let help = format!("write `[{path}.{example}]`, and its keys below this line");
         let outer = section(format!("[{path}]"), key, value, &help, found);
         let mut entries: Vec<_> = outer.iter().flat_map(|outer| outer.table.iter()).collect();
         entries.sort_by_key(|(name, _)| name.span().start);
@@ -263,13 +267,13 @@ fn take<T>(
     match read(value.get_ref()) {
         Ok(taken) => Some(At { value: taken, span: value.span() }),
         Err(wrong) => {
-            take_down(wrong, key, help, value, found);
+            record(wrong, key, help, value, found);
             None
         }
     }
 }
 
-fn take_down(
+fn record(
     wrong: Wrong,
     key: &str,
     help: &dyn Fn() -> String,
@@ -290,7 +294,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",
         DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a point",
+        DeValue::Float(_) => "a number with a decimal point",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
@@ -303,7 +307,7 @@ pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, Wrong> {
     value.as_bool().ok_or(Wrong::Type(Wanted::Flag))
 }
 
-/// Reads a whole number of `range`.
+/// Reads a whole number in `range`.
 pub(super) fn number<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
 ) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
@@ -324,12 +328,12 @@ fn whole_number(value: &DeValue<'_>, range: &RangeInclusive<u64>) -> Result<u64,
     }
 }
 
-/// Reads a text, and makes of it what `parse` does.
+/// Reads a text and parses it with `parse`.
 pub(super) fn text<T>(parse: impl Fn(&str) -> Result<T, Wrong>) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
     move |value| parse(value.as_str().ok_or(Wrong::Type(Wanted::Text))?)
 }
 
-/// Reads a name that is looked up among others later.
+/// Reads a name that a later check looks up.
 pub(super) fn reference(value: &DeValue<'_>) -> Result<String, Wrong> {
     text(|name| Ok(name.to_owned()))(value)
 }
@@ -347,8 +351,10 @@ pub(super) fn choice<T: Copy>(
 /// Reads the path of a file.
 pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
     text(|path| match path {
-        "" => wrong("is empty", "write the name of a file beside this one"),
-        _ if path.contains(char::is_control) => wrong("has control characters", "write the name of a file"),
+        "" => wrong("is empty", "write the name of a file next to this one"),
+        _ if path.contains(char::is_control) => {
+            wrong("contains control characters", "write the name of a file")
+        }
         _ => Ok(PathBuf::from(path)),
     })(value)
 }

@@ -24,14 +24,15 @@ const SECURITIES: &[(&str, Security)] =
 const KEY: &str = "\"<what wg pubkey prints>\"";
 const FAILOVER: &str = "failover = { down_after = 3, up_after = 10 }";
 const EXIT: &str = "\"paris\"";
-const WIFI: &str = "wifi = { interface = \"wlan0\", ssid = \"Paris\", passphrase_file = \"wifi.key\", country = \"US\", channel = 6 }";
+const WIFI: &str = "wifi = { interface = \"wlan0\", ssid = \"Paris\", passphrase_file = \"wifi.key\", \
+                    country = \"US\", channel = 6 }";
 
 /// Reads the whole file.
 pub(super) fn file(root: &Section<'_>, found: &mut Findings) -> Draft {
     root.only(&["network", "site", "phone"], found);
     let network = root.table("network", "[network]", found);
     if !root.has("network") {
-        let help = "begin it with `[network]`, `name = \"home\"` and `subnet = \"10.77.0.0/16\"`";
+        let help = "begin the file with `[network]`, `name = \"home\"` and `subnet = \"10.77.0.0/16\"`";
         found.add(&root.span, "the network file has no [network]", help);
     }
     if !root.has("site") {
@@ -65,26 +66,27 @@ fn network(draft: &mut Draft, section: &Section<'_>, found: &mut Findings) {
     }
 }
 
+const SITE_KEYS: [&str; 15] = [
+    "id",
+    "public_key",
+    "endpoint",
+    "port",
+    "exits",
+    "links",
+    "lan",
+    "uplink",
+    "firewall",
+    "rp_filter",
+    "hook",
+    "dyndns",
+    "confirm_reload",
+    "portal",
+    "exit",
+];
+
 fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDraft {
-    const KNOWN: [&str; 15] = [
-        "id",
-        "public_key",
-        "endpoint",
-        "port",
-        "exits",
-        "links",
-        "lan",
-        "uplink",
-        "firewall",
-        "rp_filter",
-        "hook",
-        "dyndns",
-        "confirm_reload",
-        "portal",
-        "exit",
-    ];
     check_name("site", &name, found);
-    let misspelt = !section.only(&KNOWN, found);
+    let misspelt = !section.only(&SITE_KEYS, found);
     SiteDraft {
         name,
         misspelt,
@@ -107,32 +109,33 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
     }
 }
 
-/// `"auto"`, or bytes.
+/// Reads an MTU: `"auto"`, or a number of bytes.
 fn mtu(value: &DeValue<'_>) -> Result<Mtu, Wrong> {
     if value.as_str() == Some("auto") { Ok(Mtu::Measured) } else { number(576..=1500)(value).map(Mtu::Fixed) }
 }
 
+const PORTAL_KEYS: [&str; 16] = [
+    "exit",
+    "interface",
+    "vlan",
+    "wifi",
+    "from",
+    "mac",
+    "self",
+    "to",
+    "ports",
+    "except",
+    "address",
+    "dhcp",
+    "dns",
+    "ntp",
+    "router",
+    "inbound",
+];
+
 fn portal(name: At<String>, section: &Section<'_>, found: &mut Findings) -> PortalDraft {
-    const KNOWN: [&str; 16] = [
-        "exit",
-        "interface",
-        "vlan",
-        "wifi",
-        "from",
-        "mac",
-        "self",
-        "to",
-        "ports",
-        "except",
-        "address",
-        "dhcp",
-        "dns",
-        "ntp",
-        "router",
-        "inbound",
-    ];
     check_name("portal", &name, found);
-    section.only(&KNOWN, found);
+    section.only(&PORTAL_KEYS, found);
     PortalDraft {
         name,
         span: section.span.clone(),
@@ -157,7 +160,8 @@ fn portal_exits(section: &Section<'_>, found: &mut Findings) -> Vec<At<String>> 
     section.one_or_list("exit", EXIT, &reference, found)
 }
 
-/// Reads every entrance that is there, so that the faults of all are found; one is right.
+/// Reads the one entrance of a portal. Reads surplus entrances too, so that a person sees the faults of all
+/// of them.
 fn entrance(section: &Section<'_>, found: &mut Findings) -> Option<At<Entrance>> {
     const KEYS: [&str; 6] = ["interface", "vlan", "wifi", "from", "mac", "self"];
     let given = KEYS.map(|key| section.key_span(key).map(|span| (key, span)));
@@ -173,7 +177,7 @@ fn entrance(section: &Section<'_>, found: &mut Findings) -> Option<At<Entrance>>
         [first, others @ ..] => {
             for (key, span) in others {
                 let message = format!("{} has two entrances, `{}` and `{key}`", section.label, first.0);
-                found.add(span, message, "keep one, and make another portal for the other");
+                found.add(span, message, "keep one, and write another portal for the other");
             }
         }
     }
@@ -269,7 +273,8 @@ fn resolvers(section: &Section<'_>, found: &mut Findings) -> Vec<At<IpAddr>> {
     section.list("dns", "\"9.9.9.9\"", &text(values::address), found)
 }
 
-/// The name in a header. A wrong one is kept all the same: others may refer to it.
+/// Checks the name in a header. The draft keeps a wrong name all the same: other parts of the file may refer
+/// to it.
 fn check_name(what: &str, name: &At<String>, found: &mut Findings) {
     if let Err(Wrong::Value(message, help)) = values::name(&name.value, LONGEST_NAME) {
         found.add(&name.span, format!("the {what}'s name {message}"), help);

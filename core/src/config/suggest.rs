@@ -1,6 +1,7 @@
-//! "Did you mean …?"
+//! Suggestions for misspelt words: "did you mean …?"
 
-/// Help for `wrong`, which is none of `known`: the one that was probably meant, else all of them.
+/// Returns help for `wrong`, which is not among `known`: the most similar word, or all of them if none is
+/// similar.
 pub fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match closest(wrong, &known) {
@@ -10,7 +11,7 @@ pub fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Str
     }
 }
 
-/// `` `a`, `b` or `c` ``
+/// Returns the words as a list for a sentence: `` `a`, `b` or `c` ``.
 pub(crate) fn listed(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
@@ -29,8 +30,8 @@ fn closest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
     known.iter().filter_map(rank).min().map(|(.., word)| word)
 }
 
-/// How many characters must be put in, taken out, changed, or swapped with their neighbour to make `b` of `a`
-/// (optimal string alignment).
+/// Returns the number of characters to insert, delete, change, or swap with their neighbour to turn `a` into
+/// `b` (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut steps = vec![vec![0; b.len() + 1]; a.len() + 1];

@@ -1,22 +1,22 @@
-//! From text to a TOML tree, or to what keeps it from being one.
+//! From text to a TOML tree, or to the faults that prevent it.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Findings, Span};
 
-/// What the text means as TOML.
+/// The text as TOML.
 pub(super) struct Tree<'a> {
-    /// The tables and values of the file; something was guessed where a value is broken.
+    /// The tables and values of the file; the parser guesses a value where the text is broken.
     pub root: DeTable<'a>,
-    /// What is not TOML.
+    /// The places that are not TOML.
     pub faults: Findings,
-    /// The values that were guessed.
+    /// The places of guessed values.
     pub broken: Vec<Span>,
 }
 
-/// Reads the whole of `text`, past its faults. If lines are lost, there are only faults: a tree without them would lack
-/// what is there, and nothing that is found wrong in it would mean anything.
+/// Reads all of `text`, past its faults. Returns only the faults if the parser lost a line: a tree that lacks
+/// lines would cause false faults later.
 pub(super) fn read(text: &str) -> Result<Tree<'_>, Findings> {
     let first = Pass::over(text);
     if first.swallowed {
@@ -25,7 +25,7 @@ pub(super) fn read(text: &str) -> Result<Tree<'_>, Findings> {
     if first.lost.is_empty() {
         return Ok(Tree { root: first.root, faults: first.of_values, broken: first.broken });
     }
-    // The parser is silent about values behind a lost line; without that line it is not.
+    // The parser does not report values after a lost line. With that line blanked, it does.
     let rest = without(text, &first.lost);
     let second = Pass::over(&rest);
     Err(first.of_lines.and(second.of_lines).and(second.of_values))
@@ -39,16 +39,17 @@ fn without(text: &str, lines: &[Span]) -> String {
     rest
 }
 
-/// What one pass of the parser finds.
+/// Result of one pass of the parser.
 struct Pass<'a> {
     root: DeTable<'a>,
     of_values: Findings,
     of_lines: Findings,
-    /// Values that were guessed.
+    /// Places of guessed values.
     broken: Vec<Span>,
-    /// Lines that mean nothing.
+    /// Lines without a meaning.
     lost: Vec<Span>,
-    /// A header is no header, or a bracket or quote is never closed: what follows was taken for something else.
+    /// A header is malformed, or a bracket or quote is never closed: the parser misread the text that
+    /// follows.
     swallowed: bool,
 }
 
@@ -61,7 +62,7 @@ impl SyntaxError {
     fn new(text: &str, error: &toml::de::Error) -> Self {
         let end = text.trim_end().len();
         let span = error.span().unwrap_or(end..end);
-        // What was expected instead is said in our own words, with an example.
+        // Our own help says what was expected, with an example.
         let message = error.message().split(", expected").next().unwrap_or_default().to_owned();
         Self { span, message }
     }
@@ -81,7 +82,7 @@ impl<'a> Pass<'a> {
         let mut errors: Vec<_> = errors.iter().map(|error| SyntaxError::new(text, error)).collect();
         errors.sort_by_key(|error| error.span.start);
         for (index, error) in errors.iter().enumerate() {
-            pass.take_down(text, error, &errors[index..]);
+            pass.record(text, error, &errors[index..]);
             if pass.swallowed {
                 break;
             }
@@ -89,14 +90,14 @@ impl<'a> Pass<'a> {
         pass
     }
 
-    /// `errors` begin with `error`, and go on with those behind it.
-    fn take_down(&mut self, text: &str, error: &SyntaxError, errors: &[SyntaxError]) {
+    /// Records `error`. `errors` starts with `error` and continues with the later errors.
+    fn record(&mut self, text: &str, error: &SyntaxError, errors: &[SyntaxError]) {
         if self.broken.iter().chain(&self.lost).any(|span| within(&error.span, span)) {
-            return; // One fault a value or line: the others follow from it.
+            return; // One fault per value or line: the other errors follow from it.
         }
         if error.message == "duplicate key" {
-            let help = "a key or [section] stands once: make one of the two, or take one away";
-            self.of_values.add(&error.span, format!("`{}` is there twice", &text[error.span.clone()]), help);
+            let help = "a key or [section] may appear only once: merge the two, or remove one";
+            self.of_values.add(&error.span, format!("`{}` appears twice", &text[error.span.clone()]), help);
         } else if let Some((value, span)) = value_around(text, &self.root, &error.span) {
             let unclosed =
                 |error: &SyntaxError| within(&error.span, &span) && error.message.starts_with("unclosed");
@@ -119,7 +120,7 @@ fn within(inner: &Span, outer: &Span) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
 }
 
-/// The outermost value that is written where `place` is. Tables with a header of their own are not values.
+/// Returns the outermost value that contains `place`. Tables with their own header are not values.
 fn value_around<'t, 'a>(text: &str, table: &'t DeTable<'a>, place: &Span) -> Option<(&'t DeValue<'a>, Span)> {
     table.values().find_map(|value| {
         let span = value.span();
@@ -130,7 +131,7 @@ fn value_around<'t, 'a>(text: &str, table: &'t DeTable<'a>, place: &Span) -> Opt
     })
 }
 
-/// The single value inside of `value` that is written where `place` is, if there is one.
+/// Returns the innermost value inside `value` that contains `place`; `value` itself if no inner value does.
 fn innermost<'t, 'a>(value: &'t DeValue<'a>, span: &Span, place: &Span) -> (&'t DeValue<'a>, Span) {
     let here =
         |inner: &&Spanned<DeValue<'a>>| inner.span().start <= place.start && place.end <= inner.span().end;
@@ -151,7 +152,8 @@ fn line_of(text: &str, place: &Span) -> Span {
     start..end
 }
 
-/// Message, help and place for a value that TOML does not know. It has swallowed what follows if it has no end.
+/// Returns message, help and place for a value that is not TOML. `swallowed`: the value has no end, and the
+/// parser took the following text as a part of it.
 fn broken_value(
     text: &str,
     value: &DeValue<'_>,
@@ -164,40 +166,39 @@ fn broken_value(
         if swallowed || between { (value, span.clone()) } else { innermost(value, span, &error.span) };
     let written = text[place.clone()].lines().next().unwrap_or_default().trim_end();
     let (message, help) = match value {
-        _ if written.is_empty() => ("there is no value", "write one behind the `=`".to_owned()),
+        _ if written.is_empty() => ("the value is missing", "write a value after the `=`".to_owned()),
         DeValue::Array(_) if swallowed => ("this list is not closed", "put a `]` at its end".to_owned()),
         DeValue::Table(_) if swallowed => ("this table is not closed", "put a `}` at its end".to_owned()),
         DeValue::Array(_) => (error.message.as_str(), "write a list as `[\"a\", \"b\"]`".to_owned()),
         DeValue::Table(_) => {
-            (error.message.as_str(), "write it as `{ parent = \"eth0\", id = 30 }`".to_owned())
+            (error.message.as_str(), "write a table as `{ parent = \"eth0\", id = 30 }`".to_owned())
         }
-        DeValue::Boolean(_) => (NO_FLAG, "write `true` or `false`, in small letters".to_owned()),
-        DeValue::Integer(_) => (
-            error.message.as_str(),
-            "write a plain number, such as `51820`; text stands in quotes".to_owned(),
-        ),
+        DeValue::Boolean(_) => (NO_FLAG, "write `true` or `false`, in lower case".to_owned()),
+        DeValue::Integer(_) => {
+            (error.message.as_str(), "write a plain number such as `51820`, or put text in quotes".to_owned())
+        }
         _ => broken_text(written),
     };
     (message.to_owned(), help, place)
 }
 
-const NO_FLAG: &str = "this is not true and not false";
+const NO_FLAG: &str = "this is neither true nor false";
 
-/// Message and help for what can only be meant as text.
+/// Returns message and help for a value that can only be meant as text.
 fn broken_text(written: &str) -> (&'static str, String) {
     if written.starts_with(['"', '\'']) {
-        let help = "end it with the quote that it began with, and write `\\\\` for a `\\`";
-        ("this text is not closed, or has a `\\` that means nothing", help.to_owned())
+        let help = "end the text with the quote that begins it, and write `\\\\` for a `\\`";
+        ("this text has no closing quote, or an invalid `\\` in it", help.to_owned())
     } else if matches!(written, "yes" | "no" | "on" | "off") {
         (NO_FLAG, "write `true` or `false`".to_owned())
     } else if written.contains(['"', '\\']) {
-        ("text must stand in quotes", "write `\"` before and behind it, and none inside".to_owned())
+        ("text must be in quotes", "write `\"` before and after it, and none inside".to_owned())
     } else {
-        ("text must stand in quotes", format!("write `\"{written}\"`"))
+        ("text must be in quotes", format!("write `\"{written}\"`"))
     }
 }
 
-/// Message, help and place for a line that is neither a header nor a key with its value.
+/// Returns message, help and place for a line that is neither a header nor a key with its value.
 fn broken_line(text: &str, error: &SyntaxError) -> (String, String, Span) {
     let line = line_of(text, &error.span);
     let (message, help, place) = match error.message.as_str() {
@@ -205,18 +206,19 @@ fn broken_line(text: &str, error: &SyntaxError) -> (String, String, Span) {
             ("this header is not closed", "put a `]` at its end", unclosed_header(text, &error.span))
         }
         _ if text[line.clone()].trim_start().starts_with('[') => {
-            ("this is no header", "write it as `[site.nyc]`, with points and without blanks", line)
+            ("this is not a valid header", "write it as `[site.nyc]`, with dots and without spaces", line)
         }
         "unexpected key or value" => {
-            ("there is more behind the value", "write one `key = value` a line", error.span.clone())
+            ("there is more text after the value", "write one `key = value` per line", error.span.clone())
         }
-        "key with no value" => ("there is no value", "write `key = value`", error.span.clone()),
+        "key with no value" => ("the value is missing", "write `key = value`", error.span.clone()),
         message => (message, "write `key = value`, `[section]` or `# comment`", error.span.clone()),
     };
     (message.to_owned(), help.to_owned(), place)
 }
 
-/// The parser looks for the bracket up to the end of the file; the person looks for it in the header's line.
+/// Returns the place of the unclosed header. The parser looks for the bracket up to the end of the file; a
+/// person looks for it in the line of the header.
 fn unclosed_header(text: &str, found_at: &Span) -> Span {
     let before = &text[..found_at.start];
     let mut lines = before.split_inclusive('\n');

@@ -1,43 +1,43 @@
-//! The hooks that we are at.
+//! Base chains of our table, and the hooks that they hang on.
 
-/// Our base chains. What each is hooked to is fixed: see [`Chain::hook`].
+/// Base chain of our table. Each hangs on a fixed hook: see [`Chain::hook`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Chain {
-    /// What this host passes on.
+    /// Packets that this host forwards.
     Forward,
-    /// What is addressed to this host.
+    /// Packets addressed to this host.
     Input,
-    /// What this host sends itself.
+    /// Packets that this host sends itself.
     Output,
-    /// TCP segment sizes of what is passed on.
+    /// TCP segment sizes of forwarded packets.
     Mss,
-    /// Ports of what comes in for this host.
+    /// Destination ports and addresses of incoming packets.
     Prerouting,
-    /// Source addresses of what leaves.
+    /// Source addresses of leaving packets.
     Postrouting,
-    /// Marks of what comes in.
+    /// Marks of incoming packets.
     Marks,
-    /// Marks of what this host sends itself; what gets one is routed once more.
+    /// Marks of packets that this host sends itself; a packet that gets a mark is routed once more.
     OwnMarks,
-    /// What leaves, by the way that it takes in the end.
+    /// Leaving packets, after their final route is known.
     Leaving,
 }
 
-/// Where a base chain is hooked in, in netfilter's words. Policy is always `accept`.
+/// Hook of a base chain, in netfilter's words. The policy is always `accept`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hook {
-    /// `filter`, `nat` or `route`.
+    /// Chain type: `filter`, `nat` or `route`.
     pub kind: &'static str,
-    /// `prerouting`, `forward`, `input`, `output`, `postrouting`.
+    /// Name of the hook: `prerouting`, `forward`, `input`, `output` or `postrouting`.
     pub hook: &'static str,
-    /// NF_INET_* number of the hook (linux/netfilter.h).
+    /// Number of the hook: NF_INET_* of linux/netfilter.h.
     pub number: u32,
-    /// Lower comes first.
+    /// Priority at the hook; a lower number comes first.
     pub priority: i32,
 }
 
 impl Chain {
-    /// All of them.
+    /// All base chains of our table.
     pub const ALL: [Self; 9] = [
         Self::Forward,
         Self::Input,
@@ -50,7 +50,7 @@ impl Chain {
         Self::Leaving,
     ];
 
-    /// The chain's name in the table.
+    /// Name of the chain in the table.
     pub fn name(self) -> &'static str {
         match self {
             Self::Forward => "forward",
@@ -65,7 +65,7 @@ impl Chain {
         }
     }
 
-    /// Where it is hooked in.
+    /// Hook that the chain hangs on.
     pub fn hook(self) -> Hook {
         let (kind, hook, number, priority) = match self {
             Self::Forward => ("filter", "forward", 2, 0),
@@ -74,7 +74,7 @@ impl Chain {
             Self::Mss => ("filter", "forward", 2, -150),
             Self::Prerouting => ("nat", "prerouting", 0, -100),
             Self::Postrouting => ("nat", "postrouting", 4, 100),
-            // Where connections are known (-200), and addresses are not translated yet (-100).
+            // Connections are known here (-200), and addresses are not translated yet (-100).
             Self::Marks => ("filter", "prerouting", 0, -150),
             Self::OwnMarks => ("route", "output", 3, -150),
             Self::Leaving => ("filter", "postrouting", 4, -150),

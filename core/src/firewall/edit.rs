@@ -1,4 +1,4 @@
-//! The edits that lead from one firewall to another, in an order in which the kernel takes them as one
+//! Edits that lead from one firewall to another, in an order in which the kernel accepts them as one
 //! transaction, or as two.
 
 use std::fmt;
@@ -6,12 +6,12 @@ use std::fmt;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
 
-/// One edit of our table.
+/// Edit of our table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit<'a> {
-    /// Makes the table, if it is not there.
+    /// Makes the table if it does not exist.
     AddTable,
-    /// Removes the table with all that is in it.
+    /// Removes the table with its whole content.
     DeleteTable,
     /// Removes all rules of a chain.
     FlushChain(Chain),
@@ -21,18 +21,18 @@ pub enum Edit<'a> {
     DeleteSet(&'a SetName),
     /// Makes a set, with its elements.
     AddSet(&'a SetName, &'a Set),
-    /// Takes these elements out of a set.
+    /// Removes these elements from a set.
     DeleteElements(&'a SetName, Set),
-    /// Puts these elements into a set.
+    /// Adds these elements to a set.
     AddElements(&'a SetName, Set),
     /// Makes a base chain.
     AddChain(Chain),
-    /// Appends to a chain the rule of this number, counted from 1.
+    /// Appends a rule to a chain. The number of the rule counts from 1.
     AddRule(Chain, usize, &'a Rule),
 }
 
 impl<'a> Edit<'a> {
-    /// The set that it removes, if it does that.
+    /// Returns the name of the set that the edit removes, if it removes one.
     fn deleted_set(&self) -> Option<&'a SetName> {
         match self {
             Self::DeleteSet(name) => Some(name),
@@ -42,7 +42,7 @@ impl<'a> Edit<'a> {
 }
 
 impl fmt::Display for Edit<'_> {
-    /// What it does, to go behind "cannot": `add rule 3 of chain forward`.
+    /// Writes the edit as it follows the word "cannot": `add rule 3 of chain forward`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddTable => write!(f, "add table {TABLE}"),
@@ -59,11 +59,11 @@ impl fmt::Display for Edit<'_> {
     }
 }
 
-/// The edits from one firewall to another; `None` = no table. There are none if the two are equal.
+/// Returns the edits from one firewall to another; `None` means no table. Equal firewalls need no edits.
 ///
-/// Base chains that stay are kept, as the kernel waits for RCU when one goes; their rules are replaced only if they
-/// differ, and of sets only the elements that differ. The exception is a `from` without chains and sets: it stands for a
-/// table that is not as we left it, and is replaced whole.
+/// Base chains that stay are kept, because the kernel waits for RCU when it removes one. Rules of a chain are
+/// replaced only if they differ, and only the elements that differ are changed in sets. An empty `from` is
+/// the exception: it stands for a table that another program changed, and is replaced whole.
 pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<Edit<'a>> {
     if from == to {
         return Vec::new();
@@ -79,9 +79,9 @@ pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<Ed
     edits
 }
 
-/// Splits edits into two lists, to be done one after the other: new sets, which no rule looks at yet, and the
-/// rest. The first list is empty where a table is replaced whole, as the old table has sets of the same
-/// names.
+/// Splits edits into two lists that are carried out one after the other: new sets, which no rule looks at
+/// yet, and the other edits. The first list is empty if the table is replaced whole, because the old table
+/// has sets of the same names.
 pub fn in_stages(edits: Vec<Edit>) -> [Vec<Edit>; 2] {
     let replaced: Vec<&SetName> = edits.iter().filter_map(Edit::deleted_set).collect();
     let is_new = |edit: &Edit| matches!(edit, Edit::AddSet(name, _) if !replaced.contains(name));
@@ -92,7 +92,7 @@ pub fn in_stages(edits: Vec<Edit>) -> [Vec<Edit>; 2] {
     [[vec![Edit::AddTable], sets].concat(), rest]
 }
 
-/// The edits that take back the first list of [`in_stages`]; `was_there` tells whether there was a table
+/// Returns the edits that undo the first list of [`in_stages`]. `was_there` tells whether the table existed
 /// before.
 pub fn undoing<'a>(was_there: bool, sets: &[Edit<'a>]) -> Vec<Edit<'a>> {
     let added = sets.iter().filter_map(|edit| match edit {
@@ -104,7 +104,7 @@ pub fn undoing<'a>(was_there: bool, sets: &[Edit<'a>]) -> Vec<Edit<'a>> {
 
 static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::new() };
 
-/// Rules go before the sets that they look at, and come behind them.
+/// Removes rules before the sets that they look at, and adds them after these sets.
 fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<Edit<'a>>) {
     let old = from.chains.iter().filter(|(chain, rules)| to.chains.get(chain) != Some(rules));
     for (chain, _) in old {
@@ -135,7 +135,7 @@ fn edit_sets<'a>(
             edits.push(Edit::AddSet(name, set));
             continue;
         };
-        // An element that grows overlaps its old self, so that one has to be gone first.
+        // A network that grows overlaps its former self, so the former element must go first.
         edits.extend(missing(old, new).map(|elements| Edit::DeleteElements(name, elements)));
         edits.extend(missing(new, old).map(|elements| Edit::AddElements(name, elements)));
     }
@@ -153,7 +153,7 @@ fn same_kind(one: &Set, other: &Set) -> bool {
     }
 }
 
-/// The elements that only `one` has, if any; the sets are of the same kind.
+/// Returns the elements that only `one` has, if any. Both sets must be of the same kind.
 fn missing(one: &Set, other: &Set) -> Option<Set> {
     fn only<T: Ord + Clone>(one: &SortedSet<T>, other: &SortedSet<T>) -> Option<SortedSet<T>> {
         let elements: SortedSet<T> = one.difference(other).cloned().collect();

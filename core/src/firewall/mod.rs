@@ -1,4 +1,5 @@
-//! The firewall as typed rules, in no firewall's language: nftables and iptables are written from it and read back into it.
+//! Firewall as typed rules, independent of any firewall's language: nftables and iptables are written from
+//! these rules and read back into them.
 
 mod chain;
 pub mod edit;
@@ -14,34 +15,36 @@ use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::xtables::Program;
 
-/// Name of the nftables tables that are ours: one of family `inet`, and one of family `netdev` while ports are closed.
+/// Name of our nftables tables: one of family `inet`, and one of family `netdev` while ports are closed.
 pub const TABLE: &str = "portals";
 
-/// Priority of the chains that close ports, at the hook `ingress`: ahead of all that others have there as a rule.
+/// Priority of the chains that close ports, at the hook `ingress`: ahead of the chains that other programs
+/// usually have there.
 pub const PORTS_PRIORITY: i32 = -500;
 
-/// The comment on rules of ours in chains of somebody else's.
+/// Comment on our rules in the chains of other programs.
 pub const OPENING_COMMENT: &str = "portals";
 
-/// All of the table: sets, and rules by chain. A chain without rules is never wanted; where one is observed,
-/// another hand has changed the chain.
+/// Content of our table: sets, and rules by chain. A desired firewall never has a chain without rules; an
+/// observed chain without rules was changed by another program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Firewall {
-    /// By name.
+    /// Sets by name.
     pub sets: SortedMap<SetName, Set>,
-    /// In the order in which packets meet them.
+    /// Rules by chain, each list in the order in which packets meet the rules.
     pub chains: SortedMap<Chain, Vec<Rule>>,
 }
 
 impl Firewall {
-    /// Whether there is nothing in it. Nobody wants such a table; one that was changed by another hand is observed as such,
-    /// so that it differs from every wanted one and is replaced whole.
+    /// Reports whether the firewall has no content. No desired firewall is empty. A table that another
+    /// program changed is observed as empty, so that it differs from every desired firewall and is replaced
+    /// whole.
     pub fn is_empty(&self) -> bool {
         self.sets.is_empty() && self.chains.is_empty()
     }
 }
 
-/// Name of a set: up to 31 of `a-z 0-9 -`, a letter first.
+/// Name of a set: up to 31 characters of `a-z 0-9 -`, beginning with a letter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SetName(pub String);
 
@@ -51,25 +54,27 @@ impl fmt::Display for SetName {
     }
 }
 
-/// Many values that one rule looks at. Never empty.
+/// Set of values that one rule looks up. A set is never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Set {
     /// nft type `ifname`.
     Interfaces(SortedSet<IfName>),
     /// nft type `ether_addr`.
     Devices(SortedSet<Mac>),
-    /// nft type `ifname . ifname`: came in on the first, goes out on the second.
+    /// nft type `ifname . ifname`: the packet came in on the first interface and goes out on the second.
     Paths(SortedSet<(IfName, IfName)>),
-    /// nft type `ifname . ipv4_addr`: an interface, and the first address of a network there. A rule says how long that is.
+    /// nft type `ifname . ipv4_addr`: an interface, and the first address of a network there. The rule gives
+    /// the prefix length.
     Places(SortedSet<(IfName, Ipv4Addr)>),
-    /// nft type `ifname . mark`: an interface, and what is under a mask in the mark of a connection. A rule says under which.
+    /// nft type `ifname . mark`: an interface, and the masked bits of a connection mark. The rule gives the
+    /// mask.
     Ways(SortedSet<(IfName, u32)>),
     /// nft type `ipv4_addr` or `ipv6_addr`, flags `interval`: networks of one family that do not overlap.
     Networks(Family, SortedSet<Cidr>),
 }
 
 impl Set {
-    /// How many elements it has.
+    /// Number of elements.
     #[expect(clippy::len_without_is_empty, reason = "it never is")]
     pub fn len(&self) -> usize {
         match self {
@@ -83,22 +88,23 @@ impl Set {
     }
 }
 
-/// Ways through rules of somebody else's that refuse what they do not know: by chain, what portals needs there. No rule looks at a set.
+/// Rules that portals needs, by chain, where other programs' rules refuse unknown packets. No such rule looks
+/// at a set.
 pub type Openings = SortedMap<Chain, Vec<Rule>>;
 
-/// A chain of somebody else's that nftables asks at a hook.
+/// Base chain of another program in nftables.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ForeignChain {
-    /// Of its table.
+    /// Family of its table.
     pub family: TableFamily,
-    /// Its table.
+    /// Name of its table.
     pub table: String,
-    /// Its name.
+    /// Name of the chain.
     pub name: String,
 }
 
 impl fmt::Display for ForeignChain {
-    /// As nft writes it: `inet fw4 forward`.
+    /// Writes the chain as nft does: `inet fw4 forward`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let family = match self.family {
             TableFamily::Ip => "ip",
@@ -109,46 +115,46 @@ impl fmt::Display for ForeignChain {
     }
 }
 
-/// Rules of ours in a chain of somebody else's.
+/// Our rules in a chain of another program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Opened {
-    /// In order; `None` is one that another hand has changed. Wanted: none of these.
+    /// Rules in order. `None` is a rule that another program changed; a desired list has none.
     pub rules: Vec<Option<Rule>>,
-    /// Whether they are the first ones of the chain. Wanted: they are.
+    /// True if the rules are the first rules of the chain, as desired.
     pub at_top: bool,
 }
 
-/// Which packets a table of nftables sees.
+/// Family of an nftables table: the packets that the table sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TableFamily {
-    /// IPv4
+    /// IPv4.
     Ip,
-    /// IPv6
+    /// IPv6.
     Ip6,
-    /// Both
+    /// IPv4 and IPv6.
     Inet,
 }
 
-/// Rules of somebody else's that refuse what they do not know.
+/// Rules of another program that refuse unknown packets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Barrier {
     /// A chain of nftables.
     Nftables(ForeignChain),
-    /// The table `filter` of one family, as this program shows it.
+    /// Table `filter` of one family, as this set of iptables programs shows it.
     Iptables(Program, Family),
 }
 
-/// Which firewall guards our portals.
+/// Firewall that guards our portals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// nftables, by netlink.
+    /// nftables, via netlink.
     Nftables,
-    /// iptables, by this program.
+    /// iptables, via this set of programs.
     Iptables(Program),
 }
 
 impl Backend {
-    /// The word in `status --json`.
+    /// Word for the backend in `status --json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Nftables => "nftables",
@@ -157,35 +163,35 @@ impl Backend {
     }
 }
 
-/// One rule: an action for packets that meet every condition.
+/// Rule: an action for packets that meet every condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// All must hold.
+    /// Conditions that must all hold.
     pub conditions: Vec<Condition>,
-    /// What happens then.
+    /// Action on the packets that meet all conditions.
     pub action: Action,
 }
 
-/// Interfaces a condition names.
+/// Interfaces that a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interfaces {
-    /// One.
+    /// A single value.
     One(IfName),
-    /// Those in a set of kind [`Set::Interfaces`].
+    /// Interfaces in a set of kind [`Set::Interfaces`].
     In(SetName),
 }
 
-/// Networks a condition names.
+/// Networks that a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Networks {
-    /// One.
+    /// A single value.
     One(Cidr),
-    /// Those in a set of kind [`Set::Networks`].
+    /// Networks in a set of kind [`Set::Networks`].
     In(Family, SetName),
 }
 
 impl Networks {
-    /// The family of all of them.
+    /// Address family of the networks.
     pub fn family(&self) -> Family {
         match self {
             Self::One(network) => network.family(),
@@ -194,94 +200,102 @@ impl Networks {
     }
 }
 
-/// Networks at interfaces: those of one length that are in a set of kind [`Set::Places`].
+/// Networks at interfaces: the networks of one prefix length in a set of kind [`Set::Places`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
-    /// The set.
+    /// Name of the set.
     pub set: SetName,
     /// Prefix length in bits.
     pub length: u8,
 }
 
-/// Marks of connections at interfaces: those that are in a set of kind [`Set::Ways`].
+/// Connection marks at interfaces: the pairs in a set of kind [`Set::Ways`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ways {
-    /// The set.
+    /// Name of the set.
     pub set: SetName,
-    /// The bits of a mark that are looked at.
+    /// Bits of the mark that the rule compares.
     pub mask: u32,
 }
 
-/// Devices a condition names.
+/// Devices that a condition names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Devices {
-    /// One.
+    /// A single value.
     One(Mac),
-    /// Those in a set of kind [`Set::Devices`].
+    /// Devices in a set of kind [`Set::Devices`].
     In(SetName),
 }
 
-/// A condition of a rule. Names in brackets are nft's.
+/// Condition of a rule. Parentheses give the same condition in nft's language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// IPv4 or IPv6 only [`meta nfproto`]. Not in a rule that looks at an address: that says it already, and the kernel
-    /// would show just one of the two.
+    /// The packet is IPv4 or IPv6 (`meta nfproto`). A rule that looks at an address does not have this
+    /// condition: the address implies the family, and the kernel would show only one of the two.
     Family(Family),
-    /// Came in there [`iifname`].
+    /// The packet came in on one of these interfaces (`iifname`).
     Incoming(Interfaces),
-    /// Did not come in there [`iifname !=`].
+    /// The packet did not come in on any of these interfaces (`iifname !=`).
     NotIncoming(Interfaces),
-    /// Goes out there [`oifname`].
+    /// The packet goes out on one of these interfaces (`oifname`).
     Outgoing(Interfaces),
-    /// Does not go out there [`oifname !=`].
+    /// The packet does not go out on any of these interfaces (`oifname !=`).
     NotOutgoing(Interfaces),
-    /// Came in on the first and goes out on the second interface of a pair in a [`Set::Paths`] [`iifname . oifname @set`].
+    /// The packet came in on the first and goes out on the second interface of a pair in a [`Set::Paths`]
+    /// (`iifname . oifname @set`).
     Path(SetName),
-    /// Does not come from one of these networks, each at its own interface [`iifname . ip saddr & MASK != @set`].
+    /// The packet does not come from one of these networks, each at its own interface (`iifname . ip saddr &
+    /// MASK != @set`).
     NotFrom(Places),
-    /// Came in on an interface, and does not go to one of these networks there [`iifname . ip daddr & MASK != @set`].
+    /// The packet does not go to one of these networks at the interface that it came in on (`iifname . ip
+    /// daddr & MASK != @set`).
     NotTo(Places),
-    /// Came in on an interface that does not go with the mark of its connection [`iifname . ct mark & MASK != @set`].
+    /// The packet came in on an interface that does not belong to its connection mark (`iifname . ct mark &
+    /// MASK != @set`).
     NotReturning(Ways),
-    /// Goes out on an interface that goes with the mark of its connection [`oifname . ct mark & MASK @set`].
+    /// The packet goes out on an interface that belongs to its connection mark (`oifname . ct mark & MASK
+    /// @set`).
     Departing(Ways),
-    /// Comes from there [`ip saddr`].
+    /// The source address is in these networks (`ip saddr`).
     Source(Networks),
-    /// Does not come from there [`ip saddr !=`].
+    /// The source address is not in these networks (`ip saddr !=`).
     NotSource(Networks),
-    /// Goes there [`ip daddr`].
+    /// The destination address is in these networks (`ip daddr`).
     Destination(Networks),
-    /// Does not go there [`ip daddr !=`].
+    /// The destination address is not in these networks (`ip daddr !=`).
     NotDestination(Networks),
-    /// Belongs to a connection that was answered, or to one of its errors [`ct state established,related`].
+    /// The packet belongs to an answered connection, or to one of its errors (`ct state
+    /// established,related`).
     Established,
-    /// Is a packet of the side that opened the connection [`ct direction original`].
+    /// The packet comes from the side that opened the connection (`ct direction original`).
     Opening,
-    /// Is a packet of the other side, or about one [`ct direction reply`].
+    /// The packet comes from the side that answers, or is an error about such a packet (`ct direction
+    /// reply`).
     Replying,
-    /// Was sent by this device on a wire of ours, so only what came in meets it [`ether saddr`]. The last condition of a rule: behind
-    /// it, `nft` would look for an address in another way.
+    /// The packet was sent by this device on a link of ours, so only incoming packets meet the condition
+    /// (`ether saddr`). This must be the last condition of a rule: behind it, `nft` would encode the test of
+    /// an address differently.
     Device(Devices),
-    /// Carries this mark [`meta mark & MASK == VALUE`].
+    /// The packet carries this mark (`meta mark & MASK == VALUE`).
     Marked(Mark),
-    /// Belongs to a connection that carries this mark [`ct mark & MASK == VALUE`].
+    /// The connection carries this mark (`ct mark & MASK == VALUE`).
     ConnectionMarked(Mark),
-    /// Belongs to a connection that does not carry this mark [`ct mark & MASK != VALUE`].
+    /// The connection does not carry this mark (`ct mark & MASK != VALUE`).
     ConnectionNotMarked(Mark),
-    /// Does not carry this mark [`meta mark & MASK != VALUE`].
+    /// The packet does not carry this mark (`meta mark & MASK != VALUE`).
     NotMarked(Mark),
-    /// ICMP or ICMPv6 [`meta l4proto { icmp, ipv6-icmp }` written as one protocol for each family: `meta l4proto icmp`].
+    /// The packet is ICMP (`meta l4proto icmp`), or ICMPv6 if the family is IPv6 (`meta l4proto icmpv6`).
     Icmp(Family),
-    /// UDP to one of these ports, first to last [`udp dport 67-68`].
+    /// The packet is UDP to one of these ports, first to last (`udp dport 67-68`).
     UdpPort(u16, u16),
-    /// TCP to one of these ports, first to last [`tcp dport 443`].
+    /// The packet is TCP to one of these ports, first to last (`tcp dport 443`).
     TcpPort(u16, u16),
-    /// Opens a TCP connection [`tcp flags & (syn | rst) == syn`].
+    /// The packet opens a TCP connection (`tcp flags & (syn | rst) == syn`).
     TcpSyn,
 }
 
 impl Condition {
-    /// The set it looks at, if any.
+    /// Returns the name of the set that the condition looks at, if any.
     pub fn set(&self) -> Option<&SetName> {
         match self {
             Self::Path(set)
@@ -302,7 +316,7 @@ impl Condition {
         }
     }
 
-    /// The family of packets that can meet it; `None` = both.
+    /// Returns the address family of the packets that can meet the condition; `None` means both.
     pub fn family(&self) -> Option<Family> {
         match self {
             Self::Family(family) | Self::Icmp(family) => Some(*family),
@@ -315,7 +329,7 @@ impl Condition {
         }
     }
 
-    /// The same about other interfaces, if it is about interfaces.
+    /// Returns the condition with other interfaces; a condition without interfaces stays as it is.
     #[must_use]
     pub fn with_interfaces(&self, interfaces: Interfaces) -> Self {
         match self {
@@ -327,7 +341,7 @@ impl Condition {
         }
     }
 
-    /// The same about other networks, if it is about networks.
+    /// Returns the condition with other networks; a condition without networks stays as it is.
     #[must_use]
     pub fn with_networks(&self, networks: Networks) -> Self {
         match self {
@@ -339,7 +353,7 @@ impl Condition {
         }
     }
 
-    /// What holds if a negative one does not; itself, if it is none.
+    /// Returns the positive form of a negative condition; a positive condition stays as it is.
     #[must_use]
     pub fn opposite(&self) -> Self {
         match self {
@@ -352,33 +366,38 @@ impl Condition {
     }
 }
 
-/// What a rule does.
+/// Action of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Ends our chain; other tables may still refuse.
+    /// Ends our chain; other tables may still refuse the packet.
     Accept,
-    /// Refuses without a word.
+    /// Refuses the packet without an answer.
     Drop,
-    /// Refuses with ICMP "administratively prohibited" [`reject with icmpx admin-prohibited`].
+    /// Refuses the packet with ICMP "administratively prohibited" (`reject with icmpx admin-prohibited`).
     Reject,
-    /// Gives it the source address of the interface it leaves by.
+    /// Gives the packet the source address of the interface that it leaves via.
     Masquerade,
-    /// Gives it this source address [`snat ip to 10.8.0.2`]. Only in a rule about IPv4.
+    /// Gives the packet this source address (`snat ip to 10.8.0.2`). Only rules about IPv4 have this action.
     SendAs(Ipv4Addr),
-    /// Sends TCP or UDP to this port of this host, at an address of the interface that it came by [`redirect to :5053`].
+    /// Sends TCP or UDP to this port of this host, at an address of the interface that the packet came in on
+    /// (`redirect to :5053`).
     Redirect(u16),
-    /// Sends it to this address instead [`dnat ip to 9.9.9.9`]. Only in a rule about IPv4.
+    /// Sends the packet to this address instead (`dnat ip to 9.9.9.9`). Only rules about IPv4 have this
+    /// action.
     Divert(Ipv4Addr),
-    /// Sets the bits of a mark, and leaves the others [`meta mark set meta mark & ~MASK | VALUE`]. The next rule is asked, too.
+    /// Sets the masked bits of the packet's mark and leaves the other bits (`meta mark set meta mark & ~MASK
+    /// | VALUE`). The packet goes on to the next rule.
     SetMark(Mark),
-    /// The same with the mark of the connection [`ct mark set ct mark & ~MASK | VALUE`].
+    /// Sets the masked bits of the connection mark and leaves the other bits (`ct mark set ct mark & ~MASK |
+    /// VALUE`). The packet goes on to the next rule.
     SetConnectionMark(Mark),
-    /// Lowers the TCP maximum segment size to this many bytes [`tcp option maxseg size set`]; the kernel never raises it.
+    /// Lowers the TCP maximum segment size to this many bytes (`tcp option maxseg size set`); the kernel
+    /// never raises it.
     ClampMss(u16),
 }
 
 impl ForeignChain {
-    /// The family whose iptables made this chain, if it looks like theirs.
+    /// Returns the family whose iptables made this chain, if the chain looks like one of theirs.
     pub fn by_iptables(&self) -> Option<Family> {
         let built_in = ["INPUT", "FORWARD"].contains(&self.name.as_str()) && self.table == "filter";
         match self.family {

@@ -1,4 +1,4 @@
-//! The firewall as a person would write it for the `nft` program.
+//! Firewall as a person would write it for the `nft` program.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::net::Ipv4Addr;
@@ -11,8 +11,8 @@ use crate::firewall::{
     PORTS_PRIORITY, Places, Rule, Set, TABLE, Ways,
 };
 
-/// The script for `nft -f -` that leads from one firewall to another in one transaction; `None` = no table. Empty if the
-/// two are equal.
+/// Returns the script for `nft -f -` that leads from one firewall to another in one transaction; `None` means
+/// no table. The script for equal firewalls is empty.
 pub fn to_text(from: Option<&Firewall>, to: Option<&Firewall>) -> String {
     let in_place = from.is_some_and(|from| !from.is_empty());
     let edits = edits(from, to);
@@ -27,7 +27,8 @@ pub fn to_text(from: Option<&Firewall>, to: Option<&Firewall>) -> String {
     }
 }
 
-/// The script for `nft -f -` that closes these ports and no others; `None` = not even a table for that, of which there `is` one.
+/// Returns the script for `nft -f -` that closes these ports and no others; `None` means no table for closed
+/// ports. `is` tells whether that table exists now.
 pub fn ports(is: bool, to: Option<&SortedSet<IfName>>) -> String {
     let mut text = if is { format!("delete table netdev {TABLE}\n") } else { String::new() };
     let Some(ports) = to else { return text };
@@ -40,18 +41,18 @@ pub fn ports(is: bool, to: Option<&SortedSet<IfName>>) -> String {
     text + "}\n"
 }
 
-/// The script for `nft -f -` that puts these rules at the top of a chain of somebody else's.
+/// Returns the script for `nft -f -` that puts these rules at the top of another program's chain.
 pub fn openings(chain: &ForeignChain, rules: &[Option<Rule>]) -> String {
-    // Each goes before all others, so the last one comes first.
+    // `insert` puts a rule in front of all others, so the last rule comes first.
     let insert = |rule| format!("insert rule {chain} {} comment \"{OPENING_COMMENT}\"\n", Nft(rule));
     rules.iter().rev().flatten().map(insert).collect()
 }
 
-/// Prints its content in nft's language.
+/// Writer of its content in nft's language.
 struct Nft<'a, T>(&'a T);
 
 impl Display for Nft<'_, Firewall> {
-    /// The whole table, as a block.
+    /// Writes the whole table as a block.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "table inet {TABLE} {{")?;
         for (name, set) in &self.0.sets {
@@ -69,7 +70,7 @@ impl Display for Nft<'_, Firewall> {
 }
 
 impl Display for Nft<'_, Edit<'_>> {
-    /// One command.
+    /// Writes one command.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Edit::AddTable => write!(f, "add table inet {TABLE}"),
@@ -98,7 +99,7 @@ impl Display for Nft<'_, Edit<'_>> {
 }
 
 impl Display for Nft<'_, Chain> {
-    /// Where it is hooked in.
+    /// Writes the hook and the policy of the chain.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let hook = self.0.hook();
         write!(f, "type {} hook {} priority {}; policy accept;", hook.kind, hook.hook, hook.priority)
@@ -118,7 +119,7 @@ fn set_type(set: &Set) -> &'static str {
 }
 
 impl Display for Nft<'_, Set> {
-    /// The elements.
+    /// Writes the elements, separated by commas.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Set::Interfaces(names) => separated(f, ", ", names.iter().map(Nft)),
@@ -234,14 +235,14 @@ impl Display for Nft<'_, Networks> {
 }
 
 impl Display for Nft<'_, Cidr> {
-    /// A network of one address is written as that address, as nft does.
+    /// Writes a network of one address as that address, as nft does.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.0.length() == self.0.family().bits() { self.0.address().fmt(f) } else { self.0.fmt(f) }
     }
 }
 
 impl Display for Nft<'_, IfName> {
-    /// A star at the end would stand for any ending, were it not escaped.
+    /// Escapes a star at the end, which would otherwise stand for any ending.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0.as_str().strip_suffix('*') {
             Some(beginning) => write!(f, "\"{beginning}\\*\""),
@@ -251,7 +252,7 @@ impl Display for Nft<'_, IfName> {
 }
 
 impl Display for Nft<'_, Places> {
-    /// Writes the mask behind the address. A single one needs no mask.
+    /// Writes the mask behind the address. A single address needs no mask.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Places { set, length } = self.0;
         if *length < 32 {

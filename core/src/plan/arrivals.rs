@@ -1,8 +1,9 @@
-//! Packets from where they cannot come: guests under others' addresses, answers by another way than their questions went, and what
-//! neighbours of the uplink send to addresses behind a portal or in a tunnel. Strict `rp_filter` drops much of that, but not every host has
-//! it.
+//! Packets that come in where they cannot honestly come from: guests under foreign addresses, answers that
+//! take another way than their connection went, and packets that neighbours of the uplink send to addresses
+//! behind a portal or in a tunnel. Strict `rp_filter` drops much of that, but not every host has it.
 //!
-//! They are dropped before they are routed and before addresses are translated, so that a forwarded port looks as it came.
+//! These packets are dropped before routing and before address translation, so that a forwarded port still
+//! looks as it came in.
 
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -14,38 +15,37 @@ use crate::firewall::{
     },
     Interfaces, Networks, Places, Rule, Set, SetName,
 };
-use crate::plan::firewall::{disjoint, in_set, networks_in, rule};
-use crate::plan::routing::sent_here;
+use crate::plan::priorities::loopback;
+use crate::plan::sets::{INNER, disjoint, in_set, networks_in, rule, tunnels};
 use crate::plan::ways;
 use crate::site::{Portal, Served, Site, Tunnel};
 use crate::state::TUNNELED;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// The set of interfaces whose devices enter a portal under addresses of networks that are there.
+/// Set of portals' interfaces whose devices have addresses of known networks.
 const CONFINED: &str = "confined";
-/// The set of tunnels out of which anything may come, as far as WireGuard is concerned.
+/// Set of tunnels whose allowed IPs let every source in.
 const EXITS: &str = "exits";
-/// The set of interfaces that lead to all that portals guard: the tunnels, and this host itself.
-pub(super) const INNER: &str = "inner";
-/// The set of what only tunnels and this host reach, besides a LAN itself: this site's addresses in its tunnels, and portals' LANs.
+/// Set of networks that only tunnels and this host reach, apart from the LAN itself: this site's addresses in
+/// its tunnels, and portals' LANs.
 const GUARDED: &str = "guarded";
-/// The set of portals' LANs, where networks here may reach them.
+/// Set of portals' LANs, on a site where other local networks may reach them.
 const OPEN: &str = "open";
-/// The set of what nobody reaches by the uplink though others may.
+/// Set of networks that are closed to the uplink's neighbours, although other networks may reach them.
 const FAR: &str = "far";
-/// The set of networks that may reach those LANs by themselves.
+/// Set of local networks that may reach the LANs in [`OPEN`].
 const NEAR: &str = "near";
 
-/// All that is dropped as it comes in.
+/// Returns the rules that drop forged packets as they come in.
 pub(super) fn rules(site: &Site) -> Vec<Rule> {
     let rules = answers(site).into_iter().chain(guests(site)).chain(neighbours(site));
     rules.chain(strangers(site)).chain(peers(site)).collect()
 }
 
-/// The sets that those rules look at.
+/// Returns the sets that the rules of this file look into.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let mut sets = SortedMap::new();
-    let inner = site.tunnels.keys().cloned().chain([sent_here()]).collect();
+    let inner = site.tunnels.keys().cloned().chain([loopback()]).collect();
     let exits = exits(site).map(|(interface, _)| interface.clone()).collect();
     for (name, interfaces) in [(CONFINED, confined(site)), (EXITS, exits), (INNER, inner)] {
         sets.insert(SetName(name.to_owned()), Set::Interfaces(interfaces));
@@ -67,19 +67,19 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets
 }
 
-/// The sets of interfaces that lead nowhere but to what portals guard, and to their devices.
+/// Returns the names of the sets of interfaces that lead only to networks that portals guard, and to portals'
+/// devices.
 pub(super) fn inner_sets(site: &Site) -> impl Iterator<Item = &'static str> {
     [INNER].into_iter().chain((!confined(site).is_empty()).then_some(CONFINED))
 }
 
-/// Out of a tunnel come answers of connections that went in there, and those come nowhere else. Connections that went into one before
-/// tunnels were told apart may be those of any.
+/// Returns the rules on answers: an answer comes out of the tunnel that its connection went into, and nowhere
+/// else. A connection from before its mark told the tunnels apart may belong to any tunnel.
 fn answers(site: &Site) -> Vec<Rule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }
     let answers = [Replying, Of(Family::V4)];
-    let tunnels = || in_set("tunnels");
     let strange = [Incoming(tunnels()), NotReturning(ways::pairs()), ConnectionNotMarked(ways::untold())];
     let astray = [ConnectionMarked(TUNNELED), NotIncoming(tunnels())];
     vec![
@@ -88,26 +88,29 @@ fn answers(site: &Site) -> Vec<Rule> {
     ]
 }
 
-/// Guests have addresses of their own LAN, or none yet while they ask for one by DHCP. The kernel takes the latter to everybody's address
-/// only (ip_route_input_slow in net/ipv4/route.c).
+/// Returns the rule on sources of guests: an address of their own LAN, or none yet while they ask for one by
+/// DHCP. The kernel accepts packets without a source address only to the broadcast address
+/// (`ip_route_input_slow` in net/ipv4/route.c).
 fn guests(site: &Site) -> Option<Rule> {
     let elsewhere = not_in("lan", &own_places(site), NotFrom);
     (!confined(site).is_empty())
         .then(|| rule([Incoming(in_set(CONFINED))].into_iter().chain(elsewhere), Drop))
 }
 
-/// Nobody on the uplink's wire sends to phones, nor to LANs that others may reach, unless that wire is a LAN which this site shares.
+/// Returns the rule on neighbours of the uplink: they do not reach phones, nor LANs that other local networks
+/// may reach. An uplink's network that this site shares as a LAN is exempt.
 fn neighbours(site: &Site) -> Option<Rule> {
     let uplink = Incoming(Interfaces::One(site.uplink_interface()?.clone()));
-    let is_there = |lan: &&Cidr| site.uplink_networks.iter().any(|network| network.overlaps(**lan));
+    let is_there = |lan: &&Cidr| site.host.uplink_networks.iter().any(|network| network.overlaps(**lan));
     let shared = site.lan.iter().filter(|lan| lan.family() == Family::V4).filter(is_there);
     let others = shared.map(|lan| NotSource(Networks::One(*lan)));
     (!far(site).is_empty())
         .then(|| rule([uplink, Destination(networks_in(FAR))].into_iter().chain(others), Drop))
 }
 
-/// To a portal's LAN it goes from that LAN, from tunnels, from this host and from what this site shares; where the file excepts networks
-/// from portals, those answer. To an address in a tunnel it goes from tunnels, from this host, and from portals that reach all of it.
+/// Returns the rules on destinations. A portal's LAN is reached from that LAN, from tunnels, from this host,
+/// and from networks that this site shares or excepts from portals, so that those can answer. An address in a
+/// tunnel is reached from tunnels, from this host, and from portals whose devices reach all of this router.
 fn strangers(site: &Site) -> Vec<Rule> {
     let to = |set| [Destination(networks_in(set)), NotIncoming(in_set(INNER))];
     let mut rules = Vec::new();
@@ -123,14 +126,15 @@ fn strangers(site: &Site) -> Vec<Rule> {
     rules
 }
 
-/// Connections that come out of a tunnel which lets everything through are those of who is at its other end.
+/// Returns the rule on connections that come out of a tunnel to an exit: their sources are networks of the
+/// site at the other end.
 fn peers(site: &Site) -> Option<Rule> {
     let elsewhere = not_in("peers", &peers_places(site), NotFrom);
     let opening = [Opening, Incoming(in_set(EXITS))];
     exits(site).next().is_some().then(|| rule(opening.into_iter().chain(elsewhere), Drop))
 }
 
-/// Conditions that leave out all of these places.
+/// Returns conditions that match only packets from none of the given interfaces and networks.
 fn not_in(
     kind: &str,
     places: &SortedSet<(IfName, Cidr)>,
@@ -163,7 +167,8 @@ fn confined(site: &Site) -> SortedSet<IfName> {
     entered_by_lans(site).map(|(interface, _)| interface.clone()).collect()
 }
 
-/// The networks of those interfaces, and the addresses of whoever has none yet.
+/// Returns the networks at the interfaces of portals with LANs, and the source address of devices that have
+/// no address yet.
 fn own_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     let mut places = SortedSet::new();
     for (interface, portal) in entered_by_lans(site) {
@@ -180,13 +185,14 @@ fn lans(site: &Site) -> SortedSet<Cidr> {
     disjoint(Family::V4, networks)
 }
 
-/// Networks that nobody else reaches: this site's addresses in its tunnels, and its portals' LANs, if nobody may.
+/// Returns the networks that no other network reaches: this site's addresses in its tunnels, and its portals'
+/// LANs unless they are open.
 fn guarded(site: &Site) -> SortedSet<Cidr> {
     let lans = if near(site).is_empty() { lans(site) } else { SortedSet::new() };
     disjoint(Family::V4, ends(site).chain(lans.iter().copied()))
 }
 
-/// This site's addresses in its tunnels.
+/// Returns this site's addresses in its tunnels.
 fn ends(site: &Site) -> impl Iterator<Item = Cidr> {
     let ours = (!site.tunnels.is_empty()).then_some(site.address);
     let of_providers = site.tunnels.values().filter_map(|tunnel| tunnel.provider.as_ref());
@@ -194,18 +200,19 @@ fn ends(site: &Site) -> impl Iterator<Item = Cidr> {
     ours.into_iter().chain(of_providers).map(Cidr::host)
 }
 
-/// This site's addresses in its tunnels, at the interfaces of portals whose devices reach all of this router.
+/// Returns this site's addresses in its tunnels, at the interfaces of portals whose devices reach all of this
+/// router.
 fn reached_ends(site: &Site) -> SortedSet<(IfName, Cidr)> {
     let trusted = entered_by_lans(site).filter(|(_, portal)| portal.router == Served::All);
     trusted.flat_map(|(interface, _)| ends(site).map(|end| (interface.clone(), end))).collect()
 }
 
-/// The LANs of portals, if somebody else may reach them.
+/// Returns the LANs of portals, if other local networks may reach them.
 fn open(site: &Site) -> SortedSet<Cidr> {
     if near(site).is_empty() { SortedSet::new() } else { lans(site) }
 }
 
-/// Networks that others may reach, but nobody by the uplink.
+/// Returns the networks that other networks may reach, but not the uplink's neighbours.
 fn far(site: &Site) -> SortedSet<Cidr> {
     let phones = site.phones().map(|(_, _, phone)| Cidr::host(phone.peer.address));
     disjoint(Family::V4, phones.chain(open(site).iter().copied()))

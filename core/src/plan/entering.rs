@@ -1,4 +1,5 @@
-//! What enters a portal, and the ways that it may take: those to its exit, and those of devices to their own LANs.
+//! Traffic that enters a portal, and the ways open to it: to the portal's exit, and for devices to their own
+//! LANs.
 
 use std::net::IpAddr;
 
@@ -12,35 +13,33 @@ use crate::firewall::{
     },
     Devices, Interfaces, Networks, Rule, Set, SetName,
 };
-use crate::plan::firewall::{disjoint, exit_interface, in_set, rule};
-use crate::plan::routing;
+use crate::plan::exempt;
+use crate::plan::sets::{NETWORK, disjoint, rule, tunnels};
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
-/// The set of all that belongs to our sites and phones.
-const NETWORK: &str = "network";
-
-/// The condition of what comes in there; none for what this host sends itself.
+/// Returns the condition on traffic that comes in by a portal's entrance; `None` for the portal of this
+/// host's own traffic.
 pub(super) fn condition(portal: &Portal) -> Option<Condition> {
     match &portal.entrance {
         Entrance::Interface(interface)
         | Entrance::Vlan(Vlan { interface, .. })
         | Entrance::Wifi { interface, .. } => Some(Incoming(Interfaces::One(interface.clone()))),
         Entrance::From(_) => Some(Source(Networks::In(Family::V4, members("from", portal)))),
-        Entrance::Mac(_) => Some(Device(Devices::In(members("mac", portal)))),
+        Entrance::Mac { .. } => Some(Device(Devices::In(members("mac", portal)))),
         Entrance::Own => None,
     }
 }
 
-/// The ports that enter, each as a condition; one `None` stands for all of them.
+/// Returns the ports that enter, each as a condition; one `None` stands for all ports.
 pub(super) fn ports(portal: &Portal) -> Vec<Option<Condition>> {
     let condition = |ports: &Ports| match ports.protocol {
         Protocol::Tcp => TcpPort(ports.first, ports.last),
         Protocol::Udp => UdpPort(ports.first, ports.last),
     };
-    or_all(portal.ports.iter().map(condition))
+    or_all(portal.ports().iter().map(condition))
 }
 
-/// The destinations that enter, each as a condition; one `None` stands for all of them.
+/// Returns the destinations that enter, each as a condition; one `None` stands for all destinations.
 pub(super) fn destinations(portal: &Portal) -> Vec<Option<Condition>> {
     or_all(portal.to.iter().map(|network| Destination(Networks::One(*network))))
 }
@@ -50,12 +49,12 @@ fn or_all(some: impl Iterator<Item = Condition>) -> Vec<Option<Condition>> {
     if some.is_empty() { vec![None] } else { some }
 }
 
-/// Whether IPv6 enters as well: it is refused there, for no exit has any.
+/// Reports whether IPv6 enters as well. A portal refuses it, because no exit has IPv6.
 pub(super) fn takes_ipv6(portal: &Portal) -> bool {
     portal.to.is_empty() && !matches!(portal.entrance, Entrance::From(_))
 }
 
-/// The sets that tell what enters.
+/// Returns the sets that identify traffic that enters, and the networks that stay reachable for it.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let mut sets = SortedMap::new();
     for portal in &site.portals {
@@ -68,7 +67,7 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
             sets.insert(members("mac", portal), Set::Devices(devices));
         }
     }
-    let network = disjoint(Family::V4, routing::of_network(site));
+    let network = disjoint(Family::V4, exempt::of_network(site));
     sets.insert(SetName(NETWORK.to_owned()), Set::Networks(Family::V4, network));
     for family in families(site) {
         let local = local(site, family);
@@ -79,16 +78,16 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets
 }
 
-/// What one portal adds to the ways that all whole interfaces have in common.
+/// Returns the rules that one portal adds to those that all whole interfaces share.
 pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     let Some(entering) = condition(portal) else { return Vec::new() };
     let mut rules = Vec::new();
     if has_devices(portal) && !local(site, Family::V4).is_empty() {
-        rules.push(keeps_at_home(site, &entering, Family::V4));
+        rules.push(allow_local(site, &entering, Family::V4));
     }
     if has_devices(portal) && !site.tunnels.is_empty() {
-        // Nowhere else: what of the subnet is no peer's would leave by the uplink.
-        rules.push(rule([entering.clone(), to_network(), Outgoing(in_set("tunnels"))], Accept));
+        // Only into tunnels: traffic to a part of the subnet that no peer has would leave via the uplink.
+        rules.push(rule([entering.clone(), to_network(), Outgoing(tunnels())], Accept));
     }
     for network in &portal.except {
         rules.push(rule([entering.clone(), Destination(Networks::One(*network))], Accept));
@@ -101,7 +100,7 @@ pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
         for destination in destinations(portal) {
             let parts = [Some(entering.clone()), destination, port.clone()];
             let matching: Vec<Condition> = parts.into_iter().flatten().collect();
-            if let Some(exit) = exit_interface(site, &portal.exit) {
+            if let Some(exit) = site.exit_interface(&portal.exit) {
                 let leaving = Outgoing(Interfaces::One(exit.clone()));
                 rules.push(rule(matching.iter().cloned().chain([leaving]), Accept));
             }
@@ -111,7 +110,8 @@ pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     rules
 }
 
-/// The condition of IPv6 that comes in there, if that can be told: a device that is chosen by its IPv4 address is by its hardware address.
+/// Returns the condition on IPv6 that comes in by a portal's entrance, if there is one. A device that the
+/// file names by its IPv4 address is recognized by its hardware address.
 pub(super) fn condition_of_ipv6(site: &Site, portal: &Portal) -> Option<Condition> {
     match portal.entrance_interface() {
         Some(interface) => Some(Incoming(Interfaces::One(interface.clone()))),
@@ -120,16 +120,16 @@ pub(super) fn condition_of_ipv6(site: &Site, portal: &Portal) -> Option<Conditio
     }
 }
 
-/// What enters, of IPv6: none of it leaves.
+/// Returns the rules that refuse IPv6 which enters.
 fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<Rule> {
     let Some(entering) = condition_of_ipv6(site, portal) else { return Vec::new() };
-    let leaves_alone = portal.exit == Exit::Direct || !portal.to.is_empty();
-    if leaves_alone || !site.ipv6 {
+    let ignores_ipv6 = portal.exit == Exit::Direct || !portal.to.is_empty();
+    if ignores_ipv6 || !site.host.ipv6 {
         return Vec::new();
     }
     let mut rules = Vec::new();
     if has_devices(portal) && !local(site, Family::V6).is_empty() {
-        rules.push(keeps_at_home(site, &entering, Family::V6));
+        rules.push(allow_local(site, &entering, Family::V6));
     }
     for port in ports(portal) {
         let ipv6 = [Some(entering.clone()), Some(Of(Family::V6)), port];
@@ -138,38 +138,39 @@ fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<Rule> {
     rules
 }
 
-/// Whether devices enter that are at home in a LAN.
+/// Reports whether single devices of an existing LAN enter.
 pub(super) fn has_devices(portal: &Portal) -> bool {
-    matches!(portal.entrance, Entrance::From(_) | Entrance::Mac(_))
+    matches!(portal.entrance, Entrance::From(_) | Entrance::Mac { .. })
 }
 
-/// The devices that enter, as far as they are known.
+/// Returns the hardware addresses of the devices that enter, as far as they are known.
 pub(super) fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
     match &portal.entrance {
-        Entrance::Mac(devices) => devices.clone(),
+        Entrance::Mac { devices, .. } => devices.clone(),
         Entrance::From(sources) => {
             let enters = |address: IpAddr| sources.iter().any(|source| source.contains(address));
-            let known = site.neighbours.iter().filter(|(address, _)| enters(**address));
+            let known = site.host.neighbours.iter().filter(|(address, _)| enters(**address));
             known.map(|(_, mac)| *mac).collect()
         }
         _ => SortedSet::new(),
     }
 }
 
-/// The way to the other computers here; not out of the uplink, where it would lead while their own wire is down.
-fn keeps_at_home(site: &Site, entering: &Condition, family: Family) -> Rule {
+/// Returns the rule that lets devices reach the local networks. Never out of the uplink, where the route
+/// leads while the local link is down.
+fn allow_local(site: &Site, entering: &Condition, family: Family) -> Rule {
     let local = Destination(Networks::In(family, local_name(family)));
     let elsewhere = site.uplink_interface().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone())));
     rule([entering.clone(), local].into_iter().chain(elsewhere), Accept)
 }
 
-/// What belongs to our sites and phones.
+/// Returns the condition on traffic to our sites and phones.
 pub(super) fn to_network() -> Condition {
     Destination(Networks::In(Family::V4, SetName(NETWORK.to_owned())))
 }
 
 fn local(site: &Site, family: Family) -> SortedSet<Cidr> {
-    disjoint(family, site.local.iter().copied())
+    disjoint(family, site.host.local_networks.iter().copied())
 }
 
 fn local_name(family: Family) -> SetName {

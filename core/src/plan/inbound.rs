@@ -1,13 +1,13 @@
-//! Connections that come in by the uplink to a device behind a portal, as a port forwarding brings them: their answers go back there, and
-//! not into the tunnel.
+//! Connections that a port forwarding brings in via the uplink to a device behind a portal: their answers
+//! return via the uplink, and do not go into the tunnel.
 //!
-//! Such a connection gets a mark when it comes in, addressed to this host: nobody on the uplink's wire can have one with a device by
-//! routing alone. What the device sends in it, in the direction of answers, gets the mark as a packet and goes the host's own ways by it;
-//! the firewall looks at the connection and the direction, so a mark from elsewhere opens nothing. Of TCP and UDP alone: an error in ICMP
-//! is of a connection too, wherever it goes. Strict `rp_filter` looks from the device back to the uplink: with the mark, which
-//! `src_valid_mark` has it see there.
+//! Such a connection gets a connection mark when it comes in, addressed to this host; a neighbour of the
+//! uplink that only routes packets to a device gets none. Packets of the device in that connection, in the
+//! direction of answers, get the mark too, and it leads them along the host's own routes. The firewall checks
+//! the connection and the direction, so a mark from elsewhere opens nothing. Only TCP and UDP are marked: an
+//! ICMP error belongs to a connection too, wherever it goes. Strict `rp_filter` looks up the way from the
+//! device back to the uplink; `src_valid_mark` on the uplink makes it include the mark.
 
-use super::firewall::{disjoint, in_set, networks_in, rule};
 use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
@@ -18,32 +18,34 @@ use crate::firewall::{
     },
     Devices, Interfaces, Rule as Filter, Set, SetName,
 };
-use crate::plan::routing::{END, MARKED};
+use crate::plan::priorities::{END, MARKED};
+use crate::plan::sets::{disjoint, in_set, networks_in, rule};
 use crate::site::{Answers, Entrance, Portal, Site};
 use crate::state::{INBOUND, Rule, RuleAction, Selector};
 
-/// The set of interfaces with such devices behind them.
+/// Set of interfaces with devices behind them that answer via the uplink.
 const INTERFACES: &str = "inbound";
-/// The set of addresses of such devices on a LAN that exists already.
+/// Set of addresses of devices on an existing LAN that answer via the uplink.
 const SOURCES: &str = "inbound-from";
-/// The set of their hardware addresses.
+/// Set of hardware addresses of devices on an existing LAN that answer via the uplink.
 const DEVICES: &str = "inbound-mac";
-/// The set of addresses that they are asked for at: the uplink's.
+/// Set of addresses of the uplink, to which inbound connections come.
 const ASKED: &str = "inbound-to";
 
-/// The interface with the mark in its reverse-path check.
+/// Returns the interface whose reverse-path check must include the mark: the uplink, if devices answer via
+/// the uplink.
 pub(super) fn checked(site: &Site) -> Option<&IfName> {
-    site.uplink_interface().filter(|_| !who(site).is_empty())
+    site.uplink_interface().filter(|_| !senders(site).is_empty())
 }
 
-/// The policy rule that leads answers to the host's own ways.
+/// Returns the policy rule that leads answers along the host's own routes.
 pub(super) fn rules(site: &Site) -> Option<Rule> {
     checked(site)?;
     let selector = Selector { mark: Some(INBOUND), ..Selector::default() };
     Some(Rule { priority: MARKED, family: Family::V4, selector, action: RuleAction::Goto(END) })
 }
 
-/// Marks of what comes in.
+/// Returns the rules that mark incoming connections and their answers.
 pub(super) fn marks(site: &Site) -> Vec<Filter> {
     let Some(uplink) = checked(site).filter(|_| !asked(site).is_empty()) else { return Vec::new() };
     let incoming = || Incoming(Interfaces::One(uplink.clone()));
@@ -53,15 +55,15 @@ pub(super) fn marks(site: &Site) -> Vec<Filter> {
         rules.push(rule([incoming(), asked, Opening, port], SetMark(INBOUND)));
     }
     rules.push(rule([incoming(), Marked(INBOUND)], SetConnectionMark(INBOUND)));
-    for who in who(site) {
+    for sender in senders(site) {
         for port in any_port() {
-            rules.push(rule([who.clone(), ConnectionMarked(INBOUND), Replying, port], SetMark(INBOUND)));
+            rules.push(rule([sender.clone(), ConnectionMarked(INBOUND), Replying, port], SetMark(INBOUND)));
         }
     }
     rules
 }
 
-/// The way in, to what is a portal's own LAN, and the way back.
+/// Returns the rules that let inbound connections in to a portal's own LAN, and their answers out.
 pub(super) fn forward(site: &Site) -> Vec<Filter> {
     let Some(uplink) = checked(site) else { return Vec::new() };
     let mut rules = Vec::new();
@@ -69,17 +71,17 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
         let way = [Incoming(Interfaces::One(uplink.clone())), Outgoing(in_set(INTERFACES))];
         rules.push(rule(way.into_iter().chain([ConnectionMarked(INBOUND)]), Accept));
     }
-    for who in who(site) {
+    for sender in senders(site) {
         for port in any_port() {
             let leaving = Outgoing(Interfaces::One(uplink.clone()));
-            let answer = [who.clone(), leaving, ConnectionMarked(INBOUND), Replying, port];
+            let answer = [sender.clone(), leaving, ConnectionMarked(INBOUND), Replying, port];
             rules.push(rule(answer, Accept));
         }
     }
     rules
 }
 
-/// The sets that those look at.
+/// Returns the sets that the rules of this file look into.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let sets = [
         (INTERFACES, Set::Interfaces(interfaces(site))),
@@ -91,13 +93,14 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets.map(|(name, set)| (SetName(name.to_owned()), set)).collect()
 }
 
-/// All TCP and UDP. From 1 on: iptables does not print a range that holds all.
+/// Returns conditions on all of TCP and all of UDP. The ranges start at 1, because iptables does not print a
+/// range of all ports.
 fn any_port() -> [Condition; 2] {
     [TcpPort(1, u16::MAX), UdpPort(1, u16::MAX)]
 }
 
-/// Conditions that tell such devices, each in its way.
-fn who(site: &Site) -> Vec<Condition> {
+/// Returns the conditions on traffic of devices that answer via the uplink, one for each kind of entrance.
+fn senders(site: &Site) -> Vec<Condition> {
     let interfaces = (!interfaces(site).is_empty()).then(|| Incoming(in_set(INTERFACES)));
     let sources = (!sources(site).is_empty()).then(|| Source(networks_in(SOURCES)));
     let devices = (!devices(site).is_empty()).then(|| Device(Devices::In(SetName(DEVICES.to_owned()))));
@@ -122,13 +125,13 @@ fn sources(site: &Site) -> SortedSet<Cidr> {
 
 fn devices(site: &Site) -> SortedSet<Mac> {
     let devices = answering(site).filter_map(|portal| match &portal.entrance {
-        Entrance::Mac(devices) => Some(devices),
+        Entrance::Mac { devices, .. } => Some(devices),
         _ => None,
     });
     devices.flatten().copied().collect()
 }
 
 fn asked(site: &Site) -> SortedSet<Cidr> {
-    let addresses = site.uplink.iter().flat_map(|uplink| &uplink.addresses);
+    let addresses = site.host.uplink.iter().flat_map(|uplink| &uplink.addresses);
     disjoint(Family::V4, addresses.map(|address| Cidr::host(address.address)))
 }

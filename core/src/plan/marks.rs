@@ -1,12 +1,13 @@
-//! Portals of devices and of ports: what enters is told by more than a policy rule can see. The firewall marks it, and the rules go by the
-//! mark.
+//! Portals of devices and of ports: their traffic is identified by properties that a policy rule cannot
+//! match. So the firewall marks the traffic that enters, and the policy rules match the mark.
 //!
-//! Strict `rp_filter` takes three parts for that. What enters is marked as it comes in, and its connection with it; an answer out of
-//! the tunnel gets the mark of its connection before it is routed, and `src_valid_mark` on the tunnel has its reverse-path check look at
-//! it; and an answer does not enter again, though it carries the mark. Each portal has a mark of its own: a list of exits leads
-//! another way by its rules alone.
+//! This works under strict `rp_filter` in three parts. First, packets are marked as they come in, and their
+//! connection with them. Second, an answer out of the tunnel gets the mark of its connection before routing,
+//! and `src_valid_mark` on the tunnel makes the reverse-path check include the mark. Third, an answer does
+//! not enter the portal again, although it carries the mark. Each portal has its own mark, so that failover
+//! to another exit changes only policy rules.
 
-use crate::base::net::{Cidr, Family, IfName, Mark};
+use crate::base::net::{Cidr, Family, IfName, Mark, Priority};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::Rule as Filter;
 use crate::firewall::{
@@ -17,79 +18,90 @@ use crate::firewall::{
     },
     Interfaces, Networks, Set, SetName,
 };
-use crate::plan::firewall::{disjoint, in_set, rule};
-use crate::plan::routing::{self, ALLOWED, DEVICES, END, ENTRANCES, closed, into};
-use crate::plan::{arrivals, entering, inbound, names};
+use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, closed, into, loopback};
+use crate::plan::sets::{INNER, disjoint, in_set, rule, tunnels};
+use crate::plan::{entering, exempt, inbound, names};
 use crate::site::{Entrance, Exit, Portal, Probe, Site, Vlan, families};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
 
-/// The rules that lead what carries the mark of a portal to its exit, and close behind.
+/// Returns the policy rules that lead packets with the mark of a portal to its exit, and refuse packets that
+/// the exit does not take.
 pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
-    let marked = Selector { mark: Some(mark), ..Selector::default() };
-    let at = |interface: &IfName| Selector { incoming: Some(interface.clone()), ..marked.clone() };
     let table = portal.exit.table();
-    let mut rules = Vec::new();
-    let (selectors, priority) = match &portal.entrance {
-        Entrance::Interface(interface)
-        | Entrance::Vlan(Vlan { interface, .. })
-        | Entrance::Wifi { interface, .. } => (vec![at(interface)], ENTRANCES),
-        Entrance::Own => (vec![at(&routing::sent_here())], ENTRANCES),
-        Entrance::From(sources) => {
-            let from = |source: &Cidr| Selector { from: Some(*source), ..marked.clone() };
-            (sources.iter().map(from).collect(), DEVICES)
-        }
-        Entrance::Mac(_) => {
-            // The reverse-path checks of what comes out of the tunnel, and of what devices send to this host itself where all
-            // interfaces have `src_valid_mark`.
-            let checks = portal.exit.interface().into_iter().cloned().chain([routing::sent_here()]);
-            rules.extend(checks.map(|interface| Rule {
-                priority: ALLOWED,
-                family: Family::V4,
-                selector: at(&interface),
-                action: RuleAction::Goto(END),
-            }));
-            (vec![marked.clone()], DEVICES)
-        }
-    };
+    let closes_ipv6 = site.host.ipv6 && entering::takes_ipv6(portal);
+    let (selectors, priority) = selectors(portal, mark);
+    let mut rules = reverse_path_rules(portal, mark);
     for selector in selectors {
-        let closes_ipv6 = site.ipv6 && entering::takes_ipv6(portal);
         rules.extend(into(&[], &selector, priority, table));
         rules.extend(closes_ipv6.then(|| closed(Family::V6, selector)));
     }
     rules
 }
 
-/// The rules that have the reverse-path check of an answer from beyond an exit look into that exit's table. This host itself asks, so
-/// nothing else goes by them.
+/// Returns the selectors of packets with the mark of a portal, and the priority of their rules.
+fn selectors(portal: &Portal, mark: Mark) -> (Vec<Selector>, Priority) {
+    let at = |interface| Selector { incoming: Some(interface), ..marked_by(mark) };
+    match &portal.entrance {
+        Entrance::Interface(interface)
+        | Entrance::Vlan(Vlan { interface, .. })
+        | Entrance::Wifi { interface, .. } => (vec![at(interface.clone())], ENTRANCES),
+        Entrance::Own => (vec![at(loopback())], ENTRANCES),
+        Entrance::From(sources) => {
+            let from = |source: &Cidr| Selector { from: Some(*source), ..marked_by(mark) };
+            (sources.iter().map(from).collect(), DEVICES)
+        }
+        Entrance::Mac { .. } => (vec![marked_by(mark)], DEVICES),
+    }
+}
+
+/// Returns the rules that exempt two reverse-path checks from the rules of a portal of devices: the check of
+/// packets out of the tunnel, and the check of packets from devices to this host itself on hosts where all
+/// interfaces have `src_valid_mark`.
+fn reverse_path_rules(portal: &Portal, mark: Mark) -> Vec<Rule> {
+    if !matches!(portal.entrance, Entrance::Mac { .. }) {
+        return Vec::new();
+    }
+    let checks = portal.exit.interface().into_iter().cloned().chain([loopback()]);
+    let rule = |interface| Rule {
+        priority: ALLOWED,
+        family: Family::V4,
+        selector: Selector { incoming: Some(interface), ..marked_by(mark) },
+        action: RuleAction::Goto(END),
+    };
+    checks.map(rule).collect()
+}
+
+fn marked_by(mark: Mark) -> Selector {
+    Selector { mark: Some(mark), ..Selector::default() }
+}
+
+/// Returns the rules that lead the reverse-path check of an answer to a probe into the table of the probed
+/// exit. This host itself sends the probes, so no other traffic matches these rules.
 pub(super) fn probe_rules(site: &Site) -> impl Iterator<Item = Rule> {
-    site.probes.iter().map(|probe| Rule {
+    site.agent.probes.iter().map(|probe| Rule {
         priority: DEVICES,
         family: Family::V4,
-        selector: Selector {
-            incoming: Some(routing::sent_here()),
-            mark: Some(probe.mark),
-            ..Selector::default()
-        },
+        selector: Selector { incoming: Some(loopback()), ..marked_by(probe.mark) },
         action: RuleAction::Lookup(probe.table),
     })
 }
 
-/// The tunnels that answers to marked packets may come out of.
-pub(super) fn tunnels(site: &Site) -> SortedSet<&IfName> {
+/// Returns the tunnels that answers to marked packets may come out of.
+pub(super) fn marked_tunnels(site: &Site) -> SortedSet<&IfName> {
     let of_portals = marked(site).flat_map(|(portal, _)| &portal.exits).filter_map(Exit::interface);
-    of_portals.chain(site.probes.iter().map(|probe| &probe.interface)).collect()
+    of_portals.chain(site.agent.probes.iter().map(|probe| &probe.interface)).collect()
 }
 
-/// Marks of what comes in.
+/// Returns the rules that mark incoming packets.
 pub(super) fn incoming(site: &Site) -> Vec<Filter> {
-    let tunnels = || Incoming(in_set("tunnels"));
     let mut rules = inbound::marks(site);
-    rules.extend(site.probes.iter().map(|probe| answer(site, probe)));
-    // Behind those: what is masqueraded looks like one of them until it has its own address again.
+    rules.extend(site.agent.probes.iter().map(|probe| answer(site, probe)));
+    // After the answers to probes: a masqueraded answer to a device looks like one of those until it has its
+    // own address again.
     rules.extend(
         marked(site)
             .filter(|(portal, _)| portal.exits.iter().any(|exit| exit.interface().is_some()))
-            .map(|(_, mark)| rule([tunnels(), ConnectionMarked(mark)], SetMark(mark))),
+            .map(|(_, mark)| rule([Incoming(tunnels()), ConnectionMarked(mark)], SetMark(mark))),
     );
     let mut comes_in: Vec<(&Portal, Mark)> =
         marked(site).filter(|(portal, _)| portal.entrance != Entrance::Own).collect();
@@ -105,7 +117,8 @@ pub(super) fn incoming(site: &Site) -> Vec<Filter> {
     rules
 }
 
-/// Marks of what this host sends itself: of connections that it opens, but for the tunnels' own packets.
+/// Returns the rules that mark packets of this host itself: in connections that it opens, except for the
+/// tunnels' own packets.
 pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
     let Some((portal, mark)) = marked(site).find(|(portal, _)| portal.entrance == Entrance::Own) else {
         return Vec::new();
@@ -116,10 +129,11 @@ pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
     marking.chain([keep(mark)]).collect()
 }
 
-/// What carries the mark of a portal leaves by tunnels alone, whatever became of the rules and whatever
-/// uplink there is. Answers do not have to: where the devices are on the uplink's own wire, they have the
-/// mark of their connection, and go home. Nor does anything of a connection that went into a tunnel leave
-/// elsewhere: this host itself would tell a server in ICMP that who asked has gone.
+/// Returns the rules that let packets with the mark of a portal leave only via tunnels, whatever happens to
+/// the policy rules and whichever uplink there is. Answers are exempt: where the devices are on the uplink's
+/// own link, answers carry the mark of their connection, and go to the devices. Packets of a connection that
+/// went into a tunnel do not leave elsewhere either: otherwise this host itself would tell a server by ICMP
+/// that the client is gone.
 pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
     let mut drops: Vec<Filter> = closed.map(|(_, mark)| rule([Opening, Marked(mark)], Drop)).collect();
@@ -127,33 +141,33 @@ pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     if site.tunnels.values().any(|tunnel| tunnel.table.is_some()) {
         drops.push(rule([Of(Family::V4), Opening, ConnectionMarked(TUNNELED)], Drop));
     }
-    let inside = only_ipv4.into_iter().chain([Outgoing(in_set(arrivals::INNER))]);
+    let inside = only_ipv4.into_iter().chain([Outgoing(in_set(INNER))]);
     let inside = (!drops.is_empty()).then(|| rule(inside, Accept));
     inside.into_iter().chain(drops).collect()
 }
 
-/// The sets of destinations that are not marked.
+/// Returns the sets of destinations that are exempt from marking.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let mut sets = SortedMap::new();
     for (portal, _) in marked(site) {
         for family in families(site) {
-            let kept = kept(site, portal, family);
-            if !kept.is_empty() {
-                sets.insert(kept_by(portal, family), Set::Networks(family, kept));
+            let exempt = exempt(site, portal, family);
+            if !exempt.is_empty() {
+                sets.insert(exempt_set(portal, family), Set::Networks(family, exempt));
             }
         }
     }
     sets
 }
 
-/// No mark of ours.
+/// Absence of every mark of a portal.
 const NONE: Mark = Mark { value: 0, mask: PORTAL_MARKS };
 
 fn marked(site: &Site) -> impl Iterator<Item = (&Portal, Mark)> {
-    site.portals.iter().filter_map(|portal| Some((portal, portal.mark?)))
+    site.portals.iter().filter_map(|portal| Some((portal, portal.mark()?)))
 }
 
-/// An answer from beyond an exit, to this host itself.
+/// Returns the rule that marks an answer to a probe.
 fn answer(site: &Site, probe: &Probe) -> Filter {
     let one = |address| Networks::One(Cidr::host(address));
     let own = site
@@ -169,22 +183,24 @@ fn answer(site: &Site, probe: &Probe) -> Filter {
     rule(conditions, SetMark(probe.mark))
 }
 
-/// The connection has the mark of the packet.
+/// Returns the rule that copies the mark of a packet to its connection.
 fn keep(mark: Mark) -> Filter {
     rule([Marked(mark)], SetConnectionMark(mark))
 }
 
-/// All that tells what enters a portal: of each of these, all must hold.
+/// Returns the lists of conditions on traffic that enters a portal. Traffic enters if it fulfils all
+/// conditions of one list.
 fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
     let mut chosen = Vec::new();
     let enters = |family: &Family| *family == Family::V4 || entering::takes_ipv6(portal);
     for family in families(site).filter(enters) {
-        let kept = (!kept(site, portal, family).is_empty())
-            .then(|| NotDestination(Networks::In(family, kept_by(portal, family))));
+        let exempt = (!exempt(site, portal, family).is_empty())
+            .then(|| NotDestination(Networks::In(family, exempt_set(portal, family))));
         for to in entering::destinations(portal) {
-            let tells_family = kept.is_some() || to.is_some() || matches!(portal.entrance, Entrance::From(_));
-            let of_family = (!tells_family).then_some(Of(family));
-            let parts = [entering::condition(portal), of_family, kept.clone(), to];
+            let implies_family =
+                exempt.is_some() || to.is_some() || matches!(portal.entrance, Entrance::From(_));
+            let of_family = (!implies_family).then_some(Of(family));
+            let parts = [entering::condition(portal), of_family, exempt.clone(), to];
             let with = |port| parts.iter().cloned().chain([port]).flatten().collect();
             chosen.extend(entering::ports(portal).into_iter().map(with));
         }
@@ -192,19 +208,19 @@ fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
     chosen
 }
 
-/// Destinations that do not enter a portal.
-fn kept(site: &Site, portal: &Portal, family: Family) -> SortedSet<Cidr> {
+/// Returns the destinations that do not enter a portal.
+fn exempt(site: &Site, portal: &Portal, family: Family) -> SortedSet<Cidr> {
     let all = match portal.entrance {
         Entrance::Interface(_) | Entrance::Vlan(_) | Entrance::Wifi { .. } => {
             portal.except.iter().copied().collect()
         }
-        Entrance::From(_) | Entrance::Mac(_) => routing::device_kept(site, portal),
-        Entrance::Own => routing::own_kept(site, portal),
+        Entrance::From(_) | Entrance::Mac { .. } => exempt::for_devices(site, portal),
+        Entrance::Own => exempt::for_router(site, portal),
     };
     disjoint(family, all.into_iter())
 }
 
-fn kept_by(portal: &Portal, family: Family) -> SetName {
+fn exempt_set(portal: &Portal, family: Family) -> SetName {
     let kind = if family == Family::V4 { "kept" } else { "kept6" };
     SetName(format!("{kind}-{}", portal.name))
 }

@@ -1,16 +1,23 @@
-//! What a site's machine shall look like. Pure: the same site gives the same state, whatever the clock or the environment.
+//! Desired state of a site's machine. Pure: the same site gives the same state, independent of the clock and
+//! the environment.
 
 mod arrivals;
 mod entering;
+mod exempt;
 mod firewall;
 mod inbound;
+mod lockout;
 mod marks;
+mod mss;
 mod names;
+mod nat;
 mod ntp;
 mod openings;
 mod phones;
+mod priorities;
 mod router_access;
 mod routing;
+mod sets;
 mod standing;
 mod strays;
 mod tunnels;
@@ -19,13 +26,13 @@ mod ways;
 use crate::base::net::{Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::xtables::{Program, compile};
-use crate::firewall::{Backend, Barrier, ForeignChain, Opened, Openings, Rule, TableFamily};
+use crate::firewall::{Backend, Barrier, Condition, ForeignChain, Opened, Openings, Rule, TableFamily};
 use crate::site::{Obstacle, Site, families};
 use crate::state::State;
-pub use router_access::closing;
+pub use lockout::closing;
 pub use standing::{LEAST, standing, widths};
 
-/// The state that makes the site do what the network file says.
+/// Returns the state of the machine that the network file asks for.
 pub fn plan(site: &Site) -> State {
     let mut state = tunnels::plan(site);
     state.routes = routing::routes(site);
@@ -36,24 +43,25 @@ pub fn plan(site: &Site) -> State {
     state
 }
 
-/// Ports by which portals would enter, were they none.
+/// Returns the bridge and bond ports whose ingress is closed, because they are the interfaces of portals;
+/// `None` if there are none.
 fn closed_ports(site: &Site) -> Option<SortedSet<IfName>> {
     let obstacles = site.portals.iter().filter_map(|portal| portal.obstacle.as_ref());
     let ports: SortedSet<IfName> = obstacles.filter_map(Obstacle::closed_port).cloned().collect();
     (!ports.is_empty()).then_some(ports)
 }
 
-/// Our own rules, in the firewall of this host, and ways through those of others.
+/// Adds our own rules, in the firewall of this host, and openings in the rules of other programs.
 fn guard(site: &Site, state: &mut State) {
     let firewall = firewall::plan(site);
-    // Hosts without a firewall of their own need none.
-    let openings = if site.barriers.is_empty() { SortedMap::new() } else { openings::plan(site) };
+    // Hosts whose own firewall refuses nothing need no openings.
+    let openings = if site.guard.barriers.is_empty() { SortedMap::new() } else { openings::plan(site) };
     let families: Vec<Family> = families(site).collect();
     let mut opened = SortedMap::<Program, SortedMap<Family, Openings>>::new();
-    if let Backend::Iptables(program) = site.firewall {
+    if let Backend::Iptables(program) = site.guard.firewall {
         opened.insert(program, SortedMap::new());
     }
-    for (barrier, chain) in &site.barriers {
+    for (barrier, chain) in &site.guard.barriers {
         let Some(rules) = openings.get(chain) else { continue };
         match barrier {
             Barrier::Nftables(foreign) => {
@@ -67,16 +75,16 @@ fn guard(site: &Site, state: &mut State) {
         }
     }
     for (program, openings) in opened {
-        let guards = site.firewall == Backend::Iptables(program);
+        let guards = site.guard.firewall == Backend::Iptables(program);
         let ruleset = compile(firewall.as_ref().filter(|_| guards), &openings, &families);
         if !ruleset.is_empty() {
             state.iptables.insert(program, ruleset);
         }
     }
-    state.firewall = firewall.filter(|_| site.firewall == Backend::Nftables);
+    state.firewall = firewall.filter(|_| site.guard.firewall == Backend::Nftables);
 }
 
-/// Those that a table of this family can have.
+/// Returns the rules that a table of this family can hold.
 fn rules_for(chain: &ForeignChain, rules: &[Rule]) -> impl Iterator<Item = Rule> {
     let family = match chain.family {
         TableFamily::Ip => Some(Family::V4),
@@ -84,8 +92,8 @@ fn rules_for(chain: &ForeignChain, rules: &[Rule]) -> impl Iterator<Item = Rule>
         TableFamily::Inet => None,
     };
     let fits = move |rule: &&Rule| {
-        let mut asked = rule.conditions.iter().filter_map(crate::firewall::Condition::family);
-        family.is_none_or(|family| asked.all(|of| of == family))
+        let mut families = rule.conditions.iter().filter_map(Condition::family);
+        family.is_none_or(|family| families.all(|of| of == family))
     };
     rules.iter().filter(fits).cloned()
 }

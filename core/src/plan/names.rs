@@ -1,11 +1,8 @@
-//! Who answers the questions for names of a portal's LAN: the portal's resolver, which asks through the exit, or nobody. Those of the host
-//! ask by the own uplink.
+//! DNS queries of portals' devices. Only the portal's resolver answers them, because it asks through the
+//! exit; the host's own resolvers ask via the site's uplink.
 
 use std::net::IpAddr;
 
-use super::entering;
-use super::firewall::{ENTRANCES, OWN, RESOLVERS, in_set, networks_in, resolvers, rule};
-use super::routing::sent_here;
 use crate::base::net::{Cidr, Family};
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
@@ -13,37 +10,40 @@ use crate::firewall::{
     Condition::{self, Destination, Family as Of, Incoming, Source, TcpPort, UdpPort},
     Interfaces, Networks, Rule,
 };
+use crate::plan::entering;
+use crate::plan::priorities::loopback;
+use crate::plan::sets::{ENTRANCES, OWN, RESOLVERS, in_set, networks_in, resolvers, rule};
 use crate::site::{Exit, Portal, RESOLVER_PORT, Site};
 
 /// UDP and TCP port of a resolver (RFC 1035 § 4.2).
 pub(super) const DNS: u16 = 53;
 
-/// UDP and TCP to a port.
+/// Returns conditions on UDP and on TCP to a port.
 pub(super) fn at(port: u16) -> [Condition; 2] {
     [UdpPort(port, port), TcpPort(port, port)]
 }
 
-/// Questions of a portal's devices to this host, which would be answered by the own uplink: what they are told by, each in its way. None,
-/// where questions do not enter.
+/// Returns the conditions on queries from a portal's devices to this host, which would be answered via the
+/// site's own uplink. Empty if queries do not enter the portal.
 pub(super) fn asking_here(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
     let here = Destination(networks_in(OWN));
-    let asking = if site.own.is_empty() { Vec::new() } else { asking(portal) };
+    let asking = if site.host.own_addresses.is_empty() { Vec::new() } else { asking(portal) };
     asking.into_iter().map(|[who, port]| vec![who, here.clone(), port]).collect()
 }
 
-/// Questions of a portal's devices, as far as they enter and do not leave directly.
+/// Returns the conditions on queries from a portal's devices, if queries enter and do not leave directly.
 fn asking(portal: &Portal) -> Vec<[Condition; 2]> {
     let enters = entering::has_devices(portal) && portal.to.is_empty() && portal.exit != Exit::Direct;
     let Some(who) = entering::condition(portal).filter(|_| enters) else { return Vec::new() };
     let protocols = [Protocol::Udp, Protocol::Tcp].into_iter().zip(at(DNS));
     let is_asked = |protocol| {
         let holds = |ports: &Ports| ports.protocol == protocol && (ports.first..=ports.last).contains(&DNS);
-        portal.ports.is_empty() || portal.ports.iter().any(holds)
+        portal.ports().is_empty() || portal.ports().iter().any(holds)
     };
     protocols.filter(|(protocol, _)| is_asked(*protocol)).map(|(_, port)| [who.clone(), port]).collect()
 }
 
-/// Has devices that ask this host ask a resolver beyond their exit instead.
+/// Returns the rules that send queries of devices to this host to a resolver beyond their exit instead.
 fn diverted(site: &Site, portal: &Portal) -> Vec<Rule> {
     let resolver = portal.resolvers.iter().find_map(|resolver| match resolver {
         IpAddr::V4(address) => Some(*address),
@@ -53,7 +53,8 @@ fn diverted(site: &Site, portal: &Portal) -> Vec<Rule> {
     asking_here(site, portal).into_iter().map(|conditions| rule(conditions, Divert(resolver))).collect()
 }
 
-/// What is asked at the address of a portal's resolver is for the resolver of the interface that it comes in on, be it there or not.
+/// Returns the rules that redirect queries to the address of a portal's resolver to that resolver's own port,
+/// whether it runs or not.
 pub(super) fn prerouting(site: &Site) -> Vec<Rule> {
     let one = |address| Networks::One(Cidr::host(address));
     let direct = site
@@ -70,13 +71,14 @@ pub(super) fn prerouting(site: &Site) -> Vec<Rule> {
     direct.chain(elsewhere).flat_map(redirected).chain(diverted).collect()
 }
 
-/// What is still for port 53 asks a resolver of the host's, at whatever address of it. Those that leave directly may, and so may this host
-/// itself, whose address can be among those that enter.
+/// Returns the rules on queries that were not redirected, and so go to a resolver of the host at port 53 of
+/// any of its addresses. Devices that leave directly may ask it, and so may this host itself, whose address
+/// can be among the sources that enter.
 pub(super) fn input(site: &Site) -> Vec<Rule> {
     let mut rules = of_interfaces(site);
     let devices: Vec<Rule> = site.portals.iter().flat_map(|portal| of_devices(site, portal)).collect();
     if !devices.is_empty() {
-        rules.push(rule([Incoming(Interfaces::One(sent_here()))], Accept));
+        rules.push(rule([Incoming(Interfaces::One(loopback()))], Accept));
         rules.extend(devices);
     }
     rules

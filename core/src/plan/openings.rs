@@ -1,7 +1,6 @@
-//! What portals needs where somebody else's rules refuse what they do not know. It is no more than our own rules let pass: those judge
-//! as well, wherever these stand.
+//! Openings in firewalls of other programs whose rules refuse unknown traffic. The openings let pass no more
+//! than our own rules do: our rules check the same packets, wherever the openings are.
 
-use super::{firewall::exit_interface, names};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::firewall::{
@@ -10,26 +9,28 @@ use crate::firewall::{
     Condition::{self, Established, Incoming, Outgoing, Source, UdpPort},
     Devices, Interfaces, Networks, Openings, Rule,
 };
+use crate::plan::names;
 use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site, Vlan};
 
 /// UDP port of a DHCP server (RFC 2131 § 4.1).
 const DHCP_SERVER: u16 = 67;
 
-/// The openings for the host itself and for what it passes on.
+/// Returns the openings for traffic to the host itself and for traffic that it forwards.
 pub(super) fn plan(site: &Site) -> Openings {
     let mut openings = SortedMap::from([(Chain::Input, input(site)), (Chain::Forward, forward(site))]);
     openings.retain(|_, rules| !rules.is_empty());
     openings
 }
 
-/// The tunnels' own packets, what our own rules take from them, and what devices ask on portals' LANs.
+/// Returns the openings for the tunnels' own packets, for traffic out of tunnels, and for requests of devices
+/// on portals' LANs.
 fn input(site: &Site) -> Vec<Rule> {
     let ports = site.tunnels.values().map(|tunnel| rule([UdpPort(tunnel.port, tunnel.port)]));
     let tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
     ports.chain(tunnels).chain(site.portals.iter().flat_map(asked)).collect()
 }
 
-/// DHCP and DNS, as far as the portal has them.
+/// Returns the openings for DHCP and DNS, as far as the portal serves them.
 fn asked(portal: &Portal) -> Vec<Rule> {
     let Some(interface) = portal.entrance_interface() else { return Vec::new() };
     let dhcp = portal.dhcp.then_some(UdpPort(DHCP_SERVER, DHCP_SERVER));
@@ -38,7 +39,7 @@ fn asked(portal: &Portal) -> Vec<Rule> {
 }
 
 fn forward(site: &Site) -> Vec<Rule> {
-    // What may come out of a tunnel is for our own rules to say: to the uplink, to shared networks, and answers.
+    // Our own rules decide on traffic out of a tunnel: to the uplink, to shared networks, and answers.
     let from_tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
     let answers = site.tunnels.keys().map(|tunnel| rule([leaving(tunnel), Established]));
     let shared = site.tunnels.keys().flat_map(|tunnel| {
@@ -48,9 +49,10 @@ fn forward(site: &Site) -> Vec<Rule> {
     from_tunnels.chain(answers).chain(shared).chain(portals).collect()
 }
 
-/// From a portal's entrance to its exit; back as well, if that is no tunnel.
+/// Returns the openings from a portal's entrance to its exit; for the way back as well, if the exit is not a
+/// tunnel.
 fn through(site: &Site, portal: &Portal) -> Vec<Rule> {
-    let Some(exit) = exit_interface(site, &portal.exit) else { return Vec::new() };
+    let Some(exit) = site.exit_interface(&portal.exit) else { return Vec::new() };
     let is_direct = portal.exit == Exit::Direct;
     match &portal.entrance {
         Entrance::Interface(interface)
@@ -59,12 +61,12 @@ fn through(site: &Site, portal: &Portal) -> Vec<Rule> {
             let back = is_direct.then(|| rule([coming(exit), leaving(interface), Established]));
             [rule([coming(interface), leaving(exit)])].into_iter().chain(back).collect()
         }
-        // Devices of a LAN that exists already use the uplink as they always did.
-        Entrance::From(_) | Entrance::Mac(_) if is_direct => Vec::new(),
+        // Devices of an existing LAN use the uplink as before.
+        Entrance::From(_) | Entrance::Mac { .. } if is_direct => Vec::new(),
         Entrance::From(sources) => {
             sources.iter().map(|source| rule([Source(Networks::One(*source)), leaving(exit)])).collect()
         }
-        Entrance::Mac(devices) => {
+        Entrance::Mac { devices, .. } => {
             let device = |mac| rule([leaving(exit), Condition::Device(Devices::One(mac))]);
             devices.iter().copied().map(device).collect()
         }

@@ -1,5 +1,6 @@
-//! Phones that leave at another exit than the site they dial: their way there, and what keeps them on it. Those that leave here are
-//! guests like those of any peer.
+//! Phones that leave at another exit than the site that they dial: the policy rules that lead there, and the
+//! filter rules that keep the phones on that way. Phones that leave at this site are guests like those of any
+//! peer.
 
 use crate::base::net::{Cidr, Family, IfName};
 use crate::firewall::Rule as Filter;
@@ -8,12 +9,12 @@ use crate::firewall::{
     Condition::{Destination, Incoming, Outgoing, Source},
     Interfaces, Networks,
 };
-use crate::plan::firewall::{exit_interface, rule};
-use crate::plan::routing::{DEVICES, into, skip};
+use crate::plan::priorities::{DEVICES, into, skip};
+use crate::plan::sets::rule;
 use crate::site::{Exit, Phone, Site};
 use crate::state::{Rule, Selector};
 
-/// The policy rules that lead them to their exits, and close behind them.
+/// Returns the policy rules that lead phones to their exits, and refuse traffic that an exit does not take.
 pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
     leaving_elsewhere(site).flat_map(|(interface, phone)| {
         let entering = Selector {
@@ -26,7 +27,8 @@ pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
     })
 }
 
-/// The same once more, for a moment in which the rules are gone. The source is true: WireGuard vouches for it.
+/// Returns the filter rules that allow only the ways of the policy rules, for moments in which the policy
+/// rules are gone. WireGuard vouches for the source address.
 pub(super) fn forward(site: &Site) -> Vec<Filter> {
     let mut filters = Vec::new();
     for (interface, phone) in leaving_elsewhere(site) {
@@ -35,7 +37,7 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
             Source(Networks::One(Cidr::host(phone.peer.address))),
         ];
         let shared = shared(site).map(|network| Destination(Networks::One(network)));
-        let exit = exit_interface(site, &phone.exit).cloned();
+        let exit = site.exit_interface(&phone.exit).cloned();
         let exit = exit.map(|exit| Outgoing(Interfaces::One(exit)));
         let open = shared.chain(exit).map(|way| rule(entering.iter().cloned().chain([way]), Accept));
         filters.extend(open);
@@ -49,7 +51,7 @@ fn leaving_elsewhere(site: &Site) -> impl Iterator<Item = (&IfName, &Phone)> {
     phones.filter(|(_, phone)| phone.exit != Exit::Direct)
 }
 
-/// What the site shares is for its phones, too.
+/// Returns the networks that the site shares, which its phones reach too.
 fn shared(site: &Site) -> impl Iterator<Item = Cidr> {
     site.lan.iter().copied().filter(|network| network.family() == Family::V4)
 }

@@ -1,5 +1,5 @@
-//! Which exits portals use, as the machine itself tells: an agent that begins goes on where the last one
-//! ended, and `status` needs no agent to ask.
+//! Exits that portals use now, read from the observed state of the machine. So a new agent goes on where the
+//! last one ended, and `status` works without an agent.
 
 use super::{plan, routing};
 use crate::base::net::{Family, IfName};
@@ -8,10 +8,10 @@ use crate::config::model::Mtu;
 use crate::site::{Choices, Exit, Portal, Site};
 use crate::state::{Rule, RuleAction, State};
 
-/// What every path of IPv4 takes (RFC 791): no link is taken for narrower.
+/// Bytes of the packets that every IPv4 path carries (RFC 791). No link is considered narrower.
 pub const LEAST: u32 = 576;
 
-/// The exits of those portals that have several, as far as they can be told from what stands.
+/// Returns the exits in use of portals that have several, as far as the observed state tells.
 pub fn standing(site: &Site, have: &State) -> Choices {
     let several = site.portals.iter().filter(|portal| portal.can_fail_over());
     let exit = |portal: &Portal| {
@@ -20,8 +20,8 @@ pub fn standing(site: &Site, have: &State) -> Choices {
         Some((portal.name.clone(), exit.clone()))
     };
     let mut choices: Choices = several.filter_map(exit).collect();
-    // Rules tell a portal that leaves directly only by being absent, and so are those that another program
-    // has flushed. So the firewall has to be the one of such a portal, too.
+    // A portal that leaves directly has no rules; but rules that another program has flushed are absent as
+    // well. So the firewall must also be the one of a portal that leaves directly.
     let mut supposed = site.clone();
     supposed.choose(&choices);
     let want = plan(&supposed);
@@ -31,7 +31,7 @@ pub fn standing(site: &Site, have: &State) -> Choices {
     choices
 }
 
-/// Bytes of the packets that tunnels take now, where that is measured and less than all.
+/// Returns the observed MTUs in bytes of tunnels whose MTU is measured and below the largest one.
 pub fn widths(site: &Site, have: &State) -> SortedMap<IfName, u32> {
     let measured = site.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_none());
     let width = |interface: &IfName| have.links.get(interface).map(|link| link.mtu);
@@ -41,7 +41,7 @@ pub fn widths(site: &Site, have: &State) -> SortedMap<IfName, u32> {
         .collect()
 }
 
-/// Whether the rules are there that a portal has with this exit; false if it has none.
+/// Reports whether the policy rules that a portal has with this exit are there; `false` if it has none.
 fn rules_stand(site: &Site, portal: &Portal, exit: &Exit, have: &State) -> bool {
     let counts = |rule: &&Rule| match exit {
         Exit::Tunnel { .. } => matches!(rule.action, RuleAction::Lookup(_)),

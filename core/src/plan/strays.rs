@@ -1,7 +1,7 @@
-//! Packets with the source of a portal's device that come in elsewhere: by an interface that got another name, by a bridge that a portal's
-//! interface became a port of, or from a liar. They go nowhere, whether an agent runs or not.
+//! Packets with the source of a portal's device that come in on another interface: on one that was renamed,
+//! on a bridge that a portal's interface became a port of, or from a host that forges its source. They are
+//! dropped, whether an agent runs or not.
 
-use super::firewall::{in_set, rule};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
@@ -9,18 +9,20 @@ use crate::firewall::{
     Condition::{Incoming, Source},
     Networks, Rule,
 };
+use crate::plan::sets::{in_set, rule};
 use crate::site::{Portal, Site};
 
-/// The set of interfaces that only some traffic enters portals by.
+/// Set of interfaces of portals that only some of the traffic enters.
 pub(super) const PARTLY: &str = "partly";
 
-/// Interfaces that only some traffic enters portals by: the rest goes where the host sends it.
+/// Returns the members of the set [`PARTLY`]: the host routes the rest of their traffic as usual.
 pub(super) fn partly(site: &Site) -> SortedSet<IfName> {
     let partly = site.portals.iter().filter(|portal| !portal.takes_all());
     partly.filter_map(Portal::entrance_interface).cloned().collect()
 }
 
-/// The end of the chain: what comes out of tunnels, or in by interfaces that enter as a whole, has been decided on.
+/// Returns the rules at the end of the chain, after traffic out of tunnels and from interfaces that enter as
+/// a whole.
 pub(super) fn forward(site: &Site) -> Vec<Rule> {
     let rest = (!partly(site).is_empty()).then(|| rule([Incoming(in_set(PARTLY))], Accept));
     let strays = rule([Source(Networks::One(site.subnet))], Drop);

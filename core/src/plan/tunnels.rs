@@ -1,4 +1,4 @@
-//! Interfaces, WireGuard settings, addresses and kernel settings.
+//! Interfaces, WireGuard settings, addresses and sysctls.
 
 use std::net::IpAddr;
 
@@ -8,13 +8,16 @@ use crate::plan::{inbound, marks};
 use crate::site::{self, Entrance, Site, Vlan};
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
 
-/// Links, tunnels, addresses, and which interfaces are up.
+/// Returns the state with links, tunnels and addresses, and with the interfaces that are up.
 pub(super) fn plan(site: &Site) -> State {
     let mut state = State::default();
     let alias = format!("{ALIAS_PREFIX}{}", site.network);
     for (interface, tunnel) in &site.tunnels {
-        let link =
-            Link { kind: LinkKind::WireGuard(site.backend), mtu: site.mtu_of(tunnel), alias: alias.clone() };
+        let link = Link {
+            kind: LinkKind::WireGuard(site.host.wireguard),
+            mtu: site.mtu_of(tunnel),
+            alias: alias.clone(),
+        };
         state.links.insert(interface.clone(), link);
         state.tunnels.insert(interface.clone(), settings(site, tunnel));
         let of_provider = |own: &site::Provider| own.addresses.iter().map(|own| own.address).collect();
@@ -24,45 +27,54 @@ pub(super) fn plan(site: &Site) -> State {
         state.addresses.extend(own.into_iter().map(|address| (interface.clone(), alone(address))));
         state.up.insert(interface.clone());
     }
-    // An entrance that is not there yet keeps nobody else's portal from opening.
+    // An entrance that is not there yet does not keep other portals closed.
     for portal in site.portals.iter().filter(|portal| portal.is_here) {
-        if let Entrance::Vlan(Vlan { interface, parent, id, mtu }) = &portal.entrance {
+        if let Entrance::Vlan(Vlan { interface, parent, id, mtu: Some(mtu) }) = &portal.entrance {
             let kind = LinkKind::Vlan { parent: parent.clone(), id: *id };
             state.links.insert(interface.clone(), Link { kind, mtu: *mtu, alias: alias.clone() });
-            // Whether the uplink is up is not for a VLAN on it to say.
+            // A VLAN on the uplink does not decide whether the uplink is up.
             state.up.extend(Some(parent).filter(|parent| site.uplink_interface() != Some(parent)).cloned());
         }
         if let (Some(interface), Some(address)) = (portal.entrance_interface(), portal.address) {
             state.addresses.extend(portal.has_wire().then(|| (interface.clone(), address)));
-            // Nor is a port set down that was set up as a portal's interface: others use it.
+            // A port that was set up as a portal's interface is not set down either: others use it.
             state.up.insert(interface.clone());
         }
     }
     state
 }
 
-/// `ip_forward`; what the kernel's WireGuard sets by itself (`wg_open` in drivers/net/wireguard/device.c turns redirects off, for all
-/// interfaces), so that `down` sets it back; the mark in the reverse-path check of tunnels whose portals go by marks,
-/// and of the uplink where connections come in by it; that no device of a portal is a router of this host's, which listens to all that
-/// say so where it does not forward IPv6; and `rp_filter` only on our own tunnels and only if the file asks for it.
-/// The kernel uses the larger of `all` and the interface's value, so loose (2) on the interface is enough.
+/// Returns the sysctls:
+/// - `ip_forward`;
+/// - `send_redirects`, which the kernel's WireGuard turns off for all interfaces (`wg_open` in
+///   drivers/net/wireguard/device.c): it is listed here so that `down` restores it;
+/// - `src_valid_mark` on tunnels of portals that use marks, and on the uplink where connections come in via
+///   it: the reverse-path check then includes the mark;
+/// - `accept_ra` on entrances: a host that does not forward IPv6 believes every router advertisement, and no
+///   device of a portal is a router of this host;
+/// - `rp_filter` only on our own tunnels, and only if the file asks for it. The kernel uses the larger of the
+///   values of `all` and of the interface, so loose (2) on the interface is enough.
 pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     let mut sysctls = SortedMap::new();
     if !site.tunnels.is_empty() || !site.portals.is_empty() {
         sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
     }
-    if !site.tunnels.is_empty() && site.backend == Backend::Kernel {
+    if !site.tunnels.is_empty() && site.host.wireguard == Backend::Kernel {
         sysctls.insert("net/ipv4/conf/all/send_redirects".to_owned(), "0".to_owned());
     }
-    for tunnel in marks::tunnels(site) {
+    for tunnel in marks::marked_tunnels(site) {
         sysctls.insert(format!("net/ipv4/conf/{tunnel}/src_valid_mark"), "1".to_owned());
     }
     if let Some(uplink) = inbound::checked(site) {
         sysctls.insert(format!("net/ipv4/conf/{uplink}/src_valid_mark"), "1".to_owned());
     }
-    let deaf = site.deaf.iter().map(|interface| format!("net/ipv6/conf/{interface}/accept_ra"));
-    sysctls.extend(deaf.map(|key| (key, "0".to_owned())));
-    if site.loose_rp_filter {
+    let entrances = site
+        .kernel
+        .ignores_advertisements
+        .iter()
+        .map(|interface| format!("net/ipv6/conf/{interface}/accept_ra"));
+    sysctls.extend(entrances.map(|key| (key, "0".to_owned())));
+    if site.kernel.loose_rp_filter {
         let key = |interface: &IfName| format!("net/ipv4/conf/{interface}/rp_filter");
         sysctls.extend(site.tunnels.keys().map(|interface| (key(interface), "2".to_owned())));
     }
@@ -73,7 +85,7 @@ fn settings(site: &Site, tunnel: &site::Tunnel) -> Tunnel {
     let peer = |peer: &site::Peer| Peer {
         preshared_key: peer.preshared_key.clone(),
         endpoint: peer.endpoint.as_ref().and_then(|endpoint| endpoint.address),
-        keepalive: peer.keepalive,
+        keepalive: peer.keepalive.unwrap_or(0),
         allowed_ips: peer.allowed_ips.clone(),
         alive: false,
     };

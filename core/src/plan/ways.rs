@@ -1,4 +1,4 @@
-//! Connections and the tunnels that they went into, told by the connection's mark.
+//! Connection marks that record the tunnel a connection went into.
 
 use crate::base::net::{Family, IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -7,25 +7,26 @@ use crate::firewall::{
     Condition::{ConnectionMarked, Departing, Family as Of, Opening, Outgoing},
     Rule, Set, SetName, Ways,
 };
-use crate::plan::firewall::{in_set, rule};
+use crate::plan::sets::{TUNNELS, in_set, rule};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_NUMBER_BITS, TUNNELED, WAYS, tunneled};
 
-/// The set of tunnels with the marks of connections that went in there.
+/// Set of tunnels, with the marks of connections that went into each.
 const PAIRS: &str = "ways";
 
-/// Tunnels with the marks of their connections.
+/// Returns the set of tunnels with the marks of their connections, and the bits of the mark that count.
 pub(super) fn pairs() -> Ways {
     Ways { set: SetName(PAIRS.to_owned()), mask: WAYS }
 }
 
-/// The mark of connections that went into a tunnel while nobody told which.
+/// Returns the mark of connections that went into a tunnel before marks recorded the tunnel.
 pub(super) fn untold() -> Mark {
     Mark { value: TUNNELED.value, mask: WAYS }
 }
 
-/// Gives connections the mark of the tunnel that they are opened into; most packets find it there. One that has the mark of a portal
-/// keeps that, as it tells the tunnel as well.
+/// Returns the rules that give a connection the mark of the tunnel that it is opened into. Most packets
+/// belong to a connection that has the mark already. A connection with the mark of a portal keeps that mark,
+/// because a portal has one tunnel.
 pub(super) fn rules(site: &Site) -> Vec<Rule> {
     if site.tunnels.is_empty() {
         return Vec::new();
@@ -33,25 +34,25 @@ pub(super) fn rules(site: &Site) -> Vec<Rule> {
     let opening = |set: &str| [Opening, Of(Family::V4), Outgoing(in_set(set))];
     let is_of_portal = |value| ConnectionMarked(Mark { value, mask: PORTAL_MARKS });
     let mut rules = vec![rule([Departing(pairs()), Of(Family::V4)], Accept)];
-    if site.portals.iter().any(|portal| portal.mark.is_some()) {
-        let marked = opening("tunnels").into_iter().chain([is_of_portal(PORTAL_MARKS)]);
+    if site.portals.iter().any(|portal| portal.mark().is_some()) {
+        let marked = opening(TUNNELS).into_iter().chain([is_of_portal(PORTAL_MARKS)]);
         rules.push(rule(marked, SetConnectionMark(TUNNELED)));
     }
     let no_number = Mark { value: TUNNELED.value, mask: WAYS & !PORTAL_MARKS };
     let unmarked = |set: &str| opening(set).into_iter().chain([is_of_portal(0)]);
-    rules.push(rule(unmarked("tunnels"), SetConnectionMark(no_number)));
+    rules.push(rule(unmarked(TUNNELS), SetConnectionMark(no_number)));
     for (name, bit, _) in by_bit(site) {
         rules.push(rule(unmarked(&name), SetConnectionMark(Mark { value: bit, mask: bit })));
     }
     rules
 }
 
-/// The sets that those rules look at.
+/// Returns the sets that the rules of this file look into.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let mut ways: SortedSet<(IfName, u32)> =
         numbers(site).into_iter().map(|(tunnel, number)| (tunnel, tunneled(number))).collect();
     for portal in &site.portals {
-        if let (Some(mark), Some(tunnel)) = (portal.mark, portal.exit.interface()) {
+        if let (Some(mark), Some(tunnel)) = (portal.mark(), portal.exit.interface()) {
             ways.insert((tunnel.clone(), TUNNELED.value | mark.value));
         }
     }
@@ -60,7 +61,8 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets
 }
 
-/// The tunnels whose number has a bit, for each bit that is in a number: a set and a rule for each of those, and not for each tunnel.
+/// Returns the tunnels whose number has a bit, for each bit that is in use. So there is one set and one rule
+/// for each bit, and not for each tunnel.
 fn by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
     let numbers = numbers(site);
     let with_bit = |(index, bit): (usize, u32)| {
@@ -71,14 +73,15 @@ fn by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
     TUNNEL_NUMBER_BITS.into_iter().enumerate().filter_map(with_bit).collect()
 }
 
-/// The tunnels' numbers. They follow from the tables, so that the others keep theirs when one comes or goes.
+/// Returns the tunnels' numbers. The numbers follow from the tables, so that adding or removing a tunnel
+/// leaves the others' numbers alone.
 fn numbers(site: &Site) -> SortedMap<IfName, u8> {
     let tables = site.tunnels.values().map(|tunnel| tunnel.table.map_or(0, |table| table.0 - TABLE_BASE));
     site.tunnels.keys().cloned().zip(spread(tables)).collect()
 }
 
-/// A number from 1 to 31 for each: where two would have the same one, the next that is free is taken, and
-/// where there are none left, it is shared.
+/// Returns a number from 1 to 31 for each table. If two tables would get the same number, the second one gets
+/// the next free number; if none is left, they share one.
 fn spread(tables: impl Iterator<Item = u32>) -> Vec<u8> {
     const COUNT: u32 = (1 << TUNNEL_NUMBER_BITS.len()) - 1;
     let mut taken = SortedSet::new();
@@ -98,7 +101,7 @@ mod tests {
     #[test]
     fn tunnels_share_a_number_only_where_there_are_none_left() {
         assert_eq!(spread([2, 3, 62].into_iter()), [3, 4, 1]);
-        assert_eq!(spread([0, 31, 1].into_iter()), [1, 2, 3], "two that would have the same one");
+        assert_eq!(spread([0, 31, 1].into_iter()), [1, 2, 3], "two tables that would have the same number");
         let mut all = spread(1..=62);
         assert_eq!(all[..31], all[31..], "each number twice");
         all.truncate(31);
@@ -107,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_of_tunnels_tell_them_apart_and_are_none_of_a_portal() {
+    fn marks_of_tunnels_differ_and_are_not_marks_of_portals() {
         let marks: SortedSet<u32> = (1..=31).map(tunneled).collect();
         assert_eq!(marks.len(), 31);
         assert!(marks.iter().all(|mark| mark & PORTAL_MARKS == 0 && mark & !WAYS == 0));

@@ -1,33 +1,30 @@
-//! Where a portal's traffic leaves.
+//! Exit of a portal.
 
 use std::fmt;
-use std::net::IpAddr;
 
-use super::Tunnel;
 use crate::base::net::{IfName, Table};
-use crate::base::sorted::SortedMap;
-use crate::config::model::{Name, RESOLVERS};
+use crate::config::model::Name;
 
-/// Where a portal's traffic leaves.
+/// Exit of a portal: the place where its traffic leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// At another site, or at a provider.
+    /// Another site, or a provider.
     Tunnel {
-        /// Its name.
+        /// Name of the site or the provider.
         name: Name,
-        /// The tunnel to it.
+        /// Interface of the tunnel.
         interface: IfName,
-        /// The table that leads into the tunnel.
+        /// Routing table that leads into the tunnel.
         table: Table,
     },
-    /// By this site's own uplink.
+    /// This site's own uplink.
     Direct,
-    /// Not at all: no exit of the list is up.
+    /// No exit: none of the portal's list is up.
     Nowhere,
 }
 
 impl Exit {
-    /// The table that leads there, where it is not the host's own that do.
+    /// Returns the routing table that leads to the exit; `None` where the host's own tables do.
     pub fn table(&self) -> Option<Table> {
         match self {
             Self::Tunnel { table, .. } => Some(*table),
@@ -35,7 +32,7 @@ impl Exit {
         }
     }
 
-    /// The tunnel to it, if there is one.
+    /// Returns the interface of the tunnel to the exit, if there is one.
     pub fn interface(&self) -> Option<&IfName> {
         match self {
             Self::Tunnel { interface, .. } => Some(interface),
@@ -44,15 +41,8 @@ impl Exit {
     }
 }
 
-/// Whom a portal's resolver asks there, where the file does not say: the provider's, which answer nobody who comes from elsewhere.
-pub(super) fn resolvers_at(exit: &Exit, tunnels: &SortedMap<IfName, Tunnel>) -> Vec<IpAddr> {
-    let tunnel = exit.interface().and_then(|interface| tunnels.get(interface));
-    let of_provider = tunnel.and_then(|tunnel| tunnel.provider.as_ref()).map(|provider| &provider.dns);
-    of_provider.filter(|dns| !dns.is_empty()).cloned().unwrap_or_else(|| RESOLVERS.into())
-}
-
 impl fmt::Display for Exit {
-    /// The word that the network file has for it; `nowhere` is in no file.
+    /// Writes the word of the network file for the exit; `nowhere` is in no file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tunnel { name, .. } => name,

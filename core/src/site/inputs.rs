@@ -1,4 +1,4 @@
-//! What a site's view is made from, besides the network file.
+//! Inputs from which the view of a site is derived, in addition to the network file.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -6,41 +6,41 @@ use std::path::Path;
 use crate::base::net::{PublicKey, Secret};
 use crate::base::sorted::SortedMap;
 use crate::config::model::Name;
+use crate::site::access_point::Passphrases;
 use crate::site::facts::Facts;
 use crate::wgquick::Parsed;
-use crate::wifi::access_point::Passphrases;
 
-/// What a site view is made from, besides the network.
+/// Inputs from which the view of a site is derived, in addition to the network.
 #[derive(Debug)]
 pub struct Inputs<'a> {
     /// Path of the network file, for messages.
     pub file: &'a Path,
-    /// This site's key.
+    /// Private key of this site.
     pub private_key: &'a Secret,
-    /// The public half of it.
+    /// Public key of this site.
     pub public_key: PublicKey,
-    /// The network's secret.
+    /// Secret of the network.
     pub network_secret: Option<&'a Secret>,
-    /// The pre-shared keys of those phones that have a file of their own.
+    /// Pre-shared keys of those phones that have a key file of their own, by name of the phone.
     pub phone_keys: &'a SortedMap<Name, Secret>,
-    /// The secrets of the site's Wi-Fis.
+    /// Secrets of the site's Wi-Fi networks.
     pub passphrases: &'a Passphrases,
-    /// What the host is like.
+    /// Facts about the host.
     pub facts: &'a Facts,
-    /// The files of providers, by name of the exit.
+    /// Files of providers, by name of the exit.
     pub providers: &'a SortedMap<Name, Parsed>,
-    /// Addresses of the host names in the file; a name that is missing could not be resolved.
+    /// Addresses of the host names in the file; a missing name could not be resolved.
     pub resolved: &'a SortedMap<String, IpAddr>,
 }
 
-/// What is known of the other ends besides what the file says.
+/// Knowledge about the other ends of links, in addition to the network file.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
-    /// The network's secret.
+    /// Secret of the network.
     pub network_secret: Option<&'a Secret>,
-    /// The pre-shared keys of those phones that have a file of their own.
+    /// Pre-shared keys of those phones that have a key file of their own, by name of the phone.
     pub phone_keys: &'a SortedMap<Name, Secret>,
-    /// Addresses of the host names in the file.
+    /// Addresses of the host names in the file; a missing name could not be resolved.
     pub resolved: &'a SortedMap<String, IpAddr>,
 }
 

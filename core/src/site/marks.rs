@@ -1,4 +1,4 @@
-//! Which portals and which questions to exits have which mark.
+//! Marks of portals and of probes.
 
 use std::net::Ipv4Addr;
 
@@ -6,34 +6,32 @@ use super::Portal;
 use crate::base::error::Error;
 use crate::base::net::{IfName, Mark, Table};
 use crate::base::sorted::SortedMap;
-use crate::config::model;
+use crate::config::model::{self, Name};
 use crate::state::{PORTAL_MARK_COUNT, portal_mark};
 
-/// A question through an exit to an address beyond it.
+/// Probe of an exit: the agent pings an address beyond it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
-    /// The address.
+    /// Address to ping.
     pub target: Ipv4Addr,
-    /// The tunnel to the exit.
+    /// Interface of the tunnel to the exit.
     pub interface: IfName,
-    /// The table that leads there.
+    /// Routing table that leads into the tunnel.
     pub table: Table,
-    /// The mark of answers that come out of that tunnel.
+    /// Mark of answers that come out of that tunnel.
     pub mark: Mark,
 }
 
-/// The marks of those portals of `written` that go by one, in their order.
-pub(super) fn assign(portals: &mut [Portal], written: &[model::Portal]) {
+/// Returns the marks of those portals that need one, by name; marks are numbered in the order of the file.
+/// Portals beyond the last mark share the marks of others: [`are_too_few`] refuses such a file.
+pub(super) fn of_portals(written: &[model::Portal]) -> SortedMap<Name, Mark> {
     let marked = written.iter().filter(|portal| portal.goes_by_marks());
-    for (portal, number) in marked.zip(0..PORTAL_MARK_COUNT) {
-        let named = portals.iter_mut().find(|named| named.name == portal.name);
-        if let Some(named) = named {
-            named.mark = Some(portal_mark(number));
-        }
-    }
+    let numbers = (0..PORTAL_MARK_COUNT).cycle();
+    marked.zip(numbers).map(|(portal, number)| (portal.name.clone(), portal_mark(number))).collect()
 }
 
-/// The questions to `target` through all exits that are one of several, in order of their tunnels. Their marks are counted from the last.
+/// Returns the probes of `target` through all exits that are one of several, in the order of their tunnels.
+/// Marks of probes are numbered from the last mark downwards.
 pub(super) fn probes(portals: &[Portal], target: Option<Ipv4Addr>) -> Vec<Probe> {
     let Some(target) = target else { return Vec::new() };
     let lists = portals.iter().filter(|portal| portal.can_fail_over()).flat_map(|portal| &portal.exits);
@@ -44,14 +42,14 @@ pub(super) fn probes(portals: &[Portal], target: Option<Ipv4Addr>) -> Vec<Probe>
     numbered.map(probe).collect()
 }
 
-/// That there are not enough marks for all.
+/// Returns an error if there are not enough marks for all portals and probes.
 pub(super) fn are_too_few(written: &[model::Portal], probes: &[Probe]) -> Option<Error> {
     let portals = written.iter().filter(|portal| portal.goes_by_marks()).count();
     let all = portals + probes.len();
     (all > usize::from(PORTAL_MARK_COUNT)).then(|| {
         Error::wrong(format!(
-            "{portals} portals have `mac` or `ports` and {} exits are asked by `probe`, but there are marks for {PORTAL_MARK_COUNT}: put \
-             devices that leave at the same exit into one portal",
+            "{portals} portals have `mac` or `ports`, and {} exits are probed (`probe`), but there are only \
+             {PORTAL_MARK_COUNT} marks: put devices that leave at the same exit into one portal",
             probes.len()
         ))
     })

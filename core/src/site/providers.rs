@@ -1,59 +1,25 @@
-//! Providers as exits: a tunnel each, by the file that came from there.
+//! Providers as exits: one tunnel for each, configured by the file that the provider gave out.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::links::{KEEPALIVE, endpoint, exit_interface};
-use super::{Inputs, Peer, Provider, TABLE_BASE, Tunnel};
+use super::ids::{exit_interface, provider_port, provider_table};
+use super::{Endpoint, Inputs, KEEPALIVE, Peer, Provider, Tunnel};
 use crate::base::error::Error;
 use crate::base::keys;
-use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Table};
+use crate::base::net::{Cidr, Family, IfName};
 use crate::base::path::folder_of;
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{self, FIRST_PROVIDER, Name, Site};
+use crate::config::model::{self, Name, Site};
 use crate::wgquick::{self, Interface, Parsed};
 
-/// MTU of a tunnel whose file names none: that of wg-quick on an uplink of 1500 bytes.
+/// MTU in bytes of a tunnel whose file names none: the one that wg-quick chooses on an uplink of 1500 bytes.
 const DEFAULT_MTU: u32 = 1420;
 
-/// An address that nobody has (RFC 5737, TEST-NET-1): what is sent there through a tunnel keeps that awake, no more.
+/// Address that no host has (RFC 5737, TEST-NET-1): packets sent there through a tunnel keep the tunnel
+/// awake, and do nothing else.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-impl Provider {
-    /// Those networks of this end's addresses to which it sends from another address than the first, or from that and
-    /// within such a network. So it would be with wg-quick: the kernel has a route to each network, from the first
-    /// address that is in it, and sends from the first of all by every other.
-    pub fn sources(&self) -> SortedMap<Cidr, IpAddr> {
-        let mut sources = SortedMap::new();
-        let is_network = |own: &&InterfaceAddress| Cidr::host(own.address) != own.network();
-        for own in self.addresses.iter().filter(is_network) {
-            sources.get_or_insert_with(own.network(), || own.address);
-        }
-        let is_first = |source: &IpAddr| self.addresses.first().is_some_and(|first| first.address == *source);
-        if sources.values().all(is_first) { SortedMap::new() } else { sources }
-    }
-
-    /// The address that it sends from to these destinations; `None` where it has none at all.
-    pub(super) fn source_to(&self, destinations: Cidr) -> Option<IpAddr> {
-        let sources = self.sources();
-        let closest = sources
-            .iter()
-            .filter(|(network, _)| network.covers(destinations))
-            .max_by_key(|(network, _)| network.length());
-        closest.map(|(_, source)| *source).or_else(|| self.addresses.first().map(|own| own.address))
-    }
-}
-
-/// The table of an exit that is a provider: behind those of sites, in the order of names.
-pub(super) fn table(site: &Site, name: &str) -> Table {
-    Table(TABLE_BASE + number(site, name))
-}
-
-fn number(site: &Site, name: &str) -> u32 {
-    let before = site.providers.keys().take_while(|other| other.as_str() < name).count();
-    FIRST_PROVIDER + u32::try_from(before).expect("validated: each has a port")
-}
-
-/// The tunnels to the providers of a site, or what stands against them.
+/// Returns the tunnels to the providers of a site, and the errors in their files.
 pub(super) fn tunnels(site: &Site, inputs: &Inputs) -> (SortedMap<IfName, Tunnel>, Vec<Error>) {
     let (mut tunnels, mut errors) = (SortedMap::new(), Vec::new());
     for (name, entry) in &site.providers {
@@ -61,9 +27,10 @@ pub(super) fn tunnels(site: &Site, inputs: &Inputs) -> (SortedMap<IfName, Tunnel
         let tunnel = tunnel(site, name, entry, config, inputs);
         let lacking = lacking(&tunnel);
         let file = folder_of(inputs.file).join(&entry.config);
-        errors.extend(lacking.map(|what| {
+        errors.extend(lacking.map(|complaint| {
             Error::wrong(format!(
-                "{}: {what}; portals are IPv4 and leave through what this file opens: get a complete one from the provider",
+                "{}: {complaint}; portals are IPv4 and leave through the tunnel that this file describes: \
+                 get a complete file from the provider",
                 file.display()
             ))
         }));
@@ -72,7 +39,7 @@ pub(super) fn tunnels(site: &Site, inputs: &Inputs) -> (SortedMap<IfName, Tunnel
     (tunnels, errors)
 }
 
-/// What their files say that is left out.
+/// Returns the remarks on settings in the providers' files that are ignored.
 pub(super) fn remarks(site: &Site, inputs: &Inputs) -> impl Iterator<Item = String> {
     site.providers.iter().flat_map(|(name, entry)| {
         let file = entry.config.display();
@@ -83,7 +50,7 @@ pub(super) fn remarks(site: &Site, inputs: &Inputs) -> impl Iterator<Item = Stri
     })
 }
 
-/// What it cannot do without.
+/// Returns the complaint about a setting that the tunnel needs and that its file lacks.
 fn lacking(tunnel: &Tunnel) -> Option<&'static str> {
     let own = tunnel.provider.as_ref()?;
     if own.addresses.is_empty() {
@@ -113,18 +80,17 @@ fn tunnel(
         mtu: mtu.unwrap_or(DEFAULT_MTU),
         dns,
     };
-    let port = u32::from(site.port) + number(site, name);
     Tunnel {
         peers: peers(name, config, &own, inputs),
         provider: Some(own),
-        ..Tunnel::new(u16::try_from(port).expect("validated: a port has 16 bits"), Some(table(site, name)))
+        ..Tunnel::new(provider_port(site, name), Some(provider_table(site, name)))
     }
 }
 
 fn peers(name: &str, config: &wgquick::Config, own: &Provider, inputs: &Inputs) -> SortedMap<Name, Peer> {
     let mut taken = SortedSet::new();
     let mut peers = SortedMap::new();
-    // Of two peers with the same network the last one has it, as with wg.
+    // If two peers have the same network, the last one gets it, as with `wg`.
     for (index, peer) in config.peers.iter().enumerate().rev() {
         let allowed = peer.allowed_ips.iter().copied();
         let allowed_ips: SortedSet<Cidr> =
@@ -136,11 +102,11 @@ fn peers(name: &str, config: &wgquick::Config, own: &Provider, inputs: &Inputs) 
             endpoint: peer
                 .endpoint
                 .as_ref()
-                .map(|dialled| endpoint(&dialled.host, dialled.port, &inputs.known())),
+                .map(|dialled| Endpoint::new(&dialled.host, dialled.port, inputs.resolved)),
             networks: SortedSet::new(),
             allowed_ips,
-            // A tunnel that sleeps could not be told from one that is broken.
-            keepalive: if peer.keepalive == 0 { KEEPALIVE } else { peer.keepalive },
+            // Without keepalives, an idle tunnel looks the same as a broken one.
+            keepalive: Some(if peer.keepalive == 0 { KEEPALIVE } else { peer.keepalive }),
             exits_here: false,
         };
         let name = if index == 0 { name.to_owned() } else { format!("{name}.{}", index + 1) };
@@ -149,7 +115,7 @@ fn peers(name: &str, config: &wgquick::Config, own: &Provider, inputs: &Inputs) 
     peers
 }
 
-/// Where something can be sent so that it goes through the tunnel to this peer.
+/// Returns an address whose packets go through the tunnel to this peer.
 fn somewhere_behind(allowed: &SortedSet<Cidr>, dns: &[IpAddr]) -> IpAddr {
     let is_there = |address: &IpAddr| allowed.iter().any(|network| network.contains(*address));
     let known = dns.iter().copied().chain([NOBODY]).find(is_there);

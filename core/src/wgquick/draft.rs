@@ -1,4 +1,4 @@
-//! What was read of a file so far, and what the kernel makes of it.
+//! The part of a file read so far, and its meaning to the kernel.
 
 use super::{Config, Endpoint, Interface, Parsed, Peer, Remark};
 use crate::base::keys;
@@ -8,8 +8,9 @@ use crate::config::fault::{Findings, Lines, Span};
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) interface: Interface,
-    /// Where it begins, and its keys.
+    /// Place of the first `[Interface]`.
     pub(super) header: Option<Span>,
+    /// Keys of `[Interface]` so far.
     pub(super) keys: Vec<&'static str>,
     pub(super) peers: Vec<PeerDraft>,
     pub(super) remarks: Vec<Remark>,
@@ -26,7 +27,8 @@ pub(super) struct PeerDraft {
 }
 
 impl Draft {
-    /// What the file says, with its remarks in the order of the file, if nothing is found to be missing.
+    /// Returns the content of the file, with the remarks in the order of the file; records missing sections
+    /// and keys.
     pub(super) fn finish(mut self, lines: &Lines, found: &mut Findings) -> Parsed {
         self.lacking(found);
         let own = self.interface.private_key.as_ref().map(keys::public_key);
@@ -38,16 +40,17 @@ impl Draft {
                 self.remarks.push(Remark { line, message: message.to_owned() });
             };
             if own == Some(public_key) {
-                remark("this peer has the key of this end: it is left out, as the kernel does");
+                remark("this peer has the key of this end: it is left out, as in the kernel");
                 continue;
             }
             let earlier = peers.iter().position(|peer| peer.public_key == public_key);
             if earlier.is_some() {
                 remark(
-                    "this peer is there already: its `AllowedIPs` are these, and what is not said here stays",
+                    "this peer appears again: these `AllowedIPs` replace the earlier ones, and settings \
+                     that are missing here stay",
                 );
             }
-            // Networks are the last peer's who names them, so that it goes behind those that stand between.
+            // A network belongs to the last peer that lists it, so the merged peer goes to the end.
             let earlier = earlier.map(|index| peers.remove(index));
             peers.push(draft.finish(public_key, earlier));
         }
@@ -60,10 +63,11 @@ impl Draft {
             None => found.add(
                 &(0..0),
                 "there is no `[Interface]`",
-                "this is no file of wg-quick: take it as your provider hands it out",
+                "this is not a wg-quick file: use the file exactly as your provider hands it out",
             ),
             Some(header) if !self.keys.contains(&"PrivateKey") => {
-                found.add(header, "`[Interface]` has no `PrivateKey`", "add `PrivateKey = …`, of this end");
+                let help = "add `PrivateKey = …`, the key of this end";
+                found.add(header, "`[Interface]` has no `PrivateKey`", help);
             }
             Some(_) => {}
         }
@@ -71,7 +75,7 @@ impl Draft {
             found.add(
                 &peer.header,
                 "this `[Peer]` has no `PublicKey`",
-                "add `PublicKey = …`, of the other end",
+                "add `PublicKey = …`, the key of the other end",
             );
         }
     }
@@ -90,7 +94,7 @@ impl PeerDraft {
         }
     }
 
-    /// The peer, with what an earlier part about it said.
+    /// Returns the peer, completed with the settings of an earlier section for the same peer.
     fn finish(self, public_key: PublicKey, earlier: Option<Peer>) -> Peer {
         let says = |key| self.keys.contains(&key);
         let (psk, endpoint, keepalive) =

@@ -1,6 +1,6 @@
-//! The keys that a file may have, and who reads them.
+//! The keys that a file may have, and the programs that read them.
 
-/// Keys of `[Interface]` that wg reads; white space inside does not count there.
+/// Keys of `[Interface]` that wg reads; wg ignores white space inside them.
 pub(super) const INTERFACE: &[&str] = &["PrivateKey", "ListenPort", "FwMark"];
 
 /// Keys of `[Interface]` that wg-quick reads.
@@ -10,38 +10,38 @@ pub(super) const QUICK: &[&str] = &["Address", "DNS", "MTU", "Table"];
 pub(super) const PEER: &[&str] =
     &["PublicKey", "PresharedKey", "Endpoint", "AllowedIPs", "PersistentKeepalive"];
 
-/// Lists, which may be continued in another line.
+/// Keys of lists, which may continue in another line with the same key.
 pub(super) const LISTS: &[&str] = &["Address", "DNS", "AllowedIPs"];
 
-/// Keys that may be there without a value, which means what leaving them out does.
+/// Keys that may have an empty value, which means the same as no such line.
 pub(super) const MAY_BE_EMPTY: &[&str] = QUICK;
 
-/// Programs that wg-quick runs.
+/// Keys of commands that wg-quick runs.
 pub(super) const COMMANDS: &[&str] = &["PreUp", "PostUp", "PreDown", "PostDown"];
 
-/// Whether wg-quick writes the file anew when the tunnel goes down.
+/// Key that makes wg-quick rewrite the file when the tunnel goes down.
 pub(super) const SAVE: &str = "SaveConfig";
 
-/// What means nothing here, of the app for Android.
+/// Keys of the Android app, which have no meaning here.
 pub(super) const APPS: &[&str] = &["ExcludedApplications", "IncludedApplications"];
 
-/// Keys of `[Interface]` in files of AmneziaWG, whose packets are no WireGuard.
+/// Keys of `[Interface]` in files of AmneziaWG, whose packets are not WireGuard's.
 const AMNEZIA: &[&str] = &[
     "Jc", "Jmin", "Jmax", "S1", "S2", "S3", "S4", "H1", "H2", "H3", "H4", "I1", "I2", "I3", "I4", "I5", "J1",
     "J2", "J3", "Itime",
 ];
 
-/// A protocol that is WireGuard with something more, which this program does not speak.
+/// A protocol derived from WireGuard that portals does not speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
-    /// It hides what it is from those who look at packets.
+    /// AmneziaWG, which hides its protocol from observers of its packets.
     Amnezia,
-    /// It has three bytes of its own in each packet.
+    /// Cloudflare WARP, which puts three bytes of its own into each packet.
     Warp,
 }
 
 impl Foreign {
-    /// Whose key this is.
+    /// Returns the protocol that this key belongs to.
     pub(super) fn of(key: &str) -> Option<Self> {
         if key.eq_ignore_ascii_case("Reserved") {
             Some(Self::Warp)
@@ -50,7 +50,7 @@ impl Foreign {
         }
     }
 
-    /// Its name.
+    /// Returns the name of the protocol for a message.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Amnezia => "AmneziaWG",
@@ -59,7 +59,7 @@ impl Foreign {
     }
 }
 
-/// The key as it is written here, in whatever case it is there.
+/// Returns the known key that `key` matches in any case.
 pub(super) fn find(keys: &[&'static str], key: &str) -> Option<&'static str> {
     keys.iter().copied().find(|known| known.eq_ignore_ascii_case(key))
 }

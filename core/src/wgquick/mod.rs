@@ -1,4 +1,5 @@
-//! The files of wg-quick(8), as VPN providers and apps hand them out: read without running anything, and written.
+//! Reader and writer for the files of wg-quick(8), as VPN providers and apps hand them out. The reader runs
+//! no commands.
 
 mod draft;
 mod known;
@@ -19,7 +20,7 @@ use crate::config::model::Host;
 
 pub use parse::parse;
 
-/// What a file of wg-quick says.
+/// Content of a wg-quick file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
     /// This end.
@@ -28,43 +29,45 @@ pub struct Config {
     pub peers: Vec<Peer>,
 }
 
-/// The part `[Interface]`.
+/// The `[Interface]` section.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interface {
-    /// A file that was read has one; where it is `None` a file is written that says where the key goes, and that works only with it.
+    /// Private key; a file that was read always has one. `None` writes a placeholder that a person must
+    /// replace before the file works.
     pub private_key: Option<Secret>,
-    /// With the lengths of their networks.
+    /// Addresses of this end, with the prefix lengths of their networks.
     pub addresses: Vec<InterfaceAddress>,
     /// Name servers.
     pub dns: Vec<IpAddr>,
-    /// Domains that host names are looked for in: what stands under `DNS` and is no address.
+    /// Search domains: the entries of `DNS` that are not addresses.
     pub search: Vec<String>,
-    /// In bytes, 68 to 65535; none = wg-quick finds one.
+    /// MTU in bytes, 68 to 65535; none = wg-quick chooses one.
     pub mtu: Option<u32>,
     /// UDP port, not 0; none = the kernel chooses one.
     pub listen_port: Option<u16>,
     /// Mark on the tunnel's own packets; 0 = `off`.
     pub fwmark: Option<u32>,
-    /// Where its routes go.
+    /// Routing table for the peers' allowed IPs.
     pub table: RoutingTable,
 }
 
-/// Where wg-quick puts the routes to what is allowed.
+/// Routing table into which wg-quick puts the routes to the allowed IPs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum RoutingTable {
-    /// Into `main`; a route to everything into a table of its own, with rules that lead there.
+    /// `main`; a default route goes into its own table, with rules that lead there.
     #[default]
     Auto,
-    /// Nowhere.
+    /// No routes.
     Off,
-    /// Into the table of this number or name.
+    /// The table with this number or name.
     Named(String),
 }
 
 impl RoutingTable {
-    /// Whether every packet is looked up there, without a rule of the file's author.
-    pub fn is_asked_for_everything(&self) -> bool {
-        // `main`, which 0 stands for as well, and `local`, which is asked before it.
+    /// Reports whether the kernel looks up every packet in this table, without a rule that the file does not
+    /// contain.
+    pub fn sees_every_packet(&self) -> bool {
+        // `main`, which is also number 0, and `local`, which the kernel asks before `main`.
         const NUMBERS: [u32; 3] = [0, 254, 255];
         match self {
             Self::Auto => true,
@@ -77,22 +80,22 @@ impl RoutingTable {
     }
 }
 
-/// A part `[Peer]`.
+/// A `[Peer]` section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Its key.
+    /// Public key of the peer.
     pub public_key: PublicKey,
-    /// Mixed into the handshake.
+    /// Symmetric key that both ends mix into the handshake.
     pub preshared_key: Option<Secret>,
-    /// Where it is dialled; none = it dials us.
+    /// Host and port at which to dial the peer; none = the peer dials this end.
     pub endpoint: Option<Endpoint>,
-    /// What may come from it, and what is sent to it.
+    /// Allowed sources of packets from the peer, and destinations of packets to it.
     pub allowed_ips: Vec<Cidr>,
     /// Seconds between keepalives; 0 = off.
     pub keepalive: u16,
 }
 
-/// Where a peer is dialled.
+/// Host and port at which a peer can be dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Host name or address.
@@ -102,7 +105,7 @@ pub struct Endpoint {
 }
 
 impl fmt::Display for Endpoint {
-    /// `vpn.example.net:51820`, `[2001:db8::1]:51820`.
+    /// Writes `vpn.example.net:51820` or `[2001:db8::1]:51820`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
             Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]:{}", self.port),
@@ -116,7 +119,7 @@ impl fmt::Display for Endpoint {
 pub fn parse_at(path: &Path, bytes: Option<Zeroizing<Vec<u8>>>) -> Result<Parsed, Errors> {
     let bytes = bytes.ok_or_else(|| {
         Error::wrong(format!(
-            "{}: there is no such file; put it there as it came, with mode 600",
+            "{}: there is no such file; put your provider's file there unchanged, with mode 600",
             path.display()
         ))
     })?;
@@ -124,20 +127,20 @@ pub fn parse_at(path: &Path, bytes: Option<Zeroizing<Vec<u8>>>) -> Result<Parsed
         .map_err(|faults| Errors::all(faults.iter().map(|fault| Error::wrong(fault.render(path))).collect()))
 }
 
-/// What was read of a file, and what a person should know of it.
+/// Content of a file, with remarks for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parsed {
-    /// What it says.
+    /// Content of the file.
     pub config: Config,
-    /// What was left aside, in the order of the file.
+    /// Remarks on ignored or surprising lines, in the order of the file.
     pub remarks: Vec<Remark>,
 }
 
-/// A line that does not do what it says.
+/// A remark on a line that does not have the effect that a person may expect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
-    /// Counted from 1.
+    /// Line number, counted from 1.
     pub line: usize,
-    /// What about it, without a full stop.
+    /// Text of the remark, without a full stop.
     pub message: String,
 }

@@ -1,8 +1,8 @@
 //! From text to [`Config`](super::Config), or to all its faults at once.
 //!
-//! Files are read as wg and wg-quick read them: keys and parts in any case, lists in one line or several, and the
-//! last of what is given twice. What is odd is remarked on. A value that cannot work is a fault here, where those two
-//! wait until the tunnel is up to say what is wrong, or never do.
+//! The reader follows wg and wg-quick: keys and sections in any case, lists in one line or several, the last
+//! value of a repeated key. A remark tells the person about odd lines. A value that cannot work is a fault
+//! here; wg and wg-quick report such a value only once the tunnel is up, or never.
 
 use super::draft::{Draft, PeerDraft};
 use super::known::{APPS, COMMANDS, Foreign, INTERFACE, LISTS, MAY_BE_EMPTY, PEER, QUICK, SAVE, find};
@@ -12,7 +12,7 @@ use super::{Parsed, Remark};
 use crate::config::fault::{Fault, Findings, Lines, Span, not_utf8};
 use crate::config::suggest::suggest;
 
-/// Reads a file. The faults come in the order of the file, and are never none.
+/// Reads a file. The error holds at least one fault; the faults are in the order of the file.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Fault>> {
     let text = str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
     let mut reader = Reader {
@@ -37,21 +37,21 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Fault>> {
     }
 }
 
-/// Stands in front of what some editors save.
+/// First character of files that some editors save.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The part that a line is in.
+/// The section that a line is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// None yet.
+    /// No section yet.
     None,
-    /// This end, under a header that wg-quick knows.
+    /// `[Interface]`, as both wg and wg-quick read it.
     Interface,
-    /// This end, under a header that only wg knows, as there is white space inside.
+    /// `[Interface]` with white space inside the brackets, which only wg reads.
     Spaced,
-    /// The last peer.
+    /// The last `[Peer]`.
     Peer,
-    /// One that there is not: its lines are passed by.
+    /// An unknown section: the reader skips its lines.
     Unknown,
 }
 
@@ -60,12 +60,12 @@ struct Reader<'t> {
     part: Part,
     draft: Draft,
     found: Findings,
-    /// Keys of other protocols, as they are written, and where.
+    /// Keys of other protocols, as the file writes them, with their places.
     foreign: Vec<(Foreign, String, Span)>,
 }
 
 impl Reader<'_> {
-    /// One line, without its comment.
+    /// Reads one line, which comes without its comment.
     fn line(&mut self, line: Piece) {
         if line.text.starts_with('[') {
             self.begin(line);
@@ -75,7 +75,7 @@ impl Reader<'_> {
                 None => self.found.add(
                     &line.span(),
                     "this line has no `=`",
-                    "write `KEY = VALUE`, or `#` in front of a comment",
+                    "write `KEY = VALUE`, or put `#` before a comment",
                 ),
             }
         }
@@ -91,11 +91,11 @@ impl Reader<'_> {
             self.draft.peers.push(PeerDraft::new(header.span()));
             Part::Peer
         } else {
-            self.found.add(&header.span(), "there is no such part", "write `[Interface]` or `[Peer]`");
+            self.found.add(&header.span(), "there is no such section", "write `[Interface]` or `[Peer]`");
             Part::Unknown
         };
         if is_spaced && self.part != Part::Unknown {
-            self.remark(header, "the blanks inside this header do not count".to_owned());
+            self.remark(header, "the spaces inside this header are ignored".to_owned());
         }
     }
 
@@ -108,13 +108,13 @@ impl Reader<'_> {
         let is_again = keys.contains(&name) && !LISTS.contains(&name);
         keys.push(name);
         if is_again {
-            self.remark(key, format!("`{name}` is given again: this one counts"));
+            self.remark(key, format!("`{name}` appears again: this value replaces the earlier one"));
         }
         if value.text.is_empty() && !MAY_BE_EMPTY.contains(&name) {
             self.found.add(
                 &key.span(),
                 format!("`{name}` has no value"),
-                "write one behind the `=`, or take the line out",
+                "write a value after the `=`, or remove the line",
             );
         } else if self.part == Part::Peer {
             self.of_peer(name, value);
@@ -123,24 +123,22 @@ impl Reader<'_> {
         }
     }
 
-    /// The name of a key of this part. One that means nothing here is remarked on, any other is a fault.
+    /// Returns the name of a key of this section. A key without a meaning here gets a remark; an unknown key
+    /// is a fault.
     fn known(&mut self, key: Piece, value: Piece) -> Option<&'static str> {
         let of_wg = match self.part {
             Part::Interface | Part::Spaced => INTERFACE,
             Part::Peer => PEER,
             Part::None | Part::Unknown => {
-                self.found.add(
-                    &key.span(),
-                    "this stands in front of the first part",
-                    "begin with `[Interface]`",
-                );
+                let help = "begin the file with `[Interface]`";
+                self.found.add(&key.span(), "this line comes before the first section", help);
                 return None;
             }
         };
         let compact = key.compact();
         if let Some(name) = find(of_wg, &compact) {
             if *compact != *key.text {
-                self.remark(key, format!("the blanks inside the name of `{name}` do not count"));
+                self.remark(key, format!("the spaces inside the name of `{name}` are ignored"));
             }
             return Some(name);
         }
@@ -155,18 +153,18 @@ impl Reader<'_> {
         name
     }
 
-    /// Whether it is a key of `[Interface]` that means nothing here.
+    /// Reports whether the key belongs to `[Interface]` but has no meaning here; adds a remark if so.
     fn left_out(&mut self, key: Piece, value: Piece) -> bool {
         let why = if let Some(name) = find(COMMANDS, key.text) {
-            format!("`{name}` is left out: no program of this file is run")
+            format!("`{name}` is left out: portals runs no commands from this file")
         } else if key.text.eq_ignore_ascii_case(SAVE) {
             if find(&["true", "false"], value.text).is_none() {
-                let help = "write `true` or `false`, or take the line out";
+                let help = "write `true` or `false`, or remove the line";
                 self.found.add(&key.span(), format!("`{SAVE}` is neither true nor false"), help);
             }
-            format!("`{SAVE}` is left out: it means nothing here")
+            format!("`{SAVE}` is left out: it has no meaning here")
         } else if let Some(name) = find(APPS, key.text) {
-            format!("`{name}` is left out: it means nothing here")
+            format!("`{name}` is left out: it has no meaning here")
         } else {
             return false;
         };
@@ -179,17 +177,17 @@ impl Reader<'_> {
             Some(foreign) => self.foreign.push((foreign, key.text.to_owned(), key.span())),
             None if self.part == Part::Spaced && find(QUICK, key.text).is_some() => self.found.add(
                 &key.span(),
-                "wg-quick does not find this under a header with blanks",
-                "write `[Interface]` above it",
+                "wg-quick does not read this key under a header with spaces",
+                "write the header as `[Interface]`",
             ),
             None => {
                 let help = suggest(key.text, keys.iter().copied());
-                self.found.add(&key.span(), "there is no such key here", help);
+                self.found.add(&key.span(), "there is no such key in this section", help);
             }
         }
     }
 
-    /// Says of each protocol once that it is another.
+    /// Records one fault for each protocol that is not plain WireGuard.
     fn other_protocols(&mut self) {
         for foreign in [Foreign::Amnezia, Foreign::Warp] {
             let mut keys = self.foreign.iter().filter(|(of, ..)| *of == foreign);
@@ -197,8 +195,9 @@ impl Reader<'_> {
             let names: String = keys.flat_map(|(_, key, _)| [", `", key, "`"]).collect();
             self.found.add(
                 span,
-                format!("`{first}`{names}: this is the protocol of {}, and not WireGuard", foreign.name()),
-                "ask there for a file of WireGuard; where the other end speaks that, too, take these lines out",
+                format!("`{first}`{names}: this is the protocol of {}, not WireGuard", foreign.name()),
+                "ask your provider for a WireGuard file; if the other end speaks WireGuard too, remove these \
+                 lines",
             );
         }
     }
@@ -231,9 +230,9 @@ impl Reader<'_> {
             Some(Dns::Server(address)) => return self.draft.interface.dns.push(address),
             Some(Dns::Search(domain)) => {
                 self.draft.interface.search.push(domain);
-                "a search domain, which is the resolver's of each device"
+                "a search domain, which the resolver of each device must know itself"
             }
-            Some(Dns::Neither) => "no address of a name server",
+            Some(Dns::Neither) => "not the address of a name server",
             None => return,
         };
         self.remark(word, format!("`{}` under `{key}` is left out: it is {what}", word.text));
@@ -263,12 +262,12 @@ impl Reader<'_> {
 
     fn allowed(&mut self, key: &str, item: Piece) -> Option<crate::base::net::Cidr> {
         if item.text.is_empty() {
-            self.found.add(&item.span(), format!("an entry of `{key}` is missing"), "take out the comma");
+            self.found.add(&item.span(), format!("`{key}` has an empty entry"), "remove the comma");
             return None;
         }
         let (network, had_host_bits) = self.compact(key, item, values::allowed)?;
         if had_host_bits {
-            self.remark(item, format!("an address in `{key}` is longer than its network, {network}"));
+            self.remark(item, format!("an address in `{key}` has host bits set: the network is {network}"));
         }
         Some(network)
     }
@@ -277,16 +276,16 @@ impl Reader<'_> {
         self.taken(key, value, read(value.text))
     }
 
-    /// The same of a value whose white space does not count.
+    /// Reads a value without the white space inside, which wg ignores.
     fn compact<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, Wrong>) -> Option<T> {
         let compact = value.compact();
         let mut taken = read(&compact);
-        // What is shown is what stands there: a place that holds a secret is known by its text.
+        // The message shows the text of the file: the place of a secret is recognised by that text.
         if let Err(Wrong(message, _)) = &mut taken {
             *message = message.replace(compact.as_str(), value.text);
         }
         if *compact != *value.text && taken.is_ok() {
-            self.remark(value, format!("the blanks inside `{key}` do not count"));
+            self.remark(value, format!("the spaces inside `{key}` are ignored"));
         }
         self.taken(key, value, taken)
     }
@@ -297,7 +296,7 @@ impl Reader<'_> {
             .ok()
     }
 
-    /// Remarks on a value that is read in a way that a person may not expect.
+    /// Adds a remark on a value with a meaning that a person may not expect.
     fn noted<T>(&mut self, key: &str, value: Piece, read: Option<Noted<T>>) -> Option<T> {
         let Noted(read, note) = read?;
         if let Some(note) = note {

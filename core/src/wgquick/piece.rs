@@ -1,10 +1,10 @@
-//! Pieces of a file of wg-quick, as wg and wg-quick take it apart.
+//! Pieces of a wg-quick file, split as wg and wg-quick split them.
 
 use zeroize::Zeroizing;
 
 use crate::config::fault::Span;
 
-/// A piece of the file, and where it begins.
+/// A piece of the file and its start.
 #[derive(Clone, Copy)]
 pub(super) struct Piece<'t> {
     pub(super) text: &'t str,
@@ -12,25 +12,25 @@ pub(super) struct Piece<'t> {
 }
 
 impl<'t> Piece<'t> {
-    /// Where it stands.
+    /// Returns the place of the piece in the file.
     pub(super) fn span(self) -> Span {
         self.start..self.start + self.text.len()
     }
 
-    /// Less the white space around it.
+    /// Returns the piece without the white space around it.
     pub(super) fn trim(self) -> Self {
         let begun = self.text.trim_start();
         Self { text: begun.trim_end(), start: self.start + self.text.len() - begun.len() }
     }
 
-    /// What stands on both sides of the first `separator`, trimmed.
+    /// Returns the pieces on both sides of the first `separator`, trimmed.
     pub(super) fn split_once(self, separator: char) -> Option<(Self, Self)> {
         let (text, behind) = self.text.split_once(separator)?;
         let start = self.start + text.len() + separator.len_utf8();
         Some((Self { text, ..self }.trim(), Self { text: behind, start }.trim()))
     }
 
-    /// What stands between commas, trimmed.
+    /// Returns the pieces between commas, trimmed.
     pub(super) fn items(self) -> impl Iterator<Item = Self> + use<'t> {
         let mut rest = Some(self);
         std::iter::from_fn(move || {
@@ -42,14 +42,15 @@ impl<'t> Piece<'t> {
         })
     }
 
-    /// What stands between commas and white space, as the shell of wg-quick takes it apart: nothing is no item.
+    /// Returns the pieces between commas and white space, without empty ones, as the shell code of wg-quick
+    /// does.
     pub(super) fn words(self) -> impl Iterator<Item = Self> + use<'t> {
         let Self { text, start } = self;
         let words = text.split(|c: char| c == ',' || c.is_ascii_whitespace()).filter(|word| !word.is_empty());
         words.map(move |word| Self { text: word, start: start + word.as_ptr().addr() - text.as_ptr().addr() })
     }
 
-    /// Without white space inside, as wg reads it.
+    /// Returns the text without the white space inside, as wg reads it.
     pub(super) fn compact(self) -> Zeroizing<String> {
         let mut compact = Zeroizing::new(String::with_capacity(self.text.len()));
         compact.extend(self.text.chars().filter(|c| !c.is_whitespace()));

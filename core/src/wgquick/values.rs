@@ -1,4 +1,4 @@
-//! From the text of a value to what it means, as wg(8) and wg-quick(8) take it.
+//! Parsers for the values of a wg-quick file, as wg(8) and wg-quick(8) read them.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
@@ -8,7 +8,7 @@ use crate::base::net::{Cidr, InterfaceAddress, Invalid, PublicKey, Secret};
 use crate::config::is_host_name;
 use crate::config::model::Host;
 
-/// What is wrong with a value, as it follows the key in a sentence, and what to write instead.
+/// The fault of a value: message, as it follows the key in a sentence, and help: the text to write instead.
 #[derive(Debug)]
 pub(super) struct Wrong(pub(super) String, pub(super) String);
 
@@ -16,37 +16,40 @@ fn wrong<T>(message: &str, help: impl Into<String>) -> Result<T, Wrong> {
     Err(Wrong(message.to_owned(), help.into()))
 }
 
-/// A value, and how it was read, as it follows the key in a sentence, where that is not plain.
+/// A value with an optional note on a surprising meaning, as it follows the key in a sentence.
 pub(super) struct Noted<T>(pub(super) T, pub(super) Option<String>);
 
-const KEY: &str = "copy all 44 characters of it, the last of which is `=`";
+const KEY: &str = "copy all 44 characters of the key, including the `=` at its end";
 
-/// A private key: all bits but the ones that no key has.
+/// Parses a private key; refuses the key of zeros.
 pub(super) fn private_key(text: &str) -> Result<Secret, Wrong> {
     match preshared_key(text)? {
         Some(key) => Ok(key),
-        None => wrong("is all zeros, which is no key", KEY),
+        None => wrong("is all zeros, which is not a valid key", KEY),
     }
 }
 
-/// A pre-shared key; zeros stand for none, as for the kernel.
+/// Parses a pre-shared key; zeros mean no key, as for the kernel.
 pub(super) fn preshared_key(text: &str) -> Result<Option<Secret>, Wrong> {
     let key: Secret = text.parse().map_err(|Invalid(fault)| Wrong(fault, KEY.to_owned()))?;
     Ok(Some(key).filter(|key| *key.bytes() != [0; 32]))
 }
 
-/// A public key that somebody can have.
+/// Parses a public key; refuses the key of zeros, which belongs to no private key.
 pub(super) fn public_key(text: &str) -> Result<PublicKey, Wrong> {
     match text.parse() {
-        Ok(PublicKey([0, rest @ ..])) if rest == [0; 31] => wrong("is all zeros, which is nobody's key", KEY),
+        Ok(PublicKey([0, rest @ ..])) if rest == [0; 31] => {
+            wrong("is all zeros, which is not a valid key", KEY)
+        }
         Ok(key) => Ok(key),
         Err(Invalid(fault)) => wrong(&fault, KEY),
     }
 }
 
-/// An address of the interface; without a length it stands alone. As for ip, the length may be written as a mask.
+/// Parses an address of the interface; without a length, its network is this one address. As for ip, the
+/// length may be a netmask.
 pub(super) fn address(text: &str) -> Result<InterfaceAddress, Wrong> {
-    const EXAMPLE: &str = "write one such as `10.2.0.2/32`";
+    const EXAMPLE: &str = "write an address such as `10.2.0.2/32`";
     if let Some((address, mask)) = text.split_once('/')
         && let (Ok(address), Ok(mask)) = (address.parse::<Ipv4Addr>(), mask.parse::<Ipv4Addr>())
     {
@@ -55,13 +58,14 @@ pub(super) fn address(text: &str) -> Result<InterfaceAddress, Wrong> {
             Ok(length) if ones == mask.to_bits().count_ones() => {
                 Ok(InterfaceAddress { address: address.into(), length })
             }
-            _ => wrong("has a mask with a hole", EXAMPLE),
+            _ => wrong("has a netmask with a gap", EXAMPLE),
         };
     }
     text.parse().map_err(|Invalid(fault)| Wrong(fault, EXAMPLE.to_owned()))
 }
 
-/// A network, which may be written with any address of it: whether it was.
+/// Parses a network, which the file may write with any address inside it; the flag reports whether host bits
+/// were set.
 pub(super) fn allowed(text: &str) -> Result<(Cidr, bool), Wrong> {
     let written: InterfaceAddress = text
         .parse()
@@ -70,22 +74,22 @@ pub(super) fn allowed(text: &str) -> Result<(Cidr, bool), Wrong> {
     Ok((network, network.address() != written.address))
 }
 
-/// What stands under `DNS`.
+/// An entry of `DNS`.
 pub(super) enum Dns {
     /// A name server.
     Server(IpAddr),
-    /// A domain to look for host names in.
+    /// A search domain.
     Search(String),
-    /// What wg-quick takes for a server, and is none.
+    /// Text that wg-quick takes for a server, but that is not an address.
     Neither,
 }
 
-/// A name server, or a search domain: what is no address, by wg-quick's own rule.
+/// Parses a name server or a search domain, by wg-quick's own rule for telling them apart.
 pub(super) fn dns(text: &str) -> Result<Dns, Wrong> {
     let looks_like_a_server = text.bytes().all(|b| b.is_ascii_hexdigit() || b":.%".contains(&b))
         && text.contains(':')
         || text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    // `~` is systemd-resolved's: the domain is asked for here, and not searched in.
+    // `~` is for systemd-resolved: it routes questions for this domain here, and does not search in it.
     let is_of_domain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
     match text.parse() {
         Ok(address) => Ok(Dns::Server(address)),
@@ -98,19 +102,20 @@ pub(super) fn dns(text: &str) -> Result<Dns, Wrong> {
     }
 }
 
-/// Bytes, as ip reads numbers. None at all, which some apps write for "find one", would end IPv4 there.
+/// Parses an MTU in bytes, as ip reads numbers. Some apps write 0 for "choose one"; taken literally, an MTU
+/// of 0 would end IPv4 on the interface.
 pub(super) fn mtu(text: &str) -> Result<Noted<Option<u32>>, Wrong> {
     match of_any_base(text) {
-        Some(0) => Ok(Noted(None, Some("is 0, which is taken for none".to_owned()))),
+        Some(0) => Ok(Noted(None, Some("is 0, which means the default".to_owned()))),
         Some(mtu) if (LEAST_MTU..=65_535).contains(&mtu) => Ok(Noted(Some(mtu), None)),
         _ => Err(out_of_range(text, &(LEAST_MTU..=65_535))),
     }
 }
 
-/// Where the kernel still has IPv4.
+/// Smallest MTU, in bytes, at which the kernel still has IPv4.
 const LEAST_MTU: u32 = 68;
 
-/// A number as C writes it: `0x` in front of hexadecimal, `0` of octal.
+/// Parses a number as in C: `0x` begins hexadecimal, `0` begins octal.
 pub(super) fn of_any_base(text: &str) -> Option<u32> {
     let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(digits) => (digits, 16),
@@ -120,18 +125,18 @@ pub(super) fn of_any_base(text: &str) -> Option<u32> {
     u32::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'))
 }
 
-/// A UDP port; 0 leaves the choice to the kernel.
+/// Parses a UDP port; 0 leaves the choice to the kernel.
 pub(super) fn listen_port(text: &str) -> Result<Noted<Option<u16>>, Wrong> {
     let Noted(port, note) = port(text, 0)?;
     Ok(Noted(Some(port).filter(|port| *port != 0), note))
 }
 
-/// Seconds, or `off`.
+/// Parses seconds, or `off`.
 pub(super) fn keepalive(text: &str) -> Result<u16, Wrong> {
     if text.eq_ignore_ascii_case("off") { Ok(0) } else { small(text, 0) }
 }
 
-/// A number of 32 bits, in decimal or hexadecimal, or `off`.
+/// Parses a 32-bit mark in decimal or hexadecimal, or `off`.
 pub(super) fn fwmark(text: &str) -> Result<u32, Wrong> {
     if text.eq_ignore_ascii_case("off") {
         return Ok(0);
@@ -141,11 +146,11 @@ pub(super) fn fwmark(text: &str) -> Result<u32, Wrong> {
     let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     match u32::from_str_radix(digits, radix) {
         Ok(mark) if plain => Ok(mark),
-        _ => wrong("is no mark", "write `off`, or a number such as `51820` or `0xca6c`"),
+        _ => wrong("is not a valid mark", "write `off`, or a number such as `51820` or `0xca6c`"),
     }
 }
 
-/// `auto`, `off`, or a table's number or name.
+/// Parses `auto`, `off`, or the number or name of a table.
 pub(super) fn table(text: &str) -> Result<RoutingTable, Wrong> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     let is_number = text.starts_with(|c: char| c.is_ascii_digit());
@@ -153,20 +158,20 @@ pub(super) fn table(text: &str) -> Result<RoutingTable, Wrong> {
         "" | "auto" => Ok(RoutingTable::Auto),
         "off" => Ok(RoutingTable::Off),
         _ if text.eq_ignore_ascii_case("auto") || text.eq_ignore_ascii_case("off") => {
-            wrong("must be in small letters", format!("write `{}`", text.to_ascii_lowercase()))
+            wrong("must be in lower case", format!("write `{}`", text.to_ascii_lowercase()))
         }
         _ if is_number && of_any_base(text).is_none() => {
-            wrong("is no number of a routing table", "write one up to 4294967295")
+            wrong("is not the number of a routing table", "write a number up to 4294967295")
         }
         _ if text.bytes().all(allowed) => Ok(RoutingTable::Named(text.to_owned())),
-        _ => wrong("is no routing table", "write `auto`, `off` or a table's number"),
+        _ => wrong("is not a routing table", "write `auto`, `off` or the number of a table"),
     }
 }
 
-/// Host and port. The host may stand in brackets, and IPv6 should.
+/// Parses a host and a port. Any host may be in brackets; an IPv6 address should be.
 pub(super) fn endpoint(text: &str) -> Result<Noted<Endpoint>, Wrong> {
     const EXAMPLE: &str =
-        "write one such as `vpn.example.net:51820`, `203.0.113.9:51820` or `[2001:db8::9]:51820`";
+        "write an endpoint such as `vpn.example.net:51820`, `203.0.113.9:51820` or `[2001:db8::9]:51820`";
     let (parts, has_brackets) = match text.strip_prefix('[') {
         Some(rest) => {
             (rest.split_once(']').and_then(|(host, port)| Some((host, port.strip_prefix(':')?))), true)
@@ -176,31 +181,33 @@ pub(super) fn endpoint(text: &str) -> Result<Noted<Endpoint>, Wrong> {
     let Some((host, digits)) = parts else { return wrong("has no port", EXAMPLE) };
     let host = self::host(host).map_err(|message| Wrong(message.to_owned(), EXAMPLE.to_owned()))?;
     let Noted(port, note) =
-        port(digits, 1).map_err(|Wrong(_, help)| Wrong("has no such port".to_owned(), help))?;
+        port(digits, 1).map_err(|Wrong(_, help)| Wrong("has an invalid port".to_owned(), help))?;
     let endpoint = Endpoint { host, port };
     let is_v6 = matches!(endpoint.host, Host::Address(IpAddr::V6(_)));
     let note = note.or_else(|| (is_v6 && !has_brackets).then(|| format!("is read as `{endpoint}`")));
     Ok(Noted(endpoint, note))
 }
 
-/// A host that can be dialled, or what is wrong with it.
+/// Parses a host that can be dialled; the error is a message, as it follows the key in a sentence.
 fn host(text: &str) -> Result<Host, &'static str> {
     match text.parse::<IpAddr>() {
-        Ok(address) if address.is_unspecified() || address.is_multicast() => Err("is no address of one host"),
+        Ok(address) if address.is_unspecified() || address.is_multicast() => {
+            Err("is not the address of a single host")
+        }
         Ok(address) => Ok(Host::Address(address)),
         Err(_) if text.contains('%') => {
-            Err("is dialled by one cable alone, by a zone, which portals cannot do")
+            Err("has a zone, which ties it to one interface: portals does not support zones")
         }
         Err(_) => {
             let name = text.strip_suffix('.').unwrap_or(text);
-            // Names in the DNS have underscores, too, though those of hosts should not.
+            // Names in the DNS may have underscores, though host names should not.
             let is_name = is_host_name(&name.replace('_', "x"));
-            is_name.then(|| Host::Name(name.to_owned())).ok_or("is no host and port")
+            is_name.then(|| Host::Name(name.to_owned())).ok_or("is not a host and a port")
         }
     }
 }
 
-/// Ports that may be written by name, for UDP (IANA's registry of service names).
+/// UDP ports that a file may write by name (IANA's registry of service names).
 const SERVICES: &[(&str, u16)] = &[
     ("domain", 53),
     ("bootps", 67),
@@ -217,10 +224,10 @@ const SERVICES: &[(&str, u16)] = &[
     ("ipsec-nat-t", 4500),
 ];
 
-/// A UDP port, by number or name.
+/// Parses a UDP port, by number or name.
 fn port(text: &str, least: u16) -> Result<Noted<u16>, Wrong> {
     match SERVICES.iter().find(|(name, _)| *name == text) {
-        Some((name, port)) => Ok(Noted(*port, Some(format!("has port {port} by its name, `{name}`")))),
+        Some((name, port)) => Ok(Noted(*port, Some(format!("names port {port} as `{name}`")))),
         None => small(text, least).map(|port| Noted(port, None)),
     }
 }
@@ -230,7 +237,7 @@ fn small(text: &str, least: u16) -> Result<u16, Wrong> {
         .map(|number| u16::try_from(number).expect("in range"))
 }
 
-/// Digits only: no sign, no unit.
+/// Parses digits only: no sign, no unit.
 fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, Wrong> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {

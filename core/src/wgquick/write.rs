@@ -1,4 +1,4 @@
-//! A file of wg-quick as text.
+//! Writer for wg-quick files.
 
 use std::fmt::{self, Display, Write};
 
@@ -6,16 +6,17 @@ use zeroize::Zeroizing;
 
 use super::{Config, Interface, Peer, RoutingTable};
 
-/// Stands for a private key that is not known here; no key, so that wg-quick refuses the file until there is one.
+/// Placeholder for an unknown private key. It is not a key, so wg-quick refuses the file until a person
+/// replaces it.
 const NO_KEY: &str = "<the private key goes here>";
 
 impl Config {
-    /// The file, in memory that is wiped.
+    /// Returns the text of the file, in memory that is wiped when dropped.
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut length = Length(0);
-        // Neither counting nor a String fails.
+        // Neither counting nor writing to a String can fail.
         let _ = self.write(&mut length);
-        // A String that grew would leave its old memory behind as it was.
+        // A String that grows leaves its old memory behind without wiping it.
         let mut text = Zeroizing::new(String::with_capacity(length.0));
         let _ = self.write(&mut *text);
         text
@@ -27,7 +28,7 @@ impl Config {
     }
 }
 
-/// Counts bytes.
+/// Counter of written bytes.
 struct Length(usize);
 
 impl Write for Length {
@@ -80,7 +81,7 @@ fn peer(peer: &Peer, out: &mut dyn Write) -> fmt::Result {
     Ok(())
 }
 
-/// A line, if there is anything to stand in it.
+/// Writes a line with a list, unless the list is empty.
 fn list(out: &mut dyn Write, key: &str, values: &mut dyn Iterator<Item = &dyn Display>) -> fmt::Result {
     let Some(first) = values.next() else { return Ok(()) };
     write!(out, "{key} = {first}")?;

@@ -1,114 +1,115 @@
-//! What a Wi-Fi card is and can do, and who is connected to it.
+//! Wi-Fi cards: their abilities, and the devices that are connected to them.
 
 use crate::base::net::Mac;
 
-/// A card, as far as an access point needs to know it.
+/// Wi-Fi card, as far as an access point needs to know it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Card {
-    /// The kernel's number of it: another one when it has gone and come back.
+    /// Number of the card in the kernel. A card that is removed and comes back gets another number.
     pub number: u32,
     /// Hardware address of its interface.
     pub address: Mac,
-    /// What it can be, of those that have a name here.
+    /// Modes of the card, as far as they have a name here.
     pub modes: Vec<Mode>,
-    /// What it can do at 2.4 GHz.
+    /// Abilities at 2.4 GHz.
     pub two_ghz: Band,
-    /// What it can do at 5 GHz.
+    /// Abilities at 5 GHz.
     pub five_ghz: Band,
-    /// How many access points it can be at once, all on one channel; 0 = it cannot be one.
+    /// Number of access points that the card can be at once, all on one channel; 0 = it cannot be one.
     pub access_points: u32,
-    /// Whether it notices radar, as some channels of 5 GHz demand.
+    /// Set if the card detects radar, which some channels of 5 GHz demand.
     pub detects_radar: bool,
-    /// The two letters of the country whose rules hold for it now: `00` for the rules of no country, `99` for those of its maker.
+    /// Two letters of the country whose rules hold for the card now: `00` for the rules of no country, `99`
+    /// for the manufacturer's rules.
     pub country: String,
-    /// Whether its firmware alone decides about the country.
+    /// Set if only the firmware of the card decides about the country.
     pub keeps_its_country: bool,
-    /// Whether it is switched off, by a key or a program (rfkill): then it cannot be set up.
+    /// Set if a key or a program has switched the card off (rfkill): it cannot be set up then.
     pub is_switched_off: bool,
 }
 
-/// What a card can be.
+/// Mode of a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// One of equals, without an access point.
+    /// Peer in a network without an access point.
     AdHoc,
-    /// A client.
+    /// Client of an access point.
     Station,
-    /// What others connect to.
+    /// Access point that clients connect to.
     AccessPoint,
-    /// A listener.
+    /// Listener that only receives.
     Monitor,
-    /// A node of a mesh.
+    /// Node of a mesh.
     Mesh,
 }
 
-/// What a card can do in a band.
+/// Abilities of a card in a band.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Band {
-    /// Whether it has 802.11n there.
+    /// Set if the card has 802.11n in the band.
     pub n: bool,
-    /// Whether it has 802.11ac there.
+    /// Set if the card has 802.11ac in the band.
     pub ac: bool,
-    /// Ascending.
+    /// Channels in ascending order.
     pub channels: Vec<Channel>,
 }
 
-/// A channel of 20 MHz.
+/// Channel of 20 MHz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Channel {
-    /// See [`is_channel`].
+    /// Number of the channel; see [`is_channel`].
     pub number: u16,
-    /// Under the rules that hold now.
+    /// Rules that hold now.
     pub rules: Rules,
 }
 
-/// What a channel may be used for.
+/// Permitted use of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rules {
-    /// Everything.
+    /// Every use.
     Free,
-    /// For an access point that watches out for radar.
+    /// Access points that watch for radar.
     Radar,
-    /// For nobody who speaks first, as access points do.
+    /// No device that transmits first, as access points do.
     ListenFirst,
-    /// Nothing.
+    /// No use.
     Disabled,
 }
 
-/// A device that is connected to an access point.
+/// Device that is connected to an access point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Station {
-    /// Its address.
+    /// Hardware address.
     pub mac: Mac,
-    /// How well it is heard, in dBm: -30 is next to the antenna, -80 is far away. Not every driver tells.
+    /// Signal strength in dBm: -30 is next to the antenna, -80 is far away. Not every driver reports it.
     pub signal: Option<i8>,
-    /// Seconds since it came.
+    /// Seconds since the device connected.
     pub connected: u32,
-    /// Milliseconds since it was last heard.
+    /// Milliseconds since the last frame from the device.
     pub silent: u32,
-    /// Bytes received from it.
+    /// Bytes received from the device.
     pub received: u64,
-    /// Bytes sent to it.
+    /// Bytes sent to the device.
     pub sent: u64,
 }
 
 impl Card {
-    /// The band of a channel.
+    /// Returns the band of a channel.
     pub fn band(&self, channel: u16) -> &Band {
         if is_two_ghz(channel) { &self.two_ghz } else { &self.five_ghz }
     }
 
-    /// The channel of that number, if it has it at all.
+    /// Returns the channel of this number, if the card has it.
     pub fn channel(&self, number: u16) -> Option<Channel> {
         self.band(number).channels.iter().find(|channel| channel.number == number).copied()
     }
 
-    /// All its channels.
+    /// Returns all channels of the card.
     pub fn channels(&self) -> impl Iterator<Item = Channel> {
         self.two_ghz.channels.iter().chain(&self.five_ghz.channels).copied()
     }
 
-    /// Whether an access point may be on a channel, under the rules that hold now.
+    /// Reports whether an access point may use a channel under the rules that hold now.
     pub fn allows(&self, channel: Channel) -> bool {
         match channel.rules {
             Rules::Free => true,
@@ -119,7 +120,7 @@ impl Card {
 }
 
 impl Mode {
-    /// The words for it behind "it can be".
+    /// Returns the words for the mode after "it can be".
     pub fn words(self) -> &'static str {
         match self {
             Self::AdHoc => "ad-hoc",
@@ -131,12 +132,12 @@ impl Mode {
     }
 }
 
-/// Whether a channel is in the band of 2.4 GHz.
+/// Reports whether a channel is in the band of 2.4 GHz.
 pub fn is_two_ghz(channel: u16) -> bool {
     channel <= 14
 }
 
-/// Whether this is the number of a channel of 20 MHz in the 2.4 or 5 GHz band (IEEE 802.11, annex E).
+/// Reports whether this is the number of a channel of 20 MHz in the 2.4 or 5 GHz band (IEEE 802.11, annex E).
 pub fn is_channel(number: u16) -> bool {
     match number {
         36..=64 | 100..=144 => number.is_multiple_of(4),
@@ -145,7 +146,7 @@ pub fn is_channel(number: u16) -> bool {
     }
 }
 
-/// The number of the channel whose middle is at `frequency`, in MHz, if it is one of those.
+/// Returns the number of the channel with this center frequency in MHz, if there is such a channel.
 pub fn channel_number(frequency: u32) -> Option<u16> {
     let number = match frequency {
         2484 => 14,

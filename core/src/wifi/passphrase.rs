@@ -1,16 +1,16 @@
-//! What opens a Wi-Fi, from its file to the configuration of hostapd; never printed.
+//! Passphrase of a Wi-Fi network, from its file to the configuration of hostapd. It is never printed.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Letters of a passphrase (IEEE 802.11, annex J.4).
+/// Number of characters of a passphrase (IEEE 802.11, annex J.4).
 const LENGTHS: std::ops::RangeInclusive<usize> = 8..=63;
 
-/// Letters of a key in hexadecimal.
+/// Number of hexadecimal digits of a key.
 const KEY_LENGTH: usize = 64;
 
-/// The secret of a Wi-Fi.
+/// Secret of a Wi-Fi network: a passphrase, or the key that is made of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Passphrase {
     text: Zeroizing<String>,
@@ -24,12 +24,12 @@ impl fmt::Debug for Passphrase {
 }
 
 impl Passphrase {
-    /// Takes the text of a file. What is wrong with it is told without repeating any of it.
+    /// Parses the text of a file. The error names the fault without repeating any of the text.
     pub fn of(text: &str) -> Result<Self, &'static str> {
         let line = text.strip_suffix('\n').unwrap_or(text);
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.contains('\n') {
-            return Err("has several lines; leave the one with the passphrase");
+            return Err("has several lines; leave only the line with the passphrase");
         }
         let is_key = line.len() == KEY_LENGTH && line.bytes().all(|byte| byte.is_ascii_hexdigit());
         let is_readable = line.bytes().all(|byte| (b' '..=b'~').contains(&byte));
@@ -43,12 +43,12 @@ impl Passphrase {
         })
     }
 
-    /// Whether it is a key, from which no WPA3 can be made.
+    /// Reports whether the secret is a key, which WPA3 cannot use.
     pub fn is_key(&self) -> bool {
         self.is_key
     }
 
-    /// What it says, for a file that root alone reads.
+    /// Returns the secret, for a file that only root can read.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_and_signs_belong_to_it() {
+    fn blanks_and_signs_belong_to_the_passphrase() {
         for line in [" leading", "trailing ", "#comment", "a\"b'c|id=\\x", "~!@$%^&*"] {
             for end in ["", "\n", "\r\n"] {
                 let passphrase = Passphrase::of(&format!("{line}{end}")).unwrap();
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_another_line_is_refused() {
+    fn a_text_that_could_be_another_line_is_refused() {
         let long = "x".repeat(64);
         let refused = [
             "",
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_never_printed() {
+    fn a_passphrase_is_never_printed() {
         assert_eq!(format!("{:?}", Passphrase::of("hunter22").unwrap()), "Passphrase(…)");
     }
 }

@@ -12,7 +12,6 @@ use crate::firewall::{Backend, Barrier, Chain};
 use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
 use crate::site::facts::Filters;
-use crate::system::packages;
 
 /// Where a portal's packets could be refused by others.
 const GATES: [Chain; 2] = [Chain::Input, Chain::Forward];
@@ -22,12 +21,7 @@ pub(super) fn read(kernel: &mut Linux, marks: bool) -> Result<Filters> {
     let survey = kernel.survey()?;
     // Behind the survey: who may not look at the kernel shall be told so.
     let standing = firewall_choice::remembered(Path::new(FOLDER))?;
-    let mut filters = Filters {
-        nftables: kernel.has_nftables(),
-        standing,
-        packages: packages::manager(),
-        ..Filters::default()
-    };
+    let mut filters = Filters { nftables: kernel.has_nftables(), standing, ..Filters::default() };
     // Asked only before anything is built on it.
     if standing != Some(Backend::Nftables) {
         filters.nftables_lacks = kernel.nftables_lacks()?;

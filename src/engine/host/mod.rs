@@ -25,6 +25,7 @@ use crate::site::facts::CatchAll;
 use crate::site::facts::Neighbours;
 use crate::site::facts::{Facts, Uplink};
 use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
+use crate::system::packages;
 use crate::system::platform;
 
 /// Addresses that are on the internet for sure: k.root-servers.net, of the RIPE NCC. They are only looked up in the routing
@@ -90,6 +91,7 @@ pub fn read(
         filters,
         radios,
         neighbours: Neighbours::new(),
+        package_manager: packages::manager(),
     })
 }
 

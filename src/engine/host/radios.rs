@@ -7,9 +7,8 @@ use crate::base::error::Result;
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::kernel::nl80211::Wireless;
+use crate::site::access_point::Radios;
 use crate::system::disk::kernel_text;
-use crate::system::packages;
-use crate::wifi::access_point::Radios;
 
 /// What the kernel knows the rules of countries from, wherever it looks for it (`fw_path` in drivers/base/firmware_loader/main.c).
 const RULES: [&str; 6] = [
@@ -26,7 +25,7 @@ pub(super) fn read(interfaces: &SortedSet<IfName>) -> Result<Radios> {
     if interfaces.is_empty() {
         return Ok(Radios::default());
     }
-    let mut radios = Radios { packages: packages::manager(), ..Radios::default() };
+    let mut radios = Radios::default();
     if let Some(mut wireless) = Wireless::find()? {
         radios.cards = wireless.cards(interfaces.iter())?;
     }

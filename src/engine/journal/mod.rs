@@ -72,7 +72,7 @@ impl Journal {
     /// A journal in a folder of its own, which is made if it is not there.
     pub fn in_folder(folder: &Path) -> Result<Self> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.doing(|| format!("cannot make the folder {}", folder.display()))?;
+        made.context(|| format!("cannot make the folder {}", folder.display()))?;
         Ok(Self { folder: folder.to_owned() })
     }
 
@@ -132,7 +132,7 @@ impl Journal {
     /// Moves the journal out of the way, for a person to look at, and leaves what could be read of it.
     fn set_aside(&self, readable: &Claims, fault: &str) {
         let (path, aside) = (self.claims_path(), self.folder.join("journal.bad"));
-        let moved = disk::rename(&path, &aside).doing(|| format!("cannot write {}", aside.display()));
+        let moved = disk::rename(&path, &aside).context(|| format!("cannot write {}", aside.display()));
         let moved = moved.and_then(|()| self.record(readable));
         let file = path.display();
         match moved {
@@ -150,9 +150,9 @@ impl Journal {
         let path = self.claims_path();
         let doing = || format!("cannot write {}", path.display());
         if *claims == Claims::default() {
-            return disk::remove(&path).doing(doing);
+            return disk::remove(&path).context(doing);
         }
-        disk::replace(&path, claims.to_text().as_bytes(), 0o600).doing(doing)
+        disk::replace(&path, claims.to_text().as_bytes(), 0o600).context(doing)
     }
 
     /// Notes where peers of tunnels were heard of last, for the next agent.
@@ -161,15 +161,15 @@ impl Journal {
         let lines: Vec<String> =
             heard.iter().map(|(name, key, from)| format!("{name} {key} {from}\n")).collect();
         disk::replace(&path, lines.concat().as_bytes(), 0o600)
-            .doing(|| format!("cannot write {}", path.display()))
+            .context(|| format!("cannot write {}", path.display()))
     }
 
     /// Takes what the last agent has noted; a line that means nothing is nothing.
     pub fn take_over(&self) -> Result<Vec<(IfName, PublicKey, SocketAddr)>> {
         let path = self.endpoints_path();
         let doing = || format!("cannot read {}", path.display());
-        let text = disk::read_if_there(&path, Source::Ours).doing(doing)?.unwrap_or_default();
-        disk::remove(&path).doing(doing)?;
+        let text = disk::read_if_there(&path, Source::Ours).context(doing)?.unwrap_or_default();
+        disk::remove(&path).context(doing)?;
         let parse = |line: &str| {
             let mut words = line.split(' ');
             Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
@@ -316,11 +316,11 @@ fn try_lock(path: &Path, how: FlockArg) -> Result<Option<Lock>> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     // Of a pipe in its place nobody may come to read.
-    let file = options.custom_flags(O_NONBLOCK | O_NOFOLLOW).open(path).doing(doing)?;
+    let file = options.custom_flags(O_NONBLOCK | O_NOFOLLOW).open(path).context(doing)?;
     match Flock::lock(file, how) {
         Ok(file) => Ok(Some(Lock { _file: file })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, errno)) => Err(errno).doing(doing),
+        Err((_, errno)) => Err(errno).context(doing),
     }
 }
 

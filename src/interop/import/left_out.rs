@@ -1,4 +1,4 @@
-//! Remarks on all of a file that is not carried over, for the network file that is made of it.
+//! Remarks on the settings of a wg-quick file that the network file does not carry over.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use crate::base::net::{Cidr, Family, InterfaceAddress};
 use crate::site::KEEPALIVE;
 use crate::wgquick::{Interface, Parsed, Peer, RoutingTable};
 
-/// Remarks on a file that dials.
+/// Writes the remarks on a file that dials its peers.
 pub(super) fn dialling(
     text: &mut String,
     parsed: &Parsed,
@@ -16,14 +16,14 @@ pub(super) fn dialling(
 ) -> std::fmt::Result {
     let Interface { dns, listen_port, fwmark, addresses, .. } = &parsed.config.interface;
     let mut notes = remarks(parsed);
-    notes.push("what the other end begins does not come in: only answers do".to_owned());
+    notes.push("connections from the other end do not come in: only answers do".to_owned());
     if allowed.iter().any(is_v6) || has_v6(addresses) {
-        let what = if everything {
-            "the IPv6 of what enters a portal for everything is blocked"
+        let effect = if everything {
+            "a portal for all destinations blocks the IPv6 that enters it"
         } else {
-            "what of it this file sends there LEAVES IN THE CLEAR, by the uplink"
+            "the IPv6 that this file sends there LEAVES IN THE CLEAR, via the uplink"
         };
-        notes.push(format!("IPv6: portals are IPv4 so far; {what}"));
+        notes.push(format!("IPv6: portals are IPv4 only so far; {effect}"));
     }
     notes.extend(name_servers(dns));
     if listen_port.is_some() {
@@ -33,16 +33,18 @@ pub(super) fn dialling(
     let peers = &parsed.config.peers;
     if peers.iter().any(|peer| peer.endpoint.is_some() && peer.keepalive == 0) {
         notes.push(format!(
-            "`PersistentKeepalive` is off; portals sends one every {KEEPALIVE} seconds, to know that the other end is there"
+            "`PersistentKeepalive` is off; portals sends a keepalive every {KEEPALIVE} seconds, to know that \
+             the other end is there"
         ));
     }
     for peer in peers.iter().filter(|peer| peer.endpoint.is_none()) {
-        notes.push(format!("peer {} dials this box: it cannot dial an exit", peer.public_key));
+        notes.push(format!("peer {} dials this host: it cannot dial an exit", peer.public_key));
     }
     write(text, &notes)
 }
 
-/// Remarks on a file that is dialled. `strangers` become no phones.
+/// Writes the remarks on a file whose peers dial this host. `strangers` are the peers that do not become
+/// phones.
 pub(super) fn dialled(
     text: &mut String,
     parsed: &Parsed,
@@ -52,7 +54,7 @@ pub(super) fn dialled(
     let Interface { addresses, dns, mtu, fwmark, table, .. } = &parsed.config.interface;
     let mut notes = remarks(parsed);
     if let Some(mtu) = mtu.filter(|_| !takes_mtu) {
-        notes.push(format!("`MTU` {mtu}: tunnels of a network have 576 to 1500"));
+        notes.push(format!("`MTU` {mtu}: the tunnels of a network have an MTU from 576 to 1500"));
     }
     notes.extend(mark(*fwmark));
     if *table != RoutingTable::Auto {
@@ -61,24 +63,32 @@ pub(super) fn dialled(
     notes.extend(name_servers(dns));
     let several = addresses.iter().filter(|own| own.address.is_ipv4()).count() > 1;
     if several {
-        notes.push("`Address`: this site has one IPv4 address in its tunnels, that of its number".to_owned());
+        notes.push(
+            "`Address`: this site has one IPv4 address in its tunnels, which follows from its id".to_owned(),
+        );
     }
     let peers = &parsed.config.peers;
     if has_v6(addresses) || peers.iter().any(|peer| peer.allowed_ips.iter().any(is_v6)) {
-        notes.push("IPv6: portals are IPv4 so far; what phones send of it goes nowhere".to_owned());
+        notes.push("IPv6: portals are IPv4 only so far; the IPv6 of phones goes nowhere".to_owned());
     }
     if peers.iter().any(|peer| peer.keepalive != 0) {
-        notes.push("`PersistentKeepalive`: this site sends none to phones, which send their own".to_owned());
+        notes.push(
+            "`PersistentKeepalive`: this site sends no keepalives to phones; phones send their own"
+                .to_owned(),
+        );
     }
-    for Peer { public_key, allowed_ips, .. } in strangers {
-        let networks: Vec<String> = allowed_ips.iter().map(ToString::to_string).collect();
-        let networks = networks.join(", ");
-        notes.push(format!("peer {public_key} ({networks}): `portals phone add` makes a new file for it"));
-    }
+    notes.extend(strangers.iter().map(|peer| stranger(peer)));
     notes.push(
-        "phones do not reach each other, and this site's computers only if they are in its `lan`".to_owned(),
+        "phones do not reach each other, and reach this site's computers only if they are in its `lan`"
+            .to_owned(),
     );
     write(text, &notes)
+}
+
+fn stranger(peer: &Peer) -> String {
+    let networks: Vec<String> = peer.allowed_ips.iter().map(ToString::to_string).collect();
+    let networks = networks.join(", ");
+    format!("peer {} ({networks}): `portals phone add` makes a new file for it", peer.public_key)
 }
 
 fn remarks(parsed: &Parsed) -> Vec<String> {
@@ -92,7 +102,7 @@ fn name_servers(dns: &[IpAddr]) -> Option<String> {
 }
 
 fn mark(fwmark: Option<u32>) -> Option<String> {
-    fwmark.map(|_| "`FwMark`: portals has a mark of its own".to_owned())
+    fwmark.map(|_| "`FwMark`: portals has its own mark".to_owned())
 }
 
 fn is_v6(network: &Cidr) -> bool {

@@ -1,33 +1,35 @@
-//! A QR code as a PNG file (RFC 2083), of one bit a pixel and not compressed.
+//! QR code as a PNG file (RFC 2083), with one bit per pixel and without compression.
 
 use super::Picture;
 
-/// Pixels of a module, both ways: with one bit each, a module is a byte of a row.
-const SCALE: i32 = 8;
+/// Height and width of a module in pixels: with one bit per pixel, a module is one byte of a row.
+const PIXELS_PER_MODULE: i32 = 8;
 
-/// The most bytes of one block that is stored as it is (RFC 1951, 3.2.4).
+/// Largest size in bytes of an uncompressed block (RFC 1951, 3.2.4).
 const LARGEST_BLOCK: usize = 0xffff;
 
 impl Picture {
-    /// The file.
+    /// Returns the bytes of a PNG file.
     pub fn png(&self) -> Vec<u8> {
-        let side = u32::try_from(self.side() * SCALE).expect("at most 185 modules");
+        let side = u32::try_from(self.side() * PIXELS_PER_MODULE).expect("at most 185 modules");
         let mut header = [side.to_be_bytes(), side.to_be_bytes()].concat();
-        // One bit, greyscale; the rest is as it always is.
+        // One bit per pixel, greyscale; the other fields have only one value in use.
         header.extend([1, 0, 0, 0, 0]);
         let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
         chunk(&mut file, *b"IHDR", &header);
-        chunk(&mut file, *b"IDAT", &stored(&self.rows()));
+        chunk(&mut file, *b"IDAT", &uncompressed(&self.rows()));
         chunk(&mut file, *b"IEND", &[]);
         file
     }
 
-    /// All rows, each behind the number of its filter: none.
+    /// Returns all rows of pixels, each after its filter type: 0, none.
     fn rows(&self) -> Vec<u8> {
         let mut rows = Vec::new();
-        for y in 0..self.side() * SCALE {
+        for y in 0..self.side() * PIXELS_PER_MODULE {
             rows.push(0);
-            rows.extend((0..self.side()).map(|x| if self.is_dark(x, y / SCALE) { 0 } else { 0xff }));
+            rows.extend(
+                (0..self.side()).map(|x| if self.is_dark(x, y / PIXELS_PER_MODULE) { 0 } else { 0xff }),
+            );
         }
         rows
     }
@@ -42,12 +44,12 @@ fn chunk(file: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
     file.extend(sum.to_be_bytes());
 }
 
-/// As zlib has it (RFC 1950), in blocks that are stored as they are.
-fn stored(data: &[u8]) -> Vec<u8> {
+/// Returns a zlib stream (RFC 1950) of uncompressed blocks.
+fn uncompressed(data: &[u8]) -> Vec<u8> {
     let mut stream = vec![0x78, 0x01];
     let mut blocks = data.chunks(LARGEST_BLOCK).peekable();
     while let Some(block) = blocks.next() {
-        let length = u16::try_from(block.len()).expect("at most that of the largest");
+        let length = u16::try_from(block.len()).expect("at most the largest size");
         stream.push(u8::from(blocks.peek().is_none()));
         stream.extend(length.to_le_bytes());
         stream.extend((!length).to_le_bytes());
@@ -57,13 +59,14 @@ fn stored(data: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// The sum of a chunk (RFC 2083, 15), bit by bit: there are few bytes, and a table would be a kilobyte.
+/// Returns the checksum of a chunk (RFC 2083, 15), bit by bit: the data is small, and a table would take a
+/// kilobyte.
 fn crc32(data: &[u8]) -> u32 {
     let step = |sum: u32| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
     !data.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| step(sum)))
 }
 
-/// The sum of a stream (RFC 1950, 8.2).
+/// Returns the checksum of a stream (RFC 1950, 8.2).
 fn adler32(data: &[u8]) -> u32 {
     let (low, high) = data.iter().fold((1, 0), |(low, high), byte| {
         let low = (low + u32::from(*byte)) % 65_521;

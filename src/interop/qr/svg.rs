@@ -1,11 +1,11 @@
-//! A QR code as one path.
+//! QR code as an SVG drawing with a single path.
 
 use std::fmt::Write as _;
 
 use super::Picture;
 
 impl Picture {
-    /// The image, of any size.
+    /// Returns the drawing, which scales to any size.
     pub fn svg(&self) -> String {
         let side = self.side();
         let mut svg = format!(
@@ -17,10 +17,10 @@ impl Picture {
             while x < side {
                 let length = (x..side).take_while(|x| self.is_dark(*x, y)).count();
                 if length > 0 {
-                    // To there, along the row, down one, and back.
+                    // Move to the first module, draw along the row, one module down, and back.
                     let _ = write!(svg, "M{x} {y}h{length}v1h-{length}z");
                 }
-                // What follows a run is white.
+                // The module after a run is white.
                 x += i32::try_from(length).expect("at most 185 modules") + 1;
             }
         }

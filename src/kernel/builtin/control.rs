@@ -47,11 +47,11 @@ impl Control {
     pub(super) fn set(&mut self, name: &IfName, settings: &str) -> Result<()> {
         let request = Zeroizing::new(["set=1\n", settings, "\n"].concat());
         let answer =
-            self.exchange(&request).doing(|| format!("cannot reach the built-in WireGuard of {name}"))?;
+            self.exchange(&request).context(|| format!("cannot reach the built-in WireGuard of {name}"))?;
         match errno(&answer) {
             Some(0) => Ok(()),
             number => Err(Errno::from_raw(number.unwrap_or(nix::libc::EPROTO)))
-                .doing(|| format!("cannot change the settings of {name} in the built-in WireGuard")),
+                .context(|| format!("cannot change the settings of {name} in the built-in WireGuard")),
         }
     }
 

@@ -70,7 +70,7 @@ impl Device {
         check_tun()?;
         check_random_numbers()?;
         let (ours, theirs) =
-            UnixStream::pair().doing(|| format!("cannot make a control socket for {name}"))?;
+            UnixStream::pair().context(|| format!("cannot make a control socket for {name}"))?;
         // The library keeps a list by the numbers of its files, and may look for one behind its end when
         // other threads close files at that moment, which ends the process (`clear_event_by_fd` in its
         // device/epoll.rs). A large number makes the list long enough.
@@ -86,10 +86,10 @@ impl Device {
         };
         let doing = || format!("cannot make the interface {name} for the built-in WireGuard");
         // The library takes an open file by its number, and closes it.
-        let tun = tun::create(name).doing(doing)?.into_raw_fd();
-        let handle = DeviceHandle::new(&tun.to_string(), config).map_err(cause).doing(doing)?;
+        let tun = tun::create(name).context(doing)?.into_raw_fd();
+        let handle = DeviceHandle::new(&tun.to_string(), config).map_err(cause).context(doing)?;
         let socket = Arc::new(ours);
-        let mut control = Control::new(Arc::clone(&socket)).doing(doing)?;
+        let mut control = Control::new(Arc::clone(&socket)).context(doing)?;
         control.set(name, &set_key(&NO_KEY))?;
         let control = Arc::new(Mutex::new(control));
         let window = Window::open(name, &control)
@@ -101,8 +101,8 @@ impl Device {
 
     /// Reads its settings. `now` decides whose session is still usable.
     pub fn read(&self, now: SystemTime) -> Result<Reading> {
-        let answer = lock(&self.control).get().doing(|| cannot_read(&self.name))?;
-        parse(&answer, now).doing(|| cannot_read(&self.name))
+        let answer = lock(&self.control).get().context(|| cannot_read(&self.name))?;
+        parse(&answer, now).context(|| cannot_read(&self.name))
     }
 
     /// Tells whether the library answers no more, so that the interface has to be made again.
@@ -142,7 +142,7 @@ pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
         let socket = UnixStream::connect(socket_path(name))?;
         parse(&Control::new(Arc::new(socket))?.get()?, now)
     };
-    read().doing(|| cannot_read(name))
+    read().context(|| cannot_read(name))
 }
 
 /// Whether this process may make tun devices at all; if not, why, and what to do.
@@ -194,7 +194,7 @@ fn check_port(name: &IfName, from: u16, to: u16) -> Result<()> {
         setsockopt(&udp, ReuseAddr, &true)?;
         bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, to))
     };
-    try_it().doing(|| format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows who does)"))
+    try_it().context(|| format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows who does)"))
 }
 
 /// A thread that makes the library try again to reach the peers that it was told to keep in touch with.
@@ -233,8 +233,8 @@ fn revive_or_warn(name: &IfName, control: &Mutex<Control>) {
 
 /// Takes peers that ought to be alive and are not out and puts them in again: they begin anew.
 fn revive(name: &IfName, control: &mut Control, now: SystemTime) -> Result<()> {
-    let answer = control.get().doing(|| cannot_read(name))?;
-    let reading = parse(&answer, now).doing(|| cannot_read(name))?;
+    let answer = control.get().context(|| cannot_read(name))?;
+    let reading = parse(&answer, now).context(|| cannot_read(name))?;
     let given_up = |peer: &Peer| peer.keepalive > 0 && peer.endpoint.is_some() && !peer.alive;
     for (key, peer) in reading.tunnel.peers.into_iter().filter(|(_, peer)| given_up(peer)) {
         control.set(name, &remove_peer(key))?;

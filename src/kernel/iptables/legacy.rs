@@ -1,7 +1,7 @@
-//! What the kernel says itself of legacy iptables, without a program.
+//! Answers of the kernel about legacy iptables, without a program.
 //!
-//! It tells nobody when a table changes. What is cheapest to ask for is a table's shape: how many rules it has, of how many
-//! bytes, and where its built-in chains begin.
+//! The kernel sends no notice when a table changes. A table's shape is the cheapest answer to ask for: the
+//! number of its rules, their bytes, and the offsets of its built-in chains.
 
 use std::mem::size_of;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -15,8 +15,8 @@ use crate::base::error::{Context as _, Result};
 use crate::base::net::Family;
 use crate::system::disk::kernel_text;
 
-/// Matches and targets that our rules need, of both families where the kernel has both, with the revisions that programs of any age
-/// ask for; `tcp` and `udp` are always there.
+/// Matches and targets that our rules need in each family that the kernel has, with the revisions that
+/// programs of any age ask for. `tcp` and `udp` always exist.
 const NEEDED: [(Kind, &str, u8); 6] = [
     (Kind::Match, "conntrack", 3),
     (Kind::Match, "mark", 1),
@@ -26,10 +26,10 @@ const NEEDED: [(Kind, &str, u8); 6] = [
     (Kind::Target, "TCPMSS", 0),
 ];
 
-/// What portals need besides that go by marks.
+/// Additional matches and targets for portals that use marks.
 const NEEDED_FOR_MARKS: [(Kind, &str, u8); 2] = [(Kind::Match, "mac", 0), (Kind::Target, "MARK", 2)];
 
-/// What only IPv4 needs.
+/// Additional targets for IPv4.
 const NEEDED_V4: [(Kind, &str, u8); 3] =
     [(Kind::Target, "MASQUERADE", 0), (Kind::Target, "REDIRECT", 0), (Kind::Target, "DNAT", 0)];
 
@@ -39,35 +39,36 @@ enum Kind {
     Target,
 }
 
-/// IPT_SO_GET_INFO, of both families
+/// IPT_SO_GET_INFO and IP6T_SO_GET_INFO, which have the same number.
 const GET_INFO: libc::c_int = 64;
 
-/// `struct ipt_getinfo`, and `struct ip6t_getinfo`, which is the same.
+/// Shape of a table: `struct ipt_getinfo`, which equals `struct ip6t_getinfo`.
 #[repr(C)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {
     name: [u8; 32],
     hooks: u32,
-    /// Where each hook begins, and its policy.
+    /// Offsets of each hook's first rule, and of its policy.
     places: [u32; 10],
     rules: u32,
     bytes: u32,
 }
 
-/// The files that list tables, of this thread: /proc/net is that of the process.
+/// Files that list the tables of this thread's network namespace: /proc/net is the view of the process.
 const NAMES: [(Family, &str); 2] = [
     (Family::V4, "/proc/thread-self/net/ip_tables_names"),
     (Family::V6, "/proc/thread-self/net/ip6_tables_names"),
 ];
 
-/// `struct xt_get_revision` of linux/netfilter/x_tables.h
+/// Question for a revision: `struct xt_get_revision` of linux/netfilter/x_tables.h.
 #[repr(C)]
 struct Revision {
     name: [u8; 29],
     revision: u8,
 }
 
-/// The families whose tables are in use in this network namespace, be they empty. Looking with a program would make them.
+/// Returns the families whose tables are in use in this network namespace, even if the tables are empty. A
+/// program that looks would create the tables.
 pub fn families_in_use() -> Result<Vec<Family>> {
     let mut families = Vec::new();
     for (family, file) in NAMES {
@@ -78,20 +79,21 @@ pub fn families_in_use() -> Result<Vec<Family>> {
     Ok(families)
 }
 
-/// The tables that a file lists.
+/// Returns the tables that a file lists.
 fn names(file: &str) -> Result<String> {
     match kernel_text(file) {
-        // No such module is loaded, or this is not root.
+        // The module is not loaded, or this process is not root.
         Err(error)
             if matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::EACCES)) =>
         {
             Ok(String::new())
         }
-        names => names.doing(|| format!("cannot read {file}")),
+        names => names.context(|| format!("cannot read {file}")),
     }
 }
 
-/// The shape of every table that is in use: it differs as soon as somebody has added, removed or flushed rules.
+/// Returns the shape of every table in use. The shape differs as soon as a program has added, removed or
+/// flushed rules.
 pub fn shape() -> Result<Vec<Shape>> {
     let mut shapes = Vec::new();
     for (family, file) in NAMES {
@@ -103,11 +105,11 @@ pub fn shape() -> Result<Vec<Shape>> {
             Family::V4 => (AddressFamily::Inet, libc::SOL_IP),
             Family::V6 => (AddressFamily::Inet6, libc::SOL_IPV6),
         };
-        let socket = raw(domain).doing(|| "cannot ask the kernel for its iptables".to_owned())?;
+        let socket = raw(domain).context(|| "cannot ask the kernel for its iptables".to_owned())?;
         for name in names.split_whitespace() {
             let mut shape = Shape { name: [0; 32], hooks: 0, places: [0; 10], rules: 0, bytes: 0 };
             shape.name[..name.len().min(31)].copy_from_slice(&name.as_bytes()[..name.len().min(31)]);
-            // A table that goes away meanwhile has no shape.
+            // A table that has gone since the list was read has no shape.
             if ask(socket.as_raw_fd(), level, GET_INFO, &mut shape).is_ok() {
                 shapes.push(shape);
             }
@@ -116,8 +118,9 @@ pub fn shape() -> Result<Vec<Shape>> {
     Ok(shapes)
 }
 
-/// What our rules need and is not there, in words: the programs that are `missing`, and what the kernel has not. Asking loads the modules
-/// that it has. With `marks`: also what portals need that go by them.
+/// Returns in words the needs of our rules that this host does not meet: the `missing` programs, and the
+/// matches and targets that the kernel lacks. The question makes the kernel load the modules that it has.
+/// `marks` adds the needs of portals that use marks.
 pub fn lacks(missing: &[String], marks: bool) -> Vec<String> {
     let for_marks = if marks { &NEEDED_FOR_MARKS[..] } else { &[] };
     let needed = NEEDED.iter().chain(for_marks);
@@ -131,7 +134,7 @@ pub fn lacks(missing: &[String], marks: bool) -> Vec<String> {
     lacks
 }
 
-/// No, if it cannot be asked.
+/// Reports whether the kernel lacks a match or target. The answer is no if the kernel cannot be asked.
 fn is_missing(family: Family, (kind, name, revision): &(Kind, &str, u8)) -> bool {
     // IPT_SO_GET_REVISION_MATCH and _TARGET, IP6T_SO_GET_REVISION_MATCH and _TARGET (linux/netfilter_ipv4/ip_tables.h and ipv6's)
     let (domain, level, base) = match family {
@@ -142,7 +145,7 @@ fn is_missing(family: Family, (kind, name, revision): &(Kind, &str, u8)) -> bool
     let Ok(socket) = raw(domain) else { return false };
     let mut question = Revision { name: [0; 29], revision: *revision };
     question.name[..name.len()].copy_from_slice(name.as_bytes());
-    // There is none of that name, or none of that revision.
+    // The kernel has none of that name, or none of that revision.
     let answer = ask(socket.as_raw_fd(), level, option, &mut question);
     matches!(answer, Err(Errno::ENOENT | Errno::EPROTONOSUPPORT))
 }
@@ -154,12 +157,12 @@ fn in_words(family: &str, (kind, name, _): &(Kind, &str, u8)) -> String {
     }
 }
 
-/// iptables answers on raw sockets.
+/// Opens a raw socket, on which the kernel answers for iptables.
 fn raw(domain: AddressFamily) -> Result<OwnedFd, Errno> {
     socket(domain, SockType::Raw, SockFlag::SOCK_CLOEXEC, Some(SockProtocol::Raw))
 }
 
-/// Has the kernel fill in a structure of its own.
+/// Asks the kernel to fill in a structure.
 fn ask<T>(socket: i32, level: libc::c_int, option: libc::c_int, question: &mut T) -> Result<(), Errno> {
     let mut length = libc::socklen_t::try_from(size_of::<T>()).expect("less than 100 bytes");
     // SAFETY: the kernel reads and writes `length` bytes at most, all of them in `question`, where any bytes are valid numbers.

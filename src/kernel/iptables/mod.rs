@@ -1,5 +1,6 @@
-//! iptables, by its own programs: `iptables-save` shows all tables of a family at once, one `iptables-restore --noflush` changes them,
-//! each table in one step. Nothing is interpolated: what they do comes in on standard input.
+//! iptables via its own programs: `iptables-save` shows all tables of a family at once, and one
+//! `iptables-restore --noflush` changes them, each table in one step. No command line is interpolated: the
+//! programs read their work from standard input.
 
 pub mod legacy;
 
@@ -15,24 +16,25 @@ use crate::firewall::xtables::dump::Dump;
 use crate::firewall::xtables::{Program, Ruleset, text};
 use crate::system::child::{path_of, unblocked};
 
-/// What the programs exit with when another one has the lock, or was faster (RESOURCE_PROBLEM in iptables' xtables.h).
+/// Exit status of the programs when another program has the lock, or was faster (RESOURCE_PROBLEM in
+/// iptables' xtables.h).
 const BUSY: i32 = 4;
 
-/// How long to go on trying then, and how often.
+/// Time for retries while another program has the lock.
 const PATIENCE: Duration = Duration::from_secs(5);
 const BREATH: Duration = Duration::from_millis(50);
 
-/// The programs of this host, by flavour.
+/// Sets of iptables programs on this host, by flavour.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Iptables {
-    /// Talks to the kernel's iptables.
+    /// Programs that talk to the kernel's iptables.
     pub legacy: Option<Program>,
-    /// Writes nftables.
+    /// Programs that write nftables.
     pub nft: Option<Program>,
 }
 
 impl Iptables {
-    /// Looks for them. Where only `iptables` is there, it is asked which flavour it has.
+    /// Finds the installed programs. Where only `iptables` is installed, its version tells the flavour.
     pub fn find() -> Self {
         let installed = |program: &Program| path_of(&program.name(Family::V4, "-restore")).is_some();
         let mut found = Self {
@@ -46,7 +48,7 @@ impl Iptables {
         found
     }
 
-    /// Those of a program's names that are not installed, though the kernel has their family.
+    /// Returns the names of a set's programs that are not installed although the kernel has their family.
     pub fn missing(self, program: Program) -> Vec<String> {
         let v6 = Path::new("/proc/sys/net/ipv6").is_dir().then_some(Family::V6);
         let names = [Some(Family::V4), v6].into_iter().flatten();
@@ -54,7 +56,7 @@ impl Iptables {
         names.filter(|name| path_of(name).is_none()).collect()
     }
 
-    /// All tables of a family; none where the program for it is missing.
+    /// Reads all tables of a family. The result is empty if the program for the family is missing.
     pub fn dump(self, program: Program, family: Family) -> Result<Dump> {
         let name = program.name(family, "-save");
         if path_of(&name).is_none() {
@@ -70,14 +72,15 @@ impl Iptables {
         Ok(Dump::read(&String::from_utf8_lossy(&output.stdout)))
     }
 
-    /// What is ours in a program's tables.
+    /// Reads our content from the tables of both families.
     pub fn read(self, program: Program) -> Result<Ruleset> {
         let mut ruleset = self.dump(program, Family::V4)?.ours(Family::V4);
         ruleset.extend(self.dump(program, Family::V6)?.ours(Family::V6));
         Ok(ruleset)
     }
 
-    /// Makes `to` of `from`: tables that are equal in both are not touched. On a failure, tables that came first have changed.
+    /// Changes our content from `from` to `to`. Tables that are equal in both are not touched. If a table
+    /// fails, the tables before it have changed.
     pub fn change(self, program: Program, from: &Ruleset, to: &Ruleset) -> Result<()> {
         for family in [Family::V4, Family::V6] {
             let script = text::script(from, to, family);
@@ -89,7 +92,8 @@ impl Iptables {
     }
 }
 
-/// Carries out a script for `iptables-restore`; what there is stays. `name` is that program's.
+/// Carries out a script with the program `name`, which is an `iptables-restore`. Rules that the script does
+/// not name stay.
 pub(crate) fn restore(name: &str, script: &str) -> Result<()> {
     let output = patiently(|| run(name, &["--noflush"], script))?;
     if output.status.success() {
@@ -101,13 +105,13 @@ pub(crate) fn restore(name: &str, script: &str) -> Result<()> {
     Err(Error::failed(format!("cannot change the rules of iptables: {complaint}{line}")))
 }
 
-/// The number that a complaint such as `line 12 failed` names.
+/// Returns the line number in a complaint such as `line 12 failed`.
 fn failed_line(complaint: &str) -> Option<usize> {
     let (_, behind) = complaint.split_once("line")?;
     behind.trim_start_matches([':', ' ']).split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Tries again while another program holds the lock.
+/// Runs an attempt again while another program holds the lock.
 fn patiently(mut attempt: impl FnMut() -> Result<Output>) -> Result<Output> {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -129,22 +133,22 @@ fn run(name: &str, arguments: &[&str], input: &str) -> Result<Output> {
     let doing = || format!("cannot run {}", path.display());
     let mut command = Command::new(&path);
     command.args(arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = unblocked(&mut command).spawn().doing(doing)?;
+    let mut child = unblocked(&mut command).spawn().context(doing)?;
     let mut stdin = child.stdin.take().expect("it was piped");
-    // If the program ends without reading all of it, its exit status tells why.
+    // If the program ends before it has read all input, its exit status tells why.
     drop(stdin.write_all(input.as_bytes()));
     drop(stdin);
-    child.wait_with_output().doing(doing)
+    child.wait_with_output().context(doing)
 }
 
-/// The first line that a program wrote to standard error.
+/// Returns the first line that a program wrote to standard error.
 fn complaint(name: &str, output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     line.map_or_else(|| format!("{name} ended with {}", output.status), str::to_owned)
 }
 
-/// Whether the program `iptables` is of the flavour that writes nftables: it says so behind its version.
+/// Reports whether the program `iptables` writes nftables: it says so behind its version.
 fn writes_nftables() -> bool {
     run("iptables", &["--version"], "")
         .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("nf_tables"))

@@ -108,8 +108,8 @@ pub fn request(message: Message, flags: u16) -> NetlinkMessage<Message> {
 impl Socket {
     /// Opens a socket for one of [`protocols`].
     pub fn open(protocol: isize) -> Result<Self> {
-        let inner =
-            Self::open_quietly(protocol).doing(|| "cannot open a netlink socket to the kernel".to_owned())?;
+        let inner = Self::open_quietly(protocol)
+            .context(|| "cannot open a netlink socket to the kernel".to_owned())?;
         // What old kernels lack of these only makes errors terser and dumps longer: extended acknowledgements came with
         // Linux 4.12, short ones with 4.3, filtered dumps with 4.20.
         let _ = inner.set_ext_ack(true);

@@ -1,4 +1,4 @@
-//! A question to the kernel about the abilities of its nftables, which changes nothing.
+//! Question to the kernel about the abilities of its nftables, which changes nothing.
 
 use std::net::Ipv4Addr;
 
@@ -10,11 +10,12 @@ use crate::firewall::edit::edits;
 use crate::firewall::{Action, Chain, Condition, Firewall, Rule, Set, SetName};
 use crate::kernel::nfnetlink::Nfnetlink;
 
-/// Any mark.
+/// Mark of the trial; its value does not matter.
 const MARK: Mark = Mark { value: 1, mask: 1 };
 
-/// Needs of our rules that are not met, in words. The kernel loads the modules that it has, tries a table
-/// with all of it, and drops that again before it is in force: no other program hears of it.
+/// Returns in words the needs of our rules that the kernel does not meet. The kernel loads the modules that
+/// it has, tries a table with all these needs, and drops the table before it is in force: no other program
+/// hears of the trial.
 pub(super) fn lacks(socket: &mut Nfnetlink) -> Result<Vec<&'static str>, Errno> {
     let needed = needed();
     let edits = edits(None, Some(&needed));
@@ -24,7 +25,7 @@ pub(super) fn lacks(socket: &mut Nfnetlink) -> Result<Vec<&'static str>, Errno> 
     }
 }
 
-/// One of each thing that depends on a module, or on the kernel's age.
+/// Returns a firewall with each feature that depends on a module, or on the kernel's age.
 fn needed() -> Firewall {
     let interface: IfName = "lo".parse().expect("a name");
     let network = Cidr::host(Ipv4Addr::LOCALHOST.into());

@@ -1,12 +1,13 @@
-//! What a message to nf_tables is: NFT_MSG_* with NFNL_SUBSYS_NFTABLES in the upper byte (linux/netfilter/nf_tables.h).
+//! Types of messages of nf_tables: NFT_MSG_* with NFNL_SUBSYS_NFTABLES in the upper byte
+//! (linux/netfilter/nf_tables.h).
 
-/// NFNL_SUBSYS_NFTABLES
+/// NFNL_SUBSYS_NFTABLES.
 pub(super) const NFTABLES: u16 = 10;
 
-/// NFPROTO_INET
+/// NFPROTO_INET.
 pub(super) const INET: u8 = 1;
 
-/// Attribute that names the table, in every message of nf_tables.
+/// Attribute that names the table in every message of nf_tables.
 pub(super) const TABLE_NAME: u16 = 1;
 
 pub(super) const NEW_TABLE: u16 = NFTABLES << 8;

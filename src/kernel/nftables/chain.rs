@@ -12,12 +12,12 @@ const HOOK_NUMBER: u16 = 1;
 const HOOK_PRIORITY: u16 = 2;
 const POLICY_ACCEPT: u32 = 1;
 
-/// The name alone: for a chain that exists.
+/// Encodes the name of a chain, which is enough for a chain that exists.
 pub(super) fn encode_name(chain: Chain, writer: &mut Writer) {
     writer.text(CHAIN_NAME, chain.name());
 }
 
-/// All that makes a chain.
+/// Encodes a new chain.
 pub(super) fn encode(chain: Chain, writer: &mut Writer) {
     let hook = chain.hook();
     encode_name(chain, writer);
@@ -29,7 +29,8 @@ pub(super) fn encode(chain: Chain, writer: &mut Writer) {
     });
 }
 
-/// Which of our chains it is; `None` if it is none of them, or hooked in elsewhere.
+/// Returns the chain of ours that the attributes describe; `None` for any other chain, and for a chain on
+/// another hook.
 pub(super) fn decode(attributes: Attributes) -> Option<Chain> {
     let chain = named(attributes.text(CHAIN_NAME)?)?;
     let hook = chain.hook();
@@ -41,7 +42,7 @@ pub(super) fn decode(attributes: Attributes) -> Option<Chain> {
     ours.then_some(chain)
 }
 
-/// The chain of this name.
+/// Returns the chain of this name.
 pub(super) fn named(name: &str) -> Option<Chain> {
     Chain::ALL.into_iter().find(|chain| chain.name() == name)
 }

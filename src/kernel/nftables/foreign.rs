@@ -1,4 +1,5 @@
-//! Other people's chains: which of them refuse what they do not know, and our rules at their top.
+//! Chains of other programs: the survey of chains that refuse unknown packets, and our rules at the top of
+//! these chains.
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST};
 use nix::errno::Errno;
@@ -14,7 +15,7 @@ use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::{Header, Message, Nfnetlink, Writer, messages};
 
 const TABLE_FLAGS: u16 = 2;
-/// NFT_TABLE_F_OWNER: only the program that made it may change it.
+/// NFT_TABLE_F_OWNER: only the program that made the table may change it.
 const OWNED: u32 = 2;
 
 const CHAIN_NAME: u16 = 3;
@@ -30,52 +31,55 @@ const RULE_USERDATA: u16 = 7;
 const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
 
-/// NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA, NFTA_DATA_VERDICT, NFTA_VERDICT_CODE, NFTA_VERDICT_CHAIN
+/// NFTA_IMMEDIATE_DREG, NFTA_IMMEDIATE_DATA, NFTA_DATA_VERDICT, NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN.
 const IMMEDIATE_REGISTER: u16 = 1;
 const IMMEDIATE_DATA: u16 = 2;
 const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
-/// NFT_REG_VERDICT
+/// NFT_REG_VERDICT.
 const VERDICT: u32 = 0;
-/// NF_DROP, NFT_JUMP, NFT_GOTO
+/// NF_DROP, NFT_JUMP and NFT_GOTO.
 const DROP: i32 = 0;
 const JUMP: i32 = -3;
 const GOTO: i32 = -4;
 
-/// NFTA_META_KEY, and the keys that ask for interfaces: NFT_META_IIF, _OIF, _IIFNAME, _OIFNAME
+/// NFTA_META_KEY, and the keys for interfaces: NFT_META_IIF, _OIF, _IIFNAME and _OIFNAME.
 const META_KEY: u16 = 2;
 const OF_INTERFACES: std::ops::RangeInclusive<u32> = 4..=7;
 
-/// NFTA_TARGET_NAME of what `iptables-nft` writes for a target that nftables has not.
+/// NFTA_TARGET_NAME, in the expression that `iptables-nft` writes for a target that nftables lacks.
 const TARGET_NAME: u16 = 1;
 
-/// NFTNL_UDATA_RULE_COMMENT, its length with the closing zero, and the text: how nft keeps a comment.
+/// NFTNL_UDATA_RULE_COMMENT. nft keeps a comment as this byte, the length with the closing zero, and the
+/// text.
 const COMMENT: u8 = 0;
 
-/// All that there is to know of others' chains.
+/// Survey of other programs' chains.
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
-    /// Chains that refuse what they do not know, and the chain of ours that stands at the same hook.
+    /// Chains that refuse unknown packets, each with our chain at the same hook.
     pub refusing: Vec<(ForeignChain, Chain)>,
-    /// Rules of ours in others' chains.
+    /// Our rules in other programs' chains.
     pub openings: SortedMap<ForeignChain, Opened>,
-    /// Tables that refuse so and that only their owner may change, as nft names them.
+    /// Chains that refuse unknown packets and that only the owner of their table may change, as nft names
+    /// them.
     pub locked: SortedSet<String>,
-    /// Whether iptables that write nftables have chains of ours.
+    /// True if iptables programs that write nftables have chains of ours.
     pub has_iptables_chains: bool,
-    /// A chain by which somebody else translates addresses, if there is one.
+    /// Chain of another program that translates addresses, if there is one.
     pub translating: Option<ForeignChain>,
 }
 
-/// Looks at all of it; the answers it is made of come along, to tell whether the ruleset changed meanwhile.
+/// Surveys the ruleset. The answers of the kernel are returned too, because they tell whether the ruleset
+/// changed meanwhile.
 pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Errno> {
     let mut answers = socket.dump_all(call::GET_CHAIN)?;
     let mut ruleset = Ruleset::default();
     for message in objects(&answers, call::NEW_CHAIN) {
         ruleset.add_chain(message);
     }
-    // On most routers there is nobody else, and then there is nothing more to ask.
+    // Most routers have no chains of other programs, and then no more questions are necessary.
     if ruleset.is_empty() {
         return Ok((Survey { translating: ruleset.translating, ..Survey::default() }, answers));
     }
@@ -91,7 +95,7 @@ pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Errno>
     Ok((survey, answers))
 }
 
-/// What all answers together tell.
+/// Reads a survey from all answers together.
 #[cfg(fuzzing)]
 pub(crate) fn read(answers: &[u8]) -> Survey {
     let mut ruleset = Ruleset::default();
@@ -106,7 +110,8 @@ pub(crate) fn read(answers: &[u8]) -> Survey {
     survey
 }
 
-/// The batch that puts `to` at the top of a chain in place of all rules of ours that are there; `None` if there is nothing to do.
+/// Returns the batch that puts `to` at the top of a chain in place of all our rules there; `None` if there is
+/// nothing to do.
 pub(super) fn batch(
     socket: &mut Nfnetlink,
     chain: &ForeignChain,
@@ -138,7 +143,7 @@ pub(super) fn batch(
     for handle in old {
         send(call::DELETE_RULE, 0, &mut |writer| writer.bytes(RULE_HANDLE, handle));
     }
-    // Each goes before all others, so the last one comes first.
+    // The kernel puts each new rule in front of all others, so the last rule comes first.
     for opened in new.into_iter().rev() {
         send(call::NEW_RULE, NLM_F_CREATE, &mut |writer| {
             rule::encode_expressions(opened, writer);
@@ -149,7 +154,7 @@ pub(super) fn batch(
 }
 
 impl Survey {
-    /// Nobody may change these tables but their owner.
+    /// Moves refusing chains in owned tables to `locked`: only the owner may change these tables.
     fn set_aside(&mut self, owned: &SortedSet<(TableFamily, String)>) {
         let is_owned = |chain: &ForeignChain| owned.contains(&(chain.family, chain.table.clone()));
         let (locked, free): (Vec<_>, Vec<_>) =
@@ -162,14 +167,14 @@ impl Survey {
 /// Others' chains and rules, as far as they matter here.
 #[derive(Default)]
 struct Ruleset {
-    /// What is hooked in where we are, with whether its policy is to drop.
+    /// Base chains at our hooks, each with our chain there and whether the policy is to drop.
     bases: SortedMap<ForeignChain, (Chain, bool)>,
     rules: SortedMap<ForeignChain, Vec<Foreign>>,
     has_iptables_chains: bool,
     translating: Option<ForeignChain>,
 }
 
-/// A rule, as far as it matters here.
+/// Rule of another program, as far as it matters here.
 enum Foreign {
     Ours(Option<Rule>),
     RefusesAll,
@@ -226,8 +231,9 @@ impl Ruleset {
         }
     }
 
-    /// A rule without a condition decides on all that none before it knew. A chain that only some interfaces' traffic comes to
-    /// counts as well: zones are built so.
+    /// Reports whether a chain refuses unknown packets. A rule without a condition decides on the packets
+    /// that no rule before it knew. A chain for the traffic of some interfaces counts as well, because
+    /// firewalls build zones so.
     fn refuses(&self, chain: &ForeignChain, seen: &mut SortedSet<ForeignChain>) -> bool {
         if chain.name.starts_with(CHAIN_PREFIX) || !seen.insert(chain.clone()) {
             return false;
@@ -253,7 +259,7 @@ fn opened(rules: &[Foreign]) -> Option<Opened> {
     (!all.is_empty()).then_some(Opened { rules: all, at_top })
 }
 
-/// What a rule of somebody else's does.
+/// Reads the effect of another program's rule.
 fn what_it_does(attributes: Attributes) -> Foreign {
     let (mut unconditional, mut by_interface) = (true, true);
     for expression in attributes.nested(RULE_EXPRESSIONS).elements() {
@@ -269,7 +275,7 @@ fn what_it_does(attributes: Attributes) -> Foreign {
                 return match (verdict.number(VERDICT_CODE).map(u32::cast_signed), verdict.text(VERDICT_CHAIN))
                 {
                     (Some(DROP), _) if unconditional => Foreign::RefusesAll,
-                    // What is told by anything else, such as a blocked address, is known.
+                    // Packets that any other condition picks, such as a blocked address, are known.
                     (Some(JUMP | GOTO), Some(chain)) if by_interface => Foreign::GoesTo(chain.to_owned()),
                     _ => Foreign::Other,
                 };
@@ -278,7 +284,7 @@ fn what_it_does(attributes: Attributes) -> Foreign {
                 unconditional = false;
                 by_interface &= data.number(META_KEY).is_some_and(|key| OF_INTERFACES.contains(&key));
             }
-            // They compare what was asked for before.
+            // These expressions compare a value that was loaded before.
             Some("cmp" | "lookup") => unconditional = false,
             _ => (unconditional, by_interface) = (false, false),
         }
@@ -290,7 +296,8 @@ fn objects(answers: &[u8], kind: u16) -> impl Iterator<Item = Message<'_>> {
     messages(answers).filter(move |message| message.kind == kind)
 }
 
-/// The chain that a message is about, unless it is one of our own table; `name` is the attribute that names it.
+/// Returns the chain that a message is about, unless it belongs to our own table. `name` is the attribute
+/// that names the chain.
 fn place(message: Message, name: u16) -> Option<ForeignChain> {
     let attributes = message.attributes();
     let table = attributes.text(TABLE_NAME)?;
@@ -315,7 +322,7 @@ fn comment() -> Vec<u8> {
     [&[COMMENT, length], OPENING_COMMENT.as_bytes(), &[0]].concat()
 }
 
-/// NFPROTO_*
+/// Number of a table's family: NFPROTO_*.
 fn family_number(family: TableFamily) -> u8 {
     match family {
         TableFamily::Inet => INET,

@@ -1,11 +1,11 @@
-//! nftables by netlink: one table of family `inet`, read whole and changed in one transaction.
+//! nftables via netlink: one table of family `inet`, read whole and changed in one transaction.
 //!
-//! The table is ours alone. If another hand changed the rules of a chain to what we do not write,
-//! [`Nftables::read`] returns that chain without rules. If it made a chain or a set that we do not write, or
-//! hooked a chain in elsewhere, an empty [`Firewall`] is returned; and a change from an empty one replaces
-//! the table whole, in the same transaction. Nobody wants either, so every edit from outside is seen and
-//! repaired, and the change from one firewall of ours to another can rely on what it finds. Other tables are
-//! neither read nor touched.
+//! The table belongs to portals. If another program changed the rules of a chain to a form that we do not
+//! write, [`Nftables::read`] returns that chain without rules. If it made a chain or a set that we do not
+//! write, or moved a chain to another hook, `read` returns an empty [`Firewall`], and a change from an empty
+//! firewall replaces the table whole, in the same transaction. No desired firewall is empty or has such a
+//! chain, so every edit from outside is seen and repaired, and a change between two of our firewalls can rely
+//! on the table that it finds. Other tables are neither read nor touched.
 
 mod ability;
 mod call;
@@ -33,53 +33,57 @@ use crate::firewall::{Firewall, ForeignChain, Opened};
 use crate::kernel::nfnetlink::{Nfnetlink, messages};
 pub use foreign::Survey;
 
-/// NFTA_GEN_ID
+/// NFTA_GEN_ID.
 const GENERATION_NUMBER: u16 = 1;
 
-/// How often to look again when another program changes the ruleset while we read it.
+/// Attempts to read a ruleset that another program changes meanwhile.
 const LOOKS: usize = 20;
 
-/// The nftables of a network namespace.
+/// nftables of a network namespace.
 pub struct Nftables {
     socket: Nfnetlink,
-    /// Of others' chains, as of a generation of the ruleset.
+    /// Survey of other programs' chains, with the generation of the ruleset that it shows.
     surveyed: Option<(u32, Survey)>,
-    /// Needs of our rules that are not met, once the kernel was asked.
+    /// Needs of our rules that the kernel does not meet; `None` before the kernel was asked.
     lacks: Option<Vec<&'static str>>,
 }
 
 impl Nftables {
-    /// That of the network namespace of this thread; `None` if this kernel has no nftables. Looking is enough to load its
-    /// module.
+    /// Opens the nftables of this thread's network namespace; `None` if this kernel has none. The question
+    /// makes the kernel load its module.
     pub fn find() -> Result<Option<Self>> {
         let mut socket = match Nfnetlink::open(call::INET) {
-            // Built without netfilter's netlink.
+            // This kernel was built without netfilter's netlink.
             Err(Errno::EPROTONOSUPPORT) => return Ok(None),
-            socket => socket.doing(|| "cannot open a socket to netfilter".into())?,
+            socket => socket.context(|| "cannot open a socket to netfilter".into())?,
         };
         match socket.request(call::GET_GENERATION, NLM_F_ACK, |_| ()) {
-            // What nfnetlink says to a subsystem that it does not know: nfnetlink_rcv_msg in net/netfilter/nfnetlink.c.
+            // nfnetlink answers so for a subsystem that it does not know: nfnetlink_rcv_msg in
+            // net/netfilter/nfnetlink.c.
             Err(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(None),
-            // Only root is told.
+            // The kernel answers only root.
             Ok(_) | Err(Errno::EPERM) => Ok(Some(Self { socket, surveyed: None, lacks: None })),
-            Err(errno) => Err(errno).doing(|| "cannot ask the kernel for its nftables".into()),
+            Err(errno) => Err(errno).context(|| "cannot ask the kernel for its nftables".into()),
         }
     }
 
-    /// Needs of our rules that this kernel does not meet, in words; asked for once, as it may load modules. Changes
-    /// nothing.
+    /// Returns in words the needs of our rules that this kernel does not meet. The kernel is asked once,
+    /// because the question may load modules. The question changes nothing.
     pub fn lacks(&mut self) -> Result<&[&'static str]> {
         if self.lacks.is_none() {
             self.lacks = Some(match ability::lacks(&mut self.socket) {
-                // Only root is told.
+                // The kernel answers only root.
                 Err(Errno::EPERM) => Vec::new(),
-                lacks => lacks.doing(|| "cannot ask the kernel what its nftables can do".into())?,
+                lacks => {
+                    lacks.context(|| "cannot ask the kernel for the abilities of its nftables".into())?
+                }
             });
         }
         Ok(self.lacks.as_deref().unwrap_or_default())
     }
 
-    /// Our table; `None` if there is none, an empty firewall if it is not as we would have written it.
+    /// Reads our table; `None` if there is none, an empty firewall if the table is not in a form that we
+    /// write.
     pub fn read(&mut self) -> Result<Option<Firewall>> {
         for _ in 0..LOOKS {
             match snapshot::take(&mut self.socket) {
@@ -87,19 +91,20 @@ impl Nftables {
                 Ok(Some(snapshot)) if snapshot::is_sharp(&snapshot) => {
                     return Ok(Some(snapshot::decode(&snapshot).unwrap_or_default()));
                 }
-                // Something else changed while we looked, or a set went away between two looks.
+                // The ruleset changed while we read it, or a set went away between two questions.
                 Ok(Some(_)) | Err(Errno::ENOENT | Errno::EINTR) => {}
-                Err(errno) => return Err(errno).doing(|| "cannot read the firewall".into()),
+                Err(errno) => return Err(errno).context(|| "cannot read the firewall".into()),
             }
         }
         Err(Error::failed("cannot read the firewall: another program keeps changing it"))
     }
 
-    /// What there is to know of others' chains. Nothing more is asked than whether the ruleset is as it was, if it is.
+    /// Surveys other programs' chains. If the ruleset has not changed since the last survey, the only
+    /// question is for its generation.
     pub fn survey(&mut self) -> Result<Survey> {
         let doing = || "cannot read other programs' nftables".to_owned();
         for _ in 0..LOOKS {
-            let generation = self.generation().doing(doing)?;
+            let generation = self.generation().context(doing)?;
             if let Some((known, survey)) = &self.surveyed
                 && *known == generation
             {
@@ -110,55 +115,57 @@ impl Nftables {
                     self.surveyed = Some((generation, survey));
                 }
                 Ok(_) | Err(Errno::ENOENT | Errno::EINTR) => {}
-                Err(errno) => return Err(errno).doing(doing),
+                Err(errno) => return Err(errno).context(doing),
             }
         }
         Err(Error::failed("cannot read other programs' nftables: one of them keeps changing them"))
     }
 
-    /// Puts rules of ours at the top of a chain of somebody else's, in place of those that are there, in one transaction.
+    /// Puts our rules at the top of another program's chain, in place of our rules that are there, in one
+    /// transaction.
     pub fn open(&mut self, chain: &ForeignChain, to: &Opened) -> Result<()> {
         let doing = || format!("cannot change our rules in the chain {chain}");
-        let Some(batch) = foreign::batch(&mut self.socket, chain, to).doing(doing)? else { return Ok(()) };
-        self.socket.batch(&batch).map_err(|refusal| refusal.errno).doing(doing)
+        let Some(batch) = foreign::batch(&mut self.socket, chain, to).context(doing)? else { return Ok(()) };
+        self.socket.batch(&batch).map_err(|refusal| refusal.errno).context(doing)
     }
 
-    /// The ports that are closed; `None` if we have no table for that, none at all if it is not as we would have written it.
+    /// Returns the closed ports; `None` if there is no table for them, an empty set if the table is not in a
+    /// form that we write.
     pub fn closed_ports(&mut self) -> Result<Option<SortedSet<IfName>>> {
-        ports::read(&mut self.socket).doing(|| "cannot read which ports are closed".into())
+        ports::read(&mut self.socket).context(|| "cannot read the closed ports".into())
     }
 
-    /// Closes these ports and no others, in one transaction; `None` = not even a table for that.
+    /// Closes these ports and no others, in one transaction; `None` removes the table for closed ports.
     pub fn close_ports(&mut self, ports: Option<&SortedSet<IfName>>) -> Result<()> {
-        ports::change(&mut self.socket, ports).doing(|| "cannot change which ports are closed".into())
+        ports::change(&mut self.socket, ports).context(|| "cannot change the closed ports".into())
     }
 
-    /// Tells whether this kernel can close ports. Asks it, and changes nothing; may load modules.
+    /// Reports whether this kernel can close ports. The question changes nothing; it may load modules.
     pub fn can_close_ports(&mut self) -> bool {
         ports::are_possible(&mut self.socket)
     }
 
-    /// The number that the kernel gives to each state of its ruleset.
+    /// Returns the generation: the number that the kernel gives to each state of its ruleset.
     fn generation(&mut self) -> Result<u32, Errno> {
         let answers = self.socket.request(call::GET_GENERATION, NLM_F_ACK, |_| ())?;
         let number = messages(&answers).find_map(|message| message.attributes().number(GENERATION_NUMBER));
         number.ok_or(Errno::EPROTO)
     }
 
-    /// Makes the table `to` of what is `from`; `None` = no table. If anything is refused, nothing is changed,
-    /// and the error says what it was. Does nothing if the two are equal.
+    /// Changes the table from `from` to `to`; `None` means no table. If the kernel refuses an edit, nothing
+    /// changes, and the error names that edit. Equal firewalls need no change.
     ///
-    /// New sets are filled in a transaction of their own, ahead of the one that does the rest. Within one
-    /// transaction the kernel activates new rules first, and shows them the elements of new sets of networks
-    /// last (`nf_tables_commit` in net/netfilter/nf_tables_api.c calls `nft_set_commit_update` at its end).
-    /// On Linux 6.18 packets got through a rule that was to drop them.
+    /// A first transaction fills new sets, and a second one makes all other edits. Within one transaction the
+    /// kernel activates new rules first, and shows them the elements of new sets of networks last
+    /// (`nf_tables_commit` in net/netfilter/nf_tables_api.c calls `nft_set_commit_update` at its end). On
+    /// Linux 6.18, packets got through a rule that had to drop them.
     pub fn change(&mut self, from: Option<&Firewall>, to: Option<&Firewall>) -> Result<()> {
         let [sets, rest] = in_stages(edits(from, to));
         self.carry_out(&sets)?;
         self.carry_out(&rest).inspect_err(|_| drop(self.carry_out(&undoing(from.is_some(), &sets))))
     }
 
-    /// Does these edits, all or none.
+    /// Carries out all of these edits, or none.
     fn carry_out(&mut self, edits: &[Edit]) -> Result<()> {
         if edits.is_empty() {
             return Ok(());

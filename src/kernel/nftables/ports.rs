@@ -1,5 +1,5 @@
-//! Ports that are closed: in one table of family `netdev`, for each of them a chain without rules that drops what comes in there, before a
-//! bridge, a bond or anybody else has it.
+//! Closed ports: one table of family `netdev` with a chain for each port. The chain has no rules, and its
+//! policy drops incoming packets before a bridge, a bond or any other part of the kernel sees them.
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST};
 use nix::errno::Errno;
@@ -12,7 +12,7 @@ use crate::firewall::{PORTS_PRIORITY, TABLE};
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::{Header, Nfnetlink, Writer, messages};
 
-/// NFPROTO_NETDEV
+/// NFPROTO_NETDEV.
 const NETDEV: u8 = 5;
 
 const TABLE_FLAGS: u16 = 2;
@@ -24,23 +24,24 @@ const HOOK_NUMBER: u16 = 1;
 const HOOK_PRIORITY: u16 = 2;
 const HOOK_DEVICE: u16 = 3;
 
-/// NF_NETDEV_INGRESS
+/// NF_NETDEV_INGRESS.
 const INGRESS: u32 = 0;
 
-/// NF_DROP, NF_ACCEPT
+/// NF_DROP and NF_ACCEPT.
 const DROP: u32 = 0;
 const ACCEPT: u32 = 1;
 
 const KIND: &str = "filter";
 
-/// An interface that every network namespace has.
+/// Interface that every network namespace has.
 const LOOPBACK: &str = "lo";
 
-/// The ports that our table closes; `None` if there is no such table, none at all if it is not as we would have written it.
+/// Returns the ports that our table closes; `None` if there is no such table, an empty set if the table is
+/// not in a form that we write.
 pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, Errno> {
     let of_table = |writer: &mut Writer| writer.text(TABLE_NAME, TABLE);
     match socket.request_about(NETDEV, call::GET_TABLE, NLM_F_ACK, of_table) {
-        // A kernel before 4.17 says of a family whose module it lacks that it does not know it.
+        // A kernel before 4.17 answers EAFNOSUPPORT for a family whose module it lacks.
         Err(Errno::ENOENT | Errno::EAFNOSUPPORT) => return Ok(None),
         answer => drop(answer?),
     }
@@ -49,10 +50,10 @@ pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, 
     Ok(Some(decode(&objects).unwrap_or_default()))
 }
 
-/// Makes the table close these ports and no others, in one transaction; `None` = no table.
+/// Closes these ports and no others, in one transaction; `None` means no table.
 pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) -> Result<(), Errno> {
     let mut batch = Batch::begin();
-    // What is to be deleted has to be there.
+    // Deletion fails without a table, so the table is made first.
     send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
     send(&mut batch, call::DELETE_TABLE, NLM_F_ACK, |_| ());
     if let Some(ports) = ports {
@@ -66,7 +67,8 @@ pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) 
     socket.batch(&batch.end()).map_err(|refusal| refusal.errno)
 }
 
-/// Tells whether this kernel can close ports: it is asked for a chain that drops nothing, in a transaction that is not carried out.
+/// Reports whether this kernel can close ports. The question is a chain that drops nothing, in a transaction
+/// that is not carried out.
 pub(super) fn are_possible(socket: &mut Nfnetlink) -> bool {
     let mut batch = Batch::begin();
     send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
@@ -94,7 +96,7 @@ fn encode_chain(name: &str, device: &str, policy: u32, writer: &mut Writer) {
     });
 }
 
-/// The ports of a table's chains; `None` if there is anything in it that we would not have written.
+/// Returns the ports of the table's chains; `None` if the table has content that we do not write.
 pub(crate) fn decode(objects: &[u8]) -> Option<SortedSet<IfName>> {
     let mut ports = SortedSet::new();
     let ours = |attributes: &Attributes| attributes.text(TABLE_NAME) == Some(TABLE);

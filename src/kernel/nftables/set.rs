@@ -1,6 +1,7 @@
 //! Sets and their elements, to and from attributes: NFTA_SET_* of linux/netfilter/nf_tables.h.
 //!
-//! The kernel keeps a set of networks as a list of addresses where one begins, and of addresses behind the last one of one.
+//! The kernel keeps a set of networks as a list of intervals: the first address of each network, and the
+//! address behind its last one.
 
 use std::net::Ipv4Addr;
 
@@ -14,7 +15,8 @@ use crate::firewall::Set;
 use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::Writer;
 
-/// Most elements of one message, whose list has at most 64 KiB: the longest element takes 52 bytes.
+/// Limit of elements in one message, because a list has at most 64 KiB and the longest element takes 52
+/// bytes.
 pub(super) const ELEMENTS_PER_MESSAGE: usize = 1000;
 
 const SET_FLAGS: u16 = 3;
@@ -32,7 +34,7 @@ const ELEMENT_KEY_END: u16 = 10;
 const INTERVAL_END: u32 = 0x1;
 const DATA_VALUE: u16 = 1;
 
-/// One element as the kernel keeps it. Of the same key, an end sorts before a beginning.
+/// Element in the kernel's form. An end sorts before a beginning with the same key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Element {
     key: Vec<u8>,
@@ -41,28 +43,30 @@ pub(super) struct Element {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
-    /// First key that is no longer in the interval.
+    /// First key behind an interval.
     End,
-    /// First key of an interval, or the only one.
+    /// First key of an interval, or a single key.
     Key,
 }
 
-/// What the kernel has to know of a set before it has elements.
+/// Encodes the kind of a set, which the kernel must know before it takes elements.
 pub(super) fn encode_kind(set: &Set, writer: &mut Writer) {
     let Kind { key_type, key_length, flags } = Kind::of(set);
     writer.number(SET_FLAGS, flags);
     writer.number(SET_KEY_TYPE, key_type);
     writer.number(SET_KEY_LEN, key_length);
-    writer.number(SET_ID, 1); // has to be there, but only sets without a name are asked for by it
+    // The kernel demands an ID, but looks up only sets without a name by it.
+    writer.number(SET_ID, 1);
     if let Set::Interfaces(_) = set {
-        // For the `nft` program: it lists a single name as "" unless told that its bytes are in the machine's order.
+        // The `nft` program lists a single name as "" unless the set says that the bytes are in the machine's
+        // order.
         const KEY_BYTE_ORDER: u8 = 0;
         const MACHINE: [u8; 4] = 1_u32.to_ne_bytes();
         writer.bytes(SET_USERDATA, &[&[KEY_BYTE_ORDER, 4], MACHINE.as_slice()].concat());
     }
 }
 
-/// An empty set of the kind that the attributes say; `None` if we have no such kind.
+/// Decodes an empty set of the kind in the attributes; `None` for a kind that we do not use.
 pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
     let kind = Kind {
         key_type: attributes.number(SET_KEY_TYPE)?,
@@ -81,8 +85,8 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
     all.into_iter().find(|set| Kind::of(set) == kind)
 }
 
-/// All elements of a new set. What the first network does not begin with is closed by an end at zero: so does the `nft`
-/// program.
+/// Returns all elements of a new set. An end at zero closes the addresses in front of the first network, as
+/// the `nft` program does it.
 pub(super) fn first_elements(set: &Set) -> Vec<Element> {
     let mut all = elements(set);
     if let Set::Networks(..) = set
@@ -94,7 +98,7 @@ pub(super) fn first_elements(set: &Set) -> Vec<Element> {
     all
 }
 
-/// The elements that come or go with the content of `set`.
+/// Returns the elements to add or delete for the content of `set`.
 pub(super) fn elements(set: &Set) -> Vec<Element> {
     match set {
         Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).collect(),
@@ -119,7 +123,8 @@ pub(super) fn elements(set: &Set) -> Vec<Element> {
     }
 }
 
-/// The set of the same kind as `kind` with these elements; `None` if it is empty or holds what we do not write.
+/// Returns a set of the kind of `kind` with these elements; `None` if there are none, or some that we do not
+/// write.
 pub(super) fn with_elements(kind: &Set, elements: Vec<Element>) -> Option<Set> {
     if elements.is_empty() {
         return None;
@@ -151,18 +156,19 @@ pub(super) fn encode_elements(elements: &[Element], writer: &mut Writer) {
     });
 }
 
-/// The elements in a list; `None` if one is of no kind that we write.
+/// Decodes the elements of a list; `None` if one has a form that we do not write.
 pub(super) fn decode_elements(attributes: Attributes) -> Option<Vec<Element>> {
     attributes.nested(LIST_ELEMENTS).elements().map(decode_element).collect()
 }
 
 #[derive(PartialEq)]
 struct Kind {
-    /// The number by which the `nft` program knows a type: TYPE_* in its datatype.h. The kernel hands it on unread.
+    /// Number of a type for the `nft` program: TYPE_* in its datatype.h. The kernel passes it on without
+    /// reading it.
     key_type: u32,
-    /// In bytes.
+    /// Length of a key in bytes.
     key_length: u32,
-    /// NFT_SET_*
+    /// Flags of the set: NFT_SET_*.
     flags: u32,
 }
 
@@ -216,7 +222,7 @@ fn devices(elements: &[Element]) -> Option<SortedSet<Mac>> {
     elements.iter().map(|element| Some(Mac(*element.key.as_array()?))).collect()
 }
 
-/// Pairs of an interface and something else.
+/// Decodes pairs of an interface and another value.
 fn pairs<T: Ord>(elements: &[Element], read: impl Fn(&[u8]) -> Option<T>) -> Option<SortedSet<(IfName, T)>> {
     let pair = |element: &Element| {
         let (interface, other) = element.key.split_at_checked(NAME_LENGTH as usize)?;
@@ -242,7 +248,7 @@ fn networks(family: Family, mut elements: Vec<Element>) -> Option<SortedSet<Cidr
     Some(networks)
 }
 
-/// The network from `first` until before `end`, or until the last of all addresses.
+/// Returns the network from `first` to the address before `end`, or to the last address of all.
 fn network(family: Family, first: &Element, end: Option<&Element>) -> Option<Cidr> {
     let address = address_from_prefix(family, &first.key)?;
     let end = match end {

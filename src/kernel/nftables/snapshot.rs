@@ -1,4 +1,4 @@
-//! All of our table in one go, and the firewall that it is.
+//! Snapshot of our table, and the firewall in it.
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR};
 use nix::errno::Errno;
@@ -14,7 +14,7 @@ use crate::kernel::nfnetlink::{Nfnetlink, messages};
 const TABLE_FLAGS: u16 = 2;
 const SET_NAME: u16 = 2;
 
-/// What the kernel says of our table; `None` if there is no such table.
+/// Takes a snapshot of our table; `None` if there is no such table.
 pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Errno> {
     let mut snapshot =
         match socket.request(call::GET_TABLE, NLM_F_ACK, |writer| writer.text(TABLE_NAME, TABLE)) {
@@ -38,14 +38,14 @@ pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Errno> {
     Ok(Some(snapshot))
 }
 
-/// Tells whether a refusal means that there is no table of ours. Before Linux 4.17 the family `inet` is a module of
-/// its own, that only whoever makes a table loads: until then, and where it is missing, no table of that
-/// family can be asked for.
+/// Reports whether a refusal means that our table does not exist. Before Linux 4.17 the family `inet` is a
+/// separate module, which the kernel loads when a program makes a table. Until then, and where the module is
+/// missing, the kernel does not answer questions about tables of that family.
 pub(super) fn means_no_table(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP)
 }
 
-/// Whether nothing was changed while the snapshot was taken.
+/// Reports whether the ruleset stayed the same while the snapshot was taken.
 pub(super) fn is_sharp(snapshot: &[u8]) -> bool {
     let mut generation = None;
     messages(snapshot).filter(|message| message.kind >> 8 == NFTABLES).all(|message| {
@@ -54,8 +54,8 @@ pub(super) fn is_sharp(snapshot: &[u8]) -> bool {
     })
 }
 
-/// The firewall in a snapshot; `None` if there is anything in it that we would not have written. A rule that
-/// we would not have written costs its chain all rules, and no more.
+/// Decodes the firewall in a snapshot; `None` if the snapshot has a table, chain or set that we do not write.
+/// A rule that we do not write costs only its own chain all rules.
 pub(crate) fn decode(snapshot: &[u8]) -> Option<Firewall> {
     let mut content = Content::default();
     for (kind, attributes) in objects(snapshot) {
@@ -64,7 +64,7 @@ pub(crate) fn decode(snapshot: &[u8]) -> Option<Firewall> {
     content.finish()
 }
 
-/// The objects of our table.
+/// Returns the objects of our table.
 fn objects(snapshot: &[u8]) -> impl Iterator<Item = (u16, Attributes<'_>)> {
     messages(snapshot)
         .filter(|message| message.kind >> 8 == NFTABLES)
@@ -75,7 +75,7 @@ fn objects(snapshot: &[u8]) -> impl Iterator<Item = (u16, Attributes<'_>)> {
 #[derive(Default)]
 struct Content {
     sets: SortedMap<SetName, (Set, Vec<Element>)>,
-    /// The rules of each; `None` if we would not have written all of them.
+    /// Rules of each chain; `None` if the chain has a rule that we do not write.
     chains: SortedMap<Chain, Option<Vec<Rule>>>,
 }
 

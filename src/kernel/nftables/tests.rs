@@ -1,4 +1,4 @@
-//! What can be known without a kernel. With one: `tests/nftables.rs`.
+//! Tests without a kernel. `tests/nftables.rs` has the tests with a kernel.
 
 #[path = "../../../tests/support/firewalls.rs"]
 mod firewalls;
@@ -88,7 +88,7 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
              No such file or directory",
         ),
     ];
-    // A kernel before Linux 4.17 without the module of the family.
+    // The kernel is older than Linux 4.17 and lacks the module of the family.
     let (no_family, nothing) = (Errno::EAFNOSUPPORT, Errno::ENOENT);
     let refusals = |errnos: [Errno; 4]| {
         let numbered = (1..).zip(errnos).map(|(sequence, errno)| Refusal { sequence, errno });
@@ -98,7 +98,7 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
         refusals([no_family; 4]),
         ["tables for both families (before Linux 4.17: module nf_tables_inet)"]
     );
-    // One before Linux 5.2: what would have been in the chain is not what is missing.
+    // The kernel is older than Linux 5.2: the chain is missing, not the content of the chain.
     assert_eq!(
         refusals([Errno::EBUSY, nothing, Errno::EBUSY, nothing]),
         ["inet NAT chains (needs Linux 5.2 or newer, with module nft_chain_nat)"]

@@ -1,4 +1,4 @@
-//! One batch of messages that does all edits or none.
+//! Batch of messages that the kernel carries out as a whole or not at all.
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use nix::errno::Errno;
@@ -11,37 +11,37 @@ use crate::firewall::edit::Edit;
 use crate::firewall::{Action, Condition, Rule, SetName, TABLE};
 use crate::kernel::nfnetlink::{Header, Refusal, Writer};
 
-/// NFNL_MSG_BATCH_*
+/// NFNL_MSG_BATCH_*: beginning and end of a batch.
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 
 const TABLE_FLAGS: u16 = 2;
-/// Name of a set where it is named itself, and where its elements are listed.
+/// Attribute that names a set, both in the set's own messages and in messages about its elements.
 const SET_NAME: u16 = 2;
 
 const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
-/// The table that edits are about.
+/// Table that edits change.
 #[derive(Debug, Clone, Copy)]
 struct Table {
     name: &'static str,
     flags: u32,
 }
 
-/// Ours.
+/// Our table.
 const OURS: Table = Table { name: TABLE, flags: 0 };
 
-/// One that never comes to be; NFT_TABLE_F_DORMANT keeps its chains from being hooked in for even a moment.
+/// Table of a trial, which never comes into force. NFT_TABLE_F_DORMANT keeps its chains off their hooks even
+/// for a moment.
 const TRIAL: Table = Table { name: "portals-trial", flags: 1 };
 
-/// The batch for these edits. The sequence number of each message is that of its edit, counted from 1; only the last edit
-/// asks to be acknowledged, which the kernel does when all is done.
+/// Encodes edits as a batch. Each message has the number of its edit, counted from 1, as its sequence number.
+/// Only the last edit asks for an acknowledgement, which the kernel sends when the whole batch is done.
 pub(crate) fn encode(edits: &[Edit]) -> Vec<u8> {
     begin(edits, OURS).end()
 }
 
-/// The batch for a table that never comes to be: a batch without an end is looked through by the kernel, and
-/// then forgotten.
+/// Encodes edits as a batch for a trial: the kernel checks a batch without an end, and then forgets it.
 pub(super) fn encode_trial(edits: &[Edit]) -> Vec<u8> {
     begin(edits, TRIAL).0.finish()
 }
@@ -56,7 +56,7 @@ fn begin(edits: &[Edit], table: Table) -> Batch {
     batch
 }
 
-/// Messages that are carried out all together or not at all.
+/// Messages that the kernel carries out as a whole or not at all.
 pub(super) struct Batch(Writer);
 
 impl Batch {
@@ -70,7 +70,7 @@ impl Batch {
         &mut self.0
     }
 
-    /// The batch without its end: the kernel tries all of it, and takes it back.
+    /// Returns the batch without its end: the kernel checks all of it and undoes it.
     pub(super) fn abandon(self) -> Vec<u8> {
         self.0.finish()
     }
@@ -81,7 +81,7 @@ impl Batch {
     }
 }
 
-/// A refusal in words: which edit it was, and what the kernel lacks if that is the reason.
+/// Explains a refusal: the error names the edit, and the missing part of the kernel if that is the reason.
 pub(super) fn explain(edits: &[Edit], Refusal { sequence, errno }: Refusal) -> Error {
     let edit = edit_of(edits, sequence);
     let doing = edit.map_or_else(|| "change the firewall".to_owned(), Edit::to_string);
@@ -93,11 +93,11 @@ pub(super) fn explain(edits: &[Edit], Refusal { sequence, errno }: Refusal) -> E
     Error::failed(message).because(errno)
 }
 
-/// Abilities that the kernel lacks, by its refusals of a trial; each once.
+/// Returns the abilities that the kernel lacks, each once, from its refusals of a trial.
 pub(super) fn lacking(edits: &[Edit], refusals: &[Refusal]) -> Vec<&'static str> {
     let lacks = refusals.iter().filter(|refusal| is_lack(refusal.errno));
     let refused: Vec<&Edit> = lacks.filter_map(|refusal| edit_of(edits, refusal.sequence)).collect();
-    // What would have been in a table or a chain is refused along with it.
+    // The content of a refused table or chain is refused along with it.
     let is_own = |edit: &Edit| match edit {
         Edit::AddTable => true,
         Edit::AddRule(chain, ..) => {
@@ -118,7 +118,7 @@ fn edit_of<'a>(edits: &'a [Edit<'a>], sequence: u32) -> Option<&'a Edit<'a>> {
     usize::try_from(sequence).ok().and_then(|number| edits.get(number.checked_sub(1)?))
 }
 
-/// Tells whether a refusal means that the kernel has nothing of that kind.
+/// Reports whether a refusal means that the kernel has no objects of that kind.
 fn is_lack(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT)
 }
@@ -131,7 +131,7 @@ fn bracket(kind: u16, writer: &mut Writer) {
 fn encode_edit(edit: &Edit, request: &mut Request) {
     match edit {
         Edit::AddTable => {
-            // Not NLM_F_EXCL: where the table is there already, this makes sure of it for the edits that follow.
+            // Without NLM_F_EXCL this edit also succeeds if the table exists, as the following edits need it.
             let flags = request.table.flags;
             request.send(call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, flags));
         }
@@ -164,7 +164,7 @@ fn encode_edit(edit: &Edit, request: &mut Request) {
     }
 }
 
-/// What the messages of one edit have in common.
+/// Common parts of the messages of one edit.
 struct Request<'a> {
     writer: &'a mut Writer,
     table: Table,
@@ -192,8 +192,8 @@ impl Request<'_> {
     }
 }
 
-/// The part of the kernel that has to be missing if it does not know the object of this edit. What is not named here is in
-/// nf_tables itself.
+/// Returns the part of the kernel that must be missing if the kernel does not know the object of this edit.
+/// All other objects are part of nf_tables itself.
 fn what_is_missing(edit: &Edit) -> Option<&'static str> {
     match edit {
         Edit::AddTable => Some("tables for both families (before Linux 4.17: module nf_tables_inet)"),

@@ -1,22 +1,22 @@
-//! Interface names and addresses as they stand in registers and as keys of sets.
+//! Interface names and addresses in the form of registers and of keys of sets.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::base::net::{Cidr, Family, IfName};
 
-/// Length of an interface name's register, in bytes: IFNAMSIZ.
+/// Length of an interface name in bytes: IFNAMSIZ.
 pub(super) const NAME_LENGTH: u32 = 16;
 
-/// Of a hardware address, in bytes: ETH_ALEN.
+/// Length of a hardware address in bytes: ETH_ALEN.
 pub(super) const MAC_LENGTH: u32 = 6;
 
-/// The name before the zeros.
+/// Returns the interface name in front of the zeros.
 pub(super) fn unpadded_name(padded: &[u8]) -> Option<IfName> {
     let length = padded.iter().position(|byte| *byte == 0)?;
     std::str::from_utf8(&padded[..length]).ok()?.parse().ok()
 }
 
-/// In bytes.
+/// Length of an address in bytes.
 pub(super) fn address_length(family: Family) -> u32 {
     u32::from(family.bits() / 8)
 }
@@ -28,7 +28,7 @@ pub(super) fn address_bytes(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// The address that begins with `prefix` and goes on with zeros.
+/// Returns the address that begins with `prefix` and continues with zeros.
 pub(super) fn address_from_prefix(family: Family, prefix: &[u8]) -> Option<IpAddr> {
     fn padded<const LENGTH: usize>(prefix: &[u8]) -> Option<[u8; LENGTH]> {
         let mut bytes = [0; LENGTH];
@@ -41,7 +41,7 @@ pub(super) fn address_from_prefix(family: Family, prefix: &[u8]) -> Option<IpAdd
     }
 }
 
-/// Ones as long as the prefix of `network`, zeros behind it.
+/// Returns the mask of `network`: ones for its prefix, zeros behind.
 pub(super) fn mask_bytes(network: Cidr) -> Vec<u8> {
     let ones = u32::from(network.length());
     match network.family() {
@@ -50,7 +50,7 @@ pub(super) fn mask_bytes(network: Cidr) -> Vec<u8> {
     }
 }
 
-/// The address behind the last one of `network`; `None` behind the last of all.
+/// Returns the address behind the last address of `network`; `None` if there is no such address.
 pub(super) fn address_behind(network: Cidr) -> Option<IpAddr> {
     match network.last() {
         IpAddr::V4(last) => last.to_bits().checked_add(1).map(|next| IpAddr::V4(Ipv4Addr::from_bits(next))),

@@ -47,7 +47,7 @@ impl Wireless {
     pub fn find() -> Result<Option<Self>> {
         let mut socket = Socket::open(protocols::NETLINK_GENERIC)?;
         let family = generic::find_family(&mut socket, "nl80211")
-            .doing(|| "cannot ask the kernel for its Wi-Fi".to_owned())?;
+            .context(|| "cannot ask the kernel for its Wi-Fi".to_owned())?;
         Ok(family.map(|family| Self { socket, family }))
     }
 
@@ -57,7 +57,7 @@ impl Wireless {
         let mut cards = SortedMap::new();
         for name in names {
             if let Some(interface) = interfaces.iter().find(|interface| interface.name == *name) {
-                let card = self.card(interface).doing(|| format!("cannot ask the Wi-Fi card of {name}"))?;
+                let card = self.card(interface).context(|| format!("cannot ask the Wi-Fi card of {name}"))?;
                 cards.insert(name.clone(), card);
             }
         }
@@ -75,7 +75,7 @@ impl Wireless {
             if let Some(interface) = interfaces.iter().find(|interface| interface.name == *name) {
                 let parts = self
                     .dump(command::GET_STATION, &[number(attribute::IFINDEX, interface.index)])
-                    .doing(|| format!("cannot ask who is connected to {name}"))?;
+                    .context(|| format!("cannot ask who is connected to {name}"))?;
                 stations.insert(name.clone(), parts.iter().filter_map(decode::station).collect());
             }
         }
@@ -85,7 +85,7 @@ impl Wireless {
     fn interfaces(&mut self) -> Result<Vec<Interface>> {
         let parts = self
             .dump(command::GET_INTERFACE, &[])
-            .doing(|| "cannot ask the kernel for its Wi-Fi interfaces".to_owned())?;
+            .context(|| "cannot ask the kernel for its Wi-Fi interfaces".to_owned())?;
         Ok(parts.iter().filter_map(decode::interface).collect())
     }
 

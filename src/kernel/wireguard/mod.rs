@@ -81,7 +81,7 @@ impl WireGuard {
     pub fn find() -> Result<Option<Self>> {
         let mut socket = Socket::open(protocols::NETLINK_GENERIC)?;
         let family = generic::find_family(&mut socket, "wireguard")
-            .doing(|| "cannot ask the kernel for its WireGuard".to_owned())?;
+            .context(|| "cannot ask the kernel for its WireGuard".to_owned())?;
         Ok(family.map(|family| Self { socket, family }))
     }
 
@@ -91,7 +91,7 @@ impl WireGuard {
         let mut reading = self
             .socket
             .gather(question, decode::take_device)
-            .doing(|| format!("cannot read the WireGuard settings of {name}"))?;
+            .context(|| format!("cannot read the WireGuard settings of {name}"))?;
         for (key, peer) in reading.tunnel.peers.iter_mut() {
             peer.alive = reading.peers.get(key).is_some_and(|statistics| statistics.alive(now));
         }

@@ -1,4 +1,4 @@
-//! Files that are written whole or not at all, also if the power goes meanwhile.
+//! Atomic writes: a file is written completely or not at all, even if the power fails.
 
 mod reading;
 
@@ -17,40 +17,40 @@ pub use reading::{
     Source, check_program, group_may_write, kernel_text, open, read, read_if_there, read_up_to, unreadable,
 };
 
-/// Part of a draft's name, between the file's and the number of the process.
+/// Part of a draft's name, between the name of the file and the process id.
 const DRAFT: &str = "portals-new-";
 
-const CHANGED: &str = "somebody else has changed it meanwhile: nothing was written; do it again";
+const CHANGED: &str = "the file has changed since it was read: nothing was written; run the command again";
 
-/// Puts a file in the place of the one that may be there. Readers see the old one or the new one.
+/// Replaces a file, which need not exist yet. Readers see either the old file or the new one.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     replace_with(path, |draft| write_new(draft, bytes, mode))
 }
 
-/// Puts `to` in the place of `from` into a file, if that still is what it says: it stays whose it is, and who can read it; what leads to
-/// it by a link still does.
+/// Replaces the content `from` of a file with `to`; fails if the content is no longer `from`. The owner and
+/// the mode stay, and so do symbolic links to the file.
 pub fn rewrite(path: &Path, from: &[u8], to: &[u8]) -> io::Result<()> {
     let path = fs::canonicalize(path)?;
     let old = fs::metadata(&path)?;
     replace_with(&path, |draft| {
         write_new(draft, to, old.mode() & 0o7777)?;
         chown(draft, Some(old.uid()), Some(old.gid()))?;
-        // Last of all: who saves it in an editor holds no lock.
+        // At the very end: an editor that saves the file holds no lock.
         if read(&path, Source::Ours)? == from { Ok(()) } else { Err(io::Error::other(CHANGED)) }
     })
 }
 
-/// As [`replace`], with anything that `make` can make at another path.
+/// Replaces a file as [`replace`] does, with the file that `make` creates at another path.
 pub fn replace_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     static DRAFTS: AtomicUsize = AtomicUsize::new(0);
     remove_leftovers(path);
-    // No other call's, in this process or another.
+    // Unique among all calls, in this process and others.
     let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
     let draft = path.with_added_extension(format!("{DRAFT}{}-{number}", std::process::id()));
     make(&draft).and_then(|()| rename(&draft, path)).inspect_err(|_| drop(fs::remove_file(&draft)))
 }
 
-/// Removes the drafts of calls that were cut short: their processes are gone. What cannot be removed harms nothing.
+/// Removes the drafts of interrupted calls, whose processes are gone. A draft that stays does no harm.
 fn remove_leftovers(path: &Path) {
     let of_process = |name: &OsStr| {
         let ours = name.as_bytes().strip_prefix(path.file_name()?.as_bytes())?.strip_prefix(b".")?;
@@ -64,23 +64,23 @@ fn remove_leftovers(path: &Path) {
     }
 }
 
-/// Makes a file; one that exists is left as it is.
+/// Creates a file; fails if it exists.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
-    // Whatever the umask says.
+    // Independent of the umask.
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
-    // Or the new name may be on the disk before what it names.
+    // Otherwise the new name may reach the disk before the content does.
     file.sync_all()
 }
 
-/// Moves a file, for good.
+/// Renames a file, and waits until the new name is on the disk.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     sync_folder(to)
 }
 
-/// Removes a file, for good, if it is there.
+/// Removes a file if it exists, and waits until its name is gone from the disk.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -89,7 +89,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Names are on the disk once their folder is (fsync(2)).
+/// Waits until the folder of a file is on the disk, and with it the names in the folder (fsync(2)).
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::options().read(true).open(folder_of(path))?.sync_all()
 }
@@ -99,11 +99,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_somebody_else_has_saved_meanwhile_stays() {
+    fn a_file_that_changed_since_it_was_read_stays() {
         let folder = std::env::temp_dir().join(format!("portals-disk-{}", std::process::id()));
         fs::create_dir(&folder).unwrap();
         let file = folder.join("network.toml");
-        // Of a process that is gone: there is none of such a number.
+        // The draft of a process that is gone: no process has such an id.
         fs::write(folder.join("network.toml.portals-new-99999999-0"), "half of").unwrap();
         fs::write(&file, "one").unwrap();
         rewrite(&file, b"one", b"two").unwrap();

@@ -1,122 +1,116 @@
-//! Where the log goes: standard error, the journal behind it, a file that never grows large, or the machine's syslog.
+//! Log of this process: `simplelog` behind the macros of `log`, with writers of our own as its outputs.
 //!
-//! Nothing here waits or fails: a line that cannot be written at once is lost, and the agent goes on.
+//! The log goes to standard error, to systemd's journal behind standard error, to a file of limited size, or
+//! to syslog. No writer waits or fails: a line that cannot be written at once is lost, and the agent goes on.
 
 mod file;
 mod seldom;
+mod standard_error;
 mod syslog;
+mod utc;
 
-use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _, stderr};
+use std::io::{IsTerminal as _, LineWriter, Write, stderr};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
+use simplelog::{Config, ConfigBuilder, WriteLogger};
 
+use file::LogFile;
 pub use seldom::Seldom;
+use standard_error::StandardError;
+use syslog::Syslog;
+pub(crate) use utc::utc;
 
-/// Bytes that a pipe takes as a whole as soon as it takes any (PIPE_BUF, pipe(7)); a longer line is cut.
+/// Longest line in bytes: a pipe takes this many as a whole as soon as it takes any (PIPE_BUF, pipe(7)).
 const LONGEST_LINE: usize = 4096;
 
-/// Where lines go.
+/// Longest text of a line in bytes: the rest is room for the time, the heading and the newline.
+const LONGEST_TEXT: usize = LONGEST_LINE - 96;
+
+/// Destination of the lines of the log.
 #[derive(Debug, PartialEq, Eq)]
-enum Sink {
-    /// To a person, a pipe or a file: `warning: …`.
+enum Destination {
+    /// Standard error, read by a person, a pipe or a file: `warning: …`.
     StandardError,
-    /// The same, read by systemd's journal: `<4>…` (sd-daemon(3)).
+    /// Standard error, read by systemd's journal: `<4>…` (sd-daemon(3)).
     Journal,
-    /// A file of our own.
+    /// A file of our own: `2026-11-22T16:47:24Z warning: …`.
     File(PathBuf),
-    /// [`syslog::SOCKET`].
+    /// The syslog daemon at [`syslog::SOCKET`].
     Syslog,
 }
 
-/// Starts the log of this process. A service whose standard error nobody reads speaks to syslog, if it has no `file`.
+/// Starts the log of this process. A service whose standard error has no reader logs to syslog, unless it has
+/// a `file`.
 pub fn start(level: LevelFilter, file: Option<&Path>, is_service: bool) {
     let journal = std::env::var("JOURNAL_STREAM").ok();
-    let sink = match file {
-        Some(path) => Sink::File(path.to_owned()),
-        None => of(&stderr(), journal.as_deref(), stderr().is_terminal(), is_service),
+    let destination = match file {
+        Some(path) => Destination::File(path.to_owned()),
+        None => Destination::of(&stderr(), journal.as_deref(), stderr().is_terminal(), is_service),
     };
-    // It fails only if a logger was set before, and none was.
-    if log::set_boxed_logger(Box::new(sink)).is_ok() {
+    let writer = destination.writer();
+    // This fails only if the process has a logger already, and it has none.
+    if log::set_boxed_logger(Box::new(LineLogger::new(level, destination, writer))).is_ok() {
         log::set_max_level(level);
     }
 }
 
-/// Tells by what standard error is: `journal` is the device and inode of the journal's end, as systemd says them.
-fn of(error: &impl AsFd, journal: Option<&str>, is_terminal: bool, is_service: bool) -> Sink {
-    let Ok(stat) = fstat(error) else { return Sink::StandardError };
-    let is_device = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR;
-    if journal == Some(format!("{}:{}", stat.st_dev, stat.st_ino).as_str()) {
-        Sink::Journal
-    } else if is_service && is_device && !is_terminal {
-        // /dev/null: where init puts what it starts.
-        Sink::Syslog
-    } else {
-        Sink::StandardError
-    }
-}
-
-impl Log for Sink {
-    /// Libraries are not heard: what they say may hold keys.
-    fn enabled(&self, metadata: &Metadata) -> bool {
-        let target = metadata.target();
-        target == "portals" || target.starts_with("wg_portals")
-    }
-
-    fn log(&self, record: &Record) {
-        if !self.enabled(record.metadata()) {
-            return;
-        }
-        // Each line of a text on its own: readers of logs take lines apart.
-        for line in record.args().to_string().lines() {
-            self.write(record.level(), line);
+impl Destination {
+    /// Destination that suits a standard error. `journal` names the device and the inode of the journal's
+    /// socket, as systemd writes them into JOURNAL_STREAM (systemd.exec(5)).
+    fn of(error: &impl AsFd, journal: Option<&str>, is_terminal: bool, is_service: bool) -> Self {
+        let Ok(stat) = fstat(error) else { return Self::StandardError };
+        let is_device = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR;
+        if journal == Some(format!("{}:{}", stat.st_dev, stat.st_ino).as_str()) {
+            Self::Journal
+        } else if is_service && is_device && !is_terminal {
+            // /dev/null: init gives it to the services that it starts.
+            Self::Syslog
+        } else {
+            Self::StandardError
         }
     }
 
-    fn flush(&self) {}
-}
-
-impl Sink {
-    fn write(&self, level: Level, line: &str) {
+    fn writer(&self) -> Box<dyn Write + Send> {
         match self {
-            Self::StandardError => say(&format!("{}{line}\n", title(level))),
-            Self::Journal => say(&format!("<{}>{line}\n", priority(level))),
-            // A full disk, or one that is not there: the next line may find it better.
-            Self::File(path) => {
-                let line = format!("{} {}{line}\n", utc(SystemTime::now()), title(level));
-                let _ = file::append(path, &line, file::LIMIT);
-            }
-            // As it is while syslogd is started again.
-            Self::Syslog => drop(syslog::send(Path::new(syslog::SOCKET), priority(level), line)),
+            Self::StandardError | Self::Journal => Box::new(StandardError),
+            Self::File(path) => Box::new(LogFile::at(path)),
+            Self::Syslog => Box::new(Syslog),
         }
     }
-}
 
-/// Writes to standard error what it takes at once.
-fn say(line: &str) {
-    let mut out = stderr().lock();
-    let is_ready = poll(&mut [PollFd::new(out.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO);
-    if is_ready.is_ok_and(|ready| ready > 0) {
-        let bytes = line.as_bytes();
-        let _ = out.write_all(&bytes[..bytes.len().min(LONGEST_LINE)]);
+    /// Words or marks in front of a text, which tell its level to the readers of this destination.
+    fn heading(&self, level: Level) -> String {
+        match (self, level) {
+            (Self::Journal, _) => format!("<{}>", priority(level)),
+            (Self::Syslog, _) => syslog::heading(priority(level)),
+            (_, Level::Error) => "error: ".to_owned(),
+            (_, Level::Warn) => "warning: ".to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    /// Format of `simplelog` for this destination. Only a file needs the time: the journal and syslog add it
+    /// to each line, and a person at a terminal sees it pass. The heading tells the level.
+    fn config(&self) -> Config {
+        let time = if matches!(self, Self::File(_)) { LevelFilter::Error } else { LevelFilter::Off };
+        ConfigBuilder::new()
+            .set_time_level(time)
+            .set_time_format_custom(utc::FORMAT)
+            .set_max_level(LevelFilter::Off)
+            .set_thread_level(LevelFilter::Off)
+            .set_target_level(LevelFilter::Off)
+            .set_location_level(LevelFilter::Off)
+            // Libraries do not log: their messages may hold keys.
+            .add_filter_allow_str("portals")
+            .add_filter_allow_str("wg_portals")
+            .build()
     }
 }
 
-/// What a line of importance begins with.
-fn title(level: Level) -> &'static str {
-    match level {
-        Level::Error => "error: ",
-        Level::Warn => "warning: ",
-        _ => "",
-    }
-}
-
-/// The number that syslog(3) gives it.
+/// Severity of a level in syslog's numbers (syslog(3)).
 fn priority(level: Level) -> u8 {
     match level {
         Level::Error => 3,
@@ -126,74 +120,116 @@ fn priority(level: Level) -> u8 {
     }
 }
 
-/// `2026-11-22T16:47:24Z`: the same on every router, whatever it knows of time zones.
-pub(crate) fn utc(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (year, month, day) = date(seconds / 86_400);
-    let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
-    let mut text = String::new();
-    let _ = write!(text, "{year}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{:02}Z", seconds % 60);
-    text
+/// Logger that hands each line of a message to `simplelog`, headed for its destination. `simplelog` filters
+/// by level and origin, adds the time, and keeps the lines of several threads apart.
+struct LineLogger {
+    destination: Destination,
+    output: Box<WriteLogger<LineWriter<Box<dyn Write + Send>>>>,
 }
 
-/// Year, month and day, by the days since 1970-01-01.
-fn date(mut days: u64) -> (u64, usize, u64) {
-    let is_leap =
-        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
-        year += 1;
+impl LineLogger {
+    fn new(level: LevelFilter, destination: Destination, writer: Box<dyn Write + Send>) -> Self {
+        let lines = LineWriter::with_capacity(LONGEST_LINE, writer);
+        let output = WriteLogger::new(level, destination.config(), lines);
+        Self { destination, output }
     }
-    let february = 28 + u64::from(is_leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if days < length {
-            break;
+}
+
+impl Log for LineLogger {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        self.output.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record) {
+        if !self.enabled(record.metadata()) {
+            return;
         }
-        days -= length;
-        month += 1;
+        let heading = self.destination.heading(record.level());
+        // Readers of logs take one line at a time: each line of a message gets its own time and heading.
+        for line in record.args().to_string().lines() {
+            let text = &line[..line.floor_char_boundary(LONGEST_TEXT)];
+            let metadata = record.metadata().clone();
+            self.output
+                .log(&Record::builder().metadata(metadata).args(format_args!("{heading}{text}")).build());
+        }
     }
-    (year, month, days + 1)
+
+    fn flush(&self) {
+        self.output.flush();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::time::Duration;
+    use std::io::{self, Read as _};
+    use std::os::fd::OwnedFd;
 
     use super::*;
 
     #[test]
-    fn time_is_told_as_everywhere() {
-        let told = |seconds| utc(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
-        assert_eq!(told(0), "1970-01-01T00:00:00Z");
-        assert_eq!(told(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(told(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(told(1_709_251_199), "2024-02-29T23:59:59Z");
-        assert_eq!(told(1_735_689_599), "2024-12-31T23:59:59Z");
-        assert_eq!(told(4_107_542_400), "2100-03-01T00:00:00Z");
-    }
-
-    #[test]
     fn standard_error_tells_where_the_log_goes() {
-        let null = File::options().write(true).open("/dev/null").unwrap();
-        let (_, pipe) = std::io::pipe().unwrap();
+        let null: OwnedFd = File::options().write(true).open("/dev/null").unwrap().into();
+        let pipe: OwnedFd = io::pipe().unwrap().1.into();
+        let of = |error: &OwnedFd, journal, is_terminal, is_service| {
+            Destination::of(error, journal, is_terminal, is_service)
+        };
         let stat = fstat(&pipe).unwrap();
         let journal = format!("{}:{}", stat.st_dev, stat.st_ino);
-        assert_eq!(of(&pipe, Some(&journal), false, true), Sink::Journal);
-        assert_eq!(of(&pipe, Some(&journal), false, false), Sink::Journal);
-        assert_eq!(of(&pipe, Some("1:2"), false, true), Sink::StandardError, "it was redirected since");
-        assert_eq!(of(&pipe, None, false, true), Sink::StandardError);
-        assert_eq!(of(&null, None, false, true), Sink::Syslog);
-        assert_eq!(of(&null, None, false, false), Sink::StandardError, "a command, told to be quiet");
-        assert_eq!(of(&null, None, true, true), Sink::StandardError, "a terminal");
+        let journal = journal.as_str();
+        assert_eq!(of(&pipe, Some(journal), false, true), Destination::Journal);
+        assert_eq!(of(&pipe, Some(journal), false, false), Destination::Journal);
+        assert_eq!(
+            of(&pipe, Some("1:2"), false, true),
+            Destination::StandardError,
+            "it was redirected since"
+        );
+        assert_eq!(of(&pipe, None, false, true), Destination::StandardError);
+        assert_eq!(of(&null, None, false, true), Destination::Syslog);
+        assert_eq!(of(&null, None, false, false), Destination::StandardError, "a command, told to be quiet");
+        assert_eq!(of(&null, None, true, true), Destination::StandardError, "a terminal");
+    }
+
+    /// Lines that a destination gets for a message of the agent, and for one of a library.
+    fn logged(destination: Destination, level: Level, message: &str) -> String {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let logger = LineLogger::new(LevelFilter::Info, destination, Box::new(writer));
+        for (target, message) in [("wg_portals::agent", message), ("defguard_boringtun::device", "a secret")]
+        {
+            logger
+                .log(&Record::builder().level(level).target(target).args(format_args!("{message}")).build());
+        }
+        drop(logger);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
     }
 
     #[test]
-    fn only_our_own_words_are_written() {
-        let metadata = |target| Metadata::builder().level(Level::Error).target(target).build();
-        assert!(Sink::Journal.enabled(&metadata("wg_portals::agent")));
-        assert!(!Sink::Journal.enabled(&metadata("defguard_boringtun::device")));
+    fn each_line_of_our_own_messages_is_headed_for_its_destination() {
+        let message = "no route\nto paris";
+        let at_terminal = |level| logged(Destination::StandardError, level, message);
+        assert_eq!(at_terminal(Level::Error), "error: no route\nerror: to paris\n");
+        assert_eq!(at_terminal(Level::Warn), "warning: no route\nwarning: to paris\n");
+        assert_eq!(at_terminal(Level::Info), "no route\nto paris\n");
+        assert_eq!(at_terminal(Level::Debug), "", "too verbose");
+        assert_eq!(logged(Destination::Journal, Level::Warn, message), "<4>no route\n<4>to paris\n");
+        let id = std::process::id();
+        let expected = format!("<27>portals[{id}]: no route\n<27>portals[{id}]: to paris\n");
+        assert_eq!(logged(Destination::Syslog, Level::Error, message), expected);
+    }
+
+    #[test]
+    fn lines_of_a_file_begin_with_the_time() {
+        let text = logged(Destination::File(PathBuf::new()), Level::Warn, "no route\nto paris");
+        let headed = |(line, words): (&str, &str)| line.as_bytes()[19] == b'Z' && line[20..] == *words;
+        let expected = [" warning: no route", " warning: to paris"];
+        assert!(text.lines().zip(expected).all(headed) && text.lines().count() == 2, "{text}");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_between_characters() {
+        let text = logged(Destination::StandardError, Level::Info, &"ä".repeat(LONGEST_LINE));
+        assert_eq!(text, format!("{}\n", "ä".repeat(LONGEST_TEXT / 2)));
     }
 }

@@ -1,28 +1,28 @@
-//! Messages about what others do, who may do it a thousand times a second: flash is small.
+//! Rate limit for messages about the deeds of others, who may act a thousand times a second: flash is small.
 
 use std::time::{Duration, Instant};
 
-/// After one was said, others are only counted for so long.
+/// Time after a message during which further messages are only counted.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// Lets one message of many pass.
+/// Rate limit that lets one message of many pass.
 #[derive(Debug, Default)]
 pub struct Seldom {
-    /// Until when nothing is said, and how much was left unsaid so far.
+    /// End of the pause, and the number of messages withheld in it.
     pause: Option<(Instant, usize)>,
 }
 
 impl Seldom {
-    /// The message to write now, if any.
+    /// Returns the message if it may be written now.
     pub fn say(&mut self, message: String, now: Instant) -> Option<String> {
-        if let Some((until, unsaid)) = &mut self.pause
+        if let Some((until, withheld)) = &mut self.pause
             && now < *until
         {
-            *unsaid += 1;
+            *withheld += 1;
             return None;
         }
-        let unsaid = self.pause.replace((now + PAUSE, 0)).map_or(0, |(_, unsaid)| unsaid);
-        Some(if unsaid == 0 { message } else { format!("{message} (and {unsaid} such messages before)") })
+        let withheld = self.pause.replace((now + PAUSE, 0)).map_or(0, |(_, withheld)| withheld);
+        Some(if withheld == 0 { message } else { format!("{message} (and {withheld} such messages before)") })
     }
 }
 

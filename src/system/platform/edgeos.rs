@@ -1,5 +1,6 @@
-//! EdgeOS (EdgeRouter). A firmware upgrade copies `/config` and nothing else; when the configuration is loaded, the scripts in
-//! `/config/scripts/post-config.d` are run. From 2.0 on there is systemd, before that System V's init.
+//! EdgeOS (EdgeRouter). A firmware upgrade keeps `/config` and nothing else. After EdgeOS has loaded its
+//! configuration, it runs the scripts in `/config/scripts/post-config.d`. EdgeOS 2.0 and later have systemd,
+//! earlier versions System V's init.
 
 use super::{File, Layout, on_firmware, script};
 
@@ -9,7 +10,7 @@ pub(super) fn is_here(has: &dyn Fn(&str) -> bool) -> bool {
     has("/config/scripts/post-config.d")
 }
 
-/// Before the interfaces are up.
+/// Returns the hook that closes the portals before the interfaces are up.
 fn guard() -> File {
     script(
         "/config/scripts/pre-config.d/portals.sh",

@@ -1,4 +1,5 @@
-//! What kind of machine this is, and how a program lives there: found out by what is there, never by version numbers.
+//! Platform of this machine: where a program and its files live, and how the program starts at boot. Detected
+//! by the files of the platform, never by version numbers.
 
 mod edgeos;
 mod openrc;
@@ -16,28 +17,39 @@ pub use steps::{Found, Step, install, uninstall};
 /// Name of the network file in the platform's folder.
 pub const NETWORK_FILE: &str = "network.toml";
 
-/// The folder of the network file and the keys: where this platform keeps files across firmware upgrades.
+/// Folder of the network file and the keys on a common Linux.
+const FOLDER: &str = "/etc/portals";
+
+/// Path of the program on a common Linux.
+const PROGRAM: &str = "/usr/local/bin/portals";
+
+/// Returns the folder of the network file and the keys: this platform keeps it across firmware upgrades.
 pub fn folder() -> PathBuf {
-    folder_on(&|path| Path::new(path).exists()).into()
+    folder_on(&exists_here).into()
 }
 
-/// The same on a machine of which `has` tells what is there.
+/// Returns the folder of the network file and the keys on a machine where `has` reports which paths exist.
 pub fn folder_on(has: &dyn Fn(&str) -> bool) -> &'static str {
-    if edgeos::is_here(has) { edgeos::FOLDER } else { unifi::folder(has).unwrap_or("/etc/portals") }
+    if edgeos::is_here(has) { edgeos::FOLDER } else { unifi::folder(has).unwrap_or(FOLDER) }
 }
 
-/// Where this platform tells its own DNS forwarder whom to ask, if that is not where every Linux does.
+/// Returns the files in which this platform tells its own DNS forwarder which resolvers to ask, if these
+/// files differ from those of a common Linux.
 pub fn behind_forwarder() -> &'static [&'static str] {
-    behind_forwarder_on(&|path| Path::new(path).exists())
+    behind_forwarder_on(&exists_here)
 }
 
 fn behind_forwarder_on(has: &dyn Fn(&str) -> bool) -> &'static [&'static str] {
     if openwrt::is_here(has) { &openwrt::BEHIND_FORWARDER } else { &[] }
 }
 
-/// The firmware of this machine, if it is one of those.
+fn exists_here(path: &str) -> bool {
+    Path::new(path).exists()
+}
+
+/// Returns the firmware of this machine, if it is a known one.
 pub fn firmware() -> Option<Firmware> {
-    let has: &dyn Fn(&str) -> bool = &|path| Path::new(path).exists();
+    let has = &exists_here;
     if edgeos::is_here(has) {
         Some(Firmware::EdgeOs)
     } else if unifi::folder(has).is_some() {
@@ -47,79 +59,86 @@ pub fn firmware() -> Option<Firmware> {
     }
 }
 
-/// A machine to install on.
+/// Machine to install on.
 pub struct Machine<'a> {
-    /// Whether it runs: an image or a test's folder does not.
+    /// Set for a running machine; an image or a test's folder does not run.
     pub is_live: bool,
-    /// Whether there is something at a path.
+    /// Reports whether a path of the machine exists.
     pub has: &'a dyn Fn(&str) -> bool,
 }
 
-/// All that `portals install` puts on a machine.
+impl Machine<'_> {
+    /// Reports whether one of these paths exists.
+    fn has_any(&self, paths: &[&str]) -> bool {
+        paths.iter().any(|path| (self.has)(path))
+    }
+}
+
+/// Everything that `portals install` puts on a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// What people call the platform.
+    /// Name of the platform, for people.
     pub platform: &'static str,
-    /// The folder of the network file and the keys.
+    /// Folder of the network file and the keys.
     pub folder: &'static str,
-    /// Where the program lies: a firmware upgrade leaves it there, or nothing of the platform would be left either.
+    /// Path of the program, in a place that firmware upgrades keep, where the platform has such a place.
     pub program: String,
-    /// The boot hook, and what it needs.
+    /// Boot hook, and the files that it needs.
     pub files: Vec<File>,
-    /// Links that enable it, or lead to the program.
+    /// Links that enable the boot hook or lead to the program.
     pub links: Vec<Link>,
-    /// Who starts the agent, and starts it again.
+    /// Service manager that starts and restarts the agent.
     pub keeper: Keeper,
-    /// The command that shows what the agent says.
+    /// Command that shows the agent's log.
     pub log: &'static str,
 }
 
-/// A file that is written.
+/// File of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// Absolute, as the machine sees it.
     pub path: String,
-    /// What is in it.
+    /// Contents of the file.
     pub text: String,
-    /// Its permissions.
+    /// Permission bits, such as 0o755.
     pub mode: u32,
 }
 
-/// A symbolic link.
+/// Symbolic link of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// Absolute, as the machine sees it.
     pub path: String,
-    /// What it holds.
+    /// Target of the link.
     pub target: String,
 }
 
-/// Who starts the agent, and starts it again when it has ended.
+/// Service manager that starts the agent, and restarts it when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keeper {
-    /// systemd.
+    /// systemd, with the unit `portals.service`.
     Systemd,
     /// OpenRC, with its supervise-daemon.
     OpenRc,
     /// OpenWrt's procd.
     Procd,
-    /// A small script of our own, at this path: for firmware whose init keeps nothing alive.
+    /// Script of ours, at this path: for firmware whose init restarts no programs.
     Script(String),
 }
 
-/// What a keeper can be told.
+/// Order to a service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Start the agent, unless it runs.
     Start,
-    /// End it and start it.
+    /// End the agent, and start it again.
     Restart,
-    /// End it, and start it no more.
+    /// End the agent for good.
     Stop,
 }
 
 impl Keeper {
-    /// The program and the arguments that tell it.
+    /// Returns the command line that gives the order: the program and its arguments.
     pub fn call(&self, order: Order) -> Vec<String> {
         let order = match order {
             Order::Start => "start",
@@ -136,8 +155,8 @@ impl Keeper {
     }
 }
 
-/// What there is to install on a machine; none if nothing there would start the agent. Firmware comes first: there, files in
-/// the places of a common Linux do not last.
+/// Returns the layout for a machine, or nothing if nothing there could start the agent at boot. Firmware is
+/// checked first: on firmware, files in the places of a common Linux do not last.
 pub fn layout(machine: &Machine) -> Option<Layout> {
     let has = machine.has;
     let has_systemd = systemd::is_here(machine);
@@ -156,12 +175,13 @@ pub fn layout(machine: &Machine) -> Option<Layout> {
     }
 }
 
-/// On firmware that keeps one folder: program and hook there. The hook runs `portals install` at each boot, which puts back
-/// what an upgrade has wiped, and starts the agent.
+/// Returns the layout for firmware that keeps one folder across upgrades: program and hook live there. The
+/// hook runs `portals install` at each boot, which restores the files that an upgrade has wiped, and starts
+/// the agent.
 fn on_firmware(platform: &'static str, folder: &'static str, hook: File, has_systemd: bool) -> Layout {
     let program = format!("{folder}/portals");
     let mut files = vec![hook];
-    let mut links = vec![Link { path: "/usr/local/bin/portals".into(), target: program.clone() }];
+    let mut links = vec![Link { path: PROGRAM.into(), target: program.clone() }];
     let keeper = if has_systemd {
         files.extend(systemd::units(&program, folder));
         links.extend(systemd::enabling());
@@ -179,7 +199,7 @@ fn script(path: impl Into<String>, text: &str) -> File {
     File { path: path.into(), text: text.into(), mode: 0o755 }
 }
 
-/// A text of `targets/` with the paths of this platform.
+/// Fills the paths of a platform into a file of `targets/`.
 fn filled(text: &str, program: &str, folder: &str) -> String {
     text.replace("@PROGRAM@", program).replace("@FOLDER@", folder)
 }
@@ -188,13 +208,13 @@ fn filled(text: &str, program: &str, folder: &str) -> String {
 mod tests {
     use super::*;
 
-    /// On a machine where just these paths are.
+    /// Returns the layout for a machine on which only these paths exist.
     fn layout_with(is_live: bool, paths: &[&str]) -> Option<Layout> {
         layout(&Machine { is_live, has: &|path| paths.contains(&path) })
     }
 
     #[test]
-    fn a_platform_is_known_by_what_is_there() {
+    fn a_platform_is_known_by_its_files() {
         let systemd = "/run/systemd/system";
         for (paths, platform, program, keeper) in [
             (
@@ -243,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_network_file_lies_where_upgrades_leave_it() {
+    fn the_network_file_is_in_a_folder_that_upgrades_keep() {
         for (path, folder) in [
             ("/config/scripts/post-config.d", "/config/portals"),
             ("/data/unifi", "/data/portals"),
@@ -255,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn whom_to_ask_is_looked_for_in_tmp_on_openwrt_alone() {
+    fn resolvers_are_read_from_tmp_only_on_openwrt() {
         assert_eq!(behind_forwarder_on(&|path| path == "/lib/functions/procd.sh").len(), 2);
         assert!(behind_forwarder_on(&|path| path != "/lib/functions/procd.sh").is_empty());
     }
 
-    /// What an upgrade of the firmware must not take away lies in the folder that it leaves.
+    /// Program and hook are in the folder that firmware upgrades keep.
     #[test]
-    fn program_and_hook_outlive_an_upgrade() {
+    fn program_and_hook_survive_an_upgrade() {
         for (paths, kept) in [
             (["/config/scripts/post-config.d", "/run/systemd/system"], "/config/"),
             (["/data/unifi", "/run/systemd/system"], "/data/"),
@@ -276,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn openwrt_keeps_every_file_of_it() {
+    fn openwrt_keeps_every_installed_file() {
         let layout = layout_with(true, &["/lib/functions/procd.sh"]).unwrap();
         let kept = &layout.files.iter().find(|file| file.path.contains("keep.d")).unwrap().text;
         let paths =
@@ -287,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn no_place_is_left_to_be_filled_in() {
+    fn every_placeholder_is_filled_in() {
         for path in
             ["/config/scripts/post-config.d", "/data/unifi", "/lib/functions/procd.sh", "/sbin/openrc-run"]
         {

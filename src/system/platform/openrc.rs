@@ -1,34 +1,36 @@
 //! Linux with OpenRC, such as Alpine.
 
-use super::{Keeper, Layout, Link, Machine, filled, script};
+use super::{FOLDER, Keeper, Layout, Link, Machine, PROGRAM, filled, script};
 
-/// The init script.
+/// Init script of the agent.
 const INIT: &str = "/etc/init.d/portals";
 
-/// The one that closes before the network is up.
+/// Init script that closes the portals before the network is up.
 const GUARD: &str = "/etc/init.d/portals-guard";
 
-/// Where it runs it has the folder; elsewhere its program tells.
+/// Reports whether the machine has OpenRC. A running OpenRC has the folder /run/openrc; an image has only its
+/// program.
 pub(super) fn is_here(machine: &Machine) -> bool {
-    let signs: &[&str] =
-        if machine.is_live { &["/run/openrc"] } else { &["/sbin/openrc-run", "/usr/sbin/openrc-run"] };
-    signs.iter().any(|sign| (machine.has)(sign))
+    machine.has_any(if machine.is_live {
+        &["/run/openrc"]
+    } else {
+        &["/sbin/openrc-run", "/usr/sbin/openrc-run"]
+    })
 }
 
 pub(super) fn layout() -> Layout {
-    let (folder, program) = ("/etc/portals", "/usr/local/bin/portals");
     Layout {
         platform: "OpenRC",
-        folder,
-        program: program.into(),
+        folder: FOLDER,
+        program: PROGRAM.into(),
         files: vec![
-            script(INIT, &filled(include_str!("../../../targets/linux/portals.openrc"), program, folder)),
+            script(INIT, &filled(include_str!("../../../targets/linux/portals.openrc"), PROGRAM, FOLDER)),
             script(
                 GUARD,
-                &filled(include_str!("../../../targets/linux/portals-guard.openrc"), program, folder),
+                &filled(include_str!("../../../targets/linux/portals-guard.openrc"), PROGRAM, FOLDER),
             ),
         ],
-        // What `rc-update add portals default` and `rc-update add portals-guard boot` make.
+        // The links that `rc-update add portals default` and `rc-update add portals-guard boot` create.
         links: vec![
             Link { path: "/etc/runlevels/default/portals".into(), target: INIT.into() },
             Link { path: "/etc/runlevels/boot/portals-guard".into(), target: GUARD.into() },

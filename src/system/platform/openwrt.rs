@@ -1,15 +1,17 @@
-//! OpenWrt. sysupgrade keeps the files that the lists in `/lib/upgrade/keep.d` name, links too, and nothing else (add_uci_conffiles
-//! in package/base-files/files/sbin/sysupgrade): the list names all of ours, itself included.
+//! OpenWrt. sysupgrade keeps the files and links that the lists in `/lib/upgrade/keep.d` name, and nothing
+//! else (add_uci_conffiles in package/base-files/files/sbin/sysupgrade). Our list therefore names all our
+//! files, itself included.
 
-use super::{File, Keeper, Layout, Link, script};
+use super::{FOLDER, File, Keeper, Layout, Link, script};
 
-/// The init script.
+/// Init script of the agent.
 pub(super) const INIT: &str = "/etc/init.d/portals";
 
-/// The script that closes before the network is up.
+/// Init script that closes the portals before the network is up.
 const GUARD: &str = "/etc/init.d/portals-guard";
 
-/// Where its dnsmasq is told whom to ask, by newer and older ones. On any other machine everybody may make files there.
+/// Files that name the resolvers for OpenWrt's dnsmasq, in newer and in older versions. Not for other
+/// platforms: there, any user may create files in /tmp.
 pub(super) const BEHIND_FORWARDER: [&str; 2] =
     ["/tmp/resolv.conf.d/resolv.conf.auto", "/tmp/resolv.conf.auto"];
 
@@ -21,14 +23,14 @@ pub(super) fn layout() -> Layout {
     let keep = include_str!("../../../targets/openwrt/installed.keep");
     Layout {
         platform: "OpenWrt",
-        folder: "/etc/portals",
+        folder: FOLDER,
         program: "/usr/sbin/portals".into(),
         files: vec![
             script(INIT, include_str!("../../../targets/openwrt/portals.init")),
             script(GUARD, include_str!("../../../targets/openwrt/portals-guard.init")),
             File { path: "/lib/upgrade/keep.d/portals".into(), text: keep.into(), mode: 0o644 },
         ],
-        // What `/etc/init.d/portals enable` makes of its START.
+        // The links that `/etc/init.d/portals enable` creates for the script's START.
         links: vec![
             Link { path: "/etc/rc.d/S19portals-guard".into(), target: "../init.d/portals-guard".into() },
             Link { path: "/etc/rc.d/S95portals".into(), target: "../init.d/portals".into() },

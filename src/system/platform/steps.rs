@@ -1,50 +1,51 @@
-//! What has to be done to install or uninstall, decided from what is there: pure.
+//! Steps of an installation and of its removal. The steps follow from the state of the machine; this module
+//! is pure and touches nothing.
 
 use super::{File, Keeper, Layout, Link, Order};
 
-/// What there is on a machine of what a layout wants.
+/// State of a machine, compared with a layout.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Whether the machine runs, and the agent shall be started.
+    /// Set where the machine runs and the agent may be started.
     pub may_start: bool,
-    /// Paths of the layout at which there is something, whatever it is.
+    /// Paths of the layout that exist, with any contents.
     pub there: Vec<String>,
-    /// Those of them at which all is as the layout says.
+    /// Paths of the layout whose contents are as the layout says.
     pub right: Vec<String>,
-    /// Whether an agent runs.
+    /// Set where an agent runs.
     pub has_agent: bool,
-    /// Whether there is a network file.
+    /// Set where a network file exists.
     pub has_network_file: bool,
 }
 
-/// One thing to do, or to say.
+/// Step of an installation: an action, or a message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step<'a> {
     /// Copy this program to a path.
     Copy(&'a str),
-    /// Write a file.
+    /// Write a file of the layout.
     Write(&'a File),
-    /// Make a link.
+    /// Create a link of the layout.
     Link(&'a Link),
-    /// Take a file or a link away.
+    /// Remove a file or a link.
     Remove(&'a str),
-    /// Leave a path as it is, since it is right.
+    /// Leave a path unchanged, because it is right.
     Keep(&'a str),
-    /// Have systemd read its units again.
+    /// Make systemd read its units again.
     ReadUnits,
-    /// Tell the layout's keeper.
+    /// Give an order to the layout's service manager.
     Tell(Order),
-    /// Take all of ours out of the kernel, as `portals down` does.
+    /// Remove everything of ours from the kernel, as `portals down` does.
     TakeDown,
-    /// The agent runs already, and is the right one.
+    /// Report that the right agent runs already.
     Running,
-    /// An agent runs that no hook of ours has started.
+    /// Report an agent that none of our hooks has started.
     Stranger,
-    /// There is no network file yet.
+    /// Report that no network file exists yet.
     NoNetwork,
 }
 
-/// The way from what is found to a layout that is in place and, where that is possible, in force.
+/// Returns the steps that put a layout in place and, where possible, start the agent.
 pub fn install<'a>(layout: &'a Layout, found: &Found) -> Vec<Step<'a>> {
     let parts = parts(layout);
     let mut steps: Vec<Step> =
@@ -69,7 +70,7 @@ pub fn install<'a>(layout: &'a Layout, found: &Found) -> Vec<Step<'a>> {
     steps
 }
 
-/// The way back. Of a link only what leads where ours does is ours.
+/// Returns the steps that remove a layout. A link is ours only if it leads to our target.
 pub fn uninstall<'a>(layout: &'a Layout, found: &Found) -> Vec<Step<'a>> {
     let links = layout.links.iter().map(|link| &link.path).filter(|path| holds(&found.right, path));
     let files = layout.files.iter().map(|file| &file.path).chain([&layout.program]);
@@ -85,7 +86,8 @@ pub fn uninstall<'a>(layout: &'a Layout, found: &Found) -> Vec<Step<'a>> {
     steps
 }
 
-/// All parts of a layout, each with the step that makes it: what others lead to comes first.
+/// Returns all parts of a layout, each with the step that creates it. The targets of links come before the
+/// links.
 fn parts(layout: &Layout) -> impl Iterator<Item = (&str, Step<'_>)> {
     let program = (layout.program.as_str(), Step::Copy(&layout.program));
     let files = layout.files.iter().map(|file| (file.path.as_str(), Step::Write(file)));
@@ -106,7 +108,7 @@ mod tests {
         parts(layout).map(|(path, _)| path.to_owned()).collect()
     }
 
-    /// What is found where everything is in place and at work, but for what `change` changes.
+    /// Returns the state of a machine where everything is in place and at work, after a change by `change`.
     fn found(layout: &Layout, change: impl Fn(&mut Found)) -> Found {
         let (there, right) = (all_paths(layout), all_paths(layout));
         let mut found = Found { may_start: true, there, right, has_agent: true, has_network_file: true };
@@ -114,7 +116,7 @@ mod tests {
         found
     }
 
-    /// The last step of an installation, and how many files and links are touched before it.
+    /// Returns the number of files and links that an installation touches, and its last step.
     fn outcome(change: impl Fn(&mut Found)) -> (usize, Option<String>) {
         let layout = systemd::layout();
         let found = found(&layout, change);
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_is_started_anew_only_if_something_changed() {
+    fn an_agent_is_restarted_only_after_a_change() {
         let last = |step: &str| Some(step.to_owned());
         let nothing = |found: &mut Found| {
             found.there.clear();
@@ -136,7 +138,7 @@ mod tests {
         assert_eq!(outcome(nothing), (5, last("Tell(Start)")));
         assert_eq!(outcome(|found| found.has_agent = false), (0, last("Tell(Start)")));
         assert_eq!(outcome(|found| found.right.truncate(0)), (5, last("Tell(Restart)")));
-        // Links that were missing change nothing for the agent.
+        // New links change nothing for the agent.
         assert_eq!(outcome(|found| found.right.truncate(3)), (2, last("Running")));
         let no_network = |found: &mut Found| {
             nothing(found);
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn systemd_reads_units_that_changed_before_it_starts_one() {
+    fn systemd_reads_changed_units_before_it_starts_one() {
         let layout = systemd::layout();
         let found = found(&layout, |found| found.right.truncate(2));
         let steps = install(&layout, &found);
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_removed_is_what_was_installed() {
+    fn uninstall_removes_exactly_the_installed_files() {
         let layout = openwrt::layout();
         let all = found(&layout, |_| {});
         let steps = uninstall(&layout, &all);
@@ -197,7 +199,7 @@ mod tests {
         installed.sort();
         assert_eq!(removed, installed);
         assert_eq!(uninstall(&layout, &Found { may_start: true, ..Found::default() }), []);
-        // Somebody else's link has the name of ours.
+        // A foreign link has the name of our link.
         let other = found(&layout, |found| found.right.clear());
         assert!(!uninstall(&layout, &other).contains(&Step::Remove("/etc/rc.d/S95portals")));
     }

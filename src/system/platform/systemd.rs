@@ -1,38 +1,38 @@
 //! Linux with systemd.
 
-use super::{File, Keeper, Layout, Link, Machine, filled};
+use super::{FOLDER, File, Keeper, Layout, Link, Machine, PROGRAM, filled};
 
 pub(super) const UNIT: &str = "portals.service";
 const GUARD: &str = "portals-guard.service";
 
-/// The command that shows what the agent says.
+/// Command that shows the agent's log.
 pub(super) const LOG: &str = "journalctl -u portals";
 
-/// Where it runs it has this folder (sd_booted(3)).
+/// Reports whether the machine has systemd. A running systemd has the folder /run/systemd/system
+/// (sd_booted(3)); an image has only its program.
 pub(super) fn is_here(machine: &Machine) -> bool {
-    let signs: &[&str] = if machine.is_live {
+    machine.has_any(if machine.is_live {
         &["/run/systemd/system"]
     } else {
         &["/usr/lib/systemd/systemd", "/lib/systemd/systemd"]
-    };
-    signs.iter().any(|sign| (machine.has)(sign))
+    })
 }
 
 pub(super) fn layout() -> Layout {
-    let (folder, program) = ("/etc/portals", "/usr/local/bin/portals");
     Layout {
         platform: "systemd",
-        folder,
-        program: program.into(),
-        files: units(program, folder).into(),
+        folder: FOLDER,
+        program: PROGRAM.into(),
+        files: units(PROGRAM, FOLDER).into(),
         links: enabling().into(),
         keeper: Keeper::Systemd,
         log: LOG,
     }
 }
 
-/// The agent's, and the one that closes before the network is up. Regular files: a link into a file system that is mounted late is not
-/// there yet when units are read.
+/// Returns the unit of the agent, and the unit that closes the portals before the network is up. Both are
+/// regular files: a link into a file system that is mounted late would not resolve yet when systemd reads its
+/// units.
 pub(super) fn units(program: &str, folder: &str) -> [File; 2] {
     let texts = [
         (UNIT, include_str!("../../../targets/linux/portals.service")),
@@ -41,7 +41,7 @@ pub(super) fn units(program: &str, folder: &str) -> [File; 2] {
     texts.map(|(name, text)| File { path: path(name), text: filled(text, program, folder), mode: 0o644 })
 }
 
-/// The links that `systemctl enable` makes of their `WantedBy`.
+/// Returns the links that `systemctl enable` creates for the units' `WantedBy`.
 pub(super) fn enabling() -> [Link; 2] {
     [("multi-user", UNIT), ("sysinit", GUARD)].map(|(target, name)| Link {
         path: format!("/etc/systemd/system/{target}.target.wants/{name}"),

@@ -1,9 +1,10 @@
-//! UniFi OS (Dream Machines and their kin). A firmware upgrade keeps `/data` (`/mnt/data` in 1.x) and may wipe all else, units
-//! too. udm-boot, which many have, runs the scripts in `on_boot.d` there; our unit needs nothing but systemd.
+//! UniFi OS (Dream Machines and related devices). A firmware upgrade keeps `/data` (`/mnt/data` in 1.x) and
+//! may wipe everything else, including systemd units. The service udm-boot, which many users install, runs
+//! the scripts in `on_boot.d` there; our own unit needs only systemd.
 
 use super::{Layout, on_firmware, script};
 
-/// What tells it from others, and the folder of ours beside it.
+/// Paths that only UniFi OS has, and the folder for portals next to each path.
 const SIGNS: [(&str, &str); 4] = [
     ("/data/unifi", "/data/portals"),
     ("/data/udapi-config", "/data/portals"),
@@ -11,6 +12,7 @@ const SIGNS: [(&str, &str); 4] = [
     ("/mnt/data/udapi-config", "/mnt/data/portals"),
 ];
 
+/// Returns the folder for portals, if this machine runs UniFi OS.
 pub(super) fn folder(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
     SIGNS.iter().find(|(sign, _)| has(sign)).map(|(_, folder)| *folder)
 }

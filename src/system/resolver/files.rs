@@ -1,39 +1,38 @@
-//! What the host knows by itself: `/etc/hosts` (hosts(5)), and whom to ask: `/etc/resolv.conf` (resolv.conf(5)).
+//! Readers for the resolver's files: `/etc/hosts` (hosts(5)) and `/etc/resolv.conf` (resolv.conf(5)).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// Where servers listen.
+/// UDP port of name servers.
 const PORT: u16 = 53;
 
-/// No more servers are asked, as everywhere.
+/// Largest number of servers to ask, as in other resolvers.
 const MOST_SERVERS: usize = 3;
 
-/// Whom to ask, and for what.
+/// Settings of the resolver.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// In the order in which they are asked; never empty.
+    /// Servers in the order of questions; never empty.
     pub(super) servers: Vec<SocketAddr>,
     search: Vec<String>,
-    /// A name with so many points is first tried as it is.
-    points: usize,
+    /// Number of dots from which on a name is tried as it is first.
+    dots: usize,
 }
 
 impl Settings {
-    /// Those in the text of a `resolv.conf`; what is strange in it is passed over. `index` is the number of an interface.
+    /// Reads the text of a `resolv.conf`; ignores unknown lines. `index` returns the number of an interface.
     pub(crate) fn parse(text: &str, index: impl Fn(&str) -> Option<u32>) -> Self {
-        let mut settings = Self { servers: Vec::new(), search: Vec::new(), points: 1 };
+        let mut settings = Self { servers: Vec::new(), search: Vec::new(), dots: 1 };
         for line in text.lines() {
             let mut words = line.split_whitespace();
             match words.next() {
                 Some("nameserver") => {
                     settings.servers.extend(words.next().and_then(|word| server(word, &index)));
                 }
-                // The last such line counts.
+                // The last such line wins.
                 Some("search" | "domain") => settings.search = words.map(str::to_owned).collect(),
                 Some("options") => {
-                    let points =
-                        words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
-                    settings.points = points.unwrap_or(settings.points);
+                    let dots = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
+                    settings.dots = dots.unwrap_or(settings.dots);
                 }
                 _ => {}
             }
@@ -45,8 +44,9 @@ impl Settings {
         settings
     }
 
-    /// Adds the servers that a forwarder on this host asks itself, in the text of its `resolv.conf`, behind it. Where the router's own
-    /// traffic enters a portal, so do the forwarder's questions, and they wait for the very link that the answer is needed for.
+    /// Adds the upstream servers of a forwarder on this host, from the text of its `resolv.conf`, after the
+    /// forwarder. Where the router's own traffic enters a portal, the forwarder's questions enter it too, and
+    /// would wait for the very link that needs the answer.
     pub(crate) fn add_those_behind(&mut self, text: &str) {
         if self.servers.iter().all(|server| server.ip().is_loopback()) {
             let behind = Self::parse(text, |_| None).servers;
@@ -54,20 +54,20 @@ impl Settings {
         }
     }
 
-    /// The names that a name may stand for, in the order in which they are tried.
+    /// Returns the full names that a name may stand for, in the order of trial.
     pub(crate) fn candidates(&self, name: &str) -> Vec<String> {
         if let Some(whole) = name.strip_suffix('.') {
             return vec![whole.to_owned()];
         }
         let mut candidates: Vec<String> =
             self.search.iter().map(|domain| [name, ".", domain.trim_end_matches('.')].concat()).collect();
-        let first = name.matches('.').count() >= self.points;
+        let first = name.matches('.').count() >= self.dots;
         candidates.insert(if first { 0 } else { candidates.len() }, name.to_owned());
         candidates
     }
 }
 
-/// A server's address; those on the link say out of which interface.
+/// Parses the address of a server; a link-local address names its interface after a `%`.
 fn server(word: &str, index: impl Fn(&str) -> Option<u32>) -> Option<SocketAddr> {
     match word.split_once('%') {
         None => Some((word.parse::<IpAddr>().ok()?, PORT).into()),
@@ -78,7 +78,7 @@ fn server(word: &str, index: impl Fn(&str) -> Option<u32>) -> Option<SocketAddr>
     }
 }
 
-/// The addresses of a name in the text of a `hosts` file.
+/// Returns the addresses of a name in the text of a `hosts` file.
 pub(crate) fn in_hosts(text: &str, name: &str) -> Vec<IpAddr> {
     let name = name.trim_end_matches('.');
     let address = |line: &str| {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_behind_a_forwarder_are_asked_after_it() {
+    fn upstream_servers_of_a_forwarder_are_asked_after_it() {
         let with = |text: &str, behind: &str| {
             let mut settings = parse(text);
             settings.add_those_behind(behind);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn short_names_are_searched_for_first() {
+    fn names_with_few_dots_are_searched_for_first() {
         let settings = parse("search lan example.net.\noptions rotate ndots:2\n");
         assert_eq!(settings.candidates("paris"), ["paris.lan", "paris.example.net", "paris"]);
         assert_eq!(settings.candidates("a.paris"), ["a.paris.lan", "a.paris.example.net", "a.paris"]);

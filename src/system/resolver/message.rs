@@ -1,24 +1,18 @@
-//! Messages of the domain name system (RFC 1035 § 4): a question for addresses, and what is of use in the answer.
+//! Messages of the domain name system (RFC 1035 § 4): a question for addresses, and the addresses in the reply.
+//!
+//! The `domain` crate reads and writes the messages (docs/decisions/0002-dns-messages.md).
 
 use std::net::IpAddr;
 
-/// Bytes in front of the questions.
+use domain::base::iana::{Class, Rcode, Rtype};
+use domain::base::name::ToName as _;
+use domain::base::{Message, MessageBuilder, Name, ParsedName};
+use domain::rdata::{A, Aaaa, Cname};
+
+/// Size of the header before the questions, in bytes.
 const HEADER: usize = 12;
 
-/// Longest name, as it is on the wire.
-const LONGEST_NAME: usize = 255;
-const LONGEST_LABEL: usize = 63;
-
-/// Flags: this is an answer; recursion is wanted. The lower four bits are the response code.
-const ANSWER: u16 = 0x8000;
-const RECURSION: u16 = 0x0100;
-const CODE: u16 = 0x000f;
-const NO_SUCH_NAME: u16 = 3;
-
-const INTERNET: u16 = 1;
-const ALIAS: u16 = 5;
-
-/// What is asked for.
+/// Kind of addresses to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// IPv4 addresses.
@@ -27,171 +21,96 @@ pub(crate) enum Kind {
     Aaaa,
 }
 
-impl Kind {
-    fn number(self) -> u16 {
-        match self {
-            Self::A => 1,
-            Self::Aaaa => 28,
-        }
-    }
-}
-
-/// What a server says.
+/// Reply of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// These addresses, perhaps none.
+    /// The addresses of the name; empty if it has none or does not exist.
     Addresses(Vec<IpAddr>),
-    /// It could not find out: another server may.
+    /// The server could not resolve the name; another server may.
     Failure,
 }
 
-/// A name as it is on the wire, without pointers, in small letters: labels behind their lengths, up to the empty one.
-type WireName = Vec<u8>;
-
-/// A question that was sent.
+/// A question to a server.
 #[derive(Debug)]
 pub(crate) struct Question {
-    message: Vec<u8>,
+    message: Message<Vec<u8>>,
     kind: Kind,
 }
 
 impl Question {
-    /// The question for a name; `None` if it cannot be one. A letter is a capital where `capitals` says so: a server repeats the name
-    /// as it was asked, and who cannot see the question has to guess each of them (draft-vixie-dnsext-dns0x20).
+    /// Returns the question for a name; `None` if the name is not valid. A letter is a capital where `capitals`
+    /// says so: a server repeats the name as it was asked, so a forger who cannot see the question must guess
+    /// the case of each letter (draft-vixie-dnsext-dns0x20).
     pub(crate) fn new(id: u16, name: &str, kind: Kind, capitals: impl Iterator<Item = bool>) -> Option<Self> {
-        let mut message = Vec::with_capacity(HEADER + name.len() + 6);
-        for field in [id, RECURSION, 1, 0, 0, 0] {
-            message.extend(field.to_be_bytes());
-        }
-        message.extend(wire_name(name)?);
-        // Lengths of labels are below all letters.
-        for (byte, _) in message[HEADER..].iter_mut().zip(capitals).filter(|(_, is_capital)| *is_capital) {
+        let name: Name<Vec<u8>> = name.trim_end_matches('.').to_ascii_lowercase().parse().ok()?;
+        let kind_of_record = match kind {
+            Kind::A => Rtype::A,
+            Kind::Aaaa => Rtype::AAAA,
+        };
+        let mut builder = MessageBuilder::new_vec();
+        builder.header_mut().set_id(id);
+        builder.header_mut().set_rd(true);
+        let mut builder = builder.question();
+        builder.push((&name, kind_of_record, Class::IN)).ok()?;
+        let mut message = builder.finish();
+        let letters = &mut message[HEADER..HEADER + name.len()];
+        // The lengths of labels are smaller than all letters.
+        for (byte, _) in letters.iter_mut().zip(capitals).filter(|(_, is_capital)| *is_capital) {
             byte.make_ascii_uppercase();
         }
-        message.extend(kind.number().to_be_bytes());
-        message.extend(INTERNET.to_be_bytes());
-        Some(Self { message, kind })
+        Some(Self { message: Message::from_octets(message).ok()?, kind }).filter(|_| !name.is_root())
     }
 
-    /// The message for the server.
+    /// Returns the message for the server.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.message
+        self.message.as_slice()
     }
 
-    /// The reply that a message holds; `None` if it is not the answer to it. An answer that is cut short counts as far as it goes: one
-    /// address is enough.
+    /// Returns the reply in a message; `None` if the message does not answer this question. A truncated answer
+    /// counts as far as it goes: one address is enough.
     pub(crate) fn reply(&self, message: &[u8]) -> Option<Reply> {
-        let end = self.message.len();
-        let is_ours = message.get(..2)? == &self.message[..2]
-            && message.get(HEADER..end)? == &self.message[HEADER..]
-            && number(message, 4)? == 1;
-        let flags = number(message, 2).filter(|flags| is_ours && flags & ANSWER != 0)?;
-        Some(match flags & CODE {
-            0 | NO_SUCH_NAME => {
-                let records = records(message, end, number(message, 6)?);
-                let asked = read_name(message, HEADER)?.0;
-                Reply::Addresses(addresses(&records, &real_name(&records, asked), self.kind))
-            }
+        let question = self.bytes();
+        // `is_answer` ignores the case of letters, which must be the same here.
+        let has_our_capitals = message.get(HEADER..question.len())? == &question[HEADER..];
+        let message = Message::from_slice(message).ok()?;
+        if !message.is_answer(&self.message) || !has_our_capitals {
+            return None;
+        }
+        Some(match message.header().rcode() {
+            Rcode::NOERROR | Rcode::NXDOMAIN => Reply::Addresses(addresses(message, self.kind)),
             _ => Reply::Failure,
         })
     }
 }
 
-struct Record<'a> {
-    owner: WireName,
-    kind: u16,
-    data: &'a [u8],
-    /// The name that the data is, if it is an alias.
-    alias: Option<WireName>,
-}
-
-/// Those that are whole.
-fn records(message: &[u8], mut at: usize, count: u16) -> Vec<Record<'_>> {
-    let mut records = Vec::new();
-    for _ in 0..count {
-        let Some((record, end)) = record(message, at) else { break };
-        records.push(record);
-        at = end;
-    }
-    records
-}
-
-fn record(message: &[u8], at: usize) -> Option<(Record<'_>, usize)> {
-    let (owner, at) = read_name(message, at)?;
-    let [kind, class] = [at, at + 2].map(|at| number(message, at));
-    let (start, length) = (at + 10, usize::from(number(message, at + 8)?));
-    let data = message.get(start..start + length)?;
-    // What is not of the internet is nothing.
-    let kind = if class? == INTERNET { kind? } else { 0 };
-    let alias = if kind == ALIAS { Some(read_name(message, start)?.0) } else { None };
-    Some((Record { owner, kind, data, alias }, start + length))
-}
-
-/// The name at the end of the chain of aliases.
-fn real_name(records: &[Record], mut name: WireName) -> WireName {
-    // More steps than there are records would be a circle.
-    for _ in records {
-        let Some(alias) = records.iter().find(|record| record.owner == name && record.alias.is_some()) else {
-            break;
-        };
-        name = alias.alias.clone().unwrap_or_default();
-    }
-    name
-}
-
-fn addresses(records: &[Record], owner: &[u8], kind: Kind) -> Vec<IpAddr> {
-    let ours = records.iter().filter(|record| record.kind == kind.number() && record.owner == owner);
-    ours.filter_map(|record| match kind {
-        Kind::A => <[u8; 4]>::try_from(record.data).ok().map(IpAddr::from),
-        Kind::Aaaa => <[u8; 16]>::try_from(record.data).ok().map(IpAddr::from),
-    })
-    .collect()
-}
-
-fn wire_name(name: &str) -> Option<WireName> {
-    let mut wire = WireName::new();
-    for label in name.trim_end_matches('.').split('.') {
-        let length = u8::try_from(label.len())
-            .ok()
-            .filter(|length| (1..=LONGEST_LABEL).contains(&usize::from(*length)))?;
-        wire.push(length);
-        wire.extend(label.as_bytes().to_ascii_lowercase());
-    }
-    wire.push(0);
-    (wire.len() <= LONGEST_NAME).then_some(wire)
-}
-
-/// The name at a place of a message, and where what follows it begins.
-fn read_name(message: &[u8], start: usize) -> Option<(WireName, usize)> {
-    let mut name = WireName::new();
-    let (mut at, mut end) = (start, None);
-    loop {
-        match usize::from(*message.get(at)?) {
-            0 => {
-                name.push(0);
-                return Some((name, end.unwrap_or(at + 1)));
-            }
-            length @ 1..=LONGEST_LABEL => {
-                name.extend(message.get(at..=at + length)?.to_ascii_lowercase());
-                // Without this, pointers could be followed for ever.
-                if name.len() >= LONGEST_NAME {
-                    return None;
-                }
-                at += 1 + length;
-            }
-            // The rest of the name stands elsewhere (§ 4.1.4): always further to the front, so that each is followed once.
-            0xc0.. => {
-                end.get_or_insert(at + 2);
-                let target = usize::from(number(message, at)? & 0x3fff);
-                at = Some(target).filter(|target| *target < at)?;
-            }
-            _ => return None,
+/// Returns the addresses at the end of the chain of aliases that begins with the name in the question.
+fn addresses(message: &Message<[u8]>, kind: Kind) -> Vec<IpAddr> {
+    let (Some(owner), Ok(answers)) = (real_name(message), message.answer()) else { return Vec::new() };
+    match kind {
+        Kind::A => {
+            let records = answers.limit_to_in::<A>().flatten();
+            let ours = records.filter(|record| record.owner().name_eq(&owner));
+            ours.map(|record| record.data().addr().into()).collect()
+        }
+        Kind::Aaaa => {
+            let records = answers.limit_to_in::<Aaaa>().flatten();
+            let ours = records.filter(|record| record.owner().name_eq(&owner));
+            ours.map(|record| record.data().addr().into()).collect()
         }
     }
 }
 
-fn number(message: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(*message.get(at..)?.first_chunk()?))
+/// Returns the name at the end of the chain of aliases. `Message::canonical_name` would also follow aliases of
+/// other classes than the internet's.
+fn real_name(message: &Message<[u8]>) -> Option<ParsedName<&[u8]>> {
+    let mut name = message.first_question()?.into_qname();
+    let aliases: Vec<_> = message.answer().ok()?.limit_to_in::<Cname<_>>().flatten().collect();
+    // More steps than aliases would be a cycle.
+    for _ in &aliases {
+        let Some(alias) = aliases.iter().find(|record| record.owner().name_eq(&name)) else { break };
+        name = *alias.data().cname();
+    }
+    Some(name)
 }
 
 #[cfg(test)]
@@ -200,13 +119,21 @@ mod tests {
 
     use super::*;
 
+    /// Flag of an answer, in the second word of the header.
+    const ANSWER: u16 = 0x8000;
+    /// Response code of a name that does not exist.
+    const NO_SUCH_NAME: u16 = 3;
+    const INTERNET: u16 = 1;
+    const ALIAS: u16 = 5;
+
     fn asked(id: u16, name: &str, kind: Kind) -> Question {
         Question::new(id, name, kind, std::iter::empty()).unwrap()
     }
 
-    /// An answer to the question for `paris.example.net`: the question, then these records, each of an owner, a kind and data.
+    /// An answer to the question for `paris.example.net`: the question, then these records, each of an owner,
+    /// a kind and data.
     fn answer(flags: u16, records: &[(&[u8], u16, &[u8])]) -> Vec<u8> {
-        let mut message = asked(7, "paris.example.net", Kind::A).message;
+        let mut message = asked(7, "paris.example.net", Kind::A).bytes().to_vec();
         message[2..4].copy_from_slice(&(ANSWER | flags).to_be_bytes());
         message[6..8].copy_from_slice(&u16::try_from(records.len()).unwrap().to_be_bytes());
         for (owner, kind, data) in records {
@@ -240,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_are_followed_in_any_order_and_circles_are_left() {
+    fn aliases_are_followed_in_any_order_and_cycles_end() {
         let (middle, last) = (b"\x01b\x00".as_slice(), b"\x01c\x00".as_slice());
         let chain = [(last, 1, [192, 0, 2, 1].as_slice()), (middle, ALIAS, last), (ASKED, ALIAS, middle)];
         assert_eq!(read(&answer(0, &chain)), Some(found(&["192.0.2.1"])));
@@ -259,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn capitals_have_to_come_back_as_they_were() {
+    fn capitals_must_come_back_unchanged() {
         let capitals = [true, true, false, true].into_iter();
         let question = Question::new(7, "paris.example.net", Kind::A, capitals).unwrap();
         assert_eq!(question.bytes()[HEADER..HEADER + 6], *b"\x05PaRis");
@@ -269,7 +196,7 @@ mod tests {
         assert_eq!(
             question.reply(&message),
             Some(found(&["192.0.2.1"])),
-            "those of records are as they like"
+            "the capitals of records do not matter"
         );
     }
 
@@ -281,13 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_of_a_message_cut_short_counts() {
+    fn whole_records_of_a_truncated_message_count() {
         let message = answer(0x0200, &[(ASKED, 1, &[192, 0, 2, 1]), (ASKED, 1, &[192, 0, 2, 2])]);
         assert_eq!(read(&message[..message.len() - 3]), Some(found(&["192.0.2.1"])));
     }
 
     #[test]
-    fn pointers_that_lead_nowhere_are_no_name() {
+    fn invalid_pointers_make_no_name() {
         for owner in [[0xc0, 35].as_slice(), &[0xff, 0xff], &[0xc0], &[0x40, 1], &[1, b'a', 0xc0, 35]] {
             assert_eq!(read(&answer(0, &[(owner, 1, &[192, 0, 2, 1])])), Some(found(&[])), "{owner:?}");
         }
@@ -307,12 +234,12 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn whatever_comes_is_read_to_an_end(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        fn any_message_is_read_to_its_end(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
             let _ = read(&bytes);
         }
 
         #[test]
-        fn whatever_follows_the_question_is_read_to_an_end(
+        fn any_bytes_after_the_question_are_read_to_their_end(
             rest in prop::collection::vec(prop_oneof![Just(0xc0_u8), 0..64_u8, any::<u8>()], 0..600),
             count: u16,
         ) {

@@ -1,6 +1,7 @@
-//! Addresses of host names, from `/etc/hosts` and by the domain name system, without ever waiting: whoever asks polls.
+//! Resolver for host names, from `/etc/hosts` and the domain name system. Never blocks: the caller polls.
 //!
-//! The questions carry the tunnels' mark: the way to the other end of a tunnel cannot lead through it.
+//! The questions carry the mark of the tunnels' own packets: the path to the other end of a tunnel cannot
+//! lead through that tunnel.
 
 pub(crate) mod files;
 pub(crate) mod message;
@@ -23,34 +24,35 @@ use crate::system::platform;
 use files::Settings;
 use message::{Kind, Question, Reply};
 
-/// How long a server may take, the first time and the second: a busy one shall not hold up the others, and a slow one shall be
-/// heard in the end.
+/// Time to wait for each server in the first round and in the second: a busy server must not delay the
+/// others, and a slow server must get its answer through in the end.
 const ROUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
-/// Where forwarders on this host are told whom to ask: systemd-resolved, and dnsmasq of NetworkManager.
+/// Files that list the upstream servers of forwarders on this host: systemd-resolved, and NetworkManager's
+/// dnsmasq.
 const BEHIND_FORWARDERS: [&str; 2] =
     ["/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf"];
 
-/// Bytes of an answer: without extensions, a server sends no more (RFC 1035 § 4.2.1).
+/// Largest answer in bytes: without extensions, a server sends no more (RFC 1035 § 4.2.1).
 const LONGEST_ANSWER: usize = 512;
 
-/// So many answers are taken before anything else has its turn.
-const AT_ONCE: usize = 100;
+/// Number of answers to read before the caller's other work gets its turn.
+const ANSWERS_PER_TURN: usize = 100;
 
-/// A name whose addresses are being looked for.
+/// Lookup of the addresses of one name.
 #[derive(Debug)]
 pub struct Lookup {
-    /// Names that it may stand for: the last one is tried first.
+    /// Full names still to try, the next one last.
     candidates: Vec<String>,
     servers: Vec<SocketAddr>,
-    /// Questions to servers so far, for that one.
+    /// Number of attempts so far for the current candidate.
     attempts: usize,
     pending: Option<Pending>,
     found: Vec<IpAddr>,
     begun: Instant,
 }
 
-/// A server has been asked.
+/// Questions to a server that wait for replies.
 #[derive(Debug)]
 struct Pending {
     socket: UdpSocket,
@@ -60,7 +62,8 @@ struct Pending {
 }
 
 impl Lookup {
-    /// Begins: reads the host's files, which may have changed since the last time, and asks the first server.
+    /// Begins a lookup: reads the host's files, which may have changed since the last lookup, and asks the
+    /// first server.
     pub fn begin(name: &str, now: Instant) -> Self {
         let found = files::in_hosts(&read("/etc/hosts"), name);
         let mut settings = Settings::parse(&read("/etc/resolv.conf"), |name| if_nametoindex(name).ok());
@@ -75,32 +78,33 @@ impl Lookup {
         lookup
     }
 
-    /// What to poll for input, while it is not over.
+    /// Returns the descriptor to poll for input while the lookup is not over.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.pending.as_ref()?.socket.as_fd())
     }
 
-    /// When there is something to do though nothing came in.
+    /// Returns the time at which to call [`Self::turn`] even without input.
     pub fn deadline(&self) -> Instant {
-        // Of what is over, the outcome is to be fetched at once.
+        // A finished lookup has its result ready now.
         self.pending.as_ref().map_or(self.begun, |pending| pending.until)
     }
 
-    /// Takes what has come in, and asks on: never waits. The addresses, once it is over; none if there are none. The first is the
-    /// best: of a family that this host has a way for, and IPv4 if it has both.
+    /// Reads the replies that have arrived, and asks the next server if necessary. Never waits. Returns the
+    /// addresses once the lookup is over, an empty list if there are none. The first address is the best: of
+    /// a family for which this host has a route, and IPv4 if it has routes for both.
     pub fn turn(&mut self, now: Instant) -> Option<Vec<IpAddr>> {
         while let Some(pending) = &mut self.pending {
             let is_gone = pending.listen().is_err() || pending.until <= now;
             if !is_gone && pending.replies.iter().any(Option::is_none) {
                 return None;
             }
-            self.conclude(now);
+            self.evaluate(now);
         }
         Some(best_first(&self.found))
     }
 
-    /// The server has said all that it will say.
-    fn conclude(&mut self, now: Instant) {
+    /// Evaluates the replies of the current server: they are complete, or the time is up.
+    fn evaluate(&mut self, now: Instant) {
         let replies = self.pending.take().map(|pending| pending.replies).unwrap_or_default();
         let is_sure = replies.iter().all(|reply| matches!(reply, Some(Reply::Addresses(_))));
         let addresses = replies.into_iter().flatten().filter_map(|reply| match reply {
@@ -118,12 +122,12 @@ impl Lookup {
         self.ask(now);
     }
 
-    /// Asks the next server that can be asked; if there is none, it is over.
+    /// Asks the next reachable server; the lookup is over if there is none.
     fn ask(&mut self, now: Instant) {
         let Some(name) = self.candidates.last() else { return };
         while let Some(patience) = ROUNDS.get(self.attempts / self.servers.len()) {
             let server = self.servers[self.attempts % self.servers.len()];
-            // A server that does not repeat the capitals is not heard at first.
+            // A server that does not preserve capitals gets an answer through only in the second round.
             let is_mixed = self.attempts < self.servers.len();
             self.attempts += 1;
             if let Ok(pending) = Pending::ask(server, name, is_mixed, now + *patience) {
@@ -148,10 +152,10 @@ impl Pending {
         Ok(Self { socket, questions, until, replies: [None, None] })
     }
 
-    /// Takes what has come; an error if the server cannot be reached.
+    /// Reads the replies that have arrived; returns an error if the server is unreachable.
     fn listen(&mut self) -> io::Result<()> {
         let mut bytes = [0; LONGEST_ANSWER];
-        for _ in 0..AT_ONCE {
+        for _ in 0..ANSWERS_PER_TURN {
             let length = match self.socket.recv(&mut bytes) {
                 Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
@@ -168,7 +172,8 @@ impl Pending {
     }
 }
 
-/// Those of a family that this host has a way for, before those of the other; in each, IPv4 before IPv6.
+/// Sorts addresses of a family for which this host has a route before the others, and in each group IPv4
+/// before IPv6.
 fn best_first(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let rate = |address: &IpAddr| (socket_to((*address, 9).into()).is_err(), address.is_ipv6(), *address);
     let rated: Vec<(bool, bool, IpAddr)> = addresses.iter().map(rate).collect();
@@ -179,24 +184,26 @@ fn best_first(addresses: &[IpAddr]) -> Vec<IpAddr> {
     [(false, false), (false, true), (true, false), (true, true)].into_iter().flat_map(of_class).collect()
 }
 
-/// A socket of a port of its own that hears that address alone; an error if there is no way there.
+/// Opens a socket on its own port that receives only from this address; returns an error if there is no
+/// route.
 fn socket_to(address: SocketAddr) -> io::Result<UdpSocket> {
     let any =
         if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
     let socket = UdpSocket::bind((any, 0))?;
-    // Only root may; without, questions go where all others go.
+    // Only root may set a mark. Without it, questions take the same path as all other traffic.
     let _ = setsockopt(&socket, sockopt::Mark, &TUNNEL_MARK.value);
     socket.set_nonblocking(true)?;
     socket.connect(address)?;
     Ok(socket)
 }
 
-/// The text of a file; one that is not there, or not the host's own, says nothing.
+/// Reads the text of a file; a missing file, or one that does not belong to the host, counts as empty.
 fn read(path: &str) -> String {
     disk::read_if_there(Path::new(path), Source::Host).ok().flatten().unwrap_or_default()
 }
 
-/// The best addresses of those names that resolve in time, side by side: for calls that end at once anyway.
+/// Resolves names in parallel; returns the best address of each name that resolves within `limit`. Waits, so
+/// it is only for commands that then end.
 pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>, limit: Duration) -> SortedMap<String, IpAddr> {
     let begin = Instant::now();
     let mut lookups: Vec<(&str, Lookup)> =
@@ -219,7 +226,7 @@ pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>, limit: Duration) ->
         let waiting = lookups.iter().filter_map(|(_, lookup)| lookup.descriptor());
         let mut waiting: Vec<PollFd> = waiting.map(|socket| PollFd::new(socket, PollFlags::POLLIN)).collect();
         let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
-        // Whatever it says, all are looked at again, and the limit ends it.
+        // The loop checks all lookups again after any result, and the limit ends it.
         let _ = poll(&mut waiting, left);
     }
 }
@@ -231,47 +238,52 @@ mod tests {
 
     use super::*;
 
-    /// Header, and the name in the question.
+    /// Place of the name in the question, after the header.
     const NAME: std::ops::Range<usize> = 12..12 + "a-name-of-many-letters.example.net".len() + 1;
 
-    #[test]
-    fn each_question_has_its_own_number_and_capitals_unless_a_server_does_not_repeat_them() {
-        // In a network namespace of the tests alone it is down at first; elsewhere it is up already.
-        let _ = Command::new("ip").args(["link", "set", "lo", "up"]).status();
-        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
-        server.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-        let now = Instant::now();
-        let mut lookup = Lookup {
+    fn lookup_at(server: &UdpSocket, now: Instant) -> Lookup {
+        Lookup {
             candidates: vec!["a-name-of-many-letters.example.net".to_owned()],
             servers: vec![server.local_addr().unwrap()],
             attempts: 0,
             pending: None,
             found: Vec::new(),
             begun: now,
-        };
+        }
+    }
+
+    /// Answers one question without its capitals, with an address if it asks for IPv4; returns the question.
+    fn answer(server: &UdpSocket) -> Vec<u8> {
+        let mut bytes = [0; LONGEST_ANSWER];
+        let (length, client) = server.recv_from(&mut bytes).unwrap();
+        let mut answer = bytes[..length].to_vec();
+        answer[2] = 0x80;
+        answer[NAME].make_ascii_lowercase();
+        if answer[length - 3] == 1 {
+            answer[7] = 1;
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+        }
+        server.send_to(&answer, client).unwrap();
+        bytes[..length].to_vec()
+    }
+
+    #[test]
+    fn each_question_has_its_own_number_and_capitals_unless_a_server_does_not_repeat_them() {
+        // In the tests' own network namespace, the interface is down at first; elsewhere it is up already.
+        let _ = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        let now = Instant::now();
+        let mut lookup = lookup_at(&server, now);
         let mut questions = Vec::new();
-        let mut answer_both = || {
-            for _ in [Kind::A, Kind::Aaaa] {
-                let mut bytes = [0; LONGEST_ANSWER];
-                let (length, client) = server.recv_from(&mut bytes).unwrap();
-                questions.push(bytes[..length].to_vec());
-                let mut answer = bytes[..length].to_vec();
-                answer[2] = 0x80;
-                answer[NAME].make_ascii_lowercase();
-                if answer[length - 3] == 1 {
-                    answer[7] = 1;
-                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
-                }
-                server.send_to(&answer, client).unwrap();
-            }
-        };
+        let mut answer_both = || questions.extend([answer(&server), answer(&server)]);
         lookup.ask(now);
         answer_both();
         assert_eq!(lookup.turn(now), None, "capitals are missing");
         let later = now + ROUNDS[0];
         assert_eq!(lookup.turn(later), None, "it is asked once more");
         answer_both();
-        // However late the answers come.
+        // The answers may arrive late.
         let found = loop {
             match lookup.turn(later) {
                 Some(found) => break found,

@@ -1,15 +1,17 @@
-# The real firewalld, from unpacked packages in $PORTALS_TEST_FIREWALLS: its core, which writes the rules, without its D-Bus service.
+# The real firewalld, from unpacked packages in $PORTALS_TEST_FIREWALLS: its core, which writes the rules,
+# without its D-Bus service.
 if [ ! -d /run/firewalld ]; then
     mkdir /run/firewalld
     cp -r "$PORTALS_TEST_FIREWALLS"/etc "$PORTALS_TEST_FIREWALLS"/usr /run/firewalld
-    # Since 2.1 its table belongs to its service, and lives as long: here that is over when the rules stand.
+    # Since 2.1, its service owns the table, and the table ends with the service: here, right after the rules
+    # are written.
     sed -i 's/^NftablesTableOwner=.*/NftablesTableOwner=no/' /run/firewalld/etc/firewalld/firewalld.conf
-    # Between zones, firewalld passes on only what a policy lets through.
+    # Between zones, firewalld forwards only traffic that a policy accepts.
     cat >/run/firewalld/etc/firewalld/policies/outwards.xml <<'END'
 <policy target="ACCEPT"><ingress-zone name="internal"/><egress-zone name="external"/></policy>
 END
 fi
-# What its service does first when it loads its rules again.
+# First step of its service's reload.
 nft 'add table inet firewalld; delete table inet firewalld'
 python3 - <<'END'
 import sys, types

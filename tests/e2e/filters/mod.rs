@@ -1,4 +1,4 @@
-//! Other people's firewalls on the routers: portals find their way through, and leave them as they were.
+//! Foreign firewalls on the routers: portals find their way through, and leave them as they were.
 
 use wg_portals::base::error::Result;
 use wg_portals::demo::{NYC, Namespace, PARIS, SERVER, World};
@@ -9,20 +9,20 @@ use crate::snapshot::Snapshot;
 use crate::ways::each_other;
 use crate::words::{no_leak, plots, same, seconds, seen_as, settled, shell, start, succeeds, unreachable};
 
-/// With legacy iptables, which any kernel of the lab has.
+/// Scenarios with legacy iptables, which every kernel of the lab has.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "through policies of legacy iptables",
+        name: "portals work through drop policies of legacy iptables",
         plots: &[NYC, PARIS],
         run: |world| through(world, &POLICIES),
     },
     Scenario {
-        name: "through the zones of EdgeOS, and before its load balancing",
+        name: "portals work through the zones of EdgeOS, and ahead of its load balancing",
         plots: &[NYC, PARIS],
         run: |world| balanced(world, &EDGEOS),
     },
     Scenario {
-        name: "through UniFi's chains, without a default route in main",
+        name: "portals work through UniFi's chains, without a default route in main",
         plots: &[NYC, PARIS],
         run: |world| without_default(world, &UNIFI),
     },
@@ -31,58 +31,62 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 /// Scenarios that need nftables.
 pub(crate) const WITH_NFTABLES: &[Scenario] = &[
     Scenario {
-        name: "through the firewall of OpenWrt",
+        name: "portals work through the firewall of OpenWrt",
         plots: &[NYC, PARIS],
         run: |world| through(world, &FW4),
     },
     Scenario {
-        name: "through the firewall of Docker",
+        name: "portals work through the firewall of Docker",
         plots: &[NYC, PARIS],
         run: |world| through(world, &DOCKER),
     },
     Scenario {
-        name: "before load balancing, through nftables",
+        name: "portals work ahead of load balancing, through nftables",
         plots: &[NYC, PARIS],
         run: |world| balanced(world, &FW4),
     },
     Scenario {
-        name: "without a default route in main, through nftables",
+        name: "portals work without a default route in main, through nftables",
         plots: &[NYC, PARIS],
         run: |world| without_default(world, &FW4),
     },
-    // Which firewall guards, whatever others do with theirs.
+    // Checks the choice of portals' firewall while other programs change theirs.
     Scenario {
-        name: "a portal stays in the firewall that was chosen, through others' flushes, until down",
+        name: "a portal stays in the chosen firewall, through others' flushes, until down",
         plots: &[NYC, PARIS],
         run: standing,
     },
 ];
 
-/// What needs the programs themselves, in the folder that `PORTALS_TEST_FIREWALLS` names.
+/// Scenarios that need the firewall programs, in the folder that `PORTALS_TEST_FIREWALLS` names.
 pub(crate) const WITH_PROGRAMS: &[Scenario] = &[
-    Scenario { name: "through the firewall of ufw", plots: &[NYC, PARIS], run: |world| through(world, &UFW) },
     Scenario {
-        name: "through the firewall of firewalld",
+        name: "portals work through the firewall of ufw",
+        plots: &[NYC, PARIS],
+        run: |world| through(world, &UFW),
+    },
+    Scenario {
+        name: "portals work through the firewall of firewalld",
         plots: &[NYC, PARIS],
         run: |world| through(world, &FIREWALLD),
     },
 ];
 
-/// A rule that changes nothing, but says that this host filters with legacy iptables.
+/// Rule that changes nothing, but shows that this host filters with legacy iptables.
 const LEGACY: &str = "iptables-legacy -A INPUT -i lo -j ACCEPT; ip6tables-legacy -A INPUT -i lo -j ACCEPT";
 
-/// Others' rules go, and ours along with them, with all chains.
+/// Removes all rules and chains of legacy iptables, portals' own included.
 const FLUSH: &str = "for program in iptables-legacy ip6tables-legacy; do
     for table in filter mangle nat; do $program -t $table -F; $program -t $table -X; done
 done";
 
-/// A firewall that refuses what it does not know.
+/// A firewall that refuses unknown traffic.
 struct Filter {
-    /// Sets it up, and again, as a reload does.
+    /// Script that sets it up, and again, as a reload does.
     load: &'static str,
-    /// What portals then uses itself.
+    /// Firewall that portals itself must use with it.
     ours: &'static str,
-    /// Whether it lets nobody from outside to the router itself.
+    /// Whether it refuses access from outside to the router itself.
     guards_the_host: bool,
 }
 
@@ -115,24 +119,24 @@ const UFW: Filter = Filter { load: include_str!("ufw.sh"), ours: "nftables", gua
 const FIREWALLD: Filter =
     Filter { load: include_str!("firewalld.sh"), ours: "nftables", guards_the_host: true };
 
-/// Makes a router filter with legacy iptables, if `PORTALS_TEST_FIREWALL` is `legacy`.
+/// Makes a router filter with legacy iptables if `PORTALS_TEST_FIREWALL` is `legacy`.
 pub(crate) fn prepare(router: &Namespace) -> Result<()> {
     if everywhere_legacy() { shell(router, LEGACY).map(drop) } else { Ok(()) }
 }
 
-/// Tells whether all routers filter with legacy iptables: because they shall, or as this kernel has nothing
+/// Reports whether all routers filter with legacy iptables, by choice or because this kernel has nothing
 /// else.
 pub(crate) fn everywhere_legacy() -> bool {
     std::env::var_os("PORTALS_TEST_FIREWALL").is_some_and(|firewall| firewall == "legacy") || !has_nftables()
 }
 
-/// Tells whether this kernel's nftables can guard portals: not before Linux 5.2.
+/// Reports whether this kernel's nftables can guard portals: not before Linux 5.2.
 pub(crate) fn has_nftables() -> bool {
     Nftables::find()
         .is_ok_and(|found| found.is_some_and(|mut found| found.lacks().is_ok_and(<[_]>::is_empty)))
 }
 
-/// A script that takes away our rules, and with legacy iptables all others.
+/// Script that removes portals' rules, and with legacy iptables all others as well.
 pub(crate) fn forget_rules() -> &'static str {
     if everywhere_legacy() { FLUSH } else { "nft delete table inet portals" }
 }
@@ -141,8 +145,8 @@ fn on_all(world: &mut World, script: &str) -> Result<()> {
     plots(world).into_iter().try_for_each(|plot| shell(&world.site(plot).router, script).map(drop))
 }
 
-/// Portals each way where both routers refuse what they do not know; the same after the firewall was loaded again, and the firewall
-/// as it was after `down`.
+/// Checks portals in both directions where both routers refuse unknown traffic, again after the firewall was
+/// reloaded, and the firewall itself after `down`.
 fn through(world: &mut World, filter: &Filter) -> Result<()> {
     on_all(world, filter.load)?;
     home_still_works(world)?;
@@ -152,8 +156,11 @@ fn through(world: &mut World, filter: &Filter) -> Result<()> {
     let ours = if everywhere_legacy() { "iptables" } else { filter.ours };
     let firewall = format!("\"firewall\":\"{ours}\"");
     same(&format!("{firewall} in {status}"), status.contains(&firewall), true)?;
-    let reason =
-        if ours == "iptables" { "(others filter with legacy iptables here)" } else { "(the kernel has it" };
+    let reason = if ours == "iptables" {
+        "(other programs filter with legacy iptables)"
+    } else {
+        "(the kernel has it"
+    };
     let status = succeeds(world.site(NYC), &["status"])?;
     same(&format!("{reason} in {status}"), status.contains(reason), true)?;
     both_ways(world)?;
@@ -178,11 +185,12 @@ fn through(world: &mut World, filter: &Filter) -> Result<()> {
     same("the rules of others", rules(world)?, before.1)
 }
 
-/// Others who filter with legacy iptables no more, or again, are no reason to change the language of ours.
+/// Checks that portals keeps its firewall while other programs stop filtering with legacy iptables, or start
+/// again.
 fn standing(world: &mut World) -> Result<()> {
     on_all(world, LEGACY)?;
     start(world, &world.network(each_other))?;
-    guarded_by(world, "iptables", "others filter with legacy iptables here")?;
+    guarded_by(world, "iptables", "other programs filter with legacy iptables")?;
     no_leak(
         world,
         NYC,
@@ -193,23 +201,23 @@ fn standing(world: &mut World) -> Result<()> {
             both_ways(world)
         },
     )?;
-    guarded_by(world, "iptables", "chosen before others changed their firewalls")?;
+    guarded_by(world, "iptables", "chosen before other programs changed their firewalls")?;
     // Also by an agent that begins anew.
     world.site(NYC).start_agent()?;
     settled(world.site(NYC))?;
-    guarded_by(world, "iptables", "chosen before others changed their firewalls")?;
+    guarded_by(world, "iptables", "chosen before other programs changed their firewalls")?;
     world.site(NYC).stop_agent()?;
     succeeds(world.site(NYC), &["down"])?;
     world.site(NYC).start_agent()?;
     settled(world.site(NYC))?;
-    guarded_by(world, "nftables", "nobody filters with legacy iptables")?;
+    guarded_by(world, "nftables", "no other program filters with legacy iptables")?;
     shell(&world.site(NYC).router, LEGACY)?;
     settled(world.site(NYC))?;
     both_ways(world)?;
-    guarded_by(world, "nftables", "chosen before others changed their firewalls")
+    guarded_by(world, "nftables", "chosen before other programs changed their firewalls")
 }
 
-/// What nyc's `status` says of its firewall.
+/// Firewall in nyc's `status`.
 fn guarded_by(world: &mut World, firewall: &str, reason: &str) -> Result<()> {
     let site = world.site(NYC);
     let status = succeeds(site, &["status", "--json"])?;
@@ -218,7 +226,8 @@ fn guarded_by(world: &mut World, firewall: &str, reason: &str) -> Result<()> {
     same(&format!("{reason} in {status}"), status.contains(reason), true)
 }
 
-/// All rules of all firewalls at nyc, without counters, and without tables of legacy iptables that have none.
+/// All rules of all firewalls at nyc, without counters, and without tables of legacy iptables that have no
+/// rules.
 fn rules(world: &mut World) -> Result<String> {
     let list = r"nft --stateless list ruleset 2>/dev/null || true; iptables-legacy-save | sed -n '/^-A/p; s/^\(:.* [D-]\).*/\1/p'";
     shell(&world.site(NYC).router, list)
@@ -238,7 +247,7 @@ fn home_still_works(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// As EdgeOS balances load: what it has marked goes by table 201, at priority 201.
+/// Sets up load balancing as EdgeOS does: traffic with its mark uses table 201, by a rule of priority 201.
 fn balanced(world: &mut World, filter: &Filter) -> Result<()> {
     for plot in [NYC, PARIS] {
         let gateway = plot.gateway();
@@ -251,8 +260,8 @@ fn balanced(world: &mut World, filter: &Filter) -> Result<()> {
     through(world, filter)
 }
 
-/// As UniFi OS routes: `main` is asked at 32000 and has no default route; the tables of the uplinks have, and are asked by mark, and
-/// last of all without.
+/// Sets up routing as UniFi OS does: `main` is looked up at 32000 and has no default route; the tables of the
+/// uplinks have one, and are looked up by mark and, last of all, without.
 fn without_default(world: &mut World, filter: &Filter) -> Result<()> {
     for plot in [NYC, PARIS] {
         let gateway = plot.gateway();

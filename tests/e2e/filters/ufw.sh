@@ -1,4 +1,4 @@
-# The real ufw, from an unpacked package in $PORTALS_TEST_FIREWALLS, with a root of its own below /run.
+# The real ufw, from an unpacked package in $PORTALS_TEST_FIREWALLS, with a separate root below /run.
 root=/run/ufw
 ufw() { echo y | PYTHONPATH=$root/usr/lib/python3/dist-packages python3 "$root/usr/sbin/ufw" --rootdir=$root --datadir=$root "$@"; }
 if [ ! -d $root ]; then

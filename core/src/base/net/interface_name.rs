@@ -6,39 +6,43 @@ use std::str::FromStr;
 
 use super::Invalid;
 
-/// Name of a network interface: 1 to 15 of `A-Z a-z 0-9 . _ - @ +`. The kernel takes more (`dev_valid_name` in
-/// net/core/dev.c), but `*`, quotes and the like mean something to nft and to shells, and nobody names interfaces so.
+/// Name of a network interface: 1 to 15 characters of `A-Z a-z 0-9 . _ - @ +`. The kernel accepts more
+/// characters (`dev_valid_name` in net/core/dev.c), but `*`, quotes and the like have a meaning in nft and in
+/// shells, and real names do not contain them.
 ///
-/// Kept as the kernel keeps it, with zeros behind it, and not on the heap: every address, route and rule has one, and is
-/// copied and compared by it.
+/// Stored as in the kernel, padded with zeros, and not on the heap: every address, route and rule contains a
+/// name, which is copied and compared often.
 ///
-/// In the order of the texts: of two names that begin alike, the shorter one has a zero where the longer goes on.
+/// Ordered as the texts are: of two names with the same beginning, the shorter has a zero where the longer
+/// continues.
 ///
-/// Aligned, since processors that read whole words from aligned places only (MIPS) copy it in half the instructions then.
+/// Aligned, because a processor that reads whole words only from aligned addresses (MIPS) then copies the
+/// name in half the instructions.
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[repr(align(4))]
 pub struct IfName([u8; IFNAMSIZ]);
 
-/// Bytes of an interface name in the kernel, its closing zero included (linux/if.h).
+/// Size of an interface name in the kernel, in bytes, including the final zero (linux/if.h).
 const IFNAMSIZ: usize = 16;
 
 impl IfName {
-    /// Longest name the kernel takes, in bytes.
+    /// Longest name that the kernel accepts, in bytes.
     pub const LONGEST: usize = IFNAMSIZ - 1;
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(IFNAMSIZ);
         str::from_utf8(&self.0[..length]).expect("only ASCII gets in")
     }
 
-    /// The name with zeros behind it, as it stands in the kernel's messages.
+    /// Returns the name padded with zeros, as the kernel's messages contain it.
     pub fn padded(&self) -> &[u8; IFNAMSIZ] {
         &self.0
     }
 }
 
-/// As numbers: names are compared tens of thousands of times in a call, and byte by byte that takes ten times as long.
+/// Compares names as numbers: a command compares tens of thousands of names, and a comparison byte by byte
+/// takes ten times as long.
 impl Ord for IfName {
     fn cmp(&self, other: &Self) -> Ordering {
         u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
@@ -60,7 +64,7 @@ impl FromStr for IfName {
         }
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@' | b'+');
         if text == "." || text == ".." || !text.bytes().all(allowed) {
-            return Err(Invalid("an interface name has letters, digits and . _ - @ + only".to_owned()));
+            return Err(Invalid("an interface name has only letters, digits and . _ - @ +".to_owned()));
         }
         let mut name = [0; IFNAMSIZ];
         name[..text.len()].copy_from_slice(text.as_bytes());

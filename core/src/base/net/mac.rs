@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use super::Invalid;
 
-/// The address of a network card, as Ethernet and Wi-Fi have it (EUI-48).
+/// Hardware address of a network card for Ethernet or Wi-Fi (EUI-48).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);
 
 impl fmt::Display for Mac {
-    /// As `ip` writes it: `aa:bb:cc:dd:ee:ff`.
+    /// Writes the address as `ip` does: `aa:bb:cc:dd:ee:ff`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, byte) in self.0.iter().enumerate() {
             if index > 0 {
@@ -25,7 +25,7 @@ impl fmt::Display for Mac {
 impl FromStr for Mac {
     type Err = Invalid;
 
-    /// Six pairs, in capitals or not.
+    /// Parses six pairs of hexadecimal digits in upper or lower case.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let pair = |pair: &str| {
             let hex = pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());

@@ -1,9 +1,10 @@
-//! The small types of the trade: networks, interface names, tables, marks, keys.
+//! Basic network types: networks, interface names, tables, marks, keys.
 //!
-//! They are parsed where bytes enter the program and printed where they leave it; between the two
-//! nobody handles strings.
+//! The program parses these types where bytes enter and prints them where bytes leave; the code in between
+//! handles no strings.
 
 mod interface_name;
+mod key;
 mod mac;
 mod special;
 
@@ -11,11 +12,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use zeroize::Zeroize as _;
-
 pub use interface_name::IfName;
+pub use key::{PublicKey, Secret};
 pub use mac::Mac;
 pub use special::special_purpose;
 
@@ -29,12 +27,12 @@ pub enum Family {
 }
 
 impl Family {
-    /// The family of an address.
+    /// Returns the family of an address.
     pub fn of(address: IpAddr) -> Self {
         if address.is_ipv4() { Self::V4 } else { Self::V6 }
     }
 
-    /// Number of bits of an address: 32 or 128.
+    /// Returns the number of bits of an address: 32 or 128.
     pub fn bits(self) -> u8 {
         match self {
             Self::V4 => 32,
@@ -42,7 +40,7 @@ impl Family {
         }
     }
 
-    /// The network of all addresses: `0.0.0.0/0` or `::/0`.
+    /// Returns the network of all addresses: `0.0.0.0/0` or `::/0`.
     pub fn everything(self) -> Cidr {
         match self {
             Self::V4 => Cidr { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), length: 0 },
@@ -51,7 +49,7 @@ impl Family {
     }
 }
 
-/// Why a text is not what it should be; a sentence for a person, without the text itself.
+/// Fault of a text that cannot be parsed: a sentence for a person, without the text itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid(pub String);
 
@@ -71,56 +69,57 @@ pub struct Cidr {
 }
 
 impl Cidr {
-    /// The network of `length` bits that holds `address`; `None` if `length` is too long for its family.
+    /// Returns the network of `length` bits that contains `address`; `None` if `length` is too long for its
+    /// family.
     pub fn new(address: IpAddr, length: u8) -> Option<Self> {
         let family = Family::of(address);
         (length <= family.bits())
             .then(|| Self { address: from_bits(family, to_bits(address) & mask(family, length)), length })
     }
 
-    /// The network of one address: a /32 or a /128.
+    /// Returns the network of a single address: a /32 or a /128.
     pub fn host(address: IpAddr) -> Self {
         Self { address, length: Family::of(address).bits() }
     }
 
-    /// First address of the network.
+    /// Returns the first address of the network.
     pub fn address(self) -> IpAddr {
         self.address
     }
 
-    /// Prefix length in bits.
+    /// Returns the prefix length in bits.
     pub fn length(self) -> u8 {
         self.length
     }
 
-    /// IPv4 or IPv6.
+    /// Returns the address family of the network.
     pub fn family(self) -> Family {
         Family::of(self.address)
     }
 
-    /// Last address of the network.
+    /// Returns the last address of the network.
     pub fn last(self) -> IpAddr {
         let family = self.family();
         from_bits(family, to_bits(self.address) | (mask(family, family.bits()) & !mask(family, self.length)))
     }
 
-    /// Whether `address` is inside.
+    /// Reports whether the network contains `address`.
     pub fn contains(self, address: IpAddr) -> bool {
         bits_in_common(self.address, address) >= Some(u32::from(self.length))
     }
 
-    /// Whether all of `other` is inside.
+    /// Reports whether the network contains all of `other`.
     pub fn covers(self, other: Self) -> bool {
         self.length <= other.length && self.contains(other.address)
     }
 
-    /// Whether the two share an address.
+    /// Reports whether the two networks share an address.
     pub fn overlaps(self, other: Self) -> bool {
         bits_in_common(self.address, other.address) >= Some(u32::from(self.length.min(other.length)))
     }
 
-    /// The network of `length` bits that begins `offset` addresses behind the first one, if it is
-    /// inside this one.
+    /// Returns the network of `length` bits that begins `offset` addresses after the first address, if it is
+    /// inside this network.
     pub fn carve(self, offset: u128, length: u8) -> Option<Self> {
         let family = self.family();
         let base = to_bits(self.address).checked_add(offset)?;
@@ -130,31 +129,31 @@ impl Cidr {
         Self::new(from_bits(family, base), length).filter(|inner| self.covers(*inner))
     }
 
-    /// The `offset`-th address of this network, counted from zero, if it is inside.
+    /// Returns the address number `offset` of this network, counted from zero, if it is inside.
     pub fn nth(self, offset: u128) -> Option<IpAddr> {
         self.carve(offset, self.family().bits()).map(Self::address)
     }
 }
 
-/// The mask of an IPv4 network: 255.255.255.192 for a length of 26 bits.
+/// Returns the netmask of an IPv4 network: 255.255.255.192 for a prefix length of 26 bits.
 pub fn netmask(length: u8) -> Ipv4Addr {
     Ipv4Addr::from_bits(!u32::MAX.checked_shr(length.into()).unwrap_or(0))
 }
 
-/// Whether networks are all of IPv4 together, as `0.0.0.0/1` and `128.0.0.0/1` are.
+/// Reports whether the networks together contain all of IPv4, as `0.0.0.0/1` and `128.0.0.0/1` do.
 pub fn are_all_ipv4(networks: &[Cidr]) -> bool {
     let mut networks: Vec<Cidr> =
         networks.iter().copied().filter(|network| network.family() == Family::V4).collect();
     networks.sort_unstable();
-    // The first address that none of those so far has.
+    // The first address that the networks so far do not contain.
     let missing = networks.iter().try_fold(0, |missing, network| {
         (to_bits(network.address) <= missing).then(|| missing.max(to_bits(network.last()) + 1))
     });
     missing == Some(1 << 32)
 }
 
-/// How many bits two addresses begin with alike; `None` if they are not of one family. Counted in the family's own width:
-/// the networks of a file are compared each with each.
+/// Returns the number of leading bits that two addresses share; `None` for different families. Computed in
+/// the family's own width, for speed: the checks compare each network of a file with every other.
 fn bits_in_common(one: IpAddr, other: IpAddr) -> Option<u32> {
     match (one, other) {
         (IpAddr::V4(one), IpAddr::V4(other)) => Some((one.to_bits() ^ other.to_bits()).leading_zeros()),
@@ -172,7 +171,8 @@ fn to_bits(address: IpAddr) -> u128 {
 
 fn from_bits(family: Family, bits: u128) -> IpAddr {
     match family {
-        // `carve` checks that IPv4 arithmetic stays within 32 bits; everything else only clears or fills bits.
+        // `carve` checks that IPv4 arithmetic stays within 32 bits; everything else only clears or fills
+        // bits.
         Family::V4 => IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits).expect("32 bits"))),
         Family::V6 => IpAddr::V6(Ipv6Addr::from_bits(bits)),
     }
@@ -200,7 +200,7 @@ impl fmt::Debug for Cidr {
 impl FromStr for Cidr {
     type Err = Invalid;
 
-    /// Accepts `192.168.1.0/24` and a single address; refuses host bits, and says what the network would be.
+    /// Parses `192.168.1.0/24` or a single address; refuses host bits, and names the right network.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let InterfaceAddress { address, length } = text.parse()?;
         let network = Self::new(address, length).expect("the length was checked while parsing");
@@ -212,7 +212,7 @@ impl FromStr for Cidr {
     }
 }
 
-/// An address of an interface, with the length of the network it is on.
+/// Address of an interface, with the prefix length of its network.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceAddress {
     /// The address itself.
@@ -222,7 +222,7 @@ pub struct InterfaceAddress {
 }
 
 impl InterfaceAddress {
-    /// The network the address is on.
+    /// Returns the network that the address is in.
     pub fn network(self) -> Cidr {
         Cidr::new(self.address, self.length).expect("an interface address has a valid length")
     }
@@ -243,7 +243,7 @@ impl fmt::Debug for InterfaceAddress {
 impl FromStr for InterfaceAddress {
     type Err = Invalid;
 
-    /// Accepts `10.77.1.65/26`; without a length the address stands alone (/32, /128).
+    /// Parses `10.77.1.65/26`; without a length, the network is the single address (/32, /128).
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length)),
@@ -258,7 +258,7 @@ impl FromStr for InterfaceAddress {
                 .parse()
                 .ok()
                 .filter(|length| *length <= longest && digits.bytes().all(|b| b.is_ascii_digit()))
-                .ok_or_else(|| Invalid(format!("needs a prefix length from 0 to {longest} behind the /")))?,
+                .ok_or_else(|| Invalid(format!("needs a prefix length from 0 to {longest} after the /")))?,
         };
         Ok(Self { address, length })
     }
@@ -269,7 +269,7 @@ impl FromStr for InterfaceAddress {
 pub struct Table(pub u32);
 
 impl Table {
-    /// The kernel's table `main` (RT_TABLE_MAIN in linux/rtnetlink.h).
+    /// Table `main` of the kernel (RT_TABLE_MAIN in linux/rtnetlink.h).
     pub const MAIN: Self = Self(254);
 }
 
@@ -279,7 +279,8 @@ impl fmt::Display for Table {
     }
 }
 
-/// Preference of a policy rule: the kernel asks lower ones first. 0 (local) and 32766 (main) are its own.
+/// Priority of a policy rule: the kernel tries lower numbers first. 0 (local) and 32766 (main) are the
+/// kernel's own rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority(pub u32);
 
@@ -289,12 +290,12 @@ impl fmt::Display for Priority {
     }
 }
 
-/// A firewall mark and the bits of it that count.
+/// Firewall mark and its mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark {
-    /// The value under the mask.
+    /// Value of the bits under the mask.
     pub value: u32,
-    /// The bits that are looked at.
+    /// Bits that count in a comparison.
     pub mask: u32,
 }
 
@@ -304,86 +305,12 @@ impl fmt::Display for Mark {
     }
 }
 
-/// A WireGuard public key (Curve25519), written in base64 as `wg` does.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PublicKey(pub [u8; 32]);
-
-impl fmt::Display for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64.encode(self.0))
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for PublicKey {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        decode_key(text).map(Self)
-    }
-}
-
-/// A private or pre-shared key: compared, handed to the kernel, wiped when dropped, never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret([u8; 32]);
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl Secret {
-    /// Takes the bytes of a key.
-    pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes, for the kernel and for key arithmetic.
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The base64 form, for a file of mode 0600.
-    pub fn to_base64(&self) -> zeroize::Zeroizing<String> {
-        zeroize::Zeroizing::new(BASE64.encode(self.0))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-impl FromStr for Secret {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        decode_key(text).map(Self)
-    }
-}
-
-fn decode_key(text: &str) -> Result<[u8; 32], Invalid> {
-    let bytes = zeroize::Zeroizing::new(BASE64.decode(text).map_err(|_| {
-        Invalid("is not a key: 44 characters of base64 that end in `=`, as `wg pubkey` prints".to_owned())
-    })?);
-    bytes.as_slice().try_into().map_err(|_| {
-        Invalid(format!("is {} bytes long; a key is 32 bytes, 44 characters of base64", bytes.len()))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn networks_are_all_of_ipv4_if_they_leave_out_no_address() {
+    fn networks_without_a_gap_contain_all_of_ipv4() {
         let all = |networks: &[&str]| {
             are_all_ipv4(&networks.iter().map(|text| text.parse().unwrap()).collect::<Vec<_>>())
         };

@@ -1,15 +1,16 @@
-//! Networks that are no internet: IANA's registry of special-purpose IPv4 addresses (RFC 6890, as of RFC 9637), but for the few of it that
-//! are reachable from everywhere.
+//! IPv4 networks that are not part of the internet: IANA's registry of special-purpose addresses (RFC 6890,
+//! as of RFC 9637), except the few that are globally reachable.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::Cidr;
 
-/// Every network of <https://www.iana.org/assignments/iana-ipv4-special-registry/> whose column "Globally Reachable" does not say "True",
-/// those inside others left out.
+/// Every network of <https://www.iana.org/assignments/iana-ipv4-special-registry/> without "True" in its
+/// column "Globally Reachable"; networks inside a listed network are left out.
 ///
-/// All of 192.0.0.0/24 is among them. The registry has 192.0.0.9 and 192.0.0.10 as global, since everybody may ask there, but anycast leads
-/// to whatever is nearest: that opens ports of the exit's own router (RFC 7723), or relays through it (RFC 8155).
+/// The list contains all of 192.0.0.0/24. The registry marks 192.0.0.9 and 192.0.0.10 as global, because any
+/// host may send to them, but these are anycast addresses that lead to the nearest server: a server that
+/// opens ports of the exit's own router (RFC 7723), or relays through it (RFC 8155).
 const SPECIAL: [([u8; 4], u8); 14] = [
     ([0, 0, 0, 0], 8),       // "this network" (RFC 791)
     ([10, 0, 0, 0], 8),      // private use (RFC 1918)
@@ -27,7 +28,7 @@ const SPECIAL: [([u8; 4], u8); 14] = [
     ([240, 0, 0, 0], 4),     // reserved, and limited broadcast (RFC 1112, RFC 8190)
 ];
 
-/// IPv4 networks that are not reachable from everywhere, in order; they do not overlap.
+/// Returns the IPv4 networks that are not globally reachable, in order and without overlaps.
 pub fn special_purpose() -> impl Iterator<Item = Cidr> {
     let network =
         |(address, length)| Cidr::new(IpAddr::V4(Ipv4Addr::from(address)), length).expect("a valid length");
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reachable_from_everywhere_is_not_among_them() {
+    fn globally_reachable_addresses_are_not_special() {
         let is_special = |text: &str| {
             let address: IpAddr = text.parse().unwrap();
             special_purpose().any(|network| network.contains(address))

@@ -1,68 +1,68 @@
-//! A map as a sorted vector.
+//! Map as a sorted vector.
 
 use std::borrow::Borrow;
 use std::{mem, slice, vec};
 
 use super::find;
 
-/// A map in the order of its keys; has of `BTreeMap`'s methods those that are used.
+/// Map in the order of its keys, with the methods of `BTreeMap` that the program uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SortedMap<K, V>(Vec<(K, V)>);
 
 impl<K, V> SortedMap<K, V> {
-    /// A map of nothing.
+    /// Returns an empty map.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Whether there is nothing in it.
+    /// Reports whether the map is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Number of entries.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The entries by key.
+    /// Returns the entries in the order of the keys.
     pub fn iter(&self) -> Entries<'_, K, V> {
         Entries(self.0.iter())
     }
 
-    /// The keys in order.
+    /// Returns the keys in order.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + ExactSizeIterator + Clone {
         self.0.iter().map(|(key, _)| key)
     }
 
-    /// The values by key.
+    /// Returns the values in the order of the keys.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + ExactSizeIterator + Clone {
         self.0.iter().map(|(_, value)| value)
     }
 
-    /// The values by key, to be changed.
+    /// Returns the values for modification, in the order of the keys.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.0.iter_mut().map(|(_, value)| value)
     }
 
-    /// The entries by key, their values to be changed.
+    /// Returns the entries in the order of the keys, with their values for modification.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
         self.0.iter_mut().map(|(key, value)| (&*key, value))
     }
 
-    /// The values by key, taken out.
+    /// Takes the values out, in the order of the keys.
     pub fn into_values(self) -> impl Iterator<Item = V> {
         self.0.into_iter().map(|(_, value)| value)
     }
 
-    /// Keeps the entries that are to be kept.
+    /// Removes the entries for which `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.0.retain_mut(|(key, value)| keep(key, value));
     }
 }
 
 impl<K: Ord, V> SortedMap<K, V> {
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -70,7 +70,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.find(key).ok().map(|at| &self.0[at].1)
     }
 
-    /// The value of a key, to be changed.
+    /// Returns the value of a key for modification.
     pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
@@ -78,7 +78,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.find(key).ok().map(|at| &mut self.0[at].1)
     }
 
-    /// Whether the key is there.
+    /// Reports whether the map contains the key.
     pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -86,7 +86,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.find(key).is_ok()
     }
 
-    /// Gives a key a value; returns the one that it had.
+    /// Sets the value of a key; returns its previous value.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.find(&key) {
             Ok(at) => Some(mem::replace(&mut self.0[at].1, value)),
@@ -97,7 +97,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         }
     }
 
-    /// The value of a key, which is made if it is not there.
+    /// Returns the value of a key; inserts the result of `make` if the key is missing.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let at = self.find(&key).unwrap_or_else(|at| {
             self.0.insert(at, (key, make()));
@@ -106,7 +106,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         &mut self.0[at].1
     }
 
-    /// The value of a key, which has its default if it was not there.
+    /// Returns the value of a key; inserts the default value if the key is missing.
     pub fn get_or_default(&mut self, key: K) -> &mut V
     where
         V: Default,
@@ -114,7 +114,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.get_or_insert_with(key, V::default)
     }
 
-    /// Takes a value out.
+    /// Removes a key and returns its value.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
@@ -122,7 +122,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.remove_entry(key).map(|(_, value)| value)
     }
 
-    /// Takes a key and its value out.
+    /// Removes a key and returns it with its value.
     pub fn remove_entry<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<(K, V)>
     where
         K: Borrow<Q>,
@@ -130,7 +130,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.find(key).ok().map(|at| self.0.remove(at))
     }
 
-    /// Where the key stands, or where it would.
+    /// Returns the index of the key, or the index at which to insert it.
     fn find<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
     where
         K: Borrow<Q>,
@@ -139,7 +139,7 @@ impl<K: Ord, V> SortedMap<K, V> {
     }
 }
 
-/// The entries of a map, by key.
+/// Iterator over the entries of a map, in the order of the keys.
 pub struct Entries<'a, K, V>(slice::Iter<'a, (K, V)>);
 
 impl<'a, K, V> Iterator for Entries<'a, K, V> {

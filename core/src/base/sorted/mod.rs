@@ -1,8 +1,9 @@
-//! Maps and sets as sorted vectors: the same order whatever order things came in.
+//! Maps and sets as sorted vectors: iteration follows the order of the keys, in any order of insertion.
 //!
-//! What portals holds is small, some hundred entries at most, and there are many kinds of it. Every kind of the standard
-//! library's maps is kilobytes of code of its own: with these in their place the binary for mipsel is 260 kB smaller.
-//! Finding takes logarithmic time; adding and removing move what stands behind, so that what comes in order costs least.
+//! The collections of portals are small, a few hundred entries at most, but have many types. For each type, a
+//! map of the standard library adds kilobytes of code: these maps make the binary for mipsel 260 kB smaller
+//! (docs/decisions/0001-sorted-maps.md). A lookup takes logarithmic time. Insertion and removal move the
+//! entries behind, so insertion in order costs least.
 
 mod map;
 mod set;
@@ -12,8 +13,9 @@ use std::cmp::Ordering;
 pub use map::{Entries, SortedMap};
 pub use set::SortedSet;
 
-/// Where what is looked for stands among so many, or where it would; `compare` tells how one of them is to it. Begins at the end:
-/// what is added in order costs one comparison.
+/// Returns the index of an element among `number` elements, or the index at which to insert it. `compare`
+/// compares the element at an index with the wanted one. The search begins at the end: insertion in order
+/// costs one comparison.
 fn find(number: usize, compare: impl Fn(usize) -> Ordering) -> Result<usize, usize> {
     let (mut low, mut high) = (0, number);
     let mut at = number.saturating_sub(1);
@@ -58,11 +60,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_map_does_as_the_standard_library_s(edits in prop::collection::vec(edit(), 0..60)) {
+        fn a_map_behaves_like_the_standard_library(edits in prop::collection::vec(edit(), 0..60)) {
             let (mut ours, mut std) = (SortedMap::new(), BTreeMap::new());
             for edit in edits {
                 match edit {
-                    Edit::Insert(key, value) => prop_assert_eq!(ours.insert(key, value), std.insert(key, value)),
+                    Edit::Insert(key, value) => {
+                        prop_assert_eq!(ours.insert(key, value), std.insert(key, value));
+                    }
                     Edit::GetOrInsert(key, value) => prop_assert_eq!(
                         ours.get_or_insert_with(key, || value),
                         std.entry(key).or_insert_with(|| value)
@@ -79,13 +83,14 @@ mod tests {
                     }
                 }
                 prop_assert!((0..20).all(|key| ours.get(&key) == std.get(&key)));
-                prop_assert!(ours.iter().eq(&std) && ours.keys().eq(std.keys()) && ours.values().eq(std.values()));
+                prop_assert!(ours.iter().eq(&std) && ours.keys().eq(std.keys()));
+                prop_assert!(ours.values().eq(std.values()));
                 prop_assert_eq!((ours.len(), ours.is_empty()), (std.len(), std.is_empty()));
             }
         }
 
         #[test]
-        fn a_set_does_as_the_standard_library_s(edits in prop::collection::vec(edit(), 0..60)) {
+        fn a_set_behaves_like_the_standard_library(edits in prop::collection::vec(edit(), 0..60)) {
             let (mut ours, mut std) = (SortedSet::new(), BTreeSet::new());
             for edit in edits {
                 match edit {
@@ -105,7 +110,7 @@ mod tests {
         }
 
         #[test]
-        fn the_order_of_coming_in_does_not_matter(one: Vec<(u8, u8)>, other: Vec<(u8, u8)>) {
+        fn the_order_of_insertion_does_not_matter(one: Vec<(u8, u8)>, other: Vec<(u8, u8)>) {
             let (ours, std) = (SortedMap::from_iter(one.clone()), BTreeMap::from_iter(one.clone()));
             prop_assert!(ours.into_iter().eq(std));
             let (ours, std) = (SortedSet::from_iter(one.clone()), BTreeSet::from_iter(one));

@@ -1,4 +1,4 @@
-//! A set as a sorted vector.
+//! Set as a sorted vector.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -6,39 +6,39 @@ use std::{slice, vec};
 
 use super::find;
 
-/// A set in order; has of `BTreeSet`'s methods those that are used.
+/// Set in the order of its elements, with the methods of `BTreeSet` that the program uses.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SortedSet<T>(Vec<T>);
 
 impl<T> SortedSet<T> {
-    /// A set of nothing.
+    /// Returns an empty set.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Whether there is nothing in it.
+    /// Reports whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The elements in order.
+    /// Returns the elements in order.
     pub fn iter(&self) -> slice::Iter<'_, T> {
         self.0.iter()
     }
 
-    /// Keeps the elements that are to be kept.
+    /// Removes the elements for which `keep` returns false.
     pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
         self.0.retain(keep);
     }
 }
 
 impl<T: Ord> SortedSet<T> {
-    /// Whether the element is there.
+    /// Reports whether the set contains the element.
     pub fn contains<Q: Ord + ?Sized>(&self, element: &Q) -> bool
     where
         T: Borrow<Q>,
@@ -46,7 +46,7 @@ impl<T: Ord> SortedSet<T> {
         self.find(element).is_ok()
     }
 
-    /// Puts an element in; whether it was not there yet.
+    /// Inserts an element; reports whether it is new.
     pub fn insert(&mut self, element: T) -> bool {
         let place = self.find(&element);
         if let Err(at) = place {
@@ -55,7 +55,7 @@ impl<T: Ord> SortedSet<T> {
         place.is_err()
     }
 
-    /// Takes an element out; whether it was there.
+    /// Removes an element; reports whether the set contained it.
     pub fn remove<Q: Ord + ?Sized>(&mut self, element: &Q) -> bool
     where
         T: Borrow<Q>,
@@ -67,7 +67,7 @@ impl<T: Ord> SortedSet<T> {
         place.is_ok()
     }
 
-    /// The elements that `other` has not, in order.
+    /// Returns the elements that `other` does not contain, in order.
     pub fn difference<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a T> + Clone {
         let mut rest = other.0.as_slice();
         self.iter().filter(move |element| {
@@ -81,7 +81,7 @@ impl<T: Ord> SortedSet<T> {
         })
     }
 
-    /// Where the element stands, or where it would.
+    /// Returns the index of the element, or the index at which to insert it.
     fn find<Q: Ord + ?Sized>(&self, element: &Q) -> Result<usize, usize>
     where
         T: Borrow<Q>,

@@ -1,4 +1,4 @@
-//! What enters where: never into two portals, and never what portals itself lives on.
+//! Checks of entrances: traffic enters at most one portal, and portals' own links are no entrances.
 
 use super::super::draft::{Draft, PortalDraft, SiteDraft};
 use super::super::fault::{At, Findings};
@@ -6,38 +6,41 @@ use super::super::model::Entrance;
 use crate::base::net::{Cidr, Family, IfName};
 use crate::wifi::further_interface;
 
-/// The interface that linked sites and phones share.
+/// Interface that linked sites and phones share.
 const SHARED_TUNNEL: &str = "portals0";
 
-/// The interface that this router reaches itself by.
+/// Interface on which this router reaches itself.
 const LOOPBACK: &str = "lo";
 
-/// An entrance is neither the uplink nor a tunnel, nor this router itself.
+/// Refuses the uplink, a tunnel and the loopback interface as entrances.
 pub(super) fn taken(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
         if let Some(uplink) = site.uplink.as_ref().filter(|uplink| is_made(site, &uplink.value)) {
-            let message = format!("`uplink` cannot be `{}`: portals makes that one itself", uplink.value);
+            let message =
+                format!("`uplink` cannot be `{}`: portals creates this interface itself", uplink.value);
             found.add(&uplink.span, message, "write the interface of the default route, such as `\"eth0\"`");
         }
         for entrance in site.portals.iter().filter_map(|portal| portal.entrance.as_ref()) {
             let key = entrance.value.key();
             if let Some(name) = interface(&entrance.value).filter(|name| is_made(site, name)) {
-                let message = format!("`{key}` cannot be `{name}`: portals makes that one itself");
-                found.add(&entrance.span, message, "write the interface that the devices are on");
+                let message = format!("`{key}` cannot be `{name}`: portals creates this interface itself");
+                found.add(&entrance.span, message, OF_DEVICES);
             }
             if interface(&entrance.value).is_some_and(|name| name.as_str() == LOOPBACK) {
-                let message = format!("`{key}` cannot be `{LOOPBACK}`: no devices are on it");
-                let help = "write the interface that the devices are on, or `self = true` for this router's own traffic";
+                let message = format!("`{key}` cannot be `{LOOPBACK}`: it has no devices");
+                let help = format!("{OF_DEVICES}, or `self = true` for this router's own traffic");
                 found.add(&entrance.span, message, help);
             }
             if let Some(name) = all_of(&entrance.value).filter(|name| is_uplink(site, name)) {
                 let message =
                     format!("`{key}` cannot be `{name}`: it is the `uplink` of {}", site.name.value);
-                found.add(&entrance.span, message, "write the interface that the devices are on");
+                found.add(&entrance.span, message, OF_DEVICES);
             }
         }
     }
 }
+
+const OF_DEVICES: &str = "write the interface to which the devices are connected";
 
 fn is_made(site: &SiteDraft, name: &IfName) -> bool {
     let providers = site.providers.iter().map(|provider| &provider.name);
@@ -55,7 +58,7 @@ fn is_uplink(site: &SiteDraft, name: &IfName) -> bool {
     site.uplink.as_ref().is_some_and(|uplink| uplink.value == *name)
 }
 
-/// The interface that an entrance is written with.
+/// Returns the interface that an entrance names.
 fn interface(entrance: &Entrance) -> Option<&IfName> {
     match entrance {
         Entrance::Vlan { parent, .. } => Some(parent),
@@ -63,7 +66,7 @@ fn interface(entrance: &Entrance) -> Option<&IfName> {
     }
 }
 
-/// The interface that an entrance takes all of.
+/// Returns the interface whose traffic enters as a whole.
 fn all_of(entrance: &Entrance) -> Option<&IfName> {
     match entrance {
         Entrance::Interface(name) => Some(name),
@@ -72,19 +75,19 @@ fn all_of(entrance: &Entrance) -> Option<&IfName> {
     }
 }
 
-/// Only this router's own traffic has a time server to ask.
+/// Refuses `ntp` at portals for devices: only this router's own traffic includes questions to time servers.
 pub(super) fn asking_for_the_time(draft: &Draft, found: &mut Findings) {
     for portal in draft.sites.iter().flat_map(|site| &site.portals) {
         let (Some(ntp), Some(entrance)) = (&portal.ntp, &portal.entrance) else { continue };
         if entrance.value != Entrance::Own {
             let message =
-                format!("`ntp` is for what this router itself asks, not for `{}`", entrance.value.key());
-            found.add(&ntp.span, message, "take it out, or write it where `self = true` is");
+                format!("`ntp` is for this router's own traffic, not for `{}`", entrance.value.key());
+            found.add(&ntp.span, message, "remove it, or move it to the portal with `self = true`");
         }
     }
 }
 
-/// What enters belongs to one portal.
+/// Refuses traffic that enters two portals.
 pub(super) fn shared(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
         let portals: Vec<(&PortalDraft, &At<Entrance>)> =
@@ -92,16 +95,17 @@ pub(super) fn shared(draft: &Draft, found: &mut Findings) {
         for (index, (_, entrance)) in portals.iter().enumerate() {
             for (first, other) in &portals[..index] {
                 if let Some(message) = common(&other.value, &entrance.value, &first.name.value) {
-                    found.add(&entrance.span, message, "let it enter one of the two portals only");
+                    found.add(&entrance.span, message, "let it enter only one of the two portals");
                 }
             }
         }
     }
 }
 
-/// That something enters both, where `b` comes second and `a` is of portal `first`.
+/// Returns a message if the same traffic enters by both `a`, of portal `first`, and `b`, which comes later in
+/// the file.
 fn common(a: &Entrance, b: &Entrance, first: &str) -> Option<String> {
-    let enters = |what: &str| Some(format!("{what} enters portal {first} already"));
+    let enters = |traffic: &str| Some(format!("{traffic} already enters portal {first}"));
     match (a, b) {
         (Entrance::Vlan { parent, id }, Entrance::Vlan { .. }) if a == b => {
             enters(&format!("VLAN {id} of `{parent}`"))
@@ -116,7 +120,7 @@ fn common(a: &Entrance, b: &Entrance, first: &str) -> Option<String> {
             let twice = b.iter().find(|mac| a.contains(mac))?;
             enters(&twice.to_string())
         }
-        // One card can offer several: see `wifi`.
+        // One card can offer several Wi-Fi networks: see `wifi`.
         (Entrance::Wifi(_), Entrance::Wifi(_)) => None,
         (Entrance::Own, Entrance::Own) => enters("this router's own traffic"),
         (a, b) => {
@@ -125,13 +129,13 @@ fn common(a: &Entrance, b: &Entrance, first: &str) -> Option<String> {
     }
 }
 
-/// Of the destinations, some are left.
+/// Refuses `except` where it contradicts `to`, or leaves no destination.
 pub(super) fn destinations(draft: &Draft, found: &mut Findings) {
     for portal in draft.sites.iter().flat_map(|site| &site.portals) {
         for except in &portal.except {
             if portal.to.iter().any(|to| to.value == except.value) {
-                let message = format!("{} is in `to` as well as in `except`", except.value);
-                found.add(&except.span, message, "take it out of one of the two");
+                let message = format!("{} is in both `to` and `except`", except.value);
+                found.add(&except.span, message, "remove it from one of the two");
             }
         }
         nothing_left(portal, draft.ipv6, found);
@@ -148,6 +152,10 @@ fn nothing_left(portal: &PortalDraft, ipv6: bool, found: &mut Findings) {
     let said_already =
         portal.except.iter().any(|except| wanted.contains(&except.value) && !portal.to.is_empty());
     if let Some(last) = portal.except.last().filter(|_| wanted.iter().all(excepted) && !said_already) {
-        found.add(&last.span, "`except` leaves no destination", "take out what the portal is to reach");
+        found.add(
+            &last.span,
+            "`except` leaves no destination",
+            "remove the networks that the portal must reach",
+        );
     }
 }

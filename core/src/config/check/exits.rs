@@ -1,22 +1,19 @@
-//! Where portals and phones leave.
+//! Checks of the exits that portals and phones name.
 
 use super::super::draft::{DIRECT, Draft, SiteDraft};
 use super::super::fault::{At, Findings};
 use super::super::suggest::suggest;
 
-/// A portal leaves at exits of its site, and at the own uplink only when nothing else is left.
+/// Refuses names that are not exits of the portal's site, and `direct` before the end of a list.
 pub(super) fn portals(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
         for portal in &site.portals {
             let last = portal.exits.len().saturating_sub(1);
             for (index, exit) in portal.exits.iter().enumerate() {
                 if exit.value == DIRECT && index < last {
-                    let help = format!("put `\"{DIRECT}\"` last, or take out what follows it");
-                    found.add(
-                        &exit.span,
-                        format!("`{DIRECT}` never fails: no exit behind it is tried"),
-                        help,
-                    );
+                    let message = format!("`{DIRECT}` never fails, so the exits after it are never tried");
+                    let help = format!("put `\"{DIRECT}\"` last, or remove the exits after it");
+                    found.add(&exit.span, message, help);
                 }
                 is_exit(draft, site, exit, found);
             }
@@ -24,13 +21,13 @@ pub(super) fn portals(draft: &Draft, found: &mut Findings) {
     }
 }
 
-/// A phone dials a site, and leaves at an exit of that.
+/// Refuses phones that dial an unknown site, or leave at an exit that this site does not have.
 pub(super) fn phones(draft: &Draft, found: &mut Findings) {
     for phone in &draft.phones {
         let Some(at) = &phone.at else { continue };
         match (draft.site(&at.value), &phone.exit) {
             (None, _) => {
-                let message = format!("`at` is `{}`, which is no site of this file", at.value);
+                let message = format!("`at` is `{}`, which is not a site in this file", at.value);
                 found.add(&at.span, message, suggest(&at.value, draft.site_names()));
             }
             (Some(site), Some(exit)) if exit.value != site.name.value => is_exit(draft, site, exit, found),
@@ -39,7 +36,7 @@ pub(super) fn phones(draft: &Draft, found: &mut Findings) {
     }
 }
 
-/// Whether the exits of a site are not all known: what is missing may be what is misspelt, and that is a fault already.
+/// Reports whether the site's list of exits has a fault already: a missing exit may be a misspelt one.
 fn unclear(draft: &Draft, site: &SiteDraft) -> bool {
     let unknown = |exit: &At<String>| draft.site(&exit.value).is_none();
     site.exits.iter().any(unknown) || (site.exits.is_empty() && site.misspelt)
@@ -51,7 +48,7 @@ fn is_exit(draft: &Draft, site: &SiteDraft, exit: &At<String>, found: &mut Findi
     if name == DIRECT || is(&site.exits) || site.provider_names().contains(name) || unclear(draft, site) {
         return;
     }
-    let message = format!("`exit` names `{name}`, which is no exit of site {own}");
+    let message = format!("`exit` names `{name}`, which is not an exit of site {own}");
     let help = if name == own {
         format!("write `\"{DIRECT}\"` to leave at {own} itself")
     } else if is(&site.links) {
@@ -59,7 +56,7 @@ fn is_exit(draft: &Draft, site: &SiteDraft, exit: &At<String>, found: &mut Findi
     } else if draft.site(name).is_some() {
         format!("add `\"{name}\"` to `exits` in [site.{own}]")
     } else if let Some(other) = draft.sites.iter().find(|other| other.provider_names().contains(name)) {
-        format!("it is one of site {}: add `[site.{own}.exit.{name}]`", other.name.value)
+        format!("it is an exit of site {}: add `[site.{own}.exit.{name}]` to use it here", other.name.value)
     } else {
         let providers = site.providers.iter().map(|provider| &provider.name);
         let exits = site.exits.iter().chain(providers).map(|exit| exit.value.as_str());

@@ -1,17 +1,17 @@
-//! What must be one site's or one phone's alone: ids, keys, names.
+//! Checks of ids, keys and names, which must belong to only one site or phone.
 
 use super::super::draft::{DIRECT, Draft};
 use super::super::fault::{At, Findings};
 use super::super::model::MOST_PHONES;
 use crate::base::sorted::SortedMap;
 
-/// A site's id is its own.
+/// Refuses an id that two sites share.
 pub(super) fn site_ids(draft: &Draft, found: &mut Findings) {
     let ids = || draft.sites.iter().filter_map(|site| Some((site.name.value.as_str(), site.id.as_ref()?)));
     unique_ids("site", 250, ids, found);
 }
 
-/// A phone's id is its own.
+/// Refuses an id that two phones share.
 pub(super) fn phone_ids(draft: &Draft, found: &mut Findings) {
     let ids =
         || draft.phones.iter().filter_map(|phone| Some((phone.name.value.as_str(), phone.id.as_ref()?)));
@@ -29,17 +29,17 @@ fn unique_ids<'a, I: Iterator<Item = (&'a str, &'a At<u8>)>>(
         if let Some(owner) = owners.get(&id.value) {
             let free = (1..=most).find(|free| ids().all(|(_, id)| id.value != *free));
             let help = match free {
-                Some(free) => format!("write one that no {what} has, such as {free}"),
-                None => format!("all {most} are taken: take a {what} away"),
+                Some(free) => format!("write an id that no {what} has, such as {free}"),
+                None => format!("all {most} ids are taken: remove a {what}"),
             };
-            found.add(&id.span, format!("`id` {} is {what} {owner}'s already", id.value), help);
+            found.add(&id.span, format!("`id` {} already belongs to {what} {owner}", id.value), help);
         } else {
             owners.insert(id.value, name);
         }
     }
 }
 
-/// One key pair a site, and one a phone: a peer is known by nothing else.
+/// Refuses a public key that appears twice: WireGuard identifies a peer only by its key.
 pub(super) fn public_keys(draft: &Draft, found: &mut Findings) {
     let sites =
         draft.sites.iter().map(|site| (format!("site {}", site.name.value), site.public_key.as_ref()));
@@ -50,29 +50,30 @@ pub(super) fn public_keys(draft: &Draft, found: &mut Findings) {
     let mut owners = SortedMap::new();
     for (owner, key) in keys {
         if let Some(earlier) = owners.get(&key.value) {
-            let help = format!("write the key of {owner} itself");
-            found.add(&key.span, format!("`public_key` is the one of {earlier} already"), help);
+            let help = format!("write the key of {owner} here");
+            found.add(&key.span, format!("`public_key` already belongs to {earlier}"), help);
         } else {
             owners.insert(key.value, owner);
         }
     }
 }
 
-/// A name in `exit` means one thing.
+/// Refuses names of sites and exits that would make a name in `exit` ambiguous.
 pub(super) fn reserved_names(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
         if site.name.value == DIRECT {
-            let message = format!("a site cannot be called `{DIRECT}`: in `exit` that means the own uplink");
-            found.add(&site.name.span, message, "write another name");
+            let message =
+                format!("a site cannot be named `{DIRECT}`: in `exit`, this means the site's own uplink");
+            found.add(&site.name.span, message, "choose another name");
         }
         for name in site.providers.iter().map(|provider| &provider.name) {
             if name.value == DIRECT {
-                let message = format!("an exit cannot be called `{DIRECT}`: it means the own uplink");
-                found.add(&name.span, message, "write another name");
+                let message = format!("an exit cannot be named `{DIRECT}`: this means the site's own uplink");
+                found.add(&name.span, message, "choose another name");
             } else if draft.site(&name.value).is_some() {
                 let message =
-                    format!("an exit cannot be called `{}`: there is a site of that name", name.value);
-                found.add(&name.span, message, "write another name");
+                    format!("an exit cannot be named `{}`: a site has this name already", name.value);
+                found.add(&name.span, message, "choose another name");
             }
         }
     }

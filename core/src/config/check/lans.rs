@@ -1,19 +1,19 @@
-//! The LANs of portals: inside of the network's subnet, and apart from everything else in it.
+//! Checks of the portals' LANs: inside the network's subnet, and separate from everything else in it.
 
 use super::super::draft::{Draft, PortalDraft, SiteDraft};
 use super::super::fault::{At, Findings};
 use super::super::lan::{free_lans, own_part, site_network};
 use crate::base::net::{Cidr, Family, InterfaceAddress};
 
-/// An entrance on a LAN that exists already has no LAN of its own to speak of.
+/// Refuses settings of a LAN at portals without their own LAN.
 pub(super) fn without(draft: &Draft, found: &mut Findings) {
     for portal in draft.sites.iter().flat_map(|site| &site.portals) {
         let Some(entrance) = portal.entrance.as_ref().map(|entrance| &entrance.value) else { continue };
         if entrance.has_lan() {
             continue;
         }
-        let message = |key: &str| format!("a `{}` portal has no LAN, and thus no `{key}`", entrance.key());
-        let help = "take it out, or let an `interface`, `vlan` or `wifi` enter";
+        let message = |key: &str| format!("a `{}` portal has no LAN, and so no `{key}`", entrance.key());
+        let help = "remove it, or use `interface`, `vlan` or `wifi` as the entrance";
         if let Some(address) = &portal.address {
             found.add(&address.span, message("address"), help);
         }
@@ -31,16 +31,13 @@ pub(super) fn without(draft: &Draft, found: &mut Findings) {
         if let Some(inbound) = portal.inbound.as_ref().filter(|_| !entrance.has_devices()) {
             let message =
                 format!("a `{}` portal has no devices that could be reached `inbound`", entrance.key());
-            found.add(
-                &inbound.span,
-                message,
-                "take it out: this router itself answers by the way that it was asked",
-            );
+            let help = "remove it: this router's own answers already leave where the question came in";
+            found.add(&inbound.span, message, help);
         }
     }
 }
 
-/// The portals that are LANs, with their sites.
+/// Returns the portals that have a LAN, with their sites.
 fn lans(draft: &Draft) -> impl Iterator<Item = (&SiteDraft, &PortalDraft)> {
     draft.sites.iter().flat_map(|site| lans_at(site).map(move |portal| (site, portal)))
 }
@@ -51,17 +48,17 @@ fn lans_at(site: &SiteDraft) -> impl Iterator<Item = &PortalDraft> {
         .filter(|portal| portal.entrance.as_ref().is_some_and(|At { value, .. }| value.has_lan()))
 }
 
-/// The site's own /24, as far as it is known.
+/// Returns the site's own /24, if the draft has both the subnet and the id.
 fn network_of(draft: &Draft, site: &SiteDraft) -> Option<Cidr> {
     site_network(draft.subnet.as_ref()?.value, site.id.as_ref()?.value)
 }
 
-/// The /24 of each site that has one.
+/// Returns each site with its /24, if that is known.
 fn networks(draft: &Draft) -> Vec<(&SiteDraft, Cidr)> {
     draft.sites.iter().filter_map(|site| Some((site, network_of(draft, site)?))).collect()
 }
 
-/// An `address` is one that a router can have, in a free place of the subnet.
+/// Refuses an `address` that a router cannot have, or that is not in a free part of the subnet.
 pub(super) fn addresses(draft: &Draft, found: &mut Findings) {
     let networks = networks(draft);
     for (site, portal) in lans(draft) {
@@ -73,7 +70,7 @@ pub(super) fn addresses(draft: &Draft, found: &mut Findings) {
     }
 }
 
-/// What is wrong with an address by itself, and what to write instead.
+/// Returns message and help if an address is wrong by itself.
 fn shape(address: InterfaceAddress) -> Option<(String, String)> {
     let InterfaceAddress { address: ip, length } = address;
     let network = address.network();
@@ -96,7 +93,7 @@ fn shape(address: InterfaceAddress) -> Option<(String, String)> {
     Some((format!("`address` {ip} is the {what} of {network}"), format!("write `\"{first}\"`")))
 }
 
-/// What is wrong with where a LAN is, and what to write instead.
+/// Returns message and help if a LAN is in the wrong part of the subnet.
 fn place(
     draft: &Draft,
     networks: &[(&SiteDraft, Cidr)],
@@ -106,24 +103,26 @@ fn place(
     let subnet = draft.subnet.as_ref()?.value;
     let own = network_of(draft, site);
     let where_it_is = if !subnet.covers(lan) {
-        format!("outside of `subnet` {subnet}")
+        format!("outside `subnet` {subnet}")
     } else if own.and_then(own_part).is_some_and(|part| part.overlaps(lan)) {
-        format!("where site {} itself and its phones are", site.name.value)
+        format!("which overlaps the network of site {} itself and its phones", site.name.value)
     } else {
         let is_there = |(other, theirs): &&(&SiteDraft, Cidr)| {
             theirs.overlaps(lan) && other.name.value != site.name.value
         };
         let (other, _) = networks.iter().find(is_there)?;
-        format!("where site {} is", other.name.value)
+        format!("which overlaps the network of site {}", other.name.value)
     };
     let help = match own.and_then(|own| free_lans(own, &explicit(draft)).next()) {
-        Some(free) => format!("write one such as `\"{free}\"`, or take it out to get the next that is free"),
-        None => "take it out to get the next that is free".to_owned(),
+        Some(free) => format!("write an address such as `\"{free}\"`, or {TAKE_NEXT}"),
+        None => TAKE_NEXT.to_owned(),
     };
     Some((format!("`address` is in {lan}, {where_it_is}"), help))
 }
 
-/// No address is in two LANs.
+const TAKE_NEXT: &str = "remove the line to get the next free network";
+
+/// Refuses LANs that overlap.
 pub(super) fn overlaps(draft: &Draft, found: &mut Findings) {
     let mut earlier: Vec<(&SiteDraft, &PortalDraft, Cidr)> = Vec::new();
     for (site, portal) in lans(draft) {
@@ -134,17 +133,13 @@ pub(super) fn overlaps(draft: &Draft, found: &mut Findings) {
                 "`address` is in {lan}, which overlaps {other} of portal {} at {}",
                 first.name.value, at.name.value
             );
-            found.add(
-                &address.span,
-                message,
-                "write another one, or take it out to get the next that is free",
-            );
+            found.add(&address.span, message, format!("write another address, or {TAKE_NEXT}"));
         }
         earlier.push((site, portal, lan));
     }
 }
 
-/// A site's /24 has three /26s for portals without an `address`.
+/// Refuses more LANs without an `address` than the site has free /26s: three at most.
 pub(super) fn full(draft: &Draft, found: &mut Findings) {
     let taken = explicit(draft);
     for site in &draft.sites {
@@ -155,13 +150,13 @@ pub(super) fn full(draft: &Draft, found: &mut Findings) {
         }
         for portal in waiting.iter().skip(free_lans(own, &taken).count()) {
             let message = format!("no /26 of {own} is left for portal {}", portal.name.value);
-            let help = format!("add `address` with a free network of `subnet`{}", example(draft, &taken));
+            let help = format!("add `address` with a free part of `subnet`{}", example(draft, &taken));
             found.add(&portal.span, message, help);
         }
     }
 }
 
-/// The LANs whose address the file gives.
+/// Returns the LANs whose address is in the file.
 fn explicit(draft: &Draft) -> Vec<Cidr> {
     lans(draft)
         .filter_map(|(_, portal)| portal.address.as_ref())
@@ -169,13 +164,13 @@ fn explicit(draft: &Draft) -> Vec<Cidr> {
         .collect()
 }
 
-/// The first network of a /24 that belongs to no site and to no portal.
+/// Returns an example of an address in a /24 that no site and no portal uses, as the end of a sentence.
 fn example(draft: &Draft, taken: &[Cidr]) -> String {
     let is_free =
         |id: &u8| draft.sites.iter().all(|site| site.id.as_ref().is_none_or(|taken| taken.value != *id));
     let network = |id: u8| site_network(draft.subnet.as_ref()?.value, id);
     let unused = |place: &Cidr| taken.iter().all(|lan| !lan.overlaps(*place));
-    // Ids end at 250, so that the last ones will never be taken by a site.
+    // Ids end at 250, so no site will ever use the last /24s.
     match (1..=u8::MAX).rev().filter(is_free).filter_map(network).find(unused).and_then(|place| place.nth(1))
     {
         Some(address) => format!(", such as `\"{address}/26\"`"),

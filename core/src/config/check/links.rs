@@ -1,11 +1,11 @@
-//! Who is linked to whom.
+//! Checks of the links between sites.
 
 use super::super::draft::{Draft, SiteDraft};
 use super::super::fault::{At, Findings};
 use super::super::model::FIRST_PROVIDER;
 use super::super::suggest::suggest;
 
-/// All sites that `site` is linked to, whichever of the two says so.
+/// Returns all sites that `site` is linked to, no matter which of the two sites lists the link.
 pub(super) fn linked<'d>(draft: &'d Draft, site: &SiteDraft) -> Vec<&'d SiteDraft> {
     let other = |other: &&SiteDraft| other.name.value != site.name.value;
     draft.sites.iter().filter(other).filter(|other| names(site, other) || names(other, site)).collect()
@@ -19,20 +19,21 @@ fn names(site: &SiteDraft, other: &SiteDraft) -> bool {
     peers_of(site).any(|peer| peer.value == other.name.value)
 }
 
-/// `exits` and `links` name other sites.
+/// Refuses entries of `exits` and `links` that are not other sites.
 pub(super) fn peers(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
         let own = site.name.value.as_str();
         for (key, list) in [("exits", &site.exits), ("links", &site.links)] {
             for peer in list {
                 if peer.value == own {
-                    found.add(&peer.span, format!("`{key}` of {own} names {own} itself"), "take it out");
+                    found.add(&peer.span, format!("`{key}` of {own} names {own} itself"), "remove it");
                 } else if site.provider_names().contains(&peer.value) {
-                    let message = format!("`{key}` names sites, and `{}` is a provider's file", peer.value);
-                    found.add(&peer.span, message, "take it out: portals can name it in `exit` all the same");
+                    let message = format!("`{key}` lists sites, but `{}` is a provider's file", peer.value);
+                    let help = "remove it: a portal can name it in `exit` without this entry";
+                    found.add(&peer.span, message, help);
                 } else if draft.site(&peer.value).is_none() {
                     let others: Vec<&str> = draft.site_names().filter(|name| *name != own).collect();
-                    let message = format!("`{key}` names `{}`, which is no site of this file", peer.value);
+                    let message = format!("`{key}` names `{}`, which is not a site in this file", peer.value);
                     found.add(&peer.span, message, known(&peer.value, &others));
                 }
             }
@@ -42,24 +43,24 @@ pub(super) fn peers(draft: &Draft, found: &mut Findings) {
 
 fn known(name: &str, sites: &[&str]) -> String {
     if sites.is_empty() {
-        format!("take it out, or add `[site.{name}]`")
+        format!("remove it, or add `[site.{name}]`")
     } else {
         suggest(name, sites.iter().copied())
     }
 }
 
-/// An exit is linked already.
+/// Refuses a site in both `exits` and `links`: an exit is linked already.
 pub(super) fn both_kinds(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
         for link in site.links.iter().filter(|link| site.exits.iter().any(|exit| exit.value == link.value)) {
-            let message = format!("`{}` is in `exits` as well as in `links`", link.value);
-            found.add(&link.span, message, "take it out here: an exit's computers can be reached, too");
+            let message = format!("`{}` is in both `exits` and `links`", link.value);
+            found.add(&link.span, message, "remove it here: the computers of an exit can be reached too");
         }
     }
 }
 
-/// One of two linked sites must be one that the other can dial.
-pub(super) fn nobody_dials(draft: &Draft, found: &mut Findings) {
+/// Refuses a link between two sites without an `endpoint`: one of the two must be able to dial the other.
+pub(super) fn neither_can_dial(draft: &Draft, found: &mut Findings) {
     let hidden = |site: &SiteDraft| !site.dialled && !site.misspelt;
     for (index, site) in draft.sites.iter().enumerate().filter(|(_, site)| hidden(site)) {
         for peer in peers_of(site) {
@@ -68,8 +69,10 @@ pub(super) fn nobody_dials(draft: &Draft, found: &mut Findings) {
             };
             let said_already = other <= index && (other == index || names(&draft.sites[other], site));
             if hidden(&draft.sites[other]) && !said_already {
-                let message =
-                    format!("{} and {} cannot meet: neither has an `endpoint`", site.name.value, peer.value);
+                let message = format!(
+                    "{} and {} cannot connect: neither has an `endpoint`",
+                    site.name.value, peer.value
+                );
                 let help = "add `endpoint = \"<host name or address>\"` to one of the two sites";
                 found.add(&peer.span, message, help);
             }
@@ -77,8 +80,8 @@ pub(super) fn nobody_dials(draft: &Draft, found: &mut Findings) {
     }
 }
 
-/// Behind one address, a port leads to one site.
-pub(super) fn same_socket(draft: &Draft, found: &mut Findings) {
+/// Refuses the same endpoint and port at two sites: behind one address, a port leads to one site.
+pub(super) fn endpoints(draft: &Draft, found: &mut Findings) {
     for (index, site) in draft.sites.iter().enumerate() {
         let Some(endpoint) = &site.endpoint else { continue };
         let same = |other: &&SiteDraft| {
@@ -87,17 +90,19 @@ pub(super) fn same_socket(draft: &Draft, found: &mut Findings) {
         };
         if let Some(other) = draft.sites[..index].iter().find(same) {
             let message = format!(
-                "`endpoint` {} with `port` {} is site {}'s already",
+                "`endpoint` {} with `port` {} already belongs to site {}",
                 endpoint.value,
                 site.base_port(),
                 other.name.value
             );
-            found.add(&endpoint.span, message, "write its own, or give one of the two another `port`");
+            let help = "write this site's own endpoint, or give one of the two sites another `port`";
+            found.add(&endpoint.span, message, help);
         }
     }
 }
 
-/// The interface of an exit listens on the base port plus the exit's id, or the number of the provider, and a port has 16 bits.
+/// Refuses a base port that is too large: the interface of an exit listens on the base port plus the exit's
+/// id (or the provider's number), and a port has 16 bits.
 pub(super) fn ports(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
         let exits = site.exits.iter().filter_map(|exit| draft.site(&exit.value));
@@ -111,11 +116,12 @@ pub(super) fn ports(draft: &Draft, found: &mut Findings) {
             let what =
                 if id < FIRST_PROVIDER { "the id of" } else { "the number that follows from the name" };
             let message = format!(
-                "`port` {} is too large: `to-{exit}` would listen on {port_of_exit}, which is {0} plus {what} {exit}",
+                "`port` {} is too large: `to-{exit}` would listen on {port_of_exit}, which is {0} plus {what} \
+                 {exit}",
                 port.value
             );
             let largest = u32::from(u16::MAX) - id.max(FIRST_PROVIDER - 1);
-            found.add(&port.span, message, format!("write `port = 51820`, or any up to {largest}"));
+            found.add(&port.span, message, format!("write `port = 51820`, or any port up to {largest}"));
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Contradictions: what each part of the file says is right by itself, but not together.
+//! Contradictions: parts of the file that are valid alone, but not together.
 //!
-//! A check looks at what could be read, and is silent about what could not: that is a fault already.
+//! A check examines only readable values: an unreadable value is a fault already.
 
 mod entrances;
 mod exits;
@@ -28,8 +28,8 @@ const CHECKS: &[Check] = &[
     subnets::families,
     links::peers,
     links::both_kinds,
-    links::nobody_dials,
-    links::same_socket,
+    links::neither_can_dial,
+    links::endpoints,
     links::ports,
     exits::portals,
     exits::phones,
@@ -44,7 +44,7 @@ const CHECKS: &[Check] = &[
     lans::full,
 ];
 
-/// Takes down all contradictions.
+/// Records all contradictions.
 pub(super) fn everything(draft: &Draft, found: &mut Findings) {
     for check in CHECKS {
         check(draft, found);

@@ -1,4 +1,4 @@
-//! The networks of the file: room for everybody, and nobody's twice.
+//! Checks of the networks in the file: room for all sites, and no overlaps.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -8,12 +8,12 @@ use super::super::model::{Entrance, Mtu};
 use super::links::linked;
 use crate::base::net::{Cidr, Family};
 
-/// The site with the largest id, and that id.
+/// Returns the site with the largest id, and that id.
 fn largest(draft: &Draft) -> Option<(&SiteDraft, u8)> {
     draft.sites.iter().filter_map(|site| Some((site, site.id.as_ref()?.value))).max_by_key(|(_, id)| *id)
 }
 
-/// Private IPv4 addresses (RFC 1918) with a /24 for each site.
+/// Refuses a `subnet` that is not private IPv4 (RFC 1918), or lacks room for a /24 per site.
 pub(super) fn subnet(draft: &Draft, found: &mut Findings) {
     let Some(subnet) = &draft.subnet else { return };
     let private = [
@@ -27,29 +27,31 @@ pub(super) fn subnet(draft: &Draft, found: &mut Findings) {
             .filter_map(|(address, length)| Cidr::new((*address).into(), *length))
             .any(|all| all.covers(network))
     };
-    let help = "write a part of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, such as `\"10.77.0.0/16\"`";
+    let help =
+        "write a network inside 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, such as `\"10.77.0.0/16\"`";
     if subnet.value.family() == Family::V6 {
         found.add(&subnet.span, "`subnet` must be IPv4", format!("{help}; IPv6 goes in `subnet6`"));
     } else if !is_private(subnet.value) {
-        found.add(&subnet.span, "`subnet` is not private", help);
+        found.add(&subnet.span, "`subnet` is not a private network", help);
     } else {
         holds("subnet", subnet, 24, draft, found);
     }
 }
 
-/// Unique local addresses (RFC 4193) with a /56 for each site.
+/// Refuses a `subnet6` that is not unique local (RFC 4193), or lacks room for a /56 per site.
 pub(super) fn subnet6(draft: &Draft, found: &mut Findings) {
     let Some(subnet) = &draft.subnet6 else { return };
     let local = Cidr::new(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0).into(), 7);
     if local.is_some_and(|local| local.covers(subnet.value)) {
         holds("subnet6", subnet, 56, draft, found);
     } else {
-        let message = "`subnet6` is not of the unique local addresses, fc00::/7";
-        found.add(&subnet.span, message, "write one such as `\"fd77:1:2::/48\"`");
+        let message = "`subnet6` is not inside the unique local addresses, fc00::/7";
+        found.add(&subnet.span, message, "write a network such as `\"fd77:1:2::/48\"`");
     }
 }
 
-/// Site N has the N-th network of `each` bits; number 0 is nobody's.
+/// Refuses a subnet that does not hold the largest id: site N has the N-th network of `each` bits; no site
+/// has number 0.
 fn holds(key: &str, subnet: &At<Cidr>, each: u8, draft: &Draft, found: &mut Findings) {
     let Some((site, id)) = largest(draft) else { return };
     let bits = each.saturating_sub(subnet.value.length());
@@ -58,15 +60,16 @@ fn holds(key: &str, subnet: &At<Cidr>, each: u8, draft: &Draft, found: &mut Find
     }
     let room = match (1_u32 << bits) - 1 {
         0 => "has no room for a site".to_owned(),
-        most => format!("has room for ids up to {most}, and site {} has {id}", site.name.value),
+        most => format!("has room for ids up to {most}, but site {} has id {id}", site.name.value),
     };
     // With 8 bits for the id there is room for every site that may ever come.
     let enough = Cidr::new(subnet.value.address(), each - 8);
     let help = enough.map_or_else(String::new, |enough| format!("write `\"{enough}\"`"));
-    found.add(&subnet.span, format!("`{key}` {room}: each takes a /{each}"), help);
+    found.add(&subnet.span, format!("`{key}` {room}: each site takes a /{each}"), help);
 }
 
-/// IPv6 has no smaller packets than 1280 bytes (RFC 8200, section 5).
+/// Refuses an MTU below 1280 bytes where IPv6 is on: every IPv6 link must carry 1280 bytes (RFC 8200, section
+/// 5).
 pub(super) fn mtu(draft: &Draft, found: &mut Findings) {
     let Some(mtu) = draft.mtu.as_ref().filter(|_| draft.ipv6) else { return };
     let message = match mtu.value {
@@ -74,10 +77,10 @@ pub(super) fn mtu(draft: &Draft, found: &mut Findings) {
         Mtu::Fixed(bytes) => format!("`mtu` {bytes} is too small for IPv6"),
         Mtu::Measured => "`mtu = \"auto\"` may become too small for IPv6".to_owned(),
     };
-    found.add(&mtu.span, message, "write `mtu = 1280`, or take `subnet6` out");
+    found.add(&mtu.span, message, "write `mtu = 1280`, or remove `subnet6`");
 }
 
-/// The networks behind sites are none of the tunnels' own.
+/// Refuses a `lan` that overlaps the network's own subnets.
 pub(super) fn lans_apart_from_subnets(draft: &Draft, found: &mut Findings) {
     let subnets = [("subnet", &draft.subnet), ("subnet6", &draft.subnet6)];
     for lan in draft.sites.iter().flat_map(|site| &site.lan) {
@@ -90,7 +93,7 @@ pub(super) fn lans_apart_from_subnets(draft: &Draft, found: &mut Findings) {
     }
 }
 
-/// What a site can reach is in one place.
+/// Refuses a `lan` that overlaps the `lan` of another site, where one site could reach both.
 pub(super) fn lans_apart(draft: &Draft, found: &mut Findings) {
     let lans: Vec<_> =
         draft.sites.iter().flat_map(|site| site.lan.iter().map(move |lan| (site, lan))).collect();
@@ -100,16 +103,16 @@ pub(super) fn lans_apart(draft: &Draft, found: &mut Findings) {
             let Some(meeting) = meeting(draft, first, second) else { continue };
             let name = &first.name.value;
             let message = format!("`lan` {} overlaps {} of site {name}, {meeting}", lan.value, other.value);
-            found.add(&lan.span, message, "share it at one of the two, or renumber one");
+            found.add(&lan.span, message, "share it at only one of the two sites, or renumber one");
         }
     }
 }
 
-/// How traffic for both can meet at one site, if it can.
+/// Returns how traffic for both sites can meet at one site, as the end of a sentence; `None` if it cannot.
 fn meeting(draft: &Draft, first: &SiteDraft, second: &SiteDraft) -> Option<String> {
     let around = linked(draft, second);
     if around.iter().any(|site| site.name.value == first.name.value) {
-        return Some("to which it is linked".to_owned());
+        return Some("to which this site is linked".to_owned());
     }
     let middle = linked(draft, first)
         .into_iter()
@@ -117,19 +120,19 @@ fn meeting(draft: &Draft, first: &SiteDraft, second: &SiteDraft) -> Option<Strin
     Some(format!("and {} is linked to both", middle.name.value))
 }
 
-/// Without `subnet6` there is no IPv6 in the tunnels.
+/// Refuses IPv6 addresses where IPv6 is off: without `subnet6`, the tunnels carry no IPv6.
 pub(super) fn families(draft: &Draft, found: &mut Findings) {
     if draft.ipv6 {
         return;
     }
     let of_phones = draft.phones.iter().flat_map(|phone| ipv6_resolvers(&phone.dns));
     for (key, span) in draft.sites.iter().flat_map(ipv6_of_site).chain(of_phones) {
-        let help = "take it out, or turn IPv6 on with `subnet6 = \"fd77:1:2::/48\"` in [network]";
-        found.add(span, format!("`{key}` has IPv6, which is off"), help);
+        let help = "remove it, or turn on IPv6 with `subnet6 = \"fd77:1:2::/48\"` in [network]";
+        found.add(span, format!("`{key}` contains IPv6, which is off"), help);
     }
 }
 
-/// Key and place of all IPv6 that a site speaks of.
+/// Returns key and place of all IPv6 addresses in a site's section.
 fn ipv6_of_site(site: &SiteDraft) -> impl Iterator<Item = (&'static str, &Span)> {
     ipv6("lan", &site.lan).chain(site.portals.iter().flat_map(ipv6_of_portal))
 }

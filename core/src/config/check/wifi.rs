@@ -1,10 +1,10 @@
-//! Several Wi-Fis on one card: what they have to share, and what not.
+//! Checks of several Wi-Fi networks on one card.
 
 use super::super::draft::Draft;
 use super::super::fault::Findings;
 use super::super::model::{Entrance, Wifi};
 
-/// Those of one card are in one country, on one channel, and have names of their own.
+/// Refuses Wi-Fi networks on one card that differ in country or channel, or share a name.
 pub(super) fn cards(draft: &Draft, found: &mut Findings) {
     for site in &draft.sites {
         let mut seen: Vec<(&str, &Wifi)> = Vec::new();
@@ -20,7 +20,7 @@ pub(super) fn cards(draft: &Draft, found: &mut Findings) {
     }
 }
 
-/// What stands against `b`, where `a` is the Wi-Fi of portal `first`, and what to do about it.
+/// Returns message and help if `b` cannot share a card with `a`, the Wi-Fi network of portal `first`.
 fn clash(a: &Wifi, b: &Wifi, first: &str) -> Option<(String, &'static str)> {
     let card = &a.interface;
     if *card != b.interface {
@@ -28,9 +28,12 @@ fn clash(a: &Wifi, b: &Wifi, first: &str) -> Option<(String, &'static str)> {
     }
     if (&a.country, a.channel) != (&b.country, b.channel) {
         let (country, channel) = (&a.country, a.channel);
-        let message = format!("`{card}` is on channel {channel} in {country} for portal {first} already");
-        return Some((message, "a card is in one place at a time: write the same `country` and `channel`"));
+        let message = format!("`{card}` is already on channel {channel} in {country} for portal {first}");
+        return Some((
+            message,
+            "one card has one country and one channel: write the same `country` and `channel`",
+        ));
     }
-    let message = || format!("`{card}` offers this `ssid` for portal {first} already");
-    (a.ssid == b.ssid).then(|| (message(), "give it a name of its own"))
+    let message = || format!("`{card}` already offers this `ssid` for portal {first}");
+    (a.ssid == b.ssid).then(|| (message(), "write another `ssid`"))
 }

@@ -1,4 +1,4 @@
-//! Typed rules spelled out for iptables, which has neither sets nor rules for both families.
+//! Compiler of typed rules for iptables, which has neither sets nor rules for both families.
 
 use std::net::Ipv4Addr;
 
@@ -10,8 +10,8 @@ use crate::firewall::{
     Ways,
 };
 
-/// The chains that do what `firewall` does, for these families. `openings` are the ways through the host's own rules, where
-/// those would refuse what they do not know.
+/// Returns the chains that do the same as `firewall`, for these families. `openings` are the rules that
+/// portals needs where the host's own rules would refuse unknown packets.
 pub fn compile(
     firewall: Option<&Firewall>,
     openings: &SortedMap<Family, Openings>,
@@ -45,8 +45,9 @@ struct Spelling<'a> {
 type Chains = SortedMap<String, Vec<Line>>;
 
 impl Spelling<'_> {
-    /// The chain that the built-in one jumps to, and those behind it. What our rules accept comes back, for the host's own rules
-    /// decide on it as well, or, where they would refuse it, our openings.
+    /// Returns the chain that the built-in chain jumps to, and the chains behind it. Packets that our rules
+    /// accept return, because the host's own rules decide on them as well, or our openings where the host's
+    /// rules would refuse them.
     fn chains(&self, chain: Chain, rules: &[Rule], openings: &[Rule]) -> Chains {
         let entry = format!("{CHAIN_PREFIX}{}", built_in(chain));
         let mut chains = Chains::new();
@@ -68,7 +69,7 @@ impl Spelling<'_> {
         chains
     }
 
-    /// Those of this family.
+    /// Returns the rules that packets of this family can meet.
     fn rules<'r>(&self, rules: &'r [Rule]) -> impl Iterator<Item = &'r Rule> {
         let family = self.family;
         rules
@@ -89,7 +90,7 @@ impl Spelling<'_> {
                 lines.extend(self.lines(&conditions, &target));
                 continue;
             }
-            // Only a chain of its own can say "none of these".
+            // iptables can express "none of these" only with a separate chain.
             debug_assert_ne!(target, Target::Return, "would return to the next rule instead of ending here");
             let aside = format!("{name}_{}", chains.len() + 1);
             let excepted = exceptions.iter().flat_map(|condition| self.excepted(condition));
@@ -102,7 +103,7 @@ impl Spelling<'_> {
         lines
     }
 
-    /// One line for each way to pick an element of every set.
+    /// Returns one line for each way to pick an element from every set.
     fn lines(&self, conditions: &[Condition], target: &Target) -> Vec<Line> {
         let mut picked = vec![Vec::new()];
         for condition in conditions {
@@ -120,7 +121,8 @@ impl Spelling<'_> {
         picked.into_iter().map(|conditions| Line { conditions, target: target.clone() }).collect()
     }
 
-    /// The conditions without sets of which none may hold, of one that is "none of these"; each may be several in one.
+    /// Returns the conditions without sets of which none may hold, for a condition "none of these". Each list
+    /// stands for conditions that hold together.
     fn excepted(&self, condition: &Condition) -> Vec<Vec<Condition>> {
         match condition {
             Condition::NotFrom(Places { set, length }) => self.places(set, *length, Condition::Source),
@@ -153,18 +155,19 @@ impl Spelling<'_> {
         pairs.iter().map(way).collect()
     }
 
-    /// The conditions without sets of which one must hold; each may be several in one.
+    /// Returns the conditions without sets of which one must hold. Each list stands for conditions that hold
+    /// together.
     fn alternatives(&self, condition: &Condition) -> Vec<Vec<Condition>> {
         if let Condition::Departing(ways) = condition {
             return self.ways(ways, Condition::Outgoing);
         }
-        // The tables of a family see nothing else.
+        // The tables of a family see no packets of another family.
         if let Condition::Family(_) = condition {
             return vec![Vec::new()];
         }
         let Some(set) = condition.set() else {
             return match condition {
-                // iptables does not print what asks nothing.
+                // iptables does not print a condition that every packet meets.
                 Condition::Source(Networks::One(all)) | Condition::Destination(Networks::One(all))
                     if all.length() == 0 =>
                 {
@@ -179,7 +182,7 @@ impl Spelling<'_> {
             };
         };
         match self.set(set) {
-            // Pairs are told above.
+            // Sets of pairs are resolved above.
             None | Some(Set::Places(_) | Set::Ways(_)) => Vec::new(),
             Some(Set::Interfaces(names)) => names
                 .iter()
@@ -208,7 +211,7 @@ impl Spelling<'_> {
         self.sets?.get(name)
     }
 
-    /// Whether it is "none of these", and these are several.
+    /// Reports whether the condition is "none of these" with several values.
     fn excepts_many(&self, condition: &Condition) -> bool {
         if let Condition::NotFrom(_) | Condition::NotTo(_) | Condition::NotReturning(_) = condition {
             return true;
@@ -225,7 +228,8 @@ impl Spelling<'_> {
     }
 }
 
-/// Whether it is "not there", and another condition says where: a line of iptables can say one of the two.
+/// Reports whether the condition excludes networks while another condition names some: a line of iptables can
+/// have only one of the two.
 fn is_asked_twice(condition: &Condition, all: &[Condition]) -> bool {
     let is_source = |other: &Condition| matches!(other, Condition::Source(_));
     let is_destination = |other: &Condition| matches!(other, Condition::Destination(_));

@@ -1,16 +1,17 @@
-//! What `iptables-save` prints: what is ours in it, and what others' rules do with what they do not know.
+//! Output of `iptables-save`: our chains in it, and the way in which other programs' rules treat unknown
+//! packets.
 
 use super::{CHAIN_PREFIX, Content, Ruleset, Table, text};
 use crate::base::net::Family;
 use crate::base::sorted::{SortedMap, SortedSet};
 
-/// All tables of one family.
+/// Tables of one family.
 #[derive(Debug, Default)]
 pub struct Dump {
     tables: SortedMap<String, Tables>,
 }
 
-/// One table: built-in chains with their policy, all others without, and all rules in order.
+/// Table with all rules in order. Built-in chains have a policy, other chains have none.
 #[derive(Debug, Default)]
 struct Tables {
     policies: SortedMap<String, String>,
@@ -24,7 +25,7 @@ struct Rule {
 }
 
 impl Dump {
-    /// What a program printed. Lines that are none of its language are skipped.
+    /// Reads the output of `iptables-save`. Lines in no form of that program are skipped.
     pub fn read(text: &str) -> Self {
         let mut dump = Self::default();
         let mut table = &mut Tables::default();
@@ -44,7 +45,7 @@ impl Dump {
         dump
     }
 
-    /// What is ours.
+    /// Returns our chains and jumps.
     pub fn ours(&self, family: Family) -> Ruleset {
         let content = |table: Table| {
             let content = self.tables.get(table.name())?.ours(family);
@@ -53,7 +54,7 @@ impl Dump {
         Table::ALL.into_iter().filter_map(content).collect()
     }
 
-    /// Whether somebody else has rules here, or a policy other than to accept.
+    /// Reports whether another program has rules here, or a policy other than to accept.
     pub fn is_used_by_others(&self) -> bool {
         self.tables.values().any(|table| {
             table.policies.values().any(|policy| policy != "ACCEPT" && policy != "-")
@@ -64,7 +65,8 @@ impl Dump {
         })
     }
 
-    /// Whether others' rules refuse what they do not know when it comes by this built-in chain of the table `filter`.
+    /// Reports whether other programs' rules refuse unknown packets in this built-in chain of the table
+    /// `filter`.
     pub fn refuses(&self, built_in: &str) -> bool {
         self.tables
             .get(Table::Filter.name())
@@ -90,8 +92,10 @@ impl Tables {
         content
     }
 
-    /// A last rule without a condition, or the policy, decides on all that no rule knew. A chain that only some interfaces' traffic comes
-    /// to counts as well: zones are built so. What is told by anything else, such as a blocked address, is known.
+    /// Reports whether a chain refuses unknown packets. A last rule without a condition, or the policy,
+    /// decides on the packets that no rule knew. A chain for the traffic of some interfaces counts as well,
+    /// because firewalls build zones so. Packets that any other condition picks, such as a blocked address,
+    /// are known.
     fn refuses<'a>(&'a self, chain: &'a str, seen: &mut SortedSet<&'a str>) -> bool {
         if is_ours(chain) || !seen.insert(chain) {
             return false;
@@ -110,23 +114,24 @@ impl Tables {
 }
 
 impl Rule {
-    /// Its target, or the chain it goes to.
+    /// Returns the rule's target, or the chain that it goes to.
     fn jump(&self) -> Option<&str> {
         let at = self.words.iter().position(|word| word == "-j" || word == "-g")?;
         self.words.get(at + 1).map(String::as_str)
     }
 
-    /// Whether it meets all that comes by.
+    /// Reports whether every packet meets the rule.
     fn is_unconditional(&self) -> bool {
         self.leads_on_after(&["-m comment", "--comment"])
     }
 
-    /// Whether it meets all that comes in or goes out by some interfaces.
+    /// Reports whether the rule has no conditions other than interfaces.
     fn asks_for_interfaces_at_most(&self) -> bool {
         self.leads_on_after(&["-m comment", "--comment", "-i", "-o"])
     }
 
-    /// Whether nothing but these options, each with one value, stands before its target. Comments are no condition.
+    /// Reports whether only these options, each with one value, stand before the rule's target. Comments are
+    /// not conditions.
     fn leads_on_after(&self, options: &[&str]) -> bool {
         let before = self.words.split(|word| word == "-j" || word == "-g").next().unwrap_or_default();
         let mut words = before.iter().filter(|word| *word != "!");
@@ -146,7 +151,8 @@ fn is_ours(chain: &str) -> bool {
     chain.starts_with(CHAIN_PREFIX)
 }
 
-/// The words of a line; those with spaces in them stand in quotes, where a backslash takes the next character as it is.
+/// Splits a line into words. Words with spaces stand in quotes, where a backslash takes the next character as
+/// it is.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = None::<String>;
@@ -173,7 +179,8 @@ mod tests {
     use crate::firewall::xtables::{Line, Target};
     use crate::firewall::{Action, Condition};
 
-    /// As the oldest programs in use print it: counters behind policies, comments in front of what they are about.
+    /// Output of the oldest programs in use: counters behind policies, comments in front of the other
+    /// conditions.
     const EDGEOS: &str = r#"# Generated by iptables-save v1.4.21 on Sun Nov 22 16:00:00 2026
 *filter
 :INPUT ACCEPT [0:0]

@@ -1,7 +1,9 @@
-//! The firewall in iptables' form: chains of our own, `PORTALS_*`, hooked in by one jump each at the top of the built-in ones.
+//! Firewall in the form of iptables: our own chains, `PORTALS_*`, each reached by one jump at the top of a
+//! built-in chain.
 //!
-//! Pure: [`compile`] makes it of the typed rules, [`text`] writes and reads its lines, [`dump`] finds it in what `iptables-save`
-//! prints, where it also tells whether somebody else's rules refuse what they do not know.
+//! All of it is pure: [`compile()`] makes these chains from the typed rules, [`text`] writes and reads their
+//! lines, and [`dump`] finds them in the output of `iptables-save`, where it also tells whether other
+//! programs' rules refuse unknown packets.
 
 mod compile;
 pub mod dump;
@@ -13,26 +15,26 @@ use crate::base::net::Family;
 use crate::base::sorted::SortedMap;
 use crate::firewall::{Action, Chain, Condition};
 
-/// What every chain of ours begins with.
+/// Prefix of the names of our chains.
 pub const CHAIN_PREFIX: &str = "PORTALS_";
 
-/// A set of iptables programs. `iptables` itself may be of either flavour; where a distribution has both, the other two names
-/// tell them apart.
+/// Set of iptables programs. `iptables` itself may be of either flavour; where a distribution has both, the
+/// other two names tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Program {
-    /// `iptables`
+    /// Programs named `iptables`, of either flavour.
     Plain,
-    /// `iptables-legacy`
+    /// Programs named `iptables-legacy`, which talk to the kernel's iptables.
     Legacy,
-    /// `iptables-nft`
+    /// Programs named `iptables-nft`, which write nftables.
     Nft,
 }
 
 impl Program {
-    /// All of them.
+    /// All sets of programs.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Legacy, Self::Nft];
 
-    /// The program for a family that does `what`: `iptables-legacy-restore`.
+    /// Returns the name of a family's program with the ending `what`: `iptables-legacy-restore`.
     pub fn name(self, family: Family, what: &str) -> String {
         let stem = match family {
             Family::V4 => "iptables",
@@ -47,10 +49,10 @@ impl Program {
     }
 }
 
-/// A table of iptables that we have chains in, in the order in which a restore makes them.
+/// Table of iptables that has chains of ours, in the order in which a restore makes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
-    /// What may pass.
+    /// Packets that may pass.
     Filter,
     /// TCP segment sizes, and marks.
     Mangle,
@@ -59,10 +61,10 @@ pub enum Table {
 }
 
 impl Table {
-    /// All of them.
+    /// All tables, in order.
     pub const ALL: [Self; 3] = [Self::Filter, Self::Mangle, Self::Nat];
 
-    /// Its name.
+    /// Name of the table in iptables' language.
     pub fn name(self) -> &'static str {
         match self {
             Self::Filter => "filter",
@@ -71,7 +73,7 @@ impl Table {
         }
     }
 
-    /// The table that a chain of the typed firewall is in.
+    /// Returns the table of a chain of the typed firewall.
     fn of(chain: Chain) -> Self {
         match chain {
             Chain::Forward | Chain::Input | Chain::Output => Self::Filter,
@@ -81,41 +83,43 @@ impl Table {
     }
 }
 
-/// The built-in chain that a chain of the typed firewall hangs on: `FORWARD`.
+/// Returns the built-in chain that a chain of the typed firewall hangs on: `FORWARD`.
 pub fn built_in(chain: Chain) -> String {
     chain.hook().hook.to_ascii_uppercase()
 }
 
-/// All that is ours in the iptables of one program, by family and table; tables with nothing of ours are left out.
+/// Our content in the iptables of one set of programs, by family and table. Tables without content of ours
+/// are left out.
 pub type Ruleset = SortedMap<(Family, Table), Content>;
 
-/// What is ours in one table.
+/// Our content in one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
-    /// Chains of ours with their rules.
+    /// Our chains with their rules.
     pub chains: SortedMap<String, Vec<Line>>,
-    /// By built-in chain: where the jumps to ours stand in it, counted from 1. Wanted is one, at the top.
+    /// Positions of the jumps to our chain in each built-in chain, counted from 1. One jump, at the top, is
+    /// desired.
     pub jumps: SortedMap<String, Vec<usize>>,
 }
 
-/// One rule of a chain of ours.
+/// Rule of one of our chains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// In the order in which `iptables-save` prints them; none looks at a set, none asks for a family.
+    /// Conditions in the order in which `iptables-save` prints them. None looks at a set or at the family.
     pub conditions: Vec<Condition>,
-    /// What happens to what meets them all.
+    /// Target of the packets that meet all conditions.
     pub target: Target,
 }
 
-/// What a rule does.
+/// Target of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// It ends here.
+    /// The packet ends here with this action.
     Do(Action),
     /// The rest of the chain is skipped.
     Return,
-    /// Another chain of ours is asked first.
+    /// The packet goes through another chain of ours first.
     Jump(String),
-    /// Something that we never write: another hand was here. Observed only.
+    /// A target that we never write, which shows a change by another program. Only observed rules have it.
     Foreign,
 }

@@ -6,7 +6,8 @@ use super::{CHAIN_PREFIX, Content, Line, Ruleset, Table, Target};
 use crate::base::net::{Cidr, Family, IfName, Mark};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks};
 
-/// Where a condition stands in a line: the order in which every version of `iptables-save` prints them.
+/// Returns the rank of a condition in a line. Every version of `iptables-save` prints conditions in this
+/// order.
 pub(super) fn rank(condition: &Condition) -> u8 {
     match condition {
         Condition::Source(_) | Condition::NotSource(_) => 0,
@@ -30,8 +31,9 @@ pub(super) fn rank(condition: &Condition) -> u8 {
     }
 }
 
-/// What `iptables-restore --noflush` needs to lead from one ruleset to the other, for one family; empty if there is nothing to do.
-/// Each table changes in one step, and the host's own chains and rules stay as they are.
+/// Returns the script for `iptables-restore --noflush` that leads from one ruleset to another, for one
+/// family. Equal rulesets need an empty script. Each table changes in one step, and the host's own chains and
+/// rules stay as they are.
 pub fn script(from: &Ruleset, to: &Ruleset, family: Family) -> String {
     let nothing = Content::default();
     let mut script = String::new();
@@ -52,7 +54,7 @@ fn edit(from: &Content, to: &Content, family: Family, script: &mut String) {
     let changed: Vec<_> =
         to.chains.iter().filter(|(name, lines)| from.chains.get(*name) != Some(lines)).collect();
     for (name, _) in &changed {
-        // Makes the chain, or empties it.
+        // This line makes the chain, or empties it.
         let _ = writeln!(script, ":{name} - [0:0]");
     }
     for (name, lines) in changed {
@@ -72,7 +74,7 @@ fn edit(from: &Content, to: &Content, family: Family, script: &mut String) {
             let _ = writeln!(script, "-I {chain} 1 -j {CHAIN_PREFIX}{chain}");
         }
     }
-    // First empty, or they may still jump to each other.
+    // Old chains are emptied first, because they may still jump to each other.
     let old: Vec<&String> = from.chains.keys().filter(|name| !to.chains.contains_key(*name)).collect();
     for verb in ["-F", "-X"] {
         for name in &old {
@@ -81,7 +83,7 @@ fn edit(from: &Content, to: &Content, family: Family, script: &mut String) {
     }
 }
 
-/// A line behind `-A CHAIN`, beginning with a space.
+/// Returns the text of a line behind `-A CHAIN`, beginning with a space.
 fn text(line: &Line, family: Family) -> String {
     let mut text = String::new();
     for condition in &line.conditions {
@@ -119,7 +121,7 @@ fn write_condition(text: &mut String, condition: &Condition) {
         Condition::NotMarked(mark) => write_mark(text, "mark !", *mark),
         Condition::ConnectionMarked(mark) => write_mark(text, "connmark", *mark),
         Condition::ConnectionNotMarked(mark) => write_mark(text, "connmark !", *mark),
-        // Compiled away.
+        // The compiler of rules has resolved these.
         Condition::Family(_) | Condition::Path(_) => Ok(()),
         _ => unreachable!("no line looks at a set"),
     };
@@ -132,7 +134,7 @@ fn write_ports(text: &mut String, protocol: &str, first: u16, last: u16) -> fmt:
 
 fn write_mark(text: &mut String, module: &str, Mark { value, mask }: Mark) -> fmt::Result {
     write!(text, " -m {module} --mark {value:#x}")?;
-    // Nobody prints a mask of all bits.
+    // No version of iptables prints a mask of all bits.
     if mask == u32::MAX { Ok(()) } else { write!(text, "/{mask:#x}") }
 }
 
@@ -156,13 +158,14 @@ fn write_action(text: &mut String, action: Action, family: Family) {
     };
 }
 
-/// The matches that our rules ask.
+/// Matches of iptables that our rules use.
 const MODULES: [&str; 6] = ["udp", "tcp", "conntrack", "mac", "mark", "connmark"];
 
 const REJECT_V4: &str = "icmp-admin-prohibited";
 const REJECT_V6: &str = "icmp6-adm-prohibited";
 
-/// The rule in the words behind `-A CHAIN`; a [`Target::Foreign`] one if we would not write it so.
+/// Reads a rule from the words behind `-A CHAIN`. A rule in words that we would not write gets the target
+/// [`Target::Foreign`].
 pub(super) fn parse(words: &[String], family: Family) -> Line {
     Words { rest: words, family, protocol: None, module: "" }
         .line()
@@ -172,9 +175,9 @@ pub(super) fn parse(words: &[String], family: Family) -> Line {
 struct Words<'a> {
     rest: &'a [String],
     family: Family,
-    /// Named so far, and not used by a condition yet.
+    /// Protocol that was named and that no condition has used yet.
     protocol: Option<&'a str>,
-    /// The match that options belong to.
+    /// Match that the next options belong to.
     module: &'a str,
 }
 
@@ -192,7 +195,7 @@ impl<'a> Words<'a> {
         None
     }
 
-    /// None at all for words that only lead to the next option.
+    /// Reads the conditions of one option. Words that only lead to the next option have none.
     fn condition(&mut self, option: &str) -> Option<Vec<Condition>> {
         let negated = option == "!";
         let option = if negated { self.next()? } else { option };
@@ -284,7 +287,7 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Every version writes the length, also of a single address.
+/// Reads a network. Every version of iptables writes the prefix length, even for a single address.
 fn network(text: &str) -> Option<Networks> {
     text.parse::<Cidr>().ok().map(Networks::One)
 }

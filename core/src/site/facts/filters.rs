@@ -1,6 +1,5 @@
 //! The firewalls of a host.
 
-use crate::base::package_manager::PackageManager;
 use crate::base::sorted::SortedSet;
 use crate::firewall::xtables::Program;
 use crate::firewall::{Backend, Barrier, Chain};
@@ -8,8 +7,6 @@ use crate::firewall::{Backend, Barrier, Chain};
 /// The firewalls of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filters {
-    /// The package manager, for advice.
-    pub packages: PackageManager,
     /// Whether the kernel has nftables.
     pub nftables: bool,
     /// Needs of our rules that the kernel's nftables lacks, in words; not asked where it guards already.

@@ -11,9 +11,10 @@ pub use link::{Master, Sort, Tie};
 pub use rule::CatchAll;
 
 use crate::base::net::{Cidr, IfName, InterfaceAddress, Mac};
+use crate::base::package_manager::PackageManager;
 use crate::base::sorted::{SortedMap, SortedSet};
+use crate::site::access_point::Radios;
 use crate::state::Backend;
-use crate::wifi::access_point::Radios;
 
 /// What this host is and can do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Facts {
     pub radios: Radios,
     /// Devices with addresses that portals choose by.
     pub neighbours: Neighbours,
+    /// Package manager, for advice on missing programs.
+    pub package_manager: PackageManager,
 }
 
 /// The interface of the way to the internet.
@@ -72,13 +75,13 @@ pub struct Uplink {
 /// Hardware addresses by IPv4 addresses.
 pub type Neighbours = SortedMap<IpAddr, Mac>;
 
-/// A firmware that has its own way to change interfaces.
+/// Firmware that has its own way to change interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Firmware {
-    /// EdgeOS, on EdgeRouters.
+    /// EdgeOS, the firmware of EdgeRouters.
     EdgeOs,
-    /// UniFi OS, on Dream Machines and their kin.
+    /// UniFi OS, the firmware of Dream Machines and related devices.
     UniFi,
-    /// OpenWrt.
+    /// OpenWrt, where netifd manages the interfaces.
     OpenWrt,
 }

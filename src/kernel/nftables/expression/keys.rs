@@ -1,4 +1,5 @@
-//! What can be loaded, where to, and how it is compared: NFT_* of linux/netfilter/nf_tables.h.
+//! Operands of expressions: keys to load, registers, relations and header fields. NFT_* of
+//! linux/netfilter/nf_tables.h.
 
 use crate::base::net::Family;
 
@@ -12,7 +13,7 @@ impl Register {
     pub(super) const ALL: [Self; 2] = [Self::First, Self::Second];
 }
 
-/// NFT_META_*
+/// Fact about a packet: NFT_META_*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Meta {
     Mark = 3,
@@ -34,7 +35,7 @@ impl Meta {
     ];
 }
 
-/// NFT_CT_*
+/// Fact about a connection: NFT_CT_*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Ct {
     State = 0,
@@ -46,7 +47,7 @@ impl Ct {
     pub(super) const ALL: [Self; 3] = [Self::State, Self::Direction, Self::Mark];
 }
 
-/// NFT_CMP_*
+/// Relation of a comparison: NFT_CMP_*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Relation {
     Equal = 0,
@@ -59,13 +60,13 @@ impl Relation {
     pub(super) const ALL: [Self; 4] = [Self::Equal, Self::NotEqual, Self::AtMost, Self::AtLeast];
 }
 
-/// A field of a packet's headers.
+/// Field of a packet's headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Field {
     Source(Family),
     Destination(Family),
     Device,
-    /// Of TCP or UDP, which have it at the same place.
+    /// Destination port of TCP or UDP, which have it at the same offset.
     DestinationPort,
     TcpFlags,
 }
@@ -81,7 +82,7 @@ impl Field {
         Self::TcpFlags,
     ];
 
-    /// NFT_PAYLOAD_*_HEADER, and the offset of the field there in bytes.
+    /// Returns the header (NFT_PAYLOAD_*_HEADER) and the offset of the field in it, in bytes.
     pub(super) fn place(self) -> (u32, u32) {
         const LINK_HEADER: u32 = 0;
         const NETWORK_HEADER: u32 = 1;

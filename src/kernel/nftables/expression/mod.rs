@@ -1,7 +1,8 @@
-//! The dozen expressions that our rules are made of, to and from attributes: NFTA_* and NFT_* of
+//! Expressions that our rules consist of, about a dozen, to and from attributes: NFTA_* and NFT_* of
 //! linux/netfilter/nf_tables.h.
 //!
-//! All of them work on the first register, but for those that load, and the mask: they may work on the second, for pairs.
+//! All expressions work on the first register, except loads and masks: for pairs, these may work on the
+//! second register.
 
 mod keys;
 
@@ -9,47 +10,47 @@ use crate::kernel::attributes::Attributes;
 use crate::kernel::nfnetlink::Writer;
 pub(super) use keys::{Ct, Field, Meta, Register, Relation};
 
-/// One step of the kernel's little machine.
+/// Expression: one step of the kernel's virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expression {
     /// Loads a fact about the packet into a register.
     Meta(Meta, Register),
     /// Loads a fact about the packet's connection.
     Ct(Ct, Register),
-    /// Loads this many bytes from the beginning of a header field.
+    /// Loads this number of bytes from the beginning of a header field.
     Payload(Field, u32, Register),
-    /// Keeps these bits of what was loaded.
+    /// Keeps these bits of the loaded value.
     Mask(Vec<u8>, Register),
-    /// Keeps these bits of a mark that was loaded, and turns those over.
+    /// Keeps some bits of a loaded mark, and inverts others.
     Bits {
         kept: u32,
         turned: u32,
     },
-    /// Makes what was loaded the mark of the packet.
+    /// Makes the loaded value the mark of the packet.
     WriteMark,
-    /// Makes what was loaded the mark of the packet's connection.
+    /// Makes the loaded value the mark of the packet's connection.
     WriteConnectionMark,
-    /// Goes on only if what was loaded stands in this relation to a value.
+    /// Ends the rule unless the loaded value stands in this relation to a value.
     Compare(Relation, Vec<u8>),
-    /// Goes on only if what was loaded is in a set, or if it is not.
+    /// Ends the rule unless the loaded value is in a set, or unless it is not (`inverted`).
     Lookup {
         set: String,
         inverted: bool,
     },
     /// Loads a value.
     Value(Vec<u8>),
-    /// Writes what was loaded into the TCP option of the maximum segment size.
+    /// Writes the loaded value into the TCP option of the maximum segment size.
     WriteMss,
     Accept,
     Drop,
-    /// With ICMP or ICMPv6, "administratively prohibited".
+    /// Refuses with ICMP or ICMPv6 "administratively prohibited".
     Reject,
     Masquerade,
-    /// From the IPv4 address that was loaded.
+    /// Translates the source address to the loaded IPv4 address.
     SendAs,
-    /// To the port that was loaded, of this host.
+    /// Redirects to the loaded port of this host.
     Redirect,
-    /// To the IPv4 address that was loaded.
+    /// Translates the destination address to the loaded IPv4 address.
     Divert,
 }
 
@@ -81,7 +82,7 @@ const RANGE_SREG: u16 = 1;
 const RANGE_OP: u16 = 2;
 const RANGE_FROM: u16 = 3;
 const RANGE_TO: u16 = 4;
-/// NFT_RANGE_EQ
+/// NFT_RANGE_EQ.
 const RANGE_IS_IN: u32 = 0;
 
 const CMP_SREG: u16 = 1;
@@ -110,7 +111,7 @@ const EXTHDR_LEN: u16 = 4;
 const EXTHDR_OP: u16 = 6;
 const EXTHDR_SREG: u16 = 7;
 const EXTHDR_OP_TCPOPT: u32 = 1;
-/// Kind of the option, offset of its value, length of that: RFC 9293, section 3.2.
+/// Kind of the option, offset of its value, and length of the value in bytes: RFC 9293, section 3.2.
 const MSS_OPTION: (u8, u32, u32) = (2, 2, 2);
 
 const REDIRECT_PORT: u16 = 1;
@@ -133,7 +134,7 @@ const REJECT_ICMPX: u32 = 2;
 const REJECT_ADMIN_PROHIBITED: u8 = 3;
 
 impl Expression {
-    /// Writes it as an element of a list.
+    /// Encodes the expression as an element of a list.
     pub(super) fn encode(&self, writer: &mut Writer) {
         const LIST_ELEMENT: u16 = 1;
         writer.nest(LIST_ELEMENT, |writer| {
@@ -224,7 +225,8 @@ impl Expression {
         }
     }
 
-    /// Reads the question for a range, which nft 1.1 asks at once, as the two that we and earlier ones ask.
+    /// Decodes the test of a range, which nft 1.1 writes as one expression, into the two comparisons that we
+    /// and earlier versions write.
     pub(super) fn decode_range(element: Attributes) -> Option<[Self; 2]> {
         let data = element.nested(EXPR_DATA);
         let is_range = element.text(EXPR_NAME)? == "range" && data.number(RANGE_OP)? == RANGE_IS_IN;
@@ -236,7 +238,7 @@ impl Expression {
         Some([compare(Relation::AtLeast, RANGE_FROM)?, compare(Relation::AtMost, RANGE_TO)?])
     }
 
-    /// Reads an element of a list; `None` if it is none of ours.
+    /// Decodes an element of a list; `None` if it is no expression of ours.
     pub(super) fn decode(element: Attributes) -> Option<Self> {
         let data = element.nested(EXPR_DATA);
         match element.text(EXPR_NAME)? {
@@ -313,7 +315,7 @@ fn encode_bits(writer: &mut Writer, register: Register, kept: &[u8], turned: &[u
 fn decode_bits(data: Attributes) -> Option<Expression> {
     let kept = data.nested(BITWISE_MASK).bytes(DATA_VALUE)?;
     let turned = data.nested(BITWISE_XOR).bytes(DATA_VALUE)?;
-    let operation = data.number(BITWISE_OP).unwrap_or(BITWISE_OP_MASK_XOR); // Linux 5.6 began to tell
+    let operation = data.number(BITWISE_OP).unwrap_or(BITWISE_OP_MASK_XOR); // Linux before 5.6 does not tell
     let register = register(data, BITWISE_SREG)?;
     if operation != BITWISE_OP_MASK_XOR || data.number(BITWISE_DREG)? != register as u32 {
         return None;
@@ -348,7 +350,7 @@ fn decode_mss(data: Attributes) -> Option<Expression> {
     (place == MSS_OPTION && data.number(EXTHDR_OP)? == EXTHDR_OP_TCPOPT).then_some(Expression::WriteMss)
 }
 
-/// The kernel shows one port as a range from it to itself, and says that there is a port.
+/// Decodes a redirection. The kernel shows one port as a range from it to itself, with a flag for a port.
 fn decode_redirect(data: Attributes) -> Option<Expression> {
     first_register(data, REDIRECT_PORT)?;
     let is_one_port = data.number(REDIRECT_LAST_PORT).is_none_or(|last| last == Register::First as u32);
@@ -356,7 +358,7 @@ fn decode_redirect(data: Attributes) -> Option<Expression> {
     (is_one_port && flags == REDIRECT_HAS_PORT).then_some(Expression::Redirect)
 }
 
-/// The kernel shows one address as a range from it to itself.
+/// Decodes an address translation. The kernel shows one address as a range from it to itself.
 fn decode_nat(data: Attributes) -> Option<Expression> {
     first_register(data, NAT_ADDRESS)?;
     let is_one_address = data.number(NAT_LAST_ADDRESS).is_none_or(|last| last == Register::First as u32);

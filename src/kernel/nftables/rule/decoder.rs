@@ -1,4 +1,4 @@
-//! From expressions to the rule that they are made of.
+//! Decoder from expressions to a rule.
 
 use std::net::Ipv4Addr;
 
@@ -8,8 +8,8 @@ use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_
 use crate::base::net::{Cidr, Family, Mac, Mark};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Places, Rule, SetName, Ways};
 
-/// Takes the shortest look that tells our conditions apart: whether all the details are ours as well, [`rule_of`] sees by
-/// encoding the result.
+/// Decoder that looks only at the details which tell our conditions apart. [`rule_of`](super::rule_of) checks
+/// all other details: it encodes the result and compares.
 #[derive(Default)]
 pub(super) struct Decoder<'a> {
     rest: &'a [Expression],
@@ -100,7 +100,7 @@ impl<'a> Decoder<'a> {
         Some(())
     }
 
-    /// A question for the family is a condition, unless it only leads to that for an address.
+    /// Decodes a test of the family. It is a condition, unless it only precedes the test of an address.
     fn family(&mut self) -> Option<()> {
         let number = self.compared()?;
         let family =
@@ -118,7 +118,8 @@ impl<'a> Decoder<'a> {
         Some(())
     }
 
-    /// A question for ICMP is a condition; one for UDP or TCP only leads to that for a field of its header.
+    /// Decodes a test of the protocol. A test of ICMP is a condition; a test of UDP or TCP only precedes the
+    /// test of a header field.
     fn protocol(&mut self) -> Option<()> {
         match self.compared()? {
             [protocol @ (TCP | UDP)] => self.protocol = *protocol,
@@ -143,7 +144,7 @@ impl<'a> Decoder<'a> {
         Some(if inverted { Condition::NotIncoming(interfaces) } else { Condition::Incoming(interfaces) })
     }
 
-    /// The rest of a pair of an interface and a network.
+    /// Decodes the rest of a pair of an interface and a network.
     fn place(&mut self, field: Field) -> Option<Condition> {
         self.take(1)?;
         let mut length = 32;
@@ -160,7 +161,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// The rest of a pair of an interface and the mark of a connection.
+    /// Decodes the rest of a pair of an interface and a connection mark.
     fn way(&mut self) -> Option<Ways> {
         let [_, Expression::Mask(mask, _), Expression::Lookup { set, .. }] = self.take(3)? else {
             return None;

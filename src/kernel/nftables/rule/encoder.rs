@@ -1,4 +1,4 @@
-//! From a rule to its expressions.
+//! Encoder from a rule to its expressions.
 
 use super::super::expression::{Ct, Expression, Field, Meta, Register, Relation};
 use super::super::value::{MAC_LENGTH, address_bytes, address_length, mask_bytes};
@@ -6,17 +6,18 @@ use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_
 use crate::base::net::{Cidr, Family, Mark, netmask};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Places, SetName, Ways};
 
-/// SYN, and the bits it is found among: SYN and RST.
+/// Flag SYN, and the mask of SYN and RST.
 const TCP_SYN: u8 = 0x02;
 const TCP_SYN_RST: u8 = 0x06;
 
-/// The bits of `ct state` for established and related: NF_CT_STATE_BIT in linux/netfilter/nf_conntrack_common.h.
+/// Bits of `ct state` for established and related: NF_CT_STATE_BIT in linux/netfilter/nf_conntrack_common.h.
 const ESTABLISHED_RELATED: u32 = 0x06;
 
-/// ARPHRD_ETHER
+/// ARPHRD_ETHER.
 const ETHERNET: u16 = 1;
 
-/// Knows what was asked of the packet so far, as a header is only looked at behind the question whether it is there.
+/// Encoder that remembers the tests so far, because a rule looks at a header only behind the test that the
+/// packet has it.
 #[derive(Default)]
 pub(super) struct Encoder {
     family: Option<Family>,
@@ -71,7 +72,7 @@ impl Encoder {
         }
     }
 
-    /// The end of the rule; all that it is made of.
+    /// Ends the rule with its action, and returns all expressions of the rule.
     pub(super) fn action(mut self, action: Action) -> Vec<Expression> {
         match action {
             Action::Accept => self.push(Expression::Accept),
@@ -151,7 +152,8 @@ impl Encoder {
         }
     }
 
-    /// A prefix of whole bytes is loaded alone; of any other, the rest of the address is masked out.
+    /// Tests a network. A prefix of whole bytes is loaded without the rest of the address; for any other
+    /// prefix, a mask removes the rest.
     fn network(&mut self, field: Field, network: Cidr, relation: Relation) {
         let address = address_bytes(network.address());
         let (whole_bytes, bits) = (network.length() / 8, network.length() % 8);
@@ -165,7 +167,7 @@ impl Encoder {
         }
     }
 
-    /// A wire of another kind has another header in front.
+    /// Tests the sender's hardware address, on Ethernet only: other links have another header.
     fn device(&mut self, devices: &Devices) {
         self.push(Expression::Meta(Meta::IncomingType, Register::First));
         self.compare(Relation::Equal, &ETHERNET.to_ne_bytes());
@@ -253,7 +255,7 @@ fn icmp(family: Family) -> u8 {
     }
 }
 
-/// Keeps all bits but those of the mark, and turns on those of its value.
+/// Returns the expression that keeps all bits outside the mask, and sets the bits of the value.
 fn bits(Mark { value, mask }: Mark) -> Expression {
     Expression::Bits { kept: !mask, turned: value }
 }

@@ -1,5 +1,5 @@
-//! Rules, to and from expressions: the very ones that the `nft` program makes of the same rule, so that it shows ours as a
-//! person would write them, and we know ours again when they came from a script.
+//! Rules, to and from expressions. The `nft` program makes the same expressions of the same rule, so `nft`
+//! shows our rules as a person would write them, and we recognise our rules if a script loaded them.
 
 mod decoder;
 mod encoder;
@@ -13,9 +13,9 @@ use crate::kernel::nfnetlink::Writer;
 use decoder::Decoder;
 use encoder::Encoder;
 
-/// IP_CT_DIR_ORIGINAL
+/// IP_CT_DIR_ORIGINAL.
 const DIRECTION_ORIGINAL: u8 = 0;
-/// IP_CT_DIR_REPLY
+/// IP_CT_DIR_REPLY.
 const DIRECTION_REPLY: u8 = 1;
 
 const ICMP: u8 = 1;
@@ -26,30 +26,30 @@ const ICMPV6: u8 = 58;
 const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
 
-/// A rule as the last one of a chain.
+/// Encodes a rule at the end of a chain.
 pub(super) fn encode(chain: Chain, rule: &Rule, writer: &mut Writer) {
     encode_chain(chain, writer);
     encode_expressions(rule, writer);
 }
 
-/// What a rule asks and does.
+/// Encodes the expressions of a rule.
 pub(super) fn encode_expressions(rule: &Rule, writer: &mut Writer) {
     let expressions = expressions(rule);
     debug_assert_eq!(rule_of(&expressions).as_ref(), Some(rule), "reads back as another rule");
     writer.nest(RULE_EXPRESSIONS, |writer| expressions.iter().for_each(|each| each.encode(writer)));
 }
 
-/// No rule: all those of the chain.
+/// Encodes the chain without a rule, which stands for all rules of the chain.
 pub(super) fn encode_chain(chain: Chain, writer: &mut Writer) {
     writer.text(RULE_CHAIN, chain.name());
 }
 
-/// The chain that a rule is in; `None` if we have none of that name.
+/// Decodes the chain of a rule; `None` if we have no chain of that name.
 pub(super) fn decode_chain(attributes: Attributes) -> Option<Chain> {
     chain::named(attributes.text(RULE_CHAIN)?)
 }
 
-/// What a rule asks and does; `None` if we would not write it like this.
+/// Decodes a rule from its expressions; `None` if we would not write them so.
 pub(super) fn decode_expressions(attributes: Attributes) -> Option<Rule> {
     let mut expressions = Vec::new();
     for element in attributes.nested(RULE_EXPRESSIONS).elements() {
@@ -69,13 +69,13 @@ fn expressions(rule: &Rule) -> Vec<Expression> {
     encoder.action(rule.action)
 }
 
-/// The rule of which these very expressions are made.
+/// Returns the rule that encodes to exactly these expressions.
 fn rule_of(found: &[Expression]) -> Option<Rule> {
     let rule = Decoder::of(found).rule()?;
     (expressions(&rule) == found).then_some(rule)
 }
 
-/// NFPROTO_IPV4, NFPROTO_IPV6
+/// Number of a family: NFPROTO_IPV4 or NFPROTO_IPV6.
 fn family_number(family: Family) -> u8 {
     match family {
         Family::V4 => 2,

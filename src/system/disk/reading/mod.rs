@@ -1,5 +1,6 @@
-//! Files that are read: opened without waiting, and refused unless they are what they ought to be. Who can have this program read a
-//! file of his own steers the router; who can put a pipe in its place stops it.
+//! Safe reads: a file is opened without waiting, and refused unless its type, owner and mode are right. A
+//! user who can make this program read his own file controls the router; a user who can put a pipe in the
+//! place of a file blocks it.
 
 #[cfg(test)]
 mod tests;
@@ -17,27 +18,29 @@ use nix::unistd::geteuid;
 use super::folder_of;
 use crate::base::error::Error;
 
-/// Bytes of a file at most; none that belongs here comes near.
-const MOST: u64 = 4 << 20;
+/// Largest size of a file, in bytes; far more than any file that belongs here.
+const LARGEST: u64 = 4 << 20;
 
 const OTHERS_WRITE: u32 = 0o002;
 const GROUP_WRITES: u32 = 0o020;
 const STICKY: u32 = 0o1000;
 
-/// The origin of a file, and with it the demands on it.
+/// Origin of a file, which determines the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// The kernel: nobody can put anything else there.
+    /// The kernel: no user can put another file there.
     Kernel,
-    /// The host and its other programs, whoever runs them. Where everybody may make files it has to be root's or ours.
+    /// The host and its other programs, with any owner. In a world-writable folder, the file must belong to
+    /// root or to this user.
     Host,
-    /// A file that decides on this router: root's or ours, and nobody else may write it or put another one in its place.
+    /// A file that controls this router: it must belong to root or to this user, and no other user may be
+    /// able to write or replace it.
     Ours,
-    /// A file that a person has named, whosever it is; also a pipe that the shell has opened for it.
+    /// A file that a person has named, with any owner; also a pipe that the shell has opened.
     Named,
 }
 
-/// Why a file is not read, or not run.
+/// Reason for not reading, or not running, a file.
 #[derive(Debug)]
 enum Unfit {
     Kind(&'static str),
@@ -49,9 +52,9 @@ enum Unfit {
 }
 
 impl fmt::Display for Unfit {
-    /// The way out comes last.
+    /// Writes the reason, followed by the way out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let power = "who can do anything on this machine by it; run:";
+        let power = "who could take over this machine through it; run:";
         match self {
             Self::Kind(kind) => write!(f, "it is {kind}: put a file there"),
             Self::Owner(path, owner) => {
@@ -59,16 +62,17 @@ impl fmt::Display for Unfit {
                 write!(f, "{path} belongs to user {owner}, {power} chown {us} {path}")
             }
             Self::Writable(path) => {
-                write!(f, "{0} can be written by everybody, {power} chmod o-w {0}", path.display())
+                write!(f, "{0} is writable by all users, {power} chmod o-w {0}", path.display())
             }
             Self::GroupWritable(path) => {
-                write!(f, "{0} can be written by its group, {power} chmod g-w {0}", path.display())
+                write!(f, "{0} is writable by the users of its group, {power} chmod g-w {0}", path.display())
             }
             Self::Link => f.write_str(
-                "it is a link in a folder where everybody can make one: put the file itself there",
+                "it is a symbolic link in a folder where all users can create files: put the file itself \
+                 there",
             ),
             Self::Size(most) => {
-                write!(f, "it has more than {most} bytes: this is not the file that belongs there")
+                write!(f, "it has more than {most} bytes: put the right file there")
             }
         }
     }
@@ -82,9 +86,9 @@ impl From<Unfit> for io::Error {
     }
 }
 
-/// Opens a file that is as `source` asks. Never waits.
+/// Opens a file after the checks that `source` requires. Never waits.
 pub fn open(path: &Path, source: Source) -> io::Result<File> {
-    let path = reach(path, source)?;
+    let path = resolve_links(path, source)?;
     let is_checked = matches!(source, Source::Host | Source::Ours);
     let no_link = if is_checked { OFlag::O_NOFOLLOW } else { OFlag::empty() };
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | no_link;
@@ -99,7 +103,7 @@ pub fn open(path: &Path, source: Source) -> io::Result<File> {
     let metadata = file.metadata()?;
     let kind = metadata.file_type();
     if source == Source::Named && kind.is_fifo() && is_of_shell(&path) {
-        // Whoever writes takes his time.
+        // The program at the other end of the pipe may need time.
         fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
     } else if !kind.is_file() {
         return Err(Unfit::Kind(words_for(kind)).into());
@@ -110,27 +114,27 @@ pub fn open(path: &Path, source: Source) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads a file that is as `source` asks, and not large.
+/// Reads a file of at most 4 MiB after the checks that `source` requires.
 pub fn read(path: &Path, source: Source) -> io::Result<Vec<u8>> {
-    read_up_to(path, source, MOST)
+    read_up_to(path, source, LARGEST)
 }
 
-/// Reads a file of at most so many bytes.
+/// Reads a file of at most `most` bytes after the checks that `source` requires.
 pub fn read_up_to(path: &Path, source: Source, most: u64) -> io::Result<Vec<u8>> {
-    rest_of(open(path, source)?, most)
+    read_to_end_of(open(path, source)?, most)
 }
 
-/// Reads an open file to its end.
+/// Reads an open file of at most 4 MiB to its end.
 pub(crate) fn all_of(file: File) -> io::Result<Vec<u8>> {
-    rest_of(file, MOST)
+    read_to_end_of(file, LARGEST)
 }
 
-/// The text of a file of the kernel's.
+/// Reads a file of the kernel, such as one in /proc or /sys, as text.
 pub fn kernel_text(path: impl AsRef<Path>) -> io::Result<String> {
     String::from_utf8(read(path.as_ref(), Source::Kernel)?).map_err(io::Error::other)
 }
 
-/// The text of a file, if it is there; what is no UTF-8 in it is replaced.
+/// Reads a file as text, if it exists; replaces bytes that are not UTF-8.
 pub fn read_if_there(path: &Path, source: Source) -> io::Result<Option<String>> {
     let text = |bytes: Vec<u8>| match String::from_utf8(bytes) {
         Ok(text) => text,
@@ -142,7 +146,8 @@ pub fn read_if_there(path: &Path, source: Source) -> io::Result<Option<String>> 
     }
 }
 
-/// The error for a file that cannot be read; one that is not what it ought to be is for a person to put right.
+/// Returns the error for a file that cannot be read; if a check refused the file, the error is for a person
+/// to correct.
 pub fn unreadable(path: &Path, error: io::Error) -> Error {
     let file = path.display();
     if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Unfit>) {
@@ -151,7 +156,7 @@ pub fn unreadable(path: &Path, error: io::Error) -> Error {
     Error::failed(format!("cannot read {file}")).because(error)
 }
 
-/// Checks that a program may run as root: nobody else, nor a group, may write it or put another one in its place.
+/// Checks that a program may run as root: no other user and no group may be able to write or replace it.
 pub fn check_program(path: &Path) -> io::Result<()> {
     let path = fs::canonicalize(path)?;
     check_folder(&folder_of(&path))?;
@@ -160,18 +165,18 @@ pub fn check_program(path: &Path) -> io::Result<()> {
     if metadata.mode() & GROUP_WRITES != 0 { Err(Unfit::GroupWritable(path).into()) } else { Ok(()) }
 }
 
-/// A warning about a file of ours that a group can write, or whose folder it can write.
+/// Returns a warning if a group can write a file of ours or its folder.
 pub fn group_may_write(path: &Path) -> Option<String> {
     let writable = |path: &PathBuf| {
-        // A group of root's own is no other.
+        // Root's own group does not count.
         fs::metadata(path).is_ok_and(|metadata| metadata.mode() & GROUP_WRITES != 0 && metadata.gid() != 0)
     };
     let path = [path.to_owned(), folder_of(path)].into_iter().find(writable)?;
     Some(Unfit::GroupWritable(path).to_string())
 }
 
-/// Resolves a path, unless others can have made it lead elsewhere.
-fn reach(path: &Path, source: Source) -> io::Result<PathBuf> {
+/// Resolves the symbolic links of a path, except in a folder where other users could have created the link.
+fn resolve_links(path: &Path, source: Source) -> io::Result<PathBuf> {
     if matches!(source, Source::Kernel | Source::Named) {
         return Ok(path.to_owned());
     }
@@ -190,7 +195,7 @@ fn reach(path: &Path, source: Source) -> io::Result<PathBuf> {
     Ok(real)
 }
 
-/// A folder in which nobody else can put another file in the place of one of ours.
+/// Checks that no other user can replace a file of ours in this folder.
 fn check_folder(folder: &Path) -> io::Result<()> {
     let metadata = fs::metadata(folder)?;
     if metadata.mode() & STICKY != 0 && is_trusted(metadata.uid()) {
@@ -212,16 +217,17 @@ fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == geteuid().as_raw() || (owner == NOBODY && is_alone(&user_map()))
 }
 
-/// Owner of what belongs to users that are not in this user namespace (overflowuid, user_namespaces(7)).
+/// Owner shown for files of users outside of this user namespace (overflowuid, user_namespaces(7)).
 const NOBODY: u32 = 65_534;
 
-/// The users of this user namespace: lines of the first in it, the first outside, and how many.
+/// Returns the user map of this user namespace: per line the first id inside, the first id outside, and the
+/// number of ids.
 fn user_map() -> String {
     kernel_text("/proc/self/uid_map").unwrap_or_default()
 }
 
-/// Tells whether there is one user in the namespace, with nobody else to be kept out: there, what the host's root owns
-/// belongs to nobody.
+/// Reports whether the namespace has only one user, so that there is no other user to keep out. In such a
+/// namespace, the files of the host's root belong to nobody.
 fn is_alone(map: &str) -> bool {
     matches!(map.split_whitespace().collect::<Vec<_>>()[..], [_, _, "1"])
 }
@@ -230,7 +236,7 @@ fn is_shared(metadata: &Metadata) -> bool {
     metadata.mode() & OTHERS_WRITE != 0
 }
 
-/// `<(…)` and `/dev/stdin`.
+/// Reports whether the shell opened this path: `<(…)` or `/dev/stdin`.
 fn is_of_shell(path: &Path) -> bool {
     path.starts_with("/dev") || path.starts_with("/proc")
 }
@@ -245,7 +251,7 @@ fn words_for(kind: FileType) -> &'static str {
     }
 }
 
-fn rest_of(file: File, most: u64) -> io::Result<Vec<u8>> {
+fn read_to_end_of(file: File, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most { Err(Unfit::Size(most).into()) } else { Ok(bytes) }

@@ -1,4 +1,4 @@
-//! Pipes, links, devices, large files, and those of others.
+//! Tests of reads from pipes, links, devices, large files, and files of other users.
 
 use std::fs::Permissions;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use crate::engine::journal::{Claims, Journal};
 use crate::engine::network_file;
 use crate::system::key_files;
 
-/// A folder, gone with the test.
+/// A folder that the end of the test removes.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -72,7 +72,7 @@ fn a_pipe_is_not_waited_for_and_said_to_be_one() {
     assert!(refusal(&folder.path("socket"), Source::Ours).contains("a socket or a device"));
 }
 
-/// As `unshare -Ur` makes a namespace, and as an ordinary host and a container have it.
+/// User maps of a namespace made by `unshare -Ur`, of an ordinary host, and of a container.
 #[test]
 fn nobody_is_trusted_where_there_is_one_user() {
     assert!(is_alone("         0       1000          1\n"));
@@ -82,7 +82,7 @@ fn nobody_is_trusted_where_there_is_one_user() {
 }
 
 #[test]
-fn what_the_shell_hands_over_is_read() {
+fn a_pipe_from_the_shell_is_read() {
     let (read_end, mut write_end) = io::pipe().unwrap();
     write_end.write_all(b"text").unwrap();
     drop(write_end);
@@ -91,14 +91,14 @@ fn what_the_shell_hands_over_is_read() {
 }
 
 #[test]
-fn what_others_can_write_is_refused_with_the_way_out() {
+fn files_that_others_can_write_are_refused_with_the_way_out() {
     let folder = Folder::new("writable");
     let file = folder.file("network.toml", 0o646);
-    let said = |path: &Path| format!("{0} can be written by everybody", path.display());
+    let said = |path: &Path| format!("{0} is writable by all users", path.display());
     assert!(refusal(&file, Source::Ours).contains(&said(&file)));
     assert!(refusal(&file, Source::Ours).ends_with(&format!("run: chmod o-w {}", file.display())));
-    assert_eq!(read(&file, Source::Named).unwrap(), b"text", "whoever names it knows it");
-    assert_eq!(read(&file, Source::Host).unwrap(), b"text", "its path says whose it is");
+    assert_eq!(read(&file, Source::Named).unwrap(), b"text", "the person who names it knows it");
+    assert_eq!(read(&file, Source::Host).unwrap(), b"text", "its folder belongs to the host");
     set_mode(&file, 0o644);
     assert_eq!(read(&file, Source::Ours).unwrap(), b"text");
 
@@ -112,21 +112,22 @@ fn what_others_can_write_is_refused_with_the_way_out() {
     assert!(refusal(&link, Source::Ours).contains(&said(&other.0)), "where the link leads to");
 }
 
-/// As in /tmp.
+/// The folder has the mode of /tmp.
 #[test]
-fn where_everybody_can_make_files_only_ours_are_read_and_no_links() {
+fn in_a_folder_where_all_users_can_create_files_only_ours_are_read_and_no_links() {
     let folder = Folder::new("sticky");
     set_mode(&folder.0, 0o1777);
     let file = folder.file("ours", 0o644);
     symlink(&file, folder.path("link")).unwrap();
     for source in [Source::Host, Source::Ours] {
         assert_eq!(read(&file, source).unwrap(), b"text");
-        assert!(refusal(&folder.path("link"), source).contains("it is a link in a folder where everybody"));
+        let said = "it is a symbolic link in a folder where all users";
+        assert!(refusal(&folder.path("link"), source).contains(said));
     }
     if chown(&file, Some(1), None).is_ok() {
-        let said = "belongs to user 1, who can do anything";
+        let said = "belongs to user 1, who could take over";
         assert!(refusal(&file, Source::Host).contains(said));
-        // A link from elsewhere makes it no better: so is OpenWrt's /etc/resolv.conf.
+        // A link from elsewhere makes the file no safer; OpenWrt's /etc/resolv.conf is such a link.
         let elsewhere = Folder::new("elsewhere");
         symlink(&file, elsewhere.path("link")).unwrap();
         assert!(refusal(&elsewhere.path("link"), Source::Host).contains(said));
@@ -143,7 +144,7 @@ fn files_and_folders_of_other_users_are_refused() {
     }
     let way_out = format!("run: chown {} {}", geteuid(), file.display());
     assert!(refusal(&file, Source::Ours).ends_with(&way_out), "{}", refusal(&file, Source::Ours));
-    assert_eq!(read(&file, Source::Host).unwrap(), b"text", "that of another program");
+    assert_eq!(read(&file, Source::Host).unwrap(), b"text", "the file of another program");
     chown(&file, Some(0), None).unwrap();
     chown(&folder.0, Some(1), None).unwrap();
     assert!(refusal(&file, Source::Ours).contains("-owner-"));
@@ -159,7 +160,7 @@ fn large_files_are_not_read_to_their_end() {
 }
 
 #[test]
-fn what_a_group_can_write_is_told_and_not_run() {
+fn a_file_that_a_group_can_write_is_reported_and_not_run() {
     let folder = Folder::new("group");
     let file = folder.file("hook", 0o775);
     assert!(
@@ -170,6 +171,6 @@ fn what_a_group_can_write_is_told_and_not_run() {
     assert_eq!(group_may_write(&file), None);
     if chown(&file, None, Some(1)).is_ok() {
         set_mode(&file, 0o664);
-        assert!(group_may_write(&file).unwrap().contains("hook can be written by its group"));
+        assert!(group_may_write(&file).unwrap().contains("hook is writable by the users of its group"));
     }
 }

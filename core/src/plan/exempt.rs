@@ -1,0 +1,52 @@
+//! Destinations that are exempt from portals: devices and this router reach them as if there were no portal.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::base::net::{Cidr, InterfaceAddress};
+use crate::base::sorted::SortedSet;
+use crate::site::{Portal, Site};
+
+/// Returns the destinations that are exempt from a portal of devices: their own LANs, our sites and phones,
+/// which may contact them, and the networks that the file excepts.
+pub(super) fn for_devices(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
+    site.host.local_networks.iter().chain(&portal.except).copied().chain(of_network(site)).collect()
+}
+
+/// Returns the destinations of this router's own traffic that never enter its portal. The LANs of portals are
+/// among them: under strict `rp_filter`, hosts there would get no answer otherwise, not even to an ARP
+/// request for the router.
+pub(super) fn for_router(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
+    for_router_elsewhere(site, portal).chain(portal_lans(site)).collect()
+}
+
+/// Returns the exempt destinations of this router's own traffic that are not behind portals: local networks,
+/// peers, the networks that the file excepts, and destinations that never leave a link.
+pub(super) fn for_router_elsewhere(site: &Site, portal: &Portal) -> impl Iterator<Item = Cidr> {
+    let peers = site.peers().flat_map(|(_, _, peer)| peer.networks.iter().copied());
+    site.host
+        .local_networks
+        .iter()
+        .copied()
+        .chain(peers)
+        .chain(link_scoped())
+        .chain(portal.except.iter().copied())
+}
+
+/// Returns the network's own subnet, and the networks outside it that sites share.
+pub(super) fn of_network(site: &Site) -> impl Iterator<Item = Cidr> {
+    let networks = site.peers().flat_map(|(_, _, peer)| peer.networks.iter().copied());
+    [site.subnet].into_iter().chain(networks.filter(|network| !site.subnet.covers(*network)))
+}
+
+/// Returns the destinations that no router forwards: multicast, limited broadcast, link-local.
+pub(super) fn link_scoped() -> [Cidr; 5] {
+    let v4 = |a, b, length| Cidr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), length).expect("a valid length");
+    let v6 = |first, length| {
+        Cidr::new(IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0)), length).expect("a valid length")
+    };
+    [v4(224, 0, 4), Cidr::host(Ipv4Addr::BROADCAST.into()), v4(169, 254, 16), v6(0xfe80, 10), v6(0xff00, 8)]
+}
+
+fn portal_lans(site: &Site) -> impl Iterator<Item = Cidr> {
+    site.portals.iter().filter_map(|portal| portal.address).map(InterfaceAddress::network)
+}

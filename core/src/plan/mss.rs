@@ -1,0 +1,49 @@
+//! TCP segment sizes: clamped to the tunnels' MTUs, so that connections work where ICMP is blocked.
+
+use crate::base::net::{Family, IfName};
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::firewall::{
+    Action::ClampMss,
+    Condition::{Family as Of, Incoming, Outgoing, TcpSyn},
+    Interfaces, Rule,
+};
+use crate::plan::sets::{in_set, rule, tunnels};
+use crate::site::Site;
+
+/// Bytes of an IPv4 and a TCP header without options: the difference between an MTU and its segment size.
+const HEADERS: u32 = 40;
+
+/// Returns the rules that clamp segments. Both directions, on both sites: clamping only one direction leaves
+/// big uploads hanging.
+pub(super) fn rules(site: &Site) -> Vec<Rule> {
+    if site.tunnels.is_empty() {
+        return Vec::new();
+    }
+    let groups = by_mtu(site);
+    let clamps = |(mtu, interfaces): (u32, Interfaces)| {
+        let largest = u16::try_from(mtu - HEADERS).expect("validated: an MTU has 16 bits");
+        let clamp = |direction| rule([direction, Of(Family::V4), TcpSyn], ClampMss(largest));
+        [clamp(Outgoing(interfaces.clone())), clamp(Incoming(interfaces))]
+    };
+    match groups.keys().copied().collect::<Vec<_>>().as_slice() {
+        [mtu] => clamps((*mtu, tunnels())).into(),
+        several => several.iter().flat_map(|mtu| clamps((*mtu, in_set(&set_name(*mtu))))).collect(),
+    }
+}
+
+/// Returns the sets of tunnels, one for each MTU.
+pub(super) fn sets(site: &Site) -> impl Iterator<Item = (String, SortedSet<IfName>)> {
+    by_mtu(site).into_iter().map(|(mtu, tunnels)| (set_name(mtu), tunnels))
+}
+
+fn by_mtu(site: &Site) -> SortedMap<u32, SortedSet<IfName>> {
+    let mut groups = SortedMap::<u32, SortedSet<IfName>>::new();
+    for (interface, tunnel) in &site.tunnels {
+        groups.get_or_default(site.mtu_of(tunnel)).insert(interface.clone());
+    }
+    groups
+}
+
+fn set_name(mtu: u32) -> String {
+    format!("mtu-{mtu}")
+}

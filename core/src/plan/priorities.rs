@@ -1,0 +1,64 @@
+//! Priorities of our policy rules, and builders of the rules that lead into the table of an exit.
+
+use crate::base::net::{Cidr, Family, IfName, Priority, Table};
+use crate::state::{CLOSED_TABLE, Rule, RuleAction, Selector};
+
+/// Priority at which the tunnels' own packets skip all our other rules.
+pub(super) const MARKED: Priority = Priority(110);
+/// Priority at which destinations that a portal exempts skip all our other rules.
+pub(super) const ALLOWED: Priority = Priority(111);
+/// Priority of single devices: before the whole interface that they are behind.
+pub(super) const DEVICES: Priority = Priority(112);
+/// Priority of whole interfaces, and of this router's own traffic.
+pub(super) const ENTRANCES: Priority = Priority(113);
+/// Priority at which traffic of a portal is refused if the exit's table had no route for it.
+const CLOSED: Priority = Priority(118);
+/// Priority that the other rules skip to. Its rule looks into a table that stays empty, so that the lookup
+/// goes on with the host's own rules; a jump to `main` would end there, and UniFi has no default route in
+/// `main`.
+pub(super) const END: Priority = Priority(119);
+
+/// Returns the loopback interface: in policy rules, the ingress interface of packets that this router sends
+/// itself.
+pub(super) fn loopback() -> IfName {
+    "lo".parse().expect("a valid name")
+}
+
+/// Returns the rules that lead traffic into an exit's table, if there is an exit, and that refuse what the
+/// table has no route for.
+pub(super) fn into(to: &[Cidr], entering: &Selector, priority: Priority, table: Option<Table>) -> Vec<Rule> {
+    let destinations: Vec<Option<Cidr>> =
+        if to.is_empty() { vec![None] } else { to.iter().copied().map(Some).collect() };
+    let both = |to| {
+        let selector = Selector { to, ..entering.clone() };
+        let lookup = table.map(|table| Rule {
+            priority,
+            family: Family::V4,
+            selector: selector.clone(),
+            action: RuleAction::Lookup(table),
+        });
+        lookup.into_iter().chain([closed(Family::V4, selector)])
+    };
+    destinations.into_iter().flat_map(both).collect()
+}
+
+/// Returns the rule that exempts a destination: traffic to it goes on with the host's own rules.
+pub(super) fn skip(entering: &Selector, network: Cidr) -> Rule {
+    Rule {
+        priority: ALLOWED,
+        family: network.family(),
+        selector: Selector { to: Some(network), ..entering.clone() },
+        action: RuleAction::Goto(END),
+    }
+}
+
+/// Returns the rule that refuses the selected traffic.
+pub(super) fn closed(family: Family, selector: Selector) -> Rule {
+    // The kernel also looks up the gateway of a new route by these rules, as traffic from the loopback
+    // interface. A table can leave that lookup to the host's own rules; a refusal cannot.
+    let Selector { incoming, from, mark, .. } = &selector;
+    let matches_gateways =
+        family == Family::V4 && from.is_none() && mark.is_none() && *incoming == Some(loopback());
+    let action = if matches_gateways { RuleAction::Lookup(CLOSED_TABLE) } else { RuleAction::Unreachable };
+    Rule { priority: CLOSED, family, selector, action }
+}

@@ -1,0 +1,74 @@
+//! Names of sets that several parts of the firewall share, and builders of rules.
+
+use crate::base::net::{Cidr, Family};
+use crate::base::sorted::SortedSet;
+use crate::firewall::{Action, Condition, Interfaces, Networks, Rule, SetName};
+use crate::site::{Exit, Portal, Site};
+
+/// Set of all tunnels.
+pub(super) const TUNNELS: &str = "tunnels";
+/// Set of the tunnels that lead to providers.
+pub(super) const PROVIDERS: &str = "providers";
+/// Set of interfaces all of whose traffic enters a portal.
+pub(super) const ENTRANCES: &str = "entrances";
+/// Set of addresses of resolvers whose queries must not leave via the site's own uplink.
+pub(super) const RESOLVERS: &str = "resolvers";
+/// Set of the host's addresses where its own resolver may answer.
+pub(super) const OWN: &str = "own";
+/// Set of networks that belong to our sites and phones.
+pub(super) const NETWORK: &str = "network";
+/// Set of interfaces that lead to everything that portals guard: the tunnels, and the loopback interface for
+/// the host itself.
+pub(super) const INNER: &str = "inner";
+/// Set of sources that leave via this site's uplink under its address.
+pub(super) const INSIDE: &str = "inside";
+
+/// Builds a rule with its conditions in the right order.
+pub(super) fn rule(conditions: impl IntoIterator<Item = Condition>, action: Action) -> Rule {
+    in_order(conditions.into_iter().collect(), action)
+}
+
+/// Separate from [`rule`], because sorting is a kilobyte of code, which each kind of list would otherwise get
+/// again.
+fn in_order(mut conditions: Vec<Condition>, action: Action) -> Rule {
+    // The condition on a device goes last.
+    conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));
+    Rule { conditions, action }
+}
+
+/// Returns the interfaces in the set of this name.
+pub(super) fn in_set(name: &str) -> Interfaces {
+    Interfaces::In(SetName(name.to_owned()))
+}
+
+/// Returns the interfaces of all tunnels.
+pub(super) fn tunnels() -> Interfaces {
+    in_set(TUNNELS)
+}
+
+/// Returns the IPv4 networks in the set of this name.
+pub(super) fn networks_in(name: &str) -> Networks {
+    Networks::In(Family::V4, SetName(name.to_owned()))
+}
+
+/// Returns the networks of one family, without those that another network in the list covers.
+pub(super) fn disjoint(family: Family, networks: impl Iterator<Item = Cidr>) -> SortedSet<Cidr> {
+    let mut all: SortedSet<Cidr> = networks.filter(|network| network.family() == family).collect();
+    // Sorted by address and then by length, a network comes after the one that covers it, with only covered
+    // networks between.
+    let mut last: Option<Cidr> = None;
+    all.retain(|network| {
+        let covered = last.is_some_and(|outer| outer.covers(*network));
+        if !covered {
+            last = Some(*network);
+        }
+        !covered
+    });
+    all
+}
+
+/// Returns the members of the set [`RESOLVERS`].
+pub(super) fn resolvers(site: &Site) -> SortedSet<Cidr> {
+    let elsewhere = site.portals.iter().filter(|portal| portal.exit != Exit::Direct);
+    elsewhere.filter_map(Portal::resolver).map(Cidr::host).collect()
+}

@@ -1,0 +1,126 @@
+//! Conflicts between the network file and the host of a site: errors that the host's facts reveal.
+
+use super::{Entrance, Portal, Tunnel, Vlan};
+use crate::base::error::Error;
+use crate::base::net::{Cidr, IfName, InterfaceAddress};
+use crate::base::sorted::SortedMap;
+use crate::firewall::Backend;
+use crate::site::facts::{Facts, Uplink};
+
+/// Returns an error for each network that a peer shares and that is also connected to this host: the route to
+/// the peer would take the traffic of the host's own computers away.
+pub(super) fn shared_networks_that_are_local(
+    tunnels: &SortedMap<IfName, Tunnel>,
+    facts: &Facts,
+) -> Vec<Error> {
+    let here: Vec<Cidr> = facts.local.iter().chain(&facts.uplink_networks).copied().collect();
+    let peers = tunnels.values().flat_map(|tunnel| &tunnel.peers);
+    peers
+        .flat_map(|(name, peer)| peer.networks.iter().map(move |network| (name, *network)))
+        .filter_map(|(name, network)| {
+            let local = here.iter().find(|local| local.overlaps(network))?;
+            Some(Error::wrong(format!(
+                "site `{name}` brings the network {network}, but {local} is already connected to this \
+                 router: renumber one of the two networks, or take it out of `lan` (or change `subnet`)"
+            )))
+        })
+        .collect()
+}
+
+/// Returns an error for each network of the host inside `subnet`: sites would take its traffic away. Networks
+/// of addresses that this program gave to interfaces are exempt, whatever the interfaces are called now. A
+/// wider network than `subnet` conflicts with networks of sites.
+pub(super) fn networks_in_the_subnet(portals: &[Portal], subnet: Cidr, facts: &Facts) -> Vec<Error> {
+    let lans = portals.iter().filter_map(|portal| portal.address).map(InterfaceAddress::network);
+    let ours: Vec<Cidr> = lans.chain(facts.given.iter().map(|(_, network)| *network)).collect();
+    let here = facts.local.iter().chain(&facts.uplink_networks);
+    here.filter(|network| subnet.covers(**network) && !ours.contains(network))
+        .map(|network| {
+            Error::wrong(format!(
+                "`subnet` is {subnet}, but {network}, a part of it, is already connected to this router and \
+                 would be cut off: choose a private network that no site uses yet, and write it into the \
+                 files of all sites"
+            ))
+        })
+        .collect()
+}
+
+/// Returns an error for each portal that the uplink's own traffic would enter, including the answers to the
+/// tunnels' packets.
+pub(super) fn entrances_that_hold_the_uplink(portals: &[Portal], uplink: Option<&Uplink>) -> Vec<Error> {
+    let Some(uplink) = uplink else { return Vec::new() };
+    let offends = |portal: &&Portal| match &portal.entrance {
+        Entrance::Interface(interface)
+        | Entrance::Vlan(Vlan { interface, .. })
+        | Entrance::Wifi { card: interface, .. } => *interface == uplink.interface,
+        Entrance::From(sources) => {
+            uplink.addresses.iter().any(|own| sources.iter().any(|source| source.contains(own.address)))
+        }
+        Entrance::Mac { .. } | Entrance::Own => false,
+    };
+    let refuse = |portal: &Portal| {
+        Error::wrong(format!(
+            "portal `{}` takes in the traffic of this router's own uplink {}: choose another entrance, or \
+             name the right `uplink`",
+            portal.name, uplink.interface
+        ))
+    };
+    portals.iter().filter(offends).map(refuse).collect()
+}
+
+/// Returns an error for each portal whose interface is a port of the interface that leads to the internet.
+/// Such a port cannot be closed: all of the uplink might come in there.
+pub(super) fn ports_of_the_uplink(portals: &[Portal], facts: &Facts) -> Vec<Error> {
+    let refusal = |portal: &Portal| {
+        let interface = portal.entrance_interface()?;
+        let master = facts.ties.get(interface)?.master.as_ref().filter(|master| master.holds_uplink)?;
+        Some(Error::wrong(format!(
+            "portal `{}`: {interface} is a port of {}, which carries this router's own uplink: choose \
+             another entrance, or take the port out (`ip link set {interface} nomaster`)",
+            portal.name, master.interface
+        )))
+    };
+    portals.iter().filter_map(refusal).collect()
+}
+
+/// Returns an error for each VLAN whose interface another portal has already.
+pub(super) fn interfaces_of_two_portals(portals: &[Portal]) -> Vec<Error> {
+    let vlans = portals.iter().filter_map(|portal| match &portal.entrance {
+        Entrance::Vlan(vlan) => Some((portal, vlan)),
+        _ => None,
+    });
+    let clash = |(portal, vlan): (&Portal, &Vlan)| {
+        let has_it = |other: &&Portal| {
+            other.name != portal.name && other.entrance_interface() == Some(&vlan.interface)
+        };
+        let other = portals.iter().find(has_it)?;
+        Some(Error::wrong(format!(
+            "portal `{}`: the interface of VLAN {} on {} would be {}, which portal `{}` already has: let the \
+             VLAN enter only one of the two portals, or rename {}",
+            portal.name, vlan.id, vlan.parent, vlan.interface, other.name, vlan.parent
+        )))
+    };
+    vlans.filter_map(clash).collect()
+}
+
+/// Returns an error for each interface name that ends with a plus: iptables takes such a name for a pattern
+/// of all names that begin like it.
+pub(super) fn names_iptables_cannot_take(
+    firewall: Backend,
+    portals: &[Portal],
+    uplink: Option<&Uplink>,
+) -> Vec<Error> {
+    if firewall == Backend::Nftables {
+        return Vec::new();
+    }
+    let entrances = portals.iter().filter_map(Portal::entrance_interface);
+    let names = entrances.chain(uplink.map(|uplink| &uplink.interface));
+    let patterns = names.filter(|name| name.as_str().ends_with('+'));
+    patterns
+        .map(|name| {
+            Error::wrong(format!(
+                "iptables would take the interface name {name} for a pattern: rename the interface"
+            ))
+        })
+        .collect()
+}

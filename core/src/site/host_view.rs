@@ -1,0 +1,58 @@
+//! Host of a site, as far as the plan depends on it.
+
+use std::net::IpAddr;
+
+use crate::base::net::Cidr;
+use crate::base::sorted::SortedSet;
+use crate::config::model;
+use crate::site::facts::Neighbours;
+use crate::site::facts::{Facts, Uplink};
+use crate::state::Backend;
+
+/// Host of a site.
+#[derive(Debug, Clone)]
+pub struct HostView {
+    /// Uplink: the interface of the route to the internet.
+    pub uplink: Option<Uplink>,
+    /// Connected networks of the uplink: the exit's own neighbours.
+    pub uplink_networks: SortedSet<Cidr>,
+    /// Networks on the host's other interfaces.
+    pub local_networks: SortedSet<Cidr>,
+    /// IPv4 addresses of the host on interfaces that are not ours, where the host's own resolver may answer.
+    pub own_addresses: SortedSet<IpAddr>,
+    /// Set if the host has IPv6.
+    pub ipv6: bool,
+    /// Known devices whose addresses a portal names.
+    pub neighbours: Neighbours,
+    /// WireGuard that runs the tunnels.
+    pub wireguard: Backend,
+}
+
+impl HostView {
+    /// Makes the view of a host whose site's network has this subnet.
+    pub(super) fn new(subnet: Cidr, facts: &Facts, uplink: Option<Uplink>) -> Self {
+        Self {
+            uplink,
+            uplink_networks: facts.uplink_networks.clone(),
+            // Our own portal LANs appear among the local networks once they exist. They follow from the file,
+            // not from the host.
+            local_networks: facts.local.iter().copied().filter(|local| !subnet.overlaps(*local)).collect(),
+            own_addresses: facts.own.iter().copied().filter(|own| !subnet.contains(*own)).collect(),
+            ipv6: facts.ipv6,
+            neighbours: facts.neighbours.clone(),
+            wireguard: facts.wireguard.unwrap_or(Backend::BuiltIn),
+        }
+    }
+}
+
+/// Returns the uplink that the file names, with the kernel's details if the kernel uses the same; otherwise
+/// the kernel's uplink.
+pub(super) fn chosen_uplink(entry: &model::Site, facts: &Facts) -> Option<Uplink> {
+    let found = facts.uplink.clone();
+    match &entry.uplink {
+        Some(named) if found.as_ref().is_none_or(|uplink| uplink.interface != *named) => {
+            Some(Uplink { interface: named.clone(), gateway: None, addresses: SortedSet::new() })
+        }
+        _ => found,
+    }
+}

@@ -1,0 +1,66 @@
+//! Interfaces, ports, tables and addresses of links and providers. All of them follow from ids, so that two
+//! sites agree without talking.
+
+use std::net::IpAddr;
+
+use crate::base::net::{Cidr, IfName, Table};
+use crate::config::model::{self, FIRST_PROVIDER, Network};
+use crate::config::site_network;
+
+/// Interface shared by all peers whose networks do not overlap.
+pub const SHARED_INTERFACE: &str = "portals0";
+
+/// Base of exits' routing tables: the exit that is site N has table 7700 + N. Table 7700 itself stays empty.
+pub const TABLE_BASE: u32 = 7700;
+
+/// UDP and TCP port of portals' resolvers at their own addresses. Queries to such an address at port 53 are
+/// redirected there. So nothing else answers them while the resolver is away, and a resolver of the host that
+/// takes port 53 on all addresses is not in its way.
+pub const RESOLVER_PORT: u16 = 5053;
+
+/// Returns the address of the site with this id on all its tunnels.
+pub(super) fn site_address(network: &Network, id: u8) -> IpAddr {
+    site_subnet(network, id).nth(1).expect("a /24 has a first address")
+}
+
+/// Returns the /24 of the site with this id.
+pub(super) fn site_subnet(network: &Network, id: u8) -> Cidr {
+    site_network(network.subnet, id).expect("validated: the subnet holds every id's /24")
+}
+
+/// Returns the dedicated interface of an exit.
+pub(super) fn exit_interface(name: &str) -> IfName {
+    format!("to-{name}").parse().expect("validated: site names have up to 12 letters")
+}
+
+/// Returns the interface shared by all peers whose networks do not overlap.
+pub(super) fn shared_interface() -> IfName {
+    SHARED_INTERFACE.parse().expect("a valid name")
+}
+
+/// Returns the routing table of an exit that is a site.
+pub(super) fn site_table(id: u8) -> Table {
+    Table(TABLE_BASE + u32::from(id))
+}
+
+/// Returns the routing table of an exit that is a provider. Tables of providers come after those of sites, in
+/// the order of names.
+pub(super) fn provider_table(site: &model::Site, name: &str) -> Table {
+    Table(TABLE_BASE + provider_number(site, name))
+}
+
+/// Returns the port of `site` on which the link to `peer` arrives.
+pub(super) fn site_port(site: &model::Site, is_exit: bool, peer: &model::Site) -> u16 {
+    if is_exit { site.port + u16::from(peer.id) } else { site.port }
+}
+
+/// Returns the port of `site` on which the tunnel to one of its providers arrives.
+pub(super) fn provider_port(site: &model::Site, name: &str) -> u16 {
+    let port = u32::from(site.port) + provider_number(site, name);
+    u16::try_from(port).expect("validated: a port has 16 bits")
+}
+
+fn provider_number(site: &model::Site, name: &str) -> u32 {
+    let before = site.providers.keys().take_while(|other| other.as_str() < name).count();
+    FIRST_PROVIDER + u32::try_from(before).expect("validated: each has a port")
+}

@@ -1,0 +1,105 @@
+//! Notes on a site: facts that people should know, but that are not errors.
+
+use super::{Endpoint, Entrance, Exit, Portal, Tunnel, Vlan, providers};
+use crate::base::net::{IfName, InterfaceAddress};
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::config::model::{self, Host};
+use crate::site::facts::{Facts, Uplink};
+
+use super::Inputs;
+
+/// Returns all notes, apart from those on Wi-Fi.
+pub(super) fn all(
+    entry: &model::Site,
+    portals: &[Portal],
+    uplink: Option<&Uplink>,
+    tunnels: &SortedMap<IfName, Tunnel>,
+    inputs: &Inputs,
+) -> Vec<String> {
+    let facts = inputs.facts;
+    let mut notes = Vec::new();
+    if uplink.is_none() {
+        notes.push(
+            "this router has no uplink (no route to the internet): nothing can leave until it has one"
+                .to_owned(),
+        );
+    }
+    notes.extend(unresolved_names(tunnels));
+    notes.extend(portals.iter().filter_map(|portal| missing_interface(portal, facts)));
+    notes.extend(portals.iter().filter_map(|portal| obstacle(portal, portals, facts)));
+    notes.extend(portals.iter().filter_map(devices_that_enter));
+    notes.extend(facts.filters.notes.iter().cloned());
+    notes.extend(providers::remarks(entry, inputs));
+    notes
+}
+
+fn unresolved_names(tunnels: &SortedMap<IfName, Tunnel>) -> impl Iterator<Item = String> {
+    let peers = tunnels.values().flat_map(|tunnel| &tunnel.peers);
+    peers.filter_map(|(name, peer)| match &peer.endpoint {
+        Some(Endpoint { host: Host::Name(host), address: None, .. }) => Some(format!(
+            "the name {host} of `{name}` is not resolved yet: the link waits until it is, or until the other \
+             end dials"
+        )),
+        _ => None,
+    })
+}
+
+/// Returns the note on a portal whose interface does not exist, or whose radio is off.
+fn missing_interface(portal: &Portal, facts: &Facts) -> Option<String> {
+    if portal.is_here || portal.obstacle.is_some() {
+        return None;
+    }
+    let name = &portal.name;
+    match &portal.entrance {
+        Entrance::Wifi { card, .. }
+            if facts.radios.cards.get(card).is_some_and(|card| card.is_switched_off) =>
+        {
+            Some(format!(
+                "portal `{name}`: the radio of {card} is switched off (`rfkill list` shows how); the portal \
+                 opens when the radio is on"
+            ))
+        }
+        // hostapd makes the interfaces of a card that exists.
+        Entrance::Wifi { card, .. } if facts.interfaces.contains_key(card) => None,
+        Entrance::Interface(interface)
+        | Entrance::Vlan(Vlan { parent: interface, .. })
+        | Entrance::Wifi { card: interface, .. } => Some(format!(
+            "portal `{name}`: the interface {interface} does not exist now; the portal opens when it appears"
+        )),
+        Entrance::From(_) | Entrance::Mac { .. } | Entrance::Own => None,
+    }
+}
+
+/// Returns the note on a portal's obstacle, or on VLANs that some of its devices may reach by tagging their
+/// packets.
+fn obstacle(portal: &Portal, portals: &[Portal], facts: &Facts) -> Option<String> {
+    if let Some(obstacle) = &portal.obstacle {
+        return Some(format!("portal `{}` is blocked: {obstacle}", portal.name));
+    }
+    let interface = portal.entrance_interface()?;
+    let ours = |name: &IfName| portals.iter().any(|portal| portal.entrance_interface() == Some(name));
+    let nothing = SortedSet::new();
+    let vlans = facts.ties.get(interface).map_or(&nothing, |tie| &tie.vlans);
+    let others: Vec<&str> = vlans.iter().filter(|vlan| !ours(vlan)).map(IfName::as_str).collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "portal `{}`: packets that devices on {interface} send with a VLAN tag do not enter it, but {}; \
+             `vlan = {{ parent = \"{interface}\", id = … }}` makes a portal for them, too",
+            portal.name,
+            others.join(", ")
+        )
+    })
+}
+
+/// Returns the note on devices that were on a portal's interface before, and that enter the portal as well.
+fn devices_that_enter(portal: &Portal) -> Option<String> {
+    let Entrance::Interface(interface) = &portal.entrance else { return None };
+    let lan = portal.address.map(InterfaceAddress::network);
+    let networks = portal.behind.iter().filter(|network| Some(**network) != lan);
+    let networks: Vec<String> = networks.map(ToString::to_string).collect();
+    let exit = &portal.exits[0];
+    (portal.obstacle.is_none() && *exit != Exit::Direct && !networks.is_empty()).then(|| {
+        let (name, networks) = (&portal.name, networks.join(", "));
+        format!("portal `{name}`: the devices of {networks}, behind {interface}, will leave at {exit}")
+    })
+}

@@ -1,0 +1,131 @@
+//! Portal of a site.
+
+use std::net::IpAddr;
+
+use super::{Entrance, Exit, Obstacle};
+use crate::base::net::{Cidr, IfName, InterfaceAddress, Mark};
+use crate::base::sorted::SortedSet;
+use crate::config::model::{Name, Ports};
+
+/// Names of portals with the exits that they use now, where that is not the first exit of the list.
+pub type Choices = Vec<(Name, Exit)>;
+
+/// Portal of this site.
+#[derive(Debug, Clone)]
+pub struct Portal {
+    /// Name of the portal.
+    pub name: Name,
+    /// Traffic that enters.
+    pub entrance: Entrance,
+    /// Set if the interface of the entrance exists. Some interfaces appear later, or disappear.
+    pub is_here: bool,
+    /// Obstacle that keeps the portal closed, although its exits may be up.
+    pub obstacle: Option<Obstacle>,
+    /// Exits in the order of preference; never empty.
+    pub exits: Vec<Exit>,
+    /// Exit in use: one of `exits`, the first unless [`Site::choose`](super::Site::choose) changed it;
+    /// [`Exit::Nowhere`] if there is an obstacle.
+    pub exit: Exit,
+    /// Address of this host on the portal's LAN, if the portal has a LAN.
+    pub address: Option<InterfaceAddress>,
+    /// Other networks that the host has at the portal's interface. Their devices enter as well.
+    pub behind: SortedSet<Cidr>,
+    /// Set if devices on the portal's LAN get addresses by DHCP.
+    pub dhcp: bool,
+    /// Resolvers that the resolver of the portal's LAN asks through the exit; empty = there is no resolver.
+    /// Queries to this host from a portal of devices on an existing LAN go to the first of them.
+    pub resolvers: Vec<IpAddr>,
+    /// Set if `resolvers` follow from the exit, because the file names none.
+    pub asks_by_exit: bool,
+    /// Services of this router that the portal's devices reach.
+    pub router: Served,
+    /// Way of devices' answers to hosts that reached them via the uplink.
+    pub answers: Answers,
+    /// Destinations that enter; empty = all.
+    pub to: Vec<Cidr>,
+    /// Ports that enter; `None` = all.
+    pub ports: Option<PortFilter>,
+    /// Destinations that never enter.
+    pub except: Vec<Cidr>,
+}
+
+/// Ports that enter a portal. The firewall matches them, and marks packets for the policy rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortFilter {
+    /// Ranges of ports; never empty.
+    pub ports: Vec<Ports>,
+    /// Mark of the portal's packets; the same as the entrance's, if that has one.
+    pub mark: Mark,
+}
+
+/// Way of answers to hosts that reached a device via the uplink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// Through the exit, like all other traffic.
+    ByExit,
+    /// Via the uplink.
+    ByUplink,
+}
+
+/// Services of a router for devices, in addition to forwarding their packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// All services.
+    All,
+    /// DHCP, DNS and ping.
+    Basics,
+}
+
+impl Portal {
+    /// Returns the interface all of whose traffic enters, if the entrance is one.
+    pub fn entrance_interface(&self) -> Option<&IfName> {
+        self.entrance.interface()
+    }
+
+    /// Returns the mark of the portal's packets; `None` where policy rules recognize them without a mark.
+    pub fn mark(&self) -> Option<Mark> {
+        match &self.entrance {
+            Entrance::Mac { mark, .. } => Some(*mark),
+            _ => self.ports.as_ref().map(|ports| ports.mark),
+        }
+    }
+
+    /// Returns the ranges of ports that enter; empty = all ports.
+    pub fn ports(&self) -> &[Ports] {
+        self.ports.as_ref().map_or(&[], |filter| &filter.ports)
+    }
+
+    /// Reports whether all traffic enters that comes in by the entrance.
+    pub fn takes_all(&self) -> bool {
+        self.to.is_empty() && self.ports.is_none()
+    }
+
+    /// Returns the address where the portal's resolver listens, and from which it asks; `None` if there is no
+    /// resolver.
+    pub fn resolver(&self) -> Option<IpAddr> {
+        self.address.filter(|_| !self.resolvers.is_empty()).map(|lan| lan.address)
+    }
+
+    /// Reports whether the portal has several exits.
+    pub fn can_fail_over(&self) -> bool {
+        self.exits.len() > 1
+    }
+
+    /// Returns all values that [`Self::exit`] may have without an obstacle: each exit of the list, and
+    /// nowhere if there are several.
+    pub fn all_choices(&self) -> impl Iterator<Item = &Exit> {
+        self.exits.iter().chain(self.can_fail_over().then_some(&Exit::Nowhere))
+    }
+
+    /// Reports whether packets of the portal's devices come in on the portal's interface, and not on another.
+    pub fn has_wire(&self) -> bool {
+        self.is_here && !self.obstacle.as_ref().is_some_and(Obstacle::takes_wire)
+    }
+
+    /// Returns the portal's exit by `choices`. A choice that is not in the portal's list is ignored.
+    pub fn chosen<'a>(&'a self, choices: &'a Choices) -> &'a Exit {
+        let is_valid = |exit: &Exit| self.all_choices().any(|choice| choice == exit);
+        let chosen = choices.iter().find(|(portal, exit)| *portal == self.name && is_valid(exit));
+        chosen.map_or(&self.exits[0], |(_, exit)| exit)
+    }
+}

@@ -1,0 +1,61 @@
+//! Netlink monitor: tells of changes that other programs make in the kernel.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use super::signals::Signals;
+use super::source::{Source, Task, Turn, wait_for_input};
+use crate::base::error::Result;
+use crate::kernel::news::News;
+
+/// Silence that ends a burst: other programs change things in bursts.
+const QUIET: Duration = Duration::from_millis(50);
+
+/// Longest wait for the end of a burst, from its first change on.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+/// Subscription to the kernel's notifications.
+pub(super) struct Monitor(News);
+
+impl Monitor {
+    /// Subscribes: from now on no change is missed.
+    pub(super) fn open() -> Result<Self> {
+        News::open().map(Self)
+    }
+
+    /// Waits until no change has come in for a while, so that the agent repairs a firmware's burst of changes
+    /// once. A signal ends the wait early.
+    pub(super) fn calm_down(&mut self, signals: &Signals) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.0.forget();
+            let descriptors = [signals.as_fd()].into_iter().chain(self.0.descriptors());
+            let inputs = wait_for_input(descriptors, Some(Instant::now() + QUIET))?;
+            let (has_signal, has_news) = (inputs[0], inputs[1..].contains(&true));
+            if has_signal || !has_news || Instant::now() >= end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns the process that made the last change which was not the agent's own, as far as the kernel
+    /// tells.
+    pub(super) fn take_culprit(&mut self) -> Option<String> {
+        self.0.take_culprit()
+    }
+
+    /// Forgets the notifications so far.
+    pub(super) fn forget(&mut self) {
+        self.0.forget();
+    }
+}
+
+impl Source for Monitor {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.0.descriptors().collect()
+    }
+
+    fn turn(&mut self, turn: Turn) -> Result<Task> {
+        Ok(if turn.has_input { Task::MeetBurst } else { Task::Nothing })
+    }
+}

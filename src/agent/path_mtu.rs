@@ -1,0 +1,259 @@
+//! Path MTU of the links to other sites: measured when a link comes up and every few minutes. Packets that
+//! vanish are logged.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use super::measurement::{Measurement, Verdict};
+use super::source::{Source, Task, Turn};
+use crate::base::error::Result;
+use crate::base::net::IfName;
+use crate::base::sorted::SortedMap;
+use crate::config::model::{Mtu, Name};
+use crate::kernel::echo::Echo;
+use crate::site::Site;
+
+/// Longest wait for an answer. A late answer, to the small echo or the large one, does not count.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Time until a link is measured again: paths change without notice.
+const ROUND: Duration = Duration::from_mins(5);
+
+/// First wait before a silent link is measured again. It doubles each time up to the longest.
+const FIRST: Duration = Duration::from_secs(4);
+
+/// Longest wait before a silent link is measured again.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// Most links that are measured at the same time: each takes an open file.
+const AT_ONCE: usize = 4;
+
+/// Size of the small echo in bytes.
+const SMALL: usize = 64;
+
+/// Links to other sites, and the path MTUs that were measured.
+#[derive(Debug, Default)]
+pub(super) struct PathMtus {
+    links: Vec<Link>,
+    /// Measured MTUs of tunnels by interface, where less than the tunnel's largest.
+    narrow: SortedMap<IfName, u32>,
+    /// Uplink and gateway that the measurements went through.
+    uplink: Option<(IfName, Option<IpAddr>)>,
+}
+
+#[derive(Debug)]
+struct Link {
+    path: LinkPath,
+    /// Socket for echoes; none if the interface or its address does not exist.
+    echo: Option<Echo>,
+    measurement: Measurement,
+    asked: Option<Echoes>,
+    /// Time of the next pair of echoes, or end of the wait for the answers.
+    due: Instant,
+    /// Wait before the next measurement if the link is silent.
+    wait: Duration,
+    /// Largest packet that passes in bytes, where less than the tunnel's MTU.
+    narrow: Option<u32>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct LinkPath {
+    peer: Name,
+    interface: IfName,
+    from: Ipv4Addr,
+    to: Ipv4Addr,
+    /// MTU of the tunnel in bytes.
+    most: u32,
+    /// Set if the tunnel's MTU follows the measurement (`mtu = "auto"`).
+    is_measured: bool,
+}
+
+/// Pair of echoes: their sequence numbers, and whether each was answered.
+#[derive(Debug)]
+struct Echoes {
+    small: (u16, bool),
+    large: (u16, bool),
+}
+
+impl PathMtus {
+    /// Begins with the path MTUs that an earlier agent has measured.
+    pub(super) fn begin(&mut self, narrow: SortedMap<IfName, u32>) {
+        self.narrow = narrow;
+    }
+
+    /// Takes over the links of the site, and sets the MTU of its tunnels to the measured one. Measurements
+    /// through another uplink do not count.
+    pub(super) fn follow(&mut self, site: &mut Site, now: Instant) {
+        let uplink = site.host.uplink.as_ref().map(|uplink| (uplink.interface.clone(), uplink.gateway));
+        let before = std::mem::replace(&mut self.uplink, uplink);
+        if before.is_some() && before != self.uplink {
+            self.narrow = SortedMap::new();
+        }
+        site.narrow(&self.narrow);
+        let mut old = std::mem::take(&mut self.links);
+        self.links = paths(site)
+            .into_iter()
+            .map(|path| match old.iter().position(|link| link.path == path) {
+                Some(place) => old.swap_remove(place),
+                None => Link::new(path, now),
+            })
+            .collect();
+    }
+
+    /// Returns a sentence for each link that swallows packets.
+    pub(super) fn complaints(&self) -> impl Iterator<Item = String> {
+        self.links.iter().filter_map(|link| Some(link.complaint(link.narrow?)))
+    }
+
+    /// Sends echoes, takes answers, and logs changes. Reports whether the MTU of a tunnel must become
+    /// smaller.
+    fn measure(&mut self, now: Instant) -> bool {
+        let mut has_changed = false;
+        let mut free = AT_ONCE.saturating_sub(self.links.iter().filter(|link| link.asked.is_some()).count());
+        for link in &mut self.links {
+            let before = link.narrow;
+            if link.asked.is_none() && link.due <= now {
+                if free == 0 {
+                    link.due = now + PATIENCE;
+                    continue;
+                }
+                free -= 1;
+            }
+            link.measure(now);
+            if before == link.narrow {
+                continue;
+            }
+            match link.narrow {
+                Some(width) if link.path.is_measured => {
+                    log::info!("{}: it takes no larger ones from now on", link.finding(width));
+                    self.narrow.insert(link.path.interface.clone(), width);
+                    has_changed = true;
+                }
+                Some(width) => log::warn!("{}", link.complaint(width)),
+                None => log::info!("the path to {} takes packets of every size again", link.path.peer),
+            }
+        }
+        has_changed
+    }
+}
+
+impl Source for PathMtus {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let waiting = self.links.iter().filter(|link| link.asked.is_some());
+        waiting.filter_map(|link| link.echo.as_ref()).map(|echo| echo.as_fd()).collect()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.links.iter().map(|link| link.due).min()
+    }
+
+    fn turn(&mut self, turn: Turn) -> Result<Task> {
+        let is_narrower = self.measure(turn.now);
+        Ok(if is_narrower { Task::Reconcile("a path is narrower than its tunnel") } else { Task::Nothing })
+    }
+}
+
+impl Link {
+    fn new(path: LinkPath, now: Instant) -> Self {
+        let measurement = Measurement::new(path.most);
+        Self { path, echo: None, measurement, asked: None, due: now, wait: FIRST, narrow: None }
+    }
+
+    fn measure(&mut self, now: Instant) {
+        if let Some(echoes) = &mut self.asked {
+            for number in self.echo.as_mut().map(Echo::answers).unwrap_or_default() {
+                echoes.small.1 |= number == echoes.small.0;
+                echoes.large.1 |= number == echoes.large.0;
+            }
+            if !echoes.large.1 && now < self.due {
+                return;
+            }
+        }
+        match self.asked.take() {
+            Some(echoes) => match self.measurement.heard(echoes.small.1, echoes.large.1) {
+                Some(verdict) => self.conclude(verdict, now),
+                None => self.ask(now),
+            },
+            None if self.due <= now => self.ask(now),
+            None => {}
+        }
+    }
+
+    fn ask(&mut self, now: Instant) {
+        let LinkPath { interface, from, to, .. } = &self.path;
+        if self.echo.is_none() {
+            self.echo = Echo::open(interface, *from, *to).ok();
+        }
+        let large = usize::try_from(self.measurement.size()).unwrap_or(SMALL);
+        let mut asked = None;
+        // If sending fails, the interface may have been made anew: the next pair goes through a new socket.
+        self.echo = self.echo.take().and_then(|mut echo| {
+            let (small, large) = (echo.ask_in(SMALL).ok()?, echo.ask_in(large).ok()?);
+            asked = Some(Echoes { small: (small, false), large: (large, false) });
+            Some(echo)
+        });
+        self.due = now + PATIENCE;
+        if asked.is_none() {
+            self.conclude(Verdict::Silent, now);
+        }
+        self.asked = asked;
+    }
+
+    fn conclude(&mut self, verdict: Verdict, now: Instant) {
+        self.measurement = Measurement::new(self.path.most);
+        // The socket would receive answers to the echoes of other programs.
+        self.echo = None;
+        let wait = match verdict {
+            Verdict::Silent => {
+                let longer = (self.wait * 2).min(LONGEST);
+                std::mem::replace(&mut self.wait, longer)
+            }
+            Verdict::Whole | Verdict::Narrow(_) => {
+                self.wait = FIRST;
+                self.narrow = if let Verdict::Narrow(passes) = verdict { Some(passes) } else { None };
+                ROUND
+            }
+        };
+        self.due = now + wait;
+    }
+
+    fn finding(&self, width: u32) -> String {
+        let LinkPath { peer, interface, most, .. } = &self.path;
+        format!(
+            "the path to {peer} swallows packets of {most} bytes in {interface} and takes those of {width}"
+        )
+    }
+
+    fn complaint(&self, width: u32) -> String {
+        format!(
+            "{}, so that transfers hang: set `mtu = {width}` or `mtu = \"auto\"` under [network] at all \
+             sites",
+            self.finding(width)
+        )
+    }
+}
+
+/// Returns the links to other sites. Phones are left out because they are often asleep, and providers because
+/// they need not answer echoes.
+fn paths(site: &Site) -> Vec<LinkPath> {
+    let mut paths = Vec::new();
+    for (interface, tunnel) in site.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_none()) {
+        for (name, peer) in &tunnel.peers {
+            if let (IpAddr::V4(from), IpAddr::V4(to)) = (site.address_in(tunnel, peer.address), peer.address)
+            {
+                let most = site.mtu_of(tunnel);
+                let is_measured = site.mtu == Mtu::Measured;
+                paths.push(LinkPath {
+                    peer: name.clone(),
+                    interface: interface.clone(),
+                    from,
+                    to,
+                    most,
+                    is_measured,
+                });
+            }
+        }
+    }
+    paths
+}

@@ -1,0 +1,147 @@
+//! Probes through an exit: echoes to the other end, or to a host behind it, or bytes received from a provider.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::health::{Health, Standing, interval};
+use crate::base::error::Result;
+use crate::base::net::IfName;
+use crate::config::model::{Failover, Name};
+use crate::kernel::echo::Echo;
+use crate::kernel::linux::Linux;
+use crate::site::{Exit, Site};
+
+/// Shortest silence of a provider that means anything: two lost keepalives.
+const PROVIDERS_SILENCE: Duration = Duration::from_secs(25);
+
+/// Probe through an exit, and the health that its answers show.
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) path: ProbePath,
+    /// Time of the next probe.
+    next: Instant,
+    /// Bytes received so far, where received bytes count as the answer.
+    received: Option<u64>,
+    /// Socket for echoes; none if the interface or its address does not exist.
+    echo: Option<Echo>,
+    pub(super) health: Health,
+}
+
+/// Path of a probe through an exit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ProbePath {
+    /// Name of the exit.
+    pub(super) exit: Name,
+    pub(super) interface: IfName,
+    from: Ipv4Addr,
+    pub(super) to: Ipv4Addr,
+    /// Set if the probe goes to a host on the internet behind the other end, not to the other end itself.
+    pub(super) is_beyond: bool,
+    /// Set for a provider's tunnel. A provider need not answer an echo, but its WireGuard answers every
+    /// packet within 10 s, with a keepalive if nothing else (KEEPALIVE_TIMEOUT in WireGuard's paper, § 6.5):
+    /// so received bytes count as the answer.
+    is_provider: bool,
+}
+
+impl ProbePath {
+    /// Returns the times for the health of the exit.
+    pub(super) fn times(&self, times: Failover) -> Failover {
+        let least = if self.is_provider { PROVIDERS_SILENCE } else { Duration::ZERO };
+        Failover { down_after: times.down_after.max(least), ..times }
+    }
+}
+
+impl Probe {
+    /// Begins the probes on a path, of which the first is due now.
+    pub(super) fn new(path: ProbePath, times: Failover) -> Self {
+        let health = Health::new(path.times(times), false);
+        Self { path, next: Instant::now(), received: None, echo: None, health }
+    }
+
+    /// Returns the descriptor that has input when an answer has come.
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.echo.as_ref().map(|echo| echo.as_fd())
+    }
+
+    /// Returns the time of the next probe, or of the verdict about silence if that is earlier.
+    pub(super) fn deadline(&self) -> Instant {
+        self.health.verdict_due().map_or(self.next, |due| due.min(self.next))
+    }
+
+    /// Takes answers, judges silence, and sends a probe if one is due. Reports whether the exit has just gone down.
+    pub(super) fn turn(&mut self, kernel: &mut Linux, now: Instant) -> bool {
+        let before = self.health.standing();
+        let is_due = self.next <= now;
+        if is_due {
+            self.count(kernel, now);
+        }
+        self.take_answers(now);
+        let has_gone_down = before != Standing::Down && self.health.standing() == Standing::Down;
+        if is_due {
+            self.send(now);
+        }
+        has_gone_down
+    }
+
+    /// Counts received bytes as an answer, if a provider has sent any since the last probe.
+    fn count(&mut self, kernel: &mut Linux, now: Instant) {
+        if self.path.is_provider {
+            let received = received(kernel, &self.path.interface).ok();
+            if self.received.is_some_and(|before| received.is_some_and(|received| received > before)) {
+                self.health.answered(now);
+            }
+            self.received = received;
+        }
+    }
+
+    fn take_answers(&mut self, now: Instant) {
+        if self.echo.as_mut().is_some_and(Echo::is_answered) {
+            self.health.answered(now);
+        }
+        self.health.judge(now);
+    }
+
+    /// Sends a probe. A probe that cannot be sent counts as unanswered.
+    fn send(&mut self, now: Instant) {
+        let ProbePath { interface, from, to, .. } = &self.path;
+        if self.echo.is_none() {
+            self.echo = Echo::open(interface, *from, *to).ok();
+        }
+        // If sending fails, the interface may have been made anew: the next probe goes through a new socket.
+        self.echo = self.echo.take().and_then(|mut echo| echo.ask().is_ok().then_some(echo));
+        self.health.asked(now);
+        self.next = now + interval(self.health.times());
+    }
+}
+
+/// Returns the bytes received through a tunnel, from all of its peers.
+fn received(kernel: &mut Linux, interface: &IfName) -> Result<u64> {
+    let Some(link) = kernel.own_tunnels()?.remove(interface) else { return Ok(0) };
+    let peers = kernel.read_tunnel(interface, &link, SystemTime::now())?.peers;
+    Ok(peers.values().map(|peer| peer.received).sum())
+}
+
+/// Returns the paths of the probes through an exit, if it has a tunnel.
+pub(super) fn paths(site: &Site, exit: &Exit) -> Vec<ProbePath> {
+    let Exit::Tunnel { name, interface, .. } = exit else { return Vec::new() };
+    let Some(tunnel) = site.tunnels.get(interface) else { return Vec::new() };
+    let Some(IpAddr::V4(other_end)) = tunnel.peers.get(name).map(|peer| peer.address) else {
+        return Vec::new();
+    };
+    let is_provider = tunnel.provider.is_some();
+    let path = |(to, is_beyond): (Ipv4Addr, bool)| {
+        let IpAddr::V4(from) = site.address_in(tunnel, to.into()) else { return None };
+        Some(ProbePath {
+            exit: name.clone(),
+            interface: interface.clone(),
+            from,
+            to,
+            is_beyond,
+            is_provider: is_provider && !is_beyond,
+        })
+    };
+    let beyond = site.agent.probes.iter().filter(|probe| probe.interface == *interface);
+    let targets = [(other_end, false)].into_iter().chain(beyond.map(|probe| (probe.target, true)));
+    targets.filter_map(path).collect()
+}

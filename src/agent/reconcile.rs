@@ -1,0 +1,126 @@
+//! Attempts to make the host match the site: observe, apply, repair, and try again after a failure.
+
+use std::time::Instant;
+
+use super::{Agent, log_errors};
+use crate::base::error::{Error, Errors, Result};
+use crate::control::Done;
+use crate::engine::apply::OnFailure;
+use crate::engine::converge::converge;
+use crate::plan::closing;
+use crate::services;
+use crate::site::Site;
+use crate::state::Backend;
+use crate::state::diff::Step;
+use crate::state::words::count;
+use crate::system::open_files;
+
+/// Outcome of an attempt.
+#[derive(Default)]
+pub(super) struct Applied {
+    pub(super) steps: Vec<Step>,
+    pub(super) notes: Vec<String>,
+}
+
+impl From<Applied> for Done {
+    fn from(Applied { steps, notes }: Applied) -> Self {
+        Self { changes: steps.len(), notes }
+    }
+}
+
+impl Agent {
+    /// Puts back the state that other programs have taken away, unless repairs pause.
+    pub(super) fn repair(&mut self) {
+        if !self.sources.may_repair() {
+            return;
+        }
+        let applied = self.attempt("others had changed something").unwrap_or_default();
+        let flapping = self.sources.flap_damping.repaired(&applied.steps, Instant::now());
+        let culprit = self.sources.monitor.take_culprit().unwrap_or_else(|| "another program".to_owned());
+        if let Some(repair) = flapping {
+            log::warn!(
+                "{culprit} undoes it again and again: {repair}; from now on it is repaired once a second"
+            );
+        }
+    }
+
+    /// Makes the host match the site, for this reason. A failure is logged once, and tried again later.
+    pub(super) fn attempt(&mut self, reason: &str) -> Result<Applied, Errors> {
+        let result = self.reconcile(reason, OnFailure::StayClosed);
+        let complaint =
+            result.as_ref().err().map(|errors| errors.iter().map(Error::to_string).collect::<Vec<_>>());
+        if self.complaint != complaint {
+            log_errors(&result);
+            self.complaint = complaint;
+        }
+        self.or_retry(result)
+    }
+
+    /// Has a failed attempt tried again later.
+    pub(super) fn or_retry(&mut self, result: Result<Applied, Errors>) -> Result<Applied, Errors> {
+        self.sources.retry.attempted(result.is_err(), Instant::now());
+        result
+    }
+
+    /// Makes the host, as it is now, match the network file.
+    pub(super) fn reconcile(&mut self, reason: &str, on_failure: OnFailure) -> Result<Applied, Errors> {
+        // The monitor forgets before the host is observed, not after: changes that others make meanwhile wake
+        // the agent again. So do the agent's own changes; then a second look finds nothing to do.
+        self.sources.monitor.forget();
+        self.sources.tables.begin()?;
+        let site = self.files.site(&mut self.kernel, &self.sources.addresses())?;
+        self.apply(site, reason, on_failure)
+    }
+
+    /// Applies a view of the site.
+    pub(super) fn apply(
+        &mut self,
+        mut site: Site,
+        reason: &str,
+        on_failure: OnFailure,
+    ) -> Result<Applied, Errors> {
+        self.show_to_sources(&mut site);
+        if site.host.wireguard == Backend::BuiltIn {
+            open_files::check_room(site.tunnels.len())?;
+        }
+        let _lock = self.lock()?;
+        let steps = converge(&mut self.kernel, &self.journal, &site, on_failure);
+        // Services run even if another part has failed: the parts that were applied can be used.
+        let services = services::plan(&site, self.journal.folder());
+        site.notes.extend(services::missing(&services));
+        self.sources.services.follow(services, Instant::now());
+        let steps = steps?;
+        if on_failure == OnFailure::Undo {
+            // A repair closes only portals that were closed before.
+            site.notes.extend(closing(&site, &steps));
+        }
+        self.sources.confirmation.is_in_force(&self.files.text);
+        self.tell_hook();
+        self.sources.tables.follow(steps.is_empty(), Instant::now())?;
+        self.log_notes(&site.notes);
+        if !steps.is_empty() {
+            log::info!("done: {}: {reason}", count(steps.len(), "change"));
+        }
+        Ok(Applied { steps, notes: site.notes })
+    }
+
+    /// Has the sources take over the site, and sets its exits and tunnel MTUs to their decisions.
+    fn show_to_sources(&mut self, site: &mut Site) {
+        self.sources.names.follow(site);
+        // A failure here keeps nothing else from being right.
+        if let Err(error) = self.sources.devices.follow(site) {
+            log::error!("{error}");
+        }
+        let moves = self.sources.exits.follow(site);
+        self.sources.path_mtus.follow(site, Instant::now());
+        self.take_note(moves);
+    }
+
+    /// Logs the notes that the last attempt did not have.
+    fn log_notes(&mut self, notes: &[String]) {
+        for note in notes.iter().filter(|note| !self.notes.contains(note)) {
+            log::warn!("{note}");
+        }
+        self.notes = notes.to_vec();
+    }
+}

@@ -1,0 +1,82 @@
+//! Questions to the agent at its control socket, and the answers.
+
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::confirm::Confirmation;
+use super::reconcile::Applied;
+use super::source::{Source, Task, Turn};
+use super::{Agent, log_errors};
+use crate::base::error::{Error, Errors, Result};
+use crate::config::model::Name;
+use crate::control::{Asker, Done, Knowledge, Question, Reception};
+
+impl Source for Reception {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.descriptors().collect()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline()
+    }
+
+    fn turn(&mut self, _: Turn) -> Result<Task> {
+        Ok(self.hear().map_or(Task::Nothing, |(question, asker)| Task::Answer(question, asker)))
+    }
+}
+
+impl Agent {
+    /// Carries out a request, and answers with the outcome.
+    pub(super) fn answer(&mut self, question: Question, asker: Asker) {
+        let done = match question {
+            Question::Status => {
+                let knowledge = self.knowledge();
+                return self.sources.reception.tell(asker, &Ok(knowledge.into_fields()));
+            }
+            Question::Apply { file, confirm } => self.apply_file(&file, confirm),
+            Question::Confirm => self.confirm(),
+            Question::Reload => self.reload(Confirmation::AsTheFileSays),
+            Question::Exit { portal, exit } => self.choose_exit(&portal, exit.as_ref()),
+        };
+        log_errors(&done);
+        self.sources.reception.tell(asker, &done.map(|applied| Done::from(applied).into_fields()));
+    }
+
+    fn apply_file(&mut self, file: &Path, confirm: Option<Duration>) -> Result<Applied, Errors> {
+        if same_file(file, &self.file) {
+            return self.reload(confirm.map_or(Confirmation::NotNeeded, Confirmation::Within));
+        }
+        let (own, other) = (self.file.display(), file.display());
+        Err(Error::wrong(format!(
+            "the agent on this machine uses {own}, not {other}: end it, then `portals apply` again or `portals run --config {other}`"
+        ))
+        .into())
+    }
+
+    fn choose_exit(&mut self, portal: &str, exit: Option<&Name>) -> Result<Applied, Errors> {
+        self.sources.exits.choose_by_hand(portal, exit.map(String::as_str))?;
+        match exit {
+            Some(exit) => log::info!("portal {portal}: {exit} was chosen by hand"),
+            None => log::info!("portal {portal}: chosen by the agent again"),
+        }
+        let moves = self.sources.exits.decide(Instant::now());
+        self.move_portals(moves)
+    }
+
+    fn knowledge(&self) -> Knowledge {
+        let now = Instant::now();
+        let sources = &self.sources;
+        let deadline = sources.confirmation.deadline();
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(now).as_secs());
+        let (portals, exits) = sources.exits.tell(now);
+        let failures = sources.clock.complaint().into_iter().chain(sources.path_mtus.complaints());
+        let failures = failures.chain(sources.services.failures()).collect();
+        Knowledge { unconfirmed: left, portals, exits, failures }
+    }
+}
+
+/// Reports whether two paths lead to one file, with symbolic links followed.
+fn same_file(one: &Path, other: &Path) -> bool {
+    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}

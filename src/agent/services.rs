@@ -1,0 +1,23 @@
+//! Services as an event source: the supervisor restarts a service that has ended, and reads its output.
+
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use super::source::{Source, Task, Turn};
+use crate::base::error::Result;
+use crate::services::Supervisor;
+
+impl Source for Supervisor {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.descriptors().collect()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline()
+    }
+
+    fn turn(&mut self, turn: Turn) -> Result<Task> {
+        self.turn(turn.now);
+        Ok(Task::Nothing)
+    }
+}

@@ -1,0 +1,109 @@
+//! Interface between the poll loop and an event source of the agent.
+
+use std::os::fd::BorrowedFd;
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::failover::Move;
+use crate::base::error::{Context as _, Result};
+use crate::base::net::IfName;
+use crate::control::{Asker, Question};
+use crate::kernel::linux::Linux;
+
+/// Event source: wakes the agent up, and says what there is to do.
+pub(super) trait Source {
+    /// Returns the descriptors to poll for input.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        Vec::new()
+    }
+
+    /// Returns the time at which the source needs a turn even if no input has come.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Does the work of the source that is due, and returns the work that only the agent can do. Never waits.
+    ///
+    /// # Errors
+    /// If the agent cannot go on. The source logs every other failure itself.
+    fn turn(&mut self, turn: Turn) -> Result<Task>;
+}
+
+/// Turn of a source: the state of the world when the turn begins.
+pub(super) struct Turn<'a> {
+    pub(super) kernel: &'a mut Linux,
+    pub(super) now: Instant,
+    /// Set if input has come in at a descriptor of the source.
+    pub(super) has_input: bool,
+}
+
+/// Work that a source leaves to the agent.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Nothing to do.
+    Nothing,
+    /// Read the network file again.
+    Reload,
+    /// End the agent.
+    End,
+    /// Wait for the end of a burst of changes that others make, then repair.
+    MeetBurst,
+    /// Repair the host, unless repairs pause.
+    Repair,
+    /// Make the host match the site, for this reason.
+    Reconcile(&'static str),
+    /// Make the host match the site, for this reason, unless repairs pause.
+    ReconcileUnlessPaused(&'static str),
+    /// Move portals to other exits, and doubt the endpoints of tunnels whose other end no longer answers.
+    MovePortals {
+        /// Interfaces of the exits that have just gone down.
+        lost: Vec<IfName>,
+        /// Portals that move.
+        moves: Vec<Move>,
+    },
+    /// Undo a change that nobody has confirmed in time.
+    UndoChange,
+    /// Answer a question from the control socket.
+    Answer(Question, Asker),
+}
+
+/// Waits until a descriptor has input, or until `deadline`. Reports for each descriptor whether it has input.
+pub(super) fn wait_for_input<'a>(
+    descriptors: impl IntoIterator<Item = BorrowedFd<'a>>,
+    deadline: Option<Instant>,
+) -> Result<Vec<bool>> {
+    let mut polled: Vec<PollFd> =
+        descriptors.into_iter().map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)).collect();
+    let timeout = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+        None => PollTimeout::NONE,
+        // Rounded up: a deadline half a millisecond away would otherwise keep the loop turning.
+        Some(time) => PollTimeout::try_from(time.as_millis() + 1).unwrap_or(PollTimeout::MAX),
+    };
+    match poll(&mut polled, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => return Err(errno).context(|| "cannot wait for events".to_owned()),
+    }
+    Ok(polled.iter().map(|descriptor| descriptor.any().unwrap_or(false)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::fd::AsFd as _;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn input_belongs_to_the_descriptor_that_has_it() {
+        let (quiet, _quiet_writer) = std::io::pipe().unwrap();
+        let (busy, mut writer) = std::io::pipe().unwrap();
+        let inputs = |deadline| wait_for_input([quiet.as_fd(), busy.as_fd()], deadline).unwrap();
+        assert_eq!(inputs(Some(Instant::now())), [false, false]);
+        writer.write_all(b"x").unwrap();
+        assert_eq!(inputs(None), [false, true]);
+        assert_eq!(inputs(Some(Instant::now() + Duration::from_hours(1))), [false, true]);
+    }
+}

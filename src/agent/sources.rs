@@ -1,0 +1,126 @@
+//! The one list of event sources that the poll loop goes by.
+//!
+//! A new source takes a file with its type, which implements [`Source`], and one line in the list below. The
+//! loop learns from the list which descriptors to poll, until when to wait, and which source takes its turn.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::clock::Clock;
+use super::devices::Devices;
+use super::exits::Exits;
+use super::flap_damping::FlapDamping;
+use super::hook::Hook;
+use super::monitor::Monitor;
+use super::names::Names;
+use super::path_mtu::PathMtus;
+use super::retry::Retry;
+use super::signals::Signals;
+use super::source::{Source, Task, Turn, wait_for_input};
+use super::tables::Tables;
+use crate::base::error::Result;
+use crate::base::sorted::SortedMap;
+use crate::control::Reception;
+use crate::engine::load::Files;
+use crate::engine::trial::Trial;
+use crate::kernel::linux::Linux;
+use crate::services::Supervisor;
+
+/// Declares [`Sources`] with one field, and one place in the list, for each line.
+macro_rules! sources {
+    (
+        $(#[$open_doc:meta])*
+        fn open($($argument:ident: $argument_type:ty),* $(,)?) -> Result<Self>;
+        $($(#[$doc:meta])* $source:ident: $type:ty = $opened:expr,)*
+    ) => {
+        /// All sources, in the order of their turns.
+        pub(super) struct Sources {
+            $($(#[$doc])* pub(super) $source: $type,)*
+        }
+
+        impl Sources {
+            /// Number of sources.
+            const COUNT: usize = [$(stringify!($source)),*].len();
+
+            $(#[$open_doc])*
+            pub(super) fn open($($argument: $argument_type),*) -> Result<Self> {
+                Ok(Self { $($source: $opened,)* })
+            }
+
+            fn list(&self) -> [&dyn Source; Self::COUNT] {
+                [$(&self.$source),*]
+            }
+
+            fn list_mut(&mut self) -> [&mut dyn Source; Self::COUNT] {
+                [$(&mut self.$source),*]
+            }
+        }
+    };
+}
+
+sources! {
+    /// Opens the sources that the caller has not opened yet, in the order of the list.
+    fn open(
+        signals: Signals,
+        reception: Reception,
+        confirmation: Trial<Files>,
+        clock: Clock,
+        services: Supervisor,
+    ) -> Result<Self>;
+
+    /// Signals to the agent.
+    signals: Signals = signals,
+    /// Netlink monitor: changes in the kernel that others make.
+    monitor: Monitor = Monitor::open()?,
+    /// Wall clock.
+    clock: Clock = clock,
+    /// Tables of legacy iptables, which no netlink monitor covers.
+    tables: Tables = Tables::default(),
+    /// Limit on repairs that another program undoes again and again.
+    flap_damping: FlapDamping = FlapDamping::default(),
+    /// Backoff after a failed attempt.
+    retry: Retry = Retry::default(),
+    /// Change that waits for its confirmation.
+    confirmation: Trial<Files> = confirmation,
+    /// Probes of the exits of portals that have several.
+    exits: Exits = Exits::default(),
+    /// Lookups of the host names of endpoints.
+    names: Names = Names::default(),
+    /// Devices that show their hardware address.
+    devices: Devices = Devices::default(),
+    /// Measurements of the path MTU of links.
+    path_mtus: PathMtus = PathMtus::default(),
+    /// Calls of the user's hook.
+    hook: Hook = Hook::default(),
+    /// Services such as dnsmasq and hostapd.
+    services: Supervisor = services,
+    /// Control socket.
+    reception: Reception = reception,
+}
+
+impl Sources {
+    /// Waits for input or for the earliest deadline. Reports for each source whether it has input, in the
+    /// order of the list.
+    pub(super) fn wait(&self) -> Result<[bool; Self::COUNT]> {
+        let deadline = self.list().into_iter().filter_map(Source::deadline).min();
+        let descriptors = self.list().map(Source::descriptors);
+        let mut inputs = wait_for_input(descriptors.iter().flatten().copied(), deadline)?.into_iter();
+        Ok(descriptors.map(|own| inputs.by_ref().take(own.len()).fold(false, |any, input| any | input)))
+    }
+
+    /// Has the source at this place of the list take its turn.
+    pub(super) fn turn(&mut self, place: usize, kernel: &mut Linux, has_input: bool) -> Result<Task> {
+        self.list_mut()[place].turn(Turn { kernel, now: Instant::now(), has_input })
+    }
+
+    /// Reports whether the agent may repair: not while repairs are damped, and not before another attempt is
+    /// due, because a failed attempt itself makes the monitor report changes.
+    pub(super) fn may_repair(&self) -> bool {
+        self.retry.due().is_none() && !self.flap_damping.is_pausing()
+    }
+
+    /// Returns the addresses in use of the host names of endpoints.
+    pub(super) fn addresses(&self) -> SortedMap<String, IpAddr> {
+        self.names.addresses()
+    }
+}

@@ -1,0 +1,234 @@
+//! Commit confirmed: a change of the network file that is undone unless a person confirms it in time. The
+//! agent and the commands share this one state machine:
+//!
+//! | state | transition | next state | on disk |
+//! |---|---|---|---|
+//! | settled | [`begin`] with a time | waiting | the copy of the new file is written |
+//! | waiting | [`begin`] with a time | waiting, with a new deadline | the copy of the new file is replaced |
+//! | either | [`begin`] for good, [`is_in_force`] | settled | the confirmed copy is written |
+//! | waiting | [`confirm`] | settled | the copy of the new file becomes the confirmed one |
+//! | waiting | [`failed`] | settled | the copy of the new file is removed |
+//! | waiting | [`undo`], [`go_back`], [`settle`] | settled | the confirmed copy becomes the network file |
+//!
+//! The agent keeps the deadline in its poll loop. Without an agent, a process that `portals apply` leaves
+//! behind keeps the deadline, and holds a [`Watch`].
+//!
+//! [`begin`]: Trial::begin
+//! [`is_in_force`]: Trial::is_in_force
+//! [`confirm`]: Trial::confirm
+//! [`failed`]: Trial::failed
+//! [`undo`]: Trial::undo
+//! [`go_back`]: Trial::go_back
+//! [`settle`]: Trial::settle
+
+mod copies;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::base::error::{Error, Result};
+use copies::Copies;
+pub use copies::Undone;
+pub use watch::Watch;
+
+/// Version of the network file that can come into force again.
+pub trait Version: Clone {
+    /// Returns the text of the network file, if it is known here.
+    fn text(&self) -> Option<&str>;
+}
+
+/// Version that only the copies on disk know.
+impl Version for () {
+    fn text(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// Network file in force, for good or on trial. `V` is the version that comes into force again after an undo.
+#[derive(Debug)]
+pub struct Trial<V = ()> {
+    copies: Copies,
+    state: State<V>,
+}
+
+#[derive(Debug)]
+enum State<V> {
+    /// The network file is in force for good.
+    Settled {
+        /// Set if the confirmed copy on disk is the file in force, or cannot be written.
+        is_kept: bool,
+    },
+    /// The network file is in force until the deadline, unless it is confirmed.
+    Waiting {
+        /// End of the wait; none if another process keeps the deadline.
+        deadline: Option<Instant>,
+        /// Version that was in force before.
+        before: V,
+        /// Set if no other change waited when this one began.
+        is_first: bool,
+    },
+}
+
+impl Trial {
+    /// Reads the state on disk, for a command. The deadline of a waiting change is known only to the process
+    /// that keeps it.
+    pub fn of(file: &Path) -> Self {
+        let copies = Copies::of(file);
+        let state = if copies.is_unconfirmed() {
+            State::Waiting { deadline: None, before: (), is_first: false }
+        } else {
+            State::Settled { is_kept: false }
+        };
+        Self { copies, state }
+    }
+
+    /// Undoes a waiting change that was cut short, for example by a power cut, so that no process keeps its
+    /// deadline any more.
+    pub fn undo_if_unwatched(&mut self) -> Result<()> {
+        if !watch::is_watched(&self.copies.unconfirmed()) {
+            self.undo()?;
+        }
+        Ok(())
+    }
+
+    /// Takes over the deadline of the waiting change.
+    pub fn watch(&self) -> Result<Watch> {
+        Watch::open(self.copies.unconfirmed())
+    }
+
+    /// Undoes the waiting change.
+    ///
+    /// # Errors
+    /// If the files cannot be written: the change is still to be undone then.
+    pub fn undo(&mut self) -> Result<Undone> {
+        let undone = self.copies.undo()?;
+        self.state = State::Settled { is_kept: false };
+        Ok(undone)
+    }
+}
+
+impl<V: Version> Trial<V> {
+    /// Begins at the start of an agent: undoes a change that an earlier agent, or this machine before a power
+    /// cut, was waiting for. Returns the file to go by as [`settle`](Self::settle) does.
+    pub fn open(file: &Path) -> (Self, PathBuf) {
+        let mut trial = Self { copies: Copies::of(file), state: State::Settled { is_kept: false } };
+        let (_, in_force) = trial.settle();
+        (trial, in_force)
+    }
+
+    /// Returns the time at which the agent must [`go_back`](Self::go_back); none if no change waits.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Settled { .. } => None,
+            State::Waiting { deadline, .. } => deadline,
+        }
+    }
+
+    /// Takes note that the network file `next` is about to come into force in the place of `now`: for `time`,
+    /// or for good.
+    ///
+    /// # Errors
+    /// If the copies cannot be written: the change must not begin then, because it could not be undone.
+    pub fn begin(&mut self, now: &V, next: &str, time: Option<Duration>) -> Result<()> {
+        let is_first = matches!(self.state, State::Settled { .. });
+        if is_first || time.is_none() {
+            self.state = State::Settled { is_kept: false };
+        }
+        let Some(time) = time else { return Ok(()) };
+        if let Some(text) = now.text().filter(|_| is_first) {
+            self.copies.keep(text)?;
+        }
+        self.copies.begin(next)?;
+        let before = match mem::replace(&mut self.state, State::Settled { is_kept: false }) {
+            State::Settled { .. } => now.clone(),
+            State::Waiting { before, .. } => before,
+        };
+        self.state = State::Waiting { deadline: Some(Instant::now() + time), before, is_first };
+        Ok(())
+    }
+
+    /// Takes note that the network file with this text is in force. Unless it waits to be confirmed, keeps a
+    /// copy of it.
+    pub fn is_in_force(&mut self, text: &str) {
+        if let State::Settled { is_kept: is_kept @ false } = &mut self.state {
+            // Once for each file: a folder that cannot be written stays so.
+            *is_kept = true;
+            if let Err(error) = self.copies.keep(text) {
+                log::warn!("{error}");
+            }
+        }
+    }
+
+    /// Takes note that the change that has begun could not be applied. If it is the only one that waits,
+    /// nothing of it is in force: it ends, and the version before it is returned. A change that has replaced
+    /// another waiting one still has to be undone.
+    pub fn failed(&mut self) -> Option<V> {
+        match self.state {
+            State::Waiting { is_first: true, .. } => self.end(Copies::give_up),
+            _ => None,
+        }
+    }
+
+    /// Puts the waiting change in force for good.
+    ///
+    /// # Errors
+    /// If no change waits, or the copy cannot be renamed.
+    pub fn confirm(&mut self) -> Result<()> {
+        if matches!(self.state, State::Settled { .. }) {
+            return Err(nothing_waits());
+        }
+        self.copies.confirm()?;
+        self.state = State::Settled { is_kept: true };
+        Ok(())
+    }
+
+    /// Undoes the waiting change, and returns the version before it.
+    pub fn go_back(&mut self) -> Option<V> {
+        self.end(|copies| copies.undo().map(drop))
+    }
+
+    /// Undoes the waiting change. Returns the file to go by: the network file or, if that cannot be written,
+    /// the confirmed copy. The machine goes back in either case.
+    pub fn settle(&mut self) -> (Undone, PathBuf) {
+        let (undone, in_force) = self.copies.settle();
+        // A copy that cannot be written stays as it is.
+        self.state = State::Settled { is_kept: in_force != self.copies.file() };
+        (undone, in_force)
+    }
+
+    /// Returns the path of the confirmed copy.
+    pub fn confirmed(&self) -> PathBuf {
+        self.copies.confirmed()
+    }
+
+    /// Ends the wait. If the files cannot be written, the machine goes back all the same, and the next start
+    /// finds the files as they are.
+    fn end(&mut self, on_disk: impl FnOnce(&Copies) -> Result<()>) -> Option<V> {
+        match mem::replace(&mut self.state, State::Settled { is_kept: false }) {
+            State::Waiting { before, .. } => {
+                let is_kept = on_disk(&self.copies).inspect_err(|error| log::error!("{error}")).is_err();
+                self.state = State::Settled { is_kept };
+                Some(before)
+            }
+            settled @ State::Settled { .. } => {
+                self.state = settled;
+                None
+            }
+        }
+    }
+}
+
+/// Returns the note for a person who has begun a change on trial.
+pub fn must_confirm(time: Duration) -> String {
+    format!("this is undone in {} s, unless you confirm it: portals confirm", time.as_secs())
+}
+
+fn nothing_waits() -> Error {
+    Error::failed(
+        "nothing waits to be confirmed: no change was made with --confirm, or it was undone because nobody confirmed it in time",
+    )
+}

@@ -1,0 +1,70 @@
+//! Watch over a change that waits to be confirmed, held by the process that will undo it where no agent runs.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+
+use crate::base::error::{Context as _, Result};
+use crate::system::disk::{self, Source};
+
+/// Lock on the copy that waits to be confirmed, and notifications about it.
+#[derive(Debug)]
+pub struct Watch {
+    path: PathBuf,
+    file: Flock<File>,
+    news: Inotify,
+}
+
+impl Watch {
+    /// Locks the copy, so that other processes know that this one will undo the change.
+    pub(super) fn open(path: PathBuf) -> Result<Self> {
+        let doing = || format!("cannot watch over {}", path.display());
+        let news = Inotify::init(InitFlags::IN_CLOEXEC).context(doing)?;
+        let events = AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_ATTRIB;
+        news.add_watch(&path, events).context(doing)?;
+        let file = disk::open(&path, Source::Ours).context(doing)?;
+        let file =
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno).context(doing)?;
+        Ok(Self { path, file, news })
+    }
+
+    /// Waits for `time`, or until another process confirms, undoes or replaces the change. Reports whether
+    /// the change still waits to be confirmed.
+    pub fn wait(&self, time: Duration) -> Result<bool> {
+        let until = Instant::now() + time;
+        while self.is_there() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(true);
+            }
+            let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(self.news.as_fd(), PollFlags::POLLIN)], timeout) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => drop(self.news.read_events()),
+                Err(errno) => return Err(errno).context(|| "cannot wait for a confirmation".to_owned()),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reports whether the copy is still the locked file; no other file gets its inode number while it is
+    /// open.
+    pub fn is_there(&self) -> bool {
+        let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let locked = self.file.metadata().map(number);
+        matches!((locked, fs::metadata(&self.path).map(number)), (Ok(locked), Ok(there)) if locked == there)
+    }
+}
+
+/// Reports whether a process watches over the copy, and will undo the change.
+pub(super) fn is_watched(path: &Path) -> bool {
+    let Ok(file) = disk::open(path, Source::Ours) else { return false };
+    matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
+}

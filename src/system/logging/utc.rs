@@ -1,0 +1,39 @@
+//! Times of day for people.
+
+use std::time::SystemTime;
+
+use simplelog::{FormatItem, format_description};
+use time::OffsetDateTime;
+
+/// Form of a time: `2026-11-22T16:47:24Z`. It does not depend on the time zones that a router knows.
+pub(super) const FORMAT: &[FormatItem<'static>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+
+/// Text of a time in UTC: `2026-11-22T16:47:24Z`. A time after the year 9999 is told in seconds, as
+/// `253402300800 s after 1970`.
+pub(crate) fn utc(time: SystemTime) -> String {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let date =
+        i64::try_from(seconds).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    date.and_then(|date| date.format(FORMAT).ok()).unwrap_or_else(|| format!("{seconds} s after 1970"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_utc() {
+        let told = |seconds| utc(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(told(0), "1970-01-01T00:00:00Z");
+        assert_eq!(told(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(told(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(told(1_709_251_199), "2024-02-29T23:59:59Z");
+        assert_eq!(told(1_735_689_599), "2024-12-31T23:59:59Z");
+        assert_eq!(told(4_107_542_400), "2100-03-01T00:00:00Z");
+        assert_eq!(told(253_402_300_799), "9999-12-31T23:59:59Z");
+        assert_eq!(told(253_402_300_800), "253402300800 s after 1970");
+    }
+}
