@@ -20,11 +20,12 @@ use crate::kernel::generic::Part;
 use crate::kernel::link::HostLink;
 use crate::kernel::message::Decode as _;
 use crate::kernel::neighbour::Neighbour;
+use crate::kernel::netlink::{frames, in_one_piece, verdict};
 use crate::kernel::nftables::{foreign, ports, snapshot, transaction};
 use crate::kernel::nl80211::decode as wireless;
 use crate::kernel::route::HostRoute;
 use crate::kernel::wireguard::{Reading, decode as wireguard};
-use crate::kernel::{builtin, conntrack, netlink};
+use crate::kernel::{builtin, conntrack};
 use crate::services::leases;
 use crate::state::Rule;
 use crate::system::resolver::{files, message};
@@ -51,24 +52,24 @@ pub fn resolver_files(bytes: &[u8]) {
 /// What rtnetlink and the connection tracking tell, and refusals.
 pub fn netlink(bytes: &[u8]) {
     let names = SortedMap::from([(1, "lo".parse().expect("a name"))]);
-    for (header, payload) in netlink::frames(bytes) {
-        let _ = HostRoute::decode(payload).and_then(|route| route.ours(&names));
-        let _ = HostLink::decode(payload).and_then(|link| link.ours());
-        let _ = (Found::decode(payload), Rule::decode(payload), Neighbour::decode(payload));
-        let _ = netlink::verdict(&header, payload);
-    }
     let told = conntrack::Told {
         by_source: [Cidr::host(Ipv4Addr::LOCALHOST.into())].into(),
         by_mark: [crate::state::TUNNELED].into(),
     };
-    let _ = conntrack::meant(&told, bytes);
+    for frame in frames(bytes) {
+        let payload = frame.payload;
+        let _ = HostRoute::decode(payload).and_then(|route| route.ours(&names));
+        let _ = HostLink::decode(payload).and_then(|link| link.ours());
+        let _ = (Found::decode(payload), Rule::decode(payload), Neighbour::decode(payload));
+        let _ = (verdict(&frame), conntrack::deletion(&told, &frame).is_some());
+    }
 }
 
 /// What the kernel's WireGuard tells, and what others do that speak for it at a socket.
 pub fn wireguard(bytes: &[u8]) {
     let mut reading = Reading::default();
-    for (_, payload) in netlink::frames(bytes) {
-        wireguard::take_device(&mut reading, payload);
+    for frame in frames(bytes) {
+        wireguard::take_device(&mut reading, frame.payload);
     }
     let now = SystemTime::now();
     let alive = reading.peers.values().filter(|peer| peer.alive(now)).count();
@@ -79,7 +80,7 @@ pub fn wireguard(bytes: &[u8]) {
 /// What the kernel tells of Wi-Fi cards.
 pub fn nl80211(bytes: &[u8]) {
     let mut card = Card::default();
-    for part in netlink::frames(bytes).filter_map(|(_, payload)| Part::decode(payload)) {
+    for part in frames(bytes).filter_map(|frame| Part::decode(frame.payload)) {
         wireless::take_card(&mut card, &part);
         wireless::take_domain(&mut card, &part);
         let _ = (wireless::interface(&part), wireless::station(&part));
@@ -89,7 +90,7 @@ pub fn nl80211(bytes: &[u8]) {
 /// Our table and the chains of others, as nftables lists them.
 pub fn nftables(bytes: &[u8]) {
     if let Some(firewall) = snapshot::decode(bytes) {
-        let again = transaction::encode(&edits(None, Some(&firewall)));
+        let again = in_one_piece(transaction::encode(&edits(None, Some(&firewall))).messages(), 1);
         assert_eq!(snapshot::decode(&again), Some(firewall));
     }
     let _ = (foreign::read(bytes), ports::decode(bytes));

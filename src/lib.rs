@@ -1,7 +1,8 @@
 //! `portals`: traffic goes in at one site and comes out at another.
 //!
-//! One way through the house: a file comes in at the top, kernel calls leave at the bottom, and nothing flows back up:
-//! [`config`] → [`site`] view → [`plan`] (pure) → [`state::diff`] against what is there (pure) → [`engine::apply`], journalled → observe again.
+//! One way through the house: a file comes in at the top, kernel calls leave at the bottom, and nothing flows
+//! back up: [`config`] → [`site`] view → [`plan`] (pure) → [`state::diff`] against what is there (pure) →
+//! [`engine::apply`], journalled → observe again.
 
 // Files are read by `disk` alone.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]

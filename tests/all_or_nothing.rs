@@ -58,14 +58,14 @@ fn fails_at_every_step(from: &State, to: &State, name: &str) {
     let folder = Folder::new(name);
     let journal = folder.journal();
     let mut kernel = host();
-    apply(&mut kernel, &journal, from, OnFailure::Undo).unwrap();
+    apply(&mut kernel, &journal, from, None, OnFailure::Undo).unwrap();
     let scope = from.scope().union(to.scope());
     let before = kernel.observe(&scope).unwrap();
     let claims = journal.claims().unwrap();
     let mut failures = 0;
     loop {
         kernel.fail_at = Some(kernel.tried + failures);
-        let Err(error) = apply(&mut kernel, &journal, to, OnFailure::Undo) else { break };
+        let Err(error) = apply(&mut kernel, &journal, to, None, OnFailure::Undo) else { break };
         assert!(error.to_string().contains("was undone"), "{error}");
         assert_eq!(kernel.observe(&scope).unwrap(), before, "failing at step {failures}");
         assert_eq!(journal.claims().unwrap(), claims, "failing at step {failures}");
@@ -90,7 +90,7 @@ fn steps_that_close_portals_stay_when_a_repair_fails() {
         let mut kernel = host();
         let before = kernel.observe(&want.scope()).unwrap();
         kernel.fail_at = Some(failing);
-        let Err(error) = apply(&mut kernel, &journal, &want, OnFailure::StayClosed) else {
+        let Err(error) = apply(&mut kernel, &journal, &want, None, OnFailure::StayClosed) else {
             assert!(failing > 5, "only {failing} steps were made to fail");
             return;
         };
@@ -113,12 +113,12 @@ fn a_repair_that_meets_another_flush_succeeds() {
     let journal = folder.journal();
     let mut kernel = host();
     let want = golden("both-ways");
-    apply(&mut kernel, &journal, &want, OnFailure::Undo).unwrap();
+    apply(&mut kernel, &journal, &want, None, OnFailure::Undo).unwrap();
     let whole = kernel.observe(&want.scope()).unwrap();
     for (on_failure, is_done) in [(OnFailure::StayClosed, true), (OnFailure::Undo, false)] {
         kernel.state.firewall = None;
         kernel.flush_behind = Some(kernel.tried);
-        let result = apply(&mut kernel, &journal, &want, on_failure);
+        let result = apply(&mut kernel, &journal, &want, None, on_failure);
         assert_eq!(result.is_ok(), is_done, "{result:?}");
         assert_eq!(kernel.observe(&want.scope()).unwrap() == whole, is_done);
     }
@@ -146,9 +146,9 @@ fn down_leaves_nothing_and_restores_settings() {
     let mut kernel = host();
     let want = golden("both-ways");
     let before = kernel.observe(&want.scope()).unwrap();
-    apply(&mut kernel, &journal, &want, OnFailure::Undo).unwrap();
+    apply(&mut kernel, &journal, &want, None, OnFailure::Undo).unwrap();
     assert_eq!(
-        apply(&mut kernel, &journal, &want, OnFailure::Undo).unwrap(),
+        apply(&mut kernel, &journal, &want, None, OnFailure::Undo).unwrap(),
         vec![],
         "a second apply changes nothing"
     );
@@ -166,7 +166,7 @@ fn objects_of_the_host_stay() {
     // The host had forwarding on, and its NIC up, before the apply.
     kernel.state.sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
     kernel.state.up.insert("eth1".parse().unwrap());
-    apply(&mut kernel, &journal, &want, OnFailure::Undo).unwrap();
+    apply(&mut kernel, &journal, &want, None, OnFailure::Undo).unwrap();
     remove_all(&mut kernel, &journal).unwrap();
     assert_eq!(kernel.state.sysctls["net/ipv4/ip_forward"], "1");
     assert!(kernel.state.up.contains(&"eth1".parse().unwrap()));

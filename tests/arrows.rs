@@ -1,5 +1,5 @@
-//! The fence between modules: a module uses only modules below it, and siblings in a folder never use each other in a
-//! circle.
+//! The fence between modules: a module uses only modules below it, and siblings in a folder never use each
+//! other in a circle.
 //!
 //! `cargo test --test arrows -- --nocapture` prints the arrows.
 
@@ -19,7 +19,8 @@ const PURE: usize = 8;
 /// Names of modules that a module uses.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
-/// A source file: its module path, such as `["plan", "routing"]`, and its text without comments and unit tests.
+/// A source file: its module path, such as `["plan", "routing"]`, and its text without comments and unit
+/// tests.
 struct Source {
     module: Vec<String>,
     text: String,
@@ -70,7 +71,8 @@ fn siblings_make_no_circle() {
         let module = &source.module;
         for target in targets(source, &known) {
             let shared = module.iter().zip(&target).take_while(|(one, other)| one == other).count();
-            // An arrow to a parent or a child: a parent's types serve its children, and the parent calls them.
+            // An arrow to a parent or a child: a parent's types serve its children, and the parent calls
+            // them.
             if shared == 0 || shared == module.len() || shared == target.len() {
                 continue;
             }

@@ -12,7 +12,9 @@ use wg_portals::kernel::linux::Linux;
 use wg_portals::site::facts::{Facts, Uplink};
 
 fn read(named: Option<&IfName>) -> Facts {
-    host::read(&mut Linux::open().unwrap(), named, false, &SortedSet::new()).unwrap()
+    let mut kernel = Linux::open().unwrap();
+    let links = kernel.links().unwrap();
+    host::read(&mut kernel, &links, named, false, &SortedSet::new()).unwrap()
 }
 
 fn name(text: &str) -> IfName {

@@ -1,7 +1,7 @@
 //! The pure part of `portals`: data in, data out, without a clock, a disk or a kernel.
 //!
-//! [`config`] reads the network file. [`site`] takes the view of one site from it. [`plan`] makes the wanted [`state`]
-//! of that host. [`state::diff`] finds the steps from the observed state to the wanted one.
+//! [`config`] reads the network file. [`site`] takes the view of one site from it. [`plan`] makes the wanted
+//! [`state`] of that host. [`state::diff`] finds the steps from the observed state to the wanted one.
 
 pub mod base;
 pub mod config;

@@ -91,7 +91,8 @@ impl Agent {
     fn read_again(&mut self, confirmation: Confirmation) -> Result<(Site, Option<Duration>), Errors> {
         let files = Files::read(&self.file)?;
         self.sources.tables.begin()?;
-        let site = files.site(&mut self.kernel, &self.sources.addresses())?;
+        let links = self.kernel.links()?;
+        let site = files.site(&mut self.kernel, &links, &self.sources.addresses())?;
         let time = match confirmation {
             Confirmation::NotNeeded => None,
             Confirmation::Within(time) => Some(time),

@@ -26,7 +26,8 @@ impl Agent {
         if heard.is_empty() {
             return Ok(());
         }
-        let site = self.files.site(&mut self.kernel, &self.sources.addresses())?;
+        let links = self.kernel.links()?;
+        let site = self.files.site(&mut self.kernel, &links, &self.sources.addresses())?;
         let mut links = self.kernel.own_tunnels()?;
         for (interface, key, endpoint) in heard {
             let peer = site.peers().find(|(name, _, peer)| **name == interface && peer.public_key == key);

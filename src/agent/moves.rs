@@ -19,7 +19,8 @@ impl Agent {
         if portals.map(|portal| portal.exits.len()).max() <= Some(1) && network.mtu != Mtu::Measured {
             return Ok(());
         }
-        let site = self.files.site(&mut self.kernel, &self.sources.addresses())?;
+        let links = self.kernel.links()?;
+        let site = self.files.site(&mut self.kernel, &links, &self.sources.addresses())?;
         let have = self.kernel.observe(&Scope::default())?;
         self.sources.exits.begin(&site, &standing(&site, &have));
         self.sources.path_mtus.begin(widths(&site, &have));

@@ -68,7 +68,8 @@ impl Agent {
         // the agent again. So do the agent's own changes; then a second look finds nothing to do.
         self.sources.monitor.forget();
         self.sources.tables.begin()?;
-        let site = self.files.site(&mut self.kernel, &self.sources.addresses())?;
+        let links = self.kernel.links()?;
+        let site = self.files.site(&mut self.kernel, &links, &self.sources.addresses())?;
         self.apply(site, reason, on_failure)
     }
 
@@ -84,7 +85,7 @@ impl Agent {
             open_files::check_room(site.tunnels.len())?;
         }
         let _lock = self.lock()?;
-        let steps = converge(&mut self.kernel, &self.journal, &site, on_failure);
+        let steps = converge(&mut self.kernel, &self.journal, &site, None, on_failure);
         // Services run even if another part has failed: the parts that were applied can be used.
         let services = services::plan(&site, self.journal.folder());
         site.notes.extend(services::missing(&services));

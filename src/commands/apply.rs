@@ -31,9 +31,10 @@ pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {
     let done = if journal.has_agent()? {
         // Read here as well, so that faults are shown with the path that the person typed.
         let files = Files::read(file)?;
-        let mut kernel = Linux::open_for_one_look()?;
-        if let Ok(site) = files.site(&mut kernel, &SortedMap::new()) {
-            ssh::warn(&site, &mut kernel);
+        let mut kernel = Linux::open()?;
+        let links = kernel.links()?;
+        if let Ok(site) = files.site(&mut kernel, &links, &SortedMap::new()) {
+            ssh::warn(&site, &mut kernel, &links);
         }
         Done::from_fields(ask(&Question::Apply { file: absolute(file)?, confirm })?)?
     } else {
@@ -49,16 +50,17 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     let resolved = files.resolved()?;
     // Locked before looking at the host, which another portals may be changing.
     let _lock = lock(journal)?;
-    let mut kernel = Linux::open_for_one_look()?;
-    let site = files.site(&mut kernel, &resolved)?;
-    ssh::warn(&site, &mut kernel);
+    let mut kernel = Linux::open()?;
+    let links = kernel.links()?;
+    let site = files.site(&mut kernel, &links, &resolved)?;
+    ssh::warn(&site, &mut kernel, &links);
     if site.host.wireguard == Backend::BuiltIn && !site.tunnels.is_empty() {
         return Err(needs_agent().into());
     }
     let mut trial = Trial::of(file);
     let begun = trial.begin(&(), &files.text, confirm);
     let begun = begun.and_then(|()| confirm.map_or(Ok(()), |time| leave_watcher(file, time)));
-    let steps = begun.and_then(|()| converge(&mut kernel, journal, &site, OnFailure::Undo));
+    let steps = begun.and_then(|()| converge(&mut kernel, journal, &site, Some(&links), OnFailure::Undo));
     if steps.is_err() {
         trial.failed();
     }

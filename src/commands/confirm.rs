@@ -81,8 +81,9 @@ fn undo(trial: &mut Trial, file: &Path, journal: &Journal) -> Result<(), Errors>
         (Undone::Everything, _) => drop(remove_all(&mut kernel, journal)?),
         (Undone::Change, in_force) => {
             let files = Files::read_copy(file, &in_force)?;
-            let site = files.site(&mut kernel, &files.resolved()?)?;
-            converge(&mut kernel, journal, &site, OnFailure::Undo)?;
+            let links = kernel.links()?;
+            let site = files.site(&mut kernel, &links, &files.resolved()?)?;
+            converge(&mut kernel, journal, &site, None, OnFailure::Undo)?;
         }
     }
     Ok(())

@@ -19,15 +19,16 @@ use crate::state::words;
 pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     let files = Files::read(file)?;
     let resolved = files.resolved()?;
-    let mut kernel = Linux::open_for_one_look()?;
-    let mut site = files.site(&mut kernel, &resolved)?;
+    let mut kernel = Linux::open()?;
+    let links = kernel.links()?;
+    let mut site = files.site(&mut kernel, &links, &resolved)?;
     let journal = Journal::open()?;
     if journal.has_agent()? {
         // The exits that the agent has chosen are the desired state, and no difference.
         choose_standing(&mut site, &mut kernel)?;
     }
-    let prepared = prepare(&mut kernel, &journal, &plan(&site))?;
-    ssh::warn(&site, &mut kernel);
+    let prepared = prepare(&mut kernel, &journal, &plan(&site), Some(&links))?;
+    ssh::warn(&site, &mut kernel, &links);
     show_notes(&site.notes);
     show_notes(&closing(&site, &prepared.steps));
     if options.commands {

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::base::net::IfName;
 use crate::cli::output::complain;
 use crate::cli::style::Style;
+use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::kernel::route;
 use crate::site::{Entrance, Portal, Served, Site};
@@ -20,8 +21,8 @@ const MOST_PARENTS: usize = 16;
 
 /// Prints a warning if the user's SSH session enters a portal from which `site` no longer lets anybody reach
 /// this router.
-pub(super) fn warn(site: &Site, kernel: &mut Linux) {
-    let Some((client, portal)) = cut_off_session(site, kernel) else { return };
+pub(super) fn warn(site: &Site, kernel: &mut Linux, links: &Links) {
+    let Some((client, portal)) = cut_off_session(site, kernel, links) else { return };
     let warning = format!(
         "YOUR OWN SESSION COMES FROM {client}, which enters portal `{}`: with this file, it can no longer \
          reach this router.",
@@ -33,7 +34,7 @@ pub(super) fn warn(site: &Site, kernel: &mut Linux) {
 }
 
 /// Returns the client of the user's SSH session, and the closed portal that the client enters.
-fn cut_off_session<'a>(site: &'a Site, kernel: &mut Linux) -> Option<(String, &'a Portal)> {
+fn cut_off_session<'a>(site: &'a Site, kernel: &mut Linux, links: &Links) -> Option<(String, &'a Portal)> {
     if site.portals.iter().all(|portal| portal.router == Served::All) {
         return None;
     }
@@ -43,7 +44,8 @@ fn cut_off_session<'a>(site: &'a Site, kernel: &mut Linux) -> Option<(String, &'
     let (address, interface) =
         client.split_once('%').map_or((client, None), |(one, other)| (one, Some(other)));
     let address: IpAddr = address.parse().ok()?;
-    let interface = interface.and_then(|name| name.parse().ok()).or_else(|| interface_to(address, kernel));
+    let interface =
+        interface.and_then(|name| name.parse().ok()).or_else(|| interface_to(address, kernel, links));
     let comes_in = |portal: &&Portal| match &portal.entrance {
         Entrance::From(sources) => sources.iter().any(|source| source.contains(address)),
         _ => interface.is_some() && portal.entrance_interface() == interface.as_ref(),
@@ -53,9 +55,8 @@ fn cut_off_session<'a>(site: &'a Site, kernel: &mut Linux) -> Option<(String, &'
 }
 
 /// Returns the interface through which answers to an address leave.
-fn interface_to(address: IpAddr, kernel: &mut Linux) -> Option<IfName> {
+fn interface_to(address: IpAddr, kernel: &mut Linux, links: &Links) -> Option<IfName> {
     let found = route::lookup(kernel.route(), address, 0, None)?.device?;
-    let links = kernel.links().ok()?;
     links.values().find(|link| link.index == found).map(|link| link.name.clone())
 }
 

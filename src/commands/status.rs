@@ -63,7 +63,8 @@ fn full_report(
     now: SystemTime,
 ) -> Result<Report, Errors> {
     // Endpoints come from the live tunnels, so no name has to be resolved.
-    let mut site = files.site(kernel, &SortedMap::new())?;
+    let links = kernel.links()?;
+    let mut site = files.site(kernel, &links, &SortedMap::new())?;
     choose_standing(&mut site, kernel)?;
     let agent = journal.has_agent()?;
     let mut report = report(&site, agent, kernel, now)?;

@@ -2,7 +2,7 @@
 //! iptables where the kernel's nftables cannot guard portals: older kernels let only one of the two translate
 //! addresses.
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NetlinkMessage};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE};
 
 use super::namespace::Namespace;
 use crate::base::error::{Context as _, Error, Result};
@@ -11,7 +11,7 @@ use crate::firewall::xtables::Program;
 use crate::kernel::iptables::{Iptables, restore};
 use crate::kernel::linux::Linux;
 use crate::kernel::message::Message;
-use crate::kernel::netlink::{Socket, protocols, request};
+use crate::kernel::netlink::{Socket, protocols};
 use crate::system::packages;
 
 /// NFPROTO_IPV4 (linux/netfilter.h).
@@ -128,13 +128,13 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
 
 /// Returns NFNL_MSG_BATCH_BEGIN or NFNL_MSG_BATCH_END: the resource field holds the subsystem, in network
 /// byte order.
-fn batch(kind: u16) -> NetlinkMessage<Message> {
+fn batch(kind: u16) -> Message {
     let [high, low] = NFTABLES.to_be_bytes();
-    request(Message::raw(kind, vec![0, 0, high, low]), 0)
+    Message::raw(kind, vec![0, 0, high, low])
 }
 
 /// Returns a change request: `struct nfgenmsg`, followed by attributes.
-fn change(kind: u16, attributes: Vec<u8>) -> NetlinkMessage<Message> {
+fn change(kind: u16, attributes: Vec<u8>) -> Message {
     let body = [vec![IPV4, 0, 0, 0], attributes].concat();
-    request(Message::raw(NFTABLES << 8 | kind, body), NLM_F_CREATE | NLM_F_ACK)
+    Message::raw(NFTABLES << 8 | kind, body).with_flags(NLM_F_CREATE | NLM_F_ACK)
 }

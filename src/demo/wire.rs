@@ -18,7 +18,7 @@ use super::namespace::Namespace;
 use crate::base::error::{Context as _, Result};
 use crate::base::net::{Cidr, Family, InterfaceAddress};
 use crate::kernel::message::{LinkRequest, Message};
-use crate::kernel::netlink::{Socket, protocols, request};
+use crate::kernel::netlink::{Socket, protocols};
 use crate::system::disk::kernel_text;
 
 /// Priority of the blackhole rules: right after the kernel's table `local` (0).
@@ -122,7 +122,7 @@ impl Namespace {
     fn request_inside(&self, make: &(dyn Fn() -> nix::Result<Message> + Sync), flags: u16) -> Result<()> {
         self.run(|| {
             let message = make().context(|| "no such interface".to_owned())?;
-            let results = Socket::open(protocols::NETLINK_ROUTE)?.batch(vec![request(message, flags)]);
+            let results = Socket::open(protocols::NETLINK_ROUTE)?.batch(vec![message.with_flags(flags)]);
             results.into_iter().collect::<Result<(), _>>().context(|| "the kernel refused".to_owned())
         })
     }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::base::error::{Error, Result};
 use crate::engine::firewall_choice;
 use crate::engine::journal::{Claims, Journal};
+use crate::kernel::link::Links;
 use crate::kernel::{Kernel, Outcome};
 use crate::state::diff::{Step, diff};
 use crate::state::words;
@@ -21,10 +22,20 @@ pub struct Prepared {
     pub steps: Vec<Step>,
 }
 
-/// Looks at the machine, and works out the steps. Changes nothing.
-pub fn prepare(kernel: &mut dyn Kernel, journal: &Journal, want: &State) -> Result<Prepared> {
+/// Looks at the machine, and works out the steps. `links` is a snapshot of the interfaces, if the caller has just taken one. Changes
+/// nothing.
+pub fn prepare(
+    kernel: &mut dyn Kernel,
+    journal: &Journal,
+    want: &State,
+    links: Option<&Links>,
+) -> Result<Prepared> {
     let claims = journal.claims()?;
-    let have = kernel.observe(&want.scope().union(claims.scope()))?;
+    let scope = want.scope().union(claims.scope());
+    let have = match links {
+        Some(links) => kernel.observe_with(links, &scope)?,
+        None => kernel.observe(&scope)?,
+    };
     let steps = diff(want, &have);
     Ok(Prepared { claims, have, steps })
 }
@@ -50,14 +61,16 @@ impl OnFailure {
     }
 }
 
-/// Makes the machine match `want` and checks that it does. Returns the steps that it took. The caller holds the journal's lock.
+/// Makes the machine match `want` and checks that it does. Returns the steps that it took. `links` is a snapshot of the interfaces, if
+/// the caller has just taken one. The caller holds the journal's lock.
 pub fn apply(
     kernel: &mut dyn Kernel,
     journal: &Journal,
     want: &State,
+    links: Option<&Links>,
     on_failure: OnFailure,
 ) -> Result<Vec<Step>> {
-    let Prepared { claims, have, steps } = prepare(kernel, journal, want)?;
+    let Prepared { claims, have, steps } = prepare(kernel, journal, want, links)?;
     if claims.begun {
         log::warn!("an earlier call was cut short; completing it");
     }

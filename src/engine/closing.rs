@@ -55,7 +55,9 @@ fn close(kernel: &mut Linux, network: &Network, key: Option<PublicKey>, file: &P
     let network = bare(network, &own);
     let entry = &network.sites[&own];
     let marks = entry.portals.iter().any(Portal::goes_by_marks);
-    let mut facts = host::read(kernel, entry.uplink.as_ref(), marks, &access_point::cards(&entry.portals))?;
+    let links = kernel.links()?;
+    let mut facts =
+        host::read(kernel, &links, entry.uplink.as_ref(), marks, &access_point::cards(&entry.portals))?;
     // A network that the file may not be laid upon is no reason to leave its portals open.
     for networks in [&mut facts.local, &mut facts.uplink_networks] {
         networks.retain(|found| !network.subnet.overlaps(*found));

@@ -10,6 +10,7 @@ use crate::engine::journal::Journal;
 use crate::engine::neighbours;
 use crate::kernel::conntrack::{self, Told};
 use crate::kernel::echo::Echo;
+use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::plan::plan;
 use crate::site::{Portal, Site};
@@ -17,15 +18,16 @@ use crate::state::diff::Step;
 use crate::state::{Backend, LinkKind, Rule, RuleAction};
 
 /// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave elsewhere now. Returns the
-/// steps that it took. The caller holds the journal's lock.
+/// steps that it took. `links` is a snapshot of the interfaces, if the caller has just taken one. The caller holds the journal's lock.
 pub fn converge(
     kernel: &mut Linux,
     journal: &Journal,
     site: &Site,
+    links: Option<&Links>,
     on_failure: OnFailure,
 ) -> Result<Vec<Step>> {
     let want = plan(site);
-    let steps = apply(kernel, journal, &want, on_failure)?;
+    let steps = apply(kernel, journal, &want, links, on_failure)?;
     // What stands is right: no reason to fail.
     let guards = want.firewall.is_some() || !want.iptables.is_empty();
     if let Err(error) = firewall_choice::remember(journal.folder(), guards.then_some(site.guard.firewall)) {

@@ -17,6 +17,7 @@ use crate::engine::network_file;
 use crate::engine::passphrases;
 use crate::engine::wgquick_file;
 use crate::interop::phone::preshared_keys;
+use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::site::access_point::{self, Passphrases};
 use crate::site::facts::Facts;
@@ -99,8 +100,13 @@ impl Files {
         Ok(resolve(self.names()?, RESOLVING))
     }
 
-    /// The site's view on this host as it is now.
-    pub fn site(&self, kernel: &mut Linux, resolved: &SortedMap<String, IpAddr>) -> Result<Site, Errors> {
+    /// The site's view on this host as it is now, with a snapshot of its interfaces.
+    pub fn site(
+        &self,
+        kernel: &mut Linux,
+        links: &Links,
+        resolved: &SortedMap<String, IpAddr>,
+    ) -> Result<Site, Errors> {
         let own = site::own_name(&self.network, self.public_key)?;
         let entry = &self.network.sites[own];
         let sources = site::sources_with_ipv6(entry);
@@ -110,7 +116,7 @@ impl Files {
             || self.network.probe.is_some()
             || entry.portals.iter().any(model::Portal::has_open_time) && !host::rules_know_ports();
         let mut facts =
-            host::read(kernel, entry.uplink.as_ref(), marks, &access_point::cards(&entry.portals))?;
+            host::read(kernel, links, entry.uplink.as_ref(), marks, &access_point::cards(&entry.portals))?;
         let given = Journal::open()?.claims()?.addresses;
         facts.given = given.into_iter().map(|(name, address)| (name, address.network())).collect();
         if facts.ipv6 {

@@ -1,26 +1,27 @@
-//! Which steps go to the kernel together.
+//! Batches: steps that go to the kernel together.
 
 use super::Outcome;
 use crate::base::error::Result;
 use crate::state::Backend;
 use crate::state::diff::Step;
 
-/// What goes to the kernel together, in one send wherever it can.
+/// Kinds of steps that go to the kernel together, in one send wherever possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Batch {
     NewLinks,
-    /// Those of the built-in WireGuard.
+    /// New interfaces of the built-in WireGuard.
     NewDevices,
     OldLinks,
     Tunnels,
-    /// Addresses, routes, rules, and all that changes about interfaces that are there.
+    /// Addresses, routes, rules, and changes of existing interfaces.
     Routing,
     Firewall,
     Sysctls,
 }
 
 impl Batch {
-    /// Has steps carried out, neighbours of one batch together, up to the first batch in which one fails.
+    /// Has steps carried out, adjacent steps of one batch together, up to the first batch in which a step
+    /// fails.
     pub(super) fn carry_out_all(
         steps: &[Step],
         mut carry_out: impl FnMut(Self, &[Step]) -> Vec<Result<()>>,

@@ -1,29 +1,31 @@
 //! Connection tracking: ctnetlink (linux/netfilter/nfnetlink_conntrack.h).
 //!
-//! A connection keeps the addresses that it was translated to when it began, whatever way its packets take later on; so those
-//! of a portal are forgotten when it moves to another exit, and begin anew there.
+//! A connection keeps the addresses that it was translated to when it began, whichever way its packets take
+//! later. When a portal moves to another exit, its connections are forgotten, and begin again there.
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLA_F_NESTED, NLM_F_ACK, NLM_F_REQUEST};
+use netlink_packet_core::NLA_F_NESTED;
 use nix::errno::Errno;
+use nix::libc;
 
-use super::attributes::{Attributes, address};
-use super::nfnetlink::{Header, Message, Nfnetlink, Writer, messages};
+use super::attributes::{Attributes, Writer, address};
+use super::constant::of_8_bits;
+use super::message::Message;
+use super::netlink::{Frame, Refusal};
+use super::nfnetlink::{Nfnetlink, attributes, is_unknown_subsystem, kind, request};
 use crate::base::error::{Context as _, Result};
 use crate::base::net::{Cidr, Mark};
 use crate::base::sorted::SortedSet;
 
-/// NFNL_SUBSYS_CTNETLINK, and IPCTNL_MSG_CT_* in the lower byte.
-const CONNTRACK: u16 = 1 << 8;
-const NEW: u16 = CONNTRACK;
-const GET: u16 = CONNTRACK | 1;
-const DELETE: u16 = CONNTRACK | 2;
+/// Messages of connection tracking: IPCTNL_MSG_CT_NEW, _GET and _DELETE.
+const NEW: u16 = kind(libc::NFNL_SUBSYS_CTNETLINK, 0);
+const GET: u16 = kind(libc::NFNL_SUBSYS_CTNETLINK, 1);
+const DELETE: u16 = kind(libc::NFNL_SUBSYS_CTNETLINK, 2);
 
-/// NFPROTO_IPV4
-const IPV4: u8 = 2;
+const IPV4: u8 = of_8_bits(libc::NFPROTO_IPV4);
 
-/// CTA_*
+/// Attributes of a connection: CTA_TUPLE_ORIG, CTA_MARK, CTA_ID and CTA_ZONE.
 const ORIGINAL: u16 = 1;
 const MARK: u16 = 8;
 const ID: u16 = 12;
@@ -33,73 +35,56 @@ const ZONE: u16 = 18;
 const ADDRESSES: u16 = 1;
 const SOURCE: u16 = 1;
 
-/// Entries in one send, some 100 bytes each.
-const AT_ONCE: usize = 500;
-
-/// What tells connections.
+/// Marks by which connections are chosen.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// Those that were begun from one of these networks.
+    /// Networks that the connections came from.
     pub by_source: SortedSet<Cidr>,
-    /// Those that carry one of these marks.
+    /// Marks that the connections carry.
     pub by_mark: SortedSet<Mark>,
 }
 
-/// Forgets the connections that are told so; how many there were. Where the kernel does not track connections, there are none.
+/// Forgets the chosen connections, and returns their number. Where the kernel does not track connections,
+/// there are none.
 pub fn forget(told: &Told) -> Result<usize> {
-    let mut socket = Nfnetlink::open(IPV4).context(|| "cannot open a socket to netfilter".to_owned())?;
-    let mut entries = Vec::new();
-    let mut take = |piece: &[u8]| entries.extend(meant(told, piece));
-    match socket.dump_in_pieces(GET, &mut take) {
-        // What nfnetlink says to a subsystem that it does not know: nfnetlink_rcv_msg in net/netfilter/nfnetlink.c.
-        Err(Errno::EINVAL | Errno::EOPNOTSUPP) => return Ok(0),
+    let mut socket = Nfnetlink::open(IPV4)?;
+    let mut deletions = Vec::new();
+    match socket.dump_each(GET, &mut |frame| deletions.extend(deletion(told, &frame))) {
+        Err(refusal) if is_unknown_subsystem(refusal.errno) => return Ok(0),
         listed => listed.context(|| "cannot list the tracked connections".to_owned())?,
     }
-    for some in entries.chunks(AT_ONCE) {
-        match socket.batch(&deletion(some)) {
-            // One that has ended by itself meanwhile.
-            Err(refusal) if refusal.errno != Errno::ENOENT => {
-                return Err(refusal.errno).context(|| "cannot forget the connections of a portal".to_owned());
-            }
-            _ => {}
-        }
-    }
-    Ok(entries.len())
+    let count = deletions.len();
+    let verdicts = socket.batch(deletions).into_iter().filter(|verdict| !is_over(verdict));
+    let verdict: Result<(), Refusal> = verdicts.collect();
+    verdict.context(|| "cannot forget the connections of a portal".to_owned()).map(|()| count)
 }
 
-/// What names an entry: some of its attributes, as they came.
-type Entry = Vec<(u16, Vec<u8>)>;
+/// Reports whether a connection ended by itself before it was forgotten.
+fn is_over(verdict: &Result<(), Refusal>) -> bool {
+    matches!(verdict, Err(Refusal { errno: Errno::ENOENT, .. }))
+}
 
-pub(crate) fn meant(told: &Told, piece: &[u8]) -> Vec<Entry> {
+/// Returns the request that forgets the connection in a message, if the connection is chosen.
+pub(crate) fn deletion(told: &Told, frame: &Frame) -> Option<Message> {
+    let entry = attributes(frame.payload);
     let by_source = |source: IpAddr| told.by_source.iter().any(|network| network.contains(source));
     let by_mark = |mark: u32| told.by_mark.iter().any(|known| mark & known.mask == known.value);
-    let entries = messages(piece).filter(|message| message.kind == NEW).map(Message::attributes);
-    let meant = entries
-        .filter(|entry| source(*entry).is_some_and(by_source) || entry.number(MARK).is_some_and(by_mark));
-    meant.map(name).collect()
+    let is_chosen = source(entry).is_some_and(by_source) || entry.number(MARK).is_some_and(by_mark);
+    (frame.kind == NEW && is_chosen).then(|| request(DELETE, 0, IPV4, |writer| write_name(entry, writer)))
 }
 
 fn source(entry: Attributes) -> Option<IpAddr> {
     address(entry.nested(ORIGINAL).nested(ADDRESSES).bytes(SOURCE)?)
 }
 
-/// The kernel finds an entry by its tuple and its zone; the number makes sure that it is not a younger one.
-fn name(entry: Attributes) -> Entry {
-    let names = entry.iter().filter(|(kind, _)| [ORIGINAL, ID, ZONE].contains(kind));
-    names.map(|(kind, value)| (kind, value.to_vec())).collect()
-}
-
-fn deletion(entries: &[Entry]) -> Vec<u8> {
-    let mut writer = Writer::default();
-    for (entry, number) in entries.iter().zip(1_u32..) {
-        let is_last = usize::try_from(number) == Ok(entries.len());
-        let flags = NLM_F_REQUEST | if is_last { NLM_F_ACK } else { 0 };
-        let header = Header { kind: DELETE, flags, sequence: number, family: IPV4, resource: 0 };
-        writer.message(&header, |writer| {
-            for (kind, value) in entry {
-                writer.bytes(if *kind == ORIGINAL { kind | NLA_F_NESTED } else { *kind }, value);
-            }
-        });
+/// Writes the attributes that name a connection. The kernel finds it by its tuple and its zone; the number
+/// makes sure that it is not a younger connection.
+fn write_name(entry: Attributes, writer: &mut Writer) {
+    for (kind, value) in entry.iter() {
+        match kind {
+            ORIGINAL => writer.bytes(ORIGINAL | NLA_F_NESTED, value),
+            ID | ZONE => writer.bytes(kind, value),
+            _ => {}
+        }
     }
-    writer.finish()
 }

@@ -1,4 +1,4 @@
-//! ICMP echo (RFC 792) through one interface: whether the other end of a tunnel answers.
+//! ICMP echo (RFC 792) through one interface, to find out whether the other end of a tunnel answers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -13,7 +13,7 @@ use nix::sys::socket::{
 use crate::base::net::IfName;
 use crate::base::random;
 
-/// Types of ICMP messages.
+/// Types of ICMP messages: echo reply and echo request (RFC 792).
 const ANSWER: u8 = 0;
 const QUESTION: u8 = 8;
 
@@ -23,13 +23,13 @@ const LENGTH: usize = 8;
 /// Bytes of an IPv4 header without options.
 const HEADER: usize = 20;
 
-/// So many packets are taken before anything else has its turn: anybody may send some.
+/// Number of packets that are received before anything else has its turn: anyone may send some.
 const AT_ONCE: usize = 100;
 
-/// The socket option that says which types of ICMP messages are kept from a raw socket, one bit each (linux/icmp.h).
+/// Socket option with the types of ICMP messages that a raw socket does not get, one bit each (linux/icmp.h).
 const ICMP_FILTER: libc::c_int = 1;
 
-/// Questions to one address, out of one interface, and the answers that come in there.
+/// A socket for questions to one address, out of one interface, and for the answers that come in there.
 #[derive(Debug)]
 pub struct Echo {
     socket: OwnedFd,
@@ -39,45 +39,49 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// Gets ready to ask `to`, out of `interface` whatever the routes say, under the address `from` of that interface.
+    /// Opens a socket for questions to `to`, out of `interface` regardless of the routes, from the
+    /// interface's address `from`.
     pub fn open(interface: &IfName, from: Ipv4Addr, to: Ipv4Addr) -> Result<Self, Errno> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Inet, SockType::Raw, flags, SockProtocol::Icmp)?;
         setsockopt(&socket, sockopt::BindToDevice, &interface.as_str().into())?;
         bind(socket.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(from, 0)))?;
         hear_answers_alone(&socket)?;
-        // Tells our answers from those to `ping`.
+        // The identifier tells our answers from answers to `ping`.
         let identifier = random::bits();
         Ok(Self { socket, to: SocketAddrV4::new(to, 0).into(), identifier, sequence: 0 })
     }
 
-    /// Sends something through a tunnel, so that a handshake begins at once. If it cannot be sent, a keepalive does it later.
+    /// Sends a packet through a tunnel, so that a handshake begins at once. If that fails, a later keepalive
+    /// begins the handshake.
     pub fn knock(interface: &IfName, from: IpAddr, to: IpAddr) {
         if let (IpAddr::V4(from), IpAddr::V4(to)) = (from, to) {
             let _ = Self::open(interface, from, to).and_then(|mut echo| echo.ask());
         }
     }
 
-    /// Asks once.
+    /// Sends one question.
     pub fn ask(&mut self) -> Result<(), Errno> {
         self.ask_in(HEADER + LENGTH).map(drop)
     }
 
-    /// Asks once, in a packet of so many bytes, which is answered by one of as many; the number of the question.
+    /// Sends one question in a packet of that many bytes, and returns the number of the question. The answer
+    /// is as long.
     pub fn ask_in(&mut self, bytes: usize) -> Result<u16, Errno> {
         self.sequence = self.sequence.wrapping_add(1);
         let question = question(self.identifier, self.sequence, bytes.saturating_sub(HEADER));
         sendto(self.socket.as_raw_fd(), &question, &self.to, MsgFlags::empty()).map(|_| self.sequence)
     }
 
-    /// Takes what has come in, and never waits; whether an answer was among it.
+    /// Receives all waiting packets, and never waits. Reports whether one of them was an answer.
     pub fn is_answered(&mut self) -> bool {
         !self.answers().is_empty()
     }
 
-    /// Takes what has come in, and never waits; the numbers of the questions that were answered.
+    /// Receives all waiting packets, and never waits. Returns the numbers of the questions that were
+    /// answered.
     pub fn answers(&mut self) -> Vec<u16> {
-        // What does not fit in is no longer of interest.
+        // Bytes beyond the buffer are of no interest.
         let mut packet = [0; 128];
         let mut answered = Vec::new();
         for _ in 0..AT_ONCE {
@@ -94,23 +98,23 @@ impl AsFd for Echo {
     }
 }
 
-/// What others ask us would wake us up each time.
+/// Keeps all messages but answers from the socket: questions of other hosts would wake the agent each time.
 fn hear_answers_alone(socket: &OwnedFd) -> Result<(), Errno> {
-    let kept_away: u32 = !(1 << ANSWER);
+    let filtered_out: u32 = !(1 << ANSWER);
     // SAFETY: the kernel reads the four bytes of the number during the call.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_RAW,
             ICMP_FILTER,
-            (&raw const kept_away).cast(),
-            size_of_val(&kept_away).try_into().unwrap_or_default(),
+            (&raw const filtered_out).cast(),
+            size_of_val(&filtered_out).try_into().unwrap_or_default(),
         )
     };
     Errno::result(result).map(drop)
 }
 
-/// A question of so many bytes, or of the least that it has.
+/// Returns a question of that many bytes, or of the shortest possible length.
 fn question(identifier: u16, sequence: u16, length: usize) -> Vec<u8> {
     let [i, d] = identifier.to_be_bytes();
     let [s, q] = sequence.to_be_bytes();
@@ -121,7 +125,8 @@ fn question(identifier: u16, sequence: u16, length: usize) -> Vec<u8> {
     message
 }
 
-/// The ones' complement of the ones' complement sum of all 16-bit words (RFC 1071); a last byte that is alone is zero here.
+/// Returns the ones' complement of the ones' complement sum of all 16-bit words (RFC 1071). A last byte
+/// without a partner does not count: it is zero in our messages.
 fn checksum(message: &[u8]) -> u16 {
     let words = message.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
     let sum: u32 = words.sum();
@@ -129,8 +134,8 @@ fn checksum(message: &[u8]) -> u16 {
     !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap_or_default()
 }
 
-/// The number of the question that a packet answers. A raw socket gets packets with their IPv4 header, whose length in words is in the lower half of the first byte, and the source
-/// at byte 12.
+/// Returns the number of the question that a packet answers. A raw socket gets packets with their IPv4
+/// header: its length in words is in the lower half of the first byte, and the source at byte 12.
 fn answer(packet: &[u8], from: Ipv4Addr, identifier: u16) -> Option<u16> {
     let header = usize::from(packet.first()? & 0xf) * 4;
     let (source, message) = (packet.get(12..16)?, packet.get(header..)?);
@@ -144,7 +149,8 @@ mod tests {
 
     #[test]
     fn a_question_is_as_rfc_792_says() {
-        // `ping -c 1 -s 0` with this identifier, as tcpdump shows it: the sum of all words with the checksum is all ones.
+        // `ping -c 1 -s 0` with this identifier, as tcpdump shows it: the sum of all words with the checksum
+        // is all ones.
         assert_eq!(question(0x1234, 7, 0), [8, 0, 0xe5, 0xc4, 0x12, 0x34, 0, 7]);
         let long = question(0x1234, 7, 1252);
         assert_eq!((long.len(), &long[..8]), (1252, &[8, 0, 0xe5, 0xc4, 0x12, 0x34, 0, 7][..]));

@@ -4,6 +4,7 @@
 use nix::errno::Errno;
 
 use super::batch::Batch;
+use super::link::Links;
 use super::{Kernel, Outcome, refusal};
 use crate::base::error::Result;
 use crate::base::net::IfName;
@@ -165,6 +166,10 @@ impl Kernel for FakeKernel {
         state.addresses.retain(|address| ours.contains(&address.0) || scope.addresses.contains(address));
         state.sysctls.retain(|key, _| scope.sysctls.contains(key));
         Ok(state)
+    }
+
+    fn observe_with(&mut self, _: &Links, scope: &Scope) -> Result<State> {
+        self.observe(scope)
     }
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {

@@ -1,4 +1,5 @@
-//! Generic netlink: families find their numbers by their names, and answers are attributes behind a short header.
+//! Generic netlink: families have names, whose numbers the kernel tells, and messages are attributes behind a
+//! short header.
 
 use netlink_packet_core::DefaultNla;
 use nix::errno::Errno;
@@ -7,21 +8,24 @@ use super::attributes::Attributes;
 use super::message::{Decode, GENERIC_HEADER, Message};
 use super::netlink::{Refusal, Socket};
 
-/// The family that knows the numbers of the others: GENL_ID_CTRL, CTRL_CMD_GETFAMILY and CTRL_ATTR_FAMILY_* of
-/// linux/genetlink.h.
+/// The family that knows the numbers of the other families (linux/genetlink.h).
 mod controller {
-    pub(super) const ID: u16 = 0x10;
-    pub(super) const GET_FAMILY: u8 = 3;
-    pub(super) const FAMILY_ID: u16 = 1;
-    pub(super) const FAMILY_NAME: u16 = 2;
+    use nix::libc;
+
+    use crate::kernel::constant::{of_8_bits, of_16_bits};
+
+    pub(super) const ID: u16 = of_16_bits(libc::GENL_ID_CTRL);
+    pub(super) const GET_FAMILY: u8 = of_8_bits(libc::CTRL_CMD_GETFAMILY);
+    pub(super) const FAMILY_ID: u16 = of_16_bits(libc::CTRL_ATTR_FAMILY_ID);
+    pub(super) const FAMILY_NAME: u16 = of_16_bits(libc::CTRL_ATTR_FAMILY_NAME);
 }
 
-/// The attributes of one message, read in place.
+/// Returns the attributes of one message, read in place.
 pub(super) fn attributes(payload: &[u8]) -> Attributes<'_> {
     Attributes::of(payload.get(GENERIC_HEADER..).unwrap_or_default())
 }
 
-/// One message that holds no keys: nothing wipes it.
+/// A message that holds no keys. Its memory is not wiped.
 #[derive(Debug)]
 pub(crate) struct Part(Vec<u8>);
 
@@ -37,8 +41,9 @@ impl Decode for Part {
     }
 }
 
-/// The number that the kernel gave to a family; `None` if it has none of that name. Looking is enough to load its module: the
-/// kernel asks for `net-pf-16-proto-16-family-<name>` (`ctrl_getfamily` in net/netlink/genetlink.c).
+/// Returns the number that the kernel gave to a family; `None` if the kernel has no family of that name. The
+/// question loads the module of the family: the kernel asks for `net-pf-16-proto-16-family-<name>`
+/// (`ctrl_getfamily` in net/netlink/genetlink.c).
 pub fn find_family(socket: &mut Socket, name: &str) -> Result<Option<u16>, Refusal> {
     let name = DefaultNla::new(controller::FAMILY_NAME, [name.as_bytes(), b"\0"].concat());
     match socket.get::<Part>(Message::generic(controller::ID, controller::GET_FAMILY, &name)) {

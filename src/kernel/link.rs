@@ -1,60 +1,64 @@
 //! Network interfaces: rtnetlink's link messages.
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use nix::libc;
 
-use super::attributes::{Attributes, native_number, text_before_zero};
-use super::message::{Decode, LINK_HEADER, LinkRequest, Message, UP, attributes};
-use super::netlink::{Socket, request};
+use super::attributes::{Attributes, Writer, native_number, text_before_zero};
+use super::message::{Decode, LINK_HEADER, LinkRequest, Message, UP};
+use super::netlink::Socket;
 use crate::base::error::{Context, Result};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::site::facts::Sort;
 use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind};
 
-/// The interface group (`ip link show group`) of an interface that was made and has not got its alias yet: the kernel
-/// ignores an alias at creation, and a crash between the two must not leave a nameless interface. "port" in ASCII.
+/// Interface group (`ip link show group`) of a new interface without its alias: "port" in ASCII. The kernel
+/// ignores an alias at creation, and a crash before the alias is set must not leave an interface that we do
+/// not know again.
 const UNFINISHED: u32 = 0x706f_7274;
 
-/// The group that every interface is in by default.
+/// Interface group of every interface by default.
 const DEFAULT_GROUP: u32 = 0;
 
-/// What belongs to a VLAN (linux/if_link.h).
+/// Number of a VLAN (linux/if_link.h).
 const IFLA_VLAN_ID: u16 = 1;
-/// `struct ifla_vlan_flags`: flags, and those of them that count.
+/// Flags of a VLAN, and the mask of the flags that count: `struct ifla_vlan_flags` of linux/if_link.h.
 const IFLA_VLAN_FLAGS: u16 = 2;
-/// It does not go down with the interface that carries it (linux/if_vlan.h).
+/// Flag of a VLAN that does not go down with the interface that carries it (linux/if_vlan.h).
 const VLAN_FLAG_LOOSE_BINDING: u32 = 4;
 
-/// RTEXT_FILTER_SKIP_STATS (linux/rtnetlink.h)
-const WITHOUT_STATISTICS: u32 = 1 << 3;
+const WITHOUT_STATISTICS: u32 = libc::RTEXT_FILTER_SKIP_STATS.cast_unsigned();
 
-/// An interface of this host, whoever made it.
+/// An interface of this host, ours or not.
 #[derive(Debug, Clone)]
 pub struct HostLink {
-    /// Number the kernel knows it by; lasts as long as the interface.
+    /// Number of the interface in the kernel, as long as the interface exists.
     pub index: u32,
-    /// Its name.
+    /// Name of the interface.
     pub name: IfName,
-    /// Administratively up.
+    /// Administrative state: up or down.
     pub up: bool,
-    /// In bytes.
+    /// Largest packet in bytes.
     pub mtu: u32,
-    /// Its sort.
+    /// Sort of the interface.
     pub sort: Sort,
-    /// The number of the interface that it is a port of.
+    /// Number of the interface that has this one as a port.
     pub master: Option<u32>,
-    /// The number of the interface that carries it; none for one in another network namespace.
+    /// Number of the interface that carries this one; `None` if that is in another network namespace.
     pub carrier: Option<u32>,
     group: u32,
     alias: String,
     kind: Option<LinkKind>,
-    /// Number of the VLAN, if it is one.
+    /// Number of the VLAN, if the interface is one.
     tag: Option<u16>,
 }
 
+/// A snapshot of all interfaces in a network namespace, by name. A caller that looks at the host several times
+/// in a row takes one snapshot, and hands it on: a hundred interfaces are a hundred kilobytes of answers.
+pub type Links = SortedMap<IfName, HostLink>;
+
 impl HostLink {
-    /// Somebody's, on nothing and a port of nothing.
+    /// Returns an interface that is not ours, on no other interface and a port of none.
     #[cfg(test)]
     pub(crate) fn example(index: u32, name: &str, sort: Sort) -> Self {
         Self {
@@ -72,7 +76,8 @@ impl HostLink {
         }
     }
 
-    /// What it is to us, if we made it. An interface whose making was interrupted has an empty alias.
+    /// Returns the interface in our terms, if we made it. An interface whose creation was interrupted has an
+    /// empty alias.
     pub fn ours(&self) -> Option<Link> {
         let unfinished = self.group == UNFINISHED && self.alias.is_empty();
         if !unfinished && !self.alias.starts_with(ALIAS_PREFIX) {
@@ -82,9 +87,9 @@ impl HostLink {
     }
 }
 
-/// All interfaces in this network namespace, by name.
-pub fn list(socket: &mut Socket) -> Result<SortedMap<IfName, HostLink>> {
-    // Their counters would be two thirds of the answer.
+/// Lists all interfaces in this network namespace, by name.
+pub fn list(socket: &mut Socket) -> Result<Links> {
+    // The counters would be two thirds of the answer.
     let question = LinkRequest::default().with_number(libc::IFLA_EXT_MASK, WITHOUT_STATISTICS);
     let mut links: Vec<HostLink> = socket
         .dump(Message::new(libc::RTM_GETLINK, &question))
@@ -93,7 +98,7 @@ pub fn list(socket: &mut Socket) -> Result<SortedMap<IfName, HostLink>> {
     Ok(links.into_iter().map(|link| (link.name.clone(), link)).collect())
 }
 
-/// The kernel tells which interface carries a VLAN by its number only.
+/// Fills in the names of interfaces that carry VLANs: the kernel tells only their numbers.
 fn name_parents(links: &mut [HostLink]) {
     for at in 0..links.len() {
         if let Some((carrier, id)) = links[at].carrier.zip(links[at].tag) {
@@ -160,16 +165,19 @@ fn decode_vlan(info: &[u8]) -> Option<u16> {
     Some(u16::from_ne_bytes(*id.first_chunk()?))
 }
 
-/// Makes a WireGuard interface, down, still without the alias: [`finish`] gives it that.
-pub fn create_wireguard(name: &IfName, mtu: u32) -> NetlinkMessage<Message> {
+/// Returns the request that makes a WireGuard interface, down and without its alias, which [`finish`] sets.
+pub fn create_wireguard(name: &IfName, mtu: u32) -> Message {
     create(&unfinished(name, mtu).of_kind("wireguard", None))
 }
 
-/// The same for a VLAN, on the interface with that number.
-pub fn create_vlan(name: &IfName, mtu: u32, parent: u32, id: u16) -> NetlinkMessage<Message> {
+/// Returns the request that makes a VLAN on the interface with the number `parent`, down and without its
+/// alias, which [`finish`] sets.
+pub fn create_vlan(name: &IfName, mtu: u32, parent: u32, id: u16) -> Message {
     let loose = [VLAN_FLAG_LOOSE_BINDING; 2].map(u32::to_ne_bytes).concat();
-    let data = attributes(&[(IFLA_VLAN_ID, &id.to_ne_bytes()), (IFLA_VLAN_FLAGS, &loose)]);
-    create(&unfinished(name, mtu).with_number(libc::IFLA_LINK, parent).of_kind("vlan", Some(data)))
+    let mut data = Writer::default();
+    data.bytes(IFLA_VLAN_ID, &id.to_ne_bytes());
+    data.bytes(IFLA_VLAN_FLAGS, &loose);
+    create(&unfinished(name, mtu).with_number(libc::IFLA_LINK, parent).of_kind("vlan", Some(data.finish())))
 }
 
 fn unfinished(name: &IfName, mtu: u32) -> LinkRequest {
@@ -178,25 +186,25 @@ fn unfinished(name: &IfName, mtu: u32) -> LinkRequest {
         .with_number(libc::IFLA_GROUP, UNFINISHED)
 }
 
-fn create(link: &LinkRequest) -> NetlinkMessage<Message> {
-    request(Message::new(libc::RTM_NEWLINK, link), NLM_F_CREATE | NLM_F_EXCL)
+fn create(link: &LinkRequest) -> Message {
+    Message::new(libc::RTM_NEWLINK, link).with_flags(NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Gives an interface all that can be changed about it.
-pub fn finish(name: &IfName, link: &Link) -> NetlinkMessage<Message> {
+/// Returns the request that sets everything about an interface that can be changed.
+pub fn finish(name: &IfName, link: &Link) -> Message {
     let link = LinkRequest::named(name.as_str())
         .with_number(libc::IFLA_MTU, link.mtu)
         .with_text(libc::IFLA_IFALIAS, &link.alias)
         .with_number(libc::IFLA_GROUP, DEFAULT_GROUP);
-    request(Message::new(libc::RTM_SETLINK, &link), 0)
+    Message::new(libc::RTM_SETLINK, &link)
 }
 
-/// Removes an interface.
-pub fn remove(name: &IfName) -> NetlinkMessage<Message> {
-    request(Message::new(libc::RTM_DELLINK, &LinkRequest::named(name.as_str())), 0)
+/// Returns the request that removes an interface.
+pub fn remove(name: &IfName) -> Message {
+    Message::new(libc::RTM_DELLINK, &LinkRequest::named(name.as_str()))
 }
 
-/// Sets an interface up or down.
-pub fn set_up(name: &IfName, up: bool) -> NetlinkMessage<Message> {
-    request(Message::new(libc::RTM_SETLINK, &LinkRequest::named(name.as_str()).up(up)), 0)
+/// Returns the request that sets an interface up or down.
+pub fn set_up(name: &IfName, up: bool) -> Message {
+    Message::new(libc::RTM_SETLINK, &LinkRequest::named(name.as_str()).up(up))
 }

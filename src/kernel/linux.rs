@@ -1,6 +1,5 @@
 //! The real kernel: observes by dumps, carries out steps in batches.
 
-use std::rc::Rc;
 use std::thread;
 use std::time::SystemTime;
 
@@ -9,7 +8,7 @@ use nix::errno::Errno;
 
 use super::batch::Batch;
 use super::iptables::{Iptables, legacy};
-use super::link::HostLink;
+use super::link::{HostLink, Links};
 use super::netlink::{Socket, protocols};
 use super::nftables::{Nftables, Survey};
 use super::requests::{judge, send};
@@ -29,10 +28,6 @@ const REMOVERS: usize = 16;
 /// The kernel of this machine, in the network namespace of the thread that opened it.
 pub struct Linux {
     route: Socket,
-    /// Whether the next observation is one look with the one before at the host.
-    looks_once: bool,
-    /// The interfaces as they were at that one.
-    seen: Option<Rc<SortedMap<IfName, HostLink>>>,
     wireguard: Option<WireGuard>,
     nftables: Option<Nftables>,
     iptables: Option<Iptables>,
@@ -45,19 +40,11 @@ impl Linux {
     pub fn open() -> Result<Self> {
         Ok(Self {
             route: Socket::open(protocols::NETLINK_ROUTE)?,
-            looks_once: false,
-            seen: None,
             wireguard: WireGuard::find()?,
             nftables: Nftables::find()?,
             iptables: None,
             devices: SortedMap::new(),
         })
-    }
-
-    /// For a command that looks at the host, and then at what is ours, with nothing to wait for in between: interfaces are listed
-    /// once for both. A hundred of them are a hundred kilobytes.
-    pub fn open_for_one_look() -> Result<Self> {
-        Ok(Self { looks_once: true, ..Self::open()? })
     }
 
     /// Whether this kernel has WireGuard, or had it when it was last looked for.
@@ -109,11 +96,9 @@ impl Linux {
         });
     }
 
-    /// All interfaces.
-    pub(crate) fn links(&mut self) -> Result<Rc<SortedMap<IfName, HostLink>>> {
-        let links = Rc::new(link::list(&mut self.route)?);
-        self.seen = self.looks_once.then(|| Rc::clone(&links));
-        Ok(links)
+    /// Takes a snapshot of all interfaces.
+    pub fn links(&mut self) -> Result<Links> {
+        link::list(&mut self.route)
     }
 
     /// The way to interfaces, addresses, routes and rules.
@@ -324,11 +309,14 @@ fn change_in_kernel(wireguard: &mut WireGuard, changes: &[(&IfName, &Tunnel, &Tu
 
 impl Kernel for Linux {
     fn observe(&mut self, scope: &Scope) -> Result<State> {
+        // The interface of a lost device must be gone before the interfaces are listed.
         self.drop_lost_devices();
-        let host = match self.seen.take() {
-            Some(seen) => seen,
-            None => Rc::new(link::list(&mut self.route)?),
-        };
+        let links = self.links()?;
+        self.observe_with(&links, scope)
+    }
+
+    fn observe_with(&mut self, host: &Links, scope: &Scope) -> Result<State> {
+        self.drop_lost_devices();
         let names: SortedMap<u32, IfName> =
             host.values().map(|link| (link.index, link.name.clone())).collect();
         let links: SortedMap<IfName, Link> =

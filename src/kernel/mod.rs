@@ -1,10 +1,12 @@
-//! What touches the machine: observes it, and carries out steps. Thin; everything hard was decided before.
+//! The layer that touches the machine: it observes the machine and carries out steps. The layer is thin,
+//! because every difficult decision was made before.
 
 pub mod address;
 mod attributes;
 mod batch;
 pub mod builtin;
 pub mod conntrack;
+mod constant;
 pub mod echo;
 pub mod fake;
 pub mod generic;
@@ -29,25 +31,32 @@ pub mod wireguard;
 use crate::base::error::{Error, Result};
 use crate::state::diff::Step;
 use crate::state::{Scope, State};
+use link::Links;
 
-/// A machine that can be looked at and changed.
+/// A machine that can be observed and changed.
 pub trait Kernel {
-    /// What is ours on it now, and what of the host `scope` asks for. Changes nothing.
+    /// Returns everything of ours on the machine, and the parts of the host that `scope` asks for. Changes
+    /// nothing.
     fn observe(&mut self, scope: &Scope) -> Result<State>;
 
-    /// Carries out steps in order, sending neighbours of one kind as one batch. Stops behind the first batch in which
-    /// something failed; within that batch, later steps may have been done all the same. One entry for each step.
+    /// Does the same as [`Kernel::observe`], with interfaces that the caller listed just before.
+    fn observe_with(&mut self, links: &Links, scope: &Scope) -> Result<State>;
+
+    /// Carries out steps in order, and returns one outcome for each step.
+    ///
+    /// Adjacent steps of one kind go to the kernel as one batch. Nothing is tried behind the first batch with
+    /// a failure; within that batch, steps behind the failed step may have been carried out.
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome>;
 }
 
-/// What became of a step.
+/// Outcome of a step.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It was carried out.
+    /// The step was carried out.
     Done,
-    /// It was tried and did not work; nothing of it remains.
+    /// The step was tried and failed; nothing of it remains.
     Failed(Error),
-    /// Something before it failed.
+    /// The step was not tried, because an earlier step failed.
     Untried,
 }
 

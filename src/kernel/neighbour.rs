@@ -1,90 +1,85 @@
-//! Who is on our wires: rtnetlink's neighbour messages, for IPv4. The kernel learns of a device when it speaks to it (ARP).
+//! Devices on our links: rtnetlink's neighbour messages, for IPv4. The kernel learns of a device when it
+//! exchanges packets with it (ARP).
 
-use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
-use netlink_sys::{SocketAddr, protocols::NETLINK_ROUTE};
-use nix::libc::{self, MSG_DONTWAIT};
+use netlink_packet_core::Parseable as _;
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
+use nix::libc;
 
-use super::attributes::{self, Attributes};
 use super::message::{Decode, Message};
-use super::netlink::Socket;
-use super::nfnetlink::messages;
+use super::netlink::protocols::NETLINK_ROUTE;
+use super::netlink::{Heard, Listener, Socket, frames};
 use crate::base::error::{Context as _, Result};
 use crate::base::net::Mac;
 
-/// Bytes in front of a neighbour's attributes: `struct ndmsg` of linux/neighbour.h, with the family at 0.
-const HEADER: usize = 12;
-
-/// NDA_DST and NDA_LLADDR
-const ADDRESS: u16 = 1;
-const HARDWARE_ADDRESS: u16 = 2;
-
-/// RTNLGRP_NEIGH
-const GROUP: u32 = 3;
+/// Bytes of news that are received at once.
+const ROOM: usize = 1 << 13;
 
 /// An address of a device, and the hardware address that it has there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Neighbour {
-    /// IPv4.
+    /// IPv4 address.
     pub address: IpAddr,
-    /// Of the network card that it was last seen at.
+    /// Hardware address of the network card that had the IPv4 address last.
     pub mac: Mac,
 }
 
-/// Those that the kernel knows now.
+/// Lists the devices that the kernel knows now.
 pub fn list(socket: &mut Socket) -> Result<Vec<Neighbour>> {
-    let mut filter = vec![0; HEADER];
-    filter[0] = u8::try_from(libc::AF_INET).expect("a small number");
-    socket.dump(Message::raw(libc::RTM_GETNEIGH, filter)).context(|| "cannot list the neighbours".to_owned())
+    let mut filter = NeighbourMessage::default();
+    filter.header.family = AddressFamily::Inet;
+    socket.dump(Message::new(libc::RTM_GETNEIGH, &filter)).context(|| "cannot list the neighbours".to_owned())
 }
 
-/// `None` for one whose hardware address is not known, or that is none of Ethernet's.
 impl Decode for Neighbour {
+    /// Returns `None` for a device whose hardware address is not known, or is not an address of Ethernet.
     fn decode(payload: &[u8]) -> Option<Self> {
-        let (header, attributes) = payload.split_at_checked(HEADER)?;
-        let attributes = Attributes::of(attributes);
-        let address = attributes::address(attributes.bytes(ADDRESS)?).filter(IpAddr::is_ipv4)?;
-        let mac = Mac(*attributes.bytes(HARDWARE_ADDRESS)?.as_array()?);
-        (i32::from(header[0]) == libc::AF_INET).then_some(Self { address, mac })
+        let message = NeighbourMessage::parse(payload).ok()?;
+        let (mut address, mut mac) = (None, None);
+        for attribute in message.attributes {
+            match attribute {
+                NeighbourAttribute::Destination(NeighbourAddress::Inet(found)) => {
+                    address = Some(found.into());
+                }
+                NeighbourAttribute::LinkLayerAddress(bytes) => mac = bytes.as_array().copied().map(Mac),
+                _ => {}
+            }
+        }
+        Some(Self { address: address?, mac: mac? })
     }
 }
 
-/// Hears of every device that shows up, in this network namespace.
+/// A socket that hears of every device that shows up, in the network namespace of the thread that opened it.
 #[derive(Debug)]
-pub struct Neighbourhood(netlink_sys::Socket);
+pub struct Neighbourhood(Listener);
 
 impl Neighbourhood {
     /// Listens from now on.
     pub fn open() -> Result<Self> {
-        let open = || {
-            let mut socket = netlink_sys::Socket::new(NETLINK_ROUTE)?;
-            socket.bind(&SocketAddr::new(0, 0))?;
-            socket.add_membership(GROUP)?;
-            io::Result::Ok(socket)
-        };
-        open().map(Self).context(|| "cannot listen to news of neighbours".to_owned())
+        Listener::open(NETLINK_ROUTE, &[libc::RTNLGRP_NEIGH])
+            .map(Self)
+            .context(|| "cannot listen to news of neighbours".to_owned())
     }
 
-    /// What to poll for input.
+    /// Returns the descriptor to poll for input.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
-        // SAFETY: the socket is open for as long as `self` is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+        self.0.descriptor()
     }
 
-    /// Takes what has come in, and never waits; `None` if some of it was lost.
+    /// Receives all waiting news, and never waits; `None` if some news were lost.
     pub fn hear(&self) -> Option<Vec<Neighbour>> {
         let mut neighbours = Vec::new();
-        let mut buffer = Vec::with_capacity(1 << 13);
+        let mut buffer = Vec::with_capacity(ROOM);
         loop {
-            buffer.clear();
-            match self.0.recv(&mut buffer, MSG_DONTWAIT) {
-                Ok(_) => neighbours
-                    .extend(messages(&buffer).filter_map(|message| Neighbour::decode(message.payload()))),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Some(neighbours),
-                // ENOBUFS is told once, behind what was lost.
-                Err(_) => return None,
+            match self.0.hear(&mut buffer) {
+                Heard::Messages => {
+                    neighbours.extend(frames(&buffer).filter_map(|frame| Neighbour::decode(frame.payload)));
+                }
+                Heard::Nothing => return Some(neighbours),
+                Heard::Lost => return None,
             }
         }
     }

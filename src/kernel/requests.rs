@@ -1,6 +1,5 @@
 //! Steps as requests to rtnetlink: interfaces, addresses, routes and rules.
 
-use netlink_packet_core::NetlinkMessage;
 use nix::errno::Errno;
 
 use super::link::HostLink;
@@ -13,8 +12,8 @@ use crate::base::sorted::SortedMap;
 use crate::state::diff::Step;
 use crate::state::{Link, LinkKind, Target};
 
-/// Sends one request a step, in one batch. `links` are needed for addresses and routes: the kernel wants interfaces by
-/// number there.
+/// Sends one request a step, in one batch. `links` are needed for addresses and routes: the kernel wants
+/// interfaces by number there.
 pub(super) fn send(
     socket: &mut Socket,
     steps: &[Step],
@@ -33,7 +32,7 @@ pub(super) fn send(
 }
 
 /// The request that carries out a step; ENODEV if its interface is missing.
-fn encode(step: &Step, links: &SortedMap<IfName, HostLink>) -> Result<NetlinkMessage<Message>, Errno> {
+fn encode(step: &Step, links: &SortedMap<IfName, HostLink>) -> Result<Message, Errno> {
     let index = |name: &IfName| links.get(name).map(|link| link.index).ok_or(Errno::ENODEV);
     let device = |target: &Target| match target {
         Target::Device { interface, .. } => index(interface).map(Some),

@@ -2,51 +2,46 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable as _};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
-    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use nix::errno::Errno;
 use nix::libc;
 
-use super::attributes::{self, Attributes, native_number};
 use super::message::{Decode, Message};
-use super::netlink::{Refusal, Socket, request};
+use super::netlink::{Refusal, Socket};
 use crate::base::error::{Context, Result};
 use crate::base::net::{Cidr, Family, IfName, Table};
 use crate::base::sorted::SortedMap;
 use crate::state::{PROTOCOL, Reach, Route, Target};
 
-/// What the kernel makes of an IPv6 metric of 0 (IP6_RT_PRIO_USER in net/ipv6.h). It is observed as 0 again, so that one
-/// [`Route`] has one form.
+/// Metric that the kernel gives to an IPv6 route without one (IP6_RT_PRIO_USER in net/ipv6.h). It is observed
+/// as 0 again, so that a [`Route`] has only one form.
 const IPV6_DEFAULT_METRIC: u32 = 1024;
 
-/// Bytes in front of a route's attributes: `struct rtmsg` of linux/rtnetlink.h, with the family at 0, the prefix length at 1,
-/// the table at 4, the protocol at 5, the scope at 6 and the type at 7.
-const HEADER: usize = 12;
-
-/// A route of any protocol, as far as it leads out of one interface or nowhere.
+/// A route of any protocol that leads out of one interface or to nowhere.
 #[derive(Debug, Clone)]
 pub struct HostRoute {
-    /// The table it stands in.
+    /// Routing table of the route.
     pub table: Table,
-    /// Where to.
+    /// Network that the route leads to.
     pub destination: Cidr,
-    /// The number of the interface it leads out of; none = unreachable.
+    /// Number of the interface that the route leads out of; `None` for an unreachable destination.
     pub device: Option<u32>,
-    /// The next hop, if it is not on the link.
+    /// Next hop, unless the destination is on the link.
     pub gateway: Option<IpAddr>,
     /// Source address of this host's own packets.
     pub source: Option<IpAddr>,
     metric: u32,
-    /// Who made it.
+    /// Number of the program that made the route (RTPROT_*).
     pub protocol: u8,
     reach: Reach,
 }
 
 impl HostRoute {
-    /// What it is to us, if we made it; `names` are those of the interfaces.
+    /// Returns the route in our terms, if we made it; `names` holds the names of the interfaces by number.
     pub fn ours(&self, names: &SortedMap<u32, IfName>) -> Option<Route> {
         if self.protocol != PROTOCOL {
             return None;
@@ -67,14 +62,16 @@ impl HostRoute {
     }
 }
 
-/// The routes of our protocol number in all tables, IPv4 and IPv6.
+/// Lists the routes of our protocol number in all tables, IPv4 and IPv6.
 pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<Vec<Route>> {
     let mut routes = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        // Kernels since 4.20 send only these; older ones send all, and the protocol is looked at once more.
+        // Kernels since 4.20 send only these. Older kernels send all, so the protocol is checked once more
+        // below.
         let filter = RouteHeader { protocol: protocol(), address_family: family, ..RouteHeader::default() };
         let of_family = list(socket, filter)?;
-        // It lists the main table last, which is first in order: as the set of them is filled, nothing has to be moved.
+        // The kernel lists the main table last, which sorts first. In order, the set of routes fills without
+        // moves.
         let (main, others): (Vec<&HostRoute>, Vec<&HostRoute>) =
             of_family.iter().partition(|route| route.table == Table::MAIN);
         routes.extend(main.into_iter().chain(others).filter_map(|route| route.ours(names)));
@@ -82,7 +79,7 @@ pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<
     Ok(routes)
 }
 
-/// The unicast and unreachable routes that a filter (address family, protocol) lets through.
+/// Lists the unicast and unreachable routes that a filter (address family, protocol, table) lets through.
 pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> {
     let mut message = RouteMessage::default();
     message.header = filter;
@@ -93,8 +90,8 @@ pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> 
     }
 }
 
-/// The route that the kernel would take to `destination` for a packet with that mark, out of that interface if one is
-/// given; `None` if there is none.
+/// Returns the route that the kernel would take to `destination` for a packet with that mark, out of that
+/// interface if one is given; `None` if there is none.
 pub fn lookup(
     socket: &mut Socket,
     destination: IpAddr,
@@ -110,67 +107,75 @@ pub fn lookup(
 }
 
 impl Decode for HostRoute {
+    /// Returns `None` for a route that leads anywhere but out of one interface or to nowhere.
     fn decode(payload: &[u8]) -> Option<Self> {
-        let (header, attributes) = payload.split_at_checked(HEADER)?;
-        let family = read_family(header[0])?;
-        let mut destination = family.everything().address();
-        let (mut table, mut device, mut gateway) = (u32::from(header[4]), None, None);
+        let RouteMessage { header, attributes, .. } = RouteMessage::parse(payload).ok()?;
+        let mut destination = family_of(header.address_family)?.everything().address();
+        let (mut table, mut device, mut gateway) = (u32::from(header.table), None, None);
         let (mut source, mut metric) = (None, 0);
-        for (attribute, value) in Attributes::of(attributes).iter() {
+        for attribute in attributes {
             match attribute {
-                libc::RTA_DST => destination = attributes::address(value)?,
-                libc::RTA_TABLE => table = native_number(value)?,
-                libc::RTA_OIF => device = Some(native_number(value)?),
-                libc::RTA_GATEWAY => gateway = attributes::address(value),
-                libc::RTA_PREFSRC => source = attributes::address(value),
-                libc::RTA_PRIORITY => metric = native_number(value)?,
-                // Several next hops at once: never ours.
-                libc::RTA_MULTIPATH => return None,
+                RouteAttribute::Destination(address) => destination = ip_address(&address)?,
+                RouteAttribute::Table(number) => table = number,
+                RouteAttribute::Oif(index) => device = Some(index),
+                RouteAttribute::Gateway(address) => gateway = ip_address(&address),
+                RouteAttribute::PrefSource(address) => source = ip_address(&address),
+                RouteAttribute::Priority(number) => metric = number,
+                // A route with several next hops at once is never ours.
+                RouteAttribute::MultiPath(_) => return None,
                 _ => {}
             }
         }
-        match header[7] {
-            libc::RTN_UNICAST => device = Some(device?),
-            // IPv6 shows them on the loopback interface.
-            libc::RTN_UNREACHABLE => device = None,
+        let device = match header.kind {
+            RouteType::Unicast => Some(device?),
+            // IPv6 shows unreachable routes on the loopback interface.
+            RouteType::Unreachable => None,
             _ => return None,
-        }
+        };
         Some(Self {
             table: Table(table),
-            destination: Cidr::new(destination, header[1])?,
+            destination: Cidr::new(destination, header.destination_prefix_length)?,
             device,
             gateway,
             source,
             metric,
-            protocol: header[5],
-            reach: if header[6] == u8::from(RouteScope::Universe) { Reach::Beyond } else { Reach::Link },
+            protocol: header.protocol.into(),
+            reach: if header.scope == RouteScope::Universe { Reach::Beyond } else { Reach::Link },
         })
     }
 }
 
-/// Adds a route; `device` is the number of its interface, if it has one.
-pub fn add(route: &Route, device: Option<u32>) -> NetlinkMessage<Message> {
+fn ip_address(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(v4) => Some((*v4).into()),
+        RouteAddress::Inet6(v6) => Some((*v6).into()),
+        _ => None,
+    }
+}
+
+/// Returns the request that adds a route; `device` is the number of its interface, if it has one.
+pub fn add(route: &Route, device: Option<u32>) -> Message {
     let mut message = encode(route, device);
     message.header.scope = match route.target {
         Target::Device { reach: Reach::Link, .. } => RouteScope::Link,
         Target::Device { reach: Reach::Beyond, .. } | Target::Unreachable => RouteScope::Universe,
     };
-    request(Message::new(libc::RTM_NEWROUTE, &message), NLM_F_CREATE | NLM_F_EXCL)
+    Message::new(libc::RTM_NEWROUTE, &message).with_flags(NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Removes a route; `device` is the number of its interface, if it has one.
-pub fn remove(route: &Route, device: Option<u32>) -> NetlinkMessage<Message> {
+/// Returns the request that removes a route; `device` is the number of its interface, if it has one.
+pub fn remove(route: &Route, device: Option<u32>) -> Message {
     let mut message = encode(route, device);
-    // Whatever its scope: table, destination, metric, protocol and interface say which one is meant.
+    // The scope does not matter: table, destination, metric, protocol and interface identify the route.
     message.header.scope = RouteScope::NoWhere;
-    request(Message::new(libc::RTM_DELROUTE, &message), 0)
+    Message::new(libc::RTM_DELROUTE, &message)
 }
 
 fn encode(route: &Route, device: Option<u32>) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = family(route.destination.family());
     message.header.destination_prefix_length = route.destination.length();
-    // Larger numbers do not fit here; the attribute, which wins, has them all.
+    // Larger numbers do not fit here. The attribute, which wins, holds them all.
     message.header.table = u8::try_from(route.table.0).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
     message.header.protocol = protocol();
     message.attributes = vec![RouteAttribute::Table(route.table.0)];
@@ -178,7 +183,7 @@ fn encode(route: &Route, device: Option<u32>) -> RouteMessage {
         message.attributes.push(RouteAttribute::Destination(route.destination.address().into()));
     }
     match (route.metric, route.destination.family()) {
-        // Said aloud, so that removing it cannot mean one with another metric.
+        // Explicit, so that a removal cannot match a route with another metric.
         (0, Family::V6) => message.attributes.push(RouteAttribute::Priority(IPV6_DEFAULT_METRIC)),
         (0, Family::V4) => {}
         (metric, _) => message.attributes.push(RouteAttribute::Priority(metric)),
@@ -198,16 +203,16 @@ fn protocol() -> RouteProtocol {
     RouteProtocol::from(PROTOCOL)
 }
 
-/// The family in a message's header, if it is one of ours.
-pub(super) fn read_family(number: u8) -> Option<Family> {
-    match AddressFamily::from(number) {
+/// Returns the family in a message's header, if it is IPv4 or IPv6.
+pub(super) fn family_of(family: AddressFamily) -> Option<Family> {
+    match family {
         AddressFamily::Inet => Some(Family::V4),
         AddressFamily::Inet6 => Some(Family::V6),
         _ => None,
     }
 }
 
-/// The address family's name in rtnetlink.
+/// Returns the name of an address family in rtnetlink.
 pub fn family(family: Family) -> AddressFamily {
     match family {
         Family::V4 => AddressFamily::Inet,

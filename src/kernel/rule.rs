@@ -1,50 +1,35 @@
 //! Policy rules: rtnetlink's rule messages.
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NetlinkMessage};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, Parseable as _};
 use netlink_packet_route::IpProtocol;
 use netlink_packet_route::route::{RouteHeader, RouteProtocol};
-use netlink_packet_route::rule::{RuleAction as Verb, RuleAttribute, RuleMessage, RulePortRange};
+use netlink_packet_route::rule::{
+    RuleAction as Verb, RuleAttribute, RuleFlags, RuleHeader, RuleMessage, RulePortRange,
+};
 use nix::libc;
 
-use super::attributes::{self, Attributes, native_number, text_before_zero};
 use super::message::{Decode, Message};
-use super::netlink::{Socket, request};
+use super::netlink::Socket;
 use super::route;
 use crate::base::error::{Context, Result};
 use crate::base::net::{Cidr, Family, Mark, Priority, Table};
 use crate::site::facts::CatchAll;
 use crate::state::{PRIORITIES, PROTOCOL, Rule, RuleAction, Selector};
 
-/// Bytes in front of a rule's attributes: `struct fib_rule_hdr` of linux/fib_rules.h, with the flags at 8.
-const HEADER: usize = 12;
+/// Attribute that shows the mask of a port, which netlink-packet-route does not know (FRA_DPORT_MASK of
+/// linux/fib_rules.h).
+const PORT_MASK: u16 = 29;
 
-/// FIB_RULE_INVERT
-const INVERTED: u32 = 2;
+/// Mask of a port that is compared whole.
+const WHOLE_PORT: [u8; 2] = [0xff; 2];
 
-/// FRA_* of linux/fib_rules.h, less the prefix.
-mod kind {
-    pub(super) const DST: u16 = 1;
-    pub(super) const SRC: u16 = 2;
-    pub(super) const IIFNAME: u16 = 3;
-    pub(super) const GOTO: u16 = 4;
-    pub(super) const PRIORITY: u16 = 6;
-    pub(super) const FWMARK: u16 = 10;
-    pub(super) const SUPPRESS_PREFIXLEN: u16 = 14;
-    pub(super) const TABLE: u16 = 15;
-    pub(super) const FWMASK: u16 = 16;
-    pub(super) const PROTOCOL: u16 = 21;
-    pub(super) const IP_PROTO: u16 = 22;
-    pub(super) const DPORT_RANGE: u16 = 24;
-    pub(super) const DPORT_MASK: u16 = 29;
-}
+/// Mask of a mark that is compared whole.
+const WHOLE_MARK: u32 = u32::MAX;
 
-/// IPPROTO_UDP
-const UDP: u8 = 17;
+/// Value of FRA_SUPPRESS_PREFIXLEN for "suppresses nothing", which the kernel always shows.
+const NOTHING: u32 = u32::MAX;
 
-/// The mask of a mark that is compared whole.
-const WHOLE: u32 = u32::MAX;
-
-/// Our rules, IPv4 and IPv6: in our band of priorities and of our protocol number.
+/// Lists our rules, IPv4 and IPv6: those in our band of priorities that have our protocol number.
 pub fn list(socket: &mut Socket) -> Result<Vec<Rule>> {
     let mut rules = Vec::new();
     for family in [Family::V4, Family::V6] {
@@ -60,68 +45,65 @@ fn dump<T: Decode>(socket: &mut Socket, family: Family) -> Result<Vec<T>> {
     dump.context(|| "cannot list the policy rules".to_owned())
 }
 
-/// Lists rules for IPv4 without a selector between the kernel's own first rule and ours.
+/// Lists the rules for IPv4 without a selector between the kernel's own first rule and our rules.
 pub fn in_front(socket: &mut Socket) -> Result<Vec<CatchAll>> {
     let rules = dump::<CatchAll>(socket, Family::V4)?;
     Ok(rules.into_iter().filter(|rule| (1..*PRIORITIES.start()).contains(&rule.priority.0)).collect())
 }
 
-/// `None` for a rule that asks for anything, and for one that only looks for some routes.
 impl Decode for CatchAll {
+    /// Returns `None` for a rule with a selector, and for a rule that only looks for some routes.
     fn decode(payload: &[u8]) -> Option<Self> {
-        let (header, attributes) = payload.split_at_checked(HEADER)?;
-        let [family, to_length, from_length, service, table, _, _, verb] = *header.first_chunk()?;
-        let asks =
-            [to_length, from_length, service] != [0; 3] || native_number(&header[8..])? & INVERTED != 0;
-        if asks || Verb::from(verb) != Verb::ToTable {
+        let RuleMessage { header, attributes, .. } = RuleMessage::parse(payload).ok()?;
+        let has_selector = [header.dst_len, header.src_len, header.tos] != [0; 3]
+            || header.flags.contains(RuleFlags::Invert);
+        if has_selector || header.action != Verb::ToTable || route::family_of(header.family)? != Family::V4 {
             return None;
         }
-        let (mut priority, mut table) = (0, u32::from(table));
-        for (attribute, value) in Attributes::of(attributes).iter() {
+        let (mut priority, mut table) = (0, u32::from(header.table));
+        for attribute in attributes {
             match attribute {
-                kind::PRIORITY => priority = native_number(value)?,
-                kind::TABLE => table = native_number(value)?,
-                kind::PROTOCOL => {}
-                kind::SUPPRESS_PREFIXLEN if native_number(value)? == u32::MAX => {}
+                RuleAttribute::Priority(number) => priority = number,
+                RuleAttribute::Table(number) => table = number,
+                RuleAttribute::Protocol(_) | RuleAttribute::SuppressPrefixLen(NOTHING) => {}
                 _ => return None,
             }
         }
-        let is_ipv4 = route::read_family(family)? == Family::V4;
-        is_ipv4.then_some(Self { priority: Priority(priority), table: Table(table) })
+        Some(Self { priority: Priority(priority), table: Table(table) })
     }
 }
 
-/// `None` for a rule that is not ours, as well as for one that says what no rule of ours can say.
 impl Decode for Rule {
+    /// Returns `None` for a rule that is not ours, and for a rule that says anything that no rule of ours can
+    /// say.
     fn decode(payload: &[u8]) -> Option<Self> {
-        let (header, attributes) = payload.split_at_checked(HEADER)?;
-        let [family, to_length, from_length, service, table, _, _, verb] = *header.first_chunk()?;
-        if service != 0 || native_number(&header[8..])? & INVERTED != 0 {
+        let RuleMessage { header, attributes, .. } = RuleMessage::parse(payload).ok()?;
+        if header.tos != 0 || header.flags.contains(RuleFlags::Invert) {
             return None;
         }
-        let mut found = Found { table: u32::from(table), ..Found::default() };
-        for (attribute, value) in Attributes::of(attributes).iter() {
-            found.take(attribute, value, from_length, to_length)?;
+        let mut found = Found { table: header.table.into(), ..Found::default() };
+        for attribute in attributes {
+            found.take(attribute, &header)?;
         }
-        let action = match Verb::from(verb) {
+        let action = match header.action {
             Verb::ToTable => RuleAction::Lookup(Table(found.table)),
             Verb::Goto => RuleAction::Goto(Priority(found.goto?)),
             Verb::Unreachable => RuleAction::Unreachable,
             _ => return None,
         };
         let mut selector = found.selector;
-        // One without the other is none of ours.
+        // No rule of ours has one of the two without the other.
         if found.is_udp != selector.udp_port.is_some() {
             return None;
         }
-        selector.mark = found.mark.map(|value| Mark { value, mask: found.mask.unwrap_or(WHOLE) });
-        let family = route::read_family(family)?;
+        selector.mark = found.mark.map(|value| Mark { value, mask: found.mask.unwrap_or(WHOLE_MARK) });
+        let family = route::family_of(header.family)?;
         let ours = PRIORITIES.contains(&found.priority);
         ours.then_some(Self { priority: Priority(found.priority), family, selector, action })
     }
 }
 
-/// What the attributes of a rule say.
+/// Content of a rule's attributes.
 #[derive(Default)]
 struct Found {
     priority: u32,
@@ -134,47 +116,44 @@ struct Found {
 }
 
 impl Found {
-    /// Takes in one attribute; `None` if it makes the rule one that is not ours.
-    fn take(&mut self, attribute: u16, value: &[u8], from_length: u8, to_length: u8) -> Option<()> {
-        let network = |length| Cidr::new(attributes::address(value)?, length);
+    /// Adds one attribute; `None` if the attribute makes the rule one that is not ours.
+    fn take(&mut self, attribute: RuleAttribute, header: &RuleHeader) -> Option<()> {
         match attribute {
-            kind::PRIORITY => self.priority = native_number(value)?,
-            kind::TABLE => self.table = native_number(value)?,
-            kind::GOTO => self.goto = Some(native_number(value)?),
-            kind::FWMARK => self.mark = Some(native_number(value)?),
-            kind::FWMASK => self.mask = Some(native_number(value)?),
-            kind::IIFNAME => self.selector.incoming = Some(text_before_zero(value).parse().ok()?),
-            kind::SRC => self.selector.from = Some(network(from_length)?),
-            kind::DST => self.selector.to = Some(network(to_length)?),
-            kind::IP_PROTO if value == [UDP] => self.is_udp = true,
-            kind::DPORT_RANGE => self.selector.udp_port = Some(one_port(value)?),
-            // Kernels since 6.15 show it with every port.
-            kind::DPORT_MASK if value == [0xff; 2] => {}
-            // Kernels before 4.17 do not know the attribute, and do not show it: there the band alone tells.
-            kind::PROTOCOL if value == [PROTOCOL] => {}
-            // The kernel shows it always; this value stands for "suppresses nothing".
-            kind::SUPPRESS_PREFIXLEN if native_number(value)? == u32::MAX => {}
-            // Somebody else's, or something that no rule of ours has.
+            RuleAttribute::Priority(number) => self.priority = number,
+            RuleAttribute::Table(number) => self.table = number,
+            RuleAttribute::Goto(priority) => self.goto = Some(priority),
+            RuleAttribute::FwMark(value) => self.mark = Some(value),
+            RuleAttribute::FwMask(mask) => self.mask = Some(mask),
+            RuleAttribute::Iifname(name) => self.selector.incoming = Some(name.parse().ok()?),
+            RuleAttribute::Source(address) => self.selector.from = Some(Cidr::new(address, header.src_len)?),
+            RuleAttribute::Destination(address) => {
+                self.selector.to = Some(Cidr::new(address, header.dst_len)?);
+            }
+            RuleAttribute::IpProtocol(IpProtocol::Udp) => self.is_udp = true,
+            RuleAttribute::DestinationPortRange(RulePortRange { start, end }) if start == end => {
+                self.selector.udp_port = Some(start);
+            }
+            // Kernels since 6.15 show the mask with every port.
+            RuleAttribute::Other(other) if other == DefaultNla::new(PORT_MASK, WHOLE_PORT.to_vec()) => {}
+            // Kernels before 4.17 do not know the protocol, and do not show it: there only the band of
+            // priorities tells.
+            RuleAttribute::Protocol(protocol) if u8::from(protocol) == PROTOCOL => {}
+            RuleAttribute::SuppressPrefixLen(NOTHING) => {}
+            // The rule is another program's, or says something that no rule of ours says.
             _ => return None,
         }
         Some(())
     }
 }
 
-/// A `struct fib_rule_port_range` that holds one port: first and last.
-fn one_port(value: &[u8]) -> Option<u16> {
-    let [first @ .., a, b] = *value.first_chunk::<4>()?;
-    (first == [a, b]).then_some(u16::from_ne_bytes(first))
+/// Returns the request that adds a rule.
+pub fn add(rule: &Rule) -> Message {
+    Message::new(libc::RTM_NEWRULE, &encode(rule)).with_flags(NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Adds a rule.
-pub fn add(rule: &Rule) -> NetlinkMessage<Message> {
-    request(Message::new(libc::RTM_NEWRULE, &encode(rule)), NLM_F_CREATE | NLM_F_EXCL)
-}
-
-/// Removes a rule: the first one of its priority that has all that this one says.
-pub fn remove(rule: &Rule) -> NetlinkMessage<Message> {
-    request(Message::new(libc::RTM_DELRULE, &encode(rule)), 0)
+/// Returns the request that removes a rule: the first of its priority that has all the selectors of this one.
+pub fn remove(rule: &Rule) -> Message {
+    Message::new(libc::RTM_DELRULE, &encode(rule))
 }
 
 fn encode(rule: &Rule) -> RuleMessage {

@@ -8,10 +8,10 @@ use nix::errno::Errno;
 use crate::base::error::{Context, Error, Result};
 use crate::system::disk::kernel_text;
 
-/// Where the kernel shows its settings (proc(5)).
+/// Folder of the kernel's settings (proc(5)).
 const ROOT: &str = "/proc/sys";
 
-/// The value of a setting such as `net/ipv4/ip_forward`; `None` if this kernel has no such setting.
+/// Reads the value of a setting such as `net/ipv4/ip_forward`; `None` if this kernel has no such setting.
 pub fn read(key: &str) -> Result<Option<String>> {
     match kernel_text(path(key)?) {
         Ok(text) => Ok(Some(text.trim_end().to_owned())),
@@ -21,8 +21,8 @@ pub fn read(key: &str) -> Result<Option<String>> {
     }
 }
 
-/// Sets a setting, unless it has that value already: some do work whenever they are written (`ip_forward` drops the
-/// routing cache and resets other settings).
+/// Writes a setting, unless it has that value already: some settings do work on every write (`ip_forward`
+/// drops the routing cache and resets other settings).
 pub fn write(key: &str, value: &str) -> Result<()> {
     if read(key)?.as_deref() == Some(value) {
         return Ok(());
@@ -30,7 +30,8 @@ pub fn write(key: &str, value: &str) -> Result<()> {
     fs::write(path(key)?, value).map_err(|error| {
         let hint = match error.raw_os_error().map(Errno::from_raw) {
             Some(Errno::EROFS) => {
-                " (/proc/sys is read-only here, as in a container; set it on the host, or start the container with it)"
+                " (/proc/sys is read-only here, as in a container; \
+                 set it on the host, or start the container with it)"
             }
             Some(Errno::EACCES | Errno::EPERM) => " (this needs root in the namespace that owns the network)",
             _ => "",
@@ -39,12 +40,13 @@ pub fn write(key: &str, value: &str) -> Result<()> {
     })
 }
 
-/// The file of a setting. A key is a relative path without `..`: it can name nothing outside of `/proc/sys`.
+/// Returns the file of a setting. A key is a relative path without `..`, so it cannot name a file outside of
+/// `/proc/sys`.
 fn path(key: &str) -> Result<PathBuf> {
-    let sound = |part: &str| !part.is_empty() && part != "." && part != "..";
-    if !key.split('/').all(sound) {
+    let is_sound = |part: &str| !part.is_empty() && part != "." && part != "..";
+    if !key.split('/').all(is_sound) {
         return Err(Error::failed(format!(
-            "`{key}` is no kernel setting; one looks like net/ipv4/ip_forward"
+            "`{key}` is not a kernel setting; a kernel setting looks like net/ipv4/ip_forward"
         )));
     }
     Ok(PathBuf::from(ROOT).join(key))

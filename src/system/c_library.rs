@@ -1,4 +1,5 @@
-//! Calls of the C library that the standard library and boringtun make, done without what they would bring into the binary.
+//! Functions of the C library that the standard library and boringtun call, in versions that keep the binary
+//! small.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::ptr;
@@ -6,17 +7,18 @@ use std::ptr;
 use nix::libc::pthread_t;
 use nix::sys::prctl;
 
-/// Names a thread; the standard library does so for the calling one alone, as the first thing in it. musl's could name others, too, and
-/// has all of `printf` for their path below `/proc`: 13 kB.
+/// Names the calling thread: the standard library names a thread only from inside, as the first thing in it.
+/// musl's version can also name other threads, and brings in all of `printf` for their path below `/proc`: 13
+/// kB.
 #[unsafe(no_mangle)]
 extern "C" fn pthread_setname_np(_: pthread_t, name: *const c_char) -> c_int {
-    // SAFETY: a name is a text that ends with a zero, as pthread_setname_np(3) has it.
+    // SAFETY: pthread_setname_np(3) says that a name is a text that ends with a zero.
     let name = unsafe { CStr::from_ptr(name) };
     prctl::set_name(name).map_or_else(|errno| errno as c_int, |()| 0)
 }
 
-/// Who has logged in: nobody. boringtun would have a folder belong to that user which it never makes here, and bring in all that
-/// reads `/etc/passwd`: 7 kB.
+/// Returns no login name. boringtun would give a folder to that user, but never makes the folder here; the C
+/// library's version brings in all code that reads `/etc/passwd`: 7 kB.
 #[unsafe(no_mangle)]
 extern "C" fn getlogin() -> *mut c_char {
     ptr::null_mut()

@@ -1,4 +1,4 @@
-//! Programs that we start.
+//! Child processes: the place of a program, and the conditions under which it begins.
 
 use std::env;
 use std::fs::File;
@@ -12,71 +12,76 @@ use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 
 use crate::system::disk::kernel_text;
 
-/// Where programs are, besides `PATH`, which boot hooks may have without these.
+/// Folders of programs, in addition to `PATH`: the `PATH` of boot hooks may lack them.
 const FOLDERS: &str = "/usr/sbin:/sbin:/usr/local/sbin:/usr/bin:/bin";
 
-/// All numbers of capabilities are smaller; the kernel refuses those that it does not know.
-const LAST_CAPABILITY: u8 = 64;
+/// Number above all capabilities. The kernel refuses numbers that it does not know.
+const CAPABILITY_LIMIT: u8 = 64;
 
-/// CAP_NET_ADMIN of linux/capability.h.
+/// Capability to change the network (CAP_NET_ADMIN of linux/capability.h).
 pub const NET_ADMIN: u8 = 12;
 
-/// CAP_NET_RAW of linux/capability.h.
+/// Capability to open raw sockets (CAP_NET_RAW of linux/capability.h).
 pub const NET_RAW: u8 = 13;
 
-/// Where a program is, if it is installed.
+/// Returns the path of a program, if it is installed.
 pub fn path_of(program: &str) -> Option<PathBuf> {
     let searched = env::var_os("PATH").unwrap_or_default();
     let mut folders = env::split_paths(FOLDERS).chain(env::split_paths(&searched));
     folders.find_map(|folder| Some(folder.join(program)).filter(|path| path.is_file()))
 }
 
-/// Tells whether the user of this process is the only one there is, as in a container that an ordinary user
-/// has made: no program can become another (user_namespaces(7)).
+/// Reports whether the user of this process is the only one that exists, such as in a container of an
+/// ordinary user: there no program can become another user (user_namespaces(7)).
 pub fn is_only_user() -> bool {
     kernel_text("/proc/self/uid_map").is_ok_and(|map| maps_one_user(&map))
 }
 
-/// Each line is a range: its first user here, its first user outside, and how many they are.
+/// Reports whether a map has one user. Each line is a range: its first user here, its first user outside, and
+/// its length.
 fn maps_one_user(map: &str) -> bool {
     let mut sizes = map.lines().map(|line| line.split_whitespace().nth(2));
     sizes.next() == Some(Some("1")) && sizes.next().is_none()
 }
 
-/// Has a program begin with no signal blocked. The agent's are, to be read one by one, and a program inherits that, and so does all that
-/// it starts itself: what a hook leaves behind could not be ended.
+/// Has a program begin with no signal blocked. The agent blocks its signals, to read them one by one, and its
+/// children would inherit that, as well as their own children: processes that a hook leaves behind could not
+/// be ended.
 pub fn unblocked(command: &mut Command) -> &mut Command {
     let unblock = || SigSet::empty().thread_set_mask().map_err(io::Error::from);
     // SAFETY: between fork and exec the closure makes one system call: no allocation, no lock.
     unsafe { command.pre_exec(unblock) }
 }
 
-/// Has a program begin with SIGPIPE ignored: what it says to somebody who is gone is lost, and the program stays.
+/// Has a program begin with SIGPIPE ignored: output to a reader that is gone is lost, and the program goes
+/// on.
 pub fn outliving(command: &mut Command) -> &mut Command {
     // SAFETY: between fork and exec the closure makes one system call and sets no handler.
     let ignore = || unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) }.map(drop).map_err(io::Error::from);
-    // SAFETY: as above: no allocation, no lock.
+    // SAFETY: between fork and exec the closure makes one system call: no allocation, no lock.
     unsafe { command.pre_exec(ignore) }
 }
 
-/// Has a program begin with no more capabilities than these, whatever it executes: numbers of linux/capability.h. What may not be given
-/// up, such as in a container, is kept.
+/// Limits the capabilities of a program, and of all programs that it executes, to `kept`: numbers of
+/// linux/capability.h. A capability that cannot be given up, such as in a container, is kept.
 pub fn limited<'a>(command: &'a mut Command, kept: &'static [u8]) -> &'a mut Command {
     let limit = move || {
-        for capability in (0..LAST_CAPABILITY).filter(|capability| !kept.contains(capability)) {
+        for capability in (0..CAPABILITY_LIMIT).filter(|capability| !kept.contains(capability)) {
             // SAFETY: this changes a number of the process, and reads no memory.
             unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability), 0, 0, 0) };
         }
         Ok(())
     };
-    // SAFETY: between fork and exec the closure makes system calls alone: no allocation, no lock.
+    // SAFETY: between fork and exec the closure makes only system calls: no allocation, no lock.
     unsafe { command.pre_exec(limit) }
 }
 
-/// Has a program note its process number in a file before it begins: whatever becomes of us, it can be found.
+/// Has a program write its process number to a file before it begins, so that it can be found even if this
+/// process dies.
 pub fn noted(command: &mut Command, file: File) -> &mut Command {
     let note = move || write!(&file, "{}", process::id());
-    // SAFETY: between fork and exec the closure makes two system calls; a number is written without allocation or lock.
+    // SAFETY: between fork and exec the closure makes two system calls; a number is written without
+    // allocation or lock.
     unsafe { command.pre_exec(note) }
 }
 
@@ -118,11 +123,11 @@ mod tests {
         let ours = bounding(&mut Command::new("grep"));
         let kept = bounding(limited(&mut Command::new("grep"), &[NET_ADMIN, NET_RAW]));
         let wanted = ours & (1 << NET_ADMIN | 1 << NET_RAW);
-        // Who may not give up capabilities keeps them.
+        // A process that may not give up capabilities keeps them.
         let may = nix::unistd::geteuid().is_root() && ours & (1 << SETPCAP) != 0;
         assert_eq!(kept, if may { wanted } else { ours });
     }
 
-    /// CAP_SETPCAP of linux/capability.h.
+    /// Capability to give up capabilities (CAP_SETPCAP of linux/capability.h).
     const SETPCAP: u8 = 8;
 }

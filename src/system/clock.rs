@@ -51,8 +51,8 @@ impl LastKnown {
         }
     }
 
-    /// Has a clock that is behind what it was here before go on from there, and says so; whether it was. Called
-    /// before any handshake is begun, by who may set the clock.
+    /// Has a clock that is behind what it was here before go on from there, and says so; whether it was.
+    /// Called before any handshake is begun, by who may set the clock.
     pub fn go_on(&self) -> bool {
         let now = SystemTime::now();
         let Judgement::BehindItself(last) = self.judge(now) else { return false };

@@ -1,5 +1,5 @@
-//! The kernel's random numbers, which keys are made of: on a device that has just started for the first time
-//! they come after a while.
+//! The kernel's random numbers, from which keys are made. On the first start of a device they become
+//! available only after a while.
 
 use std::io;
 use std::sync::Once;
@@ -7,19 +7,19 @@ use std::thread;
 
 use nix::libc;
 
-/// Tells whether the kernel has collected enough to give random numbers at once. Kernels older than Linux
-/// 3.17 cannot be asked (getrandom(2)): nothing is said of them.
+/// Reports whether the kernel can give random numbers at once. Kernels before Linux 3.17 cannot be asked
+/// (getrandom(2)), and count as ready.
 pub fn is_ready() -> bool {
     request(libc::GRND_NONBLOCK).map_or_else(|error| error.kind() != io::ErrorKind::WouldBlock, |()| true)
 }
 
-/// Waits until it has. Since Linux 5.4 the kernel makes an effort of its own, which takes about a second, as
-/// soon as somebody waits.
+/// Waits until the kernel can give random numbers. Since Linux 5.4 a waiting process makes the kernel collect
+/// randomness itself, which takes about a second.
 pub fn wait() {
     while request(0).is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
 }
 
-/// Has the kernel make that effort, and waits for nothing.
+/// Makes the kernel collect randomness in the background, and does not wait.
 pub fn hasten() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| drop(thread::spawn(wait)));
@@ -27,7 +27,7 @@ pub fn hasten() {
 
 fn request(flags: libc::c_uint) -> io::Result<()> {
     let mut byte = 0_u8;
-    // Asked of the kernel itself: a C library may answer from what it has in stock (vgetrandom).
+    // A direct system call: a C library may answer from its own stock (vgetrandom).
     // SAFETY: the kernel writes no more than one byte during the call.
     match unsafe { libc::syscall(libc::SYS_getrandom, &raw mut byte, 1_usize, flags) } {
         1 => Ok(()),

@@ -1,4 +1,4 @@
-//! The kernel's wall clock: setting it, hearing that somebody has, and whether a time server keeps it right.
+//! The kernel's wall clock: setting it, hearing of jumps, and asking whether a time server keeps it right.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use nix::libc;
 
-/// Sets the clock, to a whole second. Only root may, and not in most containers.
+/// Sets the clock, to a whole second. Needs root, and fails in most containers.
 pub fn set(time: SystemTime) -> io::Result<()> {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| invalid())?;
     let time = libc::timespec { tv_sec: since.as_secs().try_into().map_err(|_| invalid())?, tv_nsec: 0 };
@@ -22,16 +22,16 @@ fn invalid() -> io::Error {
     io::ErrorKind::InvalidInput.into()
 }
 
-/// Tells whether a program on this machine says that it keeps the clock right (adjtimex(2)).
+/// Reports whether a program on this machine claims to keep the clock right (adjtimex(2)).
 pub fn is_synchronized() -> bool {
-    // SAFETY: all of it are numbers; zeros ask for nothing to be changed.
+    // SAFETY: the structure holds only numbers; zeros ask for no change.
     let mut request: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes no more than the structure.
     let state = unsafe { libc::adjtimex(&raw mut request) };
     (0..libc::TIME_ERROR).contains(&state)
 }
 
-/// Readable once somebody has set the clock (TFD_TIMER_CANCEL_ON_SET in timerfd_create(2)).
+/// A descriptor that becomes readable when the clock is set (TFD_TIMER_CANCEL_ON_SET in timerfd_create(2)).
 #[derive(Debug)]
 pub struct Jumps(OwnedFd);
 
@@ -39,20 +39,20 @@ impl Jumps {
     /// Listens from now on.
     pub fn open() -> io::Result<Self> {
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
-        // SAFETY: takes numbers alone.
+        // SAFETY: the call takes only numbers.
         let number = unsafe { libc::timerfd_create(libc::CLOCK_REALTIME, flags) };
         if number < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: it was opened just now, and nobody else knows of it.
+        // SAFETY: the descriptor was opened just now, and nothing else owns it.
         let jumps = Self(unsafe { OwnedFd::from_raw_fd(number) });
         jumps.arm()?;
         Ok(jumps)
     }
 
-    /// Listens for the next one.
+    /// Listens for the next jump.
     pub fn arm(&self) -> io::Result<()> {
-        /// Not in this life, whatever the clock is set to.
+        /// A time that never comes, regardless of the clock's setting.
         #[allow(deprecated, reason = "musl's will be wider one day, and so will this")]
         const NEVER: libc::time_t = libc::time_t::MAX;
         let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
@@ -61,7 +61,8 @@ impl Jumps {
         // SAFETY: the kernel reads the timer during the call.
         match unsafe { libc::timerfd_settime(self.0.as_raw_fd(), flags, &raw const timer, ptr::null_mut()) } {
             0 => Ok(()),
-            // The clock was set since it was armed last, which this call tells, too; armed it is.
+            // The clock was set since the timer was armed last, which this call reports as well. The timer is
+            // armed.
             _ => match io::Error::last_os_error() {
                 error if error.raw_os_error() == Some(libc::ECANCELED) => Ok(()),
                 error => Err(error),

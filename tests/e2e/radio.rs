@@ -10,7 +10,7 @@ use wg_portals::base::net::IfName;
 use wg_portals::demo::Namespace;
 use wg_portals::kernel::generic::find_family;
 use wg_portals::kernel::message::Message;
-use wg_portals::kernel::netlink::{Socket, protocols, request};
+use wg_portals::kernel::netlink::{Socket, protocols};
 use wg_portals::kernel::nl80211::Wireless;
 
 /// HWSIM_CMD_NEW_RADIO and HWSIM_ATTR_IFTYPE_SUPPORT of drivers/net/wireless/mac80211_hwsim.h.
@@ -58,7 +58,7 @@ pub(crate) fn give(hosts: &[&Namespace], abilities: Abilities) -> Result<()> {
     };
     for _ in hosts {
         // The kernel replies with the number of the radio, which looks like an error.
-        drop(socket.batch(vec![request(Message::generic(hwsim, NEW_RADIO, &limits.as_slice()), 0)]));
+        drop(socket.batch(vec![Message::generic(hwsim, NEW_RADIO, &limits.as_slice())]));
     }
     for (index, host) in hosts.iter().enumerate() {
         hand_over(card_of(&format!("wlan{index}"))?, host)?;
@@ -94,7 +94,7 @@ fn move_to(network: &File, card: u32) -> Result<()> {
     let (mut socket, nl80211) = family("nl80211")?;
     let attributes = [number(WIPHY, card), number(NETNS_FD, network.as_raw_fd().cast_unsigned())];
     let message = Message::generic(nl80211, SET_WIPHY_NETNS, &attributes.as_slice());
-    let verdicts = socket.batch(vec![request(message, 0)]);
+    let verdicts = socket.batch(vec![message]);
     verdicts.into_iter().collect::<Result<(), _>>().context(|| format!("cannot move card {card}"))
 }
 

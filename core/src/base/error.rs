@@ -58,8 +58,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// A cause without the symbol that some crates print in front: `EPERM: Operation not permitted` has the words that
-/// are enough for a person.
+/// A cause without the symbol that some crates print in front: `EPERM: Operation not permitted` has the words
+/// that are enough for a person.
 fn words(cause: &str) -> &str {
     let is_symbol = |text: &str| {
         text.starts_with('E') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
@@ -145,7 +145,8 @@ impl fmt::Display for Errors {
 
 /// Adds a sentence about the failed action to an underlying error.
 pub trait Context<T> {
-    /// Turns an error into `Failed` with the sentence that `context` returns; calls `context` only on an error.
+    /// Turns an error into `Failed` with the sentence that `context` returns; calls `context` only on an
+    /// error.
     fn context(self, context: impl FnOnce() -> String) -> Result<T>;
 }
 

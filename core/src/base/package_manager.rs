@@ -17,8 +17,9 @@ impl PackageManager {
     }
 }
 
-/// Returns the name of a package for an install command. Names are the same everywhere, with one exception: Debian's
-/// `dnsmasq` also starts a service for the whole host, which takes the ports of all other DNS servers.
+/// Returns the name of a package for an install command. Names are the same everywhere, with one exception:
+/// Debian's `dnsmasq` also starts a service for the whole host, which takes the ports of all other DNS
+/// servers.
 fn name_at<'a>(command: &str, package: &'a str) -> &'a str {
     if package == "dnsmasq" && command.starts_with("apt-get") { "dnsmasq-base" } else { package }
 }

@@ -114,8 +114,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Reads the bytes of the file at `path`; `None` = there is no such file. Each fault is an error of its own that begins
-/// `path:line:column:`.
+/// Reads the bytes of the file at `path`; `None` = there is no such file. Each fault is an error of its own
+/// that begins `path:line:column:`.
 pub fn parse_at(path: &Path, bytes: Option<Zeroizing<Vec<u8>>>) -> Result<Parsed, Errors> {
     let bytes = bytes.ok_or_else(|| {
         Error::wrong(format!(

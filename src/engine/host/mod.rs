@@ -15,7 +15,7 @@ use nix::unistd::{AccessFlags, access};
 use crate::base::error::{Error, Result};
 use crate::base::net::{Cidr, Family, IfName, Table};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::kernel::link::HostLink;
+use crate::kernel::link::{HostLink, Links};
 use crate::kernel::linux::Linux;
 use crate::kernel::netlink::Socket;
 use crate::kernel::route::{self, HostRoute};
@@ -40,13 +40,14 @@ const WIDEST_LOCAL: u8 = 8;
 /// taken is there, but broken. Absent: the kernel's, where it has one.
 pub const WIREGUARD: &str = "PORTALS_WIREGUARD";
 
-/// Reads them. `named` is the uplink that the file names, if it does; that one is taken as long as it exists. `marks`: there are portals
+/// Reads them. `links` is a snapshot of the interfaces. `named` is the uplink that the file names, if it does; that one is taken as long as it exists. `marks`: there are portals
 /// that go by marks. `cards` are the interfaces that are to be access points. Whoever needs the neighbours, or to close ports, asks for it.
 ///
 /// # Errors
 /// If the kernel does not answer, or [`WIREGUARD`] asks for what does not exist.
 pub fn read(
     kernel: &mut Linux,
+    links: &Links,
     named: Option<&IfName>,
     marks: bool,
     cards: &SortedSet<IfName>,
@@ -54,7 +55,6 @@ pub fn read(
     let wireguard =
         choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
     let filters = filters::read(kernel, marks)?;
-    let links = kernel.links()?;
     let links: SortedMap<u32, &HostLink> = links.values().map(|link| (link.index, link)).collect();
     // Behind the interfaces: a card that comes in between is taken for one that is not there yet.
     let radios = radios::read(cards)?;

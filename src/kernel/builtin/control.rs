@@ -1,4 +1,4 @@
-//! Questions to the library and changes of its settings, by the socket that it has for that.
+//! Questions to the library and changes of its settings, over the library's control socket.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::Shutdown;
@@ -12,33 +12,34 @@ use zeroize::Zeroizing;
 use crate::base::error::{Context as _, Result};
 use crate::base::net::IfName;
 
-/// The time that the library is given to answer. Where somebody has deleted its tun device, its threads have
-/// ended, and it never will.
+/// Time that the library has to answer. If its tun device was deleted, its threads have ended, and it never
+/// answers.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Bytes of an answer at most: room for ten thousand peers.
+/// Length of the longest answer in bytes: room for ten thousand peers.
 const LONGEST_ANSWER: usize = 8 << 20;
 
-/// Our end of the library's control socket: one request, one answer, in WireGuard's cross-platform protocol
-/// (<https://www.wireguard.com/xplatform/>).
+/// Our end of the library's control socket. Each request has one answer, in WireGuard's cross-platform
+/// protocol (<https://www.wireguard.com/xplatform/>).
 pub(super) struct Control {
     socket: Arc<UnixStream>,
     is_lost: bool,
 }
 
 impl Control {
+    /// Limits the waits on a socket, and takes it over.
     pub(super) fn new(socket: Arc<UnixStream>) -> io::Result<Self> {
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
         Ok(Self { socket, is_lost: false })
     }
 
-    /// Tells whether a question failed, so that no other one will be answered.
+    /// Reports whether a question failed, after which no other question is answered.
     pub(super) fn is_lost(&self) -> bool {
         self.is_lost
     }
 
-    /// All settings.
+    /// Reads all settings.
     pub(super) fn get(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
         self.exchange("get=1\n\n")
     }
@@ -55,8 +56,8 @@ impl Control {
         }
     }
 
-    /// Sends a request and waits for its answer. After a failure nobody waits again: an answer that came late
-    /// would be taken for that to another question.
+    /// Sends a request and waits for its answer. After a failure there is no other attempt: a late answer
+    /// would be taken for the answer to another question.
     fn exchange(&mut self, request: &str) -> io::Result<Zeroizing<Vec<u8>>> {
         let answer = self.try_to_exchange(request);
         if answer.is_err() {
@@ -66,7 +67,7 @@ impl Control {
         answer
     }
 
-    /// The answer ends with an empty line.
+    /// Sends a request and reads its answer, up to an empty line.
     fn try_to_exchange(&self, request: &str) -> io::Result<Zeroizing<Vec<u8>>> {
         let mut socket = &*self.socket;
         socket.write_all(request.as_bytes())?;
@@ -90,7 +91,7 @@ fn errno(answer: &[u8]) -> Option<i32> {
     std::str::from_utf8(answer).ok()?.lines().find_map(|line| line.strip_prefix("errno=")?.parse().ok())
 }
 
-/// Waits for others to have their answers.
+/// Waits until other threads have their answers, and locks the control socket.
 pub(super) fn lock(control: &Mutex<Control>) -> MutexGuard<'_, Control> {
     control.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -118,7 +119,7 @@ mod tests {
         })
     }
 
-    /// Set in the process that is stopped, which runs this one test alone: the others here go on.
+    /// Environment variable of the process that is stopped, which runs only this test: the other tests go on.
     const STOPPED: &str = "PORTALS_TEST_STOPPED";
 
     #[test]
@@ -134,7 +135,8 @@ mod tests {
         }
         let answer = asked(|library| {
             for _ in 0..5 {
-                // Not in one: a shell that goes on at once may wake a thread that has not gone to sleep.
+                // Sleeps here and in the shell: a shell that goes on at once may wake a thread that has not
+                // gone to sleep.
                 thread::sleep(Duration::from_millis(20));
                 let stopped = Command::new("sh")
                     .args(["-c", "kill -STOP $PPID; sleep 0.02; kill -CONT $PPID"])

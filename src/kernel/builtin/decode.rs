@@ -1,4 +1,4 @@
-//! Answers of a WireGuard outside of the kernel at its socket, in the cross-platform protocol.
+//! Answers of a WireGuard outside of the kernel, in the cross-platform protocol.
 
 use std::io;
 use std::time::SystemTime;
@@ -10,23 +10,23 @@ use crate::base::net::{Cidr, PublicKey, Secret};
 use crate::kernel::wireguard::{PeerStatistics, Reading};
 use crate::state::{Peer, Tunnel};
 
-/// The lines that tell when the last handshake was, and the largest number that one may have: what is beyond
-/// the year 30000 is no time, and the library fails when it adds up to more than a time can be.
+/// Beginning of the lines with the time of the last handshake, and the largest number in them: beyond the
+/// year 30000 a number is not a time, and the library fails when the sum is more than a time can hold.
 const HANDSHAKE: &[u8] = b"last_handshake_time_";
 const LATEST: u64 = 1 << 40;
 
-/// Reads it; `now` decides who is alive.
+/// Reads an answer. `now` decides which peers are alive.
 pub(crate) fn parse(answer: &[u8], now: SystemTime) -> io::Result<Reading> {
-    if answer.split(|byte| *byte == b'\n').any(is_no_time) {
+    if answer.split(|byte| *byte == b'\n').any(has_impossible_time) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "it tells of a handshake at an impossible time",
+            "the answer holds a handshake at an impossible time",
         ));
     }
     Host::parse_uapi(answer).map(|host| decode(host, now))
 }
 
-fn is_no_time(line: &[u8]) -> bool {
+fn has_impossible_time(line: &[u8]) -> bool {
     let Some(told) = line.strip_prefix(HANDSHAKE) else { return false };
     let number = told.split(|byte| *byte == b'=').next_back().and_then(|digits| str::from_utf8(digits).ok());
     number.and_then(|digits| digits.parse::<u64>().ok()).is_none_or(|number| number > LATEST)

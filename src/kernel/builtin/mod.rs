@@ -1,7 +1,9 @@
-//! The built-in WireGuard: boringtun on a tun device, for kernels that have none. It goes away with this process.
+//! The built-in WireGuard: boringtun on a tun device, for kernels without WireGuard. It ends with this
+//! process.
 //!
-//! The library's own control socket is not used: with it come handlers that take SIGINT and SIGTERM away from the rest of
-//! the process. A pair of sockets does the same, and the settings are shown, read-only, where `wg show` looks for them.
+//! The library's own control socket is not used, because it brings handlers that take SIGINT and SIGTERM away
+//! from the rest of the process. A pair of sockets does the same, and the settings are shown, read-only,
+//! where `wg show` looks for them.
 
 mod control;
 pub(crate) mod decode;
@@ -40,46 +42,47 @@ use control::{Control, lock};
 use decode::parse;
 use window::{Window, socket_path};
 
-/// Threads of one interface at most: each takes 130 kB.
+/// Largest number of threads of one interface: each takes 130 kB.
 const THREADS: usize = 2;
 
-/// How often peers are looked after that the library has given up: after 90 s without an answer it sends nothing any more,
-/// not even keepalives, until there is data (`update_timers` in its noise/timers.rs).
+/// Time between two attempts to reach peers that the library has given up: after 90 s without an answer it
+/// sends nothing more, not even keepalives, until there is data (`update_timers` in its noise/timers.rs).
 const ROUND: Duration = Duration::from_mins(2);
 
-/// The private key of an interface that has none: the library fails when a packet comes in before it has a key. It has no
-/// peers then, so nobody is let in by it.
+/// Private key of an interface that has none: the library fails when a packet comes in before it has a key.
+/// Such an interface has no peers, so the key lets no packet in.
 const NO_KEY: [u8; 32] = [1; 32];
 
-/// An interface that this process runs. It is gone when this is dropped.
+/// An interface that this process runs. The interface goes when the value is dropped.
 pub struct Device {
     name: IfName,
     control: Arc<Mutex<Control>>,
-    /// Our end of the control socket, for ending all waits for answers.
+    /// Our end of the control socket, which ends all waits for answers.
     socket: Arc<UnixStream>,
-    /// In an option only so that it can be taken out when dropped.
+    /// The library's device; in an option only so that it can be taken out when dropped.
     handle: Option<DeviceHandle>,
     window: Option<Window>,
     keeper: Option<Keeper>,
 }
 
 impl Device {
-    /// Makes an interface, down and without a key. There must be none of that name: the kernel would hand out a tun device
-    /// of somebody else.
+    /// Makes an interface, down and without a key. No interface of that name may exist: the kernel would hand
+    /// out another program's tun device.
     pub fn create(name: &IfName) -> Result<Self> {
         check_tun()?;
         check_random_numbers()?;
         let (ours, theirs) =
             UnixStream::pair().context(|| format!("cannot make a control socket for {name}"))?;
-        // The library keeps a list by the numbers of its files, and may look for one behind its end when
-        // other threads close files at that moment, which ends the process (`clear_event_by_fd` in its
+        // The library keeps a list by the numbers of its files. If other threads close files at the wrong
+        // moment, it looks behind the end of the list, which ends the process (`clear_event_by_fd` in its
         // device/epoll.rs). A large number makes the list long enough.
         let theirs = open_files::renumbered(theirs)?;
-        // The standard library would look for a control group's share of them, too, with 4 kB of code.
+        // The standard library would also look for a control group's share of the processors, with 4 kB of
+        // code.
         let processors = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
         let config = DeviceConfig {
             n_threads: processors.and_then(|number| number.try_into().ok()).unwrap_or(1).min(THREADS),
-            // A connected socket keeps its source address when the uplink gets another one.
+            // A connected socket would keep its source address when the address of the uplink changes.
             use_connected_socket: false,
             use_multi_queue: false,
             uapi_fd: theirs.into_raw_fd(),
@@ -99,24 +102,24 @@ impl Device {
         Ok(Self { name: name.clone(), control, socket, handle: Some(handle), window, keeper })
     }
 
-    /// Reads its settings. `now` decides whose session is still usable.
+    /// Reads the settings. `now` decides which sessions are still usable.
     pub fn read(&self, now: SystemTime) -> Result<Reading> {
         let answer = lock(&self.control).get().context(|| cannot_read(&self.name))?;
         parse(&answer, now).context(|| cannot_read(&self.name))
     }
 
-    /// Tells whether the library answers no more, so that the interface has to be made again.
+    /// Reports whether the library has stopped answering, so that the interface must be made again.
     pub fn is_lost(&self) -> bool {
         lock(&self.control).is_lost()
     }
 
-    /// Begins anew with peers that do not answer.
+    /// Starts again with peers that do not answer.
     pub fn begin_anew(&self) {
         revive_or_warn(&self.name, &self.control);
     }
 
-    /// Changes what differs. A peer that differs is taken out and put in again, which ends its session; all others keep
-    /// theirs.
+    /// Changes the settings that differ. A peer that differs is removed and added again, which ends its
+    /// session; all other peers keep their sessions.
     pub fn change(&mut self, from: &Tunnel, to: &Tunnel) -> Result<()> {
         check_port(&self.name, from.port, to.port)?;
         let mut control = lock(&self.control);
@@ -126,8 +129,7 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        // The library's threads end when their control socket does, and so does the wait of any visitor for
-        // their answer.
+        // The library's threads end with their control socket, and so do all waits of visitors for an answer.
         let _ = self.socket.shutdown(Shutdown::Both);
         drop((self.window.take(), self.keeper.take()));
         if let Some(mut handle) = self.handle.take() {
@@ -136,7 +138,7 @@ impl Drop for Device {
     }
 }
 
-/// Reads the settings of an interface that a process on this machine runs: this one or another.
+/// Reads the settings of an interface that this or another process on this machine runs.
 pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
     let read = || {
         let socket = UnixStream::connect(socket_path(name))?;
@@ -145,7 +147,10 @@ pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
     read().context(|| cannot_read(name))
 }
 
-/// Whether this process may make tun devices at all; if not, why, and what to do.
+/// Checks that this process may make tun devices.
+///
+/// # Errors
+/// If it may not: the message tells the reason and the way out.
 pub fn check_tun() -> Result<()> {
     let Err(error) = File::options().read(true).write(true).open(tun::DEVICE) else { return Ok(()) };
     let way_out = match error.raw_os_error().map(Errno::from_raw) {
@@ -157,15 +162,17 @@ pub fn check_tun() -> Result<()> {
     Err(Error::failed(format!("the built-in WireGuard needs {}: {way_out}", tun::DEVICE)).because(error))
 }
 
-/// The library would wait for random numbers for as long as it takes, and its caller with it.
+/// Checks that the kernel has random numbers: the library, and its caller, would wait for them without a
+/// limit.
 fn check_random_numbers() -> Result<()> {
     if entropy::is_ready() {
         return Ok(());
     }
     entropy::hasten();
     Err(Error::failed(
-        "the kernel has no random numbers for the built-in WireGuard yet: this device started a short time ago, and is still \
-         collecting them",
+        "the kernel has no random numbers for the built-in WireGuard yet: \
+         this device started a short time ago, and the kernel is still \
+         collecting randomness",
     ))
 }
 
@@ -173,7 +180,7 @@ fn cannot_read(name: &IfName) -> String {
     format!("cannot read the settings of {name} from the built-in WireGuard")
 }
 
-/// The library hides the error number in its own error.
+/// Returns the cause in an error of the library, which hides the error number.
 fn cause(error: device::Error) -> Box<dyn std::error::Error + Send + Sync> {
     match error {
         device::Error::IOCtl(error) | device::Error::Socket(error) | device::Error::IoError(error) => {
@@ -183,21 +190,24 @@ fn cause(error: device::Error) -> Box<dyn std::error::Error + Send + Sync> {
     }
 }
 
-/// The library is left without any port when it cannot have the one it is told: asked beforehand. Like the library we share
-/// a port with sockets that allow it: those of our other interfaces, one of which may have been given it by chance.
+/// Checks that a port is free: the library is left without any port if it cannot have the new one. Like the
+/// library, the check shares a port with sockets that allow it. Those belong to our other interfaces, one of
+/// which may have got the port by chance.
 fn check_port(name: &IfName, from: u16, to: u16) -> Result<()> {
     if to == from || to == 0 {
         return Ok(());
     }
-    let try_it = || {
+    let try_to_bind = || {
         let udp = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         setsockopt(&udp, ReuseAddr, &true)?;
         bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, to))
     };
-    try_it().context(|| format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows who does)"))
+    try_to_bind().context(|| {
+        format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows which program does)")
+    })
 }
 
-/// A thread that makes the library try again to reach the peers that it was told to keep in touch with.
+/// A thread that makes the library try again to reach peers with a keepalive.
 struct Keeper {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -231,20 +241,21 @@ fn revive_or_warn(name: &IfName, control: &Mutex<Control>) {
     }
 }
 
-/// Takes peers that ought to be alive and are not out and puts them in again: they begin anew.
+/// Removes peers that should be alive and are not, and adds them again, so that they start again.
 fn revive(name: &IfName, control: &mut Control, now: SystemTime) -> Result<()> {
     let answer = control.get().context(|| cannot_read(name))?;
     let reading = parse(&answer, now).context(|| cannot_read(name))?;
-    let given_up = |peer: &Peer| peer.keepalive > 0 && peer.endpoint.is_some() && !peer.alive;
-    for (key, peer) in reading.tunnel.peers.into_iter().filter(|(_, peer)| given_up(peer)) {
+    let is_given_up = |peer: &Peer| peer.keepalive > 0 && peer.endpoint.is_some() && !peer.alive;
+    for (key, peer) in reading.tunnel.peers.into_iter().filter(|(_, peer)| is_given_up(peer)) {
         control.set(name, &remove_peer(key))?;
         control.set(name, &add_peer(key, &peer, None))?;
     }
     Ok(())
 }
 
-/// The requests that lead from one tunnel to the other. Each peer has its own: the library gives what it has read about one
-/// peer of a request (removal, endpoint, pre-shared key) to those that follow in it.
+/// Returns the requests that lead from one tunnel to the other. Each peer has its own request: within a
+/// request the library applies the removal, the endpoint and the pre-shared key of one peer to the peers
+/// behind it.
 fn encode(from: &Tunnel, to: &Tunnel) -> Vec<Zeroizing<String>> {
     let delta = delta(from, to);
     let mut requests = vec![encode_device(&delta, to)];
@@ -253,7 +264,7 @@ fn encode(from: &Tunnel, to: &Tunnel) -> Vec<Zeroizing<String>> {
     }
     let added: SortedSet<&PublicKey> = delta.added.keys().chain(delta.changed.keys()).collect();
     for key in added {
-        // Where it was heard of last is better than nothing.
+        // The address at which the peer was last heard is better than none.
         let known = from.peers.get(key).and_then(|peer| peer.endpoint);
         requests.push(add_peer(*key, &to.peers[key], known));
     }
@@ -269,7 +280,7 @@ fn encode_device(delta: &TunnelDelta, to: &Tunnel) -> Zeroizing<String> {
     if let Some(port) = delta.port {
         let _ = writeln!(text, "listen_port={port}");
     }
-    // A new port means new sockets, which the library leaves without the mark.
+    // A new port means new sockets, to which the library does not give the mark.
     if delta.fwmark.is_some() || (delta.port.is_some() && to.fwmark != 0) {
         let _ = writeln!(text, "fwmark={}", to.fwmark);
     }

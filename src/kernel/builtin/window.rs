@@ -1,4 +1,5 @@
-//! The settings of interfaces of the built-in WireGuard, shown where `wg show` looks for them.
+//! A read-only socket with the settings of an interface of the built-in WireGuard, where `wg show` looks for
+//! it.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -16,13 +17,13 @@ use nix::sys::socket::{Shutdown, shutdown};
 use super::control::{Control, lock};
 use crate::base::net::IfName;
 
-/// The folder in which `wg` looks for the sockets of WireGuards outside of the kernel.
+/// Folder in which `wg` looks for the sockets of WireGuards outside of the kernel.
 const SOCKETS: &str = "/var/run/wireguard";
 
-/// The time that a visitor is given to ask, and to read the answer.
+/// Time that a visitor has to ask, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The socket on which other programs see the settings of an interface, and the thread that answers there.
+/// A socket on which other programs see the settings of an interface, and the thread that answers there.
 pub(super) struct Window {
     path: PathBuf,
     listener: Arc<UnixListener>,
@@ -30,22 +31,22 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Opens it for the interface `name`.
+    /// Opens the socket for the interface `name`.
     pub(super) fn open(name: &IfName, control: &Arc<Mutex<Control>>) -> io::Result<Self> {
         let path = socket_path(name);
         if UnixStream::connect(&path).is_ok() {
-            // An interface of the same name in another network namespace.
+            // An interface of the same name exists in another network namespace.
             return Err(Errno::EADDRINUSE.into());
         }
         DirBuilder::new().recursive(true).mode(0o700).create(SOCKETS)?;
-        // What a process that was killed has left.
+        // A process that was killed leaves its socket.
         let _ = fs::remove_file(&path);
         let listener = Arc::new(UnixListener::bind(&path)?);
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let (doorman, control) = (Arc::clone(&listener), Arc::clone(control));
         let thread = thread::spawn(move || {
             while let Ok((visitor, _)) = doorman.accept() {
-                // A visitor who leaves early only harms himself.
+                // A visitor that leaves early harms only itself.
                 let _ = answer(&visitor, &control);
             }
         });
@@ -64,7 +65,7 @@ impl Drop for Window {
     }
 }
 
-/// Settings are shown, never taken: only this process changes them.
+/// Answers a visitor. Settings are shown, never taken: only this process changes them.
 fn answer(mut visitor: &UnixStream, control: &Mutex<Control>) -> io::Result<()> {
     visitor.set_read_timeout(Some(PATIENCE))?;
     visitor.set_write_timeout(Some(PATIENCE))?;
@@ -72,7 +73,7 @@ fn answer(mut visitor: &UnixStream, control: &Mutex<Control>) -> io::Result<()> 
     BufReader::new(visitor.take(64)).read_line(&mut request)?;
     match request.as_str() {
         "get=1\n" => {
-            // Nobody else waits for a visitor who does not read.
+            // The lock is free again before the visitor reads, so no other thread waits for a slow visitor.
             let settings = lock(control).get()?;
             visitor.write_all(&settings)
         }
@@ -80,7 +81,7 @@ fn answer(mut visitor: &UnixStream, control: &Mutex<Control>) -> io::Result<()> 
     }
 }
 
-/// The place of an interface's socket.
+/// Returns the path of the socket of an interface.
 pub(super) fn socket_path(name: &IfName) -> PathBuf {
     Path::new(SOCKETS).join(name.as_str()).with_added_extension("sock")
 }

@@ -136,7 +136,8 @@ pub fn lacks(missing: &[String], marks: bool) -> Vec<String> {
 
 /// Reports whether the kernel lacks a match or target. The answer is no if the kernel cannot be asked.
 fn is_missing(family: Family, (kind, name, revision): &(Kind, &str, u8)) -> bool {
-    // IPT_SO_GET_REVISION_MATCH and _TARGET, IP6T_SO_GET_REVISION_MATCH and _TARGET (linux/netfilter_ipv4/ip_tables.h and ipv6's)
+    // IPT_SO_GET_REVISION_MATCH and _TARGET, IP6T_SO_GET_REVISION_MATCH and _TARGET
+    // (linux/netfilter_ipv4/ip_tables.h and ipv6's)
     let (domain, level, base) = match family {
         Family::V4 => (AddressFamily::Inet, libc::SOL_IP, 66),
         Family::V6 => (AddressFamily::Inet6, libc::SOL_IPV6, 68),
@@ -165,7 +166,8 @@ fn raw(domain: AddressFamily) -> Result<OwnedFd, Errno> {
 /// Asks the kernel to fill in a structure.
 fn ask<T>(socket: i32, level: libc::c_int, option: libc::c_int, question: &mut T) -> Result<(), Errno> {
     let mut length = libc::socklen_t::try_from(size_of::<T>()).expect("less than 100 bytes");
-    // SAFETY: the kernel reads and writes `length` bytes at most, all of them in `question`, where any bytes are valid numbers.
+    // SAFETY: the kernel reads and writes `length` bytes at most, all of them in `question`, where any bytes
+    // are valid numbers.
     let result = unsafe {
         libc::getsockopt(socket, level, option, std::ptr::from_mut(question).cast(), &raw mut length)
     };

@@ -1,7 +1,8 @@
-use netlink_packet_core::NetlinkPayload;
+use netlink_packet_core::NLMSG_NOOP;
 use netlink_packet_route::link::LinkMessage;
 
 use super::*;
+use crate::kernel::attributes::Attributes;
 use crate::kernel::message::LINK_HEADER;
 
 /// The name of an interface.
@@ -25,6 +26,9 @@ fn link(index: u32) -> Message {
     Message::new(libc::RTM_GETLINK, &message)
 }
 
+/// An index that no interface has.
+const NO_LINK: u32 = 0x7fff_ffff;
+
 #[test]
 fn a_dump_lists_the_loopback_interface() {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
@@ -35,16 +39,16 @@ fn a_dump_lists_the_loopback_interface() {
 fn a_question_has_one_answer() {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
     assert_eq!(socket.get(link(1)), Ok(Some(loopback())));
-    assert_eq!(socket.get::<Named>(link(0x7fff_ffff)).unwrap_err().errno, Errno::ENODEV);
+    assert_eq!(socket.get::<Named>(link(NO_LINK)).unwrap_err().errno, Errno::ENODEV);
 }
 
 #[test]
 fn each_failure_in_a_batch_is_told_apart() {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
     let bad = |number: u32| number % 1_000 == 2;
-    // The kernel takes a no-op (NLMSG_NOOP) from anybody and says nothing.
-    let nothing = || NetlinkMessage::new(request(link(1), 0).header, NetlinkPayload::Noop);
-    let requests = (0..3_000).map(|n| if bad(n) { request(link(0x7fff_ffff), 0) } else { nothing() });
+    // The kernel takes a no-op from anybody and says nothing.
+    let nothing = || Message::raw(NLMSG_NOOP, Vec::new());
+    let requests = (0..3_000).map(|n| if bad(n) { link(NO_LINK) } else { nothing() });
     let results = socket.batch(requests.collect());
     let failed: Vec<usize> =
         results.iter().enumerate().filter(|(_, result)| result.is_err()).map(|(index, _)| index).collect();
@@ -54,7 +58,8 @@ fn each_failure_in_a_batch_is_told_apart() {
 #[test]
 fn more_failures_than_the_socket_holds_are_no_success() {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
-    let results = socket.batch((0..20_000).map(|_| request(link(0x7fff_ffff), 0)).collect());
+    let results = socket.batch((0..20_000).map(|_| link(NO_LINK)).collect());
     assert!(results.iter().all(Result::is_err));
+    assert_eq!(results[0].as_ref().unwrap_err().errno, Errno::ENODEV);
     assert!(socket.dump(link(0)).unwrap().contains(&loopback()));
 }

@@ -2,12 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use nix::errno::Errno;
-
 use super::transaction;
 use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
 use crate::firewall::edit::edits;
 use crate::firewall::{Action, Chain, Condition, Firewall, Rule, Set, SetName};
+use crate::kernel::netlink::Refusal;
 use crate::kernel::nfnetlink::Nfnetlink;
 
 /// Mark of the trial; its value does not matter.
@@ -16,13 +15,14 @@ const MARK: Mark = Mark { value: 1, mask: 1 };
 /// Returns in words the needs of our rules that the kernel does not meet. The kernel loads the modules that
 /// it has, tries a table with all these needs, and drops the table before it is in force: no other program
 /// hears of the trial.
-pub(super) fn lacks(socket: &mut Nfnetlink) -> Result<Vec<&'static str>, Errno> {
+pub(super) fn lacks(socket: &mut Nfnetlink) -> Result<Vec<&'static str>, Refusal> {
     let needed = needed();
     let edits = edits(None, Some(&needed));
-    match socket.refusals(&transaction::encode_trial(&edits)) {
-        Ok(refusals) => Ok(transaction::lacking(&edits, &refusals)),
-        Err(refusal) => Err(refusal.errno),
-    }
+    let trial = transaction::encode_trial(&edits);
+    let refusals = socket.refusals(trial.messages())?.into_iter();
+    let refusals: Vec<_> =
+        refusals.map(|(message, refusal)| (trial.edit_of(message), refusal.errno)).collect();
+    Ok(transaction::lacking(&edits, &refusals))
 }
 
 /// Returns a firewall with each feature that depends on a module, or on the kernel's age.

@@ -1,8 +1,9 @@
 //! Base chains, to and from attributes: NFTA_CHAIN_* and NFTA_HOOK_* of linux/netfilter/nf_tables.h.
 
+use nix::libc;
+
 use crate::firewall::Chain;
-use crate::kernel::attributes::Attributes;
-use crate::kernel::nfnetlink::Writer;
+use crate::kernel::attributes::{Attributes, Writer};
 
 const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;
@@ -10,7 +11,7 @@ const CHAIN_POLICY: u16 = 5;
 const CHAIN_TYPE: u16 = 7;
 const HOOK_NUMBER: u16 = 1;
 const HOOK_PRIORITY: u16 = 2;
-const POLICY_ACCEPT: u32 = 1;
+const POLICY_ACCEPT: u32 = libc::NF_ACCEPT.cast_unsigned();
 
 /// Encodes the name of a chain, which is enough for a chain that exists.
 pub(super) fn encode_name(chain: Chain, writer: &mut Writer) {

@@ -1,8 +1,8 @@
 //! Chains of other programs: the survey of chains that refuse unknown packets, and our rules at the top of
 //! these chains.
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST};
-use nix::errno::Errno;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE};
+use nix::libc;
 
 use super::rule;
 
@@ -11,8 +11,11 @@ use super::transaction::Batch;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::xtables::CHAIN_PREFIX;
 use crate::firewall::{Chain, ForeignChain, OPENING_COMMENT, Opened, Rule, TABLE, TableFamily};
-use crate::kernel::attributes::Attributes;
-use crate::kernel::nfnetlink::{Header, Message, Nfnetlink, Writer, messages};
+use crate::kernel::attributes::{Attributes, Writer};
+use crate::kernel::constant::of_8_bits;
+use crate::kernel::message::Message;
+use crate::kernel::netlink::{Frame, Refusal, frames};
+use crate::kernel::nfnetlink::{self, Nfnetlink, attributes};
 
 const TABLE_FLAGS: u16 = 2;
 /// NFT_TABLE_F_OWNER: only the program that made the table may change it.
@@ -37,16 +40,20 @@ const IMMEDIATE_DATA: u16 = 2;
 const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
-/// NFT_REG_VERDICT.
-const VERDICT: u32 = 0;
-/// NF_DROP, NFT_JUMP and NFT_GOTO.
-const DROP: i32 = 0;
-const JUMP: i32 = -3;
-const GOTO: i32 = -4;
+const VERDICT: u32 = libc::NFT_REG_VERDICT.cast_unsigned();
+const DROP: i32 = libc::NF_DROP;
+const JUMP: i32 = libc::NFT_JUMP;
+const GOTO: i32 = libc::NFT_GOTO;
 
 /// NFTA_META_KEY, and the keys for interfaces: NFT_META_IIF, _OIF, _IIFNAME and _OIFNAME.
 const META_KEY: u16 = 2;
-const OF_INTERFACES: std::ops::RangeInclusive<u32> = 4..=7;
+/// The keys that ask for interfaces.
+const OF_INTERFACES: [u32; 4] = [
+    libc::NFT_META_IIF.cast_unsigned(),
+    libc::NFT_META_OIF.cast_unsigned(),
+    libc::NFT_META_IIFNAME.cast_unsigned(),
+    libc::NFT_META_OIFNAME.cast_unsigned(),
+];
 
 /// NFTA_TARGET_NAME, in the expression that `iptables-nft` writes for a target that nftables lacks.
 const TARGET_NAME: u16 = 1;
@@ -73,23 +80,23 @@ pub struct Survey {
 
 /// Surveys the ruleset. The answers of the kernel are returned too, because they tell whether the ruleset
 /// changed meanwhile.
-pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Errno> {
+pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Refusal> {
     let mut answers = socket.dump_all(call::GET_CHAIN)?;
     let mut ruleset = Ruleset::default();
-    for message in objects(&answers, call::NEW_CHAIN) {
-        ruleset.add_chain(message);
+    for frame in objects(&answers, call::NEW_CHAIN) {
+        ruleset.add_chain(&frame);
     }
     // Most routers have no chains of other programs, and then no more questions are necessary.
     if ruleset.is_empty() {
         return Ok((Survey { translating: ruleset.translating, ..Survey::default() }, answers));
     }
     let rules = socket.dump_all(call::GET_RULE)?;
-    for message in objects(&rules, call::NEW_RULE) {
-        ruleset.add_rule(message);
+    for frame in objects(&rules, call::NEW_RULE) {
+        ruleset.add_rule(&frame);
     }
     let tables = socket.dump_all(call::GET_TABLE)?;
     let mut survey = ruleset.survey();
-    survey.set_aside(&objects(&tables, call::NEW_TABLE).filter_map(owned_table).collect());
+    survey.set_aside(&objects(&tables, call::NEW_TABLE).filter_map(|frame| owned_table(&frame)).collect());
     answers.extend(rules);
     answers.extend(tables);
     Ok((survey, answers))
@@ -99,14 +106,14 @@ pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Errno>
 #[cfg(fuzzing)]
 pub(crate) fn read(answers: &[u8]) -> Survey {
     let mut ruleset = Ruleset::default();
-    for message in objects(answers, call::NEW_CHAIN) {
-        ruleset.add_chain(message);
+    for frame in objects(answers, call::NEW_CHAIN) {
+        ruleset.add_chain(&frame);
     }
-    for message in objects(answers, call::NEW_RULE) {
-        ruleset.add_rule(message);
+    for frame in objects(answers, call::NEW_RULE) {
+        ruleset.add_rule(&frame);
     }
     let mut survey = ruleset.survey();
-    survey.set_aside(&objects(answers, call::NEW_TABLE).filter_map(owned_table).collect());
+    survey.set_aside(&objects(answers, call::NEW_TABLE).filter_map(|frame| owned_table(&frame)).collect());
     survey
 }
 
@@ -116,25 +123,22 @@ pub(super) fn batch(
     socket: &mut Nfnetlink,
     chain: &ForeignChain,
     to: &Opened,
-) -> Result<Option<Vec<u8>>, Errno> {
+) -> Result<Option<Vec<Message>>, Refusal> {
     let rules = socket.dump_all(call::GET_RULE)?;
     let old: Vec<&[u8]> = objects(&rules, call::NEW_RULE)
-        .filter(|message| {
-            place(*message, RULE_CHAIN).as_ref() == Some(chain) && is_opening(message.attributes())
+        .filter(|frame| {
+            place(frame, RULE_CHAIN).as_ref() == Some(chain) && is_opening(attributes(frame.payload))
         })
-        .filter_map(|message| message.attributes().bytes(RULE_HANDLE))
+        .filter_map(|frame| attributes(frame.payload).bytes(RULE_HANDLE))
         .collect();
     let new: Vec<&Rule> = to.rules.iter().flatten().collect();
     let last = old.len() + new.len();
-    let mut sequence = 0;
+    let mut number = 0;
     let mut batch = Batch::begin();
     let mut send = |kind, flags, body: &mut dyn FnMut(&mut Writer)| {
-        sequence += 1;
-        let acknowledge = if usize::try_from(sequence) == Ok(last) { NLM_F_ACK } else { 0 };
-        let family = family_number(chain.family);
-        let header =
-            Header { kind, flags: NLM_F_REQUEST | flags | acknowledge, sequence, family, resource: 0 };
-        batch.writer().message(&header, |writer| {
+        number += 1;
+        let acknowledge = if number == last { NLM_F_ACK } else { 0 };
+        batch.push(kind, flags | acknowledge, family_number(chain.family), |writer| {
             writer.text(TABLE_NAME, &chain.table);
             writer.text(RULE_CHAIN, &chain.name);
             body(writer);
@@ -187,9 +191,9 @@ impl Ruleset {
         self.bases.is_empty() && !self.has_iptables_chains
     }
 
-    fn add_chain(&mut self, message: Message) -> Option<()> {
-        let attributes = message.attributes();
-        let chain = place(message, CHAIN_NAME)?;
+    fn add_chain(&mut self, frame: &Frame) -> Option<()> {
+        let attributes = attributes(frame.payload);
+        let chain = place(frame, CHAIN_NAME)?;
         self.has_iptables_chains |= chain.name.starts_with(CHAIN_PREFIX);
         let hook = attributes.nested(CHAIN_HOOK).number(HOOK_NUMBER)?;
         if attributes.text(CHAIN_TYPE) == Some("nat") {
@@ -204,14 +208,14 @@ impl Ruleset {
         Some(())
     }
 
-    fn add_rule(&mut self, message: Message) -> Option<()> {
-        let attributes = message.attributes();
+    fn add_rule(&mut self, frame: &Frame) -> Option<()> {
+        let attributes = attributes(frame.payload);
         let rule = if is_opening(attributes) {
             Foreign::Ours(rule::decode_expressions(attributes))
         } else {
             what_it_does(attributes)
         };
-        self.rules.get_or_default(place(message, RULE_CHAIN)?).push(rule);
+        self.rules.get_or_default(place(frame, RULE_CHAIN)?).push(rule);
         Some(())
     }
 
@@ -292,25 +296,25 @@ fn what_it_does(attributes: Attributes) -> Foreign {
     Foreign::Other
 }
 
-fn objects(answers: &[u8], kind: u16) -> impl Iterator<Item = Message<'_>> {
-    messages(answers).filter(move |message| message.kind == kind)
+fn objects(answers: &[u8], kind: u16) -> impl Iterator<Item = Frame<'_>> {
+    frames(answers).filter(move |frame| frame.kind == kind)
 }
 
 /// Returns the chain that a message is about, unless it belongs to our own table. `name` is the attribute
 /// that names the chain.
-fn place(message: Message, name: u16) -> Option<ForeignChain> {
-    let attributes = message.attributes();
+fn place(frame: &Frame, name: u16) -> Option<ForeignChain> {
+    let attributes = attributes(frame.payload);
     let table = attributes.text(TABLE_NAME)?;
-    let family = family(message.family()?)?;
+    let family = family(nfnetlink::family_of(frame.payload)?)?;
     let ours = family == TableFamily::Inet && table == TABLE;
     let chain = ForeignChain { family, table: table.to_owned(), name: attributes.text(name)?.to_owned() };
     (!ours).then_some(chain)
 }
 
-fn owned_table(message: Message) -> Option<(TableFamily, String)> {
-    let attributes = message.attributes();
+fn owned_table(frame: &Frame) -> Option<(TableFamily, String)> {
+    let attributes = attributes(frame.payload);
     let owned = attributes.number(TABLE_FLAGS)? & OWNED != 0;
-    owned.then_some((family(message.family()?)?, attributes.text(TABLE_NAME)?.to_owned()))
+    owned.then_some((family(nfnetlink::family_of(frame.payload)?)?, attributes.text(TABLE_NAME)?.to_owned()))
 }
 
 fn is_opening(attributes: Attributes) -> bool {
@@ -326,8 +330,8 @@ fn comment() -> Vec<u8> {
 fn family_number(family: TableFamily) -> u8 {
     match family {
         TableFamily::Inet => INET,
-        TableFamily::Ip => 2,
-        TableFamily::Ip6 => 10,
+        TableFamily::Ip => of_8_bits(libc::NFPROTO_IPV4),
+        TableFamily::Ip6 => of_8_bits(libc::NFPROTO_IPV6),
     }
 }
 

@@ -8,7 +8,7 @@
 //! on the table that it finds. Other tables are neither read nor touched.
 
 mod ability;
-mod call;
+pub(super) mod call;
 mod chain;
 mod expression;
 pub(crate) mod foreign;
@@ -30,7 +30,9 @@ use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::firewall::edit::{Edit, edits, in_stages, undoing};
 use crate::firewall::{Firewall, ForeignChain, Opened};
-use crate::kernel::nfnetlink::{Nfnetlink, messages};
+use crate::kernel::netlink::{Refusal, frames};
+use crate::kernel::nfnetlink::{Nfnetlink, attributes, is_unknown_subsystem};
+use crate::system::errno;
 pub use foreign::Survey;
 
 /// NFTA_GEN_ID.
@@ -54,16 +56,16 @@ impl Nftables {
     pub fn find() -> Result<Option<Self>> {
         let mut socket = match Nfnetlink::open(call::INET) {
             // This kernel was built without netfilter's netlink.
-            Err(Errno::EPROTONOSUPPORT) => return Ok(None),
-            socket => socket.context(|| "cannot open a socket to netfilter".into())?,
+            Err(error) if errno::of(&error) == Some(Errno::EPROTONOSUPPORT) => return Ok(None),
+            socket => socket?,
         };
         match socket.request(call::GET_GENERATION, NLM_F_ACK, |_| ()) {
-            // nfnetlink answers so for a subsystem that it does not know: nfnetlink_rcv_msg in
-            // net/netfilter/nfnetlink.c.
-            Err(Errno::EINVAL | Errno::EOPNOTSUPP) => Ok(None),
+            Err(refusal) if is_unknown_subsystem(refusal.errno) => Ok(None),
             // The kernel answers only root.
-            Ok(_) | Err(Errno::EPERM) => Ok(Some(Self { socket, surveyed: None, lacks: None })),
-            Err(errno) => Err(errno).context(|| "cannot ask the kernel for its nftables".into()),
+            Ok(_) | Err(Refusal { errno: Errno::EPERM, .. }) => {
+                Ok(Some(Self { socket, surveyed: None, lacks: None }))
+            }
+            Err(refusal) => Err(refusal).context(|| "cannot ask the kernel for its nftables".into()),
         }
     }
 
@@ -73,7 +75,7 @@ impl Nftables {
         if self.lacks.is_none() {
             self.lacks = Some(match ability::lacks(&mut self.socket) {
                 // The kernel answers only root.
-                Err(Errno::EPERM) => Vec::new(),
+                Err(Refusal { errno: Errno::EPERM, .. }) => Vec::new(),
                 lacks => {
                     lacks.context(|| "cannot ask the kernel for the abilities of its nftables".into())?
                 }
@@ -92,8 +94,8 @@ impl Nftables {
                     return Ok(Some(snapshot::decode(&snapshot).unwrap_or_default()));
                 }
                 // The ruleset changed while we read it, or a set went away between two questions.
-                Ok(Some(_)) | Err(Errno::ENOENT | Errno::EINTR) => {}
-                Err(errno) => return Err(errno).context(|| "cannot read the firewall".into()),
+                Ok(Some(_)) | Err(Refusal { errno: Errno::ENOENT | Errno::EINTR, .. }) => {}
+                Err(refusal) => return Err(refusal).context(|| "cannot read the firewall".into()),
             }
         }
         Err(Error::failed("cannot read the firewall: another program keeps changing it"))
@@ -114,8 +116,8 @@ impl Nftables {
                 Ok((survey, answers)) if snapshot::is_sharp(&answers) => {
                     self.surveyed = Some((generation, survey));
                 }
-                Ok(_) | Err(Errno::ENOENT | Errno::EINTR) => {}
-                Err(errno) => return Err(errno).context(doing),
+                Ok(_) | Err(Refusal { errno: Errno::ENOENT | Errno::EINTR, .. }) => {}
+                Err(refusal) => return Err(refusal).context(doing),
             }
         }
         Err(Error::failed("cannot read other programs' nftables: one of them keeps changing them"))
@@ -126,7 +128,7 @@ impl Nftables {
     pub fn open(&mut self, chain: &ForeignChain, to: &Opened) -> Result<()> {
         let doing = || format!("cannot change our rules in the chain {chain}");
         let Some(batch) = foreign::batch(&mut self.socket, chain, to).context(doing)? else { return Ok(()) };
-        self.socket.batch(&batch).map_err(|refusal| refusal.errno).context(doing)
+        self.socket.transact(&batch).map_err(|(_, refusal)| refusal).context(doing)
     }
 
     /// Returns the closed ports; `None` if there is no table for them, an empty set if the table is not in a
@@ -146,10 +148,10 @@ impl Nftables {
     }
 
     /// Returns the generation: the number that the kernel gives to each state of its ruleset.
-    fn generation(&mut self) -> Result<u32, Errno> {
+    fn generation(&mut self) -> Result<u32, Refusal> {
         let answers = self.socket.request(call::GET_GENERATION, NLM_F_ACK, |_| ())?;
-        let number = messages(&answers).find_map(|message| message.attributes().number(GENERATION_NUMBER));
-        number.ok_or(Errno::EPROTO)
+        let number = frames(&answers).find_map(|frame| attributes(frame.payload).number(GENERATION_NUMBER));
+        number.ok_or(Errno::EPROTO.into())
     }
 
     /// Changes the table from `from` to `to`; `None` means no table. If the kernel refuses an edit, nothing
@@ -170,6 +172,9 @@ impl Nftables {
         if edits.is_empty() {
             return Ok(());
         }
-        self.socket.batch(&transaction::encode(edits)).map_err(|refusal| transaction::explain(edits, refusal))
+        let transaction = transaction::encode(edits);
+        self.socket
+            .transact(transaction.messages())
+            .map_err(|(message, refusal)| transaction::explain(edits, transaction.edit_of(message), refusal))
     }
 }

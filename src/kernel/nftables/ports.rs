@@ -1,19 +1,22 @@
 //! Closed ports: one table of family `netdev` with a chain for each port. The chain has no rules, and its
 //! policy drops incoming packets before a bridge, a bond or any other part of the kernel sees them.
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use nix::errno::Errno;
+use nix::libc;
 
 use super::call::{self, NFTABLES, TABLE_NAME};
 use super::transaction::Batch;
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::firewall::{PORTS_PRIORITY, TABLE};
-use crate::kernel::attributes::Attributes;
-use crate::kernel::nfnetlink::{Header, Nfnetlink, Writer, messages};
+use crate::kernel::attributes::{Attributes, Writer};
+use crate::kernel::constant::of_8_bits;
+use crate::kernel::netlink::{Refusal, frames};
+use crate::kernel::nfnetlink::{self, Nfnetlink};
 
-/// NFPROTO_NETDEV.
-const NETDEV: u8 = 5;
+/// Family of tables that see packets as devices get them.
+const NETDEV: u8 = of_8_bits(libc::NFPROTO_NETDEV);
 
 const TABLE_FLAGS: u16 = 2;
 const CHAIN_NAME: u16 = 3;
@@ -24,12 +27,9 @@ const HOOK_NUMBER: u16 = 1;
 const HOOK_PRIORITY: u16 = 2;
 const HOOK_DEVICE: u16 = 3;
 
-/// NF_NETDEV_INGRESS.
-const INGRESS: u32 = 0;
-
-/// NF_DROP and NF_ACCEPT.
-const DROP: u32 = 0;
-const ACCEPT: u32 = 1;
+const INGRESS: u32 = libc::NF_NETDEV_INGRESS.cast_unsigned();
+const DROP: u32 = libc::NF_DROP.cast_unsigned();
+const ACCEPT: u32 = libc::NF_ACCEPT.cast_unsigned();
 
 const KIND: &str = "filter";
 
@@ -38,11 +38,11 @@ const LOOPBACK: &str = "lo";
 
 /// Returns the ports that our table closes; `None` if there is no such table, an empty set if the table is
 /// not in a form that we write.
-pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, Errno> {
+pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, Refusal> {
     let of_table = |writer: &mut Writer| writer.text(TABLE_NAME, TABLE);
     match socket.request_about(NETDEV, call::GET_TABLE, NLM_F_ACK, of_table) {
         // A kernel before 4.17 answers EAFNOSUPPORT for a family whose module it lacks.
-        Err(Errno::ENOENT | Errno::EAFNOSUPPORT) => return Ok(None),
+        Err(Refusal { errno: Errno::ENOENT | Errno::EAFNOSUPPORT, .. }) => return Ok(None),
         answer => drop(answer?),
     }
     let mut objects = socket.request_about(NETDEV, call::GET_CHAIN, NLM_F_DUMP, of_table)?;
@@ -51,7 +51,7 @@ pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, 
 }
 
 /// Closes these ports and no others, in one transaction; `None` means no table.
-pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) -> Result<(), Errno> {
+pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) -> Result<(), Refusal> {
     let mut batch = Batch::begin();
     // Deletion fails without a table, so the table is made first.
     send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
@@ -64,7 +64,7 @@ pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) 
             send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, encode);
         }
     }
-    socket.batch(&batch.end()).map_err(|refusal| refusal.errno)
+    socket.transact(&batch.end()).map_err(|(_, refusal)| refusal)
 }
 
 /// Reports whether this kernel can close ports. The question is a chain that drops nothing, in a transaction
@@ -74,12 +74,11 @@ pub(super) fn are_possible(socket: &mut Nfnetlink) -> bool {
     send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
     let encode = |writer: &mut Writer| encode_chain("question", LOOPBACK, ACCEPT, writer);
     send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, encode);
-    socket.batch(&batch.abandon()).is_ok()
+    socket.transact(&batch.abandon()).is_ok()
 }
 
 fn send(batch: &mut Batch, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
-    let header = Header { kind, flags: NLM_F_REQUEST | flags, sequence: 1, family: NETDEV, resource: 0 };
-    batch.writer().message(&header, |writer| {
+    batch.push(kind, flags, NETDEV, |writer| {
         writer.text(TABLE_NAME, TABLE);
         body(writer);
     });
@@ -100,9 +99,9 @@ fn encode_chain(name: &str, device: &str, policy: u32, writer: &mut Writer) {
 pub(crate) fn decode(objects: &[u8]) -> Option<SortedSet<IfName>> {
     let mut ports = SortedSet::new();
     let ours = |attributes: &Attributes| attributes.text(TABLE_NAME) == Some(TABLE);
-    for message in messages(objects).filter(|message| message.kind >> 8 == NFTABLES) {
-        let attributes = message.attributes();
-        match message.kind {
+    for frame in frames(objects).filter(|frame| nfnetlink::is_of(frame, NFTABLES)) {
+        let attributes = nfnetlink::attributes(frame.payload);
+        match frame.kind {
             call::NEW_CHAIN if ours(&attributes) => _ = ports.insert(decode_chain(attributes)?),
             call::NEW_RULE if ours(&attributes) => return None,
             _ => {}

@@ -5,6 +5,8 @@
 
 use std::net::Ipv4Addr;
 
+use nix::libc;
+
 use super::value::{
     MAC_LENGTH, NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length,
     unpadded_name,
@@ -12,8 +14,7 @@ use super::value::{
 use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::SortedSet;
 use crate::firewall::Set;
-use crate::kernel::attributes::Attributes;
-use crate::kernel::nfnetlink::Writer;
+use crate::kernel::attributes::{Attributes, Writer};
 
 /// Limit of elements in one message, because a list has at most 64 KiB and the longest element takes 52
 /// bytes.
@@ -24,14 +25,14 @@ const SET_KEY_TYPE: u16 = 4;
 const SET_KEY_LEN: u16 = 5;
 const SET_ID: u16 = 10;
 const SET_USERDATA: u16 = 13;
-const FLAG_INTERVAL: u32 = 0x4;
+const FLAG_INTERVAL: u32 = libc::NFT_SET_INTERVAL.cast_unsigned();
 
 const LIST_ELEMENTS: u16 = 3;
 const LIST_ELEMENT: u16 = 1;
 const ELEMENT_KEY: u16 = 1;
 const ELEMENT_FLAGS: u16 = 3;
 const ELEMENT_KEY_END: u16 = 10;
-const INTERVAL_END: u32 = 0x1;
+const INTERVAL_END: u32 = libc::NFT_SET_ELEM_INTERVAL_END.cast_unsigned();
 const DATA_VALUE: u16 = 1;
 
 /// Element in the kernel's form. An end sorts before a beginning with the same key.

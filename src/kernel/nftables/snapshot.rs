@@ -9,18 +9,19 @@ use super::{chain, rule};
 use crate::base::sorted::SortedMap;
 use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
 use crate::kernel::attributes::Attributes;
-use crate::kernel::nfnetlink::{Nfnetlink, messages};
+use crate::kernel::netlink::{Frame, Refusal, frames};
+use crate::kernel::nfnetlink::{self, Nfnetlink};
 
 const TABLE_FLAGS: u16 = 2;
 const SET_NAME: u16 = 2;
 
 /// Takes a snapshot of our table; `None` if there is no such table.
-pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Errno> {
+pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Refusal> {
     let mut snapshot =
         match socket.request(call::GET_TABLE, NLM_F_ACK, |writer| writer.text(TABLE_NAME, TABLE)) {
             Ok(answers) => answers,
-            Err(errno) if means_no_table(errno) => return Ok(None),
-            Err(errno) => return Err(errno),
+            Err(refusal) if means_no_table(refusal.errno) => return Ok(None),
+            Err(refusal) => return Err(refusal),
         };
     for kind in [call::GET_CHAIN, call::GET_RULE, call::GET_SET] {
         snapshot.extend(socket.request(kind, NLM_F_DUMP, |writer| writer.text(TABLE_NAME, TABLE))?);
@@ -48,9 +49,9 @@ pub(super) fn means_no_table(errno: Errno) -> bool {
 /// Reports whether the ruleset stayed the same while the snapshot was taken.
 pub(super) fn is_sharp(snapshot: &[u8]) -> bool {
     let mut generation = None;
-    messages(snapshot).filter(|message| message.kind >> 8 == NFTABLES).all(|message| {
-        message.flags & NLM_F_DUMP_INTR == 0
-            && *generation.get_or_insert(message.generation()) == message.generation()
+    frames(snapshot).filter(is_of_nftables).all(|frame| {
+        let current = nfnetlink::generation(frame.payload);
+        frame.flags & NLM_F_DUMP_INTR == 0 && *generation.get_or_insert(current) == current
     })
 }
 
@@ -66,10 +67,14 @@ pub(crate) fn decode(snapshot: &[u8]) -> Option<Firewall> {
 
 /// Returns the objects of our table.
 fn objects(snapshot: &[u8]) -> impl Iterator<Item = (u16, Attributes<'_>)> {
-    messages(snapshot)
-        .filter(|message| message.kind >> 8 == NFTABLES)
-        .map(|message| (message.kind, message.attributes()))
+    frames(snapshot)
+        .filter(is_of_nftables)
+        .map(|frame| (frame.kind, nfnetlink::attributes(frame.payload)))
         .filter(|(_, attributes)| attributes.text(TABLE_NAME) == Some(TABLE))
+}
+
+fn is_of_nftables(frame: &Frame) -> bool {
+    nfnetlink::is_of(frame, NFTABLES)
 }
 
 #[derive(Default)]

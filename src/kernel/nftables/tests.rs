@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::{snapshot, transaction};
 use crate::firewall::edit::{Edit, edits};
 use crate::firewall::{Action, Chain, Condition, Firewall, Rule};
-use crate::kernel::nfnetlink::Refusal;
+use crate::kernel::netlink::in_one_piece;
 use crate::system::errno;
 
 proptest! {
@@ -17,7 +17,7 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_back(firewall in firewalls::firewall()) {
-        let batch = transaction::encode(&edits(None, Some(&firewall)));
+        let batch = in_one_piece(transaction::encode(&edits(None, Some(&firewall))).messages(), 1);
         prop_assert_eq!(snapshot::decode(&batch), Some(firewall));
     }
 
@@ -27,7 +27,7 @@ proptest! {
         place in any::<prop::sample::Index>(),
         bit in 0..8,
     ) {
-        let mut batch = transaction::encode(&edits(None, Some(&firewall)));
+        let mut batch = in_one_piece(transaction::encode(&edits(None, Some(&firewall))).messages(), 1);
         let place = place.index(batch.len());
         batch[place] ^= 1_u8 << bit;
         snapshot::decode(&batch);
@@ -38,7 +38,7 @@ proptest! {
 #[test]
 fn an_empty_table_is_none_of_ours() {
     let empty = Firewall::default();
-    let batch = transaction::encode(&edits(None, Some(&empty)));
+    let batch = in_one_piece(transaction::encode(&edits(None, Some(&empty))).messages(), 1);
     assert_eq!(snapshot::decode(&batch), Some(empty));
 }
 
@@ -90,10 +90,7 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
     ];
     // The kernel is older than Linux 4.17 and lacks the module of the family.
     let (no_family, nothing) = (Errno::EAFNOSUPPORT, Errno::ENOENT);
-    let refusals = |errnos: [Errno; 4]| {
-        let numbered = (1..).zip(errnos).map(|(sequence, errno)| Refusal { sequence, errno });
-        transaction::lacking(&edits, &numbered.collect::<Vec<_>>())
-    };
+    let refusals = |errnos: [Errno; 4]| transaction::lacking(&edits, &(1..).zip(errnos).collect::<Vec<_>>());
     assert_eq!(
         refusals([no_family; 4]),
         ["tables for both families (before Linux 4.17: module nf_tables_inet)"]
@@ -103,8 +100,8 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
         refusals([Errno::EBUSY, nothing, Errno::EBUSY, nothing]),
         ["inet NAT chains (needs Linux 5.2 or newer, with module nft_chain_nat)"]
     );
-    for (sequence, errno, expected) in cases {
-        let error = transaction::explain(&edits, Refusal { sequence, errno });
+    for (number, errno, expected) in cases {
+        let error = transaction::explain(&edits, number, errno.into());
         assert_eq!(error.to_string(), expected);
         assert_eq!(errno::of(&error), Some(errno));
     }

@@ -1,6 +1,6 @@
 //! Batch of messages that the kernel carries out as a whole or not at all.
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 use nix::errno::Errno;
 
 use super::call::{self, INET, NFTABLES, TABLE_NAME};
@@ -9,11 +9,10 @@ use super::{chain, rule, set};
 use crate::base::error::Error;
 use crate::firewall::edit::Edit;
 use crate::firewall::{Action, Condition, Rule, SetName, TABLE};
-use crate::kernel::nfnetlink::{Header, Refusal, Writer};
-
-/// NFNL_MSG_BATCH_*: beginning and end of a batch.
-const BATCH_BEGIN: u16 = 0x10;
-const BATCH_END: u16 = 0x11;
+use crate::kernel::attributes::Writer;
+use crate::kernel::message::Message;
+use crate::kernel::netlink::Refusal;
+use crate::kernel::nfnetlink::{begin, end, request};
 
 const TABLE_FLAGS: u16 = 2;
 /// Attribute that names a set, both in the set's own messages and in messages about its elements.
@@ -35,68 +34,96 @@ const OURS: Table = Table { name: TABLE, flags: 0 };
 /// for a moment.
 const TRIAL: Table = Table { name: "portals-trial", flags: 1 };
 
-/// Encodes edits as a batch. Each message has the number of its edit, counted from 1, as its sequence number.
-/// Only the last edit asks for an acknowledgement, which the kernel sends when the whole batch is done.
-pub(crate) fn encode(edits: &[Edit]) -> Vec<u8> {
-    begin(edits, OURS).end()
+/// The messages that carry out edits.
+pub(crate) struct Transaction {
+    messages: Vec<Message>,
+    /// For each message the number of its edit, counted from 1; 0 for the first message, which begins the
+    /// transaction.
+    edits: Vec<usize>,
 }
 
-/// Encodes edits as a batch for a trial: the kernel checks a batch without an end, and then forgets it.
-pub(super) fn encode_trial(edits: &[Edit]) -> Vec<u8> {
-    begin(edits, TRIAL).0.finish()
-}
-
-fn begin(edits: &[Edit], table: Table) -> Batch {
-    let mut batch = Batch::begin();
-    for (edit, sequence) in edits.iter().zip(1_u32..) {
-        let last = usize::try_from(sequence) == Ok(edits.len());
-        let acknowledge = if last { NLM_F_ACK } else { 0 };
-        encode_edit(edit, &mut Request { writer: batch.writer(), table, sequence, acknowledge });
+impl Transaction {
+    /// Returns all messages, in order.
+    pub(crate) fn messages(&self) -> &[Message] {
+        &self.messages
     }
-    batch
+
+    /// Returns the number of the edit that a message belongs to, counted from 1; 0 for the transaction as a
+    /// whole.
+    pub(super) fn edit_of(&self, message: usize) -> usize {
+        self.edits.get(message).copied().unwrap_or_default()
+    }
+}
+
+/// Returns the transaction for these edits. Only the last edit asks for an acknowledgement, which the kernel
+/// sends when all edits are carried out.
+pub(crate) fn encode(edits: &[Edit]) -> Transaction {
+    let (batch, edits) = begin_with(edits, OURS);
+    Transaction { messages: batch.end(), edits }
+}
+
+/// Returns the transaction for a table that is never made: the kernel checks a transaction without an end,
+/// and then forgets it.
+pub(super) fn encode_trial(edits: &[Edit]) -> Transaction {
+    let (batch, edits) = begin_with(edits, TRIAL);
+    Transaction { messages: batch.abandon(), edits }
+}
+
+/// Returns a transaction without its end, and the number of the edit of each message.
+fn begin_with(edits: &[Edit], table: Table) -> (Batch, Vec<usize>) {
+    let mut batch = Batch::begin();
+    let mut numbers = vec![0];
+    for (edit, number) in edits.iter().zip(1..) {
+        let acknowledge = if number == edits.len() { NLM_F_ACK } else { 0 };
+        encode_edit(edit, &mut Request { batch: &mut batch, table, acknowledge });
+        numbers.resize(batch.0.len(), number);
+    }
+    (batch, numbers)
 }
 
 /// Messages that the kernel carries out as a whole or not at all.
-pub(super) struct Batch(Writer);
+pub(super) struct Batch(Vec<Message>);
 
 impl Batch {
+    /// Returns a batch without any request.
     pub(super) fn begin() -> Self {
-        let mut writer = Writer::default();
-        bracket(BATCH_BEGIN, &mut writer);
-        Self(writer)
+        Self(vec![begin(NFTABLES)])
     }
 
-    pub(super) fn writer(&mut self) -> &mut Writer {
-        &mut self.0
+    /// Adds a request about an object of a family (NFPROTO_*).
+    pub(super) fn push(&mut self, kind: u16, flags: u16, family: u8, body: impl FnOnce(&mut Writer)) {
+        self.0.push(request(kind, flags, family, body));
     }
 
     /// Returns the batch without its end: the kernel checks all of it and undoes it.
-    pub(super) fn abandon(self) -> Vec<u8> {
-        self.0.finish()
+    pub(super) fn abandon(self) -> Vec<Message> {
+        self.0
     }
 
-    pub(super) fn end(mut self) -> Vec<u8> {
-        bracket(BATCH_END, &mut self.0);
-        self.0.finish()
+    /// Returns the whole batch.
+    pub(super) fn end(mut self) -> Vec<Message> {
+        self.0.push(end(NFTABLES));
+        self.0
     }
 }
 
 /// Explains a refusal: the error names the edit, and the missing part of the kernel if that is the reason.
-pub(super) fn explain(edits: &[Edit], Refusal { sequence, errno }: Refusal) -> Error {
-    let edit = edit_of(edits, sequence);
+/// `number` is the number of the edit, counted from 1, or 0 for the whole transaction.
+pub(super) fn explain(edits: &[Edit], number: usize, refusal: Refusal) -> Error {
+    let edit = edit_numbered(edits, number);
     let doing = edit.map_or_else(|| "change the firewall".to_owned(), Edit::to_string);
     let missing = edit.map_or(Some("nftables (module nf_tables)"), what_is_missing);
-    let message = match missing.filter(|_| is_lack(errno)) {
+    let message = match missing.filter(|_| is_lack(refusal.errno)) {
         Some(missing) => format!("cannot {doing}: this kernel has no {missing}"),
         None => format!("cannot {doing}"),
     };
-    Error::failed(message).because(errno)
+    Error::failed(message).because(refusal)
 }
 
 /// Returns the abilities that the kernel lacks, each once, from its refusals of a trial.
-pub(super) fn lacking(edits: &[Edit], refusals: &[Refusal]) -> Vec<&'static str> {
-    let lacks = refusals.iter().filter(|refusal| is_lack(refusal.errno));
-    let refused: Vec<&Edit> = lacks.filter_map(|refusal| edit_of(edits, refusal.sequence)).collect();
+pub(super) fn lacking(edits: &[Edit], refusals: &[(usize, Errno)]) -> Vec<&'static str> {
+    let lacks = refusals.iter().filter(|(_, errno)| is_lack(*errno));
+    let refused: Vec<&Edit> = lacks.filter_map(|(number, _)| edit_numbered(edits, *number)).collect();
     // The content of a refused table or chain is refused along with it.
     let is_own = |edit: &Edit| match edit {
         Edit::AddTable => true,
@@ -114,18 +141,13 @@ pub(super) fn lacking(edits: &[Edit], refusals: &[Refusal]) -> Vec<&'static str>
     lacking
 }
 
-fn edit_of<'a>(edits: &'a [Edit<'a>], sequence: u32) -> Option<&'a Edit<'a>> {
-    usize::try_from(sequence).ok().and_then(|number| edits.get(number.checked_sub(1)?))
+fn edit_numbered<'a>(edits: &'a [Edit<'a>], number: usize) -> Option<&'a Edit<'a>> {
+    edits.get(number.checked_sub(1)?)
 }
 
 /// Reports whether a refusal means that the kernel has no objects of that kind.
 fn is_lack(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT)
-}
-
-fn bracket(kind: u16, writer: &mut Writer) {
-    let header = Header { kind, flags: NLM_F_REQUEST, sequence: 0, family: 0, resource: NFTABLES };
-    writer.message(&header, |_| ());
 }
 
 fn encode_edit(edit: &Edit, request: &mut Request) {
@@ -166,18 +188,16 @@ fn encode_edit(edit: &Edit, request: &mut Request) {
 
 /// Common parts of the messages of one edit.
 struct Request<'a> {
-    writer: &'a mut Writer,
+    batch: &'a mut Batch,
     table: Table,
-    sequence: u32,
     acknowledge: u16,
 }
 
 impl Request<'_> {
     fn send(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
-        let flags = NLM_F_REQUEST | flags | self.acknowledge;
-        let header = Header { kind, flags, sequence: self.sequence, family: INET, resource: 0 };
-        self.writer.message(&header, |writer| {
-            writer.text(TABLE_NAME, self.table.name);
+        let table = self.table.name;
+        self.batch.push(kind, flags | self.acknowledge, INET, |writer| {
+            writer.text(TABLE_NAME, table);
             body(writer);
         });
     }

@@ -2,13 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use nix::libc;
+
 use crate::base::net::{Cidr, Family, IfName};
 
 /// Length of an interface name in bytes: IFNAMSIZ.
 pub(super) const NAME_LENGTH: u32 = 16;
 
-/// Length of a hardware address in bytes: ETH_ALEN.
-pub(super) const MAC_LENGTH: u32 = 6;
+/// Length of a hardware address in bytes.
+pub(super) const MAC_LENGTH: u32 = libc::ETH_ALEN.cast_unsigned();
 
 /// Returns the interface name in front of the zeros.
 pub(super) fn unpadded_name(padded: &[u8]) -> Option<IfName> {

@@ -1,4 +1,5 @@
-//! What the kernel tells of Wi-Fi cards, read in place: linux/nl80211.h. Numbers are in the machine's byte order.
+//! The kernel's answers about Wi-Fi cards, read in place: linux/nl80211.h. Numbers are in the machine's byte
+//! order.
 
 use super::attribute;
 use crate::base::net::{IfName, Mac};
@@ -6,17 +7,18 @@ use crate::kernel::attributes::{Attributes, native_number, text_before_zero};
 use crate::kernel::generic::Part;
 use crate::wifi::card::{Band, Card, Channel, Mode, Rules, Station, channel_number};
 
-/// NL80211_BAND_ATTR_*
+/// Attributes of a band (NL80211_BAND_ATTR_*).
 mod band {
     pub(super) const FREQS: u16 = 1;
     pub(super) const HT_CAPA: u16 = 4;
     pub(super) const VHT_CAPA: u16 = 8;
-    /// Their numbers are the kinds of their attributes: NL80211_BAND_2GHZ and NL80211_BAND_5GHZ.
+    /// Numbers of the bands, which are the kinds of their attributes: NL80211_BAND_2GHZ and
+    /// NL80211_BAND_5GHZ.
     pub(super) const TWO_GHZ: u16 = 0;
     pub(super) const FIVE_GHZ: u16 = 1;
 }
 
-/// NL80211_FREQUENCY_ATTR_*
+/// Attributes of a channel (NL80211_FREQUENCY_ATTR_*).
 mod frequency {
     pub(super) const FREQ: u16 = 1;
     pub(super) const DISABLED: u16 = 2;
@@ -24,7 +26,7 @@ mod frequency {
     pub(super) const RADAR: u16 = 5;
 }
 
-/// NL80211_IFACE_COMB_* and NL80211_IFACE_LIMIT_*
+/// Attributes of a combination of modes (NL80211_IFACE_COMB_* and NL80211_IFACE_LIMIT_*).
 mod combination {
     pub(super) const LIMITS: u16 = 1;
     pub(super) const MAXNUM: u16 = 2;
@@ -33,7 +35,7 @@ mod combination {
     pub(super) const LIMIT_TYPES: u16 = 2;
 }
 
-/// NL80211_STA_INFO_*
+/// Attributes of a connected device (NL80211_STA_INFO_*).
 mod station_info {
     pub(super) const INACTIVE_TIME: u16 = 1;
     pub(super) const RX_BYTES: u16 = 2;
@@ -44,7 +46,8 @@ mod station_info {
     pub(super) const TX_BYTES64: u16 = 24;
 }
 
-/// NL80211_IFTYPE_*: the kinds of the attributes in a set of modes.
+/// Modes of a card by their numbers (NL80211_IFTYPE_*), which are the kinds of the attributes in a set of
+/// modes.
 const MODES: [(u16, Mode); 5] = [
     (1, Mode::AdHoc),
     (2, Mode::Station),
@@ -55,7 +58,8 @@ const MODES: [(u16, Mode); 5] = [
 
 const ACCESS_POINT: u16 = 3;
 
-/// Bits of the widths in which radar can be noticed: 20 MHz, with and without 802.11n (NL80211_CHAN_WIDTH_20 and _20_NOHT).
+/// Bits of the channel widths of 20 MHz, without and with 802.11n (NL80211_CHAN_WIDTH_20_NOHT and _20), among
+/// the widths in which a card detects radar.
 const PLAIN_WIDTHS: u32 = 0b11;
 
 /// An interface of a card.
@@ -63,12 +67,12 @@ const PLAIN_WIDTHS: u32 = 0b11;
 pub(crate) struct Interface {
     pub(super) index: u32,
     pub(super) name: IfName,
-    /// The number of its card.
+    /// Number of the card.
     pub(super) card: u32,
     pub(super) address: Mac,
 }
 
-/// `None` for what is no network interface.
+/// Reads an interface of a card; `None` if it is not a network interface.
 pub(crate) fn interface(part: &Part) -> Option<Interface> {
     let attributes = part.attributes();
     Some(Interface {
@@ -79,7 +83,8 @@ pub(crate) fn interface(part: &Part) -> Option<Interface> {
     })
 }
 
-/// Takes in one of the parts that a card is told in. A band is told with what it can do first, then channel by channel.
+/// Adds one part of the description of a card. A band comes with its abilities first, and then channel by
+/// channel.
 pub(crate) fn take_card(card: &mut Card, part: &Part) {
     for (kind, value) in part.attributes().iter() {
         match kind {
@@ -97,7 +102,7 @@ pub(crate) fn take_card(card: &mut Card, part: &Part) {
             _ => {}
         }
     }
-    // A card without combinations is one thing at a time.
+    // A card without combinations has one mode at a time.
     if card.modes.contains(&Mode::AccessPoint) {
         card.access_points = card.access_points.max(1);
     }
@@ -123,7 +128,7 @@ fn rules(channel: Attributes) -> Rules {
     if is_marked(frequency::DISABLED) {
         Rules::Disabled
     } else if is_marked(frequency::RADAR) {
-        // Those are marked NO_IR as well: nobody speaks before listening for radar.
+        // Channels with radar are marked NO_IR as well: a card must listen for radar before it sends.
         Rules::Radar
     } else if is_marked(frequency::NO_IR) {
         Rules::ListenFirst
@@ -132,7 +137,8 @@ fn rules(channel: Attributes) -> Rules {
     }
 }
 
-/// A combination of modes that a card can be in at once: limits of sets of modes, and of all together.
+/// Adds a combination of modes that a card can have at once: limits for sets of modes, and for all modes
+/// together.
 fn take_combination(card: &mut Card, told: Attributes) {
     let limit = |limit: Attributes| {
         let has_access_points = limit.nested(combination::LIMIT_TYPES).bytes(ACCESS_POINT).is_some();
@@ -145,13 +151,14 @@ fn take_combination(card: &mut Card, told: Attributes) {
     card.detects_radar |= widths & PLAIN_WIDTHS != 0;
 }
 
-/// Takes in whose rules hold.
+/// Adds the country whose rules the card follows.
 pub(crate) fn take_domain(card: &mut Card, part: &Part) {
     let attributes = part.attributes();
     attributes.bytes(attribute::REG_ALPHA2).map_or("", text_before_zero).clone_into(&mut card.country);
     card.keeps_its_country = attributes.bytes(attribute::WIPHY_SELF_MANAGED_REG).is_some();
 }
 
+/// Reads a connected device.
 pub(crate) fn station(part: &Part) -> Option<Station> {
     let attributes = part.attributes();
     let told = attributes.nested(attribute::STA_INFO);
@@ -180,8 +187,8 @@ fn mac(attributes: Attributes) -> Option<Mac> {
     attributes.bytes(attribute::MAC)?.first_chunk().copied().map(Mac)
 }
 
-/// `recorded/` has what Linux 6.1 answered: two radios of mac80211_hwsim, under the rules of the US, one of them an access point with a
-/// client. Channels of other bands than 2.4 and 5 GHz were left out.
+/// Tests with answers of Linux 6.1 from `recorded/`: two radios of mac80211_hwsim under the rules of the US,
+/// one of them an access point with a client. Channels outside of 2.4 and 5 GHz were left out.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,7 +197,7 @@ mod tests {
     use Rules::{Disabled, Free, ListenFirst, Radar};
 
     fn parts(recorded: &[u8]) -> Vec<Part> {
-        frames(recorded).map(|(_, payload)| Part::decode(payload).unwrap()).collect()
+        frames(recorded).map(|frame| Part::decode(frame.payload).unwrap()).collect()
     }
 
     fn recorded_card() -> Card {
@@ -251,8 +258,8 @@ mod tests {
     fn what_is_cut_short_is_left_out() {
         for recorded in [&include_bytes!("recorded/card")[..], include_bytes!("recorded/stations")] {
             for length in 0..recorded.len().min(2000) {
-                for (_, payload) in frames(&recorded[..length]) {
-                    let Some(part) = Part::decode(payload) else { continue };
+                for frame in frames(&recorded[..length]) {
+                    let Some(part) = Part::decode(frame.payload) else { continue };
                     take_card(&mut Card::default(), &part);
                     take_domain(&mut Card::default(), &part);
                     let _ = (interface(&part), station(&part));

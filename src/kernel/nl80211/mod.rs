@@ -1,4 +1,4 @@
-//! The kernel's Wi-Fi: its generic netlink family (linux/nl80211.h). Asks, and changes nothing.
+//! The kernel's Wi-Fi: its generic netlink family (linux/nl80211.h). Reads, and changes nothing.
 
 pub(crate) mod decode;
 
@@ -13,7 +13,7 @@ use crate::base::sorted::SortedMap;
 use crate::wifi::card::{Card, Station};
 use decode::Interface;
 
-/// NL80211_CMD_*
+/// Commands (NL80211_CMD_*).
 mod command {
     pub(super) const GET_WIPHY: u8 = 1;
     pub(super) const GET_INTERFACE: u8 = 5;
@@ -21,7 +21,7 @@ mod command {
     pub(super) const GET_REG: u8 = 31;
 }
 
-/// NL80211_ATTR_*
+/// Attributes of every message (NL80211_ATTR_*).
 mod attribute {
     pub(super) const WIPHY: u16 = 1;
     pub(super) const IFINDEX: u16 = 3;
@@ -36,35 +36,37 @@ mod attribute {
     pub(super) const WIPHY_SELF_MANAGED_REG: u16 = 216;
 }
 
-/// A way to the kernel's Wi-Fi.
+/// A socket to the kernel's Wi-Fi.
 pub struct Wireless {
     socket: Socket,
     family: u16,
 }
 
 impl Wireless {
-    /// Finds it; `None` if this kernel has none.
+    /// Opens a socket to the kernel's Wi-Fi; `None` if this kernel has no Wi-Fi.
     pub fn find() -> Result<Option<Self>> {
         let mut socket = Socket::open(protocols::NETLINK_GENERIC)?;
         let family = generic::find_family(&mut socket, "nl80211")
-            .context(|| "cannot ask the kernel for its Wi-Fi".to_owned())?;
+            .context(|| "cannot look for the kernel's Wi-Fi".to_owned())?;
         Ok(family.map(|family| Self { socket, family }))
     }
 
-    /// The cards behind those of `names` that are interfaces of one.
+    /// Returns the Wi-Fi cards behind `names`, without the names that are not interfaces of a card.
     pub fn cards<'a>(&mut self, names: impl Iterator<Item = &'a IfName>) -> Result<SortedMap<IfName, Card>> {
         let interfaces = self.interfaces()?;
         let mut cards = SortedMap::new();
         for name in names {
             if let Some(interface) = interfaces.iter().find(|interface| interface.name == *name) {
-                let card = self.card(interface).context(|| format!("cannot ask the Wi-Fi card of {name}"))?;
+                let card =
+                    self.card(interface).context(|| format!("cannot read the Wi-Fi card of {name}"))?;
                 cards.insert(name.clone(), card);
             }
         }
         Ok(cards)
     }
 
-    /// Who is connected to each of those of `names` that are access points now.
+    /// Returns the devices that are connected to each of `names`, without the names that are not Wi-Fi
+    /// interfaces.
     pub fn stations<'a>(
         &mut self,
         names: impl Iterator<Item = &'a IfName>,
@@ -75,7 +77,7 @@ impl Wireless {
             if let Some(interface) = interfaces.iter().find(|interface| interface.name == *name) {
                 let parts = self
                     .dump(command::GET_STATION, &[number(attribute::IFINDEX, interface.index)])
-                    .context(|| format!("cannot ask who is connected to {name}"))?;
+                    .context(|| format!("cannot list the devices that are connected to {name}"))?;
                 stations.insert(name.clone(), parts.iter().filter_map(decode::station).collect());
             }
         }
@@ -85,13 +87,13 @@ impl Wireless {
     fn interfaces(&mut self) -> Result<Vec<Interface>> {
         let parts = self
             .dump(command::GET_INTERFACE, &[])
-            .context(|| "cannot ask the kernel for its Wi-Fi interfaces".to_owned())?;
+            .context(|| "cannot list the Wi-Fi interfaces".to_owned())?;
         Ok(parts.iter().filter_map(decode::interface).collect())
     }
 
     fn card(&mut self, interface: &Interface) -> Result<Card, Refusal> {
         let wiphy = number(attribute::WIPHY, interface.card);
-        // Without being asked for it in parts, the kernel leaves out what it learnt to tell after Linux 3.9.
+        // Unless asked for parts, the kernel leaves out everything that was added after Linux 3.9.
         let in_parts = DefaultNla::new(attribute::SPLIT_WIPHY_DUMP, Vec::new());
         let mut card = Card { number: interface.card, address: interface.address, ..Card::default() };
         for part in self.dump(command::GET_WIPHY, &[in_parts, wiphy.clone()])? {

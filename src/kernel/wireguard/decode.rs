@@ -1,6 +1,8 @@
-//! What the kernel tells of a WireGuard interface, read in place: linux/wireguard.h. Numbers are in the machine's byte order.
+//! The kernel's answers about a WireGuard interface, read in place: linux/wireguard.h. Numbers are in the
+//! machine's byte order.
 //!
-//! `netlink_packet_wireguard` could read it, too: with a vector for each list, and keys left behind in them.
+//! `netlink_packet_wireguard` could read them, too, but with a vector for each list, and with keys left
+//! behind in them.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, SystemTime};
@@ -12,7 +14,7 @@ use crate::kernel::attributes::{self, Attributes};
 use crate::kernel::generic;
 use crate::state::Peer;
 
-/// WGDEVICE_A_*
+/// Attributes of an interface (WGDEVICE_A_*).
 mod device {
     pub(super) const PRIVATE_KEY: u16 = 3;
     pub(super) const LISTEN_PORT: u16 = 6;
@@ -20,7 +22,7 @@ mod device {
     pub(super) const PEERS: u16 = 8;
 }
 
-/// WGPEER_A_*
+/// Attributes of a peer (WGPEER_A_*).
 mod peer {
     pub(super) const PUBLIC_KEY: u16 = 1;
     pub(super) const PRESHARED_KEY: u16 = 2;
@@ -32,13 +34,14 @@ mod peer {
     pub(super) const ALLOWEDIPS: u16 = 9;
 }
 
-/// WGALLOWEDIP_A_*
+/// Attributes of an allowed network (WGALLOWEDIP_A_*).
 mod allowed_ip {
     pub(super) const IPADDR: u16 = 2;
     pub(super) const CIDR_MASK: u16 = 3;
 }
 
-/// Takes in one message about an interface: the first has its settings, each has some of its peers.
+/// Adds one message about an interface: the first message has the settings, and each message has some of the
+/// peers.
 pub(crate) fn take_device(reading: &mut Reading, payload: &[u8]) {
     for (kind, value) in generic::attributes(payload).iter() {
         match kind {
@@ -55,10 +58,11 @@ pub(crate) fn take_device(reading: &mut Reading, payload: &[u8]) {
     }
 }
 
-/// Takes in a peer, or more of one: a peer with many networks comes in several parts, the first of which has all else.
+/// Adds a peer, or a part of one: a peer with many networks comes in several parts, the first of which has
+/// everything else.
 fn take_peer(reading: &mut Reading, attributes: Attributes) {
     let Some(key) = attributes.bytes(peer::PUBLIC_KEY).and_then(bytes).map(PublicKey) else { return };
-    let peer = reading.tunnel.peers.get_or_insert_with(key, nobody);
+    let peer = reading.tunnel.peers.get_or_insert_with(key, without_settings);
     let statistics = reading.peers.get_or_default(key);
     for (kind, value) in attributes.iter() {
         match kind {
@@ -81,8 +85,8 @@ fn take_peer(reading: &mut Reading, attributes: Attributes) {
     }
 }
 
-/// A peer of which nothing is known yet.
-fn nobody() -> Peer {
+/// Returns a peer without any settings.
+fn without_settings() -> Peer {
     Peer { preshared_key: None, endpoint: None, keepalive: 0, allowed_ips: SortedSet::new(), alive: false }
 }
 
@@ -91,8 +95,8 @@ fn network(attributes: Attributes) -> Option<Cidr> {
     Cidr::new(attributes::address(attributes.bytes(allowed_ip::IPADDR)?)?, length)
 }
 
-/// A `struct sockaddr_in` (16 bytes) or `sockaddr_in6` (28): family, port, then the address behind 0 or 4 bytes of flow label,
-/// and IPv6's scope. Ports and addresses are in the network's byte order.
+/// Reads a `struct sockaddr_in` (16 bytes) or `sockaddr_in6` (28 bytes): family, port, then the address
+/// behind 0 or 4 bytes of flow label, and IPv6's scope. Ports and addresses are in the network's byte order.
 fn endpoint(value: &[u8]) -> Option<SocketAddr> {
     let port = u16::from_be_bytes(bytes(value.get(2..)?)?);
     match value.len() {
@@ -105,12 +109,13 @@ fn endpoint(value: &[u8]) -> Option<SocketAddr> {
     }
 }
 
-/// A key; all zeros stand for none.
+/// Reads a key; all zeros stand for no key.
 fn secret(value: &[u8]) -> Option<Secret> {
     bytes(value).filter(|bytes| *bytes != [0; 32]).map(Secret::new)
 }
 
-/// A moment since 1970, `struct __kernel_timespec`: seconds and nanoseconds of 64 bits each; zero stands for never.
+/// Reads a time since 1970, `struct __kernel_timespec`: seconds and nanoseconds of 64 bits each. Zero stands
+/// for never.
 fn moment(value: &[u8]) -> Option<SystemTime> {
     let seconds = i64::from_ne_bytes(bytes(value)?);
     let nanoseconds = i64::from_ne_bytes(bytes(value.get(8..)?)?);
@@ -118,7 +123,7 @@ fn moment(value: &[u8]) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(since).filter(|_| !since.is_zero())
 }
 
-/// The bytes that a value begins with.
+/// Returns the first bytes of a value.
 fn bytes<const LENGTH: usize>(value: &[u8]) -> Option<[u8; LENGTH]> {
     value.first_chunk().copied()
 }

@@ -14,78 +14,79 @@ use nix::errno::Errno;
 
 use super::generic;
 use super::message::Message;
-use super::netlink::{Refusal, Socket, protocols, request};
+use super::netlink::{Refusal, Socket, protocols};
 use crate::base::error::{Context, Error, Result};
 use crate::base::net::{Cidr, IfName, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::state::Tunnel;
 use crate::state::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta};
 
-/// How long a session can be used after its handshake (REJECT_AFTER_TIME in WireGuard's paper, § 6.1).
+/// Time for which a session can be used after its handshake (REJECT_AFTER_TIME in WireGuard's paper, § 6.1).
 const SESSION: Duration = Duration::from_mins(3);
 
-/// Allowed networks in one peer attribute: an attribute is 64 kB at most, and one network takes up to 48
+/// Number of allowed IPs in one peer attribute: an attribute is 64 kB at most, and one network takes up to 48
 /// bytes.
 const NETWORKS_AT_ONCE: usize = 1000;
 
-/// Bytes of peers in one message, so that the attribute around them stays below 64 kB.
+/// Bytes of peers in one message, so that the attribute that holds them stays below 64 kB.
 const PEER_BYTES_AT_ONCE: usize = 60_000;
 
-/// What a tunnel is set to, and what it has done so far.
+/// Settings of a tunnel, and the statistics of its peers.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reading {
-    /// Its settings.
+    /// Settings of the tunnel.
     pub tunnel: Tunnel,
-    /// What came of each peer.
+    /// Statistics of each peer.
     pub peers: SortedMap<PublicKey, PeerStatistics>,
 }
 
-/// What came of a peer.
+/// Statistics of a peer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PeerStatistics {
-    /// Where it was last heard of, or is dialled.
+    /// Address from which the peer was last heard, or at which it is dialled.
     pub endpoint: Option<SocketAddr>,
-    /// When the last handshake was completed.
+    /// Time at which the last handshake was completed.
     pub handshake: Option<SystemTime>,
-    /// Bytes received from it, WireGuard's own included.
+    /// Bytes received from the peer, WireGuard's own included.
     pub received: u64,
-    /// Bytes sent to it, WireGuard's own included.
+    /// Bytes sent to the peer, WireGuard's own included.
     pub sent: u64,
 }
 
 impl PeerStatistics {
-    /// Whether it has a session that can be used at `now`.
+    /// Reports whether the peer has a session that can be used at `now`.
     pub fn alive(&self, now: SystemTime) -> bool {
         self.age(now).is_some_and(|age| age <= SESSION)
     }
 
-    /// Age of the last handshake; none if there was none that is known.
+    /// Returns the age of the last handshake; `None` if no handshake is known.
     pub fn age(&self, now: SystemTime) -> Option<Duration> {
         match now.duration_since(self.handshake?) {
             Ok(age) => Some(age),
-            // The clock was set back a little: it was just now. If it was set back by more, nobody knows how
-            // old it is, and taking it for young would do so for years; the next handshake tells.
+            // If the clock was set back a little, the handshake was just now. If it was set back by more, the
+            // age is unknown: a handshake taken for young would stay young for years. The next handshake
+            // tells.
             Err(error) => (error.duration() <= SESSION).then_some(Duration::ZERO),
         }
     }
 }
 
-/// A way to the kernel's WireGuard.
+/// A socket to the kernel's WireGuard.
 pub struct WireGuard {
     socket: Socket,
     family: u16,
 }
 
 impl WireGuard {
-    /// Finds the kernel's WireGuard; `None` if this kernel has none.
+    /// Opens a socket to the kernel's WireGuard; `None` if this kernel has no WireGuard.
     pub fn find() -> Result<Option<Self>> {
         let mut socket = Socket::open(protocols::NETLINK_GENERIC)?;
         let family = generic::find_family(&mut socket, "wireguard")
-            .context(|| "cannot ask the kernel for its WireGuard".to_owned())?;
+            .context(|| "cannot look for the kernel's WireGuard".to_owned())?;
         Ok(family.map(|family| Self { socket, family }))
     }
 
-    /// Reads an interface. `now` decides whose session is still usable.
+    /// Reads an interface. `now` decides which sessions are still usable.
     pub fn read(&mut self, name: &IfName, now: SystemTime) -> Result<Reading> {
         let question = self.message(WireguardCmd::GetDevice, &[named(name)]);
         let mut reading = self
@@ -98,14 +99,14 @@ impl WireGuard {
         Ok(reading)
     }
 
-    /// Changes interfaces, all in one batch: what became of each.
+    /// Changes interfaces, all in one batch. Returns one result for each interface.
     pub fn change(&mut self, changes: &[(&IfName, TunnelDelta)]) -> Vec<Result<()>> {
         let mut messages = Vec::new();
         let mut owners = Vec::new();
         for (index, (name, delta)) in changes.iter().enumerate() {
             let parts = encode(name, delta);
             owners.extend(std::iter::repeat_n(index, parts.len()));
-            let message = |part: &Vec<_>| request(self.message(WireguardCmd::SetDevice, part), 0);
+            let message = |part: &Vec<_>| self.message(WireguardCmd::SetDevice, part);
             messages.extend(parts.iter().map(message));
         }
         let mut results: Vec<Result<()>> = changes.iter().map(|_| Ok(())).collect();
@@ -124,7 +125,7 @@ impl WireGuard {
 
 fn explain(name: &IfName, refusal: Refusal) -> Error {
     let hint = match refusal.errno {
-        Errno::EADDRINUSE => " (its UDP port is taken; `ss -ulpn` shows by whom)",
+        Errno::EADDRINUSE => " (another program has its UDP port; `ss -ulpn` shows which)",
         _ => "",
     };
     Error::failed(format!("cannot change the WireGuard settings of {name}{hint}")).because(refusal)
@@ -134,7 +135,7 @@ fn named(name: &IfName) -> WireguardAttribute {
     WireguardAttribute::IfName(name.to_string())
 }
 
-/// The messages that make a change: one, unless it has thousands of networks.
+/// Returns the messages that make a change: one, unless the change has thousands of networks.
 fn encode(name: &IfName, delta: &TunnelDelta) -> Vec<Vec<WireguardAttribute>> {
     let mut messages = vec![vec![named(name)]];
     let device = &mut messages[0];
@@ -150,7 +151,7 @@ fn encode(name: &IfName, delta: &TunnelDelta) -> Vec<Vec<WireguardAttribute>> {
     messages
 }
 
-/// Peers in groups that fit into a message each.
+/// Divides peers into groups that each fit into one message.
 fn pack(peers: Vec<WireguardPeer>) -> Vec<Vec<WireguardPeer>> {
     let mut groups: Vec<Vec<WireguardPeer>> = Vec::new();
     let mut bytes = PEER_BYTES_AT_ONCE;
@@ -166,7 +167,8 @@ fn pack(peers: Vec<WireguardPeer>) -> Vec<Vec<WireguardPeer>> {
     groups
 }
 
-/// The peers that go first: a network that moves from one of them to another must not be taken away again.
+/// Returns the peers of a change. Removed peers come first: a network that moves from a removed peer to
+/// another must not be taken away again.
 fn encode_peers(delta: &TunnelDelta) -> Vec<WireguardPeer> {
     let mut peers: Vec<_> = delta.removed.iter().map(|key| keyed(*key, Flags::RemoveMe)).collect();
     for (key, peer) in &delta.added {
@@ -184,7 +186,7 @@ fn encode_peers(delta: &TunnelDelta) -> Vec<WireguardPeer> {
     peers
 }
 
-/// One peer, once for each thousand of its networks.
+/// Returns one peer, once for each thousand of its networks.
 fn encode_peer(key: PublicKey, change: &PeerDelta, flags: Flags) -> Vec<WireguardPeer> {
     let replace = if change.allowed_ips.is_some() { Flags::ReplaceAllowedIps } else { Flags::empty() };
     let mut peers = vec![keyed(key, flags | replace)];
@@ -252,7 +254,7 @@ mod tests {
         }
     }
 
-    /// What the kernel would show after these messages, if it merely kept them.
+    /// Returns the tunnel that the kernel would show after these messages, if it merely kept them.
     fn keep(messages: &[Vec<WireguardAttribute>]) -> Tunnel {
         let mut reading = Reading::default();
         for message in messages {

@@ -1,4 +1,5 @@
-//! Messages of the domain name system (RFC 1035 § 4): a question for addresses, and the addresses in the reply.
+//! Messages of the domain name system (RFC 1035 § 4): a question for addresses, and the addresses in the
+//! reply.
 //!
 //! The `domain` crate reads and writes the messages (docs/decisions/0002-dns-messages.md).
 
@@ -38,9 +39,9 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// Returns the question for a name; `None` if the name is not valid. A letter is a capital where `capitals`
-    /// says so: a server repeats the name as it was asked, so a forger who cannot see the question must guess
-    /// the case of each letter (draft-vixie-dnsext-dns0x20).
+    /// Returns the question for a name; `None` if the name is not valid. A letter is a capital where
+    /// `capitals` says so: a server repeats the name as it was asked, so a forger who cannot see the question
+    /// must guess the case of each letter (draft-vixie-dnsext-dns0x20).
     pub(crate) fn new(id: u16, name: &str, kind: Kind, capitals: impl Iterator<Item = bool>) -> Option<Self> {
         let name: Name<Vec<u8>> = name.trim_end_matches('.').to_ascii_lowercase().parse().ok()?;
         let kind_of_record = match kind {
@@ -66,8 +67,8 @@ impl Question {
         self.message.as_slice()
     }
 
-    /// Returns the reply in a message; `None` if the message does not answer this question. A truncated answer
-    /// counts as far as it goes: one address is enough.
+    /// Returns the reply in a message; `None` if the message does not answer this question. A truncated
+    /// answer counts as far as it goes: one address is enough.
     pub(crate) fn reply(&self, message: &[u8]) -> Option<Reply> {
         let question = self.bytes();
         // `is_answer` ignores the case of letters, which must be the same here.
@@ -100,8 +101,8 @@ fn addresses(message: &Message<[u8]>, kind: Kind) -> Vec<IpAddr> {
     }
 }
 
-/// Returns the name at the end of the chain of aliases. `Message::canonical_name` would also follow aliases of
-/// other classes than the internet's.
+/// Returns the name at the end of the chain of aliases. `Message::canonical_name` would also follow aliases
+/// of other classes than the internet's.
 fn real_name(message: &Message<[u8]>) -> Option<ParsedName<&[u8]>> {
     let mut name = message.first_question()?.into_qname();
     let aliases: Vec<_> = message.answer().ok()?.limit_to_in::<Cname<_>>().flatten().collect();

@@ -13,8 +13,8 @@ pub struct Filters {
     pub nftables_lacks: Vec<&'static str>,
     /// The firewall that was chosen before, and guards since.
     pub standing: Option<Backend>,
-    /// A chain of nftables by which others translate addresses, where legacy iptables would end that: before Linux 4.18 one of the
-    /// two translates, and the other does not.
+    /// A chain of nftables by which others translate addresses, where legacy iptables would end that: before
+    /// Linux 4.18 one of the two translates, and the other does not.
     pub displaced: Option<String>,
     /// The program for legacy iptables, if it is installed.
     pub legacy: Option<Program>,
@@ -22,7 +22,8 @@ pub struct Filters {
     pub nft: Option<Program>,
     /// Whether others filter with legacy iptables.
     pub legacy_in_use: bool,
-    /// What our rules need and the kernel's legacy iptables lacks, in words; not asked where others would guard.
+    /// What our rules need and the kernel's legacy iptables lacks, in words; not asked where others would
+    /// guard.
     pub legacy_lacks: Vec<String>,
     /// Rules of others that refuse what they do not know, and in which chain.
     pub barriers: SortedSet<(Barrier, Chain)>,

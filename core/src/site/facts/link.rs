@@ -8,7 +8,8 @@ use crate::base::sorted::SortedSet;
 pub enum Sort {
     /// A VLAN.
     Vlan,
-    /// An interface of its own on another one's wire, with a hardware address or an IP address that tells what is for it: macvlan, ipvlan.
+    /// An interface of its own on another one's wire, with a hardware address or an IP address that tells
+    /// what is for it: macvlan, ipvlan.
     Sharing,
     /// A VRF.
     Vrf,

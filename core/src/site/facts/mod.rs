@@ -25,7 +25,8 @@ pub struct Facts {
     pub interfaces: SortedMap<IfName, u32>,
     /// Interfaces that others have a share in.
     pub ties: SortedMap<IfName, Tie>,
-    /// Set where packets can be dropped as they come in on an interface, before anybody else has them; not asked where nothing has to be.
+    /// Set where packets can be dropped as they come in on an interface, before anybody else has them; not
+    /// asked where nothing has to be.
     pub closes_ports: bool,
     /// The firmware that has its own way to change interfaces.
     pub firmware: Option<Firmware>,
@@ -33,7 +34,8 @@ pub struct Facts {
     pub local: SortedSet<Cidr>,
     /// IPv4 networks by interface, also behind our own.
     pub behind: SortedMap<IfName, SortedSet<Cidr>>,
-    /// Addresses of this host, IPv4, on the interfaces that are not ours: one for each network on their wires.
+    /// Addresses of this host, IPv4, on the interfaces that are not ours: one for each network on their
+    /// wires.
     pub own: SortedSet<IpAddr>,
     /// Networks of the addresses that this program gave to interfaces of the host, by the names that those
     /// had then.
@@ -49,7 +51,8 @@ pub struct Facts {
     pub ipv6: bool,
     /// Interfaces that can be told to take no router's word for IPv6.
     pub can_be_deaf: SortedSet<IfName>,
-    /// Set where policy rules can ask for ports: since Linux 4.17. Older ones take such a rule, and leave that out.
+    /// Set where policy rules can ask for ports: since Linux 4.17. Older ones take such a rule, and leave
+    /// that out.
     pub rules_know_ports: bool,
     /// Which firewalls there are.
     pub filters: Filters,

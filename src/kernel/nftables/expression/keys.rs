@@ -1,12 +1,15 @@
 //! Operands of expressions: keys to load, registers, relations and header fields. NFT_* of
 //! linux/netfilter/nf_tables.h.
 
+use nix::libc;
+
 use crate::base::net::Family;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub(in super::super) enum Register {
-    First = 1,
-    Second = 2,
+    First = libc::NFT_REG_1.cast_unsigned(),
+    Second = libc::NFT_REG_2.cast_unsigned(),
 }
 
 impl Register {
@@ -15,13 +18,14 @@ impl Register {
 
 /// Fact about a packet: NFT_META_*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub(in super::super) enum Meta {
-    Mark = 3,
-    IncomingName = 6,
-    OutgoingName = 7,
-    IncomingType = 8,
-    Family = 15,
-    Protocol = 16,
+    Mark = libc::NFT_META_MARK.cast_unsigned(),
+    IncomingName = libc::NFT_META_IIFNAME.cast_unsigned(),
+    OutgoingName = libc::NFT_META_OIFNAME.cast_unsigned(),
+    IncomingType = libc::NFT_META_IIFTYPE.cast_unsigned(),
+    Family = libc::NFT_META_NFPROTO.cast_unsigned(),
+    Protocol = libc::NFT_META_L4PROTO.cast_unsigned(),
 }
 
 impl Meta {
@@ -37,10 +41,11 @@ impl Meta {
 
 /// Fact about a connection: NFT_CT_*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub(in super::super) enum Ct {
-    State = 0,
-    Direction = 1,
-    Mark = 3,
+    State = libc::NFT_CT_STATE.cast_unsigned(),
+    Direction = libc::NFT_CT_DIRECTION.cast_unsigned(),
+    Mark = libc::NFT_CT_MARK.cast_unsigned(),
 }
 
 impl Ct {
@@ -49,11 +54,12 @@ impl Ct {
 
 /// Relation of a comparison: NFT_CMP_*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub(in super::super) enum Relation {
-    Equal = 0,
-    NotEqual = 1,
-    AtMost = 3,
-    AtLeast = 5,
+    Equal = libc::NFT_CMP_EQ.cast_unsigned(),
+    NotEqual = libc::NFT_CMP_NEQ.cast_unsigned(),
+    AtMost = libc::NFT_CMP_LTE.cast_unsigned(),
+    AtLeast = libc::NFT_CMP_GTE.cast_unsigned(),
 }
 
 impl Relation {
@@ -84,9 +90,9 @@ impl Field {
 
     /// Returns the header (NFT_PAYLOAD_*_HEADER) and the offset of the field in it, in bytes.
     pub(super) fn place(self) -> (u32, u32) {
-        const LINK_HEADER: u32 = 0;
-        const NETWORK_HEADER: u32 = 1;
-        const TRANSPORT_HEADER: u32 = 2;
+        const LINK_HEADER: u32 = libc::NFT_PAYLOAD_LL_HEADER.cast_unsigned();
+        const NETWORK_HEADER: u32 = libc::NFT_PAYLOAD_NETWORK_HEADER.cast_unsigned();
+        const TRANSPORT_HEADER: u32 = libc::NFT_PAYLOAD_TRANSPORT_HEADER.cast_unsigned();
         match self {
             Self::Source(Family::V4) => (NETWORK_HEADER, 12),
             Self::Destination(Family::V4) => (NETWORK_HEADER, 16),

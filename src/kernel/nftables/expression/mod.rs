@@ -6,8 +6,10 @@
 
 mod keys;
 
-use crate::kernel::attributes::Attributes;
-use crate::kernel::nfnetlink::Writer;
+use nix::libc;
+
+use crate::kernel::attributes::{Attributes, Writer};
+use crate::kernel::constant::of_8_bits;
 pub(super) use keys::{Ct, Field, Meta, Register, Relation};
 
 /// Expression: one step of the kernel's virtual machine.
@@ -82,8 +84,7 @@ const RANGE_SREG: u16 = 1;
 const RANGE_OP: u16 = 2;
 const RANGE_FROM: u16 = 3;
 const RANGE_TO: u16 = 4;
-/// NFT_RANGE_EQ.
-const RANGE_IS_IN: u32 = 0;
+const RANGE_IS_IN: u32 = libc::NFT_RANGE_EQ.cast_unsigned();
 
 const CMP_SREG: u16 = 1;
 const CMP_OP: u16 = 2;
@@ -93,17 +94,17 @@ const LOOKUP_SET: u16 = 1;
 const LOOKUP_SREG: u16 = 2;
 const LOOKUP_DREG: u16 = 3;
 const LOOKUP_FLAGS: u16 = 5;
-const LOOKUP_INVERTED: u32 = 1;
+const LOOKUP_INVERTED: u32 = libc::NFT_LOOKUP_F_INV.cast_unsigned();
 
 const IMMEDIATE_DREG: u16 = 1;
 const IMMEDIATE_DATA: u16 = 2;
-const VERDICT_REGISTER: u32 = 0;
+const VERDICT_REGISTER: u32 = libc::NFT_REG_VERDICT.cast_unsigned();
 
 const DATA_VALUE: u16 = 1;
 const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
-const VERDICT_DROP: u32 = 0;
-const VERDICT_ACCEPT: u32 = 1;
+const VERDICT_DROP: u32 = libc::NF_DROP.cast_unsigned();
+const VERDICT_ACCEPT: u32 = libc::NF_ACCEPT.cast_unsigned();
 
 const EXTHDR_TYPE: u16 = 2;
 const EXTHDR_OFFSET: u16 = 3;
@@ -124,14 +125,14 @@ const NAT_FAMILY: u16 = 2;
 const NAT_ADDRESS: u16 = 3;
 const NAT_LAST_ADDRESS: u16 = 4;
 const NAT_PORT: u16 = 5;
-const NAT_OF_SOURCE: u32 = 0;
-const NAT_OF_DESTINATION: u32 = 1;
-const NAT_OF_IPV4: u32 = 2;
+const NAT_OF_SOURCE: u32 = libc::NFT_NAT_SNAT.cast_unsigned();
+const NAT_OF_DESTINATION: u32 = libc::NFT_NAT_DNAT.cast_unsigned();
+const NAT_OF_IPV4: u32 = libc::NFPROTO_IPV4.cast_unsigned();
 
 const REJECT_TYPE: u16 = 1;
 const REJECT_CODE: u16 = 2;
-const REJECT_ICMPX: u32 = 2;
-const REJECT_ADMIN_PROHIBITED: u8 = 3;
+const REJECT_ICMPX: u32 = libc::NFT_REJECT_ICMPX_UNREACH.cast_unsigned();
+const REJECT_ADMIN_PROHIBITED: u8 = of_8_bits(libc::NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
 
 impl Expression {
     /// Encodes the expression as an element of a list.

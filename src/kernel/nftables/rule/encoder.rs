@@ -1,5 +1,7 @@
 //! Encoder from a rule to its expressions.
 
+use nix::libc;
+
 use super::super::expression::{Ct, Expression, Field, Meta, Register, Relation};
 use super::super::value::{MAC_LENGTH, address_bytes, address_length, mask_bytes};
 use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
@@ -13,8 +15,7 @@ const TCP_SYN_RST: u8 = 0x06;
 /// Bits of `ct state` for established and related: NF_CT_STATE_BIT in linux/netfilter/nf_conntrack_common.h.
 const ESTABLISHED_RELATED: u32 = 0x06;
 
-/// ARPHRD_ETHER.
-const ETHERNET: u16 = 1;
+const ETHERNET: u16 = libc::ARPHRD_ETHER;
 
 /// Encoder that remembers the tests so far, because a rule looks at a header only behind the test that the
 /// packet has it.

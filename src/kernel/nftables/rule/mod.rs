@@ -4,12 +4,14 @@
 mod decoder;
 mod encoder;
 
+use nix::libc;
+
 use super::chain;
 use super::expression::Expression;
 use crate::base::net::Family;
 use crate::firewall::{Chain, Rule};
-use crate::kernel::attributes::Attributes;
-use crate::kernel::nfnetlink::Writer;
+use crate::kernel::attributes::{Attributes, Writer};
+use crate::kernel::constant::of_8_bits;
 use decoder::Decoder;
 use encoder::Encoder;
 
@@ -18,10 +20,10 @@ const DIRECTION_ORIGINAL: u8 = 0;
 /// IP_CT_DIR_REPLY.
 const DIRECTION_REPLY: u8 = 1;
 
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
+const ICMP: u8 = of_8_bits(libc::IPPROTO_ICMP);
+const TCP: u8 = of_8_bits(libc::IPPROTO_TCP);
+const UDP: u8 = of_8_bits(libc::IPPROTO_UDP);
+const ICMPV6: u8 = of_8_bits(libc::IPPROTO_ICMPV6);
 
 const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
@@ -78,7 +80,7 @@ fn rule_of(found: &[Expression]) -> Option<Rule> {
 /// Number of a family: NFPROTO_IPV4 or NFPROTO_IPV6.
 fn family_number(family: Family) -> u8 {
     match family {
-        Family::V4 => 2,
-        Family::V6 => 10,
+        Family::V4 => of_8_bits(libc::NFPROTO_IPV4),
+        Family::V6 => of_8_bits(libc::NFPROTO_IPV6),
     }
 }
