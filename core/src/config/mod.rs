@@ -39,8 +39,8 @@ pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
     }
 }
 
-/// What `text` says, which is, or shall be, the network file at `path`; each fault is an error of its own
-/// that begins `path:line:column:`.
+/// Returns the network that `text` describes. `text` is, or shall be, the content of the file at `path`. Each
+/// fault is an error of its own that begins `path:line:column:`.
 pub fn check(path: &Path, text: &str) -> Result<Network, Errors> {
     parse(text).map_err(|faults| errors(path, &faults))
 }

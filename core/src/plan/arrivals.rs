@@ -2,7 +2,7 @@
 //! take another way than their connection went, and packets that neighbours of the uplink send to addresses
 //! behind a portal or in a tunnel. Strict `rp_filter` drops much of that, but not every host has it.
 //!
-//! These packets are dropped before routing and before address translation, so that a forwarded port still
+//! The rules drop packets before routing and before address translation, so that a forwarded port still
 //! looks as it came in.
 
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress};

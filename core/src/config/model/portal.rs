@@ -86,9 +86,9 @@ pub enum Entrance {
     },
     /// Everything on this Wi-Fi network.
     Wifi(Wifi),
-    /// These sources on an existing LAN.
+    /// Sources on an existing LAN.
     From(Vec<Cidr>),
-    /// These devices on an existing LAN.
+    /// Devices on an existing LAN.
     Mac(Vec<Mac>),
     /// This router's own traffic.
     Own,

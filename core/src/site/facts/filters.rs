@@ -4,29 +4,30 @@ use crate::base::sorted::SortedSet;
 use crate::firewall::xtables::Program;
 use crate::firewall::{Backend, Barrier, Chain};
 
-/// The firewalls of a host.
+/// Firewalls of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filters {
-    /// Whether the kernel has nftables.
+    /// Set if the kernel has nftables.
     pub nftables: bool,
-    /// Needs of our rules that the kernel's nftables lacks, in words; not asked where it guards already.
+    /// Features, in words, that our rules need and the kernel's nftables lacks; not asked where nftables
+    /// guards already.
     pub nftables_lacks: Vec<&'static str>,
-    /// The firewall that was chosen before, and guards since.
+    /// Firewall that was chosen before, and has guarded since.
     pub standing: Option<Backend>,
-    /// A chain of nftables by which others translate addresses, where legacy iptables would end that: before
-    /// Linux 4.18 one of the two translates, and the other does not.
+    /// Foreign nftables chain that translates addresses, where legacy iptables would end that: before Linux
+    /// 4.18 only one of the two translates.
     pub displaced: Option<String>,
-    /// The program for legacy iptables, if it is installed.
+    /// Program for legacy iptables, if it is installed.
     pub legacy: Option<Program>,
-    /// The program for iptables that writes nftables, if it is installed.
+    /// Program for iptables that writes nftables, if it is installed.
     pub nft: Option<Program>,
-    /// Whether others filter with legacy iptables.
+    /// Set if other programs filter with legacy iptables.
     pub legacy_in_use: bool,
-    /// What our rules need and the kernel's legacy iptables lacks, in words; not asked where others would
-    /// guard.
+    /// Features, in words, that our rules need and the kernel's legacy iptables lacks; not asked where
+    /// another firewall would guard.
     pub legacy_lacks: Vec<String>,
-    /// Rules of others that refuse what they do not know, and in which chain.
+    /// Foreign rules that refuse unknown packets, and the chain in which they do.
     pub barriers: SortedSet<(Barrier, Chain)>,
-    /// What a person should know of those in whose rules portals cannot make its way.
+    /// Notes for people about firewalls in which portals cannot open a way.
     pub notes: Vec<String>,
 }

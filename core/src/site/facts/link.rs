@@ -3,41 +3,41 @@
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 
-/// The sort of an interface, as far as that says where traffic goes.
+/// Sort of an interface, to the extent that it decides where traffic goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sort {
     /// A VLAN.
     Vlan,
-    /// An interface of its own on another one's wire, with a hardware address or an IP address that tells
-    /// what is for it: macvlan, ipvlan.
+    /// An interface that shares the link of another one, and has its own hardware address or IP address:
+    /// macvlan, ipvlan.
     Sharing,
     /// A VRF.
     Vrf,
     /// A bridge.
     Bridge,
-    /// Anything else.
+    /// An interface of any other sort.
     #[default]
     Other,
 }
 
-/// An interface that others have a share in.
+/// Interfaces that share or take the traffic of an interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tie {
-    /// The interface that it is a port of: all that comes in here comes in there.
+    /// Master of the interface: packets that arrive at the interface arrive at the master instead.
     pub master: Option<Master>,
-    /// Interfaces on the same wire whose addresses devices may take for this one's.
+    /// Interfaces on the same link whose addresses devices may take for addresses of this interface.
     pub sharing: SortedSet<IfName>,
-    /// Interfaces that take what is tagged with a VLAN's number, but for ours.
+    /// Foreign VLAN interfaces, which take the packets with their tag.
     pub vlans: SortedSet<IfName>,
 }
 
-/// A bridge, bond, team or VRF, from the view of its port.
+/// Bridge, bond, team or VRF, from the view of its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Master {
-    /// The interface.
+    /// Interface of the master.
     pub interface: IfName,
-    /// The sort of that interface.
+    /// Sort of that interface.
     pub sort: Sort,
-    /// Set where the way to the internet leads out of it.
+    /// Set if the way to the internet leads through the master.
     pub holds_uplink: bool,
 }

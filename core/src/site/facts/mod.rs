@@ -16,66 +16,65 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::site::access_point::Radios;
 use crate::state::Backend;
 
-/// What this host is and can do.
+/// Facts about this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// The way to the internet, if there is one.
+    /// The uplink, if there is one.
     pub uplink: Option<Uplink>,
     /// All interfaces, with their MTUs in bytes.
     pub interfaces: SortedMap<IfName, u32>,
-    /// Interfaces that others have a share in.
+    /// Interfaces whose traffic other interfaces share or take.
     pub ties: SortedMap<IfName, Tie>,
-    /// Set where packets can be dropped as they come in on an interface, before anybody else has them; not
-    /// asked where nothing has to be.
+    /// Ability to drop packets as they arrive at an interface, before any other program sees them; not asked
+    /// where no port has to be closed.
     pub closes_ports: bool,
-    /// The firmware that has its own way to change interfaces.
+    /// Firmware that has its own way to change interfaces.
     pub firmware: Option<Firmware>,
     /// Networks in table main behind other interfaces than the uplink and ours.
     pub local: SortedSet<Cidr>,
-    /// IPv4 networks by interface, also behind our own.
+    /// IPv4 networks by interface, also those behind our own interfaces.
     pub behind: SortedMap<IfName, SortedSet<Cidr>>,
-    /// Addresses of this host, IPv4, on the interfaces that are not ours: one for each network on their
-    /// wires.
+    /// IPv4 addresses of this host on interfaces that are not ours: one for each network on their links.
     pub own: SortedSet<IpAddr>,
-    /// Networks of the addresses that this program gave to interfaces of the host, by the names that those
-    /// had then.
+    /// Networks of the addresses that this program gave to interfaces of the host, by the names that the
+    /// interfaces had then.
     pub given: SortedSet<(IfName, Cidr)>,
-    /// Policy rules of others that all traffic of a family finds its way by before ours are asked; those of
-    /// IPv4 first.
+    /// Foreign policy rules by which all traffic of a family finds its way before our rules are asked; IPv4
+    /// first.
     pub rules_in_front: SortedSet<CatchAll>,
-    /// Networks on the uplink's own wire.
+    /// Networks on the uplink's own link.
     pub uplink_networks: SortedSet<Cidr>,
-    /// Which WireGuard runs here; none = neither the kernel has it, nor can tun devices be made.
+    /// WireGuard that runs here; `None` if the kernel has none and no tun device can be made.
     pub wireguard: Option<Backend>,
-    /// Whether the kernel has IPv6.
+    /// Set if the kernel has IPv6.
     pub ipv6: bool,
-    /// Interfaces that can be told to take no router's word for IPv6.
+    /// Interfaces that can be told to ignore router advertisements.
     pub can_be_deaf: SortedSet<IfName>,
-    /// Set where policy rules can ask for ports: since Linux 4.17. Older ones take such a rule, and leave
-    /// that out.
+    /// Ability of policy rules to match ports, which exists since Linux 4.17. Older kernels accept such a
+    /// rule and ignore the port.
     pub rules_know_ports: bool,
-    /// Which firewalls there are.
+    /// Firewalls of the host.
     pub filters: Filters,
-    /// The Wi-Fi cards that the file names.
+    /// Wi-Fi cards that the network file names.
     pub radios: Radios,
-    /// Devices with addresses that portals choose by.
+    /// Devices in the networks that were asked for.
     pub neighbours: Neighbours,
     /// Package manager, for advice on missing programs.
     pub package_manager: PackageManager,
 }
 
-/// The interface of the way to the internet.
+/// Interface that leads to the internet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uplink {
     /// The interface.
     pub interface: IfName,
-    /// The next hop; none on a link with only one other end.
+    /// Next hop; `None` on a link with only one other end.
     pub gateway: Option<IpAddr>,
-    /// Its addresses, but for IPv6's link-local ones.
+    /// Addresses of the interface, except IPv6 link-local addresses.
     pub addresses: SortedSet<InterfaceAddress>,
 }
 
-/// Hardware addresses by IPv4 addresses.
+/// Hardware addresses by IPv4 address.
 pub type Neighbours = SortedMap<IpAddr, Mac>;
 
 /// Firmware that has its own way to change interfaces.
