@@ -207,8 +207,8 @@ fn injected(world: &mut World) -> Result<()> {
     kept_off(site, "wifi.key: there is no such file")?;
     for (passphrase, mode, expected) in [
         ("12345678\nctrl_interface=/run/x\n", 0o600, "wifi.key: has several lines"),
-        ("12345678\rctrl_interface=/run/x\n", 0o600, "letters, digits, signs and blanks of ASCII only"),
-        ("1234567\n", 0o600, "8 to 63 letters"),
+        ("12345678\rctrl_interface=/run/x\n", 0o600, "only printable ASCII characters"),
+        ("1234567\n", 0o600, "8 to 63 characters"),
         ("12345678\n", 0o644, "other users can read this secret; run: chmod 600"),
     ] {
         write_passphrase(&site.router, passphrase, mode)?;

@@ -58,8 +58,8 @@ impl fmt::Display for Error {
     }
 }
 
-/// A cause without the symbol that some crates print in front: `EPERM: Operation not permitted` has the words
-/// that are enough for a person.
+/// Returns a cause without the symbol that some crates print in front: in `EPERM: Operation not permitted`,
+/// the words are enough for a person.
 fn words(cause: &str) -> &str {
     let is_symbol = |text: &str| {
         text.starts_with('E') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
@@ -101,7 +101,7 @@ impl Errors {
         self.0.iter()
     }
 
-    /// Returns `Failed` if any of the errors is, or else `Wrong`.
+    /// Returns `Failed` if any of the errors has this kind, or else `Wrong`.
     pub fn kind(&self) -> Kind {
         if self.0.iter().all(|error| error.kind == Kind::Wrong) { Kind::Wrong } else { Kind::Failed }
     }

@@ -39,9 +39,9 @@ pub(super) struct Draft {
     pub probe: Option<At<Ipv4Addr>>,
     /// Seconds.
     pub resolve_after: Option<At<u64>>,
-    /// In the order of the file.
+    /// Sites in the order of the file.
     pub sites: Vec<SiteDraft>,
-    /// In the order of the file.
+    /// Phones in the order of the file.
     pub phones: Vec<PhoneDraft>,
 }
 
@@ -66,9 +66,9 @@ pub(super) struct SiteDraft {
     pub dyndns: Option<At<PathBuf>>,
     /// Seconds.
     pub confirm_reload: Option<At<u64>>,
-    /// In the order of the file.
+    /// Portals in the order of the file.
     pub portals: Vec<PortalDraft>,
-    /// In the order of the file.
+    /// Providers in the order of the file.
     pub providers: Vec<ProviderDraft>,
 }
 

@@ -39,13 +39,13 @@ pub fn parse(text: &str) -> Result<Network, Vec<Fault>> {
     }
 }
 
-/// Returns the network that `text` describes. `text` is, or shall be, the content of the file at `path`. Each
-/// fault is an error of its own that begins `path:line:column:`.
+/// Returns the network that `text` describes. `text` is the present or future content of the file at `path`.
+/// Each fault is a separate error that begins with `path:line:column:`.
 pub fn check(path: &Path, text: &str) -> Result<Network, Errors> {
     parse(text).map_err(|faults| errors(path, &faults))
 }
 
-/// The error for a file that is not UTF-8.
+/// Returns the error for a file that is not UTF-8.
 pub fn not_utf8(path: &Path, bytes: &[u8], valid_up_to: usize) -> Errors {
     errors(path, &fault::not_utf8(bytes, valid_up_to))
 }

@@ -1,4 +1,4 @@
-//! From text to a TOML tree, or to the faults that prevent it.
+//! Parser: from text to a TOML tree, or to the faults that prevent it.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};

@@ -37,7 +37,7 @@ pub struct Hook {
 }
 
 impl Chain {
-    /// All base chains of our table.
+    /// Base chains of our table.
     pub const ALL: [Self; 9] = [
         Self::Forward,
         Self::Input,

@@ -63,7 +63,7 @@ impl fmt::Display for Edit<'_> {
 ///
 /// Base chains that stay are kept, because the kernel waits for RCU when it removes one. Rules of a chain are
 /// replaced only if they differ, and only the elements that differ are changed in sets. An empty `from` is
-/// the exception: it stands for a table that another program changed, and is replaced whole.
+/// the exception: it represents a table that another program changed, and is replaced whole.
 pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<Edit<'a>> {
     if from == to {
         return Vec::new();

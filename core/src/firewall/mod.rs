@@ -115,12 +115,12 @@ impl fmt::Display for ForeignChain {
     }
 }
 
-/// Our rules in a chain of another program.
+/// Rules of ours in a chain of another program.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Opened {
     /// Rules in order. `None` is a rule that another program changed; a desired list has none.
     pub rules: Vec<Option<Rule>>,
-    /// True if the rules are the first rules of the chain, as desired.
+    /// Set if the rules are the first rules of the chain, as desired.
     pub at_top: bool,
 }
 

@@ -242,7 +242,7 @@ impl Display for Nft<'_, Cidr> {
 }
 
 impl Display for Nft<'_, IfName> {
-    /// Escapes a star at the end, which would otherwise stand for any ending.
+    /// Escapes a star at the end, which would otherwise match any ending.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0.as_str().strip_suffix('*') {
             Some(beginning) => write!(f, "\"{beginning}\\*\""),

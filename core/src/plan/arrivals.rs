@@ -1,9 +1,10 @@
-//! Packets that come in where they cannot honestly come from: guests under foreign addresses, answers that
-//! take another way than their connection went, and packets that neighbours of the uplink send to addresses
-//! behind a portal or in a tunnel. Strict `rp_filter` drops much of that, but not every host has it.
+//! Packets that come in where no honest packet does: packets of guests with foreign source addresses, answers
+//! that return another way than their connection went, and packets that neighbours of the uplink send to
+//! addresses behind a portal or in a tunnel. Strict `rp_filter` drops most of them, but not every host has
+//! it.
 //!
-//! The rules drop packets before routing and before address translation, so that a forwarded port still
-//! looks as it came in.
+//! The rules drop packets before routing and before address translation, so the rules see a packet to a
+//! forwarded port as it came in.
 
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -74,7 +75,7 @@ pub(super) fn inner_sets(site: &Site) -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns the rules on answers: an answer comes out of the tunnel that its connection went into, and nowhere
-/// else. A connection from before its mark told the tunnels apart may belong to any tunnel.
+/// else. A connection that is older than the marks that tell the tunnels apart may belong to any tunnel.
 fn answers(site: &Site) -> Vec<Rule> {
     if site.tunnels.is_empty() {
         return Vec::new();

@@ -17,7 +17,7 @@ use crate::plan::exempt;
 use crate::plan::sets::{NETWORK, disjoint, rule, tunnels};
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
-/// Returns the condition on traffic that comes in by a portal's entrance; `None` for the portal of this
+/// Returns the condition on traffic that comes in at a portal's entrance; `None` for the portal of this
 /// host's own traffic.
 pub(super) fn condition(portal: &Portal) -> Option<Condition> {
     match &portal.entrance {
@@ -30,7 +30,7 @@ pub(super) fn condition(portal: &Portal) -> Option<Condition> {
     }
 }
 
-/// Returns the ports that enter, each as a condition; one `None` stands for all ports.
+/// Returns the ports that enter, each as a condition; a single `None` means all ports.
 pub(super) fn ports(portal: &Portal) -> Vec<Option<Condition>> {
     let condition = |ports: &Ports| match ports.protocol {
         Protocol::Tcp => TcpPort(ports.first, ports.last),
@@ -39,7 +39,7 @@ pub(super) fn ports(portal: &Portal) -> Vec<Option<Condition>> {
     or_all(portal.ports().iter().map(condition))
 }
 
-/// Returns the destinations that enter, each as a condition; one `None` stands for all destinations.
+/// Returns the destinations that enter, each as a condition; a single `None` means all destinations.
 pub(super) fn destinations(portal: &Portal) -> Vec<Option<Condition>> {
     or_all(portal.to.iter().map(|network| Destination(Networks::One(*network))))
 }
@@ -110,8 +110,8 @@ pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
     rules
 }
 
-/// Returns the condition on IPv6 that comes in by a portal's entrance, if there is one. A device that the
-/// file names by its IPv4 address is recognized by its hardware address.
+/// Returns the condition on IPv6 that comes in at a portal's entrance, if there is one. A device that the
+/// file names by its IPv4 address is recognised by its hardware address.
 pub(super) fn condition_of_ipv6(site: &Site, portal: &Portal) -> Option<Condition> {
     match portal.entrance_interface() {
         Some(interface) => Some(Incoming(Interfaces::One(interface.clone()))),
@@ -156,7 +156,7 @@ pub(super) fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
     }
 }
 
-/// Returns the rule that lets devices reach the local networks. Never out of the uplink, where the route
+/// Returns the rule that lets devices reach the local networks, but never via the uplink, where the route
 /// leads while the local link is down.
 fn allow_local(site: &Site, entering: &Condition, family: Family) -> Rule {
     let local = Destination(Networks::In(family, local_name(family)));

@@ -205,8 +205,8 @@ fn input(site: &Site) -> Vec<Rule> {
 }
 
 /// Returns the last rules for traffic out of a tunnel. Our sites are told about the refusal, but the internet
-/// is not: the answer to a straggler of a portal's connection would leave via the site's own uplink, and give
-/// the site's address away.
+/// is not: the answer to a late packet of a portal's connection would leave via the site's own uplink, and
+/// reveal the site's address.
 fn refuse_the_rest() -> [Rule; 2] {
     [rule([Incoming(tunnels()), Source(networks_in(INSIDE))], Reject), rule([Incoming(tunnels())], Drop)]
 }
@@ -216,7 +216,7 @@ fn from_tunnels(site: &Site) -> Vec<Rule> {
     let shared =
         site.lan.iter().map(|lan| rule([Incoming(tunnels()), Destination(Networks::One(*lan))], Accept));
     let answers = rule([Incoming(tunnels()), Replying, Established], Accept);
-    // A provider is a stranger: apart from answers, nothing from there is for us.
+    // A provider is a stranger: apart from answers, no traffic from there is for us.
     let strangers = site.providers().next().map(|_| rule([Incoming(in_set(PROVIDERS))], Drop));
     [answers].into_iter().chain(strangers).chain(shared).collect()
 }
@@ -237,9 +237,9 @@ fn output(site: &Site) -> Vec<Rule> {
     rules
 }
 
-/// Returns the rules for connections that this router opens: they must leave via a tunnel, whatever happens
-/// to the policy rules and whichever uplink there is. Answers to hosts that reached this router by another
-/// way may return there.
+/// Returns the rules for connections that this router opens: they must leave via a tunnel, even without the
+/// policy rules and on any uplink. Answers to hosts that reached this router another way may return that
+/// way.
 fn own_output(site: &Site, portal: &Portal) -> Vec<Rule> {
     let exempt: SortedSet<Cidr> = exempt::for_router_elsewhere(site, portal).collect();
     let mut rules: Vec<Rule> =

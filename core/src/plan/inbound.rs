@@ -5,8 +5,8 @@
 //! uplink that only routes packets to a device gets none. Packets of the device in that connection, in the
 //! direction of answers, get the mark too, and it leads them along the host's own routes. The firewall checks
 //! the connection and the direction, so a mark from elsewhere opens nothing. Only TCP and UDP are marked: an
-//! ICMP error belongs to a connection too, wherever it goes. Strict `rp_filter` looks up the way from the
-//! device back to the uplink; `src_valid_mark` on the uplink makes it include the mark.
+//! ICMP error belongs to a connection too, but may go to any host. Strict `rp_filter` looks up the way from
+//! the device back to the uplink; `src_valid_mark` on the uplink makes it include the mark.
 
 use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::{SortedMap, SortedSet};

@@ -1,5 +1,5 @@
-//! Portals of devices and of ports: their traffic is identified by properties that a policy rule cannot
-//! match. So the firewall marks the traffic that enters, and the policy rules match the mark.
+//! Portals of devices and of ports. Policy rules cannot match the properties that identify their traffic, so
+//! the firewall marks the traffic that enters, and the policy rules match the mark.
 //!
 //! This works under strict `rp_filter` in three parts. First, packets are marked as they come in, and their
 //! connection with them. Second, an answer out of the tunnel gets the mark of its connection before routing,
@@ -96,8 +96,8 @@ pub(super) fn marked_tunnels(site: &Site) -> SortedSet<&IfName> {
 pub(super) fn incoming(site: &Site) -> Vec<Filter> {
     let mut rules = inbound::marks(site);
     rules.extend(site.agent.probes.iter().map(|probe| answer(site, probe)));
-    // After the answers to probes: a masqueraded answer to a device looks like one of those until it has its
-    // own address again.
+    // These rules follow the rule on answers to probes: a masqueraded answer to a device looks like an answer
+    // to a probe until it has its own address again.
     rules.extend(
         marked(site)
             .filter(|(portal, _)| portal.exits.iter().any(|exit| exit.interface().is_some()))
@@ -129,11 +129,11 @@ pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
     marking.chain([keep(mark)]).collect()
 }
 
-/// Returns the rules that let packets with the mark of a portal leave only via tunnels, whatever happens to
-/// the policy rules and whichever uplink there is. Answers are exempt: where the devices are on the uplink's
-/// own link, answers carry the mark of their connection, and go to the devices. Packets of a connection that
-/// went into a tunnel do not leave elsewhere either: otherwise this host itself would tell a server by ICMP
-/// that the client is gone.
+/// Returns the rules that let packets with the mark of a portal leave only via tunnels, even without the
+/// policy rules and on any uplink. Answers are exempt: where the devices are on the uplink's own link,
+/// answers carry the mark of their connection, and go to the devices. Packets of a connection that went into
+/// a tunnel do not leave elsewhere either: otherwise this host itself would tell a server by ICMP that the
+/// client is gone.
 pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
     let mut drops: Vec<Filter> = closed.map(|(_, mark)| rule([Opening, Marked(mark)], Drop)).collect();

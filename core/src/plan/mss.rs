@@ -13,8 +13,8 @@ use crate::site::Site;
 /// Bytes of an IPv4 and a TCP header without options: the difference between an MTU and its segment size.
 const HEADERS: u32 = 40;
 
-/// Returns the rules that clamp segments. Both directions, on both sites: clamping only one direction leaves
-/// big uploads hanging.
+/// Returns the rules that clamp segments in both directions. Both sites have them: with only one direction
+/// clamped, big uploads would hang.
 pub(super) fn rules(site: &Site) -> Vec<Rule> {
     if site.tunnels.is_empty() {
         return Vec::new();

@@ -54,7 +54,7 @@ fn diverted(site: &Site, portal: &Portal) -> Vec<Rule> {
 }
 
 /// Returns the rules that redirect queries to the address of a portal's resolver to that resolver's own port,
-/// whether it runs or not.
+/// even while it does not run.
 pub(super) fn prerouting(site: &Site) -> Vec<Rule> {
     let one = |address| Networks::One(Cidr::host(address));
     let direct = site

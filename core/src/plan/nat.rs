@@ -48,8 +48,8 @@ pub(super) fn inside(site: &Site) -> SortedSet<Cidr> {
     disjoint(Family::V4, of_guests.chain([site.subnet]))
 }
 
-/// Returns the rules that choose the source address to a provider that gave this host several addresses. Left
-/// alone, the kernel would masquerade by the order in which it got them.
+/// Returns the rules that choose the source address to a provider that gave this host several addresses.
+/// Without these rules, the kernel would masquerade by the order in which it got the addresses.
 fn sources(interface: &IfName, own: &Provider) -> Vec<Rule> {
     let [first, _, ..] = own.addresses.as_slice() else { return Vec::new() };
     let send_as = |to: Condition, source| {
@@ -57,7 +57,7 @@ fn sources(interface: &IfName, own: &Provider) -> Vec<Rule> {
         Some(rule([Outgoing(Interfaces::One(interface.clone())), to], SendAs(source)))
     };
     let mut within = Vec::from_iter(own.sources());
-    // The narrowest network first.
+    // The narrowest network comes first.
     within.sort_by_key(|(network, _)| Reverse(network.length()));
     let within = within.into_iter().map(|(network, source)| (Destination(Networks::One(network)), source));
     within.chain([(Of(Family::V4), first.address)]).filter_map(|(to, source)| send_as(to, source)).collect()

@@ -23,9 +23,9 @@ pub(super) fn rules(site: &Site) -> Vec<Rule> {
     families(site).filter(|_| site.ntp == Some(WayOut::Rule)).map(rule).collect()
 }
 
-/// Returns the rule that marks NTP requests where policy rules cannot match ports. The mark is the one of the
-/// tunnels' own packets. The kernel has chosen the source by then, and it is masqueraded; under strict
-/// `rp_filter` the answers are lost.
+/// Returns the rule that marks NTP requests where policy rules cannot match ports, with the mark of the
+/// tunnels' own packets. The kernel has chosen the source address by then, so the firewall masquerades it;
+/// under strict `rp_filter` the answers are lost.
 pub(super) fn marks(site: &Site) -> Option<Filter> {
     let enters = |portal: &Portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct;
     let is_marked = site.ntp == Some(WayOut::Mark) && site.portals.iter().any(enters);

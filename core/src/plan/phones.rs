@@ -1,6 +1,6 @@
 //! Phones that leave at another exit than the site that they dial: the policy rules that lead there, and the
-//! filter rules that keep the phones on that way. Phones that leave at this site are guests like those of any
-//! peer.
+//! filter rules that keep the phones on that way. Phones that leave at this site are guests like the guests
+//! of any peer.
 
 use crate::base::net::{Cidr, Family, IfName};
 use crate::firewall::Rule as Filter;
@@ -27,8 +27,8 @@ pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
     })
 }
 
-/// Returns the filter rules that allow only the ways of the policy rules, for moments in which the policy
-/// rules are gone. WireGuard vouches for the source address.
+/// Returns the filter rules that allow only the ways of the policy rules, even while the policy rules are
+/// gone. WireGuard vouches for the source address.
 pub(super) fn forward(site: &Site) -> Vec<Filter> {
     let mut filters = Vec::new();
     for (interface, phone) in leaving_elsewhere(site) {

@@ -13,9 +13,9 @@ pub(super) const DEVICES: Priority = Priority(112);
 pub(super) const ENTRANCES: Priority = Priority(113);
 /// Priority at which traffic of a portal is refused if the exit's table had no route for it.
 const CLOSED: Priority = Priority(118);
-/// Priority that the other rules skip to. Its rule looks into a table that stays empty, so that the lookup
-/// goes on with the host's own rules; a jump to `main` would end there, and UniFi has no default route in
-/// `main`.
+/// Priority at which packets go on that skip our other rules. Its rule looks into a table that stays empty,
+/// so that the lookup goes on with the host's own rules; a jump to `main` would end there, and UniFi has no
+/// default route in `main`.
 pub(super) const END: Priority = Priority(119);
 
 /// Returns the loopback interface: in policy rules, the ingress interface of packets that this router sends

@@ -28,8 +28,8 @@ pub(super) fn rule(conditions: impl IntoIterator<Item = Condition>, action: Acti
     in_order(conditions.into_iter().collect(), action)
 }
 
-/// Separate from [`rule`], because sorting is a kilobyte of code, which each kind of list would otherwise get
-/// again.
+/// Builds a rule from a list of conditions. Separate from [`rule`], because sorting is a kilobyte of code, of
+/// which each type of list would otherwise get a copy.
 fn in_order(mut conditions: Vec<Condition>, action: Action) -> Rule {
     // The condition on a device goes last.
     conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));

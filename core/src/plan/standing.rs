@@ -1,5 +1,5 @@
-//! Exits that portals use now, read from the observed state of the machine. So a new agent goes on where the
-//! last one ended, and `status` works without an agent.
+//! Exits that portals use now, read from the observed state of the machine. Therefore a new agent continues
+//! where the last one ended, and `status` works without an agent.
 
 use super::{plan, routing};
 use crate::base::net::{Family, IfName};
@@ -11,7 +11,7 @@ use crate::state::{Rule, RuleAction, State};
 /// Bytes of the packets that every IPv4 path carries (RFC 791). No link is considered narrower.
 pub const LEAST: u32 = 576;
 
-/// Returns the exits in use of portals that have several, as far as the observed state tells.
+/// Returns the exits in use of portals that have several, as far as the observed state reveals them.
 pub fn standing(site: &Site, have: &State) -> Choices {
     let several = site.portals.iter().filter(|portal| portal.can_fail_over());
     let exit = |portal: &Portal| {

@@ -37,7 +37,7 @@ pub(super) fn plan(site: &Site) -> State {
         }
         if let (Some(interface), Some(address)) = (portal.entrance_interface(), portal.address) {
             state.addresses.extend(portal.has_wire().then(|| (interface.clone(), address)));
-            // A port that was set up as a portal's interface is not set down either: others use it.
+            // A port that was set up as a portal's interface is not set down either: other programs use it.
             state.up.insert(interface.clone());
         }
     }

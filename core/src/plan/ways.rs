@@ -61,8 +61,8 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets
 }
 
-/// Returns the tunnels whose number has a bit, for each bit that is in use. So there is one set and one rule
-/// for each bit, and not for each tunnel.
+/// Returns the tunnels whose number has a bit, for each bit that is in use. Sets and rules for bits are fewer
+/// than sets and rules for tunnels.
 fn by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
     let numbers = numbers(site);
     let with_bit = |(index, bit): (usize, u32)| {
@@ -73,8 +73,8 @@ fn by_bit(site: &Site) -> Vec<(String, u32, SortedSet<IfName>)> {
     TUNNEL_NUMBER_BITS.into_iter().enumerate().filter_map(with_bit).collect()
 }
 
-/// Returns the tunnels' numbers. The numbers follow from the tables, so that adding or removing a tunnel
-/// leaves the others' numbers alone.
+/// Returns the tunnels' numbers. The numbers follow from the tables, so adding or removing a tunnel leaves
+/// the numbers of other tunnels alone.
 fn numbers(site: &Site) -> SortedMap<IfName, u8> {
     let tables = site.tunnels.values().map(|tunnel| tunnel.table.map_or(0, |table| table.0 - TABLE_BASE));
     site.tunnels.keys().cloned().zip(spread(tables)).collect()

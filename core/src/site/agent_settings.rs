@@ -20,7 +20,7 @@ pub struct AgentSettings {
     pub hook: Option<PathBuf>,
     /// Full path of the configuration for inadyn, which keeps this site's name up to date.
     pub dyndns: Option<PathBuf>,
-    /// IPv4 sources of portals. The agent watches the devices there, to recognize their IPv6.
+    /// IPv4 sources of portals. The agent watches the devices there, to recognise their IPv6.
     pub sources_with_ipv6: Vec<Cidr>,
 }
 

@@ -20,7 +20,7 @@ pub(super) fn shared_networks_that_are_local(
         .filter_map(|(name, network)| {
             let local = here.iter().find(|local| local.overlaps(network))?;
             Some(Error::wrong(format!(
-                "site `{name}` brings the network {network}, but {local} is already connected to this \
+                "site `{name}` has the network {network}, but {local} is already connected to this \
                  router: renumber one of the two networks, or take it out of `lan` (or change `subnet`)"
             )))
         })

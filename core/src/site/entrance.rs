@@ -6,11 +6,11 @@ use crate::base::sorted::SortedSet;
 /// Entrance of a portal: the traffic that enters it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entrance {
-    /// All traffic that comes in on this interface.
+    /// Traffic that comes in on this interface, as a whole.
     Interface(IfName),
-    /// All traffic on this VLAN, whose interface belongs to us.
+    /// Traffic on this VLAN, as a whole; its interface belongs to us.
     Vlan(Vlan),
-    /// All traffic that comes in via this Wi-Fi.
+    /// Traffic that comes in via this Wi-Fi, as a whole.
     Wifi {
         /// Interface of the Wi-Fi.
         interface: IfName,
@@ -29,7 +29,7 @@ pub enum Entrance {
         /// Mark of the portal's packets.
         mark: Mark,
     },
-    /// This router's own traffic.
+    /// Traffic of this router itself.
     Own,
 }
 

@@ -8,7 +8,7 @@ use crate::config::model::Name;
 /// Exit of a portal: the place where its traffic leaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
-    /// Another site, or a provider.
+    /// Tunnel to another site, or to a provider.
     Tunnel {
         /// Name of the site or the provider.
         name: Name,
@@ -17,9 +17,9 @@ pub enum Exit {
         /// Routing table that leads into the tunnel.
         table: Table,
     },
-    /// This site's own uplink.
+    /// Uplink of this site.
     Direct,
-    /// No exit: none of the portal's list is up.
+    /// Absence of an exit: none of the portal's list is up.
     Nowhere,
 }
 

@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// Below Linux 5.2 there is no NAT for both families in one table.
+    // Below Linux 5.2 there is no NAT for both families in one table.
     #[test]
     fn iptables_is_taken_where_nftables_cannot_do_all() {
         let old = |legacy, nft: Option<Program>, legacy_lacks: &[&str]| Filters {

@@ -14,8 +14,8 @@ pub const SHARED_INTERFACE: &str = "portals0";
 pub const TABLE_BASE: u32 = 7700;
 
 /// UDP and TCP port of portals' resolvers at their own addresses. Queries to such an address at port 53 are
-/// redirected there. So nothing else answers them while the resolver is away, and a resolver of the host that
-/// takes port 53 on all addresses is not in its way.
+/// redirected there. Therefore no other program answers them while the resolver is away, and a resolver of
+/// the host that takes port 53 on all addresses does no harm.
 pub const RESOLVER_PORT: u16 = 5053;
 
 /// Returns the address of the site with this id on all its tunnels.

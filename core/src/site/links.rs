@@ -44,7 +44,7 @@ pub fn address(network: &Network, own: &str) -> IpAddr {
     site_address(network, network.sites[own].id)
 }
 
-/// Returns the tunnels of the site `own` to its peers and phones; those to providers are not among them.
+/// Returns the tunnels of the site `own` to its peers and phones, but not to its providers.
 pub fn tunnels(network: &Network, own: &str, known: &Known) -> SortedMap<IfName, Tunnel> {
     let mine = &network.sites[own];
     let mut tunnels = SortedMap::new();

@@ -32,11 +32,11 @@ pub enum Obstacle {
         /// Name of the other portal.
         portal: Name,
     },
-    /// Devices may take another interface on the same link for the portal's.
+    /// Devices may mistake another interface on the same link for the portal's.
     SharedWire {
         /// Interface of the portal.
         interface: IfName,
-        /// Other interface.
+        /// Interface on the same link.
         other: IfName,
     },
     /// The portal's interface has another name than in the file.
@@ -46,8 +46,8 @@ pub enum Obstacle {
         /// Present name.
         now: IfName,
     },
-    /// Another interface has taken the name of the portal's; the portal's address and devices are at an
-    /// interface of a third name.
+    /// The name of the portal's interface belongs to another interface now; the portal's address and devices
+    /// are at an interface with a third name.
     Replaced {
         /// Name in the file.
         interface: IfName,
@@ -187,8 +187,8 @@ mod tests {
     fn each_firmware_has_its_own_way_out() {
         let reason = "eth1 is a port of br-lan, so its packets come in on br-lan; ";
         let closed = "they are dropped until the port is free: ";
-        let open = "this kernel cannot drop them (that needs nftables with an ingress hook), so they take the \
-                    way of other traffic from br-lan: ";
+        let open = "this kernel cannot drop them (that needs nftables with an ingress hook), so they take \
+                    the way of other traffic from br-lan: ";
         let instead = ", or let all traffic of br-lan enter: `interface = \"br-lan\"`";
         for (sort, firmware, way_out) in [
             (Sort::Bridge, None, format!("take the port out (`ip link set eth1 nomaster`){instead}")),

@@ -50,7 +50,7 @@ fn of_interface(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
 }
 
 /// Returns the obstacle of a portal whose interface was renamed. An interface keeps its addresses when its
-/// name changes, so they appear at a name that nobody gave them to.
+/// name changes, so they appear under a name to which no program gave them.
 fn renamed(portal: &Portal, facts: &Facts) -> Option<Obstacle> {
     let Entrance::Interface(interface) = &portal.entrance else { return None };
     let address = portal.address?;

@@ -28,7 +28,8 @@ pub struct Portal {
     pub exit: Exit,
     /// Address of this host on the portal's LAN, if the portal has a LAN.
     pub address: Option<InterfaceAddress>,
-    /// Other networks that the host has at the portal's interface. Their devices enter as well.
+    /// Networks that the host has at the portal's interface besides the portal's LAN. Their devices enter as
+    /// well.
     pub behind: SortedSet<Cidr>,
     /// Set if devices on the portal's LAN get addresses by DHCP.
     pub dhcp: bool,
@@ -61,16 +62,16 @@ pub struct PortFilter {
 /// Way of answers to hosts that reached a device via the uplink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answers {
-    /// Through the exit, like all other traffic.
+    /// Way through the exit, like all other traffic.
     ByExit,
-    /// Via the uplink.
+    /// Way via the uplink.
     ByUplink,
 }
 
 /// Services of a router for devices, in addition to forwarding their packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Served {
-    /// All services.
+    /// Every service.
     All,
     /// DHCP, DNS and ping.
     Basics,
@@ -82,7 +83,7 @@ impl Portal {
         self.entrance.interface()
     }
 
-    /// Returns the mark of the portal's packets; `None` where policy rules recognize them without a mark.
+    /// Returns the mark of the portal's packets; `None` where policy rules recognise them without a mark.
     pub fn mark(&self) -> Option<Mark> {
         match &self.entrance {
             Entrance::Mac { mark, .. } => Some(*mark),
@@ -95,7 +96,7 @@ impl Portal {
         self.ports.as_ref().map_or(&[], |filter| &filter.ports)
     }
 
-    /// Reports whether all traffic enters that comes in by the entrance.
+    /// Reports whether all traffic that comes in at the entrance enters.
     pub fn takes_all(&self) -> bool {
         self.to.is_empty() && self.ports.is_none()
     }
@@ -122,7 +123,8 @@ impl Portal {
         self.is_here && !self.obstacle.as_ref().is_some_and(Obstacle::takes_wire)
     }
 
-    /// Returns the portal's exit by `choices`. A choice that is not in the portal's list is ignored.
+    /// Returns the portal's exit according to `choices`. A choice that is not in the portal's list is
+    /// ignored.
     pub fn chosen<'a>(&'a self, choices: &'a Choices) -> &'a Exit {
         let is_valid = |exit: &Exit| self.all_choices().any(|choice| choice == exit);
         let chosen = choices.iter().find(|(portal, exit)| *portal == self.name && is_valid(exit));

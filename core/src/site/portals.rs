@@ -53,7 +53,7 @@ pub(super) fn exit(network: &Network, own: &str, exit: &ExitRef) -> Exit {
     }
 }
 
-/// Returns the IPv4 sources of portals that take in all destinations. The firewall recognizes IPv6 of the
+/// Returns the IPv4 sources of portals that take in all destinations. The firewall recognises IPv6 of the
 /// devices there by their hardware addresses.
 pub fn sources_with_ipv6(entry: &model::Site) -> Vec<Cidr> {
     let portals = entry.portals.iter().filter(|portal| takes_everything(portal));

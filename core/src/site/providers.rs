@@ -1,4 +1,4 @@
-//! Providers as exits: one tunnel for each, configured by the file that the provider gave out.
+//! Providers as exits: one tunnel for each, configured by the file that the provider handed out.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,7 +17,7 @@ const DEFAULT_MTU: u32 = 1420;
 
 /// Address that no host has (RFC 5737, TEST-NET-1): packets sent there through a tunnel keep the tunnel
 /// awake, and do nothing else.
-const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const UNUSED_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// Returns the tunnels to the providers of a site, and the errors in their files.
 pub(super) fn tunnels(site: &Site, inputs: &Inputs) -> (SortedMap<IfName, Tunnel>, Vec<Error>) {
@@ -118,6 +118,6 @@ fn peers(name: &str, config: &wgquick::Config, own: &Provider, inputs: &Inputs) 
 /// Returns an address whose packets go through the tunnel to this peer.
 fn somewhere_behind(allowed: &SortedSet<Cidr>, dns: &[IpAddr]) -> IpAddr {
     let is_there = |address: &IpAddr| allowed.iter().any(|network| network.contains(*address));
-    let known = dns.iter().copied().chain([NOBODY]).find(is_there);
-    known.or_else(|| allowed.iter().next().map(|network| network.last())).unwrap_or(NOBODY)
+    let known = dns.iter().copied().chain([UNUSED_ADDRESS]).find(is_there);
+    known.or_else(|| allowed.iter().next().map(|network| network.last())).unwrap_or(UNUSED_ADDRESS)
 }

@@ -47,7 +47,7 @@ pub struct Provider {
     pub dns: Vec<IpAddr>,
 }
 
-/// Other end of a link.
+/// Peer: the other end of a link.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Address of the peer on all its tunnels. A provider's own address is unknown: this one is some address
@@ -74,7 +74,8 @@ pub struct Peer {
 pub struct Phone {
     /// Link to the phone. Its only network is its own address.
     pub peer: Peer,
-    /// Exit of the phone's traffic; directly, it leaves like a guest from another site.
+    /// Exit of the phone's traffic; traffic that leaves directly is treated like traffic of a guest from
+    /// another site.
     pub exit: Exit,
 }
 

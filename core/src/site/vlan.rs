@@ -10,7 +10,8 @@ pub(super) fn view(parent: &IfName, id: u16, facts: &Facts) -> Vlan {
     Vlan { interface: interface(parent, id), parent: parent.clone(), id, mtu }
 }
 
-/// Returns the conventional name, such as `eth0.30`. A long name of the parent is cut to the room there is.
+/// Returns the conventional name, such as `eth0.30`. The name of the parent is shortened if the whole would
+/// be too long.
 fn interface(parent: &IfName, id: u16) -> IfName {
     let ending = format!(".{id}");
     let beginning = &parent.as_str()[..parent.as_str().len().min(IfName::LONGEST - ending.len())];

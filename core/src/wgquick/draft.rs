@@ -1,4 +1,4 @@
-//! The part of a file read so far, and its meaning to the kernel.
+//! The part of a file that was read so far, and its meaning for the kernel.
 
 use super::{Config, Endpoint, Interface, Parsed, Peer, Remark};
 use crate::base::keys;

@@ -23,9 +23,9 @@ pub use parse::parse;
 /// Content of a wg-quick file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
-    /// This end.
+    /// Settings of this end.
     pub interface: Interface,
-    /// The other ends, in the order of the file.
+    /// Peers at the other ends, in the order of the file.
     pub peers: Vec<Peer>,
 }
 
@@ -54,12 +54,12 @@ pub struct Interface {
 /// Routing table into which wg-quick puts the routes to the allowed IPs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum RoutingTable {
-    /// `main`; a default route goes into its own table, with rules that lead there.
+    /// Table `main`; a default route is put into a separate table, with rules that lead there.
     #[default]
     Auto,
-    /// No routes.
+    /// Adds no routes.
     Off,
-    /// The table with this number or name.
+    /// Table with this number or name.
     Named(String),
 }
 
@@ -114,8 +114,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Reads the bytes of the file at `path`; `None` = there is no such file. Each fault is an error of its own
-/// that begins `path:line:column:`.
+/// Reads the bytes of the file at `path`; `None` = there is no such file. Each fault is a separate error that
+/// begins with `path:line:column:`.
 pub fn parse_at(path: &Path, bytes: Option<Zeroizing<Vec<u8>>>) -> Result<Parsed, Errors> {
     let bytes = bytes.ok_or_else(|| {
         Error::wrong(format!(

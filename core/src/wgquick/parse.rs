@@ -1,4 +1,4 @@
-//! From text to [`Config`](super::Config), or to all its faults at once.
+//! Parser: from text to [`Config`](super::Config), or to all its faults at once.
 //!
 //! The reader follows wg and wg-quick: keys and sections in any case, lists in one line or several, the last
 //! value of a repeated key. A remark tells the person about odd lines. A value that cannot work is a fault
@@ -43,7 +43,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The section that a line is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// No section yet.
+    /// Start of the file, before the first section.
     None,
     /// `[Interface]`, as both wg and wg-quick read it.
     Interface,

@@ -46,8 +46,8 @@ pub(super) fn public_key(text: &str) -> Result<PublicKey, Wrong> {
     }
 }
 
-/// Parses an address of the interface; without a length, its network is this one address. As for ip, the
-/// length may be a netmask.
+/// Parses an address of the interface; without a length, its network is this one address. The length may be
+/// a netmask, as for ip.
 pub(super) fn address(text: &str) -> Result<InterfaceAddress, Wrong> {
     const EXAMPLE: &str = "write an address such as `10.2.0.2/32`";
     if let Some((address, mask)) = text.split_once('/')
@@ -89,7 +89,7 @@ pub(super) fn dns(text: &str) -> Result<Dns, Wrong> {
     let looks_like_a_server = text.bytes().all(|b| b.is_ascii_hexdigit() || b":.%".contains(&b))
         && text.contains(':')
         || text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    // `~` is for systemd-resolved: it routes questions for this domain here, and does not search in it.
+    // `~` is for systemd-resolved, which routes questions for this domain here, but does not search in it.
     let is_of_domain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
     match text.parse() {
         Ok(address) => Ok(Dns::Server(address)),

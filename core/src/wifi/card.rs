@@ -66,13 +66,13 @@ pub struct Channel {
 /// Permitted use of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rules {
-    /// Every use.
+    /// Permits every use.
     Free,
-    /// Access points that watch for radar.
+    /// Permits access points that watch for radar.
     Radar,
-    /// No device that transmits first, as access points do.
+    /// Forbids devices that transmit first, as access points do.
     ListenFirst,
-    /// No use.
+    /// Forbids every use.
     Disabled,
 }
 

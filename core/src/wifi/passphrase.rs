@@ -37,9 +37,9 @@ impl Passphrase {
             return Ok(Self { text: Zeroizing::new(line.to_owned()), is_key });
         }
         Err(if is_readable {
-            "a passphrase has 8 to 63 letters, or is a key of 64 hexadecimal digits"
+            "a passphrase has 8 to 63 characters, or is a key of 64 hexadecimal digits"
         } else {
-            "a passphrase has letters, digits, signs and blanks of ASCII only"
+            "a passphrase has only printable ASCII characters"
         })
     }
 

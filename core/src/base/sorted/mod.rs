@@ -1,9 +1,9 @@
-//! Maps and sets as sorted vectors: iteration follows the order of the keys, in any order of insertion.
+//! Maps and sets as sorted vectors: iteration follows the order of the keys, not of insertion.
 //!
 //! The collections of portals are small, a few hundred entries at most, but have many types. For each type, a
 //! map of the standard library adds kilobytes of code: these maps make the binary for mipsel 260 kB smaller
-//! (docs/decisions/0001-sorted-maps.md). A lookup takes logarithmic time. Insertion and removal move the
-//! entries behind, so insertion in order costs least.
+//! (docs/decisions/0001-sorted-maps.md). A lookup takes logarithmic time. Insertion and removal move all
+//! later entries, so insertion in order costs least.
 
 mod map;
 mod set;

@@ -116,8 +116,8 @@ pub(super) fn ports(draft: &Draft, found: &mut Findings) {
             let what =
                 if id < FIRST_PROVIDER { "the id of" } else { "the number that follows from the name" };
             let message = format!(
-                "`port` {} is too large: `to-{exit}` would listen on {port_of_exit}, which is {0} plus {what} \
-                 {exit}",
+                "`port` {0} is too large: `to-{exit}` would listen on {port_of_exit}, which is {0} plus \
+                 {what} {exit}",
                 port.value
             );
             let largest = u32::from(u16::MAX) - id.max(FIRST_PROVIDER - 1);

@@ -62,7 +62,7 @@ fn holds(key: &str, subnet: &At<Cidr>, each: u8, draft: &Draft, found: &mut Find
         0 => "has no room for a site".to_owned(),
         most => format!("has room for ids up to {most}, but site {} has id {id}", site.name.value),
     };
-    // With 8 bits for the id there is room for every site that may ever come.
+    // An id has 8 bits, so this network has room for every future site.
     let enough = Cidr::new(subnet.value.address(), each - 8);
     let help = enough.map_or_else(String::new, |enough| format!("write `\"{enough}\"`"));
     found.add(&subnet.span, format!("`{key}` {room}: each site takes a /{each}"), help);

@@ -16,7 +16,7 @@ pub use portal::{Entrance, ExitRef, Portal, Ports, Protocol, Security, Wifi};
 /// Seconds that a person may allow for confirming a change.
 pub const CONFIRMATION_TIMES: RangeInclusive<u64> = 1..=86_400;
 
-/// Returns the time to confirm a change; `None` if it is outside of [`CONFIRMATION_TIMES`].
+/// Returns the time to confirm a change; `None` if it is outside [`CONFIRMATION_TIMES`].
 pub fn confirmation_time(seconds: u64) -> Option<Duration> {
     CONFIRMATION_TIMES.contains(&seconds).then(|| Duration::from_secs(seconds))
 }
@@ -34,13 +34,13 @@ pub type Name = String;
 
 /// Place in the network file, for messages.
 ///
-/// Two positions are always equal: the meaning of the file makes the network, so moving a line in the file
-/// must not make a different network.
+/// All positions compare equal: a network that differs only in the positions of its lines is the same
+/// network.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Position {
-    /// Counted from 1; 0 where no file exists.
+    /// Line number, counted from 1; 0 where no file exists.
     pub line: usize,
-    /// In characters, counted from 1; 0 where no file exists.
+    /// Column in characters, counted from 1; 0 where no file exists.
     pub column: usize,
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Position {
 /// The whole network: the same on every site.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Network {
-    /// Up to 16 characters of `a-z 0-9 -`.
+    /// Name of the network: up to 16 characters of `a-z 0-9 -`.
     pub name: Name,
     /// Source of the tunnel addresses and the portal LANs.
     pub subnet: Cidr,
@@ -124,7 +124,7 @@ pub struct Subnet6 {
     pub position: Position,
 }
 
-/// One router or box that runs portals.
+/// Router or box that runs portals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
     /// Number of the site: 1 to 250.
@@ -181,7 +181,7 @@ impl fmt::Display for Host {
 /// Firewall of the kernel to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirewallChoice {
-    /// The firewall that this host already uses.
+    /// Firewall that this host already uses.
     Auto,
     /// nftables, or an error.
     Nftables,
@@ -192,9 +192,9 @@ pub enum FirewallChoice {
 /// Permission to change reverse-path filtering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RpFilter {
-    /// No change; strict filtering works.
+    /// Leaves the host's setting alone; strict filtering works.
     Keep,
-    /// Loose (2) on the tunnels' own interfaces.
+    /// Sets loose filtering (2) on the tunnels' own interfaces.
     Loose,
 }
 

@@ -16,11 +16,11 @@ pub struct Portal {
     pub exits: Vec<ExitRef>,
     /// Traffic that enters.
     pub entrance: Entrance,
-    /// Only to these destinations; empty = all.
+    /// Destinations that enter; empty = all.
     pub to: Vec<Cidr>,
-    /// Only these ports; empty = all.
+    /// Ports that enter; empty = all.
     pub ports: Vec<Ports>,
-    /// Never these destinations.
+    /// Destinations that never enter.
     pub except: Vec<Cidr>,
     /// Address of the portal's LAN, where the file gives one.
     pub address: Option<InterfaceAddress>,
@@ -55,7 +55,7 @@ impl Portal {
 /// A name in a portal's `exit`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExitRef {
-    /// Another site.
+    /// Site that this one is linked to.
     Site(Name),
     /// A provider's file, defined under the site.
     Provider(Name),
@@ -75,22 +75,22 @@ impl fmt::Display for ExitRef {
 /// Traffic that enters a portal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entrance {
-    /// Everything that comes in on this interface.
+    /// Traffic that comes in on this interface.
     Interface(IfName),
-    /// Everything on this VLAN, which portals creates and removes.
+    /// Traffic on this VLAN, which portals creates and removes.
     Vlan {
         /// Interface that carries the VLAN.
         parent: IfName,
         /// VLAN number, 1 to 4094.
         id: u16,
     },
-    /// Everything on this Wi-Fi network.
+    /// Traffic on this Wi-Fi network.
     Wifi(Wifi),
     /// Sources on an existing LAN.
     From(Vec<Cidr>),
     /// Devices on an existing LAN.
     Mac(Vec<Mac>),
-    /// This router's own traffic.
+    /// Traffic of this router itself.
     Own,
 }
 
@@ -140,11 +140,11 @@ pub struct Wifi {
 /// Generations of Wi-Fi Protected Access that clients may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
-    /// Only WPA2.
+    /// WPA2 only.
     Wpa2,
-    /// WPA3 for clients that support it, WPA2 for the others.
+    /// WPA3 for clients that support it, WPA2 for other clients.
     Both,
-    /// Only WPA3.
+    /// WPA3 only.
     Wpa3,
 }
 

@@ -121,8 +121,8 @@ impl Spelling<'_> {
         picked.into_iter().map(|conditions| Line { conditions, target: target.clone() }).collect()
     }
 
-    /// Returns the conditions without sets of which none may hold, for a condition "none of these". Each list
-    /// stands for conditions that hold together.
+    /// Returns the conditions without sets of which none may hold, for a condition "none of these". The
+    /// conditions of one list hold together.
     fn excepted(&self, condition: &Condition) -> Vec<Vec<Condition>> {
         match condition {
             Condition::NotFrom(Places { set, length }) => self.places(set, *length, Condition::Source),
@@ -155,8 +155,7 @@ impl Spelling<'_> {
         pairs.iter().map(way).collect()
     }
 
-    /// Returns the conditions without sets of which one must hold. Each list stands for conditions that hold
-    /// together.
+    /// Returns the conditions without sets of which one must hold. The conditions of one list hold together.
     fn alternatives(&self, condition: &Condition) -> Vec<Vec<Condition>> {
         if let Condition::Departing(ways) = condition {
             return self.ways(ways, Condition::Outgoing);

@@ -1,5 +1,5 @@
-//! Output of `iptables-save`: our chains in it, and the way in which other programs' rules treat unknown
-//! packets.
+//! Output of `iptables-save`: our chains in it, and the treatment of unknown packets by other programs'
+//! rules.
 
 use super::{CHAIN_PREFIX, Content, Ruleset, Table, text};
 use crate::base::net::Family;
@@ -25,7 +25,7 @@ struct Rule {
 }
 
 impl Dump {
-    /// Reads the output of `iptables-save`. Lines in no form of that program are skipped.
+    /// Reads the output of `iptables-save`. Lines that this program would not write are skipped.
     pub fn read(text: &str) -> Self {
         let mut dump = Self::default();
         let mut table = &mut Tables::default();
@@ -94,8 +94,8 @@ impl Tables {
 
     /// Reports whether a chain refuses unknown packets. A last rule without a condition, or the policy,
     /// decides on the packets that no rule knew. A chain for the traffic of some interfaces counts as well,
-    /// because firewalls build zones so. Packets that any other condition picks, such as a blocked address,
-    /// are known.
+    /// because firewalls build zones in this way. Packets that any other condition picks, such as a blocked
+    /// address, are known.
     fn refuses<'a>(&'a self, chain: &'a str, seen: &mut SortedSet<&'a str>) -> bool {
         if is_ours(chain) || !seen.insert(chain) {
             return false;
@@ -130,7 +130,7 @@ impl Rule {
         self.leads_on_after(&["-m comment", "--comment", "-i", "-o"])
     }
 
-    /// Reports whether only these options, each with one value, stand before the rule's target. Comments are
+    /// Reports whether only these options, each with one value, come before the rule's target. Comments are
     /// not conditions.
     fn leads_on_after(&self, options: &[&str]) -> bool {
         let before = self.words.split(|word| word == "-j" || word == "-g").next().unwrap_or_default();
@@ -151,8 +151,8 @@ fn is_ours(chain: &str) -> bool {
     chain.starts_with(CHAIN_PREFIX)
 }
 
-/// Splits a line into words. Words with spaces stand in quotes, where a backslash takes the next character as
-/// it is.
+/// Splits a line into words. Words with spaces are in quotes, where a backslash makes the next character
+/// literal.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = None::<String>;
@@ -217,9 +217,9 @@ COMMIT
     }
 
     #[test]
-    fn our_own_rules_and_empty_tables_are_nobodys() {
-        let ours = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:PORTALS_FORWARD - [0:0]\n-A FORWARD -j PORTALS_FORWARD\n\
-                    -A PORTALS_FORWARD -i eth1 -j DROP\nCOMMIT\n";
+    fn our_own_rules_and_empty_tables_are_not_those_of_others() {
+        let ours = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:PORTALS_FORWARD - [0:0]\n\
+                    -A FORWARD -j PORTALS_FORWARD\n-A PORTALS_FORWARD -i eth1 -j DROP\nCOMMIT\n";
         let dump = Dump::read(ours);
         assert!(!dump.is_used_by_others());
         assert!(!dump.refuses("FORWARD"));

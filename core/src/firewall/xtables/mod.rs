@@ -1,8 +1,8 @@
 //! Firewall in the form of iptables: our own chains, `PORTALS_*`, each reached by one jump at the top of a
 //! built-in chain.
 //!
-//! All of it is pure: [`compile()`] makes these chains from the typed rules, [`text`] writes and reads their
-//! lines, and [`dump`] finds them in the output of `iptables-save`, where it also tells whether other
+//! The whole module is pure: [`compile()`] makes these chains from the typed rules, [`text`] writes and reads
+//! their lines, and [`dump`] finds them in the output of `iptables-save`, where it also tells whether other
 //! programs' rules refuse unknown packets.
 
 mod compile;
@@ -31,7 +31,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// All sets of programs.
+    /// Sets of programs that may exist.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Legacy, Self::Nft];
 
     /// Returns the name of a family's program with the ending `what`: `iptables-legacy-restore`.
@@ -61,7 +61,7 @@ pub enum Table {
 }
 
 impl Table {
-    /// All tables, in order.
+    /// Tables in order.
     pub const ALL: [Self; 3] = [Self::Filter, Self::Mangle, Self::Nat];
 
     /// Name of the table in iptables' language.
@@ -88,14 +88,14 @@ pub fn built_in(chain: Chain) -> String {
     chain.hook().hook.to_ascii_uppercase()
 }
 
-/// Our content in the iptables of one set of programs, by family and table. Tables without content of ours
+/// Content of ours in the iptables of one set of programs, by family and table. Tables without such content
 /// are left out.
 pub type Ruleset = SortedMap<(Family, Table), Content>;
 
-/// Our content in one table.
+/// Content of ours in one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
-    /// Our chains with their rules.
+    /// Chains of ours with their rules.
     pub chains: SortedMap<String, Vec<Line>>,
     /// Positions of the jumps to our chain in each built-in chain, counted from 1. One jump, at the top, is
     /// desired.

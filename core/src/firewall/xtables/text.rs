@@ -83,7 +83,7 @@ fn edit(from: &Content, to: &Content, family: Family, script: &mut String) {
     }
 }
 
-/// Returns the text of a line behind `-A CHAIN`, beginning with a space.
+/// Returns the text of a line after `-A CHAIN`, beginning with a space.
 fn text(line: &Line, family: Family) -> String {
     let mut text = String::new();
     for condition in &line.conditions {
@@ -164,7 +164,7 @@ const MODULES: [&str; 6] = ["udp", "tcp", "conntrack", "mac", "mark", "connmark"
 const REJECT_V4: &str = "icmp-admin-prohibited";
 const REJECT_V6: &str = "icmp6-adm-prohibited";
 
-/// Reads a rule from the words behind `-A CHAIN`. A rule in words that we would not write gets the target
+/// Reads a rule from the words after `-A CHAIN`. A rule in words that we would not write gets the target
 /// [`Target::Foreign`].
 pub(super) fn parse(words: &[String], family: Family) -> Line {
     Words { rest: words, family, protocol: None, module: "" }
@@ -175,7 +175,7 @@ pub(super) fn parse(words: &[String], family: Family) -> Line {
 struct Words<'a> {
     rest: &'a [String],
     family: Family,
-    /// Protocol that was named and that no condition has used yet.
+    /// Protocol that the line has named, and that no condition has used yet.
     protocol: Option<&'a str>,
     /// Match that the next options belong to.
     module: &'a str,

@@ -80,13 +80,13 @@ pub struct Offer {
     pub passphrase: Passphrase,
 }
 
-/// The access points of a site, and what stands against others.
+/// Access points of a site, and the faults that keep others off.
 #[derive(Debug, Clone, Default)]
 pub struct Decision {
     /// Access points in the order of their interfaces.
     pub access_points: Vec<AccessPoint>,
-    /// Faults that keep other networks off: in the files of passphrases, or in the abilities of the host's
-    /// cards. Other portals work all the same.
+    /// Faults that keep networks off: in the files of passphrases, or in the abilities of the host's cards.
+    /// Portals without a fault work all the same.
     pub notes: Vec<String>,
 }
 
@@ -122,7 +122,7 @@ pub fn decide(
         }
         let Some(card) = radios.cards.get(*name) else {
             let what = format!(
-                "{name} is no Wi-Fi card; its Wi-Fi stays off. `iw dev` lists the cards of this host"
+                "{name} is not a Wi-Fi card; its Wi-Fi stays off. `iw dev` lists the cards of this host"
             );
             notes.push(told(fit[0], &what));
             continue;
@@ -157,19 +157,20 @@ fn with_passphrase<'a>(
     }
     // hostapd needs the first network, which is on the card's own interface.
     let (first, card) = (&wanted[0].0.name, &wanted[0].1.interface);
-    let what = format!("its Wi-Fi stays off as long as that of portal `{first}`, the first on {card}, does");
+    let what = format!("its Wi-Fi stays off until the Wi-Fi of portal `{first}`, the first on {card}, works");
     notes.extend(fit.iter().map(|wanted| told(*wanted, &what)));
     Vec::new()
 }
 
-/// Returns a note if a network has no usable passphrase. WPA3 makes its keys from the passphrase itself each
-/// time, so a key does not do.
+/// Returns a note if a network has no usable passphrase. WPA3 makes new keys from the passphrase itself each
+/// time, so a key cannot replace it.
 fn unfit_passphrase((portal, wifi): Wanted, passphrases: &Passphrases) -> Option<String> {
     let file = wifi.passphrase_file.display();
     let what = match passphrases.get(&wifi.passphrase_file)? {
         Err(error) => error.clone(),
         Ok(passphrase) if passphrase.is_key() && wifi.security != Security::Wpa2 => format!(
-            "{file} is a key of 64 digits, which WPA3 has no use for: put the passphrase there, or write `wpa = \"wpa2\"`"
+            "{file} contains a key of 64 digits, which WPA3 cannot use: put the passphrase there, or write \
+             `wpa = \"wpa2\"`"
         ),
         Ok(_) => return None,
     };
@@ -218,12 +219,13 @@ fn forbidden(name: &IfName, card: &Card, (portal, wifi): Wanted) -> Option<Strin
     let channel = card.channel(wifi.channel).filter(|channel| rules_hold && !card.allows(*channel))?;
     let (number, country) = (channel.number, &card.country);
     let why = match channel.rules {
-        Rules::Radar => "needs a card that notices radar, which cannot be said of",
+        Rules::Radar => "needs detection of radar, which is not available on",
         _ => "is not allowed on",
     };
     let allowed = ranges(card.channels().filter(|channel| card.allows(*channel)));
     Some(format!(
-        "portal `{}`: channel {number} {why} {name} in {country}; its Wi-Fi stays off. Choose one of {allowed}",
+        "portal `{}`: channel {number} {why} {name} in {country}; its Wi-Fi stays off. Choose one of \
+         {allowed}",
         portal.name
     ))
 }
@@ -237,7 +239,8 @@ fn unknown_country(
     let lacks = !knows_countries && !card.keeps_its_country && card.country != wifi.country;
     lacks.then(|| {
         format!(
-            "portal `{}`: the kernel cannot look up the rules of {}, because there is no /lib/firmware/regulatory.db; {}",
+            "portal `{}`: the kernel cannot look up the rules of {}, because there is no \
+             /lib/firmware/regulatory.db; {}",
             portal.name,
             wifi.country,
             manager.how_to_install("wireless-regdb")

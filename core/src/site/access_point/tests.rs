@@ -26,7 +26,8 @@ fn portals(wifis: &[&str]) -> Vec<Portal> {
     for (name, keys) in ('a'..).zip(wifis) {
         let _ = writeln!(
             text,
-            "[site.nyc.portal.{name}]\nexit = \"paris\"\nwifi = {{ interface = \"wlan0\", passphrase_file = \"{name}.key\", country = \"US\", {keys} }}"
+            "[site.nyc.portal.{name}]\nexit = \"paris\"\nwifi = {{ interface = \"wlan0\", \
+             passphrase_file = \"{name}.key\", country = \"US\", {keys} }}"
         );
     }
     crate::config::parse(&text).unwrap().sites["nyc"].portals.clone()
@@ -96,14 +97,15 @@ fn a_note_names_the_missing_ability_of_a_card_and_its_other_abilities() {
     let mut client = radios();
     card(&mut client).access_points = 0;
     card(&mut client).modes = vec![Mode::Station, Mode::Monitor];
-    let no_point = "portal `a`: wlan0 cannot be an access point (it can be: station, monitor); its Wi-Fi stays off. Use another card";
+    let no_point = "portal `a`: wlan0 cannot be an access point (it can be: station, monitor); its Wi-Fi \
+                    stays off. Use another card";
     assert_eq!(off(&[wifi], &client), [no_point]);
     let no_channel =
         "portal `a`: wlan0 has no channel 149; its Wi-Fi stays off. Choose one of 1-12, 14, 36-44, 52";
     assert_eq!(off(&["ssid = \"A\", channel = 149"], &radios()), [no_channel]);
     assert_eq!(
         off(&[wifi], &Radios::default()),
-        ["portal `a`: wlan0 is no Wi-Fi card; its Wi-Fi stays off. `iw dev` lists the cards of this host"]
+        ["portal `a`: wlan0 is not a Wi-Fi card; its Wi-Fi stays off. `iw dev` lists the cards of this host"]
     );
 }
 
@@ -134,7 +136,7 @@ fn a_channel_that_the_country_forbids_keeps_the_network_off() {
     for (channel, why) in [
         (12, "channel 12 is not allowed on wlan0 in US"),
         (44, "channel 44 is not allowed on wlan0 in US"),
-        (52, "channel 52 needs a card that notices radar, which cannot be said of wlan0 in US"),
+        (52, "channel 52 needs detection of radar, which is not available on wlan0 in US"),
     ] {
         let decision = decided(&[&format!("ssid = \"A\", channel = {channel}")], &radios());
         let note = format!("portal `a`: {why}; its Wi-Fi stays off. Choose one of 1-11, 36-40");
@@ -166,8 +168,8 @@ fn a_kernel_without_rules_leads_to_a_note() {
     assert_eq!(decision.access_points.len(), 1);
 }
 
-/// Returns the interfaces of the offered networks and the notes, for two networks on one card whose
-/// passphrase files read so.
+/// Returns the interfaces of the offered networks and the notes, for two networks on one card with these
+/// results of reading their passphrase files.
 fn with_passphrases(a: Result<&str, &str>, b: Result<&str, &str>, wpa: &str) -> (Vec<String>, Vec<String>) {
     let wifis = ["A", "B"].map(|ssid| format!("ssid = \"{ssid}\", channel = 6, wpa = \"{wpa}\""));
     let read = |text: Result<&str, &str>| match text {
@@ -189,7 +191,7 @@ fn a_passphrase_that_cannot_be_read_keeps_its_network_off() {
     let note =
         |portal| format!("portal `{portal}`: its Wi-Fi stays off: /etc/portals/x.key: there is no such file");
     assert_eq!(with_passphrases(good, bad, "wpa2"), (vec!["wlan0".to_owned()], vec![note("b")]));
-    let with_it = "portal `b`: its Wi-Fi stays off as long as that of portal `a`, the first on wlan0, does";
+    let with_it = "portal `b`: its Wi-Fi stays off until the Wi-Fi of portal `a`, the first on wlan0, works";
     assert_eq!(with_passphrases(bad, good, "wpa2"), (vec![], vec![note("a"), with_it.to_owned()]));
     assert_eq!(with_passphrases(bad, bad, "wpa2"), (vec![], vec![note("a"), note("b")]));
 }
@@ -198,8 +200,8 @@ fn a_passphrase_that_cannot_be_read_keeps_its_network_off() {
 fn a_key_cannot_be_used_with_wpa3() {
     let key = "5".repeat(64);
     let offered = |wpa| with_passphrases(Ok("correct horse"), Ok(&key), wpa);
-    let note = "portal `b`: its Wi-Fi stays off: b.key is a key of 64 digits, which WPA3 has no use for: put the passphrase there, \
-                or write `wpa = \"wpa2\"`";
+    let note = "portal `b`: its Wi-Fi stays off: b.key contains a key of 64 digits, which WPA3 cannot use: \
+                put the passphrase there, or write `wpa = \"wpa2\"`";
     for wpa in ["wpa3", "wpa2+wpa3"] {
         assert_eq!(offered(wpa), (vec!["wlan0".to_owned()], vec![note.to_owned()]));
     }

@@ -12,7 +12,7 @@ pub struct Filters {
     /// Features, in words, that our rules need and the kernel's nftables lacks; not asked where nftables
     /// guards already.
     pub nftables_lacks: Vec<&'static str>,
-    /// Firewall that was chosen before, and has guarded since.
+    /// Firewall that was chosen before, and guards now.
     pub standing: Option<Backend>,
     /// Foreign nftables chain that translates addresses, where legacy iptables would end that: before Linux
     /// 4.18 only one of the two translates.

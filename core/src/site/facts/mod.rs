@@ -1,4 +1,4 @@
-//! Facts about the host that a site view is made from. The engine reads them; nothing here does.
+//! Facts about the host from which the view of a site is derived. The engine collects them.
 
 mod filters;
 mod link;
@@ -21,7 +21,7 @@ use crate::state::Backend;
 pub struct Facts {
     /// The uplink, if there is one.
     pub uplink: Option<Uplink>,
-    /// All interfaces, with their MTUs in bytes.
+    /// Interfaces of the host, with their MTUs in bytes.
     pub interfaces: SortedMap<IfName, u32>,
     /// Interfaces whose traffic other interfaces share or take.
     pub ties: SortedMap<IfName, Tie>,
@@ -48,7 +48,7 @@ pub struct Facts {
     pub wireguard: Option<Backend>,
     /// Set if the kernel has IPv6.
     pub ipv6: bool,
-    /// Interfaces that can be told to ignore router advertisements.
+    /// Interfaces that have a setting to ignore router advertisements.
     pub can_be_deaf: SortedSet<IfName>,
     /// Ability of policy rules to match ports, which exists since Linux 4.17. Older kernels accept such a
     /// rule and ignore the port.

@@ -1,4 +1,4 @@
-//! Other programs' policy rules.
+//! Policy rules of other programs.
 
 use std::fmt::{self, Display, Formatter};
 
