@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Returns seconds and tenths, as in `1.3 s`. In integer arithmetic: the code that prints floating-point
+/// Returns seconds and tenths, as in `1.3 s`. Uses integer arithmetic: the code that prints floating-point
 /// numbers takes eleven kilobytes.
 pub fn seconds(time: Duration) -> String {
     format!("{}.{} s", time.as_secs(), time.subsec_millis() / 100)

@@ -33,7 +33,7 @@ pub struct Cli {
     #[argh(switch, short = 'V')]
     pub version: bool,
 
-    /// what to do
+    /// command to run
     #[argh(subcommand)]
     pub command: Option<Command>,
 }
@@ -153,7 +153,7 @@ pub struct Apply {
     error_code(1, "no change waits for confirmation: the time may have run out")
 )]
 pub struct Confirm {
-    /// do not confirm, but wait this many seconds for a confirmation, and undo the change if none comes:
+    /// wait this many seconds for a confirmation instead of confirming, and undo the change if none comes:
     /// `apply --confirm` starts this where no agent runs
     #[argh(option, arg_name = "seconds", from_str_fn(confirmation_time))]
     pub wait: Option<Duration>,
@@ -236,7 +236,7 @@ pub struct Install {
     #[argh(option)]
     pub root: Option<PathBuf>,
 
-    /// do not start the agent now
+    /// leave the agent stopped for now
     #[argh(switch)]
     pub no_start: bool,
 }
@@ -252,7 +252,7 @@ pub struct Uninstall {
 }
 
 impl Cli {
-    /// Reports whether this command runs unattended, and therefore tells in its log what it does.
+    /// Reports whether this command runs unattended, and therefore logs its work.
     pub fn is_service(&self) -> bool {
         matches!(self.command, Some(Command::Run(_) | Command::Confirm(Confirm { wait: Some(_) })))
     }

@@ -9,7 +9,7 @@ use argh::{ArgsInfo, FromArgs};
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "phone")]
 pub struct Phone {
-    /// what to do
+    /// action to take
     #[argh(subcommand)]
     pub command: PhoneCommand,
 }
@@ -61,11 +61,11 @@ pub struct PhoneAdd {
     #[argh(switch)]
     pub keep_key: bool,
 
-    /// also write the QR code to this file, as a PNG image
+    /// write the QR code to this file as well, as a PNG image
     #[argh(option, arg_name = "file")]
     pub png: Option<PathBuf>,
 
-    /// also write the QR code to this file, as an SVG drawing
+    /// write the QR code to this file as well, as an SVG drawing
     #[argh(option, arg_name = "file")]
     pub svg: Option<PathBuf>,
 
@@ -82,11 +82,11 @@ pub struct PhoneShow {
     #[argh(positional)]
     pub name: String,
 
-    /// also write the QR code to this file, as a PNG image
+    /// write the QR code to this file as well, as a PNG image
     #[argh(option, arg_name = "file")]
     pub png: Option<PathBuf>,
 
-    /// also write the QR code to this file, as an SVG drawing
+    /// write the QR code to this file as well, as an SVG drawing
     #[argh(option, arg_name = "file")]
     pub svg: Option<PathBuf>,
 

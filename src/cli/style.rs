@@ -1,4 +1,4 @@
-//! Colour on a terminal. Pipes get none, and neither does a terminal where `NO_COLOR` is set (no-color.org).
+//! Colour on a terminal. Pipes and terminals where `NO_COLOR` is set (no-color.org) get plain text.
 
 use std::io::IsTerminal as _;
 

@@ -23,8 +23,8 @@ use crate::state::Backend;
 use crate::state::diff::Step;
 use crate::state::words::count;
 
-/// Applies all of the network file, or nothing. Where an agent runs, the agent does it: it would otherwise
-/// restore the file that it knows.
+/// Applies all of the network file, or nothing. If an agent runs, the agent applies the file: otherwise, the
+/// agent would restore the file that it knows.
 pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {
     let confirm = options.confirm;
     let journal = Journal::open()?;
@@ -48,7 +48,7 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     Trial::of(file).undo_if_unwatched()?;
     let files = Files::read(file)?;
     let resolved = files.resolved()?;
-    // Locked before looking at the host, which another portals may be changing.
+    // The lock comes before the look at the host, which another portals process may be changing.
     let _lock = lock(journal)?;
     let mut kernel = Linux::open()?;
     let links = kernel.links()?;
@@ -106,7 +106,8 @@ fn without_services(site: &Site) -> Vec<String> {
     let note = (!counted.is_empty()).then(|| {
         let counted = counted.join(", ");
         format!(
-            "no agent runs, and without it there is no {counted}: start it with `portals run`, or at each boot with `portals install`"
+            "no agent runs, and without it there is no {counted}: start it with `portals run`, or at each \
+             boot with `portals install`"
         )
     });
     note.into_iter().chain(services::programs(site).filter_map(|(program, _)| program.missing())).collect()
@@ -114,7 +115,7 @@ fn without_services(site: &Site) -> Vec<String> {
 
 fn needs_agent() -> Error {
     Error::failed(
-        "the built-in WireGuard, which this site uses, lives only as long as the agent: use `portals run` (or load the kernel's \
-         module: modprobe wireguard)",
+        "the built-in WireGuard, which this site uses, lives only as long as the agent: use `portals run` \
+         (or load the kernel's module: modprobe wireguard)",
     )
 }

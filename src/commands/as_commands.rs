@@ -28,7 +28,7 @@ pub struct Script {
     folder: String,
     own_key: PublicKey,
     backend: Backend,
-    /// Providers' wg-quick files, by the interface that leads to the provider.
+    /// Wg-quick files of providers, by the interface that leads to the provider.
     providers: SortedMap<IfName, String>,
 }
 
@@ -256,9 +256,9 @@ fn set_alias(name: &IfName, link: &Link) -> String {
 /// Returns the command that removes our rules from a foreign chain. nft removes rules only by their handle; a
 /// comment marks our rules.
 fn clear_openings(chain: &ForeignChain) -> String {
-    format!(
-        r#"nft -a list chain {chain} | sed -n 's/.* comment "{OPENING_COMMENT}" # handle \([0-9]*\)$/delete rule {chain} handle \1/p' | nft -f -"#
-    )
+    let by_handle =
+        format!(r#"s/.* comment "{OPENING_COMMENT}" # handle \([0-9]*\)$/delete rule {chain} handle \1/p"#);
+    format!("nft -a list chain {chain} | sed -n '{by_handle}' | nft -f -")
 }
 
 /// Returns the option of `ip` for an address family: IPv4 needs none.

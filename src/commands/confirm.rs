@@ -32,7 +32,7 @@ pub(super) fn run(file: &Path, options: &Confirm) -> Result<Status, Errors> {
     if journal.has_agent()? {
         ask(&Question::Confirm)?;
     } else {
-        // The process that undoes the change holds the lock, too: only one of the two can happen.
+        // The process that undoes the change takes the lock, too: only one of the two can happen.
         let _lock = lock(&journal)?;
         Trial::of(file).confirm()?;
     }

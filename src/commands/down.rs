@@ -12,14 +12,14 @@ use crate::kernel::linux::Linux;
 use crate::services::Supervisor;
 use crate::state::words::count;
 
-/// Removes everything of portals, which takes neither the network file nor the keys. A change that waits to
-/// be confirmed is undone as well, so that no later start comes back to it.
+/// Removes everything that portals has set up, without the network file or the keys, which may be gone. A
+/// change that waits to be confirmed is undone as well, so that no later start returns to it.
 pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     let journal = Journal::open()?;
     if journal.has_agent()? {
         return Err(Error::failed(
-            "the agent (`portals run`) is at work and would put everything back: stop it first, for example with systemctl stop \
-             portals, or end it with SIGTERM",
+            "the agent (`portals run`) is at work and would put everything back: stop it first, for example \
+             with systemctl stop portals, or end it with SIGTERM",
         )
         .into());
     }
@@ -32,7 +32,7 @@ pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     let steps = remove_all(&mut Linux::open()?, &journal)?;
     services?;
     match steps.len() {
-        0 => say!("nothing to do: nothing of portals is on this machine"),
+        0 => say!("nothing to do: portals has set up nothing on this machine"),
         number => say!("done: {}", count(number, "change")),
     }
     Ok(Status::Done)

@@ -16,7 +16,7 @@ pub(super) fn run(file: &Path) -> Result<Status, Errors> {
         say!("nothing to do: the agent is at work");
         return Ok(Status::Done);
     }
-    // Before the agent's first handshake, and here because the unit of the agent may not set the clock.
+    // The clock must be set before the agent's first handshake, and the unit of the agent may not set it.
     LastKnown::beside(file).go_on();
     match close_by_file(file) {
         None => say!("nothing to close: {} has no portals of this site", file.display()),

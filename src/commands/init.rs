@@ -16,7 +16,7 @@ use crate::engine::locked_file::Edit;
 use crate::system::disk::{self};
 use crate::system::key_files;
 
-/// Creates the key and the network file, as far as they are missing, and names the next step.
+/// Creates the key and the network file if they are missing, and names the next step.
 pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
     let folder = folder_of(file);
     fs::create_dir_all(&folder).context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -74,7 +74,7 @@ fn template(
     endpoint: &str,
 ) -> String {
     format!(
-        r#"# All sites of the network: every site has the same file. `portals plan` checks it and changes nothing.
+        r#"# All sites of the network; every site has the same file. `portals plan` only checks it.
 
 [network]
 name   = {network}

@@ -197,7 +197,7 @@ impl Target {
         let root = root.canonicalize().context(|| format!("cannot find {}", root.display()))?;
         match there {
             Some(there) if !there.starts_with(&root) => Err(Error::failed(format!(
-                "a link leads to {}, which is outside of {}: make the link relative",
+                "a link leads to {}, which is outside {}: make the link relative",
                 there.display(),
                 root.display()
             ))),

@@ -33,7 +33,7 @@ use crate::state::words::count;
 use crate::system::entropy;
 use crate::system::platform;
 
-/// Executable file of this program, under whatever path it was started: a namespace may hide that path.
+/// Executable file of this program. The path at which it was started may be hidden in a namespace.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Exit status of this program. Scripts of its users rely on the numbers.

@@ -136,8 +136,8 @@ impl PhoneFile {
     }
 }
 
-/// Returns the resolvers of a phone: those of its entry; else those in the file of the provider where the
-/// phone leaves, if that file is on this machine; else the default resolvers of portals.
+/// Returns the resolvers of a phone from its entry; or else from the file of the provider where the phone
+/// leaves, if that file is on this machine; or else the default resolvers of portals.
 fn resolvers(folder: &Path, network: &Network, phone: &model::Phone) -> Vec<IpAddr> {
     let of_provider = || {
         let Some(ExitRef::Provider(exit)) = &phone.exit else { return Vec::new() };
@@ -181,7 +181,7 @@ fn key_file(folder: &Path, name: &str) -> PathBuf {
     folder.join(KEY_FOLDER).join(format!("{name}.key"))
 }
 
-/// Returns the name of this machine's site, or nothing if this machine is no site of the network.
+/// Returns the name of this machine's site; `None` if this machine is not a site of the network.
 fn own_site<'a>(folder: &Path, network: &'a Network) -> Result<Option<&'a str>> {
     let key = key_files::load_if_there(&folder.join(key_files::PRIVATE_KEY_FILE))?;
     let name = |key: Secret| site::own_name(network, keys::public_key(&key)).ok();
@@ -198,7 +198,7 @@ fn already_there(file: &Path, name: &str, position: Position) -> Error {
 
 fn which_site() -> Error {
     Error::wrong(
-        "this machine is no site of the network: name the site that the phone dials, as in `--at nyc`",
+        "this machine is not a site of the network: name the site that the phone dials, as in `--at nyc`",
     )
 }
 
@@ -240,8 +240,8 @@ fn advise(file: &Path, network: &Network, name: &Name, own: Option<&str>, kept: 
     }
     if own.is_none() {
         complain!(
-            "This machine is no site: if the sites have a {0}, put it next to {file} before you add a phone, \
-             or the phone cannot connect.",
+            "This machine is not a site: if the sites have a {0}, put it next to {file} before you add a \
+             phone, or the phone cannot connect.",
             key_files::NETWORK_SECRET_FILE
         );
     }

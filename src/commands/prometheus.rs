@@ -142,7 +142,8 @@ mod tests {
         let report = Report { knowledge: Some(knowledge), ..Report::example() };
         let page = text(&report, SystemTime::UNIX_EPOCH + Duration::from_secs(1012));
         let expected = [
-            "portals_info{network=\"home\",site=\"nyc\",wireguard=\"kernel\",firewall=\"nftables\",version=\"0.1.0\"} 1",
+            "portals_info{network=\"home\",site=\"nyc\",wireguard=\"kernel\",firewall=\"nftables\",\
+             version=\"0.1.0\"} 1",
             "portals_agent_up 1",
             "portals_unconfirmed 0",
             "portals_exit_up{exit=\"paris\"} 1",

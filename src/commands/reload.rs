@@ -9,13 +9,13 @@ use crate::cli::output::say;
 use crate::control::{Done, Question, ask};
 use crate::engine::journal::Journal;
 
-/// Has the agent read its network file again.
+/// Makes the agent read its network file again.
 pub(super) fn reload(file: &Path) -> Result<Status, Errors> {
     show_done(&ask_agent(&Question::Reload)?, file);
     Ok(Status::Done)
 }
 
-/// Has the agent move a portal to another exit.
+/// Makes the agent move a portal to another exit.
 pub(super) fn exit(options: &Exit) -> Result<Status, Errors> {
     let Exit { portal, exit } = options;
     let chosen = (exit != AUTO).then(|| exit.clone());
@@ -28,7 +28,7 @@ pub(super) fn exit(options: &Exit) -> Result<Status, Errors> {
     Ok(Status::Done)
 }
 
-/// Word in the place of an exit: the agent chooses.
+/// Word in place of an exit: the agent chooses.
 const AUTO: &str = "auto";
 
 fn ask_agent(question: &Question) -> Result<Done, Errors> {

@@ -19,7 +19,7 @@ const VARIABLE: &str = "SSH_CONNECTION";
 /// programs that they run.
 const MOST_PARENTS: usize = 16;
 
-/// Prints a warning if the user's SSH session enters a portal from which `site` no longer lets anybody reach
+/// Prints a warning if the user's SSH session enters a portal from which `site` no longer allows access to
 /// this router.
 pub(super) fn warn(site: &Site, kernel: &mut Linux, links: &Links) {
     let Some((client, portal)) = cut_off_session(site, kernel, links) else { return };

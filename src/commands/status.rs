@@ -46,7 +46,7 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
             output::print(format_args!("\x1b[H\x1b[J"));
         }
         output::print(format_args!("{text}"));
-        // The reader of the output has gone, or a single look was asked for.
+        // The reader of the output has gone, or the user asked for a single look.
         if !output::flush() || !options.watch {
             return Ok(Status::Done);
         }
@@ -82,8 +82,8 @@ fn full_report(
     Ok(report)
 }
 
-/// Returns the knowledge that only the agent has. An agent of another version, or one that is busy for long,
-/// gives none.
+/// Returns the knowledge that only the agent has; `None` if the agent has another version or is busy for
+/// long.
 fn ask_agent() -> Option<Knowledge> {
     Knowledge::from_fields(&ask_within(&Question::Status, AGENT_TIMEOUT).ok()?).ok()
 }
@@ -281,8 +281,10 @@ mod tests {
             r#"{"network":"home","site":"nyc","agent":true,"wireguard":"kernel","firewall":"nftables","#,
             r#""links":[{"peer":"paris","interface":"to-paris","exit":true,"endpoint":"203.0.113.9:51821","#,
             r#""handshake_age_s":12,"rx_bytes":1,"tx_bytes":2,"up":true}],"#,
-            r#""portals":[{"name":"guest","entrance":"interface eth1","address":"10.77.1.65/26","exit":"paris","state":"open"}],"#,
-            r#""phones":[{"name":"mike","exit":"paris","endpoint":null,"handshake_age_s":null,"rx_bytes":0,"tx_bytes":0,"up":false}]}"#
+            r#""portals":[{"name":"guest","entrance":"interface eth1","address":"10.77.1.65/26","#,
+            r#""exit":"paris","state":"open"}],"#,
+            r#""phones":[{"name":"mike","exit":"paris","endpoint":null,"handshake_age_s":null,"#,
+            r#""rx_bytes":0,"tx_bytes":0,"up":false}]}"#
         );
         assert_eq!(json(&Report::example()), expected);
     }

@@ -48,7 +48,10 @@ mod tests {
 
     #[test]
     fn a_station_is_shown() {
-        let expected = r#"[{"mac":"aa:bb:cc:dd:ee:ff","signal_dbm":-51,"connected_s":75,"inactive_ms":20,"rx_bytes":3000,"tx_bytes":4}]"#;
+        let expected = concat!(
+            r#"[{"mac":"aa:bb:cc:dd:ee:ff","signal_dbm":-51,"connected_s":75,"inactive_ms":20,"#,
+            r#""rx_bytes":3000,"tx_bytes":4}]"#
+        );
         assert_eq!(json(&[STATION]).to_string(), expected);
         assert!(json(&[Station { signal: None, ..STATION }]).to_string().contains(r#""signal_dbm":null"#));
         let mut text = String::new();
