@@ -1,6 +1,6 @@
-//! Control socket of the agent: other calls of this program send a question, and get an answer.
+//! Control socket of the agent: other processes of this program send a question, and get an answer.
 //!
-//! A question and an answer are fields with a zero byte between them. The end of the stream ends each.
+//! Questions and answers consist of fields with a zero byte between them, and end with the stream.
 
 pub(crate) mod question;
 #[cfg(test)]
@@ -30,7 +30,7 @@ use question::{decode_answer, encode_answer};
 pub const SOCKET: &str = "/run/portals.sock";
 
 /// Longest wait for an answer. The agent may be busy when the question comes, and each piece of work may have
-/// to wait ten seconds for another call to finish.
+/// to wait ten seconds for another process to finish.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Longest time from the lock to the socket of an agent that starts.
@@ -42,13 +42,13 @@ const EXCHANGE_TIME: Duration = Duration::from_secs(1);
 /// Longest question in bytes: a path has at most 4096.
 const LONGEST_QUESTION: usize = 8192;
 
-/// Most clients at once. Another client pushes out the one that is connected longest: a client that sends its
-/// question at once always gets through.
+/// Most clients at once. Another client replaces the one that has been connected longest, so a client that
+/// sends its question at once always gets through.
 const MOST_CLIENTS: usize = 8;
 
 /// Answer to an unknown question.
 const UNKNOWN_QUESTION: &str =
-    "the agent does not know this request, because it is of another version: end it, and start it again";
+    "the agent does not know this request, because it has another version: end it, and start it again";
 
 /// Answer of the agent: its fields, or the errors of a request that failed.
 pub type Answer = Result<Vec<String>, Errors>;
@@ -64,7 +64,8 @@ pub fn ask_within(question: &Question, patience: Duration) -> Answer {
         connect(Path::new(SOCKET)).context(|| format!("an agent runs, but does not answer at {SOCKET}"))?;
     match exchange(stream, &question.encode(), patience) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::failed(format!(
-            "the agent has not answered for {} seconds, and may still be working: its log and `portals plan --check` tell when it is done",
+            "the agent has not answered for {} seconds, and may still be working: its log and \
+             `portals plan --check` tell when it is done",
             patience.as_secs()
         ))
         .into()),
@@ -74,7 +75,7 @@ pub fn ask_within(question: &Question, patience: Duration) -> Answer {
 
 fn broken_off() -> Error {
     Error::failed(
-        "the agent broke off its answer: did it end? `portals plan --check` tells what is left to do",
+        "the agent broke off its answer: did it end? `portals plan --check` shows what is left to do",
     )
 }
 
@@ -177,7 +178,7 @@ impl Reception {
         }
         let (now, mut asked) = (Instant::now(), None);
         for mut client in std::mem::take(&mut self.clients) {
-            // The other clients wait until this one has its answer.
+            // Other clients wait until this one has its answer.
             if asked.is_some() {
                 self.clients.push_back(client);
                 continue;

@@ -27,7 +27,7 @@ pub enum Question {
     Confirm,
     /// Read the agent's network file again, as at SIGHUP.
     Reload,
-    /// Tell the state that only the agent knows.
+    /// Report the state that only the agent knows.
     Status,
     /// Move a portal to another exit of its list.
     Exit {
@@ -67,7 +67,7 @@ pub struct Known {
     pub name: Name,
     /// Seconds since the last change.
     pub since: u64,
-    /// For a portal, the reason for its exit. For an exit, `up`, `down` or `unproven`.
+    /// Reason for the exit of a portal; `up`, `down` or `unproven` for an exit.
     pub words: String,
 }
 
@@ -89,7 +89,7 @@ impl Question {
         fields.join(&0)
     }
 
-    /// Decodes the bytes from the socket; none if they are no question.
+    /// Decodes the bytes from the socket; `None` if they are not a question.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let fields: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
         let text = |field: &[u8]| Some(str::from_utf8(field).ok()?.to_owned());

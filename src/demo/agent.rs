@@ -1,4 +1,4 @@
-//! Real agent at a site: starts, stops and kills it, and reads its log.
+//! The real agent at a site: starts, stops and kills it, and reads its log.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
@@ -16,7 +16,7 @@ use crate::base::net::Secret;
 use crate::system::disk::{self, Source};
 use crate::system::key_files;
 
-/// Folder of a site's network file and key, in the site's own namespace, with which it vanishes.
+/// Folder of a site's network file and key, in the site's own namespace: the folder vanishes with it.
 const FOLDER: &str = "/run/demo";
 
 /// Path of a site's network file, in the site's namespace.

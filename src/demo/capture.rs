@@ -86,7 +86,7 @@ fn read_waiting(socket: &OwnedFd, index: usize, packets: &mut Vec<Packet>) -> ni
             Ok((length, Some(from))) if from.ifindex() == index && from.pkttype() == 4 => {
                 packets.extend(parse(&bytes[..length]));
             }
-            // ENETDOWN: an interface went down; the capture of the others goes on.
+            // ENETDOWN: an interface went down; the capture on other interfaces goes on.
             Ok(_) | Err(Errno::ENETDOWN | Errno::EINTR) => {}
             Err(Errno::EAGAIN) => return Ok(()),
             Err(errno) => return Err(errno),

@@ -1,6 +1,6 @@
-//! Address translation of a home router: foreign rules, such as a host's firewall has. They use nftables, or
-//! iptables where the kernel's nftables cannot guard portals: older kernels let only one of the two translate
-//! addresses.
+//! Address translation of a home router: foreign rules, such as a host's firewall has. The rules use
+//! nftables, or iptables where the kernel's nftables cannot guard portals: on older kernels, only one of the
+//! two can translate addresses.
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE};
 

@@ -80,8 +80,8 @@ impl<'a> Client<'a> {
         self.with(Service::Echo, server.into(), Ok)
     }
 
-    /// Returns the routers on the route, and the destination if it is reached; `None` stands for a router
-    /// that does not answer.
+    /// Returns the routers on the route, and the destination if it is reached; `None` for a router that does
+    /// not answer.
     pub fn traceroute(&self, destination: Ipv4Addr) -> Result<Vec<Option<Ipv4Addr>>> {
         self.namespace.run(|| {
             let mut hops = Vec::new();

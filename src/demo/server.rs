@@ -128,8 +128,8 @@ fn accept(service: Service, listener: &TcpListener) {
     }
 }
 
-/// Returns the wildcard addresses to listen on: the first one that can be bound covers both families, the
-/// second one IPv4 where there is no IPv6.
+/// Returns the wildcard addresses to try in order: the first covers both families, the second only IPv4, for
+/// hosts without IPv6.
 fn wildcards(port: u16) -> [SocketAddr; 2] {
     [(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]
 }

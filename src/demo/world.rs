@@ -26,11 +26,11 @@ use crate::services::Supervisor;
 use crate::state::Backend;
 use crate::system::key_files;
 
-/// Server on the internet that tells clients their own address. Its network belongs to no organization, but
-/// everybody may reach it (RFC 7534): exits let guests reach only public addresses.
+/// Server on the internet that tells clients their own address. Its network belongs to no organisation, but
+/// is public (RFC 7534): exits let guests reach only public addresses.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 175, 48, 10);
 
-/// Internet's address on the server's network.
+/// Address of the internet on the server's network.
 const SERVER_GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 175, 48, 1);
 
 /// Router of every home; all homes use the same addresses.
@@ -309,7 +309,7 @@ impl Site {
     }
 }
 
-/// Ends the programs that a killed agent leaves behind: they would keep the namespaces alive for ever.
+/// Ends the programs that a killed agent leaves behind: otherwise, they would keep the namespaces alive.
 impl Drop for Site {
     fn drop(&mut self) {
         self.kill_agent();

@@ -8,7 +8,7 @@ use crate::config::model::{Name, Network};
 use crate::site::{self, Known, Peer, Tunnel};
 use crate::wgquick::{self, Config, Interface};
 
-/// One wg-quick file, which makes one interface.
+/// A wg-quick file, which makes one interface.
 #[derive(Debug)]
 pub struct File {
     /// Name of the interface, and of the file without `.conf`.
@@ -111,7 +111,8 @@ fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &Tunnel) -
             for (event, verb) in [("PostUp", "-A"), ("PostDown", "-D")] {
                 let subnet = network.subnet;
                 comments.push(format!(
-                    "{event} = iptables -t nat {verb} POSTROUTING -s {source} ! -d {subnet} ! -o %i -j MASQUERADE"
+                    "{event} = iptables -t nat {verb} POSTROUTING -s {source} ! -d {subnet} ! -o %i \
+                     -j MASQUERADE"
                 ));
             }
         }

@@ -69,7 +69,7 @@ pub(super) fn dialled(
     }
     let peers = &parsed.config.peers;
     if has_v6(addresses) || peers.iter().any(|peer| peer.allowed_ips.iter().any(is_v6)) {
-        notes.push("IPv6: portals are IPv4 only so far; the IPv6 of phones goes nowhere".to_owned());
+        notes.push("IPv6: portals are IPv4 only so far; the IPv6 of phones is dropped".to_owned());
     }
     if peers.iter().any(|peer| peer.keepalive != 0) {
         notes.push(

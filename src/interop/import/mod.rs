@@ -89,8 +89,8 @@ fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Re
     )?;
     writeln!(
         text,
-        "\n# The unchanged file, with mode 600, next to this one: portals uses its key, addresses, MTU, peers \
-         and keepalive.\n[site.{site}.exit.{exit}]\nconfig = \"{exit}.conf\""
+        "\n# The unchanged file, with mode 600, next to this one: portals uses its key, addresses, MTU, \
+         peers and keepalive.\n[site.{site}.exit.{exit}]\nconfig = \"{exit}.conf\""
     )?;
     portals(text, wishes, &config.interface.table, &v4)?;
     left_out::dialling(text, parsed, &allowed, are_all_ipv4(&v4))
@@ -130,7 +130,7 @@ fn why_nothing_is_sent(table: &RoutingTable) -> Option<String> {
     match table {
         RoutingTable::Off => Some("`Table = off`: wg-quick itself sends nothing there.".to_owned()),
         RoutingTable::Named(name) if !table.sees_every_packet() => Some(format!(
-            "`Table = {name}`: wg-quick puts the routes into this table, and rules outside of this file\n\
+            "`Table = {name}`: wg-quick puts the routes into this table, and rules outside this file\n\
              # select the traffic for it (`ip rule` shows them): write a portal for this traffic, or it\n\
              # LEAVES IN THE CLEAR.\n#"
         )),

@@ -32,7 +32,7 @@ impl Picture {
 
     /// Returns the code as lines of text: each character is two modules, one above the other. In colour, the
     /// modules are black on white, independent of the terminal's colours; without colour, the characters
-    /// stand for white, as on a dark terminal: most readers also accept an inverted code.
+    /// appear white, as on a dark terminal: most readers also accept an inverted code.
     pub fn for_terminal(&self, coloured: bool) -> String {
         // Black and white of xterm's 256 colours: many themes redefine the first 16 colours.
         let (begin, end) = if coloured { ("\x1b[38;5;16;48;5;231m", "\x1b[0m\n") } else { ("", "\n") };

@@ -9,8 +9,9 @@ impl Picture {
     pub fn svg(&self) -> String {
         let side = self.side();
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" shape-rendering=\"crispEdges\">\
-             <rect width=\"{side}\" height=\"{side}\" fill=\"#fff\"/><path d=\""
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {side} {side}\" \
+             shape-rendering=\"crispEdges\"><rect width=\"{side}\" height=\"{side}\" fill=\"#fff\"/>\
+             <path d=\""
         );
         for y in 0..side {
             let mut x = 0;
