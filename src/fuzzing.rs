@@ -1,7 +1,8 @@
-//! Doors for `fuzz/` to every decoder of bytes that others wrote. They are there only where a fuzzer builds
-//! this crate.
+//! Entry points for `fuzz/`: every decoder of bytes that come from other programs. They exist only if a fuzzer
+//! builds this crate.
 //!
-//! Each takes any bytes at all and ends soon. What can be written again must come out of that as it went in.
+//! Each function must accept any bytes. If the decoded value can be encoded, decoding the result must give the
+//! same value.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -49,7 +50,7 @@ pub fn resolver_files(bytes: &[u8]) {
     let _ = files::in_hosts(&text, "paris");
 }
 
-/// What rtnetlink and the connection tracking tell, and refusals.
+/// Messages of rtnetlink and of connection tracking, and refusals.
 pub fn netlink(bytes: &[u8]) {
     let names = SortedMap::from([(1, "lo".parse().expect("a name"))]);
     let told = conntrack::Told {
@@ -65,7 +66,7 @@ pub fn netlink(bytes: &[u8]) {
     }
 }
 
-/// What the kernel's WireGuard tells, and what others do that speak for it at a socket.
+/// Answers of the kernel's WireGuard, and of a WireGuard outside the kernel at its socket.
 pub fn wireguard(bytes: &[u8]) {
     let mut reading = Reading::default();
     for frame in frames(bytes) {
@@ -77,7 +78,7 @@ pub fn wireguard(bytes: &[u8]) {
     let _ = builtin::decode::parse(bytes, now);
 }
 
-/// What the kernel tells of Wi-Fi cards.
+/// Answers of the kernel about Wi-Fi cards.
 pub fn nl80211(bytes: &[u8]) {
     let mut card = Card::default();
     for part in frames(bytes).filter_map(|frame| Part::decode(frame.payload)) {
@@ -87,7 +88,7 @@ pub fn nl80211(bytes: &[u8]) {
     }
 }
 
-/// Our table and the chains of others, as nftables lists them.
+/// Listings of nftables: our table, and the chains of other programs.
 pub fn nftables(bytes: &[u8]) {
     if let Some(firewall) = snapshot::decode(bytes) {
         let again = in_one_piece(transaction::encode(&edits(None, Some(&firewall))).messages(), 1);
@@ -96,7 +97,7 @@ pub fn nftables(bytes: &[u8]) {
     let _ = (foreign::read(bytes), ports::decode(bytes));
 }
 
-/// What `iptables-save` prints.
+/// Output of `iptables-save`.
 pub fn iptables(bytes: &[u8]) {
     let dump = Dump::read(&String::from_utf8_lossy(bytes));
     for family in [Family::V4, Family::V6] {
@@ -120,7 +121,7 @@ pub fn control(bytes: &[u8]) {
 pub fn wgquick(bytes: &[u8]) {
     match wgquick::parse(bytes) {
         Ok(parsed) => {
-            let again = wgquick::parse(parsed.config.to_text().as_bytes()).expect("what was read is written");
+            let again = wgquick::parse(parsed.config.to_text().as_bytes()).expect("a file that was read");
             assert_eq!(again.config, parsed.config);
             let wishes = Wishes {
                 network: "home",
@@ -143,7 +144,7 @@ pub fn network_file(bytes: &[u8]) {
     }
 }
 
-/// The leases that dnsmasq notes.
+/// Lease files of dnsmasq.
 pub fn lease_file(bytes: &[u8]) {
     let now = SystemTime::UNIX_EPOCH;
     for lease in String::from_utf8_lossy(bytes).lines().filter_map(|line| leases::parse(line, now)) {
@@ -151,7 +152,7 @@ pub fn lease_file(bytes: &[u8]) {
     }
 }
 
-/// The journal.
+/// Files of the journal.
 pub fn journal(bytes: &[u8]) {
     let (claims, _) = Claims::parse(bytes);
     assert_eq!(Claims::parse(claims.to_text().as_bytes()), (claims, None));

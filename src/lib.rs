@@ -1,15 +1,15 @@
 //! `portals`: traffic goes in at one site and comes out at another.
 //!
-//! One way through the house: a file comes in at the top, kernel calls leave at the bottom, and nothing flows
-//! back up: [`config`] → [`site`] view → [`plan`] (pure) → [`state::diff`] against what is there (pure) →
-//! [`engine::apply`], journalled → observe again.
+//! Data flows in one direction: [`config`] → [`site`] view → [`plan`] (pure) → [`state::diff`] against the
+//! observed state (pure) → [`engine::apply`], with a journal → observe again. ARCHITECTURE.md describes the
+//! modules.
 
-// Files are read by `disk` alone.
+// Only `disk` reads files.
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
-// Those of the standard library end the program where nobody reads: `output` does not.
+// The macros of the standard library panic if the reader of the output is gone; `cli::output` does not.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
-// The strategies of the tests are shared with unit tests, which know the crate by its name there.
+// Unit tests share the strategies of the integration tests, which call this crate by its name.
 #[cfg(test)]
 extern crate self as wg_portals;
 

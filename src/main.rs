@@ -63,9 +63,9 @@ fn finish(status: Status) -> ExitCode {
     }
 }
 
-/// Protects the keys in this program's memory: it appears in no core dump, and other programs of the same
-/// user cannot read it. The demo is exempt: its keys are throw-away keys, and the namespaces of an ordinary
-/// user need files in /proc that this protection would hand to root.
+/// Protects the keys in this program's memory: the memory appears in no core dump, and other programs of the
+/// same user cannot read it. The demo is exempt: its keys are temporary, and the namespaces of an ordinary
+/// user need files in /proc that this protection would give to root.
 fn keep_memory_private(cli: &Cli) {
     if matches!(cli.command, Some(Command::Demo(_))) {
         return;

@@ -2,8 +2,8 @@
 //! exit.
 //!
 //! Each portal has a dnsmasq, which reads no file of the host and is bound to the interface of the portal, so
-//! that it does not collide with a dnsmasq of the firmware (unless that one has taken the DHCP port on all
-//! interfaces: then the portal's dnsmasq fails, says so, and is started again later). Its resolver has a port
+//! that it does not collide with a dnsmasq of the firmware. If another dnsmasq has taken the DHCP port on all
+//! interfaces, the portal's dnsmasq fails, reports this, and is started again later. Its resolver has a port
 //! that no other program uses, to which the firewall redirects the devices' queries.
 
 use std::ffi::OsString;
@@ -76,15 +76,16 @@ fn configuration_of(
 ) -> String {
     let own = lan.address;
     let mut text = format!(
-        "interface={interface}\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\nlog-facility=-\n"
+        "interface={interface}\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\n\
+         log-facility=-\n"
     );
     let port = if portal.resolvers.is_empty() { 0 } else { RESOLVER_PORT };
     let _ = writeln!(text, "port={port}");
     for resolver in &portal.resolvers {
-        // From the address that policy rules route through the exit.
+        // Policy rules route queries from this address through the exit.
         let _ = writeln!(text, "server={resolver}@{own}");
     }
-    // Queries that no public resolver can answer would only tell about this site.
+    // Queries that no public resolver can answer would only reveal details about this site.
     text.push_str("domain-needed\nbogus-priv\ncache-size=1000\n");
     if portal.dhcp {
         text.push_str(&dhcp(portal, lan, mtu, folder));
@@ -153,10 +154,11 @@ mod tests {
     #[test]
     fn a_lan_has_leases_and_a_resolver() {
         let expected = "\
-            interface=eth1\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\nlog-facility=-\nport=5053\n\
-            server=9.9.9.9@10.77.1.65\nserver=1.1.1.1@10.77.1.65\ndomain-needed\nbogus-priv\ncache-size=1000\n\
-            dhcp-range=10.77.1.65,10.77.1.126,12h\ndhcp-leasefile=/run/portals/services/dnsmasq-guest/leases\n\
-            dhcp-authoritative\nno-ping\ndhcp-option=3,10.77.1.65\ndhcp-option=6,10.77.1.65\ndhcp-option=26,1280\n";
+            interface=eth1\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\n\
+            log-facility=-\nport=5053\nserver=9.9.9.9@10.77.1.65\nserver=1.1.1.1@10.77.1.65\n\
+            domain-needed\nbogus-priv\ncache-size=1000\ndhcp-range=10.77.1.65,10.77.1.126,12h\n\
+            dhcp-leasefile=/run/portals/services/dnsmasq-guest/leases\ndhcp-authoritative\nno-ping\n\
+            dhcp-option=3,10.77.1.65\ndhcp-option=6,10.77.1.65\ndhcp-option=26,1280\n";
         assert_eq!(text(&portal()).unwrap(), expected);
     }
 

@@ -79,11 +79,12 @@ fn network(text: &mut String, offer: &Offer) {
     let hidden = u8::from(offer.hidden);
     let _ = write!(
         text,
-        "\nutf8_ssid=1\nignore_broadcast_ssid={hidden}\nwmm_enabled=1\nauth_algs=1\nwpa=2\nrsn_pairwise=CCMP\n"
+        "\nutf8_ssid=1\nignore_broadcast_ssid={hidden}\nwmm_enabled=1\nauth_algs=1\nwpa=2\n\
+         rsn_pairwise=CCMP\n"
     );
     text.push_str(match offer.security {
         Security::Wpa2 => "wpa_key_mgmt=WPA-PSK\n",
-        // Management frames are protected for clients that can do so; WPA3 demands it.
+        // Management frames are protected for clients that support this; WPA3 demands it.
         Security::Both => "wpa_key_mgmt=WPA-PSK SAE\nieee80211w=1\nsae_require_mfp=1\nsae_pwe=2\n",
         Security::Wpa3 => "wpa_key_mgmt=SAE\nieee80211w=2\nsae_pwe=2\n",
     });
@@ -175,7 +176,9 @@ wpa_psk={key}
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: 256, failure_persistence: None, ..ProptestConfig::default()
+        })]
 
         #[test]
         fn no_name_and_no_passphrase_becomes_another_setting(
@@ -183,13 +186,16 @@ wpa_psk={key}
             passphrase in "[ -~]{8,63}",
         ) {
             let names = ["wlan0", "ap-a", "ap-b"];
-            let networks: Vec<Offer> = names.iter().zip(&ssids).map(|(name, ssid)| offer(name, ssid, &passphrase)).collect();
+            let named = names.iter().zip(&ssids);
+            let networks: Vec<Offer> = named.map(|(name, ssid)| offer(name, ssid, &passphrase)).collect();
             let plain = names[..ssids.len()].iter().map(|name| offer(name, b"x", "12345678")).collect();
-            let (text, plain) = (configuration(&access_point(networks)), configuration(&access_point(plain)));
+            let text = configuration(&access_point(networks));
+            let plain = configuration(&access_point(plain));
             let (settings, expected) = (read(&text), read(&plain));
             prop_assert!(settings.iter().map(|(key, _)| key).eq(expected.iter().map(|(key, _)| key)));
             prop_assert_eq!(values(&settings, "wpa_passphrase"), vec![passphrase.as_str(); ssids.len()]);
-            let decode = |hex: &str| (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect::<Vec<_>>();
+            let byte = |hex: &str, at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+            let decode = |hex: &str| (0..hex.len()).step_by(2).map(|at| byte(hex, at)).collect::<Vec<_>>();
             prop_assert_eq!(values(&settings, "ssid2").into_iter().map(decode).collect::<Vec<_>>(), ssids);
         }
     }

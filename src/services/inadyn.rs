@@ -1,5 +1,5 @@
-//! inadyn: tells a provider of dynamic DNS when the address of this site has changed, by the configuration
-//! that the user has written for it.
+//! inadyn: tells a provider of dynamic DNS when the address of this site has changed. The user writes its
+//! configuration.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ pub(super) const PROGRAM: Program =
 /// Returns the service for this configuration.
 pub(super) fn service(file: &Path, run_folder: &Path) -> Service {
     let folder = folder(run_folder, NAME);
-    // The folder keeps the address that inadyn told last, so that a new agent does not have it tell the same
-    // address again.
+    // The folder keeps the address that inadyn reported last, so that under a new agent it does not report
+    // the same address again.
     let arguments = ["--foreground".into(), "--no-pidfile".into(), "--cache-dir".into(), folder.into()];
     Service {
         name: NAME.to_owned(),

@@ -13,7 +13,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Longest wait after a failure.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// Run after which a process has held: if it ends later, that is a new failure, with the first wait.
+/// Time after which a running process counts as sound: if it ends later, that is a new failure, with the
+/// first wait.
 const HELD: Duration = Duration::from_mins(1);
 
 /// Condition of a service.
@@ -39,7 +40,7 @@ pub(super) struct Keeper {
     pub(super) is_known: bool,
     wanted: Option<Demand>,
     process: Option<Process>,
-    /// Demand for which the process was started; none for a process that was left behind.
+    /// Demand for which the process was started; `None` for a process that was left behind.
     serves: Option<Demand>,
     failure: Option<Failure>,
 }
@@ -103,7 +104,7 @@ impl Keeper {
         }
     }
 
-    /// Does the work that is due. Never waits.
+    /// Carries out the work that is due. Never waits.
     pub(super) fn turn(&mut self, now: Instant) {
         if let Some(process) = &mut self.process {
             match process.end_of() {
@@ -139,7 +140,7 @@ impl Keeper {
         if before.is_none_or(|failure| failure.why != why)
             && let Some((service, _)) = &self.wanted
         {
-            log::error!("{} has failed, and is started again: {why}", service.name);
+            log::error!("{} has failed, and will be started again: {why}", service.name);
         }
         self.failure = Some(Failure { why, wait, until: now + wait });
     }

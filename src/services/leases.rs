@@ -25,7 +25,8 @@ pub struct Lease {
     pub left: Duration,
 }
 
-/// Returns the leases of a portal that are valid at `now`, sorted by address; none if the portal has no DHCP.
+/// Returns the leases of a portal that are valid at `now`, sorted by address; `None` if the portal has no
+/// DHCP.
 pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Option<Vec<Lease>>> {
     if !portal.dhcp {
         return Ok(None);
@@ -39,7 +40,7 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
 }
 
 /// Parses a line of a lease file: end in seconds since 1970, hardware address, address, name or a star,
-/// client id (lease.c of dnsmasq). Returns none for a line that is no lease, or a lease that has ended.
+/// client id (lease.c of dnsmasq). Returns `None` for a line that is not a lease, or a lease that has ended.
 pub(crate) fn parse(line: &str, now: SystemTime) -> Option<Lease> {
     let mut words = line.split(' ');
     let end = UNIX_EPOCH.checked_add(Duration::from_secs(words.next()?.parse().ok()?))?;

@@ -33,15 +33,16 @@ pub struct Program {
     pub package: &'static str,
     /// Purpose in words.
     pub purpose: &'static str,
-    /// Numbers of the capabilities that it keeps; none if it drops by itself the capabilities that it does
-    /// not need.
+    /// Numbers of the capabilities that it keeps; `None` if it drops the capabilities that it does not need
+    /// by itself.
     pub capabilities: Option<&'static [u8]>,
     /// Arguments that keep it from becoming another user, for hosts that have no other user.
     pub stays: &'static [&'static str],
 }
 
 impl Program {
-    /// Returns a sentence that names the missing program and the way to install it; none if it is installed.
+    /// Returns a sentence that names the missing program and the way to install it; `None` if the program is
+    /// installed.
     pub fn missing(&self) -> Option<String> {
         path_of(self.name).is_none().then(|| self.is_missing())
     }
@@ -58,7 +59,7 @@ pub struct Service {
     pub name: String,
     /// Program that runs.
     pub program: &'static Program,
-    /// Arguments of the program. One of them contains [`folder`], by which the agent recognizes a process
+    /// Arguments of the program. One of them contains [`folder`], by which the agent recognises a process
     /// that was left behind.
     pub arguments: Vec<OsString>,
     /// Files that the program reads.

@@ -25,20 +25,21 @@ use crate::system::disk::{self, Source};
 /// Time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Time between two looks at a process that is no child: the kernel does not report its end.
+/// Time between two looks at a process that is not a child: the kernel does not report its end.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Name of the file with the process ID.
 const PID_FILE: &str = "pid";
 
-/// Way out if another program has the port.
-const PORT_TAKEN: &str = " (another program has taken that port on all interfaces; `ss -lnup` tells which: if it is a dnsmasq of this \
-                          host, the line `bind-dynamic` in its configuration leaves the port to others, too)";
+/// Advice if another program has the port.
+const PORT_TAKEN: &str = " (another program has taken that port on all interfaces; `ss -lnup` shows which: \
+                          if it is a dnsmasq of this host, the line `bind-dynamic` in its configuration \
+                          makes it share the port)";
 
 /// Most reads of output before other work has its turn: together, they empty a full pipe.
 const AT_ONCE: usize = 64;
 
-/// Bytes that are kept of a line.
+/// Largest part of a line that is kept, in bytes.
 const LONGEST_LINE: usize = 300;
 
 /// Process of a service.
@@ -54,11 +55,11 @@ pub(super) struct Process {
 #[derive(Debug)]
 enum Kind {
     Child(Child, Output),
-    /// Process ID and start time: together, they name no other process.
+    /// Process ID and start time: together, they identify the process.
     Leftover(Pid, u64),
 }
 
-/// End that is under way: SIGTERM was sent.
+/// End in progress: SIGTERM was sent.
 #[derive(Debug)]
 struct Ending {
     /// Time at which SIGKILL is due.
@@ -69,7 +70,7 @@ struct Ending {
 /// Output of a program, of which the last line is kept.
 #[derive(Debug)]
 struct Output {
-    /// Pipe from the program; none once it is closed.
+    /// Pipe from the program; `None` once it is closed.
     pipe: Option<PipeReader>,
     line: Vec<u8>,
     last: String,
@@ -120,7 +121,7 @@ impl Process {
         self.ending.is_some()
     }
 
-    /// Reads the output, and returns the way in which the process has ended, in words; none if it still runs.
+    /// Reads the output, and describes how the process has ended; returns `None` if it still runs.
     /// Never waits.
     pub(super) fn end_of(&mut self) -> Option<String> {
         let end = match &mut self.kind {
@@ -252,7 +253,7 @@ impl Output {
         }
     }
 
-    /// Returns the exit status and the last line of the program, with the way out of a known fault.
+    /// Returns the exit status and the last line of the program, with advice on a known fault.
     fn explain(&self, status: &str) -> String {
         if self.last.is_empty() {
             return status.to_owned();

@@ -1,4 +1,4 @@
-//! Supervisor of all services: starts the wanted ones, and ends the others.
+//! Supervisor of all services: starts wanted services, and ends unwanted ones.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -44,8 +44,8 @@ impl Supervisor {
         Ok(Self { folder, keepers })
     }
 
-    /// Has these services run, and no others. The interfaces are looked up now: the caller must call again
-    /// whenever an interface may have come or gone.
+    /// Takes over the list of wanted services; all others end. The interfaces are looked up now: the caller
+    /// must call again whenever an interface may have come or gone.
     pub fn follow(&mut self, wanted: Vec<Service>, now: Instant) {
         let names: Vec<&str> = wanted.iter().map(|service| service.name.as_str()).collect();
         for (_, keeper) in self.keepers.iter_mut().filter(|(name, _)| !names.contains(&name.as_str())) {
@@ -78,8 +78,8 @@ impl Supervisor {
         self.keepers.values().filter_map(|keeper| keeper.deadline(now)).min()
     }
 
-    /// Does the work that is due. Never waits. A service that is no longer wanted is forgotten once it has
-    /// ended.
+    /// Carries out the work that is due. Never waits. A service that is no longer wanted is forgotten once it
+    /// has ended.
     pub fn turn(&mut self, now: Instant) {
         self.keepers.retain(|name, keeper| {
             keeper.turn(now);

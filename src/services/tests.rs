@@ -191,7 +191,7 @@ fn a_service_that_does_not_end_is_killed_even_if_it_is_wanted_again() {
     assert!(is_alive(pid) && place.pid("one") == Some(pid));
     place.supervisor.turn(asked + Duration::from_secs(3));
     place.until(|place| place.written("one", "log").is_some_and(|log| log.lines().count() == 2));
-    assert!(!is_alive(pid), "the process was asked to end, so nobody can rely on it");
+    assert!(!is_alive(pid), "the process was asked to end, so it is of no use any more");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Child processes: the place of a program, and the conditions under which it begins.
+//! Child processes: the place of a program, and the conditions under which it starts.
 
 use std::env;
 use std::fs::File;
@@ -44,16 +44,16 @@ fn maps_one_user(map: &str) -> bool {
     sizes.next() == Some(Some("1")) && sizes.next().is_none()
 }
 
-/// Has a program begin with no signal blocked. The agent blocks its signals, to read them one by one, and its
-/// children would inherit that, as well as their own children: processes that a hook leaves behind could not
-/// be ended.
+/// Makes a program start with no signal blocked. The agent blocks its signals, to read them one by one, and
+/// its children and their children would inherit this: processes that a hook leaves behind could not be
+/// ended.
 pub fn unblocked(command: &mut Command) -> &mut Command {
     let unblock = || SigSet::empty().thread_set_mask().map_err(io::Error::from);
     // SAFETY: between fork and exec the closure makes one system call: no allocation, no lock.
     unsafe { command.pre_exec(unblock) }
 }
 
-/// Has a program begin with SIGPIPE ignored: output to a reader that is gone is lost, and the program goes
+/// Makes a program start with SIGPIPE ignored: output to a reader that is gone is lost, and the program goes
 /// on.
 pub fn outliving(command: &mut Command) -> &mut Command {
     // SAFETY: between fork and exec the closure makes one system call and sets no handler.
@@ -76,7 +76,7 @@ pub fn limited<'a>(command: &'a mut Command, kept: &'static [u8]) -> &'a mut Com
     unsafe { command.pre_exec(limit) }
 }
 
-/// Has a program write its process number to a file before it begins, so that it can be found even if this
+/// Makes a program write its process number to a file before it starts, so that it can be found even if this
 /// process dies.
 pub fn noted(command: &mut Command, file: File) -> &mut Command {
     let note = move || write!(&file, "{}", process::id());

@@ -1,8 +1,7 @@
 //! The time of day, as far as this machine knows it. Routers without a battery begin in 1970, and a WireGuard
-//! peer refuses a handshake that is older than the last one that it has had from the same key: it could be a
-//! replay.
+//! peer refuses a handshake that is older than the last handshake with the same key: it could be a replay.
 //!
-//! So the last known time lies beside the network file, as `network.toml.clock`.
+//! Therefore the last known time is kept next to the network file, as `network.toml.clock`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,36 +11,37 @@ use crate::system::disk::{self, Source};
 use crate::system::logging::utc;
 use crate::system::wall_clock;
 
-/// Whatever says that it is earlier is wrong: this program had not been written.
+/// Time since 1970 at which this program was written. A clock that shows an earlier time is wrong.
 const WRITTEN: Duration = Duration::from_hours(495_816); // 2026-07-25
 
-/// A clock that is behind by less has been set a little, which harms for no longer than that.
+/// Tolerance for a clock that is behind the last known time: peers refuse its handshakes for no longer than
+/// this.
 const LITTLE: Duration = Duration::from_secs(10);
 
-/// The last time that was known here.
+/// File with the last time that was known on this machine.
 #[derive(Debug)]
 pub struct LastKnown {
     path: PathBuf,
 }
 
-/// A judgement of a clock.
+/// Judgement of a clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
-    /// Possibly right.
+    /// The clock may be right.
     Plausible,
-    /// Behind a time that it has shown already.
+    /// The clock is behind this time, which it has shown already.
     BehindItself(SystemTime),
-    /// Never right, as far as is known here.
+    /// The clock is wrong: it shows a time before this program was written.
     Unset,
 }
 
 impl LastKnown {
-    /// The last known time of a machine with this network file.
+    /// Returns the last known time of a machine with this network file.
     pub fn beside(file: &Path) -> Self {
         Self { path: file.with_added_extension("clock") }
     }
 
-    /// Judges the clock of this machine; where the file cannot be read, nothing is known of earlier times.
+    /// Judges the clock of this machine, which shows `now`. A file that cannot be read counts as missing.
     pub fn judge(&self, now: SystemTime) -> Judgement {
         let last = self.read().ok().flatten();
         match last {
@@ -51,14 +51,14 @@ impl LastKnown {
         }
     }
 
-    /// Has a clock that is behind what it was here before go on from there, and says so; whether it was.
-    /// Called before any handshake is begun, by who may set the clock.
+    /// Sets a clock that is behind the last known time to that time, and logs this; reports whether the clock
+    /// was set. The caller is allowed to set the clock, and has begun no handshake yet.
     pub fn go_on(&self) -> bool {
         let now = SystemTime::now();
         let Judgement::BehindItself(last) = self.judge(now) else { return false };
-        let last_known = format!("{}, the last time that was known here", utc(last));
+        let last_known = format!("{}, the last known time", utc(last));
         match wall_clock::set(last) {
-            Ok(()) => log::warn!("the clock of this machine said {}; it goes on from {last_known}", utc(now)),
+            Ok(()) => log::warn!("the clock of this machine showed {}; it is set to {last_known}", utc(now)),
             Err(error) => {
                 log::warn!("the clock cannot be set to {last_known}: {error}");
                 return false;
@@ -67,7 +67,7 @@ impl LastKnown {
         true
     }
 
-    /// Keeps a time, unless it cannot be right.
+    /// Writes a time to the file, unless the time cannot be right.
     pub fn keep(&self, time: SystemTime) -> Result<()> {
         let Some(seconds) =
             time.duration_since(SystemTime::UNIX_EPOCH).ok().filter(|since| *since >= WRITTEN)
@@ -86,7 +86,7 @@ impl LastKnown {
     }
 }
 
-/// Seconds since 1970, which were once kept here.
+/// Parses the content of the file: seconds since 1970. `None` if the time cannot be right.
 fn parse(text: &str) -> Option<SystemTime> {
     let since = Duration::from_secs(text.trim_end().parse().ok()?);
     let time = SystemTime::UNIX_EPOCH.checked_add(since)?;
@@ -94,16 +94,17 @@ fn parse(text: &str) -> Option<SystemTime> {
 }
 
 impl Judgement {
-    /// Why links may stay down; none if nothing is wrong.
+    /// Returns the reason why links may stay down, for a clock that shows `now`; `None` if the clock may be
+    /// right.
     pub fn complaint(self, now: SystemTime) -> Option<String> {
         let known = match self {
             Self::Plausible => return None,
-            Self::BehindItself(last) => format!("though it was {} here before", utc(last)),
-            Self::Unset => "which cannot be".to_owned(),
+            Self::BehindItself(last) => format!("although it has shown {} before", utc(last)),
+            Self::Unset => "which cannot be right".to_owned(),
         };
         Some(format!(
-            "the clock of this machine says {}, {known}: other sites refuse its handshakes until it is set, by NTP \
-             or `date -s`",
+            "the clock of this machine shows {}, {known}: other sites refuse its handshakes until it is \
+             set, by NTP or `date -s`",
             utc(now)
         ))
     }
@@ -117,7 +118,7 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
-    /// In August 2026.
+    /// Time in August 2026, in seconds since 1970.
     const KNOWN: u64 = 1_786_000_000;
 
     #[test]
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(last.judge(at(12)), Judgement::Unset);
         assert_eq!(last.judge(at(KNOWN)), Judgement::Plausible);
         last.keep(at(12)).unwrap();
-        assert_eq!(last.read().unwrap(), None, "what cannot be right is not kept");
+        assert_eq!(last.read().unwrap(), None, "a time that cannot be right is not kept");
         last.keep(at(KNOWN)).unwrap();
         assert_eq!(last.judge(at(KNOWN)), Judgement::Plausible);
         assert_eq!(last.judge(at(KNOWN - 5)), Judgement::Plausible);
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_not_known() {
+    fn a_text_that_is_not_a_time_is_ignored() {
         for text in ["", "soon", "-1", "12", "99999999999999999999", "18446744073709551615\n"] {
             assert_eq!(parse(text), None, "{text:?}");
         }
@@ -151,9 +152,12 @@ mod tests {
         assert_eq!(complaint(Judgement::Plausible), None);
         assert_eq!(
             complaint(Judgement::BehindItself(at(KNOWN))).unwrap(),
-            "the clock of this machine says 1970-01-01T00:02:13Z, though it was 2026-08-06T07:06:40Z here \
-             before: other sites refuse its handshakes until it is set, by NTP or `date -s`"
+            "the clock of this machine shows 1970-01-01T00:02:13Z, although it has shown \
+             2026-08-06T07:06:40Z before: other sites refuse its handshakes until it is set, by NTP or \
+             `date -s`"
         );
-        assert!(complaint(Judgement::Unset).unwrap().contains("1970-01-01T00:02:13Z, which cannot be: "));
+        assert!(
+            complaint(Judgement::Unset).unwrap().contains("1970-01-01T00:02:13Z, which cannot be right: ")
+        );
     }
 }

@@ -7,8 +7,8 @@ use std::thread;
 
 use nix::libc;
 
-/// Reports whether the kernel can give random numbers at once. Kernels before Linux 3.17 cannot be asked
-/// (getrandom(2)), and count as ready.
+/// Reports whether the kernel can give random numbers at once. Kernels before Linux 3.17 have no getrandom(2)
+/// to ask, and count as ready.
 pub fn is_ready() -> bool {
     request(libc::GRND_NONBLOCK).map_or_else(|error| error.kind() != io::ErrorKind::WouldBlock, |()| true)
 }
@@ -27,7 +27,7 @@ pub fn hasten() {
 
 fn request(flags: libc::c_uint) -> io::Result<()> {
     let mut byte = 0_u8;
-    // A direct system call: a C library may answer from its own stock (vgetrandom).
+    // A direct system call is needed: a C library may answer from its own supply (vgetrandom).
     // SAFETY: the kernel writes no more than one byte during the call.
     match unsafe { libc::syscall(libc::SYS_getrandom, &raw mut byte, 1_usize, flags) } {
         1 => Ok(()),

@@ -1,4 +1,4 @@
-//! The error number of a failed kernel call, wherever it lies among the causes of an error.
+//! The error number of a failed kernel call, at any depth among the causes of an error.
 
 use std::error::Error as StdError;
 

@@ -16,13 +16,13 @@ pub const READY: &str = "READY=1";
 /// State: the agent ends.
 pub const STOPPING: &str = "STOPPING=1";
 
-/// Sends a state. A failure harms nothing here, but an init that waits for the state would wait in vain: the
-/// failure is logged.
+/// Sends a state. A failure is only logged: it harms nothing here, but an init that waits for the state would
+/// wait in vain.
 pub fn tell(state: &str) {
     if let Some(name) = env::var_os(SOCKET)
         && let Err(error) = send(&name, state)
     {
-        log::warn!("cannot tell {state} to the init at {}: {error}", name.display());
+        log::warn!("cannot report {state} to the init at {}: {error}", name.display());
     }
 }
 

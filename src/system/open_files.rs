@@ -14,11 +14,11 @@ use crate::state::words::count;
 /// settings.
 const OF_A_TUNNEL: u64 = 16;
 
-/// Files of everything else: netlink, signals, the control socket and its visitors, probes, services, logs.
+/// Files of everything else: netlink, signals, the control socket and its clients, probes, services, logs.
 const OF_ALL_ELSE: u64 = 64;
 
-/// Number above all other files, where the system allows that many: 250 tunnels, one for each site, and
-/// everything else.
+/// Number above the numbers of all other files, if the system allows that many: 250 tunnels, one for each
+/// site, and everything else.
 const HIGH: u64 = 4096;
 
 /// Raises the limit to the most that the system allows.

@@ -30,7 +30,7 @@ pub fn removal_command(root: &Path) -> Option<&'static str> {
 
 /// Looks for the package manager of this machine.
 pub fn manager() -> PackageManager {
-    // OpenWrt has its apk elsewhere.
+    // On OpenWrt, apk is in another folder.
     let found = |path: &str| Path::new(path).exists() || Path::new("/usr").join(&path[1..]).exists();
     PackageManager { install: MANAGERS.iter().find(|(path, _)| found(path)).map(|(_, command)| *command) }
 }
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_installed_package_is_recognized() {
+    fn an_installed_package_is_recognised() {
         let root = std::env::temp_dir().join(format!("portals-packages-{}", std::process::id()));
         assert_eq!(removal_command(&root), None);
         fs::create_dir_all(root.join("usr/lib/opkg/info")).unwrap();

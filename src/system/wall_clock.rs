@@ -1,4 +1,4 @@
-//! The kernel's wall clock: setting it, hearing of jumps, and asking whether a time server keeps it right.
+//! The kernel's wall clock: sets it, notices jumps, and tells whether a time server keeps it right.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
@@ -31,12 +31,12 @@ pub fn is_synchronized() -> bool {
     (0..libc::TIME_ERROR).contains(&state)
 }
 
-/// A descriptor that becomes readable when the clock is set (TFD_TIMER_CANCEL_ON_SET in timerfd_create(2)).
+/// Descriptor that becomes readable when the clock is set (TFD_TIMER_CANCEL_ON_SET in timerfd_create(2)).
 #[derive(Debug)]
 pub struct Jumps(OwnedFd);
 
 impl Jumps {
-    /// Listens from now on.
+    /// Begins to listen for jumps.
     pub fn open() -> io::Result<Self> {
         let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
         // SAFETY: the call takes only numbers.
@@ -53,7 +53,7 @@ impl Jumps {
     /// Listens for the next jump.
     pub fn arm(&self) -> io::Result<()> {
         /// A time that never comes, regardless of the clock's setting.
-        #[allow(deprecated, reason = "musl's will be wider one day, and so will this")]
+        #[allow(deprecated, reason = "follows the width of musl's type")]
         const NEVER: libc::time_t = libc::time_t::MAX;
         let flags = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
         let time = |tv_sec| libc::timespec { tv_sec, tv_nsec: 0 };
@@ -61,8 +61,8 @@ impl Jumps {
         // SAFETY: the kernel reads the timer during the call.
         match unsafe { libc::timerfd_settime(self.0.as_raw_fd(), flags, &raw const timer, ptr::null_mut()) } {
             0 => Ok(()),
-            // The clock was set since the timer was armed last, which this call reports as well. The timer is
-            // armed.
+            // The clock was set since the timer was last armed, which this call reports as well. The timer is
+            // armed all the same.
             _ => match io::Error::last_os_error() {
                 error if error.raw_os_error() == Some(libc::ECANCELED) => Ok(()),
                 error => Err(error),

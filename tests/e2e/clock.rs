@@ -125,9 +125,9 @@ fn unset(world: &mut World) -> Result<()> {
         shell(&site.router, &format!("rm -f {LAST_KNOWN}"))?;
         clock.begin_in_1970()
     })?;
-    eventually("status names the clock", || says(site, "the clock of this machine says 1970-01-01T00:0"))?;
+    eventually("status names the clock", || says(site, "the clock of this machine shows 1970-01-01T00:0"))?;
     eventually("the log names it", || {
-        same("it", site.log().contains("the clock of this machine says 1970-01-01T00:0"), true)
+        same("it", site.log().contains("the clock of this machine shows 1970-01-01T00:0"), true)
     })?;
     same("a guest is refused", seen(site).is_ok(), false)?;
     clock.shift(0)?;

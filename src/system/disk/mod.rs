@@ -35,7 +35,7 @@ pub fn rewrite(path: &Path, from: &[u8], to: &[u8]) -> io::Result<()> {
     replace_with(&path, |draft| {
         write_new(draft, to, old.mode() & 0o7777)?;
         chown(draft, Some(old.uid()), Some(old.gid()))?;
-        // At the very end: an editor that saves the file holds no lock.
+        // This check comes last: an editor that saves the file holds no lock.
         if read(&path, Source::Ours)? == from { Ok(()) } else { Err(io::Error::other(CHANGED)) }
     })
 }
@@ -44,7 +44,7 @@ pub fn rewrite(path: &Path, from: &[u8], to: &[u8]) -> io::Result<()> {
 pub fn replace_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     static DRAFTS: AtomicUsize = AtomicUsize::new(0);
     remove_leftovers(path);
-    // Unique among all calls, in this process and others.
+    // The name is unique among all calls, in this process and others.
     let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
     let draft = path.with_added_extension(format!("{DRAFT}{}-{number}", std::process::id()));
     make(&draft).and_then(|()| rename(&draft, path)).inspect_err(|_| drop(fs::remove_file(&draft)))
@@ -67,7 +67,7 @@ fn remove_leftovers(path: &Path) {
 /// Creates a file; fails if it exists.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
-    // Independent of the umask.
+    // The mode must not depend on the umask.
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     // Otherwise the new name may reach the disk before the content does.

@@ -11,8 +11,8 @@ use nix::libc::O_NONBLOCK;
 const LIMIT: u64 = 256 * 1024;
 
 /// Writer to a log file. It opens the file for each line, so that the file may be moved or deleted, and its
-/// disk may come and go. A line that the file does not take is lost: the disk may be full or missing, and the
-/// next line may find it better.
+/// disk may come and go. A line that cannot be written, such as to a full or missing disk, is lost; the next
+/// line is tried again.
 pub(super) struct LogFile(PathBuf);
 
 impl LogFile {

@@ -58,8 +58,8 @@ pub fn start(level: LevelFilter, file: Option<&Path>, is_service: bool) {
 }
 
 impl Destination {
-    /// Destination that suits a standard error. `journal` names the device and the inode of the journal's
-    /// socket, as systemd writes them into JOURNAL_STREAM (systemd.exec(5)).
+    /// Returns the destination that suits a standard error. `journal` names the device and the inode of the
+    /// journal's socket, as systemd writes them into JOURNAL_STREAM (systemd.exec(5)).
     fn of(error: &impl AsFd, journal: Option<&str>, is_terminal: bool, is_service: bool) -> Self {
         let Ok(stat) = fstat(error) else { return Self::StandardError };
         let is_device = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFCHR;
@@ -186,7 +186,11 @@ mod tests {
         );
         assert_eq!(of(&pipe, None, false, true), Destination::StandardError);
         assert_eq!(of(&null, None, false, true), Destination::Syslog);
-        assert_eq!(of(&null, None, false, false), Destination::StandardError, "a command, told to be quiet");
+        assert_eq!(
+            of(&null, None, false, false),
+            Destination::StandardError,
+            "a command whose errors are discarded"
+        );
         assert_eq!(of(&null, None, true, true), Destination::StandardError, "a terminal");
     }
 

@@ -1,4 +1,4 @@
-//! Rate limit for messages about the deeds of others, who may act a thousand times a second: flash is small.
+//! Rate limit for messages about events that others cause, perhaps a thousand times a second: flash is small.
 
 use std::time::{Duration, Instant};
 

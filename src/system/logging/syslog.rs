@@ -1,11 +1,11 @@
-//! The machine's syslog: one datagram a line, in the form of RFC 3164 without a time, which every syslogd
+//! The machine's syslog: one datagram per line, in the form of RFC 3164 without a time, which every syslogd
 //! adds.
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-/// Socket that syslogd listens at.
+/// Socket on which syslogd listens.
 pub(super) const SOCKET: &str = "/dev/log";
 
 /// Facility `daemon` (syslog(3)).
@@ -25,7 +25,8 @@ impl Write for Syslog {
     }
 }
 
-/// Beginning of a datagram: the facility and the severity `priority`, and the tag of this process.
+/// Returns the beginning of a datagram: the facility and the severity `priority`, and the tag of this
+/// process.
 pub(super) fn heading(priority: u8) -> String {
     format!("<{}>portals[{}]: ", DAEMON + priority, std::process::id())
 }

@@ -5,11 +5,11 @@ use std::time::SystemTime;
 use simplelog::{FormatItem, format_description};
 use time::OffsetDateTime;
 
-/// Form of a time: `2026-11-22T16:47:24Z`. It does not depend on the time zones that a router knows.
+/// Form of a time: `2026-11-22T16:47:24Z`. Needs no time zones, which a router may not know.
 pub(super) const FORMAT: &[FormatItem<'static>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 
-/// Text of a time in UTC: `2026-11-22T16:47:24Z`. A time after the year 9999 is told in seconds, as
+/// Returns the text of a time in UTC: `2026-11-22T16:47:24Z`. A time after the year 9999 is given in seconds:
 /// `253402300800 s after 1970`.
 pub(crate) fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());

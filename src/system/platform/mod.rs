@@ -74,7 +74,7 @@ impl Machine<'_> {
     }
 }
 
-/// Everything that `portals install` puts on a machine.
+/// Layout of an installation: the files and links that `portals install` puts on a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// Name of the platform, for people.
@@ -155,7 +155,7 @@ impl Keeper {
     }
 }
 
-/// Returns the layout for a machine, or nothing if nothing there could start the agent at boot. Firmware is
+/// Returns the layout for a machine; `None` if nothing there could start the agent at boot. Firmware is
 /// checked first: on firmware, files in the places of a common Linux do not last.
 pub fn layout(machine: &Machine) -> Option<Layout> {
     let has = machine.has;

@@ -10,8 +10,8 @@ pub(super) const INIT: &str = "/etc/init.d/portals";
 /// Init script that closes the portals before the network is up.
 const GUARD: &str = "/etc/init.d/portals-guard";
 
-/// Files that name the resolvers for OpenWrt's dnsmasq, in newer and in older versions. Not for other
-/// platforms: there, any user may create files in /tmp.
+/// Files that name the resolvers for OpenWrt's dnsmasq, in newer and in older versions. Other platforms must
+/// not use these files: there, any user may create files in /tmp.
 pub(super) const BEHIND_FORWARDER: [&str; 2] =
     ["/tmp/resolv.conf.d/resolv.conf.auto", "/tmp/resolv.conf.auto"];
 

@@ -28,7 +28,7 @@ impl Settings {
                 Some("nameserver") => {
                     settings.servers.extend(words.next().and_then(|word| server(word, &index)));
                 }
-                // The last such line wins.
+                // The last line of this kind counts.
                 Some("search" | "domain") => settings.search = words.map(str::to_owned).collect(),
                 Some("options") => {
                     let dots = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
@@ -54,7 +54,7 @@ impl Settings {
         }
     }
 
-    /// Returns the full names that a name may stand for, in the order of trial.
+    /// Returns the full names that a name may mean, in the order of trial.
     pub(crate) fn candidates(&self, name: &str) -> Vec<String> {
         if let Some(whole) = name.strip_suffix('.') {
             return vec![whole.to_owned()];
@@ -116,8 +116,8 @@ mod tests {
 
     #[test]
     fn servers_are_read_in_order_up_to_three() {
-        let text = "# comment\nnameserver 192.0.2.1\nnameserver nonsense\nnameserver\t2001:db8::1\nnameserver fe80::1%eth0\n\
-                    nameserver 192.0.2.4\n";
+        let text = "# comment\nnameserver 192.0.2.1\nnameserver nonsense\nnameserver\t2001:db8::1\n\
+                    nameserver fe80::1%eth0\nnameserver 192.0.2.4\n";
         assert_eq!(servers(text), ["192.0.2.1:53", "[2001:db8::1]:53", "[fe80::1%7]:53"]);
         assert_eq!(servers("nameserver fe80::1%gone\n"), ["127.0.0.1:53"]);
         assert_eq!(servers(""), ["127.0.0.1:53"]);

@@ -40,7 +40,7 @@ pub(crate) struct Question {
 
 impl Question {
     /// Returns the question for a name; `None` if the name is not valid. A letter is a capital where
-    /// `capitals` says so: a server repeats the name as it was asked, so a forger who cannot see the question
+    /// `capitals` is true: a server repeats the name as it was asked, so a forger who cannot see the question
     /// must guess the case of each letter (draft-vixie-dnsext-dns0x20).
     pub(crate) fn new(id: u16, name: &str, kind: Kind, capitals: impl Iterator<Item = bool>) -> Option<Self> {
         let name: Name<Vec<u8>> = name.trim_end_matches('.').to_ascii_lowercase().parse().ok()?;
@@ -232,7 +232,9 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: 2000, failure_persistence: None, ..ProptestConfig::default()
+        })]
 
         #[test]
         fn any_message_is_read_to_its_end(bytes in prop::collection::vec(any::<u8>(), 0..600)) {

@@ -24,8 +24,8 @@ use crate::system::platform;
 use files::Settings;
 use message::{Kind, Question, Reply};
 
-/// Time to wait for each server in the first round and in the second: a busy server must not delay the
-/// others, and a slow server must get its answer through in the end.
+/// Time to wait for each server in the first round and in the second: a busy server must not delay other
+/// servers, and a slow server must get its answer through in the end.
 const ROUNDS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
 /// Files that list the upstream servers of forwarders on this host: systemd-resolved, and NetworkManager's
@@ -172,7 +172,7 @@ impl Pending {
     }
 }
 
-/// Sorts addresses of a family for which this host has a route before the others, and in each group IPv4
+/// Sorts addresses of a family for which this host has a route before other addresses, and in each group IPv4
 /// before IPv6.
 fn best_first(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let rate = |address: &IpAddr| (socket_to((*address, 9).into()).is_err(), address.is_ipv6(), *address);

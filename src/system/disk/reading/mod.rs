@@ -1,6 +1,6 @@
 //! Safe reads: a file is opened without waiting, and refused unless its type, owner and mode are right. A
-//! user who can make this program read his own file controls the router; a user who can put a pipe in the
-//! place of a file blocks it.
+//! user who can make this program read a file of theirs controls the router; a user who can replace a file by
+//! a pipe blocks the program.
 
 #[cfg(test)]
 mod tests;
@@ -28,15 +28,15 @@ const STICKY: u32 = 0o1000;
 /// Origin of a file, which determines the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// The kernel: no user can put another file there.
+    /// File of the kernel: no user can replace it.
     Kernel,
-    /// The host and its other programs, with any owner. In a world-writable folder, the file must belong to
-    /// root or to this user.
+    /// File of the host and its other programs, with any owner. In a world-writable folder, the file must
+    /// belong to root or to this user.
     Host,
-    /// A file that controls this router: it must belong to root or to this user, and no other user may be
-    /// able to write or replace it.
+    /// File that controls this router: it must belong to root or to this user, and no other user may be able
+    /// to write or replace it.
     Ours,
-    /// A file that a person has named, with any owner; also a pipe that the shell has opened.
+    /// File that a person has named, with any owner; also a pipe that the shell has opened.
     Named,
 }
 
@@ -217,7 +217,7 @@ fn is_trusted(owner: u32) -> bool {
     owner == 0 || owner == geteuid().as_raw() || (owner == NOBODY && is_alone(&user_map()))
 }
 
-/// Owner shown for files of users outside of this user namespace (overflowuid, user_namespaces(7)).
+/// Owner shown for files of users outside this user namespace (overflowuid, user_namespaces(7)).
 const NOBODY: u32 = 65_534;
 
 /// Returns the user map of this user namespace: per line the first id inside, the first id outside, and the

@@ -14,7 +14,7 @@ use crate::engine::journal::{Claims, Journal};
 use crate::engine::network_file;
 use crate::system::key_files;
 
-/// A folder that the end of the test removes.
+/// Folder that is removed at the end of the test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -109,7 +109,7 @@ fn files_that_others_can_write_are_refused_with_the_way_out() {
     set_mode(&other.0, 0o777);
     let link = folder.path("link");
     symlink(other.file("target", 0o644), &link).unwrap();
-    assert!(refusal(&link, Source::Ours).contains(&said(&other.0)), "where the link leads to");
+    assert!(refusal(&link, Source::Ours).contains(&said(&other.0)), "the target of the link counts");
 }
 
 /// The folder has the mode of /tmp.
