@@ -105,8 +105,8 @@ fn steps_that_close_portals_stay_when_a_repair_fails() {
     }
 }
 
-/// Another program may flush again while a repair is at work: the repair restores everything that is missing
-/// then, and does not fail.
+/// A repair does not fail if another program flushes rules again meanwhile: it restores everything that is
+/// missing then.
 #[test]
 fn a_repair_that_meets_another_flush_succeeds() {
     let folder = Folder::new("flushed");

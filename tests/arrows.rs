@@ -1,5 +1,5 @@
-//! The fence between modules: a module uses only modules below it, and siblings in a folder never use each
-//! other in a circle.
+//! Rules for imports: a module uses only modules below it, and siblings in a folder never use each other in a
+//! circle.
 //!
 //! `cargo test --test arrows -- --nocapture` prints the arrows.
 
@@ -142,7 +142,7 @@ fn paths(text: &str, prefix: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// The paths at the start of a text: one, or those of a group in braces.
+/// Paths at the start of a text: one, or all in a group in braces.
 fn tails(text: &str) -> Vec<Vec<String>> {
     let Some(group) = text.strip_prefix('{') else {
         let name: String = text.chars().take_while(|letter| is_name(*letter)).collect();
@@ -175,7 +175,7 @@ fn is_name(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || letter == '_'
 }
 
-/// All source files of both crates, except those that only tests and fuzzers compile.
+/// Source files of both crates, except files that only tests and fuzzers compile.
 fn sources() -> Vec<Source> {
     ["core/src", "src"].iter().flat_map(|folder| read(&root().join(folder))).collect()
 }
@@ -209,7 +209,7 @@ fn read(folder: &Path) -> Vec<Source> {
     found
 }
 
-/// A source without comments and without its module of unit tests, which stands at the end.
+/// A source without comments and without its module of unit tests, which is at the end.
 fn without_tests(text: &str) -> String {
     let code = text.split("\n#[cfg(test)]\nmod tests {").next().expect("a split has a first part");
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));

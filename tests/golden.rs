@@ -95,7 +95,8 @@ fn told(change: impl FnOnce(&mut Facts)) -> Result<Vec<String>, String> {
 #[test]
 fn a_network_of_the_host_is_not_in_the_subnet_unless_portals_made_it() {
     let with = |network: &str| told(|facts| _ = facts.local.insert(network.parse().unwrap()));
-    let refused = "`subnet` is 10.77.0.0/16, but 10.77.1.0/24, a part of it, is already connected to this router and would be cut off: \
+    let refused = "`subnet` is 10.77.0.0/16, but 10.77.1.0/24, a part of it, is already connected to this \
+                   router and would be cut off: \
                    choose a private network that no site uses yet, and write it into the files of all sites";
     assert_eq!(with("10.77.1.0/24"), Err(refused.to_owned()));
     // Neither the name of the interface nor an address of a former file matters.

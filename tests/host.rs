@@ -79,7 +79,7 @@ fn a_default_route_outside_of_table_main_is_found() {
 #[test]
 fn interfaces_of_portals_are_neither_uplink_nor_local() {
     let tun = File::options().read(true).write(true).open("/dev/net/tun");
-    assert!(tun.is_ok(), "this test needs a /dev/net/tun that everybody may open (chmod 666): {tun:?}");
+    assert!(tun.is_ok(), "this test needs a /dev/net/tun that all users may open (chmod 666): {tun:?}");
     inside(|| {
         commands(ROUTER);
         commands(&[

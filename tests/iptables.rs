@@ -28,7 +28,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_firewall_leads_to_any_other_in_both_flavours(a in firewalls::firewall(), b in firewalls::firewall()) {
+    fn any_firewall_leads_to_any_other_in_both_flavours(
+        a in firewalls::firewall(),
+        b in firewalls::firewall(),
+    ) {
         let [a, b] = [a, b].map(|firewall| compile(Some(&fitting(firewall)), &openings(), &FAMILIES));
         for program in [Program::Legacy, Program::Nft] {
             let (a, b) = (a.clone(), b.clone());
@@ -192,25 +195,30 @@ fn a_refused_line_is_named() {
 const REFUSING: [(&str, &str); 4] = [
     (
         "policy",
-        "chain forward { type filter hook forward priority filter; policy drop; ct state established accept; }",
+        "chain forward { type filter hook forward priority filter; policy drop; \
+         ct state established accept; }",
     ),
     (
         "last rule",
-        "chain forward { type filter hook forward priority filter; iifname eth0 accept; counter reject with icmpx admin-prohibited; }",
+        "chain forward { type filter hook forward priority filter; iifname eth0 accept; \
+         counter reject with icmpx admin-prohibited; }",
     ),
     (
         "zone",
-        "chain wan { log prefix \"no\" drop; }\nchain forward { type filter hook forward priority filter; iifname eth0 jump wan; }",
+        "chain wan { log prefix \"no\" drop; }\nchain forward { type filter hook forward priority filter; \
+         iifname eth0 jump wan; }",
     ),
     (
         "goto",
-        "chain end { counter drop; }\nchain mid { goto end; }\nchain forward { type filter hook forward priority filter; jump mid; }",
+        "chain end { counter drop; }\nchain mid { goto end; }\n\
+         chain forward { type filter hook forward priority filter; jump mid; }",
     ),
 ];
 
 /// Chains that decide only about known traffic.
 const PASSING: [&str; 4] = [
-    "chain no { drop; }\nchain forward { type filter hook forward priority filter; ip daddr 203.0.113.66 jump no; }",
+    "chain no { drop; }\nchain forward { type filter hook forward priority filter; \
+     ip daddr 203.0.113.66 jump no; }",
     "chain forward { type filter hook forward priority filter; policy accept; ct state invalid drop; }",
     "chain drops { drop; }\nchain forward { type filter hook forward priority filter; iifname eth0 accept; }",
     "chain forward { type filter hook prerouting priority filter; policy drop; }",
@@ -261,7 +269,8 @@ fn openings_come_first_and_are_removed_without_a_trace() {
         };
         check("new");
         let rules = run("nft", &["list", "chain", "inet", "fw", "forward"], "");
-        let expected = "\t\tiifname \"to-paris\" accept comment \"portals\"\n\t\tudp dport 7-9 accept comment \"portals\"\n\t\tct state established accept\n";
+        let expected = "\t\tiifname \"to-paris\" accept comment \"portals\"\n\
+                        \t\tudp dport 7-9 accept comment \"portals\"\n\t\tct state established accept\n";
         assert!(rules.contains(expected), "{rules}");
         run("nft", &["insert", "rule", "inet", "fw", "forward", "drop"], "");
         check("another rule comes before portals' rules");

@@ -164,7 +164,8 @@ fn edits_by_others_are_detected_and_repaired() {
          add chain inet portals forward { type filter hook forward priority 7; policy accept; }",
         "add chain inet portals forward { policy drop; }",
         "add set inet portals mine { type inet_service; }",
-        "add set inet portals more { type ipv4_addr; flags interval; elements = { 1.2.3.4-1.2.3.7, 1.2.3.9-1.2.3.12 }; }",
+        "add set inet portals more { type ipv4_addr; flags interval; \
+         elements = { 1.2.3.4-1.2.3.7, 1.2.3.9-1.2.3.12 }; }",
         "flush set inet portals inside",
         "add table inet portals { flags dormant; }",
     ];
@@ -224,7 +225,7 @@ fn a_refused_part_leaves_everything_as_it_was() {
     });
 }
 
-/// No other program notices: the foreign ruleset, and the number of its generation, are as they were.
+/// Reading changes nothing: the foreign ruleset, and the number of its generation, are as they were.
 #[test]
 fn the_kernels_abilities_are_tested_without_a_change() {
     in_namespace(|| {
@@ -279,7 +280,8 @@ fn sixty_four_tunnels_take_milliseconds() {
         let edited = time(|| nftables.change(Some(&all), Some(&fewer)).unwrap());
         let removed = time(|| nftables.change(Some(&fewer), None).unwrap());
         println!(
-            "64 tunnels: added in {added:?}, read in {looked:?}, one less in {edited:?}, removed in {removed:?}"
+            "64 tunnels: added in {added:?}, read in {looked:?}, one less in {edited:?}, removed in \
+             {removed:?}"
         );
         assert!(added + looked + edited < Duration::from_secs(1));
     });

@@ -90,7 +90,7 @@ impl Drop for Folder {
     }
 }
 
-/// Decodes a QR code whose characters stand for white, as on a dark terminal.
+/// Decodes a QR code whose characters are white, as on a dark terminal.
 fn camera(drawn: &str) -> String {
     let row = |line: &str, white: [char; 2]| line.chars().map(|c| !white.contains(&c)).collect();
     let rows: Vec<Vec<bool>> =
@@ -128,8 +128,9 @@ fn a_phone_is_added_and_its_file_shown() {
     let key = config.interface.private_key.as_ref().unwrap();
     assert_eq!(keys::public_key(key), mike.public_key);
     let expected = format!(
-        "[Interface]\nPrivateKey = {}\nAddress = 10.77.1.3/32\nDNS = 9.9.9.9, 149.112.112.112\nMTU = 1280\n\n[Peer]\n\
-         PublicKey = {}\nEndpoint = nyc.example.net:51000\nAllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25",
+        "[Interface]\nPrivateKey = {}\nAddress = 10.77.1.3/32\nDNS = 9.9.9.9, 149.112.112.112\nMTU = 1280\n\n\
+         [Peer]\nPublicKey = {}\nEndpoint = nyc.example.net:51000\nAllowedIPs = 0.0.0.0/0, ::/0\n\
+         PersistentKeepalive = 25",
         key.to_base64().as_str(),
         network.sites["nyc"].public_key
     );
@@ -209,7 +210,8 @@ fn wrong_entries_are_refused() {
         (
             &[
                 "add",
-                "x]\nid = 9\nat = \"nyc\"\npublic_key = \"mikemikemikemikemikemikemikemikemikemikemiA=\"\n[phone.y",
+                "x]\nid = 9\nat = \"nyc\"\npublic_key = \"mikemikemikemikemikemikemikemikemikemikemiA=\"\n\
+                 [phone.y",
             ],
             "a phone cannot be called",
         ),

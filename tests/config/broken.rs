@@ -1,8 +1,8 @@
-//! Each case of `broken/*.txt` is an edit of `base.toml` and the message that a user gets, byte for byte.
+//! Cases in `broken/*.txt`: an edit of `base.toml`, and the message that a user gets, byte for byte.
 //!
-//! The edit reads like a patch: lines that start with a blank or `-` are searched, those with `-` are
-//! removed, and lines with `+` are inserted there (at the end if no line was searched). Lines with `|` are a
-//! whole file instead. `UPDATE_GOLDEN=1 cargo test --test config` writes the current messages; read the
+//! The edit reads like a patch: lines that start with a blank or `-` are searched for, lines with `-` are
+//! removed, and lines with `+` are inserted there (at the end if no line was searched for). Lines with `|`
+//! are a whole file instead. `UPDATE_GOLDEN=1 cargo test --test config` writes the current messages; read the
 //! difference before you commit it.
 
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Any text gives either a network or printable errors, and never a panic.
+//! Properties of the parser: every text gives either a network or printable errors, and never a panic.
 
 use std::path::Path;
 
@@ -97,7 +97,9 @@ proptest! {
     }
 
     #[test]
-    fn any_change_of_a_valid_file_gives_a_network_or_errors(changes in prop::collection::vec(change(), 1..6)) {
+    fn any_change_of_a_valid_file_gives_a_network_or_errors(
+        changes in prop::collection::vec(change(), 1..6),
+    ) {
         let mut text = EVERYTHING.to_owned();
         for change in changes {
             apply(&mut text, change);

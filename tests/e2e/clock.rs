@@ -28,7 +28,7 @@ pub(crate) const WITH_CC: &[Scenario] = &[
 /// File that keeps the last known time of a site.
 const LAST_KNOWN: &str = "/run/demo/network.toml.clock";
 
-/// Another address for nyc, which paris does not know and thus cannot dial.
+/// Second address for nyc, which paris does not know and thus cannot dial.
 const ELSEWHERE: std::net::Ipv4Addr = std::net::Ipv4Addr::new(198, 51, 100, 77);
 
 const TEN_YEARS: i64 = 10 * 365 * 86_400;
@@ -61,9 +61,9 @@ impl Clock {
         Ok(clock)
     }
 
-    /// Sets the clock to so many seconds from the right time.
+    /// Sets the clock to this many seconds from the right time.
     fn shift(&self, by: i64) -> Result<()> {
-        // In place: the preloaded clock maps this very file.
+        // The file is changed in place: the preloaded clock maps it.
         let write = || {
             let file = fs::File::options().create(true).truncate(false).write(true).open(&self.0)?;
             std::os::unix::fs::FileExt::write_all_at(&file, &by.to_ne_bytes(), 0)

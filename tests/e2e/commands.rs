@@ -78,7 +78,8 @@ fn alone(world: &mut World) -> Result<()> {
     let site = world.site(NYC);
     let output = site.portals(&["apply"])?;
     let words = String::from_utf8_lossy(&output.stderr);
-    let note = "note: no agent runs, and without it there is no DHCP and DNS (1 dnsmasq): start it with `portals run`";
+    let note = "note: no agent runs, and without it there is no DHCP and DNS (1 dnsmasq): start it with \
+                `portals run`";
     same(&words, (output.status.code(), words.contains(note)), (Some(0), true))?;
     succeeds(site, &["down"]).map(drop)
 }

@@ -1,4 +1,4 @@
-//! Changes that must be confirmed: a person who cuts off his own access gets it back.
+//! Changes that must be confirmed: people who cut off their own access get it back.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -249,7 +249,7 @@ fn kill_all_of(mut shell: Child) -> Result<()> {
     shell.wait().map(drop).context(|| "cannot wait for the shell".to_owned())
 }
 
-/// Kills the process that waits for so many seconds.
+/// Kills the process that waits for this many seconds.
 fn kill_watcher(time: &str) -> Result<()> {
     let entries = fs::read_dir("/proc").context(|| "cannot list processes".to_owned())?;
     let wanted = format!("confirm\0--wait\0{time}\0");

@@ -49,7 +49,7 @@ fn from_scratch(world: &mut World) -> Result<()> {
     world.site(PARIS).start_agent()?;
     let script = format!(
         r"
-        mkdir -p /run/container/proc /run/container/dev/net /run/container/run /run/container/etc && cd /run/container
+        mkdir -p /run/container && cd /run/container && mkdir -p proc dev/net run etc
         cp '{}' portals && cp -r /run/demo etc/portals
         for library in $(ldd portals 2>/dev/null | grep -o '/[^ ]*'); do
             mkdir -p ./${{library%/*}} && cp -L $library ./$library

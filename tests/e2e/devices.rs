@@ -1,4 +1,4 @@
-//! Portals that go by marks: devices by their hardware addresses, and ports.
+//! Portals whose traffic is marked: devices by their hardware addresses, and ports.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -64,7 +64,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 /// Computer at home that portals take in.
 const TV: &str = "02:00:00:00:00:01";
 
-/// Another computer on the same link.
+/// Second computer on the same link.
 const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 61);
 
 const HOME_OF: Who = |site| site.home.as_ref().expect("nyc has a home");
@@ -143,7 +143,7 @@ fn to_and_except(world: &mut World) -> Result<()> {
     same("traffic to other destinations leaves via the uplink", left > 0, true)
 }
 
-/// Takes away one layer after the other.
+/// Removes one layer after the other.
 fn no_leaks(world: &mut World) -> Result<()> {
     move_in(world)?;
     start(world, &world.network(only_nyc(BY_MAC)))?;
@@ -176,7 +176,8 @@ fn flushes() -> [&'static str; 6] {
         [
             "iptables-legacy -t mangle -F",
             "iptables-legacy -F PORTALS_FORWARD",
-            "iptables-legacy -t nat -D POSTROUTING -j PORTALS_POSTROUTING; iptables-legacy -t nat -F PORTALS_POSTROUTING",
+            "iptables-legacy -t nat -D POSTROUTING -j PORTALS_POSTROUTING; \
+             iptables-legacy -t nat -F PORTALS_POSTROUTING",
         ]
     } else {
         [

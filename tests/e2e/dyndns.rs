@@ -11,18 +11,21 @@ pub(crate) const SCENARIOS: &[Scenario] =
     &[Scenario { name: "a name follows the address of its site", plots: &[NYC, PARIS], run: follows }];
 
 fn follows(world: &mut World) -> Result<()> {
-    // One script tells the client's address, the other notes the update.
+    // One script reports the client's address, the other records the update.
     let _provider = Background::start(
         &world.server,
         &format!(
-            "mkdir -p /run/www/cgi-bin; cd /run/www/cgi-bin; printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >ip; \
-             printf '#!/bin/sh\\necho \"$QUERY_STRING\" >>/run/told; echo; echo good\\n' >update; chmod 755 ip update; \
+            "mkdir -p /run/www/cgi-bin; cd /run/www/cgi-bin; \
+             printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >ip; \
+             printf '#!/bin/sh\\necho \"$QUERY_STRING\" >>/run/told; echo; echo good\\n' >update; \
+             chmod 755 ip update; \
              exec busybox httpd -f -p {SERVER}:8080 -h /run/www"
         ),
     )?;
     let file = format!(
-        "custom own {{\n username = owner\n password = secret\n ssl = false\n checkip-ssl = false\n checkip-server = \"{SERVER}:8080\"\n \
-         checkip-path = /cgi-bin/ip\n ddns-server = \"{SERVER}:8080\"\n ddns-path = \"/cgi-bin/update?name=%h&address=%i\"\n \
+        "custom own {{\n username = owner\n password = secret\n ssl = false\n checkip-ssl = false\n \
+         checkip-server = \"{SERVER}:8080\"\n checkip-path = /cgi-bin/ip\n \
+         ddns-server = \"{SERVER}:8080\"\n ddns-path = \"/cgi-bin/update?name=%h&address=%i\"\n \
          hostname = home.example\n}}\n"
     );
     let router = world.site(NYC).router.clone();

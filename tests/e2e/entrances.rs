@@ -55,7 +55,8 @@ const PORT: &str = "portal0 is a port of br-lan, so its packets";
 const GUEST: Who = |site| &site.guest;
 
 /// Bridge of the home, via which every computer on it could leave without portals.
-const BRIDGE: &str = "ip link add br-lan type bridge; ip address add 192.168.77.1/24 dev br-lan; ip link set br-lan up; \
+const BRIDGE: &str = "ip link add br-lan type bridge; ip address add 192.168.77.1/24 dev br-lan; \
+                      ip link set br-lan up; \
                       for file in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >$file; done; ";
 
 fn port(world: &mut World) -> Result<()> {
@@ -105,7 +106,8 @@ fn neighbour(router: &Namespace) -> Result<Namespace> {
     connect((router, "br-far"), (&neighbour, "eth0"))?;
     shell(
         &neighbour,
-        "ip link set lo up; ip link set eth0 up; ip address add 192.168.77.5/24 dev eth0; ip route add default via 192.168.77.1",
+        "ip link set lo up; ip link set eth0 up; ip address add 192.168.77.5/24 dev eth0; \
+         ip route add default via 192.168.77.1",
     )?;
     Ok(neighbour)
 }
@@ -229,8 +231,10 @@ fn rule_in_front(world: &mut World) -> Result<()> {
     // These rules let traffic through to portals' rules.
     shell(
         &router,
-        "ip rule add priority 51 fwmark 1 lookup main; ip rule add priority 52 lookup main suppress_prefixlength 0; \
-         ip rule add priority 53 lookup 4321; ip rule add priority 54 lookup local; ip rule add priority 55 iif lan0 lookup main",
+        "ip rule add priority 51 fwmark 1 lookup main; \
+         ip rule add priority 52 lookup main suppress_prefixlength 0; \
+         ip rule add priority 53 lookup 4321; ip rule add priority 54 lookup local; \
+         ip rule add priority 55 iif lan0 lookup main",
     )?;
     settled(world.site(NYC))?;
     reached(world)?;
@@ -244,8 +248,10 @@ fn rule_in_front(world: &mut World) -> Result<()> {
         // message mentions them.
         shell(
             &router,
-            "ip route add default via 198.51.100.1 table 52; ip rule add priority 5210 fwmark 0x80000/0xff0000 lookup main; \
-             ip rule add priority 5250 fwmark 0x80000/0xff0000 unreachable; ip rule add priority 5270 lookup 52",
+            "ip route add default via 198.51.100.1 table 52; \
+             ip rule add priority 5210 fwmark 0x80000/0xff0000 lookup main; \
+             ip rule add priority 5250 fwmark 0x80000/0xff0000 unreachable; \
+             ip rule add priority 5270 lookup 52",
         )?;
         settled(world.site(NYC))?;
         reached(world)

@@ -1,4 +1,4 @@
-//! Portals with several exits: they move when one goes down, and come back when it has held.
+//! Portals with several exits: they move when one goes down, and return once it has worked for a while.
 
 use std::fs;
 use std::net::TcpStream;
@@ -48,7 +48,7 @@ const GUEST: Who = |site| &site.guest;
 /// of silence and less than one second for the rest, as the scenario prints.
 const MOVING: f64 = 30.0;
 
-/// Seconds for which an exit must hold: less than the default, so that scenarios are short.
+/// Seconds for which an exit must answer: less than the default, so that scenarios are short.
 const HOLDING: Duration = Duration::from_secs(5);
 
 /// File that the hook writes, at its own site.
@@ -87,7 +87,7 @@ fn there_and_back(world: &mut World) -> Result<()> {
         forgotten(world.site(NYC), &kept)?;
         state_is(world.site(NYC), "oslo", "failed-over")?;
         world.set_cut(NYC, PARIS, false)?;
-        // The exit answers at WireGuard's next handshake attempt, and then must hold.
+        // The exit answers at WireGuard's next handshake attempt, and then must keep answering.
         let took = until_seen_as(world, PARIS, HOLDING.as_secs_f64() + 15.0)?;
         same(&format!("it came back after {took:?}, too soon"), took < HOLDING, false)?;
         state_is(world.site(NYC), "paris", "open")
@@ -145,8 +145,8 @@ fn late(world: &mut World) -> Result<()> {
     until_seen_as(world, NYC, MOVING).map(drop)
 }
 
-/// Paris answers all the time, but its own provider has lost the internet. The same address is probed through
-/// both exits at once.
+/// Checks that nyc leaves Paris, which answers all the time, but whose provider has lost the internet. The
+/// same address is probed through both exits at once.
 fn beyond(world: &mut World) -> Result<()> {
     begin(world, r#""paris", "oslo""#)?;
     let probing = network(world, r#""paris", "oslo""#)

@@ -46,7 +46,8 @@ struct Fault {
 const FAULTS: &[Fault] = &[
     Fault {
         name: "`ip rule flush`, and the host's own rules put back",
-        script: "ip rule flush; ip rule add priority 32766 lookup main; ip rule add priority 32767 lookup default",
+        script: "ip rule flush; ip rule add priority 32766 lookup main; \
+                 ip rule add priority 32767 lookup default",
     },
     Fault {
         name: "the rules of portals deleted",
@@ -68,7 +69,8 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "the uplink gone and back, as with PPP",
-        script: "ip link set uplink down; sleep 0.1; ip link set uplink up; ip route add default via $gateway",
+        script: "ip link set uplink down; sleep 0.1; ip link set uplink up; \
+                 ip route add default via $gateway",
     },
     Fault {
         name: "the way out via another interface",
@@ -200,7 +202,7 @@ fn fight(world: &mut World) -> Result<()> {
         let delete =
             "for i in $(seq 10); do ip rule delete priority 113 2>/dev/null || true; sleep 0.02; done";
         let what = "add rule 113: from all iif portal0 lookup 7702; from now on it is repaired once a second";
-        within(seconds(20.0), "the agent names who fights it", || {
+        within(seconds(20.0), "the agent names the undone step", || {
             shell(&world.site(NYC).router, delete)?;
             let log = world.site(NYC).log();
             let said = log.lines().find(|line| line.contains("undoes it again and again"));

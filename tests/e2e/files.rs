@@ -23,7 +23,8 @@ fn pipes(world: &mut World) -> Result<()> {
     // On platforms other than OpenWrt, these paths may belong to any user.
     shell(
         &site.router,
-        "mount -t tmpfs -o mode=1777 none /tmp; mkdir /tmp/resolv.conf.d; mkfifo /tmp/resolv.conf.auto /tmp/resolv.conf.d/resolv.conf.auto",
+        "mount -t tmpfs -o mode=1777 none /tmp; mkdir /tmp/resolv.conf.d; \
+         mkfifo /tmp/resolv.conf.auto /tmp/resolv.conf.d/resolv.conf.auto",
     )?;
     same("status of plan", status(site, "plan")?, 0)?;
     let key = NETWORK_FILE.replace("network.toml", "private.key");

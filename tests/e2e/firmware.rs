@@ -38,7 +38,8 @@ const BOOT: &str = r#"
     mount -t proc proc proc
     mount --bind run run
     for device in null random urandom net/tun; do mount --bind /dev/$device dev/$device; done
-    exec chroot . /bin/sh -c 'rm -rf /run/* && syslogd -O /var/log/messages && eval "$1" </dev/null && touch /run/booted
+    exec chroot . /bin/sh -c '
+        rm -rf /run/* && syslogd -O /var/log/messages && eval "$1" </dev/null && touch /run/booted
         for second in $(seq 900); do sleep 1 & wait; done' init "$HOOKS"
 "#;
 

@@ -181,7 +181,8 @@ fn neighbours(world: &mut World) -> Result<()> {
     })
 }
 
-/// One of the networks that providers share among their customers.
+/// Checks one of the special-purpose networks: the network that providers share among their customers (RFC
+/// 6598).
 fn no_internet(world: &mut World) -> Result<()> {
     let shared = Ipv4Addr::new(100, 64, 0, 10);
     let address = |last| InterfaceAddress { address: Ipv4Addr::new(100, 64, 0, last).into(), length: 24 };

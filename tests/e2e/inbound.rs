@@ -84,8 +84,8 @@ fn guests(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// While a client talks with the guest by UDP, the guest tries to send it and others packets that are not
-/// replies.
+/// Checks that a client and the guest talk by UDP, and that the guest can send neither this client nor others
+/// packets that are not replies.
 fn abused(world: &mut World, guest: &Namespace) -> Result<()> {
     let doing = || "cannot talk by UDP".to_owned();
     let service = guest.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, PORT)).context(doing))?;
@@ -190,13 +190,15 @@ fn lead_to(site: &Site, device: Ipv4Addr) -> Result<()> {
     let rule = |protocol: &str| {
         if everywhere_legacy() {
             format!(
-                "iptables-legacy -t nat -A PREROUTING -i uplink -p {protocol} --dport {PORT} -j DNAT --to-destination {device}; "
+                "iptables-legacy -t nat -A PREROUTING -i uplink -p {protocol} --dport {PORT} \
+                 -j DNAT --to-destination {device}; "
             )
         } else {
             format!("nft add rule ip forwards in iifname uplink {protocol} dport {PORT} dnat to {device}; ")
         }
     };
-    let chain = "nft add table ip forwards; nft 'add chain ip forwards in { type nat hook prerouting priority -100; }'; ";
+    let chain = "nft add table ip forwards; \
+                 nft 'add chain ip forwards in { type nat hook prerouting priority -100; }'; ";
     let chain = if everywhere_legacy() { "" } else { chain };
     shell(&site.router, &format!("{chain}{}{}", rule("tcp"), rule("udp"))).map(drop)
 }

@@ -70,7 +70,7 @@ struct Firmware {
     kept: &'static str,
     folder: &'static str,
     program: &'static str,
-    /// Other files and links that exist after an installation, and not after its removal.
+    /// Further files and links that exist after an installation, and not after its removal.
     others: &'static [&'static str],
 }
 
@@ -82,7 +82,7 @@ const UDM_BOOT: &str =
     "find -L $data/on_boot.d -mindepth 1 -maxdepth 1 -type f | sort | while read -r hook; do
     if test -x $hook; then $hook; fi; done";
 
-/// Stand-in for systemd: runs the commands of the unit once, and returns when the agent is ready. It uses
+/// Substitute for systemd: runs the commands of the unit once, and returns when the agent is ready. It uses
 /// units as they were when it last read them.
 const SYSTEMCTL: &str = r#"
 mkdir -p etc/systemd/system lib/systemd && touch lib/systemd/systemd
@@ -107,9 +107,11 @@ chmod 755 bin/systemctl
 
 /// Commands of systemd at boot.
 const UNITS: &str = "mkdir -p /run/systemd/system; systemctl daemon-reload
-    for unit in /etc/systemd/system/multi-user.target.wants/*; do if [ -e $unit ]; then systemctl start ${unit##*/}; fi; done";
+    for unit in /etc/systemd/system/multi-user.target.wants/*; do
+        if [ -e $unit ]; then systemctl start ${unit##*/}; fi
+    done";
 
-/// Stand-in for procd and its shell library: runs the command of the one instance.
+/// Substitute for procd and its shell library: runs the command of the one instance.
 const PROCD: &str = r#"
 mkdir -p etc/init.d etc/rc.d lib/functions lib/upgrade/keep.d && touch lib/functions/procd.sh
 echo /etc/passwd >lib/upgrade/keep.d/base-files
@@ -206,7 +208,7 @@ const OPENWRT: Firmware = Firmware {
     ],
 };
 
-/// Upgrades of packages leave files of other origin.
+/// Firmware whose upgrades of packages leave files of other origin.
 const SYSTEMD: Firmware = Firmware {
     skeleton: &[SYSTEMCTL],
     boot: &[UNITS],
@@ -216,14 +218,15 @@ const SYSTEMD: Firmware = Firmware {
     others: &UNIT,
 };
 
-/// Upgrades of packages leave files of other origin; its own services do not concern portals.
+/// Firmware whose upgrades of packages leave files of other origin; its own services do not concern portals.
 const OPENRC: Firmware = Firmware {
     skeleton: &[r"
 openrc=$PORTALS_TEST_OPENRC
 mkdir -p etc/init.d etc/conf.d etc/runlevels/sysinit etc/runlevels/boot etc/runlevels/default lib usr/lib
 cp -r $openrc/lib/rc $openrc/lib/*-linux-gnu* lib && cp $openrc/sbin/* sbin && ln -s /lib/rc usr/lib
+libraries=$(echo $openrc/lib/*-linux-gnu*)
 for program in sbin/*; do
-    for library in $(LD_LIBRARY_PATH=$(echo $openrc/lib/*-linux-gnu*) ldd $program 2>/dev/null | grep -o '/[^ ]*'); do
+    for library in $(LD_LIBRARY_PATH=$libraries ldd $program 2>/dev/null | grep -o '/[^ ]*'); do
         case $library in $openrc/*) ;; *) mkdir -p ./${library%/*} && cp -L $library ./$library ;; esac
     done
 done
@@ -265,7 +268,7 @@ fn tell(world: &mut World, firmware: &Firmware, skeleton: &str, machine: &mut Ma
     has(&said, "started the agent")?;
     open(world)?;
     has(&machine.run("/root/portals install")?, "unchanged: the agent runs")?;
-    // Another version, as far as bytes tell.
+    // To portals, other bytes are another version.
     machine.run(&format!("cp {program} /tmp/other && echo >>/tmp/other && mv /tmp/other {program}"))?;
     let said = machine.run("/root/portals install")?;
     has(&said, &format!("copied this program to {program}"))?;

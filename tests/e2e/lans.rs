@@ -149,7 +149,8 @@ fn shut(world: &mut World) -> Result<()> {
     no_answer(&guest, router, "cut.example")?;
     world.site(NYC).kill_agent();
     no_answer(&guest, router, "killed.example")?;
-    let flush = "ip rule flush; ip rule add priority 32766 lookup main; ip rule add priority 32767 lookup default; ip link delete to-paris || true";
+    let flush = "ip rule flush; ip rule add priority 32766 lookup main; \
+                 ip rule add priority 32767 lookup default; ip link delete to-paris || true";
     shell(&world.site(NYC).router, flush)?;
     same("dnsmasq outlived its agent", resolvers(&world.site(NYC).router)?, 1)?;
     no_answer(&guest, router, "flushed.example")?;
@@ -256,7 +257,8 @@ pub(crate) struct Internet {
 impl Internet {
     pub(crate) fn open(world: &World) -> Result<Self> {
         let names = format!(
-            "exec {DNSMASQ} --no-resolv --no-hosts --bind-interfaces --listen-address={SERVER} --except-interface=lo \
+            "exec {DNSMASQ} --no-resolv --no-hosts --bind-interfaces --listen-address={SERVER} \
+             --except-interface=lo \
              --address=/{NAME}/{SERVER} --log-queries --log-facility=/run/names.log --pid-file"
         );
         let pages = format!(
@@ -291,8 +293,10 @@ impl Drop for Background {
 /// which must be the resolver as well.
 pub(crate) fn take_lease(host: &Namespace, interface: &str) -> Result<(Ipv4Addr, Ipv4Addr)> {
     let take = format!(
-        "rm -f /run/lease; cat >/run/note-lease <<'END'\n{NOTE_LEASE}END\nchmod +x /run/note-lease; ip address flush dev {interface}; \
-         ip link set {interface} up; busybox udhcpc -q -f -n -t 10 -T 1 -O mtu -O lease -i {interface} -s /run/note-lease >/run/udhcpc.log \
+        "rm -f /run/lease; cat >/run/note-lease <<'END'\n{NOTE_LEASE}END\nchmod +x /run/note-lease; \
+         ip address flush dev {interface}; \
+         ip link set {interface} up; busybox udhcpc -q -f -n -t 10 -T 1 -O mtu -O lease -i {interface} \
+         -s /run/note-lease >/run/udhcpc.log \
          2>&1 || {{ cat /run/udhcpc.log >&2; exit 1; }}; cat /run/lease"
     );
     let told = shell(host, &take)?;

@@ -288,7 +288,8 @@ fn unplugged(world: &mut World) -> Result<()> {
 /// Checks a device that may use another LAN whose route of the host is gone, while no agent changes portals'
 /// rules.
 fn other_lan(world: &mut World) -> Result<()> {
-    let lan = "ip link add lan1 type veth peer lan1-far; ip address add 192.168.77.1/24 dev lan1; ip link set lan1 up";
+    let lan = "ip link add lan1 type veth peer lan1-far; ip address add 192.168.77.1/24 dev lan1; \
+               ip link set lan1 up";
     shell(&world.site(NYC).router, lan)?;
     start(world, &world.network(only_nyc(r#"from = ["192.168.1.50"]"#)))?;
     world.site(NYC).kill_agent();

@@ -128,7 +128,7 @@ struct Needy {
     /// Requirement of the scenarios, as a noun phrase.
     need: &'static str,
     is_met: fn() -> bool,
-    /// Whether the scenarios are about the abilities of a kernel.
+    /// Set if the scenarios are about the abilities of a kernel.
     core: bool,
 }
 

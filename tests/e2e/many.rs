@@ -73,7 +73,8 @@ fn network(world: &World) -> String {
         let _ = write!(
             text,
             "\n[site.s{n}]\nid = {id}\npublic_key = \"{key}\"\nendpoint = \"198.18.1.{n}\"\n\
-             \n[site.nyc.portal.p{n}]\nexit = \"s{n}\"\ninterface = \"e{n}\"\naddress = \"10.77.{third}.{fourth}/26\"\ndhcp = false\n"
+             \n[site.nyc.portal.p{n}]\nexit = \"s{n}\"\ninterface = \"e{n}\"\n\
+             address = \"10.77.{third}.{fourth}/26\"\ndhcp = false\n"
         );
     }
     text
@@ -91,7 +92,8 @@ fn traced(site: &Site, command: &str) -> Result<Calls> {
     let said = shell(
         &site.router,
         &format!(
-            "strace -f -qq -o {TRACE} -e trace=%process,%network '{program}' {command} --config {NETWORK_FILE}"
+            "strace -f -qq -o {TRACE} -e trace=%process,%network '{program}' {command} \
+             --config {NETWORK_FILE}"
         ),
     )?;
     let trace = site.router.run(|| fs::read_to_string(TRACE).context(|| format!("cannot read {TRACE}")))?;

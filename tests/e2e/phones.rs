@@ -28,7 +28,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         plots: &[NYC, PARIS],
         run: leave,
     },
-    Scenario { name: "phones reach nothing that is not theirs", plots: &[NYC, PARIS, OSLO], run: stay_out },
+    Scenario { name: "phones reach only their own networks", plots: &[NYC, PARIS, OSLO], run: stay_out },
     Scenario { name: "no leak of a phone", plots: &[NYC, PARIS], run: no_leak },
 ];
 
@@ -147,7 +147,8 @@ fn by_wg_quick(world: &mut World) -> Result<()> {
             .context(|| format!("cannot write {FILE}"))
     })?;
     // wg-quick passes the resolvers to the program `resolvconf`.
-    let keeper = "printf '#!/bin/sh\\ncat > /run/demo/resolvers\\n' > /run/demo/bin/resolvconf; chmod 755 /run/demo/bin/resolvconf";
+    let keeper = "printf '#!/bin/sh\\ncat > /run/demo/resolvers\\n' > /run/demo/bin/resolvconf; \
+                  chmod 755 /run/demo/bin/resolvconf";
     shell(&laptop, &format!("{keeper}; PATH=/run/demo/bin:$PATH wg-quick up {FILE}"))?;
     seen_as(Client::new(&laptop, seconds(3.0)), SERVER, PARIS.address)?;
     let resolvers = shell(&laptop, "cat /run/demo/resolvers")?;

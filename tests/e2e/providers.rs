@@ -144,7 +144,8 @@ fn hired(world: &mut World, provider: Plot) -> Result<(Plot, String)> {
     let site = world.site(provider);
     let Plot { name, address, .. } = provider;
     let network = format!(
-        "[network]\nname = \"{name}\"\nsubnet = \"10.2.0.0/16\"\n\n[site.provider]\nid = 1\npublic_key = \"{}\"\nendpoint = \"{address}\"\n\n\
+        "[network]\nname = \"{name}\"\nsubnet = \"10.2.0.0/16\"\n\n[site.provider]\nid = 1\n\
+         public_key = \"{}\"\nendpoint = \"{address}\"\n\n\
          [site.customer]\nid = 2\npublic_key = \"{}\"\nexits = [\"provider\"]\n{}",
         site.public_key,
         keys::public_key(&key),
@@ -177,7 +178,8 @@ fn hired(world: &mut World, provider: Plot) -> Result<(Plot, String)> {
 fn begin(world: &mut World, files: &[(Plot, String)], rest: &str) -> Result<()> {
     let site = world.site(NYC);
     let mut network = format!(
-        "[network]\nname = \"demo\"\nsubnet = \"10.77.0.0/16\"\nfailover = {{ down_after = 3, up_after = 5 }}\n\n\
+        "[network]\nname = \"demo\"\nsubnet = \"10.77.0.0/16\"\n\
+         failover = {{ down_after = 3, up_after = 5 }}\n\n\
          [site.nyc]\nid = 1\npublic_key = \"{}\"\n{rest}",
         site.public_key
     );

@@ -28,7 +28,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 const GUESTS: &str = "interface = \"portal0\"\ndhcp = false";
 const GUESTS_WITH_ROUTER: &str = "interface = \"portal0\"\ndhcp = false\nrouter = true";
 
-/// All addresses of the router at which guests could contact it.
+/// Addresses of the router at which guests could contact it.
 const ROUTER: [Ipv4Addr; 4] =
     [Ipv4Addr::new(10, 77, 1, 65), HOME_ROUTER, NYC.address, Ipv4Addr::new(10, 77, 1, 1)];
 

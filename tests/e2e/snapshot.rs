@@ -21,7 +21,7 @@ use wg_portals::kernel::netlink::{Socket, protocols};
 
 use crate::filters::has_nftables;
 
-/// One line for each interface, address, route, rule, object of nftables, and kernel setting.
+/// Lines for the interfaces, addresses, routes, rules, objects of nftables, and kernel settings: one each.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot(BTreeSet<String>);
 
@@ -232,7 +232,7 @@ impl Decode for Answer {
     }
 }
 
-/// All readable settings below a folder of /proc/sys.
+/// Readable settings below a folder of /proc/sys.
 fn add_settings(lines: &mut BTreeSet<String>, folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -41,17 +41,21 @@ const FURNISH: &str = r#"
         fi
     done
     mount -t tmpfs tmpfs usr/local && mkdir usr/local/bin
-    for device in null zero full random urandom net/tun; do touch dev/$device && mount --bind /dev/$device dev/$device; done
+    for device in null zero full random urandom net/tun; do
+        touch dev/$device && mount --bind /dev/$device dev/$device
+    done
     printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n' >etc/passwd
     printf 'root:x:0:\nnogroup:x:65534:\n' >etc/group
     echo 0123456789abcdef0123456789abcdef >etc/machine-id
     printf '[Unit]\nDescription=All that runs\nAllowIsolate=yes\n' >etc/systemd/system/multi-user.target
     mkdir etc/systemd/system/portals.service.d
-    printf '[Service]\nStandardOutput=append:/run/said\nStandardError=append:/run/said\n' >etc/systemd/system/portals.service.d/said.conf
+    printf '[Service]\nStandardOutput=append:/run/said\nStandardError=append:/run/said\n' \
+        >etc/systemd/system/portals.service.d/said.conf
     cp "$PROGRAM" root/portals
 "#;
 
-/// The root is a separate mount, not a folder of another: systemd makes units' namespaces from it.
+/// Script that starts systemd. The root is a separate mount, not a folder of another one: systemd makes the
+/// namespaces of units from it.
 const BOOT: &str = r"
     mount --rbind $ROOT /mnt && cd /mnt
     mount -t proc proc proc
@@ -101,7 +105,8 @@ impl Machine {
         shell(
             &self.router,
             &format!(
-                "mkdir -p {to} && cp {from}/private.key {to} && cat >{to}/network.toml <<'END'\n{network}\nEND"
+                "mkdir -p {to} && cp {from}/private.key {to} && \
+                 cat >{to}/network.toml <<'END'\n{network}\nEND"
             ),
         )
         .map(drop)

@@ -31,7 +31,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// Other subnets of the internet, by their third number: the gateway is `.1`, and the site gets `.2`.
+/// Further subnets of the internet, by their third number: the gateway is `.1`, and the site gets `.2`.
 const SUBNETS: [u8; 2] = [101, 102];
 
 fn other_subnet(world: &mut World) -> Result<()> {
@@ -40,14 +40,14 @@ fn other_subnet(world: &mut World) -> Result<()> {
     let router: Who = |site| &site.router;
     no_leak(world, NYC, router, |world| {
         let mut old = NYC.address;
-        // A DHCP client names the interface, a person who types a route may not; and `rp_filter` is strict,
-        // or it is off.
+        // A DHCP client names the interface, a person who types a route may not; `rp_filter` is strict,
+        // or off.
         for (subnet, (interface, strict)) in SUBNETS.into_iter().zip([("dev uplink", true), ("", false)]) {
             filter_reverse_paths(&world.site(NYC).router, strict)?;
             let new = Ipv4Addr::new(198, 51, subnet, 2);
             let gateway = Ipv4Addr::new(198, 51, subnet, 1);
             world.internet.add_address("nyc", InterfaceAddress { address: gateway.into(), length: 24 })?;
-            // Address and route come at once, and the agent hears of them later.
+            // Address and route come at once, and the agent learns of them later.
             stopped(world.site(NYC), |site| {
                 shell(
                     &site.router,
@@ -69,7 +69,7 @@ fn other_subnet(world: &mut World) -> Result<()> {
 }
 
 /// Takes the router's uplink away, so that the firewall is made without one. The uplink comes back while the
-/// agent is stopped, together with rules that lead nothing into a tunnel: the firewall alone keeps in all
+/// agent is stopped, together with rules that lead nothing into a tunnel: only the firewall holds back the
 /// traffic of the portal.
 fn unheard_of(world: &mut World) -> Result<()> {
     const FLUSH: &str = "ip rule flush; ip -6 rule flush";
@@ -145,7 +145,7 @@ fn ask_in_all_ways(there: Ipv4Addr) -> io::Result<()> {
     setsockopt(&bound, sockopt::BindToDevice, &"uplink".into())?;
     setsockopt(&without_gateway, sockopt::DontRoute, &true)?;
     for socket in [free, bound, without_gateway] {
-        // A refusal of the request does not matter.
+        // It does not matter if the request is refused.
         let _ = socket.send_to(b"question", (there, 5300));
     }
     Ok(())

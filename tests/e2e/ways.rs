@@ -132,7 +132,8 @@ fn own(world: &mut World) -> Result<()> {
 /// router unless the route of its own traffic leads back to them.
 fn beside_own(world: &mut World) -> Result<()> {
     let network = world.network(|plot| {
-        let guests = "\n[site.nyc.portal.guest]\nexit = \"paris\"\ninterface = \"portal0\"\ndhcp = false\nrouter = true\n";
+        let guests = "\n[site.nyc.portal.guest]\nexit = \"paris\"\ninterface = \"portal0\"\ndhcp = false\n\
+                      router = true\n";
         if plot == NYC { only_nyc("self = true")(plot) + guests } else { only_nyc("")(plot) }
     });
     start(world, &network)?;

@@ -27,11 +27,12 @@ fn network(world: &World) -> String {
     })
 }
 
-/// Limits packets on the internet to so many bytes, and drops larger ones silently.
+/// Limits packets on the internet to this many bytes, and drops larger ones silently.
 fn narrow(world: &World, bytes: u32) -> Result<()> {
     let rules = if has_nftables() {
         format!(
-            "nft add table ip narrow; nft add chain ip narrow forward '{{ type filter hook forward priority 0; }}'; \
+            "nft add table ip narrow; \
+             nft add chain ip narrow forward '{{ type filter hook forward priority 0; }}'; \
              nft add rule ip narrow forward ip length gt {bytes} drop"
         )
     } else {

@@ -190,7 +190,8 @@ fn unable(world: &mut World) -> Result<()> {
     for command in ["plan", "status"] {
         let Output { stdout, stderr, .. } = site.portals(&[command])?;
         let words = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
-        let expected = "portal `air`: wlan0 cannot be an access point (it can be: station, monitor); its Wi-Fi stays off.";
+        let expected = "portal `air`: wlan0 cannot be an access point (it can be: station, monitor); \
+                        its Wi-Fi stays off.";
         same(&words, words.contains(expected), true)?;
     }
     let closed = shell(&site.router, "ip rule | grep -c 'iif wlan0 unreachable'")?;

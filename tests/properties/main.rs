@@ -9,8 +9,8 @@ mod support;
 use draft::{NAMES, networks, texts};
 use proptest::prelude::*;
 use support::{entrances, facts, files, providers, radios};
-use wg_portals::base::net::{Cidr, Secret, Table};
-use wg_portals::base::sorted::SortedMap;
+use wg_portals::base::net::{Cidr, IfName, Secret, Table};
+use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::config::model::{ExitRef, Network};
 use wg_portals::firewall::Backend;
 use wg_portals::firewall::xtables::Program;
@@ -20,7 +20,7 @@ use wg_portals::kernel::{Kernel, Outcome};
 use wg_portals::plan::{plan, standing};
 use wg_portals::site::{Choices, Exit, Portal, SHARED_INTERFACE, Site};
 use wg_portals::state::diff::{Step, diff};
-use wg_portals::state::{RuleAction, State};
+use wg_portals::state::{RuleAction, Selector, State};
 
 /// Firewalls that a host may have.
 const BACKENDS: [Backend; 2] = [Backend::Nftables, Backend::Iptables(Program::Plain)];
@@ -114,9 +114,10 @@ proptest! {
     fn both_ends_of_a_link_agree(network in networks()) {
         let views = views(&network);
         for (name, site) in &views {
-            for (interface, peer_name, peer) in site.peers().filter(|(_, peer, _)| views.contains_key(peer.as_str())) {
-                let other = &views[peer_name.as_str()];
-                let (far_interface, _, back) = other.peers().find(|(_, n, _)| n == name).expect("the other end has the link");
+            for (interface, peer_name, peer) in site.peers() {
+                let Some(other) = views.get(peer_name.as_str()) else { continue };
+                let link = other.peers().find(|(_, far_name, _)| *far_name == name);
+                let (far_interface, _, back) = link.expect("the other end has the link");
                 if let Some(endpoint) = &peer.endpoint {
                     prop_assert_eq!(endpoint.port, other.tunnels[far_interface].port);
                 }
@@ -125,7 +126,10 @@ proptest! {
                 prop_assert_eq!(peer.public_key, network.sites[peer_name].public_key);
                 let (near, far) = (plan(site), plan(other));
                 let allowed = &near.tunnels[interface].peers[&peer.public_key].allowed_ips;
-                for (_, address) in far.addresses.iter().filter(|(i, _)| other.tunnels.get(i).is_some_and(|tunnel| tunnel.provider.is_none())) {
+                let leads_to_sites = |name: &IfName| {
+                    other.tunnels.get(name).is_some_and(|tunnel| tunnel.provider.is_none())
+                };
+                for (_, address) in far.addresses.iter().filter(|(name, _)| leads_to_sites(name)) {
                     prop_assert!(allowed.iter().any(|network| network.contains(address.address)));
                 }
             }
@@ -138,13 +142,19 @@ proptest! {
             let plan = plan(site);
             for (phone_name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == *name) {
                 let address = wg_portals::config::phone_address(&network, phone);
-                let (interface, _, peer) = site.peers().find(|(_, peer, _)| *peer == phone_name).expect("it is hosted");
+                let link = site.peers().find(|(_, peer, _)| *peer == phone_name);
+                let (interface, _, peer) = link.expect("the site has a link to its phone");
                 prop_assert_eq!(interface.as_str(), SHARED_INTERFACE);
-                prop_assert_eq!(plan.tunnels[interface].peers[&peer.public_key].allowed_ips.iter().collect::<Vec<_>>(), [&Cidr::host(address)]);
-                let mut rules = plan.rules.iter().filter(|rule| rule.selector.from == Some(Cidr::host(address)) && rule.selector.to.is_none());
+                let allowed = &plan.tunnels[interface].peers[&peer.public_key].allowed_ips;
+                prop_assert_eq!(allowed.iter().collect::<Vec<_>>(), [&Cidr::host(address)]);
+                let selects = |selector: &Selector| {
+                    selector.from == Some(Cidr::host(address)) && selector.to.is_none()
+                };
+                let mut rules = plan.rules.iter().filter(|rule| selects(&rule.selector));
+                let number = |exit: &str| exit.strip_prefix("vpn-").unwrap().parse::<u32>().unwrap();
                 let table = match &phone.exit {
                     Some(ExitRef::Site(exit)) => 7700 + u32::from(network.sites[exit].id),
-                    Some(ExitRef::Provider(exit)) => 7951 + exit.strip_prefix("vpn-").unwrap().parse::<u32>().unwrap(),
+                    Some(ExitRef::Provider(exit)) => 7951 + number(exit),
                     _ => {
                         prop_assert_eq!(rules.next(), None);
                         continue;
@@ -157,7 +167,11 @@ proptest! {
     }
 
     #[test]
-    fn another_phone_changes_nothing_else(text in texts(), returns: bool, end in prop::sample::select(&["", "\n", "\n\n# mine", "  \n#\n"][..])) {
+    fn another_phone_changes_nothing_else(
+        text in texts(),
+        returns: bool,
+        end in prop::sample::select(&["", "\n", "\n\n# mine", "  \n#\n"][..]),
+    ) {
         let text = text.trim_end().to_owned() + end;
         let text = if returns { text.replace('\n', "\r\n") } else { text };
         let network = support::network(&text);
@@ -170,9 +184,11 @@ proptest! {
             dns: &[],
             public_key: wg_portals::base::keys::public_key(&support::private_key(7)),
         };
-        let (longer, with) = phone::add(std::path::Path::new("network.toml"), &text, &network, &entry).unwrap();
+        let path = std::path::Path::new("network.toml");
+        let (longer, with) = phone::add(path, &text, &network, &entry).unwrap();
         prop_assert!(longer.starts_with(&text));
-        prop_assert_eq!(longer.matches('\n').count(), longer.matches(if returns { "\r\n" } else { "\n" }).count());
+        let ending = if returns { "\r\n" } else { "\n" };
+        prop_assert_eq!(longer.matches('\n').count(), longer.matches(ending).count());
         prop_assert_eq!(longer.contains('\r'), returns);
         let mut without = support::network(&longer);
         prop_assert_eq!(&without, &with);
@@ -183,7 +199,7 @@ proptest! {
     #[test]
     fn ports_of_a_site_differ(network in networks()) {
         for site in views(&network).values() {
-            let ports: wg_portals::base::sorted::SortedSet<u16> = site.tunnels.values().map(|tunnel| tunnel.port).collect();
+            let ports: SortedSet<u16> = site.tunnels.values().map(|tunnel| tunnel.port).collect();
             prop_assert_eq!(ports.len(), site.tunnels.len());
         }
     }
@@ -230,7 +246,7 @@ proptest! {
             site.choose(&to);
             let want = plan(&site);
             let have = kernel.observe(&want.scope()).unwrap();
-            let closed = |rules: &wg_portals::base::sorted::SortedSet<_>| {
+            let closed = |rules: &SortedSet<_>| {
                 let closing = |rule: &&wg_portals::state::Rule| rule.closes();
                 rules.iter().filter(closing).cloned().collect::<Vec<_>>()
             };
@@ -241,7 +257,9 @@ proptest! {
                 let now = kernel.observe(&want.scope()).unwrap();
                 prop_assert!(always_closed.iter().all(|rule| now.rules.contains(rule)));
                 for (portal, exit) in standing(&site, &now) {
-                    prop_assert!(exit != Exit::Direct || from.iter().chain(&to).any(|choice| *choice == (portal.clone(), exit.clone())));
+                    let choice = (portal, exit);
+                    let is_wanted = from.iter().chain(&to).any(|wanted| *wanted == choice);
+                    prop_assert!(choice.1 != Exit::Direct || is_wanted);
                 }
             }
         }

@@ -21,7 +21,8 @@ const ENTRANCES: &[&str] = &[
     "interface = \"lan1\"\nto = [\"198.51.100.0/24\"]\ndhcp = false",
     "vlan = { parent = \"lan2\", id = 30 }",
     "vlan = { parent = \"lan2\", id = 30 }\ndhcp = false",
-    "wifi = { interface = \"wlan0\", ssid = \"Paris\", passphrase_file = \"wifi.key\", country = \"US\", channel = 6 }",
+    "wifi = { interface = \"wlan0\", ssid = \"Paris\", passphrase_file = \"wifi.key\", country = \"US\", \
+     channel = 6 }",
     "from = [\"172.20.0.0/16\"]",
     "from = [\"172.20.0.50\"]\nports = [\"tcp/443\"]",
     "mac = [\"02:00:00:00:00:01\"]",
@@ -67,7 +68,7 @@ fn way(state: &State, incoming: &str, from: IpAddr, to: IpAddr) -> Way {
     Way::Host
 }
 
-/// All pairs of entrances that can be at one site, with a plan for each.
+/// Pairs of entrances that can be at one site, with a plan for each pair.
 fn pairs() -> Vec<(String, Site, State)> {
     let mut pairs = Vec::new();
     for one in ENTRANCES {
@@ -92,7 +93,8 @@ fn kind(entrance: &str) -> &str {
 fn text(portals: &[(&str, &str)]) -> String {
     let key = |id: u8| wg_portals::base::keys::public_key(&super::support::private_key(id));
     let mut text = format!(
-        "[network]\nname = \"home\"\nsubnet = \"10.77.0.0/16\"\n[site.nyc]\nid = 1\npublic_key = \"{}\"\nexits = [\"paris\", \"oslo\"]\n",
+        "[network]\nname = \"home\"\nsubnet = \"10.77.0.0/16\"\n[site.nyc]\nid = 1\npublic_key = \"{}\"\n\
+         exits = [\"paris\", \"oslo\"]\n",
         key(1)
     );
     for (number, (entrance, exit)) in portals.iter().enumerate() {
@@ -113,8 +115,8 @@ fn device(portal: &Portal) -> Option<IpAddr> {
     portal.address.and_then(|lan| lan.network().nth(20))
 }
 
-/// Under strict `rp_filter`, the router accepts only packets, ARP included, whose reply would take the same
-/// interface.
+/// Property of strict `rp_filter`: the router accepts only packets, ARP included, whose reply would leave on
+/// the same interface.
 #[test]
 fn routers_answer_the_devices_of_portals_next_to_any_other() {
     for (text, site, state) in pairs() {

@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// Does `work` on another thread during `events`, and returns the results of both. The function that `work`
-/// gets reports whether the events are over; `work` must end then. The events are over when they panic as
-/// well.
+/// Runs `work` on another thread during `events`, and returns the results of both. The function that `work`
+/// gets reports whether the events are over; `work` must end then. The events are also over if they panic.
 pub(crate) fn concurrently<E, W: Send>(
     events: impl FnOnce() -> E,
     work: impl FnOnce(&dyn Fn() -> bool) -> W + Send,

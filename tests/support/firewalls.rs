@@ -14,8 +14,8 @@ use wg_portals::firewall::{
 
 type Sets = SortedMap<SetName, Set>;
 
-/// A firewall whose rules use only its own sets, match one family and one protocol at most, and stand in
-/// chains where the kernel allows them.
+/// A firewall whose rules use only its own sets, match one family and one protocol at most, and are in chains
+/// where the kernel allows them.
 pub(crate) fn firewall() -> impl Strategy<Value = Firewall> {
     sets()
         .prop_flat_map(|sets| (chains(&sets), Just(sets)))
@@ -97,7 +97,7 @@ fn looks_at_address(condition: &Condition) -> bool {
     )
 }
 
-/// One strategy for each condition that may stand next to the others.
+/// Strategies for conditions, one for each condition that may occur next to the others.
 fn conditions(
     sets: &Sets,
     family: Family,

@@ -51,7 +51,7 @@ fn finds(reader: &IPTables, table: &str, content: &Content) {
     }
 }
 
-/// Rules of a ruleset as we write them: table, chain, and the words behind them.
+/// Rules of a ruleset as we write them: table, chain, and the words after them.
 fn rules(ruleset: &Ruleset, family: Family) -> Vec<(&'static str, &'static str, &'static str)> {
     let script: &str = text::script(&Ruleset::new(), ruleset, family).leak();
     let mut table = "";

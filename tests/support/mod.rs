@@ -25,7 +25,7 @@ pub(crate) fn private_key(id: u8) -> Secret {
     Secret::new([id; 32])
 }
 
-/// Files of one site of a network, as they would lie in /etc/portals.
+/// Files of one site of a network, as they would be in /etc/portals.
 pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret>) -> Files {
     let private_key = private_key(network.sites[site].id);
     Files {

@@ -16,7 +16,7 @@ pub(crate) fn interface(name: &str) -> IfName {
     name.parse().unwrap()
 }
 
-/// Each condition and each action in a separate rule, with its listing by `nft`.
+/// Rules with one condition or one action each, of every kind, with their listings by `nft`.
 pub(crate) fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
     let one = |name: &str| Interfaces::One(interface(name));
     let many = || Interfaces::In(SetName("inside".into()));

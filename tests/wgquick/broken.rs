@@ -1,4 +1,4 @@
-//! Each case of `broken.txt` is a file (its lines after `|`) and the message that a user gets, byte for byte.
+//! Cases in `broken.txt`: a file (its lines after `|`), and the message that a user gets, byte for byte.
 //! `UPDATE_GOLDEN=1 cargo test --test wgquick` writes the current messages; read the difference before you
 //! commit it.
 

@@ -30,7 +30,7 @@ fn imported(parsed: &Parsed, exit: &str) -> String {
     network_file(parsed, &wishes).unwrap()
 }
 
-/// Each file in `import/` gives the network file next to it. `UPDATE_GOLDEN=1` writes the current one.
+/// Files in `import/` give the network files next to them. `UPDATE_GOLDEN=1` writes the current ones.
 #[test]
 fn every_file_is_imported_as_written() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wgquick/import");
@@ -107,7 +107,8 @@ fn a_file_that_dials_without_ipv4_of_its_own_is_refused() {
 fn dialling(allowed_ips: &str) -> Parsed {
     let key = "8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=";
     read(&format!(
-        "[Interface]\nPrivateKey = {key}\nAddress = 10.2.0.2/32\n[Peer]\nPublicKey = Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI=\n\
+        "[Interface]\nPrivateKey = {key}\nAddress = 10.2.0.2/32\n[Peer]\n\
+         PublicKey = Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI=\n\
          AllowedIPs = {allowed_ips}\nEndpoint = 192.0.2.5:51820\n"
     ))
 }
@@ -217,7 +218,8 @@ fn exported_files_are_imported() {
     let text = format!(
         "[network]\nname = \"home\"\nsubnet = \"10.77.0.0/16\"\n\n\
          [site.nyc]\nid = 1\npublic_key = \"{}\"\nendpoint = \"nyc.example.net\"\nexits = [\"oslo\"]\n\n\
-         [site.paris]\nid = 2\npublic_key = \"{}\"\nendpoint = \"2001:db8::9\"\nlinks = [\"oslo\"]\nlan = [\"192.168.7.0/24\"]\n\n\
+         [site.paris]\nid = 2\npublic_key = \"{}\"\nendpoint = \"2001:db8::9\"\nlinks = [\"oslo\"]\n\
+         lan = [\"192.168.7.0/24\"]\n\n\
          [site.oslo]\nid = 3\npublic_key = \"{}\"\nexits = [\"nyc\"]\n\n\
          [site.rome]\nid = 4\npublic_key = \"{}\"\n\n\
          [phone.mike]\nid = 1\nat = \"rome\"\npublic_key = \"{}\"\n",

@@ -36,7 +36,8 @@ fn texts(items: &[impl ToString]) -> Vec<String> {
 #[test]
 fn a_typical_file_of_a_provider_is_read() {
     let text = format!(
-        "# Device: Quick Otter\n[Interface]\nPrivateKey = {PRIVATE}\nAddress = 10.68.1.2/32,fc00:bbbb::2/128\nDNS = 10.64.0.1\n\n\
+        "# Device: Quick Otter\n[Interface]\nPrivateKey = {PRIVATE}\n\
+         Address = 10.68.1.2/32,fc00:bbbb::2/128\nDNS = 10.64.0.1\n\n\
          [Peer]\nPublicKey = {}\nAllowedIPs = 0.0.0.0/0,::0/0\nEndpoint = 193.32.127.66:51820\n",
         PUBLIC[0]
     );
@@ -55,11 +56,15 @@ fn a_typical_file_of_a_provider_is_read() {
 #[test]
 fn several_peers_with_all_keys_are_read() {
     let text = format!(
-        "\n[Interface] \nAddress = 10.8.0.1/24 \nAddress = 10.9.0.1/16 \nPrivateKey = {PRIVATE} \nListenPort = 51820  #of this end\n\n\
-         [Peer] \nPublicKey   =   {}    \nEndpoint = 192.0.2.67:1234 \nAllowedIPs = 10.8.0.3/32, 10.8.4.0/24\n\n\
-         [Peer] \nPublicKey = {} \nEndpoint = [2001:db8:60:6b0::c05f:543]:2468 \nAllowedIPs = 10.8.0.4/32\nAllowedIPs=192.168.0.0/16\n\
+        "\n[Interface] \nAddress = 10.8.0.1/24 \nAddress = 10.9.0.1/16 \nPrivateKey = {PRIVATE} \n\
+         ListenPort = 51820  #of this end\n\n\
+         [Peer] \nPublicKey   =   {}    \nEndpoint = 192.0.2.67:1234 \n\
+         AllowedIPs = 10.8.0.3/32, 10.8.4.0/24\n\n\
+         [Peer] \nPublicKey = {} \nEndpoint = [2001:db8:60:6b0::c05f:543]:2468 \nAllowedIPs = 10.8.0.4/32\n\
+         AllowedIPs=192.168.0.0/16\n\
          PersistentKeepalive = 100\n\n\
-         [Peer] \nPublicKey = {} \nPresharedKey = {PRIVATE} \nEndpoint = vpn.example.net:18981 \nAllowedIPs = 10.10.10.230",
+         [Peer] \nPublicKey = {} \nPresharedKey = {PRIVATE} \nEndpoint = vpn.example.net:18981 \n\
+         AllowedIPs = 10.10.10.230",
         PUBLIC[0], PUBLIC[1], PUBLIC[2]
     );
     let Config { interface, peers } = parsed(&text).config;
@@ -83,15 +88,18 @@ fn any_spelling_is_read() {
         with_peer("Endpoint = vpn.example.net:51820\nAllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25");
     let public = PUBLIC[0];
     let plain = format!(
-        "[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {public}\nEndpoint = vpn.example.net:51820\n\
+        "[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {public}\n\
+         Endpoint = vpn.example.net:51820\n\
          AllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25\n"
     );
     let keys_in_another_case = format!(
-        "[INTERFACE]\nprivatekey = {PRIVATE}\n[peer]\nPUBLICKEY = {public}\nendPoint = vpn.example.net:51820\n\
+        "[INTERFACE]\nprivatekey = {PRIVATE}\n[peer]\nPUBLICKEY = {public}\n\
+         endPoint = vpn.example.net:51820\n\
          allowedips = 0.0.0.0/0, ::/0\npersistentKeepAlive = 25\n"
     );
     let peer_first = format!(
-        "[Peer]\nPublicKey = {public}\nEndpoint = vpn.example.net:51820\nAllowedIPs = 0.0.0.0/0, ::/0\nPersistentKeepalive = 25\n\
+        "[Peer]\nPublicKey = {public}\nEndpoint = vpn.example.net:51820\nAllowedIPs = 0.0.0.0/0, ::/0\n\
+         PersistentKeepalive = 25\n\
          [Interface]\nPrivateKey = {PRIVATE}\n"
     );
     for text in [
@@ -167,7 +175,8 @@ fn remarks(parsed: &Parsed) -> Vec<String> {
 fn odd_lines_of_the_interface_are_read_as_wg_quick_reads_them() {
     let left_out = |domain| {
         format!(
-            "3: `{domain}` under `DNS` is left out: it is a search domain, which the resolver of each device must know itself"
+            "3: `{domain}` under `DNS` is left out: it is a search domain, which the resolver of each device \
+             must know itself"
         )
     };
     let plain = "Address = 10.0.0.2/32, fd00::2/64\nDNS = 9.9.9.9, 149.112.112.112";
@@ -275,7 +284,8 @@ fn a_peer_that_is_given_twice_is_one() {
     let [first, other, _] = PUBLIC;
     let text = format!(
         "[Interface]\nPrivateKey = {PRIVATE}\n\
-         [Peer]\nPublicKey = {first}\nEndpoint = 192.0.2.1:1\nPersistentKeepalive = 7\nAllowedIPs = 10.0.0.0/8\n\
+         [Peer]\nPublicKey = {first}\nEndpoint = 192.0.2.1:1\nPersistentKeepalive = 7\n\
+         AllowedIPs = 10.0.0.0/8\n\
          [Peer]\nPublicKey = {other}\nAllowedIPs = 10.0.0.0/8\n\
          [Peer]\nPublicKey = {first}\nAllowedIPs = 10.2.0.0/16\nEndpoint = 192.0.2.2:2\n"
     );
@@ -286,9 +296,8 @@ fn a_peer_that_is_given_twice_is_one() {
     assert_eq!((twice.endpoint.as_ref().unwrap().to_string().as_str(), twice.keepalive), ("192.0.2.2:2", 7));
     assert_eq!(
         remarks(&parsed),
-        [
-            "12: this peer appears again: these `AllowedIPs` replace the earlier ones, and settings that are missing here stay"
-        ]
+        ["12: this peer appears again: these `AllowedIPs` replace the earlier ones, and settings that are \
+          missing here stay"]
     );
 }
 
@@ -302,7 +311,8 @@ fn a_peer_with_the_key_of_this_end_is_left_out() {
 
 #[test]
 fn omitted_lines_are_reported() {
-    let programs = "PostUp = iptables -A FORWARD -i %i -j ACCEPT; touch /tmp/# = x\npostdown = reboot\nPreUp =\nPreDown = x\nSaveConfig = true\n\
+    let programs = "PostUp = iptables -A FORWARD -i %i -j ACCEPT; touch /tmp/# = x\npostdown = reboot\n\
+                    PreUp =\nPreDown = x\nSaveConfig = true\n\
                     IncludedApplications = org.example";
     let Parsed { config, .. } = with_lines(programs);
     assert_eq!(config, with_lines("").config);
@@ -318,7 +328,8 @@ fn omitted_lines_are_reported() {
         ]
     );
     let text = format!(
-        "[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {}\nAllowedIPs = 10.0.0.0/8, 192.168.1.5/24\n",
+        "[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {}\n\
+         AllowedIPs = 10.0.0.0/8, 192.168.1.5/24\n",
         PUBLIC[0]
     );
     assert_eq!(texts(&parsed(&text).config.peers[0].allowed_ips), ["10.0.0.0/8", "192.168.1.0/24"]);

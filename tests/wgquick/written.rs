@@ -81,7 +81,8 @@ fn peers() -> impl Strategy<Value = Peer> {
 
 /// Random files: lines of keys, numbers and punctuation.
 fn nearly_files() -> impl Strategy<Value = String> {
-    let words = "(\\[Interface\\]|\\[Peer\\]|PrivateKey|Address|DNS|MTU|Endpoint|AllowedIPs|=|,|/|:|#|\\[|\\]|[0-9]{1,6}|::|off|é| |\t|\n|\r\n){0,60}";
+    let words = "(\\[Interface\\]|\\[Peer\\]|PrivateKey|Address|DNS|MTU|Endpoint|AllowedIPs|=|,|/|:|#|\
+                 \\[|\\]|[0-9]{1,6}|::|off|é| |\t|\n|\r\n){0,60}";
     words.prop_map(|text| format!("[Interface]\n{text}"))
 }
 
@@ -89,7 +90,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn written_files_are_read_back_unchanged(interface in interfaces(), mut peers in prop::collection::vec(peers(), 0..4)) {
+    fn written_files_are_read_back_unchanged(
+        interface in interfaces(),
+        mut peers in prop::collection::vec(peers(), 0..4),
+    ) {
         peers.dedup_by_key(|peer| peer.public_key);
         let config = Config { interface, peers };
         let text = config.to_text();

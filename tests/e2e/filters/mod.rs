@@ -86,7 +86,7 @@ struct Filter {
     load: &'static str,
     /// Firewall that portals itself must use with it.
     ours: &'static str,
-    /// Whether it refuses access from outside to the router itself.
+    /// Set if it refuses access from outside to the router itself.
     guards_the_host: bool,
 }
 
@@ -202,7 +202,7 @@ fn standing(world: &mut World) -> Result<()> {
         },
     )?;
     guarded_by(world, "iptables", "chosen before other programs changed their firewalls")?;
-    // Also by an agent that begins anew.
+    // A new agent keeps it as well.
     world.site(NYC).start_agent()?;
     settled(world.site(NYC))?;
     guarded_by(world, "iptables", "chosen before other programs changed their firewalls")?;
@@ -226,10 +226,12 @@ fn guarded_by(world: &mut World, firewall: &str, reason: &str) -> Result<()> {
     same(&format!("{reason} in {status}"), status.contains(reason), true)
 }
 
-/// All rules of all firewalls at nyc, without counters, and without tables of legacy iptables that have no
+/// Rules of every firewall at nyc, without counters, and without tables of legacy iptables that have no
 /// rules.
 fn rules(world: &mut World) -> Result<String> {
-    let list = r"nft --stateless list ruleset 2>/dev/null || true; iptables-legacy-save | sed -n '/^-A/p; s/^\(:.* [D-]\).*/\1/p'";
+    let list = r"
+        nft --stateless list ruleset 2>/dev/null || true
+        iptables-legacy-save | sed -n '/^-A/p; s/^\(:.* [D-]\).*/\1/p'";
     shell(&world.site(NYC).router, list)
 }
 
