@@ -1,8 +1,8 @@
 """Packages of apk-tools 3, which OpenWrt 25.12 and later install, made without apk.
 
-The page apk-v3(5) describes the format; the numbers of fields come from src/apk_adb.h in apk-tools, the order of writing
-from src/app_mkpkg.c. A package is a small database (block ADB) that describes it, and the contents of its files (blocks
-DATA), all deflated.
+The page apk-v3(5) describes the format; the numbers of fields come from src/apk_adb.h in apk-tools, the order
+of writing from src/app_mkpkg.c. A package is a small database (block ADB) that describes it, and the contents of
+its files (blocks DATA), all deflated.
 """
 
 import hashlib
