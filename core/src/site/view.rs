@@ -53,13 +53,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let probes = marks::probes(&portals, network.probe);
     errors.extend(shared_networks_and_marks(network, entry, &tunnels, &portals, &probes, facts));
     errors.extend(conflicts_of_entrances(&portals, uplink.as_ref(), facts));
-    let guard = Guard::choose(entry.firewall, facts).map_err(|error| errors.push(error)).ok();
-    errors.extend(
-        guard.iter().flat_map(|guard| {
-            conflicts::names_iptables_cannot_take(guard.firewall, &portals, uplink.as_ref())
-        }),
-    );
-    let guard = Errors::check(errors, guard)?.expect("an error otherwise");
+    let guard = guard_for(entry, &portals, uplink.as_ref(), facts, errors)?;
     let mut notes = notes::all(entry, &portals, uplink.as_ref(), &tunnels, inputs);
     notes.extend(wifi.notes.iter().cloned());
 
@@ -81,6 +75,22 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         portals,
         notes,
     })
+}
+
+/// Chooses the firewall. Returns its errors together with `errors`, the other reasons why the host cannot be the
+/// site.
+fn guard_for(
+    entry: &model::Site,
+    portals: &[Portal],
+    uplink: Option<&Uplink>,
+    facts: &Facts,
+    mut errors: Vec<Error>,
+) -> Result<Guard, Errors> {
+    let guard = Guard::choose(entry.firewall, facts).map_err(|error| errors.push(error)).ok();
+    errors.extend(
+        guard.iter().flat_map(|guard| conflicts::names_iptables_cannot_take(guard.firewall, portals, uplink)),
+    );
+    Ok(Errors::check(errors, guard)?.expect("an error otherwise"))
 }
 
 fn shared_networks_and_marks(

@@ -164,22 +164,14 @@ impl Spelling<'_> {
         if let Condition::Family(_) = condition {
             return vec![Vec::new()];
         }
-        let Some(set) = condition.set() else {
-            return match condition {
-                // iptables does not print a condition that every packet meets.
-                Condition::Source(Networks::One(all)) | Condition::Destination(Networks::One(all))
-                    if all.length() == 0 =>
-                {
-                    vec![Vec::new()]
-                }
-                Condition::NotSource(Networks::One(all)) | Condition::NotDestination(Networks::One(all))
-                    if all.length() == 0 =>
-                {
-                    Vec::new()
-                }
-                _ => vec![vec![condition.clone()]],
-            };
-        };
+        match condition.set() {
+            Some(set) => self.elements(condition, set),
+            None => without_set(condition),
+        }
+    }
+
+    /// Returns the alternatives of a condition that looks at this set: one for each element.
+    fn elements(&self, condition: &Condition, set: &SetName) -> Vec<Vec<Condition>> {
         match self.set(set) {
             // Sets of pairs are resolved above.
             None | Some(Set::Places(_) | Set::Ways(_)) => Vec::new(),
@@ -224,6 +216,24 @@ impl Spelling<'_> {
         );
         let several = condition.set().and_then(|set| self.set(set)).is_some_and(|set| set.len() > 1);
         negative && several
+    }
+}
+
+/// Returns the alternatives of a condition without a set: one, or none if no packet meets the condition.
+fn without_set(condition: &Condition) -> Vec<Vec<Condition>> {
+    match condition {
+        // iptables does not print a condition that every packet meets.
+        Condition::Source(Networks::One(all)) | Condition::Destination(Networks::One(all))
+            if all.length() == 0 =>
+        {
+            vec![Vec::new()]
+        }
+        Condition::NotSource(Networks::One(all)) | Condition::NotDestination(Networks::One(all))
+            if all.length() == 0 =>
+        {
+            Vec::new()
+        }
+        _ => vec![vec![condition.clone()]],
     }
 }
 

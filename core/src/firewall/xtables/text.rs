@@ -211,14 +211,7 @@ impl<'a> Words<'a> {
             }
             ("-p", false) if value == "icmp" => Condition::Icmp(Family::V4),
             ("-p", false) if value == "ipv6-icmp" || value == "icmpv6" => Condition::Icmp(Family::V6),
-            ("-s", false) => Condition::Source(network(value)?),
-            ("-s", true) => Condition::NotSource(network(value)?),
-            ("-d", false) => Condition::Destination(network(value)?),
-            ("-d", true) => Condition::NotDestination(network(value)?),
-            ("-i", false) => Condition::Incoming(interface(value)?),
-            ("-i", true) => Condition::NotIncoming(interface(value)?),
-            ("-o", false) => Condition::Outgoing(interface(value)?),
-            ("-o", true) => Condition::NotOutgoing(interface(value)?),
+            ("-s" | "-d" | "-i" | "-o", negated) => place(option, negated, value)?,
             ("--dport", false) => {
                 let port = match self.protocol.take()? {
                     "udp" => Condition::UdpPort,
@@ -285,6 +278,21 @@ impl<'a> Words<'a> {
         self.rest = rest;
         Some(first)
     }
+}
+
+/// Returns the condition on an address (`-s`, `-d`) or an interface (`-i`, `-o`).
+fn place(option: &str, negated: bool, value: &str) -> Option<Condition> {
+    Some(match (option, negated) {
+        ("-s", false) => Condition::Source(network(value)?),
+        ("-s", true) => Condition::NotSource(network(value)?),
+        ("-d", false) => Condition::Destination(network(value)?),
+        ("-d", true) => Condition::NotDestination(network(value)?),
+        ("-i", false) => Condition::Incoming(interface(value)?),
+        ("-i", true) => Condition::NotIncoming(interface(value)?),
+        ("-o", false) => Condition::Outgoing(interface(value)?),
+        ("-o", true) => Condition::NotOutgoing(interface(value)?),
+        _ => return None,
+    })
 }
 
 /// Reads a network. Every version of iptables writes the prefix length, even for a single address.
