@@ -136,7 +136,7 @@ fn a_client_that_does_not_read_its_answer_is_not_waited_for_long() {
         let asker = heard(&mut reception).1;
         thread::scope(|scope| {
             let reader = scope.spawn(move || match pause {
-                // The client reads a little at a time, for ever.
+                // The client reads a little at a time, without end.
                 Some(pause) => {
                     while client.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
                         thread::sleep(pause);

@@ -217,7 +217,7 @@ fn a_process_that_was_left_behind_ends_before_the_new_one_begins() {
 fn a_process_that_was_left_behind_may_go_on_writing() {
     let mut place = Place::new("talks");
     let script = r#"echo $$ >"$1/log"; until [ -e "$1/gone" ]; do sleep 0.01; done
-        echo "anybody there?"; echo $$ >"$1/said"; exec tail -f "$1/log""#;
+        echo "is there a reader?"; echo $$ >"$1/said"; exec tail -f "$1/log""#;
     place.follow(vec![place.shell("one", script)]);
     place.until(|place| place.written("one", "log").is_some());
     let next = Supervisor::open(&place.folder).unwrap();

@@ -73,7 +73,7 @@ fn guests(world: &mut World) -> Result<()> {
             reached(world)
         },
     )?;
-    for (uplink, state) in [("1", "while it stands"), ("0", "once it is down")] {
+    for (uplink, state) in [("1", "while it is up"), ("0", "once it is down")] {
         for (interface, wanted) in [("uplink", uplink), ("portal0", "0"), ("all", "0")] {
             let setting = format!("net/ipv4/conf/{interface}/src_valid_mark");
             same(&format!("{setting} {state}"), world.site(NYC).router.sysctl(&setting)?, wanted.to_owned())?;

@@ -83,7 +83,7 @@ fn bad_company(world: &mut World) -> Result<()> {
     same("nothing to do", succeeds(site, &["apply"])?.starts_with("nothing to do"), true)?;
     let took = begun.elapsed();
     println!("       {} visitors; an honest one was answered after {} ms", crowd.len(), took.as_millis());
-    same(&format!("he waited for {took:?}, too long"), took > seconds(3.0), false)?;
+    same(&format!("the answer took {took:?}, too long"), took > seconds(3.0), false)?;
     drop(crowd);
     succeeds(site, &["apply"])?;
     same("it is the same agent", site.agent()?.is_running(), true)?;

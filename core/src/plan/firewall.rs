@@ -121,7 +121,7 @@ fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
 }
 
 /// Returns the networks that are not the internet. A guest's traffic must not reach the exit's own computers,
-/// wherever they are.
+/// on any of these networks.
 fn private(site: &Site) -> SortedSet<Cidr> {
     disjoint(
         Family::V4,

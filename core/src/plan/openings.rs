@@ -1,5 +1,5 @@
 //! Openings in firewalls of other programs whose rules refuse unknown traffic. The openings let pass no more
-//! than our own rules do: our rules check the same packets, wherever the openings are.
+//! than our own rules do: our rules check the same packets as well.
 
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;

@@ -28,7 +28,7 @@ pub(super) fn shared_networks_that_are_local(
 }
 
 /// Returns an error for each network of the host inside `subnet`: sites would take its traffic away. Networks
-/// of addresses that this program gave to interfaces are exempt, whatever the interfaces are called now. A
+/// of addresses that this program gave to interfaces are exempt, even if the interfaces were renamed. A
 /// wider network than `subnet` conflicts with networks of sites.
 pub(super) fn networks_in_the_subnet(portals: &[Portal], subnet: Cidr, facts: &Facts) -> Vec<Error> {
     let lans = portals.iter().filter_map(|portal| portal.address).map(InterfaceAddress::network);

@@ -227,7 +227,7 @@ fn user_map() -> String {
 }
 
 /// Reports whether the namespace has only one user, so that there is no other user to keep out. In such a
-/// namespace, the files of the host's root belong to nobody.
+/// namespace, the files of the host's root belong to the user `nobody`.
 fn is_alone(map: &str) -> bool {
     matches!(map.split_whitespace().collect::<Vec<_>>()[..], [_, _, "1"])
 }
