@@ -316,7 +316,7 @@ fn image(world: &mut World) -> Result<()> {
     machine.outside("mkdir /run/host; rm -r /run/machine/usr/sbin; ln -s /run/host /run/machine/usr/sbin")?;
     has(
         &machine.outside(&format!("{install} 2>&1 || true"))?,
-        "/run/host, which is outside of /run/machine",
+        "/run/host, which is outside /run/machine",
     )?;
     same("what is in there", machine.outside("ls /run/host")?.as_str(), "")?;
     machine.outside(
