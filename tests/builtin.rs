@@ -19,7 +19,7 @@ use tunnels::{MIDDLE, OTHERS, apply, site, steps};
 use wg_portals::base::net::IfName;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel as _, Outcome};
-use wg_portals::state::diff::Step;
+use wg_portals::state::step::{NamedLink, Step};
 use wg_portals::state::{Backend, Link, LinkKind, Scope};
 
 /// Lock of the running test.
@@ -57,7 +57,7 @@ fn an_interface_whose_wireguard_no_longer_answers_is_made_again() {
         let name: IfName = "to-paris".parse().unwrap();
         let kind = LinkKind::WireGuard(Backend::BuiltIn);
         let link = Link { kind, mtu: 1280, alias: "portals:test".to_owned() };
-        let making = [Step::AddLink(name.clone(), link.clone())];
+        let making = [Step::AddLink(NamedLink { name: name.clone(), link: link.clone() })];
         let mut kernel = Linux::open().unwrap();
         let make = |kernel: &mut Linux| {
             let outcomes = kernel.apply(&making);

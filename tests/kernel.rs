@@ -8,7 +8,7 @@ use wg_portals::base::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priori
 use wg_portals::base::sorted::SortedSet;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel, Outcome};
-use wg_portals::state::diff::Step;
+use wg_portals::state::step::{RoutingStep, Step, SysctlChange};
 use wg_portals::state::{LAST_METRIC, Reach, Route, Rule, RuleAction, Scope, Selector, State, Target};
 use wg_portals::system::errno;
 
@@ -42,7 +42,11 @@ fn rule(priority: u32, family: Family, selector: Selector, action: RuleAction) -
 }
 
 fn forward(from: &str, to: &str) -> Step {
-    Step::SetSysctl { key: "net/ipv4/ip_forward".to_owned(), from: from.to_owned(), to: to.to_owned() }
+    Step::SetSysctl(SysctlChange {
+        key: "net/ipv4/ip_forward".to_owned(),
+        from: from.to_owned(),
+        to: to.to_owned(),
+    })
 }
 
 fn apply(kernel: &mut Linux, steps: &[Step]) {
@@ -143,9 +147,10 @@ fn added_objects_are_observed_look_hand_made_and_are_removed_without_a_trace() {
         let mut kernel = Linux::open().unwrap();
         let add: Vec<Step> = addresses
             .iter()
-            .map(|address| Step::AddAddress(name("lan"), *address))
-            .chain(routes.iter().cloned().map(Step::AddRoute))
-            .chain(rules.iter().cloned().map(Step::AddRule))
+            .map(|address| RoutingStep::AddAddress(name("lan"), *address))
+            .chain(routes.iter().cloned().map(RoutingStep::AddRoute))
+            .chain(rules.iter().cloned().map(RoutingStep::AddRule))
+            .map(Step::Routing)
             .collect();
         apply(&mut kernel, &add);
         assert_eq!(picture(), by_hand);
@@ -161,9 +166,10 @@ fn added_objects_are_observed_look_hand_made_and_are_removed_without_a_trace() {
 
         let remove: Vec<Step> = rules
             .into_iter()
-            .map(Step::RemoveRule)
-            .chain(routes.into_iter().map(Step::RemoveRoute))
-            .chain(addresses.into_iter().map(|address| Step::RemoveAddress(name("lan"), address)))
+            .map(RoutingStep::RemoveRule)
+            .chain(routes.into_iter().map(RoutingStep::RemoveRoute))
+            .chain(addresses.into_iter().map(|address| RoutingStep::RemoveAddress(name("lan"), address)))
+            .map(Step::Routing)
             .collect();
         apply(&mut kernel, &remove);
         assert_eq!(picture(), before);
@@ -179,8 +185,15 @@ fn the_one_route_that_fails_among_hundreds_is_named() {
         ip("route add 10.0.2.0/24 dev lan table 7702");
         let steps: Vec<Step> = (0..500u32)
             .map(|n| {
-                Step::AddRoute(device(7702, &format!("10.{}.{}.0/24", n / 250, n % 250), "lan", None, 0))
+                RoutingStep::AddRoute(device(
+                    7702,
+                    &format!("10.{}.{}.0/24", n / 250, n % 250),
+                    "lan",
+                    None,
+                    0,
+                ))
             })
+            .map(Step::Routing)
             .chain([forward("0", "1")])
             .collect();
         let mut kernel = Linux::open().unwrap();
@@ -226,8 +239,9 @@ fn foreign_objects_in_the_same_place_are_neither_seen_nor_touched() {
         assert_eq!(kernel.observe(&Scope::default()).unwrap(), State::default());
         let before = picture();
         let ours = device(7702, "0.0.0.0/0", "lan", None, 9);
-        apply(&mut kernel, &[Step::AddRoute(ours.clone())]);
-        apply(&mut kernel, &[Step::RemoveRoute(ours.clone()), Step::RemoveRoute(ours)]);
+        apply(&mut kernel, &[RoutingStep::AddRoute(ours.clone())].map(Step::Routing));
+        let twice = [RoutingStep::RemoveRoute(ours.clone()), RoutingStep::RemoveRoute(ours)];
+        apply(&mut kernel, &twice.map(Step::Routing));
         assert_eq!(picture(), before);
     });
 }
@@ -236,21 +250,19 @@ fn foreign_objects_in_the_same_place_are_neither_seen_nor_touched() {
 fn an_interface_that_is_missing_is_named() {
     inside(|| {
         let mut kernel = Linux::open().unwrap();
-        let steps =
-            [Step::AddRoute(device(7702, "0.0.0.0/0", "nowhere", None, 0)), Step::BringUp(name("nowhere"))];
+        let add = RoutingStep::AddRoute(device(7702, "0.0.0.0/0", "nowhere", None, 0));
+        let steps = [add, RoutingStep::BringUp(name("nowhere"))].map(Step::Routing);
         let outcomes = kernel.apply(&steps);
         let Outcome::Failed(error) = &outcomes[0] else { panic!("{outcomes:?}") };
         assert_eq!(error.to_string(), "cannot add route default dev nowhere table 7702: No such device");
         let Outcome::Failed(error) = &outcomes[1] else { panic!("{outcomes:?}") };
         assert_eq!(error.to_string(), "cannot bring nowhere up: No such device");
         // Removing the routes and addresses of an interface that does not exist succeeds.
-        apply(
-            &mut kernel,
-            &[
-                Step::RemoveRoute(device(7702, "0.0.0.0/0", "nowhere", None, 0)),
-                Step::RemoveAddress(name("nowhere"), address("10.0.0.1/32")),
-            ],
-        );
+        let steps = [
+            RoutingStep::RemoveRoute(device(7702, "0.0.0.0/0", "nowhere", None, 0)),
+            RoutingStep::RemoveAddress(name("nowhere"), address("10.0.0.1/32")),
+        ];
+        apply(&mut kernel, &steps.map(Step::Routing));
     });
 }
 

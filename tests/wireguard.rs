@@ -21,7 +21,7 @@ use wg_portals::base::net::IfName;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::Reading;
 use wg_portals::kernel::{Kernel, Outcome, builtin};
-use wg_portals::state::diff::Step;
+use wg_portals::state::step::{NamedLink, RoutingStep, Step, TunnelChange};
 use wg_portals::state::{Backend, Link, Scope, State, Tunnel};
 use wg_portals::system::errno;
 
@@ -81,7 +81,11 @@ fn traffic_passes(backend: Backend) -> (Reading, Reading) {
 
         apply(
             &mut kernel,
-            &wanted.links.into_iter().map(|(name, link)| Step::RemoveLink(name, link)).collect::<Vec<_>>(),
+            &wanted
+                .links
+                .into_iter()
+                .map(|(name, link)| Step::RemoveLink(NamedLink { name, link }))
+                .collect::<Vec<_>>(),
         );
         assert_eq!(kernel.observe(&Scope::default()).unwrap(), State::default());
         for site in others {
@@ -174,7 +178,10 @@ fn an_unfinished_interface_is_recognised() {
         assert_eq!(from.alias, "");
         let to = Link { mtu: 1280, alias: "portals:test".to_owned(), ..from.clone() };
         let name: IfName = "to-paris".parse().unwrap();
-        apply(&mut kernel, &[Step::ChangeLink { name: name.clone(), from, to: to.clone() }]);
+        apply(
+            &mut kernel,
+            &[Step::Routing(RoutingStep::ChangeLink { name: name.clone(), from, to: to.clone() })],
+        );
         assert_eq!(kernel.observe(&Scope::default()).unwrap().links, [(name, to)].into());
         assert!(ip("link show group default").contains("to-paris"));
     });
@@ -281,7 +288,7 @@ fn wire(threads: &[i32]) {
 }
 
 fn change(from: &Tunnel, to: &Tunnel) -> Step {
-    Step::ChangeTunnel { name: interface(MIDDLE), from: from.clone(), to: to.clone() }
+    Step::ChangeTunnel(TunnelChange { name: interface(MIDDLE), from: from.clone(), to: to.clone() })
 }
 
 fn read(kernel: &mut Linux, wanted: &State) -> Reading {

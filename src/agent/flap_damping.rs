@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::sorted::SortedMap;
-use crate::state::diff::Step;
+use crate::state::step::Step;
 use crate::state::words;
 
 /// Number of repairs of one object within [`WINDOW`] that count as flapping.
@@ -78,9 +78,10 @@ impl Source for FlapDamping {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::step::RoutingStep;
 
     fn up() -> Vec<Step> {
-        vec![Step::BringUp("to-paris".parse().unwrap())]
+        vec![Step::Routing(RoutingStep::BringUp("to-paris".parse().unwrap()))]
     }
 
     #[test]

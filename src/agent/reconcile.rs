@@ -11,7 +11,7 @@ use crate::plan::closing;
 use crate::services;
 use crate::site::Site;
 use crate::state::Backend;
-use crate::state::diff::Step;
+use crate::state::step::Step;
 use crate::state::words::count;
 use crate::system::open_files;
 

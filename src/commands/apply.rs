@@ -20,7 +20,7 @@ use crate::plan::closing;
 use crate::services::{self, Program};
 use crate::site::Site;
 use crate::state::Backend;
-use crate::state::diff::Step;
+use crate::state::step::Step;
 use crate::state::words::count;
 
 /// Applies all of the network file, or nothing. If an agent runs, the agent applies the file: otherwise, the

@@ -12,7 +12,7 @@ use crate::firewall::text;
 use crate::firewall::xtables;
 use crate::firewall::{ForeignChain, OPENING_COMMENT};
 use crate::site::{self, Site};
-use crate::state::diff::Step;
+use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta, delta};
 use crate::state::words::dotted;
 use crate::state::words::{self, Acting, Selected};
@@ -72,10 +72,7 @@ impl Script {
         if steps.iter().any(|step| self.derives_keys(step)) {
             script.push_str(PRESHARED_KEY_FUNCTION);
         }
-        if steps
-            .iter()
-            .any(|step| matches!(step, Step::ChangeTunnel { name, .. } if self.providers.contains_key(name)))
-        {
+        if steps.iter().any(|step| self.needs_providers_keys(step)) {
             script.push_str(PROVIDERS_KEY_FUNCTION);
         }
         for line in steps.iter().flat_map(|step| self.lines(step)) {
@@ -88,39 +85,16 @@ impl Script {
     /// Returns the commands that do the same as a step.
     fn lines(&self, step: &Step) -> Vec<String> {
         match step {
-            Step::AddLink(name, link) => vec![add_link(name, link), set_alias(name, link)],
-            Step::RemoveLink(name, _) => vec![format!("ip link delete {name}")],
-            Step::ChangeLink { name, from, to } => {
-                let mtu = (from.mtu != to.mtu).then(|| format!("ip link set {name} mtu {}", to.mtu));
-                let alias = (from.alias != to.alias).then(|| set_alias(name, to));
-                mtu.into_iter().chain(alias).collect()
-            }
+            Step::AddLink(NamedLink { name, link }) => vec![add_link(name, link), set_alias(name, link)],
+            Step::RemoveLink(NamedLink { name, .. }) => vec![format!("ip link delete {name}")],
             // The interface is about to be removed, and its settings go with it.
-            Step::ChangeTunnel { to: Tunnel { private_key: None, .. }, .. } => Vec::new(),
-            Step::ChangeTunnel { name, from, to } => self.tunnel(name, &delta(from, to)),
-            Step::AddAddress(name, address) => match address.network().family() {
-                Family::V4 => vec![format!("ip address add {address} dev {name}")],
-                // Without duplicate address detection, the address is usable at once: routes that name it as
-                // their source follow.
-                Family::V6 => vec![format!("ip -6 address add {address} dev {name} nodad")],
-            },
-            Step::RemoveAddress(name, address) => {
-                vec![format!(
-                    "ip {}address delete {address} dev {name}",
-                    family_option(address.network().family())
-                )]
+            Step::ChangeTunnel(TunnelChange { to: Tunnel { private_key: None, .. }, .. }) => Vec::new(),
+            Step::ChangeTunnel(TunnelChange { name, from, to }) => self.tunnel(name, &delta(from, to)),
+            Step::Routing(step) => routing_lines(step),
+            Step::Firewall(step) => firewall_lines(step),
+            Step::SetSysctl(SysctlChange { key, to, .. }) => {
+                vec![format!("sysctl -q -w {}={to}", dotted(key))]
             }
-            Step::BringUp(name) => vec![format!("ip link set {name} up")],
-            Step::BringDown(name) => vec![format!("ip link set {name} down")],
-            Step::AddRoute(entry) => vec![route("add", entry)],
-            Step::RemoveRoute(entry) => vec![route("delete", entry)],
-            Step::AddRule(entry) => vec![rule("add", entry)],
-            Step::RemoveRule(entry) => vec![rule("delete", entry)],
-            Step::SetSysctl { key, to, .. } => vec![format!("sysctl -q -w {}={to}", dotted(key))],
-            Step::ClosePorts { .. }
-            | Step::ChangeFirewall { .. }
-            | Step::ChangeIptables { .. }
-            | Step::ChangeOpenings { .. } => firewall_lines(step),
         }
     }
 
@@ -155,8 +129,12 @@ impl Script {
 
     fn derives_keys(&self, step: &Step) -> bool {
         let has_key = |peer: &Peer| peer.preshared_key.is_some();
-        matches!(step, Step::ChangeTunnel { name, to, .. }
+        matches!(step, Step::ChangeTunnel(TunnelChange { name, to, .. })
             if !self.providers.contains_key(name) && to.peers.values().any(has_key))
+    }
+
+    fn needs_providers_keys(&self, step: &Step) -> bool {
+        matches!(step, Step::ChangeTunnel(change) if self.providers.contains_key(&change.name))
     }
 
     /// Returns the command that sets a peer. The script derives a pre-shared key or reads it from a
@@ -191,12 +169,39 @@ impl Script {
     }
 }
 
-/// Returns the commands of a step that changes a firewall; none for any other step.
-fn firewall_lines(step: &Step) -> Vec<String> {
+/// Returns the commands that change an interface that exists, an address, a route or a rule.
+fn routing_lines(step: &RoutingStep) -> Vec<String> {
     match step {
-        Step::ClosePorts { from, to } => vec![nft(&text::ports(from.is_some(), to.as_ref()))],
-        Step::ChangeFirewall { from, to } => vec![nft(&text::to_text(from.as_ref(), to.as_ref()))],
-        Step::ChangeIptables { program, from, to } => {
+        RoutingStep::ChangeLink { name, from, to } => {
+            let mtu = (from.mtu != to.mtu).then(|| format!("ip link set {name} mtu {}", to.mtu));
+            let alias = (from.alias != to.alias).then(|| set_alias(name, to));
+            mtu.into_iter().chain(alias).collect()
+        }
+        RoutingStep::AddAddress(name, address) => match address.network().family() {
+            Family::V4 => vec![format!("ip address add {address} dev {name}")],
+            // Without duplicate address detection, the address is usable at once: routes that name it as
+            // their source follow.
+            Family::V6 => vec![format!("ip -6 address add {address} dev {name} nodad")],
+        },
+        RoutingStep::RemoveAddress(name, address) => {
+            let option = family_option(address.network().family());
+            vec![format!("ip {option}address delete {address} dev {name}")]
+        }
+        RoutingStep::BringUp(name) => vec![format!("ip link set {name} up")],
+        RoutingStep::BringDown(name) => vec![format!("ip link set {name} down")],
+        RoutingStep::AddRoute(entry) => vec![route("add", entry)],
+        RoutingStep::RemoveRoute(entry) => vec![route("delete", entry)],
+        RoutingStep::AddRule(entry) => vec![rule("add", entry)],
+        RoutingStep::RemoveRule(entry) => vec![rule("delete", entry)],
+    }
+}
+
+/// Returns the commands of a step that changes a firewall.
+fn firewall_lines(step: &FirewallStep) -> Vec<String> {
+    match step {
+        FirewallStep::ClosePorts { from, to } => vec![nft(&text::ports(from.is_some(), to.as_ref()))],
+        FirewallStep::ChangeFirewall { from, to } => vec![nft(&text::to_text(from.as_ref(), to.as_ref()))],
+        FirewallStep::ChangeIptables { program, from, to } => {
             let restore = |family| {
                 let script = xtables::text::script(from, to, family);
                 let program = program.name(family, "-restore");
@@ -204,12 +209,11 @@ fn firewall_lines(step: &Step) -> Vec<String> {
             };
             [Family::V4, Family::V6].into_iter().filter_map(restore).collect()
         }
-        Step::ChangeOpenings { chain, from, to } => {
+        FirewallStep::ChangeOpenings { chain, from, to } => {
             let clear = (!from.rules.is_empty()).then(|| clear_openings(chain));
             let open = (!to.rules.is_empty()).then(|| nft(&text::openings(chain, &to.rules)));
             clear.into_iter().chain(open).collect()
         }
-        _ => Vec::new(),
     }
 }
 

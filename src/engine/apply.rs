@@ -7,7 +7,8 @@ use crate::engine::firewall_choice;
 use crate::engine::journal::{Claims, Journal};
 use crate::kernel::link::Links;
 use crate::kernel::{Kernel, Outcome};
-use crate::state::diff::{Step, diff};
+use crate::state::diff::diff;
+use crate::state::step::{FirewallStep, RoutingStep, Step};
 use crate::state::words;
 use crate::state::{Route, Scope, State, Target};
 
@@ -227,11 +228,13 @@ fn lead_back(kernel: &mut dyn Kernel, to: &State, done: &[&Step], scope: &Scope)
 /// Whether a step made what is to remain.
 fn leads_to(step: &Step, state: &State) -> bool {
     match step {
-        Step::ClosePorts { to, .. } => *to == state.closed_ports,
-        Step::ChangeFirewall { to, .. } => *to == state.firewall,
-        Step::ChangeIptables { program, to, .. } => state.iptables.get(program) == Some(to),
-        Step::AddRule(rule) => state.rules.contains(rule),
-        Step::AddRoute(route) => state.routes.contains(route),
+        Step::Firewall(FirewallStep::ClosePorts { to, .. }) => *to == state.closed_ports,
+        Step::Firewall(FirewallStep::ChangeFirewall { to, .. }) => *to == state.firewall,
+        Step::Firewall(FirewallStep::ChangeIptables { program, to, .. }) => {
+            state.iptables.get(program) == Some(to)
+        }
+        Step::Routing(RoutingStep::AddRule(rule)) => state.rules.contains(rule),
+        Step::Routing(RoutingStep::AddRoute(route)) => state.routes.contains(route),
         _ => false,
     }
 }

@@ -20,7 +20,8 @@ use crate::site::access_point::Passphrases;
 use crate::site::facts::Facts;
 use crate::site::{self, Answers, Exit, Inputs, Site};
 use crate::state::State;
-use crate::state::diff::{Step, diff};
+use crate::state::diff::diff;
+use crate::state::step::Step;
 use crate::system::key_files;
 
 /// Closes the portals of this site, by the network file or else by the one that was in force before; names the one that it went

@@ -14,7 +14,7 @@ use crate::kernel::link::Links;
 use crate::kernel::linux::Linux;
 use crate::plan::plan;
 use crate::site::{Portal, Site};
-use crate::state::diff::Step;
+use crate::state::step::{FirewallStep, RoutingStep, Step};
 use crate::state::{Backend, LinkKind, Rule, RuleAction};
 
 /// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave elsewhere now. Returns the
@@ -57,7 +57,7 @@ fn wake_up(site: &Site, steps: &[Step]) {
         let built_in = LinkKind::WireGuard(Backend::BuiltIn);
         steps
             .iter()
-            .any(|step| matches!(step, Step::AddLink(new, link) if new == name && link.kind == built_in))
+            .any(|step| matches!(step, Step::AddLink(new) if new.name == *name && new.link.kind == built_in))
     };
     for (interface, _, peer) in site.peers().filter(|(interface, ..)| is_new(interface)) {
         Echo::knock(interface, site.address_in(&site.tunnels[interface], peer.address), peer.address);
@@ -67,7 +67,12 @@ fn wake_up(site: &Site, steps: &[Step]) {
 /// Who leaves another way than before. Rules that come back as they were do not count: with another exit, the firewall
 /// changes, too.
 fn moved(site: &Site, steps: &[Step]) -> Told {
-    let is_guard = |step: &Step| matches!(step, Step::ChangeFirewall { .. } | Step::ChangeIptables { .. });
+    let is_guard = |step: &Step| {
+        matches!(
+            step,
+            Step::Firewall(FirewallStep::ChangeFirewall { .. } | FirewallStep::ChangeIptables { .. })
+        )
+    };
     if !steps.iter().any(is_guard) {
         return Told::default();
     }
@@ -78,13 +83,19 @@ fn moved(site: &Site, steps: &[Step]) -> Told {
     let is_question =
         |rule: &&Rule| site.agent.probes.iter().any(|probe| rule.selector.mark == Some(probe.mark));
     let ways = steps.iter().filter_map(|step| match step {
-        Step::AddRule(rule) | Step::RemoveRule(rule) => Some(rule).filter(is_way),
+        Step::Routing(RoutingStep::AddRule(rule) | RoutingStep::RemoveRule(rule)) => {
+            Some(rule).filter(is_way)
+        }
         _ => None,
     });
     // The connections of a new portal are from before it, and carry no mark.
     let closes =
         |rule: &Rule, mark| rule.selector.mark == Some(mark) && rule.action == RuleAction::Unreachable;
-    let is_new = |mark| steps.iter().any(|step| matches!(step, Step::AddRule(rule) if closes(rule, mark)));
+    let is_new = |mark| {
+        steps
+            .iter()
+            .any(|step| matches!(step, Step::Routing(RoutingStep::AddRule(rule)) if closes(rule, mark)))
+    };
     let mut told = Told::default();
     for rule in ways.filter(|rule| !is_question(rule)) {
         told.by_mark.extend(rule.selector.mark);

@@ -9,8 +9,8 @@ use super::{Kernel, Outcome, refusal};
 use crate::base::error::Result;
 use crate::base::net::IfName;
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::state::diff::Step;
-use crate::state::{Link, LinkKind, Route, Scope, State, Tunnel};
+use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
+use crate::state::{Link, LinkKind, Route, Scope, State, Tunnel, words};
 
 /// A machine in memory. Unlike the real one it takes it for an error when what is to be removed is not there.
 #[derive(Debug, Clone, Default)]
@@ -40,56 +40,67 @@ impl FakeKernel {
         if self.flush_behind == Some(number) {
             self.state.firewall = None;
         }
-        result.map_err(|errno| refusal::failure(step, errno.into()))
+        result.map_err(|errno| refusal::failure(&words::step(step), "", errno.into()))
     }
 
     fn change(&mut self, step: &Step) -> Result<(), Errno> {
-        let state = &mut self.state;
         match step {
-            Step::AddLink(name, link) => return self.add_link(name, link),
-            Step::RemoveLink(name, _) => return self.remove_link(name),
-            Step::ChangeLink { name, to, .. } => {
-                *state.links.get_mut(name).ok_or(Errno::ENODEV)? = to.clone();
-            }
-            Step::ChangeTunnel { name, to, .. } => return self.change_tunnel(name, to),
-            Step::AddAddress(name, address) => {
-                self.exists(name)?;
-                let new = self.state.addresses.insert((name.clone(), *address));
-                return expect(new, Errno::EEXIST);
-            }
-            Step::RemoveAddress(name, address) => {
-                return expect(state.addresses.remove(&(name.clone(), *address)), Errno::EADDRNOTAVAIL);
-            }
-            Step::BringUp(name) => return self.bring_up(name),
-            Step::BringDown(name) => {
-                self.exists(name)?;
-                self.state.up.remove(name);
-                self.forget_routes(name);
-            }
-            Step::AddRoute(route) => return self.add_route(route),
-            Step::RemoveRoute(route) => return expect(state.routes.remove(route), Errno::ESRCH),
-            Step::AddRule(rule) => return expect(state.rules.insert(rule.clone()), Errno::EEXIST),
-            Step::RemoveRule(rule) => return expect(state.rules.remove(rule), Errno::ENOENT),
-            Step::ClosePorts { from, to } => {
-                expect(state.closed_ports == *from, Errno::ENOENT)?;
-                state.closed_ports.clone_from(to);
-            }
-            Step::ChangeFirewall { from, to } => {
-                // A transaction that edits what is not there is refused whole.
-                expect(state.firewall == *from, Errno::ENOENT)?;
-                state.firewall.clone_from(to);
-            }
-            Step::ChangeIptables { program, from, to } => {
-                return replace(&mut state.iptables, *program, from, to);
-            }
-            Step::ChangeOpenings { chain, from, to } => {
-                return replace(&mut state.openings, chain.clone(), from, to);
-            }
-            Step::SetSysctl { key, to, .. } => {
-                state.sysctls.get_mut(key).ok_or(Errno::ENOENT)?.clone_from(to);
+            Step::AddLink(NamedLink { name, link }) => self.add_link(name, link),
+            Step::RemoveLink(NamedLink { name, .. }) => self.remove_link(name),
+            Step::ChangeTunnel(TunnelChange { name, to, .. }) => self.change_tunnel(name, to),
+            Step::Routing(step) => self.change_routing(step),
+            Step::Firewall(step) => self.change_firewall(step),
+            Step::SetSysctl(SysctlChange { key, to, .. }) => {
+                self.state.sysctls.get_mut(key).ok_or(Errno::ENOENT)?.clone_from(to);
+                Ok(())
             }
         }
-        Ok(())
+    }
+
+    fn change_routing(&mut self, step: &RoutingStep) -> Result<(), Errno> {
+        let state = &mut self.state;
+        match step {
+            RoutingStep::ChangeLink { name, to, .. } => {
+                *state.links.get_mut(name).ok_or(Errno::ENODEV)? = to.clone();
+                Ok(())
+            }
+            RoutingStep::AddAddress(name, address) => {
+                self.exists(name)?;
+                expect(self.state.addresses.insert((name.clone(), *address)), Errno::EEXIST)
+            }
+            RoutingStep::RemoveAddress(name, address) => {
+                expect(state.addresses.remove(&(name.clone(), *address)), Errno::EADDRNOTAVAIL)
+            }
+            RoutingStep::BringUp(name) => self.bring_up(name),
+            RoutingStep::BringDown(name) => self.bring_down(name),
+            RoutingStep::AddRoute(route) => self.add_route(route),
+            RoutingStep::RemoveRoute(route) => expect(state.routes.remove(route), Errno::ESRCH),
+            RoutingStep::AddRule(rule) => expect(state.rules.insert(rule.clone()), Errno::EEXIST),
+            RoutingStep::RemoveRule(rule) => expect(state.rules.remove(rule), Errno::ENOENT),
+        }
+    }
+
+    /// Like a transaction, an edit of something that does not exist is refused as a whole.
+    fn change_firewall(&mut self, step: &FirewallStep) -> Result<(), Errno> {
+        let state = &mut self.state;
+        match step {
+            FirewallStep::ClosePorts { from, to } => {
+                expect(state.closed_ports == *from, Errno::ENOENT)?;
+                state.closed_ports.clone_from(to);
+                Ok(())
+            }
+            FirewallStep::ChangeFirewall { from, to } => {
+                expect(state.firewall == *from, Errno::ENOENT)?;
+                state.firewall.clone_from(to);
+                Ok(())
+            }
+            FirewallStep::ChangeIptables { program, from, to } => {
+                replace(&mut state.iptables, *program, from, to)
+            }
+            FirewallStep::ChangeOpenings { chain, from, to } => {
+                replace(&mut state.openings, chain.clone(), from, to)
+            }
+        }
     }
 
     fn exists(&self, name: &IfName) -> Result<(), Errno> {
@@ -132,6 +143,13 @@ impl FakeKernel {
             self.port_is_free(name, tunnel.port)?;
         }
         self.state.up.insert(name.clone());
+        Ok(())
+    }
+
+    fn bring_down(&mut self, name: &IfName) -> Result<(), Errno> {
+        self.exists(name)?;
+        self.state.up.remove(name);
+        self.forget_routes(name);
         Ok(())
     }
 
@@ -206,13 +224,18 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn link() -> Link {
-        Link { kind: LinkKind::WireGuard(Backend::Kernel), mtu: 1280, alias: "portals:test".to_owned() }
+    fn link(text: &str) -> NamedLink {
+        let kind = LinkKind::WireGuard(Backend::Kernel);
+        NamedLink { name: name(text), link: Link { kind, mtu: 1280, alias: "portals:test".to_owned() } }
+    }
+
+    fn up(text: &str) -> Step {
+        Step::Routing(RoutingStep::BringUp(name(text)))
     }
 
     fn listening(interface: &str) -> Step {
         let to = Tunnel { port: 51820, ..Tunnel::default() };
-        Step::ChangeTunnel { name: name(interface), from: Tunnel::default(), to }
+        Step::ChangeTunnel(TunnelChange { name: name(interface), from: Tunnel::default(), to })
     }
 
     fn route(interface: &str) -> Route {
@@ -232,11 +255,11 @@ mod tests {
     fn an_interface_takes_what_is_on_it_along() {
         let mut kernel = FakeKernel::default();
         let steps = [
-            Step::AddLink(name("a"), link()),
-            Step::AddAddress(name("a"), "10.0.0.1/32".parse().unwrap()),
-            Step::BringUp(name("a")),
-            Step::AddRoute(route("a")),
-            Step::RemoveLink(name("a"), link()),
+            Step::AddLink(link("a")),
+            Step::Routing(RoutingStep::AddAddress(name("a"), "10.0.0.1/32".parse().unwrap())),
+            up("a"),
+            Step::Routing(RoutingStep::AddRoute(route("a"))),
+            Step::RemoveLink(link("a")),
         ];
         assert_eq!(errors(&mut kernel, &steps), [None; 5]);
         assert_eq!(kernel.state, State::default());
@@ -245,21 +268,20 @@ mod tests {
     #[test]
     fn a_port_is_taken_when_the_second_tunnel_comes_up() {
         let mut kernel = FakeKernel::default();
-        let steps = ["a", "b"].map(|text| Step::AddLink(name(text), link()));
+        let steps = ["a", "b"].map(|text| Step::AddLink(link(text)));
         assert_eq!(errors(&mut kernel, &steps), [None; 2]);
         assert_eq!(errors(&mut kernel, &["a", "b"].map(listening)), [None; 2]);
-        let up = ["a", "b"].map(|text| Step::BringUp(name(text)));
-        assert_eq!(errors(&mut kernel, &up), [None, Some(Errno::EADDRINUSE)]);
+        assert_eq!(errors(&mut kernel, &["a", "b"].map(up)), [None, Some(Errno::EADDRINUSE)]);
     }
 
     #[test]
     fn what_is_missing_or_there_already_is_an_error() {
         let mut kernel = FakeKernel::with_host([name("eth0")]);
         for (step, errno) in [
-            (Step::AddLink(name("eth0"), link()), Errno::EEXIST),
-            (Step::AddRoute(route("eth0")), Errno::ENETDOWN),
-            (Step::AddRoute(route("eth9")), Errno::ENODEV),
-            (Step::RemoveRoute(route("eth0")), Errno::ESRCH),
+            (Step::AddLink(link("eth0")), Errno::EEXIST),
+            (Step::Routing(RoutingStep::AddRoute(route("eth0"))), Errno::ENETDOWN),
+            (Step::Routing(RoutingStep::AddRoute(route("eth9"))), Errno::ENODEV),
+            (Step::Routing(RoutingStep::RemoveRoute(route("eth0"))), Errno::ESRCH),
         ] {
             assert_eq!(errors(&mut kernel, &[step]), [Some(errno)]);
         }
@@ -268,8 +290,7 @@ mod tests {
     #[test]
     fn it_fails_where_it_is_told_to_and_stops_behind_that_batch() {
         let mut kernel = FakeKernel { fail_at: Some(0), ..FakeKernel::default() };
-        let steps =
-            [Step::AddLink(name("a"), link()), Step::AddLink(name("b"), link()), Step::BringUp(name("b"))];
+        let steps = [Step::AddLink(link("a")), Step::AddLink(link("b")), up("b")];
         assert_eq!(errors(&mut kernel, &steps), [Some(Errno::EIO), None, None]);
         assert!(kernel.state.links.contains_key(&name("b")) && kernel.state.up.is_empty());
     }

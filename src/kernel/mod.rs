@@ -29,7 +29,7 @@ mod tun;
 pub mod wireguard;
 
 use crate::base::error::{Error, Result};
-use crate::state::diff::Step;
+use crate::state::step::Step;
 use crate::state::{Scope, State};
 use link::Links;
 

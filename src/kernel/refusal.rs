@@ -1,40 +1,53 @@
-//! Steps in words, for errors: what could not be done, and where known, what to do about it.
+//! Errors of refused steps: the step in words, and where known, a hint what to do about it.
 
 use nix::errno::Errno;
 
 use super::netlink::Refusal;
 use crate::base::error::Error;
-use crate::state::diff::Step;
-use crate::state::words;
-use crate::state::{Link, LinkKind};
+use crate::state::step::{NamedLink, RoutingStep};
+use crate::state::{LinkKind, words};
 
-/// What to do about EPERM.
+/// Hint what to do about EPERM.
 pub(super) const NOT_ALLOWED: &str =
     " (this needs root, and in a container the capability NET_ADMIN: start it with `--cap-add NET_ADMIN`)";
 
-/// The error of a step that the kernel refused.
-pub(super) fn failure(step: &Step, refusal: Refusal) -> Error {
-    Error::failed(["cannot ", &words::step(step), hint(step, refusal.errno)].concat()).because(refusal)
-}
-
-/// What is known about the cause, for the errors that people meet.
-fn hint(step: &Step, errno: Errno) -> &'static str {
-    match (step, errno) {
-        (_, Errno::EPERM) => NOT_ALLOWED,
-        (Step::AddLink(_, Link { kind: LinkKind::Vlan { .. }, .. }), Errno::EEXIST) => {
-            " (there is an interface of that name or of that VLAN already, and portals did not make it: let it enter as `interface`, or \
-             remove it)"
+/// Returns the error of an interface that the kernel did not make.
+pub(super) fn not_added(new: &NamedLink, refusal: Refusal) -> Error {
+    let hint = match (&new.link.kind, refusal.errno) {
+        (LinkKind::Vlan { .. }, Errno::EEXIST) => {
+            " (there is an interface of that name or of that VLAN already, and portals did not make it: \
+             let it enter as `interface`, or remove it)"
         }
-        (Step::AddLink(..), Errno::EEXIST) => {
+        (LinkKind::WireGuard(_), Errno::EEXIST) => {
             " (there is one of that name already, and portals did not make it; rename it or remove it)"
         }
-        (Step::AddLink(_, Link { kind: LinkKind::Vlan { .. }, .. }), Errno::EOPNOTSUPP) => {
+        (LinkKind::Vlan { .. }, Errno::EOPNOTSUPP) => {
             " (this kernel has no VLANs: load them with modprobe 8021q)"
         }
-        (Step::AddLink(..), Errno::EOPNOTSUPP) => " (this kernel has no WireGuard)",
-        (Step::BringUp(_), Errno::EADDRINUSE) => {
+        (LinkKind::WireGuard(_), Errno::EOPNOTSUPP) => " (this kernel has no WireGuard)",
+        _ => "",
+    };
+    failure(&words::adding(new), hint, refusal)
+}
+
+/// Returns the error of an interface that the kernel did not remove.
+pub(super) fn not_removed(old: &NamedLink, refusal: Refusal) -> Error {
+    failure(&words::removing(old), "", refusal)
+}
+
+/// Returns the error of a change of interfaces, addresses, routes or rules that the kernel refused.
+pub(super) fn not_changed(step: &RoutingStep, refusal: Refusal) -> Error {
+    let hint = match (step, refusal.errno) {
+        (RoutingStep::BringUp(_), Errno::EADDRINUSE) => {
             " (another program or tunnel has its UDP port; `ss -ulpn` and `wg show` tell which)"
         }
         _ => "",
-    }
+    };
+    failure(&words::routing(step), hint, refusal)
+}
+
+/// Returns the error of a refused step that `step` describes, as in "cannot bring to-paris up".
+pub(super) fn failure(step: &str, hint: &str, refusal: Refusal) -> Error {
+    let hint = if refusal.errno == Errno::EPERM { NOT_ALLOWED } else { hint };
+    Error::failed(["cannot ", step, hint].concat()).because(refusal)
 }

@@ -19,7 +19,8 @@ use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::kernel::{Kernel, Outcome};
 use wg_portals::plan::{plan, standing};
 use wg_portals::site::{Choices, Exit, Portal, SHARED_INTERFACE, Site};
-use wg_portals::state::diff::{Step, diff};
+use wg_portals::state::diff::diff;
+use wg_portals::state::step::Step;
 use wg_portals::state::{RuleAction, Selector, State};
 
 /// Firewalls that a host may have.

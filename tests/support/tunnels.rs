@@ -4,7 +4,7 @@ use wg_portals::base::net::{IfName, PublicKey, Secret, Table};
 use wg_portals::base::sorted::SortedSet;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel as _, Outcome};
-use wg_portals::state::diff::Step;
+use wg_portals::state::step::{NamedLink, RoutingStep, Step, TunnelChange};
 use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, State, Target, Tunnel};
 
 /// The middle site and the two sites that it has tunnels to; each number is a key, a host and an interface.
@@ -48,20 +48,20 @@ pub(crate) fn site(own: u8, others: &[u8], backend: Backend) -> State {
 
 /// Steps that make a site from nothing.
 pub(crate) fn steps(state: &State) -> Vec<Step> {
-    let links = state.links.iter().map(|(name, link)| Step::AddLink(name.clone(), link.clone()));
-    let tunnels = state.tunnels.iter().map(|(name, tunnel)| Step::ChangeTunnel {
+    let new = |(name, link): (&IfName, &Link)| NamedLink { name: name.clone(), link: link.clone() };
+    let tunnel = |(name, to): (&IfName, &Tunnel)| TunnelChange {
         name: name.clone(),
         from: Tunnel::default(),
-        to: tunnel.clone(),
-    });
-    let addresses = state.addresses.iter().map(|(name, address)| Step::AddAddress(name.clone(), *address));
-    let up = state.up.iter().cloned().map(Step::BringUp);
-    links
-        .chain(tunnels)
-        .chain(addresses)
-        .chain(up)
-        .chain(state.routes.iter().cloned().map(Step::AddRoute))
-        .collect()
+        to: to.clone(),
+    };
+    let addresses = state.addresses.iter().cloned();
+    let routing = addresses
+        .map(|(name, address)| RoutingStep::AddAddress(name, address))
+        .chain(state.up.iter().cloned().map(RoutingStep::BringUp))
+        .chain(state.routes.iter().cloned().map(RoutingStep::AddRoute));
+    let links = state.links.iter().map(new).map(Step::AddLink);
+    let tunnels = state.tunnels.iter().map(tunnel).map(Step::ChangeTunnel);
+    links.chain(tunnels).chain(routing.map(Step::Routing)).collect()
 }
 
 pub(crate) fn apply(kernel: &mut Linux, steps: &[Step]) {

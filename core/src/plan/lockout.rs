@@ -5,7 +5,7 @@ use crate::firewall::xtables::{CHAIN_PREFIX, Ruleset, Target};
 use crate::firewall::{Action::Reject, Condition::Incoming, Firewall, Interfaces, Set, SetName};
 use crate::plan::router_access::{VISITORS, visitors};
 use crate::site::{Entrance, Site};
-use crate::state::diff::Step;
+use crate::state::step::{FirewallStep, RoutingStep, Step};
 
 /// Returns warnings for people who may be managing this router from a portal whose access to the router these
 /// steps close.
@@ -13,7 +13,9 @@ pub fn closing(site: &Site, steps: &[Step]) -> Vec<String> {
     let closed = visitors(site).filter(|portal| {
         let Some(interface) = portal.entrance_interface() else { return false };
         let is_new = matches!(portal.entrance, Entrance::Vlan(_) | Entrance::Wifi { .. })
-            && steps.iter().any(|step| matches!(step, Step::AddAddress(name, _) if name == interface));
+            && steps.iter().any(
+                |step| matches!(step, Step::Routing(RoutingStep::AddAddress(name, _)) if name == interface),
+            );
         !is_new && steps.iter().any(|step| is_closed_by(step, interface))
     });
     let warnings = closed.map(|portal| {
@@ -28,14 +30,16 @@ pub fn closing(site: &Site, steps: &[Step]) -> Vec<String> {
 
 fn is_closed_by(step: &Step, interface: &IfName) -> bool {
     match step {
-        Step::ChangeFirewall { from, to } => {
+        Step::Firewall(FirewallStep::ChangeFirewall { from, to }) => {
             let closed = |firewall: &Option<Firewall>| {
                 let set = firewall.as_ref().and_then(|found| found.sets.get(&SetName(VISITORS.to_owned())));
                 matches!(set, Some(Set::Interfaces(names)) if names.contains(interface))
             };
             closed(to) && !closed(from)
         }
-        Step::ChangeIptables { from, to, .. } => refuses(to, interface) && !refuses(from, interface),
+        Step::Firewall(FirewallStep::ChangeIptables { from, to, .. }) => {
+            refuses(to, interface) && !refuses(from, interface)
+        }
         _ => false,
     }
 }

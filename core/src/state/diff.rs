@@ -2,123 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::base::net::{IfName, InterfaceAddress, Priority};
+use crate::base::net::{IfName, Priority};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::xtables::{Program, Ruleset};
-use crate::firewall::{Firewall, ForeignChain, Opened};
+use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::{Link, Peer, Route, Rule, RuleAction, State, Tunnel};
-
-/// One change of the machine. It holds all that is needed to take it back: see [`Step::inverse`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Makes an interface, with MTU and alias, down and (WireGuard) without a key.
-    AddLink(IfName, Link),
-    /// Removes an interface.
-    RemoveLink(IfName, Link),
-    /// Changes MTU or alias; the kind is the same on both sides.
-    ChangeLink {
-        /// Its name.
-        name: IfName,
-        /// What it was.
-        from: Link,
-        /// What it becomes.
-        to: Link,
-    },
-    /// Changes WireGuard settings: only what differs is sent, so that other peers keep their sessions.
-    ChangeTunnel {
-        /// The interface.
-        name: IfName,
-        /// What it was; [`Tunnel::default`] for an interface that was just made.
-        from: Tunnel,
-        /// What it becomes; [`Tunnel::default`] for an interface that is about to be removed.
-        to: Tunnel,
-    },
-    /// Gives an interface an address.
-    AddAddress(IfName, InterfaceAddress),
-    /// Takes an address away.
-    RemoveAddress(IfName, InterfaceAddress),
-    /// Sets an interface up.
-    BringUp(IfName),
-    /// Sets an interface down.
-    BringDown(IfName),
-    /// Adds a route.
-    AddRoute(Route),
-    /// Removes a route.
-    RemoveRoute(Route),
-    /// Adds a rule.
-    AddRule(Rule),
-    /// Removes a rule.
-    RemoveRule(Rule),
-    /// Changes which ports nothing may come in by, in one transaction; `None` = no table for that.
-    ClosePorts {
-        /// The former set.
-        from: Option<SortedSet<IfName>>,
-        /// The new set.
-        to: Option<SortedSet<IfName>>,
-    },
-    /// Changes our nftables table in one transaction; `None` = no table.
-    ChangeFirewall {
-        /// What it was.
-        from: Option<Firewall>,
-        /// What it becomes.
-        to: Option<Firewall>,
-    },
-    /// Changes what is ours in iptables, each table in one step.
-    ChangeIptables {
-        /// Whose.
-        program: Program,
-        /// What it was.
-        from: Ruleset,
-        /// What it becomes.
-        to: Ruleset,
-    },
-    /// Changes our rules at the top of a chain of somebody else's, in one transaction.
-    ChangeOpenings {
-        /// The chain.
-        chain: ForeignChain,
-        /// What they were.
-        from: Opened,
-        /// What they become.
-        to: Opened,
-    },
-    /// Writes a kernel setting.
-    SetSysctl {
-        /// Path below `/proc/sys`.
-        key: String,
-        /// What it was.
-        from: String,
-        /// What it becomes.
-        to: String,
-    },
-}
-
-impl Step {
-    /// The step that takes this one back.
-    #[must_use]
-    pub fn inverse(&self) -> Self {
-        match self.clone() {
-            Self::AddLink(name, link) => Self::RemoveLink(name, link),
-            Self::RemoveLink(name, link) => Self::AddLink(name, link),
-            Self::ChangeLink { name, from, to } => Self::ChangeLink { name, from: to, to: from },
-            Self::ChangeTunnel { name, from, to } => Self::ChangeTunnel { name, from: to, to: from },
-            Self::AddAddress(name, address) => Self::RemoveAddress(name, address),
-            Self::RemoveAddress(name, address) => Self::AddAddress(name, address),
-            Self::BringUp(name) => Self::BringDown(name),
-            Self::BringDown(name) => Self::BringUp(name),
-            Self::AddRoute(route) => Self::RemoveRoute(route),
-            Self::RemoveRoute(route) => Self::AddRoute(route),
-            Self::AddRule(rule) => Self::RemoveRule(rule),
-            Self::RemoveRule(rule) => Self::AddRule(rule),
-            Self::ClosePorts { from, to } => Self::ClosePorts { from: to, to: from },
-            Self::ChangeFirewall { from, to } => Self::ChangeFirewall { from: to, to: from },
-            Self::ChangeIptables { program, from, to } => {
-                Self::ChangeIptables { program, from: to, to: from }
-            }
-            Self::ChangeOpenings { chain, from, to } => Self::ChangeOpenings { chain, from: to, to: from },
-            Self::SetSysctl { key, from, to } => Self::SetSysctl { key, from: to, to: from },
-        }
-    }
-}
 
 /// The steps that lead from `have` to `want`. None, if there is nothing to do.
 ///
@@ -128,12 +15,12 @@ impl Step {
 pub fn diff(want: &State, have: &State) -> Vec<Step> {
     let mut have = Cow::Borrowed(have);
     let mut steps = clear_the_way(want, &mut have);
-    let (guards, guards_that_go): (Vec<Step>, Vec<Step>) = guards(want, &have).partition(stays);
-    steps.extend(guards);
+    let (guards, guards_that_go): (Vec<_>, Vec<_>) = guards(want, &have).partition(stays);
+    steps.extend(guards.into_iter().map(Step::Firewall));
     steps.extend(additions(want, &have));
     steps.extend(sysctls(want, &have));
     steps.extend(removals(want, &have));
-    steps.extend(guards_that_go.into_iter().rev());
+    steps.extend(guards_that_go.into_iter().rev().map(Step::Firewall));
     steps
 }
 
@@ -166,7 +53,7 @@ fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
     for (name, from) in giving {
         let to = Tunnel { port: 0, ..from.clone() };
         have.to_mut().tunnels.insert(name.clone(), to.clone());
-        steps.push(Step::ChangeTunnel { name, from, to });
+        steps.push(Step::ChangeTunnel(TunnelChange { name, from, to }));
     }
     steps
 }
@@ -188,55 +75,69 @@ fn remove_link_whole(name: &IfName, have: &mut State) -> Vec<Step> {
 }
 
 fn additions(want: &State, have: &State) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (name, to) in &want.links {
-        match have.links.get(name) {
-            None => steps.push(Step::AddLink(name.clone(), to.clone())),
-            Some(from) if from != to => {
-                steps.push(Step::ChangeLink { name: name.clone(), from: from.clone(), to: to.clone() });
-            }
-            Some(_) => {}
-        }
+    let links = want.links.iter().filter_map(|(name, to)| link_step(name, have.links.get(name), to));
+    let tunnels = want.tunnels.iter().filter_map(|(name, to)| tunnel_step(name, have.tunnels.get(name), to));
+    let routing = routing_additions(want, have).into_iter().map(Step::Routing);
+    links.chain(tunnels).chain(routing).collect()
+}
+
+fn link_step(name: &IfName, from: Option<&Link>, to: &Link) -> Option<Step> {
+    let (name, to) = (name.clone(), to.clone());
+    match from.cloned() {
+        None => Some(Step::AddLink(NamedLink { name, link: to })),
+        Some(from) if from != to => Some(Step::Routing(RoutingStep::ChangeLink { name, from, to })),
+        Some(_) => None,
     }
-    for (name, wanted) in &want.tunnels {
-        let from = have.tunnels.get(name);
-        if !from.is_some_and(|from| is_as_wanted(from, wanted)) {
-            let from = from.cloned().unwrap_or_default();
-            let to = keep_roamed(wanted, &from);
-            steps.push(Step::ChangeTunnel { name: name.clone(), from, to });
-        }
+}
+
+fn tunnel_step(name: &IfName, from: Option<&Tunnel>, wanted: &Tunnel) -> Option<Step> {
+    if from.is_some_and(|from| is_as_wanted(from, wanted)) {
+        return None;
     }
+    let from = from.cloned().unwrap_or_default();
+    let to = keep_roamed(wanted, &from);
+    Some(Step::ChangeTunnel(TunnelChange { name: name.clone(), from, to }))
+}
+
+fn routing_additions(want: &State, have: &State) -> Vec<RoutingStep> {
     let addresses = want.addresses.difference(&have.addresses).cloned();
-    steps.extend(addresses.map(|(name, address)| Step::AddAddress(name, address)));
-    steps.extend(want.up.difference(&have.up).cloned().map(Step::BringUp));
+    let mut steps: Vec<RoutingStep> =
+        addresses.map(|(name, address)| RoutingStep::AddAddress(name, address)).collect();
+    steps.extend(want.up.difference(&have.up).cloned().map(RoutingStep::BringUp));
     for route in want.routes.difference(&have.routes) {
         // Two routes cannot share a place, so the old one leaves just before; the unreachable one behind it stays.
         let old = have.routes.iter().find(|old| old.place() == route.place()).cloned();
-        steps.extend(old.map(Step::RemoveRoute));
-        steps.push(Step::AddRoute(route.clone()));
+        steps.extend(old.map(RoutingStep::RemoveRoute));
+        steps.push(RoutingStep::AddRoute(route.clone()));
     }
     let missing = want.rules.difference(&have.rules);
-    steps.extend(in_order_of_making(missing).into_iter().cloned().map(Step::AddRule));
+    steps.extend(in_order_of_making(missing).into_iter().cloned().map(RoutingStep::AddRule));
     steps
 }
 
 fn removals(want: &State, have: &State) -> Vec<Step> {
+    let routing = routing_removals(want, have).into_iter().map(Step::Routing);
+    let tunnels = have.tunnels.iter().filter(|(name, _)| !want.tunnels.contains_key(*name));
+    let tunnels = tunnels.map(|(name, from)| {
+        let (name, from) = (name.clone(), from.clone());
+        Step::ChangeTunnel(TunnelChange { name, from, to: Tunnel::default() })
+    });
+    let links = have.links.iter().filter(|(name, _)| !want.links.contains_key(*name));
+    let links =
+        links.map(|(name, link)| Step::RemoveLink(NamedLink { name: name.clone(), link: link.clone() }));
+    routing.chain(tunnels).chain(links).collect()
+}
+
+fn routing_removals(want: &State, have: &State) -> Vec<RoutingStep> {
     let unwanted = in_order_of_making(have.rules.difference(&want.rules));
-    let mut steps: Vec<Step> = unwanted.into_iter().rev().cloned().map(Step::RemoveRule).collect();
+    let mut steps: Vec<RoutingStep> =
+        unwanted.into_iter().rev().cloned().map(RoutingStep::RemoveRule).collect();
     let replaced = |old: &&Route| want.routes.iter().any(|new| new.place() == old.place());
     let routes = have.routes.difference(&want.routes).filter(|old| !replaced(old));
-    steps.extend(routes.cloned().map(Step::RemoveRoute));
+    steps.extend(routes.cloned().map(RoutingStep::RemoveRoute));
     let addresses = have.addresses.difference(&want.addresses).cloned();
-    steps.extend(addresses.map(|(name, address)| Step::RemoveAddress(name, address)));
-    steps.extend(have.up.difference(&want.up).cloned().map(Step::BringDown));
-    let tunnels = have.tunnels.iter().filter(|(name, _)| !want.tunnels.contains_key(*name));
-    steps.extend(tunnels.map(|(name, from)| Step::ChangeTunnel {
-        name: name.clone(),
-        from: from.clone(),
-        to: Tunnel::default(),
-    }));
-    let links = have.links.iter().filter(|(name, _)| !want.links.contains_key(*name));
-    steps.extend(links.map(|(name, link)| Step::RemoveLink(name.clone(), link.clone())));
+    steps.extend(addresses.map(|(name, address)| RoutingStep::RemoveAddress(name, address)));
+    steps.extend(have.up.difference(&want.up).cloned().map(RoutingStep::BringDown));
     steps
 }
 
@@ -256,18 +157,15 @@ fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule
 }
 
 /// Changes of the firewalls: first what refuses, then what opens a way.
-fn guards(want: &State, have: &State) -> impl Iterator<Item = Step> {
+fn guards(want: &State, have: &State) -> impl Iterator<Item = FirewallStep> {
     let ports = (want.closed_ports != have.closed_ports)
-        .then(|| Step::ClosePorts { from: have.closed_ports.clone(), to: want.closed_ports.clone() });
+        .then(|| FirewallStep::ClosePorts { from: have.closed_ports.clone(), to: want.closed_ports.clone() });
     let nftables = (want.firewall != have.firewall)
-        .then(|| Step::ChangeFirewall { from: have.firewall.clone(), to: want.firewall.clone() });
+        .then(|| FirewallStep::ChangeFirewall { from: have.firewall.clone(), to: want.firewall.clone() });
     let iptables = differing(&want.iptables, &have.iptables)
-        .map(|(program, from, to)| Step::ChangeIptables { program, from, to });
-    let openings = differing(&want.openings, &have.openings).map(|(chain, from, to)| Step::ChangeOpenings {
-        chain,
-        from,
-        to,
-    });
+        .map(|(program, from, to)| FirewallStep::ChangeIptables { program, from, to });
+    let openings = differing(&want.openings, &have.openings)
+        .map(|(chain, from, to)| FirewallStep::ChangeOpenings { chain, from, to });
     ports.into_iter().chain(nftables).chain(iptables).chain(openings)
 }
 
@@ -285,13 +183,12 @@ fn differing<K: Ord + Clone, V: Default + Clone + PartialEq>(
 }
 
 /// Whether anything is left behind a change of a firewall.
-fn stays(step: &Step) -> bool {
+fn stays(step: &FirewallStep) -> bool {
     match step {
-        Step::ClosePorts { to, .. } => to.is_some(),
-        Step::ChangeFirewall { to, .. } => to.is_some(),
-        Step::ChangeIptables { to, .. } => !to.is_empty(),
-        Step::ChangeOpenings { to, .. } => !to.rules.is_empty(),
-        _ => false,
+        FirewallStep::ClosePorts { to, .. } => to.is_some(),
+        FirewallStep::ChangeFirewall { to, .. } => to.is_some(),
+        FirewallStep::ChangeIptables { to, .. } => !to.is_empty(),
+        FirewallStep::ChangeOpenings { to, .. } => !to.rules.is_empty(),
     }
 }
 
@@ -301,7 +198,7 @@ fn sysctls(want: &State, have: &State) -> Vec<Step> {
     changed
         .map(|(key, to)| {
             let from = have.sysctls.get(key).unwrap_or(to).clone();
-            Step::SetSysctl { key: key.clone(), from, to: to.clone() }
+            Step::SetSysctl(SysctlChange { key: key.clone(), from, to: to.clone() })
         })
         .collect()
 }

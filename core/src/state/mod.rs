@@ -3,6 +3,7 @@
 //! The same type says what is wanted and what was observed, so that the difference between the two is all there is to do.
 
 pub mod diff;
+pub mod step;
 pub mod tunnel_delta;
 pub mod words;
 

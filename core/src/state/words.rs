@@ -5,55 +5,77 @@ use std::fmt::{self, Write as _};
 use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::SortedSet;
 use crate::firewall::xtables::CHAIN_PREFIX;
-use crate::state::diff::Step;
+use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::{LinkKind, Peer, Reach, Route, Rule, RuleAction, Selector, Target, Tunnel};
 
-/// What a step does, and to which object.
+/// Says what a step does, and to which object.
 pub fn step(step: &Step) -> String {
     match step {
-        Step::AddLink(name, link) => {
-            let kind = match &link.kind {
-                LinkKind::WireGuard(backend) => format!("{} WireGuard", backend.as_str()),
-                LinkKind::Vlan { parent, id } => format!("VLAN {id} of {parent}"),
-            };
-            format!("add interface {name} ({kind}, MTU {})", link.mtu)
-        }
-        Step::RemoveLink(name, _) => format!("remove interface {name}"),
-        Step::ChangeLink { name, from, to } if from.mtu != to.mtu => {
-            format!("set the MTU of {name} from {} to {}", from.mtu, to.mtu)
-        }
-        Step::ChangeLink { name, to, .. } => format!("mark interface {name} as ours ({})", to.alias),
-        Step::ChangeTunnel { name, from, to } => tunnel(name.as_str(), from, to),
-        Step::AddAddress(name, address) => format!("add address {address} to {name}"),
-        Step::RemoveAddress(name, address) => format!("remove address {address} from {name}"),
-        Step::BringUp(name) => format!("bring {name} up"),
-        Step::BringDown(name) => format!("bring {name} down"),
-        Step::AddRoute(entry) => format!("add route {}", route(entry)),
-        Step::RemoveRoute(entry) => format!("remove route {}", route(entry)),
-        Step::AddRule(entry) => format!("add rule {}", rule(entry)),
-        Step::RemoveRule(entry) => format!("remove rule {}", rule(entry)),
-        Step::ClosePorts { to: Some(ports), .. } => {
-            let ports: Vec<&str> = ports.iter().map(IfName::as_str).collect();
-            format!("drop all that comes in by the port {}", ports.join(", "))
-        }
-        Step::ClosePorts { to: None, .. } => "let in again what comes in by ports".to_owned(),
-        Step::ChangeFirewall { from: None, .. } => "add the firewall table".to_owned(),
-        Step::ChangeFirewall { to: None, .. } => "remove the firewall table".to_owned(),
-        Step::ChangeFirewall { .. } => "change the firewall table".to_owned(),
-        Step::ChangeIptables { program, from, to } => {
-            let program = program.name(Family::V4, "");
-            format!("{} the chains {CHAIN_PREFIX}* of {program}", verb(from.is_empty(), to.is_empty()))
-        }
-        Step::ChangeOpenings { chain, from, to } => {
-            let verb = verb(from.rules.is_empty(), to.rules.is_empty());
-            format!("{verb} our rules at the top of the chain {chain}")
-        }
-        Step::SetSysctl { key, from, to } => sysctl(&dotted(key), from, to),
+        Step::AddLink(new) => adding(new),
+        Step::RemoveLink(old) => removing(old),
+        Step::ChangeTunnel(TunnelChange { name, from, to }) => tunnel(name.as_str(), from, to),
+        Step::Routing(step) => routing(step),
+        Step::Firewall(step) => firewall(step),
+        Step::SetSysctl(change) => sysctl(change),
     }
 }
 
-/// One of an interface that is only being made comes from nothing: there `from` is what it comes to.
-fn sysctl(name: &str, from: &str, to: &str) -> String {
+/// Describes the making of an interface.
+pub fn adding(NamedLink { name, link }: &NamedLink) -> String {
+    let kind = match &link.kind {
+        LinkKind::WireGuard(backend) => format!("{} WireGuard", backend.as_str()),
+        LinkKind::Vlan { parent, id } => format!("VLAN {id} of {parent}"),
+    };
+    format!("add interface {name} ({kind}, MTU {})", link.mtu)
+}
+
+/// Describes the removal of an interface.
+pub fn removing(NamedLink { name, .. }: &NamedLink) -> String {
+    format!("remove interface {name}")
+}
+
+/// Describes a change of interfaces, addresses, routes or rules.
+pub fn routing(step: &RoutingStep) -> String {
+    match step {
+        RoutingStep::ChangeLink { name, from, to } if from.mtu != to.mtu => {
+            format!("set the MTU of {name} from {} to {}", from.mtu, to.mtu)
+        }
+        RoutingStep::ChangeLink { name, to, .. } => format!("mark interface {name} as ours ({})", to.alias),
+        RoutingStep::AddAddress(name, address) => format!("add address {address} to {name}"),
+        RoutingStep::RemoveAddress(name, address) => format!("remove address {address} from {name}"),
+        RoutingStep::BringUp(name) => format!("bring {name} up"),
+        RoutingStep::BringDown(name) => format!("bring {name} down"),
+        RoutingStep::AddRoute(entry) => format!("add route {}", route(entry)),
+        RoutingStep::RemoveRoute(entry) => format!("remove route {}", route(entry)),
+        RoutingStep::AddRule(entry) => format!("add rule {}", rule(entry)),
+        RoutingStep::RemoveRule(entry) => format!("remove rule {}", rule(entry)),
+    }
+}
+
+fn firewall(step: &FirewallStep) -> String {
+    match step {
+        FirewallStep::ClosePorts { to: Some(ports), .. } => {
+            let ports: Vec<&str> = ports.iter().map(IfName::as_str).collect();
+            format!("drop all that comes in by the port {}", ports.join(", "))
+        }
+        FirewallStep::ClosePorts { to: None, .. } => "let in again what comes in by ports".to_owned(),
+        FirewallStep::ChangeFirewall { from: None, .. } => "add the firewall table".to_owned(),
+        FirewallStep::ChangeFirewall { to: None, .. } => "remove the firewall table".to_owned(),
+        FirewallStep::ChangeFirewall { .. } => "change the firewall table".to_owned(),
+        FirewallStep::ChangeIptables { program, from, to } => {
+            let program = program.name(Family::V4, "");
+            format!("{} the chains {CHAIN_PREFIX}* of {program}", verb(from.is_empty(), to.is_empty()))
+        }
+        FirewallStep::ChangeOpenings { chain, from, to } => {
+            let verb = verb(from.rules.is_empty(), to.rules.is_empty());
+            format!("{verb} our rules at the top of the chain {chain}")
+        }
+    }
+}
+
+/// A setting of an interface that is being made has no former value: `from` is then the new value.
+fn sysctl(SysctlChange { key, from, to }: &SysctlChange) -> String {
+    let name = dotted(key);
     if from == to { format!("set {name} to {to}") } else { format!("set {name} from {from} to {to}") }
 }
 
@@ -200,7 +222,9 @@ mod tests {
 
     #[test]
     fn a_setting_that_was_not_there_comes_from_nothing() {
-        let set = |from: &str| Step::SetSysctl { key: "net/a".into(), from: from.into(), to: "1".into() };
+        let set = |from: &str| {
+            Step::SetSysctl(SysctlChange { key: "net/a".into(), from: from.into(), to: "1".into() })
+        };
         assert_eq!(step(&set("0")), "set net.a from 0 to 1");
         assert_eq!(step(&set("1")), "set net.a to 1");
     }

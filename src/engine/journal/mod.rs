@@ -22,7 +22,7 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::state::diff::Step;
+use crate::state::step::{RoutingStep, Step, SysctlChange};
 use crate::state::{Scope, State};
 use crate::system::disk::{self, Source};
 
@@ -211,13 +211,13 @@ impl Claims {
         let is_hosts = |name: &IfName| !want.links.contains_key(name) && !have.links.contains_key(name);
         for step in steps {
             match step {
-                Step::SetSysctl { key, from, .. } if !belongs_to_link(key, want) => {
+                Step::SetSysctl(SysctlChange { key, from, .. }) if !belongs_to_link(key, want) => {
                     claims.sysctls.get_or_insert_with(key.clone(), || from.clone());
                 }
-                Step::AddAddress(name, address) if is_hosts(name) => {
+                Step::Routing(RoutingStep::AddAddress(name, address)) if is_hosts(name) => {
                     claims.addresses.insert((name.clone(), *address));
                 }
-                Step::BringUp(name) if is_hosts(name) => {
+                Step::Routing(RoutingStep::BringUp(name)) if is_hosts(name) => {
                     claims.raised.insert(name.clone());
                 }
                 _ => {}
@@ -232,13 +232,13 @@ impl Claims {
         self.begun = false;
         for step in steps {
             match step {
-                Step::SetSysctl { key, to, .. } if self.sysctls.get(key) == Some(to) => {
+                Step::SetSysctl(SysctlChange { key, to, .. }) if self.sysctls.get(key) == Some(to) => {
                     self.sysctls.remove(key);
                 }
-                Step::RemoveAddress(name, address) => {
+                Step::Routing(RoutingStep::RemoveAddress(name, address)) => {
                     self.addresses.remove(&(name.clone(), *address));
                 }
-                Step::BringDown(name) => {
+                Step::Routing(RoutingStep::BringDown(name)) => {
                     self.raised.remove(name);
                 }
                 _ => {}

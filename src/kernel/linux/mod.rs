@@ -1,29 +1,25 @@
 //! The real kernel: observes by dumps, carries out steps in batches.
 
-use std::thread;
+mod changes;
+
 use std::time::SystemTime;
 
 use log::{debug, warn};
-use nix::errno::Errno;
 
-use super::batch::Batch;
-use super::iptables::{Iptables, legacy};
-use super::link::{HostLink, Links};
-use super::netlink::{Socket, protocols};
-use super::nftables::{Nftables, Survey};
-use super::requests::{judge, send};
-use super::wireguard::{Reading, WireGuard};
-use super::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
 use crate::base::error::{Error, Result};
 use crate::base::net::{IfName, InterfaceAddress};
 use crate::base::sorted::SortedMap;
 use crate::firewall::xtables::{Program, Ruleset};
-use crate::state::diff::Step;
-use crate::state::tunnel_delta::delta;
+use crate::kernel::batch::Batch;
+use crate::kernel::iptables::{Iptables, legacy};
+use crate::kernel::link::{HostLink, Links};
+use crate::kernel::netlink::{Socket, protocols};
+use crate::kernel::nftables::{Nftables, Survey};
+use crate::kernel::wireguard::{Reading, WireGuard};
+use crate::kernel::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
+use crate::state::step::{Step, TunnelChange};
 use crate::state::{Backend, Link, Scope, State, Tunnel};
-
-/// Interfaces are removed by that many sockets at once: each removal waits 70 to 80 ms for RCU, doing nothing.
-const REMOVERS: usize = 16;
+use changes::change_in_kernel;
 
 /// The kernel of this machine, in the network namespace of the thread that opened it.
 pub struct Linux {
@@ -123,10 +119,11 @@ impl Linux {
 
     /// Changes the settings of one tunnel of ours.
     pub fn change_tunnel(&mut self, name: &IfName, from: &Tunnel, to: &Tunnel) -> Result<()> {
-        match self.devices.get_mut(name) {
-            Some(device) => device.change(from, to),
-            None => change_in_kernel(self.kernel_wireguard()?, &[(name, from, to)]).into_iter().collect(),
+        if let Some(device) = self.devices.get_mut(name) {
+            return device.change(from, to);
         }
+        let change = TunnelChange { name: name.clone(), from: from.clone(), to: to.clone() };
+        change_in_kernel(self.kernel_wireguard()?, &[&change]).into_iter().collect()
     }
 
     /// Has the built-in WireGuard begin anew with every peer that does not answer: the time that its handshakes tell is that of when a
@@ -164,101 +161,6 @@ impl Linux {
         Ok(tunnels)
     }
 
-    /// Carries out steps of one batch; an error means that none of them was tried.
-    fn carry_out(&mut self, batch: Batch, steps: &[Step]) -> Result<Vec<Result<()>>> {
-        match batch {
-            Batch::NewLinks => {
-                let links = link::list(&mut self.route)?;
-                let made = send(&mut self.route, steps, &links);
-                Ok(self.finish_links(steps, made))
-            }
-            Batch::NewDevices => {
-                let made = self.make_devices(steps)?;
-                Ok(self.finish_links(steps, made))
-            }
-            Batch::OldLinks => self.remove_links(steps),
-            Batch::Tunnels => self.change_tunnels(steps),
-            Batch::Routing => {
-                let links = link::list(&mut self.route)?;
-                Ok(send(&mut self.route, steps, &links))
-            }
-            Batch::Firewall => steps.iter().map(|step| Ok(self.change_firewall(step))).collect(),
-            Batch::Sysctls => Ok(steps.iter().map(set_sysctl).collect()),
-        }
-    }
-
-    /// Gives interfaces that were made their alias: the kernel ignores one at creation, and an interface of somebody else's that has
-    /// the name already must not get ours.
-    fn finish_links(&mut self, steps: &[Step], made: Vec<Result<()>>) -> Vec<Result<()>> {
-        let finishing = steps.iter().zip(&made).filter(|(_, made)| made.is_ok());
-        let requests = finishing.filter_map(|(step, _)| match step {
-            Step::AddLink(name, link) => Some(link::finish(name, link)),
-            _ => None,
-        });
-        let mut verdicts = self.route.batch(requests.collect()).into_iter();
-        let finish = |(step, made): (&Step, Result<()>)| {
-            made?;
-            let verdict = verdicts.next().expect("there is a verdict on each request");
-            judge(step, verdict).inspect_err(|_| self.unmake(step))
-        };
-        steps.iter().zip(made).map(finish).collect()
-    }
-
-    /// Of an interface that could not be finished, nothing shall remain.
-    fn unmake(&mut self, step: &Step) {
-        if let Step::AddLink(name, _) = step {
-            drop(self.devices.remove(name));
-            self.route.batch(vec![link::remove(name)]);
-        }
-    }
-
-    fn make_devices(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
-        let existing = link::list(&mut self.route)?;
-        let make = |step: &Step| match step {
-            Step::AddLink(name, _) if existing.contains_key(name) => judge(step, Err(Errno::EEXIST.into())),
-            Step::AddLink(name, _) => {
-                // Of an interface that somebody deleted, the device still holds the port and the control socket.
-                drop(self.devices.remove(name));
-                self.devices.insert(name.clone(), builtin::Device::create(name)?);
-                Ok(())
-            }
-            _ => Ok(()),
-        };
-        Ok(steps.iter().map(make).collect())
-    }
-
-    fn remove_links(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
-        for step in steps {
-            if let Step::RemoveLink(name, _) = step {
-                drop(self.devices.remove(name));
-            }
-        }
-        let parts: Vec<&[Step]> = steps.chunks(steps.len().div_ceil(REMOVERS)).collect();
-        if let [all] = parts[..] {
-            return Ok(send(&mut self.route, all, &SortedMap::new()));
-        }
-        let sockets: Vec<Socket> =
-            parts.iter().map(|_| Socket::open(protocols::NETLINK_ROUTE)).collect::<Result<_>>()?;
-        Ok(thread::scope(|scope| {
-            let remove = |(part, mut socket)| scope.spawn(move || send(&mut socket, part, &SortedMap::new()));
-            let removers: Vec<_> = parts.into_iter().zip(sockets).map(remove).collect();
-            let results =
-                removers.into_iter().map(|remover| remover.join().expect("a remover does not panic"));
-            results.flatten().collect()
-        }))
-    }
-
-    fn change_firewall(&mut self, step: &Step) -> Result<()> {
-        let nftables = self.nftables.as_mut().ok_or_else(|| Error::failed("this kernel has no nftables"));
-        match step {
-            Step::ClosePorts { to, .. } => nftables?.close_ports(to.as_ref()),
-            Step::ChangeFirewall { from, to } => nftables?.change(from.as_ref(), to.as_ref()),
-            Step::ChangeOpenings { chain, to, .. } => nftables?.open(chain, to),
-            Step::ChangeIptables { program, from, to } => self.iptables().change(*program, from, to),
-            _ => Ok(()),
-        }
-    }
-
     /// Those of `scope`, and those that show that something of ours is there.
     fn observe_iptables(&mut self, scope: &Scope, survey: &Survey) -> Result<SortedMap<Program, Ruleset>> {
         let mut programs = scope.iptables.clone();
@@ -277,34 +179,6 @@ impl Linux {
         }
         Ok(found)
     }
-
-    /// Those of the kernel go in one batch, those of the built-in WireGuard one by one.
-    fn change_tunnels(&mut self, steps: &[Step]) -> Result<Vec<Result<()>>> {
-        let changes: Vec<_> = steps.iter().filter_map(tunnel_change).collect();
-        let is_built_in = |name: &IfName| self.devices.contains_key(name);
-        let in_kernel: Vec<_> = changes.iter().filter(|(name, ..)| !is_built_in(name)).copied().collect();
-        let verdicts = if in_kernel.is_empty() {
-            Vec::new()
-        } else {
-            change_in_kernel(self.kernel_wireguard()?, &in_kernel)
-        };
-        let mut verdicts = verdicts.into_iter();
-        let change = |(name, from, to): (&IfName, &Tunnel, &Tunnel)| match self.devices.get_mut(name) {
-            Some(device) => device.change(from, to),
-            None => verdicts.next().expect("there is a verdict on each change"),
-        };
-        Ok(changes.into_iter().map(change).collect())
-    }
-}
-
-/// A change can fail half-way, at a port that is taken for one: what was done of it is taken back.
-fn change_in_kernel(wireguard: &mut WireGuard, changes: &[(&IfName, &Tunnel, &Tunnel)]) -> Vec<Result<()>> {
-    let deltas: Vec<_> = changes.iter().map(|(name, from, to)| (*name, delta(from, to))).collect();
-    let results = wireguard.change(&deltas);
-    let failed = changes.iter().zip(&results).filter(|(_, result)| result.is_err());
-    let back: Vec<_> = failed.map(|((name, from, to), _)| (*name, delta(to, from))).collect();
-    wireguard.change(&back);
-    results
 }
 
 impl Kernel for Linux {
@@ -353,8 +227,8 @@ impl Kernel for Linux {
     }
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
-        Batch::carry_out_all(steps, |batch, run| {
-            self.carry_out(batch, run).unwrap_or_else(|error| vec![Err(error)])
+        Batch::carry_out_all(steps, |batch, _| {
+            self.carry_out(&batch).unwrap_or_else(|error| vec![Err(error)])
         })
     }
 }
@@ -363,18 +237,4 @@ impl Kernel for Linux {
 fn observe_sysctls(scope: &Scope) -> Result<SortedMap<String, String>> {
     let read = |key: &String| sysctl::read(key).map(|value| Some((key.clone(), value?))).transpose();
     scope.sysctls.iter().filter_map(read).collect()
-}
-
-fn set_sysctl(step: &Step) -> Result<()> {
-    match step {
-        Step::SetSysctl { key, to, .. } => sysctl::write(key, to),
-        _ => Ok(()),
-    }
-}
-
-fn tunnel_change(step: &Step) -> Option<(&IfName, &Tunnel, &Tunnel)> {
-    match step {
-        Step::ChangeTunnel { name, from, to } => Some((name, from, to)),
-        _ => None,
-    }
 }
