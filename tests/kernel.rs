@@ -2,6 +2,8 @@
 
 mod namespace;
 
+use std::num::NonZeroU32;
+
 use namespace::{inside, ip};
 use nix::errno::Errno;
 use wg_portals::base::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, Table};
@@ -24,7 +26,13 @@ fn address(text: &str) -> InterfaceAddress {
     text.parse().unwrap()
 }
 
-fn device(table: u32, destination: &str, interface: &str, source: Option<&str>, metric: u32) -> Route {
+fn device(
+    table: u32,
+    destination: &str,
+    interface: &str,
+    source: Option<&str>,
+    metric: Option<NonZeroU32>,
+) -> Route {
     let source = source.map(|text| text.parse().unwrap());
     let destination = network(destination);
     let reach =
@@ -33,7 +41,7 @@ fn device(table: u32, destination: &str, interface: &str, source: Option<&str>, 
     Route { table: Table(table), destination, target, metric }
 }
 
-fn unreachable(table: u32, family: Family, metric: u32) -> Route {
+fn unreachable(table: u32, family: Family, metric: Option<NonZeroU32>) -> Route {
     Route { table: Table(table), destination: family.everything(), target: Target::Unreachable, metric }
 }
 
@@ -91,13 +99,13 @@ fn sample() -> (SortedSet<InterfaceAddress>, SortedSet<Route>, SortedSet<Rule>) 
         Selector { mark: Some(Mark { value: 0x1000_0000, mask: 0x1000_0000 }), ..Selector::default() };
     let addresses = ["10.77.1.65/26", "fd77:1:2:100::1/64"].map(address);
     let routes = [
-        device(7702, "0.0.0.0/0", "lan", Some("10.77.1.65"), 0),
-        device(7702, "10.9.0.0/16", "lan", None, 50),
-        device(200, "fd99::/48", "lan", None, 0),
-        device(200, "::/0", "lan", Some("fd77:1:2:100::1"), 7),
-        unreachable(7702, Family::V4, LAST_METRIC),
-        unreachable(7702, Family::V6, LAST_METRIC),
-        unreachable(7703, Family::V6, 0),
+        device(7702, "0.0.0.0/0", "lan", Some("10.77.1.65"), None),
+        device(7702, "10.9.0.0/16", "lan", None, NonZeroU32::new(50)),
+        device(200, "fd99::/48", "lan", None, None),
+        device(200, "::/0", "lan", Some("fd77:1:2:100::1"), NonZeroU32::new(7)),
+        unreachable(7702, Family::V4, Some(LAST_METRIC)),
+        unreachable(7702, Family::V6, Some(LAST_METRIC)),
+        unreachable(7703, Family::V6, None),
     ];
     let rules = [
         rule(110, Family::V4, marked.clone(), RuleAction::Goto(Priority(32000))),
@@ -190,7 +198,7 @@ fn the_one_route_that_fails_among_hundreds_is_named() {
                     &format!("10.{}.{}.0/24", n / 250, n % 250),
                     "lan",
                     None,
-                    0,
+                    None,
                 ))
             })
             .map(Step::Routing)
@@ -238,7 +246,7 @@ fn foreign_objects_in_the_same_place_are_neither_seen_nor_touched() {
         let mut kernel = Linux::open().unwrap();
         assert_eq!(kernel.observe(&Scope::default()).unwrap(), State::default());
         let before = picture();
-        let ours = device(7702, "0.0.0.0/0", "lan", None, 9);
+        let ours = device(7702, "0.0.0.0/0", "lan", None, NonZeroU32::new(9));
         apply(&mut kernel, &[RoutingStep::AddRoute(ours.clone())].map(Step::Routing));
         let twice = [RoutingStep::RemoveRoute(ours.clone()), RoutingStep::RemoveRoute(ours)];
         apply(&mut kernel, &twice.map(Step::Routing));
@@ -250,7 +258,7 @@ fn foreign_objects_in_the_same_place_are_neither_seen_nor_touched() {
 fn an_interface_that_is_missing_is_named() {
     inside(|| {
         let mut kernel = Linux::open().unwrap();
-        let add = RoutingStep::AddRoute(device(7702, "0.0.0.0/0", "nowhere", None, 0));
+        let add = RoutingStep::AddRoute(device(7702, "0.0.0.0/0", "nowhere", None, None));
         let steps = [add, RoutingStep::BringUp(name("nowhere"))].map(Step::Routing);
         let outcomes = kernel.apply(&steps);
         let Outcome::Failed(error) = &outcomes[0] else { panic!("{outcomes:?}") };
@@ -259,7 +267,7 @@ fn an_interface_that_is_missing_is_named() {
         assert_eq!(error.to_string(), "cannot bring nowhere up: No such device");
         // Removing the routes and addresses of an interface that does not exist succeeds.
         let steps = [
-            RoutingStep::RemoveRoute(device(7702, "0.0.0.0/0", "nowhere", None, 0)),
+            RoutingStep::RemoveRoute(device(7702, "0.0.0.0/0", "nowhere", None, None)),
             RoutingStep::RemoveAddress(name("nowhere"), address("10.0.0.1/32")),
         ];
         apply(&mut kernel, &steps.map(Step::Routing));

@@ -6,6 +6,7 @@ mod namespace;
 mod tunnels;
 
 use std::io::{Read as _, Write as _};
+use std::num::{NonZeroU16, NonZeroU32};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -71,10 +72,10 @@ fn traffic_passes(backend: Backend) -> (Reading, Reading) {
         }
 
         let mut changed = before.tunnel.clone();
-        changed.peers.get_mut(&public_key(13)).unwrap().keepalive = 7;
+        changed.peers.get_mut(&public_key(13)).unwrap().keepalive = NonZeroU16::new(7);
         apply(&mut kernel, &[change(&before.tunnel, &changed)]);
         let after = read(&mut kernel, &wanted);
-        assert_eq!(after.tunnel.peers[&public_key(13)].keepalive, 7);
+        assert_eq!(after.tunnel.peers[&public_key(13)].keepalive, NonZeroU16::new(7));
         for other in OTHERS {
             ping(other);
         }
@@ -139,7 +140,7 @@ fn port_is_taken(backend: Backend) {
     let wanted = site(MIDDLE, &OTHERS, backend);
     apply(&mut kernel, &steps(&wanted));
     let before = read(&mut kernel, &wanted).tunnel;
-    let to = Tunnel { port: 51999, fwmark: 5, ..before.clone() };
+    let to = Tunnel { port: NonZeroU16::new(51999), fwmark: NonZeroU32::new(5), ..before.clone() };
     let outcomes = kernel.apply(&[change(&before, &to)]);
     let [Outcome::Failed(error)] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert_eq!(errno::of(error), Some(Errno::EADDRINUSE), "{error}");
@@ -203,7 +204,7 @@ fn the_built_in_wireguard_leaves_signals_alone() {
 fn the_built_in_wireguard_does_not_give_up() {
     let mut silent = site(12, &[MIDDLE], Backend::BuiltIn);
     for peer in silent.tunnels.values_mut().flat_map(|tunnel| tunnel.peers.values_mut()) {
-        (peer.endpoint, peer.keepalive) = (None, 0);
+        (peer.endpoint, peer.keepalive) = (None, None);
     }
     let other = Site::start(12, silent);
     let thread = other.thread.recv().unwrap();

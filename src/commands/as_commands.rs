@@ -13,7 +13,7 @@ use crate::firewall::xtables;
 use crate::firewall::{ForeignChain, OPENING_COMMENT};
 use crate::site::{self, Site};
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
-use crate::state::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta, delta};
+use crate::state::tunnel_delta::{Change, PeerDelta, TunnelDelta, delta};
 use crate::state::words::dotted;
 use crate::state::words::{self, Acting, Selected};
 use crate::state::{Backend, Link, LinkKind, PROTOCOL, Peer, Route, Rule, Tunnel};
@@ -101,7 +101,7 @@ impl Script {
     fn tunnel(&self, name: &IfName, delta: &TunnelDelta) -> Vec<String> {
         let (mut before, mut settings) = (String::new(), String::new());
         match self.providers.get(name) {
-            _ if delta.private_key == KeyChange::Keep => {}
+            _ if delta.private_key == Change::Keep => {}
             Some(file) => {
                 before = format!("key {file} PrivateKey | ");
                 settings.push_str(" private-key /dev/stdin");
@@ -110,10 +110,10 @@ impl Script {
                 let _ = write!(settings, " private-key {}", key_files::PRIVATE_KEY_FILE);
             }
         }
-        if let Some(port) = delta.port {
+        if let Some(port) = delta.port.number::<u16>() {
             let _ = write!(settings, " listen-port {port}");
         }
-        if let Some(fwmark) = delta.fwmark {
+        if let Some(fwmark) = delta.fwmark.number::<u32>() {
             let _ = write!(settings, " fwmark {fwmark:#x}");
         }
         let settings = (!settings.is_empty()).then(|| format!("{before}wg set {name}{settings}"));
@@ -141,9 +141,9 @@ impl Script {
     /// provider's file, and pipes it in, so that the key appears in no argument list.
     fn peer(&self, name: &IfName, key: PublicKey, delta: &PeerDelta) -> String {
         let (before, preshared_key) = match delta.preshared_key {
-            KeyChange::Keep => (String::new(), ""),
-            KeyChange::Clear => (String::new(), " preshared-key /dev/null"),
-            KeyChange::Set(_) => {
+            Change::Keep => (String::new(), ""),
+            Change::Clear => (String::new(), " preshared-key /dev/null"),
+            Change::Set(_) => {
                 let source = if let Some(file) = self.providers.get(name) {
                     format!("key {file} PresharedKey {key} | ")
                 } else {
@@ -158,7 +158,7 @@ impl Script {
         if let Some(endpoint) = delta.endpoint {
             let _ = write!(line, " endpoint {endpoint}");
         }
-        if let Some(seconds) = delta.keepalive {
+        if let Some(seconds) = delta.keepalive.number::<u16>() {
             let _ = write!(line, " persistent-keepalive {seconds}");
         }
         if let Some(networks) = &delta.allowed_ips {

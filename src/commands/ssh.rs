@@ -56,7 +56,7 @@ fn cut_off_session<'a>(site: &'a Site, kernel: &mut Linux, links: &Links) -> Opt
 
 /// Returns the interface through which answers to an address leave.
 fn interface_to(address: IpAddr, kernel: &mut Linux, links: &Links) -> Option<IfName> {
-    let found = route::lookup(kernel.route(), address, 0, None)?.device?;
+    let found = route::lookup(kernel.route(), address, None, None)?.device?;
     links.values().find(|link| link.index == found).map(|link| link.name.clone())
 }
 

@@ -82,7 +82,7 @@ fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &T
             .copied()
             .chain(tunnel.table.is_some().then_some(Family::V6.everything()))
             .collect(),
-        keepalive: peer.keepalive.unwrap_or(0),
+        keepalive: peer.keepalive,
     };
     Config { interface, peers: tunnel.ends().map(|(_, end)| peer(end)).collect() }
 }

@@ -111,7 +111,7 @@ pub fn settings(
         preshared_key,
         endpoint: Some(Endpoint { host, port: site.port }),
         allowed_ips: vec![Family::V4.everything(), Family::V6.everything()],
-        keepalive: KEEPALIVE,
+        keepalive: Some(KEEPALIVE),
     };
     let interface = Interface {
         private_key: Some(private_key),

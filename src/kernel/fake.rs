@@ -1,6 +1,8 @@
 //! A kernel that is only data, for tests: it follows the real one's rules as far as the order of steps depends on them, and
 //! fails where a test wants it to.
 
+use std::num::NonZeroU16;
+
 use nix::errno::Errno;
 
 use super::batch::Batch;
@@ -153,11 +155,11 @@ impl FakeKernel {
         Ok(())
     }
 
-    fn port_is_free(&self, name: &IfName, port: u16) -> Result<(), Errno> {
+    fn port_is_free(&self, name: &IfName, port: Option<NonZeroU16>) -> Result<(), Errno> {
         let holds = |(other, tunnel): (&IfName, &Tunnel)| {
             other != name && tunnel.port == port && self.state.up.contains(other)
         };
-        expect(port == 0 || !self.state.tunnels.iter().any(holds), Errno::EADDRINUSE)
+        expect(port.is_none() || !self.state.tunnels.iter().any(holds), Errno::EADDRINUSE)
     }
 
     fn add_route(&mut self, route: &Route) -> Result<(), Errno> {
@@ -234,13 +236,13 @@ mod tests {
     }
 
     fn listening(interface: &str) -> Step {
-        let to = Tunnel { port: 51820, ..Tunnel::default() };
+        let to = Tunnel { port: NonZeroU16::new(51820), ..Tunnel::default() };
         Step::ChangeTunnel(TunnelChange { name: name(interface), from: Tunnel::default(), to })
     }
 
     fn route(interface: &str) -> Route {
         let target = Target::Device { interface: name(interface), source: None, reach: Reach::Beyond };
-        Route { table: Table(7700), destination: Family::V4.everything(), target, metric: 0 }
+        Route { table: Table(7700), destination: Family::V4.everything(), target, metric: None }
     }
 
     fn errors(kernel: &mut FakeKernel, steps: &[Step]) -> Vec<Option<Errno>> {

@@ -1,6 +1,7 @@
 //! Routes: rtnetlink's route messages.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable as _};
 use netlink_packet_route::AddressFamily;
@@ -18,8 +19,8 @@ use crate::base::sorted::SortedMap;
 use crate::state::{PROTOCOL, Reach, Route, Target};
 
 /// Metric that the kernel gives to an IPv6 route without one (IP6_RT_PRIO_USER in net/ipv6.h). It is observed
-/// as 0 again, so that a [`Route`] has only one form.
-const IPV6_DEFAULT_METRIC: u32 = 1024;
+/// as `None` again, so that a [`Route`] has only one form.
+const IPV6_DEFAULT_METRIC: NonZeroU32 = NonZeroU32::new(1024).unwrap();
 
 /// A route of any protocol that leads out of one interface or to nowhere.
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ pub struct HostRoute {
     pub gateway: Option<IpAddr>,
     /// Source address of this host's own packets.
     pub source: Option<IpAddr>,
-    metric: u32,
+    metric: Option<NonZeroU32>,
     /// Number of the program that made the route (RTPROT_*).
     pub protocol: u8,
     reach: Reach,
@@ -54,10 +55,8 @@ impl HostRoute {
                 reach: self.reach,
             },
         };
-        let metric = match self.metric {
-            IPV6_DEFAULT_METRIC if self.destination.family() == Family::V6 => 0,
-            metric => metric,
-        };
+        let default = default_metric(self.destination.family());
+        let metric = self.metric.filter(|metric| Some(*metric) != default);
         Some(Route { table: self.table, destination: self.destination, target, metric })
     }
 }
@@ -90,18 +89,19 @@ pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> 
     }
 }
 
-/// Returns the route that the kernel would take to `destination` for a packet with that mark, out of that
-/// interface if one is given; `None` if there is none.
+/// Returns the route that the kernel would take to `destination` for a packet with this mark, out of this
+/// interface if one is given; `None` if there is no such route.
 pub fn lookup(
     socket: &mut Socket,
     destination: IpAddr,
-    mark: u32,
+    mark: Option<u32>,
     interface: Option<u32>,
 ) -> Option<HostRoute> {
     let mut message = RouteMessage::default();
     message.header.address_family = family(Family::of(destination));
     message.header.destination_prefix_length = Family::of(destination).bits();
-    message.attributes = vec![RouteAttribute::Destination(destination.into()), RouteAttribute::Mark(mark)];
+    message.attributes = vec![RouteAttribute::Destination(destination.into())];
+    message.attributes.extend(mark.map(RouteAttribute::Mark));
     message.attributes.extend(interface.map(RouteAttribute::Oif));
     socket.get(Message::new(libc::RTM_GETROUTE, &message)).ok()?
 }
@@ -112,7 +112,7 @@ impl Decode for HostRoute {
         let RouteMessage { header, attributes, .. } = RouteMessage::parse(payload).ok()?;
         let mut destination = family_of(header.address_family)?.everything().address();
         let (mut table, mut device, mut gateway) = (u32::from(header.table), None, None);
-        let (mut source, mut metric) = (None, 0);
+        let (mut source, mut metric) = (None, None);
         for attribute in attributes {
             match attribute {
                 RouteAttribute::Destination(address) => destination = ip_address(&address)?,
@@ -120,7 +120,7 @@ impl Decode for HostRoute {
                 RouteAttribute::Oif(index) => device = Some(index),
                 RouteAttribute::Gateway(address) => gateway = ip_address(&address),
                 RouteAttribute::PrefSource(address) => source = ip_address(&address),
-                RouteAttribute::Priority(number) => metric = number,
+                RouteAttribute::Priority(number) => metric = NonZeroU32::new(number),
                 // A route with several next hops at once is never ours.
                 RouteAttribute::MultiPath(_) => return None,
                 _ => {}
@@ -182,12 +182,9 @@ fn encode(route: &Route, device: Option<u32>) -> RouteMessage {
     if route.destination.length() > 0 {
         message.attributes.push(RouteAttribute::Destination(route.destination.address().into()));
     }
-    match (route.metric, route.destination.family()) {
-        // Explicit, so that a removal cannot match a route with another metric.
-        (0, Family::V6) => message.attributes.push(RouteAttribute::Priority(IPV6_DEFAULT_METRIC)),
-        (0, Family::V4) => {}
-        (metric, _) => message.attributes.push(RouteAttribute::Priority(metric)),
-    }
+    // The default is explicit, so that a removal cannot match a route with another metric.
+    let metric = route.metric.or(default_metric(route.destination.family()));
+    message.attributes.extend(metric.map(|metric| RouteAttribute::Priority(metric.get())));
     match &route.target {
         Target::Unreachable => message.header.kind = RouteType::Unreachable,
         Target::Device { source, .. } => {
@@ -197,6 +194,14 @@ fn encode(route: &Route, device: Option<u32>) -> RouteMessage {
         }
     }
     message
+}
+
+/// Returns the metric of a route without one; `None` if the kernel leaves it without one.
+fn default_metric(family: Family) -> Option<NonZeroU32> {
+    match family {
+        Family::V4 => None,
+        Family::V6 => Some(IPV6_DEFAULT_METRIC),
+    }
 }
 
 fn protocol() -> RouteProtocol {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU16;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
@@ -279,15 +280,15 @@ fn tunnel(config: &Config) -> Result<State> {
     };
     let tunnel = Tunnel {
         private_key: config.interface.private_key.clone(),
-        port: 51821,
-        fwmark: 0,
+        port: NonZeroU16::new(51821),
+        fwmark: None,
         peers: config.peers.iter().map(peer).collect(),
     };
     let route = |destination: &Cidr| Route {
         table: Table::MAIN,
         destination: *destination,
         target: Target::Device { interface: name.clone(), source: None, reach: Reach::Link },
-        metric: 0,
+        metric: None,
     };
     Ok(State {
         routes: config.peers.iter().flat_map(|peer| &peer.allowed_ips).map(route).collect(),

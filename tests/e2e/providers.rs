@@ -167,7 +167,7 @@ fn hired(world: &mut World, provider: Plot) -> Result<(Plot, String)> {
             preshared_key: None,
             endpoint: Some(Endpoint { host: Host::Address(address.into()), port: 51820 }),
             allowed_ips: ["0.0.0.0/0", "::/0"].map(|network| network.parse().expect("a network")).into(),
-            keepalive: 0,
+            keepalive: None,
         }],
     };
     let text = config.to_text().replacen("[Peer]", &format!("PostUp = touch {TOUCHED}\n\n[Peer]"), 1);

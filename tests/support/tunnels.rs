@@ -1,5 +1,7 @@
 //! Sites with tunnels between them, and the steps that make them from nothing.
 
+use std::num::{NonZeroU16, NonZeroU32};
+
 use wg_portals::base::net::{IfName, PublicKey, Secret, Table};
 use wg_portals::base::sorted::SortedSet;
 use wg_portals::kernel::linux::Linux;
@@ -18,14 +20,14 @@ pub(crate) fn site(own: u8, others: &[u8], backend: Backend) -> State {
     let peer = |other: u8| Peer {
         preshared_key: Some(Secret::new([own ^ other; 32])),
         endpoint: Some(format!("192.0.2.{other}:{PORT}").parse().unwrap()),
-        keepalive: 25,
+        keepalive: NonZeroU16::new(25),
         allowed_ips: [format!("10.99.0.{other}/32").parse().unwrap()].into(),
         alive: false,
     };
     let tunnel = Tunnel {
         private_key: Some(private_key(own)),
-        port: PORT,
-        fwmark: 0x1000_0000,
+        port: NonZeroU16::new(PORT),
+        fwmark: NonZeroU32::new(0x1000_0000),
         peers: others.iter().map(|other| (public_key(*other), peer(*other))).collect(),
     };
     let kind = LinkKind::WireGuard(backend);
@@ -34,7 +36,7 @@ pub(crate) fn site(own: u8, others: &[u8], backend: Backend) -> State {
         table: Table::MAIN,
         destination: format!("10.99.0.{other}/32").parse().unwrap(),
         target: Target::Device { interface: interface(own), source: None, reach: Reach::Link },
-        metric: 0,
+        metric: None,
     };
     State {
         links: [(interface(own), link)].into(),

@@ -1,5 +1,7 @@
 //! Content of valid wg-quick files.
 
+use std::num::NonZeroU16;
+
 use wg_portals::config::model::Host;
 use wg_portals::wgquick::{Config, Parsed, RoutingTable, parse};
 
@@ -50,7 +52,7 @@ fn a_typical_file_of_a_provider_is_read() {
     assert_eq!(peer.public_key.to_string(), PUBLIC[0]);
     assert_eq!(texts(&peer.allowed_ips), ["0.0.0.0/0", "::/0"]);
     assert_eq!(peer.endpoint.as_ref().unwrap().to_string(), "193.32.127.66:51820");
-    assert_eq!((peer.preshared_key.is_some(), peer.keepalive), (false, 0));
+    assert_eq!((peer.preshared_key.is_some(), peer.keepalive), (false, None));
 }
 
 #[test]
@@ -78,7 +80,10 @@ fn several_peers_with_all_keys_are_read() {
     assert_eq!(peers[2].endpoint.as_ref().unwrap().host, Host::Name("vpn.example.net".to_owned()));
     assert_eq!(texts(&peers[1].allowed_ips), ["10.8.0.4/32", "192.168.0.0/16"]);
     assert_eq!(texts(&peers[2].allowed_ips), ["10.10.10.230/32"]);
-    assert_eq!(peers.iter().map(|peer| peer.keepalive).collect::<Vec<_>>(), [0, 100, 0]);
+    assert_eq!(
+        peers.iter().map(|peer| peer.keepalive).collect::<Vec<_>>(),
+        [None, NonZeroU16::new(100), None]
+    );
     assert!(peers[2].preshared_key.as_ref().is_some_and(|key| key.to_base64().as_str() == PRIVATE));
 }
 
@@ -153,7 +158,10 @@ fn settings_of_the_interface() {
 #[test]
 fn settings_of_a_peer() {
     for (text, seconds) in [("off", 0), ("OFF", 0), ("0", 0), ("65535", 65535)] {
-        assert_eq!(with_peer(&format!("PersistentKeepalive = {text}")).peers[0].keepalive, seconds);
+        assert_eq!(
+            with_peer(&format!("PersistentKeepalive = {text}")).peers[0].keepalive,
+            NonZeroU16::new(seconds)
+        );
     }
     let zeros = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     assert_eq!(
@@ -293,7 +301,10 @@ fn a_peer_that_is_given_twice_is_one() {
     let [between, twice] = &parsed.config.peers[..] else { panic!("two") };
     assert_eq!([between, twice].map(|peer| peer.public_key.to_string()), [other, first]);
     assert_eq!(texts(&twice.allowed_ips), ["10.2.0.0/16"]);
-    assert_eq!((twice.endpoint.as_ref().unwrap().to_string().as_str(), twice.keepalive), ("192.0.2.2:2", 7));
+    assert_eq!(
+        (twice.endpoint.as_ref().unwrap().to_string().as_str(), twice.keepalive),
+        ("192.0.2.2:2", NonZeroU16::new(7))
+    );
     assert_eq!(
         remarks(&parsed),
         ["12: this peer appears again: these `AllowedIPs` replace the earlier ones, and settings that are \

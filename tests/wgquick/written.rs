@@ -1,6 +1,7 @@
 //! Properties: reading never panics, and written files are read back unchanged.
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use proptest::prelude::*;
 use wg_portals::base::net::{Cidr, InterfaceAddress, PublicKey, Secret};
@@ -75,7 +76,7 @@ fn peers() -> impl Strategy<Value = Peer> {
             preshared_key,
             endpoint,
             allowed_ips,
-            keepalive,
+            keepalive: NonZeroU16::new(keepalive),
         })
 }
 

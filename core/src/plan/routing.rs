@@ -78,13 +78,13 @@ fn open(table: Table, destination: Cidr, interface: &IfName, source: Option<IpAd
     let is_neighbour = table == Table::MAIN && destination.family() == Family::V4;
     let reach = if is_neighbour { Reach::Link } else { Reach::Beyond };
     let target = Target::Device { interface: interface.clone(), source, reach };
-    Route { table, destination, target, metric: 0 }
+    Route { table, destination, target, metric: None }
 }
 
 /// Returns the route of last resort, which refuses traffic that would fall through to the next rule while the
 /// tunnel is gone.
 fn backstop(table: Table, destination: Cidr) -> Route {
-    Route { table, destination, target: Target::Unreachable, metric: LAST_METRIC }
+    Route { table, destination, target: Target::Unreachable, metric: Some(LAST_METRIC) }
 }
 
 /// Returns the policy rules of one portal.

@@ -1,6 +1,7 @@
 //! Interfaces, WireGuard settings, addresses and sysctls.
 
 use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use crate::base::net::{Family, IfName, InterfaceAddress};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -85,15 +86,15 @@ fn settings(site: &Site, tunnel: &site::Tunnel) -> Tunnel {
     let peer = |peer: &site::Peer| Peer {
         preshared_key: peer.preshared_key.clone(),
         endpoint: peer.endpoint.as_ref().and_then(|endpoint| endpoint.address),
-        keepalive: peer.keepalive.unwrap_or(0),
+        keepalive: peer.keepalive,
         allowed_ips: peer.allowed_ips.clone(),
         alive: false,
     };
     let private_key = tunnel.provider.as_ref().map_or(&site.private_key, |own| &own.private_key);
     Tunnel {
         private_key: Some(private_key.clone()),
-        port: tunnel.port,
-        fwmark: TUNNEL_MARK.value,
+        port: NonZeroU16::new(tunnel.port),
+        fwmark: NonZeroU32::new(TUNNEL_MARK.value),
         peers: tunnel.ends().map(|(_, entry)| (entry.public_key, peer(entry))).collect(),
     }
 }

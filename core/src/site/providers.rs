@@ -106,7 +106,7 @@ fn peers(name: &str, config: &wgquick::Config, own: &Provider, inputs: &Inputs) 
             networks: SortedSet::new(),
             allowed_ips,
             // Without keepalives, an idle tunnel looks the same as a broken one.
-            keepalive: Some(if peer.keepalive == 0 { KEEPALIVE } else { peer.keepalive }),
+            keepalive: peer.keepalive.or(Some(KEEPALIVE)),
             exits_here: false,
         };
         let name = if index == 0 { name.to_owned() } else { format!("{name}.{}", index + 1) };

@@ -1,6 +1,7 @@
 //! Tunnels of a site, and the peers at their other ends.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use super::Exit;
@@ -10,12 +11,12 @@ use crate::config::model::{Host, Name, RESOLVERS};
 
 /// Seconds between keepalives. They keep NAT mappings alive: 30 s is the shortest UDP timeout in use (RFC
 /// 4787 § 4.3).
-pub const KEEPALIVE: u16 = 25;
+pub const KEEPALIVE: NonZeroU16 = NonZeroU16::new(25).unwrap();
 
 /// Tunnel interface with the peers at its other end.
 #[derive(Debug, Clone)]
 pub struct Tunnel {
-    /// UDP port on which the tunnel listens.
+    /// UDP port on which the tunnel listens, not 0.
     pub port: u16,
     /// Routing table of the exit; `None` for the shared interface.
     pub table: Option<Table>,
@@ -64,7 +65,7 @@ pub struct Peer {
     /// Allowed IPs: networks that packets may come from, and that packets are sent to.
     pub allowed_ips: SortedSet<Cidr>,
     /// Seconds between keepalives; `None` = off.
-    pub keepalive: Option<u16>,
+    pub keepalive: Option<NonZeroU16>,
     /// Set if the peer uses this site as an exit.
     pub exits_here: bool,
 }
@@ -84,7 +85,7 @@ pub struct Phone {
 pub struct Endpoint {
     /// Host name or address, as written in the file.
     pub host: Host,
-    /// UDP port.
+    /// UDP port, not 0.
     pub port: u16,
     /// Socket address; `None` until the name is resolved.
     pub address: Option<SocketAddr>,

@@ -1,6 +1,7 @@
 //! The steps that lead from one state to another, in an order that never opens a way meant to be closed.
 
 use std::borrow::Cow;
+use std::num::NonZeroU16;
 
 use crate::base::net::{IfName, Priority};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -26,10 +27,12 @@ pub fn diff(want: &State, have: &State) -> Vec<Step> {
 
 /// Interfaces that must be made anew, and UDP ports that change hands: done first, and taken note of in `have`. As a rule there are none.
 fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
-    let wanted_ports: SortedSet<u16> = want.tunnels.values().map(|tunnel| tunnel.port).collect();
+    let wanted_ports: SortedSet<NonZeroU16> =
+        want.tunnels.values().filter_map(|tunnel| tunnel.port).collect();
+    let has_wanted_port = |tunnel: &Tunnel| tunnel.port.is_some_and(|port| wanted_ports.contains(&port));
     let is_in_the_way = |name: &IfName, link: &Link, have: &State| match want.links.get(name) {
         Some(wanted) => wanted.kind != link.kind,
-        None => have.tunnels.get(name).is_some_and(|tunnel| wanted_ports.contains(&tunnel.port)),
+        None => have.tunnels.get(name).is_some_and(has_wanted_port),
     };
     let in_the_way: Vec<IfName> = have
         .links
@@ -42,7 +45,7 @@ fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
 
     let gives_port_up = |(name, tunnel): &(&IfName, &Tunnel)| {
         let keeps_port = want.tunnels.get(*name).is_some_and(|wanted| wanted.port == tunnel.port);
-        !keeps_port && wanted_ports.contains(&tunnel.port)
+        !keeps_port && has_wanted_port(tunnel)
     };
     let giving: Vec<(IfName, Tunnel)> = have
         .tunnels
@@ -51,7 +54,7 @@ fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
         .map(|(name, tunnel)| (name.clone(), tunnel.clone()))
         .collect();
     for (name, from) in giving {
-        let to = Tunnel { port: 0, ..from.clone() };
+        let to = Tunnel { port: None, ..from.clone() };
         have.to_mut().tunnels.insert(name.clone(), to.clone());
         steps.push(Step::ChangeTunnel(TunnelChange { name, from, to }));
     }

@@ -8,6 +8,7 @@ pub mod tunnel_delta;
 pub mod words;
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
 
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, PublicKey, Secret, Table};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -70,7 +71,7 @@ pub fn tunneled(number: u8) -> u32 {
 
 /// Metric of the routes that catch what a vanished tunnel leaves behind: behind every other (`ip -6 route` prints the
 /// kernel's own fallback with it).
-pub const LAST_METRIC: u32 = 4_278_198_272;
+pub const LAST_METRIC: NonZeroU32 = NonZeroU32::new(4_278_198_272).unwrap();
 
 /// All that portals makes of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -159,10 +160,10 @@ impl Backend {
 pub struct Tunnel {
     /// Absent only while an interface has just been made.
     pub private_key: Option<Secret>,
-    /// UDP port it listens on; 0 = none chosen yet.
-    pub port: u16,
-    /// Mark on the tunnel's own packets; 0 = none.
-    pub fwmark: u32,
+    /// UDP port on which the tunnel listens; `None` lets the kernel choose one.
+    pub port: Option<NonZeroU16>,
+    /// Mark of the tunnel's own packets.
+    pub fwmark: Option<NonZeroU32>,
     /// By public key.
     pub peers: SortedMap<PublicKey, Peer>,
 }
@@ -174,8 +175,8 @@ pub struct Peer {
     pub preshared_key: Option<Secret>,
     /// Where it is dialled. Wanted: where the file says; observed: where it was last heard of.
     pub endpoint: Option<SocketAddr>,
-    /// Seconds between keepalives; 0 = off.
-    pub keepalive: u16,
+    /// Seconds between keepalives; `None` = off.
+    pub keepalive: Option<NonZeroU16>,
     /// What may come from it, and what is sent to it.
     pub allowed_ips: SortedSet<Cidr>,
     /// Observed only: it has shaken hands in the last 180 s (REJECT_AFTER_TIME in WireGuard's paper, § 6.1),
@@ -192,13 +193,14 @@ pub struct Route {
     pub destination: Cidr,
     /// What happens to what goes there.
     pub target: Target,
-    /// Lower is taken first; 0 = the kernel's default (IPv6 turns that into 1024).
-    pub metric: u32,
+    /// Metric: the route with the lowest metric is taken. `None` is the kernel's default: the lowest metric in
+    /// IPv4, and 1024 in IPv6.
+    pub metric: Option<NonZeroU32>,
 }
 
 impl Route {
     /// What the kernel tells routes apart by: two routes cannot share it.
-    pub fn place(&self) -> (Table, Cidr, u32) {
+    pub fn place(&self) -> (Table, Cidr, Option<NonZeroU32>) {
         (self.table, self.destination, self.metric)
     }
 

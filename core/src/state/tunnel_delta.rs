@@ -1,6 +1,7 @@
 //! What to send to WireGuard so that one tunnel becomes another, and no session is touched that need not be.
 
 use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use crate::base::net::{Cidr, PublicKey, Secret};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -9,12 +10,12 @@ use crate::state::{Peer, Tunnel};
 /// The difference between two settings of a tunnel: only what is named here changes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct TunnelDelta {
-    /// The new key; [`KeyChange::Clear`] when the interface is about to go.
-    pub private_key: KeyChange,
-    /// The new port; changing it moves the socket.
-    pub port: Option<u16>,
-    /// The new mark; 0 = none.
-    pub fwmark: Option<u32>,
+    /// Private key; [`Change::Clear`] if the interface is about to be removed.
+    pub private_key: Change<Secret>,
+    /// UDP port. WireGuard opens a new socket for a new port.
+    pub port: Change<NonZeroU16>,
+    /// Mark of the tunnel's own packets.
+    pub fwmark: Change<NonZeroU32>,
     /// Peers that go.
     pub removed: SortedSet<PublicKey>,
     /// Peers that come.
@@ -27,42 +28,58 @@ pub struct TunnelDelta {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct PeerDelta {
     /// Its pre-shared key; counts from the next handshake on.
-    pub preshared_key: KeyChange,
+    pub preshared_key: Change<Secret>,
     /// Where it is dialled from now on. An endpoint cannot be taken away, only replaced.
     pub endpoint: Option<SocketAddr>,
-    /// Seconds; 0 = off.
-    pub keepalive: Option<u16>,
+    /// Seconds between keepalives.
+    pub keepalive: Change<NonZeroU16>,
     /// All of them, in place of those it had.
     pub allowed_ips: Option<SortedSet<Cidr>>,
 }
 
-/// What happens to a key.
+/// Change of a setting that may be absent.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub enum KeyChange {
-    /// Nothing.
+pub enum Change<T> {
+    /// The setting stays.
     #[default]
     Keep,
-    /// It becomes this one.
-    Set(Secret),
-    /// It is taken away.
+    /// The setting gets this value.
+    Set(T),
+    /// The setting becomes absent.
     Clear,
 }
 
-impl KeyChange {
-    fn between(from: Option<&Secret>, to: Option<&Secret>) -> Self {
-        match to {
-            _ if from == to => Self::Keep,
-            Some(key) => Self::Set(key.clone()),
-            None => Self::Clear,
-        }
+impl<T: Clone + PartialEq> Change<T> {
+    fn between(from: Option<&T>, to: Option<&T>) -> Self {
+        if from == to { Self::Keep } else { to.cloned().into() }
     }
+}
 
-    /// The bytes to send, if anything is to be sent: WireGuard takes all zeros for "no key".
+impl<T> From<Option<T>> for Change<T> {
+    /// Returns the change that leads to this setting from any other.
+    fn from(to: Option<T>) -> Self {
+        to.map_or(Self::Clear, Self::Set)
+    }
+}
+
+impl Change<Secret> {
+    /// Returns the bytes to send; `None` if there is nothing to send. WireGuard takes all zeros for "no key".
     pub fn bytes(&self) -> Option<[u8; 32]> {
         match self {
             Self::Keep => None,
             Self::Set(key) => Some(*key.bytes()),
             Self::Clear => Some([0; 32]),
+        }
+    }
+}
+
+impl<T: Copy> Change<T> {
+    /// Returns the number to send; `None` if there is nothing to send. WireGuard takes 0 for an absent setting.
+    pub fn number<N: From<T> + Default>(&self) -> Option<N> {
+        match self {
+            Self::Keep => None,
+            Self::Set(value) => Some((*value).into()),
+            Self::Clear => Some(N::default()),
         }
     }
 }
@@ -75,9 +92,9 @@ pub fn delta(from: &Tunnel, to: &Tunnel) -> TunnelDelta {
         (change != PeerDelta::default()).then_some((*key, change))
     };
     TunnelDelta {
-        private_key: KeyChange::between(from.private_key.as_ref(), to.private_key.as_ref()),
-        port: changed(&from.port, &to.port),
-        fwmark: changed(&from.fwmark, &to.fwmark),
+        private_key: Change::between(from.private_key.as_ref(), to.private_key.as_ref()),
+        port: Change::between(from.port.as_ref(), to.port.as_ref()),
+        fwmark: Change::between(from.fwmark.as_ref(), to.fwmark.as_ref()),
         removed: from.peers.keys().filter(|key| !to.peers.contains_key(key)).copied().collect(),
         added: to
             .peers
@@ -92,24 +109,22 @@ pub fn delta(from: &Tunnel, to: &Tunnel) -> TunnelDelta {
 impl PeerDelta {
     /// All that a new peer has.
     pub fn of_new(peer: &Peer) -> Self {
-        let preshared_key = KeyChange::between(None, peer.preshared_key.as_ref());
-        let (keepalive, allowed_ips) =
-            (Some(peer.keepalive).filter(|seconds| *seconds > 0), peer.allowed_ips.clone());
-        Self { preshared_key, endpoint: peer.endpoint, keepalive, allowed_ips: Some(allowed_ips) }
+        Self {
+            preshared_key: Change::between(None, peer.preshared_key.as_ref()),
+            endpoint: peer.endpoint,
+            keepalive: Change::between(None, peer.keepalive.as_ref()),
+            allowed_ips: Some(peer.allowed_ips.clone()),
+        }
     }
 }
 
 fn peer_delta(from: &Peer, to: &Peer) -> PeerDelta {
     PeerDelta {
-        preshared_key: KeyChange::between(from.preshared_key.as_ref(), to.preshared_key.as_ref()),
+        preshared_key: Change::between(from.preshared_key.as_ref(), to.preshared_key.as_ref()),
         endpoint: to.endpoint.filter(|_| from.endpoint != to.endpoint),
-        keepalive: changed(&from.keepalive, &to.keepalive),
-        allowed_ips: changed(&from.allowed_ips, &to.allowed_ips),
+        keepalive: Change::between(from.keepalive.as_ref(), to.keepalive.as_ref()),
+        allowed_ips: (from.allowed_ips != to.allowed_ips).then(|| to.allowed_ips.clone()),
     }
-}
-
-fn changed<T: PartialEq + Clone>(from: &T, to: &T) -> Option<T> {
-    (from != to).then(|| to.clone())
 }
 
 #[cfg(test)]
@@ -120,7 +135,7 @@ mod tests {
         Peer {
             preshared_key: None,
             endpoint: Some("192.0.2.1:51820".parse().unwrap()),
-            keepalive: 25,
+            keepalive: NonZeroU16::new(25),
             allowed_ips: SortedSet::from([network.parse().unwrap()]),
             alive: false,
         }
@@ -130,8 +145,8 @@ mod tests {
         let peers = [(1, "10.0.1.0/24"), (2, "10.0.2.0/24")];
         Tunnel {
             private_key: Some(Secret::new([7; 32])),
-            port: 51820,
-            fwmark: 1,
+            port: NonZeroU16::new(51820),
+            fwmark: NonZeroU32::new(1),
             peers: peers.map(|(n, network)| (PublicKey([n; 32]), peer(network))).into(),
         }
     }
@@ -146,8 +161,8 @@ mod tests {
     #[test]
     fn one_peer_is_changed_and_the_other_left_alone() {
         let mut to = tunnel();
-        to.peers.get_mut(&PublicKey([2; 32])).unwrap().keepalive = 0;
-        let change = PeerDelta { keepalive: Some(0), ..PeerDelta::default() };
+        to.peers.get_mut(&PublicKey([2; 32])).unwrap().keepalive = None;
+        let change = PeerDelta { keepalive: Change::Clear, ..PeerDelta::default() };
         let expected =
             TunnelDelta { changed: [(PublicKey([2; 32]), change)].into(), ..TunnelDelta::default() };
         assert_eq!(delta(&tunnel(), &to), expected);
@@ -164,7 +179,7 @@ mod tests {
     fn from_nothing_and_back() {
         let there = delta(&Tunnel::default(), &tunnel());
         assert_eq!(there.added, tunnel().peers);
-        assert_eq!((there.port, there.fwmark), (Some(51820), Some(1)));
+        assert_eq!((there.port.number(), there.fwmark.number()), (Some(51820_u16), Some(1_u32)));
         let back = delta(&tunnel(), &Tunnel::default());
         assert_eq!(back.removed.len(), 2);
         assert_eq!(back.private_key.bytes(), Some([0; 32]));

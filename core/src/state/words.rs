@@ -1,6 +1,7 @@
 //! A step in words, one line, for people.
 
 use std::fmt::{self, Write as _};
+use std::num::NonZeroU16;
 
 use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::SortedSet;
@@ -109,8 +110,8 @@ pub fn route(route: &Route) -> String {
         }
     }
     let _ = write!(text, " table {}", route.table);
-    if route.metric != 0 {
-        let _ = write!(text, " metric {}", route.metric);
+    if let Some(metric) = route.metric {
+        let _ = write!(text, " metric {metric}");
     }
     text
 }
@@ -168,11 +169,11 @@ fn tunnel(name: &str, from: &Tunnel, to: &Tunnel) -> String {
         return format!("close tunnel {name}");
     }
     if from.private_key.is_none() {
-        return format!("set up tunnel {name} (UDP port {}, {})", to.port, count(to.peers.len(), "peer"));
+        return format!("set up tunnel {name} ({}, {})", port(to.port), count(to.peers.len(), "peer"));
     }
     let mut changes = Vec::new();
     if from.port != to.port {
-        changes.push(format!("UDP port {}", to.port));
+        changes.push(port(to.port));
     }
     let keys: SortedSet<_> = from.peers.keys().chain(to.peers.keys()).collect();
     for key in keys {
@@ -195,6 +196,10 @@ fn tunnel(name: &str, from: &Tunnel, to: &Tunnel) -> String {
         changes.push("keys or marks".to_owned());
     }
     format!("change tunnel {name}: {}", changes.join(", "))
+}
+
+fn port(port: Option<NonZeroU16>) -> String {
+    port.map_or_else(|| "any UDP port".to_owned(), |port| format!("UDP port {port}"))
 }
 
 fn networks(networks: &SortedSet<Cidr>) -> String {

@@ -1,5 +1,7 @@
 //! The part of a file that was read so far, and its meaning for the kernel.
 
+use std::num::NonZeroU16;
+
 use super::{Config, Endpoint, Interface, Parsed, Peer, Remark};
 use crate::base::keys;
 use crate::base::net::{Cidr, PublicKey, Secret};
@@ -23,7 +25,7 @@ pub(super) struct PeerDraft {
     pub(super) preshared_key: Option<Secret>,
     pub(super) endpoint: Option<Endpoint>,
     pub(super) allowed_ips: Vec<Cidr>,
-    pub(super) keepalive: u16,
+    pub(super) keepalive: Option<NonZeroU16>,
 }
 
 impl Draft {
@@ -90,7 +92,7 @@ impl PeerDraft {
             preshared_key: None,
             endpoint: None,
             allowed_ips: Vec::new(),
-            keepalive: 0,
+            keepalive: None,
         }
     }
 

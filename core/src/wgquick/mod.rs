@@ -10,6 +10,7 @@ mod write;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -91,8 +92,8 @@ pub struct Peer {
     pub endpoint: Option<Endpoint>,
     /// Allowed sources of packets from the peer, and destinations of packets to it.
     pub allowed_ips: Vec<Cidr>,
-    /// Seconds between keepalives; 0 = off.
-    pub keepalive: u16,
+    /// Seconds between keepalives; `None` = off.
+    pub keepalive: Option<NonZeroU16>,
 }
 
 /// Host and port at which a peer can be dialled.

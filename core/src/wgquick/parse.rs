@@ -255,7 +255,7 @@ impl Reader<'_> {
                     peer.allowed_ips.extend(network);
                 }
             }
-            _ => peer.keepalive = self.compact(key, value, values::keepalive).unwrap_or_default(),
+            _ => peer.keepalive = self.compact(key, value, values::keepalive).flatten(),
         }
         self.draft.peers.push(peer);
     }

@@ -1,6 +1,7 @@
 //! Parsers for the values of a wg-quick file, as wg(8) and wg-quick(8) read them.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 
 use super::{Endpoint, RoutingTable};
@@ -131,9 +132,9 @@ pub(super) fn listen_port(text: &str) -> Result<Noted<Option<u16>>, Wrong> {
     Ok(Noted(Some(port).filter(|port| *port != 0), note))
 }
 
-/// Parses seconds, or `off`.
-pub(super) fn keepalive(text: &str) -> Result<u16, Wrong> {
-    if text.eq_ignore_ascii_case("off") { Ok(0) } else { small(text, 0) }
+/// Parses seconds; 0 and `off` are the same.
+pub(super) fn keepalive(text: &str) -> Result<Option<NonZeroU16>, Wrong> {
+    if text.eq_ignore_ascii_case("off") { Ok(None) } else { small(text, 0).map(NonZeroU16::new) }
 }
 
 /// Parses a 32-bit mark in decimal or hexadecimal, or `off`.

@@ -75,8 +75,8 @@ fn peer(peer: &Peer, out: &mut dyn Write) -> fmt::Result {
         entry(out, "Endpoint", endpoint)?;
     }
     list(out, "AllowedIPs", &mut peer.allowed_ips.iter().map(|network| network as &dyn Display))?;
-    if peer.keepalive != 0 {
-        entry(out, "PersistentKeepalive", &peer.keepalive)?;
+    if let Some(seconds) = peer.keepalive {
+        entry(out, "PersistentKeepalive", &seconds)?;
     }
     Ok(())
 }

@@ -106,8 +106,9 @@ fn find_uplink(
         Some(name) => Some(links.values().find(|link| link.name == *name)?.index),
         None => None,
     };
-    let mut lookups =
-        INTERNET.into_iter().filter_map(|there| route::lookup(socket, there, TUNNEL_MARK.value, interface));
+    let mut lookups = INTERNET
+        .into_iter()
+        .filter_map(|there| route::lookup(socket, there, Some(TUNNEL_MARK.value), interface));
     lookups.find(|route| is_foreign(links, route.device))
 }
 

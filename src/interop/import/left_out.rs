@@ -31,7 +31,7 @@ pub(super) fn dialling(
     }
     notes.extend(mark(*fwmark));
     let peers = &parsed.config.peers;
-    if peers.iter().any(|peer| peer.endpoint.is_some() && peer.keepalive == 0) {
+    if peers.iter().any(|peer| peer.endpoint.is_some() && peer.keepalive.is_none()) {
         notes.push(format!(
             "`PersistentKeepalive` is off; portals sends a keepalive every {KEEPALIVE} seconds, to know that \
              the other end is there"
@@ -71,7 +71,7 @@ pub(super) fn dialled(
     if has_v6(addresses) || peers.iter().any(|peer| peer.allowed_ips.iter().any(is_v6)) {
         notes.push("IPv6: portals are IPv4 only so far; the IPv6 of phones is dropped".to_owned());
     }
-    if peers.iter().any(|peer| peer.keepalive != 0) {
+    if peers.iter().any(|peer| peer.keepalive.is_some()) {
         notes.push(
             "`PersistentKeepalive`: this site sends no keepalives to phones; phones send their own"
                 .to_owned(),

@@ -1,6 +1,7 @@
 //! Answers of a WireGuard outside of the kernel, in the cross-platform protocol.
 
 use std::io;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::SystemTime;
 
 use defguard_wireguard_rs::host::Host;
@@ -38,8 +39,8 @@ fn decode(host: Host, now: SystemTime) -> Reading {
     let mut reading = Reading {
         tunnel: Tunnel {
             private_key,
-            port: host.listen_port,
-            fwmark: host.fwmark.unwrap_or_default(),
+            port: NonZeroU16::new(host.listen_port),
+            fwmark: host.fwmark.and_then(NonZeroU32::new),
             ..Tunnel::default()
         },
         ..Reading::default()
@@ -56,7 +57,7 @@ fn decode(host: Host, now: SystemTime) -> Reading {
         let peer = Peer {
             preshared_key: uapi.preshared_key.map(|key| Secret::new(key.as_array())),
             endpoint: uapi.endpoint,
-            keepalive: uapi.persistent_keepalive_interval.unwrap_or_default(),
+            keepalive: uapi.persistent_keepalive_interval.and_then(NonZeroU16::new),
             allowed_ips: networks.collect(),
             alive: statistics.alive(now),
         };

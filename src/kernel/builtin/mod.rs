@@ -12,6 +12,7 @@ mod window;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::net::{Shutdown, SocketAddr};
+use std::num::{NonZeroU16, NonZeroU32};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -35,7 +36,7 @@ use super::wireguard::Reading;
 use crate::base::error::{Context, Error, Result};
 use crate::base::net::{IfName, PublicKey, Secret};
 use crate::base::sorted::SortedSet;
-use crate::state::tunnel_delta::{TunnelDelta, delta};
+use crate::state::tunnel_delta::{Change, TunnelDelta, delta};
 use crate::state::{Peer, Tunnel};
 use crate::system::{entropy, open_files};
 use control::{Control, lock};
@@ -193,17 +194,15 @@ fn cause(error: device::Error) -> Box<dyn std::error::Error + Send + Sync> {
 /// Checks that a port is free: the library is left without any port if it cannot have the new one. Like the
 /// library, the check shares a port with sockets that allow it. Those belong to our other interfaces, one of
 /// which may have got the port by chance.
-fn check_port(name: &IfName, from: u16, to: u16) -> Result<()> {
-    if to == from || to == 0 {
-        return Ok(());
-    }
+fn check_port(name: &IfName, from: Option<NonZeroU16>, to: Option<NonZeroU16>) -> Result<()> {
+    let Some(port) = to.filter(|_| to != from) else { return Ok(()) };
     let try_to_bind = || {
         let udp = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
         setsockopt(&udp, ReuseAddr, &true)?;
-        bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, to))
+        bind(udp.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, port.get()))
     };
     try_to_bind().context(|| {
-        format!("cannot let {name} listen on UDP port {to} (`ss -ulpn` shows which program does)")
+        format!("cannot let {name} listen on UDP port {port} (`ss -ulpn` shows which program does)")
     })
 }
 
@@ -245,7 +244,7 @@ fn revive_or_warn(name: &IfName, control: &Mutex<Control>) {
 fn revive(name: &IfName, control: &mut Control, now: SystemTime) -> Result<()> {
     let answer = control.get().context(|| cannot_read(name))?;
     let reading = parse(&answer, now).context(|| cannot_read(name))?;
-    let is_given_up = |peer: &Peer| peer.keepalive > 0 && peer.endpoint.is_some() && !peer.alive;
+    let is_given_up = |peer: &Peer| peer.keepalive.is_some() && peer.endpoint.is_some() && !peer.alive;
     for (key, peer) in reading.tunnel.peers.into_iter().filter(|(_, peer)| is_given_up(peer)) {
         control.set(name, &remove_peer(key))?;
         control.set(name, &add_peer(key, &peer, None))?;
@@ -277,12 +276,12 @@ fn encode_device(delta: &TunnelDelta, to: &Tunnel) -> Zeroizing<String> {
     if delta.private_key.bytes().is_some() {
         text.push_str(&set_key(to.private_key.as_ref().map_or(&NO_KEY, Secret::bytes)));
     }
-    if let Some(port) = delta.port {
+    if let Some(port) = delta.port.number::<u16>() {
         let _ = writeln!(text, "listen_port={port}");
     }
     // A new port means new sockets, to which the library does not give the mark.
-    if delta.fwmark.is_some() || (delta.port.is_some() && to.fwmark != 0) {
-        let _ = writeln!(text, "fwmark={}", to.fwmark);
+    if delta.fwmark != Change::Keep || (delta.port != Change::Keep && to.fwmark.is_some()) {
+        let _ = writeln!(text, "fwmark={}", to.fwmark.map_or(0, NonZeroU32::get));
     }
     text
 }
@@ -300,7 +299,7 @@ fn add_peer(key: PublicKey, peer: &Peer, known: Option<SocketAddr>) -> Zeroizing
     let mut uapi = UapiPeer::new(Key::new(key.0));
     uapi.preshared_key = peer.preshared_key.as_ref().map(|key| Key::new(*key.bytes()));
     uapi.endpoint = peer.endpoint.or(known);
-    uapi.persistent_keepalive_interval = Some(peer.keepalive);
+    uapi.persistent_keepalive_interval = Some(peer.keepalive.map_or(0, NonZeroU16::get));
     let networks = peer.allowed_ips.iter();
     uapi.allowed_ips = networks.map(|network| IpAddrMask::new(network.address(), network.length())).collect();
     Zeroizing::new(uapi.as_uapi_update())

@@ -61,28 +61,28 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
         Edit::AddRule(Chain::Postrouting, 1, &masquerade),
     ];
     let cases = [
-        (0, Errno::EPERM, "cannot change the firewall: Operation not permitted"),
+        (None, Errno::EPERM, "cannot change the firewall: Operation not permitted"),
         (
-            0,
+            None,
             Errno::EOPNOTSUPP,
             "cannot change the firewall: this kernel has no nftables (module nf_tables): \
              Operation not supported on transport endpoint",
         ),
-        (1, Errno::EBUSY, "cannot add table portals: Device or resource busy"),
+        (Some(0), Errno::EBUSY, "cannot add table portals: Device or resource busy"),
         (
-            2,
+            Some(1),
             Errno::ENOENT,
             "cannot add chain postrouting: this kernel has no inet NAT chains \
              (needs Linux 5.2 or newer, with module nft_chain_nat): No such file or directory",
         ),
         (
-            3,
+            Some(2),
             Errno::ENOENT,
             "cannot add rule 3 of chain forward: this kernel has no connection tracking (module nft_ct): \
              No such file or directory",
         ),
         (
-            4,
+            Some(3),
             Errno::ENOENT,
             "cannot add rule 1 of chain postrouting: this kernel has no masquerade (module nft_masq): \
              No such file or directory",
@@ -90,7 +90,8 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
     ];
     // The kernel is older than Linux 4.17 and lacks the module of the family.
     let (no_family, nothing) = (Errno::EAFNOSUPPORT, Errno::ENOENT);
-    let refusals = |errnos: [Errno; 4]| transaction::lacking(&edits, &(1..).zip(errnos).collect::<Vec<_>>());
+    let refusals =
+        |errnos: [Errno; 4]| transaction::lacking(&edits, &(0..).map(Some).zip(errnos).collect::<Vec<_>>());
     assert_eq!(
         refusals([no_family; 4]),
         ["tables for both families (before Linux 4.17: module nf_tables_inet)"]
@@ -100,8 +101,8 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
         refusals([Errno::EBUSY, nothing, Errno::EBUSY, nothing]),
         ["inet NAT chains (needs Linux 5.2 or newer, with module nft_chain_nat)"]
     );
-    for (number, errno, expected) in cases {
-        let error = transaction::explain(&edits, number, errno.into());
+    for (index, errno, expected) in cases {
+        let error = transaction::explain(&edits, index, errno.into());
         assert_eq!(error.to_string(), expected);
         assert_eq!(errno::of(&error), Some(errno));
     }

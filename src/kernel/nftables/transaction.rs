@@ -37,9 +37,8 @@ const TRIAL: Table = Table { name: "portals-trial", flags: 1 };
 /// The messages that carry out edits.
 pub(crate) struct Transaction {
     messages: Vec<Message>,
-    /// For each message the number of its edit, counted from 1; 0 for the first message, which begins the
-    /// transaction.
-    edits: Vec<usize>,
+    /// For each message the index of its edit; `None` for the first message, which begins the transaction.
+    edits: Vec<Option<usize>>,
 }
 
 impl Transaction {
@@ -48,10 +47,10 @@ impl Transaction {
         &self.messages
     }
 
-    /// Returns the number of the edit that a message belongs to, counted from 1; 0 for the transaction as a
+    /// Returns the index of the edit that a message belongs to; `None` for a message about the transaction as a
     /// whole.
-    pub(super) fn edit_of(&self, message: usize) -> usize {
-        self.edits.get(message).copied().unwrap_or_default()
+    pub(super) fn edit_of(&self, message: usize) -> Option<usize> {
+        self.edits.get(message).copied().flatten()
     }
 }
 
@@ -69,16 +68,16 @@ pub(super) fn encode_trial(edits: &[Edit]) -> Transaction {
     Transaction { messages: batch.abandon(), edits }
 }
 
-/// Returns a transaction without its end, and the number of the edit of each message.
-fn begin_with(edits: &[Edit], table: Table) -> (Batch, Vec<usize>) {
+/// Returns a transaction without its end, and the index of the edit of each message.
+fn begin_with(edits: &[Edit], table: Table) -> (Batch, Vec<Option<usize>>) {
     let mut batch = Batch::begin();
-    let mut numbers = vec![0];
-    for (edit, number) in edits.iter().zip(1..) {
-        let acknowledge = if number == edits.len() { NLM_F_ACK } else { 0 };
+    let mut indices = vec![None];
+    for (index, edit) in edits.iter().enumerate() {
+        let acknowledge = if index + 1 == edits.len() { NLM_F_ACK } else { 0 };
         encode_edit(edit, &mut Request { batch: &mut batch, table, acknowledge });
-        numbers.resize(batch.0.len(), number);
+        indices.resize(batch.0.len(), Some(index));
     }
-    (batch, numbers)
+    (batch, indices)
 }
 
 /// Messages that the kernel carries out as a whole or not at all.
@@ -108,9 +107,9 @@ impl Batch {
 }
 
 /// Explains a refusal: the error names the edit, and the missing part of the kernel if that is the reason.
-/// `number` is the number of the edit, counted from 1, or 0 for the whole transaction.
-pub(super) fn explain(edits: &[Edit], number: usize, refusal: Refusal) -> Error {
-    let edit = edit_numbered(edits, number);
+/// `index` is the index of the edit; `None` for the whole transaction.
+pub(super) fn explain(edits: &[Edit], index: Option<usize>, refusal: Refusal) -> Error {
+    let edit = index.and_then(|index| edits.get(index));
     let doing = edit.map_or_else(|| "change the firewall".to_owned(), Edit::to_string);
     let missing = edit.map_or(Some("nftables (module nf_tables)"), what_is_missing);
     let message = match missing.filter(|_| is_lack(refusal.errno)) {
@@ -121,9 +120,9 @@ pub(super) fn explain(edits: &[Edit], number: usize, refusal: Refusal) -> Error 
 }
 
 /// Returns the abilities that the kernel lacks, each once, from its refusals of a trial.
-pub(super) fn lacking(edits: &[Edit], refusals: &[(usize, Errno)]) -> Vec<&'static str> {
+pub(super) fn lacking(edits: &[Edit], refusals: &[(Option<usize>, Errno)]) -> Vec<&'static str> {
     let lacks = refusals.iter().filter(|(_, errno)| is_lack(*errno));
-    let refused: Vec<&Edit> = lacks.filter_map(|(number, _)| edit_numbered(edits, *number)).collect();
+    let refused: Vec<&Edit> = lacks.filter_map(|(index, _)| edits.get((*index)?)).collect();
     // The content of a refused table or chain is refused along with it.
     let is_own = |edit: &Edit| match edit {
         Edit::AddTable => true,
@@ -139,10 +138,6 @@ pub(super) fn lacking(edits: &[Edit], refusals: &[(usize, Errno)]) -> Vec<&'stat
         }
     }
     lacking
-}
-
-fn edit_numbered<'a>(edits: &'a [Edit<'a>], number: usize) -> Option<&'a Edit<'a>> {
-    edits.get(number.checked_sub(1)?)
 }
 
 /// Reports whether a refusal means that the kernel has no objects of that kind.

@@ -5,6 +5,7 @@
 //! behind in them.
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::{Duration, SystemTime};
 
 use super::Reading;
@@ -46,8 +47,11 @@ pub(crate) fn take_device(reading: &mut Reading, payload: &[u8]) {
     for (kind, value) in generic::attributes(payload).iter() {
         match kind {
             device::PRIVATE_KEY => reading.tunnel.private_key = secret(value),
-            device::LISTEN_PORT => reading.tunnel.port = bytes(value).map_or(0, u16::from_ne_bytes),
-            device::FWMARK => reading.tunnel.fwmark = bytes(value).map_or(0, u32::from_ne_bytes),
+            device::LISTEN_PORT => reading.tunnel.port = short(value),
+            device::FWMARK => {
+                reading.tunnel.fwmark =
+                    bytes(value).and_then(|bytes| NonZeroU32::new(u32::from_ne_bytes(bytes)));
+            }
             device::PEERS => {
                 for peer in Attributes::of(value).elements() {
                     take_peer(reading, peer);
@@ -71,9 +75,7 @@ fn take_peer(reading: &mut Reading, attributes: Attributes) {
                 peer.endpoint = endpoint(value);
                 statistics.endpoint = peer.endpoint;
             }
-            peer::PERSISTENT_KEEPALIVE_INTERVAL => {
-                peer.keepalive = bytes(value).map_or(0, u16::from_ne_bytes);
-            }
+            peer::PERSISTENT_KEEPALIVE_INTERVAL => peer.keepalive = short(value),
             peer::LAST_HANDSHAKE_TIME => statistics.handshake = moment(value),
             peer::RX_BYTES => statistics.received = bytes(value).map_or(0, u64::from_ne_bytes),
             peer::TX_BYTES => statistics.sent = bytes(value).map_or(0, u64::from_ne_bytes),
@@ -87,7 +89,7 @@ fn take_peer(reading: &mut Reading, attributes: Attributes) {
 
 /// Returns a peer without any settings.
 fn without_settings() -> Peer {
-    Peer { preshared_key: None, endpoint: None, keepalive: 0, allowed_ips: SortedSet::new(), alive: false }
+    Peer { preshared_key: None, endpoint: None, keepalive: None, allowed_ips: SortedSet::new(), alive: false }
 }
 
 fn network(attributes: Attributes) -> Option<Cidr> {
@@ -107,6 +109,11 @@ fn endpoint(value: &[u8]) -> Option<SocketAddr> {
         }
         _ => None,
     }
+}
+
+/// Reads a number of 16 bits; 0 stands for an absent setting.
+fn short(value: &[u8]) -> Option<NonZeroU16> {
+    NonZeroU16::new(u16::from_ne_bytes(bytes(value)?))
 }
 
 /// Reads a key; all zeros stand for no key.

@@ -19,7 +19,7 @@ use crate::base::error::{Context, Error, Result};
 use crate::base::net::{Cidr, IfName, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::state::Tunnel;
-use crate::state::tunnel_delta::{KeyChange, PeerDelta, TunnelDelta};
+use crate::state::tunnel_delta::{Change, PeerDelta, TunnelDelta};
 
 /// Time for which a session can be used after its handshake (REJECT_AFTER_TIME in WireGuard's paper, § 6.1).
 const SESSION: Duration = Duration::from_mins(3);
@@ -140,8 +140,8 @@ fn encode(name: &IfName, delta: &TunnelDelta) -> Vec<Vec<WireguardAttribute>> {
     let mut messages = vec![vec![named(name)]];
     let device = &mut messages[0];
     device.extend(delta.private_key.bytes().map(WireguardAttribute::PrivateKey));
-    device.extend(delta.port.map(WireguardAttribute::ListenPort));
-    device.extend(delta.fwmark.map(WireguardAttribute::Fwmark));
+    device.extend(delta.port.number().map(WireguardAttribute::ListenPort));
+    device.extend(delta.fwmark.number().map(WireguardAttribute::Fwmark));
     for (index, peers) in pack(encode_peers(delta)).into_iter().enumerate() {
         if index > 0 {
             messages.push(vec![named(name)]);
@@ -173,9 +173,9 @@ fn encode_peers(delta: &TunnelDelta) -> Vec<WireguardPeer> {
     let mut peers: Vec<_> = delta.removed.iter().map(|key| keyed(*key, Flags::RemoveMe)).collect();
     for (key, peer) in &delta.added {
         let change = PeerDelta {
-            preshared_key: peer.preshared_key.clone().map(KeyChange::Set).unwrap_or_default(),
+            preshared_key: peer.preshared_key.clone().map(Change::Set).unwrap_or_default(),
             endpoint: peer.endpoint,
-            keepalive: Some(peer.keepalive),
+            keepalive: peer.keepalive.into(),
             allowed_ips: Some(peer.allowed_ips.clone()),
         };
         peers.extend(encode_peer(*key, &change, Flags::empty()));
@@ -193,7 +193,7 @@ fn encode_peer(key: PublicKey, change: &PeerDelta, flags: Flags) -> Vec<Wireguar
     let attributes = &mut peers[0].0;
     attributes.extend(change.preshared_key.bytes().map(Attribute::PresharedKey));
     attributes.extend(change.endpoint.map(Attribute::Endpoint));
-    attributes.extend(change.keepalive.map(Attribute::PersistentKeepalive));
+    attributes.extend(change.keepalive.number().map(Attribute::PersistentKeepalive));
     let networks: Vec<_> =
         change.allowed_ips.iter().flatten().map(|network| encode_network(*network)).collect();
     for (index, part) in networks.chunks(NETWORKS_AT_ONCE).enumerate() {
@@ -224,6 +224,7 @@ fn encode_network(network: Cidr) -> WireguardAllowedIp {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::num::{NonZeroU16, NonZeroU32};
 
     use super::*;
     use crate::base::net::Secret;
@@ -236,7 +237,7 @@ mod tests {
         Peer {
             preshared_key: (number % 2 == 1).then(|| Secret::new([number; 32])),
             endpoint: Some(format!("[2001:db8::{number}]:51820").parse().unwrap()),
-            keepalive: 25,
+            keepalive: NonZeroU16::new(25),
             allowed_ips: (0..networks).map(network).chain(["fd00::/64".parse().unwrap()]).collect(),
             alive: false,
         }
@@ -245,8 +246,8 @@ mod tests {
     fn tunnel(peers: &[(u8, usize)]) -> Tunnel {
         Tunnel {
             private_key: Some(Secret::new([8; 32])),
-            port: 51820,
-            fwmark: 1 << 28,
+            port: NonZeroU16::new(51820),
+            fwmark: NonZeroU32::new(1 << 28),
             peers: peers
                 .iter()
                 .map(|(number, networks)| (PublicKey([*number; 32]), peer(*number, *networks)))
@@ -289,7 +290,7 @@ mod tests {
     #[test]
     fn only_the_peer_that_changes_is_named() {
         let (from, mut to) = (tunnel(&[(1, 1), (2, 1)]), tunnel(&[(1, 1), (2, 1)]));
-        to.peers.get_mut(&PublicKey([2; 32])).unwrap().keepalive = 0;
+        to.peers.get_mut(&PublicKey([2; 32])).unwrap().keepalive = None;
         let expected = WireguardPeer(vec![
             Attribute::PublicKey([2; 32]),
             Attribute::Flags(Flags::UpdateOnly),

@@ -36,11 +36,11 @@ pub type Name = String;
 ///
 /// All positions compare equal: a network that differs only in the positions of its lines is the same
 /// network.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Position {
-    /// Line number, counted from 1; 0 where no file exists.
+    /// Line number, counted from 1.
     pub line: usize,
-    /// Column in characters, counted from 1; 0 where no file exists.
+    /// Column in characters, counted from 1.
     pub column: usize,
 }
 
