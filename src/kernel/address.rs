@@ -18,10 +18,10 @@ pub fn list(socket: &mut Socket) -> Result<Vec<(u32, InterfaceAddress)>> {
     dump(socket, 0).context(cannot_list)
 }
 
-/// Lists the addresses of the interface with that number.
+/// Lists the addresses of the interface with this number.
 pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>> {
     let addresses = match dump(socket, index) {
-        // The interface went away meanwhile.
+        // The interface has disappeared.
         Err(Refusal { errno: Errno::ENODEV, .. }) => Vec::new(),
         addresses => addresses.context(cannot_list)?,
     };
@@ -64,24 +64,24 @@ impl Decode for Found {
     }
 }
 
-/// Reports whether an address is one of IPv6's link-local addresses, which the kernel gives to interfaces by
+/// Reports whether an address is one of IPv6's link-local addresses, which the kernel adds to interfaces
 /// itself.
 pub fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
-/// Returns the request that adds an address to the interface with that number.
+/// Returns the request that adds an address to the interface with this number.
 pub fn add(index: u32, address: InterfaceAddress) -> Message {
     let mut message = encode(index, address);
     if address.address.is_ipv6() {
-        // Otherwise the kernel looks for duplicates first, in its own time, and refuses routes with this
+        // Otherwise the kernel looks for duplicates first, which takes a while, and refuses routes with this
         // source until then. The plan gives an address once.
         message.header.flags = AddressHeaderFlags::Nodad;
     }
     Message::new(libc::RTM_NEWADDR, &message).with_flags(NLM_F_CREATE | NLM_F_EXCL)
 }
 
-/// Returns the request that takes an address from the interface with that number.
+/// Returns the request that removes an address from the interface with this number.
 pub fn remove(index: u32, address: InterfaceAddress) -> Message {
     Message::new(libc::RTM_DELADDR, &encode(index, address))
 }

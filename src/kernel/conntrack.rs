@@ -1,7 +1,7 @@
 //! Connection tracking: ctnetlink (linux/netfilter/nfnetlink_conntrack.h).
 //!
-//! A connection keeps the addresses that it was translated to when it began, whichever way its packets take
-//! later. When a portal moves to another exit, its connections are forgotten, and begin again there.
+//! A connection keeps the addresses that it was translated to when it began, even if its packets take another
+//! path later. When a portal moves to another exit, its connections are forgotten, and begin again there.
 
 use std::net::IpAddr;
 

@@ -23,7 +23,7 @@ const LENGTH: usize = 8;
 /// Bytes of an IPv4 header without options.
 const HEADER: usize = 20;
 
-/// Number of packets that are received before anything else has its turn: anyone may send some.
+/// Number of packets that are received before anything else has its turn: any host may send them.
 const AT_ONCE: usize = 100;
 
 /// Socket option with the types of ICMP messages that a raw socket does not get, one bit each (linux/icmp.h).
@@ -98,7 +98,7 @@ impl AsFd for Echo {
     }
 }
 
-/// Keeps all messages but answers from the socket: questions of other hosts would wake the agent each time.
+/// Filters out all messages except answers: each question from another host would wake the agent.
 fn hear_answers_alone(socket: &OwnedFd) -> Result<(), Errno> {
     let filtered_out: u32 = !(1 << ANSWER);
     // SAFETY: the kernel reads the four bytes of the number during the call.

@@ -1,5 +1,5 @@
-//! A kernel that is only data, for tests: it follows the real one's rules as far as the order of steps depends on them, and
-//! fails where a test wants it to.
+//! A kernel that is only data, for tests. It follows the rules of the real kernel as far as the order of
+//! steps depends on them, and fails where a test wants it to.
 
 use std::num::NonZeroU16;
 
@@ -14,23 +14,24 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::{Link, LinkKind, Route, Scope, State, Tunnel, words};
 
-/// A machine in memory. Unlike the real one it takes it for an error when what is to be removed is not there.
+/// Machine in memory. Unlike with the real kernel, the removal of an object that does not exist is an error.
 #[derive(Debug, Clone, Default)]
 pub struct FakeKernel {
-    /// All that is ours on it, and the settings, addresses and interfaces of the host that may be asked for.
+    /// Objects of ours, and the settings, addresses and interfaces of the host that a scope may contain.
     pub state: State,
-    /// Interfaces of the host: they exist, and are not ours.
+    /// Interfaces of the host, which are not ours.
     pub host: SortedSet<IfName>,
-    /// The step that fails, counted from zero over all that is applied; once.
+    /// Number of the step that fails once, counted from 0 over all calls.
     pub fail_at: Option<usize>,
-    /// The step behind which another program takes our firewall away, counted so, too; once.
+    /// Number of the step after which another program removes our firewall once, counted from 0 over all
+    /// calls.
     pub flush_behind: Option<usize>,
-    /// Steps that were tried.
+    /// Number of steps that were tried.
     pub tried: usize,
 }
 
 impl FakeKernel {
-    /// A machine with these interfaces, and nothing of ours on it.
+    /// Returns a machine with these interfaces of the host, and nothing of ours.
     pub fn with_host(interfaces: impl IntoIterator<Item = IfName>) -> Self {
         Self { host: interfaces.into_iter().collect(), ..Self::default() }
     }
@@ -82,7 +83,7 @@ impl FakeKernel {
         }
     }
 
-    /// Like a transaction, an edit of something that does not exist is refused as a whole.
+    /// Changes a firewall. A transaction that edits an object that does not exist is refused as a whole.
     fn change_firewall(&mut self, step: &FirewallStep) -> Result<(), Errno> {
         let state = &mut self.state;
         match step {
@@ -119,7 +120,7 @@ impl FakeKernel {
         Ok(())
     }
 
-    /// Its addresses, routes and settings go with it.
+    /// Removes an interface with its addresses, routes and settings.
     fn remove_link(&mut self, name: &IfName) -> Result<(), Errno> {
         self.state.links.remove(name).ok_or(Errno::ENODEV)?;
         self.state.tunnels.remove(name);
@@ -138,7 +139,8 @@ impl FakeKernel {
         Ok(())
     }
 
-    /// WireGuard opens its port only here: two tunnels may have been given the same one before.
+    /// Sets an interface up. WireGuard opens its port only now: two tunnels may have got the same port
+    /// before.
     fn bring_up(&mut self, name: &IfName) -> Result<(), Errno> {
         self.exists(name)?;
         if let Some(tunnel) = self.state.tunnels.get(name) {
@@ -197,7 +199,7 @@ impl Kernel for FakeKernel {
     }
 }
 
-/// Refuses to change what is not there; what becomes empty is gone.
+/// Replaces the value of a key, if it is as expected. An empty value removes the key.
 fn replace<K: Ord, V: Default + Clone + PartialEq>(
     map: &mut SortedMap<K, V>,
     key: K,
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interface_takes_what_is_on_it_along() {
+    fn the_objects_on_an_interface_are_removed_with_it() {
         let mut kernel = FakeKernel::default();
         let steps = [
             Step::AddLink(link("a")),
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_there_already_is_an_error() {
+    fn missing_and_duplicate_objects_are_errors() {
         let mut kernel = FakeKernel::with_host([name("eth0")]);
         for (step, errno) in [
             (Step::AddLink(link("eth0")), Errno::EEXIST),
@@ -290,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn it_fails_where_it_is_told_to_and_stops_behind_that_batch() {
+    fn it_fails_where_it_must_and_stops_behind_that_batch() {
         let mut kernel = FakeKernel { fail_at: Some(0), ..FakeKernel::default() };
         let steps = [Step::AddLink(link("a")), Step::AddLink(link("b")), up("b")];
         assert_eq!(errors(&mut kernel, &steps), [Some(Errno::EIO), None, None]);

@@ -1,5 +1,5 @@
-//! Generic netlink: families have names, whose numbers the kernel tells, and messages are attributes behind a
-//! short header.
+//! Generic netlink: each family has a name, and a number that the kernel assigns. Messages are attributes
+//! behind a short header.
 
 use netlink_packet_core::DefaultNla;
 use nix::errno::Errno;

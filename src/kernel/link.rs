@@ -14,7 +14,7 @@ use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind};
 
 /// Interface group (`ip link show group`) of a new interface without its alias: "port" in ASCII. The kernel
 /// ignores an alias at creation, and a crash before the alias is set must not leave an interface that we do
-/// not know again.
+/// not recognise.
 const UNFINISHED: u32 = 0x706f_7274;
 
 /// Interface group of every interface by default.
@@ -53,8 +53,9 @@ pub struct HostLink {
     tag: Option<u16>,
 }
 
-/// A snapshot of all interfaces in a network namespace, by name. A caller that looks at the host several times
-/// in a row takes one snapshot, and hands it on: a hundred interfaces are a hundred kilobytes of answers.
+/// A snapshot of all interfaces in a network namespace, by name. A caller that looks at the host several
+/// times in a row takes one snapshot, and hands it on: a hundred interfaces are a hundred kilobytes of
+/// answers.
 pub type Links = SortedMap<IfName, HostLink>;
 
 impl HostLink {

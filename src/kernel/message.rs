@@ -92,7 +92,7 @@ impl Message {
 
 /// An object that is read from an answer. The kind of the answer follows from the question.
 pub trait Decode: Sized {
-    /// Reads the object; `None` if it is one that we never look at.
+    /// Reads the object; `None` if we have no use for it.
     fn decode(payload: &[u8]) -> Option<Self>;
 }
 
@@ -153,8 +153,8 @@ impl LinkRequest {
         writer.finish()
     }
 
-    /// Returns the header, without family, hardware type and number of the interface: the kernel goes by the
-    /// name.
+    /// Returns the header, without family, hardware type and number of the interface: the kernel finds the
+    /// interface by its name.
     fn header(&self) -> [u8; LINK_HEADER] {
         let mut header = [0; LINK_HEADER];
         header[8..12].copy_from_slice(&self.flags.to_ne_bytes());

@@ -39,12 +39,12 @@ pub trait Kernel {
     /// nothing.
     fn observe(&mut self, scope: &Scope) -> Result<State>;
 
-    /// Does the same as [`Kernel::observe`], with interfaces that the caller listed just before.
+    /// Observes like [`Kernel::observe`], with interfaces that the caller has just listed.
     fn observe_with(&mut self, links: &Links, scope: &Scope) -> Result<State>;
 
     /// Carries out steps in order, and returns one outcome for each step.
     ///
-    /// Adjacent steps of one kind go to the kernel as one batch. Nothing is tried behind the first batch with
+    /// Adjacent steps of one type go to the kernel as one batch. Nothing is tried behind the first batch with
     /// a failure; within that batch, steps behind the failed step may have been carried out.
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome>;
 }

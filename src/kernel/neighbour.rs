@@ -18,7 +18,7 @@ use crate::base::net::Mac;
 /// Bytes of news that are received at once.
 const ROOM: usize = 1 << 13;
 
-/// An address of a device, and the hardware address that it has there.
+/// Address of a device, with its hardware address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Neighbour {
     /// IPv4 address.
@@ -52,16 +52,16 @@ impl Decode for Neighbour {
     }
 }
 
-/// A socket that hears of every device that shows up, in the network namespace of the thread that opened it.
+/// A socket that reports every device that appears, in the network namespace of the thread that opened it.
 #[derive(Debug)]
 pub struct Neighbourhood(Listener);
 
 impl Neighbourhood {
-    /// Listens from now on.
+    /// Begins to listen.
     pub fn open() -> Result<Self> {
         Listener::open(NETLINK_ROUTE, &[libc::RTNLGRP_NEIGH])
             .map(Self)
-            .context(|| "cannot listen to news of neighbours".to_owned())
+            .context(|| "cannot listen for new neighbours".to_owned())
     }
 
     /// Returns the descriptor to poll for input.

@@ -43,7 +43,7 @@ const SWITCH_EVENT: usize = 16;
 /// interface of a radio that comes on stays down, so rtnetlink has nothing to report.
 const SWITCHES: &str = "/dev/rfkill";
 
-/// Sockets that hear of every change.
+/// Sockets that report every change.
 #[derive(Debug)]
 pub struct News {
     listeners: [Listener; 2],
@@ -53,7 +53,7 @@ pub struct News {
 }
 
 impl News {
-    /// Listens from now on, in the network namespace of this thread.
+    /// Begins to listen, in the network namespace of this thread.
     pub fn open() -> Result<Self> {
         Ok(Self {
             listeners: [
@@ -126,10 +126,10 @@ fn author<'a>(frame: &Frame<'a>) -> Option<(u32, Option<&'a str>)> {
 }
 
 /// Joins multicast groups. The kernel reports changes of nftables only to processes that may make them, so an
-/// agent without permission fails here, before anything is begun.
+/// agent without permission fails here, before it changes anything.
 fn listen(protocol: isize, groups: &[u32]) -> Result<Listener> {
     Listener::open(protocol, groups).map_err(|error| {
         let hint = if error.kind() == io::ErrorKind::PermissionDenied { NOT_ALLOWED } else { "" };
-        Error::failed(format!("cannot listen to changes in the kernel{hint}")).because(error)
+        Error::failed(format!("cannot listen for changes in the kernel{hint}")).because(error)
     })
 }

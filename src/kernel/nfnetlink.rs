@@ -1,4 +1,4 @@
-//! Netfilter's netlink: `struct nfgenmsg` of linux/netfilter/nfnetlink.h stands in front of the attributes.
+//! Netfilter's netlink: `struct nfgenmsg` of linux/netfilter/nfnetlink.h precedes the attributes.
 //! Numbers are in the network's byte order.
 
 use netlink_packet_core::NLM_F_DUMP;
@@ -22,7 +22,7 @@ const SEND_BUFFER: usize = 4 * 1024 * 1024;
 
 const ALL_FAMILIES: u8 = of_8_bits(libc::NFPROTO_UNSPEC);
 
-/// Number of a transaction's first message. Its refusal stands for the whole transaction.
+/// Number of a transaction's first message. A refusal of it concerns the whole transaction.
 const BEGIN: usize = 0;
 
 /// A socket to netfilter, in the network namespace of the thread that opened it.

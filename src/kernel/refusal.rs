@@ -1,4 +1,4 @@
-//! Errors of refused steps: the step in words, and where known, a hint what to do about it.
+//! Errors of refused steps: the step in words, and where known, a hint at the remedy.
 
 use nix::errno::Errno;
 
@@ -7,7 +7,7 @@ use crate::base::error::Error;
 use crate::state::step::{NamedLink, RoutingStep};
 use crate::state::{LinkKind, words};
 
-/// Hint what to do about EPERM.
+/// Hint for EPERM.
 pub(super) const NOT_ALLOWED: &str =
     " (this needs root, and in a container the capability NET_ADMIN: start it with `--cap-add NET_ADMIN`)";
 
@@ -15,11 +15,11 @@ pub(super) const NOT_ALLOWED: &str =
 pub(super) fn not_added(new: &NamedLink, refusal: Refusal) -> Error {
     let hint = match (&new.link.kind, refusal.errno) {
         (LinkKind::Vlan { .. }, Errno::EEXIST) => {
-            " (there is an interface of that name or of that VLAN already, and portals did not make it: \
-             let it enter as `interface`, or remove it)"
+            " (an interface of that name or of that VLAN exists already, and portals did not make it: \
+             name it as the `interface` of the portal, or remove it)"
         }
         (LinkKind::WireGuard(_), Errno::EEXIST) => {
-            " (there is one of that name already, and portals did not make it; rename it or remove it)"
+            " (an interface of that name exists already, and portals did not make it: rename it or remove it)"
         }
         (LinkKind::Vlan { .. }, Errno::EOPNOTSUPP) => {
             " (this kernel has no VLANs: load them with modprobe 8021q)"
@@ -39,7 +39,7 @@ pub(super) fn not_removed(old: &NamedLink, refusal: Refusal) -> Error {
 pub(super) fn not_changed(step: &RoutingStep, refusal: Refusal) -> Error {
     let hint = match (step, refusal.errno) {
         (RoutingStep::BringUp(_), Errno::EADDRINUSE) => {
-            " (another program or tunnel has its UDP port; `ss -ulpn` and `wg show` tell which)"
+            " (another program or tunnel has its UDP port; `ss -ulpn` and `wg show` show which)"
         }
         _ => "",
     };

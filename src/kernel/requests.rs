@@ -17,7 +17,7 @@ pub(super) fn add_links(socket: &mut Socket, new: &[&NamedLink], links: &Links) 
 }
 
 /// Removes interfaces. An interface that is gone already counts as removed: another program removed it
-/// meanwhile, or it was a tun device, which goes with its process.
+/// meanwhile, or it was a tun device, which disappears with its process.
 pub(super) fn remove_links(socket: &mut Socket, old: &[&NamedLink]) -> Vec<Result<()>> {
     send(
         socket,
@@ -97,7 +97,7 @@ fn index(name: &IfName, links: &Links) -> Result<u32, Errno> {
 /// Tells whether the object of a step is gone already, so that nothing is left to do.
 fn is_gone(step: &RoutingStep, errno: Errno) -> bool {
     match step {
-        // Another program removed the interface; a tun device goes with its process.
+        // Another program removed the interface; a tun device disappears with its process.
         RoutingStep::BringDown(_) => errno == Errno::ENODEV,
         // The kernel removes addresses together with their interface.
         RoutingStep::RemoveAddress(..) => matches!(errno, Errno::ENODEV | Errno::EADDRNOTAVAIL),

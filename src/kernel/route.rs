@@ -65,7 +65,7 @@ impl HostRoute {
 pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<Vec<Route>> {
     let mut routes = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        // Kernels since 4.20 send only these. Older kernels send all, so the protocol is checked once more
+        // Kernels since 4.20 send only these. Older kernels send all, so the protocol is checked again
         // below.
         let filter = RouteHeader { protocol: protocol(), address_family: family, ..RouteHeader::default() };
         let of_family = list(socket, filter)?;
@@ -78,7 +78,7 @@ pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<
     Ok(routes)
 }
 
-/// Lists the unicast and unreachable routes that a filter (address family, protocol, table) lets through.
+/// Lists the unicast and unreachable routes that match a filter (address family, protocol, table).
 pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> {
     let mut message = RouteMessage::default();
     message.header = filter;
@@ -175,7 +175,7 @@ fn encode(route: &Route, device: Option<u32>) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = family(route.destination.family());
     message.header.destination_prefix_length = route.destination.length();
-    // Larger numbers do not fit here. The attribute, which wins, holds them all.
+    // Larger numbers do not fit here. The attribute holds any number, and takes precedence.
     message.header.table = u8::try_from(route.table.0).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
     message.header.protocol = protocol();
     message.attributes = vec![RouteAttribute::Table(route.table.0)];
@@ -217,7 +217,7 @@ pub(super) fn family_of(family: AddressFamily) -> Option<Family> {
     }
 }
 
-/// Returns the name of an address family in rtnetlink.
+/// Returns rtnetlink's value for an address family.
 pub fn family(family: Family) -> AddressFamily {
     match family {
         Family::V4 => AddressFamily::Inet,

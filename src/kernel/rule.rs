@@ -29,7 +29,7 @@ const WHOLE_MARK: u32 = u32::MAX;
 /// Value of FRA_SUPPRESS_PREFIXLEN for "suppresses nothing", which the kernel always shows.
 const NOTHING: u32 = u32::MAX;
 
-/// Lists our rules, IPv4 and IPv6: those in our band of priorities that have our protocol number.
+/// Lists our rules, IPv4 and IPv6: those with our priorities that have our protocol number.
 pub fn list(socket: &mut Socket) -> Result<Vec<Rule>> {
     let mut rules = Vec::new();
     for family in [Family::V4, Family::V6] {
@@ -74,8 +74,8 @@ impl Decode for CatchAll {
 }
 
 impl Decode for Rule {
-    /// Returns `None` for a rule that is not ours, and for a rule that says anything that no rule of ours can
-    /// say.
+    /// Returns `None` for a rule that is not ours, and for a rule with an attribute that no rule of ours
+    /// has.
     fn decode(payload: &[u8]) -> Option<Self> {
         let RuleMessage { header, attributes, .. } = RuleMessage::parse(payload).ok()?;
         if header.tos != 0 || header.flags.contains(RuleFlags::Invert) {
@@ -135,11 +135,11 @@ impl Found {
             }
             // Kernels since 6.15 show the mask with every port.
             RuleAttribute::Other(other) if other == DefaultNla::new(PORT_MASK, WHOLE_PORT.to_vec()) => {}
-            // Kernels before 4.17 do not know the protocol, and do not show it: there only the band of
-            // priorities tells.
+            // Kernels before 4.17 do not know the protocol, and do not show it: there only the
+            // priority distinguishes our rules.
             RuleAttribute::Protocol(protocol) if u8::from(protocol) == PROTOCOL => {}
             RuleAttribute::SuppressPrefixLen(NOTHING) => {}
-            // The rule is another program's, or says something that no rule of ours says.
+            // The rule is another program's, or has an attribute that no rule of ours has.
             _ => return None,
         }
         Some(())

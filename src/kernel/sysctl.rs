@@ -21,8 +21,8 @@ pub fn read(key: &str) -> Result<Option<String>> {
     }
 }
 
-/// Writes a setting, unless it has that value already: some settings do work on every write (`ip_forward`
-/// drops the routing cache and resets other settings).
+/// Writes a setting, unless it has that value already: some settings have side effects on every write
+/// (`ip_forward` drops the routing cache and resets other settings).
 pub fn write(key: &str, value: &str) -> Result<()> {
     if read(key)?.as_deref() == Some(value) {
         return Ok(());

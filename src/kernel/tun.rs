@@ -20,7 +20,7 @@ struct Request {
     rest: [u8; 22],
 }
 
-/// Makes an interface, down. The interface goes when the file is closed.
+/// Makes an interface, down. The interface disappears when the file is closed.
 ///
 /// boringtun could make the interface itself, but with the number that TUNSETIFF has on most processors: MIPS
 /// has another.

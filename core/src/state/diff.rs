@@ -1,4 +1,4 @@
-//! The steps that lead from one state to another, in an order that never opens a way meant to be closed.
+//! Steps that lead from one state to another, in an order that never opens a path that must stay closed.
 
 use std::borrow::Cow;
 use std::num::NonZeroU16;
@@ -8,11 +8,12 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::{Link, Peer, Route, Rule, RuleAction, State, Tunnel};
 
-/// The steps that lead from `have` to `want`. None, if there is nothing to do.
+/// Returns the steps that lead from `have` to `want`; no steps if the two are equal.
 ///
-/// The order: first out of the way what the new would collide with; then the firewall, so that no way is open before it is
-/// guarded; then what is new, from the interface up to the rules that send traffic there; then what is no longer wanted, from
-/// the rules down; the firewall's end comes last.
+/// The first steps remove objects that would collide with new ones. Then the firewall changes, so that no
+/// path is open before the firewall guards it. Then new objects follow, from the interfaces up to the rules
+/// that send traffic there; then the removals, from the rules down. Firewalls that are removed as a whole
+/// come last.
 pub fn diff(want: &State, have: &State) -> Vec<Step> {
     let mut have = Cow::Borrowed(have);
     let mut steps = clear_the_way(want, &mut have);
@@ -25,7 +26,8 @@ pub fn diff(want: &State, have: &State) -> Vec<Step> {
     steps
 }
 
-/// Interfaces that must be made anew, and UDP ports that change hands: done first, and taken note of in `have`. As a rule there are none.
+/// Removes interfaces that must be made again, and frees UDP ports that another tunnel will get. Updates
+/// `have` accordingly. Usually there are no such steps.
 fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
     let wanted_ports: SortedSet<NonZeroU16> =
         want.tunnels.values().filter_map(|tunnel| tunnel.port).collect();
@@ -61,7 +63,8 @@ fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
     steps
 }
 
-/// Removes an interface and all that hangs on it, one by one, so that the inverse puts it all back.
+/// Removes an interface, and each object that depends on it with its own step, so that the inverses restore
+/// all of them.
 fn remove_link_whole(name: &IfName, have: &mut State) -> Vec<Step> {
     let gone = State {
         routes: have.routes.iter().filter(|route| route.interface() == Some(name)).cloned().collect(),
@@ -108,7 +111,8 @@ fn routing_additions(want: &State, have: &State) -> Vec<RoutingStep> {
         addresses.map(|(name, address)| RoutingStep::AddAddress(name, address)).collect();
     steps.extend(want.up.difference(&have.up).cloned().map(RoutingStep::BringUp));
     for route in want.routes.difference(&have.routes) {
-        // Two routes cannot share a place, so the old one leaves just before; the unreachable one behind it stays.
+        // Two routes cannot share a place, so the old route leaves just before. The unreachable route behind
+        // it stays.
         let old = have.routes.iter().find(|old| old.place() == route.place()).cloned();
         steps.extend(old.map(RoutingStep::RemoveRoute));
         steps.push(RoutingStep::AddRoute(route.clone()));
@@ -144,8 +148,9 @@ fn routing_removals(want: &State, have: &State) -> Vec<RoutingStep> {
     steps
 }
 
-/// What others jump to is there before them; then exceptions come before what they except from, so that a router whose own traffic
-/// enters a portal is never out of reach in between. They go the other way round.
+/// Returns rules in the order in which they are made; they are removed in reverse order. The targets of jumps
+/// come first. Then exceptions come before the rules that they make exceptions to, so that a router whose own
+/// traffic enters a portal is reachable at every moment.
 fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule> {
     let mut rules: Vec<&Rule> = rules.collect();
     let targets: SortedSet<Priority> = rules
@@ -159,7 +164,7 @@ fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule
     rules
 }
 
-/// Changes of the firewalls: first what refuses, then what opens a way.
+/// Returns the changes of the firewalls: first firewalls that refuse packets, then openings.
 fn guards(want: &State, have: &State) -> impl Iterator<Item = FirewallStep> {
     let ports = (want.closed_ports != have.closed_ports)
         .then(|| FirewallStep::ClosePorts { from: have.closed_ports.clone(), to: want.closed_ports.clone() });
@@ -172,7 +177,8 @@ fn guards(want: &State, have: &State) -> impl Iterator<Item = FirewallStep> {
     ports.into_iter().chain(nftables).chain(iptables).chain(openings)
 }
 
-/// What is not the same in both, as it is and as it shall be; nothing stands for what only one of them has.
+/// Returns the entries that differ, with their present and their desired value. The default stands for an
+/// entry that one of the maps lacks.
 fn differing<K: Ord + Clone, V: Default + Clone + PartialEq>(
     want: &SortedMap<K, V>,
     have: &SortedMap<K, V>,
@@ -185,7 +191,7 @@ fn differing<K: Ord + Clone, V: Default + Clone + PartialEq>(
     keys.into_iter().map(pair).filter(|(_, from, to)| from != to).collect::<Vec<_>>().into_iter()
 }
 
-/// Whether anything is left behind a change of a firewall.
+/// Tells whether anything remains of a firewall after a change.
 fn stays(step: &FirewallStep) -> bool {
     match step {
         FirewallStep::ClosePorts { to, .. } => to.is_some(),
@@ -195,7 +201,8 @@ fn stays(step: &FirewallStep) -> bool {
     }
 }
 
-/// Settings that differ. Those of an interface that was just made have no value yet to come back to: it goes away with them.
+/// Returns the changes of kernel settings. A setting of an interface that was just made has no former value
+/// to restore: it disappears with the interface.
 fn sysctls(want: &State, have: &State) -> Vec<Step> {
     let changed = want.sysctls.iter().filter(|(key, value)| have.sysctls.get(*key) != Some(*value));
     changed
@@ -206,7 +213,7 @@ fn sysctls(want: &State, have: &State) -> Vec<Step> {
         .collect()
 }
 
-/// The wanted settings, but for the peers that stay where they roamed to.
+/// Returns the desired settings, with the present endpoints of peers that roamed.
 fn keep_roamed(wanted: &Tunnel, have: &Tunnel) -> Tunnel {
     let mut to = wanted.clone();
     for (key, peer) in to.peers.iter_mut() {
@@ -219,12 +226,13 @@ fn keep_roamed(wanted: &Tunnel, have: &Tunnel) -> Tunnel {
     to
 }
 
-/// A peer that answers is left where it roamed to; its endpoint in the file is only where to begin.
+/// Tells whether a peer keeps its present endpoint. A peer that answers may have roamed; its endpoint in the
+/// network file is only the first one to dial.
 fn stays_where_it_is(have: &Peer, want: &Peer) -> bool {
     have.alive || want.endpoint.is_none()
 }
 
-/// Whether nothing has to change, but for what is observed only.
+/// Tells whether the settings are as desired. Properties that are only observed do not count.
 fn is_as_wanted(have: &Tunnel, want: &Tunnel) -> bool {
     let peer_is = |have: &Peer, want: &Peer| {
         (have.endpoint == want.endpoint || stays_where_it_is(have, want))

@@ -1,6 +1,7 @@
-//! `State`: all that portals makes of a machine, as plain data.
+//! `State`: everything that portals makes on a machine, as plain data.
 //!
-//! The same type says what is wanted and what was observed, so that the difference between the two is all there is to do.
+//! The desired state and the observed state have the same type, so the difference between the two is the work
+//! to do.
 
 pub mod diff;
 pub mod step;
@@ -15,42 +16,48 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::xtables::{Program, Ruleset};
 use crate::firewall::{Firewall, ForeignChain, Opened};
 
-/// Our protocol number on routes and rules: tells them from those of the kernel (2), of `ip` (3) and of routing daemons.
-/// Free in iproute2's `rt_protos`.
+/// Protocol number of our routes and rules. It distinguishes them from routes and rules of the kernel (2), of
+/// `ip` (3) and of routing daemons. The number is free in iproute2's `rt_protos`.
 pub const PROTOCOL: u8 = 77;
 
-/// The band of rule priorities that is ours. Ahead of EdgeOS load balancing (201) and of UniFi's (32000 and up).
+/// Priorities of our rules: ahead of the rules of EdgeOS load balancing (201) and of UniFi (32000 and up).
 pub const PRIORITIES: std::ops::RangeInclusive<u32> = 110..=119;
 
-/// What every alias of an interface of ours begins with; the network's name follows.
+/// Prefix of the alias of each of our interfaces; the name of the network follows.
 pub const ALIAS_PREFIX: &str = "portals:";
 
-/// The mark on the tunnels' own packets, so that they are never routed into a tunnel. Bit 28 is clear of UniFi's
-/// (17 to 22), Tailscale's and OpenWrt pbr's (`0xff0000`), wg-quick's (51820) and mwan3's (`0x3f00`).
+/// Mark of the tunnels' own packets, so that they are never routed into a tunnel. Bit 28 is clear of the
+/// marks of UniFi (bits 17 to 22), Tailscale and OpenWrt pbr (`0xff0000`), wg-quick (51820) and mwan3
+/// (`0x3f00`).
 pub const TUNNEL_MARK: Mark = Mark { value: 0x1000_0000, mask: 0x1000_0000 };
 
-/// The mark of connections that were opened into a tunnel: bit 29, clear of the same others. No packet gets it.
+/// Mark of connections that were opened into a tunnel: bit 29, which is clear of the same programs' marks as
+/// [`TUNNEL_MARK`]. No packet gets this mark.
 pub const TUNNELED: Mark = Mark { value: 0x2000_0000, mask: 0x2000_0000 };
 
-/// The bits that tell into which, from the lowest of its number: those that tell portals, in connections without the mark of one; and bit
-/// 30.
+/// Bits of a connection's mark that hold the number of its tunnel, lowest bit first: bits 24 to 27, which
+/// hold the number of a portal if bit 31 is set, and bit 30.
 pub const TUNNEL_NUMBER_BITS: [u32; 5] = [0x0100_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x4000_0000];
 
-/// All bits of a connection's mark that tell its tunnel: those, and those of a portal, which has one exit.
+/// Mask of the bits of a connection's mark that tell its tunnel. The bits of a portal are among them, because
+/// a portal with a mark has one exit.
 pub const WAYS: u32 = TUNNELED.mask | PORTAL_MARKS | 0x4f00_0000;
 
-/// The mark of connections that came in by the uplink for a device behind a portal, and of their packets: that of the tunnels' own packets,
-/// since all of these go the host's own ways.
+/// Mark of connections that came in via the uplink for a device behind a portal, and of the packets of these
+/// connections. It is equal to the mark of the tunnels' own packets, because both leave like the host's own
+/// packets.
 pub const INBOUND: Mark = TUNNEL_MARK;
 
-/// How many portals of a site can have a mark.
+/// Largest number of portals of a site that can have a mark.
 pub const PORTAL_MARK_COUNT: u8 = 16;
 
-/// The bit that every mark of a portal has.
+/// Bit that is set in the mark of each portal.
 pub const PORTAL_MARKS: u32 = 0x8000_0000;
 
-/// The mark of what enters a portal that a policy rule alone cannot tell: bit 31 says that it is such a mark, bits 24 to 27 whose. Clear
-/// of the same others as [`TUNNEL_MARK`], and of that. Somebody else's mark in bits 24 to 27 is none of these.
+/// Returns the mark of packets that enter the portal with this number, for a portal whose packets a policy
+/// rule alone cannot select. Bit 31 is set in the marks of all portals, and bits 24 to 27 hold the number.
+/// These bits are clear of [`TUNNEL_MARK`], and of the same programs' marks. A foreign mark in bits 24 to 27
+/// is not mistaken for the mark of a portal, because it lacks bit 31.
 ///
 /// # Panics
 /// If the number is not below [`PORTAL_MARK_COUNT`].
@@ -59,43 +66,46 @@ pub fn portal_mark(number: u8) -> Mark {
     Mark { value: PORTAL_MARKS | u32::from(number) << 24, mask: PORTAL_MARKS | 0x0f00_0000 }
 }
 
-/// The table of one route, which refuses everything but what is on a link (see [`Reach`]): behind the tables of exits, for what this host
-/// sends itself.
+/// Routing table with one route, which refuses everything except destinations on a link (see [`Reach`]). The
+/// packets that this host itself sends meet it behind the tables of the exits.
 pub const CLOSED_TABLE: Table = Table(7699);
 
-/// The mark under [`WAYS`] of a connection that was opened into the tunnel of this number, 1 to 31.
+/// Returns the mark, under the mask [`WAYS`], of a connection that was opened into the tunnel with this
+/// number, 1 to 31.
 pub fn tunneled(number: u8) -> u32 {
     let bits = TUNNEL_NUMBER_BITS.iter().enumerate().filter(|(index, _)| number >> index & 1 == 1);
     bits.fold(TUNNELED.value, |mark, (_, bit)| mark | bit)
 }
 
-/// Metric of the routes that catch what a vanished tunnel leaves behind: behind every other (`ip -6 route` prints the
-/// kernel's own fallback with it).
+/// Metric of the routes that refuse packets to a tunnel that vanished: these routes come behind all other
+/// routes. It is the metric of the kernel's own fallback, as `ip -6 route` prints it.
 pub const LAST_METRIC: NonZeroU32 = NonZeroU32::new(4_278_198_272).unwrap();
 
-/// All that portals makes of a machine.
+/// State of a machine: everything that portals makes on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
     /// Interfaces that we made.
     pub links: SortedMap<IfName, Link>,
-    /// WireGuard settings of those that are tunnels.
+    /// WireGuard settings of the interfaces that are tunnels.
     pub tunnels: SortedMap<IfName, Tunnel>,
-    /// Addresses on our interfaces, and ours on the host's.
+    /// Addresses of our interfaces, and our addresses on interfaces of the host.
     pub addresses: SortedSet<(IfName, InterfaceAddress)>,
-    /// Interfaces that are administratively up: ours, and those of the host that portals need.
+    /// Interfaces that are administratively up: our interfaces, and the interfaces of the host that portals
+    /// need.
     pub up: SortedSet<IfName>,
     /// Routes with our protocol number.
     pub routes: SortedSet<Route>,
     /// Rules in our band of priorities.
     pub rules: SortedSet<Rule>,
-    /// Interfaces of others' that are ports of theirs, and that nothing may come in by: our second nftables table, if there is one. None in
-    /// it: another hand has changed it; nobody wants that.
+    /// Foreign interfaces that are ports of foreign bridges, and through which no packet may come in: our
+    /// second nftables table, if it exists. After another program changed the table, it is observed as an
+    /// empty set, which is never desired.
     pub closed_ports: Option<SortedSet<IfName>>,
-    /// Our nftables table, if there is one.
+    /// Content of our nftables table, if the table exists.
     pub firewall: Option<Firewall>,
-    /// What is ours in iptables, by program; programs with nothing of ours are left out.
+    /// Chains and rules of ours in iptables, by program; programs without any are left out.
     pub iptables: SortedMap<Program, Ruleset>,
-    /// Rules of ours in other people's nftables chains; chains without any are left out.
+    /// Rules of ours in foreign nftables chains; chains without any are left out.
     pub openings: SortedMap<ForeignChain, Opened>,
     /// Kernel settings by path below `/proc/sys`, such as `net/ipv4/ip_forward`.
     pub sysctls: SortedMap<String, String>,
@@ -104,30 +114,30 @@ pub struct State {
 /// A network interface of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
-    /// What it is made of.
+    /// Kind of the interface.
     pub kind: LinkKind,
-    /// In bytes.
+    /// MTU in bytes.
     pub mtu: u32,
-    /// `portals:<network>`: marks it as ours.
+    /// Alias `portals:<network>`, which marks the interface as ours.
     pub alias: String,
 }
 
-/// What an interface of ours is made of.
+/// Kind of an interface of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkKind {
-    /// WireGuard of the kernel, or the built-in one on a tun device.
+    /// A tunnel: WireGuard of the kernel, or the built-in WireGuard on a tun device.
     WireGuard(Backend),
-    /// What is tagged with a number on another interface. It stays up while that one is down ("loose binding").
+    /// A VLAN on another interface. The VLAN stays up while the other interface is down ("loose binding").
     Vlan {
-        /// The interface that carries it.
+        /// Interface that carries the VLAN.
         parent: IfName,
-        /// The number, 1 to 4094.
+        /// Number of the VLAN, 1 to 4094.
         id: u16,
     },
 }
 
 impl Link {
-    /// Who runs it, if it is a tunnel.
+    /// Returns the WireGuard that runs the interface, if it is a tunnel.
     pub fn backend(&self) -> Option<Backend> {
         match self.kind {
             LinkKind::WireGuard(backend) => Some(backend),
@@ -136,17 +146,17 @@ impl Link {
     }
 }
 
-/// Who runs a WireGuard tunnel.
+/// WireGuard that runs a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// The kernel.
+    /// WireGuard of the kernel.
     Kernel,
-    /// This process, on a tun device that goes away with it.
+    /// WireGuard of this process, on a tun device that disappears with the process.
     BuiltIn,
 }
 
 impl Backend {
-    /// The word in `status --json`.
+    /// Returns the word for `status --json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Kernel => "kernel",
@@ -158,53 +168,54 @@ impl Backend {
 /// WireGuard settings of one interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tunnel {
-    /// Absent only while an interface has just been made.
+    /// Private key; `None` only while the interface has just been made.
     pub private_key: Option<Secret>,
     /// UDP port on which the tunnel listens; `None` lets the kernel choose one.
     pub port: Option<NonZeroU16>,
     /// Mark of the tunnel's own packets.
     pub fwmark: Option<NonZeroU32>,
-    /// By public key.
+    /// Peers by public key.
     pub peers: SortedMap<PublicKey, Peer>,
 }
 
-/// One peer of a tunnel.
+/// Peer of a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Mixed into the handshake, if both have it.
+    /// Symmetric key that both ends mix into the handshake.
     pub preshared_key: Option<Secret>,
-    /// Where it is dialled. Wanted: where the file says; observed: where it was last heard of.
+    /// Address and port at which the peer is dialled. Desired: as in the network file. Observed: the address
+    /// from which the peer was last heard.
     pub endpoint: Option<SocketAddr>,
     /// Seconds between keepalives; `None` = off.
     pub keepalive: Option<NonZeroU16>,
-    /// What may come from it, and what is sent to it.
+    /// Networks that packets from the peer may come from, and that are sent to the peer.
     pub allowed_ips: SortedSet<Cidr>,
-    /// Observed only: it has shaken hands in the last 180 s (REJECT_AFTER_TIME in WireGuard's paper, § 6.1),
-    /// so its endpoint works, wherever it roamed to.
+    /// Set if the peer completed a handshake in the last 180 s (REJECT_AFTER_TIME in WireGuard's paper,
+    /// § 6.1), so that its endpoint works, even after the peer roamed. Only observed, never desired.
     pub alive: bool,
 }
 
-/// One route. Its family is that of the destination.
+/// Route. Its destination determines the address family.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
-    /// The table it stands in.
+    /// Table of the route.
     pub table: Table,
-    /// Where to.
+    /// Network that the route leads to.
     pub destination: Cidr,
-    /// What happens to what goes there.
+    /// Effect on packets to that network.
     pub target: Target,
-    /// Metric: the route with the lowest metric is taken. `None` is the kernel's default: the lowest metric in
-    /// IPv4, and 1024 in IPv6.
+    /// Metric: the route with the lowest metric is taken. `None` is the kernel's default: the lowest metric
+    /// in IPv4, and 1024 in IPv6.
     pub metric: Option<NonZeroU32>,
 }
 
 impl Route {
-    /// What the kernel tells routes apart by: two routes cannot share it.
+    /// Returns the properties by which the kernel distinguishes routes: two routes cannot share them.
     pub fn place(&self) -> (Table, Cidr, Option<NonZeroU32>) {
         (self.table, self.destination, self.metric)
     }
 
-    /// The interface it leads out of.
+    /// Returns the interface that the route leads out of; `None` if the route refuses.
     pub fn interface(&self) -> Option<&IfName> {
         match &self.target {
             Target::Device { interface, .. } => Some(interface),
@@ -213,56 +224,57 @@ impl Route {
     }
 }
 
-/// What a route does.
+/// Effect of a route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
-    /// Out of an interface.
+    /// Sends packets out of an interface.
     Device {
-        /// The interface.
+        /// Name of the interface.
         interface: IfName,
-        /// Source address of this router's own packets on it.
+        /// Source address of this router's own packets.
         source: Option<IpAddr>,
-        /// The questions that find it.
+        /// Lookups that find the route.
         reach: Reach,
     },
-    /// Refused, with an ICMP message to whoever asked.
+    /// Refuses packets, with an ICMP message to their sender.
     Unreachable,
 }
 
-/// The questions that a route answers. The kernel asks for what is on a link alone when it looks for a new route's next hop, and so do sockets
-/// that take no gateway.
+/// Lookups that find a route. The kernel looks only for destinations on a link when it checks the next hop of
+/// a new route, and for sockets that use no gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
-    /// All, those for what is on a link as well [`scope link`].
+    /// Lookups of every kind, including those only for destinations on a link (`scope link`).
     Link,
-    /// All but those [`scope global`]. IPv6 has no others.
+    /// Lookups of every kind except those only for destinations on a link (`scope global`). IPv6 has no other
+    /// routes.
     Beyond,
 }
 
-/// One policy rule.
+/// Policy rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
-    /// Lower is asked first.
+    /// Priority: the kernel asks rules with lower numbers first.
     pub priority: Priority,
-    /// The family of packets it looks at.
+    /// Address family of the packets that the rule sees.
     pub family: Family,
-    /// What it matches: all that are given.
+    /// Conditions that a packet must meet.
     pub selector: Selector,
-    /// What it does with them.
+    /// Effect on these packets.
     pub action: RuleAction,
 }
 
 impl Rule {
-    /// Tells whether it refuses.
+    /// Tells whether the rule refuses packets.
     pub fn closes(&self) -> bool {
         matches!(self.action, RuleAction::Unreachable | RuleAction::Lookup(CLOSED_TABLE))
     }
 }
 
-/// What a rule matches.
+/// Conditions of a rule. A packet must meet all conditions that are given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Selector {
-    /// Came in on this interface; `lo` = sent by this host.
+    /// Interface through which the packet came in; `lo` = this host sent the packet.
     pub incoming: Option<IfName>,
     /// Source network.
     pub from: Option<Cidr>,
@@ -270,36 +282,38 @@ pub struct Selector {
     pub to: Option<Cidr>,
     /// Firewall mark.
     pub mark: Option<Mark>,
-    /// UDP to this port. Kernels before 4.17 cannot ask for it, and take the rule without.
+    /// Destination port of a UDP packet. Kernels before 4.17 do not support this condition, and make the rule
+    /// without it.
     pub udp_port: Option<u16>,
 }
 
-/// What a rule does.
+/// Effect of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RuleAction {
-    /// Looks in a table; goes on with the next rule if there is no route.
+    /// Looks for a route in a table; without a route, the next rule is asked.
     Lookup(Table),
-    /// Goes on at the rule of that priority.
+    /// Continues at the rule with this priority.
     Goto(Priority),
-    /// Refuses, with an ICMP message to whoever asked.
+    /// Refuses packets, with an ICMP message to their sender.
     Unreachable,
 }
 
-/// What to look at besides what is marked as ours: things of the host that portals need to know or that carry no mark.
+/// Objects to observe in addition to the objects that are marked as ours: portals must know them, or they
+/// carry no mark.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Kernel settings.
     pub sysctls: SortedSet<String>,
-    /// Interfaces whose being up matters.
+    /// Interfaces whose administrative state matters.
     pub interfaces: SortedSet<IfName>,
-    /// Addresses that are, or shall be, ours on interfaces of the host.
+    /// Addresses on interfaces of the host that are ours, or that will be.
     pub addresses: SortedSet<(IfName, InterfaceAddress)>,
-    /// iptables to be asked, besides those that show that there is something of ours.
+    /// Programs for iptables to ask, in addition to those that show signs of our chains.
     pub iptables: SortedSet<Program>,
 }
 
 impl State {
-    /// What this state needs to know of the host.
+    /// Returns the scope in which everything in this state is observed.
     pub fn scope(&self) -> Scope {
         Scope {
             sysctls: self.sysctls.keys().cloned().collect(),
@@ -311,7 +325,7 @@ impl State {
 }
 
 impl Scope {
-    /// Both scopes together.
+    /// Returns both scopes combined.
     #[must_use]
     pub fn union(mut self, other: Self) -> Self {
         self.sysctls.extend(other.sysctls);

@@ -6,7 +6,7 @@ use crate::firewall::xtables::{Program, Ruleset};
 use crate::firewall::{Firewall, ForeignChain, Opened};
 use crate::state::{Link, Route, Rule, Tunnel};
 
-/// One change of the machine. A step holds all data that its [inverse](Step::inverse) needs.
+/// Change of the machine. A step holds all data that its [inverse](Step::inverse) needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Makes an interface with its MTU and alias. The interface is down; a tunnel has no key yet.

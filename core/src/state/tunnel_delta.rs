@@ -1,4 +1,4 @@
-//! What to send to WireGuard so that one tunnel becomes another, and no session is touched that need not be.
+//! Difference between two tunnels: the changes that WireGuard needs, so that all other sessions survive.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32};
@@ -7,7 +7,7 @@ use crate::base::net::{Cidr, PublicKey, Secret};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::{Peer, Tunnel};
 
-/// The difference between two settings of a tunnel: only what is named here changes.
+/// Difference between two settings of a tunnel. All other settings stay.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct TunnelDelta {
     /// Private key; [`Change::Clear`] if the interface is about to be removed.
@@ -16,24 +16,24 @@ pub struct TunnelDelta {
     pub port: Change<NonZeroU16>,
     /// Mark of the tunnel's own packets.
     pub fwmark: Change<NonZeroU32>,
-    /// Peers that go.
+    /// Peers to remove.
     pub removed: SortedSet<PublicKey>,
-    /// Peers that come.
+    /// New peers.
     pub added: SortedMap<PublicKey, Peer>,
-    /// Peers that stay and differ.
+    /// Peers that stay, with the settings that differ.
     pub changed: SortedMap<PublicKey, PeerDelta>,
 }
 
-/// What changes about a peer that stays.
+/// Change of a peer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct PeerDelta {
-    /// Its pre-shared key; counts from the next handshake on.
+    /// Pre-shared key; WireGuard uses it from the next handshake on.
     pub preshared_key: Change<Secret>,
-    /// Where it is dialled from now on. An endpoint cannot be taken away, only replaced.
+    /// New endpoint. WireGuard can replace an endpoint, but cannot remove it.
     pub endpoint: Option<SocketAddr>,
     /// Seconds between keepalives.
     pub keepalive: Change<NonZeroU16>,
-    /// All of them, in place of those it had.
+    /// New allowed IPs, which replace all former ones.
     pub allowed_ips: Option<SortedSet<Cidr>>,
 }
 
@@ -74,7 +74,8 @@ impl Change<Secret> {
 }
 
 impl<T: Copy> Change<T> {
-    /// Returns the number to send; `None` if there is nothing to send. WireGuard takes 0 for an absent setting.
+    /// Returns the number to send; `None` if there is nothing to send. WireGuard takes 0 for an absent
+    /// setting.
     pub fn number<N: From<T> + Default>(&self) -> Option<N> {
         match self {
             Self::Keep => None,
@@ -84,7 +85,7 @@ impl<T: Copy> Change<T> {
     }
 }
 
-/// What leads from one setting to the other.
+/// Returns the difference between two settings of a tunnel.
 pub fn delta(from: &Tunnel, to: &Tunnel) -> TunnelDelta {
     let stays = |(key, peer): (&PublicKey, &Peer)| {
         let before = from.peers.get(key)?;
@@ -107,7 +108,7 @@ pub fn delta(from: &Tunnel, to: &Tunnel) -> TunnelDelta {
 }
 
 impl PeerDelta {
-    /// All that a new peer has.
+    /// Returns the change that gives a new peer its settings.
     pub fn of_new(peer: &Peer) -> Self {
         Self {
             preshared_key: Change::between(None, peer.preshared_key.as_ref()),
@@ -152,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_changes_nothing() {
+    fn equal_settings_have_no_difference() {
         let mut other = tunnel();
         other.peers.get_mut(&PublicKey([1; 32])).unwrap().alive = true;
         assert_eq!(delta(&tunnel(), &other), TunnelDelta::default());
     }
 
     #[test]
-    fn one_peer_is_changed_and_the_other_left_alone() {
+    fn only_the_peer_that_differs_changes() {
         let mut to = tunnel();
         to.peers.get_mut(&PublicKey([2; 32])).unwrap().keepalive = None;
         let change = PeerDelta { keepalive: Change::Clear, ..PeerDelta::default() };
@@ -169,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_is_not_taken_away() {
+    fn an_endpoint_is_never_removed() {
         let mut to = tunnel();
         to.peers.get_mut(&PublicKey([2; 32])).unwrap().endpoint = None;
         assert_eq!(delta(&tunnel(), &to), TunnelDelta::default());
     }
 
     #[test]
-    fn from_nothing_and_back() {
+    fn the_difference_to_an_empty_tunnel_holds_everything() {
         let there = delta(&Tunnel::default(), &tunnel());
         assert_eq!(there.added, tunnel().peers);
         assert_eq!((there.port.number(), there.fwmark.number()), (Some(51820_u16), Some(1_u32)));

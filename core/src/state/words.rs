@@ -1,4 +1,4 @@
-//! A step in words, one line, for people.
+//! Steps in words for people, each in one line.
 
 use std::fmt::{self, Write as _};
 use std::num::NonZeroU16;
@@ -9,7 +9,7 @@ use crate::firewall::xtables::CHAIN_PREFIX;
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::{LinkKind, Peer, Reach, Route, Rule, RuleAction, Selector, Target, Tunnel};
 
-/// Says what a step does, and to which object.
+/// Describes a step and its object.
 pub fn step(step: &Step) -> String {
     match step {
         Step::AddLink(new) => adding(new),
@@ -57,9 +57,9 @@ fn firewall(step: &FirewallStep) -> String {
     match step {
         FirewallStep::ClosePorts { to: Some(ports), .. } => {
             let ports: Vec<&str> = ports.iter().map(IfName::as_str).collect();
-            format!("drop all that comes in by the port {}", ports.join(", "))
+            format!("drop all packets that come in through the port {}", ports.join(", "))
         }
-        FirewallStep::ClosePorts { to: None, .. } => "let in again what comes in by ports".to_owned(),
+        FirewallStep::ClosePorts { to: None, .. } => "accept packets from all ports again".to_owned(),
         FirewallStep::ChangeFirewall { from: None, .. } => "add the firewall table".to_owned(),
         FirewallStep::ChangeFirewall { to: None, .. } => "remove the firewall table".to_owned(),
         FirewallStep::ChangeFirewall { .. } => "change the firewall table".to_owned(),
@@ -88,7 +88,7 @@ fn verb(from_nothing: bool, to_nothing: bool) -> &'static str {
     }
 }
 
-/// As `ip route` takes it: `default dev to-paris scope global table 7702`.
+/// Returns a route as `ip route` takes it: `default dev to-paris scope global table 7702`.
 pub fn route(route: &Route) -> String {
     let mut text = String::new();
     if route.target == Target::Unreachable {
@@ -104,7 +104,7 @@ pub fn route(route: &Route) -> String {
         if let Some(source) = source {
             let _ = write!(text, " src {source}");
         }
-        // `ip` takes it for one of the link where nothing is said.
+        // Without a scope, `ip` assumes `scope link`.
         if *reach == Reach::Beyond && route.destination.family() == Family::V4 {
             text.push_str(" scope global");
         }
@@ -116,13 +116,13 @@ pub fn route(route: &Route) -> String {
     text
 }
 
-/// As `ip rule` writes it: `113: from all iif eth1 lookup 7702`.
+/// Returns a rule as `ip rule` writes it: `113: from all iif eth1 lookup 7702`.
 pub fn rule(rule: &Rule) -> String {
     let family = if rule.family == Family::V6 { "IPv6 " } else { "" };
     format!("{family}{}: {} {}", rule.priority, Selected(&rule.selector), Acting(&rule.action))
 }
 
-/// A rule's selector in `ip rule`'s words.
+/// Selector of a rule, in the words of `ip rule`.
 #[derive(Debug)]
 pub struct Selected<'a>(pub &'a Selector);
 
@@ -143,14 +143,14 @@ impl fmt::Display for Selected<'_> {
             write!(f, " iif {interface}")?;
         }
         if let Some(port) = udp_port {
-            // UDP by its number: for its name, `ip` needs a file /etc/protocols, which small systems lack.
+            // The number of UDP: for the name, `ip` needs the file /etc/protocols, which small systems lack.
             write!(f, " ipproto 17 dport {port}")?;
         }
         Ok(())
     }
 }
 
-/// A rule's action in `ip rule`'s words.
+/// Action of a rule, in the words of `ip rule`.
 #[derive(Debug)]
 pub struct Acting<'a>(pub &'a RuleAction);
 
@@ -185,7 +185,7 @@ fn tunnel(name: &str, from: &Tunnel, to: &Tunnel) -> String {
                     new.endpoint.map_or_else(|| "none".to_owned(), |endpoint| endpoint.to_string());
                 changes.push(format!("endpoint {endpoint} of peer {key}"));
             }
-            // Whether a peer is alive is observed, and no setting.
+            // `alive` is observed, and is not a setting.
             (Some(old), Some(new)) if *new != (Peer { alive: new.alive, ..old.clone() }) => {
                 changes.push(format!("settings of peer {key}"));
             }
@@ -206,12 +206,13 @@ fn networks(networks: &SortedSet<Cidr>) -> String {
     networks.iter().map(Cidr::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// `1 peer`, `2 peers`.
+/// Returns a number with its noun: `1 peer`, `2 peers`.
 pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-/// The name of a setting as sysctl(8) has it: with dots between the parts, and a slash for a dot of an interface's name.
+/// Returns the name of a setting as in sysctl(8): with dots between the parts, and a slash for each dot in
+/// the name of an interface.
 pub fn dotted(key: &str) -> String {
     let swap = |letter| match letter {
         '/' => '.',
@@ -226,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_that_was_not_there_comes_from_nothing() {
+    fn a_setting_without_a_former_value_is_only_set() {
         let set = |from: &str| {
             Step::SetSysctl(SysctlChange { key: "net/a".into(), from: from.into(), to: "1".into() })
         };
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dot_of_an_interface_stays_one() {
+    fn a_dot_in_an_interface_name_becomes_a_slash() {
         assert_eq!(dotted("net/ipv6/conf/eth0.30/accept_ra"), "net.ipv6.conf.eth0/30.accept_ra");
     }
 }

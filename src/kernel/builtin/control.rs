@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Length of the longest answer in bytes: room for ten thousand peers.
 const LONGEST_ANSWER: usize = 8 << 20;
 
-/// Our end of the library's control socket. Each request has one answer, in WireGuard's cross-platform
+/// Client end of the library's control socket. Each request has one answer, in WireGuard's cross-platform
 /// protocol (<https://www.wireguard.com/xplatform/>).
 pub(super) struct Control {
     socket: Arc<UnixStream>,
@@ -119,7 +119,8 @@ mod tests {
         })
     }
 
-    /// Environment variable of the process that is stopped, which runs only this test: the other tests go on.
+    /// Environment variable of the process that is stopped, which runs only this test: the other tests
+    /// continue.
     const STOPPED: &str = "PORTALS_TEST_STOPPED";
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) fn parse(answer: &[u8], now: SystemTime) -> io::Result<Reading> {
     if answer.split(|byte| *byte == b'\n').any(has_impossible_time) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "the answer holds a handshake at an impossible time",
+            "the answer contains a handshake at an impossible time",
         ));
     }
     Host::parse_uapi(answer).map(|host| decode(host, now))

@@ -54,11 +54,11 @@ const ROUND: Duration = Duration::from_mins(2);
 /// Such an interface has no peers, so the key lets no packet in.
 const NO_KEY: [u8; 32] = [1; 32];
 
-/// An interface that this process runs. The interface goes when the value is dropped.
+/// An interface that this process runs. The interface disappears when the value is dropped.
 pub struct Device {
     name: IfName,
     control: Arc<Mutex<Control>>,
-    /// Our end of the control socket, which ends all waits for answers.
+    /// Client end of the control socket. Its shutdown ends all waits for answers.
     socket: Arc<UnixStream>,
     /// The library's device; in an option only so that it can be taken out when dropped.
     handle: Option<DeviceHandle>,
@@ -151,7 +151,7 @@ pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
 /// Checks that this process may make tun devices.
 ///
 /// # Errors
-/// If it may not: the message tells the reason and the way out.
+/// If it may not: the message contains the reason and a remedy.
 pub fn check_tun() -> Result<()> {
     let Err(error) = File::options().read(true).write(true).open(tun::DEVICE) else { return Ok(()) };
     let way_out = match error.raw_os_error().map(Errno::from_raw) {

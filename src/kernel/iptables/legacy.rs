@@ -109,7 +109,7 @@ pub fn shape() -> Result<Vec<Shape>> {
         for name in names.split_whitespace() {
             let mut shape = Shape { name: [0; 32], hooks: 0, places: [0; 10], rules: 0, bytes: 0 };
             shape.name[..name.len().min(31)].copy_from_slice(&name.as_bytes()[..name.len().min(31)]);
-            // A table that has gone since the list was read has no shape.
+            // A table that has disappeared since the list was read has no shape.
             if ask(socket.as_raw_fd(), level, GET_INFO, &mut shape).is_ok() {
                 shapes.push(shape);
             }

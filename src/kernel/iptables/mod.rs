@@ -162,8 +162,10 @@ mod tests {
     fn the_line_at_fault_is_found() {
         for complaint in [
             "iptables-restore: line 12 failed",
-            "iptables-restore v1.8.9 (legacy): Couldn't load target `X':No such file or directory at line: 12",
-            "iptables-restore v1.8.9 (nf_tables): \nline 12: RULE_APPEND failed (No such file or directory): rule in chain X",
+            "iptables-restore v1.8.9 (legacy): Couldn't load target `X':No such file or directory \
+             at line: 12",
+            "iptables-restore v1.8.9 (nf_tables): \nline 12: RULE_APPEND failed (No such file or directory): \
+             rule in chain X",
         ] {
             assert_eq!(failed_line(complaint), Some(12), "{complaint}");
         }

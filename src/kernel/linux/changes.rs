@@ -48,8 +48,8 @@ impl Linux {
         }
     }
 
-    /// Sets the alias of new interfaces. The kernel ignores an alias at creation, and a foreign interface that
-    /// already has the name must not get our alias.
+    /// Sets the alias of new interfaces. The kernel ignores an alias at creation, and a foreign interface
+    /// that already has the name must not get our alias.
     fn finish_links(&mut self, new: &[&NamedLink], made: Vec<Result<()>>) -> Vec<Result<()>> {
         let made_links = new.iter().zip(&made).filter(|(_, made)| made.is_ok());
         let requests = made_links.map(|(new, _)| link::finish(&new.name, &new.link));
@@ -76,7 +76,8 @@ impl Linux {
             if existing.contains_key(&new.name) {
                 return Err(refusal::not_added(new, Errno::EEXIST.into()));
             }
-            // If another program deleted the interface, its device still holds the port and the control socket.
+            // If another program deleted the interface, its device still holds the port and the control
+            // socket.
             drop(self.devices.remove(&new.name));
             self.devices.insert(new.name.clone(), builtin::Device::create(&new.name)?);
             Ok(())

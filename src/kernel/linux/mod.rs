@@ -1,4 +1,4 @@
-//! The real kernel: observes by dumps, carries out steps in batches.
+//! The real kernel: observed by dumps, changed in batches.
 
 mod changes;
 
@@ -21,7 +21,7 @@ use crate::state::step::{Step, TunnelChange};
 use crate::state::{Backend, Link, Scope, State, Tunnel};
 use changes::change_in_kernel;
 
-/// The kernel of this machine, in the network namespace of the thread that opened it.
+/// Kernel of this machine, in the network namespace of the thread that opened it.
 pub struct Linux {
     route: Socket,
     wireguard: Option<WireGuard>,
@@ -32,7 +32,7 @@ pub struct Linux {
 }
 
 impl Linux {
-    /// Opens the ways to the kernel. Changes nothing, but may load the kernel's WireGuard module.
+    /// Opens the sockets to the kernel. Changes nothing, but may load the kernel's WireGuard module.
     pub fn open() -> Result<Self> {
         Ok(Self {
             route: Socket::open(protocols::NETLINK_ROUTE)?,
@@ -43,50 +43,50 @@ impl Linux {
         })
     }
 
-    /// Whether this kernel has WireGuard, or had it when it was last looked for.
+    /// Tells whether this kernel has WireGuard, as of the last time that portals looked for it.
     pub fn has_wireguard(&self) -> bool {
         self.wireguard.is_some()
     }
 
-    /// Whether this kernel has nftables.
+    /// Tells whether this kernel has nftables.
     pub fn has_nftables(&self) -> bool {
         self.nftables.is_some()
     }
 
-    /// Tells whether packets can be dropped as they come in by a port of somebody's bridge.
+    /// Tells whether packets can be dropped as they come in through a port of a foreign bridge.
     pub fn can_close_ports(&mut self) -> bool {
         self.nftables.as_mut().is_some_and(Nftables::can_close_ports)
     }
 
-    /// Needs of our rules that the kernel's nftables lacks, in words.
+    /// Returns the abilities, in words, that our rules need and the kernel's nftables lacks.
     pub fn nftables_lacks(&mut self) -> Result<Vec<&'static str>> {
         self.nftables.as_mut().map_or_else(|| Ok(Vec::new()), |nftables| Ok(nftables.lacks()?.to_vec()))
     }
 
-    /// What there is to know of others' nftables.
+    /// Surveys the nftables tables of other programs.
     pub fn survey(&mut self) -> Result<Survey> {
         self.nftables.as_mut().map_or_else(|| Ok(Survey::default()), Nftables::survey)
     }
 
-    /// The programs for iptables; they are looked for once.
+    /// Returns the programs for iptables. The search for them takes place once.
     pub fn iptables(&mut self) -> Iptables {
         *self.iptables.get_or_insert_with(Iptables::find)
     }
 
-    /// The tunnels that are ours, of this network or an earlier one.
+    /// Lists our tunnels, of this network and of earlier ones.
     pub fn own_tunnels(&mut self) -> Result<SortedMap<IfName, Link>> {
         let links = link::list(&mut self.route)?.into_iter();
         let ours = links.filter_map(|(name, link)| Some((name, link.ours()?)));
         Ok(ours.filter(|(_, link)| link.backend().is_some()).collect())
     }
 
-    /// Takes away interfaces whose WireGuard has stopped answering: they are missing then, and are made
+    /// Removes interfaces whose built-in WireGuard has stopped answering. They are missing then, and are made
     /// again.
     fn drop_lost_devices(&mut self) {
         self.devices.retain(|name, device| {
             let is_lost = device.is_lost();
             if is_lost {
-                warn!("the built-in WireGuard of {name} answers no more: the interface is made again");
+                warn!("the built-in WireGuard of {name} has stopped answering: the interface is made again");
             }
             !is_lost
         });
@@ -97,27 +97,27 @@ impl Linux {
         link::list(&mut self.route)
     }
 
-    /// The way to interfaces, addresses, routes and rules.
+    /// Returns the socket for interfaces, addresses, routes and rules.
     pub(crate) fn route(&mut self) -> &mut Socket {
         &mut self.route
     }
 
-    /// Whether this process runs tunnels with the built-in WireGuard.
+    /// Tells whether this process runs tunnels with the built-in WireGuard.
     pub fn runs_tunnels(&self) -> bool {
         !self.devices.is_empty()
     }
 
-    /// The settings of a tunnel, and what came of its peers; `now` decides who is alive.
+    /// Reads the settings of a tunnel, and the statistics of its peers. `now` decides which peers are alive.
     pub fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading> {
         match (link.backend(), self.devices.get(name)) {
             (Some(Backend::Kernel), _) => self.kernel_wireguard()?.read(name, now),
             (Some(Backend::BuiltIn), Some(device)) => device.read(now),
             (Some(Backend::BuiltIn), None) => builtin::read_foreign(name, now),
-            (None, _) => Err(Error::failed(format!("{name} is no tunnel"))),
+            (None, _) => Err(Error::failed(format!("{name} is not a tunnel"))),
         }
     }
 
-    /// Changes the settings of one tunnel of ours.
+    /// Changes the settings of a tunnel of ours.
     pub fn change_tunnel(&mut self, name: &IfName, from: &Tunnel, to: &Tunnel) -> Result<()> {
         if let Some(device) = self.devices.get_mut(name) {
             return device.change(from, to);
@@ -126,15 +126,16 @@ impl Linux {
         change_in_kernel(self.kernel_wireguard()?, &[&change]).into_iter().collect()
     }
 
-    /// Has the built-in WireGuard begin anew with every peer that does not answer: the time that its handshakes tell is that of when a
-    /// peer was put in. The kernel's looks at the clock each time.
+    /// Makes the built-in WireGuard start again with every peer that does not answer. It reads the clock only
+    /// when a peer is added, and derives the times in its handshakes from that; the kernel's WireGuard reads
+    /// the clock for each handshake.
     pub fn begin_handshakes_anew(&self) {
         for device in self.devices.values() {
             device.begin_anew();
         }
     }
 
-    /// Looks for the kernel's WireGuard once more if there was none: it may have been installed since.
+    /// Looks for the kernel's WireGuard again if there was none: it may have been installed since.
     pub fn look_for_wireguard(&mut self) -> Result<()> {
         if self.wireguard.is_none() {
             self.wireguard = WireGuard::find()?;
@@ -153,7 +154,8 @@ impl Linux {
         for (name, link) in links.iter().filter(|(_, link)| link.backend().is_some()) {
             match self.read_tunnel(name, link, now) {
                 Ok(reading) => drop(tunnels.insert(name.clone(), reading.tunnel)),
-                // Its process is ending, or hides it from us: what cannot be asked has no settings.
+                // The process of the tunnel is ending, or hides the tunnel from us: a tunnel that cannot be
+                // asked has no settings.
                 Err(error) if link.backend() == Some(Backend::BuiltIn) => debug!("{error}"),
                 Err(error) => return Err(error),
             }
@@ -161,7 +163,7 @@ impl Linux {
         Ok(tunnels)
     }
 
-    /// Those of `scope`, and those that show that something of ours is there.
+    /// Reads our chains from the programs in `scope`, and from each program that shows signs of them.
     fn observe_iptables(&mut self, scope: &Scope, survey: &Survey) -> Result<SortedMap<Program, Ruleset>> {
         let mut programs = scope.iptables.clone();
         if !legacy::families_in_use()?.is_empty() {
@@ -233,7 +235,7 @@ impl Kernel for Linux {
     }
 }
 
-/// Those that this kernel has.
+/// Reads the settings in `scope` that this kernel has.
 fn observe_sysctls(scope: &Scope) -> Result<SortedMap<String, String>> {
     let read = |key: &String| sysctl::read(key).map(|value| Some((key.clone(), value?))).transpose();
     scope.sysctls.iter().filter_map(read).collect()

@@ -7,12 +7,12 @@ use super::ALIGNMENT;
 /// Bytes of `struct nlmsghdr`: length, kind, flags, sequence number and port.
 pub(super) const HEADER: usize = 16;
 
-/// One message of an answer or a notification.
+/// Message of an answer or a notification.
 #[derive(Clone, Copy)]
 pub(crate) struct Frame<'a> {
-    /// `RTM_*`, the number of a family of generic netlink, or a subsystem and a message of nfnetlink.
+    /// Kind: `RTM_*`, the number of a family of generic netlink, or a subsystem and a message of nfnetlink.
     pub(crate) kind: u16,
-    /// `NLM_F_*`.
+    /// Flags: `NLM_F_*`.
     pub(crate) flags: u16,
     /// Number of the request that the message answers.
     pub(crate) sequence: u32,

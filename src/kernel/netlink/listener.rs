@@ -1,4 +1,4 @@
-//! Sockets that hear of changes: multicast groups of netlink.
+//! Sockets that report changes: multicast groups of netlink.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use netlink_sys::{Socket, SocketAddr};
 use nix::libc::MSG_DONTWAIT;
 
-/// A socket that hears of changes, in the network namespace of the thread that opened it.
+/// Socket that reports changes, in the network namespace of the thread that opened it.
 #[derive(Debug)]
 pub(in crate::kernel) struct Listener(Socket);
 
@@ -14,7 +14,7 @@ pub(in crate::kernel) struct Listener(Socket);
 pub(in crate::kernel) enum Heard {
     /// Messages came in.
     Messages,
-    /// Nothing more is waiting.
+    /// The socket has no message waiting.
     Nothing,
     /// Messages were lost (ENOBUFS). The kernel says so once.
     Lost,

@@ -29,8 +29,8 @@ pub(crate) use refusal::verdict;
 /// default 208 kB). 64 kB leave room on kernels with small limits, and hold a thousand routes.
 const CHUNK: usize = 64 << 10;
 
-/// Bytes that this process offers for one answer. The kernel makes the parts of a dump up to that long, and
-/// wipes that much memory for each part, in addition to its own 320 bytes (`netlink_dump`).
+/// Bytes that this process offers for one answer. The kernel makes the parts of a dump up to this long, and
+/// wipes this much memory for each part, in addition to its own 320 bytes (`netlink_dump`).
 const ROOM: usize = (8 << 10) - 320;
 
 /// Bytes for one answer where objects are requested one by one. Each object fits into the smallest buffer
@@ -88,7 +88,7 @@ impl Socket {
         Ok(inner)
     }
 
-    /// Allows sends of up to that many bytes. The kernel refuses without CAP_NET_ADMIN in the first user
+    /// Allows sends of up to this many bytes. The kernel refuses without CAP_NET_ADMIN in the first user
     /// namespace; then the usual limit stays.
     pub(super) fn allow_long_sends(&self, bytes: usize) {
         let _ = setsockopt(&self.inner, SndBufForce, &bytes);
@@ -96,8 +96,8 @@ impl Socket {
 
     /// Lists all objects of a kind, as one consistent list.
     ///
-    /// The list leaves out objects that cannot be decoded: they belong to newer kernels, or to drivers with
-    /// their own idea of an attribute, and are never ours.
+    /// The list leaves out objects that cannot be decoded: they belong to newer kernels, or to drivers that
+    /// use an attribute differently, and are never ours.
     pub fn dump<T: Decode>(&mut self, request: Message) -> Result<Vec<T>, Refusal> {
         self.gather(request, |objects: &mut Vec<T>, payload| objects.extend(T::decode(payload)))
     }

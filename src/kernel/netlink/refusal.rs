@@ -1,4 +1,4 @@
-//! Refusals of the kernel, and the acknowledgements that tell them: `struct nlmsgerr` of linux/netlink.h.
+//! Refusals of the kernel, and the acknowledgements that report them: `struct nlmsgerr` of linux/netlink.h.
 
 use std::fmt;
 use std::io;

@@ -46,7 +46,7 @@ fn a_question_has_one_answer() {
 fn each_failure_in_a_batch_is_told_apart() {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
     let bad = |number: u32| number % 1_000 == 2;
-    // The kernel takes a no-op from anybody and says nothing.
+    // The kernel accepts a no-op from every process, and does not answer.
     let nothing = || Message::raw(NLMSG_NOOP, Vec::new());
     let requests = (0..3_000).map(|n| if bad(n) { link(NO_LINK) } else { nothing() });
     let results = socket.batch(requests.collect());

@@ -67,7 +67,7 @@ const COMMENT: u8 = 0;
 pub struct Survey {
     /// Chains that refuse unknown packets, each with our chain at the same hook.
     pub refusing: Vec<(ForeignChain, Chain)>,
-    /// Our rules in other programs' chains.
+    /// Rules of ours in other programs' chains.
     pub openings: SortedMap<ForeignChain, Opened>,
     /// Chains that refuse unknown packets and that only the owner of their table may change, as nft names
     /// them.
@@ -168,7 +168,7 @@ impl Survey {
     }
 }
 
-/// Others' chains and rules, as far as they matter here.
+/// Chains and rules of other programs, as far as they matter here.
 #[derive(Default)]
 struct Ruleset {
     /// Base chains at our hooks, each with our chain there and whether the policy is to drop.

@@ -93,7 +93,7 @@ impl Nftables {
                 Ok(Some(snapshot)) if snapshot::is_sharp(&snapshot) => {
                     return Ok(Some(snapshot::decode(&snapshot).unwrap_or_default()));
                 }
-                // The ruleset changed while we read it, or a set went away between two questions.
+                // The ruleset changed while we read it, or a set disappeared between two questions.
                 Ok(Some(_)) | Err(Refusal { errno: Errno::ENOENT | Errno::EINTR, .. }) => {}
                 Err(refusal) => return Err(refusal).context(|| "cannot read the firewall".into()),
             }

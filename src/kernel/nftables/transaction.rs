@@ -27,7 +27,7 @@ struct Table {
     flags: u32,
 }
 
-/// Our table.
+/// Table of portals.
 const OURS: Table = Table { name: TABLE, flags: 0 };
 
 /// Table of a trial, which never comes into force. NFT_TABLE_F_DORMANT keeps its chains off their hooks even
@@ -37,7 +37,7 @@ const TRIAL: Table = Table { name: "portals-trial", flags: 1 };
 /// The messages that carry out edits.
 pub(crate) struct Transaction {
     messages: Vec<Message>,
-    /// For each message the index of its edit; `None` for the first message, which begins the transaction.
+    /// Index of the edit of each message; `None` for the first message, which begins the transaction.
     edits: Vec<Option<usize>>,
 }
 
@@ -47,8 +47,8 @@ impl Transaction {
         &self.messages
     }
 
-    /// Returns the index of the edit that a message belongs to; `None` for a message about the transaction as a
-    /// whole.
+    /// Returns the index of the edit that a message belongs to; `None` for a message about the transaction as
+    /// a whole.
     pub(super) fn edit_of(&self, message: usize) -> Option<usize> {
         self.edits.get(message).copied().flatten()
     }
@@ -216,7 +216,7 @@ fn what_is_missing(edit: &Edit) -> Option<&'static str> {
             Some("inet NAT chains (needs Linux 5.2 or newer, with module nft_chain_nat)")
         }
         Edit::AddChain(chain) if chain.hook().kind == "route" => {
-            Some("chains that route once more (needs Linux 5.2 or newer)")
+            Some("chains of type route (needs Linux 5.2 or newer)")
         }
         Edit::AddSet(..) => Some("such sets (before Linux 5.2: modules nft_set_hash and nft_set_rbtree)"),
         Edit::AddRule(_, _, rule) => missing_expression(rule),

@@ -111,18 +111,18 @@ fn endpoint(value: &[u8]) -> Option<SocketAddr> {
     }
 }
 
-/// Reads a number of 16 bits; 0 stands for an absent setting.
+/// Reads a number of 16 bits; 0 means that the setting is absent.
 fn short(value: &[u8]) -> Option<NonZeroU16> {
     NonZeroU16::new(u16::from_ne_bytes(bytes(value)?))
 }
 
-/// Reads a key; all zeros stand for no key.
+/// Reads a key; all zeros mean that there is no key.
 fn secret(value: &[u8]) -> Option<Secret> {
     bytes(value).filter(|bytes| *bytes != [0; 32]).map(Secret::new)
 }
 
-/// Reads a time since 1970, `struct __kernel_timespec`: seconds and nanoseconds of 64 bits each. Zero stands
-/// for never.
+/// Reads a time since 1970, `struct __kernel_timespec`: seconds and nanoseconds of 64 bits each. Zero
+/// means never.
 fn moment(value: &[u8]) -> Option<SystemTime> {
     let seconds = i64::from_ne_bytes(bytes(value)?);
     let nanoseconds = i64::from_ne_bytes(bytes(value.get(8..)?)?);

@@ -64,8 +64,8 @@ impl PeerStatistics {
         match now.duration_since(self.handshake?) {
             Ok(age) => Some(age),
             // If the clock was set back a little, the handshake was just now. If it was set back by more, the
-            // age is unknown: a handshake taken for young would stay young for years. The next handshake
-            // tells.
+            // age is unknown: a handshake that seems recent would seem recent for years. The next
+            // handshake settles it.
             Err(error) => (error.duration() <= SESSION).then_some(Duration::ZERO),
         }
     }
@@ -255,7 +255,7 @@ mod tests {
         }
     }
 
-    /// Returns the tunnel that the kernel would show after these messages, if it merely kept them.
+    /// Returns the tunnel that the kernel would show after these messages, if it stored them unchanged.
     fn keep(messages: &[Vec<WireguardAttribute>]) -> Tunnel {
         let mut reading = Reading::default();
         for message in messages {

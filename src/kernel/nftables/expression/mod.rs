@@ -32,7 +32,7 @@ pub(super) enum Expression {
     WriteMark,
     /// Makes the loaded value the mark of the packet's connection.
     WriteConnectionMark,
-    /// Ends the rule unless the loaded value stands in this relation to a value.
+    /// Ends the rule unless the loaded value has this relation to a value.
     Compare(Relation, Vec<u8>),
     /// Ends the rule unless the loaded value is in a set, or unless it is not (`inverted`).
     Lookup {

@@ -105,12 +105,13 @@ impl<'a> Decoder<'a> {
         let number = self.compared()?;
         let family =
             [Family::V4, Family::V6].into_iter().find(|family| number == [family_number(*family)])?;
-        let leads_to_address = matches!(
-            self.rest,
-            [Expression::Payload(Field::Source(of) | Field::Destination(of), ..), ..]
-                | [Expression::Meta(..), Expression::Payload(Field::Source(of) | Field::Destination(of), ..), ..]
-                if *of == family
-        );
+        let leads_to_address = match self.rest {
+            [Expression::Payload(field, ..), ..]
+            | [Expression::Meta(..), Expression::Payload(field, ..), ..] => {
+                matches!(field, Field::Source(of) | Field::Destination(of) if *of == family)
+            }
+            _ => false,
+        };
         if !leads_to_address || self.family == Some(family) {
             self.conditions.push(Condition::Family(family));
         }

@@ -41,7 +41,7 @@ pub(super) fn encode_expressions(rule: &Rule, writer: &mut Writer) {
     writer.nest(RULE_EXPRESSIONS, |writer| expressions.iter().for_each(|each| each.encode(writer)));
 }
 
-/// Encodes the chain without a rule, which stands for all rules of the chain.
+/// Encodes the chain without a rule, which means all rules of the chain.
 pub(super) fn encode_chain(chain: Chain, writer: &mut Writer) {
     writer.text(RULE_CHAIN, chain.name());
 }
