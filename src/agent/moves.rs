@@ -80,6 +80,11 @@ impl Moves {
         }
     }
 
+    /// Returns the names of the portals that move.
+    pub(super) fn portals(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|one| one.portal.as_str())
+    }
+
     fn take(&mut self) -> Vec<Move> {
         std::mem::take(&mut self.0)
     }

@@ -6,7 +6,7 @@ use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
 use crate::control::Done;
 use crate::engine::apply::OnFailure;
-use crate::engine::converge::converge;
+use crate::engine::converge::{Moved, converge};
 use crate::plan::closing;
 use crate::services;
 use crate::site::Site;
@@ -85,7 +85,8 @@ impl Agent {
             open_files::check_room(site.tunnels.len())?;
         }
         let _lock = self.lock()?;
-        let steps = converge(&mut self.kernel, &self.journal, &site, None, on_failure);
+        let moved = Moved::portals(&site, self.moves.portals());
+        let steps = converge(&mut self.kernel, &self.journal, &site, None, moved, on_failure);
         // Services run even if another part has failed: the parts that were applied can be used.
         let services = services::plan(&site, self.journal.folder());
         site.notes.extend(services::missing(&services));

@@ -11,7 +11,7 @@ use crate::cli::Apply;
 use crate::config::model::Mtu;
 use crate::control::{Done, Question, ask};
 use crate::engine::apply::OnFailure;
-use crate::engine::converge::converge;
+use crate::engine::converge::{Moved, converge};
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::engine::trial::{Trial, must_confirm};
@@ -60,7 +60,9 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     let mut trial = Trial::of(file);
     let begun = trial.begin(&(), &files.text, confirm);
     let begun = begun.and_then(|()| confirm.map_or(Ok(()), |time| leave_watcher(file, time)));
-    let steps = begun.and_then(|()| converge(&mut kernel, journal, &site, Some(&links), OnFailure::Undo));
+    let steps = begun.and_then(|()| {
+        converge(&mut kernel, journal, &site, Some(&links), Moved::default(), OnFailure::Undo)
+    });
     if steps.is_err() {
         trial.failed();
     }

@@ -14,7 +14,7 @@ use crate::cli::Confirm;
 use crate::cli::output::say;
 use crate::control::{Question, ask};
 use crate::engine::apply::{OnFailure, remove_all};
-use crate::engine::converge::converge;
+use crate::engine::converge::{Moved, converge};
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::engine::trial::{Trial, Undone};
@@ -83,7 +83,7 @@ fn undo(trial: &mut Trial, file: &Path, journal: &Journal) -> Result<(), Errors>
             let files = Files::read_copy(file, &in_force)?;
             let links = kernel.links()?;
             let site = files.site(&mut kernel, &links, &files.resolved()?)?;
-            converge(&mut kernel, journal, &site, None, OnFailure::Undo)?;
+            converge(&mut kernel, journal, &site, None, Moved::default(), OnFailure::Undo)?;
         }
     }
     Ok(())

@@ -62,8 +62,8 @@ impl OnFailure {
     }
 }
 
-/// Makes the machine match `want` and checks that it does. Returns the steps that it took. `links` is a snapshot of the interfaces, if
-/// the caller has just taken one. The caller holds the journal's lock.
+/// Makes the machine match `want`, and checks that it does. Returns the steps that were taken. `links` is a
+/// snapshot of the interfaces, if the caller has just taken one. The caller holds the journal's lock.
 pub fn apply(
     kernel: &mut dyn Kernel,
     journal: &Journal,
@@ -71,7 +71,18 @@ pub fn apply(
     links: Option<&Links>,
     on_failure: OnFailure,
 ) -> Result<Vec<Step>> {
-    let Prepared { claims, have, steps } = prepare(kernel, journal, want, links)?;
+    let prepared = prepare(kernel, journal, want, links)?;
+    apply_prepared(kernel, journal, want, prepared, on_failure)
+}
+
+/// Makes the machine match `want` as [`apply`] does, with steps that the caller has just prepared.
+pub fn apply_prepared(
+    kernel: &mut dyn Kernel,
+    journal: &Journal,
+    want: &State,
+    Prepared { claims, have, steps }: Prepared,
+    on_failure: OnFailure,
+) -> Result<Vec<Step>> {
     if claims.begun {
         log::warn!("an earlier call was cut short; completing it");
     }

@@ -1,0 +1,74 @@
+//! Makes the machine match a site: its whole state, and the connections of portals that have moved.
+
+mod moved;
+
+use crate::base::error::Result;
+use crate::base::net::IfName;
+use crate::engine::apply::{OnFailure, apply_prepared, prepare};
+use crate::engine::firewall_choice;
+use crate::engine::journal::Journal;
+use crate::engine::neighbours;
+use crate::kernel::conntrack::{self, Told};
+use crate::kernel::echo::Echo;
+use crate::kernel::link::Links;
+use crate::kernel::linux::Linux;
+use crate::plan::plan;
+use crate::site::Site;
+use crate::state::step::Step;
+use crate::state::{Backend, LinkKind};
+pub use moved::Moved;
+
+/// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave
+/// elsewhere now: those in `moved`, which the caller knows of, and those that the observed state differs in.
+/// Returns the steps that were taken. `links` is a snapshot of the interfaces, if the caller has just taken
+/// one. The caller holds the journal's lock.
+pub fn converge(
+    kernel: &mut Linux,
+    journal: &Journal,
+    site: &Site,
+    links: Option<&Links>,
+    moved: Moved,
+    on_failure: OnFailure,
+) -> Result<Vec<Step>> {
+    let want = plan(site);
+    let prepared = prepare(kernel, journal, &want, links)?;
+    let moved = moved.with_changes(site, &prepared.have, &want);
+    let steps = apply_prepared(kernel, journal, &want, prepared, on_failure)?;
+    // The state is right by now, so a failure below is no failure of the whole.
+    let guards = want.firewall.is_some() || !want.iptables.is_empty();
+    if let Err(error) = firewall_choice::remember(journal.folder(), guards.then_some(site.guard.firewall)) {
+        log::warn!("the firewall may be chosen anew when others change theirs: {error}");
+    }
+    if let Err(error) = neighbours::remember(journal.folder(), &site.host.neighbours) {
+        log::warn!(
+            "devices that are silent when the agent begins anew will not be known by their addresses: {error}"
+        );
+    }
+    if let Some(connections) = moved.connections() {
+        forget(&connections);
+    }
+    wake_up(site, &steps);
+    Ok(steps)
+}
+
+fn forget(connections: &Told) {
+    match conntrack::forget(connections) {
+        Ok(number) => log::debug!("{number} connections begin anew"),
+        // They die sooner or later, and all other connections work.
+        Err(error) => log::warn!("{error}; devices may have to connect again by themselves"),
+    }
+}
+
+/// The kernel's WireGuard begins a handshake with every peer of a new tunnel that has a keepalive; the built-in one waits until
+/// that is due, and until then drops what the other end goes on to send in the session that was.
+fn wake_up(site: &Site, steps: &[Step]) {
+    let is_new = |name: &IfName| {
+        let built_in = LinkKind::WireGuard(Backend::BuiltIn);
+        steps
+            .iter()
+            .any(|step| matches!(step, Step::AddLink(new) if new.name == *name && new.link.kind == built_in))
+    };
+    for (interface, _, peer) in site.peers().filter(|(interface, ..)| is_new(interface)) {
+        Echo::knock(interface, site.address_in(&site.tunnels[interface], peer.address), peer.address);
+    }
+}
