@@ -3,18 +3,27 @@
 mod namespace;
 
 use std::fs::File;
+use std::path::Path;
 
 use namespace::{inside, ip};
 use wg_portals::base::net::{Cidr, IfName};
 use wg_portals::base::sorted::SortedSet;
-use wg_portals::engine::host;
+use wg_portals::engine::host::{Host as _, Question};
 use wg_portals::kernel::linux::Linux;
 use wg_portals::site::facts::{Facts, Uplink};
 
 fn read(named: Option<&IfName>) -> Facts {
     let mut kernel = Linux::open().unwrap();
     let links = kernel.links().unwrap();
-    host::read(&mut kernel, &links, named, false, &SortedSet::new()).unwrap()
+    let question = Question {
+        links: &links,
+        folder: Path::new("/run/portals"),
+        uplink: named,
+        marks: false,
+        cards: &SortedSet::new(),
+        neighbours: &[],
+    };
+    kernel.facts(&question).unwrap()
 }
 
 fn name(text: &str) -> IfName {

@@ -90,9 +90,9 @@ impl Agent {
     /// any. A file that is refused, even if only on this host, does not replace the one in force.
     fn read_again(&mut self, confirmation: Confirmation) -> Result<(Site, Option<Duration>), Errors> {
         let files = Files::read(&self.file)?;
-        self.sources.tables.begin()?;
+        self.sources.tables.begin(&mut *self.kernel)?;
         let links = self.kernel.links()?;
-        let site = files.site(&mut self.kernel, &links, &self.sources.addresses())?;
+        let site = files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
         let time = match confirmation {
             Confirmation::NotNeeded => None,
             Confirmation::Within(time) => Some(time),

@@ -6,7 +6,8 @@ use std::os::fd::BorrowedFd;
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::net::Cidr;
-use crate::kernel::neighbour::Neighbourhood;
+use crate::kernel::Kernel;
+use crate::kernel::sockets::NeighbourNews;
 use crate::site::Site;
 use crate::site::facts::Neighbours;
 
@@ -15,7 +16,7 @@ use crate::site::facts::Neighbours;
 pub(super) struct Devices {
     /// Subscription to the kernel's neighbour table; none if no portal selects by address, or the host has no
     /// IPv6.
-    news: Option<Neighbourhood>,
+    news: Option<Box<dyn NeighbourNews>>,
     /// Set until the first turn of a new subscription: devices that came before it are not known.
     is_new: bool,
     sources: Vec<Cidr>,
@@ -24,13 +25,13 @@ pub(super) struct Devices {
 
 impl Devices {
     /// Takes over the sources of the site and the neighbours that the kernel knows now.
-    pub(super) fn follow(&mut self, site: &Site) -> Result<()> {
+    pub(super) fn follow(&mut self, kernel: &mut dyn Kernel, site: &Site) -> Result<()> {
         self.sources.clone_from(&site.agent.sources_with_ipv6);
         self.known.clone_from(&site.host.neighbours);
         if self.sources.is_empty() {
             self.news = None;
         } else if self.news.is_none() {
-            (self.news, self.is_new) = (Some(Neighbourhood::open()?), true);
+            (self.news, self.is_new) = (Some(kernel.neighbour_news()?), true);
         }
         Ok(())
     }
@@ -49,7 +50,7 @@ impl Devices {
 
 impl Source for Devices {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.news.iter().map(Neighbourhood::descriptor).collect()
+        self.news.iter().map(|news| news.descriptor()).collect()
     }
 
     /// Has a new device taken in. While repairs pause, the next attempt sees the device.

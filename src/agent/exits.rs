@@ -12,7 +12,7 @@ use crate::base::net::IfName;
 use crate::config::model::{Failover, Name};
 use crate::control::Known;
 use crate::engine::status::PortalState;
-use crate::kernel::linux::Linux;
+use crate::kernel::Kernel;
 use crate::site::{Choices, Exit, Portal, Site};
 
 /// Reason for an exit that a person has chosen.
@@ -102,7 +102,7 @@ impl Exits {
 
     /// Takes answers, judges silence, and sends the probes that are due. Returns the interfaces of exits that
     /// have just gone down.
-    fn probe(&mut self, kernel: &mut Linux, now: Instant) -> Vec<IfName> {
+    fn probe(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Vec<IfName> {
         let mut gone_down = Vec::new();
         for probe in &mut self.probes {
             if probe.turn(kernel, now) {

@@ -8,7 +8,6 @@ use std::time::SystemTime;
 use super::Agent;
 use crate::base::error::{Errors, Result};
 use crate::base::net::{IfName, PublicKey};
-use crate::kernel::echo::Echo;
 
 impl Agent {
     /// Leaves the endpoints of its peers for the next agent.
@@ -27,7 +26,7 @@ impl Agent {
             return Ok(());
         }
         let links = self.kernel.links()?;
-        let site = self.files.site(&mut self.kernel, &links, &self.sources.addresses())?;
+        let site = self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
         let mut links = self.kernel.own_tunnels()?;
         for (interface, key, endpoint) in heard {
             let peer = site.peers().find(|(name, _, peer)| **name == interface && peer.public_key == key);
@@ -39,7 +38,7 @@ impl Agent {
                 unknown.endpoint = Some(endpoint);
                 self.kernel.change_tunnel(&interface, &from, &to)?;
                 let own_address = site.address_in(&site.tunnels[&interface], peer.address);
-                Echo::knock(&interface, own_address, peer.address);
+                self.kernel.knock(&interface, own_address, peer.address);
             }
             links.insert(interface, link);
         }

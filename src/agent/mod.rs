@@ -25,6 +25,8 @@ mod signals;
 mod source;
 mod sources;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -32,8 +34,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::base::error::{Context as _, Error, Errors, Kind, Result};
-use crate::control::Reception;
+use crate::control::{Reception, SOCKET};
 use crate::engine::apply::{self, OnFailure};
+use crate::engine::host::Host;
 use crate::engine::journal::{Journal, Lock};
 use crate::engine::load::Files;
 use crate::engine::trial::Trial;
@@ -43,6 +46,7 @@ use crate::state::words::count;
 use crate::system::notify;
 use clock::Clock;
 use confirm::Confirmation;
+use monitor::Monitor;
 use moves::Moves;
 use signals::Signals;
 use source::Task;
@@ -64,7 +68,7 @@ pub struct Agent {
     moves: Moves,
     /// Notes of the last attempt, so that the log has each of them once.
     notes: Vec<String>,
-    kernel: Linux,
+    kernel: Box<dyn Host>,
     journal: Journal,
     /// Errors of the last attempt, so that the log has each of them once.
     complaint: Option<Vec<String>>,
@@ -74,13 +78,22 @@ pub struct Agent {
 impl Agent {
     /// Takes the agent's place on this machine and makes the host match the network file once.
     pub fn start(file: &Path) -> Result<Self, Errors> {
+        Self::start_on(file, Journal::open()?, Path::new(SOCKET), || Ok(Box::new(Linux::open()?)))
+    }
+
+    /// Starts as [`Self::start`] does, with this journal and control socket, on the host that `open` returns.
+    fn start_on(
+        file: &Path,
+        journal: Journal,
+        socket: &Path,
+        open: impl FnOnce() -> Result<Box<dyn Host>>,
+    ) -> Result<Self, Errors> {
         let signals = Signals::open()?;
-        let journal = Journal::open()?;
         let place = journal
             .lock_agent()?
             .ok_or_else(|| Error::failed("an agent (`portals run`) is at work on this machine already"))?;
         // A call that asks from now on gets its answer as soon as the agent is up.
-        let reception = Reception::open()?;
+        let reception = Reception::at(socket)?;
         let file =
             std::path::absolute(file).context(|| format!("cannot tell where {} is", file.display()))?;
         let (confirmation, in_force) = Trial::open(&file);
@@ -88,15 +101,16 @@ impl Agent {
         let clock = Clock::open(&file);
         let files = Files::read_copy(&file, &in_force)?;
         let services = Supervisor::open(journal.folder())?;
+        let mut kernel = open()?;
+        // Before the agent first observes the host, so that no change is missed in between.
+        let monitor = Monitor::open(&mut *kernel)?;
         let mut agent = Self {
             file,
             files,
-            // The monitor opens before the agent first observes the host, so that no change is missed in
-            // between.
-            sources: Sources::open(signals, reception, confirmation, clock, services)?,
+            sources: Sources::open(signals, monitor, reception, confirmation, clock, services)?,
             moves: Moves::default(),
             notes: Vec::new(),
-            kernel: Linux::open()?,
+            kernel,
             journal,
             complaint: None,
             _place: place,
@@ -104,7 +118,7 @@ impl Agent {
         let names = &mut agent.sources.names;
         names.ask(agent.files.names()?, Instant::now());
         // Names in the host's own file are known at once.
-        names.look_up(&mut agent.kernel, Instant::now())?;
+        names.look_up(&mut *agent.kernel, Instant::now())?;
         agent.take_up_exits()?;
         agent.first_attempt()?;
         log_errors(&agent.take_over());
@@ -131,7 +145,7 @@ impl Agent {
     pub fn stay(&mut self) -> Result<()> {
         loop {
             for (place, has_input) in self.sources.wait()?.into_iter().enumerate() {
-                let task = self.sources.turn(place, &mut self.kernel, has_input)?;
+                let task = self.sources.turn(place, &mut *self.kernel, has_input)?;
                 if self.carry_out(task)?.is_break() {
                     return Ok(());
                 }
@@ -178,7 +192,7 @@ impl Agent {
     pub fn remove_all(&mut self) -> Result<()> {
         let _lock = self.lock()?;
         let cleared = self.sources.services.clear();
-        let steps = apply::remove_all(&mut self.kernel, &self.journal)?;
+        let steps = apply::remove_all(&mut *self.kernel, &self.journal)?;
         cleared?;
         log::info!("removed everything: {}", count(steps.len(), "change"));
         Ok(())

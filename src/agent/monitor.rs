@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use super::signals::Signals;
 use super::source::{Source, Task, Turn, wait_for_input};
 use crate::base::error::Result;
-use crate::kernel::news::News;
+use crate::kernel::Kernel;
+use crate::kernel::sockets::ChangeNews;
 
 /// Silence that ends a burst: other programs change things in bursts.
 const QUIET: Duration = Duration::from_millis(50);
@@ -15,12 +16,12 @@ const QUIET: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_millis(400);
 
 /// Subscription to the kernel's notifications.
-pub(super) struct Monitor(News);
+pub(super) struct Monitor(Box<dyn ChangeNews>);
 
 impl Monitor {
     /// Subscribes: from now on no change is missed.
-    pub(super) fn open() -> Result<Self> {
-        News::open().map(Self)
+    pub(super) fn open(kernel: &mut dyn Kernel) -> Result<Self> {
+        kernel.change_news().map(Self)
     }
 
     /// Waits until no change has come in for a while, so that the agent repairs a firmware's burst of changes
@@ -52,7 +53,7 @@ impl Monitor {
 
 impl Source for Monitor {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.0.descriptors().collect()
+        self.0.descriptors()
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {

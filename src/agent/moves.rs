@@ -5,7 +5,6 @@ use super::failover::Move;
 use super::reconcile::Applied;
 use crate::base::error::Errors;
 use crate::config::model::Mtu;
-use crate::kernel::Kernel as _;
 use crate::plan::{standing, widths};
 use crate::site;
 use crate::state::Scope;
@@ -20,7 +19,7 @@ impl Agent {
             return Ok(());
         }
         let links = self.kernel.links()?;
-        let site = self.files.site(&mut self.kernel, &links, &self.sources.addresses())?;
+        let site = self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
         let have = self.kernel.observe(&Scope::default())?;
         self.sources.exits.begin(&site, &standing(&site, &have));
         self.sources.path_mtus.begin(widths(&site, &have));

@@ -10,8 +10,7 @@ use crate::base::error::Result;
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{Host, Name};
-use crate::kernel::echo::Echo;
-use crate::kernel::linux::Linux;
+use crate::kernel::Kernel;
 use crate::site::{Peer, Site};
 use crate::state::Tunnel;
 use crate::system::resolver::Lookup;
@@ -125,7 +124,7 @@ impl Names {
 
     /// Takes answers, begins the lookups that are due, and has links that do not work dial another address.
     /// Never waits. Reports whether a name has got its first address.
-    pub(super) fn look_up(&mut self, kernel: &mut Linux, now: Instant) -> Result<bool> {
+    pub(super) fn look_up(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<bool> {
         let mut is_new = false;
         for entry in &mut self.entries {
             let links = self.links.iter().filter(|link| link.host == entry.name).collect();
@@ -190,7 +189,7 @@ impl Entry {
 struct Look<'a> {
     links: Vec<&'a Link>,
     resolve_after: Duration,
-    kernel: &'a mut Linux,
+    kernel: &'a mut dyn Kernel,
     now: Instant,
 }
 
@@ -259,7 +258,7 @@ fn next(addresses: &[IpAddr], current: Option<IpAddr>, is_silent: bool) -> Optio
 }
 
 impl Link {
-    fn condition(&self, kernel: &mut Linux) -> Result<Condition> {
+    fn condition(&self, kernel: &mut dyn Kernel) -> Result<Condition> {
         let now = SystemTime::now();
         let Some(link) = kernel.own_tunnels()?.remove(&self.interface) else {
             return Ok(Condition { age: None, alive: false, tunnel: Tunnel::default() });
@@ -270,7 +269,7 @@ impl Link {
     }
 
     /// Changes the endpoint of the peer, and nothing else of the tunnel.
-    fn dial(&self, address: IpAddr, from: &Tunnel, kernel: &mut Linux) -> Result<()> {
+    fn dial(&self, address: IpAddr, from: &Tunnel, kernel: &mut dyn Kernel) -> Result<()> {
         let mut to = from.clone();
         let endpoint = SocketAddr::new(address, self.port);
         match to.peers.get_mut(&self.key) {
@@ -278,7 +277,7 @@ impl Link {
             _ => return Ok(()),
         }
         kernel.change_tunnel(&self.interface, from, &to)?;
-        Echo::knock(&self.interface, self.inside.0, self.inside.1);
+        kernel.knock(&self.interface, self.inside.0, self.inside.1);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! vanish are logged.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::measurement::{Measurement, Verdict};
@@ -11,7 +11,8 @@ use crate::base::error::Result;
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Mtu, Name};
-use crate::kernel::echo::Echo;
+use crate::kernel::Kernel;
+use crate::kernel::sockets::EchoSocket;
 use crate::site::Site;
 
 /// Longest wait for an answer. A late answer, to the small echo or the large one, does not count.
@@ -46,7 +47,7 @@ pub(super) struct PathMtus {
 struct Link {
     path: LinkPath,
     /// Socket for echoes; none if the interface or its address does not exist.
-    echo: Option<Echo>,
+    echo: Option<Box<dyn EchoSocket>>,
     measurement: Measurement,
     asked: Option<Echoes>,
     /// Time of the next pair of echoes, or end of the wait for the answers.
@@ -108,7 +109,7 @@ impl PathMtus {
 
     /// Sends echoes, takes answers, and logs changes. Reports whether the MTU of a tunnel must become
     /// smaller.
-    fn measure(&mut self, now: Instant) -> bool {
+    fn measure(&mut self, kernel: &mut dyn Kernel, now: Instant) -> bool {
         let mut has_changed = false;
         let mut free = AT_ONCE.saturating_sub(self.links.iter().filter(|link| link.asked.is_some()).count());
         for link in &mut self.links {
@@ -120,7 +121,7 @@ impl PathMtus {
                 }
                 free -= 1;
             }
-            link.measure(now);
+            link.measure(kernel, now);
             if before == link.narrow {
                 continue;
             }
@@ -141,7 +142,7 @@ impl PathMtus {
 impl Source for PathMtus {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         let waiting = self.links.iter().filter(|link| link.asked.is_some());
-        waiting.filter_map(|link| link.echo.as_ref()).map(|echo| echo.as_fd()).collect()
+        waiting.filter_map(|link| link.echo.as_ref()).map(|echo| echo.descriptor()).collect()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -149,7 +150,7 @@ impl Source for PathMtus {
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {
-        let is_narrower = self.measure(turn.now);
+        let is_narrower = self.measure(turn.kernel, turn.now);
         Ok(if is_narrower { Task::Reconcile("a path is narrower than its tunnel") } else { Task::Nothing })
     }
 }
@@ -160,9 +161,9 @@ impl Link {
         Self { path, echo: None, measurement, asked: None, due: now, wait: FIRST, narrow: None }
     }
 
-    fn measure(&mut self, now: Instant) {
+    fn measure(&mut self, kernel: &mut dyn Kernel, now: Instant) {
         if let Some(echoes) = &mut self.asked {
-            for number in self.echo.as_mut().map(Echo::answers).unwrap_or_default() {
+            for number in self.echo.as_mut().map(|echo| echo.answers()).unwrap_or_default() {
                 echoes.small.1 |= number == echoes.small.0;
                 echoes.large.1 |= number == echoes.large.0;
             }
@@ -173,17 +174,17 @@ impl Link {
         match self.asked.take() {
             Some(echoes) => match self.measurement.heard(echoes.small.1, echoes.large.1) {
                 Some(verdict) => self.conclude(verdict, now),
-                None => self.ask(now),
+                None => self.ask(kernel, now),
             },
-            None if self.due <= now => self.ask(now),
+            None if self.due <= now => self.ask(kernel, now),
             None => {}
         }
     }
 
-    fn ask(&mut self, now: Instant) {
+    fn ask(&mut self, kernel: &mut dyn Kernel, now: Instant) {
         let LinkPath { interface, from, to, .. } = &self.path;
         if self.echo.is_none() {
-            self.echo = Echo::open(interface, *from, *to).ok();
+            self.echo = kernel.echo_socket(interface, *from, *to).ok();
         }
         let large = usize::try_from(self.measurement.size()).unwrap_or(SMALL);
         let mut asked = None;

@@ -1,15 +1,15 @@
 //! Probes through an exit: echoes to the other end, or to a host behind it, or bytes received from a provider.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::health::{Health, Standing, interval};
 use crate::base::error::Result;
 use crate::base::net::IfName;
 use crate::config::model::{Failover, Name};
-use crate::kernel::echo::Echo;
-use crate::kernel::linux::Linux;
+use crate::kernel::Kernel;
+use crate::kernel::sockets::EchoSocket;
 use crate::site::{Exit, Site};
 
 /// Shortest silence of a provider that means anything: two lost keepalives.
@@ -24,7 +24,7 @@ pub(super) struct Probe {
     /// Bytes received so far, where received bytes count as the answer.
     received: Option<u64>,
     /// Socket for echoes; none if the interface or its address does not exist.
-    echo: Option<Echo>,
+    echo: Option<Box<dyn EchoSocket>>,
     pub(super) health: Health,
 }
 
@@ -61,7 +61,7 @@ impl Probe {
 
     /// Returns the descriptor that has input when an answer has come.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.echo.as_ref().map(|echo| echo.as_fd())
+        self.echo.as_ref().map(|echo| echo.descriptor())
     }
 
     /// Returns the time of the next probe, or of the verdict about silence if that is earlier.
@@ -70,7 +70,7 @@ impl Probe {
     }
 
     /// Takes answers, judges silence, and sends a probe if one is due. Reports whether the exit has just gone down.
-    pub(super) fn turn(&mut self, kernel: &mut Linux, now: Instant) -> bool {
+    pub(super) fn turn(&mut self, kernel: &mut dyn Kernel, now: Instant) -> bool {
         let before = self.health.standing();
         let is_due = self.next <= now;
         if is_due {
@@ -79,13 +79,13 @@ impl Probe {
         self.take_answers(now);
         let has_gone_down = before != Standing::Down && self.health.standing() == Standing::Down;
         if is_due {
-            self.send(now);
+            self.send(kernel, now);
         }
         has_gone_down
     }
 
     /// Counts received bytes as an answer, if a provider has sent any since the last probe.
-    fn count(&mut self, kernel: &mut Linux, now: Instant) {
+    fn count(&mut self, kernel: &mut dyn Kernel, now: Instant) {
         if self.path.is_provider {
             let received = received(kernel, &self.path.interface).ok();
             if self.received.is_some_and(|before| received.is_some_and(|received| received > before)) {
@@ -96,17 +96,17 @@ impl Probe {
     }
 
     fn take_answers(&mut self, now: Instant) {
-        if self.echo.as_mut().is_some_and(Echo::is_answered) {
+        if self.echo.as_mut().is_some_and(|echo| !echo.answers().is_empty()) {
             self.health.answered(now);
         }
         self.health.judge(now);
     }
 
     /// Sends a probe. A probe that cannot be sent counts as unanswered.
-    fn send(&mut self, now: Instant) {
+    fn send(&mut self, kernel: &mut dyn Kernel, now: Instant) {
         let ProbePath { interface, from, to, .. } = &self.path;
         if self.echo.is_none() {
-            self.echo = Echo::open(interface, *from, *to).ok();
+            self.echo = kernel.echo_socket(interface, *from, *to).ok();
         }
         // If sending fails, the interface may have been made anew: the next probe goes through a new socket.
         self.echo = self.echo.take().and_then(|mut echo| echo.ask().is_ok().then_some(echo));
@@ -116,7 +116,7 @@ impl Probe {
 }
 
 /// Returns the bytes received through a tunnel, from all of its peers.
-fn received(kernel: &mut Linux, interface: &IfName) -> Result<u64> {
+fn received(kernel: &mut dyn Kernel, interface: &IfName) -> Result<u64> {
     let Some(link) = kernel.own_tunnels()?.remove(interface) else { return Ok(0) };
     let peers = kernel.read_tunnel(interface, &link, SystemTime::now())?.peers;
     Ok(peers.values().map(|peer| peer.received).sum())

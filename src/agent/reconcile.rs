@@ -67,9 +67,9 @@ impl Agent {
         // The monitor forgets before the host is observed, not after: changes that others make meanwhile wake
         // the agent again. So do the agent's own changes; then a second look finds nothing to do.
         self.sources.monitor.forget();
-        self.sources.tables.begin()?;
+        self.sources.tables.begin(&mut *self.kernel)?;
         let links = self.kernel.links()?;
-        let site = self.files.site(&mut self.kernel, &links, &self.sources.addresses())?;
+        let site = self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
         self.apply(site, reason, on_failure)
     }
 
@@ -86,7 +86,7 @@ impl Agent {
         }
         let _lock = self.lock()?;
         let moved = Moved::portals(&site, self.moves.portals());
-        let steps = converge(&mut self.kernel, &self.journal, &site, None, moved, on_failure);
+        let steps = converge(&mut *self.kernel, &self.journal, &site, None, moved, on_failure);
         // Services run even if another part has failed: the parts that were applied can be used.
         let services = services::plan(&site, self.journal.folder());
         site.notes.extend(services::missing(&services));
@@ -98,7 +98,7 @@ impl Agent {
         }
         self.sources.confirmation.is_in_force(&self.files.text);
         self.tell_hook();
-        self.sources.tables.follow(steps.is_empty(), Instant::now())?;
+        self.sources.tables.follow(&mut *self.kernel, steps.is_empty(), Instant::now())?;
         self.log_notes(&site.notes);
         if !steps.is_empty() {
             log::info!("done: {}: {reason}", count(steps.len(), "change"));
@@ -110,7 +110,7 @@ impl Agent {
     fn show_to_sources(&mut self, site: &mut Site) {
         self.sources.names.follow(site);
         // A failure here keeps nothing else from being right.
-        if let Err(error) = self.sources.devices.follow(site) {
+        if let Err(error) = self.sources.devices.follow(&mut *self.kernel, site) {
             log::error!("{error}");
         }
         let moves = self.sources.exits.follow(site);

@@ -10,7 +10,7 @@ use super::failover::Move;
 use crate::base::error::{Context as _, Result};
 use crate::base::net::IfName;
 use crate::control::{Asker, Question};
-use crate::kernel::linux::Linux;
+use crate::kernel::Kernel;
 
 /// Event source: wakes the agent up, and says what there is to do.
 pub(super) trait Source {
@@ -33,7 +33,7 @@ pub(super) trait Source {
 
 /// Turn of a source: the state of the world when the turn begins.
 pub(super) struct Turn<'a> {
-    pub(super) kernel: &'a mut Linux,
+    pub(super) kernel: &'a mut dyn Kernel,
     pub(super) now: Instant,
     /// Set if input has come in at a descriptor of the source.
     pub(super) has_input: bool,

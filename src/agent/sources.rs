@@ -23,7 +23,7 @@ use crate::base::sorted::SortedMap;
 use crate::control::Reception;
 use crate::engine::load::Files;
 use crate::engine::trial::Trial;
-use crate::kernel::linux::Linux;
+use crate::kernel::Kernel;
 use crate::services::Supervisor;
 
 /// Declares [`Sources`] with one field, and one place in the list, for each line.
@@ -62,6 +62,7 @@ sources! {
     /// Opens the sources that the caller has not opened yet, in the order of the list.
     fn open(
         signals: Signals,
+        monitor: Monitor,
         reception: Reception,
         confirmation: Trial<Files>,
         clock: Clock,
@@ -71,7 +72,7 @@ sources! {
     /// Signals to the agent.
     signals: Signals = signals,
     /// Netlink monitor: changes in the kernel that others make.
-    monitor: Monitor = Monitor::open()?,
+    monitor: Monitor = monitor,
     /// Wall clock.
     clock: Clock = clock,
     /// Tables of legacy iptables, which no netlink monitor covers.
@@ -109,7 +110,7 @@ impl Sources {
     }
 
     /// Has the source at this place of the list take its turn.
-    pub(super) fn turn(&mut self, place: usize, kernel: &mut Linux, has_input: bool) -> Result<Task> {
+    pub(super) fn turn(&mut self, place: usize, kernel: &mut dyn Kernel, has_input: bool) -> Result<Task> {
         self.list_mut()[place].turn(Turn { kernel, now: Instant::now(), has_input })
     }
 

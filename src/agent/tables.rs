@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::kernel::iptables::legacy::{self, Shape};
+use crate::kernel::Kernel;
+use crate::kernel::iptables::legacy::Shape;
 
 /// Time between two looks: the agent must repair within a second.
 const PERIOD: Duration = Duration::from_millis(800);
@@ -27,8 +28,8 @@ struct Watch {
 
 impl Tables {
     /// Notes the shape before the host is observed.
-    pub(super) fn begin(&mut self) -> Result<()> {
-        self.observed = legacy::shape()?;
+    pub(super) fn begin(&mut self, kernel: &mut dyn Kernel) -> Result<()> {
+        self.observed = kernel.legacy_tables()?;
         Ok(())
     }
 
@@ -36,8 +37,8 @@ impl Tables {
     /// Otherwise, or if the tables have changed since [`Self::begin`], even by the agent itself, the tables
     /// are due for another observation whatever their shape is then: two changes of another program can
     /// restore the shape that the first one found.
-    pub(super) fn follow(&mut self, found_good: bool, now: Instant) -> Result<()> {
-        let after = legacy::shape()?;
+    pub(super) fn follow(&mut self, kernel: &mut dyn Kernel, found_good: bool, now: Instant) -> Result<()> {
+        let after = kernel.legacy_tables()?;
         self.watch = (!after.is_empty()).then(|| Watch {
             good: Some(after).filter(|after| found_good && *after == self.observed),
             due: now + PERIOD,
@@ -46,10 +47,10 @@ impl Tables {
     }
 
     /// Compares the shape if a look is due. Reports whether the tables may have changed.
-    fn may_have_changed(&mut self, now: Instant) -> Result<bool> {
+    fn may_have_changed(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<bool> {
         let Some(watch) = self.watch.as_mut().filter(|watch| watch.due <= now) else { return Ok(false) };
         watch.due = now + PERIOD;
-        Ok(Some(legacy::shape()?) != watch.good)
+        Ok(Some(kernel.legacy_tables()?) != watch.good)
     }
 }
 
@@ -59,7 +60,7 @@ impl Source for Tables {
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {
-        Ok(match self.may_have_changed(turn.now) {
+        Ok(match self.may_have_changed(turn.kernel, turn.now) {
             Ok(true) => Task::Repair,
             Ok(false) => Task::Nothing,
             Err(error) => {

@@ -33,7 +33,7 @@ pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {
         let files = Files::read(file)?;
         let mut kernel = Linux::open()?;
         let links = kernel.links()?;
-        if let Ok(site) = files.site(&mut kernel, &links, &SortedMap::new()) {
+        if let Ok(site) = files.site(&mut kernel, &journal, &links, &SortedMap::new()) {
             ssh::warn(&site, &mut kernel, &links);
         }
         Done::from_fields(ask(&Question::Apply { file: absolute(file)?, confirm })?)?
@@ -52,7 +52,7 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     let _lock = lock(journal)?;
     let mut kernel = Linux::open()?;
     let links = kernel.links()?;
-    let site = files.site(&mut kernel, &links, &resolved)?;
+    let site = files.site(&mut kernel, journal, &links, &resolved)?;
     ssh::warn(&site, &mut kernel, &links);
     if site.host.wireguard == Backend::BuiltIn && !site.tunnels.is_empty() {
         return Err(needs_agent().into());

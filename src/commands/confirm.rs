@@ -82,7 +82,7 @@ fn undo(trial: &mut Trial, file: &Path, journal: &Journal) -> Result<(), Errors>
         (Undone::Change, in_force) => {
             let files = Files::read_copy(file, &in_force)?;
             let links = kernel.links()?;
-            let site = files.site(&mut kernel, &links, &files.resolved()?)?;
+            let site = files.site(&mut kernel, journal, &links, &files.resolved()?)?;
             converge(&mut kernel, journal, &site, None, Moved::default(), OnFailure::Undo)?;
         }
     }

@@ -21,8 +21,8 @@ pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     let resolved = files.resolved()?;
     let mut kernel = Linux::open()?;
     let links = kernel.links()?;
-    let mut site = files.site(&mut kernel, &links, &resolved)?;
     let journal = Journal::open()?;
+    let mut site = files.site(&mut kernel, &journal, &links, &resolved)?;
     if journal.has_agent()? {
         // The exits that the agent has chosen are the desired state, and no difference.
         choose_standing(&mut site, &mut kernel)?;

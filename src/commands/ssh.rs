@@ -3,12 +3,10 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::base::net::IfName;
 use crate::cli::output::complain;
 use crate::cli::style::Style;
+use crate::kernel::Kernel;
 use crate::kernel::link::Links;
-use crate::kernel::linux::Linux;
-use crate::kernel::route;
 use crate::site::{Entrance, Portal, Served, Site};
 use crate::system::disk::{self, Source};
 
@@ -21,7 +19,7 @@ const MOST_PARENTS: usize = 16;
 
 /// Prints a warning if the user's SSH session enters a portal from which `site` no longer allows access to
 /// this router.
-pub(super) fn warn(site: &Site, kernel: &mut Linux, links: &Links) {
+pub(super) fn warn(site: &Site, kernel: &mut dyn Kernel, links: &Links) {
     let Some((client, portal)) = cut_off_session(site, kernel, links) else { return };
     let warning = format!(
         "YOUR OWN SESSION COMES FROM {client}, which enters portal `{}`: with this file, it can no longer \
@@ -34,7 +32,11 @@ pub(super) fn warn(site: &Site, kernel: &mut Linux, links: &Links) {
 }
 
 /// Returns the client of the user's SSH session, and the closed portal that the client enters.
-fn cut_off_session<'a>(site: &'a Site, kernel: &mut Linux, links: &Links) -> Option<(String, &'a Portal)> {
+fn cut_off_session<'a>(
+    site: &'a Site,
+    kernel: &mut dyn Kernel,
+    links: &Links,
+) -> Option<(String, &'a Portal)> {
     if site.portals.iter().all(|portal| portal.router == Served::All) {
         return None;
     }
@@ -45,19 +47,13 @@ fn cut_off_session<'a>(site: &'a Site, kernel: &mut Linux, links: &Links) -> Opt
         client.split_once('%').map_or((client, None), |(one, other)| (one, Some(other)));
     let address: IpAddr = address.parse().ok()?;
     let interface =
-        interface.and_then(|name| name.parse().ok()).or_else(|| interface_to(address, kernel, links));
+        interface.and_then(|name| name.parse().ok()).or_else(|| kernel.interface_to(address, links));
     let comes_in = |portal: &&Portal| match &portal.entrance {
         Entrance::From(sources) => sources.iter().any(|source| source.contains(address)),
         _ => interface.is_some() && portal.entrance_interface() == interface.as_ref(),
     };
     let mut closed = site.portals.iter().filter(|portal| portal.router == Served::Basics);
     Some((address.to_string(), closed.find(comes_in)?))
-}
-
-/// Returns the interface through which answers to an address leave.
-fn interface_to(address: IpAddr, kernel: &mut Linux, links: &Links) -> Option<IfName> {
-    let found = route::lookup(kernel.route(), address, None, None)?.device?;
-    links.values().find(|link| link.index == found).map(|link| link.name.clone())
 }
 
 /// Returns the value of the variable in this process, or in the nearest parent process that has it.

@@ -15,6 +15,7 @@ use crate::cli::amounts::{bytes, duration};
 use crate::cli::output;
 use crate::cli::style::Style;
 use crate::control::{Knowledge, Known, Question, ask_within};
+use crate::engine::host::Host;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::engine::status::{
@@ -59,12 +60,12 @@ fn full_report(
     file: &Path,
     files: &Files,
     journal: &Journal,
-    kernel: &mut Linux,
+    kernel: &mut dyn Host,
     now: SystemTime,
 ) -> Result<Report, Errors> {
     // Endpoints come from the live tunnels, so no name has to be resolved.
     let links = kernel.links()?;
-    let mut site = files.site(kernel, &links, &SortedMap::new())?;
+    let mut site = files.site(kernel, journal, &links, &SortedMap::new())?;
     choose_standing(&mut site, kernel)?;
     let agent = journal.has_agent()?;
     let mut report = report(&site, agent, kernel, now)?;

@@ -60,8 +60,13 @@ pub fn ask(question: &Question) -> Answer {
 
 /// Asks the agent of this machine, and waits for its answer for up to `patience`.
 pub fn ask_within(question: &Question, patience: Duration) -> Answer {
+    ask_at(Path::new(SOCKET), question, patience)
+}
+
+/// Asks the agent that listens at a path, and waits for its answer for up to `patience`.
+pub(crate) fn ask_at(path: &Path, question: &Question, patience: Duration) -> Answer {
     let stream =
-        connect(Path::new(SOCKET)).context(|| format!("an agent runs, but does not answer at {SOCKET}"))?;
+        connect(path).context(|| format!("an agent runs, but does not answer at {}", path.display()))?;
     match exchange(stream, &question.encode(), patience) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::failed(format!(
             "the agent has not answered for {} seconds, and may still be working: its log and \
@@ -129,13 +134,9 @@ struct Client {
 }
 
 impl Reception {
-    /// Listens at [`SOCKET`]. The caller holds the agent's place on this machine: a socket that exists
-    /// already belongs to a dead agent.
-    pub fn open() -> Result<Self> {
-        Self::at(Path::new(SOCKET))
-    }
-
-    fn at(path: &Path) -> Result<Self> {
+    /// Listens at a path. The caller holds the agent's place on this machine: a socket that exists already
+    /// belongs to a dead agent.
+    pub fn at(path: &Path) -> Result<Self> {
         // A socket that does not exist is no error.
         let _ = fs::remove_file(path);
         let listen = || {

@@ -8,12 +8,12 @@ use crate::base::path::folder_of;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::Network;
 use crate::config::model::{Entrance, ExitRef, Name, Portal};
-use crate::engine::host;
-use crate::engine::journal::Journal;
+use crate::engine::host::{Host, Question};
+use crate::engine::journal::{FOLDER, Journal};
 use crate::engine::network_file;
 use crate::engine::trial::Trial;
+use crate::kernel::Outcome;
 use crate::kernel::linux::Linux;
-use crate::kernel::{Kernel, Outcome};
 use crate::plan::plan;
 use crate::site::access_point;
 use crate::site::access_point::Passphrases;
@@ -51,14 +51,24 @@ fn own_name(network: &Network, key: Option<PublicKey>) -> Option<Name> {
 }
 
 /// Closes the portals of this site, past what fails. Takes nothing away: what stands of ours is as closed as it was meant to be.
-fn close(kernel: &mut Linux, network: &Network, key: Option<PublicKey>, file: &Path) -> Result<(), Errors> {
+fn close(
+    kernel: &mut dyn Host,
+    network: &Network,
+    key: Option<PublicKey>,
+    file: &Path,
+) -> Result<(), Errors> {
     let Some(own) = own_name(network, key) else { return Ok(()) };
     let network = bare(network, &own);
     let entry = &network.sites[&own];
-    let marks = entry.portals.iter().any(Portal::goes_by_marks);
     let links = kernel.links()?;
-    let mut facts =
-        host::read(kernel, &links, entry.uplink.as_ref(), marks, &access_point::cards(&entry.portals))?;
+    let mut facts = kernel.facts(&Question {
+        links: &links,
+        folder: Path::new(FOLDER),
+        uplink: entry.uplink.as_ref(),
+        marks: entry.portals.iter().any(Portal::goes_by_marks),
+        cards: &access_point::cards(&entry.portals),
+        neighbours: &[],
+    })?;
     // A network that the file may not be laid upon is no reason to leave its portals open.
     for networks in [&mut facts.local, &mut facts.uplink_networks] {
         networks.retain(|found| !network.subnet.overlaps(*found));
@@ -139,7 +149,7 @@ fn additions(want: State, have: &State) -> Vec<Step> {
     diff(&both, have)
 }
 
-fn carry_out(kernel: &mut Linux, step: &Step) -> Vec<Error> {
+fn carry_out(kernel: &mut dyn Host, step: &Step) -> Vec<Error> {
     let failed = |outcome| match outcome {
         Outcome::Failed(error) => Some(error),
         Outcome::Done | Outcome::Untried => None,

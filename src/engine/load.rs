@@ -10,15 +10,13 @@ use crate::base::net::{PublicKey, Secret};
 use crate::base::path::folder_of;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{self, Name, Network};
-use crate::engine::host;
+use crate::engine::host::{self, Host, Question};
 use crate::engine::journal::Journal;
-use crate::engine::neighbours;
 use crate::engine::network_file;
 use crate::engine::passphrases;
 use crate::engine::wgquick_file;
 use crate::interop::phone::preshared_keys;
 use crate::kernel::link::Links;
-use crate::kernel::linux::Linux;
 use crate::site::access_point::{self, Passphrases};
 use crate::site::facts::Facts;
 use crate::site::{self, Inputs, Obstacle, Portal, Site};
@@ -103,7 +101,8 @@ impl Files {
     /// The site's view on this host as it is now, with a snapshot of its interfaces.
     pub fn site(
         &self,
-        kernel: &mut Linux,
+        kernel: &mut dyn Host,
+        journal: &Journal,
         links: &Links,
         resolved: &SortedMap<String, IpAddr>,
     ) -> Result<Site, Errors> {
@@ -115,13 +114,16 @@ impl Files {
             || !sources.is_empty()
             || self.network.probe.is_some()
             || entry.portals.iter().any(model::Portal::has_open_time) && !host::rules_know_ports();
-        let mut facts =
-            host::read(kernel, links, entry.uplink.as_ref(), marks, &access_point::cards(&entry.portals))?;
-        let given = Journal::open()?.claims()?.addresses;
+        let mut facts = kernel.facts(&Question {
+            links,
+            folder: journal.folder(),
+            uplink: entry.uplink.as_ref(),
+            marks,
+            cards: &access_point::cards(&entry.portals),
+            neighbours: &sources,
+        })?;
+        let given = journal.claims()?.addresses;
         facts.given = given.into_iter().map(|(name, address)| (name, address.network())).collect();
-        if facts.ipv6 {
-            facts.neighbours = neighbours::known(kernel.route(), &sources)?;
-        }
         let site = self.view(&facts, resolved)?;
         let has_port = |portal: &Portal| matches!(portal.obstacle, Some(Obstacle::Port { .. }));
         // Asked only where there is one to be closed: the answer may load modules.

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::base::error::{Context as _, Result};
 use crate::base::net::Cidr;
-use crate::engine::journal::FOLDER;
 use crate::kernel::neighbour;
 use crate::kernel::netlink::Socket;
 use crate::site::facts::Neighbours;
@@ -15,11 +14,11 @@ use crate::system::disk::{self, Source, unreadable};
 const FILE: &str = "neighbours";
 
 /// The devices of these networks: those that are there now, and those that were since this machine started.
-pub fn known(socket: &mut Socket, networks: &[Cidr]) -> Result<Neighbours> {
+pub fn known(socket: &mut Socket, folder: &Path, networks: &[Cidr]) -> Result<Neighbours> {
     if networks.is_empty() {
         return Ok(Neighbours::new());
     }
-    let mut known = remembered(Path::new(FOLDER))?;
+    let mut known = remembered(folder)?;
     known.extend(neighbour::list(socket)?.into_iter().map(|found| (found.address, found.mac)));
     known.retain(|address, _| networks.iter().any(|network| network.contains(*address)));
     Ok(known)

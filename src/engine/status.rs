@@ -10,9 +10,7 @@ use crate::base::sorted::SortedMap;
 use crate::config::model::Mtu;
 use crate::control::{Knowledge, Known};
 use crate::firewall;
-use crate::kernel::Kernel as _;
-use crate::kernel::linux::Linux;
-use crate::kernel::nl80211::Wireless;
+use crate::kernel::Kernel;
 use crate::kernel::wireguard::PeerStatistics;
 use crate::plan::{standing, widths};
 use crate::services::leases::Lease;
@@ -195,7 +193,7 @@ impl PortalState {
 }
 
 /// Reads the live tunnels of a site. `site` is one whose portals leave where they do now: see [`choose_standing`].
-pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> Result<Report> {
+pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime) -> Result<Report> {
     let live = kernel.own_tunnels()?;
     let (mut links, mut phones) = (Vec::new(), Vec::new());
     for (interface, tunnel) in &site.tunnels {
@@ -221,7 +219,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
         }
         _ => (site.guard.firewall, site.guard.reason),
     };
-    let mut stations = stations(site)?;
+    let mut stations = stations(site, kernel)?;
     let portals = site.portals.iter().map(|portal| PortalReport {
         // Read by whoever knows where they are.
         leases: None,
@@ -245,7 +243,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut Linux, now: SystemTime) -> 
 }
 
 /// Has the portals of a site leave where the machine has them leave now, and its links be as wide as they are.
-pub fn choose_standing(site: &mut Site, kernel: &mut Linux) -> Result<()> {
+pub fn choose_standing(site: &mut Site, kernel: &mut dyn Kernel) -> Result<()> {
     if site.portals.iter().any(Portal::can_fail_over) || site.mtu == Mtu::Measured {
         let have = kernel.observe(&Scope::default())?;
         site.choose(&standing(site, &have));
@@ -309,16 +307,14 @@ fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
 }
 
 /// Who is connected to the Wi-Fis of a site, by their interfaces; empty for those that are not on.
-fn stations(site: &Site) -> Result<SortedMap<IfName, Vec<Station>>> {
+fn stations(site: &Site, kernel: &mut dyn Kernel) -> Result<SortedMap<IfName, Vec<Station>>> {
     let of_wifi = |portal: &Portal| matches!(portal.entrance, Entrance::Wifi { .. });
     let wifis = site.portals.iter().filter(|portal| of_wifi(portal)).filter_map(Portal::entrance_interface);
     let mut stations: SortedMap<IfName, Vec<Station>> =
         wifis.map(|interface| (interface.clone(), Vec::new())).collect();
-    if !stations.is_empty()
-        && let Some(mut wireless) = Wireless::find()?
-    {
-        stations.extend(wireless.stations(stations.keys())?);
-    }
+    let interfaces: Vec<&IfName> = stations.keys().collect();
+    let connected = kernel.stations(&interfaces)?;
+    stations.extend(connected);
     Ok(stations)
 }
 

@@ -36,7 +36,7 @@ const ADDRESSES: u16 = 1;
 const SOURCE: u16 = 1;
 
 /// Marks by which connections are chosen.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
     /// Networks that the connections came from.
     pub by_source: SortedSet<Cidr>,

@@ -1,6 +1,6 @@
 //! ICMP echo (RFC 792) through one interface, to find out whether the other end of a tunnel answers.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -52,14 +52,6 @@ impl Echo {
         Ok(Self { socket, to: SocketAddrV4::new(to, 0).into(), identifier, sequence: 0 })
     }
 
-    /// Sends a packet through a tunnel, so that a handshake begins at once. If that fails, a later keepalive
-    /// begins the handshake.
-    pub fn knock(interface: &IfName, from: IpAddr, to: IpAddr) {
-        if let (IpAddr::V4(from), IpAddr::V4(to)) = (from, to) {
-            let _ = Self::open(interface, from, to).and_then(|mut echo| echo.ask());
-        }
-    }
-
     /// Sends one question.
     pub fn ask(&mut self) -> Result<(), Errno> {
         self.ask_in(HEADER + LENGTH).map(drop)
@@ -71,11 +63,6 @@ impl Echo {
         self.sequence = self.sequence.wrapping_add(1);
         let question = question(self.identifier, self.sequence, bytes.saturating_sub(HEADER));
         sendto(self.socket.as_raw_fd(), &question, &self.to, MsgFlags::empty()).map(|_| self.sequence)
-    }
-
-    /// Receives all waiting packets, and never waits. Reports whether one of them was an answer.
-    pub fn is_answered(&mut self) -> bool {
-        !self.answers().is_empty()
     }
 
     /// Receives all waiting packets, and never waits. Returns the numbers of the questions that were

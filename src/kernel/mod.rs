@@ -24,14 +24,27 @@ mod refusal;
 mod requests;
 pub mod route;
 pub mod rule;
+pub mod sockets;
 pub mod sysctl;
 mod tun;
 pub mod wireguard;
 
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::SystemTime;
+
+use nix::errno::Errno;
+
 use crate::base::error::{Error, Result};
+use crate::base::net::IfName;
+use crate::base::sorted::SortedMap;
 use crate::state::step::Step;
-use crate::state::{Scope, State};
+use crate::state::{Link, Scope, State, Tunnel};
+use crate::wifi::card::Station;
+use conntrack::Told;
+use iptables::legacy::Shape;
 use link::Links;
+use sockets::{ChangeNews, EchoSocket, NeighbourNews};
+use wireguard::Reading;
 
 /// A machine that can be observed and changed.
 pub trait Kernel {
@@ -47,6 +60,65 @@ pub trait Kernel {
     /// Adjacent steps of one type go to the kernel as one batch. Nothing is tried behind the first batch with
     /// a failure; within that batch, steps behind the failed step may have been carried out.
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome>;
+
+    /// Takes a snapshot of all interfaces.
+    fn links(&mut self) -> Result<Links>;
+
+    /// Returns the interface through which packets to an address leave this machine.
+    fn interface_to(&mut self, address: IpAddr, links: &Links) -> Option<IfName>;
+
+    /// Reports whether packets can be dropped as they arrive at a port of a bridge of the host.
+    fn can_close_ports(&mut self) -> bool;
+
+    /// Returns the shape of every table of legacy iptables in use: the kernel reports no change of them.
+    fn legacy_tables(&mut self) -> Result<Vec<Shape>>;
+
+    /// Looks for the kernel's WireGuard once more if there was none: it may have been installed since.
+    fn look_for_wireguard(&mut self) -> Result<()>;
+
+    /// Returns the tunnels of portals, of this network or an earlier one.
+    fn own_tunnels(&mut self) -> Result<SortedMap<IfName, Link>>;
+
+    /// Reads the settings of a tunnel, and the statistics of its peers. `now` decides which peers are alive.
+    fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading>;
+
+    /// Changes the settings of one tunnel of portals.
+    fn change_tunnel(&mut self, name: &IfName, from: &Tunnel, to: &Tunnel) -> Result<()>;
+
+    /// Reports whether this process runs tunnels with the built-in WireGuard.
+    fn runs_tunnels(&self) -> bool;
+
+    /// Has the built-in WireGuard begin anew with every peer that does not answer.
+    fn begin_handshakes_anew(&self);
+
+    /// Forgets the chosen connections, and returns their number.
+    fn forget_connections(&mut self, chosen: &Told) -> Result<usize>;
+
+    /// Returns the devices that are connected to each of these interfaces, without those that are not Wi-Fi.
+    fn stations(&mut self, interfaces: &[&IfName]) -> Result<SortedMap<IfName, Vec<Station>>>;
+
+    /// Subscribes to all changes from now on.
+    fn change_news(&mut self) -> Result<Box<dyn ChangeNews>>;
+
+    /// Subscribes to the devices that show up from now on.
+    fn neighbour_news(&mut self) -> Result<Box<dyn NeighbourNews>>;
+
+    /// Opens a socket for echo requests to `to`, out of `interface` regardless of the routes, from the
+    /// interface's address `from`.
+    fn echo_socket(
+        &mut self,
+        interface: &IfName,
+        from: Ipv4Addr,
+        to: Ipv4Addr,
+    ) -> Result<Box<dyn EchoSocket>, Errno>;
+
+    /// Sends a packet through a tunnel, so that a handshake begins at once. If that fails, a later keepalive
+    /// begins the handshake.
+    fn knock(&mut self, interface: &IfName, from: IpAddr, to: IpAddr) {
+        if let (IpAddr::V4(from), IpAddr::V4(to)) = (from, to) {
+            let _ = self.echo_socket(interface, from, to).and_then(|mut echo| echo.ask());
+        }
+    }
 }
 
 /// Outcome of a step.

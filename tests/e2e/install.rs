@@ -314,10 +314,7 @@ fn image(world: &mut World) -> Result<()> {
     same("what is left", left.trim(), "")?;
     // An absolute link in an image would lead to this machine's own files.
     machine.outside("mkdir /run/host; rm -r /run/machine/usr/sbin; ln -s /run/host /run/machine/usr/sbin")?;
-    has(
-        &machine.outside(&format!("{install} 2>&1 || true"))?,
-        "/run/host, which is outside /run/machine",
-    )?;
+    has(&machine.outside(&format!("{install} 2>&1 || true"))?, "/run/host, which is outside /run/machine")?;
     same("what is in there", machine.outside("ls /run/host")?.as_str(), "")?;
     machine.outside(
         "mkdir /run/packaged; cp -r /run/machine/lib /run/packaged; mkdir -p /run/packaged/usr/lib/opkg/info",

@@ -8,10 +8,9 @@ use crate::engine::apply::{OnFailure, apply_prepared, prepare};
 use crate::engine::firewall_choice;
 use crate::engine::journal::Journal;
 use crate::engine::neighbours;
-use crate::kernel::conntrack::{self, Told};
-use crate::kernel::echo::Echo;
+use crate::kernel::Kernel;
+use crate::kernel::conntrack::Told;
 use crate::kernel::link::Links;
-use crate::kernel::linux::Linux;
 use crate::plan::plan;
 use crate::site::Site;
 use crate::state::step::Step;
@@ -23,7 +22,7 @@ pub use moved::Moved;
 /// Returns the steps that were taken. `links` is a snapshot of the interfaces, if the caller has just taken
 /// one. The caller holds the journal's lock.
 pub fn converge(
-    kernel: &mut Linux,
+    kernel: &mut dyn Kernel,
     journal: &Journal,
     site: &Site,
     links: Option<&Links>,
@@ -45,14 +44,14 @@ pub fn converge(
         );
     }
     if let Some(connections) = moved.connections() {
-        forget(&connections);
+        forget(kernel, &connections);
     }
-    wake_up(site, &steps);
+    wake_up(kernel, site, &steps);
     Ok(steps)
 }
 
-fn forget(connections: &Told) {
-    match conntrack::forget(connections) {
+fn forget(kernel: &mut dyn Kernel, connections: &Told) {
+    match kernel.forget_connections(connections) {
         Ok(number) => log::debug!("{number} connections begin anew"),
         // They die sooner or later, and all other connections work.
         Err(error) => log::warn!("{error}; devices may have to connect again by themselves"),
@@ -61,7 +60,7 @@ fn forget(connections: &Told) {
 
 /// The kernel's WireGuard begins a handshake with every peer of a new tunnel that has a keepalive; the built-in one waits until
 /// that is due, and until then drops what the other end goes on to send in the session that was.
-fn wake_up(site: &Site, steps: &[Step]) {
+fn wake_up(kernel: &mut dyn Kernel, site: &Site, steps: &[Step]) {
     let is_new = |name: &IfName| {
         let built_in = LinkKind::WireGuard(Backend::BuiltIn);
         steps
@@ -69,6 +68,6 @@ fn wake_up(site: &Site, steps: &[Step]) {
             .any(|step| matches!(step, Step::AddLink(new) if new.name == *name && new.link.kind == built_in))
     };
     for (interface, _, peer) in site.peers().filter(|(interface, ..)| is_new(interface)) {
-        Echo::knock(interface, site.address_in(&site.tunnels[interface], peer.address), peer.address);
+        kernel.knock(interface, site.address_in(&site.tunnels[interface], peer.address), peer.address);
     }
 }

@@ -1,11 +1,9 @@
 //! Which firewalls this host has, and whose rules refuse what they do not know.
 
-use std::path::Path;
-
+use super::Question;
 use crate::base::error::Result;
 use crate::base::net::Family;
 use crate::engine::firewall_choice;
-use crate::engine::journal::FOLDER;
 use crate::firewall::xtables::dump::Dump;
 use crate::firewall::xtables::{Program, built_in};
 use crate::firewall::{Backend, Barrier, Chain};
@@ -16,11 +14,11 @@ use crate::site::facts::Filters;
 /// Where a portal's packets could be refused by others.
 const GATES: [Chain; 2] = [Chain::Input, Chain::Forward];
 
-/// Looks at them; `marks`: for portals that go by marks.
-pub(super) fn read(kernel: &mut Linux, marks: bool) -> Result<Filters> {
+/// Reads which firewalls the host has, and their rules.
+pub(super) fn read(kernel: &mut Linux, question: &Question) -> Result<Filters> {
     let survey = kernel.survey()?;
     // Behind the survey: who may not look at the kernel shall be told so.
-    let standing = firewall_choice::remembered(Path::new(FOLDER))?;
+    let standing = firewall_choice::remembered(question.folder)?;
     let mut filters = Filters { nftables: kernel.has_nftables(), standing, ..Filters::default() };
     // Asked only before anything is built on it.
     if standing != Some(Backend::Nftables) {
@@ -52,7 +50,7 @@ pub(super) fn read(kernel: &mut Linux, marks: bool) -> Result<Filters> {
         // Asked only where it would have to guard: the answer may load modules.
         let nftables_can = filters.nftables && filters.nftables_lacks.is_empty();
         if filters.legacy_in_use || !nftables_can || filters.nft.is_none() {
-            filters.legacy_lacks = legacy::lacks(&programs.missing(program), marks);
+            filters.legacy_lacks = legacy::lacks(&programs.missing(program), question.marks);
         }
     } else if !families.is_empty() {
         filters.notes.push(format!("legacy iptables is in use here, and {NO_PROGRAM}"));

@@ -1,4 +1,4 @@
-//! What there is to know about this host before anything is planned. Reads, and writes nothing.
+//! Facts about this host that a plan needs. Reads only, and changes nothing.
 
 mod filters;
 mod radios;
@@ -15,6 +15,9 @@ use nix::unistd::{AccessFlags, access};
 use crate::base::error::{Error, Result};
 use crate::base::net::{Cidr, Family, IfName, Table};
 use crate::base::sorted::{SortedMap, SortedSet};
+use crate::engine::neighbours;
+use crate::kernel::Kernel;
+use crate::kernel::fake::SharedFake;
 use crate::kernel::link::{HostLink, Links};
 use crate::kernel::linux::Linux;
 use crate::kernel::netlink::Socket;
@@ -22,7 +25,6 @@ use crate::kernel::route::{self, HostRoute};
 use crate::kernel::rule;
 use crate::kernel::{address, builtin};
 use crate::site::facts::CatchAll;
-use crate::site::facts::Neighbours;
 use crate::site::facts::{Facts, Uplink};
 use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
 use crate::system::packages;
@@ -40,28 +42,58 @@ const WIDEST_LOCAL: u8 = 8;
 /// taken is there, but broken. Absent: the kernel's, where it has one.
 pub const WIREGUARD: &str = "PORTALS_WIREGUARD";
 
-/// Reads them. `links` is a snapshot of the interfaces. `named` is the uplink that the file names, if it does; that one is taken as long as it exists. `marks`: there are portals
-/// that go by marks. `cards` are the interfaces that are to be access points. Whoever needs the neighbours, or to close ports, asks for it.
-///
-/// # Errors
-/// If the kernel does not answer, or [`WIREGUARD`] asks for what does not exist.
-pub fn read(
-    kernel: &mut Linux,
-    links: &Links,
-    named: Option<&IfName>,
-    marks: bool,
-    cards: &SortedSet<IfName>,
-) -> Result<Facts> {
+/// Host whose facts can be read.
+pub trait Host: Kernel {
+    /// Reads the facts about the host. They tell of closed ports only after the caller has asked
+    /// [`Kernel::can_close_ports`].
+    ///
+    /// # Errors
+    /// If the kernel does not answer, or [`WIREGUARD`] demands a WireGuard that this host lacks.
+    fn facts(&mut self, question: &Question) -> Result<Facts>;
+}
+
+/// Question about a host: the parts of it that depend on the network file.
+#[derive(Debug)]
+pub struct Question<'a> {
+    /// Snapshot of the interfaces.
+    pub links: &'a Links,
+    /// Folder of run-time files.
+    pub folder: &'a Path,
+    /// Uplink that the file names. It counts as long as it exists.
+    pub uplink: Option<&'a IfName>,
+    /// Set if the firewall has to mark packets.
+    pub marks: bool,
+    /// Interfaces that have to be access points.
+    pub cards: &'a SortedSet<IfName>,
+    /// Networks whose devices must be known by their hardware address, if the host has IPv6.
+    pub neighbours: &'a [Cidr],
+}
+
+impl Host for Linux {
+    fn facts(&mut self, question: &Question) -> Result<Facts> {
+        read(self, question)
+    }
+}
+
+impl Host for SharedFake {
+    fn facts(&mut self, _: &Question) -> Result<Facts> {
+        Ok(self.look().facts.clone())
+    }
+}
+
+fn read(kernel: &mut Linux, question: &Question) -> Result<Facts> {
     let wireguard =
         choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
-    let filters = filters::read(kernel, marks)?;
-    let links: SortedMap<u32, &HostLink> = links.values().map(|link| (link.index, link)).collect();
-    // Behind the interfaces: a card that comes in between is taken for one that is not there yet.
-    let radios = radios::read(cards)?;
+    let filters = filters::read(kernel, question)?;
+    let links: SortedMap<u32, &HostLink> = question.links.values().map(|link| (link.index, link)).collect();
+    // After the interfaces: a card that appears in between counts as one that does not exist yet.
+    let radios = radios::read(question.cards)?;
     let socket = kernel.route();
-    let found = find_uplink(socket, &links, named);
+    let found = find_uplink(socket, &links, question.uplink);
     let uplink_index = found.as_ref().and_then(|found| found.device);
     let routes = main_routes(socket)?;
+    let ipv6 = Path::new("/proc/sys/net/ipv6").is_dir();
+    let neighbours = if ipv6 { question.neighbours } else { &[] };
     Ok(Facts {
         uplink: found.map(|found| describe_uplink(socket, &links, &found)).transpose()?.flatten(),
         interfaces: links.values().map(|link| (link.name.clone(), link.mtu)).collect(),
@@ -80,7 +112,7 @@ pub fn read(
         rules_in_front: rules_in_front(socket)?,
         uplink_networks: connected_networks(&routes, uplink_index),
         wireguard,
-        ipv6: Path::new("/proc/sys/net/ipv6").is_dir(),
+        ipv6,
         can_be_deaf: links
             .values()
             .map(|link| &link.name)
@@ -90,7 +122,7 @@ pub fn read(
         rules_know_ports: rules_know_ports(),
         filters,
         radios,
-        neighbours: Neighbours::new(),
+        neighbours: neighbours::known(socket, question.folder, neighbours)?,
         package_manager: packages::manager(),
     })
 }

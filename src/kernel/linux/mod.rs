@@ -2,23 +2,32 @@
 
 mod changes;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::SystemTime;
 
 use log::{debug, warn};
+use nix::errno::Errno;
 
 use crate::base::error::{Error, Result};
 use crate::base::net::{IfName, InterfaceAddress};
 use crate::base::sorted::SortedMap;
 use crate::firewall::xtables::{Program, Ruleset};
 use crate::kernel::batch::Batch;
+use crate::kernel::conntrack::{self, Told};
+use crate::kernel::echo::Echo;
 use crate::kernel::iptables::{Iptables, legacy};
 use crate::kernel::link::{HostLink, Links};
+use crate::kernel::neighbour::Neighbourhood;
 use crate::kernel::netlink::{Socket, protocols};
+use crate::kernel::news::News;
 use crate::kernel::nftables::{Nftables, Survey};
+use crate::kernel::nl80211::Wireless;
+use crate::kernel::sockets::{ChangeNews, EchoSocket, NeighbourNews};
 use crate::kernel::wireguard::{Reading, WireGuard};
 use crate::kernel::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
 use crate::state::step::{Step, TunnelChange};
 use crate::state::{Backend, Link, Scope, State, Tunnel};
+use crate::wifi::card::Station;
 use changes::change_in_kernel;
 
 /// Kernel of this machine, in the network namespace of the thread that opened it.
@@ -226,6 +235,76 @@ impl Kernel for Linux {
             sysctls: observe_sysctls(scope)?,
             links,
         })
+    }
+
+    fn links(&mut self) -> Result<Links> {
+        self.links()
+    }
+
+    fn interface_to(&mut self, address: IpAddr, links: &Links) -> Option<IfName> {
+        let found = route::lookup(&mut self.route, address, None, None)?.device?;
+        links.values().find(|link| link.index == found).map(|link| link.name.clone())
+    }
+
+    fn can_close_ports(&mut self) -> bool {
+        self.can_close_ports()
+    }
+
+    fn legacy_tables(&mut self) -> Result<Vec<legacy::Shape>> {
+        legacy::shape()
+    }
+
+    fn look_for_wireguard(&mut self) -> Result<()> {
+        self.look_for_wireguard()
+    }
+
+    fn own_tunnels(&mut self) -> Result<SortedMap<IfName, Link>> {
+        self.own_tunnels()
+    }
+
+    fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading> {
+        self.read_tunnel(name, link, now)
+    }
+
+    fn change_tunnel(&mut self, name: &IfName, from: &Tunnel, to: &Tunnel) -> Result<()> {
+        self.change_tunnel(name, from, to)
+    }
+
+    fn runs_tunnels(&self) -> bool {
+        self.runs_tunnels()
+    }
+
+    fn begin_handshakes_anew(&self) {
+        self.begin_handshakes_anew();
+    }
+
+    fn forget_connections(&mut self, chosen: &Told) -> Result<usize> {
+        conntrack::forget(chosen)
+    }
+
+    fn stations(&mut self, interfaces: &[&IfName]) -> Result<SortedMap<IfName, Vec<Station>>> {
+        let wireless = if interfaces.is_empty() { None } else { Wireless::find()? };
+        wireless.map_or_else(
+            || Ok(SortedMap::new()),
+            |mut wireless| wireless.stations(interfaces.iter().copied()),
+        )
+    }
+
+    fn change_news(&mut self) -> Result<Box<dyn ChangeNews>> {
+        Ok(Box::new(News::open()?))
+    }
+
+    fn neighbour_news(&mut self) -> Result<Box<dyn NeighbourNews>> {
+        Ok(Box::new(Neighbourhood::open()?))
+    }
+
+    fn echo_socket(
+        &mut self,
+        interface: &IfName,
+        from: Ipv4Addr,
+        to: Ipv4Addr,
+    ) -> Result<Box<dyn EchoSocket>, Errno> {
+        Ok(Box::new(Echo::open(interface, from, to)?))
     }
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {

@@ -3,16 +3,30 @@
 
 use std::num::NonZeroU16;
 
+mod shared;
+mod sockets;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::SystemTime;
+
 use nix::errno::Errno;
 
 use super::batch::Batch;
+use super::conntrack::Told;
+use super::iptables::legacy::Shape;
 use super::link::Links;
+use super::sockets::{ChangeNews, EchoSocket, NeighbourNews};
+use super::wireguard::Reading;
 use super::{Kernel, Outcome, refusal};
-use crate::base::error::Result;
+use crate::base::error::{Context as _, Result};
 use crate::base::net::IfName;
 use crate::base::sorted::{SortedMap, SortedSet};
+use crate::site::facts::Facts;
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::{Link, LinkKind, Route, Scope, State, Tunnel, words};
+use crate::wifi::card::Station;
+pub use shared::SharedFake;
+use sockets::{FakeEchoSocket, FakeNews, Listeners, Silence};
 
 /// Machine in memory. Unlike with the real kernel, the removal of an object that does not exist is an error.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +42,13 @@ pub struct FakeKernel {
     pub flush_behind: Option<usize>,
     /// Number of steps that were tried.
     pub tried: usize,
+    /// Facts about the host, for a caller that reads them.
+    pub facts: Facts,
+    /// Choices of connections that were forgotten.
+    pub forgotten: Vec<Told>,
+    /// Interfaces through which no echo request is answered.
+    pub silent: Silence,
+    listeners: Listeners,
 }
 
 impl FakeKernel {
@@ -181,6 +202,73 @@ impl FakeKernel {
 }
 
 impl Kernel for FakeKernel {
+    fn links(&mut self) -> Result<Links> {
+        Ok(Links::new())
+    }
+
+    fn interface_to(&mut self, _: IpAddr, _: &Links) -> Option<IfName> {
+        None
+    }
+
+    fn can_close_ports(&mut self) -> bool {
+        self.facts.closes_ports
+    }
+
+    fn legacy_tables(&mut self) -> Result<Vec<Shape>> {
+        Ok(Vec::new())
+    }
+
+    fn look_for_wireguard(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn own_tunnels(&mut self) -> Result<SortedMap<IfName, Link>> {
+        let tunnels = self.state.links.iter().filter(|(_, link)| link.backend().is_some());
+        Ok(tunnels.map(|(name, link)| (name.clone(), link.clone())).collect())
+    }
+
+    fn read_tunnel(&mut self, name: &IfName, _: &Link, _: SystemTime) -> Result<Reading> {
+        let tunnel = self.state.tunnels.get(name).cloned().unwrap_or_default();
+        Ok(Reading { tunnel, peers: SortedMap::new() })
+    }
+
+    fn change_tunnel(&mut self, name: &IfName, _: &Tunnel, to: &Tunnel) -> Result<()> {
+        Self::change_tunnel(self, name, to).context(|| format!("cannot change {name}"))
+    }
+
+    fn runs_tunnels(&self) -> bool {
+        false
+    }
+
+    fn begin_handshakes_anew(&self) {}
+
+    fn forget_connections(&mut self, chosen: &Told) -> Result<usize> {
+        self.forgotten.push(chosen.clone());
+        Ok(0)
+    }
+
+    fn stations(&mut self, _: &[&IfName]) -> Result<SortedMap<IfName, Vec<Station>>> {
+        Ok(SortedMap::new())
+    }
+
+    fn change_news(&mut self) -> Result<Box<dyn ChangeNews>> {
+        Ok(Box::new(FakeNews::open(&mut self.listeners)?))
+    }
+
+    fn neighbour_news(&mut self) -> Result<Box<dyn NeighbourNews>> {
+        Ok(Box::new(FakeNews::open(&mut self.listeners)?))
+    }
+
+    fn echo_socket(
+        &mut self,
+        interface: &IfName,
+        _: Ipv4Addr,
+        _: Ipv4Addr,
+    ) -> Result<Box<dyn EchoSocket>, Errno> {
+        self.exists(interface)?;
+        Ok(Box::new(FakeEchoSocket::open(interface, &self.silent)?))
+    }
+
     fn observe(&mut self, scope: &Scope) -> Result<State> {
         let mut state = self.state.clone();
         let ours = self.state.links.keys().collect::<SortedSet<_>>();

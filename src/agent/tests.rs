@@ -1,0 +1,295 @@
+//! The whole agent on a fake kernel: its poll loop, its signals and its control socket are the real ones.
+
+use std::fs;
+use std::os::unix::thread::JoinHandleExt as _;
+use std::path::PathBuf;
+use std::thread::{self, JoinHandle, sleep};
+
+use nix::sys::pthread::pthread_kill;
+use nix::sys::signal::Signal;
+
+use super::*;
+use crate::base::keys::public_key;
+use crate::base::net::Secret;
+use crate::base::sorted::SortedMap;
+use crate::control::{Answer, Done, Knowledge, Question, ask_at};
+use crate::engine::apply::prepare;
+use crate::engine::status::choose_standing;
+use crate::kernel::fake::{FakeKernel, SharedFake};
+use crate::plan::plan;
+use crate::site::facts::{Facts, Filters, Uplink};
+use crate::state::{Backend, State};
+use crate::system::key_files;
+
+/// Limit on every wait: far more than even a busy machine needs.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// Network in which the agent's site `nyc` has a portal for one device, with two exits.
+const NETWORK: &str = r#"
+[network]
+name = "home"
+subnet = "10.77.0.0/16"
+failover = { down_after = 1, up_after = 1 }
+[site.nyc]
+id = 1
+public_key = "KEY"
+exits = ["paris", "oslo"]
+[site.nyc.portal.desk]
+exit = ["paris", "oslo"]
+from = ["192.168.1.50"]
+[site.paris]
+id = 2
+public_key = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
+exits = ["nyc"]
+endpoint = "203.0.113.2"
+[site.oslo]
+id = 3
+public_key = "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM="
+exits = ["nyc"]
+endpoint = "203.0.113.3"
+"#;
+
+/// Source of the portal's connections.
+const DESK: &str = "192.168.1.50/32";
+
+/// Agent in its own thread and folder, on a fake machine.
+struct Stage {
+    folder: PathBuf,
+    machine: SharedFake,
+    agent: Option<JoinHandle<Result<(), Errors>>>,
+}
+
+impl Stage {
+    /// Starts an agent, and waits until it has applied the network file.
+    fn begin(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("portals-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let key = Secret::new([1; 32]);
+        key_files::save(&folder.join(key_files::PRIVATE_KEY_FILE), &key).unwrap();
+        let mut stage = Self { folder, machine: SharedFake::new(machine()), agent: None };
+        stage.write(&NETWORK.replace("KEY", &public_key(&key).to_string()));
+        stage.start();
+        stage
+    }
+
+    fn start(&mut self) {
+        let (file, journal, socket) = (self.file(), self.journal(), self.socket());
+        let machine = self.machine.clone();
+        self.agent = Some(thread::spawn(move || {
+            let mut agent = Agent::start_on(&file, journal, &socket, || Ok(Box::new(machine)))?;
+            Ok(agent.stay()?)
+        }));
+        let answer = self.ask(&Question::Status);
+        assert!(answer.is_ok(), "the agent has ended: {:?}", self.agent.take().unwrap().join().unwrap());
+    }
+
+    fn signal(&self, signal: Signal) {
+        pthread_kill(self.agent.as_ref().unwrap().as_pthread_t(), signal).unwrap();
+    }
+
+    /// Ends the agent, and waits for its end.
+    fn end(&mut self) {
+        self.signal(Signal::SIGTERM);
+        self.agent.take().unwrap().join().unwrap().unwrap();
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.join("network.toml")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join("socket")
+    }
+
+    fn journal(&self) -> Journal {
+        Journal::in_folder(&self.folder.join("run")).unwrap()
+    }
+
+    fn read(&self) -> String {
+        fs::read_to_string(self.file()).unwrap()
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.file(), text).unwrap();
+    }
+
+    /// Replaces a part of the network file.
+    fn edit(&self, from: &str, to: &str) {
+        let text = self.read();
+        assert!(text.contains(from));
+        self.write(&text.replace(from, to));
+    }
+
+    fn ask(&self, question: &Question) -> Answer {
+        ask_at(&self.socket(), question, LIMIT)
+    }
+
+    fn knowledge(&self) -> Knowledge {
+        Knowledge::from_fields(&self.ask(&Question::Status).unwrap()).unwrap()
+    }
+
+    /// Reports whether the machine matches the network file, with the exits in use.
+    fn matches(&self) -> bool {
+        let (mut machine, journal) = (self.machine.clone(), self.journal());
+        let files = Files::read(&self.file()).unwrap();
+        let mut site = files
+            .site(&mut machine, &journal, &SortedMap::new(), &SortedMap::new())
+            .unwrap_or_else(|errors| panic!("{errors}"));
+        choose_standing(&mut site, &mut machine).unwrap();
+        prepare(&mut machine, &journal, &plan(&site), None).unwrap().steps.is_empty()
+    }
+
+    /// Reports whether the portal's connections were forgotten since the last call.
+    fn has_forgotten_desk(&self) -> bool {
+        let desk = DESK.parse().unwrap();
+        self.machine.look().forgotten.drain(..).any(|chosen| chosen.by_source.contains(&desk))
+    }
+
+    /// Reports whether the observed rules lead the portal to an exit.
+    fn leaves_through(&self, exit: &str) -> bool {
+        let interface = format!("to-{exit}").parse().unwrap();
+        let state = &self.machine.look().state;
+        let leads = |table| {
+            state.routes.iter().any(|route| route.table == table && route.interface() == Some(&interface))
+        };
+        let desk = DESK.parse().unwrap();
+        let mut tables =
+            state.rules.iter().filter(|rule| rule.selector.from == Some(desk)).filter_map(|rule| match rule
+                .action
+            {
+                crate::state::RuleAction::Lookup(table) => Some(table),
+                _ => None,
+            });
+        tables.any(leads)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // A thread that a failed test leaves behind ends with the process.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn machine() -> FakeKernel {
+    let uplink = Uplink {
+        interface: "eth0".parse().unwrap(),
+        gateway: Some("198.51.100.1".parse().unwrap()),
+        addresses: ["198.51.100.2/24".parse().unwrap()].into(),
+    };
+    let mut machine = FakeKernel::with_host(["eth0".parse().unwrap()]);
+    let settings =
+        ["ip_forward", "conf/all/send_redirects", "conf/to-paris/rp_filter", "conf/to-oslo/rp_filter"];
+    machine.state.sysctls = settings.map(|name| (format!("net/ipv4/{name}"), "0".to_owned())).into();
+    machine.facts = Facts {
+        uplink: Some(uplink),
+        interfaces: [("eth0".parse().unwrap(), 1500)].into(),
+        wireguard: Some(Backend::Kernel),
+        rules_know_ports: true,
+        filters: Filters { nftables: true, ..Filters::default() },
+        ..Facts::default()
+    };
+    machine
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let until = Instant::now() + LIMIT;
+    while !holds() {
+        assert!(Instant::now() < until, "{what}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn the_agent_applies_the_network_file_and_leaves_it_in_force_at_its_end() {
+    let mut stage = Stage::begin("start");
+    assert!(stage.matches() && stage.leaves_through("paris"));
+    assert!(stage.journal().has_agent().unwrap());
+    stage.end();
+    assert!(stage.matches(), "the portals stay as they were");
+    assert!(!stage.journal().has_agent().unwrap() && !stage.socket().exists());
+
+    let steps = stage.machine.look().tried;
+    stage.start();
+    assert_eq!(stage.machine.look().tried, steps, "the next agent finds nothing to do");
+    stage.end();
+}
+
+#[test]
+fn the_agent_repairs_changes_by_other_programs() {
+    let mut stage = Stage::begin("repair");
+    let changes: [fn(&mut State); 3] = [
+        |state| state.firewall = None,
+        |state| *state = State { sysctls: state.sysctls.clone(), ..State::default() },
+        |state| _ = state.up.remove(&"to-oslo".parse().unwrap()),
+    ];
+    for change in changes {
+        let tried = stage.machine.look().tried;
+        stage.machine.by_another_hand(change);
+        eventually("the change is repaired", || stage.machine.look().tried > tried && stage.matches());
+    }
+    stage.end();
+}
+
+#[test]
+fn the_agent_follows_an_edited_file_on_a_signal() {
+    let mut stage = Stage::begin("reload");
+    stage.has_forgotten_desk();
+    stage.edit(r#"exit = ["paris", "oslo"]"#, r#"exit = "oslo""#);
+    stage.signal(Signal::SIGHUP);
+    eventually("the portal leaves in Oslo", || stage.leaves_through("oslo") && stage.matches());
+    // An answer to the next question comes after the whole reload.
+    stage.knowledge();
+    assert!(stage.has_forgotten_desk());
+
+    let good = stage.read();
+    stage.edit(r#"exit = "oslo""#, r#"exit = "rome""#);
+    let errors = stage.ask(&Question::Reload).unwrap_err();
+    assert!(errors.to_string().contains("rome"), "{errors}");
+    stage.write(&good);
+    assert!(stage.matches(), "the file before it stays in force");
+    stage.end();
+}
+
+#[test]
+fn the_agent_undoes_a_change_that_nobody_confirms() {
+    let mut stage = Stage::begin("unconfirmed");
+    let before = stage.read();
+    stage.edit(r#"exit = ["paris", "oslo"]"#, r#"exit = "oslo""#);
+    let change =
+        |seconds| Question::Apply { file: stage.file(), confirm: Some(Duration::from_secs(seconds)) };
+    let done = Done::from_fields(stage.ask(&change(3600)).unwrap()).unwrap();
+    assert!(done.changes > 0 && stage.leaves_through("oslo"));
+    assert!(stage.knowledge().unconfirmed.is_some());
+    // The same change with a short time.
+    stage.ask(&change(1)).unwrap();
+    eventually("the change is undone", || {
+        // The file is missing for a moment while its copies are renamed.
+        let is_back = fs::read_to_string(stage.file()).is_ok_and(|text| text == before);
+        is_back && stage.leaves_through("paris") && stage.matches()
+    });
+    assert_eq!(stage.knowledge().unconfirmed, None);
+    assert!(stage.ask(&Question::Confirm).is_err(), "nothing is left to confirm");
+    stage.end();
+}
+
+#[test]
+fn the_agent_moves_a_portal_whose_exit_is_silent() {
+    let mut stage = Stage::begin("failover");
+    let exit = |name: &str| {
+        let known = stage.knowledge().exits.into_iter().find(|exit| exit.name == name);
+        known.map(|exit| exit.words).unwrap_or_default()
+    };
+    eventually("both exits answer", || exit("paris") == "up" && exit("oslo") == "up");
+    stage.has_forgotten_desk();
+    let silent = stage.machine.look().silent.clone();
+    for (is_silent, to) in [(true, "oslo"), (false, "paris")] {
+        silent.set(&"to-paris".parse().unwrap(), is_silent);
+        eventually("the portal moves", || stage.leaves_through(to) && stage.matches());
+        let knowledge = stage.knowledge();
+        assert_eq!(knowledge.portals.len(), 1);
+        assert!(knowledge.portals[0].words.contains("paris"), "{:?}", knowledge.portals);
+        assert!(stage.has_forgotten_desk(), "connections begin anew in {to}");
+    }
+    stage.end();
+}

@@ -1,0 +1,90 @@
+//! Sockets of a long-running caller: it keeps them open, and polls their descriptors. As traits, so that a test
+//! brings its own.
+
+use std::fmt;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use nix::errno::Errno;
+
+use super::echo::Echo;
+use super::neighbour::{Neighbour, Neighbourhood};
+use super::news::News;
+
+/// Subscription to the changes of links, addresses, routes, rules and the firewall.
+pub trait ChangeNews {
+    /// Returns the descriptors to poll for input.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
+
+    /// Discards all waiting news: the caller looks at the machine itself.
+    fn forget(&mut self);
+
+    /// Returns the author of the last change by another process since the last call, as far as the kernel
+    /// tells.
+    fn take_culprit(&mut self) -> Option<String>;
+}
+
+/// Subscription to the devices that show up on our links.
+pub trait NeighbourNews: fmt::Debug {
+    /// Returns the descriptor to poll for input.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// Receives all waiting news, and never waits; `None` if some news were lost.
+    fn hear(&self) -> Option<Vec<Neighbour>>;
+}
+
+/// Echo requests to one address, out of one interface, and the answers.
+pub trait EchoSocket: fmt::Debug {
+    /// Returns the descriptor that has input when an answer has come.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// Sends one request of the smallest size.
+    fn ask(&mut self) -> Result<(), Errno>;
+
+    /// Sends one request in a packet of that many bytes, and returns its number. The answer is as long.
+    fn ask_in(&mut self, bytes: usize) -> Result<u16, Errno>;
+
+    /// Receives all waiting packets, and never waits. Returns the numbers of the requests that were answered.
+    fn answers(&mut self) -> Vec<u16>;
+}
+
+impl ChangeNews for News {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.descriptors().collect()
+    }
+
+    fn forget(&mut self) {
+        self.forget();
+    }
+
+    fn take_culprit(&mut self) -> Option<String> {
+        self.take_culprit()
+    }
+}
+
+impl NeighbourNews for Neighbourhood {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor()
+    }
+
+    fn hear(&self) -> Option<Vec<Neighbour>> {
+        self.hear()
+    }
+}
+
+impl EchoSocket for Echo {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn ask(&mut self) -> Result<(), Errno> {
+        self.ask()
+    }
+
+    fn ask_in(&mut self, bytes: usize) -> Result<u16, Errno> {
+        self.ask_in(bytes)
+    }
+
+    fn answers(&mut self) -> Vec<u16> {
+        self.answers()
+    }
+}
