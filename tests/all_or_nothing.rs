@@ -94,7 +94,7 @@ fn steps_that_close_portals_stay_when_a_repair_fails() {
             assert!(failing > 5, "only {failing} steps were made to fail");
             return;
         };
-        let outcome = "what guards portals was put in place; all else is as it was before this attempt";
+        let outcome = "the rules that guard portals were put in place; everything else is as it was before this attempt";
         assert!(error.to_string().ends_with(outcome), "{error}");
         let mut now = kernel.observe(&want.scope()).unwrap();
         assert_eq!(refusing(&now), refusing(&want), "failing at step {failing}");

@@ -70,8 +70,8 @@ impl Clock {
         let now = SystemTime::now();
         let borrowed = || {
             format!(
-                "this machine started without the time of day, and its clock, which says {}, continues from the \
-                 last time that was known here: no time server has confirmed it yet",
+                "this machine started without the time of day, and its clock, which says {}, continues from \
+                 the last time that was known here: no time server has confirmed it yet",
                 utc(now)
             )
         };

@@ -15,12 +15,12 @@ use crate::site::{self, Site};
 /// Demand for a confirmation of a network file that is read again.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Confirmation {
-    /// In force for good, in the place of a change that waits to be confirmed.
+    /// The file is in force for good, even if it replaces a change that waits to be confirmed.
     NotNeeded,
-    /// In force for this time, unless it is confirmed.
+    /// The file is undone after this time, unless it is confirmed.
     Within(Duration),
-    /// In force for a time if the file, or the one before it, says so, or if the one before it waits to be
-    /// confirmed.
+    /// The file is undone after a time if it, or the file before it, says so, or if the file before it waits
+    /// to be confirmed.
     AsTheFileSays,
 }
 
@@ -50,7 +50,7 @@ impl Agent {
         let (site, time) = self.read_again(confirmation).inspect_err(|_| {
             log::error!("{} cannot be used; the network file before it stays in force:", self.file.display());
         })?;
-        let result = self.apply(site, "the file was read again", OnFailure::Undo);
+        let result = self.apply(site, "the network file was read again", OnFailure::Undo);
         if result.is_err()
             && let Some(before) = self.sources.confirmation.failed()
         {
@@ -83,11 +83,11 @@ impl Agent {
 
     fn return_to(&mut self, before: Files) -> Result<Applied, Errors> {
         self.go_by(before)?;
-        self.attempt("a change was undone")
+        self.attempt("a change of the network file was undone")
     }
 
-    /// Reads the network file, and goes by it from now on. Returns the time in which it must be confirmed, if
-    /// any. A file that is refused, even if only on this host, does not replace the one in force.
+    /// Reads the network file, and puts it in force. Returns the time in which it must be confirmed, if any.
+    /// A file that is refused, even if only on this host, does not replace the one in force.
     fn read_again(&mut self, confirmation: Confirmation) -> Result<(Site, Option<Duration>), Errors> {
         let files = Files::read(&self.file)?;
         self.sources.tables.begin(&mut *self.kernel)?;
@@ -108,7 +108,7 @@ impl Agent {
         Ok((site, time))
     }
 
-    /// Goes by these files from now on.
+    /// Puts these files in force.
     fn go_by(&mut self, files: Files) -> Result<(), Errors> {
         self.sources.names.ask(files.names()?, Instant::now());
         self.sources.exits.forget_chosen_by_hand();

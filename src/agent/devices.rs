@@ -1,5 +1,5 @@
-//! Devices that show up with an address that a portal selects by: their IPv6 traffic must be refused, which
-//! takes their hardware address.
+//! Devices that show up with an address that a portal selects by: their IPv6 traffic must be refused, and the
+//! hardware address identifies it.
 
 use std::os::fd::BorrowedFd;
 
@@ -53,7 +53,7 @@ impl Source for Devices {
         self.news.iter().map(|news| news.descriptor()).collect()
     }
 
-    /// Has a new device taken in. While repairs pause, the next attempt sees the device.
+    /// Asks the agent to take in a new device. While repairs pause, the next attempt sees the device.
     fn turn(&mut self, _: Turn) -> Result<Task> {
         let reason = "a device has shown its hardware address";
         Ok(if self.has_newcomer() { Task::ReconcileUnlessPaused(reason) } else { Task::Nothing })

@@ -148,7 +148,7 @@ impl Exits {
         let by_hand = exit.map(|name| list.exit(name)).transpose()?;
         (list.since, list.why) = match &by_hand {
             Some(_) => (Instant::now(), BY_HAND.to_owned()),
-            None => (Instant::now(), "it is the first that is up".to_owned()),
+            None => (Instant::now(), "it is the first exit that is up".to_owned()),
         };
         list.by_hand = by_hand;
         Ok(())

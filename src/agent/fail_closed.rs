@@ -53,7 +53,8 @@ impl Agent {
                 said = words;
                 match closed {
                     Ok(copy) => log::error!(
-                        "the agent cannot start: the portals of {} are closed until the errors above are fixed",
+                        "the agent cannot start: the portals of {} are closed until the errors above are \
+                         fixed",
                         copy.display()
                     ),
                     Err(errors) => log_errors::<()>(&Err(errors)),

@@ -15,11 +15,11 @@ const PROBES: u32 = 6;
 /// Standing of an exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Not probed for long enough to tell.
+    /// Unknown: not probed for long enough.
     Unproven,
-    /// Answers.
+    /// The exit answers.
     Up,
-    /// Does not answer, or has not answered for long enough since it was down.
+    /// The exit does not answer, or has not answered for long enough since it was down.
     Down,
 }
 
@@ -245,7 +245,11 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: 256,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn a_standing_never_flaps(answers in prop::collection::vec(any::<bool>(), 1..200), was_down: bool) {

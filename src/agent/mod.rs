@@ -57,7 +57,7 @@ const FIRST_WAITS: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1)];
 
 /// Reason of the first changes.
-const START: &str = "the agent started";
+const START: &str = "the agent has started";
 
 /// Agent of this machine.
 pub struct Agent {
@@ -92,7 +92,7 @@ impl Agent {
         let place = journal
             .lock_agent()?
             .ok_or_else(|| Error::failed("an agent (`portals run`) is at work on this machine already"))?;
-        // A call that asks from now on gets its answer as soon as the agent is up.
+        // A request that comes from now on gets its answer as soon as the agent is up.
         let reception = Reception::at(socket)?;
         let file =
             std::path::absolute(file).context(|| format!("cannot tell where {} is", file.display()))?;
@@ -153,7 +153,7 @@ impl Agent {
         }
     }
 
-    /// Does the work that a source leaves to the agent. Breaks if the agent must end.
+    /// Carries out the work that a source leaves to the agent. Breaks if the agent must end.
     fn carry_out(&mut self, task: Task) -> Result<ControlFlow<()>> {
         match task {
             Task::Nothing => {}
@@ -199,7 +199,8 @@ impl Agent {
     }
 
     fn lock(&self) -> Result<Lock> {
-        self.journal.lock(|| log::warn!("another portals is changing this machine; waiting for it"))
+        let waiting = "another portals process is changing this machine; waiting for it to finish";
+        self.journal.lock(|| log::warn!("{waiting}"))
     }
 
     fn say_ready(&self) {

@@ -32,7 +32,7 @@ impl Agent {
             return Ok(Applied::default());
         }
         self.take_note(moves);
-        self.attempt("portals move")
+        self.attempt("portals move to other exits")
     }
 
     /// Logs moves that are decided, and keeps them for the hook until they are applied.

@@ -115,7 +115,8 @@ impl Names {
         }
     }
 
-    /// Has unknown names looked up again now: the network of this host has changed, and they may be found.
+    /// Schedules a lookup of all unknown names for now: the network of this host has changed, and they may be
+    /// found.
     pub(super) fn try_all(&mut self, now: Instant) {
         for entry in self.entries.iter_mut().filter(|entry| entry.address.is_none()) {
             entry.due = Some(now);
@@ -164,7 +165,7 @@ impl Source for Names {
     /// Looks names up. A first address lets the links of a name be dialled.
     fn turn(&mut self, turn: Turn) -> Result<Task> {
         Ok(match self.look_up(turn.kernel, turn.now) {
-            Ok(true) => Task::Reconcile("a name has got an address"),
+            Ok(true) => Task::Reconcile("a host name was found"),
             Ok(false) => Task::Nothing,
             Err(error) => {
                 log::error!("{error}");
@@ -212,7 +213,7 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Has the links that do not work dial the address that is right now.
+    /// Makes the links that do not work dial an address of the name.
     fn take_addresses(&mut self, entry: &mut Entry, addresses: &[IpAddr]) -> Result<()> {
         entry.due = Some(self.now + self.resolve_after);
         let is_doubted = std::mem::take(&mut entry.is_doubted);

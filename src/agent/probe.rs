@@ -1,4 +1,5 @@
-//! Probes through an exit: echoes to the other end, or to a host behind it, or bytes received from a provider.
+//! Probes through an exit: echoes to the other end, or to a host behind it, or bytes received from a
+//! provider.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
@@ -69,7 +70,8 @@ impl Probe {
         self.health.verdict_due().map_or(self.next, |due| due.min(self.next))
     }
 
-    /// Takes answers, judges silence, and sends a probe if one is due. Reports whether the exit has just gone down.
+    /// Takes answers, judges silence, and sends a probe if one is due. Reports whether the exit has just gone
+    /// down.
     pub(super) fn turn(&mut self, kernel: &mut dyn Kernel, now: Instant) -> bool {
         let before = self.health.standing();
         let is_due = self.next <= now;

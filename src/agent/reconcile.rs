@@ -34,12 +34,13 @@ impl Agent {
         if !self.sources.may_repair() {
             return;
         }
-        let applied = self.attempt("others had changed something").unwrap_or_default();
+        let applied = self.attempt("another program had changed something").unwrap_or_default();
         let flapping = self.sources.flap_damping.repaired(&applied.steps, Instant::now());
         let culprit = self.sources.monitor.take_culprit().unwrap_or_else(|| "another program".to_owned());
         if let Some(repair) = flapping {
             log::warn!(
-                "{culprit} undoes it again and again: {repair}; from now on it is repaired once a second"
+                "{culprit} undoes a repair again and again: {repair}; from now on it is repaired once a \
+                 second"
             );
         }
     }
@@ -56,7 +57,7 @@ impl Agent {
         self.or_retry(result)
     }
 
-    /// Has a failed attempt tried again later.
+    /// Schedules another attempt if this one has failed.
     pub(super) fn or_retry(&mut self, result: Result<Applied, Errors>) -> Result<Applied, Errors> {
         self.sources.retry.attempted(result.is_err(), Instant::now());
         result
@@ -101,12 +102,12 @@ impl Agent {
         self.sources.tables.follow(&mut *self.kernel, steps.is_empty(), Instant::now())?;
         self.log_notes(&site.notes);
         if !steps.is_empty() {
-            log::info!("done: {}: {reason}", count(steps.len(), "change"));
+            log::info!("applied {}: {reason}", count(steps.len(), "change"));
         }
         Ok(Applied { steps, notes: site.notes })
     }
 
-    /// Has the sources take over the site, and sets its exits and tunnel MTUs to their decisions.
+    /// Shows the site to the sources, and sets its exits and tunnel MTUs to their decisions.
     fn show_to_sources(&mut self, site: &mut Site) {
         self.sources.names.follow(site);
         // A failure here keeps nothing else from being right.

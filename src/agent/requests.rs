@@ -49,7 +49,8 @@ impl Agent {
         }
         let (own, other) = (self.file.display(), file.display());
         Err(Error::wrong(format!(
-            "the agent on this machine uses {own}, not {other}: end it, then `portals apply` again or `portals run --config {other}`"
+            "the agent on this machine uses {own}, not {other}: end it, then `portals apply` again or \
+             `portals run --config {other}`"
         ))
         .into())
     }
@@ -58,7 +59,7 @@ impl Agent {
         self.sources.exits.choose_by_hand(portal, exit.map(String::as_str))?;
         match exit {
             Some(exit) => log::info!("portal {portal}: {exit} was chosen by hand"),
-            None => log::info!("portal {portal}: chosen by the agent again"),
+            None => log::info!("portal {portal}: the agent chooses the exit again"),
         }
         let moves = self.sources.exits.decide(Instant::now());
         self.move_portals(moves)

@@ -36,7 +36,7 @@ impl Source for Retry {
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {
         let is_due = self.due().is_some_and(|due| due <= turn.now);
-        Ok(if is_due { Task::Reconcile("another attempt") } else { Task::Nothing })
+        Ok(if is_due { Task::Reconcile("the attempt before had failed") } else { Task::Nothing })
     }
 }
 

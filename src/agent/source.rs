@@ -12,7 +12,7 @@ use crate::base::net::IfName;
 use crate::control::{Asker, Question};
 use crate::kernel::Kernel;
 
-/// Event source: wakes the agent up, and says what there is to do.
+/// Event source: wakes the agent up, and returns the work that is due.
 pub(super) trait Source {
     /// Returns the descriptors to poll for input.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
@@ -24,7 +24,7 @@ pub(super) trait Source {
         None
     }
 
-    /// Does the work of the source that is due, and returns the work that only the agent can do. Never waits.
+    /// Carries out the source's due work, and returns the work that only the agent can do. Never waits.
     ///
     /// # Errors
     /// If the agent cannot go on. The source logs every other failure itself.
@@ -42,7 +42,7 @@ pub(super) struct Turn<'a> {
 /// Work that a source leaves to the agent.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Nothing to do.
+    /// Empty task.
     Nothing,
     /// Read the network file again.
     Reload,
@@ -63,7 +63,7 @@ pub(super) enum Task {
         /// Portals that move.
         moves: Vec<Move>,
     },
-    /// Undo a change that nobody has confirmed in time.
+    /// Undo a change that was not confirmed in time.
     UndoChange,
     /// Answer a question from the control socket.
     Answer(Question, Asker),

@@ -1,4 +1,4 @@
-//! The one list of event sources that the poll loop goes by.
+//! List of the event sources of the poll loop.
 //!
 //! A new source takes a file with its type, which implements [`Source`], and one line in the list below. The
 //! loop learns from the list which descriptors to poll, until when to wait, and which source takes its turn.
@@ -33,7 +33,7 @@ macro_rules! sources {
         fn open($($argument:ident: $argument_type:ty),* $(,)?) -> Result<Self>;
         $($(#[$doc:meta])* $source:ident: $type:ty = $opened:expr,)*
     ) => {
-        /// All sources, in the order of their turns.
+        /// Event sources in the order of their turns.
         pub(super) struct Sources {
             $($(#[$doc])* pub(super) $source: $type,)*
         }
@@ -109,7 +109,7 @@ impl Sources {
         Ok(descriptors.map(|own| inputs.by_ref().take(own.len()).fold(false, |any, input| any | input)))
     }
 
-    /// Has the source at this place of the list take its turn.
+    /// Gives the source at this place of the list its turn.
     pub(super) fn turn(&mut self, place: usize, kernel: &mut dyn Kernel, has_input: bool) -> Result<Task> {
         self.list_mut()[place].turn(Turn { kernel, now: Instant::now(), has_input })
     }

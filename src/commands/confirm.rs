@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::unistd::setsid;
 
-use super::{Status, absolute, lock};
+use super::{Status, THIS_PROGRAM, absolute, lock};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::Confirm;
 use crate::cli::output::say;
@@ -19,9 +19,6 @@ use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::engine::trial::{Trial, Undone};
 use crate::kernel::linux::Linux;
-
-/// Path of this program, even if its file has been replaced meanwhile.
-const OURSELVES: &str = "/proc/self/exe";
 
 /// Confirms the waiting change, or waits for its confirmation.
 pub(super) fn run(file: &Path, options: &Confirm) -> Result<Status, Errors> {
@@ -47,7 +44,7 @@ pub(super) fn leave_watcher(file: &Path, time: Duration) -> Result<()> {
         "the change is not begun, because no process would undo it: cannot start a process for that"
             .to_owned()
     };
-    let mut command = Command::new(OURSELVES);
+    let mut command = Command::new(THIS_PROGRAM);
     command.arg("confirm").arg("--wait").arg(time.as_secs().to_string()).arg("--config").arg(absolute(file)?);
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut watcher = command.spawn().context(doing)?;

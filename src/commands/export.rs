@@ -4,7 +4,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{Status, cannot_write};
+use super::Status;
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::path::folder_of;
@@ -14,7 +14,7 @@ use crate::config::{model::Network, suggest::suggest};
 use crate::engine::network_file;
 use crate::interop::export::{File, files};
 use crate::interop::phone::preshared_keys;
-use crate::system::disk::{Source, read_if_there, replace, unreadable};
+use crate::system::disk::{Source, cannot_write, read_if_there, replace, unreadable};
 use crate::system::key_files;
 
 /// Prints a single file on standard output, or writes all files to a folder.

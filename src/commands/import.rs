@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Status, cannot_write, host_name};
+use super::{Status, host_name};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::net::Secret;
@@ -13,7 +13,7 @@ use crate::cli::output::{self, complain, say};
 use crate::config;
 use crate::engine::wgquick_file;
 use crate::interop::import::{Wishes, exit_name, network_file, preshared_keys};
-use crate::system::disk::{Source, write_new};
+use crate::system::disk::{Source, cannot_write, write_new};
 use crate::system::key_files;
 use crate::wgquick::Parsed;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Status, cannot_write, host_name, wait_for_random_numbers};
+use super::{Status, host_name, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors};
 use crate::base::json::Json;
 use crate::base::keys;
@@ -13,7 +13,7 @@ use crate::cli::Init;
 use crate::cli::output::say;
 use crate::config;
 use crate::engine::locked_file::Edit;
-use crate::system::disk::{self};
+use crate::system::disk::{self, cannot_write};
 use crate::system::key_files;
 
 /// Creates the key and the network file if they are missing, and names the next step.

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
 
-use super::{Status, THIS_PROGRAM, cannot_write, down};
+use super::{Status, THIS_PROGRAM, down};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::path::folder_of;
 use crate::cli::Install;
 use crate::cli::output::say;
 use crate::engine::journal::Journal;
-use crate::system::disk::{self, Source};
+use crate::system::disk::{self, Source, cannot_write};
 use crate::system::packages;
 use crate::system::platform::{self, Found, Layout, Machine, NETWORK_FILE, Order, Step};
 

@@ -130,10 +130,6 @@ fn show_nothing_to_do(file: &Path) {
     say!("nothing to do: this machine matches {}", file.display());
 }
 
-fn cannot_write(path: &Path) -> String {
-    format!("cannot write {}", path.display())
-}
-
 /// Returns an absolute path, which an agent with another working directory can use.
 fn absolute(file: &Path) -> Result<PathBuf> {
     std::path::absolute(file).context(|| format!("cannot tell where {} is", file.display()))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{Status, cannot_write, wait_for_random_numbers};
+use super::{Status, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::net::Secret;
@@ -23,7 +23,7 @@ use crate::engine::wgquick_file;
 use crate::interop::phone::{self, Entry};
 use crate::interop::qr::Picture;
 use crate::site;
-use crate::system::disk::{self, Source};
+use crate::system::disk::{self, Source, cannot_write};
 use crate::system::key_files;
 
 /// Folder of the phones' kept private keys, next to the network file.

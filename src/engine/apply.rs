@@ -1,4 +1,4 @@
-//! Makes the machine match a state: all of it, or nothing.
+//! Application of a state to the machine: completely, or not at all.
 
 use std::fmt::Write as _;
 
@@ -12,19 +12,19 @@ use crate::state::step::{FirewallStep, RoutingStep, Step};
 use crate::state::words;
 use crate::state::{Route, Scope, State, Target};
 
-/// What was found and what would have to be done about it.
+/// Result of a look at the machine, and the steps that would make it match.
 #[derive(Debug)]
 pub struct Prepared {
-    /// What is ours by earlier calls.
+    /// Claims of earlier calls.
     pub claims: Claims,
-    /// What is there now.
+    /// Observed state.
     pub have: State,
-    /// What leads from there to what is wanted.
+    /// Steps from the observed state to the wanted one.
     pub steps: Vec<Step>,
 }
 
-/// Looks at the machine, and works out the steps. `links` is a snapshot of the interfaces, if the caller has just taken one. Changes
-/// nothing.
+/// Observes the machine, and works out the steps. `links` is a snapshot of the interfaces, if the caller has
+/// just taken one. Changes nothing.
 pub fn prepare(
     kernel: &mut dyn Kernel,
     journal: &Journal,
@@ -41,22 +41,24 @@ pub fn prepare(
     Ok(Prepared { claims, have, steps })
 }
 
-/// What remains of an attempt that fails.
+/// Outcome of an attempt that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
-    /// Nothing: all is as it was.
+    /// The machine is as it was before.
     Undo,
-    /// What closes portals: firewall, refusing rules and routes. For repairs, as what was there before was broken.
+    /// The machine is as it was before, except that everything that closes portals stays: the firewall, and
+    /// the rules and routes that refuse. This is for repairs, because the state before a repair was broken.
     StayClosed,
 }
 
 impl OnFailure {
-    /// Says in words how a failed attempt ended.
+    /// Returns the outcome in words.
     fn outcome(self) -> &'static str {
         match self {
-            Self::Undo => "what had been begun was undone",
+            Self::Undo => "everything that had been begun was undone",
             Self::StayClosed => {
-                "what guards portals was put in place; all else is as it was before this attempt"
+                "the rules that guard portals were put in place; everything else is as it was before this \
+                 attempt"
             }
         }
     }
@@ -84,7 +86,7 @@ pub fn apply_prepared(
     on_failure: OnFailure,
 ) -> Result<Vec<Step>> {
     if claims.begun {
-        log::warn!("an earlier call was cut short; completing it");
+        log::warn!("an earlier call was cut short; this one completes it");
     }
     if steps.is_empty() && !claims.begun {
         return Ok(steps);
@@ -105,7 +107,8 @@ pub fn apply_prepared(
         .or_else(|broken| fall_back(kernel, want, &fallback, &broken, &scope, on_failure));
     let settled = match &result {
         Ok(()) => intended.after(&steps),
-        // The undone steps have given everything back, unless undoing failed too: then all claims stay for the next call.
+        // The undone steps have given everything back. If undoing failed as well, all claims stay for the
+        // next call.
         Err(failure) if failure.undone => claims,
         Err(_) => intended,
     };
@@ -113,17 +116,17 @@ pub fn apply_prepared(
     result.map(|()| steps).map_err(|failure| failure.error)
 }
 
-/// The state to which `down` leads: nothing of ours, and the kernel settings as they were.
+/// Returns the state after `down`: nothing of portals, and the kernel settings as they were before.
 pub fn nothing(claims: &Claims) -> State {
     State { sysctls: claims.sysctls.clone(), ..State::default() }
 }
 
-/// Takes everything of ours away. Goes on past errors, and reports them all.
+/// Removes everything of portals. Goes on past errors, and reports all of them.
 pub fn remove_all(kernel: &mut dyn Kernel, journal: &Journal) -> Result<Vec<Step>> {
     let claims = journal.claims()?;
     let mut want = nothing(&claims);
     let have = kernel.observe(&claims.scope())?;
-    // Those of an interface that is gone went with it.
+    // The settings of an interface went with it.
     want.sysctls.retain(|key, _| have.sysctls.contains_key(key));
     let steps = diff(&want, &have);
     let failures = do_all(kernel, &steps);
@@ -133,7 +136,7 @@ pub fn remove_all(kernel: &mut dyn Kernel, journal: &Journal) -> Result<Vec<Step
         return Ok(steps);
     }
     Err(Error::failed(list(
-        "not everything could be removed; run `portals down` again when the cause is gone:",
+        "not everything could be removed; run `portals down` again once the causes are fixed:",
         &failures,
     )))
 }
@@ -143,7 +146,7 @@ struct Failure {
     undone: bool,
 }
 
-/// What was there, with all that closes portals as it is wanted.
+/// Returns the state before, with everything that closes portals as in the wanted state.
 fn closed(mut before: State, want: &State) -> State {
     if want.closed_ports.is_some() {
         before.closed_ports.clone_from(&want.closed_ports);
@@ -158,7 +161,7 @@ fn closed(mut before: State, want: &State) -> State {
     before
 }
 
-/// A failure, and the steps done by then.
+/// Problem of an attempt, and the steps that were done before it.
 struct Broken<'a> {
     problem: String,
     done: Vec<&'a Step>,
@@ -187,7 +190,7 @@ fn carry_out<'a>(
     problem.map_or(Ok(()), |problem| Err(Broken { problem, done }))
 }
 
-/// What the machine still lacks though every step was carried out.
+/// Returns the problem, in words, if the machine does not match although every step was carried out.
 fn verify(kernel: &mut dyn Kernel, want: &State, scope: &Scope) -> Option<String> {
     match kernel.observe(scope) {
         Err(error) => Some(format!("the result could not be checked: {error}")),
@@ -195,14 +198,17 @@ fn verify(kernel: &mut dyn Kernel, want: &State, scope: &Scope) -> Option<String
             let rest = diff(want, &have);
             (!rest.is_empty()).then(|| {
                 let rest: Vec<String> = rest.iter().map(words::step).collect();
-                list("every change was accepted, but this is still missing (does another program take it away?):", &rest)
+                list(
+                    "every change was accepted, but these are missing (does another program undo them?):",
+                    &rest,
+                )
             })
         }
     }
 }
 
-/// Leads to what an attempt that failed is to leave behind. Of a repair that may be all that is wanted, as
-/// where another program's flush met it halfway: then it has not failed.
+/// Leads back from an attempt that failed to the state that it must leave behind. A repair may then match
+/// after all, for example if another program flushed its rules halfway: such a repair has not failed.
 fn fall_back(
     kernel: &mut dyn Kernel,
     want: &State,
@@ -213,19 +219,20 @@ fn fall_back(
 ) -> Result<(), Failure> {
     let failures = lead_back(kernel, fallback, done, scope);
     if !failures.is_empty() {
-        let also = list("and this could not be undone; `portals down` removes it:", &failures);
+        let also = list("and these could not be undone; `portals down` removes them:", &failures);
         return Err(Failure { error: Error::failed(format!("{problem}\n{also}")), undone: false });
     }
     if on_failure == OnFailure::StayClosed && verify(kernel, want, scope).is_none() {
-        log::warn!("{problem}\nit was put in place once more, and all is as wanted");
+        log::warn!("{problem}\nthe missing parts were put in place once more, and the machine matches");
         return Ok(());
     }
     let error = Error::failed(format!("{problem}\n{}", on_failure.outcome()));
     Err(Failure { error, undone: true })
 }
 
-/// Takes back what was done, then looks whether that led to where it shall: a step that was done may have had
-/// more effects than its own, such as the routes that go when an interface is set down.
+/// Undoes the steps that were done, then compares the machine with the state to which that had to lead: a
+/// step may have had side effects, such as the routes that vanish when an interface is set down. Returns the
+/// failures.
 fn lead_back(kernel: &mut dyn Kernel, to: &State, done: &[&Step], scope: &Scope) -> Vec<Error> {
     let back = done.iter().rev().filter(|step| !leads_to(step, to));
     let inverses: Vec<Step> = back.map(|step| step.inverse()).collect();
@@ -236,7 +243,7 @@ fn lead_back(kernel: &mut dyn Kernel, to: &State, done: &[&Step], scope: &Scope)
     }
 }
 
-/// Whether a step made what is to remain.
+/// Reports whether a step made an object of a state that must remain.
 fn leads_to(step: &Step, state: &State) -> bool {
     match step {
         Step::Firewall(FirewallStep::ClosePorts { to, .. }) => *to == state.closed_ports,
@@ -250,7 +257,7 @@ fn leads_to(step: &Step, state: &State) -> bool {
     }
 }
 
-/// Carries out all steps, past failures, and returns those.
+/// Carries out all steps, goes on past failures, and returns the failures.
 fn do_all(kernel: &mut dyn Kernel, steps: &[Step]) -> Vec<Error> {
     let mut failures = Vec::new();
     let mut rest = steps;
@@ -261,7 +268,7 @@ fn do_all(kernel: &mut dyn Kernel, steps: &[Step]) -> Vec<Error> {
             Outcome::Failed(error) => Some(error),
             Outcome::Done | Outcome::Untried => None,
         }));
-        // A kernel that tries nothing would keep us here for ever.
+        // If the kernel tried nothing, this loop would never end.
         rest = &rest[tried.max(1)..];
     }
     failures

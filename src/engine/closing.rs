@@ -1,4 +1,4 @@
-//! Closes the portals of a network file without its keys, its tunnels or the journal: when an agent cannot start.
+//! Closing of the portals of a network file when no agent can start: it needs no keys, tunnels or journal.
 
 use std::path::{Path, PathBuf};
 
@@ -24,8 +24,9 @@ use crate::state::diff::diff;
 use crate::state::step::Step;
 use crate::system::key_files;
 
-/// Closes the portals of this site, by the network file or else by the one that was in force before; names the one that it went
-/// by. `None` where neither tells of any.
+/// Closes the portals of this site in the network file or, if that cannot be used, in the last confirmed
+/// file. Returns the path of the file that was used; `None` if neither file has portals of this site to
+/// close.
 pub fn close_by_file(file: &Path) -> Option<Result<PathBuf, Errors>> {
     let confirmed = Trial::of(file).confirmed();
     let key = key_files::owner(&folder_of(file).join(key_files::PRIVATE_KEY_FILE));
@@ -34,14 +35,15 @@ pub fn close_by_file(file: &Path) -> Option<Result<PathBuf, Errors>> {
         own_name(&network, key).is_some().then(|| (copy.to_path_buf(), network))
     };
     let (copy, network) = [file, &confirmed].iter().find_map(known)?;
-    // With a full or broken `/run` there is no lock to be had, and the ways are closed all the same.
+    // If `/run` is full or broken, there is no lock, and the portals are closed without one.
     let _lock = Journal::open().and_then(|journal| journal.lock(|| ())).ok();
     let closed =
         Linux::open().map_err(Errors::from).and_then(|mut kernel| close(&mut kernel, &network, key, file));
     Some(closed.map(|()| copy))
 }
 
-/// The site of a network that has a key, if it has portals that can be closed. Without a key, the only one that has.
+/// Returns the name of the site with this key, if it has portals to close. Without a key, returns the only
+/// site that has such portals.
 fn own_name(network: &Network, key: Option<PublicKey>) -> Option<Name> {
     let is_own = |public_key| key.is_none_or(|key| key == public_key);
     let mut own =
@@ -50,7 +52,8 @@ fn own_name(network: &Network, key: Option<PublicKey>) -> Option<Name> {
     own.next().is_none().then(|| name.clone())
 }
 
-/// Closes the portals of this site, past what fails. Takes nothing away: what stands of ours is as closed as it was meant to be.
+/// Closes the portals of this site, and goes on past failures. Removes nothing: rules of ours that are in
+/// place already close what they must.
 fn close(
     kernel: &mut dyn Host,
     network: &Network,
@@ -69,7 +72,7 @@ fn close(
         cards: &access_point::cards(&entry.portals),
         neighbours: &[],
     })?;
-    // A network that the file may not be laid upon is no reason to leave its portals open.
+    // An overlap of networks, which makes the file invalid on this host, must not leave the portals open.
     for networks in [&mut facts.local, &mut facts.uplink_networks] {
         networks.retain(|found| !network.subnet.overlaps(*found));
     }
@@ -79,12 +82,14 @@ fn close(
     Errors::check(failed, ())
 }
 
-/// Tells whether a portal is closed. The router's own traffic stays open: a person far away, and the clock, need it.
+/// Reports whether a portal must be closed. The router's own traffic stays open: remote access and the clock
+/// need it.
 fn closes(portal: &Portal) -> bool {
     portal.entrance != Entrance::Own && portal.exits.first() != Some(&ExitRef::Direct)
 }
 
-/// The network with nothing but the portals of one site that are to be closed, for which no other file is needed.
+/// Returns the network reduced to the portals of one site that must be closed, so that it refers to no other
+/// file.
 fn bare(network: &Network, own: &str) -> Network {
     let mut bare = network.clone();
     bare.probe = None;
@@ -107,7 +112,7 @@ fn bare(network: &Network, own: &str) -> Network {
     bare
 }
 
-/// The site whose portals lead nowhere.
+/// Returns the view of a site whose portals lead nowhere.
 fn closed_site(network: &Network, own: &str, facts: &Facts, file: &Path) -> Result<Site, Errors> {
     let inputs = Inputs {
         file,
@@ -132,13 +137,13 @@ fn closed_site(network: &Network, own: &str, facts: &Facts, file: &Path) -> Resu
     Ok(site)
 }
 
-/// The closing part of a plan: nothing in it has to be remembered.
+/// Returns the part of a plan that closes portals. It needs no journal.
 fn closed(site: &Site) -> State {
     let State { rules, firewall, iptables, .. } = plan(site);
     State { rules, firewall, iptables, ..State::default() }
 }
 
-/// The steps that add to what is there. A firewall of ours that stands is left as it is.
+/// Returns the steps that add to the observed state. A firewall of ours that is in place stays as it is.
 fn additions(want: State, have: &State) -> Vec<Step> {
     let mut both = have.clone();
     both.rules.extend(want.rules);
@@ -194,7 +199,7 @@ mod tests {
     "#;
 
     #[test]
-    fn all_that_enters_goes_nowhere_and_the_router_stays_reachable() {
+    fn all_traffic_that_enters_goes_nowhere_and_the_router_stays_reachable() {
         let network = config::parse(NETWORK).unwrap();
         let own = own_name(&network, None).expect("the only site with such portals");
         assert_eq!(own.as_str(), "nyc");

@@ -8,7 +8,7 @@ use crate::base::error::{Context as _, Result};
 use crate::base::net::Family;
 use crate::firewall::Backend;
 use crate::firewall::xtables::Program;
-use crate::system::disk::{self, Source, unreadable};
+use crate::system::disk::{self, Source, cannot_write, unreadable};
 
 /// Name of the file in the folder of run-time files: a reboot clears both the kernel and this file.
 const FILE: &str = "firewall";
@@ -26,7 +26,7 @@ pub fn remember(folder: &Path, backend: Option<Backend>) -> Result<()> {
         return Ok(());
     }
     let path = folder.join(FILE);
-    let doing = || format!("cannot write {}", path.display());
+    let doing = || cannot_write(&path);
     match backend {
         Some(backend) => {
             disk::replace(&path, format!("{}\n", name(backend)).as_bytes(), 0o600).context(doing)

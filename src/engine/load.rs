@@ -1,4 +1,4 @@
-//! From the files on disk and the facts of the host to the site's view.
+//! Loading of a site's view from the files on disk and the facts about the host.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -25,48 +25,48 @@ use crate::system::key_files;
 use crate::system::resolver::resolve;
 use crate::wgquick::Parsed;
 
-/// How long host names may take to resolve, all together: a command must not hang while the network is late.
+/// Time limit for the lookup of all host names: a command must not hang while the network is not up yet.
 const RESOLVING: Duration = Duration::from_secs(3);
 
-/// The network file and the secrets beside it.
+/// Network file, and the secrets next to it.
 #[derive(Debug, Clone)]
 pub struct Files {
     /// Path of the network file.
     pub file: PathBuf,
     /// Text of the network file.
     pub text: String,
-    /// What it says.
+    /// Content of the network file.
     pub network: Network,
-    /// The folder of the network file.
+    /// Folder of the network file.
     pub folder: PathBuf,
-    /// This site's key.
+    /// Private key of this site.
     pub private_key: Secret,
-    /// The public half of it.
+    /// Public key of this site.
     pub public_key: PublicKey,
-    /// The network's secret, if there is one.
+    /// Secret of the network, if there is one.
     pub network_secret: Option<Secret>,
-    /// The pre-shared keys of this site's phones that have files of their own.
+    /// Pre-shared keys of this site's phones that have key files.
     pub phone_keys: SortedMap<Name, Secret>,
-    /// The secrets of this site's Wi-Fis.
+    /// Passphrases of this site's Wi-Fi networks.
     pub passphrases: Passphrases,
-    /// What the files of this site's providers say, by name of the exit.
+    /// Files of this site's providers, by the name of the exit.
     pub providers: SortedMap<Name, Parsed>,
 }
 
 impl Files {
-    /// Reads and validates them.
+    /// Reads and validates the network file and the secrets.
     pub fn read(file: &Path) -> Result<Self, Errors> {
         Self::read_copy(file, file)
     }
 
-    /// Reads `copy` in the place of the network file that lies beside it.
+    /// Reads `copy` in place of the network file, and the secrets next to the network file.
     pub fn read_copy(file: &Path, copy: &Path) -> Result<Self, Errors> {
         let (text, network) = network_file::load(copy)?;
         let folder = folder_of(file);
         let private_key = key_files::load(&folder.join(key_files::PRIVATE_KEY_FILE))?;
         let network_secret = key_files::load_if_there(&folder.join(key_files::NETWORK_SECRET_FILE))?;
         let public_key = keys::public_key(&private_key);
-        // That it is no site is said where that is asked for.
+        // A key of no site is reported by the functions that need the site.
         let own = site::own_name(&network, public_key).ok();
         let passphrases =
             own.map(|own| passphrases::of_site(&network.sites[own].portals, &folder)).unwrap_or_default();
@@ -87,18 +87,19 @@ impl Files {
         })
     }
 
-    /// The host names that this site has to resolve.
+    /// Returns the host names that this site has to look up.
     pub fn names(&self) -> Result<SortedSet<&str>, Errors> {
         let own = site::own_name(&self.network, self.public_key)?;
         Ok(site::names_to_resolve(&self.network, own, &self.providers))
     }
 
-    /// The addresses of those of them that resolve soon.
+    /// Looks the host names up. Returns the addresses that are found within a few seconds.
     pub fn resolved(&self) -> Result<SortedMap<String, IpAddr>, Errors> {
         Ok(resolve(self.names()?, RESOLVING))
     }
 
-    /// The site's view on this host as it is now, with a snapshot of its interfaces.
+    /// Returns the site's view on this host. `links` is a snapshot of the host's interfaces, and `resolved`
+    /// has the addresses of host names.
     pub fn site(
         &self,
         kernel: &mut dyn Host,
@@ -109,7 +110,8 @@ impl Files {
         let own = site::own_name(&self.network, self.public_key)?;
         let entry = &self.network.sites[own];
         let sources = site::sources_with_ipv6(entry);
-        // Of a device that is known by its address, IPv6 takes one of the same matches.
+        // IPv6 traffic of a device that is selected by its IPv4 address needs a match that marks need as
+        // well.
         let marks = entry.portals.iter().any(model::Portal::goes_by_marks)
             || !sources.is_empty()
             || self.network.probe.is_some()
@@ -126,7 +128,7 @@ impl Files {
         facts.given = given.into_iter().map(|(name, address)| (name, address.network())).collect();
         let site = self.view(&facts, resolved)?;
         let has_port = |portal: &Portal| matches!(portal.obstacle, Some(Obstacle::Port { .. }));
-        // Asked only where there is one to be closed: the answer may load modules.
+        // The kernel is asked only if there is a port to close: the answer may load modules.
         if !site.portals.iter().any(has_port) || !kernel.can_close_ports() {
             return Ok(site);
         }
@@ -134,7 +136,7 @@ impl Files {
         self.view(&facts, resolved)
     }
 
-    /// The site's view on a host like that.
+    /// Returns the site's view on a host with these facts.
     pub fn view(&self, facts: &Facts, resolved: &SortedMap<String, IpAddr>) -> Result<Site, Errors> {
         let inputs = Inputs {
             file: &self.file,
@@ -151,7 +153,7 @@ impl Files {
     }
 }
 
-/// Reads the files of the site that has this key; all their faults at once.
+/// Reads the providers' files of the site with this key, and reports all their faults at once.
 fn providers(
     network: &Network,
     public_key: PublicKey,

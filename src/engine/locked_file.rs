@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::error::{Context as _, Error, Result};
 use crate::engine::journal::{Lock, lock_within};
-use crate::system::disk;
+use crate::system::disk::{self, cannot_write};
 
 /// Longest wait for other commands, each of which takes only a moment.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -26,8 +26,8 @@ impl Edit {
         let path = file.with_added_extension("lock");
         let lock = lock_within(&path, PATIENCE)?.ok_or_else(|| {
             Error::failed(format!(
-                "another portals process has been changing {} for more than {} seconds (it holds {}); find it \
-                 with: pgrep -a portals",
+                "another portals process has been changing {} for more than {} seconds (it holds {}); \
+                 find it with: pgrep -a portals",
                 file.display(),
                 PATIENCE.as_secs(),
                 path.display()
@@ -38,7 +38,6 @@ impl Edit {
 
     /// Replaces the text `read` of the file with `text`; fails if the file no longer contains `read`.
     pub fn finish(self, read: &str, text: &str) -> Result<()> {
-        disk::rewrite(&self.file, read.as_bytes(), text.as_bytes())
-            .context(|| format!("cannot write {}", self.file.display()))
+        disk::rewrite(&self.file, read.as_bytes(), text.as_bytes()).context(|| cannot_write(&self.file))
     }
 }

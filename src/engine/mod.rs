@@ -1,5 +1,5 @@
-//! The engine: reads the files and the host, plans, and makes the kernel match. Only the engine knows both the plan and
-//! the kernel.
+//! The engine: reads the files and the host, plans, and makes the kernel match the plan. Only the engine
+//! knows both the plan and the kernel.
 
 pub mod apply;
 pub mod closing;

@@ -1,5 +1,6 @@
-//! Which devices have the addresses that portals choose by. IPv6 of a device is told by its hardware address, which its IPv4 address leads
-//! to. What was known once stays known until the address is another device's: the kernel forgets who is silent.
+//! Devices with the IPv4 addresses that portals select by. IPv6 traffic of a device is recognized by the
+//! hardware address, which belongs to the IPv4 address. The kernel forgets silent devices; so a device stays
+//! known here until another device has its address.
 
 use std::path::Path;
 
@@ -8,12 +9,12 @@ use crate::base::net::Cidr;
 use crate::kernel::neighbour;
 use crate::kernel::netlink::Socket;
 use crate::site::facts::Neighbours;
-use crate::system::disk::{self, Source, unreadable};
+use crate::system::disk::{self, Source, cannot_write, unreadable};
 
-/// The file of what is known, in the folder of run-time files.
+/// Name of the file with the known devices, in the folder of run-time files.
 const FILE: &str = "neighbours";
 
-/// The devices of these networks: those that are there now, and those that were since this machine started.
+/// Returns the devices in these networks that are there now, or were there since this machine started.
 pub fn known(socket: &mut Socket, folder: &Path, networks: &[Cidr]) -> Result<Neighbours> {
     if networks.is_empty() {
         return Ok(Neighbours::new());
@@ -24,18 +25,17 @@ pub fn known(socket: &mut Socket, folder: &Path, networks: &[Cidr]) -> Result<Ne
     Ok(known)
 }
 
-/// Has them known to whoever looks later; `folder` is that of the run-time files.
+/// Writes the known devices to the folder of run-time files, for later calls.
 pub fn remember(folder: &Path, neighbours: &Neighbours) -> Result<()> {
     if *neighbours == remembered(folder)? {
         return Ok(());
     }
     let path = folder.join(FILE);
     let lines: Vec<String> = neighbours.iter().map(|(address, mac)| format!("{address} {mac}\n")).collect();
-    disk::replace(&path, lines.concat().as_bytes(), 0o600)
-        .context(|| format!("cannot write {}", path.display()))
+    disk::replace(&path, lines.concat().as_bytes(), 0o600).context(|| cannot_write(&path))
 }
 
-/// A line that means nothing is nothing.
+/// Reads the known devices. A line of the file that cannot be parsed does not count.
 fn remembered(folder: &Path) -> Result<Neighbours> {
     let path = folder.join(FILE);
     let text = disk::read_if_there(&path, Source::Ours).map_err(|error| unreadable(&path, error))?;
@@ -56,7 +56,7 @@ mod tests {
     use crate::base::net::Mac;
 
     #[test]
-    fn who_was_there_is_remembered() {
+    fn devices_that_were_there_are_remembered() {
         let folder = std::env::temp_dir().join(format!("portals-neighbours-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         assert_eq!(remembered(&folder).unwrap(), Neighbours::new());

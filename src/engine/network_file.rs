@@ -1,4 +1,4 @@
-//! The network file on the disk.
+//! Network file on disk.
 
 use std::io;
 use std::path::Path;

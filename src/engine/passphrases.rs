@@ -1,4 +1,4 @@
-//! The files of Wi-Fi passphrases.
+//! Files with Wi-Fi passphrases.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use crate::site::access_point::Passphrases;
 use crate::system::key_files;
 use crate::wifi::passphrase::Passphrase;
 
-/// Reads the passphrases of a site's Wi-Fis from the folder of the network file.
+/// Reads the passphrases of a site's Wi-Fi networks from the folder of the network file. A passphrase that
+/// cannot be read is an error in words, by the name of its file.
 pub fn of_site(portals: &[Portal], folder: &Path) -> Passphrases {
     let read = |(_, wifi): (_, &Wifi)| {
         let passphrase = read(&folder.join(&wifi.passphrase_file));
@@ -18,7 +19,7 @@ pub fn of_site(portals: &[Portal], folder: &Path) -> Passphrases {
     access_point::all(portals).map(read).collect()
 }
 
-/// Reads a file of one line. Blanks belong to the passphrase.
+/// Reads a file of one line. Spaces belong to the passphrase.
 fn read(path: &Path) -> Result<Passphrase> {
     let wrong = |reason: &str| Error::wrong(format!("{}: {reason}", path.display()));
     let text = key_files::read_secret(path)?.ok_or_else(|| {

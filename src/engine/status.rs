@@ -1,4 +1,5 @@
-//! What `portals status` tells: the state of links, portals and exits, from the file and from the live tunnels.
+//! Report of `portals status`: the state of links, portals and exits, from the network file and the live
+//! tunnels.
 
 use std::iter;
 use std::net::SocketAddr;
@@ -18,99 +19,100 @@ use crate::site::{Entrance, Exit, Obstacle, Peer, Portal, Site};
 use crate::state::{Backend, Link, Scope, State};
 use crate::wifi::card::Station;
 
-/// All that `portals status` tells.
+/// Report of `portals status`.
 #[derive(Debug)]
 pub struct Report {
     /// Name of the network.
     pub network: String,
     /// Name of this site.
     pub site: String,
-    /// Whether the agent runs.
+    /// Set if the agent runs.
     pub agent: bool,
-    /// What the agent knows, if it runs and answers.
+    /// Knowledge of the agent, if it runs and answers.
     pub knowledge: Option<Knowledge>,
-    /// Who runs the tunnels.
+    /// WireGuard that runs the tunnels.
     pub wireguard: Backend,
-    /// Which firewall guards the portals.
+    /// Firewall that guards the portals.
     pub firewall: firewall::Backend,
-    /// Why that one: to go behind "because".
+    /// Reason for the choice of the firewall: it follows the word "because".
     pub firewall_reason: &'static str,
-    /// By interface, then by peer.
+    /// Links in the order of their interfaces, then of their peers.
     pub links: Vec<LinkReport>,
-    /// In the order of the file.
+    /// Portals in the order of the network file.
     pub portals: Vec<PortalReport>,
-    /// What does not run, and why: programs that fail or are not installed, cards that cannot do what they should.
+    /// Faults, each in a sentence: programs that fail or are not installed, and Wi-Fi cards that cannot do
+    /// their work.
     pub missing: Vec<String>,
-    /// By name.
+    /// Phones in the order of their names.
     pub phones: Vec<PhoneReport>,
 }
 
-/// One link.
+/// Link to another site, to a provider or to a phone.
 #[derive(Debug)]
 pub struct LinkReport {
     /// Name of the site at the other end, or of the exit that is a provider.
     pub peer: String,
-    /// Our interface.
+    /// Interface of this site.
     pub interface: IfName,
-    /// Whether we use it as an exit.
+    /// Set if this site uses the link as an exit.
     pub exit: bool,
-    /// Where the peer was last heard of, or is dialled.
+    /// Address from which the peer was last heard, or at which it is dialled.
     pub endpoint: Option<SocketAddr>,
     /// Seconds since the last handshake.
     pub handshake_age: Option<u64>,
-    /// Bytes received from it.
+    /// Bytes received from the peer.
     pub received: u64,
-    /// Bytes sent to it.
+    /// Bytes sent to the peer.
     pub sent: u64,
-    /// Whether it has a session that can be used.
+    /// Set if the link has a session that can be used.
     pub up: bool,
 }
 
-/// One phone that dials this site.
+/// Phone that dials this site.
 #[derive(Debug)]
 pub struct PhoneReport {
-    /// Its link; it is the peer.
+    /// Link to the phone.
     pub link: LinkReport,
-    /// Name of the exit that it uses: this site, if it leaves here.
+    /// Name of the exit in use: this site, if the phone's traffic leaves here.
     pub exit: String,
 }
 
-/// One portal.
+/// Portal of this site.
 #[derive(Debug)]
 pub struct PortalReport {
-    /// Its name.
+    /// Name of the portal.
     pub name: String,
-    /// What enters, in words: `interface eth1`.
+    /// Traffic that enters, in words: `interface eth1`.
     pub entrance: String,
-    /// The address of its LAN.
+    /// Address of this host on the portal's LAN.
     pub address: Option<InterfaceAddress>,
-    /// Name of the exit that it uses; `nowhere` if none of its list is up.
+    /// Name of the exit in use; `nowhere` if no exit of the list is up.
     pub exit: String,
-    /// Whether traffic passes.
+    /// State of the portal's traffic.
     pub state: PortalState,
-    /// Why not, if its exits are not the reason.
+    /// Obstacle that blocks the portal, although its exits may be up.
     pub obstacle: Option<Obstacle>,
-    /// Who is connected, if it is a Wi-Fi.
+    /// Connected devices; `None` if the portal is no Wi-Fi.
     pub stations: Option<Vec<Station>>,
-    /// Who has been given an address, if the portal gives any.
+    /// Devices with an address from this host; `None` if the portal gives no addresses.
     pub leases: Option<Vec<Lease>>,
 }
 
-/// Whether a portal's traffic passes.
+/// State of a portal's traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortalState {
-    /// Through the first exit of its list.
+    /// Traffic leaves through the first exit of the list.
     Open,
-    /// Through a later one.
+    /// Traffic leaves through a later exit of the list.
     FailedOver,
-    /// By this site's own uplink, as the file says.
+    /// Traffic leaves via this site's own uplink, as the network file says.
     Direct,
-    /// Not at all, since its exits are down, or since something is in the way.
+    /// Traffic does not pass, because all exits are down or an obstacle is in the way.
     Blocked,
 }
 
 impl Report {
-    /// One of everything.
+    /// Returns a report with one entry of each kind.
     #[cfg(test)]
     pub(crate) fn example() -> Self {
         let link = LinkReport {
@@ -161,17 +163,17 @@ impl Report {
         }
     }
 
-    /// What the agent knows of a portal.
+    /// Returns the agent's knowledge of a portal.
     pub fn known(&self, portal: &str) -> Option<&Known> {
         self.knowledge.as_ref()?.portals.iter().find(|known| known.name == portal)
     }
 }
 
 impl PortalState {
-    /// All of them.
+    /// List of the states.
     pub const ALL: [Self; 4] = [Self::Open, Self::FailedOver, Self::Direct, Self::Blocked];
 
-    /// That of a portal which leaves at `exit`, the one that it uses of its list, as long as that works.
+    /// Returns the state of a portal with this list of exits, of which `exit` is in use and up.
     pub fn of(exit: &Exit, list: &[Exit]) -> Self {
         match exit {
             Exit::Direct => Self::Direct,
@@ -181,7 +183,7 @@ impl PortalState {
         }
     }
 
-    /// The word in `status --json`.
+    /// Returns the word in `portals status --json`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -192,7 +194,8 @@ impl PortalState {
     }
 }
 
-/// Reads the live tunnels of a site. `site` is one whose portals leave where they do now: see [`choose_standing`].
+/// Reads the live tunnels of a site. The portals of `site` must have the exits that are in use: see
+/// [`choose_standing`].
 pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime) -> Result<Report> {
     let live = kernel.own_tunnels()?;
     let (mut links, mut phones) = (Vec::new(), Vec::new());
@@ -212,7 +215,8 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
             exit: if phone.exit == Exit::Direct { site.name.clone() } else { phone.exit.to_string() },
         }));
     }
-    // What a host uses can change under us: until the next change of ours, what guards is what was there before.
+    // The firewall of choice can change with the host. Until the next change of ours, the firewall in place
+    // guards the portals.
     let (firewall, firewall_reason) = match guarding(&kernel.observe(&Scope::default())?) {
         Some(standing) if standing != site.guard.firewall => {
             (standing, "until the next change of this machine")
@@ -221,7 +225,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
     };
     let mut stations = stations(site, kernel)?;
     let portals = site.portals.iter().map(|portal| PortalReport {
-        // Read by whoever knows where they are.
+        // The caller reads them: it knows the folder.
         leases: None,
         stations: portal.entrance_interface().and_then(|interface| stations.remove(interface)),
         ..portal_report(portal, &links)
@@ -242,7 +246,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
     })
 }
 
-/// Has the portals of a site leave where the machine has them leave now, and its links be as wide as they are.
+/// Sets the exits of a site's portals and the MTUs of its tunnels to those in use on this machine.
 pub fn choose_standing(site: &mut Site, kernel: &mut dyn Kernel) -> Result<()> {
     if site.portals.iter().any(Portal::can_fail_over) || site.mtu == Mtu::Measured {
         let have = kernel.observe(&Scope::default())?;
@@ -252,7 +256,7 @@ pub fn choose_standing(site: &mut Site, kernel: &mut dyn Kernel) -> Result<()> {
     Ok(())
 }
 
-/// The firewall in which our own rules stand.
+/// Returns the firewall that has our own rules.
 fn guarding(have: &State) -> Option<firewall::Backend> {
     match (&have.firewall, have.iptables.keys().next()) {
         (Some(_), _) => Some(firewall::Backend::Nftables),
@@ -306,7 +310,8 @@ fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
     }
 }
 
-/// Who is connected to the Wi-Fis of a site, by their interfaces; empty for those that are not on.
+/// Returns the devices that are connected to a site's Wi-Fi networks, by interface. The list of a network
+/// that is off is empty.
 fn stations(site: &Site, kernel: &mut dyn Kernel) -> Result<SortedMap<IfName, Vec<Station>>> {
     let of_wifi = |portal: &Portal| matches!(portal.entrance, Entrance::Wifi { .. });
     let wifis = site.portals.iter().filter(|portal| of_wifi(portal)).filter_map(Portal::entrance_interface);
@@ -344,12 +349,12 @@ mod tests {
     use crate::firewall::xtables::{Program, Ruleset};
 
     #[test]
-    fn what_guards_is_told_by_what_stands() {
+    fn the_firewall_with_our_rules_guards() {
         let mut have = State::default();
         assert_eq!(guarding(&have), None);
         have.iptables.insert(Program::Legacy, Ruleset::new());
         assert_eq!(guarding(&have), Some(firewall::Backend::Iptables(Program::Legacy)));
-        // Then those of iptables are only ways through the rules of others.
+        // Then our rules in iptables only open ways through rules of other programs.
         have.firewall = Some(Firewall::default());
         assert_eq!(guarding(&have), Some(firewall::Backend::Nftables));
     }

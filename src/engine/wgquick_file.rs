@@ -1,4 +1,4 @@
-//! The wg-quick files on the disk.
+//! wg-quick files on disk.
 
 use std::path::Path;
 

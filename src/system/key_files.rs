@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::keys::{clamped, public_key};
 use crate::base::net::{PublicKey, Secret};
-use crate::system::disk::{self, Source, unreadable};
+use crate::system::disk::{self, Source, cannot_write, unreadable};
 
 /// File name of the site's private key, next to the network file.
 pub const PRIVATE_KEY_FILE: &str = "private.key";
@@ -83,7 +83,7 @@ pub fn read_bytes(path: &Path, source: Source) -> Result<Option<(Zeroizing<Vec<u
 
 /// Writes a new key file of mode 0600; never overwrites an existing file.
 pub fn save(path: &Path, secret: &Secret) -> Result<()> {
-    let doing = || format!("cannot write {}", path.display());
+    let doing = || cannot_write(path);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).context(doing)?;
     file.write_all(secret.to_base64().as_bytes()).context(doing)?;
     file.write_all(b"\n").context(doing)

@@ -205,7 +205,7 @@ fn fight(world: &mut World) -> Result<()> {
         within(seconds(20.0), "the agent names the undone step", || {
             shell(&world.site(NYC).router, delete)?;
             let log = world.site(NYC).log();
-            let said = log.lines().find(|line| line.contains("undoes it again and again"));
+            let said = log.lines().find(|line| line.contains("undoes a repair again and again"));
             same(&format!("{what} in {said:?}"), said.is_some_and(|line| line.contains(what)), true)
         })?;
         settled(world.site(NYC))?;

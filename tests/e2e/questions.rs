@@ -144,7 +144,7 @@ fn full_logs(world: &mut World) -> Result<()> {
     let text = shell(&world.site(NYC).router, &format!("cat {log}"))?;
     let is_line = |line: &str| line.len() > 22 && line.as_bytes()[19] == b'Z' && line.starts_with("20");
     same(&format!("lines with their time, in {text}"), text.lines().all(is_line), true)?;
-    for words in ["ready", "reloading /run/demo/network.toml", "done: "] {
+    for words in ["ready", "reloading /run/demo/network.toml", "applied "] {
         same(&format!("`{words}` in {text}"), text.contains(words), true)?;
     }
     let private = shell(&world.site(NYC).router, "cat /run/demo/private.key")?;

@@ -18,7 +18,7 @@ use crate::state::{Backend, LinkKind};
 pub use moved::Moved;
 
 /// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave
-/// elsewhere now: those in `moved`, which the caller knows of, and those that the observed state differs in.
+/// elsewhere now: portals in `moved`, which the caller knows of, and portals that the observed state shows.
 /// Returns the steps that were taken. `links` is a snapshot of the interfaces, if the caller has just taken
 /// one. The caller holds the journal's lock.
 pub fn converge(
@@ -36,11 +36,11 @@ pub fn converge(
     // The state is right by now, so a failure below is no failure of the whole.
     let guards = want.firewall.is_some() || !want.iptables.is_empty();
     if let Err(error) = firewall_choice::remember(journal.folder(), guards.then_some(site.guard.firewall)) {
-        log::warn!("the firewall may be chosen anew when others change theirs: {error}");
+        log::warn!("the firewall may be chosen anew when other programs change theirs: {error}");
     }
     if let Err(error) = neighbours::remember(journal.folder(), &site.host.neighbours) {
         log::warn!(
-            "devices that are silent when the agent begins anew will not be known by their addresses: {error}"
+            "devices that are silent when the agent next starts will not be known by their addresses: {error}"
         );
     }
     if let Some(connections) = moved.connections() {
@@ -58,8 +58,9 @@ fn forget(kernel: &mut dyn Kernel, connections: &Told) {
     }
 }
 
-/// The kernel's WireGuard begins a handshake with every peer of a new tunnel that has a keepalive; the built-in one waits until
-/// that is due, and until then drops what the other end goes on to send in the session that was.
+/// Begins handshakes with the peers of new tunnels of the built-in WireGuard. The kernel's WireGuard does so
+/// by itself if a peer has a keepalive. The built-in one waits until the keepalive is due, and until then
+/// drops the packets that the other end sends in the former session.
 fn wake_up(kernel: &mut dyn Kernel, site: &Site, steps: &[Step]) {
     let is_new = |name: &IfName| {
         let built_in = LinkKind::WireGuard(Backend::BuiltIn);

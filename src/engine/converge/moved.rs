@@ -1,5 +1,5 @@
-//! Connections of portals that leave elsewhere than before: their packets would keep the address to which they
-//! were translated at the former exit.
+//! Connections of portals that leave elsewhere than before: their packets would keep the address to which
+//! they were translated at the former exit.
 
 use std::net::IpAddr;
 
@@ -28,8 +28,8 @@ impl Moved {
         moved
     }
 
-    /// Adds all traffic that the observed policy rules lead elsewhere than the wanted ones: traffic of a portal
-    /// that is new, or that the network file gives another exit or takes away.
+    /// Adds all traffic that the observed policy rules lead elsewhere than the wanted ones: traffic of a
+    /// portal that is new, or that the network file gives another exit or takes away.
     ///
     /// Another exit changes the firewall as well. So if the observed firewall is the wanted one, no exit has
     /// changed: another program has taken rules away, which now come back as they were.
@@ -87,8 +87,8 @@ fn leads_to_exit(rule: &Rule) -> bool {
     rule.family == Family::V4 && !rule.closes() && matches!(rule.action, RuleAction::Lookup(_))
 }
 
-/// Reports whether a portal with this mark was there before. The connections of a new portal are older than the
-/// portal, and carry no mark.
+/// Reports whether a portal with this mark was there before. The connections of a new portal are older than
+/// the portal, and carry no mark.
 fn is_known(mark: Mark, have: &State) -> bool {
     let refuses = |rule: &Rule| rule.selector.mark == Some(mark) && rule.action == RuleAction::Unreachable;
     have.rules.iter().any(refuses)
@@ -127,7 +127,8 @@ mod tests {
     use crate::site::facts::{Facts, Filters};
     use crate::site::{self, Exit, Inputs};
 
-    /// Network in which nyc has four portals: `guests` with a list of exits, `desk`, `web` with a mark, and its own.
+    /// Network in which nyc has four portals: `guests` with a list of exits, `desk`, `web` with a mark, and
+    /// its own.
     const NETWORK: &str = r#"
         [network]
         name = "home"

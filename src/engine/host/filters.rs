@@ -1,4 +1,4 @@
-//! Which firewalls this host has, and whose rules refuse what they do not know.
+//! Firewalls of this host, and the rules of other programs that refuse unknown packets.
 
 use super::Question;
 use crate::base::error::Result;
@@ -11,16 +11,16 @@ use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
 use crate::site::facts::Filters;
 
-/// Where a portal's packets could be refused by others.
+/// Chains in which rules of other programs could refuse a portal's packets.
 const GATES: [Chain; 2] = [Chain::Input, Chain::Forward];
 
 /// Reads which firewalls the host has, and their rules.
 pub(super) fn read(kernel: &mut Linux, question: &Question) -> Result<Filters> {
     let survey = kernel.survey()?;
-    // Behind the survey: who may not look at the kernel shall be told so.
+    // After the survey: a caller without permission gets an error about the kernel, not about a file.
     let standing = firewall_choice::remembered(question.folder)?;
     let mut filters = Filters { nftables: kernel.has_nftables(), standing, ..Filters::default() };
-    // Asked only before anything is built on it.
+    // The question is needed only before our rules are in nftables.
     if standing != Some(Backend::Nftables) {
         filters.nftables_lacks = kernel.nftables_lacks()?;
     }
@@ -30,7 +30,8 @@ pub(super) fn read(kernel: &mut Linux, question: &Question) -> Result<Filters> {
     let programs = kernel.iptables();
     (filters.legacy, filters.nft) = (programs.legacy, programs.nft);
     for (chain, gate) in survey.refusing {
-        // What iptables wrote is left to iptables: it cannot read a table any more that has other rules than its own.
+        // Only iptables changes a table that iptables wrote: it cannot read a table that contains other rules
+        // than its own.
         match (chain.by_iptables(), filters.nft) {
             (None, _) => drop(filters.barriers.insert((Barrier::Nftables(chain), gate))),
             (Some(family), Some(program)) => {
@@ -47,7 +48,7 @@ pub(super) fn read(kernel: &mut Linux, question: &Question) -> Result<Filters> {
             filters.legacy_in_use |= dump.is_used_by_others();
             filters.barriers.extend(barriers(program, family, &dump));
         }
-        // Asked only where it would have to guard: the answer may load modules.
+        // The kernel is asked only where legacy iptables would have to guard: the answer may load modules.
         let nftables_can = filters.nftables && filters.nftables_lacks.is_empty();
         if filters.legacy_in_use || !nftables_can || filters.nft.is_none() {
             filters.legacy_lacks = legacy::lacks(&programs.missing(program), question.marks);
@@ -58,13 +59,13 @@ pub(super) fn read(kernel: &mut Linux, question: &Question) -> Result<Filters> {
     Ok(filters)
 }
 
-const NO_PROGRAM: &str = "the program iptables is missing, so that what portals needs may be refused there: install it (in a container: in the \
-                          image)";
-const LOCKED: &str = "only the program that made it may change it, so that what portals needs may be refused there (firewalld: set \
-                      NftablesTableOwner=no in /etc/firewalld/firewalld.conf)";
+const NO_PROGRAM: &str = "the program iptables is missing, so that packets of portals may be refused there: \
+                          install it (in a container: in the image)";
+const LOCKED: &str = "only the program that made it may change it, so that packets of portals may be refused \
+                      there (firewalld: set NftablesTableOwner=no in /etc/firewalld/firewalld.conf)";
 
 fn refusing(chain: &str, reason: &str) -> String {
-    format!("the firewall chain `{chain}` refuses what it does not know, and {reason}")
+    format!("the firewall chain `{chain}` refuses unknown packets, and {reason}")
 }
 
 fn barriers(program: Program, family: Family, dump: &Dump) -> impl Iterator<Item = (Barrier, Chain)> {

@@ -30,16 +30,17 @@ use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
 use crate::system::packages;
 use crate::system::platform;
 
-/// Addresses that are on the internet for sure: k.root-servers.net, of the RIPE NCC. They are only looked up in the routing
-/// tables; nothing is sent there.
+/// Addresses that are certainly on the internet: k.root-servers.net, of the RIPE NCC. They are only looked up
+/// in the routing tables; nothing is sent there.
 const INTERNET: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(193, 0, 14, 129)), IpAddr::V6(Ipv6Addr::new(0x2001, 0x7fd, 0, 0, 0, 0, 0, 1))];
 
-/// Routes to more than a /8 are somebody's way to the internet, such as another VPN's 0.0.0.0/1, and no local network.
+/// Prefix length of the widest local network. A route to a wider one is a way to the internet, such as
+/// another VPN's 0.0.0.0/1.
 const WIDEST_LOCAL: u8 = 8;
 
-/// The environment variable that says which WireGuard to use, `built-in` or `kernel`: for hosts where the one that would be
-/// taken is there, but broken. Absent: the kernel's, where it has one.
+/// Environment variable that demands a WireGuard, `built-in` or `kernel`: for hosts where the WireGuard that
+/// would be used exists, but is broken. Without it, the kernel's WireGuard is used if there is one.
 pub const WIREGUARD: &str = "PORTALS_WIREGUARD";
 
 /// Host whose facts can be read.
@@ -127,8 +128,9 @@ fn read(kernel: &mut Linux, question: &Question) -> Result<Facts> {
     })
 }
 
-/// The route that a tunnel's own packets take. Not simply the default route of table main: UniFi has it elsewhere, and a
-/// portal for this router's own traffic must not answer.
+/// Returns the route that a tunnel's own packets take. That need not be the default route of table main:
+/// UniFi has its default route elsewhere, and the route of a portal for this router's own traffic must not
+/// count.
 fn find_uplink(
     socket: &mut Socket,
     links: &SortedMap<u32, &HostLink>,
@@ -155,7 +157,7 @@ fn describe_uplink(
     Ok(Some(Uplink { interface: link.name.clone(), gateway: found.gateway, addresses }))
 }
 
-/// Whether a route leads out of an interface that we did not make.
+/// Reports whether a route leads out of an interface that we did not make.
 fn is_foreign(links: &SortedMap<u32, &HostLink>, device: Option<u32>) -> bool {
     device.and_then(|device| links.get(&device)).is_some_and(|link| link.ours().is_none())
 }
@@ -175,7 +177,8 @@ fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
     Ok(routes)
 }
 
-/// A table without a way to the internet, such as `local`, lets most traffic through to the next rule.
+/// Returns the foreign rules that lead all traffic away before our rules are asked. A table without a way to
+/// the internet, such as `local`, lets most traffic through to the next rule.
 fn rules_in_front(socket: &mut Socket) -> Result<SortedSet<CatchAll>> {
     let rules = rule::in_front(socket)?;
     if rules.is_empty() {
@@ -224,7 +227,7 @@ fn networks_behind(
     behind
 }
 
-/// What is reached there without a next hop.
+/// Returns the networks on the uplink's own link, which are reached without a next hop.
 fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> SortedSet<Cidr> {
     let on_the_wire =
         |route: &&HostRoute| route.device == uplink && uplink.is_some() && route.gateway.is_none();
@@ -232,26 +235,29 @@ fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> SortedSet<Ci
     networks.filter(|network| network.length() > 0 && !address::is_link_local(network.address())).collect()
 }
 
-/// Not where the kernel has no IPv6, or not there, or `/proc/sys` is read-only.
+/// Reports whether an interface can be told to ignore router advertisements. It cannot if the kernel or the
+/// interface has no IPv6, or if `/proc/sys` is read-only.
 fn can_be_deaf(interface: &IfName) -> bool {
     let setting = format!("/proc/sys/net/ipv6/conf/{interface}/accept_ra");
     access(Path::new(&setting), AccessFlags::W_OK).is_ok()
 }
 
-/// See [`Facts::rules_know_ports`].
+/// Reports whether policy rules can match ports: see [`Facts::rules_know_ports`].
 pub fn rules_know_ports() -> bool {
     runs_at_least((4, 17))
 }
 
-/// Tells whether this kernel is of this version or newer; no, if that cannot be told.
+/// Reports whether this kernel has this version or a newer one; `false` if its version is unknown.
 fn runs_at_least(version: (u32, u32)) -> bool {
     uname().is_ok_and(|name| is_at_least(&name.release().to_string_lossy(), version))
 }
 
-/// Tells whether a kernel, by its release such as `6.1.0-18-amd64`, is of this version or newer; not, if it cannot be told.
+/// Reports whether a kernel's release, such as `6.1.0-18-amd64`, is this version or a newer one; `false` if
+/// it cannot be parsed.
 fn is_at_least(release: &str, version: (u32, u32)) -> bool {
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit()).map(str::parse);
-    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= version)
+    let (major, minor) = (numbers.next(), numbers.next());
+    matches!((major, minor), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= version)
 }
 
 fn demanded_wireguard(value: Option<OsString>) -> Result<Option<Backend>> {
@@ -259,7 +265,9 @@ fn demanded_wireguard(value: Option<OsString>) -> Result<Option<Backend>> {
     let known = [Backend::Kernel, Backend::BuiltIn].into_iter().find(|backend| value == backend.as_str());
     known.map(Some).ok_or_else(|| {
         let value = value.display();
-        Error::wrong(format!("{WIREGUARD} is `{value}`: it can be `built-in` or `kernel`, or not set at all"))
+        Error::wrong(format!(
+            "{WIREGUARD} is `{value}`: set it to `built-in` or `kernel`, or do not set it at all"
+        ))
     })
 }
 
@@ -268,7 +276,8 @@ fn choose_wireguard(kernel_has_it: bool, demanded: Option<Backend>) -> Result<Op
         Some(Backend::BuiltIn) => Ok(demanded),
         _ if kernel_has_it => Ok(Some(Backend::Kernel)),
         Some(Backend::Kernel) => Err(Error::wrong(format!(
-            "{WIREGUARD} is `kernel`, but this kernel has no WireGuard: load it (modprobe wireguard), or unset {WIREGUARD}"
+            "{WIREGUARD} is `kernel`, but this kernel has no WireGuard: load it (modprobe wireguard), or \
+             unset {WIREGUARD}"
         ))),
         None => Ok(builtin::check_tun().is_ok().then_some(Backend::BuiltIn)),
     }
@@ -279,10 +288,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kernels_are_told_by_their_release() {
-        let known = |release: &str| is_at_least(release, (4, 17));
-        assert!(known("4.17.0") && known("6.1.0-18-amd64") && known("5.4-rc3") && known("10.0"));
-        assert!(!known("4.14.54-UBNT") && !known("4.9") && !known("3.10") && !known("") && !known("5"));
+    fn releases_are_compared() {
+        let is_new = |release: &str| is_at_least(release, (4, 17));
+        assert!(["4.17.0", "6.1.0-18-amd64", "5.4-rc3", "10.0"].into_iter().all(is_new));
+        assert!(!["4.14.54-UBNT", "4.9", "3.10", "", "5"].into_iter().any(is_new));
     }
 
     #[test]
@@ -293,7 +302,7 @@ mod tests {
         assert_eq!(demanded("kernel").unwrap(), Some(Backend::Kernel));
         assert_eq!(
             demanded("userspace").unwrap_err().to_string(),
-            "PORTALS_WIREGUARD is `userspace`: it can be `built-in` or `kernel`, or not set at all"
+            "PORTALS_WIREGUARD is `userspace`: set it to `built-in` or `kernel`, or do not set it at all"
         );
         let chosen = |kernel_has_it, demanded| choose_wireguard(kernel_has_it, demanded).ok().flatten();
         assert_eq!(chosen(true, None), Some(Backend::Kernel));

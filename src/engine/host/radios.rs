@@ -1,4 +1,4 @@
-//! The Wi-Fi cards that a site's file names.
+//! Wi-Fi cards that a network file names.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,8 @@ use crate::kernel::nl80211::Wireless;
 use crate::site::access_point::Radios;
 use crate::system::disk::kernel_text;
 
-/// What the kernel knows the rules of countries from, wherever it looks for it (`fw_path` in drivers/base/firmware_loader/main.c).
+/// Files from which the kernel knows the rules of countries, in all places where it looks for them (`fw_path`
+/// in drivers/base/firmware_loader/main.c).
 const RULES: [&str; 6] = [
     "/lib/firmware/regulatory.db",
     "/lib/firmware/regulatory.db.xz",
@@ -20,7 +21,7 @@ const RULES: [&str; 6] = [
     "/lib/firmware/updates/regulatory.db.zst",
 ];
 
-/// Reads what is known of those of `interfaces` that are cards. Nothing is asked where the file names none.
+/// Reads the cards among `interfaces`. Asks the kernel nothing if there are no interfaces.
 pub(super) fn read(interfaces: &SortedSet<IfName>) -> Result<Radios> {
     if interfaces.is_empty() {
         return Ok(Radios::default());
@@ -36,7 +37,8 @@ pub(super) fn read(interfaces: &SortedSet<IfName>) -> Result<Radios> {
     Ok(radios)
 }
 
-/// Asked of the files that Documentation/ABI/stable/sysfs-class-rfkill describes; where they cannot be seen, it is taken for on.
+/// Reports whether a card is switched off, by the files that Documentation/ABI/stable/sysfs-class-rfkill
+/// describes. A card whose files cannot be read counts as switched on.
 fn is_switched_off(interface: &IfName) -> bool {
     let folder = format!("/sys/class/net/{interface}/phy80211");
     let switches = fs::read_dir(folder).into_iter().flatten().flatten();

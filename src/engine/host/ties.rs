@@ -1,4 +1,5 @@
-//! Ties that take traffic away from an interface: another one that it is a port of, and those that share its wire.
+//! Ties that take traffic away from an interface: the interface that has it as a port, and the interfaces
+//! that share its wire.
 
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
@@ -6,7 +7,7 @@ use crate::kernel::link::HostLink;
 use crate::site::facts::Sort;
 use crate::site::facts::{Master, Tie};
 
-/// Reads the ties of a host, with `uplink` as its way to the internet.
+/// Returns the ties of a host's interfaces. `uplink` is the number of the interface to the internet.
 pub(super) fn read(links: &SortedMap<u32, &HostLink>, uplink: Option<u32>) -> SortedMap<IfName, Tie> {
     let below_uplink = chain(links, uplink, |link| link.carrier);
     let mut ties = SortedMap::<IfName, Tie>::new();
@@ -31,7 +32,7 @@ pub(super) fn read(links: &SortedMap<u32, &HostLink>, uplink: Option<u32>) -> So
     ties
 }
 
-/// An interface, the one that is next to it, and so on.
+/// Returns the interface with the number `first`, the interface that `next` names for it, and so on.
 fn chain<'a>(
     links: &SortedMap<u32, &'a HostLink>,
     first: Option<u32>,
@@ -39,7 +40,7 @@ fn chain<'a>(
 ) -> Vec<&'a HostLink> {
     let mut found: Vec<&HostLink> = Vec::new();
     let mut index = first;
-    // A veth's two ends name each other.
+    // The two ends of a veth pair name each other.
     while let Some(link) = index.and_then(|index| links.get(&index))
         && !found.iter().any(|earlier| earlier.index == link.index)
     {
@@ -57,7 +58,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// A host whose uplink is a VLAN on a bridge over a bond; its other interfaces are ports of a VRF and of another bridge, and carry more.
+    /// Returns the ties of a host whose uplink is a VLAN on a bridge over a bond. Its other interfaces are
+    /// ports of another bridge, or carry further interfaces.
     fn ties(uplink: u32) -> SortedMap<IfName, Tie> {
         let link = |index, text: &str, sort, master, carrier| {
             let mut link = HostLink::example(index, text, sort);
@@ -74,7 +76,7 @@ mod tests {
             link(7, "eth2", Sort::Other, None, None),
             link(8, "eth2.20", Sort::Vlan, None, Some(7)),
             link(9, "mac0", Sort::Sharing, None, Some(7)),
-            // The two ends of a cable name each other; a number may be that of no interface.
+            // The two ends of a veth pair name each other; no interface has the number 99.
             link(10, "veth0", Sort::Other, None, Some(11)),
             link(11, "veth1", Sort::Other, Some(99), Some(10)),
         ];
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_one_of_its_next_master_and_of_the_uplink_behind_it() {
+    fn a_port_has_a_master_that_may_hold_the_uplink() {
         let ties = ties(4);
         let master = |port: &str| ties.get(&name(port)).and_then(|tie| tie.master.clone());
         let of =
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn who_shares_a_wire_is_known() {
+    fn interfaces_that_share_a_wire_are_known() {
         let eth2 = ties(10).remove(&name("eth2")).unwrap();
         assert_eq!(eth2.sharing, [name("mac0")].into());
         assert_eq!(eth2.vlans, [name("eth2.20")].into());

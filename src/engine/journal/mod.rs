@@ -1,8 +1,10 @@
-//! What is on disk between one call and the next: the lock, and what is ours though nothing in the kernel says so.
+//! Journal: files that last from one call to the next. They hold the lock, and the claims on objects that the
+//! kernel does not show to be ours.
 //!
-//! Interfaces, routes, rules and the firewall table carry our mark, so a call that was cut short needs no log to be completed
-//! or taken back: the next one looks. What carries no mark is written here *before* it is touched: the values that kernel settings had,
-//! and addresses and "up" on the host's own interfaces. It lives in `/run`: a reboot clears both the kernel and this.
+//! Interfaces, routes, rules and the firewall table carry our mark. So a call that was cut short needs no log
+//! to be completed or undone: the next call looks at the machine. Objects without a mark are written here
+//! *before* they are touched: the former values of kernel settings, and addresses and "up" on interfaces of
+//! the host. The journal is in `/run`: a reboot clears both the kernel and the journal.
 
 #[cfg(test)]
 mod tests;
@@ -24,65 +26,66 @@ use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{RoutingStep, Step, SysctlChange};
 use crate::state::{Scope, State};
-use crate::system::disk::{self, Source};
+use crate::system::disk::{self, Source, cannot_write};
 
-/// Where it lives.
+/// Folder of run-time files.
 pub(crate) const FOLDER: &str = "/run/portals";
 
-/// How long a second call waits for the first.
+/// Longest wait of a second call for the first one.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Characters of a line that means nothing, in a warning.
+/// Most characters of an unknown line in a warning.
 const MOST_SHOWN: usize = 80;
 
-/// How long a look at the agent's lock may take.
+/// Longest wait for the agent's lock while another call only looks at it.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// The folder of run-time files.
+/// Journal in a folder of run-time files.
 #[derive(Debug)]
 pub struct Journal {
     folder: PathBuf,
 }
 
-/// What is ours though nothing in the kernel says so.
+/// Claims on objects that the kernel does not show to be ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claims {
-    /// Values that kernel settings had before we changed them.
+    /// Values of kernel settings before we changed them.
     pub sysctls: SortedMap<String, String>,
     /// Addresses that we gave to interfaces of the host.
     pub addresses: SortedSet<(IfName, InterfaceAddress)>,
     /// Interfaces of the host that we set up.
     pub raised: SortedSet<IfName>,
-    /// Changes were begun, and not finished.
+    /// Set while changes are begun and not finished.
     pub begun: bool,
 }
 
-/// Held while the machine is being changed, or by the agent while it lives. The kernel drops it with the process.
+/// Lock that is held during a change of the machine, or by the agent as long as it runs. The kernel releases
+/// it with the process.
 #[derive(Debug)]
 pub struct Lock {
     _file: Flock<File>,
 }
 
 impl Journal {
-    /// The journal of this machine (of this mount namespace).
+    /// Opens the journal of this machine, or rather of this mount namespace.
     pub fn open() -> Result<Self> {
         Self::in_folder(Path::new(FOLDER))
     }
 
-    /// A journal in a folder of its own, which is made if it is not there.
+    /// Opens the journal in a folder, and makes the folder if it does not exist.
     pub fn in_folder(folder: &Path) -> Result<Self> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.context(|| format!("cannot make the folder {}", folder.display()))?;
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// The folder of run-time files.
+    /// Returns the folder of run-time files.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Takes the lock for changing the machine. If another call holds it, says so through `waiting` and waits up to ten
-    /// seconds.
+    /// Takes the lock for changes of the machine. If another call holds it, calls `waiting`, then waits for
+    /// up to ten seconds.
     pub fn lock(&self, waiting: impl FnOnce()) -> Result<Lock> {
         let path = self.folder.join("lock");
         if let Some(lock) = try_lock(&path, FlockArg::LockExclusiveNonblock)? {
@@ -91,28 +94,28 @@ impl Journal {
         waiting();
         lock_within(&path, PATIENCE)?.ok_or_else(|| {
             Error::failed(format!(
-                "another portals has been changing this machine for more than {} seconds (it holds {}); look for it with: pgrep \
-                 -a portals",
+                "another portals process has been changing this machine for more than {} seconds (it holds \
+                 {}); find it with: pgrep -a portals",
                 PATIENCE.as_secs(),
                 path.display()
             ))
         })
     }
 
-    /// Takes the agent's place; `None` if an agent is there already.
+    /// Takes the agent's place; `None` if an agent runs already.
     pub fn lock_agent(&self) -> Result<Option<Lock>> {
-        // Who only asks whether there is an agent holds the lock for a moment, too.
+        // A call that only asks for an agent holds the lock for a moment as well.
         lock_within(&self.agent_path(), GLANCE)
     }
 
-    /// Whether an agent runs on this machine.
+    /// Reports whether an agent runs on this machine.
     pub fn has_agent(&self) -> Result<bool> {
-        // Shared, so that two who ask do not take each other for an agent.
+        // Shared, so that two calls that ask do not take each other for an agent.
         Ok(try_lock(&self.agent_path(), FlockArg::LockSharedNonblock)?.is_none())
     }
 
-    /// All that is ours by earlier calls. A journal that cannot be read, or not all of it, stops nobody: it is set aside, and
-    /// the lines that mean something go on to count.
+    /// Reads the claims of earlier calls. A journal that cannot be read, or not completely, is no error: it
+    /// is set aside, and the lines that can be parsed still count.
     pub fn claims(&self) -> Result<Claims> {
         let path = self.claims_path();
         let (claims, fault) = match disk::read(&path, Source::Ours) {
@@ -120,7 +123,7 @@ impl Journal {
             Err(error) => (Claims::default(), Some(error.to_string())),
             Ok(bytes) => {
                 let (claims, strange) = Claims::parse(&bytes);
-                (claims, strange.map(|line| format!("the line `{line}` means nothing to this version")))
+                (claims, strange.map(|line| format!("this version does not know the line `{line}`")))
             }
         };
         if let Some(fault) = fault {
@@ -129,42 +132,44 @@ impl Journal {
         Ok(claims)
     }
 
-    /// Moves the journal out of the way, for a person to look at, and leaves what could be read of it.
+    /// Renames the journal, so that a person can look at it, and writes a new one with the readable claims.
     fn set_aside(&self, readable: &Claims, fault: &str) {
         let (path, aside) = (self.claims_path(), self.folder.join("journal.bad"));
-        let moved = disk::rename(&path, &aside).context(|| format!("cannot write {}", aside.display()));
+        let moved = disk::rename(&path, &aside).context(|| cannot_write(&aside));
         let moved = moved.and_then(|()| self.record(readable));
         let file = path.display();
         match moved {
             Ok(()) => log::warn!(
-                "{file}: {fault}; it is {} now. `portals down` cannot give back what only that file tells: compare its \
-                 `sysctl` lines with /proc/sys",
+                "{file}: {fault}; the file is {} now. `portals down` cannot give back what only that file \
+                 tells: compare its `sysctl` lines with /proc/sys",
                 aside.display()
             ),
-            Err(error) => log::warn!("{file}: {fault}; it stays there, since it cannot be moved: {error}"),
+            Err(error) => {
+                log::warn!("{file}: {fault}; it stays in place, because it cannot be renamed: {error}");
+            }
         }
     }
 
-    /// Writes what is ours, whole or not at all.
+    /// Writes the claims, completely or not at all.
     pub fn record(&self, claims: &Claims) -> Result<()> {
         let path = self.claims_path();
-        let doing = || format!("cannot write {}", path.display());
+        let doing = || cannot_write(&path);
         if *claims == Claims::default() {
             return disk::remove(&path).context(doing);
         }
         disk::replace(&path, claims.to_text().as_bytes(), 0o600).context(doing)
     }
 
-    /// Notes where peers of tunnels were heard of last, for the next agent.
+    /// Writes the endpoints at which peers of tunnels were last heard, for the next agent.
     pub fn hand_over(&self, heard: &[(IfName, PublicKey, SocketAddr)]) -> Result<()> {
         let path = self.endpoints_path();
         let lines: Vec<String> =
             heard.iter().map(|(name, key, from)| format!("{name} {key} {from}\n")).collect();
-        disk::replace(&path, lines.concat().as_bytes(), 0o600)
-            .context(|| format!("cannot write {}", path.display()))
+        disk::replace(&path, lines.concat().as_bytes(), 0o600).context(|| cannot_write(&path))
     }
 
-    /// Takes what the last agent has noted; a line that means nothing is nothing.
+    /// Reads and removes the endpoints that the last agent has written. A line that cannot be parsed does not
+    /// count.
     pub fn take_over(&self) -> Result<Vec<(IfName, PublicKey, SocketAddr)>> {
         let path = self.endpoints_path();
         let doing = || format!("cannot read {}", path.display());
@@ -191,19 +196,18 @@ impl Journal {
 }
 
 impl Claims {
-    /// What has to be looked at because it may be ours.
+    /// Returns the scope of the objects that may be ours.
     pub fn scope(&self) -> Scope {
         Scope {
             sysctls: self.sysctls.keys().cloned().collect(),
             interfaces: self.raised.clone(),
-            // Chains of ours show themselves.
+            // Our chains have our prefix.
             iptables: SortedSet::new(),
             addresses: self.addresses.clone(),
         }
     }
 
-    /// The claims to be written before `steps` are begun: all that will be ours if every step is done, and all that is ours if
-    /// none is.
+    /// Returns the claims to write before the first of `steps`: they hold whether all steps are done or none.
     #[must_use]
     pub fn before(&self, steps: &[Step], want: &State, have: &State) -> Self {
         let mut claims = self.clone();
@@ -226,7 +230,7 @@ impl Claims {
         claims
     }
 
-    /// The claims once all steps are done: what was given back is not ours any more.
+    /// Returns the claims after all steps are done. Objects that were given back are no longer claimed.
     #[must_use]
     pub fn after(mut self, steps: &[Step]) -> Self {
         self.begun = false;
@@ -247,7 +251,7 @@ impl Claims {
         self
     }
 
-    /// One claim a line, blanks between words.
+    /// Returns the text of the journal: one claim in each line, and a space between words.
     pub(crate) fn to_text(&self) -> String {
         let mut text = String::new();
         if self.begun {
@@ -265,11 +269,12 @@ impl Claims {
         text
     }
 
-    /// The claims of a text, and the first line that is none: of another version, or damaged.
+    /// Parses the text of a journal. Returns the claims, and the first line that is no claim: it is damaged
+    /// or of another version.
     pub(crate) fn parse(bytes: &[u8]) -> (Self, Option<String>) {
         let mut claims = Self::default();
         let mut strange = None;
-        // Not `lines`: a value may end with a carriage return. A last line without its end was cut short.
+        // Not `lines`: a value may end with a carriage return. A last line without a newline was cut short.
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = line.strip_suffix(b"\n").and_then(|line| str::from_utf8(line).ok());
             if text.and_then(|line| claims.parse_line(line)).is_none() && strange.is_none() {
@@ -299,7 +304,7 @@ impl Claims {
     }
 }
 
-/// Takes a lock as soon as nobody holds it; `None` if the time is up before.
+/// Takes a lock as soon as it is free; `None` if it is not free within the time.
 pub(crate) fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
     let give_up = Instant::now() + time;
     loop {
@@ -310,12 +315,12 @@ pub(crate) fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
     }
 }
 
-/// Takes a lock if nobody holds it.
+/// Takes a lock if it is free.
 fn try_lock(path: &Path, how: FlockArg) -> Result<Option<Lock>> {
     let doing = || format!("cannot lock {}", path.display());
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
-    // Of a pipe in its place nobody may come to read.
+    // A pipe in its place would otherwise block this call until another process reads from it.
     let file = options.custom_flags(O_NONBLOCK | O_NOFOLLOW).open(path).context(doing)?;
     match Flock::lock(file, how) {
         Ok(file) => Ok(Some(Lock { _file: file })),
@@ -324,7 +329,7 @@ fn try_lock(path: &Path, how: FlockArg) -> Result<Option<Lock>> {
     }
 }
 
-/// Settings of our own interfaces go away with them.
+/// Reports whether a kernel setting is of an interface of ours, and vanishes with it.
 fn belongs_to_link(key: &str, want: &State) -> bool {
     key.split('/').any(|part| want.links.keys().any(|link| link.as_str() == part))
 }

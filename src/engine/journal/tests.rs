@@ -1,4 +1,4 @@
-//! What is on disk is read back, whatever became of it.
+//! Tests of the journal on disk, also of one that is damaged.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn claims_survive_the_disk() {
 }
 
 #[test]
-fn what_is_handed_over_is_taken_once() {
+fn endpoints_that_are_handed_over_are_taken_once() {
     let folder = std::env::temp_dir().join(format!("portals-handover-{}", std::process::id()));
     let journal = Journal::in_folder(&folder).unwrap();
     assert_eq!(journal.take_over().unwrap(), []);
@@ -68,7 +68,7 @@ fn a_journal_with_a_bad_line_is_set_aside() {
     assert_eq!(claims.to_text(), "begun\nsysctl a 1\n");
     assert_eq!(fs::read_to_string(folder.join("journal.bad")).unwrap(), text);
     assert_eq!(fs::read_to_string(journal.claims_path()).unwrap(), claims.to_text());
-    // One that is no file at all goes the same way; the newest is kept.
+    // A journal that is no regular file is set aside as well, in place of the earlier one.
     fs::remove_file(journal.claims_path()).unwrap();
     nix::unistd::mkfifo(&journal.claims_path(), nix::sys::stat::Mode::S_IRUSR).unwrap();
     assert_eq!(journal.claims().unwrap(), Claims::default());
@@ -94,7 +94,7 @@ fn a_second_call_waits_for_the_first_and_says_so() {
     let error = journal.lock(|| ()).unwrap_err().to_string();
     assert!(begun.elapsed() >= PATIENCE, "it gave up after {:?}", begun.elapsed());
     assert!(
-        error.starts_with("another portals has been changing this machine for more than 10 seconds"),
+        error.starts_with("another portals process has been changing this machine for more than 10 seconds"),
         "{error}"
     );
     drop(second);

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::nothing_waits;
 use crate::base::error::{Context as _, Result};
-use crate::system::disk::{self, Source};
+use crate::system::disk::{self, Source, cannot_write};
 
 /// Mode of the copies: only their owner may read a network file.
 const MODE: u32 = 0o600;
@@ -26,11 +26,11 @@ pub(super) struct Copies {
 /// Outcome of undoing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undone {
-    /// No change was waiting to be confirmed.
+    /// The network file is unchanged: no change was waiting to be confirmed.
     Nothing,
     /// The network file is the confirmed one again.
     Change,
-    /// No network file was ever confirmed: none is left.
+    /// The network file is removed: none was ever confirmed.
     Everything,
 }
 
@@ -56,10 +56,8 @@ impl Copies {
     pub(super) fn begin(&self, text: &str) -> Result<()> {
         let unconfirmed = self.unconfirmed();
         disk::replace(&unconfirmed, text.as_bytes(), MODE).context(|| {
-            format!(
-                "the change is not begun, because it could not be undone: cannot write {}",
-                unconfirmed.display()
-            )
+            let reason = cannot_write(&unconfirmed);
+            format!("the change is not begun, because it could not be undone: {reason}")
         })
     }
 
@@ -95,7 +93,8 @@ impl Copies {
         let undone = undone.display();
         Ok(if confirmed.is_some() {
             log::warn!(
-                "the change was not confirmed: {file} is the version before it again; the undone version is in {undone}"
+                "the change was not confirmed: {file} is the version before it again; the undone version is \
+                 in {undone}"
             );
             Undone::Change
         } else {
@@ -104,7 +103,7 @@ impl Copies {
         })
     }
 
-    /// Undoes the text that waits to be confirmed. Returns the file to go by: the network file or, if no file
+    /// Undoes the text that waits to be confirmed. Returns the file in force: the network file or, if no file
     /// can be written next to it, the confirmed copy.
     pub(super) fn settle(&self) -> (Undone, PathBuf) {
         let error = match self.undo() {

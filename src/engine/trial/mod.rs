@@ -113,7 +113,7 @@ impl Trial {
 
 impl<V: Version> Trial<V> {
     /// Begins at the start of an agent: undoes a change that an earlier agent, or this machine before a power
-    /// cut, was waiting for. Returns the file to go by as [`settle`](Self::settle) does.
+    /// cut, was waiting for. Returns the file in force as [`settle`](Self::settle) does.
     pub fn open(file: &Path) -> (Self, PathBuf) {
         let mut trial = Self { copies: Copies::of(file), state: State::Settled { is_kept: false } };
         let (_, in_force) = trial.settle();
@@ -191,7 +191,7 @@ impl<V: Version> Trial<V> {
         self.end(|copies| copies.undo().map(drop))
     }
 
-    /// Undoes the waiting change. Returns the file to go by: the network file or, if that cannot be written,
+    /// Undoes the waiting change. Returns the file in force: the network file or, if that cannot be written,
     /// the confirmed copy. The machine goes back in either case.
     pub fn settle(&mut self) -> (Undone, PathBuf) {
         let (undone, in_force) = self.copies.settle();
@@ -229,6 +229,7 @@ pub fn must_confirm(time: Duration) -> String {
 
 fn nothing_waits() -> Error {
     Error::failed(
-        "nothing waits to be confirmed: no change was made with --confirm, or it was undone because nobody confirmed it in time",
+        "nothing waits to be confirmed: no change was made with --confirm, or the change was undone because \
+         it was not confirmed in time",
     )
 }

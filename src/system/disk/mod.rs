@@ -20,6 +20,11 @@ pub use reading::{
 /// Part of a draft's name, between the name of the file and the process id.
 const DRAFT: &str = "portals-new-";
 
+/// Returns the words for a failure to write a file.
+pub fn cannot_write(path: &Path) -> String {
+    format!("cannot write {}", path.display())
+}
+
 const CHANGED: &str = "the file has changed since it was read: nothing was written; run the command again";
 
 /// Replaces a file, which need not exist yet. Readers see either the old file or the new one.
