@@ -1,8 +1,8 @@
-//! Entry points for `fuzz/`: every decoder of bytes that come from other programs. They exist only if a fuzzer
-//! builds this crate.
+//! Entry points for `fuzz/`: every decoder of bytes that come from other programs. They exist only if a
+//! fuzzer builds this crate.
 //!
-//! Each function must accept any bytes. If the decoded value can be encoded, decoding the result must give the
-//! same value.
+//! Each function must accept any bytes. If the decoded value can be encoded, decoding the result must give
+//! the same value.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -11,13 +11,13 @@ use std::time::SystemTime;
 use crate::base::net::{Cidr, Family, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::config;
-use crate::control::{Done, Knowledge, Question, question};
+use crate::control::{AgentStatus, ControlRequest, Done, request};
 use crate::engine::journal::Claims;
 use crate::firewall::edit::edits;
 use crate::firewall::xtables::dump::Dump;
 use crate::interop::import::{self, Wishes};
-use crate::kernel::address::Found;
-use crate::kernel::generic::Part;
+use crate::kernel::address::AddressEntry;
+use crate::kernel::generic::PlainMessage;
 use crate::kernel::link::HostLink;
 use crate::kernel::message::Decode as _;
 use crate::kernel::neighbour::Neighbour;
@@ -35,8 +35,8 @@ use crate::wifi::card::Card;
 
 /// Answers of name servers.
 pub fn names(bytes: &[u8]) {
-    for kind in [message::Kind::A, message::Kind::Aaaa] {
-        let question = message::Question::new(7, "paris.example.net", kind, std::iter::empty());
+    for kind in [message::AddressKind::A, message::AddressKind::Aaaa] {
+        let question = message::DnsQuestion::new(7, "paris.example.net", kind, std::iter::empty());
         let _ = question.expect("a name").reply(bytes);
     }
 }
@@ -53,7 +53,7 @@ pub fn resolver_files(bytes: &[u8]) {
 /// Messages of rtnetlink and of connection tracking, and refusals.
 pub fn netlink(bytes: &[u8]) {
     let names = SortedMap::from([(1, "lo".parse().expect("a name"))]);
-    let told = conntrack::Told {
+    let filter = conntrack::ConnectionFilter {
         by_source: [Cidr::host(Ipv4Addr::LOCALHOST.into())].into(),
         by_mark: [crate::state::TUNNELED].into(),
     };
@@ -61,8 +61,8 @@ pub fn netlink(bytes: &[u8]) {
         let payload = frame.payload;
         let _ = HostRoute::decode(payload).and_then(|route| route.ours(&names));
         let _ = HostLink::decode(payload).and_then(|link| link.ours());
-        let _ = (Found::decode(payload), Rule::decode(payload), Neighbour::decode(payload));
-        let _ = (verdict(&frame), conntrack::deletion(&told, &frame).is_some());
+        let _ = (AddressEntry::decode(payload), Rule::decode(payload), Neighbour::decode(payload));
+        let _ = (verdict(&frame), conntrack::deletion(&filter, &frame).is_some());
     }
 }
 
@@ -81,7 +81,7 @@ pub fn wireguard(bytes: &[u8]) {
 /// Answers of the kernel about Wi-Fi cards.
 pub fn nl80211(bytes: &[u8]) {
     let mut card = Card::default();
-    for part in frames(bytes).filter_map(|frame| Part::decode(frame.payload)) {
+    for part in frames(bytes).filter_map(|frame| PlainMessage::decode(frame.payload)) {
         wireless::take_card(&mut card, &part);
         wireless::take_domain(&mut card, &part);
         let _ = (wireless::interface(&part), wireless::station(&part));
@@ -108,11 +108,11 @@ pub fn iptables(bytes: &[u8]) {
 
 /// Questions to the agent, and its answers.
 pub fn control(bytes: &[u8]) {
-    if let Some(asked) = Question::decode(bytes) {
-        assert_eq!(Question::decode(&asked.encode()), Some(asked));
+    if let Some(asked) = ControlRequest::decode(bytes) {
+        assert_eq!(ControlRequest::decode(&asked.encode()), Some(asked));
     }
-    if let Ok(fields) = question::decode_answer(bytes) {
-        let _ = Knowledge::from_fields(&fields);
+    if let Ok(fields) = request::decode_answer(bytes) {
+        let _ = AgentStatus::from_fields(&fields);
         let _ = Done::from_fields(fields);
     }
 }

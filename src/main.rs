@@ -6,10 +6,10 @@ use argh::FromArgs as _;
 use dlmalloc::GlobalDlmalloc;
 use log::LevelFilter;
 use nix::sys::prctl::set_dumpable;
-use wg_portals::base::error::Kind;
+use wg_portals::base::error::ErrorKind;
 use wg_portals::cli::output;
 use wg_portals::cli::{self, Cli, Command};
-use wg_portals::commands::{self, Status};
+use wg_portals::commands::{self, ExitStatus};
 use wg_portals::system::logging;
 
 /// Allocator of this program. The allocator of musl returns every few freed pages to the kernel at once; with
@@ -24,11 +24,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(exit) if exit.status.is_ok() => {
             output::print(format_args!("{}", exit.output));
-            return finish(Status::Done);
+            return finish(ExitStatus::Done);
         }
         Err(exit) => {
             output::print_error(format_args!("{}", exit.output));
-            return Status::Wrong.into();
+            return ExitStatus::Wrong.into();
         }
     };
     start_log(&cli);
@@ -45,20 +45,20 @@ fn main() -> ExitCode {
                 }
             }
             match errors.kind() {
-                Kind::Failed => Status::Failed.into(),
-                Kind::Wrong => Status::Wrong.into(),
+                ErrorKind::Failed => ExitStatus::Failed.into(),
+                ErrorKind::Wrong => ExitStatus::Wrong.into(),
             }
         }
     }
 }
 
 /// Flushes standard output. The exit status is a failure if part of the output could not be written.
-fn finish(status: Status) -> ExitCode {
+fn finish(status: ExitStatus) -> ExitCode {
     match output::finish() {
         Ok(()) => status.into(),
         Err(error) => {
             output::print_error(format_args!("portals: {error}\n"));
-            Status::Failed.into()
+            ExitStatus::Failed.into()
         }
     }
 }

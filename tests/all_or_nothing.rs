@@ -9,7 +9,7 @@ use wg_portals::engine::journal::Journal;
 use wg_portals::kernel::Kernel as _;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::plan::plan;
-use wg_portals::state::{State, Target};
+use wg_portals::state::{RouteTarget, State};
 
 /// A journal in its own folder, which is removed on drop.
 struct Folder(PathBuf);
@@ -81,7 +81,7 @@ fn steps_that_close_portals_stay_when_a_repair_fails() {
     let want = golden("both-ways");
     let refusing = |state: &State| {
         let rules = state.rules.iter().filter(|rule| rule.closes());
-        let routes = state.routes.iter().filter(|route| route.target == Target::Unreachable);
+        let routes = state.routes.iter().filter(|route| route.target == RouteTarget::Unreachable);
         (state.firewall.clone(), rules.cloned().collect::<Vec<_>>(), routes.cloned().collect::<Vec<_>>())
     };
     for failing in 0.. {
@@ -94,13 +94,14 @@ fn steps_that_close_portals_stay_when_a_repair_fails() {
             assert!(failing > 5, "only {failing} steps were made to fail");
             return;
         };
-        let outcome = "the rules that guard portals were put in place; everything else is as it was before this attempt";
+        let outcome = "the rules that guard portals were put in place; everything else is as it was before \
+                       this attempt";
         assert!(error.to_string().ends_with(outcome), "{error}");
         let mut now = kernel.observe(&want.scope()).unwrap();
         assert_eq!(refusing(&now), refusing(&want), "failing at step {failing}");
         now.firewall = None;
         now.rules.retain(|rule| !rule.closes());
-        now.routes.retain(|route| route.target != Target::Unreachable);
+        now.routes.retain(|route| route.target != RouteTarget::Unreachable);
         assert_eq!(now, before, "failing at step {failing}");
     }
 }

@@ -13,7 +13,7 @@ use concurrently::concurrently;
 use namespace::inside;
 use nix::sys::socket::{setsockopt, sockopt};
 use wg_portals::base::net::Family;
-use wg_portals::firewall::{Action, Chain, Condition, Firewall, Networks, Rule, Set, SetName};
+use wg_portals::firewall::{Action, Chain, Condition, Firewall, FirewallRule, Networks, Set, SetName};
 use wg_portals::kernel::nftables::Nftables;
 
 const SENDER: &str = "127.0.0.2:0";
@@ -58,7 +58,7 @@ fn a_change_that_is_refused_leaves_no_set_behind() {
         let from = firewall("these", Chain::Output);
         let mut refused = firewall("those", Chain::Output);
         let nowhere = Condition::Source(Networks::In(Family::V4, SetName("nowhere".into())));
-        let rules = vec![Rule { conditions: vec![nowhere], action: Action::Drop }];
+        let rules = vec![FirewallRule { conditions: vec![nowhere], action: Action::Drop }];
         refused.chains.insert(Chain::Output, rules);
         assert!(nftables.change(None, Some(&refused)).is_err());
         assert_eq!(nftables.read().unwrap(), None);
@@ -73,7 +73,7 @@ fn firewall(set: &str, other: Chain) -> Firewall {
     let name = SetName(set.into());
     let networks = ["127.0.0.2/32", "198.18.0.0/15"].map(|network| network.parse().unwrap());
     let from = Condition::Source(Networks::In(Family::V4, name.clone()));
-    let rule = |conditions, action| Rule { conditions, action };
+    let rule = |conditions, action| FirewallRule { conditions, action };
     let others = (1..60).map(|port| rule(vec![Condition::UdpPort(port, port)], Action::Accept));
     Firewall {
         sets: [(name, Set::Networks(Family::V4, networks.into()))].into(),

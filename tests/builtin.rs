@@ -20,7 +20,7 @@ use wg_portals::base::net::IfName;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel as _, Outcome};
 use wg_portals::state::step::{NamedLink, Step};
-use wg_portals::state::{Backend, Link, LinkKind, Scope};
+use wg_portals::state::{Link, LinkKind, Scope, WireGuardBackend};
 
 /// Lock of the running test.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -34,7 +34,7 @@ fn interfaces_are_made_while_other_threads_open_and_close_files() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     inside(|| {
         let make = || {
-            let wanted = site(MIDDLE, &OTHERS, Backend::BuiltIn);
+            let wanted = site(MIDDLE, &OTHERS, WireGuardBackend::BuiltIn);
             for _ in 0..ROUNDS {
                 let mut kernel = Linux::open().unwrap();
                 apply(&mut kernel, &steps(&wanted));
@@ -55,7 +55,7 @@ fn an_interface_whose_wireguard_no_longer_answers_is_made_again() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     inside(|| {
         let name: IfName = "to-paris".parse().unwrap();
-        let kind = LinkKind::WireGuard(Backend::BuiltIn);
+        let kind = LinkKind::WireGuard(WireGuardBackend::BuiltIn);
         let link = Link { kind, mtu: 1280, alias: "portals:test".to_owned() };
         let making = [Step::AddLink(NamedLink { name: name.clone(), link: link.clone() })];
         let mut kernel = Linux::open().unwrap();

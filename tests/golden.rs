@@ -11,11 +11,11 @@ use toml::de::DeTable;
 use wg_portals::commands::as_commands::Script;
 use wg_portals::config::model::RESOLVERS;
 use wg_portals::engine::load::Files;
-use wg_portals::firewall::xtables::Program;
+use wg_portals::firewall::xtables::IptablesProgram;
 use wg_portals::plan::plan;
 use wg_portals::services;
-use wg_portals::site::facts::{Facts, Filters};
-use wg_portals::site::{Choices, Site};
+use wg_portals::site::facts::{Facts, HostFirewalls};
+use wg_portals::site::{ExitChoices, Site};
 use wg_portals::state::State;
 use wg_portals::state::diff::diff;
 
@@ -139,7 +139,7 @@ fn site(case: &Path, facts: &Path, firewall: Firewall) -> (Files, Site) {
     }
     facts.radios = support::radios(&network, name);
     if firewall == Firewall::Iptables {
-        facts.filters = Filters { legacy: Some(Program::Plain), ..Filters::default() };
+        facts.filters = HostFirewalls { legacy: Some(IptablesProgram::Plain), ..HostFirewalls::default() };
     }
     let mut files = support::files(&network, name, secret);
     files.providers = support::providers(&network, name, |config| fs::read(case.join(config)).unwrap());
@@ -152,7 +152,7 @@ fn site(case: &Path, facts: &Path, firewall: Firewall) -> (Files, Site) {
 }
 
 /// Exits that portals use, by the table `exits` of the host facts: names of exits by names of portals.
-fn choices(text: &str, site: &Site) -> Choices {
+fn choices(text: &str, site: &Site) -> ExitChoices {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let exits = table.get("exits").and_then(|value| value.get_ref().as_table()).into_iter().flatten();
     exits

@@ -8,14 +8,15 @@ use std::path::Path;
 use namespace::{inside, ip};
 use wg_portals::base::net::{Cidr, IfName};
 use wg_portals::base::sorted::SortedSet;
-use wg_portals::engine::host::{Host as _, Question};
+use wg_portals::engine::host::{Host as _, HostQuery};
+use wg_portals::kernel::Kernel as _;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::site::facts::{Facts, Uplink};
 
 fn read(named: Option<&IfName>) -> Facts {
     let mut kernel = Linux::open().unwrap();
     let links = kernel.links().unwrap();
-    let question = Question {
+    let question = HostQuery {
         links: &links,
         folder: Path::new("/run/portals"),
         uplink: named,

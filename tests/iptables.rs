@@ -1,4 +1,4 @@
-//! Firewalls in the real kernel via the real programs of iptables, of both flavours, and openings in the
+//! Firewalls in the real kernel via the real programs of iptables, of both flavours, and pinholes in the
 //! chains of other firewalls. Each test works in its own network namespaces, which takes root: `sudo`, or
 //! `unshare -Urnm` for a root in a user namespace.
 
@@ -14,10 +14,10 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 use wg_portals::base::net::Family;
 use wg_portals::base::sorted::{SortedMap, SortedSet};
-use wg_portals::firewall::xtables::{Program, Ruleset, compile};
+use wg_portals::firewall::xtables::{IptablesProgram, IptablesRuleset, compile};
 use wg_portals::firewall::{
-    Action, Chain, Condition, Firewall, ForeignChain, Interfaces, Networks, Opened, Openings, Rule,
-    TableFamily,
+    Action, Chain, Condition, Firewall, FirewallRule, ForeignChain, Interfaces, Networks, PinholeChain,
+    Pinholes, TableFamily,
 };
 use wg_portals::kernel::iptables::{Iptables, legacy};
 use wg_portals::kernel::nftables::{Nftables, Survey};
@@ -32,20 +32,20 @@ proptest! {
         a in firewalls::firewall(),
         b in firewalls::firewall(),
     ) {
-        let [a, b] = [a, b].map(|firewall| compile(Some(&fitting(firewall)), &openings(), &FAMILIES));
-        for program in [Program::Legacy, Program::Nft] {
+        let [a, b] = [a, b].map(|firewall| compile(Some(&fitting(firewall)), &pinholes(), &FAMILIES));
+        for program in [IptablesProgram::Legacy, IptablesProgram::Nft] {
             let (a, b) = (a.clone(), b.clone());
             namespace::inside(move || leads_there_and_back(program, &a, &b));
         }
     }
 }
 
-fn leads_there_and_back(program: Program, a: &Ruleset, b: &Ruleset) {
+fn leads_there_and_back(program: IptablesProgram, a: &IptablesRuleset, b: &IptablesRuleset) {
     let tables = Iptables::find();
     let neighbours = "*filter\n:OTHERS - [0:0]\n-A FORWARD -i eth7 -j OTHERS\n-A OTHERS -j RETURN\nCOMMIT\n";
     run(&program.name(Family::V4, "-restore"), &["--noflush"], neighbours);
     let foreign = || tables.dump(program, Family::V4).unwrap().is_used_by_others();
-    let nothing = Ruleset::new();
+    let nothing = IptablesRuleset::new();
     for (from, to) in [(&nothing, a), (a, b), (b, a), (a, &nothing)] {
         tables.change(program, from, to).unwrap();
         assert_eq!(&tables.read(program).unwrap(), to, "{program:?}");
@@ -85,10 +85,15 @@ fn fitting(mut firewall: Firewall) -> Firewall {
                 of.iter().all(|sort| rule.conditions.iter().filter(|condition| sort(condition)).count() <= 1)
             };
             let once = sorts(&[
-                |c| matches!(c, Condition::Incoming(_) | Condition::NotIncoming(_) | Condition::Path(_)),
                 |c| {
-                    use Condition::{Departing, NotOutgoing, Outgoing, Path};
-                    matches!(c, Outgoing(_) | NotOutgoing(_) | Path(_) | Departing(_))
+                    matches!(
+                        c,
+                        Condition::Incoming(_) | Condition::NotIncoming(_) | Condition::InterfacePair(_)
+                    )
+                },
+                |c| {
+                    use Condition::{Departing, InterfacePair, NotOutgoing, Outgoing};
+                    matches!(c, Outgoing(_) | NotOutgoing(_) | InterfacePair(_) | Departing(_))
                 },
                 |c| matches!(c, Condition::ConnectionMarked(_) | Condition::Departing(_)),
                 |c| matches!(c, Condition::Source(_) | Condition::NotSource(_)),
@@ -101,9 +106,9 @@ fn fitting(mut firewall: Firewall) -> Firewall {
     firewall
 }
 
-fn openings() -> SortedMap<Family, Openings> {
-    let port = Rule { conditions: vec![Condition::UdpPort(51821, 51821)], action: Action::Accept };
-    [(Family::V4, Openings::from([(Chain::Input, vec![port])]))].into()
+fn pinholes() -> SortedMap<Family, Pinholes> {
+    let port = FirewallRule { conditions: vec![Condition::UdpPort(51821, 51821)], action: Action::Accept };
+    [(Family::V4, Pinholes::from([(Chain::Input, vec![port])]))].into()
 }
 
 #[test]
@@ -111,7 +116,7 @@ fn changes_by_others_are_detected() {
     namespace::inside(|| {
         let tables = Iptables::find();
         let program = tables.legacy.expect("Debian's iptables has both flavours");
-        let rule = |name: &str| Rule {
+        let rule = |name: &str| FirewallRule {
             conditions: vec![Condition::Incoming(Interfaces::One(name.parse().unwrap()))],
             action: Action::Drop,
         };
@@ -138,7 +143,7 @@ fn changes_by_others_are_detected() {
             tables.change(program, &seen, &wanted).unwrap();
             assert_eq!(tables.read(program).unwrap(), wanted, "{damage}");
         }
-        tables.change(program, &wanted, &Ruleset::new()).unwrap();
+        tables.change(program, &wanted, &IptablesRuleset::new()).unwrap();
         let left = ["-P INPUT ACCEPT", "-P FORWARD ACCEPT", "-P OUTPUT ACCEPT", "-A FORWARD -j ACCEPT"];
         assert_eq!(other_hand.list_table("filter").unwrap(), left);
     });
@@ -147,7 +152,7 @@ fn changes_by_others_are_detected() {
 #[test]
 fn this_kernel_lacks_nothing() {
     assert_eq!(namespace::inside(|| legacy::lacks(&[], true)), Vec::<String>::new());
-    assert_eq!(Iptables::find().missing(Program::Legacy), Vec::<String>::new());
+    assert_eq!(Iptables::find().missing(IptablesProgram::Legacy), Vec::<String>::new());
 }
 
 #[test]
@@ -156,18 +161,21 @@ fn translations_read_back_and_can_be_removed() {
         let tables = Iptables::find();
         let here = Condition::Destination(Networks::One("192.168.1.1/32".parse().unwrap()));
         let rules = vec![
-            Rule { conditions: vec![Condition::UdpPort(53, 53)], action: Action::Redirect(5053) },
-            Rule { conditions: vec![here], action: Action::Divert("9.9.9.9".parse().unwrap()) },
+            FirewallRule { conditions: vec![Condition::UdpPort(53, 53)], action: Action::Redirect(5053) },
+            FirewallRule {
+                conditions: vec![here],
+                action: Action::DestinationNat("9.9.9.9".parse().unwrap()),
+            },
         ];
-        let send_as = Rule {
+        let send_as = FirewallRule {
             conditions: vec![Condition::Family(Family::V4)],
-            action: Action::SendAs("10.8.0.2".parse().unwrap()),
+            action: Action::SourceNat("10.8.0.2".parse().unwrap()),
         };
         let chains = [(Chain::Prerouting, rules), (Chain::Postrouting, vec![send_as])].into();
         let firewall = Firewall { chains, ..Firewall::default() };
         let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4, Family::V6]);
         for program in tables.legacy.into_iter().chain(tables.nft) {
-            leads_there_and_back(program, &wanted, &Ruleset::new());
+            leads_there_and_back(program, &wanted, &IptablesRuleset::new());
         }
     });
 }
@@ -178,16 +186,16 @@ fn a_refused_line_is_named() {
         let tables = Iptables::find();
         let program = tables.legacy.expect("Debian's iptables has both flavours");
         // TCPMSS without a match for SYN.
-        let rule = Rule { conditions: Vec::new(), action: Action::ClampMss(1240) };
+        let rule = FirewallRule { conditions: Vec::new(), action: Action::ClampMss(1240) };
         let firewall = Firewall { chains: [(Chain::Mss, vec![rule])].into(), ..Firewall::default() };
         let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4]);
-        let error = tables.change(program, &Ruleset::new(), &wanted).unwrap_err().to_string();
+        let error = tables.change(program, &IptablesRuleset::new(), &wanted).unwrap_err().to_string();
         assert!(error.starts_with("cannot change the rules of iptables: iptables-"), "{error}");
         assert!(
             error.contains("-A PORTALS_FORWARD -j TCPMSS --set-mss 1240") || error.contains("COMMIT"),
             "{error}"
         );
-        assert_eq!(tables.read(program).unwrap(), Ruleset::new());
+        assert_eq!(tables.read(program).unwrap(), IptablesRuleset::new());
     });
 }
 
@@ -251,8 +259,8 @@ fn openings_come_first_and_are_removed_without_a_trace() {
         run("nft", &["-f", "-"], &format!("table inet fw {{ {}; }}", REFUSING[0].1));
         let before = run("nft", &["list", "ruleset"], "");
         let mut nftables = Nftables::find().unwrap().expect("the kernel has nftables");
-        let rule = |condition| Some(Rule { conditions: vec![condition], action: Action::Accept });
-        let wanted = Opened {
+        let rule = |condition| Some(FirewallRule { conditions: vec![condition], action: Action::Accept });
+        let wanted = PinholeChain {
             rules: vec![
                 rule(Condition::Incoming(Interfaces::One("to-paris".parse().unwrap()))),
                 rule(Condition::UdpPort(7, 9)),
@@ -262,7 +270,7 @@ fn openings_come_first_and_are_removed_without_a_trace() {
         let mut check = |what: &str| {
             nftables.open(&chain("forward"), &wanted).unwrap();
             assert_eq!(
-                nftables.survey().unwrap().openings,
+                nftables.survey().unwrap().pinholes,
                 [(chain("forward"), wanted.clone())].into(),
                 "{what}"
             );
@@ -278,11 +286,11 @@ fn openings_come_first_and_are_removed_without_a_trace() {
         check("flushed");
         run("nft", &["-f", "-"], &format!("delete table inet fw; table inet fw {{ {}; }}", REFUSING[0].1));
         check("loaded again");
-        nftables.open(&chain("forward"), &Opened::default()).unwrap();
+        nftables.open(&chain("forward"), &PinholeChain::default()).unwrap();
         assert_eq!(run("nft", &["list", "ruleset"], ""), before);
         run("nft", &["-f", "-"], "delete table inet fw");
-        nftables.open(&chain("forward"), &Opened::default()).unwrap();
-        assert_eq!(nftables.survey().unwrap().openings, SortedMap::new());
+        nftables.open(&chain("forward"), &PinholeChain::default()).unwrap();
+        assert_eq!(nftables.survey().unwrap().pinholes, SortedMap::new());
     });
 }
 

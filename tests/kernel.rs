@@ -11,7 +11,7 @@ use wg_portals::base::sorted::SortedSet;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel, Outcome};
 use wg_portals::state::step::{RoutingStep, Step, SysctlChange};
-use wg_portals::state::{LAST_METRIC, Reach, Route, Rule, RuleAction, Scope, Selector, State, Target};
+use wg_portals::state::{LAST_METRIC, Reach, Route, RouteTarget, Rule, RuleAction, Scope, Selector, State};
 use wg_portals::system::errno;
 
 fn name(text: &str) -> IfName {
@@ -37,12 +37,12 @@ fn device(
     let destination = network(destination);
     let reach =
         if destination.family() == Family::V4 && source.is_none() { Reach::Link } else { Reach::Beyond };
-    let target = Target::Device { interface: name(interface), source, reach };
+    let target = RouteTarget::Device { interface: name(interface), source, reach };
     Route { table: Table(table), destination, target, metric }
 }
 
 fn unreachable(table: u32, family: Family, metric: Option<NonZeroU32>) -> Route {
-    Route { table: Table(table), destination: family.everything(), target: Target::Unreachable, metric }
+    Route { table: Table(table), destination: family.everything(), target: RouteTarget::Unreachable, metric }
 }
 
 fn rule(priority: u32, family: Family, selector: Selector, action: RuleAction) -> Rule {

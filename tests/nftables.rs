@@ -16,7 +16,9 @@ use samples::{interface, one_rule_of_each_sort, sets};
 use wg_portals::base::net::{Cidr, Family};
 use wg_portals::base::sorted::SortedSet;
 use wg_portals::firewall::text::{ports, to_text};
-use wg_portals::firewall::{Action, Chain, Condition, Firewall, Interfaces, Networks, Rule, Set, SetName};
+use wg_portals::firewall::{
+    Action, Chain, Condition, Firewall, FirewallRule, Interfaces, Networks, Set, SetName,
+};
 use wg_portals::kernel::nftables::Nftables;
 
 /// A foreign table, with names like portals' own.
@@ -69,7 +71,7 @@ fn changes_by_script(a: &Firewall, b: &Firewall) -> (Vec<String>, Vec<String>) {
 #[test]
 fn each_condition_and_action_is_listed_as_a_person_would_write_it() {
     let cases = one_rule_of_each_sort();
-    let (rules, expected): (Vec<Rule>, Vec<&str>) = cases.into_iter().unzip();
+    let (rules, expected): (Vec<FirewallRule>, Vec<&str>) = cases.into_iter().unzip();
     let firewall = Firewall { sets: sets(), chains: [(Chain::Forward, rules)].into() };
     let listing = in_namespace(|| {
         change(None, Some(&firewall));
@@ -84,33 +86,33 @@ fn each_condition_and_action_is_listed_as_a_person_would_write_it() {
 
 /// A firewall with each kind of address translation, in the chains where the kernel allows it.
 fn translations() -> Firewall {
-    let masquerade = Rule {
+    let masquerade = FirewallRule {
         conditions: vec![
             Condition::Source(Networks::One("10.77.0.0/16".parse().unwrap())),
             Condition::Outgoing(Interfaces::One(interface("eth0"))),
         ],
         action: Action::Masquerade,
     };
-    let redirect = Rule {
+    let redirect = FirewallRule {
         conditions: vec![
             Condition::Destination(Networks::One("10.77.1.65/32".parse().unwrap())),
             Condition::UdpPort(53, 53),
         ],
         action: Action::Redirect(5053),
     };
-    let divert = Rule {
+    let divert = FirewallRule {
         conditions: vec![
             Condition::Destination(Networks::One("192.168.1.1/32".parse().unwrap())),
             Condition::TcpPort(53, 53),
         ],
-        action: Action::Divert("9.9.9.9".parse().unwrap()),
+        action: Action::DestinationNat("9.9.9.9".parse().unwrap()),
     };
-    let send_as = Rule {
+    let send_as = FirewallRule {
         conditions: vec![
             Condition::Outgoing(Interfaces::One("to-swiss".parse().unwrap())),
             Condition::Family(Family::V4),
         ],
-        action: Action::SendAs("10.8.0.2".parse().unwrap()),
+        action: Action::SourceNat("10.8.0.2".parse().unwrap()),
     };
     let leaving = vec![masquerade, send_as];
     let chains = [(Chain::Prerouting, vec![redirect, divert]), (Chain::Postrouting, leaving)].into();
@@ -190,7 +192,7 @@ fn edits_by_others_are_detected_and_repaired() {
 #[test]
 fn an_edit_with_rules_that_portals_could_write_is_repaired_in_place() {
     in_namespace(|| {
-        let rule = Rule { conditions: vec![], action: Action::Accept };
+        let rule = FirewallRule { conditions: vec![], action: Action::Accept };
         let wanted = Firewall { sets: sets(), chains: [(Chain::Input, vec![rule])].into() };
         change(None, Some(&wanted));
         let listing = our_listing();
@@ -207,13 +209,13 @@ fn an_edit_with_rules_that_portals_could_write_is_repaired_in_place() {
 #[test]
 fn a_refused_part_leaves_everything_as_it_was() {
     in_namespace(|| {
-        let accept = |conditions| Rule { conditions, action: Action::Accept };
+        let accept = |conditions| FirewallRule { conditions, action: Action::Accept };
         let from = Firewall { sets: sets(), chains: [(Chain::Input, vec![accept(vec![])])].into() };
         change(None, Some(&from));
         let before = our_listing();
 
         let nowhere = Condition::Incoming(Interfaces::In(SetName("nowhere".into())));
-        let bad = vec![accept(vec![Condition::Opening]), accept(vec![nowhere])];
+        let bad = vec![accept(vec![Condition::FromOriginator]), accept(vec![nowhere])];
         let to = Firewall { chains: [(Chain::Forward, bad)].into(), ..Firewall::default() };
         let error = Nftables::find().unwrap().unwrap().change(Some(&from), Some(&to)).unwrap_err();
         assert_eq!(error.to_string(), "cannot add rule 2 of chain forward: No such file or directory");
@@ -230,7 +232,7 @@ fn a_refused_part_leaves_everything_as_it_was() {
 fn the_kernels_abilities_are_tested_without_a_change() {
     in_namespace(|| {
         nft(&["-f", "-"], NEIGHBOUR);
-        let rule = Rule { conditions: vec![], action: Action::Accept };
+        let rule = FirewallRule { conditions: vec![], action: Action::Accept };
         change(None, Some(&Firewall { sets: sets(), chains: [(Chain::Input, vec![rule])].into() }));
         let before = (nft(&["list", "ruleset"], ""), generation());
         let mut nftables = Nftables::find().unwrap().unwrap();
@@ -291,11 +293,12 @@ fn sixty_four_tunnels_take_milliseconds() {
 fn tunnels(count: usize) -> Firewall {
     let tunnels = (0..count).map(|n| interface(&format!("to-site{n}")));
     let paths = (0..count).map(|n| (interface(&format!("eth{n}")), interface(&format!("to-site{n}"))));
-    let mut rules: Vec<Rule> = one_rule_of_each_sort().into_iter().take(19).map(|(rule, _)| rule).collect();
-    rules.push(Rule { conditions: vec![], action: Action::Reject });
+    let mut rules: Vec<FirewallRule> =
+        one_rule_of_each_sort().into_iter().take(19).map(|(rule, _)| rule).collect();
+    rules.push(FirewallRule { conditions: vec![], action: Action::Reject });
     let mut sets = sets();
     sets.insert(SetName("inside".into()), Set::Interfaces(tunnels.collect()));
-    sets.insert(SetName("paths".into()), Set::Paths(paths.collect()));
+    sets.insert(SetName("paths".into()), Set::InterfacePairs(paths.collect()));
     Firewall { sets, chains: [(Chain::Forward, rules)].into() }
 }
 

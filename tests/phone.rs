@@ -10,7 +10,7 @@ use wg_portals::base::keys;
 use wg_portals::base::net::Secret;
 use wg_portals::config;
 use wg_portals::system::key_files;
-use wg_portals::wgquick::{self, Config};
+use wg_portals::wgquick::{self, WgQuickFile};
 
 const NETWORK: &str = r#"# Ours.
 [network]
@@ -102,7 +102,7 @@ fn camera(drawn: &str) -> String {
     image.detect_grids()[0].decode().unwrap().1
 }
 
-fn read(file: &str) -> Config {
+fn read(file: &str) -> WgQuickFile {
     let parsed = wgquick::parse(file.as_bytes()).unwrap();
     assert_eq!(parsed.remarks, []);
     parsed.config

@@ -23,12 +23,12 @@ use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::Reading;
 use wg_portals::kernel::{Kernel, Outcome, builtin};
 use wg_portals::state::step::{NamedLink, RoutingStep, Step, TunnelChange};
-use wg_portals::state::{Backend, Link, Scope, State, Tunnel};
+use wg_portals::state::{Link, Scope, State, Tunnel, WireGuardBackend};
 use wg_portals::system::errno;
 
 #[test]
 fn traffic_passes_through_the_built_in_wireguard_and_a_peer_that_changes_leaves_the_other_alone() {
-    let (before, after) = traffic_passes(Backend::BuiltIn);
+    let (before, after) = traffic_passes(WireGuardBackend::BuiltIn);
     // The peer that changes must handshake again.
     assert!(!after.tunnel.peers[&public_key(13)].alive);
     assert_untouched(&before, &after, 12);
@@ -39,14 +39,14 @@ fn traffic_passes_through_the_kernels_wireguard_and_a_peer_that_changes_keeps_it
     if !kernel_has_wireguard() {
         return;
     }
-    let (before, after) = traffic_passes(Backend::Kernel);
+    let (before, after) = traffic_passes(WireGuardBackend::Kernel);
     assert_untouched(&before, &after, 12);
     assert_untouched(&before, &after, 13);
 }
 
 /// Builds three sites, lets traffic pass, changes the peer 13, lets traffic pass, and removes everything;
 /// returns the state before and after the change.
-fn traffic_passes(backend: Backend) -> (Reading, Reading) {
+fn traffic_passes(backend: WireGuardBackend) -> (Reading, Reading) {
     let others = OTHERS.map(|number| Site::start(number, site(number, &[MIDDLE], backend)));
     let threads: Vec<i32> = others.iter().map(|site| site.thread.recv().unwrap()).collect();
     inside(move || {
@@ -66,7 +66,7 @@ fn traffic_passes(backend: Backend) -> (Reading, Reading) {
         assert_eq!(without_life(kernel.observe(&wanted.scope()).unwrap()), wanted);
         let before = read(&mut kernel, &wanted);
         assert!(before.tunnel.peers.values().all(|peer| peer.alive), "{before:?}");
-        if backend == Backend::BuiltIn {
+        if backend == WireGuardBackend::BuiltIn {
             let seen = builtin::read_foreign(&interface(MIDDLE), SystemTime::now()).unwrap();
             assert_eq!(seen.tunnel, before.tunnel);
         }
@@ -112,7 +112,7 @@ fn assert_untouched(before: &Reading, after: &Reading, peer: u8) {
 fn an_interface_that_others_delete_is_made_again_during_a_request() {
     inside(|| {
         let mut kernel = Linux::open().unwrap();
-        let wanted = site(MIDDLE, &OTHERS, Backend::BuiltIn);
+        let wanted = site(MIDDLE, &OTHERS, WireGuardBackend::BuiltIn);
         apply(&mut kernel, &steps(&wanted));
         ip(&format!("link delete {}", interface(MIDDLE)));
         let path = format!("/var/run/wireguard/{}.sock", interface(MIDDLE));
@@ -127,14 +127,14 @@ fn an_interface_that_others_delete_is_made_again_during_a_request() {
 
 #[test]
 fn a_port_that_is_taken_is_an_error_and_changes_nothing() {
-    for backend in [Backend::BuiltIn, Backend::Kernel] {
-        if backend == Backend::BuiltIn || kernel_has_wireguard() {
+    for backend in [WireGuardBackend::BuiltIn, WireGuardBackend::Kernel] {
+        if backend == WireGuardBackend::BuiltIn || kernel_has_wireguard() {
             inside(move || port_is_taken(backend));
         }
     }
 }
 
-fn port_is_taken(backend: Backend) {
+fn port_is_taken(backend: WireGuardBackend) {
     let taken = std::net::UdpSocket::bind("0.0.0.0:51999").unwrap();
     let mut kernel = Linux::open().unwrap();
     let wanted = site(MIDDLE, &OTHERS, backend);
@@ -155,8 +155,8 @@ fn the_kernels_wireguard_reports_a_taken_port_at_the_second_interface() {
     }
     inside(|| {
         let mut kernel = Linux::open().unwrap();
-        apply(&mut kernel, &steps(&site(MIDDLE, &OTHERS, Backend::Kernel)));
-        let outcomes = kernel.apply(&steps(&site(12, &[MIDDLE], Backend::Kernel)));
+        apply(&mut kernel, &steps(&site(MIDDLE, &OTHERS, WireGuardBackend::Kernel)));
+        let outcomes = kernel.apply(&steps(&site(12, &[MIDDLE], WireGuardBackend::Kernel)));
         let failed = outcomes.iter().find_map(|outcome| match outcome {
             Outcome::Failed(error) => Some(error),
             _ => None,
@@ -194,7 +194,7 @@ fn the_built_in_wireguard_leaves_signals_alone() {
     inside(|| {
         let before = SigSet::thread_get_mask().unwrap();
         let mut kernel = Linux::open().unwrap();
-        apply(&mut kernel, &steps(&site(MIDDLE, &OTHERS, Backend::BuiltIn)));
+        apply(&mut kernel, &steps(&site(MIDDLE, &OTHERS, WireGuardBackend::BuiltIn)));
         assert_eq!(SigSet::thread_get_mask().unwrap(), before);
     });
 }
@@ -202,7 +202,7 @@ fn the_built_in_wireguard_leaves_signals_alone() {
 /// A site behind NAT must keep dialling, because its peers cannot dial it.
 #[test]
 fn the_built_in_wireguard_does_not_give_up() {
-    let mut silent = site(12, &[MIDDLE], Backend::BuiltIn);
+    let mut silent = site(12, &[MIDDLE], WireGuardBackend::BuiltIn);
     for peer in silent.tunnels.values_mut().flat_map(|tunnel| tunnel.peers.values_mut()) {
         (peer.endpoint, peer.keepalive) = (None, None);
     }
@@ -210,7 +210,7 @@ fn the_built_in_wireguard_does_not_give_up() {
     let thread = other.thread.recv().unwrap();
     inside(move || {
         let mut kernel = Linux::open().unwrap();
-        let wanted = site(MIDDLE, &[12], Backend::BuiltIn);
+        let wanted = site(MIDDLE, &[12], WireGuardBackend::BuiltIn);
         wire(&[]);
         apply(&mut kernel, &steps(&wanted));
         // Data starts the handshake attempts; WireGuard gives up after 90 s (REKEY_ATTEMPT_TIME).
@@ -241,7 +241,7 @@ fn a_foreign_interface_is_not_taken_over() {
     inside(|| {
         ip("tuntap add dev tun-11 mode tun multi_queue");
         let mut kernel = Linux::open().unwrap();
-        let outcomes = kernel.apply(&steps(&site(MIDDLE, &OTHERS, Backend::BuiltIn)));
+        let outcomes = kernel.apply(&steps(&site(MIDDLE, &OTHERS, WireGuardBackend::BuiltIn)));
         let Outcome::Failed(error) = &outcomes[0] else { panic!("{outcomes:?}") };
         assert_eq!(errno::of(error), Some(Errno::EEXIST));
         assert!(!ip("link show tun-11").contains("alias"));

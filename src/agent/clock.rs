@@ -45,7 +45,7 @@ impl Clock {
     /// Sets a clock that is behind the last recorded time to that time. The recorded time is never later than
     /// the true time, unless the clock was wrong when the time was recorded.
     pub(super) fn open(file: &Path) -> Self {
-        let last = LastKnown::beside(file);
+        let last = LastKnown::next_to(file);
         let is_borrowed = last.go_on();
         let jumps =
             Jumps::open().inspect_err(|error| log::warn!("cannot listen to changes of the clock: {error}"));

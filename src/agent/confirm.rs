@@ -8,8 +8,8 @@ use super::source::{Source, Task, Turn};
 use super::{Agent, log_errors};
 use crate::base::error::{Errors, Result};
 use crate::engine::apply::OnFailure;
+use crate::engine::commit_confirmed::{CommitConfirmed, Version, must_confirm};
 use crate::engine::load::Files;
-use crate::engine::trial::{Trial, Version, must_confirm};
 use crate::site::{self, Site};
 
 /// Demand for a confirmation of a network file that is read again.
@@ -30,7 +30,7 @@ impl Version for Files {
     }
 }
 
-impl Source for Trial<Files> {
+impl Source for CommitConfirmed<Files> {
     fn deadline(&self) -> Option<Instant> {
         self.deadline()
     }

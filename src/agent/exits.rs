@@ -3,17 +3,17 @@
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-use super::failover::Move;
-use super::health::{Health, Standing, choose};
-use super::probe::{Probe, ProbePath, paths};
+use super::failover::PortalMove;
+use super::health::{ExitState, Health, choose};
+use super::probe::{ProbePath, ProbedExit, paths};
 use super::source::{Source, Task, Turn};
 use crate::base::error::{Error, Result};
 use crate::base::net::IfName;
-use crate::config::model::{Failover, Name};
-use crate::control::Known;
+use crate::config::model::{FailoverDelays, Name};
+use crate::control::Since;
 use crate::engine::status::PortalState;
 use crate::kernel::Kernel;
-use crate::site::{Choices, Exit, Portal, Site};
+use crate::site::{Exit, ExitChoices, Portal, Site};
 
 /// Reason for an exit that a person has chosen.
 const BY_HAND: &str = "chosen by hand";
@@ -21,15 +21,15 @@ const BY_HAND: &str = "chosen by hand";
 /// Exits that are in a list of several, and the portals with such lists.
 #[derive(Debug, Default)]
 pub(super) struct Exits {
-    times: Option<Failover>,
+    times: Option<FailoverDelays>,
     /// Portals with several exits, in the order of the network file.
-    lists: Vec<List>,
-    probes: Vec<Probe>,
+    lists: Vec<ExitList>,
+    probes: Vec<ProbedExit>,
 }
 
 /// Portal with several exits.
 #[derive(Debug)]
-struct List {
+struct ExitList {
     portal: Name,
     exits: Vec<Exit>,
     /// Exit in use.
@@ -45,13 +45,13 @@ struct List {
 impl Exits {
     /// Begins with the choices that are in force. Exits ahead of them in their lists were down, as far as is
     /// known.
-    pub(super) fn begin(&mut self, site: &Site, standing: &Choices) {
-        self.take_over(site, standing);
+    pub(super) fn begin(&mut self, site: &Site, in_use: &ExitChoices) {
+        self.take_over(site, in_use);
         for probe in &mut self.probes {
             let is_probed =
                 |exit: &Exit| matches!(exit, Exit::Tunnel { name, .. } if *name == probe.path.exit);
             let is_ahead =
-                |list: &List| list.exits.iter().take_while(|exit| **exit != list.chosen).any(is_probed);
+                |list: &ExitList| list.exits.iter().take_while(|exit| **exit != list.chosen).any(is_probed);
             if self.lists.iter().any(is_ahead) && !self.lists.iter().any(|list| is_probed(&list.chosen)) {
                 probe.health = Health::new(probe.path.times(site.agent.failover), true);
             }
@@ -60,7 +60,7 @@ impl Exits {
 
     /// Takes over the lists of the site, and sets the exits of its portals to the chosen ones. Returns the
     /// moves that follow from that.
-    pub(super) fn follow(&mut self, site: &mut Site) -> Vec<Move> {
+    pub(super) fn follow(&mut self, site: &mut Site) -> Vec<PortalMove> {
         let choices = self.choices();
         self.take_over(site, &choices);
         let moves = self.decide(Instant::now());
@@ -68,18 +68,18 @@ impl Exits {
         moves
     }
 
-    fn choices(&self) -> Choices {
+    fn choices(&self) -> ExitChoices {
         self.lists.iter().map(|list| (list.portal.clone(), list.chosen.clone())).collect()
     }
 
-    fn take_over(&mut self, site: &Site, choices: &Choices) {
+    fn take_over(&mut self, site: &Site, choices: &ExitChoices) {
         let mut lists = std::mem::take(&mut self.lists);
         let list = |portal: &Portal| {
             let chosen = portal.chosen(choices).clone();
             let known = lists.iter().position(|list| list.portal == portal.name && list.chosen == chosen);
-            List {
+            ExitList {
                 exits: portal.exits.clone(),
-                ..known.map_or_else(|| List::new(portal, chosen), |place| lists.swap_remove(place))
+                ..known.map_or_else(|| ExitList::new(portal, chosen), |place| lists.swap_remove(place))
             }
         };
         self.lists = site.portals.iter().filter(|portal| portal.can_fail_over()).map(list).collect();
@@ -91,7 +91,7 @@ impl Exits {
                 }
                 let known =
                     old.iter().position(|probe| probe.path == path).map(|place| old.swap_remove(place));
-                self.probes.push(known.unwrap_or_else(|| Probe::new(path, site.agent.failover)));
+                self.probes.push(known.unwrap_or_else(|| ProbedExit::new(path, site.agent.failover)));
             }
         }
         for probe in &mut self.probes {
@@ -113,11 +113,11 @@ impl Exits {
     }
 
     /// Chooses the exits anew. Returns the moves.
-    pub(super) fn decide(&mut self, now: Instant) -> Vec<Move> {
+    pub(super) fn decide(&mut self, now: Instant) -> Vec<PortalMove> {
         let mut moves = Vec::new();
         let up_after = self.times.map_or(0, |times| times.up_after.as_secs());
         for list in &mut self.lists {
-            let best = || choose(&list.exits, &list.chosen, |name| standing(&self.probes, name));
+            let best = || choose(&list.exits, &list.chosen, |name| state_of(&self.probes, name));
             let to =
                 list.by_hand.as_ref().filter(|exit| list.exits.contains(exit)).unwrap_or_else(best).clone();
             if list.chosen != to {
@@ -125,7 +125,7 @@ impl Exits {
                 let from = std::mem::replace(&mut list.chosen, to.clone());
                 (list.since, list.why) = (now, why.clone());
                 let state = PortalState::of(&to, &list.exits);
-                moves.push(Move { portal: list.portal.clone(), from, to, state, why });
+                moves.push(PortalMove { portal: list.portal.clone(), from, to, state, why });
             }
         }
         moves
@@ -161,17 +161,17 @@ impl Exits {
         }
     }
 
-    /// Returns the standing of the portals with several exits, and of these exits.
-    pub(super) fn tell(&self, now: Instant) -> (Vec<Known>, Vec<Known>) {
-        let portal = |list: &List| Known {
+    /// Returns the state of the portals with several exits, and of these exits.
+    pub(super) fn tell(&self, now: Instant) -> (Vec<Since>, Vec<Since>) {
+        let portal = |list: &ExitList| Since {
             name: list.portal.clone(),
             since: now.duration_since(list.since).as_secs(),
             words: list.why.clone(),
         };
-        let exit = |probe: &Probe| Known {
+        let exit = |probe: &ProbedExit| Since {
             name: probe.path.exit.clone(),
             since: now.duration_since(probe.health.since()).as_secs(),
-            words: probe.health.standing().as_str().to_owned(),
+            words: probe.health.state().as_str().to_owned(),
         };
         let exits = self.probes.iter().filter(|probe| !probe.path.is_beyond);
         let exits = exits.filter_map(|probe| decisive(&self.probes, &probe.path.exit)).map(exit);
@@ -181,11 +181,11 @@ impl Exits {
 
 impl Source for Exits {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.probes.iter().filter_map(Probe::descriptor).collect()
+        self.probes.iter().filter_map(ProbedExit::descriptor).collect()
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.probes.iter().map(Probe::deadline).min()
+        self.probes.iter().map(ProbedExit::deadline).min()
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {
@@ -196,7 +196,7 @@ impl Source for Exits {
     }
 }
 
-impl List {
+impl ExitList {
     fn new(portal: &Portal, chosen: Exit) -> Self {
         Self {
             portal: portal.name.clone(),
@@ -218,13 +218,13 @@ impl List {
     }
 
     /// Returns the reason for a move to another exit.
-    fn reason(&self, to: &Exit, up_after: u64, probes: &[Probe]) -> String {
-        let is_down = |probe: &&Probe| {
-            self.chosen.to_string() == probe.path.exit && probe.health.standing() == Standing::Down
+    fn reason(&self, to: &Exit, up_after: u64, probes: &[ProbedExit]) -> String {
+        let is_down = |probe: &&ProbedExit| {
+            self.chosen.to_string() == probe.path.exit && probe.health.state() == ExitState::Down
         };
         match probes.iter().find(is_down) {
             _ if self.by_hand.as_ref() == Some(to) => BY_HAND.to_owned(),
-            Some(Probe { path, health, .. }) => {
+            Some(ProbedExit { path, health, .. }) => {
                 let silence = health.times().down_after.as_secs();
                 match path {
                     ProbePath { is_beyond: true, to, exit, .. } => {
@@ -238,17 +238,17 @@ impl List {
     }
 }
 
-fn standing(probes: &[Probe], exit: &str) -> Standing {
-    decisive(probes, exit).map_or(Standing::Unproven, |probe| probe.health.standing())
+fn state_of(probes: &[ProbedExit], exit: &str) -> ExitState {
+    decisive(probes, exit).map_or(ExitState::Unproven, |probe| probe.health.state())
 }
 
-/// Returns the probe that decides the standing of an exit, the worst one: an exit is up only if all probes
+/// Returns the probe that decides the state of an exit, the worst one: an exit is up only if all probes
 /// through it are answered.
-fn decisive<'a>(probes: &'a [Probe], exit: &str) -> Option<&'a Probe> {
+fn decisive<'a>(probes: &'a [ProbedExit], exit: &str) -> Option<&'a ProbedExit> {
     let of_exit = probes.iter().filter(|probe| probe.path.exit == exit);
-    of_exit.max_by_key(|probe| match probe.health.standing() {
-        Standing::Up => 0,
-        Standing::Unproven => 1,
-        Standing::Down => 2,
+    of_exit.max_by_key(|probe| match probe.health.state() {
+        ExitState::Up => 0,
+        ExitState::Unproven => 1,
+        ExitState::Down => 2,
     })
 }

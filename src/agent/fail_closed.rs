@@ -11,11 +11,11 @@ use nix::sys::signal::Signal;
 use super::signals::Signals;
 use super::source::wait_for_input;
 use super::{Agent, log_errors};
-use crate::base::error::{Error, Errors, Kind, Result};
+use crate::base::error::{Error, ErrorKind, Errors, Result};
 use crate::base::path::folder_of;
-use crate::engine::closing;
+use crate::engine::close_portals;
+use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::journal::Journal;
-use crate::engine::trial::Trial;
 use crate::system::notify;
 
 /// Time until another start although no file has changed: the host may have changed.
@@ -35,18 +35,18 @@ impl Agent {
     pub fn start_or_close(file: &Path) -> Result<Option<Self>, Errors> {
         let mut said = Vec::new();
         loop {
-            let watch = Watch::open(file)?;
+            let watch = ReopeningWatch::open(file)?;
             let errors = match Self::start(file) {
                 Ok(agent) => return Ok(Some(agent)),
                 Err(errors) => errors,
             };
             // A host that has never run the agent stays as it was, and the person who tries it sees the
             // errors.
-            let was_in_force = Trial::of(file).confirmed().exists();
-            if is_taken() || errors.kind() != Kind::Wrong && !was_in_force {
+            let was_in_force = CommitConfirmed::of(file).confirmed().exists();
+            if is_taken() || errors.kind() != ErrorKind::Wrong && !was_in_force {
                 return Err(errors);
             }
-            let Some(closed) = closing::close_by_file(file) else { return Err(errors) };
+            let Some(closed) = close_portals::close_by_file(file) else { return Err(errors) };
             let words: Vec<String> = errors.iter().map(Error::to_string).collect();
             if words != said {
                 log_errors::<()>(&Err(errors));
@@ -75,7 +75,7 @@ fn is_taken() -> bool {
 }
 
 /// Watch for a reason to try again.
-struct Watch {
+struct ReopeningWatch {
     signals: Signals,
     /// Changes in the folder of the network file; none if the folder cannot be watched.
     files: Option<Inotify>,
@@ -83,7 +83,7 @@ struct Watch {
     copies: String,
 }
 
-impl Watch {
+impl ReopeningWatch {
     fn open(file: &Path) -> Result<Self> {
         let watch = || -> nix::Result<Inotify> {
             let files = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;

@@ -8,7 +8,7 @@ use crate::site::Exit;
 
 /// Move of a portal to another exit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Move {
+pub(super) struct PortalMove {
     /// Name of the portal.
     pub(super) portal: Name,
     /// Exit before the move.
@@ -21,7 +21,7 @@ pub(super) struct Move {
     pub(super) why: String,
 }
 
-impl fmt::Display for Move {
+impl fmt::Display for PortalMove {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { portal, to, why, .. } = self;
         write!(f, "portal {portal}: {why}; ")?;

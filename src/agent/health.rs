@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::model::Failover;
+use crate::config::model::FailoverDelays;
 use crate::site::Exit;
 
 /// Number of unanswered probes that count as silence. Fewer may be chance, or a time in which no probe was
@@ -12,9 +12,9 @@ const SILENCE: u32 = 2;
 /// Number of probes within the time after which a silent exit is down.
 const PROBES: u32 = 6;
 
-/// Standing of an exit.
+/// State of an exit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ExitState {
     /// Unknown: not probed for long enough.
     Unproven,
     /// The exit answers.
@@ -23,7 +23,7 @@ pub(super) enum Standing {
     Down,
 }
 
-impl Standing {
+impl ExitState {
     /// Returns the word in `portals status --json`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -37,9 +37,9 @@ impl Standing {
 /// Health of one exit.
 #[derive(Debug)]
 pub(super) struct Health {
-    times: Failover,
-    standing: Standing,
-    /// Time of the last change of the standing.
+    times: FailoverDelays,
+    state: ExitState,
+    /// Time of the last change of the state.
     since: Instant,
     /// Probes since the last answer.
     unanswered: u32,
@@ -51,35 +51,28 @@ pub(super) struct Health {
 
 impl Health {
     /// Begins with an exit that was down, or of which nothing is known.
-    pub(super) fn new(times: Failover, was_down: bool) -> Self {
-        let standing = if was_down { Standing::Down } else { Standing::Unproven };
-        Self {
-            times,
-            standing,
-            since: Instant::now(),
-            unanswered: 0,
-            silent_since: None,
-            answering_since: None,
-        }
+    pub(super) fn new(times: FailoverDelays, was_down: bool) -> Self {
+        let state = if was_down { ExitState::Down } else { ExitState::Unproven };
+        Self { times, state, since: Instant::now(), unanswered: 0, silent_since: None, answering_since: None }
     }
 
-    /// Returns the standing of the exit.
-    pub(super) fn standing(&self) -> Standing {
-        self.standing
+    /// Returns the state of the exit.
+    pub(super) fn state(&self) -> ExitState {
+        self.state
     }
 
-    /// Returns the time of the last change of the standing.
+    /// Returns the time of the last change of the state.
     pub(super) fn since(&self) -> Instant {
         self.since
     }
 
     /// Returns the time in which silence means down, and the time for which answers must hold.
-    pub(super) fn times(&self) -> Failover {
+    pub(super) fn times(&self) -> FailoverDelays {
         self.times
     }
 
     /// Changes the times for all later verdicts.
-    pub(super) fn set_times(&mut self, times: Failover) {
+    pub(super) fn set_times(&mut self, times: FailoverDelays) {
         self.times = times;
     }
 
@@ -95,47 +88,47 @@ impl Health {
         self.silent_since = None;
         let since = *self.answering_since.get_or_insert(now);
         let has_held = now.duration_since(since) >= self.times.up_after;
-        if self.standing == Standing::Unproven || has_held {
-            self.becomes(Standing::Up, now);
+        if self.state == ExitState::Unproven || has_held {
+            self.becomes(ExitState::Up, now);
         }
     }
 
     /// Judges the silence of the exit, if it is silent.
     pub(super) fn judge(&mut self, now: Instant) {
         if self.verdict_due().is_some_and(|due| due <= now) {
-            self.becomes(Standing::Down, now);
+            self.becomes(ExitState::Down, now);
             self.answering_since = None;
         }
     }
 
-    fn becomes(&mut self, standing: Standing, now: Instant) {
-        if self.standing != standing {
-            (self.standing, self.since) = (standing, now);
+    fn becomes(&mut self, state: ExitState, now: Instant) {
+        if self.state != state {
+            (self.state, self.since) = (state, now);
         }
     }
 
     /// Returns the time at which silence becomes a verdict; none if the exit is not silent, or judged
     /// already.
     pub(super) fn verdict_due(&self) -> Option<Instant> {
-        let is_judged = self.standing == Standing::Down && self.answering_since.is_none();
+        let is_judged = self.state == ExitState::Down && self.answering_since.is_none();
         let since = self.silent_since.filter(|_| self.unanswered >= SILENCE && !is_judged)?;
         Some(since + self.times.down_after)
     }
 }
 
 /// Returns the time between two probes.
-pub(super) fn interval(times: Failover) -> Duration {
+pub(super) fn interval(times: FailoverDelays) -> Duration {
     times.down_after / PROBES
 }
 
 /// Chooses the exit of a portal with these exits, which leaves through `current` now: the first exit that is
 /// up, or that is unproven and in use already.
-pub(super) fn choose<'a>(exits: &'a [Exit], current: &Exit, standing: impl Fn(&str) -> Standing) -> &'a Exit {
+pub(super) fn choose<'a>(exits: &'a [Exit], current: &Exit, state: impl Fn(&str) -> ExitState) -> &'a Exit {
     let can_be_used = |exit: &&Exit| match exit {
-        Exit::Tunnel { name, .. } => match standing(name) {
-            Standing::Up => true,
-            Standing::Unproven => *exit == current,
-            Standing::Down => false,
+        Exit::Tunnel { name, .. } => match state(name) {
+            ExitState::Up => true,
+            ExitState::Unproven => *exit == current,
+            ExitState::Down => false,
         },
         Exit::Direct => true,
         Exit::Nowhere => false,
@@ -150,55 +143,55 @@ mod tests {
     use super::*;
     use crate::base::net::Table;
 
-    const TIMES: Failover =
-        Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
+    const TIMES: FailoverDelays =
+        FailoverDelays { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
 
     /// Probes twice a second, once for each of `answers`, and judges a hundred times in between. Returns each
-    /// change of the standing with its time in tenths of a second.
-    fn told(answers: &[bool], was_down: bool) -> Vec<(u128, Standing)> {
+    /// change of the state with its time in tenths of a second.
+    fn changes(answers: &[bool], was_down: bool) -> Vec<(u128, ExitState)> {
         let start = Instant::now();
         let mut health = Health::new(TIMES, was_down);
-        let (mut now, mut told) = (start, Vec::new());
+        let (mut now, mut changes) = (start, Vec::new());
         for answer in answers {
             health.asked(now);
             for step in 0..100 {
-                let before = health.standing();
+                let before = health.state();
                 // After 20 ms.
                 if step == 4 && *answer {
                     health.answered(now);
                 }
                 health.judge(now);
-                if health.standing() != before {
-                    told.push(((now - start).as_millis() / 100, health.standing()));
+                if health.state() != before {
+                    changes.push(((now - start).as_millis() / 100, health.state()));
                 }
                 now += interval(TIMES) / 100;
             }
         }
-        told
+        changes
     }
 
     #[test]
     fn an_exit_is_down_after_silence_and_up_after_it_has_held() {
         let answers = [[true; 8].as_slice(), &[false; 8], &[true; 30]].concat();
-        let expected = [(0, Standing::Up), (70, Standing::Down), (180, Standing::Up)];
+        let expected = [(0, ExitState::Up), (70, ExitState::Down), (180, ExitState::Up)];
         // Silent from 4.0 s on; answers from 8.02 s on.
-        assert_eq!(told(&answers, false), expected);
+        assert_eq!(changes(&answers, false), expected);
     }
 
     #[test]
     fn an_exit_that_was_down_has_to_hold_first() {
-        assert_eq!(told(&[true; 30], true), [(100, Standing::Up)]);
-        assert_eq!(told(&[true; 30], false), [(0, Standing::Up)]);
+        assert_eq!(changes(&[true; 30], true), [(100, ExitState::Up)]);
+        assert_eq!(changes(&[true; 30], false), [(0, ExitState::Up)]);
     }
 
     #[test]
     fn a_lost_probe_is_no_silence() {
         let mut answers = [true; 40];
         answers.iter_mut().skip(5).step_by(4).for_each(|answer| *answer = false);
-        assert_eq!(told(&answers, false), [(0, Standing::Up)]);
+        assert_eq!(changes(&answers, false), [(0, ExitState::Up)]);
         assert_eq!(
-            told(&answers, true),
-            [(100, Standing::Up)],
+            changes(&answers, true),
+            [(100, ExitState::Up)],
             "a lost probe does not restart the ten seconds"
         );
     }
@@ -211,7 +204,7 @@ mod tests {
         health.answered(start);
         health.asked(start + Duration::from_secs(1));
         health.judge(start + Duration::from_mins(1));
-        assert_eq!(health.standing(), Standing::Up);
+        assert_eq!(health.state(), ExitState::Up);
     }
 
     fn site(name: &str, number: u32) -> Exit {
@@ -221,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_first_exit_that_is_up_is_chosen() {
-        use Standing::{Down, Unproven, Up};
+        use ExitState::{Down, Unproven, Up};
         let (paris, oslo) = (site("paris", 2), site("oslo", 3));
         let (pair, with_direct) =
             ([paris.clone(), oslo.clone()], [paris.clone(), oslo.clone(), Exit::Direct]);
@@ -237,10 +230,10 @@ mod tests {
             (&Exit::Nowhere, Unproven, Down, &Exit::Nowhere),
             (&Exit::Nowhere, Down, Up, &oslo),
         ] {
-            let standing = |name: &str| if name == "paris" { in_paris } else { in_oslo };
-            assert_eq!(choose(&pair, current, standing), chosen, "{current} {in_paris:?} {in_oslo:?}");
+            let state = |name: &str| if name == "paris" { in_paris } else { in_oslo };
+            assert_eq!(choose(&pair, current, state), chosen, "{current} {in_paris:?} {in_oslo:?}");
             let last = if *chosen == Exit::Nowhere { &Exit::Direct } else { chosen };
-            assert_eq!(choose(&with_direct, current, standing), last);
+            assert_eq!(choose(&with_direct, current, state), last);
         }
     }
 
@@ -253,16 +246,16 @@ mod tests {
 
         #[test]
         fn a_standing_never_flaps(answers in prop::collection::vec(any::<bool>(), 1..200), was_down: bool) {
-            let told = told(&answers, was_down);
-            for pair in told.windows(2) {
+            let changes = changes(&answers, was_down);
+            for pair in changes.windows(2) {
                 prop_assert_ne!(pair[0].1, pair[1].1);
-                if pair[1].1 == Standing::Up {
+                if pair[1].1 == ExitState::Up {
                     prop_assert!(pair[1].0 - pair[0].0 >= 100, "up again after {:?}", pair);
                 }
             }
             // Six probes in a row without an answer are three seconds of silence; five are not.
             let silent = answers.windows(6).any(|six| six.iter().all(|answer| !answer));
-            let went_down = told.iter().any(|(_, standing)| *standing == Standing::Down);
+            let went_down = changes.iter().any(|(_, state)| *state == ExitState::Down);
             prop_assert!(silent || !went_down);
         }
     }

@@ -16,20 +16,20 @@ const LIMIT: Duration = Duration::from_secs(30);
 const QUEUE: usize = 64;
 
 /// Environment variables of a call.
-pub(super) type Facts = Vec<(&'static str, String)>;
+pub(super) type HookVariables = Vec<(&'static str, String)>;
 
 /// Calls of the hook, one at a time.
 #[derive(Debug, Default)]
 pub(super) struct Hook {
     /// Calls that have not begun, the oldest first.
-    waiting: Vec<(PathBuf, Facts)>,
+    waiting: Vec<(PathBuf, HookVariables)>,
     /// Running call, and the time at which it is killed.
     running: Option<(Child, Instant)>,
 }
 
 impl Hook {
     /// Queues a call, which begins when all earlier calls have ended.
-    pub(super) fn tell(&mut self, program: PathBuf, facts: Facts) {
+    pub(super) fn tell(&mut self, program: PathBuf, facts: HookVariables) {
         if self.waiting.len() == QUEUE {
             log::warn!("the hook {} is too slow: the oldest waiting call is dropped", program.display());
             self.waiting.remove(0);
@@ -79,12 +79,12 @@ impl Source for Hook {
     }
 }
 
-fn start(program: &PathBuf, facts: Facts) -> Result<Child> {
-    let doing = || format!("cannot run the hook {}", program.display());
+fn start(program: &PathBuf, facts: HookVariables) -> Result<Child> {
+    let context = || format!("cannot run the hook {}", program.display());
     disk::check_program(program).context(|| format!("the hook {} is not run", program.display()))?;
     let mut command = Command::new(program);
     command.envs(facts).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    unblocked(&mut command).spawn().context(doing)
+    unblocked(&mut command).spawn().context(context)
 }
 
 #[cfg(test)]
@@ -102,8 +102,8 @@ mod tests {
     fn calls_come_one_by_one_and_one_that_takes_too_long_is_killed() {
         let mut hook = Hook::default();
         let now = Instant::now();
-        hook.tell(ENDLESS.into(), Facts::new());
-        hook.tell(ENDLESS.into(), Facts::new());
+        hook.tell(ENDLESS.into(), HookVariables::new());
+        hook.tell(ENDLESS.into(), HookVariables::new());
         hook.look_after_calls(now);
         let first = pid(&hook);
         assert_eq!(hook.deadline(), Some(now + LIMIT));
@@ -128,10 +128,10 @@ mod tests {
         let program = std::env::temp_dir().join(format!("portals-hook-{}", std::process::id()));
         fs::write(&program, "#!/bin/sh\n").unwrap();
         fs::set_permissions(&program, Permissions::from_mode(0o757)).unwrap();
-        let refusal = start(&program, Facts::new()).unwrap_err().to_string();
+        let refusal = start(&program, HookVariables::new()).unwrap_err().to_string();
         assert!(refusal.contains("chmod o-w"), "{refusal}");
         fs::set_permissions(&program, Permissions::from_mode(0o775)).unwrap();
-        let refusal = start(&program, Facts::new()).unwrap_err().to_string();
+        let refusal = start(&program, HookVariables::new()).unwrap_err().to_string();
         assert!(refusal.contains("chmod g-w"), "{refusal}");
         fs::remove_file(program).unwrap();
     }

@@ -4,6 +4,7 @@
 mod clock;
 mod confirm;
 mod devices;
+mod endpoint_names;
 mod exits;
 mod fail_closed;
 mod failover;
@@ -11,11 +12,11 @@ mod flap_damping;
 mod handover;
 mod health;
 mod hook;
-mod measurement;
+mod legacy_tables;
 mod monitor;
-mod moves;
-mod names;
+mod mtu_search;
 mod path_mtu;
+mod pending_moves;
 mod probe;
 mod reconcile;
 mod requests;
@@ -24,7 +25,6 @@ mod services;
 mod signals;
 mod source;
 mod sources;
-mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -33,13 +33,13 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::base::error::{Context as _, Error, Errors, Kind, Result};
-use crate::control::{Reception, SOCKET};
+use crate::base::error::{Context as _, Error, ErrorKind, Errors, Result};
+use crate::control::{ControlListener, SOCKET};
 use crate::engine::apply::{self, OnFailure};
+use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::host::Host;
 use crate::engine::journal::{Journal, Lock};
 use crate::engine::load::Files;
-use crate::engine::trial::Trial;
 use crate::kernel::linux::Linux;
 use crate::services::Supervisor;
 use crate::state::words::count;
@@ -47,7 +47,7 @@ use crate::system::notify;
 use clock::Clock;
 use confirm::Confirmation;
 use monitor::Monitor;
-use moves::Moves;
+use pending_moves::PendingMoves;
 use signals::Signals;
 use source::Task;
 use sources::Sources;
@@ -65,7 +65,7 @@ pub struct Agent {
     files: Files,
     sources: Sources,
     /// Moves of portals that the hook does not know of, because they are not applied yet.
-    moves: Moves,
+    moves: PendingMoves,
     /// Notes of the last attempt, so that the log has each of them once.
     notes: Vec<String>,
     kernel: Box<dyn Host>,
@@ -93,10 +93,10 @@ impl Agent {
             .lock_agent()?
             .ok_or_else(|| Error::failed("an agent (`portals run`) is at work on this machine already"))?;
         // A request that comes from now on gets its answer as soon as the agent is up.
-        let reception = Reception::at(socket)?;
+        let control = ControlListener::at(socket)?;
         let file =
             std::path::absolute(file).context(|| format!("cannot tell where {} is", file.display()))?;
-        let (confirmation, in_force) = Trial::open(&file);
+        let (confirmation, in_force) = CommitConfirmed::open(&file);
         // Before the first handshake.
         let clock = Clock::open(&file);
         let files = Files::read_copy(&file, &in_force)?;
@@ -107,8 +107,8 @@ impl Agent {
         let mut agent = Self {
             file,
             files,
-            sources: Sources::open(signals, monitor, reception, confirmation, clock, services)?,
-            moves: Moves::default(),
+            sources: Sources::open(signals, monitor, control, confirmation, clock, services)?,
+            moves: PendingMoves::default(),
             notes: Vec::new(),
             kernel,
             journal,
@@ -131,7 +131,7 @@ impl Agent {
     fn first_attempt(&mut self) -> Result<(), Errors> {
         for wait in FIRST_WAITS {
             match self.reconcile(START, OnFailure::Undo) {
-                Err(errors) if errors.kind() != Kind::Wrong => {
+                Err(errors) if errors.kind() != ErrorKind::Wrong => {
                     log_errors::<()>(&Err(errors));
                     sleep(wait);
                 }

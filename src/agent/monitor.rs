@@ -7,27 +7,27 @@ use super::signals::Signals;
 use super::source::{Source, Task, Turn, wait_for_input};
 use crate::base::error::Result;
 use crate::kernel::Kernel;
-use crate::kernel::sockets::ChangeNews;
+use crate::kernel::sockets::ChangeMonitor;
 
 /// Silence that ends a burst: other programs change things in bursts.
 const QUIET: Duration = Duration::from_millis(50);
 
 /// Longest wait for the end of a burst, from its first change on.
-const PATIENCE: Duration = Duration::from_millis(400);
+const BURST_LIMIT: Duration = Duration::from_millis(400);
 
 /// Subscription to the kernel's notifications.
-pub(super) struct Monitor(Box<dyn ChangeNews>);
+pub(super) struct Monitor(Box<dyn ChangeMonitor>);
 
 impl Monitor {
     /// Subscribes: from now on no change is missed.
     pub(super) fn open(kernel: &mut dyn Kernel) -> Result<Self> {
-        kernel.change_news().map(Self)
+        kernel.change_monitor().map(Self)
     }
 
     /// Waits until no change has come in for a while, so that the agent repairs a firmware's burst of changes
     /// once. A signal ends the wait early.
     pub(super) fn calm_down(&mut self, signals: &Signals) -> Result<()> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + BURST_LIMIT;
         loop {
             self.0.forget();
             let descriptors = [signals.as_fd()].into_iter().chain(self.0.descriptors());

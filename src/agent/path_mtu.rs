@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::measurement::{Measurement, Verdict};
+use super::mtu_search::{MtuSearch, MtuVerdict};
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::net::IfName;
@@ -16,7 +16,7 @@ use crate::kernel::sockets::EchoSocket;
 use crate::site::Site;
 
 /// Longest wait for an answer. A late answer, to the small echo or the large one, does not count.
-const PATIENCE: Duration = Duration::from_secs(1);
+const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time until a link is measured again: paths change without notice.
 const ROUND: Duration = Duration::from_mins(5);
@@ -36,7 +36,7 @@ const SMALL: usize = 64;
 /// Links to other sites, and the path MTUs that were measured.
 #[derive(Debug, Default)]
 pub(super) struct PathMtus {
-    links: Vec<Link>,
+    links: Vec<MeasuredLink>,
     /// Measured MTUs of tunnels by interface, where less than the tunnel's largest.
     narrow: SortedMap<IfName, u32>,
     /// Uplink and gateway that the measurements went through.
@@ -44,11 +44,11 @@ pub(super) struct PathMtus {
 }
 
 #[derive(Debug)]
-struct Link {
+struct MeasuredLink {
     path: LinkPath,
     /// Socket for echoes; none if the interface or its address does not exist.
     echo: Option<Box<dyn EchoSocket>>,
-    measurement: Measurement,
+    measurement: MtuSearch,
     asked: Option<Echoes>,
     /// Time of the next pair of echoes, or end of the wait for the answers.
     due: Instant,
@@ -97,7 +97,7 @@ impl PathMtus {
             .into_iter()
             .map(|path| match old.iter().position(|link| link.path == path) {
                 Some(place) => old.swap_remove(place),
-                None => Link::new(path, now),
+                None => MeasuredLink::new(path, now),
             })
             .collect();
     }
@@ -116,7 +116,7 @@ impl PathMtus {
             let before = link.narrow;
             if link.asked.is_none() && link.due <= now {
                 if free == 0 {
-                    link.due = now + PATIENCE;
+                    link.due = now + ECHO_TIMEOUT;
                     continue;
                 }
                 free -= 1;
@@ -155,9 +155,9 @@ impl Source for PathMtus {
     }
 }
 
-impl Link {
+impl MeasuredLink {
     fn new(path: LinkPath, now: Instant) -> Self {
-        let measurement = Measurement::new(path.most);
+        let measurement = MtuSearch::new(path.most);
         Self { path, echo: None, measurement, asked: None, due: now, wait: FIRST, narrow: None }
     }
 
@@ -194,25 +194,25 @@ impl Link {
             asked = Some(Echoes { small: (small, false), large: (large, false) });
             Some(echo)
         });
-        self.due = now + PATIENCE;
+        self.due = now + ECHO_TIMEOUT;
         if asked.is_none() {
-            self.conclude(Verdict::Silent, now);
+            self.conclude(MtuVerdict::Silent, now);
         }
         self.asked = asked;
     }
 
-    fn conclude(&mut self, verdict: Verdict, now: Instant) {
-        self.measurement = Measurement::new(self.path.most);
+    fn conclude(&mut self, verdict: MtuVerdict, now: Instant) {
+        self.measurement = MtuSearch::new(self.path.most);
         // The socket would receive answers to the echoes of other programs.
         self.echo = None;
         let wait = match verdict {
-            Verdict::Silent => {
+            MtuVerdict::Silent => {
                 let longer = (self.wait * 2).min(LONGEST);
                 std::mem::replace(&mut self.wait, longer)
             }
-            Verdict::Whole | Verdict::Narrow(_) => {
+            MtuVerdict::Whole | MtuVerdict::Narrow(_) => {
                 self.wait = FIRST;
-                self.narrow = if let Verdict::Narrow(passes) = verdict { Some(passes) } else { None };
+                self.narrow = if let MtuVerdict::Narrow(passes) = verdict { Some(passes) } else { None };
                 ROUND
             }
         };

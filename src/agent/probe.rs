@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::health::{Health, Standing, interval};
+use super::health::{ExitState, Health, interval};
 use crate::base::error::Result;
 use crate::base::net::IfName;
-use crate::config::model::{Failover, Name};
+use crate::config::model::{FailoverDelays, Name};
 use crate::kernel::Kernel;
 use crate::kernel::sockets::EchoSocket;
 use crate::site::{Exit, Site};
@@ -18,7 +18,7 @@ const PROVIDERS_SILENCE: Duration = Duration::from_secs(25);
 
 /// Probe through an exit, and the health that its answers show.
 #[derive(Debug)]
-pub(super) struct Probe {
+pub(super) struct ProbedExit {
     pub(super) path: ProbePath,
     /// Time of the next probe.
     next: Instant,
@@ -47,15 +47,15 @@ pub(super) struct ProbePath {
 
 impl ProbePath {
     /// Returns the times for the health of the exit.
-    pub(super) fn times(&self, times: Failover) -> Failover {
+    pub(super) fn times(&self, times: FailoverDelays) -> FailoverDelays {
         let least = if self.is_provider { PROVIDERS_SILENCE } else { Duration::ZERO };
-        Failover { down_after: times.down_after.max(least), ..times }
+        FailoverDelays { down_after: times.down_after.max(least), ..times }
     }
 }
 
-impl Probe {
+impl ProbedExit {
     /// Begins the probes on a path, of which the first is due now.
-    pub(super) fn new(path: ProbePath, times: Failover) -> Self {
+    pub(super) fn new(path: ProbePath, times: FailoverDelays) -> Self {
         let health = Health::new(path.times(times), false);
         Self { path, next: Instant::now(), received: None, echo: None, health }
     }
@@ -73,13 +73,13 @@ impl Probe {
     /// Takes answers, judges silence, and sends a probe if one is due. Reports whether the exit has just gone
     /// down.
     pub(super) fn turn(&mut self, kernel: &mut dyn Kernel, now: Instant) -> bool {
-        let before = self.health.standing();
+        let before = self.health.state();
         let is_due = self.next <= now;
         if is_due {
             self.count(kernel, now);
         }
         self.take_answers(now);
-        let has_gone_down = before != Standing::Down && self.health.standing() == Standing::Down;
+        let has_gone_down = before != ExitState::Down && self.health.state() == ExitState::Down;
         if is_due {
             self.send(kernel, now);
         }

@@ -7,10 +7,10 @@ use crate::base::error::{Error, Errors, Result};
 use crate::control::Done;
 use crate::engine::apply::OnFailure;
 use crate::engine::converge::{Moved, converge};
-use crate::plan::closing;
+use crate::plan::lockout_warnings;
 use crate::services;
 use crate::site::Site;
-use crate::state::Backend;
+use crate::state::WireGuardBackend;
 use crate::state::step::Step;
 use crate::state::words::count;
 use crate::system::open_files;
@@ -82,7 +82,7 @@ impl Agent {
         on_failure: OnFailure,
     ) -> Result<Applied, Errors> {
         self.show_to_sources(&mut site);
-        if site.host.wireguard == Backend::BuiltIn {
+        if site.host.wireguard == WireGuardBackend::BuiltIn {
             open_files::check_room(site.tunnels.len())?;
         }
         let _lock = self.lock()?;
@@ -95,7 +95,7 @@ impl Agent {
         let steps = steps?;
         if on_failure == OnFailure::Undo {
             // A repair closes only portals that were closed before.
-            site.notes.extend(closing(&site, &steps));
+            site.notes.extend(lockout_warnings(&site, &steps));
         }
         self.sources.confirmation.is_in_force(&self.files.text);
         self.tell_hook();

@@ -10,9 +10,9 @@ use super::source::{Source, Task, Turn};
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
 use crate::config::model::Name;
-use crate::control::{Asker, Done, Knowledge, Question, Reception};
+use crate::control::{AgentStatus, Asker, ControlListener, ControlRequest, Done};
 
-impl Source for Reception {
+impl Source for ControlListener {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.descriptors().collect()
     }
@@ -28,19 +28,19 @@ impl Source for Reception {
 
 impl Agent {
     /// Carries out a request, and answers with the outcome.
-    pub(super) fn answer(&mut self, question: Question, asker: Asker) {
+    pub(super) fn answer(&mut self, question: ControlRequest, asker: Asker) {
         let done = match question {
-            Question::Status => {
-                let knowledge = self.knowledge();
-                return self.sources.reception.tell(asker, &Ok(knowledge.into_fields()));
+            ControlRequest::Status => {
+                let agent_status = self.agent_status();
+                return self.sources.control.tell(asker, &Ok(agent_status.into_fields()));
             }
-            Question::Apply { file, confirm } => self.apply_file(&file, confirm),
-            Question::Confirm => self.confirm(),
-            Question::Reload => self.reload(Confirmation::AsTheFileSays),
-            Question::Exit { portal, exit } => self.choose_exit(&portal, exit.as_ref()),
+            ControlRequest::Apply { file, confirm } => self.apply_file(&file, confirm),
+            ControlRequest::Confirm => self.confirm(),
+            ControlRequest::Reload => self.reload(Confirmation::AsTheFileSays),
+            ControlRequest::Exit { portal, exit } => self.choose_exit(&portal, exit.as_ref()),
         };
         log_errors(&done);
-        self.sources.reception.tell(asker, &done.map(|applied| Done::from(applied).into_fields()));
+        self.sources.control.tell(asker, &done.map(|applied| Done::from(applied).into_fields()));
     }
 
     fn apply_file(&mut self, file: &Path, confirm: Option<Duration>) -> Result<Applied, Errors> {
@@ -65,7 +65,7 @@ impl Agent {
         self.move_portals(moves)
     }
 
-    fn knowledge(&self) -> Knowledge {
+    fn agent_status(&self) -> AgentStatus {
         let now = Instant::now();
         let sources = &self.sources;
         let deadline = sources.confirmation.deadline();
@@ -73,7 +73,7 @@ impl Agent {
         let (portals, exits) = sources.exits.tell(now);
         let failures = sources.clock.complaint().into_iter().chain(sources.path_mtus.complaints());
         let failures = failures.chain(sources.services.failures()).collect();
-        Knowledge { unconfirmed: left, portals, exits, failures }
+        AgentStatus { unconfirmed: left, portals, exits, failures }
     }
 }
 

@@ -19,9 +19,9 @@ impl Signals {
         for signal in [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD] {
             set.add(signal);
         }
-        let doing = || "cannot watch for signals".to_owned();
-        set.thread_block().context(doing)?;
-        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).context(doing).map(Self)
+        let context = || "cannot watch for signals".to_owned();
+        set.thread_block().context(context)?;
+        SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).context(context).map(Self)
     }
 
     /// Returns the next signal, if one has come in.

@@ -6,10 +6,10 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::failover::Move;
+use super::failover::PortalMove;
 use crate::base::error::{Context as _, Result};
 use crate::base::net::IfName;
-use crate::control::{Asker, Question};
+use crate::control::{Asker, ControlRequest};
 use crate::kernel::Kernel;
 
 /// Event source: wakes the agent up, and returns the work that is due.
@@ -61,12 +61,12 @@ pub(super) enum Task {
         /// Interfaces of the exits that have just gone down.
         lost: Vec<IfName>,
         /// Portals that move.
-        moves: Vec<Move>,
+        moves: Vec<PortalMove>,
     },
     /// Undo a change that was not confirmed in time.
     UndoChange,
     /// Answer a question from the control socket.
-    Answer(Question, Asker),
+    Answer(ControlRequest, Asker),
 }
 
 /// Waits until a descriptor has input, or until `deadline`. Reports for each descriptor whether it has input.

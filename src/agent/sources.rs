@@ -7,22 +7,22 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::clock::Clock;
-use super::devices::Devices;
+use super::devices::DeviceWatch;
+use super::endpoint_names::EndpointNames;
 use super::exits::Exits;
 use super::flap_damping::FlapDamping;
 use super::hook::Hook;
+use super::legacy_tables::LegacyTables;
 use super::monitor::Monitor;
-use super::names::Names;
 use super::path_mtu::PathMtus;
 use super::retry::Retry;
 use super::signals::Signals;
 use super::source::{Source, Task, Turn, wait_for_input};
-use super::tables::Tables;
 use crate::base::error::Result;
 use crate::base::sorted::SortedMap;
-use crate::control::Reception;
+use crate::control::ControlListener;
+use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::load::Files;
-use crate::engine::trial::Trial;
 use crate::kernel::Kernel;
 use crate::services::Supervisor;
 
@@ -63,8 +63,8 @@ sources! {
     fn open(
         signals: Signals,
         monitor: Monitor,
-        reception: Reception,
-        confirmation: Trial<Files>,
+        control: ControlListener,
+        confirmation: CommitConfirmed<Files>,
         clock: Clock,
         services: Supervisor,
     ) -> Result<Self>;
@@ -76,19 +76,19 @@ sources! {
     /// Wall clock.
     clock: Clock = clock,
     /// Tables of legacy iptables, which no netlink monitor covers.
-    tables: Tables = Tables::default(),
+    tables: LegacyTables = LegacyTables::default(),
     /// Limit on repairs that another program undoes again and again.
     flap_damping: FlapDamping = FlapDamping::default(),
     /// Backoff after a failed attempt.
     retry: Retry = Retry::default(),
     /// Change that waits for its confirmation.
-    confirmation: Trial<Files> = confirmation,
+    confirmation: CommitConfirmed<Files> = confirmation,
     /// Probes of the exits of portals that have several.
     exits: Exits = Exits::default(),
     /// Lookups of the host names of endpoints.
-    names: Names = Names::default(),
+    names: EndpointNames = EndpointNames::default(),
     /// Devices that show their hardware address.
-    devices: Devices = Devices::default(),
+    devices: DeviceWatch = DeviceWatch::default(),
     /// Measurements of the path MTU of links.
     path_mtus: PathMtus = PathMtus::default(),
     /// Calls of the user's hook.
@@ -96,7 +96,7 @@ sources! {
     /// Services such as dnsmasq and hostapd.
     services: Supervisor = services,
     /// Control socket.
-    reception: Reception = reception,
+    control: ControlListener = control,
 }
 
 impl Sources {

@@ -17,7 +17,7 @@ use crate::base::net::Cidr;
     note = "No command of the wg-quick file is run. Keys are written only to files, and only with --keys; \
             existing files are never overwritten."
 )]
-pub struct Import {
+pub struct ImportCommand {
     /// the wg-quick file, mode 600
     #[argh(positional)]
     pub file: PathBuf,
@@ -57,7 +57,7 @@ pub struct Import {
     note = "The private key is included only with --to, and only for the site of this machine. Files with \
             keys have mode 600; existing files of the same names are not replaced."
 )]
-pub struct Export {
+pub struct ExportCommand {
     /// name of the site
     #[argh(positional)]
     pub site: String,

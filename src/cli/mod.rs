@@ -13,8 +13,8 @@ use argh::{ArgsInfo, FromArgs};
 
 use crate::base::net::Cidr;
 use crate::config::model;
-pub use files::{Export, Import};
-pub use phone::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
+pub use files::{ExportCommand, ImportCommand};
+pub use phone::{PhoneAction, PhoneAdd, PhoneCommand, PhoneShow};
 
 /// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may come before or after
 /// the command.
@@ -43,44 +43,44 @@ pub struct Cli {
 #[argh(subcommand)]
 pub enum Command {
     /// `portals demo`
-    Demo(Demo),
+    Demo(DemoCommand),
     /// `portals init`
-    Init(Init),
+    Init(InitCommand),
     /// `portals plan`
-    Plan(Plan),
+    Plan(PlanCommand),
     /// `portals apply`
-    Apply(Apply),
+    Apply(ApplyCommand),
     /// `portals confirm`
-    Confirm(Confirm),
+    Confirm(ConfirmCommand),
     /// `portals run`
-    Run(Run),
+    Run(RunCommand),
     /// `portals guard`
-    Guard(Guard),
+    Guard(GuardCommand),
     /// `portals reload`
-    Reload(Reload),
+    Reload(ReloadCommand),
     /// `portals exit`
-    Exit(Exit),
+    Exit(ExitCommand),
     /// `portals phone`
-    Phone(Phone),
+    Phone(PhoneCommand),
     /// `portals import`
-    Import(Import),
+    Import(ImportCommand),
     /// `portals export`
-    Export(Export),
+    Export(ExportCommand),
     /// `portals down`
-    Down(Down),
+    Down(DownCommand),
     /// `portals status`
-    Status(Status),
+    Status(StatusCommand),
     /// `portals install`
-    Install(Install),
+    Install(InstallCommand),
     /// `portals uninstall`
-    Uninstall(Uninstall),
+    Uninstall(UninstallCommand),
 }
 
 /// Show portals at work: two sites, an internet and clients in namespaces of this machine. Needs no root and
 /// leaves this machine as it is.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "demo")]
-pub struct Demo {
+pub struct DemoCommand {
     /// keep it running until Ctrl-C, and print commands to look around
     #[argh(switch)]
     pub keep: bool,
@@ -95,7 +95,7 @@ pub struct Demo {
     note = "An existing network file or key is never overwritten. If the network file exists, only a missing \
             key is created."
 )]
-pub struct Init {
+pub struct InitCommand {
     /// name of the network (default: home)
     #[argh(option, default = "String::from(\"home\")")]
     pub network: String,
@@ -120,7 +120,7 @@ pub struct Init {
 /// Show what `apply` would change, one line per change. Changes nothing itself.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "plan", error_code(3, "with --check: something would change"))]
-pub struct Plan {
+pub struct PlanCommand {
     /// print the changes as a shell script of ip, wg, nft and sysctl commands that does the same by hand
     #[argh(switch)]
     pub commands: bool,
@@ -138,7 +138,7 @@ pub struct Plan {
     note = "Without --confirm, `portals apply` also confirms an earlier change that still waits for \
             confirmation."
 )]
-pub struct Apply {
+pub struct ApplyCommand {
     /// undo the change unless `portals confirm` follows within SECONDS, 1 to 86400; the change is undone even
     /// if this shell ends or the machine restarts in the meantime
     #[argh(option, arg_name = "seconds", from_str_fn(confirmation_time))]
@@ -152,7 +152,7 @@ pub struct Apply {
     name = "confirm",
     error_code(1, "no change waits for confirmation: the time may have run out")
 )]
-pub struct Confirm {
+pub struct ConfirmCommand {
     /// wait this many seconds for a confirmation instead of confirming, and undo the change if none comes:
     /// `apply --confirm` starts this where no agent runs
     #[argh(option, arg_name = "seconds", from_str_fn(confirmation_time))]
@@ -163,14 +163,14 @@ pub struct Confirm {
 /// interface, and does nothing where an agent runs.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "guard")]
-pub struct Guard {}
+pub struct GuardCommand {}
 
 /// Run the agent: apply the network file, then stay, watch and repair. SIGHUP makes the agent read the file
 /// again; SIGTERM ends the agent and leaves everything in place. An agent that cannot start closes the
 /// portals, and tries again when a file changes.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "run")]
-pub struct Run {
+pub struct RunCommand {
     /// remove everything again when the agent ends
     #[argh(switch)]
     pub down_on_exit: bool,
@@ -184,7 +184,7 @@ pub struct Run {
 /// Make the agent read its network file again, as SIGHUP does, and report the result.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "reload")]
-pub struct Reload {}
+pub struct ReloadCommand {}
 
 /// Switch a portal to another exit of its list until the network file is read again.
 #[derive(FromArgs, ArgsInfo, Debug)]
@@ -194,7 +194,7 @@ pub struct Reload {}
     example = "portals exit guest oslo\nportals exit guest auto",
     note = "The portal stays on that exit even if the exit does not answer: it fails closed."
 )]
-pub struct Exit {
+pub struct ExitCommand {
     /// name of the portal
     #[argh(positional)]
     pub portal: String,
@@ -207,12 +207,12 @@ pub struct Exit {
 /// Remove everything that portals has set up; kernel settings return to their earlier values.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "down")]
-pub struct Down {}
+pub struct DownCommand {}
 
 /// Show links, portals and exits: state, age of the last handshake, bytes.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "status")]
-pub struct Status {
+pub struct StatusCommand {
     /// print the status as JSON
     #[argh(switch)]
     pub json: bool,
@@ -231,7 +231,7 @@ pub struct Status {
 /// `install` of a newer portals.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "install")]
-pub struct Install {
+pub struct InstallCommand {
     /// install into this folder, such as the root of an image, and start nothing
     #[argh(option)]
     pub root: Option<PathBuf>,
@@ -245,7 +245,7 @@ pub struct Install {
 /// and keys stay.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "uninstall")]
-pub struct Uninstall {
+pub struct UninstallCommand {
     /// uninstall from this folder, such as the root of an image
     #[argh(option)]
     pub root: Option<PathBuf>,
@@ -254,13 +254,13 @@ pub struct Uninstall {
 impl Cli {
     /// Reports whether this command runs unattended, and therefore logs its work.
     pub fn is_service(&self) -> bool {
-        matches!(self.command, Some(Command::Run(_) | Command::Confirm(Confirm { wait: Some(_) })))
+        matches!(self.command, Some(Command::Run(_) | Command::Confirm(ConfirmCommand { wait: Some(_) })))
     }
 
     /// Returns the log file, if the command line names one.
     pub fn log_file(&self) -> Option<&Path> {
         match &self.command {
-            Some(Command::Run(Run { log, .. })) => log.as_deref(),
+            Some(Command::Run(RunCommand { log, .. })) => log.as_deref(),
             _ => None,
         }
     }

@@ -8,16 +8,16 @@ use argh::{ArgsInfo, FromArgs};
 /// Add and show phones: devices with an ordinary WireGuard app, which dial a site and leave at its exits.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "phone")]
-pub struct Phone {
+pub struct PhoneCommand {
     /// action to take
     #[argh(subcommand)]
-    pub command: PhoneCommand,
+    pub command: PhoneAction,
 }
 
 /// Command for a phone.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand)]
-pub enum PhoneCommand {
+pub enum PhoneAction {
     /// `portals phone add`
     Add(PhoneAdd),
     /// `portals phone show`

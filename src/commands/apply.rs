@@ -4,28 +4,29 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::confirm::leave_watcher;
-use super::{Status, absolute, lock, show_done, ssh};
+use super::{ExitStatus, absolute, lock, show_done, ssh};
 use crate::base::error::{Error, Errors};
 use crate::base::sorted::SortedMap;
-use crate::cli::Apply;
+use crate::cli::ApplyCommand;
 use crate::config::model::Mtu;
-use crate::control::{Done, Question, ask};
+use crate::control::{ControlRequest, Done, ask};
 use crate::engine::apply::OnFailure;
+use crate::engine::commit_confirmed::{CommitConfirmed, must_confirm};
 use crate::engine::converge::{Moved, converge};
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
-use crate::engine::trial::{Trial, must_confirm};
+use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
-use crate::plan::closing;
+use crate::plan::lockout_warnings;
 use crate::services::{self, Program};
 use crate::site::Site;
-use crate::state::Backend;
+use crate::state::WireGuardBackend;
 use crate::state::step::Step;
 use crate::state::words::count;
 
 /// Applies all of the network file, or nothing. If an agent runs, the agent applies the file: otherwise, the
 /// agent would restore the file that it knows.
-pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &ApplyCommand) -> Result<ExitStatus, Errors> {
     let confirm = options.confirm;
     let journal = Journal::open()?;
     let done = if journal.has_agent()? {
@@ -36,16 +37,16 @@ pub(super) fn run(file: &Path, options: &Apply) -> Result<Status, Errors> {
         if let Ok(site) = files.site(&mut kernel, &journal, &links, &SortedMap::new()) {
             ssh::warn(&site, &mut kernel, &links);
         }
-        Done::from_fields(ask(&Question::Apply { file: absolute(file)?, confirm })?)?
+        Done::from_fields(ask(&ControlRequest::Apply { file: absolute(file)?, confirm })?)?
     } else {
         apply_here(file, &journal, confirm)?
     };
     show_done(&done, file);
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Result<Done, Errors> {
-    Trial::of(file).undo_if_unwatched()?;
+    CommitConfirmed::of(file).undo_if_unwatched()?;
     let files = Files::read(file)?;
     let resolved = files.resolved()?;
     // The lock comes before the look at the host, which another portals process may be changing.
@@ -54,27 +55,27 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     let links = kernel.links()?;
     let site = files.site(&mut kernel, journal, &links, &resolved)?;
     ssh::warn(&site, &mut kernel, &links);
-    if site.host.wireguard == Backend::BuiltIn && !site.tunnels.is_empty() {
+    if site.host.wireguard == WireGuardBackend::BuiltIn && !site.tunnels.is_empty() {
         return Err(needs_agent().into());
     }
-    let mut trial = Trial::of(file);
-    let begun = trial.begin(&(), &files.text, confirm);
+    let mut change = CommitConfirmed::of(file);
+    let begun = change.begin(&(), &files.text, confirm);
     let begun = begun.and_then(|()| confirm.map_or(Ok(()), |time| leave_watcher(file, time)));
     let steps = begun.and_then(|()| {
         converge(&mut kernel, journal, &site, Some(&links), Moved::default(), OnFailure::Undo)
     });
     if steps.is_err() {
-        trial.failed();
+        change.failed();
     }
     let steps = steps?;
-    trial.is_in_force(&files.text);
+    change.is_in_force(&files.text);
     Ok(Done { changes: steps.len(), notes: notes(&site, &steps, confirm) })
 }
 
 /// Returns the notes for the person who has applied the network file without an agent.
 fn notes(site: &Site, steps: &[Step], confirm: Option<Duration>) -> Vec<String> {
     let mut notes = site.notes.clone();
-    notes.extend(closing(site, steps));
+    notes.extend(lockout_warnings(site, steps));
     notes.extend(without_failover(site));
     notes.extend(without_measuring(site));
     notes.extend(without_services(site));

@@ -10,13 +10,13 @@ use crate::base::sorted::SortedMap;
 use crate::engine::load::Files;
 use crate::firewall::text;
 use crate::firewall::xtables;
-use crate::firewall::{ForeignChain, OPENING_COMMENT};
+use crate::firewall::{ForeignChain, PINHOLE_COMMENT};
 use crate::site::{self, Site};
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::tunnel_delta::{Change, PeerDelta, TunnelDelta, delta};
 use crate::state::words::dotted;
-use crate::state::words::{self, Acting, Selected};
-use crate::state::{Backend, Link, LinkKind, PROTOCOL, Peer, Route, Rule, Tunnel};
+use crate::state::words::{self, ActionWords, SelectorWords};
+use crate::state::{Link, LinkKind, PROTOCOL, Peer, Route, Rule, Tunnel, WireGuardBackend};
 use crate::system::key_files;
 
 /// Facts that a script needs in addition to the steps. Secrets stay in their files; the script only names the
@@ -27,7 +27,7 @@ pub struct Script {
     site: String,
     folder: String,
     own_key: PublicKey,
-    backend: Backend,
+    backend: WireGuardBackend,
     /// Wg-quick files of providers, by the interface that leads to the provider.
     providers: SortedMap<IfName, String>,
 }
@@ -35,7 +35,7 @@ pub struct Script {
 impl Script {
     /// Collects the facts for a script at this site.
     pub fn new(files: &Files, site: &Site) -> Self {
-        let file = |(interface, tunnel): (&IfName, &site::Tunnel)| {
+        let file = |(interface, tunnel): (&IfName, &site::SiteTunnel)| {
             let own = tunnel.provider.as_ref()?;
             Some((interface.clone(), quoted(&own.config.display().to_string())))
         };
@@ -57,7 +57,7 @@ impl Script {
             "# What `portals apply` would do at site {} of network {}.",
             self.site, self.network
         );
-        if self.backend == Backend::BuiltIn {
+        if self.backend == WireGuardBackend::BuiltIn {
             script.push_str(
                 "# These commands need the kernel's WireGuard; this site uses the built-in WireGuard, \
                  which exists only in `portals run`.\n",
@@ -209,9 +209,9 @@ fn firewall_lines(step: &FirewallStep) -> Vec<String> {
             };
             [Family::V4, Family::V6].into_iter().filter_map(restore).collect()
         }
-        FirewallStep::ChangeOpenings { chain, from, to } => {
-            let clear = (!from.rules.is_empty()).then(|| clear_openings(chain));
-            let open = (!to.rules.is_empty()).then(|| nft(&text::openings(chain, &to.rules)));
+        FirewallStep::ChangePinholes { chain, from, to } => {
+            let clear = (!from.rules.is_empty()).then(|| clear_pinholes(chain));
+            let open = (!to.rules.is_empty()).then(|| nft(&text::pinholes(chain, &to.rules)));
             clear.into_iter().chain(open).collect()
         }
     }
@@ -259,9 +259,9 @@ fn set_alias(name: &IfName, link: &Link) -> String {
 
 /// Returns the command that removes our rules from a foreign chain. nft removes rules only by their handle; a
 /// comment marks our rules.
-fn clear_openings(chain: &ForeignChain) -> String {
+fn clear_pinholes(chain: &ForeignChain) -> String {
     let by_handle =
-        format!(r#"s/.* comment "{OPENING_COMMENT}" # handle \([0-9]*\)$/delete rule {chain} handle \1/p"#);
+        format!(r#"s/.* comment "{PINHOLE_COMMENT}" # handle \([0-9]*\)$/delete rule {chain} handle \1/p"#);
     format!("nft -a list chain {chain} | sed -n '{by_handle}' | nft -f -")
 }
 
@@ -280,7 +280,7 @@ fn route(verb: &str, route: &Route) -> String {
 
 fn rule(verb: &str, rule: &Rule) -> String {
     let option = family_option(rule.family);
-    let (selector, action) = (Selected(&rule.selector), Acting(&rule.action));
+    let (selector, action) = (SelectorWords(&rule.selector), ActionWords(&rule.action));
     format!("ip {option}rule {verb} priority {} protocol {PROTOCOL} {selector} {action}", rule.priority)
 }
 

@@ -8,75 +8,77 @@ use std::time::Duration;
 
 use nix::unistd::setsid;
 
-use super::{Status, THIS_PROGRAM, absolute, lock};
+use super::{ExitStatus, THIS_PROGRAM, absolute, lock};
 use crate::base::error::{Context as _, Error, Errors, Result};
-use crate::cli::Confirm;
+use crate::cli::ConfirmCommand;
 use crate::cli::output::say;
-use crate::control::{Question, ask};
+use crate::control::{ControlRequest, ask};
 use crate::engine::apply::{OnFailure, remove_all};
+use crate::engine::commit_confirmed::{CommitConfirmed, UndoOutcome};
 use crate::engine::converge::{Moved, converge};
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
-use crate::engine::trial::{Trial, Undone};
+use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
 
 /// Confirms the waiting change, or waits for its confirmation.
-pub(super) fn run(file: &Path, options: &Confirm) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &ConfirmCommand) -> Result<ExitStatus, Errors> {
     if let Some(time) = options.wait {
         return wait(file, time);
     }
     let journal = Journal::open()?;
     if journal.has_agent()? {
-        ask(&Question::Confirm)?;
+        ask(&ControlRequest::Confirm)?;
     } else {
         // The process that undoes the change takes the lock, too: only one of the two can happen.
         let _lock = lock(&journal)?;
-        Trial::of(file).confirm()?;
+        CommitConfirmed::of(file).confirm()?;
     }
     say!("confirmed: the change stays");
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Leaves a process behind that undoes the change unless it is confirmed. The process does not end with the
 /// shell.
 pub(super) fn leave_watcher(file: &Path, time: Duration) -> Result<()> {
-    let doing = || {
+    let context = || {
         "the change is not begun, because no process would undo it: cannot start a process for that"
             .to_owned()
     };
     let mut command = Command::new(THIS_PROGRAM);
     command.arg("confirm").arg("--wait").arg(time.as_secs().to_string()).arg("--config").arg(absolute(file)?);
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut watcher = command.spawn().context(doing)?;
+    let mut watcher = command.spawn().context(context)?;
     let mut ready = [0];
-    let is_ready = watcher.stdout.take().map_or(Ok(0), |mut pipe| pipe.read(&mut ready)).context(doing)? == 1;
-    if is_ready { Ok(()) } else { Err(Error::failed(doing())) }
+    let is_ready =
+        watcher.stdout.take().map_or(Ok(0), |mut pipe| pipe.read(&mut ready)).context(context)? == 1;
+    if is_ready { Ok(()) } else { Err(Error::failed(context())) }
 }
 
 /// Waits for the confirmation, and undoes the change if none comes in time.
-fn wait(file: &Path, time: Duration) -> Result<Status, Errors> {
+fn wait(file: &Path, time: Duration) -> Result<ExitStatus, Errors> {
     // A signal that ends the shell and the shell's processes must not end this one.
     setsid().context(|| "cannot leave the shell".to_owned())?;
-    let mut trial = Trial::of(file);
-    let watch = trial.watch()?;
+    let mut change = CommitConfirmed::of(file);
+    let watch = change.watch()?;
     say!("waiting");
     if !watch.wait(time)? {
-        return Ok(Status::Done);
+        return Ok(ExitStatus::Done);
     }
     let journal = Journal::open()?;
     let _lock = lock(&journal)?;
     if watch.is_there() {
-        undo(&mut trial, file, &journal)?;
+        undo(&mut change, file, &journal)?;
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
-fn undo(trial: &mut Trial, file: &Path, journal: &Journal) -> Result<(), Errors> {
+fn undo(change: &mut CommitConfirmed, file: &Path, journal: &Journal) -> Result<(), Errors> {
     let mut kernel = Linux::open()?;
-    match trial.settle() {
-        (Undone::Nothing, _) => {}
-        (Undone::Everything, _) => drop(remove_all(&mut kernel, journal)?),
-        (Undone::Change, in_force) => {
+    match change.settle() {
+        (UndoOutcome::Nothing, _) => {}
+        (UndoOutcome::Everything, _) => drop(remove_all(&mut kernel, journal)?),
+        (UndoOutcome::Change, in_force) => {
             let files = Files::read_copy(file, &in_force)?;
             let links = kernel.links()?;
             let site = files.site(&mut kernel, journal, &links, &files.resolved()?)?;

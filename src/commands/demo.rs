@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
 
-use super::{Status, THIS_PROGRAM, wait_for_random_numbers};
+use super::{ExitStatus, THIS_PROGRAM, wait_for_random_numbers};
 use crate::base::error::{Errors, Result};
-use crate::cli::Demo;
+use crate::cli::DemoCommand;
 use crate::cli::amounts::seconds;
 use crate::cli::output::{complain, say};
 use crate::cli::style::Style;
@@ -17,7 +17,7 @@ use crate::kernel::builtin::check_tun;
 use crate::kernel::linux::Linux;
 
 /// Builds the world and plays the demo in it; fails if a check of the demo fails.
-pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
+pub(super) fn run(options: &DemoCommand) -> Result<ExitStatus, Errors> {
     let start = Instant::now();
     let was_root = geteuid().is_root();
     isolate()?;
@@ -38,7 +38,7 @@ pub(super) fn run(options: &Demo) -> Result<Status, Errors> {
     if options.keep {
         keep(&mut world, was_root)?;
     }
-    Ok(result.map(|()| Status::Done)?)
+    Ok(result.map(|()| ExitStatus::Done)?)
 }
 
 fn print_logs(world: &World) {

@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-use super::{Status, lock};
+use super::{ExitStatus, lock};
 use crate::base::error::{Error, Errors};
 use crate::cli::output::{complain, say};
 use crate::engine::apply::remove_all;
+use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::journal::Journal;
-use crate::engine::trial::Trial;
 use crate::kernel::linux::Linux;
 use crate::services::Supervisor;
 use crate::state::words::count;
 
 /// Removes everything that portals has set up, without the network file or the keys, which may be gone. A
 /// change that waits to be confirmed is undone as well, so that no later start returns to it.
-pub(super) fn run(file: &Path) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path) -> Result<ExitStatus, Errors> {
     let journal = Journal::open()?;
     if journal.has_agent()? {
         return Err(Error::failed(
@@ -25,7 +25,7 @@ pub(super) fn run(file: &Path) -> Result<Status, Errors> {
     }
     let _lock = lock(&journal)?;
     // A file that cannot be written must not keep the rest from being removed.
-    if let Err(error) = Trial::of(file).undo() {
+    if let Err(error) = CommitConfirmed::of(file).undo() {
         complain!("portals: {error}");
     }
     let services = Supervisor::open(journal.folder()).and_then(|mut left| left.clear());
@@ -35,5 +35,5 @@ pub(super) fn run(file: &Path) -> Result<Status, Errors> {
         0 => say!("nothing to do: portals has set up nothing on this machine"),
         number => say!("done: {}", count(number, "change")),
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }

@@ -4,21 +4,21 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Status;
+use super::ExitStatus;
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::path::folder_of;
-use crate::cli::Export;
+use crate::cli::ExportCommand;
 use crate::cli::output::{self, complain, say};
 use crate::config::{model::Network, suggest::suggest};
 use crate::engine::network_file;
-use crate::interop::export::{File, files};
+use crate::interop::export::{WgQuickExport, files};
 use crate::interop::phone::preshared_keys;
-use crate::system::disk::{Source, cannot_write, read_if_there, replace, unreadable};
+use crate::system::disk::{FileOrigin, cannot_write, read_if_there, replace, unreadable};
 use crate::system::key_files;
 
 /// Prints a single file on standard output, or writes all files to a folder.
-pub(super) fn run(file: &Path, options: &Export) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &ExportCommand) -> Result<ExitStatus, Errors> {
     let (_, network) = network_file::load(file)?;
     let name = &options.site;
     let Some(entry) = network.sites.get(name) else { return Err(no_such_site(file, &network, name).into()) };
@@ -50,18 +50,18 @@ pub(super) fn run(file: &Path, options: &Export) -> Result<Status, Errors> {
     Err(Error::wrong(refusal).into())
 }
 
-fn print(file: &File) -> Status {
+fn print(file: &WgQuickExport) -> ExitStatus {
     output::print(format_args!("{}", file.to_text().as_str()));
-    Status::Done
+    ExitStatus::Done
 }
 
 /// Writes the files to a folder. If another file has one of their names, nothing is written: that file may
 /// hold the only copy of a key.
-fn write(folder: &Path, files: &[File]) -> Result<Status> {
-    let path = |file: &File| folder.join(format!("{}.conf", file.interface));
+fn write(folder: &Path, files: &[WgQuickExport]) -> Result<ExitStatus> {
+    let path = |file: &WgQuickExport| folder.join(format!("{}.conf", file.interface));
     for file in files {
         let path = path(file);
-        let there = read_if_there(&path, Source::Ours).map_err(|error| unreadable(&path, error))?;
+        let there = read_if_there(&path, FileOrigin::Ours).map_err(|error| unreadable(&path, error))?;
         if there.map(Zeroizing::new).is_some_and(|there| *there != *file.to_text()) {
             return Err(Error::wrong(format!(
                 "{} exists already and has other contents: move it away (it may contain a key), or name \
@@ -75,7 +75,7 @@ fn write(folder: &Path, files: &[File]) -> Result<Status> {
         replace(&path, file.to_text().as_bytes(), 0o600).context(|| cannot_write(&path))?;
         say!("wrote {}", path.display());
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn no_such_site(file: &Path, network: &Network, name: &str) -> Error {

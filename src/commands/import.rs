@@ -3,22 +3,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Status, host_name};
+use super::{ExitStatus, host_name};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::net::Secret;
 use crate::base::path::folder_of;
-use crate::cli::Import;
+use crate::cli::ImportCommand;
 use crate::cli::output::{self, complain, say};
 use crate::config;
 use crate::engine::wgquick_file;
 use crate::interop::import::{Wishes, exit_name, network_file, preshared_keys};
-use crate::system::disk::{Source, cannot_write, write_new};
+use crate::system::disk::{FileOrigin, cannot_write, write_new};
 use crate::system::key_files;
 use crate::wgquick::Parsed;
 
 /// Prints the network file on standard output, or writes it to a new file.
-pub(super) fn run(options: &Import) -> Result<Status, Errors> {
+pub(super) fn run(options: &ImportCommand) -> Result<ExitStatus, Errors> {
     if options.keys && options.output.is_none() {
         return Err(Error::wrong(
             "--keys puts the keys next to the output: name the output with --output FILE",
@@ -42,19 +42,19 @@ pub(super) fn run(options: &Import) -> Result<Status, Errors> {
     check(&text, options.output.as_deref())?;
     let Some(output) = &options.output else {
         output::print(format_args!("{text}"));
-        return Ok(Status::Done);
+        return Ok(ExitStatus::Done);
     };
     if options.keys {
         write_keys(output, &options.file, key, &parsed, &wishes)?;
     }
     write_new(output, text.as_bytes(), 0o644).context(|| cannot_write(output))?;
     say!("wrote {}; `portals plan` shows what it would change on this machine", output.display());
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Reads a wg-quick file, and warns about permissions that expose its keys.
 fn read(file: &Path) -> Result<Parsed, Errors> {
-    let (parsed, is_open) = wgquick_file::look_at(file, Source::Named)?;
+    let (parsed, is_open) = wgquick_file::look_at(file, FileOrigin::Named)?;
     if is_open {
         let path = file.display();
         complain!("warning: {path}: other users can read the keys in this file; run: chmod 600 {path}");
@@ -93,7 +93,8 @@ fn write_keys(output: &Path, file: &Path, key: &Secret, parsed: &Parsed, wishes:
     key_files::save(&private_key, key)?;
     of_phones.iter().try_for_each(|(path, key)| key_files::save(path, key))?;
     if copies {
-        let bytes = key_files::read_bytes(file, Source::Named)?.map(|(bytes, _)| bytes).unwrap_or_default();
+        let bytes =
+            key_files::read_bytes(file, FileOrigin::Named)?.map(|(bytes, _)| bytes).unwrap_or_default();
         write_new(&copy, &bytes, 0o600).context(|| cannot_write(&copy))?;
     }
     Ok(())

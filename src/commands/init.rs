@@ -3,25 +3,25 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Status, host_name, wait_for_random_numbers};
+use super::{ExitStatus, host_name, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors};
 use crate::base::json::Json;
 use crate::base::keys;
 use crate::base::net::{Cidr, PublicKey, Secret};
 use crate::base::path::folder_of;
-use crate::cli::Init;
+use crate::cli::InitCommand;
 use crate::cli::output::say;
 use crate::config;
-use crate::engine::locked_file::Edit;
+use crate::engine::locked_file::LockedNetworkFile;
 use crate::system::disk::{self, cannot_write};
 use crate::system::key_files;
 
 /// Creates the key and the network file if they are missing, and names the next step.
-pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &InitCommand) -> Result<ExitStatus, Errors> {
     let folder = folder_of(file);
     fs::create_dir_all(&folder).context(|| format!("cannot make the folder {}", folder.display()))?;
     // Two processes at once would each create a key.
-    let _edit = Edit::begin(file)?;
+    let _edit = LockedNetworkFile::begin(file)?;
     let key_file = folder.join(key_files::PRIVATE_KEY_FILE);
     let old_key = key_files::load_if_there(&key_file)?;
     let is_new = old_key.is_none();
@@ -39,11 +39,11 @@ pub(super) fn run(file: &Path, options: &Init) -> Result<Status, Errors> {
         disk::write_new(file, text.as_bytes(), 0o644).context(|| cannot_write(file))?;
     }
     report(file, &key_file, is_new, text.is_some(), &key);
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Returns the text of a first network file, checked before anything is written.
-fn first_file(file: &Path, options: &Init, public_key: PublicKey) -> Result<String, Errors> {
+fn first_file(file: &Path, options: &InitCommand, public_key: PublicKey) -> Result<String, Errors> {
     let site = match &options.site {
         Some(site) => site.clone(),
         None => host_name()?,

@@ -11,23 +11,25 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
 
-use super::{Status, THIS_PROGRAM, down};
+use super::{ExitStatus, THIS_PROGRAM, down};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::path::folder_of;
-use crate::cli::Install;
+use crate::cli::InstallCommand;
 use crate::cli::output::say;
 use crate::engine::journal::Journal;
-use crate::system::disk::{self, Source, cannot_write};
+use crate::system::disk::{self, FileOrigin, cannot_write};
 use crate::system::packages;
-use crate::system::platform::{self, Found, Layout, Machine, NETWORK_FILE, Order, Step};
+use crate::system::platform::{
+    self, InstallStep, InstalledState, Layout, Machine, NETWORK_FILE, ServiceAction,
+};
 
 /// Time limit for the agent to start or to end.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Installs this program, or upgrades an older installation.
-pub(super) fn run(options: &Install) -> Result<Status, Errors> {
-    let target = Target::open(options.root.as_deref())?;
-    let program = disk::read_up_to(THIS_PROGRAM.as_ref(), Source::Kernel, u64::MAX - 1)
+pub(super) fn run(options: &InstallCommand) -> Result<ExitStatus, Errors> {
+    let target = InstallTarget::open(options.root.as_deref())?;
+    let program = disk::read_up_to(THIS_PROGRAM.as_ref(), FileOrigin::Kernel, u64::MAX - 1)
         .context(|| format!("cannot read this program ({THIS_PROGRAM})"))?;
     let found = target.compare(&program, !options.no_start)?;
     target.carry_out(&platform::install(&target.layout, &found), &program)?;
@@ -37,16 +39,16 @@ pub(super) fn run(options: &Install) -> Result<Status, Errors> {
             target.layout.folder
         );
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Machine to install on: this machine, or a folder that holds an image.
-pub(super) struct Target {
+pub(super) struct InstallTarget {
     root: Option<PathBuf>,
     pub(super) layout: Layout,
 }
 
-impl Target {
+impl InstallTarget {
     /// Finds out the platform of the machine.
     pub(super) fn open(root: Option<&Path>) -> Result<Self> {
         if root.is_none() && !geteuid().is_root() {
@@ -72,13 +74,13 @@ impl Target {
     }
 
     /// Compares the machine with the layout. `program` holds the bytes of the desired program.
-    pub(super) fn compare(&self, program: &[u8], may_start: bool) -> Result<Found> {
+    pub(super) fn compare(&self, program: &[u8], may_start: bool) -> Result<InstalledState> {
         let Layout { files, links, .. } = &self.layout;
-        let mut found = Found {
+        let mut found = InstalledState {
             may_start: may_start && self.root.is_none(),
             has_agent: self.root.is_none() && Journal::open()?.has_agent()?,
             has_network_file: is_there(&self.path(&format!("{}/{NETWORK_FILE}", self.layout.folder))),
-            ..Found::default()
+            ..InstalledState::default()
         };
         let mut record = |path: &str, is_right: bool| {
             if is_there(&self.path(path)) {
@@ -103,7 +105,7 @@ impl Target {
     }
 
     /// Carries out all steps, even after one fails, and prints every step.
-    pub(super) fn carry_out(&self, steps: &[Step], program: &[u8]) -> Result<(), Errors> {
+    pub(super) fn carry_out(&self, steps: &[InstallStep], program: &[u8]) -> Result<(), Errors> {
         let mut errors = Vec::new();
         for step in steps {
             match self.carry_out_one(step, program) {
@@ -116,40 +118,40 @@ impl Target {
     }
 
     /// Carries out one step, and returns its description; an empty one is not printed.
-    fn carry_out_one(&self, step: &Step, program: &[u8]) -> Result<String, Errors> {
+    fn carry_out_one(&self, step: &InstallStep, program: &[u8]) -> Result<String, Errors> {
         Ok(match step {
-            Step::Copy(path) => {
+            InstallStep::Copy(path) => {
                 self.put(path, |path| disk::replace(path, program, 0o755))?;
                 format!("copied this program to {path}")
             }
-            Step::Write(file) => {
+            InstallStep::Write(file) => {
                 self.put(&file.path, |path| disk::replace(path, file.text.as_bytes(), file.mode))?;
                 format!("wrote {}", file.path)
             }
-            Step::Link(link) => {
+            InstallStep::Link(link) => {
                 self.put(&link.path, |path| disk::replace_with(path, |draft| symlink(&link.target, draft)))?;
                 format!("linked {} to {}", link.path, link.target)
             }
-            Step::Remove(path) => {
+            InstallStep::Remove(path) => {
                 fs::remove_file(self.path_to_change(path)?).context(|| format!("cannot remove {path}"))?;
                 format!("removed {path}")
             }
-            Step::Keep(path) => format!("unchanged: {path}"),
-            Step::ReadUnits => {
+            InstallStep::Keep(path) => format!("unchanged: {path}"),
+            InstallStep::ReadUnits => {
                 run_program(&["systemctl".to_owned(), "daemon-reload".to_owned()])?;
                 "systemd reloaded its units".to_owned()
             }
-            Step::Tell(order) => self.give_order(*order)?,
-            Step::TakeDown => {
+            InstallStep::Tell(order) => self.give_order(*order)?,
+            InstallStep::TakeDown => {
                 down::run(&Path::new(self.layout.folder).join(NETWORK_FILE))?;
                 String::new()
             }
-            Step::Running => "unchanged: the agent runs".to_owned(),
-            Step::Stranger => format!(
+            InstallStep::Running => "unchanged: the agent runs".to_owned(),
+            InstallStep::Stranger => format!(
                 "an agent that was started by hand is running: end it, then run `{}`",
-                self.layout.keeper.call(Order::Start).join(" ")
+                self.layout.keeper.call(ServiceAction::Start).join(" ")
             ),
-            Step::NoNetwork => self.no_network(),
+            InstallStep::NoNetwork => self.no_network(),
         })
     }
 
@@ -160,9 +162,9 @@ impl Target {
     }
 
     /// Makes the init system start or stop the agent, and waits for the result.
-    fn give_order(&self, order: Order) -> Result<String> {
+    fn give_order(&self, order: ServiceAction) -> Result<String> {
         run_program(&self.layout.keeper.call(order))?;
-        let wanted = order != Order::Stop;
+        let wanted = order != ServiceAction::Stop;
         let (journal, until) = (Journal::open()?, Instant::now() + AGENT_TIMEOUT);
         while journal.has_agent()? != wanted {
             if Instant::now() > until {
@@ -174,9 +176,9 @@ impl Target {
         }
         let log = self.layout.log;
         Ok(match order {
-            Order::Start => format!("started the agent; to see its log: {log}"),
-            Order::Restart => format!("restarted the agent; to see its log: {log}"),
-            Order::Stop => "ended the agent".to_owned(),
+            ServiceAction::Start => format!("started the agent; to see its log: {log}"),
+            ServiceAction::Restart => format!("restarted the agent; to see its log: {log}"),
+            ServiceAction::Stop => "ended the agent".to_owned(),
         })
     }
 
@@ -224,7 +226,7 @@ fn is_file_with(path: &Path, bytes: &[u8], mode: u32) -> bool {
     let is_one =
         |metadata: fs::Metadata| metadata.is_file() && metadata.permissions().mode() & 0o7777 == mode;
     path.symlink_metadata().is_ok_and(is_one)
-        && disk::read_up_to(path, Source::Kernel, bytes.len() as u64).is_ok_and(|there| there == bytes)
+        && disk::read_up_to(path, FileOrigin::Kernel, bytes.len() as u64).is_ok_and(|there| there == bytes)
 }
 
 /// Runs a program, which shares this program's standard output and standard error.

@@ -38,7 +38,7 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Exit status of this program. Scripts of its users rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum ExitStatus {
     /// 0: the command did its work.
     Done,
     /// 1: the command failed, and its changes were undone.
@@ -49,22 +49,22 @@ pub enum Status {
     Differs,
 }
 
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
         match status {
-            Status::Done => Self::SUCCESS,
-            Status::Failed => Self::from(1),
-            Status::Wrong => Self::from(2),
-            Status::Differs => Self::from(3),
+            ExitStatus::Done => Self::SUCCESS,
+            ExitStatus::Failed => Self::from(1),
+            ExitStatus::Wrong => Self::from(2),
+            ExitStatus::Differs => Self::from(3),
         }
     }
 }
 
 /// Runs the command that was typed.
-pub fn run(cli: &Cli) -> Result<Status, Errors> {
+pub fn run(cli: &Cli) -> Result<ExitStatus, Errors> {
     if cli.version {
         say!("portals {}", env!("CARGO_PKG_VERSION"));
-        return Ok(Status::Done);
+        return Ok(ExitStatus::Done);
     }
     let Some(command) = &cli.command else {
         return Err(Error::wrong(
@@ -85,7 +85,7 @@ pub fn run(cli: &Cli) -> Result<Status, Errors> {
     run_command(command, &file)
 }
 
-fn run_command(command: &Command, file: &Path) -> Result<Status, Errors> {
+fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
     match command {
         Command::Demo(options) => demo::run(options),
         Command::Init(options) => init::run(file, options),

@@ -7,40 +7,40 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{Status, wait_for_random_numbers};
+use super::{ExitStatus, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::net::Secret;
 use crate::base::path::folder_of;
 use crate::cli::output::{self, complain};
 use crate::cli::style::Style;
-use crate::cli::{Phone, PhoneAdd, PhoneCommand, PhoneShow};
+use crate::cli::{PhoneAction, PhoneAdd, PhoneCommand, PhoneShow};
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
 use crate::config::phone_address;
-use crate::engine::locked_file::Edit;
+use crate::engine::locked_file::LockedNetworkFile;
 use crate::engine::network_file;
 use crate::engine::wgquick_file;
-use crate::interop::phone::{self, Entry};
+use crate::interop::phone::{self, PhoneEntry};
 use crate::interop::qr::Picture;
 use crate::site;
-use crate::system::disk::{self, Source, cannot_write};
+use crate::system::disk::{self, FileOrigin, cannot_write};
 use crate::system::key_files;
 
 /// Folder of the phones' kept private keys, next to the network file.
 const KEY_FOLDER: &str = "phones";
 
-pub(super) fn run(file: &Path, options: &Phone) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &PhoneCommand) -> Result<ExitStatus, Errors> {
     match &options.command {
-        PhoneCommand::Add(options) => add(file, options),
-        PhoneCommand::Show(options) => show(file, options),
+        PhoneAction::Add(options) => add(file, options),
+        PhoneAction::Show(options) => show(file, options),
     }
 }
 
 /// Adds a phone and shows its file. The network file changes last, after every step that can fail.
-fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
+fn add(file: &Path, options: &PhoneAdd) -> Result<ExitStatus, Errors> {
     // Reports the faults of the network file before it waits for another process that edits the file.
     network_file::load(file)?;
-    let change = Edit::begin(file)?;
+    let change = LockedNetworkFile::begin(file)?;
     let (text, network) = network_file::load(file)?;
     let folder = folder_of(file);
     let name = &options.name;
@@ -53,7 +53,7 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
     let exit = options.exit.as_deref().filter(|exit| *exit != at);
     wait_for_random_numbers();
     let key = key_files::generate();
-    let entry = Entry { name, id, at, exit, dns: &options.dns, public_key: keys::public_key(&key) };
+    let entry = PhoneEntry { name, id, at, exit, dns: &options.dns, public_key: keys::public_key(&key) };
     let (new_text, network) = phone::add(file, &text, &network, &entry)?;
     let phone_file = PhoneFile::new(&folder, &network, name, key.clone())?;
 
@@ -69,11 +69,11 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<Status, Errors> {
         return Err(not_printed(file, name, kept.is_some()).into());
     }
     advise(file, &network, name, own, kept.as_deref());
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Shows the file of an existing phone again.
-fn show(file: &Path, options: &PhoneShow) -> Result<Status, Errors> {
+fn show(file: &Path, options: &PhoneShow) -> Result<ExitStatus, Errors> {
     let (_, network) = network_file::load(file)?;
     let folder = folder_of(file);
     let name = &options.name;
@@ -107,7 +107,7 @@ fn show(file: &Path, options: &PhoneShow) -> Result<Status, Errors> {
     let phone_file = PhoneFile::new(&folder, &network, name, key)?;
     write_images(&phone_file.code, options.png.as_deref(), options.svg.as_deref())?;
     phone_file.print(options.no_qr);
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// File for a phone's WireGuard app, as text and as a QR code.
@@ -138,12 +138,14 @@ impl PhoneFile {
 
 /// Returns the resolvers of a phone from its entry; or else from the file of the provider where the phone
 /// leaves, if that file is on this machine; or else the default resolvers of portals.
-fn resolvers(folder: &Path, network: &Network, phone: &model::Phone) -> Vec<IpAddr> {
+fn resolvers(folder: &Path, network: &Network, phone: &model::PhoneConfig) -> Vec<IpAddr> {
     let of_provider = || {
         let Some(ExitRef::Provider(exit)) = &phone.exit else { return Vec::new() };
         let file = folder.join(&network.sites[&phone.at].providers[exit].config);
         // The commands that need this file report its faults.
-        wgquick_file::load(&file, Source::Ours).map(|parsed| parsed.config.interface.dns).unwrap_or_default()
+        wgquick_file::load(&file, FileOrigin::Ours)
+            .map(|parsed| parsed.config.interface.dns)
+            .unwrap_or_default()
     };
     let mut asked = if phone.dns.is_empty() { of_provider() } else { phone.dns.clone() };
     asked.retain(IpAddr::is_ipv4);

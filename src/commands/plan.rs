@@ -2,21 +2,22 @@
 
 use std::path::Path;
 
-use super::{Status, show_notes, show_nothing_to_do, ssh};
+use super::{ExitStatus, show_notes, show_nothing_to_do, ssh};
 use crate::base::error::Errors;
-use crate::cli::Plan;
+use crate::cli::PlanCommand;
 use crate::cli::output::{self, say};
 use crate::commands::as_commands::Script;
 use crate::engine::apply::prepare;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
-use crate::engine::status::choose_standing;
+use crate::engine::status::choose_observed;
+use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
-use crate::plan::{closing, plan};
+use crate::plan::{lockout_warnings, plan};
 use crate::state::words;
 
 /// Prints the steps, or a shell script that does the same.
-pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &PlanCommand) -> Result<ExitStatus, Errors> {
     let files = Files::read(file)?;
     let resolved = files.resolved()?;
     let mut kernel = Linux::open()?;
@@ -25,12 +26,12 @@ pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
     let mut site = files.site(&mut kernel, &journal, &links, &resolved)?;
     if journal.has_agent()? {
         // The exits that the agent has chosen are the desired state, and no difference.
-        choose_standing(&mut site, &mut kernel)?;
+        choose_observed(&mut site, &mut kernel)?;
     }
     let prepared = prepare(&mut kernel, &journal, &plan(&site), Some(&links))?;
     ssh::warn(&site, &mut kernel, &links);
     show_notes(&site.notes);
-    show_notes(&closing(&site, &prepared.steps));
+    show_notes(&lockout_warnings(&site, &prepared.steps));
     if options.commands {
         output::print(format_args!("{}", Script::new(&files, &site).write(&prepared.steps)));
     } else if prepared.steps.is_empty() {
@@ -40,5 +41,5 @@ pub(super) fn run(file: &Path, options: &Plan) -> Result<Status, Errors> {
             say!("{}", words::step(step));
         }
     }
-    Ok(if options.check && !prepared.steps.is_empty() { Status::Differs } else { Status::Done })
+    Ok(if options.check && !prepared.steps.is_empty() { ExitStatus::Differs } else { ExitStatus::Done })
 }

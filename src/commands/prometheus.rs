@@ -8,14 +8,14 @@ use crate::engine::status::{LinkReport, PhoneReport, PortalState, Report};
 
 /// Returns all metrics. `now` is the time at which the report was made.
 pub(super) fn text(report: &Report, now: SystemTime) -> String {
-    let mut page = Page(String::new());
+    let mut page = MetricsPage(String::new());
     write_site(&mut page, report);
     write_links(&mut page, report, now);
     write_portals(&mut page, report);
     page.0
 }
 
-fn write_site(page: &mut Page, report: &Report) {
+fn write_site(page: &mut MetricsPage, report: &Report) {
     page.metric("portals_info", "gauge", "This site, with its WireGuard and its firewall.");
     let labels = [
         ("network", report.network.as_str()),
@@ -27,20 +27,20 @@ fn write_site(page: &mut Page, report: &Report) {
     page.sample("portals_info", &labels, 1);
     page.metric("portals_agent_up", "gauge", "Whether the agent runs.");
     page.sample("portals_agent_up", &[], report.agent.into());
-    let Some(knowledge) = &report.knowledge else { return };
+    let Some(agent_status) = &report.agent_status else { return };
     page.metric(
         "portals_unconfirmed",
         "gauge",
         "Whether a change waits for confirmation, without which it will be undone.",
     );
-    page.sample("portals_unconfirmed", &[], knowledge.unconfirmed.is_some().into());
+    page.sample("portals_unconfirmed", &[], agent_status.unconfirmed.is_some().into());
     page.metric("portals_exit_up", "gauge", "Whether an exit answers, for exits in a list of several.");
-    for exit in &knowledge.exits {
+    for exit in &agent_status.exits {
         page.sample("portals_exit_up", &[("exit", &exit.name)], (exit.words == "up").into());
     }
 }
 
-fn write_links(page: &mut Page, report: &Report, now: SystemTime) {
+fn write_links(page: &mut MetricsPage, report: &Report, now: SystemTime) {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let labels =
         |link: &'_ LinkReport| [("peer", link.peer.clone()), ("interface", link.interface.to_string())];
@@ -54,7 +54,12 @@ fn write_links(page: &mut Page, report: &Report, now: SystemTime) {
 }
 
 /// Writes the metrics of all links, or of all phones.
-fn write_sessions(page: &mut Page, what: &str, sessions: &[([(&str, String); 2], &LinkReport)], now: u64) {
+fn write_sessions(
+    page: &mut MetricsPage,
+    what: &str,
+    sessions: &[([(&str, String); 2], &LinkReport)],
+    now: u64,
+) {
     let metrics = [
         ("up", "gauge", "Whether it has a usable session."),
         ("last_handshake_timestamp_seconds", "gauge", "Time of its last handshake."),
@@ -74,7 +79,7 @@ fn write_sessions(page: &mut Page, what: &str, sessions: &[([(&str, String); 2],
     }
 }
 
-fn write_portals(page: &mut Page, report: &Report) {
+fn write_portals(page: &mut MetricsPage, report: &Report) {
     page.metric(
         "portals_portal_state",
         "gauge",
@@ -107,9 +112,9 @@ fn write_portals(page: &mut Page, report: &Report) {
 }
 
 /// Text of the metrics so far.
-struct Page(String);
+struct MetricsPage(String);
 
-impl Page {
+impl MetricsPage {
     fn metric(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
@@ -133,13 +138,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::control::{Knowledge, Known};
+    use crate::control::{AgentStatus, Since};
 
     #[test]
     fn the_page_has_prometheus_text_format() {
-        let exit = Known { name: "paris".to_owned(), since: 3, words: "up".to_owned() };
-        let knowledge = Knowledge { exits: vec![exit], ..Knowledge::default() };
-        let report = Report { knowledge: Some(knowledge), ..Report::example() };
+        let exit = Since { name: "paris".to_owned(), since: 3, words: "up".to_owned() };
+        let agent_status = AgentStatus { exits: vec![exit], ..AgentStatus::default() };
+        let report = Report { agent_status: Some(agent_status), ..Report::example() };
         let page = text(&report, SystemTime::UNIX_EPOCH + Duration::from_secs(1012));
         let expected = [
             "portals_info{network=\"home\",site=\"nyc\",wireguard=\"kernel\",firewall=\"nftables\",\
@@ -168,7 +173,7 @@ mod tests {
 
     #[test]
     fn label_values_are_escaped() {
-        let mut page = Page(String::new());
+        let mut page = MetricsPage(String::new());
         page.sample("a", &[("b", "c\\d\"e\nf")], 1);
         assert_eq!(page.0, "a{b=\"c\\\\d\\\"e\\nf\"} 1\n");
     }

@@ -2,36 +2,36 @@
 
 use std::path::Path;
 
-use super::{Status, show_done};
+use super::{ExitStatus, show_done};
 use crate::base::error::{Error, Errors};
-use crate::cli::Exit;
+use crate::cli::ExitCommand;
 use crate::cli::output::say;
-use crate::control::{Done, Question, ask};
+use crate::control::{ControlRequest, Done, ask};
 use crate::engine::journal::Journal;
 
 /// Makes the agent read its network file again.
-pub(super) fn reload(file: &Path) -> Result<Status, Errors> {
-    show_done(&ask_agent(&Question::Reload)?, file);
-    Ok(Status::Done)
+pub(super) fn reload(file: &Path) -> Result<ExitStatus, Errors> {
+    show_done(&ask_agent(&ControlRequest::Reload)?, file);
+    Ok(ExitStatus::Done)
 }
 
 /// Makes the agent move a portal to another exit.
-pub(super) fn exit(options: &Exit) -> Result<Status, Errors> {
-    let Exit { portal, exit } = options;
+pub(super) fn exit(options: &ExitCommand) -> Result<ExitStatus, Errors> {
+    let ExitCommand { portal, exit } = options;
     let chosen = (exit != AUTO).then(|| exit.clone());
-    let done = ask_agent(&Question::Exit { portal: portal.clone(), exit: chosen.clone() })?;
+    let done = ask_agent(&ControlRequest::Exit { portal: portal.clone(), exit: chosen.clone() })?;
     match (chosen, done.changes) {
         (None, _) => say!("done: the agent chooses the exit of {portal} again"),
         (Some(exit), 0) => say!("done: {portal} leaves at {exit} already, and stays there"),
         (Some(exit), _) => say!("done: {portal} leaves at {exit} until the network file is read again"),
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Word in place of an exit: the agent chooses.
 const AUTO: &str = "auto";
 
-fn ask_agent(question: &Question) -> Result<Done, Errors> {
+fn ask_agent(question: &ControlRequest) -> Result<Done, Errors> {
     if !Journal::open()?.has_agent()? {
         return Err(Error::failed("no agent (`portals run`) is at work on this machine").into());
     }

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::Status;
+use super::ExitStatus;
 use crate::agent::Agent;
 use crate::base::error::Errors;
-use crate::cli::Run;
+use crate::cli::RunCommand;
 use crate::system::notify;
 use crate::system::open_files;
 
 /// Runs the agent until SIGTERM or SIGINT. If the agent cannot start, the portals are closed until it can.
-pub(super) fn run(file: &Path, options: &Run) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &RunCommand) -> Result<ExitStatus, Errors> {
     if let Err(error) = open_files::raise_limit() {
         log::warn!("{error}");
     }
@@ -24,5 +24,5 @@ pub(super) fn run(file: &Path, options: &Run) -> Result<Status, Errors> {
     } else if options.down_on_exit {
         super::down::run(file)?;
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }

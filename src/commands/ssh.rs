@@ -7,8 +7,8 @@ use crate::cli::output::complain;
 use crate::cli::style::Style;
 use crate::kernel::Kernel;
 use crate::kernel::link::Links;
-use crate::site::{Entrance, Portal, Served, Site};
-use crate::system::disk::{self, Source};
+use crate::site::{Entrance, Portal, RouterAccess, Site};
+use crate::system::disk::{self, FileOrigin};
 
 /// Environment variable that sshd sets: address and port of the client, then address and port of this end.
 const VARIABLE: &str = "SSH_CONNECTION";
@@ -37,7 +37,7 @@ fn cut_off_session<'a>(
     kernel: &mut dyn Kernel,
     links: &Links,
 ) -> Option<(String, &'a Portal)> {
-    if site.portals.iter().all(|portal| portal.router == Served::All) {
+    if site.portals.iter().all(|portal| portal.router == RouterAccess::All) {
         return None;
     }
     let session = ssh_connection()?;
@@ -52,7 +52,7 @@ fn cut_off_session<'a>(
         Entrance::From(sources) => sources.iter().any(|source| source.contains(address)),
         _ => interface.is_some() && portal.entrance_interface() == interface.as_ref(),
     };
-    let mut closed = site.portals.iter().filter(|portal| portal.router == Served::Basics);
+    let mut closed = site.portals.iter().filter(|portal| portal.router == RouterAccess::Basics);
     Some((address.to_string(), closed.find(comes_in)?))
 }
 
@@ -67,12 +67,14 @@ fn ssh_connection() -> Option<String> {
             return None;
         }
         let folder = Path::new("/proc").join(process.to_string());
-        let environment =
-            disk::read_if_there(&folder.join("environ"), Source::Kernel).ok().flatten().unwrap_or_default();
+        let environment = disk::read_if_there(&folder.join("environ"), FileOrigin::Kernel)
+            .ok()
+            .flatten()
+            .unwrap_or_default();
         if let Some(value) = variable(&environment) {
             return Some(value.to_owned());
         }
-        process = parent(&disk::read_if_there(&folder.join("stat"), Source::Kernel).ok()??)?;
+        process = parent(&disk::read_if_there(&folder.join("stat"), FileOrigin::Kernel).ok()??)?;
     }
     None
 }

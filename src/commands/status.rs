@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
-use super::{Status, prometheus, wifi};
+use super::{ExitStatus, prometheus, wifi};
 use crate::base::error::{Errors, Result};
 use crate::base::json::Json;
 use crate::base::sorted::SortedMap;
@@ -14,12 +14,12 @@ use crate::cli;
 use crate::cli::amounts::{bytes, duration};
 use crate::cli::output;
 use crate::cli::style::Style;
-use crate::control::{Knowledge, Known, Question, ask_within};
+use crate::control::{AgentStatus, ControlRequest, Since, ask_within};
 use crate::engine::host::Host;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::engine::status::{
-    LinkReport, PhoneReport, PortalReport, PortalState, Report, choose_standing, report,
+    LinkReport, PhoneReport, PortalReport, PortalState, Report, choose_observed, report,
 };
 use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
@@ -29,7 +29,7 @@ use crate::system::clock::LastKnown;
 const AGENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Shows the status once, or every second.
-pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> {
+pub(super) fn run(file: &Path, options: &cli::StatusCommand) -> Result<ExitStatus, Errors> {
     let files = Files::read(file)?;
     let journal = Journal::open()?;
     let mut kernel = Linux::open()?;
@@ -38,8 +38,8 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
         let now = SystemTime::now();
         let report = full_report(file, &files, &journal, &mut kernel, now)?;
         let text = match options {
-            cli::Status { json: true, .. } => json(&report) + "\n",
-            cli::Status { prometheus: true, .. } => prometheus::text(&report, now),
+            cli::StatusCommand { json: true, .. } => json(&report) + "\n",
+            cli::StatusCommand { prometheus: true, .. } => prometheus::text(&report, now),
             _ => for_people(&report, style),
         };
         if options.watch && !options.json && std::io::stdout().is_terminal() {
@@ -49,13 +49,13 @@ pub(super) fn run(file: &Path, options: &cli::Status) -> Result<Status, Errors> 
         output::print(format_args!("{text}"));
         // The reader of the output has gone, or the user asked for a single look.
         if !output::flush() || !options.watch {
-            return Ok(Status::Done);
+            return Ok(ExitStatus::Done);
         }
         sleep(Duration::from_secs(1));
     }
 }
 
-/// Returns the report about this site, with the leases, the agent's knowledge, and the faults.
+/// Returns the report about this site, with the leases, the agent's status, and the faults.
 fn full_report(
     file: &Path,
     files: &Files,
@@ -66,27 +66,27 @@ fn full_report(
     // Endpoints come from the live tunnels, so no name has to be resolved.
     let links = kernel.links()?;
     let mut site = files.site(kernel, journal, &links, &SortedMap::new())?;
-    choose_standing(&mut site, kernel)?;
+    choose_observed(&mut site, kernel)?;
     let agent = journal.has_agent()?;
     let mut report = report(&site, agent, kernel, now)?;
     for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
         shown.leases = leases::leases(journal.folder(), portal, now)?;
     }
-    report.knowledge = if agent { ask_agent() } else { None };
-    report.missing = if let Some(knowledge) = &report.knowledge {
-        knowledge.failures.clone()
+    report.agent_status = if agent { ask_agent() } else { None };
+    report.missing = if let Some(agent_status) = &report.agent_status {
+        agent_status.failures.clone()
     } else {
-        let clock = LastKnown::beside(file).judge(now).complaint(now);
+        let clock = LastKnown::next_to(file).judge(now).complaint(now);
         clock.into_iter().chain(services::missing(&services::plan(&site, journal.folder()))).collect()
     };
     report.missing.extend(site.wifi.notes);
     Ok(report)
 }
 
-/// Returns the knowledge that only the agent has; `None` if the agent has another version or is busy for
+/// Returns the state that only the agent has; `None` if the agent has another version or is busy for
 /// long.
-fn ask_agent() -> Option<Knowledge> {
-    Knowledge::from_fields(&ask_within(&Question::Status, AGENT_TIMEOUT).ok()?).ok()
+fn ask_agent() -> Option<AgentStatus> {
+    AgentStatus::from_fields(&ask_within(&ControlRequest::Status, AGENT_TIMEOUT).ok()?).ok()
 }
 
 fn json(report: &Report) -> String {
@@ -107,8 +107,8 @@ fn json(report: &Report) -> String {
             Json::List(report.missing.iter().map(|missing| Json::text(missing)).collect()),
         ));
     }
-    if let Some(knowledge) = &report.knowledge {
-        members.extend(agent_members(knowledge));
+    if let Some(agent_status) = &report.agent_status {
+        members.extend(agent_members(agent_status));
     }
     Json::Object(members).to_string()
 }
@@ -129,7 +129,7 @@ fn phone_json(phone: &PhoneReport) -> Json {
     Json::Object(members)
 }
 
-fn portal_json(portal: &PortalReport, known: Option<&Known>) -> Json {
+fn portal_json(portal: &PortalReport, known: Option<&Since>) -> Json {
     let mut members = vec![
         ("name", Json::text(&portal.name)),
         ("entrance", Json::text(&portal.entrance)),
@@ -157,16 +157,16 @@ fn session_members(link: &LinkReport) -> [(&'static str, Json); 5] {
 }
 
 /// Returns the members that only the agent can fill; they are absent where no agent runs.
-fn agent_members(knowledge: &Knowledge) -> [(&'static str, Json); 2] {
-    let exit = |Known { name, since, words }: &Known| {
+fn agent_members(agent_status: &AgentStatus) -> [(&'static str, Json); 2] {
+    let exit = |Since { name, since, words }: &Since| {
         Json::Object(vec![
             ("name", Json::text(name)),
             ("state", Json::text(words)),
             ("since_s", Json::Number(*since)),
         ])
     };
-    let exits = Json::List(knowledge.exits.iter().map(exit).collect());
-    [("exits", exits), ("unconfirmed_s", knowledge.unconfirmed.map_or(Json::Null, Json::Number))]
+    let exits = Json::List(agent_status.exits.iter().map(exit).collect());
+    [("exits", exits), ("unconfirmed_s", agent_status.unconfirmed.map_or(Json::Null, Json::Number))]
 }
 
 fn for_people(report: &Report, style: Style) -> String {
@@ -192,7 +192,7 @@ fn head_lines(text: &mut String, report: &Report, style: Style) {
         report.firewall.as_str(),
         report.firewall_reason
     );
-    if let Some(left) = report.knowledge.as_ref().and_then(|knowledge| knowledge.unconfirmed) {
+    if let Some(left) = report.agent_status.as_ref().and_then(|agent_status| agent_status.unconfirmed) {
         let warning = format!("not confirmed: undone in {left} s unless you run `portals confirm`");
         let _ = writeln!(text, "{}", style.bad(&warning));
     }
@@ -250,7 +250,7 @@ fn handshake(link: &LinkReport) -> String {
     }
 }
 
-fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&Known>, style: Style) {
+fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&Since>, style: Style) {
     let state = match portal.state {
         PortalState::Open => style.good("open       "),
         PortalState::FailedOver => style.good("failed over"),
@@ -293,14 +293,14 @@ mod tests {
     #[test]
     fn knowledge_of_the_agent_comes_last() {
         let known =
-            |name: &str, words: &str| Known { name: name.to_owned(), since: 90, words: words.to_owned() };
-        let knowledge = Knowledge {
+            |name: &str, words: &str| Since { name: name.to_owned(), since: 90, words: words.to_owned() };
+        let agent_status = AgentStatus {
             unconfirmed: Some(17),
             portals: vec![known("guest", "chosen by hand")],
             exits: vec![known("paris", "up")],
-            ..Knowledge::default()
+            ..AgentStatus::default()
         };
-        let report = Report { knowledge: Some(knowledge), ..Report::example() };
+        let report = Report { agent_status: Some(agent_status), ..Report::example() };
         let json = json(&report);
         assert!(json.contains(r#""state":"open","since_s":90,"why":"chosen by hand"}],"#), "{json}");
         let end = r#""exits":[{"name":"paris","state":"up","since_s":90}],"unconfirmed_s":17}"#;

@@ -1,15 +1,15 @@
 //! `portals uninstall`: removes the files that `portals install` wrote.
 
-use super::Status;
-use super::install::Target;
+use super::ExitStatus;
+use super::install::InstallTarget;
 use crate::base::error::Errors;
-use crate::cli::Uninstall;
+use crate::cli::UninstallCommand;
 use crate::cli::output::say;
 use crate::system::platform;
 
 /// Ends the agent, removes its portals, and deletes hook and program. Network file and keys stay.
-pub(super) fn run(options: &Uninstall) -> Result<Status, Errors> {
-    let target = Target::open(options.root.as_deref())?;
+pub(super) fn run(options: &UninstallCommand) -> Result<ExitStatus, Errors> {
+    let target = InstallTarget::open(options.root.as_deref())?;
     let found = target.compare(&[], true)?;
     let steps = platform::uninstall(&target.layout, &found);
     target.carry_out(&steps, &[])?;
@@ -19,5 +19,5 @@ pub(super) fn run(options: &Uninstall) -> Result<Status, Errors> {
     } else {
         say!("kept {folder} with the network file and the keys; to remove them as well: rm -r {folder}");
     }
-    Ok(Status::Done)
+    Ok(ExitStatus::Done)
 }

@@ -2,7 +2,7 @@
 //!
 //! Questions and answers consist of fields with a zero byte between them, and end with the stream.
 
-pub(crate) mod question;
+pub(crate) mod request;
 #[cfg(test)]
 mod tests;
 
@@ -22,16 +22,16 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
-use crate::system::logging::Seldom;
-pub use question::{Done, Knowledge, Known, Question};
-use question::{decode_answer, encode_answer};
+use crate::system::logging::RateLimit;
+pub use request::{AgentStatus, ControlRequest, Done, Since};
+use request::{decode_answer, encode_answer};
 
 /// Path of the agent's socket.
 pub const SOCKET: &str = "/run/portals.sock";
 
 /// Longest wait for an answer. The agent may be busy when the question comes, and each piece of work may have
 /// to wait ten seconds for another process to finish.
-const PATIENCE: Duration = Duration::from_mins(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Longest time from the lock to the socket of an agent that starts.
 const START: Duration = Duration::from_secs(1);
@@ -54,17 +54,17 @@ const UNKNOWN_QUESTION: &str =
 pub type Answer = Result<Vec<String>, Errors>;
 
 /// Asks the agent of this machine, and waits for its answer for up to a minute.
-pub fn ask(question: &Question) -> Answer {
-    ask_within(question, PATIENCE)
+pub fn ask(question: &ControlRequest) -> Answer {
+    ask_within(question, ANSWER_TIMEOUT)
 }
 
 /// Asks the agent of this machine, and waits for its answer for up to `patience`.
-pub fn ask_within(question: &Question, patience: Duration) -> Answer {
+pub fn ask_within(question: &ControlRequest, patience: Duration) -> Answer {
     ask_at(Path::new(SOCKET), question, patience)
 }
 
 /// Asks the agent that listens at a path, and waits for its answer for up to `patience`.
-pub(crate) fn ask_at(path: &Path, question: &Question, patience: Duration) -> Answer {
+pub(crate) fn ask_at(path: &Path, question: &ControlRequest, patience: Duration) -> Answer {
     let stream =
         connect(path).context(|| format!("an agent runs, but does not answer at {}", path.display()))?;
     match exchange(stream, &question.encode(), patience) {
@@ -112,20 +112,20 @@ fn exchange(mut stream: UnixStream, question: &[u8], patience: Duration) -> io::
 
 /// Agent's end of the control socket.
 #[derive(Debug)]
-pub struct Reception {
+pub struct ControlListener {
     path: PathBuf,
     listener: UnixListener,
     /// Clients whose question is not complete, in the order in which they came.
-    clients: VecDeque<Client>,
+    clients: VecDeque<ControlClient>,
     /// End of the pause after a connection could not be accepted.
     closed_until: Option<Instant>,
     /// Rate limit on log lines about clients.
-    complaints: Seldom,
+    complaints: RateLimit,
 }
 
 /// Connected client.
 #[derive(Debug)]
-struct Client {
+struct ControlClient {
     stream: UnixStream,
     /// Bytes of the question so far.
     received: Vec<u8>,
@@ -133,7 +133,7 @@ struct Client {
     until: Instant,
 }
 
-impl Reception {
+impl ControlListener {
     /// Listens at a path. The caller holds the agent's place on this machine: a socket that exists already
     /// belongs to a dead agent.
     pub fn at(path: &Path) -> Result<Self> {
@@ -151,7 +151,7 @@ impl Reception {
             listener,
             clients: VecDeque::new(),
             closed_until: None,
-            complaints: Seldom::default(),
+            complaints: RateLimit::default(),
         })
     }
 
@@ -170,7 +170,7 @@ impl Reception {
 
     /// Accepts a waiting client, and reads from all clients. Never waits. Returns a question, with the client
     /// that asks it, once the question is complete.
-    pub fn hear(&mut self) -> Option<(Question, Asker)> {
+    pub fn hear(&mut self) -> Option<(ControlRequest, Asker)> {
         if let Some(client) = self.accept() {
             if self.clients.len() == MOST_CLIENTS {
                 self.clients.pop_front();
@@ -185,7 +185,7 @@ impl Reception {
                 continue;
             }
             match client.read() {
-                Ok(true) => match Question::decode(&client.received) {
+                Ok(true) => match ControlRequest::decode(&client.received) {
                     Some(question) => asked = Some((question, Asker(client.stream))),
                     None => self.tell(Asker(client.stream), &Err(Error::failed(UNKNOWN_QUESTION).into())),
                 },
@@ -212,7 +212,7 @@ impl Reception {
     }
 
     /// Returns the next client that runs as root or as the user of this process.
-    fn accept(&mut self) -> Option<Client> {
+    fn accept(&mut self) -> Option<ControlClient> {
         if self.closed_until.is_some_and(|until| Instant::now() < until) {
             return None;
         }
@@ -237,18 +237,22 @@ impl Reception {
         let user = getsockopt(&stream, PeerCredentials).ok()?.uid();
         stream.set_nonblocking(true).ok()?;
         let is_allowed = user == 0 || user == geteuid().as_raw();
-        is_allowed.then(|| Client { stream, received: Vec::new(), until: Instant::now() + EXCHANGE_TIME })
+        is_allowed.then(|| ControlClient {
+            stream,
+            received: Vec::new(),
+            until: Instant::now() + EXCHANGE_TIME,
+        })
     }
 }
 
-impl Drop for Reception {
+impl Drop for ControlListener {
     fn drop(&mut self) {
         // A socket that is gone already is no error.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-impl Client {
+impl ControlClient {
     /// Reads the bytes that have come. Reports whether the question is complete.
     fn read(&mut self) -> io::Result<bool> {
         let mut piece = [0; 1024];

@@ -3,37 +3,37 @@ use std::thread;
 use super::*;
 
 /// Socket that is removed with the test.
-struct Place(PathBuf);
+struct TestSocket(PathBuf);
 
-impl Place {
+impl TestSocket {
     fn new(name: &str) -> Self {
         Self(std::env::temp_dir().join(format!("portals-{name}-{}.sock", std::process::id())))
     }
 }
 
-impl Drop for Place {
+impl Drop for TestSocket {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
 }
 
-fn heard(reception: &mut Reception) -> (Question, Asker) {
+fn heard(control: &mut ControlListener) -> (ControlRequest, Asker) {
     loop {
-        if let Some(heard) = reception.hear() {
+        if let Some(heard) = control.hear() {
             return heard;
         }
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-fn apply(file: &str) -> Question {
-    Question::Apply { file: file.into(), confirm: None }
+fn apply(file: &str) -> ControlRequest {
+    ControlRequest::Apply { file: file.into(), confirm: None }
 }
 
 #[test]
 fn questions_and_answers_arrive_unchanged() {
-    let place = Place::new("control");
-    let mut reception = Reception::at(&place.0).unwrap();
+    let place = TestSocket::new("control");
+    let mut control = ControlListener::at(&place.0).unwrap();
     let answers = [
         Ok(Done { changes: 3, notes: vec!["one".to_owned(), "two\nlines".to_owned()] }.into_fields()),
         Err(Errors::all(vec![Error::wrong("a"), Error::failed("b").because("c")])),
@@ -43,10 +43,11 @@ fn questions_and_answers_arrive_unchanged() {
     for answer in answers {
         thread::scope(|scope| {
             let stream = connect(&place.0).unwrap();
-            let client = scope.spawn(|| exchange(stream, &apply("/etc/a file").encode(), PATIENCE).unwrap());
-            let (heard, asker) = heard(&mut reception);
+            let client =
+                scope.spawn(|| exchange(stream, &apply("/etc/a file").encode(), ANSWER_TIMEOUT).unwrap());
+            let (heard, asker) = heard(&mut control);
             assert_eq!(heard, apply("/etc/a file"));
-            reception.tell(asker, &answer);
+            control.tell(asker, &answer);
             match (decode_answer(&client.join().unwrap()), &answer) {
                 (Ok(got), Ok(told)) => assert_eq!(&got, told),
                 (Err(got), Err(told)) => {
@@ -60,19 +61,19 @@ fn questions_and_answers_arrive_unchanged() {
 
 #[test]
 fn clients_that_break_the_protocol_are_dropped() {
-    let place = Place::new("protocol");
-    let mut reception = Reception::at(&place.0).unwrap();
+    let place = TestSocket::new("protocol");
+    let mut control = ControlListener::at(&place.0).unwrap();
     let connect = || UnixStream::connect(&place.0).unwrap();
 
     let mut verbose = connect();
     verbose.write_all(&[b'a'; 2 * LONGEST_QUESTION]).unwrap();
-    assert!(reception.hear().is_none() && reception.deadline().is_none(), "the question is too long");
+    assert!(control.hear().is_none() && control.deadline().is_none(), "the question is too long");
 
     for nonsense in [&b"dance\0"[..], b"", b"apply", b"\xff\xfe\0\0\0", b"exit\0\xff"] {
         let mut client = connect();
         client.write_all(nonsense).unwrap();
         client.shutdown(Shutdown::Write).unwrap();
-        assert!(reception.hear().is_none() && reception.deadline().is_none(), "the question is unknown");
+        assert!(control.hear().is_none() && control.deadline().is_none(), "the question is unknown");
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).unwrap();
         assert!(decode_answer(&answer).unwrap_err().to_string().contains("another version"));
@@ -80,27 +81,27 @@ fn clients_that_break_the_protocol_are_dropped() {
 
     drop(connect());
     assert!(
-        reception.hear().is_none() && reception.deadline().is_none(),
+        control.hear().is_none() && control.deadline().is_none(),
         "the client left before it was accepted"
     );
 
     let _silent = connect();
-    assert!(reception.hear().is_none() && reception.deadline().is_some(), "the client has time");
+    assert!(control.hear().is_none() && control.deadline().is_some(), "the client has time");
     thread::sleep(EXCHANGE_TIME);
-    assert!(reception.hear().is_none() && reception.deadline().is_none(), "the time is over");
+    assert!(control.hear().is_none() && control.deadline().is_none(), "the time is over");
 
     let mut patient = connect();
     patient.write_all(b"apply").unwrap();
-    assert!(reception.hear().is_none());
+    assert!(control.hear().is_none());
     patient.write_all(b"\0/etc").unwrap();
     patient.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(heard(&mut reception).0, apply("/etc"));
+    assert_eq!(heard(&mut control).0, apply("/etc"));
 }
 
 #[test]
 fn silent_clients_hold_up_no_other_client() {
-    let place = Place::new("crowd");
-    let mut reception = Reception::at(&place.0).unwrap();
+    let place = TestSocket::new("crowd");
+    let mut control = ControlListener::at(&place.0).unwrap();
     // More clients than are accepted at once, with half a question from each.
     let crowd: Vec<UnixStream> = (0..100)
         .map(|_| {
@@ -113,27 +114,27 @@ fn silent_clients_hold_up_no_other_client() {
     let mut honest = UnixStream::connect(&place.0).unwrap();
     honest.write_all(b"status").unwrap();
     honest.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(heard(&mut reception).0, Question::Status);
+    assert_eq!(heard(&mut control).0, ControlRequest::Status);
     assert!(begun.elapsed() < EXCHANGE_TIME, "heard after {:?}", begun.elapsed());
-    assert!(reception.descriptors().count() <= 1 + MOST_CLIENTS);
+    assert!(control.descriptors().count() <= 1 + MOST_CLIENTS);
     drop(crowd);
     thread::sleep(EXCHANGE_TIME);
-    while reception.deadline().is_some() {
-        assert!(reception.hear().is_none());
+    while control.deadline().is_some() {
+        assert!(control.hear().is_none());
     }
-    assert_eq!(reception.descriptors().count(), 1, "no client is left");
+    assert_eq!(control.descriptors().count(), 1, "no client is left");
 }
 
 #[test]
 fn a_client_that_does_not_read_its_answer_is_not_waited_for_long() {
-    let place = Place::new("deaf");
-    let mut reception = Reception::at(&place.0).unwrap();
+    let place = TestSocket::new("deaf");
+    let mut control = ControlListener::at(&place.0).unwrap();
     let answer = Err(Errors::all(vec![Error::wrong("a".repeat(1 << 22))]));
     for pause in [None, Some(EXCHANGE_TIME / 20)] {
         let mut client = UnixStream::connect(&place.0).unwrap();
         client.write_all(b"status").unwrap();
         client.shutdown(Shutdown::Write).unwrap();
-        let asker = heard(&mut reception).1;
+        let asker = heard(&mut control).1;
         thread::scope(|scope| {
             let reader = scope.spawn(move || match pause {
                 // The client reads a little at a time, without end.
@@ -145,7 +146,7 @@ fn a_client_that_does_not_read_its_answer_is_not_waited_for_long() {
                 None => thread::sleep(2 * EXCHANGE_TIME),
             });
             let begun = Instant::now();
-            reception.tell(asker, &answer);
+            control.tell(asker, &answer);
             assert!(begun.elapsed() < EXCHANGE_TIME * 3 / 2, "told within {:?}", begun.elapsed());
             reader.join().unwrap();
         });
@@ -154,18 +155,18 @@ fn a_client_that_does_not_read_its_answer_is_not_waited_for_long() {
 
 #[test]
 fn other_users_cannot_connect() {
-    let place = Place::new("users");
-    let _reception = Reception::at(&place.0).unwrap();
+    let place = TestSocket::new("users");
+    let _reception = ControlListener::at(&place.0).unwrap();
     assert_eq!(fs::metadata(&place.0).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
 fn a_client_waits_for_an_agent_that_starts() {
-    let place = Place::new("begins");
+    let place = TestSocket::new("begins");
     thread::scope(|scope| {
         let client = scope.spawn(|| connect(&place.0).is_ok());
         thread::sleep(START / 4);
-        let _reception = Reception::at(&place.0).unwrap();
+        let _reception = ControlListener::at(&place.0).unwrap();
         assert!(client.join().unwrap());
     });
     assert!(!place.0.exists(), "the socket is removed with the agent");

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use super::namespace::Namespace;
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::net::Secret;
-use crate::system::disk::{self, Source};
+use crate::system::disk::{self, FileOrigin};
 use crate::system::key_files;
 
 /// Folder of a site's network file and key, in the site's own namespace: the folder vanishes with it.
@@ -31,14 +31,14 @@ const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Program `portals`, as a site runs it.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(super) struct PortalsProgram {
     /// Path of the program.
     pub(super) path: PathBuf,
     /// Additional environment variables; the last value of a name counts.
     pub(super) environment: Vec<(&'static str, String)>,
 }
 
-impl Program {
+impl PortalsProgram {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
         command.args(arguments).args(["--config", NETWORK_FILE]).stdin(Stdio::null());
@@ -49,13 +49,13 @@ impl Program {
 
 /// Running `portals run`, killed when dropped.
 #[derive(Debug)]
-pub struct Agent {
+pub struct AgentProcess {
     child: Child,
 }
 
-impl Agent {
+impl AgentProcess {
     /// Starts the agent with the network file that is installed.
-    pub(super) fn start(router: &Namespace, program: &Program) -> Result<Self> {
+    pub(super) fn start(router: &Namespace, program: &PortalsProgram) -> Result<Self> {
         let log = router.run(|| {
             File::options()
                 .create(true)
@@ -104,7 +104,7 @@ impl Agent {
     }
 }
 
-impl Drop for Agent {
+impl Drop for AgentProcess {
     /// Kills the agent, as a crash would.
     fn drop(&mut self) {
         // Both calls fail only for a process that has already ended.
@@ -116,12 +116,12 @@ impl Drop for Agent {
 /// Returns the log of a site's agents so far.
 pub(super) fn log(router: &Namespace) -> String {
     router
-        .run(|| disk::read(LOG_FILE.as_ref(), Source::Host).context(|| format!("cannot read {LOG_FILE}")))
+        .run(|| disk::read(LOG_FILE.as_ref(), FileOrigin::Host).context(|| format!("cannot read {LOG_FILE}")))
         .map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Runs the program at a site, and waits until it ends.
-pub(super) fn output(router: &Namespace, program: &Program, arguments: &[&str]) -> Result<Output> {
+pub(super) fn output(router: &Namespace, program: &PortalsProgram, arguments: &[&str]) -> Result<Output> {
     let mut command = program.command(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     router

@@ -11,10 +11,10 @@ pub mod show;
 mod wire;
 mod world;
 
-pub use agent::{Agent, LOG_FILE, NETWORK_FILE};
+pub use agent::{AgentProcess, LOG_FILE, NETWORK_FILE};
 pub use capture::{Capture, Packet};
 pub use namespace::{Namespace, isolate};
-pub use probe::{Client, echoes};
+pub use probe::{ProbeClient, echoes};
 pub use server::Server;
 pub use wire::connect;
-pub use world::{HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS, Plot, SERVER, Site, World};
+pub use world::{DemoSite, HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS, Plot, SERVER, World};

@@ -17,7 +17,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getegid, geteuid, getpid, getppid};
 
 use crate::base::error::{Context as _, Error, Result};
-use crate::system::disk::{Source, kernel_text, open};
+use crate::system::disk::{FileOrigin, kernel_text, open};
 
 /// Folders of which each namespace has its own, empty at first: programs keep sockets, locks and journals
 /// there.
@@ -153,8 +153,8 @@ fn unshare_and_open() -> io::Result<(File, File)> {
         mount(Some("tmpfs"), *folder, Some("tmpfs"), MsFlags::empty(), None::<&str>)?;
     }
     Ok((
-        open("/proc/thread-self/ns/net".as_ref(), Source::Kernel)?,
-        open("/proc/thread-self/ns/mnt".as_ref(), Source::Kernel)?,
+        open("/proc/thread-self/ns/net".as_ref(), FileOrigin::Kernel)?,
+        open("/proc/thread-self/ns/mnt".as_ref(), FileOrigin::Kernel)?,
     ))
 }
 

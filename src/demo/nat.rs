@@ -7,7 +7,7 @@ use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE};
 use super::namespace::Namespace;
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::net::Family;
-use crate::firewall::xtables::Program;
+use crate::firewall::xtables::IptablesProgram;
 use crate::kernel::iptables::{Iptables, restore};
 use crate::kernel::linux::Linux;
 use crate::kernel::message::Message;
@@ -45,7 +45,7 @@ impl Namespace {
 
 /// Returns the iptables that must translate, where the kernel's nftables cannot guard portals. The order of
 /// preference is the order in which `portals` chooses.
-fn iptables_instead_of_nftables() -> Result<Option<Program>> {
+fn iptables_instead_of_nftables() -> Result<Option<IptablesProgram>> {
     let mut kernel = Linux::open()?;
     let nftables_can = kernel.has_nftables() && kernel.nftables_lacks()?.is_empty();
     let Iptables { legacy, nft } = kernel.iptables();

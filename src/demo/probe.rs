@@ -15,7 +15,7 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use super::namespace::Namespace;
-use super::server::{Service, TRANSFER_SIZE};
+use super::server::{TRANSFER_SIZE, TcpService};
 use crate::base::error::{Context as _, Error, Result};
 
 /// First destination port of `traceroute`, on which no program listens.
@@ -26,7 +26,7 @@ const MOST_HOPS: u8 = 8;
 
 /// Computer that sends probes.
 #[derive(Debug, Clone, Copy)]
-pub struct Client<'a> {
+pub struct ProbeClient<'a> {
     /// Namespace of the computer.
     pub namespace: &'a Namespace,
     /// Source address of its probes, if it has several addresses.
@@ -35,7 +35,7 @@ pub struct Client<'a> {
     pub limit: Duration,
 }
 
-impl<'a> Client<'a> {
+impl<'a> ProbeClient<'a> {
     /// Returns a client on a computer with one address.
     pub fn new(namespace: &'a Namespace, limit: Duration) -> Self {
         Self { namespace, source: None, limit }
@@ -55,12 +55,12 @@ impl<'a> Client<'a> {
 
     /// Returns the client's address as the server sees it.
     pub fn who_am_i(&self, server: impl Into<IpAddr>) -> Result<IpAddr> {
-        self.with(Service::WhoAmI, server.into(), |mut peer| read_line(&mut peer))
+        self.with(TcpService::WhoAmI, server.into(), |mut peer| read_line(&mut peer))
     }
 
     /// Downloads 200 kB, and returns the number of bytes that arrived.
     pub fn download(&self, server: impl Into<IpAddr>) -> Result<usize> {
-        self.with(Service::Stream, server.into(), |mut peer| {
+        self.with(TcpService::Stream, server.into(), |mut peer| {
             let mut bytes = Vec::with_capacity(TRANSFER_SIZE);
             peer.read_to_end(&mut bytes)
         })
@@ -68,7 +68,7 @@ impl<'a> Client<'a> {
 
     /// Uploads 200 kB, and returns the number of bytes that the server reports.
     pub fn upload(&self, server: impl Into<IpAddr>) -> Result<usize> {
-        self.with(Service::Count, server.into(), |mut peer| {
+        self.with(TcpService::Count, server.into(), |mut peer| {
             peer.write_all(&vec![b'.'; TRANSFER_SIZE])?;
             peer.shutdown(Shutdown::Write)?;
             read_line(&mut peer)
@@ -77,7 +77,7 @@ impl<'a> Client<'a> {
 
     /// Opens a connection to the server's echo service, for repeated tests with [`echoes`].
     pub fn connect(&self, server: impl Into<IpAddr>) -> Result<TcpStream> {
-        self.with(Service::Echo, server.into(), Ok)
+        self.with(TcpService::Echo, server.into(), Ok)
     }
 
     /// Returns the routers on the route, and the destination if it is reached; `None` for a router that does
@@ -108,7 +108,7 @@ impl<'a> Client<'a> {
                 // Only the attempt matters; the network may refuse the packet.
                 let _ = datagrams.send_to(b"knock", (server, TRACE_PORT));
                 let _ = TcpStream::connect_timeout(
-                    &(server, Service::WhoAmI.port()).into(),
+                    &(server, TcpService::WhoAmI.port()).into(),
                     Duration::from_millis(20),
                 );
                 io::Result::Ok(())
@@ -121,7 +121,7 @@ impl<'a> Client<'a> {
     /// Opens a connection, and runs `talk` on it.
     fn with<T: Send>(
         &self,
-        service: Service,
+        service: TcpService,
         server: IpAddr,
         talk: impl FnOnce(TcpStream) -> io::Result<T> + Send,
     ) -> Result<T> {

@@ -20,7 +20,7 @@ pub(super) const TRANSFER_SIZE: usize = 200_000;
 
 /// Service on a TCP port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Service {
+pub(super) enum TcpService {
     /// Sends one line: the address of the client.
     WhoAmI,
     /// Sends back all bytes that it receives (RFC 862).
@@ -31,7 +31,7 @@ pub(super) enum Service {
     Stream,
 }
 
-impl Service {
+impl TcpService {
     const ALL: [Self; 4] = [Self::WhoAmI, Self::Echo, Self::Count, Self::Stream];
 
     /// Returns the port of the service.
@@ -92,12 +92,12 @@ impl Drop for Server {
     }
 }
 
-struct Listeners(Vec<(Service, TcpListener)>);
+struct Listeners(Vec<(TcpService, TcpListener)>);
 
 impl Listeners {
     fn open() -> io::Result<Self> {
-        let open = |service: &Service| Ok((*service, TcpListener::bind(&wildcards(service.port())[..])?));
-        Service::ALL.iter().map(open).collect::<io::Result<_>>().map(Self)
+        let open = |service: &TcpService| Ok((*service, TcpListener::bind(&wildcards(service.port())[..])?));
+        TcpService::ALL.iter().map(open).collect::<io::Result<_>>().map(Self)
     }
 
     fn serve_until_closed(&self, stopped: &PipeReader) {
@@ -121,7 +121,7 @@ impl Listeners {
     }
 }
 
-fn accept(service: Service, listener: &TcpListener) {
+fn accept(service: TcpService, listener: &TcpListener) {
     if let Ok((peer, _)) = listener.accept() {
         // The client reports a broken connection; the server need not.
         thread::spawn(move || service.serve(peer));

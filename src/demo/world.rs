@@ -13,9 +13,9 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
-use super::agent::{self, Agent, Program};
+use super::agent::{self, AgentProcess, PortalsProgram};
 use super::namespace::Namespace;
-use super::probe::Client;
+use super::probe::ProbeClient;
 use super::server::Server;
 use super::wire::connect;
 use crate::base::error::{Error, Result};
@@ -23,7 +23,7 @@ use crate::base::keys;
 use crate::base::net::{Family, InterfaceAddress, PublicKey};
 use crate::engine::journal::Journal;
 use crate::services::Supervisor;
-use crate::state::Backend;
+use crate::state::WireGuardBackend;
 use crate::system::key_files;
 
 /// Server on the internet that tells clients their own address. Its network belongs to no organisation, but
@@ -101,13 +101,13 @@ pub struct World {
     pub internet: Namespace,
     /// Server, which answers on [`SERVER`] and on each site's [`Plot::own_server`].
     pub server: Namespace,
-    sites: Vec<Site>,
+    sites: Vec<DemoSite>,
     _services: Vec<Server>,
 }
 
 /// Site of the world: a router, a computer at home, and a guest behind the interface that becomes a portal.
 #[derive(Debug)]
-pub struct Site {
+pub struct DemoSite {
     /// Place of the site in the world.
     pub plot: Plot,
     /// Router, on which the agent runs. It has the interfaces `uplink`, `lan0` and `portal0`; `portal0` is
@@ -119,8 +119,8 @@ pub struct Site {
     pub guest: Namespace,
     /// Public key of the site in the network file.
     pub public_key: PublicKey,
-    agent: Option<Agent>,
-    program: Program,
+    agent: Option<AgentProcess>,
+    program: PortalsProgram,
 }
 
 impl World {
@@ -130,33 +130,35 @@ impl World {
         internet.set_sysctl("net/ipv4/ip_forward", "1")?;
         let server = build_host("server")?;
         build_server(&internet, &server, plots)?;
-        let sites =
-            plots.iter().map(|plot| Site::build(*plot, &internet, program)).collect::<Result<Vec<_>>>()?;
+        let sites = plots
+            .iter()
+            .map(|plot| DemoSite::build(*plot, &internet, program))
+            .collect::<Result<Vec<_>>>()?;
         let hosts = sites.iter().flat_map(|site| site.home.iter().chain([&site.router]));
         let services = hosts.chain([&server]).map(Server::start).collect::<Result<_>>()?;
         Ok(Self { internet, server, sites, _services: services })
     }
 
     /// Returns all sites.
-    pub fn sites(&self) -> &[Site] {
+    pub fn sites(&self) -> &[DemoSite] {
         &self.sites
     }
 
     /// Returns the site at a place of this world.
-    pub fn site(&mut self, plot: Plot) -> &mut Site {
+    pub fn site(&mut self, plot: Plot) -> &mut DemoSite {
         self.sites.iter_mut().find(|site| site.plot == plot).expect("a site of this world")
     }
 
     /// Returns the server as a client, which sends requests to the sites.
-    pub fn outsider(&self, limit: Duration) -> Client<'_> {
-        Client::new(&self.server, limit)
+    pub fn outsider(&self, limit: Duration) -> ProbeClient<'_> {
+        ProbeClient::new(&self.server, limit)
     }
 
     /// Returns the text of a network file. `details` gives the text that follows each site's number, key and
     /// endpoint.
     pub fn network(&self, details: impl Fn(Plot) -> String) -> String {
         let mut text = "[network]\nname = \"demo\"\nsubnet = \"10.77.0.0/16\"\n".to_owned();
-        for Site { plot, public_key, .. } in &self.sites {
+        for DemoSite { plot, public_key, .. } in &self.sites {
             let Plot { name, id, address, .. } = plot;
             let _ = write!(
                 text,
@@ -180,7 +182,7 @@ impl World {
     }
 }
 
-impl Site {
+impl DemoSite {
     fn build(plot: Plot, internet: &Namespace, program: &Path) -> Result<Self> {
         let key = key_files::generate();
         let mut site = Self {
@@ -190,7 +192,7 @@ impl Site {
             guest: build_host(&format!("{}'s guest", plot.name))?,
             public_key: keys::public_key(&key),
             agent: None,
-            program: Program { path: program.to_owned(), environment: Vec::new() },
+            program: PortalsProgram { path: program.to_owned(), environment: Vec::new() },
         };
         agent::install_key(&site.router, &key)?;
         site.connect_uplink(internet)?;
@@ -233,21 +235,21 @@ impl Site {
     }
 
     /// Returns the guest as a client.
-    pub fn guest(&self, limit: Duration) -> Client<'_> {
-        Client::new(&self.guest, limit)
+    pub fn guest(&self, limit: Duration) -> ProbeClient<'_> {
+        ProbeClient::new(&self.guest, limit)
     }
 
     /// Returns the computer at home as a client.
     ///
     /// # Panics
     /// If the site has no home.
-    pub fn home(&self, limit: Duration) -> Client<'_> {
-        Client::new(self.home.as_ref().expect("a site with a home"), limit)
+    pub fn home(&self, limit: Duration) -> ProbeClient<'_> {
+        ProbeClient::new(self.home.as_ref().expect("a site with a home"), limit)
     }
 
     /// Returns the router itself as a client.
-    pub fn router(&self, limit: Duration) -> Client<'_> {
-        Client::new(&self.router, limit)
+    pub fn router(&self, limit: Duration) -> ProbeClient<'_> {
+        ProbeClient::new(&self.router, limit)
     }
 
     /// Replaces the site's uplink address by another address of the same /24, as a provider does: the default
@@ -259,7 +261,7 @@ impl Site {
     }
 
     /// Sets the WireGuard that the site's agent and commands use from now on.
-    pub fn demand_wireguard(&mut self, backend: Backend) {
+    pub fn demand_wireguard(&mut self, backend: WireGuardBackend) {
         self.set_environment(crate::engine::host::WIREGUARD, backend.as_str().to_owned());
     }
 
@@ -276,7 +278,7 @@ impl Site {
     /// Starts the agent. A running agent is killed first.
     pub fn start_agent(&mut self) -> Result<()> {
         self.kill_agent();
-        self.agent = Some(Agent::start(&self.router, &self.program)?);
+        self.agent = Some(AgentProcess::start(&self.router, &self.program)?);
         Ok(())
     }
 
@@ -284,13 +286,13 @@ impl Site {
     ///
     /// # Errors
     /// If the agent was not started.
-    pub fn agent(&mut self) -> Result<&mut Agent> {
+    pub fn agent(&mut self) -> Result<&mut AgentProcess> {
         self.agent.as_mut().ok_or_else(|| Error::failed(format!("{} has no agent", self.plot.name)))
     }
 
     /// Asks the agent to end, and waits until it has ended.
     pub fn stop_agent(&mut self) -> Result<()> {
-        self.agent.take().map_or(Ok(()), Agent::stop)
+        self.agent.take().map_or(Ok(()), AgentProcess::stop)
     }
 
     /// Kills the agent, as a crash would.
@@ -310,7 +312,7 @@ impl Site {
 }
 
 /// Ends the programs that a killed agent leaves behind: otherwise, they would keep the namespaces alive.
-impl Drop for Site {
+impl Drop for DemoSite {
     fn drop(&mut self) {
         self.kill_agent();
         // The site is gone even if this fails.

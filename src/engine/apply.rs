@@ -10,7 +10,7 @@ use crate::kernel::{Kernel, Outcome};
 use crate::state::diff::diff;
 use crate::state::step::{FirewallStep, RoutingStep, Step};
 use crate::state::words;
-use crate::state::{Route, Scope, State, Target};
+use crate::state::{Route, RouteTarget, Scope, State};
 
 /// Result of a look at the machine, and the steps that would make it match.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ pub fn remove_all(kernel: &mut dyn Kernel, journal: &Journal) -> Result<Vec<Step
     )))
 }
 
-struct Failure {
+struct FailedAttempt {
     error: Error,
     undone: bool,
 }
@@ -156,7 +156,7 @@ fn closed(mut before: State, want: &State) -> State {
     }
     before.iptables.extend(want.iptables.clone());
     before.rules.extend(want.rules.iter().filter(|rule| rule.closes()).cloned());
-    let unreachable = |route: &&Route| route.target == Target::Unreachable;
+    let unreachable = |route: &&Route| route.target == RouteTarget::Unreachable;
     before.routes.extend(want.routes.iter().filter(unreachable).cloned());
     before
 }
@@ -216,18 +216,18 @@ fn fall_back(
     Broken { problem, done }: &Broken,
     scope: &Scope,
     on_failure: OnFailure,
-) -> Result<(), Failure> {
+) -> Result<(), FailedAttempt> {
     let failures = lead_back(kernel, fallback, done, scope);
     if !failures.is_empty() {
         let also = list("and these could not be undone; `portals down` removes them:", &failures);
-        return Err(Failure { error: Error::failed(format!("{problem}\n{also}")), undone: false });
+        return Err(FailedAttempt { error: Error::failed(format!("{problem}\n{also}")), undone: false });
     }
     if on_failure == OnFailure::StayClosed && verify(kernel, want, scope).is_none() {
         log::warn!("{problem}\nthe missing parts were put in place once more, and the machine matches");
         return Ok(());
     }
     let error = Error::failed(format!("{problem}\n{}", on_failure.outcome()));
-    Err(Failure { error, undone: true })
+    Err(FailedAttempt { error, undone: true })
 }
 
 /// Undoes the steps that were done, then compares the machine with the state to which that had to lead: a

@@ -6,44 +6,47 @@ use std::path::Path;
 
 use crate::base::error::{Context as _, Result};
 use crate::base::net::Family;
-use crate::firewall::Backend;
-use crate::firewall::xtables::Program;
-use crate::system::disk::{self, Source, cannot_write, unreadable};
+use crate::firewall::FirewallBackend;
+use crate::firewall::xtables::IptablesProgram;
+use crate::system::disk::{self, FileOrigin, cannot_write, unreadable};
 
 /// Name of the file in the folder of run-time files: a reboot clears both the kernel and this file.
 const FILE: &str = "firewall";
 
 /// Returns the firewall that guards; `None` if none does, or if the file has an unknown word.
-pub fn remembered(folder: &Path) -> Result<Option<Backend>> {
+pub fn remembered(folder: &Path) -> Result<Option<FirewallBackend>> {
     let path = folder.join(FILE);
-    let word = disk::read_if_there(&path, Source::Ours).map_err(|error| unreadable(&path, error))?;
+    let word = disk::read_if_there(&path, FileOrigin::Ours).map_err(|error| unreadable(&path, error))?;
     Ok(word.and_then(|word| backends().into_iter().find(|backend| name(*backend) == word.trim_end())))
 }
 
 /// Remembers the firewall that guards for later calls; `None` = none guards any more.
-pub fn remember(folder: &Path, backend: Option<Backend>) -> Result<()> {
+pub fn remember(folder: &Path, backend: Option<FirewallBackend>) -> Result<()> {
     if remembered(folder)? == backend {
         return Ok(());
     }
     let path = folder.join(FILE);
-    let doing = || cannot_write(&path);
+    let context = || cannot_write(&path);
     match backend {
         Some(backend) => {
-            disk::replace(&path, format!("{}\n", name(backend)).as_bytes(), 0o600).context(doing)
+            disk::replace(&path, format!("{}\n", name(backend)).as_bytes(), 0o600).context(context)
         }
-        None => disk::remove(&path).context(doing),
+        None => disk::remove(&path).context(context),
     }
 }
 
-fn backends() -> Vec<Backend> {
-    [Backend::Nftables].into_iter().chain(Program::ALL.map(Backend::Iptables)).collect()
+fn backends() -> Vec<FirewallBackend> {
+    [FirewallBackend::Nftables]
+        .into_iter()
+        .chain(IptablesProgram::ALL.map(FirewallBackend::Iptables))
+        .collect()
 }
 
 /// Returns the word for a firewall in the file, different for each program.
-fn name(backend: Backend) -> String {
+fn name(backend: FirewallBackend) -> String {
     match backend {
-        Backend::Nftables => backend.as_str().to_owned(),
-        Backend::Iptables(program) => program.name(Family::V4, ""),
+        FirewallBackend::Nftables => backend.as_str().to_owned(),
+        FirewallBackend::Iptables(program) => program.name(Family::V4, ""),
     }
 }
 
@@ -64,7 +67,7 @@ mod tests {
         }
         fs::write(folder.join(FILE), "pf").unwrap();
         assert_eq!(remembered(&folder).unwrap(), None);
-        remember(&folder, Some(Backend::Nftables)).unwrap();
+        remember(&folder, Some(FirewallBackend::Nftables)).unwrap();
         remember(&folder, None).unwrap();
         assert!(!folder.join(FILE).exists());
         fs::remove_dir_all(folder).unwrap();

@@ -10,7 +10,7 @@ use crate::base::net::{PublicKey, Secret};
 use crate::base::path::folder_of;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{self, Name, Network};
-use crate::engine::host::{self, Host, Question};
+use crate::engine::host::{self, Host, HostQuery};
 use crate::engine::journal::Journal;
 use crate::engine::network_file;
 use crate::engine::passphrases;
@@ -20,7 +20,7 @@ use crate::kernel::link::Links;
 use crate::site::access_point::{self, Passphrases};
 use crate::site::facts::Facts;
 use crate::site::{self, Inputs, Obstacle, Portal, Site};
-use crate::system::disk::Source;
+use crate::system::disk::FileOrigin;
 use crate::system::key_files;
 use crate::system::resolver::resolve;
 use crate::wgquick::Parsed;
@@ -112,11 +112,11 @@ impl Files {
         let sources = site::sources_with_ipv6(entry);
         // IPv6 traffic of a device that is selected by its IPv4 address needs a match that marks need as
         // well.
-        let marks = entry.portals.iter().any(model::Portal::goes_by_marks)
+        let marks = entry.portals.iter().any(model::PortalConfig::goes_by_marks)
             || !sources.is_empty()
             || self.network.probe.is_some()
-            || entry.portals.iter().any(model::Portal::has_open_time) && !host::rules_know_ports();
-        let mut facts = kernel.facts(&Question {
+            || entry.portals.iter().any(model::PortalConfig::has_open_time) && !host::rules_know_ports();
+        let mut facts = kernel.facts(&HostQuery {
             links,
             folder: journal.folder(),
             uplink: entry.uplink.as_ref(),
@@ -162,7 +162,7 @@ fn providers(
     let own = network.sites.values().find(|site| site.public_key == public_key);
     let (mut read, mut errors) = (SortedMap::new(), Vec::new());
     for (name, provider) in own.into_iter().flat_map(|site| &site.providers) {
-        match wgquick_file::load(&folder.join(&provider.config), Source::Ours) {
+        match wgquick_file::load(&folder.join(&provider.config), FileOrigin::Ours) {
             Ok(parsed) => drop(read.insert(name.clone(), parsed)),
             Err(faults) => errors.extend(faults),
         }

@@ -2,7 +2,8 @@
 //! knows both the plan and the kernel.
 
 pub mod apply;
-pub mod closing;
+pub mod close_portals;
+pub mod commit_confirmed;
 pub mod converge;
 pub mod firewall_choice;
 pub mod host;
@@ -13,5 +14,4 @@ pub mod neighbours;
 pub mod network_file;
 pub mod passphrases;
 pub mod status;
-pub mod trial;
 pub mod wgquick_file;

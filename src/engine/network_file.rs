@@ -5,12 +5,12 @@ use std::path::Path;
 
 use crate::base::error::{Error, Errors};
 use crate::config::{self, model::Network};
-use crate::system::disk::{self, Source};
+use crate::system::disk::{self, FileOrigin};
 
 /// Reads the network file at `path`; returns its text and the network. Each fault becomes a separate error
 /// that begins with `path:line:column:`.
 pub fn load(path: &Path) -> Result<(String, Network), Errors> {
-    let bytes = disk::read(path, Source::Ours).map_err(|error| unreadable(path, error))?;
+    let bytes = disk::read(path, FileOrigin::Ours).map_err(|error| unreadable(path, error))?;
     if let Some(warning) = disk::group_may_write(path) {
         log::warn!("{warning}");
     }

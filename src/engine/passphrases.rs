@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::base::error::{Error, Result};
-use crate::config::model::{Portal, Wifi};
+use crate::config::model::{PortalConfig, Wifi};
 use crate::site::access_point;
 use crate::site::access_point::Passphrases;
 use crate::system::key_files;
@@ -11,7 +11,7 @@ use crate::wifi::passphrase::Passphrase;
 
 /// Reads the passphrases of a site's Wi-Fi networks from the folder of the network file. A passphrase that
 /// cannot be read is an error in words, by the name of its file.
-pub fn of_site(portals: &[Portal], folder: &Path) -> Passphrases {
+pub fn of_site(portals: &[PortalConfig], folder: &Path) -> Passphrases {
     let read = |(_, wifi): (_, &Wifi)| {
         let passphrase = read(&folder.join(&wifi.passphrase_file));
         (wifi.passphrase_file.clone(), passphrase.map_err(|error| error.to_string()))

@@ -9,14 +9,14 @@ use crate::base::error::Result;
 use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::config::model::Mtu;
-use crate::control::{Knowledge, Known};
+use crate::control::{AgentStatus, Since};
 use crate::firewall;
 use crate::kernel::Kernel;
 use crate::kernel::wireguard::PeerStatistics;
-use crate::plan::{standing, widths};
+use crate::plan::{exits_in_use, widths};
 use crate::services::leases::Lease;
-use crate::site::{Entrance, Exit, Obstacle, Peer, Portal, Site};
-use crate::state::{Backend, Link, Scope, State};
+use crate::site::{Entrance, Exit, Obstacle, Portal, Site, SitePeer};
+use crate::state::{Link, Scope, State, WireGuardBackend};
 use crate::wifi::card::Station;
 
 /// Report of `portals status`.
@@ -29,11 +29,11 @@ pub struct Report {
     /// Set if the agent runs.
     pub agent: bool,
     /// Knowledge of the agent, if it runs and answers.
-    pub knowledge: Option<Knowledge>,
+    pub agent_status: Option<AgentStatus>,
     /// WireGuard that runs the tunnels.
-    pub wireguard: Backend,
+    pub wireguard: WireGuardBackend,
     /// Firewall that guards the portals.
-    pub firewall: firewall::Backend,
+    pub firewall: firewall::FirewallBackend,
     /// Reason for the choice of the firewall: it follows the word "because".
     pub firewall_reason: &'static str,
     /// Links in the order of their interfaces, then of their peers.
@@ -152,9 +152,9 @@ impl Report {
             network: "home".to_owned(),
             site: "nyc".to_owned(),
             agent: true,
-            knowledge: None,
-            wireguard: Backend::Kernel,
-            firewall: firewall::Backend::Nftables,
+            agent_status: None,
+            wireguard: WireGuardBackend::Kernel,
+            firewall: firewall::FirewallBackend::Nftables,
             firewall_reason: "the network file says so",
             links: vec![link],
             portals: vec![portal],
@@ -163,9 +163,9 @@ impl Report {
         }
     }
 
-    /// Returns the agent's knowledge of a portal.
-    pub fn known(&self, portal: &str) -> Option<&Known> {
-        self.knowledge.as_ref()?.portals.iter().find(|known| known.name == portal)
+    /// Returns the agent's view of a portal.
+    pub fn known(&self, portal: &str) -> Option<&Since> {
+        self.agent_status.as_ref()?.portals.iter().find(|known| known.name == portal)
     }
 }
 
@@ -195,7 +195,7 @@ impl PortalState {
 }
 
 /// Reads the live tunnels of a site. The portals of `site` must have the exits that are in use: see
-/// [`choose_standing`].
+/// [`choose_observed`].
 pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime) -> Result<Report> {
     let live = kernel.own_tunnels()?;
     let (mut links, mut phones) = (Vec::new(), Vec::new());
@@ -206,7 +206,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
             }
             None => SortedMap::new(),
         };
-        let link = |name, peer: &Peer| {
+        let link = |name, peer: &SitePeer| {
             link_report(name, interface, tunnel.table.is_some(), &statistics, peer.public_key, now)
         };
         links.extend(tunnel.peers.iter().map(|(name, peer)| link(name, peer)));
@@ -218,9 +218,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
     // The firewall of choice can change with the host. Until the next change of ours, the firewall in place
     // guards the portals.
     let (firewall, firewall_reason) = match guarding(&kernel.observe(&Scope::default())?) {
-        Some(standing) if standing != site.guard.firewall => {
-            (standing, "until the next change of this machine")
-        }
+        Some(former) if former != site.guard.firewall => (former, "until the next change of this machine"),
         _ => (site.guard.firewall, site.guard.reason),
     };
     let mut stations = stations(site, kernel)?;
@@ -235,7 +233,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
         network: site.network.clone(),
         site: site.name.clone(),
         agent,
-        knowledge: None,
+        agent_status: None,
         wireguard: backend_in_use(&live).unwrap_or(site.host.wireguard),
         firewall,
         firewall_reason,
@@ -247,24 +245,24 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
 }
 
 /// Sets the exits of a site's portals and the MTUs of its tunnels to those in use on this machine.
-pub fn choose_standing(site: &mut Site, kernel: &mut dyn Kernel) -> Result<()> {
+pub fn choose_observed(site: &mut Site, kernel: &mut dyn Kernel) -> Result<()> {
     if site.portals.iter().any(Portal::can_fail_over) || site.mtu == Mtu::Measured {
         let have = kernel.observe(&Scope::default())?;
-        site.choose(&standing(site, &have));
+        site.choose(&exits_in_use(site, &have));
         site.narrow(&widths(site, &have));
     }
     Ok(())
 }
 
 /// Returns the firewall that has our own rules.
-fn guarding(have: &State) -> Option<firewall::Backend> {
+fn guarding(have: &State) -> Option<firewall::FirewallBackend> {
     match (&have.firewall, have.iptables.keys().next()) {
-        (Some(_), _) => Some(firewall::Backend::Nftables),
-        (None, program) => program.map(|program| firewall::Backend::Iptables(*program)),
+        (Some(_), _) => Some(firewall::FirewallBackend::Nftables),
+        (None, program) => program.map(|program| firewall::FirewallBackend::Iptables(*program)),
     }
 }
 
-fn backend_in_use(live: &SortedMap<IfName, Link>) -> Option<Backend> {
+fn backend_in_use(live: &SortedMap<IfName, Link>) -> Option<WireGuardBackend> {
     live.values().find_map(Link::backend)
 }
 
@@ -346,16 +344,16 @@ fn entrance(portal: &Portal) -> String {
 mod tests {
     use super::*;
     use crate::firewall::Firewall;
-    use crate::firewall::xtables::{Program, Ruleset};
+    use crate::firewall::xtables::{IptablesProgram, IptablesRuleset};
 
     #[test]
     fn the_firewall_with_our_rules_guards() {
         let mut have = State::default();
         assert_eq!(guarding(&have), None);
-        have.iptables.insert(Program::Legacy, Ruleset::new());
-        assert_eq!(guarding(&have), Some(firewall::Backend::Iptables(Program::Legacy)));
+        have.iptables.insert(IptablesProgram::Legacy, IptablesRuleset::new());
+        assert_eq!(guarding(&have), Some(firewall::FirewallBackend::Iptables(IptablesProgram::Legacy)));
         // Then our rules in iptables only open ways through rules of other programs.
         have.firewall = Some(Firewall::default());
-        assert_eq!(guarding(&have), Some(firewall::Backend::Nftables));
+        assert_eq!(guarding(&have), Some(firewall::FirewallBackend::Nftables));
     }
 }

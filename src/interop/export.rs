@@ -5,16 +5,16 @@ use zeroize::Zeroizing;
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Secret};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Name, Network};
-use crate::site::{self, Known, Peer, Tunnel};
-use crate::wgquick::{self, Config, Interface};
+use crate::site::{self, PeerKnowledge, SitePeer, SiteTunnel};
+use crate::wgquick::{self, InterfaceSection, WgQuickFile};
 
 /// A wg-quick file, which makes one interface.
 #[derive(Debug)]
-pub struct File {
+pub struct WgQuickExport {
     /// Name of the interface, and of the file without `.conf`.
     pub interface: IfName,
     /// Content of the file.
-    pub config: Config,
+    pub config: WgQuickFile,
     /// Comments for a person, one per line.
     comments: Vec<String>,
 }
@@ -26,10 +26,10 @@ pub fn files(
     private_key: Option<&Secret>,
     secret: Option<&Secret>,
     phone_keys: &SortedMap<Name, Secret>,
-) -> Vec<File> {
-    let known = Known { network_secret: secret, phone_keys, resolved: &SortedMap::new() };
+) -> Vec<WgQuickExport> {
+    let known = PeerKnowledge { network_secret: secret, phone_keys, resolved: &SortedMap::new() };
     let tunnels = site::tunnels(network, own, &known);
-    let file = |(interface, tunnel): (&IfName, &Tunnel)| File {
+    let file = |(interface, tunnel): (&IfName, &SiteTunnel)| WgQuickExport {
         interface: interface.clone(),
         config: config(network, own, private_key, tunnel),
         comments: comments(network, own, interface, tunnel),
@@ -37,7 +37,7 @@ pub fn files(
     tunnels.iter().map(file).collect()
 }
 
-impl File {
+impl WgQuickExport {
     /// Reports whether the file contains a private or pre-shared key.
     pub fn is_secret(&self) -> bool {
         self.config.interface.private_key.is_some()
@@ -59,22 +59,22 @@ impl File {
     }
 }
 
-fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &Tunnel) -> Config {
+fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &SiteTunnel) -> WgQuickFile {
     let address = site::address(network, own);
-    let interface = Interface {
+    let interface = InterfaceSection {
         private_key: private_key.cloned(),
         addresses: vec![InterfaceAddress { address, length: Cidr::host(address).length() }],
         mtu: Some(network.mtu.most()),
         listen_port: Some(tunnel.port),
-        ..Interface::default()
+        ..InterfaceSection::default()
     };
-    let peer = |peer: &Peer| wgquick::Peer {
+    let peer = |peer: &SitePeer| wgquick::PeerSection {
         public_key: peer.public_key,
         preshared_key: peer.preshared_key.clone(),
         endpoint: peer
             .endpoint
             .as_ref()
-            .map(|dialled| wgquick::Endpoint { host: dialled.host.clone(), port: dialled.port }),
+            .map(|dialled| wgquick::DialledHost { host: dialled.host.clone(), port: dialled.port }),
         // IPv6 would otherwise leave in the clear; the exit drops it.
         allowed_ips: peer
             .allowed_ips
@@ -84,10 +84,10 @@ fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &T
             .collect(),
         keepalive: peer.keepalive,
     };
-    Config { interface, peers: tunnel.ends().map(|(_, end)| peer(end)).collect() }
+    WgQuickFile { interface, peers: tunnel.ends().map(|(_, end)| peer(end)).collect() }
 }
 
-fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &Tunnel) -> Vec<String> {
+fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &SiteTunnel) -> Vec<String> {
     let ends: Vec<&str> = tunnel.ends().map(|(name, _)| name.as_str()).collect();
     let mut comments = vec![
         format!("{own} of network {}, to {}; made by `portals export {own}`.", network.name, ends.join(", ")),
@@ -99,7 +99,7 @@ fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &Tunnel) -
         );
         comments.push("A host without IPv6 cannot set up ::/0: remove it from AllowedIPs there.".to_owned());
     }
-    let guests: Vec<(&Name, &Peer)> = tunnel.ends().filter(|(_, peer)| peer.exits_here).collect();
+    let guests: Vec<(&Name, &SitePeer)> = tunnel.ends().filter(|(_, peer)| peer.exits_here).collect();
     if !guests.is_empty() {
         let names: Vec<&str> = guests.iter().map(|(name, _)| name.as_str()).collect();
         comments.push(format!(

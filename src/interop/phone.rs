@@ -9,15 +9,15 @@ use crate::base::json::Json;
 use crate::base::keys;
 use crate::base::net::{Family, InterfaceAddress, PublicKey, Secret};
 use crate::base::sorted::SortedMap;
-use crate::config::model::{MOST_PHONES, Name, Network, Phone};
+use crate::config::model::{MOST_PHONES, Name, Network, PhoneConfig};
 use crate::config::{self, phone_address};
 use crate::site::KEEPALIVE;
 use crate::system::key_files;
-use crate::wgquick::{Config, Endpoint, Interface, Peer};
+use crate::wgquick::{DialledHost, InterfaceSection, PeerSection, WgQuickFile};
 
 /// Entry of a new phone in the network file.
 #[derive(Debug)]
-pub struct Entry<'a> {
+pub struct PhoneEntry<'a> {
     /// Name of the phone.
     pub name: &'a str,
     /// Number of the phone, 1 to 62.
@@ -39,7 +39,12 @@ pub fn free_id(network: &Network) -> Option<u8> {
 
 /// Returns the text of the network file with another entry at its end, and the network that this text
 /// describes. `text` is the present text of the file at `path`, and describes `network`; it stays as it is.
-pub fn add(path: &Path, text: &str, network: &Network, entry: &Entry) -> Result<(String, Network), Errors> {
+pub fn add(
+    path: &Path,
+    text: &str,
+    network: &Network,
+    entry: &PhoneEntry,
+) -> Result<(String, Network), Errors> {
     let longer = text.to_owned() + &entry.text(text);
     let heading =
         || Error::wrong("with this phone, the network file would be wrong, so the file was not changed:");
@@ -66,7 +71,7 @@ pub fn preshared_keys(network: &Network, at: &str, folder: &Path) -> Result<Sort
     Errors::check(errors, read)
 }
 
-fn own_preshared_key(name: &str, phone: &Phone, folder: &Path) -> Result<Option<Secret>> {
+fn own_preshared_key(name: &str, phone: &PhoneConfig, folder: &Path) -> Result<Option<Secret>> {
     let Some(file) = phone.preshared_key_file.as_ref().map(|file| folder.join(file)) else { return Ok(None) };
     let key = key_files::load_if_there(&file)?.ok_or_else(|| {
         Error::wrong(format!(
@@ -96,7 +101,7 @@ pub fn settings(
     private_key: Secret,
     preshared_key: Option<Secret>,
     resolvers: Vec<IpAddr>,
-) -> Result<Config> {
+) -> Result<WgQuickFile> {
     let phone = &network.phones[name];
     let site = &network.sites[&phone.at];
     let host = site.endpoint.clone().ok_or_else(|| {
@@ -106,24 +111,24 @@ pub fn settings(
             phone.at
         ))
     })?;
-    let peer = Peer {
+    let peer = PeerSection {
         public_key: site.public_key,
         preshared_key,
-        endpoint: Some(Endpoint { host, port: site.port }),
+        endpoint: Some(DialledHost { host, port: site.port }),
         allowed_ips: vec![Family::V4.everything(), Family::V6.everything()],
         keepalive: Some(KEEPALIVE),
     };
-    let interface = Interface {
+    let interface = InterfaceSection {
         private_key: Some(private_key),
         addresses: vec![InterfaceAddress { address: phone_address(network, phone), length: 32 }],
         dns: resolvers,
         mtu: Some(network.mtu.most()),
-        ..Interface::default()
+        ..InterfaceSection::default()
     };
-    Ok(Config { interface, peers: vec![peer] })
+    Ok(WgQuickFile { interface, peers: vec![peer] })
 }
 
-impl Entry<'_> {
+impl PhoneEntry<'_> {
     /// Returns the text to append to `before`, with the same line endings.
     fn text(&self, before: &str) -> String {
         let has_returns = before.split_once('\n').is_some_and(|(line, _)| line.ends_with('\r'));

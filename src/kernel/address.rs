@@ -34,8 +34,8 @@ pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>>
 fn dump(socket: &mut Socket, index: u32) -> Result<Vec<(u32, InterfaceAddress)>, Refusal> {
     let mut filter = AddressMessage::default();
     filter.header.index = index;
-    let addresses: Vec<Found> = socket.dump(Message::new(libc::RTM_GETADDR, &filter))?;
-    Ok(addresses.into_iter().map(|Found(index, address)| (index, address)).collect())
+    let addresses: Vec<AddressEntry> = socket.dump(Message::new(libc::RTM_GETADDR, &filter))?;
+    Ok(addresses.into_iter().map(|AddressEntry(index, address)| (index, address)).collect())
 }
 
 fn cannot_list() -> String {
@@ -44,9 +44,9 @@ fn cannot_list() -> String {
 
 /// An address, behind the number of its interface.
 #[derive(Debug)]
-pub(crate) struct Found(u32, InterfaceAddress);
+pub(crate) struct AddressEntry(u32, InterfaceAddress);
 
-impl Decode for Found {
+impl Decode for AddressEntry {
     fn decode(payload: &[u8]) -> Option<Self> {
         let AddressMessage { header, attributes, .. } = AddressMessage::parse(payload).ok()?;
         let (mut own, mut other_end) = (None, None);

@@ -85,9 +85,9 @@ pub(super) fn text_before_zero(value: &[u8]) -> &str {
 
 /// A writer of attributes, one behind the other.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Writer(Vec<u8>);
+pub(super) struct AttributeWriter(Vec<u8>);
 
-impl Writer {
+impl AttributeWriter {
     /// Returns a writer whose attributes follow the header of a protocol.
     pub(super) fn behind(header: &[u8]) -> Self {
         Self(header.to_vec())

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::base::error::Result;
-use crate::state::Backend;
+use crate::state::WireGuardBackend;
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 
 /// Steps that go to the kernel together, in one send wherever possible.
@@ -80,7 +80,7 @@ impl<'a> Batch<'a> {
 }
 
 fn is_built_in(new: &NamedLink) -> bool {
-    new.link.backend() == Some(Backend::BuiltIn)
+    new.link.backend() == Some(WireGuardBackend::BuiltIn)
 }
 
 #[cfg(test)]
@@ -94,7 +94,11 @@ mod tests {
             name: name.parse().unwrap(),
             link: Link { kind: LinkKind::WireGuard(backend), mtu: 1420, alias: String::new() },
         };
-        let links = [link("a", Backend::Kernel), link("b", Backend::Kernel), link("c", Backend::BuiltIn)];
+        let links = [
+            link("a", WireGuardBackend::Kernel),
+            link("b", WireGuardBackend::Kernel),
+            link("c", WireGuardBackend::BuiltIn),
+        ];
         let up = RoutingStep::BringUp("a".parse().unwrap());
         let mut steps: Vec<Step> = links.iter().cloned().map(Step::AddLink).collect();
         steps.extend([

@@ -9,7 +9,7 @@ use netlink_packet_core::NLA_F_NESTED;
 use nix::errno::Errno;
 use nix::libc;
 
-use super::attributes::{Attributes, Writer, address};
+use super::attributes::{AttributeWriter, Attributes, address};
 use super::constant::of_8_bits;
 use super::message::Message;
 use super::netlink::{Frame, Refusal};
@@ -37,7 +37,7 @@ const SOURCE: u16 = 1;
 
 /// Marks by which connections are chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct ConnectionFilter {
     /// Networks that the connections came from.
     pub by_source: SortedSet<Cidr>,
     /// Marks that the connections carry.
@@ -46,10 +46,10 @@ pub struct Told {
 
 /// Forgets the chosen connections, and returns their number. Where the kernel does not track connections,
 /// there are none.
-pub fn forget(told: &Told) -> Result<usize> {
+pub fn forget(filter: &ConnectionFilter) -> Result<usize> {
     let mut socket = Nfnetlink::open(IPV4)?;
     let mut deletions = Vec::new();
-    match socket.dump_each(GET, &mut |frame| deletions.extend(deletion(told, &frame))) {
+    match socket.dump_each(GET, &mut |frame| deletions.extend(deletion(filter, &frame))) {
         Err(refusal) if is_unknown_subsystem(refusal.errno) => return Ok(0),
         listed => listed.context(|| "cannot list the tracked connections".to_owned())?,
     }
@@ -65,10 +65,10 @@ fn is_over(verdict: &Result<(), Refusal>) -> bool {
 }
 
 /// Returns the request that forgets the connection in a message, if the connection is chosen.
-pub(crate) fn deletion(told: &Told, frame: &Frame) -> Option<Message> {
+pub(crate) fn deletion(filter: &ConnectionFilter, frame: &Frame) -> Option<Message> {
     let entry = attributes(frame.payload);
-    let by_source = |source: IpAddr| told.by_source.iter().any(|network| network.contains(source));
-    let by_mark = |mark: u32| told.by_mark.iter().any(|known| mark & known.mask == known.value);
+    let by_source = |source: IpAddr| filter.by_source.iter().any(|network| network.contains(source));
+    let by_mark = |mark: u32| filter.by_mark.iter().any(|known| mark & known.mask == known.value);
     let is_chosen = source(entry).is_some_and(by_source) || entry.number(MARK).is_some_and(by_mark);
     (frame.kind == NEW && is_chosen).then(|| request(DELETE, 0, IPV4, |writer| write_name(entry, writer)))
 }
@@ -79,7 +79,7 @@ fn source(entry: Attributes) -> Option<IpAddr> {
 
 /// Writes the attributes that name a connection. The kernel finds it by its tuple and its zone; the number
 /// makes sure that it is not a younger connection.
-fn write_name(entry: Attributes, writer: &mut Writer) {
+fn write_name(entry: Attributes, writer: &mut AttributeWriter) {
     for (kind, value) in entry.iter() {
         match kind {
             ORIGINAL => writer.bytes(ORIGINAL | NLA_F_NESTED, value),

@@ -27,15 +27,15 @@ pub(super) fn attributes(payload: &[u8]) -> Attributes<'_> {
 
 /// A message that holds no keys. Its memory is not wiped.
 #[derive(Debug)]
-pub(crate) struct Part(Vec<u8>);
+pub(crate) struct PlainMessage(Vec<u8>);
 
-impl Part {
+impl PlainMessage {
     pub(super) fn attributes(&self) -> Attributes<'_> {
         attributes(&self.0)
     }
 }
 
-impl Decode for Part {
+impl Decode for PlainMessage {
     fn decode(payload: &[u8]) -> Option<Self> {
         Some(Self(payload.to_vec()))
     }
@@ -46,14 +46,14 @@ impl Decode for Part {
 /// (`ctrl_getfamily` in net/netlink/genetlink.c).
 pub fn find_family(socket: &mut Socket, name: &str) -> Result<Option<u16>, Refusal> {
     let name = DefaultNla::new(controller::FAMILY_NAME, [name.as_bytes(), b"\0"].concat());
-    match socket.get::<Part>(Message::generic(controller::ID, controller::GET_FAMILY, &name)) {
+    match socket.get::<PlainMessage>(Message::generic(controller::ID, controller::GET_FAMILY, &name)) {
         Ok(part) => Ok(part.as_ref().and_then(number)),
         Err(Refusal { errno: Errno::ENOENT, .. }) => Ok(None),
         Err(refusal) => Err(refusal),
     }
 }
 
-fn number(answer: &Part) -> Option<u16> {
+fn number(answer: &PlainMessage) -> Option<u16> {
     answer.attributes().bytes(controller::FAMILY_ID)?.first_chunk().copied().map(u16::from_ne_bytes)
 }
 

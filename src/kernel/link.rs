@@ -3,14 +3,14 @@
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use nix::libc;
 
-use super::attributes::{Attributes, Writer, native_number, text_before_zero};
+use super::attributes::{AttributeWriter, Attributes, native_number, text_before_zero};
 use super::message::{Decode, LINK_HEADER, LinkRequest, Message, UP};
 use super::netlink::Socket;
 use crate::base::error::{Context, Result};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
-use crate::site::facts::Sort;
-use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind};
+use crate::site::facts::LinkSort;
+use crate::state::{ALIAS_PREFIX, Link, LinkKind, WireGuardBackend};
 
 /// Interface group (`ip link show group`) of a new interface without its alias: "port" in ASCII. The kernel
 /// ignores an alias at creation, and a crash before the alias is set must not leave an interface that we do
@@ -41,7 +41,7 @@ pub struct HostLink {
     /// Largest packet in bytes.
     pub mtu: u32,
     /// Sort of the interface.
-    pub sort: Sort,
+    pub sort: LinkSort,
     /// Number of the interface that has this one as a port.
     pub master: Option<u32>,
     /// Number of the interface that carries this one; `None` if that is in another network namespace.
@@ -61,7 +61,7 @@ pub type Links = SortedMap<IfName, HostLink>;
 impl HostLink {
     /// Returns an interface that is not ours, on no other interface and a port of none.
     #[cfg(test)]
-    pub(crate) fn example(index: u32, name: &str, sort: Sort) -> Self {
+    pub(crate) fn example(index: u32, name: &str, sort: LinkSort) -> Self {
         Self {
             index,
             name: name.parse().unwrap(),
@@ -115,7 +115,7 @@ impl Decode for HostLink {
         let (mut name, mut mtu, mut group, mut alias, mut kind) =
             (None, 0, DEFAULT_GROUP, String::new(), None);
         let (mut master, mut carrier, mut elsewhere) = (None, None, false);
-        let (mut sort, mut tag) = (Sort::Other, None);
+        let (mut sort, mut tag) = (LinkSort::Other, None);
         for (attribute, value) in Attributes::of(attributes).iter() {
             match attribute {
                 libc::IFLA_IFNAME => name = text_before_zero(value).parse().ok(),
@@ -142,20 +142,20 @@ fn kind_name(info: &[u8]) -> Option<&str> {
     Attributes::of(info).bytes(libc::IFLA_INFO_KIND).map(text_before_zero)
 }
 
-fn decode_sort(info: &[u8]) -> Sort {
+fn decode_sort(info: &[u8]) -> LinkSort {
     match kind_name(info) {
-        Some("vlan") => Sort::Vlan,
-        Some("macvlan" | "macvtap" | "ipvlan" | "ipvtap") => Sort::Sharing,
-        Some("vrf") => Sort::Vrf,
-        Some("bridge") => Sort::Bridge,
-        _ => Sort::Other,
+        Some("vlan") => LinkSort::Vlan,
+        Some("macvlan" | "macvtap" | "ipvlan" | "ipvtap") => LinkSort::Sharing,
+        Some("vrf") => LinkSort::Vrf,
+        Some("bridge") => LinkSort::Bridge,
+        _ => LinkSort::Other,
     }
 }
 
 fn decode_kind(info: &[u8]) -> Option<LinkKind> {
     match kind_name(info)? {
-        "wireguard" => Some(LinkKind::WireGuard(Backend::Kernel)),
-        "tun" => Some(LinkKind::WireGuard(Backend::BuiltIn)),
+        "wireguard" => Some(LinkKind::WireGuard(WireGuardBackend::Kernel)),
+        "tun" => Some(LinkKind::WireGuard(WireGuardBackend::BuiltIn)),
         _ => None,
     }
 }
@@ -175,7 +175,7 @@ pub fn create_wireguard(name: &IfName, mtu: u32) -> Message {
 /// alias, which [`finish`] sets.
 pub fn create_vlan(name: &IfName, mtu: u32, parent: u32, id: u16) -> Message {
     let loose = [VLAN_FLAG_LOOSE_BINDING; 2].map(u32::to_ne_bytes).concat();
-    let mut data = Writer::default();
+    let mut data = AttributeWriter::default();
     data.bytes(IFLA_VLAN_ID, &id.to_ne_bytes());
     data.bytes(IFLA_VLAN_FLAGS, &loose);
     create(&unfinished(name, mtu).with_number(libc::IFLA_LINK, parent).of_kind("vlan", Some(data.finish())))

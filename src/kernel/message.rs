@@ -8,7 +8,7 @@ use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_REQUEST};
 use nix::libc;
 use zeroize::Zeroizing;
 
-use super::attributes::Writer;
+use super::attributes::AttributeWriter;
 
 /// Bytes in front of an interface's attributes: `struct ifinfomsg` of linux/rtnetlink.h, with the number at 4
 /// and the flags at 8.
@@ -102,7 +102,7 @@ pub struct LinkRequest {
     flags: u32,
     /// Mask of the flags that count.
     change: u32,
-    attributes: Writer,
+    attributes: AttributeWriter,
 }
 
 impl LinkRequest {
@@ -145,7 +145,7 @@ impl LinkRequest {
 
     /// Returns the request as an attribute of another one, such as the far end of a pair.
     pub fn nested(&self, kind: u16) -> Vec<u8> {
-        let mut writer = Writer::default();
+        let mut writer = AttributeWriter::default();
         writer.nest(kind, |content| {
             content.append(&self.header());
             content.append(self.attributes.written());

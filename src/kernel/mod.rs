@@ -16,15 +16,15 @@ pub mod linux;
 pub mod message;
 pub mod neighbour;
 pub mod netlink;
-pub mod news;
+pub mod netlink_monitor;
 mod nfnetlink;
 pub mod nftables;
 pub mod nl80211;
-mod refusal;
 mod requests;
 pub mod route;
 pub mod rule;
 pub mod sockets;
+mod step_errors;
 pub mod sysctl;
 mod tun;
 pub mod wireguard;
@@ -40,10 +40,10 @@ use crate::base::sorted::SortedMap;
 use crate::state::step::Step;
 use crate::state::{Link, Scope, State, Tunnel};
 use crate::wifi::card::Station;
-use conntrack::Told;
+use conntrack::ConnectionFilter;
 use iptables::legacy::Shape;
 use link::Links;
-use sockets::{ChangeNews, EchoSocket, NeighbourNews};
+use sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
 use wireguard::Reading;
 
 /// A machine that can be observed and changed.
@@ -88,20 +88,20 @@ pub trait Kernel {
     /// Reports whether this process runs tunnels with the built-in WireGuard.
     fn runs_tunnels(&self) -> bool;
 
-    /// Has the built-in WireGuard begin anew with every peer that does not answer.
+    /// Makes the built-in WireGuard begin anew with every peer that does not answer.
     fn begin_handshakes_anew(&self);
 
     /// Forgets the chosen connections, and returns their number.
-    fn forget_connections(&mut self, chosen: &Told) -> Result<usize>;
+    fn forget_connections(&mut self, chosen: &ConnectionFilter) -> Result<usize>;
 
     /// Returns the devices that are connected to each of these interfaces, without those that are not Wi-Fi.
     fn stations(&mut self, interfaces: &[&IfName]) -> Result<SortedMap<IfName, Vec<Station>>>;
 
     /// Subscribes to all changes from now on.
-    fn change_news(&mut self) -> Result<Box<dyn ChangeNews>>;
+    fn change_monitor(&mut self) -> Result<Box<dyn ChangeMonitor>>;
 
     /// Subscribes to the devices that show up from now on.
-    fn neighbour_news(&mut self) -> Result<Box<dyn NeighbourNews>>;
+    fn neighbour_monitor(&mut self) -> Result<Box<dyn NeighbourMonitor>>;
 
     /// Opens a socket for echo requests to `to`, out of `interface` regardless of the routes, from the
     /// interface's address `from`.

@@ -11,7 +11,7 @@ use nix::libc;
 
 use super::message::{Decode, Message};
 use super::netlink::protocols::NETLINK_ROUTE;
-use super::netlink::{Heard, Listener, Socket, frames};
+use super::netlink::{Listener, Received, Socket, frames};
 use crate::base::error::{Context as _, Result};
 use crate::base::net::Mac;
 
@@ -54,9 +54,9 @@ impl Decode for Neighbour {
 
 /// A socket that reports every device that appears, in the network namespace of the thread that opened it.
 #[derive(Debug)]
-pub struct Neighbourhood(Listener);
+pub struct NeighbourSocket(Listener);
 
-impl Neighbourhood {
+impl NeighbourSocket {
     /// Begins to listen.
     pub fn open() -> Result<Self> {
         Listener::open(NETLINK_ROUTE, &[libc::RTNLGRP_NEIGH])
@@ -75,11 +75,11 @@ impl Neighbourhood {
         let mut buffer = Vec::with_capacity(ROOM);
         loop {
             match self.0.hear(&mut buffer) {
-                Heard::Messages => {
+                Received::Messages => {
                     neighbours.extend(frames(&buffer).filter_map(|frame| Neighbour::decode(frame.payload)));
                 }
-                Heard::Nothing => return Some(neighbours),
-                Heard::Lost => return None,
+                Received::Nothing => return Some(neighbours),
+                Received::Lost => return None,
             }
         }
     }

@@ -5,7 +5,7 @@ use netlink_packet_core::NLM_F_DUMP;
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
 
-use super::attributes::{Attributes, Writer};
+use super::attributes::{AttributeWriter, Attributes};
 use super::constant::{of_8_bits, of_16_bits};
 use super::message::Message;
 use super::netlink::{ALIGNMENT, Frame, Refusal, Socket, protocols};
@@ -46,7 +46,7 @@ impl Nfnetlink {
         &mut self,
         kind: u16,
         flags: u16,
-        body: impl FnOnce(&mut Writer),
+        body: impl FnOnce(&mut AttributeWriter),
     ) -> Result<Vec<u8>, Refusal> {
         self.request_about(self.family, kind, flags, body)
     }
@@ -57,7 +57,7 @@ impl Nfnetlink {
         family: u8,
         kind: u16,
         flags: u16,
-        body: impl FnOnce(&mut Writer),
+        body: impl FnOnce(&mut AttributeWriter),
     ) -> Result<Vec<u8>, Refusal> {
         let request = request(kind, flags, family, body);
         let mut answers = Vec::new();
@@ -99,8 +99,8 @@ impl Nfnetlink {
 }
 
 /// Returns a request about a family of protocols (NFPROTO_*), with the attributes that `body` writes.
-pub(super) fn request(kind: u16, flags: u16, family: u8, body: impl FnOnce(&mut Writer)) -> Message {
-    let mut writer = Writer::behind(&[family, VERSION, 0, 0]);
+pub(super) fn request(kind: u16, flags: u16, family: u8, body: impl FnOnce(&mut AttributeWriter)) -> Message {
+    let mut writer = AttributeWriter::behind(&[family, VERSION, 0, 0]);
     body(&mut writer);
     Message::raw(kind, writer.finish()).with_flags(flags)
 }

@@ -5,15 +5,15 @@ use nix::errno::Errno;
 use super::link::Links;
 use super::message::Message;
 use super::netlink::{Refusal, Socket};
-use super::{address, link, refusal, route, rule};
+use super::{address, link, route, rule, step_errors};
 use crate::base::error::Result;
 use crate::base::net::IfName;
 use crate::state::step::{NamedLink, RoutingStep};
-use crate::state::{LinkKind, Target};
+use crate::state::{LinkKind, RouteTarget};
 
 /// Makes interfaces. `links` is a snapshot that names the interfaces that carry VLANs.
 pub(super) fn add_links(socket: &mut Socket, new: &[&NamedLink], links: &Links) -> Vec<Result<()>> {
-    send(socket, new, |new| encode_new(new, links), |new, refused| Err(refusal::not_added(new, refused)))
+    send(socket, new, |new| encode_new(new, links), |new, refused| Err(step_errors::not_added(new, refused)))
 }
 
 /// Removes interfaces. An interface that is gone already counts as removed: another program removed it
@@ -25,7 +25,7 @@ pub(super) fn remove_links(socket: &mut Socket, old: &[&NamedLink]) -> Vec<Resul
         |old| Ok(link::remove(&old.name)),
         |old, refused| match refused.errno {
             Errno::ENODEV => Ok(()),
-            _ => Err(refusal::not_removed(old, refused)),
+            _ => Err(step_errors::not_removed(old, refused)),
         },
     )
 }
@@ -38,7 +38,7 @@ pub(super) fn change_routing(socket: &mut Socket, steps: &[&RoutingStep], links:
         steps,
         |step| encode(step, links),
         |step, refused| {
-            if is_gone(step, refused.errno) { Ok(()) } else { Err(refusal::not_changed(step, refused)) }
+            if is_gone(step, refused.errno) { Ok(()) } else { Err(step_errors::not_changed(step, refused)) }
         },
     )
 }
@@ -73,9 +73,9 @@ fn encode_new(NamedLink { name, link }: &NamedLink, links: &Links) -> Result<Mes
 
 /// Returns the request that carries out a step; ENODEV if its interface is missing.
 fn encode(step: &RoutingStep, links: &Links) -> Result<Message, Errno> {
-    let device = |target: &Target| match target {
-        Target::Device { interface, .. } => index(interface, links).map(Some),
-        Target::Unreachable => Ok(None),
+    let device = |target: &RouteTarget| match target {
+        RouteTarget::Device { interface, .. } => index(interface, links).map(Some),
+        RouteTarget::Unreachable => Ok(None),
     };
     Ok(match step {
         RoutingStep::ChangeLink { name, to, .. } => link::finish(name, to),

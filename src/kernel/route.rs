@@ -16,7 +16,7 @@ use super::netlink::{Refusal, Socket};
 use crate::base::error::{Context, Result};
 use crate::base::net::{Cidr, Family, IfName, Table};
 use crate::base::sorted::SortedMap;
-use crate::state::{PROTOCOL, Reach, Route, Target};
+use crate::state::{PROTOCOL, Reach, Route, RouteTarget};
 
 /// Metric that the kernel gives to an IPv6 route without one (IP6_RT_PRIO_USER in net/ipv6.h). It is observed
 /// as `None` again, so that a [`Route`] has only one form.
@@ -48,8 +48,8 @@ impl HostRoute {
             return None;
         }
         let target = match self.device {
-            None => Target::Unreachable,
-            Some(index) => Target::Device {
+            None => RouteTarget::Unreachable,
+            Some(index) => RouteTarget::Device {
                 interface: names.get(&index)?.clone(),
                 source: self.source,
                 reach: self.reach,
@@ -157,8 +157,8 @@ fn ip_address(address: &RouteAddress) -> Option<IpAddr> {
 pub fn add(route: &Route, device: Option<u32>) -> Message {
     let mut message = encode(route, device);
     message.header.scope = match route.target {
-        Target::Device { reach: Reach::Link, .. } => RouteScope::Link,
-        Target::Device { reach: Reach::Beyond, .. } | Target::Unreachable => RouteScope::Universe,
+        RouteTarget::Device { reach: Reach::Link, .. } => RouteScope::Link,
+        RouteTarget::Device { reach: Reach::Beyond, .. } | RouteTarget::Unreachable => RouteScope::Universe,
     };
     Message::new(libc::RTM_NEWROUTE, &message).with_flags(NLM_F_CREATE | NLM_F_EXCL)
 }
@@ -186,8 +186,8 @@ fn encode(route: &Route, device: Option<u32>) -> RouteMessage {
     let metric = route.metric.or(default_metric(route.destination.family()));
     message.attributes.extend(metric.map(|metric| RouteAttribute::Priority(metric.get())));
     match &route.target {
-        Target::Unreachable => message.header.kind = RouteType::Unreachable,
-        Target::Device { source, .. } => {
+        RouteTarget::Unreachable => message.header.kind = RouteType::Unreachable,
+        RouteTarget::Device { source, .. } => {
             message.header.kind = RouteType::Unicast;
             message.attributes.extend(device.map(RouteAttribute::Oif));
             message.attributes.extend(source.map(|address| RouteAttribute::PrefSource(address.into())));

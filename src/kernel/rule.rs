@@ -81,7 +81,7 @@ impl Decode for Rule {
         if header.tos != 0 || header.flags.contains(RuleFlags::Invert) {
             return None;
         }
-        let mut found = Found { table: header.table.into(), ..Found::default() };
+        let mut found = RuleContent { table: header.table.into(), ..RuleContent::default() };
         for attribute in attributes {
             found.take(attribute, &header)?;
         }
@@ -105,7 +105,7 @@ impl Decode for Rule {
 
 /// Content of a rule's attributes.
 #[derive(Default)]
-struct Found {
+struct RuleContent {
     priority: u32,
     table: u32,
     goto: Option<u32>,
@@ -115,7 +115,7 @@ struct Found {
     selector: Selector,
 }
 
-impl Found {
+impl RuleContent {
     /// Adds one attribute; `None` if the attribute makes the rule one that is not ours.
     fn take(&mut self, attribute: RuleAttribute, header: &RuleHeader) -> Option<()> {
         match attribute {

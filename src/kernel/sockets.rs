@@ -1,5 +1,5 @@
-//! Sockets of a long-running caller: it keeps them open, and polls their descriptors. As traits, so that a test
-//! brings its own.
+//! Sockets of a long-running caller, which keeps them open and polls their descriptors. They are traits, so
+//! that a test can bring its own.
 
 use std::fmt;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -7,11 +7,11 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use nix::errno::Errno;
 
 use super::echo::Echo;
-use super::neighbour::{Neighbour, Neighbourhood};
-use super::news::News;
+use super::neighbour::{Neighbour, NeighbourSocket};
+use super::netlink_monitor::NetlinkMonitor;
 
 /// Subscription to the changes of links, addresses, routes, rules and the firewall.
-pub trait ChangeNews {
+pub trait ChangeMonitor {
     /// Returns the descriptors to poll for input.
     fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
 
@@ -24,7 +24,7 @@ pub trait ChangeNews {
 }
 
 /// Subscription to the devices that show up on our links.
-pub trait NeighbourNews: fmt::Debug {
+pub trait NeighbourMonitor: fmt::Debug {
     /// Returns the descriptor to poll for input.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
@@ -47,7 +47,7 @@ pub trait EchoSocket: fmt::Debug {
     fn answers(&mut self) -> Vec<u16>;
 }
 
-impl ChangeNews for News {
+impl ChangeMonitor for NetlinkMonitor {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.descriptors().collect()
     }
@@ -61,7 +61,7 @@ impl ChangeNews for News {
     }
 }
 
-impl NeighbourNews for Neighbourhood {
+impl NeighbourMonitor for NeighbourSocket {
     fn descriptor(&self) -> BorrowedFd<'_> {
         self.descriptor()
     }

@@ -14,7 +14,7 @@ pub(super) const DEVICE: &str = "/dev/net/tun";
 
 /// Part of `struct ifreq` that TUNSETIFF reads. The kernel copies 40 bytes, or 32 on 32-bit machines.
 #[repr(C)]
-struct Request {
+struct TunRequest {
     name: [u8; libc::IFNAMSIZ],
     flags: libc::c_short,
     rest: [u8; 22],
@@ -30,7 +30,7 @@ struct Request {
 pub(super) fn create(name: &IfName) -> io::Result<OwnedFd> {
     let file = OpenOptions::new().read(true).write(true).open(DEVICE)?;
     let flags = libc::c_short::try_from(libc::IFF_TUN | libc::IFF_NO_PI).expect("two low bits");
-    let mut request = Request { name: [0; libc::IFNAMSIZ], flags, rest: [0; 22] };
+    let mut request = TunRequest { name: [0; libc::IFNAMSIZ], flags, rest: [0; 22] };
     request.name[..name.as_str().len()].copy_from_slice(name.as_str().as_bytes());
     let set_interface = nix::request_code_write!(b'T', 202, size_of::<libc::c_int>());
     // SAFETY: the file is open, and the kernel reads and writes no more bytes than the request holds.

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{File, Program, Service, folder};
+use super::{Program, Service, ServiceFile, folder};
 use crate::base::net::{IfName, InterfaceAddress};
 use crate::site::{Portal, RESOLVER_PORT};
 
@@ -51,7 +51,7 @@ pub(super) fn of(portal: &Portal, mtu: Option<u32>, run_folder: &Path) -> Option
         name,
         program: &PROGRAM,
         arguments: vec!["--keep-in-foreground".into(), configuration],
-        files: vec![File { name: CONFIGURATION, content: content.into_bytes().into() }],
+        files: vec![ServiceFile { name: CONFIGURATION, content: content.into_bytes().into() }],
         interface: Some(interface.clone()),
     })
 }
@@ -123,7 +123,7 @@ fn dhcp(portal: &Portal, lan: InterfaceAddress, mtu: Option<u32>, folder: &Path)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::{Answers, Entrance, Exit, Served};
+    use crate::site::{Entrance, Exit, ReplyPath, RouterAccess};
 
     fn portal() -> Portal {
         Portal {
@@ -131,8 +131,8 @@ mod tests {
             entrance: Entrance::Interface("eth1".parse().unwrap()),
             is_here: true,
             obstacle: None,
-            router: Served::Basics,
-            answers: Answers::ByExit,
+            router: RouterAccess::Basics,
+            answers: ReplyPath::ByExit,
             exits: vec![Exit::Direct],
             exit: Exit::Direct,
             address: Some("10.77.1.65/26".parse().unwrap()),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{File, Program, Service, folder};
+use super::{Program, Service, ServiceFile, folder};
 use crate::config::model::Security;
 use crate::site::access_point::{AccessPoint, Offer};
 use crate::system::child::{NET_ADMIN, NET_RAW};
@@ -31,7 +31,10 @@ pub(super) fn service(access_point: &AccessPoint, run_folder: &Path) -> Service 
     Service {
         program: &PROGRAM,
         arguments: vec![folder(run_folder, &name).join(FILE).into()],
-        files: vec![File { name: FILE, content: configuration(access_point).as_bytes().to_vec().into() }],
+        files: vec![ServiceFile {
+            name: FILE,
+            content: configuration(access_point).as_bytes().to_vec().into(),
+        }],
         interface: Some(access_point.interface.clone()),
         name,
     }

@@ -19,7 +19,7 @@ const HELD: Duration = Duration::from_mins(1);
 
 /// Condition of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(super) enum ServiceCondition {
     /// Runs, or is about to start.
     Running,
     /// Cannot run for this reason, and is started again later.
@@ -33,7 +33,7 @@ pub(super) type Demand = (Service, Option<u32>);
 
 /// Keeper of one service.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct ServiceKeeper {
     folder: PathBuf,
     /// Set if the network file has the service, even if its interface does not exist now: its folder stays
     /// then.
@@ -42,12 +42,12 @@ pub(super) struct Keeper {
     process: Option<Process>,
     /// Demand for which the process was started; `None` for a process that was left behind.
     serves: Option<Demand>,
-    failure: Option<Failure>,
+    failure: Option<ServiceFailure>,
 }
 
 /// Failure: the process could not be started, or has ended by itself.
 #[derive(Debug)]
-struct Failure {
+struct ServiceFailure {
     /// Reason, which is logged once.
     why: String,
     /// Wait before the next start.
@@ -56,7 +56,7 @@ struct Failure {
     until: Instant,
 }
 
-impl Keeper {
+impl ServiceKeeper {
     /// Returns the keeper of the service with this folder, in which a process may have been left behind.
     pub(super) fn of(folder: PathBuf) -> Self {
         let process = Process::left_behind(&folder);
@@ -78,11 +78,13 @@ impl Keeper {
     }
 
     /// Returns the condition of the service.
-    pub(super) fn condition(&self) -> Condition {
+    pub(super) fn condition(&self) -> ServiceCondition {
         match (&self.wanted, &self.failure) {
-            (None, _) => Condition::Waiting,
-            (Some(_), Some(failure)) if self.process.is_none() => Condition::Failed(failure.why.clone()),
-            (Some(_), _) => Condition::Running,
+            (None, _) => ServiceCondition::Waiting,
+            (Some(_), Some(failure)) if self.process.is_none() => {
+                ServiceCondition::Failed(failure.why.clone())
+            }
+            (Some(_), _) => ServiceCondition::Running,
         }
     }
 
@@ -142,6 +144,6 @@ impl Keeper {
         {
             log::error!("{} has failed, and will be started again: {why}", service.name);
         }
-        self.failure = Some(Failure { why, wait, until: now + wait });
+        self.failure = Some(ServiceFailure { why, wait, until: now + wait });
     }
 }

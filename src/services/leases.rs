@@ -9,7 +9,7 @@ use super::dnsmasq::lease_file;
 use crate::base::error::Result;
 use crate::base::net::Mac;
 use crate::site::Portal;
-use crate::system::disk::{self, Source, unreadable};
+use crate::system::disk::{self, FileOrigin, unreadable};
 
 /// Lease: a device and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
         return Ok(None);
     }
     let path = lease_file(run_folder, portal);
-    let text = disk::read_if_there(&path, Source::Host).map_err(|error| unreadable(&path, error))?;
+    let text = disk::read_if_there(&path, FileOrigin::Host).map_err(|error| unreadable(&path, error))?;
     let mut leases: Vec<Lease> =
         text.unwrap_or_default().lines().filter_map(|line| parse(line, now)).collect();
     leases.sort_by_key(|lease| lease.address);

@@ -63,21 +63,21 @@ pub struct Service {
     /// that was left behind.
     pub arguments: Vec<OsString>,
     /// Files that the program reads.
-    pub files: Vec<File>,
+    pub files: Vec<ServiceFile>,
     /// Interface without which the service does not run. A new interface of the same name restarts it.
     pub interface: Option<IfName>,
 }
 
 /// File of a service, which only root can read.
 #[derive(Clone, PartialEq, Eq)]
-pub struct File {
+pub struct ServiceFile {
     /// Name in the folder of the service.
     pub name: &'static str,
     /// Whole content.
     pub content: Zeroizing<Vec<u8>>,
 }
 
-impl fmt::Debug for File {
+impl fmt::Debug for ServiceFile {
     /// Writes only the name: the content may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::Service;
 use crate::base::error::{Context as _, Error, Result};
 use crate::system::child::{is_only_user, limited, noted, outliving, path_of, unblocked};
-use crate::system::disk::{self, Source};
+use crate::system::disk::{self, FileOrigin};
 
 /// Time from SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
@@ -45,7 +45,7 @@ const LONGEST_LINE: usize = 300;
 /// Process of a service.
 #[derive(Debug)]
 pub(super) struct Process {
-    kind: Kind,
+    kind: ProcessKind,
     /// Folder of the service.
     folder: PathBuf,
     began: Instant,
@@ -53,8 +53,8 @@ pub(super) struct Process {
 }
 
 #[derive(Debug)]
-enum Kind {
-    Child(Child, Output),
+enum ProcessKind {
+    Child(Child, ProgramOutput),
     /// Process ID and start time: together, they identify the process.
     Leftover(Pid, u64),
 }
@@ -69,7 +69,7 @@ struct Ending {
 
 /// Output of a program, of which the last line is kept.
 #[derive(Debug)]
-struct Output {
+struct ProgramOutput {
     /// Pipe from the program; `None` once it is closed.
     pipe: Option<PipeReader>,
     line: Vec<u8>,
@@ -82,8 +82,8 @@ impl Process {
         let path =
             path_of(service.program.name).ok_or_else(|| Error::failed(service.program.is_missing()))?;
         write_files(service, folder).context(|| format!("cannot write into {}", folder.display()))?;
-        let doing = || format!("cannot start {}", path.display());
-        let (reader, writer) = io::pipe().context(doing)?;
+        let context = || format!("cannot start {}", path.display());
+        let (reader, writer) = io::pipe().context(context)?;
         let pid_file = folder.join(PID_FILE);
         let note = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(pid_file);
         let mut command = Command::new(&path);
@@ -92,21 +92,21 @@ impl Process {
         }
         // In its own process group: a key such as Ctrl-C at the agent's terminal is for the agent only.
         command.args(&service.arguments).current_dir("/").process_group(0).stdin(Stdio::null());
-        command.stdout(writer.try_clone().context(doing)?).stderr(writer);
-        noted(outliving(unblocked(&mut command)), note.context(doing)?);
+        command.stdout(writer.try_clone().context(context)?).stderr(writer);
+        noted(outliving(unblocked(&mut command)), note.context(context)?);
         if let Some(kept) = service.program.capabilities {
             limited(&mut command, kept);
         }
-        let child = command.spawn().context(doing)?;
-        let kind = Kind::Child(child, Output::of(reader).context(doing)?);
+        let child = command.spawn().context(context)?;
+        let kind = ProcessKind::Child(child, ProgramOutput::of(reader).context(context)?);
         Ok(Self { kind, folder: folder.to_owned(), began: now, ending: None })
     }
 
     /// Returns the process that an earlier agent has left behind in this folder, if it still runs.
     pub(super) fn left_behind(folder: &Path) -> Option<Self> {
-        let text = disk::read_if_there(&folder.join(PID_FILE), Source::Ours).ok()??;
+        let text = disk::read_if_there(&folder.join(PID_FILE), FileOrigin::Ours).ok()??;
         let pid = Pid::from_raw(text.trim().parse().ok().filter(|number| *number > 1)?);
-        let kind = Kind::Leftover(pid, start_of(pid)?);
+        let kind = ProcessKind::Leftover(pid, start_of(pid)?);
         let found = Self { kind, folder: folder.to_owned(), began: Instant::now(), ending: None };
         works_in(folder, pid).then_some(found)
     }
@@ -125,7 +125,7 @@ impl Process {
     /// Never waits.
     pub(super) fn end_of(&mut self) -> Option<String> {
         let end = match &mut self.kind {
-            Kind::Child(child, output) => {
+            ProcessKind::Child(child, output) => {
                 let status = child.try_wait();
                 output.read();
                 match status {
@@ -134,7 +134,7 @@ impl Process {
                     Err(error) => Some(error.to_string()),
                 }
             }
-            Kind::Leftover(pid, start) => (start_of(*pid) != Some(*start)).then(String::new),
+            ProcessKind::Leftover(pid, start) => (start_of(*pid) != Some(*start)).then(String::new),
         }?;
         // Another process may soon have its ID.
         let _ = fs::remove_file(self.folder.join(PID_FILE));
@@ -159,8 +159,8 @@ impl Process {
     /// Returns the time of the next look at the process even if nothing happens before.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         match (&self.kind, &self.ending) {
-            (Kind::Leftover(..), _) => Some(now + GLANCE),
-            (Kind::Child(..), Some(ending)) if !ending.is_killed => Some(ending.until),
+            (ProcessKind::Leftover(..), _) => Some(now + GLANCE),
+            (ProcessKind::Child(..), Some(ending)) if !ending.is_killed => Some(ending.until),
             _ => None,
         }
     }
@@ -168,16 +168,16 @@ impl Process {
     /// Returns a descriptor that has input when the process has written something.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.kind {
-            Kind::Child(_, output) => output.pipe.as_ref().map(|pipe| pipe.as_fd()),
-            Kind::Leftover(..) => None,
+            ProcessKind::Child(_, output) => output.pipe.as_ref().map(|pipe| pipe.as_fd()),
+            ProcessKind::Leftover(..) => None,
         }
     }
 
     fn send(&self, signal: Signal) {
         let pid = match &self.kind {
             // Not yet waited for, so no other process has the ID.
-            Kind::Child(child, _) => i32::try_from(child.id()).map(Pid::from_raw),
-            Kind::Leftover(pid, _) => Ok(*pid),
+            ProcessKind::Child(child, _) => i32::try_from(child.id()).map(Pid::from_raw),
+            ProcessKind::Leftover(pid, _) => Ok(*pid),
         };
         match pid.map(|pid| kill(pid, signal)) {
             Ok(Err(errno)) if errno != Errno::ESRCH => {
@@ -194,7 +194,7 @@ fn works_in(folder: &Path, pid: Pid) -> bool {
     let folder = folder.as_os_str().as_bytes();
     for _ in 0..10 {
         let arguments =
-            disk::read(format!("/proc/{pid}/cmdline").as_ref(), Source::Kernel).unwrap_or_default();
+            disk::read(format!("/proc/{pid}/cmdline").as_ref(), FileOrigin::Kernel).unwrap_or_default();
         if !arguments.is_empty() {
             return arguments.windows(folder.len()).any(|part| part == folder);
         }
@@ -214,7 +214,7 @@ fn start_of(pid: Pid) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
-impl Output {
+impl ProgramOutput {
     fn of(pipe: PipeReader) -> Result<Self, Errno> {
         fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         Ok(Self { pipe: Some(pipe), line: Vec::new(), last: String::new() })
@@ -268,7 +268,7 @@ fn write_files(service: &Service, folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     for file in &service.files {
         let path = folder.join(file.name);
-        if !disk::read(&path, Source::Ours).is_ok_and(|content| Zeroizing::new(content) == file.content) {
+        if !disk::read(&path, FileOrigin::Ours).is_ok_and(|content| Zeroizing::new(content) == file.content) {
             disk::replace(&path, &file.content, 0o600)?;
         }
     }

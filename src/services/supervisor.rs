@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
 
-use super::keeper::{Condition, Keeper};
+use super::keeper::{ServiceCondition, ServiceKeeper};
 use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
 use crate::base::sorted::SortedMap;
 
 /// Longest wait for all services to end, including services that must be killed.
-const PATIENCE: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Supervisor of services. Its owner calls [`turn`](Self::turn) when a child has ended, when a descriptor has
 /// input, and at the deadline.
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Supervisor {
     folder: PathBuf,
     /// Keepers by the name of the service.
-    keepers: SortedMap<String, Keeper>,
+    keepers: SortedMap<String, ServiceKeeper>,
 }
 
 impl Supervisor {
@@ -33,11 +33,11 @@ impl Supervisor {
         let folder = folders(run_folder);
         let mut keepers = SortedMap::new();
         if folder.is_dir() {
-            let doing = || format!("cannot read the folder {}", folder.display());
-            for entry in fs::read_dir(&folder).context(doing)? {
-                let path = entry.context(doing)?.path();
+            let context = || format!("cannot read the folder {}", folder.display());
+            for entry in fs::read_dir(&folder).context(context)? {
+                let path = entry.context(context)?.path();
                 if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
-                    keepers.insert(name.to_owned(), Keeper::of(path.clone()));
+                    keepers.insert(name.to_owned(), ServiceKeeper::of(path.clone()));
                 }
             }
         }
@@ -54,7 +54,7 @@ impl Supervisor {
         }
         for service in wanted {
             let folder = self.folder.join(&service.name);
-            let keeper = self.keepers.get_or_insert_with(service.name.clone(), || Keeper::of(folder));
+            let keeper = self.keepers.get_or_insert_with(service.name.clone(), || ServiceKeeper::of(folder));
             keeper.is_known = true;
             let demand = match &service.interface {
                 None => Some((service, None)),
@@ -69,7 +69,7 @@ impl Supervisor {
 
     /// Returns the descriptors that have input when a service has written something.
     pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.keepers.values().filter_map(Keeper::descriptor)
+        self.keepers.values().filter_map(ServiceKeeper::descriptor)
     }
 
     /// Returns the time of the next turn even if nothing happens before.
@@ -94,13 +94,13 @@ impl Supervisor {
     /// Returns a line for each reason for which wanted services do not run.
     pub fn failures(&self) -> Vec<String> {
         do_not_run(self.conditions().filter_map(|(name, condition)| match condition {
-            Condition::Failed(why) => Some((name, why)),
-            Condition::Running | Condition::Waiting => None,
+            ServiceCondition::Failed(why) => Some((name, why)),
+            ServiceCondition::Running | ServiceCondition::Waiting => None,
         }))
     }
 
     /// Returns the known services and their conditions.
-    pub(super) fn conditions(&self) -> impl Iterator<Item = (&str, Condition)> {
+    pub(super) fn conditions(&self) -> impl Iterator<Item = (&str, ServiceCondition)> {
         let known = self.keepers.iter().filter(|(_, keeper)| keeper.is_known);
         known.map(|(name, keeper)| (name.as_str(), keeper.condition()))
     }
@@ -108,12 +108,12 @@ impl Supervisor {
     /// Ends all services, and waits for their ends. The files that they keep in their folders, such as
     /// leases, stay for the next agent.
     fn end_all(&mut self) {
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + END_TIMEOUT;
         self.keepers.values_mut().for_each(|keeper| keeper.follow(None));
         loop {
             let now = Instant::now();
             self.keepers.values_mut().for_each(|keeper| keeper.turn(now));
-            if now >= give_up || !self.keepers.values().any(Keeper::has_process) {
+            if now >= give_up || !self.keepers.values().any(ServiceKeeper::has_process) {
                 return;
             }
             sleep(Duration::from_millis(10));

@@ -8,11 +8,11 @@ use std::{env, fs, mem, process};
 
 use nix::unistd::close;
 
-use super::keeper::Condition;
+use super::keeper::ServiceCondition;
 use super::*;
 
 /// Longest wait for a process to begin or to end: more than any machine needs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 const SHELL: Program =
     Program { name: "sh", package: "dash", purpose: "tests", capabilities: None, stays: &[] };
@@ -25,12 +25,12 @@ const NOWHERE: Program = Program {
 };
 
 /// Folder that is removed with the test, and the supervisor of its services.
-struct Place {
+struct TestSupervisor {
     folder: PathBuf,
     supervisor: Supervisor,
 }
 
-impl Place {
+impl TestSupervisor {
     fn new(name: &str) -> Self {
         let folder = env::temp_dir().join(format!("portals-services-{name}-{}", process::id()));
         fs::create_dir_all(&folder).unwrap();
@@ -56,7 +56,7 @@ impl Place {
 
     /// Takes turns until the condition holds.
     fn until(&mut self, holds: impl Fn(&Self) -> bool) {
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + TEST_TIMEOUT;
         loop {
             self.supervisor.turn(Instant::now());
             if holds(self) {
@@ -76,12 +76,12 @@ impl Place {
         fs::read_to_string(folder(&self.folder, name).join(file)).ok().filter(|text| text.ends_with('\n'))
     }
 
-    fn condition(&self, name: &str) -> Option<Condition> {
+    fn condition(&self, name: &str) -> Option<ServiceCondition> {
         self.supervisor.conditions().find(|(told, _)| *told == name).map(|(_, condition)| condition)
     }
 }
 
-impl Drop for Place {
+impl Drop for TestSupervisor {
     fn drop(&mut self) {
         self.supervisor.clear().unwrap();
         fs::remove_dir_all(&self.folder).unwrap();
@@ -99,13 +99,13 @@ fn is_alive(pid: u32) -> bool {
 
 #[test]
 fn a_wanted_service_runs_and_an_unwanted_one_ends() {
-    let mut place = Place::new("wanted");
+    let mut place = TestSupervisor::new("wanted");
     let (one, other) = (place.shell("one", ENDLESS), place.shell("other", ENDLESS));
     place.follow(vec![one.clone(), other]);
     place.until(|place| place.written("one", "log").is_some() && place.written("other", "log").is_some());
     let (pid, ends) = (place.pid("one").unwrap(), place.pid("other").unwrap());
     assert_eq!(place.written("one", "log").unwrap().trim(), pid.to_string());
-    assert_eq!(place.condition("one"), Some(Condition::Running));
+    assert_eq!(place.condition("one"), Some(ServiceCondition::Running));
     place.follow(vec![one]);
     place.until(|place| !folder(&place.folder, "other").exists());
     assert!(!is_alive(ends) && is_alive(pid), "only the unwanted service has ended");
@@ -116,9 +116,9 @@ fn a_wanted_service_runs_and_an_unwanted_one_ends() {
 
 #[test]
 fn a_changed_file_restarts_the_process() {
-    let mut place = Place::new("files");
+    let mut place = TestSupervisor::new("files");
     let mut service = place.shell("one", ENDLESS);
-    service.files.push(File { name: "secret", content: b"first".to_vec().into() });
+    service.files.push(ServiceFile { name: "secret", content: b"first".to_vec().into() });
     place.follow(vec![service.clone()]);
     place.until(|place| place.written("one", "log").is_some());
     let first = place.pid("one");
@@ -136,15 +136,15 @@ fn a_changed_file_restarts_the_process() {
 
 #[test]
 fn a_service_that_dies_is_started_again_after_longer_and_longer_waits() {
-    let mut place = Place::new("dies");
+    let mut place = TestSupervisor::new("dies");
     let script = r#"echo first; echo "port 67 is in use" >&2; echo $$ >>"$1/log"; exit 7"#;
     let service = place.shell("one", script);
     let mut now = Instant::now();
     place.supervisor.follow(vec![service], now);
     let mut waits = Vec::new();
     for starts in 1..=8 {
-        let give_up = Instant::now() + PATIENCE;
-        while !matches!(place.condition("one"), Some(Condition::Failed(_)))
+        let give_up = Instant::now() + TEST_TIMEOUT;
+        while !matches!(place.condition("one"), Some(ServiceCondition::Failed(_)))
             || place.written("one", "log").is_none_or(|log| log.lines().count() < starts)
         {
             assert!(Instant::now() < give_up, "{:?}", place.supervisor);
@@ -157,12 +157,12 @@ fn a_service_that_dies_is_started_again_after_longer_and_longer_waits() {
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
     let why = "exit status: 7: port 67 is in use".to_owned();
-    assert_eq!(place.condition("one"), Some(Condition::Failed(why)));
+    assert_eq!(place.condition("one"), Some(ServiceCondition::Failed(why)));
 }
 
 #[test]
 fn a_service_that_does_not_end_when_asked_is_killed() {
-    let mut place = Place::new("stubborn");
+    let mut place = TestSupervisor::new("stubborn");
     let script = r#"trap '' TERM; echo $$ >>"$1/log"; while :; do sleep 0.1; done"#;
     place.follow(vec![place.shell("one", script)]);
     place.until(|place| place.written("one", "log").is_some());
@@ -179,7 +179,7 @@ fn a_service_that_does_not_end_when_asked_is_killed() {
 
 #[test]
 fn a_service_that_does_not_end_is_killed_even_if_it_is_wanted_again() {
-    let mut place = Place::new("regretted");
+    let mut place = TestSupervisor::new("regretted");
     let script = r#"trap '' TERM; echo $$ >>"$1/log"; while :; do sleep 0.1; done"#;
     let service = place.shell("one", script);
     place.follow(vec![service.clone()]);
@@ -196,7 +196,7 @@ fn a_service_that_does_not_end_is_killed_even_if_it_is_wanted_again() {
 
 #[test]
 fn a_process_that_was_left_behind_ends_before_the_new_one_begins() {
-    let mut place = Place::new("left");
+    let mut place = TestSupervisor::new("left");
     let service = place.shell("one", ENDLESS);
     place.follow(vec![service.clone()]);
     place.until(|place| place.written("one", "log").is_some());
@@ -215,7 +215,7 @@ fn a_process_that_was_left_behind_ends_before_the_new_one_begins() {
 
 #[test]
 fn a_process_that_was_left_behind_may_go_on_writing() {
-    let mut place = Place::new("talks");
+    let mut place = TestSupervisor::new("talks");
     let script = r#"echo $$ >"$1/log"; until [ -e "$1/gone" ]; do sleep 0.01; done
         echo "is there a reader?"; echo $$ >"$1/said"; exec tail -f "$1/log""#;
     place.follow(vec![place.shell("one", script)]);
@@ -229,7 +229,7 @@ fn a_process_that_was_left_behind_may_go_on_writing() {
     let left = place.pid("one").unwrap();
     let folder = folder(&place.folder, "one");
     fs::write(folder.join("gone"), "").unwrap();
-    let give_up = Instant::now() + PATIENCE;
+    let give_up = Instant::now() + TEST_TIMEOUT;
     while place.written("one", "said").is_none() {
         assert!(is_alive(left), "the process has died of SIGPIPE");
         assert!(Instant::now() < give_up);
@@ -239,7 +239,7 @@ fn a_process_that_was_left_behind_may_go_on_writing() {
 
 #[test]
 fn another_process_with_the_noted_id_is_left_alone() {
-    let mut place = Place::new("reused");
+    let mut place = TestSupervisor::new("reused");
     let mut stranger = process::Command::new("sleep").arg("1000").spawn().unwrap();
     let one = folder(&place.folder, "one");
     fs::create_dir_all(&one).unwrap();
@@ -253,13 +253,13 @@ fn another_process_with_the_noted_id_is_left_alone() {
 
 #[test]
 fn a_service_waits_for_its_interface_and_keeps_its_folder_meanwhile() {
-    let mut place = Place::new("interface");
-    let on = |interface: &str, place: &Place| {
+    let mut place = TestSupervisor::new("interface");
+    let on = |interface: &str, place: &TestSupervisor| {
         vec![Service { interface: Some(interface.parse().unwrap()), ..place.shell("one", ENDLESS) }]
     };
     let (away, here) = (on("no-such", &place), on("lo", &place));
     place.follow(away.clone());
-    assert_eq!(place.condition("one"), Some(Condition::Waiting));
+    assert_eq!(place.condition("one"), Some(ServiceCondition::Waiting));
     assert_eq!(place.supervisor.deadline(), None, "the netlink monitor tells when the interface comes");
     place.follow(here);
     place.until(|place| place.written("one", "log").is_some());
@@ -270,7 +270,7 @@ fn a_service_waits_for_its_interface_and_keeps_its_folder_meanwhile() {
 
 #[test]
 fn a_missing_program_is_named_once_with_its_package() {
-    let mut place = Place::new("missing");
+    let mut place = TestSupervisor::new("missing");
     let lost = |name| Service { program: &NOWHERE, ..place.shell(name, "") };
     let services = vec![lost("one"), lost("two"), place.shell("three", ENDLESS)];
     let told = missing(&services);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::base::error::{Context as _, Result};
-use crate::system::disk::{self, Source};
+use crate::system::disk::{self, FileOrigin};
 use crate::system::logging::utc;
 use crate::system::wall_clock;
 
@@ -37,7 +37,7 @@ pub enum Judgement {
 
 impl LastKnown {
     /// Returns the last known time of a machine with this network file.
-    pub fn beside(file: &Path) -> Self {
+    pub fn next_to(file: &Path) -> Self {
         Self { path: file.with_added_extension("clock") }
     }
 
@@ -80,7 +80,7 @@ impl LastKnown {
     }
 
     fn read(&self) -> Result<Option<SystemTime>> {
-        let text = disk::read_if_there(&self.path, Source::Ours)
+        let text = disk::read_if_there(&self.path, FileOrigin::Ours)
             .map_err(|error| disk::unreadable(&self.path, error))?;
         Ok(text.as_deref().and_then(parse))
     }
@@ -125,7 +125,7 @@ mod tests {
     fn a_clock_is_judged_by_what_it_was_before() {
         let folder = std::env::temp_dir().join(format!("portals-clock-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let last = LastKnown::beside(&folder.join("network.toml"));
+        let last = LastKnown::next_to(&folder.join("network.toml"));
         assert_eq!(last.judge(at(12)), Judgement::Unset);
         assert_eq!(last.judge(at(KNOWN)), Judgement::Plausible);
         last.keep(at(12)).unwrap();

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::keys::{clamped, public_key};
 use crate::base::net::{PublicKey, Secret};
-use crate::system::disk::{self, Source, cannot_write, unreadable};
+use crate::system::disk::{self, FileOrigin, cannot_write, unreadable};
 
 /// File name of the site's private key, next to the network file.
 pub const PRIVATE_KEY_FILE: &str = "private.key";
@@ -37,7 +37,7 @@ pub fn load(path: &Path) -> Result<Secret> {
 /// Returns the public key of the private key in a file, even if the mode of the file is too open for use;
 /// `None` if the file cannot be read.
 pub fn owner(path: &Path) -> Option<PublicKey> {
-    let (bytes, _) = read_bytes(path, Source::Ours).ok()??;
+    let (bytes, _) = read_bytes(path, FileOrigin::Ours).ok()??;
     let key: Secret = str::from_utf8(&bytes).ok()?.trim().parse().ok()?;
     Some(public_key(&key))
 }
@@ -52,14 +52,14 @@ pub fn load_if_there(path: &Path) -> Result<Option<Secret>> {
 
 /// Reads a file with a secret text, if it exists. Only the owner may be able to read the file.
 pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>> {
-    let Some(bytes) = read_secret_bytes(path, Source::Ours)? else { return Ok(None) };
+    let Some(bytes) = read_secret_bytes(path, FileOrigin::Ours)? else { return Ok(None) };
     let text = str::from_utf8(&bytes).context(|| format!("cannot read {}", path.display()))?;
     Ok(Some(Zeroizing::new(text.to_owned())))
 }
 
 /// Reads a file with a secret of any kind from `source`, if it exists. Only the owner may be able to read the
 /// file.
-pub fn read_secret_bytes(path: &Path, source: Source) -> Result<Option<Zeroizing<Vec<u8>>>> {
+pub fn read_secret_bytes(path: &Path, source: FileOrigin) -> Result<Option<Zeroizing<Vec<u8>>>> {
     match read_bytes(path, source)? {
         Some((_, true)) => {
             let path = path.display();
@@ -70,7 +70,7 @@ pub fn read_secret_bytes(path: &Path, source: Source) -> Result<Option<Zeroizing
 }
 
 /// Reads a file with a secret, if it exists; the flag reports whether other users can read the file too.
-pub fn read_bytes(path: &Path, source: Source) -> Result<Option<(Zeroizing<Vec<u8>>, bool)>> {
+pub fn read_bytes(path: &Path, source: FileOrigin) -> Result<Option<(Zeroizing<Vec<u8>>, bool)>> {
     let file = match disk::open(path, source) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -83,8 +83,8 @@ pub fn read_bytes(path: &Path, source: Source) -> Result<Option<(Zeroizing<Vec<u
 
 /// Writes a new key file of mode 0600; never overwrites an existing file.
 pub fn save(path: &Path, secret: &Secret) -> Result<()> {
-    let doing = || cannot_write(path);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).context(doing)?;
-    file.write_all(secret.to_base64().as_bytes()).context(doing)?;
-    file.write_all(b"\n").context(doing)
+    let context = || cannot_write(path);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).context(context)?;
+    file.write_all(secret.to_base64().as_bytes()).context(context)?;
+    file.write_all(b"\n").context(context)
 }

@@ -1,12 +1,12 @@
 //! The operating system, apart from the network: files, processes, clocks, logs, packages and platforms.
 
-mod c_library;
 pub mod child;
 pub mod clock;
 pub mod disk;
 pub mod entropy;
 pub mod errno;
 pub mod key_files;
+mod libc_overrides;
 pub mod logging;
 pub mod notify;
 pub mod open_files;

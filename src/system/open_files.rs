@@ -23,9 +23,9 @@ const HIGH: u64 = 4096;
 
 /// Raises the limit to the most that the system allows.
 pub fn raise_limit() -> Result<()> {
-    let doing = || "cannot raise the limit on the open files of this process".to_owned();
-    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE).context(doing)?;
-    if now == most { Ok(()) } else { setrlimit(Resource::RLIMIT_NOFILE, most, most).context(doing) }
+    let context = || "cannot raise the limit on the open files of this process".to_owned();
+    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE).context(context)?;
+    if now == most { Ok(()) } else { setrlimit(Resource::RLIMIT_NOFILE, most, most).context(context) }
 }
 
 /// Checks that the limit is enough for that many tunnels of the built-in WireGuard.
@@ -50,10 +50,10 @@ pub fn check_room(tunnels: usize) -> Result<()> {
 
 /// Gives a file another number, above the numbers that new files get.
 pub fn renumbered(file: impl AsFd) -> Result<OwnedFd> {
-    let doing = || "cannot duplicate a file descriptor".to_owned();
-    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).context(doing)?;
+    let context = || "cannot duplicate a file descriptor".to_owned();
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).context(context)?;
     let least = (limit / 2).min(HIGH).try_into().expect("a small number");
-    let number = fcntl(file.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(least)).context(doing)?;
+    let number = fcntl(file.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(least)).context(context)?;
     // SAFETY: the descriptor was opened just now, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use wg_portals::base::net::{Cidr, Mac, PublicKey};
 use wg_portals::base::sorted::SortedMap;
 use wg_portals::config::model::{
-    Entrance, ExitRef, Failover, FirewallChoice, Host, Mtu, Network, Phone, Portal, Ports, Position,
-    Protocol, Provider, RpFilter, Security, Site, Subnet6, Wifi,
+    EndpointHost, EntranceConfig, ExitRef, FailoverDelays, FirewallChoice, Mtu, Network, PhoneConfig,
+    PortalConfig, Ports, Position, Protocol, ProviderConfig, RpFilter, Security, SiteConfig, Subnet6, Wifi,
 };
 use wg_portals::config::{parse, portal_addresses};
 use wg_portals::engine::network_file::load;
@@ -33,8 +33,8 @@ fn key(text: &str) -> PublicKey {
     text.parse().expect("a key")
 }
 
-fn portal(name: &str, exits: Vec<ExitRef>, entrance: Entrance) -> Portal {
-    Portal {
+fn portal(name: &str, exits: Vec<ExitRef>, entrance: EntranceConfig) -> PortalConfig {
+    PortalConfig {
         name: name.to_owned(),
         exits,
         entrance,
@@ -55,9 +55,9 @@ fn to_paris() -> Vec<ExitRef> {
     vec![ExitRef::Site("paris".to_owned())]
 }
 
-fn guest() -> Portal {
+fn guest() -> PortalConfig {
     let mullvad = ExitRef::Provider("mullvad".to_owned());
-    Portal {
+    PortalConfig {
         to: networks(["198.51.100.0/24", "2001:db8::/32"]),
         ports: vec![
             Ports { protocol: Protocol::Tcp, first: 443, last: 443 },
@@ -72,7 +72,7 @@ fn guest() -> Portal {
         ..portal(
             "guest",
             [to_paris(), vec![mullvad, ExitRef::Direct]].concat(),
-            Entrance::Interface("eth1".parse().expect("a name")),
+            EntranceConfig::Interface("eth1".parse().expect("a name")),
         )
     }
 }
@@ -81,8 +81,8 @@ fn resolvers() -> Vec<IpAddr> {
     ["9.9.9.9", "2620:fe::fe"].map(|address| address.parse().expect("an address")).into()
 }
 
-fn wifi() -> Entrance {
-    Entrance::Wifi(Wifi {
+fn wifi() -> EntranceConfig {
+    EntranceConfig::Wifi(Wifi {
         interface: "wlan0".parse().expect("a name"),
         ssid: "Paris".to_owned(),
         passphrase_file: PathBuf::from("wifi.key"),
@@ -93,15 +93,15 @@ fn wifi() -> Entrance {
     })
 }
 
-fn nyc() -> Site {
-    let vlan = Entrance::Vlan { parent: "eth0".parse().expect("a name"), id: 30 };
-    let sources = Entrance::From(networks(["192.168.1.50/32", "192.168.1.64/27"]));
-    let devices = Entrance::Mac(vec![Mac([0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff])]);
-    let mullvad = Provider { config: PathBuf::from("mullvad-ch.conf"), position: ANYWHERE };
-    Site {
+fn nyc() -> SiteConfig {
+    let vlan = EntranceConfig::Vlan { parent: "eth0".parse().expect("a name"), id: 30 };
+    let sources = EntranceConfig::From(networks(["192.168.1.50/32", "192.168.1.64/27"]));
+    let devices = EntranceConfig::Mac(vec![Mac([0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff])]);
+    let mullvad = ProviderConfig { config: PathBuf::from("mullvad-ch.conf"), position: ANYWHERE };
+    SiteConfig {
         id: 1,
         public_key: key("nycnycnycnycnycnycnycnycnycnycnycnycnycnycA="),
-        endpoint: Some(Host::Name("nyc.example.net".to_owned())),
+        endpoint: Some(EndpointHost::Name("nyc.example.net".to_owned())),
         port: 51000,
         exits: vec!["paris".to_owned()],
         links: vec!["oslo".to_owned()],
@@ -118,15 +118,15 @@ fn nyc() -> Site {
             portal("air", to_paris(), wifi()),
             portal("tv", to_paris(), sources),
             portal("console", to_paris(), devices),
-            Portal { ntp: false, ..portal("router", to_paris(), Entrance::Own) },
+            PortalConfig { ntp: false, ..portal("router", to_paris(), EntranceConfig::Own) },
         ],
         providers: SortedMap::from([("mullvad".to_owned(), mullvad)]),
     }
 }
 
 /// A site with only the required keys.
-fn bare(id: u8, public_key: &str) -> Site {
-    Site {
+fn bare(id: u8, public_key: &str) -> SiteConfig {
+    SiteConfig {
         id,
         public_key: key(public_key),
         endpoint: None,
@@ -145,8 +145,8 @@ fn bare(id: u8, public_key: &str) -> Site {
     }
 }
 
-fn phone(id: u8, exit: Option<ExitRef>, public_key: &str) -> Phone {
-    Phone {
+fn phone(id: u8, exit: Option<ExitRef>, public_key: &str) -> PhoneConfig {
+    PhoneConfig {
         id,
         at: "nyc".to_owned(),
         exit,
@@ -159,8 +159,8 @@ fn phone(id: u8, exit: Option<ExitRef>, public_key: &str) -> Phone {
 
 #[test]
 fn every_key_is_read() {
-    let paris = Site {
-        endpoint: Some(Host::Address("203.0.113.9".parse().expect("an address"))),
+    let paris = SiteConfig {
+        endpoint: Some(EndpointHost::Address("203.0.113.9".parse().expect("an address"))),
         exits: vec!["nyc".to_owned()],
         ..bare(2, "parisparisparisparisparisparisparisparispaA=")
     };
@@ -171,7 +171,7 @@ fn every_key_is_read() {
         subnet: "10.77.0.0/16".parse().expect("a network"),
         subnet6: Some(Subnet6 { network: "fd77:1:2::/48".parse().expect("a network"), position: ANYWHERE }),
         mtu: Mtu::Fixed(1420),
-        failover: Failover { down_after: Duration::from_secs(5), up_after: Duration::from_mins(1) },
+        failover: FailoverDelays { down_after: Duration::from_secs(5), up_after: Duration::from_mins(1) },
         probe: Some(Ipv4Addr::new(9, 9, 9, 9)),
         resolve_after: Duration::from_secs(90),
         sites: SortedMap::from([
@@ -182,7 +182,7 @@ fn every_key_is_read() {
         phones: SortedMap::from([
             (
                 "mike".to_owned(),
-                Phone {
+                PhoneConfig {
                     dns: resolvers(),
                     preshared_key_file: Some("mike.psk".into()),
                     ..phone(1, elsewhere, "mikemikemikemikemikemikemikemikemikemikemiA=")
@@ -225,7 +225,7 @@ fn lans_without_an_address_get_a_free_network() {
 fn missing_keys_have_their_defaults() {
     let network = read(BASE);
     assert_eq!((network.mtu, network.subnet6), (Mtu::Fixed(1280), None));
-    let failover = Failover { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
+    let failover = FailoverDelays { down_after: Duration::from_secs(3), up_after: Duration::from_secs(10) };
     assert_eq!((network.failover, network.resolve_after), (failover, Duration::from_mins(2)));
     assert_eq!(network.probe, None);
     let paris = &network.sites["paris"];

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{NYC, PARIS, SERVER, Site, World};
-use wg_portals::state::Backend;
+use wg_portals::demo::{DemoSite, NYC, PARIS, SERVER, World};
+use wg_portals::state::WireGuardBackend;
 
 use crate::Scenario;
 use crate::words::{eventually, portal, same, seconds, seen_as, shell, start, succeeds};
@@ -46,7 +46,7 @@ struct Clock(PathBuf);
 
 impl Clock {
     /// Gives a site its own clock, which is right at first.
-    fn give_to(site: &mut Site) -> Result<Self> {
+    fn give_to(site: &mut DemoSite) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("portals-clock-{}", std::process::id()));
         fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
         let (library, shift) = (folder.join("clock.so"), folder.join("shift"));
@@ -94,7 +94,7 @@ impl Drop for Clock {
 /// handshake there.
 fn begin(world: &mut World) -> Result<Clock> {
     for plot in [NYC, PARIS] {
-        world.site(plot).demand_wireguard(Backend::BuiltIn);
+        world.site(plot).demand_wireguard(WireGuardBackend::BuiltIn);
     }
     let clock = Clock::give_to(world.site(NYC))?;
     let network = world.network(|plot| match plot {
@@ -108,9 +108,9 @@ fn begin(world: &mut World) -> Result<Clock> {
 
 /// Cuts the power of nyc, which comes back with another address.
 fn power_cycle(
-    site: &mut Site,
+    site: &mut DemoSite,
     address: std::net::Ipv4Addr,
-    between: impl FnOnce(&Site) -> Result<()>,
+    between: impl FnOnce(&DemoSite) -> Result<()>,
 ) -> Result<()> {
     site.kill_agent();
     site.move_to(address)?;
@@ -162,16 +162,16 @@ fn goes_on(world: &mut World) -> Result<()> {
     same("years that the clock is off by", clock.is_off_by()? / (TEN_YEARS / 10), 0)
 }
 
-fn seen(site: &Site) -> Result<()> {
+fn seen(site: &DemoSite) -> Result<()> {
     let source = site.guest(seconds(3.0)).who_am_i(SERVER)?;
     same("the server sees", source, PARIS.address.into())
 }
 
-fn status(site: &Site) -> Result<String> {
+fn status(site: &DemoSite) -> Result<String> {
     succeeds(site, &["status"])
 }
 
-fn says(site: &Site, words: &str) -> Result<()> {
+fn says(site: &DemoSite, words: &str) -> Result<()> {
     let status = status(site)?;
     same(&format!("`{words}` in {status}"), status.contains(words), true)
 }

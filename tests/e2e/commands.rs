@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
+use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, PARIS, World};
 
-use wg_portals::state::Backend;
+use wg_portals::state::WireGuardBackend;
 
 use crate::ways::each_other;
 use crate::words::{eventually, portal_of, same, shell, start, succeeds};
@@ -91,7 +91,7 @@ fn no_room(world: &mut World) -> Result<()> {
     let words =
         shell(&world.site(NYC).router, &format!("ulimit -n 70; {run} 2>&1 && exit 1 || echo status $?"))?;
     same(&words, words.contains("no room for 1 tunnel") && words.contains("status 1"), true)?;
-    world.site(NYC).demand_wireguard(Backend::BuiltIn);
+    world.site(NYC).demand_wireguard(WireGuardBackend::BuiltIn);
     start(world, &world.network(each_other))
 }
 
@@ -122,6 +122,6 @@ fn demo(_: &mut World) -> Result<()> {
     Err(Error::failed(format!("{}\n{told}{complaints}", output.status)))
 }
 
-fn status(site: &Site, arguments: &[&str]) -> Result<Option<i32>> {
+fn status(site: &DemoSite, arguments: &[&str]) -> Result<Option<i32>> {
     Ok(site.portals(arguments)?.status.code())
 }

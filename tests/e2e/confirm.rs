@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, SERVER, Site, World};
+use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, PARIS, SERVER, World};
 
 use crate::filters::forget_rules;
 use crate::ways::each_other;
@@ -119,7 +119,7 @@ fn confirmed(world: &mut World) -> Result<()> {
     succeeds(site, &["apply", "--confirm", "3"])?;
     succeeds(site, &["confirm"])?;
     sleep(seconds(3.5));
-    let stays = |site: &Site| {
+    let stays = |site: &DemoSite| {
         settled(site)?;
         same("the file", shell(&site.router, &format!("cat {NETWORK_FILE}"))?, text.clone())?;
         let link = shell(&site.router, "ip link show to-paris")?;
@@ -180,7 +180,7 @@ fn without_agent(world: &mut World) -> Result<()> {
     let closed = open.replace("interface = \"portal0\"", "interface = \"lan0\"");
     let site = world.site(NYC);
     let works =
-        |site: &Site| same("the guest", site.guest(seconds(1.0)).who_am_i(SERVER)?, NYC.address.into());
+        |site: &DemoSite| same("the guest", site.guest(seconds(1.0)).who_am_i(SERVER)?, NYC.address.into());
     site.install(&open)?;
     let shell = ask_from_a_shell(site, TIME)?;
     seen_as(site.guest(seconds(1.0)), SERVER, NYC.address)?;
@@ -223,7 +223,7 @@ fn power_cut_without_agent(world: &mut World) -> Result<()> {
 }
 
 /// Removes everything that a reboot forgets: portals' objects in the kernel, and the files in /run.
-fn forget_all(site: &Site) -> Result<()> {
+fn forget_all(site: &DemoSite) -> Result<()> {
     let rules =
         "for p in 110 111 112 113 118 119; do while ip rule delete priority $p 2>/dev/null; do :; done; done";
     let rest = "ip link delete to-paris 2>/dev/null || true;
@@ -232,7 +232,7 @@ fn forget_all(site: &Site) -> Result<()> {
 }
 
 /// Types `apply --confirm` in a shell that stays, as SSH does.
-fn ask_from_a_shell(site: &Site, time: &str) -> Result<Child> {
+fn ask_from_a_shell(site: &DemoSite, time: &str) -> Result<Child> {
     use std::os::unix::process::CommandExt as _;
     let mut command = Command::new("sh");
     let script =

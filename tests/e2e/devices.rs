@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use wg_portals::base::error::Result;
 use wg_portals::base::net::InterfaceAddress;
 use wg_portals::demo::{
-    Capture, Client, HOME, HOME_ROUTER, NYC, Namespace, OSLO, PARIS, Packet, SERVER, World,
+    Capture, HOME, HOME_ROUTER, NYC, Namespace, OSLO, PARIS, Packet, ProbeClient, SERVER, World,
 };
 
 use crate::Scenario;
@@ -96,7 +96,7 @@ fn device(world: &mut World) -> Result<()> {
     let neighbour = move_in(world)?;
     start(world, &world.network(only_nyc(BY_MAC)))?;
     seen_as(world.site(NYC).home(seconds(3.0)), SERVER, PARIS.address)?;
-    seen_as(Client::new(&neighbour, seconds(3.0)), SERVER, NYC.address)?;
+    seen_as(ProbeClient::new(&neighbour, seconds(3.0)), SERVER, NYC.address)?;
     seen_as(world.site(NYC).home(seconds(3.0)), HOME_ROUTER, HOME)?;
     let way = world.site(NYC).home(seconds(1.0)).traceroute(SERVER)?;
     let wanted = [HOME_ROUTER, PARIS.tunnel(), PARIS.gateway(), SERVER].map(Some);
@@ -162,7 +162,7 @@ fn no_leaks(world: &mut World) -> Result<()> {
         }
         world.site(NYC).kill_agent();
         let home = HOME_OF(world.site(NYC)).clone();
-        Client::new(&home, seconds(1.0)).knock(NYC.own_server(), 20)?;
+        ProbeClient::new(&home, seconds(1.0)).knock(NYC.own_server(), 20)?;
         world.site(NYC).start_agent()?;
         settled(world.site(NYC))?;
         seen(world)
@@ -203,8 +203,8 @@ fn ipv6(world: &mut World) -> Result<()> {
     let home = HOME_OF(world.site(NYC)).clone();
     let server = give_ipv6(world, "lan0", &home)?;
     give_neighbour_ipv6(&neighbour)?;
-    let neighbour = Client::new(&neighbour, seconds(3.0));
-    let home = Client::new(&home, seconds(3.0));
+    let neighbour = ProbeClient::new(&neighbour, seconds(3.0));
+    let home = ProbeClient::new(&home, seconds(3.0));
     same("the device's IPv6 without portals", home.who_am_i(server)?, v6("2001:db8:2::70"))?;
     start(world, &world.network(only_nyc(BY_MAC)))?;
     seen_as(home, SERVER, PARIS.address)?;
@@ -230,7 +230,7 @@ fn ipv6_by_address(world: &mut World) -> Result<()> {
     let home = HOME_OF(world.site(NYC)).clone();
     let server = give_ipv6(world, "lan0", &home)?;
     give_neighbour_ipv6(&neighbour)?;
-    let home = Client::new(&home, seconds(3.0));
+    let home = ProbeClient::new(&home, seconds(3.0));
     start(world, &world.network(only_nyc("from = [\"192.168.1.50\"]")))?;
     same("the device's IPv6 before its address is known", home.who_am_i(server)?, v6("2001:db8:2::70"))?;
     seen_as(home, SERVER, PARIS.address)?;
@@ -247,7 +247,11 @@ fn ipv6_by_address(world: &mut World) -> Result<()> {
     let mut left = seen_going_to(capture, server)?;
     left.retain(|packet| packet.source == v6("2001:db8:2::70"));
     same("packets that left via the uplink", left, Vec::new())?;
-    same("the neighbour's", Client::new(&neighbour, seconds(3.0)).who_am_i(server)?, v6("2001:db8:2::71"))
+    same(
+        "the neighbour's",
+        ProbeClient::new(&neighbour, seconds(3.0)).who_am_i(server)?,
+        v6("2001:db8:2::71"),
+    )
 }
 
 fn give_neighbour_ipv6(neighbour: &Namespace) -> Result<()> {
@@ -306,7 +310,7 @@ fn ports_of_router(world: &mut World) -> Result<()> {
 }
 
 fn only_web_enters(world: &mut World, who: &Namespace) -> Result<()> {
-    let client = Client::new(who, seconds(3.0));
+    let client = ProbeClient::new(who, seconds(3.0));
     seen_as(client, NYC.own_server(), PARIS.address)?;
     let leaving_to = |world: &mut World, events: &dyn Fn(&mut World) -> Result<()>| {
         let capture = Capture::start(&world.site(NYC).router, "uplink")?;

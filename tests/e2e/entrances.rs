@@ -10,7 +10,7 @@ use nix::sys::socket::{
 };
 
 use wg_portals::base::error::{Context as _, Result};
-use wg_portals::demo::{Capture, Client, HOME, NYC, Namespace, PARIS, World, connect};
+use wg_portals::demo::{Capture, HOME, NYC, Namespace, PARIS, ProbeClient, World, connect};
 
 use crate::Scenario;
 use crate::leaks::give_ipv6;
@@ -72,7 +72,7 @@ fn port(world: &mut World) -> Result<()> {
         is_blocked(world, PORT)?;
         unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server())?;
         // Traffic that comes in via another port of the bridge does not concern portals.
-        seen_as(Client::new(&neighbour, seconds(3.0)), HOME, Ipv4Addr::new(192, 168, 77, 5))?;
+        seen_as(ProbeClient::new(&neighbour, seconds(3.0)), HOME, Ipv4Addr::new(192, 168, 77, 5))?;
         shell(&router, "ip link set portal0 nomaster")?;
         reached(world)?;
 
@@ -89,7 +89,7 @@ fn port(world: &mut World) -> Result<()> {
     site.start_agent()?;
     is_blocked(world, PORT)?;
     let capture = Capture::start(&router, "uplink")?;
-    Client::new(GUEST(world.site(NYC)), seconds(1.0)).knock(NYC.own_server(), 10)?;
+    ProbeClient::new(GUEST(world.site(NYC)), seconds(1.0)).knock(NYC.own_server(), 10)?;
     same("packets that left via the uplink", seen_going_to(capture, NYC.own_server().into())?, Vec::new())?;
     let site = world.site(NYC);
     site.stop_agent()?;
@@ -273,9 +273,9 @@ fn ipv6_in_front(world: &mut World) -> Result<()> {
         network.map_or(Ok(()), |network| reloaded(world, &[NYC, PARIS], network))?;
         settled(world.site(NYC))?;
         let capture = Capture::start(&router, "uplink")?;
-        Client::new(who, seconds(1.0)).knock(server, 10)?;
+        ProbeClient::new(who, seconds(1.0)).knock(server, 10)?;
         same("IPv6 that left via the uplink", seen_going_to(capture, server)?, Vec::new())?;
-        seen_as(Client::new(who, seconds(3.0)), NYC.own_server(), PARIS.address)?;
+        seen_as(ProbeClient::new(who, seconds(3.0)), NYC.own_server(), PARIS.address)?;
     }
     let told = succeeds(world.site(NYC), &["status", "--json"])?;
     same(&format!("open, in {told}"), told.contains(r#""state":"open""#), true)

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{NYC, OSLO, PARIS, Plot, SERVER, Site, World};
+use wg_portals::demo::{DemoSite, NYC, OSLO, PARIS, Plot, SERVER, World};
 
 use crate::Scenario;
 use crate::words::{
@@ -240,18 +240,18 @@ fn until_seen_as(world: &mut World, plot: Plot, limit: f64) -> Result<Duration> 
 }
 
 /// Entry of nyc's portal in `portals status`.
-fn state_is(site: &Site, exit: &str, state: &str) -> Result<()> {
+fn state_is(site: &DemoSite, exit: &str, state: &str) -> Result<()> {
     let report = succeeds(site, &["status", "--json"])?;
     let wanted = format!(r#""exit":"{exit}","state":"{state}""#);
     same(&format!("{wanted} in {report}"), report.contains(&wanted), true)
 }
 
-fn forgotten(site: &Site, connection: &TcpStream) -> Result<()> {
+fn forgotten(site: &DemoSite, connection: &TcpStream) -> Result<()> {
     eventually("the connection is forgotten", || same("it is tracked", is_tracked(site, connection)?, false))
 }
 
 /// Reports whether a site's router tracks a connection of its guest.
-fn is_tracked(site: &Site, connection: &TcpStream) -> Result<bool> {
+fn is_tracked(site: &DemoSite, connection: &TcpStream) -> Result<bool> {
     let port = connection.local_addr().context(|| "cannot tell a port".to_owned())?.port();
     let entry = format!("src={} dst={} sport={port} ", site.plot.guest(), site.plot.own_server());
     site.router.run(|| {

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{NYC, PARIS, Site, World};
+use wg_portals::demo::{DemoSite, NYC, PARIS, World};
 
 use crate::Scenario;
 use crate::filters::{everywhere_legacy, forget_rules};
@@ -259,7 +259,7 @@ fn repaired_after(world: &mut World, fault: &Fault) -> Result<f64> {
     Ok(took)
 }
 
-fn harm(site: &Site, fault: &Fault) -> Result<()> {
+fn harm(site: &DemoSite, fault: &Fault) -> Result<()> {
     let gateway = site.plot.gateway();
     shell(&site.router, &format!("gateway={gateway}\n{}", fault.script))
         .context(|| fault.name.to_owned())

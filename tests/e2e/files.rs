@@ -1,7 +1,7 @@
 //! Files of other users, or writable by others, and files that two commands write at once.
 
 use wg_portals::base::error::Result;
-use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
+use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, PARIS, World};
 
 use crate::ways::each_other;
 use crate::words::{same, shell};
@@ -49,7 +49,7 @@ fn writable(world: &mut World) -> Result<()> {
 }
 
 /// Exit status of a command that must end by itself.
-fn status(site: &Site, command: &str) -> Result<i32> {
+fn status(site: &DemoSite, command: &str) -> Result<i32> {
     let call = format!(
         "timeout 60 '{}' {command} --config {NETWORK_FILE} >/dev/null || echo $?",
         program().display()

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{NETWORK_FILE, Namespace, Site};
+use wg_portals::demo::{DemoSite, NETWORK_FILE, Namespace};
 
 use crate::program;
 use crate::words::{eventually, shell};
@@ -52,7 +52,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// Makes a new machine: `skeleton` is a shell script that makes the firmware's files in the machine's
     /// root.
-    pub(crate) fn new(site: &Site, skeleton: &str) -> Result<Self> {
+    pub(crate) fn new(site: &DemoSite, skeleton: &str) -> Result<Self> {
         let machine = Self { router: site.router.clone(), init: None };
         machine.furnish(skeleton)?;
         Ok(machine)

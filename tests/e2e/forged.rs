@@ -11,7 +11,9 @@ use nix::sys::socket::{
 };
 use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::base::net::{Cidr, InterfaceAddress};
-use wg_portals::demo::{Capture, HOME, HOME_ROUTER, NYC, Namespace, OSLO, PARIS, Plot, SERVER, Site, World};
+use wg_portals::demo::{
+    Capture, DemoSite, HOME, HOME_ROUTER, NYC, Namespace, OSLO, PARIS, Plot, SERVER, World,
+};
 
 use crate::Scenario;
 use crate::filters::has_nftables;
@@ -259,7 +261,7 @@ impl Talk {
     fn hears_nothing_from(self, world: &mut World, liars: &[(Plot, Ipv4Addr)]) -> Result<()> {
         for (liar, address) in liars {
             let port = if *address == NYC.address { self.seen.port() } else { self.port()? };
-            let site: &Site = world.site(*liar);
+            let site: &DemoSite = world.site(*liar);
             forge(&site.router, "to-nyc", (NYC.own_server(), PORT), (*address, port))?;
             // A later packet on the same path cannot overtake the forged one.
             let way = site.router(seconds(3.0)).traceroute(NYC.tunnel())?;

@@ -9,7 +9,7 @@ use nix::sys::socket::{
 };
 use std::os::fd::AsRawFd as _;
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{Capture, Client, HOME, NYC, Namespace, PARIS, SERVER, Site, World};
+use wg_portals::demo::{Capture, DemoSite, HOME, NYC, Namespace, PARIS, ProbeClient, SERVER, World};
 
 use crate::Scenario;
 use crate::filters::everywhere_legacy;
@@ -49,7 +49,7 @@ fn guests(world: &mut World) -> Result<()> {
         &world.network(only_nyc("interface = \"portal0\"\ndhcp = false\ninbound = true")),
     )?;
     reached(world)?;
-    seen_as(Client::new(&guest, seconds(3.0)), SERVER, PARIS.address)?;
+    seen_as(ProbeClient::new(&guest, seconds(3.0)), SERVER, PARIS.address)?;
     seen_as(world.outsider(seconds(3.0)), NYC.address, SERVER)?;
     // A neighbour on the uplink's link needs no forwarded port to reach a device, and gets no reply.
     let [network, router] = [format!("{}/26", Ipv4Addr::new(10, 77, 1, 64)), NYC.address.to_string()];
@@ -165,7 +165,7 @@ fn devices(world: &mut World) -> Result<()> {
         if entrance.starts_with("interface") {
             break;
         }
-        let client = Client::new(&home, seconds(3.0)).from(HOME);
+        let client = ProbeClient::new(&home, seconds(3.0)).from(HOME);
         seen_as(client, SERVER, PARIS.address)?;
         no_leak(world, NYC, HOME_OF, reached)?;
     }
@@ -186,7 +186,7 @@ fn serve(host: &Namespace) -> Result<()> {
 }
 
 /// Makes the router forward the port to a device, as any firewall could.
-fn lead_to(site: &Site, device: Ipv4Addr) -> Result<()> {
+fn lead_to(site: &DemoSite, device: Ipv4Addr) -> Result<()> {
     let rule = |protocol: &str| {
         if everywhere_legacy() {
             format!(

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{NETWORK_FILE, NYC, PARIS, Site, World};
+use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, PARIS, World};
 
 use crate::snapshot::Snapshot;
 use crate::ways::each_other;
@@ -54,7 +54,7 @@ fn killed(world: &mut World) -> Result<()> {
 }
 
 /// Starts an apply and kills it after a time; it may be done by then.
-fn kill_after(site: &Site, moment: Duration) -> Result<()> {
+fn kill_after(site: &DemoSite, moment: Duration) -> Result<()> {
     let mut command = Command::new(program());
     command.args(["apply", "--config", NETWORK_FILE]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = site.router.spawn(&mut command).context(|| "cannot start portals".to_owned())?;

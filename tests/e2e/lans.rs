@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{Capture, Client, HOME_ROUTER, NYC, Namespace, PARIS, SERVER, World, connect};
+use wg_portals::demo::{Capture, HOME_ROUTER, NYC, Namespace, PARIS, ProbeClient, SERVER, World, connect};
 
 use crate::Scenario;
 use crate::words::{eventually, portal_of, same, seconds, seen_as, settled, shell, start, succeeds};
@@ -130,7 +130,7 @@ pub(crate) fn browses(world: &mut World, interface: &str) -> Result<()> {
     knows_name(&guest, SERVER).context(|| "asked without the resolver".to_owned())?;
     let page = shell(&guest, &format!("busybox wget -q -O - http://{SERVER}:8080/page"))?;
     same("the page", page.trim(), PAGE)?;
-    seen_as(Client::new(&guest, seconds(3.0)), NYC.own_server(), PARIS.address)?;
+    seen_as(ProbeClient::new(&guest, seconds(3.0)), NYC.own_server(), PARIS.address)?;
     let asked = shell(&world.server, "grep -c 'query.* from 203.0.113.9$' /run/names.log")?;
     same("the exit asked", asked.trim().parse::<u32>().is_ok_and(|times| times >= 2), true)?;
     no_names(capture)

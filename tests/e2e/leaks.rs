@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::net::{Family, InterfaceAddress};
-use wg_portals::demo::{Capture, Client, NYC, Namespace, OSLO, PARIS, World};
+use wg_portals::demo::{Capture, NYC, Namespace, OSLO, PARIS, ProbeClient, World};
 use wg_portals::kernel::netlink::{Socket, protocols};
 use wg_portals::kernel::rule;
 use wg_portals::state::Rule;
@@ -187,7 +187,7 @@ fn kill_and_start(world: &mut World, who: Who) -> Result<()> {
 
 /// Sends a few dozen packets, even on a slow machine.
 fn knock(world: &mut World, who: Who) -> Result<()> {
-    Client::new(who(world.site(NYC)), seconds(1.0)).knock(NYC.own_server(), 20).map(drop)
+    ProbeClient::new(who(world.site(NYC)), seconds(1.0)).knock(NYC.own_server(), 20).map(drop)
 }
 
 /// Deletes portals' rules as `ip rule flush` does, and returns their number.
@@ -208,7 +208,7 @@ fn ipv6(world: &mut World) -> Result<()> {
     let guest = world.site(NYC).guest.clone();
     let server = give_ipv6(world, "portal0", &guest)?;
     let name = "the guest's IPv6 without portals";
-    let guest = Client::new(&guest, seconds(3.0));
+    let guest = ProbeClient::new(&guest, seconds(3.0));
     same(name, guest.who_am_i(server)?, v6("2001:db8:2::70"))?;
     start(world, &world.network(each_other))?;
     let capture = Capture::start(&world.site(NYC).router, "uplink")?;

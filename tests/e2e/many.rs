@@ -5,7 +5,7 @@ use std::fs;
 
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::keys;
-use wg_portals::demo::{NETWORK_FILE, NYC, Site, World};
+use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, World};
 use wg_portals::system::key_files;
 
 use crate::snapshot::Snapshot;
@@ -86,7 +86,7 @@ struct Calls {
     said: String,
 }
 
-fn traced(site: &Site, command: &str) -> Result<Calls> {
+fn traced(site: &DemoSite, command: &str) -> Result<Calls> {
     let program = program();
     let program = program.display();
     let said = shell(

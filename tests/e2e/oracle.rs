@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::base::net::Secret;
-use wg_portals::config::{self, model::Entrance, model::Network};
+use wg_portals::config::{self, model::EntranceConfig, model::Network};
 use wg_portals::demo::{Namespace, World, connect};
 use wg_portals::system::key_files;
 
@@ -110,7 +110,7 @@ fn host(network: &Network, site: &str) -> Result<(Namespace, Namespace)> {
     host.set_up("lo", true)?;
     let mut interfaces = vec!["wan".to_owned(), "lan".to_owned()];
     interfaces.extend(network.sites[site].portals.iter().filter_map(|portal| match &portal.entrance {
-        Entrance::Interface(name) => Some(name.to_string()),
+        EntranceConfig::Interface(name) => Some(name.to_string()),
         _ => None,
     }));
     for interface in &interfaces {

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use wg_portals::base::error::{Context as _, Result};
-use wg_portals::demo::{HOME, NETWORK_FILE, NYC, OSLO, PARIS, Plot, SERVER, Site, World};
-use wg_portals::state::Backend;
+use wg_portals::demo::{DemoSite, HOME, NETWORK_FILE, NYC, OSLO, PARIS, Plot, SERVER, World};
+use wg_portals::state::WireGuardBackend;
 use wg_portals::system::key_files;
 
 use crate::Scenario;
@@ -27,8 +27,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn mixed(world: &mut World) -> Result<()> {
-    world.site(NYC).demand_wireguard(Backend::Kernel);
-    world.site(PARIS).demand_wireguard(Backend::BuiltIn);
+    world.site(NYC).demand_wireguard(WireGuardBackend::Kernel);
+    world.site(PARIS).demand_wireguard(WireGuardBackend::BuiltIn);
     start(world, &world.network(each_other))?;
     for (entry, exit, wireguard) in [(NYC, PARIS, "kernel"), (PARIS, NYC, "built-in")] {
         let site = world.site(entry);
@@ -81,7 +81,7 @@ fn start_nyc(world: &mut World, network: &str) -> Result<()> {
 /// Brings oslo up with Debian's tools, from nyc's export with oslo's key and with `edits`.
 fn wg_quick_up(world: &mut World, interface: &str, edits: &[(&str, &str)]) -> Result<()> {
     let mut settings = succeeds(world.site(NYC), &["export", "oslo"])?;
-    let Site { plot: Plot { name, .. }, router, .. } = world.site(OSLO);
+    let DemoSite { plot: Plot { name, .. }, router, .. } = world.site(OSLO);
     let path = format!("/run/demo/{interface}.conf");
     router.run(|| {
         let key = key_files::load(&Path::new(NETWORK_FILE).with_file_name(key_files::PRIVATE_KEY_FILE))?;

@@ -9,15 +9,15 @@ use std::thread::{self, JoinHandle};
 use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::base::net::{Cidr, Family, IfName, InterfaceAddress, Table};
 use wg_portals::demo::{
-    Capture, Client, HOME, HOME_ROUTER, NETWORK_FILE, NYC, Namespace, OSLO, PARIS, SERVER, Server, World,
-    connect,
+    Capture, HOME, HOME_ROUTER, NETWORK_FILE, NYC, Namespace, OSLO, PARIS, ProbeClient, SERVER, Server,
+    World, connect,
 };
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::wireguard::WireGuard;
 use wg_portals::kernel::{Kernel as _, Outcome};
 use wg_portals::state::diff::diff;
-use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, State, Target, Tunnel};
-use wg_portals::wgquick::{self, Config};
+use wg_portals::state::{Link, LinkKind, Peer, Reach, Route, RouteTarget, State, Tunnel, WireGuardBackend};
+use wg_portals::wgquick::{self, WgQuickFile};
 
 use crate::Scenario;
 use crate::leaks::give_ipv6;
@@ -151,7 +151,7 @@ fn by_wg_quick(world: &mut World) -> Result<()> {
     let keeper = "printf '#!/bin/sh\\ncat > /run/demo/resolvers\\n' > /run/demo/bin/resolvconf; \
                   chmod 755 /run/demo/bin/resolvconf";
     shell(&laptop, &format!("{keeper}; PATH=/run/demo/bin:$PATH wg-quick up {FILE}"))?;
-    seen_as(Client::new(&laptop, seconds(3.0)), SERVER, PARIS.address)?;
+    seen_as(ProbeClient::new(&laptop, seconds(3.0)), SERVER, PARIS.address)?;
     let resolvers = shell(&laptop, "cat /run/demo/resolvers")?;
     same("its resolvers", resolvers.as_str(), "nameserver 9.9.9.9\nnameserver 149.112.112.112\n")
 }
@@ -233,8 +233,8 @@ impl Phone {
         Ok(Self { namespace, app: Some((off, app)), _service: service })
     }
 
-    fn client(&self) -> Client<'_> {
-        Client::new(&self.namespace, seconds(3.0))
+    fn client(&self) -> ProbeClient<'_> {
+        ProbeClient::new(&self.namespace, seconds(3.0))
     }
 }
 
@@ -248,7 +248,7 @@ impl Drop for Phone {
 }
 
 /// Applies the file as a WireGuard app does.
-fn run_app(config: &Config, up: &Sender<()>, until: &Receiver<()>) -> Result<()> {
+fn run_app(config: &WgQuickFile, up: &Sender<()>, until: &Receiver<()>) -> Result<()> {
     let mut kernel = Linux::open()?;
     let steps = diff(&tunnel(config)?, &State::default());
     for outcome in kernel.apply(&steps) {
@@ -262,12 +262,13 @@ fn run_app(config: &Config, up: &Sender<()>, until: &Receiver<()>) -> Result<()>
     Ok(())
 }
 
-fn tunnel(config: &Config) -> Result<State> {
+fn tunnel(config: &WgQuickFile) -> Result<State> {
     let name: IfName = "wg0".parse().expect("a name");
-    let backend = if WireGuard::find()?.is_some() { Backend::Kernel } else { Backend::BuiltIn };
+    let backend =
+        if WireGuard::find()?.is_some() { WireGuardBackend::Kernel } else { WireGuardBackend::BuiltIn };
     let mtu = config.interface.mtu.unwrap_or(1420);
     let link = Link { kind: LinkKind::WireGuard(backend), mtu, alias: "portals:phone".to_owned() };
-    let peer = |peer: &wgquick::Peer| {
+    let peer = |peer: &wgquick::PeerSection| {
         let address = peer.endpoint.as_ref().and_then(|endpoint| endpoint.to_string().parse().ok());
         let entry = Peer {
             preshared_key: peer.preshared_key.clone(),
@@ -287,7 +288,7 @@ fn tunnel(config: &Config) -> Result<State> {
     let route = |destination: &Cidr| Route {
         table: Table::MAIN,
         destination: *destination,
-        target: Target::Device { interface: name.clone(), source: None, reach: Reach::Link },
+        target: RouteTarget::Device { interface: name.clone(), source: None, reach: Reach::Link },
         metric: None,
     };
     Ok(State {

@@ -9,10 +9,10 @@ use std::path::Path;
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::keys;
 use wg_portals::base::net::InterfaceAddress;
-use wg_portals::config::model::Host;
+use wg_portals::config::model::EndpointHost;
 use wg_portals::demo::{Capture, HOME, NETWORK_FILE, NYC, OSLO, PARIS, Plot, SERVER, World};
 use wg_portals::system::key_files;
-use wg_portals::wgquick::{Config, Endpoint, Interface, Peer};
+use wg_portals::wgquick::{DialledHost, InterfaceSection, PeerSection, WgQuickFile};
 
 use crate::Scenario;
 use crate::words::{
@@ -154,18 +154,18 @@ fn hired(world: &mut World, provider: Plot) -> Result<(Plot, String)> {
     site.install(&network)?;
     site.start_agent()?;
     settled(site)?;
-    let config = Config {
-        interface: Interface {
+    let config = WgQuickFile {
+        interface: InterfaceSection {
             private_key: Some(key),
             addresses: vec![InterfaceAddress { address: ADDRESS.into(), length: 24 }],
             dns: vec![[10, 2, 1, 1].into()],
             mtu: Some(1300),
-            ..Interface::default()
+            ..InterfaceSection::default()
         },
-        peers: vec![Peer {
+        peers: vec![PeerSection {
             public_key: site.public_key,
             preshared_key: None,
-            endpoint: Some(Endpoint { host: Host::Address(address.into()), port: 51820 }),
+            endpoint: Some(DialledHost { host: EndpointHost::Address(address.into()), port: 51820 }),
             allowed_ips: ["0.0.0.0/0", "::/0"].map(|network| network.parse().expect("a network")).into(),
             keepalive: None,
         }],

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::control::SOCKET;
-use wg_portals::demo::{NETWORK_FILE, NYC, OSLO, PARIS, Site, World};
+use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, OSLO, PARIS, World};
 
 use crate::ways::each_other;
 use crate::words::{
@@ -66,7 +66,7 @@ fn by_hand(world: &mut World) -> Result<()> {
     same(&format!("the exit, in {page}"), page.contains(sample), true)
 }
 
-fn says(site: &Site, words: &str) -> Result<()> {
+fn says(site: &DemoSite, words: &str) -> Result<()> {
     let report = succeeds(site, &["status", "--json"])?;
     same(&format!("{words} in {report}"), report.contains(words), true)
 }
@@ -163,7 +163,7 @@ fn fill(pipe: &std::io::PipeWriter) -> Result<()> {
     set(OFlag::empty())
 }
 
-fn run(site: &Site, arguments: &[&str], error: Stdio) -> Result<Child> {
+fn run(site: &DemoSite, arguments: &[&str], error: Stdio) -> Result<Child> {
     let mut command = Command::new(program());
     command.args(arguments).args(["--config", NETWORK_FILE]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(error);

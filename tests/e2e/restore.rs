@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use wg_portals::base::error::{Error, Result};
-use wg_portals::demo::{NYC, OSLO, PARIS, Plot, SERVER, Site, World, echoes};
+use wg_portals::demo::{DemoSite, NYC, OSLO, PARIS, Plot, SERVER, World, echoes};
 
 use crate::Scenario;
 use crate::snapshot::Snapshot;
@@ -49,7 +49,7 @@ fn roamed(world: &mut World) -> Result<()> {
     seen_as(world.site(NYC).home(seconds(3.0)), SERVER, moved)?;
     same("the session survives the move", echoes(&mut session), true)?;
     let heard_of = format!("\"endpoint\":\"{moved}:51822\"");
-    let followed = |site: &Site| -> Result<()> {
+    let followed = |site: &DemoSite| -> Result<()> {
         let status = succeeds(site, &["status", "--json"])?;
         same(&format!("{heard_of} in {status}"), status.contains(&heard_of), true)
     };
@@ -78,7 +78,7 @@ fn down(world: &mut World) -> Result<()> {
 }
 
 /// Bytes that the site has sent into its first tunnel, by `status`.
-fn sent_bytes(site: &Site) -> Result<u64> {
+fn sent_bytes(site: &DemoSite) -> Result<u64> {
     let status = succeeds(site, &["status", "--json"])?;
     let number = status.split_once("\"tx_bytes\":").map(|(_, rest)| rest);
     let digits = number.and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());

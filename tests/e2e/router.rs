@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
 
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::demo::{
-    Client, HOME, HOME_ROUTER, NETWORK_FILE, NYC, OTHER_HOME, PARIS, SERVER, World, echoes,
+    HOME, HOME_ROUTER, NETWORK_FILE, NYC, OTHER_HOME, PARIS, ProbeClient, SERVER, World, echoes,
 };
 
 use crate::leaks::{give_ipv6, v6};
@@ -38,7 +38,7 @@ fn guests(world: &mut World) -> Result<()> {
     let here = v6("2001:db8:2::1");
     let (open, closed) = (world.network(only_nyc(GUESTS_WITH_ROUTER)), world.network(only_nyc(GUESTS)));
     start(world, &open)?;
-    let client = Client::new(&guest, seconds(3.0));
+    let client = ProbeClient::new(&guest, seconds(3.0));
     for address in ROUTER {
         seen_as(client, address, NYC.guest())?;
     }
@@ -65,7 +65,7 @@ fn guests(world: &mut World) -> Result<()> {
 }
 
 /// Checks that a change that closes the router is announced, ends open sessions, and is undone in time.
-fn closed_until_undone(world: &mut World, client: Client, closed: &str) -> Result<()> {
+fn closed_until_undone(world: &mut World, client: ProbeClient, closed: &str) -> Result<()> {
     let impatient = client.waiting(seconds(1.0));
     let mut session = impatient.connect(NYC.portal())?;
     same("a session works", echoes(&mut session), true)?;

@@ -2,7 +2,7 @@
 //! soon as the agent can start.
 
 use wg_portals::base::error::{Error, Result};
-use wg_portals::demo::{Capture, Client, NETWORK_FILE, NYC, PARIS, World};
+use wg_portals::demo::{Capture, NETWORK_FILE, NYC, PARIS, ProbeClient, World};
 
 use crate::Scenario;
 use crate::ways::each_other;
@@ -51,7 +51,7 @@ fn one(world: &mut World, breaks: &str, mends: &str) -> Result<()> {
     let address = format!("ip address add {}/26 dev portal0 2>/dev/null || true", NYC.portal());
     shell(&site.router, &format!("{HOST}; {address}; {breaks}"))?;
     let capture = Capture::start(&site.router, "uplink")?;
-    Client::new(guest(site), seconds(1.0)).knock(NYC.own_server(), 20)?;
+    ProbeClient::new(guest(site), seconds(1.0)).knock(NYC.own_server(), 20)?;
     if seen_going_to(capture, NYC.own_server().into())?.is_empty() {
         return Err(Error::failed("without portals it must leave via the uplink, or nothing is tested"));
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use wg_portals::base::error::{Context as _, Result};
-use wg_portals::demo::{NETWORK_FILE, NYC, Namespace, PARIS, SERVER, Site, World};
+use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, Namespace, PARIS, SERVER, World};
 
 use crate::ways::only_nyc;
 use crate::words::{eventually, same, seconds, seen_as, shell, unreachable};
@@ -72,7 +72,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn boot(site: &Site) -> Result<Self> {
+    fn boot(site: &DemoSite) -> Result<Self> {
         let router = site.router.clone();
         let program = program();
         shell(&router, &format!("ROOT={ROOT} PROGRAM='{}'\n{FURNISH}", program.display()))?;

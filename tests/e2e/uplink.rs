@@ -8,7 +8,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::net::InterfaceAddress;
-use wg_portals::demo::{Capture, Client, NYC, Namespace, PARIS, SERVER, Site, World};
+use wg_portals::demo::{Capture, DemoSite, NYC, Namespace, PARIS, ProbeClient, SERVER, World};
 
 use crate::Scenario;
 use crate::leaks::give_ipv6;
@@ -107,7 +107,9 @@ fn unheard_of(world: &mut World) -> Result<()> {
 /// Sends traffic that the portal takes: a web client's first packet and a datagram, or a resolver's query
 /// from `source`.
 fn knock(router: &Namespace, source: Option<Ipv4Addr>, server: IpAddr) -> Result<()> {
-    let Some(source) = source else { return Client::new(router, seconds(1.0)).knock(server, 3).map(drop) };
+    let Some(source) = source else {
+        return ProbeClient::new(router, seconds(1.0)).knock(server, 3).map(drop);
+    };
     router.run(|| {
         let question = UdpSocket::bind((source, 0)).context(|| "cannot ask by UDP".to_owned())?;
         let _ = question.send_to(b"question", (server, 53));
@@ -116,7 +118,7 @@ fn knock(router: &Namespace, source: Option<Ipv4Addr>, server: IpAddr) -> Result
 }
 
 /// Runs `events` while the site's agent is stopped.
-fn stopped<T>(site: &mut Site, events: impl FnOnce(&Site) -> Result<T>) -> Result<T> {
+fn stopped<T>(site: &mut DemoSite, events: impl FnOnce(&DemoSite) -> Result<T>) -> Result<T> {
     let agent = Pid::from_raw(site.agent()?.pid().cast_signed());
     let send = |signal| kill(agent, signal).context(|| format!("cannot send {signal} to the agent"));
     send(Signal::SIGSTOP)?;

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::net::{Family, InterfaceAddress};
-use wg_portals::demo::{Client, NETWORK_FILE, NYC, Namespace, PARIS, Plot, SERVER, Site, World};
+use wg_portals::demo::{DemoSite, NETWORK_FILE, NYC, Namespace, PARIS, Plot, ProbeClient, SERVER, World};
 
 use crate::Scenario;
 use crate::lans::{Internet, browses};
@@ -81,7 +81,7 @@ fn old_phone(world: &mut World) -> Result<()> {
 }
 
 /// Checks that the passphrase is in no process's arguments, in no log, and in no file that others can read.
-fn kept_secret(site: &Site) -> Result<()> {
+fn kept_secret(site: &DemoSite) -> Result<()> {
     let told = shell(&site.router, "cat /proc/[0-9]*/cmdline | tr '\\0' '\\n'")? + &site.log();
     same("the passphrase is told", told.contains(PASSPHRASE), false)?;
     let readable = "find /run -type f -perm /077 -exec cat {} +";
@@ -102,11 +102,11 @@ fn two_names(world: &mut World) -> Result<()> {
         |name| block(&format!("\"{name}\""), "key_mgmt=SAE\nieee80211w=2", "sae_password", PASSPHRASE, 5180);
     let phone_at = Supplicant::start(&phone, "wlan1", &block("Paris"))?;
     sit_down(&phone, "wlan1", NYC, 0)?;
-    phone_at.telling(seen_as(Client::new(&phone, seconds(3.0)), NYC.own_server(), PARIS.address))?;
+    phone_at.telling(seen_as(ProbeClient::new(&phone, seconds(3.0)), NYC.own_server(), PARIS.address))?;
     let television_at = Supplicant::start(&television, "wlan2", &block("TV"))?;
     sit_down(&television, "wlan2", NYC, 1)?;
     let watches = || {
-        let seen = seen_as(Client::new(&television, seconds(3.0)), NYC.own_server(), NYC.address);
+        let seen = seen_as(ProbeClient::new(&television, seconds(3.0)), NYC.own_server(), NYC.address);
         television_at.telling(seen)
     };
     watches()?;
@@ -176,7 +176,7 @@ fn switched_off(world: &mut World) -> Result<()> {
     back(site, "a card that was switched off")
 }
 
-fn back(site: &Site, harm: &str) -> Result<()> {
+fn back(site: &DemoSite, harm: &str) -> Result<()> {
     seen_as(site.guest(seconds(3.0)), NYC.own_server(), PARIS.address)
         .context(|| format!("not repaired: {harm}"))?;
     settled(site)
@@ -219,14 +219,14 @@ fn injected(world: &mut World) -> Result<()> {
 }
 
 /// Checks that `portals apply` reports the fault with the exit status of a wrong file.
-fn refused(site: &Site, expected: &str) -> Result<()> {
+fn refused(site: &DemoSite, expected: &str) -> Result<()> {
     let output = site.portals(&["apply"])?;
     let words = String::from_utf8_lossy(&output.stderr);
     same(&words, (output.status.code(), words.contains(expected)), (Some(2), true))
 }
 
 /// Checks that `portals plan` plans the rest, and gives the reason for the missing Wi-Fi.
-fn kept_off(site: &Site, expected: &str) -> Result<()> {
+fn kept_off(site: &DemoSite, expected: &str) -> Result<()> {
     let output = site.portals(&["plan"])?;
     let words = String::from_utf8_lossy(&output.stderr);
     let is_told = words.contains("note: portal `air`: its Wi-Fi stays off: ") && words.contains(expected);

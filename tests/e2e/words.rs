@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wg_portals::base::error::{Context as _, Error, Result};
-use wg_portals::demo::{Capture, Client, Namespace, Packet, Plot, Site, World};
+use wg_portals::demo::{Capture, DemoSite, Namespace, Packet, Plot, ProbeClient, World};
 
 use crate::concurrently::concurrently;
 
@@ -59,7 +59,7 @@ pub(crate) fn plots(world: &World) -> Vec<Plot> {
 }
 
 /// Waits until a site's agent has nothing left to change.
-pub(crate) fn settled(site: &Site) -> Result<()> {
+pub(crate) fn settled(site: &DemoSite) -> Result<()> {
     eventually(&format!("{} is as its file says", site.plot.name), || {
         let output = site.portals(&["plan", "--check"])?;
         let wants = String::from_utf8_lossy(&output.stdout);
@@ -78,7 +78,7 @@ pub(crate) fn reloaded(world: &mut World, plots: &[Plot], network: &str) -> Resu
 }
 
 /// Output of a command that must succeed.
-pub(crate) fn succeeds(site: &Site, arguments: &[&str]) -> Result<String> {
+pub(crate) fn succeeds(site: &DemoSite, arguments: &[&str]) -> Result<String> {
     let Output { status, stdout, stderr } = site.portals(arguments)?;
     if status.success() {
         return Ok(String::from_utf8_lossy(&stdout).into_owned());
@@ -110,7 +110,7 @@ pub(crate) fn filter_reverse_paths(host: &Namespace, strict: bool) -> Result<()>
 }
 
 /// Checks that a server sees this client as `address`, within the usual time.
-pub(crate) fn seen_as(client: Client, server: Ipv4Addr, address: Ipv4Addr) -> Result<()> {
+pub(crate) fn seen_as(client: ProbeClient, server: Ipv4Addr, address: Ipv4Addr) -> Result<()> {
     eventually("the right address is seen", || {
         same(
             &format!("{} at {server}, seen", client.namespace.name()),
@@ -121,7 +121,7 @@ pub(crate) fn seen_as(client: Client, server: Ipv4Addr, address: Ipv4Addr) -> Re
 }
 
 /// Checks that a server does not answer this client.
-pub(crate) fn unreachable(client: Client, server: impl Into<IpAddr>) -> Result<()> {
+pub(crate) fn unreachable(client: ProbeClient, server: impl Into<IpAddr>) -> Result<()> {
     let server = server.into();
     match client.waiting(never()).who_am_i(server) {
         Err(_) => Ok(()),
@@ -161,7 +161,7 @@ pub(crate) fn within(time: Duration, what: &str, mut attempt: impl FnMut() -> Re
 }
 
 /// Selects a computer of a site.
-pub(crate) type Who = fn(&Site) -> &Namespace;
+pub(crate) type Who = fn(&DemoSite) -> &Namespace;
 
 /// Checks that no packet from `who` to the site's own server leaves via the uplink while `events` happen, and
 /// that packets were sent.
@@ -173,7 +173,7 @@ pub(crate) fn no_leak(
 ) -> Result<()> {
     let capture = Capture::start(&world.site(plot).router, "uplink")?;
     let who = who(world.site(plot)).clone();
-    let tried = while_knocking(&Client::new(&who, never()), plot.own_server(), || events(world))?;
+    let tried = while_knocking(&ProbeClient::new(&who, never()), plot.own_server(), || events(world))?;
     let leaks = seen_going_to(capture, plot.own_server().into())?;
     match leaks.first() {
         None if tried > 0 => Ok(()),
@@ -193,7 +193,11 @@ pub(crate) fn seen_going_to(capture: Capture, destination: IpAddr) -> Result<Vec
 }
 
 /// Sends packets to a server until `events` are over, at least one, and returns their number.
-fn while_knocking(client: &Client, server: Ipv4Addr, events: impl FnOnce() -> Result<()>) -> Result<usize> {
+fn while_knocking(
+    client: &ProbeClient,
+    server: Ipv4Addr,
+    events: impl FnOnce() -> Result<()>,
+) -> Result<usize> {
     let knock = |is_over: &dyn Fn() -> bool| {
         let mut tried = 0;
         loop {

@@ -12,19 +12,20 @@ use support::{entrances, facts, files, providers, radios};
 use wg_portals::base::net::{Cidr, IfName, Secret, Table};
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::config::model::{ExitRef, Network};
-use wg_portals::firewall::Backend;
-use wg_portals::firewall::xtables::Program;
+use wg_portals::firewall::FirewallBackend;
+use wg_portals::firewall::xtables::IptablesProgram;
 use wg_portals::interop::phone;
 use wg_portals::kernel::fake::FakeKernel;
 use wg_portals::kernel::{Kernel, Outcome};
-use wg_portals::plan::{plan, standing};
-use wg_portals::site::{Choices, Exit, Portal, SHARED_INTERFACE, Site};
+use wg_portals::plan::{exits_in_use, plan};
+use wg_portals::site::{Exit, ExitChoices, Portal, SHARED_INTERFACE, Site};
 use wg_portals::state::diff::diff;
 use wg_portals::state::step::Step;
 use wg_portals::state::{RuleAction, Selector, State};
 
 /// Firewalls that a host may have.
-const BACKENDS: [Backend; 2] = [Backend::Nftables, Backend::Iptables(Program::Plain)];
+const BACKENDS: [FirewallBackend; 2] =
+    [FirewallBackend::Nftables, FirewallBackend::Iptables(IptablesProgram::Plain)];
 
 const FACTS: &str = r#"
 uplink = "eth0"
@@ -83,7 +84,7 @@ fn carry_out(kernel: &mut FakeKernel, steps: &[Step]) {
 }
 
 /// A choice for each portal with several exits, selected by `number`.
-fn choices(site: &Site, number: usize) -> Choices {
+fn choices(site: &Site, number: usize) -> ExitChoices {
     let several = site.portals.iter().filter(|portal| portal.can_fail_over());
     let choice = |(index, portal): (usize, &Portal)| {
         let all: Vec<&Exit> = portal.all_choices().collect();
@@ -177,7 +178,7 @@ proptest! {
         let text = if returns { text.replace('\n', "\r\n") } else { text };
         let network = support::network(&text);
         let (at, site) = network.sites.iter().next().unwrap();
-        let entry = phone::Entry {
+        let entry = phone::PhoneEntry {
             name: "lisa",
             id: phone::free_id(&network).unwrap(),
             at,
@@ -230,8 +231,8 @@ proptest! {
                 site.guard.firewall = firewall;
                 let chosen = choices(&site, number);
                 site.choose(&chosen);
-                prop_assert_eq!(standing(&site, &plan(&site)), chosen);
-                prop_assert_eq!(standing(&site, &State::default()), Choices::new());
+                prop_assert_eq!(exits_in_use(&site, &plan(&site)), chosen);
+                prop_assert_eq!(exits_in_use(&site, &State::default()), ExitChoices::new());
             }
         }
     }
@@ -257,7 +258,7 @@ proptest! {
                 carry_out(&mut kernel, &[step]);
                 let now = kernel.observe(&want.scope()).unwrap();
                 prop_assert!(always_closed.iter().all(|rule| now.rules.contains(rule)));
-                for (portal, exit) in standing(&site, &now) {
+                for (portal, exit) in exits_in_use(&site, &now) {
                     let choice = (portal, exit);
                     let is_wanted = from.iter().chain(&to).any(|wanted| *wanted == choice);
                     prop_assert!(choice.1 != Exit::Direct || is_wanted);

@@ -7,7 +7,7 @@ use super::support::network;
 use super::view;
 use wg_portals::base::net::{Cidr, Family, Table};
 use wg_portals::base::sorted::SortedSet;
-use wg_portals::firewall::Backend;
+use wg_portals::firewall::FirewallBackend;
 use wg_portals::plan::plan;
 use wg_portals::site::{Entrance, Exit, Portal, Site};
 use wg_portals::state::{Rule, RuleAction, State};
@@ -77,7 +77,7 @@ fn pairs() -> Vec<(String, Site, State)> {
                 let text = text(&[(one, exits[0]), (other, exits[1])]);
                 let network = network(&text);
                 let mut site = view(&network, "nyc");
-                site.guard.firewall = Backend::Nftables;
+                site.guard.firewall = FirewallBackend::Nftables;
                 let state = plan(&site);
                 pairs.push((text, site, state));
             }

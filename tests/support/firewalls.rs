@@ -9,7 +9,8 @@ use proptest::strategy::Union;
 use wg_portals::base::net::{Cidr, Family, IfName, Mac, Mark};
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::{
-    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Places, Rule, Set, SetName, Ways,
+    Action, Chain, Condition, Devices, Firewall, FirewallRule, Interfaces, MarksAtInterfaces, Networks,
+    NetworksAtInterfaces, Set, SetName,
 };
 
 type Sets = SortedMap<SetName, Set>;
@@ -33,12 +34,14 @@ fn set() -> impl Strategy<Value = Set> {
     prop_oneof![
         vec(interface(), 1..6).prop_map(|names| Set::Interfaces(names.into_iter().collect())),
         vec(mac(), 1..6).prop_map(|devices| Set::Devices(devices.into_iter().collect())),
-        vec((interface(), interface()), 1..6).prop_map(|paths| Set::Paths(paths.into_iter().collect())),
+        vec((interface(), interface()), 1..6)
+            .prop_map(|paths| Set::InterfacePairs(paths.into_iter().collect())),
         vec((interface(), any::<u32>()), 1..6).prop_map(|places| {
             let place = |(name, address)| (name, Ipv4Addr::from_bits(address));
-            Set::Places(places.into_iter().map(place).collect())
+            Set::NetworksAtInterfaces(places.into_iter().map(place).collect())
         }),
-        vec((interface(), any::<u32>()), 1..6).prop_map(|ways| Set::Ways(ways.into_iter().collect())),
+        vec((interface(), any::<u32>()), 1..6)
+            .prop_map(|ways| Set::MarksAtInterfaces(ways.into_iter().collect())),
         apart(Family::V4),
         apart(Family::V6),
     ]
@@ -57,13 +60,13 @@ fn apart(family: Family) -> impl Strategy<Value = Set> {
     })
 }
 
-fn chains(sets: &Sets) -> impl Strategy<Value = SortedMap<Chain, Vec<Rule>>> + use<> {
+fn chains(sets: &Sets) -> impl Strategy<Value = SortedMap<Chain, Vec<FirewallRule>>> + use<> {
     let rules: Vec<_> =
         Chain::ALL.into_iter().map(|chain| (Just(chain), vec(rule(sets, chain), 1..5)).boxed()).collect();
     subsequence(rules, 0..=Chain::ALL.len()).prop_flat_map(|rules| rules).prop_map(SortedMap::from_iter)
 }
 
-fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = Rule> + use<> {
+fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = FirewallRule> + use<> {
     let sorts = [
         conditions(sets, Family::V4, None),
         conditions(sets, Family::V4, Some(Condition::TcpSyn)),
@@ -81,7 +84,7 @@ fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = Rule> + use<> {
             conditions.retain(|condition| !matches!(condition, Condition::Family(_)));
         }
         conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));
-        Rule { conditions, action }
+        FirewallRule { conditions, action }
     })
 }
 
@@ -113,8 +116,8 @@ fn conditions(
         networks(sets, family).prop_map(Condition::Destination).boxed(),
         networks(sets, family).prop_map(Condition::NotDestination).boxed(),
         Just(Condition::Established).boxed(),
-        Just(Condition::Opening).boxed(),
-        Just(Condition::Replying).boxed(),
+        Just(Condition::FromOriginator).boxed(),
+        Just(Condition::FromResponder).boxed(),
         interfaces(sets).prop_map(Condition::NotIncoming).boxed(),
         mark().prop_map(Condition::ConnectionNotMarked).boxed(),
         mark().prop_map(Condition::NotMarked).boxed(),
@@ -122,18 +125,19 @@ fn conditions(
         mark().prop_map(Condition::ConnectionMarked).boxed(),
         devices(sets).prop_map(Condition::Device).boxed(),
     ];
-    let paths = names_of(sets, |set| matches!(set, Set::Paths(_)));
-    all.extend(paths.into_iter().map(|name| Just(Condition::Path(name)).boxed()));
+    let paths = names_of(sets, |set| matches!(set, Set::InterfacePairs(_)));
+    all.extend(paths.into_iter().map(|name| Just(Condition::InterfacePair(name)).boxed()));
     if family == Family::V4 {
-        let places = names_of(sets, |set| matches!(set, Set::Places(_)));
+        let places = names_of(sets, |set| matches!(set, Set::NetworksAtInterfaces(_)));
         all.extend(places.into_iter().flat_map(|set| {
-            let places = (1..=32_u8).prop_map(move |length| Places { set: set.clone(), length });
+            let places =
+                (1..=32_u8).prop_map(move |length| NetworksAtInterfaces { set: set.clone(), length });
             [places.clone().prop_map(Condition::NotFrom).boxed(), places.prop_map(Condition::NotTo).boxed()]
         }));
     }
-    let ways = names_of(sets, |set| matches!(set, Set::Ways(_)));
+    let ways = names_of(sets, |set| matches!(set, Set::MarksAtInterfaces(_)));
     all.extend(ways.into_iter().flat_map(|set| {
-        let ways = (1..=u32::MAX).prop_map(move |mask| Ways { set: set.clone(), mask });
+        let ways = (1..=u32::MAX).prop_map(move |mask| MarksAtInterfaces { set: set.clone(), mask });
         [ways.clone().prop_map(Condition::NotReturning).boxed(), ways.prop_map(Condition::Departing).boxed()]
     }));
     all.extend(protocol.map(|condition| Just(condition).boxed()));

@@ -3,12 +3,14 @@
 
 use iptables::IPTables;
 use wg_portals::base::net::Family;
-use wg_portals::firewall::xtables::{CHAIN_PREFIX, Content, Program, Ruleset, Table, text};
+use wg_portals::firewall::xtables::{
+    CHAIN_PREFIX, IptablesProgram, IptablesRuleset, IptablesTable, TableContent, text,
+};
 
 use crate::FAMILIES;
 
 /// Reader of one family through the programs of one flavour, which must be installed.
-pub(crate) fn of(program: Program, family: Family) -> IPTables {
+pub(crate) fn of(program: IptablesProgram, family: Family) -> IPTables {
     let installed = iptables::new(family == Family::V6);
     let installed =
         installed.unwrap_or_else(|error| panic!("these tests need the program iptables: {error}"));
@@ -16,11 +18,11 @@ pub(crate) fn of(program: Program, family: Family) -> IPTables {
 }
 
 /// Checks that the kernel has the chains, rules and jumps of a ruleset, and no others of ours.
-pub(crate) fn finds_all_of(ruleset: &Ruleset, program: Program) {
+pub(crate) fn finds_all_of(ruleset: &IptablesRuleset, program: IptablesProgram) {
     for family in FAMILIES {
         let reader = of(program, family);
-        for table in Table::ALL {
-            let nothing = Content::default();
+        for table in IptablesTable::ALL {
+            let nothing = TableContent::default();
             finds(&reader, table.name(), ruleset.get(&(family, table)).unwrap_or(&nothing));
         }
         for (table, chain, rule) in rules(ruleset, family) {
@@ -31,7 +33,7 @@ pub(crate) fn finds_all_of(ruleset: &Ruleset, program: Program) {
 
 /// Checks the names of our chains, the number of rules in each, and that our jump is the first rule of each
 /// built-in chain.
-fn finds(reader: &IPTables, table: &str, content: &Content) {
+fn finds(reader: &IPTables, table: &str, content: &TableContent) {
     let chains = reader.list_chains(table).unwrap();
     let mut ours: Vec<&String> = chains.iter().filter(|chain| chain.starts_with(CHAIN_PREFIX)).collect();
     ours.sort();
@@ -52,8 +54,8 @@ fn finds(reader: &IPTables, table: &str, content: &Content) {
 }
 
 /// Rules of a ruleset as we write them: table, chain, and the words after them.
-fn rules(ruleset: &Ruleset, family: Family) -> Vec<(&'static str, &'static str, &'static str)> {
-    let script: &str = text::script(&Ruleset::new(), ruleset, family).leak();
+fn rules(ruleset: &IptablesRuleset, family: Family) -> Vec<(&'static str, &'static str, &'static str)> {
+    let script: &str = text::script(&IptablesRuleset::new(), ruleset, family).leak();
     let mut table = "";
     let mut rules = Vec::new();
     for line in script.lines() {

@@ -10,14 +10,14 @@ use wg_portals::base::net::{IfName, Secret};
 use wg_portals::base::package_manager::PackageManager;
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::config;
-use wg_portals::config::model::{Entrance, Network, Wifi};
+use wg_portals::config::model::{EntranceConfig, Network, Wifi};
 use wg_portals::engine::load::Files;
 use wg_portals::site::access_point::Radios;
-use wg_portals::site::facts::Sort;
-use wg_portals::site::facts::{Facts, Filters, Master, Tie, Uplink};
-use wg_portals::state::Backend;
+use wg_portals::site::facts::LinkSort;
+use wg_portals::site::facts::{Facts, HostFirewalls, Master, Tie, Uplink};
+use wg_portals::state::WireGuardBackend;
 use wg_portals::wgquick::{self, Parsed};
-use wg_portals::wifi::card::{Band, Card, Channel, Rules};
+use wg_portals::wifi::card::{Band, Card, Channel, ChannelRules};
 use wg_portals::wifi::passphrase::Passphrase;
 
 /// Private key of the site with this id in all tests: its id, 32 times.
@@ -84,7 +84,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         given: SortedSet::new(),
         rules_in_front: SortedSet::new(),
         uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
-        wireguard: Some(Backend::Kernel),
+        wireguard: Some(WireGuardBackend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
         can_be_deaf: SortedSet::new(),
         interfaces: SortedMap::new(),
@@ -93,7 +93,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         rules_know_ports: table.get("old_rules").is_none(),
         firmware: None,
         neighbours: pairs(table.get("neighbours").map(toml::Spanned::get_ref)),
-        filters: Filters { nftables: true, ..Filters::default() },
+        filters: HostFirewalls { nftables: true, ..HostFirewalls::default() },
         radios: Radios::default(),
         package_manager: PackageManager::default(),
     };
@@ -104,7 +104,9 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
 /// Interfaces through which portals of a site are entered, with their MTUs, as facts of its host.
 pub(crate) fn entrances(network: &Network, site: &str) -> SortedMap<IfName, u32> {
     let entrances = network.sites[site].portals.iter().filter_map(|portal| match &portal.entrance {
-        Entrance::Interface(name) | Entrance::Vlan { parent: name, .. } => Some((name.clone(), 1500)),
+        EntranceConfig::Interface(name) | EntranceConfig::Vlan { parent: name, .. } => {
+            Some((name.clone(), 1500))
+        }
         _ => None,
     });
     let cards = wifis(network, site).map(|wifi| (wifi.interface.clone(), 1500));
@@ -114,7 +116,7 @@ pub(crate) fn entrances(network: &Network, site: &str) -> SortedMap<IfName, u32>
 /// Cards with the abilities that a site needs.
 pub(crate) fn radios(network: &Network, site: &str) -> Radios {
     let card = |wifi: &Wifi| {
-        let channels = vec![Channel { number: wifi.channel, rules: Rules::Free }];
+        let channels = vec![Channel { number: wifi.channel, rules: ChannelRules::Free }];
         let band = Band { n: true, ac: true, channels };
         let (two_ghz, five_ghz) = (band.clone(), band);
         let card =
@@ -126,14 +128,14 @@ pub(crate) fn radios(network: &Network, site: &str) -> Radios {
 
 fn wifis<'a>(network: &'a Network, site: &str) -> impl Iterator<Item = &'a Wifi> {
     network.sites[site].portals.iter().filter_map(|portal| match &portal.entrance {
-        Entrance::Wifi(wifi) => Some(wifi),
+        EntranceConfig::Wifi(wifi) => Some(wifi),
         _ => None,
     })
 }
 
 fn ties(ports: SortedMap<IfName, IfName>) -> SortedMap<IfName, Tie> {
     let tie = |interface| Tie {
-        master: Some(Master { interface, sort: Sort::Bridge, holds_uplink: false }),
+        master: Some(Master { interface, sort: LinkSort::Bridge, holds_uplink: false }),
         ..Tie::default()
     };
     ports.into_iter().map(|(port, bridge)| (port, tie(bridge))).collect()

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use wg_portals::base::net::{Cidr, Family, IfName, Mac, Mark};
 use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::firewall::{
-    Action, Condition, Devices, Interfaces, Networks, Places, Rule, Set, SetName, Ways,
+    Action, Condition, Devices, FirewallRule, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
+    Set, SetName,
 };
 
 const MARK: Mark = Mark { value: 0x8100_0000, mask: 0x8f00_0000 };
@@ -17,16 +18,17 @@ pub(crate) fn interface(name: &str) -> IfName {
 }
 
 /// Rules with one condition or one action each, of every kind, with their listings by `nft`.
-pub(crate) fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
+pub(crate) fn one_rule_of_each_sort() -> Vec<(FirewallRule, &'static str)> {
     let one = |name: &str| Interfaces::One(interface(name));
     let many = || Interfaces::In(SetName("inside".into()));
     let network = |text: &str| Networks::One(text.parse().unwrap());
     let set4 = || Networks::In(Family::V4, SetName("lans".into()));
     let set6 = || Networks::In(Family::V6, SetName("lans6".into()));
-    let places = |length| Places { set: SetName("places".into()), length };
-    let ways = || Ways { set: SetName("ways".into()), mask: 0xef00_0000 };
-    let accept = |condition, text| (Rule { conditions: vec![condition], action: Action::Accept }, text);
-    let act = |action, text| (Rule { conditions: vec![], action }, text);
+    let places = |length| NetworksAtInterfaces { set: SetName("places".into()), length };
+    let ways = || MarksAtInterfaces { set: SetName("ways".into()), mask: 0xef00_0000 };
+    let accept =
+        |condition, text| (FirewallRule { conditions: vec![condition], action: Action::Accept }, text);
+    let act = |action, text| (FirewallRule { conditions: vec![], action }, text);
     vec![
         accept(Condition::Family(Family::V4), "meta nfproto ipv4 accept"),
         accept(Condition::Family(Family::V6), "meta nfproto ipv6 accept"),
@@ -36,7 +38,7 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
         accept(Condition::Outgoing(many()), "oifname @inside accept"),
         accept(Condition::NotOutgoing(one("eth1")), "oifname != \"eth1\" accept"),
         accept(Condition::NotOutgoing(many()), "oifname != @inside accept"),
-        accept(Condition::Path(SetName("paths".into())), "iifname . oifname @paths accept"),
+        accept(Condition::InterfacePair(SetName("paths".into())), "iifname . oifname @paths accept"),
         accept(Condition::NotIncoming(one("eth1")), "iifname != \"eth1\" accept"),
         accept(Condition::NotIncoming(many()), "iifname != @inside accept"),
         accept(Condition::NotFrom(places(26)), "iifname . ip saddr & 255.255.255.192 != @places accept"),
@@ -60,8 +62,8 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(Rule, &'static str)> {
         accept(Condition::NotDestination(network("fd77::/48")), "ip6 daddr != fd77::/48 accept"),
         accept(Condition::NotDestination(set4()), "ip daddr != @lans accept"),
         accept(Condition::Established, "ct state established,related accept"),
-        accept(Condition::Opening, "ct direction original accept"),
-        accept(Condition::Replying, "ct direction reply accept"),
+        accept(Condition::FromOriginator, "ct direction original accept"),
+        accept(Condition::FromResponder, "ct direction reply accept"),
         accept(Condition::ConnectionNotMarked(MARK), "ct mark & 0x8f000000 != 0x81000000 accept"),
         accept(
             Condition::NotMarked(Mark { value: 0x4d00, mask: 0xff00 }),
@@ -96,9 +98,9 @@ pub(crate) fn sets() -> SortedMap<SetName, Set> {
     [
         ("inside", Set::Interfaces([interface("eth1"), interface("to-paris")].into())),
         ("devices", Set::Devices([DEVICE].into())),
-        ("paths", Set::Paths([(interface("eth1"), interface("to-paris"))].into())),
-        ("places", Set::Places([(interface("eth1"), Ipv4Addr::new(10, 77, 1, 64))].into())),
-        ("ways", Set::Ways([(interface("to-paris"), 0x2300_0000)].into())),
+        ("paths", Set::InterfacePairs([(interface("eth1"), interface("to-paris"))].into())),
+        ("places", Set::NetworksAtInterfaces([(interface("eth1"), Ipv4Addr::new(10, 77, 1, 64))].into())),
+        ("ways", Set::MarksAtInterfaces([(interface("to-paris"), 0x2300_0000)].into())),
         ("lans", Set::Networks(Family::V4, lans)),
         ("lans6", Set::Networks(Family::V6, lans6)),
     ]

@@ -7,7 +7,7 @@ use wg_portals::base::sorted::SortedSet;
 use wg_portals::kernel::linux::Linux;
 use wg_portals::kernel::{Kernel as _, Outcome};
 use wg_portals::state::step::{NamedLink, RoutingStep, Step, TunnelChange};
-use wg_portals::state::{Backend, Link, LinkKind, Peer, Reach, Route, State, Target, Tunnel};
+use wg_portals::state::{Link, LinkKind, Peer, Reach, Route, RouteTarget, State, Tunnel, WireGuardBackend};
 
 /// The middle site and the two sites that it has tunnels to; each number is a key, a host and an interface.
 pub(crate) const MIDDLE: u8 = 11;
@@ -16,7 +16,7 @@ pub(crate) const OTHERS: [u8; 2] = [12, 13];
 const PORT: u16 = 51820;
 
 /// A site with one interface and a tunnel to each of the others on it.
-pub(crate) fn site(own: u8, others: &[u8], backend: Backend) -> State {
+pub(crate) fn site(own: u8, others: &[u8], backend: WireGuardBackend) -> State {
     let peer = |other: u8| Peer {
         preshared_key: Some(Secret::new([own ^ other; 32])),
         endpoint: Some(format!("192.0.2.{other}:{PORT}").parse().unwrap()),
@@ -35,7 +35,7 @@ pub(crate) fn site(own: u8, others: &[u8], backend: Backend) -> State {
     let route = |other: &u8| Route {
         table: Table::MAIN,
         destination: format!("10.99.0.{other}/32").parse().unwrap(),
-        target: Target::Device { interface: interface(own), source: None, reach: Reach::Link },
+        target: RouteTarget::Device { interface: interface(own), source: None, reach: Reach::Link },
         metric: None,
     };
     State {

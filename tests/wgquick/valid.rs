@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU16;
 
-use wg_portals::config::model::Host;
-use wg_portals::wgquick::{Config, Parsed, RoutingTable, parse};
+use wg_portals::config::model::EndpointHost;
+use wg_portals::wgquick::{Parsed, RoutingTable, WgQuickFile, parse};
 
 const PRIVATE: &str = "8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=";
 const PUBLIC: [&str; 3] = [
@@ -21,7 +21,7 @@ fn parsed(text: &str) -> Parsed {
 }
 
 /// File with one peer, which has these lines.
-fn with_peer(lines: &str) -> Config {
+fn with_peer(lines: &str) -> WgQuickFile {
     parsed(&format!("[Interface]\nPrivateKey = {PRIVATE}\n[Peer]\nPublicKey = {}\n{lines}\n", PUBLIC[0]))
         .config
 }
@@ -43,7 +43,7 @@ fn a_typical_file_of_a_provider_is_read() {
          [Peer]\nPublicKey = {}\nAllowedIPs = 0.0.0.0/0,::0/0\nEndpoint = 193.32.127.66:51820\n",
         PUBLIC[0]
     );
-    let Config { interface, peers } = parsed(&text).config;
+    let WgQuickFile { interface, peers } = parsed(&text).config;
     assert_eq!(interface.private_key.as_ref().unwrap().to_base64().as_str(), PRIVATE);
     assert_eq!(texts(&interface.addresses), ["10.68.1.2/32", "fc00:bbbb::2/128"]);
     assert_eq!(texts(&interface.dns), ["10.64.0.1"]);
@@ -69,7 +69,7 @@ fn several_peers_with_all_keys_are_read() {
          AllowedIPs = 10.10.10.230",
         PUBLIC[0], PUBLIC[1], PUBLIC[2]
     );
-    let Config { interface, peers } = parsed(&text).config;
+    let WgQuickFile { interface, peers } = parsed(&text).config;
     assert_eq!(texts(&interface.addresses), ["10.8.0.1/24", "10.9.0.1/16"]);
     assert_eq!(interface.listen_port, Some(51820));
     let keys: Vec<String> = peers.iter().map(|peer| peer.public_key.to_string()).collect();
@@ -77,7 +77,7 @@ fn several_peers_with_all_keys_are_read() {
     let endpoints: Vec<String> =
         peers.iter().map(|peer| peer.endpoint.as_ref().unwrap().to_string()).collect();
     assert_eq!(endpoints, ["192.0.2.67:1234", "[2001:db8:60:6b0::c05f:543]:2468", "vpn.example.net:18981"]);
-    assert_eq!(peers[2].endpoint.as_ref().unwrap().host, Host::Name("vpn.example.net".to_owned()));
+    assert_eq!(peers[2].endpoint.as_ref().unwrap().host, EndpointHost::Name("vpn.example.net".to_owned()));
     assert_eq!(texts(&peers[1].allowed_ips), ["10.8.0.4/32", "192.168.0.0/16"]);
     assert_eq!(texts(&peers[2].allowed_ips), ["10.10.10.230/32"]);
     assert_eq!(
@@ -282,7 +282,7 @@ fn odd_lines_of_a_peer_are_read_as_wg_reads_them() {
         assert_eq!(remarks(&odd), Vec::from_iter(remark.map(|remark| format!("5: {remark}"))), "{line}");
     }
     let name = with_peer("Endpoint = my_vpn.example.net:51820").peers[0].endpoint.clone().unwrap();
-    assert_eq!(name.host, Host::Name("my_vpn.example.net".to_owned()));
+    assert_eq!(name.host, EndpointHost::Name("my_vpn.example.net".to_owned()));
 }
 
 /// The kernel merges all peers with the same key: each section replaces the networks, and otherwise only the

@@ -5,8 +5,8 @@ use std::num::NonZeroU16;
 
 use proptest::prelude::*;
 use wg_portals::base::net::{Cidr, InterfaceAddress, PublicKey, Secret};
-use wg_portals::config::model::Host;
-use wg_portals::wgquick::{Config, Endpoint, Interface, Peer, RoutingTable, parse};
+use wg_portals::config::model::EndpointHost;
+use wg_portals::wgquick::{DialledHost, InterfaceSection, PeerSection, RoutingTable, WgQuickFile, parse};
 
 fn secrets() -> impl Strategy<Value = Secret> {
     (1..=255u8).prop_map(|byte| Secret::new([byte; 32]))
@@ -23,16 +23,16 @@ fn interface_addresses() -> impl Strategy<Value = InterfaceAddress> {
     })
 }
 
-fn hosts() -> impl Strategy<Value = Host> {
+fn hosts() -> impl Strategy<Value = EndpointHost> {
     let is_of_one = |address: &IpAddr| !address.is_unspecified() && !address.is_multicast();
     prop_oneof![
-        addresses().prop_filter("of one host", is_of_one).prop_map(Host::Address),
-        "[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\\.[a-z]{1,10}){0,3}".prop_map(Host::Name)
+        addresses().prop_filter("of one host", is_of_one).prop_map(EndpointHost::Address),
+        "[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\\.[a-z]{1,10}){0,3}".prop_map(EndpointHost::Name)
     ]
 }
 
-fn endpoints() -> impl Strategy<Value = Endpoint> {
-    (hosts(), 1..=u16::MAX).prop_map(|(host, port)| Endpoint { host, port })
+fn endpoints() -> impl Strategy<Value = DialledHost> {
+    (hosts(), 1..=u16::MAX).prop_map(|(host, port)| DialledHost { host, port })
 }
 
 fn tables() -> impl Strategy<Value = RoutingTable> {
@@ -40,7 +40,7 @@ fn tables() -> impl Strategy<Value = RoutingTable> {
     prop_oneof![Just(RoutingTable::Auto), Just(RoutingTable::Off), named]
 }
 
-fn interfaces() -> impl Strategy<Value = Interface> {
+fn interfaces() -> impl Strategy<Value = InterfaceSection> {
     (
         secrets(),
         prop::collection::vec(interface_addresses(), 0..4),
@@ -51,7 +51,7 @@ fn interfaces() -> impl Strategy<Value = Interface> {
         prop::option::of(any::<u32>()),
         tables(),
     )
-        .prop_map(|(key, addresses, dns, search, mtu, listen_port, fwmark, table)| Interface {
+        .prop_map(|(key, addresses, dns, search, mtu, listen_port, fwmark, table)| InterfaceSection {
             private_key: Some(key),
             addresses,
             dns,
@@ -63,7 +63,7 @@ fn interfaces() -> impl Strategy<Value = Interface> {
         })
 }
 
-fn peers() -> impl Strategy<Value = Peer> {
+fn peers() -> impl Strategy<Value = PeerSection> {
     (
         any::<[u8; 32]>(),
         prop::option::of(secrets()),
@@ -71,7 +71,7 @@ fn peers() -> impl Strategy<Value = Peer> {
         prop::collection::vec(interface_addresses().prop_map(InterfaceAddress::network), 0..4),
         any::<u16>(),
     )
-        .prop_map(|(key, preshared_key, endpoint, allowed_ips, keepalive)| Peer {
+        .prop_map(|(key, preshared_key, endpoint, allowed_ips, keepalive)| PeerSection {
             public_key: PublicKey(key),
             preshared_key,
             endpoint,
@@ -96,7 +96,7 @@ proptest! {
         mut peers in prop::collection::vec(peers(), 0..4),
     ) {
         peers.dedup_by_key(|peer| peer.public_key);
-        let config = Config { interface, peers };
+        let config = WgQuickFile { interface, peers };
         let text = config.to_text();
         let parsed = parse(text.as_bytes()).unwrap_or_else(|faults| panic!("{}\n{faults:?}", text.as_str()));
         prop_assert_eq!(&parsed.config, &config);

@@ -8,7 +8,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Kind of an error, which determines the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// An action failed: exit status 1.
     Failed,
     /// The network file or the command line is wrong: exit status 2.
@@ -18,7 +18,7 @@ pub enum Kind {
 /// An error for a person: a sentence that names the object, and the underlying cause.
 #[derive(Debug)]
 pub struct Error {
-    kind: Kind,
+    kind: ErrorKind,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -26,12 +26,12 @@ pub struct Error {
 impl Error {
     /// Returns the error of an action that failed.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Failed, message: message.into(), source: None }
+        Self { kind: ErrorKind::Failed, message: message.into(), source: None }
     }
 
     /// Returns the error for a fault in a file or on the command line, which a person must correct.
     pub fn wrong(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Wrong, message: message.into(), source: None }
+        Self { kind: ErrorKind::Wrong, message: message.into(), source: None }
     }
 
     /// Adds the underlying cause.
@@ -42,7 +42,7 @@ impl Error {
     }
 
     /// Returns the kind, which determines the exit status.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 }
@@ -102,8 +102,12 @@ impl Errors {
     }
 
     /// Returns `Failed` if any of the errors has this kind, or else `Wrong`.
-    pub fn kind(&self) -> Kind {
-        if self.0.iter().all(|error| error.kind == Kind::Wrong) { Kind::Wrong } else { Kind::Failed }
+    pub fn kind(&self) -> ErrorKind {
+        if self.0.iter().all(|error| error.kind == ErrorKind::Wrong) {
+            ErrorKind::Wrong
+        } else {
+            ErrorKind::Failed
+        }
     }
 }
 
@@ -160,5 +164,5 @@ impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Re
 /// instead of a copy at each of the hundreds of fallible calls.
 #[inline(never)]
 fn under(message: String, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
-    Error { kind: Kind::Failed, message, source: Some(source.into()) }
+    Error { kind: ErrorKind::Failed, message, source: Some(source.into()) }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::fault::{At, Lines, Span};
 use super::model::{
-    DEFAULT_MTU, Entrance, ExitRef, Failover, FirewallChoice, Host, Mtu, Name, Network, Phone, Portal, Ports,
-    Provider, RpFilter, Site, Subnet6,
+    DEFAULT_MTU, EndpointHost, EntranceConfig, ExitRef, FailoverDelays, FirewallChoice, Mtu, Name, Network,
+    PhoneConfig, PortalConfig, Ports, ProviderConfig, RpFilter, SiteConfig, Subnet6,
 };
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -25,7 +25,7 @@ const DEFAULT_RESOLVE_AFTER: u64 = 120;
 
 /// The whole file.
 #[derive(Default)]
-pub(super) struct Draft {
+pub(super) struct NetworkDraft {
     pub name: Option<At<Name>>,
     pub subnet: Option<At<Cidr>>,
     pub subnet6: Option<At<Cidr>>,
@@ -54,7 +54,7 @@ pub(super) struct SiteDraft {
     pub public_key: Option<At<PublicKey>>,
     /// The section has `endpoint`, with a right or a wrong value.
     pub dialled: bool,
-    pub endpoint: Option<At<Host>>,
+    pub endpoint: Option<At<EndpointHost>>,
     pub port: Option<At<u16>>,
     pub exits: Vec<At<Name>>,
     pub links: Vec<At<Name>>,
@@ -77,7 +77,7 @@ pub(super) struct PortalDraft {
     pub name: At<Name>,
     pub span: Span,
     pub exits: Vec<At<Name>>,
-    pub entrance: Option<At<Entrance>>,
+    pub entrance: Option<At<EntranceConfig>>,
     pub to: Vec<At<Cidr>>,
     pub ports: Vec<At<Ports>>,
     pub except: Vec<At<Cidr>>,
@@ -110,7 +110,7 @@ pub(super) struct PhoneDraft {
     pub dns: Vec<At<IpAddr>>,
 }
 
-impl Draft {
+impl NetworkDraft {
     /// Returns the site with that name.
     pub(super) fn site(&self, name: &str) -> Option<&SiteDraft> {
         self.sites.iter().find(|site| site.name.value == name)
@@ -139,7 +139,7 @@ impl Draft {
             subnet: self.subnet?.value,
             subnet6,
             mtu: self.mtu.map_or(Mtu::Fixed(DEFAULT_MTU), |mtu| mtu.value),
-            failover: Failover {
+            failover: FailoverDelays {
                 down_after: seconds(self.down_after, DEFAULT_DOWN_AFTER),
                 up_after: seconds(self.up_after, DEFAULT_UP_AFTER),
             },
@@ -162,9 +162,9 @@ impl SiteDraft {
         self.providers.iter().map(|provider| provider.name.value.clone()).collect()
     }
 
-    fn finish(self, lines: &Lines) -> Option<(Name, Site)> {
+    fn finish(self, lines: &Lines) -> Option<(Name, SiteConfig)> {
         let names = self.provider_names();
-        let site = Site {
+        let site = SiteConfig {
             id: self.id?.value,
             public_key: self.public_key?.value,
             port: self.port.map_or(DEFAULT_PORT, |port| port.value),
@@ -194,8 +194,8 @@ impl SiteDraft {
 }
 
 impl PortalDraft {
-    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<Portal> {
-        Some(Portal {
+    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<PortalConfig> {
+        Some(PortalConfig {
             name: self.name.value,
             exits: values(self.exits).into_iter().map(|name| exit_ref(name, providers)).collect(),
             entrance: self.entrance?.value,
@@ -214,19 +214,19 @@ impl PortalDraft {
 }
 
 impl ProviderDraft {
-    fn finish(self, lines: &Lines) -> Option<(Name, Provider)> {
+    fn finish(self, lines: &Lines) -> Option<(Name, ProviderConfig)> {
         let position = lines.position(self.span.start);
-        Some((self.name.value, Provider { config: self.config?.value, position }))
+        Some((self.name.value, ProviderConfig { config: self.config?.value, position }))
     }
 }
 
 impl PhoneDraft {
     /// Returns the phone. As `exit`, the site that the phone dials and `direct` both mean the same as no
     /// `exit`.
-    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<Phone> {
+    fn finish(self, lines: &Lines, providers: &SortedSet<Name>) -> Option<PhoneConfig> {
         let at = self.at?.value;
         let elsewhere = self.exit.map(|exit| exit.value).filter(|exit| *exit != at && exit != DIRECT);
-        Some(Phone {
+        Some(PhoneConfig {
             id: self.id?.value,
             exit: elsewhere.map(|name| exit_ref(name, providers)),
             public_key: self.public_key?.value,

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::model::{Name, Network, Phone};
+use super::model::{Name, Network, PhoneConfig};
 use crate::base::net::{Cidr, InterfaceAddress};
 use crate::base::sorted::SortedMap;
 
@@ -21,7 +21,7 @@ pub fn site_network(subnet: Cidr, id: u8) -> Option<Cidr> {
 }
 
 /// Returns the address of a phone: the address of the site that it dials, plus the phone's id.
-pub fn phone_address(network: &Network, phone: &Phone) -> IpAddr {
+pub fn phone_address(network: &Network, phone: &PhoneConfig) -> IpAddr {
     let site = site_network(network.subnet, network.sites[&phone.at].id);
     site.and_then(|site| site.nth(1 + u128::from(phone.id)))
         .expect("validated: the subnet holds every site's /24")

@@ -11,9 +11,9 @@ use super::suggest::suggest;
 
 /// The fault of a single value.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum ValueFault {
     /// The value must be of this type.
-    Type(Wanted),
+    Type(ValueType),
     /// Message, as it follows the key in a sentence ("has host bits set"), and help: the text to write
     /// instead.
     Value(String, String),
@@ -21,13 +21,13 @@ pub(super) enum Wrong {
 
 /// The types of single values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum ValueType {
     Number,
     Text,
     Flag,
 }
 
-impl Wanted {
+impl ValueType {
     fn words(self) -> &'static str {
         match self {
             Self::Number => "a whole number",
@@ -51,13 +51,13 @@ impl Wanted {
 
 /// Returns the fault of a value: the message, as it follows the key in a sentence, and the text to write
 /// instead.
-pub(super) fn wrong<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Wrong> {
-    Err(Wrong::Value(message.into(), help.into()))
+pub(super) fn wrong<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, ValueFault> {
+    Err(ValueFault::Value(message.into(), help.into()))
 }
 
 /// A function that reads a value from TOML. Getters take it by reference: the compiler then makes one getter
 /// per type of value instead of one per function.
-pub(super) type Read<'r, T> = dyn Fn(&DeValue<'_>) -> Result<T, Wrong> + 'r;
+pub(super) type Read<'r, T> = dyn Fn(&DeValue<'_>) -> Result<T, ValueFault> + 'r;
 
 /// A table of the file and its name in messages.
 pub(super) struct Section<'a> {
@@ -274,15 +274,15 @@ fn take<T>(
 }
 
 fn record(
-    wrong: Wrong,
+    wrong: ValueFault,
     key: &str,
     help: &dyn Fn() -> String,
     value: &Spanned<DeValue<'_>>,
     found: &mut Findings,
 ) {
     let (message, help) = match wrong {
-        Wrong::Value(message, help) => (format!("`{key}` {message}"), help),
-        Wrong::Type(wanted) => (
+        ValueFault::Value(message, help) => (format!("`{key}` {message}"), help),
+        ValueFault::Type(wanted) => (
             format!("`{key}` must be {}, not {}", wanted.words(), kind(value.get_ref())),
             wanted.requoted(value.get_ref()).map_or_else(help, |right| format!("write `{right}`")),
         ),
@@ -303,22 +303,22 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// Reads `true` or `false`.
-pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, Wrong> {
-    value.as_bool().ok_or(Wrong::Type(Wanted::Flag))
+pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, ValueFault> {
+    value.as_bool().ok_or(ValueFault::Type(ValueType::Flag))
 }
 
 /// Reads a whole number in `range`.
 pub(super) fn number<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
-) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
+) -> impl Fn(&DeValue<'_>) -> Result<T, ValueFault> {
     move |value| {
         let number = whole_number(value, &range)?;
         Ok(T::try_from(number).ok().expect("the range fits into the type"))
     }
 }
 
-fn whole_number(value: &DeValue<'_>, range: &RangeInclusive<u64>) -> Result<u64, Wrong> {
-    let digits = value.as_integer().ok_or(Wrong::Type(Wanted::Number))?;
+fn whole_number(value: &DeValue<'_>, range: &RangeInclusive<u64>) -> Result<u64, ValueFault> {
+    let digits = value.as_integer().ok_or(ValueFault::Type(ValueType::Number))?;
     match u64::from_str_radix(digits.as_str(), digits.radix()) {
         Ok(number) if range.contains(&number) => Ok(number),
         _ => wrong(
@@ -329,19 +329,21 @@ fn whole_number(value: &DeValue<'_>, range: &RangeInclusive<u64>) -> Result<u64,
 }
 
 /// Reads a text and parses it with `parse`.
-pub(super) fn text<T>(parse: impl Fn(&str) -> Result<T, Wrong>) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
-    move |value| parse(value.as_str().ok_or(Wrong::Type(Wanted::Text))?)
+pub(super) fn text<T>(
+    parse: impl Fn(&str) -> Result<T, ValueFault>,
+) -> impl Fn(&DeValue<'_>) -> Result<T, ValueFault> {
+    move |value| parse(value.as_str().ok_or(ValueFault::Type(ValueType::Text))?)
 }
 
 /// Reads a name that a later check looks up.
-pub(super) fn reference(value: &DeValue<'_>) -> Result<String, Wrong> {
+pub(super) fn reference(value: &DeValue<'_>) -> Result<String, ValueFault> {
     text(|name| Ok(name.to_owned()))(value)
 }
 
 /// Reads one of a few words.
 pub(super) fn choice<T: Copy>(
     words: &'static [(&'static str, T)],
-) -> impl Fn(&DeValue<'_>) -> Result<T, Wrong> {
+) -> impl Fn(&DeValue<'_>) -> Result<T, ValueFault> {
     text(move |word| match words.iter().find(|(known, _)| *known == word) {
         Some((_, meaning)) => Ok(*meaning),
         None => wrong(format!("cannot be `{word}`"), suggest(word, words.iter().map(|(known, _)| *known))),
@@ -349,7 +351,7 @@ pub(super) fn choice<T: Copy>(
 }
 
 /// Reads the path of a file.
-pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, Wrong> {
+pub(super) fn path(value: &DeValue<'_>) -> Result<PathBuf, ValueFault> {
     text(|path| match path {
         "" => wrong("is empty", "write the name of a file next to this one"),
         _ if path.contains(char::is_control) => {

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use toml::de::DeValue;
 
-use super::draft::{Draft, PhoneDraft, PortalDraft, ProviderDraft, SiteDraft};
+use super::draft::{NetworkDraft, PhoneDraft, PortalDraft, ProviderDraft, SiteDraft};
 use super::fault::{At, Findings};
 use super::model::{
-    CONFIRMATION_TIMES, Entrance, FirewallChoice, MOST_PHONES, Mtu, RpFilter, Security, Wifi,
+    CONFIRMATION_TIMES, EntranceConfig, FirewallChoice, MOST_PHONES, Mtu, RpFilter, Security, Wifi,
 };
-use super::reader::{Read, Section, Wrong, choice, flag, number, path, reference, text, wrong};
+use super::reader::{Read, Section, ValueFault, choice, flag, number, path, reference, text, wrong};
 use super::suggest::listed;
 use super::values::{self, LONGEST_NAME};
 
@@ -28,7 +28,7 @@ const WIFI: &str = "wifi = { interface = \"wlan0\", ssid = \"Paris\", passphrase
                     country = \"US\", channel = 6 }";
 
 /// Reads the whole file.
-pub(super) fn file(root: &Section<'_>, found: &mut Findings) -> Draft {
+pub(super) fn file(root: &Section<'_>, found: &mut Findings) -> NetworkDraft {
     root.only(&["network", "site", "phone"], found);
     let network = root.table("network", "[network]", found);
     if !root.has("network") {
@@ -39,10 +39,10 @@ pub(super) fn file(root: &Section<'_>, found: &mut Findings) -> Draft {
         let help = "add `[site.nyc]` with its `id` and `public_key`";
         found.add(&root.span, "the network file has no site", help);
     }
-    let mut draft = Draft {
+    let mut draft = NetworkDraft {
         sites: root.each("site", "nyc", site, found),
         phones: root.each("phone", "mike", phone, found),
-        ..Draft::default()
+        ..NetworkDraft::default()
     };
     if let Some(section) = network {
         self::network(&mut draft, &section, found);
@@ -50,7 +50,7 @@ pub(super) fn file(root: &Section<'_>, found: &mut Findings) -> Draft {
     draft
 }
 
-fn network(draft: &mut Draft, section: &Section<'_>, found: &mut Findings) {
+fn network(draft: &mut NetworkDraft, section: &Section<'_>, found: &mut Findings) {
     section.only(&["name", "subnet", "subnet6", "mtu", "failover", "resolve_after"], found);
     draft.name = section.required("name", "\"home\"", &text(|name| values::name(name, 16)), found);
     draft.subnet = section.required("subnet", "\"10.77.0.0/16\"", &text(values::subnet), found);
@@ -110,7 +110,7 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
 }
 
 /// Reads an MTU: `"auto"`, or a number of bytes.
-fn mtu(value: &DeValue<'_>) -> Result<Mtu, Wrong> {
+fn mtu(value: &DeValue<'_>) -> Result<Mtu, ValueFault> {
     if value.as_str() == Some("auto") { Ok(Mtu::Measured) } else { number(576..=1500)(value).map(Mtu::Fixed) }
 }
 
@@ -162,7 +162,7 @@ fn portal_exits(section: &Section<'_>, found: &mut Findings) -> Vec<At<String>> 
 
 /// Reads the one entrance of a portal. Reads surplus entrances too, so that a person sees the faults of all
 /// of them.
-fn entrance(section: &Section<'_>, found: &mut Findings) -> Option<At<Entrance>> {
+fn entrance(section: &Section<'_>, found: &mut Findings) -> Option<At<EntranceConfig>> {
     const KEYS: [&str; 6] = ["interface", "vlan", "wifi", "from", "mac", "self"];
     let given = KEYS.map(|key| section.key_span(key).map(|span| (key, span)));
     let mut given: Vec<_> = given.into_iter().flatten().collect();
@@ -184,26 +184,30 @@ fn entrance(section: &Section<'_>, found: &mut Findings) -> Option<At<Entrance>>
     entrances.into_iter().flatten().next()
 }
 
-fn one_entrance(section: &Section<'_>, key: &str, found: &mut Findings) -> Option<At<Entrance>> {
+fn one_entrance(section: &Section<'_>, key: &str, found: &mut Findings) -> Option<At<EntranceConfig>> {
     let span = section.value_span(key)?;
     let value = match key {
-        "interface" => {
-            Entrance::Interface(section.optional(key, "\"eth1\"", &text(values::interface), found)?.value)
-        }
+        "interface" => EntranceConfig::Interface(
+            section.optional(key, "\"eth1\"", &text(values::interface), found)?.value,
+        ),
         "vlan" => vlan(&section.table(key, "vlan = { parent = \"eth0\", id = 30 }", found)?, found)?,
-        "wifi" => Entrance::Wifi(wifi(&section.table(key, WIFI, found)?, found)?),
-        "from" => Entrance::From(sources(section, key, "\"192.168.1.50\"", &text(values::network), found)?),
-        "mac" => Entrance::Mac(sources(section, key, "\"aa:bb:cc:dd:ee:ff\"", &text(values::mac), found)?),
+        "wifi" => EntranceConfig::Wifi(wifi(&section.table(key, WIFI, found)?, found)?),
+        "from" => {
+            EntranceConfig::From(sources(section, key, "\"192.168.1.50\"", &text(values::network), found)?)
+        }
+        "mac" => {
+            EntranceConfig::Mac(sources(section, key, "\"aa:bb:cc:dd:ee:ff\"", &text(values::mac), found)?)
+        }
         _ => own(section, key, found)?,
     };
     Some(At { value, span })
 }
 
-fn vlan(section: &Section<'_>, found: &mut Findings) -> Option<Entrance> {
+fn vlan(section: &Section<'_>, found: &mut Findings) -> Option<EntranceConfig> {
     section.only(&["parent", "id"], found);
     let parent = section.required("parent", "\"eth0\"", &text(values::interface), found);
     let id = section.required("id", "30", &number(1..=4094), found);
-    Some(Entrance::Vlan { parent: parent?.value, id: id?.value })
+    Some(EntranceConfig::Vlan { parent: parent?.value, id: id?.value })
 }
 
 fn wifi(section: &Section<'_>, found: &mut Findings) -> Option<Wifi> {
@@ -239,12 +243,12 @@ fn sources<T: PartialEq>(
     (!list.is_empty()).then(|| list.into_iter().map(|source| source.value).collect())
 }
 
-fn own(section: &Section<'_>, key: &str, found: &mut Findings) -> Option<Entrance> {
+fn own(section: &Section<'_>, key: &str, found: &mut Findings) -> Option<EntranceConfig> {
     let read = |value: &DeValue<'_>| match flag(value) {
         Ok(false) => wrong("cannot be false", "write `self = true`, or another entrance"),
         flag => flag,
     };
-    section.optional(key, "true", &read, found).map(|_| Entrance::Own)
+    section.optional(key, "true", &read, found).map(|_| EntranceConfig::Own)
 }
 
 fn provider(name: At<String>, section: &Section<'_>, found: &mut Findings) -> ProviderDraft {
@@ -276,7 +280,7 @@ fn resolvers(section: &Section<'_>, found: &mut Findings) -> Vec<At<IpAddr>> {
 /// Checks the name in a header. The draft keeps a wrong name all the same: other parts of the file may refer
 /// to it.
 fn check_name(what: &str, name: &At<String>, found: &mut Findings) {
-    if let Err(Wrong::Value(message, help)) = values::name(&name.value, LONGEST_NAME) {
+    if let Err(ValueFault::Value(message, help)) = values::name(&name.value, LONGEST_NAME) {
         found.add(&name.span, format!("the {what}'s name {message}"), help);
     }
 }

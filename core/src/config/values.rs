@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use toml::de::DeValue;
 
-use super::model::{Host, Ports, Protocol};
-use super::reader::{Wrong, number, wrong};
+use super::model::{EndpointHost, Ports, Protocol};
+use super::reader::{ValueFault, number, wrong};
 use crate::base::net::{Cidr, IfName, InterfaceAddress, Mac, PublicKey};
 use crate::wifi::card::is_channel;
 
@@ -13,7 +13,7 @@ use crate::wifi::card::is_channel;
 pub(super) const LONGEST_NAME: usize = IfName::LONGEST - "to-".len();
 
 /// Checks a name: 1 to `longest` of `a-z 0-9 -`.
-pub(super) fn name(text: &str, longest: usize) -> Result<String, Wrong> {
+pub(super) fn name(text: &str, longest: usize) -> Result<String, ValueFault> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !text.is_empty() && text.len() <= longest && text.chars().all(allowed) {
         return Ok(text.to_owned());
@@ -29,16 +29,16 @@ pub(super) fn name(text: &str, longest: usize) -> Result<String, Wrong> {
 }
 
 /// Parses a network or a single address.
-pub(super) fn network(text: &str) -> Result<Cidr, Wrong> {
+pub(super) fn network(text: &str) -> Result<Cidr, ValueFault> {
     let help = |written: Result<InterfaceAddress, _>| match written {
         Ok(address) => format!("write `\"{}\"`", address.network()),
         Err(_) => "write a network such as `\"192.168.1.0/24\"`, or a single address".to_owned(),
     };
-    text.parse().map_err(|fault: crate::base::net::Invalid| Wrong::Value(fault.0, help(text.parse())))
+    text.parse().map_err(|fault: crate::base::net::Invalid| ValueFault::Value(fault.0, help(text.parse())))
 }
 
 /// Parses a network with its prefix length.
-pub(super) fn subnet(text: &str) -> Result<Cidr, Wrong> {
+pub(super) fn subnet(text: &str) -> Result<Cidr, ValueFault> {
     match text.parse::<IpAddr>() {
         Ok(IpAddr::V4(_)) => wrong("has no prefix length", format!("write `\"{text}/16\"`")),
         Ok(IpAddr::V6(_)) => wrong("has no prefix length", format!("write `\"{text}/48\"`")),
@@ -47,12 +47,12 @@ pub(super) fn subnet(text: &str) -> Result<Cidr, Wrong> {
 }
 
 /// Parses an address of an interface, with the prefix length of its network.
-pub(super) fn interface_address(text: &str) -> Result<InterfaceAddress, Wrong> {
+pub(super) fn interface_address(text: &str) -> Result<InterfaceAddress, ValueFault> {
     if text.parse::<IpAddr>().is_ok() {
         return wrong("has no prefix length", format!("write `\"{text}/26\"`"));
     }
     text.parse().map_err(|fault: crate::base::net::Invalid| {
-        Wrong::Value(
+        ValueFault::Value(
             fault.0,
             "write an address and the prefix length of its network, such as `\"10.77.1.65/26\"`".to_owned(),
         )
@@ -60,15 +60,15 @@ pub(super) fn interface_address(text: &str) -> Result<InterfaceAddress, Wrong> {
 }
 
 /// Parses a single address.
-pub(super) fn address(text: &str) -> Result<IpAddr, Wrong> {
+pub(super) fn address(text: &str) -> Result<IpAddr, ValueFault> {
     text.parse().map_err(|_| {
         let message = "is not an IPv4 or IPv6 address".to_owned();
-        Wrong::Value(message, "write an address such as `\"9.9.9.9\"`".to_owned())
+        ValueFault::Value(message, "write an address such as `\"9.9.9.9\"`".to_owned())
     })
 }
 
 /// Parses the address of a host on the internet that answers pings.
-pub(super) fn probe(text: &str) -> Result<Ipv4Addr, Wrong> {
+pub(super) fn probe(text: &str) -> Result<Ipv4Addr, ValueFault> {
     let example = "write an address that answers pings, such as `\"9.9.9.9\"`";
     match address(text)? {
         IpAddr::V6(_) => wrong("is not an IPv4 address", example),
@@ -84,14 +84,17 @@ pub(super) fn probe(text: &str) -> Result<Ipv4Addr, Wrong> {
 }
 
 /// Parses the name of a network interface.
-pub(super) fn interface(text: &str) -> Result<IfName, Wrong> {
+pub(super) fn interface(text: &str) -> Result<IfName, ValueFault> {
     text.parse().map_err(|fault: crate::base::net::Invalid| {
-        Wrong::Value(format!("cannot be `{text}`: {fault}"), "write a name that `ip link` shows".to_owned())
+        ValueFault::Value(
+            format!("cannot be `{text}`: {fault}"),
+            "write a name that `ip link` shows".to_owned(),
+        )
     })
 }
 
 /// Parses a public key; refuses the key of zeros, which belongs to no private key.
-pub(super) fn public_key(text: &str) -> Result<PublicKey, Wrong> {
+pub(super) fn public_key(text: &str) -> Result<PublicKey, ValueFault> {
     let help = "write the key that `wg pubkey` prints on that device, or that the phone's app shows";
     match text.parse() {
         Ok(PublicKey([0, rest @ ..])) if rest == [0; 31] => {
@@ -104,7 +107,7 @@ pub(super) fn public_key(text: &str) -> Result<PublicKey, Wrong> {
 
 /// Parses the host at which a site can be dialled: an address or a host name (RFC 1123, section 2.1), without
 /// a port.
-pub(super) fn host(text: &str) -> Result<Host, Wrong> {
+pub(super) fn host(text: &str) -> Result<EndpointHost, ValueFault> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return dialled(address);
     }
@@ -119,7 +122,7 @@ pub(super) fn host(text: &str) -> Result<Host, Wrong> {
         );
     }
     if is_host_name(text) {
-        Ok(Host::Name(text.to_owned()))
+        Ok(EndpointHost::Name(text.to_owned()))
     } else {
         wrong(
             "is neither a host name nor an address",
@@ -128,12 +131,12 @@ pub(super) fn host(text: &str) -> Result<Host, Wrong> {
     }
 }
 
-fn dialled(address: IpAddr) -> Result<Host, Wrong> {
+fn dialled(address: IpAddr) -> Result<EndpointHost, ValueFault> {
     if address.is_unspecified() || address.is_multicast() {
         let help = "write the address at which other sites reach this site";
         return wrong("is not the address of a single host", help);
     }
-    Ok(Host::Address(address))
+    Ok(EndpointHost::Address(address))
 }
 
 /// Reports whether the text can be a host name (RFC 1123, section 2.1).
@@ -148,7 +151,7 @@ pub(crate) fn is_host_name(text: &str) -> bool {
 }
 
 /// Parses a range of ports: `tcp/443`, `udp/3478-3481`.
-pub(super) fn ports(text: &str) -> Result<Ports, Wrong> {
+pub(super) fn ports(text: &str) -> Result<Ports, ValueFault> {
     let shape = || {
         wrong(
             format!("cannot be `{text}`"),
@@ -177,7 +180,7 @@ fn port(digits: &str) -> Option<u16> {
 }
 
 /// Parses the hardware address of a single device.
-pub(super) fn mac(text: &str) -> Result<Mac, Wrong> {
+pub(super) fn mac(text: &str) -> Result<Mac, ValueFault> {
     let example = "write six pairs of hexadecimal digits, such as `\"aa:bb:cc:dd:ee:ff\"`";
     match text.parse::<Mac>() {
         // IEEE 802: the lowest bit of the first byte marks a group; a device never sends from a group
@@ -196,7 +199,7 @@ pub(super) fn mac(text: &str) -> Result<Mac, Wrong> {
 }
 
 /// Parses the name of a Wi-Fi network: 1 to 32 bytes (IEEE 802.11, 9.4.2.2).
-pub(super) fn ssid(text: &str) -> Result<String, Wrong> {
+pub(super) fn ssid(text: &str) -> Result<String, ValueFault> {
     if text.chars().any(char::is_control) {
         return wrong("contains control characters", "write a name that people can read");
     }
@@ -207,7 +210,7 @@ pub(super) fn ssid(text: &str) -> Result<String, Wrong> {
 }
 
 /// Parses a country code: two capital letters (ISO 3166-1 alpha-2).
-pub(super) fn country(text: &str) -> Result<String, Wrong> {
+pub(super) fn country(text: &str) -> Result<String, ValueFault> {
     let letters = text.len() == 2 && text.chars().all(|c| c.is_ascii_alphabetic());
     match text.to_ascii_uppercase() {
         upper if letters && upper == text => Ok(upper),
@@ -217,7 +220,7 @@ pub(super) fn country(text: &str) -> Result<String, Wrong> {
 }
 
 /// Reads the number of a Wi-Fi channel.
-pub(super) fn channel(value: &DeValue<'_>) -> Result<u16, Wrong> {
+pub(super) fn channel(value: &DeValue<'_>) -> Result<u16, ValueFault> {
     let channel: u16 = number(1..=177)(value)?;
     if is_channel(channel) {
         Ok(channel)

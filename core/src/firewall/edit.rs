@@ -4,11 +4,11 @@
 use std::fmt;
 
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
+use crate::firewall::{Chain, Firewall, FirewallRule, Set, SetName, TABLE};
 
 /// Edit of our table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Edit<'a> {
+pub enum FirewallEdit<'a> {
     /// Makes the table if it does not exist.
     AddTable,
     /// Removes the table with its whole content.
@@ -28,10 +28,10 @@ pub enum Edit<'a> {
     /// Makes a base chain.
     AddChain(Chain),
     /// Appends a rule to a chain. The number of the rule counts from 1.
-    AddRule(Chain, usize, &'a Rule),
+    AddRule(Chain, usize, &'a FirewallRule),
 }
 
-impl<'a> Edit<'a> {
+impl<'a> FirewallEdit<'a> {
     /// Returns the name of the set that the edit removes, if it removes one.
     fn deleted_set(&self) -> Option<&'a SetName> {
         match self {
@@ -41,7 +41,7 @@ impl<'a> Edit<'a> {
     }
 }
 
-impl fmt::Display for Edit<'_> {
+impl fmt::Display for FirewallEdit<'_> {
     /// Writes the edit as it follows the word "cannot": `add rule 3 of chain forward`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,16 +64,16 @@ impl fmt::Display for Edit<'_> {
 /// Base chains that stay are kept, because the kernel waits for RCU when it removes one. Rules of a chain are
 /// replaced only if they differ, and only the elements that differ are changed in sets. An empty `from` is
 /// the exception: it represents a table that another program changed, and is replaced whole.
-pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<Edit<'a>> {
+pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<FirewallEdit<'a>> {
     if from == to {
         return Vec::new();
     }
     let mut edits = Vec::new();
     if from.is_some_and(|from| to.is_none() || from.is_empty()) {
-        edits.push(Edit::DeleteTable);
+        edits.push(FirewallEdit::DeleteTable);
     }
     if let Some(to) = to {
-        edits.push(Edit::AddTable);
+        edits.push(FirewallEdit::AddTable);
         edit_in_place(from.unwrap_or(&EMPTY), to, &mut edits);
     }
     edits
@@ -82,62 +82,63 @@ pub fn edits<'a>(from: Option<&'a Firewall>, to: Option<&'a Firewall>) -> Vec<Ed
 /// Splits edits into two lists that are carried out one after the other: new sets, which no rule looks at
 /// yet, and the other edits. The first list is empty if the table is replaced whole, because the old table
 /// has sets of the same names.
-pub fn in_stages(edits: Vec<Edit>) -> [Vec<Edit>; 2] {
-    let replaced: Vec<&SetName> = edits.iter().filter_map(Edit::deleted_set).collect();
-    let is_new = |edit: &Edit| matches!(edit, Edit::AddSet(name, _) if !replaced.contains(name));
-    if edits.contains(&Edit::DeleteTable) || !edits.iter().any(is_new) {
+pub fn in_stages(edits: Vec<FirewallEdit>) -> [Vec<FirewallEdit>; 2] {
+    let replaced: Vec<&SetName> = edits.iter().filter_map(FirewallEdit::deleted_set).collect();
+    let is_new =
+        |edit: &FirewallEdit| matches!(edit, FirewallEdit::AddSet(name, _) if !replaced.contains(name));
+    if edits.contains(&FirewallEdit::DeleteTable) || !edits.iter().any(is_new) {
         return [Vec::new(), edits];
     }
     let (sets, rest): (Vec<_>, Vec<_>) = edits.iter().cloned().partition(is_new);
-    [[vec![Edit::AddTable], sets].concat(), rest]
+    [[vec![FirewallEdit::AddTable], sets].concat(), rest]
 }
 
 /// Returns the edits that undo the first list of [`in_stages`]. `was_there` tells whether the table existed
 /// before.
-pub fn undoing<'a>(was_there: bool, sets: &[Edit<'a>]) -> Vec<Edit<'a>> {
+pub fn inverse_of_sets<'a>(was_there: bool, sets: &[FirewallEdit<'a>]) -> Vec<FirewallEdit<'a>> {
     let added = sets.iter().filter_map(|edit| match edit {
-        Edit::AddSet(name, _) => Some(Edit::DeleteSet(name)),
+        FirewallEdit::AddSet(name, _) => Some(FirewallEdit::DeleteSet(name)),
         _ => None,
     });
-    if was_there || sets.is_empty() { added.collect() } else { vec![Edit::DeleteTable] }
+    if was_there || sets.is_empty() { added.collect() } else { vec![FirewallEdit::DeleteTable] }
 }
 
 static EMPTY: Firewall = Firewall { sets: SortedMap::new(), chains: SortedMap::new() };
 
 /// Removes rules before the sets that they look at, and adds them after these sets.
-fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<Edit<'a>>) {
+fn edit_in_place<'a>(from: &'a Firewall, to: &'a Firewall, edits: &mut Vec<FirewallEdit<'a>>) {
     let old = from.chains.iter().filter(|(chain, rules)| to.chains.get(chain) != Some(rules));
     for (chain, _) in old {
-        edits.push(Edit::FlushChain(*chain));
+        edits.push(FirewallEdit::FlushChain(*chain));
         if !to.chains.contains_key(chain) {
-            edits.push(Edit::DeleteChain(*chain));
+            edits.push(FirewallEdit::DeleteChain(*chain));
         }
     }
     edit_sets(&from.sets, &to.sets, edits);
     let new = to.chains.iter().filter(|(chain, rules)| from.chains.get(chain) != Some(rules));
     for (chain, rules) in new {
         if !from.chains.contains_key(chain) {
-            edits.push(Edit::AddChain(*chain));
+            edits.push(FirewallEdit::AddChain(*chain));
         }
-        edits.extend(rules.iter().zip(1..).map(|(rule, number)| Edit::AddRule(*chain, number, rule)));
+        edits.extend(rules.iter().zip(1..).map(|(rule, number)| FirewallEdit::AddRule(*chain, number, rule)));
     }
 }
 
 fn edit_sets<'a>(
     from: &'a SortedMap<SetName, Set>,
     to: &'a SortedMap<SetName, Set>,
-    edits: &mut Vec<Edit<'a>>,
+    edits: &mut Vec<FirewallEdit<'a>>,
 ) {
     let kept = |name| Some((from.get(name)?, to.get(name)?)).filter(|(old, new)| same_kind(old, new));
-    edits.extend(from.keys().filter(|name| kept(name).is_none()).map(Edit::DeleteSet));
+    edits.extend(from.keys().filter(|name| kept(name).is_none()).map(FirewallEdit::DeleteSet));
     for (name, set) in to {
         let Some((old, new)) = kept(name) else {
-            edits.push(Edit::AddSet(name, set));
+            edits.push(FirewallEdit::AddSet(name, set));
             continue;
         };
         // A network that grows overlaps its former self, so the former element must go first.
-        edits.extend(missing(old, new).map(|elements| Edit::DeleteElements(name, elements)));
-        edits.extend(missing(new, old).map(|elements| Edit::AddElements(name, elements)));
+        edits.extend(missing(old, new).map(|elements| FirewallEdit::DeleteElements(name, elements)));
+        edits.extend(missing(new, old).map(|elements| FirewallEdit::AddElements(name, elements)));
     }
 }
 
@@ -145,9 +146,9 @@ fn same_kind(one: &Set, other: &Set) -> bool {
     match (one, other) {
         (Set::Interfaces(_), Set::Interfaces(_))
         | (Set::Devices(_), Set::Devices(_))
-        | (Set::Paths(_), Set::Paths(_))
-        | (Set::Places(_), Set::Places(_))
-        | (Set::Ways(_), Set::Ways(_)) => true,
+        | (Set::InterfacePairs(_), Set::InterfacePairs(_))
+        | (Set::NetworksAtInterfaces(_), Set::NetworksAtInterfaces(_))
+        | (Set::MarksAtInterfaces(_), Set::MarksAtInterfaces(_)) => true,
         (Set::Networks(one, _), Set::Networks(other, _)) => one == other,
         _ => false,
     }
@@ -162,9 +163,13 @@ fn missing(one: &Set, other: &Set) -> Option<Set> {
     match (one, other) {
         (Set::Interfaces(one), Set::Interfaces(other)) => only(one, other).map(Set::Interfaces),
         (Set::Devices(one), Set::Devices(other)) => only(one, other).map(Set::Devices),
-        (Set::Paths(one), Set::Paths(other)) => only(one, other).map(Set::Paths),
-        (Set::Places(one), Set::Places(other)) => only(one, other).map(Set::Places),
-        (Set::Ways(one), Set::Ways(other)) => only(one, other).map(Set::Ways),
+        (Set::InterfacePairs(one), Set::InterfacePairs(other)) => only(one, other).map(Set::InterfacePairs),
+        (Set::NetworksAtInterfaces(one), Set::NetworksAtInterfaces(other)) => {
+            only(one, other).map(Set::NetworksAtInterfaces)
+        }
+        (Set::MarksAtInterfaces(one), Set::MarksAtInterfaces(other)) => {
+            only(one, other).map(Set::MarksAtInterfaces)
+        }
         (Set::Networks(family, one), Set::Networks(_, other)) => {
             only(one, other).map(|elements| Set::Networks(*family, elements))
         }

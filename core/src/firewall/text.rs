@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 
 use crate::base::net::{Cidr, Family, IfName, Mark, netmask};
 use crate::base::sorted::SortedSet;
-use crate::firewall::edit::{Edit, edits};
+use crate::firewall::edit::{FirewallEdit, edits};
 use crate::firewall::{
-    Action, Chain, Condition, Devices, Firewall, ForeignChain, Interfaces, Networks, OPENING_COMMENT,
-    PORTS_PRIORITY, Places, Rule, Set, TABLE, Ways,
+    Action, Chain, Condition, Devices, Firewall, FirewallRule, ForeignChain, Interfaces, MarksAtInterfaces,
+    Networks, NetworksAtInterfaces, PINHOLE_COMMENT, PORTS_PRIORITY, Set, TABLE,
 };
 
 /// Returns the script for `nft -f -` that leads from one firewall to another in one transaction; `None` means
@@ -16,13 +16,16 @@ use crate::firewall::{
 pub fn to_text(from: Option<&Firewall>, to: Option<&Firewall>) -> String {
     let in_place = from.is_some_and(|from| !from.is_empty());
     let edits = edits(from, to);
-    let edit = edits.iter().filter(|edit| **edit != Edit::AddTable).map(|edit| format!("{}\n", Nft(edit)));
+    let edit = edits
+        .iter()
+        .filter(|edit| **edit != FirewallEdit::AddTable)
+        .map(|edit| format!("{}\n", NftText(edit)));
     match to {
         None => edit.collect(),
         Some(_) if in_place || edits.is_empty() => edit.collect(),
         Some(to) => {
-            let replaced = edits.iter().take_while(|edit| **edit == Edit::DeleteTable);
-            replaced.map(|edit| format!("{}\n", Nft(edit))).chain([Nft(to).to_string()]).collect()
+            let replaced = edits.iter().take_while(|edit| **edit == FirewallEdit::DeleteTable);
+            replaced.map(|edit| format!("{}\n", NftText(edit))).chain([NftText(to).to_string()]).collect()
         }
     }
 }
@@ -34,7 +37,7 @@ pub fn ports(is: bool, to: Option<&SortedSet<IfName>>) -> String {
     let Some(ports) = to else { return text };
     let _ = writeln!(text, "table netdev {TABLE} {{");
     for (number, port) in ports.iter().enumerate() {
-        let (number, port) = (number + 1, Nft(port));
+        let (number, port) = (number + 1, NftText(port));
         let hook = format!("type filter hook ingress device {port} priority {PORTS_PRIORITY}; policy drop;");
         let _ = writeln!(text, "\tchain port-{number} {{ {hook} }}");
     }
@@ -42,63 +45,63 @@ pub fn ports(is: bool, to: Option<&SortedSet<IfName>>) -> String {
 }
 
 /// Returns the script for `nft -f -` that puts these rules at the top of another program's chain.
-pub fn openings(chain: &ForeignChain, rules: &[Option<Rule>]) -> String {
+pub fn pinholes(chain: &ForeignChain, rules: &[Option<FirewallRule>]) -> String {
     // `insert` puts a rule in front of all others, so the last rule comes first.
-    let insert = |rule| format!("insert rule {chain} {} comment \"{OPENING_COMMENT}\"\n", Nft(rule));
+    let insert = |rule| format!("insert rule {chain} {} comment \"{PINHOLE_COMMENT}\"\n", NftText(rule));
     rules.iter().rev().flatten().map(insert).collect()
 }
 
 /// Writer of its content in nft's language.
-struct Nft<'a, T>(&'a T);
+struct NftText<'a, T>(&'a T);
 
-impl Display for Nft<'_, Firewall> {
+impl Display for NftText<'_, Firewall> {
     /// Writes the whole table as a block.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "table inet {TABLE} {{")?;
         for (name, set) in &self.0.sets {
             writeln!(f, "\tset {name} {{")?;
-            writeln!(f, "\t\t{}\n\t\telements = {{ {} }}", set_type(set), Nft(set))?;
+            writeln!(f, "\t\t{}\n\t\telements = {{ {} }}", set_type(set), NftText(set))?;
             writeln!(f, "\t}}")?;
         }
         for (chain, rules) in &self.0.chains {
-            writeln!(f, "\tchain {} {{\n\t\t{}", chain.name(), Nft(chain))?;
-            rules.iter().try_for_each(|rule| writeln!(f, "\t\t{}", Nft(rule)))?;
+            writeln!(f, "\tchain {} {{\n\t\t{}", chain.name(), NftText(chain))?;
+            rules.iter().try_for_each(|rule| writeln!(f, "\t\t{}", NftText(rule)))?;
             writeln!(f, "\t}}")?;
         }
         writeln!(f, "}}")
     }
 }
 
-impl Display for Nft<'_, Edit<'_>> {
+impl Display for NftText<'_, FirewallEdit<'_>> {
     /// Writes one command.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Edit::AddTable => write!(f, "add table inet {TABLE}"),
-            Edit::DeleteTable => write!(f, "delete table inet {TABLE}"),
-            Edit::FlushChain(chain) => write!(f, "flush chain inet {TABLE} {}", chain.name()),
-            Edit::DeleteChain(chain) => write!(f, "delete chain inet {TABLE} {}", chain.name()),
-            Edit::DeleteSet(name) => write!(f, "delete set inet {TABLE} {name}"),
-            Edit::AddSet(name, set) => {
-                let (kind, elements) = (set_type(set), Nft(*set));
+            FirewallEdit::AddTable => write!(f, "add table inet {TABLE}"),
+            FirewallEdit::DeleteTable => write!(f, "delete table inet {TABLE}"),
+            FirewallEdit::FlushChain(chain) => write!(f, "flush chain inet {TABLE} {}", chain.name()),
+            FirewallEdit::DeleteChain(chain) => write!(f, "delete chain inet {TABLE} {}", chain.name()),
+            FirewallEdit::DeleteSet(name) => write!(f, "delete set inet {TABLE} {name}"),
+            FirewallEdit::AddSet(name, set) => {
+                let (kind, elements) = (set_type(set), NftText(*set));
                 write!(f, "add set inet {TABLE} {name} {{ {kind}; elements = {{ {elements} }}; }}")
             }
-            Edit::DeleteElements(name, set) => {
-                write!(f, "delete element inet {TABLE} {name} {{ {} }}", Nft(set))
+            FirewallEdit::DeleteElements(name, set) => {
+                write!(f, "delete element inet {TABLE} {name} {{ {} }}", NftText(set))
             }
-            Edit::AddElements(name, set) => {
-                write!(f, "add element inet {TABLE} {name} {{ {} }}", Nft(set))
+            FirewallEdit::AddElements(name, set) => {
+                write!(f, "add element inet {TABLE} {name} {{ {} }}", NftText(set))
             }
-            Edit::AddChain(chain) => {
-                write!(f, "add chain inet {TABLE} {} {{ {} }}", chain.name(), Nft(chain))
+            FirewallEdit::AddChain(chain) => {
+                write!(f, "add chain inet {TABLE} {} {{ {} }}", chain.name(), NftText(chain))
             }
-            Edit::AddRule(chain, _, rule) => {
-                write!(f, "add rule inet {TABLE} {} {}", chain.name(), Nft(*rule))
+            FirewallEdit::AddRule(chain, _, rule) => {
+                write!(f, "add rule inet {TABLE} {} {}", chain.name(), NftText(*rule))
             }
         }
     }
 }
 
-impl Display for Nft<'_, Chain> {
+impl Display for NftText<'_, Chain> {
     /// Writes the hook and the policy of the chain.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let hook = self.0.hook();
@@ -110,62 +113,68 @@ fn set_type(set: &Set) -> &'static str {
     match set {
         Set::Interfaces(_) => "type ifname",
         Set::Devices(_) => "type ether_addr",
-        Set::Paths(_) => "type ifname . ifname",
-        Set::Places(_) => "type ifname . ipv4_addr",
-        Set::Ways(_) => "type ifname . mark",
+        Set::InterfacePairs(_) => "type ifname . ifname",
+        Set::NetworksAtInterfaces(_) => "type ifname . ipv4_addr",
+        Set::MarksAtInterfaces(_) => "type ifname . mark",
         Set::Networks(Family::V4, _) => "type ipv4_addr; flags interval",
         Set::Networks(Family::V6, _) => "type ipv6_addr; flags interval",
     }
 }
 
-impl Display for Nft<'_, Set> {
+impl Display for NftText<'_, Set> {
     /// Writes the elements, separated by commas.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Set::Interfaces(names) => separated(f, ", ", names.iter().map(Nft)),
+            Set::Interfaces(names) => separated(f, ", ", names.iter().map(NftText)),
             Set::Devices(devices) => separated(f, ", ", devices.iter()),
-            Set::Paths(paths) => separated(f, ", ", paths.iter().map(Nft)),
-            Set::Places(places) => separated(f, ", ", places.iter().map(Nft)),
-            Set::Ways(ways) => separated(f, ", ", ways.iter().map(Nft)),
-            Set::Networks(_, networks) => separated(f, ", ", networks.iter().map(Nft)),
+            Set::InterfacePairs(paths) => separated(f, ", ", paths.iter().map(NftText)),
+            Set::NetworksAtInterfaces(places) => separated(f, ", ", places.iter().map(NftText)),
+            Set::MarksAtInterfaces(pairs) => separated(f, ", ", pairs.iter().map(NftText)),
+            Set::Networks(_, networks) => separated(f, ", ", networks.iter().map(NftText)),
         }
     }
 }
 
-impl Display for Nft<'_, Rule> {
+impl Display for NftText<'_, FirewallRule> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for condition in &self.0.conditions {
-            write!(f, "{} ", Nft(condition))?;
+            write!(f, "{} ", NftText(condition))?;
         }
-        Nft(&self.0.action).fmt(f)
+        NftText(&self.0.action).fmt(f)
     }
 }
 
-impl Display for Nft<'_, Condition> {
+impl Display for NftText<'_, Condition> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Condition::Family(Family::V4) => f.write_str("meta nfproto ipv4"),
             Condition::Family(Family::V6) => f.write_str("meta nfproto ipv6"),
-            Condition::Incoming(interfaces) => write!(f, "iifname {}", Nft(interfaces)),
-            Condition::NotIncoming(interfaces) => write!(f, "iifname != {}", Nft(interfaces)),
-            Condition::NotFrom(places) => write!(f, "iifname . ip saddr{}", Nft(places)),
-            Condition::NotTo(places) => write!(f, "iifname . ip daddr{}", Nft(places)),
-            Condition::NotReturning(Ways { set, mask }) => {
+            Condition::Incoming(interfaces) => write!(f, "iifname {}", NftText(interfaces)),
+            Condition::NotIncoming(interfaces) => write!(f, "iifname != {}", NftText(interfaces)),
+            Condition::NotFrom(places) => write!(f, "iifname . ip saddr{}", NftText(places)),
+            Condition::NotTo(places) => write!(f, "iifname . ip daddr{}", NftText(places)),
+            Condition::NotReturning(MarksAtInterfaces { set, mask }) => {
                 write!(f, "iifname . ct mark & {mask:#x} != @{set}")
             }
-            Condition::Departing(Ways { set, mask }) => write!(f, "oifname . ct mark & {mask:#x} @{set}"),
-            Condition::Outgoing(interfaces) => write!(f, "oifname {}", Nft(interfaces)),
-            Condition::NotOutgoing(interfaces) => write!(f, "oifname != {}", Nft(interfaces)),
-            Condition::Path(set) => write!(f, "iifname . oifname @{set}"),
-            Condition::Source(networks) => write!(f, "{} saddr {}", protocol(networks), Nft(networks)),
-            Condition::NotSource(networks) => write!(f, "{} saddr != {}", protocol(networks), Nft(networks)),
-            Condition::Destination(networks) => write!(f, "{} daddr {}", protocol(networks), Nft(networks)),
+            Condition::Departing(MarksAtInterfaces { set, mask }) => {
+                write!(f, "oifname . ct mark & {mask:#x} @{set}")
+            }
+            Condition::Outgoing(interfaces) => write!(f, "oifname {}", NftText(interfaces)),
+            Condition::NotOutgoing(interfaces) => write!(f, "oifname != {}", NftText(interfaces)),
+            Condition::InterfacePair(set) => write!(f, "iifname . oifname @{set}"),
+            Condition::Source(networks) => write!(f, "{} saddr {}", protocol(networks), NftText(networks)),
+            Condition::NotSource(networks) => {
+                write!(f, "{} saddr != {}", protocol(networks), NftText(networks))
+            }
+            Condition::Destination(networks) => {
+                write!(f, "{} daddr {}", protocol(networks), NftText(networks))
+            }
             Condition::NotDestination(networks) => {
-                write!(f, "{} daddr != {}", protocol(networks), Nft(networks))
+                write!(f, "{} daddr != {}", protocol(networks), NftText(networks))
             }
             Condition::Established => f.write_str("ct state established,related"),
-            Condition::Opening => f.write_str("ct direction original"),
-            Condition::Replying => f.write_str("ct direction reply"),
+            Condition::FromOriginator => f.write_str("ct direction original"),
+            Condition::FromResponder => f.write_str("ct direction reply"),
             Condition::Device(Devices::One(mac)) => write!(f, "ether saddr {mac}"),
             Condition::Device(Devices::In(set)) => write!(f, "ether saddr @{set}"),
             Condition::Marked(mark) => write!(f, "meta mark & {:#x} == {:#x}", mark.mask, mark.value),
@@ -195,16 +204,16 @@ fn protocol(networks: &Networks) -> &'static str {
     }
 }
 
-impl Display for Nft<'_, Action> {
+impl Display for NftText<'_, Action> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             Action::Accept => f.write_str("accept"),
             Action::Drop => f.write_str("drop"),
             Action::Reject => f.write_str("reject with icmpx admin-prohibited"),
             Action::Masquerade => f.write_str("masquerade"),
-            Action::SendAs(address) => write!(f, "snat ip to {address}"),
+            Action::SourceNat(address) => write!(f, "snat ip to {address}"),
             Action::Redirect(port) => write!(f, "redirect to :{port}"),
-            Action::Divert(address) => write!(f, "dnat ip to {address}"),
+            Action::DestinationNat(address) => write!(f, "dnat ip to {address}"),
             Action::SetMark(mark) => write_setting(f, "meta mark", *mark),
             Action::SetConnectionMark(mark) => write_setting(f, "ct mark", *mark),
             Action::ClampMss(bytes) => write!(f, "tcp option maxseg size set {bytes}"),
@@ -216,32 +225,32 @@ fn write_setting(f: &mut Formatter<'_>, what: &str, Mark { value, mask }: Mark) 
     write!(f, "{what} set {what} & {:#x} | {value:#x}", !mask)
 }
 
-impl Display for Nft<'_, Interfaces> {
+impl Display for NftText<'_, Interfaces> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Interfaces::One(name) => Nft(name).fmt(f),
+            Interfaces::One(name) => NftText(name).fmt(f),
             Interfaces::In(set) => write!(f, "@{set}"),
         }
     }
 }
 
-impl Display for Nft<'_, Networks> {
+impl Display for NftText<'_, Networks> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Networks::One(network) => Nft(network).fmt(f),
+            Networks::One(network) => NftText(network).fmt(f),
             Networks::In(_, set) => write!(f, "@{set}"),
         }
     }
 }
 
-impl Display for Nft<'_, Cidr> {
+impl Display for NftText<'_, Cidr> {
     /// Writes a network of one address as that address, as nft does.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.0.length() == self.0.family().bits() { self.0.address().fmt(f) } else { self.0.fmt(f) }
     }
 }
 
-impl Display for Nft<'_, IfName> {
+impl Display for NftText<'_, IfName> {
     /// Escapes a star at the end, which would otherwise match any ending.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0.as_str().strip_suffix('*') {
@@ -251,10 +260,10 @@ impl Display for Nft<'_, IfName> {
     }
 }
 
-impl Display for Nft<'_, Places> {
+impl Display for NftText<'_, NetworksAtInterfaces> {
     /// Writes the mask behind the address. A single address needs no mask.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Places { set, length } = self.0;
+        let NetworksAtInterfaces { set, length } = self.0;
         if *length < 32 {
             write!(f, " & {}", netmask(*length))?;
         }
@@ -262,24 +271,24 @@ impl Display for Nft<'_, Places> {
     }
 }
 
-impl Display for Nft<'_, (IfName, Ipv4Addr)> {
+impl Display for NftText<'_, (IfName, Ipv4Addr)> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (interface, address) = self.0;
-        write!(f, "{} . {address}", Nft(interface))
+        write!(f, "{} . {address}", NftText(interface))
     }
 }
 
-impl Display for Nft<'_, (IfName, u32)> {
+impl Display for NftText<'_, (IfName, u32)> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (interface, mark) = self.0;
-        write!(f, "{} . {mark:#x}", Nft(interface))
+        write!(f, "{} . {mark:#x}", NftText(interface))
     }
 }
 
-impl Display for Nft<'_, (IfName, IfName)> {
+impl Display for NftText<'_, (IfName, IfName)> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (incoming, outgoing) = self.0;
-        write!(f, "{} . {}", Nft(incoming), Nft(outgoing))
+        write!(f, "{} . {}", NftText(incoming), NftText(outgoing))
     }
 }
 

@@ -8,19 +8,20 @@ use crate::firewall::{
     Action::{Accept, Drop, Reject},
     Chain,
     Condition::{
-        self, Destination, Established, Family as Of, Icmp, Incoming, NotMarked, NotOutgoing, Opening,
-        Outgoing, Path, Replying, Source, UdpPort,
+        self, Destination, Established, Family as Of, FromOriginator, FromResponder, Icmp, Incoming,
+        InterfacePair, NotMarked, NotOutgoing, Outgoing, Source, UdpPort,
     },
-    Firewall, Interfaces, Networks, Rule, Set, SetName,
+    Firewall, FirewallRule, Interfaces, Networks, Set, SetName,
 };
 use crate::plan::sets::{
     ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, disjoint, in_set, networks_in, resolvers, rule,
     tunnels,
 };
 use crate::plan::{
-    arrivals, entering, exempt, inbound, marks, mss, names, nat, ntp, phones, router_access, strays, ways,
+    classifier, connection_marks, dns, exempt, inbound, ingress, marks, mss, nat, ntp, phones, router_access,
+    strays,
 };
-use crate::site::{Entrance, Exit, Portal, Site, Tunnel};
+use crate::site::{Entrance, Exit, Portal, Site, SiteTunnel};
 use crate::state::TUNNEL_MARK;
 
 /// Set of the ways from interfaces all of whose traffic enters a portal, to the exits of those portals.
@@ -43,13 +44,13 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
         (Chain::Input, input(site)),
         (Chain::Output, output(site)),
         (Chain::Mss, mss::rules(site)),
-        (Chain::Prerouting, names::prerouting(site)),
+        (Chain::Prerouting, dns::prerouting(site)),
         (Chain::Postrouting, nat::rules(site)),
-        (Chain::Marks, [marks::incoming(site), arrivals::rules(site)].concat()),
+        (Chain::Marks, [marks::incoming(site), ingress::rules(site)].concat()),
         (Chain::OwnMarks, marks::outgoing(site).into_iter().chain(ntp::marks(site)).collect()),
-        (Chain::Leaving, [ways::rules(site), marks::leaving(site)].concat()),
+        (Chain::Leaving, [connection_marks::rules(site), marks::leaving(site)].concat()),
     ];
-    let chains: SortedMap<Chain, Vec<Rule>> =
+    let chains: SortedMap<Chain, Vec<FirewallRule>> =
         chains.into_iter().filter(|(_, rules)| !rules.is_empty()).collect();
     let used: SortedSet<&SetName> =
         chains.values().flatten().flat_map(|rule| &rule.conditions).filter_map(Condition::set).collect();
@@ -62,12 +63,12 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
 fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let mut sets = interface_sets(site);
     sets.extend(network_sets(site));
-    sets.extend(entering::sets(site));
+    sets.extend(classifier::sets(site));
     sets.extend(marks::sets(site));
     sets.extend(router_access::sets(site));
     sets.extend(inbound::sets(site));
-    sets.extend(arrivals::sets(site));
-    sets.extend(ways::sets(site));
+    sets.extend(ingress::sets(site));
+    sets.extend(connection_marks::sets(site));
     sets
 }
 
@@ -85,7 +86,7 @@ fn interface_sets(site: &Site) -> SortedMap<SetName, Set> {
         sets.map(|(name, members)| (SetName(name), Set::Interfaces(members))).collect();
     let paths = paths(site);
     if !paths.is_empty() {
-        sets.insert(SetName(PATHS.to_owned()), Set::Paths(paths));
+        sets.insert(SetName(PATHS.to_owned()), Set::InterfacePairs(paths));
     }
     sets
 }
@@ -116,7 +117,7 @@ fn paths(site: &Site) -> SortedSet<(IfName, IfName)> {
 }
 
 fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
-    let all_exit_here = |tunnel: &Tunnel| tunnel.ends().all(|(_, peer)| peer.exits_here);
+    let all_exit_here = |tunnel: &SiteTunnel| tunnel.ends().all(|(_, peer)| peer.exits_here);
     site.tunnels.iter().filter(|(_, tunnel)| all_exit_here(tunnel)).map(|(name, _)| name.clone()).collect()
 }
 
@@ -129,7 +130,7 @@ fn private(site: &Site) -> SortedSet<Cidr> {
     )
 }
 
-fn forward(site: &Site) -> Vec<Rule> {
+fn forward(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if !site.tunnels.is_empty() {
         rules.push(rule([Outgoing(tunnels()), DHCP], Drop));
@@ -139,12 +140,12 @@ fn forward(site: &Site) -> Vec<Rule> {
     // Single devices come before the whole interface that they are behind.
     let (interfaces, devices): (Vec<&Portal>, Vec<&Portal>) =
         site.portals.iter().partition(|portal| portal.entrance_interface().is_some());
-    rules.extend(devices.into_iter().chain(interfaces).flat_map(|portal| entering::forward(site, portal)));
+    rules.extend(devices.into_iter().chain(interfaces).flat_map(|portal| classifier::forward(site, portal)));
     let entrances = in_set(ENTRANCES);
     if !self::entrances(site).is_empty() {
         rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
         if !paths(site).is_empty() {
-            rules.push(rule([Path(SetName(PATHS.to_owned()))], Accept));
+            rules.push(rule([InterfacePair(SetName(PATHS.to_owned()))], Accept));
         }
         rules.push(rule([Incoming(entrances)], Reject));
     }
@@ -158,14 +159,14 @@ fn forward(site: &Site) -> Vec<Rule> {
 
 /// Returns the rules for forwarded traffic that comes out of a tunnel. Accepted are answers, traffic to
 /// networks that `lan` shares, and traffic of guests to the internet.
-fn tunnel_forward(site: &Site) -> Vec<Rule> {
+fn tunnel_forward(site: &Site) -> Vec<FirewallRule> {
     let leaving = site.uplink_interface().map(|uplink| Outgoing(Interfaces::One(uplink.clone())));
     // While a portal's interface is gone, the route to the internet is the only one left for answers to the
     // devices behind it.
     let stray = leaving
         .iter()
-        .map(|leaving| rule([Incoming(tunnels()), leaving.clone(), entering::to_network()], Drop));
-    let mut rules: Vec<Rule> = stray.chain(from_tunnels(site)).collect();
+        .map(|leaving| rule([Incoming(tunnels()), leaving.clone(), classifier::to_network()], Drop));
+    let mut rules: Vec<FirewallRule> = stray.chain(from_tunnels(site)).collect();
     if let Some(leaving) = leaving {
         let guests = guest_tunnels(site);
         let mut accept = |coming: Vec<Condition>| {
@@ -190,8 +191,8 @@ fn tunnel_forward(site: &Site) -> Vec<Rule> {
     rules
 }
 
-fn input(site: &Site) -> Vec<Rule> {
-    let mut rules = names::input(site);
+fn input(site: &Site) -> Vec<FirewallRule> {
+    let mut rules = dns::input(site);
     rules.extend(router_access::input(site));
     if site.tunnels.is_empty() {
         return rules;
@@ -207,29 +208,29 @@ fn input(site: &Site) -> Vec<Rule> {
 /// Returns the last rules for traffic out of a tunnel. Our sites are told about the refusal, but the internet
 /// is not: the answer to a late packet of a portal's connection would leave via the site's own uplink, and
 /// reveal the site's address.
-fn refuse_the_rest() -> [Rule; 2] {
+fn refuse_the_rest() -> [FirewallRule; 2] {
     [rule([Incoming(tunnels()), Source(networks_in(INSIDE))], Reject), rule([Incoming(tunnels())], Drop)]
 }
 
 /// Returns the rules for traffic out of a tunnel that both this host and the computers behind it accept.
-fn from_tunnels(site: &Site) -> Vec<Rule> {
+fn from_tunnels(site: &Site) -> Vec<FirewallRule> {
     let shared =
         site.lan.iter().map(|lan| rule([Incoming(tunnels()), Destination(Networks::One(*lan))], Accept));
-    let answers = rule([Incoming(tunnels()), Replying, Established], Accept);
+    let answers = rule([Incoming(tunnels()), FromResponder, Established], Accept);
     // A provider is a stranger: apart from answers, no traffic from there is for us.
     let strangers = site.providers().next().map(|_| rule([Incoming(in_set(PROVIDERS))], Drop));
     [answers].into_iter().chain(strangers).chain(shared).collect()
 }
 
-fn output(site: &Site) -> Vec<Rule> {
+fn output(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if !site.tunnels.is_empty() {
         rules.push(rule([Outgoing(tunnels()), DHCP], Drop));
     }
     if !resolvers(site).is_empty() {
         // Portals' own LANs are exempt too: there, a DHCP server sends the first packet of a connection.
-        let elsewhere = arrivals::inner_sets(site).map(|set| NotOutgoing(in_set(set)));
-        rules.push(rule(elsewhere.chain([Source(networks_in(RESOLVERS)), Opening]), Reject));
+        let elsewhere = ingress::inner_sets(site).map(|set| NotOutgoing(in_set(set)));
+        rules.push(rule(elsewhere.chain([Source(networks_in(RESOLVERS)), FromOriginator]), Reject));
     }
     let own =
         site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);
@@ -240,20 +241,20 @@ fn output(site: &Site) -> Vec<Rule> {
 /// Returns the rules for connections that this router opens: they must leave via a tunnel, even without the
 /// policy rules and on any uplink. Answers to hosts that reached this router another way may return that
 /// way.
-fn own_output(site: &Site, portal: &Portal) -> Vec<Rule> {
+fn own_output(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let exempt: SortedSet<Cidr> = exempt::for_router_elsewhere(site, portal).collect();
-    let mut rules: Vec<Rule> =
-        arrivals::inner_sets(site).map(|set| rule([Outgoing(in_set(set))], Accept)).collect();
+    let mut rules: Vec<FirewallRule> =
+        ingress::inner_sets(site).map(|set| rule([Outgoing(in_set(set))], Accept)).collect();
     rules.push(rule([DHCP], Accept));
     rules.extend(exempt.into_iter().map(|network| rule([Destination(Networks::One(network))], Accept)));
     rules.extend(ntp::passes(site));
     // Packets that got a mark are routed once more. This hook does not see their new route, but the last hook
     // does.
     let opening: Vec<Condition> =
-        [Opening, NotMarked(TUNNEL_MARK)].into_iter().chain(portal.mark().map(NotMarked)).collect();
-    for destination in entering::destinations(portal) {
+        [FromOriginator, NotMarked(TUNNEL_MARK)].into_iter().chain(portal.mark().map(NotMarked)).collect();
+    for destination in classifier::destinations(portal) {
         let to = |port| opening.iter().cloned().chain(destination.clone()).chain(port);
-        rules.extend(entering::ports(portal).into_iter().map(|port| rule(to(port), Reject)));
+        rules.extend(classifier::ports(portal).into_iter().map(|port| rule(to(port), Reject)));
     }
     rules
 }

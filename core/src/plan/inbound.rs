@@ -13,14 +13,14 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark, SetMark},
     Condition::{
-        self, ConnectionMarked, Destination, Device, Incoming, Marked, Opening, Outgoing, Replying, Source,
-        TcpPort, UdpPort,
+        self, ConnectionMarked, Destination, Device, FromOriginator, FromResponder, Incoming, Marked,
+        Outgoing, Source, TcpPort, UdpPort,
     },
-    Devices, Interfaces, Rule as Filter, Set, SetName,
+    Devices, FirewallRule as Filter, Interfaces, Set, SetName,
 };
 use crate::plan::priorities::{END, MARKED};
 use crate::plan::sets::{disjoint, in_set, networks_in, rule};
-use crate::site::{Answers, Entrance, Portal, Site};
+use crate::site::{Entrance, Portal, ReplyPath, Site};
 use crate::state::{INBOUND, Rule, RuleAction, Selector};
 
 /// Set of interfaces with devices behind them that answer via the uplink.
@@ -52,12 +52,15 @@ pub(super) fn marks(site: &Site) -> Vec<Filter> {
     let mut rules = Vec::new();
     for port in any_port() {
         let asked = Destination(networks_in(ASKED));
-        rules.push(rule([incoming(), asked, Opening, port], SetMark(INBOUND)));
+        rules.push(rule([incoming(), asked, FromOriginator, port], SetMark(INBOUND)));
     }
     rules.push(rule([incoming(), Marked(INBOUND)], SetConnectionMark(INBOUND)));
     for sender in senders(site) {
         for port in any_port() {
-            rules.push(rule([sender.clone(), ConnectionMarked(INBOUND), Replying, port], SetMark(INBOUND)));
+            rules.push(rule(
+                [sender.clone(), ConnectionMarked(INBOUND), FromResponder, port],
+                SetMark(INBOUND),
+            ));
         }
     }
     rules
@@ -74,7 +77,7 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
     for sender in senders(site) {
         for port in any_port() {
             let leaving = Outgoing(Interfaces::One(uplink.clone()));
-            let answer = [sender.clone(), leaving, ConnectionMarked(INBOUND), Replying, port];
+            let answer = [sender.clone(), leaving, ConnectionMarked(INBOUND), FromResponder, port];
             rules.push(rule(answer, Accept));
         }
     }
@@ -108,7 +111,7 @@ fn senders(site: &Site) -> Vec<Condition> {
 }
 
 fn answering(site: &Site) -> impl Iterator<Item = &Portal> {
-    site.portals.iter().filter(|portal| portal.answers == Answers::ByUplink)
+    site.portals.iter().filter(|portal| portal.answers == ReplyPath::ByUplink)
 }
 
 fn interfaces(site: &Site) -> SortedSet<IfName> {

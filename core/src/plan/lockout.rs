@@ -1,7 +1,7 @@
 //! Warnings about steps that close this router to the people who may be managing it.
 
 use crate::base::net::IfName;
-use crate::firewall::xtables::{CHAIN_PREFIX, Ruleset, Target};
+use crate::firewall::xtables::{CHAIN_PREFIX, IptablesRuleset, IptablesTarget};
 use crate::firewall::{Action::Reject, Condition::Incoming, Firewall, Interfaces, Set, SetName};
 use crate::plan::router_access::{VISITORS, visitors};
 use crate::site::{Entrance, Site};
@@ -9,7 +9,7 @@ use crate::state::step::{FirewallStep, RoutingStep, Step};
 
 /// Returns warnings for people who may be managing this router from a portal whose access to the router these
 /// steps close.
-pub fn closing(site: &Site, steps: &[Step]) -> Vec<String> {
+pub fn lockout_warnings(site: &Site, steps: &[Step]) -> Vec<String> {
     let closed = visitors(site).filter(|portal| {
         let Some(interface) = portal.entrance_interface() else { return false };
         let is_new = matches!(portal.entrance, Entrance::Vlan(_) | Entrance::Wifi { .. })
@@ -45,10 +45,10 @@ fn is_closed_by(step: &Step, interface: &IfName) -> bool {
 }
 
 /// Reports whether these rules refuse all remaining traffic from an interface to this host.
-fn refuses(rules: &Ruleset, interface: &IfName) -> bool {
+fn refuses(rules: &IptablesRuleset, interface: &IfName) -> bool {
     let all = [Incoming(Interfaces::One(interface.clone()))];
     let input = format!("{CHAIN_PREFIX}INPUT");
     let chains = rules.values().flat_map(|content| content.chains.iter());
     let mut lines = chains.filter(|(name, _)| name.starts_with(&input)).flat_map(|(_, lines)| lines);
-    lines.any(|line| line.conditions == all && line.target == Target::Do(Reject))
+    lines.any(|line| line.conditions == all && line.target == IptablesTarget::Do(Reject))
 }

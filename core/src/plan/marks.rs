@@ -9,26 +9,26 @@
 
 use crate::base::net::{Cidr, Family, IfName, Mark, Priority};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::Rule as Filter;
+use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Drop, SetConnectionMark, SetMark},
     Condition::{
-        self, ConnectionMarked, Destination, Family as Of, Icmp, Incoming, Marked, NotDestination, NotMarked,
-        Opening, Outgoing, Source,
+        self, ConnectionMarked, Destination, Family as Of, FromOriginator, Icmp, Incoming, Marked,
+        NotDestination, NotMarked, Outgoing, Source,
     },
     Interfaces, Networks, Set, SetName,
 };
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, closed, into, loopback};
 use crate::plan::sets::{INNER, disjoint, in_set, rule, tunnels};
-use crate::plan::{entering, exempt, inbound, names};
-use crate::site::{Entrance, Exit, Portal, Probe, Site, Vlan, families};
+use crate::plan::{classifier, dns, exempt, inbound};
+use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
 
 /// Returns the policy rules that lead packets with the mark of a portal to its exit, and refuse packets that
 /// the exit does not take.
 pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
     let table = portal.exit.table();
-    let closes_ipv6 = site.host.ipv6 && entering::takes_ipv6(portal);
+    let closes_ipv6 = site.host.ipv6 && classifier::takes_ipv6(portal);
     let (selectors, priority) = selectors(portal, mark);
     let mut rules = reverse_path_rules(portal, mark);
     for selector in selectors {
@@ -108,7 +108,7 @@ pub(super) fn incoming(site: &Site) -> Vec<Filter> {
     // Single devices come before the whole interface that they are behind.
     comes_in.sort_by_key(|(portal, _)| portal.entrance_interface().is_some());
     for (portal, mark) in &comes_in {
-        let chosen = chosen(site, portal).into_iter().chain(names::asking_here(site, portal));
+        let chosen = chosen(site, portal).into_iter().chain(dns::asking_here(site, portal));
         rules.extend(
             chosen.map(|conditions| rule(conditions.into_iter().chain([Marked(NONE)]), SetMark(*mark))),
         );
@@ -124,7 +124,7 @@ pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
         return Vec::new();
     };
     let chosen = chosen(site, portal).into_iter();
-    let opening = [Opening, NotMarked(TUNNEL_MARK)];
+    let opening = [FromOriginator, NotMarked(TUNNEL_MARK)];
     let marking = chosen.map(|conditions| rule(opening.iter().cloned().chain(conditions), SetMark(mark)));
     marking.chain([keep(mark)]).collect()
 }
@@ -136,10 +136,10 @@ pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
 /// client is gone.
 pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
-    let mut drops: Vec<Filter> = closed.map(|(_, mark)| rule([Opening, Marked(mark)], Drop)).collect();
+    let mut drops: Vec<Filter> = closed.map(|(_, mark)| rule([FromOriginator, Marked(mark)], Drop)).collect();
     let only_ipv4 = drops.is_empty().then_some(Of(Family::V4));
     if site.tunnels.values().any(|tunnel| tunnel.table.is_some()) {
-        drops.push(rule([Of(Family::V4), Opening, ConnectionMarked(TUNNELED)], Drop));
+        drops.push(rule([Of(Family::V4), FromOriginator, ConnectionMarked(TUNNELED)], Drop));
     }
     let inside = only_ipv4.into_iter().chain([Outgoing(in_set(INNER))]);
     let inside = (!drops.is_empty()).then(|| rule(inside, Accept));
@@ -168,7 +168,7 @@ fn marked(site: &Site) -> impl Iterator<Item = (&Portal, Mark)> {
 }
 
 /// Returns the rule that marks an answer to a probe.
-fn answer(site: &Site, probe: &Probe) -> Filter {
+fn answer(site: &Site, probe: &ExitProbe) -> Filter {
     let one = |address| Networks::One(Cidr::host(address));
     let own = site
         .tunnels
@@ -192,17 +192,17 @@ fn keep(mark: Mark) -> Filter {
 /// conditions of one list.
 fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
     let mut chosen = Vec::new();
-    let enters = |family: &Family| *family == Family::V4 || entering::takes_ipv6(portal);
+    let enters = |family: &Family| *family == Family::V4 || classifier::takes_ipv6(portal);
     for family in families(site).filter(enters) {
         let exempt = (!exempt(site, portal, family).is_empty())
             .then(|| NotDestination(Networks::In(family, exempt_set(portal, family))));
-        for to in entering::destinations(portal) {
+        for to in classifier::destinations(portal) {
             let implies_family =
                 exempt.is_some() || to.is_some() || matches!(portal.entrance, Entrance::From(_));
             let of_family = (!implies_family).then_some(Of(family));
-            let parts = [entering::condition(portal), of_family, exempt.clone(), to];
+            let parts = [classifier::condition(portal), of_family, exempt.clone(), to];
             let with = |port| parts.iter().cloned().chain([port]).flatten().collect();
-            chosen.extend(entering::ports(portal).into_iter().map(with));
+            chosen.extend(classifier::ports(portal).into_iter().map(with));
         }
     }
     chosen

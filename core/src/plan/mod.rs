@@ -1,36 +1,39 @@
 //! Desired state of a site's machine. Pure: the same site gives the same state, independent of the clock and
 //! the environment.
 
-mod arrivals;
-mod entering;
+mod classifier;
+mod connection_marks;
+mod dns;
 mod exempt;
 mod firewall;
 mod inbound;
+mod ingress;
 mod lockout;
 mod marks;
 mod mss;
-mod names;
 mod nat;
 mod ntp;
-mod openings;
+mod observed;
 mod phones;
+mod pinholes;
 mod priorities;
 mod router_access;
 mod routing;
 mod sets;
-mod standing;
 mod strays;
 mod tunnels;
-mod ways;
 
 use crate::base::net::{Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::xtables::{Program, compile};
-use crate::firewall::{Backend, Barrier, Condition, ForeignChain, Opened, Openings, Rule, TableFamily};
+use crate::firewall::xtables::{IptablesProgram, compile};
+use crate::firewall::{
+    Condition, FirewallBackend, FirewallRule, ForeignChain, PinholeChain, Pinholes, RestrictiveRules,
+    TableFamily,
+};
 use crate::site::{Obstacle, Site, families};
 use crate::state::State;
-pub use lockout::closing;
-pub use standing::{LEAST, standing, widths};
+pub use lockout::lockout_warnings;
+pub use observed::{LEAST, exits_in_use, widths};
 
 /// Returns the state of the machine that the network file asks for.
 pub fn plan(site: &Site) -> State {
@@ -51,47 +54,47 @@ fn closed_ports(site: &Site) -> Option<SortedSet<IfName>> {
     (!ports.is_empty()).then_some(ports)
 }
 
-/// Adds our own rules, in the firewall of this host, and openings in the rules of other programs.
+/// Adds our own rules, in the firewall of this host, and pinholes in the rules of other programs.
 fn guard(site: &Site, state: &mut State) {
     let firewall = firewall::plan(site);
-    // Hosts whose own firewall refuses nothing need no openings.
-    let openings = if site.guard.barriers.is_empty() { SortedMap::new() } else { openings::plan(site) };
+    // Hosts whose own firewall refuses nothing need no pinholes.
+    let pinholes = if site.guard.barriers.is_empty() { SortedMap::new() } else { pinholes::plan(site) };
     let families: Vec<Family> = families(site).collect();
-    let mut opened = SortedMap::<Program, SortedMap<Family, Openings>>::new();
-    if let Backend::Iptables(program) = site.guard.firewall {
-        opened.insert(program, SortedMap::new());
+    let mut by_program = SortedMap::<IptablesProgram, SortedMap<Family, Pinholes>>::new();
+    if let FirewallBackend::Iptables(program) = site.guard.firewall {
+        by_program.insert(program, SortedMap::new());
     }
     for (barrier, chain) in &site.guard.barriers {
-        let Some(rules) = openings.get(chain) else { continue };
+        let Some(rules) = pinholes.get(chain) else { continue };
         match barrier {
-            Barrier::Nftables(foreign) => {
+            RestrictiveRules::Nftables(foreign) => {
                 let rules = rules_for(foreign, rules).map(Some).collect();
-                state.openings.insert(foreign.clone(), Opened { rules, at_top: true });
+                state.pinholes.insert(foreign.clone(), PinholeChain { rules, at_top: true });
             }
-            Barrier::Iptables(program, family) => {
-                let of_program = opened.get_or_default(*program);
+            RestrictiveRules::Iptables(program, family) => {
+                let of_program = by_program.get_or_default(*program);
                 of_program.get_or_default(*family).insert(*chain, rules.clone());
             }
         }
     }
-    for (program, openings) in opened {
-        let guards = site.guard.firewall == Backend::Iptables(program);
-        let ruleset = compile(firewall.as_ref().filter(|_| guards), &openings, &families);
+    for (program, pinholes) in by_program {
+        let guards = site.guard.firewall == FirewallBackend::Iptables(program);
+        let ruleset = compile(firewall.as_ref().filter(|_| guards), &pinholes, &families);
         if !ruleset.is_empty() {
             state.iptables.insert(program, ruleset);
         }
     }
-    state.firewall = firewall.filter(|_| site.guard.firewall == Backend::Nftables);
+    state.firewall = firewall.filter(|_| site.guard.firewall == FirewallBackend::Nftables);
 }
 
 /// Returns the rules that a table of this family can hold.
-fn rules_for(chain: &ForeignChain, rules: &[Rule]) -> impl Iterator<Item = Rule> {
+fn rules_for(chain: &ForeignChain, rules: &[FirewallRule]) -> impl Iterator<Item = FirewallRule> {
     let family = match chain.family {
         TableFamily::Ip => Some(Family::V4),
         TableFamily::Ip6 => Some(Family::V6),
         TableFamily::Inet => None,
     };
-    let fits = move |rule: &&Rule| {
+    let fits = move |rule: &&FirewallRule| {
         let mut families = rule.conditions.iter().filter_map(Condition::family);
         family.is_none_or(|family| families.all(|of| of == family))
     };

@@ -5,7 +5,7 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::ClampMss,
     Condition::{Family as Of, Incoming, Outgoing, TcpSyn},
-    Interfaces, Rule,
+    FirewallRule, Interfaces,
 };
 use crate::plan::sets::{in_set, rule, tunnels};
 use crate::site::Site;
@@ -15,7 +15,7 @@ const HEADERS: u32 = 40;
 
 /// Returns the rules that clamp segments in both directions. Both sites have them: with only one direction
 /// clamped, big uploads would hang.
-pub(super) fn rules(site: &Site) -> Vec<Rule> {
+pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }

@@ -6,18 +6,18 @@ use std::net::IpAddr;
 use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
-    Action::{Masquerade, SendAs},
+    Action::{Masquerade, SourceNat},
     Condition::{self, Destination, Family as Of, NotSource, Outgoing, Source},
-    Interfaces, Networks, Rule,
+    FirewallRule, Interfaces, Networks,
 };
 use crate::plan::sets::{INSIDE, PROVIDERS, disjoint, in_set, networks_in, rule, tunnels};
-use crate::site::{Provider, Site};
+use crate::site::{ProviderSettings, Site};
 
 /// Set of networks to which the other ends of tunnels know the way back.
 pub(super) const KNOWN: &str = "known";
 
 /// Returns the rules after routing.
-pub(super) fn rules(site: &Site) -> Vec<Rule> {
+pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if let Some(uplink) = site.uplink_interface() {
         let leaving = Outgoing(Interfaces::One(uplink.clone()));
@@ -50,11 +50,11 @@ pub(super) fn inside(site: &Site) -> SortedSet<Cidr> {
 
 /// Returns the rules that choose the source address to a provider that gave this host several addresses.
 /// Without these rules, the kernel would masquerade by the order in which it got the addresses.
-fn sources(interface: &IfName, own: &Provider) -> Vec<Rule> {
+fn sources(interface: &IfName, own: &ProviderSettings) -> Vec<FirewallRule> {
     let [first, _, ..] = own.addresses.as_slice() else { return Vec::new() };
     let send_as = |to: Condition, source| {
         let IpAddr::V4(source) = source else { return None };
-        Some(rule([Outgoing(Interfaces::One(interface.clone())), to], SendAs(source)))
+        Some(rule([Outgoing(Interfaces::One(interface.clone())), to], SourceNat(source)))
     };
     let mut within = Vec::from_iter(own.sources());
     // The narrowest network comes first.

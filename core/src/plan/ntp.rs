@@ -1,14 +1,14 @@
 //! Time of day where this router's own traffic enters a portal: NTP would wait for the tunnel, and the tunnel
 //! waits for the time. So this router's NTP requests leave via its uplink.
 
-use crate::firewall::Rule as Filter;
+use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, SetMark},
-    Condition::{self, NotMarked, Opening, UdpPort},
+    Condition::{self, FromOriginator, NotMarked, UdpPort},
 };
 use crate::plan::priorities::{ALLOWED, END, loopback};
 use crate::plan::sets::rule;
-use crate::site::{Entrance, Exit, Portal, Site, WayOut, families};
+use crate::site::{Entrance, Exit, NtpBypass, Portal, Site, families};
 use crate::state::{Rule, RuleAction, Selector, TUNNEL_MARK};
 
 /// UDP port of time servers (RFC 5905 § 7.2).
@@ -20,7 +20,7 @@ pub(super) fn rules(site: &Site) -> Vec<Rule> {
     let asking = Selector { incoming: Some(loopback()), udp_port: Some(SERVER), ..Selector::default() };
     let rule =
         |family| Rule { priority: ALLOWED, family, selector: asking.clone(), action: RuleAction::Goto(END) };
-    families(site).filter(|_| site.ntp == Some(WayOut::Rule)).map(rule).collect()
+    families(site).filter(|_| site.ntp == Some(NtpBypass::Rule)).map(rule).collect()
 }
 
 /// Returns the rule that marks NTP requests where policy rules cannot match ports, with the mark of the
@@ -28,8 +28,8 @@ pub(super) fn rules(site: &Site) -> Vec<Rule> {
 /// under strict `rp_filter` the answers are lost.
 pub(super) fn marks(site: &Site) -> Option<Filter> {
     let enters = |portal: &Portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct;
-    let is_marked = site.ntp == Some(WayOut::Mark) && site.portals.iter().any(enters);
-    is_marked.then(|| rule([Opening, NotMarked(TUNNEL_MARK), to_server()], SetMark(TUNNEL_MARK)))
+    let is_marked = site.ntp == Some(NtpBypass::Mark) && site.portals.iter().any(enters);
+    is_marked.then(|| rule([FromOriginator, NotMarked(TUNNEL_MARK), to_server()], SetMark(TUNNEL_MARK)))
 }
 
 /// Returns the rule that lets NTP requests out via the uplink, while all other traffic of this router must go

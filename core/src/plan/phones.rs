@@ -3,7 +3,7 @@
 //! of any peer.
 
 use crate::base::net::{Cidr, Family, IfName};
-use crate::firewall::Rule as Filter;
+use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Reject},
     Condition::{Destination, Incoming, Outgoing, Source},
@@ -11,7 +11,7 @@ use crate::firewall::{
 };
 use crate::plan::priorities::{DEVICES, into, skip};
 use crate::plan::sets::rule;
-use crate::site::{Exit, Phone, Site};
+use crate::site::{Exit, Site, SitePhone};
 use crate::state::{Rule, Selector};
 
 /// Returns the policy rules that lead phones to their exits, and refuse traffic that an exit does not take.
@@ -46,7 +46,7 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
     filters
 }
 
-fn leaving_elsewhere(site: &Site) -> impl Iterator<Item = (&IfName, &Phone)> {
+fn leaving_elsewhere(site: &Site) -> impl Iterator<Item = (&IfName, &SitePhone)> {
     let phones = site.phones().map(|(interface, _, phone)| (interface, phone));
     phones.filter(|(_, phone)| phone.exit != Exit::Direct)
 }

@@ -6,15 +6,16 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, Reject},
     Condition::{
-        self, Device, Established, Family as Of, Icmp, Incoming, NotDestination, Opening, Source, UdpPort,
+        self, Device, Established, Family as Of, FromOriginator, Icmp, Incoming, NotDestination, Source,
+        UdpPort,
     },
-    Devices, Interfaces, Rule, Set, SetName,
+    Devices, FirewallRule, Interfaces, Set, SetName,
 };
-use crate::plan::entering;
-use crate::plan::names::{self, DNS};
+use crate::plan::classifier;
+use crate::plan::dns::{self, DNS};
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{disjoint, in_set, networks_in, rule};
-use crate::site::{Entrance, Portal, RESOLVER_PORT, Served, Site};
+use crate::site::{Entrance, Portal, RESOLVER_PORT, RouterAccess, Site};
 
 /// Set of interfaces of visitors: devices that do not reach all of this router.
 pub(super) const VISITORS: &str = "visitors";
@@ -31,7 +32,7 @@ const VISITED: &str = "visited";
 const DHCP: [(Family, u16); 2] = [(Family::V4, 67), (Family::V6, 547)];
 
 /// Returns the rules for traffic to this host.
-pub(super) fn input(site: &Site) -> Vec<Rule> {
+pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
     let device = |set: &str| Device(Devices::In(SetName(set.to_owned())));
     let mut rules = Vec::new();
     if !interfaces(site).is_empty() {
@@ -77,24 +78,29 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
 
 /// Returns the rules for the services that `who` reaches on this host, in `only` one family or in both, and
 /// the rules that refuse the rest, also in connections that were opened before.
-fn access(site: &Site, who: &Condition, only: Option<Family>, not_pinged: Option<Condition>) -> Vec<Rule> {
+fn access(
+    site: &Site,
+    who: &Condition,
+    only: Option<Family>,
+    not_pinged: Option<Condition>,
+) -> Vec<FirewallRule> {
     let speaks =
         |family: Family| only.is_none_or(|only| only == family) && (family == Family::V4 || site.host.ipv6);
     // A source address implies the family.
     let of = only.filter(|_| !matches!(who, Source(_))).map(Of);
     let who = |more: Option<Condition>| [Some(who.clone()), of.clone(), more].into_iter().flatten();
     let dhcp = DHCP.into_iter().filter(|(family, _)| speaks(*family)).map(|(_, port)| UdpPort(port, port));
-    let served = dhcp.chain(names::at(DNS)).chain(names::at(RESOLVER_PORT));
-    let mut rules: Vec<Rule> = served.map(|port| rule(who(Some(port)), Accept)).collect();
+    let served = dhcp.chain(dns::at(DNS)).chain(dns::at(RESOLVER_PORT));
+    let mut rules: Vec<FirewallRule> = served.map(|port| rule(who(Some(port)), Accept)).collect();
     if let Some(elsewhere) = not_pinged {
-        rules.push(rule(who(Some(Opening)).chain([elsewhere, Icmp(Family::V4)]), Reject));
+        rules.push(rule(who(Some(FromOriginator)).chain([elsewhere, Icmp(Family::V4)]), Reject));
     }
     // IPv6 needs ICMP for neighbour discovery.
     for family in [Family::V4, Family::V6].into_iter().filter(|family| speaks(*family)) {
         let who = who(None).filter(|condition| !matches!(condition, Of(_)));
         rules.push(rule(who.chain([Icmp(family)]), Accept));
     }
-    rules.push(rule(who(Some(Opening)), Reject));
+    rules.push(rule(who(Some(FromOriginator)), Reject));
     rules.push(rule(who(Some(Established)), Accept));
     rules.push(rule(who(None), Reject));
     rules
@@ -102,7 +108,7 @@ fn access(site: &Site, who: &Condition, only: Option<Family>, not_pinged: Option
 
 /// Returns the portals whose devices do not reach all of this router.
 pub(super) fn visitors(site: &Site) -> impl Iterator<Item = &Portal> {
-    site.portals.iter().filter(|portal| portal.router == Served::Basics)
+    site.portals.iter().filter(|portal| portal.router == RouterAccess::Basics)
 }
 
 fn interfaces(site: &Site) -> SortedSet<IfName> {
@@ -119,7 +125,7 @@ fn sources(site: &Site) -> SortedSet<Cidr> {
 
 fn devices(site: &Site, matches: fn(&Entrance) -> bool) -> SortedSet<Mac> {
     let matching = visitors(site).filter(|portal| matches(&portal.entrance));
-    matching.flat_map(|portal| entering::devices(site, portal)).collect()
+    matching.flat_map(|portal| classifier::devices(site, portal)).collect()
 }
 
 fn is_by_mac(entrance: &Entrance) -> bool {

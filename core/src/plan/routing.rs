@@ -11,9 +11,11 @@ use crate::base::sorted::SortedSet;
 use crate::plan::exempt::{self, link_scoped};
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, MARKED, closed, into, loopback, skip};
 use crate::plan::{inbound, marks, ntp, phones};
-use crate::site::{Entrance, Exit, PortFilter, Portal, Provider, Site, TABLE_BASE, Tunnel, Vlan, families};
+use crate::site::{
+    Entrance, Exit, PortFilter, Portal, ProviderSettings, Site, SiteTunnel, TABLE_BASE, Vlan, families,
+};
 use crate::state::{
-    CLOSED_TABLE, LAST_METRIC, Reach, Route, Rule, RuleAction, Selector, TUNNEL_MARK, Target,
+    CLOSED_TABLE, LAST_METRIC, Reach, Route, RouteTarget, Rule, RuleAction, Selector, TUNNEL_MARK,
 };
 
 /// Returns all policy rules of the site; none if no portal needs one.
@@ -57,10 +59,10 @@ fn own_closed(site: &Site) -> Option<Route> {
 
 /// Returns the routes of an exit's table: to the networks that the tunnel takes, and a route that refuses
 /// everything else.
-fn to_exit(site: &Site, interface: &IfName, tunnel: &Tunnel) -> Vec<Route> {
+fn to_exit(site: &Site, interface: &IfName, tunnel: &SiteTunnel) -> Vec<Route> {
     let Some(table) = tunnel.table else { return Vec::new() };
     let allowed: SortedSet<Cidr> = tunnel.ends().flat_map(|(_, peer)| &peer.allowed_ips).copied().collect();
-    let sources = tunnel.provider.as_ref().map(Provider::sources).unwrap_or_default();
+    let sources = tunnel.provider.as_ref().map(ProviderSettings::sources).unwrap_or_default();
     let is_within = |network: &Cidr| allowed.iter().any(|allowed| allowed.covers(*network));
     let narrower: Vec<Cidr> = sources.keys().copied().filter(is_within).collect();
     let ways = allowed
@@ -77,14 +79,14 @@ fn open(table: Table, destination: Cidr, interface: &IfName, source: Option<IpAd
     // uplink in the tunnel.
     let is_neighbour = table == Table::MAIN && destination.family() == Family::V4;
     let reach = if is_neighbour { Reach::Link } else { Reach::Beyond };
-    let target = Target::Device { interface: interface.clone(), source, reach };
+    let target = RouteTarget::Device { interface: interface.clone(), source, reach };
     Route { table, destination, target, metric: None }
 }
 
 /// Returns the route of last resort, which refuses traffic that would fall through to the next rule while the
 /// tunnel is gone.
 fn backstop(table: Table, destination: Cidr) -> Route {
-    Route { table, destination, target: Target::Unreachable, metric: Some(LAST_METRIC) }
+    Route { table, destination, target: RouteTarget::Unreachable, metric: Some(LAST_METRIC) }
 }
 
 /// Returns the policy rules of one portal.

@@ -2,7 +2,7 @@
 
 use crate::base::net::{Cidr, Family};
 use crate::base::sorted::SortedSet;
-use crate::firewall::{Action, Condition, Interfaces, Networks, Rule, SetName};
+use crate::firewall::{Action, Condition, FirewallRule, Interfaces, Networks, SetName};
 use crate::site::{Exit, Portal, Site};
 
 /// Set of all tunnels.
@@ -24,16 +24,16 @@ pub(super) const INNER: &str = "inner";
 pub(super) const INSIDE: &str = "inside";
 
 /// Builds a rule with its conditions in the right order.
-pub(super) fn rule(conditions: impl IntoIterator<Item = Condition>, action: Action) -> Rule {
+pub(super) fn rule(conditions: impl IntoIterator<Item = Condition>, action: Action) -> FirewallRule {
     in_order(conditions.into_iter().collect(), action)
 }
 
 /// Builds a rule from a list of conditions. Separate from [`rule`], because sorting is a kilobyte of code, of
 /// which each type of list would otherwise get a copy.
-fn in_order(mut conditions: Vec<Condition>, action: Action) -> Rule {
+fn in_order(mut conditions: Vec<Condition>, action: Action) -> FirewallRule {
     // The condition on a device goes last.
     conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));
-    Rule { conditions, action }
+    FirewallRule { conditions, action }
 }
 
 /// Returns the interfaces in the set of this name.

@@ -7,7 +7,7 @@ use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop},
     Condition::{Incoming, Source},
-    Networks, Rule,
+    FirewallRule, Networks,
 };
 use crate::plan::sets::{in_set, rule};
 use crate::site::{Portal, Site};
@@ -23,7 +23,7 @@ pub(super) fn partly(site: &Site) -> SortedSet<IfName> {
 
 /// Returns the rules at the end of the chain, after traffic out of tunnels and from interfaces that enter as
 /// a whole.
-pub(super) fn forward(site: &Site) -> Vec<Rule> {
+pub(super) fn forward(site: &Site) -> Vec<FirewallRule> {
     let rest = (!partly(site).is_empty()).then(|| rule([Incoming(in_set(PARTLY))], Accept));
     let strays = rule([Source(Networks::One(site.subnet))], Drop);
     rest.into_iter().chain([strays]).collect()

@@ -7,7 +7,7 @@ use crate::base::net::{Family, IfName, InterfaceAddress};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::plan::{inbound, marks};
 use crate::site::{self, Entrance, Site, Vlan};
-use crate::state::{ALIAS_PREFIX, Backend, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel};
+use crate::state::{ALIAS_PREFIX, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel, WireGuardBackend};
 
 /// Returns the state with links, tunnels and addresses, and with the interfaces that are up.
 pub(super) fn plan(site: &Site) -> State {
@@ -21,7 +21,8 @@ pub(super) fn plan(site: &Site) -> State {
         };
         state.links.insert(interface.clone(), link);
         state.tunnels.insert(interface.clone(), settings(site, tunnel));
-        let of_provider = |own: &site::Provider| own.addresses.iter().map(|own| own.address).collect();
+        let of_provider =
+            |own: &site::ProviderSettings| own.addresses.iter().map(|own| own.address).collect();
         let own: SortedSet<IpAddr> =
             tunnel.provider.as_ref().map_or_else(|| [site.address].into(), of_provider);
         let alone = |address| InterfaceAddress { address, length: Family::of(address).bits() };
@@ -60,7 +61,7 @@ pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     if !site.tunnels.is_empty() || !site.portals.is_empty() {
         sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
     }
-    if !site.tunnels.is_empty() && site.host.wireguard == Backend::Kernel {
+    if !site.tunnels.is_empty() && site.host.wireguard == WireGuardBackend::Kernel {
         sysctls.insert("net/ipv4/conf/all/send_redirects".to_owned(), "0".to_owned());
     }
     for tunnel in marks::marked_tunnels(site) {
@@ -82,8 +83,8 @@ pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     sysctls
 }
 
-fn settings(site: &Site, tunnel: &site::Tunnel) -> Tunnel {
-    let peer = |peer: &site::Peer| Peer {
+fn settings(site: &Site, tunnel: &site::SiteTunnel) -> Tunnel {
+    let peer = |peer: &site::SitePeer| Peer {
         preshared_key: peer.preshared_key.clone(),
         endpoint: peer.endpoint.as_ref().and_then(|endpoint| endpoint.address),
         keepalive: peer.keepalive,

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Inputs, Probe};
+use super::{ExitProbe, Inputs};
 use crate::base::net::Cidr;
-use crate::config::model::{self, Failover, Network};
+use crate::config::model::{self, FailoverDelays, Network};
 
 /// Settings of the agent that watches a site.
 #[derive(Debug, Clone)]
 pub struct AgentSettings {
     /// Times after which portals leave an exit, and return to it.
-    pub failover: Failover,
+    pub failover: FailoverDelays,
     /// Probes of exits that are one of several; empty if the file asks for none.
-    pub probes: Vec<Probe>,
+    pub probes: Vec<ExitProbe>,
     /// Time without a handshake after which the name of a link's endpoint is resolved again.
     pub resolve_after: Duration,
     /// Path of the program to run when a portal moves to another exit, relative to the network file's folder.
@@ -26,7 +26,12 @@ pub struct AgentSettings {
 
 impl AgentSettings {
     /// Collects the settings from the entries of the network and of this site.
-    pub(super) fn new(network: &Network, entry: &model::Site, inputs: &Inputs, probes: Vec<Probe>) -> Self {
+    pub(super) fn new(
+        network: &Network,
+        entry: &model::SiteConfig,
+        inputs: &Inputs,
+        probes: Vec<ExitProbe>,
+    ) -> Self {
         Self {
             failover: network.failover,
             probes,

@@ -1,16 +1,16 @@
 //! Conflicts between the network file and the host of a site: errors that the host's facts reveal.
 
-use super::{Entrance, Portal, Tunnel, Vlan};
+use super::{Entrance, Portal, SiteTunnel, Vlan};
 use crate::base::error::Error;
 use crate::base::net::{Cidr, IfName, InterfaceAddress};
 use crate::base::sorted::SortedMap;
-use crate::firewall::Backend;
+use crate::firewall::FirewallBackend;
 use crate::site::facts::{Facts, Uplink};
 
 /// Returns an error for each network that a peer shares and that is also connected to this host: the route to
 /// the peer would take the traffic of the host's own computers away.
 pub(super) fn shared_networks_that_are_local(
-    tunnels: &SortedMap<IfName, Tunnel>,
+    tunnels: &SortedMap<IfName, SiteTunnel>,
     facts: &Facts,
 ) -> Vec<Error> {
     let here: Vec<Cidr> = facts.local.iter().chain(&facts.uplink_networks).copied().collect();
@@ -106,11 +106,11 @@ pub(super) fn interfaces_of_two_portals(portals: &[Portal]) -> Vec<Error> {
 /// Returns an error for each interface name that ends with a plus: iptables takes such a name for a pattern
 /// of all names that begin like it.
 pub(super) fn names_iptables_cannot_take(
-    firewall: Backend,
+    firewall: FirewallBackend,
     portals: &[Portal],
     uplink: Option<&Uplink>,
 ) -> Vec<Error> {
-    if firewall == Backend::Nftables {
+    if firewall == FirewallBackend::Nftables {
         return Vec::new();
     }
     let entrances = portals.iter().filter_map(Portal::entrance_interface);

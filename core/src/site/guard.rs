@@ -4,19 +4,19 @@ use crate::base::error::Error;
 use crate::base::package_manager::PackageManager;
 use crate::base::sorted::SortedSet;
 use crate::config::model::FirewallChoice;
-use crate::firewall::xtables::Program;
-use crate::firewall::{Backend, Barrier, Chain};
-use crate::site::facts::{Facts, Filters};
+use crate::firewall::xtables::IptablesProgram;
+use crate::firewall::{Chain, FirewallBackend, RestrictiveRules};
+use crate::site::facts::{Facts, HostFirewalls};
 
 /// Firewall that guards the portals of a site.
 #[derive(Debug, Clone)]
 pub struct Guard {
     /// Firewall in use.
-    pub firewall: Backend,
+    pub firewall: FirewallBackend,
     /// Reason for the choice of the firewall, to follow "because".
     pub reason: &'static str,
     /// Rules of other programs that refuse unknown traffic, with their chains.
-    pub barriers: SortedSet<(Barrier, Chain)>,
+    pub barriers: SortedSet<(RestrictiveRules, Chain)>,
 }
 
 impl Guard {
@@ -35,12 +35,14 @@ impl Guard {
 /// that the host uses. Also returns the reason, to follow "because".
 fn choose(
     choice: FirewallChoice,
-    filters: &Filters,
+    filters: &HostFirewalls,
     manager: PackageManager,
-) -> Result<(Backend, &'static str), Error> {
+) -> Result<(FirewallBackend, &'static str), Error> {
     let chosen = choose_among(choice, filters, manager)?;
     match &filters.displaced {
-        Some(chain) if chosen.0 == Backend::Iptables(Program::Legacy) && !filters.legacy_in_use => {
+        Some(chain)
+            if chosen.0 == FirewallBackend::Iptables(IptablesProgram::Legacy) && !filters.legacy_in_use =>
+        {
             Err(Error::failed(format!(
                 "this kernel translates addresses with nftables or with legacy iptables, but not with both, \
                  and another program does so in the nftables chain {chain}: install the iptables that writes \
@@ -53,22 +55,22 @@ fn choose(
 
 fn choose_among(
     choice: FirewallChoice,
-    filters: &Filters,
+    filters: &HostFirewalls,
     manager: PackageManager,
-) -> Result<(Backend, &'static str), Error> {
+) -> Result<(FirewallBackend, &'static str), Error> {
     let anew = choose_anew(choice, filters, manager);
-    let is_same = |standing: &Backend| anew.as_ref().is_ok_and(|(backend, _)| backend == standing);
-    match filters.standing.filter(|standing| may_stay(*standing, choice, filters)) {
-        Some(standing) if !is_same(&standing) => Ok((standing, STANDING)),
+    let is_same = |former: &FirewallBackend| anew.as_ref().is_ok_and(|(backend, _)| backend == former);
+    match filters.former.filter(|former| may_stay(*former, choice, filters)) {
+        Some(former) if !is_same(&former) => Ok((former, FORMER)),
         _ => anew,
     }
 }
 
 /// Reports whether the file allows the firewall that already guards, and the host still has it.
-fn may_stay(standing: Backend, choice: FirewallChoice, filters: &Filters) -> bool {
-    match standing {
-        Backend::Nftables => choice != FirewallChoice::Iptables && nftables_can(filters),
-        Backend::Iptables(program) => {
+fn may_stay(former: FirewallBackend, choice: FirewallChoice, filters: &HostFirewalls) -> bool {
+    match former {
+        FirewallBackend::Nftables => choice != FirewallChoice::Iptables && nftables_can(filters),
+        FirewallBackend::Iptables(program) => {
             let is_here = filters.legacy == Some(program) || filters.nft == Some(program);
             choice != FirewallChoice::Nftables && is_here && !lacks(program, filters)
         }
@@ -77,9 +79,9 @@ fn may_stay(standing: Backend, choice: FirewallChoice, filters: &Filters) -> boo
 
 fn choose_anew(
     choice: FirewallChoice,
-    filters: &Filters,
+    filters: &HostFirewalls,
     manager: PackageManager,
-) -> Result<(Backend, &'static str), Error> {
+) -> Result<(FirewallBackend, &'static str), Error> {
     match choice {
         FirewallChoice::Nftables => demand_nftables(filters).map(|backend| (backend, DEMANDED)),
         FirewallChoice::Iptables => demand_iptables(filters, manager).map(|backend| (backend, DEMANDED)),
@@ -87,9 +89,9 @@ fn choose_anew(
     }
 }
 
-fn demand_nftables(filters: &Filters) -> Result<Backend, Error> {
+fn demand_nftables(filters: &HostFirewalls) -> Result<FirewallBackend, Error> {
     if nftables_can(filters) {
-        return Ok(Backend::Nftables);
+        return Ok(FirewallBackend::Nftables);
     }
     let lack = if filters.nftables {
         format!("this kernel's nftables has no {}", filters.nftables_lacks.join(" and no "))
@@ -99,7 +101,7 @@ fn demand_nftables(filters: &Filters) -> Result<Backend, Error> {
     Err(Error::wrong(format!("`firewall = \"nftables\"`: {lack}; remove the line, or write `iptables`")))
 }
 
-fn demand_iptables(filters: &Filters, manager: PackageManager) -> Result<Backend, Error> {
+fn demand_iptables(filters: &HostFirewalls, manager: PackageManager) -> Result<FirewallBackend, Error> {
     let uses_legacy = filters.legacy_in_use || !nftables_can(filters);
     let preferred = if uses_legacy { filters.legacy } else { filters.nft };
     let program = preferred.or(filters.legacy).or(filters.nft).ok_or_else(|| {
@@ -111,19 +113,24 @@ fn demand_iptables(filters: &Filters, manager: PackageManager) -> Result<Backend
     with_all_it_needs(program, filters)
 }
 
-fn choose_by_host(filters: &Filters, manager: PackageManager) -> Result<(Backend, &'static str), Error> {
+fn choose_by_host(
+    filters: &HostFirewalls,
+    manager: PackageManager,
+) -> Result<(FirewallBackend, &'static str), Error> {
     let can = nftables_can(filters);
     match filters.legacy {
         Some(legacy) if filters.legacy_in_use && !(can && lacks(legacy, filters)) => {
             with_all_it_needs(legacy, filters)
                 .map(|backend| (backend, "other programs filter with legacy iptables"))
         }
-        Some(_) if filters.legacy_in_use && can => {
-            Ok((Backend::Nftables, "other programs filter with legacy iptables, but it lacks a feature"))
-        }
-        _ if can => {
-            Ok((Backend::Nftables, "the kernel has it, and no other program filters with legacy iptables"))
-        }
+        Some(_) if filters.legacy_in_use && can => Ok((
+            FirewallBackend::Nftables,
+            "other programs filter with legacy iptables, but it lacks a feature",
+        )),
+        _ if can => Ok((
+            FirewallBackend::Nftables,
+            "the kernel has it, and no other program filters with legacy iptables",
+        )),
         _ if filters.nftables => Ok(in_place_of_nftables(filters)),
         Some(legacy) => {
             with_all_it_needs(legacy, filters).map(|backend| (backend, "this kernel has no nftables"))
@@ -138,74 +145,74 @@ fn choose_by_host(filters: &Filters, manager: PackageManager) -> Result<(Backend
 /// Returns the firewall where the kernel's nftables lacks something, as before Linux 5.2. There, iptables has
 /// all that our rules need, also an iptables that writes nftables, because it uses tables of one family each.
 /// Without iptables, nftables still works for a site that needs none of the missing features.
-fn in_place_of_nftables(filters: &Filters) -> (Backend, &'static str) {
+fn in_place_of_nftables(filters: &HostFirewalls) -> (FirewallBackend, &'static str) {
     let legacy = filters.legacy.filter(|program| !lacks(*program, filters));
     // The iptables that writes nftables does not end the address translation of others.
     let first = if filters.displaced.is_some() { filters.nft } else { None };
     match first.or(legacy).or(filters.nft) {
-        Some(program) => (Backend::Iptables(program), "this kernel's nftables lacks a feature"),
-        None => {
-            (Backend::Nftables, "the kernel has it, although it lacks a feature, and iptables is missing")
-        }
+        Some(program) => (FirewallBackend::Iptables(program), "this kernel's nftables lacks a feature"),
+        None => (
+            FirewallBackend::Nftables,
+            "the kernel has it, although it lacks a feature, and iptables is missing",
+        ),
     }
 }
 
 const DEMANDED: &str = "the network file says so";
-const STANDING: &str =
-    "chosen before other programs changed their firewalls; `portals down` ends that choice";
+const FORMER: &str = "chosen before other programs changed their firewalls; `portals down` ends that choice";
 
 /// Reports whether the kernel's nftables has all that our rules need.
-fn nftables_can(filters: &Filters) -> bool {
+fn nftables_can(filters: &HostFirewalls) -> bool {
     filters.nftables && filters.nftables_lacks.is_empty()
 }
 
-fn lacks(program: Program, filters: &Filters) -> bool {
+fn lacks(program: IptablesProgram, filters: &HostFirewalls) -> bool {
     filters.legacy == Some(program) && !filters.legacy_lacks.is_empty()
 }
 
-fn with_all_it_needs(program: Program, filters: &Filters) -> Result<Backend, Error> {
+fn with_all_it_needs(program: IptablesProgram, filters: &HostFirewalls) -> Result<FirewallBackend, Error> {
     if lacks(program, filters) {
         return Err(Error::failed(format!(
             "the kernel's iptables lacks {}: load the module, or use a kernel that has it",
             filters.legacy_lacks.join(", ")
         )));
     }
-    Ok(Backend::Iptables(program))
+    Ok(FirewallBackend::Iptables(program))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn host(nftables: bool, legacy: bool, legacy_in_use: bool) -> Filters {
-        Filters {
+    fn host(nftables: bool, legacy: bool, legacy_in_use: bool) -> HostFirewalls {
+        HostFirewalls {
             nftables,
-            legacy: legacy.then_some(Program::Legacy),
-            nft: nftables.then_some(Program::Nft),
+            legacy: legacy.then_some(IptablesProgram::Legacy),
+            nft: nftables.then_some(IptablesProgram::Nft),
             legacy_in_use,
-            ..Filters::default()
+            ..HostFirewalls::default()
         }
     }
 
-    fn chosen(choice: FirewallChoice, filters: &Filters) -> Option<Backend> {
+    fn chosen(choice: FirewallChoice, filters: &HostFirewalls) -> Option<FirewallBackend> {
         choose(choice, filters, PackageManager::default()).ok().map(|(backend, _)| backend)
     }
 
     #[test]
     fn the_firewall_in_use_is_chosen() {
-        use Backend::{Iptables, Nftables};
+        use FirewallBackend::{Iptables, Nftables};
         use FirewallChoice::{Auto, Iptables as ForcedIptables, Nftables as ForcedNftables};
         for (choice, nftables, legacy, in_use, expected) in [
             (Auto, true, true, false, Some(Nftables)),
-            (Auto, true, true, true, Some(Iptables(Program::Legacy))),
+            (Auto, true, true, true, Some(Iptables(IptablesProgram::Legacy))),
             (Auto, true, false, false, Some(Nftables)),
-            (Auto, false, true, false, Some(Iptables(Program::Legacy))),
+            (Auto, false, true, false, Some(Iptables(IptablesProgram::Legacy))),
             (Auto, false, false, false, None),
             (ForcedNftables, true, true, true, Some(Nftables)),
             (ForcedNftables, false, true, true, None),
-            (ForcedIptables, true, true, false, Some(Iptables(Program::Nft))),
-            (ForcedIptables, true, true, true, Some(Iptables(Program::Legacy))),
-            (ForcedIptables, false, true, false, Some(Iptables(Program::Legacy))),
+            (ForcedIptables, true, true, false, Some(Iptables(IptablesProgram::Nft))),
+            (ForcedIptables, true, true, true, Some(Iptables(IptablesProgram::Legacy))),
+            (ForcedIptables, false, true, false, Some(Iptables(IptablesProgram::Legacy))),
             (ForcedIptables, false, false, false, None),
         ] {
             assert_eq!(
@@ -219,25 +226,28 @@ mod tests {
     // Below Linux 5.2 there is no NAT for both families in one table.
     #[test]
     fn iptables_is_taken_where_nftables_cannot_do_all() {
-        let old = |legacy, nft: Option<Program>, legacy_lacks: &[&str]| Filters {
+        let old = |legacy, nft: Option<IptablesProgram>, legacy_lacks: &[&str]| HostFirewalls {
             nftables_lacks: vec!["inet NAT chains"],
             nft,
             legacy_lacks: legacy_lacks.iter().map(|lack| (*lack).to_owned()).collect(),
             ..host(true, legacy, false)
         };
-        let (nft, legacy) = (Backend::Iptables(Program::Nft), Backend::Iptables(Program::Legacy));
-        let both = old(true, Some(Program::Nft), &[]);
+        let (nft, legacy) = (
+            FirewallBackend::Iptables(IptablesProgram::Nft),
+            FirewallBackend::Iptables(IptablesProgram::Legacy),
+        );
+        let both = old(true, Some(IptablesProgram::Nft), &[]);
         for (filters, expected) in [
             (&both, legacy),
             (&old(true, None, &[]), legacy),
-            (&old(true, Some(Program::Nft), &["the target `TCPMSS`"]), nft),
-            (&old(false, Some(Program::Nft), &[]), nft),
+            (&old(true, Some(IptablesProgram::Nft), &["the target `TCPMSS`"]), nft),
+            (&old(false, Some(IptablesProgram::Nft), &[]), nft),
             // Sites without exits need no NAT.
-            (&old(false, None, &[]), Backend::Nftables),
+            (&old(false, None, &[]), FirewallBackend::Nftables),
         ] {
             assert_eq!(chosen(FirewallChoice::Auto, filters), Some(expected), "{filters:?}");
         }
-        let displaced = |filters: &Filters| Filters {
+        let displaced = |filters: &HostFirewalls| HostFirewalls {
             displaced: Some("ip nat postrouting".to_owned()),
             ..filters.clone()
         };
@@ -261,9 +271,10 @@ mod tests {
     #[test]
     fn the_guarding_firewall_stays_while_it_can() {
         use FirewallChoice::{Auto, Iptables as ForcedIptables, Nftables as ForcedNftables};
-        let (nftables, legacy) = (Backend::Nftables, Backend::Iptables(Program::Legacy));
+        let (nftables, legacy) =
+            (FirewallBackend::Nftables, FirewallBackend::Iptables(IptablesProgram::Legacy));
         let lacks = vec!["the target `TCPMSS` (module xt_TCPMSS or ipt_TCPMSS)".to_owned()];
-        for (standing, choice, filters, expected) in [
+        for (former, choice, filters, expected) in [
             // Other programs flush their legacy iptables rules, or begin to use legacy iptables.
             (legacy, Auto, host(true, true, false), legacy),
             (nftables, Auto, host(true, true, true), nftables),
@@ -274,30 +285,30 @@ mod tests {
             // The program is gone, or the kernel has changed.
             (legacy, Auto, host(true, false, false), nftables),
             (nftables, Auto, host(false, true, false), legacy),
-            (legacy, Auto, Filters { legacy_lacks: lacks, ..host(true, true, true) }, nftables),
+            (legacy, Auto, HostFirewalls { legacy_lacks: lacks, ..host(true, true, true) }, nftables),
         ] {
-            let filters = Filters { standing: Some(standing), ..filters };
-            assert_eq!(chosen(choice, &filters), Some(expected), "{standing:?} {choice:?} {filters:?}");
+            let filters = HostFirewalls { former: Some(former), ..filters };
+            assert_eq!(chosen(choice, &filters), Some(expected), "{former:?} {choice:?} {filters:?}");
         }
         let reason = |in_use| {
-            let filters = Filters { standing: Some(legacy), ..host(true, true, in_use) };
+            let filters = HostFirewalls { former: Some(legacy), ..host(true, true, in_use) };
             choose(Auto, &filters, PackageManager::default()).unwrap().1
         };
         assert_eq!(reason(true), "other programs filter with legacy iptables");
-        assert_eq!(reason(false), STANDING);
+        assert_eq!(reason(false), FORMER);
     }
 
     #[test]
     fn missing_features_are_named() {
         let lacks = vec!["the target `TCPMSS` (module xt_TCPMSS or ipt_TCPMSS)".to_owned()];
-        let filters = Filters { legacy_lacks: lacks, ..host(false, true, false) };
+        let filters = HostFirewalls { legacy_lacks: lacks, ..host(false, true, false) };
         assert_eq!(
             choose(FirewallChoice::Auto, &filters, PackageManager::default()).unwrap_err().to_string(),
             "the kernel's iptables lacks the target `TCPMSS` (module xt_TCPMSS or ipt_TCPMSS): load the \
              module, or use a kernel that has it"
         );
-        let with_both = Filters { nftables: true, legacy_in_use: true, ..filters.clone() };
-        assert_eq!(chosen(FirewallChoice::Auto, &with_both), Some(Backend::Nftables));
+        let with_both = HostFirewalls { nftables: true, legacy_in_use: true, ..filters.clone() };
+        assert_eq!(chosen(FirewallChoice::Auto, &with_both), Some(FirewallBackend::Nftables));
         assert_eq!(
             choose(FirewallChoice::Nftables, &filters, PackageManager::default()).unwrap_err().to_string(),
             "`firewall = \"nftables\"`: this kernel has no nftables; remove the line, or write `iptables`"

@@ -7,7 +7,7 @@ use crate::base::sorted::SortedSet;
 use crate::config::model;
 use crate::site::facts::Neighbours;
 use crate::site::facts::{Facts, Uplink};
-use crate::state::Backend;
+use crate::state::WireGuardBackend;
 
 /// Host of a site.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct HostView {
     /// Known devices whose addresses a portal names.
     pub neighbours: Neighbours,
     /// WireGuard that runs the tunnels.
-    pub wireguard: Backend,
+    pub wireguard: WireGuardBackend,
 }
 
 impl HostView {
@@ -40,14 +40,14 @@ impl HostView {
             own_addresses: facts.own.iter().copied().filter(|own| !subnet.contains(*own)).collect(),
             ipv6: facts.ipv6,
             neighbours: facts.neighbours.clone(),
-            wireguard: facts.wireguard.unwrap_or(Backend::BuiltIn),
+            wireguard: facts.wireguard.unwrap_or(WireGuardBackend::BuiltIn),
         }
     }
 }
 
 /// Returns the uplink that the file names, with the kernel's details if the kernel uses the same; otherwise
 /// the kernel's uplink.
-pub(super) fn chosen_uplink(entry: &model::Site, facts: &Facts) -> Option<Uplink> {
+pub(super) fn chosen_uplink(entry: &model::SiteConfig, facts: &Facts) -> Option<Uplink> {
     let found = facts.uplink.clone();
     match &entry.uplink {
         Some(named) if found.as_ref().is_none_or(|uplink| uplink.interface != *named) => {

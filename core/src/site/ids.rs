@@ -45,22 +45,22 @@ pub(super) fn site_table(id: u8) -> Table {
 
 /// Returns the routing table of an exit that is a provider. Tables of providers come after those of sites, in
 /// the order of names.
-pub(super) fn provider_table(site: &model::Site, name: &str) -> Table {
+pub(super) fn provider_table(site: &model::SiteConfig, name: &str) -> Table {
     Table(TABLE_BASE + provider_number(site, name))
 }
 
 /// Returns the port of `site` on which the link to `peer` arrives.
-pub(super) fn site_port(site: &model::Site, is_exit: bool, peer: &model::Site) -> u16 {
+pub(super) fn site_port(site: &model::SiteConfig, is_exit: bool, peer: &model::SiteConfig) -> u16 {
     if is_exit { site.port + u16::from(peer.id) } else { site.port }
 }
 
 /// Returns the port of `site` on which the tunnel to one of its providers arrives.
-pub(super) fn provider_port(site: &model::Site, name: &str) -> u16 {
+pub(super) fn provider_port(site: &model::SiteConfig, name: &str) -> u16 {
     let port = u32::from(site.port) + provider_number(site, name);
     u16::try_from(port).expect("validated: a port has 16 bits")
 }
 
-fn provider_number(site: &model::Site, name: &str) -> u32 {
+fn provider_number(site: &model::SiteConfig, name: &str) -> u32 {
     let before = site.providers.keys().take_while(|other| other.as_str() < name).count();
     FIRST_PROVIDER + u32::try_from(before).expect("validated: each has a port")
 }

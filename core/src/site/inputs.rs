@@ -35,7 +35,7 @@ pub struct Inputs<'a> {
 
 /// Knowledge about the other ends of links, in addition to the network file.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct PeerKnowledge<'a> {
     /// Secret of the network.
     pub network_secret: Option<&'a Secret>,
     /// Pre-shared keys of those phones that have a key file of their own, by name of the phone.
@@ -45,7 +45,11 @@ pub struct Known<'a> {
 }
 
 impl Inputs<'_> {
-    pub(super) fn known(&self) -> Known<'_> {
-        Known { network_secret: self.network_secret, phone_keys: self.phone_keys, resolved: self.resolved }
+    pub(super) fn known(&self) -> PeerKnowledge<'_> {
+        PeerKnowledge {
+            network_secret: self.network_secret,
+            phone_keys: self.phone_keys,
+            resolved: self.resolved,
+        }
     }
 }

@@ -18,7 +18,7 @@ pub struct KernelSettings {
 
 impl KernelSettings {
     /// Derives the settings for a site with these portals.
-    pub(super) fn new(entry: &model::Site, portals: &[Portal], facts: &Facts) -> Self {
+    pub(super) fn new(entry: &model::SiteConfig, portals: &[Portal], facts: &Facts) -> Self {
         Self {
             loose_rp_filter: entry.rp_filter == RpFilter::Loose,
             ignores_advertisements: entrances(portals, facts),

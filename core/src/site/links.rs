@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use super::ids::{exit_interface, shared_interface, site_address, site_port, site_subnet, site_table};
-use super::{Endpoint, Exit, KEEPALIVE, Known, Peer, Phone, Tunnel, portals};
+use super::{Exit, KEEPALIVE, PeerEndpoint, PeerKnowledge, SitePeer, SitePhone, SiteTunnel, portals};
 use crate::base::keys;
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{self, Host, Name, Network};
+use crate::config::model::{self, EndpointHost, Name, Network};
 use crate::config::{phone_address, portal_addresses};
 use crate::wgquick::Parsed;
 
@@ -20,9 +20,9 @@ pub fn names_to_resolve<'a>(
     let sites = linked(network, own).filter_map(|(_, peer)| peer.endpoint.as_ref());
     let peers = providers.values().flat_map(|parsed| &parsed.config.peers);
     let providers = peers.filter_map(|peer| Some(&peer.endpoint.as_ref()?.host));
-    let name = |host: &'a Host| match host {
-        Host::Name(name) => Some(name.as_str()),
-        Host::Address(_) => None,
+    let name = |host: &'a EndpointHost| match host {
+        EndpointHost::Name(name) => Some(name.as_str()),
+        EndpointHost::Address(_) => None,
     };
     sites.chain(providers).filter_map(name).collect()
 }
@@ -45,7 +45,7 @@ pub fn address(network: &Network, own: &str) -> IpAddr {
 }
 
 /// Returns the tunnels of the site `own` to its peers and phones, but not to its providers.
-pub fn tunnels(network: &Network, own: &str, known: &Known) -> SortedMap<IfName, Tunnel> {
+pub fn tunnels(network: &Network, own: &str, known: &PeerKnowledge) -> SortedMap<IfName, SiteTunnel> {
     let mine = &network.sites[own];
     let mut tunnels = SortedMap::new();
     for (name, peer) in linked(network, own) {
@@ -56,13 +56,13 @@ pub fn tunnels(network: &Network, own: &str, known: &Known) -> SortedMap<IfName,
             (shared_interface(), None)
         };
         tunnels
-            .get_or_insert_with(interface, || Tunnel::new(site_port(mine, is_exit, peer), table))
+            .get_or_insert_with(interface, || SiteTunnel::new(site_port(mine, is_exit, peer), table))
             .peers
             .insert(name.clone(), peer_view(network, own, name, is_exit, known));
     }
     for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == own) {
         tunnels
-            .get_or_insert_with(shared_interface(), || Tunnel::new(mine.port, None))
+            .get_or_insert_with(shared_interface(), || SiteTunnel::new(mine.port, None))
             .phones
             .insert(name.clone(), phone_view(network, name, phone, known));
     }
@@ -70,23 +70,28 @@ pub fn tunnels(network: &Network, own: &str, known: &Known) -> SortedMap<IfName,
 }
 
 /// Returns the sites with a link to `own`: one of the two names the other.
-fn linked<'a>(network: &'a Network, own: &'a str) -> impl Iterator<Item = (&'a Name, &'a model::Site)> {
+fn linked<'a>(network: &'a Network, own: &'a str) -> impl Iterator<Item = (&'a Name, &'a model::SiteConfig)> {
     let mine: SortedSet<&Name> = names(&network.sites[own]).collect();
     network.sites.iter().filter(move |(name, peer)| {
         name.as_str() != own && (mine.contains(name) || names(peer).any(|n| n == own))
     })
 }
 
-fn names(site: &model::Site) -> impl Iterator<Item = &Name> {
+fn names(site: &model::SiteConfig) -> impl Iterator<Item = &Name> {
     site.exits.iter().chain(&site.links)
 }
 
-fn phone_view(network: &Network, name: &Name, phone: &model::Phone, known: &Known) -> Phone {
+fn phone_view(
+    network: &Network,
+    name: &Name,
+    phone: &model::PhoneConfig,
+    known: &PeerKnowledge,
+) -> SitePhone {
     let exit = phone.exit.as_ref().map_or(Exit::Direct, |exit| portals::exit(network, &phone.at, exit));
     let own_key = known.phone_keys.get(name).cloned();
     let address = phone_address(network, phone);
     let networks = SortedSet::from([Cidr::host(address)]);
-    let peer = Peer {
+    let peer = SitePeer {
         address,
         public_key: phone.public_key,
         preshared_key: own_key
@@ -97,21 +102,21 @@ fn phone_view(network: &Network, name: &Name, phone: &model::Phone, known: &Know
         keepalive: None,
         exits_here: exit == Exit::Direct,
     };
-    Phone { peer, exit }
+    SitePhone { peer, exit }
 }
 
-fn preshared_key(known: &Known, own: PublicKey, other: PublicKey) -> Option<Secret> {
+fn preshared_key(known: &PeerKnowledge, own: PublicKey, other: PublicKey) -> Option<Secret> {
     known.network_secret.map(|secret| keys::preshared_key(secret, own, other))
 }
 
 /// Returns the site `name` as a peer of `own`, which uses it as an exit or not.
-fn peer_view(network: &Network, own: &str, name: &str, is_exit: bool, known: &Known) -> Peer {
+fn peer_view(network: &Network, own: &str, name: &str, is_exit: bool, known: &PeerKnowledge) -> SitePeer {
     let (mine, peer) = (&network.sites[own], &network.sites[name]);
     let exits_here = peer.exits.iter().any(|exit| exit == own);
     let port = site_port(peer, exits_here, mine);
-    let endpoint = peer.endpoint.as_ref().map(|host| Endpoint::new(host, port, known.resolved));
+    let endpoint = peer.endpoint.as_ref().map(|host| PeerEndpoint::new(host, port, known.resolved));
     let networks = networks_of(network, name);
-    Peer {
+    SitePeer {
         address: site_address(network, peer.id),
         public_key: peer.public_key,
         preshared_key: preshared_key(known, mine.public_key, peer.public_key),

@@ -11,7 +11,7 @@ use crate::state::{PORTAL_MARK_COUNT, portal_mark};
 
 /// Probe of an exit: the agent pings an address beyond it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
+pub struct ExitProbe {
     /// Address to ping.
     pub target: Ipv4Addr,
     /// Interface of the tunnel to the exit.
@@ -24,7 +24,7 @@ pub struct Probe {
 
 /// Returns the marks of those portals that need one, by name; marks are numbered in the order of the file.
 /// Portals beyond the last mark share the marks of others: [`are_too_few`] refuses such a file.
-pub(super) fn of_portals(written: &[model::Portal]) -> SortedMap<Name, Mark> {
+pub(super) fn of_portals(written: &[model::PortalConfig]) -> SortedMap<Name, Mark> {
     let marked = written.iter().filter(|portal| portal.goes_by_marks());
     let numbers = (0..PORTAL_MARK_COUNT).cycle();
     marked.zip(numbers).map(|(portal, number)| (portal.name.clone(), portal_mark(number))).collect()
@@ -32,18 +32,19 @@ pub(super) fn of_portals(written: &[model::Portal]) -> SortedMap<Name, Mark> {
 
 /// Returns the probes of `target` through all exits that are one of several, in the order of their tunnels.
 /// Marks of probes are numbered from the last mark downwards.
-pub(super) fn probes(portals: &[Portal], target: Option<Ipv4Addr>) -> Vec<Probe> {
+pub(super) fn probes(portals: &[Portal], target: Option<Ipv4Addr>) -> Vec<ExitProbe> {
     let Some(target) = target else { return Vec::new() };
     let lists = portals.iter().filter(|portal| portal.can_fail_over()).flat_map(|portal| &portal.exits);
     let exits: SortedMap<IfName, Table> =
         lists.filter_map(|exit| Some((exit.interface()?.clone(), exit.table()?))).collect();
     let numbered = exits.into_iter().zip((0..PORTAL_MARK_COUNT).rev());
-    let probe = |((interface, table), number)| Probe { target, interface, table, mark: portal_mark(number) };
+    let probe =
+        |((interface, table), number)| ExitProbe { target, interface, table, mark: portal_mark(number) };
     numbered.map(probe).collect()
 }
 
 /// Returns an error if there are not enough marks for all portals and probes.
-pub(super) fn are_too_few(written: &[model::Portal], probes: &[Probe]) -> Option<Error> {
+pub(super) fn are_too_few(written: &[model::PortalConfig], probes: &[ExitProbe]) -> Option<Error> {
     let portals = written.iter().filter(|portal| portal.goes_by_marks()).count();
     let all = portals + probes.len();
     (all > usize::from(PORTAL_MARK_COUNT)).then(|| {

@@ -23,7 +23,7 @@ mod portal;
 mod portals;
 mod providers;
 mod tunnel;
-mod unbuilt;
+mod unsupported;
 mod view;
 mod vlan;
 
@@ -35,20 +35,20 @@ pub use exit::Exit;
 pub use guard::Guard;
 pub use host_view::HostView;
 pub use ids::{RESOLVER_PORT, SHARED_INTERFACE, TABLE_BASE};
-pub use inputs::{Inputs, Known};
+pub use inputs::{Inputs, PeerKnowledge};
 pub use kernel_settings::KernelSettings;
 pub use links::{address, names_to_resolve, networks_of, tunnels};
-pub use marks::Probe;
+pub use marks::ExitProbe;
 pub use obstacle::Obstacle;
-pub use portal::{Answers, Choices, PortFilter, Portal, Served};
+pub use portal::{ExitChoices, PortFilter, Portal, ReplyPath, RouterAccess};
 pub use portals::sources_with_ipv6;
-pub use tunnel::{Endpoint, KEEPALIVE, Peer, Phone, Provider, Tunnel};
+pub use tunnel::{KEEPALIVE, PeerEndpoint, ProviderSettings, SitePeer, SitePhone, SiteTunnel};
 pub use view::{own_name, view};
 
 use crate::base::net::{Cidr, Family, IfName, Secret};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Mtu, Name};
-use crate::site::access_point::Decision;
+use crate::site::access_point::AccessPointPlan;
 
 /// Site, as the plan needs it.
 #[derive(Debug, Clone)]
@@ -68,12 +68,12 @@ pub struct Site {
     /// Private key of the site.
     pub private_key: Secret,
     /// Tunnels by interface, in the order of names.
-    pub tunnels: SortedMap<IfName, Tunnel>,
+    pub tunnels: SortedMap<IfName, SiteTunnel>,
     /// Portals in the order of the file.
     pub portals: Vec<Portal>,
     /// Way of this router's NTP requests via its uplink, where its own traffic enters a portal; `None` if
     /// they need none.
-    pub ntp: Option<WayOut>,
+    pub ntp: Option<NtpBypass>,
     /// Host of the site.
     pub host: HostView,
     /// Firewall that guards the portals.
@@ -81,7 +81,7 @@ pub struct Site {
     /// Kernel settings of interfaces.
     pub kernel: KernelSettings,
     /// Wi-Fi cards at work, and the reasons why other Wi-Fi networks are off.
-    pub wifi: Decision,
+    pub wifi: AccessPointPlan,
     /// Settings of the agent.
     pub agent: AgentSettings,
     /// Facts that people should know, but that are not errors; they include the notes of `wifi`.
@@ -90,7 +90,7 @@ pub struct Site {
 
 /// Way of traffic that must skip a portal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WayOut {
+pub enum NtpBypass {
     /// Policy rule that matches the port.
     Rule,
     /// Mark of the tunnels' packets, where policy rules cannot match ports.
@@ -99,7 +99,7 @@ pub enum WayOut {
 
 impl Site {
     /// Sets the exits of portals to those in `choices`.
-    pub fn choose(&mut self, choices: &Choices) {
+    pub fn choose(&mut self, choices: &ExitChoices) {
         for portal in &mut self.portals {
             let chosen = if portal.obstacle.is_some() { &Exit::Nowhere } else { portal.chosen(choices) };
             portal.exit = chosen.clone();
@@ -110,17 +110,17 @@ impl Site {
     }
 
     /// Returns this end's address in a tunnel for packets to an address.
-    pub fn address_in(&self, tunnel: &Tunnel, to: IpAddr) -> IpAddr {
+    pub fn address_in(&self, tunnel: &SiteTunnel, to: IpAddr) -> IpAddr {
         self.source_in(tunnel, Cidr::host(to))
     }
 
     /// Returns this end's address in a tunnel for packets to a network.
-    pub fn source_in(&self, tunnel: &Tunnel, to: Cidr) -> IpAddr {
+    pub fn source_in(&self, tunnel: &SiteTunnel, to: Cidr) -> IpAddr {
         tunnel.provider.as_ref().and_then(|own| own.source_to(to)).unwrap_or(self.address)
     }
 
     /// Returns the MTU of a tunnel in bytes.
-    pub fn mtu_of(&self, tunnel: &Tunnel) -> u32 {
+    pub fn mtu_of(&self, tunnel: &SiteTunnel) -> u32 {
         let measured = || tunnel.path_mtu.unwrap_or_else(|| self.mtu.most());
         tunnel.provider.as_ref().map_or_else(measured, |own| own.mtu)
     }
@@ -158,7 +158,7 @@ impl Site {
     }
 
     /// Returns all peers, sites and phones, with the interfaces that they are on.
-    pub fn peers(&self) -> impl Iterator<Item = (&IfName, &Name, &Peer)> {
+    pub fn peers(&self) -> impl Iterator<Item = (&IfName, &Name, &SitePeer)> {
         // Collected, because otherwise each caller would get its own copy of this chain of chains.
         let mut all = Vec::new();
         for (interface, tunnel) in &self.tunnels {
@@ -168,7 +168,7 @@ impl Site {
     }
 
     /// Returns all phones, with the interfaces that they are on.
-    pub fn phones(&self) -> impl Iterator<Item = (&IfName, &Name, &Phone)> {
+    pub fn phones(&self) -> impl Iterator<Item = (&IfName, &Name, &SitePhone)> {
         self.tunnels.iter().flat_map(|(interface, tunnel)| {
             tunnel.phones.iter().map(move |(name, phone)| (interface, name, phone))
         })

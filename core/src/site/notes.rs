@@ -1,19 +1,19 @@
 //! Notes on a site: facts that people should know, but that are not errors.
 
-use super::{Endpoint, Entrance, Exit, Portal, Tunnel, Vlan, providers};
+use super::{Entrance, Exit, PeerEndpoint, Portal, SiteTunnel, Vlan, providers};
 use crate::base::net::{IfName, InterfaceAddress};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{self, Host};
+use crate::config::model::{self, EndpointHost};
 use crate::site::facts::{Facts, Uplink};
 
 use super::Inputs;
 
 /// Returns all notes, apart from those on Wi-Fi.
 pub(super) fn all(
-    entry: &model::Site,
+    entry: &model::SiteConfig,
     portals: &[Portal],
     uplink: Option<&Uplink>,
-    tunnels: &SortedMap<IfName, Tunnel>,
+    tunnels: &SortedMap<IfName, SiteTunnel>,
     inputs: &Inputs,
 ) -> Vec<String> {
     let facts = inputs.facts;
@@ -33,10 +33,10 @@ pub(super) fn all(
     notes
 }
 
-fn unresolved_names(tunnels: &SortedMap<IfName, Tunnel>) -> impl Iterator<Item = String> {
+fn unresolved_names(tunnels: &SortedMap<IfName, SiteTunnel>) -> impl Iterator<Item = String> {
     let peers = tunnels.values().flat_map(|tunnel| &tunnel.peers);
     peers.filter_map(|(name, peer)| match &peer.endpoint {
-        Some(Endpoint { host: Host::Name(host), address: None, .. }) => Some(format!(
+        Some(PeerEndpoint { host: EndpointHost::Name(host), address: None, .. }) => Some(format!(
             "the name {host} of `{name}` is not resolved yet: the link waits until it is, or until the other \
              end dials"
         )),

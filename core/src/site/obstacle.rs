@@ -6,7 +6,7 @@ use crate::base::net::{IfName, InterfaceAddress};
 use crate::config::model::Name;
 use crate::site::facts::CatchAll;
 use crate::site::facts::Firmware;
-use crate::site::facts::Sort;
+use crate::site::facts::LinkSort;
 use crate::state::PRIORITIES;
 
 /// Obstacle that keeps a portal closed although its exits may be up.
@@ -19,7 +19,7 @@ pub enum Obstacle {
         /// Interface that it is a port of.
         master: IfName,
         /// Sort of the master.
-        sort: Sort,
+        sort: LinkSort,
         /// Set if this host can drop packets that come in on the port.
         is_closed: bool,
         /// Firmware with its own way to free a port.
@@ -144,7 +144,7 @@ fn write_way_to_free(
     f: &mut Formatter<'_>,
     port: &IfName,
     master: &IfName,
-    sort: Sort,
+    sort: LinkSort,
     firmware: Option<Firmware>,
 ) -> fmt::Result {
     match firmware {
@@ -155,11 +155,11 @@ fn write_way_to_free(
             )?;
         }
         Some(Firmware::EdgeOs) => {
-            let group = if sort == Sort::Bridge { "bridge-group" } else { "bond-group" };
+            let group = if sort == LinkSort::Bridge { "bridge-group" } else { "bond-group" };
             write!(f, "take the port out (`delete interfaces ethernet {port} {group}`)")?;
         }
         // The controller puts every port back into a bridge.
-        Some(Firmware::UniFi) if sort == Sort::Bridge => {
+        Some(Firmware::UniFi) if sort == LinkSort::Bridge => {
             return write!(
                 f,
                 "give the portal its own network in the UniFi app, assign only that network to the port, and \
@@ -169,7 +169,7 @@ fn write_way_to_free(
         _ => write!(f, "take the port out (`ip link set {port} nomaster`)")?,
     }
     match sort {
-        Sort::Vrf => f.write_str(", or choose another entrance"),
+        LinkSort::Vrf => f.write_str(", or choose another entrance"),
         _ => write!(f, ", or let all traffic of {master} enter: `interface = \"{master}\"`"),
     }
 }
@@ -178,7 +178,7 @@ fn write_way_to_free(
 mod tests {
     use super::*;
 
-    fn port(sort: Sort, is_closed: bool, firmware: Option<Firmware>) -> String {
+    fn port(sort: LinkSort, is_closed: bool, firmware: Option<Firmware>) -> String {
         let (port, master) = ("eth1".parse().unwrap(), "br-lan".parse().unwrap());
         Obstacle::Port { port, master, sort, is_closed, firmware }.to_string()
     }
@@ -191,14 +191,14 @@ mod tests {
                     the way of other traffic from br-lan: ";
         let instead = ", or let all traffic of br-lan enter: `interface = \"br-lan\"`";
         for (sort, firmware, way_out) in [
-            (Sort::Bridge, None, format!("take the port out (`ip link set eth1 nomaster`){instead}")),
+            (LinkSort::Bridge, None, format!("take the port out (`ip link set eth1 nomaster`){instead}")),
             (
-                Sort::Vrf,
+                LinkSort::Vrf,
                 None,
                 "take the port out (`ip link set eth1 nomaster`), or choose another entrance".to_owned(),
             ),
             (
-                Sort::Bridge,
+                LinkSort::Bridge,
                 Some(Firmware::OpenWrt),
                 format!(
                     "take the port out (remove `eth1` from the ports of br-lan in \
@@ -206,17 +206,17 @@ mod tests {
                 ),
             ),
             (
-                Sort::Bridge,
+                LinkSort::Bridge,
                 Some(Firmware::EdgeOs),
                 format!("take the port out (`delete interfaces ethernet eth1 bridge-group`){instead}"),
             ),
             (
-                Sort::Other,
+                LinkSort::Other,
                 Some(Firmware::EdgeOs),
                 format!("take the port out (`delete interfaces ethernet eth1 bond-group`){instead}"),
             ),
             (
-                Sort::Bridge,
+                LinkSort::Bridge,
                 Some(Firmware::UniFi),
                 "give the portal its own network in the UniFi app, assign only that network to the port, and \
                  write `interface = \"…\"` with the bridge of that network (`br` and the number of its VLAN)"

@@ -8,7 +8,7 @@ use crate::base::sorted::SortedSet;
 use crate::config::model::{Name, Ports};
 
 /// Names of portals with the exits that they use now, where that is not the first exit of the list.
-pub type Choices = Vec<(Name, Exit)>;
+pub type ExitChoices = Vec<(Name, Exit)>;
 
 /// Portal of this site.
 #[derive(Debug, Clone)]
@@ -39,9 +39,9 @@ pub struct Portal {
     /// Set if `resolvers` follow from the exit, because the file names none.
     pub asks_by_exit: bool,
     /// Services of this router that the portal's devices reach.
-    pub router: Served,
+    pub router: RouterAccess,
     /// Way of devices' answers to hosts that reached them via the uplink.
-    pub answers: Answers,
+    pub answers: ReplyPath,
     /// Destinations that enter; empty = all.
     pub to: Vec<Cidr>,
     /// Ports that enter; `None` = all.
@@ -61,7 +61,7 @@ pub struct PortFilter {
 
 /// Way of answers to hosts that reached a device via the uplink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answers {
+pub enum ReplyPath {
     /// Way through the exit, like all other traffic.
     ByExit,
     /// Way via the uplink.
@@ -70,7 +70,7 @@ pub enum Answers {
 
 /// Services of a router for devices, in addition to forwarding their packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Served {
+pub enum RouterAccess {
     /// Every service.
     All,
     /// DHCP, DNS and ping.
@@ -125,7 +125,7 @@ impl Portal {
 
     /// Returns the portal's exit according to `choices`. A choice that is not in the portal's list is
     /// ignored.
-    pub fn chosen<'a>(&'a self, choices: &'a Choices) -> &'a Exit {
+    pub fn chosen<'a>(&'a self, choices: &'a ExitChoices) -> &'a Exit {
         let is_valid = |exit: &Exit| self.all_choices().any(|choice| choice == exit);
         let chosen = choices.iter().find(|(portal, exit)| *portal == self.name && is_valid(exit));
         chosen.map_or(&self.exits[0], |(_, exit)| exit)

@@ -2,24 +2,26 @@
 
 use super::ids::{exit_interface, provider_table, site_table};
 use super::tunnel::resolvers_at;
-use super::{Answers, Entrance, Exit, PortFilter, Portal, Served, Tunnel, marks, obstacle_search, vlan};
+use super::{
+    Entrance, Exit, PortFilter, Portal, ReplyPath, RouterAccess, SiteTunnel, marks, obstacle_search, vlan,
+};
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Mark, are_all_ipv4};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{self, ExitRef, Name, Network};
 use crate::config::portal_addresses;
 use crate::site::access_point;
-use crate::site::access_point::Decision;
+use crate::site::access_point::AccessPointPlan;
 use crate::site::facts::Facts;
 use crate::wifi::card::Card;
 
 /// Sources that all portals of a site are derived from.
-struct Sources<'a> {
+struct PortalInputs<'a> {
     network: &'a Network,
     /// Name of the site.
     own: &'a str,
-    tunnels: &'a SortedMap<IfName, Tunnel>,
+    tunnels: &'a SortedMap<IfName, SiteTunnel>,
     facts: &'a Facts,
-    wifi: &'a Decision,
+    wifi: &'a AccessPointPlan,
     /// Addresses of portals' LANs, by name of the portal.
     addresses: SortedMap<Name, InterfaceAddress>,
     /// Marks of portals that need one, by name of the portal.
@@ -30,13 +32,13 @@ struct Sources<'a> {
 pub(super) fn portals(
     network: &Network,
     own: &str,
-    tunnels: &SortedMap<IfName, Tunnel>,
+    tunnels: &SortedMap<IfName, SiteTunnel>,
     facts: &Facts,
-    wifi: &Decision,
+    wifi: &AccessPointPlan,
 ) -> Vec<Portal> {
     let entries = &network.sites[own].portals;
     let (addresses, marks) = (portal_addresses(network, own), marks::of_portals(entries));
-    let sources = Sources { network, own, tunnels, facts, wifi, addresses, marks };
+    let sources = PortalInputs { network, own, tunnels, facts, wifi, addresses, marks };
     let mut portals: Vec<Portal> = entries.iter().map(|entry| sources.portal(entry)).collect();
     obstacle_search::find(&mut portals, facts);
     portals
@@ -55,10 +57,10 @@ pub(super) fn exit(network: &Network, own: &str, exit: &ExitRef) -> Exit {
 
 /// Returns the IPv4 sources of portals that take in all destinations. The firewall recognises IPv6 of the
 /// devices there by their hardware addresses.
-pub fn sources_with_ipv6(entry: &model::Site) -> Vec<Cidr> {
+pub fn sources_with_ipv6(entry: &model::SiteConfig) -> Vec<Cidr> {
     let portals = entry.portals.iter().filter(|portal| takes_everything(portal));
     let sources = portals.filter_map(|portal| match &portal.entrance {
-        model::Entrance::From(sources) => Some(sources),
+        model::EntranceConfig::From(sources) => Some(sources),
         _ => None,
     });
     sources.flatten().copied().filter(|source| source.family() == Family::V4).collect()
@@ -66,12 +68,12 @@ pub fn sources_with_ipv6(entry: &model::Site) -> Vec<Cidr> {
 
 /// Reports whether a portal takes in all destinations, IPv6 included: a list that covers all of IPv4 means
 /// the same as an empty list.
-fn takes_everything(portal: &model::Portal) -> bool {
+fn takes_everything(portal: &model::PortalConfig) -> bool {
     portal.to.is_empty() || are_all_ipv4(&portal.to)
 }
 
-impl Sources<'_> {
-    fn portal(&self, entry: &model::Portal) -> Portal {
+impl PortalInputs<'_> {
+    fn portal(&self, entry: &model::PortalConfig) -> Portal {
         let entrance = self.entrance(entry);
         let exits: Vec<Exit> = entry.exits.iter().map(|entry| exit(self.network, self.own, entry)).collect();
         let exit = exits.first().expect("validated: there is one").clone();
@@ -90,8 +92,8 @@ impl Sources<'_> {
             resolvers: if asks_by_exit { resolvers_at(&exit, self.tunnels) } else { entry.dns.clone() },
             asks_by_exit,
             obstacle: None,
-            answers: if entry.inbound { Answers::ByUplink } else { Answers::ByExit },
-            router: if entry.router.unwrap_or(!has_lan) { Served::All } else { Served::Basics },
+            answers: if entry.inbound { ReplyPath::ByUplink } else { ReplyPath::ByExit },
+            router: if entry.router.unwrap_or(!has_lan) { RouterAccess::All } else { RouterAccess::Basics },
             exit,
             exits,
             to: if takes_everything(entry) { Vec::new() } else { entry.to.clone() },
@@ -100,24 +102,24 @@ impl Sources<'_> {
         }
     }
 
-    fn entrance(&self, entry: &model::Portal) -> Entrance {
+    fn entrance(&self, entry: &model::PortalConfig) -> Entrance {
         match &entry.entrance {
-            model::Entrance::Interface(interface) => Entrance::Interface(interface.clone()),
-            model::Entrance::From(sources) => Entrance::From(sources.iter().copied().collect()),
-            model::Entrance::Own => Entrance::Own,
-            model::Entrance::Mac(devices) => {
+            model::EntranceConfig::Interface(interface) => Entrance::Interface(interface.clone()),
+            model::EntranceConfig::From(sources) => Entrance::From(sources.iter().copied().collect()),
+            model::EntranceConfig::Own => Entrance::Own,
+            model::EntranceConfig::Mac(devices) => {
                 Entrance::Mac { devices: devices.iter().copied().collect(), mark: self.marks[&entry.name] }
             }
-            model::Entrance::Wifi(wifi) => Entrance::Wifi {
+            model::EntranceConfig::Wifi(wifi) => Entrance::Wifi {
                 interface: access_point::interface(&self.network.sites[self.own].portals, entry, wifi),
                 card: wifi.interface.clone(),
                 ssid: wifi.ssid.clone(),
             },
-            model::Entrance::Vlan { parent, id } => Entrance::Vlan(vlan::view(parent, *id, self.facts)),
+            model::EntranceConfig::Vlan { parent, id } => Entrance::Vlan(vlan::view(parent, *id, self.facts)),
         }
     }
 
-    fn ports(&self, entry: &model::Portal) -> Option<PortFilter> {
+    fn ports(&self, entry: &model::PortalConfig) -> Option<PortFilter> {
         let filter = || PortFilter { ports: entry.ports.clone(), mark: self.marks[&entry.name] };
         (!entry.ports.is_empty()).then(filter)
     }

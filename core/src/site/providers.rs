@@ -3,14 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::ids::{exit_interface, provider_port, provider_table};
-use super::{Endpoint, Inputs, KEEPALIVE, Peer, Provider, Tunnel};
+use super::{Inputs, KEEPALIVE, PeerEndpoint, ProviderSettings, SitePeer, SiteTunnel};
 use crate::base::error::Error;
 use crate::base::keys;
 use crate::base::net::{Cidr, Family, IfName};
 use crate::base::path::folder_of;
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{self, Name, Site};
-use crate::wgquick::{self, Interface, Parsed};
+use crate::config::model::{self, Name, SiteConfig};
+use crate::wgquick::{self, InterfaceSection, Parsed};
 
 /// MTU in bytes of a tunnel whose file names none: the one that wg-quick chooses on an uplink of 1500 bytes.
 const DEFAULT_MTU: u32 = 1420;
@@ -20,7 +20,7 @@ const DEFAULT_MTU: u32 = 1420;
 const UNUSED_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
 /// Returns the tunnels to the providers of a site, and the errors in their files.
-pub(super) fn tunnels(site: &Site, inputs: &Inputs) -> (SortedMap<IfName, Tunnel>, Vec<Error>) {
+pub(super) fn tunnels(site: &SiteConfig, inputs: &Inputs) -> (SortedMap<IfName, SiteTunnel>, Vec<Error>) {
     let (mut tunnels, mut errors) = (SortedMap::new(), Vec::new());
     for (name, entry) in &site.providers {
         let Parsed { config, .. } = &inputs.providers[name];
@@ -40,7 +40,7 @@ pub(super) fn tunnels(site: &Site, inputs: &Inputs) -> (SortedMap<IfName, Tunnel
 }
 
 /// Returns the remarks on settings in the providers' files that are ignored.
-pub(super) fn remarks(site: &Site, inputs: &Inputs) -> impl Iterator<Item = String> {
+pub(super) fn remarks(site: &SiteConfig, inputs: &Inputs) -> impl Iterator<Item = String> {
     site.providers.iter().flat_map(|(name, entry)| {
         let file = entry.config.display();
         inputs.providers[name]
@@ -51,7 +51,7 @@ pub(super) fn remarks(site: &Site, inputs: &Inputs) -> impl Iterator<Item = Stri
 }
 
 /// Returns the complaint about a setting that the tunnel needs and that its file lacks.
-fn lacking(tunnel: &Tunnel) -> Option<&'static str> {
+fn lacking(tunnel: &SiteTunnel) -> Option<&'static str> {
     let own = tunnel.provider.as_ref()?;
     if own.addresses.is_empty() {
         Some("`[Interface]` has no IPv4 `Address`")
@@ -65,29 +65,34 @@ fn lacking(tunnel: &Tunnel) -> Option<&'static str> {
 }
 
 fn tunnel(
-    site: &Site,
+    site: &SiteConfig,
     name: &str,
-    entry: &model::Provider,
-    config: &wgquick::Config,
+    entry: &model::ProviderConfig,
+    config: &wgquick::WgQuickFile,
     inputs: &Inputs,
-) -> Tunnel {
-    let Interface { private_key, addresses, dns, mtu, .. } = &config.interface;
+) -> SiteTunnel {
+    let InterfaceSection { private_key, addresses, dns, mtu, .. } = &config.interface;
     let dns: Vec<IpAddr> = dns.iter().copied().filter(IpAddr::is_ipv4).collect();
-    let own = Provider {
+    let own = ProviderSettings {
         config: entry.config.clone(),
         private_key: keys::clamped(private_key.as_ref().expect("a file that was read has one")),
         addresses: addresses.iter().copied().filter(|own| own.address.is_ipv4()).collect(),
         mtu: mtu.unwrap_or(DEFAULT_MTU),
         dns,
     };
-    Tunnel {
+    SiteTunnel {
         peers: peers(name, config, &own, inputs),
         provider: Some(own),
-        ..Tunnel::new(provider_port(site, name), Some(provider_table(site, name)))
+        ..SiteTunnel::new(provider_port(site, name), Some(provider_table(site, name)))
     }
 }
 
-fn peers(name: &str, config: &wgquick::Config, own: &Provider, inputs: &Inputs) -> SortedMap<Name, Peer> {
+fn peers(
+    name: &str,
+    config: &wgquick::WgQuickFile,
+    own: &ProviderSettings,
+    inputs: &Inputs,
+) -> SortedMap<Name, SitePeer> {
     let mut taken = SortedSet::new();
     let mut peers = SortedMap::new();
     // If two peers have the same network, the last one gets it, as with `wg`.
@@ -95,14 +100,14 @@ fn peers(name: &str, config: &wgquick::Config, own: &Provider, inputs: &Inputs) 
         let allowed = peer.allowed_ips.iter().copied();
         let allowed_ips: SortedSet<Cidr> =
             allowed.filter(|network| network.family() == Family::V4 && taken.insert(*network)).collect();
-        let peer = Peer {
+        let peer = SitePeer {
             address: somewhere_behind(&allowed_ips, &own.dns),
             public_key: peer.public_key,
             preshared_key: peer.preshared_key.clone(),
             endpoint: peer
                 .endpoint
                 .as_ref()
-                .map(|dialled| Endpoint::new(&dialled.host, dialled.port, inputs.resolved)),
+                .map(|dialled| PeerEndpoint::new(&dialled.host, dialled.port, inputs.resolved)),
             networks: SortedSet::new(),
             allowed_ips,
             // Without keepalives, an idle tunnel looks the same as a broken one.

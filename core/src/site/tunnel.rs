@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::Exit;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey, Secret, Table};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{Host, Name, RESOLVERS};
+use crate::config::model::{EndpointHost, Name, RESOLVERS};
 
 /// Seconds between keepalives. They keep NAT mappings alive: 30 s is the shortest UDP timeout in use (RFC
 /// 4787 § 4.3).
@@ -15,18 +15,18 @@ pub const KEEPALIVE: NonZeroU16 = NonZeroU16::new(25).unwrap();
 
 /// Tunnel interface with the peers at its other end.
 #[derive(Debug, Clone)]
-pub struct Tunnel {
+pub struct SiteTunnel {
     /// UDP port on which the tunnel listens, not 0.
     pub port: u16,
     /// Routing table of the exit; `None` for the shared interface.
     pub table: Option<Table>,
     /// Peers by name of the site, or of the exit that is a provider. Further peers of a provider have a
     /// number after the name.
-    pub peers: SortedMap<Name, Peer>,
+    pub peers: SortedMap<Name, SitePeer>,
     /// Phones by name; only on the shared interface.
-    pub phones: SortedMap<Name, Phone>,
+    pub phones: SortedMap<Name, SitePhone>,
     /// Settings from the provider's file, if the other end is a provider.
-    pub provider: Option<Provider>,
+    pub provider: Option<ProviderSettings>,
     /// Largest packet in bytes that the path to the other end carries, if it was measured and is smaller than
     /// the MTU in the file.
     pub path_mtu: Option<u32>,
@@ -35,7 +35,7 @@ pub struct Tunnel {
 /// Settings of a tunnel from the file of a provider. Other tunnels have the settings of the site and its
 /// network.
 #[derive(Debug, Clone)]
-pub struct Provider {
+pub struct ProviderSettings {
     /// Path of the file, relative to the network file's folder.
     pub config: PathBuf,
     /// Private key of this end.
@@ -50,7 +50,7 @@ pub struct Provider {
 
 /// Peer: the other end of a link.
 #[derive(Debug, Clone)]
-pub struct Peer {
+pub struct SitePeer {
     /// Address of the peer on all its tunnels. A provider's own address is unknown: this one is some address
     /// behind it.
     pub address: IpAddr,
@@ -59,7 +59,7 @@ pub struct Peer {
     /// Key derived from the network's secret, if there is one, or the key in a provider's file.
     pub preshared_key: Option<Secret>,
     /// Endpoint to dial; `None` if the peer dials this site.
-    pub endpoint: Option<Endpoint>,
+    pub endpoint: Option<PeerEndpoint>,
     /// Networks behind the peer: tunnel address, portal LANs, shared networks.
     pub networks: SortedSet<Cidr>,
     /// Allowed IPs: networks that packets may come from, and that packets are sent to.
@@ -72,9 +72,9 @@ pub struct Peer {
 
 /// Phone that dials this site.
 #[derive(Debug, Clone)]
-pub struct Phone {
+pub struct SitePhone {
     /// Link to the phone. Its only network is its own address.
-    pub peer: Peer,
+    pub peer: SitePeer,
     /// Exit of the phone's traffic; traffic that leaves directly is treated like traffic of a guest from
     /// another site.
     pub exit: Exit,
@@ -82,16 +82,16 @@ pub struct Phone {
 
 /// Endpoint of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct PeerEndpoint {
     /// Host name or address, as written in the file.
-    pub host: Host,
+    pub host: EndpointHost,
     /// UDP port, not 0.
     pub port: u16,
     /// Socket address; `None` until the name is resolved.
     pub address: Option<SocketAddr>,
 }
 
-impl Tunnel {
+impl SiteTunnel {
     /// Makes a tunnel without peers.
     pub(super) fn new(port: u16, table: Option<Table>) -> Self {
         Self {
@@ -105,12 +105,12 @@ impl Tunnel {
     }
 
     /// Returns all peers at the other end, sites and phones.
-    pub fn ends(&self) -> impl Iterator<Item = (&Name, &Peer)> {
+    pub fn ends(&self) -> impl Iterator<Item = (&Name, &SitePeer)> {
         self.peers.iter().chain(self.phones.iter().map(|(name, phone)| (name, &phone.peer)))
     }
 }
 
-impl Provider {
+impl ProviderSettings {
     /// Returns the source address to each network of this end's addresses, unless all of them are the first
     /// address. They follow wg-quick: there, the kernel has a route to each network from the first address in
     /// it, and sends from the first address of all to every other destination.
@@ -135,12 +135,12 @@ impl Provider {
     }
 }
 
-impl Endpoint {
+impl PeerEndpoint {
     /// Makes the endpoint at a host, with the host's address if `resolved` has its name.
-    pub(super) fn new(host: &Host, port: u16, resolved: &SortedMap<String, IpAddr>) -> Self {
+    pub(super) fn new(host: &EndpointHost, port: u16, resolved: &SortedMap<String, IpAddr>) -> Self {
         let address = match host {
-            Host::Address(address) => Some(*address),
-            Host::Name(name) => resolved.get(name).copied(),
+            EndpointHost::Address(address) => Some(*address),
+            EndpointHost::Name(name) => resolved.get(name).copied(),
         };
         Self { host: host.clone(), port, address: address.map(|address| SocketAddr::new(address, port)) }
     }
@@ -148,7 +148,7 @@ impl Endpoint {
 
 /// Returns the resolvers to ask through an exit where the file names none. A provider's resolvers answer only
 /// its own clients, so they are asked only through the tunnel to that provider.
-pub(super) fn resolvers_at(exit: &Exit, tunnels: &SortedMap<IfName, Tunnel>) -> Vec<IpAddr> {
+pub(super) fn resolvers_at(exit: &Exit, tunnels: &SortedMap<IfName, SiteTunnel>) -> Vec<IpAddr> {
     let tunnel = exit.interface().and_then(|interface| tunnels.get(interface));
     let of_provider = tunnel.and_then(|tunnel| tunnel.provider.as_ref()).map(|provider| &provider.dns);
     of_provider.filter(|dns| !dns.is_empty()).cloned().unwrap_or_else(|| RESOLVERS.into())

@@ -5,8 +5,8 @@ use super::ids::site_address;
 use super::links::tunnels;
 use super::portals::portals;
 use super::{
-    AgentSettings, Guard, HostView, Inputs, KernelSettings, Portal, Probe, Site, Tunnel, WayOut, conflicts,
-    marks, notes, providers,
+    AgentSettings, ExitProbe, Guard, HostView, Inputs, KernelSettings, NtpBypass, Portal, Site, SiteTunnel,
+    conflicts, marks, notes, providers,
 };
 use crate::base::error::{Error, Errors};
 use crate::base::net::{IfName, PublicKey};
@@ -14,7 +14,7 @@ use crate::base::sorted::SortedMap;
 use crate::config::model::{self, Name, Network};
 use crate::site::access_point::decide;
 use crate::site::facts::{Facts, Uplink};
-use crate::site::unbuilt;
+use crate::site::unsupported;
 
 /// Returns the name of the site with that public key.
 ///
@@ -42,7 +42,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let facts = inputs.facts;
     let uplink = chosen_uplink(entry, facts);
 
-    let mut errors = Vec::from_iter(unbuilt::refusal(inputs.file, network));
+    let mut errors = Vec::from_iter(unsupported::refusal(inputs.file, network));
     let (to_providers, faults) = providers::tunnels(entry, inputs);
     errors.extend(faults);
     let mut tunnels = tunnels(network, name, &inputs.known());
@@ -77,10 +77,10 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     })
 }
 
-/// Chooses the firewall. Returns its errors together with `errors`, the other reasons why the host cannot be the
-/// site.
+/// Chooses the firewall. Returns its errors together with `errors`, the other reasons why the host cannot be
+/// the site.
 fn guard_for(
-    entry: &model::Site,
+    entry: &model::SiteConfig,
     portals: &[Portal],
     uplink: Option<&Uplink>,
     facts: &Facts,
@@ -95,10 +95,10 @@ fn guard_for(
 
 fn shared_networks_and_marks(
     network: &Network,
-    entry: &model::Site,
-    tunnels: &SortedMap<IfName, Tunnel>,
+    entry: &model::SiteConfig,
+    tunnels: &SortedMap<IfName, SiteTunnel>,
     portals: &[Portal],
-    probes: &[Probe],
+    probes: &[ExitProbe],
     facts: &Facts,
 ) -> Vec<Error> {
     let mut errors = conflicts::shared_networks_that_are_local(tunnels, facts);
@@ -114,7 +114,7 @@ fn conflicts_of_entrances(portals: &[Portal], uplink: Option<&Uplink>, facts: &F
     errors
 }
 
-fn way_of_ntp(entry: &model::Site, facts: &Facts) -> Option<WayOut> {
-    let way = if facts.rules_know_ports { WayOut::Rule } else { WayOut::Mark };
-    entry.portals.iter().any(model::Portal::has_open_time).then_some(way)
+fn way_of_ntp(entry: &model::SiteConfig, facts: &Facts) -> Option<NtpBypass> {
+    let way = if facts.rules_know_ports { NtpBypass::Rule } else { NtpBypass::Mark };
+    entry.portals.iter().any(model::PortalConfig::has_open_time).then_some(way)
 }

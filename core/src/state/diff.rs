@@ -164,7 +164,7 @@ fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule
     rules
 }
 
-/// Returns the changes of the firewalls: first firewalls that refuse packets, then openings.
+/// Returns the changes of the firewalls: first firewalls that refuse packets, then pinholes.
 fn guards(want: &State, have: &State) -> impl Iterator<Item = FirewallStep> {
     let ports = (want.closed_ports != have.closed_ports)
         .then(|| FirewallStep::ClosePorts { from: have.closed_ports.clone(), to: want.closed_ports.clone() });
@@ -172,9 +172,9 @@ fn guards(want: &State, have: &State) -> impl Iterator<Item = FirewallStep> {
         .then(|| FirewallStep::ChangeFirewall { from: have.firewall.clone(), to: want.firewall.clone() });
     let iptables = differing(&want.iptables, &have.iptables)
         .map(|(program, from, to)| FirewallStep::ChangeIptables { program, from, to });
-    let openings = differing(&want.openings, &have.openings)
-        .map(|(chain, from, to)| FirewallStep::ChangeOpenings { chain, from, to });
-    ports.into_iter().chain(nftables).chain(iptables).chain(openings)
+    let pinholes = differing(&want.pinholes, &have.pinholes)
+        .map(|(chain, from, to)| FirewallStep::ChangePinholes { chain, from, to });
+    ports.into_iter().chain(nftables).chain(iptables).chain(pinholes)
 }
 
 /// Returns the entries that differ, with their present and their desired value. The default stands for an
@@ -197,7 +197,7 @@ fn stays(step: &FirewallStep) -> bool {
         FirewallStep::ClosePorts { to, .. } => to.is_some(),
         FirewallStep::ChangeFirewall { to, .. } => to.is_some(),
         FirewallStep::ChangeIptables { to, .. } => !to.is_empty(),
-        FirewallStep::ChangeOpenings { to, .. } => !to.rules.is_empty(),
+        FirewallStep::ChangePinholes { to, .. } => !to.rules.is_empty(),
     }
 }
 

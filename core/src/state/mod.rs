@@ -13,8 +13,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, PublicKey, Secret, Table};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::xtables::{Program, Ruleset};
-use crate::firewall::{Firewall, ForeignChain, Opened};
+use crate::firewall::xtables::{IptablesProgram, IptablesRuleset};
+use crate::firewall::{Firewall, ForeignChain, PinholeChain};
 
 /// Protocol number of our routes and rules. It distinguishes them from routes and rules of the kernel (2), of
 /// `ip` (3) and of routing daemons. The number is free in iproute2's `rt_protos`.
@@ -104,9 +104,9 @@ pub struct State {
     /// Content of our nftables table, if the table exists.
     pub firewall: Option<Firewall>,
     /// Chains and rules of ours in iptables, by program; programs without any are left out.
-    pub iptables: SortedMap<Program, Ruleset>,
+    pub iptables: SortedMap<IptablesProgram, IptablesRuleset>,
     /// Rules of ours in foreign nftables chains; chains without any are left out.
-    pub openings: SortedMap<ForeignChain, Opened>,
+    pub pinholes: SortedMap<ForeignChain, PinholeChain>,
     /// Kernel settings by path below `/proc/sys`, such as `net/ipv4/ip_forward`.
     pub sysctls: SortedMap<String, String>,
 }
@@ -126,7 +126,7 @@ pub struct Link {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkKind {
     /// A tunnel: WireGuard of the kernel, or the built-in WireGuard on a tun device.
-    WireGuard(Backend),
+    WireGuard(WireGuardBackend),
     /// A VLAN on another interface. The VLAN stays up while the other interface is down ("loose binding").
     Vlan {
         /// Interface that carries the VLAN.
@@ -138,7 +138,7 @@ pub enum LinkKind {
 
 impl Link {
     /// Returns the WireGuard that runs the interface, if it is a tunnel.
-    pub fn backend(&self) -> Option<Backend> {
+    pub fn backend(&self) -> Option<WireGuardBackend> {
         match self.kind {
             LinkKind::WireGuard(backend) => Some(backend),
             LinkKind::Vlan { .. } => None,
@@ -148,14 +148,14 @@ impl Link {
 
 /// WireGuard that runs a tunnel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
+pub enum WireGuardBackend {
     /// WireGuard of the kernel.
     Kernel,
     /// WireGuard of this process, on a tun device that disappears with the process.
     BuiltIn,
 }
 
-impl Backend {
+impl WireGuardBackend {
     /// Returns the word for `status --json`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -203,7 +203,7 @@ pub struct Route {
     /// Network that the route leads to.
     pub destination: Cidr,
     /// Effect on packets to that network.
-    pub target: Target,
+    pub target: RouteTarget,
     /// Metric: the route with the lowest metric is taken. `None` is the kernel's default: the lowest metric
     /// in IPv4, and 1024 in IPv6.
     pub metric: Option<NonZeroU32>,
@@ -218,15 +218,15 @@ impl Route {
     /// Returns the interface that the route leads out of; `None` if the route refuses.
     pub fn interface(&self) -> Option<&IfName> {
         match &self.target {
-            Target::Device { interface, .. } => Some(interface),
-            Target::Unreachable => None,
+            RouteTarget::Device { interface, .. } => Some(interface),
+            RouteTarget::Unreachable => None,
         }
     }
 }
 
 /// Effect of a route.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
+pub enum RouteTarget {
     /// Sends packets out of an interface.
     Device {
         /// Name of the interface.
@@ -309,7 +309,7 @@ pub struct Scope {
     /// Addresses on interfaces of the host that are ours, or that will be.
     pub addresses: SortedSet<(IfName, InterfaceAddress)>,
     /// Programs for iptables to ask, in addition to those that show signs of our chains.
-    pub iptables: SortedSet<Program>,
+    pub iptables: SortedSet<IptablesProgram>,
 }
 
 impl State {

@@ -2,8 +2,8 @@
 
 use crate::base::net::{IfName, InterfaceAddress};
 use crate::base::sorted::SortedSet;
-use crate::firewall::xtables::{Program, Ruleset};
-use crate::firewall::{Firewall, ForeignChain, Opened};
+use crate::firewall::xtables::{IptablesProgram, IptablesRuleset};
+use crate::firewall::{Firewall, ForeignChain, PinholeChain};
 use crate::state::{Link, Route, Rule, Tunnel};
 
 /// Change of the machine. A step holds all data that its [inverse](Step::inverse) needs.
@@ -95,20 +95,20 @@ pub enum FirewallStep {
     /// Changes our chains and rules in iptables.
     ChangeIptables {
         /// Program that holds the rules.
-        program: Program,
+        program: IptablesProgram,
         /// Former chains and rules.
-        from: Ruleset,
+        from: IptablesRuleset,
         /// New chains and rules.
-        to: Ruleset,
+        to: IptablesRuleset,
     },
     /// Changes our rules at the top of a foreign nftables chain.
-    ChangeOpenings {
+    ChangePinholes {
         /// Chain that holds the rules.
         chain: ForeignChain,
         /// Former rules.
-        from: Opened,
+        from: PinholeChain,
         /// New rules.
-        to: Opened,
+        to: PinholeChain,
     },
 }
 
@@ -166,7 +166,7 @@ impl FirewallStep {
             Self::ChangeIptables { program, from, to } => {
                 Self::ChangeIptables { program, from: to, to: from }
             }
-            Self::ChangeOpenings { chain, from, to } => Self::ChangeOpenings { chain, from: to, to: from },
+            Self::ChangePinholes { chain, from, to } => Self::ChangePinholes { chain, from: to, to: from },
         }
     }
 }

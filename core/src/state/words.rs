@@ -7,7 +7,7 @@ use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::SortedSet;
 use crate::firewall::xtables::CHAIN_PREFIX;
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
-use crate::state::{LinkKind, Peer, Reach, Route, Rule, RuleAction, Selector, Target, Tunnel};
+use crate::state::{LinkKind, Peer, Reach, Route, RouteTarget, Rule, RuleAction, Selector, Tunnel};
 
 /// Describes a step and its object.
 pub fn step(step: &Step) -> String {
@@ -67,7 +67,7 @@ fn firewall(step: &FirewallStep) -> String {
             let program = program.name(Family::V4, "");
             format!("{} the chains {CHAIN_PREFIX}* of {program}", verb(from.is_empty(), to.is_empty()))
         }
-        FirewallStep::ChangeOpenings { chain, from, to } => {
+        FirewallStep::ChangePinholes { chain, from, to } => {
             let verb = verb(from.rules.is_empty(), to.rules.is_empty());
             format!("{verb} our rules at the top of the chain {chain}")
         }
@@ -91,7 +91,7 @@ fn verb(from_nothing: bool, to_nothing: bool) -> &'static str {
 /// Returns a route as `ip route` takes it: `default dev to-paris scope global table 7702`.
 pub fn route(route: &Route) -> String {
     let mut text = String::new();
-    if route.target == Target::Unreachable {
+    if route.target == RouteTarget::Unreachable {
         text.push_str("unreachable ");
     }
     if route.destination.length() == 0 {
@@ -99,7 +99,7 @@ pub fn route(route: &Route) -> String {
     } else {
         let _ = write!(text, "{}", route.destination);
     }
-    if let Target::Device { interface, source, reach } = &route.target {
+    if let RouteTarget::Device { interface, source, reach } = &route.target {
         let _ = write!(text, " dev {interface}");
         if let Some(source) = source {
             let _ = write!(text, " src {source}");
@@ -119,14 +119,14 @@ pub fn route(route: &Route) -> String {
 /// Returns a rule as `ip rule` writes it: `113: from all iif eth1 lookup 7702`.
 pub fn rule(rule: &Rule) -> String {
     let family = if rule.family == Family::V6 { "IPv6 " } else { "" };
-    format!("{family}{}: {} {}", rule.priority, Selected(&rule.selector), Acting(&rule.action))
+    format!("{family}{}: {} {}", rule.priority, SelectorWords(&rule.selector), ActionWords(&rule.action))
 }
 
 /// Selector of a rule, in the words of `ip rule`.
 #[derive(Debug)]
-pub struct Selected<'a>(pub &'a Selector);
+pub struct SelectorWords<'a>(pub &'a Selector);
 
-impl fmt::Display for Selected<'_> {
+impl fmt::Display for SelectorWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Selector { incoming, from, to, mark, udp_port } = self.0;
         match from {
@@ -152,9 +152,9 @@ impl fmt::Display for Selected<'_> {
 
 /// Action of a rule, in the words of `ip rule`.
 #[derive(Debug)]
-pub struct Acting<'a>(pub &'a RuleAction);
+pub struct ActionWords<'a>(pub &'a RuleAction);
 
-impl fmt::Display for Acting<'_> {
+impl fmt::Display for ActionWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             RuleAction::Lookup(table) => write!(f, "lookup {table}"),

@@ -2,39 +2,39 @@
 
 use std::num::NonZeroU16;
 
-use super::{Config, Endpoint, Interface, Parsed, Peer, Remark};
+use super::{DialledHost, InterfaceSection, Parsed, PeerSection, Remark, WgQuickFile};
 use crate::base::keys;
 use crate::base::net::{Cidr, PublicKey, Secret};
 use crate::config::fault::{Findings, Lines, Span};
 
 #[derive(Default)]
-pub(super) struct Draft {
-    pub(super) interface: Interface,
+pub(super) struct WgQuickDraft {
+    pub(super) interface: InterfaceSection,
     /// Place of the first `[Interface]`.
     pub(super) header: Option<Span>,
     /// Keys of `[Interface]` so far.
     pub(super) keys: Vec<&'static str>,
-    pub(super) peers: Vec<PeerDraft>,
+    pub(super) peers: Vec<PeerSectionDraft>,
     pub(super) remarks: Vec<Remark>,
 }
 
-pub(super) struct PeerDraft {
+pub(super) struct PeerSectionDraft {
     pub(super) header: Span,
     pub(super) keys: Vec<&'static str>,
     pub(super) public_key: Option<(PublicKey, Span)>,
     pub(super) preshared_key: Option<Secret>,
-    pub(super) endpoint: Option<Endpoint>,
+    pub(super) endpoint: Option<DialledHost>,
     pub(super) allowed_ips: Vec<Cidr>,
     pub(super) keepalive: Option<NonZeroU16>,
 }
 
-impl Draft {
+impl WgQuickDraft {
     /// Returns the content of the file, with the remarks in the order of the file; records missing sections
     /// and keys.
     pub(super) fn finish(mut self, lines: &Lines, found: &mut Findings) -> Parsed {
         self.lacking(found);
         let own = self.interface.private_key.as_ref().map(keys::public_key);
-        let mut peers: Vec<Peer> = Vec::new();
+        let mut peers: Vec<PeerSection> = Vec::new();
         for draft in std::mem::take(&mut self.peers) {
             let Some((public_key, span)) = draft.public_key.clone() else { continue };
             let mut remark = |message: &str| {
@@ -57,7 +57,7 @@ impl Draft {
             peers.push(draft.finish(public_key, earlier));
         }
         self.remarks.sort_by_key(|remark| remark.line);
-        Parsed { config: Config { interface: self.interface, peers }, remarks: self.remarks }
+        Parsed { config: WgQuickFile { interface: self.interface, peers }, remarks: self.remarks }
     }
 
     fn lacking(&self, found: &mut Findings) {
@@ -83,7 +83,7 @@ impl Draft {
     }
 }
 
-impl PeerDraft {
+impl PeerSectionDraft {
     pub(super) fn new(header: Span) -> Self {
         Self {
             header,
@@ -97,11 +97,11 @@ impl PeerDraft {
     }
 
     /// Returns the peer, completed with the settings of an earlier section for the same peer.
-    fn finish(self, public_key: PublicKey, earlier: Option<Peer>) -> Peer {
+    fn finish(self, public_key: PublicKey, earlier: Option<PeerSection>) -> PeerSection {
         let says = |key| self.keys.contains(&key);
         let (psk, endpoint, keepalive) =
             (says("PresharedKey"), says("Endpoint"), says("PersistentKeepalive"));
-        let new = Peer {
+        let new = PeerSection {
             public_key,
             preshared_key: self.preshared_key,
             endpoint: self.endpoint,
@@ -109,7 +109,7 @@ impl PeerDraft {
             keepalive: self.keepalive,
         };
         let Some(earlier) = earlier else { return new };
-        Peer {
+        PeerSection {
             preshared_key: if psk { new.preshared_key } else { earlier.preshared_key },
             endpoint: if endpoint { new.endpoint } else { earlier.endpoint },
             keepalive: if keepalive { new.keepalive } else { earlier.keepalive },

@@ -33,14 +33,14 @@ const AMNEZIA: &[&str] = &[
 
 /// A protocol derived from WireGuard that portals does not speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Foreign {
+pub(super) enum WireGuardDerivative {
     /// AmneziaWG, which hides its protocol from observers of its packets.
     Amnezia,
     /// Cloudflare WARP, which puts three bytes of its own into each packet.
     Warp,
 }
 
-impl Foreign {
+impl WireGuardDerivative {
     /// Returns the protocol that this key belongs to.
     pub(super) fn of(key: &str) -> Option<Self> {
         if key.eq_ignore_ascii_case("Reserved") {

@@ -17,22 +17,22 @@ use zeroize::Zeroizing;
 
 use crate::base::error::{Error, Errors};
 use crate::base::net::{Cidr, InterfaceAddress, PublicKey, Secret};
-use crate::config::model::Host;
+use crate::config::model::EndpointHost;
 
 pub use parse::parse;
 
 /// Content of a wg-quick file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Config {
+pub struct WgQuickFile {
     /// Settings of this end.
-    pub interface: Interface,
+    pub interface: InterfaceSection,
     /// Peers at the other ends, in the order of the file.
-    pub peers: Vec<Peer>,
+    pub peers: Vec<PeerSection>,
 }
 
 /// The `[Interface]` section.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Interface {
+pub struct InterfaceSection {
     /// Private key; a file that was read always has one. `None` writes a placeholder that a person must
     /// replace before the file works.
     pub private_key: Option<Secret>,
@@ -83,13 +83,13 @@ impl RoutingTable {
 
 /// A `[Peer]` section.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
+pub struct PeerSection {
     /// Public key of the peer.
     pub public_key: PublicKey,
     /// Symmetric key that both ends mix into the handshake.
     pub preshared_key: Option<Secret>,
     /// Host and port at which to dial the peer; none = the peer dials this end.
-    pub endpoint: Option<Endpoint>,
+    pub endpoint: Option<DialledHost>,
     /// Allowed sources of packets from the peer, and destinations of packets to it.
     pub allowed_ips: Vec<Cidr>,
     /// Seconds between keepalives; `None` = off.
@@ -98,18 +98,18 @@ pub struct Peer {
 
 /// Host and port at which a peer can be dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct DialledHost {
     /// Host name or address.
-    pub host: Host,
+    pub host: EndpointHost,
     /// UDP port, not 0.
     pub port: u16,
 }
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for DialledHost {
     /// Writes `vpn.example.net:51820` or `[2001:db8::1]:51820`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
-            Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]:{}", self.port),
+            EndpointHost::Address(IpAddr::V6(address)) => write!(f, "[{address}]:{}", self.port),
             host => write!(f, "{host}:{}", self.port),
         }
     }
@@ -132,7 +132,7 @@ pub fn parse_at(path: &Path, bytes: Option<Zeroizing<Vec<u8>>>) -> Result<Parsed
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parsed {
     /// Content of the file.
-    pub config: Config,
+    pub config: WgQuickFile,
     /// Remarks on ignored or surprising lines, in the order of the file.
     pub remarks: Vec<Remark>,
 }

@@ -1,13 +1,15 @@
-//! Parser: from text to [`Config`](super::Config), or to all its faults at once.
+//! Parser: from text to [`WgQuickFile`](super::WgQuickFile), or to all its faults at once.
 //!
 //! The reader follows wg and wg-quick: keys and sections in any case, lists in one line or several, the last
 //! value of a repeated key. A remark tells the person about odd lines. A value that cannot work is a fault
 //! here; wg and wg-quick report such a value only once the tunnel is up, or never.
 
-use super::draft::{Draft, PeerDraft};
-use super::known::{APPS, COMMANDS, Foreign, INTERFACE, LISTS, MAY_BE_EMPTY, PEER, QUICK, SAVE, find};
+use super::draft::{PeerSectionDraft, WgQuickDraft};
+use super::known::{
+    APPS, COMMANDS, INTERFACE, LISTS, MAY_BE_EMPTY, PEER, QUICK, SAVE, WireGuardDerivative, find,
+};
 use super::piece::Piece;
-use super::values::{self, Dns, Noted, Wrong};
+use super::values::{self, Dns, Noted, WrongValue};
 use super::{Parsed, Remark};
 use crate::config::fault::{Fault, Findings, Lines, Span, not_utf8};
 use crate::config::suggest::suggest;
@@ -17,8 +19,8 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, Vec<Fault>> {
     let text = str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()))?;
     let mut reader = Reader {
         lines: Lines::of(text),
-        part: Part::None,
-        draft: Draft::default(),
+        part: SectionKind::None,
+        draft: WgQuickDraft::default(),
         found: Findings::default(),
         foreign: Vec::new(),
     };
@@ -42,7 +44,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The section that a line is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum SectionKind {
     /// Start of the file, before the first section.
     None,
     /// `[Interface]`, as both wg and wg-quick read it.
@@ -57,11 +59,11 @@ enum Part {
 
 struct Reader<'t> {
     lines: Lines<'t>,
-    part: Part,
-    draft: Draft,
+    part: SectionKind,
+    draft: WgQuickDraft,
     found: Findings,
     /// Keys of other protocols, as the file writes them, with their places.
-    foreign: Vec<(Foreign, String, Span)>,
+    foreign: Vec<(WireGuardDerivative, String, Span)>,
 }
 
 impl Reader<'_> {
@@ -69,7 +71,7 @@ impl Reader<'_> {
     fn line(&mut self, line: Piece) {
         if line.text.starts_with('[') {
             self.begin(line);
-        } else if !line.text.is_empty() && self.part != Part::Unknown {
+        } else if !line.text.is_empty() && self.part != SectionKind::Unknown {
             match line.split_once('=') {
                 Some((key, value)) => self.entry(key, value),
                 None => self.found.add(
@@ -86,15 +88,15 @@ impl Reader<'_> {
         let is_spaced = *name != *header.text;
         self.part = if name.eq_ignore_ascii_case("[Interface]") {
             self.draft.header.get_or_insert(header.span());
-            if is_spaced { Part::Spaced } else { Part::Interface }
+            if is_spaced { SectionKind::Spaced } else { SectionKind::Interface }
         } else if name.eq_ignore_ascii_case("[Peer]") {
-            self.draft.peers.push(PeerDraft::new(header.span()));
-            Part::Peer
+            self.draft.peers.push(PeerSectionDraft::new(header.span()));
+            SectionKind::Peer
         } else {
             self.found.add(&header.span(), "there is no such section", "write `[Interface]` or `[Peer]`");
-            Part::Unknown
+            SectionKind::Unknown
         };
-        if is_spaced && self.part != Part::Unknown {
+        if is_spaced && self.part != SectionKind::Unknown {
             self.remark(header, "the spaces inside this header are ignored".to_owned());
         }
     }
@@ -102,7 +104,7 @@ impl Reader<'_> {
     fn entry(&mut self, key: Piece, value: Piece) {
         let Some(name) = self.known(key, value) else { return };
         let keys = match self.part {
-            Part::Peer => &mut self.draft.peers.last_mut().expect("in a peer").keys,
+            SectionKind::Peer => &mut self.draft.peers.last_mut().expect("in a peer").keys,
             _ => &mut self.draft.keys,
         };
         let is_again = keys.contains(&name) && !LISTS.contains(&name);
@@ -116,7 +118,7 @@ impl Reader<'_> {
                 format!("`{name}` has no value"),
                 "write a value after the `=`, or remove the line",
             );
-        } else if self.part == Part::Peer {
+        } else if self.part == SectionKind::Peer {
             self.of_peer(name, value);
         } else {
             self.of_interface(name, value);
@@ -127,9 +129,9 @@ impl Reader<'_> {
     /// is a fault.
     fn known(&mut self, key: Piece, value: Piece) -> Option<&'static str> {
         let of_wg = match self.part {
-            Part::Interface | Part::Spaced => INTERFACE,
-            Part::Peer => PEER,
-            Part::None | Part::Unknown => {
+            SectionKind::Interface | SectionKind::Spaced => INTERFACE,
+            SectionKind::Peer => PEER,
+            SectionKind::None | SectionKind::Unknown => {
                 let help = "begin the file with `[Interface]`";
                 self.found.add(&key.span(), "this line comes before the first section", help);
                 return None;
@@ -142,7 +144,7 @@ impl Reader<'_> {
             }
             return Some(name);
         }
-        if self.part != Part::Interface {
+        if self.part != SectionKind::Interface {
             self.unknown(key, of_wg);
             return None;
         }
@@ -173,9 +175,9 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, key: Piece, keys: &[&'static str]) {
-        match Foreign::of(key.text) {
+        match WireGuardDerivative::of(key.text) {
             Some(foreign) => self.foreign.push((foreign, key.text.to_owned(), key.span())),
-            None if self.part == Part::Spaced && find(QUICK, key.text).is_some() => self.found.add(
+            None if self.part == SectionKind::Spaced && find(QUICK, key.text).is_some() => self.found.add(
                 &key.span(),
                 "wg-quick does not read this key under a header with spaces",
                 "write the header as `[Interface]`",
@@ -189,7 +191,7 @@ impl Reader<'_> {
 
     /// Records one fault for each protocol that is not plain WireGuard.
     fn other_protocols(&mut self) {
-        for foreign in [Foreign::Amnezia, Foreign::Warp] {
+        for foreign in [WireGuardDerivative::Amnezia, WireGuardDerivative::Warp] {
             let mut keys = self.foreign.iter().filter(|(of, ..)| *of == foreign);
             let Some((_, first, span)) = keys.next() else { continue };
             let names: String = keys.flat_map(|(_, key, _)| [", `", key, "`"]).collect();
@@ -272,16 +274,16 @@ impl Reader<'_> {
         Some(network)
     }
 
-    fn read<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, Wrong>) -> Option<T> {
+    fn read<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, WrongValue>) -> Option<T> {
         self.taken(key, value, read(value.text))
     }
 
     /// Reads a value without the white space inside, which wg ignores.
-    fn compact<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, Wrong>) -> Option<T> {
+    fn compact<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, WrongValue>) -> Option<T> {
         let compact = value.compact();
         let mut taken = read(&compact);
         // The message shows the text of the file: the place of a secret is recognised by that text.
-        if let Err(Wrong(message, _)) = &mut taken {
+        if let Err(WrongValue(message, _)) = &mut taken {
             *message = message.replace(compact.as_str(), value.text);
         }
         if *compact != *value.text && taken.is_ok() {
@@ -290,9 +292,11 @@ impl Reader<'_> {
         self.taken(key, value, taken)
     }
 
-    fn taken<T>(&mut self, key: &str, value: Piece, taken: Result<T, Wrong>) -> Option<T> {
+    fn taken<T>(&mut self, key: &str, value: Piece, taken: Result<T, WrongValue>) -> Option<T> {
         taken
-            .map_err(|Wrong(message, help)| self.found.add(&value.span(), format!("`{key}` {message}"), help))
+            .map_err(|WrongValue(message, help)| {
+                self.found.add(&value.span(), format!("`{key}` {message}"), help);
+            })
             .ok()
     }
 

@@ -4,17 +4,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 use std::ops::RangeInclusive;
 
-use super::{Endpoint, RoutingTable};
+use super::{DialledHost, RoutingTable};
 use crate::base::net::{Cidr, InterfaceAddress, Invalid, PublicKey, Secret};
 use crate::config::is_host_name;
-use crate::config::model::Host;
+use crate::config::model::EndpointHost;
 
 /// The fault of a value: message, as it follows the key in a sentence, and help: the text to write instead.
 #[derive(Debug)]
-pub(super) struct Wrong(pub(super) String, pub(super) String);
+pub(super) struct WrongValue(pub(super) String, pub(super) String);
 
-fn wrong<T>(message: &str, help: impl Into<String>) -> Result<T, Wrong> {
-    Err(Wrong(message.to_owned(), help.into()))
+fn wrong<T>(message: &str, help: impl Into<String>) -> Result<T, WrongValue> {
+    Err(WrongValue(message.to_owned(), help.into()))
 }
 
 /// A value with an optional note on a surprising meaning, as it follows the key in a sentence.
@@ -23,7 +23,7 @@ pub(super) struct Noted<T>(pub(super) T, pub(super) Option<String>);
 const KEY: &str = "copy all 44 characters of the key, including the `=` at its end";
 
 /// Parses a private key; refuses the key of zeros.
-pub(super) fn private_key(text: &str) -> Result<Secret, Wrong> {
+pub(super) fn private_key(text: &str) -> Result<Secret, WrongValue> {
     match preshared_key(text)? {
         Some(key) => Ok(key),
         None => wrong("is all zeros, which is not a valid key", KEY),
@@ -31,13 +31,13 @@ pub(super) fn private_key(text: &str) -> Result<Secret, Wrong> {
 }
 
 /// Parses a pre-shared key; zeros mean no key, as for the kernel.
-pub(super) fn preshared_key(text: &str) -> Result<Option<Secret>, Wrong> {
-    let key: Secret = text.parse().map_err(|Invalid(fault)| Wrong(fault, KEY.to_owned()))?;
+pub(super) fn preshared_key(text: &str) -> Result<Option<Secret>, WrongValue> {
+    let key: Secret = text.parse().map_err(|Invalid(fault)| WrongValue(fault, KEY.to_owned()))?;
     Ok(Some(key).filter(|key| *key.bytes() != [0; 32]))
 }
 
 /// Parses a public key; refuses the key of zeros, which belongs to no private key.
-pub(super) fn public_key(text: &str) -> Result<PublicKey, Wrong> {
+pub(super) fn public_key(text: &str) -> Result<PublicKey, WrongValue> {
     match text.parse() {
         Ok(PublicKey([0, rest @ ..])) if rest == [0; 31] => {
             wrong("is all zeros, which is not a valid key", KEY)
@@ -49,7 +49,7 @@ pub(super) fn public_key(text: &str) -> Result<PublicKey, Wrong> {
 
 /// Parses an address of the interface; without a length, its network is this one address. The length may be
 /// a netmask, as for ip.
-pub(super) fn address(text: &str) -> Result<InterfaceAddress, Wrong> {
+pub(super) fn address(text: &str) -> Result<InterfaceAddress, WrongValue> {
     const EXAMPLE: &str = "write an address such as `10.2.0.2/32`";
     if let Some((address, mask)) = text.split_once('/')
         && let (Ok(address), Ok(mask)) = (address.parse::<Ipv4Addr>(), mask.parse::<Ipv4Addr>())
@@ -62,15 +62,15 @@ pub(super) fn address(text: &str) -> Result<InterfaceAddress, Wrong> {
             _ => wrong("has a netmask with a gap", EXAMPLE),
         };
     }
-    text.parse().map_err(|Invalid(fault)| Wrong(fault, EXAMPLE.to_owned()))
+    text.parse().map_err(|Invalid(fault)| WrongValue(fault, EXAMPLE.to_owned()))
 }
 
 /// Parses a network, which the file may write with any address inside it; the flag reports whether host bits
 /// were set.
-pub(super) fn allowed(text: &str) -> Result<(Cidr, bool), Wrong> {
+pub(super) fn allowed(text: &str) -> Result<(Cidr, bool), WrongValue> {
     let written: InterfaceAddress = text
         .parse()
-        .map_err(|Invalid(fault)| Wrong(fault, "write a network such as `0.0.0.0/0`".to_owned()))?;
+        .map_err(|Invalid(fault)| WrongValue(fault, "write a network such as `0.0.0.0/0`".to_owned()))?;
     let network = written.network();
     Ok((network, network.address() != written.address))
 }
@@ -86,7 +86,7 @@ pub(super) enum Dns {
 }
 
 /// Parses a name server or a search domain, by wg-quick's own rule for telling them apart.
-pub(super) fn dns(text: &str) -> Result<Dns, Wrong> {
+pub(super) fn dns(text: &str) -> Result<Dns, WrongValue> {
     let looks_like_a_server = text.bytes().all(|b| b.is_ascii_hexdigit() || b":.%".contains(&b))
         && text.contains(':')
         || text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
@@ -105,7 +105,7 @@ pub(super) fn dns(text: &str) -> Result<Dns, Wrong> {
 
 /// Parses an MTU in bytes, as ip reads numbers. Some apps write 0 for "choose one"; taken literally, an MTU
 /// of 0 would end IPv4 on the interface.
-pub(super) fn mtu(text: &str) -> Result<Noted<Option<u32>>, Wrong> {
+pub(super) fn mtu(text: &str) -> Result<Noted<Option<u32>>, WrongValue> {
     match of_any_base(text) {
         Some(0) => Ok(Noted(None, Some("is 0, which means the default".to_owned()))),
         Some(mtu) if (LEAST_MTU..=65_535).contains(&mtu) => Ok(Noted(Some(mtu), None)),
@@ -127,18 +127,18 @@ pub(super) fn of_any_base(text: &str) -> Option<u32> {
 }
 
 /// Parses a UDP port; 0 leaves the choice to the kernel.
-pub(super) fn listen_port(text: &str) -> Result<Noted<Option<u16>>, Wrong> {
+pub(super) fn listen_port(text: &str) -> Result<Noted<Option<u16>>, WrongValue> {
     let Noted(port, note) = port(text, 0)?;
     Ok(Noted(Some(port).filter(|port| *port != 0), note))
 }
 
 /// Parses seconds; 0 and `off` are the same.
-pub(super) fn keepalive(text: &str) -> Result<Option<NonZeroU16>, Wrong> {
+pub(super) fn keepalive(text: &str) -> Result<Option<NonZeroU16>, WrongValue> {
     if text.eq_ignore_ascii_case("off") { Ok(None) } else { small(text, 0).map(NonZeroU16::new) }
 }
 
 /// Parses a 32-bit mark in decimal or hexadecimal, or `off`.
-pub(super) fn fwmark(text: &str) -> Result<u32, Wrong> {
+pub(super) fn fwmark(text: &str) -> Result<u32, WrongValue> {
     if text.eq_ignore_ascii_case("off") {
         return Ok(0);
     }
@@ -152,7 +152,7 @@ pub(super) fn fwmark(text: &str) -> Result<u32, Wrong> {
 }
 
 /// Parses `auto`, `off`, or the number or name of a table.
-pub(super) fn table(text: &str) -> Result<RoutingTable, Wrong> {
+pub(super) fn table(text: &str) -> Result<RoutingTable, WrongValue> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     let is_number = text.starts_with(|c: char| c.is_ascii_digit());
     match text {
@@ -170,7 +170,7 @@ pub(super) fn table(text: &str) -> Result<RoutingTable, Wrong> {
 }
 
 /// Parses a host and a port. Any host may be in brackets; an IPv6 address should be.
-pub(super) fn endpoint(text: &str) -> Result<Noted<Endpoint>, Wrong> {
+pub(super) fn endpoint(text: &str) -> Result<Noted<DialledHost>, WrongValue> {
     const EXAMPLE: &str =
         "write an endpoint such as `vpn.example.net:51820`, `203.0.113.9:51820` or `[2001:db8::9]:51820`";
     let (parts, has_brackets) = match text.strip_prefix('[') {
@@ -180,22 +180,22 @@ pub(super) fn endpoint(text: &str) -> Result<Noted<Endpoint>, Wrong> {
         None => (text.rsplit_once(':'), false),
     };
     let Some((host, digits)) = parts else { return wrong("has no port", EXAMPLE) };
-    let host = self::host(host).map_err(|message| Wrong(message.to_owned(), EXAMPLE.to_owned()))?;
+    let host = self::host(host).map_err(|message| WrongValue(message.to_owned(), EXAMPLE.to_owned()))?;
     let Noted(port, note) =
-        port(digits, 1).map_err(|Wrong(_, help)| Wrong("has an invalid port".to_owned(), help))?;
-    let endpoint = Endpoint { host, port };
-    let is_v6 = matches!(endpoint.host, Host::Address(IpAddr::V6(_)));
+        port(digits, 1).map_err(|WrongValue(_, help)| WrongValue("has an invalid port".to_owned(), help))?;
+    let endpoint = DialledHost { host, port };
+    let is_v6 = matches!(endpoint.host, EndpointHost::Address(IpAddr::V6(_)));
     let note = note.or_else(|| (is_v6 && !has_brackets).then(|| format!("is read as `{endpoint}`")));
     Ok(Noted(endpoint, note))
 }
 
 /// Parses a host that can be dialled; the error is a message, as it follows the key in a sentence.
-fn host(text: &str) -> Result<Host, &'static str> {
+fn host(text: &str) -> Result<EndpointHost, &'static str> {
     match text.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() || address.is_multicast() => {
             Err("is not the address of a single host")
         }
-        Ok(address) => Ok(Host::Address(address)),
+        Ok(address) => Ok(EndpointHost::Address(address)),
         Err(_) if text.contains('%') => {
             Err("has a zone, which ties it to one interface: portals does not support zones")
         }
@@ -203,7 +203,7 @@ fn host(text: &str) -> Result<Host, &'static str> {
             let name = text.strip_suffix('.').unwrap_or(text);
             // Names in the DNS may have underscores, though host names should not.
             let is_name = is_host_name(&name.replace('_', "x"));
-            is_name.then(|| Host::Name(name.to_owned())).ok_or("is not a host and a port")
+            is_name.then(|| EndpointHost::Name(name.to_owned())).ok_or("is not a host and a port")
         }
     }
 }
@@ -226,20 +226,20 @@ const SERVICES: &[(&str, u16)] = &[
 ];
 
 /// Parses a UDP port, by number or name.
-fn port(text: &str, least: u16) -> Result<Noted<u16>, Wrong> {
+fn port(text: &str, least: u16) -> Result<Noted<u16>, WrongValue> {
     match SERVICES.iter().find(|(name, _)| *name == text) {
         Some((name, port)) => Ok(Noted(*port, Some(format!("names port {port} as `{name}`")))),
         None => small(text, least).map(|port| Noted(port, None)),
     }
 }
 
-fn small(text: &str, least: u16) -> Result<u16, Wrong> {
+fn small(text: &str, least: u16) -> Result<u16, WrongValue> {
     number(text, u32::from(least)..=u32::from(u16::MAX))
         .map(|number| u16::try_from(number).expect("in range"))
 }
 
 /// Parses digits only: no sign, no unit.
-fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, Wrong> {
+fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, WrongValue> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {
         Ok(number) if plain && range.contains(&number) => Ok(number),
@@ -247,7 +247,7 @@ fn number(text: &str, range: RangeInclusive<u32>) -> Result<u32, Wrong> {
     }
 }
 
-fn out_of_range(text: &str, range: &RangeInclusive<u32>) -> Wrong {
+fn out_of_range(text: &str, range: &RangeInclusive<u32>) -> WrongValue {
     let help = format!("write a number from {} to {}", range.start(), range.end());
-    Wrong(format!("cannot be `{text}`"), help)
+    WrongValue(format!("cannot be `{text}`"), help)
 }

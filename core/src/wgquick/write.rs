@@ -4,13 +4,13 @@ use std::fmt::{self, Display, Write};
 
 use zeroize::Zeroizing;
 
-use super::{Config, Interface, Peer, RoutingTable};
+use super::{InterfaceSection, PeerSection, RoutingTable, WgQuickFile};
 
 /// Placeholder for an unknown private key. It is not a key, so wg-quick refuses the file until a person
 /// replaces it.
 const NO_KEY: &str = "<the private key goes here>";
 
-impl Config {
+impl WgQuickFile {
     /// Returns the text of the file, in memory that is wiped when dropped.
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut length = Length(0);
@@ -38,7 +38,7 @@ impl Write for Length {
     }
 }
 
-fn interface(interface: &Interface, out: &mut dyn Write) -> fmt::Result {
+fn interface(interface: &InterfaceSection, out: &mut dyn Write) -> fmt::Result {
     out.write_str("[Interface]\n")?;
     match &interface.private_key {
         Some(key) => entry(out, "PrivateKey", &key.to_base64().as_str())?,
@@ -65,7 +65,7 @@ fn interface(interface: &Interface, out: &mut dyn Write) -> fmt::Result {
     }
 }
 
-fn peer(peer: &Peer, out: &mut dyn Write) -> fmt::Result {
+fn peer(peer: &PeerSection, out: &mut dyn Write) -> fmt::Result {
     out.write_str("\n[Peer]\n")?;
     entry(out, "PublicKey", &peer.public_key)?;
     if let Some(key) = &peer.preshared_key {

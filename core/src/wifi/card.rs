@@ -60,12 +60,12 @@ pub struct Channel {
     /// Number of the channel; see [`is_channel`].
     pub number: u16,
     /// Rules that hold now.
-    pub rules: Rules,
+    pub rules: ChannelRules,
 }
 
 /// Permitted use of a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rules {
+pub enum ChannelRules {
     /// Permits every use.
     Free,
     /// Permits access points that watch for radar.
@@ -112,9 +112,9 @@ impl Card {
     /// Reports whether an access point may use a channel under the rules that hold now.
     pub fn allows(&self, channel: Channel) -> bool {
         match channel.rules {
-            Rules::Free => true,
-            Rules::Radar => self.detects_radar,
-            Rules::ListenFirst | Rules::Disabled => false,
+            ChannelRules::Free => true,
+            ChannelRules::Radar => self.detects_radar,
+            ChannelRules::ListenFirst | ChannelRules::Disabled => false,
         }
     }
 }

@@ -9,12 +9,12 @@ use crate::engine::firewall_choice;
 use crate::engine::journal::Journal;
 use crate::engine::neighbours;
 use crate::kernel::Kernel;
-use crate::kernel::conntrack::Told;
+use crate::kernel::conntrack::ConnectionFilter;
 use crate::kernel::link::Links;
 use crate::plan::plan;
 use crate::site::Site;
 use crate::state::step::Step;
-use crate::state::{Backend, LinkKind};
+use crate::state::{LinkKind, WireGuardBackend};
 pub use moved::Moved;
 
 /// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave
@@ -50,7 +50,7 @@ pub fn converge(
     Ok(steps)
 }
 
-fn forget(kernel: &mut dyn Kernel, connections: &Told) {
+fn forget(kernel: &mut dyn Kernel, connections: &ConnectionFilter) {
     match kernel.forget_connections(connections) {
         Ok(number) => log::debug!("{number} connections begin anew"),
         // They die sooner or later, and all other connections work.
@@ -63,7 +63,7 @@ fn forget(kernel: &mut dyn Kernel, connections: &Told) {
 /// drops the packets that the other end sends in the former session.
 fn wake_up(kernel: &mut dyn Kernel, site: &Site, steps: &[Step]) {
     let is_new = |name: &IfName| {
-        let built_in = LinkKind::WireGuard(Backend::BuiltIn);
+        let built_in = LinkKind::WireGuard(WireGuardBackend::BuiltIn);
         steps
             .iter()
             .any(|step| matches!(step, Step::AddLink(new) if new.name == *name && new.link.kind == built_in))

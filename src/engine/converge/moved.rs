@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::base::net::{Cidr, Family, IfName, Mark};
 use crate::base::sorted::SortedSet;
-use crate::kernel::conntrack::Told;
+use crate::kernel::conntrack::ConnectionFilter;
 use crate::site::{Entrance, Portal, Site};
 use crate::state::{Rule, RuleAction, State};
 
@@ -50,9 +50,9 @@ impl Moved {
     }
 
     /// Returns the connections to forget; none if no portal has moved.
-    pub(super) fn connections(self) -> Option<Told> {
+    pub(super) fn connections(self) -> Option<ConnectionFilter> {
         let is_empty = self.sources.is_empty() && self.marks.is_empty();
-        (!is_empty).then_some(Told { by_source: self.sources, by_mark: self.marks })
+        (!is_empty).then_some(ConnectionFilter { by_source: self.sources, by_mark: self.marks })
     }
 
     fn add(&mut self, site: &Site, portal: &Portal) {
@@ -124,7 +124,7 @@ mod tests {
     use crate::config;
     use crate::plan::plan;
     use crate::site::access_point::Passphrases;
-    use crate::site::facts::{Facts, Filters};
+    use crate::site::facts::{Facts, HostFirewalls};
     use crate::site::{self, Exit, Inputs};
 
     /// Network in which nyc has four portals: `guests` with a list of exits, `desk`, `web` with a mark, and
@@ -161,7 +161,7 @@ mod tests {
 
     fn site(network: &str) -> Site {
         let network = config::parse(network).unwrap();
-        let filters = Filters { nftables: true, ..Filters::default() };
+        let filters = HostFirewalls { nftables: true, ..HostFirewalls::default() };
         let interfaces = [("eth1".parse().unwrap(), 1500)].into();
         let facts = Facts { filters, interfaces, ..Facts::default() };
         let inputs = Inputs {

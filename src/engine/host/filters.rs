@@ -1,27 +1,27 @@
 //! Firewalls of this host, and the rules of other programs that refuse unknown packets.
 
-use super::Question;
+use super::HostQuery;
 use crate::base::error::Result;
 use crate::base::net::Family;
 use crate::engine::firewall_choice;
 use crate::firewall::xtables::dump::Dump;
-use crate::firewall::xtables::{Program, built_in};
-use crate::firewall::{Backend, Barrier, Chain};
+use crate::firewall::xtables::{IptablesProgram, built_in};
+use crate::firewall::{Chain, FirewallBackend, RestrictiveRules};
 use crate::kernel::iptables::legacy;
 use crate::kernel::linux::Linux;
-use crate::site::facts::Filters;
+use crate::site::facts::HostFirewalls;
 
 /// Chains in which rules of other programs could refuse a portal's packets.
 const GATES: [Chain; 2] = [Chain::Input, Chain::Forward];
 
 /// Reads which firewalls the host has, and their rules.
-pub(super) fn read(kernel: &mut Linux, question: &Question) -> Result<Filters> {
+pub(super) fn read(kernel: &mut Linux, query: &HostQuery) -> Result<HostFirewalls> {
     let survey = kernel.survey()?;
     // After the survey: a caller without permission gets an error about the kernel, not about a file.
-    let standing = firewall_choice::remembered(question.folder)?;
-    let mut filters = Filters { nftables: kernel.has_nftables(), standing, ..Filters::default() };
-    // The question is needed only before our rules are in nftables.
-    if standing != Some(Backend::Nftables) {
+    let former = firewall_choice::remembered(query.folder)?;
+    let mut filters = HostFirewalls { nftables: kernel.has_nftables(), former, ..HostFirewalls::default() };
+    // The query is needed only before our rules are in nftables.
+    if former != Some(FirewallBackend::Nftables) {
         filters.nftables_lacks = kernel.nftables_lacks()?;
     }
     if !super::runs_at_least((4, 18)) {
@@ -33,9 +33,9 @@ pub(super) fn read(kernel: &mut Linux, question: &Question) -> Result<Filters> {
         // Only iptables changes a table that iptables wrote: it cannot read a table that contains other rules
         // than its own.
         match (chain.by_iptables(), filters.nft) {
-            (None, _) => drop(filters.barriers.insert((Barrier::Nftables(chain), gate))),
+            (None, _) => drop(filters.barriers.insert((RestrictiveRules::Nftables(chain), gate))),
             (Some(family), Some(program)) => {
-                filters.barriers.insert((Barrier::Iptables(program, family), gate));
+                filters.barriers.insert((RestrictiveRules::Iptables(program, family), gate));
             }
             (Some(_), None) => filters.notes.push(refusing(&chain.to_string(), NO_PROGRAM)),
         }
@@ -51,7 +51,7 @@ pub(super) fn read(kernel: &mut Linux, question: &Question) -> Result<Filters> {
         // The kernel is asked only where legacy iptables would have to guard: the answer may load modules.
         let nftables_can = filters.nftables && filters.nftables_lacks.is_empty();
         if filters.legacy_in_use || !nftables_can || filters.nft.is_none() {
-            filters.legacy_lacks = legacy::lacks(&programs.missing(program), question.marks);
+            filters.legacy_lacks = legacy::lacks(&programs.missing(program), query.marks);
         }
     } else if !families.is_empty() {
         filters.notes.push(format!("legacy iptables is in use here, and {NO_PROGRAM}"));
@@ -68,7 +68,14 @@ fn refusing(chain: &str, reason: &str) -> String {
     format!("the firewall chain `{chain}` refuses unknown packets, and {reason}")
 }
 
-fn barriers(program: Program, family: Family, dump: &Dump) -> impl Iterator<Item = (Barrier, Chain)> {
+fn barriers(
+    program: IptablesProgram,
+    family: Family,
+    dump: &Dump,
+) -> impl Iterator<Item = (RestrictiveRules, Chain)> {
     let refusing = GATES.into_iter().filter(|gate| dump.refuses(&built_in(*gate)));
-    refusing.map(move |gate| (Barrier::Iptables(program, family), gate)).collect::<Vec<_>>().into_iter()
+    refusing
+        .map(move |gate| (RestrictiveRules::Iptables(program, family), gate))
+        .collect::<Vec<_>>()
+        .into_iter()
 }

@@ -26,7 +26,7 @@ use crate::kernel::rule;
 use crate::kernel::{address, builtin};
 use crate::site::facts::CatchAll;
 use crate::site::facts::{Facts, Uplink};
-use crate::state::{Backend, PROTOCOL, TUNNEL_MARK};
+use crate::state::{PROTOCOL, TUNNEL_MARK, WireGuardBackend};
 use crate::system::packages;
 use crate::system::platform;
 
@@ -50,12 +50,12 @@ pub trait Host: Kernel {
     ///
     /// # Errors
     /// If the kernel does not answer, or [`WIREGUARD`] demands a WireGuard that this host lacks.
-    fn facts(&mut self, question: &Question) -> Result<Facts>;
+    fn facts(&mut self, query: &HostQuery) -> Result<Facts>;
 }
 
-/// Question about a host: the parts of it that depend on the network file.
+/// Query about a host: the parts of it that depend on the network file.
 #[derive(Debug)]
-pub struct Question<'a> {
+pub struct HostQuery<'a> {
     /// Snapshot of the interfaces.
     pub links: &'a Links,
     /// Folder of run-time files.
@@ -71,30 +71,30 @@ pub struct Question<'a> {
 }
 
 impl Host for Linux {
-    fn facts(&mut self, question: &Question) -> Result<Facts> {
-        read(self, question)
+    fn facts(&mut self, query: &HostQuery) -> Result<Facts> {
+        read(self, query)
     }
 }
 
 impl Host for SharedFake {
-    fn facts(&mut self, _: &Question) -> Result<Facts> {
+    fn facts(&mut self, _: &HostQuery) -> Result<Facts> {
         Ok(self.look().facts.clone())
     }
 }
 
-fn read(kernel: &mut Linux, question: &Question) -> Result<Facts> {
+fn read(kernel: &mut Linux, query: &HostQuery) -> Result<Facts> {
     let wireguard =
         choose_wireguard(kernel.has_wireguard(), demanded_wireguard(std::env::var_os(WIREGUARD))?)?;
-    let filters = filters::read(kernel, question)?;
-    let links: SortedMap<u32, &HostLink> = question.links.values().map(|link| (link.index, link)).collect();
+    let filters = filters::read(kernel, query)?;
+    let links: SortedMap<u32, &HostLink> = query.links.values().map(|link| (link.index, link)).collect();
     // After the interfaces: a card that appears in between counts as one that does not exist yet.
-    let radios = radios::read(question.cards)?;
+    let radios = radios::read(query.cards)?;
     let socket = kernel.route();
-    let found = find_uplink(socket, &links, question.uplink);
+    let found = find_uplink(socket, &links, query.uplink);
     let uplink_index = found.as_ref().and_then(|found| found.device);
     let routes = main_routes(socket)?;
     let ipv6 = Path::new("/proc/sys/net/ipv6").is_dir();
-    let neighbours = if ipv6 { question.neighbours } else { &[] };
+    let neighbours = if ipv6 { query.neighbours } else { &[] };
     Ok(Facts {
         uplink: found.map(|found| describe_uplink(socket, &links, &found)).transpose()?.flatten(),
         interfaces: links.values().map(|link| (link.name.clone(), link.mtu)).collect(),
@@ -123,7 +123,7 @@ fn read(kernel: &mut Linux, question: &Question) -> Result<Facts> {
         rules_know_ports: rules_know_ports(),
         filters,
         radios,
-        neighbours: neighbours::known(socket, question.folder, neighbours)?,
+        neighbours: neighbours::known(socket, query.folder, neighbours)?,
         package_manager: packages::manager(),
     })
 }
@@ -260,9 +260,11 @@ fn is_at_least(release: &str, version: (u32, u32)) -> bool {
     matches!((major, minor), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= version)
 }
 
-fn demanded_wireguard(value: Option<OsString>) -> Result<Option<Backend>> {
+fn demanded_wireguard(value: Option<OsString>) -> Result<Option<WireGuardBackend>> {
     let Some(value) = value else { return Ok(None) };
-    let known = [Backend::Kernel, Backend::BuiltIn].into_iter().find(|backend| value == backend.as_str());
+    let known = [WireGuardBackend::Kernel, WireGuardBackend::BuiltIn]
+        .into_iter()
+        .find(|backend| value == backend.as_str());
     known.map(Some).ok_or_else(|| {
         let value = value.display();
         Error::wrong(format!(
@@ -271,15 +273,18 @@ fn demanded_wireguard(value: Option<OsString>) -> Result<Option<Backend>> {
     })
 }
 
-fn choose_wireguard(kernel_has_it: bool, demanded: Option<Backend>) -> Result<Option<Backend>> {
+fn choose_wireguard(
+    kernel_has_it: bool,
+    demanded: Option<WireGuardBackend>,
+) -> Result<Option<WireGuardBackend>> {
     match demanded {
-        Some(Backend::BuiltIn) => Ok(demanded),
-        _ if kernel_has_it => Ok(Some(Backend::Kernel)),
-        Some(Backend::Kernel) => Err(Error::wrong(format!(
+        Some(WireGuardBackend::BuiltIn) => Ok(demanded),
+        _ if kernel_has_it => Ok(Some(WireGuardBackend::Kernel)),
+        Some(WireGuardBackend::Kernel) => Err(Error::wrong(format!(
             "{WIREGUARD} is `kernel`, but this kernel has no WireGuard: load it (modprobe wireguard), or \
              unset {WIREGUARD}"
         ))),
-        None => Ok(builtin::check_tun().is_ok().then_some(Backend::BuiltIn)),
+        None => Ok(builtin::check_tun().is_ok().then_some(WireGuardBackend::BuiltIn)),
     }
 }
 
@@ -298,15 +303,15 @@ mod tests {
     fn a_wireguard_can_be_demanded() {
         let demanded = |value: &str| demanded_wireguard(Some(value.into()));
         assert_eq!(demanded_wireguard(None).unwrap(), None);
-        assert_eq!(demanded("built-in").unwrap(), Some(Backend::BuiltIn));
-        assert_eq!(demanded("kernel").unwrap(), Some(Backend::Kernel));
+        assert_eq!(demanded("built-in").unwrap(), Some(WireGuardBackend::BuiltIn));
+        assert_eq!(demanded("kernel").unwrap(), Some(WireGuardBackend::Kernel));
         assert_eq!(
             demanded("userspace").unwrap_err().to_string(),
             "PORTALS_WIREGUARD is `userspace`: set it to `built-in` or `kernel`, or do not set it at all"
         );
         let chosen = |kernel_has_it, demanded| choose_wireguard(kernel_has_it, demanded).ok().flatten();
-        assert_eq!(chosen(true, None), Some(Backend::Kernel));
-        assert_eq!(chosen(true, Some(Backend::BuiltIn)), Some(Backend::BuiltIn));
-        assert_eq!(chosen(false, Some(Backend::Kernel)), None);
+        assert_eq!(chosen(true, None), Some(WireGuardBackend::Kernel));
+        assert_eq!(chosen(true, Some(WireGuardBackend::BuiltIn)), Some(WireGuardBackend::BuiltIn));
+        assert_eq!(chosen(false, Some(WireGuardBackend::Kernel)), None);
     }
 }

@@ -4,7 +4,7 @@
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::kernel::link::HostLink;
-use crate::site::facts::Sort;
+use crate::site::facts::LinkSort;
 use crate::site::facts::{Master, Tie};
 
 /// Returns the ties of a host's interfaces. `uplink` is the number of the interface to the internet.
@@ -22,8 +22,10 @@ pub(super) fn read(links: &SortedMap<u32, &HostLink>, uplink: Option<u32>) -> So
         }
         let Some(carrier) = link.carrier.and_then(|index| links.get(&index)) else { continue };
         match link.sort {
-            Sort::Sharing => _ = ties.get_or_default(carrier.name.clone()).sharing.insert(link.name.clone()),
-            Sort::Vlan if link.ours().is_none() => {
+            LinkSort::Sharing => {
+                _ = ties.get_or_default(carrier.name.clone()).sharing.insert(link.name.clone());
+            }
+            LinkSort::Vlan if link.ours().is_none() => {
                 _ = ties.get_or_default(carrier.name.clone()).vlans.insert(link.name.clone());
             }
             _ => {}
@@ -67,18 +69,18 @@ mod tests {
             link
         };
         let links = [
-            link(1, "br-wan", Sort::Bridge, None, None),
-            link(2, "bond0", Sort::Other, Some(1), None),
-            link(3, "eth0", Sort::Other, Some(2), None),
-            link(4, "br-wan.7", Sort::Vlan, None, Some(1)),
-            link(5, "br-lan", Sort::Bridge, None, None),
-            link(6, "eth1", Sort::Other, Some(5), None),
-            link(7, "eth2", Sort::Other, None, None),
-            link(8, "eth2.20", Sort::Vlan, None, Some(7)),
-            link(9, "mac0", Sort::Sharing, None, Some(7)),
+            link(1, "br-wan", LinkSort::Bridge, None, None),
+            link(2, "bond0", LinkSort::Other, Some(1), None),
+            link(3, "eth0", LinkSort::Other, Some(2), None),
+            link(4, "br-wan.7", LinkSort::Vlan, None, Some(1)),
+            link(5, "br-lan", LinkSort::Bridge, None, None),
+            link(6, "eth1", LinkSort::Other, Some(5), None),
+            link(7, "eth2", LinkSort::Other, None, None),
+            link(8, "eth2.20", LinkSort::Vlan, None, Some(7)),
+            link(9, "mac0", LinkSort::Sharing, None, Some(7)),
             // The two ends of a veth pair name each other; no interface has the number 99.
-            link(10, "veth0", Sort::Other, None, Some(11)),
-            link(11, "veth1", Sort::Other, Some(99), Some(10)),
+            link(10, "veth0", LinkSort::Other, None, Some(11)),
+            link(11, "veth1", LinkSort::Other, Some(99), Some(10)),
         ];
         let links = links.iter().map(|link| (link.index, link)).collect();
         read(&links, Some(uplink))
@@ -90,9 +92,9 @@ mod tests {
         let master = |port: &str| ties.get(&name(port)).and_then(|tie| tie.master.clone());
         let of =
             |interface, sort, holds_uplink| Some(Master { interface: name(interface), sort, holds_uplink });
-        assert_eq!(master("eth0"), of("bond0", Sort::Other, true));
-        assert_eq!(master("bond0"), of("br-wan", Sort::Bridge, true));
-        assert_eq!(master("eth1"), of("br-lan", Sort::Bridge, false));
+        assert_eq!(master("eth0"), of("bond0", LinkSort::Other, true));
+        assert_eq!(master("bond0"), of("br-wan", LinkSort::Bridge, true));
+        assert_eq!(master("eth1"), of("br-lan", LinkSort::Bridge, false));
         assert_eq!(master("eth2"), None);
         assert_eq!(master("veth1"), None);
     }

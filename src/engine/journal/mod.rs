@@ -26,13 +26,13 @@ use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{RoutingStep, Step, SysctlChange};
 use crate::state::{Scope, State};
-use crate::system::disk::{self, Source, cannot_write};
+use crate::system::disk::{self, FileOrigin, cannot_write};
 
 /// Folder of run-time files.
 pub(crate) const FOLDER: &str = "/run/portals";
 
 /// Longest wait of a second call for the first one.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most characters of an unknown line in a warning.
 const MOST_SHOWN: usize = 80;
@@ -92,11 +92,11 @@ impl Journal {
             return Ok(lock);
         }
         waiting();
-        lock_within(&path, PATIENCE)?.ok_or_else(|| {
+        lock_within(&path, LOCK_TIMEOUT)?.ok_or_else(|| {
             Error::failed(format!(
                 "another portals process has been changing this machine for more than {} seconds (it holds \
                  {}); find it with: pgrep -a portals",
-                PATIENCE.as_secs(),
+                LOCK_TIMEOUT.as_secs(),
                 path.display()
             ))
         })
@@ -118,7 +118,7 @@ impl Journal {
     /// is set aside, and the lines that can be parsed still count.
     pub fn claims(&self) -> Result<Claims> {
         let path = self.claims_path();
-        let (claims, fault) = match disk::read(&path, Source::Ours) {
+        let (claims, fault) = match disk::read(&path, FileOrigin::Ours) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Claims::default()),
             Err(error) => (Claims::default(), Some(error.to_string())),
             Ok(bytes) => {
@@ -153,11 +153,11 @@ impl Journal {
     /// Writes the claims, completely or not at all.
     pub fn record(&self, claims: &Claims) -> Result<()> {
         let path = self.claims_path();
-        let doing = || cannot_write(&path);
+        let context = || cannot_write(&path);
         if *claims == Claims::default() {
-            return disk::remove(&path).context(doing);
+            return disk::remove(&path).context(context);
         }
-        disk::replace(&path, claims.to_text().as_bytes(), 0o600).context(doing)
+        disk::replace(&path, claims.to_text().as_bytes(), 0o600).context(context)
     }
 
     /// Writes the endpoints at which peers of tunnels were last heard, for the next agent.
@@ -172,9 +172,9 @@ impl Journal {
     /// count.
     pub fn take_over(&self) -> Result<Vec<(IfName, PublicKey, SocketAddr)>> {
         let path = self.endpoints_path();
-        let doing = || format!("cannot read {}", path.display());
-        let text = disk::read_if_there(&path, Source::Ours).context(doing)?.unwrap_or_default();
-        disk::remove(&path).context(doing)?;
+        let context = || format!("cannot read {}", path.display());
+        let text = disk::read_if_there(&path, FileOrigin::Ours).context(context)?.unwrap_or_default();
+        disk::remove(&path).context(context)?;
         let parse = |line: &str| {
             let mut words = line.split(' ');
             Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
@@ -317,15 +317,15 @@ pub(crate) fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
 
 /// Takes a lock if it is free.
 fn try_lock(path: &Path, how: FlockArg) -> Result<Option<Lock>> {
-    let doing = || format!("cannot lock {}", path.display());
+    let context = || format!("cannot lock {}", path.display());
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     // A pipe in its place would otherwise block this call until another process reads from it.
-    let file = options.custom_flags(O_NONBLOCK | O_NOFOLLOW).open(path).context(doing)?;
+    let file = options.custom_flags(O_NONBLOCK | O_NOFOLLOW).open(path).context(context)?;
     match Flock::lock(file, how) {
         Ok(file) => Ok(Some(Lock { _file: file })),
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, errno)) => Err(errno).context(doing),
+        Err((_, errno)) => Err(errno).context(context),
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::base::net::{Cidr, Family, InterfaceAddress};
 use crate::site::KEEPALIVE;
-use crate::wgquick::{Interface, Parsed, Peer, RoutingTable};
+use crate::wgquick::{InterfaceSection, Parsed, PeerSection, RoutingTable};
 
 /// Writes the remarks on a file that dials its peers.
 pub(super) fn dialling(
@@ -14,7 +14,7 @@ pub(super) fn dialling(
     allowed: &[Cidr],
     everything: bool,
 ) -> std::fmt::Result {
-    let Interface { dns, listen_port, fwmark, addresses, .. } = &parsed.config.interface;
+    let InterfaceSection { dns, listen_port, fwmark, addresses, .. } = &parsed.config.interface;
     let mut notes = remarks(parsed);
     notes.push("connections from the other end do not come in: only answers do".to_owned());
     if allowed.iter().any(is_v6) || has_v6(addresses) {
@@ -49,9 +49,9 @@ pub(super) fn dialled(
     text: &mut String,
     parsed: &Parsed,
     takes_mtu: bool,
-    strangers: &[&Peer],
+    strangers: &[&PeerSection],
 ) -> std::fmt::Result {
-    let Interface { addresses, dns, mtu, fwmark, table, .. } = &parsed.config.interface;
+    let InterfaceSection { addresses, dns, mtu, fwmark, table, .. } = &parsed.config.interface;
     let mut notes = remarks(parsed);
     if let Some(mtu) = mtu.filter(|_| !takes_mtu) {
         notes.push(format!("`MTU` {mtu}: the tunnels of a network have an MTU from 576 to 1500"));
@@ -85,7 +85,7 @@ pub(super) fn dialled(
     write(text, &notes)
 }
 
-fn stranger(peer: &Peer) -> String {
+fn stranger(peer: &PeerSection) -> String {
     let networks: Vec<String> = peer.allowed_ips.iter().map(ToString::to_string).collect();
     let networks = networks.join(", ");
     format!("peer {} ({networks}): `portals phone add` makes a new file for it", peer.public_key)

@@ -15,7 +15,7 @@ use crate::base::json::Json;
 use crate::base::net::{Cidr, Family, InterfaceAddress, PublicKey, Secret, are_all_ipv4};
 use crate::config::model::{MOST_PHONES, Name};
 use crate::config::site_network;
-use crate::wgquick::{Interface, Parsed, Peer, RoutingTable};
+use crate::wgquick::{InterfaceSection, Parsed, PeerSection, RoutingTable};
 
 /// Settings of the network file that the wg-quick file does not contain.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ fn why_nothing_is_sent(table: &RoutingTable) -> Option<String> {
 }
 
 /// Returns the networks that this end sends to the peers that it dials.
-fn allowed(peers: &[Peer]) -> Vec<Cidr> {
+fn allowed(peers: &[PeerSection]) -> Vec<Cidr> {
     let dialled = peers.iter().filter(|peer| peer.endpoint.is_some());
     dialled.flat_map(|peer| peer.allowed_ips.iter().copied()).collect()
 }
@@ -149,7 +149,7 @@ fn v4(networks: &[Cidr]) -> Vec<Cidr> {
 }
 
 fn dialled(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Result {
-    let Interface { listen_port, mtu, .. } = &parsed.config.interface;
+    let InterfaceSection { listen_port, mtu, .. } = &parsed.config.interface;
     let (subnet, id) = site_of(parsed, wishes);
     let mtu = mtu.filter(|mtu| MTUS.contains(mtu));
     network_and_site(text, wishes, subnet, id, Tunnels { port: *listen_port, mtu })?;
@@ -184,7 +184,8 @@ pub fn preshared_keys<'a>(parsed: &'a Parsed, wishes: &Wishes) -> Vec<(String, &
         return Vec::new();
     }
     let (subnet, id) = site_of(parsed, wishes);
-    let key = |peer: &'a Peer| Some((key_file(phone_id(peer, subnet, id)?), peer.preshared_key.as_ref()?));
+    let key =
+        |peer: &'a PeerSection| Some((key_file(phone_id(peer, subnet, id)?), peer.preshared_key.as_ref()?));
     peers.iter().filter_map(key).collect()
 }
 
@@ -261,7 +262,7 @@ fn site_with(own: InterfaceAddress) -> Option<(Cidr, u8)> {
 }
 
 /// Returns the id of the phone that would have this peer's IPv4 address.
-fn phone_id(peer: &Peer, subnet: Cidr, site: u8) -> Option<u8> {
+fn phone_id(peer: &PeerSection, subnet: Cidr, site: u8) -> Option<u8> {
     let networks = v4(&peer.allowed_ips);
     let [network] = networks.as_slice() else { return None };
     let own = site_network(subnet, site)?;

@@ -14,7 +14,7 @@ use crate::base::net::IfName;
 
 /// Time that the library has to answer. If its tun device was deleted, its threads have ended, and it never
 /// answers.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Length of the longest answer in bytes: room for ten thousand peers.
 const LONGEST_ANSWER: usize = 8 << 20;
@@ -29,8 +29,8 @@ pub(super) struct Control {
 impl Control {
     /// Limits the waits on a socket, and takes it over.
     pub(super) fn new(socket: Arc<UnixStream>) -> io::Result<Self> {
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        socket.set_write_timeout(Some(ANSWER_TIMEOUT))?;
         Ok(Self { socket, is_lost: false })
     }
 

@@ -7,7 +7,7 @@
 
 mod control;
 pub(crate) mod decode;
-mod window;
+mod settings_socket;
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -41,7 +41,7 @@ use crate::state::{Peer, Tunnel};
 use crate::system::{entropy, open_files};
 use control::{Control, lock};
 use decode::parse;
-use window::{Window, socket_path};
+use settings_socket::{SettingsSocket, socket_path};
 
 /// Largest number of threads of one interface: each takes 130 kB.
 const THREADS: usize = 2;
@@ -62,8 +62,8 @@ pub struct Device {
     socket: Arc<UnixStream>,
     /// The library's device; in an option only so that it can be taken out when dropped.
     handle: Option<DeviceHandle>,
-    window: Option<Window>,
-    keeper: Option<Keeper>,
+    window: Option<SettingsSocket>,
+    keeper: Option<HandshakeRetry>,
 }
 
 impl Device {
@@ -88,18 +88,18 @@ impl Device {
             use_multi_queue: false,
             uapi_fd: theirs.into_raw_fd(),
         };
-        let doing = || format!("cannot make the interface {name} for the built-in WireGuard");
+        let context = || format!("cannot make the interface {name} for the built-in WireGuard");
         // The library takes an open file by its number, and closes it.
-        let tun = tun::create(name).context(doing)?.into_raw_fd();
-        let handle = DeviceHandle::new(&tun.to_string(), config).map_err(cause).context(doing)?;
+        let tun = tun::create(name).context(context)?.into_raw_fd();
+        let handle = DeviceHandle::new(&tun.to_string(), config).map_err(cause).context(context)?;
         let socket = Arc::new(ours);
-        let mut control = Control::new(Arc::clone(&socket)).context(doing)?;
+        let mut control = Control::new(Arc::clone(&socket)).context(context)?;
         control.set(name, &set_key(&NO_KEY))?;
         let control = Arc::new(Mutex::new(control));
-        let window = Window::open(name, &control)
+        let window = SettingsSocket::open(name, &control)
             .inspect_err(|error| warn!("other programs cannot see the settings of {name}: {error}"))
             .ok();
-        let keeper = Some(Keeper::start(name, &control));
+        let keeper = Some(HandshakeRetry::start(name, &control));
         Ok(Self { name: name.clone(), control, socket, handle: Some(handle), window, keeper })
     }
 
@@ -207,12 +207,12 @@ fn check_port(name: &IfName, from: Option<NonZeroU16>, to: Option<NonZeroU16>) -
 }
 
 /// A thread that makes the library try again to reach peers with a keepalive.
-struct Keeper {
+struct HandshakeRetry {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Keeper {
+impl HandshakeRetry {
     fn start(name: &IfName, control: &Arc<Mutex<Control>>) -> Self {
         let (stop, stopped) = mpsc::channel();
         let (name, control) = (name.clone(), Arc::clone(control));
@@ -225,7 +225,7 @@ impl Keeper {
     }
 }
 
-impl Drop for Keeper {
+impl Drop for HandshakeRetry {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

@@ -1,23 +1,22 @@
 //! A kernel that is only data, for tests. It follows the rules of the real kernel as far as the order of
 //! steps depends on them, and fails where a test wants it to.
 
-use std::num::NonZeroU16;
-
 mod shared;
 mod sockets;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU16;
 use std::time::SystemTime;
 
 use nix::errno::Errno;
 
 use super::batch::Batch;
-use super::conntrack::Told;
+use super::conntrack::ConnectionFilter;
 use super::iptables::legacy::Shape;
 use super::link::Links;
-use super::sockets::{ChangeNews, EchoSocket, NeighbourNews};
+use super::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
 use super::wireguard::Reading;
-use super::{Kernel, Outcome, refusal};
+use super::{Kernel, Outcome, step_errors};
 use crate::base::error::{Context as _, Result};
 use crate::base::net::IfName;
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -26,7 +25,7 @@ use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChang
 use crate::state::{Link, LinkKind, Route, Scope, State, Tunnel, words};
 use crate::wifi::card::Station;
 pub use shared::SharedFake;
-use sockets::{FakeEchoSocket, FakeNews, Listeners, Silence};
+use sockets::{FakeEchoSocket, FakeMonitor, Silence, Subscribers};
 
 /// Machine in memory. Unlike with the real kernel, the removal of an object that does not exist is an error.
 #[derive(Debug, Clone, Default)]
@@ -45,10 +44,10 @@ pub struct FakeKernel {
     /// Facts about the host, for a caller that reads them.
     pub facts: Facts,
     /// Choices of connections that were forgotten.
-    pub forgotten: Vec<Told>,
+    pub forgotten: Vec<ConnectionFilter>,
     /// Interfaces through which no echo request is answered.
     pub silent: Silence,
-    listeners: Listeners,
+    listeners: Subscribers,
 }
 
 impl FakeKernel {
@@ -64,7 +63,7 @@ impl FakeKernel {
         if self.flush_behind == Some(number) {
             self.state.firewall = None;
         }
-        result.map_err(|errno| refusal::failure(&words::step(step), "", errno.into()))
+        result.map_err(|errno| step_errors::failure(&words::step(step), "", errno.into()))
     }
 
     fn change(&mut self, step: &Step) -> Result<(), Errno> {
@@ -121,8 +120,8 @@ impl FakeKernel {
             FirewallStep::ChangeIptables { program, from, to } => {
                 replace(&mut state.iptables, *program, from, to)
             }
-            FirewallStep::ChangeOpenings { chain, from, to } => {
-                replace(&mut state.openings, chain.clone(), from, to)
+            FirewallStep::ChangePinholes { chain, from, to } => {
+                replace(&mut state.pinholes, chain.clone(), from, to)
             }
         }
     }
@@ -242,7 +241,7 @@ impl Kernel for FakeKernel {
 
     fn begin_handshakes_anew(&self) {}
 
-    fn forget_connections(&mut self, chosen: &Told) -> Result<usize> {
+    fn forget_connections(&mut self, chosen: &ConnectionFilter) -> Result<usize> {
         self.forgotten.push(chosen.clone());
         Ok(0)
     }
@@ -251,12 +250,12 @@ impl Kernel for FakeKernel {
         Ok(SortedMap::new())
     }
 
-    fn change_news(&mut self) -> Result<Box<dyn ChangeNews>> {
-        Ok(Box::new(FakeNews::open(&mut self.listeners)?))
+    fn change_monitor(&mut self) -> Result<Box<dyn ChangeMonitor>> {
+        Ok(Box::new(FakeMonitor::open(&mut self.listeners)?))
     }
 
-    fn neighbour_news(&mut self) -> Result<Box<dyn NeighbourNews>> {
-        Ok(Box::new(FakeNews::open(&mut self.listeners)?))
+    fn neighbour_monitor(&mut self) -> Result<Box<dyn NeighbourMonitor>> {
+        Ok(Box::new(FakeMonitor::open(&mut self.listeners)?))
     }
 
     fn echo_socket(
@@ -309,7 +308,7 @@ fn expect(holds: bool, errno: Errno) -> Result<(), Errno> {
 mod tests {
     use super::*;
     use crate::base::net::{Family, Table};
-    use crate::state::{Backend, Reach, Target};
+    use crate::state::{Reach, RouteTarget, WireGuardBackend};
     use crate::system::errno;
 
     fn name(text: &str) -> IfName {
@@ -317,7 +316,7 @@ mod tests {
     }
 
     fn link(text: &str) -> NamedLink {
-        let kind = LinkKind::WireGuard(Backend::Kernel);
+        let kind = LinkKind::WireGuard(WireGuardBackend::Kernel);
         NamedLink { name: name(text), link: Link { kind, mtu: 1280, alias: "portals:test".to_owned() } }
     }
 
@@ -331,7 +330,7 @@ mod tests {
     }
 
     fn route(interface: &str) -> Route {
-        let target = Target::Device { interface: name(interface), source: None, reach: Reach::Beyond };
+        let target = RouteTarget::Device { interface: name(interface), source: None, reach: Reach::Beyond };
         Route { table: Table(7700), destination: Family::V4.everything(), target, metric: None }
     }
 

@@ -10,10 +10,10 @@ use super::FakeKernel;
 use crate::base::error::Result;
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
-use crate::kernel::conntrack::Told;
+use crate::kernel::conntrack::ConnectionFilter;
 use crate::kernel::iptables::legacy::Shape;
 use crate::kernel::link::Links;
-use crate::kernel::sockets::{ChangeNews, EchoSocket, NeighbourNews};
+use crate::kernel::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
 use crate::kernel::wireguard::Reading;
 use crate::kernel::{Kernel, Outcome};
 use crate::state::step::Step;
@@ -52,7 +52,7 @@ impl Kernel for SharedFake {
         self.look().observe_with(links, scope)
     }
 
-    /// Like the real kernel, tells the caller's subscriptions of its own changes, too.
+    /// Tells all subscribers of the changes, including the caller, as the real kernel does.
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {
         let mut machine = self.look();
         let outcomes = machine.apply(steps);
@@ -100,7 +100,7 @@ impl Kernel for SharedFake {
         self.look().begin_handshakes_anew();
     }
 
-    fn forget_connections(&mut self, chosen: &Told) -> Result<usize> {
+    fn forget_connections(&mut self, chosen: &ConnectionFilter) -> Result<usize> {
         self.look().forget_connections(chosen)
     }
 
@@ -108,12 +108,12 @@ impl Kernel for SharedFake {
         self.look().stations(interfaces)
     }
 
-    fn change_news(&mut self) -> Result<Box<dyn ChangeNews>> {
-        self.look().change_news()
+    fn change_monitor(&mut self) -> Result<Box<dyn ChangeMonitor>> {
+        self.look().change_monitor()
     }
 
-    fn neighbour_news(&mut self) -> Result<Box<dyn NeighbourNews>> {
-        self.look().neighbour_news()
+    fn neighbour_monitor(&mut self) -> Result<Box<dyn NeighbourMonitor>> {
+        self.look().neighbour_monitor()
     }
 
     fn echo_socket(

@@ -11,14 +11,14 @@ use crate::base::error::{Context as _, Result};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::kernel::neighbour::Neighbour;
-use crate::kernel::sockets::{ChangeNews, EchoSocket, NeighbourNews};
+use crate::kernel::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
 
 /// Interfaces through which no echo request is answered. All clones are one set.
 #[derive(Debug, Clone, Default)]
 pub struct Silence(Arc<Mutex<SortedSet<IfName>>>);
 
 impl Silence {
-    /// Has no echo request through an interface answered, or has all answered again.
+    /// Stops the answers to echo requests through an interface, or lets them begin again.
     pub fn set(&self, interface: &IfName, is_silent: bool) {
         let mut interfaces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if is_silent {
@@ -35,9 +35,9 @@ impl Silence {
 
 /// Far ends of the subscriptions to changes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Listeners(Vec<Arc<UnixStream>>);
+pub(super) struct Subscribers(Vec<Arc<UnixStream>>);
 
-impl Listeners {
+impl Subscribers {
     /// Wakes all subscribers.
     pub(super) fn tell(&self) {
         for listener in &self.0 {
@@ -49,17 +49,17 @@ impl Listeners {
 
 /// Subscription to changes of the fake machine. It names no authors and no devices.
 #[derive(Debug)]
-pub(super) struct FakeNews(UnixStream);
+pub(super) struct FakeMonitor(UnixStream);
 
-impl FakeNews {
-    pub(super) fn open(listeners: &mut Listeners) -> Result<Self> {
+impl FakeMonitor {
+    pub(super) fn open(listeners: &mut Subscribers) -> Result<Self> {
         let (near, far) = pair().context(|| "cannot make a pair of sockets".to_owned())?;
         listeners.0.push(Arc::new(far));
         Ok(Self(near))
     }
 }
 
-impl ChangeNews for FakeNews {
+impl ChangeMonitor for FakeMonitor {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         vec![self.0.as_fd()]
     }
@@ -73,7 +73,7 @@ impl ChangeNews for FakeNews {
     }
 }
 
-impl NeighbourNews for FakeNews {
+impl NeighbourMonitor for FakeMonitor {
     fn descriptor(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

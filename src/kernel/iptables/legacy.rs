@@ -17,24 +17,28 @@ use crate::system::disk::kernel_text;
 
 /// Matches and targets that our rules need in each family that the kernel has, with the revisions that
 /// programs of any age ask for. `tcp` and `udp` always exist.
-const NEEDED: [(Kind, &str, u8); 6] = [
-    (Kind::Match, "conntrack", 3),
-    (Kind::Match, "mark", 1),
-    (Kind::Match, "connmark", 1),
-    (Kind::Target, "CONNMARK", 1),
-    (Kind::Target, "REJECT", 0),
-    (Kind::Target, "TCPMSS", 0),
+const NEEDED: [(ExtensionKind, &str, u8); 6] = [
+    (ExtensionKind::Match, "conntrack", 3),
+    (ExtensionKind::Match, "mark", 1),
+    (ExtensionKind::Match, "connmark", 1),
+    (ExtensionKind::Target, "CONNMARK", 1),
+    (ExtensionKind::Target, "REJECT", 0),
+    (ExtensionKind::Target, "TCPMSS", 0),
 ];
 
 /// Additional matches and targets for portals that use marks.
-const NEEDED_FOR_MARKS: [(Kind, &str, u8); 2] = [(Kind::Match, "mac", 0), (Kind::Target, "MARK", 2)];
+const NEEDED_FOR_MARKS: [(ExtensionKind, &str, u8); 2] =
+    [(ExtensionKind::Match, "mac", 0), (ExtensionKind::Target, "MARK", 2)];
 
 /// Additional targets for IPv4.
-const NEEDED_V4: [(Kind, &str, u8); 3] =
-    [(Kind::Target, "MASQUERADE", 0), (Kind::Target, "REDIRECT", 0), (Kind::Target, "DNAT", 0)];
+const NEEDED_V4: [(ExtensionKind, &str, u8); 3] = [
+    (ExtensionKind::Target, "MASQUERADE", 0),
+    (ExtensionKind::Target, "REDIRECT", 0),
+    (ExtensionKind::Target, "DNAT", 0),
+];
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum ExtensionKind {
     Match,
     Target,
 }
@@ -135,7 +139,7 @@ pub fn lacks(missing: &[String], marks: bool) -> Vec<String> {
 }
 
 /// Reports whether the kernel lacks a match or target. The answer is no if the kernel cannot be asked.
-fn is_missing(family: Family, (kind, name, revision): &(Kind, &str, u8)) -> bool {
+fn is_missing(family: Family, (kind, name, revision): &(ExtensionKind, &str, u8)) -> bool {
     // IPT_SO_GET_REVISION_MATCH and _TARGET, IP6T_SO_GET_REVISION_MATCH and _TARGET
     // (linux/netfilter_ipv4/ip_tables.h and ipv6's)
     let (domain, level, base) = match family {
@@ -151,10 +155,12 @@ fn is_missing(family: Family, (kind, name, revision): &(Kind, &str, u8)) -> bool
     matches!(answer, Err(Errno::ENOENT | Errno::EPROTONOSUPPORT))
 }
 
-fn in_words(family: &str, (kind, name, _): &(Kind, &str, u8)) -> String {
+fn in_words(family: &str, (kind, name, _): &(ExtensionKind, &str, u8)) -> String {
     match kind {
-        Kind::Match => format!("{family}the match `{name}` (module xt_{name})"),
-        Kind::Target => format!("{family}the target `{name}` (module xt_{name}, ipt_{name} or ip6t_{name})"),
+        ExtensionKind::Match => format!("{family}the match `{name}` (module xt_{name})"),
+        ExtensionKind::Target => {
+            format!("{family}the target `{name}` (module xt_{name}, ipt_{name} or ip6t_{name})")
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::net::Family;
 use crate::firewall::xtables::dump::Dump;
-use crate::firewall::xtables::{Program, Ruleset, text};
+use crate::firewall::xtables::{IptablesProgram, IptablesRuleset, text};
 use crate::system::child::{path_of, unblocked};
 
 /// Exit status of the programs when another program has the lock, or was faster (RESOURCE_PROBLEM in
@@ -21,35 +21,35 @@ use crate::system::child::{path_of, unblocked};
 const BUSY: i32 = 4;
 
 /// Time for retries while another program has the lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Sets of iptables programs on this host, by flavour.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Iptables {
     /// Programs that talk to the kernel's iptables.
-    pub legacy: Option<Program>,
+    pub legacy: Option<IptablesProgram>,
     /// Programs that write nftables.
-    pub nft: Option<Program>,
+    pub nft: Option<IptablesProgram>,
 }
 
 impl Iptables {
     /// Finds the installed programs. Where only `iptables` is installed, its version tells the flavour.
     pub fn find() -> Self {
-        let installed = |program: &Program| path_of(&program.name(Family::V4, "-restore")).is_some();
+        let installed = |program: &IptablesProgram| path_of(&program.name(Family::V4, "-restore")).is_some();
         let mut found = Self {
-            legacy: Some(Program::Legacy).filter(installed),
-            nft: Some(Program::Nft).filter(installed),
+            legacy: Some(IptablesProgram::Legacy).filter(installed),
+            nft: Some(IptablesProgram::Nft).filter(installed),
         };
-        if (found.legacy.is_none() || found.nft.is_none()) && installed(&Program::Plain) {
+        if (found.legacy.is_none() || found.nft.is_none()) && installed(&IptablesProgram::Plain) {
             let place = if writes_nftables() { &mut found.nft } else { &mut found.legacy };
-            place.get_or_insert(Program::Plain);
+            place.get_or_insert(IptablesProgram::Plain);
         }
         found
     }
 
     /// Returns the names of a set's programs that are not installed although the kernel has their family.
-    pub fn missing(self, program: Program) -> Vec<String> {
+    pub fn missing(self, program: IptablesProgram) -> Vec<String> {
         let v6 = Path::new("/proc/sys/net/ipv6").is_dir().then_some(Family::V6);
         let names = [Some(Family::V4), v6].into_iter().flatten();
         let names = names.flat_map(|family| ["-save", "-restore"].map(|what| program.name(family, what)));
@@ -57,7 +57,7 @@ impl Iptables {
     }
 
     /// Reads all tables of a family. The result is empty if the program for the family is missing.
-    pub fn dump(self, program: Program, family: Family) -> Result<Dump> {
+    pub fn dump(self, program: IptablesProgram, family: Family) -> Result<Dump> {
         let name = program.name(family, "-save");
         if path_of(&name).is_none() {
             return Ok(Dump::default());
@@ -73,7 +73,7 @@ impl Iptables {
     }
 
     /// Reads our content from the tables of both families.
-    pub fn read(self, program: Program) -> Result<Ruleset> {
+    pub fn read(self, program: IptablesProgram) -> Result<IptablesRuleset> {
         let mut ruleset = self.dump(program, Family::V4)?.ours(Family::V4);
         ruleset.extend(self.dump(program, Family::V6)?.ours(Family::V6));
         Ok(ruleset)
@@ -81,7 +81,12 @@ impl Iptables {
 
     /// Changes our content from `from` to `to`. Tables that are equal in both are not touched. If a table
     /// fails, the tables before it have changed.
-    pub fn change(self, program: Program, from: &Ruleset, to: &Ruleset) -> Result<()> {
+    pub fn change(
+        self,
+        program: IptablesProgram,
+        from: &IptablesRuleset,
+        to: &IptablesRuleset,
+    ) -> Result<()> {
         for family in [Family::V4, Family::V6] {
             let script = text::script(from, to, family);
             if !script.is_empty() {
@@ -113,7 +118,7 @@ fn failed_line(complaint: &str) -> Option<usize> {
 
 /// Runs an attempt again while another program holds the lock.
 fn patiently(mut attempt: impl FnMut() -> Result<Output>) -> Result<Output> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + LOCK_WAIT;
     loop {
         let output = attempt()?;
         if output.status.code() != Some(BUSY) || Instant::now() >= end {
@@ -130,15 +135,15 @@ fn run(name: &str, arguments: &[&str], input: &str) -> Result<Output> {
             crate::system::packages::manager().how_to_install("iptables")
         )));
     };
-    let doing = || format!("cannot run {}", path.display());
+    let context = || format!("cannot run {}", path.display());
     let mut command = Command::new(&path);
     command.args(arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = unblocked(&mut command).spawn().context(doing)?;
+    let mut child = unblocked(&mut command).spawn().context(context)?;
     let mut stdin = child.stdin.take().expect("it was piped");
     // If the program ends before it has read all input, its exit status tells why.
     drop(stdin.write_all(input.as_bytes()));
     drop(stdin);
-    child.wait_with_output().context(doing)
+    child.wait_with_output().context(context)
 }
 
 /// Returns the first line that a program wrote to standard error.

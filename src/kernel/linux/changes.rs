@@ -11,7 +11,7 @@ use crate::kernel::batch::Batch;
 use crate::kernel::netlink::{Socket, protocols};
 use crate::kernel::requests::{add_links, change_routing, remove_links};
 use crate::kernel::wireguard::WireGuard;
-use crate::kernel::{builtin, link, refusal, sysctl};
+use crate::kernel::{builtin, link, step_errors, sysctl};
 use crate::state::step::{FirewallStep, NamedLink, TunnelChange};
 use crate::state::tunnel_delta::delta;
 
@@ -58,7 +58,7 @@ impl Linux {
             made?;
             let verdict = verdicts.next().expect("there is a verdict on each request");
             verdict
-                .map_err(|refused| refusal::not_added(new, refused))
+                .map_err(|refused| step_errors::not_added(new, refused))
                 .inspect_err(|_| self.unmake(&new.name))
         };
         new.iter().zip(made).map(finish).collect()
@@ -74,7 +74,7 @@ impl Linux {
         let existing = link::list(&mut self.route)?;
         let make = |new: &&NamedLink| {
             if existing.contains_key(&new.name) {
-                return Err(refusal::not_added(new, Errno::EEXIST.into()));
+                return Err(step_errors::not_added(new, Errno::EEXIST.into()));
             }
             // If another program deleted the interface, its device still holds the port and the control
             // socket.
@@ -126,7 +126,7 @@ impl Linux {
         match step {
             FirewallStep::ClosePorts { to, .. } => nftables?.close_ports(to.as_ref()),
             FirewallStep::ChangeFirewall { from, to } => nftables?.change(from.as_ref(), to.as_ref()),
-            FirewallStep::ChangeOpenings { chain, to, .. } => nftables?.open(chain, to),
+            FirewallStep::ChangePinholes { chain, to, .. } => nftables?.open(chain, to),
             FirewallStep::ChangeIptables { program, from, to } => self.iptables().change(*program, from, to),
         }
     }

@@ -11,22 +11,22 @@ use nix::errno::Errno;
 use crate::base::error::{Error, Result};
 use crate::base::net::{IfName, InterfaceAddress};
 use crate::base::sorted::SortedMap;
-use crate::firewall::xtables::{Program, Ruleset};
+use crate::firewall::xtables::{IptablesProgram, IptablesRuleset};
 use crate::kernel::batch::Batch;
-use crate::kernel::conntrack::{self, Told};
+use crate::kernel::conntrack::{self, ConnectionFilter};
 use crate::kernel::echo::Echo;
 use crate::kernel::iptables::{Iptables, legacy};
 use crate::kernel::link::{HostLink, Links};
-use crate::kernel::neighbour::Neighbourhood;
+use crate::kernel::neighbour::NeighbourSocket;
 use crate::kernel::netlink::{Socket, protocols};
-use crate::kernel::news::News;
+use crate::kernel::netlink_monitor::NetlinkMonitor;
 use crate::kernel::nftables::{Nftables, Survey};
 use crate::kernel::nl80211::Wireless;
-use crate::kernel::sockets::{ChangeNews, EchoSocket, NeighbourNews};
+use crate::kernel::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
 use crate::kernel::wireguard::{Reading, WireGuard};
 use crate::kernel::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
 use crate::state::step::{Step, TunnelChange};
-use crate::state::{Backend, Link, Scope, State, Tunnel};
+use crate::state::{Link, Scope, State, Tunnel, WireGuardBackend};
 use crate::wifi::card::Station;
 use changes::change_in_kernel;
 
@@ -62,11 +62,6 @@ impl Linux {
         self.nftables.is_some()
     }
 
-    /// Tells whether packets can be dropped as they come in through a port of a foreign bridge.
-    pub fn can_close_ports(&mut self) -> bool {
-        self.nftables.as_mut().is_some_and(Nftables::can_close_ports)
-    }
-
     /// Returns the abilities, in words, that our rules need and the kernel's nftables lacks.
     pub fn nftables_lacks(&mut self) -> Result<Vec<&'static str>> {
         self.nftables.as_mut().map_or_else(|| Ok(Vec::new()), |nftables| Ok(nftables.lacks()?.to_vec()))
@@ -82,13 +77,6 @@ impl Linux {
         *self.iptables.get_or_insert_with(Iptables::find)
     }
 
-    /// Lists our tunnels, of this network and of earlier ones.
-    pub fn own_tunnels(&mut self) -> Result<SortedMap<IfName, Link>> {
-        let links = link::list(&mut self.route)?.into_iter();
-        let ours = links.filter_map(|(name, link)| Some((name, link.ours()?)));
-        Ok(ours.filter(|(_, link)| link.backend().is_some()).collect())
-    }
-
     /// Removes interfaces whose built-in WireGuard has stopped answering. They are missing then, and are made
     /// again.
     fn drop_lost_devices(&mut self) {
@@ -101,55 +89,9 @@ impl Linux {
         });
     }
 
-    /// Takes a snapshot of all interfaces.
-    pub fn links(&mut self) -> Result<Links> {
-        link::list(&mut self.route)
-    }
-
     /// Returns the socket for interfaces, addresses, routes and rules.
     pub(crate) fn route(&mut self) -> &mut Socket {
         &mut self.route
-    }
-
-    /// Tells whether this process runs tunnels with the built-in WireGuard.
-    pub fn runs_tunnels(&self) -> bool {
-        !self.devices.is_empty()
-    }
-
-    /// Reads the settings of a tunnel, and the statistics of its peers. `now` decides which peers are alive.
-    pub fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading> {
-        match (link.backend(), self.devices.get(name)) {
-            (Some(Backend::Kernel), _) => self.kernel_wireguard()?.read(name, now),
-            (Some(Backend::BuiltIn), Some(device)) => device.read(now),
-            (Some(Backend::BuiltIn), None) => builtin::read_foreign(name, now),
-            (None, _) => Err(Error::failed(format!("{name} is not a tunnel"))),
-        }
-    }
-
-    /// Changes the settings of a tunnel of ours.
-    pub fn change_tunnel(&mut self, name: &IfName, from: &Tunnel, to: &Tunnel) -> Result<()> {
-        if let Some(device) = self.devices.get_mut(name) {
-            return device.change(from, to);
-        }
-        let change = TunnelChange { name: name.clone(), from: from.clone(), to: to.clone() };
-        change_in_kernel(self.kernel_wireguard()?, &[&change]).into_iter().collect()
-    }
-
-    /// Makes the built-in WireGuard start again with every peer that does not answer. It reads the clock only
-    /// when a peer is added, and derives the times in its handshakes from that; the kernel's WireGuard reads
-    /// the clock for each handshake.
-    pub fn begin_handshakes_anew(&self) {
-        for device in self.devices.values() {
-            device.begin_anew();
-        }
-    }
-
-    /// Looks for the kernel's WireGuard again if there was none: it may have been installed since.
-    pub fn look_for_wireguard(&mut self) -> Result<()> {
-        if self.wireguard.is_none() {
-            self.wireguard = WireGuard::find()?;
-        }
-        Ok(())
     }
 
     fn kernel_wireguard(&mut self) -> Result<&mut WireGuard> {
@@ -165,7 +107,7 @@ impl Linux {
                 Ok(reading) => drop(tunnels.insert(name.clone(), reading.tunnel)),
                 // The process of the tunnel is ending, or hides the tunnel from us: a tunnel that cannot be
                 // asked has no settings.
-                Err(error) if link.backend() == Some(Backend::BuiltIn) => debug!("{error}"),
+                Err(error) if link.backend() == Some(WireGuardBackend::BuiltIn) => debug!("{error}"),
                 Err(error) => return Err(error),
             }
         }
@@ -173,7 +115,11 @@ impl Linux {
     }
 
     /// Reads our chains from the programs in `scope`, and from each program that shows signs of them.
-    fn observe_iptables(&mut self, scope: &Scope, survey: &Survey) -> Result<SortedMap<Program, Ruleset>> {
+    fn observe_iptables(
+        &mut self,
+        scope: &Scope,
+        survey: &Survey,
+    ) -> Result<SortedMap<IptablesProgram, IptablesRuleset>> {
         let mut programs = scope.iptables.clone();
         if !legacy::families_in_use()?.is_empty() {
             programs.extend(self.iptables().legacy);
@@ -193,6 +139,92 @@ impl Linux {
 }
 
 impl Kernel for Linux {
+    fn links(&mut self) -> Result<Links> {
+        link::list(&mut self.route)
+    }
+
+    fn interface_to(&mut self, address: IpAddr, links: &Links) -> Option<IfName> {
+        let found = route::lookup(&mut self.route, address, None, None)?.device?;
+        links.values().find(|link| link.index == found).map(|link| link.name.clone())
+    }
+
+    fn can_close_ports(&mut self) -> bool {
+        self.nftables.as_mut().is_some_and(Nftables::can_close_ports)
+    }
+
+    fn legacy_tables(&mut self) -> Result<Vec<legacy::Shape>> {
+        legacy::shape()
+    }
+
+    fn look_for_wireguard(&mut self) -> Result<()> {
+        if self.wireguard.is_none() {
+            self.wireguard = WireGuard::find()?;
+        }
+        Ok(())
+    }
+
+    fn own_tunnels(&mut self) -> Result<SortedMap<IfName, Link>> {
+        let links = link::list(&mut self.route)?.into_iter();
+        let ours = links.filter_map(|(name, link)| Some((name, link.ours()?)));
+        Ok(ours.filter(|(_, link)| link.backend().is_some()).collect())
+    }
+
+    fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading> {
+        match (link.backend(), self.devices.get(name)) {
+            (Some(WireGuardBackend::Kernel), _) => self.kernel_wireguard()?.read(name, now),
+            (Some(WireGuardBackend::BuiltIn), Some(device)) => device.read(now),
+            (Some(WireGuardBackend::BuiltIn), None) => builtin::read_foreign(name, now),
+            (None, _) => Err(Error::failed(format!("{name} is not a tunnel"))),
+        }
+    }
+
+    fn change_tunnel(&mut self, name: &IfName, from: &Tunnel, to: &Tunnel) -> Result<()> {
+        if let Some(device) = self.devices.get_mut(name) {
+            return device.change(from, to);
+        }
+        let change = TunnelChange { name: name.clone(), from: from.clone(), to: to.clone() };
+        change_in_kernel(self.kernel_wireguard()?, &[&change]).into_iter().collect()
+    }
+
+    fn runs_tunnels(&self) -> bool {
+        !self.devices.is_empty()
+    }
+
+    fn begin_handshakes_anew(&self) {
+        for device in self.devices.values() {
+            device.begin_anew();
+        }
+    }
+
+    fn forget_connections(&mut self, chosen: &ConnectionFilter) -> Result<usize> {
+        conntrack::forget(chosen)
+    }
+
+    fn stations(&mut self, interfaces: &[&IfName]) -> Result<SortedMap<IfName, Vec<Station>>> {
+        let wireless = if interfaces.is_empty() { None } else { Wireless::find()? };
+        wireless.map_or_else(
+            || Ok(SortedMap::new()),
+            |mut wireless| wireless.stations(interfaces.iter().copied()),
+        )
+    }
+
+    fn change_monitor(&mut self) -> Result<Box<dyn ChangeMonitor>> {
+        Ok(Box::new(NetlinkMonitor::open()?))
+    }
+
+    fn neighbour_monitor(&mut self) -> Result<Box<dyn NeighbourMonitor>> {
+        Ok(Box::new(NeighbourSocket::open()?))
+    }
+
+    fn echo_socket(
+        &mut self,
+        interface: &IfName,
+        from: Ipv4Addr,
+        to: Ipv4Addr,
+    ) -> Result<Box<dyn EchoSocket>, Errno> {
+        Ok(Box::new(Echo::open(interface, from, to)?))
+    }
+
     fn observe(&mut self, scope: &Scope) -> Result<State> {
         // The interface of a lost device must be gone before the interfaces are listed.
         self.drop_lost_devices();
@@ -231,80 +263,10 @@ impl Kernel for Linux {
             closed_ports: self.nftables.as_mut().map_or(Ok(None), Nftables::closed_ports)?,
             firewall: self.nftables.as_mut().map_or(Ok(None), Nftables::read)?,
             iptables: self.observe_iptables(scope, &survey)?,
-            openings: survey.openings,
+            pinholes: survey.pinholes,
             sysctls: observe_sysctls(scope)?,
             links,
         })
-    }
-
-    fn links(&mut self) -> Result<Links> {
-        self.links()
-    }
-
-    fn interface_to(&mut self, address: IpAddr, links: &Links) -> Option<IfName> {
-        let found = route::lookup(&mut self.route, address, None, None)?.device?;
-        links.values().find(|link| link.index == found).map(|link| link.name.clone())
-    }
-
-    fn can_close_ports(&mut self) -> bool {
-        self.can_close_ports()
-    }
-
-    fn legacy_tables(&mut self) -> Result<Vec<legacy::Shape>> {
-        legacy::shape()
-    }
-
-    fn look_for_wireguard(&mut self) -> Result<()> {
-        self.look_for_wireguard()
-    }
-
-    fn own_tunnels(&mut self) -> Result<SortedMap<IfName, Link>> {
-        self.own_tunnels()
-    }
-
-    fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading> {
-        self.read_tunnel(name, link, now)
-    }
-
-    fn change_tunnel(&mut self, name: &IfName, from: &Tunnel, to: &Tunnel) -> Result<()> {
-        self.change_tunnel(name, from, to)
-    }
-
-    fn runs_tunnels(&self) -> bool {
-        self.runs_tunnels()
-    }
-
-    fn begin_handshakes_anew(&self) {
-        self.begin_handshakes_anew();
-    }
-
-    fn forget_connections(&mut self, chosen: &Told) -> Result<usize> {
-        conntrack::forget(chosen)
-    }
-
-    fn stations(&mut self, interfaces: &[&IfName]) -> Result<SortedMap<IfName, Vec<Station>>> {
-        let wireless = if interfaces.is_empty() { None } else { Wireless::find()? };
-        wireless.map_or_else(
-            || Ok(SortedMap::new()),
-            |mut wireless| wireless.stations(interfaces.iter().copied()),
-        )
-    }
-
-    fn change_news(&mut self) -> Result<Box<dyn ChangeNews>> {
-        Ok(Box::new(News::open()?))
-    }
-
-    fn neighbour_news(&mut self) -> Result<Box<dyn NeighbourNews>> {
-        Ok(Box::new(Neighbourhood::open()?))
-    }
-
-    fn echo_socket(
-        &mut self,
-        interface: &IfName,
-        from: Ipv4Addr,
-        to: Ipv4Addr,
-    ) -> Result<Box<dyn EchoSocket>, Errno> {
-        Ok(Box::new(Echo::open(interface, from, to)?))
     }
 
     fn apply(&mut self, steps: &[Step]) -> Vec<Outcome> {

@@ -11,7 +11,7 @@ use nix::libc::MSG_DONTWAIT;
 pub(in crate::kernel) struct Listener(Socket);
 
 /// Result of an attempt to receive.
-pub(in crate::kernel) enum Heard {
+pub(in crate::kernel) enum Received {
     /// Messages came in.
     Messages,
     /// The socket has no message waiting.
@@ -36,12 +36,12 @@ impl Listener {
     }
 
     /// Receives waiting messages into `buffer`, in place of its content, up to its capacity. Never waits.
-    pub(in crate::kernel) fn hear(&self, buffer: &mut Vec<u8>) -> Heard {
+    pub(in crate::kernel) fn hear(&self, buffer: &mut Vec<u8>) -> Received {
         buffer.clear();
         match self.0.recv(buffer, MSG_DONTWAIT) {
-            Ok(_) => Heard::Messages,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Heard::Nothing,
-            Err(_) => Heard::Lost,
+            Ok(_) => Received::Messages,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
+            Err(_) => Received::Lost,
         }
     }
 }

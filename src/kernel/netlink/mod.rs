@@ -20,7 +20,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::message::{Decode, Message};
 use crate::base::error::{Context, Result};
 pub(crate) use frame::{Frame, frames};
-pub(super) use listener::{Heard, Listener};
+pub(super) use listener::{Listener, Received};
 pub use netlink_sys::protocols;
 pub use refusal::Refusal;
 pub(crate) use refusal::verdict;

@@ -7,17 +7,17 @@ use crate::kernel::message::LINK_HEADER;
 
 /// The name of an interface.
 #[derive(Debug, PartialEq)]
-struct Named(String);
+struct LinkName(String);
 
-impl Decode for Named {
+impl Decode for LinkName {
     fn decode(payload: &[u8]) -> Option<Self> {
         Attributes::of(payload.get(LINK_HEADER..)?).text(libc::IFLA_IFNAME).map(|name| Self(name.to_owned()))
     }
 }
 
 /// The loopback interface: the first of each namespace.
-fn loopback() -> Named {
-    Named("lo".to_owned())
+fn loopback() -> LinkName {
+    LinkName("lo".to_owned())
 }
 
 fn link(index: u32) -> Message {
@@ -39,7 +39,7 @@ fn a_dump_lists_the_loopback_interface() {
 fn a_question_has_one_answer() {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE).unwrap();
     assert_eq!(socket.get(link(1)), Ok(Some(loopback())));
-    assert_eq!(socket.get::<Named>(link(NO_LINK)).unwrap_err().errno, Errno::ENODEV);
+    assert_eq!(socket.get::<LinkName>(link(NO_LINK)).unwrap_err().errno, Errno::ENODEV);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::transaction;
 use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
 use crate::firewall::edit::edits;
-use crate::firewall::{Action, Chain, Condition, Firewall, Rule, Set, SetName};
+use crate::firewall::{Action, Chain, Condition, Firewall, FirewallRule, Set, SetName};
 use crate::kernel::netlink::Refusal;
 use crate::kernel::nfnetlink::Nfnetlink;
 
@@ -31,11 +31,11 @@ fn needed() -> Firewall {
     let network = Cidr::host(Ipv4Addr::LOCALHOST.into());
     let sets = [
         ("interfaces", Set::Interfaces([interface.clone()].into())),
-        ("paths", Set::Paths([(interface.clone(), interface)].into())),
+        ("paths", Set::InterfacePairs([(interface.clone(), interface)].into())),
         ("devices", Set::Devices([Mac([2, 0, 0, 0, 0, 1])].into())),
         ("networks", Set::Networks(Family::V4, [network].into())),
     ];
-    let rule = |conditions: &[Condition], action| Rule { conditions: conditions.to_vec(), action };
+    let rule = |conditions: &[Condition], action| FirewallRule { conditions: conditions.to_vec(), action };
     let chains = [
         (Chain::Forward, vec![rule(&[Condition::Established], Action::Accept), rule(&[], Action::Reject)]),
         (Chain::Mss, vec![rule(&[Condition::TcpSyn], Action::ClampMss(1240))]),
@@ -43,7 +43,7 @@ fn needed() -> Firewall {
             Chain::Prerouting,
             vec![
                 rule(&[Condition::UdpPort(53, 53)], Action::Redirect(5053)),
-                rule(&[Condition::Family(Family::V4)], Action::Divert(Ipv4Addr::LOCALHOST)),
+                rule(&[Condition::Family(Family::V4)], Action::DestinationNat(Ipv4Addr::LOCALHOST)),
             ],
         ),
         (Chain::Postrouting, vec![rule(&[], Action::Masquerade)]),

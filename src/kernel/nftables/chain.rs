@@ -3,7 +3,7 @@
 use nix::libc;
 
 use crate::firewall::Chain;
-use crate::kernel::attributes::{Attributes, Writer};
+use crate::kernel::attributes::{AttributeWriter, Attributes};
 
 const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;
@@ -14,12 +14,12 @@ const HOOK_PRIORITY: u16 = 2;
 const POLICY_ACCEPT: u32 = libc::NF_ACCEPT.cast_unsigned();
 
 /// Encodes the name of a chain, which is enough for a chain that exists.
-pub(super) fn encode_name(chain: Chain, writer: &mut Writer) {
+pub(super) fn encode_name(chain: Chain, writer: &mut AttributeWriter) {
     writer.text(CHAIN_NAME, chain.name());
 }
 
 /// Encodes a new chain.
-pub(super) fn encode(chain: Chain, writer: &mut Writer) {
+pub(super) fn encode(chain: Chain, writer: &mut AttributeWriter) {
     let hook = chain.hook();
     encode_name(chain, writer);
     writer.text(CHAIN_TYPE, hook.kind);

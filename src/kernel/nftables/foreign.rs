@@ -7,11 +7,11 @@ use nix::libc;
 use super::rule;
 
 use super::call::{self, INET, TABLE_NAME};
-use super::transaction::Batch;
+use super::transaction::NftablesBatch;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::xtables::CHAIN_PREFIX;
-use crate::firewall::{Chain, ForeignChain, OPENING_COMMENT, Opened, Rule, TABLE, TableFamily};
-use crate::kernel::attributes::{Attributes, Writer};
+use crate::firewall::{Chain, FirewallRule, ForeignChain, PINHOLE_COMMENT, PinholeChain, TABLE, TableFamily};
+use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
 use crate::kernel::message::Message;
 use crate::kernel::netlink::{Frame, Refusal, frames};
@@ -68,7 +68,7 @@ pub struct Survey {
     /// Chains that refuse unknown packets, each with our chain at the same hook.
     pub refusing: Vec<(ForeignChain, Chain)>,
     /// Rules of ours in other programs' chains.
-    pub openings: SortedMap<ForeignChain, Opened>,
+    pub pinholes: SortedMap<ForeignChain, PinholeChain>,
     /// Chains that refuse unknown packets and that only the owner of their table may change, as nft names
     /// them.
     pub locked: SortedSet<String>,
@@ -82,7 +82,7 @@ pub struct Survey {
 /// changed meanwhile.
 pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Refusal> {
     let mut answers = socket.dump_all(call::GET_CHAIN)?;
-    let mut ruleset = Ruleset::default();
+    let mut ruleset = ForeignRuleset::default();
     for frame in objects(&answers, call::NEW_CHAIN) {
         ruleset.add_chain(&frame);
     }
@@ -105,7 +105,7 @@ pub(super) fn survey(socket: &mut Nfnetlink) -> Result<(Survey, Vec<u8>), Refusa
 /// Reads a survey from all answers together.
 #[cfg(fuzzing)]
 pub(crate) fn read(answers: &[u8]) -> Survey {
-    let mut ruleset = Ruleset::default();
+    let mut ruleset = ForeignRuleset::default();
     for frame in objects(answers, call::NEW_CHAIN) {
         ruleset.add_chain(&frame);
     }
@@ -122,7 +122,7 @@ pub(crate) fn read(answers: &[u8]) -> Survey {
 pub(super) fn batch(
     socket: &mut Nfnetlink,
     chain: &ForeignChain,
-    to: &Opened,
+    to: &PinholeChain,
 ) -> Result<Option<Vec<Message>>, Refusal> {
     let rules = socket.dump_all(call::GET_RULE)?;
     let old: Vec<&[u8]> = objects(&rules, call::NEW_RULE)
@@ -131,11 +131,11 @@ pub(super) fn batch(
         })
         .filter_map(|frame| attributes(frame.payload).bytes(RULE_HANDLE))
         .collect();
-    let new: Vec<&Rule> = to.rules.iter().flatten().collect();
+    let new: Vec<&FirewallRule> = to.rules.iter().flatten().collect();
     let last = old.len() + new.len();
     let mut number = 0;
-    let mut batch = Batch::begin();
-    let mut send = |kind, flags, body: &mut dyn FnMut(&mut Writer)| {
+    let mut batch = NftablesBatch::begin();
+    let mut send = |kind, flags, body: &mut dyn FnMut(&mut AttributeWriter)| {
         number += 1;
         let acknowledge = if number == last { NLM_F_ACK } else { 0 };
         batch.push(kind, flags | acknowledge, family_number(chain.family), |writer| {
@@ -170,23 +170,23 @@ impl Survey {
 
 /// Chains and rules of other programs, as far as they matter here.
 #[derive(Default)]
-struct Ruleset {
+struct ForeignRuleset {
     /// Base chains at our hooks, each with our chain there and whether the policy is to drop.
     bases: SortedMap<ForeignChain, (Chain, bool)>,
-    rules: SortedMap<ForeignChain, Vec<Foreign>>,
+    rules: SortedMap<ForeignChain, Vec<ForeignRule>>,
     has_iptables_chains: bool,
     translating: Option<ForeignChain>,
 }
 
 /// Rule of another program, as far as it matters here.
-enum Foreign {
-    Ours(Option<Rule>),
+enum ForeignRule {
+    Ours(Option<FirewallRule>),
     RefusesAll,
     GoesTo(String),
     Other,
 }
 
-impl Ruleset {
+impl ForeignRuleset {
     fn is_empty(&self) -> bool {
         self.bases.is_empty() && !self.has_iptables_chains
     }
@@ -211,7 +211,7 @@ impl Ruleset {
     fn add_rule(&mut self, frame: &Frame) -> Option<()> {
         let attributes = attributes(frame.payload);
         let rule = if is_opening(attributes) {
-            Foreign::Ours(rule::decode_expressions(attributes))
+            ForeignRule::Ours(rule::decode_expressions(attributes))
         } else {
             what_it_does(attributes)
         };
@@ -225,10 +225,10 @@ impl Ruleset {
             .iter()
             .filter(|(chain, (_, drops))| *drops || self.refuses(chain, &mut SortedSet::new()))
             .map(|(chain, (own, _))| (chain.clone(), *own));
-        let openings = self.rules.iter().filter_map(|(chain, rules)| Some((chain.clone(), opened(rules)?)));
+        let pinholes = self.rules.iter().filter_map(|(chain, rules)| Some((chain.clone(), opened(rules)?)));
         Survey {
             refusing: refusing.collect(),
-            openings: openings.collect(),
+            pinholes: pinholes.collect(),
             locked: SortedSet::new(),
             has_iptables_chains: self.has_iptables_chains,
             translating: self.translating.clone(),
@@ -244,44 +244,44 @@ impl Ruleset {
         }
         let rules = self.rules.get(chain).map_or(&[][..], Vec::as_slice);
         rules.iter().any(|rule| match rule {
-            Foreign::RefusesAll => true,
-            Foreign::GoesTo(name) => {
+            ForeignRule::RefusesAll => true,
+            ForeignRule::GoesTo(name) => {
                 self.refuses(&ForeignChain { name: name.clone(), ..chain.clone() }, seen)
             }
-            Foreign::Ours(_) | Foreign::Other => false,
+            ForeignRule::Ours(_) | ForeignRule::Other => false,
         })
     }
 }
 
-fn opened(rules: &[Foreign]) -> Option<Opened> {
-    let ours = |rule: &Foreign| match rule {
-        Foreign::Ours(rule) => Some(rule.clone()),
+fn opened(rules: &[ForeignRule]) -> Option<PinholeChain> {
+    let ours = |rule: &ForeignRule| match rule {
+        ForeignRule::Ours(rule) => Some(rule.clone()),
         _ => None,
     };
-    let all: Vec<Option<Rule>> = rules.iter().filter_map(ours).collect();
-    let at_top = rules.iter().take(all.len()).all(|rule| matches!(rule, Foreign::Ours(_)));
-    (!all.is_empty()).then_some(Opened { rules: all, at_top })
+    let all: Vec<Option<FirewallRule>> = rules.iter().filter_map(ours).collect();
+    let at_top = rules.iter().take(all.len()).all(|rule| matches!(rule, ForeignRule::Ours(_)));
+    (!all.is_empty()).then_some(PinholeChain { rules: all, at_top })
 }
 
 /// Reads the effect of another program's rule.
-fn what_it_does(attributes: Attributes) -> Foreign {
+fn what_it_does(attributes: Attributes) -> ForeignRule {
     let (mut unconditional, mut by_interface) = (true, true);
     for expression in attributes.nested(RULE_EXPRESSIONS).elements() {
         let data = expression.nested(EXPRESSION_DATA);
         match expression.text(EXPRESSION_NAME) {
             Some("counter" | "log") => {}
-            Some("reject") if unconditional => return Foreign::RefusesAll,
+            Some("reject") if unconditional => return ForeignRule::RefusesAll,
             Some("target") if unconditional && data.text(TARGET_NAME) == Some("REJECT") => {
-                return Foreign::RefusesAll;
+                return ForeignRule::RefusesAll;
             }
             Some("immediate") if data.number(IMMEDIATE_REGISTER) == Some(VERDICT) => {
                 let verdict = data.nested(IMMEDIATE_DATA).nested(DATA_VERDICT);
                 return match (verdict.number(VERDICT_CODE).map(u32::cast_signed), verdict.text(VERDICT_CHAIN))
                 {
-                    (Some(DROP), _) if unconditional => Foreign::RefusesAll,
+                    (Some(DROP), _) if unconditional => ForeignRule::RefusesAll,
                     // Packets that any other condition picks, such as a blocked address, are known.
-                    (Some(JUMP | GOTO), Some(chain)) if by_interface => Foreign::GoesTo(chain.to_owned()),
-                    _ => Foreign::Other,
+                    (Some(JUMP | GOTO), Some(chain)) if by_interface => ForeignRule::GoesTo(chain.to_owned()),
+                    _ => ForeignRule::Other,
                 };
             }
             Some("meta") => {
@@ -293,7 +293,7 @@ fn what_it_does(attributes: Attributes) -> Foreign {
             _ => (unconditional, by_interface) = (false, false),
         }
     }
-    Foreign::Other
+    ForeignRule::Other
 }
 
 fn objects(answers: &[u8], kind: u16) -> impl Iterator<Item = Frame<'_>> {
@@ -322,8 +322,8 @@ fn is_opening(attributes: Attributes) -> bool {
 }
 
 fn comment() -> Vec<u8> {
-    let length = u8::try_from(OPENING_COMMENT.len() + 1).expect("a short word");
-    [&[COMMENT, length], OPENING_COMMENT.as_bytes(), &[0]].concat()
+    let length = u8::try_from(PINHOLE_COMMENT.len() + 1).expect("a short word");
+    [&[COMMENT, length], PINHOLE_COMMENT.as_bytes(), &[0]].concat()
 }
 
 /// Number of a table's family: NFPROTO_*.

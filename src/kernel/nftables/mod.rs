@@ -28,8 +28,8 @@ use nix::errno::Errno;
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
-use crate::firewall::edit::{Edit, edits, in_stages, undoing};
-use crate::firewall::{Firewall, ForeignChain, Opened};
+use crate::firewall::edit::{FirewallEdit, edits, in_stages, inverse_of_sets};
+use crate::firewall::{Firewall, ForeignChain, PinholeChain};
 use crate::kernel::netlink::{Refusal, frames};
 use crate::kernel::nfnetlink::{Nfnetlink, attributes, is_unknown_subsystem};
 use crate::system::errno;
@@ -104,9 +104,9 @@ impl Nftables {
     /// Surveys other programs' chains. If the ruleset has not changed since the last survey, the only
     /// question is for its generation.
     pub fn survey(&mut self) -> Result<Survey> {
-        let doing = || "cannot read other programs' nftables".to_owned();
+        let context = || "cannot read other programs' nftables".to_owned();
         for _ in 0..LOOKS {
-            let generation = self.generation().context(doing)?;
+            let generation = self.generation().context(context)?;
             if let Some((known, survey)) = &self.surveyed
                 && *known == generation
             {
@@ -117,7 +117,7 @@ impl Nftables {
                     self.surveyed = Some((generation, survey));
                 }
                 Ok(_) | Err(Refusal { errno: Errno::ENOENT | Errno::EINTR, .. }) => {}
-                Err(refusal) => return Err(refusal).context(doing),
+                Err(refusal) => return Err(refusal).context(context),
             }
         }
         Err(Error::failed("cannot read other programs' nftables: one of them keeps changing them"))
@@ -125,10 +125,12 @@ impl Nftables {
 
     /// Puts our rules at the top of another program's chain, in place of our rules that are there, in one
     /// transaction.
-    pub fn open(&mut self, chain: &ForeignChain, to: &Opened) -> Result<()> {
-        let doing = || format!("cannot change our rules in the chain {chain}");
-        let Some(batch) = foreign::batch(&mut self.socket, chain, to).context(doing)? else { return Ok(()) };
-        self.socket.transact(&batch).map_err(|(_, refusal)| refusal).context(doing)
+    pub fn open(&mut self, chain: &ForeignChain, to: &PinholeChain) -> Result<()> {
+        let context = || format!("cannot change our rules in the chain {chain}");
+        let Some(batch) = foreign::batch(&mut self.socket, chain, to).context(context)? else {
+            return Ok(());
+        };
+        self.socket.transact(&batch).map_err(|(_, refusal)| refusal).context(context)
     }
 
     /// Returns the closed ports; `None` if there is no table for them, an empty set if the table is not in a
@@ -164,11 +166,11 @@ impl Nftables {
     pub fn change(&mut self, from: Option<&Firewall>, to: Option<&Firewall>) -> Result<()> {
         let [sets, rest] = in_stages(edits(from, to));
         self.carry_out(&sets)?;
-        self.carry_out(&rest).inspect_err(|_| drop(self.carry_out(&undoing(from.is_some(), &sets))))
+        self.carry_out(&rest).inspect_err(|_| drop(self.carry_out(&inverse_of_sets(from.is_some(), &sets))))
     }
 
     /// Carries out all of these edits, or none.
-    fn carry_out(&mut self, edits: &[Edit]) -> Result<()> {
+    fn carry_out(&mut self, edits: &[FirewallEdit]) -> Result<()> {
         if edits.is_empty() {
             return Ok(());
         }

@@ -6,11 +6,11 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::call::{self, NFTABLES, TABLE_NAME};
-use super::transaction::Batch;
+use super::transaction::NftablesBatch;
 use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::firewall::{PORTS_PRIORITY, TABLE};
-use crate::kernel::attributes::{Attributes, Writer};
+use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
 use crate::kernel::netlink::{Refusal, frames};
 use crate::kernel::nfnetlink::{self, Nfnetlink};
@@ -39,7 +39,7 @@ const LOOPBACK: &str = "lo";
 /// Returns the ports that our table closes; `None` if there is no such table, an empty set if the table is
 /// not in a form that we write.
 pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, Refusal> {
-    let of_table = |writer: &mut Writer| writer.text(TABLE_NAME, TABLE);
+    let of_table = |writer: &mut AttributeWriter| writer.text(TABLE_NAME, TABLE);
     match socket.request_about(NETDEV, call::GET_TABLE, NLM_F_ACK, of_table) {
         // A kernel before 4.17 answers EAFNOSUPPORT for a family whose module it lacks.
         Err(Refusal { errno: Errno::ENOENT | Errno::EAFNOSUPPORT, .. }) => return Ok(None),
@@ -52,7 +52,7 @@ pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, 
 
 /// Closes these ports and no others, in one transaction; `None` means no table.
 pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) -> Result<(), Refusal> {
-    let mut batch = Batch::begin();
+    let mut batch = NftablesBatch::begin();
     // Deletion fails without a table, so the table is made first.
     send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
     send(&mut batch, call::DELETE_TABLE, NLM_F_ACK, |_| ());
@@ -60,7 +60,7 @@ pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) 
         send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
         for (number, port) in ports.iter().enumerate() {
             let name = format!("port-{}", number + 1);
-            let encode = |writer: &mut Writer| encode_chain(&name, port.as_str(), DROP, writer);
+            let encode = |writer: &mut AttributeWriter| encode_chain(&name, port.as_str(), DROP, writer);
             send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, encode);
         }
     }
@@ -70,21 +70,21 @@ pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) 
 /// Reports whether this kernel can close ports. The question is a chain that drops nothing, in a transaction
 /// that is not carried out.
 pub(super) fn are_possible(socket: &mut Nfnetlink) -> bool {
-    let mut batch = Batch::begin();
+    let mut batch = NftablesBatch::begin();
     send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
-    let encode = |writer: &mut Writer| encode_chain("question", LOOPBACK, ACCEPT, writer);
+    let encode = |writer: &mut AttributeWriter| encode_chain("question", LOOPBACK, ACCEPT, writer);
     send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, encode);
     socket.transact(&batch.abandon()).is_ok()
 }
 
-fn send(batch: &mut Batch, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
+fn send(batch: &mut NftablesBatch, kind: u16, flags: u16, body: impl FnOnce(&mut AttributeWriter)) {
     batch.push(kind, flags, NETDEV, |writer| {
         writer.text(TABLE_NAME, TABLE);
         body(writer);
     });
 }
 
-fn encode_chain(name: &str, device: &str, policy: u32, writer: &mut Writer) {
+fn encode_chain(name: &str, device: &str, policy: u32, writer: &mut AttributeWriter) {
     writer.text(CHAIN_NAME, name);
     writer.text(CHAIN_TYPE, KIND);
     writer.number(CHAIN_POLICY, policy);

@@ -14,7 +14,7 @@ use super::value::{
 use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::SortedSet;
 use crate::firewall::Set;
-use crate::kernel::attributes::{Attributes, Writer};
+use crate::kernel::attributes::{AttributeWriter, Attributes};
 
 /// Limit of elements in one message, because a list has at most 64 KiB and the longest element takes 52
 /// bytes.
@@ -51,8 +51,8 @@ enum Role {
 }
 
 /// Encodes the kind of a set, which the kernel must know before it takes elements.
-pub(super) fn encode_kind(set: &Set, writer: &mut Writer) {
-    let Kind { key_type, key_length, flags } = Kind::of(set);
+pub(super) fn encode_kind(set: &Set, writer: &mut AttributeWriter) {
+    let SetKind { key_type, key_length, flags } = SetKind::of(set);
     writer.number(SET_FLAGS, flags);
     writer.number(SET_KEY_TYPE, key_type);
     writer.number(SET_KEY_LEN, key_length);
@@ -69,7 +69,7 @@ pub(super) fn encode_kind(set: &Set, writer: &mut Writer) {
 
 /// Decodes an empty set of the kind in the attributes; `None` for a kind that we do not use.
 pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
-    let kind = Kind {
+    let kind = SetKind {
         key_type: attributes.number(SET_KEY_TYPE)?,
         key_length: attributes.number(SET_KEY_LEN)?,
         flags: attributes.number(SET_FLAGS).unwrap_or(0),
@@ -77,13 +77,13 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
     let all = [
         Set::Interfaces(SortedSet::new()),
         Set::Devices(SortedSet::new()),
-        Set::Paths(SortedSet::new()),
-        Set::Places(SortedSet::new()),
-        Set::Ways(SortedSet::new()),
+        Set::InterfacePairs(SortedSet::new()),
+        Set::NetworksAtInterfaces(SortedSet::new()),
+        Set::MarksAtInterfaces(SortedSet::new()),
         Set::Networks(Family::V4, SortedSet::new()),
         Set::Networks(Family::V6, SortedSet::new()),
     ];
-    all.into_iter().find(|set| Kind::of(set) == kind)
+    all.into_iter().find(|set| SetKind::of(set) == kind)
 }
 
 /// Returns all elements of a new set. An end at zero closes the addresses in front of the first network, as
@@ -104,13 +104,15 @@ pub(super) fn elements(set: &Set) -> Vec<Element> {
     match set {
         Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).collect(),
         Set::Devices(devices) => devices.iter().map(|mac| Element::key(mac.0.to_vec())).collect(),
-        Set::Paths(paths) => {
+        Set::InterfacePairs(paths) => {
             paths.iter().map(|(incoming, outgoing)| Element::pair(incoming, outgoing.padded())).collect()
         }
-        Set::Places(places) => {
+        Set::NetworksAtInterfaces(places) => {
             places.iter().map(|(name, address)| Element::pair(name, &address.octets())).collect()
         }
-        Set::Ways(ways) => ways.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect(),
+        Set::MarksAtInterfaces(ways) => {
+            ways.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect()
+        }
         Set::Networks(_, networks) => networks
             .iter()
             .flat_map(|network| {
@@ -133,18 +135,21 @@ pub(super) fn with_elements(kind: &Set, elements: Vec<Element>) -> Option<Set> {
     match kind {
         Set::Interfaces(_) => names(&elements).map(Set::Interfaces),
         Set::Devices(_) => devices(&elements).map(Set::Devices),
-        Set::Paths(_) => pairs(&elements, unpadded_name).map(Set::Paths),
-        Set::Places(_) => {
-            pairs(&elements, |bytes| Some(Ipv4Addr::from(*bytes.as_array::<4>()?))).map(Set::Places)
+        Set::InterfacePairs(_) => pairs(&elements, unpadded_name).map(Set::InterfacePairs),
+        Set::NetworksAtInterfaces(_) => {
+            pairs(&elements, |bytes| Some(Ipv4Addr::from(*bytes.as_array::<4>()?)))
+                .map(Set::NetworksAtInterfaces)
         }
-        Set::Ways(_) => pairs(&elements, |bytes| Some(u32::from_ne_bytes(*bytes.as_array()?))).map(Set::Ways),
+        Set::MarksAtInterfaces(_) => {
+            pairs(&elements, |bytes| Some(u32::from_ne_bytes(*bytes.as_array()?))).map(Set::MarksAtInterfaces)
+        }
         Set::Networks(family, _) => {
             networks(*family, elements).map(|networks| Set::Networks(*family, networks))
         }
     }
 }
 
-pub(super) fn encode_elements(elements: &[Element], writer: &mut Writer) {
+pub(super) fn encode_elements(elements: &[Element], writer: &mut AttributeWriter) {
     writer.nest(LIST_ELEMENTS, |writer| {
         for Element { key, role } in elements {
             writer.nest(LIST_ELEMENT, |writer| {
@@ -163,7 +168,7 @@ pub(super) fn decode_elements(attributes: Attributes) -> Option<Vec<Element>> {
 }
 
 #[derive(PartialEq)]
-struct Kind {
+struct SetKind {
     /// Number of a type for the `nft` program: TYPE_* in its datatype.h. The kernel passes it on without
     /// reading it.
     key_type: u32,
@@ -173,7 +178,7 @@ struct Kind {
     flags: u32,
 }
 
-impl Kind {
+impl SetKind {
     fn of(set: &Set) -> Self {
         const IPV4_ADDR: u32 = 7;
         const IPV6_ADDR: u32 = 8;
@@ -185,9 +190,9 @@ impl Kind {
         let (key_type, key_length, flags) = match set {
             Set::Interfaces(_) => (IFNAME, NAME_LENGTH, 0),
             Set::Devices(_) => (ETHER_ADDR, MAC_LENGTH, 0),
-            Set::Paths(_) => (WITH_IFNAME | IFNAME, 2 * NAME_LENGTH, 0),
-            Set::Places(_) => (WITH_IFNAME | IPV4_ADDR, NAME_LENGTH + WORD, 0),
-            Set::Ways(_) => (WITH_IFNAME | MARK, NAME_LENGTH + WORD, 0),
+            Set::InterfacePairs(_) => (WITH_IFNAME | IFNAME, 2 * NAME_LENGTH, 0),
+            Set::NetworksAtInterfaces(_) => (WITH_IFNAME | IPV4_ADDR, NAME_LENGTH + WORD, 0),
+            Set::MarksAtInterfaces(_) => (WITH_IFNAME | MARK, NAME_LENGTH + WORD, 0),
             Set::Networks(Family::V4, _) => (IPV4_ADDR, address_length(Family::V4), FLAG_INTERVAL),
             Set::Networks(Family::V6, _) => (IPV6_ADDR, address_length(Family::V6), FLAG_INTERVAL),
         };

@@ -7,7 +7,7 @@ use super::call::{self, NFTABLES, TABLE_NAME};
 use super::set::{self, Element};
 use super::{chain, rule};
 use crate::base::sorted::SortedMap;
-use crate::firewall::{Chain, Firewall, Rule, Set, SetName, TABLE};
+use crate::firewall::{Chain, Firewall, FirewallRule, Set, SetName, TABLE};
 use crate::kernel::attributes::Attributes;
 use crate::kernel::netlink::{Frame, Refusal, frames};
 use crate::kernel::nfnetlink::{self, Nfnetlink};
@@ -58,7 +58,7 @@ pub(super) fn is_sharp(snapshot: &[u8]) -> bool {
 /// Decodes the firewall in a snapshot; `None` if the snapshot has a table, chain or set that we do not write.
 /// A rule that we do not write costs only its own chain all rules.
 pub(crate) fn decode(snapshot: &[u8]) -> Option<Firewall> {
-    let mut content = Content::default();
+    let mut content = SnapshotContent::default();
     for (kind, attributes) in objects(snapshot) {
         content.add(kind, attributes)?;
     }
@@ -78,13 +78,13 @@ fn is_of_nftables(frame: &Frame) -> bool {
 }
 
 #[derive(Default)]
-struct Content {
+struct SnapshotContent {
     sets: SortedMap<SetName, (Set, Vec<Element>)>,
     /// Rules of each chain; `None` if the chain has a rule that we do not write.
-    chains: SortedMap<Chain, Option<Vec<Rule>>>,
+    chains: SortedMap<Chain, Option<Vec<FirewallRule>>>,
 }
 
-impl Content {
+impl SnapshotContent {
     fn add(&mut self, kind: u16, attributes: Attributes) -> Option<()> {
         match kind {
             call::NEW_TABLE if attributes.number(TABLE_FLAGS) != Some(0) => return None,

@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use proptest::prelude::*;
 
 use super::{snapshot, transaction};
-use crate::firewall::edit::{Edit, edits};
-use crate::firewall::{Action, Chain, Condition, Firewall, Rule};
+use crate::firewall::edit::{FirewallEdit, edits};
+use crate::firewall::{Action, Chain, Condition, Firewall, FirewallRule};
 use crate::kernel::netlink::in_one_piece;
 use crate::system::errno;
 
@@ -52,13 +52,13 @@ fn a_kernel_without_the_family_has_no_table_of_it() {
 
 #[test]
 fn refusals_name_the_object_and_what_the_kernel_lacks() {
-    let tracked = Rule { conditions: vec![Condition::Established], action: Action::Accept };
-    let masquerade = Rule { conditions: vec![], action: Action::Masquerade };
+    let tracked = FirewallRule { conditions: vec![Condition::Established], action: Action::Accept };
+    let masquerade = FirewallRule { conditions: vec![], action: Action::Masquerade };
     let edits = [
-        Edit::AddTable,
-        Edit::AddChain(Chain::Postrouting),
-        Edit::AddRule(Chain::Forward, 3, &tracked),
-        Edit::AddRule(Chain::Postrouting, 1, &masquerade),
+        FirewallEdit::AddTable,
+        FirewallEdit::AddChain(Chain::Postrouting),
+        FirewallEdit::AddRule(Chain::Forward, 3, &tracked),
+        FirewallEdit::AddRule(Chain::Postrouting, 1, &masquerade),
     ];
     let cases = [
         (None, Errno::EPERM, "cannot change the firewall: Operation not permitted"),

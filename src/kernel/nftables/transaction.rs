@@ -7,9 +7,9 @@ use super::call::{self, INET, NFTABLES, TABLE_NAME};
 use super::set::{ELEMENTS_PER_MESSAGE, Element};
 use super::{chain, rule, set};
 use crate::base::error::Error;
-use crate::firewall::edit::Edit;
-use crate::firewall::{Action, Condition, Rule, SetName, TABLE};
-use crate::kernel::attributes::Writer;
+use crate::firewall::edit::FirewallEdit;
+use crate::firewall::{Action, Condition, FirewallRule, SetName, TABLE};
+use crate::kernel::attributes::AttributeWriter;
 use crate::kernel::message::Message;
 use crate::kernel::netlink::Refusal;
 use crate::kernel::nfnetlink::{begin, end, request};
@@ -22,17 +22,17 @@ const NEW: u16 = NLM_F_CREATE | NLM_F_EXCL;
 
 /// Table that edits change.
 #[derive(Debug, Clone, Copy)]
-struct Table {
+struct EditedTable {
     name: &'static str,
     flags: u32,
 }
 
 /// Table of portals.
-const OURS: Table = Table { name: TABLE, flags: 0 };
+const OURS: EditedTable = EditedTable { name: TABLE, flags: 0 };
 
 /// Table of a trial, which never comes into force. NFT_TABLE_F_DORMANT keeps its chains off their hooks even
 /// for a moment.
-const TRIAL: Table = Table { name: "portals-trial", flags: 1 };
+const TRIAL: EditedTable = EditedTable { name: "portals-trial", flags: 1 };
 
 /// The messages that carry out edits.
 pub(crate) struct Transaction {
@@ -56,41 +56,47 @@ impl Transaction {
 
 /// Returns the transaction for these edits. Only the last edit asks for an acknowledgement, which the kernel
 /// sends when all edits are carried out.
-pub(crate) fn encode(edits: &[Edit]) -> Transaction {
+pub(crate) fn encode(edits: &[FirewallEdit]) -> Transaction {
     let (batch, edits) = begin_with(edits, OURS);
     Transaction { messages: batch.end(), edits }
 }
 
 /// Returns the transaction for a table that is never made: the kernel checks a transaction without an end,
 /// and then forgets it.
-pub(super) fn encode_trial(edits: &[Edit]) -> Transaction {
+pub(super) fn encode_trial(edits: &[FirewallEdit]) -> Transaction {
     let (batch, edits) = begin_with(edits, TRIAL);
     Transaction { messages: batch.abandon(), edits }
 }
 
 /// Returns a transaction without its end, and the index of the edit of each message.
-fn begin_with(edits: &[Edit], table: Table) -> (Batch, Vec<Option<usize>>) {
-    let mut batch = Batch::begin();
+fn begin_with(edits: &[FirewallEdit], table: EditedTable) -> (NftablesBatch, Vec<Option<usize>>) {
+    let mut batch = NftablesBatch::begin();
     let mut indices = vec![None];
     for (index, edit) in edits.iter().enumerate() {
         let acknowledge = if index + 1 == edits.len() { NLM_F_ACK } else { 0 };
-        encode_edit(edit, &mut Request { batch: &mut batch, table, acknowledge });
+        encode_edit(edit, &mut EditRequest { batch: &mut batch, table, acknowledge });
         indices.resize(batch.0.len(), Some(index));
     }
     (batch, indices)
 }
 
 /// Messages that the kernel carries out as a whole or not at all.
-pub(super) struct Batch(Vec<Message>);
+pub(super) struct NftablesBatch(Vec<Message>);
 
-impl Batch {
+impl NftablesBatch {
     /// Returns a batch without any request.
     pub(super) fn begin() -> Self {
         Self(vec![begin(NFTABLES)])
     }
 
     /// Adds a request about an object of a family (NFPROTO_*).
-    pub(super) fn push(&mut self, kind: u16, flags: u16, family: u8, body: impl FnOnce(&mut Writer)) {
+    pub(super) fn push(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        family: u8,
+        body: impl FnOnce(&mut AttributeWriter),
+    ) {
         self.0.push(request(kind, flags, family, body));
     }
 
@@ -108,28 +114,28 @@ impl Batch {
 
 /// Explains a refusal: the error names the edit, and the missing part of the kernel if that is the reason.
 /// `index` is the index of the edit; `None` for the whole transaction.
-pub(super) fn explain(edits: &[Edit], index: Option<usize>, refusal: Refusal) -> Error {
+pub(super) fn explain(edits: &[FirewallEdit], index: Option<usize>, refusal: Refusal) -> Error {
     let edit = index.and_then(|index| edits.get(index));
-    let doing = edit.map_or_else(|| "change the firewall".to_owned(), Edit::to_string);
+    let context = edit.map_or_else(|| "change the firewall".to_owned(), FirewallEdit::to_string);
     let missing = edit.map_or(Some("nftables (module nf_tables)"), what_is_missing);
     let message = match missing.filter(|_| is_lack(refusal.errno)) {
-        Some(missing) => format!("cannot {doing}: this kernel has no {missing}"),
-        None => format!("cannot {doing}"),
+        Some(missing) => format!("cannot {context}: this kernel has no {missing}"),
+        None => format!("cannot {context}"),
     };
     Error::failed(message).because(refusal)
 }
 
 /// Returns the abilities that the kernel lacks, each once, from its refusals of a trial.
-pub(super) fn lacking(edits: &[Edit], refusals: &[(Option<usize>, Errno)]) -> Vec<&'static str> {
+pub(super) fn lacking(edits: &[FirewallEdit], refusals: &[(Option<usize>, Errno)]) -> Vec<&'static str> {
     let lacks = refusals.iter().filter(|(_, errno)| is_lack(*errno));
-    let refused: Vec<&Edit> = lacks.filter_map(|(index, _)| edits.get((*index)?)).collect();
+    let refused: Vec<&FirewallEdit> = lacks.filter_map(|(index, _)| edits.get((*index)?)).collect();
     // The content of a refused table or chain is refused along with it.
-    let is_own = |edit: &Edit| match edit {
-        Edit::AddTable => true,
-        Edit::AddRule(chain, ..) => {
-            !refused.contains(&&Edit::AddTable) && !refused.contains(&&Edit::AddChain(*chain))
+    let is_own = |edit: &FirewallEdit| match edit {
+        FirewallEdit::AddTable => true,
+        FirewallEdit::AddRule(chain, ..) => {
+            !refused.contains(&&FirewallEdit::AddTable) && !refused.contains(&&FirewallEdit::AddChain(*chain))
         }
-        _ => !refused.contains(&&Edit::AddTable),
+        _ => !refused.contains(&&FirewallEdit::AddTable),
     };
     let mut lacking = Vec::new();
     for missing in refused.iter().filter(|edit| is_own(edit)).filter_map(|edit| what_is_missing(edit)) {
@@ -145,36 +151,40 @@ fn is_lack(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT)
 }
 
-fn encode_edit(edit: &Edit, request: &mut Request) {
+fn encode_edit(edit: &FirewallEdit, request: &mut EditRequest) {
     match edit {
-        Edit::AddTable => {
+        FirewallEdit::AddTable => {
             // Without NLM_F_EXCL this edit also succeeds if the table exists, as the following edits need it.
             let flags = request.table.flags;
             request.send(call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, flags));
         }
-        Edit::DeleteTable => request.send(call::DELETE_TABLE, 0, |_| ()),
-        Edit::FlushChain(chain) => {
+        FirewallEdit::DeleteTable => request.send(call::DELETE_TABLE, 0, |_| ()),
+        FirewallEdit::FlushChain(chain) => {
             request.send(call::DELETE_RULE, 0, |writer| rule::encode_chain(*chain, writer));
         }
-        Edit::DeleteChain(chain) => {
+        FirewallEdit::DeleteChain(chain) => {
             request.send(call::DELETE_CHAIN, 0, |writer| chain::encode_name(*chain, writer));
         }
-        Edit::AddChain(chain) => request.send(call::NEW_CHAIN, NEW, |writer| chain::encode(*chain, writer)),
-        Edit::DeleteSet(name) => request.send(call::DELETE_SET, 0, |writer| writer.text(SET_NAME, &name.0)),
-        Edit::AddSet(name, set) => {
+        FirewallEdit::AddChain(chain) => {
+            request.send(call::NEW_CHAIN, NEW, |writer| chain::encode(*chain, writer));
+        }
+        FirewallEdit::DeleteSet(name) => {
+            request.send(call::DELETE_SET, 0, |writer| writer.text(SET_NAME, &name.0));
+        }
+        FirewallEdit::AddSet(name, set) => {
             request.send(call::NEW_SET, NEW, |writer| {
                 writer.text(SET_NAME, &name.0);
                 set::encode_kind(set, writer);
             });
             request.send_elements(call::NEW_ELEMENT, NEW, name, &set::first_elements(set));
         }
-        Edit::AddElements(name, set) => {
+        FirewallEdit::AddElements(name, set) => {
             request.send_elements(call::NEW_ELEMENT, NEW, name, &set::elements(set));
         }
-        Edit::DeleteElements(name, set) => {
+        FirewallEdit::DeleteElements(name, set) => {
             request.send_elements(call::DELETE_ELEMENT, 0, name, &set::elements(set));
         }
-        Edit::AddRule(chain, _, rule) => {
+        FirewallEdit::AddRule(chain, _, rule) => {
             let flags = NLM_F_CREATE | NLM_F_APPEND;
             request.send(call::NEW_RULE, flags, |writer| rule::encode(*chain, rule, writer));
         }
@@ -182,14 +192,14 @@ fn encode_edit(edit: &Edit, request: &mut Request) {
 }
 
 /// Common parts of the messages of one edit.
-struct Request<'a> {
-    batch: &'a mut Batch,
-    table: Table,
+struct EditRequest<'a> {
+    batch: &'a mut NftablesBatch,
+    table: EditedTable,
     acknowledge: u16,
 }
 
-impl Request<'_> {
-    fn send(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
+impl EditRequest<'_> {
+    fn send(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut AttributeWriter)) {
         let table = self.table.name;
         self.batch.push(kind, flags | self.acknowledge, INET, |writer| {
             writer.text(TABLE_NAME, table);
@@ -209,31 +219,34 @@ impl Request<'_> {
 
 /// Returns the part of the kernel that must be missing if the kernel does not know the object of this edit.
 /// All other objects are part of nf_tables itself.
-fn what_is_missing(edit: &Edit) -> Option<&'static str> {
+fn what_is_missing(edit: &FirewallEdit) -> Option<&'static str> {
     match edit {
-        Edit::AddTable => Some("tables for both families (before Linux 4.17: module nf_tables_inet)"),
-        Edit::AddChain(chain) if chain.hook().kind == "nat" => {
+        FirewallEdit::AddTable => Some("tables for both families (before Linux 4.17: module nf_tables_inet)"),
+        FirewallEdit::AddChain(chain) if chain.hook().kind == "nat" => {
             Some("inet NAT chains (needs Linux 5.2 or newer, with module nft_chain_nat)")
         }
-        Edit::AddChain(chain) if chain.hook().kind == "route" => {
+        FirewallEdit::AddChain(chain) if chain.hook().kind == "route" => {
             Some("chains of type route (needs Linux 5.2 or newer)")
         }
-        Edit::AddSet(..) => Some("such sets (before Linux 5.2: modules nft_set_hash and nft_set_rbtree)"),
-        Edit::AddRule(_, _, rule) => missing_expression(rule),
+        FirewallEdit::AddSet(..) => {
+            Some("such sets (before Linux 5.2: modules nft_set_hash and nft_set_rbtree)")
+        }
+        FirewallEdit::AddRule(_, _, rule) => missing_expression(rule),
         _ => None,
     }
 }
 
-fn missing_expression(rule: &Rule) -> Option<&'static str> {
+fn missing_expression(rule: &FirewallRule) -> Option<&'static str> {
     let connection = |condition| {
         use Condition::{
-            ConnectionMarked, ConnectionNotMarked, Departing, Established, NotReturning, Opening, Replying,
+            ConnectionMarked, ConnectionNotMarked, Departing, Established, FromOriginator, FromResponder,
+            NotReturning,
         };
         matches!(
             condition,
             &(Established
-                | Opening
-                | Replying
+                | FromOriginator
+                | FromResponder
                 | ConnectionMarked(_)
                 | ConnectionNotMarked(_)
                 | NotReturning(_)
@@ -245,8 +258,8 @@ fn missing_expression(rule: &Rule) -> Option<&'static str> {
         Action::Reject => Some("reject (module nft_reject_inet)"),
         Action::Masquerade => Some("masquerade (module nft_masq)"),
         Action::Redirect(_) => Some("redirect (module nft_redir)"),
-        Action::SendAs(_) => Some("snat (module nft_nat)"),
-        Action::Divert(_) => Some("dnat (module nft_nat)"),
+        Action::SourceNat(_) => Some("snat (module nft_nat)"),
+        Action::DestinationNat(_) => Some("dnat (module nft_nat)"),
         _ => None,
     }
 }

@@ -4,8 +4,8 @@
 use super::attribute;
 use crate::base::net::{IfName, Mac};
 use crate::kernel::attributes::{Attributes, native_number, text_before_zero};
-use crate::kernel::generic::Part;
-use crate::wifi::card::{Band, Card, Channel, Mode, Rules, Station, channel_number};
+use crate::kernel::generic::PlainMessage;
+use crate::wifi::card::{Band, Card, Channel, ChannelRules, Mode, Station, channel_number};
 
 /// Attributes of a band (NL80211_BAND_ATTR_*).
 mod band {
@@ -64,7 +64,7 @@ const PLAIN_WIDTHS: u32 = 0b11;
 
 /// An interface of a card.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Interface {
+pub(crate) struct WirelessInterface {
     pub(super) index: u32,
     pub(super) name: IfName,
     /// Number of the card.
@@ -73,9 +73,9 @@ pub(crate) struct Interface {
 }
 
 /// Reads an interface of a card; `None` if it is not a network interface.
-pub(crate) fn interface(part: &Part) -> Option<Interface> {
+pub(crate) fn interface(part: &PlainMessage) -> Option<WirelessInterface> {
     let attributes = part.attributes();
-    Some(Interface {
+    Some(WirelessInterface {
         index: number(attributes, attribute::IFINDEX)?,
         name: attributes.text(attribute::IFNAME)?.parse().ok()?,
         card: number(attributes, attribute::WIPHY)?,
@@ -85,7 +85,7 @@ pub(crate) fn interface(part: &Part) -> Option<Interface> {
 
 /// Adds one part of the description of a card. A band comes with its abilities first, and then channel by
 /// channel.
-pub(crate) fn take_card(card: &mut Card, part: &Part) {
+pub(crate) fn take_card(card: &mut Card, part: &PlainMessage) {
     for (kind, value) in part.attributes().iter() {
         match kind {
             attribute::SUPPORTED_IFTYPES => card.modes = modes(Attributes::of(value)),
@@ -123,17 +123,17 @@ fn take_band(taken: &mut Band, told: Attributes) {
     taken.channels.extend(told.nested(band::FREQS).elements().filter_map(channel));
 }
 
-fn rules(channel: Attributes) -> Rules {
+fn rules(channel: Attributes) -> ChannelRules {
     let is_marked = |kind| channel.bytes(kind).is_some();
     if is_marked(frequency::DISABLED) {
-        Rules::Disabled
+        ChannelRules::Disabled
     } else if is_marked(frequency::RADAR) {
         // Channels with radar are marked NO_IR as well: a card must listen for radar before it sends.
-        Rules::Radar
+        ChannelRules::Radar
     } else if is_marked(frequency::NO_IR) {
-        Rules::ListenFirst
+        ChannelRules::ListenFirst
     } else {
-        Rules::Free
+        ChannelRules::Free
     }
 }
 
@@ -152,14 +152,14 @@ fn take_combination(card: &mut Card, told: Attributes) {
 }
 
 /// Adds the country whose rules the card follows.
-pub(crate) fn take_domain(card: &mut Card, part: &Part) {
+pub(crate) fn take_domain(card: &mut Card, part: &PlainMessage) {
     let attributes = part.attributes();
     attributes.bytes(attribute::REG_ALPHA2).map_or("", text_before_zero).clone_into(&mut card.country);
     card.keeps_its_country = attributes.bytes(attribute::WIPHY_SELF_MANAGED_REG).is_some();
 }
 
 /// Reads a connected device.
-pub(crate) fn station(part: &Part) -> Option<Station> {
+pub(crate) fn station(part: &PlainMessage) -> Option<Station> {
     let attributes = part.attributes();
     let told = attributes.nested(attribute::STA_INFO);
     let bytes = |long, short| {
@@ -194,10 +194,10 @@ mod tests {
     use super::*;
     use crate::kernel::message::Decode as _;
     use crate::kernel::netlink::frames;
-    use Rules::{Disabled, Free, ListenFirst, Radar};
+    use ChannelRules::{Disabled, Free, ListenFirst, Radar};
 
-    fn parts(recorded: &[u8]) -> Vec<Part> {
-        frames(recorded).map(|frame| Part::decode(frame.payload).unwrap()).collect()
+    fn parts(recorded: &[u8]) -> Vec<PlainMessage> {
+        frames(recorded).map(|frame| PlainMessage::decode(frame.payload).unwrap()).collect()
     }
 
     fn recorded_card() -> Card {
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn interfaces_are_those_of_the_network() {
-        let interfaces: Vec<Interface> =
+        let interfaces: Vec<WirelessInterface> =
             parts(include_bytes!("recorded/interfaces")).iter().filter_map(interface).collect();
         let told: Vec<(&str, u32, String)> = interfaces
             .iter()
@@ -259,7 +259,7 @@ mod tests {
         for recorded in [&include_bytes!("recorded/card")[..], include_bytes!("recorded/stations")] {
             for length in 0..recorded.len().min(2000) {
                 for frame in frames(&recorded[..length]) {
-                    let Some(part) = Part::decode(frame.payload) else { continue };
+                    let Some(part) = PlainMessage::decode(frame.payload) else { continue };
                     take_card(&mut Card::default(), &part);
                     take_domain(&mut Card::default(), &part);
                     let _ = (interface(&part), station(&part));

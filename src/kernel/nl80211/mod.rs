@@ -4,14 +4,14 @@ pub(crate) mod decode;
 
 use netlink_packet_core::{DefaultNla, Emitable};
 
-use super::generic::{self, Part};
+use super::generic::{self, PlainMessage};
 use super::message::Message;
 use super::netlink::{Refusal, Socket, protocols};
 use crate::base::error::{Context as _, Result};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::wifi::card::{Card, Station};
-use decode::Interface;
+use decode::WirelessInterface;
 
 /// Commands (NL80211_CMD_*).
 mod command {
@@ -84,14 +84,14 @@ impl Wireless {
         Ok(stations)
     }
 
-    fn interfaces(&mut self) -> Result<Vec<Interface>> {
+    fn interfaces(&mut self) -> Result<Vec<WirelessInterface>> {
         let parts = self
             .dump(command::GET_INTERFACE, &[])
             .context(|| "cannot list the Wi-Fi interfaces".to_owned())?;
         Ok(parts.iter().filter_map(decode::interface).collect())
     }
 
-    fn card(&mut self, interface: &Interface) -> Result<Card, Refusal> {
+    fn card(&mut self, interface: &WirelessInterface) -> Result<Card, Refusal> {
         let wiphy = number(attribute::WIPHY, interface.card);
         // Unless asked for parts, the kernel leaves out everything that was added after Linux 3.9.
         let in_parts = DefaultNla::new(attribute::SPLIT_WIPHY_DUMP, Vec::new());
@@ -106,7 +106,7 @@ impl Wireless {
         Ok(card)
     }
 
-    fn dump(&mut self, command: u8, attributes: &[DefaultNla]) -> Result<Vec<Part>, Refusal> {
+    fn dump(&mut self, command: u8, attributes: &[DefaultNla]) -> Result<Vec<PlainMessage>, Refusal> {
         let content: &dyn Emitable = &attributes;
         self.socket.dump(Message::generic(self.family, command, content))
     }

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use reading::all_of;
 pub use reading::{
-    Source, check_program, group_may_write, kernel_text, open, read, read_if_there, read_up_to, unreadable,
+    FileOrigin, check_program, group_may_write, kernel_text, open, read, read_if_there, read_up_to,
+    unreadable,
 };
 
 /// Part of a draft's name, between the name of the file and the process id.
@@ -41,7 +42,7 @@ pub fn rewrite(path: &Path, from: &[u8], to: &[u8]) -> io::Result<()> {
         write_new(draft, to, old.mode() & 0o7777)?;
         chown(draft, Some(old.uid()), Some(old.gid()))?;
         // This check comes last: an editor that saves the file holds no lock.
-        if read(&path, Source::Ours)? == from { Ok(()) } else { Err(io::Error::other(CHANGED)) }
+        if read(&path, FileOrigin::Ours)? == from { Ok(()) } else { Err(io::Error::other(CHANGED)) }
     })
 }
 

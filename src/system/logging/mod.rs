@@ -4,7 +4,7 @@
 //! to syslog. No writer waits or fails: a line that cannot be written at once is lost, and the agent goes on.
 
 mod file;
-mod seldom;
+mod rate_limit;
 mod standard_error;
 mod syslog;
 mod utc;
@@ -18,7 +18,7 @@ use nix::sys::stat::{SFlag, fstat};
 use simplelog::{Config, ConfigBuilder, WriteLogger};
 
 use file::LogFile;
-pub use seldom::Seldom;
+pub use rate_limit::RateLimit;
 use standard_error::StandardError;
 use syslog::Syslog;
 pub(crate) use utc::utc;

@@ -2,7 +2,7 @@
 //! configuration, it runs the scripts in `/config/scripts/post-config.d`. EdgeOS 2.0 and later have systemd,
 //! earlier versions System V's init.
 
-use super::{File, Layout, on_firmware, script};
+use super::{InstalledFile, Layout, on_firmware, script};
 
 pub(super) const FOLDER: &str = "/config/portals";
 
@@ -11,7 +11,7 @@ pub(super) fn is_here(has: &dyn Fn(&str) -> bool) -> bool {
 }
 
 /// Returns the hook that closes the portals before the interfaces are up.
-fn guard() -> File {
+fn guard() -> InstalledFile {
     script(
         "/config/scripts/pre-config.d/portals.sh",
         include_str!("../../../targets/edgerouter/pre-config.sh"),

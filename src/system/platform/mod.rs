@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::site::facts::Firmware;
 
-pub use steps::{Found, Step, install, uninstall};
+pub use steps::{InstallStep, InstalledState, install, uninstall};
 
 /// Name of the network file in the platform's folder.
 pub const NETWORK_FILE: &str = "network.toml";
@@ -84,18 +84,18 @@ pub struct Layout {
     /// Path of the program, in a place that firmware upgrades keep, where the platform has such a place.
     pub program: String,
     /// Boot hook, and the files that it needs.
-    pub files: Vec<File>,
+    pub files: Vec<InstalledFile>,
     /// Links that enable the boot hook or lead to the program.
-    pub links: Vec<Link>,
+    pub links: Vec<InstalledLink>,
     /// Service manager that starts and restarts the agent.
-    pub keeper: Keeper,
+    pub keeper: ServiceManager,
     /// Command that shows the agent's log.
     pub log: &'static str,
 }
 
 /// File of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
+pub struct InstalledFile {
     /// Absolute, as the machine sees it.
     pub path: String,
     /// Contents of the file.
@@ -106,7 +106,7 @@ pub struct File {
 
 /// Symbolic link of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct InstalledLink {
     /// Absolute, as the machine sees it.
     pub path: String,
     /// Target of the link.
@@ -115,7 +115,7 @@ pub struct Link {
 
 /// Service manager that starts the agent, and restarts it when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Keeper {
+pub enum ServiceManager {
     /// systemd, with the unit `portals.service`.
     Systemd,
     /// OpenRC, with its supervise-daemon.
@@ -128,7 +128,7 @@ pub enum Keeper {
 
 /// Order to a service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum ServiceAction {
     /// Start the agent, unless it runs.
     Start,
     /// End the agent, and start it again.
@@ -137,13 +137,13 @@ pub enum Order {
     Stop,
 }
 
-impl Keeper {
+impl ServiceManager {
     /// Returns the command line that gives the order: the program and its arguments.
-    pub fn call(&self, order: Order) -> Vec<String> {
+    pub fn call(&self, order: ServiceAction) -> Vec<String> {
         let order = match order {
-            Order::Start => "start",
-            Order::Restart => "restart",
-            Order::Stop => "stop",
+            ServiceAction::Start => "start",
+            ServiceAction::Restart => "restart",
+            ServiceAction::Stop => "stop",
         };
         let words: [&str; 3] = match self {
             Self::Systemd => ["systemctl", order, systemd::UNIT],
@@ -178,25 +178,30 @@ pub fn layout(machine: &Machine) -> Option<Layout> {
 /// Returns the layout for firmware that keeps one folder across upgrades: program and hook live there. The
 /// hook runs `portals install` at each boot, which restores the files that an upgrade has wiped, and starts
 /// the agent.
-fn on_firmware(platform: &'static str, folder: &'static str, hook: File, has_systemd: bool) -> Layout {
+fn on_firmware(
+    platform: &'static str,
+    folder: &'static str,
+    hook: InstalledFile,
+    has_systemd: bool,
+) -> Layout {
     let program = format!("{folder}/portals");
     let mut files = vec![hook];
-    let mut links = vec![Link { path: PROGRAM.into(), target: program.clone() }];
+    let mut links = vec![InstalledLink { path: PROGRAM.into(), target: program.clone() }];
     let keeper = if has_systemd {
         files.extend(systemd::units(&program, folder));
         links.extend(systemd::enabling());
-        Keeper::Systemd
+        ServiceManager::Systemd
     } else {
         let path = format!("{folder}/service");
         files.push(script(&path, include_str!("../../../targets/edgerouter/service")));
-        Keeper::Script(path)
+        ServiceManager::Script(path)
     };
     let log = if has_systemd { systemd::LOG } else { "grep portals /var/log/messages" };
     Layout { platform, folder, program, files, links, keeper, log }
 }
 
-fn script(path: impl Into<String>, text: &str) -> File {
-    File { path: path.into(), text: text.into(), mode: 0o755 }
+fn script(path: impl Into<String>, text: &str) -> InstalledFile {
+    InstalledFile { path: path.into(), text: text.into(), mode: 0o755 }
 }
 
 /// Fills the paths of a platform into a file of `targets/`.
@@ -248,7 +253,7 @@ mod tests {
             let layout = layout_with(true, &paths).unwrap();
             assert_eq!(layout.platform, platform);
             assert_eq!(layout.program, program);
-            assert_eq!(layout.keeper.call(Order::Start).join(" "), keeper);
+            assert_eq!(layout.keeper.call(ServiceAction::Start).join(" "), keeper);
         }
         assert_eq!(layout_with(true, &["/usr/lib/systemd/systemd", "/sbin/openrc-run"]), None);
     }

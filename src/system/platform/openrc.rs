@@ -1,6 +1,6 @@
 //! Linux with OpenRC, such as Alpine.
 
-use super::{FOLDER, Keeper, Layout, Link, Machine, PROGRAM, filled, script};
+use super::{FOLDER, InstalledLink, Layout, Machine, PROGRAM, ServiceManager, filled, script};
 
 /// Init script of the agent.
 const INIT: &str = "/etc/init.d/portals";
@@ -32,10 +32,10 @@ pub(super) fn layout() -> Layout {
         ],
         // The links that `rc-update add portals default` and `rc-update add portals-guard boot` create.
         links: vec![
-            Link { path: "/etc/runlevels/default/portals".into(), target: INIT.into() },
-            Link { path: "/etc/runlevels/boot/portals-guard".into(), target: GUARD.into() },
+            InstalledLink { path: "/etc/runlevels/default/portals".into(), target: INIT.into() },
+            InstalledLink { path: "/etc/runlevels/boot/portals-guard".into(), target: GUARD.into() },
         ],
-        keeper: Keeper::OpenRc,
+        keeper: ServiceManager::OpenRc,
         log: "tail /var/log/portals.log",
     }
 }

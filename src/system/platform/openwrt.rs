@@ -2,7 +2,7 @@
 //! else (add_uci_conffiles in package/base-files/files/sbin/sysupgrade). Our list therefore names all our
 //! files, itself included.
 
-use super::{FOLDER, File, Keeper, Layout, Link, script};
+use super::{FOLDER, InstalledFile, InstalledLink, Layout, ServiceManager, script};
 
 /// Init script of the agent.
 pub(super) const INIT: &str = "/etc/init.d/portals";
@@ -28,14 +28,17 @@ pub(super) fn layout() -> Layout {
         files: vec![
             script(INIT, include_str!("../../../targets/openwrt/portals.init")),
             script(GUARD, include_str!("../../../targets/openwrt/portals-guard.init")),
-            File { path: "/lib/upgrade/keep.d/portals".into(), text: keep.into(), mode: 0o644 },
+            InstalledFile { path: "/lib/upgrade/keep.d/portals".into(), text: keep.into(), mode: 0o644 },
         ],
         // The links that `/etc/init.d/portals enable` creates for the script's START.
         links: vec![
-            Link { path: "/etc/rc.d/S19portals-guard".into(), target: "../init.d/portals-guard".into() },
-            Link { path: "/etc/rc.d/S95portals".into(), target: "../init.d/portals".into() },
+            InstalledLink {
+                path: "/etc/rc.d/S19portals-guard".into(),
+                target: "../init.d/portals-guard".into(),
+            },
+            InstalledLink { path: "/etc/rc.d/S95portals".into(), target: "../init.d/portals".into() },
         ],
-        keeper: Keeper::Procd,
+        keeper: ServiceManager::Procd,
         log: "logread -e portals",
     }
 }

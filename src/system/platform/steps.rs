@@ -1,11 +1,11 @@
 //! Steps of an installation and of its removal. The steps follow from the state of the machine; this module
 //! is pure and touches nothing.
 
-use super::{File, Keeper, Layout, Link, Order};
+use super::{InstalledFile, InstalledLink, Layout, ServiceAction, ServiceManager};
 
 /// State of a machine, compared with a layout.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct InstalledState {
     /// Set where the machine runs and the agent may be started.
     pub may_start: bool,
     /// Paths of the layout that exist, with any contents.
@@ -20,13 +20,13 @@ pub struct Found {
 
 /// Step of an installation: an action, or a message.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step<'a> {
+pub enum InstallStep<'a> {
     /// Copy this program to a path.
     Copy(&'a str),
     /// Write a file of the layout.
-    Write(&'a File),
+    Write(&'a InstalledFile),
     /// Create a link of the layout.
-    Link(&'a Link),
+    Link(&'a InstalledLink),
     /// Remove a file or a link.
     Remove(&'a str),
     /// Leave a path unchanged, because it is right.
@@ -34,7 +34,7 @@ pub enum Step<'a> {
     /// Make systemd read its units again.
     ReadUnits,
     /// Give an order to the layout's service manager.
-    Tell(Order),
+    Tell(ServiceAction),
     /// Remove everything of ours from the kernel, as `portals down` does.
     TakeDown,
     /// Report that the right agent runs already.
@@ -46,52 +46,53 @@ pub enum Step<'a> {
 }
 
 /// Returns the steps that put a layout in place and, where possible, start the agent.
-pub fn install<'a>(layout: &'a Layout, found: &Found) -> Vec<Step<'a>> {
+pub fn install<'a>(layout: &'a Layout, found: &InstalledState) -> Vec<InstallStep<'a>> {
     let parts = parts(layout);
-    let mut steps: Vec<Step> =
-        parts.map(|(path, make)| if holds(&found.right, path) { Step::Keep(path) } else { make }).collect();
-    let is_changed = steps.iter().any(|step| matches!(step, Step::Copy(_) | Step::Write(_)));
+    let mut steps: Vec<InstallStep> = parts
+        .map(|(path, make)| if holds(&found.right, path) { InstallStep::Keep(path) } else { make })
+        .collect();
+    let is_changed = steps.iter().any(|step| matches!(step, InstallStep::Copy(_) | InstallStep::Write(_)));
     if !found.may_start {
         return steps;
     }
-    if layout.keeper == Keeper::Systemd
-        && steps.iter().any(|step| !matches!(step, Step::Keep(_) | Step::Copy(_)))
+    if layout.keeper == ServiceManager::Systemd
+        && steps.iter().any(|step| !matches!(step, InstallStep::Keep(_) | InstallStep::Copy(_)))
     {
-        steps.push(Step::ReadUnits);
+        steps.push(InstallStep::ReadUnits);
     }
     let was_installed = layout.files.iter().any(|file| holds(&found.there, &file.path));
     steps.push(match (found.has_agent, is_changed) {
-        (true, _) if !was_installed => Step::Stranger,
-        (true, false) => Step::Running,
-        (true, true) => Step::Tell(Order::Restart),
-        (false, _) if !found.has_network_file => Step::NoNetwork,
-        (false, _) => Step::Tell(Order::Start),
+        (true, _) if !was_installed => InstallStep::Stranger,
+        (true, false) => InstallStep::Running,
+        (true, true) => InstallStep::Tell(ServiceAction::Restart),
+        (false, _) if !found.has_network_file => InstallStep::NoNetwork,
+        (false, _) => InstallStep::Tell(ServiceAction::Start),
     });
     steps
 }
 
 /// Returns the steps that remove a layout. A link is ours only if it leads to our target.
-pub fn uninstall<'a>(layout: &'a Layout, found: &Found) -> Vec<Step<'a>> {
+pub fn uninstall<'a>(layout: &'a Layout, found: &InstalledState) -> Vec<InstallStep<'a>> {
     let links = layout.links.iter().map(|link| &link.path).filter(|path| holds(&found.right, path));
     let files = layout.files.iter().map(|file| &file.path).chain([&layout.program]);
     let removed = links.chain(files.filter(|path| holds(&found.there, path)));
-    let mut steps: Vec<Step> = removed.map(|path| Step::Remove(path)).collect();
+    let mut steps: Vec<InstallStep> = removed.map(|path| InstallStep::Remove(path)).collect();
     if steps.is_empty() || !found.may_start {
         return steps;
     }
-    steps.splice(..0, [Step::Tell(Order::Stop), Step::TakeDown]);
-    if layout.keeper == Keeper::Systemd {
-        steps.push(Step::ReadUnits);
+    steps.splice(..0, [InstallStep::Tell(ServiceAction::Stop), InstallStep::TakeDown]);
+    if layout.keeper == ServiceManager::Systemd {
+        steps.push(InstallStep::ReadUnits);
     }
     steps
 }
 
 /// Returns all parts of a layout, each with the step that creates it. The targets of links come before the
 /// links.
-fn parts(layout: &Layout) -> impl Iterator<Item = (&str, Step<'_>)> {
-    let program = (layout.program.as_str(), Step::Copy(&layout.program));
-    let files = layout.files.iter().map(|file| (file.path.as_str(), Step::Write(file)));
-    let links = layout.links.iter().map(|link| (link.path.as_str(), Step::Link(link)));
+fn parts(layout: &Layout) -> impl Iterator<Item = (&str, InstallStep<'_>)> {
+    let program = (layout.program.as_str(), InstallStep::Copy(&layout.program));
+    let files = layout.files.iter().map(|file| (file.path.as_str(), InstallStep::Write(file)));
+    let links = layout.links.iter().map(|link| (link.path.as_str(), InstallStep::Link(link)));
     [program].into_iter().chain(files).chain(links)
 }
 
@@ -109,27 +110,29 @@ mod tests {
     }
 
     /// Returns the state of a machine where everything is in place and at work, after a change by `change`.
-    fn found(layout: &Layout, change: impl Fn(&mut Found)) -> Found {
+    fn found(layout: &Layout, change: impl Fn(&mut InstalledState)) -> InstalledState {
         let (there, right) = (all_paths(layout), all_paths(layout));
-        let mut found = Found { may_start: true, there, right, has_agent: true, has_network_file: true };
+        let mut found =
+            InstalledState { may_start: true, there, right, has_agent: true, has_network_file: true };
         change(&mut found);
         found
     }
 
     /// Returns the number of files and links that an installation touches, and its last step.
-    fn outcome(change: impl Fn(&mut Found)) -> (usize, Option<String>) {
+    fn outcome(change: impl Fn(&mut InstalledState)) -> (usize, Option<String>) {
         let layout = systemd::layout();
         let found = found(&layout, change);
         let steps = install(&layout, &found);
-        let touched =
-            steps.iter().filter(|step| matches!(step, Step::Copy(_) | Step::Write(_) | Step::Link(_)));
+        let touched = steps.iter().filter(|step| {
+            matches!(step, InstallStep::Copy(_) | InstallStep::Write(_) | InstallStep::Link(_))
+        });
         (touched.count(), steps.last().map(|step| format!("{step:?}")))
     }
 
     #[test]
     fn an_agent_is_restarted_only_after_a_change() {
         let last = |step: &str| Some(step.to_owned());
-        let nothing = |found: &mut Found| {
+        let nothing = |found: &mut InstalledState| {
             found.there.clear();
             found.right.clear();
             found.has_agent = false;
@@ -140,12 +143,12 @@ mod tests {
         assert_eq!(outcome(|found| found.right.truncate(0)), (5, last("Tell(Restart)")));
         // New links change nothing for the agent.
         assert_eq!(outcome(|found| found.right.truncate(3)), (2, last("Running")));
-        let no_network = |found: &mut Found| {
+        let no_network = |found: &mut InstalledState| {
             nothing(found);
             found.has_network_file = false;
         };
         assert_eq!(outcome(no_network), (5, last("NoNetwork")));
-        let by_hand = |found: &mut Found| {
+        let by_hand = |found: &mut InstalledState| {
             nothing(found);
             found.has_agent = true;
         };
@@ -155,11 +158,17 @@ mod tests {
     #[test]
     fn nothing_is_started_in_an_image() {
         let layout = systemd::layout();
-        let steps = install(&layout, &Found::default());
+        let steps = install(&layout, &InstalledState::default());
         assert!(
             matches!(
                 steps[..],
-                [Step::Copy(_), Step::Write(_), Step::Write(_), Step::Link(_), Step::Link(_)]
+                [
+                    InstallStep::Copy(_),
+                    InstallStep::Write(_),
+                    InstallStep::Write(_),
+                    InstallStep::Link(_),
+                    InstallStep::Link(_)
+                ]
             ),
             "{steps:?}"
         );
@@ -175,13 +184,13 @@ mod tests {
         assert!(matches!(
             steps[..],
             [
-                Step::Keep(_),
-                Step::Keep(_),
-                Step::Write(_),
-                Step::Link(_),
-                Step::Link(_),
-                Step::ReadUnits,
-                Step::Tell(Order::Restart)
+                InstallStep::Keep(_),
+                InstallStep::Keep(_),
+                InstallStep::Write(_),
+                InstallStep::Link(_),
+                InstallStep::Link(_),
+                InstallStep::ReadUnits,
+                InstallStep::Tell(ServiceAction::Restart)
             ]
         ));
     }
@@ -191,16 +200,16 @@ mod tests {
         let layout = openwrt::layout();
         let all = found(&layout, |_| {});
         let steps = uninstall(&layout, &all);
-        assert!(matches!(steps[..2], [Step::Tell(Order::Stop), Step::TakeDown]));
+        assert!(matches!(steps[..2], [InstallStep::Tell(ServiceAction::Stop), InstallStep::TakeDown]));
         let mut removed: Vec<_> = steps[2..].iter().map(|step| format!("{step:?}")).collect();
         let mut installed: Vec<_> =
             all_paths(&layout).iter().map(|path| format!("Remove({path:?})")).collect();
         removed.sort();
         installed.sort();
         assert_eq!(removed, installed);
-        assert_eq!(uninstall(&layout, &Found { may_start: true, ..Found::default() }), []);
+        assert_eq!(uninstall(&layout, &InstalledState { may_start: true, ..InstalledState::default() }), []);
         // A foreign link has the name of our link.
         let other = found(&layout, |found| found.right.clear());
-        assert!(!uninstall(&layout, &other).contains(&Step::Remove("/etc/rc.d/S95portals")));
+        assert!(!uninstall(&layout, &other).contains(&InstallStep::Remove("/etc/rc.d/S95portals")));
     }
 }

@@ -1,6 +1,6 @@
 //! Linux with systemd.
 
-use super::{FOLDER, File, Keeper, Layout, Link, Machine, PROGRAM, filled};
+use super::{FOLDER, InstalledFile, InstalledLink, Layout, Machine, PROGRAM, ServiceManager, filled};
 
 pub(super) const UNIT: &str = "portals.service";
 const GUARD: &str = "portals-guard.service";
@@ -25,7 +25,7 @@ pub(super) fn layout() -> Layout {
         program: PROGRAM.into(),
         files: units(PROGRAM, FOLDER).into(),
         links: enabling().into(),
-        keeper: Keeper::Systemd,
+        keeper: ServiceManager::Systemd,
         log: LOG,
     }
 }
@@ -33,17 +33,21 @@ pub(super) fn layout() -> Layout {
 /// Returns the unit of the agent, and the unit that closes the portals before the network is up. Both are
 /// regular files: a link into a file system that is mounted late would not resolve yet when systemd reads its
 /// units.
-pub(super) fn units(program: &str, folder: &str) -> [File; 2] {
+pub(super) fn units(program: &str, folder: &str) -> [InstalledFile; 2] {
     let texts = [
         (UNIT, include_str!("../../../targets/linux/portals.service")),
         (GUARD, include_str!("../../../targets/linux/portals-guard.service")),
     ];
-    texts.map(|(name, text)| File { path: path(name), text: filled(text, program, folder), mode: 0o644 })
+    texts.map(|(name, text)| InstalledFile {
+        path: path(name),
+        text: filled(text, program, folder),
+        mode: 0o644,
+    })
 }
 
 /// Returns the links that `systemctl enable` creates for the units' `WantedBy`.
-pub(super) fn enabling() -> [Link; 2] {
-    [("multi-user", UNIT), ("sysinit", GUARD)].map(|(target, name)| Link {
+pub(super) fn enabling() -> [InstalledLink; 2] {
+    [("multi-user", UNIT), ("sysinit", GUARD)].map(|(target, name)| InstalledLink {
         path: format!("/etc/systemd/system/{target}.target.wants/{name}"),
         target: path(name),
     })

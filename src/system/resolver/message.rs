@@ -15,7 +15,7 @@ const HEADER: usize = 12;
 
 /// Kind of addresses to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum AddressKind {
     /// IPv4 addresses.
     A,
     /// IPv6 addresses (RFC 3596).
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
 
 /// Reply of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reply {
+pub(crate) enum DnsReply {
     /// The addresses of the name; empty if it has none or does not exist.
     Addresses(Vec<IpAddr>),
     /// The server could not resolve the name; another server may.
@@ -33,20 +33,25 @@ pub(crate) enum Reply {
 
 /// A question to a server.
 #[derive(Debug)]
-pub(crate) struct Question {
+pub(crate) struct DnsQuestion {
     message: Message<Vec<u8>>,
-    kind: Kind,
+    kind: AddressKind,
 }
 
-impl Question {
+impl DnsQuestion {
     /// Returns the question for a name; `None` if the name is not valid. A letter is a capital where
     /// `capitals` is true: a server repeats the name as it was asked, so a forger who cannot see the question
     /// must guess the case of each letter (draft-vixie-dnsext-dns0x20).
-    pub(crate) fn new(id: u16, name: &str, kind: Kind, capitals: impl Iterator<Item = bool>) -> Option<Self> {
+    pub(crate) fn new(
+        id: u16,
+        name: &str,
+        kind: AddressKind,
+        capitals: impl Iterator<Item = bool>,
+    ) -> Option<Self> {
         let name: Name<Vec<u8>> = name.trim_end_matches('.').to_ascii_lowercase().parse().ok()?;
         let kind_of_record = match kind {
-            Kind::A => Rtype::A,
-            Kind::Aaaa => Rtype::AAAA,
+            AddressKind::A => Rtype::A,
+            AddressKind::Aaaa => Rtype::AAAA,
         };
         let mut builder = MessageBuilder::new_vec();
         builder.header_mut().set_id(id);
@@ -69,7 +74,7 @@ impl Question {
 
     /// Returns the reply in a message; `None` if the message does not answer this question. A truncated
     /// answer counts as far as it goes: one address is enough.
-    pub(crate) fn reply(&self, message: &[u8]) -> Option<Reply> {
+    pub(crate) fn reply(&self, message: &[u8]) -> Option<DnsReply> {
         let question = self.bytes();
         // `is_answer` ignores the case of letters, which must be the same here.
         let has_our_capitals = message.get(HEADER..question.len())? == &question[HEADER..];
@@ -78,22 +83,22 @@ impl Question {
             return None;
         }
         Some(match message.header().rcode() {
-            Rcode::NOERROR | Rcode::NXDOMAIN => Reply::Addresses(addresses(message, self.kind)),
-            _ => Reply::Failure,
+            Rcode::NOERROR | Rcode::NXDOMAIN => DnsReply::Addresses(addresses(message, self.kind)),
+            _ => DnsReply::Failure,
         })
     }
 }
 
 /// Returns the addresses at the end of the chain of aliases that begins with the name in the question.
-fn addresses(message: &Message<[u8]>, kind: Kind) -> Vec<IpAddr> {
+fn addresses(message: &Message<[u8]>, kind: AddressKind) -> Vec<IpAddr> {
     let (Some(owner), Ok(answers)) = (real_name(message), message.answer()) else { return Vec::new() };
     match kind {
-        Kind::A => {
+        AddressKind::A => {
             let records = answers.limit_to_in::<A>().flatten();
             let ours = records.filter(|record| record.owner().name_eq(&owner));
             ours.map(|record| record.data().addr().into()).collect()
         }
-        Kind::Aaaa => {
+        AddressKind::Aaaa => {
             let records = answers.limit_to_in::<Aaaa>().flatten();
             let ours = records.filter(|record| record.owner().name_eq(&owner));
             ours.map(|record| record.data().addr().into()).collect()
@@ -127,14 +132,14 @@ mod tests {
     const INTERNET: u16 = 1;
     const ALIAS: u16 = 5;
 
-    fn asked(id: u16, name: &str, kind: Kind) -> Question {
-        Question::new(id, name, kind, std::iter::empty()).unwrap()
+    fn asked(id: u16, name: &str, kind: AddressKind) -> DnsQuestion {
+        DnsQuestion::new(id, name, kind, std::iter::empty()).unwrap()
     }
 
     /// An answer to the question for `paris.example.net`: the question, then these records, each of an owner,
     /// a kind and data.
     fn answer(flags: u16, records: &[(&[u8], u16, &[u8])]) -> Vec<u8> {
-        let mut message = asked(7, "paris.example.net", Kind::A).bytes().to_vec();
+        let mut message = asked(7, "paris.example.net", AddressKind::A).bytes().to_vec();
         message[2..4].copy_from_slice(&(ANSWER | flags).to_be_bytes());
         message[6..8].copy_from_slice(&u16::try_from(records.len()).unwrap().to_be_bytes());
         for (owner, kind, data) in records {
@@ -147,12 +152,12 @@ mod tests {
         message
     }
 
-    fn read(message: &[u8]) -> Option<Reply> {
-        asked(7, "Paris.Example.net", Kind::A).reply(message)
+    fn read(message: &[u8]) -> Option<DnsReply> {
+        asked(7, "Paris.Example.net", AddressKind::A).reply(message)
     }
 
-    fn found(addresses: &[&str]) -> Reply {
-        Reply::Addresses(addresses.iter().map(|address| address.parse().unwrap()).collect())
+    fn found(addresses: &[&str]) -> DnsReply {
+        DnsReply::Addresses(addresses.iter().map(|address| address.parse().unwrap()).collect())
     }
 
     /// A pointer to the name in the question.
@@ -178,9 +183,9 @@ mod tests {
     #[test]
     fn other_answers_do_not_count() {
         let good = answer(0, &[(ASKED, 1, &[192, 0, 2, 1])]);
-        assert_eq!(asked(8, "paris.example.net", Kind::A).reply(&good), None);
-        assert_eq!(asked(7, "oslo.example.net", Kind::A).reply(&good), None);
-        assert_eq!(asked(7, "paris.example.net", Kind::Aaaa).reply(&good), None);
+        assert_eq!(asked(8, "paris.example.net", AddressKind::A).reply(&good), None);
+        assert_eq!(asked(7, "oslo.example.net", AddressKind::A).reply(&good), None);
+        assert_eq!(asked(7, "paris.example.net", AddressKind::Aaaa).reply(&good), None);
         let mut question = good.clone();
         question[2] &= 0x7f;
         assert_eq!(read(&question), None);
@@ -189,7 +194,7 @@ mod tests {
     #[test]
     fn capitals_must_come_back_unchanged() {
         let capitals = [true, true, false, true].into_iter();
-        let question = Question::new(7, "paris.example.net", Kind::A, capitals).unwrap();
+        let question = DnsQuestion::new(7, "paris.example.net", AddressKind::A, capitals).unwrap();
         assert_eq!(question.bytes()[HEADER..HEADER + 6], *b"\x05PaRis");
         let mut message = answer(0, &[(b"\x05paRIS\x07example\x03NET\x00", 1, &[192, 0, 2, 1])]);
         assert_eq!(question.reply(&message), None);
@@ -204,8 +209,8 @@ mod tests {
     #[test]
     fn a_name_that_does_not_exist_has_no_address_and_a_server_may_fail() {
         assert_eq!(read(&answer(NO_SUCH_NAME, &[])), Some(found(&[])));
-        assert_eq!(read(&answer(2, &[])), Some(Reply::Failure));
-        assert_eq!(read(&answer(5, &[])), Some(Reply::Failure));
+        assert_eq!(read(&answer(2, &[])), Some(DnsReply::Failure));
+        assert_eq!(read(&answer(5, &[])), Some(DnsReply::Failure));
     }
 
     #[test]
@@ -224,7 +229,8 @@ mod tests {
     #[test]
     fn names_have_their_limits() {
         let long = ["a"; 127].join(".");
-        let is_one = |name: &str| Question::new(1, name, Kind::A, std::iter::repeat(true)).is_some();
+        let is_one =
+            |name: &str| DnsQuestion::new(1, name, AddressKind::A, std::iter::repeat(true)).is_some();
         assert!(is_one(&long));
         for name in [&(long + ".a"), &"a".repeat(64), "a..b", ""] {
             assert!(!is_one(name), "{name}");

@@ -19,10 +19,10 @@ use nix::sys::socket::{setsockopt, sockopt};
 use crate::base::random;
 use crate::base::sorted::SortedMap;
 use crate::state::TUNNEL_MARK;
-use crate::system::disk::{self, Source};
+use crate::system::disk::{self, FileOrigin};
 use crate::system::platform;
 use files::Settings;
-use message::{Kind, Question, Reply};
+use message::{AddressKind, DnsQuestion, DnsReply};
 
 /// Time to wait for each server in the first round and in the second: a busy server must not delay other
 /// servers, and a slow server must get its answer through in the end.
@@ -56,9 +56,9 @@ pub struct Lookup {
 #[derive(Debug)]
 struct Pending {
     socket: UdpSocket,
-    questions: [Question; 2],
+    questions: [DnsQuestion; 2],
     until: Instant,
-    replies: [Option<Reply>; 2],
+    replies: [Option<DnsReply>; 2],
 }
 
 impl Lookup {
@@ -106,10 +106,10 @@ impl Lookup {
     /// Evaluates the replies of the current server: they are complete, or the time is up.
     fn evaluate(&mut self, now: Instant) {
         let replies = self.pending.take().map(|pending| pending.replies).unwrap_or_default();
-        let is_sure = replies.iter().all(|reply| matches!(reply, Some(Reply::Addresses(_))));
+        let is_sure = replies.iter().all(|reply| matches!(reply, Some(DnsReply::Addresses(_))));
         let addresses = replies.into_iter().flatten().filter_map(|reply| match reply {
-            Reply::Addresses(addresses) => Some(addresses),
-            Reply::Failure => None,
+            DnsReply::Addresses(addresses) => Some(addresses),
+            DnsReply::Failure => None,
         });
         self.found = addresses.flatten().collect();
         if !self.found.is_empty() {
@@ -144,11 +144,11 @@ impl Pending {
         let ask = |kind| {
             let capitals = random::flips().map(|flip| flip && is_mixed);
             let question =
-                Question::new(random::bits(), name, kind, capitals).ok_or(ErrorKind::InvalidInput)?;
+                DnsQuestion::new(random::bits(), name, kind, capitals).ok_or(ErrorKind::InvalidInput)?;
             socket.send(question.bytes())?;
             Ok::<_, io::Error>(question)
         };
-        let questions = [ask(Kind::A)?, ask(Kind::Aaaa)?];
+        let questions = [ask(AddressKind::A)?, ask(AddressKind::Aaaa)?];
         Ok(Self { socket, questions, until, replies: [None, None] })
     }
 
@@ -199,7 +199,7 @@ fn socket_to(address: SocketAddr) -> io::Result<UdpSocket> {
 
 /// Reads the text of a file; a missing file, or one that does not belong to the host, counts as empty.
 fn read(path: &str) -> String {
-    disk::read_if_there(Path::new(path), Source::Host).ok().flatten().unwrap_or_default()
+    disk::read_if_there(Path::new(path), FileOrigin::Host).ok().flatten().unwrap_or_default()
 }
 
 /// Resolves names in parallel; returns the best address of each name that resolves within `limit`. Waits, so

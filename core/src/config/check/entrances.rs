@@ -1,8 +1,8 @@
 //! Checks of entrances: traffic enters at most one portal, and portals' own links are no entrances.
 
-use super::super::draft::{Draft, PortalDraft, SiteDraft};
+use super::super::draft::{NetworkDraft, PortalDraft, SiteDraft};
 use super::super::fault::{At, Findings};
-use super::super::model::Entrance;
+use super::super::model::EntranceConfig;
 use crate::base::net::{Cidr, Family, IfName};
 use crate::wifi::further_interface;
 
@@ -13,7 +13,7 @@ const SHARED_TUNNEL: &str = "portals0";
 const LOOPBACK: &str = "lo";
 
 /// Refuses the uplink, a tunnel and the loopback interface as entrances.
-pub(super) fn taken(draft: &Draft, found: &mut Findings) {
+pub(super) fn taken(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         if let Some(uplink) = site.uplink.as_ref().filter(|uplink| is_made(site, &uplink.value)) {
             let message =
@@ -47,7 +47,7 @@ fn is_made(site: &SiteDraft, name: &IfName) -> bool {
     let mut exits = site.exits.iter().chain(providers);
     let mut portals = site.portals.iter();
     let is_wifi = |portal: &PortalDraft| {
-        portal.entrance.as_ref().is_some_and(|entrance| matches!(entrance.value, Entrance::Wifi(_)))
+        portal.entrance.as_ref().is_some_and(|entrance| matches!(entrance.value, EntranceConfig::Wifi(_)))
     };
     name.as_str() == SHARED_TUNNEL
         || portals.any(|portal| is_wifi(portal) && further_interface(&portal.name.value) == *name)
@@ -59,27 +59,30 @@ fn is_uplink(site: &SiteDraft, name: &IfName) -> bool {
 }
 
 /// Returns the interface that an entrance names.
-fn interface(entrance: &Entrance) -> Option<&IfName> {
+fn interface(entrance: &EntranceConfig) -> Option<&IfName> {
     match entrance {
-        Entrance::Vlan { parent, .. } => Some(parent),
+        EntranceConfig::Vlan { parent, .. } => Some(parent),
         entrance => all_of(entrance),
     }
 }
 
 /// Returns the interface whose traffic enters as a whole.
-fn all_of(entrance: &Entrance) -> Option<&IfName> {
+fn all_of(entrance: &EntranceConfig) -> Option<&IfName> {
     match entrance {
-        Entrance::Interface(name) => Some(name),
-        Entrance::Wifi(wifi) => Some(&wifi.interface),
-        Entrance::Vlan { .. } | Entrance::From(_) | Entrance::Mac(_) | Entrance::Own => None,
+        EntranceConfig::Interface(name) => Some(name),
+        EntranceConfig::Wifi(wifi) => Some(&wifi.interface),
+        EntranceConfig::Vlan { .. }
+        | EntranceConfig::From(_)
+        | EntranceConfig::Mac(_)
+        | EntranceConfig::Own => None,
     }
 }
 
 /// Refuses `ntp` at portals for devices: only this router's own traffic includes questions to time servers.
-pub(super) fn asking_for_the_time(draft: &Draft, found: &mut Findings) {
+pub(super) fn asking_for_the_time(draft: &NetworkDraft, found: &mut Findings) {
     for portal in draft.sites.iter().flat_map(|site| &site.portals) {
         let (Some(ntp), Some(entrance)) = (&portal.ntp, &portal.entrance) else { continue };
-        if entrance.value != Entrance::Own {
+        if entrance.value != EntranceConfig::Own {
             let message =
                 format!("`ntp` is for this router's own traffic, not for `{}`", entrance.value.key());
             found.add(&ntp.span, message, "remove it, or move it to the portal with `self = true`");
@@ -88,9 +91,9 @@ pub(super) fn asking_for_the_time(draft: &Draft, found: &mut Findings) {
 }
 
 /// Refuses traffic that enters two portals.
-pub(super) fn shared(draft: &Draft, found: &mut Findings) {
+pub(super) fn shared(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
-        let portals: Vec<(&PortalDraft, &At<Entrance>)> =
+        let portals: Vec<(&PortalDraft, &At<EntranceConfig>)> =
             site.portals.iter().filter_map(|portal| Some((portal, portal.entrance.as_ref()?))).collect();
         for (index, (_, entrance)) in portals.iter().enumerate() {
             for (first, other) in &portals[..index] {
@@ -104,25 +107,25 @@ pub(super) fn shared(draft: &Draft, found: &mut Findings) {
 
 /// Returns a message if the same traffic enters by both `a`, of portal `first`, and `b`, which comes later in
 /// the file.
-fn common(a: &Entrance, b: &Entrance, first: &str) -> Option<String> {
+fn common(a: &EntranceConfig, b: &EntranceConfig, first: &str) -> Option<String> {
     let enters = |traffic: &str| Some(format!("{traffic} already enters portal {first}"));
     match (a, b) {
-        (Entrance::Vlan { parent, id }, Entrance::Vlan { .. }) if a == b => {
+        (EntranceConfig::Vlan { parent, id }, EntranceConfig::Vlan { .. }) if a == b => {
             enters(&format!("VLAN {id} of `{parent}`"))
         }
-        (Entrance::From(a), Entrance::From(b)) => {
+        (EntranceConfig::From(a), EntranceConfig::From(b)) => {
             let overlap =
                 |network: &Cidr| Some((*network, *a.iter().find(|other| other.overlaps(*network))?));
             let (network, other) = b.iter().find_map(overlap)?;
             Some(format!("`from` {network} overlaps {other} of portal {first}"))
         }
-        (Entrance::Mac(a), Entrance::Mac(b)) => {
+        (EntranceConfig::Mac(a), EntranceConfig::Mac(b)) => {
             let twice = b.iter().find(|mac| a.contains(mac))?;
             enters(&twice.to_string())
         }
         // One card can offer several Wi-Fi networks: see `wifi`.
-        (Entrance::Wifi(_), Entrance::Wifi(_)) => None,
-        (Entrance::Own, Entrance::Own) => enters("this router's own traffic"),
+        (EntranceConfig::Wifi(_), EntranceConfig::Wifi(_)) => None,
+        (EntranceConfig::Own, EntranceConfig::Own) => enters("this router's own traffic"),
         (a, b) => {
             all_of(a).filter(|name| all_of(b) == Some(name)).and_then(|name| enters(&format!("`{name}`")))
         }
@@ -130,7 +133,7 @@ fn common(a: &Entrance, b: &Entrance, first: &str) -> Option<String> {
 }
 
 /// Refuses `except` where it contradicts `to`, or leaves no destination.
-pub(super) fn destinations(draft: &Draft, found: &mut Findings) {
+pub(super) fn destinations(draft: &NetworkDraft, found: &mut Findings) {
     for portal in draft.sites.iter().flat_map(|site| &site.portals) {
         for except in &portal.except {
             if portal.to.iter().any(|to| to.value == except.value) {

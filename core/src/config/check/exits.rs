@@ -1,11 +1,11 @@
 //! Checks of the exits that portals and phones name.
 
-use super::super::draft::{DIRECT, Draft, SiteDraft};
+use super::super::draft::{DIRECT, NetworkDraft, SiteDraft};
 use super::super::fault::{At, Findings};
 use super::super::suggest::suggest;
 
 /// Refuses names that are not exits of the portal's site, and `direct` before the end of a list.
-pub(super) fn portals(draft: &Draft, found: &mut Findings) {
+pub(super) fn portals(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         for portal in &site.portals {
             let last = portal.exits.len().saturating_sub(1);
@@ -22,7 +22,7 @@ pub(super) fn portals(draft: &Draft, found: &mut Findings) {
 }
 
 /// Refuses phones that dial an unknown site, or leave at an exit that this site does not have.
-pub(super) fn phones(draft: &Draft, found: &mut Findings) {
+pub(super) fn phones(draft: &NetworkDraft, found: &mut Findings) {
     for phone in &draft.phones {
         let Some(at) = &phone.at else { continue };
         match (draft.site(&at.value), &phone.exit) {
@@ -37,12 +37,12 @@ pub(super) fn phones(draft: &Draft, found: &mut Findings) {
 }
 
 /// Reports whether the site's list of exits has a fault already: a missing exit may be a misspelt one.
-fn unclear(draft: &Draft, site: &SiteDraft) -> bool {
+fn unclear(draft: &NetworkDraft, site: &SiteDraft) -> bool {
     let unknown = |exit: &At<String>| draft.site(&exit.value).is_none();
     site.exits.iter().any(unknown) || (site.exits.is_empty() && site.misspelt)
 }
 
-fn is_exit(draft: &Draft, site: &SiteDraft, exit: &At<String>, found: &mut Findings) {
+fn is_exit(draft: &NetworkDraft, site: &SiteDraft, exit: &At<String>, found: &mut Findings) {
     let (own, name) = (site.name.value.as_str(), exit.value.as_str());
     let is = |list: &[At<String>]| list.iter().any(|listed| listed.value == name);
     if name == DIRECT || is(&site.exits) || site.provider_names().contains(name) || unclear(draft, site) {

@@ -1,18 +1,18 @@
 //! Checks of ids, keys and names, which must belong to only one site or phone.
 
-use super::super::draft::{DIRECT, Draft};
+use super::super::draft::{DIRECT, NetworkDraft};
 use super::super::fault::{At, Findings};
 use super::super::model::MOST_PHONES;
 use crate::base::sorted::SortedMap;
 
 /// Refuses an id that two sites share.
-pub(super) fn site_ids(draft: &Draft, found: &mut Findings) {
+pub(super) fn site_ids(draft: &NetworkDraft, found: &mut Findings) {
     let ids = || draft.sites.iter().filter_map(|site| Some((site.name.value.as_str(), site.id.as_ref()?)));
     unique_ids("site", 250, ids, found);
 }
 
 /// Refuses an id that two phones share.
-pub(super) fn phone_ids(draft: &Draft, found: &mut Findings) {
+pub(super) fn phone_ids(draft: &NetworkDraft, found: &mut Findings) {
     let ids =
         || draft.phones.iter().filter_map(|phone| Some((phone.name.value.as_str(), phone.id.as_ref()?)));
     unique_ids("phone", MOST_PHONES, ids, found);
@@ -40,7 +40,7 @@ fn unique_ids<'a, I: Iterator<Item = (&'a str, &'a At<u8>)>>(
 }
 
 /// Refuses a public key that appears twice: WireGuard identifies a peer only by its key.
-pub(super) fn public_keys(draft: &Draft, found: &mut Findings) {
+pub(super) fn public_keys(draft: &NetworkDraft, found: &mut Findings) {
     let sites =
         draft.sites.iter().map(|site| (format!("site {}", site.name.value), site.public_key.as_ref()));
     let phones =
@@ -59,7 +59,7 @@ pub(super) fn public_keys(draft: &Draft, found: &mut Findings) {
 }
 
 /// Refuses names of sites and exits that would make a name in `exit` ambiguous.
-pub(super) fn reserved_names(draft: &Draft, found: &mut Findings) {
+pub(super) fn reserved_names(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         if site.name.value == DIRECT {
             let message =

@@ -1,12 +1,12 @@
 //! Checks of the portals' LANs: inside the network's subnet, and separate from everything else in it.
 
-use super::super::draft::{Draft, PortalDraft, SiteDraft};
+use super::super::draft::{NetworkDraft, PortalDraft, SiteDraft};
 use super::super::fault::{At, Findings};
 use super::super::lan::{free_lans, own_part, site_network};
 use crate::base::net::{Cidr, Family, InterfaceAddress};
 
 /// Refuses settings of a LAN at portals without their own LAN.
-pub(super) fn without(draft: &Draft, found: &mut Findings) {
+pub(super) fn without(draft: &NetworkDraft, found: &mut Findings) {
     for portal in draft.sites.iter().flat_map(|site| &site.portals) {
         let Some(entrance) = portal.entrance.as_ref().map(|entrance| &entrance.value) else { continue };
         if entrance.has_lan() {
@@ -38,7 +38,7 @@ pub(super) fn without(draft: &Draft, found: &mut Findings) {
 }
 
 /// Returns the portals that have a LAN, with their sites.
-fn lans(draft: &Draft) -> impl Iterator<Item = (&SiteDraft, &PortalDraft)> {
+fn lans(draft: &NetworkDraft) -> impl Iterator<Item = (&SiteDraft, &PortalDraft)> {
     draft.sites.iter().flat_map(|site| lans_at(site).map(move |portal| (site, portal)))
 }
 
@@ -49,17 +49,17 @@ fn lans_at(site: &SiteDraft) -> impl Iterator<Item = &PortalDraft> {
 }
 
 /// Returns the site's own /24, if the draft has both the subnet and the id.
-fn network_of(draft: &Draft, site: &SiteDraft) -> Option<Cidr> {
+fn network_of(draft: &NetworkDraft, site: &SiteDraft) -> Option<Cidr> {
     site_network(draft.subnet.as_ref()?.value, site.id.as_ref()?.value)
 }
 
 /// Returns each site with its /24, if that is known.
-fn networks(draft: &Draft) -> Vec<(&SiteDraft, Cidr)> {
+fn networks(draft: &NetworkDraft) -> Vec<(&SiteDraft, Cidr)> {
     draft.sites.iter().filter_map(|site| Some((site, network_of(draft, site)?))).collect()
 }
 
 /// Refuses an `address` that a router cannot have, or that is not in a free part of the subnet.
-pub(super) fn addresses(draft: &Draft, found: &mut Findings) {
+pub(super) fn addresses(draft: &NetworkDraft, found: &mut Findings) {
     let networks = networks(draft);
     for (site, portal) in lans(draft) {
         let Some(At { value: address, span }) = &portal.address else { continue };
@@ -95,7 +95,7 @@ fn shape(address: InterfaceAddress) -> Option<(String, String)> {
 
 /// Returns message and help if a LAN is in the wrong part of the subnet.
 fn place(
-    draft: &Draft,
+    draft: &NetworkDraft,
     networks: &[(&SiteDraft, Cidr)],
     site: &SiteDraft,
     lan: Cidr,
@@ -123,7 +123,7 @@ fn place(
 const TAKE_NEXT: &str = "remove the line to get the next free network";
 
 /// Refuses LANs that overlap.
-pub(super) fn overlaps(draft: &Draft, found: &mut Findings) {
+pub(super) fn overlaps(draft: &NetworkDraft, found: &mut Findings) {
     let mut earlier: Vec<(&SiteDraft, &PortalDraft, Cidr)> = Vec::new();
     for (site, portal) in lans(draft) {
         let Some(address) = &portal.address else { continue };
@@ -140,7 +140,7 @@ pub(super) fn overlaps(draft: &Draft, found: &mut Findings) {
 }
 
 /// Refuses more LANs without an `address` than the site has free /26s: three at most.
-pub(super) fn full(draft: &Draft, found: &mut Findings) {
+pub(super) fn full(draft: &NetworkDraft, found: &mut Findings) {
     let taken = explicit(draft);
     for site in &draft.sites {
         let Some(own) = network_of(draft, site) else { continue };
@@ -157,7 +157,7 @@ pub(super) fn full(draft: &Draft, found: &mut Findings) {
 }
 
 /// Returns the LANs whose address is in the file.
-fn explicit(draft: &Draft) -> Vec<Cidr> {
+fn explicit(draft: &NetworkDraft) -> Vec<Cidr> {
     lans(draft)
         .filter_map(|(_, portal)| portal.address.as_ref())
         .map(|address| address.value.network())
@@ -165,7 +165,7 @@ fn explicit(draft: &Draft) -> Vec<Cidr> {
 }
 
 /// Returns an example of an address in a /24 that no site and no portal uses, as the end of a sentence.
-fn example(draft: &Draft, taken: &[Cidr]) -> String {
+fn example(draft: &NetworkDraft, taken: &[Cidr]) -> String {
     let is_free =
         |id: &u8| draft.sites.iter().all(|site| site.id.as_ref().is_none_or(|taken| taken.value != *id));
     let network = |id: u8| site_network(draft.subnet.as_ref()?.value, id);

@@ -1,12 +1,12 @@
 //! Checks of the links between sites.
 
-use super::super::draft::{Draft, SiteDraft};
+use super::super::draft::{NetworkDraft, SiteDraft};
 use super::super::fault::{At, Findings};
 use super::super::model::FIRST_PROVIDER;
 use super::super::suggest::suggest;
 
 /// Returns all sites that `site` is linked to, no matter which of the two sites lists the link.
-pub(super) fn linked<'d>(draft: &'d Draft, site: &SiteDraft) -> Vec<&'d SiteDraft> {
+pub(super) fn linked<'d>(draft: &'d NetworkDraft, site: &SiteDraft) -> Vec<&'d SiteDraft> {
     let other = |other: &&SiteDraft| other.name.value != site.name.value;
     draft.sites.iter().filter(other).filter(|other| names(site, other) || names(other, site)).collect()
 }
@@ -20,7 +20,7 @@ fn names(site: &SiteDraft, other: &SiteDraft) -> bool {
 }
 
 /// Refuses entries of `exits` and `links` that are not other sites.
-pub(super) fn peers(draft: &Draft, found: &mut Findings) {
+pub(super) fn peers(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         let own = site.name.value.as_str();
         for (key, list) in [("exits", &site.exits), ("links", &site.links)] {
@@ -50,7 +50,7 @@ fn known(name: &str, sites: &[&str]) -> String {
 }
 
 /// Refuses a site in both `exits` and `links`: an exit is linked already.
-pub(super) fn both_kinds(draft: &Draft, found: &mut Findings) {
+pub(super) fn both_kinds(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         for link in site.links.iter().filter(|link| site.exits.iter().any(|exit| exit.value == link.value)) {
             let message = format!("`{}` is in both `exits` and `links`", link.value);
@@ -60,7 +60,7 @@ pub(super) fn both_kinds(draft: &Draft, found: &mut Findings) {
 }
 
 /// Refuses a link between two sites without an `endpoint`: one of the two must be able to dial the other.
-pub(super) fn neither_can_dial(draft: &Draft, found: &mut Findings) {
+pub(super) fn neither_can_dial(draft: &NetworkDraft, found: &mut Findings) {
     let hidden = |site: &SiteDraft| !site.dialled && !site.misspelt;
     for (index, site) in draft.sites.iter().enumerate().filter(|(_, site)| hidden(site)) {
         for peer in peers_of(site) {
@@ -81,7 +81,7 @@ pub(super) fn neither_can_dial(draft: &Draft, found: &mut Findings) {
 }
 
 /// Refuses the same endpoint and port at two sites: behind one address, a port leads to one site.
-pub(super) fn endpoints(draft: &Draft, found: &mut Findings) {
+pub(super) fn endpoints(draft: &NetworkDraft, found: &mut Findings) {
     for (index, site) in draft.sites.iter().enumerate() {
         let Some(endpoint) = &site.endpoint else { continue };
         let same = |other: &&SiteDraft| {
@@ -103,7 +103,7 @@ pub(super) fn endpoints(draft: &Draft, found: &mut Findings) {
 
 /// Refuses a base port that is too large: the interface of an exit listens on the base port plus the exit's
 /// id (or the provider's number), and a port has 16 bits.
-pub(super) fn ports(draft: &Draft, found: &mut Findings) {
+pub(super) fn ports(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         let exits = site.exits.iter().filter_map(|exit| draft.site(&exit.value));
         let ids =

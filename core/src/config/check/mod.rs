@@ -10,10 +10,10 @@ mod links;
 mod subnets;
 mod wifi;
 
-use super::draft::Draft;
+use super::draft::NetworkDraft;
 use super::fault::Findings;
 
-type Check = fn(&Draft, &mut Findings);
+type Check = fn(&NetworkDraft, &mut Findings);
 
 const CHECKS: &[Check] = &[
     identity::site_ids,
@@ -45,7 +45,7 @@ const CHECKS: &[Check] = &[
 ];
 
 /// Records all contradictions.
-pub(super) fn everything(draft: &Draft, found: &mut Findings) {
+pub(super) fn everything(draft: &NetworkDraft, found: &mut Findings) {
     for check in CHECKS {
         check(draft, found);
     }

@@ -2,19 +2,19 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::super::draft::{Draft, PortalDraft, SiteDraft};
+use super::super::draft::{NetworkDraft, PortalDraft, SiteDraft};
 use super::super::fault::{At, Findings, Span};
-use super::super::model::{Entrance, Mtu};
+use super::super::model::{EntranceConfig, Mtu};
 use super::links::linked;
 use crate::base::net::{Cidr, Family};
 
 /// Returns the site with the largest id, and that id.
-fn largest(draft: &Draft) -> Option<(&SiteDraft, u8)> {
+fn largest(draft: &NetworkDraft) -> Option<(&SiteDraft, u8)> {
     draft.sites.iter().filter_map(|site| Some((site, site.id.as_ref()?.value))).max_by_key(|(_, id)| *id)
 }
 
 /// Refuses a `subnet` that is not private IPv4 (RFC 1918), or lacks room for a /24 per site.
-pub(super) fn subnet(draft: &Draft, found: &mut Findings) {
+pub(super) fn subnet(draft: &NetworkDraft, found: &mut Findings) {
     let Some(subnet) = &draft.subnet else { return };
     let private = [
         (Ipv4Addr::new(10, 0, 0, 0), 8),
@@ -39,7 +39,7 @@ pub(super) fn subnet(draft: &Draft, found: &mut Findings) {
 }
 
 /// Refuses a `subnet6` that is not unique local (RFC 4193), or lacks room for a /56 per site.
-pub(super) fn subnet6(draft: &Draft, found: &mut Findings) {
+pub(super) fn subnet6(draft: &NetworkDraft, found: &mut Findings) {
     let Some(subnet) = &draft.subnet6 else { return };
     let local = Cidr::new(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0).into(), 7);
     if local.is_some_and(|local| local.covers(subnet.value)) {
@@ -52,7 +52,7 @@ pub(super) fn subnet6(draft: &Draft, found: &mut Findings) {
 
 /// Refuses a subnet that does not hold the largest id: site N has the N-th network of `each` bits; no site
 /// has number 0.
-fn holds(key: &str, subnet: &At<Cidr>, each: u8, draft: &Draft, found: &mut Findings) {
+fn holds(key: &str, subnet: &At<Cidr>, each: u8, draft: &NetworkDraft, found: &mut Findings) {
     let Some((site, id)) = largest(draft) else { return };
     let bits = each.saturating_sub(subnet.value.length());
     if bits >= 8 || u32::from(id) < 1 << bits {
@@ -70,7 +70,7 @@ fn holds(key: &str, subnet: &At<Cidr>, each: u8, draft: &Draft, found: &mut Find
 
 /// Refuses an MTU below 1280 bytes where IPv6 is on: every IPv6 link must carry 1280 bytes (RFC 8200, section
 /// 5).
-pub(super) fn mtu(draft: &Draft, found: &mut Findings) {
+pub(super) fn mtu(draft: &NetworkDraft, found: &mut Findings) {
     let Some(mtu) = draft.mtu.as_ref().filter(|_| draft.ipv6) else { return };
     let message = match mtu.value {
         Mtu::Fixed(1280..) => return,
@@ -81,7 +81,7 @@ pub(super) fn mtu(draft: &Draft, found: &mut Findings) {
 }
 
 /// Refuses a `lan` that overlaps the network's own subnets.
-pub(super) fn lans_apart_from_subnets(draft: &Draft, found: &mut Findings) {
+pub(super) fn lans_apart_from_subnets(draft: &NetworkDraft, found: &mut Findings) {
     let subnets = [("subnet", &draft.subnet), ("subnet6", &draft.subnet6)];
     for lan in draft.sites.iter().flat_map(|site| &site.lan) {
         for (key, subnet) in subnets {
@@ -94,7 +94,7 @@ pub(super) fn lans_apart_from_subnets(draft: &Draft, found: &mut Findings) {
 }
 
 /// Refuses a `lan` that overlaps the `lan` of another site, where one site could reach both.
-pub(super) fn lans_apart(draft: &Draft, found: &mut Findings) {
+pub(super) fn lans_apart(draft: &NetworkDraft, found: &mut Findings) {
     let lans: Vec<_> =
         draft.sites.iter().flat_map(|site| site.lan.iter().map(move |lan| (site, lan))).collect();
     for (index, (second, lan)) in lans.iter().enumerate() {
@@ -109,7 +109,7 @@ pub(super) fn lans_apart(draft: &Draft, found: &mut Findings) {
 }
 
 /// Returns how traffic for both sites can meet at one site, as the end of a sentence; `None` if it cannot.
-fn meeting(draft: &Draft, first: &SiteDraft, second: &SiteDraft) -> Option<String> {
+fn meeting(draft: &NetworkDraft, first: &SiteDraft, second: &SiteDraft) -> Option<String> {
     let around = linked(draft, second);
     if around.iter().any(|site| site.name.value == first.name.value) {
         return Some("to which this site is linked".to_owned());
@@ -121,7 +121,7 @@ fn meeting(draft: &Draft, first: &SiteDraft, second: &SiteDraft) -> Option<Strin
 }
 
 /// Refuses IPv6 addresses where IPv6 is off: without `subnet6`, the tunnels carry no IPv6.
-pub(super) fn families(draft: &Draft, found: &mut Findings) {
+pub(super) fn families(draft: &NetworkDraft, found: &mut Findings) {
     if draft.ipv6 {
         return;
     }
@@ -139,7 +139,7 @@ fn ipv6_of_site(site: &SiteDraft) -> impl Iterator<Item = (&'static str, &Span)>
 
 fn ipv6_of_portal(portal: &PortalDraft) -> impl Iterator<Item = (&'static str, &Span)> {
     let sources = portal.entrance.iter().filter(|entrance| match &entrance.value {
-        Entrance::From(sources) => sources.iter().any(|source| source.family() == Family::V6),
+        EntranceConfig::From(sources) => sources.iter().any(|source| source.family() == Family::V6),
         _ => false,
     });
     ipv6("to", &portal.to)

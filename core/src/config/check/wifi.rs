@@ -1,16 +1,16 @@
 //! Checks of several Wi-Fi networks on one card.
 
-use super::super::draft::Draft;
+use super::super::draft::NetworkDraft;
 use super::super::fault::Findings;
-use super::super::model::{Entrance, Wifi};
+use super::super::model::{EntranceConfig, Wifi};
 
 /// Refuses Wi-Fi networks on one card that differ in country or channel, or share a name.
-pub(super) fn cards(draft: &Draft, found: &mut Findings) {
+pub(super) fn cards(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
         let mut seen: Vec<(&str, &Wifi)> = Vec::new();
         for portal in &site.portals {
             let Some(entrance) = &portal.entrance else { continue };
-            let Entrance::Wifi(wifi) = &entrance.value else { continue };
+            let EntranceConfig::Wifi(wifi) = &entrance.value else { continue };
             let fault = seen.iter().find_map(|(first, other)| clash(other, wifi, first));
             if let Some((message, help)) = fault {
                 found.add(&entrance.span, message, help);

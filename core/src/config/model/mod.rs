@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::base::net::{Cidr, IfName, PublicKey};
 use crate::base::sorted::SortedMap;
 
-pub use portal::{Entrance, ExitRef, Portal, Ports, Protocol, Security, Wifi};
+pub use portal::{EntranceConfig, ExitRef, PortalConfig, Ports, Protocol, Security, Wifi};
 
 /// Seconds that a person may allow for confirming a change.
 pub const CONFIRMATION_TIMES: RangeInclusive<u64> = 1..=86_400;
@@ -71,16 +71,16 @@ pub struct Network {
     /// MTU of every tunnel.
     pub mtu: Mtu,
     /// Delays before a portal leaves an exit and before it returns.
-    pub failover: Failover,
+    pub failover: FailoverDelays,
     /// Address on the internet to probe through each exit of a list, in addition to the sites themselves.
     pub probe: Option<Ipv4Addr>,
     /// Time without a handshake after which a link that is dialled by name resolves the name again: 5 s to 1
     /// h.
     pub resolve_after: Duration,
     /// Sites by name.
-    pub sites: SortedMap<Name, Site>,
+    pub sites: SortedMap<Name, SiteConfig>,
     /// Phones by name.
-    pub phones: SortedMap<Name, Phone>,
+    pub phones: SortedMap<Name, PhoneConfig>,
 }
 
 /// Largest packet that the tunnels carry.
@@ -108,7 +108,7 @@ impl Mtu {
 
 /// Delays before an exit of a list counts as down, and as up again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failover {
+pub struct FailoverDelays {
     /// Silence after which the exit is down: 1 to 60 s.
     pub down_after: Duration,
     /// Time for which the exit must answer without such a silence before portals uses it again: 1 s to 1 h.
@@ -126,13 +126,13 @@ pub struct Subnet6 {
 
 /// Router or box that runs portals.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Site {
+pub struct SiteConfig {
     /// Number of the site: 1 to 250.
     pub id: u8,
     /// Public key; a site recognises its own entry by this key.
     pub public_key: PublicKey,
     /// Host name or address; none = behind NAT, dials out only.
-    pub endpoint: Option<Host>,
+    pub endpoint: Option<EndpointHost>,
     /// Base UDP port.
     pub port: u16,
     /// Sites used as exits.
@@ -155,21 +155,21 @@ pub struct Site {
     /// Time to confirm a changed file that the agent has read; none = no confirmation needed.
     pub confirm_reload: Option<Duration>,
     /// Portals in the order of the file, which determines their LAN addresses.
-    pub portals: Vec<Portal>,
+    pub portals: Vec<PortalConfig>,
     /// Exits that are a provider's wg-quick file, by name.
-    pub providers: SortedMap<Name, Provider>,
+    pub providers: SortedMap<Name, ProviderConfig>,
 }
 
 /// Host at which a site can be dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Host {
+pub enum EndpointHost {
     /// An IPv4 or IPv6 address.
     Address(IpAddr),
     /// A host name, still to be resolved.
     Name(String),
 }
 
-impl fmt::Display for Host {
+impl fmt::Display for EndpointHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => address.fmt(f),
@@ -204,7 +204,7 @@ pub const FIRST_PROVIDER: u32 = 251;
 
 /// An exit that is not a site: a provider's wg-quick file, unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Provider {
+pub struct ProviderConfig {
     /// Path of the wg-quick file, relative to the network file's folder.
     pub config: PathBuf,
     /// Place of the definition in the file.
@@ -213,7 +213,7 @@ pub struct Provider {
 
 /// A device with an ordinary WireGuard app.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Phone {
+pub struct PhoneConfig {
     /// Number of the phone: 1 to [`MOST_PHONES`], unique in the network.
     pub id: u8,
     /// Site that the phone dials.

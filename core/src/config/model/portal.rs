@@ -9,13 +9,13 @@ use crate::base::net::{Cidr, IfName, InterfaceAddress, Mac};
 
 /// An entrance at a site: traffic that comes in there leaves at its exit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Portal {
+pub struct PortalConfig {
     /// Name, unique at its site.
     pub name: Name,
     /// Exits to try in order; never empty.
     pub exits: Vec<ExitRef>,
     /// Traffic that enters.
-    pub entrance: Entrance,
+    pub entrance: EntranceConfig,
     /// Destinations that enter; empty = all.
     pub to: Vec<Cidr>,
     /// Ports that enter; empty = all.
@@ -39,16 +39,16 @@ pub struct Portal {
     pub position: Position,
 }
 
-impl Portal {
+impl PortalConfig {
     /// Reports whether this router's own traffic enters, except its questions to time servers. With `ports`,
     /// the file lists the traffic that enters; a time server's port enters if it is listed.
     pub fn has_open_time(&self) -> bool {
-        self.ntp && self.entrance == Entrance::Own && self.ports.is_empty()
+        self.ntp && self.entrance == EntranceConfig::Own && self.ports.is_empty()
     }
 
     /// Reports whether a policy rule cannot select the entering traffic without a mark.
     pub fn goes_by_marks(&self) -> bool {
-        matches!(self.entrance, Entrance::Mac(_)) || !self.ports.is_empty()
+        matches!(self.entrance, EntranceConfig::Mac(_)) || !self.ports.is_empty()
     }
 }
 
@@ -74,7 +74,7 @@ impl fmt::Display for ExitRef {
 
 /// Traffic that enters a portal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entrance {
+pub enum EntranceConfig {
     /// Traffic that comes in on this interface.
     Interface(IfName),
     /// Traffic on this VLAN, which portals creates and removes.
@@ -94,7 +94,7 @@ pub enum Entrance {
     Own,
 }
 
-impl Entrance {
+impl EntranceConfig {
     /// Returns the key of this entrance in the network file.
     pub fn key(&self) -> &'static str {
         match self {

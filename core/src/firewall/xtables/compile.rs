@@ -2,33 +2,35 @@
 
 use std::net::Ipv4Addr;
 
-use super::{CHAIN_PREFIX, Content, Line, Ruleset, Table, Target, built_in};
+use super::{
+    CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, IptablesTarget, TableContent, built_in,
+};
 use crate::base::net::{Cidr, Family, IfName, Mark};
 use crate::base::sorted::SortedMap;
 use crate::firewall::{
-    Action, Chain, Condition, Devices, Firewall, Interfaces, Networks, Openings, Places, Rule, Set, SetName,
-    Ways,
+    Action, Chain, Condition, Devices, Firewall, FirewallRule, Interfaces, MarksAtInterfaces, Networks,
+    NetworksAtInterfaces, Pinholes, Set, SetName,
 };
 
-/// Returns the chains that do the same as `firewall`, for these families. `openings` are the rules that
+/// Returns the chains that do the same as `firewall`, for these families. `pinholes` are the rules that
 /// portals needs where the host's own rules would refuse unknown packets.
 pub fn compile(
     firewall: Option<&Firewall>,
-    openings: &SortedMap<Family, Openings>,
+    pinholes: &SortedMap<Family, Pinholes>,
     families: &[Family],
-) -> Ruleset {
-    let mut ruleset = Ruleset::new();
+) -> IptablesRuleset {
+    let mut ruleset = IptablesRuleset::new();
     for family in families {
-        let none = Openings::new();
-        let openings = openings.get(family).unwrap_or(&none);
+        let none = Pinholes::new();
+        let pinholes = pinholes.get(family).unwrap_or(&none);
         for chain in Chain::ALL {
             let rules =
                 firewall.and_then(|firewall| firewall.chains.get(&chain)).map_or(&[][..], Vec::as_slice);
             let spelling = Spelling { sets: firewall.map(|firewall| &firewall.sets), family: *family };
-            let opened = openings.get(&chain).map_or(&[][..], Vec::as_slice);
-            let chains = spelling.chains(chain, rules, opened);
+            let pinholes_here = pinholes.get(&chain).map_or(&[][..], Vec::as_slice);
+            let chains = spelling.chains(chain, rules, pinholes_here);
             if !chains.is_empty() {
-                let content: &mut Content = ruleset.get_or_default((*family, Table::of(chain)));
+                let content: &mut TableContent = ruleset.get_or_default((*family, IptablesTable::of(chain)));
                 content.chains.extend(chains);
                 content.jumps.insert(built_in(chain), vec![1]);
             }
@@ -42,45 +44,49 @@ struct Spelling<'a> {
     family: Family,
 }
 
-type Chains = SortedMap<String, Vec<Line>>;
+type Chains = SortedMap<String, Vec<IptablesRule>>;
 
 impl Spelling<'_> {
     /// Returns the chain that the built-in chain jumps to, and the chains behind it. Packets that our rules
-    /// accept return, because the host's own rules decide on them as well, or our openings where the host's
+    /// accept return, because the host's own rules decide on them as well, or our pinholes where the host's
     /// rules would refuse them.
-    fn chains(&self, chain: Chain, rules: &[Rule], openings: &[Rule]) -> Chains {
+    fn chains(&self, chain: Chain, rules: &[FirewallRule], pinholes: &[FirewallRule]) -> Chains {
         let entry = format!("{CHAIN_PREFIX}{}", built_in(chain));
         let mut chains = Chains::new();
-        let openings: Vec<Line> = self
-            .rules(openings)
-            .flat_map(|rule| self.lines(&rule.conditions, &Target::Do(rule.action)))
+        let pinholes: Vec<IptablesRule> = self
+            .rules(pinholes)
+            .flat_map(|rule| self.lines(&rule.conditions, &IptablesTarget::Do(rule.action)))
             .collect();
-        let guard = if openings.is_empty() { entry.clone() } else { format!("{entry}_GUARD") };
+        let guard = if pinholes.is_empty() { entry.clone() } else { format!("{entry}_GUARD") };
         let lines = self.guard(&guard, rules, &mut chains);
         if !lines.is_empty() {
             chains.insert(guard.clone(), lines);
         }
-        if !openings.is_empty() {
+        if !pinholes.is_empty() {
             let guarded = chains
                 .contains_key(&guard)
-                .then(|| Line { conditions: Vec::new(), target: Target::Jump(guard) });
-            chains.insert(entry, guarded.into_iter().chain(openings).collect());
+                .then(|| IptablesRule { conditions: Vec::new(), target: IptablesTarget::Jump(guard) });
+            chains.insert(entry, guarded.into_iter().chain(pinholes).collect());
         }
         chains
     }
 
     /// Returns the rules that packets of this family can meet.
-    fn rules<'r>(&self, rules: &'r [Rule]) -> impl Iterator<Item = &'r Rule> {
+    fn rules<'r>(&self, rules: &'r [FirewallRule]) -> impl Iterator<Item = &'r FirewallRule> {
         let family = self.family;
         rules
             .iter()
             .filter(move |rule| rule.conditions.iter().filter_map(Condition::family).all(|of| of == family))
     }
 
-    fn guard(&self, name: &str, rules: &[Rule], chains: &mut Chains) -> Vec<Line> {
+    fn guard(&self, name: &str, rules: &[FirewallRule], chains: &mut Chains) -> Vec<IptablesRule> {
         let mut lines = Vec::new();
         for rule in self.rules(rules) {
-            let target = if rule.action == Action::Accept { Target::Return } else { Target::Do(rule.action) };
+            let target = if rule.action == Action::Accept {
+                IptablesTarget::Return
+            } else {
+                IptablesTarget::Do(rule.action)
+            };
             let is_apart = |condition: &Condition| {
                 self.excepts_many(condition) || is_asked_twice(condition, &rule.conditions)
             };
@@ -91,20 +97,25 @@ impl Spelling<'_> {
                 continue;
             }
             // iptables can express "none of these" only with a separate chain.
-            debug_assert_ne!(target, Target::Return, "would return to the next rule instead of ending here");
+            debug_assert_ne!(
+                target,
+                IptablesTarget::Return,
+                "would return to the next rule instead of ending here"
+            );
             let aside = format!("{name}_{}", chains.len() + 1);
             let excepted = exceptions.iter().flat_map(|condition| self.excepted(condition));
-            let mut apart: Vec<Line> =
-                excepted.map(|conditions| Line { conditions, target: Target::Return }).collect();
-            apart.push(Line { conditions: Vec::new(), target });
+            let mut apart: Vec<IptablesRule> = excepted
+                .map(|conditions| IptablesRule { conditions, target: IptablesTarget::Return })
+                .collect();
+            apart.push(IptablesRule { conditions: Vec::new(), target });
             chains.insert(aside.clone(), apart);
-            lines.extend(self.lines(&conditions, &Target::Jump(aside)));
+            lines.extend(self.lines(&conditions, &IptablesTarget::Jump(aside)));
         }
         lines
     }
 
     /// Returns one line for each way to pick an element from every set.
-    fn lines(&self, conditions: &[Condition], target: &Target) -> Vec<Line> {
+    fn lines(&self, conditions: &[Condition], target: &IptablesTarget) -> Vec<IptablesRule> {
         let mut picked = vec![Vec::new()];
         for condition in conditions {
             let alternatives = self.alternatives(condition);
@@ -118,16 +129,20 @@ impl Spelling<'_> {
         for conditions in &mut picked {
             conditions.sort_by_key(super::text::rank);
         }
-        picked.into_iter().map(|conditions| Line { conditions, target: target.clone() }).collect()
+        picked.into_iter().map(|conditions| IptablesRule { conditions, target: target.clone() }).collect()
     }
 
     /// Returns the conditions without sets of which none may hold, for a condition "none of these". The
     /// conditions of one list hold together.
     fn excepted(&self, condition: &Condition) -> Vec<Vec<Condition>> {
         match condition {
-            Condition::NotFrom(Places { set, length }) => self.places(set, *length, Condition::Source),
-            Condition::NotTo(Places { set, length }) => self.places(set, *length, Condition::Destination),
-            Condition::NotReturning(ways) => self.ways(ways, Condition::Incoming),
+            Condition::NotFrom(NetworksAtInterfaces { set, length }) => {
+                self.places(set, *length, Condition::Source)
+            }
+            Condition::NotTo(NetworksAtInterfaces { set, length }) => {
+                self.places(set, *length, Condition::Destination)
+            }
+            Condition::NotReturning(marks) => self.marks(marks, Condition::Incoming),
             _ => self.alternatives(&condition.opposite()),
         }
     }
@@ -138,7 +153,7 @@ impl Spelling<'_> {
         length: u8,
         address: impl Fn(Networks) -> Condition,
     ) -> Vec<Vec<Condition>> {
-        let Some(Set::Places(places)) = self.set(set) else { return Vec::new() };
+        let Some(Set::NetworksAtInterfaces(places)) = self.set(set) else { return Vec::new() };
         let place = |(name, first): &(IfName, Ipv4Addr)| {
             let network = Cidr::new((*first).into(), length).expect("a length of IPv4");
             vec![address(Networks::One(network)), Condition::Incoming(Interfaces::One(name.clone()))]
@@ -146,10 +161,10 @@ impl Spelling<'_> {
         places.iter().map(place).collect()
     }
 
-    fn ways(&self, ways: &Ways, at: impl Fn(Interfaces) -> Condition) -> Vec<Vec<Condition>> {
-        let Some(Set::Ways(pairs)) = self.set(&ways.set) else { return Vec::new() };
+    fn marks(&self, marks: &MarksAtInterfaces, at: impl Fn(Interfaces) -> Condition) -> Vec<Vec<Condition>> {
+        let Some(Set::MarksAtInterfaces(pairs)) = self.set(&marks.set) else { return Vec::new() };
         let way = |(name, value): &(IfName, u32)| {
-            let mark = Mark { value: *value, mask: ways.mask };
+            let mark = Mark { value: *value, mask: marks.mask };
             vec![at(Interfaces::One(name.clone())), Condition::ConnectionMarked(mark)]
         };
         pairs.iter().map(way).collect()
@@ -157,8 +172,8 @@ impl Spelling<'_> {
 
     /// Returns the conditions without sets of which one must hold. The conditions of one list hold together.
     fn alternatives(&self, condition: &Condition) -> Vec<Vec<Condition>> {
-        if let Condition::Departing(ways) = condition {
-            return self.ways(ways, Condition::Outgoing);
+        if let Condition::Departing(marks) = condition {
+            return self.marks(marks, Condition::Outgoing);
         }
         // The tables of a family see no packets of another family.
         if let Condition::Family(_) = condition {
@@ -174,7 +189,7 @@ impl Spelling<'_> {
     fn elements(&self, condition: &Condition, set: &SetName) -> Vec<Vec<Condition>> {
         match self.set(set) {
             // Sets of pairs are resolved above.
-            None | Some(Set::Places(_) | Set::Ways(_)) => Vec::new(),
+            None | Some(Set::NetworksAtInterfaces(_) | Set::MarksAtInterfaces(_)) => Vec::new(),
             Some(Set::Interfaces(names)) => names
                 .iter()
                 .map(|name| vec![condition.with_interfaces(Interfaces::One(name.clone()))])
@@ -186,7 +201,7 @@ impl Spelling<'_> {
                 let one = |network| self.alternatives(&condition.with_networks(Networks::One(network)));
                 networks.iter().copied().flat_map(one).collect()
             }
-            Some(Set::Paths(paths)) => paths
+            Some(Set::InterfacePairs(paths)) => paths
                 .iter()
                 .map(|(from, to)| {
                     vec![

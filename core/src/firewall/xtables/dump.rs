@@ -1,25 +1,25 @@
 //! Output of `iptables-save`: our chains in it, and the treatment of unknown packets by other programs'
 //! rules.
 
-use super::{CHAIN_PREFIX, Content, Ruleset, Table, text};
+use super::{CHAIN_PREFIX, IptablesRuleset, IptablesTable, TableContent, text};
 use crate::base::net::Family;
 use crate::base::sorted::{SortedMap, SortedSet};
 
 /// Tables of one family.
 #[derive(Debug, Default)]
 pub struct Dump {
-    tables: SortedMap<String, Tables>,
+    tables: SortedMap<String, DumpedTable>,
 }
 
 /// Table with all rules in order. Built-in chains have a policy, other chains have none.
 #[derive(Debug, Default)]
-struct Tables {
+struct DumpedTable {
     policies: SortedMap<String, String>,
-    rules: Vec<Rule>,
+    rules: Vec<DumpedRule>,
 }
 
 #[derive(Debug)]
-struct Rule {
+struct DumpedRule {
     chain: String,
     words: Vec<String>,
 }
@@ -28,7 +28,7 @@ impl Dump {
     /// Reads the output of `iptables-save`. Lines that this program would not write are skipped.
     pub fn read(text: &str) -> Self {
         let mut dump = Self::default();
-        let mut table = &mut Tables::default();
+        let mut table = &mut DumpedTable::default();
         for line in text.lines() {
             if let Some(name) = line.strip_prefix('*') {
                 table = dump.tables.get_or_default(name.to_owned());
@@ -38,7 +38,7 @@ impl Dump {
             } else if let Some(rest) = line.strip_prefix("-A ") {
                 let mut words = words(rest).into_iter();
                 if let Some(chain) = words.next() {
-                    table.rules.push(Rule { chain, words: words.collect() });
+                    table.rules.push(DumpedRule { chain, words: words.collect() });
                 }
             }
         }
@@ -46,12 +46,12 @@ impl Dump {
     }
 
     /// Returns our chains and jumps.
-    pub fn ours(&self, family: Family) -> Ruleset {
-        let content = |table: Table| {
+    pub fn ours(&self, family: Family) -> IptablesRuleset {
+        let content = |table: IptablesTable| {
             let content = self.tables.get(table.name())?.ours(family);
-            (content != Content::default()).then_some(((family, table), content))
+            (content != TableContent::default()).then_some(((family, table), content))
         };
-        Table::ALL.into_iter().filter_map(content).collect()
+        IptablesTable::ALL.into_iter().filter_map(content).collect()
     }
 
     /// Reports whether another program has rules here, or a policy other than to accept.
@@ -69,14 +69,14 @@ impl Dump {
     /// `filter`.
     pub fn refuses(&self, built_in: &str) -> bool {
         self.tables
-            .get(Table::Filter.name())
+            .get(IptablesTable::Filter.name())
             .is_some_and(|table| table.refuses(built_in, &mut SortedSet::new()))
     }
 }
 
-impl Tables {
-    fn ours(&self, family: Family) -> Content {
-        let mut content = Content::default();
+impl DumpedTable {
+    fn ours(&self, family: Family) -> TableContent {
+        let mut content = TableContent::default();
         let own_chains = self.policies.keys().filter(|name| is_ours(name));
         content.chains.extend(own_chains.map(|name| (name.clone(), Vec::new())));
         let mut position = SortedMap::<&str, usize>::new();
@@ -104,7 +104,7 @@ impl Tables {
         if self.policies.get(chain).is_some_and(|policy| refusal(policy)) {
             return true;
         }
-        let rules: Vec<&Rule> = self.rules.iter().filter(|rule| rule.chain == chain).collect();
+        let rules: Vec<&DumpedRule> = self.rules.iter().filter(|rule| rule.chain == chain).collect();
         rules.iter().any(|rule| match rule.jump() {
             Some(to) if refusal(to) => rule.is_unconditional(),
             Some(to) => rule.asks_for_interfaces_at_most() && self.refuses(to, seen),
@@ -113,7 +113,7 @@ impl Tables {
     }
 }
 
-impl Rule {
+impl DumpedRule {
     /// Returns the rule's target, or the chain that it goes to.
     fn jump(&self) -> Option<&str> {
         let at = self.words.iter().position(|word| word == "-j" || word == "-g")?;
@@ -176,7 +176,7 @@ fn words(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::firewall::xtables::{Line, Target};
+    use crate::firewall::xtables::{IptablesRule, IptablesTarget};
     use crate::firewall::{Action, Condition};
 
     /// Output of the oldest programs in use: counters behind policies, comments in front of the other
@@ -200,12 +200,12 @@ COMMIT
     #[test]
     fn what_is_ours_is_told_from_what_is_not() {
         let ruleset = Dump::read(EDGEOS).ours(Family::V4);
-        let content = &ruleset[&(Family::V4, Table::Filter)];
+        let content = &ruleset[&(Family::V4, IptablesTable::Filter)];
         assert_eq!(content.jumps, [("FORWARD".to_owned(), vec![1])].into());
         let [known, unknown] = &content.chains["PORTALS_FORWARD"][..] else { panic!("two lines") };
-        assert_eq!(known.target, Target::Do(Action::Drop));
+        assert_eq!(known.target, IptablesTarget::Do(Action::Drop));
         assert_eq!(known.conditions[2], Condition::UdpPort(67, 68));
-        assert_eq!(*unknown, Line { conditions: Vec::new(), target: Target::Foreign });
+        assert_eq!(*unknown, IptablesRule { conditions: Vec::new(), target: IptablesTarget::Foreign });
     }
 
     #[test]

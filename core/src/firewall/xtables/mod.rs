@@ -21,7 +21,7 @@ pub const CHAIN_PREFIX: &str = "PORTALS_";
 /// Set of iptables programs. `iptables` itself may be of either flavour; where a distribution has both, the
 /// other two names tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Program {
+pub enum IptablesProgram {
     /// Programs named `iptables`, of either flavour.
     Plain,
     /// Programs named `iptables-legacy`, which talk to the kernel's iptables.
@@ -30,7 +30,7 @@ pub enum Program {
     Nft,
 }
 
-impl Program {
+impl IptablesProgram {
     /// Sets of programs that may exist.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Legacy, Self::Nft];
 
@@ -51,7 +51,7 @@ impl Program {
 
 /// Table of iptables that has chains of ours, in the order in which a restore makes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Table {
+pub enum IptablesTable {
     /// Packets that may pass.
     Filter,
     /// TCP segment sizes, and marks.
@@ -60,7 +60,7 @@ pub enum Table {
     Nat,
 }
 
-impl Table {
+impl IptablesTable {
     /// Tables in order.
     pub const ALL: [Self; 3] = [Self::Filter, Self::Mangle, Self::Nat];
 
@@ -90,13 +90,13 @@ pub fn built_in(chain: Chain) -> String {
 
 /// Content of ours in the iptables of one set of programs, by family and table. Tables without such content
 /// are left out.
-pub type Ruleset = SortedMap<(Family, Table), Content>;
+pub type IptablesRuleset = SortedMap<(Family, IptablesTable), TableContent>;
 
 /// Content of ours in one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Content {
+pub struct TableContent {
     /// Chains of ours with their rules.
-    pub chains: SortedMap<String, Vec<Line>>,
+    pub chains: SortedMap<String, Vec<IptablesRule>>,
     /// Positions of the jumps to our chain in each built-in chain, counted from 1. One jump, at the top, is
     /// desired.
     pub jumps: SortedMap<String, Vec<usize>>,
@@ -104,16 +104,16 @@ pub struct Content {
 
 /// Rule of one of our chains.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct IptablesRule {
     /// Conditions in the order in which `iptables-save` prints them. None looks at a set or at the family.
     pub conditions: Vec<Condition>,
     /// Target of the packets that meet all conditions.
-    pub target: Target,
+    pub target: IptablesTarget,
 }
 
 /// Target of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum IptablesTarget {
     /// The packet ends here with this action.
     Do(Action),
     /// The rest of the chain is skipped.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{CHAIN_PREFIX, Content, Line, Ruleset, Table, Target};
+use super::{CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, IptablesTarget, TableContent};
 use crate::base::net::{Cidr, Family, IfName, Mark};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks};
 
@@ -16,14 +16,14 @@ pub(super) fn rank(condition: &Condition) -> u8 {
         Condition::Outgoing(_) | Condition::NotOutgoing(_) => 3,
         Condition::Icmp(_) | Condition::UdpPort(..) | Condition::TcpPort(..) | Condition::TcpSyn => 4,
         Condition::Established => 5,
-        Condition::Opening | Condition::Replying => 6,
+        Condition::FromOriginator | Condition::FromResponder => 6,
         Condition::Device(_) => 7,
         Condition::Marked(_) => 8,
         Condition::NotMarked(_) => 9,
         Condition::ConnectionMarked(_) => 10,
         Condition::ConnectionNotMarked(_) => 11,
         Condition::Family(_)
-        | Condition::Path(_)
+        | Condition::InterfacePair(_)
         | Condition::NotFrom(_)
         | Condition::NotTo(_)
         | Condition::NotReturning(_)
@@ -34,12 +34,12 @@ pub(super) fn rank(condition: &Condition) -> u8 {
 /// Returns the script for `iptables-restore --noflush` that leads from one ruleset to another, for one
 /// family. Equal rulesets need an empty script. Each table changes in one step, and the host's own chains and
 /// rules stay as they are.
-pub fn script(from: &Ruleset, to: &Ruleset, family: Family) -> String {
-    let nothing = Content::default();
+pub fn script(from: &IptablesRuleset, to: &IptablesRuleset, family: Family) -> String {
+    let nothing = TableContent::default();
     let mut script = String::new();
-    for table in Table::ALL {
+    for table in IptablesTable::ALL {
         let content =
-            |ruleset: &'_ Ruleset| ruleset.get(&(family, table)).cloned().unwrap_or(nothing.clone());
+            |ruleset: &'_ IptablesRuleset| ruleset.get(&(family, table)).cloned().unwrap_or(nothing.clone());
         let (from, to) = (content(from), content(to));
         if from != to {
             let _ = writeln!(script, "*{}", table.name());
@@ -50,7 +50,7 @@ pub fn script(from: &Ruleset, to: &Ruleset, family: Family) -> String {
     script
 }
 
-fn edit(from: &Content, to: &Content, family: Family, script: &mut String) {
+fn edit(from: &TableContent, to: &TableContent, family: Family, script: &mut String) {
     let changed: Vec<_> =
         to.chains.iter().filter(|(name, lines)| from.chains.get(*name) != Some(lines)).collect();
     for (name, _) in &changed {
@@ -84,16 +84,16 @@ fn edit(from: &Content, to: &Content, family: Family, script: &mut String) {
 }
 
 /// Returns the text of a line after `-A CHAIN`, beginning with a space.
-fn text(line: &Line, family: Family) -> String {
+fn text(line: &IptablesRule, family: Family) -> String {
     let mut text = String::new();
     for condition in &line.conditions {
         write_condition(&mut text, condition);
     }
     match &line.target {
-        Target::Do(action) => write_action(&mut text, *action, family),
-        Target::Return => text.push_str(" -j RETURN"),
-        Target::Jump(chain) => drop(write!(text, " -j {chain}")),
-        Target::Foreign => {}
+        IptablesTarget::Do(action) => write_action(&mut text, *action, family),
+        IptablesTarget::Return => text.push_str(" -j RETURN"),
+        IptablesTarget::Jump(chain) => drop(write!(text, " -j {chain}")),
+        IptablesTarget::Foreign => {}
     }
     text
 }
@@ -114,15 +114,15 @@ fn write_condition(text: &mut String, condition: &Condition) {
         Condition::TcpPort(first, last) => write_ports(text, "tcp", *first, *last),
         Condition::TcpSyn => write!(text, " -p tcp -m tcp --tcp-flags SYN,RST SYN"),
         Condition::Established => write!(text, " -m conntrack --ctstate RELATED,ESTABLISHED"),
-        Condition::Opening => write!(text, " -m conntrack --ctdir ORIGINAL"),
-        Condition::Replying => write!(text, " -m conntrack --ctdir REPLY"),
+        Condition::FromOriginator => write!(text, " -m conntrack --ctdir ORIGINAL"),
+        Condition::FromResponder => write!(text, " -m conntrack --ctdir REPLY"),
         Condition::Device(Devices::One(mac)) => write!(text, " -m mac --mac-source {mac}"),
         Condition::Marked(mark) => write_mark(text, "mark", *mark),
         Condition::NotMarked(mark) => write_mark(text, "mark !", *mark),
         Condition::ConnectionMarked(mark) => write_mark(text, "connmark", *mark),
         Condition::ConnectionNotMarked(mark) => write_mark(text, "connmark !", *mark),
         // The compiler of rules has resolved these.
-        Condition::Family(_) | Condition::Path(_) => Ok(()),
+        Condition::Family(_) | Condition::InterfacePair(_) => Ok(()),
         _ => unreachable!("no line looks at a set"),
     };
 }
@@ -145,9 +145,9 @@ fn write_action(text: &mut String, action: Action, family: Family) {
         (Action::Reject, Family::V4) => write!(text, " -j REJECT --reject-with {REJECT_V4}"),
         (Action::Reject, Family::V6) => write!(text, " -j REJECT --reject-with {REJECT_V6}"),
         (Action::Masquerade, _) => write!(text, " -j MASQUERADE"),
-        (Action::SendAs(address), _) => write!(text, " -j SNAT --to-source {address}"),
+        (Action::SourceNat(address), _) => write!(text, " -j SNAT --to-source {address}"),
         (Action::Redirect(port), _) => write!(text, " -j REDIRECT --to-ports {port}"),
-        (Action::Divert(address), _) => write!(text, " -j DNAT --to-destination {address}"),
+        (Action::DestinationNat(address), _) => write!(text, " -j DNAT --to-destination {address}"),
         (Action::SetMark(Mark { value, mask }), _) => {
             write!(text, " -j MARK --set-xmark {value:#x}/{mask:#x}")
         }
@@ -165,11 +165,11 @@ const REJECT_V4: &str = "icmp-admin-prohibited";
 const REJECT_V6: &str = "icmp6-adm-prohibited";
 
 /// Reads a rule from the words after `-A CHAIN`. A rule in words that we would not write gets the target
-/// [`Target::Foreign`].
-pub(super) fn parse(words: &[String], family: Family) -> Line {
+/// [`IptablesTarget::Foreign`].
+pub(super) fn parse(words: &[String], family: Family) -> IptablesRule {
     Words { rest: words, family, protocol: None, module: "" }
         .line()
-        .unwrap_or(Line { conditions: Vec::new(), target: Target::Foreign })
+        .unwrap_or(IptablesRule { conditions: Vec::new(), target: IptablesTarget::Foreign })
 }
 
 struct Words<'a> {
@@ -182,13 +182,13 @@ struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    fn line(mut self) -> Option<Line> {
+    fn line(mut self) -> Option<IptablesRule> {
         let mut conditions = Vec::new();
         while let Some(option) = self.next() {
             if option == "-j" {
                 let target = self.target().filter(|_| self.protocol.is_none())?;
                 conditions.sort_by_key(rank);
-                return Some(Line { conditions, target });
+                return Some(IptablesRule { conditions, target });
             }
             conditions.extend(self.condition(option)?);
         }
@@ -227,8 +227,8 @@ impl<'a> Words<'a> {
                 Condition::TcpSyn
             }
             ("--ctstate", false) if value == "RELATED,ESTABLISHED" => Condition::Established,
-            ("--ctdir", false) if value == "ORIGINAL" => Condition::Opening,
-            ("--ctdir", false) if value == "REPLY" => Condition::Replying,
+            ("--ctdir", false) if value == "ORIGINAL" => Condition::FromOriginator,
+            ("--ctdir", false) if value == "REPLY" => Condition::FromResponder,
             ("--mark", negated) => match (self.module, negated) {
                 ("mark", false) => Condition::Marked(mark(value)?),
                 ("mark", true) => Condition::NotMarked(mark(value)?),
@@ -241,33 +241,37 @@ impl<'a> Words<'a> {
         Some(vec![condition])
     }
 
-    fn target(&mut self) -> Option<Target> {
+    fn target(&mut self) -> Option<IptablesTarget> {
         let target = self.next()?;
         let target = match target {
-            "ACCEPT" => Target::Do(Action::Accept),
-            "DROP" => Target::Do(Action::Drop),
+            "ACCEPT" => IptablesTarget::Do(Action::Accept),
+            "DROP" => IptablesTarget::Do(Action::Drop),
             "REJECT" => {
                 let with = if self.family == Family::V4 { REJECT_V4 } else { REJECT_V6 };
                 (self.next()? == "--reject-with" && self.next()? == with)
-                    .then_some(Target::Do(Action::Reject))?
+                    .then_some(IptablesTarget::Do(Action::Reject))?
             }
-            "MASQUERADE" => Target::Do(Action::Masquerade),
-            "SNAT" if self.next()? == "--to-source" => Target::Do(Action::SendAs(self.next()?.parse().ok()?)),
+            "MASQUERADE" => IptablesTarget::Do(Action::Masquerade),
+            "SNAT" if self.next()? == "--to-source" => {
+                IptablesTarget::Do(Action::SourceNat(self.next()?.parse().ok()?))
+            }
             "REDIRECT" if self.next()? == "--to-ports" => {
-                Target::Do(Action::Redirect(self.next()?.parse().ok()?))
+                IptablesTarget::Do(Action::Redirect(self.next()?.parse().ok()?))
             }
             "DNAT" if self.next()? == "--to-destination" => {
-                Target::Do(Action::Divert(self.next()?.parse().ok()?))
+                IptablesTarget::Do(Action::DestinationNat(self.next()?.parse().ok()?))
             }
             "TCPMSS" if self.next()? == "--set-mss" => {
-                Target::Do(Action::ClampMss(self.next()?.parse().ok()?))
+                IptablesTarget::Do(Action::ClampMss(self.next()?.parse().ok()?))
             }
-            "MARK" if self.next()? == "--set-xmark" => Target::Do(Action::SetMark(mark(self.next()?)?)),
+            "MARK" if self.next()? == "--set-xmark" => {
+                IptablesTarget::Do(Action::SetMark(mark(self.next()?)?))
+            }
             "CONNMARK" if self.next()? == "--set-xmark" => {
-                Target::Do(Action::SetConnectionMark(mark(self.next()?)?))
+                IptablesTarget::Do(Action::SetConnectionMark(mark(self.next()?)?))
             }
-            "RETURN" => Target::Return,
-            chain if chain.starts_with(CHAIN_PREFIX) => Target::Jump(chain.to_owned()),
+            "RETURN" => IptablesTarget::Return,
+            chain if chain.starts_with(CHAIN_PREFIX) => IptablesTarget::Jump(chain.to_owned()),
             _ => return None,
         };
         self.rest.is_empty().then_some(target)

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use crate::base::net::{IfName, Mac};
 use crate::base::package_manager::PackageManager;
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{Entrance, Portal, Security, Wifi};
-use crate::wifi::card::{Card, Channel, Rules, is_two_ghz};
+use crate::config::model::{EntranceConfig, PortalConfig, Security, Wifi};
+use crate::wifi::card::{Card, Channel, ChannelRules, is_two_ghz};
 use crate::wifi::further_interface;
 use crate::wifi::passphrase::Passphrase;
 
@@ -23,13 +23,13 @@ pub struct Radios {
 }
 
 /// Returns the cards that the portals of a site name.
-pub fn cards(portals: &[Portal]) -> SortedSet<IfName> {
+pub fn cards(portals: &[PortalConfig]) -> SortedSet<IfName> {
     all(portals).map(|(_, wifi)| wifi.interface.clone()).collect()
 }
 
 /// Returns the interface of a portal's Wi-Fi network: the card's own interface for the first network of a
 /// card.
-pub fn interface(portals: &[Portal], portal: &Portal, wifi: &Wifi) -> IfName {
+pub fn interface(portals: &[PortalConfig], portal: &PortalConfig, wifi: &Wifi) -> IfName {
     match all(portals).find(|(_, other)| other.interface == wifi.interface) {
         Some((first, _)) if first.name == portal.name => wifi.interface.clone(),
         _ => further_interface(&portal.name),
@@ -37,9 +37,9 @@ pub fn interface(portals: &[Portal], portal: &Portal, wifi: &Wifi) -> IfName {
 }
 
 /// Returns the portals with a Wi-Fi network, in the order of the network file.
-pub fn all(portals: &[Portal]) -> impl Iterator<Item = (&Portal, &Wifi)> {
+pub fn all(portals: &[PortalConfig]) -> impl Iterator<Item = (&PortalConfig, &Wifi)> {
     portals.iter().filter_map(|portal| match &portal.entrance {
-        Entrance::Wifi(wifi) => Some((portal, wifi)),
+        EntranceConfig::Wifi(wifi) => Some((portal, wifi)),
         _ => None,
     })
 }
@@ -82,7 +82,7 @@ pub struct Offer {
 
 /// Access points of a site, and the faults that keep others off.
 #[derive(Debug, Clone, Default)]
-pub struct Decision {
+pub struct AccessPointPlan {
     /// Access points in the order of their interfaces.
     pub access_points: Vec<AccessPoint>,
     /// Faults that keep networks off: in the files of passphrases, or in the abilities of the host's cards.
@@ -90,7 +90,7 @@ pub struct Decision {
     pub notes: Vec<String>,
 }
 
-impl Decision {
+impl AccessPointPlan {
     /// Reports whether a network is offered on this interface.
     pub fn offers(&self, interface: &IfName) -> bool {
         self.access_points.iter().flat_map(|card| &card.networks).any(|offer| offer.interface == *interface)
@@ -98,22 +98,22 @@ impl Decision {
 }
 
 /// Portal with its Wi-Fi network.
-type Wanted<'a> = (&'a Portal, &'a Wifi);
+type WifiPortal<'a> = (&'a PortalConfig, &'a Wifi);
 
 /// Decides on the access points for the portals of one site, on a host with these interfaces and radios. A
 /// card that does not exist is left out without a note.
 pub fn decide(
-    portals: &[Portal],
+    portals: &[PortalConfig],
     interfaces: &SortedMap<IfName, u32>,
     radios: &Radios,
     passphrases: &Passphrases,
     manager: PackageManager,
-) -> Decision {
-    let mut by_card: SortedMap<&IfName, Vec<Wanted>> = SortedMap::new();
+) -> AccessPointPlan {
+    let mut by_card: SortedMap<&IfName, Vec<WifiPortal>> = SortedMap::new();
     for (portal, wifi) in all(portals) {
         by_card.get_or_default(&wifi.interface).push((portal, wifi));
     }
-    let mut decision = Decision::default();
+    let mut decision = AccessPointPlan::default();
     for (name, wanted) in &by_card {
         let notes = &mut decision.notes;
         let fit = with_passphrase(wanted, passphrases, notes);
@@ -124,7 +124,7 @@ pub fn decide(
             let what = format!(
                 "{name} is not a Wi-Fi card; its Wi-Fi stays off. `iw dev` lists the cards of this host"
             );
-            notes.push(told(fit[0], &what));
+            notes.push(note_on(fit[0], &what));
             continue;
         };
         let (fit, surplus) = fit.split_at(fit.len().min(card.access_points as usize));
@@ -145,26 +145,26 @@ pub fn decide(
 
 /// Returns the networks of one card that have a usable passphrase, and adds notes about the others.
 fn with_passphrase<'a>(
-    wanted: &[Wanted<'a>],
+    wanted: &[WifiPortal<'a>],
     passphrases: &Passphrases,
     notes: &mut Vec<String>,
-) -> Vec<Wanted<'a>> {
-    let lacks = |wanted: &Wanted| unfit_passphrase(*wanted, passphrases);
+) -> Vec<WifiPortal<'a>> {
+    let lacks = |wanted: &WifiPortal| unfit_passphrase(*wanted, passphrases);
     notes.extend(wanted.iter().filter_map(lacks));
-    let fit: Vec<Wanted> = wanted.iter().filter(|wanted| lacks(wanted).is_none()).copied().collect();
+    let fit: Vec<WifiPortal> = wanted.iter().filter(|wanted| lacks(wanted).is_none()).copied().collect();
     if lacks(&wanted[0]).is_none() {
         return fit;
     }
     // hostapd needs the first network, which is on the card's own interface.
     let (first, card) = (&wanted[0].0.name, &wanted[0].1.interface);
     let what = format!("its Wi-Fi stays off until the Wi-Fi of portal `{first}`, the first on {card}, works");
-    notes.extend(fit.iter().map(|wanted| told(*wanted, &what)));
+    notes.extend(fit.iter().map(|wanted| note_on(*wanted, &what)));
     Vec::new()
 }
 
 /// Returns a note if a network has no usable passphrase. WPA3 makes new keys from the passphrase itself each
 /// time, so a key cannot replace it.
-fn unfit_passphrase((portal, wifi): Wanted, passphrases: &Passphrases) -> Option<String> {
+fn unfit_passphrase((portal, wifi): WifiPortal, passphrases: &Passphrases) -> Option<String> {
     let file = wifi.passphrase_file.display();
     let what = match passphrases.get(&wifi.passphrase_file)? {
         Err(error) => error.clone(),
@@ -174,25 +174,25 @@ fn unfit_passphrase((portal, wifi): Wanted, passphrases: &Passphrases) -> Option
         ),
         Ok(_) => return None,
     };
-    Some(told((portal, wifi), &format!("its Wi-Fi stays off: {what}")))
+    Some(note_on((portal, wifi), &format!("its Wi-Fi stays off: {what}")))
 }
 
-fn told((portal, _): Wanted, what: &str) -> String {
+fn note_on((portal, _): WifiPortal, what: &str) -> String {
     format!("portal `{}`: {what}", portal.name)
 }
 
-fn no_access_point(name: &IfName, card: &Card, wanted: Wanted) -> String {
+fn no_access_point(name: &IfName, card: &Card, wanted: WifiPortal) -> String {
     let modes: Vec<&str> = card.modes.iter().map(|mode| mode.words()).collect();
     let modes = modes.join(", ");
     let what = format!(
         "{name} cannot be an access point (it can be: {modes}); its Wi-Fi stays off. Use another card"
     );
-    told(wanted, &what)
+    note_on(wanted, &what)
 }
 
-fn too_many(name: &IfName, card: &Card, surplus: Wanted) -> String {
+fn too_many(name: &IfName, card: &Card, surplus: WifiPortal) -> String {
     let most = card.access_points;
-    told(
+    note_on(
         surplus,
         &format!(
             "{name} can offer {most} Wi-Fi networks at once; its Wi-Fi stays off. Use another card for it"
@@ -200,7 +200,7 @@ fn too_many(name: &IfName, card: &Card, surplus: Wanted) -> String {
     )
 }
 
-fn no_channel(name: &IfName, card: &Card, wanted: Wanted) -> Option<String> {
+fn no_channel(name: &IfName, card: &Card, wanted: WifiPortal) -> Option<String> {
     let channel = wanted.1.channel;
     let what = || {
         format!(
@@ -208,18 +208,18 @@ fn no_channel(name: &IfName, card: &Card, wanted: Wanted) -> Option<String> {
             ranges(card.channels())
         )
     };
-    card.channel(channel).is_none().then(|| told(wanted, &what()))
+    card.channel(channel).is_none().then(|| note_on(wanted, &what()))
 }
 
 /// Returns a note if the rules that hold now forbid the channel to access points. The rules can change while
 /// an access point runs.
-fn forbidden(name: &IfName, card: &Card, (portal, wifi): Wanted) -> Option<String> {
+fn forbidden(name: &IfName, card: &Card, (portal, wifi): WifiPortal) -> Option<String> {
     // Until hostapd tells the country to the kernel, the rules of another country hold.
     let rules_hold = card.keeps_its_country || card.country == wifi.country;
     let channel = card.channel(wifi.channel).filter(|channel| rules_hold && !card.allows(*channel))?;
     let (number, country) = (channel.number, &card.country);
     let why = match channel.rules {
-        Rules::Radar => "needs detection of radar, which is not available on",
+        ChannelRules::Radar => "needs detection of radar, which is not available on",
         _ => "is not allowed on",
     };
     let allowed = ranges(card.channels().filter(|channel| card.allows(*channel)));
@@ -232,7 +232,7 @@ fn forbidden(name: &IfName, card: &Card, (portal, wifi): Wanted) -> Option<Strin
 
 fn unknown_country(
     card: &Card,
-    (portal, wifi): Wanted,
+    (portal, wifi): WifiPortal,
     knows_countries: bool,
     manager: PackageManager,
 ) -> Option<String> {
@@ -249,15 +249,15 @@ fn unknown_country(
 }
 
 fn access_point(
-    portals: &[Portal],
+    portals: &[PortalConfig],
     card: &Card,
-    wanted: &[Wanted],
+    wanted: &[WifiPortal],
     passphrases: &Passphrases,
 ) -> Option<AccessPoint> {
     let (_, wifi) = wanted[0];
     let channel = card.channel(wifi.channel)?;
     let band = card.band(channel.number);
-    let offer = |(index, (portal, wifi)): (usize, &Wanted)| {
+    let offer = |(index, (portal, wifi)): (usize, &WifiPortal)| {
         Some(Offer {
             interface: interface(portals, portal, wifi),
             address: address(card.address, index),
@@ -271,7 +271,7 @@ fn access_point(
         interface: wifi.interface.clone(),
         country: wifi.country.clone(),
         channel: channel.number,
-        watches_radar: channel.rules == Rules::Radar,
+        watches_radar: channel.rules == ChannelRules::Radar,
         n: band.n,
         ac: band.ac && !is_two_ghz(channel.number),
         networks: wanted.iter().enumerate().map(offer).collect::<Option<_>>()?,

@@ -21,7 +21,7 @@ public_key = "parisparisparisparisparisparisparisparispaA="
 "#;
 
 /// Returns the portals `a`, `b` and so on, one for each list of keys.
-fn portals(wifis: &[&str]) -> Vec<Portal> {
+fn portals(wifis: &[&str]) -> Vec<PortalConfig> {
     let mut text = NETWORK.to_owned();
     for (name, keys) in ('a'..).zip(wifis) {
         let _ = writeln!(
@@ -33,15 +33,21 @@ fn portals(wifis: &[&str]) -> Vec<Portal> {
     crate::config::parse(&text).unwrap().sites["nyc"].portals.clone()
 }
 
-fn band(channels: impl IntoIterator<Item = (u16, Rules)>) -> Band {
+fn band(channels: impl IntoIterator<Item = (u16, ChannelRules)>) -> Band {
     let channels = channels.into_iter().map(|(number, rules)| Channel { number, rules });
     Band { n: true, ac: true, channels: channels.collect() }
 }
 
 fn radios() -> Radios {
-    let two =
-        (1..=11).map(|number| (number, Rules::Free)).chain([(12, Rules::ListenFirst), (14, Rules::Disabled)]);
-    let five = [(36, Rules::Free), (40, Rules::Free), (44, Rules::ListenFirst), (52, Rules::Radar)];
+    let two = (1..=11)
+        .map(|number| (number, ChannelRules::Free))
+        .chain([(12, ChannelRules::ListenFirst), (14, ChannelRules::Disabled)]);
+    let five = [
+        (36, ChannelRules::Free),
+        (40, ChannelRules::Free),
+        (44, ChannelRules::ListenFirst),
+        (52, ChannelRules::Radar),
+    ];
     let card = Card {
         number: 0,
         address: Mac([2, 0, 0, 0, 0, 9]),
@@ -61,7 +67,7 @@ fn card(radios: &mut Radios) -> &mut Card {
     radios.cards.get_mut(&"wlan0".parse::<IfName>().unwrap()).unwrap()
 }
 
-fn decided(wifis: &[&str], radios: &Radios) -> Decision {
+fn decided(wifis: &[&str], radios: &Radios) -> AccessPointPlan {
     let passphrases = ["a", "b", "c"]
         .map(|name| (PathBuf::from(format!("{name}.key")), Ok(Passphrase::of("correct horse").unwrap())));
     decide(

@@ -1,33 +1,33 @@
 //! The firewalls of a host.
 
 use crate::base::sorted::SortedSet;
-use crate::firewall::xtables::Program;
-use crate::firewall::{Backend, Barrier, Chain};
+use crate::firewall::xtables::IptablesProgram;
+use crate::firewall::{Chain, FirewallBackend, RestrictiveRules};
 
 /// Firewalls of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filters {
+pub struct HostFirewalls {
     /// Set if the kernel has nftables.
     pub nftables: bool,
     /// Features, in words, that our rules need and the kernel's nftables lacks; not asked where nftables
     /// guards already.
     pub nftables_lacks: Vec<&'static str>,
     /// Firewall that was chosen before, and guards now.
-    pub standing: Option<Backend>,
+    pub former: Option<FirewallBackend>,
     /// Foreign nftables chain that translates addresses, where legacy iptables would end that: before Linux
     /// 4.18 only one of the two translates.
     pub displaced: Option<String>,
     /// Program for legacy iptables, if it is installed.
-    pub legacy: Option<Program>,
+    pub legacy: Option<IptablesProgram>,
     /// Program for iptables that writes nftables, if it is installed.
-    pub nft: Option<Program>,
+    pub nft: Option<IptablesProgram>,
     /// Set if other programs filter with legacy iptables.
     pub legacy_in_use: bool,
     /// Features, in words, that our rules need and the kernel's legacy iptables lacks; not asked where
     /// another firewall would guard.
     pub legacy_lacks: Vec<String>,
     /// Foreign rules that refuse unknown packets, and the chain in which they do.
-    pub barriers: SortedSet<(Barrier, Chain)>,
+    pub barriers: SortedSet<(RestrictiveRules, Chain)>,
     /// Notes for people about firewalls in which portals cannot open a way.
     pub notes: Vec<String>,
 }

@@ -5,7 +5,7 @@ use crate::base::sorted::SortedSet;
 
 /// Sort of an interface, to the extent that it decides where traffic goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sort {
+pub enum LinkSort {
     /// A VLAN.
     Vlan,
     /// An interface that shares the link of another one, and has its own hardware address or IP address:
@@ -37,7 +37,7 @@ pub struct Master {
     /// Interface of the master.
     pub interface: IfName,
     /// Sort of that interface.
-    pub sort: Sort,
+    pub sort: LinkSort,
     /// Set if the way to the internet leads through the master.
     pub holds_uplink: bool,
 }

@@ -6,15 +6,15 @@ mod rule;
 
 use std::net::IpAddr;
 
-pub use filters::Filters;
-pub use link::{Master, Sort, Tie};
+pub use filters::HostFirewalls;
+pub use link::{LinkSort, Master, Tie};
 pub use rule::CatchAll;
 
 use crate::base::net::{Cidr, IfName, InterfaceAddress, Mac};
 use crate::base::package_manager::PackageManager;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::site::access_point::Radios;
-use crate::state::Backend;
+use crate::state::WireGuardBackend;
 
 /// Facts about this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Facts {
     /// Networks on the uplink's own link.
     pub uplink_networks: SortedSet<Cidr>,
     /// WireGuard that runs here; `None` if the kernel has none and no tun device can be made.
-    pub wireguard: Option<Backend>,
+    pub wireguard: Option<WireGuardBackend>,
     /// Set if the kernel has IPv6.
     pub ipv6: bool,
     /// Interfaces that have a setting to ignore router advertisements.
@@ -54,7 +54,7 @@ pub struct Facts {
     /// rule and ignore the port.
     pub rules_know_ports: bool,
     /// Firewalls of the host.
-    pub filters: Filters,
+    pub filters: HostFirewalls,
     /// Wi-Fi cards that the network file names.
     pub radios: Radios,
     /// Devices in the networks that were asked for.

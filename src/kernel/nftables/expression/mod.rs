@@ -8,7 +8,7 @@ mod keys;
 
 use nix::libc;
 
-use crate::kernel::attributes::{Attributes, Writer};
+use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
 pub(super) use keys::{Ct, Field, Meta, Register, Relation};
 
@@ -49,11 +49,11 @@ pub(super) enum Expression {
     Reject,
     Masquerade,
     /// Translates the source address to the loaded IPv4 address.
-    SendAs,
+    SourceNat,
     /// Redirects to the loaded port of this host.
     Redirect,
     /// Translates the destination address to the loaded IPv4 address.
-    Divert,
+    DestinationNat,
 }
 
 const EXPR_NAME: u16 = 1;
@@ -136,7 +136,7 @@ const REJECT_ADMIN_PROHIBITED: u8 = of_8_bits(libc::NFT_REJECT_ICMPX_ADMIN_PROHI
 
 impl Expression {
     /// Encodes the expression as an element of a list.
-    pub(super) fn encode(&self, writer: &mut Writer) {
+    pub(super) fn encode(&self, writer: &mut AttributeWriter) {
         const LIST_ELEMENT: u16 = 1;
         writer.nest(LIST_ELEMENT, |writer| {
             writer.text(EXPR_NAME, self.name());
@@ -157,11 +157,11 @@ impl Expression {
             Self::Reject => "reject",
             Self::Masquerade => "masq",
             Self::Redirect => "redir",
-            Self::SendAs | Self::Divert => "nat",
+            Self::SourceNat | Self::DestinationNat => "nat",
         }
     }
 
-    fn encode_data(&self, writer: &mut Writer) {
+    fn encode_data(&self, writer: &mut AttributeWriter) {
         const FIRST: u32 = Register::First as u32;
         match self {
             Self::Meta(key, register) => {
@@ -221,8 +221,8 @@ impl Expression {
             }
             Self::Masquerade => {}
             Self::Redirect => writer.number(REDIRECT_PORT, FIRST),
-            Self::SendAs => encode_nat(writer, NAT_OF_SOURCE),
-            Self::Divert => encode_nat(writer, NAT_OF_DESTINATION),
+            Self::SourceNat => encode_nat(writer, NAT_OF_SOURCE),
+            Self::DestinationNat => encode_nat(writer, NAT_OF_DESTINATION),
         }
     }
 
@@ -298,14 +298,14 @@ impl Expression {
     }
 }
 
-fn encode_verdict(writer: &mut Writer, code: u32) {
+fn encode_verdict(writer: &mut AttributeWriter, code: u32) {
     writer.number(IMMEDIATE_DREG, VERDICT_REGISTER);
     writer.nest(IMMEDIATE_DATA, |writer| {
         writer.nest(DATA_VERDICT, |writer| writer.number(VERDICT_CODE, code));
     });
 }
 
-fn encode_bits(writer: &mut Writer, register: Register, kept: &[u8], turned: &[u8]) {
+fn encode_bits(writer: &mut AttributeWriter, register: Register, kept: &[u8], turned: &[u8]) {
     writer.number(BITWISE_SREG, register as u32);
     writer.number(BITWISE_DREG, register as u32);
     writer.number(BITWISE_LEN, u32::try_from(kept.len()).expect("at most an address"));
@@ -364,14 +364,14 @@ fn decode_nat(data: Attributes) -> Option<Expression> {
     first_register(data, NAT_ADDRESS)?;
     let is_one_address = data.number(NAT_LAST_ADDRESS).is_none_or(|last| last == Register::First as u32);
     let expression = match (data.number(NAT_TYPE)?, data.number(NAT_FAMILY)?) {
-        (NAT_OF_SOURCE, NAT_OF_IPV4) => Expression::SendAs,
-        (NAT_OF_DESTINATION, NAT_OF_IPV4) => Expression::Divert,
+        (NAT_OF_SOURCE, NAT_OF_IPV4) => Expression::SourceNat,
+        (NAT_OF_DESTINATION, NAT_OF_IPV4) => Expression::DestinationNat,
         _ => return None,
     };
     (is_one_address && data.bytes(NAT_PORT).is_none()).then_some(expression)
 }
 
-fn encode_nat(writer: &mut Writer, of: u32) {
+fn encode_nat(writer: &mut AttributeWriter, of: u32) {
     writer.number(NAT_TYPE, of);
     writer.number(NAT_FAMILY, NAT_OF_IPV4);
     writer.number(NAT_ADDRESS, Register::First as u32);

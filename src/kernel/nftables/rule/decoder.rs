@@ -6,7 +6,10 @@ use super::super::expression::{Ct, Expression, Field, Meta, Relation};
 use super::super::value::{address_from_prefix, unpadded_name};
 use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
 use crate::base::net::{Cidr, Family, Mac, Mark};
-use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Places, Rule, SetName, Ways};
+use crate::firewall::{
+    Action, Condition, Devices, FirewallRule, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
+    SetName,
+};
 
 /// Decoder that looks only at the details which tell our conditions apart. [`rule_of`](super::rule_of) checks
 /// all other details: it encodes the result and compares.
@@ -23,10 +26,10 @@ impl<'a> Decoder<'a> {
         Self { rest: expressions, ..Self::default() }
     }
 
-    pub(super) fn rule(mut self) -> Option<Rule> {
+    pub(super) fn rule(mut self) -> Option<FirewallRule> {
         loop {
             if let Some(action) = self.action() {
-                return Some(Rule { conditions: self.conditions, action });
+                return Some(FirewallRule { conditions: self.conditions, action });
             }
             self.condition()?;
         }
@@ -41,11 +44,11 @@ impl<'a> Decoder<'a> {
             [Expression::Value(bytes), Expression::Redirect] => {
                 Some(Action::Redirect(u16::from_be_bytes(*bytes.as_array()?)))
             }
-            [Expression::Value(bytes), Expression::SendAs] => {
-                Some(Action::SendAs(Ipv4Addr::from(*bytes.as_array::<4>()?)))
+            [Expression::Value(bytes), Expression::SourceNat] => {
+                Some(Action::SourceNat(Ipv4Addr::from(*bytes.as_array::<4>()?)))
             }
-            [Expression::Value(bytes), Expression::Divert] => {
-                Some(Action::Divert(Ipv4Addr::from(*bytes.as_array::<4>()?)))
+            [Expression::Value(bytes), Expression::DestinationNat] => {
+                Some(Action::DestinationNat(Ipv4Addr::from(*bytes.as_array::<4>()?)))
             }
             [Expression::Value(bytes), Expression::WriteMss] => {
                 Some(Action::ClampMss(u16::from_be_bytes(*bytes.first_chunk()?)))
@@ -80,8 +83,8 @@ impl<'a> Decoder<'a> {
             },
             Expression::Ct(Ct::State, _) => self.take(2).map(|_| Condition::Established)?,
             Expression::Ct(Ct::Direction, _) => match self.compared()? {
-                [DIRECTION_ORIGINAL] => Condition::Opening,
-                [DIRECTION_REPLY] => Condition::Replying,
+                [DIRECTION_ORIGINAL] => Condition::FromOriginator,
+                [DIRECTION_REPLY] => Condition::FromResponder,
                 _ => return None,
             },
             Expression::Payload(Field::Source(family), length, _) => {
@@ -133,7 +136,7 @@ impl<'a> Decoder<'a> {
 
     fn incoming(&mut self) -> Option<Condition> {
         if let [Expression::Meta(Meta::OutgoingName, _), Expression::Lookup { set, .. }, ..] = self.rest {
-            return self.take(2).map(|_| Condition::Path(SetName(set.clone())));
+            return self.take(2).map(|_| Condition::InterfacePair(SetName(set.clone())));
         }
         if let [Expression::Payload(field, ..), ..] = self.rest {
             return self.place(*field);
@@ -154,7 +157,7 @@ impl<'a> Decoder<'a> {
             self.take(1)?;
         }
         let [Expression::Lookup { set, .. }] = self.take(1)? else { return None };
-        let places = Places { set: SetName(set.clone()), length: u8::try_from(length).ok()? };
+        let places = NetworksAtInterfaces { set: SetName(set.clone()), length: u8::try_from(length).ok()? };
         match field {
             Field::Source(_) => Some(Condition::NotFrom(places)),
             Field::Destination(_) => Some(Condition::NotTo(places)),
@@ -163,11 +166,11 @@ impl<'a> Decoder<'a> {
     }
 
     /// Decodes the rest of a pair of an interface and a connection mark.
-    fn way(&mut self) -> Option<Ways> {
+    fn way(&mut self) -> Option<MarksAtInterfaces> {
         let [_, Expression::Mask(mask, _), Expression::Lookup { set, .. }] = self.take(3)? else {
             return None;
         };
-        Some(Ways { set: SetName(set.clone()), mask: u32::from_ne_bytes(*mask.as_array()?) })
+        Some(MarksAtInterfaces { set: SetName(set.clone()), mask: u32::from_ne_bytes(*mask.as_array()?) })
     }
 
     fn outgoing(&mut self) -> Option<Condition> {

@@ -6,7 +6,9 @@ use super::super::expression::{Ct, Expression, Field, Meta, Register, Relation};
 use super::super::value::{MAC_LENGTH, address_bytes, address_length, mask_bytes};
 use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
 use crate::base::net::{Cidr, Family, Mark, netmask};
-use crate::firewall::{Action, Condition, Devices, Interfaces, Networks, Places, SetName, Ways};
+use crate::firewall::{
+    Action, Condition, Devices, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces, SetName,
+};
 
 /// Flag SYN, and the mask of SYN and RST.
 const TCP_SYN: u8 = 0x02;
@@ -38,7 +40,7 @@ impl Encoder {
             Condition::Departing(ways) => self.way(Meta::OutgoingName, ways, false),
             Condition::Outgoing(interfaces) => self.interface(Meta::OutgoingName, interfaces, false),
             Condition::NotOutgoing(interfaces) => self.interface(Meta::OutgoingName, interfaces, true),
-            Condition::Path(set) => {
+            Condition::InterfacePair(set) => {
                 self.push(Expression::Meta(Meta::IncomingName, Register::First));
                 self.push(Expression::Meta(Meta::OutgoingName, Register::Second));
                 self.push(lookup(set, false));
@@ -52,8 +54,8 @@ impl Encoder {
                 self.mask(ESTABLISHED_RELATED.to_ne_bytes().to_vec());
                 self.compare(Relation::NotEqual, &[0; 4]);
             }
-            Condition::Opening => self.direction(DIRECTION_ORIGINAL),
-            Condition::Replying => self.direction(DIRECTION_REPLY),
+            Condition::FromOriginator => self.direction(DIRECTION_ORIGINAL),
+            Condition::FromResponder => self.direction(DIRECTION_REPLY),
             Condition::Device(devices) => self.device(devices),
             Condition::Marked(mark) => self.mark(Expression::Meta(Meta::Mark, Register::First), *mark, false),
             Condition::NotMarked(mark) => {
@@ -80,17 +82,17 @@ impl Encoder {
             Action::Drop => self.push(Expression::Drop),
             Action::Reject => self.push(Expression::Reject),
             Action::Masquerade => self.push(Expression::Masquerade),
-            Action::SendAs(address) => {
+            Action::SourceNat(address) => {
                 self.push(Expression::Value(address.octets().to_vec()));
-                self.push(Expression::SendAs);
+                self.push(Expression::SourceNat);
             }
             Action::Redirect(port) => {
                 self.push(Expression::Value(port.to_be_bytes().to_vec()));
                 self.push(Expression::Redirect);
             }
-            Action::Divert(address) => {
+            Action::DestinationNat(address) => {
                 self.push(Expression::Value(address.octets().to_vec()));
-                self.push(Expression::Divert);
+                self.push(Expression::DestinationNat);
             }
             Action::ClampMss(bytes) => {
                 self.push(Expression::Value(bytes.to_be_bytes().to_vec()));
@@ -123,7 +125,7 @@ impl Encoder {
         self.compare(Relation::Equal, &[direction]);
     }
 
-    fn place(&mut self, field: Field, Places { set, length }: &Places) {
+    fn place(&mut self, field: Field, NetworksAtInterfaces { set, length }: &NetworksAtInterfaces) {
         self.need_family(Family::V4);
         self.push(Expression::Meta(Meta::IncomingName, Register::First));
         self.push(Expression::Payload(field, address_length(Family::V4), Register::Second));
@@ -133,7 +135,7 @@ impl Encoder {
         self.push(lookup(set, true));
     }
 
-    fn way(&mut self, key: Meta, Ways { set, mask }: &Ways, inverted: bool) {
+    fn way(&mut self, key: Meta, MarksAtInterfaces { set, mask }: &MarksAtInterfaces, inverted: bool) {
         self.push(Expression::Meta(key, Register::First));
         self.push(Expression::Ct(Ct::Mark, Register::Second));
         self.push(Expression::Mask(mask.to_ne_bytes().to_vec(), Register::Second));

@@ -9,8 +9,8 @@ use nix::libc;
 use super::chain;
 use super::expression::Expression;
 use crate::base::net::Family;
-use crate::firewall::{Chain, Rule};
-use crate::kernel::attributes::{Attributes, Writer};
+use crate::firewall::{Chain, FirewallRule};
+use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
 use decoder::Decoder;
 use encoder::Encoder;
@@ -29,20 +29,20 @@ const RULE_CHAIN: u16 = 2;
 const RULE_EXPRESSIONS: u16 = 4;
 
 /// Encodes a rule at the end of a chain.
-pub(super) fn encode(chain: Chain, rule: &Rule, writer: &mut Writer) {
+pub(super) fn encode(chain: Chain, rule: &FirewallRule, writer: &mut AttributeWriter) {
     encode_chain(chain, writer);
     encode_expressions(rule, writer);
 }
 
 /// Encodes the expressions of a rule.
-pub(super) fn encode_expressions(rule: &Rule, writer: &mut Writer) {
+pub(super) fn encode_expressions(rule: &FirewallRule, writer: &mut AttributeWriter) {
     let expressions = expressions(rule);
     debug_assert_eq!(rule_of(&expressions).as_ref(), Some(rule), "reads back as another rule");
     writer.nest(RULE_EXPRESSIONS, |writer| expressions.iter().for_each(|each| each.encode(writer)));
 }
 
 /// Encodes the chain without a rule, which means all rules of the chain.
-pub(super) fn encode_chain(chain: Chain, writer: &mut Writer) {
+pub(super) fn encode_chain(chain: Chain, writer: &mut AttributeWriter) {
     writer.text(RULE_CHAIN, chain.name());
 }
 
@@ -52,7 +52,7 @@ pub(super) fn decode_chain(attributes: Attributes) -> Option<Chain> {
 }
 
 /// Decodes a rule from its expressions; `None` if we would not write them so.
-pub(super) fn decode_expressions(attributes: Attributes) -> Option<Rule> {
+pub(super) fn decode_expressions(attributes: Attributes) -> Option<FirewallRule> {
     let mut expressions = Vec::new();
     for element in attributes.nested(RULE_EXPRESSIONS).elements() {
         match Expression::decode_range(element) {
@@ -63,7 +63,7 @@ pub(super) fn decode_expressions(attributes: Attributes) -> Option<Rule> {
     rule_of(&expressions)
 }
 
-fn expressions(rule: &Rule) -> Vec<Expression> {
+fn expressions(rule: &FirewallRule) -> Vec<Expression> {
     let mut encoder = Encoder::default();
     for condition in &rule.conditions {
         encoder.condition(condition);
@@ -72,7 +72,7 @@ fn expressions(rule: &Rule) -> Vec<Expression> {
 }
 
 /// Returns the rule that encodes to exactly these expressions.
-fn rule_of(found: &[Expression]) -> Option<Rule> {
+fn rule_of(found: &[Expression]) -> Option<FirewallRule> {
     let rule = Decoder::of(found).rule()?;
     (expressions(&rule) == found).then_some(rule)
 }

@@ -27,7 +27,7 @@ const STICKY: u32 = 0o1000;
 
 /// Origin of a file, which determines the checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum FileOrigin {
     /// File of the kernel: no user can replace it.
     Kernel,
     /// File of the host and its other programs, with any owner. In a world-writable folder, the file must
@@ -87,9 +87,9 @@ impl From<Unfit> for io::Error {
 }
 
 /// Opens a file after the checks that `source` requires. Never waits.
-pub fn open(path: &Path, source: Source) -> io::Result<File> {
+pub fn open(path: &Path, source: FileOrigin) -> io::Result<File> {
     let path = resolve_links(path, source)?;
-    let is_checked = matches!(source, Source::Host | Source::Ours);
+    let is_checked = matches!(source, FileOrigin::Host | FileOrigin::Ours);
     let no_link = if is_checked { OFlag::O_NOFOLLOW } else { OFlag::empty() };
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | no_link;
     let file =
@@ -102,25 +102,26 @@ pub fn open(path: &Path, source: Source) -> io::Result<File> {
         })?;
     let metadata = file.metadata()?;
     let kind = metadata.file_type();
-    if source == Source::Named && kind.is_fifo() && is_of_shell(&path) {
+    if source == FileOrigin::Named && kind.is_fifo() && is_of_shell(&path) {
         // The program at the other end of the pipe may need time.
         fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
     } else if !kind.is_file() {
         return Err(Unfit::Kind(words_for(kind)).into());
     }
-    if source == Source::Ours || source == Source::Host && is_shared(&fs::metadata(folder_of(&path))?) {
+    if source == FileOrigin::Ours || source == FileOrigin::Host && is_shared(&fs::metadata(folder_of(&path))?)
+    {
         check(&path, &metadata)?;
     }
     Ok(file)
 }
 
 /// Reads a file of at most 4 MiB after the checks that `source` requires.
-pub fn read(path: &Path, source: Source) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, source: FileOrigin) -> io::Result<Vec<u8>> {
     read_up_to(path, source, LARGEST)
 }
 
 /// Reads a file of at most `most` bytes after the checks that `source` requires.
-pub fn read_up_to(path: &Path, source: Source, most: u64) -> io::Result<Vec<u8>> {
+pub fn read_up_to(path: &Path, source: FileOrigin, most: u64) -> io::Result<Vec<u8>> {
     read_to_end_of(open(path, source)?, most)
 }
 
@@ -131,11 +132,11 @@ pub(crate) fn all_of(file: File) -> io::Result<Vec<u8>> {
 
 /// Reads a file of the kernel, such as one in /proc or /sys, as text.
 pub fn kernel_text(path: impl AsRef<Path>) -> io::Result<String> {
-    String::from_utf8(read(path.as_ref(), Source::Kernel)?).map_err(io::Error::other)
+    String::from_utf8(read(path.as_ref(), FileOrigin::Kernel)?).map_err(io::Error::other)
 }
 
 /// Reads a file as text, if it exists; replaces bytes that are not UTF-8.
-pub fn read_if_there(path: &Path, source: Source) -> io::Result<Option<String>> {
+pub fn read_if_there(path: &Path, source: FileOrigin) -> io::Result<Option<String>> {
     let text = |bytes: Vec<u8>| match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
@@ -176,20 +177,20 @@ pub fn group_may_write(path: &Path) -> Option<String> {
 }
 
 /// Resolves the symbolic links of a path, except in a folder where other users could have created the link.
-fn resolve_links(path: &Path, source: Source) -> io::Result<PathBuf> {
-    if matches!(source, Source::Kernel | Source::Named) {
+fn resolve_links(path: &Path, source: FileOrigin) -> io::Result<PathBuf> {
+    if matches!(source, FileOrigin::Kernel | FileOrigin::Named) {
         return Ok(path.to_owned());
     }
     let folder = folder_of(path);
     let metadata = fs::metadata(&folder)?;
-    if source == Source::Ours {
+    if source == FileOrigin::Ours {
         check_folder(&folder)?;
     }
     if is_shared(&metadata) {
         return Ok(path.to_owned());
     }
     let real = fs::canonicalize(path)?;
-    if source == Source::Ours {
+    if source == FileOrigin::Ours {
         check_folder(&folder_of(&real))?;
     }
     Ok(real)

@@ -46,7 +46,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-fn refusal(path: &Path, source: Source) -> String {
+fn refusal(path: &Path, source: FileOrigin) -> String {
     unreadable(path, read(path, source).unwrap_err()).to_string()
 }
 
@@ -65,11 +65,11 @@ fn a_pipe_is_not_waited_for_and_said_to_be_one() {
     assert_eq!(journal.claims().unwrap(), Claims::default(), "it is set aside");
     pipe("lock");
     assert!(journal.lock(|| ()).is_err());
-    assert!(refusal(&pipe("named"), Source::Named).ends_with(said));
-    assert!(refusal(Path::new("/dev/null"), Source::Host).contains("it is a device"));
-    assert!(refusal(&folder.0, Source::Ours).contains("it is a folder"));
+    assert!(refusal(&pipe("named"), FileOrigin::Named).ends_with(said));
+    assert!(refusal(Path::new("/dev/null"), FileOrigin::Host).contains("it is a device"));
+    assert!(refusal(&folder.0, FileOrigin::Ours).contains("it is a folder"));
     let _socket = UnixListener::bind(folder.path("socket")).unwrap();
-    assert!(refusal(&folder.path("socket"), Source::Ours).contains("a socket or a device"));
+    assert!(refusal(&folder.path("socket"), FileOrigin::Ours).contains("a socket or a device"));
 }
 
 /// User maps of a namespace made by `unshare -Ur`, of an ordinary host, and of a container.
@@ -87,7 +87,7 @@ fn a_pipe_from_the_shell_is_read() {
     write_end.write_all(b"text").unwrap();
     drop(write_end);
     let path = format!("/dev/fd/{}", read_end.as_raw_fd());
-    assert_eq!(read(path.as_ref(), Source::Named).unwrap(), b"text");
+    assert_eq!(read(path.as_ref(), FileOrigin::Named).unwrap(), b"text");
 }
 
 #[test]
@@ -95,21 +95,21 @@ fn files_that_others_can_write_are_refused_with_the_way_out() {
     let folder = Folder::new("writable");
     let file = folder.file("network.toml", 0o646);
     let said = |path: &Path| format!("{0} is writable by all users", path.display());
-    assert!(refusal(&file, Source::Ours).contains(&said(&file)));
-    assert!(refusal(&file, Source::Ours).ends_with(&format!("run: chmod o-w {}", file.display())));
-    assert_eq!(read(&file, Source::Named).unwrap(), b"text", "the person who names it knows it");
-    assert_eq!(read(&file, Source::Host).unwrap(), b"text", "its folder belongs to the host");
+    assert!(refusal(&file, FileOrigin::Ours).contains(&said(&file)));
+    assert!(refusal(&file, FileOrigin::Ours).ends_with(&format!("run: chmod o-w {}", file.display())));
+    assert_eq!(read(&file, FileOrigin::Named).unwrap(), b"text", "the person who names it knows it");
+    assert_eq!(read(&file, FileOrigin::Host).unwrap(), b"text", "its folder belongs to the host");
     set_mode(&file, 0o644);
-    assert_eq!(read(&file, Source::Ours).unwrap(), b"text");
+    assert_eq!(read(&file, FileOrigin::Ours).unwrap(), b"text");
 
     set_mode(&folder.0, 0o777);
-    assert!(refusal(&file, Source::Ours).contains(&said(&folder.0)));
+    assert!(refusal(&file, FileOrigin::Ours).contains(&said(&folder.0)));
     set_mode(&folder.0, 0o755);
     let other = Folder::new("links");
     set_mode(&other.0, 0o777);
     let link = folder.path("link");
     symlink(other.file("target", 0o644), &link).unwrap();
-    assert!(refusal(&link, Source::Ours).contains(&said(&other.0)), "the target of the link counts");
+    assert!(refusal(&link, FileOrigin::Ours).contains(&said(&other.0)), "the target of the link counts");
 }
 
 /// The folder has the mode of /tmp.
@@ -119,18 +119,18 @@ fn in_a_folder_where_all_users_can_create_files_only_ours_are_read_and_no_links(
     set_mode(&folder.0, 0o1777);
     let file = folder.file("ours", 0o644);
     symlink(&file, folder.path("link")).unwrap();
-    for source in [Source::Host, Source::Ours] {
+    for source in [FileOrigin::Host, FileOrigin::Ours] {
         assert_eq!(read(&file, source).unwrap(), b"text");
         let said = "it is a symbolic link in a folder where all users";
         assert!(refusal(&folder.path("link"), source).contains(said));
     }
     if chown(&file, Some(1), None).is_ok() {
         let said = "belongs to user 1, who could take over";
-        assert!(refusal(&file, Source::Host).contains(said));
+        assert!(refusal(&file, FileOrigin::Host).contains(said));
         // A link from elsewhere makes the file no safer; OpenWrt's /etc/resolv.conf is such a link.
         let elsewhere = Folder::new("elsewhere");
         symlink(&file, elsewhere.path("link")).unwrap();
-        assert!(refusal(&elsewhere.path("link"), Source::Host).contains(said));
+        assert!(refusal(&elsewhere.path("link"), FileOrigin::Host).contains(said));
     }
 }
 
@@ -143,11 +143,11 @@ fn files_and_folders_of_other_users_are_refused() {
         return;
     }
     let way_out = format!("run: chown {} {}", geteuid(), file.display());
-    assert!(refusal(&file, Source::Ours).ends_with(&way_out), "{}", refusal(&file, Source::Ours));
-    assert_eq!(read(&file, Source::Host).unwrap(), b"text", "the file of another program");
+    assert!(refusal(&file, FileOrigin::Ours).ends_with(&way_out), "{}", refusal(&file, FileOrigin::Ours));
+    assert_eq!(read(&file, FileOrigin::Host).unwrap(), b"text", "the file of another program");
     chown(&file, Some(0), None).unwrap();
     chown(&folder.0, Some(1), None).unwrap();
-    assert!(refusal(&file, Source::Ours).contains("-owner-"));
+    assert!(refusal(&file, FileOrigin::Ours).contains("-owner-"));
 }
 
 #[test]
@@ -155,8 +155,8 @@ fn large_files_are_not_read_to_their_end() {
     let folder = Folder::new("large");
     let file = folder.file("network.toml", 0o644);
     File::options().write(true).open(&file).unwrap().set_len(800 << 20).unwrap();
-    assert!(refusal(&file, Source::Ours).contains("it has more than 4194304 bytes"));
-    assert!(read_up_to(Path::new("/proc/self/status"), Source::Kernel, 10).is_err());
+    assert!(refusal(&file, FileOrigin::Ours).contains("it has more than 4194304 bytes"));
+    assert!(read_up_to(Path::new("/proc/self/status"), FileOrigin::Kernel, 10).is_err());
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Moves of portals from one exit to another, and their announcement in the log and to the hook.
 
 use super::Agent;
-use super::failover::Move;
+use super::failover::PortalMove;
 use super::reconcile::Applied;
 use crate::base::error::Errors;
 use crate::config::model::Mtu;
-use crate::plan::{standing, widths};
+use crate::plan::{exits_in_use, widths};
 use crate::site;
 use crate::state::Scope;
 
@@ -21,13 +21,13 @@ impl Agent {
         let links = self.kernel.links()?;
         let site = self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
         let have = self.kernel.observe(&Scope::default())?;
-        self.sources.exits.begin(&site, &standing(&site, &have));
+        self.sources.exits.begin(&site, &exits_in_use(&site, &have));
         self.sources.path_mtus.begin(widths(&site, &have));
         Ok(())
     }
 
     /// Moves portals to the exits that were chosen for them.
-    pub(super) fn move_portals(&mut self, moves: Vec<Move>) -> Result<Applied, Errors> {
+    pub(super) fn move_portals(&mut self, moves: Vec<PortalMove>) -> Result<Applied, Errors> {
         if moves.is_empty() {
             return Ok(Applied::default());
         }
@@ -36,7 +36,7 @@ impl Agent {
     }
 
     /// Logs moves that are decided, and keeps them for the hook until they are applied.
-    pub(super) fn take_note(&mut self, moves: Vec<Move>) {
+    pub(super) fn take_note(&mut self, moves: Vec<PortalMove>) {
         for one in moves {
             log::warn!("{one}");
             self.moves.add(one);
@@ -49,7 +49,7 @@ impl Agent {
         let Ok(own) = site::own_name(&self.files.network, self.files.public_key) else { return };
         let network = &self.files.network;
         let Some(hook) = &network.sites[own].hook else { return };
-        for Move { portal, from, to, state, .. } in moves {
+        for PortalMove { portal, from, to, state, .. } in moves {
             let facts = [
                 ("PORTALS_EVENT", state.as_str().to_owned()),
                 ("PORTALS_NETWORK", network.name.clone()),
@@ -65,12 +65,12 @@ impl Agent {
 
 /// Moves that are not applied yet, at most one of each portal.
 #[derive(Debug, Default)]
-pub(super) struct Moves(Vec<Move>);
+pub(super) struct PendingMoves(Vec<PortalMove>);
 
-impl Moves {
+impl PendingMoves {
     /// Adds a move. Of two moves of a portal in a row, the exit in between was never in force; a portal that
     /// is back at its first exit has not moved.
-    fn add(&mut self, mut one: Move) {
+    fn add(&mut self, mut one: PortalMove) {
         if let Some(place) = self.0.iter().position(|known| known.portal == one.portal) {
             one.from = self.0.remove(place).from;
         }
@@ -84,7 +84,7 @@ impl Moves {
         self.0.iter().map(|one| one.portal.as_str())
     }
 
-    fn take(&mut self) -> Vec<Move> {
+    fn take(&mut self) -> Vec<PortalMove> {
         std::mem::take(&mut self.0)
     }
 }
@@ -97,10 +97,10 @@ mod tests {
 
     #[test]
     fn only_moves_that_are_applied_are_told() {
-        let mut moves = Moves::default();
+        let mut moves = PendingMoves::default();
         let mut add = |portal: &str, from: Exit, to: Exit| {
             let (portal, state, why) = (portal.to_owned(), PortalState::Direct, String::new());
-            moves.add(Move { portal, from, to, state, why });
+            moves.add(PortalMove { portal, from, to, state, why });
         };
         add("tv", Exit::Nowhere, Exit::Direct);
         add("guest", Exit::Direct, Exit::Nowhere);

@@ -12,27 +12,28 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::base::error::{Context as _, Result};
-use crate::system::disk::{self, Source};
+use crate::system::disk::{self, FileOrigin};
 
 /// Lock on the copy that waits to be confirmed, and notifications about it.
 #[derive(Debug)]
-pub struct Watch {
+pub struct CopyWatch {
     path: PathBuf,
     file: Flock<File>,
-    news: Inotify,
+    changes: Inotify,
 }
 
-impl Watch {
+impl CopyWatch {
     /// Locks the copy, so that other processes know that this one will undo the change.
     pub(super) fn open(path: PathBuf) -> Result<Self> {
-        let doing = || format!("cannot watch over {}", path.display());
-        let news = Inotify::init(InitFlags::IN_CLOEXEC).context(doing)?;
+        let context = || format!("cannot watch over {}", path.display());
+        let changes = Inotify::init(InitFlags::IN_CLOEXEC).context(context)?;
         let events = AddWatchFlags::IN_MOVE_SELF | AddWatchFlags::IN_ATTRIB;
-        news.add_watch(&path, events).context(doing)?;
-        let file = disk::open(&path, Source::Ours).context(doing)?;
-        let file =
-            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno).context(doing)?;
-        Ok(Self { path, file, news })
+        changes.add_watch(&path, events).context(context)?;
+        let file = disk::open(&path, FileOrigin::Ours).context(context)?;
+        let file = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            .map_err(|(_, errno)| errno)
+            .context(context)?;
+        Ok(Self { path, file, changes })
     }
 
     /// Waits for `time`, or until another process confirms, undoes or replaces the change. Reports whether
@@ -45,9 +46,9 @@ impl Watch {
                 return Ok(true);
             }
             let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
-            match poll(&mut [PollFd::new(self.news.as_fd(), PollFlags::POLLIN)], timeout) {
+            match poll(&mut [PollFd::new(self.changes.as_fd(), PollFlags::POLLIN)], timeout) {
                 Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => drop(self.news.read_events()),
+                Ok(_) => drop(self.changes.read_events()),
                 Err(errno) => return Err(errno).context(|| "cannot wait for a confirmation".to_owned()),
             }
         }
@@ -65,6 +66,6 @@ impl Watch {
 
 /// Reports whether a process watches over the copy, and will undo the change.
 pub(super) fn is_watched(path: &Path) -> bool {
-    let Ok(file) = disk::open(path, Source::Ours) else { return false };
+    let Ok(file) = disk::open(path, FileOrigin::Ours) else { return false };
     matches!(Flock::lock(file, FlockArg::LockSharedNonblock), Err((_, Errno::EWOULDBLOCK)))
 }

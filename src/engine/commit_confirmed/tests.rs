@@ -11,11 +11,11 @@ impl Version for &str {
 }
 
 /// Folder with a network file, removed with the test.
-struct Place(PathBuf);
+struct TestFile(PathBuf);
 
-impl Place {
+impl TestFile {
     fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("portals-trial-{name}-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("portals-change-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
@@ -28,8 +28,8 @@ impl Place {
         Copies::of(&self.file())
     }
 
-    fn trial(&self) -> Trial {
-        Trial::of(&self.file())
+    fn change(&self) -> CommitConfirmed {
+        CommitConfirmed::of(&self.file())
     }
 
     fn write(&self, text: &str) {
@@ -48,7 +48,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TestFile {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).unwrap();
     }
@@ -59,96 +59,96 @@ const LONG: Option<Duration> = Some(Duration::from_mins(1));
 
 #[test]
 fn an_unconfirmed_change_is_undone() {
-    let place = Place::new("undone");
+    let place = TestFile::new("undone");
     let copies = place.copies();
     place.write("old");
     copies.keep("old").unwrap();
     place.write("new");
-    place.trial().begin(&(), "new", LONG).unwrap();
+    place.change().begin(&(), "new", LONG).unwrap();
     assert_eq!(place.files(), "=new .confirmed=old .unconfirmed=new");
-    assert_eq!(place.trial().undo().unwrap(), Undone::Change);
+    assert_eq!(place.change().undo().unwrap(), UndoOutcome::Change);
     assert_eq!(place.files(), "=old .confirmed=old .undone=new");
-    assert_eq!(place.trial().undo().unwrap(), Undone::Nothing);
-    assert!(place.trial().confirm().unwrap_err().to_string().starts_with("nothing waits"));
+    assert_eq!(place.change().undo().unwrap(), UndoOutcome::Nothing);
+    assert!(place.change().confirm().unwrap_err().to_string().starts_with("nothing waits"));
 }
 
 #[test]
 fn a_confirmed_change_stays() {
-    let place = Place::new("confirmed");
+    let place = TestFile::new("confirmed");
     place.write("old");
     place.copies().keep("old").unwrap();
     place.write("new");
-    place.trial().begin(&(), "new", LONG).unwrap();
+    place.change().begin(&(), "new", LONG).unwrap();
     place.write("newer, and not in force");
-    place.trial().confirm().unwrap();
-    assert_eq!(place.trial().undo().unwrap(), Undone::Nothing);
+    place.change().confirm().unwrap();
+    assert_eq!(place.change().undo().unwrap(), UndoOutcome::Nothing);
     assert_eq!(place.files(), "=newer, and not in force .confirmed=new");
-    place.trial().begin(&(), "newer", LONG).unwrap();
-    let mut trial = place.trial();
-    trial.begin(&(), "newer", None).unwrap();
-    trial.is_in_force("newer");
+    place.change().begin(&(), "newer", LONG).unwrap();
+    let mut change = place.change();
+    change.begin(&(), "newer", None).unwrap();
+    change.is_in_force("newer");
     assert_eq!(place.files(), "=newer, and not in force .confirmed=newer", "applied for good meanwhile");
 }
 
 #[test]
 fn without_a_version_before_the_change_none_is_left_after_it() {
-    let place = Place::new("first");
+    let place = TestFile::new("first");
     place.write("first");
-    place.trial().begin(&(), "first", LONG).unwrap();
-    assert_eq!(place.trial().undo().unwrap(), Undone::Everything);
+    place.change().begin(&(), "first", LONG).unwrap();
+    assert_eq!(place.change().undo().unwrap(), UndoOutcome::Everything);
     assert_eq!(place.files(), ".undone=first");
 }
 
 #[test]
 fn an_agent_goes_back_to_the_version_before_the_first_change() {
-    let place = Place::new("agent");
+    let place = TestFile::new("agent");
     place.write("old");
-    let (mut trial, in_force) = Trial::<&str>::open(&place.file());
+    let (mut change, in_force) = CommitConfirmed::<&str>::open(&place.file());
     assert_eq!(in_force, place.file());
-    trial.is_in_force("old");
+    change.is_in_force("old");
     place.write("new");
-    trial.begin(&"old", "new", LONG).unwrap();
-    let first = trial.deadline().unwrap();
-    trial.is_in_force("new");
+    change.begin(&"old", "new", LONG).unwrap();
+    let first = change.deadline().unwrap();
+    change.is_in_force("new");
     place.write("newer");
-    trial.begin(&"new", "newer", LONG.map(|time| time * 2)).unwrap();
-    assert!(trial.deadline().unwrap() > first);
-    assert_eq!(trial.failed(), None, "the first change still has to be undone");
-    assert_eq!(trial.go_back(), Some("old"));
-    assert_eq!((trial.go_back(), trial.deadline()), (None, None));
+    change.begin(&"new", "newer", LONG.map(|time| time * 2)).unwrap();
+    assert!(change.deadline().unwrap() > first);
+    assert_eq!(change.failed(), None, "the first change still has to be undone");
+    assert_eq!(change.go_back(), Some("old"));
+    assert_eq!((change.go_back(), change.deadline()), (None, None));
     assert_eq!(place.files(), "=old .confirmed=old .undone=newer");
 }
 
 #[test]
 fn a_first_change_that_fails_leaves_nothing_to_confirm() {
-    let place = Place::new("fails");
+    let place = TestFile::new("fails");
     place.write("old");
-    let mut trial = Trial::<&str>::open(&place.file()).0;
+    let mut change = CommitConfirmed::<&str>::open(&place.file()).0;
     place.write("new");
-    trial.begin(&"old", "new", LONG).unwrap();
-    assert_eq!(trial.failed(), Some("old"));
-    assert!(trial.confirm().is_err());
+    change.begin(&"old", "new", LONG).unwrap();
+    assert_eq!(change.failed(), Some("old"));
+    assert!(change.confirm().is_err());
     assert_eq!(place.files(), "=new .confirmed=old", "a person can repair the file and try again");
-    trial.begin(&"old", "new", None).unwrap();
-    assert_eq!(trial.failed(), None);
+    change.begin(&"old", "new", None).unwrap();
+    assert_eq!(change.failed(), None);
 }
 
 #[test]
 fn the_next_agent_undoes_the_change() {
-    let place = Place::new("next");
+    let place = TestFile::new("next");
     place.write("old");
-    let mut trial = Trial::<&str>::open(&place.file()).0;
-    trial.is_in_force("old");
+    let mut change = CommitConfirmed::<&str>::open(&place.file()).0;
+    change.is_in_force("old");
     place.write("new");
-    trial.begin(&"old", "new", LONG).unwrap();
-    let (next, in_force) = Trial::<&str>::open(&place.file());
+    change.begin(&"old", "new", LONG).unwrap();
+    let (next, in_force) = CommitConfirmed::<&str>::open(&place.file());
     assert_eq!((next.deadline(), in_force), (None, place.file()));
     assert_eq!(place.files(), "=old .confirmed=old .undone=new");
 }
 
 #[test]
 fn if_no_file_can_be_written_the_confirmed_copy_is_in_force() {
-    let place = Place::new("full");
+    let place = TestFile::new("full");
     let copies = place.copies();
     let file = place.file();
     place.write("old");
@@ -157,36 +157,36 @@ fn if_no_file_can_be_written_the_confirmed_copy_is_in_force() {
     copies.begin("new").unwrap();
     // A folder is in the way of the undone copy.
     fs::create_dir_all(place.0.join("network.toml.undone/full")).unwrap();
-    assert_eq!(copies.settle(), (Undone::Change, copies.confirmed()));
+    assert_eq!(copies.settle(), (UndoOutcome::Change, copies.confirmed()));
     fs::remove_file(copies.confirmed()).unwrap();
-    assert_eq!(copies.settle(), (Undone::Nothing, file.clone()));
+    assert_eq!(copies.settle(), (UndoOutcome::Nothing, file.clone()));
     fs::remove_dir_all(place.0.join("network.toml.undone")).unwrap();
     copies.keep("old").unwrap();
     copies.begin("new").unwrap();
-    assert_eq!(copies.settle(), (Undone::Change, file.clone()));
-    assert_eq!(copies.settle(), (Undone::Nothing, file));
+    assert_eq!(copies.settle(), (UndoOutcome::Change, file.clone()));
+    assert_eq!(copies.settle(), (UndoOutcome::Nothing, file));
 }
 
 #[test]
 fn undoing_that_was_cut_short_goes_on() {
-    let place = Place::new("short");
+    let place = TestFile::new("short");
     let copies = place.copies();
     copies.keep("old").unwrap();
     copies.begin("new").unwrap();
     // The network file was moved away, and then the power went.
     fs::write(place.0.join("network.toml.undone"), "new").unwrap();
     fs::write(place.0.join("network.toml.portals-new-99999999-0"), "half of").unwrap();
-    assert_eq!(copies.undo().unwrap(), Undone::Change);
+    assert_eq!(copies.undo().unwrap(), UndoOutcome::Change);
     assert_eq!(place.files(), "=old .confirmed=old .undone=new");
     copies.begin("new").unwrap();
     // The network file was put back, and then the power went.
-    assert_eq!(copies.undo().unwrap(), Undone::Change);
+    assert_eq!(copies.undo().unwrap(), UndoOutcome::Change);
     assert_eq!(place.files(), "=old .confirmed=old .undone=new");
 }
 
 #[test]
 fn a_copy_is_written_only_if_it_differs_and_only_its_owner_can_read_it() {
-    let place = Place::new("copy");
+    let place = TestFile::new("copy");
     let copies = place.copies();
     let number = || fs::metadata(copies.confirmed()).unwrap().ino();
     copies.keep("one").unwrap();
@@ -200,19 +200,19 @@ fn a_copy_is_written_only_if_it_differs_and_only_its_owner_can_read_it() {
 
 #[test]
 fn a_watch_ends_when_the_change_is_confirmed_or_replaced() {
-    let place = Place::new("watch");
+    let place = TestFile::new("watch");
     let copies = place.copies();
     let is_watched = || is_watched(&copies.unconfirmed());
     assert!(!is_watched());
     copies.begin("new").unwrap();
     assert!(!is_watched());
-    let watch = place.trial().watch().unwrap();
+    let watch = place.change().watch().unwrap();
     assert!(is_watched());
-    place.trial().undo_if_unwatched().unwrap();
+    place.change().undo_if_unwatched().unwrap();
     assert!(watch.wait(Duration::from_millis(50)).unwrap(), "nobody has confirmed");
     for end in [Copies::confirm, Copies::give_up, |copies: &Copies| copies.begin("other")] {
         copies.begin("new").unwrap();
-        let watch = place.trial().watch().unwrap();
+        let watch = place.change().watch().unwrap();
         let begun = Instant::now();
         std::thread::scope(|scope| {
             let watching = scope.spawn(|| watch.wait(Duration::from_mins(1)).unwrap());

@@ -13,20 +13,20 @@ const PERIOD: Duration = Duration::from_millis(800);
 
 /// Tables of legacy iptables, if there are any.
 #[derive(Default)]
-pub(super) struct Tables {
+pub(super) struct LegacyTables {
     /// Shape of the tables when the host was last observed.
     observed: Vec<Shape>,
-    watch: Option<Watch>,
+    watch: Option<TableWatch>,
 }
 
-struct Watch {
+struct TableWatch {
     /// Shape of the tables when all of them were found to be right; none if that shape is not known.
     good: Option<Vec<Shape>>,
     /// Time of the next look.
     due: Instant,
 }
 
-impl Tables {
+impl LegacyTables {
     /// Notes the shape before the host is observed.
     pub(super) fn begin(&mut self, kernel: &mut dyn Kernel) -> Result<()> {
         self.observed = kernel.legacy_tables()?;
@@ -39,7 +39,7 @@ impl Tables {
     /// restore the shape that the first one found.
     pub(super) fn follow(&mut self, kernel: &mut dyn Kernel, found_good: bool, now: Instant) -> Result<()> {
         let after = kernel.legacy_tables()?;
-        self.watch = (!after.is_empty()).then(|| Watch {
+        self.watch = (!after.is_empty()).then(|| TableWatch {
             good: Some(after).filter(|after| found_good && *after == self.observed),
             due: now + PERIOD,
         });
@@ -54,7 +54,7 @@ impl Tables {
     }
 }
 
-impl Source for Tables {
+impl Source for LegacyTables {
     fn deadline(&self) -> Option<Instant> {
         self.watch.as_ref().map(|watch| watch.due)
     }

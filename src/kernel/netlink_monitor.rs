@@ -8,10 +8,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use nix::libc::{self, O_NONBLOCK};
 
 use super::netlink::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
-use super::netlink::{Frame, Heard, Listener, frames};
+use super::netlink::{Frame, Listener, Received, frames};
 use super::nfnetlink::attributes;
 use super::nftables::call::NEW_GENERATION;
-use super::refusal::NOT_ALLOWED;
+use super::step_errors::NOT_ALLOWED;
 use crate::base::error::{Error, Result};
 use crate::system::disk::kernel_text;
 
@@ -45,14 +45,14 @@ const SWITCHES: &str = "/dev/rfkill";
 
 /// Sockets that report every change.
 #[derive(Debug)]
-pub struct News {
+pub struct NetlinkMonitor {
     listeners: [Listener; 2],
     /// File of radio switches; `None` where the kernel knows no radios.
     switches: Option<File>,
     culprit: Option<String>,
 }
 
-impl News {
+impl NetlinkMonitor {
     /// Begins to listen, in the network namespace of this thread.
     pub fn open() -> Result<Self> {
         Ok(Self {
@@ -85,9 +85,9 @@ impl News {
             // News that come in faster than this loop wake the caller again.
             for _ in 0..AT_ONCE {
                 match listener.hear(&mut buffer) {
-                    Heard::Messages => self.culprit = culprit(&buffer).or(self.culprit.take()),
-                    Heard::Nothing => break,
-                    Heard::Lost => {}
+                    Received::Messages => self.culprit = culprit(&buffer).or(self.culprit.take()),
+                    Received::Nothing => break,
+                    Received::Lost => {}
                 }
             }
         }

@@ -11,15 +11,15 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::Drop,
     Condition::{
-        self, ConnectionMarked, ConnectionNotMarked, Destination, Family as Of, Incoming, NotFrom,
-        NotIncoming, NotReturning, NotSource, NotTo, Opening, Replying,
+        self, ConnectionMarked, ConnectionNotMarked, Destination, Family as Of, FromOriginator,
+        FromResponder, Incoming, NotFrom, NotIncoming, NotReturning, NotSource, NotTo,
     },
-    Interfaces, Networks, Places, Rule, Set, SetName,
+    FirewallRule, Interfaces, Networks, NetworksAtInterfaces, Set, SetName,
 };
+use crate::plan::connection_marks;
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{INNER, disjoint, in_set, networks_in, rule, tunnels};
-use crate::plan::ways;
-use crate::site::{Portal, Served, Site, Tunnel};
+use crate::site::{Portal, RouterAccess, Site, SiteTunnel};
 use crate::state::TUNNELED;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -38,7 +38,7 @@ const FAR: &str = "far";
 const NEAR: &str = "near";
 
 /// Returns the rules that drop forged packets as they come in.
-pub(super) fn rules(site: &Site) -> Vec<Rule> {
+pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     let rules = answers(site).into_iter().chain(guests(site)).chain(neighbours(site));
     rules.chain(strangers(site)).chain(peers(site)).collect()
 }
@@ -62,7 +62,7 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
         sets.extend(
             by_length(&places)
                 .into_iter()
-                .map(|(length, places)| (of_length(kind, length), Set::Places(places))),
+                .map(|(length, places)| (of_length(kind, length), Set::NetworksAtInterfaces(places))),
         );
     }
     sets
@@ -76,12 +76,16 @@ pub(super) fn inner_sets(site: &Site) -> impl Iterator<Item = &'static str> {
 
 /// Returns the rules on answers: an answer comes out of the tunnel that its connection went into, and nowhere
 /// else. A connection that is older than the marks that tell the tunnels apart may belong to any tunnel.
-fn answers(site: &Site) -> Vec<Rule> {
+fn answers(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }
-    let answers = [Replying, Of(Family::V4)];
-    let strange = [Incoming(tunnels()), NotReturning(ways::pairs()), ConnectionNotMarked(ways::untold())];
+    let answers = [FromResponder, Of(Family::V4)];
+    let strange = [
+        Incoming(tunnels()),
+        NotReturning(connection_marks::pairs()),
+        ConnectionNotMarked(connection_marks::untold()),
+    ];
     let astray = [ConnectionMarked(TUNNELED), NotIncoming(tunnels())];
     vec![
         rule(answers.iter().cloned().chain(strange), Drop),
@@ -92,7 +96,7 @@ fn answers(site: &Site) -> Vec<Rule> {
 /// Returns the rule on sources of guests: an address of their own LAN, or none yet while they ask for one by
 /// DHCP. The kernel accepts packets without a source address only to the broadcast address
 /// (`ip_route_input_slow` in net/ipv4/route.c).
-fn guests(site: &Site) -> Option<Rule> {
+fn guests(site: &Site) -> Option<FirewallRule> {
     let elsewhere = not_in("lan", &own_places(site), NotFrom);
     (!confined(site).is_empty())
         .then(|| rule([Incoming(in_set(CONFINED))].into_iter().chain(elsewhere), Drop))
@@ -100,7 +104,7 @@ fn guests(site: &Site) -> Option<Rule> {
 
 /// Returns the rule on neighbours of the uplink: they do not reach phones, nor LANs that other local networks
 /// may reach. An uplink's network that this site shares as a LAN is exempt.
-fn neighbours(site: &Site) -> Option<Rule> {
+fn neighbours(site: &Site) -> Option<FirewallRule> {
     let uplink = Incoming(Interfaces::One(site.uplink_interface()?.clone()));
     let is_there = |lan: &&Cidr| site.host.uplink_networks.iter().any(|network| network.overlaps(**lan));
     let shared = site.lan.iter().filter(|lan| lan.family() == Family::V4).filter(is_there);
@@ -112,7 +116,7 @@ fn neighbours(site: &Site) -> Option<Rule> {
 /// Returns the rules on destinations. A portal's LAN is reached from that LAN, from tunnels, from this host,
 /// and from networks that this site shares or excepts from portals, so that those can answer. An address in a
 /// tunnel is reached from tunnels, from this host, and from portals whose devices reach all of this router.
-fn strangers(site: &Site) -> Vec<Rule> {
+fn strangers(site: &Site) -> Vec<FirewallRule> {
     let to = |set| [Destination(networks_in(set)), NotIncoming(in_set(INNER))];
     let mut rules = Vec::new();
     if !guarded(site).is_empty() {
@@ -129,9 +133,9 @@ fn strangers(site: &Site) -> Vec<Rule> {
 
 /// Returns the rule on connections that come out of a tunnel to an exit: their sources are networks of the
 /// site at the other end.
-fn peers(site: &Site) -> Option<Rule> {
+fn peers(site: &Site) -> Option<FirewallRule> {
     let elsewhere = not_in("peers", &peers_places(site), NotFrom);
-    let opening = [Opening, Incoming(in_set(EXITS))];
+    let opening = [FromOriginator, Incoming(in_set(EXITS))];
     exits(site).next().is_some().then(|| rule(opening.into_iter().chain(elsewhere), Drop))
 }
 
@@ -139,10 +143,10 @@ fn peers(site: &Site) -> Option<Rule> {
 fn not_in(
     kind: &str,
     places: &SortedSet<(IfName, Cidr)>,
-    condition: fn(Places) -> Condition,
+    condition: fn(NetworksAtInterfaces) -> Condition,
 ) -> Vec<Condition> {
     let lengths = by_length(places).into_iter().map(|(length, _)| length);
-    lengths.map(|length| condition(Places { set: of_length(kind, length), length })).collect()
+    lengths.map(|length| condition(NetworksAtInterfaces { set: of_length(kind, length), length })).collect()
 }
 
 fn of_length(kind: &str, length: u8) -> SetName {
@@ -204,7 +208,7 @@ fn ends(site: &Site) -> impl Iterator<Item = Cidr> {
 /// Returns this site's addresses in its tunnels, at the interfaces of portals whose devices reach all of this
 /// router.
 fn reached_ends(site: &Site) -> SortedSet<(IfName, Cidr)> {
-    let trusted = entered_by_lans(site).filter(|(_, portal)| portal.router == Served::All);
+    let trusted = entered_by_lans(site).filter(|(_, portal)| portal.router == RouterAccess::All);
     trusted.flat_map(|(interface, _)| ends(site).map(|end| (interface.clone(), end))).collect()
 }
 
@@ -224,13 +228,13 @@ fn near(site: &Site) -> SortedSet<Cidr> {
     disjoint(Family::V4, site.lan.iter().chain(excepted).copied())
 }
 
-fn exits(site: &Site) -> impl Iterator<Item = (&IfName, &Tunnel)> {
-    let is_exit = |(_, tunnel): &(&IfName, &Tunnel)| tunnel.table.is_some() && tunnel.provider.is_none();
+fn exits(site: &Site) -> impl Iterator<Item = (&IfName, &SiteTunnel)> {
+    let is_exit = |(_, tunnel): &(&IfName, &SiteTunnel)| tunnel.table.is_some() && tunnel.provider.is_none();
     site.tunnels.iter().filter(is_exit)
 }
 
 fn peers_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
-    let of = |(interface, tunnel): (&IfName, &Tunnel)| -> Vec<(IfName, Cidr)> {
+    let of = |(interface, tunnel): (&IfName, &SiteTunnel)| -> Vec<(IfName, Cidr)> {
         let networks = tunnel.ends().flat_map(|(_, peer)| peer.networks.iter().copied());
         networks.map(|network| (interface.clone(), network)).collect()
     };

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use crate::base::net::{Cidr, Family};
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
-    Action::{Accept, Divert, Redirect, Reject},
+    Action::{Accept, DestinationNat, Redirect, Reject},
     Condition::{self, Destination, Family as Of, Incoming, Source, TcpPort, UdpPort},
-    Interfaces, Networks, Rule,
+    FirewallRule, Interfaces, Networks,
 };
-use crate::plan::entering;
+use crate::plan::classifier;
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{ENTRANCES, OWN, RESOLVERS, in_set, networks_in, resolvers, rule};
 use crate::site::{Exit, Portal, RESOLVER_PORT, Site};
@@ -33,8 +33,8 @@ pub(super) fn asking_here(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
 
 /// Returns the conditions on queries from a portal's devices, if queries enter and do not leave directly.
 fn asking(portal: &Portal) -> Vec<[Condition; 2]> {
-    let enters = entering::has_devices(portal) && portal.to.is_empty() && portal.exit != Exit::Direct;
-    let Some(who) = entering::condition(portal).filter(|_| enters) else { return Vec::new() };
+    let enters = classifier::has_devices(portal) && portal.to.is_empty() && portal.exit != Exit::Direct;
+    let Some(who) = classifier::condition(portal).filter(|_| enters) else { return Vec::new() };
     let protocols = [Protocol::Udp, Protocol::Tcp].into_iter().zip(at(DNS));
     let is_asked = |protocol| {
         let holds = |ports: &Ports| ports.protocol == protocol && (ports.first..=ports.last).contains(&DNS);
@@ -44,18 +44,21 @@ fn asking(portal: &Portal) -> Vec<[Condition; 2]> {
 }
 
 /// Returns the rules that send queries of devices to this host to a resolver beyond their exit instead.
-fn diverted(site: &Site, portal: &Portal) -> Vec<Rule> {
+fn redirected_to_resolver(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let resolver = portal.resolvers.iter().find_map(|resolver| match resolver {
         IpAddr::V4(address) => Some(*address),
         IpAddr::V6(_) => None,
     });
     let Some(resolver) = resolver else { return Vec::new() };
-    asking_here(site, portal).into_iter().map(|conditions| rule(conditions, Divert(resolver))).collect()
+    asking_here(site, portal)
+        .into_iter()
+        .map(|conditions| rule(conditions, DestinationNat(resolver)))
+        .collect()
 }
 
 /// Returns the rules that redirect queries to the address of a portal's resolver to that resolver's own port,
 /// even while it does not run.
-pub(super) fn prerouting(site: &Site) -> Vec<Rule> {
+pub(super) fn prerouting(site: &Site) -> Vec<FirewallRule> {
     let one = |address| Networks::One(Cidr::host(address));
     let direct = site
         .portals
@@ -67,16 +70,17 @@ pub(super) fn prerouting(site: &Site) -> Vec<Rule> {
     let redirected = |there: Networks| {
         at(DNS).map(|port| rule([Destination(there.clone()), port], Redirect(RESOLVER_PORT)))
     };
-    let diverted = site.portals.iter().flat_map(|portal| diverted(site, portal));
+    let diverted = site.portals.iter().flat_map(|portal| redirected_to_resolver(site, portal));
     direct.chain(elsewhere).flat_map(redirected).chain(diverted).collect()
 }
 
 /// Returns the rules on queries that were not redirected, and so go to a resolver of the host at port 53 of
 /// any of its addresses. Devices that leave directly may ask it, and so may this host itself, whose address
 /// can be among the sources that enter.
-pub(super) fn input(site: &Site) -> Vec<Rule> {
+pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
     let mut rules = of_interfaces(site);
-    let devices: Vec<Rule> = site.portals.iter().flat_map(|portal| of_devices(site, portal)).collect();
+    let devices: Vec<FirewallRule> =
+        site.portals.iter().flat_map(|portal| of_devices(site, portal)).collect();
     if !devices.is_empty() {
         rules.push(rule([Incoming(Interfaces::One(loopback()))], Accept));
         rules.extend(devices);
@@ -84,10 +88,10 @@ pub(super) fn input(site: &Site) -> Vec<Rule> {
     rules
 }
 
-fn of_devices(site: &Site, portal: &Portal) -> Vec<Rule> {
+fn of_devices(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for [who, port] in asking(portal) {
-        if let (Source(_), Some(device)) = (&who, entering::condition_of_ipv6(site, portal)) {
+        if let (Source(_), Some(device)) = (&who, classifier::condition_of_ipv6(site, portal)) {
             rules.push(rule([device, Of(Family::V6), port.clone()], Reject));
         }
         rules.push(rule([who, port], Reject));
@@ -95,7 +99,7 @@ fn of_devices(site: &Site, portal: &Portal) -> Vec<Rule> {
     rules
 }
 
-fn of_interfaces(site: &Site) -> Vec<Rule> {
+fn of_interfaces(site: &Site) -> Vec<FirewallRule> {
     let whole = || {
         let whole = site.portals.iter().filter(|portal| portal.takes_all());
         whole.filter_map(|portal| Some((portal.entrance_interface()?, portal.exit == Exit::Direct)))

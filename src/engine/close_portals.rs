@@ -7,18 +7,18 @@ use crate::base::net::{PublicKey, Secret};
 use crate::base::path::folder_of;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::Network;
-use crate::config::model::{Entrance, ExitRef, Name, Portal};
-use crate::engine::host::{Host, Question};
+use crate::config::model::{EntranceConfig, ExitRef, Name, PortalConfig};
+use crate::engine::commit_confirmed::CommitConfirmed;
+use crate::engine::host::{Host, HostQuery};
 use crate::engine::journal::{FOLDER, Journal};
 use crate::engine::network_file;
-use crate::engine::trial::Trial;
 use crate::kernel::Outcome;
 use crate::kernel::linux::Linux;
 use crate::plan::plan;
 use crate::site::access_point;
 use crate::site::access_point::Passphrases;
 use crate::site::facts::Facts;
-use crate::site::{self, Answers, Exit, Inputs, Site};
+use crate::site::{self, Exit, Inputs, ReplyPath, Site};
 use crate::state::State;
 use crate::state::diff::diff;
 use crate::state::step::Step;
@@ -28,7 +28,7 @@ use crate::system::key_files;
 /// file. Returns the path of the file that was used; `None` if neither file has portals of this site to
 /// close.
 pub fn close_by_file(file: &Path) -> Option<Result<PathBuf, Errors>> {
-    let confirmed = Trial::of(file).confirmed();
+    let confirmed = CommitConfirmed::of(file).confirmed();
     let key = key_files::owner(&folder_of(file).join(key_files::PRIVATE_KEY_FILE));
     let known = |copy: &&Path| -> Option<(PathBuf, Network)> {
         let (_, network) = network_file::load(copy).ok()?;
@@ -64,11 +64,11 @@ fn close(
     let network = bare(network, &own);
     let entry = &network.sites[&own];
     let links = kernel.links()?;
-    let mut facts = kernel.facts(&Question {
+    let mut facts = kernel.facts(&HostQuery {
         links: &links,
         folder: Path::new(FOLDER),
         uplink: entry.uplink.as_ref(),
-        marks: entry.portals.iter().any(Portal::goes_by_marks),
+        marks: entry.portals.iter().any(PortalConfig::goes_by_marks),
         cards: &access_point::cards(&entry.portals),
         neighbours: &[],
     })?;
@@ -84,8 +84,8 @@ fn close(
 
 /// Reports whether a portal must be closed. The router's own traffic stays open: remote access and the clock
 /// need it.
-fn closes(portal: &Portal) -> bool {
-    portal.entrance != Entrance::Own && portal.exits.first() != Some(&ExitRef::Direct)
+fn closes(portal: &PortalConfig) -> bool {
+    portal.entrance != EntranceConfig::Own && portal.exits.first() != Some(&ExitRef::Direct)
 }
 
 /// Returns the network reduced to the portals of one site that must be closed, so that it refers to no other
@@ -132,7 +132,7 @@ fn closed_site(network: &Network, own: &str, facts: &Facts, file: &Path) -> Resu
         portal.exit = Exit::Nowhere;
         portal.exits = vec![Exit::Nowhere];
         portal.resolvers.clear();
-        portal.answers = Answers::ByExit;
+        portal.answers = ReplyPath::ByExit;
     }
     Ok(site)
 }
@@ -166,7 +166,7 @@ fn carry_out(kernel: &mut dyn Host, step: &Step) -> Vec<Error> {
 mod tests {
     use super::*;
     use crate::config;
-    use crate::site::facts::Filters;
+    use crate::site::facts::HostFirewalls;
 
     const NETWORK: &str = r#"
         [network]
@@ -203,7 +203,7 @@ mod tests {
         let network = config::parse(NETWORK).unwrap();
         let own = own_name(&network, None).expect("the only site with such portals");
         assert_eq!(own.as_str(), "nyc");
-        let filters = Filters { nftables: true, ..Filters::default() };
+        let filters = HostFirewalls { nftables: true, ..HostFirewalls::default() };
         let facts = Facts { ipv6: true, filters, ..Facts::default() };
         let site = closed_site(&bare(&network, &own), &own, &facts, Path::new("network.toml")).unwrap();
         let state = closed(&site);

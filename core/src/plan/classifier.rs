@@ -11,7 +11,7 @@ use crate::firewall::{
     Condition::{
         self, Destination, Device, Family as Of, Incoming, NotOutgoing, Outgoing, Source, TcpPort, UdpPort,
     },
-    Devices, Interfaces, Networks, Rule, Set, SetName,
+    Devices, FirewallRule, Interfaces, Networks, Set, SetName,
 };
 use crate::plan::exempt;
 use crate::plan::sets::{NETWORK, disjoint, rule, tunnels};
@@ -79,7 +79,7 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
 }
 
 /// Returns the rules that one portal adds to those that all whole interfaces share.
-pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<Rule> {
+pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let Some(entering) = condition(portal) else { return Vec::new() };
     let mut rules = Vec::new();
     if has_devices(portal) && !local(site, Family::V4).is_empty() {
@@ -121,7 +121,7 @@ pub(super) fn condition_of_ipv6(site: &Site, portal: &Portal) -> Option<Conditio
 }
 
 /// Returns the rules that refuse IPv6 which enters.
-fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<Rule> {
+fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let Some(entering) = condition_of_ipv6(site, portal) else { return Vec::new() };
     let ignores_ipv6 = portal.exit == Exit::Direct || !portal.to.is_empty();
     if ignores_ipv6 || !site.host.ipv6 {
@@ -158,7 +158,7 @@ pub(super) fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
 
 /// Returns the rule that lets devices reach the local networks, but never via the uplink, where the route
 /// leads while the local link is down.
-fn allow_local(site: &Site, entering: &Condition, family: Family) -> Rule {
+fn allow_local(site: &Site, entering: &Condition, family: Family) -> FirewallRule {
     let local = Destination(Networks::In(family, local_name(family)));
     let elsewhere = site.uplink_interface().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone())));
     rule([entering.clone(), local].into_iter().chain(elsewhere), Accept)

@@ -21,16 +21,16 @@ use crate::base::net::IfName;
 const SOCKETS: &str = "/var/run/wireguard";
 
 /// Time that a visitor has to ask, and to read the answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A socket on which other programs see the settings of an interface, and the thread that answers there.
-pub(super) struct Window {
+pub(super) struct SettingsSocket {
     path: PathBuf,
     listener: Arc<UnixListener>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Window {
+impl SettingsSocket {
     /// Opens the socket for the interface `name`.
     pub(super) fn open(name: &IfName, control: &Arc<Mutex<Control>>) -> io::Result<Self> {
         let path = socket_path(name);
@@ -54,7 +54,7 @@ impl Window {
     }
 }
 
-impl Drop for Window {
+impl Drop for SettingsSocket {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
         // Ends the wait in `accept`.
@@ -67,8 +67,8 @@ impl Drop for Window {
 
 /// Answers a visitor. Settings are shown, never taken: only this process changes them.
 fn answer(mut visitor: &UnixStream, control: &Mutex<Control>) -> io::Result<()> {
-    visitor.set_read_timeout(Some(PATIENCE))?;
-    visitor.set_write_timeout(Some(PATIENCE))?;
+    visitor.set_read_timeout(Some(CLIENT_TIMEOUT))?;
+    visitor.set_write_timeout(Some(CLIENT_TIMEOUT))?;
     let mut request = String::new();
     BufReader::new(visitor.take(64)).read_line(&mut request)?;
     match request.as_str() {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Answer, broken_off};
-use crate::base::error::{Error, Errors, Kind, Result};
+use crate::base::error::{Error, ErrorKind, Errors, Result};
 use crate::config::model::{Name, confirmation_time};
 
 /// Last field of every answer. An answer without it was cut short.
@@ -14,7 +14,7 @@ const END: &str = "\0end";
 
 /// Question to the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
+pub enum ControlRequest {
     /// Read this network file again, and make the host match it. With a time, undo the change unless it is
     /// confirmed within the time.
     Apply {
@@ -49,20 +49,20 @@ pub struct Done {
 
 /// State that only the agent knows.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Knowledge {
+pub struct AgentStatus {
     /// Seconds left to confirm the network file in force; none = it is in force for good.
     pub unconfirmed: Option<u64>,
     /// Portals with several exits.
-    pub portals: Vec<Known>,
+    pub portals: Vec<Since>,
     /// Exits in a list of several.
-    pub exits: Vec<Known>,
+    pub exits: Vec<Since>,
     /// Faults of the clock, of links and of services: a line for each.
     pub failures: Vec<String>,
 }
 
 /// State of a portal or an exit, and its age.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct Since {
     /// Name of the portal or exit.
     pub name: Name,
     /// Seconds since the last change.
@@ -71,7 +71,7 @@ pub struct Known {
     pub words: String,
 }
 
-impl Question {
+impl ControlRequest {
     /// Encodes the question in the bytes on the socket.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let fields: Vec<&[u8]> = match self {
@@ -124,7 +124,7 @@ impl Done {
     }
 }
 
-impl Knowledge {
+impl AgentStatus {
     /// Returns the fields of an answer: four for each portal, exit, deadline and failure.
     pub fn into_fields(self) -> Vec<String> {
         let mut fields = Vec::new();
@@ -140,20 +140,20 @@ impl Knowledge {
 
     /// Parses the fields of an answer.
     pub fn from_fields(fields: &[String]) -> Result<Self> {
-        let mut knowledge = Self::default();
+        let mut agent_status = Self::default();
         for four in fields.chunks(4) {
             let [what, name, since, words] = four else { return Err(broken_off()) };
             let since = since.parse().map_err(|_| broken_off())?;
-            let known = Known { name: name.clone(), since, words: words.clone() };
+            let known = Since { name: name.clone(), since, words: words.clone() };
             match what.as_str() {
-                "portal" => knowledge.portals.push(known),
-                "exit" => knowledge.exits.push(known),
-                "unconfirmed" => knowledge.unconfirmed = Some(since),
-                "failure" => knowledge.failures.push(known.words),
+                "portal" => agent_status.portals.push(known),
+                "exit" => agent_status.exits.push(known),
+                "unconfirmed" => agent_status.unconfirmed = Some(since),
+                "failure" => agent_status.failures.push(known.words),
                 _ => return Err(broken_off()),
             }
         }
-        Ok(knowledge)
+        Ok(agent_status)
     }
 }
 
@@ -166,8 +166,8 @@ pub(crate) fn encode_answer(answer: &Answer) -> String {
         Err(errors) => {
             let errors = errors.iter().map(|error| {
                 let word = match error.kind() {
-                    Kind::Wrong => "wrong",
-                    Kind::Failed => "failed",
+                    ErrorKind::Wrong => "wrong",
+                    ErrorKind::Failed => "failed",
                 };
                 format!("{word}\0{error}")
             });
@@ -200,15 +200,15 @@ mod tests {
     fn a_decoded_question_is_the_encoded_one() {
         let file = || PathBuf::from(OsStr::from_bytes(b"/etc/a file that is no UTF-8: \xff"));
         for question in [
-            Question::Apply { file: file(), confirm: None },
-            Question::Apply { file: file(), confirm: Some(Duration::from_mins(1)) },
-            Question::Confirm,
-            Question::Reload,
-            Question::Status,
-            Question::Exit { portal: "guest".to_owned(), exit: None },
-            Question::Exit { portal: "guest".to_owned(), exit: Some("oslo".to_owned()) },
+            ControlRequest::Apply { file: file(), confirm: None },
+            ControlRequest::Apply { file: file(), confirm: Some(Duration::from_mins(1)) },
+            ControlRequest::Confirm,
+            ControlRequest::Reload,
+            ControlRequest::Status,
+            ControlRequest::Exit { portal: "guest".to_owned(), exit: None },
+            ControlRequest::Exit { portal: "guest".to_owned(), exit: Some("oslo".to_owned()) },
         ] {
-            assert_eq!(Question::decode(&question.encode()), Some(question));
+            assert_eq!(ControlRequest::decode(&question.encode()), Some(question));
         }
     }
 
@@ -229,16 +229,16 @@ mod tests {
             "exit",
             "exit\0a\0b\0c",
         ] {
-            assert_eq!(Question::decode(words.as_bytes()), None, "{words:?}");
+            assert_eq!(ControlRequest::decode(words.as_bytes()), None, "{words:?}");
         }
-        assert_eq!(Question::decode(b"exit\0\xff"), None);
+        assert_eq!(ControlRequest::decode(b"exit\0\xff"), None);
     }
 
     #[test]
     fn a_decoded_answer_is_the_encoded_one() {
         let known =
-            |name: &str, words: &str| Known { name: name.to_owned(), since: 3, words: words.to_owned() };
-        let knowledge = |unconfirmed, portals: &[&str], exits: &[&str]| Knowledge {
+            |name: &str, words: &str| Since { name: name.to_owned(), since: 3, words: words.to_owned() };
+        let agent_status = |unconfirmed, portals: &[&str], exits: &[&str]| AgentStatus {
             unconfirmed,
             portals: portals.iter().map(|name| known(name, "why")).collect(),
             exits: exits.iter().map(|name| known(name, "")).collect(),
@@ -247,9 +247,9 @@ mod tests {
         for (left, portals, exits) in
             [(Some(7), &["guest", "tv"][..], &["paris"][..]), (None, &["guest"], &[]), (None, &[], &[])]
         {
-            let all = || knowledge(left, portals, exits);
+            let all = || agent_status(left, portals, exits);
             let fields = decode_answer(encode_answer(&Ok(all().into_fields())).as_bytes()).unwrap();
-            assert_eq!(Knowledge::from_fields(&fields).unwrap(), all());
+            assert_eq!(AgentStatus::from_fields(&fields).unwrap(), all());
         }
         let done = || Done { changes: 3, notes: vec!["one".to_owned(), "two\nlines".to_owned()] };
         assert_eq!(Done::from_fields(done().into_fields()).unwrap(), done());
@@ -266,7 +266,7 @@ mod tests {
         for wrong in
             [&["portal", "guest", "3"][..], &["portal", "guest", "soon", ""], &["dog", "rex", "3", ""]]
         {
-            assert!(Knowledge::from_fields(&fields(wrong)).is_err(), "{wrong:?}");
+            assert!(AgentStatus::from_fields(&fields(wrong)).is_err(), "{wrong:?}");
         }
     }
 }

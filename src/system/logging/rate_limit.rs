@@ -7,12 +7,12 @@ const PAUSE: Duration = Duration::from_mins(1);
 
 /// Rate limit that lets one message of many pass.
 #[derive(Debug, Default)]
-pub struct Seldom {
+pub struct RateLimit {
     /// End of the pause, and the number of messages withheld in it.
     pause: Option<(Instant, usize)>,
 }
 
-impl Seldom {
+impl RateLimit {
     /// Returns the message if it may be written now.
     pub fn say(&mut self, message: String, now: Instant) -> Option<String> {
         if let Some((until, withheld)) = &mut self.pause
@@ -32,7 +32,7 @@ mod tests {
 
     #[test]
     fn one_of_many_messages_is_said() {
-        let (mut seldom, now) = (Seldom::default(), Instant::now());
+        let (mut seldom, now) = (RateLimit::default(), Instant::now());
         let mut say = |after| seldom.say("so it is".to_owned(), now + after);
         assert_eq!(say(Duration::ZERO).as_deref(), Some("so it is"));
         assert_eq!(say(Duration::from_secs(1)), None);

@@ -5,21 +5,21 @@ use super::{plan, routing};
 use crate::base::net::{Family, IfName};
 use crate::base::sorted::SortedMap;
 use crate::config::model::Mtu;
-use crate::site::{Choices, Exit, Portal, Site};
+use crate::site::{Exit, ExitChoices, Portal, Site};
 use crate::state::{Rule, RuleAction, State};
 
 /// Bytes of the packets that every IPv4 path carries (RFC 791). No link is considered narrower.
 pub const LEAST: u32 = 576;
 
 /// Returns the exits in use of portals that have several, as far as the observed state reveals them.
-pub fn standing(site: &Site, have: &State) -> Choices {
+pub fn exits_in_use(site: &Site, have: &State) -> ExitChoices {
     let several = site.portals.iter().filter(|portal| portal.can_fail_over());
     let exit = |portal: &Portal| {
         let by_rules = portal.all_choices().find(|exit| rules_stand(site, portal, exit, have));
         let exit = by_rules.or_else(|| portal.exits.iter().find(|exit| **exit == Exit::Direct))?;
         Some((portal.name.clone(), exit.clone()))
     };
-    let mut choices: Choices = several.filter_map(exit).collect();
+    let mut choices: ExitChoices = several.filter_map(exit).collect();
     // A portal that leaves directly has no rules; but rules that another program has flushed are absent as
     // well. So the firewall must also be the one of a portal that leaves directly.
     let mut supposed = site.clone();

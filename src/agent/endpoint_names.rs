@@ -9,9 +9,9 @@ use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{Host, Name};
+use crate::config::model::{EndpointHost, Name};
 use crate::kernel::Kernel;
-use crate::site::{Peer, Site};
+use crate::site::{Site, SitePeer};
 use crate::state::Tunnel;
 use crate::system::resolver::Lookup;
 
@@ -27,15 +27,15 @@ const FIRST_TRY: Duration = Duration::from_secs(15);
 
 /// Host names that this site has to look up.
 #[derive(Debug, Default)]
-pub(super) struct Names {
-    entries: Vec<Entry>,
-    links: Vec<Link>,
+pub(super) struct EndpointNames {
+    entries: Vec<EndpointName>,
+    links: Vec<LinkByName>,
     resolve_after: Duration,
 }
 
 /// Host name, and its state.
 #[derive(Debug, Default)]
-struct Entry {
+struct EndpointName {
     name: String,
     /// Address in use.
     address: Option<IpAddr>,
@@ -51,7 +51,7 @@ struct Entry {
 
 /// Link that is dialled by name.
 #[derive(Debug)]
-struct Link {
+struct LinkByName {
     host: String,
     interface: IfName,
     key: PublicKey,
@@ -61,20 +61,21 @@ struct Link {
 }
 
 /// Condition of a link.
-struct Condition {
+struct LinkCondition {
     /// Time since the last handshake; none = there was no handshake.
     age: Option<Duration>,
     alive: bool,
     tunnel: Tunnel,
 }
 
-impl Names {
+impl EndpointNames {
     /// Takes over the names of a network file, and looks up all of them.
     pub(super) fn ask(&mut self, names: SortedSet<&str>, now: Instant) {
         let mut old = std::mem::take(&mut self.entries);
         for name in names {
             let known = old.iter().position(|entry| entry.name == name).map(|place| old.swap_remove(place));
-            let mut entry = known.unwrap_or_else(|| Entry { name: name.to_owned(), ..Entry::default() });
+            let mut entry =
+                known.unwrap_or_else(|| EndpointName { name: name.to_owned(), ..EndpointName::default() });
             entry.lookup = Some(Lookup::begin(name, now));
             self.entries.push(entry);
         }
@@ -83,11 +84,11 @@ impl Names {
     /// Takes over the links that use the names.
     pub(super) fn follow(&mut self, site: &Site) {
         self.resolve_after = site.agent.resolve_after;
-        let link = |(interface, _, peer): (&IfName, &Name, &Peer)| {
+        let link = |(interface, _, peer): (&IfName, &Name, &SitePeer)| {
             let inside = site.address_in(&site.tunnels[interface], peer.address);
             let endpoint = peer.endpoint.as_ref()?;
-            let Host::Name(host) = &endpoint.host else { return None };
-            Some(Link {
+            let EndpointHost::Name(host) = &endpoint.host else { return None };
+            Some(LinkByName {
                 host: host.clone(),
                 interface: interface.clone(),
                 key: peer.public_key,
@@ -100,14 +101,14 @@ impl Names {
 
     /// Returns the addresses in use.
     pub(super) fn addresses(&self) -> SortedMap<String, IpAddr> {
-        let address = |entry: &Entry| Some((entry.name.clone(), entry.address?));
+        let address = |entry: &EndpointName| Some((entry.name.clone(), entry.address?));
         self.entries.iter().filter_map(address).collect()
     }
 
     /// Looks up the names of an interface's links again, because these links do not work.
     pub(super) fn doubt(&mut self, interface: &IfName, now: Instant) {
         for link in self.links.iter().filter(|link| link.interface == *interface) {
-            let is_idle = |entry: &&mut Entry| entry.name == link.host && entry.lookup.is_none();
+            let is_idle = |entry: &&mut EndpointName| entry.name == link.host && entry.lookup.is_none();
             if let Some(entry) = self.entries.iter_mut().find(is_idle) {
                 entry.is_doubted = true;
                 entry.lookup = Some(Lookup::begin(&link.host, now));
@@ -129,7 +130,7 @@ impl Names {
         let mut is_new = false;
         for entry in &mut self.entries {
             let links = self.links.iter().filter(|link| link.host == entry.name).collect();
-            let mut look = Look { links, resolve_after: self.resolve_after, kernel, now };
+            let mut look = LinkReview { links, resolve_after: self.resolve_after, kernel, now };
             if entry.lookup.is_none() && entry.due.is_some_and(|due| due <= now) {
                 // Set even if the condition of the links cannot be read.
                 entry.due = Some(now + self.resolve_after);
@@ -152,13 +153,13 @@ impl Names {
     }
 }
 
-impl Source for Names {
+impl Source for EndpointNames {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.entries.iter().filter_map(|entry| entry.lookup.as_ref()?.descriptor()).collect()
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let due = |entry: &Entry| entry.lookup.as_ref().map(Lookup::deadline).or(entry.due);
+        let due = |entry: &EndpointName| entry.lookup.as_ref().map(Lookup::deadline).or(entry.due);
         self.entries.iter().filter_map(due).min()
     }
 
@@ -175,7 +176,7 @@ impl Source for Names {
     }
 }
 
-impl Entry {
+impl EndpointName {
     /// Schedules another lookup of a name that was not found.
     fn try_again(&mut self, now: Instant) {
         if self.wait.is_zero() {
@@ -187,17 +188,17 @@ impl Entry {
 }
 
 /// Look at the links that are dialled by one name.
-struct Look<'a> {
-    links: Vec<&'a Link>,
+struct LinkReview<'a> {
+    links: Vec<&'a LinkByName>,
     resolve_after: Duration,
     kernel: &'a mut dyn Kernel,
     now: Instant,
 }
 
-impl Look<'_> {
+impl LinkReview<'_> {
     /// Begins a lookup if the name has no address yet, or if a link has had no handshake for long. Otherwise
     /// waits until a link may have had none for long.
-    fn begin_lookup_if_needed(&mut self, entry: &mut Entry) -> Result<()> {
+    fn begin_lookup_if_needed(&mut self, entry: &mut EndpointName) -> Result<()> {
         let mut left = Some(self.resolve_after).filter(|_| entry.address.is_some());
         for link in &self.links {
             let rest = |age: Duration| self.resolve_after.checked_sub(age).filter(|rest| !rest.is_zero());
@@ -214,7 +215,7 @@ impl Look<'_> {
     }
 
     /// Makes the links that do not work dial an address of the name.
-    fn take_addresses(&mut self, entry: &mut Entry, addresses: &[IpAddr]) -> Result<()> {
+    fn take_addresses(&mut self, entry: &mut EndpointName, addresses: &[IpAddr]) -> Result<()> {
         entry.due = Some(self.now + self.resolve_after);
         let is_doubted = std::mem::take(&mut entry.is_doubted);
         let is_known = entry.address.is_some_and(|address| addresses.contains(&address));
@@ -258,15 +259,15 @@ fn next(addresses: &[IpAddr], current: Option<IpAddr>, is_silent: bool) -> Optio
     }
 }
 
-impl Link {
-    fn condition(&self, kernel: &mut dyn Kernel) -> Result<Condition> {
+impl LinkByName {
+    fn condition(&self, kernel: &mut dyn Kernel) -> Result<LinkCondition> {
         let now = SystemTime::now();
         let Some(link) = kernel.own_tunnels()?.remove(&self.interface) else {
-            return Ok(Condition { age: None, alive: false, tunnel: Tunnel::default() });
+            return Ok(LinkCondition { age: None, alive: false, tunnel: Tunnel::default() });
         };
         let reading = kernel.read_tunnel(&self.interface, &link, now)?;
         let peer = reading.peers.get(&self.key).copied().unwrap_or_default();
-        Ok(Condition { age: peer.age(now), alive: peer.alive(now), tunnel: reading.tunnel })
+        Ok(LinkCondition { age: peer.age(now), alive: peer.alive(now), tunnel: reading.tunnel })
     }
 
     /// Changes the endpoint of the peer, and nothing else of the tunnel.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::nothing_waits;
 use crate::base::error::{Context as _, Result};
-use crate::system::disk::{self, Source, cannot_write};
+use crate::system::disk::{self, FileOrigin, cannot_write};
 
 /// Mode of the copies: only their owner may read a network file.
 const MODE: u32 = 0o600;
@@ -25,7 +25,7 @@ pub(super) struct Copies {
 
 /// Outcome of undoing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Undone {
+pub enum UndoOutcome {
     /// The network file is unchanged: no change was waiting to be confirmed.
     Nothing,
     /// The network file is the confirmed one again.
@@ -44,7 +44,7 @@ impl Copies {
     pub(super) fn keep(&self, text: &str) -> Result<()> {
         let confirmed = self.confirmed();
         let keep = || {
-            if disk::read_if_there(&confirmed, Source::Ours)?.as_deref() != Some(text) {
+            if disk::read_if_there(&confirmed, FileOrigin::Ours)?.as_deref() != Some(text) {
                 disk::replace(&confirmed, text.as_bytes(), MODE)?;
             }
             disk::remove(&self.unconfirmed())
@@ -82,30 +82,30 @@ impl Copies {
 
     /// Makes the confirmed text the network file, if another text waits to be confirmed, and logs it. May be
     /// cut short anywhere and called again.
-    pub(super) fn undo(&self) -> Result<Undone> {
-        let doing = || format!("cannot go back to {}", self.confirmed().display());
+    pub(super) fn undo(&self) -> Result<UndoOutcome> {
+        let context = || format!("cannot go back to {}", self.confirmed().display());
         if !self.is_unconfirmed() {
-            return Ok(Undone::Nothing);
+            return Ok(UndoOutcome::Nothing);
         }
-        let (file, undone) = (self.file.display(), self.beside("undone"));
-        let confirmed = disk::read_if_there(&self.confirmed(), Source::Ours).context(doing)?;
-        self.put_back(confirmed.as_deref(), &undone).context(doing)?;
+        let (file, undone) = (self.file.display(), self.copy_path("undone"));
+        let confirmed = disk::read_if_there(&self.confirmed(), FileOrigin::Ours).context(context)?;
+        self.put_back(confirmed.as_deref(), &undone).context(context)?;
         let undone = undone.display();
         Ok(if confirmed.is_some() {
             log::warn!(
                 "the change was not confirmed: {file} is the version before it again; the undone version is \
                  in {undone}"
             );
-            Undone::Change
+            UndoOutcome::Change
         } else {
             log::warn!("the change was not confirmed, and no version was before it: {file} is {undone} now");
-            Undone::Everything
+            UndoOutcome::Everything
         })
     }
 
     /// Undoes the text that waits to be confirmed. Returns the file in force: the network file or, if no file
     /// can be written next to it, the confirmed copy.
-    pub(super) fn settle(&self) -> (Undone, PathBuf) {
+    pub(super) fn settle(&self) -> (UndoOutcome, PathBuf) {
         let error = match self.undo() {
             Ok(undone) => return (undone, self.file.clone()),
             Err(error) => error,
@@ -116,14 +116,14 @@ impl Copies {
                 "{error}; no version was confirmed before, so {} stays in force",
                 self.file.display()
             );
-            return (Undone::Nothing, self.file.clone());
+            return (UndoOutcome::Nothing, self.file.clone());
         }
         log::error!("{error}; {} is in force until the network file can be written", confirmed.display());
-        (Undone::Change, confirmed)
+        (UndoOutcome::Change, confirmed)
     }
 
     fn put_back(&self, confirmed: Option<&str>, undone: &Path) -> std::io::Result<()> {
-        let current = disk::read_if_there(&self.file, Source::Ours)?;
+        let current = disk::read_if_there(&self.file, FileOrigin::Ours)?;
         if current.is_some() && current.as_deref() != confirmed {
             disk::rename(&self.file, undone)?;
         }
@@ -147,15 +147,15 @@ impl Copies {
 
     /// Returns the path of the last network file that was in force for good.
     pub(super) fn confirmed(&self) -> PathBuf {
-        self.beside("confirmed")
+        self.copy_path("confirmed")
     }
 
     /// Returns the path of the network file that waits to be confirmed.
     pub(super) fn unconfirmed(&self) -> PathBuf {
-        self.beside("unconfirmed")
+        self.copy_path("unconfirmed")
     }
 
-    fn beside(&self, extension: &str) -> PathBuf {
+    fn copy_path(&self, extension: &str) -> PathBuf {
         self.file.with_added_extension(extension)
     }
 }

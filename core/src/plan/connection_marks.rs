@@ -4,8 +4,8 @@ use crate::base::net::{Family, IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{ConnectionMarked, Departing, Family as Of, Opening, Outgoing},
-    Rule, Set, SetName, Ways,
+    Condition::{ConnectionMarked, Departing, Family as Of, FromOriginator, Outgoing},
+    FirewallRule, MarksAtInterfaces, Set, SetName,
 };
 use crate::plan::sets::{TUNNELS, in_set, rule};
 use crate::site::{Site, TABLE_BASE};
@@ -15,8 +15,8 @@ use crate::state::{PORTAL_MARKS, TUNNEL_NUMBER_BITS, TUNNELED, WAYS, tunneled};
 const PAIRS: &str = "ways";
 
 /// Returns the set of tunnels with the marks of their connections, and the bits of the mark that count.
-pub(super) fn pairs() -> Ways {
-    Ways { set: SetName(PAIRS.to_owned()), mask: WAYS }
+pub(super) fn pairs() -> MarksAtInterfaces {
+    MarksAtInterfaces { set: SetName(PAIRS.to_owned()), mask: WAYS }
 }
 
 /// Returns the mark of connections that went into a tunnel before marks recorded the tunnel.
@@ -27,11 +27,11 @@ pub(super) fn untold() -> Mark {
 /// Returns the rules that give a connection the mark of the tunnel that it is opened into. Most packets
 /// belong to a connection that has the mark already. A connection with the mark of a portal keeps that mark,
 /// because a portal has one tunnel.
-pub(super) fn rules(site: &Site) -> Vec<Rule> {
+pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }
-    let opening = |set: &str| [Opening, Of(Family::V4), Outgoing(in_set(set))];
+    let opening = |set: &str| [FromOriginator, Of(Family::V4), Outgoing(in_set(set))];
     let is_of_portal = |value| ConnectionMarked(Mark { value, mask: PORTAL_MARKS });
     let mut rules = vec![rule([Departing(pairs()), Of(Family::V4)], Accept)];
     if site.portals.iter().any(|portal| portal.mark().is_some()) {
@@ -56,7 +56,7 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
             ways.insert((tunnel.clone(), TUNNELED.value | mark.value));
         }
     }
-    let mut sets = SortedMap::from([(SetName(PAIRS.to_owned()), Set::Ways(ways))]);
+    let mut sets = SortedMap::from([(SetName(PAIRS.to_owned()), Set::MarksAtInterfaces(ways))]);
     sets.extend(by_bit(site).into_iter().map(|(name, _, tunnels)| (SetName(name), Set::Interfaces(tunnels))));
     sets
 }

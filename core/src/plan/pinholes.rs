@@ -1,4 +1,4 @@
-//! Openings in firewalls of other programs whose rules refuse unknown traffic. The openings let pass no more
+//! Pinholes in firewalls of other programs whose rules refuse unknown traffic. The pinholes let pass no more
 //! than our own rules do: our rules check the same packets as well.
 
 use crate::base::net::IfName;
@@ -7,38 +7,38 @@ use crate::firewall::{
     Action::Accept,
     Chain,
     Condition::{self, Established, Incoming, Outgoing, Source, UdpPort},
-    Devices, Interfaces, Networks, Openings, Rule,
+    Devices, FirewallRule, Interfaces, Networks, Pinholes,
 };
-use crate::plan::names;
+use crate::plan::dns;
 use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site, Vlan};
 
 /// UDP port of a DHCP server (RFC 2131 § 4.1).
 const DHCP_SERVER: u16 = 67;
 
-/// Returns the openings for traffic to the host itself and for traffic that it forwards.
-pub(super) fn plan(site: &Site) -> Openings {
-    let mut openings = SortedMap::from([(Chain::Input, input(site)), (Chain::Forward, forward(site))]);
-    openings.retain(|_, rules| !rules.is_empty());
-    openings
+/// Returns the pinholes for traffic to the host itself and for traffic that it forwards.
+pub(super) fn plan(site: &Site) -> Pinholes {
+    let mut pinholes = SortedMap::from([(Chain::Input, input(site)), (Chain::Forward, forward(site))]);
+    pinholes.retain(|_, rules| !rules.is_empty());
+    pinholes
 }
 
-/// Returns the openings for the tunnels' own packets, for traffic out of tunnels, and for requests of devices
+/// Returns the pinholes for the tunnels' own packets, for traffic out of tunnels, and for requests of devices
 /// on portals' LANs.
-fn input(site: &Site) -> Vec<Rule> {
+fn input(site: &Site) -> Vec<FirewallRule> {
     let ports = site.tunnels.values().map(|tunnel| rule([UdpPort(tunnel.port, tunnel.port)]));
     let tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
     ports.chain(tunnels).chain(site.portals.iter().flat_map(asked)).collect()
 }
 
-/// Returns the openings for DHCP and DNS, as far as the portal serves them.
-fn asked(portal: &Portal) -> Vec<Rule> {
+/// Returns the pinholes for DHCP and DNS, as far as the portal serves them.
+fn asked(portal: &Portal) -> Vec<FirewallRule> {
     let Some(interface) = portal.entrance_interface() else { return Vec::new() };
     let dhcp = portal.dhcp.then_some(UdpPort(DHCP_SERVER, DHCP_SERVER));
-    let dns = portal.resolver().map(|_| names::at(RESOLVER_PORT));
+    let dns = portal.resolver().map(|_| dns::at(RESOLVER_PORT));
     dhcp.into_iter().chain(dns.into_iter().flatten()).map(|port| rule([coming(interface), port])).collect()
 }
 
-fn forward(site: &Site) -> Vec<Rule> {
+fn forward(site: &Site) -> Vec<FirewallRule> {
     // Our own rules decide on traffic out of a tunnel: to the uplink, to shared networks, and answers.
     let from_tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
     let answers = site.tunnels.keys().map(|tunnel| rule([leaving(tunnel), Established]));
@@ -49,9 +49,9 @@ fn forward(site: &Site) -> Vec<Rule> {
     from_tunnels.chain(answers).chain(shared).chain(portals).collect()
 }
 
-/// Returns the openings from a portal's entrance to its exit; for the way back as well, if the exit is not a
+/// Returns the pinholes from a portal's entrance to its exit; for the way back as well, if the exit is not a
 /// tunnel.
-fn through(site: &Site, portal: &Portal) -> Vec<Rule> {
+fn through(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let Some(exit) = site.exit_interface(&portal.exit) else { return Vec::new() };
     let is_direct = portal.exit == Exit::Direct;
     match &portal.entrance {
@@ -82,6 +82,6 @@ fn leaving(interface: &IfName) -> Condition {
     Outgoing(Interfaces::One(interface.clone()))
 }
 
-fn rule(conditions: impl IntoIterator<Item = Condition>) -> Rule {
-    Rule { conditions: conditions.into_iter().collect(), action: Accept }
+fn rule(conditions: impl IntoIterator<Item = Condition>) -> FirewallRule {
+    FirewallRule { conditions: conditions.into_iter().collect(), action: Accept }
 }

@@ -11,15 +11,15 @@
 //! | waiting | [`undo`], [`go_back`], [`settle`] | settled | the confirmed copy becomes the network file |
 //!
 //! The agent keeps the deadline in its poll loop. Without an agent, a process that `portals apply` leaves
-//! behind keeps the deadline, and holds a [`Watch`].
+//! behind keeps the deadline, and holds a [`CopyWatch`].
 //!
-//! [`begin`]: Trial::begin
-//! [`is_in_force`]: Trial::is_in_force
-//! [`confirm`]: Trial::confirm
-//! [`failed`]: Trial::failed
-//! [`undo`]: Trial::undo
-//! [`go_back`]: Trial::go_back
-//! [`settle`]: Trial::settle
+//! [`begin`]: CommitConfirmed::begin
+//! [`is_in_force`]: CommitConfirmed::is_in_force
+//! [`confirm`]: CommitConfirmed::confirm
+//! [`failed`]: CommitConfirmed::failed
+//! [`undo`]: CommitConfirmed::undo
+//! [`go_back`]: CommitConfirmed::go_back
+//! [`settle`]: CommitConfirmed::settle
 
 mod copies;
 #[cfg(test)]
@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 
 use crate::base::error::{Error, Result};
 use copies::Copies;
-pub use copies::Undone;
-pub use watch::Watch;
+pub use copies::UndoOutcome;
+pub use watch::CopyWatch;
 
 /// Version of the network file that can come into force again.
 pub trait Version: Clone {
@@ -48,15 +48,16 @@ impl Version for () {
     }
 }
 
-/// Network file in force, for good or on trial. `V` is the version that comes into force again after an undo.
+/// Network file in force, for good or until a change is confirmed. `V` is the version that comes into force
+/// again after an undo.
 #[derive(Debug)]
-pub struct Trial<V = ()> {
+pub struct CommitConfirmed<V = ()> {
     copies: Copies,
-    state: State<V>,
+    state: CommitState<V>,
 }
 
 #[derive(Debug)]
-enum State<V> {
+enum CommitState<V> {
     /// The network file is in force for good.
     Settled {
         /// Set if the confirmed copy on disk is the file in force, or cannot be written.
@@ -73,15 +74,15 @@ enum State<V> {
     },
 }
 
-impl Trial {
+impl CommitConfirmed {
     /// Reads the state on disk, for a command. The deadline of a waiting change is known only to the process
     /// that keeps it.
     pub fn of(file: &Path) -> Self {
         let copies = Copies::of(file);
         let state = if copies.is_unconfirmed() {
-            State::Waiting { deadline: None, before: (), is_first: false }
+            CommitState::Waiting { deadline: None, before: (), is_first: false }
         } else {
-            State::Settled { is_kept: false }
+            CommitState::Settled { is_kept: false }
         };
         Self { copies, state }
     }
@@ -96,35 +97,35 @@ impl Trial {
     }
 
     /// Takes over the deadline of the waiting change.
-    pub fn watch(&self) -> Result<Watch> {
-        Watch::open(self.copies.unconfirmed())
+    pub fn watch(&self) -> Result<CopyWatch> {
+        CopyWatch::open(self.copies.unconfirmed())
     }
 
     /// Undoes the waiting change.
     ///
     /// # Errors
     /// If the files cannot be written: the change is still to be undone then.
-    pub fn undo(&mut self) -> Result<Undone> {
+    pub fn undo(&mut self) -> Result<UndoOutcome> {
         let undone = self.copies.undo()?;
-        self.state = State::Settled { is_kept: false };
+        self.state = CommitState::Settled { is_kept: false };
         Ok(undone)
     }
 }
 
-impl<V: Version> Trial<V> {
+impl<V: Version> CommitConfirmed<V> {
     /// Begins at the start of an agent: undoes a change that an earlier agent, or this machine before a power
     /// cut, was waiting for. Returns the file in force as [`settle`](Self::settle) does.
     pub fn open(file: &Path) -> (Self, PathBuf) {
-        let mut trial = Self { copies: Copies::of(file), state: State::Settled { is_kept: false } };
-        let (_, in_force) = trial.settle();
-        (trial, in_force)
+        let mut change = Self { copies: Copies::of(file), state: CommitState::Settled { is_kept: false } };
+        let (_, in_force) = change.settle();
+        (change, in_force)
     }
 
     /// Returns the time at which the agent must [`go_back`](Self::go_back); none if no change waits.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Settled { .. } => None,
-            State::Waiting { deadline, .. } => deadline,
+            CommitState::Settled { .. } => None,
+            CommitState::Waiting { deadline, .. } => deadline,
         }
     }
 
@@ -134,27 +135,27 @@ impl<V: Version> Trial<V> {
     /// # Errors
     /// If the copies cannot be written: the change must not begin then, because it could not be undone.
     pub fn begin(&mut self, now: &V, next: &str, time: Option<Duration>) -> Result<()> {
-        let is_first = matches!(self.state, State::Settled { .. });
+        let is_first = matches!(self.state, CommitState::Settled { .. });
         if is_first || time.is_none() {
-            self.state = State::Settled { is_kept: false };
+            self.state = CommitState::Settled { is_kept: false };
         }
         let Some(time) = time else { return Ok(()) };
         if let Some(text) = now.text().filter(|_| is_first) {
             self.copies.keep(text)?;
         }
         self.copies.begin(next)?;
-        let before = match mem::replace(&mut self.state, State::Settled { is_kept: false }) {
-            State::Settled { .. } => now.clone(),
-            State::Waiting { before, .. } => before,
+        let before = match mem::replace(&mut self.state, CommitState::Settled { is_kept: false }) {
+            CommitState::Settled { .. } => now.clone(),
+            CommitState::Waiting { before, .. } => before,
         };
-        self.state = State::Waiting { deadline: Some(Instant::now() + time), before, is_first };
+        self.state = CommitState::Waiting { deadline: Some(Instant::now() + time), before, is_first };
         Ok(())
     }
 
     /// Takes note that the network file with this text is in force. Unless it waits to be confirmed, keeps a
     /// copy of it.
     pub fn is_in_force(&mut self, text: &str) {
-        if let State::Settled { is_kept: is_kept @ false } = &mut self.state {
+        if let CommitState::Settled { is_kept: is_kept @ false } = &mut self.state {
             // Once for each file: a folder that cannot be written stays so.
             *is_kept = true;
             if let Err(error) = self.copies.keep(text) {
@@ -168,7 +169,7 @@ impl<V: Version> Trial<V> {
     /// another waiting one still has to be undone.
     pub fn failed(&mut self) -> Option<V> {
         match self.state {
-            State::Waiting { is_first: true, .. } => self.end(Copies::give_up),
+            CommitState::Waiting { is_first: true, .. } => self.end(Copies::give_up),
             _ => None,
         }
     }
@@ -178,11 +179,11 @@ impl<V: Version> Trial<V> {
     /// # Errors
     /// If no change waits, or the copy cannot be renamed.
     pub fn confirm(&mut self) -> Result<()> {
-        if matches!(self.state, State::Settled { .. }) {
+        if matches!(self.state, CommitState::Settled { .. }) {
             return Err(nothing_waits());
         }
         self.copies.confirm()?;
-        self.state = State::Settled { is_kept: true };
+        self.state = CommitState::Settled { is_kept: true };
         Ok(())
     }
 
@@ -193,10 +194,10 @@ impl<V: Version> Trial<V> {
 
     /// Undoes the waiting change. Returns the file in force: the network file or, if that cannot be written,
     /// the confirmed copy. The machine goes back in either case.
-    pub fn settle(&mut self) -> (Undone, PathBuf) {
+    pub fn settle(&mut self) -> (UndoOutcome, PathBuf) {
         let (undone, in_force) = self.copies.settle();
         // A copy that cannot be written stays as it is.
-        self.state = State::Settled { is_kept: in_force != self.copies.file() };
+        self.state = CommitState::Settled { is_kept: in_force != self.copies.file() };
         (undone, in_force)
     }
 
@@ -208,13 +209,13 @@ impl<V: Version> Trial<V> {
     /// Ends the wait. If the files cannot be written, the machine goes back all the same, and the next start
     /// finds the files as they are.
     fn end(&mut self, on_disk: impl FnOnce(&Copies) -> Result<()>) -> Option<V> {
-        match mem::replace(&mut self.state, State::Settled { is_kept: false }) {
-            State::Waiting { before, .. } => {
+        match mem::replace(&mut self.state, CommitState::Settled { is_kept: false }) {
+            CommitState::Waiting { before, .. } => {
                 let is_kept = on_disk(&self.copies).inspect_err(|error| log::error!("{error}")).is_err();
-                self.state = State::Settled { is_kept };
+                self.state = CommitState::Settled { is_kept };
                 Some(before)
             }
-            settled @ State::Settled { .. } => {
+            settled @ CommitState::Settled { .. } => {
                 self.state = settled;
                 None
             }
@@ -222,7 +223,7 @@ impl<V: Version> Trial<V> {
     }
 }
 
-/// Returns the note for a person who has begun a change on trial.
+/// Returns the note for a person who has begun a change that waits for its confirmation.
 pub fn must_confirm(time: Duration) -> String {
     format!("this is undone in {} s, unless you confirm it: portals confirm", time.as_secs())
 }

@@ -16,7 +16,7 @@ const SILENT: u32 = 3;
 
 /// Result of a measurement: the packets that a link lets pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum MtuVerdict {
     /// Every packet that fits into the tunnel.
     Whole,
     /// Packets of up to this number of bytes.
@@ -27,7 +27,7 @@ pub(super) enum Verdict {
 
 /// Measurement of one link: a binary search for the largest packet that passes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Measurement {
+pub(super) struct MtuSearch {
     /// Size of the large echo now, in bytes.
     size: u32,
     /// Largest size known to pass, in bytes.
@@ -40,7 +40,7 @@ pub(super) struct Measurement {
     silent: u32,
 }
 
-impl Measurement {
+impl MtuSearch {
     /// Begins the measurement of a link whose tunnel has this MTU in bytes.
     pub(super) fn new(most: u32) -> Self {
         Self { size: most, passes: LEAST, fails: None, lost: 0, silent: 0 }
@@ -52,7 +52,7 @@ impl Measurement {
     }
 
     /// Takes the answers to a pair of echoes. Returns the verdict once no further pair is needed.
-    pub(super) fn heard(&mut self, small: bool, large: bool) -> Option<Verdict> {
+    pub(super) fn heard(&mut self, small: bool, large: bool) -> Option<MtuVerdict> {
         match (small, large) {
             (_, true) => (self.passes, self.lost, self.silent) = (self.size, 0, 0),
             (true, false) => {
@@ -65,13 +65,13 @@ impl Measurement {
             }
             (false, false) => {
                 self.silent += 1;
-                return (self.silent >= SILENT).then_some(Verdict::Silent);
+                return (self.silent >= SILENT).then_some(MtuVerdict::Silent);
             }
         }
-        let Some(fails) = self.fails else { return Some(Verdict::Whole) };
+        let Some(fails) = self.fails else { return Some(MtuVerdict::Whole) };
         // In the middle of the sizes that are left.
         self.size = u32::midpoint(self.passes, fails) / STEP * STEP;
-        (self.size <= self.passes).then_some(Verdict::Narrow(self.passes))
+        (self.size <= self.passes).then_some(MtuVerdict::Narrow(self.passes))
     }
 }
 
@@ -81,8 +81,8 @@ mod tests {
 
     /// Measures a path that lets packets of up to `path` bytes pass, WireGuard's overhead included. Returns
     /// the verdict and the number of pairs.
-    fn measured(path: u32, most: u32) -> (Verdict, u32) {
-        let mut measurement = Measurement::new(most);
+    fn measured(path: u32, most: u32) -> (MtuVerdict, u32) {
+        let mut measurement = MtuSearch::new(most);
         for asked in 1.. {
             let outer = (measurement.size().next_multiple_of(STEP)).min(most) + 60;
             if let Some(verdict) = measurement.heard(true, outer <= path) {
@@ -94,31 +94,31 @@ mod tests {
 
     #[test]
     fn the_largest_size_that_passes_is_found() {
-        assert_eq!(measured(1500, 1280), (Verdict::Whole, 1));
-        assert_eq!(measured(1340, 1280), (Verdict::Whole, 1));
+        assert_eq!(measured(1500, 1280), (MtuVerdict::Whole, 1));
+        assert_eq!(measured(1340, 1280), (MtuVerdict::Whole, 1));
         for (path, most, passes) in
             [(1280, 1280, 1216), (1339, 1280, 1264), (1400, 1420, 1328), (700, 1280, 640)]
         {
             let (verdict, asked) = measured(path, most);
-            assert_eq!(verdict, Verdict::Narrow(passes), "{path}");
+            assert_eq!(verdict, MtuVerdict::Narrow(passes), "{path}");
             assert!(asked < 40, "{asked} for {path}");
         }
-        assert_eq!(measured(100, 1280).0, Verdict::Narrow(LEAST), "smaller sizes are not tried");
+        assert_eq!(measured(100, 1280).0, MtuVerdict::Narrow(LEAST), "smaller sizes are not tried");
     }
 
     #[test]
     fn chance_is_no_narrow_path() {
-        let mut measurement = Measurement::new(1280);
+        let mut measurement = MtuSearch::new(1280);
         for _ in 1..LOST {
             assert_eq!(measurement.heard(true, false), None);
         }
         assert_eq!(measurement.heard(false, false), None);
-        assert_eq!(measurement.heard(true, true), Some(Verdict::Whole));
+        assert_eq!(measurement.heard(true, true), Some(MtuVerdict::Whole));
     }
 
     #[test]
     fn a_link_that_is_down_is_not_measured() {
-        let mut measurement = Measurement::new(1280);
-        assert_eq!([(); 3].map(|()| measurement.heard(false, false)), [None, None, Some(Verdict::Silent)]);
+        let mut measurement = MtuSearch::new(1280);
+        assert_eq!([(); 3].map(|()| measurement.heard(false, false)), [None, None, Some(MtuVerdict::Silent)]);
     }
 }
