@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use crate::base::net::{Cidr, Family, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::config;
-use crate::control::{AgentStatus, ControlRequest, Done, request};
+use crate::control::{AgentStatus, ChangeReport, ControlRequest, request};
 use crate::engine::journal::Claims;
 use crate::firewall::edit::edits;
 use crate::firewall::xtables::dump::Dump;
@@ -106,14 +106,14 @@ pub fn iptables(bytes: &[u8]) {
     let _ = (dump.is_used_by_others(), dump.refuses("INPUT"), dump.refuses("FORWARD"));
 }
 
-/// Questions to the agent, and its answers.
+/// Requests to the agent, and its answers.
 pub fn control(bytes: &[u8]) {
     if let Some(asked) = ControlRequest::decode(bytes) {
         assert_eq!(ControlRequest::decode(&asked.encode()), Some(asked));
     }
     if let Ok(fields) = request::decode_answer(bytes) {
         let _ = AgentStatus::from_fields(&fields);
-        let _ = Done::from_fields(fields);
+        let _ = ChangeReport::from_fields(fields);
     }
 }
 

@@ -10,7 +10,7 @@ use super::source::{Source, Task, Turn};
 use crate::base::error::{Error, Result};
 use crate::base::net::IfName;
 use crate::config::model::{FailoverDelays, Name};
-use crate::control::Since;
+use crate::control::TimedState;
 use crate::engine::status::PortalState;
 use crate::kernel::Kernel;
 use crate::site::{Exit, ExitChoices, Portal, Site};
@@ -162,13 +162,13 @@ impl Exits {
     }
 
     /// Returns the state of the portals with several exits, and of these exits.
-    pub(super) fn tell(&self, now: Instant) -> (Vec<Since>, Vec<Since>) {
-        let portal = |list: &ExitList| Since {
+    pub(super) fn tell(&self, now: Instant) -> (Vec<TimedState>, Vec<TimedState>) {
+        let portal = |list: &ExitList| TimedState {
             name: list.portal.clone(),
             since: now.duration_since(list.since).as_secs(),
             words: list.why.clone(),
         };
-        let exit = |probe: &ProbedExit| Since {
+        let exit = |probe: &ProbedExit| TimedState {
             name: probe.path.exit.clone(),
             since: now.duration_since(probe.health.since()).as_secs(),
             words: probe.health.state().as_str().to_owned(),

@@ -183,7 +183,7 @@ impl Agent {
                 drop(self.move_portals(moves));
             }
             Task::UndoChange => self.undo_change(),
-            Task::Answer(question, asker) => self.answer(question, asker),
+            Task::Answer(request, client) => self.answer(request, client),
         }
         Ok(ControlFlow::Continue(()))
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
-use crate::control::Done;
+use crate::control::ChangeReport;
 use crate::engine::apply::OnFailure;
 use crate::engine::converge::{Moved, converge};
 use crate::plan::lockout_warnings;
@@ -22,7 +22,7 @@ pub(super) struct Applied {
     pub(super) notes: Vec<String>,
 }
 
-impl From<Applied> for Done {
+impl From<Applied> for ChangeReport {
     fn from(Applied { steps, notes }: Applied) -> Self {
         Self { changes: steps.len(), notes }
     }

@@ -1,4 +1,4 @@
-//! Questions to the agent at its control socket, and the answers.
+//! Requests to the agent at its control socket, and the answers.
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::source::{Source, Task, Turn};
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
 use crate::config::model::Name;
-use crate::control::{AgentStatus, Asker, ControlListener, ControlRequest, Done};
+use crate::control::{AgentStatus, ChangeReport, ControlListener, ControlRequest, WaitingClient};
 
 impl Source for ControlListener {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
@@ -22,17 +22,17 @@ impl Source for ControlListener {
     }
 
     fn turn(&mut self, _: Turn) -> Result<Task> {
-        Ok(self.hear().map_or(Task::Nothing, |(question, asker)| Task::Answer(question, asker)))
+        Ok(self.hear().map_or(Task::Nothing, |(request, client)| Task::Answer(request, client)))
     }
 }
 
 impl Agent {
     /// Carries out a request, and answers with the outcome.
-    pub(super) fn answer(&mut self, question: ControlRequest, asker: Asker) {
-        let done = match question {
+    pub(super) fn answer(&mut self, request: ControlRequest, client: WaitingClient) {
+        let done = match request {
             ControlRequest::Status => {
                 let agent_status = self.agent_status();
-                return self.sources.control.tell(asker, &Ok(agent_status.into_fields()));
+                return self.sources.control.tell(client, &Ok(agent_status.into_fields()));
             }
             ControlRequest::Apply { file, confirm } => self.apply_file(&file, confirm),
             ControlRequest::Confirm => self.confirm(),
@@ -40,7 +40,7 @@ impl Agent {
             ControlRequest::Exit { portal, exit } => self.choose_exit(&portal, exit.as_ref()),
         };
         log_errors(&done);
-        self.sources.control.tell(asker, &done.map(|applied| Done::from(applied).into_fields()));
+        self.sources.control.tell(client, &done.map(|applied| ChangeReport::from(applied).into_fields()));
     }
 
     fn apply_file(&mut self, file: &Path, confirm: Option<Duration>) -> Result<Applied, Errors> {

@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::failover::PortalMove;
 use crate::base::error::{Context as _, Result};
 use crate::base::net::IfName;
-use crate::control::{Asker, ControlRequest};
+use crate::control::{ControlRequest, WaitingClient};
 use crate::kernel::Kernel;
 
 /// Event source: wakes the agent up, and returns the work that is due.
@@ -65,8 +65,8 @@ pub(super) enum Task {
     },
     /// Undo a change that was not confirmed in time.
     UndoChange,
-    /// Answer a question from the control socket.
-    Answer(ControlRequest, Asker),
+    /// Answer a request from the control socket.
+    Answer(ControlRequest, WaitingClient),
 }
 
 /// Waits until a descriptor has input, or until `deadline`. Reports for each descriptor whether it has input.

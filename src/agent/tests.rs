@@ -12,7 +12,7 @@ use super::*;
 use crate::base::keys::public_key;
 use crate::base::net::Secret;
 use crate::base::sorted::SortedMap;
-use crate::control::{AgentStatus, Answer, ControlRequest, Done, ask_at};
+use crate::control::{AgentStatus, Answer, ChangeReport, ControlRequest, ask_at};
 use crate::engine::apply::prepare;
 use crate::engine::status::choose_observed;
 use crate::kernel::fake::{FakeKernel, SharedFake};
@@ -120,8 +120,8 @@ impl Stage {
         self.write(&text.replace(from, to));
     }
 
-    fn ask(&self, question: &ControlRequest) -> Answer {
-        ask_at(&self.socket(), question, LIMIT)
+    fn ask(&self, request: &ControlRequest) -> Answer {
+        ask_at(&self.socket(), request, LIMIT)
     }
 
     fn agent_status(&self) -> AgentStatus {
@@ -246,7 +246,7 @@ fn the_agent_follows_an_edited_file_on_a_signal() {
     stage.edit(r#"exit = ["paris", "oslo"]"#, r#"exit = "oslo""#);
     stage.signal(Signal::SIGHUP);
     eventually("the portal leaves in Oslo", || stage.leaves_through("oslo") && stage.matches());
-    // An answer to the next question comes after the whole reload.
+    // An answer to the next request comes after the whole reload.
     stage.agent_status();
     assert!(stage.has_forgotten_desk());
 
@@ -266,7 +266,7 @@ fn the_agent_undoes_a_change_that_nobody_confirms() {
     stage.edit(r#"exit = ["paris", "oslo"]"#, r#"exit = "oslo""#);
     let change =
         |seconds| ControlRequest::Apply { file: stage.file(), confirm: Some(Duration::from_secs(seconds)) };
-    let done = Done::from_fields(stage.ask(&change(3600)).unwrap()).unwrap();
+    let done = ChangeReport::from_fields(stage.ask(&change(3600)).unwrap()).unwrap();
     assert!(done.changes > 0 && stage.leaves_through("oslo"));
     assert!(stage.agent_status().unconfirmed.is_some());
     // The same change with a short time.

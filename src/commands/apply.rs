@@ -9,7 +9,7 @@ use crate::base::error::{Error, Errors};
 use crate::base::sorted::SortedMap;
 use crate::cli::ApplyCommand;
 use crate::config::model::Mtu;
-use crate::control::{ControlRequest, Done, ask};
+use crate::control::{ChangeReport, ControlRequest, ask};
 use crate::engine::apply::OnFailure;
 use crate::engine::commit_confirmed::{CommitConfirmed, must_confirm};
 use crate::engine::converge::{Moved, converge};
@@ -37,7 +37,7 @@ pub(super) fn run(file: &Path, options: &ApplyCommand) -> Result<ExitStatus, Err
         if let Ok(site) = files.site(&mut kernel, &journal, &links, &SortedMap::new()) {
             ssh::warn(&site, &mut kernel, &links);
         }
-        Done::from_fields(ask(&ControlRequest::Apply { file: absolute(file)?, confirm })?)?
+        ChangeReport::from_fields(ask(&ControlRequest::Apply { file: absolute(file)?, confirm })?)?
     } else {
         apply_here(file, &journal, confirm)?
     };
@@ -45,7 +45,7 @@ pub(super) fn run(file: &Path, options: &ApplyCommand) -> Result<ExitStatus, Err
     Ok(ExitStatus::Done)
 }
 
-fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Result<Done, Errors> {
+fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Result<ChangeReport, Errors> {
     CommitConfirmed::of(file).undo_if_unwatched()?;
     let files = Files::read(file)?;
     let resolved = files.resolved()?;
@@ -69,7 +69,7 @@ fn apply_here(file: &Path, journal: &Journal, confirm: Option<Duration>) -> Resu
     }
     let steps = steps?;
     change.is_in_force(&files.text);
-    Ok(Done { changes: steps.len(), notes: notes(&site, &steps, confirm) })
+    Ok(ChangeReport { changes: steps.len(), notes: notes(&site, &steps, confirm) })
 }
 
 /// Returns the notes for the person who has applied the network file without an agent.

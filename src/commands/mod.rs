@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::output::{complain, say};
 use crate::cli::{Cli, Command};
-use crate::control::Done;
+use crate::control::ChangeReport;
 use crate::engine::journal::{Journal, Lock};
 use crate::state::words::count;
 use crate::system::entropy;
@@ -118,7 +118,7 @@ fn wait_for_random_numbers() {
 }
 
 /// Prints the result of an operation that made this machine match a network file.
-fn show_done(done: &Done, file: &Path) {
+fn show_done(done: &ChangeReport, file: &Path) {
     show_notes(&done.notes);
     match done.changes {
         0 => show_nothing_to_do(file),

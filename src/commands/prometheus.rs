@@ -138,11 +138,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::control::{AgentStatus, Since};
+    use crate::control::{AgentStatus, TimedState};
 
     #[test]
     fn the_page_has_prometheus_text_format() {
-        let exit = Since { name: "paris".to_owned(), since: 3, words: "up".to_owned() };
+        let exit = TimedState { name: "paris".to_owned(), since: 3, words: "up".to_owned() };
         let agent_status = AgentStatus { exits: vec![exit], ..AgentStatus::default() };
         let report = Report { agent_status: Some(agent_status), ..Report::example() };
         let page = text(&report, SystemTime::UNIX_EPOCH + Duration::from_secs(1012));

@@ -6,7 +6,7 @@ use super::{ExitStatus, show_done};
 use crate::base::error::{Error, Errors};
 use crate::cli::ExitCommand;
 use crate::cli::output::say;
-use crate::control::{ControlRequest, Done, ask};
+use crate::control::{ChangeReport, ControlRequest, ask};
 use crate::engine::journal::Journal;
 
 /// Makes the agent read its network file again.
@@ -31,9 +31,9 @@ pub(super) fn exit(options: &ExitCommand) -> Result<ExitStatus, Errors> {
 /// Word in place of an exit: the agent chooses.
 const AUTO: &str = "auto";
 
-fn ask_agent(question: &ControlRequest) -> Result<Done, Errors> {
+fn ask_agent(request: &ControlRequest) -> Result<ChangeReport, Errors> {
     if !Journal::open()?.has_agent()? {
         return Err(Error::failed("no agent (`portals run`) is at work on this machine").into());
     }
-    Ok(Done::from_fields(ask(question)?)?)
+    Ok(ChangeReport::from_fields(ask(request)?)?)
 }

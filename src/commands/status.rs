@@ -14,7 +14,7 @@ use crate::cli;
 use crate::cli::amounts::{bytes, duration};
 use crate::cli::output;
 use crate::cli::style::Style;
-use crate::control::{AgentStatus, ControlRequest, Since, ask_within};
+use crate::control::{AgentStatus, ControlRequest, TimedState, ask_within};
 use crate::engine::host::Host;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
@@ -129,7 +129,7 @@ fn phone_json(phone: &PhoneReport) -> Json {
     Json::Object(members)
 }
 
-fn portal_json(portal: &PortalReport, known: Option<&Since>) -> Json {
+fn portal_json(portal: &PortalReport, known: Option<&TimedState>) -> Json {
     let mut members = vec![
         ("name", Json::text(&portal.name)),
         ("entrance", Json::text(&portal.entrance)),
@@ -158,7 +158,7 @@ fn session_members(link: &LinkReport) -> [(&'static str, Json); 5] {
 
 /// Returns the members that only the agent can fill; they are absent where no agent runs.
 fn agent_members(agent_status: &AgentStatus) -> [(&'static str, Json); 2] {
-    let exit = |Since { name, since, words }: &Since| {
+    let exit = |TimedState { name, since, words }: &TimedState| {
         Json::Object(vec![
             ("name", Json::text(name)),
             ("state", Json::text(words)),
@@ -250,7 +250,7 @@ fn handshake(link: &LinkReport) -> String {
     }
 }
 
-fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&Since>, style: Style) {
+fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&TimedState>, style: Style) {
     let state = match portal.state {
         PortalState::Open => style.good("open       "),
         PortalState::FailedOver => style.good("failed over"),
@@ -292,8 +292,11 @@ mod tests {
 
     #[test]
     fn knowledge_of_the_agent_comes_last() {
-        let known =
-            |name: &str, words: &str| Since { name: name.to_owned(), since: 90, words: words.to_owned() };
+        let known = |name: &str, words: &str| TimedState {
+            name: name.to_owned(),
+            since: 90,
+            words: words.to_owned(),
+        };
         let agent_status = AgentStatus {
             unconfirmed: Some(17),
             portals: vec![known("guest", "chosen by hand")],

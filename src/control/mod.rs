@@ -1,6 +1,6 @@
-//! Control socket of the agent: other processes of this program send a question, and get an answer.
+//! Control socket of the agent: other processes of this program send a request, and get an answer.
 //!
-//! Questions and answers consist of fields with a zero byte between them, and end with the stream.
+//! Requests and answers consist of fields with a zero byte between them, and end with the stream.
 
 pub(crate) mod request;
 #[cfg(test)]
@@ -23,55 +23,55 @@ use nix::unistd::geteuid;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::system::logging::RateLimit;
-pub use request::{AgentStatus, ControlRequest, Done, Since};
+pub use request::{AgentStatus, ChangeReport, ControlRequest, TimedState};
 use request::{decode_answer, encode_answer};
 
 /// Path of the agent's socket.
 pub const SOCKET: &str = "/run/portals.sock";
 
-/// Longest wait for an answer. The agent may be busy when the question comes, and each piece of work may have
+/// Longest wait for an answer. The agent may be busy when the request comes, and each piece of work may have
 /// to wait ten seconds for another process to finish.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Longest time from the lock to the socket of an agent that starts.
 const START: Duration = Duration::from_secs(1);
 
-/// Longest time for a client to send its question, or to read its answer.
+/// Longest time for a client to send its request, or to read its answer.
 const EXCHANGE_TIME: Duration = Duration::from_secs(1);
 
-/// Longest question in bytes: a path has at most 4096.
+/// Longest request in bytes: a path has at most 4096.
 const LONGEST_QUESTION: usize = 8192;
 
 /// Most clients at once. Another client replaces the one that has been connected longest, so a client that
-/// sends its question at once always gets through.
+/// sends its request at once always gets through.
 const MOST_CLIENTS: usize = 8;
 
-/// Answer to an unknown question.
-const UNKNOWN_QUESTION: &str =
+/// Answer to an unknown request.
+const UNKNOWN_REQUEST: &str =
     "the agent does not know this request, because it has another version: end it, and start it again";
 
 /// Answer of the agent: its fields, or the errors of a request that failed.
 pub type Answer = Result<Vec<String>, Errors>;
 
 /// Asks the agent of this machine, and waits for its answer for up to a minute.
-pub fn ask(question: &ControlRequest) -> Answer {
-    ask_within(question, ANSWER_TIMEOUT)
+pub fn ask(request: &ControlRequest) -> Answer {
+    ask_within(request, ANSWER_TIMEOUT)
 }
 
-/// Asks the agent of this machine, and waits for its answer for up to `patience`.
-pub fn ask_within(question: &ControlRequest, patience: Duration) -> Answer {
-    ask_at(Path::new(SOCKET), question, patience)
+/// Asks the agent of this machine, and waits for its answer for up to `limit`.
+pub fn ask_within(request: &ControlRequest, limit: Duration) -> Answer {
+    ask_at(Path::new(SOCKET), request, limit)
 }
 
-/// Asks the agent that listens at a path, and waits for its answer for up to `patience`.
-pub(crate) fn ask_at(path: &Path, question: &ControlRequest, patience: Duration) -> Answer {
+/// Asks the agent that listens at a path, and waits for its answer for up to `limit`.
+pub(crate) fn ask_at(path: &Path, request: &ControlRequest, limit: Duration) -> Answer {
     let stream =
         connect(path).context(|| format!("an agent runs, but does not answer at {}", path.display()))?;
-    match exchange(stream, &question.encode(), patience) {
+    match exchange(stream, &request.encode(), limit) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Err(Error::failed(format!(
             "the agent has not answered for {} seconds, and may still be working: its log and \
              `portals plan --check` tell when it is done",
-            patience.as_secs()
+            limit.as_secs()
         ))
         .into()),
         answer => decode_answer(&answer.context(|| "cannot ask the agent".to_owned())?),
@@ -101,9 +101,9 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-fn exchange(mut stream: UnixStream, question: &[u8], patience: Duration) -> io::Result<Vec<u8>> {
-    stream.set_read_timeout(Some(patience))?;
-    stream.write_all(question)?;
+fn exchange(mut stream: UnixStream, request: &[u8], limit: Duration) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(limit))?;
+    stream.write_all(request)?;
     stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
@@ -115,7 +115,7 @@ fn exchange(mut stream: UnixStream, question: &[u8], patience: Duration) -> io::
 pub struct ControlListener {
     path: PathBuf,
     listener: UnixListener,
-    /// Clients whose question is not complete, in the order in which they came.
+    /// Clients whose request is not complete, in the order in which they came.
     clients: VecDeque<ControlClient>,
     /// End of the pause after a connection could not be accepted.
     closed_until: Option<Instant>,
@@ -127,9 +127,9 @@ pub struct ControlListener {
 #[derive(Debug)]
 struct ControlClient {
     stream: UnixStream,
-    /// Bytes of the question so far.
+    /// Bytes of the request so far.
     received: Vec<u8>,
-    /// End of the time for the question.
+    /// End of the time for the request.
     until: Instant,
 }
 
@@ -168,9 +168,9 @@ impl ControlListener {
         oldest.into_iter().chain(self.closed_until).min()
     }
 
-    /// Accepts a waiting client, and reads from all clients. Never waits. Returns a question, with the client
-    /// that asks it, once the question is complete.
-    pub fn hear(&mut self) -> Option<(ControlRequest, Asker)> {
+    /// Accepts a waiting client, and reads from all clients. Never waits. Returns a request, with the client
+    /// that asks it, once the request is complete.
+    pub fn hear(&mut self) -> Option<(ControlRequest, WaitingClient)> {
         if let Some(client) = self.accept() {
             if self.clients.len() == MOST_CLIENTS {
                 self.clients.pop_front();
@@ -186,8 +186,10 @@ impl ControlListener {
             }
             match client.read() {
                 Ok(true) => match ControlRequest::decode(&client.received) {
-                    Some(question) => asked = Some((question, Asker(client.stream))),
-                    None => self.tell(Asker(client.stream), &Err(Error::failed(UNKNOWN_QUESTION).into())),
+                    Some(request) => asked = Some((request, WaitingClient(client.stream))),
+                    None => {
+                        self.tell(WaitingClient(client.stream), &Err(Error::failed(UNKNOWN_REQUEST).into()));
+                    }
                 },
                 Ok(false) if now < client.until => self.clients.push_back(client),
                 Ok(false) => self.complain("a client has connected and sent no complete request"),
@@ -198,8 +200,8 @@ impl ControlListener {
     }
 
     /// Sends an answer, if the client is still connected and reads it soon.
-    pub fn tell(&mut self, asker: Asker, answer: &Answer) {
-        if let Err(error) = asker.write(encode_answer(answer).as_bytes()) {
+    pub fn tell(&mut self, client: WaitingClient, answer: &Answer) {
+        if let Err(error) = client.write(encode_answer(answer).as_bytes()) {
             self.complain(&format!("cannot answer a request: {error}"));
         }
     }
@@ -253,7 +255,7 @@ impl Drop for ControlListener {
 }
 
 impl ControlClient {
-    /// Reads the bytes that have come. Reports whether the question is complete.
+    /// Reads the bytes that have come. Reports whether the request is complete.
     fn read(&mut self) -> io::Result<bool> {
         let mut piece = [0; 1024];
         loop {
@@ -273,9 +275,9 @@ impl ControlClient {
 
 /// Client that waits for an answer.
 #[derive(Debug)]
-pub struct Asker(UnixStream);
+pub struct WaitingClient(UnixStream);
 
-impl Asker {
+impl WaitingClient {
     /// Writes the answer. Nearly every answer fits into the buffer of the socket. A client that reads a long
     /// one slowly gets no more time.
     fn write(mut self, mut bytes: &[u8]) -> io::Result<()> {

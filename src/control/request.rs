@@ -1,4 +1,4 @@
-//! Questions to the agent and its answers, as fields of text.
+//! Requests to the agent and its answers, as fields of text.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,7 +12,7 @@ use crate::config::model::{Name, confirmation_time};
 /// Last field of every answer. An answer without it was cut short.
 const END: &str = "\0end";
 
-/// Question to the agent.
+/// Request to the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlRequest {
     /// Read this network file again, and make the host match it. With a time, undo the change unless it is
@@ -40,7 +40,7 @@ pub enum ControlRequest {
 
 /// Outcome of a request that changes the host.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Done {
+pub struct ChangeReport {
     /// Number of changes.
     pub changes: usize,
     /// Notes for the person who asked.
@@ -53,16 +53,16 @@ pub struct AgentStatus {
     /// Seconds left to confirm the network file in force; none = it is in force for good.
     pub unconfirmed: Option<u64>,
     /// Portals with several exits.
-    pub portals: Vec<Since>,
+    pub portals: Vec<TimedState>,
     /// Exits in a list of several.
-    pub exits: Vec<Since>,
+    pub exits: Vec<TimedState>,
     /// Faults of the clock, of links and of services: a line for each.
     pub failures: Vec<String>,
 }
 
 /// State of a portal or an exit, and its age.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Since {
+pub struct TimedState {
     /// Name of the portal or exit.
     pub name: Name,
     /// Seconds since the last change.
@@ -72,7 +72,7 @@ pub struct Since {
 }
 
 impl ControlRequest {
-    /// Encodes the question in the bytes on the socket.
+    /// Encodes the request in the bytes on the socket.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let fields: Vec<&[u8]> = match self {
             Self::Apply { file, confirm: None } => vec![b"apply", file.as_os_str().as_bytes()],
@@ -89,7 +89,7 @@ impl ControlRequest {
         fields.join(&0)
     }
 
-    /// Decodes the bytes from the socket; `None` if they are not a question.
+    /// Decodes the bytes from the socket; `None` if they are not a request.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let fields: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
         let text = |field: &[u8]| Some(str::from_utf8(field).ok()?.to_owned());
@@ -110,7 +110,7 @@ impl ControlRequest {
     }
 }
 
-impl Done {
+impl ChangeReport {
     /// Returns the fields of an answer.
     pub fn into_fields(self) -> Vec<String> {
         [vec![self.changes.to_string()], self.notes].concat()
@@ -144,7 +144,7 @@ impl AgentStatus {
         for four in fields.chunks(4) {
             let [what, name, since, words] = four else { return Err(broken_off()) };
             let since = since.parse().map_err(|_| broken_off())?;
-            let known = Since { name: name.clone(), since, words: words.clone() };
+            let known = TimedState { name: name.clone(), since, words: words.clone() };
             match what.as_str() {
                 "portal" => agent_status.portals.push(known),
                 "exit" => agent_status.exits.push(known),
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn a_decoded_question_is_the_encoded_one() {
         let file = || PathBuf::from(OsStr::from_bytes(b"/etc/a file that is no UTF-8: \xff"));
-        for question in [
+        for request in [
             ControlRequest::Apply { file: file(), confirm: None },
             ControlRequest::Apply { file: file(), confirm: Some(Duration::from_mins(1)) },
             ControlRequest::Confirm,
@@ -208,7 +208,7 @@ mod tests {
             ControlRequest::Exit { portal: "guest".to_owned(), exit: None },
             ControlRequest::Exit { portal: "guest".to_owned(), exit: Some("oslo".to_owned()) },
         ] {
-            assert_eq!(ControlRequest::decode(&question.encode()), Some(question));
+            assert_eq!(ControlRequest::decode(&request.encode()), Some(request));
         }
     }
 
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_decoded_answer_is_the_encoded_one() {
         let known =
-            |name: &str, words: &str| Since { name: name.to_owned(), since: 3, words: words.to_owned() };
+            |name: &str, words: &str| TimedState { name: name.to_owned(), since: 3, words: words.to_owned() };
         let agent_status = |unconfirmed, portals: &[&str], exits: &[&str]| AgentStatus {
             unconfirmed,
             portals: portals.iter().map(|name| known(name, "why")).collect(),
@@ -251,8 +251,8 @@ mod tests {
             let fields = decode_answer(encode_answer(&Ok(all().into_fields())).as_bytes()).unwrap();
             assert_eq!(AgentStatus::from_fields(&fields).unwrap(), all());
         }
-        let done = || Done { changes: 3, notes: vec!["one".to_owned(), "two\nlines".to_owned()] };
-        assert_eq!(Done::from_fields(done().into_fields()).unwrap(), done());
+        let done = || ChangeReport { changes: 3, notes: vec!["one".to_owned(), "two\nlines".to_owned()] };
+        assert_eq!(ChangeReport::from_fields(done().into_fields()).unwrap(), done());
     }
 
     #[test]
@@ -262,7 +262,10 @@ mod tests {
             assert!(errors.to_string().starts_with("the agent broke off its answer"), "{answer:?}: {errors}");
         }
         let fields = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        assert!(Done::from_fields(fields(&["three"])).is_err() && Done::from_fields(Vec::new()).is_err());
+        assert!(
+            ChangeReport::from_fields(fields(&["three"])).is_err()
+                && ChangeReport::from_fields(Vec::new()).is_err()
+        );
         for wrong in
             [&["portal", "guest", "3"][..], &["portal", "guest", "soon", ""], &["dog", "rex", "3", ""]]
         {

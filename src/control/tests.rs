@@ -17,7 +17,7 @@ impl Drop for TestSocket {
     }
 }
 
-fn heard(control: &mut ControlListener) -> (ControlRequest, Asker) {
+fn heard(control: &mut ControlListener) -> (ControlRequest, WaitingClient) {
     loop {
         if let Some(heard) = control.hear() {
             return heard;
@@ -35,7 +35,7 @@ fn questions_and_answers_arrive_unchanged() {
     let place = TestSocket::new("control");
     let mut control = ControlListener::at(&place.0).unwrap();
     let answers = [
-        Ok(Done { changes: 3, notes: vec!["one".to_owned(), "two\nlines".to_owned()] }.into_fields()),
+        Ok(ChangeReport { changes: 3, notes: vec!["one".to_owned(), "two\nlines".to_owned()] }.into_fields()),
         Err(Errors::all(vec![Error::wrong("a"), Error::failed("b").because("c")])),
         // More than the buffer of a socket holds.
         Err(Errors::all(vec![Error::wrong("a".repeat(1 << 20))])),
@@ -45,9 +45,9 @@ fn questions_and_answers_arrive_unchanged() {
             let stream = connect(&place.0).unwrap();
             let client =
                 scope.spawn(|| exchange(stream, &apply("/etc/a file").encode(), ANSWER_TIMEOUT).unwrap());
-            let (heard, asker) = heard(&mut control);
+            let (heard, waiting) = heard(&mut control);
             assert_eq!(heard, apply("/etc/a file"));
-            control.tell(asker, &answer);
+            control.tell(waiting, &answer);
             match (decode_answer(&client.join().unwrap()), &answer) {
                 (Ok(got), Ok(told)) => assert_eq!(&got, told),
                 (Err(got), Err(told)) => {
@@ -67,13 +67,13 @@ fn clients_that_break_the_protocol_are_dropped() {
 
     let mut verbose = connect();
     verbose.write_all(&[b'a'; 2 * LONGEST_QUESTION]).unwrap();
-    assert!(control.hear().is_none() && control.deadline().is_none(), "the question is too long");
+    assert!(control.hear().is_none() && control.deadline().is_none(), "the request is too long");
 
     for nonsense in [&b"dance\0"[..], b"", b"apply", b"\xff\xfe\0\0\0", b"exit\0\xff"] {
         let mut client = connect();
         client.write_all(nonsense).unwrap();
         client.shutdown(Shutdown::Write).unwrap();
-        assert!(control.hear().is_none() && control.deadline().is_none(), "the question is unknown");
+        assert!(control.hear().is_none() && control.deadline().is_none(), "the request is unknown");
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).unwrap();
         assert!(decode_answer(&answer).unwrap_err().to_string().contains("another version"));
@@ -102,7 +102,7 @@ fn clients_that_break_the_protocol_are_dropped() {
 fn silent_clients_hold_up_no_other_client() {
     let place = TestSocket::new("crowd");
     let mut control = ControlListener::at(&place.0).unwrap();
-    // More clients than are accepted at once, with half a question from each.
+    // More clients than are accepted at once, with half a request from each.
     let crowd: Vec<UnixStream> = (0..100)
         .map(|_| {
             let mut stream = UnixStream::connect(&place.0).unwrap();
@@ -134,7 +134,7 @@ fn a_client_that_does_not_read_its_answer_is_not_waited_for_long() {
         let mut client = UnixStream::connect(&place.0).unwrap();
         client.write_all(b"status").unwrap();
         client.shutdown(Shutdown::Write).unwrap();
-        let asker = heard(&mut control).1;
+        let waiting = heard(&mut control).1;
         thread::scope(|scope| {
             let reader = scope.spawn(move || match pause {
                 // The client reads a little at a time, without end.
@@ -146,7 +146,7 @@ fn a_client_that_does_not_read_its_answer_is_not_waited_for_long() {
                 None => thread::sleep(2 * EXCHANGE_TIME),
             });
             let begun = Instant::now();
-            control.tell(asker, &answer);
+            control.tell(waiting, &answer);
             assert!(begun.elapsed() < EXCHANGE_TIME * 3 / 2, "told within {:?}", begun.elapsed());
             reader.join().unwrap();
         });

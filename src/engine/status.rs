@@ -9,7 +9,7 @@ use crate::base::error::Result;
 use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::config::model::Mtu;
-use crate::control::{AgentStatus, Since};
+use crate::control::{AgentStatus, TimedState};
 use crate::firewall;
 use crate::kernel::Kernel;
 use crate::kernel::wireguard::PeerStatistics;
@@ -164,7 +164,7 @@ impl Report {
     }
 
     /// Returns the agent's view of a portal.
-    pub fn known(&self, portal: &str) -> Option<&Since> {
+    pub fn known(&self, portal: &str) -> Option<&TimedState> {
         self.agent_status.as_ref()?.portals.iter().find(|known| known.name == portal)
     }
 }
