@@ -81,7 +81,7 @@ impl Clock {
     /// Records the time for the next start. A time behind the last recorded one counts only if a time server
     /// vouches for it.
     pub(super) fn keep(&mut self) {
-        if self.last.judge(SystemTime::now()) == Judgement::Plausible || wall_clock::is_synchronized() {
+        if self.last.judge(SystemTime::now()) == Judgement::Plausible || wall_clock::is_synchronised() {
             self.keep_unconditionally();
         }
         self.due = Instant::now() + ROUND;
@@ -104,7 +104,7 @@ impl Clock {
             self.jumps = None;
         }
         let jump = jump(then, now.1 - before, now.0);
-        self.is_borrowed &= jump.is_none() && !wall_clock::is_synchronized();
+        self.is_borrowed &= jump.is_none() && !wall_clock::is_synchronised();
         if jump.is_some() {
             // The clock was wrong before: the next start must not continue from the earlier record.
             self.keep_unconditionally();

@@ -1,4 +1,4 @@
-//! Devices with the IPv4 addresses that portals select by. IPv6 traffic of a device is recognized by the
+//! Devices with the IPv4 addresses that portals select by. IPv6 traffic of a device is recognised by the
 //! hardware address, which belongs to the IPv4 address. The kernel forgets silent devices; so a device stays
 //! known here until another device has its address.
 

@@ -23,7 +23,7 @@ fn invalid() -> io::Error {
 }
 
 /// Reports whether a program on this machine claims to keep the clock right (adjtimex(2)).
-pub fn is_synchronized() -> bool {
+pub fn is_synchronised() -> bool {
     // SAFETY: the structure holds only numbers; zeros ask for no change.
     let mut request: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes no more than the structure.
