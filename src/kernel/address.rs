@@ -2,16 +2,19 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable as _};
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use nix::errno::Errno;
 use nix::libc;
 
+use super::constant::of_8_bits;
 use super::message::{Decode, Message};
 use super::netlink::{Refusal, Socket};
+use super::rtnetlink::{AddressHeader, Request, address_of};
 use crate::base::error::{Context, Result};
-use crate::base::net::InterfaceAddress;
+use crate::base::net::{Family, InterfaceAddress};
+
+/// Flag of an address that is used at once, without a search for duplicates.
+const NODAD: u8 = of_8_bits(libc::IFA_F_NODAD.cast_signed());
 
 /// Lists all addresses in this network namespace, each with the number of its interface.
 pub fn list(socket: &mut Socket) -> Result<Vec<(u32, InterfaceAddress)>> {
@@ -32,9 +35,8 @@ pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>>
 
 /// Lists the addresses of one interface, or of all if `index` is 0.
 fn dump(socket: &mut Socket, index: u32) -> Result<Vec<(u32, InterfaceAddress)>, Refusal> {
-    let mut filter = AddressMessage::default();
-    filter.header.index = index;
-    let addresses: Vec<AddressEntry> = socket.dump(Message::new(libc::RTM_GETADDR, &filter))?;
+    let filter = AddressHeader { index, ..AddressHeader::default() };
+    let addresses: Vec<AddressEntry> = socket.dump(filter.request().message(libc::RTM_GETADDR))?;
     Ok(addresses.into_iter().map(|AddressEntry(index, address)| (index, address)).collect())
 }
 
@@ -43,24 +45,24 @@ fn cannot_list() -> String {
 }
 
 /// An address, behind the number of its interface.
-#[derive(Debug)]
-pub(crate) struct AddressEntry(u32, InterfaceAddress);
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct AddressEntry(pub(super) u32, pub(super) InterfaceAddress);
 
 impl Decode for AddressEntry {
     fn decode(payload: &[u8]) -> Option<Self> {
-        let AddressMessage { header, attributes, .. } = AddressMessage::parse(payload).ok()?;
+        let (AddressHeader { family, length, index, .. }, attributes) = AddressHeader::split(payload)?;
         let (mut own, mut other_end) = (None, None);
-        for attribute in attributes {
+        for (attribute, value) in attributes.iter() {
             match attribute {
-                AddressAttribute::Local(address) => own = Some(address),
-                AddressAttribute::Address(address) => other_end = Some(address),
+                libc::IFA_LOCAL => own = Some(address_of(family?, value)?),
+                libc::IFA_ADDRESS => other_end = Some(address_of(family?, value)?),
                 _ => {}
             }
         }
         // On a point-to-point interface "address" is the other end, and "local" our own (rtnetlink(7)).
         // Elsewhere IPv6 has no "local".
         let address = own.or(other_end)?;
-        Some(Self(header.index, InterfaceAddress { address, length: header.prefix_len }))
+        Some(Self(index, InterfaceAddress { address, length }))
     }
 }
 
@@ -72,25 +74,18 @@ pub fn is_link_local(address: IpAddr) -> bool {
 
 /// Returns the request that adds an address to the interface with this number.
 pub fn add(index: u32, address: InterfaceAddress) -> Message {
-    let mut message = encode(index, address);
-    if address.address.is_ipv6() {
-        // Otherwise the kernel looks for duplicates first, which takes a while, and refuses routes with this
-        // source until then. The plan gives an address once.
-        message.header.flags = AddressHeaderFlags::Nodad;
-    }
-    Message::new(libc::RTM_NEWADDR, &message).with_flags(NLM_F_CREATE | NLM_F_EXCL)
+    // Otherwise the kernel looks for duplicates of an IPv6 address first, which takes a while, and refuses
+    // routes with this source until then. The plan gives an address once.
+    let flags = if address.address.is_ipv6() { NODAD } else { 0 };
+    encode(index, address, flags).message(libc::RTM_NEWADDR).with_flags(NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Returns the request that removes an address from the interface with this number.
 pub fn remove(index: u32, address: InterfaceAddress) -> Message {
-    Message::new(libc::RTM_DELADDR, &encode(index, address))
+    encode(index, address, 0).message(libc::RTM_DELADDR)
 }
 
-fn encode(index: u32, InterfaceAddress { address, length }: InterfaceAddress) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    message.header.index = index;
-    message.header.prefix_len = length;
-    message.attributes = vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
-    message
+fn encode(index: u32, InterfaceAddress { address, length }: InterfaceAddress, flags: u8) -> Request {
+    let header = AddressHeader { family: Some(Family::of(address)), length, flags, index };
+    header.request().with_address(libc::IFA_LOCAL, address).with_address(libc::IFA_ADDRESS, address)
 }

@@ -4,8 +4,9 @@ use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use nix::libc;
 
 use super::attributes::{AttributeWriter, Attributes, native_number, text_before_zero};
-use super::message::{Decode, LINK_HEADER, LinkRequest, Message, UP};
+use super::message::{Decode, Message};
 use super::netlink::Socket;
+use super::rtnetlink::{LinkHeader, Request, UP};
 use crate::base::error::{Context, Result};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
@@ -91,9 +92,9 @@ impl HostLink {
 /// Lists all interfaces in this network namespace, by name.
 pub fn list(socket: &mut Socket) -> Result<Links> {
     // The counters would be two thirds of the answer.
-    let question = LinkRequest::default().with_number(libc::IFLA_EXT_MASK, WITHOUT_STATISTICS);
+    let question = LinkHeader::default().request().with_number(libc::IFLA_EXT_MASK, WITHOUT_STATISTICS);
     let mut links: Vec<HostLink> = socket
-        .dump(Message::new(libc::RTM_GETLINK, &question))
+        .dump(question.message(libc::RTM_GETLINK))
         .context(|| "cannot list the network interfaces".to_owned())?;
     name_parents(&mut links);
     Ok(links.into_iter().map(|link| (link.name.clone(), link)).collect())
@@ -111,12 +112,12 @@ fn name_parents(links: &mut [HostLink]) {
 
 impl Decode for HostLink {
     fn decode(payload: &[u8]) -> Option<Self> {
-        let (header, attributes) = payload.split_at_checked(LINK_HEADER)?;
+        let (LinkHeader { index, flags, .. }, attributes) = LinkHeader::split(payload)?;
         let (mut name, mut mtu, mut group, mut alias, mut kind) =
             (None, 0, DEFAULT_GROUP, String::new(), None);
         let (mut master, mut carrier, mut elsewhere) = (None, None, false);
         let (mut sort, mut tag) = (LinkSort::Other, None);
-        for (attribute, value) in Attributes::of(attributes).iter() {
+        for (attribute, value) in attributes.iter() {
             match attribute {
                 libc::IFLA_IFNAME => name = text_before_zero(value).parse().ok(),
                 libc::IFLA_MTU => mtu = native_number(value)?,
@@ -131,8 +132,7 @@ impl Decode for HostLink {
                 _ => {}
             }
         }
-        let up = native_number(&header[8..])? & UP != 0;
-        let index = native_number(&header[4..])?;
+        let up = flags & UP != 0;
         let carrier = carrier.filter(|_| !elsewhere);
         Some(Self { index, name: name?, up, mtu, sort, master, carrier, group, alias, kind, tag })
     }
@@ -168,7 +168,7 @@ fn decode_vlan(info: &[u8]) -> Option<u16> {
 
 /// Returns the request that makes a WireGuard interface, down and without its alias, which [`finish`] sets.
 pub fn create_wireguard(name: &IfName, mtu: u32) -> Message {
-    create(&unfinished(name, mtu).of_kind("wireguard", None))
+    create(unfinished(name, mtu).of_kind("wireguard", None))
 }
 
 /// Returns the request that makes a VLAN on the interface with the number `parent`, down and without its
@@ -178,34 +178,32 @@ pub fn create_vlan(name: &IfName, mtu: u32, parent: u32, id: u16) -> Message {
     let mut data = AttributeWriter::default();
     data.bytes(IFLA_VLAN_ID, &id.to_ne_bytes());
     data.bytes(IFLA_VLAN_FLAGS, &loose);
-    create(&unfinished(name, mtu).with_number(libc::IFLA_LINK, parent).of_kind("vlan", Some(data.finish())))
+    create(unfinished(name, mtu).with_number(libc::IFLA_LINK, parent).of_kind("vlan", Some(data.finish())))
 }
 
-fn unfinished(name: &IfName, mtu: u32) -> LinkRequest {
-    LinkRequest::named(name.as_str())
-        .with_number(libc::IFLA_MTU, mtu)
-        .with_number(libc::IFLA_GROUP, UNFINISHED)
+fn unfinished(name: &IfName, mtu: u32) -> Request {
+    Request::link(name.as_str()).with_number(libc::IFLA_MTU, mtu).with_number(libc::IFLA_GROUP, UNFINISHED)
 }
 
-fn create(link: &LinkRequest) -> Message {
-    Message::new(libc::RTM_NEWLINK, link).with_flags(NLM_F_CREATE | NLM_F_EXCL)
+fn create(link: Request) -> Message {
+    link.message(libc::RTM_NEWLINK).with_flags(NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Returns the request that sets everything about an interface that can be changed.
 pub fn finish(name: &IfName, link: &Link) -> Message {
-    let link = LinkRequest::named(name.as_str())
+    Request::link(name.as_str())
         .with_number(libc::IFLA_MTU, link.mtu)
-        .with_text(libc::IFLA_IFALIAS, &link.alias)
-        .with_number(libc::IFLA_GROUP, DEFAULT_GROUP);
-    Message::new(libc::RTM_SETLINK, &link)
+        .with_text(libc::IFLA_IFALIAS, link.alias.as_str())
+        .with_number(libc::IFLA_GROUP, DEFAULT_GROUP)
+        .message(libc::RTM_SETLINK)
 }
 
 /// Returns the request that removes an interface.
 pub fn remove(name: &IfName) -> Message {
-    Message::new(libc::RTM_DELLINK, &LinkRequest::named(name.as_str()))
+    Request::link(name.as_str()).message(libc::RTM_DELLINK)
 }
 
 /// Returns the request that sets an interface up or down.
 pub fn set_up(name: &IfName, up: bool) -> Message {
-    Message::new(libc::RTM_SETLINK, &LinkRequest::named(name.as_str()).up(up))
+    Request::link_up(name.as_str(), up).message(libc::RTM_SETLINK)
 }

@@ -4,16 +4,14 @@
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
-use netlink_packet_core::Parseable as _;
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use nix::libc;
 
-use super::message::{Decode, Message};
+use super::message::Decode;
 use super::netlink::protocols::NETLINK_ROUTE;
 use super::netlink::{Listener, Received, Socket, frames};
+use super::rtnetlink::{NeighbourHeader, address_of};
 use crate::base::error::{Context as _, Result};
-use crate::base::net::Mac;
+use crate::base::net::{Family, Mac};
 
 /// Bytes of news that are received at once.
 const ROOM: usize = 1 << 13;
@@ -29,22 +27,22 @@ pub struct Neighbour {
 
 /// Lists the devices that the kernel knows now.
 pub fn list(socket: &mut Socket) -> Result<Vec<Neighbour>> {
-    let mut filter = NeighbourMessage::default();
-    filter.header.family = AddressFamily::Inet;
-    socket.dump(Message::new(libc::RTM_GETNEIGH, &filter)).context(|| "cannot list the neighbours".to_owned())
+    let filter = NeighbourHeader { family: Some(Family::V4) };
+    let neighbours = socket.dump(filter.request().message(libc::RTM_GETNEIGH));
+    neighbours.context(|| "cannot list the neighbours".to_owned())
 }
 
 impl Decode for Neighbour {
-    /// Returns `None` for a device whose hardware address is not known, or is not an address of Ethernet.
+    /// Returns `None` for a device whose hardware address is not known, or is not an address of Ethernet, and
+    /// for a device of another family than IPv4.
     fn decode(payload: &[u8]) -> Option<Self> {
-        let message = NeighbourMessage::parse(payload).ok()?;
+        let (header, attributes) = NeighbourHeader::split(payload)?;
+        let family = header.family.filter(|family| *family == Family::V4)?;
         let (mut address, mut mac) = (None, None);
-        for attribute in message.attributes {
+        for (attribute, value) in attributes.iter() {
             match attribute {
-                NeighbourAttribute::Destination(NeighbourAddress::Inet(found)) => {
-                    address = Some(found.into());
-                }
-                NeighbourAttribute::LinkLayerAddress(bytes) => mac = bytes.as_array().copied().map(Mac),
+                libc::NDA_DST => address = Some(address_of(family, value)?),
+                libc::NDA_LLADDR => mac = value.as_array().copied().map(Mac),
                 _ => {}
             }
         }

@@ -3,16 +3,14 @@
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable as _};
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
-};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use nix::errno::Errno;
 use nix::libc;
 
+use super::attributes::native_number;
 use super::message::{Decode, Message};
 use super::netlink::{Refusal, Socket};
+use super::rtnetlink::{Request, RoutingHeader, address_of, short_table};
 use crate::base::error::{Context, Result};
 use crate::base::net::{Cidr, Family, IfName, Table};
 use crate::base::sorted::SortedMap;
@@ -64,10 +62,10 @@ impl HostRoute {
 /// Lists the routes of our protocol number in all tables, IPv4 and IPv6.
 pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<Vec<Route>> {
     let mut routes = Vec::new();
-    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+    for family in [Family::V4, Family::V6] {
         // Kernels since 4.20 send only these. Older kernels send all, so the protocol is checked again
         // below.
-        let filter = RouteHeader { protocol: protocol(), address_family: family, ..RouteHeader::default() };
+        let filter = RoutingHeader { protocol: PROTOCOL, family: Some(family), ..RoutingHeader::default() };
         let of_family = list(socket, filter)?;
         // The kernel lists the main table last, which sorts first. In order, the set of routes fills without
         // moves.
@@ -79,10 +77,8 @@ pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<
 }
 
 /// Lists the unicast and unreachable routes that match a filter (address family, protocol, table).
-pub fn list(socket: &mut Socket, filter: RouteHeader) -> Result<Vec<HostRoute>> {
-    let mut message = RouteMessage::default();
-    message.header = filter;
-    match socket.dump(Message::new(libc::RTM_GETROUTE, &message)) {
+pub fn list(socket: &mut Socket, filter: RoutingHeader) -> Result<Vec<HostRoute>> {
+    match socket.dump(filter.request().message(libc::RTM_GETROUTE)) {
         // A host that never had an address has no table main (`inet_dump_fib` in net/ipv4/fib_frontend.c).
         Err(Refusal { errno: Errno::ENOENT, .. }) => Ok(Vec::new()),
         routes => routes.context(|| "cannot list the routes".to_owned()),
@@ -97,103 +93,98 @@ pub fn lookup(
     mark: Option<u32>,
     interface: Option<u32>,
 ) -> Option<HostRoute> {
-    let mut message = RouteMessage::default();
-    message.header.address_family = family(Family::of(destination));
-    message.header.destination_prefix_length = Family::of(destination).bits();
-    message.attributes = vec![RouteAttribute::Destination(destination.into())];
-    message.attributes.extend(mark.map(RouteAttribute::Mark));
-    message.attributes.extend(interface.map(RouteAttribute::Oif));
-    socket.get(Message::new(libc::RTM_GETROUTE, &message)).ok()?
+    let family = Family::of(destination);
+    let header =
+        RoutingHeader { family: Some(family), destination_length: family.bits(), ..RoutingHeader::default() };
+    let question = header
+        .request()
+        .with_address(libc::RTA_DST, destination)
+        .with_number(libc::RTA_MARK, mark)
+        .with_number(libc::RTA_OIF, interface);
+    socket.get(question.message(libc::RTM_GETROUTE)).ok()?
 }
 
 impl Decode for HostRoute {
     /// Returns `None` for a route that leads anywhere but out of one interface or to nowhere.
     fn decode(payload: &[u8]) -> Option<Self> {
-        let RouteMessage { header, attributes, .. } = RouteMessage::parse(payload).ok()?;
-        let mut destination = family_of(header.address_family)?.everything().address();
+        let (header, attributes) = RoutingHeader::split(payload)?;
+        let family = header.family?;
+        let mut destination = family.everything().address();
         let (mut table, mut device, mut gateway) = (u32::from(header.table), None, None);
         let (mut source, mut metric) = (None, None);
-        for attribute in attributes {
+        for (attribute, value) in attributes.iter() {
             match attribute {
-                RouteAttribute::Destination(address) => destination = ip_address(&address)?,
-                RouteAttribute::Table(number) => table = number,
-                RouteAttribute::Oif(index) => device = Some(index),
-                RouteAttribute::Gateway(address) => gateway = ip_address(&address),
-                RouteAttribute::PrefSource(address) => source = ip_address(&address),
-                RouteAttribute::Priority(number) => metric = NonZeroU32::new(number),
+                libc::RTA_DST => destination = address_of(family, value)?,
+                libc::RTA_TABLE => table = native_number(value)?,
+                libc::RTA_OIF => device = Some(native_number(value)?),
+                libc::RTA_GATEWAY => gateway = Some(address_of(family, value)?),
+                libc::RTA_PREFSRC => source = Some(address_of(family, value)?),
+                libc::RTA_PRIORITY => metric = NonZeroU32::new(native_number(value)?),
                 // A route with several next hops at once is never ours.
-                RouteAttribute::MultiPath(_) => return None,
+                libc::RTA_MULTIPATH => return None,
                 _ => {}
             }
         }
         let device = match header.kind {
-            RouteType::Unicast => Some(device?),
+            libc::RTN_UNICAST => Some(device?),
             // IPv6 shows unreachable routes on the loopback interface.
-            RouteType::Unreachable => None,
+            libc::RTN_UNREACHABLE => None,
             _ => return None,
         };
         Some(Self {
             table: Table(table),
-            destination: Cidr::new(destination, header.destination_prefix_length)?,
+            destination: Cidr::new(destination, header.destination_length)?,
             device,
             gateway,
             source,
             metric,
-            protocol: header.protocol.into(),
-            reach: if header.scope == RouteScope::Universe { Reach::Beyond } else { Reach::Link },
+            protocol: header.protocol,
+            reach: if header.scope == libc::RT_SCOPE_UNIVERSE { Reach::Beyond } else { Reach::Link },
         })
-    }
-}
-
-fn ip_address(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(v4) => Some((*v4).into()),
-        RouteAddress::Inet6(v6) => Some((*v6).into()),
-        _ => None,
     }
 }
 
 /// Returns the request that adds a route; `device` is the number of its interface, if it has one.
 pub fn add(route: &Route, device: Option<u32>) -> Message {
-    let mut message = encode(route, device);
-    message.header.scope = match route.target {
-        RouteTarget::Device { reach: Reach::Link, .. } => RouteScope::Link,
-        RouteTarget::Device { reach: Reach::Beyond, .. } | RouteTarget::Unreachable => RouteScope::Universe,
+    let scope = match route.target {
+        RouteTarget::Device { reach: Reach::Link, .. } => libc::RT_SCOPE_LINK,
+        RouteTarget::Device { reach: Reach::Beyond, .. } | RouteTarget::Unreachable => {
+            libc::RT_SCOPE_UNIVERSE
+        }
     };
-    Message::new(libc::RTM_NEWROUTE, &message).with_flags(NLM_F_CREATE | NLM_F_EXCL)
+    encode(route, device, scope).message(libc::RTM_NEWROUTE).with_flags(NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Returns the request that removes a route; `device` is the number of its interface, if it has one.
 pub fn remove(route: &Route, device: Option<u32>) -> Message {
-    let mut message = encode(route, device);
     // The scope does not matter: table, destination, metric, protocol and interface identify the route.
-    message.header.scope = RouteScope::NoWhere;
-    Message::new(libc::RTM_DELROUTE, &message)
+    encode(route, device, libc::RT_SCOPE_NOWHERE).message(libc::RTM_DELROUTE)
 }
 
-fn encode(route: &Route, device: Option<u32>) -> RouteMessage {
-    let mut message = RouteMessage::default();
-    message.header.address_family = family(route.destination.family());
-    message.header.destination_prefix_length = route.destination.length();
-    // Larger numbers do not fit here. The attribute holds any number, and takes precedence.
-    message.header.table = u8::try_from(route.table.0).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
-    message.header.protocol = protocol();
-    message.attributes = vec![RouteAttribute::Table(route.table.0)];
-    if route.destination.length() > 0 {
-        message.attributes.push(RouteAttribute::Destination(route.destination.address().into()));
-    }
+fn encode(route: &Route, device: Option<u32>, scope: u8) -> Request {
+    let Route { table, destination, target, metric } = route;
+    let (kind, device, source) = match target {
+        RouteTarget::Unreachable => (libc::RTN_UNREACHABLE, None, None),
+        RouteTarget::Device { source, .. } => (libc::RTN_UNICAST, device, *source),
+    };
+    let header = RoutingHeader {
+        family: Some(destination.family()),
+        destination_length: destination.length(),
+        table: short_table(*table),
+        protocol: PROTOCOL,
+        scope,
+        kind,
+        ..RoutingHeader::default()
+    };
     // The default is explicit, so that a removal cannot match a route with another metric.
-    let metric = route.metric.or(default_metric(route.destination.family()));
-    message.attributes.extend(metric.map(|metric| RouteAttribute::Priority(metric.get())));
-    match &route.target {
-        RouteTarget::Unreachable => message.header.kind = RouteType::Unreachable,
-        RouteTarget::Device { source, .. } => {
-            message.header.kind = RouteType::Unicast;
-            message.attributes.extend(device.map(RouteAttribute::Oif));
-            message.attributes.extend(source.map(|address| RouteAttribute::PrefSource(address.into())));
-        }
-    }
-    message
+    let metric = metric.or(default_metric(destination.family()));
+    header
+        .request()
+        .with_number(libc::RTA_TABLE, table.0)
+        .with_address(libc::RTA_DST, (destination.length() > 0).then(|| destination.address()))
+        .with_number(libc::RTA_PRIORITY, metric.map(NonZeroU32::get))
+        .with_number(libc::RTA_OIF, device)
+        .with_address(libc::RTA_PREFSRC, source)
 }
 
 /// Returns the metric of a route without one; `None` if the kernel leaves it without one.
@@ -201,26 +192,5 @@ fn default_metric(family: Family) -> Option<NonZeroU32> {
     match family {
         Family::V4 => None,
         Family::V6 => Some(IPV6_DEFAULT_METRIC),
-    }
-}
-
-fn protocol() -> RouteProtocol {
-    RouteProtocol::from(PROTOCOL)
-}
-
-/// Returns the family in a message's header, if it is IPv4 or IPv6.
-pub(super) fn family_of(family: AddressFamily) -> Option<Family> {
-    match family {
-        AddressFamily::Inet => Some(Family::V4),
-        AddressFamily::Inet6 => Some(Family::V6),
-        _ => None,
-    }
-}
-
-/// Returns rtnetlink's value for an address family.
-pub fn family(family: Family) -> AddressFamily {
-    match family {
-        Family::V4 => AddressFamily::Inet,
-        Family::V6 => AddressFamily::Inet6,
     }
 }

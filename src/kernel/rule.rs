@@ -1,24 +1,51 @@
 //! Policy rules: rtnetlink's rule messages.
 
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL, Parseable as _};
-use netlink_packet_route::IpProtocol;
-use netlink_packet_route::route::{RouteHeader, RouteProtocol};
-use netlink_packet_route::rule::{
-    RuleAction as Verb, RuleAttribute, RuleFlags, RuleHeader, RuleMessage, RulePortRange,
-};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use nix::libc;
 
+use super::attributes::{native_number, text_before_zero};
+use super::constant::of_8_bits;
 use super::message::{Decode, Message};
 use super::netlink::Socket;
-use super::route;
+use super::rtnetlink::{Request, RoutingHeader, address_of, short_table};
 use crate::base::error::{Context, Result};
-use crate::base::net::{Cidr, Family, Mark, Priority, Table};
+use crate::base::net::{Cidr, Family, IfName, Mark, Priority, Table};
 use crate::site::facts::CatchAll;
 use crate::state::{PRIORITIES, PROTOCOL, Rule, RuleAction, Selector};
 
-/// Attribute that shows the mask of a port, which netlink-packet-route does not know (FRA_DPORT_MASK of
+/// Attributes of a rule (FRA_* of linux/fib_rules.h).
+pub(crate) mod attribute {
+    pub(crate) const DESTINATION: u16 = 1;
+    pub(crate) const SOURCE: u16 = 2;
+    /// Interface through which the packet came in (FRA_IIFNAME).
+    pub(crate) const INCOMING: u16 = 3;
+    pub(crate) const GOTO: u16 = 4;
+    pub(crate) const PRIORITY: u16 = 6;
+    pub(crate) const MARK: u16 = 10;
+    pub(crate) const SUPPRESS_PREFIX_LENGTH: u16 = 14;
+    pub(crate) const TABLE: u16 = 15;
+    pub(crate) const MARK_MASK: u16 = 16;
+    /// Number of the program that made the rule (FRA_PROTOCOL).
+    pub(crate) const PROTOCOL: u16 = 21;
+    /// Protocol of the packet (FRA_IP_PROTO).
+    pub(crate) const IP_PROTOCOL: u16 = 22;
+    pub(crate) const DESTINATION_PORTS: u16 = 24;
+    pub(crate) const DESTINATION_PORT_MASK: u16 = 29;
+}
+
+/// Actions of a rule (FR_ACT_* of linux/fib_rules.h).
+pub(crate) mod action {
+    pub(crate) const LOOKUP: u8 = 1;
+    pub(crate) const GOTO: u8 = 2;
+    pub(crate) const BLACKHOLE: u8 = 6;
+    pub(crate) const UNREACHABLE: u8 = 7;
+}
+
+/// Flag of a rule that selects the packets that do not meet its conditions (FIB_RULE_INVERT of
 /// linux/fib_rules.h).
-const PORT_MASK: u16 = 29;
+const INVERT: u32 = 2;
+
+const UDP: u8 = of_8_bits(libc::IPPROTO_UDP);
 
 /// Mask of a port that is compared whole.
 const WHOLE_PORT: [u8; 2] = [0xff; 2];
@@ -39,9 +66,8 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Rule>> {
 }
 
 fn dump<T: Decode>(socket: &mut Socket, family: Family) -> Result<Vec<T>> {
-    let mut message = RuleMessage::default();
-    message.header.family = route::family(family);
-    let dump = socket.dump::<T>(Message::new(libc::RTM_GETRULE, &message));
+    let filter = RoutingHeader { family: Some(family), ..RoutingHeader::default() };
+    let dump = socket.dump::<T>(filter.request().message(libc::RTM_GETRULE));
     dump.context(|| "cannot list the policy rules".to_owned())
 }
 
@@ -54,18 +80,19 @@ pub fn in_front(socket: &mut Socket) -> Result<Vec<CatchAll>> {
 impl Decode for CatchAll {
     /// Returns `None` for a rule with a selector, and for a rule that only looks for some routes.
     fn decode(payload: &[u8]) -> Option<Self> {
-        let RuleMessage { header, attributes, .. } = RuleMessage::parse(payload).ok()?;
-        let has_selector = [header.dst_len, header.src_len, header.tos] != [0; 3]
-            || header.flags.contains(RuleFlags::Invert);
-        if has_selector || header.action != Verb::ToTable || route::family_of(header.family)? != Family::V4 {
+        let (header, attributes) = RoutingHeader::split(payload)?;
+        let has_selector = [header.destination_length, header.source_length, header.tos] != [0; 3]
+            || header.flags & INVERT != 0;
+        if has_selector || header.kind != action::LOOKUP || header.family? != Family::V4 {
             return None;
         }
         let (mut priority, mut table) = (0, u32::from(header.table));
-        for attribute in attributes {
+        for (attribute, value) in attributes.iter() {
             match attribute {
-                RuleAttribute::Priority(number) => priority = number,
-                RuleAttribute::Table(number) => table = number,
-                RuleAttribute::Protocol(_) | RuleAttribute::SuppressPrefixLen(NOTHING) => {}
+                attribute::PRIORITY => priority = native_number(value)?,
+                attribute::TABLE => table = native_number(value)?,
+                attribute::PROTOCOL => {}
+                attribute::SUPPRESS_PREFIX_LENGTH if native_number(value)? == NOTHING => {}
                 _ => return None,
             }
         }
@@ -77,18 +104,19 @@ impl Decode for Rule {
     /// Returns `None` for a rule that is not ours, and for a rule with an attribute that no rule of ours
     /// has.
     fn decode(payload: &[u8]) -> Option<Self> {
-        let RuleMessage { header, attributes, .. } = RuleMessage::parse(payload).ok()?;
-        if header.tos != 0 || header.flags.contains(RuleFlags::Invert) {
+        let (header, attributes) = RoutingHeader::split(payload)?;
+        let family = header.family?;
+        if header.tos != 0 || header.flags & INVERT != 0 {
             return None;
         }
         let mut found = RuleContent { table: header.table.into(), ..RuleContent::default() };
-        for attribute in attributes {
-            found.take(attribute, &header)?;
+        for (attribute, value) in attributes.iter() {
+            found.take(attribute, value, &header)?;
         }
-        let action = match header.action {
-            Verb::ToTable => RuleAction::Lookup(Table(found.table)),
-            Verb::Goto => RuleAction::Goto(Priority(found.goto?)),
-            Verb::Unreachable => RuleAction::Unreachable,
+        let action = match header.kind {
+            action::LOOKUP => RuleAction::Lookup(Table(found.table)),
+            action::GOTO => RuleAction::Goto(Priority(found.goto?)),
+            action::UNREACHABLE => RuleAction::Unreachable,
             _ => return None,
         };
         let mut selector = found.selector;
@@ -97,7 +125,6 @@ impl Decode for Rule {
             return None;
         }
         selector.mark = found.mark.map(|value| Mark { value, mask: found.mask.unwrap_or(WHOLE_MARK) });
-        let family = route::family_of(header.family)?;
         let ours = PRIORITIES.contains(&found.priority);
         ours.then_some(Self { priority: Priority(found.priority), family, selector, action })
     }
@@ -117,28 +144,25 @@ struct RuleContent {
 
 impl RuleContent {
     /// Adds one attribute; `None` if the attribute makes the rule one that is not ours.
-    fn take(&mut self, attribute: RuleAttribute, header: &RuleHeader) -> Option<()> {
+    fn take(&mut self, attribute: u16, value: &[u8], header: &RoutingHeader) -> Option<()> {
+        let network = |length: u8| Cidr::new(address_of(header.family?, value)?, length);
         match attribute {
-            RuleAttribute::Priority(number) => self.priority = number,
-            RuleAttribute::Table(number) => self.table = number,
-            RuleAttribute::Goto(priority) => self.goto = Some(priority),
-            RuleAttribute::FwMark(value) => self.mark = Some(value),
-            RuleAttribute::FwMask(mask) => self.mask = Some(mask),
-            RuleAttribute::Iifname(name) => self.selector.incoming = Some(name.parse().ok()?),
-            RuleAttribute::Source(address) => self.selector.from = Some(Cidr::new(address, header.src_len)?),
-            RuleAttribute::Destination(address) => {
-                self.selector.to = Some(Cidr::new(address, header.dst_len)?);
-            }
-            RuleAttribute::IpProtocol(IpProtocol::Udp) => self.is_udp = true,
-            RuleAttribute::DestinationPortRange(RulePortRange { start, end }) if start == end => {
-                self.selector.udp_port = Some(start);
-            }
+            attribute::PRIORITY => self.priority = native_number(value)?,
+            attribute::TABLE => self.table = native_number(value)?,
+            attribute::GOTO => self.goto = Some(native_number(value)?),
+            attribute::MARK => self.mark = Some(native_number(value)?),
+            attribute::MARK_MASK => self.mask = Some(native_number(value)?),
+            attribute::INCOMING => self.selector.incoming = Some(text_before_zero(value).parse().ok()?),
+            attribute::SOURCE => self.selector.from = Some(network(header.source_length)?),
+            attribute::DESTINATION => self.selector.to = Some(network(header.destination_length)?),
+            attribute::IP_PROTOCOL if value == [UDP] => self.is_udp = true,
+            attribute::DESTINATION_PORTS => self.selector.udp_port = Some(only_port(value)?),
             // Kernels since 6.15 show the mask with every port.
-            RuleAttribute::Other(other) if other == DefaultNla::new(PORT_MASK, WHOLE_PORT.to_vec()) => {}
+            attribute::DESTINATION_PORT_MASK if value == WHOLE_PORT => {}
             // Kernels before 4.17 do not know the protocol, and do not show it: there only the
             // priority distinguishes our rules.
-            RuleAttribute::Protocol(protocol) if u8::from(protocol) == PROTOCOL => {}
-            RuleAttribute::SuppressPrefixLen(NOTHING) => {}
+            attribute::PROTOCOL if value == [PROTOCOL] => {}
+            attribute::SUPPRESS_PREFIX_LENGTH if native_number(value)? == NOTHING => {}
             // The rule is another program's, or has an attribute that no rule of ours has.
             _ => return None,
         }
@@ -146,46 +170,48 @@ impl RuleContent {
     }
 }
 
+/// Returns the port of a range that has only one.
+fn only_port(range: &[u8]) -> Option<u16> {
+    let (first, last) = range.split_at_checked(size_of::<u16>())?;
+    (first == last).then(|| first.as_array().copied().map(u16::from_ne_bytes)).flatten()
+}
+
 /// Returns the request that adds a rule.
 pub fn add(rule: &Rule) -> Message {
-    Message::new(libc::RTM_NEWRULE, &encode(rule)).with_flags(NLM_F_CREATE | NLM_F_EXCL)
+    encode(rule).message(libc::RTM_NEWRULE).with_flags(NLM_F_CREATE | NLM_F_EXCL)
 }
 
 /// Returns the request that removes a rule: the first of its priority that has all the selectors of this one.
 pub fn remove(rule: &Rule) -> Message {
-    Message::new(libc::RTM_DELRULE, &encode(rule))
+    encode(rule).message(libc::RTM_DELRULE)
 }
 
-fn encode(rule: &Rule) -> RuleMessage {
-    let mut message = RuleMessage::default();
+fn encode(rule: &Rule) -> Request {
     let Selector { incoming, from, to, mark, udp_port } = &rule.selector;
-    message.header.family = route::family(rule.family);
-    message.header.src_len = from.map_or(0, Cidr::length);
-    message.header.dst_len = to.map_or(0, Cidr::length);
-    let attributes = &mut message.attributes;
-    attributes.push(RuleAttribute::Priority(rule.priority.0));
-    attributes.push(RuleAttribute::Protocol(RouteProtocol::from(PROTOCOL)));
-    attributes.extend(incoming.as_ref().map(|name| RuleAttribute::Iifname(name.to_string())));
-    attributes.extend(from.map(|network| RuleAttribute::Source(network.address())));
-    attributes.extend(to.map(|network| RuleAttribute::Destination(network.address())));
-    attributes.extend(
-        mark.iter().flat_map(|mark| [RuleAttribute::FwMark(mark.value), RuleAttribute::FwMask(mark.mask)]),
-    );
-    attributes.extend(udp_port.iter().flat_map(|port| {
-        let range = RulePortRange { start: *port, end: *port };
-        [RuleAttribute::IpProtocol(IpProtocol::Udp), RuleAttribute::DestinationPortRange(range)]
-    }));
-    match rule.action {
-        RuleAction::Lookup(table) => {
-            message.header.action = Verb::ToTable;
-            message.header.table = u8::try_from(table.0).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
-            attributes.push(RuleAttribute::Table(table.0));
-        }
-        RuleAction::Goto(priority) => {
-            message.header.action = Verb::Goto;
-            attributes.push(RuleAttribute::Goto(priority.0));
-        }
-        RuleAction::Unreachable => message.header.action = Verb::Unreachable,
-    }
-    message
+    let (kind, table, goto) = match rule.action {
+        RuleAction::Lookup(table) => (action::LOOKUP, Some(table), None),
+        RuleAction::Goto(priority) => (action::GOTO, None, Some(priority)),
+        RuleAction::Unreachable => (action::UNREACHABLE, None, None),
+    };
+    let header = RoutingHeader {
+        family: Some(rule.family),
+        destination_length: to.map_or(0, Cidr::length),
+        source_length: from.map_or(0, Cidr::length),
+        table: table.map_or(libc::RT_TABLE_UNSPEC, short_table),
+        kind,
+        ..RoutingHeader::default()
+    };
+    header
+        .request()
+        .with_number(attribute::PRIORITY, rule.priority.0)
+        .with_byte(attribute::PROTOCOL, PROTOCOL)
+        .with_text(attribute::INCOMING, incoming.as_ref().map(IfName::as_str))
+        .with_address(attribute::SOURCE, from.map(Cidr::address))
+        .with_address(attribute::DESTINATION, to.map(Cidr::address))
+        .with_number(attribute::MARK, mark.map(|mark| mark.value))
+        .with_number(attribute::MARK_MASK, mark.map(|mark| mark.mask))
+        .with_byte(attribute::IP_PROTOCOL, udp_port.map(|_| UDP))
+        .with_port(attribute::DESTINATION_PORTS, *udp_port)
+        .with_number(attribute::TABLE, table.map(|table| table.0))
+        .with_number(attribute::GOTO, goto.map(|priority| priority.0))
 }

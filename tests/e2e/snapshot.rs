@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 
-use netlink_packet_core::{Emitable, NetlinkDeserializable as _, NetlinkHeader};
+use netlink_packet_core::{Emitable as _, NetlinkDeserializable as _, NetlinkHeader};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
@@ -76,15 +76,16 @@ impl Snapshot {
 
 fn add_routing(lines: &mut BTreeSet<String>) -> Result<()> {
     let mut socket = Socket::open(protocols::NETLINK_ROUTE)?;
-    let questions: [(u16, &dyn Emitable); 4] = [
-        (RTM_GETLINK, &LinkMessage::default()),
-        (RTM_GETADDR, &AddressMessage::default()),
-        (RTM_GETROUTE, &RouteMessage::default()),
-        (RTM_GETRULE, &RuleMessage::default()),
+    // Each question is the header of its kind of object, all zeros.
+    let questions = [
+        (RTM_GETLINK, LinkMessage::default().buffer_len()),
+        (RTM_GETADDR, AddressMessage::default().buffer_len()),
+        (RTM_GETROUTE, RouteMessage::default().buffer_len()),
+        (RTM_GETRULE, RuleMessage::default().buffer_len()),
     ];
-    for (kind, content) in questions {
+    for (kind, length) in questions {
         let answers: Vec<Answer> =
-            socket.dump(Message::new(kind, content)).context(|| "the kernel refused".to_owned())?;
+            socket.dump(Message::raw(kind, vec![0; length])).context(|| "the kernel refused".to_owned())?;
         let mut header = NetlinkHeader::default();
         // The reply to RTM_GET… is RTM_NEW…, whose number is two less (linux/rtnetlink.h).
         header.message_type = kind - 2;

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-use netlink_packet_route::route::RouteHeader;
+use nix::libc;
 use nix::sys::utsname::uname;
 use nix::unistd::{AccessFlags, access};
 
@@ -22,6 +22,7 @@ use crate::kernel::link::{HostLink, Links};
 use crate::kernel::linux::Linux;
 use crate::kernel::netlink::Socket;
 use crate::kernel::route::{self, HostRoute};
+use crate::kernel::rtnetlink::RoutingHeader;
 use crate::kernel::rule;
 use crate::kernel::{address, builtin};
 use crate::site::facts::CatchAll;
@@ -165,11 +166,8 @@ fn is_foreign(links: &SortedMap<u32, &HostLink>, device: Option<u32>) -> bool {
 fn main_routes(socket: &mut Socket) -> Result<Vec<HostRoute>> {
     let mut routes = Vec::new();
     for family in [Family::V4, Family::V6] {
-        let filter = RouteHeader {
-            address_family: route::family(family),
-            table: RouteHeader::RT_TABLE_MAIN,
-            ..RouteHeader::default()
-        };
+        let filter =
+            RoutingHeader { family: Some(family), table: libc::RT_TABLE_MAIN, ..RoutingHeader::default() };
         routes.extend(route::list(socket, filter)?);
     }
     // Older kernels do not filter; newer ones may answer for a family that they lack with the other.
@@ -184,7 +182,7 @@ fn rules_in_front(socket: &mut Socket) -> Result<SortedSet<CatchAll>> {
     if rules.is_empty() {
         return Ok(SortedSet::new());
     }
-    let filter = RouteHeader { address_family: route::family(Family::V4), ..RouteHeader::default() };
+    let filter = RoutingHeader { family: Some(Family::V4), ..RoutingHeader::default() };
     let routes = route::list(socket, filter)?;
     let is_wide = |route: &HostRoute| {
         route.destination.family() == Family::V4 && route.destination.length() < WIDEST_LOCAL

@@ -1,9 +1,7 @@
 use netlink_packet_core::NLMSG_NOOP;
-use netlink_packet_route::link::LinkMessage;
 
 use super::*;
-use crate::kernel::attributes::Attributes;
-use crate::kernel::message::LINK_HEADER;
+use crate::kernel::rtnetlink::LinkHeader;
 
 /// The name of an interface.
 #[derive(Debug, PartialEq)]
@@ -11,7 +9,8 @@ struct LinkName(String);
 
 impl Decode for LinkName {
     fn decode(payload: &[u8]) -> Option<Self> {
-        Attributes::of(payload.get(LINK_HEADER..)?).text(libc::IFLA_IFNAME).map(|name| Self(name.to_owned()))
+        let (_, attributes) = LinkHeader::split(payload)?;
+        attributes.text(libc::IFLA_IFNAME).map(|name| Self(name.to_owned()))
     }
 }
 
@@ -21,9 +20,7 @@ fn loopback() -> LinkName {
 }
 
 fn link(index: u32) -> Message {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    Message::new(libc::RTM_GETLINK, &message)
+    LinkHeader { index, ..LinkHeader::default() }.request().message(libc::RTM_GETLINK)
 }
 
 /// An index that no interface has.
