@@ -20,5 +20,5 @@ function crate_of(name) {
     if (name !~ /::/) return "libc and assembly"
     sub(/(::|<|>|\[).*/, "", name)
     if (name ~ /^(str|bool|char|[iuf][0-9]+|[iu]size|core|alloc|std|hashbrown|gimli|addr2line|object|miniz_oxide|rustc_demangle)$/) return "std"
-    return name ~ /portals$/ ? "portals itself" : name
+    return name ~ /portals(_core)?$/ ? "portals itself" : name
 }
