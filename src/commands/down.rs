@@ -33,7 +33,7 @@ pub(super) fn run(file: &Path) -> Result<ExitStatus, Errors> {
     services?;
     match steps.len() {
         0 => say!("nothing to do: portals has set up nothing on this machine"),
-        number => say!("done: {}", count(number, "change")),
+        number => say!("removed everything that portals had set up: {}", count(number, "change")),
     }
     Ok(ExitStatus::Done)
 }

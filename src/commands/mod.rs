@@ -122,7 +122,7 @@ fn show_done(done: &ChangeReport, file: &Path) {
     show_notes(&done.notes);
     match done.changes {
         0 => show_nothing_to_do(file),
-        number => say!("done: {}", count(number, "change")),
+        number => say!("made {}: this machine now matches {}", count(number, "change"), file.display()),
     }
 }
 

@@ -21,9 +21,9 @@ pub(super) fn exit(options: &ExitCommand) -> Result<ExitStatus, Errors> {
     let chosen = (exit != AUTO).then(|| exit.clone());
     let done = ask_agent(&ControlRequest::Exit { portal: portal.clone(), exit: chosen.clone() })?;
     match (chosen, done.changes) {
-        (None, _) => say!("done: the agent chooses the exit of {portal} again"),
-        (Some(exit), 0) => say!("done: {portal} leaves at {exit} already, and stays there"),
-        (Some(exit), _) => say!("done: {portal} leaves at {exit} until the network file is read again"),
+        (None, _) => say!("the agent chooses the exit of {portal} again"),
+        (Some(exit), 0) => say!("{portal} leaves at {exit} already, and stays there"),
+        (Some(exit), _) => say!("{portal} leaves at {exit} until the network file is read again"),
     }
     Ok(ExitStatus::Done)
 }

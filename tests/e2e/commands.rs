@@ -57,7 +57,7 @@ fn asked(world: &mut World) -> Result<()> {
     let site = world.site(NYC);
     same("nothing to do", succeeds(site, &["apply"])?.starts_with("nothing to do"), true)?;
     site.install(&network.replace("portal0", "lan0"))?;
-    same("something to do", succeeds(site, &["apply"])?.starts_with("done: "), true)?;
+    same("something to do", succeeds(site, &["apply"])?.starts_with("made "), true)?;
     same("status after", status(site, &["plan", "--check"])?, Some(0))?;
 
     let other = NETWORK_FILE.replace("network", "other");

@@ -136,7 +136,7 @@ fn full_logs(world: &mut World) -> Result<()> {
         let agent = run(site, arguments, error)?;
         settled(site)?;
         site.install(&network.replace("portal0", "lan0"))?;
-        same(&format!("apply with {arguments:?}"), succeeds(site, &["apply"])?.starts_with("done: "), true)?;
+        same(&format!("apply with {arguments:?}"), succeeds(site, &["apply"])?.starts_with("made "), true)?;
         site.install(&network)?;
         succeeds(site, &["apply"])?;
         end(agent)?;
