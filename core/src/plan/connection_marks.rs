@@ -9,19 +9,19 @@ use crate::firewall::{
 };
 use crate::plan::sets::{TUNNELS, in_set, rule};
 use crate::site::{Site, TABLE_BASE};
-use crate::state::{PORTAL_MARKS, TUNNEL_NUMBER_BITS, TUNNELED, WAYS, tunneled};
+use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
 /// Set of tunnels, with the marks of connections that went into each.
 const PAIRS: &str = "ways";
 
 /// Returns the set of tunnels with the marks of their connections, and the bits of the mark that count.
 pub(super) fn pairs() -> MarksAtInterfaces {
-    MarksAtInterfaces { set: SetName(PAIRS.to_owned()), mask: WAYS }
+    MarksAtInterfaces { set: SetName(PAIRS.to_owned()), mask: TUNNEL_BITS }
 }
 
 /// Returns the mark of connections that went into a tunnel before marks recorded the tunnel.
 pub(super) fn untold() -> Mark {
-    Mark { value: TUNNELED.value, mask: WAYS }
+    Mark { value: TUNNELED.value, mask: TUNNEL_BITS }
 }
 
 /// Returns the rules that give a connection the mark of the tunnel that it is opened into. Most packets
@@ -38,7 +38,7 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
         let marked = opening(TUNNELS).into_iter().chain([is_of_portal(PORTAL_MARKS)]);
         rules.push(rule(marked, SetConnectionMark(TUNNELED)));
     }
-    let no_number = Mark { value: TUNNELED.value, mask: WAYS & !PORTAL_MARKS };
+    let no_number = Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS };
     let unmarked = |set: &str| opening(set).into_iter().chain([is_of_portal(0)]);
     rules.push(rule(unmarked(TUNNELS), SetConnectionMark(no_number)));
     for (name, bit, _) in by_bit(site) {
@@ -49,14 +49,14 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
 
 /// Returns the sets that the rules of this file look into.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut ways: SortedSet<(IfName, u32)> =
+    let mut pairs: SortedSet<(IfName, u32)> =
         numbers(site).into_iter().map(|(tunnel, number)| (tunnel, tunneled(number))).collect();
     for portal in &site.portals {
         if let (Some(mark), Some(tunnel)) = (portal.mark(), portal.exit.interface()) {
-            ways.insert((tunnel.clone(), TUNNELED.value | mark.value));
+            pairs.insert((tunnel.clone(), TUNNELED.value | mark.value));
         }
     }
-    let mut sets = SortedMap::from([(SetName(PAIRS.to_owned()), Set::MarksAtInterfaces(ways))]);
+    let mut sets = SortedMap::from([(SetName(PAIRS.to_owned()), Set::MarksAtInterfaces(pairs))]);
     sets.extend(by_bit(site).into_iter().map(|(name, _, tunnels)| (SetName(name), Set::Interfaces(tunnels))));
     sets
 }
@@ -113,7 +113,7 @@ mod tests {
     fn marks_of_tunnels_differ_and_are_not_marks_of_portals() {
         let marks: SortedSet<u32> = (1..=31).map(tunneled).collect();
         assert_eq!(marks.len(), 31);
-        assert!(marks.iter().all(|mark| mark & PORTAL_MARKS == 0 && mark & !WAYS == 0));
+        assert!(marks.iter().all(|mark| mark & PORTAL_MARKS == 0 && mark & !TUNNEL_BITS == 0));
         assert!(!marks.contains(&untold().value));
     }
 }

@@ -41,7 +41,7 @@ pub const TUNNEL_NUMBER_BITS: [u32; 5] = [0x0100_0000, 0x0200_0000, 0x0400_0000,
 
 /// Mask of the bits of a connection's mark that tell its tunnel. The bits of a portal are among them, because
 /// a portal with a mark has one exit.
-pub const WAYS: u32 = TUNNELED.mask | PORTAL_MARKS | 0x4f00_0000;
+pub const TUNNEL_BITS: u32 = TUNNELED.mask | PORTAL_MARKS | 0x4f00_0000;
 
 /// Mark of connections that came in via the uplink for a device behind a portal, and of the packets of these
 /// connections. It is equal to the mark of the tunnels' own packets, because both leave like the host's own
@@ -70,8 +70,8 @@ pub fn portal_mark(number: u8) -> Mark {
 /// packets that this host itself sends meet it behind the tables of the exits.
 pub const CLOSED_TABLE: Table = Table(7699);
 
-/// Returns the mark, under the mask [`WAYS`], of a connection that was opened into the tunnel with this
-/// number, 1 to 31.
+/// Returns the mark, under the mask [`TUNNEL_BITS`], of a connection that was opened into the tunnel with
+/// this number, 1 to 31.
 pub fn tunneled(number: u8) -> u32 {
     let bits = TUNNEL_NUMBER_BITS.iter().enumerate().filter(|(index, _)| number >> index & 1 == 1);
     bits.fold(TUNNELED.value, |mark, (_, bit)| mark | bit)

@@ -110,8 +110,8 @@ pub(super) fn elements(set: &Set) -> Vec<Element> {
         Set::NetworksAtInterfaces(places) => {
             places.iter().map(|(name, address)| Element::pair(name, &address.octets())).collect()
         }
-        Set::MarksAtInterfaces(ways) => {
-            ways.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect()
+        Set::MarksAtInterfaces(pairs) => {
+            pairs.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect()
         }
         Set::Networks(_, networks) => networks
             .iter()
