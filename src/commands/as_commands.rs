@@ -28,7 +28,7 @@ pub struct Script {
     folder: String,
     own_key: PublicKey,
     backend: WireGuardBackend,
-    /// Wg-quick files of providers, by the interface that leads to the provider.
+    /// Files of providers (wg-quick), by the interface that leads to the provider.
     providers: SortedMap<IfName, String>,
 }
 

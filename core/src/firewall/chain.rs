@@ -25,7 +25,7 @@ pub enum Chain {
 
 /// Hook of a base chain, in netfilter's words. The policy is always `accept`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hook {
+pub struct NetfilterHook {
     /// Chain type: `filter`, `nat` or `route`.
     pub kind: &'static str,
     /// Name of the hook: `prerouting`, `forward`, `input`, `output` or `postrouting`.
@@ -66,7 +66,7 @@ impl Chain {
     }
 
     /// Hook that the chain hangs on.
-    pub fn hook(self) -> Hook {
+    pub fn hook(self) -> NetfilterHook {
         let (kind, hook, number, priority) = match self {
             Self::Forward => ("filter", "forward", 2, 0),
             Self::Input => ("filter", "input", 1, 0),
@@ -79,6 +79,6 @@ impl Chain {
             Self::OwnMarks => ("route", "output", 3, -150),
             Self::Leaving => ("filter", "postrouting", 4, -150),
         };
-        Hook { kind, hook, number, priority }
+        NetfilterHook { kind, hook, number, priority }
     }
 }

@@ -10,7 +10,7 @@ pub mod xtables;
 use std::fmt;
 use std::net::Ipv4Addr;
 
-pub use chain::{Chain, Hook};
+pub use chain::{Chain, NetfilterHook};
 pub use rule::{
     Action, Condition, Devices, FirewallRule, Interfaces, MarksAtInterfaces, Networks, NetworksAtInterfaces,
 };

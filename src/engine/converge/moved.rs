@@ -58,7 +58,7 @@ impl Moved {
     fn add(&mut self, site: &Site, portal: &Portal) {
         self.sources.extend(portal.resolver().map(Cidr::host));
         match (portal.mark(), &portal.entrance) {
-            // Other devices come in by the same interface, or have the same address.
+            // Other devices come in through the same interface, or have the same address.
             (Some(mark), _) => drop(self.marks.insert(mark)),
             (None, Entrance::From(sources)) => self.sources.extend(sources.iter().copied()),
             (None, Entrance::Own) => self.sources.extend(own_addresses(site)),
@@ -71,7 +71,7 @@ impl Moved {
         let selector = &rule.selector;
         self.marks.extend(selector.mark);
         if selector.mark.is_some_and(|mark| is_known(mark, have)) {
-            // Other devices come in by the same interface, or have the same address.
+            // Other devices come in through the same interface, or have the same address.
             return;
         }
         match (&selector.from, &selector.incoming) {
@@ -94,7 +94,7 @@ fn is_known(mark: Mark, have: &State) -> bool {
     have.rules.iter().any(refuses)
 }
 
-/// Returns the sources of traffic that comes in by an interface; `lo` stands for this host itself.
+/// Returns the sources of traffic that comes in through an interface; `lo` means this host itself.
 fn behind(site: &Site, interface: &IfName) -> Vec<Cidr> {
     if interface.as_str() == "lo" {
         return own_addresses(site);
@@ -103,7 +103,7 @@ fn behind(site: &Site, interface: &IfName) -> Vec<Cidr> {
     site.portals.iter().filter(is_here).flat_map(networks).collect()
 }
 
-/// Returns the networks of the devices that come in by the interface of a portal.
+/// Returns the networks of the devices that come in through the interface of a portal.
 fn networks(portal: &Portal) -> impl Iterator<Item = Cidr> {
     portal.address.iter().map(|lan| lan.network()).chain(portal.behind.iter().copied())
 }
