@@ -17,6 +17,7 @@ fn read(named: Option<&IfName>) -> Facts {
     let mut kernel = Linux::open().unwrap();
     let links = kernel.links().unwrap();
     let question = HostQuery {
+        ipv6: true,
         links: &links,
         folder: Path::new("/run/portals"),
         uplink: named,

@@ -167,11 +167,12 @@ fn translations_read_back_and_can_be_removed() {
                 action: Action::DestinationNat("9.9.9.9".parse().unwrap()),
             },
         ];
-        let send_as = FirewallRule {
-            conditions: vec![Condition::Family(Family::V4)],
-            action: Action::SourceNat("10.8.0.2".parse().unwrap()),
+        let send_as = |family, address: &str| FirewallRule {
+            conditions: vec![Condition::Family(family)],
+            action: Action::SourceNat(address.parse().unwrap()),
         };
-        let chains = [(Chain::Prerouting, rules), (Chain::Postrouting, vec![send_as])].into();
+        let sources = vec![send_as(Family::V4, "10.8.0.2"), send_as(Family::V6, "fd08::2")];
+        let chains = [(Chain::Prerouting, rules), (Chain::Postrouting, sources)].into();
         let firewall = Firewall { chains, ..Firewall::default() };
         let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4, Family::V6]);
         for program in tables.legacy.into_iter().chain(tables.nft) {

@@ -107,14 +107,14 @@ fn translations() -> Firewall {
         ],
         action: Action::DestinationNat("9.9.9.9".parse().unwrap()),
     };
-    let send_as = FirewallRule {
+    let send_as = |family, address: &str| FirewallRule {
         conditions: vec![
             Condition::Outgoing(Interfaces::One("to-swiss".parse().unwrap())),
-            Condition::Family(Family::V4),
+            Condition::Family(family),
         ],
-        action: Action::SourceNat("10.8.0.2".parse().unwrap()),
+        action: Action::SourceNat(address.parse().unwrap()),
     };
-    let leaving = vec![masquerade, send_as];
+    let leaving = vec![masquerade, send_as(Family::V4, "10.8.0.2"), send_as(Family::V6, "fd08::2")];
     let chains = [(Chain::Prerouting, vec![redirect, divert]), (Chain::Postrouting, leaving)].into();
     Firewall { chains, ..Firewall::default() }
 }
@@ -141,6 +141,7 @@ fn translations_are_listed_where_they_may_stand() {
 \t\ttype nat hook postrouting priority srcnat; policy accept;
 \t\tip saddr 10.77.0.0/16 oifname \"eth0\" masquerade
 \t\toifname \"to-swiss\" meta nfproto ipv4 snat ip to 10.8.0.2
+\t\toifname \"to-swiss\" meta nfproto ipv6 snat ip6 to fd08::2
 \t}
 }
 ";

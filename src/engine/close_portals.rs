@@ -69,6 +69,7 @@ fn close(
         folder: Path::new(FOLDER),
         uplink: entry.uplink.as_ref(),
         marks: entry.portals.iter().any(PortalConfig::goes_by_marks),
+        ipv6: false,
         cards: &access_point::cards(&entry.portals),
         neighbours: &[],
     })?;
@@ -93,6 +94,7 @@ fn closes(portal: &PortalConfig) -> bool {
 fn bare(network: &Network, own: &str) -> Network {
     let mut bare = network.clone();
     bare.probe = None;
+    bare.subnet6 = None;
     bare.sites = network
         .sites
         .iter()

@@ -121,6 +121,7 @@ impl Files {
             folder: journal.folder(),
             uplink: entry.uplink.as_ref(),
             marks,
+            ipv6: self.network.subnet6.is_some(),
             cards: &access_point::cards(&entry.portals),
             neighbours: &sources,
         })?;

@@ -13,7 +13,7 @@ use super::attributes::{AttributeWriter, Attributes, address};
 use super::constant::of_8_bits;
 use super::message::Message;
 use super::netlink::{Frame, Refusal};
-use super::nfnetlink::{Nfnetlink, attributes, is_unknown_subsystem, kind, request};
+use super::nfnetlink::{Nfnetlink, attributes, family_of, is_unknown_subsystem, kind, request};
 use crate::base::error::{Context as _, Result};
 use crate::base::net::{Cidr, Mark};
 use crate::base::sorted::SortedSet;
@@ -23,7 +23,7 @@ const NEW: u16 = kind(libc::NFNL_SUBSYS_CTNETLINK, 0);
 const GET: u16 = kind(libc::NFNL_SUBSYS_CTNETLINK, 1);
 const DELETE: u16 = kind(libc::NFNL_SUBSYS_CTNETLINK, 2);
 
-const IPV4: u8 = of_8_bits(libc::NFPROTO_IPV4);
+const ALL_FAMILIES: u8 = of_8_bits(libc::NFPROTO_UNSPEC);
 
 /// Attributes of a connection: CTA_TUPLE_ORIG, CTA_MARK, CTA_ID and CTA_ZONE.
 const ORIGINAL: u16 = 1;
@@ -31,9 +31,9 @@ const MARK: u16 = 8;
 const ID: u16 = 12;
 const ZONE: u16 = 18;
 
-/// CTA_TUPLE_IP, and CTA_IP_V4_SRC in it.
+/// CTA_TUPLE_IP, and CTA_IP_V4_SRC and CTA_IP_V6_SRC in it.
 const ADDRESSES: u16 = 1;
-const SOURCE: u16 = 1;
+const SOURCES: [u16; 2] = [1, 3];
 
 /// Marks by which connections are chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct ConnectionFilter {
 /// Forgets the chosen connections, and returns their number. Where the kernel does not track connections,
 /// there are none.
 pub fn forget(filter: &ConnectionFilter) -> Result<usize> {
-    let mut socket = Nfnetlink::open(IPV4)?;
+    let mut socket = Nfnetlink::open(ALL_FAMILIES)?;
     let mut deletions = Vec::new();
     match socket.dump_each(GET, &mut |frame| deletions.extend(deletion(filter, &frame))) {
         Err(refusal) if is_unknown_subsystem(refusal.errno) => return Ok(0),
@@ -70,11 +70,13 @@ pub(crate) fn deletion(filter: &ConnectionFilter, frame: &Frame) -> Option<Messa
     let by_source = |source: IpAddr| filter.by_source.iter().any(|network| network.contains(source));
     let by_mark = |mark: u32| filter.by_mark.iter().any(|known| mark & known.mask == known.value);
     let is_chosen = source(entry).is_some_and(by_source) || entry.number(MARK).is_some_and(by_mark);
-    (frame.kind == NEW && is_chosen).then(|| request(DELETE, 0, IPV4, |writer| write_name(entry, writer)))
+    let family = family_of(frame.payload).filter(|_| frame.kind == NEW && is_chosen)?;
+    Some(request(DELETE, 0, family, |writer| write_name(entry, writer)))
 }
 
 fn source(entry: Attributes) -> Option<IpAddr> {
-    address(entry.nested(ORIGINAL).nested(ADDRESSES).bytes(SOURCE)?)
+    let addresses = entry.nested(ORIGINAL).nested(ADDRESSES);
+    SOURCES.into_iter().find_map(|source| address(addresses.bytes(source)?))
 }
 
 /// Writes the attributes that name a connection. The kernel finds it by its tuple and its zone; the number

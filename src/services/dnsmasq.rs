@@ -136,6 +136,7 @@ mod tests {
             exits: vec![Exit::Direct],
             exit: Exit::Direct,
             address: Some("10.77.1.65/26".parse().unwrap()),
+            address6: None,
             dhcp: true,
             resolvers: vec!["9.9.9.9".parse().unwrap(), "1.1.1.1".parse().unwrap()],
             asks_by_exit: false,

@@ -38,7 +38,8 @@ pub(crate) fn networks() -> impl Strategy<Value = Network> {
 
 /// Files of valid networks.
 pub(crate) fn texts() -> impl Strategy<Value = String> {
-    prop::collection::vec(sites(), 1..=NAMES.len()).prop_map(|sites| text(&sites))
+    (prop::collection::vec(sites(), 1..=NAMES.len()), any::<bool>())
+        .prop_map(|(sites, ipv6)| text(&sites, ipv6))
 }
 
 fn sites() -> impl Strategy<Value = Site> {
@@ -67,15 +68,18 @@ fn portals() -> impl Strategy<Value = Portal> {
     })
 }
 
-fn text(sites: &[Site]) -> String {
+fn text(sites: &[Site], ipv6: bool) -> String {
     let mut text = String::from("[network]\nname = \"home\"\nsubnet = \"10.77.0.0/16\"\n");
+    if ipv6 {
+        text.push_str("subnet6 = \"fd77:1:2::/48\"\n");
+    }
     for (index, site) in sites.iter().enumerate() {
-        text.push_str(&site_text(sites, index, site));
+        text.push_str(&site_text(sites, index, site, ipv6));
     }
     text
 }
 
-fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
+fn site_text(sites: &[Site], index: usize, site: &Site, ipv6: bool) -> String {
     let id = u8::try_from(index + 1).unwrap();
     let others =
         |bits: u8| (0..sites.len()).filter(move |other| *other != index && bits & (1 << *other) != 0);
@@ -89,7 +93,8 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
     }
     let _ = write!(text, "exits = {exits:?}\nlinks = {links:?}\n");
     if site.shares_lan {
-        let _ = writeln!(text, "lan = [\"192.168.{id}.0/24\"]");
+        let lan6 = if ipv6 { format!(", \"fd98:{id}::/64\"") } else { String::new() };
+        let _ = writeln!(text, "lan = [\"192.168.{id}.0/24\"{lan6}]");
     }
     let providers: Vec<String> = (0..site.exits >> 6).map(|number| format!("vpn-{number}")).collect();
     for name in &providers {
@@ -97,7 +102,7 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
     }
     let exits: Vec<&str> = exits.into_iter().chain(providers.iter().map(String::as_str)).collect();
     for (number, portal) in site.portals.iter().enumerate() {
-        text.push_str(&portal_text(NAMES[index], number, portal, &exits));
+        text.push_str(&portal_text(NAMES[index], number, portal, &exits, ipv6));
     }
     for (number, exit) in site.phones.iter().enumerate() {
         let id = 10 * id + u8::try_from(number).unwrap();
@@ -112,7 +117,10 @@ fn site_text(sites: &[Site], index: usize, site: &Site) -> String {
     text
 }
 
-fn portal_text(site: &str, number: usize, portal: &Portal, exits: &[&str]) -> String {
+fn portal_text(site: &str, number: usize, portal: &Portal, exits: &[&str], ipv6: bool) -> String {
+    let with_ipv6 = |ipv4: &str, network: &str| {
+        if ipv6 { format!("{ipv4}, \"{network}\"") } else { ipv4.to_owned() }
+    };
     let first = exits.get(portal.exit).copied();
     let others = exits.iter().copied().filter(|exit| portal.others && Some(*exit) != first);
     let mut exit: Vec<&str> = first.into_iter().chain(others).collect();
@@ -122,15 +130,19 @@ fn portal_text(site: &str, number: usize, portal: &Portal, exits: &[&str]) -> St
     let entrance = match portal.entrance {
         // Only one portal may take the router's own traffic: the first.
         0 if number == 0 => "self = true".to_owned(),
-        1 => format!("from = [\"172.20.{number}.0/28\", \"172.20.{number}.77\"]"),
+        1 => {
+            let ipv4 = format!("\"172.20.{number}.0/28\", \"172.20.{number}.77\"");
+            format!("from = [{}]", with_ipv6(&ipv4, &format!("fd99::{number}:0/112")))
+        }
         _ => format!("interface = \"lan{number}\""),
     };
     let mut text = format!("\n[site.{site}.portal.p{number}]\nexit = {exit:?}\n{entrance}\n");
     if portal.to {
-        text.push_str("to = [\"198.18.0.0/15\", \"192.0.2.7/32\"]\n");
+        let to = with_ipv6("\"198.18.0.0/15\", \"192.0.2.7/32\"", "2001:db8:7::/48");
+        let _ = writeln!(text, "to = [{to}]");
     }
     if portal.except {
-        text.push_str("except = [\"198.19.0.0/16\"]\n");
+        let _ = writeln!(text, "except = [{}]", with_ipv6("\"198.19.0.0/16\"", "2001:db8:7:8::/64"));
     }
     text
 }

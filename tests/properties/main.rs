@@ -31,7 +31,9 @@ const FACTS: &str = r#"
 uplink = "eth0"
 addresses = ["203.0.113.9/24"]
 uplink_networks = ["203.0.113.0/24"]
-local = ["172.20.0.0/16"]
+local = ["172.20.0.0/16", "fd99::/64"]
+uplink6 = "eth0"
+hears_advertisements = ["eth0"]
 own = ["172.20.0.1", "203.0.113.9"]
 "#;
 
@@ -70,7 +72,13 @@ fn views(network: &Network) -> SortedMap<&str, Site> {
 /// A host with all interfaces that the drawn networks name.
 fn host() -> FakeKernel {
     let mut host = FakeKernel::with_host((0..4).map(|number| format!("lan{number}").parse().unwrap()));
-    for key in ["net/ipv4/ip_forward", "net/ipv4/conf/all/send_redirects"] {
+    let settings = [
+        "net/ipv4/ip_forward",
+        "net/ipv4/conf/all/send_redirects",
+        "net/ipv6/conf/all/forwarding",
+        "net/ipv6/conf/eth0/accept_ra",
+    ];
+    for key in settings {
         host.state.sysctls.insert(key.to_owned(), "1".to_owned());
     }
     host
@@ -144,11 +152,13 @@ proptest! {
             let plan = plan(site);
             for (phone_name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == *name) {
                 let address = wg_portals::config::phone_address(&network, phone);
+                let address6 = wg_portals::config::phone_address6(&network, phone);
                 let link = site.peers().find(|(_, peer, _)| *peer == phone_name);
                 let (interface, _, peer) = link.expect("the site has a link to its phone");
                 prop_assert_eq!(interface.as_str(), SHARED_INTERFACE);
                 let allowed = &plan.tunnels[interface].peers[&peer.public_key].allowed_ips;
-                prop_assert_eq!(allowed.iter().collect::<Vec<_>>(), [&Cidr::host(address)]);
+                let own: Vec<Cidr> = [address].into_iter().chain(address6).map(Cidr::host).collect();
+                prop_assert_eq!(allowed.iter().copied().collect::<Vec<_>>(), own);
                 let selects = |selector: &Selector| {
                     selector.from == Some(Cidr::host(address)) && selector.to.is_none()
                 };

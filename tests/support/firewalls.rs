@@ -1,6 +1,6 @@
 //! Random firewalls that the plan could want, for property tests.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -36,15 +36,20 @@ fn set() -> impl Strategy<Value = Set> {
         vec(mac(), 1..6).prop_map(|devices| Set::Devices(devices.into_iter().collect())),
         vec((interface(), interface()), 1..6)
             .prop_map(|paths| Set::InterfacePairs(paths.into_iter().collect())),
-        vec((interface(), any::<u32>()), 1..6).prop_map(|places| {
-            let place = |(name, address)| (name, Ipv4Addr::from_bits(address));
-            Set::NetworksAtInterfaces(places.into_iter().map(place).collect())
-        }),
+        places(Family::V4),
+        places(Family::V6),
         vec((interface(), any::<u32>()), 1..6)
             .prop_map(|ways| Set::MarksAtInterfaces(ways.into_iter().collect())),
         apart(Family::V4),
         apart(Family::V6),
     ]
+}
+
+fn places(family: Family) -> impl Strategy<Value = Set> {
+    vec((interface(), network(family)), 1..6).prop_map(move |places| {
+        let place = |(name, network): (IfName, Cidr)| (name, network.address());
+        Set::NetworksAtInterfaces(family, places.into_iter().map(place).collect())
+    })
 }
 
 /// Networks that do not overlap, but often touch.
@@ -127,14 +132,15 @@ fn conditions(
     ];
     let paths = names_of(sets, |set| matches!(set, Set::InterfacePairs(_)));
     all.extend(paths.into_iter().map(|name| Just(Condition::InterfacePair(name)).boxed()));
-    if family == Family::V4 {
-        let places = names_of(sets, |set| matches!(set, Set::NetworksAtInterfaces(_)));
-        all.extend(places.into_iter().flat_map(|set| {
-            let places =
-                (1..=32_u8).prop_map(move |length| NetworksAtInterfaces { set: set.clone(), length });
-            [places.clone().prop_map(Condition::NotFrom).boxed(), places.prop_map(Condition::NotTo).boxed()]
-        }));
-    }
+    let places = names_of(sets, |set| matches!(set, Set::NetworksAtInterfaces(of, _) if *of == family));
+    all.extend(places.into_iter().flat_map(|set| {
+        let places = (1..=family.bits()).prop_map(move |length| NetworksAtInterfaces {
+            family,
+            set: set.clone(),
+            length,
+        });
+        [places.clone().prop_map(Condition::NotFrom).boxed(), places.prop_map(Condition::NotTo).boxed()]
+    }));
     let ways = names_of(sets, |set| matches!(set, Set::MarksAtInterfaces(_)));
     all.extend(ways.into_iter().flat_map(|set| {
         let ways = (1..=u32::MAX).prop_map(move |mask| MarksAtInterfaces { set: set.clone(), mask });

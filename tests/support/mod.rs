@@ -66,7 +66,7 @@ pub(crate) fn network(text: &str) -> Network {
     })
 }
 
-/// Host facts: `uplink`, `gateway`, `addresses`, `uplink_networks`, `local`, `own`, `ipv6`, `old_rules`,
+/// Host facts: `uplink`, `uplink6`, `hears_advertisements`, `gateway`, `addresses`, `uplink_networks`, `local`, `own`, `ipv6`, `old_rules`,
 /// `neighbours`, `ports` with their bridges, and names with their addresses.
 pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
@@ -78,6 +78,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     });
     let facts = Facts {
         uplink,
+        uplink6: text_of("uplink6").map(|interface| interface.parse().unwrap()),
         local: list(table.get("local").map(toml::Spanned::get_ref)),
         behind: SortedMap::new(),
         own: list(table.get("own").map(toml::Spanned::get_ref)),
@@ -87,6 +88,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         wireguard: Some(WireGuardBackend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
         can_be_deaf: SortedSet::new(),
+        hears_advertisements: list(table.get("hears_advertisements").map(toml::Spanned::get_ref)),
         interfaces: SortedMap::new(),
         ties: ties(pairs(table.get("ports").map(toml::Spanned::get_ref))),
         closes_ports: true,

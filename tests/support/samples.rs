@@ -1,6 +1,6 @@
 //! Rules and sets of every kind, with their listing by `nft`.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use wg_portals::base::net::{Cidr, Family, IfName, Mac, Mark};
 use wg_portals::base::sorted::{SortedMap, SortedSet};
@@ -24,7 +24,10 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(FirewallRule, &'static str)> {
     let network = |text: &str| Networks::One(text.parse().unwrap());
     let set4 = || Networks::In(Family::V4, SetName("lans".into()));
     let set6 = || Networks::In(Family::V6, SetName("lans6".into()));
-    let places = |length| NetworksAtInterfaces { set: SetName("places".into()), length };
+    let family = Family::V4;
+    let places = |length| NetworksAtInterfaces { family, set: SetName("places".into()), length };
+    let family = Family::V6;
+    let places6 = |length| NetworksAtInterfaces { family, set: SetName("places6".into()), length };
     let ways = || MarksAtInterfaces { set: SetName("ways".into()), mask: 0xef00_0000 };
     let accept =
         |condition, text| (FirewallRule { conditions: vec![condition], action: Action::Accept }, text);
@@ -44,6 +47,11 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(FirewallRule, &'static str)> {
         accept(Condition::NotFrom(places(26)), "iifname . ip saddr & 255.255.255.192 != @places accept"),
         accept(Condition::NotFrom(places(24)), "iifname . ip saddr & 255.255.255.0 != @places accept"),
         accept(Condition::NotTo(places(32)), "iifname . ip daddr != @places accept"),
+        accept(
+            Condition::NotFrom(places6(64)),
+            "iifname . ip6 saddr & ffff:ffff:ffff:ffff:: != @places6 accept",
+        ),
+        accept(Condition::NotTo(places6(128)), "iifname . ip6 daddr != @places6 accept"),
         accept(Condition::NotReturning(ways()), "iifname . ct mark & 0xef000000 != @ways accept"),
         accept(Condition::Departing(ways()), "oifname . ct mark & 0xef000000 @ways accept"),
         accept(Condition::Source(network("10.0.0.0/8")), "ip saddr 10.0.0.0/8 accept"),
@@ -93,13 +101,18 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(FirewallRule, &'static str)> {
 pub(crate) fn sets() -> SortedMap<SetName, Set> {
     let networks =
         |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<SortedSet<Cidr>>();
+    let places = |first: &str| {
+        let first: IpAddr = first.parse().unwrap();
+        Set::NetworksAtInterfaces(Family::of(first), [(interface("eth1"), first)].into())
+    };
     let lans = networks(&["10.0.0.0/8", "11.0.0.0/8", "192.168.1.50/32", "255.0.0.0/8"]);
     let lans6 = networks(&["fd77::/48", "ff00::/8"]);
     [
         ("inside", Set::Interfaces([interface("eth1"), interface("to-paris")].into())),
         ("devices", Set::Devices([DEVICE].into())),
         ("paths", Set::InterfacePairs([(interface("eth1"), interface("to-paris"))].into())),
-        ("places", Set::NetworksAtInterfaces([(interface("eth1"), Ipv4Addr::new(10, 77, 1, 64))].into())),
+        ("places", places("10.77.1.64")),
+        ("places6", places("fd77:1:2:101::")),
         ("ways", Set::MarksAtInterfaces([(interface("to-paris"), 0x2300_0000)].into())),
         ("lans", Set::Networks(Family::V4, lans)),
         ("lans6", Set::Networks(Family::V6, lans6)),

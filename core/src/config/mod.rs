@@ -19,7 +19,9 @@ use std::path::Path;
 use crate::base::error::{Error, Errors};
 
 pub use fault::Fault;
-pub use lan::{phone_address, portal_addresses, site_network};
+pub use lan::{
+    phone_address, phone_address6, portal_addresses, portal_addresses6, site_network, site_network6,
+};
 use model::Network;
 pub(crate) use values::is_host_name;
 

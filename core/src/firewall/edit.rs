@@ -147,9 +147,9 @@ fn same_kind(one: &Set, other: &Set) -> bool {
         (Set::Interfaces(_), Set::Interfaces(_))
         | (Set::Devices(_), Set::Devices(_))
         | (Set::InterfacePairs(_), Set::InterfacePairs(_))
-        | (Set::NetworksAtInterfaces(_), Set::NetworksAtInterfaces(_))
         | (Set::MarksAtInterfaces(_), Set::MarksAtInterfaces(_)) => true,
-        (Set::Networks(one, _), Set::Networks(other, _)) => one == other,
+        (Set::NetworksAtInterfaces(one, _), Set::NetworksAtInterfaces(other, _))
+        | (Set::Networks(one, _), Set::Networks(other, _)) => one == other,
         _ => false,
     }
 }
@@ -164,8 +164,8 @@ fn missing(one: &Set, other: &Set) -> Option<Set> {
         (Set::Interfaces(one), Set::Interfaces(other)) => only(one, other).map(Set::Interfaces),
         (Set::Devices(one), Set::Devices(other)) => only(one, other).map(Set::Devices),
         (Set::InterfacePairs(one), Set::InterfacePairs(other)) => only(one, other).map(Set::InterfacePairs),
-        (Set::NetworksAtInterfaces(one), Set::NetworksAtInterfaces(other)) => {
-            only(one, other).map(Set::NetworksAtInterfaces)
+        (Set::NetworksAtInterfaces(family, one), Set::NetworksAtInterfaces(_, other)) => {
+            only(one, other).map(|elements| Set::NetworksAtInterfaces(*family, elements))
         }
         (Set::MarksAtInterfaces(one), Set::MarksAtInterfaces(other)) => {
             only(one, other).map(Set::MarksAtInterfaces)

@@ -8,7 +8,7 @@ pub mod text;
 pub mod xtables;
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 pub use chain::{Chain, NetfilterHook};
 pub use rule::{
@@ -67,9 +67,9 @@ pub enum Set {
     Devices(SortedSet<Mac>),
     /// nft type `ifname . ifname`: the packet came in on the first interface and goes out on the second.
     InterfacePairs(SortedSet<(IfName, IfName)>),
-    /// nft type `ifname . ipv4_addr`: an interface, and the first address of a network there. The rule gives
-    /// the prefix length.
-    NetworksAtInterfaces(SortedSet<(IfName, Ipv4Addr)>),
+    /// nft type `ifname . ipv4_addr` or `ifname . ipv6_addr`: an interface, and the first address of a network
+    /// of one family there. The rule gives the prefix length.
+    NetworksAtInterfaces(Family, SortedSet<(IfName, IpAddr)>),
     /// nft type `ifname . mark`: an interface, and the masked bits of a connection mark. The rule gives the
     /// mask.
     MarksAtInterfaces(SortedSet<(IfName, u32)>),
@@ -85,7 +85,7 @@ impl Set {
             Self::Interfaces(names) => names.len(),
             Self::Devices(devices) => devices.len(),
             Self::InterfacePairs(paths) => paths.len(),
-            Self::NetworksAtInterfaces(places) => places.len(),
+            Self::NetworksAtInterfaces(_, places) => places.len(),
             Self::MarksAtInterfaces(pairs) => pairs.len(),
             Self::Networks(_, networks) => networks.len(),
         }

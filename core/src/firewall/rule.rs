@@ -1,6 +1,6 @@
 //! Rules of our firewall: conditions on packets, and actions.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::SetName;
 use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
@@ -46,6 +46,8 @@ impl Networks {
 /// [`super::Set::NetworksAtInterfaces`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworksAtInterfaces {
+    /// Address family of the networks.
+    pub family: Family,
     /// Name of the set.
     pub set: SetName,
     /// Prefix length in bits.
@@ -167,7 +169,7 @@ impl Condition {
             | Self::NotSource(networks)
             | Self::Destination(networks)
             | Self::NotDestination(networks) => Some(networks.family()),
-            Self::NotFrom(_) | Self::NotTo(_) => Some(Family::V4),
+            Self::NotFrom(places) | Self::NotTo(places) => Some(places.family),
             _ => None,
         }
     }
@@ -220,14 +222,15 @@ pub enum Action {
     Reject,
     /// Gives the packet the source address of the interface that it leaves via.
     Masquerade,
-    /// Gives the packet this source address (`snat ip to 10.8.0.2`). Only rules about IPv4 have this action.
-    SourceNat(Ipv4Addr),
+    /// Gives the packet this source address (`snat ip to 10.8.0.2`). Only rules about the family of the address
+    /// have this action.
+    SourceNat(IpAddr),
     /// Sends TCP or UDP to this port of this host, at an address of the interface that the packet came in on
     /// (`redirect to :5053`).
     Redirect(u16),
-    /// Sends the packet to this address instead (`dnat ip to 9.9.9.9`). Only rules about IPv4 have this
-    /// action.
-    DestinationNat(Ipv4Addr),
+    /// Sends the packet to this address instead (`dnat ip to 9.9.9.9`). Only rules about the family of the
+    /// address have this action.
+    DestinationNat(IpAddr),
     /// Sets the masked bits of the packet's mark and leaves the other bits (`meta mark set meta mark & ~MASK
     /// | VALUE`). The packet goes on to the next rule.
     SetMark(Mark),

@@ -1,7 +1,7 @@
 //! Firewall as a person would write it for the `nft` program.
 
 use std::fmt::{self, Display, Formatter, Write as _};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use crate::base::net::{Cidr, Family, IfName, Mark, netmask};
 use crate::base::sorted::SortedSet;
@@ -114,7 +114,8 @@ fn set_type(set: &Set) -> &'static str {
         Set::Interfaces(_) => "type ifname",
         Set::Devices(_) => "type ether_addr",
         Set::InterfacePairs(_) => "type ifname . ifname",
-        Set::NetworksAtInterfaces(_) => "type ifname . ipv4_addr",
+        Set::NetworksAtInterfaces(Family::V4, _) => "type ifname . ipv4_addr",
+        Set::NetworksAtInterfaces(Family::V6, _) => "type ifname . ipv6_addr",
         Set::MarksAtInterfaces(_) => "type ifname . mark",
         Set::Networks(Family::V4, _) => "type ipv4_addr; flags interval",
         Set::Networks(Family::V6, _) => "type ipv6_addr; flags interval",
@@ -128,7 +129,7 @@ impl Display for NftText<'_, Set> {
             Set::Interfaces(names) => separated(f, ", ", names.iter().map(NftText)),
             Set::Devices(devices) => separated(f, ", ", devices.iter()),
             Set::InterfacePairs(paths) => separated(f, ", ", paths.iter().map(NftText)),
-            Set::NetworksAtInterfaces(places) => separated(f, ", ", places.iter().map(NftText)),
+            Set::NetworksAtInterfaces(_, places) => separated(f, ", ", places.iter().map(NftText)),
             Set::MarksAtInterfaces(pairs) => separated(f, ", ", pairs.iter().map(NftText)),
             Set::Networks(_, networks) => separated(f, ", ", networks.iter().map(NftText)),
         }
@@ -151,8 +152,12 @@ impl Display for NftText<'_, Condition> {
             Condition::Family(Family::V6) => f.write_str("meta nfproto ipv6"),
             Condition::Incoming(interfaces) => write!(f, "iifname {}", NftText(interfaces)),
             Condition::NotIncoming(interfaces) => write!(f, "iifname != {}", NftText(interfaces)),
-            Condition::NotFrom(places) => write!(f, "iifname . ip saddr{}", NftText(places)),
-            Condition::NotTo(places) => write!(f, "iifname . ip daddr{}", NftText(places)),
+            Condition::NotFrom(places) => {
+                write!(f, "iifname . {} saddr{}", protocol(places.family), NftText(places))
+            }
+            Condition::NotTo(places) => {
+                write!(f, "iifname . {} daddr{}", protocol(places.family), NftText(places))
+            }
             Condition::NotReturning(MarksAtInterfaces { set, mask }) => {
                 write!(f, "iifname . ct mark & {mask:#x} != @{set}")
             }
@@ -162,15 +167,17 @@ impl Display for NftText<'_, Condition> {
             Condition::Outgoing(interfaces) => write!(f, "oifname {}", NftText(interfaces)),
             Condition::NotOutgoing(interfaces) => write!(f, "oifname != {}", NftText(interfaces)),
             Condition::InterfacePair(set) => write!(f, "iifname . oifname @{set}"),
-            Condition::Source(networks) => write!(f, "{} saddr {}", protocol(networks), NftText(networks)),
+            Condition::Source(networks) => {
+                write!(f, "{} saddr {}", protocol(networks.family()), NftText(networks))
+            }
             Condition::NotSource(networks) => {
-                write!(f, "{} saddr != {}", protocol(networks), NftText(networks))
+                write!(f, "{} saddr != {}", protocol(networks.family()), NftText(networks))
             }
             Condition::Destination(networks) => {
-                write!(f, "{} daddr {}", protocol(networks), NftText(networks))
+                write!(f, "{} daddr {}", protocol(networks.family()), NftText(networks))
             }
             Condition::NotDestination(networks) => {
-                write!(f, "{} daddr != {}", protocol(networks), NftText(networks))
+                write!(f, "{} daddr != {}", protocol(networks.family()), NftText(networks))
             }
             Condition::Established => f.write_str("ct state established,related"),
             Condition::FromOriginator => f.write_str("ct direction original"),
@@ -197,8 +204,8 @@ fn write_ports(f: &mut Formatter<'_>, protocol: &str, first: u16, last: u16) -> 
     if first == last { Ok(()) } else { write!(f, "-{last}") }
 }
 
-fn protocol(networks: &Networks) -> &'static str {
-    match networks.family() {
+fn protocol(family: Family) -> &'static str {
+    match family {
         Family::V4 => "ip",
         Family::V6 => "ip6",
     }
@@ -211,9 +218,11 @@ impl Display for NftText<'_, Action> {
             Action::Drop => f.write_str("drop"),
             Action::Reject => f.write_str("reject with icmpx admin-prohibited"),
             Action::Masquerade => f.write_str("masquerade"),
-            Action::SourceNat(address) => write!(f, "snat ip to {address}"),
+            Action::SourceNat(address) => write!(f, "snat {} to {address}", protocol(Family::of(*address))),
             Action::Redirect(port) => write!(f, "redirect to :{port}"),
-            Action::DestinationNat(address) => write!(f, "dnat ip to {address}"),
+            Action::DestinationNat(address) => {
+                write!(f, "dnat {} to {address}", protocol(Family::of(*address)))
+            }
             Action::SetMark(mark) => write_setting(f, "meta mark", *mark),
             Action::SetConnectionMark(mark) => write_setting(f, "ct mark", *mark),
             Action::ClampMss(bytes) => write!(f, "tcp option maxseg size set {bytes}"),
@@ -263,15 +272,15 @@ impl Display for NftText<'_, IfName> {
 impl Display for NftText<'_, NetworksAtInterfaces> {
     /// Writes the mask behind the address. A single address needs no mask.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let NetworksAtInterfaces { set, length } = self.0;
-        if *length < 32 {
-            write!(f, " & {}", netmask(*length))?;
+        let NetworksAtInterfaces { family, set, length } = self.0;
+        if *length < family.bits() {
+            write!(f, " & {}", netmask(*family, *length))?;
         }
         write!(f, " != @{set}")
     }
 }
 
-impl Display for NftText<'_, (IfName, Ipv4Addr)> {
+impl Display for NftText<'_, (IfName, IpAddr)> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (interface, address) = self.0;
         write!(f, "{} . {address}", NftText(interface))

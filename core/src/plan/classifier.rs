@@ -14,20 +14,32 @@ use crate::firewall::{
     Devices, FirewallRule, Interfaces, Networks, Set, SetName,
 };
 use crate::plan::exempt;
-use crate::plan::sets::{NETWORK, disjoint, rule, tunnels};
+use crate::plan::sets::{NETWORK, disjoint, network_sets, networks_in, of_family, rule, tunnels};
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
-/// Returns the condition on traffic that comes in at a portal's entrance; `None` for the portal of this
-/// host's own traffic.
-pub(super) fn condition(portal: &Portal) -> Option<Condition> {
+/// Returns the condition on traffic of a family that comes in at a portal's entrance; `None` for the portal of
+/// this host's own traffic, and for a family that no source of the portal has.
+pub(super) fn condition(portal: &Portal, family: Family) -> Option<Condition> {
     match &portal.entrance {
         Entrance::Interface(interface)
         | Entrance::Vlan(Vlan { interface, .. })
         | Entrance::Wifi { interface, .. } => Some(Incoming(Interfaces::One(interface.clone()))),
-        Entrance::From(_) => Some(Source(Networks::In(Family::V4, members("from", portal)))),
+        Entrance::From(sources) => {
+            let has_some = sources.iter().any(|source| source.family() == family);
+            has_some.then(|| Source(Networks::In(family, sources_of(family, portal))))
+        }
         Entrance::Mac { .. } => Some(Device(Devices::In(members("mac", portal)))),
         Entrance::Own => None,
     }
+}
+
+/// Returns the conditions on traffic that comes in at a portal's entrance: one for each family of sources, or
+/// one for all families.
+pub(super) fn conditions(site: &Site, portal: &Portal) -> Vec<Condition> {
+    let mut conditions: Vec<Condition> =
+        site.carried().filter_map(|family| condition(portal, family)).collect();
+    conditions.dedup();
+    conditions
 }
 
 /// Returns the ports that enter, each as a condition; a single `None` means all ports.
@@ -40,8 +52,17 @@ pub(super) fn ports(portal: &Portal) -> Vec<Option<Condition>> {
 }
 
 /// Returns the destinations that enter, each as a condition; a single `None` means all destinations.
-pub(super) fn destinations(portal: &Portal) -> Vec<Option<Condition>> {
+pub(super) fn all_destinations(portal: &Portal) -> Vec<Option<Condition>> {
     or_all(portal.to.iter().map(|network| Destination(Networks::One(*network))))
+}
+
+/// Returns the destinations of a family that enter, each as a condition; a single `None` means all
+/// destinations.
+pub(super) fn destinations(portal: &Portal, family: Family) -> Vec<Option<Condition>> {
+    let mut destinations = all_destinations(portal);
+    let has_family = |to: &Condition| to.family() == Some(family);
+    destinations.retain(|to| to.as_ref().is_none_or(has_family));
+    destinations
 }
 
 fn or_all(some: impl Iterator<Item = Condition>) -> Vec<Option<Condition>> {
@@ -49,9 +70,13 @@ fn or_all(some: impl Iterator<Item = Condition>) -> Vec<Option<Condition>> {
     if some.is_empty() { vec![None] } else { some }
 }
 
-/// Reports whether IPv6 enters as well. A portal refuses it, because no exit has IPv6.
-pub(super) fn takes_ipv6(portal: &Portal) -> bool {
-    portal.to.is_empty() && !matches!(portal.entrance, Entrance::From(_))
+/// Reports whether traffic of a family enters.
+pub(super) fn enters(portal: &Portal, family: Family) -> bool {
+    let has_source = match &portal.entrance {
+        Entrance::From(sources) => sources.iter().any(|source| source.family() == family),
+        _ => true,
+    };
+    has_source && (portal.to.is_empty() || portal.to.iter().any(|network| network.family() == family))
 }
 
 /// Returns the sets that identify traffic that enters, and the networks that stay reachable for it.
@@ -59,16 +84,19 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let mut sets = SortedMap::new();
     for portal in &site.portals {
         if let Entrance::From(sources) = &portal.entrance {
-            let sources = disjoint(Family::V4, sources.iter().copied());
-            sets.insert(members("from", portal), Set::Networks(Family::V4, sources));
+            for family in site.carried() {
+                let sources = disjoint(family, sources.iter().copied());
+                if !sources.is_empty() {
+                    sets.insert(sources_of(family, portal), Set::Networks(family, sources));
+                }
+            }
         }
         let devices = devices(site, portal);
         if !devices.is_empty() {
             sets.insert(members("mac", portal), Set::Devices(devices));
         }
     }
-    let network = disjoint(Family::V4, exempt::of_network(site));
-    sets.insert(SetName(NETWORK.to_owned()), Set::Networks(Family::V4, network));
+    sets.extend(network_sets(site, &[(NETWORK, exempt::of_network(site).collect())]));
     for family in families(site) {
         let local = local(site, family);
         if !local.is_empty() {
@@ -80,27 +108,52 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
 
 /// Returns the rules that one portal adds to those that all whole interfaces share.
 pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
-    let Some(entering) = condition(portal) else { return Vec::new() };
     let mut rules = Vec::new();
-    if has_devices(portal) && !local(site, Family::V4).is_empty() {
-        rules.push(allow_local(site, &entering, Family::V4));
-    }
-    if has_devices(portal) && !site.tunnels.is_empty() {
-        // Only into tunnels: traffic to a part of the subnet that no peer has would leave via the uplink.
-        rules.push(rule([entering.clone(), to_network(), Outgoing(tunnels())], Accept));
-    }
-    for network in &portal.except {
-        rules.push(rule([entering.clone(), Destination(Networks::One(*network))], Accept));
+    for family in site.carried() {
+        let Some(entering) = condition(portal, family) else { continue };
+        rules.extend(stay_reachable(site, portal, &entering, family));
     }
     if portal.entrance_interface().is_some() && portal.takes_all() {
         return rules;
     }
-    rules.extend(refuse_ipv6(site, portal));
+    let refusals = refuse_ipv6(site, portal);
+    let entering = conditions(site, portal);
+    let ways = entering.iter().flat_map(|entering| to_exit(site, portal, entering));
+    // Devices have more IPv6 addresses than those that the file names.
+    let is_last = site.carries_ipv6();
+    let (first, last) = if is_last { (Vec::new(), refusals) } else { (refusals, Vec::new()) };
+    rules.extend(first.into_iter().chain(ways).chain(last));
+    rules
+}
+
+/// Returns the rules for destinations of a family that do not enter.
+fn stay_reachable(site: &Site, portal: &Portal, entering: &Condition, family: Family) -> Vec<FirewallRule> {
+    let mut rules = Vec::new();
+    if has_devices(portal) && !local(site, family).is_empty() {
+        rules.push(allow_local(site, entering, family));
+    }
+    if has_devices(portal) && !site.tunnels.is_empty() {
+        // Only into tunnels: traffic to a part of the subnet that no peer has would leave via the uplink.
+        rules.push(rule([entering.clone(), to_network(family), Outgoing(tunnels())], Accept));
+    }
+    for network in portal.except.iter().filter(|network| network.family() == family) {
+        rules.push(rule([entering.clone(), Destination(Networks::One(*network))], Accept));
+    }
+    rules
+}
+
+/// Returns the rules that let entering traffic leave only at the exit.
+fn to_exit(site: &Site, portal: &Portal, entering: &Condition) -> Vec<FirewallRule> {
+    let destinations = match entering.family() {
+        Some(family) => destinations(portal, family),
+        None => all_destinations(portal),
+    };
+    let mut rules = Vec::new();
     for port in ports(portal) {
-        for destination in destinations(portal) {
-            let parts = [Some(entering.clone()), destination, port.clone()];
+        for destination in &destinations {
+            let parts = [Some(entering.clone()), destination.clone(), port.clone()];
             let matching: Vec<Condition> = parts.into_iter().flatten().collect();
-            if let Some(exit) = site.exit_interface(&portal.exit) {
+            for exit in site.exit_interfaces(&portal.exit) {
                 let leaving = Outgoing(Interfaces::One(exit.clone()));
                 rules.push(rule(matching.iter().cloned().chain([leaving]), Accept));
             }
@@ -120,10 +173,12 @@ pub(super) fn condition_of_ipv6(site: &Site, portal: &Portal) -> Option<Conditio
     }
 }
 
-/// Returns the rules that refuse IPv6 which enters.
+/// Returns the rules that refuse IPv6 which enters, but which no exit takes. Where the tunnels carry IPv6, that
+/// is only IPv6 of devices that the file names by their IPv4 addresses.
 fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let Some(entering) = condition_of_ipv6(site, portal) else { return Vec::new() };
-    let ignores_ipv6 = portal.exit == Exit::Direct || !portal.to.is_empty();
+    let goes_through = site.carries_ipv6() && !matches!(portal.entrance, Entrance::From(_));
+    let ignores_ipv6 = portal.exit == Exit::Direct || !portal.to.is_empty() || goes_through;
     if ignores_ipv6 || !site.host.ipv6 {
         return Vec::new();
     }
@@ -160,13 +215,13 @@ pub(super) fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
 /// leads while the local link is down.
 fn allow_local(site: &Site, entering: &Condition, family: Family) -> FirewallRule {
     let local = Destination(Networks::In(family, local_name(family)));
-    let elsewhere = site.uplink_interface().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone())));
+    let elsewhere = site.uplinks().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone())));
     rule([entering.clone(), local].into_iter().chain(elsewhere), Accept)
 }
 
-/// Returns the condition on traffic to our sites and phones.
-pub(super) fn to_network() -> Condition {
-    Destination(Networks::In(Family::V4, SetName(NETWORK.to_owned())))
+/// Returns the condition on traffic of a family to our sites and phones.
+pub(super) fn to_network(family: Family) -> Condition {
+    Destination(networks_in(family, NETWORK))
 }
 
 fn local(site: &Site, family: Family) -> SortedSet<Cidr> {
@@ -174,7 +229,11 @@ fn local(site: &Site, family: Family) -> SortedSet<Cidr> {
 }
 
 fn local_name(family: Family) -> SetName {
-    SetName(if family == Family::V4 { "local" } else { "local6" }.to_owned())
+    of_family(family, "local")
+}
+
+fn sources_of(family: Family, portal: &Portal) -> SetName {
+    members(&of_family(family, "from").0, portal)
 }
 
 fn members(kind: &str, portal: &Portal) -> SetName {

@@ -1,13 +1,13 @@
 //! Connection marks that record the tunnel a connection went into.
 
-use crate::base::net::{Family, IfName, Mark};
+use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{ConnectionMarked, Departing, Family as Of, FromOriginator, Outgoing},
+    Condition::{ConnectionMarked, Departing, FromOriginator, Outgoing},
     FirewallRule, MarksAtInterfaces, Set, SetName,
 };
-use crate::plan::sets::{TUNNELS, in_set, rule};
+use crate::plan::sets::{TUNNELS, carried, in_set, rule};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
@@ -31,9 +31,12 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }
-    let opening = |set: &str| [FromOriginator, Of(Family::V4), Outgoing(in_set(set))];
+    let opening = |set: &str| {
+        let opening = [FromOriginator].into_iter().chain(carried(site)).chain([Outgoing(in_set(set))]);
+        opening.collect::<Vec<_>>()
+    };
     let is_of_portal = |value| ConnectionMarked(Mark { value, mask: PORTAL_MARKS });
-    let mut rules = vec![rule([Departing(pairs()), Of(Family::V4)], Accept)];
+    let mut rules = vec![rule([Departing(pairs())].into_iter().chain(carried(site)), Accept)];
     if site.portals.iter().any(|portal| portal.mark().is_some()) {
         let marked = opening(TUNNELS).into_iter().chain([is_of_portal(PORTAL_MARKS)]);
         rules.push(rule(marked, SetConnectionMark(TUNNELED)));

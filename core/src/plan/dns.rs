@@ -26,7 +26,7 @@ pub(super) fn at(port: u16) -> [Condition; 2] {
 /// Returns the conditions on queries from a portal's devices to this host, which would be answered via the
 /// site's own uplink. Empty if queries do not enter the portal.
 pub(super) fn asking_here(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
-    let here = Destination(networks_in(OWN));
+    let here = Destination(networks_in(Family::V4, OWN));
     let asking = if site.host.own_addresses.is_empty() { Vec::new() } else { asking(portal) };
     asking.into_iter().map(|[who, port]| vec![who, here.clone(), port]).collect()
 }
@@ -34,7 +34,7 @@ pub(super) fn asking_here(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
 /// Returns the conditions on queries from a portal's devices, if queries enter and do not leave directly.
 fn asking(portal: &Portal) -> Vec<[Condition; 2]> {
     let enters = classifier::has_devices(portal) && portal.to.is_empty() && portal.exit != Exit::Direct;
-    let Some(who) = classifier::condition(portal).filter(|_| enters) else { return Vec::new() };
+    let Some(who) = classifier::condition(portal, Family::V4).filter(|_| enters) else { return Vec::new() };
     let protocols = [Protocol::Udp, Protocol::Tcp].into_iter().zip(at(DNS));
     let is_asked = |protocol| {
         let holds = |ports: &Ports| ports.protocol == protocol && (ports.first..=ports.last).contains(&DNS);
@@ -45,10 +45,7 @@ fn asking(portal: &Portal) -> Vec<[Condition; 2]> {
 
 /// Returns the rules that send queries of devices to this host to a resolver beyond their exit instead.
 fn redirected_to_resolver(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
-    let resolver = portal.resolvers.iter().find_map(|resolver| match resolver {
-        IpAddr::V4(address) => Some(*address),
-        IpAddr::V6(_) => None,
-    });
+    let resolver = portal.resolvers.iter().copied().find(IpAddr::is_ipv4);
     let Some(resolver) = resolver else { return Vec::new() };
     asking_here(site, portal)
         .into_iter()
@@ -60,13 +57,10 @@ fn redirected_to_resolver(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
 /// even while it does not run.
 pub(super) fn prerouting(site: &Site) -> Vec<FirewallRule> {
     let one = |address| Networks::One(Cidr::host(address));
-    let direct = site
-        .portals
-        .iter()
-        .filter(|portal| portal.exit == Exit::Direct)
-        .filter_map(Portal::resolver)
-        .map(one);
-    let elsewhere = (!resolvers(site).is_empty()).then(|| networks_in(RESOLVERS));
+    let direct =
+        site.portals.iter().filter(|portal| portal.exit == Exit::Direct).flat_map(Portal::resolver).map(one);
+    let elsewhere =
+        site.carried().filter(|_| !resolvers(site).is_empty()).map(|family| networks_in(family, RESOLVERS));
     let redirected = |there: Networks| {
         at(DNS).map(|port| rule([Destination(there.clone()), port], Redirect(RESOLVER_PORT)))
     };

@@ -2,14 +2,19 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::base::net::{Cidr, InterfaceAddress};
+use crate::base::net::{Cidr, Family, InterfaceAddress};
 use crate::base::sorted::SortedSet;
 use crate::site::{Portal, Site};
 
 /// Returns the destinations that are exempt from a portal of devices: their own LANs, our sites and phones,
 /// which may contact them, and the networks that the file excepts.
 pub(super) fn for_devices(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
-    site.host.local_networks.iter().chain(&portal.except).copied().chain(of_network(site)).collect()
+    let local = site.host.local_networks.iter().chain(&portal.except).copied();
+    // This router looks up the way of its neighbour solicitations, too, whose sources can be in a network
+    // that enters. IPv4 has no such packets.
+    let link =
+        link_scoped().into_iter().filter(|network| network.family() == Family::V6 && site.carries_ipv6());
+    local.chain(of_network(site)).chain(link).collect()
 }
 
 /// Returns the destinations of this router's own traffic that never enter its portal. The LANs of portals are
@@ -32,21 +37,28 @@ pub(super) fn for_router_elsewhere(site: &Site, portal: &Portal) -> impl Iterato
         .chain(portal.except.iter().copied())
 }
 
-/// Returns the network's own subnet, and the networks outside it that sites share.
+/// Returns the network's own subnets, and the networks outside it that sites share.
 pub(super) fn of_network(site: &Site) -> impl Iterator<Item = Cidr> {
     let networks = site.peers().flat_map(|(_, _, peer)| peer.networks.iter().copied());
-    [site.subnet].into_iter().chain(networks.filter(|network| !site.subnet.covers(*network)))
+    let is_outside = |network: &Cidr| !site.subnets().any(|subnet| subnet.covers(*network));
+    site.subnets().chain(networks.filter(is_outside))
 }
 
 /// Returns the destinations that no router forwards: multicast, limited broadcast, link-local.
 pub(super) fn link_scoped() -> [Cidr; 5] {
     let v4 = |a, b, length| Cidr::new(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), length).expect("a valid length");
-    let v6 = |first, length| {
-        Cidr::new(IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0)), length).expect("a valid length")
-    };
-    [v4(224, 0, 4), Cidr::host(Ipv4Addr::BROADCAST.into()), v4(169, 254, 16), v6(0xfe80, 10), v6(0xff00, 8)]
+    [v4(224, 0, 4), Cidr::host(Ipv4Addr::BROADCAST.into()), v4(169, 254, 16), link_local(), v6(0xff00, 8)]
+}
+
+/// Returns the network of IPv6's link-local addresses.
+pub(super) fn link_local() -> Cidr {
+    v6(0xfe80, 10)
+}
+
+fn v6(first: u16, length: u8) -> Cidr {
+    Cidr::new(IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0)), length).expect("a valid length")
 }
 
 fn portal_lans(site: &Site) -> impl Iterator<Item = Cidr> {
-    site.portals.iter().filter_map(|portal| portal.address).map(InterfaceAddress::network)
+    site.portals.iter().flat_map(Portal::addresses).map(InterfaceAddress::network)
 }

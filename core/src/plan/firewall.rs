@@ -14,12 +14,11 @@ use crate::firewall::{
     Firewall, FirewallRule, Interfaces, Networks, Set, SetName,
 };
 use crate::plan::sets::{
-    ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, disjoint, in_set, networks_in, resolvers, rule,
-    tunnels,
+    ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, in_set, networks_in, resolvers, rule, tunnels,
 };
 use crate::plan::{
     classifier, connection_marks, dns, exempt, inbound, ingress, marks, mss, nat, ntp, phones, router_access,
-    strays,
+    sets, strays,
 };
 use crate::site::{Entrance, Exit, Portal, Site, SiteTunnel};
 use crate::state::TUNNEL_MARK;
@@ -31,8 +30,14 @@ const GUESTS: &str = "guests";
 /// Set of networks that are not the internet.
 const PRIVATE: &str = "private";
 
-/// UDP ports of DHCP, server and client (RFC 2131 § 4.1). DHCP never crosses a tunnel.
-const DHCP: Condition = UdpPort(67, 68);
+/// Returns conditions on the UDP ports of DHCP, server and client (RFC 2131 § 4.1, RFC 8415 § 7.2), for each
+/// family that the tunnels carry. DHCP never crosses a tunnel.
+fn dhcp(site: &Site) -> impl Iterator<Item = Condition> {
+    site.carried().map(|family| match family {
+        Family::V4 => UdpPort(67, 68),
+        Family::V6 => UdpPort(546, 547),
+    })
+}
 
 /// Returns the whole table; `None` for a site without tunnels and portals.
 pub(super) fn plan(site: &Site) -> Option<Firewall> {
@@ -91,16 +96,17 @@ fn interface_sets(site: &Site) -> SortedMap<SetName, Set> {
     sets
 }
 
-fn network_sets(site: &Site) -> impl Iterator<Item = (SetName, Set)> {
-    let sets = [
-        (INSIDE, nat::inside(site)),
-        (nat::KNOWN, nat::known(site)),
-        (PRIVATE, private(site)),
-        (RESOLVERS, resolvers(site)),
-        (OWN, site.host.own_addresses.iter().copied().map(Cidr::host).collect()),
-    ];
-    let sets = sets.into_iter().filter(|(_, members)| !members.is_empty());
-    sets.map(|(name, members)| (SetName(name.to_owned()), Set::Networks(Family::V4, members)))
+fn network_sets(site: &Site) -> SortedMap<SetName, Set> {
+    sets::network_sets(
+        site,
+        &[
+            (INSIDE, nat::inside(site)),
+            (nat::KNOWN, nat::known(site)),
+            (PRIVATE, private(site)),
+            (RESOLVERS, resolvers(site)),
+            (OWN, site.host.own_addresses.iter().copied().map(Cidr::host).collect()),
+        ],
+    )
 }
 
 fn entrances(site: &Site) -> SortedSet<IfName> {
@@ -110,10 +116,11 @@ fn entrances(site: &Site) -> SortedSet<IfName> {
 
 fn paths(site: &Site) -> SortedSet<(IfName, IfName)> {
     let whole = |portal: &&Portal| portal.takes_all();
-    let path = |portal: &Portal| {
-        Some((portal.entrance_interface()?.clone(), site.exit_interface(&portal.exit)?.clone()))
+    let paths = |portal: &Portal| -> Vec<(IfName, IfName)> {
+        let Some(entrance) = portal.entrance_interface() else { return Vec::new() };
+        site.exit_interfaces(&portal.exit).map(|exit| (entrance.clone(), exit.clone())).collect()
     };
-    site.portals.iter().filter(whole).filter_map(path).collect()
+    site.portals.iter().filter(whole).flat_map(paths).collect()
 }
 
 fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
@@ -123,18 +130,16 @@ fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
 
 /// Returns the networks that are not the internet. A guest's traffic must not reach the exit's own computers,
 /// on any of these networks.
-fn private(site: &Site) -> SortedSet<Cidr> {
-    disjoint(
-        Family::V4,
-        site.host.uplink_networks.iter().chain(&site.host.local_networks).copied().chain(special_purpose()),
-    )
+fn private(site: &Site) -> Vec<Cidr> {
+    let here = site.host.uplink_networks.iter().chain(&site.host.local_networks).copied();
+    here.chain(site.carried().flat_map(special_purpose)).collect()
 }
 
 fn forward(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if !site.tunnels.is_empty() {
-        rules.push(rule([Outgoing(tunnels()), DHCP], Drop));
-        rules.push(rule([Incoming(tunnels()), DHCP], Drop));
+        rules.extend(dhcp(site).map(|dhcp| rule([Outgoing(tunnels()), dhcp], Drop)));
+        rules.extend(dhcp(site).map(|dhcp| rule([Incoming(tunnels()), dhcp], Drop)));
     }
     rules.extend(inbound::forward(site));
     // Single devices come before the whole interface that they are behind.
@@ -143,7 +148,9 @@ fn forward(site: &Site) -> Vec<FirewallRule> {
     rules.extend(devices.into_iter().chain(interfaces).flat_map(|portal| classifier::forward(site, portal)));
     let entrances = in_set(ENTRANCES);
     if !self::entrances(site).is_empty() {
-        rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
+        rules.extend(
+            (!site.carries_ipv6()).then(|| rule([Incoming(entrances.clone()), Of(Family::V6)], Reject)),
+        );
         if !paths(site).is_empty() {
             rules.push(rule([InterfacePair(SetName(PATHS.to_owned()))], Accept));
         }
@@ -160,34 +167,46 @@ fn forward(site: &Site) -> Vec<FirewallRule> {
 /// Returns the rules for forwarded traffic that comes out of a tunnel. Accepted are answers, traffic to
 /// networks that `lan` shares, and traffic of guests to the internet.
 fn tunnel_forward(site: &Site) -> Vec<FirewallRule> {
-    let leaving = site.uplink_interface().map(|uplink| Outgoing(Interfaces::One(uplink.clone())));
     // While a portal's interface is gone, the route to the internet is the only one left for answers to the
     // devices behind it.
-    let stray = leaving
-        .iter()
-        .map(|leaving| rule([Incoming(tunnels()), leaving.clone(), classifier::to_network()], Drop));
-    let mut rules: Vec<FirewallRule> = stray.chain(from_tunnels(site)).collect();
-    if let Some(leaving) = leaving {
-        let guests = guest_tunnels(site);
-        let mut accept = |coming: Vec<Condition>| {
-            let private = Destination(networks_in(PRIVATE));
+    let stray = |leaving: &IfName| {
+        let leaving = Outgoing(Interfaces::One(leaving.clone()));
+        let to = |family| rule([Incoming(tunnels()), leaving.clone(), classifier::to_network(family)], Drop);
+        site.carried().map(to).collect::<Vec<_>>()
+    };
+    let mut rules: Vec<FirewallRule> = site.uplinks().flat_map(stray).collect();
+    rules.extend(from_tunnels(site));
+    for uplink in site.uplinks() {
+        rules.extend(to_internet(site, &Outgoing(Interfaces::One(uplink.clone()))));
+    }
+    rules.extend(refuse_the_rest(site));
+    rules
+}
+
+/// Returns the rules for traffic of guests, which leaves to the internet but not to the exit's own computers.
+fn to_internet(site: &Site, leaving: &Condition) -> Vec<FirewallRule> {
+    let guests = guest_tunnels(site);
+    let mut rules = Vec::new();
+    let mut accept = |coming: Vec<Condition>, families: &[Family]| {
+        for family in families {
+            let private = Destination(networks_in(*family, PRIVATE));
             rules.push(rule(coming.iter().cloned().chain([leaving.clone(), private]), Reject));
-            rules.push(rule(coming.into_iter().chain([leaving.clone()]), Accept));
-        };
-        if !guests.is_empty() {
-            accept(vec![Incoming(in_set(GUESTS))]);
         }
-        // On an interface shared with peers that are linked for access only, the source identifies a guest.
-        // WireGuard's allowed IPs vouch for the source.
-        for (interface, _, peer) in
-            site.peers().filter(|(interface, _, peer)| peer.exits_here && !guests.contains(interface))
-        {
-            for network in &peer.networks {
-                accept(vec![Incoming(Interfaces::One(interface.clone())), Source(Networks::One(*network))]);
-            }
+        rules.push(rule(coming.into_iter().chain([leaving.clone()]), Accept));
+    };
+    if !guests.is_empty() {
+        accept(vec![Incoming(in_set(GUESTS))], &site.carried().collect::<Vec<_>>());
+    }
+    // On an interface shared with peers that are linked for access only, the source identifies a guest.
+    // WireGuard's allowed IPs vouch for the source.
+    for (interface, _, peer) in
+        site.peers().filter(|(interface, _, peer)| peer.exits_here && !guests.contains(interface))
+    {
+        for network in &peer.networks {
+            let from = Source(Networks::One(*network));
+            accept(vec![Incoming(Interfaces::One(interface.clone())), from], &[network.family()]);
         }
     }
-    rules.extend(refuse_the_rest());
     rules
 }
 
@@ -197,19 +216,20 @@ fn input(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return rules;
     }
-    rules.push(rule([Incoming(tunnels()), DHCP], Drop));
+    rules.extend(dhcp(site).map(|dhcp| rule([Incoming(tunnels()), dhcp], Drop)));
     rules.extend(from_tunnels(site));
     // Pings of the tunnel address tell whether a link works.
-    rules.push(rule([Incoming(tunnels()), Icmp(Family::V4)], Accept));
-    rules.extend(refuse_the_rest());
+    rules.extend(site.carried().map(|family| rule([Incoming(tunnels()), Icmp(family)], Accept)));
+    rules.extend(refuse_the_rest(site));
     rules
 }
 
 /// Returns the last rules for traffic out of a tunnel. Our sites are told about the refusal, but the internet
 /// is not: the answer to a late packet of a portal's connection would leave via the site's own uplink, and
 /// reveal the site's address.
-fn refuse_the_rest() -> [FirewallRule; 2] {
-    [rule([Incoming(tunnels()), Source(networks_in(INSIDE))], Reject), rule([Incoming(tunnels())], Drop)]
+fn refuse_the_rest(site: &Site) -> impl Iterator<Item = FirewallRule> {
+    let ours = |family| rule([Incoming(tunnels()), Source(networks_in(family, INSIDE))], Reject);
+    site.carried().map(ours).chain([rule([Incoming(tunnels())], Drop)])
 }
 
 /// Returns the rules for traffic out of a tunnel that both this host and the computers behind it accept.
@@ -225,12 +245,15 @@ fn from_tunnels(site: &Site) -> Vec<FirewallRule> {
 fn output(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if !site.tunnels.is_empty() {
-        rules.push(rule([Outgoing(tunnels()), DHCP], Drop));
+        rules.extend(dhcp(site).map(|dhcp| rule([Outgoing(tunnels()), dhcp], Drop)));
     }
     if !resolvers(site).is_empty() {
         // Portals' own LANs are exempt too: there, a DHCP server sends the first packet of a connection.
-        let elsewhere = ingress::inner_sets(site).map(|set| NotOutgoing(in_set(set)));
-        rules.push(rule(elsewhere.chain([Source(networks_in(RESOLVERS)), FromOriginator]), Reject));
+        for family in site.carried() {
+            let elsewhere = ingress::inner_sets(site).map(|set| NotOutgoing(in_set(set)));
+            let asking = [Source(networks_in(family, RESOLVERS)), FromOriginator];
+            rules.push(rule(elsewhere.chain(asking), Reject));
+        }
     }
     let own =
         site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);
@@ -245,14 +268,14 @@ fn own_output(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let exempt: SortedSet<Cidr> = exempt::for_router_elsewhere(site, portal).collect();
     let mut rules: Vec<FirewallRule> =
         ingress::inner_sets(site).map(|set| rule([Outgoing(in_set(set))], Accept)).collect();
-    rules.push(rule([DHCP], Accept));
+    rules.push(rule([UdpPort(67, 68)], Accept));
     rules.extend(exempt.into_iter().map(|network| rule([Destination(Networks::One(network))], Accept)));
     rules.extend(ntp::passes(site));
     // Packets that got a mark are routed once more. This hook does not see their new route, but the last hook
     // does.
     let opening: Vec<Condition> =
         [FromOriginator, NotMarked(TUNNEL_MARK)].into_iter().chain(portal.mark().map(NotMarked)).collect();
-    for destination in classifier::destinations(portal) {
+    for destination in classifier::all_destinations(portal) {
         let to = |port| opening.iter().cloned().chain(destination.clone()).chain(port);
         rules.extend(classifier::ports(portal).into_iter().map(|port| rule(to(port), Reject)));
     }

@@ -51,7 +51,7 @@ pub(super) fn marks(site: &Site) -> Vec<Filter> {
     let incoming = || Incoming(Interfaces::One(uplink.clone()));
     let mut rules = Vec::new();
     for port in any_port() {
-        let asked = Destination(networks_in(ASKED));
+        let asked = Destination(networks_in(Family::V4, ASKED));
         rules.push(rule([incoming(), asked, FromOriginator, port], SetMark(INBOUND)));
     }
     rules.push(rule([incoming(), Marked(INBOUND)], SetConnectionMark(INBOUND)));
@@ -105,7 +105,7 @@ fn any_port() -> [Condition; 2] {
 /// Returns the conditions on traffic of devices that answer via the uplink, one for each kind of entrance.
 fn senders(site: &Site) -> Vec<Condition> {
     let interfaces = (!interfaces(site).is_empty()).then(|| Incoming(in_set(INTERFACES)));
-    let sources = (!sources(site).is_empty()).then(|| Source(networks_in(SOURCES)));
+    let sources = (!sources(site).is_empty()).then(|| Source(networks_in(Family::V4, SOURCES)));
     let devices = (!devices(site).is_empty()).then(|| Device(Devices::In(SetName(DEVICES.to_owned()))));
     [interfaces, sources, devices].into_iter().flatten().collect()
 }

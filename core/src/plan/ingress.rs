@@ -11,17 +11,17 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::Drop,
     Condition::{
-        self, ConnectionMarked, ConnectionNotMarked, Destination, Family as Of, FromOriginator,
-        FromResponder, Incoming, NotFrom, NotIncoming, NotReturning, NotSource, NotTo,
+        self, ConnectionMarked, ConnectionNotMarked, Destination, FromOriginator, FromResponder, Incoming,
+        NotFrom, NotIncoming, NotReturning, NotSource, NotTo,
     },
     FirewallRule, Interfaces, Networks, NetworksAtInterfaces, Set, SetName,
 };
-use crate::plan::connection_marks;
 use crate::plan::priorities::loopback;
-use crate::plan::sets::{INNER, disjoint, in_set, networks_in, rule, tunnels};
+use crate::plan::sets::{INNER, carried, in_set, network_sets, networks_in, of_family, rule, tunnels};
+use crate::plan::{connection_marks, exempt};
 use crate::site::{Portal, RouterAccess, Site, SiteTunnel};
 use crate::state::TUNNELED;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Set of portals' interfaces whose devices have addresses of known networks.
 const CONFINED: &str = "confined";
@@ -51,19 +51,20 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     for (name, interfaces) in [(CONFINED, confined(site)), (EXITS, exits), (INNER, inner)] {
         sets.insert(SetName(name.to_owned()), Set::Interfaces(interfaces));
     }
-    for (name, networks) in
-        [(GUARDED, guarded(site)), (OPEN, open(site)), (FAR, far(site)), (NEAR, near(site))]
-    {
-        sets.insert(SetName(name.to_owned()), Set::Networks(Family::V4, networks));
-    }
-    for (kind, places) in
-        [("lan", own_places(site)), ("ends", reached_ends(site)), ("peers", peers_places(site))]
-    {
-        sets.extend(
-            by_length(&places)
-                .into_iter()
-                .map(|(length, places)| (of_length(kind, length), Set::NetworksAtInterfaces(places))),
-        );
+    let networks = [(GUARDED, guarded(site)), (OPEN, open(site)), (FAR, far(site)), (NEAR, near(site))];
+    sets.extend(network_sets(site, &networks));
+    for (kind, places) in [
+        ("lan", own_places(site)),
+        ("link", link_places(site)),
+        ("ends", reached_ends(site)),
+        ("peers", peers_places(site)),
+    ] {
+        for family in site.carried() {
+            let by_length = by_length(&places, family).into_iter();
+            sets.extend(by_length.map(|(length, places)| {
+                (of_length(kind, family, length), Set::NetworksAtInterfaces(family, places))
+            }));
+        }
     }
     sets
 }
@@ -80,7 +81,7 @@ fn answers(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }
-    let answers = [FromResponder, Of(Family::V4)];
+    let answers: Vec<Condition> = [FromResponder].into_iter().chain(carried(site)).collect();
     let strange = [
         Incoming(tunnels()),
         NotReturning(connection_marks::pairs()),
@@ -93,72 +94,90 @@ fn answers(site: &Site) -> Vec<FirewallRule> {
     ]
 }
 
-/// Returns the rule on sources of guests: an address of their own LAN, or none yet while they ask for one by
+/// Returns the rules on sources of guests: an address of their own LAN, or none yet while they ask for one by
 /// DHCP. The kernel accepts packets without a source address only to the broadcast address
-/// (`ip_route_input_slow` in net/ipv4/route.c).
-fn guests(site: &Site) -> Option<FirewallRule> {
-    let elsewhere = not_in("lan", &own_places(site), NotFrom);
-    (!confined(site).is_empty())
-        .then(|| rule([Incoming(in_set(CONFINED))].into_iter().chain(elsewhere), Drop))
+/// (`ip_route_input_slow` in net/ipv4/route.c). In IPv6, guests have link-local addresses as well.
+fn guests(site: &Site) -> Vec<FirewallRule> {
+    let strange = |family| {
+        let elsewhere = not_in("lan", &own_places(site), family, NotFrom);
+        let off_link = not_in("link", &link_places(site), family, NotFrom);
+        rule([Incoming(in_set(CONFINED))].into_iter().chain(elsewhere).chain(off_link), Drop)
+    };
+    site.carried().filter(|_| !confined(site).is_empty()).map(strange).collect()
 }
 
-/// Returns the rule on neighbours of the uplink: they do not reach phones, nor LANs that other local networks
+/// Returns the rules on neighbours of the uplink: they do not reach phones, nor LANs that other local networks
 /// may reach. An uplink's network that this site shares as a LAN is exempt.
-fn neighbours(site: &Site) -> Option<FirewallRule> {
-    let uplink = Incoming(Interfaces::One(site.uplink_interface()?.clone()));
+fn neighbours(site: &Site) -> Vec<FirewallRule> {
     let is_there = |lan: &&Cidr| site.host.uplink_networks.iter().any(|network| network.overlaps(**lan));
-    let shared = site.lan.iter().filter(|lan| lan.family() == Family::V4).filter(is_there);
-    let others = shared.map(|lan| NotSource(Networks::One(*lan)));
-    (!far(site).is_empty())
-        .then(|| rule([uplink, Destination(networks_in(FAR))].into_iter().chain(others), Drop))
+    let at = |uplink: &IfName, family: Family| {
+        let shared = site.lan.iter().filter(|lan| lan.family() == family).filter(is_there);
+        let others = shared.map(|lan| NotSource(Networks::One(*lan)));
+        let uplink = Incoming(Interfaces::One(uplink.clone()));
+        rule([uplink, Destination(networks_in(family, FAR))].into_iter().chain(others), Drop)
+    };
+    let families = families_of(site, &far(site));
+    site.uplinks().flat_map(|uplink| families.iter().map(move |family| at(uplink, *family))).collect()
 }
 
 /// Returns the rules on destinations. A portal's LAN is reached from that LAN, from tunnels, from this host,
 /// and from networks that this site shares or excepts from portals, so that those can answer. An address in a
 /// tunnel is reached from tunnels, from this host, and from portals whose devices reach all of this router.
 fn strangers(site: &Site) -> Vec<FirewallRule> {
-    let to = |set| [Destination(networks_in(set)), NotIncoming(in_set(INNER))];
+    let to = |family, set| [Destination(networks_in(family, set)), NotIncoming(in_set(INNER))];
     let mut rules = Vec::new();
-    if !guarded(site).is_empty() {
-        let lans = not_in("lan", &own_places(site), NotTo);
-        let ends = not_in("ends", &reached_ends(site), NotTo);
-        rules.push(rule(to(GUARDED).into_iter().chain(lans).chain(ends), Drop));
+    for family in families_of(site, &guarded(site)) {
+        let lans = not_in("lan", &own_places(site), family, NotTo);
+        let ends = not_in("ends", &reached_ends(site), family, NotTo);
+        rules.push(rule(to(family, GUARDED).into_iter().chain(lans).chain(ends), Drop));
     }
-    if !open(site).is_empty() {
-        let elsewhere = not_in("lan", &own_places(site), NotTo);
-        rules.push(rule(to(OPEN).into_iter().chain(elsewhere).chain([NotSource(networks_in(NEAR))]), Drop));
+    let near = families_of(site, &near(site));
+    for family in families_of(site, &open(site)) {
+        let elsewhere = not_in("lan", &own_places(site), family, NotTo);
+        let others = near.contains(&family).then(|| NotSource(networks_in(family, NEAR)));
+        rules.push(rule(to(family, OPEN).into_iter().chain(elsewhere).chain(others), Drop));
     }
     rules
 }
 
-/// Returns the rule on connections that come out of a tunnel to an exit: their sources are networks of the
+/// Returns the families that the tunnels carry, and that some of these networks have.
+fn families_of(site: &Site, networks: &[Cidr]) -> Vec<Family> {
+    site.carried().filter(|family| networks.iter().any(|network| network.family() == *family)).collect()
+}
+
+/// Returns the rules on connections that come out of a tunnel to an exit: their sources are networks of the
 /// site at the other end.
-fn peers(site: &Site) -> Option<FirewallRule> {
-    let elsewhere = not_in("peers", &peers_places(site), NotFrom);
-    let opening = [FromOriginator, Incoming(in_set(EXITS))];
-    exits(site).next().is_some().then(|| rule(opening.into_iter().chain(elsewhere), Drop))
+fn peers(site: &Site) -> Vec<FirewallRule> {
+    let strange = |family| {
+        let elsewhere = not_in("peers", &peers_places(site), family, NotFrom);
+        rule([FromOriginator, Incoming(in_set(EXITS))].into_iter().chain(elsewhere), Drop)
+    };
+    site.carried().filter(|_| exits(site).next().is_some()).map(strange).collect()
 }
 
 /// Returns conditions that match only packets from none of the given interfaces and networks.
 fn not_in(
     kind: &str,
     places: &SortedSet<(IfName, Cidr)>,
+    family: Family,
     condition: fn(NetworksAtInterfaces) -> Condition,
 ) -> Vec<Condition> {
-    let lengths = by_length(places).into_iter().map(|(length, _)| length);
-    lengths.map(|length| condition(NetworksAtInterfaces { set: of_length(kind, length), length })).collect()
+    let lengths = by_length(places, family).into_iter().map(|(length, _)| length);
+    let places = |length| NetworksAtInterfaces { family, set: of_length(kind, family, length), length };
+    lengths.map(|length| condition(places(length))).collect()
 }
 
-fn of_length(kind: &str, length: u8) -> SetName {
-    SetName(format!("{kind}-{length}"))
+fn of_length(kind: &str, family: Family, length: u8) -> SetName {
+    SetName(format!("{}-{length}", of_family(family, kind)))
 }
 
-fn by_length(places: &SortedSet<(IfName, Cidr)>) -> SortedMap<u8, SortedSet<(IfName, Ipv4Addr)>> {
-    let mut groups = SortedMap::<u8, SortedSet<(IfName, Ipv4Addr)>>::new();
-    for (interface, network) in places {
-        if let IpAddr::V4(first) = network.address() {
-            groups.get_or_default(network.length()).insert((interface.clone(), first));
-        }
+fn by_length(
+    places: &SortedSet<(IfName, Cidr)>,
+    family: Family,
+) -> SortedMap<u8, SortedSet<(IfName, IpAddr)>> {
+    let mut groups = SortedMap::<u8, SortedSet<(IfName, IpAddr)>>::new();
+    for (interface, network) in places.iter().filter(|(_, network)| network.family() == family) {
+        groups.get_or_default(network.length()).insert((interface.clone(), network.address()));
     }
     groups
 }
@@ -172,37 +191,44 @@ fn confined(site: &Site) -> SortedSet<IfName> {
     entered_by_lans(site).map(|(interface, _)| interface.clone()).collect()
 }
 
-/// Returns the networks at the interfaces of portals with LANs, and the source address of devices that have
-/// no address yet.
+/// Returns the networks at the interfaces of portals with LANs, and the IPv4 source of devices that have no
+/// address yet.
 fn own_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     let mut places = SortedSet::new();
     for (interface, portal) in entered_by_lans(site) {
-        let own = portal.address.map(InterfaceAddress::network);
-        let none = own.and_then(|own| Cidr::new(Ipv4Addr::UNSPECIFIED.into(), own.length()));
-        let networks = own.into_iter().chain(none).chain(portal.behind.iter().copied());
+        let own = portal.addresses().map(InterfaceAddress::network);
+        let none = portal.address.and_then(|own| Cidr::new(Ipv4Addr::UNSPECIFIED.into(), own.length));
+        let networks = own.chain(none).chain(portal.behind.iter().copied());
         places.extend(networks.map(|network| (interface.clone(), network)));
     }
     places
 }
 
-fn lans(site: &Site) -> SortedSet<Cidr> {
-    let networks = entered_by_lans(site).filter_map(|(_, portal)| Some(portal.address?.network()));
-    disjoint(Family::V4, networks)
+/// Returns the IPv6 sources of packets that no router forwards, at the interfaces of portals with LANs: devices
+/// look for routers and neighbours with them.
+fn link_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
+    let with_ipv6 = entered_by_lans(site).filter(|(_, portal)| portal.address6.is_some());
+    let sources = [Cidr::host(Ipv6Addr::UNSPECIFIED.into()), exempt::link_local()];
+    with_ipv6.flat_map(|(interface, _)| sources.map(|source| (interface.clone(), source))).collect()
+}
+
+fn lans(site: &Site) -> Vec<Cidr> {
+    entered_by_lans(site).flat_map(|(_, portal)| portal.addresses()).map(InterfaceAddress::network).collect()
 }
 
 /// Returns the networks that no other network reaches: this site's addresses in its tunnels, and its portals'
 /// LANs unless they are open.
-fn guarded(site: &Site) -> SortedSet<Cidr> {
-    let lans = if near(site).is_empty() { lans(site) } else { SortedSet::new() };
-    disjoint(Family::V4, ends(site).chain(lans.iter().copied()))
+fn guarded(site: &Site) -> Vec<Cidr> {
+    let lans = if near(site).is_empty() { lans(site) } else { Vec::new() };
+    ends(site).chain(lans).collect()
 }
 
 /// Returns this site's addresses in its tunnels.
 fn ends(site: &Site) -> impl Iterator<Item = Cidr> {
-    let ours = (!site.tunnels.is_empty()).then_some(site.address);
+    let ours = site.addresses().filter(|_| !site.tunnels.is_empty());
     let of_providers = site.tunnels.values().filter_map(|tunnel| tunnel.provider.as_ref());
     let of_providers = of_providers.flat_map(|provider| provider.addresses.iter().map(|own| own.address));
-    ours.into_iter().chain(of_providers).map(Cidr::host)
+    ours.chain(of_providers).map(Cidr::host)
 }
 
 /// Returns this site's addresses in its tunnels, at the interfaces of portals whose devices reach all of this
@@ -213,19 +239,19 @@ fn reached_ends(site: &Site) -> SortedSet<(IfName, Cidr)> {
 }
 
 /// Returns the LANs of portals, if other local networks may reach them.
-fn open(site: &Site) -> SortedSet<Cidr> {
-    if near(site).is_empty() { SortedSet::new() } else { lans(site) }
+fn open(site: &Site) -> Vec<Cidr> {
+    if near(site).is_empty() { Vec::new() } else { lans(site) }
 }
 
 /// Returns the networks that other networks may reach, but not the uplink's neighbours.
-fn far(site: &Site) -> SortedSet<Cidr> {
-    let phones = site.phones().map(|(_, _, phone)| Cidr::host(phone.peer.address));
-    disjoint(Family::V4, phones.chain(open(site).iter().copied()))
+fn far(site: &Site) -> Vec<Cidr> {
+    let phones = site.phones().flat_map(|(_, _, phone)| phone.peer.networks.iter().copied());
+    phones.chain(open(site)).collect()
 }
 
-fn near(site: &Site) -> SortedSet<Cidr> {
+fn near(site: &Site) -> Vec<Cidr> {
     let excepted = site.portals.iter().flat_map(|portal| &portal.except);
-    disjoint(Family::V4, site.lan.iter().chain(excepted).copied())
+    site.lan.iter().chain(excepted).copied().collect()
 }
 
 fn exits(site: &Site) -> impl Iterator<Item = (&IfName, &SiteTunnel)> {

@@ -18,8 +18,8 @@ use crate::firewall::{
     },
     Interfaces, Networks, Set, SetName,
 };
-use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, closed, into, loopback};
-use crate::plan::sets::{INNER, disjoint, in_set, rule, tunnels};
+use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, into, loopback};
+use crate::plan::sets::{INNER, carried, disjoint, in_set, of_family, rule, tunnels};
 use crate::plan::{classifier, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
@@ -28,12 +28,11 @@ use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNEL
 /// the exit does not take.
 pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
     let table = portal.exit.table();
-    let closes_ipv6 = site.host.ipv6 && classifier::takes_ipv6(portal);
     let (selectors, priority) = selectors(portal, mark);
     let mut rules = reverse_path_rules(portal, mark);
     for selector in selectors {
-        rules.extend(into(&[], &selector, priority, table));
-        rules.extend(closes_ipv6.then(|| closed(Family::V6, selector)));
+        let enters = |rule: &Rule| classifier::enters(portal, rule.family);
+        rules.extend(into(site, &[], &selector, priority, table).into_iter().filter(enters));
     }
     rules
 }
@@ -137,9 +136,10 @@ pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
 pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
     let mut drops: Vec<Filter> = closed.map(|(_, mark)| rule([FromOriginator, Marked(mark)], Drop)).collect();
-    let only_ipv4 = drops.is_empty().then_some(Of(Family::V4));
+    let only_ipv4 = drops.is_empty().then(|| carried(site)).flatten();
     if site.tunnels.values().any(|tunnel| tunnel.table.is_some()) {
-        drops.push(rule([Of(Family::V4), FromOriginator, ConnectionMarked(TUNNELED)], Drop));
+        let tunneled = [FromOriginator, ConnectionMarked(TUNNELED)];
+        drops.push(rule(carried(site).into_iter().chain(tunneled), Drop));
     }
     let inside = only_ipv4.into_iter().chain([Outgoing(in_set(INNER))]);
     let inside = (!drops.is_empty()).then(|| rule(inside, Accept));
@@ -192,15 +192,14 @@ fn keep(mark: Mark) -> Filter {
 /// conditions of one list.
 fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
     let mut chosen = Vec::new();
-    let enters = |family: &Family| *family == Family::V4 || classifier::takes_ipv6(portal);
-    for family in families(site).filter(enters) {
+    for family in families(site).filter(|family| classifier::enters(portal, *family)) {
         let exempt = (!exempt(site, portal, family).is_empty())
             .then(|| NotDestination(Networks::In(family, exempt_set(portal, family))));
-        for to in classifier::destinations(portal) {
+        for to in classifier::destinations(portal, family) {
             let implies_family =
                 exempt.is_some() || to.is_some() || matches!(portal.entrance, Entrance::From(_));
             let of_family = (!implies_family).then_some(Of(family));
-            let parts = [classifier::condition(portal), of_family, exempt.clone(), to];
+            let parts = [classifier::condition(portal, family), of_family, exempt.clone(), to];
             let with = |port| parts.iter().cloned().chain([port]).flatten().collect();
             chosen.extend(classifier::ports(portal).into_iter().map(with));
         }
@@ -221,6 +220,5 @@ fn exempt(site: &Site, portal: &Portal, family: Family) -> SortedSet<Cidr> {
 }
 
 fn exempt_set(portal: &Portal, family: Family) -> SetName {
-    let kind = if family == Family::V4 { "kept" } else { "kept6" };
-    SetName(format!("{kind}-{}", portal.name))
+    SetName(format!("{}-{}", of_family(family, "kept"), portal.name))
 }

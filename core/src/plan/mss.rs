@@ -10,8 +10,14 @@ use crate::firewall::{
 use crate::plan::sets::{in_set, rule, tunnels};
 use crate::site::Site;
 
-/// Bytes of an IPv4 and a TCP header without options: the difference between an MTU and its segment size.
-const HEADERS: u32 = 40;
+/// Returns the bytes of an IP and a TCP header without options: the difference between an MTU and its segment
+/// size.
+fn headers(family: Family) -> u32 {
+    match family {
+        Family::V4 => 40,
+        Family::V6 => 60,
+    }
+}
 
 /// Returns the rules that clamp segments in both directions. Both sites have them: with only one direction
 /// clamped, big uploads would hang.
@@ -20,14 +26,17 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
         return Vec::new();
     }
     let groups = by_mtu(site);
-    let clamps = |(mtu, interfaces): (u32, Interfaces)| {
-        let largest = u16::try_from(mtu - HEADERS).expect("validated: an MTU has 16 bits");
-        let clamp = |direction| rule([direction, Of(Family::V4), TcpSyn], ClampMss(largest));
-        [clamp(Outgoing(interfaces.clone())), clamp(Incoming(interfaces))]
+    let clamps = |mtu: u32, interfaces: &Interfaces| {
+        let of_family = |family| {
+            let largest = u16::try_from(mtu - headers(family)).expect("validated: an MTU has 16 bits");
+            let clamp = |direction| rule([direction, Of(family), TcpSyn], ClampMss(largest));
+            [clamp(Outgoing(interfaces.clone())), clamp(Incoming(interfaces.clone()))]
+        };
+        site.carried().flat_map(of_family).collect::<Vec<_>>()
     };
     match groups.keys().copied().collect::<Vec<_>>().as_slice() {
-        [mtu] => clamps((*mtu, tunnels())).into(),
-        several => several.iter().flat_map(|mtu| clamps((*mtu, in_set(&set_name(*mtu))))).collect(),
+        [mtu] => clamps(*mtu, &tunnels()),
+        several => several.iter().flat_map(|mtu| clamps(*mtu, &in_set(&set_name(*mtu)))).collect(),
     }
 }
 

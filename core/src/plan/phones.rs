@@ -16,14 +16,10 @@ use crate::state::{Rule, Selector};
 
 /// Returns the policy rules that lead phones to their exits, and refuse traffic that an exit does not take.
 pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
-    leaving_elsewhere(site).flat_map(|(interface, phone)| {
-        let entering = Selector {
-            incoming: Some(interface.clone()),
-            from: Some(Cidr::host(phone.peer.address)),
-            ..Selector::default()
-        };
-        let shared = shared(site).map(|network| skip(&entering, network));
-        shared.chain(into(&[], &entering, DEVICES, phone.exit.table())).collect::<Vec<_>>()
+    leaving_elsewhere(site).flat_map(|(interface, phone, own)| {
+        let entering = Selector { incoming: Some(interface.clone()), from: Some(own), ..Selector::default() };
+        let shared = shared(site, own.family()).map(|network| skip(&entering, network));
+        shared.chain(into(site, &[], &entering, DEVICES, phone.exit.table())).collect::<Vec<_>>()
     })
 }
 
@@ -31,13 +27,10 @@ pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
 /// gone. WireGuard vouches for the source address.
 pub(super) fn forward(site: &Site) -> Vec<Filter> {
     let mut filters = Vec::new();
-    for (interface, phone) in leaving_elsewhere(site) {
-        let entering = [
-            Incoming(Interfaces::One(interface.clone())),
-            Source(Networks::One(Cidr::host(phone.peer.address))),
-        ];
-        let shared = shared(site).map(|network| Destination(Networks::One(network)));
-        let exit = site.exit_interface(&phone.exit).cloned();
+    for (interface, phone, own) in leaving_elsewhere(site) {
+        let entering = [Incoming(Interfaces::One(interface.clone())), Source(Networks::One(own))];
+        let shared = shared(site, own.family()).map(|network| Destination(Networks::One(network)));
+        let exit = site.exit_interfaces(&phone.exit).cloned();
         let exit = exit.map(|exit| Outgoing(Interfaces::One(exit)));
         let open = shared.chain(exit).map(|way| rule(entering.iter().cloned().chain([way]), Accept));
         filters.extend(open);
@@ -46,12 +39,14 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
     filters
 }
 
-fn leaving_elsewhere(site: &Site) -> impl Iterator<Item = (&IfName, &SitePhone)> {
-    let phones = site.phones().map(|(interface, _, phone)| (interface, phone));
-    phones.filter(|(_, phone)| phone.exit != Exit::Direct)
+/// Returns the phones that leave at another site, once for each of their addresses.
+fn leaving_elsewhere(site: &Site) -> impl Iterator<Item = (&IfName, &SitePhone, Cidr)> {
+    let phones = site.phones().filter(|(_, _, phone)| phone.exit != Exit::Direct);
+    phones
+        .flat_map(|(interface, _, phone)| phone.peer.networks.iter().map(move |own| (interface, phone, *own)))
 }
 
-/// Returns the networks that the site shares, which its phones reach too.
-fn shared(site: &Site) -> impl Iterator<Item = Cidr> {
-    site.lan.iter().copied().filter(|network| network.family() == Family::V4)
+/// Returns the networks of a family that the site shares, which its phones reach too.
+fn shared(site: &Site, family: Family) -> impl Iterator<Item = Cidr> {
+    site.lan.iter().copied().filter(move |network| network.family() == family)
 }

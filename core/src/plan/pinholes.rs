@@ -1,12 +1,12 @@
 //! Pinholes in firewalls of other programs whose rules refuse unknown traffic. The pinholes let pass no more
 //! than our own rules do: our rules check the same packets as well.
 
-use crate::base::net::IfName;
+use crate::base::net::{Family, IfName};
 use crate::base::sorted::SortedMap;
 use crate::firewall::{
     Action::Accept,
     Chain,
-    Condition::{self, Established, Incoming, Outgoing, Source, UdpPort},
+    Condition::{self, Established, Icmp, Incoming, Outgoing, Source, UdpPort},
     Devices, FirewallRule, Interfaces, Networks, Pinholes,
 };
 use crate::plan::dns;
@@ -14,6 +14,8 @@ use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site, Vlan};
 
 /// UDP port of a DHCP server (RFC 2131 § 4.1).
 const DHCP_SERVER: u16 = 67;
+/// UDP port of a DHCP server for IPv6 (RFC 8415 § 7.2).
+const DHCP6_SERVER: u16 = 547;
 
 /// Returns the pinholes for traffic to the host itself and for traffic that it forwards.
 pub(super) fn plan(site: &Site) -> Pinholes {
@@ -34,8 +36,11 @@ fn input(site: &Site) -> Vec<FirewallRule> {
 fn asked(portal: &Portal) -> Vec<FirewallRule> {
     let Some(interface) = portal.entrance_interface() else { return Vec::new() };
     let dhcp = portal.dhcp.then_some(UdpPort(DHCP_SERVER, DHCP_SERVER));
-    let dns = portal.resolver().map(|_| dns::at(RESOLVER_PORT));
-    dhcp.into_iter().chain(dns.into_iter().flatten()).map(|port| rule([coming(interface), port])).collect()
+    // IPv6 needs ICMP for neighbour discovery and for router solicitations.
+    let ipv6 = portal.address6.map(|_| [UdpPort(DHCP6_SERVER, DHCP6_SERVER), Icmp(Family::V6)]);
+    let dns = portal.resolver().next().map(|_| dns::at(RESOLVER_PORT));
+    let asked = dhcp.into_iter().chain(ipv6.into_iter().flatten()).chain(dns.into_iter().flatten());
+    asked.map(|port| rule([coming(interface), port])).collect()
 }
 
 fn forward(site: &Site) -> Vec<FirewallRule> {
@@ -52,7 +57,12 @@ fn forward(site: &Site) -> Vec<FirewallRule> {
 /// Returns the pinholes from a portal's entrance to its exit; for the way back as well, if the exit is not a
 /// tunnel.
 fn through(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
-    let Some(exit) = site.exit_interface(&portal.exit) else { return Vec::new() };
+    let ways = |exit| through_to(portal, exit);
+    site.exit_interfaces(&portal.exit).flat_map(ways).collect()
+}
+
+/// Returns the pinholes from a portal's entrance to an interface.
+fn through_to(portal: &Portal, exit: &IfName) -> Vec<FirewallRule> {
     let is_direct = portal.exit == Exit::Direct;
     match &portal.entrance {
         Entrance::Interface(interface)

@@ -1,6 +1,7 @@
 //! Priorities of our policy rules, and builders of the rules that lead into the table of an exit.
 
 use crate::base::net::{Cidr, Family, IfName, Priority, Table};
+use crate::site::{Site, families};
 use crate::state::{CLOSED_TABLE, Rule, RuleAction, Selector};
 
 /// Priority at which the tunnels' own packets skip all our other rules.
@@ -25,21 +26,31 @@ pub(super) fn loopback() -> IfName {
 }
 
 /// Returns the rules that lead traffic into an exit's table, if there is an exit, and that refuse what the
-/// table has no route for.
-pub(super) fn into(to: &[Cidr], entering: &Selector, priority: Priority, table: Option<Table>) -> Vec<Rule> {
-    let destinations: Vec<Option<Cidr>> =
-        if to.is_empty() { vec![None] } else { to.iter().copied().map(Some).collect() };
-    let both = |to| {
-        let selector = Selector { to, ..entering.clone() };
-        let lookup = table.map(|table| Rule {
-            priority,
-            family: Family::V4,
-            selector: selector.clone(),
-            action: RuleAction::Lookup(table),
-        });
-        lookup.into_iter().chain([closed(Family::V4, selector)])
-    };
-    destinations.into_iter().flat_map(both).collect()
+/// table has no route for. A family that the tunnels do not carry is refused.
+pub(super) fn into(
+    site: &Site,
+    to: &[Cidr],
+    entering: &Selector,
+    priority: Priority,
+    table: Option<Table>,
+) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for family in families(site).filter(|family| entering.from.is_none_or(|from| from.family() == *family)) {
+        let of_family = to.iter().copied().filter(|network| network.family() == family).map(Some);
+        let destinations = of_family.chain(to.is_empty().then_some(None));
+        for to in destinations {
+            let selector = Selector { to, ..entering.clone() };
+            let table = table.filter(|_| site.carried().any(|carried| carried == family));
+            rules.extend(table.map(|table| Rule {
+                priority,
+                family,
+                selector: selector.clone(),
+                action: RuleAction::Lookup(table),
+            }));
+            rules.push(closed(family, selector));
+        }
+    }
+    rules
 }
 
 /// Returns the rule that exempts a destination: traffic to it goes on with the host's own rules.
@@ -53,7 +64,7 @@ pub(super) fn skip(entering: &Selector, network: Cidr) -> Rule {
 }
 
 /// Returns the rule that refuses the selected traffic.
-pub(super) fn closed(family: Family, selector: Selector) -> Rule {
+fn closed(family: Family, selector: Selector) -> Rule {
     // The kernel also looks up the gateway of a new route by these rules, as traffic from the loopback
     // interface. A table can leave that lookup to the host's own rules; a refusal cannot.
     let Selector { incoming, from, mark, .. } = &selector;

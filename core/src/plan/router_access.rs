@@ -14,7 +14,7 @@ use crate::firewall::{
 use crate::plan::classifier;
 use crate::plan::dns::{self, DNS};
 use crate::plan::priorities::loopback;
-use crate::plan::sets::{disjoint, in_set, networks_in, rule};
+use crate::plan::sets::{in_set, network_sets, networks_in, rule};
 use crate::site::{Entrance, Portal, RESOLVER_PORT, RouterAccess, Site};
 
 /// Set of interfaces of visitors: devices that do not reach all of this router.
@@ -36,12 +36,14 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
     let device = |set: &str| Device(Devices::In(SetName(set.to_owned())));
     let mut rules = Vec::new();
     if !interfaces(site).is_empty() {
-        let elsewhere = NotDestination(networks_in(VISITED));
+        let elsewhere = NotDestination(networks_in(Family::V4, VISITED));
         rules.extend(access(site, &Incoming(in_set(VISITORS)), None, Some(elsewhere)));
     }
     let mut of_devices = Vec::new();
-    if !sources(site).is_empty() {
-        of_devices.extend(access(site, &Source(networks_in(VISITING)), Some(Family::V4), None));
+    for family in site.carried() {
+        if sources(site).iter().any(|source| source.family() == family) {
+            of_devices.extend(access(site, &Source(networks_in(family, VISITING)), Some(family), None));
+        }
     }
     if !devices(site, is_by_mac).is_empty() {
         of_devices.extend(access(site, &device(VISITING_MAC), None, None));
@@ -62,18 +64,15 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let addresses = visitors(site).filter(|portal| portal.entrance_interface().is_some());
     let addresses = addresses.filter_map(|portal| Some(Cidr::host(portal.address?.address))).collect();
-    let networks = |networks| Set::Networks(Family::V4, networks);
     let sets = [
         (VISITORS, Set::Interfaces(interfaces(site))),
-        (VISITED, networks(addresses)),
-        (VISITING, networks(sources(site))),
+        (VISITED, Set::Networks(Family::V4, addresses)),
         (VISITING_MAC, Set::Devices(devices(site, is_by_mac))),
         (VISITING6, Set::Devices(devices(site, is_by_address))),
     ];
-    sets.into_iter()
-        .filter(|(_, set)| set.len() > 0)
-        .map(|(name, set)| (SetName(name.to_owned()), set))
-        .collect()
+    let sets = sets.into_iter().filter(|(_, set)| set.len() > 0);
+    let visiting = network_sets(site, &[(VISITING, sources(site))]);
+    sets.map(|(name, set)| (SetName(name.to_owned()), set)).chain(visiting).collect()
 }
 
 /// Returns the rules for the services that `who` reaches on this host, in `only` one family or in both, and
@@ -115,12 +114,12 @@ fn interfaces(site: &Site) -> SortedSet<IfName> {
     visitors(site).filter_map(Portal::entrance_interface).cloned().collect()
 }
 
-fn sources(site: &Site) -> SortedSet<Cidr> {
+fn sources(site: &Site) -> Vec<Cidr> {
     let all = visitors(site).filter_map(|portal| match &portal.entrance {
         Entrance::From(sources) => Some(sources),
         _ => None,
     });
-    disjoint(Family::V4, all.flatten().copied())
+    all.flatten().copied().collect()
 }
 
 fn devices(site: &Site, matches: fn(&Entrance) -> bool) -> SortedSet<Mac> {

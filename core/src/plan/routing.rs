@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use crate::base::net::{Cidr, Family, IfName, Table};
 use crate::base::sorted::SortedSet;
 use crate::plan::exempt::{self, link_scoped};
-use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, MARKED, closed, into, loopback, skip};
+use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, MARKED, into, loopback, skip};
 use crate::plan::{inbound, marks, ntp, phones};
 use crate::site::{
     Entrance, Exit, PortFilter, Portal, ProviderSettings, Site, SiteTunnel, TABLE_BASE, Vlan, families,
@@ -42,7 +42,7 @@ pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
 pub(super) fn routes(site: &Site) -> SortedSet<Route> {
     let to_peers = site.peers().flat_map(|(interface, _, peer)| {
         peer.networks.iter().flat_map(|network| {
-            let source = (Family::of(site.address) == network.family()).then_some(site.address);
+            let source = site.addresses().find(|own| Family::of(*own) == network.family());
             [open(Table::MAIN, *network, interface, source), backstop(Table::MAIN, *network)]
         })
     });
@@ -69,8 +69,8 @@ fn to_exit(site: &Site, interface: &IfName, tunnel: &SiteTunnel) -> Vec<Route> {
         .iter()
         .copied()
         .chain(narrower)
-        .map(|network| open(table, network, interface, Some(site.source_in(tunnel, network))));
-    ways.chain([backstop(table, Family::V4.everything())]).collect()
+        .map(|network| open(table, network, interface, site.source_in(tunnel, network)));
+    ways.chain(site.carried().map(|family| backstop(table, family.everything()))).collect()
 }
 
 /// Returns the route into a tunnel.
@@ -109,24 +109,28 @@ pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
         (Entrance::From(sources), None) => device_rules(site, portal, sources, table),
         (Entrance::Own, None) => own_rules(site, portal, table),
     };
-    rules.extend(portal.resolver().into_iter().flat_map(|address| resolver_rules(address, table)));
+    rules.extend(portal.resolver().flat_map(|address| resolver_rules(site, address, table)));
     rules
 }
 
 /// Returns the rules that lead all queries of the portal's resolver to the exit, also those to destinations
 /// that the portal exempts.
-fn resolver_rules(address: IpAddr, table: Option<Table>) -> Vec<Rule> {
-    into(&[], &sent_from(Cidr::host(address)), DEVICES, table)
+fn resolver_rules(site: &Site, address: IpAddr, table: Option<Table>) -> Vec<Rule> {
+    into(site, &[], &sent_from(Cidr::host(address)), DEVICES, table)
 }
 
 /// Returns the rules that exempt packets of resolvers to our LANs and peers: they answer the clients there.
-/// All resolvers have addresses in the network's subnet.
+/// All resolvers have addresses in the network's subnets.
 fn answers(site: &Site) -> impl Iterator<Item = Rule> {
-    let asks = site.portals.iter().any(|portal| portal.exit != Exit::Direct && portal.resolver().is_some());
+    let asks =
+        site.portals.iter().any(|portal| portal.exit != Exit::Direct && portal.resolver().next().is_some());
     let exempt =
         site.host.local_networks.iter().copied().chain(exempt::of_network(site)).chain(link_scoped());
-    let exempt = exempt.filter(move |network| asks && network.family() == Family::V4);
-    exempt.map(|network| skip(&sent_from(site.subnet), network))
+    let exempt: Vec<Cidr> = exempt.filter(|_| asks).collect();
+    site.subnets().flat_map(move |subnet| {
+        let of_family = exempt.clone().into_iter().filter(move |network| network.family() == subnet.family());
+        of_family.map(move |network| skip(&sent_from(subnet), network))
+    })
 }
 
 /// Returns the selector of packets that this host sends from an address.
@@ -137,10 +141,7 @@ fn sent_from(from: Cidr) -> Selector {
 fn interface_rules(site: &Site, portal: &Portal, interface: &IfName, table: Option<Table>) -> Vec<Rule> {
     let entering = Selector { incoming: Some(interface.clone()), ..Selector::default() };
     let mut rules: Vec<Rule> = portal.except.iter().map(|network| skip(&entering, *network)).collect();
-    rules.extend(into(&portal.to, &entering, ENTRANCES, table));
-    if site.host.ipv6 && portal.to.is_empty() {
-        rules.push(closed(Family::V6, entering));
-    }
+    rules.extend(into(site, &portal.to, &entering, ENTRANCES, table));
     rules
 }
 
@@ -153,7 +154,7 @@ fn device_rules(site: &Site, portal: &Portal, sources: &SortedSet<Cidr>, table: 
         let exempt = exempt::for_devices(site, portal).into_iter();
         let exempt = exempt.filter(|network| network.family() == source.family());
         rules.extend(exempt.map(|network| skip(&entering, network)));
-        rules.extend(into(&portal.to, &entering, DEVICES, table));
+        rules.extend(into(site, &portal.to, &entering, DEVICES, table));
     }
     rules
 }
@@ -184,10 +185,7 @@ fn own_rules(site: &Site, portal: &Portal, table: Option<Table>) -> Vec<Rule> {
     let exempt = exempt::for_router(site, portal).into_iter();
     rules.extend(exempt.filter(speaks).map(|network| skip(&own, network)));
     rules.extend(ntp::rules(site));
-    rules.extend(into(&portal.to, &own, ENTRANCES, table));
-    if site.host.ipv6 && portal.to.is_empty() {
-        rules.push(closed(Family::V6, own));
-    }
+    rules.extend(into(site, &portal.to, &own, ENTRANCES, table));
     rules
 }
 

@@ -1,8 +1,8 @@
 //! Names of sets that several parts of the firewall share, and builders of rules.
 
 use crate::base::net::{Cidr, Family};
-use crate::base::sorted::SortedSet;
-use crate::firewall::{Action, Condition, FirewallRule, Interfaces, Networks, SetName};
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::firewall::{Action, Condition, FirewallRule, Interfaces, Networks, Set, SetName};
 use crate::site::{Exit, Portal, Site};
 
 /// Set of all tunnels.
@@ -46,9 +46,33 @@ pub(super) fn tunnels() -> Interfaces {
     in_set(TUNNELS)
 }
 
-/// Returns the IPv4 networks in the set of this name.
-pub(super) fn networks_in(name: &str) -> Networks {
-    Networks::In(Family::V4, SetName(name.to_owned()))
+/// Returns the networks of one family in the set of this name.
+pub(super) fn networks_in(family: Family, name: &str) -> Networks {
+    Networks::In(family, of_family(family, name))
+}
+
+/// Returns the name of the set with the networks of one family; the set for IPv4 has the plain name.
+pub(super) fn of_family(family: Family, name: &str) -> SetName {
+    SetName(if family == Family::V4 { name.to_owned() } else { format!("{name}6") })
+}
+
+/// Returns the sets of networks that have members, one for each name and each family that the tunnels carry.
+pub(super) fn network_sets(site: &Site, networks: &[(&str, Vec<Cidr>)]) -> SortedMap<SetName, Set> {
+    let mut sets = SortedMap::new();
+    for family in site.carried() {
+        for (name, networks) in networks {
+            let members = disjoint(family, networks.iter().copied());
+            if !members.is_empty() {
+                sets.insert(of_family(family, name), Set::Networks(family, members));
+            }
+        }
+    }
+    sets
+}
+
+/// Returns the condition that keeps a rule to IPv4, unless the tunnels carry IPv6 as well.
+pub(super) fn carried(site: &Site) -> Option<Condition> {
+    (!site.carries_ipv6()).then_some(Condition::Family(Family::V4))
 }
 
 /// Returns the networks of one family, without those that another network in the list covers.
@@ -68,7 +92,7 @@ pub(super) fn disjoint(family: Family, networks: impl Iterator<Item = Cidr>) -> 
 }
 
 /// Returns the members of the set [`RESOLVERS`].
-pub(super) fn resolvers(site: &Site) -> SortedSet<Cidr> {
+pub(super) fn resolvers(site: &Site) -> Vec<Cidr> {
     let elsewhere = site.portals.iter().filter(|portal| portal.exit != Exit::Direct);
-    elsewhere.filter_map(Portal::resolver).map(Cidr::host).collect()
+    elsewhere.flat_map(Portal::resolver).map(Cidr::host).collect()
 }

@@ -25,6 +25,6 @@ pub(super) fn partly(site: &Site) -> SortedSet<IfName> {
 /// a whole.
 pub(super) fn forward(site: &Site) -> Vec<FirewallRule> {
     let rest = (!partly(site).is_empty()).then(|| rule([Incoming(in_set(PARTLY))], Accept));
-    let strays = rule([Source(Networks::One(site.subnet))], Drop);
-    rest.into_iter().chain([strays]).collect()
+    let strays = site.subnets().map(|subnet| rule([Source(Networks::One(subnet))], Drop));
+    rest.into_iter().chain(strays).collect()
 }

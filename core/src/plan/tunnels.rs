@@ -7,7 +7,9 @@ use crate::base::net::{Family, IfName, InterfaceAddress};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::plan::{inbound, marks};
 use crate::site::{self, Entrance, Site, Vlan};
-use crate::state::{ALIAS_PREFIX, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel, WireGuardBackend};
+use crate::state::{
+    ALIAS_PREFIX, FORWARDING6, Link, LinkKind, Peer, State, TUNNEL_MARK, Tunnel, WireGuardBackend,
+};
 
 /// Returns the state with links, tunnels and addresses, and with the interfaces that are up.
 pub(super) fn plan(site: &Site) -> State {
@@ -24,7 +26,7 @@ pub(super) fn plan(site: &Site) -> State {
         let of_provider =
             |own: &site::ProviderSettings| own.addresses.iter().map(|own| own.address).collect();
         let own: SortedSet<IpAddr> =
-            tunnel.provider.as_ref().map_or_else(|| [site.address].into(), of_provider);
+            tunnel.provider.as_ref().map_or_else(|| site.addresses().collect(), of_provider);
         let alone = |address| InterfaceAddress { address, length: Family::of(address).bits() };
         state.addresses.extend(own.into_iter().map(|address| (interface.clone(), alone(address))));
         state.up.insert(interface.clone());
@@ -37,8 +39,9 @@ pub(super) fn plan(site: &Site) -> State {
             // A VLAN on the uplink does not decide whether the uplink is up.
             state.up.extend(Some(parent).filter(|parent| site.uplink_interface() != Some(parent)).cloned());
         }
-        if let (Some(interface), Some(address)) = (portal.entrance_interface(), portal.address) {
-            state.addresses.extend(portal.has_wire().then(|| (interface.clone(), address)));
+        if let (Some(interface), Some(_)) = (portal.entrance_interface(), portal.address) {
+            let addresses = portal.addresses().filter(|_| portal.has_wire());
+            state.addresses.extend(addresses.map(|address| (interface.clone(), address)));
             // A port that was set up as a portal's interface is not set down either: other programs use it.
             state.up.insert(interface.clone());
         }
@@ -47,13 +50,15 @@ pub(super) fn plan(site: &Site) -> State {
 }
 
 /// Returns the sysctls:
-/// - `ip_forward`;
+/// - `ip_forward`, and IPv6's `forwarding` where IPv6 goes through portals;
 /// - `send_redirects`, which the kernel's WireGuard turns off for all interfaces (`wg_open` in
 ///   drivers/net/wireguard/device.c): it is listed here so that `down` restores it;
 /// - `src_valid_mark` on tunnels of portals that use marks, and on the uplink where connections come in via
 ///   it: the reverse-path check then includes the mark;
 /// - `accept_ra` on entrances: a host that does not forward IPv6 believes every router advertisement, and no
 ///   device of a portal is a router of this host;
+/// - `accept_ra` on other interfaces, where this host listens to router advertisements: 2 makes it listen
+///   although it forwards IPv6 (Documentation/networking/ip-sysctl.rst), so that it keeps its own IPv6;
 /// - `rp_filter` only on our own tunnels, and only if the file asks for it. The kernel uses the larger of the
 ///   values of `all` and of the interface, so loose (2) on the interface is enough.
 pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
@@ -70,12 +75,15 @@ pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     if let Some(uplink) = inbound::checked(site) {
         sysctls.insert(format!("net/ipv4/conf/{uplink}/src_valid_mark"), "1".to_owned());
     }
-    let entrances = site
-        .kernel
-        .ignores_advertisements
-        .iter()
-        .map(|interface| format!("net/ipv6/conf/{interface}/accept_ra"));
-    sysctls.extend(entrances.map(|key| (key, "0".to_owned())));
+    let advertisements = |interface: &IfName| format!("net/ipv6/conf/{interface}/accept_ra");
+    let entrances = &site.kernel.ignores_advertisements;
+    sysctls.extend(entrances.iter().map(|interface| (advertisements(interface), "0".to_owned())));
+    if site.carries_ipv6() && !sysctls.is_empty() {
+        sysctls.insert(FORWARDING6.to_owned(), "1".to_owned());
+        let listens =
+            site.kernel.hears_advertisements.iter().filter(|interface| !entrances.contains(*interface));
+        sysctls.extend(listens.map(|interface| (advertisements(interface), "2".to_owned())));
+    }
     if site.kernel.loose_rp_filter {
         let key = |interface: &IfName| format!("net/ipv4/conf/{interface}/rp_filter");
         sysctls.extend(site.tunnels.keys().map(|interface| (key(interface), "2".to_owned())));

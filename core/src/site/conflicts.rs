@@ -27,17 +27,21 @@ pub(super) fn shared_networks_that_are_local(
         .collect()
 }
 
-/// Returns an error for each network of the host inside `subnet`: sites would take its traffic away. Networks
-/// of addresses that this program gave to interfaces are exempt, even if the interfaces were renamed. A
-/// wider network than `subnet` conflicts with networks of sites.
-pub(super) fn networks_in_the_subnet(portals: &[Portal], subnet: Cidr, facts: &Facts) -> Vec<Error> {
-    let lans = portals.iter().filter_map(|portal| portal.address).map(InterfaceAddress::network);
+/// Returns an error for each network of the host inside a subnet, which the file has under this key: sites
+/// would take its traffic away. Networks of addresses that this program gave to interfaces are exempt, even
+/// if the interfaces were renamed. A wider network than the subnet conflicts with networks of sites.
+pub(super) fn networks_in_the_subnet(
+    portals: &[Portal],
+    (key, subnet): (&str, Cidr),
+    facts: &Facts,
+) -> Vec<Error> {
+    let lans = portals.iter().flat_map(Portal::addresses).map(InterfaceAddress::network);
     let ours: Vec<Cidr> = lans.chain(facts.given.iter().map(|(_, network)| *network)).collect();
     let here = facts.local.iter().chain(&facts.uplink_networks);
     here.filter(|network| subnet.covers(**network) && !ours.contains(network))
         .map(|network| {
             Error::wrong(format!(
-                "`subnet` is {subnet}, but {network}, a part of it, is already connected to this router and \
+                "`{key}` is {subnet}, but {network}, a part of it, is already connected to this router and \
                  would be cut off: choose a private network that no site uses yet, and write it into the \
                  files of all sites"
             ))

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::net::Cidr;
+use crate::base::net::{Cidr, IfName};
 use crate::base::sorted::SortedSet;
 use crate::config::model;
 use crate::site::facts::Neighbours;
@@ -14,6 +14,8 @@ use crate::state::WireGuardBackend;
 pub struct HostView {
     /// Uplink: the interface of the route to the internet.
     pub uplink: Option<Uplink>,
+    /// Interface of the route to the IPv6 internet.
+    pub uplink6: Option<IfName>,
     /// Connected networks of the uplink: the exit's own neighbours.
     pub uplink_networks: SortedSet<Cidr>,
     /// Networks on the host's other interfaces.
@@ -29,15 +31,17 @@ pub struct HostView {
 }
 
 impl HostView {
-    /// Makes the view of a host whose site's network has this subnet.
-    pub(super) fn new(subnet: Cidr, facts: &Facts, uplink: Option<Uplink>) -> Self {
+    /// Makes the view of a host whose site's network has these subnets.
+    pub(super) fn new(subnets: &[Cidr], facts: &Facts, uplink: Option<Uplink>) -> Self {
+        let is_inside = |network: Cidr| subnets.iter().any(|subnet| subnet.overlaps(network));
         Self {
             uplink,
+            uplink6: facts.uplink6.clone(),
             uplink_networks: facts.uplink_networks.clone(),
             // Our own portal LANs appear among the local networks once they exist. They follow from the file,
             // not from the host.
-            local_networks: facts.local.iter().copied().filter(|local| !subnet.overlaps(*local)).collect(),
-            own_addresses: facts.own.iter().copied().filter(|own| !subnet.contains(*own)).collect(),
+            local_networks: facts.local.iter().copied().filter(|local| !is_inside(*local)).collect(),
+            own_addresses: facts.own.iter().copied().filter(|own| !is_inside(Cidr::host(*own))).collect(),
             ipv6: facts.ipv6,
             neighbours: facts.neighbours.clone(),
             wireguard: facts.wireguard.unwrap_or(WireGuardBackend::BuiltIn),

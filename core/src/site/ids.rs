@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::base::net::{Cidr, IfName, Table};
 use crate::config::model::{self, FIRST_PROVIDER, Network};
-use crate::config::site_network;
+use crate::config::{site_network, site_network6};
 
 /// Interface shared by all peers whose networks do not overlap.
 pub const SHARED_INTERFACE: &str = "portals0";
@@ -26,6 +26,16 @@ pub(super) fn site_address(network: &Network, id: u8) -> IpAddr {
 /// Returns the /24 of the site with this id.
 pub(super) fn site_subnet(network: &Network, id: u8) -> Cidr {
     site_network(network.subnet, id).expect("validated: the subnet holds every id's /24")
+}
+
+/// Returns the IPv6 /56 of the site with this id, if the network has IPv6.
+pub(super) fn site_subnet6(network: &Network, id: u8) -> Option<Cidr> {
+    site_network6(network.subnet6?.network, id)
+}
+
+/// Returns the IPv6 address of the site with this id on all its tunnels, if the network has IPv6.
+pub(super) fn site_address6(network: &Network, id: u8) -> Option<IpAddr> {
+    site_subnet6(network, id)?.nth(1)
 }
 
 /// Returns the dedicated interface of an exit.

@@ -14,6 +14,8 @@ pub struct KernelSettings {
     /// Interfaces that have only devices of portals on them: this host ignores IPv6 router advertisements
     /// there.
     pub ignores_advertisements: SortedSet<IfName>,
+    /// Interfaces on which this host listens to router advertisements, and does so when it forwards IPv6, too.
+    pub hears_advertisements: SortedSet<IfName>,
 }
 
 impl KernelSettings {
@@ -22,6 +24,7 @@ impl KernelSettings {
         Self {
             loose_rp_filter: entry.rp_filter == RpFilter::Loose,
             ignores_advertisements: entrances(portals, facts),
+            hears_advertisements: facts.hears_advertisements.clone(),
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::net::IpAddr;
 
-use super::ids::{exit_interface, shared_interface, site_address, site_port, site_subnet, site_table};
+use super::ids::{
+    exit_interface, shared_interface, site_address, site_port, site_subnet, site_subnet6, site_table,
+};
 use super::{Exit, KEEPALIVE, PeerEndpoint, PeerKnowledge, SitePeer, SitePhone, SiteTunnel, portals};
 use crate::base::keys;
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{self, EndpointHost, Name, Network};
-use crate::config::{phone_address, portal_addresses};
+use crate::config::{phone_address, phone_address6, portal_addresses};
 use crate::wgquick::Parsed;
 
 /// Returns the host names that this site must resolve to dial its peers and providers.
@@ -36,7 +38,7 @@ pub fn networks_of(network: &Network, name: &str) -> SortedSet<Cidr> {
         .into_values()
         .map(InterfaceAddress::network)
         .filter(|lan| !own.covers(*lan));
-    elsewhere.chain([own]).chain(site.lan.iter().copied()).collect()
+    elsewhere.chain([own]).chain(site_subnet6(network, site.id)).chain(site.lan.iter().copied()).collect()
 }
 
 /// Returns the address of the site `own` on all its tunnels.
@@ -90,7 +92,8 @@ fn phone_view(
     let exit = phone.exit.as_ref().map_or(Exit::Direct, |exit| portals::exit(network, &phone.at, exit));
     let own_key = known.phone_keys.get(name).cloned();
     let address = phone_address(network, phone);
-    let networks = SortedSet::from([Cidr::host(address)]);
+    let networks: SortedSet<Cidr> =
+        [Some(address), phone_address6(network, phone)].into_iter().flatten().map(Cidr::host).collect();
     let peer = SitePeer {
         address,
         public_key: phone.public_key,
@@ -109,6 +112,12 @@ fn preshared_key(known: &PeerKnowledge, own: PublicKey, other: PublicKey) -> Opt
     known.network_secret.map(|secret| keys::preshared_key(secret, own, other))
 }
 
+/// Returns all destinations that an exit takes.
+fn everything(network: &Network) -> SortedSet<Cidr> {
+    let families = [Some(Family::V4), network.subnet6.map(|_| Family::V6)];
+    families.into_iter().flatten().map(Family::everything).collect()
+}
+
 /// Returns the site `name` as a peer of `own`, which uses it as an exit or not.
 fn peer_view(network: &Network, own: &str, name: &str, is_exit: bool, known: &PeerKnowledge) -> SitePeer {
     let (mine, peer) = (&network.sites[own], &network.sites[name]);
@@ -122,7 +131,7 @@ fn peer_view(network: &Network, own: &str, name: &str, is_exit: bool, known: &Pe
         preshared_key: preshared_key(known, mine.public_key, peer.public_key),
         keepalive: endpoint.is_some().then_some(KEEPALIVE),
         endpoint,
-        allowed_ips: if is_exit { [Family::V4.everything()].into() } else { networks.clone() },
+        allowed_ips: if is_exit { everything(network) } else { networks.clone() },
         networks,
         exits_here,
     }

@@ -13,6 +13,7 @@ mod guard;
 mod host_view;
 mod ids;
 mod inputs;
+mod ipv6;
 mod kernel_settings;
 mod links;
 mod marks;
@@ -23,7 +24,6 @@ mod portal;
 mod portals;
 mod providers;
 mod tunnel;
-mod unsupported;
 mod view;
 mod vlan;
 
@@ -57,10 +57,12 @@ pub struct Site {
     pub network: Name,
     /// Name of the site.
     pub name: Name,
-    /// Address of the site on all its tunnels.
+    /// IPv4 address of the site on all its tunnels.
     pub address: IpAddr,
-    /// Subnet of the network.
+    /// IPv4 subnet of the network.
     pub subnet: Cidr,
+    /// IPv6 of the site in the network; `None` if the tunnels carry no IPv6.
+    pub ipv6: Option<SiteIpv6>,
     /// Networks here that linked sites may reach.
     pub lan: Vec<Cidr>,
     /// MTU of the tunnels.
@@ -88,6 +90,15 @@ pub struct Site {
     pub notes: Vec<String>,
 }
 
+/// IPv6 of a site in its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SiteIpv6 {
+    /// Address of the site on all its tunnels.
+    pub address: IpAddr,
+    /// Subnet of the network.
+    pub subnet: Cidr,
+}
+
 /// Way of traffic that must skip a portal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NtpBypass {
@@ -109,14 +120,55 @@ impl Site {
         }
     }
 
-    /// Returns this end's address in a tunnel for packets to an address.
+    /// Returns this end's address in a tunnel for packets to an address: one of the same family, if this end
+    /// has one.
     pub fn address_in(&self, tunnel: &SiteTunnel, to: IpAddr) -> IpAddr {
-        self.source_in(tunnel, Cidr::host(to))
+        self.source_in(tunnel, Cidr::host(to)).unwrap_or(self.address)
     }
 
-    /// Returns this end's address in a tunnel for packets to a network.
-    pub fn source_in(&self, tunnel: &SiteTunnel, to: Cidr) -> IpAddr {
-        tunnel.provider.as_ref().and_then(|own| own.source_to(to)).unwrap_or(self.address)
+    /// Returns this end's address in a tunnel for packets to a network; `None` if this end has no address of
+    /// that family there.
+    pub fn source_in(&self, tunnel: &SiteTunnel, to: Cidr) -> Option<IpAddr> {
+        match &tunnel.provider {
+            Some(own) => own.source_to(to),
+            None => self.addresses().find(|own| Family::of(*own) == to.family()),
+        }
+    }
+
+    /// Returns the addresses of the site on all its tunnels, one of each family that they carry.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        [Some(self.address), self.ipv6.map(|ipv6| ipv6.address)].into_iter().flatten()
+    }
+
+    /// Returns the subnets of the network, one of each family that the tunnels carry.
+    pub fn subnets(&self) -> impl Iterator<Item = Cidr> + use<> {
+        [Some(self.subnet), self.ipv6.map(|ipv6| ipv6.subnet)].into_iter().flatten()
+    }
+
+    /// Returns the address families that the tunnels carry.
+    pub fn carried(&self) -> impl Iterator<Item = Family> + use<> {
+        self.subnets().map(Cidr::family)
+    }
+
+    /// Reports whether the tunnels carry IPv6.
+    pub fn carries_ipv6(&self) -> bool {
+        self.ipv6.is_some()
+    }
+
+    /// Reports whether an exit takes packets of a family, as far as this site knows: the uplink of another
+    /// site may lack IPv6.
+    pub fn takes(&self, exit: &Exit, family: Family) -> bool {
+        match exit {
+            Exit::Tunnel { interface, .. } => self.tunnels.get(interface).is_some_and(|tunnel| {
+                let mut allowed = tunnel.peers.values().flat_map(|peer| &peer.allowed_ips);
+                allowed.any(|network| network.family() == family)
+            }),
+            Exit::Direct => match family {
+                Family::V4 => true,
+                Family::V6 => self.carries_ipv6() && self.host.uplink6.is_some(),
+            },
+            Exit::Nowhere => false,
+        }
     }
 
     /// Returns the MTU of a tunnel in bytes.
@@ -143,13 +195,19 @@ impl Site {
         self.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_some()).map(|(interface, _)| interface)
     }
 
-    /// Returns the interface by which traffic for an exit leaves this host.
-    pub fn exit_interface<'a>(&'a self, exit: &'a Exit) -> Option<&'a IfName> {
-        match exit {
-            Exit::Tunnel { interface, .. } => Some(interface),
-            Exit::Direct => self.uplink_interface(),
-            Exit::Nowhere => None,
-        }
+    /// Returns the interfaces by which traffic for an exit leaves this host: one, or two if IPv6 has an uplink
+    /// of its own.
+    pub fn exit_interfaces<'a>(&'a self, exit: &'a Exit) -> impl Iterator<Item = &'a IfName> {
+        let uplinks = self.uplinks().filter(|_| *exit == Exit::Direct);
+        exit.interface().into_iter().chain(uplinks)
+    }
+
+    /// Returns the interfaces that lead to the internet: one, or two if IPv6 goes through portals and has an
+    /// uplink of its own.
+    pub fn uplinks(&self) -> impl Iterator<Item = &IfName> {
+        let of_ipv6 = self.host.uplink6.as_ref().filter(|_| self.carries_ipv6());
+        let others = of_ipv6.filter(|interface| Some(*interface) != self.uplink_interface());
+        self.uplink_interface().into_iter().chain(others)
     }
 
     /// Returns the interface of the uplink.

@@ -26,8 +26,10 @@ pub struct Portal {
     /// Exit in use: one of `exits`, the first unless [`Site::choose`](super::Site::choose) changed it;
     /// [`Exit::Nowhere`] if there is an obstacle.
     pub exit: Exit,
-    /// Address of this host on the portal's LAN, if the portal has a LAN.
+    /// IPv4 address of this host on the portal's LAN, if the portal has a LAN.
     pub address: Option<InterfaceAddress>,
+    /// IPv6 address of this host on the portal's LAN, if the LAN has IPv6.
+    pub address6: Option<InterfaceAddress>,
     /// Networks that the host has at the portal's interface besides the portal's LAN. Their devices enter as
     /// well.
     pub behind: SortedSet<Cidr>,
@@ -101,10 +103,16 @@ impl Portal {
         self.to.is_empty() && self.ports.is_none()
     }
 
-    /// Returns the address where the portal's resolver listens, and from which it asks; `None` if there is no
+    /// Returns the addresses of this host on the portal's LAN, one of each family that the LAN has.
+    pub fn addresses(&self) -> impl Iterator<Item = InterfaceAddress> + use<> {
+        self.address.into_iter().chain(self.address6)
+    }
+
+    /// Returns the addresses where the portal's resolver listens, and from which it asks; empty if there is no
     /// resolver.
-    pub fn resolver(&self) -> Option<IpAddr> {
-        self.address.filter(|_| !self.resolvers.is_empty()).map(|lan| lan.address)
+    pub fn resolver(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let has_resolver = !self.resolvers.is_empty();
+        self.addresses().filter(move |_| has_resolver).map(|lan| lan.address)
     }
 
     /// Reports whether the portal has several exits.

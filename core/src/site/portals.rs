@@ -3,12 +3,13 @@
 use super::ids::{exit_interface, provider_table, site_table};
 use super::tunnel::resolvers_at;
 use super::{
-    Entrance, Exit, PortFilter, Portal, ReplyPath, RouterAccess, SiteTunnel, marks, obstacle_search, vlan,
+    Entrance, Exit, PortFilter, Portal, ReplyPath, RouterAccess, SiteIpv6, SiteTunnel, marks,
+    obstacle_search, vlan,
 };
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Mark, are_all_ipv4};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{self, ExitRef, Name, Network};
-use crate::config::portal_addresses;
+use crate::config::{portal_addresses, portal_addresses6};
 use crate::site::access_point;
 use crate::site::access_point::AccessPointPlan;
 use crate::site::facts::Facts;
@@ -24,6 +25,10 @@ struct PortalInputs<'a> {
     wifi: &'a AccessPointPlan,
     /// Addresses of portals' LANs, by name of the portal.
     addresses: SortedMap<Name, InterfaceAddress>,
+    /// Set if the tunnels carry IPv6.
+    carries_ipv6: bool,
+    /// IPv6 addresses of portals' LANs, by name of the portal; empty if the tunnels carry no IPv6.
+    addresses6: SortedMap<Name, InterfaceAddress>,
     /// Marks of portals that need one, by name of the portal.
     marks: SortedMap<Name, Mark>,
 }
@@ -35,10 +40,14 @@ pub(super) fn portals(
     tunnels: &SortedMap<IfName, SiteTunnel>,
     facts: &Facts,
     wifi: &AccessPointPlan,
+    ipv6: Option<SiteIpv6>,
 ) -> Vec<Portal> {
     let entries = &network.sites[own].portals;
     let (addresses, marks) = (portal_addresses(network, own), marks::of_portals(entries));
-    let sources = PortalInputs { network, own, tunnels, facts, wifi, addresses, marks };
+    let carries_ipv6 = ipv6.is_some();
+    let addresses6 = if carries_ipv6 { portal_addresses6(network, own) } else { SortedMap::new() };
+    let sources =
+        PortalInputs { network, own, tunnels, facts, wifi, addresses, carries_ipv6, addresses6, marks };
     let mut portals: Vec<Portal> = entries.iter().map(|entry| sources.portal(entry)).collect();
     obstacle_search::find(&mut portals, facts);
     portals
@@ -88,6 +97,7 @@ impl PortalInputs<'_> {
             behind: self.behind(&entrance),
             entrance,
             address: self.addresses.get(&entry.name).copied(),
+            address6: self.addresses6.get(&entry.name).copied(),
             dhcp,
             resolvers: if asks_by_exit { resolvers_at(&exit, self.tunnels) } else { entry.dns.clone() },
             asks_by_exit,
@@ -143,6 +153,7 @@ impl PortalInputs<'_> {
 
     fn behind(&self, entrance: &Entrance) -> SortedSet<Cidr> {
         let networks = entrance.interface().and_then(|interface| self.facts.behind.get(interface));
-        networks.cloned().unwrap_or_default()
+        let carried = |network: &&Cidr| self.carries_ipv6 || network.family() == Family::V4;
+        networks.into_iter().flatten().filter(carried).copied().collect()
     }
 }

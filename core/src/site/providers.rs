@@ -53,11 +53,16 @@ pub(super) fn remarks(site: &SiteConfig, inputs: &Inputs) -> impl Iterator<Item 
 /// Returns the complaint about a setting that the tunnel needs and that its file lacks.
 fn lacking(tunnel: &SiteTunnel) -> Option<&'static str> {
     let own = tunnel.provider.as_ref()?;
-    if own.addresses.is_empty() {
+    if own.first(Family::V4).is_none() {
         Some("`[Interface]` has no IPv4 `Address`")
     } else if !tunnel.peers.values().any(|peer| peer.endpoint.is_some()) {
         Some("no `[Peer]` has an `Endpoint`")
-    } else if tunnel.peers.values().all(|peer| peer.allowed_ips.is_empty()) {
+    } else if !tunnel
+        .peers
+        .values()
+        .flat_map(|peer| &peer.allowed_ips)
+        .any(|network| network.family() == Family::V4)
+    {
         Some("no `[Peer]` has IPv4 networks in `AllowedIPs`")
     } else {
         None
@@ -72,13 +77,13 @@ fn tunnel(
     inputs: &Inputs,
 ) -> SiteTunnel {
     let InterfaceSection { private_key, addresses, dns, mtu, .. } = &config.interface;
-    let dns: Vec<IpAddr> = dns.iter().copied().filter(IpAddr::is_ipv4).collect();
+    let has = |family| addresses.iter().any(|own| Family::of(own.address) == family);
     let own = ProviderSettings {
         config: entry.config.clone(),
         private_key: keys::clamped(private_key.as_ref().expect("a file that was read has one")),
-        addresses: addresses.iter().copied().filter(|own| own.address.is_ipv4()).collect(),
+        addresses: addresses.clone(),
         mtu: mtu.unwrap_or(DEFAULT_MTU),
-        dns,
+        dns: dns.iter().copied().filter(|resolver| has(Family::of(*resolver))).collect(),
     };
     SiteTunnel {
         peers: peers(name, config, &own, inputs),
@@ -98,8 +103,9 @@ fn peers(
     // If two peers have the same network, the last one gets it, as with `wg`.
     for (index, peer) in config.peers.iter().enumerate().rev() {
         let allowed = peer.allowed_ips.iter().copied();
-        let allowed_ips: SortedSet<Cidr> =
-            allowed.filter(|network| network.family() == Family::V4 && taken.insert(*network)).collect();
+        let allowed_ips: SortedSet<Cidr> = allowed
+            .filter(|network| own.first(network.family()).is_some() && taken.insert(*network))
+            .collect();
         let peer = SitePeer {
             address: somewhere_behind(&allowed_ips, &own.dns),
             public_key: peer.public_key,
@@ -123,6 +129,8 @@ fn peers(
 /// Returns an address whose packets go through the tunnel to this peer.
 fn somewhere_behind(allowed: &SortedSet<Cidr>, dns: &[IpAddr]) -> IpAddr {
     let is_there = |address: &IpAddr| allowed.iter().any(|network| network.contains(*address));
-    let known = dns.iter().copied().chain([UNUSED_ADDRESS]).find(is_there);
-    known.or_else(|| allowed.iter().next().map(|network| network.last())).unwrap_or(UNUSED_ADDRESS)
+    let resolvers = dns.iter().copied().filter(IpAddr::is_ipv4);
+    let known = resolvers.chain([UNUSED_ADDRESS]).find(is_there);
+    let first = allowed.iter().find(|network| network.family() == Family::V4);
+    known.or_else(|| first.map(|network| network.last())).unwrap_or(UNUSED_ADDRESS)
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use super::Exit;
-use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey, Secret, Table};
+use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret, Table};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{EndpointHost, Name, RESOLVERS};
 
@@ -40,11 +40,11 @@ pub struct ProviderSettings {
     pub config: PathBuf,
     /// Private key of this end.
     pub private_key: Secret,
-    /// IPv4 addresses of this end with their networks, in the order of the file; never empty.
+    /// Addresses of this end with their networks, in the order of the file; one at least is IPv4.
     pub addresses: Vec<InterfaceAddress>,
     /// MTU in bytes.
     pub mtu: u32,
-    /// IPv4 addresses of the resolvers to ask through the tunnel.
+    /// Addresses of the resolvers to ask through the tunnel.
     pub dns: Vec<IpAddr>,
 }
 
@@ -120,18 +120,23 @@ impl ProviderSettings {
         for own in self.addresses.iter().filter(is_network) {
             sources.get_or_insert_with(own.network(), || own.address);
         }
-        let is_first = |source: &IpAddr| self.addresses.first().is_some_and(|first| first.address == *source);
+        let is_first = |source: &IpAddr| self.first(Family::of(*source)) == Some(*source);
         if sources.values().all(is_first) { SortedMap::new() } else { sources }
     }
 
-    /// Returns the source address to these destinations; `None` if this end has no address at all.
+    /// Returns the first address of a family.
+    pub fn first(&self, family: Family) -> Option<IpAddr> {
+        self.addresses.iter().map(|own| own.address).find(|own| Family::of(*own) == family)
+    }
+
+    /// Returns the source address to these destinations; `None` if this end has no address of their family.
     pub(super) fn source_to(&self, destinations: Cidr) -> Option<IpAddr> {
         let sources = self.sources();
         let closest = sources
             .iter()
             .filter(|(network, _)| network.covers(destinations))
             .max_by_key(|(network, _)| network.length());
-        closest.map(|(_, source)| *source).or_else(|| self.addresses.first().map(|own| own.address))
+        closest.map(|(_, source)| *source).or_else(|| self.first(destinations.family()))
     }
 }
 

@@ -6,15 +6,14 @@ use super::links::tunnels;
 use super::portals::portals;
 use super::{
     AgentSettings, ExitProbe, Guard, HostView, Inputs, KernelSettings, NtpBypass, Portal, Site, SiteTunnel,
-    conflicts, marks, notes, providers,
+    conflicts, ipv6, marks, notes, providers,
 };
 use crate::base::error::{Error, Errors};
-use crate::base::net::{IfName, PublicKey};
+use crate::base::net::{Cidr, IfName, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{self, Name, Network};
 use crate::site::access_point::decide;
 use crate::site::facts::{Facts, Uplink};
-use crate::site::unsupported;
 
 /// Returns the name of the site with that public key.
 ///
@@ -42,19 +41,24 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let facts = inputs.facts;
     let uplink = chosen_uplink(entry, facts);
 
-    let mut errors = Vec::from_iter(unsupported::refusal(inputs.file, network));
-    let (to_providers, faults) = providers::tunnels(entry, inputs);
-    errors.extend(faults);
+    let ipv6 = ipv6::of_site(network, entry, facts);
+    let subnets: Vec<Cidr> =
+        [Some(network.subnet), ipv6.map(|ipv6| ipv6.subnet)].into_iter().flatten().collect();
+    let (to_providers, mut errors) = providers::tunnels(entry, inputs);
     let mut tunnels = tunnels(network, name, &inputs.known());
     tunnels.extend(to_providers);
+    if ipv6.is_none() {
+        ipv6::strip(&mut tunnels);
+    }
     let wifi =
         decide(&entry.portals, &facts.interfaces, &facts.radios, inputs.passphrases, facts.package_manager);
-    let portals = portals(network, name, &tunnels, facts, &wifi);
+    let portals = portals(network, name, &tunnels, facts, &wifi, ipv6);
     let probes = marks::probes(&portals, network.probe);
     errors.extend(shared_networks_and_marks(network, entry, &tunnels, &portals, &probes, facts));
     errors.extend(conflicts_of_entrances(&portals, uplink.as_ref(), facts));
     let guard = guard_for(entry, &portals, uplink.as_ref(), facts, errors)?;
     let mut notes = notes::all(entry, &portals, uplink.as_ref(), &tunnels, inputs);
+    notes.extend(ipv6::note(network, entry, facts));
     notes.extend(wifi.notes.iter().cloned());
 
     Ok(Site {
@@ -62,10 +66,11 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         name: name.clone(),
         address: site_address(network, entry.id),
         subnet: network.subnet,
+        ipv6,
         lan: entry.lan.clone(),
         mtu: network.mtu,
         private_key: inputs.private_key.clone(),
-        host: HostView::new(network.subnet, facts, uplink),
+        host: HostView::new(&subnets, facts, uplink),
         guard,
         kernel: KernelSettings::new(entry, &portals, facts),
         wifi,
@@ -102,7 +107,10 @@ fn shared_networks_and_marks(
     facts: &Facts,
 ) -> Vec<Error> {
     let mut errors = conflicts::shared_networks_that_are_local(tunnels, facts);
-    errors.extend(conflicts::networks_in_the_subnet(portals, network.subnet, facts));
+    let subnet6 = network.subnet6.map(|subnet6| ("subnet6", subnet6.network));
+    for subnet in [("subnet", network.subnet)].into_iter().chain(subnet6) {
+        errors.extend(conflicts::networks_in_the_subnet(portals, subnet, facts));
+    }
     errors.extend(marks::are_too_few(&entry.portals, probes));
     errors
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use crate::base::net::{IfName, Priority};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
-use crate::state::{Link, Peer, Route, Rule, RuleAction, State, Tunnel};
+use crate::state::{FORWARDING6, Link, Peer, Route, Rule, RuleAction, State, Tunnel};
 
 /// Returns the steps that lead from `have` to `want`; no steps if the two are equal.
 ///
@@ -204,13 +204,20 @@ fn stays(step: &FirewallStep) -> bool {
 /// Returns the changes of kernel settings. A setting of an interface that was just made has no former value
 /// to restore: it disappears with the interface.
 fn sysctls(want: &State, have: &State) -> Vec<Step> {
-    let changed = want.sysctls.iter().filter(|(key, value)| have.sysctls.get(*key) != Some(*value));
-    changed
+    let differing = want.sysctls.iter().filter(|(key, value)| have.sysctls.get(*key) != Some(*value));
+    let mut changes: Vec<SysctlChange> = differing
         .map(|(key, to)| {
             let from = have.sysctls.get(key).unwrap_or(to).clone();
-            Step::SetSysctl(SysctlChange { key: key.clone(), from, to: to.clone() })
+            SysctlChange { key: key.clone(), from, to: to.clone() }
         })
-        .collect()
+        .collect();
+    // IPv6 is forwarded only while each interface keeps its advertised routes.
+    changes.sort_by_key(|change| match (change.key.as_str(), change.to.as_str()) {
+        (FORWARDING6, "0") => 0,
+        (FORWARDING6, _) => 2,
+        _ => 1,
+    });
+    changes.into_iter().map(Step::SetSysctl).collect()
 }
 
 /// Returns the desired settings, with the present endpoints of peers that roamed.

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::base::net::{Cidr, Family, IfName, Mark};
+use crate::base::net::{Cidr, IfName, InterfaceAddress, Mark};
 use crate::base::sorted::SortedSet;
 use crate::kernel::conntrack::ConnectionFilter;
 use crate::site::{Entrance, Portal, Site};
@@ -84,7 +84,7 @@ impl Moved {
 }
 
 fn leads_to_exit(rule: &Rule) -> bool {
-    rule.family == Family::V4 && !rule.closes() && matches!(rule.action, RuleAction::Lookup(_))
+    !rule.closes() && matches!(rule.action, RuleAction::Lookup(_))
 }
 
 /// Reports whether a portal with this mark was there before. The connections of a new portal are older than
@@ -105,13 +105,14 @@ fn behind(site: &Site, interface: &IfName) -> Vec<Cidr> {
 
 /// Returns the networks of the devices that come in through the interface of a portal.
 fn networks(portal: &Portal) -> impl Iterator<Item = Cidr> {
-    portal.address.iter().map(|lan| lan.network()).chain(portal.behind.iter().copied())
+    portal.addresses().map(InterfaceAddress::network).chain(portal.behind.iter().copied())
 }
 
 /// Returns the addresses from which this host itself opens connections.
 fn own_addresses(site: &Site) -> Vec<Cidr> {
     let uplink = site.host.uplink.iter().flat_map(|uplink| &uplink.addresses).map(|own| own.address);
-    uplink.chain([site.address]).filter(IpAddr::is_ipv4).map(Cidr::host).collect()
+    let carried = |own: &IpAddr| site.carries_ipv6() || own.is_ipv4();
+    uplink.chain(site.addresses()).filter(carried).map(Cidr::host).collect()
 }
 
 #[cfg(test)]

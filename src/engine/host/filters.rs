@@ -52,6 +52,9 @@ pub(super) fn read(kernel: &mut Linux, query: &HostQuery) -> Result<HostFirewall
         let nftables_can = filters.nftables && filters.nftables_lacks.is_empty();
         if filters.legacy_in_use || !nftables_can || filters.nft.is_none() {
             filters.legacy_lacks = legacy::lacks(&programs.missing(program), query.marks);
+            if query.ipv6 {
+                filters.legacy_lacks_ipv6 = legacy::lacks_ipv6();
+            }
         }
     } else if !families.is_empty() {
         filters.notes.push(format!("legacy iptables is in use here, and {NO_PROGRAM}"));

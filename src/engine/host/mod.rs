@@ -24,7 +24,7 @@ use crate::kernel::netlink::Socket;
 use crate::kernel::route::{self, HostRoute};
 use crate::kernel::rtnetlink::RoutingHeader;
 use crate::kernel::rule;
-use crate::kernel::{address, builtin};
+use crate::kernel::{address, builtin, sysctl};
 use crate::site::facts::CatchAll;
 use crate::site::facts::{Facts, Uplink};
 use crate::state::{PROTOCOL, TUNNEL_MARK, WireGuardBackend};
@@ -65,6 +65,8 @@ pub struct HostQuery<'a> {
     pub uplink: Option<&'a IfName>,
     /// Set if the firewall has to mark packets.
     pub marks: bool,
+    /// Set if IPv6 goes through portals.
+    pub ipv6: bool,
     /// Interfaces that have to be access points.
     pub cards: &'a SortedSet<IfName>,
     /// Networks whose devices must be known by their hardware address, if the host has IPv6.
@@ -98,6 +100,7 @@ fn read(kernel: &mut Linux, query: &HostQuery) -> Result<Facts> {
     let neighbours = if ipv6 { query.neighbours } else { &[] };
     Ok(Facts {
         uplink: found.map(|found| describe_uplink(socket, &links, &found)).transpose()?.flatten(),
+        uplink6: find_uplink6(socket, &links),
         interfaces: links.values().map(|link| (link.name.clone(), link.mtu)).collect(),
         ties: ties::read(&links, uplink_index),
         closes_ports: false,
@@ -121,6 +124,7 @@ fn read(kernel: &mut Linux, query: &HostQuery) -> Result<Facts> {
             .filter(|name| can_be_deaf(name))
             .cloned()
             .collect(),
+        hears_advertisements: advertised_interfaces(&links),
         rules_know_ports: rules_know_ports(),
         filters,
         radios,
@@ -145,6 +149,13 @@ fn find_uplink(
         .into_iter()
         .filter_map(|there| route::lookup(socket, there, Some(TUNNEL_MARK.value), interface));
     lookups.find(|route| is_foreign(links, route.device))
+}
+
+/// Returns the interface of the route to the IPv6 internet that a tunnel's own packets take.
+fn find_uplink6(socket: &mut Socket, links: &SortedMap<u32, &HostLink>) -> Option<IfName> {
+    let [_, there] = INTERNET;
+    let found = route::lookup(socket, there, Some(TUNNEL_MARK.value), None)?;
+    is_foreign(links, found.device).then(|| links.get(&found.device?).map(|link| link.name.clone()))?
 }
 
 fn describe_uplink(
@@ -202,9 +213,13 @@ fn local_networks(
             && is_foreign(links, route.device)
     };
     let networks = routes.iter().filter(is_local).map(|route| route.destination);
-    networks
-        .filter(|network| !address::is_link_local(network.address()) && !network.address().is_multicast())
-        .collect()
+    networks.filter(|network| !is_link_scoped(network.address())).collect()
+}
+
+/// Reports whether an address means hosts on the link only. The kernel has routes to such networks at every
+/// interface.
+fn is_link_scoped(address: IpAddr) -> bool {
+    address::is_link_local(address) || address.is_multicast()
 }
 
 fn networks_behind(
@@ -215,7 +230,7 @@ fn networks_behind(
     let mut behind = SortedMap::<IfName, SortedSet<Cidr>>::new();
     let is_local = |route: &&HostRoute| {
         let HostRoute { device, destination, .. } = route;
-        *device != uplink && destination.family() == Family::V4 && destination.length() >= WIDEST_LOCAL
+        *device != uplink && destination.length() >= WIDEST_LOCAL && !is_link_scoped(destination.address())
     };
     for route in routes.iter().filter(is_local) {
         if let Some(link) = route.device.and_then(|device| links.get(&device)) {
@@ -238,6 +253,25 @@ fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> SortedSet<Ci
 fn can_be_deaf(interface: &IfName) -> bool {
     let setting = format!("/proc/sys/net/ipv6/conf/{interface}/accept_ra");
     access(Path::new(&setting), AccessFlags::W_OK).is_ok()
+}
+
+/// Returns the foreign interfaces on which this host listens to router advertisements, and `default` if it
+/// listens on interfaces that are made later.
+fn advertised_interfaces(links: &SortedMap<u32, &HostLink>) -> SortedSet<IfName> {
+    let later: IfName = "default".parse().expect("a valid name");
+    let foreign = links.values().filter(|link| link.ours().is_none()).map(|link| &link.name);
+    foreign.chain([&later]).filter(|name| hears_advertisements(name)).cloned().collect()
+}
+
+/// Reports whether this host listens to router advertisements on an interface: `accept_ra` is 2, or it is 1
+/// and the host forwards no IPv6 from there (Documentation/networking/ip-sysctl.rst).
+fn hears_advertisements(interface: &IfName) -> bool {
+    let setting = |name| sysctl::read(&format!("net/ipv6/conf/{interface}/{name}")).ok().flatten();
+    match setting("accept_ra").as_deref() {
+        Some("2") => true,
+        Some("1") => setting("forwarding").as_deref() == Some("0"),
+        _ => false,
+    }
 }
 
 /// Reports whether policy rules can match ports: see [`Facts::rules_know_ports`].

@@ -37,6 +37,10 @@ const NEEDED_V4: [(ExtensionKind, &str, u8); 3] = [
     (ExtensionKind::Target, "DNAT", 0),
 ];
 
+/// Targets that IPv6 through portals needs.
+const NEEDED_V6: [(ExtensionKind, &str, u8); 2] =
+    [(ExtensionKind::Target, "MASQUERADE", 0), (ExtensionKind::Target, "REDIRECT", 0)];
+
 #[derive(Debug, Clone, Copy)]
 enum ExtensionKind {
     Match,
@@ -56,6 +60,16 @@ pub struct Shape {
     places: [u32; 10],
     rules: u32,
     bytes: u32,
+}
+
+impl Shape {
+    /// Returns the question for the shape of the table with this name.
+    fn of(name: &str) -> Self {
+        let mut shape = Self { name: [0; 32], hooks: 0, places: [0; 10], rules: 0, bytes: 0 };
+        let length = name.len().min(31);
+        shape.name[..length].copy_from_slice(&name.as_bytes()[..length]);
+        shape
+    }
 }
 
 /// Files that list the tables of this thread's network namespace: /proc/net is the view of the process.
@@ -111,8 +125,7 @@ pub fn shape() -> Result<Vec<Shape>> {
         };
         let socket = raw(domain).context(|| "cannot ask the kernel for its iptables".to_owned())?;
         for name in names.split_whitespace() {
-            let mut shape = Shape { name: [0; 32], hooks: 0, places: [0; 10], rules: 0, bytes: 0 };
-            shape.name[..name.len().min(31)].copy_from_slice(&name.as_bytes()[..name.len().min(31)]);
+            let mut shape = Shape::of(name);
             // A table that has disappeared since the list was read has no shape.
             if ask(socket.as_raw_fd(), level, GET_INFO, &mut shape).is_ok() {
                 shapes.push(shape);
@@ -136,6 +149,22 @@ pub fn lacks(missing: &[String], marks: bool) -> Vec<String> {
         lacks.extend(v6.map(|need| in_words("IPv6: ", need)));
     }
     lacks
+}
+
+/// Returns in words the needs of IPv6 through portals that this kernel's iptables does not meet. The question
+/// makes the kernel load the modules that it has.
+pub fn lacks_ipv6() -> Vec<String> {
+    let missing = NEEDED_V6.iter().filter(|need| is_missing(Family::V6, need));
+    let targets = missing.map(|need| in_words("IPv6: ", need));
+    let table = is_table_missing("nat").then(|| "IPv6: the table `nat` (module ip6table_nat)".to_owned());
+    targets.chain(table).collect()
+}
+
+/// Reports whether the kernel's IPv6 lacks a table. The answer is no if the kernel cannot be asked.
+fn is_table_missing(name: &str) -> bool {
+    let Ok(socket) = raw(AddressFamily::Inet6) else { return false };
+    let mut shape = Shape::of(name);
+    ask(socket.as_raw_fd(), libc::SOL_IPV6, GET_INFO, &mut shape) == Err(Errno::ENOENT)
 }
 
 /// Reports whether the kernel lacks a match or target. The answer is no if the kernel cannot be asked.

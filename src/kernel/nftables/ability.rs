@@ -43,7 +43,7 @@ fn needed() -> Firewall {
             Chain::Prerouting,
             vec![
                 rule(&[Condition::UdpPort(53, 53)], Action::Redirect(5053)),
-                rule(&[Condition::Family(Family::V4)], Action::DestinationNat(Ipv4Addr::LOCALHOST)),
+                rule(&[Condition::Family(Family::V4)], Action::DestinationNat(Ipv4Addr::LOCALHOST.into())),
             ],
         ),
         (Chain::Postrouting, vec![rule(&[], Action::Masquerade)]),

@@ -3,13 +3,11 @@
 //! The kernel keeps a set of networks as a list of intervals: the first address of each network, and the
 //! address behind its last one.
 
-use std::net::Ipv4Addr;
-
 use nix::libc;
 
 use super::value::{
-    MAC_LENGTH, NAME_LENGTH, address_behind, address_bytes, address_from_prefix, address_length,
-    unpadded_name,
+    MAC_LENGTH, NAME_LENGTH, address_behind, address_bytes, address_from_bytes, address_from_prefix,
+    address_length, unpadded_name,
 };
 use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::SortedSet;
@@ -78,7 +76,8 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
         Set::Interfaces(SortedSet::new()),
         Set::Devices(SortedSet::new()),
         Set::InterfacePairs(SortedSet::new()),
-        Set::NetworksAtInterfaces(SortedSet::new()),
+        Set::NetworksAtInterfaces(Family::V4, SortedSet::new()),
+        Set::NetworksAtInterfaces(Family::V6, SortedSet::new()),
         Set::MarksAtInterfaces(SortedSet::new()),
         Set::Networks(Family::V4, SortedSet::new()),
         Set::Networks(Family::V6, SortedSet::new()),
@@ -107,8 +106,8 @@ pub(super) fn elements(set: &Set) -> Vec<Element> {
         Set::InterfacePairs(paths) => {
             paths.iter().map(|(incoming, outgoing)| Element::pair(incoming, outgoing.padded())).collect()
         }
-        Set::NetworksAtInterfaces(places) => {
-            places.iter().map(|(name, address)| Element::pair(name, &address.octets())).collect()
+        Set::NetworksAtInterfaces(_, places) => {
+            places.iter().map(|(name, address)| Element::pair(name, &address_bytes(*address))).collect()
         }
         Set::MarksAtInterfaces(pairs) => {
             pairs.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect()
@@ -136,9 +135,9 @@ pub(super) fn with_elements(kind: &Set, elements: Vec<Element>) -> Option<Set> {
         Set::Interfaces(_) => names(&elements).map(Set::Interfaces),
         Set::Devices(_) => devices(&elements).map(Set::Devices),
         Set::InterfacePairs(_) => pairs(&elements, unpadded_name).map(Set::InterfacePairs),
-        Set::NetworksAtInterfaces(_) => {
-            pairs(&elements, |bytes| Some(Ipv4Addr::from(*bytes.as_array::<4>()?)))
-                .map(Set::NetworksAtInterfaces)
+        Set::NetworksAtInterfaces(family, _) => {
+            let places = pairs(&elements, |bytes| address_from_bytes(*family, bytes));
+            places.map(|places| Set::NetworksAtInterfaces(*family, places))
         }
         Set::MarksAtInterfaces(_) => {
             pairs(&elements, |bytes| Some(u32::from_ne_bytes(*bytes.as_array()?))).map(Set::MarksAtInterfaces)
@@ -191,7 +190,12 @@ impl SetKind {
             Set::Interfaces(_) => (IFNAME, NAME_LENGTH, 0),
             Set::Devices(_) => (ETHER_ADDR, MAC_LENGTH, 0),
             Set::InterfacePairs(_) => (WITH_IFNAME | IFNAME, 2 * NAME_LENGTH, 0),
-            Set::NetworksAtInterfaces(_) => (WITH_IFNAME | IPV4_ADDR, NAME_LENGTH + WORD, 0),
+            Set::NetworksAtInterfaces(Family::V4, _) => {
+                (WITH_IFNAME | IPV4_ADDR, NAME_LENGTH + address_length(Family::V4), 0)
+            }
+            Set::NetworksAtInterfaces(Family::V6, _) => {
+                (WITH_IFNAME | IPV6_ADDR, NAME_LENGTH + address_length(Family::V6), 0)
+            }
             Set::MarksAtInterfaces(_) => (WITH_IFNAME | MARK, NAME_LENGTH + WORD, 0),
             Set::Networks(Family::V4, _) => (IPV4_ADDR, address_length(Family::V4), FLAG_INTERVAL),
             Set::Networks(Family::V6, _) => (IPV6_ADDR, address_length(Family::V6), FLAG_INTERVAL),

@@ -135,9 +135,9 @@ impl Cidr {
     }
 }
 
-/// Returns the netmask of an IPv4 network: 255.255.255.192 for a prefix length of 26 bits.
-pub fn netmask(length: u8) -> Ipv4Addr {
-    Ipv4Addr::from_bits(!u32::MAX.checked_shr(length.into()).unwrap_or(0))
+/// Returns the mask of a network: 255.255.255.192 for an IPv4 prefix of 26 bits.
+pub fn netmask(family: Family, length: u8) -> IpAddr {
+    from_bits(family, mask(family, length))
 }
 
 /// Reports whether the networks together contain all of IPv4, as `0.0.0.0/1` and `128.0.0.0/1` do.

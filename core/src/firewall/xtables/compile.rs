@@ -1,6 +1,6 @@
 //! Compiler of typed rules for iptables, which has neither sets nor rules for both families.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::{
     CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, IptablesTarget, TableContent, built_in,
@@ -136,10 +136,10 @@ impl Spelling<'_> {
     /// conditions of one list hold together.
     fn excepted(&self, condition: &Condition) -> Vec<Vec<Condition>> {
         match condition {
-            Condition::NotFrom(NetworksAtInterfaces { set, length }) => {
+            Condition::NotFrom(NetworksAtInterfaces { set, length, .. }) => {
                 self.places(set, *length, Condition::Source)
             }
-            Condition::NotTo(NetworksAtInterfaces { set, length }) => {
+            Condition::NotTo(NetworksAtInterfaces { set, length, .. }) => {
                 self.places(set, *length, Condition::Destination)
             }
             Condition::NotReturning(marks) => self.marks(marks, Condition::Incoming),
@@ -153,9 +153,9 @@ impl Spelling<'_> {
         length: u8,
         address: impl Fn(Networks) -> Condition,
     ) -> Vec<Vec<Condition>> {
-        let Some(Set::NetworksAtInterfaces(places)) = self.set(set) else { return Vec::new() };
-        let place = |(name, first): &(IfName, Ipv4Addr)| {
-            let network = Cidr::new((*first).into(), length).expect("a length of IPv4");
+        let Some(Set::NetworksAtInterfaces(_, places)) = self.set(set) else { return Vec::new() };
+        let place = |(name, first): &(IfName, IpAddr)| {
+            let network = Cidr::new(*first, length).expect("a length of the set's family");
             vec![address(Networks::One(network)), Condition::Incoming(Interfaces::One(name.clone()))]
         };
         places.iter().map(place).collect()
@@ -189,7 +189,7 @@ impl Spelling<'_> {
     fn elements(&self, condition: &Condition, set: &SetName) -> Vec<Vec<Condition>> {
         match self.set(set) {
             // Sets of pairs are resolved above.
-            None | Some(Set::NetworksAtInterfaces(_) | Set::MarksAtInterfaces(_)) => Vec::new(),
+            None | Some(Set::NetworksAtInterfaces(..) | Set::MarksAtInterfaces(_)) => Vec::new(),
             Some(Set::Interfaces(names)) => names
                 .iter()
                 .map(|name| vec![condition.with_interfaces(Interfaces::One(name.clone()))])

@@ -26,6 +26,9 @@ pub struct HostFirewalls {
     /// Features, in words, that our rules need and the kernel's legacy iptables lacks; not asked where
     /// another firewall would guard.
     pub legacy_lacks: Vec<String>,
+    /// Features, in words, that IPv6 through portals needs and the kernel's iptables lacks; asked only where
+    /// the file turns IPv6 on.
+    pub legacy_lacks_ipv6: Vec<String>,
     /// Foreign rules that refuse unknown packets, and the chain in which they do.
     pub barriers: SortedSet<(RestrictiveRules, Chain)>,
     /// Notes for people about firewalls in which portals cannot open a way.

@@ -21,6 +21,8 @@ use crate::state::WireGuardBackend;
 pub struct Facts {
     /// The uplink, if there is one.
     pub uplink: Option<Uplink>,
+    /// Interface that leads to the IPv6 internet, if the host has a route there; the uplink, on most hosts.
+    pub uplink6: Option<IfName>,
     /// Interfaces of the host, with their MTUs in bytes.
     pub interfaces: SortedMap<IfName, u32>,
     /// Interfaces whose traffic other interfaces share or take.
@@ -32,7 +34,7 @@ pub struct Facts {
     pub firmware: Option<Firmware>,
     /// Networks in table main behind other interfaces than the uplink and ours.
     pub local: SortedSet<Cidr>,
-    /// IPv4 networks by interface, also those behind our own interfaces.
+    /// Networks by interface, also those behind our own interfaces.
     pub behind: SortedMap<IfName, SortedSet<Cidr>>,
     /// IPv4 addresses of this host on interfaces that are not ours: one for each network on their links.
     pub own: SortedSet<IpAddr>,
@@ -50,6 +52,9 @@ pub struct Facts {
     pub ipv6: bool,
     /// Interfaces that have a setting to ignore router advertisements.
     pub can_be_deaf: SortedSet<IfName>,
+    /// Interfaces on which this host listens to router advertisements; `default` stands for interfaces that are
+    /// made later.
+    pub hears_advertisements: SortedSet<IfName>,
     /// Ability of policy rules to match ports, which exists since Linux 4.17. Older kernels accept such a
     /// rule and ignore the port.
     pub rules_know_ports: bool,

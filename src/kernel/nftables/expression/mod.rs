@@ -8,6 +8,7 @@ mod keys;
 
 use nix::libc;
 
+use crate::base::net::Family;
 use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
 pub(super) use keys::{Ct, Field, Meta, Register, Relation};
@@ -48,12 +49,12 @@ pub(super) enum Expression {
     /// Refuses with ICMP or ICMPv6 "administratively prohibited".
     Reject,
     Masquerade,
-    /// Translates the source address to the loaded IPv4 address.
-    SourceNat,
+    /// Translates the source address to the loaded address of this family.
+    SourceNat(Family),
     /// Redirects to the loaded port of this host.
     Redirect,
-    /// Translates the destination address to the loaded IPv4 address.
-    DestinationNat,
+    /// Translates the destination address to the loaded address of this family.
+    DestinationNat(Family),
 }
 
 const EXPR_NAME: u16 = 1;
@@ -128,6 +129,7 @@ const NAT_PORT: u16 = 5;
 const NAT_OF_SOURCE: u32 = libc::NFT_NAT_SNAT.cast_unsigned();
 const NAT_OF_DESTINATION: u32 = libc::NFT_NAT_DNAT.cast_unsigned();
 const NAT_OF_IPV4: u32 = libc::NFPROTO_IPV4.cast_unsigned();
+const NAT_OF_IPV6: u32 = libc::NFPROTO_IPV6.cast_unsigned();
 
 const REJECT_TYPE: u16 = 1;
 const REJECT_CODE: u16 = 2;
@@ -157,7 +159,7 @@ impl Expression {
             Self::Reject => "reject",
             Self::Masquerade => "masq",
             Self::Redirect => "redir",
-            Self::SourceNat | Self::DestinationNat => "nat",
+            Self::SourceNat(_) | Self::DestinationNat(_) => "nat",
         }
     }
 
@@ -221,8 +223,8 @@ impl Expression {
             }
             Self::Masquerade => {}
             Self::Redirect => writer.number(REDIRECT_PORT, FIRST),
-            Self::SourceNat => encode_nat(writer, NAT_OF_SOURCE),
-            Self::DestinationNat => encode_nat(writer, NAT_OF_DESTINATION),
+            Self::SourceNat(family) => encode_nat(writer, NAT_OF_SOURCE, *family),
+            Self::DestinationNat(family) => encode_nat(writer, NAT_OF_DESTINATION, *family),
         }
     }
 
@@ -363,17 +365,22 @@ fn decode_redirect(data: Attributes) -> Option<Expression> {
 fn decode_nat(data: Attributes) -> Option<Expression> {
     first_register(data, NAT_ADDRESS)?;
     let is_one_address = data.number(NAT_LAST_ADDRESS).is_none_or(|last| last == Register::First as u32);
-    let expression = match (data.number(NAT_TYPE)?, data.number(NAT_FAMILY)?) {
-        (NAT_OF_SOURCE, NAT_OF_IPV4) => Expression::SourceNat,
-        (NAT_OF_DESTINATION, NAT_OF_IPV4) => Expression::DestinationNat,
+    let family = match data.number(NAT_FAMILY)? {
+        NAT_OF_IPV4 => Family::V4,
+        NAT_OF_IPV6 => Family::V6,
+        _ => return None,
+    };
+    let expression = match data.number(NAT_TYPE)? {
+        NAT_OF_SOURCE => Expression::SourceNat(family),
+        NAT_OF_DESTINATION => Expression::DestinationNat(family),
         _ => return None,
     };
     (is_one_address && data.bytes(NAT_PORT).is_none()).then_some(expression)
 }
 
-fn encode_nat(writer: &mut AttributeWriter, of: u32) {
+fn encode_nat(writer: &mut AttributeWriter, of: u32, family: Family) {
     writer.number(NAT_TYPE, of);
-    writer.number(NAT_FAMILY, NAT_OF_IPV4);
+    writer.number(NAT_FAMILY, if family == Family::V4 { NAT_OF_IPV4 } else { NAT_OF_IPV6 });
     writer.number(NAT_ADDRESS, Register::First as u32);
 }
 

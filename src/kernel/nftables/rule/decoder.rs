@@ -1,9 +1,7 @@
 //! Decoder from expressions to a rule.
 
-use std::net::Ipv4Addr;
-
 use super::super::expression::{Ct, Expression, Field, Meta, Relation};
-use super::super::value::{address_from_prefix, unpadded_name};
+use super::super::value::{address_from_bytes, address_from_prefix, unpadded_name};
 use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
 use crate::base::net::{Cidr, Family, Mac, Mark};
 use crate::firewall::{
@@ -44,11 +42,11 @@ impl<'a> Decoder<'a> {
             [Expression::Value(bytes), Expression::Redirect] => {
                 Some(Action::Redirect(u16::from_be_bytes(*bytes.as_array()?)))
             }
-            [Expression::Value(bytes), Expression::SourceNat] => {
-                Some(Action::SourceNat(Ipv4Addr::from(*bytes.as_array::<4>()?)))
+            [Expression::Value(bytes), Expression::SourceNat(family)] => {
+                Some(Action::SourceNat(address_from_bytes(*family, bytes)?))
             }
-            [Expression::Value(bytes), Expression::DestinationNat] => {
-                Some(Action::DestinationNat(Ipv4Addr::from(*bytes.as_array::<4>()?)))
+            [Expression::Value(bytes), Expression::DestinationNat(family)] => {
+                Some(Action::DestinationNat(address_from_bytes(*family, bytes)?))
             }
             [Expression::Value(bytes), Expression::WriteMss] => {
                 Some(Action::ClampMss(u16::from_be_bytes(*bytes.first_chunk()?)))
@@ -151,13 +149,15 @@ impl<'a> Decoder<'a> {
     /// Decodes the rest of a pair of an interface and a network.
     fn place(&mut self, field: Field) -> Option<Condition> {
         self.take(1)?;
-        let mut length = 32;
+        let (Field::Source(family) | Field::Destination(family)) = field else { return None };
+        let mut length = u32::from(family.bits());
         if let [Expression::Mask(mask, _), ..] = self.rest {
             length = mask.iter().map(|byte| byte.count_ones()).sum();
             self.take(1)?;
         }
         let [Expression::Lookup { set, .. }] = self.take(1)? else { return None };
-        let places = NetworksAtInterfaces { set: SetName(set.clone()), length: u8::try_from(length).ok()? };
+        let places =
+            NetworksAtInterfaces { family, set: SetName(set.clone()), length: u8::try_from(length).ok()? };
         match field {
             Field::Source(_) => Some(Condition::NotFrom(places)),
             Field::Destination(_) => Some(Condition::NotTo(places)),

@@ -34,8 +34,8 @@ impl Encoder {
             Condition::Family(family) => self.ask_family(*family),
             Condition::Incoming(interfaces) => self.interface(Meta::IncomingName, interfaces, false),
             Condition::NotIncoming(interfaces) => self.interface(Meta::IncomingName, interfaces, true),
-            Condition::NotFrom(places) => self.place(Field::Source(Family::V4), places),
-            Condition::NotTo(places) => self.place(Field::Destination(Family::V4), places),
+            Condition::NotFrom(places) => self.place(Field::Source(places.family), places),
+            Condition::NotTo(places) => self.place(Field::Destination(places.family), places),
             Condition::NotReturning(ways) => self.way(Meta::IncomingName, ways, true),
             Condition::Departing(ways) => self.way(Meta::OutgoingName, ways, false),
             Condition::Outgoing(interfaces) => self.interface(Meta::OutgoingName, interfaces, false),
@@ -83,16 +83,16 @@ impl Encoder {
             Action::Reject => self.push(Expression::Reject),
             Action::Masquerade => self.push(Expression::Masquerade),
             Action::SourceNat(address) => {
-                self.push(Expression::Value(address.octets().to_vec()));
-                self.push(Expression::SourceNat);
+                self.push(Expression::Value(address_bytes(address)));
+                self.push(Expression::SourceNat(Family::of(address)));
             }
             Action::Redirect(port) => {
                 self.push(Expression::Value(port.to_be_bytes().to_vec()));
                 self.push(Expression::Redirect);
             }
             Action::DestinationNat(address) => {
-                self.push(Expression::Value(address.octets().to_vec()));
-                self.push(Expression::DestinationNat);
+                self.push(Expression::Value(address_bytes(address)));
+                self.push(Expression::DestinationNat(Family::of(address)));
             }
             Action::ClampMss(bytes) => {
                 self.push(Expression::Value(bytes.to_be_bytes().to_vec()));
@@ -125,12 +125,12 @@ impl Encoder {
         self.compare(Relation::Equal, &[direction]);
     }
 
-    fn place(&mut self, field: Field, NetworksAtInterfaces { set, length }: &NetworksAtInterfaces) {
-        self.need_family(Family::V4);
+    fn place(&mut self, field: Field, NetworksAtInterfaces { family, set, length }: &NetworksAtInterfaces) {
+        self.need_family(*family);
         self.push(Expression::Meta(Meta::IncomingName, Register::First));
-        self.push(Expression::Payload(field, address_length(Family::V4), Register::Second));
-        if *length < Family::V4.bits() {
-            self.push(Expression::Mask(netmask(*length).octets().to_vec(), Register::Second));
+        self.push(Expression::Payload(field, address_length(*family), Register::Second));
+        if *length < family.bits() {
+            self.push(Expression::Mask(address_bytes(netmask(*family, *length)), Register::Second));
         }
         self.push(lookup(set, true));
     }

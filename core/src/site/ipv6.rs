@@ -1,0 +1,51 @@
+//! IPv6 of a site: on if the network file has `subnet6`, and if this host can carry it.
+
+use std::net::IpAddr;
+
+use super::ids::site_address6;
+use super::{Guard, SiteIpv6, SiteTunnel};
+use crate::base::net::{Cidr, Family, IfName};
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::config::model::{Network, SiteConfig};
+use crate::firewall::FirewallBackend;
+use crate::site::facts::Facts;
+
+/// Returns the IPv6 of a site; `None` if the file has no IPv6, or the host cannot carry it.
+pub(super) fn of_site(network: &Network, entry: &SiteConfig, facts: &Facts) -> Option<SiteIpv6> {
+    let subnet = network.subnet6.filter(|_| lack(entry, facts).is_none())?.network;
+    Some(SiteIpv6 { address: site_address6(network, entry.id)?, subnet })
+}
+
+/// Returns the note on a host that cannot carry the network's IPv6.
+pub(super) fn note(network: &Network, entry: &SiteConfig, facts: &Facts) -> Option<String> {
+    network.subnet6?;
+    let lack = lack(entry, facts)?;
+    Some(format!("IPv6 does not go through portals here, and stays blocked: {lack}"))
+}
+
+/// Returns in words the feature that the host lacks for IPv6 through portals.
+fn lack(entry: &SiteConfig, facts: &Facts) -> Option<String> {
+    if !facts.ipv6 {
+        return Some("this kernel has no IPv6, or it is switched off (`ipv6.disable=1`)".to_owned());
+    }
+    let firewall = Guard::choose(entry.firewall, facts).ok()?.firewall;
+    let lacks = &facts.filters.legacy_lacks_ipv6;
+    (matches!(firewall, FirewallBackend::Iptables(_)) && !lacks.is_empty())
+        .then(|| format!("this kernel lacks {}", lacks.join(", ")))
+}
+
+/// Removes the IPv6 networks of all peers.
+pub(super) fn strip(tunnels: &mut SortedMap<IfName, SiteTunnel>) {
+    let strip = |networks: &mut SortedSet<Cidr>| networks.retain(|network| network.family() == Family::V4);
+    for tunnel in tunnels.values_mut() {
+        let phones = tunnel.phones.values_mut().map(|phone| &mut phone.peer);
+        for peer in tunnel.peers.values_mut().chain(phones) {
+            strip(&mut peer.networks);
+            strip(&mut peer.allowed_ips);
+        }
+        if let Some(own) = &mut tunnel.provider {
+            own.addresses.retain(|own| own.address.is_ipv4());
+            own.dns.retain(IpAddr::is_ipv4);
+        }
+    }
+}

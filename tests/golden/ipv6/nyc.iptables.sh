@@ -1,0 +1,587 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+iptables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_INPUT_1 - [0:0]
+:PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o portals0 -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -d 10.77.0.0/16 -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.168.1.0/24 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -d 10.77.0.0/16 -o portals0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -d 10.77.0.0/16 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.0.2.0/24 -i eth2 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
+-A PORTALS_FORWARD -d 192.0.2.0/24 -i eth2 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD -d 192.168.1.0/24 -i to-paris -j RETURN
+-A PORTALS_FORWARD -d 0.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 10.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 100.64.0.0/10 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 127.0.0.0/8 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 169.254.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 172.16.0.0/12 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.0.0.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.0.2.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.88.99.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.168.0.0/16 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 198.18.0.0/15 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 198.51.100.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 203.0.113.0/24 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 240.0.0.0/4 -i to-paris -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-paris -o eth0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 0.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 10.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 100.64.0.0/10 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 127.0.0.0/8 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 169.254.0.0/16 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 172.16.0.0/12 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 192.0.0.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 192.0.2.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 192.88.99.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 192.168.0.0/16 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 198.18.0.0/15 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 198.51.100.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 203.0.113.0/24 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -d 240.0.0.0/4 -i portals0 -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.3/32 -i portals0 -o eth0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i portals0 -j DROP
+-A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -i eth2 -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i lo -j RETURN
+-A PORTALS_INPUT -s 192.168.1.50/32 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -s 192.168.1.50/32 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth2 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth2 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth2 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth2 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth2 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p icmp -m conntrack --ctdir ORIGINAL -j PORTALS_INPUT_1
+-A PORTALS_INPUT -i eth2 -p icmp -m conntrack --ctdir ORIGINAL -j PORTALS_INPUT_1
+-A PORTALS_INPUT -i eth1 -p icmp -j RETURN
+-A PORTALS_INPUT -i eth2 -p icmp -j RETURN
+-A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth2 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth2 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth2 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT -d 192.168.1.0/24 -i portals0 -j RETURN
+-A PORTALS_INPUT -d 192.168.1.0/24 -i to-paris -j RETURN
+-A PORTALS_INPUT -i portals0 -p icmp -j RETURN
+-A PORTALS_INPUT -i to-paris -p icmp -j RETURN
+-A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i portals0 -j DROP
+-A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_INPUT_1 -d 10.77.1.65/32 -j RETURN
+-A PORTALS_INPUT_1 -d 10.77.1.129/32 -j RETURN
+-A PORTALS_INPUT_1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.129/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o portals0 -j RETURN
+-A PORTALS_OUTPUT_1 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_1 -o eth1 -j RETURN
+-A PORTALS_OUTPUT_1 -o eth2 -j RETURN
+-A PORTALS_OUTPUT_1 -j REJECT --reject-with icmp-admin-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+:PORTALS_PREROUTING_1 - [0:0]
+:PORTALS_PREROUTING_2 - [0:0]
+:PORTALS_PREROUTING_3 - [0:0]
+:PORTALS_PREROUTING_4 - [0:0]
+:PORTALS_PREROUTING_5 - [0:0]
+:PORTALS_PREROUTING_6 - [0:0]
+:PORTALS_PREROUTING_7 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -i portals0 -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -i portals0 -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -d 192.0.2.0/24 -i eth2 -p tcp -m tcp --dport 443 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -m mark --mark 0x81000000/0x8f000000 -j CONNMARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING -i eth1 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -i eth2 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -d 10.77.1.2/32 -i eth0 -j DROP
+-A PORTALS_PREROUTING -d 10.77.1.3/32 -i eth0 -j DROP
+-A PORTALS_PREROUTING -d 10.77.1.64/26 -i eth0 -j DROP
+-A PORTALS_PREROUTING -d 10.77.1.128/26 -i eth0 -j DROP
+-A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING ! -s 192.168.1.0/24 -d 10.77.1.64/26 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING ! -s 192.168.1.0/24 -d 10.77.1.128/26 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_1 -d 10.77.0.0/16 -j RETURN
+-A PORTALS_PREROUTING_1 -d 192.168.1.0/24 -j RETURN
+-A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_2 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_2 -j DROP
+-A PORTALS_PREROUTING_3 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_3 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_3 -j DROP
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s 0.0.0.0/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -s 10.77.1.128/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -j DROP
+-A PORTALS_PREROUTING_5 -i lo -j RETURN
+-A PORTALS_PREROUTING_5 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_5 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_5 -d 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_5 -d 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_5 -d 0.0.0.0/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_5 -d 10.77.1.128/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_5 -j DROP
+-A PORTALS_PREROUTING_6 -i lo -j RETURN
+-A PORTALS_PREROUTING_6 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_6 -d 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_6 -d 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_6 -d 0.0.0.0/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_6 -d 10.77.1.128/26 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_6 -j DROP
+-A PORTALS_PREROUTING_7 -s 10.77.2.0/24 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_7 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
+:PORTALS_PREROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING -o portals0 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-paris -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING_1 -s 10.77.0.0/16 -j RETURN
+-A PORTALS_POSTROUTING_1 -s 192.168.1.0/24 -j RETURN
+-A PORTALS_POSTROUTING_1 -j MASQUERADE
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.129/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.129/32 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -s 192.168.1.50/32 -d 192.168.1.1/32 -p udp -m udp --dport 53 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -s 192.168.1.50/32 -d 198.51.100.2/32 -p udp -m udp --dport 53 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -s 192.168.1.50/32 -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -s 192.168.1.50/32 -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 192.168.1.1/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j DNAT --to-destination 9.9.9.9
+-A PORTALS_PREROUTING -d 198.51.100.2/32 -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j DNAT --to-destination 9.9.9.9
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+EOF
+ip6tables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -d 2001:db8:1:2::/64 ! -o eth0 -j RETURN
+-A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -d fd77:1:2::/48 -o portals0 -j RETURN
+-A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -d fd77:1:2::/48 -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 2001:db8:1:2::50/128 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2001:db8:1:2::/64 ! -o eth0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -d fd77:1:2::/48 -o portals0 -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -d fd77:1:2::/48 -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -o to-paris -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
+-A PORTALS_FORWARD -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2620:4f:8000::/48 -i eth2 -o to-paris -p tcp -m tcp --dport 443 -j RETURN
+-A PORTALS_FORWARD -d 2620:4f:8000::/48 -i eth2 -p tcp -m tcp --dport 443 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::2/128 -d 2001:db8:1:2::/64 -i portals0 -j RETURN
+-A PORTALS_FORWARD -s fd77:1:2:100::2/128 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD -s fd77:1:2:100::2/128 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fd77:1:2::/48 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD -d fd77:1:2::/48 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD -d 2001:db8:1:2::/64 -i portals0 -j RETURN
+-A PORTALS_FORWARD -d 2001:db8:1:2::/64 -i to-paris -j RETURN
+-A PORTALS_FORWARD -d ::/80 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 64:ff9b:1::/48 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 100::/63 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2001::/23 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2001:db8::/32 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2002::/16 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 3fff::/20 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 5f00::/16 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fc00::/7 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fe80::/10 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fec0::/10 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d ff00::/8 -i to-paris -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i to-paris -o eth0 -j RETURN
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d ::/80 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d 64:ff9b:1::/48 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d 100::/63 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d 2001::/23 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d 2001:db8::/32 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d 2002::/16 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d 3fff::/20 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d 5f00::/16 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d fc00::/7 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d fe80::/10 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d fec0::/10 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -d ff00::/8 -i portals0 -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2:100::3/128 -i portals0 -o eth0 -j RETURN
+-A PORTALS_FORWARD -s fd77:1:2::/48 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i portals0 -j DROP
+-A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -i eth2 -j RETURN
+-A PORTALS_FORWARD -s fd77:1:2::/48 -j DROP
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i lo -j RETURN
+-A PORTALS_INPUT -p udp -m udp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -p tcp -m tcp --dport 53 -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth2 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth2 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth2 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth2 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth2 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth2 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i eth2 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth2 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth2 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth2 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT -d 2001:db8:1:2::/64 -i portals0 -j RETURN
+-A PORTALS_INPUT -d 2001:db8:1:2::/64 -i to-paris -j RETURN
+-A PORTALS_INPUT -i portals0 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i to-paris -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -s fd77:1:2::/48 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i portals0 -j DROP
+-A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -s fd77:1:2:101::1/128 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s fd77:1:2:102::1/128 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o portals0 -j RETURN
+-A PORTALS_OUTPUT_1 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_1 -o eth1 -j RETURN
+-A PORTALS_OUTPUT_1 -o eth2 -j RETURN
+-A PORTALS_OUTPUT_1 -j REJECT --reject-with icmp6-adm-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+:PORTALS_PREROUTING_1 - [0:0]
+:PORTALS_PREROUTING_2 - [0:0]
+:PORTALS_PREROUTING_3 - [0:0]
+:PORTALS_PREROUTING_4 - [0:0]
+:PORTALS_PREROUTING_5 - [0:0]
+:PORTALS_PREROUTING_6 - [0:0]
+:PORTALS_PREROUTING_7 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x80000000/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x20000000
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x80000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m mark --mark 0x81000000/0x8f000000 -j DROP
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -i portals0 -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x80000000/0x8f000000 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -i portals0 -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -i to-paris -m connmark --mark 0x81000000/0x8f000000 -j MARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -m mac --mac-source aa:bb:cc:dd:ee:01 -m mark --mark 0x0/0x80000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -d 2620:4f:8000::/48 -i eth2 -p tcp -m tcp --dport 443 -m mark --mark 0x0/0x80000000 -j MARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -m mark --mark 0x80000000/0x8f000000 -j CONNMARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING -m mark --mark 0x81000000/0x8f000000 -j CONNMARK --set-xmark 0x81000000/0x8f000000
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING -i eth1 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -i eth2 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -d fd77:1:2:100::2/128 -i eth0 -j DROP
+-A PORTALS_PREROUTING -d fd77:1:2:100::3/128 -i eth0 -j DROP
+-A PORTALS_PREROUTING -d fd77:1:2:101::/64 -i eth0 -j DROP
+-A PORTALS_PREROUTING -d fd77:1:2:102::/64 -i eth0 -j DROP
+-A PORTALS_PREROUTING -d fd77:1:2:100::1/128 -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING ! -s 2001:db8:1:2::/64 -d fd77:1:2:101::/64 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING ! -s 2001:db8:1:2::/64 -d fd77:1:2:102::/64 -j PORTALS_PREROUTING_6
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_7
+-A PORTALS_PREROUTING_1 -d 2001:db8:1:2::/64 -j RETURN
+-A PORTALS_PREROUTING_1 -d fd77:1:2::/48 -j RETURN
+-A PORTALS_PREROUTING_1 -d fe80::/10 -j RETURN
+-A PORTALS_PREROUTING_1 -d ff00::/8 -j RETURN
+-A PORTALS_PREROUTING_1 -j MARK --set-xmark 0x80000000/0x8f000000
+-A PORTALS_PREROUTING_2 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0xa0000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -m connmark --mark 0xa1000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_2 -j DROP
+-A PORTALS_PREROUTING_3 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_3 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_3 -j DROP
+-A PORTALS_PREROUTING_4 -s fd77:1:2:101::/64 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s fd77:1:2:102::/64 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -s fe80::/10 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s fe80::/10 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -s ::/128 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -s ::/128 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_4 -j DROP
+-A PORTALS_PREROUTING_5 -i lo -j RETURN
+-A PORTALS_PREROUTING_5 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_5 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_5 -d fd77:1:2:101::/64 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_5 -d fd77:1:2:102::/64 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_5 -j DROP
+-A PORTALS_PREROUTING_6 -i lo -j RETURN
+-A PORTALS_PREROUTING_6 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_6 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_6 -d fd77:1:2:101::/64 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_6 -d fd77:1:2:102::/64 -i eth2 -j RETURN
+-A PORTALS_PREROUTING_6 -j DROP
+-A PORTALS_PREROUTING_7 -s fd77:1:2:200::/56 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_7 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_POSTROUTING_1 - [0:0]
+:PORTALS_PREROUTING - [0:0]
+-A PORTALS_POSTROUTING -s fd77:1:2::/48 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING -o portals0 -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING -o to-paris -j PORTALS_POSTROUTING_1
+-A PORTALS_POSTROUTING_1 -s 2001:db8:1:2::/64 -j RETURN
+-A PORTALS_POSTROUTING_1 -s fd77:1:2::/48 -j RETURN
+-A PORTALS_POSTROUTING_1 -j MASQUERADE
+-A PORTALS_PREROUTING -d fd77:1:2:101::1/128 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d fd77:1:2:102::1/128 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d fd77:1:2:101::1/128 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d fd77:1:2:102::1/128 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+EOF
+ip link add portals0 mtu 1280 type wireguard
+ip link set portals0 alias portals:home
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
+wg set portals0 peer annaannaannaannaannaannaannaannaannaannaanA= allowed-ips 10.77.1.3/32,fd77:1:2:100::3/128
+wg set portals0 peer mikemikemikemikemikemikemikemikemikemikemiA= allowed-ips 10.77.1.2/32,fd77:1:2:100::2/128
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51821 persistent-keepalive 25 allowed-ips 0.0.0.0/0,::/0
+ip address add 10.77.1.65/26 dev eth1
+ip -6 address add fd77:1:2:101::1/64 dev eth1 nodad
+ip address add 10.77.1.129/26 dev eth2
+ip -6 address add fd77:1:2:102::1/64 dev eth2 nodad
+ip address add 10.77.1.1/32 dev portals0
+ip -6 address add fd77:1:2:100::1/128 dev portals0 nodad
+ip address add 10.77.1.1/32 dev to-paris
+ip -6 address add fd77:1:2:100::1/128 dev to-paris nodad
+ip link set eth1 up
+ip link set eth2 up
+ip link set portals0 up
+ip link set to-paris up
+ip route add 10.77.1.2/32 dev portals0 src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.1.2/32 table main metric 4278198272 protocol 77
+ip route add 10.77.1.3/32 dev portals0 src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.1.3/32 table main metric 4278198272 protocol 77
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:100::2/128 dev portals0 src fd77:1:2:100::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:100::2/128 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:100::3/128 dev portals0 src fd77:1:2:100::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:100::3/128 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:200::/56 dev to-paris src fd77:1:2:100::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:200::/56 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip -6 route add default dev to-paris src fd77:1:2:100::1 table 7702 protocol 77
+ip -6 route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip -6 rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 10.77.0.0/16 goto 119
+ip rule add priority 111 protocol 77 from 192.168.1.50/32 to 192.168.1.0/24 goto 119
+ip rule add priority 111 protocol 77 from all fwmark 0x80000000/0x8f000000 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 192.168.1.0/24 iif portals0 goto 119
+ip rule add priority 111 protocol 77 from all fwmark 0x80000000/0x8f000000 iif to-paris goto 119
+ip -6 rule add priority 111 protocol 77 from 2001:db8:1:2::50/128 to 2001:db8:1:2::/64 goto 119
+ip -6 rule add priority 111 protocol 77 from 2001:db8:1:2::50/128 to fd77:1:2::/48 goto 119
+ip -6 rule add priority 111 protocol 77 from 2001:db8:1:2::50/128 to fe80::/10 goto 119
+ip -6 rule add priority 111 protocol 77 from 2001:db8:1:2::50/128 to ff00::/8 goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to 2001:db8:1:2::/64 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to fd77:1:2::/48 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to fe80::/10 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to ff00::/8 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2:100::2/128 to 2001:db8:1:2::/64 iif portals0 goto 119
+ip rule add priority 112 protocol 77 from all fwmark 0x80000000/0x8f000000 lookup 7702
+ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7702
+ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
+ip rule add priority 112 protocol 77 from 10.77.1.129/32 iif lo lookup 7702
+ip rule add priority 112 protocol 77 from 10.77.1.2/32 iif portals0 lookup 7702
+ip -6 rule add priority 112 protocol 77 from all fwmark 0x80000000/0x8f000000 lookup 7702
+ip -6 rule add priority 112 protocol 77 from 2001:db8:1:2::50/128 lookup 7702
+ip -6 rule add priority 112 protocol 77 from fd77:1:2:101::1/128 iif lo lookup 7702
+ip -6 rule add priority 112 protocol 77 from fd77:1:2:102::1/128 iif lo lookup 7702
+ip -6 rule add priority 112 protocol 77 from fd77:1:2:100::2/128 iif portals0 lookup 7702
+ip rule add priority 113 protocol 77 from all iif eth1 lookup 7702
+ip rule add priority 113 protocol 77 from all fwmark 0x81000000/0x8f000000 iif eth2 lookup 7702
+ip -6 rule add priority 113 protocol 77 from all iif eth1 lookup 7702
+ip -6 rule add priority 113 protocol 77 from all fwmark 0x81000000/0x8f000000 iif eth2 lookup 7702
+ip rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 unreachable
+ip rule add priority 118 protocol 77 from 192.168.1.50/32 unreachable
+ip rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip rule add priority 118 protocol 77 from all fwmark 0x81000000/0x8f000000 iif eth2 unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.129/32 iif lo unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.2/32 iif portals0 unreachable
+ip -6 rule add priority 118 protocol 77 from all fwmark 0x80000000/0x8f000000 unreachable
+ip -6 rule add priority 118 protocol 77 from 2001:db8:1:2::50/128 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip -6 rule add priority 118 protocol 77 from all fwmark 0x81000000/0x8f000000 iif eth2 unreachable
+ip -6 rule add priority 118 protocol 77 from fd77:1:2:101::1/128 iif lo unreachable
+ip -6 rule add priority 118 protocol 77 from fd77:1:2:102::1/128 iif lo unreachable
+ip -6 rule add priority 118 protocol 77 from fd77:1:2:100::2/128 iif portals0 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.conf.to-paris.src_valid_mark=1
+sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth0.accept_ra=2
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0
+sysctl -q -w net.ipv6.conf.eth2.accept_ra=0
+sysctl -q -w net.ipv6.conf.all.forwarding=1

@@ -1,0 +1,266 @@
+#!/bin/sh
+# What `portals apply` would do at site paris of network home.
+set -e
+cd '/etc/portals'
+iptables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-nyc -o eth0 -j DROP
+-A PORTALS_FORWARD -d 192.168.1.0/24 -i to-nyc -o eth0 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-nyc -o he-ipv6 -j DROP
+-A PORTALS_FORWARD -d 192.168.1.0/24 -i to-nyc -o he-ipv6 -j DROP
+-A PORTALS_FORWARD -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD -d 0.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 10.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 100.64.0.0/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 127.0.0.0/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 169.254.0.0/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 172.16.0.0/12 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.0.0.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.0.2.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.88.99.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.168.0.0/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 198.18.0.0/15 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 198.51.100.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 203.0.113.0/24 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 240.0.0.0/4 -i to-nyc -o eth0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-nyc -o eth0 -j RETURN
+-A PORTALS_FORWARD -d 0.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 10.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 100.64.0.0/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 127.0.0.0/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 169.254.0.0/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 172.16.0.0/12 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.0.0.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.0.2.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.88.99.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 192.168.0.0/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 198.18.0.0/15 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 198.51.100.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 203.0.113.0/24 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 240.0.0.0/4 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-nyc -o he-ipv6 -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 192.168.1.0/24 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i to-nyc -j DROP
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT -i to-nyc -p icmp -j RETURN
+-A PORTALS_INPUT -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -s 192.168.1.0/24 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i to-nyc -j DROP
+-A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -o lo -j RETURN
+-A PORTALS_OUTPUT -o to-nyc -j RETURN
+-A PORTALS_OUTPUT -p udp -m udp --dport 67:68 -j RETURN
+-A PORTALS_OUTPUT -d 10.77.1.0/24 -j RETURN
+-A PORTALS_OUTPUT -d 169.254.0.0/16 -j RETURN
+-A PORTALS_OUTPUT -d 192.168.1.0/24 -j RETURN
+-A PORTALS_OUTPUT -d 224.0.0.0/4 -j RETURN
+-A PORTALS_OUTPUT -d 255.255.255.255/32 -j RETURN
+-A PORTALS_OUTPUT -p udp -m udp --dport 123 -j RETURN
+-A PORTALS_OUTPUT -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j REJECT --reject-with icmp-admin-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+:PORTALS_PREROUTING_1 - [0:0]
+:PORTALS_PREROUTING_2 - [0:0]
+:PORTALS_PREROUTING_3 - [0:0]
+-A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -d 10.77.2.1/32 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING_1 -i to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_1 -j DROP
+-A PORTALS_PREROUTING_2 -i lo -j RETURN
+-A PORTALS_PREROUTING_2 -i to-nyc -j RETURN
+-A PORTALS_PREROUTING_2 -j DROP
+-A PORTALS_PREROUTING_3 -s 10.77.1.0/24 -i to-nyc -j RETURN
+-A PORTALS_PREROUTING_3 -s 192.168.1.0/24 -i to-nyc -j RETURN
+-A PORTALS_PREROUTING_3 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING -s 192.168.1.0/24 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o he-ipv6 -j MASQUERADE
+-A PORTALS_POSTROUTING -s 192.168.1.0/24 -o he-ipv6 -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-nyc -j MASQUERADE
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+COMMIT
+EOF
+ip6tables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -d 2001:db8:1:2::/64 -i to-nyc -o eth0 -j DROP
+-A PORTALS_FORWARD -d fd77:1:2::/48 -i to-nyc -o eth0 -j DROP
+-A PORTALS_FORWARD -d 2001:db8:1:2::/64 -i to-nyc -o he-ipv6 -j DROP
+-A PORTALS_FORWARD -d fd77:1:2::/48 -i to-nyc -o he-ipv6 -j DROP
+-A PORTALS_FORWARD -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD -d ::/80 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 64:ff9b:1::/48 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 100::/63 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2001::/23 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2001:db8::/32 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2002::/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 3fff::/20 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 5f00::/16 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fc00::/7 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fe80::/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fec0::/10 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d ff00::/8 -i to-nyc -o eth0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i to-nyc -o eth0 -j RETURN
+-A PORTALS_FORWARD -d ::/80 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 64:ff9b:1::/48 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 100::/63 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2001::/23 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2001:db8::/32 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 2002::/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 3fff::/20 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d 5f00::/16 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fc00::/7 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fe80::/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fec0::/10 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d ff00::/8 -i to-nyc -o he-ipv6 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i to-nyc -o he-ipv6 -j RETURN
+-A PORTALS_FORWARD -s 2001:db8:1:2::/64 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2::/48 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i to-nyc -j DROP
+-A PORTALS_FORWARD -s fd77:1:2::/48 -j DROP
+-A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT -i to-nyc -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -s 2001:db8:1:2::/64 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -s fd77:1:2::/48 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i to-nyc -j DROP
+-A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -o lo -j RETURN
+-A PORTALS_OUTPUT -o to-nyc -j RETURN
+-A PORTALS_OUTPUT -p udp -m udp --dport 67:68 -j RETURN
+-A PORTALS_OUTPUT -d 2001:db8:1:2::/64 -j RETURN
+-A PORTALS_OUTPUT -d fd77:1:2:100::/56 -j RETURN
+-A PORTALS_OUTPUT -d fe80::/10 -j RETURN
+-A PORTALS_OUTPUT -d ff00::/8 -j RETURN
+-A PORTALS_OUTPUT -p udp -m udp --dport 123 -j RETURN
+-A PORTALS_OUTPUT -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j REJECT --reject-with icmp6-adm-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+:PORTALS_PREROUTING_1 - [0:0]
+:PORTALS_PREROUTING_2 - [0:0]
+:PORTALS_PREROUTING_3 - [0:0]
+-A PORTALS_FORWARD -o to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i to-nyc -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_POSTROUTING -o to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-nyc -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o to-nyc -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i to-nyc -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -d fd77:1:2:200::1/128 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i to-nyc -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING_1 -i to-nyc -m connmark --mark 0x22000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_1 -j DROP
+-A PORTALS_PREROUTING_2 -i lo -j RETURN
+-A PORTALS_PREROUTING_2 -i to-nyc -j RETURN
+-A PORTALS_PREROUTING_2 -j DROP
+-A PORTALS_PREROUTING_3 -s fd77:1:2:100::/56 -i to-nyc -j RETURN
+-A PORTALS_PREROUTING_3 -s 2001:db8:1:2::/64 -i to-nyc -j RETURN
+-A PORTALS_PREROUTING_3 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 2001:db8:1:2::/64 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING -s fd77:1:2::/48 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING -s 2001:db8:1:2::/64 -o he-ipv6 -j MASQUERADE
+-A PORTALS_POSTROUTING -s fd77:1:2::/48 -o he-ipv6 -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s fd77:1:2::/48 -o to-nyc -j MASQUERADE
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+COMMIT
+EOF
+ip link add to-nyc mtu 1280 type wireguard
+ip link set to-nyc alias portals:home
+wg set to-nyc private-key private.key listen-port 51821 fwmark 0x10000000
+wg set to-nyc peer pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk= endpoint 198.51.100.2:51822 persistent-keepalive 25 allowed-ips 0.0.0.0/0,::/0
+ip address add 10.77.2.1/32 dev to-nyc
+ip -6 address add fd77:1:2:200::1/128 dev to-nyc nodad
+ip link set to-nyc up
+ip route add 10.77.1.0/24 dev to-nyc src 10.77.2.1 table main protocol 77
+ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
+ip route add 192.168.1.0/24 dev to-nyc src 10.77.2.1 table main protocol 77
+ip route add unreachable 192.168.1.0/24 table main metric 4278198272 protocol 77
+ip -6 route add 2001:db8:1:2::/64 dev to-nyc src fd77:1:2:200::1 table main protocol 77
+ip -6 route add unreachable 2001:db8:1:2::/64 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:100::/56 dev to-nyc src fd77:1:2:200::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:100::/56 table main metric 4278198272 protocol 77
+ip route add unreachable default table 7699 metric 4278198272 protocol 77
+ip route add default dev to-nyc src 10.77.2.1 scope global table 7701 protocol 77
+ip route add unreachable default table 7701 metric 4278198272 protocol 77
+ip -6 route add default dev to-nyc src fd77:1:2:200::1 table 7701 protocol 77
+ip -6 route add unreachable default table 7701 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip -6 rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
+ip -6 rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
+ip rule add priority 111 protocol 77 from all iif lo ipproto 17 dport 123 goto 119
+ip rule add priority 111 protocol 77 from all to 10.77.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 203.0.113.9/32 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from all iif lo ipproto 17 dport 123 goto 119
+ip -6 rule add priority 111 protocol 77 from all to 2001:db8:1:2::/64 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from all to fd77:1:2:100::/56 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from all to fe80::/10 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from all to ff00::/8 iif lo goto 119
+ip rule add priority 113 protocol 77 from all iif lo lookup 7701
+ip -6 rule add priority 113 protocol 77 from all iif lo lookup 7701
+ip rule add priority 118 protocol 77 from all iif lo lookup 7699
+ip -6 rule add priority 118 protocol 77 from all iif lo unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.all.forwarding=1

@@ -1,0 +1,212 @@
+#!/bin/sh
+# What `portals apply` would do at site paris of network home.
+set -e
+cd '/etc/portals'
+nft -f - <<'EOF'
+table inet portals {
+	set bit-1 {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set exits {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.1 }
+	}
+	set guarded6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2:200::1 }
+	}
+	set guests {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set inner {
+		type ifname
+		elements = { "lo", "to-nyc" }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16, 192.168.1.0/24 }
+	}
+	set inside6 {
+		type ipv6_addr; flags interval
+		elements = { 2001:db8:1:2::/64, fd77:1:2::/48 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set known6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2::/48 }
+	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16, 192.168.1.0/24 }
+	}
+	set network6 {
+		type ipv6_addr; flags interval
+		elements = { 2001:db8:1:2::/64, fd77:1:2::/48 }
+	}
+	set peers-24 {
+		type ifname . ipv4_addr
+		elements = { "to-nyc" . 10.77.1.0, "to-nyc" . 192.168.1.0 }
+	}
+	set peers6-56 {
+		type ifname . ipv6_addr
+		elements = { "to-nyc" . fd77:1:2:100:: }
+	}
+	set peers6-64 {
+		type ifname . ipv6_addr
+		elements = { "to-nyc" . 2001:db8:1:2:: }
+	}
+	set private {
+		type ipv4_addr; flags interval
+		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
+	}
+	set private6 {
+		type ipv6_addr; flags interval
+		elements = { ::/80, 64:ff9b:1::/48, 100::/63, 2001::/23, 2001:db8::/32, 2002::/16, 3fff::/20, 5f00::/16, fc00::/7, fe80::/10, fec0::/10, ff00::/8 }
+	}
+	set tunnels {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set ways {
+		type ifname . mark
+		elements = { "to-nyc" . 0x22000000 }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname @tunnels udp dport 546-547 drop
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 546-547 drop
+		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels oifname "eth0" ip6 daddr @network6 drop
+		iifname @tunnels oifname "he-ipv6" ip daddr @network drop
+		iifname @tunnels oifname "he-ipv6" ip6 daddr @network6 drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @guests oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
+		iifname @guests oifname "eth0" ip6 daddr @private6 reject with icmpx admin-prohibited
+		iifname @guests oifname "eth0" accept
+		iifname @guests oifname "he-ipv6" ip daddr @private reject with icmpx admin-prohibited
+		iifname @guests oifname "he-ipv6" ip6 daddr @private6 reject with icmpx admin-prohibited
+		iifname @guests oifname "he-ipv6" accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
+		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
+		ip6 saddr fd77:1:2::/48 drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 546-547 drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels meta l4proto icmpv6 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname @tunnels udp dport 546-547 drop
+		oifname @inner accept
+		udp dport 67-68 accept
+		ip daddr 10.77.1.0/24 accept
+		ip daddr 169.254.0.0/16 accept
+		ip daddr 192.168.1.0/24 accept
+		ip daddr 224.0.0.0/4 accept
+		ip daddr 255.255.255.255 accept
+		ip6 daddr 2001:db8:1:2::/64 accept
+		ip6 daddr fd77:1:2:100::/56 accept
+		ip6 daddr fe80::/10 accept
+		ip6 daddr ff00::/8 accept
+		udp dport 123 accept
+		ct direction original meta mark & 0x10000000 != 0x10000000 reject with icmpx admin-prohibited
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		oifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
+		iifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname "eth0" ip6 saddr @inside6 masquerade
+		oifname "he-ipv6" ip saddr @inside masquerade
+		oifname "he-ipv6" ip6 saddr @inside6 masquerade
+		oifname @tunnels ip saddr != @known masquerade
+		oifname @tunnels ip6 saddr != @known6 masquerade
+	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ip daddr @guarded iifname != @inner drop
+		ip6 daddr @guarded6 iifname != @inner drop
+		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		ct direction original iifname @exits iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 iifname . ip6 saddr & ffff:ffff:ffff:ffff:: != @peers6-64 drop
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname . ct mark & 0xef000000 @ways accept
+		ct direction original oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct direction original oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname @inner accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 drop
+	}
+}
+EOF
+ip link add to-nyc mtu 1280 type wireguard
+ip link set to-nyc alias portals:home
+wg set to-nyc private-key private.key listen-port 51821 fwmark 0x10000000
+wg set to-nyc peer pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk= endpoint 198.51.100.2:51822 persistent-keepalive 25 allowed-ips 0.0.0.0/0,::/0
+ip address add 10.77.2.1/32 dev to-nyc
+ip -6 address add fd77:1:2:200::1/128 dev to-nyc nodad
+ip link set to-nyc up
+ip route add 10.77.1.0/24 dev to-nyc src 10.77.2.1 table main protocol 77
+ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
+ip route add 192.168.1.0/24 dev to-nyc src 10.77.2.1 table main protocol 77
+ip route add unreachable 192.168.1.0/24 table main metric 4278198272 protocol 77
+ip -6 route add 2001:db8:1:2::/64 dev to-nyc src fd77:1:2:200::1 table main protocol 77
+ip -6 route add unreachable 2001:db8:1:2::/64 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:100::/56 dev to-nyc src fd77:1:2:200::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:100::/56 table main metric 4278198272 protocol 77
+ip route add unreachable default table 7699 metric 4278198272 protocol 77
+ip route add default dev to-nyc src 10.77.2.1 scope global table 7701 protocol 77
+ip route add unreachable default table 7701 metric 4278198272 protocol 77
+ip -6 route add default dev to-nyc src fd77:1:2:200::1 table 7701 protocol 77
+ip -6 route add unreachable default table 7701 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip -6 rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
+ip -6 rule add priority 110 protocol 77 from all fwmark 0x10000000/0x10000000 goto 119
+ip rule add priority 111 protocol 77 from all iif lo ipproto 17 dport 123 goto 119
+ip rule add priority 111 protocol 77 from all to 10.77.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from all to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 203.0.113.9/32 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from all iif lo ipproto 17 dport 123 goto 119
+ip -6 rule add priority 111 protocol 77 from all to 2001:db8:1:2::/64 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from all to fd77:1:2:100::/56 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from all to fe80::/10 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from all to ff00::/8 iif lo goto 119
+ip rule add priority 113 protocol 77 from all iif lo lookup 7701
+ip -6 rule add priority 113 protocol 77 from all iif lo lookup 7701
+ip rule add priority 118 protocol 77 from all iif lo lookup 7699
+ip -6 rule add priority 118 protocol 77 from all iif lo unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.all.forwarding=1
