@@ -128,6 +128,7 @@ pub fn wgquick(bytes: &[u8]) {
                 site: "nyc",
                 id: None,
                 subnet: None,
+                subnet6: None,
                 public_key: PublicKey([7; 32]),
                 exit: "paris",
             };

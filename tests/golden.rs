@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
+use wg_portals::base::net::Table;
 use wg_portals::commands::as_commands::Script;
 use wg_portals::config::model::RESOLVERS;
 use wg_portals::engine::load::Files;
@@ -15,7 +16,7 @@ use wg_portals::firewall::xtables::IptablesProgram;
 use wg_portals::plan::plan;
 use wg_portals::services;
 use wg_portals::site::facts::{Facts, HostFirewalls};
-use wg_portals::site::{ExitChoices, Site};
+use wg_portals::site::{Exit, ExitChoices, Site};
 use wg_portals::state::State;
 use wg_portals::state::diff::diff;
 
@@ -79,6 +80,23 @@ fn a_portal_that_moves_asks_the_resolvers_of_its_new_exit() {
     assert_eq!(asked(&site), RESOLVERS.map(|resolver| resolver.to_string()));
     site.choose(&swiss);
     assert_eq!(asked(&site), ["10.2.0.1"]);
+}
+
+/// A new chain in the file changes the tables of the chains after it.
+#[test]
+fn a_chain_in_use_stays_chosen_when_its_table_changes() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/chain");
+    let (_, site) = site(&case, &case.join("nyc.facts.toml"), Firewall::Nftables);
+    let tv = site.portals.iter().find(|portal| portal.name == "tv").unwrap();
+    let last = tv.exits.last().unwrap();
+    let before = match last.clone() {
+        Exit::Tunnel { name, interface, table } => {
+            Exit::Tunnel { name, interface, table: Table(table.0 + 1) }
+        }
+        other => panic!("{other}"),
+    };
+    assert_eq!(tv.chosen(&vec![("tv".to_owned(), before)]), last);
+    assert_eq!(tv.chosen(&vec![("guest".to_owned(), last.clone())]), &tv.exits[0]);
 }
 
 /// Notes or errors for the first site of a golden case on a slightly different host.

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use wg_portals::base::net::{Cidr, Family, IfName, InterfaceAddress, Mark, Priority, Table};
 use wg_portals::base::sorted::SortedSet;
 use wg_portals::kernel::linux::Linux;
+use wg_portals::kernel::sockets::EchoPath;
 use wg_portals::kernel::{Kernel, Outcome};
 use wg_portals::state::step::{RoutingStep, Step, SysctlChange};
 use wg_portals::state::{LAST_METRIC, Reach, Route, RouteTarget, Rule, RuleAction, Scope, Selector, State};
@@ -283,5 +284,29 @@ fn a_setting_belongs_to_this_namespace() {
         assert_eq!(kernel.observe(&scope).unwrap().sysctls["net/ipv4/ip_forward"], "1");
         apply(&mut kernel, &[forward("1", "0")]);
         assert_eq!(kernel.observe(&scope).unwrap().sysctls["net/ipv4/ip_forward"], "0");
+    });
+}
+
+#[test]
+fn echoes_are_answered() {
+    inside(|| {
+        let mut kernel = Linux::open().unwrap();
+        ip("address add 2001:db8::1/128 dev lo");
+        for (address, header) in [("127.0.0.1", 20), ("::1", 40), ("2001:db8::1", 40)] {
+            let address = address.parse().unwrap();
+            let mark = Some(Mark { value: 0x100, mask: 0x100 });
+            let path = EchoPath { interface: name("lo"), from: address, to: address, mark };
+            let mut echo = kernel.echo_socket(&path).unwrap();
+            let numbers = [echo.ask_in(0).unwrap(), echo.ask_in(header + 1000).unwrap()];
+            assert_eq!(echo.answers(), numbers, "{address}: the loopback interface answers at once");
+            assert_eq!(echo.answers(), []);
+        }
+        let far = EchoPath {
+            interface: name("lo"),
+            from: "::1".parse().unwrap(),
+            to: "2001:db8::2".parse().unwrap(),
+            mark: None,
+        };
+        assert_eq!(kernel.echo_socket(&far).unwrap().ask(), Err(Errno::ENETUNREACH), "IPv6 needs a route");
     });
 }

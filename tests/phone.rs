@@ -170,6 +170,38 @@ fn a_phone_that_leaves_at_a_provider_asks_its_resolvers() {
 }
 
 #[test]
+fn a_phone_of_a_network_with_ipv6_has_two_addresses() {
+    let folder = Folder::new("ipv6");
+    let ipv6 = NETWORK
+        .replace("[site.nyc]", "subnet6 = \"fd77:1:2::/48\"\n\n[site.nyc]")
+        .replace("[site.paris]", "[site.nyc.exit.swiss]\nconfig = \"swiss.conf\"\n\n[site.paris]");
+    fs::write(folder.path("network.toml"), ipv6).unwrap();
+    let Output { stdout, stderr, .. } = folder.phone(&["add", "mike", "--keep-key", "--no-qr"]);
+    let (shown, words) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+    let addresses = "\nAddress = 10.77.1.3/32, fd77:1:2:100::3/128\nDNS = 9.9.9.9, 149.112.112.112\n";
+    assert!(shown.contains(addresses) && shown.contains("\nAllowedIPs = 0.0.0.0/0, ::/0\n"), "{shown}");
+    assert!(words.contains("Phone mike (10.77.1.3, fd77:1:2:100::3) dials nyc"), "{words}");
+    assert_eq!(folder.shown(&["show", "mike", "--no-qr"]), shown);
+    assert!(
+        folder.shown(&["add", "otto", "--no-qr", "--dns", "2620:fe::fe"]).contains("\nDNS = 2620:fe::fe\n")
+    );
+
+    // Only the resolvers of families for which the provider gives an address.
+    let file = include_str!("golden/providers/swiss.conf");
+    for (address, dns) in [("10.2.0.2/32", "10.2.0.1"), ("10.2.0.2/32, fd00::2/128", "10.2.0.1, fd00::1")] {
+        let lines = file.lines().filter(|line| !line.starts_with("Address") && !line.starts_with("DNS"));
+        let rest: Vec<&str> = lines.collect();
+        let settings = format!("[Interface]\nAddress = {address}\nDNS = 10.2.0.1, fd00::1");
+        let text = rest.join("\n").replacen("[Interface]", &settings, 1);
+        fs::write(folder.path("swiss.conf"), text).unwrap();
+        fs::set_permissions(folder.path("swiss.conf"), fs::Permissions::from_mode(0o600)).unwrap();
+        let name = format!("phone{}", dns.len());
+        let shown = folder.shown(&["add", &name, "--exit", "swiss", "--no-qr"]);
+        assert!(shown.contains(&format!("\nDNS = {dns}\n")), "{shown}");
+    }
+}
+
+#[test]
 fn a_kept_key_is_shown_again() {
     let folder = Folder::new("kept");
     let first = folder.shown(&["add", "mike", "--keep-key"]);

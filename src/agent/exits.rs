@@ -76,9 +76,11 @@ impl Exits {
         let mut lists = std::mem::take(&mut self.lists);
         let list = |portal: &Portal| {
             let chosen = portal.chosen(choices).clone();
-            let known = lists.iter().position(|list| list.portal == portal.name && list.chosen == chosen);
+            let known =
+                lists.iter().position(|list| list.portal == portal.name && list.chosen.is_same(&chosen));
             ExitList {
                 exits: portal.exits.clone(),
+                chosen: chosen.clone(),
                 ..known.map_or_else(|| ExitList::new(portal, chosen), |place| lists.swap_remove(place))
             }
         };
@@ -106,7 +108,7 @@ impl Exits {
         let mut gone_down = Vec::new();
         for probe in &mut self.probes {
             if probe.turn(kernel, now) {
-                gone_down.push(probe.path.interface.clone());
+                gone_down.push(probe.path.echo.interface.clone());
             }
         }
         gone_down
@@ -227,8 +229,8 @@ impl ExitList {
             Some(ProbedExit { path, health, .. }) => {
                 let silence = health.times().down_after.as_secs();
                 match path {
-                    ProbePath { is_beyond: true, to, exit, .. } => {
-                        format!("{to} does not answer through {exit} for {silence} s")
+                    ProbePath { is_beyond: true, echo, exit, .. } => {
+                        format!("{} does not answer through {exit} for {silence} s", echo.to)
                     }
                     ProbePath { exit, .. } => format!("{exit} does not answer for {silence} s"),
                 }

@@ -12,7 +12,7 @@ use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Mtu, Name};
 use crate::kernel::Kernel;
-use crate::kernel::sockets::EchoSocket;
+use crate::kernel::sockets::{EchoPath, EchoSocket};
 use crate::site::Site;
 
 /// Longest wait for an answer. A late answer, to the small echo or the large one, does not count.
@@ -184,7 +184,9 @@ impl MeasuredLink {
     fn ask(&mut self, kernel: &mut dyn Kernel, now: Instant) {
         let LinkPath { interface, from, to, .. } = &self.path;
         if self.echo.is_none() {
-            self.echo = kernel.echo_socket(interface, *from, *to).ok();
+            let (from, to) = ((*from).into(), (*to).into());
+            let path = EchoPath { interface: interface.clone(), from, to, mark: None };
+            self.echo = kernel.echo_socket(&path).ok();
         }
         let large = usize::try_from(self.measurement.size()).unwrap_or(SMALL);
         let mut asked = None;

@@ -1,17 +1,17 @@
 //! Probes through an exit: echoes to the other end, or to a host behind it, or bytes received from a
 //! provider.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::health::{ExitState, Health, interval};
 use crate::base::error::Result;
-use crate::base::net::IfName;
+use crate::base::net::{Family, IfName};
 use crate::config::model::{FailoverDelays, Name};
 use crate::kernel::Kernel;
-use crate::kernel::sockets::EchoSocket;
-use crate::site::{Exit, Site};
+use crate::kernel::sockets::{EchoPath, EchoSocket};
+use crate::site::{Chain, Exit, ExitProbe, Site};
 
 /// Shortest silence of a provider that means anything: two lost keepalives.
 const PROVIDERS_SILENCE: Duration = Duration::from_secs(25);
@@ -34,9 +34,8 @@ pub(super) struct ProbedExit {
 pub(super) struct ProbePath {
     /// Name of the exit.
     pub(super) exit: Name,
-    pub(super) interface: IfName,
-    from: Ipv4Addr,
-    pub(super) to: Ipv4Addr,
+    /// Path of the echoes.
+    pub(super) echo: EchoPath,
     /// Set if the probe goes to a host on the internet behind the other end, not to the other end itself.
     pub(super) is_beyond: bool,
     /// Set for a provider's tunnel. A provider need not answer an echo, but its WireGuard answers every
@@ -89,7 +88,7 @@ impl ProbedExit {
     /// Counts received bytes as an answer, if a provider has sent any since the last probe.
     fn count(&mut self, kernel: &mut dyn Kernel, now: Instant) {
         if self.path.is_provider {
-            let received = received(kernel, &self.path.interface).ok();
+            let received = received(kernel, &self.path.echo.interface).ok();
             if self.received.is_some_and(|before| received.is_some_and(|received| received > before)) {
                 self.health.answered(now);
             }
@@ -106,9 +105,8 @@ impl ProbedExit {
 
     /// Sends a probe. A probe that cannot be sent counts as unanswered.
     fn send(&mut self, kernel: &mut dyn Kernel, now: Instant) {
-        let ProbePath { interface, from, to, .. } = &self.path;
         if self.echo.is_none() {
-            self.echo = kernel.echo_socket(interface, *from, *to).ok();
+            self.echo = kernel.echo_socket(&self.path.echo).ok();
         }
         // If sending fails, the interface may have been made anew: the next probe goes through a new socket.
         self.echo = self.echo.take().and_then(|mut echo| echo.ask().is_ok().then_some(echo));
@@ -127,23 +125,40 @@ fn received(kernel: &mut dyn Kernel, interface: &IfName) -> Result<u64> {
 /// Returns the paths of the probes through an exit, if it has a tunnel.
 pub(super) fn paths(site: &Site, exit: &Exit) -> Vec<ProbePath> {
     let Exit::Tunnel { name, interface, .. } = exit else { return Vec::new() };
+    if let Some(chain) = site.chain(exit) {
+        return through_chain(chain);
+    }
     let Some(tunnel) = site.tunnels.get(interface) else { return Vec::new() };
-    let Some(IpAddr::V4(other_end)) = tunnel.peers.get(name).map(|peer| peer.address) else {
-        return Vec::new();
-    };
+    let Some(other_end) = tunnel.peers.get(name).map(|peer| peer.address) else { return Vec::new() };
     let is_provider = tunnel.provider.is_some();
-    let path = |(to, is_beyond): (Ipv4Addr, bool)| {
-        let IpAddr::V4(from) = site.address_in(tunnel, to.into()) else { return None };
-        Some(ProbePath {
-            exit: name.clone(),
+    let path = |to: IpAddr, probe: Option<&ExitProbe>| ProbePath {
+        exit: name.clone(),
+        echo: EchoPath {
             interface: interface.clone(),
-            from,
+            from: site.address_in(tunnel, to),
             to,
-            is_beyond,
-            is_provider: is_provider && !is_beyond,
-        })
+            mark: probe.filter(|_| to.is_ipv6()).map(|probe| probe.mark),
+        },
+        is_beyond: probe.is_some(),
+        is_provider: is_provider && probe.is_none(),
     };
     let beyond = site.agent.probes.iter().filter(|probe| probe.interface == *interface);
-    let targets = [(other_end, false)].into_iter().chain(beyond.map(|probe| (probe.target, true)));
-    targets.filter_map(path).collect()
+    let beyond = beyond.map(|probe| path(probe.target, Some(probe)));
+    [path(other_end, None)].into_iter().chain(beyond).collect()
+}
+
+/// Returns the paths of the probes through a chain: to its last site, and to a host on the internet behind
+/// it. Their source leads them through the whole chain, and the answers back.
+fn through_chain(chain: &Chain) -> Vec<ProbePath> {
+    let path = |to: IpAddr, is_beyond| {
+        let echo = EchoPath {
+            interface: chain.interface.clone(),
+            from: chain.address(Family::of(to))?,
+            to,
+            mark: None,
+        };
+        Some(ProbePath { exit: chain.name.clone(), echo, is_beyond, is_provider: false })
+    };
+    let beyond = chain.beyond.and_then(|target| path(target, true));
+    path(chain.farthest, false).into_iter().chain(beyond).collect()
 }

@@ -17,6 +17,7 @@ use crate::engine::apply::prepare;
 use crate::engine::status::choose_observed;
 use crate::kernel::fake::{FakeKernel, SharedFake};
 use crate::plan::plan;
+use crate::site::Site;
 use crate::site::facts::{Facts, HostFirewalls, Uplink};
 use crate::state::{State, WireGuardBackend};
 use crate::system::key_files;
@@ -136,13 +137,18 @@ impl Stage {
         });
     }
 
+    /// Returns the site that the network file describes.
+    fn site(&self) -> Site {
+        let (mut machine, journal) = (self.machine.clone(), self.journal());
+        let files = Files::read(&self.file()).unwrap();
+        let site = files.site(&mut machine, &journal, &SortedMap::new(), &SortedMap::new());
+        site.unwrap_or_else(|errors| panic!("{errors}"))
+    }
+
     /// Reports whether the machine matches the network file, with the exits in use.
     fn matches(&self) -> bool {
         let (mut machine, journal) = (self.machine.clone(), self.journal());
-        let files = Files::read(&self.file()).unwrap();
-        let mut site = files
-            .site(&mut machine, &journal, &SortedMap::new(), &SortedMap::new())
-            .unwrap_or_else(|errors| panic!("{errors}"));
+        let mut site = self.site();
         choose_observed(&mut site, &mut machine).unwrap();
         prepare(&mut machine, &journal, &plan(&site), None).unwrap().steps.is_empty()
     }
@@ -151,6 +157,13 @@ impl Stage {
     fn has_forgotten_desk(&self) -> bool {
         let desk = DESK.parse().unwrap();
         self.machine.look().forgotten.drain(..).any(|chosen| chosen.by_source.contains(&desk))
+    }
+
+    /// Returns the exit that the observed rules lead the portal to.
+    fn exit_of_desk(&self) -> String {
+        let mut site = self.site();
+        choose_observed(&mut site, &mut self.machine.clone()).unwrap();
+        site.portals[0].exit.to_string()
     }
 
     /// Reports whether the observed rules lead the portal to an exit.
@@ -294,6 +307,31 @@ fn the_agent_moves_a_portal_whose_exit_is_silent() {
         assert_eq!(agent_status.portals.len(), 1);
         assert!(agent_status.portals[0].words.contains("paris"), "{:?}", agent_status.portals);
         assert!(stage.has_forgotten_desk(), "connections begin anew in {to}");
+    }
+    stage.end();
+}
+
+/// Paris answers all the time, so only the probe through the whole chain shows that its end is down.
+#[test]
+fn the_agent_moves_a_portal_whose_chain_is_silent_at_its_end() {
+    let mut stage = Stage::begin("chain");
+    stage.edit(r#"exit = ["paris", "oslo"]"#, r#"exit = ["oslo via paris", "paris"]"#);
+    stage.edit(
+        "exits = [\"nyc\"]\nendpoint = \"203.0.113.2\"",
+        "exits = [\"oslo\"]\nendpoint = \"203.0.113.2\"",
+    );
+    stage.ask(&ControlRequest::Reload).unwrap();
+    stage.wait_for_exits();
+    let exit = || stage.exit_of_desk();
+    assert_eq!(exit(), "oslo via paris");
+    let silent = stage.machine.look().silent.clone();
+    for (is_silent, to) in [(true, "paris"), (false, "oslo via paris")] {
+        stage.has_forgotten_desk();
+        silent.set_host("10.77.3.1".parse().unwrap(), is_silent);
+        eventually("the portal moves", || exit() == to && stage.matches());
+        let words = stage.agent_status().portals[0].words.clone();
+        assert!(words.starts_with("oslo via paris "), "{words}");
+        assert!(stage.has_forgotten_desk(), "connections begin anew through {to}");
     }
     stage.end();
 }

@@ -38,6 +38,11 @@ pub struct ImportCommand {
     #[argh(option)]
     pub subnet: Option<Cidr>,
 
+    /// private IPv6 network for tunnels and portal LANs, which turns IPv6 on (default: on if the file has IPv6
+    /// that portals can carry)
+    #[argh(option)]
+    pub subnet6: Option<Cidr>,
+
     /// write the network file here instead of to standard output
     #[argh(option, arg_name = "file")]
     pub output: Option<PathBuf>,

@@ -84,6 +84,9 @@ pub struct DemoCommand {
     /// keep it running until Ctrl-C, and print commands to look around
     #[argh(switch)]
     pub keep: bool,
+    /// give the demo IPv6 as well, and show both address families
+    #[argh(switch)]
+    pub ipv6: bool,
 }
 
 /// Create this site's key and a first network file.

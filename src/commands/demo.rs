@@ -27,6 +27,9 @@ pub(super) fn run(options: &DemoCommand) -> Result<ExitStatus, Errors> {
     wait_for_random_numbers();
     let style = Style::for_stdout();
     let mut world = World::build(&[NYC, PARIS], Path::new(THIS_PROGRAM))?;
+    if options.ipv6 {
+        world.add_ipv6()?;
+    }
     let result = show::run_checks(&mut world, style);
     if result.is_err() {
         print_logs(&world);

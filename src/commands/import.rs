@@ -35,6 +35,7 @@ pub(super) fn run(options: &ImportCommand) -> Result<ExitStatus, Errors> {
         site: &site,
         id: options.id,
         subnet: options.subnet,
+        subnet6: options.subnet6,
         public_key: keys::public_key(key),
         exit: &exit,
     };

@@ -79,6 +79,7 @@ fn template(
 [network]
 name   = {network}
 subnet = "{subnet}"       # tunnel addresses and portal LANs are carved from it
+# subnet6 = "fd77:1:2::/48"     # the same for IPv6, which goes through portals with this line only
 
 [site.{site}]
 id         = {id}                  # 1 to 250, never reused

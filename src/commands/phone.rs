@@ -16,7 +16,6 @@ use crate::cli::output::{self, complain};
 use crate::cli::style::Style;
 use crate::cli::{PhoneAction, PhoneAdd, PhoneCommand, PhoneShow};
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
-use crate::config::phone_address;
 use crate::engine::locked_file::LockedNetworkFile;
 use crate::engine::network_file;
 use crate::engine::wgquick_file;
@@ -144,11 +143,11 @@ fn resolvers(folder: &Path, network: &Network, phone: &model::PhoneConfig) -> Ve
         let file = folder.join(&network.sites[&phone.at].providers[exit].config);
         // The commands that need this file report its faults.
         wgquick_file::load(&file, FileOrigin::Ours)
-            .map(|parsed| parsed.config.interface.dns)
+            .map(|parsed| parsed.config.interface.resolvers().collect())
             .unwrap_or_default()
     };
     let mut asked = if phone.dns.is_empty() { of_provider() } else { phone.dns.clone() };
-    asked.retain(IpAddr::is_ipv4);
+    asked.retain(|resolver| resolver.is_ipv4() || network.subnet6.is_some());
     if asked.is_empty() { RESOLVERS.to_vec() } else { asked }
 }
 
@@ -223,10 +222,14 @@ fn not_printed(file: &Path, name: &str, is_kept: bool) -> Error {
 /// Prints the next steps, on standard error: standard output holds only the file, which may be redirected.
 fn advise(file: &Path, network: &Network, name: &Name, own: Option<&str>, kept: Option<&Path>) {
     let phone = &network.phones[name];
-    let (at, address) = (&phone.at, phone_address(network, phone));
+    let at = &phone.at;
+    let addresses: Vec<String> = phone::addresses(network, phone).iter().map(ToString::to_string).collect();
     let exit = phone.exit.as_ref().map_or_else(|| at.clone(), ToString::to_string);
     let file = file.display();
-    complain!("\nPhone {name} ({address}) dials {at} and leaves at {exit}; {file} now lists it.");
+    complain!(
+        "\nPhone {name} ({}) dials {at} and leaves at {exit}; {file} now lists it.",
+        addresses.join(", ")
+    );
     match kept {
         Some(path) => complain!("Its private key is kept in {}.", path.display()),
         None => complain!(

@@ -23,6 +23,7 @@ use crate::engine::status::{
 };
 use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
+use crate::site::Relay;
 use crate::system::clock::LastKnown;
 
 /// Time limit for the agent's answer.
@@ -101,6 +102,9 @@ fn json(report: &Report) -> String {
         ("portals", Json::List(portals.collect())),
         ("phones", Json::List(report.phones.iter().map(phone_json).collect())),
     ];
+    if !report.relays.is_empty() {
+        members.push(("relays", Json::List(report.relays.iter().map(relay_json).collect())));
+    }
     if !report.missing.is_empty() {
         members.push((
             "missing",
@@ -129,14 +133,28 @@ fn phone_json(phone: &PhoneReport) -> Json {
     Json::Object(members)
 }
 
+fn relay_json(relay: &Relay) -> Json {
+    Json::Object(vec![
+        ("source", Json::text(&relay.source.to_string())),
+        ("from", Json::text(&relay.from)),
+        ("to", Json::text(&relay.to)),
+    ])
+}
+
 fn portal_json(portal: &PortalReport, known: Option<&TimedState>) -> Json {
     let mut members = vec![
         ("name", Json::text(&portal.name)),
         ("entrance", Json::text(&portal.entrance)),
         ("address", portal.address.map_or(Json::Null, |address| Json::text(&address.to_string()))),
-        ("exit", Json::text(&portal.exit)),
-        ("state", Json::text(portal.state.as_str())),
     ];
+    if !portal.hops.is_empty() {
+        members.push(("hops", Json::List(portal.hops.iter().map(|hop| Json::text(hop)).collect())));
+    }
+    members.extend(portal.address6.map(|address| ("address6", Json::text(&address.to_string()))));
+    members.extend([("exit", Json::text(&portal.exit)), ("state", Json::text(portal.state.as_str()))]);
+    if !portal.hops.is_empty() {
+        members.push(("hops", Json::List(portal.hops.iter().map(|hop| Json::text(hop)).collect())));
+    }
     members.extend(portal.obstacle.as_ref().map(|reason| ("reason", Json::text(&reason.to_string()))));
     members.extend(portal.stations.as_ref().map(|stations| ("stations", wifi::json(stations))));
     members.extend(portal.leases.as_ref().map(|leases| ("leases", super::leases::json(leases))));
@@ -177,6 +195,7 @@ fn for_people(report: &Report, style: Style) -> String {
         portal_line(text, portal, report.known(&portal.name), style);
     });
     section(&mut text, "phones", &report.phones, style, |text, phone| phone_line(text, phone, style));
+    section(&mut text, "relays", &report.relays, style, relay_line);
     text
 }
 
@@ -239,6 +258,12 @@ fn phone_line(text: &mut String, PhoneReport { link, exit }: &PhoneReport, style
     );
 }
 
+/// Appends the line of traffic that goes on from here.
+fn relay_line(text: &mut String, Relay { source, from, to, .. }: &Relay) {
+    let source = source.to_string();
+    let _ = writeln!(text, "  {source:<18}  {from} → {to}");
+}
+
 fn endpoint(link: &LinkReport) -> String {
     link.endpoint.map_or_else(|| "waiting to be dialled".to_owned(), |endpoint| endpoint.to_string())
 }
@@ -257,12 +282,14 @@ fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&TimedSta
         PortalState::Direct => style.good("direct     "),
         PortalState::Blocked => style.bad("blocked    "),
     };
-    let address = portal.address.map_or_else(String::new, |address| address.to_string());
+    let addresses: Vec<String> =
+        portal.address.iter().chain(&portal.address6).map(ToString::to_string).collect();
+    let addresses = addresses.join(", ");
     let why =
         known.map_or_else(String::new, |known| format!("  {}, {} ago", known.words, duration(known.since)));
     let _ = writeln!(
         text,
-        "  {:<12} {state}  {} → {}  {address}{why}",
+        "  {:<12} {state}  {} → {}  {addresses}{why}",
         portal.name, portal.entrance, portal.exit
     );
     if let Some(obstacle) = &portal.obstacle {
@@ -275,6 +302,7 @@ fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&TimedSta
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::net::Table;
 
     #[test]
     fn json_has_the_specified_form() {
@@ -288,6 +316,39 @@ mod tests {
             r#""rx_bytes":0,"tx_bytes":0,"up":false}]}"#
         );
         assert_eq!(json(&Report::example()), expected);
+    }
+
+    #[test]
+    fn chains_are_shown_where_they_begin_and_where_they_go_on() {
+        let relay = Relay {
+            source: "10.77.3.64/26".parse().unwrap(),
+            from: "oslo".to_owned(),
+            incoming: "portals0".parse().unwrap(),
+            to: "paris".to_owned(),
+            outgoing: "to-paris".parse().unwrap(),
+            table: Table(7702),
+        };
+        let mut report = Report { relays: vec![relay], ..Report::example() };
+        report.portals[0].exit = "oslo via paris".to_owned();
+        report.portals[0].hops = ["paris", "oslo"].map(str::to_owned).into();
+        let json = json(&report);
+        let portal = r#""exit":"oslo via paris","state":"open","hops":["paris","oslo"]}"#;
+        let relays = r#""relays":[{"source":"10.77.3.64/26","from":"oslo","to":"paris"}]}"#;
+        assert!(json.contains(portal) && json.ends_with(relays), "{json}");
+        let text = for_people(&report, Style::PLAIN);
+        assert!(text.contains("eth1 → oslo via paris  "), "{text}");
+        assert!(text.ends_with("\nrelays\n  10.77.3.64/26       oslo → paris\n"), "{text}");
+    }
+
+    #[test]
+    fn portals_show_an_ipv6_address_if_they_have_one() {
+        let mut report = Report::example();
+        report.portals[0].address6 = Some("fd77:1:2:101::1/64".parse().unwrap());
+        let json = json(&report);
+        let both = r#""address":"10.77.1.65/26","address6":"fd77:1:2:101::1/64","exit":"paris","#;
+        assert!(json.contains(both), "{json}");
+        let text = for_people(&report, Style::PLAIN);
+        assert!(text.contains(" → paris  10.77.1.65/26, fd77:1:2:101::1/64\n"), "{text}");
     }
 
     #[test]

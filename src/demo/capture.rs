@@ -32,6 +32,15 @@ pub struct Packet {
     pub protocol: u8,
     /// Source and destination port of TCP and UDP.
     pub ports: Option<(u16, u16)>,
+    /// Type of an ICMP or ICMPv6 message.
+    pub icmp_type: Option<u8>,
+}
+
+impl Packet {
+    /// Reports whether this is IPv6's neighbour discovery (RFC 4861), which hosts on a link do by themselves.
+    pub fn is_neighbour_discovery(&self) -> bool {
+        self.protocol == 58 && matches!(self.icmp_type, Some(133..=137))
+    }
 }
 
 impl Capture {
@@ -113,7 +122,8 @@ fn parse(bytes: &[u8]) -> Option<Packet> {
     };
     let port = |offset| array(bytes, header + offset).map(u16::from_be_bytes);
     let ports = if matches!(protocol, 6 | 17) { port(0).zip(port(2)) } else { None };
-    Some(Packet { source, destination, protocol, ports })
+    let icmp_type = if matches!(protocol, 1 | 58) { bytes.get(header).copied() } else { None };
+    Some(Packet { source, destination, protocol, ports, icmp_type })
 }
 
 fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
@@ -122,7 +132,7 @@ fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
 
 impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, destination, protocol, ports } = self;
+        let Self { source, destination, protocol, ports, .. } = self;
         match protocol {
             1 | 58 => f.write_str("ICMP ")?,
             6 => f.write_str("TCP ")?,

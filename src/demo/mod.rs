@@ -3,8 +3,10 @@
 
 mod agent;
 mod capture;
+mod ipv6;
 mod namespace;
 mod nat;
+mod plot;
 mod probe;
 mod server;
 pub mod show;
@@ -14,7 +16,8 @@ mod world;
 pub use agent::{AgentProcess, LOG_FILE, NETWORK_FILE};
 pub use capture::{Capture, Packet};
 pub use namespace::{Namespace, isolate};
+pub use plot::{Addresses, HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS, Plot, SERVER, SERVER6};
 pub use probe::{ProbeClient, echoes};
 pub use server::Server;
 pub use wire::connect;
-pub use world::{DemoSite, HOME, HOME_ROUTER, NYC, OSLO, OTHER_HOME, PARIS, Plot, SERVER, World};
+pub use world::{DemoSite, World};

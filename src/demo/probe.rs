@@ -1,7 +1,7 @@
 //! Probes that a computer of the world can send: ask for its own address, trace a route, transfer bytes.
 
 use std::io::{self, IoSliceMut, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn,
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
     SockaddrStorage, bind, connect, recvmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike as _};
@@ -83,6 +83,18 @@ impl<'a> ProbeClient<'a> {
     /// Returns the routers on the route, and the destination if it is reached; `None` for a router that does
     /// not answer.
     pub fn traceroute(&self, destination: Ipv4Addr) -> Result<Vec<Option<Ipv4Addr>>> {
+        let v4 = |hop| if let IpAddr::V4(hop) = hop { Some(hop) } else { None };
+        Ok(self.route(destination.into())?.into_iter().map(|hop| hop.and_then(v4)).collect())
+    }
+
+    /// Returns the same for IPv6.
+    pub fn traceroute6(&self, destination: Ipv6Addr) -> Result<Vec<Option<Ipv6Addr>>> {
+        let v6 = |hop| if let IpAddr::V6(hop) = hop { Some(hop) } else { None };
+        Ok(self.route(destination.into())?.into_iter().map(|hop| hop.and_then(v6)).collect())
+    }
+
+    /// Returns the routers on the route to a destination of either family.
+    pub fn route(&self, destination: IpAddr) -> Result<Vec<Option<IpAddr>>> {
         self.namespace.run(|| {
             let mut hops = Vec::new();
             for ttl in 1..=MOST_HOPS {
@@ -147,10 +159,15 @@ impl<'a> ProbeClient<'a> {
     }
 
     /// Returns the host that answers a datagram which passes at most `ttl` - 1 routers.
-    fn hop(&self, destination: Ipv4Addr, ttl: u8) -> io::Result<Option<Ipv4Addr>> {
-        let probe = UdpSocket::bind((self.source.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), 0))?;
-        probe.set_ttl(ttl.into())?;
-        setsockopt(&probe, sockopt::Ipv4RecvErr, &true)?;
+    fn hop(&self, destination: IpAddr, ttl: u8) -> io::Result<Option<IpAddr>> {
+        let probe = UdpSocket::bind((self.source.unwrap_or(wildcard(destination)), 0))?;
+        if destination.is_ipv4() {
+            probe.set_ttl(ttl.into())?;
+            setsockopt(&probe, sockopt::Ipv4RecvErr, &true)?;
+        } else {
+            setsockopt(&probe, sockopt::Ipv6Ttl, &ttl.into())?;
+            setsockopt(&probe, sockopt::Ipv6RecvErr, &true)?;
+        }
         probe.send_to(b"trace", (destination, TRACE_PORT + u16::from(ttl)))?;
         let deadline = Instant::now() + self.limit;
         while wait_for_error(&probe, deadline)? {
@@ -185,20 +202,21 @@ fn wait_for_error(probe: &UdpSocket, deadline: Instant) -> io::Result<bool> {
 }
 
 /// Returns the router that sent an ICMP error in the socket's error queue.
-fn sender_of_error(probe: &UdpSocket) -> io::Result<Option<Ipv4Addr>> {
-    let mut space = nix::cmsg_space!([u8; 64]);
+fn sender_of_error(probe: &UdpSocket) -> io::Result<Option<IpAddr>> {
+    let mut space = nix::cmsg_space!([u8; 96]);
     let mut payload = [0; 64];
     let mut buffers = [IoSliceMut::new(&mut payload)];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-    let message = recvmsg::<SockaddrIn>(probe.as_raw_fd(), &mut buffers, Some(&mut space), flags)?;
+    let message = recvmsg::<SockaddrStorage>(probe.as_raw_fd(), &mut buffers, Some(&mut space), flags)?;
     Ok(message.cmsgs()?.find_map(|control| match control {
-        ControlMessageOwned::Ipv4RecvErr(_, Some(router)) => Some(SockaddrIn::from(router).ip()),
+        ControlMessageOwned::Ipv4RecvErr(_, Some(router)) => Some(SockaddrIn::from(router).ip().into()),
+        ControlMessageOwned::Ipv6RecvErr(_, Some(router)) => Some(SockaddrIn6::from(router).ip().into()),
         _ => None,
     }))
 }
 
 fn wildcard(like: IpAddr) -> IpAddr {
-    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() }
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }
 
 fn time_value(duration: Duration) -> TimeVal {

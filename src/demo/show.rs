@@ -1,12 +1,14 @@
 //! Checks of `portals demo`: each printed line is the result of a probe that was just sent.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::capture::Capture;
-use super::world::{NYC, PARIS, Plot, SERVER, World};
+use super::plot::{Addresses, NYC, PARIS, Plot};
+use super::world::World;
 use crate::base::error::{Error, Result};
+use crate::base::net::Family;
 use crate::cli::amounts::seconds;
 use crate::cli::output::say;
 use crate::cli::style::Style;
@@ -33,6 +35,23 @@ const PICTURE: &str = "
                        192.175.48.10 tells clients their address
 ";
 
+/// Picture of the world with IPv6.
+const PICTURE6: &str = "
+            nyc                                             paris
+   ┌───────────────────┐                            ┌───────────────────┐
+   │ home 192.168.1.50 │                            │ 192.168.1.50 home │
+   │  2001:db8:1:1::50 │                            │ 2001:db8:2:1::50  │
+   │                   │                            │                   │
+   │ guest 10.77.1.70  │                            │  10.77.2.70 guest │
+   │ fd77:1:2:101::70  │         WireGuard          │  fd77:1:2:201::70 │
+   │       └─▶ (portal ═════════════════════════════ portal) ◀─┘        │
+   └─────────┬─────────┘                            └─────────┬─────────┘
+       198.51.100.2 ──────────── internet ──────────────── 203.0.113.9
+       2001:db8:1::2                │                    2001:db8:2::2
+                                    │
+              192.175.48.10 and 2620:4f:8000::10 tell clients their address
+";
+
 /// Returns the network file of the demo: each site is the other's exit.
 pub fn network(world: &World) -> String {
     world.network(|Plot { name, .. }| {
@@ -44,39 +63,55 @@ pub fn network(world: &World) -> String {
     })
 }
 
-/// Runs all checks in the world of [`NYC`] and [`PARIS`], and prints their results.
+/// Runs all checks in the world of [`NYC`] and [`PARIS`], in every address family that it has, and prints
+/// their results.
 ///
 /// # Errors
 /// If a check failed, after all checks have run.
 pub fn run_checks(world: &mut World, style: Style) -> Result<()> {
-    let mut checks = Checks { style, failures: 0 };
-    say!("{PICTURE}");
+    let families = world.families();
+    let has_ipv6 = families.contains(&Family::V6);
+    let mut checks = Checks { style, width: if has_ipv6 { 23 } else { 17 }, failures: 0 };
+    say!("{}", if has_ipv6 { PICTURE6 } else { PICTURE });
     checks.check("both agents", open(world));
-    for (entry, exit) in [(NYC, PARIS), (PARIS, NYC)] {
+    for (entry, exit) in WAYS {
         checks.heading(&format!("A guest at {} goes through the portal", entry.name));
-        checks.check("the route", route(world, entry, exit));
-        checks.check("the internet saw", seen_through(world, entry, exit));
+        for family in families {
+            checks.check(&label("the route", *family), route(world, *family, entry, exit));
+            checks.check(&label("the internet saw", *family), seen_through(world, *family, entry, exit));
+        }
     }
     checks.heading("Computers at home leave at their own site");
-    for plot in [NYC, PARIS] {
-        checks.check(plot.name, seen_at_home(world, plot));
-    }
+    checks.at_each_site(families, |plot, family| seen_at_home(world, family, plot));
     checks.heading("The link between the sites is cut");
     world.set_cut(NYC, PARIS, true)?;
-    for plot in [NYC, PARIS] {
-        checks.check(plot.name, leaks(world, plot));
-    }
+    checks.at_each_site(families, |plot, family| leaks(world, family, plot));
     checks.heading("The link is restored");
     world.set_cut(NYC, PARIS, false)?;
-    for (entry, exit) in [(NYC, PARIS), (PARIS, NYC)] {
-        checks.check(entry.name, seen_through(world, entry, exit));
+    for (entry, exit) in WAYS {
+        for family in families {
+            checks.check(&label(entry.name, *family), seen_through(world, *family, entry, exit));
+        }
     }
     checks.finish()
+}
+
+/// Entry and exit of each portal.
+const WAYS: [(Plot, Plot); 2] = [(NYC, PARIS), (PARIS, NYC)];
+
+/// Returns the name of a check in one address family.
+fn label(what: &str, family: Family) -> String {
+    match family {
+        Family::V4 => what.to_owned(),
+        Family::V6 => format!("{what}, IPv6"),
+    }
 }
 
 /// Results of the checks so far: printed one by one, and counted if they failed.
 struct Checks {
     style: Style,
+    /// Width of the column with the names of checks.
+    width: usize,
     failures: usize,
 }
 
@@ -86,11 +121,20 @@ impl Checks {
     }
 
     fn check(&mut self, what: &str, result: Result<String>) {
+        let width = self.width;
         match result {
-            Ok(text) => say!("  {} {what:<17} {text}", self.style.good("✓")),
+            Ok(text) => say!("  {} {what:<width$} {text}", self.style.good("✓")),
             Err(error) => {
                 self.failures += 1;
-                say!("  {} {what:<17} {error}", self.style.bad("✗"));
+                say!("  {} {what:<width$} {error}", self.style.bad("✗"));
+            }
+        }
+    }
+
+    fn at_each_site(&mut self, families: &[Family], mut check: impl FnMut(Plot, Family) -> Result<String>) {
+        for plot in [NYC, PARIS] {
+            for family in families {
+                self.check(&label(plot.name, *family), check(plot, *family));
             }
         }
     }
@@ -112,62 +156,72 @@ fn open(world: &mut World) -> Result<String> {
         world.site(plot).start_agent()?;
     }
     for plot in [NYC, PARIS] {
-        while let Err(error) = world.site(plot).guest(Duration::from_secs(1)).who_am_i(SERVER) {
-            if !world.site(plot).agent()?.is_running() {
-                return Err(Error::failed(format!("the agent of {} has ended", plot.name)));
-            }
-            if start.elapsed() > OPENING_TIMEOUT {
-                return Err(error);
-            }
-            sleep(Duration::from_millis(50));
+        for family in world.families() {
+            wait_until_open(world, plot, *family, start)?;
         }
     }
     Ok(format!("are running; both portals opened after {}", seconds(start.elapsed())))
 }
 
-fn route(world: &mut World, entry: Plot, exit: Plot) -> Result<String> {
-    let hops = world.site(entry).guest(PROBE_TIMEOUT).traceroute(SERVER)?;
-    let text: Vec<String> = hops.iter().map(|hop| describe_hop(*hop, entry, exit)).collect();
-    let text = text.join(" → ");
-    if hops == [entry.portal(), exit.tunnel(), exit.gateway(), SERVER].map(Some) {
+fn wait_until_open(world: &mut World, plot: Plot, family: Family, start: Instant) -> Result<()> {
+    let Addresses { server, .. } = plot.addresses(family);
+    while let Err(error) = world.site(plot).guest(Duration::from_secs(1)).who_am_i(server) {
+        if !world.site(plot).agent()?.is_running() {
+            return Err(Error::failed(format!("the agent of {} has ended", plot.name)));
+        }
+        if start.elapsed() > OPENING_TIMEOUT {
+            return Err(error);
+        }
+        sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn route(world: &mut World, family: Family, entry: Plot, exit: Plot) -> Result<String> {
+    let (near, far) = (entry.addresses(family), exit.addresses(family));
+    let hops = world.site(entry).guest(PROBE_TIMEOUT).route(near.server)?;
+    let describe = |hop: &Option<IpAddr>| match hop {
+        None => "?".to_owned(),
+        Some(address) if *address == near.portal => format!("{address} ({})", entry.name),
+        Some(address) if *address == far.tunnel => format!("{address} ({})", exit.name),
+        Some(address) => address.to_string(),
+    };
+    let text = hops.iter().map(describe).collect::<Vec<_>>().join(" → ");
+    if hops == [near.portal, far.tunnel, far.gateway, near.server].map(Some) {
         Ok(text)
     } else {
         Err(Error::failed(format!("unexpected route: {text}")))
     }
 }
 
-fn describe_hop(hop: Option<Ipv4Addr>, entry: Plot, exit: Plot) -> String {
-    match hop {
-        None => "?".to_owned(),
-        Some(address) if address == entry.portal() => format!("{address} ({})", entry.name),
-        Some(address) if address == exit.tunnel() => format!("{address} ({})", exit.name),
-        Some(address) => address.to_string(),
-    }
+fn seen_through(world: &mut World, family: Family, entry: Plot, exit: Plot) -> Result<String> {
+    let seen = world.site(entry).guest(PROBE_TIMEOUT).who_am_i(entry.addresses(family).server)?;
+    expect_seen(seen, exit.addresses(family).uplink, exit)
 }
 
-fn seen_through(world: &mut World, entry: Plot, exit: Plot) -> Result<String> {
-    expect_seen(world.site(entry).guest(PROBE_TIMEOUT).who_am_i(SERVER)?, exit)
+/// Checks the computer at home, whose IPv6 address is not translated.
+fn seen_at_home(world: &mut World, family: Family, plot: Plot) -> Result<String> {
+    let Addresses { server, uplink, home, .. } = plot.addresses(family);
+    let seen = world.site(plot).home(PROBE_TIMEOUT).who_am_i(server)?;
+    expect_seen(seen, if family == Family::V4 { uplink } else { home }, plot)
 }
 
-fn seen_at_home(world: &mut World, plot: Plot) -> Result<String> {
-    expect_seen(world.site(plot).home(PROBE_TIMEOUT).who_am_i(SERVER)?, plot)
-}
-
-fn expect_seen(seen: IpAddr, plot: Plot) -> Result<String> {
-    if seen == plot.address {
+fn expect_seen(seen: IpAddr, wanted: IpAddr, plot: Plot) -> Result<String> {
+    if seen == wanted {
         Ok(format!("{seen}, which is {}", plot.name))
     } else {
-        Err(Error::failed(format!("{seen}, instead of {} of {}", plot.address, plot.name)))
+        Err(Error::failed(format!("{seen}, instead of {wanted} of {}", plot.name)))
     }
 }
 
 /// Makes the guest send packets to the server, and counts the packets that leave via the uplink instead of
 /// the tunnel.
-fn leaks(world: &mut World, plot: Plot) -> Result<String> {
+fn leaks(world: &mut World, family: Family, plot: Plot) -> Result<String> {
+    let Addresses { own_server, .. } = plot.addresses(family);
     let site = world.site(plot);
     let capture = Capture::start(&site.router, "uplink")?;
-    let tried = site.guest(PROBE_TIMEOUT).knock(plot.own_server(), ATTEMPTS)?;
-    let leaked = capture.stop()?.iter().filter(|packet| packet.destination == plot.own_server()).count();
+    let tried = site.guest(PROBE_TIMEOUT).knock(own_server, ATTEMPTS)?;
+    let leaked = capture.stop()?.iter().filter(|packet| packet.destination == own_server).count();
     let text = format!("{tried} packets sent, {leaked} left via the site's own uplink");
     if leaked == 0 { Ok(format!("{text}: closed, not leaking")) } else { Err(Error::failed(text)) }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::agent::{self, AgentProcess, PortalsProgram};
 use super::namespace::Namespace;
+use super::plot::{HOME, HOME_ROUTER, OTHER_HOME, Plot, SERVER, SERVER_GATEWAY};
 use super::probe::ProbeClient;
 use super::server::Server;
 use super::wire::connect;
@@ -26,74 +27,6 @@ use crate::services::Supervisor;
 use crate::state::WireGuardBackend;
 use crate::system::key_files;
 
-/// Server on the internet that tells clients their own address. Its network belongs to no organisation, but
-/// is public (RFC 7534): exits let guests reach only public addresses.
-pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 175, 48, 10);
-
-/// Address of the internet on the server's network.
-const SERVER_GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 175, 48, 1);
-
-/// Router of every home; all homes use the same addresses.
-pub const HOME_ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
-
-/// Computer at home.
-pub const HOME: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 50);
-
-/// Second address of the computer at home, which plays another device.
-pub const OTHER_HOME: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 60);
-
-/// Place of a site in the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plot {
-    /// Name of the site in the network file.
-    pub name: &'static str,
-    /// Number of the site in the network file.
-    pub id: u8,
-    /// Address of the site on the internet, in a /24 whose `.1` is the internet's side.
-    pub address: Ipv4Addr,
-    /// Set for the router of a home; other sites are boxes without a LAN, which forward nothing.
-    pub home: bool,
-}
-
-/// Home in New York.
-pub const NYC: Plot = Plot { name: "nyc", id: 1, address: Ipv4Addr::new(198, 51, 100, 2), home: true };
-
-/// Home in Paris.
-pub const PARIS: Plot = Plot { name: "paris", id: 2, address: Ipv4Addr::new(203, 0, 113, 9), home: true };
-
-/// Rented box in Oslo.
-pub const OSLO: Plot = Plot { name: "oslo", id: 3, address: Ipv4Addr::new(192, 0, 2, 5), home: false };
-
-impl Plot {
-    /// Returns the router's address on the LAN of the site's first portal, which follows from the site's
-    /// number.
-    pub fn portal(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 77, self.id, 65)
-    }
-
-    /// Returns the address of the guest behind the site's first portal.
-    pub fn guest(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 77, self.id, 70)
-    }
-
-    /// Returns the site's address on all its tunnels.
-    pub fn tunnel(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 77, self.id, 1)
-    }
-
-    /// Returns an address of the server that only this site's own clients talk to. It distinguishes their
-    /// packets from packets that the site forwards for other sites.
-    pub fn own_server(&self) -> Ipv4Addr {
-        Ipv4Addr::new(192, 175, 48, 100 + self.id)
-    }
-
-    /// Returns the internet's address on the site's uplink.
-    pub fn gateway(&self) -> Ipv4Addr {
-        let [a, b, c, _] = self.address.octets();
-        Ipv4Addr::new(a, b, c, 1)
-    }
-}
-
 /// Running world: its namespaces and servers exist until it is dropped.
 #[derive(Debug)]
 pub struct World {
@@ -101,7 +34,9 @@ pub struct World {
     pub internet: Namespace,
     /// Server, which answers on [`SERVER`] and on each site's [`Plot::own_server`].
     pub server: Namespace,
-    sites: Vec<DemoSite>,
+    pub(super) sites: Vec<DemoSite>,
+    /// Set if the world has IPv6.
+    pub(super) ipv6: bool,
     _services: Vec<Server>,
 }
 
@@ -136,7 +71,7 @@ impl World {
             .collect::<Result<Vec<_>>>()?;
         let hosts = sites.iter().flat_map(|site| site.home.iter().chain([&site.router]));
         let services = hosts.chain([&server]).map(Server::start).collect::<Result<_>>()?;
-        Ok(Self { internet, server, sites, _services: services })
+        Ok(Self { internet, server, sites, ipv6: false, _services: services })
     }
 
     /// Returns all sites.
@@ -154,10 +89,11 @@ impl World {
         ProbeClient::new(&self.server, limit)
     }
 
-    /// Returns the text of a network file. `details` gives the text that follows each site's number, key and
+    /// Returns the text of a network file; it turns IPv6 on if the world has IPv6. `details` gives the text that follows each site's number, key and
     /// endpoint.
     pub fn network(&self, details: impl Fn(Plot) -> String) -> String {
         let mut text = "[network]\nname = \"demo\"\nsubnet = \"10.77.0.0/16\"\n".to_owned();
+        text += self.subnet6();
         for DemoSite { plot, public_key, .. } in &self.sites {
             let Plot { name, id, address, .. } = plot;
             let _ = write!(

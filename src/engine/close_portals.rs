@@ -95,6 +95,7 @@ fn bare(network: &Network, own: &str) -> Network {
     let mut bare = network.clone();
     bare.probe = None;
     bare.subnet6 = None;
+    bare.phones = SortedMap::new();
     bare.sites = network
         .sites
         .iter()
@@ -177,7 +178,7 @@ mod tests {
         [site.nyc]
         id = 1
         public_key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
-        exits = ["paris"]
+        exits = ["paris", "oslo"]
         [site.nyc.portal.guests]
         exit = "paris"
         interface = "eth1"
@@ -195,6 +196,20 @@ mod tests {
         public_key = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI="
         exits = ["nyc"]
         endpoint = "203.0.113.2"
+        [phone.mike]
+        id = 1
+        at = "nyc"
+        exit = "paris"
+        public_key = "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM="
+        [phone.anna]
+        id = 2
+        at = "paris"
+        exit = "oslo via nyc"
+        public_key = "BAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQ="
+        [site.oslo]
+        id = 3
+        public_key = "BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU="
+        endpoint = "203.0.113.3"
         [site.paris.portal.own]
         exit = "nyc"
         self = true
@@ -205,6 +220,7 @@ mod tests {
         let network = config::parse(NETWORK).unwrap();
         let own = own_name(&network, None).expect("the only site with such portals");
         assert_eq!(own.as_str(), "nyc");
+        assert_eq!(network.phones.len(), 2);
         let filters = HostFirewalls { nftables: true, ..HostFirewalls::default() };
         let facts = Facts { ipv6: true, filters, ..Facts::default() };
         let site = closed_site(&bare(&network, &own), &own, &facts, Path::new("network.toml")).unwrap();

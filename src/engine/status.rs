@@ -15,7 +15,7 @@ use crate::kernel::Kernel;
 use crate::kernel::wireguard::PeerStatistics;
 use crate::plan::{exits_in_use, widths};
 use crate::services::leases::Lease;
-use crate::site::{Entrance, Exit, Obstacle, Portal, Site, SitePeer};
+use crate::site::{Entrance, Exit, Obstacle, Portal, Relay, Site, SitePeer};
 use crate::state::{Link, Scope, State, WireGuardBackend};
 use crate::wifi::card::Station;
 
@@ -45,6 +45,8 @@ pub struct Report {
     pub missing: Vec<String>,
     /// Phones in the order of their names.
     pub phones: Vec<PhoneReport>,
+    /// Traffic of other sites' chains that goes on from here.
+    pub relays: Vec<Relay>,
 }
 
 /// Link to another site, to a provider or to a phone.
@@ -84,10 +86,15 @@ pub struct PortalReport {
     pub name: String,
     /// Traffic that enters, in words: `interface eth1`.
     pub entrance: String,
-    /// Address of this host on the portal's LAN.
+    /// IPv4 address of this host on the portal's LAN.
     pub address: Option<InterfaceAddress>,
+    /// IPv6 address of this host on the portal's LAN, if the LAN has IPv6.
+    pub address6: Option<InterfaceAddress>,
     /// Name of the exit in use; `nowhere` if no exit of the list is up.
     pub exit: String,
+    /// Names of the sites on the way and of the place where traffic leaves, if the exit in use is a chain;
+    /// otherwise empty.
+    pub hops: Vec<String>,
     /// State of the portal's traffic.
     pub state: PortalState,
     /// Obstacle that blocks the portal, although its exits may be up.
@@ -142,7 +149,9 @@ impl Report {
             name: "guest".to_owned(),
             entrance: "interface eth1".to_owned(),
             address: Some("10.77.1.65/26".parse().unwrap()),
+            address6: None,
             exit: "paris".to_owned(),
+            hops: Vec::new(),
             state: PortalState::Open,
             obstacle: None,
             stations: None,
@@ -160,6 +169,7 @@ impl Report {
             portals: vec![portal],
             missing: Vec::new(),
             phones: vec![phone],
+            relays: Vec::new(),
         }
     }
 
@@ -226,7 +236,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
         // The caller reads them: it knows the folder.
         leases: None,
         stations: portal.entrance_interface().and_then(|interface| stations.remove(interface)),
-        ..portal_report(portal, &links)
+        ..portal_report(site, portal, &links)
     });
     let portals = portals.collect();
     Ok(Report {
@@ -241,6 +251,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
         portals,
         missing: Vec::new(),
         phones,
+        relays: site.relays.clone(),
     })
 }
 
@@ -287,7 +298,7 @@ fn link_report(
     }
 }
 
-fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
+fn portal_report(site: &Site, portal: &Portal, links: &[LinkReport]) -> PortalReport {
     let state = match &portal.exit {
         Exit::Tunnel { interface, .. }
             if !links.iter().any(|link| link.interface == *interface && link.up) =>
@@ -300,7 +311,9 @@ fn portal_report(portal: &Portal, links: &[LinkReport]) -> PortalReport {
         name: portal.name.clone(),
         entrance: entrance(portal),
         address: portal.address,
+        address6: portal.address6,
         exit: portal.exit.to_string(),
+        hops: site.chain(&portal.exit).map(|chain| chain.hops.clone()).unwrap_or_default(),
         state,
         obstacle: portal.obstacle.clone(),
         stations: None,

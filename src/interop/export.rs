@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Secret};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Name, Network};
+use crate::config::site_network6;
 use crate::site::{self, PeerKnowledge, SitePeer, SiteTunnel};
 use crate::wgquick::{self, InterfaceSection, WgQuickFile};
 
@@ -60,14 +61,16 @@ impl WgQuickExport {
 }
 
 fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &SiteTunnel) -> WgQuickFile {
-    let address = site::address(network, own);
+    let address6 = ipv6(network, own).and_then(|own| own.nth(1));
+    let addresses = [Some(site::address(network, own)), address6].into_iter().flatten();
     let interface = InterfaceSection {
         private_key: private_key.cloned(),
-        addresses: vec![InterfaceAddress { address, length: Cidr::host(address).length() }],
+        addresses: addresses.map(InterfaceAddress::host).collect(),
         mtu: Some(network.mtu.most()),
         listen_port: Some(tunnel.port),
         ..InterfaceSection::default()
     };
+    let ends_here = tunnel.table.is_some() && network.subnet6.is_none();
     let peer = |peer: &SitePeer| wgquick::PeerSection {
         public_key: peer.public_key,
         preshared_key: peer.preshared_key.clone(),
@@ -80,11 +83,16 @@ fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &S
             .allowed_ips
             .iter()
             .copied()
-            .chain(tunnel.table.is_some().then_some(Family::V6.everything()))
+            .chain(ends_here.then_some(Family::V6.everything()))
             .collect(),
         keepalive: peer.keepalive,
     };
     WgQuickFile { interface, peers: tunnel.ends().map(|(_, end)| peer(end)).collect() }
+}
+
+/// Returns the IPv6 network of a site, if the network has IPv6.
+fn ipv6(network: &Network, own: &str) -> Option<Cidr> {
+    site_network6(network.subnet6?.network, network.sites[own].id)
 }
 
 fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &SiteTunnel) -> Vec<String> {
@@ -93,29 +101,67 @@ fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &SiteTunne
         format!("{own} of network {}, to {}; made by `portals export {own}`.", network.name, ends.join(", ")),
         format!("/etc/wireguard/{interface}.conf, mode 600; then: wg-quick up {interface}"),
     ];
+    let has_ipv6 = network.subnet6.is_some();
     if tunnel.table.is_some() {
+        let ipv6 = if has_ipv6 { "" } else { "; IPv6 ends there" };
+        comments.push(format!("While the interface is up, all traffic of this host goes there{ipv6}."));
+    }
+    if has_ipv6 {
         comments.push(
-            "While the interface is up, all traffic of this host goes there; IPv6 ends there.".to_owned(),
+            "A host without IPv6 cannot set up IPv6 addresses: remove them from Address and AllowedIPs there."
+                .to_owned(),
         );
+    } else if tunnel.table.is_some() {
         comments.push("A host without IPv6 cannot set up ::/0: remove it from AllowedIPs there.".to_owned());
     }
+    let relays =
+        site::relays(network, own, has_ipv6).into_iter().filter(|relay| relay.incoming == *interface);
+    comments.extend(relays.map(|relay| {
+        format!(
+            "wg-quick cannot lead the traffic from {} on to {}: it would leave here instead.",
+            relay.source, relay.to
+        )
+    }));
+    comments.extend(as_exit(network, tunnel));
+    comments
+}
+
+/// Returns the commented settings with which the host forwards the traffic of peers that use it as an exit.
+fn as_exit(network: &Network, tunnel: &SiteTunnel) -> Vec<String> {
     let guests: Vec<(&Name, &SitePeer)> = tunnel.ends().filter(|(_, peer)| peer.exits_here).collect();
-    if !guests.is_empty() {
-        let names: Vec<&str> = guests.iter().map(|(name, _)| name.as_str()).collect();
-        comments.push(format!(
+    if guests.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<&str> = guests.iter().map(|(name, _)| name.as_str()).collect();
+    let mut comments = vec![
+        format!(
             "Exit of {}: remove the # below, so that this host forwards their traffic:",
             names.join(", ")
-        ));
-        comments.push("PostUp = sysctl -q -w net.ipv4.ip_forward=1".to_owned());
-        for source in guests.iter().flat_map(|(_, peer)| &peer.networks) {
-            for (event, verb) in [("PostUp", "-A"), ("PostDown", "-D")] {
-                let subnet = network.subnet;
-                comments.push(format!(
-                    "{event} = iptables -t nat {verb} POSTROUTING -s {source} ! -d {subnet} ! -o %i \
-                     -j MASQUERADE"
-                ));
-            }
+        ),
+        "PostUp = sysctl -q -w net.ipv4.ip_forward=1".to_owned(),
+    ];
+    let subnet6 = network.subnet6.map(|subnet6| subnet6.network);
+    if subnet6.is_some() {
+        comments.push("PostUp = sysctl -q -w net.ipv6.conf.all.forwarding=1".to_owned());
+    }
+    for source in guests.iter().flat_map(|(_, peer)| &peer.networks) {
+        let (program, subnet) = match source.family() {
+            Family::V4 => ("iptables", Some(network.subnet)),
+            Family::V6 => ("ip6tables", subnet6),
+        };
+        let inside = subnet.map_or_else(String::new, |subnet| format!(" ! -d {subnet}"));
+        for (event, verb) in [("PostUp", "-A"), ("PostDown", "-D")] {
+            comments.push(format!(
+                "{event} = {program} -t nat {verb} POSTROUTING -s {source}{inside} ! -o %i -j MASQUERADE"
+            ));
         }
+    }
+    if subnet6.is_some() {
+        comments.push(
+            "A host that forwards IPv6 ignores router advertisements: if its own IPv6 comes from them, set"
+                .to_owned(),
+        );
+        comments.push("net.ipv6.conf.UPLINK.accept_ra=2 for its uplink.".to_owned());
     }
     comments
 }

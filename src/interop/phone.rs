@@ -10,7 +10,7 @@ use crate::base::keys;
 use crate::base::net::{Family, InterfaceAddress, PublicKey, Secret};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{MOST_PHONES, Name, Network, PhoneConfig};
-use crate::config::{self, phone_address};
+use crate::config::{self, phone_address, phone_address6};
 use crate::site::KEEPALIVE;
 use crate::system::key_files;
 use crate::wgquick::{DialledHost, InterfaceSection, PeerSection, WgQuickFile};
@@ -93,8 +93,14 @@ pub fn preshared_key(network: &Network, name: &Name, folder: &Path) -> Result<Op
     Ok(secret.map(|secret| keys::preshared_key(&secret, site, phone.public_key)))
 }
 
+/// Returns the addresses of a phone, one of each family that the network has.
+pub fn addresses(network: &Network, phone: &PhoneConfig) -> Vec<IpAddr> {
+    [Some(phone_address(network, phone)), phone_address6(network, phone)].into_iter().flatten().collect()
+}
+
 /// Returns the file for a phone's WireGuard app, with its `resolvers`. The phone sends all its traffic to its
-/// site, including IPv6, which ends there and so cannot bypass the tunnel.
+/// site. That includes IPv6 even if the network has none: IPv6 ends at the site then, and so cannot bypass the
+/// tunnel.
 pub fn settings(
     network: &Network,
     name: &Name,
@@ -120,7 +126,7 @@ pub fn settings(
     };
     let interface = InterfaceSection {
         private_key: Some(private_key),
-        addresses: vec![InterfaceAddress { address: phone_address(network, phone), length: 32 }],
+        addresses: addresses(network, phone).into_iter().map(InterfaceAddress::host).collect(),
         dns: resolvers,
         mtu: Some(network.mtu.most()),
         ..InterfaceSection::default()

@@ -30,7 +30,7 @@ pub mod sysctl;
 mod tun;
 pub mod wireguard;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use nix::errno::Errno;
@@ -44,7 +44,7 @@ use crate::wifi::card::Station;
 use conntrack::ConnectionFilter;
 use iptables::legacy::Shape;
 use link::Links;
-use sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
+use sockets::{ChangeMonitor, EchoPath, EchoSocket, NeighbourMonitor};
 use wireguard::Reading;
 
 /// A machine that can be observed and changed.
@@ -104,20 +104,15 @@ pub trait Kernel {
     /// Subscribes to the devices that show up from now on.
     fn neighbour_monitor(&mut self) -> Result<Box<dyn NeighbourMonitor>>;
 
-    /// Opens a socket for echo requests to `to`, out of `interface` regardless of the routes, from the
-    /// interface's address `from`.
-    fn echo_socket(
-        &mut self,
-        interface: &IfName,
-        from: Ipv4Addr,
-        to: Ipv4Addr,
-    ) -> Result<Box<dyn EchoSocket>, Errno>;
+    /// Opens a socket for echo requests.
+    fn echo_socket(&mut self, path: &EchoPath) -> Result<Box<dyn EchoSocket>, Errno>;
 
     /// Sends a packet through a tunnel, so that a handshake begins at once. If that fails, a later keepalive
     /// begins the handshake.
     fn knock(&mut self, interface: &IfName, from: IpAddr, to: IpAddr) {
-        if let (IpAddr::V4(from), IpAddr::V4(to)) = (from, to) {
-            let _ = self.echo_socket(interface, from, to).and_then(|mut echo| echo.ask());
+        if from.is_ipv4() && to.is_ipv4() {
+            let path = EchoPath { interface: interface.clone(), from, to, mark: None };
+            let _ = self.echo_socket(&path).and_then(|mut echo| echo.ask());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Policy rules: rtnetlink's rule messages.
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::NLM_F_CREATE;
 use nix::libc;
 
 use super::attributes::{native_number, text_before_zero};
@@ -178,7 +178,9 @@ fn only_port(range: &[u8]) -> Option<u16> {
 
 /// Returns the request that adds a rule.
 pub fn add(rule: &Rule) -> Message {
-    encode(rule).message(libc::RTM_NEWRULE).with_flags(NLM_F_CREATE | NLM_F_EXCL)
+    // With NLM_F_EXCL, the kernel takes a rule for the same as one that has more selectors (`rule_exists` in
+    // net/core/fib_rules.c). The plan adds a rule once.
+    encode(rule).message(libc::RTM_NEWRULE).with_flags(NLM_F_CREATE)
 }
 
 /// Returns the request that removes a rule: the first of its priority that has all the selectors of this one.

@@ -31,6 +31,7 @@ pub(super) fn service(access_point: &AccessPoint, run_folder: &Path) -> Service 
     Service {
         program: &PROGRAM,
         arguments: vec![folder(run_folder, &name).join(FILE).into()],
+        if_known: &[],
         files: vec![ServiceFile {
             name: FILE,
             content: configuration(access_point).as_bytes().to_vec().into(),

@@ -21,6 +21,7 @@ pub(super) fn service(file: &Path, run_folder: &Path) -> Service {
         name: NAME.to_owned(),
         program: &PROGRAM,
         arguments: arguments.into_iter().chain(["--config".into(), file.into()]).collect(),
+        if_known: &[],
         files: Vec::new(),
         interface: None,
     }

@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::base::net::IfName;
+use crate::base::net::{Family, IfName};
 use crate::site::{Exit, Portal, Site};
 use crate::state::words::count;
 use crate::system::child::path_of;
 use crate::system::packages;
+use dnsmasq::PortalPath;
 pub use supervisor::Supervisor;
 
 /// Program of another vendor.
@@ -62,6 +63,9 @@ pub struct Service {
     /// Arguments of the program. One of them contains [`folder`], by which the agent recognises a process
     /// that was left behind.
     pub arguments: Vec<OsString>,
+    /// More arguments, each of which is left out if the program's `--help` does not list it: older versions do
+    /// not start with an argument that they do not know.
+    pub if_known: &'static [&'static str],
     /// Files that the program reads.
     pub files: Vec<ServiceFile>,
     /// Interface without which the service does not run. A new interface of the same name restarts it.
@@ -88,7 +92,7 @@ impl fmt::Debug for ServiceFile {
 pub fn plan(site: &Site, run_folder: &Path) -> Vec<Service> {
     let radios =
         site.wifi.access_points.iter().map(|access_point| hostapd::service(access_point, run_folder));
-    let lans = site.portals.iter().filter_map(|portal| dnsmasq::of(portal, mtu(site, portal), run_folder));
+    let lans = site.portals.iter().filter_map(|portal| dnsmasq::of(portal, &path(site, portal), run_folder));
     let mut services: Vec<Service> = radios.collect();
     services.extend(lans);
     services.extend(site.agent.dyndns.as_deref().map(|file| inadyn::service(file, run_folder)));
@@ -103,6 +107,16 @@ pub fn programs(site: &Site) -> impl Iterator<Item = (&'static Program, usize)> 
         .into_iter()
         .zip(numbers)
         .filter(|(_, number)| *number > 0)
+}
+
+/// Returns the path of a portal's packets through its present exit.
+fn path(site: &Site, portal: &Portal) -> PortalPath {
+    let takes = |family| site.takes(&portal.exit, family);
+    PortalPath {
+        mtu: mtu(site, portal),
+        ipv4: takes(Family::V4),
+        ipv6: site.carries_ipv6().then(|| takes(Family::V6)),
+    }
 }
 
 /// Returns the smallest MTU in bytes of the tunnels that a portal may use, if it may use one.

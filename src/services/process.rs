@@ -91,7 +91,12 @@ impl Process {
             command.args(service.program.stays);
         }
         // In its own process group: a key such as Ctrl-C at the agent's terminal is for the agent only.
-        command.args(&service.arguments).current_dir("/").process_group(0).stdin(Stdio::null());
+        command
+            .args(&service.arguments)
+            .args(known(service, &path))
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::null());
         command.stdout(writer.try_clone().context(context)?).stderr(writer);
         noted(outliving(unblocked(&mut command)), note.context(context)?);
         if let Some(kept) = service.program.capabilities {
@@ -186,6 +191,18 @@ impl Process {
             _ => {}
         }
     }
+}
+
+/// Returns the arguments of [`Service::if_known`] that the program knows.
+fn known(service: &Service, program: &Path) -> Vec<&'static str> {
+    if service.if_known.is_empty() {
+        return Vec::new();
+    }
+    let help = unblocked(Command::new(program).arg("--help").stdin(Stdio::null())).output();
+    let help = help.map(|output| output.stdout).unwrap_or_default();
+    let help = String::from_utf8_lossy(&help);
+    let is_known = |argument: &&str| help.split_whitespace().any(|word| word == *argument);
+    service.if_known.iter().copied().filter(is_known).collect()
 }
 
 /// Reports whether the process names the folder in its arguments. Otherwise it is another process that has

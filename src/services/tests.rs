@@ -45,6 +45,7 @@ impl TestSupervisor {
             name: name.to_owned(),
             program: &SHELL,
             arguments: vec!["-c".into(), script.into(), folder.join("script").into(), folder.into()],
+            if_known: &[],
             files: Vec::new(),
             interface: None,
         }
@@ -158,6 +159,29 @@ fn a_service_that_dies_is_started_again_after_longer_and_longer_waits() {
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
     let why = "exit status: 7: port 67 is in use".to_owned();
     assert_eq!(place.condition("one"), Some(ServiceCondition::Failed(why)));
+}
+
+#[test]
+fn an_argument_that_the_program_does_not_list_is_left_out() {
+    let mut place = TestSupervisor::new("known");
+    let program = place.folder.join("program");
+    let script = r#"#!/bin/sh
+        [ "$1" = --help ] && { echo "  --known-too  as an example"; echo "  --known      for tests"; exit; }
+        echo "$@" >"$1/log"; exec tail -f "$1/log""#;
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let name: &'static str = program.to_str().unwrap().to_owned().leak();
+    let program: &'static Program = Box::leak(Box::new(Program { name, ..SHELL }));
+    let one = folder(&place.folder, "one");
+    let service = Service {
+        program,
+        arguments: vec![one.clone().into()],
+        if_known: &["--unknown", "--known"],
+        ..place.shell("one", "")
+    };
+    place.follow(vec![service]);
+    place.until(|place| place.written("one", "log").is_some());
+    assert_eq!(place.written("one", "log").unwrap(), format!("{} --known\n", one.display()));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The network file: the content of valid files, and the messages about broken ones.
 
 mod broken;
+mod chains;
 mod mutated;
 mod valid;
 

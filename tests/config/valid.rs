@@ -172,7 +172,7 @@ fn every_key_is_read() {
         subnet6: Some(Subnet6 { network: "fd77:1:2::/48".parse().expect("a network"), position: ANYWHERE }),
         mtu: Mtu::Fixed(1420),
         failover: FailoverDelays { down_after: Duration::from_secs(5), up_after: Duration::from_mins(1) },
-        probe: Some(Ipv4Addr::new(9, 9, 9, 9)),
+        probe: Some(Ipv4Addr::new(9, 9, 9, 9).into()),
         resolve_after: Duration::from_secs(90),
         sites: SortedMap::from([
             ("nyc".to_owned(), nyc()),

@@ -70,10 +70,10 @@ const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 61);
 const HOME_OF: Who = |site| site.home.as_ref().expect("nyc has a home");
 
 /// Portal of nyc that takes in the computer at home by its hardware address.
-const BY_MAC: &str = "mac = [\"02:00:00:00:00:01\"]";
+pub(crate) const BY_MAC: &str = "mac = [\"02:00:00:00:00:01\"]";
 
 /// Gives the computer at home its hardware address, and a neighbour.
-fn move_in(world: &mut World) -> Result<Namespace> {
+pub(crate) fn move_in(world: &mut World) -> Result<Namespace> {
     let home = HOME_OF(world.site(NYC)).clone();
     shell(&home, &format!("ip link set eth0 address {TV}"))?;
     let neighbour = Namespace::new("nyc's neighbour")?;

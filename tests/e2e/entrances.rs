@@ -178,13 +178,13 @@ fn advertised(world: &mut World) -> Result<()> {
     shell(&router, settings)?;
     shell(&guest, "ip address add fe80::bad/64 dev eth0 nodad")?;
     eventually("the router believes its guest", || {
-        advertise(&guest)?;
+        advertise(&guest, "eth0")?;
         same("it does", learned(&router)?.is_empty(), false)
     })?;
     shell(&router, "ip -6 route flush proto ra")?;
     start(world, &world.network(each_other))?;
     for _ in 0..5 {
-        advertise(&guest)?;
+        advertise(&guest, "eth0")?;
     }
     // A later packet on the same path cannot overtake the advertisement.
     reached(world)?;
@@ -204,12 +204,12 @@ fn advertised(world: &mut World) -> Result<()> {
 }
 
 /// Sends a router advertisement to all nodes (RFC 4861, section 4.2).
-fn advertise(guest: &Namespace) -> Result<()> {
+pub(crate) fn advertise(host: &Namespace, interface: &str) -> Result<()> {
     let doing = || "cannot send a router advertisement".to_owned();
     // The lifetime is half an hour; the kernel fills in the checksum.
     let message = [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
-    guest.run(|| {
-        let device = if_nametoindex("eth0").context(doing)?;
+    host.run(|| {
+        let device = if_nametoindex(interface).context(doing)?;
         let all =
             SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), 0, 0, device));
         let flags = SockFlag::SOCK_CLOEXEC;

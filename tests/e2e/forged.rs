@@ -1,25 +1,16 @@
 //! Packets with forged source addresses, with and without the kernel's own check (`rp_filter`): they open no
 //! path into a home, and none reaches a connection of another host.
 
-use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsRawFd as _;
+use std::net::Ipv4Addr;
 
-use nix::sys::socket::sockopt::BindToDevice;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, sendto, setsockopt, socket,
-};
-use wg_portals::base::error::{Context as _, Error, Result};
+use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::net::{Cidr, InterfaceAddress};
-use wg_portals::demo::{
-    Capture, DemoSite, HOME, HOME_ROUTER, NYC, Namespace, OSLO, PARIS, Plot, SERVER, World,
-};
+use wg_portals::demo::{Capture, HOME, HOME_ROUTER, NYC, OSLO, PARIS, Plot, SERVER, World};
 
 use crate::Scenario;
 use crate::filters::has_nftables;
-use crate::words::{
-    Who, eventually, plots, portal, same, seconds, seen_as, seen_going_to, shell, start, unreachable,
-};
+use crate::forgery::{CLOSED, PORT, Talk, forge};
+use crate::words::{plots, portal, same, seconds, seen_as, seen_going_to, shell, start, unreachable};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "no forged source goes through a portal", plots: &[NYC, PARIS], run: sources },
@@ -40,12 +31,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
 ];
 
-/// Port of the server that receives questions.
-const PORT: u16 = 5300;
-
-/// Port without a listener.
-const CLOSED: u16 = 5399;
-
 /// Portal that leaves at one of the two exits of its site.
 const ONE_OF_TWO_EXITS: &str = r#"exits = ["paris", "oslo"]
 
@@ -58,7 +43,7 @@ dhcp = false
 /// Network in which each site is an exit of both others, so that WireGuard accepts every source from every
 /// tunnel. The portal has only one exit: with a second one it would move while the first is silent on a busy
 /// machine, and end the connections of the scenario.
-fn mesh(plot: Plot) -> String {
+pub(crate) fn mesh(plot: Plot) -> String {
     match plot {
         NYC => ONE_OF_TWO_EXITS.to_owned(),
         PARIS => "exits = [\"nyc\", \"oslo\"]\n".to_owned(),
@@ -66,7 +51,7 @@ fn mesh(plot: Plot) -> String {
     }
 }
 
-fn pair(plot: Plot) -> String {
+pub(crate) fn pair(plot: Plot) -> String {
     if plot == NYC { portal(NYC, r#""paris""#) } else { "exits = [\"nyc\"]\n".to_owned() }
 }
 
@@ -135,11 +120,11 @@ fn answers(world: &mut World) -> Result<()> {
     }
     with_each_check(world, |world| {
         let guest = Talk::begin(world, |site| &site.guest, PARIS.address)?;
-        guest.hears_nothing_from(world, &[(OSLO, NYC.guest())])?;
+        guest.hears_nothing_from(world, &[(OSLO, NYC.guest().into())])?;
         let home = Talk::begin(world, |site| site.home.as_ref().expect("a home"), NYC.address)?;
-        home.hears_nothing_from(world, &[(OSLO, NYC.address), (PARIS, NYC.address)])?;
+        home.hears_nothing_from(world, &[(OSLO, NYC.address.into()), (PARIS, NYC.address.into())])?;
         let router = Talk::begin(world, |site| &site.router, NYC.address)?;
-        router.hears_nothing_from(world, &[(OSLO, NYC.address), (PARIS, NYC.address)])?;
+        router.hears_nothing_from(world, &[(OSLO, NYC.address.into()), (PARIS, NYC.address.into())])?;
 
         // The exit receives a question in the name of its guest.
         let guest = Talk::begin(world, |site| &site.guest, PARIS.address)?;
@@ -194,107 +179,4 @@ fn no_internet(world: &mut World) -> Result<()> {
     seen_as(world.site(PARIS).home(seconds(3.0)), shared, PARIS.address)?;
     seen_as(world.site(NYC).guest(seconds(3.0)), SERVER, PARIS.address)?;
     unreachable(world.site(NYC).guest(seconds(1.0)), shared)
-}
-
-/// Sends a datagram out of a device, with any source.
-fn forge(
-    host: &Namespace,
-    device: &str,
-    (source, from): (Ipv4Addr, u16),
-    (destination, to): (Ipv4Addr, u16),
-) -> Result<()> {
-    const TEXT: &[u8; 6] = b"forged";
-    const LENGTH: u8 = 20 + 8 + 6;
-    // The kernel fills in the zeros here, except the checksum of UDP, which is optional (RFC 768).
-    let mut packet = vec![0x45, 0, 0, LENGTH, 0, 0, 0, 0, 64, 17, 0, 0];
-    packet.extend([source.octets(), destination.octets()].concat());
-    packet.extend(
-        [from.to_be_bytes(), to.to_be_bytes(), u16::from(LENGTH - 20).to_be_bytes(), [0, 0]].concat(),
-    );
-    packet.extend(TEXT);
-    let there = SockaddrIn::from(SocketAddrV4::new(destination, 0));
-    let send = || {
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let socket = socket(AddressFamily::Inet, SockType::Raw, flags, SockProtocol::Raw)?;
-        setsockopt(&socket, BindToDevice, &device.into())?;
-        sendto(socket.as_raw_fd(), &packet, &there, MsgFlags::empty())
-    };
-    host.run(|| send().map(drop).context(|| format!("cannot forge a datagram at {}", host.name())))
-}
-
-/// A client at nyc that has asked nyc's server a question, and waits.
-struct Talk {
-    server: UdpSocket,
-    client: UdpSocket,
-    /// Address of the client as the server sees it.
-    seen: std::net::SocketAddr,
-}
-
-impl Talk {
-    fn begin(world: &mut World, who: Who, seen_as: Ipv4Addr) -> Result<Self> {
-        let doing = || "cannot ask by UDP".to_owned();
-        let there = NYC.own_server();
-        let server = world.server.run(|| UdpSocket::bind((there, PORT)).context(doing))?;
-        server.set_read_timeout(Some(seconds(1.0))).context(doing)?;
-        let who = who(world.site(NYC));
-        let client = who.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context(doing))?;
-        client.set_read_timeout(Some(seconds(5.0))).context(doing)?;
-        let mut seen = None;
-        eventually("the server is asked", || {
-            client.send_to(b"question", (there, PORT)).context(doing)?;
-            let (_, from) = server.recv_from(&mut [0; 16]).context(doing)?;
-            seen = Some(from);
-            same("by", from.ip(), seen_as.into())
-        })?;
-        server.set_nonblocking(true).context(doing)?;
-        while server.recv(&mut [0; 16]).is_ok() {}
-        Ok(Self { server, client, seen: seen.expect("it was asked") })
-    }
-
-    /// Source port of the question.
-    fn port(&self) -> Result<u16> {
-        self.client.local_addr().map(|address| address.port()).context(|| "no port".to_owned())
-    }
-
-    /// Checks that no answer arrives that these sites forge in the server's name and send into their tunnels
-    /// to nyc, to the address where the true answer comes in.
-    fn hears_nothing_from(self, world: &mut World, liars: &[(Plot, Ipv4Addr)]) -> Result<()> {
-        for (liar, address) in liars {
-            let port = if *address == NYC.address { self.seen.port() } else { self.port()? };
-            let site: &DemoSite = world.site(*liar);
-            forge(&site.router, "to-nyc", (NYC.own_server(), PORT), (*address, port))?;
-            // A later packet on the same path cannot overtake the forged one.
-            let way = site.router(seconds(3.0)).traceroute(NYC.tunnel())?;
-            same("the way to New York", way, vec![Some(NYC.tunnel())])?;
-            self.has_heard_nothing().context(|| format!("{} lied", liar.name))?;
-        }
-        self.is_answered()
-    }
-
-    fn has_heard_nothing(&self) -> Result<()> {
-        self.client.set_nonblocking(true).context(|| "cannot ask by UDP".to_owned())?;
-        let heard = self.client.recv(&mut [0; 16]);
-        self.client.set_nonblocking(false).context(|| "cannot ask by UDP".to_owned())?;
-        match heard {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            heard => Err(Error::failed(format!("a forged answer came: {heard:?}"))),
-        }
-    }
-
-    fn says_nothing_more(&self) -> Result<()> {
-        match self.server.recv(&mut [0; 16]) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
-            heard => Err(Error::failed(format!("another question came: {heard:?}"))),
-        }
-    }
-
-    /// Checks that the true answer still arrives.
-    fn is_answered(&self) -> Result<()> {
-        eventually("the true answer comes", || {
-            let mut answer = [0; 16];
-            self.server.send_to(b"answer", self.seen).context(|| "cannot answer by UDP".to_owned())?;
-            let length = self.client.recv(&mut answer).context(|| "no answer".to_owned())?;
-            same("the answer", &answer[..length], b"answer")
-        })
-    }
 }

@@ -44,7 +44,7 @@ pub(crate) fn has_vlans() -> bool {
 }
 
 /// A dnsmasq that stays root, because there may be no other user.
-const DNSMASQ: &str = "dnsmasq -k -C /dev/null --user=root --group=";
+pub(crate) const DNSMASQ: &str = "dnsmasq -k -C /dev/null --user=root --group=";
 
 /// Name that only the server on the internet knows, and the page that it serves.
 const NAME: &str = "page.example";

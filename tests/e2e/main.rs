@@ -13,6 +13,8 @@
 //!   firewalls, and of OpenRC
 
 mod access;
+mod advertisements;
+mod chains;
 mod clock;
 mod commands;
 #[path = "../support/concurrently.rs"]
@@ -28,8 +30,10 @@ mod files;
 mod filters;
 mod firmware;
 mod forged;
+mod forgery;
 mod inbound;
 mod install;
+mod ipv6;
 mod killed;
 mod lans;
 mod leaks;
@@ -87,11 +91,17 @@ const CORE: &[&[Scenario]] = &[
     inbound::SCENARIOS,
     forged::SCENARIOS,
     lans::SCENARIOS,
+    advertisements::SCENARIOS,
     resolvers::SCENARIOS,
     restore::SCENARIOS,
     time::SCENARIOS,
     commands::SCENARIOS,
     phones::SCENARIOS,
+    ipv6::SCENARIOS,
+    ipv6::leaks::SCENARIOS,
+    ipv6::forged::SCENARIOS,
+    ipv6::host::SCENARIOS,
+    chains::SCENARIOS,
 ];
 
 /// Scenarios that are the same with every kernel, and slow: they wait for timers, or boot firmware.
@@ -99,6 +109,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     filters::SCENARIOS,
     dyndns::SCENARIOS,
     failover::SCENARIOS,
+    chains::THAT_WAIT,
     providers::SCENARIOS,
     names::SCENARIOS,
     confirm::SCENARIOS,
@@ -112,6 +123,11 @@ const AT_LENGTH: &[&[Scenario]] = &[
     install::SCENARIOS,
     containers::SCENARIOS,
     wifi::WITHOUT_CARDS,
+    ipv6::leaks::AT_LENGTH,
+    ipv6::entrances::SCENARIOS,
+    ipv6::refused::SCENARIOS,
+    ipv6::probed::SCENARIOS,
+    ipv6::advertised::SCENARIOS,
 ];
 
 /// Scenarios that need a kernel with WireGuard: the built-in one needs an agent, and a foreign peer has none.

@@ -34,9 +34,11 @@ const CASES: &[(&str, &str)] = cases![
     "device",
     "device-by-mac",
     "exits-probed",
+    "exits-probed6",
     "device-of-shared-lan",
     "direct",
     "exit-inside-a-lan",
+    "ipv6",
     "linked-for-access",
     "mesh",
     "mixed-peers",
@@ -67,6 +69,7 @@ const QUESTIONS: &[&str] = &[
     "nft list ruleset",
     r"for i in iptables ip6tables; do $i-legacy-save | sed 's/^#.*//; s/\[.*\]//'; done",
     "sysctl net.ipv4.ip_forward",
+    "grep -s . /proc/sys/net/ipv6/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra || true",
 ];
 
 fn every_golden_case(_: &mut World) -> Result<()> {
@@ -122,6 +125,10 @@ fn host(network: &Network, site: &str) -> Result<(Namespace, Namespace)> {
         host.add_address(interface, address.parse().expect("an address"))?;
     }
     host.add_route("0.0.0.0/0".parse().expect("a network"), IpAddr::from([198, 51, 100, 1]))?;
+    if network.subnet6.is_some() {
+        host.add_address("wan", "2001:db8:1::7/64".parse().expect("an address"))?;
+        host.add_route("::/0".parse().expect("a network"), "2001:db8:1::1".parse().expect("an address"))?;
+    }
     filters::prepare(&host)?;
     Ok((host, others))
 }

@@ -156,7 +156,7 @@ fn by_wg_quick(world: &mut World) -> Result<()> {
     same("its resolvers", resolvers.as_str(), "nameserver 9.9.9.9\nnameserver 149.112.112.112\n")
 }
 
-fn nyc_to_paris(world: &World) -> String {
+pub(crate) fn nyc_to_paris(world: &World) -> String {
     world.network(|plot| if plot == NYC { "exits = [\"paris\"]\n".to_owned() } else { String::new() })
 }
 
@@ -171,7 +171,11 @@ fn anna_address() -> Ipv4Addr {
 }
 
 /// Adds phones at nyc, gives the resulting file to all sites, and returns the output for each phone.
-fn add_phones<const N: usize>(world: &mut World, network: &str, phones: [&[&str]; N]) -> Result<[String; N]> {
+pub(crate) fn add_phones<const N: usize>(
+    world: &mut World,
+    network: &str,
+    phones: [&[&str]; N],
+) -> Result<[String; N]> {
     world.install(network)?;
     let mut files = [const { String::new() }; N];
     for (file, arguments) in files.iter_mut().zip(phones) {
@@ -208,7 +212,7 @@ fn on_the_road(world: &World, number: u8, only_to_nyc: bool) -> Result<Namespace
 }
 
 /// A phone that is switched on until dropped.
-struct Phone {
+pub(crate) struct Phone {
     namespace: Namespace,
     /// Thread of the app, which ends when its channel closes.
     app: Option<(Sender<()>, JoinHandle<Result<()>>)>,
@@ -217,7 +221,7 @@ struct Phone {
 
 impl Phone {
     /// Switches a phone on with the file that its owner got.
-    fn switch_on(world: &World, number: u8, file: &str) -> Result<Self> {
+    pub(crate) fn switch_on(world: &World, number: u8, file: &str) -> Result<Self> {
         let parsed = wgquick::parse(file.as_bytes());
         let parsed = parsed.map_err(|faults| Error::failed(format!("{faults:?} in {file}")))?;
         let namespace = on_the_road(world, number, true)?;
@@ -233,7 +237,7 @@ impl Phone {
         Ok(Self { namespace, app: Some((off, app)), _service: service })
     }
 
-    fn client(&self) -> ProbeClient<'_> {
+    pub(crate) fn client(&self) -> ProbeClient<'_> {
         ProbeClient::new(&self.namespace, seconds(3.0))
     }
 }

@@ -133,13 +133,13 @@ fn failover(world: &mut World) -> Result<()> {
     moved(world, PARIS, 60.0)
 }
 
-fn the_way(exits: &str) -> String {
+pub(crate) fn the_way(exits: &str) -> String {
     portal(NYC, exits).replacen(&format!("exits = [{exits}]\n"), "", 1)
 }
 
 /// Makes a site a provider, with its own network and nyc as a customer, and returns nyc's file, which
 /// contains a program that must not run.
-fn hired(world: &mut World, provider: Plot) -> Result<(Plot, String)> {
+pub(crate) fn hired(world: &mut World, provider: Plot) -> Result<(Plot, String)> {
     let key = key_files::generate();
     let site = world.site(provider);
     let Plot { name, address, .. } = provider;
@@ -175,10 +175,11 @@ fn hired(world: &mut World, provider: Plot) -> Result<(Plot, String)> {
 }
 
 /// Starts nyc with these files, and without other sites in its network.
-fn begin(world: &mut World, files: &[(Plot, String)], rest: &str) -> Result<()> {
+pub(crate) fn begin(world: &mut World, files: &[(Plot, String)], rest: &str) -> Result<()> {
+    let subnet6 = world.subnet6();
     let site = world.site(NYC);
     let mut network = format!(
-        "[network]\nname = \"demo\"\nsubnet = \"10.77.0.0/16\"\n\
+        "[network]\nname = \"demo\"\nsubnet = \"10.77.0.0/16\"\n{subnet6}\
          failover = {{ down_after = 3, up_after = 5 }}\n\n\
          [site.nyc]\nid = 1\npublic_key = \"{}\"\n{rest}",
         site.public_key

@@ -1,12 +1,13 @@
 //! Vocabulary of the scenarios.
 
 use std::fmt::Debug;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use wg_portals::base::error::{Context as _, Error, Result};
+use wg_portals::base::net::Family;
 use wg_portals::demo::{Capture, DemoSite, Namespace, Packet, Plot, ProbeClient, World};
 
 use crate::concurrently::concurrently;
@@ -110,12 +111,17 @@ pub(crate) fn filter_reverse_paths(host: &Namespace, strict: bool) -> Result<()>
 }
 
 /// Checks that a server sees this client as `address`, within the usual time.
-pub(crate) fn seen_as(client: ProbeClient, server: Ipv4Addr, address: Ipv4Addr) -> Result<()> {
+pub(crate) fn seen_as(
+    client: ProbeClient,
+    server: impl Into<IpAddr>,
+    address: impl Into<IpAddr>,
+) -> Result<()> {
+    let (server, address) = (server.into(), address.into());
     eventually("the right address is seen", || {
         same(
             &format!("{} at {server}, seen", client.namespace.name()),
             client.waiting(seconds(3.0)).who_am_i(server)?,
-            IpAddr::from(address),
+            address,
         )
     })
 }
@@ -171,10 +177,23 @@ pub(crate) fn no_leak(
     who: Who,
     events: impl FnOnce(&mut World) -> Result<()>,
 ) -> Result<()> {
+    no_leak_in(&[Family::V4], world, plot, who, events)
+}
+
+/// Checks the same in several address families at once.
+pub(crate) fn no_leak_in(
+    families: &[Family],
+    world: &mut World,
+    plot: Plot,
+    who: Who,
+    events: impl FnOnce(&mut World) -> Result<()>,
+) -> Result<()> {
+    let servers: Vec<IpAddr> = families.iter().map(|family| plot.addresses(*family).own_server).collect();
     let capture = Capture::start(&world.site(plot).router, "uplink")?;
     let who = who(world.site(plot)).clone();
-    let tried = while_knocking(&ProbeClient::new(&who, never()), plot.own_server(), || events(world))?;
-    let leaks = seen_going_to(capture, plot.own_server().into())?;
+    let tried = while_knocking(&ProbeClient::new(&who, never()), &servers, || events(world))?;
+    let mut leaks = capture.stop()?;
+    leaks.retain(|packet| servers.contains(&packet.destination));
     match leaks.first() {
         None if tried > 0 => Ok(()),
         None => Err(Error::failed("no packet was sent")),
@@ -192,16 +211,18 @@ pub(crate) fn seen_going_to(capture: Capture, destination: IpAddr) -> Result<Vec
     Ok(packets)
 }
 
-/// Sends packets to a server until `events` are over, at least one, and returns their number.
+/// Sends packets to each server until `events` are over, at least one, and returns their number.
 fn while_knocking(
     client: &ProbeClient,
-    server: Ipv4Addr,
+    servers: &[IpAddr],
     events: impl FnOnce() -> Result<()>,
 ) -> Result<usize> {
     let knock = |is_over: &dyn Fn() -> bool| {
         let mut tried = 0;
         loop {
-            tried += client.knock(server, 1)?;
+            for server in servers {
+                tried += client.knock(*server, 1)?;
+            }
             if is_over() {
                 return Ok(tried);
             }

@@ -17,8 +17,8 @@ struct Site {
     exits: u8,
     links: u8,
     portals: Vec<Portal>,
-    /// Exit of each portal, by its place among the exits of the site; the site itself if the place is too
-    /// high.
+    /// Exit of each phone, by its place among the exits and chains of the site; the site itself if the place
+    /// is too high.
     phones: Vec<usize>,
 }
 
@@ -27,6 +27,8 @@ struct Portal {
     entrance: u8,
     exit: usize,
     others: bool,
+    /// Place of a chain in the list, and its number among the chains of the site.
+    chain: (u8, usize),
     to: bool,
     except: bool,
 }
@@ -44,7 +46,7 @@ pub(crate) fn texts() -> impl Strategy<Value = String> {
 
 fn sites() -> impl Strategy<Value = Site> {
     let portals = prop::collection::vec(portals(), 0..4);
-    let phones = prop::collection::vec(0..4usize, 0..3);
+    let phones = prop::collection::vec(0..8usize, 0..3);
     (any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>(), portals, phones).prop_map(
         |(has_endpoint, shares_lan, exits, links, portals, phones)| Site {
             has_endpoint,
@@ -59,13 +61,10 @@ fn sites() -> impl Strategy<Value = Site> {
 
 fn portals() -> impl Strategy<Value = Portal> {
     let flag = any::<bool>;
-    (0..4u8, 0..4usize, flag(), flag(), flag()).prop_map(|(entrance, exit, others, to, except)| Portal {
-        entrance,
-        exit,
-        others,
-        to,
-        except,
-    })
+    let chain = (0..3u8, 0..64usize);
+    (0..4u8, 0..4usize, flag(), chain, flag(), flag()).prop_map(
+        |(entrance, exit, others, chain, to, except)| Portal { entrance, exit, others, chain, to, except },
+    )
 }
 
 fn text(sites: &[Site], ipv6: bool) -> String {
@@ -101,12 +100,14 @@ fn site_text(sites: &[Site], index: usize, site: &Site, ipv6: bool) -> String {
         let _ = write!(text, "\n[site.{}.exit.{name}]\nconfig = \"{name}.conf\"\n", NAMES[index]);
     }
     let exits: Vec<&str> = exits.into_iter().chain(providers.iter().map(String::as_str)).collect();
+    let chains = chains(sites, index);
     for (number, portal) in site.portals.iter().enumerate() {
-        text.push_str(&portal_text(NAMES[index], number, portal, &exits, ipv6));
+        text.push_str(&portal_text(NAMES[index], number, portal, &exits, &chains, ipv6));
     }
     for (number, exit) in site.phones.iter().enumerate() {
         let id = 10 * id + u8::try_from(number).unwrap();
-        let exit = exits.get(*exit).copied().unwrap_or(NAMES[index]);
+        let all = || exits.iter().copied().chain(chains.iter().map(String::as_str));
+        let exit = all().nth(*exit).unwrap_or(NAMES[index]);
         let key = wg_portals::base::keys::public_key(&private_key(id));
         let at = NAMES[index];
         let _ = write!(
@@ -117,13 +118,44 @@ fn site_text(sites: &[Site], index: usize, site: &Site, ipv6: bool) -> String {
     text
 }
 
-fn portal_text(site: &str, number: usize, portal: &Portal, exits: &[&str], ipv6: bool) -> String {
+/// Returns all chains of two and three hops that begin at a site.
+fn chains(sites: &[Site], index: usize) -> Vec<String> {
+    let exits = |from: usize| {
+        (0..sites.len()).filter(move |to| *to != from && *to != index && sites[from].exits & (1 << *to) != 0)
+    };
+    let providers = |from: usize| (0..sites[from].exits >> 6).map(|number| format!("vpn-{number}"));
+    let mut chains = Vec::new();
+    for first in exits(index) {
+        let ends = exits(first).map(|end| NAMES[end].to_owned()).chain(providers(first));
+        chains.extend(ends.map(|end| format!("{end} via {}", NAMES[first])));
+        for second in exits(first) {
+            let ends = exits(second).filter(|end| *end != first).map(|end| NAMES[end].to_owned());
+            let ends = ends.chain(providers(second));
+            chains.extend(ends.map(|end| format!("{end} via {} via {}", NAMES[first], NAMES[second])));
+        }
+    }
+    chains
+}
+
+fn portal_text(
+    site: &str,
+    number: usize,
+    portal: &Portal,
+    exits: &[&str],
+    chains: &[String],
+    ipv6: bool,
+) -> String {
     let with_ipv6 = |ipv4: &str, network: &str| {
         if ipv6 { format!("{ipv4}, \"{network}\"") } else { ipv4.to_owned() }
     };
     let first = exits.get(portal.exit).copied();
     let others = exits.iter().copied().filter(|exit| portal.others && Some(*exit) != first);
     let mut exit: Vec<&str> = first.into_iter().chain(others).collect();
+    let (place, number_of_chain) = portal.chain;
+    if place > 0 && !chains.is_empty() {
+        let chain = chains[number_of_chain % chains.len()].as_str();
+        exit.insert(if place == 1 { 0 } else { exit.len() }, chain);
+    }
     if first.is_none() {
         exit.push("direct");
     }

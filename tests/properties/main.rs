@@ -1,6 +1,7 @@
 //! Properties of every network: both ends of a link agree, plans are deterministic, and steps lead there and
 //! back.
 
+mod chains;
 mod draft;
 mod pairs;
 #[path = "../support/mod.rs"]
@@ -105,19 +106,28 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_allowed_ips_overlap_on_an_interface(network in networks()) {
+    fn allowed_ips_on_an_interface_overlap_only_for_chains(network in networks()) {
+        let sources: SortedSet<Cidr> = chains::sources(&network).into_iter().map(|one| one.network).collect();
         for site in views(&network).values() {
             for tunnel in plan(site).tunnels.values() {
                 let peers: Vec<_> = tunnel.peers.values().collect();
                 for (index, one) in peers.iter().enumerate() {
                     for other in &peers[index + 1..] {
                         for a in &one.allowed_ips {
-                            prop_assert!(other.allowed_ips.iter().all(|b| !a.overlaps(*b)));
+                            for b in other.allowed_ips.iter().filter(|b| a.overlaps(**b)) {
+                                let narrower = if a.covers(*b) { b } else { a };
+                                prop_assert!(a != b && sources.contains(narrower), "{a} {b}");
+                            }
                         }
                     }
                 }
             }
         }
+    }
+
+    #[test]
+    fn chains_lead_from_hop_to_hop_and_out_at_the_last_one(network in networks()) {
+        chains::all_lead_out(&network, &views(&network));
     }
 
     #[test]
@@ -139,7 +149,8 @@ proptest! {
                 let leads_to_sites = |name: &IfName| {
                     other.tunnels.get(name).is_some_and(|tunnel| tunnel.provider.is_none())
                 };
-                for (_, address) in far.addresses.iter().filter(|(name, _)| leads_to_sites(name)) {
+                let here = far.addresses.iter().filter(|(name, _)| name == far_interface);
+                for (_, address) in here.filter(|(name, _)| leads_to_sites(name)) {
                     prop_assert!(allowed.iter().any(|network| network.contains(address.address)));
                 }
             }
@@ -167,6 +178,11 @@ proptest! {
                 let table = match &phone.exit {
                     Some(ExitRef::Site(exit)) => 7700 + u32::from(network.sites[exit].id),
                     Some(ExitRef::Provider(exit)) => 7951 + number(exit),
+                    Some(chain @ ExitRef::Chain(_)) => {
+                        let name = chain.to_string();
+                        let chain = site.chains.iter().find(|chain| chain.name == name);
+                        chain.expect("the phone uses it").table.0
+                    }
                     _ => {
                         prop_assert_eq!(rules.next(), None);
                         continue;

@@ -92,3 +92,22 @@ fn an_existing_file_is_left_alone() {
     assert!(status.code() == Some(2) && words.contains("./portals0.conf exists already"), "{words}");
     assert_eq!(fs::read_to_string(&file).unwrap(), filled);
 }
+
+#[test]
+fn a_site_in_the_middle_of_a_chain_says_that_wg_quick_cannot_be_one() {
+    let folder = Folder::new("chain");
+    let file = folder.0.join("network.toml");
+    let rome =
+        "exits = [\"rome\"]\nendpoint = \"192.0.2.3\"\n\n[site.rome]\nid = 4\nendpoint = \"192.0.2.4\"\n";
+    let more = format!(
+        "{rome}public_key = \"{}\"\n\n[site.nyc.portal.tv]\nexit = \"rome via oslo\"\ninterface = \"eth1\"\n",
+        keys::public_key(&Secret::new([4; 32]))
+    );
+    fs::write(&file, fs::read_to_string(&file).unwrap() + &more).unwrap();
+    let said =
+        "# wg-quick cannot lead the traffic from 10.77.1.64/26 on to rome: it would leave here instead.\n";
+    folder.export(&["oslo", "--to", "."]);
+    let written = |name: &str| fs::read_to_string(folder.0.join(name)).unwrap();
+    assert!(written("portals0.conf").contains(said), "{}", written("portals0.conf"));
+    assert!(!written("to-rome.conf").contains(said));
+}

@@ -24,6 +24,7 @@ fn imported(parsed: &Parsed, exit: &str) -> String {
         site: "nyc",
         id: None,
         subnet: None,
+        subnet6: None,
         public_key: keys::public_key(key),
         exit,
     };
@@ -61,7 +62,15 @@ fn every_file_is_imported_as_written() {
 fn a_file_without_peers_is_refused() {
     let parsed = read("[Interface]\nPrivateKey = 8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=\n");
     let public_key = keys::public_key(&Secret::new([1; 32]));
-    let wishes = Wishes { network: "home", site: "nyc", id: None, subnet: None, public_key, exit: "wg0" };
+    let wishes = Wishes {
+        network: "home",
+        site: "nyc",
+        id: None,
+        subnet: None,
+        subnet6: None,
+        public_key,
+        exit: "wg0",
+    };
     assert_eq!(
         network_file(&parsed, &wishes).unwrap_err().to_string(),
         "the file has no `[Peer]`, so it links to nothing: get a complete file from the other end"
@@ -98,7 +107,15 @@ fn a_file_that_dials_without_ipv4_of_its_own_is_refused() {
     let mut parsed = dialling("0.0.0.0/0");
     parsed.config.interface.addresses = vec!["fd00::2/128".parse().unwrap()];
     let public_key = keys::public_key(&Secret::new([1; 32]));
-    let wishes = Wishes { network: "home", site: "nyc", id: None, subnet: None, public_key, exit: "wg0" };
+    let wishes = Wishes {
+        network: "home",
+        site: "nyc",
+        id: None,
+        subnet: None,
+        subnet6: None,
+        public_key,
+        exit: "wg0",
+    };
     let refusal = network_file(&parsed, &wishes).unwrap_err().to_string();
     assert!(refusal.contains("no IPv4 `Address`"), "{refusal}");
 }
@@ -126,9 +143,43 @@ fn ipv6_that_leaves_in_the_clear_is_told_of() {
 }
 
 #[test]
+fn ipv6_outside_of_the_files_networks_is_told_of() {
+    let tells = |allowed_ips: &str| {
+        let mut parsed = dialling(allowed_ips);
+        parsed.config.interface.addresses.push("fd00::2/128".parse().unwrap());
+        let text = imported(&parsed, "old");
+        assert!(text.contains("\nsubnet6 = \"fd") && config::parse(&text).is_ok(), "{text}");
+        text.contains("a portal for all destinations blocks it")
+    };
+    assert!(tells("0.0.0.0/0, 2001:db8::/32"));
+    assert!(!tells("0.0.0.0/0, ::/0") && !tells("0.0.0.0/0, ::/1, 8000::/1"));
+    assert!(!tells("10.9.0.0/16, 2001:db8::/32"));
+}
+
+#[test]
+fn a_wish_turns_ipv6_on() {
+    let parsed = dialling("0.0.0.0/0");
+    let public_key = keys::public_key(&Secret::new([1; 32]));
+    let subnet6 = Some("fd77:1:2::/48".parse().unwrap());
+    let wishes =
+        Wishes { network: "home", site: "nyc", id: None, subnet: None, subnet6, public_key, exit: "old" };
+    let text = network_file(&parsed, &wishes).unwrap();
+    let expected = "[network]\nname    = \"home\"\nsubnet  = \"10.77.0.0/16\"\nsubnet6 = \"fd77:1:2::/48\"\n";
+    assert!(text.contains(expected), "{text}");
+}
+
+#[test]
 fn a_file_that_sends_no_ipv4_is_refused() {
     let public_key = keys::public_key(&Secret::new([1; 32]));
-    let wishes = Wishes { network: "home", site: "nyc", id: None, subnet: None, public_key, exit: "wg0" };
+    let wishes = Wishes {
+        network: "home",
+        site: "nyc",
+        id: None,
+        subnet: None,
+        subnet6: None,
+        public_key,
+        exit: "wg0",
+    };
     let refusal = network_file(&dialling("::/0"), &wishes).unwrap_err().to_string();
     assert!(refusal.contains("no IPv4"), "{refusal}");
 }
@@ -261,4 +312,46 @@ fn exported_files_are_imported() {
 
     let psk = files("oslo", 3, Some(key(9)))[1].1.config.peers[0].preshared_key.clone();
     assert!(psk == Some(keys::preshared_key(&key(9), public(3), public(1))));
+}
+
+/// Files of a network with IPv6 carry IPv6, too.
+#[test]
+fn exported_files_have_ipv6() {
+    let public = |id: u8| keys::public_key(&Secret::new([id; 32]));
+    let text = format!(
+        "[network]\nname = \"home\"\nsubnet = \"10.77.0.0/16\"\nsubnet6 = \"fd77:1:2::/48\"\n\n\
+         [site.nyc]\nid = 1\npublic_key = \"{}\"\nendpoint = \"192.0.2.1\"\nexits = [\"oslo\"]\n\n\
+         [site.oslo]\nid = 3\npublic_key = \"{}\"\nexits = [\"nyc\"]\n\n\
+         [phone.mike]\nid = 1\nat = \"nyc\"\npublic_key = \"{}\"\n",
+        public(1),
+        public(3),
+        public(5)
+    );
+    let network = config::parse(&text).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let [phones, way] = &export::files(&network, "nyc", None, None, &SortedMap::new())[..] else {
+        panic!("two")
+    };
+    let (text, phones) = (way.to_text(), phones.to_text());
+    for line in [
+        "\nAddress = 10.77.1.1/32, fd77:1:2:100::1/128\n",
+        "\nAllowedIPs = 0.0.0.0/0, ::/0\n",
+        "\n# PostUp = sysctl -q -w net.ipv6.conf.all.forwarding=1\n",
+        "\n# PostUp = iptables -t nat -A POSTROUTING -s 10.77.3.0/24 ! -d 10.77.0.0/16 ! -o %i -j MASQUERADE\n",
+        "\n# PostUp = ip6tables -t nat -A POSTROUTING -s fd77:1:2:300::/56 ! -d fd77:1:2::/48 ! -o %i \
+         -j MASQUERADE\n",
+    ] {
+        assert!(text.contains(line), "{line}{}", text.as_str());
+    }
+    assert!(!text.contains("IPv6 ends there"), "{}", text.as_str());
+    assert!(phones.contains("\nAllowedIPs = 10.77.1.2/32, fd77:1:2:100::2/128\n"), "{}", phones.as_str());
+    let hub = network_of(&phones.replace("<the private key goes here>", KEY));
+    assert_eq!((hub.subnet6.unwrap().network, hub.sites["nyc"].id), (network.subnet6.unwrap().network, 1));
+    assert_eq!(hub.phones["peer-1"].public_key, public(5));
+}
+
+const KEY: &str = "8Gp4NTUJAq3H2DgkpQT2HxJvkEN0OmEX0ApKNKpqkX4=";
+
+/// Network that is imported from the text of a wg-quick file.
+fn network_of(text: &str) -> config::model::Network {
+    config::parse(&imported(&read(text), "old")).unwrap()
 }

@@ -1,10 +1,11 @@
 //! The readable parts of the file, each with the place that a contradiction elsewhere in the file must point
 //! to. A draft without faults is complete and becomes the [`Network`].
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::chain;
 use super::fault::{At, Lines, Span};
 use super::model::{
     DEFAULT_MTU, EndpointHost, EntranceConfig, ExitRef, FailoverDelays, FirewallChoice, Mtu, Name, Network,
@@ -36,7 +37,7 @@ pub(super) struct NetworkDraft {
     pub down_after: Option<At<u64>>,
     /// Seconds.
     pub up_after: Option<At<u64>>,
-    pub probe: Option<At<Ipv4Addr>>,
+    pub probe: Option<At<IpAddr>>,
     /// Seconds.
     pub resolve_after: Option<At<u64>>,
     /// Sites in the order of the file.
@@ -242,6 +243,9 @@ impl PhoneDraft {
 pub(super) const DIRECT: &str = "direct";
 
 fn exit_ref(name: Name, providers: &SortedSet<Name>) -> ExitRef {
+    if let Some(hops) = chain::hops(&name) {
+        return ExitRef::Chain(hops.into_iter().map(str::to_owned).collect());
+    }
     match name {
         name if name == DIRECT => ExitRef::Direct,
         name if providers.contains(&name) => ExitRef::Provider(name),

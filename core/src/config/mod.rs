@@ -3,6 +3,8 @@
 //! Text → TOML tree → draft (every readable value, with its place) → checks across the file → network. The
 //! reader records each fault and goes on, so that a person sees all faults at once.
 
+mod chain;
+mod chain_addresses;
 mod check;
 mod draft;
 pub(crate) mod fault;
@@ -18,6 +20,7 @@ use std::path::Path;
 
 use crate::base::error::{Error, Errors};
 
+pub use chain_addresses::chain_addresses;
 pub use fault::Fault;
 pub use lan::{
     phone_address, phone_address6, portal_addresses, portal_addresses6, site_network, site_network6,

@@ -1,6 +1,6 @@
 //! Parsers for the values of the network file.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use toml::de::DeValue;
 
@@ -68,10 +68,9 @@ pub(super) fn address(text: &str) -> Result<IpAddr, ValueFault> {
 }
 
 /// Parses the address of a host on the internet that answers pings.
-pub(super) fn probe(text: &str) -> Result<Ipv4Addr, ValueFault> {
+pub(super) fn probe(text: &str) -> Result<IpAddr, ValueFault> {
     let example = "write an address that answers pings, such as `\"9.9.9.9\"`";
     match address(text)? {
-        IpAddr::V6(_) => wrong("is not an IPv4 address", example),
         // Exits do not let traffic in to their own computers.
         IpAddr::V4(v4) if v4.is_private() || v4.is_link_local() || v4.is_loopback() => {
             wrong("is not on the internet", example)
@@ -79,7 +78,11 @@ pub(super) fn probe(text: &str) -> Result<Ipv4Addr, ValueFault> {
         IpAddr::V4(v4) if v4.is_multicast() || v4.is_broadcast() || v4.is_unspecified() => {
             wrong("is not the address of a single host", example)
         }
-        IpAddr::V4(v4) => Ok(v4),
+        // All addresses of the IPv6 internet are in 2000::/3 (RFC 4291 § 2.4 and the registry of IANA).
+        IpAddr::V6(v6) if v6.segments()[0] >> 13 != 1 => {
+            wrong("is not on the internet", "write an address that answers pings, such as `\"2620:fe::fe\"`")
+        }
+        address => Ok(address),
     }
 }
 

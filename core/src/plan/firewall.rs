@@ -17,8 +17,8 @@ use crate::plan::sets::{
     ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, in_set, networks_in, resolvers, rule, tunnels,
 };
 use crate::plan::{
-    classifier, connection_marks, dns, exempt, inbound, ingress, marks, mss, nat, ntp, phones, router_access,
-    sets, strays,
+    chains, classifier, connection_marks, dns, exempt, inbound, ingress, marks, mss, nat, ntp, phones,
+    relays, router_access, sets, strays,
 };
 use crate::site::{Entrance, Exit, Portal, Site, SiteTunnel};
 use crate::state::TUNNEL_MARK;
@@ -50,7 +50,7 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
         (Chain::Output, output(site)),
         (Chain::Mss, mss::rules(site)),
         (Chain::Prerouting, dns::prerouting(site)),
-        (Chain::Postrouting, nat::rules(site)),
+        (Chain::Postrouting, [chains::source_nat(site), nat::rules(site)].concat()),
         (Chain::Marks, [marks::incoming(site), ingress::rules(site)].concat()),
         (Chain::OwnMarks, marks::outgoing(site).into_iter().chain(ntp::marks(site)).collect()),
         (Chain::Leaving, [connection_marks::rules(site), marks::leaving(site)].concat()),
@@ -70,6 +70,8 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets.extend(network_sets(site));
     sets.extend(classifier::sets(site));
     sets.extend(marks::sets(site));
+    sets.extend(chains::sets(site));
+    sets.extend(relays::sets(site));
     sets.extend(router_access::sets(site));
     sets.extend(inbound::sets(site));
     sets.extend(ingress::sets(site));
@@ -157,6 +159,7 @@ fn forward(site: &Site) -> Vec<FirewallRule> {
         rules.push(rule([Incoming(entrances)], Reject));
     }
     rules.extend(phones::forward(site));
+    rules.extend(relays::forward(site));
     if !site.tunnels.is_empty() {
         rules.extend(tunnel_forward(site));
     }

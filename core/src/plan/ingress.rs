@@ -228,7 +228,8 @@ fn ends(site: &Site) -> impl Iterator<Item = Cidr> {
     let ours = site.addresses().filter(|_| !site.tunnels.is_empty());
     let of_providers = site.tunnels.values().filter_map(|tunnel| tunnel.provider.as_ref());
     let of_providers = of_providers.flat_map(|provider| provider.addresses.iter().map(|own| own.address));
-    ours.chain(of_providers).map(Cidr::host)
+    let of_chains = site.chain_addresses().map(|(_, address)| address);
+    ours.chain(of_providers).chain(of_chains).map(Cidr::host)
 }
 
 /// Returns this site's addresses in its tunnels, at the interfaces of portals whose devices reach all of this

@@ -29,7 +29,7 @@ use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNEL
 pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
     let table = portal.exit.table();
     let (selectors, priority) = selectors(portal, mark);
-    let mut rules = reverse_path_rules(portal, mark);
+    let mut rules = reverse_path_rules(site, portal, mark);
     for selector in selectors {
         let enters = |rule: &Rule| classifier::enters(portal, rule.family);
         rules.extend(into(site, &[], &selector, priority, table).into_iter().filter(enters));
@@ -55,19 +55,21 @@ fn selectors(portal: &Portal, mark: Mark) -> (Vec<Selector>, Priority) {
 
 /// Returns the rules that exempt two reverse-path checks from the rules of a portal of devices: the check of
 /// packets out of the tunnel, and the check of packets from devices to this host itself on hosts where all
-/// interfaces have `src_valid_mark`.
-fn reverse_path_rules(portal: &Portal, mark: Mark) -> Vec<Rule> {
+/// interfaces have `src_valid_mark`. IPv6 has no such checks, but answers out of the tunnel have the mark, too,
+/// and go to the devices.
+fn reverse_path_rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
     if !matches!(portal.entrance, Entrance::Mac { .. }) {
         return Vec::new();
     }
-    let checks = portal.exit.interface().into_iter().cloned().chain([loopback()]);
-    let rule = |interface| Rule {
+    let rule = |family, interface| Rule {
         priority: ALLOWED,
-        family: Family::V4,
+        family,
         selector: Selector { incoming: Some(interface), ..marked_by(mark) },
         action: RuleAction::Goto(END),
     };
-    checks.map(rule).collect()
+    let tunnel = portal.exit.interface();
+    let answers = tunnel.into_iter().flat_map(|tunnel| site.carried().map(|family| (family, tunnel.clone())));
+    answers.chain([(Family::V4, loopback())]).map(|(family, interface)| rule(family, interface)).collect()
 }
 
 fn marked_by(mark: Mark) -> Selector {
@@ -75,11 +77,12 @@ fn marked_by(mark: Mark) -> Selector {
 }
 
 /// Returns the rules that lead the reverse-path check of an answer to a probe into the table of the probed
-/// exit. This host itself sends the probes, so no other traffic matches these rules.
+/// exit. The rules lead IPv6 probes there as well: the kernel does not send IPv6 out of an interface without a
+/// route. This host itself sends the probes, so no other traffic matches these rules.
 pub(super) fn probe_rules(site: &Site) -> impl Iterator<Item = Rule> {
     site.agent.probes.iter().map(|probe| Rule {
         priority: DEVICES,
-        family: Family::V4,
+        family: Family::of(probe.target),
         selector: Selector { incoming: Some(loopback()), ..marked_by(probe.mark) },
         action: RuleAction::Lookup(probe.table),
     })
@@ -173,12 +176,12 @@ fn answer(site: &Site, probe: &ExitProbe) -> Filter {
     let own = site
         .tunnels
         .get(&probe.interface)
-        .map_or(site.address, |tunnel| site.address_in(tunnel, probe.target.into()));
+        .map_or(site.address, |tunnel| site.address_in(tunnel, probe.target));
     let conditions = [
         Incoming(Interfaces::One(probe.interface.clone())),
-        Source(one(probe.target.into())),
+        Source(one(probe.target)),
         Destination(one(own)),
-        Icmp(Family::V4),
+        Icmp(Family::of(probe.target)),
     ];
     rule(conditions, SetMark(probe.mark))
 }
@@ -219,6 +222,6 @@ fn exempt(site: &Site, portal: &Portal, family: Family) -> SortedSet<Cidr> {
     disjoint(family, all.into_iter())
 }
 
-fn exempt_set(portal: &Portal, family: Family) -> SetName {
+pub(super) fn exempt_set(portal: &Portal, family: Family) -> SetName {
     SetName(format!("{}-{}", of_family(family, "kept"), portal.name))
 }

@@ -1,6 +1,7 @@
 //! Desired state of a site's machine. Pure: the same site gives the same state, independent of the clock and
 //! the environment.
 
+mod chains;
 mod classifier;
 mod connection_marks;
 mod dns;
@@ -17,6 +18,7 @@ mod observed;
 mod phones;
 mod pinholes;
 mod priorities;
+mod relays;
 mod router_access;
 mod routing;
 mod sets;

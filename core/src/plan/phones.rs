@@ -47,6 +47,6 @@ fn leaving_elsewhere(site: &Site) -> impl Iterator<Item = (&IfName, &SitePhone, 
 }
 
 /// Returns the networks of a family that the site shares, which its phones reach too.
-fn shared(site: &Site, family: Family) -> impl Iterator<Item = Cidr> {
+pub(super) fn shared(site: &Site, family: Family) -> impl Iterator<Item = Cidr> {
     site.lan.iter().copied().filter(move |network| network.family() == family)
 }

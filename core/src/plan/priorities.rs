@@ -6,6 +6,9 @@ use crate::state::{CLOSED_TABLE, Rule, RuleAction, Selector};
 
 /// Priority at which the tunnels' own packets skip all our other rules.
 pub(super) const MARKED: Priority = Priority(110);
+/// Priority of packets from the addresses of chains: before all exemptions, which would lead some of them
+/// past the chain.
+pub(super) const CHAINS: Priority = Priority(110);
 /// Priority at which destinations that a portal exempts skip all our other rules.
 pub(super) const ALLOWED: Priority = Priority(111);
 /// Priority of single devices: before the whole interface that they are behind.

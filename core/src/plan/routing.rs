@@ -10,9 +10,9 @@ use crate::base::net::{Cidr, Family, IfName, Table};
 use crate::base::sorted::SortedSet;
 use crate::plan::exempt::{self, link_scoped};
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, MARKED, into, loopback, skip};
-use crate::plan::{inbound, marks, ntp, phones};
+use crate::plan::{chains, inbound, marks, ntp, phones, relays};
 use crate::site::{
-    Entrance, Exit, PortFilter, Portal, ProviderSettings, Site, SiteTunnel, TABLE_BASE, Vlan, families,
+    Chain, Entrance, Exit, PortFilter, Portal, ProviderSettings, Site, SiteTunnel, TABLE_BASE, Vlan, families,
 };
 use crate::state::{
     CLOSED_TABLE, LAST_METRIC, Reach, Route, RouteTarget, Rule, RuleAction, Selector, TUNNEL_MARK,
@@ -24,6 +24,8 @@ pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
     let mut rules: SortedSet<Rule> = portals
         .chain(answers(site))
         .chain(phones::rules(site))
+        .chain(chains::rules(site))
+        .chain(relays::rules(site))
         .chain(marks::probe_rules(site))
         .chain(inbound::rules(site))
         .collect();
@@ -42,12 +44,13 @@ pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
 pub(super) fn routes(site: &Site) -> SortedSet<Route> {
     let to_peers = site.peers().flat_map(|(interface, _, peer)| {
         peer.networks.iter().flat_map(|network| {
-            let source = site.addresses().find(|own| Family::of(*own) == network.family());
+            let source = site.address(network.family());
             [open(Table::MAIN, *network, interface, source), backstop(Table::MAIN, *network)]
         })
     });
     let exits = site.tunnels.iter().flat_map(|(interface, tunnel)| to_exit(site, interface, tunnel));
-    to_peers.chain(exits).chain(own_closed(site)).collect()
+    let chains = site.chains.iter().flat_map(|chain| into_chain(site, chain));
+    to_peers.chain(exits).chain(chains).chain(own_closed(site)).collect()
 }
 
 /// Returns the route that refuses this router's own traffic which its portal's exit does not take.
@@ -71,6 +74,15 @@ fn to_exit(site: &Site, interface: &IfName, tunnel: &SiteTunnel) -> Vec<Route> {
         .chain(narrower)
         .map(|network| open(table, network, interface, site.source_in(tunnel, network)));
     ways.chain(site.carried().map(|family| backstop(table, family.everything()))).collect()
+}
+
+/// Returns the routes of a chain's table. This router's own packets get the address of the chain.
+fn into_chain(site: &Site, chain: &Chain) -> Vec<Route> {
+    let of_family = |everything: Cidr| {
+        let source = chain.address(everything.family()).or_else(|| site.address(everything.family()));
+        [open(chain.table, everything, &chain.interface, source), backstop(chain.table, everything)]
+    };
+    site.carried().map(Family::everything).flat_map(of_family).collect()
 }
 
 /// Returns the route into a tunnel.

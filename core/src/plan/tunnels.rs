@@ -31,6 +31,10 @@ pub(super) fn plan(site: &Site) -> State {
         state.addresses.extend(own.into_iter().map(|address| (interface.clone(), alone(address))));
         state.up.insert(interface.clone());
     }
+    let of_chains = site.chain_addresses().map(|(interface, address)| {
+        (interface.clone(), InterfaceAddress { address, length: Family::of(address).bits() })
+    });
+    state.addresses.extend(of_chains);
     // An entrance that is not there yet does not keep other portals closed.
     for portal in site.portals.iter().filter(|portal| portal.is_here) {
         if let Entrance::Vlan(Vlan { interface, parent, id, mtu: Some(mtu) }) = &portal.entrance {

@@ -32,6 +32,14 @@ impl Exit {
         }
     }
 
+    /// Reports whether both are the same exit of the file. The table of a chain can change with the file.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tunnel { name, .. }, Self::Tunnel { name: other, .. }) => name == other,
+            (one, other) => one == other,
+        }
+    }
+
     /// Returns the interface of the tunnel to the exit, if there is one.
     pub fn interface(&self) -> Option<&IfName> {
         match self {

@@ -13,6 +13,10 @@ pub const SHARED_INTERFACE: &str = "portals0";
 /// Base of exits' routing tables: the exit that is site N has table 7700 + N. Table 7700 itself stays empty.
 pub const TABLE_BASE: u32 = 7700;
 
+/// Base of the routing tables of chains: the chain of a site with number N, counted from 0 in the order of
+/// their texts, has table 8700 + N.
+const CHAIN_TABLE_BASE: u32 = TABLE_BASE + 1000;
+
 /// UDP and TCP port of portals' resolvers at their own addresses. Queries to such an address at port 53 are
 /// redirected there. Therefore no other program answers them while the resolver is away, and a resolver of
 /// the host that takes port 53 on all addresses does no harm.
@@ -57,6 +61,11 @@ pub(super) fn site_table(id: u8) -> Table {
 /// the order of names.
 pub(super) fn provider_table(site: &model::SiteConfig, name: &str) -> Table {
     Table(TABLE_BASE + provider_number(site, name))
+}
+
+/// Returns the routing table of the chain with that number.
+pub(super) fn chain_table(number: usize) -> Table {
+    Table(CHAIN_TABLE_BASE + u32::try_from(number).expect("a file has fewer chains"))
 }
 
 /// Returns the port of `site` on which the link to `peer` arrives.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::chains::{self, Passing};
 use super::ids::{
     exit_interface, shared_interface, site_address, site_port, site_subnet, site_subnet6, site_table,
 };
@@ -50,6 +51,7 @@ pub fn address(network: &Network, own: &str) -> IpAddr {
 pub fn tunnels(network: &Network, own: &str, known: &PeerKnowledge) -> SortedMap<IfName, SiteTunnel> {
     let mine = &network.sites[own];
     let mut tunnels = SortedMap::new();
+    let passing = chains::passing(network, own);
     for (name, peer) in linked(network, own) {
         let is_exit = mine.exits.contains(name);
         let (interface, table) = if is_exit {
@@ -60,7 +62,7 @@ pub fn tunnels(network: &Network, own: &str, known: &PeerKnowledge) -> SortedMap
         tunnels
             .get_or_insert_with(interface, || SiteTunnel::new(site_port(mine, is_exit, peer), table))
             .peers
-            .insert(name.clone(), peer_view(network, own, name, is_exit, known));
+            .insert(name.clone(), peer_view(network, own, name, is_exit, &passing, known));
     }
     for (name, phone) in network.phones.iter().filter(|(_, phone)| phone.at == own) {
         tunnels
@@ -119,12 +121,19 @@ fn everything(network: &Network) -> SortedSet<Cidr> {
 }
 
 /// Returns the site `name` as a peer of `own`, which uses it as an exit or not.
-fn peer_view(network: &Network, own: &str, name: &str, is_exit: bool, known: &PeerKnowledge) -> SitePeer {
+fn peer_view(
+    network: &Network,
+    own: &str,
+    name: &str,
+    is_exit: bool,
+    passing: &[Passing],
+    known: &PeerKnowledge,
+) -> SitePeer {
     let (mine, peer) = (&network.sites[own], &network.sites[name]);
     let exits_here = peer.exits.iter().any(|exit| exit == own);
     let port = site_port(peer, exits_here, mine);
     let endpoint = peer.endpoint.as_ref().map(|host| PeerEndpoint::new(host, port, known.resolved));
-    let networks = networks_of(network, name);
+    let networks = chains::networks_behind(name, networks_of(network, name), passing);
     SitePeer {
         address: site_address(network, peer.id),
         public_key: peer.public_key,

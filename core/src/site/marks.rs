@@ -1,10 +1,10 @@
 //! Marks of portals and of probes.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use super::Portal;
+use super::{Chain, Portal, SiteTunnel};
 use crate::base::error::Error;
-use crate::base::net::{IfName, Mark, Table};
+use crate::base::net::{Family, IfName, Mark, Table};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{self, Name};
 use crate::state::{PORTAL_MARK_COUNT, portal_mark};
@@ -13,7 +13,7 @@ use crate::state::{PORTAL_MARK_COUNT, portal_mark};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExitProbe {
     /// Address to ping.
-    pub target: Ipv4Addr,
+    pub target: IpAddr,
     /// Interface of the tunnel to the exit.
     pub interface: IfName,
     /// Routing table that leads into the tunnel.
@@ -30,14 +30,24 @@ pub(super) fn of_portals(written: &[model::PortalConfig]) -> SortedMap<Name, Mar
     marked.zip(numbers).map(|(portal, number)| (portal.name.clone(), portal_mark(number))).collect()
 }
 
-/// Returns the probes of `target` through all exits that are one of several, in the order of their tunnels.
-/// Marks of probes are numbered from the last mark downwards.
-pub(super) fn probes(portals: &[Portal], target: Option<Ipv4Addr>) -> Vec<ExitProbe> {
+/// Returns the probes of `target` through all exits that are one of several and take packets of its family, in
+/// the order of their tunnels. Marks of probes are numbered from the last mark downwards. Probes through
+/// chains need no marks: their source tells the chain.
+pub(super) fn probes(
+    portals: &[Portal],
+    chains: &[Chain],
+    tunnels: &SortedMap<IfName, SiteTunnel>,
+    target: Option<IpAddr>,
+) -> Vec<ExitProbe> {
     let Some(target) = target else { return Vec::new() };
+    let takes =
+        |interface: &IfName| tunnels.get(interface).is_some_and(|tunnel| tunnel.takes(Family::of(target)));
     let lists = portals.iter().filter(|portal| portal.can_fail_over()).flat_map(|portal| &portal.exits);
+    let lists = lists.filter(|exit| chains.iter().all(|chain| Some(chain.table) != exit.table()));
     let exits: SortedMap<IfName, Table> =
         lists.filter_map(|exit| Some((exit.interface()?.clone(), exit.table()?))).collect();
-    let numbered = exits.into_iter().zip((0..PORTAL_MARK_COUNT).rev());
+    let exits = exits.into_iter().filter(|(interface, _)| takes(interface));
+    let numbered = exits.zip((0..PORTAL_MARK_COUNT).rev());
     let probe =
         |((interface, table), number)| ExitProbe { target, interface, table, mark: portal_mark(number) };
     numbered.map(probe).collect()

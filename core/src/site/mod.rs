@@ -5,6 +5,7 @@
 
 pub mod access_point;
 mod agent_settings;
+mod chains;
 mod conflicts;
 mod entrance;
 mod exit;
@@ -30,6 +31,7 @@ mod vlan;
 use std::net::IpAddr;
 
 pub use agent_settings::AgentSettings;
+pub use chains::{Chain, Relay, relays};
 pub use entrance::{Entrance, Vlan};
 pub use exit::Exit;
 pub use guard::Guard;
@@ -73,6 +75,10 @@ pub struct Site {
     pub tunnels: SortedMap<IfName, SiteTunnel>,
     /// Portals in the order of the file.
     pub portals: Vec<Portal>,
+    /// Chains of exits that begin here, in the order of their names.
+    pub chains: Vec<Chain>,
+    /// Traffic of other sites' chains that goes on from here, in the order of its sources.
+    pub relays: Vec<Relay>,
     /// Way of this router's NTP requests via its uplink, where its own traffic enters a portal; `None` if
     /// they need none.
     pub ntp: Option<NtpBypass>,
@@ -131,8 +137,13 @@ impl Site {
     pub fn source_in(&self, tunnel: &SiteTunnel, to: Cidr) -> Option<IpAddr> {
         match &tunnel.provider {
             Some(own) => own.source_to(to),
-            None => self.addresses().find(|own| Family::of(*own) == to.family()),
+            None => self.address(to.family()),
         }
+    }
+
+    /// Returns the site's address of a family on all its tunnels.
+    pub fn address(&self, family: Family) -> Option<IpAddr> {
+        self.addresses().find(|own| Family::of(*own) == family)
     }
 
     /// Returns the addresses of the site on all its tunnels, one of each family that they carry.
@@ -159,10 +170,9 @@ impl Site {
     /// site may lack IPv6.
     pub fn takes(&self, exit: &Exit, family: Family) -> bool {
         match exit {
-            Exit::Tunnel { interface, .. } => self.tunnels.get(interface).is_some_and(|tunnel| {
-                let mut allowed = tunnel.peers.values().flat_map(|peer| &peer.allowed_ips);
-                allowed.any(|network| network.family() == family)
-            }),
+            Exit::Tunnel { interface, .. } => {
+                self.tunnels.get(interface).is_some_and(|tunnel| tunnel.takes(family))
+            }
             Exit::Direct => match family {
                 Family::V4 => true,
                 Family::V6 => self.carries_ipv6() && self.host.uplink6.is_some(),

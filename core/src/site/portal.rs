@@ -133,9 +133,9 @@ impl Portal {
 
     /// Returns the portal's exit according to `choices`. A choice that is not in the portal's list is
     /// ignored.
-    pub fn chosen<'a>(&'a self, choices: &'a ExitChoices) -> &'a Exit {
-        let is_valid = |exit: &Exit| self.all_choices().any(|choice| choice == exit);
-        let chosen = choices.iter().find(|(portal, exit)| *portal == self.name && is_valid(exit));
-        chosen.map_or(&self.exits[0], |(_, exit)| exit)
+    pub fn chosen(&self, choices: &ExitChoices) -> &Exit {
+        let chosen = choices.iter().filter(|(portal, _)| *portal == self.name);
+        let mut own = chosen.filter_map(|(_, exit)| self.all_choices().find(|choice| choice.is_same(exit)));
+        own.next().unwrap_or(&self.exits[0])
     }
 }

@@ -3,7 +3,7 @@
 use super::ids::{exit_interface, provider_table, site_table};
 use super::tunnel::resolvers_at;
 use super::{
-    Entrance, Exit, PortFilter, Portal, ReplyPath, RouterAccess, SiteIpv6, SiteTunnel, marks,
+    Entrance, Exit, PortFilter, Portal, ReplyPath, RouterAccess, SiteIpv6, SiteTunnel, chains, marks,
     obstacle_search, vlan,
 };
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Mark, are_all_ipv4};
@@ -60,6 +60,7 @@ pub(super) fn exit(network: &Network, own: &str, exit: &ExitRef) -> Exit {
     match exit {
         ExitRef::Site(name) => tunnel(name, site_table(network.sites[name].id)),
         ExitRef::Provider(name) => tunnel(name, provider_table(&network.sites[own], name)),
+        ExitRef::Chain(_) => chains::exit(network, own, exit),
         ExitRef::Direct => Exit::Direct,
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn tunnels(site: &SiteConfig, inputs: &Inputs) -> (SortedMap<IfName, 
         let file = folder_of(inputs.file).join(&entry.config);
         errors.extend(lacking.map(|complaint| {
             Error::wrong(format!(
-                "{}: {complaint}; portals are IPv4 and leave through the tunnel that this file describes: \
+                "{}: {complaint}; portals need IPv4 and leave through the tunnel that this file describes: \
                  get a complete file from the provider",
                 file.display()
             ))
@@ -76,14 +76,13 @@ fn tunnel(
     config: &wgquick::WgQuickFile,
     inputs: &Inputs,
 ) -> SiteTunnel {
-    let InterfaceSection { private_key, addresses, dns, mtu, .. } = &config.interface;
-    let has = |family| addresses.iter().any(|own| Family::of(own.address) == family);
+    let InterfaceSection { private_key, addresses, mtu, .. } = &config.interface;
     let own = ProviderSettings {
         config: entry.config.clone(),
         private_key: keys::clamped(private_key.as_ref().expect("a file that was read has one")),
         addresses: addresses.clone(),
         mtu: mtu.unwrap_or(DEFAULT_MTU),
-        dns: dns.iter().copied().filter(|resolver| has(Family::of(*resolver))).collect(),
+        dns: config.interface.resolvers().collect(),
     };
     SiteTunnel {
         peers: peers(name, config, &own, inputs),

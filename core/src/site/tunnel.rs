@@ -104,6 +104,12 @@ impl SiteTunnel {
         }
     }
 
+    /// Reports whether peers take packets of a family, phones aside.
+    pub fn takes(&self, family: Family) -> bool {
+        let mut allowed = self.peers.values().flat_map(|peer| &peer.allowed_ips);
+        allowed.any(|network| network.family() == family)
+    }
+
     /// Returns all peers at the other end, sites and phones.
     pub fn ends(&self) -> impl Iterator<Item = (&Name, &SitePeer)> {
         self.peers.iter().chain(self.phones.iter().map(|(name, phone)| (name, &phone.peer)))

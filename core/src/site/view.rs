@@ -6,7 +6,7 @@ use super::links::tunnels;
 use super::portals::portals;
 use super::{
     AgentSettings, ExitProbe, Guard, HostView, Inputs, KernelSettings, NtpBypass, Portal, Site, SiteTunnel,
-    conflicts, ipv6, marks, notes, providers,
+    chains, conflicts, ipv6, marks, notes, providers,
 };
 use crate::base::error::{Error, Errors};
 use crate::base::net::{Cidr, IfName, PublicKey};
@@ -53,7 +53,8 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let wifi =
         decide(&entry.portals, &facts.interfaces, &facts.radios, inputs.passphrases, facts.package_manager);
     let portals = portals(network, name, &tunnels, facts, &wifi, ipv6);
-    let probes = marks::probes(&portals, network.probe);
+    let chains = chains::chains(network, name, ipv6.is_some());
+    let probes = marks::probes(&portals, &chains, &tunnels, network.probe);
     errors.extend(shared_networks_and_marks(network, entry, &tunnels, &portals, &probes, facts));
     errors.extend(conflicts_of_entrances(&portals, uplink.as_ref(), facts));
     let guard = guard_for(entry, &portals, uplink.as_ref(), facts, errors)?;
@@ -76,6 +77,8 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         wifi,
         agent: AgentSettings::new(network, entry, inputs, probes),
         ntp: way_of_ntp(entry, facts),
+        relays: chains::relays(network, name, ipv6.is_some()),
+        chains,
         tunnels,
         portals,
         notes,

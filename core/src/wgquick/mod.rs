@@ -16,7 +16,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::base::error::{Error, Errors};
-use crate::base::net::{Cidr, InterfaceAddress, PublicKey, Secret};
+use crate::base::net::{Cidr, Family, InterfaceAddress, PublicKey, Secret};
 use crate::config::model::EndpointHost;
 
 pub use parse::parse;
@@ -50,6 +50,14 @@ pub struct InterfaceSection {
     pub fwmark: Option<u32>,
     /// Routing table for the peers' allowed IPs.
     pub table: RoutingTable,
+}
+
+impl InterfaceSection {
+    /// Returns the name servers of the families that this end has addresses of: it can ask no others.
+    pub fn resolvers(&self) -> impl Iterator<Item = IpAddr> {
+        let has = |family| self.addresses.iter().any(|own| Family::of(own.address) == family);
+        self.dns.iter().copied().filter(move |resolver| has(Family::of(*resolver)))
+    }
 }
 
 /// Routing table into which wg-quick puts the routes to the allowed IPs.

@@ -112,7 +112,8 @@ fn networks(portal: &Portal) -> impl Iterator<Item = Cidr> {
 fn own_addresses(site: &Site) -> Vec<Cidr> {
     let uplink = site.host.uplink.iter().flat_map(|uplink| &uplink.addresses).map(|own| own.address);
     let carried = |own: &IpAddr| site.carries_ipv6() || own.is_ipv4();
-    uplink.chain(site.addresses()).filter(carried).map(Cidr::host).collect()
+    let of_chains = site.chain_addresses().map(|(_, address)| address);
+    uplink.chain(site.addresses()).chain(of_chains).filter(carried).map(Cidr::host).collect()
 }
 
 #[cfg(test)]
@@ -217,6 +218,20 @@ mod tests {
             assert_eq!(changes(&desk, NETWORK), (vec!["192.168.1.50/32".to_owned()], 0), "back from {to}");
         }
         assert_eq!(changes(NETWORK, &edited("web", "\"paris\"", "\"oslo\"")), (vec![], 1));
+    }
+
+    #[test]
+    fn a_chain_moves_the_address_that_its_connections_have() {
+        let (plain, chain) = (NETWORK, edited("desk", "\"paris\"", "\"oslo via paris\""));
+        let chain = chain.replace(
+            "exits = [\"nyc\"]\n        endpoint = \"203.0.113.2\"",
+            "exits = [\"oslo\"]\n        endpoint = \"203.0.113.2\"",
+        );
+        let own = |text: &str| text.replace("from = [\"192.168.1.50\"]", "self = true");
+        let desk = vec!["10.77.0.1/32".to_owned(), "192.168.1.50/32".to_owned()];
+        assert_eq!(changes(plain, &chain), (desk, 0));
+        let router = vec!["10.77.0.1/32".to_owned(), "10.77.1.1/32".to_owned()];
+        assert_eq!(changes(&own(plain), &own(&chain)), (router, 0));
     }
 
     #[test]

@@ -3,28 +3,22 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use crate::base::net::{Cidr, Family, InterfaceAddress};
+use super::ipv6::{has_v6, is_all, is_v6};
+use crate::base::net::{Cidr, are_all_ipv4};
 use crate::site::KEEPALIVE;
 use crate::wgquick::{InterfaceSection, Parsed, PeerSection, RoutingTable};
 
-/// Writes the remarks on a file that dials its peers.
+/// Writes the remarks on a file that dials its peers, to which it sends the networks `allowed`.
 pub(super) fn dialling(
     text: &mut String,
     parsed: &Parsed,
     allowed: &[Cidr],
-    everything: bool,
+    has_ipv6: bool,
 ) -> std::fmt::Result {
-    let InterfaceSection { dns, listen_port, fwmark, addresses, .. } = &parsed.config.interface;
+    let InterfaceSection { dns, listen_port, fwmark, .. } = &parsed.config.interface;
     let mut notes = remarks(parsed);
     notes.push("connections from the other end do not come in: only answers do".to_owned());
-    if allowed.iter().any(is_v6) || has_v6(addresses) {
-        let effect = if everything {
-            "a portal for all destinations blocks the IPv6 that enters it"
-        } else {
-            "the IPv6 that this file sends there LEAVES IN THE CLEAR, via the uplink"
-        };
-        notes.push(format!("IPv6: portals are IPv4 only so far; {effect}"));
-    }
+    notes.extend(ipv6(parsed, allowed, has_ipv6));
     notes.extend(name_servers(dns));
     if listen_port.is_some() {
         notes.push("`ListenPort`: portals gives each tunnel a port".to_owned());
@@ -43,13 +37,32 @@ pub(super) fn dialling(
     write(text, &notes)
 }
 
+/// Returns the note on the IPv6 of a file that dials its peers.
+fn ipv6(parsed: &Parsed, allowed: &[Cidr], is_on: bool) -> Option<String> {
+    let everything = are_all_ipv4(allowed);
+    if is_on {
+        return (everything && !is_all(allowed)).then(|| {
+            "IPv6 for other networks: wg-quick sent it via the uplink; a portal for all destinations blocks it"
+                .to_owned()
+        });
+    }
+    let is_there = allowed.iter().any(is_v6) || has_v6(&parsed.config.interface.addresses);
+    let effect = if everything {
+        "a portal for all destinations blocks the IPv6 that enters it"
+    } else {
+        "the IPv6 that this file sends there LEAVES IN THE CLEAR, via the uplink"
+    };
+    is_there.then(|| format!("IPv6, which is off without `subnet6`; {effect}"))
+}
+
 /// Writes the remarks on a file whose peers dial this host. `strangers` are the peers that do not become
-/// phones.
+/// phones; `other_phones` are notes on the IPv6 of phones, if the network has IPv6.
 pub(super) fn dialled(
     text: &mut String,
     parsed: &Parsed,
     takes_mtu: bool,
     strangers: &[&PeerSection],
+    other_phones: Option<Vec<String>>,
 ) -> std::fmt::Result {
     let InterfaceSection { addresses, dns, mtu, fwmark, table, .. } = &parsed.config.interface;
     let mut notes = remarks(parsed);
@@ -68,8 +81,12 @@ pub(super) fn dialled(
         );
     }
     let peers = &parsed.config.peers;
-    if has_v6(addresses) || peers.iter().any(|peer| peer.allowed_ips.iter().any(is_v6)) {
-        notes.push("IPv6: portals are IPv4 only so far; the IPv6 of phones is dropped".to_owned());
+    match other_phones {
+        Some(phones) => notes.extend(phones),
+        None if has_v6(addresses) || peers.iter().any(|peer| peer.allowed_ips.iter().any(is_v6)) => {
+            notes.push("IPv6, which is off without `subnet6`; the IPv6 of phones is dropped".to_owned());
+        }
+        None => {}
     }
     if peers.iter().any(|peer| peer.keepalive.is_some()) {
         notes.push(
@@ -103,14 +120,6 @@ fn name_servers(dns: &[IpAddr]) -> Option<String> {
 
 fn mark(fwmark: Option<u32>) -> Option<String> {
     fwmark.map(|_| "`FwMark`: portals has its own mark".to_owned())
-}
-
-fn is_v6(network: &Cidr) -> bool {
-    network.family() == Family::V6
-}
-
-fn has_v6(addresses: &[InterfaceAddress]) -> bool {
-    addresses.iter().any(|own| own.address.is_ipv6())
 }
 
 fn write(text: &mut String, notes: &[String]) -> std::fmt::Result {

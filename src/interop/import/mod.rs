@@ -4,6 +4,7 @@
 //! own traffic. A file of a host that peers dial becomes a site; a peer becomes a phone if its address is the
 //! one that follows from a phone's id.
 
+mod ipv6;
 mod left_out;
 
 use std::fmt::Write as _;
@@ -28,6 +29,8 @@ pub struct Wishes<'a> {
     pub id: Option<u8>,
     /// Subnet for tunnel addresses and portal LANs, if given.
     pub subnet: Option<Cidr>,
+    /// IPv6 subnet for tunnel addresses and portal LANs, if given.
+    pub subnet6: Option<Cidr>,
     /// Public key of this site.
     pub public_key: PublicKey,
     /// Name of the exit, and of the wg-quick file next to the network file, without `.conf`.
@@ -46,14 +49,14 @@ pub fn network_file(parsed: &Parsed, wishes: &Wishes) -> Result<String> {
     // An empty `to` would mean everything.
     if dials && v4(&allowed(peers)).is_empty() {
         return Err(Error::wrong(
-            "the peers with an `Endpoint` have no IPv4 in `AllowedIPs`, and portals are IPv4 only so far: \
-             nothing can be carried over",
+            "the peers with an `Endpoint` have no IPv4 in `AllowedIPs`, and a portal without IPv4 is not \
+             possible: nothing can be carried over",
         ));
     }
     if dials && !parsed.config.interface.addresses.iter().any(|own| own.address.is_ipv4()) {
         return Err(Error::wrong(
-            "`[Interface]` has no IPv4 `Address`, and portals are IPv4 only so far: get a file with one from \
-             the other end",
+            "`[Interface]` has no IPv4 `Address`, and a portal without IPv4 is not possible: get a file with \
+             one from the other end",
         ));
     }
     let mut text = String::new();
@@ -77,13 +80,14 @@ fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Re
     let config = &parsed.config;
     let allowed = allowed(&config.peers);
     let v4 = v4(&allowed);
+    let subnet6 = ipv6::dialling(parsed, wishes, &allowed);
     let addresses = config.interface.addresses.iter().map(|address| address.network());
     let used: Vec<Cidr> =
         v4.iter().copied().filter(|network| network.length() > 1).chain(addresses).collect();
     network_and_site(
         text,
         wishes,
-        wishes.subnet.unwrap_or_else(|| free_subnet(&used)),
+        Subnets { ipv4: wishes.subnet.unwrap_or_else(|| free_subnet(&used)), ipv6: subnet6 },
         wishes.id.unwrap_or(1),
         Tunnels::default(),
     )?;
@@ -92,8 +96,9 @@ fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Re
         "\n# The unchanged file, with mode 600, next to this one: portals uses its key, addresses, MTU, \
          peers and keepalive.\n[site.{site}.exit.{exit}]\nconfig = \"{exit}.conf\""
     )?;
-    portals(text, wishes, &config.interface.table, &v4)?;
-    left_out::dialling(text, parsed, &allowed, are_all_ipv4(&v4))
+    let carried = if subnet6.is_some() { &allowed } else { &v4 };
+    portals(text, wishes, &config.interface.table, carried)?;
+    left_out::dialling(text, parsed, &allowed, subnet6.is_some())
 }
 
 /// Writes a portal for this router's own traffic to the networks of the exit, and a commented one for a LAN.
@@ -152,7 +157,9 @@ fn dialled(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Res
     let InterfaceSection { listen_port, mtu, .. } = &parsed.config.interface;
     let (subnet, id) = site_of(parsed, wishes);
     let mtu = mtu.filter(|mtu| MTUS.contains(mtu));
-    network_and_site(text, wishes, subnet, id, Tunnels { port: *listen_port, mtu })?;
+    let subnet6 = ipv6::dialled(parsed, wishes, id, mtu);
+    let subnets = Subnets { ipv4: subnet, ipv6: subnet6 };
+    network_and_site(text, wishes, subnets, id, Tunnels { port: *listen_port, mtu })?;
     writeln!(text, "# endpoint = \"…\"   # host name or address at which the phones dial this site")?;
     let mut strangers = Vec::new();
     for peer in &parsed.config.peers {
@@ -173,7 +180,8 @@ fn dialled(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Res
             writeln!(text, "preshared_key_file = \"{}\"", key_file(number))?;
         }
     }
-    left_out::dialled(text, parsed, mtu.is_some(), &strangers)
+    let other_phones = subnet6.map(|subnet6| ipv6::other_phones(parsed, subnet, subnet6, id));
+    left_out::dialled(text, parsed, mtu.is_some(), &strangers, other_phones)
 }
 
 /// Returns the pre-shared keys of the peers that become phones, with the names of their files next to the
@@ -205,6 +213,14 @@ fn site_of(parsed: &Parsed, wishes: &Wishes) -> (Cidr, u8) {
 /// MTUs, in bytes, that the tunnels of a network may have.
 const MTUS: RangeInclusive<u32> = 576..=1500;
 
+/// Subnets of the network.
+#[derive(Clone, Copy)]
+struct Subnets {
+    ipv4: Cidr,
+    /// `None` if IPv6 is off.
+    ipv6: Option<Cidr>,
+}
+
 /// Settings of the tunnels in the wg-quick file.
 #[derive(Clone, Copy, Default)]
 struct Tunnels {
@@ -216,7 +232,7 @@ struct Tunnels {
 fn network_and_site(
     text: &mut String,
     wishes: &Wishes,
-    subnet: Cidr,
+    subnets: Subnets,
     id: u8,
     tunnels: Tunnels,
 ) -> std::fmt::Result {
@@ -226,8 +242,13 @@ fn network_and_site(
         "# Made from {exit}.conf by `portals import`; `portals plan` shows the changes that it would make \
          here.\n"
     )?;
-    writeln!(text, "[network]\nname   = {}\nsubnet = \"{subnet}\"", Json::text(network))?;
-    tunnels.mtu.map_or(Ok(()), |mtu| writeln!(text, "mtu    = {mtu}"))?;
+    let subnets = [("subnet", Some(subnets.ipv4)), ("subnet6", subnets.ipv6)];
+    let width = if subnets.iter().all(|(_, subnet)| subnet.is_some()) { 7 } else { 6 };
+    writeln!(text, "[network]\n{:width$} = {}", "name", Json::text(network))?;
+    for (key, subnet) in subnets.into_iter().filter_map(|(key, subnet)| Some((key, subnet?))) {
+        writeln!(text, "{key:width$} = \"{subnet}\"")?;
+    }
+    tunnels.mtu.map_or(Ok(()), |mtu| writeln!(text, "{:width$} = {mtu}", "mtu"))?;
     writeln!(
         text,
         "\n# This router; its private key is in `private.key`, next to this file.\n[site.{site}]\n\

@@ -4,7 +4,7 @@
 mod shared;
 mod sockets;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use super::batch::Batch;
 use super::conntrack::ConnectionFilter;
 use super::iptables::legacy::Shape;
 use super::link::Links;
-use super::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
+use super::sockets::{ChangeMonitor, EchoPath, EchoSocket, NeighbourMonitor};
 use super::wireguard::Reading;
 use super::{Kernel, Outcome, step_errors};
 use crate::base::error::{Context as _, Result};
@@ -258,14 +258,9 @@ impl Kernel for FakeKernel {
         Ok(Box::new(FakeMonitor::open(&mut self.listeners)?))
     }
 
-    fn echo_socket(
-        &mut self,
-        interface: &IfName,
-        _: Ipv4Addr,
-        _: Ipv4Addr,
-    ) -> Result<Box<dyn EchoSocket>, Errno> {
-        self.exists(interface)?;
-        Ok(Box::new(FakeEchoSocket::open(interface, &self.silent)?))
+    fn echo_socket(&mut self, path: &EchoPath) -> Result<Box<dyn EchoSocket>, Errno> {
+        self.exists(&path.interface)?;
+        Ok(Box::new(FakeEchoSocket::open(&path.interface, path.to, &self.silent)?))
     }
 
     fn observe(&mut self, scope: &Scope) -> Result<State> {

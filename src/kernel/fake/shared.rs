@@ -1,6 +1,6 @@
 //! A fake machine in two hands: those of the program under test, and those of the test.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -13,7 +13,7 @@ use crate::base::sorted::SortedMap;
 use crate::kernel::conntrack::ConnectionFilter;
 use crate::kernel::iptables::legacy::Shape;
 use crate::kernel::link::Links;
-use crate::kernel::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
+use crate::kernel::sockets::{ChangeMonitor, EchoPath, EchoSocket, NeighbourMonitor};
 use crate::kernel::wireguard::Reading;
 use crate::kernel::{Kernel, Outcome};
 use crate::state::step::Step;
@@ -116,12 +116,7 @@ impl Kernel for SharedFake {
         self.look().neighbour_monitor()
     }
 
-    fn echo_socket(
-        &mut self,
-        interface: &IfName,
-        from: Ipv4Addr,
-        to: Ipv4Addr,
-    ) -> Result<Box<dyn EchoSocket>, Errno> {
-        self.look().echo_socket(interface, from, to)
+    fn echo_socket(&mut self, path: &EchoPath) -> Result<Box<dyn EchoSocket>, Errno> {
+        self.look().echo_socket(path)
     }
 }

@@ -1,6 +1,7 @@
 //! Sockets of the fake kernel: ends of socket pairs, so that the caller's `poll` works.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,14 +14,14 @@ use crate::base::sorted::SortedSet;
 use crate::kernel::neighbour::Neighbour;
 use crate::kernel::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
 
-/// Interfaces through which no echo request is answered. All clones are one set.
+/// Interfaces through which no echo request is answered, and hosts that answer none. All clones are one.
 #[derive(Debug, Clone, Default)]
-pub struct Silence(Arc<Mutex<SortedSet<IfName>>>);
+pub struct Silence(Arc<Mutex<(SortedSet<IfName>, SortedSet<IpAddr>)>>);
 
 impl Silence {
     /// Stops the answers to echo requests through an interface, or lets them begin again.
     pub fn set(&self, interface: &IfName, is_silent: bool) {
-        let mut interfaces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (interfaces, _) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if is_silent {
             interfaces.insert(interface.clone());
         } else {
@@ -28,8 +29,19 @@ impl Silence {
         }
     }
 
-    fn holds(&self, interface: &IfName) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(interface)
+    /// Stops the answers of a host to echo requests, or lets them begin again.
+    pub fn set_host(&self, host: IpAddr, is_silent: bool) {
+        let (_, hosts) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_silent {
+            hosts.insert(host);
+        } else {
+            hosts.remove(&host);
+        }
+    }
+
+    fn holds(&self, interface: &IfName, host: IpAddr) -> bool {
+        let (interfaces, hosts) = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        interfaces.contains(interface) || hosts.contains(&host)
     }
 }
 
@@ -88,6 +100,7 @@ impl NeighbourMonitor for FakeMonitor {
 #[derive(Debug)]
 pub(super) struct FakeEchoSocket {
     interface: IfName,
+    to: IpAddr,
     silence: Silence,
     near: UnixStream,
     far: UnixStream,
@@ -95,10 +108,10 @@ pub(super) struct FakeEchoSocket {
 }
 
 impl FakeEchoSocket {
-    pub(super) fn open(interface: &IfName, silence: &Silence) -> Result<Self, Errno> {
+    pub(super) fn open(interface: &IfName, to: IpAddr, silence: &Silence) -> Result<Self, Errno> {
         let (near, far) =
             pair().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
-        Ok(Self { interface: interface.clone(), silence: silence.clone(), near, far, asked: 0 })
+        Ok(Self { interface: interface.clone(), to, silence: silence.clone(), near, far, asked: 0 })
     }
 }
 
@@ -113,7 +126,7 @@ impl EchoSocket for FakeEchoSocket {
 
     fn ask_in(&mut self, _: usize) -> Result<u16, Errno> {
         self.asked = self.asked.wrapping_add(1);
-        if !self.silence.holds(&self.interface) {
+        if !self.silence.holds(&self.interface, self.to) {
             self.far.write_all(&self.asked.to_ne_bytes()).map_err(|_| Errno::ENOBUFS)?;
         }
         Ok(self.asked)

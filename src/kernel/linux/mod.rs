@@ -2,7 +2,7 @@
 
 mod changes;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use log::{debug, warn};
@@ -22,7 +22,7 @@ use crate::kernel::netlink::{Socket, protocols};
 use crate::kernel::netlink_monitor::NetlinkMonitor;
 use crate::kernel::nftables::{Nftables, Survey};
 use crate::kernel::nl80211::Wireless;
-use crate::kernel::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
+use crate::kernel::sockets::{ChangeMonitor, EchoPath, EchoSocket, NeighbourMonitor};
 use crate::kernel::wireguard::{Reading, WireGuard};
 use crate::kernel::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
 use crate::state::step::{Step, TunnelChange};
@@ -216,13 +216,8 @@ impl Kernel for Linux {
         Ok(Box::new(NeighbourSocket::open()?))
     }
 
-    fn echo_socket(
-        &mut self,
-        interface: &IfName,
-        from: Ipv4Addr,
-        to: Ipv4Addr,
-    ) -> Result<Box<dyn EchoSocket>, Errno> {
-        Ok(Box::new(Echo::open(interface, from, to)?))
+    fn echo_socket(&mut self, path: &EchoPath) -> Result<Box<dyn EchoSocket>, Errno> {
+        Ok(Box::new(Echo::open(path)?))
     }
 
     fn observe(&mut self, scope: &Scope) -> Result<State> {

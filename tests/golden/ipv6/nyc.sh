@@ -396,6 +396,7 @@ ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to fd77:1:2::/48 iif 
 ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to fe80::/10 iif lo goto 119
 ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to ff00::/8 iif lo goto 119
 ip -6 rule add priority 111 protocol 77 from fd77:1:2:100::2/128 to 2001:db8:1:2::/64 iif portals0 goto 119
+ip -6 rule add priority 111 protocol 77 from all fwmark 0x80000000/0x8f000000 iif to-paris goto 119
 ip rule add priority 112 protocol 77 from all fwmark 0x80000000/0x8f000000 lookup 7702
 ip rule add priority 112 protocol 77 from 192.168.1.50/32 lookup 7702
 ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702

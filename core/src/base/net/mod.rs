@@ -222,6 +222,11 @@ pub struct InterfaceAddress {
 }
 
 impl InterfaceAddress {
+    /// Returns the address alone, in a network of just this address (/32, /128).
+    pub fn host(address: IpAddr) -> Self {
+        Self { address, length: Family::of(address).bits() }
+    }
+
     /// Returns the network that the address is in.
     pub fn network(self) -> Cidr {
         Cidr::new(self.address, self.length).expect("an interface address has a valid length")

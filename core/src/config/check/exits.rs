@@ -1,5 +1,6 @@
 //! Checks of the exits that portals and phones name.
 
+use super::super::chain::is_chain;
 use super::super::draft::{DIRECT, NetworkDraft, SiteDraft};
 use super::super::fault::{At, Findings};
 use super::super::suggest::suggest;
@@ -37,19 +38,29 @@ pub(super) fn phones(draft: &NetworkDraft, found: &mut Findings) {
 }
 
 /// Reports whether the site's list of exits has a fault already: a missing exit may be a misspelt one.
-fn unclear(draft: &NetworkDraft, site: &SiteDraft) -> bool {
+pub(super) fn unclear(draft: &NetworkDraft, site: &SiteDraft) -> bool {
     let unknown = |exit: &At<String>| draft.site(&exit.value).is_none();
     site.exits.iter().any(unknown) || (site.exits.is_empty() && site.misspelt)
 }
 
 fn is_exit(draft: &NetworkDraft, site: &SiteDraft, exit: &At<String>, found: &mut Findings) {
     let (own, name) = (site.name.value.as_str(), exit.value.as_str());
-    let is = |list: &[At<String>]| list.iter().any(|listed| listed.value == name);
-    if name == DIRECT || is(&site.exits) || site.provider_names().contains(name) || unclear(draft, site) {
+    if name == DIRECT || is_chain(name) || unclear(draft, site) {
         return;
     }
-    let message = format!("`exit` names `{name}`, which is not an exit of site {own}");
-    let help = if name == own {
+    if let Some(help) = lacks(draft, site, name) {
+        found.add(&exit.span, format!("`exit` names `{name}`, which is not an exit of site {own}"), help);
+    }
+}
+
+/// Returns what to write if the site has no exit of that name.
+pub(super) fn lacks(draft: &NetworkDraft, site: &SiteDraft, name: &str) -> Option<String> {
+    let own = site.name.value.as_str();
+    let is = |list: &[At<String>]| list.iter().any(|listed| listed.value == name);
+    if is(&site.exits) || site.provider_names().contains(name) {
+        return None;
+    }
+    Some(if name == own {
         format!("write `\"{DIRECT}\"` to leave at {own} itself")
     } else if is(&site.links) {
         format!("move it from `links` to `exits` in [site.{own}]")
@@ -61,6 +72,5 @@ fn is_exit(draft: &NetworkDraft, site: &SiteDraft, exit: &At<String>, found: &mu
         let providers = site.providers.iter().map(|provider| &provider.name);
         let exits = site.exits.iter().chain(providers).map(|exit| exit.value.as_str());
         suggest(name, exits.chain([DIRECT]))
-    };
-    found.add(&exit.span, message, help);
+    })
 }

@@ -157,7 +157,7 @@ pub(super) fn full(draft: &NetworkDraft, found: &mut Findings) {
 }
 
 /// Returns the LANs whose address is in the file.
-fn explicit(draft: &NetworkDraft) -> Vec<Cidr> {
+pub(super) fn explicit(draft: &NetworkDraft) -> Vec<Cidr> {
     lans(draft)
         .filter_map(|(_, portal)| portal.address.as_ref())
         .map(|address| address.value.network())

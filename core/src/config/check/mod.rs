@@ -2,6 +2,7 @@
 //!
 //! A check examines only readable values: an unreadable value is a fault already.
 
+mod chains;
 mod entrances;
 mod exits;
 mod identity;
@@ -33,6 +34,8 @@ const CHECKS: &[Check] = &[
     links::ports,
     exits::portals,
     exits::phones,
+    chains::ways,
+    chains::addresses,
     entrances::taken,
     entrances::shared,
     entrances::asking_for_the_time,

@@ -126,7 +126,8 @@ pub(super) fn families(draft: &NetworkDraft, found: &mut Findings) {
         return;
     }
     let of_phones = draft.phones.iter().flat_map(|phone| ipv6_resolvers(&phone.dns));
-    for (key, span) in draft.sites.iter().flat_map(ipv6_of_site).chain(of_phones) {
+    let probe = draft.probe.iter().filter(|probe| probe.value.is_ipv6()).map(|probe| ("probe", &probe.span));
+    for (key, span) in probe.chain(draft.sites.iter().flat_map(ipv6_of_site)).chain(of_phones) {
         let help = "remove it, or turn on IPv6 with `subnet6 = \"fd77:1:2::/48\"` in [network]";
         found.add(span, format!("`{key}` contains IPv6, which is off"), help);
     }

@@ -73,7 +73,7 @@ pub struct Network {
     /// Delays before a portal leaves an exit and before it returns.
     pub failover: FailoverDelays,
     /// Address on the internet to probe through each exit of a list, in addition to the sites themselves.
-    pub probe: Option<Ipv4Addr>,
+    pub probe: Option<IpAddr>,
     /// Time without a handshake after which a link that is dialled by name resolves the name again: 5 s to 1
     /// h.
     pub resolve_after: Duration,

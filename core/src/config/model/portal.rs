@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::super::chain;
 use super::{Name, Position};
 use crate::base::net::{Cidr, IfName, InterfaceAddress, Mac};
 
@@ -59,6 +60,8 @@ pub enum ExitRef {
     Site(Name),
     /// A provider's file, defined under the site.
     Provider(Name),
+    /// Chain of exits, in the order of travel: at least two sites, or sites and a provider of the last one.
+    Chain(Vec<Name>),
     /// The site's own uplink.
     Direct,
 }
@@ -67,6 +70,7 @@ impl fmt::Display for ExitRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Site(name) | Self::Provider(name) => f.write_str(name),
+            Self::Chain(hops) => f.write_str(&chain::text(hops)),
             Self::Direct => f.write_str("direct"),
         }
     }

@@ -6,12 +6,17 @@
 //! interfaces, the portal's dnsmasq fails, reports this, and is started again later. Its resolver has a port
 //! that no other program uses, to which the firewall redirects the devices' queries.
 
+mod advertisements;
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::{Program, Service, ServiceFile, folder};
-use crate::base::net::{IfName, InterfaceAddress};
+use crate::base::net::{Family, IfName, InterfaceAddress};
 use crate::site::{Portal, RESOLVER_PORT};
 
 /// Time for which a device may keep its address: half a day, so that a guest network has room again the next
@@ -30,14 +35,38 @@ pub(super) const PROGRAM: Program = Program {
 const CONFIGURATION: &str = "dnsmasq.conf";
 const LEASES: &str = "leases";
 
+/// Setting that removes IPv6 addresses from answers. dnsmasq has it since 2.87, and does not start with a
+/// setting that it does not know. Without it, devices try IPv6 that their exit does not take; the firewall
+/// refuses it, and they go on with IPv4.
+const WITHOUT_IPV6: &[&str] = &["--filter-AAAA"];
+
+/// Path of a portal's packets through its exit, as far as its devices must know it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PortalPath {
+    /// Largest packet in bytes that the tunnels carry; `None` if there is no tunnel.
+    pub(super) mtu: Option<u32>,
+    /// Set if the exit takes IPv4.
+    pub(super) ipv4: bool,
+    /// Set if the exit takes IPv6; `None` if IPv6 is off at this site.
+    pub(super) ipv6: Option<bool>,
+}
+
+impl PortalPath {
+    fn takes(&self, family: Family) -> bool {
+        match family {
+            Family::V4 => self.ipv4,
+            Family::V6 => self.ipv6 == Some(true),
+        }
+    }
+}
+
 /// Reports whether a portal needs a dnsmasq.
 pub(super) fn is_needed(portal: &Portal) -> bool {
     portal.has_wire() && portal.address.is_some() && (portal.dhcp || !portal.resolvers.is_empty())
 }
 
-/// Returns the service of a portal whose entrance exists, if the portal needs one. With `mtu`, its devices
-/// send no packets of more than this number of bytes.
-pub(super) fn of(portal: &Portal, mtu: Option<u32>, run_folder: &Path) -> Option<Service> {
+/// Returns the service of a portal whose entrance exists, if the portal needs one.
+pub(super) fn of(portal: &Portal, path: &PortalPath, run_folder: &Path) -> Option<Service> {
     let (interface, address) = (portal.entrance_interface()?, portal.address?);
     if !is_needed(portal) {
         return None;
@@ -46,11 +75,13 @@ pub(super) fn of(portal: &Portal, mtu: Option<u32>, run_folder: &Path) -> Option
     let folder = folder(run_folder, &name);
     let mut configuration = OsString::from("--conf-file=");
     configuration.push(folder.join(CONFIGURATION));
-    let content = configuration_of(portal, interface, address, mtu, &folder);
+    let content = configuration_of(portal, interface, address, path, &folder);
+    let hides_ipv6 = path.ipv6 == Some(false) && !portal.resolvers.is_empty();
     Some(Service {
         name,
         program: &PROGRAM,
         arguments: vec!["--keep-in-foreground".into(), configuration],
+        if_known: if hides_ipv6 { WITHOUT_IPV6 } else { &[] },
         files: vec![ServiceFile { name: CONFIGURATION, content: content.into_bytes().into() }],
         interface: Some(interface.clone()),
     })
@@ -71,26 +102,40 @@ fn configuration_of(
     portal: &Portal,
     interface: &IfName,
     lan: InterfaceAddress,
-    mtu: Option<u32>,
+    path: &PortalPath,
     folder: &Path,
 ) -> String {
-    let own = lan.address;
     let mut text = format!(
         "interface={interface}\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\n\
          log-facility=-\n"
     );
     let port = if portal.resolvers.is_empty() { 0 } else { RESOLVER_PORT };
     let _ = writeln!(text, "port={port}");
-    for resolver in &portal.resolvers {
+    for (resolver, own) in resolvers(portal, path) {
         // Policy rules route queries from this address through the exit.
         let _ = writeln!(text, "server={resolver}@{own}");
     }
     // Queries that no public resolver can answer would only reveal details about this site.
     text.push_str("domain-needed\nbogus-priv\ncache-size=1000\n");
     if portal.dhcp {
-        text.push_str(&dhcp(portal, lan, mtu, folder));
+        text.push_str(&dhcp(portal, lan, path.mtu, folder));
+        if let Some(lan) = portal.address6 {
+            text.push_str(&advertisements::settings(portal, interface, lan, path));
+        }
     }
     text
+}
+
+/// Returns the resolvers that the exit reaches, or all resolvers if it reaches none of them; each with the
+/// address of its family from which to ask.
+fn resolvers(portal: &Portal, path: &PortalPath) -> Vec<(IpAddr, IpAddr)> {
+    let own = |resolver: &IpAddr| {
+        portal.resolver().find(|own| Family::of(*own) == Family::of(*resolver)).map(|own| (*resolver, own))
+    };
+    let all: Vec<(IpAddr, IpAddr)> = portal.resolvers.iter().filter_map(own).collect();
+    let is_reached = |resolver: &IpAddr| path.takes(Family::of(*resolver));
+    let has_reached = all.iter().any(|(resolver, _)| is_reached(resolver));
+    all.into_iter().filter(|(resolver, _)| !has_reached || is_reached(resolver)).collect()
 }
 
 /// Returns the settings for DHCP. The range is all addresses of the LAN; dnsmasq leaves out its own.
@@ -118,73 +163,4 @@ fn dhcp(portal: &Portal, lan: InterfaceAddress, mtu: Option<u32>, folder: &Path)
         let _ = writeln!(text, "dhcp-option=26,{mtu}");
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::site::{Entrance, Exit, ReplyPath, RouterAccess};
-
-    fn portal() -> Portal {
-        Portal {
-            name: "guest".to_owned(),
-            entrance: Entrance::Interface("eth1".parse().unwrap()),
-            is_here: true,
-            obstacle: None,
-            router: RouterAccess::Basics,
-            answers: ReplyPath::ByExit,
-            exits: vec![Exit::Direct],
-            exit: Exit::Direct,
-            address: Some("10.77.1.65/26".parse().unwrap()),
-            address6: None,
-            dhcp: true,
-            resolvers: vec!["9.9.9.9".parse().unwrap(), "1.1.1.1".parse().unwrap()],
-            asks_by_exit: false,
-            to: Vec::new(),
-            except: Vec::new(),
-            behind: [].into(),
-            ports: None,
-        }
-    }
-
-    fn text(portal: &Portal) -> Option<String> {
-        let service = of(portal, Some(1280), Path::new("/run/portals"))?;
-        Some(String::from_utf8(service.files[0].content.to_vec()).unwrap())
-    }
-
-    #[test]
-    fn a_lan_has_leases_and_a_resolver() {
-        let expected = "\
-            interface=eth1\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\n\
-            log-facility=-\nport=5053\nserver=9.9.9.9@10.77.1.65\nserver=1.1.1.1@10.77.1.65\n\
-            domain-needed\nbogus-priv\ncache-size=1000\ndhcp-range=10.77.1.65,10.77.1.126,12h\n\
-            dhcp-leasefile=/run/portals/services/dnsmasq-guest/leases\ndhcp-authoritative\nno-ping\n\
-            dhcp-option=3,10.77.1.65\ndhcp-option=6,10.77.1.65\ndhcp-option=26,1280\n";
-        assert_eq!(text(&portal()).unwrap(), expected);
-    }
-
-    #[test]
-    fn dhcp_and_dns_work_without_each_other() {
-        let without_dhcp = text(&Portal { dhcp: false, ..portal() }).unwrap();
-        assert!(without_dhcp.contains("server=") && !without_dhcp.contains("dhcp"), "{without_dhcp}");
-        let without_dns = text(&Portal { resolvers: Vec::new(), ..portal() }).unwrap();
-        assert!(without_dns.contains("port=0") && !without_dns.contains("dhcp-option=6"), "{without_dns}");
-        assert_eq!(text(&Portal { dhcp: false, resolvers: Vec::new(), ..portal() }), None);
-        assert_eq!(text(&Portal { is_here: false, ..portal() }), None);
-        let direct = of(&portal(), None, Path::new("/run/portals")).unwrap();
-        let direct = String::from_utf8_lossy(&direct.files[0].content).into_owned();
-        assert!(
-            !direct.contains("dhcp-option=26"),
-            "without a tunnel, packets need not be smaller: {direct}"
-        );
-    }
-
-    #[test]
-    fn no_interface_name_becomes_another_setting() {
-        for name in ["eth1,lo", "eth1*", "eth1 x", "eth\"1", "eth1\ndhcp-script=/bin/sh", "#eth1", "eth1\\"] {
-            assert!(name.parse::<IfName>().is_err(), "{name:?}");
-        }
-        let strange = Portal { entrance: Entrance::Interface("a+@._-b".parse().unwrap()), ..portal() };
-        assert!(text(&strange).unwrap().starts_with("interface=a+@._-b\n"));
-    }
 }

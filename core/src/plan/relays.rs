@@ -1,0 +1,68 @@
+//! Chains of other sites that go on from here: the policy rules that lead their traffic to the next hop, and
+//! the filter rules that keep it on that way. The source tells the chain, and WireGuard vouches for it. The
+//! last hop of a chain needs no such rules: there, the traffic is that of a guest.
+
+use crate::base::net::{Cidr, Family, IfName};
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::firewall::FirewallRule as Filter;
+use crate::firewall::{
+    Action::{Accept, Reject},
+    Condition::{Destination, Incoming, Outgoing, Source},
+    Interfaces, Networks, Set, SetName,
+};
+use crate::plan::phones::shared;
+use crate::plan::priorities::{DEVICES, into, skip};
+use crate::plan::sets::rule;
+use crate::site::{Relay, Site};
+use crate::state::{Rule, Selector};
+
+/// Ways through this site, by the interfaces of the previous and the next hop, with their sources of one
+/// family.
+type Ways<'a> = SortedMap<(&'a IfName, &'a IfName, Family), SortedSet<Cidr>>;
+
+/// Returns the policy rules that lead each source to its next hop, and refuse traffic that the next hop does
+/// not take.
+pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
+    site.relays.iter().flat_map(|Relay { source, incoming, table, .. }| {
+        let coming =
+            Selector { incoming: Some(incoming.clone()), from: Some(*source), ..Selector::default() };
+        let shared = shared(site, source.family()).map(|network| skip(&coming, network));
+        shared.chain(into(site, &[], &coming, DEVICES, Some(*table))).collect::<Vec<_>>()
+    })
+}
+
+/// Returns the filter rules that allow only the ways of the policy rules, even while the policy rules are
+/// gone.
+pub(super) fn forward(site: &Site) -> Vec<Filter> {
+    let mut filters = Vec::new();
+    for (number, ((incoming, outgoing, family), _)) in ways(site).into_iter().enumerate() {
+        let coming =
+            [Incoming(Interfaces::One(incoming.clone())), Source(Networks::In(family, sources(number)))];
+        let shared = shared(site, family).map(|network| Destination(Networks::One(network)));
+        let open = shared.chain([Outgoing(Interfaces::One(outgoing.clone()))]);
+        filters.extend(open.map(|way| rule(coming.iter().cloned().chain([way]), Accept)));
+        filters.push(rule(coming, Reject));
+    }
+    filters
+}
+
+/// Returns the sets that the rules of this file look into.
+pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+    let numbered = ways(site).into_iter().enumerate();
+    numbered
+        .map(|(number, ((_, _, family), of_way))| (sources(number), Set::Networks(family, of_way)))
+        .collect()
+}
+
+fn ways(site: &Site) -> Ways<'_> {
+    let mut ways = Ways::new();
+    for relay in &site.relays {
+        let way = (&relay.incoming, &relay.outgoing, relay.source.family());
+        ways.get_or_default(way).insert(relay.source);
+    }
+    ways
+}
+
+fn sources(number: usize) -> SetName {
+    SetName(format!("relayed-{}", number + 1))
+}

@@ -1,0 +1,166 @@
+#!/bin/sh
+# What `portals apply` would do at site oslo of network home.
+set -e
+cd '/etc/portals'
+key() {
+  tr -d ' \t\r' < "$1" | awk -F '=' -v wanted="$(echo "$2" | tr A-Z a-z)" -v peer="$3" '
+    function end() { if (found && public == peer) print found; found = public = "" }
+    { sub(/#.*/, ""); value = substr($0, length($1) + 2); name = tolower($1) }
+    /^\[/ { end() }
+    name == wanted { found = value }
+    name == "publickey" { public = value }
+    END { end() }'
+}
+nft -f - <<'EOF'
+table inet portals {
+	set bit-0 {
+		type ifname
+		elements = { "portals0" }
+	}
+	set bit-2 {
+		type ifname
+		elements = { "to-mullvad" }
+	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.2.0.2, 10.77.3.1 }
+	}
+	set guests {
+		type ifname
+		elements = { "portals0" }
+	}
+	set inner {
+		type ifname
+		elements = { "lo", "portals0", "to-mullvad" }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16, 192.168.2.0/24 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set mtu-1280 {
+		type ifname
+		elements = { "portals0" }
+	}
+	set mtu-1420 {
+		type ifname
+		elements = { "to-mullvad" }
+	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16, 192.168.2.0/24 }
+	}
+	set private {
+		type ipv4_addr; flags interval
+		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
+	}
+	set providers {
+		type ifname
+		elements = { "to-mullvad" }
+	}
+	set relayed-1 {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.1 }
+	}
+	set tunnels {
+		type ifname
+		elements = { "portals0", "to-mullvad" }
+	}
+	set ways {
+		type ifname . mark
+		elements = { "portals0" . 0x21000000, "to-mullvad" . 0x24000000 }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 67-68 drop
+		iifname "portals0" ip saddr @relayed-1 oifname "to-mullvad" accept
+		iifname "portals0" ip saddr @relayed-1 reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @providers drop
+		iifname @guests oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
+		iifname @guests oifname "eth0" accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @providers drop
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @mtu-1280 meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @mtu-1280 meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		oifname @mtu-1420 meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1380
+		iifname @mtu-1420 meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1380
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname @providers masquerade
+		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ip daddr @guarded iifname != @inner drop
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct direction original meta nfproto ipv4 oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		ct direction original meta nfproto ipv4 oifname @bit-2 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfbffffff | 0x4000000
+		meta nfproto ipv4 oifname @inner accept
+		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+	}
+}
+EOF
+ip link add portals0 mtu 1280 type wireguard
+ip link set portals0 alias portals:home
+ip link add to-mullvad mtu 1420 type wireguard
+ip link set to-mullvad alias portals:home
+wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
+wg set portals0 peer pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk= endpoint 198.51.100.2:51823 persistent-keepalive 25 allowed-ips 10.77.1.0/24
+wg set portals0 peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51823 persistent-keepalive 25 allowed-ips 10.77.0.1/32,10.77.0.2/32,10.77.1.2/32,10.77.1.64/26,10.77.2.0/24,192.168.2.0/24
+key 'mullvad-ch.conf' PrivateKey | wg set to-mullvad private-key /dev/stdin listen-port 52071 fwmark 0x10000000
+key 'mullvad-ch.conf' PresharedKey Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI= | wg set to-mullvad peer Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI= preshared-key /dev/stdin endpoint 192.0.2.5:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.3.1/32 dev portals0
+ip address add 10.2.0.2/32 dev to-mullvad
+ip link set portals0 up
+ip link set to-mullvad up
+ip route add 10.77.0.1/32 dev portals0 src 10.77.3.1 table main protocol 77
+ip route add unreachable 10.77.0.1/32 table main metric 4278198272 protocol 77
+ip route add 10.77.0.2/32 dev portals0 src 10.77.3.1 table main protocol 77
+ip route add unreachable 10.77.0.2/32 table main metric 4278198272 protocol 77
+ip route add 10.77.1.0/24 dev portals0 src 10.77.3.1 table main protocol 77
+ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
+ip route add 10.77.1.2/32 dev portals0 src 10.77.3.1 table main protocol 77
+ip route add unreachable 10.77.1.2/32 table main metric 4278198272 protocol 77
+ip route add 10.77.1.64/26 dev portals0 src 10.77.3.1 table main protocol 77
+ip route add unreachable 10.77.1.64/26 table main metric 4278198272 protocol 77
+ip route add 10.77.2.0/24 dev portals0 src 10.77.3.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add 192.168.2.0/24 dev portals0 src 10.77.3.1 table main protocol 77
+ip route add unreachable 192.168.2.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-mullvad src 10.2.0.2 scope global table 7951 protocol 77
+ip route add unreachable default table 7951 metric 4278198272 protocol 77
+ip rule add priority 112 protocol 77 from 10.77.0.1/32 iif portals0 lookup 7951
+ip rule add priority 118 protocol 77 from 10.77.0.1/32 iif portals0 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
