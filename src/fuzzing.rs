@@ -56,6 +56,10 @@ pub fn netlink(bytes: &[u8]) {
     let filter = conntrack::ConnectionFilter {
         by_source: [Cidr::host(Ipv4Addr::LOCALHOST.into())].into(),
         by_mark: [crate::state::TUNNELED].into(),
+        by_lack: conntrack::LackingTranslations {
+            destinations: [Cidr::host(Ipv4Addr::LOCALHOST.into())].into(),
+            ..conntrack::LackingTranslations::default()
+        },
     };
     for frame in frames(bytes) {
         let payload = frame.payload;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 use wg_portals::base::net::Table;
+use wg_portals::base::sorted::SortedMap;
 use wg_portals::commands::as_commands::Script;
 use wg_portals::config::model::RESOLVERS;
 use wg_portals::engine::load::Files;
@@ -99,6 +100,41 @@ fn a_chain_in_use_stays_chosen_when_its_table_changes() {
     assert_eq!(tv.chosen(&vec![("guest".to_owned(), last.clone())]), &tv.exits[0]);
 }
 
+/// A resolver of a linked site gets only addresses that it can reach: an untranslated one would lead into the
+/// home of the device that asks.
+#[test]
+fn answers_with_names_of_a_home_are_translated() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/same-lan");
+    let configurations = |name: &str| {
+        let (_, site) = site(&case, &case.join(format!("{name}.facts.toml")), Firewall::Nftables);
+        let services = services::plan(&site, Path::new("/run/portals"));
+        let content =
+            |service: &services::Service| String::from_utf8(service.files[0].content.to_vec()).unwrap();
+        services.iter().map(|service| (service.name.clone(), content(service))).collect::<Vec<_>>()
+    };
+    let [(name, text)] = &configurations("paris")[..] else { panic!("one service") };
+    assert_eq!(name, "home-names");
+    assert_eq!(
+        text,
+        "listen-address=10.77.2.1\nbind-dynamic\nport=5053\nno-resolv\nno-poll\nno-hosts\npid-file=\n\
+         log-facility=-\ncache-size=0\nserver=/paris.portals.internal/192.168.1.2\n\
+         alias=10.0.0.0-10.76.255.255,240.0.0.0,255.0.0.0\n\
+         alias=10.78.0.0-10.255.255.255,240.0.0.0,255.0.0.0\n\
+         alias=169.254.0.0-169.254.255.255,240.0.0.0,255.0.0.0\n\
+         alias=172.16.0.0-172.16.4.8,240.0.0.0,255.0.0.0\n\
+         alias=172.16.4.10-172.31.255.255,240.0.0.0,255.0.0.0\n\
+         alias=192.168.0.0-192.168.0.255,240.0.0.0,255.0.0.0\n\
+         alias=192.168.2.0-192.168.2.255,240.0.0.0,255.0.0.0\n\
+         alias=192.168.4.0-192.168.255.255,240.0.0.0,255.0.0.0\n\
+         alias=192.168.1.0-192.168.1.255,10.78.2.0,255.255.255.0\n\
+         alias=172.16.4.9-172.16.4.9,10.79.2.9,255.255.255.255\n"
+    );
+    let guests = configurations("nyc").into_iter().find(|(name, _)| name == "dnsmasq-guest").unwrap().1;
+    let of_homes = "local=/portals.internal/\nserver=/nyc.portals.internal/192.168.1.1\n\
+                    server=/paris.portals.internal/10.77.2.1#5053@10.77.1.65\n";
+    assert!(guests.contains(of_homes), "{guests}");
+}
+
 /// Notes or errors for the first site of a golden case on a slightly different host.
 fn told(change: impl FnOnce(&mut Facts)) -> Result<Vec<String>, String> {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/one-way");
@@ -124,6 +160,41 @@ fn a_network_of_the_host_is_not_in_the_subnet_unless_portals_made_it() {
         facts.given.insert(("eth1".parse().unwrap(), "10.77.9.0/24".parse().unwrap()));
     });
     assert_eq!(given, Ok(Vec::new()));
+}
+
+#[test]
+fn a_network_of_the_host_that_a_peer_shares_is_refused_with_the_line_to_write() {
+    let text = fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/linked-for-access/network.toml"),
+    );
+    let network = support::network(&text.unwrap());
+    let told = |local: &str| {
+        let facts = Facts { local: [local.parse().unwrap()].into(), ..Facts::default() };
+        let facts = Facts { filters: HostFirewalls { nftables: true, ..HostFirewalls::default() }, ..facts };
+        let view = support::files(&network, "nyc", None).view(&facts, &SortedMap::new());
+        view.map(drop).map_err(|errors| errors.to_string())
+    };
+    assert_eq!(told("192.168.1.0/24"), Ok(()));
+    let refused = "site `oslo` has the network 192.168.3.0/24, but 192.168.0.0/16 is already connected to \
+                   this router: write `lan = [\"192.168.3.0/24 as 10.78.3.0/24\"]` at site `oslo`, in the \
+                   files of all sites";
+    assert_eq!(told("192.168.0.0/16"), Err(refused.to_owned()));
+    let taken = "site `oslo` has the network 10.77.3.0/24, but 10.77.3.0/24 is already connected to this \
+                 router: change `subnet`, or the `address` of the portal there, or renumber this network";
+    assert!(told("10.77.3.0/24").unwrap_err().starts_with(taken));
+}
+
+#[test]
+fn a_network_of_the_host_cannot_stand_for_another_one() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/same-lan/network.toml");
+    let network = support::network(&fs::read_to_string(case).unwrap());
+    let filters = HostFirewalls { nftables: true, ..HostFirewalls::default() };
+    let facts = Facts { local: ["10.78.2.64/26".parse().unwrap()].into(), filters, ..Facts::default() };
+    let view = support::files(&network, "paris", None).view(&facts, &SortedMap::new());
+    let refused = "`lan` shows 192.168.1.0/24 as 10.78.2.0/24, but 10.78.2.64/26 is already connected to this \
+                   router: write `lan = [\"192.168.1.0/24 as 10.80.2.0/24\", \"192.168.3.0/24\", \"172.16.4.9 \
+                   as 10.79.2.9\"]`";
+    assert_eq!(view.map(drop).map_err(|errors| errors.to_string()), Err(refused.to_owned()));
 }
 
 #[test]

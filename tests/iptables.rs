@@ -7,6 +7,8 @@ mod firewalls;
 mod namespace;
 #[path = "support/iptables_reader.rs"]
 mod reader;
+#[path = "support/translations.rs"]
+mod translations;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -151,7 +153,7 @@ fn changes_by_others_are_detected() {
 
 #[test]
 fn this_kernel_lacks_nothing() {
-    assert_eq!(namespace::inside(|| legacy::lacks(&[], true)), Vec::<String>::new());
+    assert_eq!(namespace::inside(|| legacy::lacks(&[], true, true)), Vec::<String>::new());
     assert_eq!(Iptables::find().missing(IptablesProgram::Legacy), Vec::<String>::new());
 }
 
@@ -174,6 +176,18 @@ fn translations_read_back_and_can_be_removed() {
         let sources = vec![send_as(Family::V4, "10.8.0.2"), send_as(Family::V6, "fd08::2")];
         let chains = [(Chain::Prerouting, rules), (Chain::Postrouting, sources)].into();
         let firewall = Firewall { chains, ..Firewall::default() };
+        let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4, Family::V6]);
+        for program in tables.legacy.into_iter().chain(tables.nft) {
+            leads_there_and_back(program, &wanted, &IptablesRuleset::new());
+        }
+    });
+}
+
+#[test]
+fn translations_of_networks_read_back() {
+    namespace::inside(|| {
+        let tables = Iptables::find();
+        let (firewall, _) = translations::of_networks();
         let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4, Family::V6]);
         for program in tables.legacy.into_iter().chain(tables.nft) {
             leads_there_and_back(program, &wanted, &IptablesRuleset::new());

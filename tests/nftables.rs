@@ -5,6 +5,8 @@
 mod firewalls;
 #[path = "support/samples.rs"]
 mod samples;
+#[path = "support/translations.rs"]
+mod translations;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -121,16 +123,21 @@ fn translations() -> Firewall {
 
 #[test]
 fn translations_are_listed_where_they_may_stand() {
-    let firewall = translations();
-    let listing = in_namespace(|| {
-        change(None, Some(&firewall));
-        assert_eq!(read().as_ref(), Some(&firewall), "written and read by us");
-        change(Some(&firewall), None);
-        nft(&["-f", "-"], &to_text(None, Some(&firewall)));
-        assert_eq!(read().as_ref(), Some(&firewall), "written by nft, read by us");
-        nft(&["list", "ruleset"], "")
-    });
-    let expected = "table inet portals {
+    for (firewall, expected) in [(translations(), TRANSLATIONS), translations::of_networks()] {
+        let listing = in_namespace(|| {
+            change(None, Some(&firewall));
+            assert_eq!(read().as_ref(), Some(&firewall), "written and read by us");
+            change(Some(&firewall), None);
+            nft(&["-f", "-"], &to_text(None, Some(&firewall)));
+            assert_eq!(read().as_ref(), Some(&firewall), "written by nft, read by us");
+            nft(&["list", "ruleset"], "")
+        });
+        assert_eq!(listing, expected);
+    }
+}
+
+/// Listing of [`translations`] by `nft`.
+const TRANSLATIONS: &str = "table inet portals {
 \tchain prerouting {
 \t\ttype nat hook prerouting priority dstnat; policy accept;
 \t\tip daddr 10.77.1.65 udp dport 53 redirect to :5053
@@ -145,8 +152,6 @@ fn translations_are_listed_where_they_may_stand() {
 \t}
 }
 ";
-    assert_eq!(listing, expected);
-}
 
 #[test]
 fn edits_by_others_are_detected_and_repaired() {
@@ -238,8 +243,9 @@ fn the_kernels_abilities_are_tested_without_a_change() {
         let before = (nft(&["list", "ruleset"], ""), generation());
         let mut nftables = Nftables::find().unwrap().unwrap();
         let none: [&str; 0] = [];
-        assert_eq!(nftables.lacks().unwrap(), none);
-        assert_eq!(nftables.lacks().unwrap(), none);
+        for translates in [false, true, false] {
+            assert_eq!(nftables.lacks(translates).unwrap(), none);
+        }
         assert_eq!((nft(&["list", "ruleset"], ""), generation()), before);
     });
 }

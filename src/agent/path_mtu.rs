@@ -12,7 +12,8 @@ use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Mtu, Name};
 use crate::kernel::Kernel;
-use crate::kernel::sockets::{EchoPath, EchoSocket};
+use crate::kernel::echo::EchoPath;
+use crate::kernel::sockets::EchoSocket;
 use crate::site::Site;
 
 /// Longest wait for an answer. A late answer, to the small echo or the large one, does not count.

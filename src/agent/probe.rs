@@ -10,7 +10,8 @@ use crate::base::error::Result;
 use crate::base::net::{Family, IfName};
 use crate::config::model::{FailoverDelays, Name};
 use crate::kernel::Kernel;
-use crate::kernel::sockets::{EchoPath, EchoSocket};
+use crate::kernel::echo::EchoPath;
+use crate::kernel::sockets::EchoSocket;
 use crate::site::{Chain, Exit, ExitProbe, Site};
 
 /// Shortest silence of a provider that means anything: two lost keepalives.

@@ -14,6 +14,7 @@ use crate::engine::status::choose_observed;
 use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
 use crate::plan::{lockout_warnings, plan};
+use crate::state::step::Step;
 use crate::state::words;
 
 /// Prints the steps, or a shell script that does the same.
@@ -39,6 +40,12 @@ pub(super) fn run(file: &Path, options: &PlanCommand) -> Result<ExitStatus, Erro
     } else {
         for step in &prepared.steps {
             say!("{}", words::step(step));
+        }
+        // The words of these steps do not tell which networks others will see.
+        if prepared.steps.iter().any(|step| matches!(step, Step::Firewall(_))) {
+            for (here, seen_as) in site.translations() {
+                say!("linked sites and phones see {here} as {seen_as}");
+            }
         }
     }
     Ok(if options.check && !prepared.steps.is_empty() { ExitStatus::Differs } else { ExitStatus::Done })

@@ -19,7 +19,7 @@ use crate::engine::host::Host;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
 use crate::engine::status::{
-    LinkReport, PhoneReport, PortalReport, PortalState, Report, choose_observed, report,
+    LanReport, LinkReport, PhoneReport, PortalReport, PortalState, Report, choose_observed, report,
 };
 use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
@@ -105,6 +105,9 @@ fn json(report: &Report) -> String {
     if !report.relays.is_empty() {
         members.push(("relays", Json::List(report.relays.iter().map(relay_json).collect())));
     }
+    if !report.lans.is_empty() {
+        members.push(("networks", Json::List(report.lans.iter().map(lan_json).collect())));
+    }
     if !report.missing.is_empty() {
         members.push((
             "missing",
@@ -139,6 +142,13 @@ fn relay_json(relay: &Relay) -> Json {
         ("from", Json::text(&relay.from)),
         ("to", Json::text(&relay.to)),
     ])
+}
+
+fn lan_json(lan: &LanReport) -> Json {
+    let mut members =
+        vec![("site", Json::text(&lan.site)), ("network", Json::text(&lan.network.to_string()))];
+    members.extend(lan.seen_as.map(|seen_as| ("seen_as", Json::text(&seen_as.to_string()))));
+    Json::Object(members)
 }
 
 fn portal_json(portal: &PortalReport, known: Option<&TimedState>) -> Json {
@@ -196,6 +206,7 @@ fn for_people(report: &Report, style: Style) -> String {
     });
     section(&mut text, "phones", &report.phones, style, |text, phone| phone_line(text, phone, style));
     section(&mut text, "relays", &report.relays, style, relay_line);
+    section(&mut text, "networks", &report.lans, style, lan_line);
     text
 }
 
@@ -275,6 +286,11 @@ fn handshake(link: &LinkReport) -> String {
     }
 }
 
+fn lan_line(text: &mut String, lan: &LanReport) {
+    let seen_as = lan.seen_as.map_or_else(String::new, |seen_as| format!(", seen as {seen_as}"));
+    let _ = writeln!(text, "  {:<12} {}{seen_as}", lan.site, lan.network);
+}
+
 fn portal_line(text: &mut String, portal: &PortalReport, known: Option<&TimedState>, style: Style) {
     let state = match portal.state {
         PortalState::Open => style.good("open       "),
@@ -349,6 +365,28 @@ mod tests {
         assert!(json.contains(both), "{json}");
         let text = for_people(&report, Style::PLAIN);
         assert!(text.contains(" → paris  10.77.1.65/26, fd77:1:2:101::1/64\n"), "{text}");
+    }
+
+    #[test]
+    fn shared_networks_are_shown_as_others_see_them() {
+        let network = |text: &str| text.parse().unwrap();
+        let lan = |site: &str, here: &str, seen_as: Option<&str>| LanReport {
+            site: site.to_owned(),
+            network: network(here),
+            seen_as: seen_as.map(network),
+        };
+        let lans =
+            vec![lan("nyc", "192.168.1.0/24", Some("10.78.1.0/24")), lan("paris", "10.78.2.0/24", None)];
+        let report = Report { lans, ..Report::example() };
+        let expected = concat!(
+            r#""networks":[{"site":"nyc","network":"192.168.1.0/24","seen_as":"10.78.1.0/24"},"#,
+            r#"{"site":"paris","network":"10.78.2.0/24"}]}"#
+        );
+        assert!(json(&report).ends_with(expected), "{}", json(&report));
+        let text = for_people(&report, Style::PLAIN);
+        let expected =
+            "networks\n  nyc          192.168.1.0/24, seen as 10.78.1.0/24\n  paris        10.78.2.0/24\n";
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

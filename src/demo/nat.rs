@@ -47,7 +47,7 @@ impl Namespace {
 /// preference is the order in which `portals` chooses.
 fn iptables_instead_of_nftables() -> Result<Option<IptablesProgram>> {
     let mut kernel = Linux::open()?;
-    let nftables_can = kernel.has_nftables() && kernel.nftables_lacks()?.is_empty();
+    let nftables_can = kernel.has_nftables() && kernel.nftables_lacks(false)?.is_empty();
     let Iptables { legacy, nft } = kernel.iptables();
     match legacy.or(nft) {
         _ if nftables_can => Ok(None),

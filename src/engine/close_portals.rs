@@ -70,6 +70,7 @@ fn close(
         uplink: entry.uplink.as_ref(),
         marks: entry.portals.iter().any(PortalConfig::goes_by_marks),
         ipv6: false,
+        translates: false,
         cards: &access_point::cards(&entry.portals),
         neighbours: &[],
     })?;
@@ -104,6 +105,8 @@ fn bare(network: &Network, own: &str) -> Network {
             let mut site = site.clone();
             site.exits.clear();
             site.links.clear();
+            site.lan.clear();
+            site.dns = None;
             site.providers = SortedMap::new();
             site.portals.retain(closes);
             for portal in &mut site.portals {

@@ -112,6 +112,7 @@ impl Files {
         let sources = site::sources_with_ipv6(entry);
         // IPv6 traffic of a device that is selected by its IPv4 address needs a match that marks need as
         // well.
+        let translates = entry.lan.iter().any(|lan| lan.seen_as.is_some());
         let marks = entry.portals.iter().any(model::PortalConfig::goes_by_marks)
             || !sources.is_empty()
             || self.network.probe.is_some()
@@ -122,6 +123,7 @@ impl Files {
             uplink: entry.uplink.as_ref(),
             marks,
             ipv6: self.network.subnet6.is_some(),
+            translates,
             cards: &access_point::cards(&entry.portals),
             neighbours: &sources,
         })?;

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use crate::base::error::Result;
-use crate::base::net::{IfName, InterfaceAddress, PublicKey};
-use crate::base::sorted::SortedMap;
+use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
+use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::Mtu;
 use crate::control::{AgentStatus, TimedState};
 use crate::firewall;
@@ -47,6 +47,19 @@ pub struct Report {
     pub phones: Vec<PhoneReport>,
     /// Traffic of other sites' chains that goes on from here.
     pub relays: Vec<Relay>,
+    /// Networks that this site and then linked sites share.
+    pub lans: Vec<LanReport>,
+}
+
+/// Network that a site shares.
+#[derive(Debug)]
+pub struct LanReport {
+    /// Name of the site.
+    pub site: String,
+    /// Network: at this site as it is here, at other sites as this site sees it.
+    pub network: Cidr,
+    /// Network in its place for other sites and phones, if this site translates it.
+    pub seen_as: Option<Cidr>,
 }
 
 /// Link to another site, to a provider or to a phone.
@@ -170,6 +183,7 @@ impl Report {
             missing: Vec::new(),
             phones: vec![phone],
             relays: Vec::new(),
+            lans: Vec::new(),
         }
     }
 
@@ -252,7 +266,17 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
         missing: Vec::new(),
         phones,
         relays: site.relays.clone(),
+        lans: lans(site),
     })
+}
+
+fn lans(site: &Site) -> Vec<LanReport> {
+    let own = site.lan.iter().map(|lan| (&site.name, lan.network, lan.seen_as));
+    let far =
+        |(name, networks)| Iterator::map(SortedSet::iter(networks), move |network| (name, *network, None));
+    own.chain(site.far_lans.iter().flat_map(far))
+        .map(|(name, network, seen_as)| LanReport { site: name.clone(), network, seen_as })
+        .collect()
 }
 
 /// Sets the exits of a site's portals and the MTUs of its tunnels to those in use on this machine.

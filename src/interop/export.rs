@@ -123,6 +123,7 @@ fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &SiteTunne
         )
     }));
     comments.extend(as_exit(network, tunnel));
+    comments.extend(translations(network, own, tunnel));
     comments
 }
 
@@ -162,6 +163,31 @@ fn as_exit(network: &Network, tunnel: &SiteTunnel) -> Vec<String> {
                 .to_owned(),
         );
         comments.push("net.ipv6.conf.UPLINK.accept_ra=2 for its uplink.".to_owned());
+    }
+    comments
+}
+
+/// Returns the comments on networks of the site that other sites see as other networks: wg-quick itself does
+/// not translate them.
+fn translations(network: &Network, own: &str, tunnel: &SiteTunnel) -> Vec<String> {
+    let translated = network.sites[own].lan.iter().filter_map(|lan| lan.translation());
+    let mut translated = translated.filter(|(here, _)| here.family() == Family::V4).peekable();
+    let mut comments = Vec::new();
+    if translated.peek().is_none() || tunnel.ends().next().is_none() {
+        return comments;
+    }
+    comments.push(
+        "Remove the # below, so that other sites see networks of this site as the file says:".to_owned(),
+    );
+    for (here, seen_as) in translated {
+        for (event, verb) in [("PostUp", "-A"), ("PostDown", "-D")] {
+            comments.push(format!(
+                "{event} = iptables -t nat {verb} PREROUTING -d {seen_as} -i %i -j NETMAP --to {here}"
+            ));
+            comments.push(format!(
+                "{event} = iptables -t nat {verb} POSTROUTING -s {here} -o %i -j NETMAP --to {seen_as}"
+            ));
+        }
     }
     comments
 }

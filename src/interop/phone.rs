@@ -99,8 +99,8 @@ pub fn addresses(network: &Network, phone: &PhoneConfig) -> Vec<IpAddr> {
 }
 
 /// Returns the file for a phone's WireGuard app, with its `resolvers`. The phone sends all its traffic to its
-/// site. That includes IPv6 even if the network has none: IPv6 ends at the site then, and so cannot bypass the
-/// tunnel.
+/// site. That includes IPv6 even if the network has none: IPv6 ends at the site then, and so cannot bypass
+/// the tunnel.
 pub fn settings(
     network: &Network,
     name: &Name,

@@ -25,24 +25,55 @@ const DELETE: u16 = kind(libc::NFNL_SUBSYS_CTNETLINK, 2);
 
 const ALL_FAMILIES: u8 = of_8_bits(libc::NFPROTO_UNSPEC);
 
-/// Attributes of a connection: CTA_TUPLE_ORIG, CTA_MARK, CTA_ID and CTA_ZONE.
+/// Attributes of a connection: CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_MARK, CTA_ID and CTA_ZONE.
 const ORIGINAL: u16 = 1;
+const REPLY: u16 = 2;
 const MARK: u16 = 8;
 const ID: u16 = 12;
 const ZONE: u16 = 18;
 
-/// CTA_TUPLE_IP, and CTA_IP_V4_SRC and CTA_IP_V6_SRC in it.
+/// CTA_TUPLE_IP; and CTA_IP_V4_SRC and CTA_IP_V6_SRC, CTA_IP_V4_DST and CTA_IP_V6_DST in it.
 const ADDRESSES: u16 = 1;
 const SOURCES: [u16; 2] = [1, 3];
+const DESTINATIONS: [u16; 2] = [2, 4];
 
-/// Marks by which connections are chosen.
+/// Properties by which connections are chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectionFilter {
     /// Networks that the connections came from.
     pub by_source: SortedSet<Cidr>,
     /// Marks that the connections carry.
     pub by_mark: SortedSet<Mark>,
+    /// Translations that the connections should have, and do not have.
+    pub by_lack: LackingTranslations,
 }
+
+/// Networks between which connections are translated. A connection that began without the translation keeps
+/// its addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LackingTranslations {
+    /// Sources that are translated in connections to `far`.
+    pub sources: SortedSet<Cidr>,
+    /// Networks to which sources are translated.
+    pub far: SortedSet<Cidr>,
+    /// Destinations that are always translated.
+    pub destinations: SortedSet<Cidr>,
+}
+
+impl LackingTranslations {
+    /// Reports whether a connection with these addresses, of its first packet and of the answers, lacks a
+    /// translation.
+    fn chooses(&self, (source, destination): Ends, (answering, answered): Ends) -> bool {
+        let is_in =
+            |networks: &SortedSet<Cidr>, address| networks.iter().any(|network| network.contains(address));
+        let of_source =
+            || source == answered && is_in(&self.sources, source) && is_in(&self.far, destination);
+        (destination == answering && is_in(&self.destinations, destination)) || of_source()
+    }
+}
+
+/// Source and destination.
+type Ends = (IpAddr, IpAddr);
 
 /// Forgets the chosen connections, and returns their number. Where the kernel does not track connections,
 /// there are none.
@@ -69,14 +100,19 @@ pub(crate) fn deletion(filter: &ConnectionFilter, frame: &Frame) -> Option<Messa
     let entry = attributes(frame.payload);
     let by_source = |source: IpAddr| filter.by_source.iter().any(|network| network.contains(source));
     let by_mark = |mark: u32| filter.by_mark.iter().any(|known| mark & known.mask == known.value);
-    let is_chosen = source(entry).is_some_and(by_source) || entry.number(MARK).is_some_and(by_mark);
+    let ends = |direction| ends(entry, direction);
+    let (original, reply) = (ends(ORIGINAL)?, ends(REPLY));
+    let is_chosen = by_source(original.0)
+        || entry.number(MARK).is_some_and(by_mark)
+        || reply.is_some_and(|reply| filter.by_lack.chooses(original, reply));
     let family = family_of(frame.payload).filter(|_| frame.kind == NEW && is_chosen)?;
     Some(request(DELETE, 0, family, |writer| write_name(entry, writer)))
 }
 
-fn source(entry: Attributes) -> Option<IpAddr> {
-    let addresses = entry.nested(ORIGINAL).nested(ADDRESSES);
-    SOURCES.into_iter().find_map(|source| address(addresses.bytes(source)?))
+fn ends(entry: Attributes, direction: u16) -> Option<Ends> {
+    let addresses = entry.nested(direction).nested(ADDRESSES);
+    let end = |kinds: [u16; 2]| kinds.into_iter().find_map(|kind| address(addresses.bytes(kind)?));
+    Some((end(SOURCES)?, end(DESTINATIONS)?))
 }
 
 /// Writes the attributes that name a connection. The kernel finds it by its tuple and its zone; the number
@@ -88,5 +124,32 @@ fn write_name(entry: Attributes, writer: &mut AttributeWriter) {
             ID | ZONE => writer.bytes(kind, value),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_connections_without_their_translation_are_chosen() {
+        let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+        let lacking = LackingTranslations {
+            sources: networks(&["192.168.1.0/24"]),
+            far: networks(&["10.77.2.0/24", "10.78.2.0/24"]),
+            destinations: networks(&["10.78.1.0/24"]),
+        };
+        let chooses = |source: &str, destination: &str, answering: &str, answered: &str| {
+            let [original, reply] = [[source, destination], [answering, answered]]
+                .map(|[one, other]| (one.parse().unwrap(), other.parse().unwrap()));
+            lacking.chooses(original, reply)
+        };
+        let (home, far, seen) = ("192.168.1.50", "10.78.2.50", "10.78.1.50");
+        assert!(chooses(home, far, far, home));
+        assert!(!chooses(home, far, far, seen), "translated");
+        assert!(!chooses(home, far, far, "10.77.1.1"), "masqueraded");
+        assert!(!chooses(home, "192.0.2.7", "192.0.2.7", home), "not into a tunnel");
+        assert!(chooses(far, seen, seen, far));
+        assert!(!chooses(far, seen, home, far), "translated");
     }
 }

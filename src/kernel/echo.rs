@@ -11,8 +11,7 @@ use nix::sys::socket::{
     setsockopt, socket, sockopt,
 };
 
-use super::sockets::EchoPath;
-use crate::base::net::Family;
+use crate::base::net::{Family, IfName, Mark};
 use crate::base::random;
 
 /// Bytes of a question or an answer without data: type, code, checksum, identifier, sequence number.
@@ -24,6 +23,20 @@ const AT_ONCE: usize = 100;
 /// Socket option with the types of ICMP messages that a raw socket does not get, one bit each. Its number is
 /// the same for IPv4 (linux/icmp.h) and for IPv6 (linux/icmpv6.h).
 const ICMP_FILTER: libc::c_int = 1;
+
+/// Path of echo requests and of their answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EchoPath {
+    /// Interface that the requests leave by, and that the answers come in by.
+    pub interface: IfName,
+    /// Address of the interface, which is the source of the requests.
+    pub from: IpAddr,
+    /// Address that is asked, of the same family.
+    pub to: IpAddr,
+    /// Mark of the requests. IPv6 needs a route out of the interface, to which policy rules may lead marked
+    /// packets only.
+    pub mark: Option<Mark>,
+}
 
 /// A socket for questions to one address, out of one interface, and for the answers that come in there.
 #[derive(Debug)]

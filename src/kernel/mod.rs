@@ -42,9 +42,10 @@ use crate::state::step::Step;
 use crate::state::{Link, Scope, State, Tunnel};
 use crate::wifi::card::Station;
 use conntrack::ConnectionFilter;
+use echo::EchoPath;
 use iptables::legacy::Shape;
 use link::Links;
-use sockets::{ChangeMonitor, EchoPath, EchoSocket, NeighbourMonitor};
+use sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
 use wireguard::Reading;
 
 /// A machine that can be observed and changed.

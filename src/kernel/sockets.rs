@@ -2,7 +2,6 @@
 //! that a test can bring its own.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use nix::errno::Errno;
@@ -10,7 +9,6 @@ use nix::errno::Errno;
 use super::echo::Echo;
 use super::neighbour::{Neighbour, NeighbourSocket};
 use super::netlink_monitor::NetlinkMonitor;
-use crate::base::net::{IfName, Mark};
 
 /// Subscription to the changes of links, addresses, routes, rules and the firewall.
 pub trait ChangeMonitor {
@@ -32,20 +30,6 @@ pub trait NeighbourMonitor: fmt::Debug {
 
     /// Receives all waiting news, and never waits; `None` if some news were lost.
     fn hear(&self) -> Option<Vec<Neighbour>>;
-}
-
-/// Path of echo requests and of their answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EchoPath {
-    /// Interface that the requests leave by, and that the answers come in by.
-    pub interface: IfName,
-    /// Address of the interface, which is the source of the requests.
-    pub from: IpAddr,
-    /// Address that is asked, of the same family.
-    pub to: IpAddr,
-    /// Mark of the requests. IPv6 needs a route out of the interface, to which policy rules may lead marked
-    /// packets only.
-    pub mark: Option<Mark>,
 }
 
 /// Echo requests to one address, out of one interface, and the answers.

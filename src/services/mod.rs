@@ -6,6 +6,7 @@ mod hostapd;
 mod inadyn;
 mod keeper;
 pub mod leases;
+mod names;
 mod process;
 mod supervisor;
 #[cfg(test)]
@@ -63,8 +64,8 @@ pub struct Service {
     /// Arguments of the program. One of them contains [`folder`], by which the agent recognises a process
     /// that was left behind.
     pub arguments: Vec<OsString>,
-    /// More arguments, each of which is left out if the program's `--help` does not list it: older versions do
-    /// not start with an argument that they do not know.
+    /// More arguments, each of which is left out if the program's `--help` does not list it: older versions
+    /// do not start with an argument that they do not know.
     pub if_known: &'static [&'static str],
     /// Files that the program reads.
     pub files: Vec<ServiceFile>,
@@ -92,9 +93,11 @@ impl fmt::Debug for ServiceFile {
 pub fn plan(site: &Site, run_folder: &Path) -> Vec<Service> {
     let radios =
         site.wifi.access_points.iter().map(|access_point| hostapd::service(access_point, run_folder));
-    let lans = site.portals.iter().filter_map(|portal| dnsmasq::of(portal, &path(site, portal), run_folder));
+    let lan = |portal| dnsmasq::of(portal, &site.names, &path(site, portal), run_folder);
+    let lans = site.portals.iter().filter_map(lan);
     let mut services: Vec<Service> = radios.collect();
     services.extend(lans);
+    services.extend(names::of(site, run_folder));
     services.extend(site.agent.dyndns.as_deref().map(|file| inadyn::service(file, run_folder)));
     services
 }
@@ -102,7 +105,8 @@ pub fn plan(site: &Site, run_folder: &Path) -> Vec<Service> {
 /// Returns the programs of a site's services, and the number of services of each.
 pub fn programs(site: &Site) -> impl Iterator<Item = (&'static Program, usize)> {
     let lans = site.portals.iter().filter(|portal| dnsmasq::is_needed(portal)).count();
-    let numbers = [site.wifi.access_points.len(), lans, usize::from(site.agent.dyndns.is_some())];
+    let resolvers = lans + usize::from(names::is_needed(site));
+    let numbers = [site.wifi.access_points.len(), resolvers, usize::from(site.agent.dyndns.is_some())];
     [&hostapd::PROGRAM, &dnsmasq::PROGRAM, &inadyn::PROGRAM]
         .into_iter()
         .zip(numbers)

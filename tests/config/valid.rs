@@ -8,7 +8,8 @@ use wg_portals::base::net::{Cidr, Mac, PublicKey};
 use wg_portals::base::sorted::SortedMap;
 use wg_portals::config::model::{
     EndpointHost, EntranceConfig, ExitRef, FailoverDelays, FirewallChoice, Mtu, Network, PhoneConfig,
-    PortalConfig, Ports, Position, Protocol, ProviderConfig, RpFilter, Security, SiteConfig, Subnet6, Wifi,
+    PortalConfig, Ports, Position, Protocol, ProviderConfig, RpFilter, Security, SharedNetwork, SiteConfig,
+    Subnet6, Wifi,
 };
 use wg_portals::config::{parse, portal_addresses};
 use wg_portals::engine::network_file::load;
@@ -23,6 +24,10 @@ const ANYWHERE: Position = Position { line: 1, column: 1 };
 
 fn read(text: &str) -> Network {
     parse(text).unwrap_or_else(|faults| panic!("{faults:#?}"))
+}
+
+fn cidr(text: &str) -> Cidr {
+    text.parse().expect("a network")
 }
 
 fn networks<const N: usize>(texts: [&str; N]) -> Vec<Cidr> {
@@ -105,7 +110,12 @@ fn nyc() -> SiteConfig {
         port: 51000,
         exits: vec!["paris".to_owned()],
         links: vec!["oslo".to_owned()],
-        lan: networks(["192.168.1.0/24"]),
+        lan: vec![
+            SharedNetwork { network: cidr("192.168.1.0/24"), seen_as: None },
+            SharedNetwork { network: cidr("192.168.3.0/24"), seen_as: Some(cidr("10.78.3.0/24")) },
+            SharedNetwork { network: cidr("172.20.0.9/32"), seen_as: Some(cidr("10.78.1.9/32")) },
+        ],
+        dns: Some("192.168.1.1".parse().expect("an address")),
         uplink: Some("eth0".parse().expect("a name")),
         firewall: FirewallChoice::Nftables,
         rp_filter: RpFilter::Loose,
@@ -134,6 +144,7 @@ fn bare(id: u8, public_key: &str) -> SiteConfig {
         exits: vec![],
         links: vec![],
         lan: vec![],
+        dns: None,
         uplink: None,
         firewall: FirewallChoice::Auto,
         rp_filter: RpFilter::Keep,

@@ -205,9 +205,14 @@ fn advertised(world: &mut World) -> Result<()> {
 
 /// Sends a router advertisement to all nodes (RFC 4861, section 4.2).
 pub(crate) fn advertise(host: &Namespace, interface: &str) -> Result<()> {
+    advertise_with(host, interface, &[])
+}
+
+/// Sends a router advertisement with options.
+pub(crate) fn advertise_with(host: &Namespace, interface: &str, options: &[u8]) -> Result<()> {
     let doing = || "cannot send a router advertisement".to_owned();
     // The lifetime is half an hour; the kernel fills in the checksum.
-    let message = [134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+    let message = [&[134, 0, 0, 0, 64, 0, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0], options].concat();
     host.run(|| {
         let device = if_nametoindex(interface).context(doing)?;
         let all =

@@ -82,7 +82,8 @@ const FAULTS: &[Fault] = &[
 ];
 
 /// Flush of everything except the home's own table, which this world needs.
-const FLUSH_NFTABLES: &str = "home=$(nft list table ip home); nft -f - <<END\nflush ruleset\n$home\nEND";
+pub(crate) const FLUSH_NFTABLES: &str =
+    "home=$(nft list table ip home); nft -f - <<END\nflush ruleset\n$home\nEND";
 
 /// Faults that only one of the two firewalls has.
 const OF_NFTABLES: &[Fault] = &[
@@ -132,19 +133,19 @@ fn each(world: &mut World) -> Result<()> {
 }
 
 /// Number of repetitions from an environment variable.
-fn times(variable: &str, default: usize) -> usize {
+pub(crate) fn times(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(default)
 }
 
 /// Random numbers by xorshift64 (Marsaglia 2003).
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(std::time::UNIX_EPOCH.elapsed().map_or(1, |now| u64::from(now.subsec_nanos()) | 1))
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

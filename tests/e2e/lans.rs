@@ -345,7 +345,7 @@ fn resolvers(router: &Namespace) -> Result<usize> {
 }
 
 /// Ends a capture, which must not contain any DNS.
-fn no_names(capture: Capture) -> Result<()> {
+pub(crate) fn no_names(capture: Capture) -> Result<()> {
     let mut packets = capture.stop()?;
     packets.retain(|packet| packet.ports.is_some_and(|(from, to)| from == 53 || to == 53));
     same("DNS that left via the uplink", packets, Vec::new())

@@ -48,6 +48,8 @@ mod radio;
 mod resolvers;
 mod restore;
 mod router;
+mod same_lan;
+mod same_lan_flushes;
 mod side_by_side;
 mod snapshot;
 mod starts;
@@ -84,6 +86,7 @@ const CORE: &[&[Scenario]] = &[
     ways::SCENARIOS,
     devices::SCENARIOS,
     access::SCENARIOS,
+    same_lan::SCENARIOS,
     leaks::SCENARIOS,
     entrances::SCENARIOS,
     uplink::SCENARIOS,
@@ -118,6 +121,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     files::SCENARIOS,
     upgrade::SCENARIOS,
     faults::SCENARIOS,
+    same_lan_flushes::SCENARIOS,
     starts::SCENARIOS,
     faults::TIMED,
     install::SCENARIOS,
@@ -125,6 +129,9 @@ const AT_LENGTH: &[&[Scenario]] = &[
     wifi::WITHOUT_CARDS,
     ipv6::leaks::AT_LENGTH,
     ipv6::entrances::SCENARIOS,
+    ipv6::filtered::SCENARIOS,
+    ipv6::exits::SCENARIOS,
+    ipv6::reach::SCENARIOS,
     ipv6::refused::SCENARIOS,
     ipv6::probed::SCENARIOS,
     ipv6::advertised::SCENARIOS,
@@ -158,7 +165,7 @@ const NEEDY: &[Needy] = &[
         core: true,
     },
     Needy {
-        lists: &[filters::WITH_NFTABLES],
+        lists: &[filters::WITH_NFTABLES, ipv6::filtered::WITH_NFTABLES],
         need: "nftables that can guard portals in this kernel",
         is_met: filters::has_nftables,
         core: false,

@@ -161,12 +161,12 @@ pub(crate) fn nyc_to_paris(world: &World) -> String {
 }
 
 /// Address of the first phone of the network.
-fn mike_address() -> Ipv4Addr {
+pub(crate) fn mike_address() -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 1, 2)
 }
 
 /// Address of the second phone of the network.
-fn anna_address() -> Ipv4Addr {
+pub(crate) fn anna_address() -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 1, 3)
 }
 

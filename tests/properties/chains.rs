@@ -35,7 +35,9 @@ pub(crate) fn sources(network: &Network) -> Vec<ChainSource> {
             }
             let first = portal.exits.iter().find(|exit| matches!(exit, ExitRef::Chain(_)));
             for lan in lans.iter().filter_map(|of_family| of_family.get(&portal.name)) {
-                first.iter().for_each(|first| add(lan.network(), name, first));
+                if let Some(first) = first {
+                    add(lan.network(), name, first);
+                }
             }
         }
     }

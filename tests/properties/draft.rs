@@ -12,7 +12,7 @@ pub(crate) const NAMES: [&str; 5] = ["nyc", "paris", "oslo", "rome", "home-2"];
 #[derive(Debug, Clone)]
 struct Site {
     has_endpoint: bool,
-    shares_lan: bool,
+    lan: Lan,
     /// A bit for each other site; the two highest bits are the number of providers.
     exits: u8,
     links: u8,
@@ -21,6 +21,18 @@ struct Site {
     /// is too high.
     phones: Vec<usize>,
 }
+
+/// Networks that a site shares.
+#[derive(Debug, Clone, Copy)]
+enum Lan {
+    Nothing,
+    Plain,
+    /// Networks that every site with this choice has, under others.
+    Translated,
+}
+
+/// Networks at each site that shares translated networks.
+pub(crate) const HOME: [&str; 2] = ["172.20.5.0/24", "172.20.6.9/32"];
 
 #[derive(Debug, Clone)]
 struct Portal {
@@ -47,10 +59,11 @@ pub(crate) fn texts() -> impl Strategy<Value = String> {
 fn sites() -> impl Strategy<Value = Site> {
     let portals = prop::collection::vec(portals(), 0..4);
     let phones = prop::collection::vec(0..8usize, 0..3);
-    (any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>(), portals, phones).prop_map(
-        |(has_endpoint, shares_lan, exits, links, portals, phones)| Site {
+    let lan = prop::sample::select(vec![Lan::Nothing, Lan::Plain, Lan::Translated]);
+    (any::<bool>(), lan, any::<u8>(), any::<u8>(), portals, phones).prop_map(
+        |(has_endpoint, lan, exits, links, portals, phones)| Site {
             has_endpoint,
-            shares_lan,
+            lan,
             exits,
             links,
             portals,
@@ -91,10 +104,17 @@ fn site_text(sites: &[Site], index: usize, site: &Site, ipv6: bool) -> String {
         let _ = writeln!(text, "endpoint = \"198.51.100.{id}\"");
     }
     let _ = write!(text, "exits = {exits:?}\nlinks = {links:?}\n");
-    if site.shares_lan {
-        let lan6 = if ipv6 { format!(", \"fd98:{id}::/64\"") } else { String::new() };
-        let _ = writeln!(text, "lan = [\"192.168.{id}.0/24\"{lan6}]");
-    }
+    let lan6 = if ipv6 { format!(", \"fd98:{id}::/64\"") } else { String::new() };
+    let _ = match site.lan {
+        Lan::Nothing => Ok(()),
+        Lan::Plain => writeln!(text, "lan = [\"192.168.{id}.0/24\"{lan6}]"),
+        Lan::Translated => {
+            let [network, host] = HOME;
+            let lan6 = if ipv6 { format!(", \"fd97::/64 as fd98:{id}::/64\"") } else { String::new() };
+            let lan = format!("\"{network} as 10.78.{id}.0/24\", \"{host} as 10.79.0.{id}\"{lan6}");
+            writeln!(text, "lan = [{lan}]\ndns = \"172.20.5.1\"")
+        }
+    };
     let providers: Vec<String> = (0..site.exits >> 6).map(|number| format!("vpn-{number}")).collect();
     for name in &providers {
         let _ = write!(text, "\n[site.{}.exit.{name}]\nconfig = \"{name}.conf\"\n", NAMES[index]);

@@ -7,7 +7,7 @@ mod pairs;
 #[path = "../support/mod.rs"]
 mod support;
 
-use draft::{NAMES, networks, texts};
+use draft::{HOME, NAMES, networks, texts};
 use proptest::prelude::*;
 use support::{entrances, facts, files, providers, radios};
 use wg_portals::base::net::{Cidr, IfName, Secret, Table};
@@ -22,7 +22,7 @@ use wg_portals::plan::{exits_in_use, plan};
 use wg_portals::site::{Exit, ExitChoices, Portal, SHARED_INTERFACE, Site};
 use wg_portals::state::diff::diff;
 use wg_portals::state::step::Step;
-use wg_portals::state::{RuleAction, Selector, State};
+use wg_portals::state::{RouteTarget, RuleAction, Selector, State};
 
 /// Firewalls that a host may have.
 const BACKENDS: [FirewallBackend; 2] =
@@ -104,6 +104,28 @@ fn choices(site: &Site, number: usize) -> ExitChoices {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn homes_with_the_same_network_do_not_meet(network in networks()) {
+        let homes: Vec<Cidr> = HOME.iter().map(|home| home.parse().unwrap()).collect();
+        // Networks of providers' files are wider, and none of ours.
+        let is_home = |network: &Cidr| {
+            network.length() > 12 && homes.iter().any(|home| home.overlaps(*network))
+        };
+        for site in views(&network).values() {
+            let state = plan(site);
+            prop_assert!(!state.routes.iter().any(|route| is_home(&route.destination)));
+            let peers = state.tunnels.values().flat_map(|tunnel| tunnel.peers.values());
+            let allowed: Vec<Cidr> = peers.flat_map(|peer| peer.allowed_ips.iter().copied()).collect();
+            prop_assert!(!allowed.iter().any(is_home));
+            for (_, seen_as) in site.translations() {
+                prop_assert!(!allowed.contains(&seen_as));
+                let missed = state.routes.iter().filter(|route| route.destination == seen_as);
+                let unreachable = missed.filter(|route| route.target == RouteTarget::Unreachable);
+                prop_assert_eq!(unreachable.count(), usize::from(!site.tunnels.is_empty()));
+            }
+        }
+    }
 
     #[test]
     fn allowed_ips_on_an_interface_overlap_only_for_chains(network in networks()) {

@@ -121,6 +121,7 @@ fn conditions(
         networks(sets, family).prop_map(Condition::Destination).boxed(),
         networks(sets, family).prop_map(Condition::NotDestination).boxed(),
         Just(Condition::Established).boxed(),
+        Just(Condition::Redirected).boxed(),
         Just(Condition::FromOriginator).boxed(),
         Just(Condition::FromResponder).boxed(),
         interfaces(sets).prop_map(Condition::NotIncoming).boxed(),

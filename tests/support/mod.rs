@@ -66,8 +66,9 @@ pub(crate) fn network(text: &str) -> Network {
     })
 }
 
-/// Host facts: `uplink`, `uplink6`, `hears_advertisements`, `gateway`, `addresses`, `uplink_networks`, `local`, `own`, `ipv6`, `old_rules`,
-/// `neighbours`, `ports` with their bridges, and names with their addresses.
+/// Host facts: `uplink`, `uplink6`, `hears_advertisements`, `gateway`, `addresses`, `uplink_networks`, `local`,
+/// `own`, `ipv6`, `without_ipv6`, `old_rules`, `neighbours`, `ports` with their bridges, and names with their
+/// addresses.
 pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let text_of = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned);
@@ -87,6 +88,7 @@ pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
         uplink_networks: list(table.get("uplink_networks").map(toml::Spanned::get_ref)),
         wireguard: Some(WireGuardBackend::Kernel),
         ipv6: table.get("ipv6").is_none_or(|value| value.get_ref().as_bool() == Some(true)),
+        without_ipv6: list(table.get("without_ipv6").map(toml::Spanned::get_ref)),
         can_be_deaf: SortedSet::new(),
         hears_advertisements: list(table.get("hears_advertisements").map(toml::Spanned::get_ref)),
         interfaces: SortedMap::new(),

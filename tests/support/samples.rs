@@ -70,6 +70,7 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(FirewallRule, &'static str)> {
         accept(Condition::NotDestination(network("fd77::/48")), "ip6 daddr != fd77::/48 accept"),
         accept(Condition::NotDestination(set4()), "ip daddr != @lans accept"),
         accept(Condition::Established, "ct state established,related accept"),
+        accept(Condition::Redirected, "ct status dnat accept"),
         accept(Condition::FromOriginator, "ct direction original accept"),
         accept(Condition::FromResponder, "ct direction reply accept"),
         accept(Condition::ConnectionNotMarked(MARK), "ct mark & 0x8f000000 != 0x81000000 accept"),

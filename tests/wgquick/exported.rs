@@ -111,3 +111,23 @@ fn a_site_in_the_middle_of_a_chain_says_that_wg_quick_cannot_be_one() {
     assert!(written("portals0.conf").contains(said), "{}", written("portals0.conf"));
     assert!(!written("to-rome.conf").contains(said));
 }
+
+/// A wg-quick host translates nothing by itself.
+#[test]
+fn networks_under_others_come_with_the_rules_that_translate_them() {
+    let folder = Folder::new("translated");
+    let file = folder.0.join("network.toml");
+    let network = fs::read_to_string(&file).unwrap();
+    let network = network.replace("exits =", "lan = [\"192.168.1.0/24 as 10.78.1.0/24\"]\nexits =");
+    fs::write(&file, network + "lan = [\"192.168.1.0/24 as 10.78.3.0/24\"]\n").unwrap();
+    let shown = folder.export(&["oslo"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for line in [
+        "# PostUp = iptables -t nat -A PREROUTING -d 10.78.3.0/24 -i %i -j NETMAP --to 192.168.1.0/24\n",
+        "# PostUp = iptables -t nat -A POSTROUTING -s 192.168.1.0/24 -o %i -j NETMAP --to 10.78.3.0/24\n",
+        "# PostDown = iptables -t nat -D PREROUTING -d 10.78.3.0/24 -i %i -j NETMAP --to 192.168.1.0/24\n",
+        "AllowedIPs = 10.77.1.0/24, 10.78.1.0/24\n",
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+}

@@ -336,7 +336,8 @@ fn exported_files_have_ipv6() {
         "\nAddress = 10.77.1.1/32, fd77:1:2:100::1/128\n",
         "\nAllowedIPs = 0.0.0.0/0, ::/0\n",
         "\n# PostUp = sysctl -q -w net.ipv6.conf.all.forwarding=1\n",
-        "\n# PostUp = iptables -t nat -A POSTROUTING -s 10.77.3.0/24 ! -d 10.77.0.0/16 ! -o %i -j MASQUERADE\n",
+        "\n# PostUp = iptables -t nat -A POSTROUTING -s 10.77.3.0/24 ! -d 10.77.0.0/16 ! -o %i \
+         -j MASQUERADE\n",
         "\n# PostUp = ip6tables -t nat -A POSTROUTING -s fd77:1:2:300::/56 ! -d fd77:1:2::/48 ! -o %i \
          -j MASQUERADE\n",
     ] {

@@ -9,7 +9,7 @@ use super::chain;
 use super::fault::{At, Lines, Span};
 use super::model::{
     DEFAULT_MTU, EndpointHost, EntranceConfig, ExitRef, FailoverDelays, FirewallChoice, Mtu, Name, Network,
-    PhoneConfig, PortalConfig, Ports, ProviderConfig, RpFilter, SiteConfig, Subnet6,
+    PhoneConfig, PortalConfig, Ports, ProviderConfig, RpFilter, SharedNetwork, SiteConfig, Subnet6,
 };
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -59,7 +59,10 @@ pub(super) struct SiteDraft {
     pub port: Option<At<u16>>,
     pub exits: Vec<At<Name>>,
     pub links: Vec<At<Name>>,
-    pub lan: Vec<At<Cidr>>,
+    pub lan: Vec<At<SharedNetwork>>,
+    /// The section has `lan`, with right or wrong values.
+    pub shares: bool,
+    pub dns: Option<At<IpAddr>>,
     pub uplink: Option<At<IfName>>,
     pub firewall: Option<At<FirewallChoice>>,
     pub rp_filter: Option<At<RpFilter>>,
@@ -173,6 +176,7 @@ impl SiteDraft {
             exits: values(self.exits),
             links: values(self.links),
             lan: values(self.lan),
+            dns: self.dns.map(|dns| dns.value),
             uplink: self.uplink.map(|uplink| uplink.value),
             firewall: self.firewall.map_or(FirewallChoice::Auto, |firewall| firewall.value),
             rp_filter: self.rp_filter.map_or(RpFilter::Keep, |rp_filter| rp_filter.value),

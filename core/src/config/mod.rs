@@ -12,6 +12,7 @@ mod lan;
 pub mod model;
 mod reader;
 mod sections;
+mod shared_networks;
 pub mod suggest;
 mod syntax;
 mod values;

@@ -10,6 +10,7 @@ use super::model::{
     CONFIRMATION_TIMES, EntranceConfig, FirewallChoice, MOST_PHONES, Mtu, RpFilter, Security, Wifi,
 };
 use super::reader::{Read, Section, ValueFault, choice, flag, number, path, reference, text, wrong};
+use super::shared_networks;
 use super::suggest::listed;
 use super::values::{self, LONGEST_NAME};
 
@@ -66,7 +67,7 @@ fn network(draft: &mut NetworkDraft, section: &Section<'_>, found: &mut Findings
     }
 }
 
-const SITE_KEYS: [&str; 15] = [
+const SITE_KEYS: [&str; 16] = [
     "id",
     "public_key",
     "endpoint",
@@ -74,6 +75,7 @@ const SITE_KEYS: [&str; 15] = [
     "exits",
     "links",
     "lan",
+    "dns",
     "uplink",
     "firewall",
     "rp_filter",
@@ -97,7 +99,9 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         port: section.optional("port", "51820", &number(1..=65535), found),
         exits: section.list("exits", "\"paris\"", &reference, found),
         links: section.list("links", "\"paris\"", &reference, found),
-        lan: section.list("lan", "\"192.168.1.0/24\"", &text(values::network), found),
+        lan: section.list("lan", "\"192.168.1.0/24\"", &text(shared_networks::parse), found),
+        shares: section.has("lan"),
+        dns: section.optional("dns", "\"192.168.1.1\"", &text(values::address), found),
         uplink: section.optional("uplink", "\"eth0\"", &text(values::interface), found),
         firewall: section.optional("firewall", "\"auto\"", &choice(FIREWALLS), found),
         rp_filter: section.optional("rp_filter", "\"keep\"", &choice(RP_FILTERS), found),

@@ -112,6 +112,8 @@ pub enum Condition {
     /// The packet belongs to an answered connection, or to one of its errors (`ct state
     /// established,related`).
     Established,
+    /// The destination of the packet's connection was translated (`ct status dnat`).
+    Redirected,
     /// The packet comes from the side that opened the connection (`ct direction original`).
     FromOriginator,
     /// The packet comes from the side that answers, or is an error about such a packet (`ct direction
@@ -225,12 +227,18 @@ pub enum Action {
     /// Gives the packet this source address (`snat ip to 10.8.0.2`). Only rules about the family of the address
     /// have this action.
     SourceNat(IpAddr),
+    /// Gives the packet the source address with the same last bits in this network (`snat ip prefix to
+    /// 10.78.1.0/24`). A rule with this action names sources of the same family.
+    SourcePrefix(Cidr),
     /// Sends TCP or UDP to this port of this host, at an address of the interface that the packet came in on
     /// (`redirect to :5053`).
     Redirect(u16),
     /// Sends the packet to this address instead (`dnat ip to 9.9.9.9`). Only rules about the family of the
     /// address have this action.
     DestinationNat(IpAddr),
+    /// Sends the packet to the address with the same last bits in this network (`dnat ip prefix to
+    /// 192.168.1.0/24`). A rule with this action names destinations of the same family.
+    DestinationPrefix(Cidr),
     /// Sets the masked bits of the packet's mark and leaves the other bits (`meta mark set meta mark & ~MASK
     /// | VALUE`). The packet goes on to the next rule.
     SetMark(Mark),

@@ -180,6 +180,7 @@ impl Display for NftText<'_, Condition> {
                 write!(f, "{} daddr != {}", protocol(networks.family()), NftText(networks))
             }
             Condition::Established => f.write_str("ct state established,related"),
+            Condition::Redirected => f.write_str("ct status dnat"),
             Condition::FromOriginator => f.write_str("ct direction original"),
             Condition::FromResponder => f.write_str("ct direction reply"),
             Condition::Device(Devices::One(mac)) => write!(f, "ether saddr {mac}"),
@@ -219,6 +220,8 @@ impl Display for NftText<'_, Action> {
             Action::Reject => f.write_str("reject with icmpx admin-prohibited"),
             Action::Masquerade => f.write_str("masquerade"),
             Action::SourceNat(address) => write!(f, "snat {} to {address}", protocol(Family::of(*address))),
+            Action::SourcePrefix(network) => write_prefix(f, "snat", *network),
+            Action::DestinationPrefix(network) => write_prefix(f, "dnat", *network),
             Action::Redirect(port) => write!(f, "redirect to :{port}"),
             Action::DestinationNat(address) => {
                 write!(f, "dnat {} to {address}", protocol(Family::of(*address)))
@@ -228,6 +231,10 @@ impl Display for NftText<'_, Action> {
             Action::ClampMss(bytes) => write!(f, "tcp option maxseg size set {bytes}"),
         }
     }
+}
+
+fn write_prefix(f: &mut Formatter<'_>, verb: &str, network: Cidr) -> fmt::Result {
+    write!(f, "{verb} {} prefix to {network}", protocol(network.family()))
 }
 
 fn write_setting(f: &mut Formatter<'_>, what: &str, Mark { value, mask }: Mark) -> fmt::Result {

@@ -12,7 +12,7 @@ use crate::firewall::{
 };
 use crate::plan::classifier;
 use crate::plan::priorities::loopback;
-use crate::plan::sets::{ENTRANCES, OWN, RESOLVERS, in_set, networks_in, resolvers, rule};
+use crate::plan::sets::{ENTRANCES, OWN, RESOLVERS, families_of, in_set, networks_in, resolvers, rule};
 use crate::site::{Exit, Portal, RESOLVER_PORT, Site};
 
 /// UDP and TCP port of a resolver (RFC 1035 § 4.2).
@@ -59,8 +59,8 @@ pub(super) fn prerouting(site: &Site) -> Vec<FirewallRule> {
     let one = |address| Networks::One(Cidr::host(address));
     let direct =
         site.portals.iter().filter(|portal| portal.exit == Exit::Direct).flat_map(Portal::resolver).map(one);
-    let elsewhere =
-        site.carried().filter(|_| !resolvers(site).is_empty()).map(|family| networks_in(family, RESOLVERS));
+    let families = families_of(site, &resolvers(site)).into_iter();
+    let elsewhere = families.map(|family| networks_in(family, RESOLVERS));
     let redirected = |there: Networks| {
         at(DNS).map(|port| rule([Destination(there.clone()), port], Redirect(RESOLVER_PORT)))
     };

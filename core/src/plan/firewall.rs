@@ -9,16 +9,17 @@ use crate::firewall::{
     Chain,
     Condition::{
         self, Destination, Established, Family as Of, FromOriginator, FromResponder, Icmp, Incoming,
-        InterfacePair, NotMarked, NotOutgoing, Outgoing, Source, UdpPort,
+        InterfacePair, NotMarked, NotOutgoing, Outgoing, Redirected, Source, UdpPort,
     },
     Firewall, FirewallRule, Interfaces, Networks, Set, SetName,
 };
 use crate::plan::sets::{
-    ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, in_set, networks_in, resolvers, rule, tunnels,
+    ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, families_of, in_set, networks_in, resolvers, rule,
+    tunnels,
 };
 use crate::plan::{
-    chains, classifier, connection_marks, dns, exempt, inbound, ingress, marks, mss, nat, ntp, phones,
-    relays, router_access, sets, strays,
+    chains, classifier, connection_marks, dns, exempt, home_names, inbound, ingress, marks, mss, nat, ntp,
+    phones, relays, router_access, sets, strays, translation,
 };
 use crate::site::{Entrance, Exit, Portal, Site, SiteTunnel};
 use crate::state::TUNNEL_MARK;
@@ -49,11 +50,14 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
         (Chain::Input, input(site)),
         (Chain::Output, output(site)),
         (Chain::Mss, mss::rules(site)),
-        (Chain::Prerouting, dns::prerouting(site)),
+        (Chain::Prerouting, [dns::prerouting(site), translation::prerouting(site)].concat()),
         (Chain::Postrouting, [chains::source_nat(site), nat::rules(site)].concat()),
         (Chain::Marks, [marks::incoming(site), ingress::rules(site)].concat()),
         (Chain::OwnMarks, marks::outgoing(site).into_iter().chain(ntp::marks(site)).collect()),
-        (Chain::Leaving, [connection_marks::rules(site), marks::leaving(site)].concat()),
+        (
+            Chain::Leaving,
+            [connection_marks::rules(site), translation::leaving(site), marks::leaving(site)].concat(),
+        ),
     ];
     let chains: SortedMap<Chain, Vec<FirewallRule>> =
         chains.into_iter().filter(|(_, rules)| !rules.is_empty()).collect();
@@ -76,6 +80,9 @@ fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets.extend(inbound::sets(site));
     sets.extend(ingress::sets(site));
     sets.extend(connection_marks::sets(site));
+    sets.extend(translation::sets(site));
+    sets.extend(phones::sets(site));
+    sets.extend(home_names::sets(site));
     sets
 }
 
@@ -223,6 +230,7 @@ fn input(site: &Site) -> Vec<FirewallRule> {
     rules.extend(from_tunnels(site));
     // Pings of the tunnel address tell whether a link works.
     rules.extend(site.carried().map(|family| rule([Incoming(tunnels()), Icmp(family)], Accept)));
+    rules.extend(home_names::input(site));
     rules.extend(refuse_the_rest(site));
     rules
 }
@@ -237,12 +245,16 @@ fn refuse_the_rest(site: &Site) -> impl Iterator<Item = FirewallRule> {
 
 /// Returns the rules for traffic out of a tunnel that both this host and the computers behind it accept.
 fn from_tunnels(site: &Site) -> Vec<FirewallRule> {
-    let shared =
-        site.lan.iter().map(|lan| rule([Incoming(tunnels()), Destination(Networks::One(*lan))], Accept));
+    // Traffic to a translated network must have come through the translation.
+    let shared = site.lan.iter().map(|lan| {
+        let way = [Incoming(tunnels()), Destination(Networks::One(lan.network))];
+        rule(way.into_iter().chain(lan.seen_as.map(|_| Redirected)), Accept)
+    });
     let answers = rule([Incoming(tunnels()), FromResponder, Established], Accept);
     // A provider is a stranger: apart from answers, no traffic from there is for us.
     let strangers = site.providers().next().map(|_| rule([Incoming(in_set(PROVIDERS))], Drop));
-    [answers].into_iter().chain(strangers).chain(shared).collect()
+    let untranslated = translation::untranslated(site);
+    [answers].into_iter().chain(strangers).chain(untranslated).chain(shared).collect()
 }
 
 fn output(site: &Site) -> Vec<FirewallRule> {
@@ -250,13 +262,11 @@ fn output(site: &Site) -> Vec<FirewallRule> {
     if !site.tunnels.is_empty() {
         rules.extend(dhcp(site).map(|dhcp| rule([Outgoing(tunnels()), dhcp], Drop)));
     }
-    if !resolvers(site).is_empty() {
+    for family in families_of(site, &resolvers(site)) {
         // Portals' own LANs are exempt too: there, a DHCP server sends the first packet of a connection.
-        for family in site.carried() {
-            let elsewhere = ingress::inner_sets(site).map(|set| NotOutgoing(in_set(set)));
-            let asking = [Source(networks_in(family, RESOLVERS)), FromOriginator];
-            rules.push(rule(elsewhere.chain(asking), Reject));
-        }
+        let elsewhere = ingress::inner_sets(site).map(|set| NotOutgoing(in_set(set)));
+        let asking = [Source(networks_in(family, RESOLVERS)), FromOriginator];
+        rules.push(rule(elsewhere.chain(asking), Reject));
     }
     let own =
         site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);

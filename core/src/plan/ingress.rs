@@ -17,8 +17,10 @@ use crate::firewall::{
     FirewallRule, Interfaces, Networks, NetworksAtInterfaces, Set, SetName,
 };
 use crate::plan::priorities::loopback;
-use crate::plan::sets::{INNER, carried, in_set, network_sets, networks_in, of_family, rule, tunnels};
-use crate::plan::{connection_marks, exempt};
+use crate::plan::sets::{
+    INNER, carried, families_of, in_set, network_sets, networks_in, of_family, rule, tunnels,
+};
+use crate::plan::{connection_marks, exempt, translation};
 use crate::site::{Portal, RouterAccess, Site, SiteTunnel};
 use crate::state::TUNNELED;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -40,7 +42,7 @@ const NEAR: &str = "near";
 /// Returns the rules that drop forged packets as they come in.
 pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     let rules = answers(site).into_iter().chain(guests(site)).chain(neighbours(site));
-    rules.chain(strangers(site)).chain(peers(site)).collect()
+    rules.chain(strangers(site)).chain(peers(site)).chain(translation::incoming(site)).collect()
 }
 
 /// Returns the sets that the rules of this file look into.
@@ -101,7 +103,9 @@ fn guests(site: &Site) -> Vec<FirewallRule> {
     let strange = |family| {
         let elsewhere = not_in("lan", &own_places(site), family, NotFrom);
         let off_link = not_in("link", &link_places(site), family, NotFrom);
-        rule([Incoming(in_set(CONFINED))].into_iter().chain(elsewhere).chain(off_link), Drop)
+        // Guests without a LAN of that family have no address that could be theirs.
+        let all = elsewhere.is_empty().then_some(Condition::Family(family));
+        rule([Incoming(in_set(CONFINED))].into_iter().chain(all).chain(elsewhere).chain(off_link), Drop)
     };
     site.carried().filter(|_| !confined(site).is_empty()).map(strange).collect()
 }
@@ -109,10 +113,10 @@ fn guests(site: &Site) -> Vec<FirewallRule> {
 /// Returns the rules on neighbours of the uplink: they do not reach phones, nor LANs that other local networks
 /// may reach. An uplink's network that this site shares as a LAN is exempt.
 fn neighbours(site: &Site) -> Vec<FirewallRule> {
-    let is_there = |lan: &&Cidr| site.host.uplink_networks.iter().any(|network| network.overlaps(**lan));
+    let is_there = |lan: &Cidr| site.host.uplink_networks.iter().any(|network| network.overlaps(*lan));
     let at = |uplink: &IfName, family: Family| {
-        let shared = site.lan.iter().filter(|lan| lan.family() == family).filter(is_there);
-        let others = shared.map(|lan| NotSource(Networks::One(*lan)));
+        let shared = site.own_lans().filter(|lan| lan.family() == family).filter(is_there);
+        let others = shared.map(|lan| NotSource(Networks::One(lan)));
         let uplink = Incoming(Interfaces::One(uplink.clone()));
         rule([uplink, Destination(networks_in(family, FAR))].into_iter().chain(others), Drop)
     };
@@ -138,11 +142,6 @@ fn strangers(site: &Site) -> Vec<FirewallRule> {
         rules.push(rule(to(family, OPEN).into_iter().chain(elsewhere).chain(others), Drop));
     }
     rules
-}
-
-/// Returns the families that the tunnels carry, and that some of these networks have.
-fn families_of(site: &Site, networks: &[Cidr]) -> Vec<Family> {
-    site.carried().filter(|family| networks.iter().any(|network| network.family() == *family)).collect()
 }
 
 /// Returns the rules on connections that come out of a tunnel to an exit: their sources are networks of the
@@ -252,7 +251,7 @@ fn far(site: &Site) -> Vec<Cidr> {
 
 fn near(site: &Site) -> Vec<Cidr> {
     let excepted = site.portals.iter().flat_map(|portal| &portal.except);
-    site.lan.iter().chain(excepted).copied().collect()
+    site.own_lans().chain(excepted.copied()).collect()
 }
 
 fn exits(site: &Site) -> impl Iterator<Item = (&IfName, &SiteTunnel)> {

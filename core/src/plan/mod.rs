@@ -7,6 +7,7 @@ mod connection_marks;
 mod dns;
 mod exempt;
 mod firewall;
+mod home_names;
 mod inbound;
 mod ingress;
 mod lockout;
@@ -23,6 +24,7 @@ mod router_access;
 mod routing;
 mod sets;
 mod strays;
+mod translation;
 mod tunnels;
 
 use crate::base::net::{Family, IfName};

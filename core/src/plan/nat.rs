@@ -9,6 +9,7 @@ use crate::firewall::{
     FirewallRule, Interfaces, Networks,
 };
 use crate::plan::sets::{INSIDE, PROVIDERS, in_set, networks_in, rule, tunnels};
+use crate::plan::translation;
 use crate::site::{ProviderSettings, Site};
 
 /// Set of networks to which the other ends of tunnels know the way back.
@@ -28,6 +29,7 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     if site.providers().next().is_some() {
         rules.push(rule([Outgoing(in_set(PROVIDERS))], Masquerade));
     }
+    rules.extend(translation::postrouting(site));
     if !site.tunnels.is_empty() {
         // The other end knows the way back only to the network's subnet and to the networks that we share.
         let unknown = |family| rule([Outgoing(tunnels()), NotSource(networks_in(family, KNOWN))], Masquerade);
@@ -36,9 +38,10 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     rules
 }
 
-/// Returns the members of the set [`KNOWN`].
+/// Returns the members of the set [`KNOWN`]. Sources in translated networks have their translation already.
 pub(super) fn known(site: &Site) -> Vec<Cidr> {
-    site.lan.iter().copied().chain(site.subnets()).collect()
+    let as_they_are = site.lan.iter().filter(|lan| lan.seen_as.is_none()).map(|lan| lan.network);
+    as_they_are.chain(site.subnets()).collect()
 }
 
 /// Returns the members of the set [`INSIDE`].

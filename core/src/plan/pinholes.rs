@@ -48,7 +48,7 @@ fn forward(site: &Site) -> Vec<FirewallRule> {
     let from_tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
     let answers = site.tunnels.keys().map(|tunnel| rule([leaving(tunnel), Established]));
     let shared = site.tunnels.keys().flat_map(|tunnel| {
-        site.lan.iter().map(move |lan| rule([Source(Networks::One(*lan)), leaving(tunnel)]))
+        site.own_lans().map(move |lan| rule([Source(Networks::One(lan)), leaving(tunnel)]))
     });
     let portals = site.portals.iter().flat_map(|portal| through(site, portal));
     from_tunnels.chain(answers).chain(shared).chain(portals).collect()

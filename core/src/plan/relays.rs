@@ -10,7 +10,6 @@ use crate::firewall::{
     Condition::{Destination, Incoming, Outgoing, Source},
     Interfaces, Networks, Set, SetName,
 };
-use crate::plan::phones::shared;
 use crate::plan::priorities::{DEVICES, into, skip};
 use crate::plan::sets::rule;
 use crate::site::{Relay, Site};
@@ -52,6 +51,12 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     numbered
         .map(|(number, ((_, _, family), of_way))| (sources(number), Set::Networks(family, of_way)))
         .collect()
+}
+
+/// Returns the networks of a family that this site shares. Networks of other sites lie on the way of the chain, or
+/// not at all.
+fn shared(site: &Site, family: Family) -> impl Iterator<Item = Cidr> {
+    site.own_lans().filter(move |network| network.family() == family)
 }
 
 fn ways(site: &Site) -> Ways<'_> {

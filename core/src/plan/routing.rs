@@ -10,7 +10,7 @@ use crate::base::net::{Cidr, Family, IfName, Table};
 use crate::base::sorted::SortedSet;
 use crate::plan::exempt::{self, link_scoped};
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, MARKED, into, loopback, skip};
-use crate::plan::{chains, inbound, marks, ntp, phones, relays};
+use crate::plan::{chains, inbound, marks, ntp, phones, relays, translation};
 use crate::site::{
     Chain, Entrance, Exit, PortFilter, Portal, ProviderSettings, Site, SiteTunnel, TABLE_BASE, Vlan, families,
 };
@@ -50,7 +50,9 @@ pub(super) fn routes(site: &Site) -> SortedSet<Route> {
     });
     let exits = site.tunnels.iter().flat_map(|(interface, tunnel)| to_exit(site, interface, tunnel));
     let chains = site.chains.iter().flat_map(|chain| into_chain(site, chain));
-    to_peers.chain(exits).chain(chains).chain(own_closed(site)).collect()
+    // A packet that missed its translation must not follow the route to the internet.
+    let untranslated = translation::seen_networks(site).map(|network| backstop(Table::MAIN, network));
+    to_peers.chain(exits).chain(chains).chain(own_closed(site)).chain(untranslated).collect()
 }
 
 /// Returns the route that refuses this router's own traffic which its portal's exit does not take.

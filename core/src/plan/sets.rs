@@ -91,6 +91,11 @@ pub(super) fn disjoint(family: Family, networks: impl Iterator<Item = Cidr>) -> 
     all
 }
 
+/// Returns the families that the tunnels carry, and that some of these networks have.
+pub(super) fn families_of(site: &Site, networks: &[Cidr]) -> Vec<Family> {
+    site.carried().filter(|family| networks.iter().any(|network| network.family() == *family)).collect()
+}
+
 /// Returns the members of the set [`RESOLVERS`].
 pub(super) fn resolvers(site: &Site) -> Vec<Cidr> {
     let elsewhere = site.portals.iter().filter(|portal| portal.exit != Exit::Direct);

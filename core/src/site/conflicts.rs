@@ -4,12 +4,14 @@ use super::{Entrance, Portal, SiteTunnel, Vlan};
 use crate::base::error::Error;
 use crate::base::net::{Cidr, IfName, InterfaceAddress};
 use crate::base::sorted::SortedMap;
+use crate::config::model::{Network, SharedNetwork, free_network};
 use crate::firewall::FirewallBackend;
 use crate::site::facts::{Facts, Uplink};
 
-/// Returns an error for each network that a peer shares and that is also connected to this host: the route to
-/// the peer would take the traffic of the host's own computers away.
+/// Returns an error for each network of a peer, as others see it, that is also connected to this host: the
+/// route to the peer would take the traffic of the host's own computers away.
 pub(super) fn shared_networks_that_are_local(
+    network: &Network,
     tunnels: &SortedMap<IfName, SiteTunnel>,
     facts: &Facts,
 ) -> Vec<Error> {
@@ -17,14 +19,55 @@ pub(super) fn shared_networks_that_are_local(
     let peers = tunnels.values().flat_map(|tunnel| &tunnel.peers);
     peers
         .flat_map(|(name, peer)| peer.networks.iter().map(move |network| (name, *network)))
-        .filter_map(|(name, network)| {
-            let local = here.iter().find(|local| local.overlaps(network))?;
+        .filter_map(|(name, there)| {
+            let local = here.iter().find(|local| local.overlaps(there))?;
+            let advice = shown_elsewhere(network, name, there, &here).map_or_else(
+                || {
+                    "change `subnet`, or the `address` of the portal there, or renumber this network"
+                        .to_owned()
+                },
+                |line| format!("write `{line}` at site `{name}`, in the files of all sites"),
+            );
             Some(Error::wrong(format!(
-                "site `{name}` has the network {network}, but {local} is already connected to this \
-                 router: renumber one of the two networks, or take it out of `lan` (or change `subnet`)"
+                "site `{name}` has the network {there}, but {local} is already connected to this \
+                 router: {advice}"
             )))
         })
         .collect()
+}
+
+/// Returns an error for each network that this site shows in place of one of its own, and that is also
+/// connected to this host: the firewall would refuse the traffic of the computers there.
+pub(super) fn networks_shown_that_are_local(network: &Network, name: &str, facts: &Facts) -> Vec<Error> {
+    let here: Vec<Cidr> = facts.local.iter().chain(&facts.uplink_networks).copied().collect();
+    let shown = network.sites[name].lan.iter().filter_map(|lan| lan.translation());
+    shown
+        .filter_map(|(own, seen_as)| {
+            let local = here.iter().find(|local| local.overlaps(seen_as))?;
+            let advice = shown_elsewhere(network, name, seen_as, &here)
+                .map_or_else(|| "choose another network".to_owned(), |line| format!("write `{line}`"));
+            Some(Error::wrong(format!(
+                "`lan` shows {own} as {seen_as}, but {local} is already connected to this router: {advice}"
+            )))
+        })
+        .collect()
+}
+
+/// Returns the line `lan = […]` with which a site shows one of its networks as a free one; `None` if the site
+/// does not share that network, or none is free.
+fn shown_elsewhere(network: &Network, name: &str, visible: Cidr, here: &[Cidr]) -> Option<String> {
+    let site = network.sites.get(name)?;
+    let meant = site.lan.iter().find(|lan| lan.visible() == visible)?;
+    let shared = network.sites.values().flat_map(|site| &site.lan);
+    let shared = shared.flat_map(|lan| [lan.network, lan.visible()]);
+    let subnets = [Some(network.subnet), network.subnet6.map(|subnet6| subnet6.network)];
+    let taken: Vec<Cidr> = shared.chain(subnets.into_iter().flatten()).chain(here.iter().copied()).collect();
+    let seen_as = Some(free_network(meant.network, site.id, &taken)?);
+    let entry = |lan: &SharedNetwork| {
+        let lan = if lan == meant { SharedNetwork { seen_as, ..*lan } } else { *lan };
+        format!("\"{lan}\"")
+    };
+    Some(format!("lan = [{}]", site.lan.iter().map(entry).collect::<Vec<_>>().join(", ")))
 }
 
 /// Returns an error for each network of the host inside a subnet, which the file has under this key: sites

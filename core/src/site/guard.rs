@@ -3,7 +3,7 @@
 use crate::base::error::Error;
 use crate::base::package_manager::PackageManager;
 use crate::base::sorted::SortedSet;
-use crate::config::model::FirewallChoice;
+use crate::config::model::{FirewallChoice, SharedNetwork, SiteConfig};
 use crate::firewall::xtables::IptablesProgram;
 use crate::firewall::{Chain, FirewallBackend, RestrictiveRules};
 use crate::site::facts::{Facts, HostFirewalls};
@@ -25,9 +25,32 @@ impl Guard {
     /// # Errors
     /// If the host has no firewall, if the firewall lacks something, or if it would end the address
     /// translation of other programs.
-    pub(super) fn choose(choice: FirewallChoice, facts: &Facts) -> Result<Self, Error> {
-        let (firewall, reason) = choose(choice, &facts.filters, facts.package_manager)?;
+    pub(super) fn choose(entry: &SiteConfig, facts: &Facts) -> Result<Self, Error> {
+        let (firewall, reason) = choose(entry.firewall, &facts.filters, facts.package_manager)?;
+        can_translate(&entry.lan, firewall, &facts.filters, facts.package_manager)?;
         Ok(Self { firewall, reason, barriers: facts.filters.barriers.clone() })
+    }
+}
+
+/// Refuses a firewall that lacks a feature at a site that shares a network under another one: there, unlike
+/// at other sites, every packet from a linked site needs address translation.
+fn can_translate(
+    lans: &[SharedNetwork],
+    firewall: FirewallBackend,
+    filters: &HostFirewalls,
+    manager: PackageManager,
+) -> Result<(), Error> {
+    let translated = lans.iter().find(|lan| lan.seen_as.is_some());
+    match translated {
+        Some(lan) if firewall == FirewallBackend::Nftables && !nftables_can(filters) => {
+            Err(Error::failed(format!(
+                "`lan = [\"{lan}\"]` needs a firewall that translates networks: this kernel's nftables has \
+             no {}, and the program iptables is missing: {}",
+                filters.nftables_lacks.join(" and no "),
+                manager.how_to_install("iptables")
+            )))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -296,6 +319,37 @@ mod tests {
         };
         assert_eq!(reason(true), "other programs filter with legacy iptables");
         assert_eq!(reason(false), FORMER);
+    }
+
+    // Translation of networks needs Linux 5.8 with nftables.
+    #[test]
+    fn a_site_that_translates_networks_needs_a_firewall_that_can() {
+        let lan = |seen_as: Option<&str>| {
+            let seen_as = seen_as.map(|text| text.parse().unwrap());
+            SharedNetwork { network: "192.168.1.0/24".parse().unwrap(), seen_as }
+        };
+        let old = |nft| HostFirewalls {
+            nftables_lacks: vec!["translation of networks (needs Linux 5.8 or newer, with module nft_nat)"],
+            nft,
+            ..host(true, false, false)
+        };
+        let nftables = FirewallBackend::Nftables;
+        let check = |lan, backend, filters: &HostFirewalls| {
+            can_translate(&[lan], backend, filters, PackageManager::default())
+                .map_err(|error| error.to_string())
+        };
+        let translated = lan(Some("10.78.1.0/24"));
+        assert_eq!(check(lan(None), nftables, &old(None)), Ok(()));
+        assert_eq!(check(translated, nftables, &host(true, false, false)), Ok(()));
+        let iptables = FirewallBackend::Iptables(IptablesProgram::Nft);
+        assert_eq!(chosen(FirewallChoice::Auto, &old(Some(IptablesProgram::Nft))), Some(iptables));
+        assert_eq!(check(translated, iptables, &old(Some(IptablesProgram::Nft))), Ok(()));
+        assert_eq!(chosen(FirewallChoice::Auto, &old(None)), Some(nftables));
+        let refusal = check(translated, nftables, &old(None)).unwrap_err();
+        let begins = "`lan = [\"192.168.1.0/24 as 10.78.1.0/24\"]` needs a firewall that translates \
+                      networks: this kernel's nftables has no translation of networks (needs Linux 5.8 or \
+                      newer, with module nft_nat), and the program iptables is missing: ";
+        assert!(refusal.starts_with(begins), "{refusal}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::ids::site_address6;
-use super::{Guard, SiteIpv6, SiteTunnel};
+use super::{Guard, Portal, SiteIpv6, SiteTunnel};
 use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{Network, SiteConfig};
@@ -28,10 +28,28 @@ fn lack(entry: &SiteConfig, facts: &Facts) -> Option<String> {
     if !facts.ipv6 {
         return Some("this kernel has no IPv6, or it is switched off (`ipv6.disable=1`)".to_owned());
     }
-    let firewall = Guard::choose(entry.firewall, facts).ok()?.firewall;
+    if facts.without_ipv6.iter().any(|interface| interface.as_str() == "default") {
+        return Some("it is switched off (`net.ipv6.conf.default.disable_ipv6=1`)".to_owned());
+    }
+    let firewall = Guard::choose(entry, facts).ok()?.firewall;
     let lacks = &facts.filters.legacy_lacks_ipv6;
     (matches!(firewall, FirewallBackend::Iptables(_)) && !lacks.is_empty())
         .then(|| format!("this kernel lacks {}", lacks.join(", ")))
+}
+
+/// Returns the notes on portals whose interface has no IPv6, though the tunnels carry it. The kernel gives such
+/// an interface no address, and passes on no IPv6 from there.
+pub(super) fn notes_on_portals(portals: &[Portal], facts: &Facts) -> Vec<String> {
+    let off = |portal: &Portal| {
+        let interface =
+            portal.entrance.interface().filter(|interface| facts.without_ipv6.contains(*interface))?;
+        Some(format!(
+            "portal `{}`: devices there get no IPv6, because it is switched off on {interface} \
+             (`net.ipv6.conf.{interface}.disable_ipv6=1`)",
+            portal.name
+        ))
+    };
+    portals.iter().filter_map(off).collect()
 }
 
 /// Removes the IPv6 networks of all peers.

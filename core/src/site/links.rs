@@ -39,7 +39,19 @@ pub fn networks_of(network: &Network, name: &str) -> SortedSet<Cidr> {
         .into_values()
         .map(InterfaceAddress::network)
         .filter(|lan| !own.covers(*lan));
-    elsewhere.chain([own]).chain(site_subnet6(network, site.id)).chain(site.lan.iter().copied()).collect()
+    let lans = site.lan.iter().map(|lan| lan.visible());
+    elsewhere.chain([own]).chain(site_subnet6(network, site.id)).chain(lans).collect()
+}
+
+/// Returns the networks that the sites with a link to `own` share, by site, as `own` sees them.
+pub(super) fn lans_of_peers(network: &Network, own: &str) -> SortedMap<Name, SortedSet<Cidr>> {
+    let sharing = linked(network, own).filter(|(_, peer)| !peer.lan.is_empty());
+    sharing.map(|(name, peer)| (name.clone(), peer.lan.iter().map(|lan| lan.visible()).collect())).collect()
+}
+
+/// Returns the networks that stand for others at the sites with a link to `own`.
+pub(super) fn translated_by_peers(network: &Network, own: &str) -> SortedSet<Cidr> {
+    linked(network, own).flat_map(|(_, peer)| &peer.lan).filter_map(|lan| lan.seen_as).collect()
 }
 
 /// Returns the address of the site `own` on all its tunnels.
@@ -74,7 +86,10 @@ pub fn tunnels(network: &Network, own: &str, known: &PeerKnowledge) -> SortedMap
 }
 
 /// Returns the sites with a link to `own`: one of the two names the other.
-fn linked<'a>(network: &'a Network, own: &'a str) -> impl Iterator<Item = (&'a Name, &'a model::SiteConfig)> {
+pub(super) fn linked<'a>(
+    network: &'a Network,
+    own: &'a str,
+) -> impl Iterator<Item = (&'a Name, &'a model::SiteConfig)> {
     let mine: SortedSet<&Name> = names(&network.sites[own]).collect();
     network.sites.iter().filter(move |(name, peer)| {
         name.as_str() != own && (mine.contains(name) || names(peer).any(|n| n == own))

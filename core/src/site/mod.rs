@@ -18,6 +18,7 @@ mod ipv6;
 mod kernel_settings;
 mod links;
 mod marks;
+mod names;
 mod notes;
 mod obstacle;
 mod obstacle_search;
@@ -41,6 +42,7 @@ pub use inputs::{Inputs, PeerKnowledge};
 pub use kernel_settings::KernelSettings;
 pub use links::{address, names_to_resolve, networks_of, tunnels};
 pub use marks::ExitProbe;
+pub use names::HomeNames;
 pub use obstacle::Obstacle;
 pub use portal::{ExitChoices, PortFilter, Portal, ReplyPath, RouterAccess};
 pub use portals::sources_with_ipv6;
@@ -48,8 +50,8 @@ pub use tunnel::{KEEPALIVE, PeerEndpoint, ProviderSettings, SitePeer, SitePhone,
 pub use view::{own_name, view};
 
 use crate::base::net::{Cidr, Family, IfName, Secret};
-use crate::base::sorted::SortedMap;
-use crate::config::model::{Mtu, Name};
+use crate::base::sorted::{SortedMap, SortedSet};
+use crate::config::model::{Mtu, Name, SharedNetwork};
 use crate::site::access_point::AccessPointPlan;
 
 /// Site, as the plan needs it.
@@ -66,7 +68,13 @@ pub struct Site {
     /// IPv6 of the site in the network; `None` if the tunnels carry no IPv6.
     pub ipv6: Option<SiteIpv6>,
     /// Networks here that linked sites may reach.
-    pub lan: Vec<Cidr>,
+    pub lan: Vec<SharedNetwork>,
+    /// Networks that linked sites share, by site, as this site sees them.
+    pub far_lans: SortedMap<Name, SortedSet<Cidr>>,
+    /// Networks in whose place linked sites have others at home.
+    pub translated_elsewhere: SortedSet<Cidr>,
+    /// Names of computers in the homes of this site and of linked sites.
+    pub names: HomeNames,
     /// MTU of the tunnels.
     pub mtu: Mtu,
     /// Private key of the site.
@@ -240,6 +248,18 @@ impl Site {
         self.tunnels.iter().flat_map(|(interface, tunnel)| {
             tunnel.phones.iter().map(move |(name, phone)| (interface, name, phone))
         })
+    }
+}
+
+impl Site {
+    /// Returns the networks here that linked sites may reach, as they are here.
+    pub fn own_lans(&self) -> impl Iterator<Item = Cidr> {
+        self.lan.iter().map(|lan| lan.network)
+    }
+
+    /// Returns the networks here that linked sites see as other networks, each with that other one.
+    pub fn translations(&self) -> impl Iterator<Item = (Cidr, Cidr)> {
+        self.lan.iter().filter_map(|lan| lan.translation())
     }
 }
 

@@ -85,6 +85,8 @@ fn takes_everything(portal: &model::PortalConfig) -> bool {
 impl PortalInputs<'_> {
     fn portal(&self, entry: &model::PortalConfig) -> Portal {
         let entrance = self.entrance(entry);
+        let lacks_ipv6 = entrance.interface().is_some_and(|here| self.facts.without_ipv6.contains(here));
+        let address6 = self.addresses6.get(&entry.name).copied().filter(|_| !lacks_ipv6);
         let exits: Vec<Exit> = entry.exits.iter().map(|entry| exit(self.network, self.own, entry)).collect();
         let exit = exits.first().expect("validated: there is one").clone();
         let has_lan = entry.entrance.has_lan();
@@ -98,7 +100,7 @@ impl PortalInputs<'_> {
             behind: self.behind(&entrance),
             entrance,
             address: self.addresses.get(&entry.name).copied(),
-            address6: self.addresses6.get(&entry.name).copied(),
+            address6,
             dhcp,
             resolvers: if asks_by_exit { resolvers_at(&exit, self.tunnels) } else { entry.dns.clone() },
             asks_by_exit,

@@ -2,11 +2,11 @@
 
 use super::host_view::chosen_uplink;
 use super::ids::site_address;
-use super::links::tunnels;
+use super::links::{self, tunnels};
 use super::portals::portals;
 use super::{
-    AgentSettings, ExitProbe, Guard, HostView, Inputs, KernelSettings, NtpBypass, Portal, Site, SiteTunnel,
-    chains, conflicts, ipv6, marks, notes, providers,
+    AgentSettings, ExitProbe, Guard, HomeNames, HostView, Inputs, KernelSettings, NtpBypass, Portal, Site,
+    SiteTunnel, chains, conflicts, ipv6, marks, notes, providers,
 };
 use crate::base::error::{Error, Errors};
 use crate::base::net::{Cidr, IfName, PublicKey};
@@ -56,10 +56,14 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
     let chains = chains::chains(network, name, ipv6.is_some());
     let probes = marks::probes(&portals, &chains, &tunnels, network.probe);
     errors.extend(shared_networks_and_marks(network, entry, &tunnels, &portals, &probes, facts));
+    errors.extend(conflicts::networks_shown_that_are_local(network, name, facts));
     errors.extend(conflicts_of_entrances(&portals, uplink.as_ref(), facts));
     let guard = guard_for(entry, &portals, uplink.as_ref(), facts, errors)?;
     let mut notes = notes::all(entry, &portals, uplink.as_ref(), &tunnels, inputs);
     notes.extend(ipv6::note(network, entry, facts));
+    if ipv6.is_some() {
+        notes.extend(ipv6::notes_on_portals(&portals, facts));
+    }
     notes.extend(wifi.notes.iter().cloned());
 
     Ok(Site {
@@ -69,6 +73,9 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         subnet: network.subnet,
         ipv6,
         lan: entry.lan.clone(),
+        far_lans: links::lans_of_peers(network, name),
+        translated_elsewhere: links::translated_by_peers(network, name),
+        names: HomeNames::new(network, name),
         mtu: network.mtu,
         private_key: inputs.private_key.clone(),
         host: HostView::new(&subnets, facts, uplink),
@@ -94,7 +101,7 @@ fn guard_for(
     facts: &Facts,
     mut errors: Vec<Error>,
 ) -> Result<Guard, Errors> {
-    let guard = Guard::choose(entry.firewall, facts).map_err(|error| errors.push(error)).ok();
+    let guard = Guard::choose(entry, facts).map_err(|error| errors.push(error)).ok();
     errors.extend(
         guard.iter().flat_map(|guard| conflicts::names_iptables_cannot_take(guard.firewall, portals, uplink)),
     );
@@ -109,7 +116,7 @@ fn shared_networks_and_marks(
     probes: &[ExitProbe],
     facts: &Facts,
 ) -> Vec<Error> {
-    let mut errors = conflicts::shared_networks_that_are_local(tunnels, facts);
+    let mut errors = conflicts::shared_networks_that_are_local(network, tunnels, facts);
     let subnet6 = network.subnet6.map(|subnet6| ("subnet6", subnet6.network));
     for subnet in [("subnet", network.subnet)].into_iter().chain(subnet6) {
         errors.extend(conflicts::networks_in_the_subnet(portals, subnet, facts));

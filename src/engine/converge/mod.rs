@@ -1,6 +1,7 @@
 //! Makes the machine match a site: its whole state, and the connections of portals that have moved.
 
 mod moved;
+mod untranslated;
 
 use crate::base::error::Result;
 use crate::base::net::IfName;
@@ -32,7 +33,13 @@ pub fn converge(
     let want = plan(site);
     let prepared = prepare(kernel, journal, &want, links)?;
     let moved = moved.with_changes(site, &prepared.have, &want);
-    let steps = apply_prepared(kernel, journal, &want, prepared, on_failure)?;
+    let lacking = untranslated::connections(site, &prepared.have, &want);
+    let steps = apply_prepared(kernel, journal, &want, prepared, on_failure).inspect_err(|_| {
+        // The next attempt may find the firewall in place, and would not learn that it was missing.
+        if let Some(connections) = untranslated::add(None, lacking.clone()) {
+            forget(kernel, &connections);
+        }
+    })?;
     // The state is right by now, so a failure below is no failure of the whole.
     let guards = want.firewall.is_some() || !want.iptables.is_empty();
     if let Err(error) = firewall_choice::remember(journal.folder(), guards.then_some(site.guard.firewall)) {
@@ -43,7 +50,7 @@ pub fn converge(
             "devices that are silent when the agent next starts will not be known by their addresses: {error}"
         );
     }
-    if let Some(connections) = moved.connections() {
+    if let Some(connections) = untranslated::add(moved.connections(), lacking) {
         forget(kernel, &connections);
     }
     wake_up(kernel, site, &steps);

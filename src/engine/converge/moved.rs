@@ -52,7 +52,11 @@ impl Moved {
     /// Returns the connections to forget; none if no portal has moved.
     pub(super) fn connections(self) -> Option<ConnectionFilter> {
         let is_empty = self.sources.is_empty() && self.marks.is_empty();
-        (!is_empty).then_some(ConnectionFilter { by_source: self.sources, by_mark: self.marks })
+        (!is_empty).then_some(ConnectionFilter {
+            by_source: self.sources,
+            by_mark: self.marks,
+            ..ConnectionFilter::default()
+        })
     }
 
     fn add(&mut self, site: &Site, portal: &Portal) {

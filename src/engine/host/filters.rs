@@ -20,9 +20,9 @@ pub(super) fn read(kernel: &mut Linux, query: &HostQuery) -> Result<HostFirewall
     // After the survey: a caller without permission gets an error about the kernel, not about a file.
     let former = firewall_choice::remembered(query.folder)?;
     let mut filters = HostFirewalls { nftables: kernel.has_nftables(), former, ..HostFirewalls::default() };
-    // The query is needed only before our rules are in nftables.
-    if former != Some(FirewallBackend::Nftables) {
-        filters.nftables_lacks = kernel.nftables_lacks()?;
+    // The query is needed only before our rules are in nftables. These rules may not have a translation yet.
+    if former != Some(FirewallBackend::Nftables) || query.translates {
+        filters.nftables_lacks = kernel.nftables_lacks(query.translates)?;
     }
     if !super::runs_at_least((4, 18)) {
         filters.displaced = survey.translating.as_ref().map(ToString::to_string);
@@ -51,7 +51,7 @@ pub(super) fn read(kernel: &mut Linux, query: &HostQuery) -> Result<HostFirewall
         // The kernel is asked only where legacy iptables would have to guard: the answer may load modules.
         let nftables_can = filters.nftables && filters.nftables_lacks.is_empty();
         if filters.legacy_in_use || !nftables_can || filters.nft.is_none() {
-            filters.legacy_lacks = legacy::lacks(&programs.missing(program), query.marks);
+            filters.legacy_lacks = legacy::lacks(&programs.missing(program), query.marks, query.translates);
             if query.ipv6 {
                 filters.legacy_lacks_ipv6 = legacy::lacks_ipv6();
             }

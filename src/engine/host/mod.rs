@@ -67,6 +67,8 @@ pub struct HostQuery<'a> {
     pub marks: bool,
     /// Set if IPv6 goes through portals.
     pub ipv6: bool,
+    /// Set if the firewall has to translate networks.
+    pub translates: bool,
     /// Interfaces that have to be access points.
     pub cards: &'a SortedSet<IfName>,
     /// Networks whose devices must be known by their hardware address, if the host has IPv6.
@@ -118,6 +120,7 @@ fn read(kernel: &mut Linux, query: &HostQuery) -> Result<Facts> {
         uplink_networks: connected_networks(&routes, uplink_index),
         wireguard,
         ipv6,
+        without_ipv6: interfaces_without_ipv6(&links),
         can_be_deaf: links
             .values()
             .map(|link| &link.name)
@@ -253,6 +256,21 @@ fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> SortedSet<Ci
 fn can_be_deaf(interface: &IfName) -> bool {
     let setting = format!("/proc/sys/net/ipv6/conf/{interface}/accept_ra");
     access(Path::new(&setting), AccessFlags::W_OK).is_ok()
+}
+
+/// Returns the interfaces on which IPv6 is switched off. `default` is among them if that is so for interfaces
+/// that are made later, or for one of ours: an interface keeps the setting that it was made with.
+fn interfaces_without_ipv6(links: &SortedMap<u32, &HostLink>) -> SortedSet<IfName> {
+    let later: IfName = "default".parse().expect("a valid name");
+    let is_off = |interface: &IfName| {
+        sysctl::read(&format!("net/ipv6/conf/{interface}/disable_ipv6")).ok().flatten().as_deref()
+            == Some("1")
+    };
+    let (ours, foreign): (Vec<&HostLink>, Vec<&HostLink>) =
+        links.values().copied().partition(|link| link.ours().is_some());
+    let later = (is_off(&later) || ours.iter().any(|link| is_off(&link.name))).then_some(later);
+    let foreign = foreign.into_iter().map(|link| link.name.clone()).filter(is_off);
+    foreign.chain(later).collect()
 }
 
 /// Returns the foreign interfaces on which this host listens to router advertisements, and `default` if it

@@ -25,10 +25,10 @@ pub(super) fn dialled(parsed: &Parsed, wishes: &Wishes, id: u8, mtu: Option<u32>
 /// Returns a network of unique local addresses (RFC 4193). Its number follows from the site's key, which is
 /// random: such numbers hardly ever meet, and the same file always gives the same text.
 fn of_key(key: PublicKey) -> Cidr {
-    let [a, b, c, d, e, ..] = key.0;
-    let segment = |high, low| u16::from_be_bytes([high, low]);
-    let address = Ipv6Addr::new(segment(0xfd, a), segment(b, c), segment(d, e), 0, 0, 0, 0, 0);
-    Cidr::new(address.into(), 48).expect("a valid length")
+    let mut address = [0; 16];
+    address[0] = 0xfd;
+    address[1..6].copy_from_slice(&key.0[..5]);
+    Cidr::new(Ipv6Addr::from(address).into(), 48).expect("a valid length")
 }
 
 /// Returns the /48 in which the site with this id has the address.

@@ -42,7 +42,8 @@ fn ipv6(parsed: &Parsed, allowed: &[Cidr], is_on: bool) -> Option<String> {
     let everything = are_all_ipv4(allowed);
     if is_on {
         return (everything && !is_all(allowed)).then(|| {
-            "IPv6 for other networks: wg-quick sent it via the uplink; a portal for all destinations blocks it"
+            "IPv6 for other networks, which wg-quick sent via the uplink; a portal for all destinations \
+             blocks it"
                 .to_owned()
         });
     }

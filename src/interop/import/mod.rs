@@ -158,8 +158,8 @@ fn dialled(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Res
     let (subnet, id) = site_of(parsed, wishes);
     let mtu = mtu.filter(|mtu| MTUS.contains(mtu));
     let subnet6 = ipv6::dialled(parsed, wishes, id, mtu);
-    let subnets = Subnets { ipv4: subnet, ipv6: subnet6 };
-    network_and_site(text, wishes, subnets, id, Tunnels { port: *listen_port, mtu })?;
+    let tunnels = Tunnels { port: *listen_port, mtu };
+    network_and_site(text, wishes, Subnets { ipv4: subnet, ipv6: subnet6 }, id, tunnels)?;
     writeln!(text, "# endpoint = \"…\"   # host name or address at which the phones dial this site")?;
     let mut strangers = Vec::new();
     for peer in &parsed.config.peers {

@@ -12,9 +12,10 @@ use nix::errno::Errno;
 
 use super::batch::Batch;
 use super::conntrack::ConnectionFilter;
+use super::echo::EchoPath;
 use super::iptables::legacy::Shape;
 use super::link::Links;
-use super::sockets::{ChangeMonitor, EchoPath, EchoSocket, NeighbourMonitor};
+use super::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
 use super::wireguard::Reading;
 use super::{Kernel, Outcome, step_errors};
 use crate::base::error::{Context as _, Result};

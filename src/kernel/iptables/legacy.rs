@@ -40,6 +40,8 @@ const NEEDED_V4: [(ExtensionKind, &str, u8); 3] = [
 /// Targets that IPv6 through portals needs.
 const NEEDED_V6: [(ExtensionKind, &str, u8); 2] =
     [(ExtensionKind::Target, "MASQUERADE", 0), (ExtensionKind::Target, "REDIRECT", 0)];
+/// Additional target for a site that shares a network under another one.
+const NEEDED_FOR_NETWORKS: (ExtensionKind, &str, u8) = (ExtensionKind::Target, "NETMAP", 0);
 
 #[derive(Debug, Clone, Copy)]
 enum ExtensionKind {
@@ -137,12 +139,13 @@ pub fn shape() -> Result<Vec<Shape>> {
 
 /// Returns in words the needs of our rules that this host does not meet: the `missing` programs, and the
 /// matches and targets that the kernel lacks. The question makes the kernel load the modules that it has.
-/// `marks` adds the needs of portals that use marks.
-pub fn lacks(missing: &[String], marks: bool) -> Vec<String> {
+/// `marks` adds the needs of portals that use marks, `translates` those of a site that shares an IPv4 network
+/// under another one.
+pub fn lacks(missing: &[String], marks: bool, translates: bool) -> Vec<String> {
     let for_marks = if marks { &NEEDED_FOR_MARKS[..] } else { &[] };
     let needed = NEEDED.iter().chain(for_marks);
     let mut lacks: Vec<String> = missing.iter().map(|program| format!("the program {program}")).collect();
-    let v4 = needed.clone().chain(&NEEDED_V4);
+    let v4 = needed.clone().chain(&NEEDED_V4).chain(translates.then_some(&NEEDED_FOR_NETWORKS));
     lacks.extend(v4.filter(|need| is_missing(Family::V4, need)).map(|need| in_words("", need)));
     if Path::new("/proc/sys/net/ipv6").is_dir() {
         let v6 = needed.filter(|need| is_missing(Family::V6, need));

@@ -14,7 +14,7 @@ use crate::base::sorted::SortedMap;
 use crate::firewall::xtables::{IptablesProgram, IptablesRuleset};
 use crate::kernel::batch::Batch;
 use crate::kernel::conntrack::{self, ConnectionFilter};
-use crate::kernel::echo::Echo;
+use crate::kernel::echo::{Echo, EchoPath};
 use crate::kernel::iptables::{Iptables, legacy};
 use crate::kernel::link::{HostLink, Links};
 use crate::kernel::neighbour::NeighbourSocket;
@@ -22,7 +22,7 @@ use crate::kernel::netlink::{Socket, protocols};
 use crate::kernel::netlink_monitor::NetlinkMonitor;
 use crate::kernel::nftables::{Nftables, Survey};
 use crate::kernel::nl80211::Wireless;
-use crate::kernel::sockets::{ChangeMonitor, EchoPath, EchoSocket, NeighbourMonitor};
+use crate::kernel::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
 use crate::kernel::wireguard::{Reading, WireGuard};
 use crate::kernel::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
 use crate::state::step::{Step, TunnelChange};
@@ -63,8 +63,9 @@ impl Linux {
     }
 
     /// Returns the abilities, in words, that our rules need and the kernel's nftables lacks.
-    pub fn nftables_lacks(&mut self) -> Result<Vec<&'static str>> {
-        self.nftables.as_mut().map_or_else(|| Ok(Vec::new()), |nftables| Ok(nftables.lacks()?.to_vec()))
+    pub fn nftables_lacks(&mut self, translates: bool) -> Result<Vec<&'static str>> {
+        let nftables = self.nftables.as_mut();
+        nftables.map_or_else(|| Ok(Vec::new()), |nftables| Ok(nftables.lacks(translates)?.to_vec()))
     }
 
     /// Surveys the nftables tables of other programs.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::transaction;
 use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
 use crate::firewall::edit::edits;
-use crate::firewall::{Action, Chain, Condition, Firewall, FirewallRule, Set, SetName};
+use crate::firewall::{Action, Chain, Condition, Firewall, FirewallRule, Networks, Set, SetName};
 use crate::kernel::netlink::Refusal;
 use crate::kernel::nfnetlink::Nfnetlink;
 
@@ -15,14 +15,27 @@ const MARK: Mark = Mark { value: 1, mask: 1 };
 /// Returns in words the needs of our rules that the kernel does not meet. The kernel loads the modules that
 /// it has, tries a table with all these needs, and drops the table before it is in force: no other program
 /// hears of the trial.
-pub(super) fn lacks(socket: &mut Nfnetlink) -> Result<Vec<&'static str>, Refusal> {
-    let needed = needed();
+/// `translates` adds the needs of a site that shares a network under another one.
+pub(super) fn lacks(socket: &mut Nfnetlink, translates: bool) -> Result<Vec<&'static str>, Refusal> {
+    let mut needed = needed();
+    if translates {
+        needed.chains.get_or_default(Chain::Postrouting).push(translation());
+    }
     let edits = edits(None, Some(&needed));
     let trial = transaction::encode_trial(&edits);
     let refusals = socket.refusals(trial.messages())?.into_iter();
     let refusals: Vec<_> =
         refusals.map(|(message, refusal)| (trial.edit_of(message), refusal.errno)).collect();
     Ok(transaction::lacking(&edits, &refusals))
+}
+
+/// Returns a rule that translates a network.
+fn translation() -> FirewallRule {
+    let network = Cidr::new(Ipv4Addr::LOCALHOST.into(), 8).expect("a valid length");
+    FirewallRule {
+        conditions: vec![Condition::Source(Networks::One(network))],
+        action: Action::SourcePrefix(network),
+    }
 }
 
 /// Returns a firewall with each feature that depends on a module, or on the kernel's age.

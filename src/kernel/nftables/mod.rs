@@ -46,8 +46,9 @@ pub struct Nftables {
     socket: Nfnetlink,
     /// Survey of other programs' chains, with the generation of the ruleset that it shows.
     surveyed: Option<(u32, Survey)>,
-    /// Needs of our rules that the kernel does not meet; `None` before the kernel was asked.
-    lacks: Option<Vec<&'static str>>,
+    /// Needs of our rules that the kernel does not meet, without and with the translation of networks; `None`
+    /// before the kernel was asked.
+    lacks: [Option<Vec<&'static str>>; 2],
 }
 
 impl Nftables {
@@ -63,17 +64,19 @@ impl Nftables {
             Err(refusal) if is_unknown_subsystem(refusal.errno) => Ok(None),
             // The kernel answers only root.
             Ok(_) | Err(Refusal { errno: Errno::EPERM, .. }) => {
-                Ok(Some(Self { socket, surveyed: None, lacks: None }))
+                Ok(Some(Self { socket, surveyed: None, lacks: [None, None] }))
             }
             Err(refusal) => Err(refusal).context(|| "cannot ask the kernel for its nftables".into()),
         }
     }
 
     /// Returns in words the needs of our rules that this kernel does not meet. The kernel is asked once,
-    /// because the question may load modules. The question changes nothing.
-    pub fn lacks(&mut self) -> Result<&[&'static str]> {
-        if self.lacks.is_none() {
-            self.lacks = Some(match ability::lacks(&mut self.socket) {
+    /// because the question may load modules. The question changes nothing. `translates` adds the needs of a
+    /// site that shares a network under another one.
+    pub fn lacks(&mut self, translates: bool) -> Result<&[&'static str]> {
+        let lacks = &mut self.lacks[usize::from(translates)];
+        if lacks.is_none() {
+            *lacks = Some(match ability::lacks(&mut self.socket, translates) {
                 // The kernel answers only root.
                 Err(Refusal { errno: Errno::EPERM, .. }) => Vec::new(),
                 lacks => {
@@ -81,7 +84,7 @@ impl Nftables {
                 }
             });
         }
-        Ok(self.lacks.as_deref().unwrap_or_default())
+        Ok(lacks.as_deref().unwrap_or_default())
     }
 
     /// Reads our table; `None` if there is none, an empty firewall if the table is not in a form that we

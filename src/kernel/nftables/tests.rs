@@ -107,3 +107,22 @@ fn refusals_name_the_object_and_what_the_kernel_lacks() {
         assert_eq!(errno::of(&error), Some(errno));
     }
 }
+
+#[test]
+fn a_kernel_that_does_not_know_the_flag_cannot_translate_networks() {
+    let network = "10.78.1.0/24".parse().unwrap();
+    let translated = FirewallRule { conditions: vec![], action: Action::SourcePrefix(network) };
+    let alone = FirewallRule { conditions: vec![], action: Action::Drop };
+    let edits = [
+        FirewallEdit::AddRule(Chain::Postrouting, 1, &translated),
+        FirewallEdit::AddRule(Chain::Forward, 1, &alone),
+    ];
+    let lack = "translation of networks (needs Linux 5.8 or newer, with module nft_nat)";
+    // Before Linux 5.8, and where the module is missing.
+    for errno in [Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOENT] {
+        assert_eq!(transaction::lacking(&edits, &[(Some(0), errno)]), [lack], "{errno}");
+        let error = transaction::explain(&edits, Some(0), errno.into()).to_string();
+        assert!(error.contains(&format!("this kernel has no {lack}")), "{error}");
+    }
+    assert_eq!(transaction::lacking(&edits, &[(Some(1), Errno::EINVAL)]), Vec::<&str>::new());
+}

@@ -118,7 +118,8 @@ pub(super) fn explain(edits: &[FirewallEdit], index: Option<usize>, refusal: Ref
     let edit = index.and_then(|index| edits.get(index));
     let context = edit.map_or_else(|| "change the firewall".to_owned(), FirewallEdit::to_string);
     let missing = edit.map_or(Some("nftables (module nf_tables)"), what_is_missing);
-    let message = match missing.filter(|_| is_lack(refusal.errno)) {
+    let is_lack = edit.is_some_and(|edit| is_unknown_flag(edit, refusal.errno)) || is_lack(refusal.errno);
+    let message = match missing.filter(|_| is_lack) {
         Some(missing) => format!("cannot {context}: this kernel has no {missing}"),
         None => format!("cannot {context}"),
     };
@@ -127,8 +128,9 @@ pub(super) fn explain(edits: &[FirewallEdit], index: Option<usize>, refusal: Ref
 
 /// Returns the abilities that the kernel lacks, each once, from its refusals of a trial.
 pub(super) fn lacking(edits: &[FirewallEdit], refusals: &[(Option<usize>, Errno)]) -> Vec<&'static str> {
-    let lacks = refusals.iter().filter(|(_, errno)| is_lack(*errno));
-    let refused: Vec<&FirewallEdit> = lacks.filter_map(|(index, _)| edits.get((*index)?)).collect();
+    let refused = refusals.iter().filter_map(|(index, errno)| Some((edits.get((*index)?)?, *errno)));
+    let lacks = refused.filter(|(edit, errno)| is_lack(*errno) || is_unknown_flag(edit, *errno));
+    let refused: Vec<&FirewallEdit> = lacks.map(|(edit, _)| edit).collect();
     // The content of a refused table or chain is refused along with it.
     let is_own = |edit: &FirewallEdit| match edit {
         FirewallEdit::AddTable => true,
@@ -149,6 +151,13 @@ pub(super) fn lacking(edits: &[FirewallEdit], refusals: &[(Option<usize>, Errno)
 /// Reports whether a refusal means that the kernel has no objects of that kind.
 fn is_lack(errno: Errno) -> bool {
     matches!(errno, Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EPROTONOSUPPORT)
+}
+
+/// Reports whether a refusal means that the kernel does not know a flag of a translation: before Linux 5.8,
+/// unknown flags are invalid (`nft_nat_init` in net/netfilter/nft_nat.c).
+fn is_unknown_flag(edit: &FirewallEdit, errno: Errno) -> bool {
+    let has_flag = |action| matches!(action, Action::SourcePrefix(_) | Action::DestinationPrefix(_));
+    errno == Errno::EINVAL && matches!(edit, FirewallEdit::AddRule(.., rule) if has_flag(rule.action))
 }
 
 fn encode_edit(edit: &FirewallEdit, request: &mut EditRequest) {
@@ -240,11 +249,12 @@ fn missing_expression(rule: &FirewallRule) -> Option<&'static str> {
     let connection = |condition| {
         use Condition::{
             ConnectionMarked, ConnectionNotMarked, Departing, Established, FromOriginator, FromResponder,
-            NotReturning,
+            NotReturning, Redirected,
         };
         matches!(
             condition,
             &(Established
+                | Redirected
                 | FromOriginator
                 | FromResponder
                 | ConnectionMarked(_)
@@ -258,6 +268,9 @@ fn missing_expression(rule: &FirewallRule) -> Option<&'static str> {
         Action::Reject => Some("reject (module nft_reject_inet)"),
         Action::Masquerade => Some("masquerade (module nft_masq)"),
         Action::Redirect(_) => Some("redirect (module nft_redir)"),
+        Action::SourcePrefix(_) | Action::DestinationPrefix(_) => {
+            Some("translation of networks (needs Linux 5.8 or newer, with module nft_nat)")
+        }
         Action::SourceNat(_) => Some("snat (module nft_nat)"),
         Action::DestinationNat(_) => Some("dnat (module nft_nat)"),
         _ => None,

@@ -20,8 +20,8 @@ const LEAST_MTU: u32 = 1280;
 
 /// Returns the settings for router advertisements on a LAN with this address.
 ///
-/// While the exit takes no IPv6, the advertisements say so: this host is no router, and the addresses from the
-/// prefix are deprecated. Devices then use IPv4 at once, and do not wait for IPv6 to time out. A changed
+/// While the exit takes no IPv6, the advertisements say so: this host is no router, and the addresses from
+/// the prefix are deprecated. Devices then use IPv4 at once, and do not wait for IPv6 to time out. A changed
 /// configuration restarts dnsmasq, which sends an advertisement within 5 s of its start.
 pub(super) fn settings(
     portal: &Portal,
@@ -41,8 +41,8 @@ pub(super) fn settings(
         // same prefix, dnsmasq advertises one prefix, with the shorter lifetime, that is deprecated.
         range("deprecated");
     }
-    // Devices then send no packet that is too large for the tunnel (RFC 4861 § 4.6.4). They ignore an MTU that
-    // is too small for IPv6.
+    // Devices then send no packet that is too large for the tunnel (RFC 4861 § 4.6.4). They ignore an MTU
+    // that is too small for IPv6.
     let mtu = path.mtu.filter(|mtu| *mtu >= LEAST_MTU);
     let mtu = mtu.map_or_else(String::new, |mtu| format!(",mtu:{mtu}"));
     let lifetime = if takes_ipv6 { LIFETIME } else { 0 };

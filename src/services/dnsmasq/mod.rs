@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Program, Service, ServiceFile, folder};
 use crate::base::net::{Family, IfName, InterfaceAddress};
-use crate::site::{Portal, RESOLVER_PORT};
+use crate::site::{HomeNames, Portal, RESOLVER_PORT};
 
 /// Time for which a device may keep its address: half a day, so that a guest network has room again the next
 /// morning.
@@ -32,7 +32,8 @@ pub(super) const PROGRAM: Program = Program {
     stays: &["--user=root", "--group="],
 };
 
-const CONFIGURATION: &str = "dnsmasq.conf";
+/// Name of the file that dnsmasq reads.
+pub(super) const CONFIGURATION: &str = "dnsmasq.conf";
 const LEASES: &str = "leases";
 
 /// Setting that removes IPv6 addresses from answers. dnsmasq has it since 2.87, and does not start with a
@@ -66,7 +67,12 @@ pub(super) fn is_needed(portal: &Portal) -> bool {
 }
 
 /// Returns the service of a portal whose entrance exists, if the portal needs one.
-pub(super) fn of(portal: &Portal, path: &PortalPath, run_folder: &Path) -> Option<Service> {
+pub(super) fn of(
+    portal: &Portal,
+    names: &HomeNames,
+    path: &PortalPath,
+    run_folder: &Path,
+) -> Option<Service> {
     let (interface, address) = (portal.entrance_interface()?, portal.address?);
     if !is_needed(portal) {
         return None;
@@ -75,7 +81,7 @@ pub(super) fn of(portal: &Portal, path: &PortalPath, run_folder: &Path) -> Optio
     let folder = folder(run_folder, &name);
     let mut configuration = OsString::from("--conf-file=");
     configuration.push(folder.join(CONFIGURATION));
-    let content = configuration_of(portal, interface, address, path, &folder);
+    let content = configuration_of(portal, interface, address, names, path, &folder);
     let hides_ipv6 = path.ipv6 == Some(false) && !portal.resolvers.is_empty();
     Some(Service {
         name,
@@ -102,6 +108,7 @@ fn configuration_of(
     portal: &Portal,
     interface: &IfName,
     lan: InterfaceAddress,
+    names: &HomeNames,
     path: &PortalPath,
     folder: &Path,
 ) -> String {
@@ -114,6 +121,9 @@ fn configuration_of(
     for (resolver, own) in resolvers(portal, path) {
         // Policy rules route queries from this address through the exit.
         let _ = writeln!(text, "server={resolver}@{own}");
+    }
+    if !portal.resolvers.is_empty() {
+        text.push_str(&of_homes(names, lan.address));
     }
     // Queries that no public resolver can answer would only reveal details about this site.
     text.push_str("domain-needed\nbogus-priv\ncache-size=1000\n");
@@ -136,6 +146,22 @@ fn resolvers(portal: &Portal, path: &PortalPath) -> Vec<(IpAddr, IpAddr)> {
     let is_reached = |resolver: &IpAddr| path.takes(Family::of(*resolver));
     let has_reached = all.iter().any(|(resolver, _)| is_reached(resolver));
     all.into_iter().filter(|(resolver, _)| !has_reached || is_reached(resolver)).collect()
+}
+
+/// Returns the settings for names of computers in homes. Names of other homes do not go to the resolvers
+/// beyond the exit.
+fn of_homes(names: &HomeNames, own: IpAddr) -> String {
+    let mut text = format!("local=/{}/\n", HomeNames::DOMAIN);
+    for (site, address) in &names.sites {
+        let domain = HomeNames::domain(site);
+        // This router reaches its own home under the home's own addresses, and so do the devices that may
+        // reach it: the home's resolver is asked without a translation.
+        let _ = match names.resolver.filter(|_| names.own == *site) {
+            Some(resolver) => writeln!(text, "server=/{domain}/{resolver}"),
+            None => writeln!(text, "server=/{domain}/{address}#{RESOLVER_PORT}@{own}"),
+        };
+    }
+    text
 }
 
 /// Returns the settings for DHCP. The range is all addresses of the LAN; dnsmasq leaves out its own.

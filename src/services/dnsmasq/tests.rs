@@ -40,8 +40,18 @@ fn portal6() -> Portal {
     }
 }
 
+fn names() -> HomeNames {
+    let address = |text: &str| text.parse::<IpAddr>().unwrap();
+    let sites = [("nyc", "10.77.1.1"), ("paris", "10.77.2.1")];
+    HomeNames {
+        own: "nyc".to_owned(),
+        resolver: Some(address("192.168.1.1")),
+        sites: sites.map(|(name, site)| (name.to_owned(), address(site))).into(),
+    }
+}
+
 fn service_of(portal: &Portal, path: PortalPath) -> Option<Service> {
-    of(portal, &path, Path::new("/run/portals"))
+    of(portal, &names(), &path, Path::new("/run/portals"))
 }
 
 /// Returns the configuration of a portal, after dnsmasq has accepted it.
@@ -67,6 +77,8 @@ fn a_lan_has_leases_and_a_resolver() {
     let expected = "\
         interface=eth1\nexcept-interface=lo\nbind-dynamic\nno-resolv\nno-poll\nno-hosts\npid-file=\n\
         log-facility=-\nport=5053\nserver=9.9.9.9@10.77.1.65\nserver=1.1.1.1@10.77.1.65\n\
+        local=/portals.internal/\nserver=/nyc.portals.internal/192.168.1.1\n\
+        server=/paris.portals.internal/10.77.2.1#5053@10.77.1.65\n\
         domain-needed\nbogus-priv\ncache-size=1000\ndhcp-range=10.77.1.65,10.77.1.126,12h\n\
         dhcp-leasefile=/run/portals/services/dnsmasq-guest/leases\ndhcp-authoritative\nno-ping\n\
         dhcp-option=3,10.77.1.65\ndhcp-option=6,10.77.1.65\ndhcp-option=26,1280\n";

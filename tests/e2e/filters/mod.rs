@@ -133,7 +133,7 @@ pub(crate) fn everywhere_legacy() -> bool {
 /// Reports whether this kernel's nftables can guard portals: not before Linux 5.2.
 pub(crate) fn has_nftables() -> bool {
     Nftables::find()
-        .is_ok_and(|found| found.is_some_and(|mut found| found.lacks().is_ok_and(<[_]>::is_empty)))
+        .is_ok_and(|found| found.is_some_and(|mut found| found.lacks(false).is_ok_and(<[_]>::is_empty)))
 }
 
 /// Script that removes portals' rules, and with legacy iptables all others as well.

@@ -1,20 +1,29 @@
 //! IPv6 of the host itself, and state that stays, or comes back after `down`.
 
+use std::net::Ipv6Addr;
+
 use wg_portals::base::error::{Error, Result};
 use wg_portals::demo::{NYC, Namespace, OSLO, PARIS, SERVER, SERVER6, World, echoes};
 
 use super::{BOTH, GUEST, leaves_at, leaves_at_home};
 use crate::Scenario;
-use crate::entrances::advertise;
+use crate::entrances::{advertise, advertise_with};
 use crate::snapshot::Snapshot;
-use crate::ways::each_other;
-use crate::words::{eventually, portal, reloaded, same, seconds, seen_as, shell, start, succeeds};
+use crate::ways::{each_other, only_nyc};
+use crate::words::{
+    Who, eventually, no_leak_in, portal, reloaded, same, seconds, seen_as, settled, shell, start, succeeds,
+};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "a host keeps the IPv6 that its provider advertises, also while it forwards",
         plots: &[NYC, OSLO],
         run: advertised,
+    },
+    Scenario {
+        name: "a router with a portal of its own is reached at an IPv6 address that it just got",
+        plots: &[NYC, PARIS],
+        run: renumbered,
     },
     Scenario {
         name: "a second apply changes nothing and drops no session of IPv6",
@@ -61,6 +70,46 @@ fn advertised(world: &mut World) -> Result<()> {
         before.same_as(&Snapshot::of(router)?)?;
     }
     same("the session lives", echoes(&mut session), true)
+}
+
+/// Checks a provider that advertises another network while the agent runs.
+fn renumbered(world: &mut World) -> Result<()> {
+    const NETWORK: &str = "2001:db8:1:9::";
+    let itself: Who = |site| &site.router;
+    world.add_ipv6()?;
+    let router = itself(world.site(NYC)).clone();
+    shell(
+        &router,
+        "for setting in autoconf accept_ra; do echo 2 >/proc/sys/net/ipv6/conf/uplink/$setting; done; \
+         ip -6 route delete default",
+    )?;
+    learns(&world.internet, NYC.name, &router)?;
+    start(world, &world.network(only_nyc("self = true")))?;
+    leaves_at(world, itself, NYC, PARIS)?;
+    shell(&world.internet, &format!("ip -6 address add {NETWORK}1/64 dev nyc nodad"))?;
+    no_leak_in(BOTH, world, NYC, itself, |world| {
+        let mut own = None;
+        eventually("the router gets an address", || {
+            advertise_with(&world.internet, NYC.name, &prefix(NETWORK.parse().expect("an address")))?;
+            let told = shell(&router, "ip -6 -o address show dev uplink scope global -tentative")?;
+            let got = told.split_whitespace().find(|word| word.starts_with(NETWORK.trim_end_matches(':')));
+            own = got.and_then(|got| got.split('/').next()?.parse::<Ipv6Addr>().ok());
+            same(&format!("an address in {told}"), own.is_some(), true)
+        })?;
+        let own = own.expect("it has one");
+        seen_as(world.outsider(seconds(3.0)), own, SERVER6)?;
+        seen_as(world.outsider(seconds(3.0)), NYC.address6(), SERVER6)?;
+        settled(world.site(NYC))?;
+        leaves_at(world, itself, NYC, PARIS)
+    })
+}
+
+/// Option of a router advertisement by which hosts give themselves addresses (RFC 4861, section 4.6.2): valid
+/// for two hours, and preferred for one.
+fn prefix(network: Ipv6Addr) -> Vec<u8> {
+    let mut option = vec![3, 4, 64, 0xc0, 0, 0, 0x1c, 0x20, 0, 0, 0x0e, 0x10, 0, 0, 0, 0];
+    option.extend(network.octets());
+    option
 }
 
 /// Advertises the internet on an uplink until the router knows the way.

@@ -2,10 +2,13 @@
 
 pub(crate) mod advertised;
 pub(crate) mod entrances;
+pub(crate) mod exits;
+pub(crate) mod filtered;
 pub(crate) mod forged;
 pub(crate) mod host;
 pub(crate) mod leaks;
 pub(crate) mod probed;
+pub(crate) mod reach;
 pub(crate) mod refused;
 
 use std::net::IpAddr;

@@ -13,7 +13,9 @@ use super::{BOTH, GUEST, HOME_OF, leaves_at};
 use crate::Scenario;
 use crate::providers::{begin, hired, the_way};
 use crate::ways::{each_other, only_nyc};
-use crate::words::{eventually, no_leak_in, seconds, seen_as, settled, shell, start};
+use crate::words::{
+    eventually, no_leak_in, reloaded, same, seconds, seen_as, settled, shell, start, unreachable,
+};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -25,6 +27,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         name: "IPv6 for a provider without IPv6 is refused at once",
         plots: &[NYC, PARIS],
         run: provider,
+    },
+    Scenario {
+        name: "a site whose IPv6 is switched off carries IPv4, and leaks no IPv6",
+        plots: &[NYC, PARIS],
+        run: switched_off,
     },
     Scenario { name: "IPv6 of a blocked portal is refused at once", plots: &[NYC, PARIS], run: blocked },
 ];
@@ -141,4 +148,40 @@ fn refusal_of_datagram(server: IpAddr) -> io::Result<Duration> {
 
 fn is_silence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
+}
+
+/// Checks a site whose owner has switched IPv6 off, as many guides advise, and then on again.
+fn switched_off(world: &mut World) -> Result<()> {
+    world.add_ipv6()?;
+    let switch = |off: u8, interfaces: &str| {
+        format!("for which in {interfaces}; do echo {off} >/proc/sys/net/ipv6/conf/$which/disable_ipv6; done")
+    };
+    let router = world.site(NYC).router.clone();
+    shell(&router, &switch(1, "all default"))?;
+    let network = world.network(each_other).replacen("dhcp = false", "dns = [\"192.175.48.10\"]", 1);
+    start(world, &network)?;
+    no_leak_in(BOTH, world, NYC, GUEST, |world| {
+        only_ipv4(world)?;
+        is_told(world, "IPv6 does not go through portals here, and stays blocked: it is switched off")?;
+        // The guests' own interface stays off, as NetworkManager can make it.
+        shell(&router, &format!("{}; {}", switch(0, "all default"), switch(1, "portal0")))?;
+        reloaded(world, &[NYC], &network)?;
+        only_ipv4(world)?;
+        is_told(world, "portal `way`: devices there get no IPv6, because it is switched off on portal0")?;
+        shell(&router, &switch(0, "portal0"))?;
+        reloaded(world, &[NYC], &network)?;
+        leaves_at(world, GUEST, NYC, PARIS)
+    })
+}
+
+fn only_ipv4(world: &mut World) -> Result<()> {
+    for (plot, exit) in [(NYC, PARIS), (PARIS, NYC)] {
+        seen_as(world.site(plot).guest(seconds(3.0)), plot.own_server(), exit.address)?;
+    }
+    unreachable(world.site(NYC).guest(seconds(1.0)), NYC.own_server6())
+}
+
+fn is_told(world: &mut World, words: &str) -> Result<()> {
+    let log = world.site(NYC).log();
+    same(&format!("{words} in {log}"), log.contains(words), true)
 }

@@ -44,6 +44,26 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i eth2 -o to-paris -j RETURN
 -A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i eth2 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o portals0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o to-oslo -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o portals0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o to-oslo -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-oslo -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o portals0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o to-oslo -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-oslo -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o to-oslo -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o portals0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o to-oslo -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.4.0/24 -i to-paris -o to-paris -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.2.0/24 -i portals0 -j RETURN
+-A PORTALS_FORWARD -s 10.77.1.2/32 -d 192.168.4.0/24 -i portals0 -j RETURN
 -A PORTALS_FORWARD -s 10.77.1.2/32 -i portals0 -o to-paris -j RETURN
 -A PORTALS_FORWARD -s 10.77.1.2/32 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
@@ -475,6 +495,8 @@ ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.4.0/24 iif lo 
 ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
 ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 111 protocol 77 from 198.51.100.2/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 192.168.2.0/24 iif portals0 goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 192.168.4.0/24 iif portals0 goto 119
 ip rule add priority 111 protocol 77 from all fwmark 0x80000000/0x8f000000 iif to-paris goto 119
 ip -6 rule add priority 111 protocol 77 from all iif lo ipproto 17 dport 123 goto 119
 ip -6 rule add priority 111 protocol 77 from all to fe80::/10 iif lo goto 119

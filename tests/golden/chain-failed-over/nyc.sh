@@ -32,6 +32,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.2, 10.77.1.64/26, 10.77.1.128/26 }
 	}
+	set far-lans {
+		type ipv4_addr; flags interval
+		elements = { 192.168.2.0/24, 192.168.4.0/24 }
+	}
 	set from-tv {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.50 }
@@ -96,6 +100,10 @@ table inet portals {
 		type ifname . ipv4_addr
 		elements = { "to-oslo" . 10.77.3.0, "to-paris" . 10.77.2.0, "to-paris" . 192.168.2.0 }
 	}
+	set phones {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.2 }
+	}
 	set resolvers {
 		type ipv4_addr; flags interval
 		elements = { 10.77.1.65, 10.77.1.129 }
@@ -133,6 +141,9 @@ table inet portals {
 		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
 		iifname . oifname @paths accept
 		iifname @entrances reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @phones ip daddr @far-lans oifname @tunnels accept
+		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.2.0/24 accept
+		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.4.0/24 accept
 		iifname "portals0" ip saddr 10.77.1.2 oifname "to-paris" accept
 		iifname "portals0" ip saddr 10.77.1.2 reject with icmpx admin-prohibited
 		iifname @tunnels oifname "eth0" ip daddr @network drop
@@ -323,6 +334,8 @@ ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.4.0/24 iif lo 
 ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
 ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
 ip rule add priority 111 protocol 77 from 198.51.100.2/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 192.168.2.0/24 iif portals0 goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 192.168.4.0/24 iif portals0 goto 119
 ip rule add priority 111 protocol 77 from all fwmark 0x80000000/0x8f000000 iif to-paris goto 119
 ip -6 rule add priority 111 protocol 77 from all iif lo ipproto 17 dport 123 goto 119
 ip -6 rule add priority 111 protocol 77 from all to fe80::/10 iif lo goto 119

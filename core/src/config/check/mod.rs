@@ -8,6 +8,7 @@ mod exits;
 mod identity;
 mod lans;
 mod links;
+mod shared_networks;
 mod subnets;
 mod wifi;
 
@@ -24,8 +25,11 @@ const CHECKS: &[Check] = &[
     subnets::subnet,
     subnets::subnet6,
     subnets::mtu,
-    subnets::lans_apart_from_subnets,
-    subnets::lans_apart,
+    shared_networks::apart_from_subnets,
+    shared_networks::apart_at_one_site,
+    shared_networks::apart_between_sites,
+    shared_networks::apart_from_homes,
+    shared_networks::resolvers,
     subnets::families,
     links::peers,
     links::both_kinds,

@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::super::draft::{NetworkDraft, PortalDraft, SiteDraft};
 use super::super::fault::{At, Findings, Span};
 use super::super::model::{EntranceConfig, Mtu};
-use super::links::linked;
 use crate::base::net::{Cidr, Family};
 
 /// Returns the site with the largest id, and that id.
@@ -80,46 +79,6 @@ pub(super) fn mtu(draft: &NetworkDraft, found: &mut Findings) {
     found.add(&mtu.span, message, "write `mtu = 1280`, or remove `subnet6`");
 }
 
-/// Refuses a `lan` that overlaps the network's own subnets.
-pub(super) fn lans_apart_from_subnets(draft: &NetworkDraft, found: &mut Findings) {
-    let subnets = [("subnet", &draft.subnet), ("subnet6", &draft.subnet6)];
-    for lan in draft.sites.iter().flat_map(|site| &site.lan) {
-        for (key, subnet) in subnets {
-            if let Some(subnet) = subnet.as_ref().filter(|subnet| subnet.value.overlaps(lan.value)) {
-                let message = format!("`lan` {} overlaps `{key}` {}", lan.value, subnet.value);
-                found.add(&lan.span, message, format!("write another network, or another `{key}`"));
-            }
-        }
-    }
-}
-
-/// Refuses a `lan` that overlaps the `lan` of another site, where one site could reach both.
-pub(super) fn lans_apart(draft: &NetworkDraft, found: &mut Findings) {
-    let lans: Vec<_> =
-        draft.sites.iter().flat_map(|site| site.lan.iter().map(move |lan| (site, lan))).collect();
-    for (index, (second, lan)) in lans.iter().enumerate() {
-        let earlier = lans[..index].iter().filter(|(first, _)| first.name.value != second.name.value);
-        for (first, other) in earlier.filter(|(_, other)| other.value.overlaps(lan.value)) {
-            let Some(meeting) = meeting(draft, first, second) else { continue };
-            let name = &first.name.value;
-            let message = format!("`lan` {} overlaps {} of site {name}, {meeting}", lan.value, other.value);
-            found.add(&lan.span, message, "share it at only one of the two sites, or renumber one");
-        }
-    }
-}
-
-/// Returns how traffic for both sites can meet at one site, as the end of a sentence; `None` if it cannot.
-fn meeting(draft: &NetworkDraft, first: &SiteDraft, second: &SiteDraft) -> Option<String> {
-    let around = linked(draft, second);
-    if around.iter().any(|site| site.name.value == first.name.value) {
-        return Some("to which this site is linked".to_owned());
-    }
-    let middle = linked(draft, first)
-        .into_iter()
-        .find(|site| around.iter().any(|other| other.name.value == site.name.value))?;
-    Some(format!("and {} is linked to both", middle.name.value))
-}
-
 /// Refuses IPv6 addresses where IPv6 is off: without `subnet6`, the tunnels carry no IPv6.
 pub(super) fn families(draft: &NetworkDraft, found: &mut Findings) {
     if draft.ipv6 {
@@ -135,7 +94,9 @@ pub(super) fn families(draft: &NetworkDraft, found: &mut Findings) {
 
 /// Returns key and place of all IPv6 addresses in a site's section.
 fn ipv6_of_site(site: &SiteDraft) -> impl Iterator<Item = (&'static str, &Span)> {
-    ipv6("lan", &site.lan).chain(site.portals.iter().flat_map(ipv6_of_portal))
+    // Both networks of an entry have the same family.
+    let lan = site.lan.iter().filter(|lan| lan.value.network.family() == Family::V6);
+    lan.map(|lan| ("lan", &lan.span)).chain(site.portals.iter().flat_map(ipv6_of_portal))
 }
 
 fn ipv6_of_portal(portal: &PortalDraft) -> impl Iterator<Item = (&'static str, &Span)> {

@@ -1,6 +1,7 @@
 //! The network that a valid network file describes.
 
 mod portal;
+mod shared_network;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,6 +13,7 @@ use crate::base::net::{Cidr, IfName, PublicKey};
 use crate::base::sorted::SortedMap;
 
 pub use portal::{EntranceConfig, ExitRef, PortalConfig, Ports, Protocol, Security, Wifi};
+pub use shared_network::{SharedNetwork, free_network};
 
 /// Seconds that a person may allow for confirming a change.
 pub const CONFIRMATION_TIMES: RangeInclusive<u64> = 1..=86_400;
@@ -140,7 +142,9 @@ pub struct SiteConfig {
     /// Sites linked only for access to their computers.
     pub links: Vec<Name>,
     /// Networks behind this site that linked sites may reach.
-    pub lan: Vec<Cidr>,
+    pub lan: Vec<SharedNetwork>,
+    /// Resolver of this site's home, which knows the names of the computers there.
+    pub dns: Option<IpAddr>,
     /// Interface of the default route, where the file names it.
     pub uplink: Option<IfName>,
     /// Firewall to use.

@@ -84,7 +84,7 @@ impl DumpedTable {
             let position = position.get_or_default(&rule.chain);
             *position += 1;
             if let Some(lines) = content.chains.get_mut(&rule.chain) {
-                lines.push(text::parse(&rule.words, family));
+                lines.push(text::parse(&rule.chain, &rule.words, family));
             } else if rule.words == ["-j", &[CHAIN_PREFIX, &rule.chain].concat()] {
                 content.jumps.get_or_default(rule.chain.clone()).push(*position);
             }

@@ -15,7 +15,7 @@ pub(super) fn rank(condition: &Condition) -> u8 {
         Condition::Incoming(_) | Condition::NotIncoming(_) => 2,
         Condition::Outgoing(_) | Condition::NotOutgoing(_) => 3,
         Condition::Icmp(_) | Condition::UdpPort(..) | Condition::TcpPort(..) | Condition::TcpSyn => 4,
-        Condition::Established => 5,
+        Condition::Established | Condition::Redirected => 5,
         Condition::FromOriginator | Condition::FromResponder => 6,
         Condition::Device(_) => 7,
         Condition::Marked(_) => 8,
@@ -114,6 +114,7 @@ fn write_condition(text: &mut String, condition: &Condition) {
         Condition::TcpPort(first, last) => write_ports(text, "tcp", *first, *last),
         Condition::TcpSyn => write!(text, " -p tcp -m tcp --tcp-flags SYN,RST SYN"),
         Condition::Established => write!(text, " -m conntrack --ctstate RELATED,ESTABLISHED"),
+        Condition::Redirected => write!(text, " -m conntrack --ctstate DNAT"),
         Condition::FromOriginator => write!(text, " -m conntrack --ctdir ORIGINAL"),
         Condition::FromResponder => write!(text, " -m conntrack --ctdir REPLY"),
         Condition::Device(Devices::One(mac)) => write!(text, " -m mac --mac-source {mac}"),
@@ -146,6 +147,9 @@ fn write_action(text: &mut String, action: Action, family: Family) {
         (Action::Reject, Family::V6) => write!(text, " -j REJECT --reject-with {REJECT_V6}"),
         (Action::Masquerade, _) => write!(text, " -j MASQUERADE"),
         (Action::SourceNat(address), _) => write!(text, " -j SNAT --to-source {address}"),
+        (Action::SourcePrefix(network) | Action::DestinationPrefix(network), _) => {
+            write!(text, " -j NETMAP --to {network}")
+        }
         (Action::Redirect(port), _) => write!(text, " -j REDIRECT --to-ports {port}"),
         (Action::DestinationNat(address), _) => write!(text, " -j DNAT --to-destination {address}"),
         (Action::SetMark(Mark { value, mask }), _) => {
@@ -164,16 +168,17 @@ const MODULES: [&str; 6] = ["udp", "tcp", "conntrack", "mac", "mark", "connmark"
 const REJECT_V4: &str = "icmp-admin-prohibited";
 const REJECT_V6: &str = "icmp6-adm-prohibited";
 
-/// Reads a rule from the words after `-A CHAIN`. A rule in words that we would not write gets the target
-/// [`IptablesTarget::Foreign`].
-pub(super) fn parse(words: &[String], family: Family) -> IptablesRule {
-    Words { rest: words, family, protocol: None, module: "" }
+/// Reads a rule of one of our chains from the words after `-A CHAIN`. A rule in words that we would not write
+/// gets the target [`IptablesTarget::Foreign`].
+pub(super) fn parse(chain: &str, words: &[String], family: Family) -> IptablesRule {
+    Words { rest: words, chain, family, protocol: None, module: "" }
         .line()
         .unwrap_or(IptablesRule { conditions: Vec::new(), target: IptablesTarget::Foreign })
 }
 
 struct Words<'a> {
     rest: &'a [String],
+    chain: &'a str,
     family: Family,
     /// Protocol that the line has named, and that no condition has used yet.
     protocol: Option<&'a str>,
@@ -227,6 +232,7 @@ impl<'a> Words<'a> {
                 Condition::TcpSyn
             }
             ("--ctstate", false) if value == "RELATED,ESTABLISHED" => Condition::Established,
+            ("--ctstate", false) if value == "DNAT" => Condition::Redirected,
             ("--ctdir", false) if value == "ORIGINAL" => Condition::FromOriginator,
             ("--ctdir", false) if value == "REPLY" => Condition::FromResponder,
             ("--mark", negated) => match (self.module, negated) {
@@ -254,6 +260,12 @@ impl<'a> Words<'a> {
             "MASQUERADE" => IptablesTarget::Do(Action::Masquerade),
             "SNAT" if self.next()? == "--to-source" => {
                 IptablesTarget::Do(Action::SourceNat(self.next()?.parse().ok()?))
+            }
+            "NETMAP" if self.next()? == "--to" => {
+                let network = self.next()?.parse().ok()?;
+                let is_of_source = self.chain.contains("POSTROUTING");
+                let action = if is_of_source { Action::SourcePrefix } else { Action::DestinationPrefix };
+                IptablesTarget::Do(action(network))
             }
             "REDIRECT" if self.next()? == "--to-ports" => {
                 IptablesTarget::Do(Action::Redirect(self.next()?.parse().ok()?))

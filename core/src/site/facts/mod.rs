@@ -50,6 +50,9 @@ pub struct Facts {
     pub wireguard: Option<WireGuardBackend>,
     /// Set if the kernel has IPv6.
     pub ipv6: bool,
+    /// Interfaces on which IPv6 is switched off (`disable_ipv6`); `default` stands for our own interfaces, and
+    /// for interfaces that are made later.
+    pub without_ipv6: SortedSet<IfName>,
     /// Interfaces that have a setting to ignore router advertisements.
     pub can_be_deaf: SortedSet<IfName>,
     /// Interfaces on which this host listens to router advertisements; `default` stands for interfaces that are

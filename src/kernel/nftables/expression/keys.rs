@@ -45,11 +45,12 @@ impl Meta {
 pub(in super::super) enum Ct {
     State = libc::NFT_CT_STATE.cast_unsigned(),
     Direction = libc::NFT_CT_DIRECTION.cast_unsigned(),
+    Status = libc::NFT_CT_STATUS.cast_unsigned(),
     Mark = libc::NFT_CT_MARK.cast_unsigned(),
 }
 
 impl Ct {
-    pub(super) const ALL: [Self; 3] = [Self::State, Self::Direction, Self::Mark];
+    pub(super) const ALL: [Self; 4] = [Self::State, Self::Direction, Self::Status, Self::Mark];
 }
 
 /// Relation of a comparison: NFT_CMP_*.

@@ -5,6 +5,7 @@
 //! second register.
 
 mod keys;
+mod nat;
 
 use nix::libc;
 
@@ -12,6 +13,7 @@ use crate::base::net::Family;
 use crate::kernel::attributes::{AttributeWriter, Attributes};
 use crate::kernel::constant::of_8_bits;
 pub(super) use keys::{Ct, Field, Meta, Register, Relation};
+use nat::End;
 
 /// Expression: one step of the kernel's virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(super) enum Expression {
     },
     /// Loads a value.
     Value(Vec<u8>),
+    /// Loads a value into the second register.
+    SecondValue(Vec<u8>),
     /// Writes the loaded value into the TCP option of the maximum segment size.
     WriteMss,
     Accept,
@@ -51,10 +55,15 @@ pub(super) enum Expression {
     Masquerade,
     /// Translates the source address to the loaded address of this family.
     SourceNat(Family),
+    /// Translates the first bits of the source address to those that the two loaded addresses have in common.
+    SourcePrefix(Family),
     /// Redirects to the loaded port of this host.
     Redirect,
     /// Translates the destination address to the loaded address of this family.
     DestinationNat(Family),
+    /// Translates the first bits of the destination address to those that the two loaded addresses have in
+    /// common.
+    DestinationPrefix(Family),
 }
 
 const EXPR_NAME: u16 = 1;
@@ -121,16 +130,6 @@ const REDIRECT_LAST_PORT: u16 = 2;
 const REDIRECT_FLAGS: u16 = 3;
 const REDIRECT_HAS_PORT: u32 = 2; // NF_NAT_RANGE_PROTO_SPECIFIED of linux/netfilter/nf_nat.h
 
-const NAT_TYPE: u16 = 1;
-const NAT_FAMILY: u16 = 2;
-const NAT_ADDRESS: u16 = 3;
-const NAT_LAST_ADDRESS: u16 = 4;
-const NAT_PORT: u16 = 5;
-const NAT_OF_SOURCE: u32 = libc::NFT_NAT_SNAT.cast_unsigned();
-const NAT_OF_DESTINATION: u32 = libc::NFT_NAT_DNAT.cast_unsigned();
-const NAT_OF_IPV4: u32 = libc::NFPROTO_IPV4.cast_unsigned();
-const NAT_OF_IPV6: u32 = libc::NFPROTO_IPV6.cast_unsigned();
-
 const REJECT_TYPE: u16 = 1;
 const REJECT_CODE: u16 = 2;
 const REJECT_ICMPX: u32 = libc::NFT_REJECT_ICMPX_UNREACH.cast_unsigned();
@@ -154,12 +153,15 @@ impl Expression {
             Self::Mask(..) | Self::Bits { .. } => "bitwise",
             Self::Compare(..) => "cmp",
             Self::Lookup { .. } => "lookup",
-            Self::Value(_) | Self::Accept | Self::Drop => "immediate",
+            Self::Value(_) | Self::SecondValue(_) | Self::Accept | Self::Drop => "immediate",
             Self::WriteMss => "exthdr",
             Self::Reject => "reject",
             Self::Masquerade => "masq",
             Self::Redirect => "redir",
-            Self::SourceNat(_) | Self::DestinationNat(_) => "nat",
+            Self::SourceNat(_)
+            | Self::DestinationNat(_)
+            | Self::SourcePrefix(_)
+            | Self::DestinationPrefix(_) => "nat",
         }
     }
 
@@ -203,10 +205,8 @@ impl Expression {
                 writer.number(LOOKUP_SREG, FIRST);
                 writer.number(LOOKUP_FLAGS, if *inverted { LOOKUP_INVERTED } else { 0 });
             }
-            Self::Value(value) => {
-                writer.number(IMMEDIATE_DREG, FIRST);
-                writer.nest(IMMEDIATE_DATA, |writer| writer.bytes(DATA_VALUE, value));
-            }
+            Self::Value(value) => encode_value(writer, Register::First, value),
+            Self::SecondValue(value) => encode_value(writer, Register::Second, value),
             Self::Accept => encode_verdict(writer, VERDICT_ACCEPT),
             Self::Drop => encode_verdict(writer, VERDICT_DROP),
             Self::WriteMss => {
@@ -223,8 +223,10 @@ impl Expression {
             }
             Self::Masquerade => {}
             Self::Redirect => writer.number(REDIRECT_PORT, FIRST),
-            Self::SourceNat(family) => encode_nat(writer, NAT_OF_SOURCE, *family),
-            Self::DestinationNat(family) => encode_nat(writer, NAT_OF_DESTINATION, *family),
+            Self::SourceNat(family) => nat::encode_address(writer, End::Source, *family),
+            Self::DestinationNat(family) => nat::encode_address(writer, End::Destination, *family),
+            Self::SourcePrefix(family) => nat::encode_prefix(writer, End::Source, *family),
+            Self::DestinationPrefix(family) => nat::encode_prefix(writer, End::Destination, *family),
         }
     }
 
@@ -293,11 +295,16 @@ impl Expression {
                 (code == (REJECT_ICMPX, &[REJECT_ADMIN_PROHIBITED])).then_some(Self::Reject)
             }
             "redir" => decode_redirect(data),
-            "nat" => decode_nat(data),
+            "nat" => nat::decode(data),
             "masq" => data.is_empty().then_some(Self::Masquerade),
             _ => None,
         }
     }
+}
+
+fn encode_value(writer: &mut AttributeWriter, register: Register, value: &[u8]) {
+    writer.number(IMMEDIATE_DREG, register as u32);
+    writer.nest(IMMEDIATE_DATA, |writer| writer.bytes(DATA_VALUE, value));
 }
 
 fn encode_verdict(writer: &mut AttributeWriter, code: u32) {
@@ -336,8 +343,11 @@ fn decode_bits(data: Attributes) -> Option<Expression> {
 fn decode_immediate(data: Attributes) -> Option<Expression> {
     let content = data.nested(IMMEDIATE_DATA);
     if data.number(IMMEDIATE_DREG)? != VERDICT_REGISTER {
-        first_register(data, IMMEDIATE_DREG)?;
-        return Some(Expression::Value(content.bytes(DATA_VALUE)?.to_vec()));
+        let value = content.bytes(DATA_VALUE)?.to_vec();
+        return Some(match register(data, IMMEDIATE_DREG)? {
+            Register::First => Expression::Value(value),
+            Register::Second => Expression::SecondValue(value),
+        });
     }
     match content.nested(DATA_VERDICT).number(VERDICT_CODE)? {
         VERDICT_ACCEPT => Some(Expression::Accept),
@@ -359,29 +369,6 @@ fn decode_redirect(data: Attributes) -> Option<Expression> {
     let is_one_port = data.number(REDIRECT_LAST_PORT).is_none_or(|last| last == Register::First as u32);
     let flags = data.number(REDIRECT_FLAGS).unwrap_or(REDIRECT_HAS_PORT);
     (is_one_port && flags == REDIRECT_HAS_PORT).then_some(Expression::Redirect)
-}
-
-/// Decodes an address translation. The kernel shows one address as a range from it to itself.
-fn decode_nat(data: Attributes) -> Option<Expression> {
-    first_register(data, NAT_ADDRESS)?;
-    let is_one_address = data.number(NAT_LAST_ADDRESS).is_none_or(|last| last == Register::First as u32);
-    let family = match data.number(NAT_FAMILY)? {
-        NAT_OF_IPV4 => Family::V4,
-        NAT_OF_IPV6 => Family::V6,
-        _ => return None,
-    };
-    let expression = match data.number(NAT_TYPE)? {
-        NAT_OF_SOURCE => Expression::SourceNat(family),
-        NAT_OF_DESTINATION => Expression::DestinationNat(family),
-        _ => return None,
-    };
-    (is_one_address && data.bytes(NAT_PORT).is_none()).then_some(expression)
-}
-
-fn encode_nat(writer: &mut AttributeWriter, of: u32, family: Family) {
-    writer.number(NAT_TYPE, of);
-    writer.number(NAT_FAMILY, if family == Family::V4 { NAT_OF_IPV4 } else { NAT_OF_IPV6 });
-    writer.number(NAT_ADDRESS, Register::First as u32);
 }
 
 fn register(data: Attributes, kind: u16) -> Option<Register> {

@@ -48,6 +48,14 @@ impl<'a> Decoder<'a> {
             [Expression::Value(bytes), Expression::DestinationNat(family)] => {
                 Some(Action::DestinationNat(address_from_bytes(*family, bytes)?))
             }
+            [Expression::Value(first), Expression::SecondValue(last), Expression::SourcePrefix(family)] => {
+                network(*family, first, last).map(Action::SourcePrefix)
+            }
+            [
+                Expression::Value(first),
+                Expression::SecondValue(last),
+                Expression::DestinationPrefix(family),
+            ] => network(*family, first, last).map(Action::DestinationPrefix),
             [Expression::Value(bytes), Expression::WriteMss] => {
                 Some(Action::ClampMss(u16::from_be_bytes(*bytes.first_chunk()?)))
             }
@@ -80,6 +88,7 @@ impl<'a> Decoder<'a> {
                 (_, mark) => Condition::ConnectionNotMarked(mark),
             },
             Expression::Ct(Ct::State, _) => self.take(2).map(|_| Condition::Established)?,
+            Expression::Ct(Ct::Status, _) => self.take(2).map(|_| Condition::Redirected)?,
             Expression::Ct(Ct::Direction, _) => match self.compared()? {
                 [DIRECTION_ORIGINAL] => Condition::FromOriginator,
                 [DIRECTION_REPLY] => Condition::FromResponder,
@@ -257,4 +266,11 @@ impl<'a> Decoder<'a> {
         self.rest = rest;
         Some(taken)
     }
+}
+
+/// Returns the network with these first and last addresses; some network if no network has them.
+fn network(family: Family, first: &[u8], last: &[u8]) -> Option<Cidr> {
+    let differing = first.iter().zip(last).map(|(first, last)| (first ^ last).count_ones()).sum::<u32>();
+    let length = family.bits().checked_sub(u8::try_from(differing).ok()?)?;
+    Cidr::new(address_from_prefix(family, first)?, length)
 }

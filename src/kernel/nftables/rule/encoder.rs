@@ -17,6 +17,9 @@ const TCP_SYN_RST: u8 = 0x06;
 /// Bits of `ct state` for established and related: NF_CT_STATE_BIT in linux/netfilter/nf_conntrack_common.h.
 const ESTABLISHED_RELATED: u32 = 0x06;
 
+/// Bit of `ct status` for a translated destination: IPS_DST_NAT in the same file.
+const DESTINATION_TRANSLATED: u32 = 0x20;
+
 const ETHERNET: u16 = libc::ARPHRD_ETHER;
 
 /// Encoder that remembers the tests so far, because a rule looks at a header only behind the test that the
@@ -54,6 +57,11 @@ impl Encoder {
                 self.mask(ESTABLISHED_RELATED.to_ne_bytes().to_vec());
                 self.compare(Relation::NotEqual, &[0; 4]);
             }
+            Condition::Redirected => {
+                self.push(Expression::Ct(Ct::Status, Register::First));
+                self.mask(DESTINATION_TRANSLATED.to_ne_bytes().to_vec());
+                self.compare(Relation::NotEqual, &[0; 4]);
+            }
             Condition::FromOriginator => self.direction(DIRECTION_ORIGINAL),
             Condition::FromResponder => self.direction(DIRECTION_REPLY),
             Condition::Device(devices) => self.device(devices),
@@ -86,6 +94,8 @@ impl Encoder {
                 self.push(Expression::Value(address_bytes(address)));
                 self.push(Expression::SourceNat(Family::of(address)));
             }
+            Action::SourcePrefix(network) => self.prefix(network, Expression::SourcePrefix),
+            Action::DestinationPrefix(network) => self.prefix(network, Expression::DestinationPrefix),
             Action::Redirect(port) => {
                 self.push(Expression::Value(port.to_be_bytes().to_vec()));
                 self.push(Expression::Redirect);
@@ -110,6 +120,13 @@ impl Encoder {
             }
         }
         self.expressions
+    }
+
+    /// Translates to a network: the kernel takes the bits that its first and its last address share.
+    fn prefix(&mut self, network: Cidr, translation: fn(Family) -> Expression) {
+        self.push(Expression::Value(address_bytes(network.address())));
+        self.push(Expression::SecondValue(address_bytes(network.last())));
+        self.push(translation(network.family()));
     }
 
     fn interface(&mut self, key: Meta, interfaces: &Interfaces, inverted: bool) {

@@ -1,0 +1,183 @@
+#!/bin/sh
+# What `portals apply` would do at site paris of network home.
+set -e
+cd '/etc/portals'
+nft -f - <<'EOF'
+table inet portals {
+	set bit-1 {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set confined {
+		type ifname
+		elements = { "eth1" }
+	}
+	set entrances {
+		type ifname
+		elements = { "eth1" }
+	}
+	set exits {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.1, 10.77.2.64/26 }
+	}
+	set guests {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set inner {
+		type ifname
+		elements = { "lo", "to-nyc" }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set lan-26 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.2.64 }
+	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set paths {
+		type ifname . ifname
+		elements = { "eth1" . "to-nyc" }
+	}
+	set peers-24 {
+		type ifname . ipv4_addr
+		elements = { "to-nyc" . 10.77.1.0 }
+	}
+	set private {
+		type ipv4_addr; flags interval
+		elements = { 0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.0.0.0/24, 192.0.2.0/24, 192.88.99.0/24, 192.168.0.0/16, 198.18.0.0/15, 198.51.100.0/24, 203.0.113.0/24, 240.0.0.0/4 }
+	}
+	set resolvers {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.65 }
+	}
+	set tunnels {
+		type ifname
+		elements = { "to-nyc" }
+	}
+	set visited {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.65 }
+	}
+	set visitors {
+		type ifname
+		elements = { "eth1" }
+	}
+	set ways {
+		type ifname . mark
+		elements = { "to-nyc" . 0x22000000 }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 67-68 drop
+		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
+		iifname . oifname @paths accept
+		iifname @entrances reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @guests oifname "eth0" ip daddr @private reject with icmpx admin-prohibited
+		iifname @guests oifname "eth0" accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
+		iifname @visitors udp dport 67 accept
+		iifname @visitors udp dport 547 accept
+		iifname @visitors udp dport 53 accept
+		iifname @visitors tcp dport 53 accept
+		iifname @visitors udp dport 5053 accept
+		iifname @visitors tcp dport 5053 accept
+		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
+		iifname @visitors meta l4proto icmp accept
+		iifname @visitors meta l4proto icmpv6 accept
+		iifname @visitors ct direction original reject with icmpx admin-prohibited
+		iifname @visitors ct state established,related accept
+		iifname @visitors reject with icmpx admin-prohibited
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+	}
+	chain prerouting {
+		type nat hook prerouting priority -100; policy accept;
+		ip daddr @resolvers udp dport 53 redirect to :5053
+		ip daddr @resolvers tcp dport 53 redirect to :5053
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
+		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
+		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
+		meta nfproto ipv4 oifname @inner accept
+		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+	}
+}
+EOF
+ip link add to-nyc mtu 1280 type wireguard
+ip link set to-nyc alias portals:home
+wg set to-nyc private-key private.key listen-port 51821 fwmark 0x10000000
+wg set to-nyc peer pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk= endpoint 198.51.100.2:51822 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.2.65/26 dev eth1
+ip address add 10.77.2.1/32 dev to-nyc
+ip link set eth1 up
+ip link set to-nyc up
+ip route add 10.77.1.0/24 dev to-nyc src 10.77.2.1 table main protocol 77
+ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-nyc src 10.77.2.1 scope global table 7701 protocol 77
+ip route add unreachable default table 7701 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 112 protocol 77 from 10.77.2.65/32 iif lo lookup 7701
+ip rule add priority 113 protocol 77 from all iif eth1 lookup 7701
+ip rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip rule add priority 118 protocol 77 from 10.77.2.65/32 iif lo unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0

@@ -1,0 +1,257 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+nft -f - <<'EOF'
+table inet portals {
+	set apart {
+		type ipv4_addr; flags interval
+		elements = { 10.78.1.0/24, 10.78.2.0/24, 10.79.2.9 }
+	}
+	set askers {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.0/24 }
+	}
+	set bit-0 {
+		type ifname
+		elements = { "portals0", "to-paris" }
+	}
+	set bit-1 {
+		type ifname
+		elements = { "to-paris" }
+	}
+	set confined {
+		type ifname
+		elements = { "eth2" }
+	}
+	set entrances {
+		type ifname
+		elements = { "eth2" }
+	}
+	set exits {
+		type ifname
+		elements = { "to-paris" }
+	}
+	set far {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.2, 10.77.1.64/26 }
+	}
+	set far-lans {
+		type ipv4_addr; flags interval
+		elements = { 10.78.2.0/24, 10.79.2.9, 192.168.3.0/24 }
+	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.1 }
+	}
+	set hidden {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.0/24 }
+	}
+	set inner {
+		type ifname
+		elements = { "lo", "portals0", "to-paris" }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set lan-26 {
+		type ifname . ipv4_addr
+		elements = { "eth2" . 0.0.0.0, "eth2" . 10.77.1.64 }
+	}
+	set near {
+		type ipv4_addr; flags interval
+		elements = { 192.168.1.0/24 }
+	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16, 10.78.2.0/24, 10.79.2.9, 192.168.3.0/24 }
+	}
+	set open {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.64/26 }
+	}
+	set paths {
+		type ifname . ifname
+		elements = { "eth2" . "to-paris" }
+	}
+	set peers-24 {
+		type ifname . ipv4_addr
+		elements = { "to-paris" . 10.77.2.0, "to-paris" . 10.78.2.0, "to-paris" . 192.168.3.0 }
+	}
+	set peers-32 {
+		type ifname . ipv4_addr
+		elements = { "to-paris" . 10.79.2.9 }
+	}
+	set phones {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.2 }
+	}
+	set resolvers {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65 }
+	}
+	set tunnels {
+		type ifname
+		elements = { "portals0", "to-paris" }
+	}
+	set visited {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65 }
+	}
+	set visitors {
+		type ifname
+		elements = { "eth2" }
+	}
+	set ways {
+		type ifname . mark
+		elements = { "portals0" . 0x21000000, "to-paris" . 0x23000000 }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 67-68 drop
+		iifname @entrances meta nfproto ipv6 reject with icmpx admin-prohibited
+		iifname . oifname @paths accept
+		iifname @entrances reject with icmpx admin-prohibited
+		iifname @tunnels ip saddr @phones ip daddr @far-lans oifname @tunnels accept
+		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.1.0/24 accept
+		iifname "portals0" ip saddr 10.77.1.2 ip daddr 10.78.2.0/24 accept
+		iifname "portals0" ip saddr 10.77.1.2 ip daddr 10.79.2.9 accept
+		iifname "portals0" ip saddr 10.77.1.2 ip daddr 192.168.3.0/24 accept
+		iifname "portals0" ip saddr 10.77.1.2 oifname "to-paris" accept
+		iifname "portals0" ip saddr 10.77.1.2 reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels ip saddr @hidden drop
+		iifname @tunnels ip daddr 192.168.1.0/24 ct status dnat accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
+		iifname @visitors udp dport 67 accept
+		iifname @visitors udp dport 547 accept
+		iifname @visitors udp dport 53 accept
+		iifname @visitors tcp dport 53 accept
+		iifname @visitors udp dport 5053 accept
+		iifname @visitors tcp dport 5053 accept
+		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
+		iifname @visitors meta l4proto icmp accept
+		iifname @visitors meta l4proto icmpv6 accept
+		iifname @visitors ct direction original reject with icmpx admin-prohibited
+		iifname @visitors ct state established,related accept
+		iifname @visitors reject with icmpx admin-prohibited
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels ip saddr @hidden drop
+		iifname @tunnels ip daddr 192.168.1.0/24 ct status dnat accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels ip saddr @askers ip daddr 10.77.1.1 udp dport 5053 accept
+		iifname @tunnels ip saddr @askers ip daddr 10.77.1.1 tcp dport 5053 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+	}
+	chain prerouting {
+		type nat hook prerouting priority -100; policy accept;
+		ip daddr @resolvers udp dport 53 redirect to :5053
+		ip daddr @resolvers tcp dport 53 redirect to :5053
+		iifname @tunnels ip daddr 10.78.1.0/24 dnat ip prefix to 192.168.1.0/24
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname @tunnels ip saddr 192.168.1.0/24 snat ip prefix to 10.78.1.0/24
+		oifname @tunnels ip saddr != @known masquerade
+	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		ct direction reply meta nfproto ipv4 iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply meta nfproto ipv4 ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
+		iifname "eth0" ip daddr @far drop
+		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
+		ip daddr @open iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 ip saddr != @near drop
+		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 iifname . ip saddr != @peers-32 drop
+		iifname @tunnels ip daddr @hidden drop
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname . ct mark & 0xef000000 @ways meta nfproto ipv4 accept
+		ct direction original meta nfproto ipv4 oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct direction original meta nfproto ipv4 oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		ct direction original meta nfproto ipv4 oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname != @tunnels ip daddr @apart drop
+		meta nfproto ipv4 oifname @inner accept
+		meta nfproto ipv4 ct direction original ct mark & 0x20000000 == 0x20000000 drop
+	}
+}
+EOF
+ip link add portals0 mtu 1280 type wireguard
+ip link set portals0 alias portals:home
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
+wg set portals0 peer mikemikemikemikemikemikemikemikemikemikemiA= allowed-ips 10.77.1.2/32
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 0.0.0.0/0
+ip address add 10.77.1.65/26 dev eth2
+ip address add 10.77.1.1/32 dev portals0
+ip address add 10.77.1.1/32 dev to-paris
+ip link set eth2 up
+ip link set portals0 up
+ip link set to-paris up
+ip route add 10.77.1.2/32 dev portals0 src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.1.2/32 table main metric 4278198272 protocol 77
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add unreachable 10.78.1.0/24 table main metric 4278198272 protocol 77
+ip route add 10.78.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.78.2.0/24 table main metric 4278198272 protocol 77
+ip route add 10.79.2.9/32 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.79.2.9/32 table main metric 4278198272 protocol 77
+ip route add 192.168.3.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 192.168.3.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.78.2.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.79.2.9/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.1.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 192.168.3.0/24 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 10.78.2.0/24 iif portals0 goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 10.79.2.9/32 iif portals0 goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 192.168.1.0/24 iif portals0 goto 119
+ip rule add priority 111 protocol 77 from 10.77.1.2/32 to 192.168.3.0/24 iif portals0 goto 119
+ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
+ip rule add priority 112 protocol 77 from 10.77.1.2/32 iif portals0 lookup 7702
+ip rule add priority 113 protocol 77 from all iif eth2 lookup 7702
+ip rule add priority 118 protocol 77 from all iif eth2 unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.2/32 iif portals0 unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth2 unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth2.accept_ra=0
