@@ -44,7 +44,7 @@ pub fn names(bytes: &[u8]) {
 /// `resolv.conf` and `hosts`.
 pub fn resolver_files(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let mut settings = files::Settings::parse(&text, |name| (name == "eth0").then_some(7));
+    let mut settings = files::Settings::parse(&text, &|name| (name == "eth0").then_some(7));
     settings.add_those_behind(&text);
     assert!(settings.candidates("paris").contains(&"paris".to_owned()));
     let _ = files::in_hosts(&text, "paris");

@@ -56,7 +56,10 @@ fn the_counted_programs_are_the_planned_ones() {
             assert_eq!(number, of_program, "{} in {}", program.name, facts.display());
             seen += number;
         }
-        assert_eq!(services::programs(&site).map(|(_, number)| number).sum::<usize>(), planned.len());
+        assert_eq!(
+            services::programs(&site).into_iter().map(|(_, number)| number).sum::<usize>(),
+            planned.len()
+        );
     }
     assert!(seen > 0);
 }
@@ -191,9 +194,9 @@ fn a_network_of_the_host_cannot_stand_for_another_one() {
     let filters = HostFirewalls { nftables: true, ..HostFirewalls::default() };
     let facts = Facts { local: ["10.78.2.64/26".parse().unwrap()].into(), filters, ..Facts::default() };
     let view = support::files(&network, "paris", None).view(&facts, &SortedMap::new());
-    let refused = "`lan` shows 192.168.1.0/24 as 10.78.2.0/24, but 10.78.2.64/26 is already connected to this \
-                   router: write `lan = [\"192.168.1.0/24 as 10.80.2.0/24\", \"192.168.3.0/24\", \"172.16.4.9 \
-                   as 10.79.2.9\"]`";
+    let refused = "`lan` shows 192.168.1.0/24 as 10.78.2.0/24, but 10.78.2.64/26 is already connected to \
+                   this router: write `lan = [\"192.168.1.0/24 as 10.80.2.0/24\", \"192.168.3.0/24\", \
+                   \"172.16.4.9 as 10.79.2.9\"]`";
     assert_eq!(view.map(drop).map_err(|errors| errors.to_string()), Err(refused.to_owned()));
 }
 
@@ -201,7 +204,7 @@ fn a_network_of_the_host_cannot_stand_for_another_one() {
 fn devices_that_were_behind_an_entrance_before_are_noted() {
     let behind = |network: &str| {
         let networks = [network, "10.77.1.64/26"].map(|network| network.parse().unwrap());
-        told(|facts| _ = facts.behind.insert("eth1".parse().unwrap(), networks.into()))
+        told(|facts| facts.behind.insert("eth1".parse().unwrap(), networks.into()))
     };
     let note = "portal `guest`: the devices of 192.168.1.0/24, behind eth1, will leave at paris";
     assert_eq!(behind("192.168.1.0/24"), Ok(vec![note.to_owned()]));

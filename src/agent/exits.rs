@@ -175,9 +175,13 @@ impl Exits {
             since: now.duration_since(probe.health.since()).as_secs(),
             words: probe.health.state().as_str().to_owned(),
         };
-        let exits = self.probes.iter().filter(|probe| !probe.path.is_beyond);
-        let exits = exits.filter_map(|probe| decisive(&self.probes, &probe.path.exit)).map(exit);
-        (self.lists.iter().map(portal).collect(), exits.collect())
+        let mut exits = Vec::new();
+        for probe in &self.probes {
+            if !probe.path.is_beyond {
+                exits.extend(decisive(&self.probes, &probe.path.exit).map(exit));
+            }
+        }
+        (self.lists.iter().map(portal).collect(), exits)
     }
 }
 

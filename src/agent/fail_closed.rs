@@ -109,11 +109,12 @@ impl ReopeningWatch {
                 return Ok(true);
             }
             if self.has_changed() {
-                wait_for_input([self.signals.as_fd()], Some(Instant::now() + BURST))?;
+                wait_for_input(&[self.signals.as_fd()], Some(Instant::now() + BURST))?;
                 return Ok(true);
             }
-            let files = self.files.iter().map(|files| files.as_fd());
-            wait_for_input([self.signals.as_fd()].into_iter().chain(files), Some(until))?;
+            let mut descriptors = vec![self.signals.as_fd()];
+            descriptors.extend(self.files.as_ref().map(|files| files.as_fd()));
+            wait_for_input(&descriptors, Some(until))?;
         }
     }
 

@@ -200,7 +200,7 @@ impl Agent {
 
     fn lock(&self) -> Result<Lock> {
         let waiting = "another portals process is changing this machine; waiting for it to finish";
-        self.journal.lock(|| log::warn!("{waiting}"))
+        self.journal.lock(&mut || log::warn!("{waiting}"))
     }
 
     fn say_ready(&self) {

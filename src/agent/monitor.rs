@@ -30,8 +30,9 @@ impl Monitor {
         let end = Instant::now() + BURST_LIMIT;
         loop {
             self.0.forget();
-            let descriptors = [signals.as_fd()].into_iter().chain(self.0.descriptors());
-            let inputs = wait_for_input(descriptors, Some(Instant::now() + QUIET))?;
+            let mut descriptors = vec![signals.as_fd()];
+            descriptors.extend(self.0.descriptors());
+            let inputs = wait_for_input(&descriptors, Some(Instant::now() + QUIET))?;
             let (has_signal, has_news) = (inputs[0], inputs[1..].contains(&true));
             if has_signal || !has_news || Instant::now() >= end {
                 return Ok(());

@@ -104,8 +104,8 @@ impl PathMtus {
     }
 
     /// Returns a sentence for each link that swallows packets.
-    pub(super) fn complaints(&self) -> impl Iterator<Item = String> {
-        self.links.iter().filter_map(|link| Some(link.complaint(link.narrow?)))
+    pub(super) fn complaints(&self) -> Vec<String> {
+        self.links.iter().filter_map(|link| Some(link.complaint(link.narrow?))).collect()
     }
 
     /// Sends echoes, takes answers, and logs changes. Reports whether the MTU of a tunnel must become

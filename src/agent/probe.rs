@@ -143,9 +143,13 @@ pub(super) fn paths(site: &Site, exit: &Exit) -> Vec<ProbePath> {
         is_beyond: probe.is_some(),
         is_provider: is_provider && probe.is_none(),
     };
-    let beyond = site.agent.probes.iter().filter(|probe| probe.interface == *interface);
-    let beyond = beyond.map(|probe| path(probe.target, Some(probe)));
-    [path(other_end, None)].into_iter().chain(beyond).collect()
+    let mut paths = vec![path(other_end, None)];
+    for probe in &site.agent.probes {
+        if probe.interface == *interface {
+            paths.push(path(probe.target, Some(probe)));
+        }
+    }
+    paths
 }
 
 /// Returns the paths of the probes through a chain: to its last site, and to a host on the internet behind
@@ -160,6 +164,7 @@ fn through_chain(chain: &Chain) -> Vec<ProbePath> {
         };
         Some(ProbePath { exit: chain.name.clone(), echo, is_beyond, is_provider: false })
     };
-    let beyond = chain.beyond.and_then(|target| path(target, true));
-    path(chain.farthest, false).into_iter().chain(beyond).collect()
+    let mut paths: Vec<ProbePath> = path(chain.farthest, false).into_iter().collect();
+    paths.extend(chain.beyond.and_then(|target| path(target, true)));
+    paths
 }

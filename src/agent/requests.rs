@@ -14,7 +14,7 @@ use crate::control::{AgentStatus, ChangeReport, ControlListener, ControlRequest,
 
 impl Source for ControlListener {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.descriptors().collect()
+        self.descriptors()
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -71,8 +71,9 @@ impl Agent {
         let deadline = sources.confirmation.deadline();
         let left = deadline.map(|deadline| deadline.saturating_duration_since(now).as_secs());
         let (portals, exits) = sources.exits.tell(now);
-        let failures = sources.clock.complaint().into_iter().chain(sources.path_mtus.complaints());
-        let failures = failures.chain(sources.services.failures()).collect();
+        let mut failures: Vec<String> = sources.clock.complaint().into_iter().collect();
+        failures.extend(sources.path_mtus.complaints());
+        failures.extend(sources.services.failures());
         AgentStatus { unconfirmed: left, portals, exits, failures }
     }
 }

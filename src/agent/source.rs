@@ -70,12 +70,9 @@ pub(super) enum Task {
 }
 
 /// Waits until a descriptor has input, or until `deadline`. Reports for each descriptor whether it has input.
-pub(super) fn wait_for_input<'a>(
-    descriptors: impl IntoIterator<Item = BorrowedFd<'a>>,
-    deadline: Option<Instant>,
-) -> Result<Vec<bool>> {
+pub(super) fn wait_for_input(descriptors: &[BorrowedFd], deadline: Option<Instant>) -> Result<Vec<bool>> {
     let mut polled: Vec<PollFd> =
-        descriptors.into_iter().map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)).collect();
+        descriptors.iter().map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN)).collect();
     let timeout = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
         None => PollTimeout::NONE,
         // Rounded up: a deadline half a millisecond away would otherwise keep the loop turning.
@@ -100,7 +97,7 @@ mod tests {
     fn input_belongs_to_the_descriptor_that_has_it() {
         let (quiet, _quiet_writer) = std::io::pipe().unwrap();
         let (busy, mut writer) = std::io::pipe().unwrap();
-        let inputs = |deadline| wait_for_input([quiet.as_fd(), busy.as_fd()], deadline).unwrap();
+        let inputs = |deadline| wait_for_input(&[quiet.as_fd(), busy.as_fd()], deadline).unwrap();
         assert_eq!(inputs(Some(Instant::now())), [false, false]);
         writer.write_all(b"x").unwrap();
         assert_eq!(inputs(None), [false, true]);

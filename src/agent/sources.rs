@@ -105,7 +105,7 @@ impl Sources {
     pub(super) fn wait(&self) -> Result<[bool; Self::COUNT]> {
         let deadline = self.list().into_iter().filter_map(Source::deadline).min();
         let descriptors = self.list().map(Source::descriptors);
-        let mut inputs = wait_for_input(descriptors.iter().flatten().copied(), deadline)?.into_iter();
+        let mut inputs = wait_for_input(&descriptors.concat(), deadline)?.into_iter();
         Ok(descriptors.map(|own| inputs.by_ref().take(own.len()).fold(false, |any, input| any | input)))
     }
 

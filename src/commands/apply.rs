@@ -18,7 +18,7 @@ use crate::engine::load::Files;
 use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
 use crate::plan::lockout_warnings;
-use crate::services::{self, Program};
+use crate::services;
 use crate::site::Site;
 use crate::state::WireGuardBackend;
 use crate::state::step::Step;
@@ -103,17 +103,20 @@ fn without_measuring(site: &Site) -> Option<String> {
 
 /// Returns notes if the site needs services: without an agent, none runs.
 fn without_services(site: &Site) -> Vec<String> {
-    let counted =
-        |(program, number): (&Program, usize)| format!("{} ({number} {})", program.purpose, program.name);
-    let counted: Vec<String> = services::programs(site).map(counted).collect();
-    let note = (!counted.is_empty()).then(|| {
+    let (mut counted, mut notes) = (Vec::new(), Vec::new());
+    for (program, number) in services::programs(site) {
+        counted.push(format!("{} ({number} {})", program.purpose, program.name));
+        notes.extend(program.missing());
+    }
+    if !counted.is_empty() {
         let counted = counted.join(", ");
-        format!(
+        let note = format!(
             "no agent runs, and without it there is no {counted}: start it with `portals run`, or at each \
              boot with `portals install`"
-        )
-    });
-    note.into_iter().chain(services::programs(site).filter_map(|(program, _)| program.missing())).collect()
+        );
+        notes.insert(0, note);
+    }
+    notes
 }
 
 fn needs_agent() -> Error {

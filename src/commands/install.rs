@@ -121,15 +121,17 @@ impl InstallTarget {
     fn carry_out_one(&self, step: &InstallStep, program: &[u8]) -> Result<String, Errors> {
         Ok(match step {
             InstallStep::Copy(path) => {
-                self.put(path, |path| disk::replace(path, program, 0o755))?;
+                self.put(path, &|path| disk::replace(path, program, 0o755))?;
                 format!("copied this program to {path}")
             }
             InstallStep::Write(file) => {
-                self.put(&file.path, |path| disk::replace(path, file.text.as_bytes(), file.mode))?;
+                self.put(&file.path, &|path| disk::replace(path, file.text.as_bytes(), file.mode))?;
                 format!("wrote {}", file.path)
             }
             InstallStep::Link(link) => {
-                self.put(&link.path, |path| disk::replace_with(path, |draft| symlink(&link.target, draft)))?;
+                self.put(&link.path, &|path| {
+                    disk::replace_with(path, &|draft| symlink(&link.target, draft))
+                })?;
                 format!("linked {} to {}", link.path, link.target)
             }
             InstallStep::Remove(path) => {
@@ -156,7 +158,7 @@ impl InstallTarget {
     }
 
     /// Creates or replaces the object at a path, completely or not at all.
-    fn put(&self, path: &str, put: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    fn put(&self, path: &str, put: &dyn Fn(&Path) -> io::Result<()>) -> Result<()> {
         let path = self.path_to_change(path)?;
         fs::create_dir_all(folder_of(&path)).and_then(|()| put(&path)).context(|| cannot_write(&path))
     }

@@ -136,7 +136,9 @@ fn absolute(file: &Path) -> Result<PathBuf> {
 }
 
 fn lock(journal: &Journal) -> Result<Lock> {
-    journal.lock(|| complain!("another portals process is changing this machine; waiting for it to finish"))
+    journal.lock(&mut || {
+        complain!("another portals process is changing this machine; waiting for it to finish");
+    })
 }
 
 fn show_notes(notes: &[String]) {

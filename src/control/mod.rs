@@ -156,9 +156,13 @@ impl ControlListener {
     }
 
     /// Returns the descriptors that have input when there is something to [`hear`](Self::hear).
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let listener = self.closed_until.is_none().then(|| self.listener.as_fd());
-        listener.into_iter().chain(self.clients.iter().map(|client| client.stream.as_fd()))
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let mut descriptors = Vec::new();
+        if self.closed_until.is_none() {
+            descriptors.push(self.listener.as_fd());
+        }
+        descriptors.extend(self.clients.iter().map(|client| client.stream.as_fd()));
+        descriptors
     }
 
     /// Returns the time at which to [`hear`](Self::hear) again even without input: to drop a slow client, or

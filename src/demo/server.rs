@@ -4,13 +4,14 @@
 use std::io::{self, BufReader, PipeReader, PipeWriter, Write as _, pipe};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd as _;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::namespace::Namespace;
 use crate::base::error::{Context as _, Result};
+use crate::system::threads::spawn;
 
 /// Time without traffic after which the server closes a connection.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
@@ -76,7 +77,7 @@ impl Server {
         let thread = namespace.run(|| {
             let listeners = Listeners::open().context(|| format!("cannot listen in {}", namespace.name()))?;
             // A thread inherits the namespaces of the thread that starts it.
-            Ok(thread::spawn(move || listeners.serve_until_closed(&stopped)))
+            Ok(spawn(Box::new(move || listeners.serve_until_closed(&stopped))))
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
@@ -102,11 +103,11 @@ impl Listeners {
 
     fn serve_until_closed(&self, stopped: &PipeReader) {
         loop {
-            let sockets = self.0.iter().map(|(_, socket)| socket.as_fd());
-            let mut waiting: Vec<PollFd> = sockets
-                .chain([stopped.as_fd()])
-                .map(|socket| PollFd::new(socket, PollFlags::POLLIN))
-                .collect();
+            let mut waiting = Vec::new();
+            for (_, socket) in &self.0 {
+                waiting.push(PollFd::new(socket.as_fd(), PollFlags::POLLIN));
+            }
+            waiting.push(PollFd::new(stopped.as_fd(), PollFlags::POLLIN));
             if poll(&mut waiting, PollTimeout::NONE).is_err() {
                 continue;
             }
@@ -124,7 +125,7 @@ impl Listeners {
 fn accept(service: TcpService, listener: &TcpListener) {
     if let Ok((peer, _)) = listener.accept() {
         // The client reports a broken connection; the server need not.
-        thread::spawn(move || service.serve(peer));
+        spawn(Box::new(move || drop(service.serve(peer))));
     }
 }
 

@@ -65,12 +65,17 @@ impl World {
         internet.set_sysctl("net/ipv4/ip_forward", "1")?;
         let server = build_host("server")?;
         build_server(&internet, &server, plots)?;
-        let sites = plots
-            .iter()
-            .map(|plot| DemoSite::build(*plot, &internet, program))
-            .collect::<Result<Vec<_>>>()?;
-        let hosts = sites.iter().flat_map(|site| site.home.iter().chain([&site.router]));
-        let services = hosts.chain([&server]).map(Server::start).collect::<Result<_>>()?;
+        let mut sites = Vec::new();
+        for plot in plots {
+            sites.push(DemoSite::build(*plot, &internet, program)?);
+        }
+        let mut services = vec![Server::start(&server)?];
+        for site in &sites {
+            services.push(Server::start(&site.router)?);
+            if let Some(home) = &site.home {
+                services.push(Server::start(home)?);
+            }
+        }
         Ok(Self { internet, server, sites, ipv6: false, _services: services })
     }
 

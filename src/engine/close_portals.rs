@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::base::error::{Error, Errors, Result};
+use crate::base::error::{Errors, Result};
 use crate::base::net::{PublicKey, Secret};
 use crate::base::path::folder_of;
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -36,7 +36,7 @@ pub fn close_by_file(file: &Path) -> Option<Result<PathBuf, Errors>> {
     };
     let (copy, network) = [file, &confirmed].iter().find_map(known)?;
     // If `/run` is full or broken, there is no lock, and the portals are closed without one.
-    let _lock = Journal::open().and_then(|journal| journal.lock(|| ())).ok();
+    let _lock = Journal::open().and_then(|journal| journal.lock(&mut || ())).ok();
     let closed =
         Linux::open().map_err(Errors::from).and_then(|mut kernel| close(&mut kernel, &network, key, file));
     Some(closed.map(|()| copy))
@@ -80,7 +80,14 @@ fn close(
     }
     let want = closed(&closed_site(&network, &own, &facts, file)?);
     let have = kernel.observe(&want.scope())?;
-    let failed: Vec<Error> = additions(want, &have).iter().flat_map(|step| carry_out(kernel, step)).collect();
+    let mut failed = Vec::new();
+    for step in additions(want, &have) {
+        for outcome in kernel.apply(&[step]) {
+            if let Outcome::Failed(error) = outcome {
+                failed.push(error);
+            }
+        }
+    }
     Errors::check(failed, ())
 }
 
@@ -158,14 +165,6 @@ fn additions(want: State, have: &State) -> Vec<Step> {
         both.iptables = want.iptables;
     }
     diff(&both, have)
-}
-
-fn carry_out(kernel: &mut dyn Host, step: &Step) -> Vec<Error> {
-    let failed = |outcome| match outcome {
-        Outcome::Failed(error) => Some(error),
-        Outcome::Done | Outcome::Untried => None,
-    };
-    kernel.apply(std::slice::from_ref(step)).into_iter().filter_map(failed).collect()
 }
 
 #[cfg(test)]

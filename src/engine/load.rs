@@ -166,7 +166,7 @@ fn providers(
     let (mut read, mut errors) = (SortedMap::new(), Vec::new());
     for (name, provider) in own.into_iter().flat_map(|site| &site.providers) {
         match wgquick_file::load(&folder.join(&provider.config), FileOrigin::Ours) {
-            Ok(parsed) => drop(read.insert(name.clone(), parsed)),
+            Ok(parsed) => read.insert(name.clone(), parsed),
             Err(faults) => errors.extend(faults),
         }
     }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::base::error::Result;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedMap;
 use crate::config::model::Mtu;
 use crate::control::{AgentStatus, TimedState};
 use crate::firewall;
@@ -271,12 +271,16 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
 }
 
 fn lans(site: &Site) -> Vec<LanReport> {
-    let own = site.lan.iter().map(|lan| (&site.name, lan.network, lan.seen_as));
-    let far =
-        |(name, networks)| Iterator::map(SortedSet::iter(networks), move |network| (name, *network, None));
-    own.chain(site.far_lans.iter().flat_map(far))
-        .map(|(name, network, seen_as)| LanReport { site: name.clone(), network, seen_as })
-        .collect()
+    let mut lans = Vec::new();
+    for lan in &site.lan {
+        lans.push(LanReport { site: site.name.clone(), network: lan.network, seen_as: lan.seen_as });
+    }
+    for (name, networks) in &site.far_lans {
+        for network in networks {
+            lans.push(LanReport { site: name.clone(), network: *network, seen_as: None });
+        }
+    }
+    lans
 }
 
 /// Sets the exits of a site's portals and the MTUs of its tunnels to those in use on this machine.

@@ -137,10 +137,21 @@ impl AttributeWriter {
     }
 
     fn attribute(&mut self, kind: u16, content: impl FnOnce(&mut Self)) {
+        let start = self.begin(kind);
+        content(self);
+        self.end(start);
+    }
+
+    /// Begins an attribute, and returns its place.
+    fn begin(&mut self, kind: u16) -> usize {
         let start = self.0.len();
         self.0.extend([0; 2]);
         self.0.extend(kind.to_ne_bytes());
-        content(self);
+        start
+    }
+
+    /// Ends the attribute that begins at `start`: writes its length, and fills it up.
+    fn end(&mut self, start: usize) {
         let length = u16::try_from(self.0.len() - start).expect("long lists are split before they get here");
         self.0[start..start + 2].copy_from_slice(&length.to_ne_bytes());
         self.0.resize(self.0.len().next_multiple_of(ALIGNMENT), 0);

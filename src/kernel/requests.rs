@@ -13,54 +13,48 @@ use crate::state::{LinkKind, RouteTarget};
 
 /// Makes interfaces. `links` is a snapshot that names the interfaces that carry VLANs.
 pub(super) fn add_links(socket: &mut Socket, new: &[&NamedLink], links: &Links) -> Vec<Result<()>> {
-    send(socket, new, |new| encode_new(new, links), |new, refused| Err(step_errors::not_added(new, refused)))
+    let verdicts = send(socket, new.iter().map(|new| encode_new(new, links)).collect());
+    let judge = |(new, verdict): (&&NamedLink, Result<(), Refusal>)| {
+        verdict.map_err(|refused| step_errors::not_added(new, refused))
+    };
+    new.iter().zip(verdicts).map(judge).collect()
 }
 
 /// Removes interfaces. An interface that is gone already counts as removed: another program removed it
 /// meanwhile, or it was a tun device, which disappears with its process.
 pub(super) fn remove_links(socket: &mut Socket, old: &[&NamedLink]) -> Vec<Result<()>> {
-    send(
-        socket,
-        old,
-        |old| Ok(link::remove(&old.name)),
-        |old, refused| match refused.errno {
-            Errno::ENODEV => Ok(()),
-            _ => Err(step_errors::not_removed(old, refused)),
-        },
-    )
+    let verdicts = socket.batch(old.iter().map(|old| link::remove(&old.name)).collect());
+    let judge = |(old, verdict): (&&NamedLink, Result<(), Refusal>)| match verdict {
+        Err(refused) if refused.errno != Errno::ENODEV => Err(step_errors::not_removed(old, refused)),
+        _ => Ok(()),
+    };
+    old.iter().zip(verdicts).map(judge).collect()
 }
 
 /// Changes interfaces, addresses, routes and rules. `links` is a snapshot of all interfaces: the kernel wants
 /// interfaces by number.
 pub(super) fn change_routing(socket: &mut Socket, steps: &[&RoutingStep], links: &Links) -> Vec<Result<()>> {
-    send(
-        socket,
-        steps,
-        |step| encode(step, links),
-        |step, refused| {
-            if is_gone(step, refused.errno) { Ok(()) } else { Err(step_errors::not_changed(step, refused)) }
-        },
-    )
+    let verdicts = send(socket, steps.iter().map(|step| encode(step, links)).collect());
+    let judge = |(step, verdict): (&&RoutingStep, Result<(), Refusal>)| match verdict {
+        Err(refused) if !is_gone(step, refused.errno) => Err(step_errors::not_changed(step, refused)),
+        _ => Ok(()),
+    };
+    steps.iter().zip(verdicts).map(judge).collect()
 }
 
-/// Sends one request for each step, in one batch. `judge` decides about refusals.
-fn send<T>(
-    socket: &mut Socket,
-    steps: &[&T],
-    encode: impl Fn(&T) -> Result<Message, Errno>,
-    judge: impl Fn(&T, Refusal) -> Result<()>,
-) -> Vec<Result<()>> {
-    let mut requests = Vec::with_capacity(steps.len());
-    let encoded: Vec<Result<(), Errno>> =
-        steps.iter().map(|step| encode(step).map(|request| requests.push(request))).collect();
-    let mut verdicts = socket.batch(requests).into_iter();
-    let verdict = |(step, encoded): (&&T, Result<(), Errno>)| {
-        encoded
-            .map_err(Refusal::from)
-            .and_then(|()| verdicts.next().expect("there is a verdict on each request"))
-            .or_else(|refused| judge(step, refused))
-    };
-    steps.iter().zip(encoded).map(verdict).collect()
+/// Sends requests in one batch. Returns the verdict on each; a request that could not be encoded counts as
+/// refused.
+fn send(socket: &mut Socket, encoded: Vec<Result<Message, Errno>>) -> Vec<Result<(), Refusal>> {
+    let mut verdicts = Vec::with_capacity(encoded.len());
+    let mut requests = Vec::with_capacity(encoded.len());
+    for request in encoded {
+        verdicts.push(request.map(|request| requests.push(request)).map_err(Refusal::from));
+    }
+    let sent = verdicts.iter_mut().filter(|verdict| verdict.is_ok());
+    for (place, verdict) in sent.zip(socket.batch(requests)) {
+        *place = verdict;
+    }
+    verdicts
 }
 
 /// Returns the request that makes an interface; ENODEV if the interface that carries a VLAN is missing.

@@ -69,9 +69,13 @@ pub fn list_ours(socket: &mut Socket, names: &SortedMap<u32, IfName>) -> Result<
         let of_family = list(socket, filter)?;
         // The kernel lists the main table last, which sorts first. In order, the set of routes fills without
         // moves.
-        let (main, others): (Vec<&HostRoute>, Vec<&HostRoute>) =
-            of_family.iter().partition(|route| route.table == Table::MAIN);
-        routes.extend(main.into_iter().chain(others).filter_map(|route| route.ours(names)));
+        for is_main in [true, false] {
+            for route in &of_family {
+                if (route.table == Table::MAIN) == is_main {
+                    routes.extend(route.ours(names));
+                }
+            }
+        }
     }
     Ok(routes)
 }

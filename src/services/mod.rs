@@ -91,26 +91,29 @@ impl fmt::Debug for ServiceFile {
 
 /// Returns the services that a site needs. Pure: observes nothing and starts nothing.
 pub fn plan(site: &Site, run_folder: &Path) -> Vec<Service> {
-    let radios =
-        site.wifi.access_points.iter().map(|access_point| hostapd::service(access_point, run_folder));
-    let lan = |portal| dnsmasq::of(portal, &site.names, &path(site, portal), run_folder);
-    let lans = site.portals.iter().filter_map(lan);
-    let mut services: Vec<Service> = radios.collect();
-    services.extend(lans);
+    let mut services = Vec::new();
+    for access_point in &site.wifi.access_points {
+        services.push(hostapd::service(access_point, run_folder));
+    }
+    for portal in &site.portals {
+        services.extend(dnsmasq::of(portal, &site.names, &path(site, portal), run_folder));
+    }
     services.extend(names::of(site, run_folder));
     services.extend(site.agent.dyndns.as_deref().map(|file| inadyn::service(file, run_folder)));
     services
 }
 
 /// Returns the programs of a site's services, and the number of services of each.
-pub fn programs(site: &Site) -> impl Iterator<Item = (&'static Program, usize)> {
+pub fn programs(site: &Site) -> Vec<(&'static Program, usize)> {
     let lans = site.portals.iter().filter(|portal| dnsmasq::is_needed(portal)).count();
     let resolvers = lans + usize::from(names::is_needed(site));
-    let numbers = [site.wifi.access_points.len(), resolvers, usize::from(site.agent.dyndns.is_some())];
-    [&hostapd::PROGRAM, &dnsmasq::PROGRAM, &inadyn::PROGRAM]
-        .into_iter()
-        .zip(numbers)
-        .filter(|(_, number)| *number > 0)
+    let mut programs = vec![
+        (&hostapd::PROGRAM, site.wifi.access_points.len()),
+        (&dnsmasq::PROGRAM, resolvers),
+        (&inadyn::PROGRAM, usize::from(site.agent.dyndns.is_some())),
+    ];
+    programs.retain(|(_, number)| *number > 0);
+    programs
 }
 
 /// Returns the path of a portal's packets through its present exit.
@@ -132,13 +135,13 @@ fn mtu(site: &Site, portal: &Portal) -> Option<u32> {
 /// Returns a line for each program that is not installed, with the services that cannot run without it.
 pub fn missing(services: &[Service]) -> Vec<String> {
     do_not_run(
-        services.iter().filter_map(|service| Some((service.name.as_str(), service.program.missing()?))),
+        &mut services.iter().filter_map(|service| Some((service.name.as_str(), service.program.missing()?))),
     )
 }
 
 /// Returns a line for each reason for which services do not run, from the names of the services and their
 /// reasons.
-fn do_not_run<'a>(failures: impl Iterator<Item = (&'a str, String)>) -> Vec<String> {
+fn do_not_run(failures: &mut dyn Iterator<Item = (&str, String)>) -> Vec<String> {
     let mut reasons: Vec<(String, &str, usize)> = Vec::new();
     for (name, why) in failures {
         match reasons.iter_mut().find(|(known, ..)| *known == why) {

@@ -93,7 +93,7 @@ impl Supervisor {
 
     /// Returns a line for each reason for which wanted services do not run.
     pub fn failures(&self) -> Vec<String> {
-        do_not_run(self.conditions().filter_map(|(name, condition)| match condition {
+        do_not_run(&mut self.conditions().filter_map(|(name, condition)| match condition {
             ServiceCondition::Failed(why) => Some((name, why)),
             ServiceCondition::Running | ServiceCondition::Waiting => None,
         }))

@@ -3,9 +3,10 @@
 
 use std::io;
 use std::sync::Once;
-use std::thread;
 
 use nix::libc;
+
+use super::threads::spawn;
 
 /// Reports whether the kernel can give random numbers at once. Kernels before Linux 3.17 have no getrandom(2)
 /// to ask, and count as ready.
@@ -22,7 +23,7 @@ pub fn wait() {
 /// Makes the kernel collect randomness in the background, and does not wait.
 pub fn hasten() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| drop(thread::spawn(wait)));
+    ONCE.call_once(|| drop(spawn(Box::new(wait))));
 }
 
 fn request(flags: libc::c_uint) -> io::Result<()> {

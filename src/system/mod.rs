@@ -13,4 +13,5 @@ pub mod open_files;
 pub mod packages;
 pub mod platform;
 pub mod resolver;
+pub(crate) mod threads;
 pub mod wall_clock;

@@ -66,9 +66,9 @@ pub(crate) fn network(text: &str) -> Network {
     })
 }
 
-/// Host facts: `uplink`, `uplink6`, `hears_advertisements`, `gateway`, `addresses`, `uplink_networks`, `local`,
-/// `own`, `ipv6`, `without_ipv6`, `old_rules`, `neighbours`, `ports` with their bridges, and names with their
-/// addresses.
+/// Host facts: `uplink`, `uplink6`, `hears_advertisements`, `gateway`, `addresses`, `uplink_networks`,
+/// `local`, `own`, `ipv6`, `without_ipv6`, `old_rules`, `neighbours`, `ports` with their bridges, and names
+/// with their addresses.
 pub(crate) fn facts(text: &str) -> (Facts, SortedMap<String, IpAddr>) {
     let table = DeTable::parse(text).expect("facts are TOML").into_inner();
     let text_of = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str()).map(str::to_owned);

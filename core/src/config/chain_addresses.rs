@@ -12,25 +12,31 @@ use crate::base::sorted::{SortedMap, SortedSet};
 /// those of the /56 number 0 of `subnet6`. Traffic takes such an address at the site where it enters, if it
 /// cannot keep an address that tells the chain.
 pub fn chain_addresses(network: &Network) -> SortedMap<(Name, String), Vec<IpAddr>> {
-    let lans = network.sites.values().flat_map(|site| &site.portals).filter_map(|portal| portal.address);
-    let lans: Vec<Cidr> = lans.map(InterfaceAddress::network).collect();
-    let of_site = |name: &Name| -> Vec<(Name, String)> {
-        let exits = network.sites[name].portals.iter().flat_map(|portal| &portal.exits);
-        let chains = exits.filter(|exit| matches!(exit, ExitRef::Chain(_)));
-        chains.map(|chain| (name.clone(), chain.to_string())).collect()
-    };
-    let chains: SortedSet<(Name, String)> = network.sites.keys().flat_map(of_site).collect();
+    let (mut lans, mut chains) = (Vec::new(), SortedSet::new());
+    for (name, site) in &network.sites {
+        for portal in &site.portals {
+            lans.extend(portal.address.map(InterfaceAddress::network));
+            for exit in &portal.exits {
+                if matches!(exit, ExitRef::Chain(_)) {
+                    chains.insert((name.clone(), exit.to_string()));
+                }
+            }
+        }
+    }
     let first6 = network.subnet6.and_then(|subnet6| site_network6(subnet6.network, 0));
-    let addresses = free_addresses(network.subnet, &lans).zip(1..).map(|(address, number)| {
-        [Some(address), first6.and_then(|first| first.nth(number))].into_iter().flatten().collect()
-    });
-    chains.into_iter().zip(addresses).collect()
+    let mut addresses = SortedMap::new();
+    for ((chain, address), number) in chains.into_iter().zip(free_addresses(network.subnet, &lans)).zip(1..) {
+        let mut own = vec![address];
+        own.extend(first6.and_then(|first| first.nth(number)));
+        addresses.insert(chain, own);
+    }
+    addresses
 }
 
 /// Returns the addresses that chains may have: those of the first /24 of `subnet`, except the networks in
 /// `taken`.
-pub(super) fn free_addresses(subnet: Cidr, taken: &[Cidr]) -> impl Iterator<Item = IpAddr> {
-    let first = site_network(subnet, 0);
-    let addresses = (1..255).filter_map(move |number| first?.nth(number));
-    addresses.filter(move |address| !taken.iter().any(|network| network.contains(*address)))
+pub(super) fn free_addresses(subnet: Cidr, taken: &[Cidr]) -> Vec<IpAddr> {
+    let Some(first) = site_network(subnet, 0) else { return Vec::new() };
+    let is_free = |address: &IpAddr| !taken.iter().any(|network| network.contains(*address));
+    (1..255).filter_map(|number| first.nth(number)).filter(is_free).collect()
 }

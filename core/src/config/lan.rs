@@ -52,8 +52,8 @@ pub fn portal_addresses(network: &Network, site: &str) -> SortedMap<Name, Interf
     let Some(site) = network.sites.get(site) else { return SortedMap::new() };
     let lans = || site.portals.iter().filter(|portal| portal.entrance.has_lan());
     let taken: Vec<Cidr> = lans().filter_map(|lan| lan.address).map(InterfaceAddress::network).collect();
-    let mut free =
-        site_network(network.subnet, site.id).map(|network| free_lans(network, &taken)).into_iter().flatten();
+    let own = site_network(network.subnet, site.id);
+    let mut free = own.map_or_else(Vec::new, |own| free_lans(own, &taken)).into_iter();
     lans().filter_map(|lan| Some((lan.name.clone(), lan.address.or_else(|| free.next())?))).collect()
 }
 
@@ -70,9 +70,12 @@ pub fn portal_addresses6(network: &Network, site: &str) -> SortedMap<Name, Inter
 
 /// Returns the first host of each free /26 in a site's /24. The site's own /26 and the networks in `taken`
 /// are not free.
-pub(super) fn free_lans(site_network: Cidr, taken: &[Cidr]) -> impl Iterator<Item = InterfaceAddress> {
-    let quarters = (1..4).filter_map(move |quarter| site_network.carve(quarter * SIZE, LENGTH));
-    quarters
-        .filter(|lan| !taken.iter().any(|other| other.overlaps(*lan)))
-        .filter_map(|lan| Some(InterfaceAddress { address: lan.nth(1)?, length: LENGTH }))
+pub(super) fn free_lans(site_network: Cidr, taken: &[Cidr]) -> Vec<InterfaceAddress> {
+    let mut free = Vec::new();
+    for lan in (1..4).filter_map(|quarter| site_network.carve(quarter * SIZE, LENGTH)) {
+        if !taken.iter().any(|other| other.overlaps(lan)) {
+            free.extend(lan.nth(1).map(|address| InterfaceAddress { address, length: LENGTH }));
+        }
+    }
+    free
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
+use toml::de::{DeTable, DeValue};
 
 use super::fault::{At, Findings, Span};
 use super::suggest::suggest;
@@ -160,14 +160,10 @@ impl<'a> Section<'a> {
         found: &mut Findings,
     ) -> Vec<At<T>> {
         let Some(value) = self.table.get(key) else { return Vec::new() };
-        if let DeValue::Array(_) = value.get_ref() {
+        if value.get_ref().is_array() {
             return self.one_or_list(key, example, read, found);
         }
-        let help = match value.get_ref() {
-            DeValue::String(text) => format!("write `{key} = [\"{text}\"]`"),
-            _ => format!("write `{key} = [{example}]`"),
-        };
-        found.add(&value.span(), format!("`{key}` must be a list, not {}", kind(value.get_ref())), help);
+        refuse_single(key, example, value, found);
         // The meaning is clear all the same, and other parts of the file may refer to this value.
         read(value.get_ref()).map(|one| At { value: one, span: value.span() }).into_iter().collect()
     }
@@ -218,6 +214,15 @@ impl<'a> Section<'a> {
         read: impl Fn(At<String>, &Section<'a>, &mut Findings) -> T,
         found: &mut Findings,
     ) -> Vec<T> {
+        let mut all = Vec::new();
+        for (name, section) in self.sections(key, example, found) {
+            all.push(read(name, &section, found));
+        }
+        all
+    }
+
+    /// Returns the tables inside the table `key`, as [`Self::each`] reads them, with their names.
+    fn sections(&self, key: &str, example: &str, found: &mut Findings) -> Vec<(At<String>, Section<'a>)> {
         let Some(value) = self.table.get(key) else { return Vec::new() };
         let path = match self.label.strip_prefix('[').and_then(|label| label.strip_suffix(']')) {
             Some(outer) => format!("{outer}.{key}"),
@@ -227,17 +232,19 @@ impl<'a> Section<'a> {
         let outer = section(format!("[{path}]"), key, value, &help, found);
         let mut entries: Vec<_> = outer.iter().flat_map(|outer| outer.table.iter()).collect();
         entries.sort_by_key(|(name, _)| name.span().start);
-        let one = |(name, value): (&Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>)| {
-            let name: At<String> = At { value: name.get_ref().to_string(), span: name.span() };
+        let mut sections = Vec::new();
+        for (name, value) in entries {
+            let name = At { value: name.get_ref().to_string(), span: name.span() };
             let label = format!("[{path}.{}]", name.value);
             let help = match value.get_ref() {
                 DeValue::Array(_) => format!("write `{label}`, with single brackets"),
                 _ => help.clone(),
             };
-            let section = section(label, &name.value, value, &help, found)?;
-            Some(read(name, &section, found))
-        };
-        entries.into_iter().filter_map(one).collect()
+            if let Some(section) = section(label, &name.value, value, &help, found) {
+                sections.push((name, section));
+            }
+        }
+        sections
     }
 }
 
@@ -255,6 +262,15 @@ fn section<'a>(
             None
         }
     }
+}
+
+/// Records a fault: a single value where a list must be.
+fn refuse_single(key: &str, example: &str, value: &Spanned<DeValue<'_>>, found: &mut Findings) {
+    let help = match value.get_ref() {
+        DeValue::String(text) => format!("write `{key} = [\"{text}\"]`"),
+        _ => format!("write `{key} = [{example}]`"),
+    };
+    found.add(&value.span(), format!("`{key}` must be a list, not {}", kind(value.get_ref())), help);
 }
 
 fn take<T>(

@@ -16,18 +16,21 @@ use crate::firewall::{
 pub fn to_text(from: Option<&Firewall>, to: Option<&Firewall>) -> String {
     let in_place = from.is_some_and(|from| !from.is_empty());
     let edits = edits(from, to);
-    let edit = edits
-        .iter()
-        .filter(|edit| **edit != FirewallEdit::AddTable)
-        .map(|edit| format!("{}\n", NftText(edit)));
-    match to {
-        None => edit.collect(),
-        Some(_) if in_place || edits.is_empty() => edit.collect(),
-        Some(to) => {
-            let replaced = edits.iter().take_while(|edit| **edit == FirewallEdit::DeleteTable);
-            replaced.map(|edit| format!("{}\n", NftText(edit))).chain([NftText(to).to_string()]).collect()
+    let whole = to.filter(|_| !in_place && !edits.is_empty());
+    let mut text = String::new();
+    for edit in &edits {
+        let is_written = match whole {
+            Some(_) => *edit == FirewallEdit::DeleteTable,
+            None => *edit != FirewallEdit::AddTable,
+        };
+        if is_written {
+            let _ = writeln!(text, "{}", NftText(edit));
         }
     }
+    if let Some(whole) = whole {
+        let _ = write!(text, "{}", NftText(whole));
+    }
+    text
 }
 
 /// Returns the script for `nft -f -` that closes these ports and no others; `None` means no table for closed

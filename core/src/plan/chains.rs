@@ -5,17 +5,18 @@
 //! portal takes the address of the chain that the portal uses now.
 
 use std::net::IpAddr;
+use std::slice;
 
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::SourceNat,
-    Condition::{self, Destination, Family as Of, Icmp, Marked, NotDestination, NotSource, Outgoing, Source},
-    FirewallRule, Interfaces, Networks, Set, SetName,
+    Condition::{self, Family as Of, Icmp, Marked, NotDestination, NotSource, Source},
+    FirewallRule, Networks, Set, SetName,
 };
 use crate::plan::nat::KNOWN;
 use crate::plan::priorities::{CHAINS, into, loopback};
-use crate::plan::sets::{OWN, disjoint, networks_in, rule};
+use crate::plan::sets::{OWN, disjoint, from, leaving, networks_in, rule, rule_of, to};
 use crate::plan::{classifier, exempt, marks};
 use crate::site::{Chain, Entrance, Portal, Site};
 use crate::state::{Rule, Selector};
@@ -23,13 +24,16 @@ use crate::state::{Rule, Selector};
 /// Returns the policy rules that lead packets from the addresses of chains into their chains, and the
 /// reverse-path checks of the answers as well: without them, the check of an answer from the last hop would
 /// expect it on the link to that site, or on the uplink.
-pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
-    let own = site.chains.iter().flat_map(|chain| chain.addresses.iter().map(move |own| (chain, *own)));
-    own.flat_map(|(chain, address)| {
-        let sent =
-            Selector { incoming: Some(loopback()), from: Some(Cidr::host(address)), ..Selector::default() };
-        into(site, &[], &sent, CHAINS, Some(chain.table))
-    })
+pub(super) fn rules(site: &Site) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for chain in &site.chains {
+        for own in &chain.addresses {
+            let from = Some(Cidr::host(*own));
+            let sent = Selector { incoming: Some(loopback()), from, ..Selector::default() };
+            rules.extend(into(site, &[], &sent, CHAINS, Some(chain.table)));
+        }
+    }
+    rules
 }
 
 /// Returns the rules that choose the source addresses of traffic into chains, and of traffic of LANs that
@@ -48,10 +52,10 @@ pub(super) fn source_nat(site: &Site) -> Vec<FirewallRule> {
     // The addresses of chains are on the interface, too, so the kernel might masquerade as one of them.
     let interfaces: SortedSet<&IfName> = site.chain_addresses().map(|(interface, _)| interface).collect();
     for interface in interfaces {
-        let strange = |family| {
-            send_as(site.address(family), [leaving(interface), NotSource(networks_in(family, KNOWN))])
-        };
-        rules.extend(site.carried().filter_map(strange));
+        for family in site.carried() {
+            let strange = [leaving(interface), NotSource(networks_in(family, KNOWN))];
+            rules.extend(send_as(site.address(family), &strange));
+        }
     }
     rules
 }
@@ -61,14 +65,16 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let unmarked = site.portals.iter().filter(|portal| {
         portal.mark().is_none() && portal.address.is_none() && site.chain(&portal.exit).is_some()
     });
-    let sets = |portal| {
-        let set = move |family| {
-            let name = marks::exempt_set(portal, family);
-            (name, Set::Networks(family, disjoint(family, exempt(site, portal).into_iter())))
-        };
-        site.carried().map(set)
-    };
-    unmarked.flat_map(sets).filter(|(_, set)| set.len() > 0).collect()
+    let mut sets = SortedMap::new();
+    for portal in unmarked {
+        for family in site.carried() {
+            let exempt = disjoint(family, exempt(site, portal).into_iter());
+            if !exempt.is_empty() {
+                sets.insert(marks::exempt_set(portal, family), Set::Networks(family, exempt));
+            }
+        }
+    }
+    sets
 }
 
 /// Returns the rules for traffic of a portal into the chain that it uses.
@@ -77,11 +83,11 @@ fn into_chain(site: &Site, portal: &Portal, chain: &Chain, family: Family) -> Ve
     let address = chain.address(family);
     if portal.address.is_some() {
         let (address, sources) = sources_of_lan(site, portal, chain, family);
-        let from = |network| send_as(address, [out.clone(), Source(Networks::One(network))]);
-        return sources.into_iter().filter_map(from).collect();
+        let translate = |network| send_as(address, &[out.clone(), from(network)]);
+        return sources.into_iter().filter_map(translate).collect();
     }
     if let Some(mark) = portal.mark() {
-        return Vec::from_iter(send_as(address, [out, Of(family), Marked(mark)]));
+        return Vec::from_iter(send_as(address, &[out, Of(family), Marked(mark)]));
     }
     let exempt = disjoint(family, exempt(site, portal).into_iter());
     let exempt =
@@ -93,10 +99,10 @@ fn into_chain(site: &Site, portal: &Portal, chain: &Chain, family: Family) -> Ve
     let mut rules =
         if portal.entrance == Entrance::Own { probes(site, &chain.interface, family) } else { Vec::new() };
     for source in sources {
-        for to in classifier::destinations(portal, family) {
-            let conditions =
-                [out.clone()].into_iter().chain(exempt.clone()).chain([source.clone()]).chain(to);
-            rules.extend(send_as(address, conditions));
+        for there in classifier::destinations(portal, family) {
+            let parts =
+                [slice::from_ref(&out), exempt.as_slice(), slice::from_ref(&source), there.as_slice()];
+            rules.extend(send_as(address, &parts.concat()));
         }
     }
     rules
@@ -131,21 +137,24 @@ fn lan(portal: &Portal, family: Family) -> Option<InterfaceAddress> {
 /// Returns the sources of this router's own packets: its address in the tunnels, and its other addresses.
 fn own_sources(site: &Site, family: Family) -> Vec<Condition> {
     let has_others = site.host.own_addresses.iter().any(|own| Family::of(*own) == family);
-    let others = has_others.then(|| Source(networks_in(family, OWN)));
-    let own = site.address(family).map(|own| Source(Networks::One(Cidr::host(own))));
-    own.into_iter().chain(others).collect()
+    let mut sources = Vec::from_iter(site.address(family).map(|own| from(Cidr::host(own))));
+    if has_others {
+        sources.push(Source(networks_in(family, OWN)));
+    }
+    sources
 }
 
 /// Returns the rules that exempt probes of the first hop as an exit from the rules for this router's traffic.
 fn probes(site: &Site, interface: &IfName, family: Family) -> Vec<FirewallRule> {
-    let is_here = |target: IpAddr| Family::of(target) == family;
-    let probes = site.agent.probes.iter().filter(|probe| probe.interface == *interface);
-    let rule = |target: IpAddr| {
-        let own = site.address(family)?;
-        let [from, to] = [own, target].map(|end| Networks::One(Cidr::host(end)));
-        send_as(Some(own), [leaving(interface), Source(from), Destination(to), Icmp(family)])
-    };
-    probes.map(|probe| probe.target).filter(|target| is_here(*target)).filter_map(rule).collect()
+    let Some(own) = site.address(family) else { return Vec::new() };
+    let mut rules = Vec::new();
+    for probe in site.agent.probes.iter().filter(|probe| probe.interface == *interface) {
+        if Family::of(probe.target) == family {
+            let [from, to] = [from(Cidr::host(own)), to(Cidr::host(probe.target))];
+            rules.push(rule([leaving(interface), from, to, Icmp(family)], SourceNat(own)));
+        }
+    }
+    rules
 }
 
 /// Returns the rule for the LAN of a portal that leaves at the first hop of its chain: that site would send
@@ -153,8 +162,8 @@ fn probes(site: &Site, interface: &IfName, family: Family) -> Vec<FirewallRule> 
 fn first_hop_alone(site: &Site, portal: &Portal, family: Family) -> Option<FirewallRule> {
     let (lan, chain) = (lan(portal, family)?, site.chain_of_lan(portal)?);
     let leaves_there = portal.exit.interface() == Some(&chain.interface);
-    let of_lan = Source(Networks::One(lan.network()));
-    leaves_there.then(|| send_as(site.address(family), [leaving(&chain.interface), of_lan]))?
+    let of_lan = from(lan.network());
+    leaves_there.then(|| send_as(site.address(family), &[leaving(&chain.interface), of_lan]))?
 }
 
 /// Returns the rules for the LAN of a portal into the links to later hops of its chain: those sites expect
@@ -163,33 +172,28 @@ fn later_hops_alone(site: &Site, portal: &Portal, family: Family) -> Vec<Firewal
     let (Some(lan), Some(chain)) = (lan(portal, family), site.chain_of_lan(portal)) else {
         return Vec::new();
     };
-    let of_lan = Source(Networks::One(lan.network()));
+    let of_lan = from(lan.network());
     let address = site.address(family);
     let mut rules = Vec::new();
     for (interface, tunnel) in site.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_none()) {
         for peer in chain.hops[1..].iter().filter_map(|hop| tunnel.peers.get(hop)) {
             let out = [leaving(interface), of_lan.clone()];
             if tunnel.table.is_some() {
-                rules.extend(send_as(address, out));
+                rules.extend(send_as(address, &out));
                 continue;
             }
             let networks = disjoint(family, peer.networks.iter().copied());
-            rules.extend(networks.into_iter().filter_map(|network| {
-                let there = Destination(Networks::One(network));
-                send_as(address, out.iter().cloned().chain([there]))
-            }));
+            for network in networks {
+                rules.extend(send_as(address, &[out.as_slice(), &[to(network)]].concat()));
+            }
         }
     }
     rules
 }
 
-fn leaving(interface: &IfName) -> Condition {
-    Outgoing(Interfaces::One(interface.clone()))
-}
-
 /// Returns the rule that gives traffic this source address, if there is one.
-fn send_as(address: Option<IpAddr>, conditions: impl IntoIterator<Item = Condition>) -> Option<FirewallRule> {
-    address.map(|address| rule(conditions, SourceNat(address)))
+fn send_as(address: Option<IpAddr>, conditions: &[Condition]) -> Option<FirewallRule> {
+    address.map(|address| rule_of(&[conditions], SourceNat(address)))
 }
 
 /// Returns the destinations that do not enter a portal without a LAN.

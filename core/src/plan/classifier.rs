@@ -2,19 +2,20 @@
 //! LANs.
 
 use std::net::IpAddr;
+use std::slice;
 
 use crate::base::net::{Cidr, Family, Mac};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{
-        self, Destination, Device, Family as Of, Incoming, NotOutgoing, Outgoing, Source, TcpPort, UdpPort,
-    },
+    Condition::{self, Destination, Device, Family as Of, NotOutgoing, Outgoing, Source, TcpPort, UdpPort},
     Devices, FirewallRule, Interfaces, Networks, Set, SetName,
 };
 use crate::plan::exempt;
-use crate::plan::sets::{NETWORK, disjoint, network_sets, networks_in, of_family, rule, tunnels};
+use crate::plan::sets::{
+    NETWORK, coming, disjoint, leaving, network_sets, networks_in, of_family, rule, rule_of, to, tunnels,
+};
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
 /// Returns the condition on traffic of a family that comes in at a portal's entrance; `None` for the portal of
@@ -23,7 +24,7 @@ pub(super) fn condition(portal: &Portal, family: Family) -> Option<Condition> {
     match &portal.entrance {
         Entrance::Interface(interface)
         | Entrance::Vlan(Vlan { interface, .. })
-        | Entrance::Wifi { interface, .. } => Some(Incoming(Interfaces::One(interface.clone()))),
+        | Entrance::Wifi { interface, .. } => Some(coming(interface)),
         Entrance::From(sources) => {
             let has_some = sources.iter().any(|source| source.family() == family);
             has_some.then(|| Source(Networks::In(family, sources_of(family, portal))))
@@ -53,7 +54,7 @@ pub(super) fn ports(portal: &Portal) -> Vec<Option<Condition>> {
 
 /// Returns the destinations that enter, each as a condition; a single `None` means all destinations.
 pub(super) fn all_destinations(portal: &Portal) -> Vec<Option<Condition>> {
-    or_all(portal.to.iter().map(|network| Destination(Networks::One(*network))))
+    or_all(portal.to.iter().copied().map(to))
 }
 
 /// Returns the destinations of a family that enter, each as a condition; a single `None` means all
@@ -96,7 +97,7 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
             sets.insert(members("mac", portal), Set::Devices(devices));
         }
     }
-    sets.extend(network_sets(site, &[(NETWORK, exempt::of_network(site).collect())]));
+    sets.extend(network_sets(site, &[(NETWORK, exempt::of_network(site))]));
     for family in families(site) {
         let local = local(site, family);
         if !local.is_empty() {
@@ -117,12 +118,14 @@ pub(super) fn forward(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
         return rules;
     }
     let refusals = refuse_ipv6(site, portal);
-    let entering = conditions(site, portal);
-    let ways = entering.iter().flat_map(|entering| to_exit(site, portal, entering));
+    let mut ways = Vec::new();
+    for entering in conditions(site, portal) {
+        ways.extend(to_exit(site, portal, &entering));
+    }
     // Devices have more IPv6 addresses than those that the file names.
     let is_last = site.carries_ipv6();
-    let (first, last) = if is_last { (Vec::new(), refusals) } else { (refusals, Vec::new()) };
-    rules.extend(first.into_iter().chain(ways).chain(last));
+    let rest = if is_last { [ways, refusals] } else { [refusals, ways] };
+    rules.extend(rest.concat());
     rules
 }
 
@@ -137,7 +140,7 @@ fn stay_reachable(site: &Site, portal: &Portal, entering: &Condition, family: Fa
         rules.push(rule([entering.clone(), to_network(family), Outgoing(tunnels())], Accept));
     }
     for network in portal.except.iter().filter(|network| network.family() == family) {
-        rules.push(rule([entering.clone(), Destination(Networks::One(*network))], Accept));
+        rules.push(rule([entering.clone(), to(*network)], Accept));
     }
     rules
 }
@@ -151,11 +154,9 @@ fn to_exit(site: &Site, portal: &Portal, entering: &Condition) -> Vec<FirewallRu
     let mut rules = Vec::new();
     for port in ports(portal) {
         for destination in &destinations {
-            let parts = [Some(entering.clone()), destination.clone(), port.clone()];
-            let matching: Vec<Condition> = parts.into_iter().flatten().collect();
+            let matching = [slice::from_ref(entering), destination.as_slice(), port.as_slice()].concat();
             for exit in site.exit_interfaces(&portal.exit) {
-                let leaving = Outgoing(Interfaces::One(exit.clone()));
-                rules.push(rule(matching.iter().cloned().chain([leaving]), Accept));
+                rules.push(rule_of(&[&matching, &[leaving(exit)]], Accept));
             }
             rules.push(rule(matching, Reject));
         }
@@ -167,7 +168,7 @@ fn to_exit(site: &Site, portal: &Portal, entering: &Condition) -> Vec<FirewallRu
 /// file names by its IPv4 address is recognised by its hardware address.
 pub(super) fn condition_of_ipv6(site: &Site, portal: &Portal) -> Option<Condition> {
     match portal.entrance_interface() {
-        Some(interface) => Some(Incoming(Interfaces::One(interface.clone()))),
+        Some(interface) => Some(coming(interface)),
         _ if devices(site, portal).is_empty() => None,
         _ => Some(Device(Devices::In(members("mac", portal)))),
     }
@@ -187,8 +188,8 @@ fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
         rules.push(allow_local(site, &entering, Family::V6));
     }
     for port in ports(portal) {
-        let ipv6 = [Some(entering.clone()), Some(Of(Family::V6)), port];
-        rules.push(rule(ipv6.into_iter().flatten(), Reject));
+        let ipv6 = [entering.clone(), Of(Family::V6)];
+        rules.push(rule_of(&[&ipv6, port.as_slice()], Reject));
     }
     rules
 }
@@ -215,8 +216,9 @@ pub(super) fn devices(site: &Site, portal: &Portal) -> SortedSet<Mac> {
 /// leads while the local link is down.
 fn allow_local(site: &Site, entering: &Condition, family: Family) -> FirewallRule {
     let local = Destination(Networks::In(family, local_name(family)));
-    let elsewhere = site.uplinks().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone())));
-    rule([entering.clone(), local].into_iter().chain(elsewhere), Accept)
+    let elsewhere: Vec<_> =
+        site.uplinks().map(|uplink| NotOutgoing(Interfaces::One(uplink.clone()))).collect();
+    rule_of(&[&[entering.clone(), local], &elsewhere], Accept)
 }
 
 /// Returns the condition on traffic of a family to our sites and phones.

@@ -7,7 +7,7 @@ use crate::firewall::{
     Condition::{ConnectionMarked, Departing, FromOriginator, Outgoing},
     FirewallRule, MarksAtInterfaces, Set, SetName,
 };
-use crate::plan::sets::{TUNNELS, carried, in_set, rule};
+use crate::plan::sets::{TUNNELS, carried, in_set, rule_of};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
@@ -31,21 +31,20 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }
-    let opening = |set: &str| {
-        let opening = [FromOriginator].into_iter().chain(carried(site)).chain([Outgoing(in_set(set))]);
-        opening.collect::<Vec<_>>()
+    let carried = carried(site);
+    let opening = |set: &str, of_portal: u32, mark| {
+        let portals = ConnectionMarked(Mark { value: of_portal, mask: PORTAL_MARKS });
+        let into_tunnel = [Outgoing(in_set(set)), portals];
+        rule_of(&[&[FromOriginator], carried.as_slice(), &into_tunnel], SetConnectionMark(mark))
     };
-    let is_of_portal = |value| ConnectionMarked(Mark { value, mask: PORTAL_MARKS });
-    let mut rules = vec![rule([Departing(pairs())].into_iter().chain(carried(site)), Accept)];
+    let mut rules = vec![rule_of(&[&[Departing(pairs())], carried.as_slice()], Accept)];
     if site.portals.iter().any(|portal| portal.mark().is_some()) {
-        let marked = opening(TUNNELS).into_iter().chain([is_of_portal(PORTAL_MARKS)]);
-        rules.push(rule(marked, SetConnectionMark(TUNNELED)));
+        rules.push(opening(TUNNELS, PORTAL_MARKS, TUNNELED));
     }
     let no_number = Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS };
-    let unmarked = |set: &str| opening(set).into_iter().chain([is_of_portal(0)]);
-    rules.push(rule(unmarked(TUNNELS), SetConnectionMark(no_number)));
+    rules.push(opening(TUNNELS, 0, no_number));
     for (name, bit, _) in by_bit(site) {
-        rules.push(rule(unmarked(&name), SetConnectionMark(Mark { value: bit, mask: bit })));
+        rules.push(opening(&name, 0, Mark { value: bit, mask: bit }));
     }
     rules
 }

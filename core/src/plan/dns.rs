@@ -6,13 +6,15 @@ use std::net::IpAddr;
 use crate::base::net::{Cidr, Family};
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
-    Action::{Accept, DestinationNat, Redirect, Reject},
+    Action::{self, Accept, DestinationNat, Redirect, Reject},
     Condition::{self, Destination, Family as Of, Incoming, Source, TcpPort, UdpPort},
-    FirewallRule, Interfaces, Networks,
+    FirewallRule, Networks,
 };
 use crate::plan::classifier;
 use crate::plan::priorities::loopback;
-use crate::plan::sets::{ENTRANCES, OWN, RESOLVERS, families_of, in_set, networks_in, resolvers, rule};
+use crate::plan::sets::{
+    ENTRANCES, OWN, RESOLVERS, coming, families_of, in_set, networks_in, resolvers, rule,
+};
 use crate::site::{Exit, Portal, RESOLVER_PORT, Site};
 
 /// UDP and TCP port of a resolver (RFC 1035 § 4.2).
@@ -35,37 +37,51 @@ pub(super) fn asking_here(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
 fn asking(portal: &Portal) -> Vec<[Condition; 2]> {
     let enters = classifier::has_devices(portal) && portal.to.is_empty() && portal.exit != Exit::Direct;
     let Some(who) = classifier::condition(portal, Family::V4).filter(|_| enters) else { return Vec::new() };
-    let protocols = [Protocol::Udp, Protocol::Tcp].into_iter().zip(at(DNS));
     let is_asked = |protocol| {
         let holds = |ports: &Ports| ports.protocol == protocol && (ports.first..=ports.last).contains(&DNS);
         portal.ports().is_empty() || portal.ports().iter().any(holds)
     };
-    protocols.filter(|(protocol, _)| is_asked(*protocol)).map(|(_, port)| [who.clone(), port]).collect()
+    let mut asking = Vec::new();
+    for (protocol, port) in [(Protocol::Udp, UdpPort(DNS, DNS)), (Protocol::Tcp, TcpPort(DNS, DNS))] {
+        if is_asked(protocol) {
+            asking.push([who.clone(), port]);
+        }
+    }
+    asking
+}
+
+/// Returns the rules for queries that meet a condition, one rule for each protocol.
+fn queries(which: &Condition, action: Action) -> Vec<FirewallRule> {
+    at(DNS).map(|port| rule([which.clone(), port], action)).into()
 }
 
 /// Returns the rules that send queries of devices to this host to a resolver beyond their exit instead.
 fn redirected_to_resolver(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
-    let resolver = portal.resolvers.iter().copied().find(IpAddr::is_ipv4);
-    let Some(resolver) = resolver else { return Vec::new() };
-    asking_here(site, portal)
-        .into_iter()
-        .map(|conditions| rule(conditions, DestinationNat(resolver)))
-        .collect()
+    let Some(resolver) = portal.resolvers.iter().copied().find(IpAddr::is_ipv4) else { return Vec::new() };
+    let mut rules = Vec::new();
+    for asking in asking_here(site, portal) {
+        rules.push(rule(asking, DestinationNat(resolver)));
+    }
+    rules
 }
 
 /// Returns the rules that redirect queries to the address of a portal's resolver to that resolver's own port,
 /// even while it does not run.
 pub(super) fn prerouting(site: &Site) -> Vec<FirewallRule> {
-    let one = |address| Networks::One(Cidr::host(address));
-    let direct =
-        site.portals.iter().filter(|portal| portal.exit == Exit::Direct).flat_map(Portal::resolver).map(one);
-    let families = families_of(site, &resolvers(site)).into_iter();
-    let elsewhere = families.map(|family| networks_in(family, RESOLVERS));
-    let redirected = |there: Networks| {
-        at(DNS).map(|port| rule([Destination(there.clone()), port], Redirect(RESOLVER_PORT)))
-    };
-    let diverted = site.portals.iter().flat_map(|portal| redirected_to_resolver(site, portal));
-    direct.chain(elsewhere).flat_map(redirected).chain(diverted).collect()
+    let redirected = |there: Networks| queries(&Destination(there), Redirect(RESOLVER_PORT));
+    let mut rules = Vec::new();
+    for portal in site.portals.iter().filter(|portal| portal.exit == Exit::Direct) {
+        for address in portal.resolver() {
+            rules.extend(redirected(Networks::One(Cidr::host(address))));
+        }
+    }
+    for family in families_of(site, &resolvers(site)) {
+        rules.extend(redirected(networks_in(family, RESOLVERS)));
+    }
+    for portal in &site.portals {
+        rules.extend(redirected_to_resolver(site, portal));
+    }
+    rules
 }
 
 /// Returns the rules on queries that were not redirected, and so go to a resolver of the host at port 53 of
@@ -73,10 +89,12 @@ pub(super) fn prerouting(site: &Site) -> Vec<FirewallRule> {
 /// can be among the sources that enter.
 pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
     let mut rules = of_interfaces(site);
-    let devices: Vec<FirewallRule> =
-        site.portals.iter().flat_map(|portal| of_devices(site, portal)).collect();
+    let mut devices = Vec::new();
+    for portal in &site.portals {
+        devices.extend(of_devices(site, portal));
+    }
     if !devices.is_empty() {
-        rules.push(rule([Incoming(Interfaces::One(loopback()))], Accept));
+        rules.push(rule([coming(&loopback())], Accept));
         rules.extend(devices);
     }
     rules
@@ -94,18 +112,19 @@ fn of_devices(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
 }
 
 fn of_interfaces(site: &Site) -> Vec<FirewallRule> {
-    let whole = || {
-        let whole = site.portals.iter().filter(|portal| portal.takes_all());
-        whole.filter_map(|portal| Some((portal.entrance_interface()?, portal.exit == Exit::Direct)))
-    };
-    if whole().all(|(_, direct)| direct) {
+    let mut rules = Vec::new();
+    let mut all_direct = true;
+    for portal in site.portals.iter().filter(|portal| portal.takes_all()) {
+        let Some(interface) = portal.entrance_interface() else { continue };
+        if portal.exit == Exit::Direct {
+            rules.extend(queries(&coming(interface), Accept));
+        } else {
+            all_direct = false;
+        }
+    }
+    if all_direct {
         return Vec::new();
     }
-    let direct = whole().filter(|(_, direct)| *direct);
-    let direct = direct.map(|(interface, _)| (Interfaces::One(interface.clone()), Accept));
-    let all = direct.chain([(in_set(ENTRANCES), Reject)]);
-    all.flat_map(|(interfaces, action)| {
-        at(DNS).map(|port| rule([Incoming(interfaces.clone()), port], action))
-    })
-    .collect()
+    rules.extend(queries(&Incoming(in_set(ENTRANCES)), Reject));
+    rules
 }

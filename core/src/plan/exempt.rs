@@ -9,39 +9,52 @@ use crate::site::{Portal, Site};
 /// Returns the destinations that are exempt from a portal of devices: their own LANs, our sites and phones,
 /// which may contact them, and the networks that the file excepts.
 pub(super) fn for_devices(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
-    let local = site.host.local_networks.iter().chain(&portal.except).copied();
+    let mut exempt = of_network(site);
+    exempt.extend(&site.host.local_networks);
+    exempt.extend(&portal.except);
     // This router looks up the way of its neighbour solicitations, too, whose sources can be in a network
     // that enters. IPv4 has no such packets.
-    let link =
-        link_scoped().into_iter().filter(|network| network.family() == Family::V6 && site.carries_ipv6());
-    local.chain(of_network(site)).chain(link).collect()
+    if site.carries_ipv6() {
+        exempt.extend(link_scoped().iter().filter(|network| network.family() == Family::V6));
+    }
+    exempt.into_iter().collect()
 }
 
 /// Returns the destinations of this router's own traffic that never enter its portal. The LANs of portals are
 /// among them: under strict `rp_filter`, hosts there would get no answer otherwise, not even to an ARP
 /// request for the router.
 pub(super) fn for_router(site: &Site, portal: &Portal) -> SortedSet<Cidr> {
-    for_router_elsewhere(site, portal).chain(portal_lans(site)).collect()
+    let mut exempt = for_router_elsewhere(site, portal);
+    for portal in &site.portals {
+        exempt.extend(portal.addresses().map(InterfaceAddress::network));
+    }
+    exempt.into_iter().collect()
 }
 
 /// Returns the exempt destinations of this router's own traffic that are not behind portals: local networks,
 /// peers, the networks that the file excepts, and destinations that never leave a link.
-pub(super) fn for_router_elsewhere(site: &Site, portal: &Portal) -> impl Iterator<Item = Cidr> {
-    let peers = site.peers().flat_map(|(_, _, peer)| peer.networks.iter().copied());
-    site.host
-        .local_networks
-        .iter()
-        .copied()
-        .chain(peers)
-        .chain(link_scoped())
-        .chain(portal.except.iter().copied())
+pub(super) fn for_router_elsewhere(site: &Site, portal: &Portal) -> Vec<Cidr> {
+    let mut exempt = of_peers(site);
+    exempt.extend(&site.host.local_networks);
+    exempt.extend(link_scoped());
+    exempt.extend(&portal.except);
+    exempt
 }
 
 /// Returns the network's own subnets, and the networks outside it that sites share.
-pub(super) fn of_network(site: &Site) -> impl Iterator<Item = Cidr> {
-    let networks = site.peers().flat_map(|(_, _, peer)| peer.networks.iter().copied());
-    let is_outside = |network: &Cidr| !site.subnets().any(|subnet| subnet.covers(*network));
-    site.subnets().chain(networks.filter(is_outside))
+pub(super) fn of_network(site: &Site) -> Vec<Cidr> {
+    let mut networks = of_peers(site);
+    networks.retain(|network| !site.subnets().any(|subnet| subnet.covers(*network)));
+    networks.extend(site.subnets());
+    networks
+}
+
+fn of_peers(site: &Site) -> Vec<Cidr> {
+    let mut networks = Vec::new();
+    for (_, _, peer) in site.peers() {
+        networks.extend(&peer.networks);
+    }
+    networks
 }
 
 /// Returns the destinations that no router forwards: multicast, limited broadcast, link-local.
@@ -57,8 +70,4 @@ pub(super) fn link_local() -> Cidr {
 
 fn v6(first: u16, length: u8) -> Cidr {
     Cidr::new(IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0)), length).expect("a valid length")
-}
-
-fn portal_lans(site: &Site) -> impl Iterator<Item = Cidr> {
-    site.portals.iter().flat_map(Portal::addresses).map(InterfaceAddress::network)
 }

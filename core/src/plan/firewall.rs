@@ -2,6 +2,8 @@
 //! has flushed our policy rules and routes. This file also has the rules for traffic that comes out of a
 //! tunnel.
 
+use std::slice;
+
 use crate::base::net::{Cidr, Family, IfName, special_purpose};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
@@ -11,11 +13,11 @@ use crate::firewall::{
         self, Destination, Established, Family as Of, FromOriginator, FromResponder, Icmp, Incoming,
         InterfacePair, NotMarked, NotOutgoing, Outgoing, Redirected, Source, UdpPort,
     },
-    Firewall, FirewallRule, Interfaces, Networks, Set, SetName,
+    Firewall, FirewallRule, Set, SetName,
 };
 use crate::plan::sets::{
-    ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, families_of, in_set, networks_in, resolvers, rule,
-    tunnels,
+    ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, coming, families_of, from, in_set, leaving,
+    networks_in, resolvers, rule, rule_of, to, tunnels,
 };
 use crate::plan::{
     chains, classifier, connection_marks, dns, exempt, home_names, inbound, ingress, marks, mss, nat, ntp,
@@ -31,13 +33,14 @@ const GUESTS: &str = "guests";
 /// Set of networks that are not the internet.
 const PRIVATE: &str = "private";
 
-/// Returns conditions on the UDP ports of DHCP, server and client (RFC 2131 § 4.1, RFC 8415 § 7.2), for each
-/// family that the tunnels carry. DHCP never crosses a tunnel.
-fn dhcp(site: &Site) -> impl Iterator<Item = Condition> {
-    site.carried().map(|family| match family {
+/// Returns the rules that drop DHCP among `crossing` packets: it never crosses a tunnel. There is one rule for
+/// each family that the tunnels carry, on the UDP ports of server and client (RFC 2131 § 4.1, RFC 8415 § 7.2).
+fn dhcp(site: &Site, crossing: &Condition) -> Vec<FirewallRule> {
+    let ports = site.carried().map(|family| match family {
         Family::V4 => UdpPort(67, 68),
         Family::V6 => UdpPort(546, 547),
-    })
+    });
+    ports.map(|ports| rule([crossing.clone(), ports], Drop)).collect()
 }
 
 /// Returns the whole table; `None` for a site without tunnels and portals.
@@ -53,7 +56,7 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
         (Chain::Prerouting, [dns::prerouting(site), translation::prerouting(site)].concat()),
         (Chain::Postrouting, [chains::source_nat(site), nat::rules(site)].concat()),
         (Chain::Marks, [marks::incoming(site), ingress::rules(site)].concat()),
-        (Chain::OwnMarks, marks::outgoing(site).into_iter().chain(ntp::marks(site)).collect()),
+        (Chain::OwnMarks, [marks::outgoing(site), Vec::from_iter(ntp::marks(site))].concat()),
         (
             Chain::Leaving,
             [connection_marks::rules(site), translation::leaving(site), marks::leaving(site)].concat(),
@@ -94,10 +97,10 @@ fn interface_sets(site: &Site) -> SortedMap<SetName, Set> {
         (GUESTS, guest_tunnels(site)),
         (strays::PARTLY, strays::partly(site)),
     ];
-    let sets = sets.into_iter().map(|(name, members)| (name.to_owned(), members)).chain(mss::sets(site));
-    let sets = sets.filter(|(_, members)| !members.is_empty());
+    let sets = sets.into_iter().filter(|(_, members)| !members.is_empty());
     let mut sets: SortedMap<SetName, Set> =
-        sets.map(|(name, members)| (SetName(name), Set::Interfaces(members))).collect();
+        sets.map(|(name, members)| (SetName(name.to_owned()), Set::Interfaces(members))).collect();
+    sets.extend(mss::sets(site));
     let paths = paths(site);
     if !paths.is_empty() {
         sets.insert(SetName(PATHS.to_owned()), Set::InterfacePairs(paths));
@@ -124,12 +127,14 @@ fn entrances(site: &Site) -> SortedSet<IfName> {
 }
 
 fn paths(site: &Site) -> SortedSet<(IfName, IfName)> {
-    let whole = |portal: &&Portal| portal.takes_all();
-    let paths = |portal: &Portal| -> Vec<(IfName, IfName)> {
-        let Some(entrance) = portal.entrance_interface() else { return Vec::new() };
-        site.exit_interfaces(&portal.exit).map(|exit| (entrance.clone(), exit.clone())).collect()
-    };
-    site.portals.iter().filter(whole).flat_map(paths).collect()
+    let mut paths = SortedSet::new();
+    for portal in site.portals.iter().filter(|portal| portal.takes_all()) {
+        let Some(entrance) = portal.entrance_interface() else { continue };
+        for exit in site.exit_interfaces(&portal.exit) {
+            paths.insert((entrance.clone(), exit.clone()));
+        }
+    }
+    paths
 }
 
 fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
@@ -140,26 +145,33 @@ fn guest_tunnels(site: &Site) -> SortedSet<IfName> {
 /// Returns the networks that are not the internet. A guest's traffic must not reach the exit's own computers,
 /// on any of these networks.
 fn private(site: &Site) -> Vec<Cidr> {
-    let here = site.host.uplink_networks.iter().chain(&site.host.local_networks).copied();
-    here.chain(site.carried().flat_map(special_purpose)).collect()
+    let mut private: Vec<Cidr> = site.host.uplink_networks.iter().copied().collect();
+    private.extend(&site.host.local_networks);
+    for family in site.carried() {
+        private.extend(special_purpose(family));
+    }
+    private
 }
 
 fn forward(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if !site.tunnels.is_empty() {
-        rules.extend(dhcp(site).map(|dhcp| rule([Outgoing(tunnels()), dhcp], Drop)));
-        rules.extend(dhcp(site).map(|dhcp| rule([Incoming(tunnels()), dhcp], Drop)));
+        rules.extend(dhcp(site, &Outgoing(tunnels())));
+        rules.extend(dhcp(site, &Incoming(tunnels())));
     }
     rules.extend(inbound::forward(site));
     // Single devices come before the whole interface that they are behind.
-    let (interfaces, devices): (Vec<&Portal>, Vec<&Portal>) =
-        site.portals.iter().partition(|portal| portal.entrance_interface().is_some());
-    rules.extend(devices.into_iter().chain(interfaces).flat_map(|portal| classifier::forward(site, portal)));
+    for whole in [false, true] {
+        let is_next = |portal: &&Portal| portal.entrance_interface().is_some() == whole;
+        for portal in site.portals.iter().filter(is_next) {
+            rules.extend(classifier::forward(site, portal));
+        }
+    }
     let entrances = in_set(ENTRANCES);
     if !self::entrances(site).is_empty() {
-        rules.extend(
-            (!site.carries_ipv6()).then(|| rule([Incoming(entrances.clone()), Of(Family::V6)], Reject)),
-        );
+        if !site.carries_ipv6() {
+            rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
+        }
         if !paths(site).is_empty() {
             rules.push(rule([InterfacePair(SetName(PATHS.to_owned()))], Accept));
         }
@@ -179,15 +191,16 @@ fn forward(site: &Site) -> Vec<FirewallRule> {
 fn tunnel_forward(site: &Site) -> Vec<FirewallRule> {
     // While a portal's interface is gone, the route to the internet is the only one left for answers to the
     // devices behind it.
-    let stray = |leaving: &IfName| {
-        let leaving = Outgoing(Interfaces::One(leaving.clone()));
-        let to = |family| rule([Incoming(tunnels()), leaving.clone(), classifier::to_network(family)], Drop);
-        site.carried().map(to).collect::<Vec<_>>()
-    };
-    let mut rules: Vec<FirewallRule> = site.uplinks().flat_map(stray).collect();
+    let mut rules = Vec::new();
+    for uplink in site.uplinks() {
+        for family in site.carried() {
+            let stray = [Incoming(tunnels()), leaving(uplink), classifier::to_network(family)];
+            rules.push(rule(stray, Drop));
+        }
+    }
     rules.extend(from_tunnels(site));
     for uplink in site.uplinks() {
-        rules.extend(to_internet(site, &Outgoing(Interfaces::One(uplink.clone()))));
+        rules.extend(to_internet(site, &leaving(uplink)));
     }
     rules.extend(refuse_the_rest(site));
     rules
@@ -197,12 +210,12 @@ fn tunnel_forward(site: &Site) -> Vec<FirewallRule> {
 fn to_internet(site: &Site, leaving: &Condition) -> Vec<FirewallRule> {
     let guests = guest_tunnels(site);
     let mut rules = Vec::new();
-    let mut accept = |coming: Vec<Condition>, families: &[Family]| {
+    let mut accept = |guest: Vec<Condition>, families: &[Family]| {
         for family in families {
             let private = Destination(networks_in(*family, PRIVATE));
-            rules.push(rule(coming.iter().cloned().chain([leaving.clone(), private]), Reject));
+            rules.push(rule_of(&[&guest, &[leaving.clone(), private]], Reject));
         }
-        rules.push(rule(coming.into_iter().chain([leaving.clone()]), Accept));
+        rules.push(rule_of(&[&guest, slice::from_ref(leaving)], Accept));
     };
     if !guests.is_empty() {
         accept(vec![Incoming(in_set(GUESTS))], &site.carried().collect::<Vec<_>>());
@@ -213,8 +226,7 @@ fn to_internet(site: &Site, leaving: &Condition) -> Vec<FirewallRule> {
         site.peers().filter(|(interface, _, peer)| peer.exits_here && !guests.contains(interface))
     {
         for network in &peer.networks {
-            let from = Source(Networks::One(*network));
-            accept(vec![Incoming(Interfaces::One(interface.clone())), from], &[network.family()]);
+            accept(vec![coming(interface), from(*network)], &[network.family()]);
         }
     }
     rules
@@ -226,10 +238,12 @@ fn input(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return rules;
     }
-    rules.extend(dhcp(site).map(|dhcp| rule([Incoming(tunnels()), dhcp], Drop)));
+    rules.extend(dhcp(site, &Incoming(tunnels())));
     rules.extend(from_tunnels(site));
     // Pings of the tunnel address tell whether a link works.
-    rules.extend(site.carried().map(|family| rule([Incoming(tunnels()), Icmp(family)], Accept)));
+    for family in site.carried() {
+        rules.push(rule([Incoming(tunnels()), Icmp(family)], Accept));
+    }
     rules.extend(home_names::input(site));
     rules.extend(refuse_the_rest(site));
     rules
@@ -238,39 +252,47 @@ fn input(site: &Site) -> Vec<FirewallRule> {
 /// Returns the last rules for traffic out of a tunnel. Our sites are told about the refusal, but the internet
 /// is not: the answer to a late packet of a portal's connection would leave via the site's own uplink, and
 /// reveal the site's address.
-fn refuse_the_rest(site: &Site) -> impl Iterator<Item = FirewallRule> {
-    let ours = |family| rule([Incoming(tunnels()), Source(networks_in(family, INSIDE))], Reject);
-    site.carried().map(ours).chain([rule([Incoming(tunnels())], Drop)])
+fn refuse_the_rest(site: &Site) -> Vec<FirewallRule> {
+    let mut rules = Vec::new();
+    for family in site.carried() {
+        rules.push(rule([Incoming(tunnels()), Source(networks_in(family, INSIDE))], Reject));
+    }
+    rules.push(rule([Incoming(tunnels())], Drop));
+    rules
 }
 
 /// Returns the rules for traffic out of a tunnel that both this host and the computers behind it accept.
 fn from_tunnels(site: &Site) -> Vec<FirewallRule> {
-    // Traffic to a translated network must have come through the translation.
-    let shared = site.lan.iter().map(|lan| {
-        let way = [Incoming(tunnels()), Destination(Networks::One(lan.network))];
-        rule(way.into_iter().chain(lan.seen_as.map(|_| Redirected)), Accept)
-    });
-    let answers = rule([Incoming(tunnels()), FromResponder, Established], Accept);
-    // A provider is a stranger: apart from answers, no traffic from there is for us.
-    let strangers = site.providers().next().map(|_| rule([Incoming(in_set(PROVIDERS))], Drop));
-    let untranslated = translation::untranslated(site);
-    [answers].into_iter().chain(strangers).chain(untranslated).chain(shared).collect()
+    let mut rules = vec![rule([Incoming(tunnels()), FromResponder, Established], Accept)];
+    if site.providers().next().is_some() {
+        // A provider is a stranger: apart from answers, no traffic from there is for us.
+        rules.push(rule([Incoming(in_set(PROVIDERS))], Drop));
+    }
+    rules.extend(translation::untranslated(site));
+    for lan in &site.lan {
+        // Traffic to a translated network must have come through the translation.
+        let translated = lan.seen_as.map(|_| Redirected);
+        rules.push(rule_of(&[&[Incoming(tunnels()), to(lan.network)], translated.as_slice()], Accept));
+    }
+    rules
 }
 
 fn output(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if !site.tunnels.is_empty() {
-        rules.extend(dhcp(site).map(|dhcp| rule([Outgoing(tunnels()), dhcp], Drop)));
+        rules.extend(dhcp(site, &Outgoing(tunnels())));
     }
+    let elsewhere: Vec<_> = ingress::inner_sets(site).iter().map(|set| NotOutgoing(in_set(set))).collect();
     for family in families_of(site, &resolvers(site)) {
         // Portals' own LANs are exempt too: there, a DHCP server sends the first packet of a connection.
-        let elsewhere = ingress::inner_sets(site).map(|set| NotOutgoing(in_set(set)));
         let asking = [Source(networks_in(family, RESOLVERS)), FromOriginator];
-        rules.push(rule(elsewhere.chain(asking), Reject));
+        rules.push(rule_of(&[&elsewhere, &asking], Reject));
     }
     let own =
         site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);
-    rules.extend(own.into_iter().flat_map(|portal| own_output(site, portal)));
+    if let Some(portal) = own {
+        rules.extend(own_output(site, portal));
+    }
     rules
 }
 
@@ -278,19 +300,23 @@ fn output(site: &Site) -> Vec<FirewallRule> {
 /// policy rules and on any uplink. Answers to hosts that reached this router another way may return that
 /// way.
 fn own_output(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
-    let exempt: SortedSet<Cidr> = exempt::for_router_elsewhere(site, portal).collect();
+    let exempt: SortedSet<Cidr> = exempt::for_router_elsewhere(site, portal).into_iter().collect();
     let mut rules: Vec<FirewallRule> =
-        ingress::inner_sets(site).map(|set| rule([Outgoing(in_set(set))], Accept)).collect();
+        ingress::inner_sets(site).iter().map(|set| rule([Outgoing(in_set(set))], Accept)).collect();
     rules.push(rule([UdpPort(67, 68)], Accept));
-    rules.extend(exempt.into_iter().map(|network| rule([Destination(Networks::One(network))], Accept)));
+    for network in exempt {
+        rules.push(rule([to(network)], Accept));
+    }
     rules.extend(ntp::passes(site));
     // Packets that got a mark are routed once more. This hook does not see their new route, but the last hook
     // does.
-    let opening: Vec<Condition> =
-        [FromOriginator, NotMarked(TUNNEL_MARK)].into_iter().chain(portal.mark().map(NotMarked)).collect();
+    let opening = [FromOriginator, NotMarked(TUNNEL_MARK)];
+    let unmarked = portal.mark().map(NotMarked);
     for destination in classifier::all_destinations(portal) {
-        let to = |port| opening.iter().cloned().chain(destination.clone()).chain(port);
-        rules.extend(classifier::ports(portal).into_iter().map(|port| rule(to(port), Reject)));
+        for port in classifier::ports(portal) {
+            let parts = [&opening, unmarked.as_slice(), destination.as_slice(), port.as_slice()];
+            rules.push(rule_of(&parts, Reject));
+        }
     }
     rules
 }

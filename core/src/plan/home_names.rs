@@ -4,11 +4,11 @@ use crate::base::net::{Cidr, Family};
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::Accept,
-    Condition::{Destination, Incoming, Source},
-    FirewallRule, Networks, Set, SetName,
+    Condition::{Incoming, Source},
+    FirewallRule, Set, SetName,
 };
 use crate::plan::dns;
-use crate::plan::sets::{disjoint, networks_in, rule, tunnels};
+use crate::plan::sets::{disjoint, networks_in, rule_of, to, tunnels};
 use crate::site::{RESOLVER_PORT, Site};
 
 /// Set of the networks from which resolvers of linked sites ask.
@@ -19,9 +19,8 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
     if askers(site).is_empty() {
         return Vec::new();
     }
-    let asked = Destination(Networks::One(Cidr::host(site.address)));
-    let ask = |port| [Incoming(tunnels()), Source(networks_in(Family::V4, ASKERS)), asked.clone(), port];
-    dns::at(RESOLVER_PORT).map(|port| rule(ask(port), Accept)).into()
+    let asking = [Incoming(tunnels()), Source(networks_in(Family::V4, ASKERS)), to(Cidr::host(site.address))];
+    dns::at(RESOLVER_PORT).map(|port| rule_of(&[&asking, &[port]], Accept)).into()
 }
 
 /// Returns the set that those rules look into.
@@ -32,8 +31,15 @@ pub(super) fn sets(site: &Site) -> Option<(SetName, Set)> {
 
 /// Returns the networks of linked sites inside the network's subnet, which hold the LANs of their portals.
 fn askers(site: &Site) -> SortedSet<Cidr> {
-    let sites = site.tunnels.values().flat_map(|tunnel| tunnel.peers.values());
-    let networks = sites.flat_map(|peer| peer.networks.iter().copied());
-    let asked = site.names.resolver.is_some();
-    disjoint(Family::V4, networks.filter(|network| asked && site.subnet.covers(*network)))
+    if site.names.resolver.is_none() {
+        return SortedSet::new();
+    }
+    let mut networks: Vec<Cidr> = Vec::new();
+    for tunnel in site.tunnels.values() {
+        for peer in tunnel.peers.values() {
+            networks.extend(&peer.networks);
+        }
+    }
+    networks.retain(|network| site.subnet.covers(*network));
+    disjoint(Family::V4, networks.into_iter())
 }

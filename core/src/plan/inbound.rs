@@ -16,10 +16,10 @@ use crate::firewall::{
         self, ConnectionMarked, Destination, Device, FromOriginator, FromResponder, Incoming, Marked,
         Outgoing, Source, TcpPort, UdpPort,
     },
-    Devices, FirewallRule as Filter, Interfaces, Set, SetName,
+    Devices, FirewallRule as Filter, Set, SetName,
 };
 use crate::plan::priorities::{END, MARKED};
-use crate::plan::sets::{disjoint, in_set, networks_in, rule};
+use crate::plan::sets::{coming, disjoint, in_set, leaving, networks_in, rule};
 use crate::site::{Entrance, Portal, ReplyPath, Site};
 use crate::state::{INBOUND, Rule, RuleAction, Selector};
 
@@ -48,19 +48,16 @@ pub(super) fn rules(site: &Site) -> Option<Rule> {
 /// Returns the rules that mark incoming connections and their answers.
 pub(super) fn marks(site: &Site) -> Vec<Filter> {
     let Some(uplink) = checked(site).filter(|_| !asked(site).is_empty()) else { return Vec::new() };
-    let incoming = || Incoming(Interfaces::One(uplink.clone()));
     let mut rules = Vec::new();
     for port in any_port() {
         let asked = Destination(networks_in(Family::V4, ASKED));
-        rules.push(rule([incoming(), asked, FromOriginator, port], SetMark(INBOUND)));
+        rules.push(rule([coming(uplink), asked, FromOriginator, port], SetMark(INBOUND)));
     }
-    rules.push(rule([incoming(), Marked(INBOUND)], SetConnectionMark(INBOUND)));
+    rules.push(rule([coming(uplink), Marked(INBOUND)], SetConnectionMark(INBOUND)));
     for sender in senders(site) {
         for port in any_port() {
-            rules.push(rule(
-                [sender.clone(), ConnectionMarked(INBOUND), FromResponder, port],
-                SetMark(INBOUND),
-            ));
+            let answer = [sender.clone(), ConnectionMarked(INBOUND), FromResponder, port];
+            rules.push(rule(answer, SetMark(INBOUND)));
         }
     }
     rules
@@ -71,13 +68,12 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
     let Some(uplink) = checked(site) else { return Vec::new() };
     let mut rules = Vec::new();
     if !interfaces(site).is_empty() {
-        let way = [Incoming(Interfaces::One(uplink.clone())), Outgoing(in_set(INTERFACES))];
-        rules.push(rule(way.into_iter().chain([ConnectionMarked(INBOUND)]), Accept));
+        let way = [coming(uplink), Outgoing(in_set(INTERFACES)), ConnectionMarked(INBOUND)];
+        rules.push(rule(way, Accept));
     }
     for sender in senders(site) {
         for port in any_port() {
-            let leaving = Outgoing(Interfaces::One(uplink.clone()));
-            let answer = [sender.clone(), leaving, ConnectionMarked(INBOUND), FromResponder, port];
+            let answer = [sender.clone(), leaving(uplink), ConnectionMarked(INBOUND), FromResponder, port];
             rules.push(rule(answer, Accept));
         }
     }
@@ -119,19 +115,23 @@ fn interfaces(site: &Site) -> SortedSet<IfName> {
 }
 
 fn sources(site: &Site) -> SortedSet<Cidr> {
-    let sources = answering(site).filter_map(|portal| match &portal.entrance {
-        Entrance::From(sources) => Some(sources),
-        _ => None,
-    });
-    disjoint(Family::V4, sources.flatten().copied())
+    let mut all: Vec<Cidr> = Vec::new();
+    for portal in answering(site) {
+        if let Entrance::From(sources) = &portal.entrance {
+            all.extend(sources);
+        }
+    }
+    disjoint(Family::V4, all.into_iter())
 }
 
 fn devices(site: &Site) -> SortedSet<Mac> {
-    let devices = answering(site).filter_map(|portal| match &portal.entrance {
-        Entrance::Mac { devices, .. } => Some(devices),
-        _ => None,
-    });
-    devices.flatten().copied().collect()
+    let mut all = SortedSet::new();
+    for portal in answering(site) {
+        if let Entrance::Mac { devices, .. } = &portal.entrance {
+            all.extend(devices.iter().copied());
+        }
+    }
+    all
 }
 
 fn asked(site: &Site) -> SortedSet<Cidr> {

@@ -14,11 +14,11 @@ use crate::firewall::{
         self, ConnectionMarked, ConnectionNotMarked, Destination, FromOriginator, FromResponder, Incoming,
         NotFrom, NotIncoming, NotReturning, NotSource, NotTo,
     },
-    FirewallRule, Interfaces, Networks, NetworksAtInterfaces, Set, SetName,
+    FirewallRule, Networks, NetworksAtInterfaces, Set, SetName,
 };
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
-    INNER, carried, families_of, in_set, network_sets, networks_in, of_family, rule, tunnels,
+    INNER, carried, coming, families_of, in_set, network_sets, networks_in, of_family, rule, rule_of, tunnels,
 };
 use crate::plan::{connection_marks, exempt, translation};
 use crate::site::{Portal, RouterAccess, Site, SiteTunnel};
@@ -41,14 +41,15 @@ const NEAR: &str = "near";
 
 /// Returns the rules that drop forged packets as they come in.
 pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
-    let rules = answers(site).into_iter().chain(guests(site)).chain(neighbours(site));
-    rules.chain(strangers(site)).chain(peers(site)).chain(translation::incoming(site)).collect()
+    let (neighbours, strangers) = (neighbours(site), strangers(site));
+    [answers(site), guests(site), neighbours, strangers, peers(site), translation::incoming(site)].concat()
 }
 
 /// Returns the sets that the rules of this file look into.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let mut sets = SortedMap::new();
-    let inner = site.tunnels.keys().cloned().chain([loopback()]).collect();
+    let mut inner: SortedSet<IfName> = site.tunnels.keys().cloned().collect();
+    inner.insert(loopback());
     let exits = exits(site).map(|(interface, _)| interface.clone()).collect();
     for (name, interfaces) in [(CONFINED, confined(site)), (EXITS, exits), (INNER, inner)] {
         sets.insert(SetName(name.to_owned()), Set::Interfaces(interfaces));
@@ -62,10 +63,9 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
         ("peers", peers_places(site)),
     ] {
         for family in site.carried() {
-            let by_length = by_length(&places, family).into_iter();
-            sets.extend(by_length.map(|(length, places)| {
-                (of_length(kind, family, length), Set::NetworksAtInterfaces(family, places))
-            }));
+            for (length, places) in by_length(&places, family) {
+                sets.insert(of_length(kind, family, length), Set::NetworksAtInterfaces(family, places));
+            }
         }
     }
     sets
@@ -73,8 +73,8 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
 
 /// Returns the names of the sets of interfaces that lead only to networks that portals guard, and to portals'
 /// devices.
-pub(super) fn inner_sets(site: &Site) -> impl Iterator<Item = &'static str> {
-    [INNER].into_iter().chain((!confined(site).is_empty()).then_some(CONFINED))
+pub(super) fn inner_sets(site: &Site) -> &'static [&'static str] {
+    if confined(site).is_empty() { &[INNER] } else { &[INNER, CONFINED] }
 }
 
 /// Returns the rules on answers: an answer comes out of the tunnel that its connection went into, and nowhere
@@ -83,7 +83,7 @@ fn answers(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }
-    let answers: Vec<Condition> = [FromResponder].into_iter().chain(carried(site)).collect();
+    let (answers, carried) = ([FromResponder], carried(site));
     let strange = [
         Incoming(tunnels()),
         NotReturning(connection_marks::pairs()),
@@ -91,8 +91,8 @@ fn answers(site: &Site) -> Vec<FirewallRule> {
     ];
     let astray = [ConnectionMarked(TUNNELED), NotIncoming(tunnels())];
     vec![
-        rule(answers.iter().cloned().chain(strange), Drop),
-        rule(answers.iter().cloned().chain(astray), Drop),
+        rule_of(&[&answers, carried.as_slice(), &strange], Drop),
+        rule_of(&[&answers, carried.as_slice(), &astray], Drop),
     ]
 }
 
@@ -100,28 +100,36 @@ fn answers(site: &Site) -> Vec<FirewallRule> {
 /// DHCP. The kernel accepts packets without a source address only to the broadcast address
 /// (`ip_route_input_slow` in net/ipv4/route.c). In IPv6, guests have link-local addresses as well.
 fn guests(site: &Site) -> Vec<FirewallRule> {
-    let strange = |family| {
+    let mut rules = Vec::new();
+    if confined(site).is_empty() {
+        return rules;
+    }
+    for family in site.carried() {
         let elsewhere = not_in("lan", &own_places(site), family, NotFrom);
         let off_link = not_in("link", &link_places(site), family, NotFrom);
         // Guests without a LAN of that family have no address that could be theirs.
         let all = elsewhere.is_empty().then_some(Condition::Family(family));
-        rule([Incoming(in_set(CONFINED))].into_iter().chain(all).chain(elsewhere).chain(off_link), Drop)
-    };
-    site.carried().filter(|_| !confined(site).is_empty()).map(strange).collect()
+        let conditions = [&[Incoming(in_set(CONFINED))], all.as_slice(), &elsewhere, &off_link];
+        rules.push(rule_of(&conditions, Drop));
+    }
+    rules
 }
 
 /// Returns the rules on neighbours of the uplink: they do not reach phones, nor LANs that other local networks
 /// may reach. An uplink's network that this site shares as a LAN is exempt.
 fn neighbours(site: &Site) -> Vec<FirewallRule> {
     let is_there = |lan: &Cidr| site.host.uplink_networks.iter().any(|network| network.overlaps(*lan));
-    let at = |uplink: &IfName, family: Family| {
-        let shared = site.own_lans().filter(|lan| lan.family() == family).filter(is_there);
-        let others = shared.map(|lan| NotSource(Networks::One(lan)));
-        let uplink = Incoming(Interfaces::One(uplink.clone()));
-        rule([uplink, Destination(networks_in(family, FAR))].into_iter().chain(others), Drop)
-    };
-    let families = families_of(site, &far(site));
-    site.uplinks().flat_map(|uplink| families.iter().map(move |family| at(uplink, *family))).collect()
+    let mut rules = Vec::new();
+    for uplink in site.uplinks() {
+        for family in families_of(site, &far(site)) {
+            let mut conditions = vec![coming(uplink), Destination(networks_in(family, FAR))];
+            for lan in site.own_lans().filter(|lan| lan.family() == family && is_there(lan)) {
+                conditions.push(NotSource(Networks::One(lan)));
+            }
+            rules.push(rule(conditions, Drop));
+        }
+    }
+    rules
 }
 
 /// Returns the rules on destinations. A portal's LAN is reached from that LAN, from tunnels, from this host,
@@ -133,13 +141,13 @@ fn strangers(site: &Site) -> Vec<FirewallRule> {
     for family in families_of(site, &guarded(site)) {
         let lans = not_in("lan", &own_places(site), family, NotTo);
         let ends = not_in("ends", &reached_ends(site), family, NotTo);
-        rules.push(rule(to(family, GUARDED).into_iter().chain(lans).chain(ends), Drop));
+        rules.push(rule_of(&[&to(family, GUARDED), &lans, &ends], Drop));
     }
     let near = families_of(site, &near(site));
     for family in families_of(site, &open(site)) {
         let elsewhere = not_in("lan", &own_places(site), family, NotTo);
         let others = near.contains(&family).then(|| NotSource(networks_in(family, NEAR)));
-        rules.push(rule(to(family, OPEN).into_iter().chain(elsewhere).chain(others), Drop));
+        rules.push(rule_of(&[&to(family, OPEN), &elsewhere, others.as_slice()], Drop));
     }
     rules
 }
@@ -147,11 +155,15 @@ fn strangers(site: &Site) -> Vec<FirewallRule> {
 /// Returns the rules on connections that come out of a tunnel to an exit: their sources are networks of the
 /// site at the other end.
 fn peers(site: &Site) -> Vec<FirewallRule> {
-    let strange = |family| {
+    let mut rules = Vec::new();
+    if exits(site).next().is_none() {
+        return rules;
+    }
+    for family in site.carried() {
         let elsewhere = not_in("peers", &peers_places(site), family, NotFrom);
-        rule([FromOriginator, Incoming(in_set(EXITS))].into_iter().chain(elsewhere), Drop)
-    };
-    site.carried().filter(|_| exits(site).next().is_some()).map(strange).collect()
+        rules.push(rule_of(&[&[FromOriginator, Incoming(in_set(EXITS))], &elsewhere], Drop));
+    }
+    rules
 }
 
 /// Returns conditions that match only packets from none of the given interfaces and networks.
@@ -197,8 +209,10 @@ fn own_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     for (interface, portal) in entered_by_lans(site) {
         let own = portal.addresses().map(InterfaceAddress::network);
         let none = portal.address.and_then(|own| Cidr::new(Ipv4Addr::UNSPECIFIED.into(), own.length));
-        let networks = own.chain(none).chain(portal.behind.iter().copied());
-        places.extend(networks.map(|network| (interface.clone(), network)));
+        let mut networks: Vec<Cidr> = own.collect();
+        networks.extend(none);
+        networks.extend(&portal.behind);
+        places.extend(networks.into_iter().map(|network| (interface.clone(), network)));
     }
     places
 }
@@ -206,36 +220,58 @@ fn own_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
 /// Returns the IPv6 sources of packets that no router forwards, at the interfaces of portals with LANs: devices
 /// look for routers and neighbours with them.
 fn link_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
-    let with_ipv6 = entered_by_lans(site).filter(|(_, portal)| portal.address6.is_some());
-    let sources = [Cidr::host(Ipv6Addr::UNSPECIFIED.into()), exempt::link_local()];
-    with_ipv6.flat_map(|(interface, _)| sources.map(|source| (interface.clone(), source))).collect()
+    let mut places = SortedSet::new();
+    for (interface, _) in entered_by_lans(site).filter(|(_, portal)| portal.address6.is_some()) {
+        for source in [Cidr::host(Ipv6Addr::UNSPECIFIED.into()), exempt::link_local()] {
+            places.insert((interface.clone(), source));
+        }
+    }
+    places
 }
 
 fn lans(site: &Site) -> Vec<Cidr> {
-    entered_by_lans(site).flat_map(|(_, portal)| portal.addresses()).map(InterfaceAddress::network).collect()
+    let mut lans = Vec::new();
+    for (_, portal) in entered_by_lans(site) {
+        lans.extend(portal.addresses().map(InterfaceAddress::network));
+    }
+    lans
 }
 
 /// Returns the networks that no other network reaches: this site's addresses in its tunnels, and its portals'
 /// LANs unless they are open.
 fn guarded(site: &Site) -> Vec<Cidr> {
-    let lans = if near(site).is_empty() { lans(site) } else { Vec::new() };
-    ends(site).chain(lans).collect()
+    let mut guarded = ends(site);
+    if near(site).is_empty() {
+        guarded.extend(lans(site));
+    }
+    guarded
 }
 
 /// Returns this site's addresses in its tunnels.
-fn ends(site: &Site) -> impl Iterator<Item = Cidr> {
-    let ours = site.addresses().filter(|_| !site.tunnels.is_empty());
-    let of_providers = site.tunnels.values().filter_map(|tunnel| tunnel.provider.as_ref());
-    let of_providers = of_providers.flat_map(|provider| provider.addresses.iter().map(|own| own.address));
-    let of_chains = site.chain_addresses().map(|(_, address)| address);
-    ours.chain(of_providers).chain(of_chains).map(Cidr::host)
+fn ends(site: &Site) -> Vec<Cidr> {
+    let mut ends = Vec::new();
+    if !site.tunnels.is_empty() {
+        ends.extend(site.addresses());
+    }
+    for provider in site.tunnels.values().filter_map(|tunnel| tunnel.provider.as_ref()) {
+        ends.extend(provider.addresses.iter().map(|own| own.address));
+    }
+    for chain in &site.chains {
+        ends.extend(&chain.addresses);
+    }
+    ends.into_iter().map(Cidr::host).collect()
 }
 
 /// Returns this site's addresses in its tunnels, at the interfaces of portals whose devices reach all of this
 /// router.
 fn reached_ends(site: &Site) -> SortedSet<(IfName, Cidr)> {
-    let trusted = entered_by_lans(site).filter(|(_, portal)| portal.router == RouterAccess::All);
-    trusted.flat_map(|(interface, _)| ends(site).map(|end| (interface.clone(), end))).collect()
+    let mut places = SortedSet::new();
+    for (interface, _) in entered_by_lans(site).filter(|(_, portal)| portal.router == RouterAccess::All) {
+        for end in ends(site) {
+            places.insert((interface.clone(), end));
+        }
+    }
+    places
 }
 
 /// Returns the LANs of portals, if other local networks may reach them.
@@ -245,13 +281,20 @@ fn open(site: &Site) -> Vec<Cidr> {
 
 /// Returns the networks that other networks may reach, but not the uplink's neighbours.
 fn far(site: &Site) -> Vec<Cidr> {
-    let phones = site.phones().flat_map(|(_, _, phone)| phone.peer.networks.iter().copied());
-    phones.chain(open(site)).collect()
+    let mut far = Vec::new();
+    for (_, _, phone) in site.phones() {
+        far.extend(&phone.peer.networks);
+    }
+    far.extend(open(site));
+    far
 }
 
 fn near(site: &Site) -> Vec<Cidr> {
-    let excepted = site.portals.iter().flat_map(|portal| &portal.except);
-    site.own_lans().chain(excepted.copied()).collect()
+    let mut near: Vec<Cidr> = site.own_lans().collect();
+    for portal in &site.portals {
+        near.extend(&portal.except);
+    }
+    near
 }
 
 fn exits(site: &Site) -> impl Iterator<Item = (&IfName, &SiteTunnel)> {
@@ -260,9 +303,11 @@ fn exits(site: &Site) -> impl Iterator<Item = (&IfName, &SiteTunnel)> {
 }
 
 fn peers_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
-    let of = |(interface, tunnel): (&IfName, &SiteTunnel)| -> Vec<(IfName, Cidr)> {
-        let networks = tunnel.ends().flat_map(|(_, peer)| peer.networks.iter().copied());
-        networks.map(|network| (interface.clone(), network)).collect()
-    };
-    exits(site).flat_map(of).collect()
+    let mut places = SortedSet::new();
+    for (interface, tunnel) in exits(site) {
+        for (_, peer) in tunnel.ends() {
+            places.extend(peer.networks.iter().map(|network| (interface.clone(), *network)));
+        }
+    }
+    places
 }

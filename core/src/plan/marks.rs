@@ -13,13 +13,15 @@ use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Drop, SetConnectionMark, SetMark},
     Condition::{
-        self, ConnectionMarked, Destination, Family as Of, FromOriginator, Icmp, Incoming, Marked,
-        NotDestination, NotMarked, Outgoing, Source,
+        self, ConnectionMarked, Family as Of, FromOriginator, Icmp, Incoming, Marked, NotDestination,
+        NotMarked, Outgoing,
     },
-    Interfaces, Networks, Set, SetName,
+    Networks, Set, SetName,
 };
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, into, loopback};
-use crate::plan::sets::{INNER, carried, disjoint, in_set, of_family, rule, tunnels};
+use crate::plan::sets::{
+    INNER, carried, coming, disjoint, from, in_set, of_family, rule, rule_of, to, tunnels,
+};
 use crate::plan::{classifier, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
@@ -61,15 +63,17 @@ fn reverse_path_rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
     if !matches!(portal.entrance, Entrance::Mac { .. }) {
         return Vec::new();
     }
-    let rule = |family, interface| Rule {
+    let mut answers = vec![(Family::V4, loopback())];
+    if let Some(tunnel) = portal.exit.interface() {
+        answers.extend(site.carried().map(|family| (family, tunnel.clone())));
+    }
+    let rule = |(family, interface)| Rule {
         priority: ALLOWED,
         family,
         selector: Selector { incoming: Some(interface), ..marked_by(mark) },
         action: RuleAction::Goto(END),
     };
-    let tunnel = portal.exit.interface();
-    let answers = tunnel.into_iter().flat_map(|tunnel| site.carried().map(|family| (family, tunnel.clone())));
-    answers.chain([(Family::V4, loopback())]).map(|(family, interface)| rule(family, interface)).collect()
+    answers.into_iter().map(rule).collect()
 }
 
 fn marked_by(mark: Mark) -> Selector {
@@ -90,8 +94,11 @@ pub(super) fn probe_rules(site: &Site) -> impl Iterator<Item = Rule> {
 
 /// Returns the tunnels that answers to marked packets may come out of.
 pub(super) fn marked_tunnels(site: &Site) -> SortedSet<&IfName> {
-    let of_portals = marked(site).flat_map(|(portal, _)| &portal.exits).filter_map(Exit::interface);
-    of_portals.chain(site.agent.probes.iter().map(|probe| &probe.interface)).collect()
+    let mut tunnels: SortedSet<&IfName> = site.agent.probes.iter().map(|probe| &probe.interface).collect();
+    for (portal, _) in marked(site) {
+        tunnels.extend(portal.exits.iter().filter_map(Exit::interface));
+    }
+    tunnels
 }
 
 /// Returns the rules that mark incoming packets.
@@ -100,20 +107,21 @@ pub(super) fn incoming(site: &Site) -> Vec<Filter> {
     rules.extend(site.agent.probes.iter().map(|probe| answer(site, probe)));
     // These rules follow the rule on answers to probes: a masqueraded answer to a device looks like an answer
     // to a probe until it has its own address again.
-    rules.extend(
-        marked(site)
-            .filter(|(portal, _)| portal.exits.iter().any(|exit| exit.interface().is_some()))
-            .map(|(_, mark)| rule([Incoming(tunnels()), ConnectionMarked(mark)], SetMark(mark))),
-    );
+    for (portal, mark) in marked(site) {
+        if portal.exits.iter().any(|exit| exit.interface().is_some()) {
+            rules.push(rule([Incoming(tunnels()), ConnectionMarked(mark)], SetMark(mark)));
+        }
+    }
     let mut comes_in: Vec<(&Portal, Mark)> =
         marked(site).filter(|(portal, _)| portal.entrance != Entrance::Own).collect();
     // Single devices come before the whole interface that they are behind.
     comes_in.sort_by_key(|(portal, _)| portal.entrance_interface().is_some());
     for (portal, mark) in &comes_in {
-        let chosen = chosen(site, portal).into_iter().chain(dns::asking_here(site, portal));
-        rules.extend(
-            chosen.map(|conditions| rule(conditions.into_iter().chain([Marked(NONE)]), SetMark(*mark))),
-        );
+        let mut chosen = chosen(site, portal);
+        chosen.extend(dns::asking_here(site, portal));
+        for conditions in chosen {
+            rules.push(rule_of(&[&conditions, &[Marked(NONE)]], SetMark(*mark)));
+        }
     }
     rules.extend(comes_in.iter().map(|(_, mark)| keep(*mark)));
     rules
@@ -125,10 +133,11 @@ pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
     let Some((portal, mark)) = marked(site).find(|(portal, _)| portal.entrance == Entrance::Own) else {
         return Vec::new();
     };
-    let chosen = chosen(site, portal).into_iter();
     let opening = [FromOriginator, NotMarked(TUNNEL_MARK)];
-    let marking = chosen.map(|conditions| rule(opening.iter().cloned().chain(conditions), SetMark(mark)));
-    marking.chain([keep(mark)]).collect()
+    let marking = |conditions: &Vec<_>| rule_of(&[opening.as_slice(), conditions], SetMark(mark));
+    let mut rules: Vec<Filter> = chosen(site, portal).iter().map(marking).collect();
+    rules.push(keep(mark));
+    rules
 }
 
 /// Returns the rules that let packets with the mark of a portal leave only via tunnels, even without the
@@ -142,11 +151,12 @@ pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     let only_ipv4 = drops.is_empty().then(|| carried(site)).flatten();
     if site.tunnels.values().any(|tunnel| tunnel.table.is_some()) {
         let tunneled = [FromOriginator, ConnectionMarked(TUNNELED)];
-        drops.push(rule(carried(site).into_iter().chain(tunneled), Drop));
+        drops.push(rule_of(&[carried(site).as_slice(), &tunneled], Drop));
     }
-    let inside = only_ipv4.into_iter().chain([Outgoing(in_set(INNER))]);
-    let inside = (!drops.is_empty()).then(|| rule(inside, Accept));
-    inside.into_iter().chain(drops).collect()
+    if !drops.is_empty() {
+        drops.insert(0, rule_of(&[only_ipv4.as_slice(), &[Outgoing(in_set(INNER))]], Accept));
+    }
+    drops
 }
 
 /// Returns the sets of destinations that are exempt from marking.
@@ -172,15 +182,14 @@ fn marked(site: &Site) -> impl Iterator<Item = (&Portal, Mark)> {
 
 /// Returns the rule that marks an answer to a probe.
 fn answer(site: &Site, probe: &ExitProbe) -> Filter {
-    let one = |address| Networks::One(Cidr::host(address));
     let own = site
         .tunnels
         .get(&probe.interface)
         .map_or(site.address, |tunnel| site.address_in(tunnel, probe.target));
     let conditions = [
-        Incoming(Interfaces::One(probe.interface.clone())),
-        Source(one(probe.target)),
-        Destination(one(own)),
+        coming(&probe.interface),
+        from(Cidr::host(probe.target)),
+        to(Cidr::host(own)),
         Icmp(Family::of(probe.target)),
     ];
     rule(conditions, SetMark(probe.mark))
@@ -202,9 +211,11 @@ fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
             let implies_family =
                 exempt.is_some() || to.is_some() || matches!(portal.entrance, Entrance::From(_));
             let of_family = (!implies_family).then_some(Of(family));
-            let parts = [classifier::condition(portal, family), of_family, exempt.clone(), to];
-            let with = |port| parts.iter().cloned().chain([port]).flatten().collect();
-            chosen.extend(classifier::ports(portal).into_iter().map(with));
+            let entering = classifier::condition(portal, family);
+            for port in classifier::ports(portal) {
+                let parts = [&entering, &of_family, &exempt, &to, &port];
+                chosen.push(parts.map(Option::as_slice).concat());
+            }
         }
     }
     chosen

@@ -5,7 +5,7 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::ClampMss,
     Condition::{Family as Of, Incoming, Outgoing, TcpSyn},
-    FirewallRule, Interfaces,
+    FirewallRule, Set, SetName,
 };
 use crate::plan::sets::{in_set, rule, tunnels};
 use crate::site::Site;
@@ -25,24 +25,23 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return Vec::new();
     }
-    let groups = by_mtu(site);
-    let clamps = |mtu: u32, interfaces: &Interfaces| {
-        let of_family = |family| {
+    let mtus: Vec<u32> = by_mtu(site).keys().copied().collect();
+    let mut rules = Vec::new();
+    for mtu in &mtus {
+        let interfaces = if mtus.len() == 1 { tunnels() } else { in_set(&set_name(*mtu)) };
+        for family in site.carried() {
             let largest = u16::try_from(mtu - headers(family)).expect("validated: an MTU has 16 bits");
-            let clamp = |direction| rule([direction, Of(family), TcpSyn], ClampMss(largest));
-            [clamp(Outgoing(interfaces.clone())), clamp(Incoming(interfaces.clone()))]
-        };
-        site.carried().flat_map(of_family).collect::<Vec<_>>()
-    };
-    match groups.keys().copied().collect::<Vec<_>>().as_slice() {
-        [mtu] => clamps(*mtu, &tunnels()),
-        several => several.iter().flat_map(|mtu| clamps(*mtu, &in_set(&set_name(*mtu)))).collect(),
+            for direction in [Outgoing(interfaces.clone()), Incoming(interfaces.clone())] {
+                rules.push(rule([direction, Of(family), TcpSyn], ClampMss(largest)));
+            }
+        }
     }
+    rules
 }
 
 /// Returns the sets of tunnels, one for each MTU.
-pub(super) fn sets(site: &Site) -> impl Iterator<Item = (String, SortedSet<IfName>)> {
-    by_mtu(site).into_iter().map(|(mtu, tunnels)| (set_name(mtu), tunnels))
+pub(super) fn sets(site: &Site) -> impl Iterator<Item = (SetName, Set)> {
+    by_mtu(site).into_iter().map(|(mtu, tunnels)| (SetName(set_name(mtu)), Set::Interfaces(tunnels)))
 }
 
 fn by_mtu(site: &Site) -> SortedMap<u32, SortedSet<IfName>> {

@@ -8,10 +8,12 @@ use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Reject},
     Condition::{Destination, Incoming, Outgoing, Source},
-    Interfaces, Networks, Set, SetName,
+    Set, SetName,
 };
 use crate::plan::priorities::{DEVICES, into, skip};
-use crate::plan::sets::{network_sets, networks_in, of_family, rule, tunnels};
+use crate::plan::sets::{
+    coming, from, leaving, network_sets, networks_in, of_family, rule, rule_of, to, tunnels,
+};
 use crate::site::{Exit, Site, SitePhone};
 use crate::state::{Rule, Selector};
 
@@ -21,12 +23,16 @@ const FAR_LANS: &str = "far-lans";
 const PHONES: &str = "phones";
 
 /// Returns the policy rules that lead phones to their exits, and refuse traffic that an exit does not take.
-pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
-    leaving_elsewhere(site).flat_map(|(interface, phone, own)| {
+pub(super) fn rules(site: &Site) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (interface, phone, own) in leaving_elsewhere(site) {
         let entering = Selector { incoming: Some(interface.clone()), from: Some(own), ..Selector::default() };
-        let shared = shared(site, own.family()).map(|network| skip(&entering, network));
-        shared.chain(into(site, &[], &entering, DEVICES, phone.exit.table())).collect::<Vec<_>>()
-    })
+        for network in shared(site, own.family()) {
+            rules.push(skip(&entering, network));
+        }
+        rules.extend(into(site, &[], &entering, DEVICES, phone.exit.table()));
+    }
+    rules
 }
 
 /// Returns the filter rules that allow only the ways of the policy rules, even while the policy rules are
@@ -34,12 +40,13 @@ pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
 pub(super) fn forward(site: &Site) -> Vec<Filter> {
     let mut filters = to_far_lans(site);
     for (interface, phone, own) in leaving_elsewhere(site) {
-        let entering = [Incoming(Interfaces::One(interface.clone())), Source(Networks::One(own))];
-        let shared = shared(site, own.family()).map(|network| Destination(Networks::One(network)));
-        let exit = site.exit_interfaces(&phone.exit).cloned();
-        let exit = exit.map(|exit| Outgoing(Interfaces::One(exit)));
-        let open = shared.chain(exit).map(|way| rule(entering.iter().cloned().chain([way]), Accept));
-        filters.extend(open);
+        let entering = [coming(interface), from(own)];
+        for network in shared(site, own.family()) {
+            filters.push(rule_of(&[&entering, &[to(network)]], Accept));
+        }
+        for exit in site.exit_interfaces(&phone.exit) {
+            filters.push(rule_of(&[&entering, &[leaving(exit)]], Accept));
+        }
         filters.push(rule(entering, Reject));
     }
     filters
@@ -48,23 +55,28 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
 /// Returns the rules that let all phones reach the networks that linked sites share.
 fn to_far_lans(site: &Site) -> Vec<Filter> {
     let sets = sets(site);
-    let reach = |family| {
-        let way = [
-            Incoming(tunnels()),
-            Source(networks_in(family, PHONES)),
-            Destination(networks_in(family, FAR_LANS)),
-        ];
-        rule(way.into_iter().chain([Outgoing(tunnels())]), Accept)
-    };
-    let is_needed = |family: &Family| sets.contains_key(&of_family(*family, FAR_LANS));
-    site.carried().filter(is_needed).map(reach).collect()
+    let mut filters = Vec::new();
+    for family in site.carried() {
+        if sets.contains_key(&of_family(family, FAR_LANS)) {
+            let way = [
+                Incoming(tunnels()),
+                Source(networks_in(family, PHONES)),
+                Destination(networks_in(family, FAR_LANS)),
+                Outgoing(tunnels()),
+            ];
+            filters.push(rule(way, Accept));
+        }
+    }
+    filters
 }
 
 /// Returns the sets that these rules look into; none if they are not needed.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let phones: Vec<Cidr> =
-        site.phones().flat_map(|(_, _, phone)| phone.peer.networks.iter().copied()).collect();
-    let lans: Vec<Cidr> = site.far_lans.values().flatten().copied().collect();
+    let mut phones = Vec::new();
+    for (_, _, phone) in site.phones() {
+        phones.extend(&phone.peer.networks);
+    }
+    let lans = far_lans(site);
     if phones.is_empty() || lans.is_empty() {
         return SortedMap::new();
     }
@@ -72,15 +84,29 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
 }
 
 /// Returns the phones that leave at another site, once for each of their addresses.
-fn leaving_elsewhere(site: &Site) -> impl Iterator<Item = (&IfName, &SitePhone, Cidr)> {
-    let phones = site.phones().filter(|(_, _, phone)| phone.exit != Exit::Direct);
-    phones
-        .flat_map(|(interface, _, phone)| phone.peer.networks.iter().map(move |own| (interface, phone, *own)))
+fn leaving_elsewhere(site: &Site) -> Vec<(&IfName, &SitePhone, Cidr)> {
+    let mut all = Vec::new();
+    for (interface, _, phone) in site.phones().filter(|(_, _, phone)| phone.exit != Exit::Direct) {
+        for own in &phone.peer.networks {
+            all.push((interface, phone, *own));
+        }
+    }
+    all
 }
 
 /// Returns the networks of a family that this site and linked sites share, as packets of phones meet them in
 /// routing: the phones reach them too.
-fn shared(site: &Site, family: Family) -> impl Iterator<Item = Cidr> {
-    let networks = site.own_lans().chain(site.far_lans.values().flatten().copied());
-    networks.filter(move |network| network.family() == family)
+fn shared(site: &Site, family: Family) -> Vec<Cidr> {
+    let mut networks: Vec<Cidr> = site.own_lans().collect();
+    networks.extend(far_lans(site));
+    networks.retain(|network| network.family() == family);
+    networks
+}
+
+fn far_lans(site: &Site) -> Vec<Cidr> {
+    let mut lans = Vec::new();
+    for of_site in site.far_lans.values() {
+        lans.extend(of_site);
+    }
+    lans
 }

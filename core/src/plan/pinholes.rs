@@ -6,10 +6,11 @@ use crate::base::sorted::SortedMap;
 use crate::firewall::{
     Action::Accept,
     Chain,
-    Condition::{self, Established, Icmp, Incoming, Outgoing, Source, UdpPort},
-    Devices, FirewallRule, Interfaces, Networks, Pinholes,
+    Condition::{Device, Established, Icmp, UdpPort},
+    Devices, FirewallRule, Pinholes,
 };
 use crate::plan::dns;
+use crate::plan::sets::{coming, from, leaving, rule};
 use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site, Vlan};
 
 /// UDP port of a DHCP server (RFC 2131 § 4.1).
@@ -27,71 +28,84 @@ pub(super) fn plan(site: &Site) -> Pinholes {
 /// Returns the pinholes for the tunnels' own packets, for traffic out of tunnels, and for requests of devices
 /// on portals' LANs.
 fn input(site: &Site) -> Vec<FirewallRule> {
-    let ports = site.tunnels.values().map(|tunnel| rule([UdpPort(tunnel.port, tunnel.port)]));
-    let tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
-    ports.chain(tunnels).chain(site.portals.iter().flat_map(asked)).collect()
+    let mut rules = Vec::new();
+    for tunnel in site.tunnels.values() {
+        rules.push(rule([UdpPort(tunnel.port, tunnel.port)], Accept));
+    }
+    rules.extend(from_tunnels(site));
+    for portal in &site.portals {
+        rules.extend(asked(portal));
+    }
+    rules
 }
 
 /// Returns the pinholes for DHCP and DNS, as far as the portal serves them.
 fn asked(portal: &Portal) -> Vec<FirewallRule> {
     let Some(interface) = portal.entrance_interface() else { return Vec::new() };
-    let dhcp = portal.dhcp.then_some(UdpPort(DHCP_SERVER, DHCP_SERVER));
-    // IPv6 needs ICMP for neighbour discovery and for router solicitations.
-    let ipv6 = portal.address6.map(|_| [UdpPort(DHCP6_SERVER, DHCP6_SERVER), Icmp(Family::V6)]);
-    let dns = portal.resolver().next().map(|_| dns::at(RESOLVER_PORT));
-    let asked = dhcp.into_iter().chain(ipv6.into_iter().flatten()).chain(dns.into_iter().flatten());
-    asked.map(|port| rule([coming(interface), port])).collect()
+    let mut asked = Vec::new();
+    if portal.dhcp {
+        asked.push(UdpPort(DHCP_SERVER, DHCP_SERVER));
+    }
+    if portal.address6.is_some() {
+        // IPv6 needs ICMP for neighbour discovery and for router solicitations.
+        asked.extend([UdpPort(DHCP6_SERVER, DHCP6_SERVER), Icmp(Family::V6)]);
+    }
+    if portal.resolver().next().is_some() {
+        asked.extend(dns::at(RESOLVER_PORT));
+    }
+    asked.into_iter().map(|port| rule([coming(interface), port], Accept)).collect()
+}
+
+fn from_tunnels(site: &Site) -> Vec<FirewallRule> {
+    site.tunnels.keys().map(|tunnel| rule([coming(tunnel)], Accept)).collect()
 }
 
 fn forward(site: &Site) -> Vec<FirewallRule> {
     // Our own rules decide on traffic out of a tunnel: to the uplink, to shared networks, and answers.
-    let from_tunnels = site.tunnels.keys().map(|tunnel| rule([coming(tunnel)]));
-    let answers = site.tunnels.keys().map(|tunnel| rule([leaving(tunnel), Established]));
-    let shared = site.tunnels.keys().flat_map(|tunnel| {
-        site.own_lans().map(move |lan| rule([Source(Networks::One(lan)), leaving(tunnel)]))
-    });
-    let portals = site.portals.iter().flat_map(|portal| through(site, portal));
-    from_tunnels.chain(answers).chain(shared).chain(portals).collect()
+    let mut rules = from_tunnels(site);
+    for tunnel in site.tunnels.keys() {
+        rules.push(rule([leaving(tunnel), Established], Accept));
+    }
+    for tunnel in site.tunnels.keys() {
+        for lan in site.own_lans() {
+            rules.push(rule([from(lan), leaving(tunnel)], Accept));
+        }
+    }
+    for portal in &site.portals {
+        for exit in site.exit_interfaces(&portal.exit) {
+            rules.extend(through_to(portal, exit));
+        }
+    }
+    rules
 }
 
-/// Returns the pinholes from a portal's entrance to its exit; for the way back as well, if the exit is not a
-/// tunnel.
-fn through(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
-    let ways = |exit| through_to(portal, exit);
-    site.exit_interfaces(&portal.exit).flat_map(ways).collect()
-}
-
-/// Returns the pinholes from a portal's entrance to an interface.
+/// Returns the pinholes from a portal's entrance to an interface of its exit; for the way back as well, if the
+/// exit is not a tunnel.
 fn through_to(portal: &Portal, exit: &IfName) -> Vec<FirewallRule> {
     let is_direct = portal.exit == Exit::Direct;
+    let mut rules = Vec::new();
     match &portal.entrance {
         Entrance::Interface(interface)
         | Entrance::Vlan(Vlan { interface, .. })
         | Entrance::Wifi { interface, .. } => {
-            let back = is_direct.then(|| rule([coming(exit), leaving(interface), Established]));
-            [rule([coming(interface), leaving(exit)])].into_iter().chain(back).collect()
+            rules.push(rule([coming(interface), leaving(exit)], Accept));
+            if is_direct {
+                rules.push(rule([coming(exit), leaving(interface), Established], Accept));
+            }
         }
         // Devices of an existing LAN use the uplink as before.
-        Entrance::From(_) | Entrance::Mac { .. } if is_direct => Vec::new(),
+        Entrance::From(_) | Entrance::Mac { .. } if is_direct => {}
         Entrance::From(sources) => {
-            sources.iter().map(|source| rule([Source(Networks::One(*source)), leaving(exit)])).collect()
+            for source in sources {
+                rules.push(rule([from(*source), leaving(exit)], Accept));
+            }
         }
         Entrance::Mac { devices, .. } => {
-            let device = |mac| rule([leaving(exit), Condition::Device(Devices::One(mac))]);
-            devices.iter().copied().map(device).collect()
+            for mac in devices {
+                rules.push(rule([leaving(exit), Device(Devices::One(*mac))], Accept));
+            }
         }
-        Entrance::Own => Vec::new(),
+        Entrance::Own => {}
     }
-}
-
-fn coming(interface: &IfName) -> Condition {
-    Incoming(Interfaces::One(interface.clone()))
-}
-
-fn leaving(interface: &IfName) -> Condition {
-    Outgoing(Interfaces::One(interface.clone()))
-}
-
-fn rule(conditions: impl IntoIterator<Item = Condition>) -> FirewallRule {
-    FirewallRule { conditions: conditions.into_iter().collect(), action: Accept }
+    rules
 }

@@ -39,17 +39,18 @@ pub(super) fn into(
 ) -> Vec<Rule> {
     let mut rules = Vec::new();
     for family in families(site).filter(|family| entering.from.is_none_or(|from| from.family() == *family)) {
-        let of_family = to.iter().copied().filter(|network| network.family() == family).map(Some);
-        let destinations = of_family.chain(to.is_empty().then_some(None));
+        let of_family = to.iter().filter(|network| network.family() == family);
+        let mut destinations: Vec<Option<Cidr>> = of_family.copied().map(Some).collect();
+        if to.is_empty() {
+            destinations.push(None);
+        }
+        let table = table.filter(|_| site.carried().any(|carried| carried == family));
         for to in destinations {
             let selector = Selector { to, ..entering.clone() };
-            let table = table.filter(|_| site.carried().any(|carried| carried == family));
-            rules.extend(table.map(|table| Rule {
-                priority,
-                family,
-                selector: selector.clone(),
-                action: RuleAction::Lookup(table),
-            }));
+            if let Some(table) = table {
+                let action = RuleAction::Lookup(table);
+                rules.push(Rule { priority, family, selector: selector.clone(), action });
+            }
             rules.push(closed(family, selector));
         }
     }

@@ -7,11 +7,11 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{Destination, Incoming, Outgoing, Source},
-    Interfaces, Networks, Set, SetName,
+    Condition::Source,
+    Networks, Set, SetName,
 };
 use crate::plan::priorities::{DEVICES, into, skip};
-use crate::plan::sets::rule;
+use crate::plan::sets::{coming, leaving, rule, rule_of, to};
 use crate::site::{Relay, Site};
 use crate::state::{Rule, Selector};
 
@@ -21,13 +21,17 @@ type Ways<'a> = SortedMap<(&'a IfName, &'a IfName, Family), SortedSet<Cidr>>;
 
 /// Returns the policy rules that lead each source to its next hop, and refuse traffic that the next hop does
 /// not take.
-pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
-    site.relays.iter().flat_map(|Relay { source, incoming, table, .. }| {
+pub(super) fn rules(site: &Site) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for Relay { source, incoming, table, .. } in &site.relays {
         let coming =
             Selector { incoming: Some(incoming.clone()), from: Some(*source), ..Selector::default() };
-        let shared = shared(site, source.family()).map(|network| skip(&coming, network));
-        shared.chain(into(site, &[], &coming, DEVICES, Some(*table))).collect::<Vec<_>>()
-    })
+        for network in shared(site, source.family()) {
+            rules.push(skip(&coming, network));
+        }
+        rules.extend(into(site, &[], &coming, DEVICES, Some(*table)));
+    }
+    rules
 }
 
 /// Returns the filter rules that allow only the ways of the policy rules, even while the policy rules are
@@ -35,12 +39,12 @@ pub(super) fn rules(site: &Site) -> impl Iterator<Item = Rule> {
 pub(super) fn forward(site: &Site) -> Vec<Filter> {
     let mut filters = Vec::new();
     for (number, ((incoming, outgoing, family), _)) in ways(site).into_iter().enumerate() {
-        let coming =
-            [Incoming(Interfaces::One(incoming.clone())), Source(Networks::In(family, sources(number)))];
-        let shared = shared(site, family).map(|network| Destination(Networks::One(network)));
-        let open = shared.chain([Outgoing(Interfaces::One(outgoing.clone()))]);
-        filters.extend(open.map(|way| rule(coming.iter().cloned().chain([way]), Accept)));
-        filters.push(rule(coming, Reject));
+        let entering = [coming(incoming), Source(Networks::In(family, sources(number)))];
+        for network in shared(site, family) {
+            filters.push(rule_of(&[&entering, &[to(network)]], Accept));
+        }
+        filters.push(rule_of(&[&entering, &[leaving(outgoing)]], Accept));
+        filters.push(rule(entering, Reject));
     }
     filters
 }

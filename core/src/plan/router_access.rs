@@ -1,6 +1,8 @@
 //! Access of portals' devices to this router itself. Unless the file opens the router to a portal, its
 //! devices reach only DHCP, DNS and ping.
 
+use std::slice;
+
 use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
@@ -9,12 +11,12 @@ use crate::firewall::{
         self, Device, Established, Family as Of, FromOriginator, Icmp, Incoming, NotDestination, Source,
         UdpPort,
     },
-    Devices, FirewallRule, Interfaces, Set, SetName,
+    Devices, FirewallRule, Set, SetName,
 };
 use crate::plan::classifier;
 use crate::plan::dns::{self, DNS};
 use crate::plan::priorities::loopback;
-use crate::plan::sets::{in_set, network_sets, networks_in, rule};
+use crate::plan::sets::{coming, in_set, network_sets, networks_in, rule, rule_of};
 use crate::site::{Entrance, Portal, RESOLVER_PORT, RouterAccess, Site};
 
 /// Set of interfaces of visitors: devices that do not reach all of this router.
@@ -54,7 +56,7 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
     }
     if !of_devices.is_empty() {
         // The devices' addresses can include this host's own address.
-        rules.push(rule([Incoming(Interfaces::One(loopback()))], Accept));
+        rules.push(rule([coming(&loopback())], Accept));
     }
     rules.extend(of_devices);
     rules
@@ -71,8 +73,9 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
         (VISITING6, Set::Devices(devices(site, is_by_address))),
     ];
     let sets = sets.into_iter().filter(|(_, set)| set.len() > 0);
-    let visiting = network_sets(site, &[(VISITING, sources(site))]);
-    sets.map(|(name, set)| (SetName(name.to_owned()), set)).chain(visiting).collect()
+    let mut sets: SortedMap<SetName, Set> = sets.map(|(name, set)| (SetName(name.to_owned()), set)).collect();
+    sets.extend(network_sets(site, &[(VISITING, sources(site))]));
+    sets
 }
 
 /// Returns the rules for the services that `who` reaches on this host, in `only` one family or in both, and
@@ -87,21 +90,28 @@ fn access(
         |family: Family| only.is_none_or(|only| only == family) && (family == Family::V4 || site.host.ipv6);
     // A source address implies the family.
     let of = only.filter(|_| !matches!(who, Source(_))).map(Of);
-    let who = |more: Option<Condition>| [Some(who.clone()), of.clone(), more].into_iter().flatten();
-    let dhcp = DHCP.into_iter().filter(|(family, _)| speaks(*family)).map(|(_, port)| UdpPort(port, port));
-    let served = dhcp.chain(dns::at(DNS)).chain(dns::at(RESOLVER_PORT));
-    let mut rules: Vec<FirewallRule> = served.map(|port| rule(who(Some(port)), Accept)).collect();
+    let who = slice::from_ref(who);
+    let of_family = [who, of.as_slice()].concat();
+    let mut served = Vec::new();
+    for (_, port) in DHCP.into_iter().filter(|(family, _)| speaks(*family)) {
+        served.push(UdpPort(port, port));
+    }
+    served.extend(dns::at(DNS));
+    served.extend(dns::at(RESOLVER_PORT));
+    let mut rules = Vec::new();
+    for port in served {
+        rules.push(rule_of(&[&of_family, &[port]], Accept));
+    }
     if let Some(elsewhere) = not_pinged {
-        rules.push(rule(who(Some(FromOriginator)).chain([elsewhere, Icmp(Family::V4)]), Reject));
+        rules.push(rule_of(&[&of_family, &[FromOriginator, elsewhere, Icmp(Family::V4)]], Reject));
     }
     // IPv6 needs ICMP for neighbour discovery.
     for family in [Family::V4, Family::V6].into_iter().filter(|family| speaks(*family)) {
-        let who = who(None).filter(|condition| !matches!(condition, Of(_)));
-        rules.push(rule(who.chain([Icmp(family)]), Accept));
+        rules.push(rule_of(&[who, &[Icmp(family)]], Accept));
     }
-    rules.push(rule(who(Some(FromOriginator)), Reject));
-    rules.push(rule(who(Some(Established)), Accept));
-    rules.push(rule(who(None), Reject));
+    rules.push(rule_of(&[&of_family, &[FromOriginator]], Reject));
+    rules.push(rule_of(&[&of_family, &[Established]], Accept));
+    rules.push(rule(of_family, Reject));
     rules
 }
 
@@ -115,16 +125,21 @@ fn interfaces(site: &Site) -> SortedSet<IfName> {
 }
 
 fn sources(site: &Site) -> Vec<Cidr> {
-    let all = visitors(site).filter_map(|portal| match &portal.entrance {
-        Entrance::From(sources) => Some(sources),
-        _ => None,
-    });
-    all.flatten().copied().collect()
+    let mut all = Vec::new();
+    for portal in visitors(site) {
+        if let Entrance::From(sources) = &portal.entrance {
+            all.extend(sources);
+        }
+    }
+    all
 }
 
 fn devices(site: &Site, matches: fn(&Entrance) -> bool) -> SortedSet<Mac> {
-    let matching = visitors(site).filter(|portal| matches(&portal.entrance));
-    matching.flat_map(|portal| classifier::devices(site, portal)).collect()
+    let mut all = SortedSet::new();
+    for portal in visitors(site).filter(|portal| matches(&portal.entrance)) {
+        all.extend(classifier::devices(site, portal));
+    }
+    all
 }
 
 fn is_by_mac(entrance: &Entrance) -> bool {

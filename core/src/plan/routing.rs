@@ -20,39 +20,44 @@ use crate::state::{
 
 /// Returns all policy rules of the site; none if no portal needs one.
 pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
-    let portals = site.portals.iter().flat_map(|portal| portal_rules(site, portal));
-    let mut rules: SortedSet<Rule> = portals
-        .chain(answers(site))
-        .chain(phones::rules(site))
-        .chain(chains::rules(site))
-        .chain(relays::rules(site))
-        .chain(marks::probe_rules(site))
-        .chain(inbound::rules(site))
-        .collect();
-    let skips: SortedSet<Family> =
-        rules.iter().filter(|rule| rule.action == RuleAction::Goto(END)).map(|rule| rule.family).collect();
-    rules.extend(skips.into_iter().map(|family| Rule {
-        priority: END,
-        family,
-        selector: Selector::default(),
-        action: RuleAction::Lookup(Table(TABLE_BASE)),
-    }));
+    let mut all = answers(site);
+    for portal in &site.portals {
+        all.extend(portal_rules(site, portal));
+    }
+    all.extend(phones::rules(site));
+    all.extend(chains::rules(site));
+    all.extend(relays::rules(site));
+    all.extend(marks::probe_rules(site));
+    all.extend(inbound::rules(site));
+    let mut rules: SortedSet<Rule> = all.into_iter().collect();
+    for family in [Family::V4, Family::V6] {
+        if rules.iter().any(|rule| rule.action == RuleAction::Goto(END) && rule.family == family) {
+            let action = RuleAction::Lookup(Table(TABLE_BASE));
+            rules.insert(Rule { priority: END, family, selector: Selector::default(), action });
+        }
+    }
     rules
 }
 
 /// Returns all routes of the site: to its peers in `main`, and each exit's table.
 pub(super) fn routes(site: &Site) -> SortedSet<Route> {
-    let to_peers = site.peers().flat_map(|(interface, _, peer)| {
-        peer.networks.iter().flat_map(|network| {
-            let source = site.address(network.family());
-            [open(Table::MAIN, *network, interface, source), backstop(Table::MAIN, *network)]
-        })
-    });
-    let exits = site.tunnels.iter().flat_map(|(interface, tunnel)| to_exit(site, interface, tunnel));
-    let chains = site.chains.iter().flat_map(|chain| into_chain(site, chain));
+    let mut routes = Vec::new();
+    for (interface, _, peer) in site.peers() {
+        for network in &peer.networks {
+            routes.push(open(Table::MAIN, *network, interface, site.address(network.family())));
+            routes.push(backstop(Table::MAIN, *network));
+        }
+    }
+    for (interface, tunnel) in &site.tunnels {
+        routes.extend(to_exit(site, interface, tunnel));
+    }
+    for chain in &site.chains {
+        routes.extend(into_chain(site, chain));
+    }
+    routes.extend(own_closed(site));
     // A packet that missed its translation must not follow the route to the internet.
-    let untranslated = translation::seen_networks(site).map(|network| backstop(Table::MAIN, network));
-    to_peers.chain(exits).chain(chains).chain(own_closed(site)).chain(untranslated).collect()
+    routes.extend(translation::seen_networks(site).map(|network| backstop(Table::MAIN, network)));
+    routes.into_iter().collect()
 }
 
 /// Returns the route that refuses this router's own traffic which its portal's exit does not take.
@@ -66,25 +71,31 @@ fn own_closed(site: &Site) -> Option<Route> {
 /// everything else.
 fn to_exit(site: &Site, interface: &IfName, tunnel: &SiteTunnel) -> Vec<Route> {
     let Some(table) = tunnel.table else { return Vec::new() };
-    let allowed: SortedSet<Cidr> = tunnel.ends().flat_map(|(_, peer)| &peer.allowed_ips).copied().collect();
+    let mut allowed = SortedSet::new();
+    for (_, peer) in tunnel.ends() {
+        allowed.extend(peer.allowed_ips.iter().copied());
+    }
     let sources = tunnel.provider.as_ref().map(ProviderSettings::sources).unwrap_or_default();
-    let is_within = |network: &Cidr| allowed.iter().any(|allowed| allowed.covers(*network));
-    let narrower: Vec<Cidr> = sources.keys().copied().filter(is_within).collect();
-    let ways = allowed
-        .iter()
-        .copied()
-        .chain(narrower)
-        .map(|network| open(table, network, interface, site.source_in(tunnel, network)));
-    ways.chain(site.carried().map(|family| backstop(table, family.everything()))).collect()
+    let is_within = |network: &&Cidr| allowed.iter().any(|allowed| allowed.covers(**network));
+    let mut networks = Vec::from_iter(&allowed);
+    networks.extend(sources.keys().filter(is_within));
+    let mut routes = Vec::new();
+    for network in networks.into_iter().copied() {
+        routes.push(open(table, network, interface, site.source_in(tunnel, network)));
+    }
+    routes.extend(site.carried().map(|family| backstop(table, family.everything())));
+    routes
 }
 
 /// Returns the routes of a chain's table. This router's own packets get the address of the chain.
 fn into_chain(site: &Site, chain: &Chain) -> Vec<Route> {
-    let of_family = |everything: Cidr| {
-        let source = chain.address(everything.family()).or_else(|| site.address(everything.family()));
-        [open(chain.table, everything, &chain.interface, source), backstop(chain.table, everything)]
-    };
-    site.carried().map(Family::everything).flat_map(of_family).collect()
+    let mut routes = Vec::new();
+    for family in site.carried() {
+        let source = chain.address(family).or_else(|| site.address(family));
+        routes.push(open(chain.table, family.everything(), &chain.interface, source));
+        routes.push(backstop(chain.table, family.everything()));
+    }
+    routes
 }
 
 /// Returns the route into a tunnel.
@@ -123,7 +134,9 @@ pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
         (Entrance::From(sources), None) => device_rules(site, portal, sources, table),
         (Entrance::Own, None) => own_rules(site, portal, table),
     };
-    rules.extend(portal.resolver().flat_map(|address| resolver_rules(site, address, table)));
+    for address in portal.resolver() {
+        rules.extend(resolver_rules(site, address, table));
+    }
     rules
 }
 
@@ -135,16 +148,20 @@ fn resolver_rules(site: &Site, address: IpAddr, table: Option<Table>) -> Vec<Rul
 
 /// Returns the rules that exempt packets of resolvers to our LANs and peers: they answer the clients there.
 /// All resolvers have addresses in the network's subnets.
-fn answers(site: &Site) -> impl Iterator<Item = Rule> {
-    let asks =
-        site.portals.iter().any(|portal| portal.exit != Exit::Direct && portal.resolver().next().is_some());
-    let exempt =
-        site.host.local_networks.iter().copied().chain(exempt::of_network(site)).chain(link_scoped());
-    let exempt: Vec<Cidr> = exempt.filter(|_| asks).collect();
-    site.subnets().flat_map(move |subnet| {
-        let of_family = exempt.clone().into_iter().filter(move |network| network.family() == subnet.family());
-        of_family.map(move |network| skip(&sent_from(subnet), network))
-    })
+fn answers(site: &Site) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    if !site.portals.iter().any(|portal| portal.exit != Exit::Direct && portal.resolver().next().is_some()) {
+        return rules;
+    }
+    let mut exempt = exempt::of_network(site);
+    exempt.extend(&site.host.local_networks);
+    exempt.extend(link_scoped());
+    for subnet in site.subnets() {
+        for network in exempt.iter().filter(|network| network.family() == subnet.family()) {
+            rules.push(skip(&sent_from(subnet), *network));
+        }
+    }
+    rules
 }
 
 /// Returns the selector of packets that this host sends from an address.
@@ -165,9 +182,11 @@ fn device_rules(site: &Site, portal: &Portal, sources: &SortedSet<Cidr>, table: 
     let mut rules = Vec::new();
     for source in sources {
         let entering = Selector { from: Some(*source), ..Selector::default() };
-        let exempt = exempt::for_devices(site, portal).into_iter();
-        let exempt = exempt.filter(|network| network.family() == source.family());
-        rules.extend(exempt.map(|network| skip(&entering, network)));
+        for network in exempt::for_devices(site, portal) {
+            if network.family() == source.family() {
+                rules.push(skip(&entering, network));
+            }
+        }
         rules.extend(into(site, &portal.to, &entering, DEVICES, table));
     }
     rules
@@ -196,8 +215,9 @@ fn own_rules(site: &Site, portal: &Portal, table: Option<Table>) -> Vec<Rule> {
             });
         }
     }
-    let exempt = exempt::for_router(site, portal).into_iter();
-    rules.extend(exempt.filter(speaks).map(|network| skip(&own, network)));
+    for network in exempt::for_router(site, portal).iter().filter(|network| speaks(network)) {
+        rules.push(skip(&own, *network));
+    }
     rules.extend(ntp::rules(site));
     rules.extend(into(site, &portal.to, &own, ENTRANCES, table));
     rules

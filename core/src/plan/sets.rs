@@ -1,9 +1,9 @@
 //! Names of sets that several parts of the firewall share, and builders of rules.
 
-use crate::base::net::{Cidr, Family};
+use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{Action, Condition, FirewallRule, Interfaces, Networks, Set, SetName};
-use crate::site::{Exit, Portal, Site};
+use crate::site::{Exit, Site};
 
 /// Set of all tunnels.
 pub(super) const TUNNELS: &str = "tunnels";
@@ -28,12 +28,37 @@ pub(super) fn rule(conditions: impl IntoIterator<Item = Condition>, action: Acti
     in_order(conditions.into_iter().collect(), action)
 }
 
+/// Builds a rule from lists of conditions, which costs less code than a chain of iterators at each caller.
+pub(super) fn rule_of(parts: &[&[Condition]], action: Action) -> FirewallRule {
+    in_order(parts.concat(), action)
+}
+
 /// Builds a rule from a list of conditions. Separate from [`rule`], because sorting is a kilobyte of code, of
 /// which each type of list would otherwise get a copy.
 fn in_order(mut conditions: Vec<Condition>, action: Action) -> FirewallRule {
     // The condition on a device goes last.
     conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));
     FirewallRule { conditions, action }
+}
+
+/// Returns the condition on packets that come in on an interface.
+pub(super) fn coming(interface: &IfName) -> Condition {
+    Condition::Incoming(Interfaces::One(interface.clone()))
+}
+
+/// Returns the condition on packets that go out on an interface.
+pub(super) fn leaving(interface: &IfName) -> Condition {
+    Condition::Outgoing(Interfaces::One(interface.clone()))
+}
+
+/// Returns the condition on packets from a network.
+pub(super) fn from(network: Cidr) -> Condition {
+    Condition::Source(Networks::One(network))
+}
+
+/// Returns the condition on packets to a network.
+pub(super) fn to(network: Cidr) -> Condition {
+    Condition::Destination(Networks::One(network))
 }
 
 /// Returns the interfaces in the set of this name.
@@ -99,5 +124,9 @@ pub(super) fn families_of(site: &Site, networks: &[Cidr]) -> Vec<Family> {
 /// Returns the members of the set [`RESOLVERS`].
 pub(super) fn resolvers(site: &Site) -> Vec<Cidr> {
     let elsewhere = site.portals.iter().filter(|portal| portal.exit != Exit::Direct);
-    elsewhere.flat_map(Portal::resolver).map(Cidr::host).collect()
+    let mut resolvers = Vec::new();
+    for portal in elsewhere {
+        resolvers.extend(portal.resolver().map(Cidr::host));
+    }
+    resolvers
 }

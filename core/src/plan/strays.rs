@@ -6,10 +6,10 @@ use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop},
-    Condition::{Incoming, Source},
-    FirewallRule, Networks,
+    Condition::Incoming,
+    FirewallRule,
 };
-use crate::plan::sets::{in_set, rule};
+use crate::plan::sets::{from, in_set, rule};
 use crate::site::{Portal, Site};
 
 /// Set of interfaces of portals that only some of the traffic enters.
@@ -24,7 +24,12 @@ pub(super) fn partly(site: &Site) -> SortedSet<IfName> {
 /// Returns the rules at the end of the chain, after traffic out of tunnels and from interfaces that enter as
 /// a whole.
 pub(super) fn forward(site: &Site) -> Vec<FirewallRule> {
-    let rest = (!partly(site).is_empty()).then(|| rule([Incoming(in_set(PARTLY))], Accept));
-    let strays = site.subnets().map(|subnet| rule([Source(Networks::One(subnet))], Drop));
-    rest.into_iter().chain(strays).collect()
+    let mut rules = Vec::new();
+    if !partly(site).is_empty() {
+        rules.push(rule([Incoming(in_set(PARTLY))], Accept));
+    }
+    for subnet in site.subnets() {
+        rules.push(rule([from(subnet)], Drop));
+    }
+    rules
 }

@@ -18,7 +18,7 @@ use crate::firewall::{
     Condition::{Destination, Incoming, NotOutgoing, Outgoing, Source},
     FirewallRule, Networks, Set, SetName,
 };
-use crate::plan::sets::{disjoint, rule, tunnels};
+use crate::plan::sets::{disjoint, from, rule, to, tunnels};
 use crate::site::Site;
 
 /// Sets of networks here that no other site sees as they are, by family.
@@ -28,85 +28,105 @@ const APART: [(Family, &str); 2] = [(Family::V4, "apart"), (Family::V6, "apart6"
 
 /// Returns the rules that translate destinations. Only the first packet of a connection meets them.
 pub(super) fn prerouting(site: &Site) -> Vec<FirewallRule> {
-    let translate = |(here, seen_as)| {
+    let mut rules = Vec::new();
+    for (here, seen_as) in in_use(site) {
         let action = alone(here).map_or(DestinationPrefix(here), DestinationNat);
-        rule([Incoming(tunnels()), Destination(Networks::One(seen_as))], action)
-    };
-    in_use(site).map(translate).collect()
+        rules.push(rule([Incoming(tunnels()), to(seen_as)], action));
+    }
+    rules
 }
 
 /// Returns the rules that translate sources. They follow the rules about providers, which know none of our
 /// networks.
 pub(super) fn postrouting(site: &Site) -> Vec<FirewallRule> {
-    let translate = |(here, seen_as)| {
+    let mut rules = Vec::new();
+    for (here, seen_as) in in_use(site) {
         let action = alone(seen_as).map_or(SourcePrefix(seen_as), SourceNat);
-        rule([Outgoing(tunnels()), Source(Networks::One(here))], action)
-    };
-    in_use(site).map(translate).collect()
+        rules.push(rule([Outgoing(tunnels()), from(here)], action));
+    }
+    rules
 }
 
 /// Returns the rules that drop packets out of a tunnel to a network as it is here.
 pub(super) fn incoming(site: &Site) -> Vec<FirewallRule> {
-    let drop = |(family, name, _)| {
-        rule([Incoming(tunnels()), Destination(Networks::In(family, SetName(name)))], Drop)
-    };
-    by_family(HIDDEN, hidden(site)).map(drop).collect()
+    let mut rules = Vec::new();
+    for (family, name, _) in by_family(HIDDEN, &hidden(site)) {
+        rules.push(rule([Incoming(tunnels()), Destination(Networks::In(family, name))], Drop));
+    }
+    rules
 }
 
 /// Returns the rules that drop packets out of a tunnel from a network as it is here: the other end has missed
 /// the translation of its own home. The answer would go to a computer of this home.
 pub(super) fn untranslated(site: &Site) -> Vec<FirewallRule> {
-    let drop =
-        |(family, name, _)| rule([Incoming(tunnels()), Source(Networks::In(family, SetName(name)))], Drop);
-    by_family(HIDDEN, hidden(site)).map(drop).collect()
+    let mut rules = Vec::new();
+    for (family, name, _) in by_family(HIDDEN, &hidden(site)) {
+        rules.push(rule([Incoming(tunnels()), Source(Networks::In(family, name))], Drop));
+    }
+    rules
 }
 
 /// Returns the rules that drop packets to translated networks, of this site and of others, that leave
 /// elsewhere than into a tunnel. Such networks are nowhere else.
 pub(super) fn leaving(site: &Site) -> Vec<FirewallRule> {
-    let drop = |(family, name, _)| {
-        rule([NotOutgoing(tunnels()), Destination(Networks::In(family, SetName(name)))], Drop)
-    };
-    by_family(APART, apart(site)).map(drop).collect()
+    let mut rules = Vec::new();
+    for (family, name, _) in by_family(APART, &apart(site)) {
+        rules.push(rule([NotOutgoing(tunnels()), Destination(Networks::In(family, name))], Drop));
+    }
+    rules
 }
 
 /// Returns the sets that the rules of this file look into.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let sets = by_family(HIDDEN, hidden(site)).chain(by_family(APART, apart(site)));
-    sets.map(|(family, name, members)| (SetName(name), Set::Networks(family, members))).collect()
+    let mut sets = SortedMap::new();
+    for (names, networks) in [(HIDDEN, hidden(site)), (APART, apart(site))] {
+        for (family, name, members) in by_family(names, &networks) {
+            sets.insert(name, Set::Networks(family, members));
+        }
+    }
+    sets
 }
 
 /// Returns the networks here that no other site sees as they are.
 fn hidden(site: &Site) -> SortedSet<Cidr> {
-    in_use(site).map(|(here, _)| here).collect()
+    in_use(site).into_iter().map(|(here, _)| here).collect()
 }
 
 /// Returns the networks that exist only in tunnels: this site and linked sites have others in their place.
 fn apart(site: &Site) -> SortedSet<Cidr> {
-    let here = in_use(site).map(|(_, seen_as)| seen_as);
-    here.chain(site.translated_elsewhere.iter().copied()).filter(|_| !site.tunnels.is_empty()).collect()
+    let mut apart: SortedSet<Cidr> = seen_networks(site).collect();
+    if !site.tunnels.is_empty() {
+        apart.extend(site.translated_elsewhere.iter().copied());
+    }
+    apart
 }
 
 /// Returns the networks of each family that has some, with the name of their set.
 fn by_family(
     names: [(Family, &'static str); 2],
-    networks: SortedSet<Cidr>,
-) -> impl Iterator<Item = (Family, String, SortedSet<Cidr>)> {
-    let members = move |family| disjoint(family, networks.iter().copied());
-    let sets = names.into_iter().map(move |(family, name)| (family, name.to_owned(), members(family)));
-    sets.filter(|(_, _, members)| !members.is_empty())
+    networks: &SortedSet<Cidr>,
+) -> Vec<(Family, SetName, SortedSet<Cidr>)> {
+    let mut sets = Vec::new();
+    for (family, name) in names {
+        let members = disjoint(family, networks.iter().copied());
+        if !members.is_empty() {
+            sets.push((family, SetName(name.to_owned()), members));
+        }
+    }
+    sets
 }
 
 /// Returns the networks that other sites see and that no interface of this host has. Only the translation
 /// leads packets to them elsewhere.
 pub(super) fn seen_networks(site: &Site) -> impl Iterator<Item = Cidr> {
-    in_use(site).map(|(_, seen_as)| seen_as)
+    in_use(site).into_iter().map(|(_, seen_as)| seen_as)
 }
 
 /// Returns the networks as they are here, each with the network in its place; none without tunnels.
-fn in_use(site: &Site) -> impl Iterator<Item = (Cidr, Cidr)> {
+fn in_use(site: &Site) -> Vec<(Cidr, Cidr)> {
     let is_carried = |family: Family| site.carried().any(|carried| carried == family);
-    site.translations().filter(move |(here, _)| !site.tunnels.is_empty() && is_carried(here.family()))
+    let carried = site.translations().filter(|(here, _)| is_carried(here.family()));
+    if site.tunnels.is_empty() { Vec::new() } else { carried.collect() }
 }
 
 /// Returns the address of a network that is a single one. Kernels before 5.8 translate it, too.

@@ -11,7 +11,7 @@ use super::ids::{chain_table, exit_interface, provider_table, shared_interface, 
 use super::{Exit, Portal, Site};
 use crate::base::net::{Cidr, Family, IfName, Table};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{ExitRef, Name, Network, PortalConfig, SiteConfig};
+use crate::config::model::{ExitRef, Name, Network, SiteConfig};
 use crate::config::{chain_addresses, phone_address, phone_address6, portal_addresses, portal_addresses6};
 
 /// Chain of exits that begins at this site.
@@ -99,37 +99,34 @@ pub(super) fn exit(network: &Network, own: &str, chain: &ExitRef) -> Exit {
 /// tunnels carry IPv6.
 pub(super) fn chains(network: &Network, own: &str, ipv6: bool) -> Vec<Chain> {
     let addresses = chain_addresses(network);
-    let carried = |own: &IpAddr| ipv6 || own.is_ipv4();
-    let chain = |(number, (name, hops)): (usize, (Name, &Vec<Name>))| Chain {
-        interface: exit_interface(&hops[0]),
-        table: chain_table(number),
-        addresses: addresses
-            .get(&(own.to_owned(), name.clone()))
-            .into_iter()
-            .flatten()
-            .copied()
-            .filter(carried)
-            .collect(),
+    let mut chains = Vec::new();
+    for (number, (name, hops)) in used_at(network, own).into_iter().enumerate() {
+        let mut addresses = addresses.get(&(own.to_owned(), name.clone())).cloned().unwrap_or_default();
+        addresses.retain(|own| ipv6 || own.is_ipv4());
         // A provider need not answer, so the site before it does.
-        farthest: hops
-            .iter()
-            .rev()
-            .find_map(|hop| network.sites.get(hop))
-            .map(|site| site_address(network, site.id))
-            .expect("validated: a chain goes through sites"),
-        beyond: network.probe,
-        hops: hops.clone(),
-        name,
-    };
-    used_at(network, own).into_iter().enumerate().map(chain).collect()
+        let farthest = hops.iter().rev().find_map(|hop| network.sites.get(hop));
+        let farthest = farthest.expect("validated: a chain goes through sites");
+        chains.push(Chain {
+            interface: exit_interface(&hops[0]),
+            table: chain_table(number),
+            addresses,
+            farthest: site_address(network, farthest.id),
+            beyond: network.probe,
+            hops: hops.clone(),
+            name,
+        });
+    }
+    chains
 }
 
 /// Returns the hops of all chains that portals and phones of the site `own` use, by name.
 fn used_at<'a>(network: &'a Network, own: &'a str) -> SortedMap<Name, &'a Vec<Name>> {
-    let of_portals = network.sites[own].portals.iter().flat_map(|portal| &portal.exits);
-    let phones = network.phones.values().filter(|phone| phone.at == own);
-    let exits = of_portals.chain(phones.filter_map(|phone| phone.exit.as_ref()));
-    exits.filter_map(|exit| Some((exit.to_string(), hops(exit)?))).collect()
+    let portals = &network.sites[own].portals;
+    let mut exits: Vec<&ExitRef> = portals.iter().flat_map(|portal| &portal.exits).collect();
+    for phone in network.phones.values().filter(|phone| phone.at == own) {
+        exits.extend(&phone.exit);
+    }
+    exits.into_iter().filter_map(|exit| Some((exit.to_string(), hops(exit)?))).collect()
 }
 
 fn hops(exit: &ExitRef) -> Option<&Vec<Name>> {
@@ -156,16 +153,17 @@ fn sources(network: &Network) -> Vec<(Cidr, &Name, &Vec<Name>)> {
     let addresses = chain_addresses(network);
     for (name, site) in &network.sites {
         let used = used_at(network, name);
-        let own = addresses.iter().filter(|((site, _), _)| site == name);
-        let own = own.flat_map(|((_, chain), addresses)| addresses.iter().map(move |own| (chain, *own)));
-        sources.extend(own.map(|(chain, address)| (Cidr::host(address), name, used[chain])));
+        for ((_, chain), own) in addresses.iter().filter(|((site, _), _)| site == name) {
+            sources.extend(own.iter().map(|address| (Cidr::host(*address), name, used[chain])));
+        }
         sources.extend(lans(network, name, site).into_iter().map(|(lan, hops)| (lan, name, hops)));
     }
     for phone in network.phones.values() {
-        let hops = phone.exit.as_ref().and_then(hops);
-        let addresses = [Some(phone_address(network, phone)), phone_address6(network, phone)];
-        let own = addresses.into_iter().flatten().map(Cidr::host);
-        sources.extend(hops.into_iter().flat_map(|hops| own.clone().map(move |own| (own, &phone.at, hops))));
+        let Some(hops) = phone.exit.as_ref().and_then(hops) else { continue };
+        sources.push((Cidr::host(phone_address(network, phone)), &phone.at, hops));
+        if let Some(address) = phone_address6(network, phone) {
+            sources.push((Cidr::host(address), &phone.at, hops));
+        }
     }
     sources
 }
@@ -173,14 +171,14 @@ fn sources(network: &Network) -> Vec<(Cidr, &Name, &Vec<Name>)> {
 /// Returns the LANs of a site's portals that have a chain among their exits, with the hops of the first one.
 fn lans<'a>(network: &Network, name: &str, site: &'a SiteConfig) -> Vec<(Cidr, &'a Vec<Name>)> {
     let addresses = [portal_addresses(network, name), portal_addresses6(network, name)];
-    let lans = |portal: &PortalConfig| -> Vec<Cidr> {
-        addresses.iter().filter_map(|of_family| Some(of_family.get(&portal.name)?.network())).collect()
-    };
-    let with_hops = |portal: &'a PortalConfig| {
-        let hops = portal.exits.iter().find_map(hops)?;
-        Some(lans(portal).into_iter().map(move |lan| (lan, hops)))
-    };
-    site.portals.iter().filter_map(with_hops).flatten().collect()
+    let mut lans = Vec::new();
+    for portal in &site.portals {
+        let Some(hops) = portal.exits.iter().find_map(hops) else { continue };
+        for of_family in &addresses {
+            lans.extend(of_family.get(&portal.name).map(|address| (address.network(), hops)));
+        }
+    }
+    lans
 }
 
 /// Returns the networks behind a peer: its own ones, and the sources of chains that come from there. A source
@@ -199,8 +197,12 @@ pub(super) fn networks_behind(peer: &str, own: SortedSet<Cidr>, passing: &[Passi
 /// `ipv6` tells whether the tunnels carry IPv6.
 pub fn relays(network: &Network, own: &str, ipv6: bool) -> Vec<Relay> {
     let entry = &network.sites[own];
-    let relay = |one: Passing| {
-        let to = one.to?;
+    let mut relays = SortedSet::new();
+    for one in passing(network, own) {
+        let Some(to) = one.to else { continue };
+        if !ipv6 && one.source.family() == Family::V6 {
+            continue;
+        }
         let table = match network.sites.get(&to) {
             Some(next) => site_table(next.id),
             None => provider_table(entry, &to),
@@ -208,10 +210,7 @@ pub fn relays(network: &Network, own: &str, ipv6: bool) -> Vec<Relay> {
         let incoming =
             if entry.exits.contains(&one.from) { exit_interface(&one.from) } else { shared_interface() };
         let outgoing = exit_interface(&to);
-        Some(Relay { source: one.source, from: one.from, incoming, to, outgoing, table })
-    };
-    let carried = |one: &Passing| ipv6 || one.source.family() == Family::V4;
-    let relays: SortedSet<Relay> =
-        passing(network, own).into_iter().filter(carried).filter_map(relay).collect();
+        relays.insert(Relay { source: one.source, from: one.from, incoming, to, outgoing, table });
+    }
     relays.into_iter().collect()
 }

@@ -15,42 +15,46 @@ pub(super) fn shared_networks_that_are_local(
     tunnels: &SortedMap<IfName, SiteTunnel>,
     facts: &Facts,
 ) -> Vec<Error> {
-    let here: Vec<Cidr> = facts.local.iter().chain(&facts.uplink_networks).copied().collect();
-    let peers = tunnels.values().flat_map(|tunnel| &tunnel.peers);
-    peers
-        .flat_map(|(name, peer)| peer.networks.iter().map(move |network| (name, *network)))
-        .filter_map(|(name, there)| {
-            let local = here.iter().find(|local| local.overlaps(there))?;
-            let advice = shown_elsewhere(network, name, there, &here).map_or_else(
-                || {
-                    "change `subnet`, or the `address` of the portal there, or renumber this network"
-                        .to_owned()
-                },
-                |line| format!("write `{line}` at site `{name}`, in the files of all sites"),
-            );
-            Some(Error::wrong(format!(
-                "site `{name}` has the network {there}, but {local} is already connected to this \
-                 router: {advice}"
-            )))
-        })
-        .collect()
+    let here = networks_here(facts);
+    let mut errors = Vec::new();
+    for (name, peer) in tunnels.values().flat_map(|tunnel| &tunnel.peers) {
+        for there in &peer.networks {
+            let Some(local) = here.iter().find(|local| local.overlaps(*there)) else { continue };
+            let advice = match shown_elsewhere(network, name, *there, &here) {
+                Some(line) => format!("write `{line}` at site `{name}`, in the files of all sites"),
+                None => "change `subnet`, or the `address` of the portal there, or renumber this network"
+                    .to_owned(),
+            };
+            errors.push(Error::wrong(format!(
+                "site `{name}` has the network {there}, but {local} is already connected to this router: \
+                 {advice}"
+            )));
+        }
+    }
+    errors
 }
 
 /// Returns an error for each network that this site shows in place of one of its own, and that is also
 /// connected to this host: the firewall would refuse the traffic of the computers there.
 pub(super) fn networks_shown_that_are_local(network: &Network, name: &str, facts: &Facts) -> Vec<Error> {
-    let here: Vec<Cidr> = facts.local.iter().chain(&facts.uplink_networks).copied().collect();
-    let shown = network.sites[name].lan.iter().filter_map(|lan| lan.translation());
-    shown
-        .filter_map(|(own, seen_as)| {
-            let local = here.iter().find(|local| local.overlaps(seen_as))?;
-            let advice = shown_elsewhere(network, name, seen_as, &here)
-                .map_or_else(|| "choose another network".to_owned(), |line| format!("write `{line}`"));
-            Some(Error::wrong(format!(
-                "`lan` shows {own} as {seen_as}, but {local} is already connected to this router: {advice}"
-            )))
-        })
-        .collect()
+    let here = networks_here(facts);
+    let mut errors = Vec::new();
+    for (own, seen_as) in network.sites[name].lan.iter().filter_map(|lan| lan.translation()) {
+        let Some(local) = here.iter().find(|local| local.overlaps(seen_as)) else { continue };
+        let advice = match shown_elsewhere(network, name, seen_as, &here) {
+            Some(line) => format!("write `{line}`"),
+            None => "choose another network".to_owned(),
+        };
+        errors.push(Error::wrong(format!(
+            "`lan` shows {own} as {seen_as}, but {local} is already connected to this router: {advice}"
+        )));
+    }
+    errors
+}
+
+/// Returns all networks that are connected to this host.
+fn networks_here(facts: &Facts) -> Vec<Cidr> {
+    facts.local.iter().chain(&facts.uplink_networks).copied().collect()
 }
 
 /// Returns the line `lan = […]` with which a site shows one of its networks as a free one; `None` if the site
@@ -58,10 +62,12 @@ pub(super) fn networks_shown_that_are_local(network: &Network, name: &str, facts
 fn shown_elsewhere(network: &Network, name: &str, visible: Cidr, here: &[Cidr]) -> Option<String> {
     let site = network.sites.get(name)?;
     let meant = site.lan.iter().find(|lan| lan.visible() == visible)?;
-    let shared = network.sites.values().flat_map(|site| &site.lan);
-    let shared = shared.flat_map(|lan| [lan.network, lan.visible()]);
-    let subnets = [Some(network.subnet), network.subnet6.map(|subnet6| subnet6.network)];
-    let taken: Vec<Cidr> = shared.chain(subnets.into_iter().flatten()).chain(here.iter().copied()).collect();
+    let mut taken = here.to_vec();
+    taken.push(network.subnet);
+    taken.extend(network.subnet6.map(|subnet6| subnet6.network));
+    for lan in network.sites.values().flat_map(|site| &site.lan) {
+        taken.extend_from_slice(&[lan.network, lan.visible()]);
+    }
     let seen_as = Some(free_network(meant.network, site.id, &taken)?);
     let entry = |lan: &SharedNetwork| {
         let lan = if lan == meant { SharedNetwork { seen_as, ..*lan } } else { *lan };
@@ -78,10 +84,13 @@ pub(super) fn networks_in_the_subnet(
     (key, subnet): (&str, Cidr),
     facts: &Facts,
 ) -> Vec<Error> {
-    let lans = portals.iter().flat_map(Portal::addresses).map(InterfaceAddress::network);
-    let ours: Vec<Cidr> = lans.chain(facts.given.iter().map(|(_, network)| *network)).collect();
-    let here = facts.local.iter().chain(&facts.uplink_networks);
-    here.filter(|network| subnet.covers(**network) && !ours.contains(network))
+    let mut ours: Vec<Cidr> = facts.given.iter().map(|(_, network)| *network).collect();
+    for portal in portals {
+        ours.extend(portal.addresses().map(InterfaceAddress::network));
+    }
+    let here = networks_here(facts);
+    here.iter()
+        .filter(|network| subnet.covers(**network) && !ours.contains(network))
         .map(|network| {
             Error::wrong(format!(
                 "`{key}` is {subnet}, but {network}, a part of it, is already connected to this router and \
@@ -132,11 +141,8 @@ pub(super) fn ports_of_the_uplink(portals: &[Portal], facts: &Facts) -> Vec<Erro
 
 /// Returns an error for each VLAN whose interface another portal has already.
 pub(super) fn interfaces_of_two_portals(portals: &[Portal]) -> Vec<Error> {
-    let vlans = portals.iter().filter_map(|portal| match &portal.entrance {
-        Entrance::Vlan(vlan) => Some((portal, vlan)),
-        _ => None,
-    });
-    let clash = |(portal, vlan): (&Portal, &Vlan)| {
+    let clash = |portal: &Portal| {
+        let Entrance::Vlan(vlan) = &portal.entrance else { return None };
         let has_it = |other: &&Portal| {
             other.name != portal.name && other.entrance_interface() == Some(&vlan.interface)
         };
@@ -147,7 +153,7 @@ pub(super) fn interfaces_of_two_portals(portals: &[Portal]) -> Vec<Error> {
             portal.name, vlan.id, vlan.parent, vlan.interface, other.name, vlan.parent
         )))
     };
-    vlans.filter_map(clash).collect()
+    portals.iter().filter_map(clash).collect()
 }
 
 /// Returns an error for each interface name that ends with a plus: iptables takes such a name for a pattern
@@ -160,10 +166,11 @@ pub(super) fn names_iptables_cannot_take(
     if firewall == FirewallBackend::Nftables {
         return Vec::new();
     }
-    let entrances = portals.iter().filter_map(Portal::entrance_interface);
-    let names = entrances.chain(uplink.map(|uplink| &uplink.interface));
-    let patterns = names.filter(|name| name.as_str().ends_with('+'));
-    patterns
+    let mut names: Vec<&IfName> = portals.iter().filter_map(Portal::entrance_interface).collect();
+    names.extend(uplink.map(|uplink| &uplink.interface));
+    names.retain(|name| name.as_str().ends_with('+'));
+    names
+        .into_iter()
         .map(|name| {
             Error::wrong(format!(
                 "iptables would take the interface name {name} for a pattern: rename the interface"

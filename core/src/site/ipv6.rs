@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::ids::site_address6;
-use super::{Guard, Portal, SiteIpv6, SiteTunnel};
-use crate::base::net::{Cidr, Family, IfName};
-use crate::base::sorted::{SortedMap, SortedSet};
+use super::{Guard, Portal, SiteIpv6, SitePeer, SiteTunnel};
+use crate::base::net::{Family, IfName};
+use crate::base::sorted::SortedMap;
 use crate::config::model::{Network, SiteConfig};
 use crate::firewall::FirewallBackend;
 use crate::site::facts::Facts;
@@ -54,13 +54,13 @@ pub(super) fn notes_on_portals(portals: &[Portal], facts: &Facts) -> Vec<String>
 
 /// Removes the IPv6 networks of all peers.
 pub(super) fn strip(tunnels: &mut SortedMap<IfName, SiteTunnel>) {
-    let strip = |networks: &mut SortedSet<Cidr>| networks.retain(|network| network.family() == Family::V4);
+    let strip = |peer: &mut SitePeer| {
+        peer.networks.retain(|network| network.family() == Family::V4);
+        peer.allowed_ips.retain(|network| network.family() == Family::V4);
+    };
     for tunnel in tunnels.values_mut() {
-        let phones = tunnel.phones.values_mut().map(|phone| &mut phone.peer);
-        for peer in tunnel.peers.values_mut().chain(phones) {
-            strip(&mut peer.networks);
-            strip(&mut peer.allowed_ips);
-        }
+        tunnel.peers.values_mut().for_each(strip);
+        tunnel.phones.values_mut().for_each(|phone| strip(&mut phone.peer));
         if let Some(own) = &mut tunnel.provider {
             own.addresses.retain(|own| own.address.is_ipv4());
             own.dns.retain(IpAddr::is_ipv4);

@@ -20,14 +20,16 @@ pub fn names_to_resolve<'a>(
     own: &'a str,
     providers: &'a SortedMap<Name, Parsed>,
 ) -> SortedSet<&'a str> {
-    let sites = linked(network, own).filter_map(|(_, peer)| peer.endpoint.as_ref());
-    let peers = providers.values().flat_map(|parsed| &parsed.config.peers);
-    let providers = peers.filter_map(|peer| Some(&peer.endpoint.as_ref()?.host));
+    let mut hosts: Vec<&EndpointHost> =
+        linked(network, own).into_iter().filter_map(|(_, peer)| peer.endpoint.as_ref()).collect();
+    for peer in providers.values().flat_map(|parsed| &parsed.config.peers) {
+        hosts.extend(peer.endpoint.as_ref().map(|endpoint| &endpoint.host));
+    }
     let name = |host: &'a EndpointHost| match host {
         EndpointHost::Name(name) => Some(name.as_str()),
         EndpointHost::Address(_) => None,
     };
-    sites.chain(providers).filter_map(name).collect()
+    hosts.into_iter().filter_map(name).collect()
 }
 
 /// Returns all networks behind a site: its /24, portal LANs elsewhere in the subnet, and the networks that it
@@ -35,23 +37,32 @@ pub fn names_to_resolve<'a>(
 pub fn networks_of(network: &Network, name: &str) -> SortedSet<Cidr> {
     let site = &network.sites[name];
     let own = site_subnet(network, site.id);
-    let elsewhere = portal_addresses(network, name)
-        .into_values()
-        .map(InterfaceAddress::network)
-        .filter(|lan| !own.covers(*lan));
-    let lans = site.lan.iter().map(|lan| lan.visible());
-    elsewhere.chain([own]).chain(site_subnet6(network, site.id)).chain(lans).collect()
+    let mut networks = vec![own];
+    networks.extend(site_subnet6(network, site.id));
+    networks.extend(site.lan.iter().map(|lan| lan.visible()));
+    let lans = portal_addresses(network, name).into_values().map(InterfaceAddress::network);
+    networks.extend(lans.filter(|lan| !own.covers(*lan)));
+    networks.into_iter().collect()
 }
 
 /// Returns the networks that the sites with a link to `own` share, by site, as `own` sees them.
 pub(super) fn lans_of_peers(network: &Network, own: &str) -> SortedMap<Name, SortedSet<Cidr>> {
-    let sharing = linked(network, own).filter(|(_, peer)| !peer.lan.is_empty());
-    sharing.map(|(name, peer)| (name.clone(), peer.lan.iter().map(|lan| lan.visible()).collect())).collect()
+    let mut lans = SortedMap::new();
+    for (name, peer) in linked(network, own) {
+        if !peer.lan.is_empty() {
+            lans.insert(name.clone(), peer.lan.iter().map(|lan| lan.visible()).collect());
+        }
+    }
+    lans
 }
 
 /// Returns the networks that stand for others at the sites with a link to `own`.
 pub(super) fn translated_by_peers(network: &Network, own: &str) -> SortedSet<Cidr> {
-    linked(network, own).flat_map(|(_, peer)| &peer.lan).filter_map(|lan| lan.seen_as).collect()
+    let mut translated = SortedSet::new();
+    for (_, peer) in linked(network, own) {
+        translated.extend(peer.lan.iter().filter_map(|lan| lan.seen_as));
+    }
+    translated
 }
 
 /// Returns the address of the site `own` on all its tunnels.
@@ -86,14 +97,12 @@ pub fn tunnels(network: &Network, own: &str, known: &PeerKnowledge) -> SortedMap
 }
 
 /// Returns the sites with a link to `own`: one of the two names the other.
-pub(super) fn linked<'a>(
-    network: &'a Network,
-    own: &'a str,
-) -> impl Iterator<Item = (&'a Name, &'a model::SiteConfig)> {
+pub(super) fn linked<'a>(network: &'a Network, own: &str) -> Vec<(&'a Name, &'a model::SiteConfig)> {
     let mine: SortedSet<&Name> = names(&network.sites[own]).collect();
-    network.sites.iter().filter(move |(name, peer)| {
-        name.as_str() != own && (mine.contains(name) || names(peer).any(|n| n == own))
-    })
+    let is_linked = |name: &Name, peer: &model::SiteConfig| {
+        name != own && (mine.contains(name) || names(peer).any(|other| other == own))
+    };
+    network.sites.iter().filter(|(name, peer)| is_linked(name, peer)).collect()
 }
 
 fn names(site: &model::SiteConfig) -> impl Iterator<Item = &Name> {

@@ -29,7 +29,9 @@ mod tunnel;
 mod view;
 mod vlan;
 
+use std::iter::Copied;
 use std::net::IpAddr;
+use std::{slice, vec};
 
 pub use agent_settings::AgentSettings;
 pub use chains::{Chain, Relay, relays};
@@ -151,22 +153,31 @@ impl Site {
 
     /// Returns the site's address of a family on all its tunnels.
     pub fn address(&self, family: Family) -> Option<IpAddr> {
-        self.addresses().find(|own| Family::of(*own) == family)
+        match family {
+            Family::V4 => Some(self.address),
+            Family::V6 => self.ipv6.map(|ipv6| ipv6.address),
+        }
     }
 
     /// Returns the addresses of the site on all its tunnels, one of each family that they carry.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
-        [Some(self.address), self.ipv6.map(|ipv6| ipv6.address)].into_iter().flatten()
+    pub fn addresses(&self) -> vec::IntoIter<IpAddr> {
+        // A vector, because otherwise each caller would get its own copy of a longer type's code. The same
+        // holds for the other small lists here.
+        let mut addresses = vec![self.address];
+        addresses.extend(self.ipv6.map(|ipv6| ipv6.address));
+        addresses.into_iter()
     }
 
     /// Returns the subnets of the network, one of each family that the tunnels carry.
-    pub fn subnets(&self) -> impl Iterator<Item = Cidr> + use<> {
-        [Some(self.subnet), self.ipv6.map(|ipv6| ipv6.subnet)].into_iter().flatten()
+    pub fn subnets(&self) -> vec::IntoIter<Cidr> {
+        let mut subnets = vec![self.subnet];
+        subnets.extend(self.ipv6.map(|ipv6| ipv6.subnet));
+        subnets.into_iter()
     }
 
     /// Returns the address families that the tunnels carry.
-    pub fn carried(&self) -> impl Iterator<Item = Family> + use<> {
-        self.subnets().map(Cidr::family)
+    pub fn carried(&self) -> Families {
+        first_families(self.carries_ipv6())
     }
 
     /// Reports whether the tunnels carry IPv6.
@@ -215,17 +226,25 @@ impl Site {
 
     /// Returns the interfaces by which traffic for an exit leaves this host: one, or two if IPv6 has an uplink
     /// of its own.
-    pub fn exit_interfaces<'a>(&'a self, exit: &'a Exit) -> impl Iterator<Item = &'a IfName> {
-        let uplinks = self.uplinks().filter(|_| *exit == Exit::Direct);
-        exit.interface().into_iter().chain(uplinks)
+    pub fn exit_interfaces<'a>(&'a self, exit: &'a Exit) -> vec::IntoIter<&'a IfName> {
+        match exit {
+            Exit::Tunnel { interface, .. } => vec![interface].into_iter(),
+            Exit::Direct => self.uplinks(),
+            Exit::Nowhere => Vec::new().into_iter(),
+        }
     }
 
     /// Returns the interfaces that lead to the internet: one, or two if IPv6 goes through portals and has an
     /// uplink of its own.
-    pub fn uplinks(&self) -> impl Iterator<Item = &IfName> {
-        let of_ipv6 = self.host.uplink6.as_ref().filter(|_| self.carries_ipv6());
-        let others = of_ipv6.filter(|interface| Some(*interface) != self.uplink_interface());
-        self.uplink_interface().into_iter().chain(others)
+    pub fn uplinks(&self) -> vec::IntoIter<&IfName> {
+        let mut uplinks = Vec::from_iter(self.uplink_interface());
+        if let Some(of_ipv6) = &self.host.uplink6
+            && self.carries_ipv6()
+            && !uplinks.contains(&of_ipv6)
+        {
+            uplinks.push(of_ipv6);
+        }
+        uplinks.into_iter()
     }
 
     /// Returns the interface of the uplink.
@@ -245,9 +264,11 @@ impl Site {
 
     /// Returns all phones, with the interfaces that they are on.
     pub fn phones(&self) -> impl Iterator<Item = (&IfName, &Name, &SitePhone)> {
-        self.tunnels.iter().flat_map(|(interface, tunnel)| {
-            tunnel.phones.iter().map(move |(name, phone)| (interface, name, phone))
-        })
+        let mut all = Vec::new();
+        for (interface, tunnel) in &self.tunnels {
+            all.extend(tunnel.phones.iter().map(|(name, phone)| (interface, name, phone)));
+        }
+        all.into_iter()
     }
 }
 
@@ -263,7 +284,16 @@ impl Site {
     }
 }
 
+/// Address families, IPv4 first.
+pub type Families = Copied<slice::Iter<'static, Family>>;
+
 /// Returns the address families that the host has.
-pub fn families(site: &Site) -> impl Iterator<Item = Family> {
-    [Some(Family::V4), site.host.ipv6.then_some(Family::V6)].into_iter().flatten()
+pub fn families(site: &Site) -> Families {
+    first_families(site.host.ipv6)
+}
+
+/// Returns IPv4, and IPv6 if `both`.
+fn first_families(both: bool) -> Families {
+    const ALL: [Family; 2] = [Family::V4, Family::V6];
+    ALL[..=usize::from(both)].iter().copied()
 }

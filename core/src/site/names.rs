@@ -28,12 +28,16 @@ impl HomeNames {
 
     /// Returns the names that the site `own` and the sites linked to it have.
     pub(super) fn new(network: &Network, own: &str) -> Self {
-        let this = network.sites.iter().filter(|(name, _)| name.as_str() == own);
-        let named = this.chain(linked(network, own)).filter(|(_, site)| site.dns.is_some());
+        let mut named = linked(network, own);
+        named.extend(network.sites.iter().filter(|(name, _)| *name == own));
+        named.retain(|(_, site)| site.dns.is_some());
         Self {
             own: own.to_owned(),
             resolver: network.sites[own].dns,
-            sites: named.map(|(name, site)| (name.clone(), site_address(network, site.id))).collect(),
+            sites: named
+                .into_iter()
+                .map(|(name, site)| (name.clone(), site_address(network, site.id)))
+                .collect(),
         }
     }
 

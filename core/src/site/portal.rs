@@ -1,6 +1,7 @@
 //! Portal of a site.
 
 use std::net::IpAddr;
+use std::vec;
 
 use super::{Entrance, Exit, Obstacle};
 use crate::base::net::{Cidr, IfName, InterfaceAddress, Mark};
@@ -104,15 +105,18 @@ impl Portal {
     }
 
     /// Returns the addresses of this host on the portal's LAN, one of each family that the LAN has.
-    pub fn addresses(&self) -> impl Iterator<Item = InterfaceAddress> + use<> {
-        self.address.into_iter().chain(self.address6)
+    pub fn addresses(&self) -> vec::IntoIter<InterfaceAddress> {
+        let mut addresses = Vec::from_iter(self.address);
+        addresses.extend(self.address6);
+        addresses.into_iter()
     }
 
     /// Returns the addresses where the portal's resolver listens, and from which it asks; empty if there is no
     /// resolver.
-    pub fn resolver(&self) -> impl Iterator<Item = IpAddr> + use<> {
-        let has_resolver = !self.resolvers.is_empty();
-        self.addresses().filter(move |_| has_resolver).map(|lan| lan.address)
+    pub fn resolver(&self) -> vec::IntoIter<IpAddr> {
+        let addresses = self.addresses().map(|lan| lan.address);
+        let answered = if self.resolvers.is_empty() { Vec::new() } else { addresses.collect() };
+        answered.into_iter()
     }
 
     /// Reports whether the portal has several exits.

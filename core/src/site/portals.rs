@@ -68,12 +68,13 @@ pub(super) fn exit(network: &Network, own: &str, exit: &ExitRef) -> Exit {
 /// Returns the IPv4 sources of portals that take in all destinations. The firewall recognises IPv6 of the
 /// devices there by their hardware addresses.
 pub fn sources_with_ipv6(entry: &model::SiteConfig) -> Vec<Cidr> {
-    let portals = entry.portals.iter().filter(|portal| takes_everything(portal));
-    let sources = portals.filter_map(|portal| match &portal.entrance {
-        model::EntranceConfig::From(sources) => Some(sources),
-        _ => None,
-    });
-    sources.flatten().copied().filter(|source| source.family() == Family::V4).collect()
+    let mut all = Vec::new();
+    for portal in entry.portals.iter().filter(|portal| takes_everything(portal)) {
+        if let model::EntranceConfig::From(sources) = &portal.entrance {
+            all.extend(sources.iter().filter(|source| source.family() == Family::V4));
+        }
+    }
+    all
 }
 
 /// Reports whether a portal takes in all destinations, IPv6 included: a list that covers all of IPv4 means

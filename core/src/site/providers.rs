@@ -40,14 +40,15 @@ pub(super) fn tunnels(site: &SiteConfig, inputs: &Inputs) -> (SortedMap<IfName, 
 }
 
 /// Returns the remarks on settings in the providers' files that are ignored.
-pub(super) fn remarks(site: &SiteConfig, inputs: &Inputs) -> impl Iterator<Item = String> {
-    site.providers.iter().flat_map(|(name, entry)| {
+pub(super) fn remarks(site: &SiteConfig, inputs: &Inputs) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for (name, entry) in &site.providers {
         let file = entry.config.display();
-        inputs.providers[name]
-            .remarks
-            .iter()
-            .map(move |remark| format!("{file}:{}: {}", remark.line, remark.message))
-    })
+        for remark in &inputs.providers[name].remarks {
+            remarks.push(format!("{file}:{}: {}", remark.line, remark.message));
+        }
+    }
+    remarks
 }
 
 /// Returns the complaint about a setting that the tunnel needs and that its file lacks.

@@ -102,9 +102,9 @@ fn guard_for(
     mut errors: Vec<Error>,
 ) -> Result<Guard, Errors> {
     let guard = Guard::choose(entry, facts).map_err(|error| errors.push(error)).ok();
-    errors.extend(
-        guard.iter().flat_map(|guard| conflicts::names_iptables_cannot_take(guard.firewall, portals, uplink)),
-    );
+    if let Some(guard) = &guard {
+        errors.extend(conflicts::names_iptables_cannot_take(guard.firewall, portals, uplink));
+    }
     Ok(Errors::check(errors, guard)?.expect("an error otherwise"))
 }
 
@@ -117,9 +117,9 @@ fn shared_networks_and_marks(
     facts: &Facts,
 ) -> Vec<Error> {
     let mut errors = conflicts::shared_networks_that_are_local(network, tunnels, facts);
-    let subnet6 = network.subnet6.map(|subnet6| ("subnet6", subnet6.network));
-    for subnet in [("subnet", network.subnet)].into_iter().chain(subnet6) {
-        errors.extend(conflicts::networks_in_the_subnet(portals, subnet, facts));
+    errors.extend(conflicts::networks_in_the_subnet(portals, ("subnet", network.subnet), facts));
+    if let Some(subnet6) = network.subnet6 {
+        errors.extend(conflicts::networks_in_the_subnet(portals, ("subnet6", subnet6.network), facts));
     }
     errors.extend(marks::are_too_few(&entry.portals, probes));
     errors

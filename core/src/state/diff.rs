@@ -17,7 +17,7 @@ use crate::state::{FORWARDING6, Link, Peer, Route, Rule, RuleAction, State, Tunn
 pub fn diff(want: &State, have: &State) -> Vec<Step> {
     let mut have = Cow::Borrowed(have);
     let mut steps = clear_the_way(want, &mut have);
-    let (guards, guards_that_go): (Vec<_>, Vec<_>) = guards(want, &have).partition(stays);
+    let (guards, guards_that_go): (Vec<_>, Vec<_>) = guards(want, &have).into_iter().partition(stays);
     steps.extend(guards.into_iter().map(Step::Firewall));
     steps.extend(additions(want, &have));
     steps.extend(sysctls(want, &have));
@@ -42,8 +42,10 @@ fn clear_the_way(want: &State, have: &mut Cow<State>) -> Vec<Step> {
         .filter(|(name, link)| is_in_the_way(name, link, have))
         .map(|(name, _)| name.clone())
         .collect();
-    let mut steps: Vec<Step> =
-        in_the_way.iter().flat_map(|name| remove_link_whole(name, have.to_mut())).collect();
+    let mut steps = Vec::new();
+    for name in &in_the_way {
+        steps.extend(remove_link_whole(name, have.to_mut()));
+    }
 
     let gives_port_up = |(name, tunnel): &(&IfName, &Tunnel)| {
         let keeps_port = want.tunnels.get(*name).is_some_and(|wanted| wanted.port == tunnel.port);
@@ -81,10 +83,15 @@ fn remove_link_whole(name: &IfName, have: &mut State) -> Vec<Step> {
 }
 
 fn additions(want: &State, have: &State) -> Vec<Step> {
-    let links = want.links.iter().filter_map(|(name, to)| link_step(name, have.links.get(name), to));
-    let tunnels = want.tunnels.iter().filter_map(|(name, to)| tunnel_step(name, have.tunnels.get(name), to));
-    let routing = routing_additions(want, have).into_iter().map(Step::Routing);
-    links.chain(tunnels).chain(routing).collect()
+    let mut steps = Vec::new();
+    for (name, to) in &want.links {
+        steps.extend(link_step(name, have.links.get(name), to));
+    }
+    for (name, to) in &want.tunnels {
+        steps.extend(tunnel_step(name, have.tunnels.get(name), to));
+    }
+    steps.extend(routing_additions(want, have).into_iter().map(Step::Routing));
+    steps
 }
 
 fn link_step(name: &IfName, from: Option<&Link>, to: &Link) -> Option<Step> {
@@ -123,16 +130,20 @@ fn routing_additions(want: &State, have: &State) -> Vec<RoutingStep> {
 }
 
 fn removals(want: &State, have: &State) -> Vec<Step> {
-    let routing = routing_removals(want, have).into_iter().map(Step::Routing);
-    let tunnels = have.tunnels.iter().filter(|(name, _)| !want.tunnels.contains_key(*name));
-    let tunnels = tunnels.map(|(name, from)| {
-        let (name, from) = (name.clone(), from.clone());
-        Step::ChangeTunnel(TunnelChange { name, from, to: Tunnel::default() })
-    });
-    let links = have.links.iter().filter(|(name, _)| !want.links.contains_key(*name));
-    let links =
-        links.map(|(name, link)| Step::RemoveLink(NamedLink { name: name.clone(), link: link.clone() }));
-    routing.chain(tunnels).chain(links).collect()
+    let mut steps = Vec::new();
+    steps.extend(routing_removals(want, have).into_iter().map(Step::Routing));
+    for (name, from) in &have.tunnels {
+        if !want.tunnels.contains_key(name) {
+            let (name, from) = (name.clone(), from.clone());
+            steps.push(Step::ChangeTunnel(TunnelChange { name, from, to: Tunnel::default() }));
+        }
+    }
+    for (name, link) in &have.links {
+        if !want.links.contains_key(name) {
+            steps.push(Step::RemoveLink(NamedLink { name: name.clone(), link: link.clone() }));
+        }
+    }
+    steps
 }
 
 fn routing_removals(want: &State, have: &State) -> Vec<RoutingStep> {
@@ -165,16 +176,23 @@ fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule
 }
 
 /// Returns the changes of the firewalls: first firewalls that refuse packets, then pinholes.
-fn guards(want: &State, have: &State) -> impl Iterator<Item = FirewallStep> {
-    let ports = (want.closed_ports != have.closed_ports)
-        .then(|| FirewallStep::ClosePorts { from: have.closed_ports.clone(), to: want.closed_ports.clone() });
-    let nftables = (want.firewall != have.firewall)
-        .then(|| FirewallStep::ChangeFirewall { from: have.firewall.clone(), to: want.firewall.clone() });
-    let iptables = differing(&want.iptables, &have.iptables)
-        .map(|(program, from, to)| FirewallStep::ChangeIptables { program, from, to });
-    let pinholes = differing(&want.pinholes, &have.pinholes)
-        .map(|(chain, from, to)| FirewallStep::ChangePinholes { chain, from, to });
-    ports.into_iter().chain(nftables).chain(iptables).chain(pinholes)
+fn guards(want: &State, have: &State) -> Vec<FirewallStep> {
+    let mut steps = Vec::new();
+    if want.closed_ports != have.closed_ports {
+        let (from, to) = (have.closed_ports.clone(), want.closed_ports.clone());
+        steps.push(FirewallStep::ClosePorts { from, to });
+    }
+    if want.firewall != have.firewall {
+        let (from, to) = (have.firewall.clone(), want.firewall.clone());
+        steps.push(FirewallStep::ChangeFirewall { from, to });
+    }
+    for (program, from, to) in differing(&want.iptables, &have.iptables) {
+        steps.push(FirewallStep::ChangeIptables { program, from, to });
+    }
+    for (chain, from, to) in differing(&want.pinholes, &have.pinholes) {
+        steps.push(FirewallStep::ChangePinholes { chain, from, to });
+    }
+    steps
 }
 
 /// Returns the entries that differ, with their present and their desired value. The default stands for an
@@ -182,13 +200,17 @@ fn guards(want: &State, have: &State) -> impl Iterator<Item = FirewallStep> {
 fn differing<K: Ord + Clone, V: Default + Clone + PartialEq>(
     want: &SortedMap<K, V>,
     have: &SortedMap<K, V>,
-) -> impl Iterator<Item = (K, V, V)> {
+) -> Vec<(K, V, V)> {
     let keys: SortedSet<&K> = want.keys().chain(have.keys()).collect();
-    let pair = |key: &K| {
+    let mut entries = Vec::new();
+    for key in keys {
         let of = |map: &SortedMap<K, V>| map.get(key).cloned().unwrap_or_default();
-        (key.clone(), of(have), of(want))
-    };
-    keys.into_iter().map(pair).filter(|(_, from, to)| from != to).collect::<Vec<_>>().into_iter()
+        let (from, to) = (of(have), of(want));
+        if from != to {
+            entries.push((key.clone(), from, to));
+        }
+    }
+    entries
 }
 
 /// Tells whether anything remains of a firewall after a change.

@@ -41,10 +41,12 @@ impl Moved {
         // The rules of a probe lead no traffic but answers to the probe.
         let is_probe =
             |rule: &Rule| site.agent.probes.iter().any(|probe| rule.selector.mark == Some(probe.mark));
-        let gone = have.rules.iter().filter(|rule| !want.rules.contains(rule));
-        let new = want.rules.iter().filter(|rule| !have.rules.contains(rule));
-        for rule in gone.chain(new).filter(|rule| leads_to_exit(rule) && !is_probe(rule)) {
-            self.add_selected(site, rule, have);
+        for (rules, others) in [(&have.rules, &want.rules), (&want.rules, &have.rules)] {
+            for rule in rules {
+                if !others.contains(rule) && leads_to_exit(rule) && !is_probe(rule) {
+                    self.add_selected(site, rule, have);
+                }
+            }
         }
         self
     }
@@ -103,21 +105,32 @@ fn behind(site: &Site, interface: &IfName) -> Vec<Cidr> {
     if interface.as_str() == "lo" {
         return own_addresses(site);
     }
-    let is_here = |portal: &&Portal| portal.entrance_interface() == Some(interface);
-    site.portals.iter().filter(is_here).flat_map(networks).collect()
+    let mut behind = Vec::new();
+    for portal in &site.portals {
+        if portal.entrance_interface() == Some(interface) {
+            behind.extend(networks(portal));
+        }
+    }
+    behind
 }
 
 /// Returns the networks of the devices that come in through the interface of a portal.
-fn networks(portal: &Portal) -> impl Iterator<Item = Cidr> {
-    portal.addresses().map(InterfaceAddress::network).chain(portal.behind.iter().copied())
+fn networks(portal: &Portal) -> Vec<Cidr> {
+    let mut networks: Vec<Cidr> = portal.addresses().map(InterfaceAddress::network).collect();
+    networks.extend(&portal.behind);
+    networks
 }
 
 /// Returns the addresses from which this host itself opens connections.
 fn own_addresses(site: &Site) -> Vec<Cidr> {
-    let uplink = site.host.uplink.iter().flat_map(|uplink| &uplink.addresses).map(|own| own.address);
-    let carried = |own: &IpAddr| site.carries_ipv6() || own.is_ipv4();
-    let of_chains = site.chain_addresses().map(|(_, address)| address);
-    uplink.chain(site.addresses()).chain(of_chains).filter(carried).map(Cidr::host).collect()
+    let mut own: Vec<IpAddr> = Vec::new();
+    if let Some(uplink) = &site.host.uplink {
+        own.extend(uplink.addresses.iter().map(|own| own.address));
+    }
+    own.extend(site.addresses());
+    own.extend(site.chain_addresses().map(|(_, address)| address));
+    own.retain(|own| site.carries_ipv6() || own.is_ipv4());
+    own.into_iter().map(Cidr::host).collect()
 }
 
 #[cfg(test)]

@@ -41,8 +41,14 @@ pub(super) fn read(interfaces: &SortedSet<IfName>) -> Result<Radios> {
 /// describes. A card whose files cannot be read counts as switched on.
 fn is_switched_off(interface: &IfName) -> bool {
     let folder = format!("/sys/class/net/{interface}/phy80211");
-    let switches = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut switches = switches.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"rfkill"));
+    let Ok(entries) = fs::read_dir(folder) else { return false };
     let is_set = |path: &Path| kernel_text(path).is_ok_and(|text| text.trim() == "1");
-    switches.any(|switch| ["soft", "hard"].iter().any(|name| is_set(&switch.path().join(name))))
+    for entry in entries.flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b"rfkill")
+            && ["soft", "hard"].iter().any(|name| is_set(&entry.path().join(name)))
+        {
+            return true;
+        }
+    }
+    false
 }

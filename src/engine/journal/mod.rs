@@ -86,7 +86,7 @@ impl Journal {
 
     /// Takes the lock for changes of the machine. If another call holds it, calls `waiting`, then waits for
     /// up to ten seconds.
-    pub fn lock(&self, waiting: impl FnOnce()) -> Result<Lock> {
+    pub fn lock(&self, waiting: &mut dyn FnMut()) -> Result<Lock> {
         let path = self.folder.join("lock");
         if let Some(lock) = try_lock(&path, FlockArg::LockExclusiveNonblock)? {
             return Ok(lock);

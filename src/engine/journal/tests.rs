@@ -80,18 +80,18 @@ fn a_journal_with_a_bad_line_is_set_aside() {
 fn a_second_call_waits_for_the_first_and_says_so() {
     let folder = std::env::temp_dir().join(format!("portals-lock-{}", std::process::id()));
     let journal = Journal::in_folder(&folder).unwrap();
-    let first = journal.lock(|| panic!("nobody holds it")).unwrap();
+    let first = journal.lock(&mut || panic!("nobody holds it")).unwrap();
     let holder = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
         drop(first);
     });
     let mut said = false;
-    let second = journal.lock(|| said = true).unwrap();
+    let second = journal.lock(&mut || said = true).unwrap();
     assert!(said);
     holder.join().unwrap();
 
     let begun = Instant::now();
-    let error = journal.lock(|| ()).unwrap_err().to_string();
+    let error = journal.lock(&mut || ()).unwrap_err().to_string();
     assert!(begun.elapsed() >= LOCK_TIMEOUT, "it gave up after {:?}", begun.elapsed());
     assert!(
         error.starts_with("another portals process has been changing this machine for more than 10 seconds"),

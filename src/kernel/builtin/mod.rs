@@ -17,7 +17,7 @@ use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use defguard_boringtun::device::{self, DeviceConfig, DeviceHandle};
@@ -38,6 +38,7 @@ use crate::base::net::{IfName, PublicKey, Secret};
 use crate::base::sorted::SortedSet;
 use crate::state::tunnel_delta::{Change, TunnelDelta, delta};
 use crate::state::{Peer, Tunnel};
+use crate::system::threads::spawn;
 use crate::system::{entropy, open_files};
 use control::{Control, lock};
 use decode::parse;
@@ -216,11 +217,11 @@ impl HandshakeRetry {
     fn start(name: &IfName, control: &Arc<Mutex<Control>>) -> Self {
         let (stop, stopped) = mpsc::channel();
         let (name, control) = (name.clone(), Arc::clone(control));
-        let thread = thread::spawn(move || {
+        let thread = spawn(Box::new(move || {
             while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
                 revive_or_warn(&name, &control);
             }
-        });
+        }));
         Self { stop: Some(stop), thread: Some(thread) }
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -16,6 +16,7 @@ use nix::sys::socket::{Shutdown, shutdown};
 
 use super::control::{Control, lock};
 use crate::base::net::IfName;
+use crate::system::threads::spawn;
 
 /// Folder in which `wg` looks for the sockets of WireGuards outside of the kernel.
 const SOCKETS: &str = "/var/run/wireguard";
@@ -44,12 +45,12 @@ impl SettingsSocket {
         let listener = Arc::new(UnixListener::bind(&path)?);
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let (doorman, control) = (Arc::clone(&listener), Arc::clone(control));
-        let thread = thread::spawn(move || {
+        let thread = spawn(Box::new(move || {
             while let Ok((visitor, _)) = doorman.accept() {
                 // A visitor that leaves early harms only itself.
                 let _ = answer(&visitor, &control);
             }
-        });
+        }));
         Ok(Self { path, listener, thread: Some(thread) })
     }
 }

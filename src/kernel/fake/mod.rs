@@ -134,7 +134,7 @@ impl FakeKernel {
     fn add_link(&mut self, name: &IfName, link: &Link) -> Result<(), Errno> {
         expect(self.exists(name).is_err(), Errno::EEXIST)?;
         match &link.kind {
-            LinkKind::WireGuard(_) => drop(self.state.tunnels.insert(name.clone(), Tunnel::default())),
+            LinkKind::WireGuard(_) => self.state.tunnels.insert(name.clone(), Tunnel::default()),
             LinkKind::Vlan { parent, .. } => self.exists(parent)?,
         }
         self.state.links.insert(name.clone(), link.clone());

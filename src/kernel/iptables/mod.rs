@@ -50,10 +50,12 @@ impl Iptables {
 
     /// Returns the names of a set's programs that are not installed although the kernel has their family.
     pub fn missing(self, program: IptablesProgram) -> Vec<String> {
-        let v6 = Path::new("/proc/sys/net/ipv6").is_dir().then_some(Family::V6);
-        let names = [Some(Family::V4), v6].into_iter().flatten();
-        let names = names.flat_map(|family| ["-save", "-restore"].map(|what| program.name(family, what)));
-        names.filter(|name| path_of(name).is_none()).collect()
+        let mut names = ["-save", "-restore"].map(|what| program.name(Family::V4, what)).to_vec();
+        if Path::new("/proc/sys/net/ipv6").is_dir() {
+            names.extend(["-save", "-restore"].map(|what| program.name(Family::V6, what)));
+        }
+        names.retain(|name| path_of(name).is_none());
+        names
     }
 
     /// Reads all tables of a family. The result is empty if the program for the family is missing.
@@ -62,7 +64,7 @@ impl Iptables {
         if path_of(&name).is_none() {
             return Ok(Dump::default());
         }
-        let output = patiently(|| run(&name, &[], ""))?;
+        let output = patiently(&|| run(&name, &[], ""))?;
         if !output.status.success() {
             return Err(Error::failed(format!(
                 "cannot read the rules of iptables: {}",
@@ -100,7 +102,7 @@ impl Iptables {
 /// Carries out a script with the program `name`, which is an `iptables-restore`. Rules that the script does
 /// not name stay.
 pub(crate) fn restore(name: &str, script: &str) -> Result<()> {
-    let output = patiently(|| run(name, &["--noflush"], script))?;
+    let output = patiently(&|| run(name, &["--noflush"], script))?;
     if output.status.success() {
         return Ok(());
     }
@@ -117,7 +119,7 @@ fn failed_line(complaint: &str) -> Option<usize> {
 }
 
 /// Runs an attempt again while another program holds the lock.
-fn patiently(mut attempt: impl FnMut() -> Result<Output>) -> Result<Output> {
+fn patiently(attempt: &dyn Fn() -> Result<Output>) -> Result<Output> {
     let end = Instant::now() + LOCK_WAIT;
     loop {
         let output = attempt()?;

@@ -98,9 +98,11 @@ impl Linux {
         Ok(thread::scope(|scope| {
             let remove = |(part, mut socket)| scope.spawn(move || remove_links(&mut socket, part));
             let removers: Vec<_> = parts.into_iter().zip(sockets).map(remove).collect();
-            let results =
-                removers.into_iter().map(|remover| remover.join().expect("a remover does not panic"));
-            results.flatten().collect()
+            let mut results = Vec::new();
+            for remover in removers {
+                results.extend(remover.join().expect("a remover does not panic"));
+            }
+            results
         }))
     }
 

@@ -105,7 +105,7 @@ impl Linux {
         let mut tunnels = SortedMap::new();
         for (name, link) in links.iter().filter(|(_, link)| link.backend().is_some()) {
             match self.read_tunnel(name, link, now) {
-                Ok(reading) => drop(tunnels.insert(name.clone(), reading.tunnel)),
+                Ok(reading) => tunnels.insert(name.clone(), reading.tunnel),
                 // The process of the tunnel is ending, or hides the tunnel from us: a tunnel that cannot be
                 // asked has no settings.
                 Err(error) if link.backend() == Some(WireGuardBackend::BuiltIn) => debug!("{error}"),

@@ -113,10 +113,7 @@ impl Socket {
                 return Ok(gathered);
             }
         }
-        Err(Refusal {
-            errno: Errno::EAGAIN,
-            explanation: Some("the list keeps changing while it is being read".to_owned()),
-        })
+        Err(list_keeps_changing())
     }
 
     /// Returns the only answer to a question; `None` if the answer cannot be decoded.
@@ -237,6 +234,11 @@ impl Socket {
             self.answer.zeroize();
         }
     }
+}
+
+fn list_keeps_changing() -> Refusal {
+    let explanation = Some("the list keeps changing while it is being read".to_owned());
+    Refusal { errno: Errno::EAGAIN, explanation }
 }
 
 /// Returns a verdict on every request: a request without an answer succeeded if a later one was answered.

@@ -125,12 +125,13 @@ pub(super) fn batch(
     to: &PinholeChain,
 ) -> Result<Option<Vec<Message>>, Refusal> {
     let rules = socket.dump_all(call::GET_RULE)?;
-    let old: Vec<&[u8]> = objects(&rules, call::NEW_RULE)
-        .filter(|frame| {
-            place(frame, RULE_CHAIN).as_ref() == Some(chain) && is_opening(attributes(frame.payload))
-        })
-        .filter_map(|frame| attributes(frame.payload).bytes(RULE_HANDLE))
-        .collect();
+    let mut old = Vec::new();
+    for frame in objects(&rules, call::NEW_RULE) {
+        let attributes = attributes(frame.payload);
+        if place(&frame, RULE_CHAIN).as_ref() == Some(chain) && is_opening(attributes) {
+            old.extend(attributes.bytes(RULE_HANDLE));
+        }
+    }
     let new: Vec<&FirewallRule> = to.rules.iter().flatten().collect();
     let last = old.len() + new.len();
     let mut number = 0;

@@ -112,16 +112,16 @@ pub(super) fn elements(set: &Set) -> Vec<Element> {
         Set::MarksAtInterfaces(pairs) => {
             pairs.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect()
         }
-        Set::Networks(_, networks) => networks
-            .iter()
-            .flat_map(|network| {
-                let first = Element::key(address_bytes(network.address()));
-                let end = address_behind(*network)
-                    .map(|behind| Element { key: address_bytes(behind), role: Role::End });
-                [Some(first), end]
-            })
-            .flatten()
-            .collect(),
+        Set::Networks(_, networks) => {
+            let mut bounds = Vec::new();
+            for network in networks {
+                bounds.push(Element::key(address_bytes(network.address())));
+                if let Some(behind) = address_behind(*network) {
+                    bounds.push(Element { key: address_bytes(behind), role: Role::End });
+                }
+            }
+            bounds
+        }
     }
 }
 

@@ -88,7 +88,7 @@ impl SnapshotContent {
     fn add(&mut self, kind: u16, attributes: Attributes) -> Option<()> {
         match kind {
             call::NEW_TABLE if attributes.number(TABLE_FLAGS) != Some(0) => return None,
-            call::NEW_CHAIN => _ = self.chains.insert(chain::decode(attributes)?, Some(Vec::new())),
+            call::NEW_CHAIN => self.chains.insert(chain::decode(attributes)?, Some(Vec::new())),
             call::NEW_RULE => {
                 let rules = self.chains.get_mut(&rule::decode_chain(attributes)?)?;
                 match (rules.as_mut(), rule::decode_expressions(attributes)) {

@@ -30,7 +30,7 @@ const CHANGED: &str = "the file has changed since it was read: nothing was writt
 
 /// Replaces a file, which need not exist yet. Readers see either the old file or the new one.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    replace_with(path, |draft| write_new(draft, bytes, mode))
+    replace_with(path, &|draft| write_new(draft, bytes, mode))
 }
 
 /// Replaces the content `from` of a file with `to`; fails if the content is no longer `from`. The owner and
@@ -38,7 +38,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 pub fn rewrite(path: &Path, from: &[u8], to: &[u8]) -> io::Result<()> {
     let path = fs::canonicalize(path)?;
     let old = fs::metadata(&path)?;
-    replace_with(&path, |draft| {
+    replace_with(&path, &|draft| {
         write_new(draft, to, old.mode() & 0o7777)?;
         chown(draft, Some(old.uid()), Some(old.gid()))?;
         // This check comes last: an editor that saves the file holds no lock.
@@ -47,7 +47,7 @@ pub fn rewrite(path: &Path, from: &[u8], to: &[u8]) -> io::Result<()> {
 }
 
 /// Replaces a file as [`replace`] does, with the file that `make` creates at another path.
-pub fn replace_with(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+pub fn replace_with(path: &Path, make: &dyn Fn(&Path) -> io::Result<()>) -> io::Result<()> {
     static DRAFTS: AtomicUsize = AtomicUsize::new(0);
     remove_leftovers(path);
     // The name is unique among all calls, in this process and others.

@@ -47,10 +47,10 @@ pub enum InstallStep<'a> {
 
 /// Returns the steps that put a layout in place and, where possible, start the agent.
 pub fn install<'a>(layout: &'a Layout, found: &InstalledState) -> Vec<InstallStep<'a>> {
-    let parts = parts(layout);
-    let mut steps: Vec<InstallStep> = parts
-        .map(|(path, make)| if holds(&found.right, path) { InstallStep::Keep(path) } else { make })
-        .collect();
+    let mut steps = Vec::new();
+    for (path, make) in parts(layout) {
+        steps.push(if holds(&found.right, path) { InstallStep::Keep(path) } else { make });
+    }
     let is_changed = steps.iter().any(|step| matches!(step, InstallStep::Copy(_) | InstallStep::Write(_)));
     if !found.may_start {
         return steps;
@@ -73,15 +73,19 @@ pub fn install<'a>(layout: &'a Layout, found: &InstalledState) -> Vec<InstallSte
 
 /// Returns the steps that remove a layout. A link is ours only if it leads to our target.
 pub fn uninstall<'a>(layout: &'a Layout, found: &InstalledState) -> Vec<InstallStep<'a>> {
-    let links = layout.links.iter().map(|link| &link.path).filter(|path| holds(&found.right, path));
-    let files = layout.files.iter().map(|file| &file.path).chain([&layout.program]);
-    let removed = links.chain(files.filter(|path| holds(&found.there, path)));
-    let mut steps: Vec<InstallStep> = removed.map(|path| InstallStep::Remove(path)).collect();
-    if steps.is_empty() || !found.may_start {
-        return steps;
+    let mut removed: Vec<&str> = layout.links.iter().map(|link| link.path.as_str()).collect();
+    removed.retain(|path| holds(&found.right, path));
+    let mut files: Vec<&str> = layout.files.iter().map(|file| file.path.as_str()).collect();
+    files.push(&layout.program);
+    files.retain(|path| holds(&found.there, path));
+    removed.extend(files);
+    let mut steps = Vec::new();
+    let acts = found.may_start && !removed.is_empty();
+    if acts {
+        steps.extend([InstallStep::Tell(ServiceAction::Stop), InstallStep::TakeDown]);
     }
-    steps.splice(..0, [InstallStep::Tell(ServiceAction::Stop), InstallStep::TakeDown]);
-    if layout.keeper == ServiceManager::Systemd {
+    steps.extend(removed.into_iter().map(InstallStep::Remove));
+    if acts && layout.keeper == ServiceManager::Systemd {
         steps.push(InstallStep::ReadUnits);
     }
     steps
@@ -89,11 +93,15 @@ pub fn uninstall<'a>(layout: &'a Layout, found: &InstalledState) -> Vec<InstallS
 
 /// Returns all parts of a layout, each with the step that creates it. The targets of links come before the
 /// links.
-fn parts(layout: &Layout) -> impl Iterator<Item = (&str, InstallStep<'_>)> {
-    let program = (layout.program.as_str(), InstallStep::Copy(&layout.program));
-    let files = layout.files.iter().map(|file| (file.path.as_str(), InstallStep::Write(file)));
-    let links = layout.links.iter().map(|link| (link.path.as_str(), InstallStep::Link(link)));
-    [program].into_iter().chain(files).chain(links)
+fn parts(layout: &Layout) -> Vec<(&str, InstallStep<'_>)> {
+    let mut parts = vec![(layout.program.as_str(), InstallStep::Copy(&layout.program))];
+    for file in &layout.files {
+        parts.push((&file.path, InstallStep::Write(file)));
+    }
+    for link in &layout.links {
+        parts.push((&link.path, InstallStep::Link(link)));
+    }
+    parts
 }
 
 fn holds(paths: &[String], path: &str) -> bool {
@@ -106,7 +114,7 @@ mod tests {
     use super::*;
 
     fn all_paths(layout: &Layout) -> Vec<String> {
-        parts(layout).map(|(path, _)| path.to_owned()).collect()
+        parts(layout).into_iter().map(|(path, _)| path.to_owned()).collect()
     }
 
     /// Returns the state of a machine where everything is in place and at work, after a change by `change`.

@@ -20,13 +20,13 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Reads the text of a `resolv.conf`; ignores unknown lines. `index` returns the number of an interface.
-    pub(crate) fn parse(text: &str, index: impl Fn(&str) -> Option<u32>) -> Self {
+    pub(crate) fn parse(text: &str, index: &dyn Fn(&str) -> Option<u32>) -> Self {
         let mut settings = Self { servers: Vec::new(), search: Vec::new(), dots: 1 };
         for line in text.lines() {
             let mut words = line.split_whitespace();
             match words.next() {
                 Some("nameserver") => {
-                    settings.servers.extend(words.next().and_then(|word| server(word, &index)));
+                    settings.servers.extend(words.next().and_then(|word| server(word, index)));
                 }
                 // The last line of this kind counts.
                 Some("search" | "domain") => settings.search = words.map(str::to_owned).collect(),
@@ -49,7 +49,7 @@ impl Settings {
     /// would wait for the very link that needs the answer.
     pub(crate) fn add_those_behind(&mut self, text: &str) {
         if self.servers.iter().all(|server| server.ip().is_loopback()) {
-            let behind = Self::parse(text, |_| None).servers;
+            let behind = Self::parse(text, &|_| None).servers;
             self.servers.extend(behind.into_iter().filter(|server| !server.ip().is_loopback()));
         }
     }
@@ -68,7 +68,7 @@ impl Settings {
 }
 
 /// Parses the address of a server; a link-local address names its interface after a `%`.
-fn server(word: &str, index: impl Fn(&str) -> Option<u32>) -> Option<SocketAddr> {
+fn server(word: &str, index: &dyn Fn(&str) -> Option<u32>) -> Option<SocketAddr> {
     match word.split_once('%') {
         None => Some((word.parse::<IpAddr>().ok()?, PORT).into()),
         Some((address, interface)) => {
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Settings {
-        Settings::parse(text, |name| (name == "eth0").then_some(7))
+        Settings::parse(text, &|name| (name == "eth0").then_some(7))
     }
 
     fn servers(text: &str) -> Vec<String> {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use domain::base::iana::{Class, Rcode, Rtype};
 use domain::base::name::ToName as _;
-use domain::base::{Message, MessageBuilder, Name, ParsedName};
+use domain::base::{Message, MessageBuilder, Name, ParsedName, ParsedRecord};
 use domain::rdata::{A, Aaaa, Cname};
 
 /// Size of the header before the questions, in bytes.
@@ -92,17 +92,20 @@ impl DnsQuestion {
 /// Returns the addresses at the end of the chain of aliases that begins with the name in the question.
 fn addresses(message: &Message<[u8]>, kind: AddressKind) -> Vec<IpAddr> {
     let (Some(owner), Ok(answers)) = (real_name(message), message.answer()) else { return Vec::new() };
+    let mut addresses = Vec::new();
+    for record in answers.flatten() {
+        if record.class() == Class::IN && record.owner().name_eq(&owner) {
+            addresses.extend(address(&record, kind));
+        }
+    }
+    addresses
+}
+
+/// Returns the address in a record; `None` if the record holds no address of that kind.
+fn address(record: &ParsedRecord<[u8]>, kind: AddressKind) -> Option<IpAddr> {
     match kind {
-        AddressKind::A => {
-            let records = answers.limit_to_in::<A>().flatten();
-            let ours = records.filter(|record| record.owner().name_eq(&owner));
-            ours.map(|record| record.data().addr().into()).collect()
-        }
-        AddressKind::Aaaa => {
-            let records = answers.limit_to_in::<Aaaa>().flatten();
-            let ours = records.filter(|record| record.owner().name_eq(&owner));
-            ours.map(|record| record.data().addr().into()).collect()
-        }
+        AddressKind::A => Some(record.to_record::<A>().ok()??.data().addr().into()),
+        AddressKind::Aaaa => Some(record.to_record::<Aaaa>().ok()??.data().addr().into()),
     }
 }
 

@@ -66,7 +66,7 @@ impl Lookup {
     /// first server.
     pub fn begin(name: &str, now: Instant) -> Self {
         let found = files::in_hosts(&read("/etc/hosts"), name);
-        let mut settings = Settings::parse(&read("/etc/resolv.conf"), |name| if_nametoindex(name).ok());
+        let mut settings = Settings::parse(&read("/etc/resolv.conf"), &|name| if_nametoindex(name).ok());
         for path in BEHIND_FORWARDERS.iter().chain(platform::behind_forwarder()) {
             settings.add_those_behind(&read(path));
         }
@@ -107,11 +107,12 @@ impl Lookup {
     fn evaluate(&mut self, now: Instant) {
         let replies = self.pending.take().map(|pending| pending.replies).unwrap_or_default();
         let is_sure = replies.iter().all(|reply| matches!(reply, Some(DnsReply::Addresses(_))));
-        let addresses = replies.into_iter().flatten().filter_map(|reply| match reply {
-            DnsReply::Addresses(addresses) => Some(addresses),
-            DnsReply::Failure => None,
-        });
-        self.found = addresses.flatten().collect();
+        self.found.clear();
+        for reply in replies {
+            if let Some(DnsReply::Addresses(addresses)) = reply {
+                self.found.extend(addresses);
+            }
+        }
         if !self.found.is_empty() {
             return;
         }
@@ -177,11 +178,15 @@ impl Pending {
 fn best_first(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let rate = |address: &IpAddr| (socket_to((*address, 9).into()).is_err(), address.is_ipv6(), *address);
     let rated: Vec<(bool, bool, IpAddr)> = addresses.iter().map(rate).collect();
-    let of_class = |(no_way, v6)| {
-        let ours = rated.iter().filter(move |(a, b, _)| (*a, *b) == (no_way, v6));
-        ours.map(|(_, _, address)| *address)
-    };
-    [(false, false), (false, true), (true, false), (true, true)].into_iter().flat_map(of_class).collect()
+    let mut best_first = Vec::new();
+    for class in [(false, false), (false, true), (true, false), (true, true)] {
+        for (no_way, is_ipv6, address) in &rated {
+            if (*no_way, *is_ipv6) == class {
+                best_first.push(*address);
+            }
+        }
+    }
+    best_first
 }
 
 /// Opens a socket on its own port that receives only from this address; returns an error if there is no

@@ -39,7 +39,7 @@ END";
 const FW4: &str = concat!(
     "nft -f - <<'END'\n",
     include_str!("../filters/fw4.nft"),
-    "END\nnft insert rule inet fw4 input meta l4proto ipv6-icmp accept"
+    "END\nnft insert rule inet fw4 input meta l4proto 58 accept"
 );
 
 /// Checks portals in both directions, again after the firewall was loaded again, and the foreign rules after

@@ -1,7 +1,7 @@
 //! Map as a sorted vector.
 
 use std::borrow::Borrow;
-use std::{mem, slice, vec};
+use std::{slice, vec};
 
 use super::find;
 
@@ -86,14 +86,11 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.find(key).is_ok()
     }
 
-    /// Sets the value of a key; returns its previous value.
-    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+    /// Sets the value of a key.
+    pub fn insert(&mut self, key: K, value: V) {
         match self.find(&key) {
-            Ok(at) => Some(mem::replace(&mut self.0[at].1, value)),
-            Err(at) => {
-                self.0.insert(at, (key, value));
-                None
-            }
+            Ok(at) => self.0[at].1 = value,
+            Err(at) => self.0.insert(at, (key, value)),
         }
     }
 
@@ -135,7 +132,7 @@ impl<K: Ord, V> SortedMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        find(self.0.len(), |at| self.0[at].0.borrow().cmp(key))
+        find(self.0.len(), &|at| self.0[at].0.borrow().cmp(key))
     }
 }
 

@@ -86,7 +86,7 @@ impl<T: Ord> SortedSet<T> {
     where
         T: Borrow<Q>,
     {
-        find(self.0.len(), |at| self.0[at].borrow().cmp(element))
+        find(self.0.len(), &|at| self.0[at].borrow().cmp(element))
     }
 }
 

@@ -12,11 +12,15 @@ use crate::base::sorted::SortedMap;
 /// Refuses chains of portals and phones that cannot be used where they begin.
 pub(super) fn ways(draft: &NetworkDraft, found: &mut Findings) {
     for site in &draft.sites {
-        let of_portals = site.portals.iter().flat_map(|portal| &portal.exits);
         let at_site = |phone: &&PhoneDraft| phone.at.as_ref().is_some_and(|at| at.value == site.name.value);
-        let of_phones = draft.phones.iter().filter(at_site).filter_map(|phone| phone.exit.as_ref());
-        for exit in of_portals.chain(of_phones).filter(|exit| is_chain(&exit.value)) {
-            leads_on(draft, site, exit, found);
+        let mut exits: Vec<&At<String>> = site.portals.iter().flat_map(|portal| &portal.exits).collect();
+        for phone in draft.phones.iter().filter(at_site) {
+            exits.extend(&phone.exit);
+        }
+        for exit in exits {
+            if is_chain(&exit.value) {
+                leads_on(draft, site, exit, found);
+            }
         }
     }
 }
@@ -108,11 +112,13 @@ pub(super) fn addresses(draft: &NetworkDraft, found: &mut Findings) {
     let mut chains = SortedMap::new();
     for site in &draft.sites {
         let exits = site.portals.iter().flat_map(|portal| &portal.exits);
-        for exit in exits.filter(|exit| is_chain(&exit.value)) {
-            chains.get_or_insert_with((&site.name.value, &exit.value), || &exit.span);
+        for exit in exits {
+            if is_chain(&exit.value) {
+                chains.get_or_insert_with((&site.name.value, &exit.value), || &exit.span);
+            }
         }
     }
-    let most = free_addresses(subnet, &explicit(draft)).count();
+    let most = free_addresses(subnet, &explicit(draft)).len();
     if let Some(span) = chains.values().skip(most).min_by_key(|span| span.start) {
         let message =
             format!("there are {} different chains, but only {most} addresses for them", chains.len());

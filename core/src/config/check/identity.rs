@@ -7,27 +7,21 @@ use crate::base::sorted::SortedMap;
 
 /// Refuses an id that two sites share.
 pub(super) fn site_ids(draft: &NetworkDraft, found: &mut Findings) {
-    let ids = || draft.sites.iter().filter_map(|site| Some((site.name.value.as_str(), site.id.as_ref()?)));
-    unique_ids("site", 250, ids, found);
+    let ids = draft.sites.iter().filter_map(|site| Some((site.name.value.as_str(), site.id.as_ref()?)));
+    unique_ids("site", 250, &ids.collect::<Vec<_>>(), found);
 }
 
 /// Refuses an id that two phones share.
 pub(super) fn phone_ids(draft: &NetworkDraft, found: &mut Findings) {
-    let ids =
-        || draft.phones.iter().filter_map(|phone| Some((phone.name.value.as_str(), phone.id.as_ref()?)));
-    unique_ids("phone", MOST_PHONES, ids, found);
+    let ids = draft.phones.iter().filter_map(|phone| Some((phone.name.value.as_str(), phone.id.as_ref()?)));
+    unique_ids("phone", MOST_PHONES, &ids.collect::<Vec<_>>(), found);
 }
 
-fn unique_ids<'a, I: Iterator<Item = (&'a str, &'a At<u8>)>>(
-    what: &str,
-    most: u8,
-    ids: impl Fn() -> I,
-    found: &mut Findings,
-) {
+fn unique_ids(what: &str, most: u8, ids: &[(&str, &At<u8>)], found: &mut Findings) {
     let mut owners: SortedMap<u8, &str> = SortedMap::new();
-    for (name, id) in ids() {
+    for (name, id) in ids {
         if let Some(owner) = owners.get(&id.value) {
-            let free = (1..=most).find(|free| ids().all(|(_, id)| id.value != *free));
+            let free = (1..=most).find(|free| ids.iter().all(|(_, id)| id.value != *free));
             let help = match free {
                 Some(free) => format!("write an id that no {what} has, such as {free}"),
                 None => format!("all {most} ids are taken: remove a {what}"),
@@ -41,11 +35,13 @@ fn unique_ids<'a, I: Iterator<Item = (&'a str, &'a At<u8>)>>(
 
 /// Refuses a public key that appears twice: WireGuard identifies a peer only by its key.
 pub(super) fn public_keys(draft: &NetworkDraft, found: &mut Findings) {
-    let sites =
-        draft.sites.iter().map(|site| (format!("site {}", site.name.value), site.public_key.as_ref()));
-    let phones =
-        draft.phones.iter().map(|phone| (format!("phone {}", phone.name.value), phone.public_key.as_ref()));
-    let mut keys: Vec<_> = sites.chain(phones).filter_map(|(owner, key)| Some((owner, key?))).collect();
+    let mut keys = Vec::new();
+    for site in &draft.sites {
+        keys.extend(site.public_key.as_ref().map(|key| (format!("site {}", site.name.value), key)));
+    }
+    for phone in &draft.phones {
+        keys.extend(phone.public_key.as_ref().map(|key| (format!("phone {}", phone.name.value), key)));
+    }
     keys.sort_by_key(|(_, key)| key.span.start);
     let mut owners = SortedMap::new();
     for (owner, key) in keys {

@@ -38,8 +38,12 @@ pub(super) fn without(draft: &NetworkDraft, found: &mut Findings) {
 }
 
 /// Returns the portals that have a LAN, with their sites.
-fn lans(draft: &NetworkDraft) -> impl Iterator<Item = (&SiteDraft, &PortalDraft)> {
-    draft.sites.iter().flat_map(|site| lans_at(site).map(move |portal| (site, portal)))
+fn lans(draft: &NetworkDraft) -> Vec<(&SiteDraft, &PortalDraft)> {
+    let mut lans = Vec::new();
+    for site in &draft.sites {
+        lans.extend(lans_at(site).map(|portal| (site, portal)));
+    }
+    lans
 }
 
 fn lans_at(site: &SiteDraft) -> impl Iterator<Item = &PortalDraft> {
@@ -113,7 +117,7 @@ fn place(
         let (other, _) = networks.iter().find(is_there)?;
         format!("which overlaps the network of site {}", other.name.value)
     };
-    let help = match own.and_then(|own| free_lans(own, &explicit(draft)).next()) {
+    let help = match own.and_then(|own| free_lans(own, &explicit(draft)).first().copied()) {
         Some(free) => format!("write an address such as `\"{free}\"`, or {TAKE_NEXT}"),
         None => TAKE_NEXT.to_owned(),
     };
@@ -148,7 +152,7 @@ pub(super) fn full(draft: &NetworkDraft, found: &mut Findings) {
         if waiting.is_empty() {
             continue;
         }
-        for portal in waiting.iter().skip(free_lans(own, &taken).count()) {
+        for portal in waiting.iter().skip(free_lans(own, &taken).len()) {
             let message = format!("no /26 of {own} is left for portal {}", portal.name.value);
             let help = format!("add `address` with a free part of `subnet`{}", example(draft, &taken));
             found.add(&portal.span, message, help);
@@ -159,6 +163,7 @@ pub(super) fn full(draft: &NetworkDraft, found: &mut Findings) {
 /// Returns the LANs whose address is in the file.
 pub(super) fn explicit(draft: &NetworkDraft) -> Vec<Cidr> {
     lans(draft)
+        .iter()
         .filter_map(|(_, portal)| portal.address.as_ref())
         .map(|address| address.value.network())
         .collect()

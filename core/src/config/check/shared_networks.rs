@@ -52,12 +52,16 @@ pub(super) fn apart_at_one_site(draft: &NetworkDraft, found: &mut Findings) {
 /// Refuses a `lan` that other sites see under the same addresses as the `lan` of another site, where one site
 /// could reach both.
 pub(super) fn apart_between_sites(draft: &NetworkDraft, found: &mut Findings) {
-    let lans: Vec<_> =
-        draft.sites.iter().flat_map(|site| site.lan.iter().map(move |lan| (site, lan))).collect();
+    let mut lans = Vec::new();
+    for site in &draft.sites {
+        lans.extend(site.lan.iter().map(|lan| (site, lan)));
+    }
     for (index, (second, lan)) in lans.iter().enumerate() {
         let visible = lan.value.visible();
-        let earlier = lans[..index].iter().filter(|(first, _)| first.name.value != second.name.value);
-        for (first, other) in earlier.filter(|(_, other)| other.value.visible().overlaps(visible)) {
+        for (first, other) in &lans[..index] {
+            if first.name.value == second.name.value || !other.value.visible().overlaps(visible) {
+                continue;
+            }
             let Some((are_linked, meeting)) = meeting(draft, first, second) else { continue };
             let name = &first.name.value;
             let message =
@@ -128,10 +132,11 @@ fn translated(
     lan: &At<SharedNetwork>,
     also_taken: &[Cidr],
 ) -> (String, Vec<Cidr>) {
-    let subnets = [&draft.subnet, &draft.subnet6].into_iter().flatten().map(|subnet| subnet.value);
-    let shared = draft.sites.iter().flat_map(|site| &site.lan);
-    let shared = shared.flat_map(|lan| [lan.value.network, lan.value.visible()]);
-    let mut taken: Vec<Cidr> = subnets.chain(shared).chain(also_taken.iter().copied()).collect();
+    let mut taken = also_taken.to_vec();
+    taken.extend([&draft.subnet, &draft.subnet6].into_iter().flatten().map(|subnet| subnet.value));
+    for lan in draft.sites.iter().flat_map(|site| &site.lan) {
+        taken.extend_from_slice(&[lan.value.network, lan.value.visible()]);
+    }
     let id = site.id.as_ref().map_or(0, |id| id.value);
     let seen_as = free_network(lan.value.network, id, &taken);
     taken.extend(seen_as);

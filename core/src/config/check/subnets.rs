@@ -84,37 +84,51 @@ pub(super) fn families(draft: &NetworkDraft, found: &mut Findings) {
     if draft.ipv6 {
         return;
     }
-    let of_phones = draft.phones.iter().flat_map(|phone| ipv6_resolvers(&phone.dns));
-    let probe = draft.probe.iter().filter(|probe| probe.value.is_ipv6()).map(|probe| ("probe", &probe.span));
-    for (key, span) in probe.chain(draft.sites.iter().flat_map(ipv6_of_site)).chain(of_phones) {
+    let mut places = Vec::new();
+    if let Some(probe) = draft.probe.as_ref().filter(|probe| probe.value.is_ipv6()) {
+        places.push(("probe", &probe.span));
+    }
+    for site in &draft.sites {
+        places.extend(ipv6_of_site(site));
+    }
+    for phone in &draft.phones {
+        places.extend(ipv6_resolvers(&phone.dns));
+    }
+    for (key, span) in places {
         let help = "remove it, or turn on IPv6 with `subnet6 = \"fd77:1:2::/48\"` in [network]";
         found.add(span, format!("`{key}` contains IPv6, which is off"), help);
     }
 }
 
 /// Returns key and place of all IPv6 addresses in a site's section.
-fn ipv6_of_site(site: &SiteDraft) -> impl Iterator<Item = (&'static str, &Span)> {
+fn ipv6_of_site(site: &SiteDraft) -> Vec<(&'static str, &Span)> {
     // Both networks of an entry have the same family.
     let lan = site.lan.iter().filter(|lan| lan.value.network.family() == Family::V6);
-    lan.map(|lan| ("lan", &lan.span)).chain(site.portals.iter().flat_map(ipv6_of_portal))
+    let mut places: Vec<_> = lan.map(|lan| ("lan", &lan.span)).collect();
+    for portal in &site.portals {
+        places.extend(ipv6_of_portal(portal));
+    }
+    places
 }
 
-fn ipv6_of_portal(portal: &PortalDraft) -> impl Iterator<Item = (&'static str, &Span)> {
-    let sources = portal.entrance.iter().filter(|entrance| match &entrance.value {
-        EntranceConfig::From(sources) => sources.iter().any(|source| source.family() == Family::V6),
-        _ => false,
-    });
-    ipv6("to", &portal.to)
-        .chain(ipv6("except", &portal.except))
-        .chain(sources.map(|sources| ("from", &sources.span)))
-        .chain(ipv6_resolvers(&portal.dns))
+fn ipv6_of_portal(portal: &PortalDraft) -> Vec<(&'static str, &Span)> {
+    let mut places = ipv6("to", &portal.to);
+    places.extend(ipv6("except", &portal.except));
+    if let Some(At { value: EntranceConfig::From(sources), span }) = &portal.entrance
+        && sources.iter().any(|source| source.family() == Family::V6)
+    {
+        places.push(("from", span));
+    }
+    places.extend(ipv6_resolvers(&portal.dns));
+    places
 }
 
-fn ipv6_resolvers(resolvers: &[At<IpAddr>]) -> impl Iterator<Item = (&'static str, &Span)> {
-    resolvers.iter().filter(|resolver| resolver.value.is_ipv6()).map(|resolver| ("dns", &resolver.span))
+fn ipv6_resolvers(resolvers: &[At<IpAddr>]) -> Vec<(&'static str, &Span)> {
+    let ipv6 = resolvers.iter().filter(|resolver| resolver.value.is_ipv6());
+    ipv6.map(|resolver| ("dns", &resolver.span)).collect()
 }
 
-fn ipv6<'a>(key: &'static str, networks: &'a [At<Cidr>]) -> impl Iterator<Item = (&'static str, &'a Span)> {
+fn ipv6<'a>(key: &'static str, networks: &'a [At<Cidr>]) -> Vec<(&'static str, &'a Span)> {
     let ipv6 = networks.iter().filter(|network| network.value.family() == Family::V6);
-    ipv6.map(move |network| (key, &network.span))
+    ipv6.map(|network| (key, &network.span)).collect()
 }

@@ -53,20 +53,21 @@ impl Spelling<'_> {
     fn chains(&self, chain: Chain, rules: &[FirewallRule], pinholes: &[FirewallRule]) -> Chains {
         let entry = format!("{CHAIN_PREFIX}{}", built_in(chain));
         let mut chains = Chains::new();
-        let pinholes: Vec<IptablesRule> = self
-            .rules(pinholes)
-            .flat_map(|rule| self.lines(&rule.conditions, &IptablesTarget::Do(rule.action)))
-            .collect();
-        let guard = if pinholes.is_empty() { entry.clone() } else { format!("{entry}_GUARD") };
+        let mut open = Vec::new();
+        for rule in self.rules(pinholes) {
+            open.extend(self.lines(&rule.conditions, &IptablesTarget::Do(rule.action)));
+        }
+        let guard = if open.is_empty() { entry.clone() } else { format!("{entry}_GUARD") };
         let lines = self.guard(&guard, rules, &mut chains);
         if !lines.is_empty() {
             chains.insert(guard.clone(), lines);
         }
-        if !pinholes.is_empty() {
-            let guarded = chains
-                .contains_key(&guard)
-                .then(|| IptablesRule { conditions: Vec::new(), target: IptablesTarget::Jump(guard) });
-            chains.insert(entry, guarded.into_iter().chain(pinholes).collect());
+        if !open.is_empty() {
+            if chains.contains_key(&guard) {
+                let target = IptablesTarget::Jump(guard);
+                open.insert(0, IptablesRule { conditions: Vec::new(), target });
+            }
+            chains.insert(entry, open);
         }
         chains
     }
@@ -103,10 +104,12 @@ impl Spelling<'_> {
                 "would return to the next rule instead of ending here"
             );
             let aside = format!("{name}_{}", chains.len() + 1);
-            let excepted = exceptions.iter().flat_map(|condition| self.excepted(condition));
-            let mut apart: Vec<IptablesRule> = excepted
-                .map(|conditions| IptablesRule { conditions, target: IptablesTarget::Return })
-                .collect();
+            let mut apart = Vec::new();
+            for condition in &exceptions {
+                for conditions in self.excepted(condition) {
+                    apart.push(IptablesRule { conditions, target: IptablesTarget::Return });
+                }
+            }
             apart.push(IptablesRule { conditions: Vec::new(), target });
             chains.insert(aside.clone(), apart);
             lines.extend(self.lines(&conditions, &IptablesTarget::Jump(aside)));
@@ -119,12 +122,13 @@ impl Spelling<'_> {
         let mut picked = vec![Vec::new()];
         for condition in conditions {
             let alternatives = self.alternatives(condition);
-            let with =
-                |one: &Vec<Condition>, other: &Vec<Condition>| one.iter().chain(other).cloned().collect();
-            picked = picked
-                .iter()
-                .flat_map(|one| alternatives.iter().map(move |other| with(one, other)))
-                .collect();
+            let mut longer = Vec::new();
+            for one in &picked {
+                for other in &alternatives {
+                    longer.push([one.as_slice(), other].concat());
+                }
+            }
+            picked = longer;
         }
         for conditions in &mut picked {
             conditions.sort_by_key(super::text::rank);
@@ -147,12 +151,7 @@ impl Spelling<'_> {
         }
     }
 
-    fn places(
-        &self,
-        set: &SetName,
-        length: u8,
-        address: impl Fn(Networks) -> Condition,
-    ) -> Vec<Vec<Condition>> {
+    fn places(&self, set: &SetName, length: u8, address: fn(Networks) -> Condition) -> Vec<Vec<Condition>> {
         let Some(Set::NetworksAtInterfaces(_, places)) = self.set(set) else { return Vec::new() };
         let place = |(name, first): &(IfName, IpAddr)| {
             let network = Cidr::new(*first, length).expect("a length of the set's family");
@@ -161,7 +160,7 @@ impl Spelling<'_> {
         places.iter().map(place).collect()
     }
 
-    fn marks(&self, marks: &MarksAtInterfaces, at: impl Fn(Interfaces) -> Condition) -> Vec<Vec<Condition>> {
+    fn marks(&self, marks: &MarksAtInterfaces, at: fn(Interfaces) -> Condition) -> Vec<Vec<Condition>> {
         let Some(Set::MarksAtInterfaces(pairs)) = self.set(&marks.set) else { return Vec::new() };
         let way = |(name, value): &(IfName, u32)| {
             let mark = Mark { value: *value, mask: marks.mask };
@@ -198,8 +197,12 @@ impl Spelling<'_> {
                 devices.iter().map(|mac| vec![Condition::Device(Devices::One(*mac))]).collect()
             }
             Some(Set::Networks(_, networks)) => {
-                let one = |network| self.alternatives(&condition.with_networks(Networks::One(network)));
-                networks.iter().copied().flat_map(one).collect()
+                let mut alternatives = Vec::new();
+                for network in networks {
+                    let one = condition.with_networks(Networks::One(*network));
+                    alternatives.extend(self.alternatives(&one));
+                }
+                alternatives
             }
             Some(Set::InterfacePairs(paths)) => paths
                 .iter()

@@ -64,7 +64,7 @@ fn a_pipe_is_not_waited_for_and_said_to_be_one() {
     let journal = Journal::in_folder(&folder.0).unwrap();
     assert_eq!(journal.claims().unwrap(), Claims::default(), "it is set aside");
     pipe("lock");
-    assert!(journal.lock(|| ()).is_err());
+    assert!(journal.lock(&mut || ()).is_err());
     assert!(refusal(&pipe("named"), FileOrigin::Named).ends_with(said));
     assert!(refusal(Path::new("/dev/null"), FileOrigin::Host).contains("it is a device"));
     assert!(refusal(&folder.0, FileOrigin::Ours).contains("it is a folder"));
