@@ -32,6 +32,8 @@ const PATHS: &str = "paths";
 const GUESTS: &str = "guests";
 /// Set of networks that are not the internet.
 const PRIVATE: &str = "private";
+/// Set of this site's addresses in its tunnels.
+const ENDS: &str = "own-ends";
 
 /// Returns the rules that drop DHCP among `crossing` packets: it never crosses a tunnel. There is one rule for
 /// each family that the tunnels carry, on the UDP ports of server and client (RFC 2131 § 4.1, RFC 8415 § 7.2).
@@ -117,6 +119,7 @@ fn network_sets(site: &Site) -> SortedMap<SetName, Set> {
             (PRIVATE, private(site)),
             (RESOLVERS, resolvers(site)),
             (OWN, site.host.own_addresses.iter().copied().map(Cidr::host).collect()),
+            (ENDS, ingress::ends(site)),
         ],
     )
 }
@@ -238,6 +241,10 @@ fn input(site: &Site) -> Vec<FirewallRule> {
     if site.tunnels.is_empty() {
         return rules;
     }
+    // The rules that follow concern tunnels alone: a tunnel's own packets need not pass them all.
+    for uplink in site.uplinks() {
+        rules.push(rule([coming(uplink)], Accept));
+    }
     rules.extend(dhcp(site, &Incoming(tunnels())));
     rules.extend(from_tunnels(site));
     // Pings of the tunnel address tell whether a link works.
@@ -283,6 +290,12 @@ fn output(site: &Site) -> Vec<FirewallRule> {
         rules.extend(dhcp(site, &Outgoing(tunnels())));
     }
     let elsewhere: Vec<_> = ingress::inner_sets(site).iter().map(|set| NotOutgoing(in_set(set))).collect();
+    // Without its route into the tunnel, even an answer to a peer would leave via the uplink. A packet with the
+    // mark got its source before its last route.
+    for family in families_of(site, &ingress::ends(site)) {
+        let from_tunnels = [NotMarked(TUNNEL_MARK), Source(networks_in(family, ENDS))];
+        rules.push(rule_of(&[&from_tunnels, &elsewhere], Drop));
+    }
     for family in families_of(site, &resolvers(site)) {
         // Portals' own LANs are exempt too: there, a DHCP server sends the first packet of a connection.
         let asking = [Source(networks_in(family, RESOLVERS)), FromOriginator];

@@ -248,7 +248,7 @@ fn guarded(site: &Site) -> Vec<Cidr> {
 }
 
 /// Returns this site's addresses in its tunnels.
-fn ends(site: &Site) -> Vec<Cidr> {
+pub(super) fn ends(site: &Site) -> Vec<Cidr> {
     let mut ends = Vec::new();
     if !site.tunnels.is_empty() {
         ends.extend(site.addresses());

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use wg_portals::base::error::{Context as _, Result};
 use wg_portals::base::net::Family;
 use wg_portals::demo::{Capture, NYC, Namespace, OSLO, PARIS, ProbeClient, World};
+use wg_portals::state::PROTOCOL;
 
 use super::{BOTH, GUEST, HOME_OF, leaves_at, without_subnet6};
 use crate::Scenario;
@@ -31,6 +32,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 pub(crate) const AT_LENGTH: &[Scenario] = &[
     Scenario { name: "no IPv6 leak of a device at home", plots: &[NYC, PARIS], run: device },
     Scenario { name: "no IPv6 leak of the router itself", plots: &[NYC, PARIS], run: own },
+    Scenario { name: "no packet with an address of a tunnel leaks", plots: &[NYC, PARIS], run: ends },
     Scenario { name: "no DNS of a portal leaks in either address family", plots: &[NYC, PARIS], run: names },
 ];
 
@@ -82,6 +84,34 @@ fn own(world: &mut World) -> Result<()> {
     world.add_ipv6()?;
     start(world, &world.network(only_nyc("self = true")))?;
     survives(world, |site| &site.router, &flushes())
+}
+
+/// Checks packets from the router's address in the tunnel to the router at the other end, without a route.
+fn ends(world: &mut World) -> Result<()> {
+    world.add_ipv6()?;
+    start(world, &world.network(each_other))?;
+    let router = world.site(NYC).router.clone();
+    world.site(NYC).kill_agent();
+    // The built-in WireGuard ends with the agent, and takes the interface and its addresses along.
+    let [ours, ours6] = [Family::V4, Family::V6].map(|family| NYC.addresses(family).tunnel);
+    let without_route = format!(
+        "for family in -4 -6; do ip $family route flush table all proto {PROTOCOL}; done; \
+         ip address add {ours} dev lo; ip -6 address add {ours6} dev lo"
+    );
+    shell(&router, &without_route)?;
+    let capture = Capture::start(&router, "uplink")?;
+    for family in BOTH {
+        let [ours, theirs] = [NYC, PARIS].map(|plot| plot.addresses(*family));
+        for from in [ours.tunnel, ours.uplink] {
+            // The firewall refuses one of the two.
+            let send = || UdpSocket::bind((from, 0))?.send_to(b"portals", (theirs.tunnel, 9)).or(Ok(0));
+            router.run(|| std::io::Result::map(send(), drop).context(|| format!("no packet from {from}")))?;
+        }
+    }
+    let mut left = capture.stop()?;
+    left.retain(|packet| packet.ports.is_some_and(|(_, to)| to == 9));
+    let sources = left.iter().map(|packet| packet.source).collect::<Vec<_>>();
+    same("sources that left", sources, BOTH.iter().map(|family| NYC.addresses(*family).uplink).collect())
 }
 
 /// Checks that nothing leaves via nyc's own uplink after any of these commands, and while there is no agent.

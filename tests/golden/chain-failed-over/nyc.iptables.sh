@@ -9,6 +9,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+:PORTALS_OUTPUT_2 - [0:0]
 -A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
@@ -116,6 +117,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth2 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth2 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
@@ -137,8 +139,12 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
--A PORTALS_OUTPUT -s 10.77.1.129/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.0.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.0.2/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.0.3/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
+-A PORTALS_OUTPUT -s 10.77.1.129/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT -o lo -j RETURN
 -A PORTALS_OUTPUT -o portals0 -j RETURN
 -A PORTALS_OUTPUT -o to-oslo -j RETURN
@@ -164,7 +170,14 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT_1 -o to-paris -j RETURN
 -A PORTALS_OUTPUT_1 -o eth1 -j RETURN
 -A PORTALS_OUTPUT_1 -o eth2 -j RETURN
--A PORTALS_OUTPUT_1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT_1 -j DROP
+-A PORTALS_OUTPUT_2 -o lo -j RETURN
+-A PORTALS_OUTPUT_2 -o portals0 -j RETURN
+-A PORTALS_OUTPUT_2 -o to-oslo -j RETURN
+-A PORTALS_OUTPUT_2 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_2 -o eth1 -j RETURN
+-A PORTALS_OUTPUT_2 -o eth2 -j RETURN
+-A PORTALS_OUTPUT_2 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -368,6 +381,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth2 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth2 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP

@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-rome -p udp -m udp --dport 67:68 -j DROP
@@ -65,6 +66,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-oslo -j DROP
 -A PORTALS_FORWARD -i to-rome -j DROP
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_INPUT -i wan -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-rome -p udp -m udp --dport 67:68 -j DROP
@@ -86,6 +88,12 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-rome -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -s 10.77.2.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o portals0 -j RETURN
+-A PORTALS_OUTPUT_1 -o to-oslo -j RETURN
+-A PORTALS_OUTPUT_1 -o to-rome -j RETURN
+-A PORTALS_OUTPUT_1 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -178,6 +186,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i portals0 -j DROP
 -A PORTALS_FORWARD -i to-oslo -j DROP
 -A PORTALS_FORWARD -i to-rome -j DROP
+-A PORTALS_INPUT -i wan -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-rome -p udp -m udp --dport 67:68 -j DROP

@@ -40,6 +40,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16, 192.168.4.0/24 }
 	}
+	set own-ends {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.1 }
+	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-oslo" . 10.77.3.0, "to-rome" . 10.77.4.0, "to-rome" . 192.168.4.0 }
@@ -85,6 +89,7 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
+		iifname "wan" accept
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels ip daddr 192.168.2.0/24 accept
@@ -95,6 +100,7 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;

@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -s 192.168.1.50/32 -d 192.168.1.0/24 ! -o eth0 -j RETURN
@@ -46,12 +47,17 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 192.168.1.64/27 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -s 192.168.1.50/32 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -s 192.168.1.64/27 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_1 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -127,6 +133,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -m conntrack --ctdir ORIGINAL -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -m conntrack --ctstate RELATED,ESTABLISHED -m mac --mac-source aa:bb:cc:dd:ee:01 -j RETURN
 -A PORTALS_INPUT -m mac --mac-source aa:bb:cc:dd:ee:01 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP

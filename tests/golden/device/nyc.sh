@@ -52,6 +52,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.1, 198.51.100.2 }
 	}
+	set own-ends {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.1 }
+	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-paris" . 10.77.2.0 }
@@ -113,6 +117,7 @@ table inet portals {
 		meta nfproto ipv6 ct direction original ether saddr @visiting6-mac reject with icmpx admin-prohibited
 		meta nfproto ipv6 ct state established,related ether saddr @visiting6-mac accept
 		meta nfproto ipv6 ether saddr @visiting6-mac reject with icmpx admin-prohibited
+		iifname "eth0" accept
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
@@ -122,6 +127,7 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;

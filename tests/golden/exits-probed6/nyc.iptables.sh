@@ -17,6 +17,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+:PORTALS_OUTPUT_2 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-work -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 546:547 -j DROP
@@ -50,6 +51,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-work -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 546:547 -j DROP
@@ -67,11 +69,17 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_OUTPUT -s 10.77.1.65/32 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.2.0.2/32 ! -o eth1 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.1/32 ! -o eth1 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.65/32 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
 -A PORTALS_OUTPUT_1 -o to-paris -j RETURN
 -A PORTALS_OUTPUT_1 -o to-work -j RETURN
--A PORTALS_OUTPUT_1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT_1 -j DROP
+-A PORTALS_OUTPUT_2 -o lo -j RETURN
+-A PORTALS_OUTPUT_2 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_2 -o to-work -j RETURN
+-A PORTALS_OUTPUT_2 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -148,6 +156,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+:PORTALS_OUTPUT_2 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-work -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 546:547 -j DROP
@@ -180,6 +189,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-work -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 546:547 -j DROP
@@ -197,11 +207,16 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_OUTPUT -o to-work -p udp -m udp --dport 546:547 -j DROP
--A PORTALS_OUTPUT -s fd77:1:2:101::1/128 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s fd77:1:2:100::1/128 ! -o eth1 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s fd77:1:2:101::1/128 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
 -A PORTALS_OUTPUT_1 -o to-paris -j RETURN
 -A PORTALS_OUTPUT_1 -o to-work -j RETURN
--A PORTALS_OUTPUT_1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_OUTPUT_1 -j DROP
+-A PORTALS_OUTPUT_2 -o lo -j RETURN
+-A PORTALS_OUTPUT_2 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_2 -o to-work -j RETURN
+-A PORTALS_OUTPUT_2 -j REJECT --reject-with icmp6-adm-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT

@@ -8,6 +8,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+:PORTALS_OUTPUT_2 - [0:0]
 -A PORTALS_FORWARD -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-oslo -p udp -m udp --dport 67:68 -j DROP
@@ -44,6 +45,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
@@ -56,11 +58,16 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-paris -j DROP
 -A PORTALS_OUTPUT -o to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -s 10.77.1.65/32 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.1/32 ! -o eth1 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.65/32 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
 -A PORTALS_OUTPUT_1 -o to-oslo -j RETURN
 -A PORTALS_OUTPUT_1 -o to-paris -j RETURN
--A PORTALS_OUTPUT_1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT_1 -j DROP
+-A PORTALS_OUTPUT_2 -o lo -j RETURN
+-A PORTALS_OUTPUT_2 -o to-oslo -j RETURN
+-A PORTALS_OUTPUT_2 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_2 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -160,6 +167,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-oslo -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-oslo -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN

@@ -136,6 +136,14 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 192.168.1.1, 198.51.100.2 }
 	}
+	set own-ends {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.1 }
+	}
+	set own-ends6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2:100::1 }
+	}
 	set partly {
 		type ifname
 		elements = { "eth2" }
@@ -256,6 +264,7 @@ table inet portals {
 		iifname @visitors ct direction original reject with icmpx admin-prohibited
 		iifname @visitors ct state established,related accept
 		iifname @visitors reject with icmpx admin-prohibited
+		iifname "eth0" accept
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 546-547 drop
 		iifname @tunnels ct direction reply ct state established,related accept
@@ -271,6 +280,8 @@ table inet portals {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		oifname @tunnels udp dport 546-547 drop
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
+		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner oifname != @confined drop
 		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
 		oifname != @inner oifname != @confined ip6 saddr @resolvers6 ct direction original reject with icmpx admin-prohibited
 	}

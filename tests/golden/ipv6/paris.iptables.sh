@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
@@ -50,6 +51,8 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 192.168.1.0/24 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-nyc -j DROP
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_INPUT -i eth0 -j RETURN
+-A PORTALS_INPUT -i he-ipv6 -j RETURN
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
@@ -59,6 +62,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-nyc -j DROP
 -A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -s 10.77.2.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -o lo -j RETURN
 -A PORTALS_OUTPUT -o to-nyc -j RETURN
 -A PORTALS_OUTPUT -p udp -m udp --dport 67:68 -j RETURN
@@ -69,6 +73,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -d 255.255.255.255/32 -j RETURN
 -A PORTALS_OUTPUT -p udp -m udp --dport 123 -j RETURN
 -A PORTALS_OUTPUT -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o to-nyc -j RETURN
+-A PORTALS_OUTPUT_1 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -119,6 +126,7 @@ ip6tables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
@@ -158,6 +166,8 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s fd77:1:2::/48 -i to-nyc -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_FORWARD -i to-nyc -j DROP
 -A PORTALS_FORWARD -s fd77:1:2::/48 -j DROP
+-A PORTALS_INPUT -i eth0 -j RETURN
+-A PORTALS_INPUT -i he-ipv6 -j RETURN
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 546:547 -j DROP
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
@@ -167,6 +177,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i to-nyc -j DROP
 -A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -s fd77:1:2:200::1/128 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -o lo -j RETURN
 -A PORTALS_OUTPUT -o to-nyc -j RETURN
 -A PORTALS_OUTPUT -p udp -m udp --dport 67:68 -j RETURN
@@ -176,6 +187,9 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -d ff00::/8 -j RETURN
 -A PORTALS_OUTPUT -p udp -m udp --dport 123 -j RETURN
 -A PORTALS_OUTPUT -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o to-nyc -j RETURN
+-A PORTALS_OUTPUT_1 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT

@@ -52,6 +52,14 @@ table inet portals {
 		type ipv6_addr; flags interval
 		elements = { 2001:db8:1:2::/64, fd77:1:2::/48 }
 	}
+	set own-ends {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.1 }
+	}
+	set own-ends6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2:200::1 }
+	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-nyc" . 10.77.1.0, "to-nyc" . 192.168.1.0 }
@@ -105,6 +113,8 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
+		iifname "eth0" accept
+		iifname "he-ipv6" accept
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels udp dport 546-547 drop
 		iifname @tunnels ct direction reply ct state established,related accept
@@ -118,6 +128,8 @@ table inet portals {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
 		oifname @tunnels udp dport 546-547 drop
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
+		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner drop
 		oifname @inner accept
 		udp dport 67-68 accept
 		ip daddr 10.77.1.0/24 accept

@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
@@ -16,6 +17,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i portals0 -j DROP
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -d 192.168.1.0/24 -i portals0 -j RETURN
@@ -23,6 +25,10 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i portals0 -j DROP
 -A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o portals0 -j RETURN
+-A PORTALS_OUTPUT_1 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -70,6 +76,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -i portals0 -j DROP
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i portals0 -j DROP

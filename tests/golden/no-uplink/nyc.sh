@@ -44,6 +44,10 @@ table inet portals {
 		type ifname . ipv4_addr
 		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64 }
 	}
+	set own-ends {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.1 }
+	}
 	set paths {
 		type ifname . ifname
 		elements = { "eth1" . "to-paris" }
@@ -109,6 +113,7 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
 		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
 	}
 	chain mss {

@@ -24,6 +24,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set own-ends {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.1 }
+	}
 	set tunnels {
 		type ifname
 		elements = { "portals0" }
@@ -52,6 +56,7 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
 	}
 	chain mss {
 		type filter hook forward priority -150; policy accept;

@@ -7,6 +7,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_FORWARD - [0:0]
 :PORTALS_INPUT - [0:0]
 :PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
 -A PORTALS_FORWARD -o to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -d 10.77.0.0/16 -i to-nyc -o wan -j DROP
@@ -29,12 +30,14 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_FORWARD -i to-nyc -j DROP
 -A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_INPUT -i wan -j RETURN
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-nyc -p icmp -j RETURN
 -A PORTALS_INPUT -s 10.77.0.0/16 -i to-nyc -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i to-nyc -j DROP
 -A PORTALS_OUTPUT -o to-nyc -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -s 10.77.2.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
 -A PORTALS_OUTPUT -o lo -j RETURN
 -A PORTALS_OUTPUT -o to-nyc -j RETURN
 -A PORTALS_OUTPUT -p udp -m udp --dport 67:68 -j RETURN
@@ -46,6 +49,9 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_OUTPUT -d 255.255.255.255/32 -j RETURN
 -A PORTALS_OUTPUT -p udp -m udp --dport 123 -j RETURN
 -A PORTALS_OUTPUT -d 198.18.0.0/15 -m conntrack --ctdir ORIGINAL -m mark ! --mark 0x10000000/0x10000000 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o to-nyc -j RETURN
+-A PORTALS_OUTPUT_1 -j DROP
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -100,6 +106,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_FORWARD -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_FORWARD -i to-nyc -o wan -j RETURN
 -A PORTALS_FORWARD -i to-nyc -j DROP
+-A PORTALS_INPUT -i wan -j RETURN
 -A PORTALS_INPUT -i to-nyc -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-nyc -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-nyc -j DROP

@@ -36,6 +36,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set own-ends {
+		type ipv4_addr; flags interval
+		elements = { 10.77.2.1 }
+	}
 	set peers-24 {
 		type ifname . ipv4_addr
 		elements = { "to-nyc" . 10.77.1.0 }
@@ -66,6 +70,7 @@ table inet portals {
 	}
 	chain input {
 		type filter hook input priority 0; policy accept;
+		iifname "wan" accept
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
@@ -75,6 +80,7 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
 		oifname @inner accept
 		udp dport 67-68 accept
 		ip daddr 10.77.1.0/24 accept

@@ -9,6 +9,7 @@ iptables-restore --noflush <<'EOF'
 :PORTALS_INPUT_1 - [0:0]
 :PORTALS_OUTPUT - [0:0]
 :PORTALS_OUTPUT_1 - [0:0]
+:PORTALS_OUTPUT_2 - [0:0]
 -A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_FORWARD -i eth0.40 -o to-paris -j RETURN
@@ -46,6 +47,7 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1.30 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth0.40 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_INPUT -i eth1.30 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -p icmp -j RETURN
@@ -55,12 +57,18 @@ iptables-restore --noflush <<'EOF'
 -A PORTALS_INPUT_1 -d 10.77.1.129/32 -j RETURN
 -A PORTALS_INPUT_1 -j REJECT --reject-with icmp-admin-prohibited
 -A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
--A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.65/32 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
 -A PORTALS_OUTPUT_1 -o lo -j RETURN
 -A PORTALS_OUTPUT_1 -o to-paris -j RETURN
 -A PORTALS_OUTPUT_1 -o eth0.40 -j RETURN
 -A PORTALS_OUTPUT_1 -o eth1.30 -j RETURN
--A PORTALS_OUTPUT_1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_OUTPUT_1 -j DROP
+-A PORTALS_OUTPUT_2 -o lo -j RETURN
+-A PORTALS_OUTPUT_2 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_2 -o eth0.40 -j RETURN
+-A PORTALS_OUTPUT_2 -o eth1.30 -j RETURN
+-A PORTALS_OUTPUT_2 -j REJECT --reject-with icmp-admin-prohibited
 -I FORWARD 1 -j PORTALS_FORWARD
 -I INPUT 1 -j PORTALS_INPUT
 -I OUTPUT 1 -j PORTALS_OUTPUT
@@ -160,6 +168,7 @@ ip6tables-restore --noflush <<'EOF'
 -A PORTALS_INPUT -i eth1.30 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
 -A PORTALS_INPUT -i eth0.40 -j REJECT --reject-with icmp6-adm-prohibited
 -A PORTALS_INPUT -i eth1.30 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
 -A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
 -A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
 -A PORTALS_INPUT -i to-paris -j DROP

@@ -48,6 +48,10 @@ table inet portals {
 		type ipv4_addr; flags interval
 		elements = { 10.77.0.0/16 }
 	}
+	set own-ends {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.1 }
+	}
 	set paths {
 		type ifname . ifname
 		elements = { "eth0.40" . "to-paris", "eth1.30" . "to-paris" }
@@ -105,6 +109,7 @@ table inet portals {
 		iifname @visitors ct direction original reject with icmpx admin-prohibited
 		iifname @visitors ct state established,related accept
 		iifname @visitors reject with icmpx admin-prohibited
+		iifname "eth0" accept
 		iifname @tunnels udp dport 67-68 drop
 		iifname @tunnels ct direction reply ct state established,related accept
 		iifname @tunnels meta l4proto icmp accept
@@ -114,6 +119,7 @@ table inet portals {
 	chain output {
 		type filter hook output priority 0; policy accept;
 		oifname @tunnels udp dport 67-68 drop
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
 		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
 	}
 	chain mss {
