@@ -291,7 +291,7 @@ fn a_setting_belongs_to_this_namespace() {
 fn echoes_are_answered() {
     inside(|| {
         let mut kernel = Linux::open().unwrap();
-        ip("address add 2001:db8::1/128 dev lo");
+        ip("address add 2001:db8::1/128 dev lo nodad");
         for (address, header) in [("127.0.0.1", 20), ("::1", 40), ("2001:db8::1", 40)] {
             let address = address.parse().unwrap();
             let mark = Some(Mark { value: 0x100, mask: 0x100 });
