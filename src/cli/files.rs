@@ -38,8 +38,8 @@ pub struct ImportCommand {
     #[argh(option)]
     pub subnet: Option<Cidr>,
 
-    /// private IPv6 network for tunnels and portal LANs, which turns IPv6 on (default: on if the file has IPv6
-    /// that portals can carry)
+    /// private IPv6 network for tunnels and portal LANs, which turns IPv6 on (default: on if the file has
+    /// IPv6 that portals can carry)
     #[argh(option)]
     pub subnet6: Option<Cidr>,
 

@@ -94,8 +94,8 @@ impl World {
         ProbeClient::new(&self.server, limit)
     }
 
-    /// Returns the text of a network file; it turns IPv6 on if the world has IPv6. `details` gives the text that
-    /// follows each site's number, key and endpoint.
+    /// Returns the text of a network file; it turns IPv6 on if the world has IPv6. `details` gives the text
+    /// that follows each site's number, key and endpoint.
     pub fn network(&self, details: impl Fn(Plot) -> String) -> String {
         let mut text = "[network]\nname = \"demo\"\nsubnet = \"10.77.0.0/16\"\n".to_owned();
         text += self.subnet6();

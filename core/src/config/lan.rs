@@ -28,8 +28,8 @@ pub fn phone_address(network: &Network, phone: &PhoneConfig) -> IpAddr {
         .expect("validated: the subnet holds every site's /24")
 }
 
-/// Returns the IPv6 /56 of the site with that id, if `subnet6` holds it. `::1` is the site; its phones follow;
-/// the LANs of its portals are its /64s from the second on.
+/// Returns the IPv6 /56 of the site with that id, if `subnet6` holds it. `::1` is the site; its phones
+/// follow; the LANs of its portals are its /64s from the second on.
 pub fn site_network6(subnet6: Cidr, id: u8) -> Option<Cidr> {
     subnet6.carve(u128::from(id) << 72, 56)
 }

@@ -67,8 +67,8 @@ pub enum Set {
     Devices(SortedSet<Mac>),
     /// nft type `ifname . ifname`: the packet came in on the first interface and goes out on the second.
     InterfacePairs(SortedSet<(IfName, IfName)>),
-    /// nft type `ifname . ipv4_addr` or `ifname . ipv6_addr`: an interface, and the first address of a network
-    /// of one family there. The rule gives the prefix length.
+    /// nft type `ifname . ipv4_addr` or `ifname . ipv6_addr`: an interface, and the first address of a
+    /// network of one family there. The rule gives the prefix length.
     NetworksAtInterfaces(Family, SortedSet<(IfName, IpAddr)>),
     /// nft type `ifname . mark`: an interface, and the masked bits of a connection mark. The rule gives the
     /// mask.

@@ -224,8 +224,8 @@ pub enum Action {
     Reject,
     /// Gives the packet the source address of the interface that it leaves via.
     Masquerade,
-    /// Gives the packet this source address (`snat ip to 10.8.0.2`). Only rules about the family of the address
-    /// have this action.
+    /// Gives the packet this source address (`snat ip to 10.8.0.2`). Only rules about the family of the
+    /// address have this action.
     SourceNat(IpAddr),
     /// Gives the packet the source address with the same last bits in this network (`snat ip prefix to
     /// 10.78.1.0/24`). A rule with this action names sources of the same family.

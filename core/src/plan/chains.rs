@@ -108,9 +108,9 @@ fn into_chain(site: &Site, portal: &Portal, chain: &Chain, family: Family) -> Ve
     rules
 }
 
-/// Returns the sources of a portal's LAN that take another address in a chain, with that address. In the first
-/// chain of the portal's list, the LAN itself keeps its sources, and other networks at the portal's interface
-/// take this host's address there, which belongs to the chain as well.
+/// Returns the sources of a portal's LAN that take another address in a chain, with that address. In the
+/// first chain of the portal's list, the LAN itself keeps its sources, and other networks at the portal's
+/// interface take this host's address there, which belongs to the chain as well.
 fn sources_of_lan(
     site: &Site,
     portal: &Portal,

@@ -18,8 +18,8 @@ use crate::plan::sets::{
 };
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
-/// Returns the condition on traffic of a family that comes in at a portal's entrance; `None` for the portal of
-/// this host's own traffic, and for a family that no source of the portal has.
+/// Returns the condition on traffic of a family that comes in at a portal's entrance; `None` for the portal
+/// of this host's own traffic, and for a family that no source of the portal has.
 pub(super) fn condition(portal: &Portal, family: Family) -> Option<Condition> {
     match &portal.entrance {
         Entrance::Interface(interface)
@@ -174,8 +174,8 @@ pub(super) fn condition_of_ipv6(site: &Site, portal: &Portal) -> Option<Conditio
     }
 }
 
-/// Returns the rules that refuse IPv6 which enters, but which no exit takes. Where the tunnels carry IPv6, that
-/// is only IPv6 of devices that the file names by their IPv4 addresses.
+/// Returns the rules that refuse IPv6 which enters, but which no exit takes. Where the tunnels carry IPv6,
+/// that is only IPv6 of devices that the file names by their IPv4 addresses.
 fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let Some(entering) = condition_of_ipv6(site, portal) else { return Vec::new() };
     let goes_through = site.carries_ipv6() && !matches!(portal.entrance, Entrance::From(_));

@@ -35,8 +35,9 @@ const PRIVATE: &str = "private";
 /// Set of this site's addresses in its tunnels.
 const ENDS: &str = "own-ends";
 
-/// Returns the rules that drop DHCP among `crossing` packets: it never crosses a tunnel. There is one rule for
-/// each family that the tunnels carry, on the UDP ports of server and client (RFC 2131 § 4.1, RFC 8415 § 7.2).
+/// Returns the rules that drop DHCP among `crossing` packets: it never crosses a tunnel. There is one rule
+/// for each family that the tunnels carry, on the UDP ports of server and client (RFC 2131 § 4.1, RFC 8415 §
+/// 7.2).
 fn dhcp(site: &Site, crossing: &Condition) -> Vec<FirewallRule> {
     let ports = site.carried().map(|family| match family {
         Family::V4 => UdpPort(67, 68),
@@ -290,8 +291,8 @@ fn output(site: &Site) -> Vec<FirewallRule> {
         rules.extend(dhcp(site, &Outgoing(tunnels())));
     }
     let elsewhere: Vec<_> = ingress::inner_sets(site).iter().map(|set| NotOutgoing(in_set(set))).collect();
-    // Without its route into the tunnel, even an answer to a peer would leave via the uplink. A packet with the
-    // mark got its source before its last route.
+    // Without its route into the tunnel, even an answer to a peer would leave via the uplink. A packet with
+    // the mark got its source before its last route.
     for family in families_of(site, &ingress::ends(site)) {
         let from_tunnels = [NotMarked(TUNNEL_MARK), Source(networks_in(family, ENDS))];
         rules.push(rule_of(&[&from_tunnels, &elsewhere], Drop));

@@ -115,8 +115,8 @@ fn guests(site: &Site) -> Vec<FirewallRule> {
     rules
 }
 
-/// Returns the rules on neighbours of the uplink: they do not reach phones, nor LANs that other local networks
-/// may reach. An uplink's network that this site shares as a LAN is exempt.
+/// Returns the rules on neighbours of the uplink: they do not reach phones, nor LANs that other local
+/// networks may reach. An uplink's network that this site shares as a LAN is exempt.
 fn neighbours(site: &Site) -> Vec<FirewallRule> {
     let is_there = |lan: &Cidr| site.host.uplink_networks.iter().any(|network| network.overlaps(*lan));
     let mut rules = Vec::new();
@@ -217,8 +217,8 @@ fn own_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     places
 }
 
-/// Returns the IPv6 sources of packets that no router forwards, at the interfaces of portals with LANs: devices
-/// look for routers and neighbours with them.
+/// Returns the IPv6 sources of packets that no router forwards, at the interfaces of portals with LANs:
+/// devices look for routers and neighbours with them.
 fn link_places(site: &Site) -> SortedSet<(IfName, Cidr)> {
     let mut places = SortedSet::new();
     for (interface, _) in entered_by_lans(site).filter(|(_, portal)| portal.address6.is_some()) {

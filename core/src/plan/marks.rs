@@ -57,8 +57,8 @@ fn selectors(portal: &Portal, mark: Mark) -> (Vec<Selector>, Priority) {
 
 /// Returns the rules that exempt two reverse-path checks from the rules of a portal of devices: the check of
 /// packets out of the tunnel, and the check of packets from devices to this host itself on hosts where all
-/// interfaces have `src_valid_mark`. IPv6 has no such checks, but answers out of the tunnel have the mark, too,
-/// and go to the devices.
+/// interfaces have `src_valid_mark`. IPv6 has no such checks, but answers out of the tunnel have the mark,
+/// too, and go to the devices.
 fn reverse_path_rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
     if !matches!(portal.entrance, Entrance::Mac { .. }) {
         return Vec::new();
@@ -81,8 +81,8 @@ fn marked_by(mark: Mark) -> Selector {
 }
 
 /// Returns the rules that lead the reverse-path check of an answer to a probe into the table of the probed
-/// exit. The rules lead IPv6 probes there as well: the kernel does not send IPv6 out of an interface without a
-/// route. This host itself sends the probes, so no other traffic matches these rules.
+/// exit. The rules lead IPv6 probes there as well: the kernel does not send IPv6 out of an interface without
+/// a route. This host itself sends the probes, so no other traffic matches these rules.
 pub(super) fn probe_rules(site: &Site) -> impl Iterator<Item = Rule> {
     site.agent.probes.iter().map(|probe| Rule {
         priority: DEVICES,

@@ -79,8 +79,8 @@ fn forward(site: &Site) -> Vec<FirewallRule> {
     rules
 }
 
-/// Returns the pinholes from a portal's entrance to an interface of its exit; for the way back as well, if the
-/// exit is not a tunnel.
+/// Returns the pinholes from a portal's entrance to an interface of its exit; for the way back as well, if
+/// the exit is not a tunnel.
 fn through_to(portal: &Portal, exit: &IfName) -> Vec<FirewallRule> {
     let is_direct = portal.exit == Exit::Direct;
     let mut rules = Vec::new();

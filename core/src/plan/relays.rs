@@ -57,8 +57,8 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
         .collect()
 }
 
-/// Returns the networks of a family that this site shares. Networks of other sites lie on the way of the chain, or
-/// not at all.
+/// Returns the networks of a family that this site shares. Networks of other sites lie on the way of the
+/// chain, or not at all.
 fn shared(site: &Site, family: Family) -> impl Iterator<Item = Cidr> {
     site.own_lans().filter(move |network| network.family() == family)
 }

@@ -26,8 +26,8 @@ pub struct Chain {
     /// Routing table that leads into the chain. Its number is different from the table of the first hop, so
     /// that policy rules show which of the two a portal uses.
     pub table: Table,
-    /// Addresses of traffic that cannot keep an address of its own, one of each family that the tunnels carry;
-    /// empty if only phones use the chain.
+    /// Addresses of traffic that cannot keep an address of its own, one of each family that the tunnels
+    /// carry; empty if only phones use the chain.
     pub addresses: Vec<IpAddr>,
     /// Address of the last site of the chain, which answers pings.
     pub farthest: IpAddr,

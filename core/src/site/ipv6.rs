@@ -37,8 +37,8 @@ fn lack(entry: &SiteConfig, facts: &Facts) -> Option<String> {
         .then(|| format!("this kernel lacks {}", lacks.join(", ")))
 }
 
-/// Returns the notes on portals whose interface has no IPv6, though the tunnels carry it. The kernel gives such
-/// an interface no address, and passes on no IPv6 from there.
+/// Returns the notes on portals whose interface has no IPv6, though the tunnels carry it. The kernel gives
+/// such an interface no address, and passes on no IPv6 from there.
 pub(super) fn notes_on_portals(portals: &[Portal], facts: &Facts) -> Vec<String> {
     let off = |portal: &Portal| {
         let interface =

@@ -14,7 +14,8 @@ pub struct KernelSettings {
     /// Interfaces that have only devices of portals on them: this host ignores IPv6 router advertisements
     /// there.
     pub ignores_advertisements: SortedSet<IfName>,
-    /// Interfaces on which this host listens to router advertisements, and does so when it forwards IPv6, too.
+    /// Interfaces on which this host listens to router advertisements, and does so when it forwards IPv6,
+    /// too.
     pub hears_advertisements: SortedSet<IfName>,
 }
 

@@ -30,8 +30,8 @@ pub(super) fn of_portals(written: &[model::PortalConfig]) -> SortedMap<Name, Mar
     marked.zip(numbers).map(|(portal, number)| (portal.name.clone(), portal_mark(number))).collect()
 }
 
-/// Returns the probes of `target` through all exits that are one of several and take packets of its family, in
-/// the order of their tunnels. Marks of probes are numbered from the last mark downwards. Probes through
+/// Returns the probes of `target` through all exits that are one of several and take packets of its family,
+/// in the order of their tunnels. Marks of probes are numbered from the last mark downwards. Probes through
 /// chains need no marks: their source tells the chain.
 pub(super) fn probes(
     portals: &[Portal],

@@ -224,8 +224,8 @@ impl Site {
         self.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_some()).map(|(interface, _)| interface)
     }
 
-    /// Returns the interfaces by which traffic for an exit leaves this host: one, or two if IPv6 has an uplink
-    /// of its own.
+    /// Returns the interfaces by which traffic for an exit leaves this host: one, or two if IPv6 has an
+    /// uplink of its own.
     pub fn exit_interfaces<'a>(&'a self, exit: &'a Exit) -> vec::IntoIter<&'a IfName> {
         match exit {
             Exit::Tunnel { interface, .. } => vec![interface].into_iter(),

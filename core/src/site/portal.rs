@@ -111,8 +111,8 @@ impl Portal {
         addresses.into_iter()
     }
 
-    /// Returns the addresses where the portal's resolver listens, and from which it asks; empty if there is no
-    /// resolver.
+    /// Returns the addresses where the portal's resolver listens, and from which it asks; empty if there is
+    /// no resolver.
     pub fn resolver(&self) -> vec::IntoIter<IpAddr> {
         let addresses = self.addresses().map(|lan| lan.address);
         let answered = if self.resolvers.is_empty() { Vec::new() } else { addresses.collect() };

@@ -70,9 +70,9 @@ pub fn portal_mark(number: u8) -> Mark {
 /// packets that this host itself sends meet it behind the tables of the exits.
 pub const CLOSED_TABLE: Table = Table(7699);
 
-/// Path of the setting by which this host forwards IPv6. When it is switched on, the kernel forgets the default
-/// routes that routers have advertised, except on interfaces whose `accept_ra` is 2 (`rt6_purge_dflt_routers`
-/// in net/ipv6/route.c).
+/// Path of the setting by which this host forwards IPv6. When it is switched on, the kernel forgets the
+/// default routes that routers have advertised, except on interfaces whose `accept_ra` is 2
+/// (`rt6_purge_dflt_routers` in net/ipv6/route.c).
 pub const FORWARDING6: &str = "net/ipv6/conf/all/forwarding";
 
 /// Returns the mark, under the mask [`TUNNEL_BITS`], of a connection that was opened into the tunnel with

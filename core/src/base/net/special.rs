@@ -1,5 +1,5 @@
-//! Networks that are not part of the internet: IANA's registries of special-purpose addresses (RFC 6890, as of
-//! RFC 9780), except the few networks that are globally reachable.
+//! Networks that are not part of the internet: IANA's registries of special-purpose addresses (RFC 6890, as
+//! of RFC 9780), except the few networks that are globally reachable.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -50,13 +50,13 @@ pub struct Facts {
     pub wireguard: Option<WireGuardBackend>,
     /// Set if the kernel has IPv6.
     pub ipv6: bool,
-    /// Interfaces on which IPv6 is switched off (`disable_ipv6`); `default` stands for our own interfaces, and
-    /// for interfaces that are made later.
+    /// Interfaces on which IPv6 is switched off (`disable_ipv6`); `default` stands for our own interfaces,
+    /// and for interfaces that are made later.
     pub without_ipv6: SortedSet<IfName>,
     /// Interfaces that have a setting to ignore router advertisements.
     pub can_be_deaf: SortedSet<IfName>,
-    /// Interfaces on which this host listens to router advertisements; `default` stands for interfaces that are
-    /// made later.
+    /// Interfaces on which this host listens to router advertisements; `default` stands for interfaces that
+    /// are made later.
     pub hears_advertisements: SortedSet<IfName>,
     /// Ability of policy rules to match ports, which exists since Linux 4.17. Older kernels accept such a
     /// rule and ignore the port.
