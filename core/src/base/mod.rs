@@ -1,5 +1,6 @@
 //! Types and helpers that every other module builds on.
 
+pub mod duration;
 pub mod error;
 pub mod json;
 pub mod keys;

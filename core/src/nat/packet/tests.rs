@@ -1,0 +1,173 @@
+//! Packets, encoded and decoded.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn examples() -> [Message; 5] {
+    let (v4, v6) = ("203.0.113.9:51822".parse().unwrap(), "[2001:db8::1]:51821".parse().unwrap());
+    [
+        Message::Ask(Ask {
+            peer: 2,
+            has_opened: true,
+            relay_here: true,
+            port: 51822,
+            peer_port: 51821,
+            cookie: [7; 8],
+            addresses: vec![v4, v6, v4],
+        }),
+        Message::Answer(Answer {
+            question: [1; 8],
+            seen: v4,
+            cookie: [7; 8],
+            peer: Some(v6),
+            relay_port: Some(52078),
+            age: 600,
+            peer_has_opened: true,
+            is_registered: true,
+            addresses: vec![v6],
+        }),
+        Message::Ping(Ping { port: 51822, peer_port: 51821 }),
+        Message::Pong(Pong { ping: [3; 8], seen: v6 }),
+        Message::Call(7),
+    ]
+}
+
+#[test]
+fn messages_are_decoded_as_encoded() {
+    for message in examples() {
+        let body = message.encode();
+        assert_eq!(body.len(), message.kind().length() - HEADER - TAG);
+        assert_eq!(Message::decode(message.kind(), &body), Some(message));
+    }
+}
+
+#[test]
+fn short_bodies_are_nothing() {
+    for (message, fields) in examples().into_iter().zip([68, 111, 4, 26]) {
+        let body = message.encode();
+        for length in 0..fields {
+            assert_eq!(Message::decode(message.kind(), &body[..length]), None, "{length} bytes");
+        }
+        assert!(Message::decode(message.kind(), &body[..fields]).is_some());
+    }
+}
+
+#[test]
+fn headers_are_decoded_as_encoded() {
+    let header = Header { kind: Kind::Pong, from: 1, to: 250, salt: [9; 16] };
+    let mut packet = header.encode().to_vec();
+    assert_eq!(Header::decode(&packet), None, "a pong is longer");
+    packet.resize(PING, 0);
+    assert_eq!(Header::decode(&packet), Some(header));
+    for (at, byte) in [(0, 1), (3, 0x32), (4, 0), (4, 6), (4, 1), (7, 1)] {
+        let mut changed = packet.clone();
+        changed[at] = byte;
+        assert_eq!(Header::decode(&changed), None, "byte {at} is {byte}");
+    }
+    assert_eq!(Header::decode(&Header::hint().encode()), Some(Header::hint()));
+}
+
+#[test]
+fn an_answer_is_not_longer_than_its_question() {
+    assert_eq!(Kind::Ask.length(), Kind::Answer.length());
+    assert_eq!(Kind::Ping.length(), Kind::Pong.length());
+    // A packet of WireGuard that a hint answers has 32 bytes at least.
+    assert!(Kind::Hint.length() < 32);
+}
+
+/// Returns an address that a packet can hold: no IPv4 address in the form of IPv6, and a port.
+fn address() -> impl Strategy<Value = SocketAddr> {
+    (any::<std::net::IpAddr>(), 1..=u16::MAX).prop_map(|(ip, port)| SocketAddr::new(ip.to_canonical(), port))
+}
+
+fn addresses() -> impl Strategy<Value = Vec<SocketAddr>> {
+    proptest::collection::vec(address(), 0..=MOST_ADDRESSES)
+}
+
+fn ask() -> impl Strategy<Value = Message> {
+    let ports = any::<[u16; 2]>();
+    (any::<u8>(), any::<[bool; 2]>(), ports, any::<Cookie>(), addresses()).prop_map(
+        |(peer, [has_opened, relay_here], [port, peer_port], cookie, addresses)| {
+            Message::Ask(Ask { peer, has_opened, relay_here, port, peer_port, cookie, addresses })
+        },
+    )
+}
+
+fn answer() -> impl Strategy<Value = Message> {
+    let peer = proptest::option::of(address());
+    let relay_port = proptest::option::of(1..=u16::MAX);
+    let flags = any::<[bool; 2]>();
+    (any::<(Number, Cookie)>(), address(), peer, relay_port, any::<u16>(), flags, addresses()).prop_map(
+        |(numbers, seen, peer, relay_port, age, [peer_has_opened, is_registered], addresses)| {
+            let (question, cookie) = numbers;
+            let answer = Answer {
+                question,
+                seen,
+                cookie,
+                peer,
+                relay_port,
+                age,
+                peer_has_opened,
+                is_registered,
+                addresses,
+            };
+            Message::Answer(answer)
+        },
+    )
+}
+
+fn message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        ask(),
+        answer(),
+        any::<[u16; 2]>().prop_map(|[port, peer_port]| Message::Ping(Ping { port, peer_port })),
+        (any::<Number>(), address()).prop_map(|(ping, seen)| Message::Pong(Pong { ping, seen })),
+        any::<u8>().prop_map(Message::Call),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_message_is_decoded_as_encoded(message in message()) {
+        let body = message.encode();
+        prop_assert_eq!(body.len(), message.kind().length() - HEADER - TAG);
+        prop_assert_eq!(Message::decode(message.kind(), &body), Some(message));
+    }
+
+    #[test]
+    fn any_body_that_can_be_decoded_means_the_same_again(
+        number in 0_u8..10,
+        body in proptest::collection::vec(any::<u8>(), 0..ASK),
+    ) {
+        let header = Header::decode(&padded(number)).map(|header| header.kind);
+        if let Some(message) = header.and_then(|kind| Message::decode(kind, &body)) {
+            prop_assert_eq!(Message::decode(message.kind(), &message.encode()), Some(message));
+        }
+    }
+}
+
+/// Returns a packet of the kind with this number, of the right length if there is one.
+fn padded(number: u8) -> Vec<u8> {
+    let lengths = [HEADER, ASK, ASK, PING, PING, HEADER];
+    let mut packet = vec![0; lengths.get(usize::from(number)).copied().unwrap_or(PING)];
+    packet[..5].copy_from_slice(&[MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], number]);
+    packet
+}
+
+#[test]
+fn too_many_addresses_are_cut_off() {
+    let [Message::Ask(ask), ..] = examples() else { panic!("a question") };
+    let first = ask.addresses.clone();
+    let many = Ask { addresses: [&first[..], &first].concat(), ..ask.clone() };
+    let body = Message::Ask(many).encode();
+    assert_eq!(Message::decode(Kind::Ask, &body), Some(Message::Ask(ask)));
+}
+
+#[test]
+fn no_packet_begins_like_one_of_wireguard() {
+    // A message type from 1 to 4, and three zeros.
+    assert!(MAGIC[0] > 4 && MAGIC[1..] != [0; 3]);
+}

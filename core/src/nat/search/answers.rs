@@ -1,0 +1,99 @@
+//! Reactions to packets of helpers and of the peer.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::candidates::Origin;
+use super::places::Use;
+use super::{MANY_HOPS, Outgoing, Path, Search, Stage, candidates};
+use crate::nat::helper::Random;
+use crate::nat::is_home_address;
+use crate::nat::packet::{Answer, Message, Number, Pong};
+
+/// Age of the peer's last question in seconds, up to which the peer's NAT is open if the peer has opened it.
+const OPEN: u16 = 30;
+
+impl Search {
+    /// Takes an answer of a helper.
+    pub(super) fn take_answer(&mut self, from: SocketAddr, helper: u8, answer: &Answer, now: Instant) {
+        let Some(before) = self.places.answered(from, helper, answer, now) else { return };
+        let mut is_new = before.cookie != answer.cookie || answer.is_registered && !before.is_registered;
+        let origin = Origin::Helper(helper);
+        // A relay that knows both sites already passes their questions on, and does not answer them.
+        let relay = answer.relay_port.map(|port| SocketAddr::new(from.ip(), port));
+        let relay = relay.filter(|relay| self.places.at(*relay).is_some());
+        for relay in relay.into_iter().chain(answer.is_registered.then_some(from)) {
+            self.add(relay, Path::Relayed(helper), false, origin);
+        }
+        if before.purpose != Use::Relay
+            && let Some(peer) = answer.peer
+        {
+            is_new |= self.add(peer, Path::Direct, true, origin);
+            is_new |= self.take_opening(answer.peer_has_opened && answer.age <= OPEN);
+            for address in &answer.addresses {
+                let is_local = is_home_address(address.ip());
+                // Both are behind the same NAT if both have its address.
+                if !is_local || peer.ip() == answer.seen.ip() {
+                    let path = if is_local { Path::Local } else { Path::Direct };
+                    is_new |= self.add(*address, path, address.is_ipv6(), origin);
+                }
+                if candidates::is_mapping(*address) {
+                    self.candidates.set_mapped(*address);
+                }
+            }
+        }
+        if is_new {
+            self.hurry(now);
+        }
+    }
+
+    /// Takes note that the peer's NAT is open. Reports whether that is new.
+    fn take_opening(&mut self, is_open: bool) -> bool {
+        let is_new = is_open && !self.peer_has_opened;
+        self.peer_has_opened |= is_open;
+        is_new
+    }
+
+    /// Answers a ping of the peer, and pings the address that it came from.
+    pub(super) fn take_ping(
+        &mut self,
+        from: SocketAddr,
+        ping: Number,
+        now: Instant,
+        outgoing: &mut Vec<Outgoing>,
+        random: Random,
+    ) {
+        let message = Message::Pong(Pong { ping, seen: from });
+        outgoing.push(Outgoing {
+            to: from,
+            receiver: self.link.peer,
+            hops: MANY_HOPS,
+            salt: random(),
+            message,
+        });
+        self.take_opening(true);
+        self.pinged = true;
+        match (self.path_to(from), self.stage) {
+            // The peer tries to leave the relay: both must try at the same time.
+            (Path::Relayed(_), Stage::Relayed(wait)) => {
+                self.stage = Stage::Upgrading(0, wait);
+                self.next = Some(now);
+            }
+            (_, Stage::Settled) | (Path::Relayed(_), Stage::Upgrading(..)) => {}
+            (path, _) => {
+                self.add(from, path, false, Origin::Peer);
+                if self.candidates.is_silent(from) {
+                    self.ping(from, MANY_HOPS, now, outgoing, random);
+                }
+            }
+        }
+    }
+
+    /// Chooses the best candidate that has answered, unless the path in use is as good.
+    pub(super) fn choose(&mut self) {
+        let Some(best) = self.candidates.best() else { return };
+        if self.chosen.is_none_or(|(_, path)| best.path.rank() < path.rank()) {
+            self.chosen = Some((best.address, best.path));
+        }
+    }
+}
