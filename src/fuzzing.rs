@@ -4,7 +4,9 @@
 //! Each function must accept any bytes. If the decoded value can be encoded, decoding the result must give
 //! the same value.
 
-use std::net::Ipv4Addr;
+mod nat;
+
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -27,6 +29,7 @@ use crate::kernel::nl80211::decode as wireless;
 use crate::kernel::route::HostRoute;
 use crate::kernel::wireguard::{Reading, decode as wireguard};
 use crate::kernel::{builtin, conntrack};
+use crate::nat::mapping;
 use crate::services::leases;
 use crate::state::Rule;
 use crate::system::resolver::{files, message};
@@ -39,6 +42,40 @@ pub fn names(bytes: &[u8]) {
         let question = message::DnsQuestion::new(7, "paris.example.net", kind, std::iter::empty());
         let _ = question.expect("a name").reply(bytes);
     }
+}
+
+/// Answers of home routers about port mappings: the first byte tells the protocol and whether a mapping is
+/// given back; the answers after it end at bytes 0x1e, and an empty one is silence.
+pub fn port_mapping(bytes: &[u8]) {
+    let Some((first, answers)) = bytes.split_first() else { return };
+    let protocols = [mapping::Protocol::Pcp, mapping::Protocol::NatPmp, mapping::Protocol::Upnp];
+    let protocol = protocols[usize::from(*first) % protocols.len()];
+    let [router, client] = [1, 2].map(|host| Ipv4Addr::new(192, 168, 1, host));
+    let subject = mapping::Subject { router, client, port: 51821, nonce: *b"nonce nonce " };
+    let external = SocketAddrV4::new(Ipv4Addr::new(203, 0, 113, 9), 51821);
+    let mut dialogue = if *first < 128 {
+        mapping::Dialogue::ask(subject, external, protocol)
+    } else {
+        mapping::Dialogue::give_back(subject, mapping::Mapping { protocol, external, lifetime: 7200 })
+    };
+    let mut answers = answers.split(|byte| *byte == b'\x1e');
+    let mut asked = 0;
+    while asked < 20 {
+        let _ = (dialogue.question(), mapping::is_complete(answers.clone().next().unwrap_or_default()));
+        let progress = match answers.next() {
+            Some(answer) if !answer.is_empty() => dialogue.answer(answer),
+            _ => dialogue.silence(),
+        };
+        match progress {
+            mapping::Progress::Granted(granted) => {
+                return assert!(!dialogue.gives_back() && granted.external.port() != 0);
+            }
+            mapping::Progress::Over => return,
+            mapping::Progress::Foreign => {}
+            mapping::Progress::Asks => asked += 1,
+        }
+    }
+    panic!("the dialogue does not end");
 }
 
 /// `resolv.conf` and `hosts`.
@@ -56,6 +93,7 @@ pub fn netlink(bytes: &[u8]) {
     let filter = conntrack::ConnectionFilter {
         by_source: [Cidr::host(Ipv4Addr::LOCALHOST.into())].into(),
         by_mark: [crate::state::TUNNELED].into(),
+        by_path: [((Ipv4Addr::LOCALHOST, 1).into(), 2)].into(),
         by_lack: conntrack::LackingTranslations {
             destinations: [Cidr::host(Ipv4Addr::LOCALHOST.into())].into(),
             ..conntrack::LackingTranslations::default()
@@ -116,7 +154,10 @@ pub fn control(bytes: &[u8]) {
         assert_eq!(ControlRequest::decode(&asked.encode()), Some(asked));
     }
     if let Ok(fields) = request::decode_answer(bytes) {
-        let _ = AgentStatus::from_fields(&fields);
+        if let Ok(told) = AgentStatus::from_fields(&fields) {
+            let again = AgentStatus::from_fields(&told.into_fields());
+            assert_eq!(again.ok(), AgentStatus::from_fields(&fields).ok());
+        }
         let _ = ChangeReport::from_fields(fields);
     }
 }
@@ -161,6 +202,11 @@ pub fn lease_file(bytes: &[u8]) {
 pub fn journal(bytes: &[u8]) {
     let (claims, _) = Claims::parse(bytes);
     assert_eq!(Claims::parse(claims.to_text().as_bytes()), (claims, None));
+}
+
+/// Packets between sites behind NAT and helpers.
+pub fn links(bytes: &[u8]) {
+    nat::play(bytes);
 }
 
 fn render(faults: &[config::Fault]) {

@@ -8,13 +8,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
-use wg_portals::base::net::Table;
-use wg_portals::base::sorted::SortedMap;
+use wg_portals::base::net::{Family, Table};
+use wg_portals::base::sorted::{SortedMap, SortedSet};
 use wg_portals::commands::as_commands::Script;
 use wg_portals::config::model::RESOLVERS;
 use wg_portals::engine::load::Files;
 use wg_portals::firewall::xtables::IptablesProgram;
-use wg_portals::plan::plan;
+use wg_portals::firewall::{Chain, ForeignChain, RestrictiveRules, TableFamily};
+use wg_portals::nat::helper::{RelaySide, RelayedLink};
+use wg_portals::plan::{plan, relayed_links};
 use wg_portals::services;
 use wg_portals::site::facts::{Facts, HostFirewalls};
 use wg_portals::site::{Exit, ExitChoices, Site};
@@ -230,17 +232,86 @@ fn site(case: &Path, facts: &Path, firewall: Firewall) -> (Files, Site) {
         facts.can_be_deaf = facts.interfaces.keys().cloned().collect();
     }
     facts.radios = support::radios(&network, name);
+    let own_keys = DeTable::parse(&text).expect("facts are TOML").into_inner();
     if firewall == Firewall::Iptables {
         facts.filters = HostFirewalls { legacy: Some(IptablesProgram::Plain), ..HostFirewalls::default() };
+    }
+    if own_keys.contains_key("refuses") {
+        facts.filters.barriers = barriers(firewall);
     }
     let mut files = support::files(&network, name, secret);
     files.providers = support::providers(&network, name, |config| fs::read(case.join(config)).unwrap());
     let view = files.view(&facts, &resolved);
     let mut site = view.unwrap_or_else(|errors| panic!("{}: {errors}", case.display()));
     site.choose(&choices(&text, &site));
-    let measured = DeTable::parse(&text).expect("facts are TOML").into_inner();
-    site.narrow(&support::pairs(measured.get("widths").map(toml::Spanned::get_ref)));
+    site.narrow(&support::pairs(own_keys.get("widths").map(toml::Spanned::get_ref)));
+    let relayed = own_keys.get("relayed").and_then(|links| links.get_ref().as_array()).into_iter().flatten();
+    site.nat.relayed = relayed.map(|link| relayed_link(link.get_ref().as_str().unwrap())).collect();
     (files, site)
+}
+
+/// Chains of other programs that refuse unknown packets.
+fn barriers(firewall: Firewall) -> SortedSet<(RestrictiveRules, Chain)> {
+    let mut barriers = SortedSet::new();
+    for (name, chain) in [("forward", Chain::Forward), ("input", Chain::Input)] {
+        let (family, table, name) = (TableFamily::Inet, "fw4".to_owned(), name.to_owned());
+        match firewall {
+            Firewall::Nftables => {
+                let foreign = ForeignChain { family, table, name };
+                barriers.insert((RestrictiveRules::Nftables(foreign), chain));
+            }
+            Firewall::Iptables => barriers.extend(
+                [Family::V4, Family::V6]
+                    .map(|family| (RestrictiveRules::Iptables(IptablesProgram::Plain, family), chain)),
+            ),
+        }
+    }
+    barriers
+}
+
+/// Relayed link from a text: the source of each side, and the address of this site that it sends to.
+fn relayed_link(text: &str) -> RelayedLink {
+    let sides: Vec<RelaySide> = text
+        .split(", ")
+        .map(|side| {
+            let (source, local) = side.split_once(" > ").expect("both ends of a side");
+            RelaySide { source: source.parse().unwrap(), local: local.parse().unwrap() }
+        })
+        .collect();
+    RelayedLink { sides: sides.try_into().expect("two sides") }
+}
+
+/// The plan with relayed links shows those links, and no others.
+#[test]
+fn relayed_links_are_read_from_the_observed_state() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/relayed");
+    for firewall in [Firewall::Nftables, Firewall::Iptables] {
+        let (_, mut site) = site(&case, &case.join("cloud.facts.toml"), firewall);
+        let have = plan(&site);
+        assert_eq!(site.nat.relayed.len(), 3);
+        assert_eq!(relayed_links(&site, &have), site.nat.relayed);
+        assert_eq!(relayed_links(&site, &State::default()), []);
+
+        // Two links cannot have one source, and each side of a link has the family of the other side.
+        let [first, second, v6] = site.nat.relayed[..] else { panic!("three links") };
+        let doubled = RelayedLink { sides: [first.sides[1], second.sides[0]] };
+        let mixed = RelayedLink {
+            sides: [RelaySide { source: v6.sides[0].source, ..first.sides[0] }, second.sides[1]],
+        };
+        site.nat.relayed = vec![first, doubled, mixed, second, v6];
+        assert_eq!(plan(&site), have);
+
+        // The file does not relay links at these ports any more, or relays none at all.
+        let helper = site.nat.helper.as_mut().unwrap();
+        helper.ports.retain(|port| *port != 443);
+        assert_eq!(relayed_links(&site, &have), [first]);
+        for link in &mut site.nat.helper.as_mut().unwrap().links {
+            link.relay_port = None;
+        }
+        assert_eq!(relayed_links(&site, &have), []);
+        site.nat.helper = None;
+        assert_eq!(relayed_links(&site, &have), []);
+    }
 }
 
 /// Exits that portals use, by the table `exits` of the host facts: names of exits by names of portals.

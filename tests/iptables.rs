@@ -70,6 +70,7 @@ fn fitting(mut firewall: Firewall) -> Firewall {
                     syn && *chain != Chain::Marks
                 }
                 (Chain::Prerouting, action) => matches!(action, Action::Redirect(_) | Action::Accept),
+                (Chain::RelayedTo | Chain::RelayedFrom, action) => action == Action::Accept,
                 (Chain::Postrouting, action) => matches!(action, Action::Masquerade | Action::Accept),
                 (Chain::Mss | Chain::Marks | Chain::OwnMarks | Chain::Leaving, action) => {
                     action != Action::Reject
@@ -184,13 +185,14 @@ fn translations_read_back_and_can_be_removed() {
 }
 
 #[test]
-fn translations_of_networks_read_back() {
+fn translations_of_networks_and_of_ports_read_back() {
     namespace::inside(|| {
         let tables = Iptables::find();
-        let (firewall, _) = translations::of_networks();
-        let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4, Family::V6]);
-        for program in tables.legacy.into_iter().chain(tables.nft) {
-            leads_there_and_back(program, &wanted, &IptablesRuleset::new());
+        for (firewall, _) in [translations::of_networks(), translations::of_relayed_packets()] {
+            let wanted = compile(Some(&firewall), &SortedMap::new(), &[Family::V4, Family::V6]);
+            for program in tables.legacy.into_iter().chain(tables.nft) {
+                leads_there_and_back(program, &wanted, &IptablesRuleset::new());
+            }
         }
     });
 }

@@ -123,7 +123,9 @@ fn translations() -> Firewall {
 
 #[test]
 fn translations_are_listed_where_they_may_stand() {
-    for (firewall, expected) in [(translations(), TRANSLATIONS), translations::of_networks()] {
+    for (firewall, expected) in
+        [(translations(), TRANSLATIONS), translations::of_networks(), translations::of_relayed_packets()]
+    {
         let listing = in_namespace(|| {
             change(None, Some(&firewall));
             assert_eq!(read().as_ref(), Some(&firewall), "written and read by us");

@@ -1,6 +1,7 @@
 //! Changes of the network file: applied, and undone if a change needs a confirmation that does not come in
 //! time.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::reconcile::Applied;
@@ -24,13 +25,13 @@ pub(super) enum Confirmation {
     AsTheFileSays,
 }
 
-impl Version for Files {
+impl Version for Rc<Files> {
     fn text(&self) -> Option<&str> {
         Some(&self.text)
     }
 }
 
-impl Source for CommitConfirmed<Files> {
+impl Source for CommitConfirmed<Rc<Files>> {
     fn deadline(&self) -> Option<Instant> {
         self.deadline()
     }
@@ -81,7 +82,7 @@ impl Agent {
         }
     }
 
-    fn return_to(&mut self, before: Files) -> Result<Applied, Errors> {
+    fn return_to(&mut self, before: Rc<Files>) -> Result<Applied, Errors> {
         self.go_by(before)?;
         self.attempt("a change of the network file was undone")
     }
@@ -104,12 +105,12 @@ impl Agent {
             }
         };
         self.sources.confirmation.begin(&self.files, &files.text, time)?;
-        self.go_by(files)?;
+        self.go_by(Rc::new(files))?;
         Ok((site, time))
     }
 
     /// Puts these files in force.
-    fn go_by(&mut self, files: Files) -> Result<(), Errors> {
+    fn go_by(&mut self, files: Rc<Files>) -> Result<(), Errors> {
         self.sources.names.ask(files.names()?, Instant::now());
         self.sources.exits.forget_chosen_by_hand();
         self.files = files;

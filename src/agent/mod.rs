@@ -15,6 +15,7 @@ mod hook;
 mod legacy_tables;
 mod monitor;
 mod mtu_search;
+mod nat;
 mod path_mtu;
 mod pending_moves;
 mod probe;
@@ -30,6 +31,7 @@ mod tests;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -41,9 +43,9 @@ use crate::engine::host::Host;
 use crate::engine::journal::{Journal, Lock};
 use crate::engine::load::Files;
 use crate::kernel::linux::Linux;
-use crate::services::Supervisor;
 use crate::state::words::count;
 use crate::system::notify;
+use crate::system::port_mapping::give_back;
 use clock::Clock;
 use confirm::Confirmation;
 use monitor::Monitor;
@@ -62,7 +64,7 @@ const START: &str = "the agent has started";
 /// Agent of this machine.
 pub struct Agent {
     file: PathBuf,
-    files: Files,
+    files: Rc<Files>,
     sources: Sources,
     /// Moves of portals that the hook does not know of, because they are not applied yet.
     moves: PendingMoves,
@@ -99,15 +101,15 @@ impl Agent {
         let (confirmation, in_force) = CommitConfirmed::open(&file);
         // Before the first handshake.
         let clock = Clock::open(&file);
-        let files = Files::read_copy(&file, &in_force)?;
-        let services = Supervisor::open(journal.folder())?;
+        let files = Rc::new(Files::read_copy(&file, &in_force)?);
         let mut kernel = open()?;
         // Before the agent first observes the host, so that no change is missed in between.
         let monitor = Monitor::open(&mut *kernel)?;
+        let sources = Sources::open(signals, monitor, control, confirmation, clock, &file, journal.folder())?;
         let mut agent = Self {
             file,
             files,
-            sources: Sources::open(signals, monitor, control, confirmation, clock, services)?,
+            sources,
             moves: PendingMoves::default(),
             notes: Vec::new(),
             kernel,
@@ -161,6 +163,7 @@ impl Agent {
             Task::End => {
                 self.hand_over();
                 self.sources.clock.keep();
+                self.sources.helper_ports.keep();
                 return Ok(ControlFlow::Break(()));
             }
             Task::MeetBurst => {
@@ -179,6 +182,7 @@ impl Agent {
                 let now = Instant::now();
                 for interface in &lost {
                     self.sources.names.doubt(interface, now);
+                    self.sources.link_paths.doubt(interface, now);
                 }
                 drop(self.move_portals(moves));
             }
@@ -191,6 +195,7 @@ impl Agent {
     /// Removes everything that portals has made on this machine.
     pub fn remove_all(&mut self) -> Result<()> {
         let _lock = self.lock()?;
+        give_back(self.journal.folder());
         let cleared = self.sources.services.clear();
         let steps = apply::remove_all(&mut *self.kernel, &self.journal)?;
         cleared?;

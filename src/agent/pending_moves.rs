@@ -5,7 +5,7 @@ use super::failover::PortalMove;
 use super::reconcile::Applied;
 use crate::base::error::Errors;
 use crate::config::model::Mtu;
-use crate::plan::{exits_in_use, widths};
+use crate::plan::{take_up_exits, widths};
 use crate::site;
 use crate::state::Scope;
 
@@ -19,9 +19,11 @@ impl Agent {
             return Ok(());
         }
         let links = self.kernel.links()?;
-        let site = self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let mut site =
+            self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
         let have = self.kernel.observe(&Scope::default())?;
-        self.sources.exits.begin(&site, &exits_in_use(&site, &have));
+        let in_use = take_up_exits(&mut site, &have);
+        self.sources.exits.begin(&site, &in_use);
         self.sources.path_mtus.begin(widths(&site, &have));
         Ok(())
     }

@@ -93,6 +93,7 @@ impl Agent {
         site.notes.extend(services::missing(&services));
         self.sources.services.follow(services, Instant::now());
         let steps = steps?;
+        self.sources.helper_ports.has_applied(&mut *self.kernel, &site)?;
         if on_failure == OnFailure::Undo {
             // A repair closes only portals that were closed before.
             site.notes.extend(lockout_warnings(&site, &steps));
@@ -114,8 +115,11 @@ impl Agent {
         if let Err(error) = self.sources.devices.follow(&mut *self.kernel, site) {
             log::error!("{error}");
         }
+        let now = Instant::now();
+        self.sources.link_paths.follow(&mut *self.kernel, site, now);
+        self.sources.helper_ports.follow(&mut *self.kernel, site, now);
         let moves = self.sources.exits.follow(site);
-        self.sources.path_mtus.follow(site, Instant::now());
+        self.sources.path_mtus.follow(site, now);
         self.take_note(moves);
     }
 

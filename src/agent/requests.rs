@@ -74,7 +74,9 @@ impl Agent {
         let mut failures: Vec<String> = sources.clock.complaint().into_iter().collect();
         failures.extend(sources.path_mtus.complaints());
         failures.extend(sources.services.failures());
-        AgentStatus { unconfirmed: left, portals, exits, failures }
+        failures.extend(sources.helper_ports.faults());
+        let (links, helper) = (sources.link_paths.tell(now), sources.helper_ports.tell());
+        AgentStatus { unconfirmed: left, portals, exits, failures, links, helper }
     }
 }
 

@@ -4,6 +4,8 @@
 //! loop learns from the list which descriptors to poll, until when to wait, and which source takes its turn.
 
 use std::net::IpAddr;
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::clock::Clock;
@@ -14,6 +16,7 @@ use super::flap_damping::FlapDamping;
 use super::hook::Hook;
 use super::legacy_tables::LegacyTables;
 use super::monitor::Monitor;
+use super::nat::{HelperPorts, LinkPaths};
 use super::path_mtu::PathMtus;
 use super::retry::Retry;
 use super::signals::Signals;
@@ -59,14 +62,16 @@ macro_rules! sources {
 }
 
 sources! {
-    /// Opens the sources that the caller has not opened yet, in the order of the list.
+    /// Opens the sources that the caller has not opened yet, in the order of the list. `folder` holds what an
+    /// earlier agent has left, next to the journal; `file` is the network file.
     fn open(
         signals: Signals,
         monitor: Monitor,
         control: ControlListener,
-        confirmation: CommitConfirmed<Files>,
+        confirmation: CommitConfirmed<Rc<Files>>,
         clock: Clock,
-        services: Supervisor,
+        file: &Path,
+        folder: &Path,
     ) -> Result<Self>;
 
     /// Signals to the agent.
@@ -82,9 +87,13 @@ sources! {
     /// Backoff after a failed attempt.
     retry: Retry = Retry::default(),
     /// Change that waits for its confirmation.
-    confirmation: CommitConfirmed<Files> = confirmation,
+    confirmation: CommitConfirmed<Rc<Files>> = confirmation,
     /// Probes of the exits of portals that have several.
     exits: Exits = Exits::default(),
+    /// Searches for the paths of links behind NAT.
+    link_paths: LinkPaths = LinkPaths::open(folder),
+    /// Ports at which this site helps with other sites' searches.
+    helper_ports: HelperPorts = HelperPorts::open(file),
     /// Lookups of the host names of endpoints.
     names: EndpointNames = EndpointNames::default(),
     /// Devices that show their hardware address.
@@ -94,7 +103,7 @@ sources! {
     /// Calls of the user's hook.
     hook: Hook = Hook::default(),
     /// Services such as dnsmasq and hostapd.
-    services: Supervisor = services,
+    services: Supervisor = Supervisor::open(folder)?,
     /// Control socket.
     control: ControlListener = control,
 }
@@ -103,7 +112,7 @@ impl Sources {
     /// Waits for input or for the earliest deadline. Reports for each source whether it has input, in the
     /// order of the list.
     pub(super) fn wait(&self) -> Result<[bool; Self::COUNT]> {
-        let deadline = self.list().into_iter().filter_map(Source::deadline).min();
+        let deadline = self.list().iter().filter_map(|source| source.deadline()).min();
         let descriptors = self.list().map(Source::descriptors);
         let mut inputs = wait_for_input(&descriptors.concat(), deadline)?.into_iter();
         Ok(descriptors.map(|own| inputs.by_ref().take(own.len()).fold(false, |any, input| any | input)))

@@ -14,7 +14,7 @@ use crate::base::net::Secret;
 use crate::base::sorted::SortedMap;
 use crate::control::{AgentStatus, Answer, ChangeReport, ControlRequest, ask_at};
 use crate::engine::apply::prepare;
-use crate::engine::status::choose_observed;
+use crate::engine::observed::choose_observed;
 use crate::kernel::fake::{FakeKernel, SharedFake};
 use crate::plan::plan;
 use crate::site::Site;

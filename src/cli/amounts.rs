@@ -2,20 +2,12 @@
 
 use std::time::Duration;
 
+pub use crate::base::duration::duration;
+
 /// Returns seconds and tenths, as in `1.3 s`. Uses integer arithmetic: the code that prints floating-point
 /// numbers takes eleven kilobytes.
 pub fn seconds(time: Duration) -> String {
     format!("{}.{} s", time.as_secs(), time.subsec_millis() / 100)
-}
-
-/// Returns a duration in its largest fitting unit: `42 s`, `3 min`, `5 h`, `2 d`.
-pub fn duration(seconds: u64) -> String {
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => format!("{} h", seconds / 3600),
-        _ => format!("{} d", seconds / 86_400),
-    }
 }
 
 /// Returns a number of bytes with its unit: `512 B`, `1.5 kB`, `2.0 MB`. The units are powers of 1000, as is
@@ -50,8 +42,5 @@ mod tests {
         assert_eq!(bytes(1000), "1.0 kB");
         assert_eq!(bytes(1_550_000), "1.5 MB");
         assert_eq!(bytes(20_000_000_000_000_000), "20000.0 TB");
-        assert_eq!(duration(119), "119 s");
-        assert_eq!(duration(120), "2 min");
-        assert_eq!(duration(172_800), "2 d");
     }
 }

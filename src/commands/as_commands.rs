@@ -210,9 +210,14 @@ fn firewall_lines(step: &FirewallStep) -> Vec<String> {
             [Family::V4, Family::V6].into_iter().filter_map(restore).collect()
         }
         FirewallStep::ChangePinholes { chain, from, to } => {
-            let clear = (!from.rules.is_empty()).then(|| clear_pinholes(chain));
-            let open = (!to.rules.is_empty()).then(|| nft(&text::pinholes(chain, &to.rules)));
-            clear.into_iter().chain(open).collect()
+            let mut lines = Vec::new();
+            if !from.rules.is_empty() {
+                lines.push(clear_pinholes(chain));
+            }
+            if !to.rules.is_empty() {
+                lines.push(nft(&text::pinholes(chain, &to.rules)));
+            }
+            lines
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::engine::journal::Journal;
 use crate::kernel::linux::Linux;
 use crate::services::Supervisor;
 use crate::state::words::count;
+use crate::system::port_mapping;
 
 /// Removes everything that portals has set up, without the network file or the keys, which may be gone. A
 /// change that waits to be confirmed is undone as well, so that no later start returns to it.
@@ -28,6 +29,7 @@ pub(super) fn run(file: &Path) -> Result<ExitStatus, Errors> {
     if let Err(error) = CommitConfirmed::of(file).undo() {
         complain!("portals: {error}");
     }
+    port_mapping::give_back(journal.folder());
     let services = Supervisor::open(journal.folder()).and_then(|mut left| left.clear());
     let steps = remove_all(&mut Linux::open()?, &journal)?;
     services?;

@@ -79,6 +79,7 @@ fn write(folder: &Path, files: &[WgQuickExport]) -> Result<ExitStatus> {
 }
 
 fn no_such_site(file: &Path, network: &Network, name: &str) -> Error {
-    let known = suggest(name, network.sites.keys().map(String::as_str));
+    let sites: Vec<&str> = network.sites.keys().map(String::as_str).collect();
+    let known = suggest(name, &sites);
     Error::wrong(format!("{}: there is no site `{name}`: {known}", file.display()))
 }

@@ -10,7 +10,7 @@ use crate::commands::as_commands::Script;
 use crate::engine::apply::prepare;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
-use crate::engine::status::choose_observed;
+use crate::engine::observed::choose_observed;
 use crate::kernel::Kernel as _;
 use crate::kernel::linux::Linux;
 use crate::plan::{lockout_warnings, plan};

@@ -38,6 +38,12 @@ fn write_site(page: &mut MetricsPage, report: &Report) {
     for exit in &agent_status.exits {
         page.sample("portals_exit_up", &[("exit", &exit.name)], (exit.words == "up").into());
     }
+    if let Some(helper) = &agent_status.helper {
+        page.metric("portals_helper_questions_total", "counter", "Questions of other sites answered.");
+        page.sample("portals_helper_questions_total", &[], helper.questions);
+        page.metric("portals_relayed_links", "gauge", "Links between two other sites that this site relays.");
+        page.sample("portals_relayed_links", &[], helper.relayed.len() as u64);
+    }
 }
 
 fn write_links(page: &mut MetricsPage, report: &Report, now: SystemTime) {
@@ -46,10 +52,31 @@ fn write_links(page: &mut MetricsPage, report: &Report, now: SystemTime) {
         |link: &'_ LinkReport| [("peer", link.peer.clone()), ("interface", link.interface.to_string())];
     let links: Vec<_> = report.links.iter().map(|link| (labels(link), link)).collect();
     write_sessions(page, "link", &links, now);
+    write_paths(page, report);
     if !report.phones.is_empty() {
         let labels = |phone: &PhoneReport| [("phone", phone.link.peer.clone()), ("exit", phone.exit.clone())];
         let phones: Vec<_> = report.phones.iter().map(|phone| (labels(phone), &phone.link)).collect();
         write_sessions(page, "phone", &phones, now);
+    }
+}
+
+/// Writes the paths of the links that are up, as far as the agent knows them.
+fn write_paths(page: &mut MetricsPage, report: &Report) {
+    let Some(agent_status) = &report.agent_status else { return };
+    let path = |link: &LinkReport| agent_status.link(&link.peer, &link.interface)?.path.as_ref();
+    let links = report.links.iter().filter(|link| link.up);
+    let mut paths = links.filter_map(|link| Some((link, path(link)?))).peekable();
+    if paths.peek().is_some() {
+        page.metric(
+            "portals_link_path_info",
+            "gauge",
+            "Path of a link, and the site that relays, or whose router maps a port.",
+        );
+    }
+    for (link, path) in paths {
+        let (interface, kind) = (link.interface.as_str(), path.kind.as_str());
+        let labels = [("peer", &*link.peer), ("interface", interface), ("path", kind), ("by", &path.by)];
+        page.sample("portals_link_path_info", &labels, 1);
     }
 }
 
@@ -138,7 +165,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::control::{AgentStatus, TimedState};
+    use crate::control::{AgentStatus, HelperStatus, LinkPath, LinkPathStatus, PathKind, TimedState};
 
     #[test]
     fn the_page_has_prometheus_text_format() {
@@ -169,6 +196,36 @@ mod tests {
         assert_eq!(samples, expected);
         let of_type: Vec<&str> = page.lines().filter(|line| line.starts_with("# TYPE")).collect();
         assert_eq!((of_type.len(), of_type[6]), (14, "# TYPE portals_link_receive_bytes_total counter"));
+    }
+
+    #[test]
+    fn paths_and_help_for_others_are_metrics() {
+        let path = |kind, by: &str| Some(LinkPath { kind, by: by.to_owned() });
+        let page = |path, up| {
+            let interface = "to-paris".parse().unwrap();
+            let (peer, tried, port_mapping) = ("paris".to_owned(), Vec::new(), String::new());
+            let links = vec![LinkPathStatus { peer, interface, path, tried, port_mapping }];
+            let relayed = vec![["mike", "sara"].map(str::to_owned)];
+            let helper = Some(HelperStatus { questions: 12, relayed });
+            let agent_status = AgentStatus { links, helper, ..AgentStatus::default() };
+            let mut report = Report { agent_status: Some(agent_status), ..Report::example() };
+            report.links[0].up = up;
+            text(&report, SystemTime::UNIX_EPOCH)
+        };
+        let relayed = page(path(PathKind::Relayed, "oslo"), true);
+        for expected in [
+            "{peer=\"paris\",interface=\"to-paris\",path=\"relayed\",by=\"oslo\"} 1\n",
+            "# TYPE portals_link_path_info gauge\n",
+            "# TYPE portals_helper_questions_total counter\nportals_helper_questions_total 12\n",
+            "# TYPE portals_relayed_links gauge\nportals_relayed_links 1\n",
+        ] {
+            assert!(relayed.contains(expected), "{relayed}");
+        }
+        let direct = page(path(PathKind::Direct, ""), true);
+        assert!(direct.contains("path=\"direct\",by=\"\"} 1\n"), "{direct}");
+        assert!(!page(None, true).contains("portals_link_path_info"), "the agent does not know the path");
+        let down = page(path(PathKind::Direct, ""), false);
+        assert!(!down.contains("portals_link_path_info"), "the link is down");
     }
 
     #[test]

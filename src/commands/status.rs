@@ -1,5 +1,7 @@
 //! `portals status`: shows links, portals and exits.
 
+mod paths;
+
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -14,13 +16,12 @@ use crate::cli;
 use crate::cli::amounts::{bytes, duration};
 use crate::cli::output;
 use crate::cli::style::Style;
-use crate::control::{AgentStatus, ControlRequest, TimedState, ask_within};
+use crate::control::{AgentStatus, ControlRequest, LinkPathStatus, TimedState, ask_within};
 use crate::engine::host::Host;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
-use crate::engine::status::{
-    LanReport, LinkReport, PhoneReport, PortalReport, PortalState, Report, choose_observed, report,
-};
+use crate::engine::observed::choose_observed;
+use crate::engine::status::{LanReport, LinkReport, PhoneReport, PortalReport, PortalState, Report, report};
 use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
 use crate::site::Relay;
@@ -98,7 +99,10 @@ fn json(report: &Report) -> String {
         ("agent", Json::Bool(report.agent)),
         ("wireguard", Json::text(report.wireguard.as_str())),
         ("firewall", Json::text(report.firewall.as_str())),
-        ("links", Json::List(report.links.iter().map(link_json).collect())),
+        (
+            "links",
+            Json::List(report.links.iter().map(|link| link_json(link, paths::known(report, link))).collect()),
+        ),
         ("portals", Json::List(portals.collect())),
         ("phones", Json::List(report.phones.iter().map(phone_json).collect())),
     ];
@@ -116,17 +120,21 @@ fn json(report: &Report) -> String {
     }
     if let Some(agent_status) = &report.agent_status {
         members.extend(agent_members(agent_status));
+        members.extend(agent_status.helper.as_ref().map(|helper| ("helper", paths::helper_json(helper))));
     }
     Json::Object(members).to_string()
 }
 
-fn link_json(link: &LinkReport) -> Json {
+fn link_json(link: &LinkReport, path: Option<&LinkPathStatus>) -> Json {
     let mut members = vec![
         ("peer", Json::text(&link.peer)),
         ("interface", Json::text(link.interface.as_str())),
         ("exit", Json::Bool(link.exit)),
     ];
     members.extend(session_members(link));
+    if let Some(path) = path {
+        members.extend(paths::members(path, link.up));
+    }
     Json::Object(members)
 }
 
@@ -197,13 +205,19 @@ fn agent_members(agent_status: &AgentStatus) -> [(&'static str, Json); 2] {
 fn for_people(report: &Report, style: Style) -> String {
     let mut text = String::new();
     head_lines(&mut text, report, style);
-    section(&mut text, "links", &report.links, style, |text, link| link_line(text, link, style));
+    section(&mut text, "links", &report.links, style, |text, link| {
+        link_line(text, link, style);
+        paths::line_end(text, report, link);
+    });
     section(&mut text, "portals", &report.portals, style, |text, portal| {
         portal_line(text, portal, report.known(&portal.name), style);
     });
     section(&mut text, "phones", &report.phones, style, |text, phone| phone_line(text, phone, style));
     section(&mut text, "relays", &report.relays, style, relay_line);
     section(&mut text, "networks", &report.lans, style, lan_line);
+    let helper = report.agent_status.as_ref().and_then(|agent_status| agent_status.helper.as_ref());
+    let relayed = helper.map_or(&[][..], |helper| &helper.relayed);
+    section(&mut text, "helper", relayed, style, paths::relayed_line);
     text
 }
 
@@ -238,11 +252,12 @@ fn section<T>(text: &mut String, heading: &str, items: &[T], style: Style, line:
     }
 }
 
+/// Appends the line of a link, without its path and its end.
 fn link_line(text: &mut String, link: &LinkReport, style: Style) {
     let state = if link.up { style.good("up  ") } else { style.bad("down") };
     let (endpoint, handshake) = (endpoint(link), handshake(link));
     let role = if link.exit { "exit" } else { "link" };
-    let _ = writeln!(
+    let _ = write!(
         text,
         "  {:<12} {state}  {role}  {:<15}  {endpoint:<24} {handshake:<22} in {}, out {}",
         link.peer,

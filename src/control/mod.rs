@@ -2,6 +2,8 @@
 //!
 //! Requests and answers consist of fields with a zero byte between them, and end with the stream.
 
+mod agent_status;
+mod link_path;
 pub(crate) mod request;
 #[cfg(test)]
 mod tests;
@@ -23,7 +25,9 @@ use nix::unistd::geteuid;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::system::logging::RateLimit;
-pub use request::{AgentStatus, ChangeReport, ControlRequest, TimedState};
+pub use agent_status::{AgentStatus, HelperStatus, TimedState};
+pub use link_path::{LinkPath, LinkPathStatus, PathKind};
+pub use request::{ChangeReport, ControlRequest};
 use request::{decode_answer, encode_answer};
 
 /// Path of the agent's socket.

@@ -47,30 +47,6 @@ pub struct ChangeReport {
     pub notes: Vec<String>,
 }
 
-/// State that only the agent knows.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct AgentStatus {
-    /// Seconds left to confirm the network file in force; none = it is in force for good.
-    pub unconfirmed: Option<u64>,
-    /// Portals with several exits.
-    pub portals: Vec<TimedState>,
-    /// Exits in a list of several.
-    pub exits: Vec<TimedState>,
-    /// Faults of the clock, of links and of services: a line for each.
-    pub failures: Vec<String>,
-}
-
-/// State of a portal or an exit, and its age.
-#[derive(Debug, PartialEq, Eq)]
-pub struct TimedState {
-    /// Name of the portal or exit.
-    pub name: Name,
-    /// Seconds since the last change.
-    pub since: u64,
-    /// Reason for the exit of a portal; `up`, `down` or `unproven` for an exit.
-    pub words: String,
-}
-
 impl ControlRequest {
     /// Encodes the request in the bytes on the socket.
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -124,44 +100,13 @@ impl ChangeReport {
     }
 }
 
-impl AgentStatus {
-    /// Returns the fields of an answer: four for each portal, exit, deadline and failure.
-    pub fn into_fields(self) -> Vec<String> {
-        let mut fields = Vec::new();
-        let mut tell = |what: &str, name: Name, since: u64, words: String| {
-            fields.extend([what.to_owned(), name, since.to_string(), words]);
-        };
-        self.portals.into_iter().for_each(|known| tell("portal", known.name, known.since, known.words));
-        self.exits.into_iter().for_each(|known| tell("exit", known.name, known.since, known.words));
-        self.unconfirmed.into_iter().for_each(|left| tell("unconfirmed", Name::new(), left, String::new()));
-        self.failures.into_iter().for_each(|words| tell("failure", Name::new(), 0, words));
-        fields
-    }
-
-    /// Parses the fields of an answer.
-    pub fn from_fields(fields: &[String]) -> Result<Self> {
-        let mut agent_status = Self::default();
-        for four in fields.chunks(4) {
-            let [what, name, since, words] = four else { return Err(broken_off()) };
-            let since = since.parse().map_err(|_| broken_off())?;
-            let known = TimedState { name: name.clone(), since, words: words.clone() };
-            match what.as_str() {
-                "portal" => agent_status.portals.push(known),
-                "exit" => agent_status.exits.push(known),
-                "unconfirmed" => agent_status.unconfirmed = Some(since),
-                "failure" => agent_status.failures.push(known.words),
-                _ => return Err(broken_off()),
-            }
-        }
-        Ok(agent_status)
-    }
-}
-
 /// Encodes an answer in the bytes on the socket.
 pub(crate) fn encode_answer(answer: &Answer) -> String {
     let fields = match answer {
         Ok(fields) => {
-            ["done"].into_iter().chain(fields.iter().map(String::as_str)).collect::<Vec<_>>().join("\0")
+            let mut all = vec!["done"];
+            all.extend(fields.iter().map(String::as_str));
+            all.join("\0")
         }
         Err(errors) => {
             let errors = errors.iter().map(|error| {
@@ -236,21 +181,6 @@ mod tests {
 
     #[test]
     fn a_decoded_answer_is_the_encoded_one() {
-        let known =
-            |name: &str, words: &str| TimedState { name: name.to_owned(), since: 3, words: words.to_owned() };
-        let agent_status = |unconfirmed, portals: &[&str], exits: &[&str]| AgentStatus {
-            unconfirmed,
-            portals: portals.iter().map(|name| known(name, "why")).collect(),
-            exits: exits.iter().map(|name| known(name, "")).collect(),
-            failures: exits.iter().map(|name| format!("{name} does not run")).collect(),
-        };
-        for (left, portals, exits) in
-            [(Some(7), &["guest", "tv"][..], &["paris"][..]), (None, &["guest"], &[]), (None, &[], &[])]
-        {
-            let all = || agent_status(left, portals, exits);
-            let fields = decode_answer(encode_answer(&Ok(all().into_fields())).as_bytes()).unwrap();
-            assert_eq!(AgentStatus::from_fields(&fields).unwrap(), all());
-        }
         let done = || ChangeReport { changes: 3, notes: vec!["one".to_owned(), "two\nlines".to_owned()] };
         assert_eq!(ChangeReport::from_fields(done().into_fields()).unwrap(), done());
     }
@@ -266,10 +196,5 @@ mod tests {
             ChangeReport::from_fields(fields(&["three"])).is_err()
                 && ChangeReport::from_fields(Vec::new()).is_err()
         );
-        for wrong in
-            [&["portal", "guest", "3"][..], &["portal", "guest", "soon", ""], &["dog", "rex", "3", ""]]
-        {
-            assert!(AgentStatus::from_fields(&fields(wrong)).is_err(), "{wrong:?}");
-        }
     }
 }

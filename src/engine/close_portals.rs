@@ -38,7 +38,7 @@ pub fn close_by_file(file: &Path) -> Option<Result<PathBuf, Errors>> {
     // If `/run` is full or broken, there is no lock, and the portals are closed without one.
     let _lock = Journal::open().and_then(|journal| journal.lock(&mut || ())).ok();
     let closed =
-        Linux::open().map_err(Errors::from).and_then(|mut kernel| close(&mut kernel, &network, key, file));
+        Linux::open().map_err(Errors::from).and_then(|mut kernel| close(&mut kernel, network, key, file));
     Some(closed.map(|()| copy))
 }
 
@@ -54,13 +54,8 @@ fn own_name(network: &Network, key: Option<PublicKey>) -> Option<Name> {
 
 /// Closes the portals of this site, and goes on past failures. Removes nothing: rules of ours that are in
 /// place already close what they must.
-fn close(
-    kernel: &mut dyn Host,
-    network: &Network,
-    key: Option<PublicKey>,
-    file: &Path,
-) -> Result<(), Errors> {
-    let Some(own) = own_name(network, key) else { return Ok(()) };
+fn close(kernel: &mut dyn Host, network: Network, key: Option<PublicKey>, file: &Path) -> Result<(), Errors> {
+    let Some(own) = own_name(&network, key) else { return Ok(()) };
     let network = bare(network, &own);
     let entry = &network.sites[&own];
     let links = kernel.links()?;
@@ -99,30 +94,23 @@ fn closes(portal: &PortalConfig) -> bool {
 
 /// Returns the network reduced to the portals of one site that must be closed, so that it refers to no other
 /// file.
-fn bare(network: &Network, own: &str) -> Network {
-    let mut bare = network.clone();
-    bare.probe = None;
-    bare.subnet6 = None;
-    bare.phones = SortedMap::new();
-    bare.sites = network
-        .sites
-        .iter()
-        .filter(|(name, _)| name.as_str() == own)
-        .map(|(name, site)| {
-            let mut site = site.clone();
-            site.exits.clear();
-            site.links.clear();
-            site.lan.clear();
-            site.dns = None;
-            site.providers = SortedMap::new();
-            site.portals.retain(closes);
-            for portal in &mut site.portals {
-                portal.exits = vec![ExitRef::Direct];
-            }
-            (name.clone(), site)
-        })
-        .collect();
-    bare
+fn bare(mut network: Network, own: &str) -> Network {
+    network.probe = None;
+    network.subnet6 = None;
+    network.phones = SortedMap::new();
+    network.sites.retain(|name, _| name == own);
+    for site in network.sites.values_mut() {
+        site.exits.clear();
+        site.links.clear();
+        site.lan.clear();
+        site.dns = None;
+        site.providers = SortedMap::new();
+        site.portals.retain(closes);
+        for portal in &mut site.portals {
+            portal.exits = vec![ExitRef::Direct];
+        }
+    }
+    network
 }
 
 /// Returns the view of a site whose portals lead nowhere.
@@ -225,7 +213,7 @@ mod tests {
         assert_eq!(network.phones.len(), 2);
         let filters = HostFirewalls { nftables: true, ..HostFirewalls::default() };
         let facts = Facts { ipv6: true, filters, ..Facts::default() };
-        let site = closed_site(&bare(&network, &own), &own, &facts, Path::new("network.toml")).unwrap();
+        let site = closed_site(&bare(network, &own), &own, &facts, Path::new("network.toml")).unwrap();
         let state = closed(&site);
         let text = state.rules.iter().map(crate::state::words::rule).collect::<Vec<_>>().join("\n");
         assert!(text.contains("from all iif eth1 unreachable"), "{text}");

@@ -29,7 +29,7 @@ use crate::wgquick::Parsed;
 const RESOLVING: Duration = Duration::from_secs(3);
 
 /// Network file, and the secrets next to it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Files {
     /// Path of the network file.
     pub file: PathBuf,

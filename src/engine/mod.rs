@@ -12,6 +12,7 @@ pub mod load;
 pub mod locked_file;
 pub mod neighbours;
 pub mod network_file;
+pub mod observed;
 pub mod passphrases;
 pub mod status;
 pub mod wgquick_file;

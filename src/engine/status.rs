@@ -8,12 +8,10 @@ use std::time::SystemTime;
 use crate::base::error::Result;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::SortedMap;
-use crate::config::model::Mtu;
 use crate::control::{AgentStatus, TimedState};
 use crate::firewall;
 use crate::kernel::Kernel;
 use crate::kernel::wireguard::PeerStatistics;
-use crate::plan::{exits_in_use, widths};
 use crate::services::leases::Lease;
 use crate::site::{Entrance, Exit, Obstacle, Portal, Relay, Site, SitePeer};
 use crate::state::{Link, Scope, State, WireGuardBackend};
@@ -219,7 +217,7 @@ impl PortalState {
 }
 
 /// Reads the live tunnels of a site. The portals of `site` must have the exits that are in use: see
-/// [`choose_observed`].
+/// [`choose_observed`](super::observed::choose_observed).
 pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime) -> Result<Report> {
     let live = kernel.own_tunnels()?;
     let (mut links, mut phones) = (Vec::new(), Vec::new());
@@ -281,16 +279,6 @@ fn lans(site: &Site) -> Vec<LanReport> {
         }
     }
     lans
-}
-
-/// Sets the exits of a site's portals and the MTUs of its tunnels to those in use on this machine.
-pub fn choose_observed(site: &mut Site, kernel: &mut dyn Kernel) -> Result<()> {
-    if site.portals.iter().any(Portal::can_fail_over) || site.mtu == Mtu::Measured {
-        let have = kernel.observe(&Scope::default())?;
-        site.choose(&exits_in_use(site, &have));
-        site.narrow(&widths(site, &have));
-    }
-    Ok(())
 }
 
 /// Returns the firewall that has our own rules.

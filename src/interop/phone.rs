@@ -48,13 +48,13 @@ pub fn add(
     let longer = text.to_owned() + &entry.text(text);
     let heading =
         || Error::wrong("with this phone, the network file would be wrong, so the file was not changed:");
-    let new = config::check(path, &longer).map_err(|faults| faults.under(heading()))?;
-    let mut others = new.clone();
-    others.phones.remove(entry.name);
-    if others == *network && new.phones.contains_key(entry.name) {
-        Ok((longer, new))
-    } else {
-        Err(Error::wrong(format!("a phone cannot be called `{}`", entry.name)).into())
+    let mut new = config::check(path, &longer).map_err(|faults| faults.under(heading()))?;
+    match new.phones.remove_entry(entry.name) {
+        Some((name, phone)) if new == *network => {
+            new.phones.insert(name, phone);
+            Ok((longer, new))
+        }
+        _ => Err(Error::wrong(format!("a phone cannot be called `{}`", entry.name)).into()),
     }
 }
 
@@ -95,7 +95,9 @@ pub fn preshared_key(network: &Network, name: &Name, folder: &Path) -> Result<Op
 
 /// Returns the addresses of a phone, one of each family that the network has.
 pub fn addresses(network: &Network, phone: &PhoneConfig) -> Vec<IpAddr> {
-    [Some(phone_address(network, phone)), phone_address6(network, phone)].into_iter().flatten().collect()
+    let mut addresses = vec![phone_address(network, phone)];
+    addresses.extend(phone_address6(network, phone));
+    addresses
 }
 
 /// Returns the file for a phone's WireGuard app, with its `resolvers`. The phone sends all its traffic to its

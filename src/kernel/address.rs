@@ -12,9 +12,19 @@ use super::netlink::{Refusal, Socket};
 use super::rtnetlink::{AddressHeader, Request, address_of};
 use crate::base::error::{Context, Result};
 use crate::base::net::{Family, InterfaceAddress};
+use crate::nat::is_home_address;
 
 /// Flag of an address that is used at once, without a search for duplicates.
 const NODAD: u8 = of_8_bits(libc::IFA_F_NODAD.cast_signed());
+
+/// Flags of addresses under which this host cannot be found, or not for long.
+const PASSING: u8 = of_8_bits(
+    (libc::IFA_F_TEMPORARY | libc::IFA_F_DEPRECATED | libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED)
+        .cast_signed(),
+);
+
+/// Prefix of the global IPv6 addresses, in the first 16 bits, and its mask (RFC 4291 § 2.4): 2000::/3.
+const GLOBAL_IPV6: (u16, u16) = (0x2000, 0xe000);
 
 /// Lists all addresses in this network namespace, each with the number of its interface.
 pub fn list(socket: &mut Socket) -> Result<Vec<(u32, InterfaceAddress)>> {
@@ -33,24 +43,61 @@ pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>>
     Ok(addresses.filter(|(at, _)| *at == index).map(|(_, address)| address).collect())
 }
 
+/// Lists the addresses of the interface with this number under which other hosts may find this host from now
+/// on: without those that the kernel changes from time to time (RFC 8981), gives up, or still checks.
+pub fn list_lasting(socket: &mut Socket, index: u32) -> Result<Vec<IpAddr>> {
+    let entries = match entries(socket, index) {
+        Err(Refusal { errno: Errno::ENODEV, .. }) => Vec::new(),
+        entries => entries.context(cannot_list)?,
+    };
+    let lasting = entries.into_iter().filter(|entry| entry.index == index && entry.flags & PASSING == 0);
+    Ok(lasting.map(|entry| entry.address.address).collect())
+}
+
+/// Chooses the addresses that other sites may use: global IPv6 addresses, and private IPv4 addresses for
+/// sites in the same home. The public IPv4 address is the one that helpers see.
+pub(super) fn for_peers(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let (prefix, mask) = GLOBAL_IPV6;
+    let (mut global, mut at_home) = (Vec::new(), Vec::new());
+    for address in addresses {
+        match address {
+            IpAddr::V6(v6) if v6.segments()[0] & mask == prefix => global.push(address),
+            IpAddr::V4(_) if is_home_address(address) => at_home.push(address),
+            _ => {}
+        }
+    }
+    global.truncate(1);
+    at_home.truncate(2);
+    [global, at_home].concat()
+}
+
 /// Lists the addresses of one interface, or of all if `index` is 0.
 fn dump(socket: &mut Socket, index: u32) -> Result<Vec<(u32, InterfaceAddress)>, Refusal> {
+    Ok(entries(socket, index)?.into_iter().map(|entry| (entry.index, entry.address)).collect())
+}
+
+fn entries(socket: &mut Socket, index: u32) -> Result<Vec<AddressEntry>, Refusal> {
     let filter = AddressHeader { index, ..AddressHeader::default() };
-    let addresses: Vec<AddressEntry> = socket.dump(filter.request().message(libc::RTM_GETADDR))?;
-    Ok(addresses.into_iter().map(|AddressEntry(index, address)| (index, address)).collect())
+    socket.dump(filter.request().message(libc::RTM_GETADDR))
 }
 
 fn cannot_list() -> String {
     "cannot list the addresses of the interfaces".to_owned()
 }
 
-/// An address, behind the number of its interface.
+/// An address of an interface.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct AddressEntry(pub(super) u32, pub(super) InterfaceAddress);
+pub(crate) struct AddressEntry {
+    /// Number of the interface.
+    pub(super) index: u32,
+    pub(super) address: InterfaceAddress,
+    /// Flags (libc's `IFA_F_*`), as far as they fit.
+    pub(super) flags: u8,
+}
 
 impl Decode for AddressEntry {
     fn decode(payload: &[u8]) -> Option<Self> {
-        let (AddressHeader { family, length, index, .. }, attributes) = AddressHeader::split(payload)?;
+        let (AddressHeader { family, length, index, flags }, attributes) = AddressHeader::split(payload)?;
         let (mut own, mut other_end) = (None, None);
         for (attribute, value) in attributes.iter() {
             match attribute {
@@ -62,7 +109,7 @@ impl Decode for AddressEntry {
         // On a point-to-point interface "address" is the other end, and "local" our own (rtnetlink(7)).
         // Elsewhere IPv6 has no "local".
         let address = own.or(other_end)?;
-        Some(Self(index, InterfaceAddress { address, length }))
+        Some(Self { index, address: InterfaceAddress { address, length }, flags })
     }
 }
 

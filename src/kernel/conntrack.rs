@@ -1,9 +1,10 @@
 //! Connection tracking: ctnetlink (linux/netfilter/nfnetlink_conntrack.h).
 //!
 //! A connection keeps the addresses that it was translated to when it began, even if its packets take another
-//! path later. When a portal moves to another exit, its connections are forgotten, and begin again there.
+//! path later. When a portal moves to another exit, its connections are forgotten, and begin again there. The
+//! same holds for packets of a link that this site begins to relay.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use netlink_packet_core::NLA_F_NESTED;
 use nix::errno::Errno;
@@ -32,6 +33,14 @@ const MARK: u16 = 8;
 const ID: u16 = 12;
 const ZONE: u16 = 18;
 
+/// CTA_TUPLE_PROTO; and CTA_PROTO_NUM, CTA_PROTO_SRC_PORT and CTA_PROTO_DST_PORT in it.
+const PROTOCOL: u16 = 2;
+const PROTOCOL_NUMBER: u16 = 1;
+const SOURCE_PORT: u16 = 2;
+const DESTINATION_PORT: u16 = 3;
+
+const UDP: u8 = of_8_bits(libc::IPPROTO_UDP);
+
 /// CTA_TUPLE_IP; and CTA_IP_V4_SRC and CTA_IP_V6_SRC, CTA_IP_V4_DST and CTA_IP_V6_DST in it.
 const ADDRESSES: u16 = 1;
 const SOURCES: [u16; 2] = [1, 3];
@@ -44,6 +53,8 @@ pub struct ConnectionFilter {
     pub by_source: SortedSet<Cidr>,
     /// Marks that the connections carry.
     pub by_mark: SortedSet<Mark>,
+    /// Addresses from which the connections came, and the UDP ports to which they went.
+    pub by_path: Vec<(SocketAddr, u16)>,
     /// Translations that the connections should have, and do not have.
     pub by_lack: LackingTranslations,
 }
@@ -87,7 +98,7 @@ pub fn forget(filter: &ConnectionFilter) -> Result<usize> {
     let count = deletions.len();
     let verdicts = socket.batch(deletions).into_iter().filter(|verdict| !is_over(verdict));
     let verdict: Result<(), Refusal> = verdicts.collect();
-    verdict.context(|| "cannot forget the connections of a portal".to_owned()).map(|()| count)
+    verdict.context(|| "cannot forget connections".to_owned()).map(|()| count)
 }
 
 /// Reports whether a connection ended by itself before it was forgotten.
@@ -102,7 +113,9 @@ pub(crate) fn deletion(filter: &ConnectionFilter, frame: &Frame) -> Option<Messa
     let by_mark = |mark: u32| filter.by_mark.iter().any(|known| mark & known.mask == known.value);
     let ends = |direction| ends(entry, direction);
     let (original, reply) = (ends(ORIGINAL)?, ends(REPLY));
+    let by_path = || path(entry, original.0).is_some_and(|path| filter.by_path.contains(&path));
     let is_chosen = by_source(original.0)
+        || by_path()
         || entry.number(MARK).is_some_and(by_mark)
         || reply.is_some_and(|reply| filter.by_lack.chooses(original, reply));
     let family = family_of(frame.payload).filter(|_| frame.kind == NEW && is_chosen)?;
@@ -113,6 +126,14 @@ fn ends(entry: Attributes, direction: u16) -> Option<Ends> {
     let addresses = entry.nested(direction).nested(ADDRESSES);
     let end = |kinds: [u16; 2]| kinds.into_iter().find_map(|kind| address(addresses.bytes(kind)?));
     Some((end(SOURCES)?, end(DESTINATIONS)?))
+}
+
+/// Returns the address and port that a UDP connection came from, and the port that it went to.
+fn path(entry: Attributes, source: IpAddr) -> Option<(SocketAddr, u16)> {
+    let protocol = entry.nested(ORIGINAL).nested(PROTOCOL);
+    let port = |kind| Some(u16::from_be_bytes(*protocol.bytes(kind)?.as_array()?));
+    let is_udp = protocol.bytes(PROTOCOL_NUMBER)? == [UDP];
+    Some((SocketAddr::new(source, port(SOURCE_PORT)?), port(DESTINATION_PORT)?)).filter(|_| is_udp)
 }
 
 /// Writes the attributes that name a connection. The kernel finds it by its tuple and its zone; the number

@@ -179,7 +179,7 @@ fn question(family: Family, identifier: u16, sequence: u16, length: usize) -> Ve
 
 /// Returns the ones' complement of the ones' complement sum of all 16-bit words (RFC 1071). A last byte
 /// without a partner does not count: it is zero in our messages.
-fn checksum(message: &[u8]) -> u16 {
+pub(super) fn checksum(message: &[u8]) -> u16 {
     let words = message.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word)));
     let sum: u32 = words.sum();
     let folded = (sum & 0xffff) + (sum >> 16);

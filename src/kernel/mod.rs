@@ -7,6 +7,7 @@ mod batch;
 pub mod builtin;
 pub mod conntrack;
 pub(crate) mod constant;
+mod datagram;
 pub mod echo;
 pub mod fake;
 pub mod generic;
@@ -45,7 +46,7 @@ use conntrack::ConnectionFilter;
 use echo::EchoPath;
 use iptables::legacy::Shape;
 use link::Links;
-use sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
+use sockets::{ChangeMonitor, EchoSocket, HelperSocket, NeighbourMonitor, TunnelPackets};
 use wireguard::Reading;
 
 /// A machine that can be observed and changed.
@@ -68,6 +69,14 @@ pub trait Kernel {
 
     /// Returns the interface through which packets to an address leave this machine.
     fn interface_to(&mut self, address: IpAddr, links: &Links) -> Option<IfName>;
+
+    /// Reports whether a tunnel's packets to an address leave this machine, and not through a tunnel of
+    /// portals: that tunnel would carry itself.
+    fn is_outside_tunnels(&mut self, address: IpAddr, links: &Links) -> bool;
+
+    /// Returns the addresses of these uplinks at which another site may reach this host: at most one IPv6
+    /// address, which is global, and two private IPv4 addresses for a site in the same home.
+    fn uplink_addresses(&mut self, uplinks: &[&IfName], links: &Links) -> Result<Vec<IpAddr>>;
 
     /// Reports whether packets can be dropped as they arrive at a port of a bridge of the host.
     fn can_close_ports(&mut self) -> bool;
@@ -107,6 +116,12 @@ pub trait Kernel {
 
     /// Opens a socket for echo requests.
     fn echo_socket(&mut self, path: &EchoPath) -> Result<Box<dyn EchoSocket>, Errno>;
+
+    /// Opens sockets for packets of links, which leave from the ports of tunnels.
+    fn tunnel_packets(&mut self) -> Result<Box<dyn TunnelPackets>, Errno>;
+
+    /// Opens a socket for questions at a port of this host, at all its addresses.
+    fn helper_socket(&mut self, port: u16) -> Result<Box<dyn HelperSocket>, Errno>;
 
     /// Sends a packet through a tunnel, so that a handshake begins at once. If that fails, a later keepalive
     /// begins the handshake.

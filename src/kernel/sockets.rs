@@ -2,10 +2,13 @@
 //! that a test can bring its own.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use nix::errno::Errno;
 
+use super::datagram::{BoundSocket, RawSockets};
+pub use super::datagram::{HelperPacket, TunnelPacket};
 use super::echo::Echo;
 use super::neighbour::{Neighbour, NeighbourSocket};
 use super::netlink_monitor::NetlinkMonitor;
@@ -47,6 +50,36 @@ pub trait EchoSocket: fmt::Debug {
     fn answers(&mut self) -> Vec<u16>;
 }
 
+/// Packets of links (see [`crate::nat::packet`]), which leave from the ports of tunnels, and come in there.
+pub trait TunnelPackets: fmt::Debug {
+    /// Returns the descriptors to poll for input.
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
+
+    /// Sends a packet from the port of a tunnel. Routers on the way drop it after this number of hops.
+    ///
+    /// # Errors
+    /// If there is no route, or if this host lacks the family.
+    fn send(&mut self, port: u16, to: SocketAddr, hops: u8, packet: &[u8]) -> Result<(), Errno>;
+
+    /// Receives waiting packets, a limited number at once, and never waits.
+    fn receive(&mut self) -> Vec<TunnelPacket>;
+}
+
+/// Port of a helper, at all addresses of this host.
+pub trait HelperSocket: fmt::Debug {
+    /// Returns the descriptor to poll for input.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// Receives waiting packets, a limited number at once, and never waits.
+    fn receive(&mut self) -> Vec<HelperPacket>;
+
+    /// Sends a packet from an address of this host, and the port of this socket.
+    ///
+    /// # Errors
+    /// If this host no longer has the address, or if there is no route.
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, packet: &[u8]) -> Result<(), Errno>;
+}
+
 impl ChangeMonitor for NetlinkMonitor {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
         self.descriptors().collect()
@@ -86,5 +119,33 @@ impl EchoSocket for Echo {
 
     fn answers(&mut self) -> Vec<u16> {
         self.answers()
+    }
+}
+
+impl TunnelPackets for RawSockets {
+    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.descriptors()
+    }
+
+    fn send(&mut self, port: u16, to: SocketAddr, hops: u8, packet: &[u8]) -> Result<(), Errno> {
+        self.send(port, to, hops, packet)
+    }
+
+    fn receive(&mut self) -> Vec<TunnelPacket> {
+        self.receive()
+    }
+}
+
+impl HelperSocket for BoundSocket {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn receive(&mut self) -> Vec<HelperPacket> {
+        self.receive()
+    }
+
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, packet: &[u8]) -> Result<(), Errno> {
+        self.send(from, to, packet)
     }
 }

@@ -14,13 +14,19 @@ pub(super) const PROGRAM: Program =
 /// Returns the service for this configuration.
 pub(super) fn service(file: &Path, run_folder: &Path) -> Service {
     let folder = folder(run_folder, NAME);
-    // The folder keeps the address that inadyn reported last, so that under a new agent it does not report
-    // the same address again.
-    let arguments = ["--foreground".into(), "--no-pidfile".into(), "--cache-dir".into(), folder.into()];
     Service {
         name: NAME.to_owned(),
         program: &PROGRAM,
-        arguments: arguments.into_iter().chain(["--config".into(), file.into()]).collect(),
+        arguments: vec![
+            "--foreground".into(),
+            "--no-pidfile".into(),
+            // The folder keeps the address that inadyn reported last, so that under a new agent it does not
+            // report the same address again.
+            "--cache-dir".into(),
+            folder.into(),
+            "--config".into(),
+            file.into(),
+        ],
         if_known: &[],
         files: Vec::new(),
         interface: None,

@@ -35,7 +35,7 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
     let text = disk::read_if_there(&path, FileOrigin::Host).map_err(|error| unreadable(&path, error))?;
     let mut leases: Vec<Lease> =
         text.unwrap_or_default().lines().filter_map(|line| parse(line, now)).collect();
-    leases.sort_by_key(|lease| lease.address);
+    leases.sort_unstable_by_key(|lease| lease.address);
     Ok(Some(leases))
 }
 

@@ -1,5 +1,7 @@
 //! The operating system, apart from the network: files, processes, clocks, logs, packages and platforms.
 
+#[cfg(target_env = "musl")]
+mod c_memory;
 pub mod child;
 pub mod clock;
 pub mod disk;
@@ -12,6 +14,7 @@ pub mod notify;
 pub mod open_files;
 pub mod packages;
 pub mod platform;
+pub mod port_mapping;
 pub mod resolver;
 pub(crate) mod threads;
 pub mod wall_clock;

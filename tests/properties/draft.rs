@@ -12,6 +12,8 @@ pub(crate) const NAMES: [&str; 5] = ["nyc", "paris", "oslo", "rome", "home-2"];
 #[derive(Debug, Clone)]
 struct Site {
     has_endpoint: bool,
+    /// Place in [`HELPER_KEYS`].
+    helps: usize,
     lan: Lan,
     /// A bit for each other site; the two highest bits are the number of providers.
     exits: u8,
@@ -21,6 +23,9 @@ struct Site {
     /// is too high.
     phones: Vec<usize>,
 }
+
+/// Lines of sites that help others, which need an endpoint.
+const HELPER_KEYS: [&str; 4] = ["", "helper_port = 443", "relay = false", "port_mapping = false"];
 
 /// Networks that a site shares.
 #[derive(Debug, Clone, Copy)]
@@ -60,9 +65,11 @@ fn sites() -> impl Strategy<Value = Site> {
     let portals = prop::collection::vec(portals(), 0..4);
     let phones = prop::collection::vec(0..8usize, 0..3);
     let lan = prop::sample::select(vec![Lan::Nothing, Lan::Plain, Lan::Translated]);
-    (any::<bool>(), lan, any::<u8>(), any::<u8>(), portals, phones).prop_map(
-        |(has_endpoint, lan, exits, links, portals, phones)| Site {
+    let helps = 0..HELPER_KEYS.len();
+    (any::<bool>(), helps, lan, any::<u8>(), any::<u8>(), portals, phones).prop_map(
+        |(has_endpoint, helps, lan, exits, links, portals, phones)| Site {
             has_endpoint,
+            helps,
             lan,
             exits,
             links,
@@ -99,9 +106,9 @@ fn site_text(sites: &[Site], index: usize, site: &Site, ipv6: bool) -> String {
     let links: Vec<&str> = others(site.links & !site.exits).map(|other| NAMES[other]).collect();
     let key = wg_portals::base::keys::public_key(&private_key(id));
     let mut text = format!("\n[site.{}]\nid = {id}\npublic_key = \"{key}\"\n", NAMES[index]);
-    // Two sites without endpoints could not connect: only the last one may lack it.
-    if site.has_endpoint || index + 1 < sites.len() {
-        let _ = writeln!(text, "endpoint = \"198.51.100.{id}\"");
+    // Two sites without endpoints need a third site that has one: the first.
+    if site.has_endpoint || index == 0 {
+        let _ = writeln!(text, "endpoint = \"198.51.100.{id}\"\n{}", HELPER_KEYS[site.helps]);
     }
     let _ = write!(text, "exits = {exits:?}\nlinks = {links:?}\n");
     let lan6 = if ipv6 { format!(", \"fd98:{id}::/64\"") } else { String::new() };

@@ -77,6 +77,7 @@ fn rule(sets: &Sets, chain: Chain) -> impl Strategy<Value = FirewallRule> + use<
         conditions(sets, Family::V4, Some(Condition::TcpSyn)),
         conditions(sets, Family::V4, Some(Condition::Icmp(Family::V4))),
         conditions(sets, Family::V4, Some(Condition::UdpPort(67, 68))),
+        conditions(sets, Family::V4, Some(Condition::UdpBetween(40001, 443))),
         conditions(sets, Family::V4, Some(Condition::TcpPort(443, 443))),
         conditions(sets, Family::V6, None),
         conditions(sets, Family::V6, Some(Condition::Icmp(Family::V6))),
@@ -195,7 +196,12 @@ fn action(chain: Chain) -> impl Strategy<Value = Action> {
     ];
     match chain {
         Chain::Postrouting => all.push(Just(Action::Masquerade).boxed()),
-        Chain::Prerouting | Chain::Marks | Chain::OwnMarks | Chain::Leaving => {}
+        Chain::Prerouting
+        | Chain::RelayedTo
+        | Chain::RelayedFrom
+        | Chain::Marks
+        | Chain::OwnMarks
+        | Chain::Leaving => {}
         _ => all.push(Just(Action::Reject).boxed()),
     }
     Union::new(all)

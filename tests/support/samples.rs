@@ -86,6 +86,7 @@ pub(crate) fn one_rule_of_each_sort() -> Vec<(FirewallRule, &'static str)> {
         accept(Condition::Icmp(Family::V6), "meta l4proto ipv6-icmp accept"),
         accept(Condition::UdpPort(67, 68), "udp dport 67-68 accept"),
         accept(Condition::UdpPort(53, 53), "udp dport 53 accept"),
+        accept(Condition::UdpBetween(40001, 52079), "udp sport 40001 udp dport 52079 accept"),
         accept(Condition::TcpPort(443, 443), "tcp dport 443 accept"),
         accept(Condition::TcpPort(8000, 8080), "tcp dport 8000-8080 accept"),
         accept(Condition::TcpSyn, "tcp flags syn / syn,rst accept"),

@@ -1,4 +1,6 @@
-//! Rules that translate networks.
+//! Rules that translate networks, and both ends of relayed packets.
+
+use std::net::SocketAddr;
 
 use wg_portals::base::net::Cidr;
 use wg_portals::firewall::{Action, Chain, Condition, Firewall, FirewallRule, Networks};
@@ -39,6 +41,55 @@ const LISTING: &str = "table inet portals {
 \t\tip saddr 192.168.1.0/24 snat ip prefix to 10.78.1.0/24
 \t\tip saddr 172.16.0.0/12 snat ip prefix to 10.80.0.0/12
 \t\tip6 saddr fd01:2::/61 snat ip6 prefix to fd78:2::/61
+\t}
+}
+";
+
+/// A firewall that relays packets of both families, and its listing by `nft`.
+pub(crate) fn of_relayed_packets() -> (Firewall, &'static str) {
+    let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let between = |from: &str, to: &str| {
+        let (from, to) = (address(from), address(to));
+        vec![
+            Condition::Source(Networks::One(Cidr::host(from.ip()))),
+            Condition::UdpBetween(from.port(), to.port()),
+            Condition::Destination(Networks::One(Cidr::host(to.ip()))),
+        ]
+    };
+    let to = |from: &str, here: &str, far: &str| FirewallRule {
+        conditions: between(from, here),
+        action: Action::DestinationNatTo(address(far)),
+    };
+    let from = |from: &str, far: &str, here: &str| FirewallRule {
+        conditions: [vec![Condition::Redirected], between(from, far)].concat(),
+        action: Action::SourceNatTo(address(here)),
+    };
+    let relayed_to = vec![
+        to("198.51.100.1:1", "203.0.113.9:52079", "198.51.100.2:65535"),
+        to("[2001:db8::1]:51822", "[2001:db8:3::9]:443", "[2001:db8::2]:51821"),
+    ];
+    let relayed_from = vec![
+        from("198.51.100.1:1", "198.51.100.2:65535", "203.0.113.9:52079"),
+        from("[2001:db8::1]:51822", "[2001:db8::2]:51821", "[2001:db8:3::9]:443"),
+    ];
+    let chains = [(Chain::RelayedTo, relayed_to), (Chain::RelayedFrom, relayed_from)].into();
+    (Firewall { chains, ..Firewall::default() }, RELAYED)
+}
+
+const RELAYED: &str = "table inet portals {
+\tchain relayed-to {
+\t\ttype nat hook prerouting priority dstnat - 10; policy accept;
+\t\tip saddr 198.51.100.1 udp sport 1 udp dport 52079 ip daddr 203.0.113.9 dnat ip to 198.51.100.2:65535
+\t\tip6 saddr 2001:db8::1 udp sport 51822 udp dport 443 ip6 daddr 2001:db8:3::9 dnat ip6 to \
+     [2001:db8::2]:51821
+\t}
+
+\tchain relayed-from {
+\t\ttype nat hook postrouting priority srcnat - 10; policy accept;
+\t\tct status dnat ip saddr 198.51.100.1 udp sport 1 udp dport 65535 ip daddr 198.51.100.2 snat ip to \
+     203.0.113.9:52079
+\t\tct status dnat ip6 saddr 2001:db8::1 udp sport 51822 udp dport 51821 ip6 daddr 2001:db8::2 snat ip6 to \
+     [2001:db8:3::9]:443
 \t}
 }
 ";

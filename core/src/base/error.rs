@@ -16,42 +16,54 @@ pub enum ErrorKind {
 }
 
 /// An error for a person: a sentence that names the object, and the underlying cause.
+///
+/// It is as small as a pointer, so that functions return their results in a register: each of the hundreds of
+/// fallible calls takes a few instructions less.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Report>);
+
+#[derive(Debug)]
+struct Report {
     kind: ErrorKind,
     message: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Cause>,
 }
+
+type Cause = Box<dyn StdError + Send + Sync>;
 
 impl Error {
     /// Returns the error of an action that failed.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Failed, message: message.into(), source: None }
+        Self::new(ErrorKind::Failed, message.into(), None)
     }
 
     /// Returns the error for a fault in a file or on the command line, which a person must correct.
     pub fn wrong(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Wrong, message: message.into(), source: None }
+        Self::new(ErrorKind::Wrong, message.into(), None)
+    }
+
+    fn new(kind: ErrorKind, message: String, source: Option<Cause>) -> Self {
+        Self(Box::new(Report { kind, message, source }))
     }
 
     /// Adds the underlying cause.
     #[must_use]
-    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+    pub fn because(mut self, source: impl Into<Cause>) -> Self {
+        self.0.source = Some(source.into());
         self
     }
 
     /// Returns the kind, which determines the exit status.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 }
 
 impl fmt::Display for Error {
     /// Writes the sentence and all its causes on one line: `cannot add rule …: Operation not permitted`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match self.source.as_deref() {
+        f.write_str(&self.0.message)?;
+        match self.0.source.as_deref() {
             None => Ok(()),
             Some(source) => write!(f, ": {}", words(&source.to_string())),
         }
@@ -69,41 +81,44 @@ fn words(cause: &str) -> &str {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }
 
-/// Several errors from one pass, to show all at once. Never empty.
+/// Several errors from one pass, to show all at once. Never empty. As small as an [`Error`].
 #[derive(Debug)]
-pub struct Errors(Vec<Error>);
+pub struct Errors(Box<ErrorList>);
+
+#[derive(Debug)]
+struct ErrorList(Vec<Error>);
 
 impl Errors {
     /// Returns `Err` with all of `errors` if there are any, or else `value`.
     pub fn check<T>(errors: Vec<Error>, value: T) -> Result<T, Self> {
-        if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
+        if errors.is_empty() { Ok(value) } else { Err(Self::all(errors)) }
     }
 
     /// Returns all of `errors`, which must not be empty.
     pub fn all(errors: Vec<Error>) -> Self {
         debug_assert!(!errors.is_empty(), "no errors are no `Errors`");
-        Self(errors)
+        Self(Box::new(ErrorList(errors)))
     }
 
     /// Adds a sentence before the errors that names what they have in common.
     #[must_use]
     pub fn under(mut self, heading: Error) -> Self {
-        self.0.insert(0, heading);
+        self.0.0.insert(0, heading);
         self
     }
 
     /// Returns the errors in the order of discovery.
     pub fn iter(&self) -> std::slice::Iter<'_, Error> {
-        self.0.iter()
+        self.0.0.iter()
     }
 
     /// Returns `Failed` if any of the errors has this kind, or else `Wrong`.
     pub fn kind(&self) -> ErrorKind {
-        if self.0.iter().all(|error| error.kind == ErrorKind::Wrong) {
+        if self.iter().all(|error| error.kind() == ErrorKind::Wrong) {
             ErrorKind::Wrong
         } else {
             ErrorKind::Failed
@@ -116,7 +131,7 @@ impl IntoIterator for Errors {
     type IntoIter = std::vec::IntoIter<Error>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.0.0.into_iter()
     }
 }
 
@@ -131,13 +146,13 @@ impl<'a> IntoIterator for &'a Errors {
 
 impl From<Error> for Errors {
     fn from(error: Error) -> Self {
-        Self(vec![error])
+        Self::all(vec![error])
     }
 }
 
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
+        for (index, error) in self.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
@@ -154,7 +169,7 @@ pub trait Context<T> {
     fn context(self, context: impl FnOnce() -> String) -> Result<T>;
 }
 
-impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Result<T, E> {
+impl<T, E: Into<Cause>> Context<T> for std::result::Result<T, E> {
     fn context(self, context: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|source| under(context(), source))
     }
@@ -163,6 +178,6 @@ impl<T, E: Into<Box<dyn StdError + Send + Sync>>> Context<T> for std::result::Re
 /// Returns the error with its cause. Never inlined: the compiler makes one function per type of cause,
 /// instead of a copy at each of the hundreds of fallible calls.
 #[inline(never)]
-fn under(message: String, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
-    Error { kind: ErrorKind::Failed, message, source: Some(source.into()) }
+fn under(message: String, source: impl Into<Cause>) -> Error {
+    Error::new(ErrorKind::Failed, message, Some(source.into()))
 }

@@ -57,6 +57,9 @@ pub(super) struct SiteDraft {
     pub dialled: bool,
     pub endpoint: Option<At<EndpointHost>>,
     pub port: Option<At<u16>>,
+    pub helper_port: Option<At<u16>>,
+    pub relay: Option<At<bool>>,
+    pub port_mapping: Option<At<bool>>,
     pub exits: Vec<At<Name>>,
     pub links: Vec<At<Name>>,
     pub lan: Vec<At<SharedNetwork>>,
@@ -121,8 +124,8 @@ impl NetworkDraft {
     }
 
     /// Returns the names of all sites, in the order of the file.
-    pub(super) fn site_names(&self) -> impl Iterator<Item = &str> {
-        self.sites.iter().map(|site| site.name.value.as_str())
+    pub(super) fn site_names(&self) -> Vec<&str> {
+        self.sites.iter().map(|site| site.name.value.as_str()).collect()
     }
 
     /// Returns the network; `None` if the draft lacks a required value. `text` is the file that the spans
@@ -131,10 +134,15 @@ impl NetworkDraft {
         let providers: SortedMap<Name, SortedSet<Name>> =
             self.sites.iter().map(|site| (site.name.value.clone(), site.provider_names())).collect();
         let lines = Lines::of(text);
-        let phone = |phone: PhoneDraft| {
-            let at = phone.at.as_ref()?.value.clone();
-            Some((phone.name.value.clone(), phone.finish(&lines, providers.get(&at)?)?))
-        };
+        let (mut sites, mut phones) = (SortedMap::new(), SortedMap::new());
+        for site in self.sites {
+            let (name, site) = site.finish(&lines)?;
+            sites.insert(name, site);
+        }
+        for phone in self.phones {
+            let of_site = providers.get(&phone.at.as_ref()?.value)?;
+            phones.insert(phone.name.value.clone(), phone.finish(&lines, of_site)?);
+        }
         let subnet6 = self
             .subnet6
             .map(|At { value, span }| Subnet6 { network: value, position: lines.position(span.start) });
@@ -149,8 +157,8 @@ impl NetworkDraft {
             },
             probe: self.probe.map(|probe| probe.value),
             resolve_after: seconds(self.resolve_after, DEFAULT_RESOLVE_AFTER),
-            sites: self.sites.into_iter().map(|site| site.finish(&lines)).collect::<Option<_>>()?,
-            phones: self.phones.into_iter().map(phone).collect::<Option<_>>()?,
+            sites,
+            phones,
         })
     }
 }
@@ -168,11 +176,22 @@ impl SiteDraft {
 
     fn finish(self, lines: &Lines) -> Option<(Name, SiteConfig)> {
         let names = self.provider_names();
+        let (mut portals, mut providers) = (Vec::new(), SortedMap::new());
+        for portal in self.portals {
+            portals.push(portal.finish(lines, &names)?);
+        }
+        for provider in self.providers {
+            let (name, provider) = provider.finish(lines)?;
+            providers.insert(name, provider);
+        }
         let site = SiteConfig {
             id: self.id?.value,
             public_key: self.public_key?.value,
             port: self.port.map_or(DEFAULT_PORT, |port| port.value),
             endpoint: self.endpoint.map(|endpoint| endpoint.value),
+            helper_port: self.helper_port.map(|port| port.value),
+            relay: self.relay.is_none_or(|relay| relay.value),
+            port_mapping: self.port_mapping.is_none_or(|port_mapping| port_mapping.value),
             exits: values(self.exits),
             links: values(self.links),
             lan: values(self.lan),
@@ -183,16 +202,8 @@ impl SiteDraft {
             hook: self.hook.map(|hook| hook.value),
             dyndns: self.dyndns.map(|dyndns| dyndns.value),
             confirm_reload: self.confirm_reload.map(|time| Duration::from_secs(time.value)),
-            portals: self
-                .portals
-                .into_iter()
-                .map(|portal| portal.finish(lines, &names))
-                .collect::<Option<_>>()?,
-            providers: self
-                .providers
-                .into_iter()
-                .map(|provider| provider.finish(lines))
-                .collect::<Option<_>>()?,
+            portals,
+            providers,
         };
         Some((self.name.value, site))
     }

@@ -96,7 +96,7 @@ impl<'a> Section<'a> {
             all = false;
             let help = match key.get_ref().as_ref() {
                 "private_key" => "remove it: the key belongs in `private.key`, next to this file".to_owned(),
-                name => suggest(name, known.iter().copied()),
+                name => suggest(name, known),
             };
             found.add(&key.span(), format!("unknown key `{}` in {}", key.get_ref(), self.label), help);
         }
@@ -165,7 +165,7 @@ impl<'a> Section<'a> {
         }
         refuse_single(key, example, value, found);
         // The meaning is clear all the same, and other parts of the file may refer to this value.
-        read(value.get_ref()).map(|one| At { value: one, span: value.span() }).into_iter().collect()
+        read(value.get_ref()).map_or_else(|_| Vec::new(), |one| vec![At { value: one, span: value.span() }])
     }
 
     /// Returns the values of `key` as [`Self::list`] does; a single value may replace a list of one.
@@ -179,14 +179,14 @@ impl<'a> Section<'a> {
         let Some(value) = self.table.get(key) else { return Vec::new() };
         let DeValue::Array(array) = value.get_ref() else {
             let help = || format!("write `{key} = {example}`");
-            return take(key, &help, value, read, found).into_iter().collect();
+            return take(key, &help, value, read, found).map_or_else(Vec::new, |one| vec![one]);
         };
         let mut list: Vec<At<T>> = Vec::new();
         for item in array {
             let help = || format!("write `{key} = [{example}]`");
             let Some(item) = take(key, &help, item, read, found) else { continue };
             if list.iter().any(|earlier| earlier.value == item.value) {
-                found.add(&item.span, format!("`{key}` lists this value twice"), "remove one of the two");
+                refuse_second(key, &item.span, found);
             } else {
                 list.push(item);
             }
@@ -231,7 +231,7 @@ impl<'a> Section<'a> {
         let help = format!("write `[{path}.{example}]`, and its keys below this line");
         let outer = section(format!("[{path}]"), key, value, &help, found);
         let mut entries: Vec<_> = outer.iter().flat_map(|outer| outer.table.iter()).collect();
-        entries.sort_by_key(|(name, _)| name.span().start);
+        entries.sort_unstable_by_key(|(name, _)| name.span().start);
         let mut sections = Vec::new();
         for (name, value) in entries {
             let name = At { value: name.get_ref().to_string(), span: name.span() };
@@ -262,6 +262,11 @@ fn section<'a>(
             None
         }
     }
+}
+
+/// Records a fault: a value that the list has already.
+fn refuse_second(key: &str, span: &Span, found: &mut Findings) {
+    found.add(span, format!("`{key}` lists this value twice"), "remove one of the two");
 }
 
 /// Records a fault: a single value where a list must be.
@@ -360,9 +365,12 @@ pub(super) fn reference(value: &DeValue<'_>) -> Result<String, ValueFault> {
 pub(super) fn choice<T: Copy>(
     words: &'static [(&'static str, T)],
 ) -> impl Fn(&DeValue<'_>) -> Result<T, ValueFault> {
-    text(move |word| match words.iter().find(|(known, _)| *known == word) {
-        Some((_, meaning)) => Ok(*meaning),
-        None => wrong(format!("cannot be `{word}`"), suggest(word, words.iter().map(|(known, _)| *known))),
+    text(move |word| {
+        if let Some((_, meaning)) = words.iter().find(|(known, _)| *known == word) {
+            return Ok(*meaning);
+        }
+        let known: Vec<&str> = words.iter().map(|(known, _)| *known).collect();
+        wrong(format!("cannot be `{word}`"), suggest(word, &known))
     })
 }
 

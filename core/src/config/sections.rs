@@ -67,11 +67,14 @@ fn network(draft: &mut NetworkDraft, section: &Section<'_>, found: &mut Findings
     }
 }
 
-const SITE_KEYS: [&str; 16] = [
+const SITE_KEYS: [&str; 19] = [
     "id",
     "public_key",
     "endpoint",
     "port",
+    "helper_port",
+    "relay",
+    "port_mapping",
     "exits",
     "links",
     "lan",
@@ -97,6 +100,9 @@ fn site(name: At<String>, section: &Section<'_>, found: &mut Findings) -> SiteDr
         dialled: section.has("endpoint"),
         endpoint: section.optional("endpoint", "\"nyc.example.net\"", &text(values::host), found),
         port: section.optional("port", "51820", &number(1..=65535), found),
+        helper_port: section.optional("helper_port", "443", &number(1..=65535), found),
+        relay: section.optional("relay", "false", &flag, found),
+        port_mapping: section.optional("port_mapping", "false", &flag, found),
         exits: section.list("exits", "\"paris\"", &reference, found),
         links: section.list("links", "\"paris\"", &reference, found),
         lan: section.list("lan", "\"192.168.1.0/24\"", &text(shared_networks::parse), found),
@@ -170,7 +176,7 @@ fn entrance(section: &Section<'_>, found: &mut Findings) -> Option<At<EntranceCo
     const KEYS: [&str; 6] = ["interface", "vlan", "wifi", "from", "mac", "self"];
     let given = KEYS.map(|key| section.key_span(key).map(|span| (key, span)));
     let mut given: Vec<_> = given.into_iter().flatten().collect();
-    given.sort_by_key(|(_, span)| span.start);
+    given.sort_unstable_by_key(|(_, span)| span.start);
     let entrances: Vec<_> = given.iter().map(|(key, _)| one_entrance(section, key, found)).collect();
     match given.as_slice() {
         [] => {

@@ -2,12 +2,11 @@
 
 /// Returns help for `wrong`, which is not among `known`: the most similar word, or all of them if none is
 /// similar.
-pub fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.into_iter().collect();
-    match closest(wrong, &known) {
+pub fn suggest(wrong: &str, known: &[&str]) -> String {
+    match closest(wrong, known) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None if known.len() == 1 => format!("write {}", listed(&known)),
-        None => format!("write one of {}", listed(&known)),
+        None if known.len() == 1 => format!("write {}", listed(known)),
+        None => format!("write one of {}", listed(known)),
     }
 }
 
@@ -65,9 +64,9 @@ mod tests {
 
     #[test]
     fn the_nearest_wins_and_strangers_get_the_list() {
-        assert_eq!(suggest("exist", ["exit", "exits", "id"]), "did you mean `exits`?");
-        assert_eq!(suggest("passphrase", ["ssid", "passphrase_file"]), "did you mean `passphrase_file`?");
-        assert_eq!(suggest("colour", ["id", "port", "lan"]), "write one of `id`, `port` or `lan`");
-        assert_eq!(suggest("colour", ["id"]), "write `id`");
+        assert_eq!(suggest("exist", &["exit", "exits", "id"]), "did you mean `exits`?");
+        assert_eq!(suggest("passphrase", &["ssid", "passphrase_file"]), "did you mean `passphrase_file`?");
+        assert_eq!(suggest("colour", &["id", "port", "lan"]), "write one of `id`, `port` or `lan`");
+        assert_eq!(suggest("colour", &["id"]), "write `id`");
     }
 }

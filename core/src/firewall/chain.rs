@@ -11,6 +11,10 @@ pub enum Chain {
     Output,
     /// TCP segment sizes of forwarded packets.
     Mss,
+    /// Destinations of relayed packets, before any other program translates them.
+    RelayedTo,
+    /// Sources of relayed packets, before any other program translates them.
+    RelayedFrom,
     /// Destination ports and addresses of incoming packets.
     Prerouting,
     /// Source addresses of leaving packets.
@@ -38,11 +42,13 @@ pub struct NetfilterHook {
 
 impl Chain {
     /// Base chains of our table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Forward,
         Self::Input,
         Self::Output,
         Self::Mss,
+        Self::RelayedTo,
+        Self::RelayedFrom,
         Self::Prerouting,
         Self::Postrouting,
         Self::Marks,
@@ -57,6 +63,8 @@ impl Chain {
             Self::Input => "input",
             Self::Output => "output",
             Self::Mss => "mss",
+            Self::RelayedTo => "relayed-to",
+            Self::RelayedFrom => "relayed-from",
             Self::Prerouting => "prerouting",
             Self::Postrouting => "postrouting",
             Self::Marks => "marks",
@@ -72,6 +80,8 @@ impl Chain {
             Self::Input => ("filter", "input", 1, 0),
             Self::Output => ("filter", "output", 3, 0),
             Self::Mss => ("filter", "forward", 2, -150),
+            Self::RelayedTo => ("nat", "prerouting", 0, -110),
+            Self::RelayedFrom => ("nat", "postrouting", 4, 90),
             Self::Prerouting => ("nat", "prerouting", 0, -100),
             Self::Postrouting => ("nat", "postrouting", 4, 100),
             // Connections are known here (-200), and addresses are not translated yet (-100).

@@ -1,6 +1,6 @@
 //! Rules of our firewall: conditions on packets, and actions.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::SetName;
 use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
@@ -135,6 +135,10 @@ pub enum Condition {
     Icmp(Family),
     /// The packet is UDP to one of these ports, first to last (`udp dport 67-68`).
     UdpPort(u16, u16),
+    /// The packet is UDP from the first port to the second (`udp sport 40001 udp dport 52079`). In a rule,
+    /// this condition separates those on the two addresses: next to each other, `nft` would encode both as
+    /// one.
+    UdpBetween(u16, u16),
     /// The packet is TCP to one of these ports, first to last (`tcp dport 443`).
     TcpPort(u16, u16),
     /// The packet opens a TCP connection (`tcp flags & (syn | rst) == syn`).
@@ -227,6 +231,9 @@ pub enum Action {
     /// Gives the packet this source address (`snat ip to 10.8.0.2`). Only rules about the family of the
     /// address have this action.
     SourceNat(IpAddr),
+    /// Gives a UDP packet this source address and port (`snat ip to 203.0.113.9:52079`). Only rules about UDP
+    /// and the family of the address have this action.
+    SourceNatTo(SocketAddr),
     /// Gives the packet the source address with the same last bits in this network (`snat ip prefix to
     /// 10.78.1.0/24`). A rule with this action names sources of the same family.
     SourcePrefix(Cidr),
@@ -236,6 +243,9 @@ pub enum Action {
     /// Sends the packet to this address instead (`dnat ip to 9.9.9.9`). Only rules about the family of the
     /// address have this action.
     DestinationNat(IpAddr),
+    /// Sends a UDP packet to this address and port instead (`dnat ip to 198.51.100.2:40002`). Only rules
+    /// about UDP and the family of the address have this action.
+    DestinationNatTo(SocketAddr),
     /// Sends the packet to the address with the same last bits in this network (`dnat ip prefix to
     /// 192.168.1.0/24`). A rule with this action names destinations of the same family.
     DestinationPrefix(Cidr),

@@ -1,7 +1,7 @@
 //! Firewall as a person would write it for the `nft` program.
 
 use std::fmt::{self, Display, Formatter, Write as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::base::net::{Cidr, Family, IfName, Mark, netmask};
 use crate::base::sorted::SortedSet;
@@ -197,6 +197,7 @@ impl Display for NftText<'_, Condition> {
             Condition::Icmp(Family::V4) => f.write_str("meta l4proto icmp"),
             Condition::Icmp(Family::V6) => f.write_str("meta l4proto icmpv6"),
             Condition::UdpPort(first, last) => write_ports(f, "udp", *first, *last),
+            Condition::UdpBetween(from, to) => write!(f, "udp sport {from} udp dport {to}"),
             Condition::TcpPort(first, last) => write_ports(f, "tcp", *first, *last),
             Condition::TcpSyn => f.write_str("tcp flags & (syn | rst) == syn"),
         }
@@ -223,6 +224,8 @@ impl Display for NftText<'_, Action> {
             Action::Reject => f.write_str("reject with icmpx admin-prohibited"),
             Action::Masquerade => f.write_str("masquerade"),
             Action::SourceNat(address) => write!(f, "snat {} to {address}", protocol(Family::of(*address))),
+            Action::SourceNatTo(address) => write_address(f, "snat", *address),
+            Action::DestinationNatTo(address) => write_address(f, "dnat", *address),
             Action::SourcePrefix(network) => write_prefix(f, "snat", *network),
             Action::DestinationPrefix(network) => write_prefix(f, "dnat", *network),
             Action::Redirect(port) => write!(f, "redirect to :{port}"),
@@ -234,6 +237,10 @@ impl Display for NftText<'_, Action> {
             Action::ClampMss(bytes) => write!(f, "tcp option maxseg size set {bytes}"),
         }
     }
+}
+
+fn write_address(f: &mut Formatter<'_>, verb: &str, address: SocketAddr) -> fmt::Result {
+    write!(f, "{verb} {} to {address}", protocol(Family::of(address.ip())))
 }
 
 fn write_prefix(f: &mut Formatter<'_>, verb: &str, network: Cidr) -> fmt::Result {

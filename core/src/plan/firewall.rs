@@ -17,11 +17,11 @@ use crate::firewall::{
 };
 use crate::plan::sets::{
     ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, coming, families_of, from, in_set, leaving,
-    networks_in, resolvers, rule, rule_of, to, tunnels,
+    networks_in, resolvers, rule, rule_of, to, tunnels, with_members,
 };
 use crate::plan::{
     chains, classifier, connection_marks, dns, exempt, home_names, inbound, ingress, marks, mss, nat, ntp,
-    phones, relays, router_access, sets, strays, translation,
+    phones, relayed_links, relays, router_access, sets, strays, translation,
 };
 use crate::site::{Entrance, Exit, Portal, Site, SiteTunnel};
 use crate::state::TUNNEL_MARK;
@@ -46,16 +46,18 @@ fn dhcp(site: &Site, crossing: &Condition) -> Vec<FirewallRule> {
     ports.map(|ports| rule([crossing.clone(), ports], Drop)).collect()
 }
 
-/// Returns the whole table; `None` for a site without tunnels and portals.
+/// Returns the whole table; `None` for a site without tunnels and portals that relays no links.
 pub(super) fn plan(site: &Site) -> Option<Firewall> {
-    if site.tunnels.is_empty() && site.portals.is_empty() {
+    if site.tunnels.is_empty() && site.portals.is_empty() && site.nat.relayed.is_empty() {
         return None;
     }
-    let chains = [
+    let mut chains = SortedMap::from([
         (Chain::Forward, forward(site)),
         (Chain::Input, input(site)),
         (Chain::Output, output(site)),
         (Chain::Mss, mss::rules(site)),
+        (Chain::RelayedTo, relayed_links::destinations(site)),
+        (Chain::RelayedFrom, relayed_links::sources(site)),
         (Chain::Prerouting, [dns::prerouting(site), translation::prerouting(site)].concat()),
         (Chain::Postrouting, [chains::source_nat(site), nat::rules(site)].concat()),
         (Chain::Marks, [marks::incoming(site), ingress::rules(site)].concat()),
@@ -64,51 +66,49 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
             Chain::Leaving,
             [connection_marks::rules(site), translation::leaving(site), marks::leaving(site)].concat(),
         ),
-    ];
-    let chains: SortedMap<Chain, Vec<FirewallRule>> =
-        chains.into_iter().filter(|(_, rules)| !rules.is_empty()).collect();
+    ]);
+    chains.retain(|_, rules| !rules.is_empty());
     let used: SortedSet<&SetName> =
         chains.values().flatten().flat_map(|rule| &rule.conditions).filter_map(Condition::set).collect();
-    let sets = sets(site).into_iter().filter(|(name, _)| used.contains(name)).collect();
+    let mut sets = sets(site);
+    sets.retain(|name, _| used.contains(name));
     Some(Firewall { sets, chains })
 }
 
 /// Returns all sets that rules may look into. Sets of this file that would be empty are left out: no rule
 /// looks into those.
 fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = interface_sets(site);
-    sets.extend(network_sets(site));
-    sets.extend(classifier::sets(site));
-    sets.extend(marks::sets(site));
-    sets.extend(chains::sets(site));
-    sets.extend(relays::sets(site));
-    sets.extend(router_access::sets(site));
-    sets.extend(inbound::sets(site));
-    sets.extend(ingress::sets(site));
-    sets.extend(connection_marks::sets(site));
-    sets.extend(translation::sets(site));
-    sets.extend(phones::sets(site));
-    sets.extend(home_names::sets(site));
+    let mut sets = SortedMap::new();
+    for of_part in [
+        interface_sets,
+        network_sets,
+        classifier::sets,
+        marks::sets,
+        chains::sets,
+        relays::sets,
+        router_access::sets,
+        inbound::sets,
+        ingress::sets,
+        connection_marks::sets,
+        translation::sets,
+        phones::sets,
+        home_names::sets,
+        mss::sets,
+    ] {
+        sets.extend(of_part(site));
+    }
     sets
 }
 
 fn interface_sets(site: &Site) -> SortedMap<SetName, Set> {
-    let sets = [
-        (TUNNELS, site.tunnels.keys().cloned().collect()),
-        (PROVIDERS, site.providers().cloned().collect()),
-        (ENTRANCES, entrances(site)),
-        (GUESTS, guest_tunnels(site)),
-        (strays::PARTLY, strays::partly(site)),
-    ];
-    let sets = sets.into_iter().filter(|(_, members)| !members.is_empty());
-    let mut sets: SortedMap<SetName, Set> =
-        sets.map(|(name, members)| (SetName(name.to_owned()), Set::Interfaces(members))).collect();
-    sets.extend(mss::sets(site));
-    let paths = paths(site);
-    if !paths.is_empty() {
-        sets.insert(SetName(PATHS.to_owned()), Set::InterfacePairs(paths));
-    }
-    sets
+    with_members(vec![
+        (TUNNELS, Set::Interfaces(site.tunnels.keys().cloned().collect())),
+        (PROVIDERS, Set::Interfaces(site.providers().cloned().collect())),
+        (ENTRANCES, Set::Interfaces(entrances(site))),
+        (GUESTS, Set::Interfaces(guest_tunnels(site))),
+        (strays::PARTLY, Set::Interfaces(strays::partly(site))),
+        (PATHS, Set::InterfacePairs(paths(site))),
+    ])
 }
 
 fn network_sets(site: &Site) -> SortedMap<SetName, Set> {

@@ -1,7 +1,7 @@
 //! Questions of linked sites for the names in this home.
 
 use crate::base::net::{Cidr, Family};
-use crate::base::sorted::SortedSet;
+use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::Accept,
     Condition::{Incoming, Source},
@@ -23,10 +23,14 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
     dns::at(RESOLVER_PORT).map(|port| rule_of(&[&asking, &[port]], Accept)).into()
 }
 
-/// Returns the set that those rules look into.
-pub(super) fn sets(site: &Site) -> Option<(SetName, Set)> {
+/// Returns the set that those rules look into, if it has members.
+pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+    let mut sets = SortedMap::new();
     let askers = askers(site);
-    (!askers.is_empty()).then(|| (SetName(ASKERS.to_owned()), Set::Networks(Family::V4, askers)))
+    if !askers.is_empty() {
+        sets.insert(SetName(ASKERS.to_owned()), Set::Networks(Family::V4, askers));
+    }
+    sets
 }
 
 /// Returns the networks of linked sites inside the network's subnet, which hold the LANs of their portals.

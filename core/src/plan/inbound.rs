@@ -19,7 +19,7 @@ use crate::firewall::{
     Devices, FirewallRule as Filter, Set, SetName,
 };
 use crate::plan::priorities::{END, MARKED};
-use crate::plan::sets::{coming, disjoint, in_set, leaving, networks_in, rule};
+use crate::plan::sets::{coming, disjoint, in_set, leaving, networks_in, rule, with_members};
 use crate::site::{Entrance, Portal, ReplyPath, Site};
 use crate::state::{INBOUND, Rule, RuleAction, Selector};
 
@@ -82,14 +82,12 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
 
 /// Returns the sets that the rules of this file look into.
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let sets = [
+    with_members(vec![
         (INTERFACES, Set::Interfaces(interfaces(site))),
         (SOURCES, Set::Networks(Family::V4, sources(site))),
         (DEVICES, Set::Devices(devices(site))),
         (ASKED, Set::Networks(Family::V4, asked(site))),
-    ];
-    let sets = sets.into_iter().filter(|(_, set)| set.len() > 0);
-    sets.map(|(name, set)| (SetName(name.to_owned()), set)).collect()
+    ])
 }
 
 /// Returns conditions on all of TCP and all of UDP. The ranges start at 1, because iptables does not print a

@@ -26,15 +26,14 @@ use crate::plan::{classifier, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
 
-/// Returns the policy rules that lead packets with the mark of a portal to its exit, and refuse packets that
+/// Returns the policy rules that lead packets with the mark of a portal to an exit, and refuse packets that
 /// the exit does not take.
-pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
-    let table = portal.exit.table();
+pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark, exit: &Exit) -> Vec<Rule> {
     let (selectors, priority) = selectors(portal, mark);
-    let mut rules = reverse_path_rules(site, portal, mark);
+    let mut rules = reverse_path_rules(site, portal, mark, exit);
     for selector in selectors {
         let enters = |rule: &Rule| classifier::enters(portal, rule.family);
-        rules.extend(into(site, &[], &selector, priority, table).into_iter().filter(enters));
+        rules.extend(into(site, &[], &selector, priority, exit.table()).into_iter().filter(enters));
     }
     rules
 }
@@ -59,12 +58,12 @@ fn selectors(portal: &Portal, mark: Mark) -> (Vec<Selector>, Priority) {
 /// packets out of the tunnel, and the check of packets from devices to this host itself on hosts where all
 /// interfaces have `src_valid_mark`. IPv6 has no such checks, but answers out of the tunnel have the mark,
 /// too, and go to the devices.
-fn reverse_path_rules(site: &Site, portal: &Portal, mark: Mark) -> Vec<Rule> {
+fn reverse_path_rules(site: &Site, portal: &Portal, mark: Mark, exit: &Exit) -> Vec<Rule> {
     if !matches!(portal.entrance, Entrance::Mac { .. }) {
         return Vec::new();
     }
     let mut answers = vec![(Family::V4, loopback())];
-    if let Some(tunnel) = portal.exit.interface() {
+    if let Some(tunnel) = exit.interface() {
         answers.extend(site.carried().map(|family| (family, tunnel.clone())));
     }
     let rule = |(family, interface)| Rule {
@@ -112,10 +111,11 @@ pub(super) fn incoming(site: &Site) -> Vec<Filter> {
             rules.push(rule([Incoming(tunnels()), ConnectionMarked(mark)], SetMark(mark)));
         }
     }
-    let mut comes_in: Vec<(&Portal, Mark)> =
-        marked(site).filter(|(portal, _)| portal.entrance != Entrance::Own).collect();
+    let (whole, devices): (Vec<_>, Vec<_>) = marked(site)
+        .filter(|(portal, _)| portal.entrance != Entrance::Own)
+        .partition(|(portal, _)| portal.entrance_interface().is_some());
     // Single devices come before the whole interface that they are behind.
-    comes_in.sort_by_key(|(portal, _)| portal.entrance_interface().is_some());
+    let comes_in = [devices, whole].concat();
     for (portal, mark) in &comes_in {
         let mut chosen = chosen(site, portal);
         chosen.extend(dns::asking_here(site, portal));

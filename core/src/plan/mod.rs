@@ -19,6 +19,7 @@ mod observed;
 mod phones;
 mod pinholes;
 mod priorities;
+mod relayed_links;
 mod relays;
 mod router_access;
 mod routing;
@@ -37,7 +38,8 @@ use crate::firewall::{
 use crate::site::{Obstacle, Site, families};
 use crate::state::State;
 pub use lockout::lockout_warnings;
-pub use observed::{LEAST, exits_in_use, widths};
+pub use observed::{LEAST, take_up_exits, widths};
+pub use relayed_links::relayed_links;
 
 /// Returns the state of the machine that the network file asks for.
 pub fn plan(site: &Site) -> State {

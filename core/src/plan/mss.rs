@@ -40,8 +40,12 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
 }
 
 /// Returns the sets of tunnels, one for each MTU.
-pub(super) fn sets(site: &Site) -> impl Iterator<Item = (SetName, Set)> {
-    by_mtu(site).into_iter().map(|(mtu, tunnels)| (SetName(set_name(mtu)), Set::Interfaces(tunnels)))
+pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+    let mut sets = SortedMap::new();
+    for (mtu, tunnels) in by_mtu(site) {
+        sets.insert(SetName(set_name(mtu)), Set::Interfaces(tunnels));
+    }
+    sets
 }
 
 fn by_mtu(site: &Site) -> SortedMap<u32, SortedSet<IfName>> {

@@ -1,7 +1,7 @@
 //! Exits that portals use now, read from the observed state of the machine. Therefore a new agent continues
 //! where the last one ended, and `status` works without an agent.
 
-use super::{plan, routing};
+use super::{plan, relayed_links, routing};
 use crate::base::net::{Family, IfName};
 use crate::base::sorted::SortedMap;
 use crate::config::model::Mtu;
@@ -11,8 +11,9 @@ use crate::state::{Rule, RuleAction, State};
 /// Bytes of the packets that every IPv4 path carries (RFC 791). No link is considered narrower.
 pub const LEAST: u32 = 576;
 
-/// Returns the exits in use of portals that have several, as far as the observed state reveals them.
-pub fn exits_in_use(site: &Site, have: &State) -> ExitChoices {
+/// Sets the exits of a site's portals and its relayed links to those in use, as far as the observed state
+/// reveals them. Returns the exits of portals that have several.
+pub fn take_up_exits(site: &mut Site, have: &State) -> ExitChoices {
     let several = site.portals.iter().filter(|portal| portal.can_fail_over());
     let exit = |portal: &Portal| {
         let by_rules = portal.all_choices().find(|exit| rules_stand(site, portal, exit, have));
@@ -22,11 +23,12 @@ pub fn exits_in_use(site: &Site, have: &State) -> ExitChoices {
     let mut choices: ExitChoices = several.filter_map(exit).collect();
     // A portal that leaves directly has no rules; but rules that another program has flushed are absent as
     // well. So the firewall must also be the one of a portal that leaves directly.
-    let mut supposed = site.clone();
-    supposed.choose(&choices);
-    let want = plan(&supposed);
+    site.choose(&choices);
+    site.nat.relayed = relayed_links(site, have);
+    let want = plan(site);
     if want.firewall != have.firewall || want.iptables != have.iptables {
         choices.retain(|(_, exit)| *exit != Exit::Direct);
+        site.choose(&choices);
     }
     choices
 }
@@ -48,8 +50,7 @@ fn rules_stand(site: &Site, portal: &Portal, exit: &Exit, have: &State) -> bool 
         Exit::Nowhere => rule.closes() && rule.family == Family::V4,
         Exit::Direct => false,
     };
-    let leaving = Portal { exit: exit.clone(), ..portal.clone() };
-    let rules = routing::portal_rules(site, &leaving);
+    let rules = routing::portal_rules(site, portal, exit);
     let mut counted = rules.iter().filter(counts).peekable();
     counted.peek().is_some() && counted.all(|rule| have.rules.contains(rule))
 }

@@ -9,8 +9,8 @@ use crate::firewall::{
     Condition::{Device, Established, Icmp, UdpPort},
     Devices, FirewallRule, Pinholes,
 };
-use crate::plan::dns;
 use crate::plan::sets::{coming, from, leaving, rule};
+use crate::plan::{dns, relayed_links};
 use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site, Vlan};
 
 /// UDP port of a DHCP server (RFC 2131 § 4.1).
@@ -32,6 +32,7 @@ fn input(site: &Site) -> Vec<FirewallRule> {
     for tunnel in site.tunnels.values() {
         rules.push(rule([UdpPort(tunnel.port, tunnel.port)], Accept));
     }
+    rules.extend(relayed_links::input(site));
     rules.extend(from_tunnels(site));
     for portal in &site.portals {
         rules.extend(asked(portal));
@@ -76,6 +77,7 @@ fn forward(site: &Site) -> Vec<FirewallRule> {
             rules.extend(through_to(portal, exit));
         }
     }
+    rules.extend(relayed_links::forward(site));
     rules
 }
 

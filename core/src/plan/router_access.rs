@@ -16,7 +16,7 @@ use crate::firewall::{
 use crate::plan::classifier;
 use crate::plan::dns::{self, DNS};
 use crate::plan::priorities::loopback;
-use crate::plan::sets::{coming, in_set, network_sets, networks_in, rule, rule_of};
+use crate::plan::sets::{coming, in_set, network_sets, networks_in, rule, rule_of, with_members};
 use crate::site::{Entrance, Portal, RESOLVER_PORT, RouterAccess, Site};
 
 /// Set of interfaces of visitors: devices that do not reach all of this router.
@@ -66,14 +66,12 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
 pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     let addresses = visitors(site).filter(|portal| portal.entrance_interface().is_some());
     let addresses = addresses.filter_map(|portal| Some(Cidr::host(portal.address?.address))).collect();
-    let sets = [
+    let mut sets = with_members(vec![
         (VISITORS, Set::Interfaces(interfaces(site))),
         (VISITED, Set::Networks(Family::V4, addresses)),
         (VISITING_MAC, Set::Devices(devices(site, is_by_mac))),
         (VISITING6, Set::Devices(devices(site, is_by_address))),
-    ];
-    let sets = sets.into_iter().filter(|(_, set)| set.len() > 0);
-    let mut sets: SortedMap<SetName, Set> = sets.map(|(name, set)| (SetName(name.to_owned()), set)).collect();
+    ]);
     sets.extend(network_sets(site, &[(VISITING, sources(site))]));
     sets
 }

@@ -22,7 +22,7 @@ use crate::state::{
 pub(super) fn rules(site: &Site) -> SortedSet<Rule> {
     let mut all = answers(site);
     for portal in &site.portals {
-        all.extend(portal_rules(site, portal));
+        all.extend(portal_rules(site, portal, &portal.exit));
     }
     all.extend(phones::rules(site));
     all.extend(chains::rules(site));
@@ -114,16 +114,16 @@ fn backstop(table: Table, destination: Cidr) -> Route {
     Route { table, destination, target: RouteTarget::Unreachable, metric: Some(LAST_METRIC) }
 }
 
-/// Returns the policy rules of one portal.
-pub(super) fn portal_rules(site: &Site, portal: &Portal) -> Vec<Rule> {
+/// Returns the policy rules of one portal that lead to an exit.
+pub(super) fn portal_rules(site: &Site, portal: &Portal, exit: &Exit) -> Vec<Rule> {
     // The host's own rules lead to its uplink already, so a portal that leaves directly needs no rule.
-    if portal.exit == Exit::Direct {
+    if *exit == Exit::Direct {
         return Vec::new();
     }
-    let table = portal.exit.table();
+    let table = exit.table();
     let mut rules = match (&portal.entrance, &portal.ports) {
         (Entrance::Mac { mark, .. }, _) | (_, Some(PortFilter { mark, .. })) => {
-            marks::rules(site, portal, *mark)
+            marks::rules(site, portal, *mark, exit)
         }
         (
             Entrance::Interface(interface)

@@ -24,8 +24,8 @@ pub(super) const INNER: &str = "inner";
 pub(super) const INSIDE: &str = "inside";
 
 /// Builds a rule with its conditions in the right order.
-pub(super) fn rule(conditions: impl IntoIterator<Item = Condition>, action: Action) -> FirewallRule {
-    in_order(conditions.into_iter().collect(), action)
+pub(super) fn rule(conditions: impl Into<Vec<Condition>>, action: Action) -> FirewallRule {
+    in_order(conditions.into(), action)
 }
 
 /// Builds a rule from lists of conditions, which costs less code than a chain of iterators at each caller.
@@ -33,11 +33,14 @@ pub(super) fn rule_of(parts: &[&[Condition]], action: Action) -> FirewallRule {
     in_order(parts.concat(), action)
 }
 
-/// Builds a rule from a list of conditions. Separate from [`rule`], because sorting is a kilobyte of code, of
-/// which each type of list would otherwise get a copy.
+/// Builds a rule from a list of conditions. Separate from [`rule`], because each type of list would otherwise
+/// get a copy of the code.
 fn in_order(mut conditions: Vec<Condition>, action: Action) -> FirewallRule {
-    // The condition on a device goes last.
-    conditions.sort_by_key(|condition| matches!(condition, Condition::Device(_)));
+    // The condition on a device goes last. No rule has two of them.
+    if let Some(at) = conditions.iter().position(|condition| matches!(condition, Condition::Device(_))) {
+        let device = conditions.remove(at);
+        conditions.push(device);
+    }
     FirewallRule { conditions, action }
 }
 
@@ -81,6 +84,17 @@ pub(super) fn of_family(family: Family, name: &str) -> SetName {
     SetName(if family == Family::V4 { name.to_owned() } else { format!("{name}6") })
 }
 
+/// Returns those of the sets that have members.
+pub(super) fn with_members(sets: Vec<(&str, Set)>) -> SortedMap<SetName, Set> {
+    let mut all = SortedMap::new();
+    for (name, set) in sets {
+        if set.len() > 0 {
+            all.insert(SetName(name.to_owned()), set);
+        }
+    }
+    all
+}
+
 /// Returns the sets of networks that have members, one for each name and each family that the tunnels carry.
 pub(super) fn network_sets(site: &Site, networks: &[(&str, Vec<Cidr>)]) -> SortedMap<SetName, Set> {
     let mut sets = SortedMap::new();
@@ -102,7 +116,10 @@ pub(super) fn carried(site: &Site) -> Option<Condition> {
 
 /// Returns the networks of one family, without those that another network in the list covers.
 pub(super) fn disjoint(family: Family, networks: impl Iterator<Item = Cidr>) -> SortedSet<Cidr> {
-    let mut all: SortedSet<Cidr> = networks.filter(|network| network.family() == family).collect();
+    without_covered(networks.filter(|network| network.family() == family).collect())
+}
+
+fn without_covered(mut all: SortedSet<Cidr>) -> SortedSet<Cidr> {
     // Sorted by address and then by length, a network comes after the one that covers it, with only covered
     // networks between.
     let mut last: Option<Cidr> = None;

@@ -67,7 +67,8 @@ pub(super) fn plan(site: &Site) -> State {
 ///   values of `all` and of the interface, so loose (2) on the interface is enough.
 pub(super) fn sysctls(site: &Site) -> SortedMap<String, String> {
     let mut sysctls = SortedMap::new();
-    if !site.tunnels.is_empty() || !site.portals.is_empty() {
+    let relays = site.nat.helper.iter().any(|helper| !helper.relay_ports().is_empty());
+    if relays || !site.tunnels.is_empty() || !site.portals.is_empty() {
         sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
     }
     if !site.tunnels.is_empty() && site.host.wireguard == WireGuardBackend::Kernel {

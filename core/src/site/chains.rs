@@ -36,7 +36,7 @@ pub struct Chain {
 }
 
 /// Traffic of another site's chain that goes on from here.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relay {
     /// Source of the traffic.
     pub source: Cidr,
@@ -197,7 +197,7 @@ pub(super) fn networks_behind(peer: &str, own: SortedSet<Cidr>, passing: &[Passi
 /// `ipv6` tells whether the tunnels carry IPv6.
 pub fn relays(network: &Network, own: &str, ipv6: bool) -> Vec<Relay> {
     let entry = &network.sites[own];
-    let mut relays = SortedSet::new();
+    let mut relays = SortedMap::new();
     for one in passing(network, own) {
         let Some(to) = one.to else { continue };
         if !ipv6 && one.source.family() == Family::V6 {
@@ -210,7 +210,9 @@ pub fn relays(network: &Network, own: &str, ipv6: bool) -> Vec<Relay> {
         let incoming =
             if entry.exits.contains(&one.from) { exit_interface(&one.from) } else { shared_interface() };
         let outgoing = exit_interface(&to);
-        relays.insert(Relay { source: one.source, from: one.from, incoming, to, outgoing, table });
+        // Each source belongs to one chain.
+        let relay = Relay { source: one.source, from: one.from, incoming, to, outgoing, table };
+        relays.insert(relay.source, relay);
     }
-    relays.into_iter().collect()
+    relays.into_values().collect()
 }

@@ -10,27 +10,8 @@ use super::{Exit, KEEPALIVE, PeerEndpoint, PeerKnowledge, SitePeer, SitePhone, S
 use crate::base::keys;
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, PublicKey, Secret};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::config::model::{self, EndpointHost, Name, Network};
+use crate::config::model::{self, Name, Network};
 use crate::config::{phone_address, phone_address6, portal_addresses};
-use crate::wgquick::Parsed;
-
-/// Returns the host names that this site must resolve to dial its peers and providers.
-pub fn names_to_resolve<'a>(
-    network: &'a Network,
-    own: &'a str,
-    providers: &'a SortedMap<Name, Parsed>,
-) -> SortedSet<&'a str> {
-    let mut hosts: Vec<&EndpointHost> =
-        linked(network, own).into_iter().filter_map(|(_, peer)| peer.endpoint.as_ref()).collect();
-    for peer in providers.values().flat_map(|parsed| &parsed.config.peers) {
-        hosts.extend(peer.endpoint.as_ref().map(|endpoint| &endpoint.host));
-    }
-    let name = |host: &'a EndpointHost| match host {
-        EndpointHost::Name(name) => Some(name.as_str()),
-        EndpointHost::Address(_) => None,
-    };
-    hosts.into_iter().filter_map(name).collect()
-}
 
 /// Returns all networks behind a site: its /24, portal LANs elsewhere in the subnet, and the networks that it
 /// shares.
@@ -162,7 +143,8 @@ fn peer_view(
         address: site_address(network, peer.id),
         public_key: peer.public_key,
         preshared_key: preshared_key(known, mine.public_key, peer.public_key),
-        keepalive: endpoint.is_some().then_some(KEEPALIVE),
+        // Two sites behind NAT both keep the way open.
+        keepalive: (endpoint.is_some() || mine.endpoint.is_none()).then_some(KEEPALIVE),
         endpoint,
         allowed_ips: if is_exit { everything(network) } else { networks.clone() },
         networks,

@@ -42,12 +42,16 @@ pub(super) fn probes(
     let Some(target) = target else { return Vec::new() };
     let takes =
         |interface: &IfName| tunnels.get(interface).is_some_and(|tunnel| tunnel.takes(Family::of(target)));
-    let lists = portals.iter().filter(|portal| portal.can_fail_over()).flat_map(|portal| &portal.exits);
-    let lists = lists.filter(|exit| chains.iter().all(|chain| Some(chain.table) != exit.table()));
-    let exits: SortedMap<IfName, Table> =
-        lists.filter_map(|exit| Some((exit.interface()?.clone(), exit.table()?))).collect();
-    let exits = exits.into_iter().filter(|(interface, _)| takes(interface));
-    let numbered = exits.zip((0..PORTAL_MARK_COUNT).rev());
+    let mut exits = SortedMap::new();
+    for portal in portals.iter().filter(|portal| portal.can_fail_over()) {
+        for exit in &portal.exits {
+            let (Some(interface), Some(table)) = (exit.interface(), exit.table()) else { continue };
+            if takes(interface) && chains.iter().all(|chain| chain.table != table) {
+                exits.insert(interface.clone(), table);
+            }
+        }
+    }
+    let numbered = exits.into_iter().zip((0..PORTAL_MARK_COUNT).rev());
     let probe =
         |((interface, table), number)| ExitProbe { target, interface, table, mark: portal_mark(number) };
     numbered.map(probe).collect()

@@ -7,6 +7,7 @@ pub mod access_point;
 mod agent_settings;
 mod chains;
 mod conflicts;
+mod endpoints;
 mod entrance;
 mod exit;
 pub mod facts;
@@ -19,6 +20,7 @@ mod kernel_settings;
 mod links;
 mod marks;
 mod names;
+mod nat;
 mod notes;
 mod obstacle;
 mod obstacle_search;
@@ -35,6 +37,7 @@ use std::{slice, vec};
 
 pub use agent_settings::AgentSettings;
 pub use chains::{Chain, Relay, relays};
+pub use endpoints::names_to_resolve;
 pub use entrance::{Entrance, Vlan};
 pub use exit::Exit;
 pub use guard::Guard;
@@ -42,9 +45,10 @@ pub use host_view::HostView;
 pub use ids::{RESOLVER_PORT, SHARED_INTERFACE, TABLE_BASE};
 pub use inputs::{Inputs, PeerKnowledge};
 pub use kernel_settings::KernelSettings;
-pub use links::{address, names_to_resolve, networks_of, tunnels};
+pub use links::{address, networks_of, tunnels};
 pub use marks::ExitProbe;
 pub use names::HomeNames;
+pub use nat::{HelperPart, SearchedLink, SiteNat};
 pub use obstacle::Obstacle;
 pub use portal::{ExitChoices, PortFilter, Portal, ReplyPath, RouterAccess};
 pub use portals::sources_with_ipv6;
@@ -89,6 +93,8 @@ pub struct Site {
     pub chains: Vec<Chain>,
     /// Traffic of other sites' chains that goes on from here, in the order of its sources.
     pub relays: Vec<Relay>,
+    /// Links behind NAT: those that this site searches a path for, and those that it helps with.
+    pub nat: SiteNat,
     /// Way of this router's NTP requests via its uplink, where its own traffic enters a portal; `None` if
     /// they need none.
     pub ntp: Option<NtpBypass>,

@@ -155,6 +155,11 @@ impl PeerEndpoint {
         };
         Self { host: host.clone(), port, address: address.map(|address| SocketAddr::new(address, port)) }
     }
+
+    /// Makes the endpoint at an address.
+    pub fn at(address: SocketAddr) -> Self {
+        Self { host: EndpointHost::Address(address.ip()), port: address.port(), address: Some(address) }
+    }
 }
 
 /// Returns the resolvers to ask through an exit where the file names none. A provider's resolvers answer only

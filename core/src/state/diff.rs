@@ -163,7 +163,7 @@ fn routing_removals(want: &State, have: &State) -> Vec<RoutingStep> {
 /// come first. Then exceptions come before the rules that they make exceptions to, so that a router whose own
 /// traffic enters a portal is reachable at every moment.
 fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule> {
-    let mut rules: Vec<&Rule> = rules.collect();
+    let rules: Vec<&Rule> = rules.collect();
     let targets: SortedSet<Priority> = rules
         .iter()
         .filter_map(|rule| match rule.action {
@@ -171,8 +171,9 @@ fn in_order_of_making<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<&'a Rule
             RuleAction::Lookup(_) | RuleAction::Unreachable => None,
         })
         .collect();
-    rules.sort_by_key(|rule| !targets.contains(&rule.priority));
-    rules
+    let (first, rest): (Vec<&Rule>, Vec<&Rule>) =
+        rules.into_iter().partition(|rule| targets.contains(&rule.priority));
+    [first, rest].concat()
 }
 
 /// Returns the changes of the firewalls: first firewalls that refuse packets, then pinholes.
@@ -234,11 +235,11 @@ fn sysctls(want: &State, have: &State) -> Vec<Step> {
         })
         .collect();
     // IPv6 is forwarded only while each interface keeps its advertised routes.
-    changes.sort_by_key(|change| match (change.key.as_str(), change.to.as_str()) {
-        (FORWARDING6, "0") => 0,
-        (FORWARDING6, _) => 2,
-        _ => 1,
-    });
+    if let Some(at) = changes.iter().position(|change| change.key == FORWARDING6) {
+        let forwarding = changes.remove(at);
+        let place = if forwarding.to == "0" { 0 } else { changes.len() };
+        changes.insert(place, forwarding);
+    }
     changes.into_iter().map(Step::SetSysctl).collect()
 }
 

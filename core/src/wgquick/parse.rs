@@ -183,7 +183,7 @@ impl Reader<'_> {
                 "write the header as `[Interface]`",
             ),
             None => {
-                let help = suggest(key.text, keys.iter().copied());
+                let help = suggest(key.text, keys);
                 self.found.add(&key.span(), "there is no such key in this section", help);
             }
         }
@@ -275,29 +275,35 @@ impl Reader<'_> {
     }
 
     fn read<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, WrongValue>) -> Option<T> {
-        self.taken(key, value, read(value.text))
+        read(value.text).map_err(|wrong| self.refuse(key, value, wrong)).ok()
     }
 
     /// Reads a value without the white space inside, which wg ignores.
     fn compact<T>(&mut self, key: &str, value: Piece, read: fn(&str) -> Result<T, WrongValue>) -> Option<T> {
         let compact = value.compact();
-        let mut taken = read(&compact);
-        // The message shows the text of the file: the place of a secret is recognised by that text.
-        if let Err(WrongValue(message, _)) = &mut taken {
-            *message = message.replace(compact.as_str(), value.text);
+        match read(&compact) {
+            Ok(taken) => {
+                self.note_spaces(key, value, &compact);
+                Some(taken)
+            }
+            Err(mut wrong) => {
+                // The message shows the text of the file: the place of a secret is recognised by that text.
+                wrong.0 = wrong.0.replace(compact.as_str(), value.text);
+                self.refuse(key, value, wrong);
+                None
+            }
         }
-        if *compact != *value.text && taken.is_ok() {
-            self.remark(value, format!("the spaces inside `{key}` are ignored"));
-        }
-        self.taken(key, value, taken)
     }
 
-    fn taken<T>(&mut self, key: &str, value: Piece, taken: Result<T, WrongValue>) -> Option<T> {
-        taken
-            .map_err(|WrongValue(message, help)| {
-                self.found.add(&value.span(), format!("`{key}` {message}"), help);
-            })
-            .ok()
+    fn refuse(&mut self, key: &str, value: Piece, WrongValue(message, help): WrongValue) {
+        self.found.add(&value.span(), format!("`{key}` {message}"), help);
+    }
+
+    /// Adds a remark if the value has white space inside.
+    fn note_spaces(&mut self, key: &str, value: Piece, compact: &str) {
+        if *compact != *value.text {
+            self.remark(value, format!("the spaces inside `{key}` are ignored"));
+        }
     }
 
     /// Adds a remark on a value with a meaning that a person may not expect.

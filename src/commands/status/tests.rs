@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::net::Table;
+use crate::control::{HelperStatus, LinkPath, PathKind};
 
 #[test]
 fn json_has_the_specified_form() {
@@ -91,4 +92,76 @@ fn knowledge_of_the_agent_comes_last() {
     assert!(text.contains("\nnot confirmed: undone in 17 s unless"), "{text}");
     assert!(text.contains("10.77.1.65/26  chosen by hand, 90 s ago\n"), "{text}");
     assert!(text.contains("\nphones\n  mike         away  → paris "), "{text}");
+}
+
+/// Returns the report with the agent's view of the link to paris.
+fn with_path(up: bool, path: Option<(PathKind, &str)>, tried: &[&str], port_mapping: &str) -> Report {
+    let link = LinkPathStatus {
+        peer: "paris".to_owned(),
+        interface: "to-paris".parse().unwrap(),
+        path: path.map(|(kind, by)| LinkPath { kind, by: by.to_owned() }),
+        tried: tried.iter().map(|way| (*way).to_owned()).collect(),
+        port_mapping: port_mapping.to_owned(),
+    };
+    let agent_status = AgentStatus { links: vec![link], ..AgentStatus::default() };
+    let mut report = Report { agent_status: Some(agent_status), ..Report::example() };
+    report.links[0].up = up;
+    report
+}
+
+#[test]
+fn a_link_that_is_up_shows_its_path() {
+    for (kind, by, words, members) in [
+        (PathKind::Direct, "", "direct", r#""path":"direct""#),
+        (PathKind::Local, "", "local", r#""path":"local""#),
+        (PathKind::Mapped, "nyc", "direct (mapped by your router)", r#""path":"mapped","by":"nyc""#),
+        (PathKind::Relayed, "oslo", "relayed by oslo", r#""path":"relayed","by":"oslo""#),
+    ] {
+        let report = with_path(true, Some((kind, by)), &["an old sentence"], "");
+        let text = for_people(&report, Style::PLAIN);
+        assert!(text.contains(&format!("in 1 B, out 2 B  {words}\n\nportals\n")), "{text}");
+        let json = json(&report);
+        assert!(json.contains(&format!(r#""up":true,{members}}}],"#)), "{json}");
+    }
+}
+
+#[test]
+fn a_link_that_is_down_shows_what_was_tried() {
+    let report =
+        with_path(false, None, &["oslo answered 2 s ago", "forward UDP 51822"], "no router maps ports");
+    let text = for_people(&report, Style::PLAIN);
+    let lines =
+        "out 2 B\n    oslo answered 2 s ago\n    forward UDP 51822\n    no router maps ports\n\nportals\n";
+    assert!(text.contains(lines), "{text}");
+    let json = json(&report);
+    let members = concat!(
+        r#""up":false,"tried":["oslo answered 2 s ago","forward UDP 51822"],"#,
+        r#""port_mapping":"no router maps ports"}],"#
+    );
+    assert!(json.contains(members), "{json}");
+}
+
+#[test]
+fn a_link_without_a_search_looks_as_ever() {
+    let mut report = with_path(true, Some((PathKind::Direct, "")), &[], "");
+    report.agent_status.as_mut().unwrap().links[0].interface = "to-oslo".parse().unwrap();
+    let text = for_people(&report, Style::PLAIN);
+    assert!(text.contains("in 1 B, out 2 B\n\nportals\n"), "{text}");
+    assert!(json(&report).contains(r#""up":true}],"#));
+}
+
+#[test]
+fn a_helper_shows_the_links_that_it_relays() {
+    let relayed = vec![["mike", "sara"].map(str::to_owned)];
+    let with = |relayed| {
+        let helper = Some(HelperStatus { questions: 12, relayed });
+        let agent_status = AgentStatus { helper, ..AgentStatus::default() };
+        Report { agent_status: Some(agent_status), ..Report::example() }
+    };
+    let report = with(relayed);
+    let text = for_people(&report, Style::PLAIN);
+    assert!(text.ends_with("\n\nhelper\n  relays mike–sara\n"), "{text}");
+    let json = json(&report);
+    assert!(json.ends_with(r#","helper":{"questions":12,"relayed":[["mike","sara"]]}}"#), "{json}");
+    assert!(!for_people(&with(Vec::new()), Style::PLAIN).contains("helper"), "it relays nothing");
 }

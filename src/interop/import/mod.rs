@@ -81,9 +81,9 @@ fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Re
     let allowed = allowed(&config.peers);
     let v4 = v4(&allowed);
     let subnet6 = ipv6::dialling(parsed, wishes, &allowed);
-    let addresses = config.interface.addresses.iter().map(|address| address.network());
-    let used: Vec<Cidr> =
-        v4.iter().copied().filter(|network| network.length() > 1).chain(addresses).collect();
+    let mut used = v4.clone();
+    used.retain(|network| network.length() > 1);
+    used.extend(config.interface.addresses.iter().map(|address| address.network()));
     network_and_site(
         text,
         wishes,

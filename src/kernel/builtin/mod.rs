@@ -143,7 +143,7 @@ impl Drop for Device {
 /// Reads the settings of an interface that this or another process on this machine runs.
 pub fn read_foreign(name: &IfName, now: SystemTime) -> Result<Reading> {
     let read = || {
-        let socket = UnixStream::connect(socket_path(name))?;
+        let socket = UnixStream::connect(socket_path(name).as_path())?;
         parse(&Control::new(Arc::new(socket))?.get()?, now)
     };
     read().context(|| cannot_read(name))

@@ -35,14 +35,14 @@ impl SettingsSocket {
     /// Opens the socket for the interface `name`.
     pub(super) fn open(name: &IfName, control: &Arc<Mutex<Control>>) -> io::Result<Self> {
         let path = socket_path(name);
-        if UnixStream::connect(&path).is_ok() {
+        if UnixStream::connect(path.as_path()).is_ok() {
             // An interface of the same name exists in another network namespace.
             return Err(Errno::EADDRINUSE.into());
         }
         DirBuilder::new().recursive(true).mode(0o700).create(SOCKETS)?;
         // A process that was killed leaves its socket.
         let _ = fs::remove_file(&path);
-        let listener = Arc::new(UnixListener::bind(&path)?);
+        let listener = Arc::new(UnixListener::bind(path.as_path())?);
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let (doorman, control) = (Arc::clone(&listener), Arc::clone(control));
         let thread = spawn(Box::new(move || {

@@ -1,8 +1,11 @@
 //! A kernel that is only data, for tests. It follows the rules of the real kernel as far as the order of
 //! steps depends on them, and fails where a test wants it to.
 
+mod datagrams;
 mod shared;
 mod sockets;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -15,16 +18,17 @@ use super::conntrack::ConnectionFilter;
 use super::echo::EchoPath;
 use super::iptables::legacy::Shape;
 use super::link::Links;
-use super::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
-use super::wireguard::Reading;
+use super::sockets::{ChangeMonitor, EchoSocket, HelperSocket, NeighbourMonitor, TunnelPackets};
+use super::wireguard::{PeerStatistics, Reading};
 use super::{Kernel, Outcome, step_errors};
 use crate::base::error::{Context as _, Result};
-use crate::base::net::IfName;
+use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::site::facts::Facts;
 use crate::state::step::{FirewallStep, NamedLink, RoutingStep, Step, SysctlChange, TunnelChange};
 use crate::state::{Link, LinkKind, Route, Scope, State, Tunnel, words};
 use crate::wifi::card::Station;
+pub use datagrams::{FakeDatagrams, SentPacket};
 pub use shared::SharedFake;
 use sockets::{FakeEchoSocket, FakeMonitor, Silence, Subscribers};
 
@@ -48,6 +52,14 @@ pub struct FakeKernel {
     pub forgotten: Vec<ConnectionFilter>,
     /// Interfaces through which no echo request is answered.
     pub silent: Silence,
+    /// Statistics of the peers of tunnels, their endpoints aside.
+    pub statistics: SortedMap<PublicKey, PeerStatistics>,
+    /// Packets of links, and of helpers.
+    pub datagrams: FakeDatagrams,
+    /// Addresses of the uplinks.
+    pub uplink_addresses: Vec<IpAddr>,
+    /// Addresses to which packets leave through tunnels of portals.
+    pub inside_tunnels: SortedSet<IpAddr>,
     listeners: Subscribers,
 }
 
@@ -210,6 +222,14 @@ impl Kernel for FakeKernel {
         None
     }
 
+    fn is_outside_tunnels(&mut self, address: IpAddr, _: &Links) -> bool {
+        !self.inside_tunnels.contains(&address)
+    }
+
+    fn uplink_addresses(&mut self, _: &[&IfName], _: &Links) -> Result<Vec<IpAddr>> {
+        Ok(self.uplink_addresses.clone())
+    }
+
     fn can_close_ports(&mut self) -> bool {
         self.facts.closes_ports
     }
@@ -229,7 +249,12 @@ impl Kernel for FakeKernel {
 
     fn read_tunnel(&mut self, name: &IfName, _: &Link, _: SystemTime) -> Result<Reading> {
         let tunnel = self.state.tunnels.get(name).cloned().unwrap_or_default();
-        Ok(Reading { tunnel, peers: SortedMap::new() })
+        let mut peers = SortedMap::new();
+        for (key, peer) in &tunnel.peers {
+            let statistics = self.statistics.get(key).copied().unwrap_or_default();
+            peers.insert(*key, PeerStatistics { endpoint: peer.endpoint, ..statistics });
+        }
+        Ok(Reading { tunnel, peers })
     }
 
     fn change_tunnel(&mut self, name: &IfName, _: &Tunnel, to: &Tunnel) -> Result<()> {
@@ -262,6 +287,14 @@ impl Kernel for FakeKernel {
     fn echo_socket(&mut self, path: &EchoPath) -> Result<Box<dyn EchoSocket>, Errno> {
         self.exists(&path.interface)?;
         Ok(Box::new(FakeEchoSocket::open(&path.interface, path.to, &self.silent)?))
+    }
+
+    fn tunnel_packets(&mut self) -> Result<Box<dyn TunnelPackets>, Errno> {
+        self.datagrams.open_at_tunnels()
+    }
+
+    fn helper_socket(&mut self, port: u16) -> Result<Box<dyn HelperSocket>, Errno> {
+        self.datagrams.open_at(port)
     }
 
     fn observe(&mut self, scope: &Scope) -> Result<State> {
@@ -298,87 +331,4 @@ fn replace<K: Ord, V: Default + Clone + PartialEq>(
 
 fn expect(holds: bool, errno: Errno) -> Result<(), Errno> {
     if holds { Ok(()) } else { Err(errno) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::net::{Family, Table};
-    use crate::state::{Reach, RouteTarget, WireGuardBackend};
-    use crate::system::errno;
-
-    fn name(text: &str) -> IfName {
-        text.parse().unwrap()
-    }
-
-    fn link(text: &str) -> NamedLink {
-        let kind = LinkKind::WireGuard(WireGuardBackend::Kernel);
-        NamedLink { name: name(text), link: Link { kind, mtu: 1280, alias: "portals:test".to_owned() } }
-    }
-
-    fn up(text: &str) -> Step {
-        Step::Routing(RoutingStep::BringUp(name(text)))
-    }
-
-    fn listening(interface: &str) -> Step {
-        let to = Tunnel { port: NonZeroU16::new(51820), ..Tunnel::default() };
-        Step::ChangeTunnel(TunnelChange { name: name(interface), from: Tunnel::default(), to })
-    }
-
-    fn route(interface: &str) -> Route {
-        let target = RouteTarget::Device { interface: name(interface), source: None, reach: Reach::Beyond };
-        Route { table: Table(7700), destination: Family::V4.everything(), target, metric: None }
-    }
-
-    fn errors(kernel: &mut FakeKernel, steps: &[Step]) -> Vec<Option<Errno>> {
-        let errno = |outcome: Outcome| match outcome {
-            Outcome::Failed(error) => errno::of(&error),
-            Outcome::Done | Outcome::Untried => None,
-        };
-        kernel.apply(steps).into_iter().map(errno).collect()
-    }
-
-    #[test]
-    fn the_objects_on_an_interface_are_removed_with_it() {
-        let mut kernel = FakeKernel::default();
-        let steps = [
-            Step::AddLink(link("a")),
-            Step::Routing(RoutingStep::AddAddress(name("a"), "10.0.0.1/32".parse().unwrap())),
-            up("a"),
-            Step::Routing(RoutingStep::AddRoute(route("a"))),
-            Step::RemoveLink(link("a")),
-        ];
-        assert_eq!(errors(&mut kernel, &steps), [None; 5]);
-        assert_eq!(kernel.state, State::default());
-    }
-
-    #[test]
-    fn a_port_is_taken_when_the_second_tunnel_comes_up() {
-        let mut kernel = FakeKernel::default();
-        let steps = ["a", "b"].map(|text| Step::AddLink(link(text)));
-        assert_eq!(errors(&mut kernel, &steps), [None; 2]);
-        assert_eq!(errors(&mut kernel, &["a", "b"].map(listening)), [None; 2]);
-        assert_eq!(errors(&mut kernel, &["a", "b"].map(up)), [None, Some(Errno::EADDRINUSE)]);
-    }
-
-    #[test]
-    fn missing_and_duplicate_objects_are_errors() {
-        let mut kernel = FakeKernel::with_host([name("eth0")]);
-        for (step, errno) in [
-            (Step::AddLink(link("eth0")), Errno::EEXIST),
-            (Step::Routing(RoutingStep::AddRoute(route("eth0"))), Errno::ENETDOWN),
-            (Step::Routing(RoutingStep::AddRoute(route("eth9"))), Errno::ENODEV),
-            (Step::Routing(RoutingStep::RemoveRoute(route("eth0"))), Errno::ESRCH),
-        ] {
-            assert_eq!(errors(&mut kernel, &[step]), [Some(errno)]);
-        }
-    }
-
-    #[test]
-    fn it_fails_where_it_must_and_stops_behind_that_batch() {
-        let mut kernel = FakeKernel { fail_at: Some(0), ..FakeKernel::default() };
-        let steps = [Step::AddLink(link("a")), Step::AddLink(link("b")), up("b")];
-        assert_eq!(errors(&mut kernel, &steps), [Some(Errno::EIO), None, None]);
-        assert!(kernel.state.links.contains_key(&name("b")) && kernel.state.up.is_empty());
-    }
 }

@@ -14,7 +14,7 @@ use crate::kernel::conntrack::ConnectionFilter;
 use crate::kernel::echo::EchoPath;
 use crate::kernel::iptables::legacy::Shape;
 use crate::kernel::link::Links;
-use crate::kernel::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
+use crate::kernel::sockets::{ChangeMonitor, EchoSocket, HelperSocket, NeighbourMonitor, TunnelPackets};
 use crate::kernel::wireguard::Reading;
 use crate::kernel::{Kernel, Outcome};
 use crate::state::step::Step;
@@ -69,6 +69,14 @@ impl Kernel for SharedFake {
         self.look().interface_to(address, links)
     }
 
+    fn is_outside_tunnels(&mut self, address: IpAddr, links: &Links) -> bool {
+        self.look().is_outside_tunnels(address, links)
+    }
+
+    fn uplink_addresses(&mut self, uplinks: &[&IfName], links: &Links) -> Result<Vec<IpAddr>> {
+        self.look().uplink_addresses(uplinks, links)
+    }
+
     fn can_close_ports(&mut self) -> bool {
         self.look().can_close_ports()
     }
@@ -119,5 +127,13 @@ impl Kernel for SharedFake {
 
     fn echo_socket(&mut self, path: &EchoPath) -> Result<Box<dyn EchoSocket>, Errno> {
         self.look().echo_socket(path)
+    }
+
+    fn tunnel_packets(&mut self) -> Result<Box<dyn TunnelPackets>, Errno> {
+        self.look().tunnel_packets()
+    }
+
+    fn helper_socket(&mut self, port: u16) -> Result<Box<dyn HelperSocket>, Errno> {
+        self.look().helper_socket(port)
     }
 }

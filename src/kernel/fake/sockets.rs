@@ -137,15 +137,24 @@ impl EchoSocket for FakeEchoSocket {
     }
 }
 
-fn pair() -> io::Result<(UnixStream, UnixStream)> {
+pub(super) fn pair() -> io::Result<(UnixStream, UnixStream)> {
     let (near, far) = UnixStream::pair()?;
     near.set_nonblocking(true)?;
     far.set_nonblocking(true)?;
     Ok((near, far))
 }
 
+/// Gives a socket input. Reports whether it is still open.
+pub(super) fn wake(mut far: &UnixStream) -> bool {
+    match far.write(&[0]) {
+        // A socket that has not read the last byte has input.
+        Err(error) => error.kind() == ErrorKind::WouldBlock,
+        Ok(written) => written == 1,
+    }
+}
+
 /// Returns the bytes that wait at a socket.
-fn waiting(mut socket: &UnixStream) -> Vec<u8> {
+pub(super) fn waiting(mut socket: &UnixStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     match socket.read_to_end(&mut bytes) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => bytes,

@@ -143,13 +143,17 @@ pub fn shape() -> Result<Vec<Shape>> {
 /// under another one.
 pub fn lacks(missing: &[String], marks: bool, translates: bool) -> Vec<String> {
     let for_marks = if marks { &NEEDED_FOR_MARKS[..] } else { &[] };
-    let needed = NEEDED.iter().chain(for_marks);
+    let for_networks = if translates { &[NEEDED_FOR_NETWORKS][..] } else { &[] };
+    let needed = [&NEEDED[..], for_marks].concat();
+    let v4 = [&needed[..], &NEEDED_V4, for_networks].concat();
     let mut lacks: Vec<String> = missing.iter().map(|program| format!("the program {program}")).collect();
-    let v4 = needed.clone().chain(&NEEDED_V4).chain(translates.then_some(&NEEDED_FOR_NETWORKS));
-    lacks.extend(v4.filter(|need| is_missing(Family::V4, need)).map(|need| in_words("", need)));
+    for need in v4.iter().filter(|need| is_missing(Family::V4, need)) {
+        lacks.push(in_words("", need));
+    }
     if Path::new("/proc/sys/net/ipv6").is_dir() {
-        let v6 = needed.filter(|need| is_missing(Family::V6, need));
-        lacks.extend(v6.map(|need| in_words("IPv6: ", need)));
+        for need in needed.iter().filter(|need| is_missing(Family::V6, need)) {
+            lacks.push(in_words("IPv6: ", need));
+        }
     }
     lacks
 }
@@ -157,10 +161,14 @@ pub fn lacks(missing: &[String], marks: bool, translates: bool) -> Vec<String> {
 /// Returns in words the needs of IPv6 through portals that this kernel's iptables does not meet. The question
 /// makes the kernel load the modules that it has.
 pub fn lacks_ipv6() -> Vec<String> {
-    let missing = NEEDED_V6.iter().filter(|need| is_missing(Family::V6, need));
-    let targets = missing.map(|need| in_words("IPv6: ", need));
-    let table = is_table_missing("nat").then(|| "IPv6: the table `nat` (module ip6table_nat)".to_owned());
-    targets.chain(table).collect()
+    let mut lacks = Vec::new();
+    for need in NEEDED_V6.iter().filter(|need| is_missing(Family::V6, need)) {
+        lacks.push(in_words("IPv6: ", need));
+    }
+    if is_table_missing("nat") {
+        lacks.push("IPv6: the table `nat` (module ip6table_nat)".to_owned());
+    }
+    lacks
 }
 
 /// Reports whether the kernel's IPv6 lacks a table. The answer is no if the kernel cannot be asked.

@@ -14,6 +14,7 @@ use crate::base::sorted::SortedMap;
 use crate::firewall::xtables::{IptablesProgram, IptablesRuleset};
 use crate::kernel::batch::Batch;
 use crate::kernel::conntrack::{self, ConnectionFilter};
+use crate::kernel::datagram::{BoundSocket, RawSockets};
 use crate::kernel::echo::{Echo, EchoPath};
 use crate::kernel::iptables::{Iptables, legacy};
 use crate::kernel::link::{HostLink, Links};
@@ -22,11 +23,11 @@ use crate::kernel::netlink::{Socket, protocols};
 use crate::kernel::netlink_monitor::NetlinkMonitor;
 use crate::kernel::nftables::{Nftables, Survey};
 use crate::kernel::nl80211::Wireless;
-use crate::kernel::sockets::{ChangeMonitor, EchoSocket, NeighbourMonitor};
+use crate::kernel::sockets::{ChangeMonitor, EchoSocket, HelperSocket, NeighbourMonitor, TunnelPackets};
 use crate::kernel::wireguard::{Reading, WireGuard};
 use crate::kernel::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
 use crate::state::step::{Step, TunnelChange};
-use crate::state::{Link, Scope, State, Tunnel, WireGuardBackend};
+use crate::state::{Link, Scope, State, TUNNEL_MARK, Tunnel, WireGuardBackend};
 use crate::wifi::card::Station;
 use changes::change_in_kernel;
 
@@ -149,6 +150,21 @@ impl Kernel for Linux {
         links.values().find(|link| link.index == found).map(|link| link.name.clone())
     }
 
+    fn is_outside_tunnels(&mut self, address: IpAddr, links: &Links) -> bool {
+        let found = route::lookup(&mut self.route, address, Some(TUNNEL_MARK.value), None);
+        let device = found.and_then(|route| route.device);
+        let link = links.values().find(|link| Some(link.index) == device);
+        link.is_some_and(|link| link.ours().is_none_or(|ours| ours.backend().is_none()))
+    }
+
+    fn uplink_addresses(&mut self, uplinks: &[&IfName], links: &Links) -> Result<Vec<IpAddr>> {
+        let mut addresses = Vec::new();
+        for link in uplinks.iter().filter_map(|name| links.get(*name)) {
+            addresses.extend(address::list_lasting(&mut self.route, link.index)?);
+        }
+        Ok(address::for_peers(addresses))
+    }
+
     fn can_close_ports(&mut self) -> bool {
         self.nftables.as_mut().is_some_and(Nftables::can_close_ports)
     }
@@ -219,6 +235,14 @@ impl Kernel for Linux {
 
     fn echo_socket(&mut self, path: &EchoPath) -> Result<Box<dyn EchoSocket>, Errno> {
         Ok(Box::new(Echo::open(path)?))
+    }
+
+    fn tunnel_packets(&mut self) -> Result<Box<dyn TunnelPackets>, Errno> {
+        Ok(Box::new(RawSockets::open()?))
+    }
+
+    fn helper_socket(&mut self, port: u16) -> Result<Box<dyn HelperSocket>, Errno> {
+        Ok(Box::new(BoundSocket::open(port)?))
     }
 
     fn observe(&mut self, scope: &Scope) -> Result<State> {

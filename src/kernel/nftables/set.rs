@@ -242,7 +242,7 @@ fn pairs<T: Ord>(elements: &[Element], read: impl Fn(&[u8]) -> Option<T>) -> Opt
 }
 
 fn networks(family: Family, mut elements: Vec<Element>) -> Option<SortedSet<Cidr>> {
-    elements.sort();
+    elements.sort_unstable();
     let mut networks = SortedSet::new();
     let mut rest = elements.as_slice();
     if let [Element { key, role: Role::End }, ..] = rest

@@ -165,7 +165,9 @@ proptest! {
         }
         prop_assert_eq!(read(address::add(index, address)), (libc::RTM_NEWADDR, meant.clone()));
         meant.attributes.push(AddressAttribute::Label("lan".to_owned()));
-        prop_assert_eq!(AddressEntry::decode(&emitted(&meant)), Some(AddressEntry(index, address)));
+        let flags = if address.address.is_ipv6() { 2 } else { 0 };
+        let entry = AddressEntry { index, address, flags };
+        prop_assert_eq!(AddressEntry::decode(&emitted(&meant)), Some(entry));
     }
 
     #[test]
@@ -271,7 +273,10 @@ fn the_own_end_of_a_point_to_point_interface_is_its_address() {
     let [own, other] = [1, 2].map(|last| IpAddr::from([10, 0, 0, last]));
     let mut message = crate_address(DEVICE, InterfaceAddress { address: other, length: 32 });
     message.attributes = vec![AddressAttribute::Address(other), AddressAttribute::Local(own)];
-    let entry = |address| Some(AddressEntry(DEVICE, InterfaceAddress { address, length: 32 }));
+    let entry = |address| {
+        let address = InterfaceAddress { address, length: 32 };
+        Some(AddressEntry { index: DEVICE, address, flags: 0 })
+    };
     assert_eq!(AddressEntry::decode(&emitted(&message)), entry(own));
     message.attributes.pop();
     assert_eq!(AddressEntry::decode(&emitted(&message)), entry(other));

@@ -9,8 +9,10 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::Invalid;
 
-/// WireGuard public key (Curve25519), written in base64 as by `wg`.
+/// WireGuard public key (Curve25519), written in base64 as by `wg`. Aligned for the same reason as
+/// [`IfName`](super::IfName).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(align(4))]
 pub struct PublicKey(pub [u8; 32]);
 
 impl fmt::Display for PublicKey {
@@ -33,8 +35,10 @@ impl FromStr for PublicKey {
     }
 }
 
-/// Private or pre-shared key: compared, passed to the kernel, wiped when dropped, never printed.
+/// Private or pre-shared key: compared, passed to the kernel, wiped when dropped, never printed. Aligned for
+/// the same reason as [`IfName`](super::IfName).
 #[derive(Clone, PartialEq, Eq)]
+#[repr(align(4))]
 pub struct Secret([u8; 32]);
 
 impl Drop for Secret {

@@ -61,8 +61,10 @@ impl fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
-/// A network: an address with all host bits zero, and a prefix length.
+/// A network: an address with all host bits zero, and a prefix length. Aligned for the same reason as
+/// [`IfName`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(align(4))]
 pub struct Cidr {
     address: IpAddr,
     length: u8,
@@ -212,8 +214,9 @@ impl FromStr for Cidr {
     }
 }
 
-/// Address of an interface, with the prefix length of its network.
+/// Address of an interface, with the prefix length of its network. Aligned for the same reason as [`IfName`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(align(4))]
 pub struct InterfaceAddress {
     /// The address itself.
     pub address: IpAddr,

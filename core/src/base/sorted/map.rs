@@ -88,9 +88,14 @@ impl<K: Ord, V> SortedMap<K, V> {
 
     /// Sets the value of a key.
     pub fn insert(&mut self, key: K, value: V) {
-        match self.find(&key) {
-            Ok(at) => self.0[at].1 = value,
-            Err(at) => self.0.insert(at, (key, value)),
+        self.insert_entry((key, value));
+    }
+
+    /// Sets the value of a key. The entry comes whole: a large value is then moved once only.
+    fn insert_entry(&mut self, entry: (K, V)) {
+        match self.find(&entry.0) {
+            Ok(at) => self.0[at].1 = entry.1,
+            Err(at) => self.0.insert(at, entry),
         }
     }
 
@@ -159,8 +164,8 @@ impl<K, V> Default for SortedMap<K, V> {
 
 impl<K: Ord, V> Extend<(K, V)> for SortedMap<K, V> {
     fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
-        for (key, value) in entries {
-            self.insert(key, value);
+        for entry in entries {
+            self.insert_entry(entry);
         }
     }
 }

@@ -85,7 +85,9 @@ fn breaks(draft: &NetworkDraft, site: &SiteDraft, hops: &[&str]) -> Option<(Stri
         if draft.site(hop).is_none() && !is_known {
             let message =
                 format!("the chain `{}` names `{hop}`, which is not a site in this file", text(hops));
-            return Some((message, suggest(hop, draft.site_names().filter(|name| *name != site.name.value))));
+            let mut others = draft.site_names();
+            others.retain(|name| *name != site.name.value);
+            return Some((message, suggest(hop, &others)));
         }
         if let Some(help) = lacks(draft, from, hop) {
             let message = format!(

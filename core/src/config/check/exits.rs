@@ -29,7 +29,7 @@ pub(super) fn phones(draft: &NetworkDraft, found: &mut Findings) {
         match (draft.site(&at.value), &phone.exit) {
             (None, _) => {
                 let message = format!("`at` is `{}`, which is not a site in this file", at.value);
-                found.add(&at.span, message, suggest(&at.value, draft.site_names()));
+                found.add(&at.span, message, suggest(&at.value, &draft.site_names()));
             }
             (Some(site), Some(exit)) if exit.value != site.name.value => is_exit(draft, site, exit, found),
             _ => {}
@@ -70,7 +70,9 @@ pub(super) fn lacks(draft: &NetworkDraft, site: &SiteDraft, name: &str) -> Optio
         format!("it is an exit of site {}: add `[site.{own}.exit.{name}]` to use it here", other.name.value)
     } else {
         let providers = site.providers.iter().map(|provider| &provider.name);
-        let exits = site.exits.iter().chain(providers).map(|exit| exit.value.as_str());
-        suggest(name, exits.chain([DIRECT]))
+        let mut exits: Vec<&str> =
+            site.exits.iter().chain(providers).map(|exit| exit.value.as_str()).collect();
+        exits.push(DIRECT);
+        suggest(name, &exits)
     })
 }

@@ -42,7 +42,7 @@ pub(super) fn public_keys(draft: &NetworkDraft, found: &mut Findings) {
     for phone in &draft.phones {
         keys.extend(phone.public_key.as_ref().map(|key| (format!("phone {}", phone.name.value), key)));
     }
-    keys.sort_by_key(|(_, key)| key.span.start);
+    keys.sort_unstable_by_key(|(_, key)| key.span.start);
     let mut owners = SortedMap::new();
     for (owner, key) in keys {
         if let Some(earlier) = owners.get(&key.value) {

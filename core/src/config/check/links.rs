@@ -4,6 +4,7 @@ use super::super::draft::{NetworkDraft, SiteDraft};
 use super::super::fault::{At, Findings};
 use super::super::model::FIRST_PROVIDER;
 use super::super::suggest::suggest;
+use super::helpers;
 
 /// Returns all sites that `site` is linked to, no matter which of the two sites lists the link.
 pub(super) fn linked<'d>(draft: &'d NetworkDraft, site: &SiteDraft) -> Vec<&'d SiteDraft> {
@@ -32,7 +33,8 @@ pub(super) fn peers(draft: &NetworkDraft, found: &mut Findings) {
                     let help = "remove it: a portal can name it in `exit` without this entry";
                     found.add(&peer.span, message, help);
                 } else if draft.site(&peer.value).is_none() {
-                    let others: Vec<&str> = draft.site_names().filter(|name| *name != own).collect();
+                    let mut others = draft.site_names();
+                    others.retain(|name| *name != own);
                     let message = format!("`{key}` names `{}`, which is not a site in this file", peer.value);
                     found.add(&peer.span, message, known(&peer.value, &others));
                 }
@@ -42,11 +44,7 @@ pub(super) fn peers(draft: &NetworkDraft, found: &mut Findings) {
 }
 
 fn known(name: &str, sites: &[&str]) -> String {
-    if sites.is_empty() {
-        format!("remove it, or add `[site.{name}]`")
-    } else {
-        suggest(name, sites.iter().copied())
-    }
+    if sites.is_empty() { format!("remove it, or add `[site.{name}]`") } else { suggest(name, sites) }
 }
 
 /// Refuses a site in both `exits` and `links`: an exit is linked already.
@@ -59,9 +57,12 @@ pub(super) fn both_kinds(draft: &NetworkDraft, found: &mut Findings) {
     }
 }
 
-/// Refuses a link between two sites without an `endpoint`: one of the two must be able to dial the other.
+/// Refuses a link between two sites without an `endpoint`, unless a third site helps them to find each other.
 pub(super) fn neither_can_dial(draft: &NetworkDraft, found: &mut Findings) {
     let hidden = |site: &SiteDraft| !site.dialled && !site.misspelt;
+    if draft.sites.iter().any(helpers::can_help) {
+        return;
+    }
     for (index, site) in draft.sites.iter().enumerate().filter(|(_, site)| hidden(site)) {
         for peer in peers_of(site) {
             let Some(other) = draft.sites.iter().position(|other| other.name.value == peer.value) else {
@@ -70,10 +71,11 @@ pub(super) fn neither_can_dial(draft: &NetworkDraft, found: &mut Findings) {
             let said_already = other <= index && (other == index || names(&draft.sites[other], site));
             if hidden(&draft.sites[other]) && !said_already {
                 let message = format!(
-                    "{} and {} cannot connect: neither has an `endpoint`",
+                    "{} and {} cannot connect: neither has an `endpoint`, and no third site helps",
                     site.name.value, peer.value
                 );
-                let help = "add `endpoint = \"<host name or address>\"` to one of the two sites";
+                let help = "add `endpoint = \"<host name or address>\"` to one of the two sites, or to a \
+                            third site, which then helps all others";
                 found.add(&peer.span, message, help);
             }
         }

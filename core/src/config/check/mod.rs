@@ -5,6 +5,7 @@
 mod chains;
 mod entrances;
 mod exits;
+mod helpers;
 mod identity;
 mod lans;
 mod links;
@@ -36,6 +37,8 @@ const CHECKS: &[Check] = &[
     links::neither_can_dial,
     links::endpoints,
     links::ports,
+    helpers::asked_in_vain,
+    helpers::ports,
     exits::portals,
     exits::phones,
     chains::ways,

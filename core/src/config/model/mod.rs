@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::base::net::{Cidr, IfName, PublicKey};
 use crate::base::sorted::SortedMap;
+use crate::nat::{HELPER_OFFSET, helper_port};
 
 pub use portal::{EntranceConfig, ExitRef, PortalConfig, Ports, Protocol, Security, Wifi};
 pub use shared_network::{SharedNetwork, free_network};
@@ -137,6 +138,12 @@ pub struct SiteConfig {
     pub endpoint: Option<EndpointHost>,
     /// Base UDP port.
     pub port: u16,
+    /// Second UDP port at which the site answers sites that look for each other, where the file gives one.
+    pub helper_port: Option<u16>,
+    /// `relay`: the site relays links of sites that find no direct path.
+    pub relay: bool,
+    /// `port_mapping`: the site asks its router to forward ports.
+    pub port_mapping: bool,
     /// Sites used as exits.
     pub exits: Vec<Name>,
     /// Sites linked only for access to their computers.
@@ -205,6 +212,13 @@ pub enum RpFilter {
 /// Number of the first provider of a site, by name, in place of an id; later providers count on. Ids end at
 /// 250.
 pub const FIRST_PROVIDER: u32 = 251;
+
+/// Returns the port at which a site with this base port and this number of providers answers sites that look
+/// for each other; `None` if there is no such port, or if the tunnel to a provider has it.
+pub fn question_port(port: u16, providers: usize) -> Option<u16> {
+    let has_room = FIRST_PROVIDER as usize + providers <= usize::from(HELPER_OFFSET);
+    helper_port(port).filter(|_| has_room)
+}
 
 /// An exit that is not a site: a provider's wg-quick file, unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]

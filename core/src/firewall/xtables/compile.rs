@@ -24,11 +24,10 @@ pub fn compile(
         let none = Pinholes::new();
         let pinholes = pinholes.get(family).unwrap_or(&none);
         for chain in Chain::ALL {
-            let rules =
-                firewall.and_then(|firewall| firewall.chains.get(&chain)).map_or(&[][..], Vec::as_slice);
+            let rules = rules_at(firewall, chain);
             let spelling = Spelling { sets: firewall.map(|firewall| &firewall.sets), family: *family };
             let pinholes_here = pinholes.get(&chain).map_or(&[][..], Vec::as_slice);
-            let chains = spelling.chains(chain, rules, pinholes_here);
+            let chains = spelling.chains(chain, &rules, pinholes_here);
             if !chains.is_empty() {
                 let content: &mut TableContent = ruleset.get_or_default((*family, IptablesTable::of(chain)));
                 content.chains.extend(chains);
@@ -37,6 +36,22 @@ pub fn compile(
         }
     }
     ruleset
+}
+
+/// Returns the rules at a chain. The chains of relayed packets have no jump of their own: their rules come
+/// first in the chains at the same hooks.
+fn rules_at(firewall: Option<&Firewall>, chain: Chain) -> Vec<FirewallRule> {
+    let chains: &[Chain] = match chain {
+        Chain::RelayedTo | Chain::RelayedFrom => &[],
+        Chain::Prerouting => &[Chain::RelayedTo, Chain::Prerouting],
+        Chain::Postrouting => &[Chain::RelayedFrom, Chain::Postrouting],
+        _ => &[chain],
+    };
+    let mut rules = Vec::new();
+    for chain in chains {
+        rules.extend(firewall.and_then(|firewall| firewall.chains.get(chain)).into_iter().flatten().cloned());
+    }
+    rules
 }
 
 struct Spelling<'a> {

@@ -1,6 +1,7 @@
 //! Rules as `iptables-save` prints them and `iptables-restore` takes them.
 
 use std::fmt::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
 
 use super::{CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, IptablesTarget, TableContent};
 use crate::base::net::{Cidr, Family, IfName, Mark};
@@ -14,7 +15,11 @@ pub(super) fn rank(condition: &Condition) -> u8 {
         Condition::Destination(_) | Condition::NotDestination(_) => 1,
         Condition::Incoming(_) | Condition::NotIncoming(_) => 2,
         Condition::Outgoing(_) | Condition::NotOutgoing(_) => 3,
-        Condition::Icmp(_) | Condition::UdpPort(..) | Condition::TcpPort(..) | Condition::TcpSyn => 4,
+        Condition::Icmp(_)
+        | Condition::UdpPort(..)
+        | Condition::UdpBetween(..)
+        | Condition::TcpPort(..)
+        | Condition::TcpSyn => 4,
         Condition::Established | Condition::Redirected => 5,
         Condition::FromOriginator | Condition::FromResponder => 6,
         Condition::Device(_) => 7,
@@ -111,6 +116,7 @@ fn write_condition(text: &mut String, condition: &Condition) {
         Condition::Icmp(Family::V4) => write!(text, " -p icmp"),
         Condition::Icmp(Family::V6) => write!(text, " -p ipv6-icmp"),
         Condition::UdpPort(first, last) => write_ports(text, "udp", *first, *last),
+        Condition::UdpBetween(from, to) => write!(text, " -p udp -m udp --sport {from} --dport {to}"),
         Condition::TcpPort(first, last) => write_ports(text, "tcp", *first, *last),
         Condition::TcpSyn => write!(text, " -p tcp -m tcp --tcp-flags SYN,RST SYN"),
         Condition::Established => write!(text, " -m conntrack --ctstate RELATED,ESTABLISHED"),
@@ -147,11 +153,13 @@ fn write_action(text: &mut String, action: Action, family: Family) {
         (Action::Reject, Family::V6) => write!(text, " -j REJECT --reject-with {REJECT_V6}"),
         (Action::Masquerade, _) => write!(text, " -j MASQUERADE"),
         (Action::SourceNat(address), _) => write!(text, " -j SNAT --to-source {address}"),
+        (Action::SourceNatTo(address), _) => write!(text, " -j SNAT --to-source {address}"),
         (Action::SourcePrefix(network) | Action::DestinationPrefix(network), _) => {
             write!(text, " -j NETMAP --to {network}")
         }
         (Action::Redirect(port), _) => write!(text, " -j REDIRECT --to-ports {port}"),
         (Action::DestinationNat(address), _) => write!(text, " -j DNAT --to-destination {address}"),
+        (Action::DestinationNatTo(address), _) => write!(text, " -j DNAT --to-destination {address}"),
         (Action::SetMark(Mark { value, mask }), _) => {
             write!(text, " -j MARK --set-xmark {value:#x}/{mask:#x}")
         }
@@ -225,6 +233,9 @@ impl<'a> Words<'a> {
                 let (first, last) = value.split_once(':').unwrap_or((value, value));
                 port(first.parse().ok()?, last.parse().ok()?)
             }
+            ("--sport", false) if self.protocol.take() == Some("udp") && self.next()? == "--dport" => {
+                Condition::UdpBetween(value.parse().ok()?, self.next()?.parse().ok()?)
+            }
             ("--mac-source", false) => Condition::Device(Devices::One(value.parse().ok()?)),
             ("--tcp-flags", false)
                 if self.protocol.take() == Some("tcp") && value == "SYN,RST" && self.next()? == "SYN" =>
@@ -259,7 +270,7 @@ impl<'a> Words<'a> {
             }
             "MASQUERADE" => IptablesTarget::Do(Action::Masquerade),
             "SNAT" if self.next()? == "--to-source" => {
-                IptablesTarget::Do(Action::SourceNat(self.next()?.parse().ok()?))
+                self.translation(Action::SourceNat, Action::SourceNatTo)?
             }
             "NETMAP" if self.next()? == "--to" => {
                 let network = self.next()?.parse().ok()?;
@@ -271,7 +282,7 @@ impl<'a> Words<'a> {
                 IptablesTarget::Do(Action::Redirect(self.next()?.parse().ok()?))
             }
             "DNAT" if self.next()? == "--to-destination" => {
-                IptablesTarget::Do(Action::DestinationNat(self.next()?.parse().ok()?))
+                self.translation(Action::DestinationNat, Action::DestinationNatTo)?
             }
             "TCPMSS" if self.next()? == "--set-mss" => {
                 IptablesTarget::Do(Action::ClampMss(self.next()?.parse().ok()?))
@@ -287,6 +298,17 @@ impl<'a> Words<'a> {
             _ => return None,
         };
         self.rest.is_empty().then_some(target)
+    }
+
+    /// Reads the translation to an address, with a port or without.
+    fn translation(
+        &mut self,
+        to: fn(IpAddr) -> Action,
+        to_port: fn(SocketAddr) -> Action,
+    ) -> Option<IptablesTarget> {
+        let text = self.next()?;
+        let action = text.parse().map(to_port).or_else(|_| text.parse().map(to));
+        Some(IptablesTarget::Do(action.ok()?))
     }
 
     fn next(&mut self) -> Option<&'a str> {

@@ -73,18 +73,21 @@ pub(in super::super) enum Field {
     Source(Family),
     Destination(Family),
     Device,
+    /// Source and destination port of TCP or UDP.
+    Ports,
     /// Destination port of TCP or UDP, which have it at the same offset.
     DestinationPort,
     TcpFlags,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Source(Family::V4),
         Self::Source(Family::V6),
         Self::Destination(Family::V4),
         Self::Destination(Family::V6),
         Self::Device,
+        Self::Ports,
         Self::DestinationPort,
         Self::TcpFlags,
     ];
@@ -100,6 +103,7 @@ impl Field {
             Self::Source(Family::V6) => (NETWORK_HEADER, 8),
             Self::Destination(Family::V6) => (NETWORK_HEADER, 24),
             Self::Device => (LINK_HEADER, 6),
+            Self::Ports => (TRANSPORT_HEADER, 0),
             Self::DestinationPort => (TRANSPORT_HEADER, 2),
             Self::TcpFlags => (TRANSPORT_HEADER, 13),
         }

@@ -55,12 +55,17 @@ pub(super) enum Expression {
     Masquerade,
     /// Translates the source address to the loaded address of this family.
     SourceNat(Family),
+    /// Translates the source to the loaded address of this family, and to the port in the second register.
+    SourceNatTo(Family),
     /// Translates the first bits of the source address to those that the two loaded addresses have in common.
     SourcePrefix(Family),
     /// Redirects to the loaded port of this host.
     Redirect,
     /// Translates the destination address to the loaded address of this family.
     DestinationNat(Family),
+    /// Translates the destination to the loaded address of this family, and to the port in the second
+    /// register.
+    DestinationNatTo(Family),
     /// Translates the first bits of the destination address to those that the two loaded addresses have in
     /// common.
     DestinationPrefix(Family),
@@ -160,6 +165,8 @@ impl Expression {
             Self::Redirect => "redir",
             Self::SourceNat(_)
             | Self::DestinationNat(_)
+            | Self::SourceNatTo(_)
+            | Self::DestinationNatTo(_)
             | Self::SourcePrefix(_)
             | Self::DestinationPrefix(_) => "nat",
         }
@@ -225,6 +232,8 @@ impl Expression {
             Self::Redirect => writer.number(REDIRECT_PORT, FIRST),
             Self::SourceNat(family) => nat::encode_address(writer, End::Source, *family),
             Self::DestinationNat(family) => nat::encode_address(writer, End::Destination, *family),
+            Self::SourceNatTo(family) => nat::encode_port(writer, End::Source, *family),
+            Self::DestinationNatTo(family) => nat::encode_port(writer, End::Destination, *family),
             Self::SourcePrefix(family) => nat::encode_prefix(writer, End::Source, *family),
             Self::DestinationPrefix(family) => nat::encode_prefix(writer, End::Destination, *family),
         }

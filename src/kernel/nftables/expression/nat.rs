@@ -12,11 +12,13 @@ const FAMILY: u16 = 2;
 const ADDRESS: u16 = 3;
 const LAST_ADDRESS: u16 = 4;
 const PORT: u16 = 5;
+const LAST_PORT: u16 = 6;
 const FLAGS: u16 = 7;
 
-/// NF_NAT_RANGE_MAP_IPS and NF_NAT_RANGE_NETMAP of linux/netfilter/nf_nat.h. The kernel adds the former to
-/// every rule with an address.
+/// NF_NAT_RANGE_MAP_IPS, _PROTO_SPECIFIED and _NETMAP of linux/netfilter/nf_nat.h. The kernel adds the first
+/// to every rule with an address.
 const MAPS_ADDRESSES: u32 = 1;
+const MAPS_PORTS: u32 = 1 << 1;
 const MAPS_NETWORKS: u32 = 1 << 6;
 
 /// End of a connection whose address is translated.
@@ -34,6 +36,13 @@ pub(super) fn encode_address(writer: &mut AttributeWriter, end: End, family: Fam
     writer.number(ADDRESS, Register::First as u32);
 }
 
+/// Encodes the translation to the loaded address, and to the port in the second register.
+pub(super) fn encode_port(writer: &mut AttributeWriter, end: End, family: Family) {
+    encode_address(writer, end, family);
+    writer.number(PORT, Register::Second as u32);
+    writer.number(FLAGS, MAPS_PORTS);
+}
+
 /// Encodes the translation to the network from the first to the second of the loaded addresses.
 pub(super) fn encode_prefix(writer: &mut AttributeWriter, end: End, family: Family) {
     encode_address(writer, end, family);
@@ -41,23 +50,30 @@ pub(super) fn encode_prefix(writer: &mut AttributeWriter, end: End, family: Fami
     writer.number(FLAGS, MAPS_NETWORKS);
 }
 
-/// Decodes a translation. The kernel shows one address as a range from it to itself.
+/// Decodes a translation. The kernel shows one address or port as a range from it to itself.
 pub(super) fn decode(data: Attributes) -> Option<Expression> {
-    let is_plain = data.number(ADDRESS)? == Register::First as u32 && data.bytes(PORT).is_none();
-    let of = data.number(FAMILY).filter(|_| is_plain)?;
+    const FIRST: Option<u32> = Some(Register::First as u32);
+    const SECOND: Option<u32> = Some(Register::Second as u32);
+    let of = data.number(FAMILY).filter(|_| data.number(ADDRESS) == FIRST)?;
     let family = [Family::V4, Family::V6].into_iter().find(|family| number(*family) == of)?;
     let kind = data.number(TYPE)?;
     let end = [End::Source, End::Destination].into_iter().find(|end| *end as u32 == kind)?;
-    let last = data.number(LAST_ADDRESS).unwrap_or(Register::First as u32);
+    let last = data.number(LAST_ADDRESS).or(FIRST);
+    let port = data.number(PORT);
     let flags = data.number(FLAGS).unwrap_or(0) & !MAPS_ADDRESSES;
-    match (flags, end) {
-        (0, _) if last != Register::First as u32 => None,
-        (MAPS_NETWORKS, _) if last != Register::Second as u32 => None,
-        (0, End::Source) => Some(Expression::SourceNat(family)),
-        (0, End::Destination) => Some(Expression::DestinationNat(family)),
-        (MAPS_NETWORKS, End::Source) => Some(Expression::SourcePrefix(family)),
-        (MAPS_NETWORKS, End::Destination) => Some(Expression::DestinationPrefix(family)),
-        _ => None,
+    if port.is_some() && (port != SECOND || data.number(LAST_PORT).or(SECOND) != SECOND) {
+        return None;
+    }
+    let is = |wanted: (u32, Option<u32>, Option<u32>)| (flags, last, port) == wanted;
+    let source = end == End::Source;
+    if is((0, FIRST, None)) {
+        Some(if source { Expression::SourceNat(family) } else { Expression::DestinationNat(family) })
+    } else if is((MAPS_PORTS, FIRST, SECOND)) {
+        Some(if source { Expression::SourceNatTo(family) } else { Expression::DestinationNatTo(family) })
+    } else if is((MAPS_NETWORKS, SECOND, None)) {
+        Some(if source { Expression::SourcePrefix(family) } else { Expression::DestinationPrefix(family) })
+    } else {
+        None
     }
 }
 

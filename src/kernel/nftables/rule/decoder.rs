@@ -1,5 +1,7 @@
 //! Decoder from expressions to a rule.
 
+use std::net::SocketAddr;
+
 use super::super::expression::{Ct, Expression, Field, Meta, Relation};
 use super::super::value::{address_from_bytes, address_from_prefix, unpadded_name};
 use super::{DIRECTION_ORIGINAL, DIRECTION_REPLY, ICMP, ICMPV6, TCP, UDP, family_number};
@@ -48,6 +50,14 @@ impl<'a> Decoder<'a> {
             [Expression::Value(bytes), Expression::DestinationNat(family)] => {
                 Some(Action::DestinationNat(address_from_bytes(*family, bytes)?))
             }
+            [Expression::Value(bytes), Expression::SecondValue(port), Expression::SourceNatTo(family)] => {
+                address_and_port(*family, bytes, port).map(Action::SourceNatTo)
+            }
+            [
+                Expression::Value(bytes),
+                Expression::SecondValue(port),
+                Expression::DestinationNatTo(family),
+            ] => address_and_port(*family, bytes, port).map(Action::DestinationNatTo),
             [Expression::Value(first), Expression::SecondValue(last), Expression::SourcePrefix(family)] => {
                 network(*family, first, last).map(Action::SourcePrefix)
             }
@@ -101,6 +111,10 @@ impl<'a> Decoder<'a> {
             Expression::Payload(Field::Destination(family), length, _) => {
                 let (networks, inverted) = self.networks(*family, *length)?;
                 if inverted { Condition::NotDestination(networks) } else { Condition::Destination(networks) }
+            }
+            Expression::Payload(Field::Ports, ..) => {
+                let [s, o, d, e] = *self.compared()?.as_array()?;
+                Condition::UdpBetween(u16::from_be_bytes([s, o]), u16::from_be_bytes([d, e]))
             }
             Expression::Payload(Field::DestinationPort, ..) => self.port()?,
             Expression::Payload(Field::TcpFlags, ..) => self.take(2).map(|_| Condition::TcpSyn)?,
@@ -266,6 +280,11 @@ impl<'a> Decoder<'a> {
         self.rest = rest;
         Some(taken)
     }
+}
+
+fn address_and_port(family: Family, address: &[u8], port: &[u8]) -> Option<SocketAddr> {
+    let port = u16::from_be_bytes(*port.as_array()?);
+    Some(SocketAddr::new(address_from_bytes(family, address)?, port))
 }
 
 /// Returns the network with these first and last addresses; some network if no network has them.

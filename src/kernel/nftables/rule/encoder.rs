@@ -1,5 +1,7 @@
 //! Encoder from a rule to its expressions.
 
+use std::net::SocketAddr;
+
 use nix::libc;
 
 use super::super::expression::{Ct, Expression, Field, Meta, Register, Relation};
@@ -73,6 +75,7 @@ impl Encoder {
             Condition::ConnectionNotMarked(mark) => self.mark(connection_mark(), *mark, true),
             Condition::Icmp(family) => self.ask_protocol(icmp(*family)),
             Condition::UdpPort(first, last) => self.port(UDP, *first, *last),
+            Condition::UdpBetween(from, to) => self.ports(*from, *to),
             Condition::TcpPort(first, last) => self.port(TCP, *first, *last),
             Condition::TcpSyn => {
                 self.need_protocol(TCP);
@@ -94,6 +97,8 @@ impl Encoder {
                 self.push(Expression::Value(address_bytes(address)));
                 self.push(Expression::SourceNat(Family::of(address)));
             }
+            Action::SourceNatTo(address) => self.address_and_port(address, Expression::SourceNatTo),
+            Action::DestinationNatTo(address) => self.address_and_port(address, Expression::DestinationNatTo),
             Action::SourcePrefix(network) => self.prefix(network, Expression::SourcePrefix),
             Action::DestinationPrefix(network) => self.prefix(network, Expression::DestinationPrefix),
             Action::Redirect(port) => {
@@ -123,6 +128,12 @@ impl Encoder {
     }
 
     /// Translates to a network: the kernel takes the bits that its first and its last address share.
+    fn address_and_port(&mut self, address: SocketAddr, translation: fn(Family) -> Expression) {
+        self.push(Expression::Value(address_bytes(address.ip())));
+        self.push(Expression::SecondValue(address.port().to_be_bytes().to_vec()));
+        self.push(translation(Family::of(address.ip())));
+    }
+
     fn prefix(&mut self, network: Cidr, translation: fn(Family) -> Expression) {
         self.push(Expression::Value(address_bytes(network.address())));
         self.push(Expression::SecondValue(address_bytes(network.last())));
@@ -213,6 +224,12 @@ impl Encoder {
             self.compare(Relation::AtLeast, &first.to_be_bytes());
             self.compare(Relation::AtMost, &last.to_be_bytes());
         }
+    }
+
+    fn ports(&mut self, from: u16, to: u16) {
+        self.need_protocol(UDP);
+        self.load(Field::Ports, 4);
+        self.compare(Relation::Equal, &[from.to_be_bytes(), to.to_be_bytes()].concat());
     }
 
     fn need_protocol(&mut self, protocol: u8) {

@@ -1,0 +1,46 @@
+//! Keys of the pairs of this site and other sites.
+
+use crate::base::net::{PublicKey, Secret};
+use crate::base::sorted::SortedMap;
+use crate::nat::seal::PairKey;
+use crate::system::key_files;
+
+/// Keys by the id of the other site. Each is derived once: that takes milliseconds on a small router.
+#[derive(Debug, Default)]
+pub(super) struct PairKeys {
+    keys: SortedMap<u8, PairKey>,
+    own: Option<Secret>,
+}
+
+impl PairKeys {
+    /// Takes over the sites of a network file, with the key of this site.
+    pub(super) fn follow(&mut self, own: &Secret, sites: &SortedMap<u8, PublicKey>) {
+        let mut known = std::mem::take(&mut self.keys);
+        if self.own.as_ref() != Some(own) {
+            known = SortedMap::new();
+            self.own = Some(own.clone());
+        }
+        for (id, key) in sites {
+            let known = known.remove(id).filter(|known| known.other() == *key);
+            if let Some(derived) = known.or_else(|| PairKey::derive(own, *key)) {
+                self.keys.insert(*id, derived);
+            }
+        }
+    }
+
+    /// Returns the key of the pair of this site and another.
+    pub(super) fn of(&self, site: u8) -> Option<&PairKey> {
+        self.keys.get(&site)
+    }
+
+    /// Returns all keys.
+    pub(super) fn all(&self) -> SortedMap<u8, PairKey> {
+        self.keys.clone()
+    }
+}
+
+/// Returns random bytes: the middle of a new key, of which only the first and the last byte are not random.
+pub(super) fn random() -> [u8; 16] {
+    let key = key_files::generate();
+    *key.bytes()[8..].first_chunk().expect("a key is longer")
+}

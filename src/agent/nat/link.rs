@@ -1,0 +1,321 @@
+//! Link to another site: the search for its path while it is down, and looks at its tunnel while it is up.
+
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::check::{Check, Verdict};
+use super::keys::random;
+use crate::base::error::Result;
+use crate::control::{LinkPath, LinkPathStatus, PathKind};
+use crate::kernel::Kernel;
+use crate::kernel::echo::EchoPath;
+use crate::kernel::wireguard::PeerStatistics;
+use crate::nat::mapping::MappingState;
+use crate::nat::search::{MappedAt, Outgoing, Path, Search, SearchReport};
+use crate::nat::words::{LinkNames, sentences};
+use crate::site::{PeerEndpoint, SearchedLink, Site};
+use crate::state::Tunnel;
+use crate::system::port_mapping::PortMapping;
+
+/// Time in which a link whose peer can be dialled comes up by itself.
+const DIALLING: Duration = Duration::from_secs(2);
+
+/// Time limit on a handshake at an address that has answered a ping.
+const HANDSHAKE: Duration = Duration::from_secs(6);
+
+/// Time limit on an answer through a tunnel that may be dead.
+const DOUBT: Duration = Duration::from_secs(1);
+
+/// Time between two looks at a link that carries traffic.
+const BUSY_LOOK: Duration = Duration::from_secs(1);
+
+/// Time between two looks at an idle link: at least one keepalive comes in that time, if it comes at all.
+const IDLE_LOOK: Duration = Duration::from_secs(30);
+
+/// Time between two looks at a link that is dialled as the network file says: WireGuard keeps it up alone.
+const PLAIN_LOOK: Duration = Duration::from_mins(1);
+
+/// Age of a search that begins anew when the peer looks for this site: rounds have become rare.
+const CALLED_ANEW: Duration = Duration::from_secs(5);
+
+/// Most bytes in the time of a look that are keepalives and handshakes alone.
+const IDLE_BYTES: u64 = 300;
+
+/// Link to another site.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) site: SearchedLink,
+    pub(super) search: Search,
+    phase: Phase,
+    /// Address that this agent has given the tunnel last.
+    pub(super) dialled: Option<SocketAddr>,
+    /// Counters of the last look.
+    last: PeerStatistics,
+    /// Set if something had come from the peer by the last look.
+    was_heard: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// WireGuard has time to come up by itself until then.
+    Dialling(Instant),
+    /// The link is down.
+    Down,
+    /// The link is up; the next look is due then.
+    Up(Instant),
+    /// The link was up, or has just got an address, and is checked.
+    Checked(Check),
+}
+
+impl Link {
+    /// Begins with a link of the network file.
+    pub(super) fn new(site: SearchedLink, now: Instant) -> Self {
+        let search = Search::begin(site.view.clone(), Vec::new(), now);
+        let wait = if site.is_dialled { DIALLING } else { Duration::ZERO };
+        Self {
+            site,
+            search,
+            phase: Phase::Dialling(now + wait),
+            dialled: None,
+            last: PeerStatistics::default(),
+            was_heard: false,
+        }
+    }
+
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.phase {
+            Phase::Checked(check) => check.descriptor(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let searching = self.search.deadline();
+        match &self.phase {
+            Phase::Dialling(until) => Some(*until),
+            Phase::Down => searching,
+            Phase::Up(look) => searching.into_iter().chain([*look]).min(),
+            Phase::Checked(check) => searching.into_iter().chain([check.deadline()]).min(),
+        }
+    }
+
+    /// Reports whether the link works, as far as is known.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Up(_))
+    }
+
+    /// Reports whether the link works as the network file has it: one end dials the other.
+    fn is_plain(&self) -> bool {
+        self.site.is_dialled && !self.is_relayed()
+    }
+
+    /// Reports whether packets of the peer and of helpers may come now. Links that are up need them too: a
+    /// peer that has moved pings first.
+    pub(super) fn needs_packets(&self) -> bool {
+        match self.phase {
+            Phase::Dialling(_) => false,
+            Phase::Down => true,
+            Phase::Up(_) | Phase::Checked(_) => !self.is_plain(),
+        }
+    }
+
+    fn is_relayed(&self) -> bool {
+        matches!(self.search.chosen(), Some((_, Path::Relayed(_))))
+    }
+
+    /// Returns the path, or the search for one.
+    pub(super) fn tell(&self, mapping: &PortMapping, now: Instant) -> LinkPathStatus {
+        let report = self.search.report(now);
+        let port = self.site.view.port;
+        let mapped = mapping.states().find(|(mapped, _)| *mapped == port).map(|(_, state)| state);
+        let has_second_nat = matches!(mapped, Some(MappingState::SecondNat(..)));
+        let names = LinkNames { peer: &self.site.peer, helpers: &self.site.helper_names };
+        let path = self.is_up().then(|| self.path(&report)).flatten();
+        LinkPathStatus {
+            peer: self.site.peer.clone(),
+            interface: self.site.interface.clone(),
+            path,
+            tried: sentences(&report, names, has_second_nat),
+            port_mapping: mapped.map_or_else(String::new, |state| format!("UDP port {port}: {state}")),
+        }
+    }
+
+    fn path(&self, report: &SearchReport) -> Option<LinkPath> {
+        let (_, path) = report.chosen?;
+        let (kind, by) = match (path, report.mapped) {
+            (Path::Relayed(helper), _) => (PathKind::Relayed, self.site.helper_names.get(&helper)),
+            (Path::Local, _) => (PathKind::Local, None),
+            (Path::Direct, Some(MappedAt::Own)) => (PathKind::Mapped, Some(&self.site.own)),
+            (Path::Direct, Some(MappedAt::Peer)) => (PathKind::Mapped, Some(&self.site.peer)),
+            (Path::Direct, None) => (PathKind::Direct, None),
+        };
+        Some(LinkPath { kind, by: by.cloned().unwrap_or_default() })
+    }
+
+    /// Checks a link that may have gone down.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        if self.is_up() {
+            self.phase = Phase::Checked(Check::begin(DOUBT, now));
+        }
+    }
+
+    /// Takes note that the peer looks for this site.
+    pub(super) fn called(&mut self, addresses: &[SocketAddr], now: Instant) {
+        let is_slow = now.duration_since(self.search.began()) > CALLED_ANEW;
+        match self.phase {
+            Phase::Down if is_slow => self.begin_anew(addresses, now),
+            _ => self.doubt(now),
+        }
+    }
+
+    /// Takes note that this host's network is another: it may have another address to the peer, and an
+    /// attempt that was hopeless may succeed.
+    pub(super) fn network_has_changed(&mut self, addresses: &[SocketAddr], now: Instant) {
+        match self.phase {
+            Phase::Down => self.begin_anew(addresses, now),
+            _ => self.doubt(now),
+        }
+    }
+
+    /// Sets the endpoint of the peer to the address in use: the plan must not go back to another one while a
+    /// handshake is under way. Links that work as the network file has them keep its endpoint, which may be a
+    /// name.
+    pub(super) fn set_endpoint(&self, site: &mut Site) {
+        let Some(address) = self.dialled.filter(|_| !self.is_plain()) else { return };
+        let tunnel = site.tunnels.get_mut(&self.site.interface);
+        if let Some(peer) = tunnel.and_then(|tunnel| tunnel.peers.get_mut(&self.site.peer)) {
+            peer.endpoint = Some(PeerEndpoint::at(address));
+        }
+    }
+
+    /// Does the work that is due, and returns the packets to send. `addresses` are this site's own.
+    pub(super) fn turn(
+        &mut self,
+        addresses: &[SocketAddr],
+        kernel: &mut dyn Kernel,
+        now: Instant,
+    ) -> Result<Vec<Outgoing>> {
+        match &mut self.phase {
+            Phase::Dialling(until) if *until > now => return Ok(Vec::new()),
+            Phase::Dialling(_) => match self.peer(kernel)? {
+                Some((_, peer)) if peer.alive(SystemTime::now()) => self.is_found(peer, now),
+                _ => self.begin_anew(addresses, now),
+            },
+            Phase::Up(look) if *look <= now => self.look(kernel, now)?,
+            Phase::Checked(check) => {
+                let path = EchoPath {
+                    interface: self.site.interface.clone(),
+                    from: self.site.inside.0,
+                    to: self.site.inside.1,
+                    mark: None,
+                };
+                match check.turn(&path, kernel, now) {
+                    Verdict::Open => {}
+                    Verdict::Works => {
+                        let peer = self.peer(kernel)?.map(|(_, peer)| peer).unwrap_or_default();
+                        self.is_found(peer, now);
+                    }
+                    Verdict::Silent => self.begin_anew(addresses, now),
+                }
+            }
+            Phase::Down if self.search.deadline().is_some_and(|round| round <= now) => {
+                self.notice_handshake(kernel, now)?;
+            }
+            Phase::Up(_) | Phase::Down => {}
+        }
+        let outgoing = self.search.turn(now, &mut random);
+        self.dial(kernel, now)?;
+        Ok(outgoing)
+    }
+
+    /// Takes note that the link works.
+    fn is_found(&mut self, peer: PeerStatistics, now: Instant) {
+        if let Some(endpoint) = peer.endpoint {
+            self.search.settle(endpoint, now);
+            self.dialled = self.search.chosen().map(|(address, _)| address);
+        }
+        (self.last, self.was_heard) = (peer, false);
+        let look = if self.is_plain() { PLAIN_LOOK } else { BUSY_LOOK };
+        self.phase = Phase::Up(now + look);
+    }
+
+    fn begin_anew(&mut self, addresses: &[SocketAddr], now: Instant) {
+        self.search.begin_anew(addresses.to_vec(), now);
+        self.phase = Phase::Down;
+        self.dialled = None;
+    }
+
+    /// Looks at the counters of a link that is up: sending without an answer means doubt.
+    fn look(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<()> {
+        let Some((_, peer)) = self.peer(kernel)? else {
+            self.phase = Phase::Up(now + IDLE_LOOK);
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut self.last, peer);
+        let received = peer.received.saturating_sub(before.received);
+        let sent = peer.sent.saturating_sub(before.sent);
+        // Of two ends with the same keepalive, one sends all of them: only a change means something.
+        let is_silent = received == 0 && (sent > IDLE_BYTES || self.was_heard);
+        self.was_heard = received > 0;
+        if is_silent || !peer.alive(SystemTime::now()) {
+            self.phase = Phase::Checked(Check::begin(DOUBT, now));
+            return Ok(());
+        }
+        if let Some(endpoint) = peer.endpoint {
+            self.search.settle(endpoint, now);
+        }
+        let is_busy = received + sent > IDLE_BYTES;
+        let wait = match (self.is_plain(), is_busy) {
+            (true, _) => PLAIN_LOOK,
+            (false, true) => BUSY_LOOK,
+            (false, false) => IDLE_LOOK,
+        };
+        self.phase = Phase::Up(now + wait);
+        Ok(())
+    }
+
+    /// Ends the search if the peer has completed a handshake by itself.
+    fn notice_handshake(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<()> {
+        let Some((_, peer)) = self.peer(kernel)? else { return Ok(()) };
+        if peer.handshake > self.last.handshake && peer.alive(SystemTime::now()) {
+            self.last = peer;
+            self.phase = Phase::Checked(Check::begin(HANDSHAKE, now));
+        }
+        Ok(())
+    }
+
+    /// Gives the tunnel the address that the search has chosen.
+    fn dial(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<()> {
+        let Some((address, _)) = self.search.chosen().filter(|(address, _)| Some(*address) != self.dialled)
+        else {
+            return Ok(());
+        };
+        self.dialled = Some(address);
+        let Some((mut from, statistics)) = self.peer(kernel)? else { return Ok(()) };
+        let (interface, key) = (&self.site.interface, &self.site.key);
+        let mut to = from.clone();
+        let Some(peer) = to.peers.get_mut(key) else { return Ok(()) };
+        peer.endpoint = Some(address);
+        if !statistics.alive(SystemTime::now()) {
+            // WireGuard begins a handshake with a peer that it knows once in 5 s at most (REKEY_TIMEOUT in
+            // WireGuard's paper, § 6.1), and with a new peer at once.
+            let mut without = from.clone();
+            without.peers.remove(key);
+            kernel.change_tunnel(interface, &from, &without)?;
+            from = without;
+        }
+        kernel.change_tunnel(interface, &from, &to)?;
+        self.phase = Phase::Checked(Check::begin(HANDSHAKE, now));
+        Ok(())
+    }
+
+    /// Returns the tunnel, and the statistics of the peer in it.
+    fn peer(&self, kernel: &mut dyn Kernel) -> Result<Option<(Tunnel, PeerStatistics)>> {
+        let interface = &self.site.interface;
+        let Some(link) = kernel.own_tunnels()?.remove(interface) else { return Ok(None) };
+        let reading = kernel.read_tunnel(interface, &link, SystemTime::now())?;
+        let statistics = reading.peers.get(&self.site.key).copied();
+        Ok(statistics.map(|statistics| (reading.tunnel, statistics)))
+    }
+}

@@ -1,0 +1,13 @@
+//! Links behind NAT: searches for their paths, and the helper for other sites' searches.
+
+mod check;
+mod helper;
+mod keys;
+mod link;
+mod links;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub(super) use helper::HelperPorts;
+pub(super) use links::LinkPaths;

@@ -1,0 +1,221 @@
+//! The agent's answer about the state that only it knows, as fields of text.
+
+use super::broken_off;
+use super::link_path::{LinkPath, LinkPathStatus, PathKind};
+use crate::base::error::Result;
+use crate::base::net::IfName;
+use crate::config::model::Name;
+
+/// Largest number of sentences about one link.
+const MOST_DETAILS: usize = 16;
+
+/// Largest length of a sentence in characters. Some of its words may come from a router.
+const LONGEST_SENTENCE: usize = 300;
+
+/// State that only the agent knows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct AgentStatus {
+    /// Seconds left to confirm the network file in force; none = it is in force for good.
+    pub unconfirmed: Option<u64>,
+    /// Portals with several exits.
+    pub portals: Vec<TimedState>,
+    /// Exits in a list of several.
+    pub exits: Vec<TimedState>,
+    /// Faults of the clock, of links and of services: a line for each.
+    pub failures: Vec<String>,
+    /// Links for which other sites can be asked.
+    pub links: Vec<LinkPathStatus>,
+    /// Help for other sites; none = this site is no helper.
+    pub helper: Option<HelperStatus>,
+}
+
+/// State of a portal or an exit, and its age.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TimedState {
+    /// Name of the portal or exit.
+    pub name: Name,
+    /// Seconds since the last change.
+    pub since: u64,
+    /// Reason for the exit of a portal; `up`, `down` or `unproven` for an exit.
+    pub words: String,
+}
+
+/// Help of this site for others.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct HelperStatus {
+    /// Number of questions answered since the agent began.
+    pub questions: u64,
+    /// Links that this site relays: the names of their ends.
+    pub relayed: Vec<[Name; 2]>,
+}
+
+impl AgentStatus {
+    /// Returns the path of the link to a site on an interface, if other sites can be asked for one.
+    pub fn link(&self, peer: &str, interface: &IfName) -> Option<&LinkPathStatus> {
+        self.links.iter().find(|link| link.peer == peer && link.interface == *interface)
+    }
+
+    /// Returns the fields of an answer: four for each portal, exit, deadline and failure, and for each line
+    /// about a link.
+    pub fn into_fields(self) -> Vec<String> {
+        let mut fields = Vec::new();
+        let mut tell = |what: &str, name: Name, since: u64, words: String| {
+            fields.extend([what.to_owned(), name, since.to_string(), words]);
+        };
+        self.portals.into_iter().for_each(|known| tell("portal", known.name, known.since, known.words));
+        self.exits.into_iter().for_each(|known| tell("exit", known.name, known.since, known.words));
+        self.unconfirmed.into_iter().for_each(|left| tell("unconfirmed", Name::new(), left, String::new()));
+        self.failures.into_iter().for_each(|words| tell("failure", Name::new(), 0, words));
+        for link in self.links {
+            tell("link", link.peer, 0, link.interface.to_string());
+            link.path.into_iter().for_each(|path| tell(path.kind.as_str(), path.by, 0, String::new()));
+            let tried = link.tried.iter().take(MOST_DETAILS);
+            tried.for_each(|sentence| tell("tried", Name::new(), 0, harmless(sentence)));
+            tell("mapping", Name::new(), 0, harmless(&link.port_mapping));
+        }
+        if let Some(helper) = self.helper {
+            tell("helper", Name::new(), helper.questions, String::new());
+            helper.relayed.into_iter().for_each(|[one, other]| tell("relays", one, 0, other));
+        }
+        fields
+    }
+
+    /// Parses the fields of an answer.
+    pub fn from_fields(fields: &[String]) -> Result<Self> {
+        let mut agent_status = Self::default();
+        for four in fields.chunks(4) {
+            let [what, name, since, words] = four else { return Err(broken_off()) };
+            let since = since.parse().map_err(|_| broken_off())?;
+            agent_status.take(what, name, since, words).ok_or_else(broken_off)?;
+        }
+        Ok(agent_status)
+    }
+
+    /// Takes four fields; `None` if they have no meaning after the fields before.
+    fn take(&mut self, what: &str, name: &Name, since: u64, words: &str) -> Option<()> {
+        let known = TimedState { name: name.clone(), since, words: words.to_owned() };
+        match what {
+            "portal" => self.portals.push(known),
+            "exit" => self.exits.push(known),
+            "unconfirmed" => self.unconfirmed = Some(since),
+            "failure" => self.failures.push(known.words),
+            "link" => self.links.push(LinkPathStatus {
+                peer: known.name,
+                interface: words.parse().ok()?,
+                path: None,
+                tried: Vec::new(),
+                port_mapping: String::new(),
+            }),
+            "tried" => {
+                let tried = &mut self.links.last_mut()?.tried;
+                (tried.len() < MOST_DETAILS).then(|| tried.push(harmless(words)))?;
+            }
+            "mapping" => self.links.last_mut()?.port_mapping = harmless(words),
+            "helper" => self.helper = Some(HelperStatus { questions: since, relayed: Vec::new() }),
+            "relays" => self.helper.as_mut()?.relayed.push([known.name, known.words]),
+            _ => {
+                let kind = PathKind::ALL.into_iter().find(|kind| kind.as_str() == what)?;
+                self.links.last_mut()?.path = Some(LinkPath { kind, by: known.name });
+            }
+        }
+        Some(())
+    }
+}
+
+/// Returns a sentence without control characters and of bounded length.
+fn harmless(sentence: &str) -> String {
+    let printable = sentence.chars().map(|c| if c.is_control() { ' ' } else { c });
+    printable.take(LONGEST_SENTENCE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::request::{decode_answer, encode_answer};
+
+    fn known(name: &str, words: &str) -> TimedState {
+        TimedState { name: name.to_owned(), since: 3, words: words.to_owned() }
+    }
+
+    fn link(path: Option<LinkPath>, tried: &[&str]) -> LinkPathStatus {
+        LinkPathStatus {
+            peer: "mike".to_owned(),
+            interface: "to-mike".parse().unwrap(),
+            path,
+            tried: tried.iter().map(|sentence| (*sentence).to_owned()).collect(),
+            port_mapping: String::new(),
+        }
+    }
+
+    fn path(kind: PathKind, by: &str) -> LinkPath {
+        LinkPath { kind, by: by.to_owned() }
+    }
+
+    fn full() -> AgentStatus {
+        let all = PathKind::ALL.map(|kind| link(Some(path(kind, "oslo")), &[]));
+        let down = link(None, &["oslo does not answer", "forward UDP 51822"]);
+        let port_mapping = "UPnP maps UDP 51822".to_owned();
+        AgentStatus {
+            unconfirmed: Some(7),
+            portals: vec![known("guest", "why"), known("tv", "why")],
+            exits: vec![known("paris", "")],
+            failures: vec!["dnsmasq does not run".to_owned()],
+            links: all.into_iter().chain([LinkPathStatus { port_mapping, ..down }]).collect(),
+            helper: Some(HelperStatus {
+                questions: 4711,
+                relayed: vec![["mike".to_owned(), "sara".to_owned()]],
+            }),
+        }
+    }
+
+    fn parsed(fields: &[&str]) -> Result<AgentStatus> {
+        AgentStatus::from_fields(&fields.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_decoded_answer_is_the_encoded_one() {
+        let portal = || AgentStatus { portals: vec![known("guest", "why")], ..AgentStatus::default() };
+        let helper = || AgentStatus {
+            helper: Some(HelperStatus::default()),
+            links: Vec::new(),
+            ..AgentStatus::default()
+        };
+        for all in [full, portal, helper, AgentStatus::default] {
+            let fields = decode_answer(encode_answer(&Ok(all().into_fields())).as_bytes()).unwrap();
+            assert_eq!(AgentStatus::from_fields(&fields).unwrap(), all());
+        }
+    }
+
+    #[test]
+    fn fields_without_meaning_are_refused() {
+        for wrong in [
+            &["portal", "guest", "3"][..],
+            &["portal", "guest", "soon", ""],
+            &["dog", "rex", "3", ""],
+            &["link", "mike", "0", "no interface/name"],
+            &["tried", "", "0", "no link before"],
+            &["mapping", "", "0", "no link before"],
+            &["relayed", "oslo", "0", ""],
+            &["relays", "mike", "0", "sara"],
+        ] {
+            assert!(parsed(wrong).is_err(), "{wrong:?}");
+        }
+        let mut fields = vec!["link", "mike", "0", "to-mike"];
+        for _ in 0..MOST_DETAILS {
+            fields.extend(["tried", "", "0", "a way"]);
+        }
+        assert_eq!(parsed(&fields).unwrap().links[0].tried.len(), MOST_DETAILS);
+        fields.extend(["tried", "", "0", "one more"]);
+        assert!(parsed(&fields).is_err());
+    }
+
+    #[test]
+    fn words_of_routers_do_no_harm() {
+        let long = "ä".repeat(1000);
+        let told = AgentStatus { links: vec![link(None, &["a\0b\x1b[2J", &long])], ..AgentStatus::default() };
+        let told = AgentStatus::from_fields(&told.into_fields()).unwrap();
+        assert_eq!(told.links[0].tried, ["a b [2J".to_owned(), "ä".repeat(LONGEST_SENTENCE)]);
+        let heard = parsed(&["link", "mike", "0", "to-mike", "mapping", "", "0", "\x1b[2J"]).unwrap();
+        assert_eq!(heard.links[0].port_mapping, " [2J");
+    }
+}

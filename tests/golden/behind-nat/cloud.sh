@@ -1,0 +1,144 @@
+#!/bin/sh
+# What `portals apply` would do at site cloud of network home.
+set -e
+cd '/etc/portals'
+nft -f - <<'EOF'
+table inet portals {
+	set bit-0 {
+		type ifname
+		elements = { "portals0" }
+	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.77.3.1 }
+	}
+	set guarded6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2:300::1 }
+	}
+	set inner {
+		type ifname
+		elements = { "lo", "portals0" }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set inside6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2::/48 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set known6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2::/48 }
+	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set network6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2::/48 }
+	}
+	set own-ends {
+		type ipv4_addr; flags interval
+		elements = { 10.77.3.1 }
+	}
+	set own-ends6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2:300::1 }
+	}
+	set tunnels {
+		type ifname
+		elements = { "portals0" }
+	}
+	set ways {
+		type ifname . mark
+		elements = { "portals0" . 0x21000000 }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname @tunnels udp dport 546-547 drop
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 546-547 drop
+		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels oifname "eth0" ip6 daddr @network6 drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
+		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
+		ip6 saddr fd77:1:2::/48 drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname "eth0" accept
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 546-547 drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels meta l4proto icmpv6 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname @tunnels udp dport 546-547 drop
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner drop
+		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner drop
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		oifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
+		iifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname "eth0" ip6 saddr @inside6 masquerade
+		oifname @tunnels ip saddr != @known masquerade
+		oifname @tunnels ip6 saddr != @known6 masquerade
+	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		ip daddr @guarded iifname != @inner drop
+		ip6 daddr @guarded6 iifname != @inner drop
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname . ct mark & 0xef000000 @ways accept
+		ct direction original oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct direction original oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
+	}
+}
+EOF
+ip link add portals0 mtu 1280 type wireguard
+ip link set portals0 alias portals:home
+wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
+wg set portals0 peer pOCSkrZRwni5dyxWn1+puxPZBrRqtoyd+dwrRAn4ogk= allowed-ips 10.77.1.0/24,fd77:1:2:100::/56
+wg set portals0 peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= allowed-ips 10.77.2.0/24,fd77:1:2:200::/56
+ip address add 10.77.3.1/32 dev portals0
+ip -6 address add fd77:1:2:300::1/128 dev portals0 nodad
+ip link set portals0 up
+ip route add 10.77.1.0/24 dev portals0 src 10.77.3.1 table main protocol 77
+ip route add unreachable 10.77.1.0/24 table main metric 4278198272 protocol 77
+ip route add 10.77.2.0/24 dev portals0 src 10.77.3.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:100::/56 dev portals0 src fd77:1:2:300::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:100::/56 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:200::/56 dev portals0 src fd77:1:2:300::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:200::/56 table main metric 4278198272 protocol 77
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.all.forwarding=1

@@ -1,0 +1,321 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+iptables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
+:PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD -i portals0 -j DROP
+-A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT ! -d 10.77.1.65/32 -i eth1 -p icmp -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -p icmp -j RETURN
+-A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT -i portals0 -p icmp -j RETURN
+-A PORTALS_INPUT -i to-paris -p icmp -j RETURN
+-A PORTALS_INPUT -s 10.77.0.0/16 -i portals0 -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT -i portals0 -j DROP
+-A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -s 10.77.1.1/32 ! -o eth1 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s 10.77.1.65/32 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o portals0 -j RETURN
+-A PORTALS_OUTPUT_1 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_1 -j DROP
+-A PORTALS_OUTPUT_2 -o lo -j RETURN
+-A PORTALS_OUTPUT_2 -o portals0 -j RETURN
+-A PORTALS_OUTPUT_2 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_2 -j REJECT --reject-with icmp-admin-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+:PORTALS_PREROUTING_1 - [0:0]
+:PORTALS_PREROUTING_2 - [0:0]
+:PORTALS_PREROUTING_3 - [0:0]
+:PORTALS_PREROUTING_4 - [0:0]
+:PORTALS_PREROUTING_5 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i eth1 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -d 10.77.1.64/26 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_1 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_1 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_1 -j DROP
+-A PORTALS_PREROUTING_2 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_2 -j DROP
+-A PORTALS_PREROUTING_3 -s 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -s 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -j DROP
+-A PORTALS_PREROUTING_4 -i lo -j RETURN
+-A PORTALS_PREROUTING_4 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_4 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_4 -d 0.0.0.0/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -d 10.77.1.64/26 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -j DROP
+-A PORTALS_PREROUTING_5 -s 10.77.2.0/24 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_5 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o portals0 -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d 10.77.1.65/32 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+EOF
+ip6tables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
+:PORTALS_OUTPUT_2 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD -i portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_FORWARD -i eth1 -o to-paris -j RETURN
+-A PORTALS_FORWARD -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -d fd77:1:2::/48 -i portals0 -o eth0 -j DROP
+-A PORTALS_FORWARD -d fd77:1:2::/48 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD -s fd77:1:2::/48 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_FORWARD -i portals0 -j DROP
+-A PORTALS_FORWARD -i to-paris -j DROP
+-A PORTALS_FORWARD -s fd77:1:2::/48 -j DROP
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 67 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 547 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 53 -j RETURN
+-A PORTALS_INPUT -i eth1 -p udp -m udp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p tcp -m tcp --dport 5053 -j RETURN
+-A PORTALS_INPUT -i eth1 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i eth1 -m conntrack --ctdir ORIGINAL -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth1 -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN
+-A PORTALS_INPUT -i eth1 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i eth0 -j RETURN
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT -i portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_INPUT -i to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_INPUT -i portals0 -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT -i portals0 -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -i to-paris -p ipv6-icmp -j RETURN
+-A PORTALS_INPUT -s fd77:1:2::/48 -i portals0 -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -s fd77:1:2::/48 -i to-paris -j REJECT --reject-with icmp6-adm-prohibited
+-A PORTALS_INPUT -i portals0 -j DROP
+-A PORTALS_INPUT -i to-paris -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -o portals0 -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 546:547 -j DROP
+-A PORTALS_OUTPUT -s fd77:1:2:100::1/128 ! -o eth1 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT -s fd77:1:2:101::1/128 ! -o eth1 -m conntrack --ctdir ORIGINAL -j PORTALS_OUTPUT_2
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o portals0 -j RETURN
+-A PORTALS_OUTPUT_1 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_1 -j DROP
+-A PORTALS_OUTPUT_2 -o lo -j RETURN
+-A PORTALS_OUTPUT_2 -o portals0 -j RETURN
+-A PORTALS_OUTPUT_2 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_2 -j REJECT --reject-with icmp6-adm-prohibited
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+:PORTALS_PREROUTING_1 - [0:0]
+:PORTALS_PREROUTING_2 - [0:0]
+:PORTALS_PREROUTING_3 - [0:0]
+:PORTALS_PREROUTING_4 - [0:0]
+:PORTALS_PREROUTING_5 - [0:0]
+-A PORTALS_FORWARD -o portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i portals0 -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1220
+-A PORTALS_POSTROUTING -o portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o portals0 -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o portals0 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -i portals0 -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i eth1 -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING -d fd77:1:2:100::1/128 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -d fd77:1:2:101::/64 -j PORTALS_PREROUTING_4
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_5
+-A PORTALS_PREROUTING_1 -i portals0 -m connmark --mark 0x21000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_1 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_1 -j DROP
+-A PORTALS_PREROUTING_2 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_2 -j DROP
+-A PORTALS_PREROUTING_3 -s fd77:1:2:101::/64 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -s fe80::/10 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -s ::/128 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_3 -j DROP
+-A PORTALS_PREROUTING_4 -i lo -j RETURN
+-A PORTALS_PREROUTING_4 -i portals0 -j RETURN
+-A PORTALS_PREROUTING_4 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_4 -d fd77:1:2:101::/64 -i eth1 -j RETURN
+-A PORTALS_PREROUTING_4 -j DROP
+-A PORTALS_PREROUTING_5 -s fd77:1:2:200::/56 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_5 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+-A PORTALS_POSTROUTING -s fd77:1:2::/48 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s fd77:1:2::/48 -o portals0 -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s fd77:1:2::/48 -o to-paris -j MASQUERADE
+-A PORTALS_PREROUTING -d fd77:1:2:101::1/128 -p udp -m udp --dport 53 -j REDIRECT --to-ports 5053
+-A PORTALS_PREROUTING -d fd77:1:2:101::1/128 -p tcp -m tcp --dport 53 -j REDIRECT --to-ports 5053
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+EOF
+ip link add portals0 mtu 1280 type wireguard
+ip link set portals0 alias portals:home
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
+wg set portals0 peer Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 10.77.3.0/24,fd77:1:2:300::/56
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= persistent-keepalive 25 allowed-ips 0.0.0.0/0,::/0
+ip address add 10.77.1.65/26 dev eth1
+ip -6 address add fd77:1:2:101::1/64 dev eth1 nodad
+ip address add 10.77.1.1/32 dev portals0
+ip -6 address add fd77:1:2:100::1/128 dev portals0 nodad
+ip address add 10.77.1.1/32 dev to-paris
+ip -6 address add fd77:1:2:100::1/128 dev to-paris nodad
+ip link set eth1 up
+ip link set portals0 up
+ip link set to-paris up
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add 10.77.3.0/24 dev portals0 src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.3.0/24 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:200::/56 dev to-paris src fd77:1:2:100::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:200::/56 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:300::/56 dev portals0 src fd77:1:2:100::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:300::/56 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip -6 route add default dev to-paris src fd77:1:2:100::1 table 7702 protocol 77
+ip -6 route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip -6 rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to fd77:1:2::/48 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to fe80::/10 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to ff00::/8 iif lo goto 119
+ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
+ip -6 rule add priority 112 protocol 77 from fd77:1:2:101::1/128 iif lo lookup 7702
+ip rule add priority 113 protocol 77 from all iif eth1 lookup 7702
+ip -6 rule add priority 113 protocol 77 from all iif eth1 lookup 7702
+ip rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip -6 rule add priority 118 protocol 77 from fd77:1:2:101::1/128 iif lo unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0
+sysctl -q -w net.ipv6.conf.all.forwarding=1

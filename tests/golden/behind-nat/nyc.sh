@@ -1,0 +1,267 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+nft -f - <<'EOF'
+table inet portals {
+	set bit-0 {
+		type ifname
+		elements = { "portals0", "to-paris" }
+	}
+	set bit-1 {
+		type ifname
+		elements = { "to-paris" }
+	}
+	set confined {
+		type ifname
+		elements = { "eth1" }
+	}
+	set entrances {
+		type ifname
+		elements = { "eth1" }
+	}
+	set exits {
+		type ifname
+		elements = { "to-paris" }
+	}
+	set guarded {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.1, 10.77.1.64/26 }
+	}
+	set guarded6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2:100::1, fd77:1:2:101::/64 }
+	}
+	set inner {
+		type ifname
+		elements = { "lo", "portals0", "to-paris" }
+	}
+	set inside {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set inside6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2::/48 }
+	}
+	set known {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set known6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2::/48 }
+	}
+	set lan-26 {
+		type ifname . ipv4_addr
+		elements = { "eth1" . 0.0.0.0, "eth1" . 10.77.1.64 }
+	}
+	set lan6-64 {
+		type ifname . ipv6_addr
+		elements = { "eth1" . fd77:1:2:101:: }
+	}
+	set link6-10 {
+		type ifname . ipv6_addr
+		elements = { "eth1" . fe80:: }
+	}
+	set link6-128 {
+		type ifname . ipv6_addr
+		elements = { "eth1" . :: }
+	}
+	set network {
+		type ipv4_addr; flags interval
+		elements = { 10.77.0.0/16 }
+	}
+	set network6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2::/48 }
+	}
+	set own-ends {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.1 }
+	}
+	set own-ends6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2:100::1 }
+	}
+	set paths {
+		type ifname . ifname
+		elements = { "eth1" . "to-paris" }
+	}
+	set peers-24 {
+		type ifname . ipv4_addr
+		elements = { "to-paris" . 10.77.2.0 }
+	}
+	set peers6-56 {
+		type ifname . ipv6_addr
+		elements = { "to-paris" . fd77:1:2:200:: }
+	}
+	set resolvers {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65 }
+	}
+	set resolvers6 {
+		type ipv6_addr; flags interval
+		elements = { fd77:1:2:101::1 }
+	}
+	set tunnels {
+		type ifname
+		elements = { "portals0", "to-paris" }
+	}
+	set visited {
+		type ipv4_addr; flags interval
+		elements = { 10.77.1.65 }
+	}
+	set visitors {
+		type ifname
+		elements = { "eth1" }
+	}
+	set ways {
+		type ifname . mark
+		elements = { "portals0" . 0x21000000, "to-paris" . 0x23000000 }
+	}
+	chain forward {
+		type filter hook forward priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname @tunnels udp dport 546-547 drop
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 546-547 drop
+		iifname . oifname @paths accept
+		iifname @entrances reject with icmpx admin-prohibited
+		iifname @tunnels oifname "eth0" ip daddr @network drop
+		iifname @tunnels oifname "eth0" ip6 daddr @network6 drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
+		iifname @tunnels drop
+		ip saddr 10.77.0.0/16 drop
+		ip6 saddr fd77:1:2::/48 drop
+	}
+	chain input {
+		type filter hook input priority 0; policy accept;
+		iifname @entrances udp dport 53 reject with icmpx admin-prohibited
+		iifname @entrances tcp dport 53 reject with icmpx admin-prohibited
+		iifname @visitors udp dport 67 accept
+		iifname @visitors udp dport 547 accept
+		iifname @visitors udp dport 53 accept
+		iifname @visitors tcp dport 53 accept
+		iifname @visitors udp dport 5053 accept
+		iifname @visitors tcp dport 5053 accept
+		iifname @visitors ct direction original ip daddr != @visited meta l4proto icmp reject with icmpx admin-prohibited
+		iifname @visitors meta l4proto icmp accept
+		iifname @visitors meta l4proto icmpv6 accept
+		iifname @visitors ct direction original reject with icmpx admin-prohibited
+		iifname @visitors ct state established,related accept
+		iifname @visitors reject with icmpx admin-prohibited
+		iifname "eth0" accept
+		iifname @tunnels udp dport 67-68 drop
+		iifname @tunnels udp dport 546-547 drop
+		iifname @tunnels ct direction reply ct state established,related accept
+		iifname @tunnels meta l4proto icmp accept
+		iifname @tunnels meta l4proto icmpv6 accept
+		iifname @tunnels ip saddr @inside reject with icmpx admin-prohibited
+		iifname @tunnels ip6 saddr @inside6 reject with icmpx admin-prohibited
+		iifname @tunnels drop
+	}
+	chain output {
+		type filter hook output priority 0; policy accept;
+		oifname @tunnels udp dport 67-68 drop
+		oifname @tunnels udp dport 546-547 drop
+		meta mark & 0x10000000 != 0x10000000 ip saddr @own-ends oifname != @inner oifname != @confined drop
+		meta mark & 0x10000000 != 0x10000000 ip6 saddr @own-ends6 oifname != @inner oifname != @confined drop
+		oifname != @inner oifname != @confined ip saddr @resolvers ct direction original reject with icmpx admin-prohibited
+		oifname != @inner oifname != @confined ip6 saddr @resolvers6 ct direction original reject with icmpx admin-prohibited
+	}
+	chain mss {
+		type filter hook forward priority -150; policy accept;
+		oifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		iifname @tunnels meta nfproto ipv4 tcp flags & (syn | rst) == syn tcp option maxseg size set 1240
+		oifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
+		iifname @tunnels meta nfproto ipv6 tcp flags & (syn | rst) == syn tcp option maxseg size set 1220
+	}
+	chain prerouting {
+		type nat hook prerouting priority -100; policy accept;
+		ip daddr @resolvers udp dport 53 redirect to :5053
+		ip daddr @resolvers tcp dport 53 redirect to :5053
+		ip6 daddr @resolvers6 udp dport 53 redirect to :5053
+		ip6 daddr @resolvers6 tcp dport 53 redirect to :5053
+	}
+	chain postrouting {
+		type nat hook postrouting priority 100; policy accept;
+		oifname "eth0" ip saddr @inside masquerade
+		oifname "eth0" ip6 saddr @inside6 masquerade
+		oifname @tunnels ip saddr != @known masquerade
+		oifname @tunnels ip6 saddr != @known6 masquerade
+	}
+	chain marks {
+		type filter hook prerouting priority -150; policy accept;
+		ct direction reply iifname @tunnels iifname . ct mark & 0xef000000 != @ways ct mark & 0xef000000 != 0x20000000 drop
+		ct direction reply ct mark & 0x20000000 == 0x20000000 iifname != @tunnels drop
+		iifname @confined iifname . ip saddr & 255.255.255.192 != @lan-26 drop
+		iifname @confined iifname . ip6 saddr & ffff:ffff:ffff:ffff:: != @lan6-64 iifname . ip6 saddr & ffc0:: != @link6-10 iifname . ip6 saddr != @link6-128 drop
+		ip daddr @guarded iifname != @inner iifname . ip daddr & 255.255.255.192 != @lan-26 drop
+		ip6 daddr @guarded6 iifname != @inner iifname . ip6 daddr & ffff:ffff:ffff:ffff:: != @lan6-64 drop
+		ct direction original iifname @exits iifname . ip saddr & 255.255.255.0 != @peers-24 drop
+		ct direction original iifname @exits iifname . ip6 saddr & ffff:ffff:ffff:ff00:: != @peers6-56 drop
+	}
+	chain leaving {
+		type filter hook postrouting priority -150; policy accept;
+		oifname . ct mark & 0xef000000 @ways accept
+		ct direction original oifname @tunnels ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0x90ffffff | 0x20000000
+		ct direction original oifname @bit-0 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfeffffff | 0x1000000
+		ct direction original oifname @bit-1 ct mark & 0x80000000 == 0x0 ct mark set ct mark & 0xfdffffff | 0x2000000
+		oifname @inner accept
+		ct direction original ct mark & 0x20000000 == 0x20000000 drop
+	}
+}
+EOF
+ip link add portals0 mtu 1280 type wireguard
+ip link set portals0 alias portals:home
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set portals0 private-key private.key listen-port 51820 fwmark 0x10000000
+wg set portals0 peer Xf7dO2vUf2+ijuFdlp1bsOpTd01Ii9r53xxuASSz7yI= endpoint 203.0.113.9:51820 persistent-keepalive 25 allowed-ips 10.77.3.0/24,fd77:1:2:300::/56
+wg set to-paris private-key private.key listen-port 51822 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= persistent-keepalive 25 allowed-ips 0.0.0.0/0,::/0
+ip address add 10.77.1.65/26 dev eth1
+ip -6 address add fd77:1:2:101::1/64 dev eth1 nodad
+ip address add 10.77.1.1/32 dev portals0
+ip -6 address add fd77:1:2:100::1/128 dev portals0 nodad
+ip address add 10.77.1.1/32 dev to-paris
+ip -6 address add fd77:1:2:100::1/128 dev to-paris nodad
+ip link set eth1 up
+ip link set portals0 up
+ip link set to-paris up
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add 10.77.3.0/24 dev portals0 src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.3.0/24 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:200::/56 dev to-paris src fd77:1:2:100::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:200::/56 table main metric 4278198272 protocol 77
+ip -6 route add fd77:1:2:300::/56 dev portals0 src fd77:1:2:100::1 table main protocol 77
+ip -6 route add unreachable fd77:1:2:300::/56 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+ip -6 route add default dev to-paris src fd77:1:2:100::1 table 7702 protocol 77
+ip -6 route add unreachable default table 7702 metric 4278198272 protocol 77
+ip rule add priority 119 protocol 77 from all lookup 7700
+ip -6 rule add priority 119 protocol 77 from all lookup 7700
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 10.77.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 169.254.0.0/16 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 224.0.0.0/4 iif lo goto 119
+ip rule add priority 111 protocol 77 from 10.77.0.0/16 to 255.255.255.255/32 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to fd77:1:2::/48 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to fe80::/10 iif lo goto 119
+ip -6 rule add priority 111 protocol 77 from fd77:1:2::/48 to ff00::/8 iif lo goto 119
+ip rule add priority 112 protocol 77 from 10.77.1.65/32 iif lo lookup 7702
+ip -6 rule add priority 112 protocol 77 from fd77:1:2:101::1/128 iif lo lookup 7702
+ip rule add priority 113 protocol 77 from all iif eth1 lookup 7702
+ip -6 rule add priority 113 protocol 77 from all iif eth1 lookup 7702
+ip rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip rule add priority 118 protocol 77 from 10.77.1.65/32 iif lo unreachable
+ip -6 rule add priority 118 protocol 77 from all iif eth1 unreachable
+ip -6 rule add priority 118 protocol 77 from fd77:1:2:101::1/128 iif lo unreachable
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
+sysctl -q -w net.ipv6.conf.eth1.accept_ra=0
+sysctl -q -w net.ipv6.conf.all.forwarding=1
