@@ -87,6 +87,9 @@ pub struct DemoCommand {
     /// give the demo IPv6 as well, and show both address families
     #[argh(switch)]
     pub ipv6: bool,
+    /// show two homes behind NAT instead, which find each other with the help of a public site
+    #[argh(switch)]
+    pub nat: bool,
 }
 
 /// Create this site's key and a first network file.

@@ -7,17 +7,20 @@ use std::time::{Duration, Instant};
 use nix::unistd::geteuid;
 
 use super::{ExitStatus, THIS_PROGRAM, wait_for_random_numbers};
-use crate::base::error::{Errors, Result};
+use crate::base::error::{Error, Errors, Result};
 use crate::cli::DemoCommand;
 use crate::cli::amounts::seconds;
 use crate::cli::output::{complain, say};
 use crate::cli::style::Style;
-use crate::demo::{NETWORK_FILE, NYC, PARIS, SERVER, World, isolate, show};
+use crate::demo::{NETWORK_FILE, NYC, OSLO, PARIS, SERVER, World, isolate, show, show_nat};
 use crate::kernel::builtin::check_tun;
 use crate::kernel::linux::Linux;
 
 /// Builds the world and plays the demo in it; fails if a check of the demo fails.
 pub(super) fn run(options: &DemoCommand) -> Result<ExitStatus, Errors> {
+    if options.nat && options.ipv6 {
+        return Err(Error::failed("--nat and --ipv6 are different demos: choose one").into());
+    }
     let start = Instant::now();
     let was_root = geteuid().is_root();
     isolate()?;
@@ -26,11 +29,13 @@ pub(super) fn run(options: &DemoCommand) -> Result<ExitStatus, Errors> {
     }
     wait_for_random_numbers();
     let style = Style::for_stdout();
-    let mut world = World::build(&[NYC, PARIS], Path::new(THIS_PROGRAM))?;
+    let plots = if options.nat { &[OSLO][..] } else { &[NYC, PARIS] };
+    let mut world = World::build(plots, Path::new(THIS_PROGRAM))?;
     if options.ipv6 {
         world.add_ipv6()?;
     }
-    let result = show::run_checks(&mut world, style);
+    let run_checks = if options.nat { show_nat::run_checks } else { show::run_checks };
+    let result = run_checks(&mut world, style);
     if result.is_err() {
         print_logs(&world);
     } else {
@@ -54,7 +59,8 @@ fn print_logs(world: &World) {
 fn keep(world: &mut World, was_root: bool) -> Result<()> {
     say!("\nThe demo keeps running until Ctrl-C. To look around, run these commands in another terminal:");
     let request = format!("bash -c 'cat < /dev/tcp/{SERVER}/80'");
-    for plot in [NYC, PARIS] {
+    let plots: Vec<_> = world.sites().iter().map(|site| site.plot).collect();
+    for plot in plots {
         let site = world.site(plot);
         let router = nsenter(site.agent()?.pid(), was_root);
         say!("\n  # {}, with the network file {NETWORK_FILE}", site.router.name());

@@ -34,9 +34,16 @@ pub struct Packet {
     pub ports: Option<(u16, u16)>,
     /// Type of an ICMP or ICMPv6 message.
     pub icmp_type: Option<u8>,
+    /// First bytes of the payload of UDP, if it has as many.
+    pub payload: Option<[u8; 4]>,
 }
 
 impl Packet {
+    /// Reports whether this is a packet of WireGuard: a handshake, or data.
+    pub fn is_wireguard(&self) -> bool {
+        matches!(self.payload, Some([1..=4, 0, 0, 0]))
+    }
+
     /// Reports whether this is IPv6's neighbour discovery (RFC 4861), which hosts on a link do by themselves.
     pub fn is_neighbour_discovery(&self) -> bool {
         self.protocol == 58 && matches!(self.icmp_type, Some(133..=137))
@@ -123,7 +130,8 @@ fn parse(bytes: &[u8]) -> Option<Packet> {
     let port = |offset| array(bytes, header + offset).map(u16::from_be_bytes);
     let ports = if matches!(protocol, 6 | 17) { port(0).zip(port(2)) } else { None };
     let icmp_type = if matches!(protocol, 1 | 58) { bytes.get(header).copied() } else { None };
-    Some(Packet { source, destination, protocol, ports, icmp_type })
+    let payload = if protocol == 17 { array(bytes, header + 8) } else { None };
+    Some(Packet { source, destination, protocol, ports, icmp_type, payload })
 }
 
 fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
@@ -163,7 +171,9 @@ mod tests {
         bytes.extend([0x82, 0x9a, 0, 53, 0, 12, 0, 0]);
         let packet = parse(&bytes).unwrap();
         assert_eq!(packet.to_string(), "UDP 10.77.1.70:33434 to 198.18.0.10:53");
-        assert_eq!(parse(&bytes[..21]).unwrap().ports, None);
+        assert_eq!((packet.payload, parse(&bytes[..21]).unwrap().ports), (None, None));
+        bytes.extend([1, 0, 0, 0]);
+        assert_eq!(parse(&bytes).unwrap().payload, Some([1, 0, 0, 0]));
         assert_eq!(parse(&bytes[..19]), None);
     }
 

@@ -112,6 +112,14 @@ impl Namespace {
 
     /// Runs `work` inside the namespace, in its own thread.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let mut value = None;
+        self.run_boxed(Box::new(|| work().map(|done| value = Some(done))))?;
+        Ok(value.expect("work that succeeded has a value"))
+    }
+
+    /// Runs boxed work inside the namespace. The code that starts a thread takes a kilobyte for each type of
+    /// work, so there is only one type.
+    fn run_boxed(&self, work: Box<dyn FnOnce() -> Result<()> + Send + '_>) -> Result<()> {
         in_thread(|| {
             self.enter()?;
             work()
@@ -160,17 +168,7 @@ fn unshare_and_open() -> io::Result<(File, File)> {
 
 /// Runs `work` in its own thread, so that it changes no other thread's namespaces.
 fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let mut value = None;
-    run_in_thread(Box::new(|| value = Some(work())));
-    value.expect("work that did not panic has a value")
-}
-
-/// Runs boxed work in its own thread. The code that starts a thread takes a kilobyte for each type of work,
-/// so there is only one type.
-fn run_in_thread(work: Box<dyn FnOnce() + Send + '_>) {
-    if let Err(panic) = thread::scope(|scope| scope.spawn(work).join()) {
-        std::panic::resume_unwind(panic);
-    }
+    thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 #[cfg(test)]

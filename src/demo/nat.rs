@@ -26,19 +26,44 @@ const NESTED: u16 = 1 << 15;
 /// Register in which expressions pass on values (NFT_REG_1).
 const REGISTER: u32 = 1;
 
-/// Rules of [`Namespace::masquerade_home`], as input of `iptables-restore`.
-const IPTABLES_RULES: &str = "*nat\n-A POSTROUTING -s 192.168.1.0/24 -o uplink -j MASQUERADE\nCOMMIT\n";
+/// Flag of NFTA_MASQ_FLAGS: a random port for each connection (NF_NAT_RANGE_PROTO_RANDOM_FULLY,
+/// linux/netfilter/nf_nat.h).
+const FULLY_RANDOM: u32 = 1 << 4;
+
+/// Address translation of a router: packets that leave through an interface get the interface's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Translation {
+    /// Interface on the outside.
+    pub interface: &'static str,
+    /// Set if packets from 192.168.1.0/24 alone are translated.
+    pub home_only: bool,
+    /// Set if each connection gets a random port, which is the hardest kind of NAT ("symmetric"). Otherwise,
+    /// a connection keeps its port if that port is free.
+    pub random_ports: bool,
+    /// Set if the router drops packets to itself. Otherwise, it answers them.
+    pub drops_input: bool,
+}
 
 impl Namespace {
     /// Gives packets from 192.168.1.0/24 the address of the interface through which they leave, as home
     /// routers do: `ip saddr 192.168.1.0/24 oifname "uplink" masquerade`.
     pub fn masquerade_home(&self) -> Result<()> {
+        self.translate(Translation {
+            interface: "uplink",
+            home_only: true,
+            random_ports: false,
+            drops_input: false,
+        })
+    }
+
+    /// Sets up address translation, in place of an earlier one.
+    pub fn translate(&self, translation: Translation) -> Result<()> {
         self.run(|| {
             let translated = match iptables_instead_of_nftables()? {
-                None => masquerade_with_nftables(),
-                Some(program) => restore(&program.name(Family::V4, "-restore"), IPTABLES_RULES),
+                None => translation.with_nftables(),
+                Some(program) => restore(&program.name(Family::V4, "-restore"), &translation.for_iptables()),
             };
-            translated.context(|| format!("cannot set up the home's NAT in {}", self.name()))
+            translated.context(|| format!("cannot set up the NAT of {}", self.name()))
         })
     }
 }
@@ -59,40 +84,69 @@ fn iptables_instead_of_nftables() -> Result<Option<IptablesProgram>> {
     }
 }
 
-fn masquerade_with_nftables() -> Result<()> {
-    let (table, chain) = (text(1, "home"), text(2, "postrouting"));
-    let messages = vec![
-        batch(0x10),
-        // NFT_MSG_NEWTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE
-        change(0, table.clone()),
-        change(3, [table.clone(), text(3, "postrouting"), hook(), text(7, "nat")].concat()),
-        change(6, [table, chain, nested(4, &rule())].concat()),
-        batch(0x11),
-    ];
-    // Not every kernel acknowledges the begin and the end of a batch.
-    let results = Socket::open(protocols::NETLINK_NETFILTER)?.batch(messages);
-    results.into_iter().skip(1).take(3).collect::<Result<(), _>>().context(|| "the kernel refused".to_owned())
+impl Translation {
+    /// Returns the rules as input of `iptables-restore`.
+    fn for_iptables(&self) -> String {
+        let source = if self.home_only { "-s 192.168.1.0/24 " } else { "" };
+        let random = if self.random_ports { " --random-fully" } else { "" };
+        let input = if self.drops_input { "*filter\n:INPUT DROP [0:0]\nCOMMIT\n" } else { "" };
+        format!(
+            "*nat\n-F POSTROUTING\n-A POSTROUTING {source}-o {} -j MASQUERADE{random}\nCOMMIT\n{input}",
+            self.interface
+        )
+    }
+
+    fn with_nftables(&self) -> Result<()> {
+        let (table, chain) = (text(1, "home"), text(2, "postrouting"));
+        // Hook 4 is postrouting, whose priority 100 nft calls `srcnat`; hook 1 is input. NFTA_CHAIN_POLICY 0
+        // drops.
+        let postrouting = [text(3, "postrouting"), hook(4, 100), text(7, "nat")].concat();
+        let input = [text(3, "input"), hook(1, 0), number(5, 0), text(7, "filter")].concat();
+        // NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE. A table can be deleted if it
+        // is there.
+        let mut changes = vec![
+            change(0, table.clone()),
+            change(2, table.clone()),
+            change(0, table.clone()),
+            change(3, [table.clone(), postrouting].concat()),
+            change(6, [table.clone(), chain, nested(4, &self.rule())].concat()),
+        ];
+        if self.drops_input {
+            changes.push(change(3, [table, input].concat()));
+        }
+        let number = changes.len();
+        changes.insert(0, batch(0x10));
+        changes.push(batch(0x11));
+        // Not every kernel acknowledges the begin and the end of a batch.
+        let results = Socket::open(protocols::NETLINK_NETFILTER)?.batch(changes);
+        let mut results = results.into_iter().skip(1).take(number);
+        results.try_for_each(|result| result).context(|| "the kernel refused".to_owned())
+    }
+
+    /// Returns the expressions of the rule.
+    fn rule(&self) -> Vec<u8> {
+        let mut interface = self.interface.as_bytes().to_vec();
+        interface.resize(16, 0);
+        let source = [
+            // Three bytes of the network header (1) from offset 12: the source address without its last byte.
+            expression("payload", &[number(1, REGISTER), number(2, 1), number(3, 12), number(4, 3)].concat()),
+            expression("cmp", &equals(&[192, 168, 1])),
+        ];
+        let flags = if self.random_ports { number(1, FULLY_RANDOM) } else { Vec::new() };
+        [
+            if self.home_only { source.concat() } else { Vec::new() },
+            // NFT_META_OIFNAME
+            expression("meta", &[number(1, REGISTER), number(2, 7)].concat()),
+            expression("cmp", &equals(&interface)),
+            expression("masq", &flags),
+        ]
+        .concat()
+    }
 }
 
-/// Returns NFTA_CHAIN_HOOK: postrouting (4), priority 100, which nft calls `srcnat`.
-fn hook() -> Vec<u8> {
-    nested(4, &[number(1, 4), number(2, 100)].concat())
-}
-
-/// Returns the five expressions of the rule.
-fn rule() -> Vec<u8> {
-    let mut interface = b"uplink".to_vec();
-    interface.resize(16, 0);
-    [
-        // Three bytes of the network header (1) from offset 12: the source address without its last byte.
-        expression("payload", &[number(1, REGISTER), number(2, 1), number(3, 12), number(4, 3)].concat()),
-        expression("cmp", &equals(&[192, 168, 1])),
-        // NFT_META_OIFNAME
-        expression("meta", &[number(1, REGISTER), number(2, 7)].concat()),
-        expression("cmp", &equals(&interface)),
-        expression("masq", &[]),
-    ]
-    .concat()
+/// Returns NFTA_CHAIN_HOOK.
+fn hook(hook: u32, priority: u32) -> Vec<u8> {
+    nested(4, &[number(1, hook), number(2, priority)].concat())
 }
 
 /// Returns an expression of a rule: NFTA_LIST_ELEM with NFTA_EXPR_NAME and NFTA_EXPR_DATA.

@@ -118,7 +118,7 @@ impl<'a> ProbeClient<'a> {
             let knocked = (0..times).try_for_each(|_| {
                 let datagrams = UdpSocket::bind((wildcard(server), 0))?;
                 // Only the attempt matters; the network may refuse the packet.
-                let _ = datagrams.send_to(b"knock", (server, TRACE_PORT));
+                let _ = datagrams.send_to(b"knock", SocketAddr::new(server, TRACE_PORT));
                 let _ = TcpStream::connect_timeout(
                     &(server, TcpService::WhoAmI.port()).into(),
                     Duration::from_millis(20),
@@ -168,7 +168,7 @@ impl<'a> ProbeClient<'a> {
             setsockopt(&probe, sockopt::Ipv6Ttl, &ttl.into())?;
             setsockopt(&probe, sockopt::Ipv6RecvErr, &true)?;
         }
-        probe.send_to(b"trace", (destination, TRACE_PORT + u16::from(ttl)))?;
+        probe.send_to(b"trace", SocketAddr::new(destination, TRACE_PORT + u16::from(ttl)))?;
         let deadline = Instant::now() + self.limit;
         while wait_for_error(&probe, deadline)? {
             if let Some(router) = sender_of_error(&probe)? {

@@ -14,10 +14,10 @@ use crate::cli::output::say;
 use crate::cli::style::Style;
 
 /// Time limit until both portals are open; an idle machine needs a second.
-const OPENING_TIMEOUT: Duration = Duration::from_mins(1);
+pub(super) const OPENING_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Time limit of one probe; an idle machine needs milliseconds.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const PROBE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Number of attempts of each guest while the link is cut; each attempt is two packets.
 const ATTEMPTS: usize = 20;
@@ -52,15 +52,13 @@ const PICTURE6: &str = "
               192.175.48.10 and 2620:4f:8000::10 tell clients their address
 ";
 
-/// Returns the network file of the demo: each site is the other's exit.
-pub fn network(world: &World) -> String {
-    world.network(|Plot { name, .. }| {
-        let exit = if name == NYC.name { PARIS.name } else { NYC.name };
-        format!(
-            "exits = [\"{exit}\"]\n\n\
-             [site.{name}.portal.guest]\nexit = \"{exit}\"\ninterface = \"portal0\"\ndhcp = false\n"
-        )
-    })
+/// Returns the lines of the network file that make the other site the exit of one of the two.
+pub(super) fn other_is_exit(Plot { name, .. }: Plot) -> String {
+    let exit = if name == NYC.name { PARIS.name } else { NYC.name };
+    format!(
+        "exits = [\"{exit}\"]\n\n\
+         [site.{name}.portal.guest]\nexit = \"{exit}\"\ninterface = \"portal0\"\ndhcp = false\n"
+    )
 }
 
 /// Runs all checks in the world of [`NYC`] and [`PARIS`], in every address family that it has, and prints
@@ -71,7 +69,7 @@ pub fn network(world: &World) -> String {
 pub fn run_checks(world: &mut World, style: Style) -> Result<()> {
     let families = world.families();
     let has_ipv6 = families.contains(&Family::V6);
-    let mut checks = Checks { style, width: if has_ipv6 { 23 } else { 17 }, failures: 0 };
+    let mut checks = Checks::begin(style, if has_ipv6 { 23 } else { 17 });
     say!("{}", if has_ipv6 { PICTURE6 } else { PICTURE });
     checks.check("both agents", open(world));
     for (entry, exit) in WAYS {
@@ -108,7 +106,7 @@ fn label(what: &str, family: Family) -> String {
 }
 
 /// Results of the checks so far: printed one by one, and counted if they failed.
-struct Checks {
+pub(super) struct Checks {
     style: Style,
     /// Width of the column with the names of checks.
     width: usize,
@@ -116,11 +114,15 @@ struct Checks {
 }
 
 impl Checks {
-    fn heading(&self, text: &str) {
+    pub(super) fn begin(style: Style, width: usize) -> Self {
+        Self { style, width, failures: 0 }
+    }
+
+    pub(super) fn heading(&self, text: &str) {
         say!("\n{}", self.style.strong(text));
     }
 
-    fn check(&mut self, what: &str, result: Result<String>) {
+    pub(super) fn check(&mut self, what: &str, result: Result<String>) {
         let width = self.width;
         match result {
             Ok(text) => say!("  {} {what:<width$} {text}", self.style.good("✓")),
@@ -139,7 +141,7 @@ impl Checks {
         }
     }
 
-    fn finish(self) -> Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
         match self.failures {
             0 => Ok(()),
             1 => Err(Error::failed("1 check failed")),
@@ -151,7 +153,7 @@ impl Checks {
 /// Starts the agents, and waits until both portals work.
 fn open(world: &mut World) -> Result<String> {
     let start = Instant::now();
-    world.install(&network(world))?;
+    world.install(&world.network(other_is_exit))?;
     for plot in [NYC, PARIS] {
         world.site(plot).start_agent()?;
     }
@@ -206,7 +208,7 @@ fn seen_at_home(world: &mut World, family: Family, plot: Plot) -> Result<String>
     expect_seen(seen, if family == Family::V4 { uplink } else { home }, plot)
 }
 
-fn expect_seen(seen: IpAddr, wanted: IpAddr, plot: Plot) -> Result<String> {
+pub(super) fn expect_seen(seen: IpAddr, wanted: IpAddr, plot: Plot) -> Result<String> {
     if seen == wanted {
         Ok(format!("{seen}, which is {}", plot.name))
     } else {

@@ -9,7 +9,7 @@
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
@@ -37,7 +37,10 @@ pub struct World {
     pub(super) sites: Vec<DemoSite>,
     /// Set if the world has IPv6.
     pub(super) ipv6: bool,
-    _services: Vec<Server>,
+    /// Hosts between the sites and the internet. A namespace vanishes with its last reference.
+    pub(super) between: Vec<Namespace>,
+    program: PathBuf,
+    services: Vec<Server>,
 }
 
 /// Site of the world: a router, a computer at home, and a guest behind the interface that becomes a portal.
@@ -54,6 +57,8 @@ pub struct DemoSite {
     pub guest: Namespace,
     /// Public key of the site in the network file.
     pub public_key: PublicKey,
+    /// Set if the network file tells other sites the address of this one.
+    has_endpoint: bool,
     agent: Option<AgentProcess>,
     program: PortalsProgram,
 }
@@ -64,19 +69,27 @@ impl World {
         let internet = build_host("internet")?;
         internet.set_sysctl("net/ipv4/ip_forward", "1")?;
         let server = build_host("server")?;
-        build_server(&internet, &server, plots)?;
-        let mut sites = Vec::new();
+        build_server(&internet, &server)?;
+        let services = vec![Server::start(&server)?];
+        let (sites, between, program) = (Vec::new(), Vec::new(), program.to_owned());
+        let mut world = Self { internet, server, sites, ipv6: false, between, program, services };
         for plot in plots {
-            sites.push(DemoSite::build(*plot, &internet, program)?);
+            let internet = world.internet.clone();
+            world.add_site(*plot, &internet)?.has_endpoint = true;
         }
-        let mut services = vec![Server::start(&server)?];
-        for site in &sites {
-            services.push(Server::start(&site.router)?);
-            if let Some(home) = &site.home {
-                services.push(Server::start(home)?);
-            }
+        Ok(world)
+    }
+
+    /// Adds a site whose uplink ends at a host, and which other sites cannot dial.
+    pub fn add_site(&mut self, plot: Plot, host: &Namespace) -> Result<&mut DemoSite> {
+        configure(&self.server, "eth0", plot.own_server(), 24)?;
+        let site = DemoSite::build(plot, host, &self.program)?;
+        self.services.push(Server::start(&site.router)?);
+        if let Some(home) = &site.home {
+            self.services.push(Server::start(home)?);
         }
-        Ok(Self { internet, server, sites, ipv6: false, _services: services })
+        self.sites.push(site);
+        Ok(self.sites.last_mut().expect("the site that was just added"))
     }
 
     /// Returns all sites.
@@ -99,13 +112,13 @@ impl World {
     pub fn network(&self, details: impl Fn(Plot) -> String) -> String {
         let mut text = "[network]\nname = \"demo\"\nsubnet = \"10.77.0.0/16\"\n".to_owned();
         text += self.subnet6();
-        for DemoSite { plot, public_key, .. } in &self.sites {
+        for DemoSite { plot, public_key, has_endpoint, .. } in &self.sites {
             let Plot { name, id, address, .. } = plot;
-            let _ = write!(
-                text,
-                "\n[site.{name}]\nid = {id}\npublic_key = \"{public_key}\"\nendpoint = \"{address}\"\n{}",
-                details(*plot)
-            );
+            let _ = write!(text, "\n[site.{name}]\nid = {id}\npublic_key = \"{public_key}\"\n");
+            if *has_endpoint {
+                let _ = writeln!(text, "endpoint = \"{address}\"");
+            }
+            text += &details(*plot);
         }
         text
     }
@@ -132,6 +145,7 @@ impl DemoSite {
             home: None,
             guest: build_host(&format!("{}'s guest", plot.name))?,
             public_key: keys::public_key(&key),
+            has_endpoint: false,
             agent: None,
             program: PortalsProgram { path: program.to_owned(), environment: Vec::new() },
         };
@@ -262,7 +276,7 @@ impl Drop for DemoSite {
 }
 
 /// Creates a host with strict reverse-path filtering on all its present and future interfaces.
-fn build_host(name: &str) -> Result<Namespace> {
+pub(super) fn build_host(name: &str) -> Result<Namespace> {
     let host = Namespace::new(name)?;
     for interfaces in ["all", "default"] {
         host.set_sysctl(&format!("net/ipv4/conf/{interfaces}/rp_filter"), "1")?;
@@ -273,18 +287,15 @@ fn build_host(name: &str) -> Result<Namespace> {
     Ok(host)
 }
 
-fn build_server(internet: &Namespace, server: &Namespace, plots: &[Plot]) -> Result<()> {
+fn build_server(internet: &Namespace, server: &Namespace) -> Result<()> {
     connect((internet, "server"), (server, "eth0"))?;
     configure(internet, "server", SERVER_GATEWAY, 24)?;
     configure(server, "eth0", SERVER, 24)?;
-    for plot in plots {
-        configure(server, "eth0", plot.own_server(), 24)?;
-    }
     server.add_route(Family::V4.everything(), SERVER_GATEWAY.into())
 }
 
 /// Brings an interface up and gives it an address.
-fn configure(host: &Namespace, interface: &str, address: Ipv4Addr, length: u8) -> Result<()> {
+pub(super) fn configure(host: &Namespace, interface: &str, address: Ipv4Addr, length: u8) -> Result<()> {
     host.set_up(interface, true)?;
     host.add_address(interface, InterfaceAddress { address: address.into(), length })
 }

@@ -39,9 +39,11 @@ mod lans;
 mod leaks;
 mod many;
 mod names;
+mod nat;
 mod oracle;
 mod peers;
 mod phones;
+mod port_mapping;
 mod providers;
 mod questions;
 mod radio;
@@ -105,6 +107,7 @@ const CORE: &[&[Scenario]] = &[
     ipv6::forged::SCENARIOS,
     ipv6::host::SCENARIOS,
     chains::SCENARIOS,
+    nat::IN_THE_LAB,
 ];
 
 /// Scenarios that are the same with every kernel, and slow: they wait for timers, or boot firmware.
@@ -135,6 +138,11 @@ const AT_LENGTH: &[&[Scenario]] = &[
     ipv6::refused::SCENARIOS,
     ipv6::probed::SCENARIOS,
     ipv6::advertised::SCENARIOS,
+    nat::KINDS,
+    nat::PAIRS,
+    nat::WITH_LEGACY_RELAY,
+    nat::CHANGES,
+    nat::HABITS,
 ];
 
 /// Scenarios that need a kernel with WireGuard: the built-in one needs an agent, and a foreign peer has none.
@@ -189,7 +197,7 @@ const NEEDY: &[Needy] = &[
         core: false,
     },
     Needy {
-        lists: &[entrances::WITH_BRIDGES],
+        lists: &[entrances::WITH_BRIDGES, nat::KINDS_WITH_BRIDGES, nat::PAIRS_WITH_BRIDGES],
         need: "bridges in this kernel",
         is_met: entrances::has_bridges,
         core: true,
@@ -198,6 +206,12 @@ const NEEDY: &[Needy] = &[
         lists: &[clock::WITH_CC],
         need: "C compiler for the C library of this program",
         is_met: clock::can_be_made,
+        core: false,
+    },
+    Needy {
+        lists: &[port_mapping::WITH_MINIUPNPD],
+        need: "miniupnpd for nftables",
+        is_met: port_mapping::can_be_run,
         core: false,
     },
     Needy { lists: &[lans::WITH_VLANS], need: "VLANs in this kernel", is_met: lans::has_vlans, core: true },

@@ -121,7 +121,12 @@ const FIREWALLD: Filter =
 
 /// Makes a router filter with legacy iptables if `PORTALS_TEST_FIREWALL` is `legacy`.
 pub(crate) fn prepare(router: &Namespace) -> Result<()> {
-    if everywhere_legacy() { shell(router, LEGACY).map(drop) } else { Ok(()) }
+    if everywhere_legacy() { filter_with_legacy(router) } else { Ok(()) }
+}
+
+/// Makes a router filter with legacy iptables, so that portals does as well.
+pub(crate) fn filter_with_legacy(router: &Namespace) -> Result<()> {
+    shell(router, LEGACY).map(drop)
 }
 
 /// Reports whether all routers filter with legacy iptables, by choice or because this kernel has nothing
