@@ -28,7 +28,7 @@ const OUTSIDE: &str = "uplink";
 pub enum Nat {
     /// A connection keeps its port; packets of unknown senders are dropped ("port-restricted").
     PortRestricted,
-    /// The same, but the router itself answers packets of unknown senders.
+    /// Port-restricted NAT whose router itself answers packets of unknown senders.
     Answering,
     /// A connection gets a random port ("symmetric").
     Symmetric,

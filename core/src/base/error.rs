@@ -17,8 +17,8 @@ pub enum ErrorKind {
 
 /// An error for a person: a sentence that names the object, and the underlying cause.
 ///
-/// It is as small as a pointer, so that functions return their results in a register: each of the hundreds of
-/// fallible calls takes a few instructions less.
+/// The size of a pointer lets functions return their results in a register: each of the hundreds of fallible
+/// calls takes a few instructions less.
 #[derive(Debug)]
 pub struct Error(Box<Report>);
 

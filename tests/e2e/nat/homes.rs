@@ -17,7 +17,7 @@ pub(super) enum Home {
     FullCone,
     /// A site is reached only by hosts that it has sent to.
     PortRestricted,
-    /// The same, and the router itself answers other hosts.
+    /// Port-restricted NAT whose router itself answers other hosts.
     Answering,
     /// The mapped address is another one for each destination.
     Symmetric,
@@ -29,7 +29,7 @@ pub(super) enum Home {
     Blocked,
     /// The site is the home router itself, translates all that leaves, and filters its input.
     Own(Rules),
-    /// The same, and all that leaves gets a random port.
+    /// The site is the home router itself, and all that leaves gets a random port.
     OwnSymmetric(Rules),
     /// The site is the home router itself, behind the NAT of a carrier.
     OwnBehindCarrier(Rules),

@@ -46,9 +46,9 @@ pub struct SearchReport {
 /// End of a path whose router maps a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MappedAt {
-    /// This site.
+    /// Router of this site.
     Own,
-    /// The site at the other end.
+    /// Router of the site at the other end.
     Peer,
 }
 
