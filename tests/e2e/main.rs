@@ -209,7 +209,7 @@ const NEEDY: &[Needy] = &[
         core: false,
     },
     Needy {
-        lists: &[port_mapping::WITH_MINIUPNPD],
+        lists: &[port_mapping::WITH_MINIUPNPD, nat::WITH_MINIUPNPD],
         need: "miniupnpd for nftables",
         is_met: port_mapping::can_be_run,
         core: false,

@@ -50,19 +50,55 @@ const PORT: u16 = 51821;
 /// Folder of the record in the client's own `/run`.
 const FOLDER: &str = "/run/portals";
 
-/// Chains that miniupnpd fills.
+/// Chains that miniupnpd fills, at a router with the interfaces WAN and LAN.
 const RULES: &str = "
 table inet filter {
     chain forward { type filter hook forward priority 0; policy drop; ct state established accept; \
-        iif lan accept; jump miniupnpd; }
+        iifname LAN accept; jump miniupnpd; }
     chain miniupnpd { }
     chain prerouting { type nat hook prerouting priority -100; jump prerouting_miniupnpd; }
     chain prerouting_miniupnpd { }
     chain postrouting { type nat hook postrouting priority 100; jump postrouting_miniupnpd; \
-        oifname wan masquerade; }
+        oifname WAN masquerade; }
     chain postrouting_miniupnpd { }
 }
 ";
+
+/// File of miniupnpd, at such a router.
+const FILE: &str = "
+ext_ifname=WAN
+listening_ip=LAN
+port=5000
+secure_mode=yes
+uuid=00000000-0000-4000-8000-000000000000
+allow 1024-65535 192.168.0.0/16 1024-65535
+deny 0-65535 0.0.0.0/0 0-65535
+";
+
+/// Prepares a router with these interfaces for miniupnpd; `options` are further lines of its file.
+fn prepare(router: &Namespace, [wan, lan]: [&str; 2], options: &str) -> Result<()> {
+    let fill = |text: &str| text.replace("WAN", wan).replace("LAN", lan);
+    shell(router, &format!("nft -f - <<'END'{}END", fill(RULES)))?;
+    shell(router, &format!("cat >/run/miniupnpd.conf <<'END'\n{options}{}END", fill(FILE))).map(drop)
+}
+
+/// Starts miniupnpd, and waits until it listens.
+fn start(router: &Namespace) -> Result<Background> {
+    let command = format!("exec {MINIUPNPD} -d -f /run/miniupnpd.conf -P /run/pid >/run/log 2>&1");
+    let daemon = Background::start(router, &command)?;
+    eventually("miniupnpd listens", || {
+        let log = shell(router, "cat /run/log")?;
+        let listens = log.contains("HTTP listening on port") || log.contains("Listening for NAT-PMP");
+        same(&format!("it listens, in {log}"), listens, true)
+    })?;
+    Ok(daemon)
+}
+
+/// Makes a router with these interfaces map ports by PCP and NAT-PMP. Its address must be public.
+pub(crate) fn map_ports(router: &Namespace, interfaces: [&str; 2]) -> Result<Background> {
+    prepare(router, interfaces, "enable_natpmp=yes\nenable_upnp=no")?;
+    start(router)
+}
 
 /// Rule by which the router does not hear PCP, so that it speaks NAT-PMP alone: the version is the first byte
 /// behind the header of UDP.
@@ -94,13 +130,7 @@ impl Home {
         configure(&home.gateway, "wan", wan)?;
         configure(&home.far, "eth0", FAR)?;
         home.gateway.set_sysctl("net/ipv4/ip_forward", "1")?;
-        shell(&home.gateway, &format!("nft -f - <<'END'{RULES}END"))?;
-        let file = format!(
-            "ext_ifname=wan\nlistening_ip=lan\nport=5000\nsecure_mode=yes\n\
-             uuid=00000000-0000-4000-8000-000000000000\n{options}\n\
-             allow 1024-65535 192.168.1.0/24 1024-65535\ndeny 0-65535 0.0.0.0/0 0-65535\n"
-        );
-        shell(&home.gateway, &format!("cat >/run/miniupnpd.conf <<'END'\n{file}END"))?;
+        prepare(&home.gateway, ["wan", "lan"], options)?;
         home.start_daemon()?;
         Ok(home)
     }
@@ -115,13 +145,8 @@ impl Home {
     }
 
     fn start_daemon(&mut self) -> Result<()> {
-        let command = format!("exec {MINIUPNPD} -d -f /run/miniupnpd.conf -P /run/pid >/run/log 2>&1");
-        self.daemon = Some(Background::start(&self.gateway, &command)?);
-        eventually("miniupnpd listens", || {
-            let log = shell(&self.gateway, "cat /run/log")?;
-            let listens = log.contains("HTTP listening on port") || log.contains("Listening for NAT-PMP");
-            same(&format!("it listens, in {log}"), listens, true)
-        })
+        self.daemon = Some(start(&self.gateway)?);
+        Ok(())
     }
 
     /// Takes over the ports to map, and waits until the state of each is known.

@@ -87,6 +87,20 @@ pub(super) fn goes_at_once(world: &mut World, [one, other]: [Plot; 2], way: Way)
     Ok(())
 }
 
+/// Checks that a site says that its link to a peer takes this path, by this site or its router.
+pub(super) fn link_says(
+    world: &mut World,
+    site: Plot,
+    peer: Plot,
+    path: &str,
+    by: Option<&str>,
+) -> Result<()> {
+    let report = succeeds(world.site(site), &["status", "--json"])?;
+    let link = report.split(r#"{"peer":""#).find(|link| link.starts_with(peer.name)).unwrap_or_default();
+    let said = (member(link, "path"), member(link, "by"));
+    same(&format!("path from {} to {} in {report}", site.name, peer.name), said, (Some(path), by))
+}
+
 /// Returns the text of a member of a link's JSON.
 fn member<'a>(link: &'a str, name: &str) -> Option<&'a str> {
     link.split(&format!("\"{name}\":\"")).nth(1)?.split('"').next()
