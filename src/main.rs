@@ -1,5 +1,8 @@
 //! Entry point of `portals`: reads the command line, runs the command, and turns errors into an exit status.
 
+#[cfg(target_env = "musl")]
+mod c_memory;
+
 use std::process::ExitCode;
 
 use argh::FromArgs as _;

@@ -203,7 +203,7 @@ fn read(folder: &Path) -> Vec<Source> {
             module.pop();
         }
         let is_for_fuzzers = relative.starts_with("fuzzing");
-        if !is_for_fuzzers && !["lib", "main", "tests"].contains(&name.as_str()) {
+        if !is_for_fuzzers && !["lib", "main", "c_memory", "tests"].contains(&name.as_str()) {
             found.push(Source { module, text: without_tests(&fs::read_to_string(path).unwrap()) });
         }
     }

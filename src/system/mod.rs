@@ -1,7 +1,5 @@
 //! The operating system, apart from the network: files, processes, clocks, logs, packages and platforms.
 
-#[cfg(target_env = "musl")]
-mod c_memory;
 pub mod child;
 pub mod clock;
 pub mod disk;

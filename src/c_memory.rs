@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc as _, Layout};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
-use dlmalloc::GlobalDlmalloc;
+use super::ALLOCATOR;
 
 /// Alignment of all pieces, and the room for the size in front of each.
 const HEAD: usize = 16;
@@ -24,7 +24,7 @@ extern "C" fn malloc(size: usize) -> *mut c_void {
     let Some(layout) = layout(size) else { return null_mut() };
     // SAFETY: the layout has a size, because it has a head; the head has room for the size.
     unsafe {
-        let piece = GlobalDlmalloc.alloc(layout);
+        let piece = ALLOCATOR.alloc(layout);
         if piece.is_null() {
             return null_mut();
         }
@@ -74,7 +74,7 @@ unsafe extern "C" fn free(memory: *mut c_void) {
     // SAFETY: the caller passes a piece, which begins with its head.
     unsafe {
         if let Some(layout) = layout(size_of_piece(memory)) {
-            GlobalDlmalloc.dealloc(memory.cast::<u8>().sub(HEAD), layout);
+            ALLOCATOR.dealloc(memory.cast::<u8>().sub(HEAD), layout);
         }
     }
 }
@@ -104,7 +104,8 @@ unsafe fn size_of_piece(memory: *mut c_void) -> usize {
     unsafe { memory.cast::<u8>().sub(HEAD).cast::<usize>().read() }
 }
 
-/// aligned_alloc(3). No caller in this program needs more than the alignment of all pieces.
+/// aligned_alloc(3). No caller in this program needs more than the alignment of all pieces; memory of Rust does
+/// not come from here.
 #[unsafe(no_mangle)]
 extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
     if alignment > HEAD { null_mut() } else { malloc(size) }
