@@ -104,8 +104,8 @@ unsafe fn size_of_piece(memory: *mut c_void) -> usize {
     unsafe { memory.cast::<u8>().sub(HEAD).cast::<usize>().read() }
 }
 
-/// aligned_alloc(3). No caller in this program needs more than the alignment of all pieces; memory of Rust does
-/// not come from here.
+/// aligned_alloc(3). No caller in this program needs more than the alignment of all pieces: memory of Rust
+/// does not come from here.
 #[unsafe(no_mangle)]
 extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
     if alignment > HEAD { null_mut() } else { malloc(size) }

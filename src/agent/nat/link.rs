@@ -49,7 +49,7 @@ pub(super) struct Link {
     pub(super) search: Search,
     phase: Phase,
     /// Address that this agent has given the tunnel last.
-    pub(super) dialled: Option<SocketAddr>,
+    dialled: Option<SocketAddr>,
     /// Counters of the last look.
     last: PeerStatistics,
     /// Set if something had come from the peer by the last look.
@@ -101,7 +101,7 @@ impl Link {
     }
 
     /// Reports whether the link works, as far as is known.
-    pub(super) fn is_up(&self) -> bool {
+    fn is_up(&self) -> bool {
         matches!(self.phase, Phase::Up(_))
     }
 
