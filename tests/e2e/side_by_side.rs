@@ -1,12 +1,12 @@
 //! Scenarios side by side, each in its own process: most of their time they wait.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Seek as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
@@ -14,6 +14,12 @@ use nix::unistd::Pid;
 
 use crate::ONLY;
 use crate::words::seconds;
+
+/// Available memory below which no further scenario starts, in kB.
+const LITTLE_MEMORY: u64 = 64 << 10;
+
+/// Longest wait for memory.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Number of scenarios at the same time: `PORTALS_TEST_JOBS`, or two for each processor.
 pub(crate) fn jobs() -> usize {
@@ -29,6 +35,7 @@ pub(crate) fn run(names: &[&str], jobs: usize) -> usize {
         for _ in 0..jobs.min(names.len()) {
             scope.spawn(|| {
                 while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    wait_for_memory();
                     if !passes(name, jobs == 1) {
                         failed.fetch_add(1, Ordering::Relaxed);
                     }
@@ -37,6 +44,22 @@ pub(crate) fn run(names: &[&str], jobs: usize) -> usize {
         }
     });
     failed.into_inner()
+}
+
+/// Waits while memory is short: the kernel dismantles the namespaces of ended scenarios one after the other,
+/// in the background, and may fall behind in a small guest.
+fn wait_for_memory() {
+    let until = Instant::now() + PATIENCE;
+    while available_memory().is_some_and(|left| left < LITTLE_MEMORY) && Instant::now() < until {
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Returns the memory that processes can have, in kB.
+fn available_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:")?.trim_end_matches("kB").trim().parse().ok())
 }
 
 /// Runs a scenario in its own process, and passes on its output. It does not wait for processes that the
