@@ -297,6 +297,8 @@ impl Link {
         let mut to = from.clone();
         let Some(peer) = to.peers.get_mut(key) else { return Ok(()) };
         peer.endpoint = Some(address);
+        // Before the changes: if one fails, the check ends in another search.
+        self.phase = Phase::Checked(Check::begin(HANDSHAKE, now));
         if !statistics.alive(SystemTime::now()) {
             // WireGuard begins a handshake with a peer that it knows once in 5 s at most (REKEY_TIMEOUT in
             // WireGuard's paper, § 6.1), and with a new peer at once.
@@ -305,9 +307,7 @@ impl Link {
             kernel.change_tunnel(interface, &from, &without)?;
             from = without;
         }
-        kernel.change_tunnel(interface, &from, &to)?;
-        self.phase = Phase::Checked(Check::begin(HANDSHAKE, now));
-        Ok(())
+        kernel.change_tunnel(interface, &from, &to)
     }
 
     /// Returns the tunnel, and the statistics of the peer in it.

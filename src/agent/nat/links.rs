@@ -222,6 +222,7 @@ impl Source for LinkPaths {
                 self.receive(packet, kernel, now);
             }
         }
+        let mut task = Task::Nothing;
         for index in 0..self.links.len() {
             if !has_input && self.links[index].deadline().is_none_or(|due| due > now) {
                 continue;
@@ -233,11 +234,15 @@ impl Source for LinkPaths {
                     self.open_if_needed(kernel);
                     self.send(self.links[index].site.view.port, outgoing, kernel);
                 }
-                Err(error) => log::error!("{error}"),
+                Err(error) => {
+                    log::error!("{error}");
+                    // Its peer may be removed, and not added again.
+                    task = Task::ReconcileUnlessPaused("a tunnel could not be changed");
+                }
             }
         }
         self.map_ports(now);
         self.open_if_needed(kernel);
-        Ok(Task::Nothing)
+        Ok(task)
     }
 }

@@ -102,8 +102,14 @@ impl Place {
     }
 
     fn turn(&mut self, now: Instant) {
-        let done = self.links.turn(Turn { kernel: &mut self.kernel, now, has_input: true }).unwrap();
-        assert!(matches!(done, Task::Nothing));
+        match self.links.turn(Turn { kernel: &mut self.kernel, now, has_input: true }).unwrap() {
+            Task::ReconcileUnlessPaused(reason) => {
+                self.reasons.push(reason);
+                self.links.follow(&mut self.kernel, &mut self.site, now);
+                self.kernel.state = plan(&self.site);
+            }
+            done => assert!(matches!(done, Task::Nothing)),
+        }
         let done = self.helper.turn(Turn { kernel: &mut self.kernel, now, has_input: true }).unwrap();
         if let Task::Reconcile(reason) = done {
             self.reasons.push(reason);
@@ -241,6 +247,15 @@ fn a_link_is_relayed_and_the_connections_that_bypass_its_rules_are_forgotten() {
     let is_direct =
         |world: &World| world.places[0].path("paris", world.now) == Some((PathKind::Direct, String::new()));
     assert!(world.until(Duration::from_mins(10), is_direct), "it leaves the relay when it can");
+}
+
+#[test]
+fn a_tunnel_that_lost_its_peer_on_the_way_gets_it_back() {
+    let mut world = World::new();
+    // The peer is removed and added again, with its new endpoint: the second change fails.
+    world.places[0].kernel.tunnel_fails_after = Some(1);
+    assert!(world.until(Duration::from_secs(8), World::is_up));
+    assert_eq!(world.places[0].reasons, ["a tunnel could not be changed"]);
 }
 
 #[test]

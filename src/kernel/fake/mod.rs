@@ -46,6 +46,8 @@ pub struct FakeKernel {
     pub flush_behind: Option<usize>,
     /// Number of steps that were tried.
     pub tried: usize,
+    /// Number of changes of tunnels outside steps before one fails, once.
+    pub tunnel_fails_after: Option<usize>,
     /// Facts about the host, for a caller that reads them.
     pub facts: Facts,
     /// Choices of connections that were forgotten.
@@ -258,7 +260,10 @@ impl Kernel for FakeKernel {
     }
 
     fn change_tunnel(&mut self, name: &IfName, _: &Tunnel, to: &Tunnel) -> Result<()> {
-        Self::change_tunnel(self, name, to).context(|| format!("cannot change {name}"))
+        let fails = self.tunnel_fails_after == Some(0);
+        self.tunnel_fails_after = self.tunnel_fails_after.and_then(|left| left.checked_sub(1));
+        let changed = if fails { Err(Errno::EIO) } else { Self::change_tunnel(self, name, to) };
+        changed.context(|| format!("cannot change {name}"))
     }
 
     fn runs_tunnels(&self) -> bool {
