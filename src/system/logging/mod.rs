@@ -1,4 +1,4 @@
-//! Log of this process: `simplelog` behind the macros of `log`, with writers of our own as its outputs.
+//! Log of this process: `simplelog` behind the macros of `log`, with a logger of our own that writes the lines.
 //!
 //! The log goes to standard error, to systemd's journal behind standard error, to a file of limited size, or
 //! to syslog. No writer waits or fails: a line that cannot be written at once is lost, and the agent goes on.
@@ -9,13 +9,15 @@ mod standard_error;
 mod syslog;
 mod utc;
 
-use std::io::{IsTerminal as _, LineWriter, Write, stderr};
+use std::io::{IsTerminal as _, Write, stderr};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::sys::stat::{SFlag, fstat};
-use simplelog::{Config, ConfigBuilder, WriteLogger};
+use simplelog::{CombinedLogger, Config, SharedLogger};
 
 use file::LogFile;
 pub use rate_limit::RateLimit;
@@ -52,9 +54,7 @@ pub fn start(level: LevelFilter, file: Option<&Path>, is_service: bool) {
     };
     let writer = destination.writer();
     // This fails only if the process has a logger already, and it has none.
-    if log::set_boxed_logger(Box::new(LineLogger::new(level, destination, writer))).is_ok() {
-        log::set_max_level(level);
-    }
+    let _ = CombinedLogger::init(vec![Box::new(LineLogger::new(level, destination, writer))]);
 }
 
 impl Destination {
@@ -92,21 +92,10 @@ impl Destination {
         }
     }
 
-    /// Format of `simplelog` for this destination. Only a file needs the time: the journal and syslog add it
-    /// to each line, and a person at a terminal sees it pass. The heading tells the level.
-    fn config(&self) -> Config {
-        let time = if matches!(self, Self::File(_)) { LevelFilter::Error } else { LevelFilter::Off };
-        ConfigBuilder::new()
-            .set_time_level(time)
-            .set_time_format_custom(utc::FORMAT)
-            .set_max_level(LevelFilter::Off)
-            .set_thread_level(LevelFilter::Off)
-            .set_target_level(LevelFilter::Off)
-            .set_location_level(LevelFilter::Off)
-            // Libraries do not log: their messages may hold keys.
-            .add_filter_allow_str("portals")
-            .add_filter_allow_str("wg_portals")
-            .build()
+    /// Returns the time for the beginning of a line. Only a file needs it: the journal and syslog add it to each
+    /// line, and a person at a terminal sees it pass.
+    fn time(&self) -> String {
+        if matches!(self, Self::File(_)) { utc(SystemTime::now()) + " " } else { String::new() }
     }
 }
 
@@ -120,42 +109,57 @@ fn priority(level: Level) -> u8 {
     }
 }
 
-/// Logger that hands each line of a message to `simplelog`, headed for its destination. `simplelog` filters
-/// by level and origin, adds the time, and keeps the lines of several threads apart.
+/// Logger that writes each line of a message with a heading for its destination. Readers of logs take one line
+/// at a time.
 struct LineLogger {
+    level: LevelFilter,
     destination: Destination,
-    output: Box<WriteLogger<LineWriter<Box<dyn Write + Send>>>>,
+    output: Mutex<Box<dyn Write + Send>>,
 }
 
 impl LineLogger {
     fn new(level: LevelFilter, destination: Destination, writer: Box<dyn Write + Send>) -> Self {
-        let lines = LineWriter::with_capacity(LONGEST_LINE, writer);
-        let output = WriteLogger::new(level, destination.config(), lines);
-        Self { destination, output }
+        Self { level, destination, output: Mutex::new(writer) }
     }
 }
 
 impl Log for LineLogger {
+    /// Reports whether a message is logged. Libraries do not log: their messages may hold keys.
     fn enabled(&self, metadata: &Metadata) -> bool {
-        self.output.enabled(metadata)
+        let is_ours = ["portals", "wg_portals"].iter().any(|own| metadata.target().starts_with(own));
+        is_ours && metadata.level() <= self.level
     }
 
     fn log(&self, record: &Record) {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let heading = self.destination.heading(record.level());
-        // Readers of logs take one line at a time: each line of a message gets its own time and heading.
+        let begin = self.destination.time() + &self.destination.heading(record.level());
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         for line in record.args().to_string().lines() {
             let text = &line[..line.floor_char_boundary(LONGEST_TEXT)];
-            let metadata = record.metadata().clone();
-            self.output
-                .log(&Record::builder().metadata(metadata).args(format_args!("{heading}{text}")).build());
+            // One write for each line: lines of several processes do not mix. A writer loses what it cannot
+            // write.
+            let _ = output.write_all(format!("{begin}{text}\n").as_bytes());
         }
     }
 
     fn flush(&self) {
-        self.output.flush();
+        // No writer keeps anything back.
+    }
+}
+
+impl SharedLogger for LineLogger {
+    fn level(&self) -> LevelFilter {
+        self.level
+    }
+
+    fn config(&self) -> Option<&Config> {
+        None
+    }
+
+    fn as_log(self: Box<Self>) -> Box<dyn Log> {
+        self
     }
 }
 
