@@ -8,6 +8,8 @@ use std::alloc::{GlobalAlloc as _, Layout};
 use std::ffi::c_void;
 use std::ptr::null_mut;
 
+use nix::errno::Errno;
+
 use super::ALLOCATOR;
 
 /// Alignment of all pieces, and the room for the size in front of each.
@@ -18,15 +20,21 @@ fn layout(size: usize) -> Option<Layout> {
     Layout::from_size_align(size.checked_add(HEAD)?, HEAD).ok()
 }
 
+/// Returns the pointer that stands for a lack of memory; musl also looks at `errno`.
+fn no_memory() -> *mut c_void {
+    Errno::ENOMEM.set();
+    null_mut()
+}
+
 /// malloc(3).
 #[unsafe(no_mangle)]
 extern "C" fn malloc(size: usize) -> *mut c_void {
-    let Some(layout) = layout(size) else { return null_mut() };
+    let Some(layout) = layout(size) else { return no_memory() };
     // SAFETY: the layout has a size, because it has a head; the head has room for the size.
     unsafe {
         let piece = ALLOCATOR.alloc(layout);
         if piece.is_null() {
-            return null_mut();
+            return no_memory();
         }
         piece.cast::<usize>().write(size);
         piece.add(HEAD).cast()
@@ -36,7 +44,7 @@ extern "C" fn malloc(size: usize) -> *mut c_void {
 /// calloc(3).
 #[unsafe(no_mangle)]
 extern "C" fn calloc(number: usize, size: usize) -> *mut c_void {
-    let Some(size) = number.checked_mul(size) else { return null_mut() };
+    let Some(size) = number.checked_mul(size) else { return no_memory() };
     let memory = malloc(size);
     if !memory.is_null() {
         // SAFETY: the piece has this size.
@@ -108,5 +116,5 @@ unsafe fn size_of_piece(memory: *mut c_void) -> usize {
 /// does not come from here.
 #[unsafe(no_mangle)]
 extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
-    if alignment > HEAD { null_mut() } else { malloc(size) }
+    if alignment > HEAD { no_memory() } else { malloc(size) }
 }

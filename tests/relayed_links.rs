@@ -156,6 +156,9 @@ fn relays(rules: &Rules) {
         assert_eq!(relayed_links(&site, &have), site.nat.relayed);
         // The answers have made connections of the relay's own, which no rule sees again.
         assert_eq!(forget(&links.relayed()), 2);
+        // So does an answer to a question that had waited, which leaves after them.
+        links.answer_late();
+        assert_eq!(forget(&links.relayed()), 2);
         links.are_relayed();
 
         rules.load(&relaying, &alone);
@@ -240,6 +243,13 @@ impl Links {
     fn ask_and_answer(&self) {
         for (side, relay) in self.sides.iter().zip(&self.relay) {
             passes(SHORT, side, relay, (relay, side));
+            passes(SHORT, relay, side, (side, relay));
+        }
+    }
+
+    /// Sends packets from the relay to both sides, which makes two connections that the relay has begun.
+    fn answer_late(&self) {
+        for (side, relay) in self.sides.iter().zip(&self.relay) {
             passes(SHORT, relay, side, (side, relay));
         }
     }

@@ -17,6 +17,9 @@ use crate::nat::is_home_address;
 /// Flag of an address that is used at once, without a search for duplicates.
 const NODAD: u8 = of_8_bits(libc::IFA_F_NODAD.cast_signed());
 
+/// Flag of IPv6 addresses that the kernel changes from time to time.
+const TEMPORARY: u8 = of_8_bits(libc::IFA_F_TEMPORARY.cast_signed());
+
 /// Flags of addresses under which this host cannot be found, or not for long.
 const PASSING: u8 = of_8_bits(
     (libc::IFA_F_TEMPORARY | libc::IFA_F_DEPRECATED | libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED)
@@ -50,7 +53,11 @@ pub fn list_lasting(socket: &mut Socket, index: u32) -> Result<Vec<IpAddr>> {
         Err(Refusal { errno: Errno::ENODEV, .. }) => Vec::new(),
         entries => entries.context(cannot_list)?,
     };
-    let lasting = entries.into_iter().filter(|entry| entry.index == index && entry.flags & PASSING == 0);
+    // The flag of temporary IPv6 addresses is that of secondary IPv4 addresses, which last.
+    let passing = |address: IpAddr| if address.is_ipv4() { PASSING & !TEMPORARY } else { PASSING };
+    let lasting = entries
+        .into_iter()
+        .filter(|entry| entry.index == index && entry.flags & passing(entry.address.address) == 0);
     Ok(lasting.map(|entry| entry.address.address).collect())
 }
 

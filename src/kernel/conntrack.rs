@@ -53,7 +53,8 @@ pub struct ConnectionFilter {
     pub by_source: SortedSet<Cidr>,
     /// Marks that the connections carry.
     pub by_mark: SortedSet<Mark>,
-    /// Addresses from which the connections came, and the UDP ports to which they went.
+    /// Addresses from which packets of the connections come in one of their directions, and the UDP ports to
+    /// which these packets go.
     pub by_path: Vec<(SocketAddr, u16)>,
     /// Translations that the connections should have, and do not have.
     pub by_lack: LackingTranslations,
@@ -113,7 +114,10 @@ pub(crate) fn deletion(filter: &ConnectionFilter, frame: &Frame) -> Option<Messa
     let by_mark = |mark: u32| filter.by_mark.iter().any(|known| mark & known.mask == known.value);
     let ends = |direction| ends(entry, direction);
     let (original, reply) = (ends(ORIGINAL)?, ends(REPLY));
-    let by_path = || path(entry, original.0).is_some_and(|path| filter.by_path.contains(&path));
+    let is_path =
+        |direction, source| path(entry, direction, source).is_some_and(|path| filter.by_path.contains(&path));
+    // A connection that an answer of this host began has the path in its replies.
+    let by_path = || is_path(ORIGINAL, original.0) || reply.is_some_and(|reply| is_path(REPLY, reply.0));
     let is_chosen = by_source(original.0)
         || by_path()
         || entry.number(MARK).is_some_and(by_mark)
@@ -128,9 +132,10 @@ fn ends(entry: Attributes, direction: u16) -> Option<Ends> {
     Some((end(SOURCES)?, end(DESTINATIONS)?))
 }
 
-/// Returns the address and port that a UDP connection came from, and the port that it went to.
-fn path(entry: Attributes, source: IpAddr) -> Option<(SocketAddr, u16)> {
-    let protocol = entry.nested(ORIGINAL).nested(PROTOCOL);
+/// Returns the address and port that packets of a UDP connection come from in a direction, and the port that
+/// they go to.
+fn path(entry: Attributes, direction: u16, source: IpAddr) -> Option<(SocketAddr, u16)> {
+    let protocol = entry.nested(direction).nested(PROTOCOL);
     let port = |kind| Some(u16::from_be_bytes(*protocol.bytes(kind)?.as_array()?));
     let is_udp = protocol.bytes(PROTOCOL_NUMBER)? == [UDP];
     Some((SocketAddr::new(source, port(SOURCE_PORT)?), port(DESTINATION_PORT)?)).filter(|_| is_udp)

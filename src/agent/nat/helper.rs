@@ -122,12 +122,15 @@ impl HelperPorts {
         if self.in_force == site.nat.relayed {
             return Ok(());
         }
-        let before = std::mem::replace(&mut self.in_force, site.nat.relayed.clone());
+        let (before, after) = (&self.in_force, &site.nat.relayed);
         let mut changed = Vec::new();
-        for (links, others) in [(&before, &self.in_force), (&self.in_force, &before)] {
+        for (links, others) in [(before, after), (after, before)] {
             changed.extend(links.iter().filter(|link| !others.contains(link)));
         }
-        kernel.forget_connections(&connections_of(&changed)).map(drop)
+        // A failure is tried again with the next attempt.
+        kernel.forget_connections(&connections_of(&changed))?;
+        self.in_force.clone_from(after);
+        Ok(())
     }
 
     /// Ends the relayed links that have no connection any more. Forgotten connections begin anew with the

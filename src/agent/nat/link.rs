@@ -39,6 +39,9 @@ const PLAIN_LOOK: Duration = Duration::from_mins(1);
 /// Age of a search that begins anew when the peer looks for this site: rounds have become rare.
 const CALLED_ANEW: Duration = Duration::from_secs(5);
 
+/// Time for which a link is left alone after its tunnel could not be read or changed.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
 /// Most bytes in the time of a look that are keepalives and handshakes alone.
 const IDLE_BYTES: u64 = 300;
 
@@ -54,6 +57,8 @@ pub(super) struct Link {
     last: PeerStatistics,
     /// Set if something had come from the peer by the last look.
     was_heard: bool,
+    /// End of the pause after a failure.
+    held_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -80,6 +85,7 @@ impl Link {
             dialled: None,
             last: PeerStatistics::default(),
             was_heard: false,
+            held_until: None,
         }
     }
 
@@ -91,6 +97,9 @@ impl Link {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.held_until.is_some() {
+            return self.held_until;
+        }
         let searching = self.search.deadline();
         match &self.phase {
             Phase::Dialling(until) => Some(*until),
@@ -160,6 +169,11 @@ impl Link {
         }
     }
 
+    /// Leaves the link alone for a moment, because its tunnel could not be read or changed.
+    pub(super) fn hold(&mut self, now: Instant) {
+        self.held_until = Some(now + AFTER_FAILURE);
+    }
+
     /// Takes note that the peer looks for this site.
     pub(super) fn called(&mut self, addresses: &[SocketAddr], now: Instant) {
         let is_slow = now.duration_since(self.search.began()) > CALLED_ANEW;
@@ -172,9 +186,11 @@ impl Link {
     /// Takes note that this host's network is another: it may have another address to the peer, and an
     /// attempt that was hopeless may succeed.
     pub(super) fn network_has_changed(&mut self, addresses: &[SocketAddr], now: Instant) {
-        match self.phase {
-            Phase::Down => self.begin_anew(addresses, now),
-            _ => self.doubt(now),
+        if matches!(self.phase, Phase::Down) {
+            self.begin_anew(addresses, now);
+        } else {
+            self.search.set_addresses(addresses.to_vec());
+            self.doubt(now);
         }
     }
 
@@ -182,7 +198,8 @@ impl Link {
     /// handshake is under way. Links that work as the network file has them keep its endpoint, which may be a
     /// name.
     pub(super) fn set_endpoint(&self, site: &mut Site) {
-        let Some(address) = self.dialled.filter(|_| !self.is_plain()) else { return };
+        let is_settled = self.is_plain() && self.is_up();
+        let Some(address) = self.dialled.filter(|_| !is_settled) else { return };
         let tunnel = site.tunnels.get_mut(&self.site.interface);
         if let Some(peer) = tunnel.and_then(|tunnel| tunnel.peers.get_mut(&self.site.peer)) {
             peer.endpoint = Some(PeerEndpoint::at(address));
@@ -196,10 +213,17 @@ impl Link {
         kernel: &mut dyn Kernel,
         now: Instant,
     ) -> Result<Vec<Outgoing>> {
+        if self.held_until.is_some_and(|until| now < until) {
+            return Ok(Vec::new());
+        }
+        self.held_until = None;
         match &mut self.phase {
             Phase::Dialling(until) if *until > now => return Ok(Vec::new()),
             Phase::Dialling(_) => match self.peer(kernel)? {
-                Some((_, peer)) if peer.alive(SystemTime::now()) => self.is_found(peer, now),
+                Some((_, peer)) if peer.alive(SystemTime::now()) => {
+                    self.search.set_addresses(addresses.to_vec());
+                    self.is_found(peer, now);
+                }
                 _ => self.begin_anew(addresses, now),
             },
             Phase::Up(look) if *look <= now => self.look(kernel, now)?,
@@ -291,13 +315,13 @@ impl Link {
         else {
             return Ok(());
         };
-        self.dialled = Some(address);
         let Some((mut from, statistics)) = self.peer(kernel)? else { return Ok(()) };
         let (interface, key) = (&self.site.interface, &self.site.key);
         let mut to = from.clone();
         let Some(peer) = to.peers.get_mut(key) else { return Ok(()) };
         peer.endpoint = Some(address);
         // Before the changes: if one fails, the check ends in another search.
+        self.dialled = Some(address);
         self.phase = Phase::Checked(Check::begin(HANDSHAKE, now));
         if !statistics.alive(SystemTime::now()) {
             // WireGuard begins a handshake with a peer that it knows once in 5 s at most (REKEY_TIMEOUT in

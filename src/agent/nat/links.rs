@@ -18,6 +18,7 @@ use crate::kernel::sockets::{TunnelPacket, TunnelPackets};
 use crate::nat::packet::{Header, Kind, MOST_ADDRESSES, Message};
 use crate::nat::search::Outgoing;
 use crate::site::Site;
+use crate::system::logging::RateLimit;
 use crate::system::port_mapping::{PortMapping, Router};
 
 /// Links for which helpers can be asked.
@@ -34,6 +35,8 @@ pub(in crate::agent) struct LinkPaths {
     fault: Option<Errno>,
     /// Addresses of this host at which a peer may reach it.
     addresses: Vec<IpAddr>,
+    /// Rate limit on log lines about tunnels that cannot be read or changed.
+    complaints: RateLimit,
 }
 
 impl LinkPaths {
@@ -47,6 +50,7 @@ impl LinkPaths {
             packets: None,
             fault: None,
             addresses: Vec::new(),
+            complaints: RateLimit::default(),
         }
     }
 
@@ -235,7 +239,10 @@ impl Source for LinkPaths {
                     self.send(self.links[index].site.view.port, outgoing, kernel);
                 }
                 Err(error) => {
-                    log::error!("{error}");
+                    self.links[index].hold(now);
+                    if let Some(message) = self.complaints.say(error.to_string(), now) {
+                        log::error!("{message}");
+                    }
                     // Its peer may be removed, and not added again.
                     task = Task::ReconcileUnlessPaused("a tunnel could not be changed");
                 }

@@ -259,6 +259,20 @@ fn a_tunnel_that_lost_its_peer_on_the_way_gets_it_back() {
 }
 
 #[test]
+fn a_tunnel_that_cannot_be_read_keeps_nobody_busy() {
+    let mut world = World::new();
+    assert!(world.until(Duration::from_secs(5), World::is_up));
+    let now = world.now + Duration::from_secs(2);
+    let Place { kernel, links, .. } = &mut world.places[0];
+    kernel.tunnels_are_unreadable = true;
+    let turn = Turn { kernel, now, has_input: false };
+    assert!(matches!(links.turn(turn).unwrap(), Task::ReconcileUnlessPaused(_)));
+    assert_eq!(links.deadline(), Some(now + Duration::from_secs(1)));
+    world.places[0].kernel.tunnels_are_unreadable = false;
+    assert!(world.until(Duration::from_secs(8), World::is_up));
+}
+
+#[test]
 fn a_link_that_is_silent_is_searched_anew() {
     let mut world = World::new();
     assert!(world.until(Duration::from_secs(5), World::is_up));

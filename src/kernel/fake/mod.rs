@@ -46,6 +46,8 @@ pub struct FakeKernel {
     pub flush_behind: Option<usize>,
     /// Number of steps that were tried.
     pub tried: usize,
+    /// Set if tunnels cannot be read.
+    pub tunnels_are_unreadable: bool,
     /// Number of changes of tunnels outside steps before one fails, once.
     pub tunnel_fails_after: Option<usize>,
     /// Facts about the host, for a caller that reads them.
@@ -250,6 +252,9 @@ impl Kernel for FakeKernel {
     }
 
     fn read_tunnel(&mut self, name: &IfName, _: &Link, _: SystemTime) -> Result<Reading> {
+        if self.tunnels_are_unreadable {
+            return Err(Errno::EIO).context(|| format!("cannot read {name}"));
+        }
         let tunnel = self.state.tunnels.get(name).cloned().unwrap_or_default();
         let mut peers = SortedMap::new();
         for (key, peer) in &tunnel.peers {

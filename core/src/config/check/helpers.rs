@@ -5,6 +5,12 @@ use super::super::fault::Findings;
 use super::super::model::question_port;
 use crate::nat::{HELPER_OFFSET, RELAY_OFFSET, RELAY_PORTS};
 
+/// Port of IPsec behind NAT (RFC 3948), which most networks let out.
+const NAT_TRAVERSAL: u16 = 4500;
+
+/// Ports of DNS, DHCP and DHCPv6: a router that listens there for its LAN must not be opened to the internet.
+const ROUTERS_OWN: [u16; 5] = [53, 67, 68, 546, 547];
+
 /// Reports whether other sites can ask a site, which needs an `endpoint`, and a port for questions that no
 /// tunnel has. A site with an unknown key may have misspelt its `endpoint`.
 pub(super) fn can_help(site: &SiteDraft) -> bool {
@@ -51,8 +57,14 @@ pub(super) fn ports(draft: &NetworkDraft, found: &mut Findings) {
                  questions and for relayed links",
                 port.value
             );
-            let free = if ports.contains(&443) { 53 } else { 443 };
+            let free = if ports.contains(&443) { NAT_TRAVERSAL } else { 443 };
             found.add(&port.span, message, format!("write `helper_port = {free}`, or another port"));
+        } else if ROUTERS_OWN.contains(&port.value) {
+            let message = format!(
+                "`helper_port` {} is a port of DNS or DHCP, for which a router listens itself",
+                port.value
+            );
+            found.add(&port.span, message, "write `helper_port = 443`, or another port");
         }
     }
 }
