@@ -222,6 +222,9 @@ impl Helper {
             .filter(|header| header.kind == Kind::Ask && header.to == self.id)?;
         let key = self.keys.get(&header.from)?.clone();
         let Some(Message::Ask(ask)) = key.open(&header, received.packet) else { return None };
+        if self.is_relayed(received) {
+            return None;
+        }
         self.renew_secret(now, random);
         let sender = (received.from, header.from, received.to.port());
         let is_proven = self.secrets.iter().any(|secret| cookie(secret, sender) == ask.cookie);
@@ -243,10 +246,19 @@ impl Helper {
             has_changed = state.register(&header, &ask, received, claims_relay, now)?;
             state.tell(&mut answer, header.from, received, now);
             call = state.call(ask.peer, now).then_some(Call { to: ask.peer, peer: header.from });
-            has_changed |= self.release(Pair::of(header.from, ask.peer), received);
+            self.release(Pair::of(header.from, ask.peer), received);
         }
         let answer = key.seal(self.id, header.from, random(), &Message::Answer(answer));
         Some(Reaction { answer: Some(answer), has_changed, call })
+    }
+
+    /// Reports whether a question comes from a side of a relayed link, at the port that it sends to. The
+    /// question has waited in the queue since before the link was relayed. An answer would be a connection of
+    /// its own, and the kernel would not relay packets of that side any more, whichever link the question is
+    /// about.
+    fn is_relayed(&self, received: &Received) -> bool {
+        let is_it = |side: &RelaySide| side.source == received.from && side.local == received.to;
+        self.links.values().filter_map(LinkState::relayed).any(|link| link.sides.iter().any(is_it))
     }
 
     /// Reports whether this site relays another link from the address of a question, at the same port: a
@@ -258,23 +270,18 @@ impl Helper {
         others.any(|side| side.source == received.from && side.local.port() == received.to.port())
     }
 
-    /// Forgets the source of a question at the relay port of a link as a source of other links at this port:
-    /// a NAT has given the address to another site, which has proven that packets reach it there. Reports
-    /// whether the relayed links are others than before.
-    fn release(&mut self, own: Pair, received: &Received) -> bool {
+    /// Forgets the source of a question at the relay port of a link as a source of other links at this port,
+    /// which wait for their other side: a NAT has given the address to another site, which has proven that
+    /// packets reach it there.
+    fn release(&mut self, own: Pair, received: &Received) {
         let relay = Some(RelaySide { source: received.from, local: received.to });
         if self.links.get(&own).and_then(|state| state.link.relay_port) != Some(received.to.port()) {
-            return false;
+            return;
         }
-        let mut has_changed = false;
-        for state in self.links.values_mut().filter(|state| state.link.pair != own) {
-            let before = state.relayed();
-            for side in state.sides.iter_mut().filter(|side| side.relay == relay) {
-                side.relay = None;
-            }
-            has_changed |= state.relayed() != before;
+        let others = self.links.values_mut().filter(|state| state.link.pair != own);
+        for side in others.flat_map(|state| &mut state.sides).filter(|side| side.relay == relay) {
+            side.relay = None;
         }
-        has_changed
     }
 
     fn renew_secret(&mut self, now: Instant, random: Random) {
@@ -315,10 +322,6 @@ impl LinkState {
         let before = self.relayed();
         let is_at_relay_port = self.link.relay_port == Some(received.to.port());
         let relay = RelaySide { source: received.from, local: received.to };
-        if before.is_some() && self.sides[index].relay == Some(relay) {
-            // The question has waited in the queue since before its sender was known.
-            return None;
-        }
         let may_relay = received.from.is_ipv4() || self.link.relays_ipv6;
         if may_relay && (is_at_relay_port || (claims_relay && self.link.relay_port.is_some())) {
             self.sides[index].relay = Some(relay);

@@ -163,7 +163,7 @@ fn a_member_that_asks_from_many_addresses_has_the_last_one() {
 }
 
 #[test]
-fn a_source_that_a_nat_gives_to_another_site_leaves_its_former_link() {
+fn a_source_that_a_nat_gives_to_another_site_leaves_the_link_that_waits() {
     let mut place = Place::new();
     // Both links have the same relay port: the sums of the ids are equal.
     let keys =
@@ -171,14 +171,33 @@ fn a_source_that_a_nat_gives_to_another_site_leaves_its_former_link() {
     let other = HelpedLink { relay_port: Some(RELAY_PORT), ..link(4, 5) };
     place.helper.follow(keys.into(), vec![link(1, 2), other]);
     place.ask_twice(&site(1, 2), seen()[0], RELAY_PORT);
-    place.ask_twice(&site(2, 1), seen()[1], RELAY_PORT);
-    assert_eq!(pairs(&place), [Pair(1, 2)]);
-    let (_, has_changed) = place.ask_twice(&site(4, 5), seen()[0], RELAY_PORT);
-    assert!(has_changed, "the relay of the former link ends");
-    assert_eq!(place.helper.relayed(), []);
+    let (answer, has_changed) = place.ask_twice(&site(4, 5), seen()[0], RELAY_PORT);
+    assert_eq!((answer.is_registered, has_changed), (true, false));
     // No two links ever have the same source at the same port.
+    place.ask_twice(&site(2, 1), seen()[1], RELAY_PORT);
+    assert_eq!(pairs(&place), []);
     place.ask_twice(&site(5, 4), elsewhere(5), RELAY_PORT);
     assert_eq!(pairs(&place), [Pair(4, 5)]);
     place.ask_twice(&site(1, 2), elsewhere(1), RELAY_PORT);
     assert_eq!(pairs(&place), [Pair(1, 2), Pair(4, 5)]);
+    // An answer to a source of a relayed link would spoil the relay.
+    assert_eq!(place.ask(&site(5, 4), elsewhere(1), RELAY_PORT, [0; 8]), None);
+}
+
+#[test]
+fn a_question_about_another_link_does_not_spoil_a_relay() {
+    let mut place = Place::new();
+    place.ask_twice(&site(1, 2), seen()[0], EXTRA_PORT);
+    let (first, _) = place.ask(&site(1, 4), seen()[0], EXTRA_PORT, [0; 8]).expect("it is not relayed yet");
+    place.ask_twice(&site(2, 1), seen()[1], RELAY_PORT);
+    let relayed = place.helper.relayed();
+    assert_eq!(relayed.len(), 1);
+    // The questions have waited in the queue since before the link was relayed.
+    for cookie in [[0; 8], first.cookie] {
+        assert_eq!(place.ask(&site(1, 4), seen()[0], EXTRA_PORT, cookie), None);
+    }
+    assert_eq!(place.helper.relayed(), relayed);
+    // At other ports, and from other addresses, the site gets answers.
+    place.ask_twice(&site(1, 4), seen()[0], PORT);
+    place.ask_twice(&site(1, 4), elsewhere(1), EXTRA_PORT);
 }
