@@ -74,9 +74,10 @@ impl Search {
         self.take_opening(true);
         self.pinged = true;
         match (self.path_to(from), self.stage) {
-            // The peer tries to leave the relay: both must try at the same time.
+            // The peer tries to leave the relay: both must try at the same time. The first round would ping
+            // the relay: over a slow one, the attempts of both sites would follow each other without end.
             (Path::Relayed(_), Stage::Relayed(wait)) => {
-                self.stage = Stage::Upgrading(0, wait);
+                self.stage = Stage::Upgrading(1, wait);
                 self.next = Some(now);
             }
             (_, Stage::Settled) | (Path::Relayed(_), Stage::Upgrading(..)) => {}

@@ -76,6 +76,8 @@ struct Internet {
     together: bool,
     helper: Helper,
     relayed: Vec<RelayedLink>,
+    /// Time on the way from the relay to a site.
+    relay_delay: Duration,
     /// Packets that sites have sent, WireGuard's aside.
     sent: usize,
 }
@@ -143,6 +145,7 @@ impl Internet {
             together,
             helper,
             relayed: Vec::new(),
+            relay_delay: DELAY,
             sent: 0,
         };
         internet.after(Duration::ZERO, Event::Turn(1));
@@ -264,7 +267,8 @@ impl Internet {
                 if link.sides[side].source == from && link.sides[side].local == to {
                     let (to, from) = (link.sides[other].source, link.sides[other].local);
                     let packet = packet.to_vec();
-                    return self.after(DELAY, Event::Arrival { from, to, hops: 60, packet });
+                    let arrival = Event::Arrival { from, to, hops: 60, packet };
+                    return self.after(self.relay_delay, arrival);
                 }
             }
         }

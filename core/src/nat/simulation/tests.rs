@@ -88,6 +88,22 @@ fn a_relayed_pair_leaves_the_relay_when_it_can() {
 }
 
 #[test]
+fn attempts_to_leave_a_slow_relay_become_rare() {
+    for delay in [450, 700, 2000].map(Duration::from_millis) {
+        let mut internet = Internet::new([&[Symmetric], &[Symmetric]], false, true);
+        internet.play_until_up(LIMIT).expect("they meet");
+        internet.relay_delay = delay;
+        internet.play(Duration::from_mins(20), |_| false);
+        assert_eq!(internet.paths(), [Some(Path::Relayed(HELPER)); 2]);
+        let sent = internet.sent;
+        internet.play(Duration::from_hours(1), |_| false);
+        // Each site makes 12 attempts an hour, and joins in as many of its peer, with up to 10 packets each.
+        let an_hour = internet.sent - sent;
+        assert!(an_hour < 2 * 24 * 10, "{delay:?}: {an_hour} packets");
+    }
+}
+
+#[test]
 fn a_site_that_begins_anew_finds_the_relay_that_knows_it() {
     let mut internet = Internet::new([&[Symmetric], &[Symmetric]], false, true);
     internet.play_until_up(LIMIT).expect("they meet");
