@@ -37,7 +37,7 @@ pub fn sentences(report: &SearchReport, names: LinkNames, has_second_nat: bool) 
     let mut words = Words { report, names, has_second_nat, sentences: Vec::new() };
     words.helpers();
     words.endpoint();
-    if report.age >= EARLY {
+    if report.age >= EARLY || report.refused.is_some() {
         words.outcome();
     }
     words.sentences
@@ -129,10 +129,14 @@ impl Words<'_> {
     /// Tells what the search has come to, and the way out.
     fn outcome(&mut self) {
         let (report, peer) = (self.report, self.names.peer);
-        if let Some((address, _)) = report.chosen {
+        if let Some(address) = report.refused {
             return self.say(format!(
                 "{peer} answers pings at {address}, but there is no handshake: compare the keys at both sites"
             ));
+        }
+        if report.chosen.is_some() {
+            // A handshake is under way.
+            return;
         }
         if self.answering().next().is_none() {
             return self.no_helper();

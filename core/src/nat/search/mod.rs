@@ -9,6 +9,7 @@ mod candidates;
 mod hints;
 mod places;
 mod report;
+mod restart;
 mod rounds;
 #[cfg(test)]
 mod tests;
@@ -180,6 +181,8 @@ pub struct Search {
     pinged: bool,
     /// Address in use, and its path.
     chosen: Option<(SocketAddr, Path)>,
+    /// Address that has answered a ping, and at which the link did not come up, and the time of that.
+    refused: Option<(SocketAddr, Instant)>,
     /// Questions to a relay that must be told of this site's new address.
     relearning: Option<Relearning>,
     /// Time until which hints are ignored.
@@ -203,6 +206,7 @@ impl Search {
             peer_has_opened: false,
             pinged: false,
             chosen: None,
+            refused: None,
             relearning: None,
             deaf_until: None,
         };
@@ -239,18 +243,13 @@ impl Search {
             self.places.add(helper, endpoint, Use::Relay, now);
         }
         let path = self.path_to(endpoint);
-        self.chosen = Some((endpoint, path));
+        (self.chosen, self.refused) = (Some((endpoint, path)), None);
         if !matches!(path, Path::Relayed(_)) {
             self.stage = Stage::Settled;
             (self.next, self.relearning) = (None, None);
         } else if !self.is_relayed() {
             self.rest_at_relay(FIRST_UPGRADE, now);
         }
-    }
-
-    /// Begins anew, because the link does not work any more, or because this host's network has changed.
-    pub fn begin_anew(&mut self, addresses: Vec<SocketAddr>, now: Instant) {
-        *self = Self { deaf_until: self.deaf_until, ..Self::begin(self.link.clone(), addresses, now) };
     }
 
     /// Returns the packets that are due.

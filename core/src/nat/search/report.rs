@@ -16,11 +16,17 @@ const PROVEN: u32 = 2;
 /// Age of the peer's question up to which its address counts as its present one.
 const FRESH: Duration = Duration::from_mins(1);
 
+/// Age up to which an address counts at which the link did not come up: rounds are at most 30 s apart, so the
+/// next attempt there has failed by then.
+const REFUSED: Duration = Duration::from_secs(90);
+
 /// Report of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchReport {
     /// Address in use for the peer, and its path; `None` if no ping has been answered.
     pub chosen: Option<(SocketAddr, Path)>,
+    /// Address that has answered a ping lately, and at which the link did not come up.
+    pub refused: Option<SocketAddr>,
     /// End of the path whose router maps a port for it, if one does.
     pub mapped: Option<MappedAt>,
     /// Set while the link is down.
@@ -112,8 +118,10 @@ impl Search {
             has_answered: candidate.delay.is_some(),
         });
         let own = self.places.list.iter().filter_map(|place| place.seen);
+        let refused = self.refused.filter(|(_, at)| now.saturating_duration_since(*at) < REFUSED);
         SearchReport {
             chosen: self.chosen,
+            refused: refused.map(|(address, _)| address),
             mapped: self.mapped(),
             is_searching: matches!(self.stage, Stage::Searching(_)),
             age: now.duration_since(self.began),

@@ -1,6 +1,8 @@
 //! Search of site 1 for site 2, among attackers, and with a helper (site 3) that lies next to an honest one
 //! (site 4).
 
+mod restart;
+
 use std::net::IpAddr;
 
 use super::*;

@@ -47,6 +47,7 @@ fn alone(id: u8) -> HelperReport {
 fn report(helpers: &[HelperReport]) -> SearchReport {
     SearchReport {
         chosen: None,
+        refused: None,
         mapped: None,
         is_searching: true,
         age: seconds(40),
@@ -224,15 +225,19 @@ fn an_endpoint_in_the_file_does_not_answer() {
 
 #[test]
 fn a_ping_is_answered_but_no_handshake_follows() {
-    let chosen = Some((at("198.51.100.7:51821"), Path::Direct));
-    expect(
-        &SearchReport { chosen, ..report(&[helper(OSLO)]) },
-        &[
-            BOTH_SEEN,
-            "mike answers pings at 198.51.100.7:51821, but there is no handshake: compare the keys at both \
-             sites",
-        ],
-    );
+    let address = at("198.51.100.7:51821");
+    let refuses =
+        "mike answers pings at 198.51.100.7:51821, but there is no handshake: compare the keys at both sites";
+    let chosen = SearchReport { chosen: Some((address, Path::Direct)), ..report(&[helper(OSLO)]) };
+    expect(&chosen, &[BOTH_SEEN]);
+    // The sentence stays while the search looks for an address again, and while the next handshake is under
+    // way.
+    for before in [report(&[helper(OSLO)]), chosen] {
+        for age in [seconds(1), seconds(40)] {
+            let refused = SearchReport { refused: Some(address), age, ..before.clone() };
+            expect(&refused, &[BOTH_SEEN, refuses]);
+        }
+    }
 }
 
 #[test]
