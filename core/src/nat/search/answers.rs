@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::candidates::Origin;
 use super::places::Use;
-use super::{MANY_HOPS, Outgoing, Path, Search, Stage, candidates};
+use super::{MANY_HOPS, MOST_HEARD, Outgoing, Path, Search, Stage, candidates};
 use crate::nat::helper::Random;
 use crate::nat::is_home_address;
 use crate::nat::packet::{Answer, Message, Number, Pong};
@@ -54,7 +54,9 @@ impl Search {
         is_new
     }
 
-    /// Answers a ping of the peer, and pings the address that it came from.
+    /// Answers a ping of the peer, and pings the address that it came from if that is new. Every ping has
+    /// another number: a copy counts for nothing, because anyone who has seen a ping can send it again, with
+    /// any source.
     pub(super) fn take_ping(
         &mut self,
         from: SocketAddr,
@@ -63,6 +65,11 @@ impl Search {
         outgoing: &mut Vec<Outgoing>,
         random: Random,
     ) {
+        if self.heard.contains(&ping) {
+            return;
+        }
+        self.heard.copy_within(1.., 0);
+        self.heard[MOST_HEARD - 1] = ping;
         let message = Message::Pong(Pong { ping, seen: from });
         outgoing.push(Outgoing {
             to: from,
@@ -82,8 +89,7 @@ impl Search {
             }
             (_, Stage::Settled) | (Path::Relayed(_), Stage::Upgrading(..)) => {}
             (path, _) => {
-                self.add(from, path, false, Origin::Peer);
-                if self.candidates.is_silent(from) {
+                if self.add(from, path, false, Origin::Peer) {
                     self.ping(from, MANY_HOPS, now, outgoing, random);
                 }
             }

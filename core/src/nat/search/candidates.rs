@@ -83,11 +83,6 @@ impl Candidates {
         oldest.map(|at| self.list.remove(at)).is_some()
     }
 
-    /// Reports whether a candidate has not answered yet.
-    pub(super) fn is_silent(&self, address: SocketAddr) -> bool {
-        self.list.iter().any(|candidate| candidate.address == address && candidate.delay.is_none())
-    }
-
     /// Takes note that the peer's router maps an address to the peer.
     pub(super) fn set_mapped(&mut self, address: SocketAddr) {
         if let Some(candidate) = self.list.iter_mut().find(|candidate| candidate.address == address) {

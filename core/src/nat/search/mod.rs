@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::helper::Random;
 use super::is_home_address;
-use super::packet::{Header, Message};
+use super::packet::{Header, Message, Number};
 use super::{HELPER_OFFSET, relay_port};
 use crate::base::net::Cidr;
 use candidates::{Candidates, Origin};
@@ -58,6 +58,9 @@ const LAST_UPGRADE: Duration = Duration::from_mins(5);
 
 /// Rounds of one attempt to leave a relay.
 const UPGRADE_ROUNDS: u32 = 4;
+
+/// Number of the peer's pings that are remembered.
+const MOST_HEARD: usize = 64;
 
 /// Number of hops of a ping that opens this site's own NAT and must not reach the peer's: a router that
 /// answers an unexpected packet would close the way again.
@@ -179,6 +182,8 @@ pub struct Search {
     peer_has_opened: bool,
     /// Set if a ping of the peer has come through.
     pinged: bool,
+    /// Numbers of the peer's last pings, oldest first.
+    heard: [Number; MOST_HEARD],
     /// Address in use, and its path.
     chosen: Option<(SocketAddr, Path)>,
     /// Address that has answered a ping, and at which the link did not come up, and the time of that.
@@ -205,6 +210,7 @@ impl Search {
             has_opened: false,
             peer_has_opened: false,
             pinged: false,
+            heard: [Number::default(); MOST_HEARD],
             chosen: None,
             refused: None,
             relearning: None,

@@ -12,7 +12,7 @@ impl Search {
     /// its pace: WireGuard refuses the peer there, and is likely to refuse it again.
     pub fn begin_anew(&mut self, addresses: Vec<SocketAddr>, now: Instant) {
         let mut new = Self::begin(self.link.clone(), addresses, now);
-        new.deaf_until = self.deaf_until;
+        (new.deaf_until, new.heard) = (self.deaf_until, self.heard);
         if let (Stage::Searching(_), Some((address, _))) = (self.stage, self.chosen) {
             new.refused = Some((address, now));
             (new.began, new.next) = (self.began, self.next);

@@ -1,6 +1,7 @@
 //! Search of site 1 for site 2, among attackers, and with a helper (site 3) that lies next to an honest one
 //! (site 4).
 
+mod pings;
 mod restart;
 
 use std::net::IpAddr;
@@ -237,28 +238,6 @@ fn the_addresses_of_many_days_make_room_for_the_last() {
         place.answer(&packets, HONEST, &mut |answer| answer.peer = Some(elsewhere(number)));
         assert!(pinged(&place.turn()).contains(&elsewhere(number)), "number {number}");
     }
-}
-
-#[test]
-fn a_ping_that_is_repeated_from_many_addresses_costs_little() {
-    let mut place = Place::new();
-    let real = address("192.0.2.2:40002");
-    let packets = place.turn();
-    place.answer(&packets, HONEST, &mut |answer| answer.peer = Some(real));
-    for number in 0..1000 {
-        let packets = place.receive(elsewhere(number), PEER, &PING);
-        assert!(packets.len() <= 2, "{packets:?}");
-        assert!(packets.iter().all(|packet| packet.to == elsewhere(number)));
-    }
-    let pinged = pinged(&place.turn());
-    assert!(pinged.len() <= 16 && pinged.contains(&real) && pinged.contains(&endpoint()), "{pinged:?}");
-    assert_eq!(place.search.chosen(), None);
-    // A link that is up answers, and sends nothing else.
-    place.search.settle(real, place.now);
-    for number in 0..1000 {
-        assert_eq!(place.receive(elsewhere(number), PEER, &PING).len(), 1);
-    }
-    assert_eq!((place.search.deadline(), place.search.chosen()), (None, Some((real, Path::Direct))));
 }
 
 #[test]
