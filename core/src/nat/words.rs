@@ -183,7 +183,10 @@ impl Words<'_> {
             let name = self.name(helper.id);
             sentences.push(match helper.relay {
                 RelayReport::Unknown => continue,
-                RelayReport::Refused => format!("{name} does not relay: remove `relay = false` there"),
+                RelayReport::Refused => format!(
+                    "{name} does not relay: remove `relay = false` there, lower its `port`, or add `subnet6` \
+                     for IPv6"
+                ),
                 RelayReport::Silent(port) => {
                     format!("no answer from the relay of {name}: forward UDP {port} to it")
                 }

@@ -305,6 +305,11 @@ impl LinkState {
         (one.source.is_ipv4() == other.source.is_ipv4()).then_some(RelayedLink { sides: [one, other] })
     }
 
+    /// Returns the port at which this site relays the link for a side with this address.
+    fn relay_port(&self, from: SocketAddr) -> Option<u16> {
+        self.link.relay_port.filter(|_| from.is_ipv4() || self.link.relays_ipv6)
+    }
+
     /// Takes note of a question. Reports whether the relayed link is another than before; `None` if the
     /// question gets no answer.
     fn register(
@@ -322,8 +327,7 @@ impl LinkState {
         let before = self.relayed();
         let is_at_relay_port = self.link.relay_port == Some(received.to.port());
         let relay = RelaySide { source: received.from, local: received.to };
-        let may_relay = received.from.is_ipv4() || self.link.relays_ipv6;
-        if may_relay && (is_at_relay_port || (claims_relay && self.link.relay_port.is_some())) {
+        if self.relay_port(received.from).is_some() && (is_at_relay_port || claims_relay) {
             self.sides[index].relay = Some(relay);
         }
         if !is_at_relay_port {
@@ -354,7 +358,7 @@ impl LinkState {
     fn tell(&self, answer: &mut Answer, from: u8, received: &Received, now: Instant) {
         let index = usize::from(from == self.link.pair.1);
         let relay = RelaySide { source: received.from, local: received.to };
-        answer.relay_port = self.link.relay_port;
+        answer.relay_port = self.relay_port(received.from);
         answer.is_registered = self.sides[index].relay == Some(relay);
         if let Some(seen) = &self.sides[1 - index].seen
             && let age = now.duration_since(seen.at)

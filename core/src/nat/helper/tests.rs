@@ -226,6 +226,8 @@ fn ipv6_is_relayed_where_it_is_forwarded() {
         for (id, source) in [(1, sources[0]), (2, sources[1])] {
             let (answer, _) = place.ask_twice(&site(id, 3 - id), source, RELAY_PORT);
             assert_eq!(answer.is_registered, relays_ipv6);
+            // A site asks for the relay only if it can have it.
+            assert_eq!(answer.relay_port, relays_ipv6.then_some(RELAY_PORT));
         }
         assert_eq!(place.helper.relayed().len(), usize::from(relays_ipv6));
     }

@@ -173,7 +173,7 @@ pub struct Answer {
     /// Address that the peer's last question came from; only if the question had a valid cookie, as
     /// everything below.
     pub peer: Option<SocketAddr>,
-    /// Port at which this helper relays the link, if it does.
+    /// Port at which this helper relays the link for the address that the question came from, if it does.
     pub relay_port: Option<u16>,
     /// Seconds since the peer's last question.
     pub age: u16,

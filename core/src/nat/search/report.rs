@@ -90,7 +90,8 @@ pub struct HelperReport {
 pub enum RelayReport {
     /// The helper has not told about its relay yet.
     Unknown,
-    /// The helper does not relay.
+    /// The helper does not relay the link: its file says so, the port would be above 65535, or this site asks
+    /// over IPv6 and the network has no `subnet6`.
     Refused,
     /// The helper relays at this port, which has not answered yet.
     Silent(u16),

@@ -78,7 +78,8 @@ const BOTH_SEEN: &str =
     "oslo answered 2 s ago, and sees this site as 203.0.113.9:51822, and mike as 198.51.100.7:51821 3 s ago";
 const FORWARD: &str =
     "forward UDP 51822 at your router to this box, or forward UDP 51821 to mike at its router";
-const NOT_RELAYED: &str = "oslo does not relay: remove `relay = false` there";
+const NOT_RELAYED: &str =
+    "oslo does not relay: remove `relay = false` there, lower its `port`, or add `subnet6` for IPv6";
 
 #[test]
 fn nothing_is_said_of_links_that_are_up_or_not_searched() {
