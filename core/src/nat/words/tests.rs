@@ -227,7 +227,7 @@ fn an_endpoint_in_the_file_does_not_answer() {
 #[test]
 fn a_ping_is_answered_but_no_handshake_follows() {
     let address = at("198.51.100.7:51821");
-    let refuses =
+    let sentence =
         "mike answers pings at 198.51.100.7:51821, but there is no handshake: compare the keys at both sites";
     let chosen = SearchReport { chosen: Some((address, Path::Direct)), ..report(&[helper(OSLO)]) };
     expect(&chosen, &[BOTH_SEEN]);
@@ -236,7 +236,7 @@ fn a_ping_is_answered_but_no_handshake_follows() {
     for before in [report(&[helper(OSLO)]), chosen] {
         for age in [seconds(1), seconds(40)] {
             let refused = SearchReport { refused: Some(address), age, ..before.clone() };
-            expect(&refused, &[BOTH_SEEN, refuses]);
+            expect(&refused, &[BOTH_SEEN, sentence]);
         }
     }
 }
