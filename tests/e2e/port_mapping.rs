@@ -309,6 +309,9 @@ fn second_nat(_: &mut World) -> Result<()> {
     home.is_mapped("mapped by PCP as 11.0.0.77:51821")?;
     home.mapping.doubt(SocketAddr::from((FAR, 4)), Instant::now());
     home.settle()?;
+    home.is_mapped("mapped by PCP as 11.0.0.77:51821")?;
+    home.mapping.doubt(SocketAddr::from((FAR, 4)), Instant::now());
+    home.settle()?;
     let words = "your router's own address 11.0.0.77 is not 11.0.0.78, which other sites see: it is \
                  behind a second NAT";
     same("the state", home.words().as_str(), words)?;

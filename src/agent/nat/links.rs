@@ -15,7 +15,7 @@ use crate::base::net::IfName;
 use crate::control::LinkPathStatus;
 use crate::kernel::Kernel;
 use crate::kernel::sockets::{TunnelPacket, TunnelPackets};
-use crate::nat::packet::{Header, Kind, MOST_ADDRESSES, Message};
+use crate::nat::packet::{Answer, Header, Kind, MOST_ADDRESSES, Message};
 use crate::nat::search::Outgoing;
 use crate::site::Site;
 use crate::system::logging::RateLimit;
@@ -164,20 +164,21 @@ impl LinkPaths {
                 _ if link.site.view.port == *port => {
                     let outgoing = link.search.receive(*from, &header, &message, now, &mut random);
                     self.send(*port, outgoing, kernel);
-                    self.doubt_mapping(index, now);
+                    self.doubt_mapping(index, &message, now);
                 }
                 _ => {}
             }
         }
     }
 
-    /// Lets the port mapping see the addresses at which helpers see this site.
-    fn doubt_mapping(&mut self, index: usize, now: Instant) {
+    /// Lets the port mapping see the address at which a helper sees this site, if the message is the answer
+    /// to a question of the link. Other helpers' last answers may be old.
+    fn doubt_mapping(&mut self, index: usize, message: &Message, now: Instant) {
+        let Message::Answer(Answer { seen, .. }) = message else { return };
         let link = &self.links[index];
-        if self.mapping.external(link.site.view.port).is_some() {
-            for seen in link.search.seen() {
-                self.mapping.doubt(seen, now);
-            }
+        if self.mapping.external(link.site.view.port).is_some() && link.search.seen().any(|own| own == *seen)
+        {
+            self.mapping.doubt(*seen, now);
         }
     }
 

@@ -53,6 +53,9 @@ pub struct PortMapping {
     /// Protocol in which the router granted the last mapping.
     protocol: Protocol,
     has_changed: bool,
+    /// Set if a public site sees another address than the router's: to true once the router has confirmed
+    /// its address since.
+    doubt: Option<bool>,
     last_round: Option<Instant>,
 }
 
@@ -79,6 +82,7 @@ impl PortMapping {
             talk: None,
             protocol: Protocol::Pcp,
             has_changed: false,
+            doubt: None,
             last_round: None,
         }
     }
@@ -118,6 +122,7 @@ impl PortMapping {
         if self.is_near {
             if self.router != router {
                 self.router = router;
+                self.doubt = None;
                 self.entries.iter_mut().for_each(Entry::lose);
                 self.save();
             }
@@ -159,23 +164,32 @@ impl PortMapping {
         self.entries.iter_mut().filter(|entry| entry.is_wanted).for_each(|entry| entry.ask_at(due));
     }
 
-    /// Takes the address that a public site sees. If it is not the router's, the router is behind a second
-    /// NAT, and the mapping is worth nothing.
+    /// Takes the address that a public site sees now. If it is not the router's, the router may have got a
+    /// new one, so the mappings are renewed. If the router keeps to its address, it is behind a second NAT,
+    /// and the mapping is worth nothing.
     pub fn doubt(&mut self, seen: SocketAddr, now: Instant) {
         let IpAddr::V4(seen) = seen.ip().to_canonical() else { return };
-        let mut states = self.entries.iter().map(|entry| entry.state);
-        let own = states.find_map(|state| match state {
+        let own = self.states().find_map(|(_, state)| match state {
             MappingState::Mapped(_, external) => Some(*external.ip()),
             _ => None,
         });
         // A site in the same home sees a private address.
-        if let Some(own) = own.filter(|own| *own != seen && !is_private(seen)) {
+        let Some(own) = own.filter(|_| !is_private(seen)) else { return };
+        if own == seen {
+            self.doubt = None;
+        } else if self.doubt.is_none() {
+            self.doubt = Some(false);
+            let is_mapped =
+                |entry: &&mut Entry| entry.is_wanted && matches!(entry.state, MappingState::Mapped(..));
+            self.entries.iter_mut().filter(is_mapped).for_each(|entry| entry.ask_at(now));
+        } else if self.doubt == Some(true) {
             self.meet_second_nat(own, Some(seen.into()), now);
         }
     }
 
     fn meet_second_nat(&mut self, own: Ipv4Addr, seen: Option<IpAddr>, now: Instant) {
         let state = MappingState::SecondNat(own, seen);
+        self.doubt = None;
         let mut is_news = false;
         for entry in &mut self.entries {
             is_news |= std::mem::replace(&mut entry.state, state) != state;
@@ -285,6 +299,7 @@ impl PortMapping {
             }
             self.protocol = mapping.protocol;
         }
+        self.doubt = self.doubt.filter(|_| !is_new).map(|_| true);
         if is_new {
             self.save();
         }

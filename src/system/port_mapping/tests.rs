@@ -1,13 +1,15 @@
 //! Mappings at routers that are played here, at addresses of the loopback interface. Their datagrams arrive
 //! at once, so the tests choose the time.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, UdpSocket};
+mod changes;
+mod upnp;
+
+use std::net::UdpSocket;
 use std::process::Command;
 
 use super::*;
 use crate::base::net::InterfaceAddress;
-use crate::nat::mapping::{Nonce, PORT, Refusal, SEARCH_PORT};
+use crate::nat::mapping::{Nonce, PORT};
 use crate::site::facts::Uplink;
 
 const EXTERNAL: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
@@ -222,13 +224,16 @@ fn an_address_that_other_sites_do_not_see_is_behind_a_second_nat() {
     }
     assert_eq!(home.lifetimes(), []);
     doubt(&mut home, "203.0.113.7:1");
+    assert_eq!(home.lifetimes(), [7200], "the router may have a new address");
+    assert!(home.mapping.external(2000).is_some());
+    doubt(&mut home, "203.0.113.7:1");
     assert_eq!(home.lifetimes(), [0]);
     assert_eq!(home.mapping.external(2000), None);
     assert!(home.state().ends_with("not 203.0.113.7, which other sites see: it is behind a second NAT"));
     home.pass(Duration::from_hours(23));
     assert_eq!(home.lifetimes(), []);
-    home.mapping.begin_anew(home.now);
-    home.run();
+    home.mapping.follow(&[2000], None, &key(), home.now);
+    home.follow(&[2000]);
     assert_eq!(home.lifetimes(), [7200], "the network has changed");
 }
 
@@ -312,59 +317,4 @@ fn only_private_addresses_have_a_router_to_ask() {
     assert_eq!(behind(Some("10.0.0.1"), &home), None);
     assert_eq!(behind(Some("fe80::1"), &home), None);
     assert_eq!(behind(None, &home), None);
-}
-
-/// Plays a router with UPnP alone, whose answer to each request over TCP is this, until the state of a
-/// mapping is known.
-fn upnp(number: u8, location: &str, page: &[u8]) -> MappingState {
-    let mut home = Home::new(number, &[]);
-    home.is_silent = true;
-    let search = UdpSocket::bind((home.router.address, SEARCH_PORT)).unwrap();
-    search.set_nonblocking(true).unwrap();
-    let listener = TcpListener::bind((home.router.address, 0)).unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let location = location.replace("HERE", &format!("{}:{port}", home.router.address));
-    let found = format!(
-        "HTTP/1.1 200 OK\r\nLOCATION: http://{location}/\r\n\
-         ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n\r\n"
-    );
-    home.follow(&[2000]);
-    let mut connections = Vec::new();
-    loop {
-        let (_, state) = home.mapping.states().next().unwrap();
-        if state != MappingState::Asked {
-            return state;
-        }
-        home.pass(Duration::from_millis(20));
-        let mut bytes = [0; 4096];
-        if let Ok((_, client)) = search.recv_from(&mut bytes) {
-            search.send_to(found.as_bytes(), client).unwrap();
-        }
-        if let Ok((mut connection, _)) = listener.accept() {
-            let length = connection.read(&mut bytes).unwrap();
-            let is_expected = bytes.starts_with(b"GET / HTTP/1.0\r\n") || bytes.starts_with(b"POST /ctl ");
-            assert!(is_expected, "{:?}", &bytes[..length]);
-            connection.set_nonblocking(true).unwrap();
-            // The client need not read all of it.
-            let _ = connection.write_all(page);
-            connections.push(connection);
-        }
-    }
-}
-
-#[test]
-fn hostile_routers_of_upnp_come_to_nothing() {
-    let service = "<service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType>\
-                   <controlURL>http://127.0.53.99/ctl</controlURL></service>";
-    let elsewhere = format!("HTTP/1.1 200 OK\r\n\r\n{service}");
-    let endless = [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'<'; 200_000]].concat();
-    assert_eq!(upnp(20, "127.0.53.99", b""), MappingState::NoAnswer, "the description is elsewhere");
-    assert_eq!(upnp(21, "127.0.53.21:9", b""), MappingState::NoAnswer, "nothing listens there");
-    assert_eq!(upnp(22, "HERE", b""), MappingState::NoAnswer, "no byte comes");
-    assert_eq!(upnp(23, "HERE", &endless), MappingState::NoAnswer, "no end comes");
-    assert_eq!(upnp(24, "HERE", elsewhere.as_bytes()), MappingState::NoAnswer, "the service is elsewhere");
-    let refusal = Refusal { protocol: Protocol::Upnp, code: 0 };
-    let here = elsewhere.replace("http://127.0.53.99", "");
-    assert_eq!(upnp(25, "HERE", here.as_bytes()), MappingState::Refused(refusal));
 }
