@@ -98,6 +98,7 @@ impl PortMapping {
             } else if is_wanted && !entry.is_wanted {
                 entry.ask_at(now);
             }
+            self.has_changed |= entry.is_wanted && !is_wanted;
             entry.is_wanted = is_wanted;
         }
         self.clean_up();
@@ -118,12 +119,15 @@ impl PortMapping {
             return;
         }
         self.talk = None;
-        self.has_changed |= was_near;
+        self.has_changed |= was_near || self.is_near;
         if self.is_near {
             if self.router != router {
                 self.router = router;
                 self.doubt = None;
-                self.entries.iter_mut().for_each(Entry::lose);
+                for entry in &mut self.entries {
+                    entry.lose();
+                    entry.state = MappingState::Asked;
+                }
                 self.save();
             }
             self.last_round = None;

@@ -34,3 +34,24 @@ fn a_doubt_that_turns_out_wrong_is_forgotten() {
         assert_eq!(home.lifetimes(), [7200]);
     }
 }
+
+#[test]
+fn a_mapping_ends_with_its_router_and_with_its_port() {
+    let mut home = Home::new(32, &[2000]);
+    let known = home.router.clone();
+    let external = home.mapping.external(2000);
+    let mut follow = |ports: &[u16], router: Option<&Router>| {
+        home.mapping.take_change();
+        home.mapping.follow(ports, router.cloned(), &key(), home.now);
+        (home.mapping.external(2000), home.mapping.take_change())
+    };
+    assert_eq!(follow(&[2000], Some(&known)), (external, false));
+    assert_eq!(follow(&[2000], None), (None, true));
+    assert_eq!(follow(&[2000], Some(&known)), (external, true));
+    assert_eq!(follow(&[], Some(&known)), (None, true));
+    home.follow(&[2000]);
+    home.mapping.take_change();
+    home.mapping.follow(&[2000], Some(router(33)), &key(), home.now);
+    assert_eq!((home.mapping.external(2000), home.mapping.take_change()), (None, true));
+    assert_eq!(home.state(), "2000 the router is asked");
+}
