@@ -96,6 +96,11 @@ impl PortMapping {
             if !is_wanted && (entry.is_wanted || entry.due.is_none()) {
                 entry.leave(now);
             } else if is_wanted && !entry.is_wanted {
+                // The router may have taken the mapping back already.
+                let is_it =
+                    |talk: &mut Talk| talk.dialogue.gives_back() && talk.dialogue.port() == entry.port;
+                self.talk.take_if(is_it);
+                entry.state = MappingState::Asked;
                 entry.ask_at(now);
             }
             self.has_changed |= entry.is_wanted && !is_wanted;

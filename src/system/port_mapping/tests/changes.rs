@@ -55,3 +55,15 @@ fn a_mapping_ends_with_its_router_and_with_its_port() {
     assert_eq!((home.mapping.external(2000), home.mapping.take_change()), (None, true));
     assert_eq!(home.state(), "2000 the router is asked");
 }
+
+#[test]
+fn a_port_that_is_wanted_again_while_it_is_given_back_is_asked_for() {
+    let mut home = Home::new(34, &[2000]);
+    home.mapping.follow(&[], Some(home.router.clone()), &key(), home.now);
+    home.mapping.turn(home.now);
+    home.mapping.follow(&[2000], Some(home.router.clone()), &key(), home.now);
+    assert_eq!(home.mapping.external(2000), None);
+    home.run();
+    assert_eq!(home.lifetimes(), [7200, 0, 7200]);
+    assert!(home.mapping.external(2000).is_some());
+}
