@@ -318,6 +318,10 @@ impl PortMapping {
     fn over(&mut self, now: Instant) {
         let Some(Talk { dialogue, .. }) = &self.talk else { return };
         let (gave_back, refusal) = (dialogue.gives_back(), dialogue.refusal());
+        if !gave_back {
+            // The router may no longer speak the protocol of the last mapping.
+            self.protocol = Protocol::Pcp;
+        }
         let Some(entry) = self.end_talk() else { return };
         if gave_back {
             entry.lose();

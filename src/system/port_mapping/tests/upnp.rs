@@ -1,4 +1,4 @@
-//! Routers that speak UPnP alone.
+//! Routers that speak UPnP alone, or no longer speak it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
@@ -59,4 +59,15 @@ fn hostile_routers_of_upnp_come_to_nothing() {
     let refusal = Refusal { protocol: Protocol::Upnp, code: 0 };
     let here = elsewhere.replace("http://127.0.53.99", "");
     assert_eq!(upnp(25, "HERE", here.as_bytes()), MappingState::Refused(refusal));
+}
+
+#[test]
+fn a_router_whose_upnp_was_turned_off_is_asked_in_the_other_protocols() {
+    let mut home = Home::new(26, &[]);
+    home.mapping.protocol = Protocol::Upnp;
+    home.follow(&[2000]);
+    home.pass(Duration::from_mins(1));
+    assert_eq!((home.lifetimes(), home.mapping.external(2000)), (vec![], None));
+    home.pass(Duration::from_hours(1));
+    assert_eq!(home.state(), "2000 mapped by PCP as 203.0.113.9:34768");
 }
