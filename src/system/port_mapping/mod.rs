@@ -384,7 +384,9 @@ pub fn give_back(folder: &Path) {
         let _ = poll(&mut waiting, PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX));
     }
     if !left.entries.is_empty() {
-        log::warn!("the router did not take back all port mappings: they end by themselves");
+        log::warn!(
+            "the router did not take back all port mappings: they end by themselves, but permanent ones stay"
+        );
         left.entries.clear();
         left.save();
     }

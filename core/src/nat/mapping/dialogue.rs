@@ -266,7 +266,11 @@ impl Dialogue {
     fn called(&mut self, address: Ipv4Addr, error: Option<u16>) -> Progress {
         match error {
             None => self.granted(SocketAddrV4::new(address, self.wanted.port()), LIFETIME),
-            Some(_) if self.gives_back() => Progress::Over,
+            Some(_) if self.gives_back() => {
+                // Another service may have the mapping.
+                self.services.pop();
+                self.next_service()
+            }
             Some(upnp::ONLY_PERMANENT) if !self.is_permanent => {
                 self.is_permanent = true;
                 Progress::Asks

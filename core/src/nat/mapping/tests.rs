@@ -122,6 +122,23 @@ fn upnp_comes_last() {
 }
 
 #[test]
+fn a_mapping_is_given_back_at_the_service_that_has_it() {
+    let description = DESCRIPTION.replace("/ctl", "/one") + &DESCRIPTION.replace("/ctl", "/two");
+    let Progress::Granted(mapping) = granted(Protocol::Upnp, 51821, 7200) else { unreachable!() };
+    let mut dialogue = Dialogue::give_back(SUBJECT, mapping);
+    assert_eq!(dialogue.answer(SEARCH_ANSWER.as_bytes()), Progress::Asks);
+    assert_eq!(dialogue.answer(description.as_bytes()), Progress::Asks);
+    let mut asks = |path: &str, answer: &[u8]| {
+        let Question::Page(_, request) = dialogue.question() else { panic!("{dialogue:?}") };
+        assert!(request.starts_with(path.as_bytes()), "{path}");
+        dialogue.answer(answer)
+    };
+    let unknown = b"HTTP/1.1 500 E\r\n\r\n<errorCode>714</errorCode>";
+    assert_eq!(asks("POST /one ", unknown), Progress::Asks);
+    assert_eq!(asks("POST /two ", unknown), Progress::Over);
+}
+
+#[test]
 fn a_router_with_permanent_mappings_gives_such_a_one() {
     let mut dialogue = Dialogue::ask(SUBJECT, ANY, Protocol::Upnp);
     let (progress, asked) = upnp(&mut dialogue, &[725, 0]);
