@@ -1,7 +1,8 @@
 //! Port mappings at the home router: asked for, renewed, and given back. Never blocks: the caller polls.
 //!
 //! Nothing is sent unless this host's own address is private and a port is wanted. A router that does not
-//! answer is asked again when the network of this host changes, or after an hour.
+//! answer is asked again after an hour, or when the uplink comes back, leads to another router, or has another
+//! address.
 
 mod entry;
 mod exchange;
@@ -25,9 +26,6 @@ pub use router::Router;
 
 /// Name of the record in the folder of run-time files.
 const RECORD: &str = "mappings";
-
-/// Shortest time between two rounds that changes of the network cause: they come in bursts.
-const ROUND: Duration = Duration::from_mins(1);
 
 /// Shortest wait before a renewal.
 const SHORTEST: Duration = Duration::from_mins(1);
@@ -56,7 +54,6 @@ pub struct PortMapping {
     /// Set if a public site sees another address than the router's: to true once the router has confirmed
     /// its address since.
     doubt: Option<bool>,
-    last_round: Option<Instant>,
 }
 
 /// Dialogue with the router.
@@ -83,7 +80,6 @@ impl PortMapping {
             protocol: Protocol::Pcp,
             has_changed: false,
             doubt: None,
-            last_round: None,
         }
     }
 
@@ -135,8 +131,8 @@ impl PortMapping {
                 }
                 self.save();
             }
-            self.last_round = None;
-            self.begin_anew(now);
+            self.protocol = Protocol::Pcp;
+            self.entries.iter_mut().filter(|entry| entry.is_wanted).for_each(|entry| entry.ask_at(now));
         }
     }
 
@@ -158,19 +154,6 @@ impl PortMapping {
     /// Reports whether an answer of [`Self::external`] has changed since the last call.
     pub fn take_change(&mut self) -> bool {
         std::mem::take(&mut self.has_changed)
-    }
-
-    /// Asks the router again for all mappings: the network of this host has changed in a way that
-    /// [`Self::follow`] does not see, such as a link that was down. Calls in quick succession count as one.
-    pub fn begin_anew(&mut self, now: Instant) {
-        let due = match self.last_round {
-            Some(planned) if planned > now => planned,
-            last => last.map_or(now, |last| now.max(last + ROUND)),
-        };
-        self.last_round = Some(due);
-        self.protocol = Protocol::Pcp;
-        self.talk.take_if(|talk| talk.dialogue.gives_back());
-        self.entries.iter_mut().filter(|entry| entry.is_wanted).for_each(|entry| entry.ask_at(due));
     }
 
     /// Takes the address that a public site sees now. If it is not the router's, the router may have got a

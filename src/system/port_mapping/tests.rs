@@ -271,17 +271,6 @@ fn a_refusal_is_told_and_the_router_asked_again_an_hour_later() {
 }
 
 #[test]
-fn changes_in_quick_succession_count_as_one() {
-    let mut home = Home::new(10, &[2000]);
-    for _ in 0..5 {
-        home.mapping.begin_anew(home.now);
-        home.pass(Duration::from_secs(1));
-    }
-    home.pass(ROUND);
-    assert_eq!(home.lifetimes(), [7200, 7200]);
-}
-
-#[test]
 fn another_router_has_no_mapping() {
     let mut home = Home::new(11, &[2000]);
     home.mapping.follow(&[2000], None, &key(), home.now);

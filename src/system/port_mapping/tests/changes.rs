@@ -57,6 +57,21 @@ fn a_mapping_ends_with_its_router_and_with_its_port() {
 }
 
 #[test]
+fn a_router_that_did_not_answer_is_asked_again_when_the_uplink_comes_back() {
+    let mut home = Home::new(37, &[]);
+    home.is_silent = true;
+    home.follow(&[2000]);
+    home.pass(Duration::from_mins(1));
+    assert_eq!(home.state(), "2000 the router answers neither PCP, NAT-PMP nor UPnP");
+    home.is_silent = false;
+    home.follow(&[2000]);
+    assert_eq!(home.mapping.external(2000), None);
+    home.mapping.follow(&[2000], None, &key(), home.now);
+    home.follow(&[2000]);
+    assert!(home.mapping.external(2000).is_some());
+}
+
+#[test]
 fn a_port_that_is_wanted_again_while_it_is_given_back_is_asked_for() {
     let mut home = Home::new(34, &[2000]);
     home.mapping.follow(&[], Some(home.router.clone()), &key(), home.now);
