@@ -312,6 +312,10 @@ impl PortMapping {
             self.clean_up();
             return self.save();
         }
+        // A port that is not wanted any more is due already.
+        if entry.is_leaving {
+            return;
+        }
         // The mapping may live on: a router that restarts does not answer.
         if let Some(end) = entry.end {
             entry.due = Some(now + ((end - now) / 2).max(SHORTEST));
@@ -327,6 +331,7 @@ impl PortMapping {
         for entry in self.entries.iter_mut().filter(is_meant) {
             (entry.state, entry.due) = (state, Some(now + LONG_WAIT));
         }
+        self.clean_up();
         if had_mapping {
             self.save();
         }

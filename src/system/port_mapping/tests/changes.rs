@@ -82,3 +82,25 @@ fn a_port_that_is_wanted_again_while_it_is_given_back_is_asked_for() {
     assert_eq!(home.lifetimes(), [7200, 0, 7200]);
     assert!(home.mapping.external(2000).is_some());
 }
+
+#[test]
+fn a_port_that_is_not_wanted_any_more_is_not_asked_for_later() {
+    let mut home = Home::new(35, &[]);
+    home.is_silent = true;
+    home.mapping.follow(&[2000], Some(home.router.clone()), &key(), home.now);
+    home.mapping.turn(home.now);
+    home.follow(&[]);
+    home.pass(Duration::from_mins(1));
+    assert_eq!(home.mapping.deadline(), None);
+}
+
+#[test]
+fn a_port_that_is_not_wanted_any_more_is_given_back_after_a_renewal_without_an_answer() {
+    let mut home = Home::new(36, &[2000]);
+    home.is_silent = true;
+    home.pass(Duration::from_hours(1));
+    home.follow(&[]);
+    assert!(!home.lifetimes().contains(&0));
+    home.pass(Duration::from_secs(20));
+    assert!(home.lifetimes().contains(&0));
+}
