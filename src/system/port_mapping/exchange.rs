@@ -3,6 +3,9 @@
 //! The sockets are bound to the uplink, and their packets carry the mark of the tunnels' own packets: no
 //! portal takes them.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
@@ -100,22 +103,21 @@ impl Exchange {
         }
     }
 
+    /// Tells whether the router counts as silent. A message that was read nevertheless may still answer.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.until <= now
+    }
+
     /// Reads what has come in, and repeats the question if that is due. Never waits.
     pub(super) fn hear(&mut self, now: Instant) -> Heard {
         match self.read() {
             Ok(Some(message)) => return Heard::Message(message),
             // An ICMP error says that nobody listens there.
-            Err(error) if !is_for_later(&error) => return Heard::Silence,
+            Err(error) if !is_for_later(&error) => return self.rest(),
             _ => {}
         }
-        if self.until <= now {
-            // A router may leave the connection open behind a complete answer without a length.
-            return match &mut self.channel {
-                Channel::Connection(_, Some(answer)) if !answer.is_empty() => {
-                    Heard::Message(std::mem::take(answer))
-                }
-                _ => Heard::Silence,
-            };
+        if self.is_over(now) {
+            return self.rest();
         }
         if self.due() <= now {
             self.wait *= 2;
@@ -125,6 +127,17 @@ impl Exchange {
             }
         }
         Heard::Nothing
+    }
+
+    /// Returns the answer so far. A router may leave the connection open behind a complete answer without a
+    /// length, or reset it.
+    fn rest(&mut self) -> Heard {
+        match &mut self.channel {
+            Channel::Connection(_, Some(answer)) if !answer.is_empty() => {
+                Heard::Message(std::mem::take(answer))
+            }
+            _ => Heard::Silence,
+        }
     }
 
     /// Sends the question: each time if it is a datagram, and once if there is a connection.

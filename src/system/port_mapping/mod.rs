@@ -215,12 +215,15 @@ impl PortMapping {
                 self.talk = self.next_talk(now);
             }
             let (Some(talk), Some(router)) = (&mut self.talk, &self.router) else { return };
-            let progress = match talk.exchange.as_mut().map_or(Heard::Silence, |exchange| exchange.hear(now))
-            {
+            let mut progress = match talk.hear(now) {
                 Heard::Nothing => return,
                 Heard::Message(bytes) => talk.dialogue.answer(&bytes),
                 Heard::Silence => talk.dialogue.silence(),
             };
+            // Foreign messages without an end must not prolong the wait.
+            if progress == Progress::Foreign && talk.exchange.as_ref().is_some_and(|it| it.is_over(now)) {
+                progress = talk.dialogue.silence();
+            }
             match progress {
                 Progress::Foreign => {}
                 Progress::Asks => talk.ask(router, now),
@@ -352,6 +355,10 @@ impl Talk {
     fn ask(&mut self, router: &Router, now: Instant) {
         self.asked = now;
         self.exchange = Exchange::begin(self.dialogue.question(), router, now).ok();
+    }
+
+    fn hear(&mut self, now: Instant) -> Heard {
+        self.exchange.as_mut().map_or(Heard::Silence, |exchange| exchange.hear(now))
     }
 }
 

@@ -3,6 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
 
+use nix::sys::socket::{SockaddrIn, getsockname};
+
 use super::*;
 use crate::nat::mapping::{Refusal, SEARCH_PORT};
 
@@ -70,4 +72,21 @@ fn a_router_whose_upnp_was_turned_off_is_asked_in_the_other_protocols() {
     assert_eq!((home.lifetimes(), home.mapping.external(2000)), (vec![], None));
     home.pass(Duration::from_hours(1));
     assert_eq!(home.state(), "2000 mapped by PCP as 203.0.113.9:34768");
+}
+
+#[test]
+fn foreign_packets_do_not_prolong_the_search() {
+    use std::os::fd::AsRawFd as _;
+
+    let mut home = Home::new(27, &[]);
+    home.mapping.protocol = Protocol::Upnp;
+    home.follow(&[2000]);
+    let searching = home.mapping.descriptor().unwrap().as_raw_fd();
+    let place: SockaddrIn = getsockname(searching).unwrap();
+    let stranger = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    for _ in 0..MESSAGES_PER_TURN {
+        stranger.send_to(b"HTTP/1.1 200 OK", (place.ip(), place.port())).unwrap();
+    }
+    home.mapping.turn(home.now + Duration::from_secs(10));
+    assert_eq!(home.state(), "2000 the router answers neither PCP, NAT-PMP nor UPnP");
 }
