@@ -246,8 +246,10 @@ impl Dialogue {
     fn granted(&mut self, external: SocketAddrV4, lifetime: u32) -> Progress {
         if self.gives_back() {
             Progress::Over
-        } else if external.ip().is_unspecified() || external.port() == 0 || lifetime == 0 {
+        } else if external.ip().is_unspecified() {
             self.refused(0)
+        } else if external.port() == 0 || lifetime == 0 {
+            self.refused(Refusal::NOTHING)
         } else {
             Progress::Granted(Mapping { protocol: self.protocol(), external, lifetime })
         }

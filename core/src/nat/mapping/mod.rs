@@ -96,11 +96,15 @@ pub struct Mapping {
 pub struct Refusal {
     /// Protocol of the answer.
     pub protocol: Protocol,
-    /// Error code of that protocol; 0 if the router grants a mapping without an address, or tells none.
+    /// Error code of that protocol; 0 if the router grants a mapping without an address, or tells none;
+    /// 65535 if it grants a mapping without a port or a lifetime.
     pub code: u16,
 }
 
 impl Refusal {
+    /// Code of a mapping without a port or a lifetime.
+    pub(super) const NOTHING: u16 = u16::MAX;
+
     /// Reports whether the router refuses because it has no public address: nothing that it could map would
     /// be reached.
     pub(super) fn is_about_address(self) -> bool {
@@ -114,7 +118,9 @@ impl Refusal {
             (Protocol::Pcp | Protocol::NatPmp, 2) | (Protocol::Upnp, 606 | 729) => "it does not allow it",
             (Protocol::Pcp, 8 | 10) | (Protocol::NatPmp, 4) | (Protocol::Upnp, 728) => "it has no room left",
             (Protocol::Pcp, 11) | (Protocol::Upnp, 718) => "another device has the port",
-            (Protocol::Pcp, 12) => "another NAT is in front of it",
+            // ADDRESS_MISMATCH (RFC 6887 § 7.4): the request has come through a NAT.
+            (Protocol::Pcp, 12) => "another NAT is between this host and it",
+            (_, Self::NOTHING) => "it grants a mapping without a port or a lifetime",
             (Protocol::Upnp, 402 | 501 | 724..=727 | 732) => "it cannot do it",
             _ => "",
         }

@@ -185,12 +185,14 @@ fn a_refusal_for_lack_of_an_address_says_most() {
 
 #[test]
 fn a_mapping_that_leads_nowhere_is_a_refusal() {
-    for field in [4..8, 42..44, 56..60] {
+    let no_address = "PCP error 0: it has no public address itself";
+    let nothing = "PCP error 65535: it grants a mapping without a port or a lifetime";
+    for (field, words) in [(4..8, nothing), (42..44, nothing), (56..60, no_address)] {
         let mut dialogue = Dialogue::ask(SUBJECT, ANY, Protocol::Pcp);
         let mut answer = pcp_answer(&dialogue.question(), 0);
         answer[field].fill(0);
         assert_eq!(dialogue.answer(&answer), Progress::Asks);
-        assert_eq!(dialogue.refusal(), Some(Refusal { protocol: Protocol::Pcp, code: 0 }));
+        assert_eq!(dialogue.refusal().unwrap().to_string(), words);
     }
 }
 
@@ -282,6 +284,10 @@ fn each_port_and_key_has_its_nonce() {
 fn words_name_the_protocol_and_the_reason() {
     let refused = |protocol, code| MappingState::Refused(Refusal { protocol, code }).to_string();
     assert_eq!(refused(Protocol::Pcp, 2), "refused by the router (PCP error 2: it does not allow it)");
+    assert_eq!(
+        refused(Protocol::Pcp, 12),
+        "refused by the router (PCP error 12: another NAT is between this host and it)"
+    );
     assert_eq!(refused(Protocol::Upnp, 799), "refused by the router (UPnP error 799)");
     let mapped = MappingState::Mapped(Protocol::NatPmp, "203.0.113.9:51821".parse().unwrap());
     assert_eq!(mapped.to_string(), "mapped by NAT-PMP as 203.0.113.9:51821");
