@@ -1,8 +1,8 @@
 //! Port mappings at the home router: asked for, renewed, and given back. Never blocks: the caller polls.
 //!
 //! Nothing is sent unless this host's own address is private and a port is wanted. A router that does not
-//! answer is asked again after an hour, or when the uplink comes back, leads to another router, or has another
-//! address.
+//! answer is asked again after an hour, or when the uplink comes back, leads to another router, or has
+//! another address.
 
 mod entry;
 mod exchange;
