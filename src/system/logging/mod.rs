@@ -1,4 +1,5 @@
-//! Log of this process: `simplelog` behind the macros of `log`, with a logger of our own that writes the lines.
+//! Log of this process: `simplelog` behind the macros of `log`, with a logger of our own that writes the
+//! lines.
 //!
 //! The log goes to standard error, to systemd's journal behind standard error, to a file of limited size, or
 //! to syslog. No writer waits or fails: a line that cannot be written at once is lost, and the agent goes on.
@@ -92,8 +93,8 @@ impl Destination {
         }
     }
 
-    /// Returns the time for the beginning of a line. Only a file needs it: the journal and syslog add it to each
-    /// line, and a person at a terminal sees it pass.
+    /// Returns the time for the beginning of a line. Only a file needs it: the journal and syslog add it to
+    /// each line, and a person at a terminal sees it pass.
     fn time(&self) -> String {
         if matches!(self, Self::File(_)) { utc(SystemTime::now()) + " " } else { String::new() }
     }
@@ -109,8 +110,8 @@ fn priority(level: Level) -> u8 {
     }
 }
 
-/// Logger that writes each line of a message with a heading for its destination. Readers of logs take one line
-/// at a time.
+/// Logger that writes each line of a message with a heading for its destination. Readers of logs take one
+/// line at a time.
 struct LineLogger {
     level: LevelFilter,
     destination: Destination,

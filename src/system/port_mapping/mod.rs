@@ -39,6 +39,9 @@ const GIVE_BACK_LIMIT: Duration = Duration::from_secs(3);
 /// Number of messages to read before the caller's other work gets its turn.
 const MESSAGES_PER_TURN: usize = 50;
 
+/// Shortest time between two renewals because a public site sees another address.
+const DOUBT_PAUSE: Duration = Duration::from_mins(1);
+
 /// Mappings of this host's ports.
 #[derive(Debug)]
 pub struct PortMapping {
@@ -54,6 +57,8 @@ pub struct PortMapping {
     /// Set if a public site sees another address than the router's: to true once the router has confirmed
     /// its address since.
     doubt: Option<bool>,
+    /// Time of the last renewal after a doubt.
+    doubted: Option<Instant>,
 }
 
 /// Dialogue with the router.
@@ -80,6 +85,7 @@ impl PortMapping {
             protocol: Protocol::Pcp,
             has_changed: false,
             doubt: None,
+            doubted: None,
         }
     }
 
@@ -124,7 +130,7 @@ impl PortMapping {
         if self.is_near {
             if self.router != router {
                 self.router = router;
-                self.doubt = None;
+                (self.doubt, self.doubted) = (None, None);
                 for entry in &mut self.entries {
                     entry.lose();
                     entry.state = MappingState::Asked;
@@ -170,7 +176,11 @@ impl PortMapping {
         if own == seen {
             self.doubt = None;
         } else if self.doubt.is_none() {
-            self.doubt = Some(false);
+            // Two helpers may disagree for long.
+            if self.doubted.is_some_and(|last| now < last + DOUBT_PAUSE) {
+                return;
+            }
+            (self.doubt, self.doubted) = (Some(false), Some(now));
             let is_mapped =
                 |entry: &&mut Entry| entry.is_wanted && matches!(entry.state, MappingState::Mapped(..));
             self.entries.iter_mut().filter(is_mapped).for_each(|entry| entry.ask_at(now));
