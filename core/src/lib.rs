@@ -8,6 +8,7 @@ pub mod config;
 pub mod firewall;
 pub mod nat;
 pub mod plan;
+pub mod signed;
 pub mod site;
 pub mod state;
 pub mod wgquick;
