@@ -9,6 +9,7 @@ pub mod firewall;
 pub mod join;
 pub mod nat;
 pub mod plan;
+pub mod signed;
 pub mod site;
 pub mod state;
 pub mod wgquick;

@@ -191,6 +191,8 @@ fn every_key_is_read() {
         failover: FailoverDelays { down_after: Duration::from_secs(5), up_after: Duration::from_mins(1) },
         probe: Some(Ipv4Addr::new(9, 9, 9, 9).into()),
         resolve_after: Duration::from_secs(90),
+        serial: 7,
+        admins: vec!["adminadminadminadminadminadminadminadminadA=".parse().expect("a key")],
         sites: SortedMap::from([
             ("nyc".to_owned(), nyc()),
             ("paris".to_owned(), paris),

@@ -40,6 +40,8 @@ pub(super) struct NetworkDraft {
     pub probe: Option<At<IpAddr>>,
     /// Seconds.
     pub resolve_after: Option<At<u64>>,
+    pub serial: Option<At<u64>>,
+    pub admins: Vec<At<PublicKey>>,
     /// Sites in the order of the file.
     pub sites: Vec<SiteDraft>,
     /// Phones in the order of the file.
@@ -157,6 +159,8 @@ impl NetworkDraft {
             },
             probe: self.probe.map(|probe| probe.value),
             resolve_after: seconds(self.resolve_after, DEFAULT_RESOLVE_AFTER),
+            serial: self.serial.map_or(0, |serial| serial.value),
+            admins: values(self.admins),
             sites,
             phones,
         })

@@ -7,6 +7,7 @@ mod chain;
 mod chain_addresses;
 mod check;
 mod draft;
+pub mod edit;
 pub(crate) mod fault;
 mod lan;
 pub mod model;

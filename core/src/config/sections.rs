@@ -7,7 +7,8 @@ use toml::de::DeValue;
 use super::draft::{NetworkDraft, PhoneDraft, PortalDraft, ProviderDraft, SiteDraft};
 use super::fault::{At, Findings};
 use super::model::{
-    CONFIRMATION_TIMES, EntranceConfig, FirewallChoice, MOST_PHONES, Mtu, RpFilter, Security, Wifi,
+    CONFIRMATION_TIMES, EntranceConfig, FirewallChoice, MOST_ADMINS, MOST_PHONES, MOST_SERIAL, Mtu, RpFilter,
+    Security, Wifi,
 };
 use super::reader::{Read, Section, ValueFault, choice, flag, number, path, reference, text, wrong};
 use super::shared_networks;
@@ -23,6 +24,7 @@ const RP_FILTERS: &[(&str, RpFilter)] = &[("keep", RpFilter::Keep), ("loose", Rp
 const SECURITIES: &[(&str, Security)] =
     &[("wpa2", Security::Wpa2), ("wpa2+wpa3", Security::Both), ("wpa3", Security::Wpa3)];
 const KEY: &str = "\"<what wg pubkey prints>\"";
+const ADMIN: &str = "\"<what portals sign --create prints>\"";
 const FAILOVER: &str = "failover = { down_after = 3, up_after = 10 }";
 const EXIT: &str = "\"paris\"";
 const WIFI: &str = "wifi = { interface = \"wlan0\", ssid = \"Paris\", passphrase_file = \"wifi.key\", \
@@ -52,7 +54,8 @@ pub(super) fn file(root: &Section<'_>, found: &mut Findings) -> NetworkDraft {
 }
 
 fn network(draft: &mut NetworkDraft, section: &Section<'_>, found: &mut Findings) {
-    section.only(&["name", "subnet", "subnet6", "mtu", "failover", "resolve_after"], found);
+    section
+        .only(&["name", "subnet", "subnet6", "mtu", "failover", "resolve_after", "serial", "admins"], found);
     draft.name =
         section.required("name", "\"home\"", &text(|name| values::name(name, LONGEST_NETWORK_NAME)), found);
     draft.subnet = section.required("subnet", "\"10.77.0.0/16\"", &text(values::subnet), found);
@@ -60,6 +63,12 @@ fn network(draft: &mut NetworkDraft, section: &Section<'_>, found: &mut Findings
     draft.subnet6 = section.optional("subnet6", "\"fd77:1:2::/48\"", &text(values::subnet), found);
     draft.mtu = section.optional("mtu", "1280", &mtu, found);
     draft.resolve_after = section.optional("resolve_after", "120", &number(5..=3600), found);
+    draft.serial = section.optional("serial", "1", &number(0..=MOST_SERIAL), found);
+    draft.admins = section.list("admins", ADMIN, &text(values::public_key), found);
+    if let Some(one_more) = draft.admins.get(MOST_ADMINS) {
+        let help = "remove keys that nobody signs with any more";
+        found.add(&one_more.span, format!("`admins` has more than {MOST_ADMINS} keys"), help);
+    }
     if let Some(failover) = section.table("failover", FAILOVER, found) {
         failover.only(&["down_after", "up_after", "probe"], found);
         draft.down_after = failover.optional("down_after", "3", &number(1..=60), found);

@@ -143,7 +143,7 @@ pub fn joined(
         mtu: network.mtu,
         admin,
         secret: secret.cloned(),
-        serial: 0,
+        serial: network.serial,
     })))
 }
 

@@ -24,6 +24,12 @@ pub fn confirmation_time(seconds: u64) -> Option<Duration> {
     CONFIRMATION_TIMES.contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
+/// Largest serial of a network file: every program reads numbers up to this one exactly (RFC 8259 § 6).
+pub const MOST_SERIAL: u64 = (1 << 53) - 1;
+
+/// Largest number of admin keys of a network.
+pub const MOST_ADMINS: usize = 8;
+
 /// Largest id of a phone: the addresses of phones follow the site's own address, up to the first LAN of its
 /// portals.
 pub const MOST_PHONES: u8 = 62;
@@ -80,6 +86,10 @@ pub struct Network {
     /// Time without a handshake after which a link that is dialled by name resolves the name again: 5 s to 1
     /// h.
     pub resolve_after: Duration,
+    /// Number of this version of the file: 0 to [`MOST_SERIAL`].
+    pub serial: u64,
+    /// Public halves of the admin keys; empty = the file is not signed.
+    pub admins: Vec<PublicKey>,
     /// Sites by name.
     pub sites: SortedMap<Name, SiteConfig>,
     /// Phones by name.

@@ -1,0 +1,108 @@
+//! Signature of the network file: its last line, made with an Ed25519 key (RFC 8032) of the person who
+//! administers the network.
+//!
+//! ```text
+//! # signature: <64 bytes in base64>
+//! ```
+//!
+//! The signature covers the line `portals network file 1`, and every byte of the file before the signature.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use blake2::Digest as _;
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+
+use crate::base::net::{PublicKey, Secret};
+
+/// Beginning of the line with the signature.
+const LINE: &str = "# signature: ";
+
+/// First line of each signed text: no signature of a network file is a signature of anything else.
+const PURPOSE: &[u8] = b"portals network file 1\n";
+
+/// Hash of a network file, by which sites tell files apart: the first 16 bytes of BLAKE2s-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileHash(pub [u8; 16]);
+
+impl fmt::Display for FileHash {
+    /// Writes the first four bytes: enough for a person to tell two files apart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in &self.0[..4] {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Origin of a network file, as its signature shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileStanding {
+    /// The network has no admin key.
+    Unsigned,
+    /// The network has admin keys, and none of them has signed this text.
+    Edited,
+    /// The admin key with this public half has signed the text.
+    Signed(PublicKey),
+}
+
+/// Returns the hash of a network file, with its signature.
+pub fn hash(text: &str) -> FileHash {
+    FileHash(*blake2::Blake2s256::digest(text).first_chunk().expect("a longer hash"))
+}
+
+/// Returns the public half of an admin key.
+pub fn admin_public(seed: &Secret) -> PublicKey {
+    PublicKey(SigningKey::from_bytes(seed.bytes()).verifying_key().to_bytes())
+}
+
+/// Returns a network file without its signature.
+pub fn unsigned(text: &str) -> &str {
+    split(text).map_or(text, |(body, _)| body)
+}
+
+/// Signs a network file. The signature takes the place of an earlier one.
+pub fn sign(text: &str, seed: &Secret) -> String {
+    let mut text = unsigned(text).to_owned();
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let signature = SigningKey::from_bytes(seed.bytes()).sign(&covered(&text));
+    text + LINE + &BASE64.encode(signature.to_bytes()) + "\n"
+}
+
+/// Tells who has signed a network file that lists these admin keys.
+pub fn standing(text: &str, admins: &[PublicKey]) -> FileStanding {
+    if admins.is_empty() {
+        return FileStanding::Unsigned;
+    }
+    let Some((body, Ok(signature))) = split(text).map(|(body, line)| (body, Signature::from_slice(&line)))
+    else {
+        return FileStanding::Edited;
+    };
+    let covered = covered(body);
+    for admin in admins {
+        let key = VerifyingKey::from_bytes(&admin.0);
+        if key.is_ok_and(|key| key.verify_strict(&covered, &signature).is_ok()) {
+            return FileStanding::Signed(*admin);
+        }
+    }
+    FileStanding::Edited
+}
+
+fn covered(body: &str) -> Vec<u8> {
+    [PURPOSE, body.as_bytes()].concat()
+}
+
+/// Splits a text into the lines before the signature, and the bytes of the signature, which are not checked;
+/// `None` if the last line is no signature.
+fn split(text: &str) -> Option<(&str, Vec<u8>)> {
+    let line = text.trim_end().rsplit('\n').next()?;
+    let start = line.as_ptr() as usize - text.as_ptr() as usize;
+    let signature = line.strip_prefix(LINE)?;
+    Some((&text[..start], BASE64.decode(signature.trim()).unwrap_or_default()))
+}

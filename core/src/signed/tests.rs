@@ -1,0 +1,98 @@
+use super::*;
+
+const TEXT: &str = "[network]\nname = \"home\"\n";
+
+fn seed(byte: u8) -> Secret {
+    Secret::new([byte; 32])
+}
+
+fn admins(bytes: &[u8]) -> Vec<PublicKey> {
+    bytes.iter().map(|byte| admin_public(&seed(*byte))).collect()
+}
+
+fn signed(byte: u8) -> FileStanding {
+    FileStanding::Signed(admin_public(&seed(byte)))
+}
+
+#[test]
+fn a_signature_tells_its_admin() {
+    let text = sign(TEXT, &seed(1));
+    assert!(text.starts_with(TEXT) && text.lines().last().unwrap().starts_with(LINE), "{text}");
+    assert_eq!(standing(&text, &admins(&[1])), signed(1));
+    assert_eq!(standing(&text, &admins(&[2, 1])), signed(1));
+    assert_eq!(standing(&text, &admins(&[2])), FileStanding::Edited);
+    assert_eq!(standing(&text, &[]), FileStanding::Unsigned);
+    assert_eq!(standing(TEXT, &admins(&[1])), FileStanding::Edited);
+}
+
+#[test]
+fn a_new_signature_replaces_the_old_one() {
+    let text = sign(&sign(TEXT, &seed(1)), &seed(2));
+    assert_eq!(unsigned(&text), TEXT);
+    assert_eq!(standing(&text, &admins(&[1, 2])), signed(2));
+    assert_eq!(sign(TEXT, &seed(2)), text);
+    assert_eq!(sign(TEXT.trim_end(), &seed(2)), text, "a last line without an end gets one");
+}
+
+#[test]
+fn any_changed_byte_makes_a_file_edited() {
+    let text = sign(TEXT, &seed(1));
+    let (admins, end) = (admins(&[1]), text.trim_end().len());
+    for place in 0..end {
+        let mut bytes = text.clone().into_bytes();
+        bytes[place] ^= 1;
+        let Ok(changed) = String::from_utf8(bytes) else { continue };
+        // The last four bits of the base64 text carry nothing; such a text is refused, too.
+        assert_eq!(standing(&changed, &admins), FileStanding::Edited, "{place}: {changed}");
+    }
+}
+
+#[test]
+fn a_signature_is_the_last_line() {
+    let (text, admins) = (sign(TEXT, &seed(1)), admins(&[1]));
+    for changed in [
+        format!("{text}[site.nyc]\n"),
+        format!("{text}{text}"),
+        format!("\n{text}"),
+        text.replace('\n', "\r\n"),
+        text.replace(LINE, "#signature: "),
+        text.replace(LINE, " # signature: "),
+        LINE.to_owned(),
+        String::new(),
+    ] {
+        assert_eq!(standing(&changed, &admins), FileStanding::Edited, "{changed}");
+    }
+    // Editors add and remove empty lines at the end.
+    for same in [format!("{text}\n\n"), text.trim_end().to_owned()] {
+        assert_eq!(standing(&same, &admins), signed(1));
+    }
+}
+
+#[test]
+fn weak_keys_sign_nothing() {
+    // The neutral element of the curve, for which a signature of zeros would fit any text.
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let mut forged = [0; 64];
+    forged[0] = 1;
+    let text = format!("{TEXT}{LINE}{}\n", BASE64.encode(forged));
+    assert_eq!(standing(&text, &[PublicKey(neutral)]), FileStanding::Edited);
+}
+
+/// RFC 8032, § 7.1, TEST 1: the public key of a secret key.
+#[test]
+fn admin_keys_are_keys_of_ed25519() {
+    let bytes = |hex: &str| -> [u8; 32] {
+        std::array::from_fn(|place| u8::from_str_radix(&hex[2 * place..2 * place + 2], 16).unwrap())
+    };
+    let secret = bytes("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60");
+    let public = bytes("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+    assert_eq!(admin_public(&Secret::new(secret)), PublicKey(public));
+}
+
+#[test]
+fn other_texts_have_other_hashes() {
+    assert_eq!(hash(TEXT), hash(TEXT));
+    assert_ne!(hash(TEXT), hash(&sign(TEXT, &seed(1))));
+    assert_eq!(FileHash([0xab; 16]).to_string(), "abababab");
+}
