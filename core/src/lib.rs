@@ -6,6 +6,7 @@
 pub mod base;
 pub mod config;
 pub mod firewall;
+pub mod join;
 pub mod nat;
 pub mod plan;
 pub mod signed;

@@ -27,7 +27,7 @@ pub use fault::Fault;
 pub use lan::{
     phone_address, phone_address6, portal_addresses, portal_addresses6, site_network, site_network6,
 };
-use model::Network;
+use model::{EndpointHost, Name, Network};
 pub(crate) use values::is_host_name;
 
 /// Reads the text of a network file. The error holds at least one fault; the faults are in the order of the
@@ -55,6 +55,21 @@ pub fn check(path: &Path, text: &str) -> Result<Network, Errors> {
 /// Returns the error for a file that is not UTF-8.
 pub fn not_utf8(path: &Path, bytes: &[u8], valid_up_to: usize) -> Errors {
     errors(path, &fault::not_utf8(bytes, valid_up_to))
+}
+
+/// Returns a text that can be the name of a site.
+pub fn site_name(text: &str) -> Option<Name> {
+    values::name(text, values::LONGEST_NAME).ok()
+}
+
+/// Returns a text that can be the name of a network.
+pub fn network_name(text: &str) -> Option<Name> {
+    values::name(text, values::LONGEST_NETWORK_NAME).ok()
+}
+
+/// Returns the host of an `endpoint`, if the text is one.
+pub fn endpoint_host(text: &str) -> Option<EndpointHost> {
+    values::host(text).ok()
 }
 
 fn errors(path: &Path, faults: &[Fault]) -> Errors {

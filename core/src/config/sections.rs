@@ -13,7 +13,7 @@ use super::model::{
 use super::reader::{Read, Section, ValueFault, choice, flag, number, path, reference, text, wrong};
 use super::shared_networks;
 use super::suggest::listed;
-use super::values::{self, LONGEST_NAME};
+use super::values::{self, LONGEST_NAME, LONGEST_NETWORK_NAME};
 
 const FIREWALLS: &[(&str, FirewallChoice)] = &[
     ("auto", FirewallChoice::Auto),
@@ -56,7 +56,8 @@ pub(super) fn file(root: &Section<'_>, found: &mut Findings) -> NetworkDraft {
 fn network(draft: &mut NetworkDraft, section: &Section<'_>, found: &mut Findings) {
     section
         .only(&["name", "subnet", "subnet6", "mtu", "failover", "resolve_after", "serial", "admins"], found);
-    draft.name = section.required("name", "\"home\"", &text(|name| values::name(name, 16)), found);
+    draft.name =
+        section.required("name", "\"home\"", &text(|name| values::name(name, LONGEST_NETWORK_NAME)), found);
     draft.subnet = section.required("subnet", "\"10.77.0.0/16\"", &text(values::subnet), found);
     draft.ipv6 = section.has("subnet6");
     draft.subnet6 = section.optional("subnet6", "\"fd77:1:2::/48\"", &text(values::subnet), found);

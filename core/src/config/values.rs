@@ -12,6 +12,9 @@ use crate::wifi::card::is_channel;
 /// Longest name of a site, portal, exit or phone: `to-<name>` must be an interface name.
 pub(super) const LONGEST_NAME: usize = IfName::LONGEST - "to-".len();
 
+/// Longest name of a network.
+pub(super) const LONGEST_NETWORK_NAME: usize = 16;
+
 /// Checks a name: 1 to `longest` of `a-z 0-9 -`.
 pub(super) fn name(text: &str, longest: usize) -> Result<String, ValueFault> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

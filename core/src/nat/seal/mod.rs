@@ -33,7 +33,7 @@ impl PairKey {
     /// which X25519 gives no secret.
     pub fn derive(own: &Secret, other: PublicKey) -> Option<Self> {
         let shared = Zeroizing::new(x25519(*own.bytes(), other.0));
-        (*shared != [0; 32]).then(|| Self { key: Secret::new(mac(&shared, PURPOSE)), other })
+        (*shared != [0; 32]).then(|| Self { key: Secret::new(*mac(&shared, PURPOSE)), other })
     }
 
     /// Returns the public key of the other site.
@@ -45,38 +45,43 @@ impl PairKey {
     pub fn seal(&self, from: u8, to: u8, salt: [u8; 16], message: &Message) -> Vec<u8> {
         let header = Header { kind: message.kind(), from, to, salt }.encode();
         let mut body = message.encode();
-        let tag = self
-            .cipher(&header)
-            .encrypt_inout_detached(&Nonce::default(), &header, body.as_mut_slice().into())
-            .expect("a body is short");
+        let tag = encrypt(&mac(self.key.bytes(), &header), &header, &mut body);
         [&header[..], &body, &tag].concat()
     }
 
     /// Decrypts and decodes a packet with this header; `None` if it is not authentic.
     pub fn open(&self, header: &Header, packet: &[u8]) -> Option<Message> {
         let (bytes, sealed) = packet.split_first_chunk::<HEADER>()?;
-        let (body, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG)?)?;
+        let (body, tag) = sealed.split_last_chunk::<TAG>()?;
         let mut body = body.to_vec();
-        self.cipher(bytes)
-            .decrypt_inout_detached(
-                &Nonce::default(),
-                bytes,
-                body.as_mut_slice().into(),
-                &Tag::try_from(tag).ok()?,
-            )
-            .ok()?;
+        decrypt(&mac(self.key.bytes(), bytes), bytes, &mut body, tag)?;
         Message::decode(header.kind, &body)
-    }
-
-    fn cipher(&self, header: &[u8; HEADER]) -> ChaCha20Poly1305 {
-        let key = Zeroizing::new(mac(self.key.bytes(), header));
-        ChaCha20Poly1305::new((&*key).into())
     }
 }
 
+/// Encrypts a body with the key of one packet, and returns its tag. The tag covers `open` as well, which is
+/// not encrypted.
+pub(crate) fn encrypt(key: &[u8; 32], open: &[u8], body: &mut [u8]) -> [u8; TAG] {
+    let cipher = ChaCha20Poly1305::new(key.into());
+    cipher.encrypt_inout_detached(&Nonce::default(), open, body.into()).expect("a body is short").into()
+}
+
+/// Decrypts what [`encrypt`] has encrypted; `None` if it is not authentic.
+pub(crate) fn decrypt(key: &[u8; 32], open: &[u8], body: &mut [u8], tag: &[u8; TAG]) -> Option<()> {
+    let cipher = ChaCha20Poly1305::new(key.into());
+    cipher.decrypt_inout_detached(&Nonce::default(), open, body.into(), &Tag::from(*tag)).ok()
+}
+
 /// Returns BLAKE2s-256 over a text, with a key.
-pub(super) fn mac(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
+pub(super) fn mac(key: &[u8; 32], text: &[u8]) -> Zeroizing<[u8; 32]> {
+    keyed_hash(key, &[text])
+}
+
+/// Returns BLAKE2s-256 over a text in several parts, with a key of up to 32 bytes.
+pub(crate) fn keyed_hash(key: &[u8], parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     let mut mac = Blake2sMac256::new_from_slice(key).expect("a key of up to 32 bytes");
-    mac.update(text);
-    mac.finalize().into_bytes().into()
+    for part in parts {
+        mac.update(part);
+    }
+    Zeroizing::new(mac.finalize().into_bytes().into())
 }
