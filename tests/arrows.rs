@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Top modules from the bottom up. The first nine are the crate `portals-core`.
-const ORDER: [&str; 19] = [
-    "base", "nat", "wifi", "config", "wgquick", "firewall", "state", "site", "plan", "system", "kernel",
-    "control", "services", "interop", "cli", "engine", "agent", "demo", "commands",
+/// Top modules from the bottom up. The first eleven are the crate `portals-core`.
+const ORDER: [&str; 21] = [
+    "base", "signed", "nat", "wifi", "config", "exchange", "wgquick", "firewall", "state", "site", "plan",
+    "system", "kernel", "control", "services", "interop", "cli", "engine", "agent", "demo", "commands",
 ];
 
 /// Modules of the crate `portals-core`, which is built without `nix`.
-const PURE: usize = 9;
+const PURE: usize = 11;
 
 /// Names of modules that a module uses.
 type Arrows = BTreeMap<String, BTreeSet<String>>;
