@@ -4,8 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::base::error::{Context as _, Error, Result};
+use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::base::path::folder_of;
+use crate::config::model::Network;
+use crate::config::{self, edit};
 use crate::engine::journal::{Lock, lock_within};
+use crate::engine::{admin_key, network_file};
+use crate::signed;
 use crate::system::disk::{self, cannot_write};
 
 /// Longest wait for other commands, each of which takes only a moment.
@@ -40,4 +45,41 @@ impl LockedNetworkFile {
     pub fn finish(self, read: &str, text: &str) -> Result<()> {
         disk::rewrite(&self.file, read.as_bytes(), text.as_bytes()).context(|| cannot_write(&self.file))
     }
+}
+
+/// Signature of a file that was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signing {
+    /// The admin key is here, and has signed the file.
+    Signed,
+    /// The network has no admin key.
+    NoAdmins,
+    /// The admin key is kept elsewhere: the file waits for its signature.
+    KeyElsewhere,
+}
+
+/// Changes the text of the network file, raises its serial above `at_least` and its own, and signs it.
+pub fn change(
+    file: &Path,
+    at_least: u64,
+    change: impl FnOnce(&str, &Network) -> Result<String, Errors>,
+) -> Result<(Network, Signing), Errors> {
+    let locked = LockedNetworkFile::begin(file)?;
+    let (text, network) = network_file::load(file)?;
+    let mut new = change(&text, &network)?;
+    let mut signing = Signing::NoAdmins;
+    if !network.admins.is_empty() {
+        let serial = network.serial.max(at_least) + 1;
+        new = edit::set(&new, &["network"], "serial", &serial.to_string())?;
+        signing = Signing::KeyElsewhere;
+        if let Some(key) = admin_key::load(&folder_of(file))?
+            && network.admins.contains(&signed::admin_public(&key))
+        {
+            new = signed::sign(&new, &key);
+            signing = Signing::Signed;
+        }
+    }
+    let network = config::check(file, &new)?;
+    locked.finish(&text, &new)?;
+    Ok((network, signing))
 }

@@ -1,6 +1,7 @@
 //! The engine: reads the files and the host, plans, and makes the kernel match the plan. Only the engine
 //! knows both the plan and the kernel.
 
+pub mod admin_key;
 pub mod apply;
 pub mod close_portals;
 pub mod commit_confirmed;
