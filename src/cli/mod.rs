@@ -2,6 +2,7 @@
 
 pub mod amounts;
 mod files;
+mod join;
 pub mod output;
 mod phone;
 pub mod style;
@@ -14,6 +15,7 @@ use argh::{ArgsInfo, FromArgs};
 use crate::base::net::Cidr;
 use crate::config::model;
 pub use files::{ExportCommand, ImportCommand};
+pub use join::{AcceptCommand, InviteCommand, InvitesCommand, JoinCommand};
 pub use phone::{PhoneAction, PhoneAdd, PhoneCommand, PhoneShow};
 
 /// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may come before or after
@@ -46,6 +48,14 @@ pub enum Command {
     Demo(DemoCommand),
     /// `portals init`
     Init(InitCommand),
+    /// `portals invite`
+    Invite(InviteCommand),
+    /// `portals invites`
+    Invites(InvitesCommand),
+    /// `portals join`
+    Join(JoinCommand),
+    /// `portals accept`
+    Accept(AcceptCommand),
     /// `portals plan`
     Plan(PlanCommand),
     /// `portals apply`
