@@ -5,6 +5,7 @@ mod files;
 mod join;
 pub mod output;
 mod phone;
+mod site;
 pub mod style;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ use crate::base::net::Cidr;
 use crate::config::model;
 pub use files::{ExportCommand, ImportCommand};
 pub use join::{AcceptCommand, InviteCommand, InvitesCommand, JoinCommand};
-pub use phone::{PhoneAction, PhoneAdd, PhoneCommand, PhoneShow};
+pub use phone::{PhoneAction, PhoneAdd, PhoneCommand, PhoneList, PhoneRemove, PhoneShow};
+pub use site::{SignCommand, SiteAction, SiteAdd, SiteCommand, SiteList, SiteRemove};
 
 /// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may come before or after
 /// the command.
@@ -72,6 +74,10 @@ pub enum Command {
     Exit(ExitCommand),
     /// `portals phone`
     Phone(PhoneCommand),
+    /// `portals site`
+    Site(SiteCommand),
+    /// `portals sign`
+    Sign(SignCommand),
     /// `portals import`
     Import(ImportCommand),
     /// `portals export`

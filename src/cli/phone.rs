@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use argh::{ArgsInfo, FromArgs};
 
-/// Add and show phones: devices with an ordinary WireGuard app, which dial a site and leave at its exits.
+/// Add, show, list and remove phones: devices with an ordinary WireGuard app, which dial a site and leave at its exits.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "phone")]
 pub struct PhoneCommand {
@@ -22,6 +22,10 @@ pub enum PhoneAction {
     Add(PhoneAdd),
     /// `portals phone show`
     Show(PhoneShow),
+    /// `portals phone list`
+    List(PhoneList),
+    /// `portals phone remove`
+    Remove(PhoneRemove),
 }
 
 /// Create a phone's key, add the phone to the network file, and show the file for its WireGuard app, also as
@@ -93,4 +97,18 @@ pub struct PhoneShow {
     /// show the file without the QR code
     #[argh(switch)]
     pub no_qr: bool,
+}
+
+/// List the phones of the network file.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "list")]
+pub struct PhoneList {}
+
+/// Remove a phone from the network file, and its kept key from this machine.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "remove")]
+pub struct PhoneRemove {
+    /// name of the phone
+    #[argh(positional)]
+    pub name: String,
 }

@@ -18,6 +18,8 @@ mod plan;
 mod prometheus;
 mod reload;
 mod run;
+mod sign;
+mod site;
 mod ssh;
 mod status;
 mod uninstall;
@@ -31,6 +33,7 @@ use crate::cli::output::{complain, say};
 use crate::cli::{Cli, Command};
 use crate::control::ChangeReport;
 use crate::engine::journal::{Journal, Lock};
+use crate::engine::locked_file::Signing;
 use crate::state::words::count;
 use crate::system::entropy;
 use crate::system::platform;
@@ -103,6 +106,8 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Reload(_) => reload::reload(file),
         Command::Exit(options) => reload::exit(options),
         Command::Phone(options) => phone::run(file, options),
+        Command::Site(options) => site::run(file, options),
+        Command::Sign(options) => sign::run(file, options),
         Command::Import(options) => import::run(options),
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),
@@ -155,6 +160,21 @@ fn lock(journal: &Journal) -> Result<Lock> {
     journal.lock(&mut || {
         complain!("another portals process is changing this machine; waiting for it to finish");
     })
+}
+
+/// Names the next steps after a change of the network file.
+fn after_change(file: &Path, signing: Signing) {
+    match signing {
+        Signing::Signed => complain!("Next: run `portals push`, which brings the file to all sites."),
+        Signing::NoAdmins => {
+            complain!("Next: run `portals reload`, and copy {} to the other sites.", file.display())
+        }
+        Signing::KeyElsewhere => complain!(
+            "The file is not signed, because the admin key is not here. Next: run `portals sign` where the \
+             key is, with a copy of {}, bring the file back, and run `portals push`.",
+            file.display()
+        ),
+    }
 }
 
 fn show_notes(notes: &[String]) {

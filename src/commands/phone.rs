@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{ExitStatus, wait_for_random_numbers};
+use super::{ExitStatus, after_change, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys;
 use crate::base::net::Secret;
 use crate::base::path::folder_of;
-use crate::cli::output::{self, complain};
+use crate::cli::output::{self, complain, say};
 use crate::cli::style::Style;
 use crate::cli::{PhoneAction, PhoneAdd, PhoneCommand, PhoneShow};
+use crate::config::edit;
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
-use crate::engine::locked_file::LockedNetworkFile;
+use crate::engine::locked_file::{self, LockedNetworkFile};
 use crate::engine::network_file;
 use crate::engine::wgquick_file;
 use crate::interop::phone::{self, PhoneEntry};
@@ -32,6 +33,8 @@ pub(super) fn run(file: &Path, options: &PhoneCommand) -> Result<ExitStatus, Err
     match &options.command {
         PhoneAction::Add(options) => add(file, options),
         PhoneAction::Show(options) => show(file, options),
+        PhoneAction::List(_) => list(file),
+        PhoneAction::Remove(options) => remove(file, &options.name),
     }
 }
 
@@ -76,12 +79,7 @@ fn show(file: &Path, options: &PhoneShow) -> Result<ExitStatus, Errors> {
     let (_, network) = network_file::load(file)?;
     let folder = folder_of(file);
     let name = &options.name;
-    let Some(phone) = network.phones.get(name) else {
-        let names: Vec<&str> = network.phones.keys().map(String::as_str).collect();
-        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let file = file.display();
-        return Err(Error::wrong(format!("there is no phone `{name}` in {file}; its phones: {known}")).into());
-    };
+    let Some(phone) = network.phones.get(name) else { return Err(unknown(file, name, &network).into()) };
     let path = key_file(&folder, name);
     let way_out = || {
         format!("to create a new key, remove [phone.{name}] from {} and add the phone again", file.display())
@@ -107,6 +105,41 @@ fn show(file: &Path, options: &PhoneShow) -> Result<ExitStatus, Errors> {
     write_images(&phone_file.code, options.png.as_deref(), options.svg.as_deref())?;
     phone_file.print(options.no_qr);
     Ok(ExitStatus::Done)
+}
+
+/// Lists the phones in the order of their ids.
+fn list(file: &Path) -> Result<ExitStatus, Errors> {
+    let (_, network) = network_file::load(file)?;
+    let mut phones: Vec<_> = network.phones.iter().collect();
+    phones.sort_unstable_by_key(|(_, phone)| phone.id);
+    for (name, phone) in phones {
+        let at = &phone.at;
+        let exit = phone.exit.as_ref().map_or_else(|| at.clone(), ToString::to_string);
+        say!("{:>2}  {name:<12}  dials {at}, leaves at {exit}  {}", phone.id, phone.public_key);
+    }
+    Ok(ExitStatus::Done)
+}
+
+fn remove(file: &Path, name: &str) -> Result<ExitStatus, Errors> {
+    let (_, signing) = locked_file::change(file, 0, |text, network| {
+        if network.phones.contains_key(name) {
+            Ok(edit::remove(text, &["phone", name])?)
+        } else {
+            Err(unknown(file, name, network).into())
+        }
+    })?;
+    let kept = key_file(&folder_of(file), name);
+    disk::remove(&kept).context(|| format!("cannot remove {}", kept.display()))?;
+    say!("removed phone {name} from {}", file.display());
+    after_change(file, signing);
+    Ok(ExitStatus::Done)
+}
+
+fn unknown(file: &Path, name: &str, network: &Network) -> Error {
+    let names: Vec<&str> = network.phones.keys().map(String::as_str).collect();
+    let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let file = file.display();
+    Error::wrong(format!("there is no phone `{name}` in {file}; its phones: {known}"))
 }
 
 /// File for a phone's WireGuard app, as text and as a QR code.

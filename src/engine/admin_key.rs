@@ -13,3 +13,9 @@ pub const ADMIN_KEY_FILE: &str = "admin.key";
 pub fn load(folder: &Path) -> Result<Option<Secret>> {
     key_files::load_if_there(&folder.join(ADMIN_KEY_FILE))
 }
+
+/// Generates an admin key from the kernel's random numbers. A key of 32 random bytes, as Ed25519 has it, is
+/// all that a private key of WireGuard is before its five fixed bits.
+pub fn generate() -> Secret {
+    key_files::generate()
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::base::net::Secret;
 use crate::base::path::folder_of;
 use crate::config::model::Network;
 use crate::config::{self, edit};
@@ -58,24 +59,38 @@ pub enum Signing {
     KeyElsewhere,
 }
 
-/// Changes the text of the network file, raises its serial above `at_least` and its own, and signs it.
+/// Changes the text of the network file, raises its serial above `at_least` and its own, and signs it with the
+/// admin key next to it.
 pub fn change(
     file: &Path,
     at_least: u64,
     change: impl FnOnce(&str, &Network) -> Result<String, Errors>,
 ) -> Result<(Network, Signing), Errors> {
+    let key = admin_key::load(&folder_of(file))?;
+    change_with(file, at_least, key.as_ref(), change)
+}
+
+/// Changes the network file as [`change`] does, and signs it with this admin key, if the changed file lists
+/// the key.
+pub fn change_with(
+    file: &Path,
+    at_least: u64,
+    key: Option<&Secret>,
+    change: impl FnOnce(&str, &Network) -> Result<String, Errors>,
+) -> Result<(Network, Signing), Errors> {
+    // Reports the faults of the file before it waits for another process that edits the file.
+    network_file::load(file)?;
     let locked = LockedNetworkFile::begin(file)?;
     let (text, network) = network_file::load(file)?;
     let mut new = change(&text, &network)?;
+    let admins = config::check(file, &new)?.admins;
     let mut signing = Signing::NoAdmins;
-    if !network.admins.is_empty() {
+    if !admins.is_empty() {
         let serial = network.serial.max(at_least) + 1;
         new = edit::set(&new, &["network"], "serial", &serial.to_string())?;
         signing = Signing::KeyElsewhere;
-        if let Some(key) = admin_key::load(&folder_of(file))?
-            && network.admins.contains(&signed::admin_public(&key))
-        {
-            new = signed::sign(&new, &key);
+        if let Some(key) = key.filter(|key| admins.contains(&signed::admin_public(key))) {
+            new = signed::sign(&new, key);
             signing = Signing::Signed;
         }
     }

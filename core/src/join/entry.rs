@@ -113,7 +113,7 @@ fn wanted_lan(request: &JoinRequest) -> Result<Vec<Cidr>, String> {
 
 /// Returns the id for a new site: above all others, so that the id of a removed site is not used again; or
 /// the lowest that no site has.
-fn free_id(network: &Network) -> Option<u8> {
+pub fn free_id(network: &Network) -> Option<u8> {
     let is_free = |id: &u8| network.sites.values().all(|site| site.id != *id);
     let above = network.sites.values().map(|site| site.id).max().map_or(1, |id| id.saturating_add(1));
     Some(above).filter(|id| *id <= 250).or_else(|| (1..=250).find(is_free))
