@@ -1,9 +1,11 @@
 //! Agent: applies the network file, then stays, watches and repairs. One loop around `poll`, which turns only
 //! when an event has come or a deadline has passed.
 
+mod admission;
 mod clock;
 mod confirm;
 mod devices;
+mod door;
 mod endpoint_names;
 mod exits;
 mod fail_closed;
@@ -164,6 +166,7 @@ impl Agent {
                 self.hand_over();
                 self.sources.clock.keep();
                 self.sources.helper_ports.keep();
+                self.sources.door.keep_or_log(Instant::now());
                 return Ok(ControlFlow::Break(()));
             }
             Task::MeetBurst => {
@@ -188,6 +191,8 @@ impl Agent {
             }
             Task::UndoChange => self.undo_change(),
             Task::Answer(request, client) => self.answer(request, client),
+            Task::HearRequests(packets) => self.hear_requests(&packets),
+            Task::Deliver => self.deliver(),
         }
         Ok(ControlFlow::Continue(()))
     }

@@ -10,7 +10,9 @@ use super::source::{Source, Task, Turn};
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
 use crate::config::model::Name;
-use crate::control::{AgentStatus, ChangeReport, ControlListener, ControlRequest, WaitingClient};
+use crate::control::{
+    AgentStatus, Answer, ChangeReport, ControlListener, ControlRequest, InvitationStatus, WaitingClient,
+};
 
 impl Source for ControlListener {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
@@ -34,6 +36,14 @@ impl Agent {
                 let agent_status = self.agent_status();
                 return self.sources.control.tell(client, &Ok(agent_status.into_fields()));
             }
+            ControlRequest::Invitations => {
+                let invitations = InvitationStatus::into_fields(self.invitations());
+                return self.sources.control.tell(client, &Ok(invitations));
+            }
+            ControlRequest::Invite(terms) => return self.tell(client, &|agent| agent.invite(terms.clone())),
+            ControlRequest::Revoke(name) => return self.tell(client, &|agent| agent.revoke(&name)),
+            ControlRequest::Allow(name) => return self.tell(client, &|agent| agent.allow(&name)),
+            ControlRequest::Accept(pasted) => return self.tell(client, &|agent| agent.accept(&pasted)),
             ControlRequest::Apply { file, confirm } => self.apply_file(&file, confirm),
             ControlRequest::Confirm => self.confirm(),
             ControlRequest::Reload => self.reload(Confirmation::AsTheFileSays),
@@ -41,6 +51,13 @@ impl Agent {
         };
         log_errors(&done);
         self.sources.control.tell(client, &done.map(|applied| ChangeReport::from(applied).into_fields()));
+    }
+
+    /// Answers a request about invitations.
+    fn tell(&mut self, client: WaitingClient, carry_out: &dyn Fn(&mut Self) -> Answer) {
+        let answer = carry_out(self);
+        log_errors(&answer);
+        self.sources.control.tell(client, &answer);
     }
 
     fn apply_file(&mut self, file: &Path, confirm: Option<Duration>) -> Result<Applied, Errors> {

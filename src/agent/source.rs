@@ -11,6 +11,7 @@ use crate::base::error::{Context as _, Result};
 use crate::base::net::IfName;
 use crate::control::{ControlRequest, WaitingClient};
 use crate::kernel::Kernel;
+use crate::kernel::sockets::HelperPacket;
 
 /// Event source: wakes the agent up, and returns the work that is due.
 pub(super) trait Source {
@@ -67,6 +68,10 @@ pub(super) enum Task {
     UndoChange,
     /// Answer a request from the control socket.
     Answer(ControlRequest, WaitingClient),
+    /// Decide about packets that may be requests of new sites.
+    HearRequests(Vec<HelperPacket>),
+    /// Send the answers to pasted requests that are due.
+    Deliver,
 }
 
 /// Waits until a descriptor has input, or until `deadline`. Reports for each descriptor whether it has input.

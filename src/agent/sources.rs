@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::clock::Clock;
 use super::devices::DeviceWatch;
+use super::door::Door;
 use super::endpoint_names::EndpointNames;
 use super::exits::Exits;
 use super::flap_damping::FlapDamping;
@@ -94,6 +95,8 @@ sources! {
     link_paths: LinkPaths = LinkPaths::open(folder),
     /// Ports at which this site helps with other sites' searches.
     helper_ports: HelperPorts = HelperPorts::open(file),
+    /// Invitations of this site.
+    door: Door = Door::open(file, Instant::now()),
     /// Lookups of the host names of endpoints.
     names: EndpointNames = EndpointNames::default(),
     /// Devices that show their hardware address.

@@ -2,6 +2,7 @@
 
 pub mod amounts;
 mod files;
+mod join;
 pub mod output;
 mod phone;
 mod site;
@@ -15,6 +16,7 @@ use argh::{ArgsInfo, FromArgs};
 use crate::base::net::Cidr;
 use crate::config::model;
 pub use files::{ExportCommand, ImportCommand};
+pub use join::{AcceptCommand, InviteCommand, InvitesCommand, JoinCommand};
 pub use phone::{PhoneAction, PhoneAdd, PhoneCommand, PhoneList, PhoneRemove, PhoneShow};
 pub use site::{SignCommand, SiteAction, SiteAdd, SiteCommand, SiteList, SiteRemove};
 
@@ -48,6 +50,14 @@ pub enum Command {
     Demo(DemoCommand),
     /// `portals init`
     Init(InitCommand),
+    /// `portals invite`
+    Invite(InviteCommand),
+    /// `portals invites`
+    Invites(InvitesCommand),
+    /// `portals join`
+    Join(JoinCommand),
+    /// `portals accept`
+    Accept(AcceptCommand),
     /// `portals plan`
     Plan(PlanCommand),
     /// `portals apply`

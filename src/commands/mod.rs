@@ -10,6 +10,8 @@ mod guard;
 mod import;
 mod init;
 mod install;
+mod invite;
+mod join;
 mod leases;
 mod phone;
 mod plan;
@@ -92,6 +94,10 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
     match command {
         Command::Demo(options) => demo::run(options),
         Command::Init(options) => init::run(file, options),
+        Command::Invite(options) => invite::run(file, options),
+        Command::Invites(options) => invite::invites(options),
+        Command::Join(options) => join::run(file, options),
+        Command::Accept(options) => invite::accept(options),
         Command::Plan(options) => plan::run(file, options),
         Command::Apply(options) => apply::run(file, options),
         Command::Confirm(options) => confirm::run(file, options),
@@ -138,6 +144,16 @@ fn show_nothing_to_do(file: &Path) {
 /// Returns an absolute path, which an agent with another working directory can use.
 fn absolute(file: &Path) -> Result<PathBuf> {
     std::path::absolute(file).context(|| format!("cannot tell where {} is", file.display()))
+}
+
+/// Returns the option that names this network file in another command, unless it is the file of the platform.
+fn config_option(file: &Path) -> String {
+    if is_of_platform(file) { String::new() } else { format!(" --config {}", file.display()) }
+}
+
+/// Reports whether the agent that starts at boot uses this network file.
+fn is_of_platform(file: &Path) -> bool {
+    file == platform::folder().join(platform::NETWORK_FILE)
 }
 
 fn lock(journal: &Journal) -> Result<Lock> {

@@ -3,6 +3,7 @@
 //! Requests and answers consist of fields with a zero byte between them, and end with the stream.
 
 mod agent_status;
+mod invitation;
 mod link_path;
 pub(crate) mod request;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use nix::unistd::geteuid;
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::system::logging::RateLimit;
 pub use agent_status::{AgentStatus, HelperStatus, TimedState};
+pub use invitation::{InvitationStatus, Stage};
 pub use link_path::{LinkPath, LinkPathStatus, PathKind};
 pub use request::{ChangeReport, ControlRequest};
 use request::{decode_answer, encode_answer};

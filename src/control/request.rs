@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Answer, broken_off};
 use crate::base::error::{Error, ErrorKind, Errors, Result};
 use crate::config::model::{Name, confirmation_time};
+use crate::join::invitations::Terms;
 
 /// Last field of every answer. An answer without it was cut short.
 const END: &str = "\0end";
@@ -36,6 +37,16 @@ pub enum ControlRequest {
         /// Name of the exit; none = the agent chooses.
         exit: Option<Name>,
     },
+    /// Make an invitation on these terms. The answer is its token.
+    Invite(Terms),
+    /// List the invitations.
+    Invitations,
+    /// Make the token for a site of this name useless.
+    Revoke(Name),
+    /// Let the site join that waits for a yes, with the token for a site of this name.
+    Allow(Name),
+    /// Let the site join that has made this text.
+    Accept(String),
 }
 
 /// Outcome of a request that changes the host.
@@ -61,6 +72,11 @@ impl ControlRequest {
             Self::Status => vec![b"status"],
             Self::Exit { portal, exit: None } => vec![b"exit", portal.as_bytes()],
             Self::Exit { portal, exit: Some(exit) } => vec![b"exit", portal.as_bytes(), exit.as_bytes()],
+            Self::Invite(terms) => return [b"invite\0", terms.to_text().as_bytes()].concat(),
+            Self::Invitations => vec![b"invitations"],
+            Self::Revoke(name) => vec![b"revoke", name.as_bytes()],
+            Self::Allow(name) => vec![b"allow", name.as_bytes()],
+            Self::Accept(pasted) => vec![b"accept", pasted.as_bytes()],
         };
         fields.join(&0)
     }
@@ -81,6 +97,11 @@ impl ControlRequest {
             [b"status"] => Self::Status,
             [b"exit", portal] => Self::Exit { portal: text(portal)?, exit: None },
             [b"exit", portal, exit] => Self::Exit { portal: text(portal)?, exit: Some(text(exit)?) },
+            [b"invite", terms] => Self::Invite(Terms::from_text(&text(terms)?)?),
+            [b"invitations"] => Self::Invitations,
+            [b"revoke", name] => Self::Revoke(text(name)?),
+            [b"allow", name] => Self::Allow(text(name)?),
+            [b"accept", pasted] => Self::Accept(text(pasted)?),
             _ => return None,
         })
     }
@@ -152,6 +173,11 @@ mod tests {
             ControlRequest::Status,
             ControlRequest::Exit { portal: "guest".to_owned(), exit: None },
             ControlRequest::Exit { portal: "guest".to_owned(), exit: Some("oslo".to_owned()) },
+            ControlRequest::Invite(Terms::from_text("paris nyc,oslo 192.168.5.0/24 eth1 3").unwrap()),
+            ControlRequest::Invitations,
+            ControlRequest::Revoke("paris".to_owned()),
+            ControlRequest::Allow("paris".to_owned()),
+            ControlRequest::Accept("a1.AAAA".to_owned()),
         ] {
             assert_eq!(ControlRequest::decode(&request.encode()), Some(request));
         }
@@ -173,6 +199,10 @@ mod tests {
             "status\0",
             "exit",
             "exit\0a\0b\0c",
+            "invite",
+            "invite\0paris",
+            "invite\0PARIS - - - 0",
+            "revoke",
         ] {
             assert_eq!(ControlRequest::decode(words.as_bytes()), None, "{words:?}");
         }

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::packet::{self, JoinAnswer, JoinKeys, JoinRequest, LENGTH};
-use super::token::InviteSecret;
+use super::token::{InviteId, InviteSecret};
 use crate::base::net::{Cidr, IfName, PublicKey};
 use crate::config;
 use crate::config::model::Name;
@@ -59,6 +59,7 @@ pub struct Invitation {
     /// State of the invitation.
     pub state: InvitationState,
     secret: InviteSecret,
+    id: InviteId,
     /// Time at which it is forgotten.
     forgotten: Instant,
     /// Time up to which its multiplications so far would have lasted at the average pace.
@@ -126,6 +127,31 @@ pub enum Verdict {
 
 /// Derivation of the keys for a secret and the public key of a new site.
 pub type Derive<'a> = &'a mut dyn FnMut(&InviteSecret, PublicKey) -> Option<JoinKeys>;
+
+impl Terms {
+    /// Returns the terms in words, for a file or a request.
+    pub fn to_text(&self) -> String {
+        let lan: Vec<String> = self.lan.iter().map(Cidr::to_string).collect();
+        let portal = self.portal.as_ref().map_or(NONE, IfName::as_str);
+        let flags = usize::from(self.inviter_uses) + 2 * usize::from(self.confirm);
+        [&self.name, words(&self.exits).as_str(), &words(&lan), portal, ["0", "1", "2", "3"][flags]].join(" ")
+    }
+
+    /// Returns the terms in a text as [`to_text`](Self::to_text) makes it.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let words: Vec<&str> = text.split(' ').collect();
+        let [name, exits, lan, portal, flags] = words[..] else { return None };
+        let flags: u8 = flags.parse().ok().filter(|flags| *flags < 4)?;
+        Some(Self {
+            name: config::site_name(name)?,
+            exits: list(exits, config::site_name)?,
+            lan: list(lan, |word| Cidr::from_str(word).ok())?,
+            portal: if portal == NONE { None } else { Some(portal.parse().ok()?) },
+            inviter_uses: flags & 1 != 0,
+            confirm: flags & 2 != 0,
+        })
+    }
+}
 
 impl Invitation {
     /// Returns the time for which the token is still good.
@@ -204,7 +230,8 @@ impl Invitations {
         }
         let forgotten = now + LIFE + MEMORY;
         let state = InvitationState::Open;
-        self.0.push(Invitation { terms, state, secret, forgotten, paced: now, known: None });
+        let id = secret.id();
+        self.0.push(Invitation { terms, state, secret, id, forgotten, paced: now, known: None });
         true
     }
 
@@ -222,7 +249,7 @@ impl Invitations {
 
     /// Reports whether a packet is a request for a known invitation.
     pub fn knows(&self, packet: &[u8]) -> bool {
-        packet::requested(packet).is_some_and(|id| self.0.iter().any(|known| known.secret.id() == id))
+        packet::requested(packet).is_some_and(|id| self.0.iter().any(|known| known.id == id))
     }
 
     /// Decides about a packet from an address, or from a paste. `None` if it is not an authentic request for
@@ -236,7 +263,7 @@ impl Invitations {
     ) -> Option<Heard> {
         let id = packet::requested(packet)?;
         let packet: [u8; LENGTH] = packet.try_into().ok()?;
-        let live = |invitation: &&mut Invitation| invitation.secret.id() == id && invitation.forgotten > now;
+        let live = |invitation: &&mut Invitation| invitation.id == id && invitation.forgotten > now;
         let invitation = self.0.iter_mut().find(live)?;
         let (request, keys) = invitation.open(&packet, now, derive)?;
         let applicant = Applicant { key: packet::requester(&packet), request, from };
@@ -256,11 +283,7 @@ impl Invitations {
                 InvitationState::Used(key) => key.to_string(),
                 InvitationState::Revoked => "revoked".to_owned(),
             };
-            let lan: Vec<String> = terms.lan.iter().map(Cidr::to_string).collect();
-            let portal = terms.portal.as_ref().map_or(NONE, IfName::as_str);
-            let flags = usize::from(terms.inviter_uses) + 2 * usize::from(terms.confirm);
-            let (lan, exits, flags) = (words(&lan), words(&terms.exits), ["0", "1", "2", "3"][flags]);
-            for word in [&seconds, terms.name.as_str(), &state, &exits, &lan, portal, flags] {
+            for word in [&seconds, &state, &terms.to_text()] {
                 text.push(' ');
                 text.push_str(word);
             }
@@ -288,33 +311,19 @@ fn words(list: &[String]) -> String {
 }
 
 fn parse(line: &str, now: Instant) -> Option<Invitation> {
-    let line: Vec<&str> = line.split(' ').collect();
-    let [secret, seconds, name, state, exits, lan, portal, flags] = line[..] else { return None };
-    let secret = Zeroizing::new(URL_SAFE_NO_PAD.decode(secret).ok()?);
-    let left = Duration::from_secs(seconds.parse().ok()?);
-    let flags: u8 = flags.parse().ok().filter(|flags| *flags < 4)?;
-    let terms = Terms {
-        name: config::site_name(name)?,
-        exits: list(exits, config::site_name)?,
-        lan: list(lan, |word| Cidr::from_str(word).ok())?,
-        portal: if portal == NONE { None } else { Some(portal.parse().ok()?) },
-        inviter_uses: flags & 1 != 0,
-        confirm: flags & 2 != 0,
-    };
-    let state = match state {
+    let mut words = line.splitn(4, ' ');
+    let secret = Zeroizing::new(URL_SAFE_NO_PAD.decode(words.next()?).ok()?);
+    let left = Duration::from_secs(words.next()?.parse().ok()?);
+    let state = match words.next()? {
         "open" => InvitationState::Open,
         "revoked" => InvitationState::Revoked,
         key => InvitationState::Used(key.parse().ok()?),
     };
-    Some(Invitation {
-        terms,
-        state,
-        secret: InviteSecret::new(secret.as_slice().try_into().ok()?),
-        // A time from a damaged file must not make a token good for longer.
-        forgotten: now + left.min(LIFE + MEMORY),
-        paced: now,
-        known: None,
-    })
+    let terms = Terms::from_text(words.next()?)?;
+    let secret = InviteSecret::new(secret.as_slice().try_into().ok()?);
+    // A time from a damaged file must not make a token good for longer.
+    let forgotten = now + left.min(LIFE + MEMORY);
+    Some(Invitation { terms, state, id: secret.id(), secret, forgotten, paced: now, known: None })
 }
 
 fn list<T>(words: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {

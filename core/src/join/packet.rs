@@ -54,11 +54,6 @@ pub fn requested(packet: &[u8]) -> Option<InviteId> {
     is_of_kind(packet, REQUEST).then(|| *packet[HEADER..].first_chunk().expect("a longer packet"))
 }
 
-/// Reports whether a packet may be an answer.
-pub fn is_answer(packet: &[u8]) -> bool {
-    is_of_kind(packet, ANSWER)
-}
-
 fn is_of_kind(packet: &[u8], kind: u8) -> bool {
     packet.len() == LENGTH && packet[..4] == MAGIC && packet[4..8] == [kind, 0, 0, 0]
 }
@@ -153,6 +148,15 @@ impl JoinKeys {
         (*shared != [0; 32]).then(|| Self { secret: secret.clone(), shared: Secret::new(*shared) })
     }
 
+    /// Returns the salt of a request that is the same each time, for a request that a person carries: the
+    /// answer to an earlier copy is then an answer to each copy. Another request has another salt; `None` if it
+    /// is too long.
+    pub fn steady_salt(&self, request: &JoinRequest) -> Option<[u8; 16]> {
+        let body = encode_request(request)?;
+        let hash = keyed_hash(self.secret.bytes(), &[self.shared.bytes(), &body, b"salt"]);
+        hash.first_chunk().copied()
+    }
+
     /// Encrypts a request of the site with the public key `own`; `None` if it is too long. `salt` must be
     /// random.
     pub fn seal_request(
@@ -190,6 +194,9 @@ impl JoinKeys {
     /// Decrypts the answer to the request with this number; `None` if it is not authentic, or no answer to
     /// that request.
     pub fn open_answer(&self, packet: &[u8; LENGTH], to: Number) -> Option<JoinAnswer> {
+        if !is_of_kind(packet, ANSWER) {
+            return None;
+        }
         let body = Zeroizing::new(self.open::<ANSWER_BODY>(packet, HEADER, b"joined")?);
         let mut body = Reader(&body[..]);
         if body.take()? == to { decode_answer(&mut body) } else { None }

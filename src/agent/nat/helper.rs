@@ -13,9 +13,10 @@ use crate::base::error::Result;
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::SortedSet;
 use crate::control::HelperStatus;
+use crate::join::packet::requested;
 use crate::kernel::Kernel;
 use crate::kernel::conntrack::ConnectionFilter;
-use crate::kernel::sockets::HelperSocket;
+use crate::kernel::sockets::{HelperPacket, HelperSocket};
 use crate::nat::helper::{Call, Helper, Pair, Received, RelayedLink};
 use crate::nat::packet::{ASK, Message};
 use crate::site::{HelperPart, Site};
@@ -55,6 +56,8 @@ pub(in crate::agent) struct HelperPorts {
     record: Record,
     /// Tunnels of this site to the sites that it may call.
     tunnels: Vec<OwnTunnel>,
+    /// Packets that may be requests of new sites.
+    requests: Vec<HelperPacket>,
 }
 
 /// Tunnel of this site to another.
@@ -83,6 +86,7 @@ impl HelperPorts {
             review: None,
             record: Record::next_to(file),
             tunnels: Vec::new(),
+            requests: Vec::new(),
         }
     }
 
@@ -165,6 +169,13 @@ impl HelperPorts {
         Some(HelperStatus { questions: self.questions, relayed })
     }
 
+    /// Sends a packet from one of the ports.
+    pub(in crate::agent) fn send(&mut self, from: SocketAddr, to: SocketAddr, packet: &[u8]) {
+        if let Some((_, socket)) = self.sockets.iter_mut().find(|(port, _)| *port == from.port()) {
+            let _ = socket.send(from, to, packet);
+        }
+    }
+
     fn open_ports(&mut self, kernel: &mut dyn Kernel) {
         let mut wanted = SortedSet::new();
         if let Some(part) = &self.part {
@@ -197,6 +208,10 @@ impl HelperPorts {
         let (Some(part), Some(helper)) = (&self.part, &mut self.helper) else { return };
         let (_, socket) = &mut self.sockets[place];
         for heard in socket.receive() {
+            if requested(&heard.packet).is_some() && part.ports.contains(&heard.to.port()) {
+                self.requests.push(heard);
+                continue;
+            }
             let received = Received { from: heard.from, to: heard.to, packet: &heard.packet };
             let reaction = helper.receive(received, now, &mut random);
             if let Some(answer) = reaction.answer {
@@ -240,6 +255,9 @@ impl Source for HelperPorts {
         }
         if self.record.deadline().is_some_and(|due| due <= now) {
             self.record.write(now);
+        }
+        if !self.requests.is_empty() {
+            return Ok(Task::HearRequests(std::mem::take(&mut self.requests)));
         }
         if self.due.is_none_or(|due| due > now) {
             return Ok(Task::Nothing);

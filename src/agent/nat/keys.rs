@@ -40,7 +40,7 @@ impl PairKeys {
 }
 
 /// Returns random bytes: the middle of a new key, of which only the first and the last byte are not random.
-pub(super) fn random() -> [u8; 16] {
+pub(in crate::agent) fn random() -> [u8; 16] {
     let key = key_files::generate();
     *key.bytes()[8..].first_chunk().expect("a key is longer")
 }

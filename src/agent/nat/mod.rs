@@ -10,4 +10,5 @@ mod record;
 mod tests;
 
 pub(super) use helper::HelperPorts;
+pub(super) use keys::random;
 pub(super) use links::LinkPaths;

@@ -1,0 +1,198 @@
+//! `portals invite`, `portals invites` and `portals accept`: the side of the site that invites. The agent does
+//! the work.
+
+use std::fs;
+use std::io::{self, BufRead as _, Read as _};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::{ExitStatus, THIS_PROGRAM, config_option};
+use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::cli::output::{self, complain, say};
+use crate::cli::style::Style;
+use crate::cli::{AcceptCommand, InviteCommand, InvitesCommand};
+use crate::config::{self, model::Name};
+use crate::control::{ControlRequest, InvitationStatus, Stage, ask};
+use crate::engine::journal::Journal;
+use crate::engine::load::Files;
+use crate::interop::qr::Picture;
+use crate::join::invitations::Terms;
+use crate::site;
+
+/// Word in place of a list of exits: there are none.
+const NONE: &str = "none";
+
+/// Longest text that a person pastes.
+const LONGEST_PASTE: u64 = 4096;
+
+/// Time between two looks at an invitation.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Makes an invitation, and prints its token.
+pub(super) fn run(file: &Path, options: &InviteCommand) -> Result<ExitStatus, Errors> {
+    let name = site_name(&options.name)?;
+    let exits = match options.exits.as_deref() {
+        Some(NONE) => Vec::new(),
+        Some(list) => list.split(',').map(site_name).collect::<Result<_>>()?,
+        None => {
+            let files = Files::read(file)?;
+            vec![site::own_name(&files.network, files.public_key)?.clone()]
+        }
+    };
+    let terms = Terms {
+        name: name.clone(),
+        exits,
+        lan: options.lan.clone(),
+        portal: options.portal.clone(),
+        inviter_uses: options.use_it,
+        confirm: options.confirm,
+    };
+    let fields = ask_agent(&ControlRequest::Invite(terms))?;
+    let [token, own, door] = fields.as_slice() else { return Err(other_version().into()) };
+    say!("{token}");
+    output::flush();
+    if !options.no_qr {
+        let code = Picture::of(token)?.for_terminal(Style::for_stderr().is_coloured());
+        output::print_error(format_args!("\n{code}\n"));
+    }
+    advise(&name, own, door, file);
+    if options.confirm {
+        return decide(&name);
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// Prints the next steps.
+fn advise(name: &str, own: &str, door: &str, file: &Path) {
+    let program = fs::read_link(THIS_PROGRAM).unwrap_or_else(|_| "portals".into());
+    complain!("This token lets one machine join as site {name}, within 24 hours. Two commands:");
+    complain!("  scp {} root@NEW:portals", program.display());
+    complain!("  ssh root@NEW ./portals join TOKEN");
+    match door.split_once(' ') {
+        Some((host, port)) => complain!("The new site dials {host}, UDP port {port}."),
+        None => complain!(
+            "No site can dial {own}: `portals join` needs --endpoint, and prints an answer. Bring it here: \
+             portals accept ANSWER{}",
+            config_option(file)
+        ),
+    }
+}
+
+/// Waits until a site asks, and lets a person decide.
+fn decide(name: &str) -> Result<ExitStatus, Errors> {
+    complain!("Waiting for the site to ask; after Ctrl-C, `portals invites` goes on.");
+    loop {
+        let invitations = InvitationStatus::from_fields(&ask_agent(&ControlRequest::Invitations)?)?;
+        let Some(invitation) = invitations.into_iter().rev().find(|known| known.name == name) else {
+            return Err(Error::failed(format!("the token for {name} is gone")).into());
+        };
+        match invitation.stage {
+            Stage::Open => sleep(LOOK),
+            Stage::Waits => {
+                complain!("A site wants to join as {name}: {}", invitation.details);
+                complain!("Does the new machine show this key, and may it join? [y/N]");
+                return answer(name);
+            }
+            Stage::Used => {
+                complain!("{name} has joined: {}", invitation.details);
+                return Ok(ExitStatus::Done);
+            }
+            Stage::Revoked | Stage::Expired => {
+                let stage = invitation.stage.as_str();
+                return Err(Error::failed(format!("the token for {name} is {stage}")).into());
+            }
+        }
+    }
+}
+
+fn answer(name: &str) -> Result<ExitStatus, Errors> {
+    let mut line = String::new();
+    io::stdin()
+        .lock()
+        .take(LONGEST_PASTE)
+        .read_line(&mut line)
+        .context(|| "cannot read the answer".to_owned())?;
+    if matches!(line.trim(), "y" | "yes") {
+        return allow(name);
+    }
+    ask_agent(&ControlRequest::Revoke(name.to_owned()))?;
+    complain!("no: the token for {name} is useless now");
+    Ok(ExitStatus::Failed)
+}
+
+fn allow(name: &str) -> Result<ExitStatus, Errors> {
+    let joined = ask_agent(&ControlRequest::Allow(name.to_owned()))?;
+    complain!("site {} has joined", joined.concat());
+    Ok(ExitStatus::Done)
+}
+
+/// Lists the tokens, or changes one.
+pub(super) fn invites(options: &InvitesCommand) -> Result<ExitStatus, Errors> {
+    if let Some(name) = &options.allow {
+        return allow(name);
+    }
+    if let Some(name) = &options.revoke {
+        ask_agent(&ControlRequest::Revoke(name.clone()))?;
+        say!("revoked: the token for {name} is useless now");
+        return Ok(ExitStatus::Done);
+    }
+    let invitations = InvitationStatus::from_fields(&ask_agent(&ControlRequest::Invitations)?)?;
+    if invitations.is_empty() {
+        say!("no tokens: `portals invite NAME` makes one");
+    }
+    for InvitationStatus { name, stage, left, details } in invitations {
+        let left = match stage {
+            Stage::Open | Stage::Waits => format!("{} h {} min left", left / 3600, left / 60 % 60),
+            _ => String::new(),
+        };
+        let row = [name.as_str(), stage.as_str(), &left, &details];
+        say!("{:12}  {:15}  {:14}  {}", row[0], row[1], row[2], row[3]);
+    }
+    Ok(ExitStatus::Done)
+}
+
+/// Lets the site join that has printed an answer.
+pub(super) fn accept(options: &AcceptCommand) -> Result<ExitStatus, Errors> {
+    let answer = pasted(&options.answer)?;
+    let joined = ask_agent(&ControlRequest::Accept(answer.trim().to_owned()))?.concat();
+    say!("site {joined} has joined; the agent tells it so at its addresses until it has heard, for 24 hours");
+    Ok(ExitStatus::Done)
+}
+
+/// Returns the text that a person pastes as an argument, or through standard input.
+pub(super) fn pasted(argument: &str) -> Result<Zeroizing<String>> {
+    let mut text = Zeroizing::new(argument.to_owned());
+    if *text == "-" {
+        text.clear();
+        let read = io::stdin().lock().take(LONGEST_PASTE).read_to_string(&mut text);
+        read.context(|| "cannot read standard input".to_owned())?;
+    }
+    Ok(text)
+}
+
+/// Returns a text that can be the name of a site.
+pub(super) fn site_name(text: &str) -> Result<Name> {
+    config::site_name(text).ok_or_else(|| {
+        Error::wrong(format!(
+            "`{text}` cannot be the name of a site: write 1 to 12 characters of a-z, 0-9 and -"
+        ))
+    })
+}
+
+fn ask_agent(request: &ControlRequest) -> Result<Vec<String>, Errors> {
+    if !Journal::open()?.has_agent()? {
+        return Err(Error::failed(
+            "no agent is at work on this machine, and only the agent lets sites join: start it with `portals \
+             install` or `portals run`",
+        )
+        .into());
+    }
+    ask(request)
+}
+
+fn other_version() -> Error {
+    Error::failed("the agent has another version: end it, and start it again")
+}
