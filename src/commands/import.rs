@@ -1,4 +1,6 @@
-//! `portals import`: converts a wg-quick file into a network file that does the same.
+//! `portals import`: converts wg-quick files into a network file that does the same.
+
+mod mesh;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,17 +19,35 @@ use crate::system::disk::{FileOrigin, cannot_write, write_new};
 use crate::system::key_files;
 use crate::wgquick::Parsed;
 
-/// Prints the network file on standard output, or writes it to a new file.
+/// Converts one file, or the files of several boxes.
 pub(super) fn run(options: &ImportCommand) -> Result<ExitStatus, Errors> {
+    match options.files.as_slice() {
+        [] => Err(Error::wrong(
+            "no wg-quick file given: name one, such as `portals import /etc/wireguard/wg0.conf`",
+        )
+        .into()),
+        [file] => single(file, options),
+        files => mesh::run(files, options),
+    }
+}
+
+/// Prints the network file on standard output, or writes it to a new file.
+fn single(file: &Path, options: &ImportCommand) -> Result<ExitStatus, Errors> {
+    if options.to.is_some() {
+        return Err(Error::wrong(
+            "--to is for the files of several boxes: for a single file, write --output FILE --keys",
+        )
+        .into());
+    }
     if options.keys && options.output.is_none() {
         return Err(Error::wrong(
             "--keys puts the keys next to the output: name the output with --output FILE",
         )
         .into());
     }
-    let parsed = read(&options.file)?;
+    let parsed = read(file)?;
     let key = parsed.config.interface.private_key.as_ref().expect("a file that was read has one");
-    let stem = options.file.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let site = options.site.clone().map_or_else(host_name, Ok)?;
     let exit = exit_name(&stem, &site);
     let wishes = Wishes {
@@ -39,14 +59,18 @@ pub(super) fn run(options: &ImportCommand) -> Result<ExitStatus, Errors> {
         public_key: keys::public_key(key),
         exit: &exit,
     };
-    let text = network_file(&parsed, &wishes).map_err(|error| within(&options.file, &error))?;
-    check(&text, options.output.as_deref())?;
+    let text = network_file(&parsed, &wishes).map_err(|error| within(file, &error))?;
+    check(
+        &text,
+        options.output.as_deref(),
+        "these options result in a wrong network file; `portals import --help` explains the options:",
+    )?;
     let Some(output) = &options.output else {
         output::print(format_args!("{text}"));
         return Ok(ExitStatus::Done);
     };
     if options.keys {
-        write_keys(output, &options.file, key, &parsed, &wishes)?;
+        write_keys(output, file, key, &parsed, &wishes)?;
     }
     write_new(output, text.as_bytes(), 0o644).context(|| cannot_write(output))?;
     say!("wrote {}; `portals plan` shows what it would change on this machine", output.display());
@@ -63,13 +87,11 @@ fn read(file: &Path) -> Result<Parsed, Errors> {
     Ok(parsed)
 }
 
-/// Checks the text of the new network file before anything is written.
-fn check(text: &str, output: Option<&Path>) -> Result<(), Errors> {
+/// Checks the text of the new network file before anything is written; `heading` stands above its faults.
+fn check(text: &str, output: Option<&Path>, heading: &str) -> Result<(), Errors> {
     match config::check(output.unwrap_or(Path::new("network.toml")), text) {
         Ok(_) => Ok(()),
-        Err(faults) => Err(faults.under(Error::wrong(
-            "these options result in a wrong network file; `portals import --help` explains the options:",
-        ))),
+        Err(faults) => Err(faults.under(Error::wrong(heading))),
     }
 }
 

@@ -31,6 +31,7 @@ mod filters;
 mod firmware;
 mod forged;
 mod forgery;
+mod imported;
 mod inbound;
 mod install;
 mod ipv6;
@@ -122,6 +123,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     questions::SCENARIOS,
     widths::SCENARIOS,
     files::SCENARIOS,
+    imported::SCENARIOS,
     upgrade::SCENARIOS,
     faults::SCENARIOS,
     same_lan_flushes::SCENARIOS,

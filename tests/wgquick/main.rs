@@ -4,6 +4,7 @@
 mod broken;
 mod exported;
 mod imported;
+mod mesh;
 mod oracle;
 mod valid;
 mod written;

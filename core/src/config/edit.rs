@@ -40,11 +40,11 @@ pub fn add_to_list(text: &str, table: &[&str], key: &str, item: &str) -> Result<
     let root = read(text)?;
     let found = find(text, &root, table)?;
     let Some(old) = found.entries.get(key) else { return set(text, table, key, &format!("[\"{item}\"]")) };
-    let Some(list) = old.get_ref().as_array() else { return Err(unusual(text, &old.span())) };
-    if list.iter().any(|known| known.get_ref().as_str() == Some(item)) {
+    let Some(items) = old.get_ref().as_array() else { return Err(unusual(text, &old.span())) };
+    if items.iter().any(|known| known.get_ref().as_str() == Some(item)) {
         return Ok(text.to_owned());
     }
-    let (place, separator) = match list.last() {
+    let (place, separator) = match items.last() {
         Some(last) => (last.span().end, ", "),
         None => (old.span().start + 1, ""),
     };

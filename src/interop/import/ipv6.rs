@@ -24,7 +24,7 @@ pub(super) fn dialled(parsed: &Parsed, wishes: &Wishes, id: u8, mtu: Option<u32>
 
 /// Returns a network of unique local addresses (RFC 4193). Its number follows from the site's key, which is
 /// random: such numbers hardly ever meet, and the same file always gives the same text.
-fn of_key(key: PublicKey) -> Cidr {
+pub(super) fn of_key(key: PublicKey) -> Cidr {
     let mut address = [0; 16];
     address[0] = 0xfd;
     address[1..6].copy_from_slice(&key.0[..5]);

@@ -34,11 +34,11 @@ pub(super) fn dialling(
     for peer in peers.iter().filter(|peer| peer.endpoint.is_none()) {
         notes.push(format!("peer {} dials this host: it cannot dial an exit", peer.public_key));
     }
-    write(text, &notes)
+    write(text, HEADING, &notes)
 }
 
-/// Returns the note on the IPv6 of a file that dials its peers.
-fn ipv6(parsed: &Parsed, allowed: &[Cidr], is_on: bool) -> Option<String> {
+/// Returns the note on the IPv6 of a file that sends the networks `allowed` to its peers.
+pub(super) fn ipv6(parsed: &Parsed, allowed: &[Cidr], is_on: bool) -> Option<String> {
     let everything = are_all_ipv4(allowed);
     if is_on {
         return (everything && !is_all(allowed)).then(|| {
@@ -68,7 +68,7 @@ pub(super) fn dialled(
     let InterfaceSection { addresses, dns, mtu, fwmark, table, .. } = &parsed.config.interface;
     let mut notes = remarks(parsed);
     if let Some(mtu) = mtu.filter(|_| !takes_mtu) {
-        notes.push(format!("`MTU` {mtu}: the tunnels of a network have an MTU from 576 to 1500"));
+        notes.push(wrong_mtu(mtu));
     }
     notes.extend(mark(*fwmark));
     if *table != RoutingTable::Auto {
@@ -100,7 +100,12 @@ pub(super) fn dialled(
         "phones do not reach each other, and reach this site's computers only if they are in its `lan`"
             .to_owned(),
     );
-    write(text, &notes)
+    write(text, HEADING, &notes)
+}
+
+/// Returns the note on an MTU that no network can have.
+pub(super) fn wrong_mtu(mtu: u32) -> String {
+    format!("`MTU` {mtu}: the tunnels of a network have an MTU from 576 to 1500")
 }
 
 fn stranger(peer: &PeerSection) -> String {
@@ -109,21 +114,31 @@ fn stranger(peer: &PeerSection) -> String {
     format!("peer {} ({networks}): `portals phone add` makes a new file for it", peer.public_key)
 }
 
-fn remarks(parsed: &Parsed) -> Vec<String> {
+/// Returns the remarks of the parser.
+pub(super) fn remarks(parsed: &Parsed) -> Vec<String> {
     parsed.remarks.iter().map(|remark| format!("line {}: {}", remark.line, remark.message)).collect()
 }
 
-fn name_servers(dns: &[IpAddr]) -> Option<String> {
+/// Returns the note on the name servers.
+pub(super) fn name_servers(dns: &[IpAddr]) -> Option<String> {
     let servers: Vec<String> = dns.iter().map(|server| format!("`nameserver {server}`")).collect();
     let servers = servers.join(" and ");
     (!dns.is_empty()).then(|| format!("`DNS`: for this router itself, put {servers} into /etc/resolv.conf"))
 }
 
-fn mark(fwmark: Option<u32>) -> Option<String> {
+/// Returns the note on the firewall mark.
+pub(super) fn mark(fwmark: Option<u32>) -> Option<String> {
     fwmark.map(|_| "`FwMark`: portals has its own mark".to_owned())
 }
 
-fn write(text: &mut String, notes: &[String]) -> std::fmt::Result {
-    writeln!(text, "\n# Not carried over:")?;
-    notes.iter().try_for_each(|note| writeln!(text, "#   {note}"))
+/// Heading of the remarks.
+pub(super) const HEADING: &str = "Not carried over";
+
+/// Writes remarks as comments. A control character cannot end a comment, or be in one: it becomes a space.
+pub(super) fn write(text: &mut String, heading: &str, notes: &[String]) -> std::fmt::Result {
+    writeln!(text, "\n# {heading}:")?;
+    for note in notes {
+        writeln!(text, "#   {}", note.replace(char::is_control, " "))?;
+    }
+    Ok(())
 }

@@ -1,4 +1,6 @@
-//! Conversion of a wg-quick file into a network file with the same effect.
+//! Conversion of wg-quick files into a network file with the same effect.
+//!
+//! [`mesh`] makes one network of the files of several boxes; everything else here converts a single file.
 //!
 //! A file that dials a peer becomes an exit, which uses the file unchanged, and a portal for this router's
 //! own traffic. A file of a host that peers dial becomes a site; a peer becomes a phone if its address is the
@@ -6,6 +8,7 @@
 
 mod ipv6;
 mod left_out;
+pub mod mesh;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -67,12 +70,18 @@ pub fn network_file(parsed: &Parsed, wishes: &Wishes) -> Result<String> {
 
 /// Returns a name for the exit, from the name of the wg-quick file and different from the name of the site.
 pub fn exit_name(stem: &str, site: &str) -> Name {
-    let lower = stem.to_ascii_lowercase().replace(['_', '.'], "-");
-    let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-';
-    let name: String = lower.chars().filter(allowed).take(12).collect();
+    let name = usable_name(stem);
     let is_free = |name: &&str| !["", "direct", site].contains(name);
     let free = [name.as_str(), "vpn", "provider"].into_iter().find(is_free);
     free.expect("three names, of which two can be taken").to_owned()
+}
+
+/// Returns the name of a file, reduced to the characters and the length that a name can have. It may be
+/// empty.
+fn usable_name(stem: &str) -> Name {
+    let lower = stem.to_ascii_lowercase().replace(['_', '.'], "-");
+    let allowed = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-';
+    lower.chars().filter(allowed).take(12).collect()
 }
 
 fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Result {
@@ -97,13 +106,18 @@ fn dialling(text: &mut String, parsed: &Parsed, wishes: &Wishes) -> std::fmt::Re
          peers and keepalive.\n[site.{site}.exit.{exit}]\nconfig = \"{exit}.conf\""
     )?;
     let carried = if subnet6.is_some() { &allowed } else { &v4 };
-    portals(text, wishes, &config.interface.table, carried)?;
+    portals(text, site, exit, &config.interface.table, carried)?;
     left_out::dialling(text, parsed, &allowed, subnet6.is_some())
 }
 
 /// Writes a portal for this router's own traffic to the networks of the exit, and a commented one for a LAN.
-fn portals(text: &mut String, wishes: &Wishes, table: &RoutingTable, networks: &[Cidr]) -> std::fmt::Result {
-    let Wishes { site, exit, .. } = wishes;
+fn portals(
+    text: &mut String,
+    site: &str,
+    exit: &str,
+    table: &RoutingTable,
+    networks: &[Cidr],
+) -> std::fmt::Result {
     let everything = are_all_ipv4(networks);
     let to = if everything { String::new() } else { format!("\nto   = {}", list(networks)) };
     let portal = |name: &str, entrance: &str| {
@@ -269,9 +283,17 @@ fn list(networks: &[Cidr]) -> Json {
 /// Returns the first /16 from 10.77.0.0/16 on that no network in `used` overlaps; 10.77.0.0/16 if there is
 /// none.
 fn free_subnet(used: &[Cidr]) -> Cidr {
-    let subnet = |second| Cidr::new(IpAddr::V4(Ipv4Addr::new(10, second, 0, 0)), 16).expect("a valid length");
+    first_free_subnet(used).unwrap_or_else(|| subnet(77))
+}
+
+/// Returns the first /16 from 10.77.0.0/16 on that no network in `used` overlaps.
+fn first_free_subnet(used: &[Cidr]) -> Option<Cidr> {
     let is_free = |subnet: &Cidr| !used.iter().any(|network| network.overlaps(*subnet));
-    (77..=255).map(subnet).find(is_free).unwrap_or_else(|| subnet(77))
+    (77..=255).map(subnet).find(is_free)
+}
+
+fn subnet(second: u8) -> Cidr {
+    Cidr::new(IpAddr::V4(Ipv4Addr::new(10, second, 0, 0)), 16).expect("a valid length")
 }
 
 /// Returns the subnet and the id of the site that would have this address.
