@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Top modules from the bottom up. The first eleven are the crate `portals-core`.
-const ORDER: [&str; 21] = [
-    "base", "signed", "nat", "wifi", "config", "join", "wgquick", "firewall", "state", "site", "plan",
-    "system", "kernel", "control", "services", "interop", "cli", "engine", "agent", "demo", "commands",
+/// Top modules from the bottom up. The first twelve are the crate `portals-core`.
+const ORDER: [&str; 22] = [
+    "base", "signed", "nat", "wifi", "config", "exchange", "join", "wgquick", "firewall", "state", "site",
+    "plan", "system", "kernel", "control", "services", "interop", "cli", "engine", "agent", "demo",
+    "commands",
 ];
 
 /// Modules of the crate `portals-core`, which is built without `nix`.
-const PURE: usize = 11;
+const PURE: usize = 12;
 
 /// Names of modules that a module uses.
 type Arrows = BTreeMap<String, BTreeSet<String>>;

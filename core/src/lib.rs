@@ -5,6 +5,7 @@
 
 pub mod base;
 pub mod config;
+pub mod exchange;
 pub mod firewall;
 pub mod join;
 pub mod nat;

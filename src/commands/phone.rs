@@ -17,11 +17,13 @@ use crate::cli::style::Style;
 use crate::cli::{PhoneAction, PhoneAdd, PhoneCommand, PhoneShow};
 use crate::config::edit;
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
-use crate::engine::locked_file::{self, LockedNetworkFile};
+use crate::engine::admin_key;
+use crate::engine::locked_file::{self, LockedNetworkFile, Signing};
 use crate::engine::network_file;
 use crate::engine::wgquick_file;
 use crate::interop::phone::{self, PhoneEntry};
 use crate::interop::qr::Picture;
+use crate::signed::unsigned;
 use crate::site;
 use crate::system::disk::{self, FileOrigin, cannot_write};
 use crate::system::key_files;
@@ -56,7 +58,10 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<ExitStatus, Errors> {
     wait_for_random_numbers();
     let key = key_files::generate();
     let entry = PhoneEntry { name, id, at, exit, dns: &options.dns, public_key: keys::public_key(&key) };
-    let (new_text, network) = phone::add(file, &text, &network, &entry)?;
+    let serial = network.serial;
+    let (new_text, _) = phone::add(file, unsigned(&text), &network, &entry)?;
+    let admin = admin_key::load(&folder)?;
+    let (new_text, network, signing) = locked_file::sealed(file, &new_text, serial, admin.as_ref())?;
     let phone_file = PhoneFile::new(&folder, &network, name, key.clone())?;
 
     let kept = options.keep_key.then(|| save_key(&folder, name, &key)).transpose()?;
@@ -70,7 +75,7 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<ExitStatus, Errors> {
     if !phone_file.print(options.no_qr) {
         return Err(not_printed(file, name, kept.is_some()).into());
     }
-    advise(file, &network, name, own, kept.as_deref());
+    advise(file, &network, name, own, kept.as_deref(), signing);
     Ok(ExitStatus::Done)
 }
 
@@ -253,12 +258,19 @@ fn not_printed(file: &Path, name: &str, is_kept: bool) -> Error {
 }
 
 /// Prints the next steps, on standard error: standard output holds only the file, which may be redirected.
-fn advise(file: &Path, network: &Network, name: &Name, own: Option<&str>, kept: Option<&Path>) {
+fn advise(
+    path: &Path,
+    network: &Network,
+    name: &Name,
+    own: Option<&str>,
+    kept: Option<&Path>,
+    signing: Signing,
+) {
     let phone = &network.phones[name];
     let at = &phone.at;
     let addresses: Vec<String> = phone::addresses(network, phone).iter().map(ToString::to_string).collect();
     let exit = phone.exit.as_ref().map_or_else(|| at.clone(), ToString::to_string);
-    let file = file.display();
+    let file = path.display();
     complain!(
         "\nPhone {name} ({}) dials {at} and leaves at {exit}; {file} now lists it.",
         addresses.join(", ")
@@ -269,7 +281,9 @@ fn advise(file: &Path, network: &Network, name: &Name, own: Option<&str>, kept: 
             "Its private key is not kept: scan the code, or copy the file, before you close this terminal."
         ),
     }
-    if own == Some(at) {
+    if signing != Signing::NoAdmins {
+        after_change(path, signing);
+    } else if own == Some(at) {
         complain!("Next: run `portals reload`, and copy {file} to the other sites.");
     } else {
         complain!(

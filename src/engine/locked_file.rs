@@ -82,19 +82,30 @@ pub fn change_with(
     network_file::load(file)?;
     let locked = LockedNetworkFile::begin(file)?;
     let (text, network) = network_file::load(file)?;
-    let mut new = change(&text, &network)?;
-    let admins = config::check(file, &new)?.admins;
-    let mut signing = Signing::NoAdmins;
-    if !admins.is_empty() {
-        let serial = network.serial.max(at_least) + 1;
-        new = edit::set(&new, &["network"], "serial", &serial.to_string())?;
-        signing = Signing::KeyElsewhere;
-        if let Some(key) = key.filter(|key| admins.contains(&signed::admin_public(key))) {
-            new = signed::sign(&new, key);
-            signing = Signing::Signed;
-        }
-    }
-    let network = config::check(file, &new)?;
+    let new = change(&text, &network)?;
+    let (new, network, signing) = sealed(file, &new, network.serial.max(at_least), key)?;
     locked.finish(&text, &new)?;
     Ok((network, signing))
+}
+
+/// Gives a changed text of the network file at `file` the serial after `serial`, and signs it with this admin
+/// key, if the text lists the key. A network without admin keys needs neither.
+pub fn sealed(
+    file: &Path,
+    text: &str,
+    serial: u64,
+    key: Option<&Secret>,
+) -> Result<(String, Network, Signing), Errors> {
+    let network = config::check(file, text)?;
+    if network.admins.is_empty() {
+        return Ok((text.to_owned(), network, Signing::NoAdmins));
+    }
+    let mut text = edit::set(text, &["network"], "serial", &(serial + 1).to_string())?;
+    let mut signing = Signing::KeyElsewhere;
+    if let Some(key) = key.filter(|key| network.admins.contains(&signed::admin_public(key))) {
+        text = signed::sign(&text, key);
+        signing = Signing::Signed;
+    }
+    let network = config::check(file, &text)?;
+    Ok((text, network, signing))
 }

@@ -45,7 +45,7 @@ struct World {
 /// Feeds a helper and a search.
 pub(super) fn play(bytes: &[u8]) {
     let mut world = World::new();
-    for kind in [Kind::Ask, Kind::Answer, Kind::Ping, Kind::Pong, Kind::Hint, Kind::Call] {
+    for kind in Kind::ALL {
         if let Some(message) = Message::decode(kind, bytes) {
             assert_eq!(Message::decode(kind, &message.encode()), Some(message));
         }

@@ -253,8 +253,15 @@ fn input(site: &Site) -> Vec<FirewallRule> {
         rules.push(rule([Incoming(tunnels()), Icmp(family)], Accept));
     }
     rules.extend(home_names::input(site));
+    rules.extend(exchanged(site));
     rules.extend(refuse_the_rest(site));
     rules
+}
+
+/// Returns the rule that lets linked sites exchange the network file with this one.
+fn exchanged(site: &Site) -> Option<FirewallRule> {
+    let port = site.exchange.as_ref()?.port;
+    Some(rule([Incoming(tunnels()), to(Cidr::host(site.address)), UdpPort(port, port)], Accept))
 }
 
 /// Returns the last rules for traffic out of a tunnel. Our sites are told about the refusal, but the internet

@@ -9,6 +9,7 @@ mod chains;
 mod conflicts;
 mod endpoints;
 mod entrance;
+mod exchange;
 mod exit;
 pub mod facts;
 mod guard;
@@ -39,6 +40,7 @@ pub use agent_settings::AgentSettings;
 pub use chains::{Chain, Relay, relays};
 pub use endpoints::names_to_resolve;
 pub use entrance::{Entrance, Vlan};
+pub use exchange::{ExchangePart, ExchangePeer};
 pub use exit::Exit;
 pub use guard::Guard;
 pub use host_view::HostView;
@@ -95,6 +97,8 @@ pub struct Site {
     pub relays: Vec<Relay>,
     /// Links behind NAT: those that this site searches a path for, and those that it helps with.
     pub nat: SiteNat,
+    /// Exchange of the network file with linked sites; `None` if there is none.
+    pub exchange: Option<ExchangePart>,
     /// Way of this router's NTP requests via its uplink, where its own traffic enters a portal; `None` if
     /// they need none.
     pub ntp: Option<NtpBypass>,

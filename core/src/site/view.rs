@@ -6,7 +6,7 @@ use super::links::{self, tunnels};
 use super::portals::portals;
 use super::{
     AgentSettings, ExitProbe, Guard, HomeNames, HostView, Inputs, KernelSettings, NtpBypass, Portal, Site,
-    SiteTunnel, chains, conflicts, ipv6, marks, nat, notes, providers,
+    SiteTunnel, chains, conflicts, exchange, ipv6, marks, nat, notes, providers,
 };
 use crate::base::error::{Error, Errors};
 use crate::base::net::{Cidr, IfName, PublicKey};
@@ -85,6 +85,7 @@ pub fn view(network: &Network, inputs: &Inputs) -> Result<Site, Errors> {
         agent: AgentSettings::new(network, entry, inputs, probes),
         ntp: way_of_ntp(entry, facts),
         nat: nat::SiteNat::new(network, name, (&tunnels, ipv6.is_some()), &inputs.known()),
+        exchange: exchange::ExchangePart::new(network, name),
         relays: chains::relays(network, name, ipv6.is_some()),
         chains,
         tunnels,

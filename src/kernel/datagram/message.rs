@@ -28,8 +28,9 @@ const V6: usize = 20;
 /// Length of the longest control message in bytes, up to a multiple of the length of a pointer.
 const CONTROL: usize = (HEADER + V6).next_multiple_of(size_of::<usize>());
 
-/// Bytes of a packet that are received. The rest of a longer one is cut off; packets of links are shorter.
-pub(super) const ROOM: usize = 512;
+/// Bytes of a packet that are received. The rest of a longer one is cut off; packets of links, and pieces of
+/// network files, are shorter.
+pub(super) const ROOM: usize = 1280;
 
 /// Packet in a buffer.
 pub(super) struct Received {

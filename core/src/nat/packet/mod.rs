@@ -11,15 +11,18 @@
 //! ```
 //!
 //! A hint has no body, and is not authenticated. An answer is as long as its question, so a helper that
-//! answers a forged source never sends more than it got.
+//! answers a forged source never sends more than it got. Only pieces of network files are longer; they stay
+//! inside the tunnels, where no source is forged.
 
 mod fields;
+mod file;
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
 
 use fields::{Reader, given, put_address, put_addresses};
+pub use file::{FetchPiece, FileHead, LONGEST_FILE, Offer, PIECE, Piece};
 
 /// First bytes of every packet.
 pub const MAGIC: [u8; 4] = [0xb5, 0x50, 0x54, 0x31];
@@ -35,6 +38,9 @@ pub const ASK: usize = 152;
 
 /// Length of a ping, a pong or a call in bytes.
 pub const PING: usize = 80;
+
+/// Length of the longest packet in bytes: a whole piece of a network file.
+pub const LONGEST: usize = HEADER + 20 + PIECE + TAG;
 
 /// Largest number of further addresses in a question or an answer.
 pub const MOST_ADDRESSES: usize = 3;
@@ -60,9 +66,28 @@ pub enum Kind {
     Hint,
     /// Call of a helper to a site whose peer looks for it.
     Call,
+    /// Offer of a network file.
+    Offer,
+    /// Request for a piece of a network file.
+    Fetch,
+    /// Piece of a network file.
+    Piece,
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Ask,
+        Self::Answer,
+        Self::Ping,
+        Self::Pong,
+        Self::Hint,
+        Self::Call,
+        Self::Offer,
+        Self::Fetch,
+        Self::Piece,
+    ];
+
     fn number(self) -> u8 {
         match self {
             Self::Ask => 1,
@@ -71,16 +96,25 @@ impl Kind {
             Self::Pong => 4,
             Self::Hint => 5,
             Self::Call => 8,
+            Self::Offer => 9,
+            Self::Fetch => 10,
+            Self::Piece => 11,
         }
     }
 
-    /// Returns the length of packets of this kind in bytes.
+    /// Returns the length of packets of this kind in bytes; the longest length of pieces, some of which are
+    /// shorter.
     pub fn length(self) -> usize {
         match self {
             Self::Ask | Self::Answer => ASK,
-            Self::Ping | Self::Pong | Self::Call => PING,
+            Self::Ping | Self::Pong | Self::Call | Self::Offer | Self::Fetch => PING,
             Self::Hint => HEADER,
+            Self::Piece => LONGEST,
         }
+    }
+
+    fn may_be(self, length: usize) -> bool {
+        length == self.length() || self == Self::Piece && length < LONGEST
     }
 }
 
@@ -106,10 +140,9 @@ impl Header {
     /// Decodes the header of a packet of the right length.
     pub fn decode(packet: &[u8]) -> Option<Self> {
         let [m, a, g, ic, number, from, to, 0, ..] = *packet else { return None };
-        let kinds = [Kind::Ask, Kind::Answer, Kind::Ping, Kind::Pong, Kind::Hint, Kind::Call];
-        let kind = kinds.into_iter().find(|kind| kind.number() == number)?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.number() == number)?;
         let salt = packet.get(8..HEADER)?.try_into().ok()?;
-        ([m, a, g, ic] == MAGIC && packet.len() == kind.length()).then_some(Self { kind, from, to, salt })
+        ([m, a, g, ic] == MAGIC && kind.may_be(packet.len())).then_some(Self { kind, from, to, salt })
     }
 
     /// Encodes the header.
@@ -140,6 +173,12 @@ pub enum Message {
     Pong(Pong),
     /// Call of a helper: the site with this id looks for the receiver.
     Call(u8),
+    /// Offer of a network file.
+    Offer(Offer),
+    /// Request for a piece of a network file.
+    Fetch(FetchPiece),
+    /// Piece of a network file.
+    Piece(Piece),
 }
 
 /// Question of a site to a helper: under which address do you see me, and under which my peer?
@@ -216,12 +255,19 @@ impl Message {
             Self::Ping(_) => Kind::Ping,
             Self::Pong(_) => Kind::Pong,
             Self::Call(_) => Kind::Call,
+            Self::Offer(_) => Kind::Offer,
+            Self::Fetch(_) => Kind::Fetch,
+            Self::Piece(_) => Kind::Piece,
         }
     }
 
     /// Encodes the body, without the header and the tag.
     pub fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(ASK);
+        let length = match self {
+            Self::Piece(piece) => piece.length(),
+            other => other.kind().length() - HEADER - TAG,
+        };
+        let mut body = Vec::with_capacity(length);
         match self {
             Self::Ask(ask) => {
                 let flags = flag(ask.has_opened, HAS_OPENED) | flag(ask.relay_here, RELAY_HERE);
@@ -252,8 +298,11 @@ impl Message {
                 put_address(&mut body, Some(pong.seen));
             }
             Self::Call(peer) => body.push(*peer),
+            Self::Offer(offer) => offer.encode(&mut body),
+            Self::Fetch(place) => place.encode(&mut body),
+            Self::Piece(piece) => piece.encode(&mut body),
         }
-        body.resize(self.kind().length() - HEADER - TAG, 0);
+        body.resize(length, 0);
         body
     }
 
@@ -280,6 +329,9 @@ impl Message {
                 let [peer] = body.take()?;
                 Self::Call(peer)
             }
+            Kind::Offer => Self::Offer(Offer::decode(&mut body)?),
+            Kind::Fetch => Self::Fetch(FetchPiece::decode(&mut body)?),
+            Kind::Piece => Self::Piece(Piece::decode(body)?),
             Kind::Hint => return None,
         })
     }

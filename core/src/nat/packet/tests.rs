@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::signed::FileHash;
 
-fn examples() -> [Message; 5] {
+fn examples() -> [Message; 8] {
     let (v4, v6) = ("203.0.113.9:51822".parse().unwrap(), "[2001:db8::1]:51821".parse().unwrap());
     [
         Message::Ask(Ask {
@@ -30,6 +31,17 @@ fn examples() -> [Message; 5] {
         Message::Ping(Ping { port: 51822, peer_port: 51821 }),
         Message::Pong(Pong { ping: [3; 8], seen: v6 }),
         Message::Call(7),
+        Message::Offer(Offer {
+            head: FileHead { serial: 7, hash: FileHash([5; 16]), length: 4711 },
+            is_signed: true,
+            asks: true,
+            answers: [3; 8],
+        }),
+        Message::Fetch(FetchPiece { hash: FileHash([5; 16]), offset: 4096 }),
+        Message::Piece(Piece {
+            place: FetchPiece { hash: FileHash([5; 16]), offset: 4096 },
+            bytes: vec![b'#'; PIECE],
+        }),
     ]
 }
 
@@ -44,7 +56,7 @@ fn messages_are_decoded_as_encoded() {
 
 #[test]
 fn short_bodies_are_nothing() {
-    for (message, fields) in examples().into_iter().zip([68, 111, 4, 26]) {
+    for (message, fields) in examples().into_iter().zip([68, 111, 4, 26, 1, 37, 20, 21]) {
         let body = message.encode();
         for length in 0..fields {
             assert_eq!(Message::decode(message.kind(), &body[..length]), None, "{length} bytes");
@@ -74,6 +86,27 @@ fn an_answer_is_not_longer_than_its_question() {
     assert_eq!(Kind::Ping.length(), Kind::Pong.length());
     // A packet of WireGuard that a hint answers has 32 bytes at least.
     assert!(Kind::Hint.length() < 32);
+    assert_eq!(Kind::Offer.length(), PING);
+}
+
+#[test]
+fn pieces_have_any_length_up_to_the_longest() {
+    let place = FetchPiece { hash: FileHash([5; 16]), offset: 0 };
+    let header = |length| {
+        let mut packet = Header { kind: Kind::Piece, from: 1, to: 2, salt: [9; 16] }.encode().to_vec();
+        packet.resize(length, 0);
+        Header::decode(&packet)
+    };
+    assert!(header(LONGEST).is_some() && header(HEADER + TAG).is_some());
+    assert_eq!(header(LONGEST + 1), None);
+    for length in [1, 2, PIECE] {
+        let piece = Message::Piece(Piece { place, bytes: vec![1; length] });
+        assert_eq!(Message::decode(Kind::Piece, &piece.encode()), Some(piece));
+    }
+    for length in [0, PIECE + 1] {
+        let body = Message::Piece(Piece { place, bytes: vec![1; length] }).encode();
+        assert_eq!(Message::decode(Kind::Piece, &body), None, "{length} bytes");
+    }
 }
 
 /// Returns an address that a packet can hold: no IPv4 address in the form of IPv6, and a port.
@@ -124,6 +157,14 @@ fn message() -> impl Strategy<Value = Message> {
         any::<[u16; 2]>().prop_map(|[port, peer_port]| Message::Ping(Ping { port, peer_port })),
         (any::<Number>(), address()).prop_map(|(ping, seen)| Message::Pong(Pong { ping, seen })),
         any::<u8>().prop_map(Message::Call),
+        (any::<(u64, [u8; 16], u32)>(), any::<[bool; 2]>(), any::<Number>()).prop_map(
+            |((serial, hash, length), [asks, is_signed], answers)| {
+                let head = FileHead { serial, hash: FileHash(hash), length };
+                Message::Offer(Offer { head, is_signed, asks, answers })
+            }
+        ),
+        any::<([u8; 16], u32)>()
+            .prop_map(|(hash, offset)| Message::Fetch(FetchPiece { hash: FileHash(hash), offset })),
     ]
 }
 
@@ -139,7 +180,7 @@ proptest! {
 
     #[test]
     fn any_body_that_can_be_decoded_means_the_same_again(
-        number in 0_u8..10,
+        number in 0_u8..12,
         body in proptest::collection::vec(any::<u8>(), 0..ASK),
     ) {
         let header = Header::decode(&padded(number)).map(|header| header.kind);
@@ -151,7 +192,7 @@ proptest! {
 
 /// Returns a packet of the kind with this number, of the right length if there is one.
 fn padded(number: u8) -> Vec<u8> {
-    let lengths = [HEADER, ASK, ASK, PING, PING, HEADER];
+    let lengths = [HEADER, ASK, ASK, PING, PING, HEADER, HEADER, HEADER, PING, PING, PING, LONGEST];
     let mut packet = vec![0; lengths.get(usize::from(number)).copied().unwrap_or(PING)];
     packet[..5].copy_from_slice(&[MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], number]);
     packet

@@ -1,0 +1,395 @@
+//! The same network file everywhere: linked sites offer each other their file, and fetch a newer one.
+//!
+//! The state machine decides which packets to send. Time and random bytes come in as arguments. It trusts no
+//! peer: a file is [`WholeFile`] once its length and its hash are as offered, and the caller judges it. A peer
+//! that offers what it does not have, or what the caller refuses, waits behind the others.
+
+mod download;
+mod judge;
+mod peer;
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant};
+
+use crate::base::sorted::SortedMap;
+use crate::nat::helper::Random;
+use crate::nat::packet::{FetchPiece, FileHead, LONGEST_FILE, Message, Number, Offer, PIECE, Piece};
+use crate::signed::{FileHash, hash};
+use download::{Download, Progress};
+pub use judge::{Refusal, Taker, judge, own_standing};
+use peer::PeerState;
+
+/// Pause of downloads from a peer whose file cannot be taken at present.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// Standing of this site's own file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnStanding {
+    /// An admin has signed it.
+    Signed,
+    /// It waits for the first signed file, as it was made when this site joined.
+    Provisional,
+    /// It was changed here, and not signed.
+    Edited,
+}
+
+/// Network file of this site.
+#[derive(Debug, Clone)]
+pub struct OwnFile {
+    /// Version of the file.
+    pub head: FileHead,
+    /// Text of the file.
+    pub text: String,
+    /// Standing of the file.
+    pub standing: OwnStanding,
+}
+
+impl OwnFile {
+    /// Returns the file with this text and serial.
+    pub fn new(text: &str, serial: u64, standing: OwnStanding) -> Self {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        Self { head: FileHead { serial, hash: hash(text), length }, text: text.to_owned(), standing }
+    }
+}
+
+/// Network file of another site, complete and as offered, but not judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeFile {
+    /// Id of the site that has given it.
+    pub giver: u8,
+    /// Version as it was offered.
+    pub head: FileHead,
+    /// Text of the file.
+    pub text: String,
+}
+
+/// Packet to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Id of the receiver.
+    pub to: u8,
+    /// Salt of the packet.
+    pub salt: [u8; 16],
+    /// Content.
+    pub message: Message,
+}
+
+/// File of another site, compared with the own one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// The same file.
+    Same,
+    /// An older file.
+    Older,
+    /// A newer file.
+    Newer,
+    /// Another file that is neither older nor newer.
+    Conflict,
+    /// The other site has not told yet.
+    Unknown,
+}
+
+impl Relation {
+    /// All relations.
+    pub const ALL: [Self; 5] = [Self::Same, Self::Older, Self::Newer, Self::Conflict, Self::Unknown];
+
+    /// Returns the relation as one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Older => "older",
+            Self::Newer => "newer",
+            Self::Conflict => "conflict",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Exchange of network files.
+#[derive(Debug)]
+pub struct Exchange {
+    own: OwnFile,
+    peers: SortedMap<u8, PeerState>,
+    download: Option<Download>,
+    whole: Option<WholeFile>,
+    /// Site whose file is in force here until it has answered through its tunnel.
+    proving: Option<u8>,
+    /// Set if the own changes are to be dropped for a signed file.
+    is_pulling: bool,
+}
+
+impl Exchange {
+    /// Begins with the own file, and without peers.
+    pub fn new(own: OwnFile) -> Self {
+        Self { own, peers: SortedMap::new(), download: None, whole: None, proving: None, is_pulling: false }
+    }
+
+    /// Takes over the own file.
+    pub fn follow_file(&mut self, own: OwnFile, now: Instant) {
+        let is_other = own.head != self.own.head || own.standing != self.own.standing;
+        self.own = own;
+        if is_other {
+            self.proving = None;
+            self.is_pulling &= self.own.standing == OwnStanding::Edited;
+            self.offer_all(now);
+        }
+    }
+
+    /// Takes over the ids of the linked sites. Others are forgotten.
+    pub fn follow_peers(&mut self, ids: &[u8], now: Instant) {
+        let mut known = std::mem::take(&mut self.peers);
+        for id in ids {
+            self.peers.insert(*id, known.remove(id).unwrap_or_else(|| PeerState::new(now)));
+        }
+        self.download = self.download.take().filter(|download| ids.contains(&download.giver));
+        self.proving = self.proving.filter(|giver| ids.contains(giver));
+    }
+
+    /// Offers the own file to all linked sites at once, and asks for theirs.
+    pub fn offer_all(&mut self, now: Instant) {
+        for peer in self.peers.values_mut() {
+            peer.restart(now);
+        }
+    }
+
+    /// Drops the own changes as soon as a linked site gives a signed file.
+    pub fn pull(&mut self, now: Instant) {
+        self.is_pulling = self.own.standing == OwnStanding::Edited;
+        for peer in self.peers.values_mut() {
+            peer.forgive();
+        }
+        self.offer_all(now);
+    }
+
+    /// Reports whether the own changes are to be dropped.
+    pub fn is_pulling(&self) -> bool {
+        self.is_pulling
+    }
+
+    /// Takes note that the file of this site is in force here until the site answers through its tunnel. The
+    /// file is not offered to others before.
+    pub fn prove(&mut self, giver: u8, now: Instant) {
+        let Some(peer) = self.peers.get_mut(&giver) else { return };
+        self.proving = Some(giver);
+        peer.prove(now);
+    }
+
+    /// Reports whether the giver has answered since its file came into force.
+    pub fn is_proven(&self) -> bool {
+        self.proving.and_then(|giver| self.peers.get(&giver)).is_some_and(|peer| peer.is_proven)
+    }
+
+    /// Takes note that the file of the giver is in force for good, and offers it on.
+    pub fn settle(&mut self, now: Instant) {
+        let Some(giver) = self.proving.take() else { return };
+        if let Some(peer) = self.peers.get_mut(&giver) {
+            peer.failures = 0;
+        }
+        self.offer_all(now);
+    }
+
+    /// Takes note that the file in force is undone. Refuses it if the giver was still to answer, and returns
+    /// the giver then.
+    pub fn undone(&mut self, now: Instant) -> Option<u8> {
+        let giver = self.proving.take()?;
+        self.refuse(giver, self.own.head.hash, now);
+        Some(giver)
+    }
+
+    /// Refuses a file: it is not fetched from this site for an hour.
+    pub fn refuse(&mut self, giver: u8, hash: FileHash, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&giver) {
+            peer.refuse(hash, now);
+        }
+    }
+
+    /// Puts off a file that cannot be taken at present.
+    pub fn postpone(&mut self, giver: u8, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(&giver) {
+            peer.pause(now + PAUSE, now);
+        }
+    }
+
+    /// Takes the file that is complete, if there is one.
+    pub fn take_whole(&mut self) -> Option<WholeFile> {
+        self.whole.take()
+    }
+
+    /// Returns the serial and the relation of the file of each linked site, by id.
+    pub fn tell(&self) -> Vec<(u8, Option<u64>, Relation)> {
+        let mut told = Vec::new();
+        for (id, peer) in &self.peers {
+            let serial = peer.heard.map(|(head, _)| head.serial);
+            told.push((*id, serial, self.relation(peer)));
+        }
+        told
+    }
+
+    /// Returns the time of the next turn that is due without a packet.
+    pub fn deadline(&self) -> Option<Instant> {
+        let mut due = self.download.as_ref().map(Download::deadline);
+        for next in self.peers.values().filter_map(|peer| peer.next) {
+            due = Some(due.map_or(next, |due| due.min(next)));
+        }
+        due
+    }
+
+    /// Returns the packets that are due.
+    pub fn turn(&mut self, now: Instant, random: Random) -> Vec<Outgoing> {
+        let mut packets = Vec::new();
+        self.go_on(now, random, &mut packets);
+        for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.next.is_some_and(|at| at <= now)) {
+            peer.next = None;
+            let is_held = self.proving.is_some_and(|giver| giver != *id);
+            if !is_held {
+                let salt = random();
+                peer.has_asked(*salt.first_chunk().expect("a salt is longer"), now);
+                packets.push(Outgoing { to: *id, salt, message: offer(&self.own, None) });
+            }
+        }
+        packets
+    }
+
+    /// Takes a packet of a linked site, and returns the packets that answer it.
+    pub fn receive(
+        &mut self,
+        from: u8,
+        number: Number,
+        message: Message,
+        now: Instant,
+        random: Random,
+    ) -> Vec<Outgoing> {
+        let mut packets = Vec::new();
+        if self.peers.contains_key(&from) {
+            match message {
+                Message::Offer(heard) => {
+                    self.hear(from, &heard, now);
+                    if heard.asks && self.proving.is_none_or(|giver| giver == from) {
+                        let message = offer(&self.own, Some(number));
+                        packets.push(Outgoing { to: from, salt: random(), message });
+                    }
+                }
+                Message::Fetch(place) => {
+                    if let Some(piece) = self.piece(place) {
+                        packets.push(Outgoing { to: from, salt: random(), message: Message::Piece(piece) });
+                    }
+                }
+                Message::Piece(piece) => {
+                    if let Some(download) = self.download.as_mut().filter(|known| known.giver == from) {
+                        download.take(&piece, now);
+                    }
+                }
+                _ => {}
+            }
+            self.go_on(now, random, &mut packets);
+        }
+        packets
+    }
+
+    fn hear(&mut self, from: u8, offer: &Offer, now: Instant) {
+        let (own, is_proving) = (self.own.head.hash, self.proving == Some(from));
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        peer.hear(offer);
+        if offer.head.hash != own {
+            peer.ask_later(now);
+        } else if !is_proving || peer.is_proven {
+            peer.next = None;
+        }
+    }
+
+    /// Goes on with the download, or begins one.
+    fn go_on(&mut self, now: Instant, random: Random, packets: &mut Vec<Outgoing>) {
+        let Some(download) = &mut self.download else {
+            self.download = self.next_download(now);
+            if self.download.is_some() {
+                self.go_on(now, random, packets);
+            }
+            return;
+        };
+        let giver = download.giver;
+        match download.go_on(now) {
+            Progress::Wanted(places) => {
+                for place in places {
+                    packets.push(Outgoing { to: giver, salt: random(), message: Message::Fetch(place) });
+                }
+            }
+            Progress::Stalled => {
+                self.download = None;
+                if let Some(peer) = self.peers.get_mut(&giver) {
+                    peer.fail(now);
+                }
+            }
+            Progress::Whole => {
+                let Some(download) = self.download.take() else { return };
+                let head = download.head;
+                if let Some(text) = download.finish() {
+                    self.whole = Some(WholeFile { giver, head, text });
+                } else if let Some(peer) = self.peers.get_mut(&giver) {
+                    peer.refuse(head.hash, now);
+                    peer.fail(now);
+                }
+            }
+        }
+    }
+
+    /// Chooses the next file to fetch: first from a peer that has failed least, then the newest.
+    fn next_download(&self, now: Instant) -> Option<Download> {
+        if self.whole.is_some() || self.proving.is_some() {
+            return None;
+        }
+        let mut best: Option<(u8, &PeerState, FileHead)> = None;
+        for (id, peer) in &self.peers {
+            let Some((head, true)) = peer.heard else { continue };
+            let is_better = |(_, other, known): &(u8, &PeerState, FileHead)| {
+                (other.failures, u64::MAX - known.serial) > (peer.failures, u64::MAX - head.serial)
+            };
+            if self.wants(&head) && peer.may_give(head.hash, now) && best.as_ref().is_none_or(is_better) {
+                best = Some((*id, peer, head));
+            }
+        }
+        best.map(|(giver, _, head)| Download::new(giver, head, now))
+    }
+
+    fn wants(&self, head: &FileHead) -> bool {
+        let is_wanted = match self.own.standing {
+            OwnStanding::Edited => self.is_pulling && head.hash != self.own.head.hash,
+            OwnStanding::Signed | OwnStanding::Provisional => head.serial > self.own.head.serial,
+        };
+        is_wanted && (1..=LONGEST_FILE).contains(&head.length)
+    }
+
+    /// Returns a piece of the own file, if it is signed.
+    fn piece(&self, place: FetchPiece) -> Option<Piece> {
+        let at = place.offset as usize;
+        let is_here = place.hash == self.own.head.hash
+            && self.own.standing == OwnStanding::Signed
+            && self.own.head.length <= LONGEST_FILE
+            && at.is_multiple_of(PIECE);
+        let rest = self.own.text.as_bytes().get(at..).filter(|rest| is_here && !rest.is_empty())?;
+        Some(Piece { place, bytes: rest[..rest.len().min(PIECE)].to_vec() })
+    }
+
+    fn relation(&self, peer: &PeerState) -> Relation {
+        let Some((head, is_signed)) = peer.heard else { return Relation::Unknown };
+        if head.hash == self.own.head.hash {
+            Relation::Same
+        } else if head.serial < self.own.head.serial {
+            Relation::Older
+        } else if head.serial > self.own.head.serial && is_signed {
+            Relation::Newer
+        } else {
+            Relation::Conflict
+        }
+    }
+}
+
+/// Returns the offer of the own file: the answer to the offer with this number, or an offer that asks.
+fn offer(own: &OwnFile, answered: Option<Number>) -> Message {
+    Message::Offer(Offer {
+        head: own.head,
+        is_signed: own.standing == OwnStanding::Signed,
+        asks: answered.is_none(),
+        answers: answered.unwrap_or_default(),
+    })
+}

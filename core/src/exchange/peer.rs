@@ -1,0 +1,126 @@
+//! Knowledge about a linked site.
+
+use std::time::{Duration, Instant};
+
+use crate::nat::packet::{FileHead, Number, Offer};
+use crate::signed::FileHash;
+
+/// Time from the first offer to the second. It doubles with each offer.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// Longest time between two offers to a site that has another file.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
+
+/// Time for which a refused file is not fetched again.
+const REFUSED: Duration = Duration::from_hours(1);
+
+/// Number of refused files that are remembered.
+const MOST_REFUSED: usize = 8;
+
+/// Pause of downloads after the first that failed. It doubles with each failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Failures after which the pause grows no longer.
+const MOST_FAILURES: u32 = 9;
+
+/// Knowledge about a linked site.
+#[derive(Debug)]
+pub(super) struct PeerState {
+    /// Last version that it has offered, and whether that is signed.
+    pub(super) heard: Option<(FileHead, bool)>,
+    /// Time of the next offer; none once it has the same file.
+    pub(super) next: Option<Instant>,
+    wait: Duration,
+    /// Number of the last offer to it.
+    asked: Option<Number>,
+    /// Set if it has answered since its file came into force here.
+    pub(super) is_proven: bool,
+    /// Number of downloads that have failed in a row.
+    pub(super) failures: u32,
+    /// End of the pause of downloads.
+    paused_until: Option<Instant>,
+    /// Refused files, each with the end of the refusal.
+    refused: Vec<(FileHash, Instant)>,
+}
+
+impl PeerState {
+    /// Begins with an offer that is due now.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            heard: None,
+            next: Some(now),
+            wait: FIRST_WAIT,
+            asked: None,
+            is_proven: false,
+            failures: 0,
+            paused_until: None,
+            refused: Vec::new(),
+        }
+    }
+
+    /// Offers anew, at once.
+    pub(super) fn restart(&mut self, now: Instant) {
+        (self.next, self.wait) = (Some(now), FIRST_WAIT);
+    }
+
+    /// Wants an answer to an offer from now on.
+    pub(super) fn prove(&mut self, now: Instant) {
+        (self.is_proven, self.asked) = (false, None);
+        self.restart(now);
+    }
+
+    /// Takes note of an offer to it.
+    pub(super) fn has_asked(&mut self, number: Number, now: Instant) {
+        self.asked = Some(number);
+        self.next = Some(now + self.wait);
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+    }
+
+    /// Takes note of its offer.
+    pub(super) fn hear(&mut self, offer: &Offer) {
+        if self.asked == Some(offer.answers) {
+            self.is_proven = true;
+        }
+        if self.heard.is_none_or(|(head, _)| head.hash != offer.head.hash) {
+            self.wait = FIRST_WAIT;
+        }
+        self.heard = Some((offer.head, offer.is_signed));
+    }
+
+    /// Offers again after a while, if no offer is planned.
+    pub(super) fn ask_later(&mut self, now: Instant) {
+        self.next.get_or_insert(now + self.wait);
+    }
+
+    pub(super) fn refuse(&mut self, hash: FileHash, now: Instant) {
+        self.refused.retain(|(known, until)| *known != hash && *until > now);
+        if self.refused.len() == MOST_REFUSED {
+            self.refused.remove(0);
+        }
+        self.refused.push((hash, now + REFUSED));
+    }
+
+    /// Takes note that a download has failed.
+    pub(super) fn fail(&mut self, now: Instant) {
+        self.pause(now + FIRST_PAUSE * 2_u32.pow(self.failures), now);
+        self.failures = (self.failures + 1).min(MOST_FAILURES);
+    }
+
+    /// Fetches nothing from it until then. Afterwards, it has to offer again.
+    pub(super) fn pause(&mut self, until: Instant, now: Instant) {
+        (self.paused_until, self.heard) = (Some(until), None);
+        self.restart(now + FIRST_WAIT);
+    }
+
+    /// Forgets what was refused, and what has failed.
+    pub(super) fn forgive(&mut self) {
+        self.refused.clear();
+        (self.failures, self.paused_until) = (0, None);
+    }
+
+    /// Reports whether a file is fetched from it.
+    pub(super) fn may_give(&self, hash: FileHash, now: Instant) -> bool {
+        self.paused_until.is_none_or(|until| until <= now)
+            && !self.refused.iter().any(|(refused, until)| *refused == hash && *until > now)
+    }
+}
