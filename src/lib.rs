@@ -13,7 +13,7 @@
 #[cfg(test)]
 extern crate self as wg_portals;
 
-pub use portals_core::{base, config, firewall, nat, plan, site, state, wgquick, wifi};
+pub use portals_core::{base, config, exchange, firewall, nat, plan, signed, site, state, wgquick, wifi};
 
 pub mod agent;
 pub mod cli;

@@ -26,6 +26,7 @@ mod services;
 mod signals;
 mod source;
 mod sources;
+mod take_file;
 #[cfg(test)]
 mod tests;
 
@@ -187,6 +188,8 @@ impl Agent {
                 drop(self.move_portals(moves));
             }
             Task::UndoChange => self.undo_change(),
+            Task::TakeFile(file) => self.take_file(&file),
+            Task::KeepFile => self.keep_file(),
             Task::Answer(request, client) => self.answer(request, client),
         }
         Ok(ControlFlow::Continue(()))

@@ -1,5 +1,7 @@
 //! The whole agent on a fake kernel: its poll loop, its signals and its control socket are the real ones.
 
+mod files;
+
 use std::fs;
 use std::os::unix::thread::JoinHandleExt as _;
 use std::path::PathBuf;
@@ -213,7 +215,7 @@ fn machine() -> FakeKernel {
     machine
 }
 
-fn eventually(what: &str, holds: impl Fn() -> bool) {
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + LIMIT;
     while !holds() {
         assert!(Instant::now() < until, "{what}");
