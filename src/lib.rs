@@ -13,7 +13,9 @@
 #[cfg(test)]
 extern crate self as wg_portals;
 
-pub use portals_core::{base, config, firewall, join, nat, plan, signed, site, state, wgquick, wifi};
+pub use portals_core::{
+    base, config, exchange, firewall, join, nat, plan, signed, site, state, wgquick, wifi,
+};
 
 pub mod agent;
 pub mod cli;

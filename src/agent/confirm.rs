@@ -78,7 +78,9 @@ impl Agent {
     /// Undoes the change that was not confirmed in time.
     pub(super) fn undo_change(&mut self) {
         if let Some(before) = self.sources.confirmation.go_back() {
+            let problem = self.give_up_file();
             log_errors(&self.return_to(before));
+            problem.into_iter().for_each(|problem| self.sources.helper_ports.exchange.report(problem));
         }
     }
 
@@ -110,7 +112,7 @@ impl Agent {
     }
 
     /// Puts these files in force.
-    fn go_by(&mut self, files: Rc<Files>) -> Result<(), Errors> {
+    pub(super) fn go_by(&mut self, files: Rc<Files>) -> Result<(), Errors> {
         self.sources.names.ask(files.names()?, Instant::now());
         self.sources.exits.forget_chosen_by_hand();
         self.files = files;

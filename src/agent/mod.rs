@@ -28,6 +28,7 @@ mod services;
 mod signals;
 mod source;
 mod sources;
+mod take_file;
 #[cfg(test)]
 mod tests;
 
@@ -190,6 +191,8 @@ impl Agent {
                 drop(self.move_portals(moves));
             }
             Task::UndoChange => self.undo_change(),
+            Task::TakeFile(file) => self.take_file(&file),
+            Task::KeepFile => self.keep_file(),
             Task::Answer(request, client) => self.answer(request, client),
             Task::HearRequests(packets) => self.hear_requests(&packets),
             Task::Deliver => self.deliver(),

@@ -117,6 +117,7 @@ impl Agent {
         }
         let now = Instant::now();
         self.sources.link_paths.follow(&mut *self.kernel, site, now);
+        self.sources.helper_ports.exchange.follow(&self.files, site, now);
         self.sources.helper_ports.follow(&mut *self.kernel, site, now);
         let moves = self.sources.exits.follow(site);
         self.sources.path_mtus.follow(site, now);

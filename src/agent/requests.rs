@@ -13,6 +13,7 @@ use crate::config::model::Name;
 use crate::control::{
     AgentStatus, Answer, ChangeReport, ControlListener, ControlRequest, InvitationStatus, WaitingClient,
 };
+use crate::exchange::Exchange;
 
 impl Source for ControlListener {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
@@ -47,6 +48,8 @@ impl Agent {
             ControlRequest::Apply { file, confirm } => self.apply_file(&file, confirm),
             ControlRequest::Confirm => self.confirm(),
             ControlRequest::Reload => self.reload(Confirmation::AsTheFileSays),
+            ControlRequest::Offer => self.exchange(Exchange::offer_all),
+            ControlRequest::Pull => self.exchange(Exchange::pull),
             ControlRequest::Exit { portal, exit } => self.choose_exit(&portal, exit.as_ref()),
         };
         log_errors(&done);
@@ -72,6 +75,18 @@ impl Agent {
         .into())
     }
 
+    /// Asks the linked sites for their files.
+    fn exchange(&mut self, ask: fn(&mut Exchange, Instant)) -> Result<Applied, Errors> {
+        let machine = self.sources.helper_ports.exchange.machine().ok_or_else(|| {
+            Error::wrong(
+                "this site exchanges no network file: the network needs an admin key (`portals sign --create`), \
+                 and this site a link",
+            )
+        })?;
+        ask(machine, Instant::now());
+        Ok(Applied::default())
+    }
+
     fn choose_exit(&mut self, portal: &str, exit: Option<&Name>) -> Result<Applied, Errors> {
         self.sources.exits.choose_by_hand(portal, exit.map(String::as_str))?;
         match exit {
@@ -93,7 +108,9 @@ impl Agent {
         failures.extend(sources.services.failures());
         failures.extend(sources.helper_ports.faults());
         let (links, helper) = (sources.link_paths.tell(now), sources.helper_ports.tell());
-        AgentStatus { unconfirmed: left, portals, exits, failures, links, helper }
+        let (files, file_problem) =
+            (sources.helper_ports.exchange.tell(), sources.helper_ports.exchange.problem());
+        AgentStatus { unconfirmed: left, portals, exits, failures, links, helper, files, file_problem }
     }
 }
 

@@ -10,6 +10,7 @@ use super::failover::PortalMove;
 use crate::base::error::{Context as _, Result};
 use crate::base::net::IfName;
 use crate::control::{ControlRequest, WaitingClient};
+use crate::exchange::WholeFile;
 use crate::kernel::Kernel;
 use crate::kernel::sockets::HelperPacket;
 
@@ -66,6 +67,10 @@ pub(super) enum Task {
     },
     /// Undo a change that was not confirmed in time.
     UndoChange,
+    /// Put the network file of a linked site in force, if it may be.
+    TakeFile(WholeFile),
+    /// Keep the network file of a linked site, which has answered through its tunnel.
+    KeepFile,
     /// Answer a request from the control socket.
     Answer(ControlRequest, WaitingClient),
     /// Decide about packets that may be requests of new sites.

@@ -1,5 +1,6 @@
 //! The whole agent on a fake kernel: its poll loop, its signals and its control socket are the real ones.
 
+mod files;
 mod join;
 
 use std::fs;

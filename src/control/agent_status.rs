@@ -5,6 +5,7 @@ use super::link_path::{LinkPath, LinkPathStatus, PathKind};
 use crate::base::error::Result;
 use crate::base::net::IfName;
 use crate::config::model::Name;
+use crate::exchange::Relation;
 
 /// Largest number of sentences about one link.
 const MOST_DETAILS: usize = 16;
@@ -27,6 +28,21 @@ pub struct AgentStatus {
     pub links: Vec<LinkPathStatus>,
     /// Help for other sites; none = this site is no helper.
     pub helper: Option<HelperStatus>,
+    /// Network files of the linked sites; empty if this site exchanges none.
+    pub files: Vec<SiteFile>,
+    /// Problem with the own network file, or with one that was offered, in a sentence.
+    pub file_problem: Option<String>,
+}
+
+/// Network file of a linked site.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SiteFile {
+    /// Name of the site.
+    pub site: Name,
+    /// Serial of its file; none = it has not told yet.
+    pub serial: Option<u64>,
+    /// Its file, compared with the own one.
+    pub relation: Relation,
 }
 
 /// State of a portal or an exit, and its age.
@@ -77,6 +93,12 @@ impl AgentStatus {
             tell("helper", Name::new(), helper.questions, String::new());
             helper.relayed.into_iter().for_each(|[one, other]| tell("relays", one, 0, other));
         }
+        for file in self.files {
+            tell("file", file.site, file.serial.unwrap_or_default(), file.relation.as_str().to_owned());
+        }
+        self.file_problem
+            .into_iter()
+            .for_each(|words| tell("file-problem", Name::new(), 0, harmless(&words)));
         fields
     }
 
@@ -111,6 +133,12 @@ impl AgentStatus {
                 (tried.len() < MOST_DETAILS).then(|| tried.push(harmless(words)))?;
             }
             "mapping" => self.links.last_mut()?.port_mapping = harmless(words),
+            "file" => {
+                let relation = Relation::ALL.into_iter().find(|relation| relation.as_str() == words)?;
+                let serial = (relation != Relation::Unknown).then_some(since);
+                self.files.push(SiteFile { site: known.name, serial, relation });
+            }
+            "file-problem" => self.file_problem = Some(harmless(words)),
             "helper" => self.helper = Some(HelperStatus { questions: since, relayed: Vec::new() }),
             "relays" => self.helper.as_mut()?.relayed.push([known.name, known.words]),
             _ => {
@@ -151,6 +179,11 @@ mod tests {
         LinkPath { kind, by: by.to_owned() }
     }
 
+    fn file(relation: Relation) -> SiteFile {
+        let serial = (relation != Relation::Unknown).then_some(4711);
+        SiteFile { site: "mike".to_owned(), serial, relation }
+    }
+
     fn full() -> AgentStatus {
         let all = PathKind::ALL.map(|kind| link(Some(path(kind, "oslo")), &[]));
         let down = link(None, &["oslo does not answer", "forward UDP 51822"]);
@@ -165,6 +198,8 @@ mod tests {
                 questions: 4711,
                 relayed: vec![["mike".to_owned(), "sara".to_owned()]],
             }),
+            files: Relation::ALL.map(file).into(),
+            file_problem: Some("the network file was changed here".to_owned()),
         }
     }
 
@@ -197,6 +232,7 @@ mod tests {
             &["mapping", "", "0", "no link before"],
             &["relayed", "oslo", "0", ""],
             &["relays", "mike", "0", "sara"],
+            &["file", "mike", "0", "better"],
         ] {
             assert!(parsed(wrong).is_err(), "{wrong:?}");
         }

@@ -26,7 +26,7 @@ use nix::unistd::geteuid;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::system::logging::RateLimit;
-pub use agent_status::{AgentStatus, HelperStatus, TimedState};
+pub use agent_status::{AgentStatus, HelperStatus, SiteFile, TimedState};
 pub use invitation::{InvitationStatus, Stage};
 pub use link_path::{LinkPath, LinkPathStatus, PathKind};
 pub use request::{ChangeReport, ControlRequest};

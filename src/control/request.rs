@@ -28,6 +28,10 @@ pub enum ControlRequest {
     Confirm,
     /// Read the agent's network file again, as at SIGHUP.
     Reload,
+    /// Offer the network file to the linked sites at once, and ask for theirs.
+    Offer,
+    /// Drop the changes of the network file that no admin has signed, for the newest file of a linked site.
+    Pull,
     /// Report the state that only the agent knows.
     Status,
     /// Move a portal to another exit of its list.
@@ -69,6 +73,8 @@ impl ControlRequest {
             }
             Self::Confirm => vec![b"confirm"],
             Self::Reload => vec![b"reload"],
+            Self::Offer => vec![b"offer"],
+            Self::Pull => vec![b"pull"],
             Self::Status => vec![b"status"],
             Self::Exit { portal, exit: None } => vec![b"exit", portal.as_bytes()],
             Self::Exit { portal, exit: Some(exit) } => vec![b"exit", portal.as_bytes(), exit.as_bytes()],
@@ -94,6 +100,8 @@ impl ControlRequest {
             }
             [b"confirm"] => Self::Confirm,
             [b"reload"] => Self::Reload,
+            [b"offer"] => Self::Offer,
+            [b"pull"] => Self::Pull,
             [b"status"] => Self::Status,
             [b"exit", portal] => Self::Exit { portal: text(portal)?, exit: None },
             [b"exit", portal, exit] => Self::Exit { portal: text(portal)?, exit: Some(text(exit)?) },
@@ -170,6 +178,8 @@ mod tests {
             ControlRequest::Apply { file: file(), confirm: Some(Duration::from_mins(1)) },
             ControlRequest::Confirm,
             ControlRequest::Reload,
+            ControlRequest::Offer,
+            ControlRequest::Pull,
             ControlRequest::Status,
             ControlRequest::Exit { portal: "guest".to_owned(), exit: None },
             ControlRequest::Exit { portal: "guest".to_owned(), exit: Some("oslo".to_owned()) },

@@ -62,6 +62,11 @@ impl Files {
     /// Reads `copy` in place of the network file, and the secrets next to the network file.
     pub fn read_copy(file: &Path, copy: &Path) -> Result<Self, Errors> {
         let (text, network) = network_file::load(copy)?;
+        Self::with_text(file, text, network)
+    }
+
+    /// Reads the secrets next to the network file, for a network with this text.
+    pub fn with_text(file: &Path, text: String, network: Network) -> Result<Self, Errors> {
         let folder = folder_of(file);
         let private_key = key_files::load(&folder.join(key_files::PRIVATE_KEY_FILE))?;
         let network_secret = key_files::load_if_there(&folder.join(key_files::NETWORK_SECRET_FILE))?;

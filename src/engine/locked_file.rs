@@ -27,10 +27,8 @@ impl LockedNetworkFile {
     /// Waits until no other command changes this file. The lock is a separate file, which no other user can
     /// open and hold.
     pub fn begin(file: &Path) -> Result<Self> {
-        // All links to the file share one lock.
-        let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-        let path = file.with_added_extension("lock");
-        let lock = lock_within(&path, LOCK_TIMEOUT)?.ok_or_else(|| {
+        Self::begin_within(file, LOCK_TIMEOUT)?.ok_or_else(|| {
+            let path = lock_of(file);
             Error::failed(format!(
                 "another portals process has been changing {} for more than {} seconds (it holds {}); \
                  find it with: pgrep -a portals",
@@ -38,8 +36,17 @@ impl LockedNetworkFile {
                 LOCK_TIMEOUT.as_secs(),
                 path.display()
             ))
-        })?;
-        Ok(Self { file, _lock: lock })
+        })
+    }
+
+    /// Locks this file, unless a command changes it at present.
+    pub fn begin_now(file: &Path) -> Result<Option<Self>> {
+        Self::begin_within(file, Duration::ZERO)
+    }
+
+    fn begin_within(file: &Path, time: Duration) -> Result<Option<Self>> {
+        let lock = lock_within(&lock_of(file), time)?;
+        Ok(lock.map(|lock| Self { file: target_of(file), _lock: lock }))
     }
 
     /// Replaces the text `read` of the file with `text`; fails if the file no longer contains `read`.
@@ -108,4 +115,13 @@ pub fn sealed(
     }
     let network = config::check(file, &text)?;
     Ok((text, network, signing))
+}
+
+/// Returns the file that a path leads to: all links to the file share one lock.
+fn target_of(file: &Path) -> PathBuf {
+    fs::canonicalize(file).unwrap_or_else(|_| file.to_owned())
+}
+
+fn lock_of(file: &Path) -> PathBuf {
+    target_of(file).with_added_extension("lock")
 }

@@ -1,5 +1,5 @@
 //! Helper of other sites: answers their questions, relays their links, and calls a site whose peer looks for
-//! it.
+//! it. The exchange of the network file shares its port.
 
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::source::{Source, Task, Turn};
+use super::exchange::FileExchange;
 use super::keys::{PairKeys, random};
 use super::record::Record;
 use crate::base::error::Result;
@@ -38,6 +39,8 @@ const HOPS: u8 = 64;
 pub(in crate::agent) struct HelperPorts {
     part: Option<HelperPart>,
     helper: Option<Helper>,
+    /// Exchange of the network file.
+    pub(in crate::agent) exchange: FileExchange,
     keys: PairKeys,
     /// Open ports, each with its socket.
     sockets: Vec<(u16, Box<dyn HelperSocket>)>,
@@ -76,6 +79,7 @@ impl HelperPorts {
         Self {
             part: None,
             helper: None,
+            exchange: FileExchange::default(),
             keys: PairKeys::default(),
             sockets: Vec::new(),
             faults: Vec::new(),
@@ -182,6 +186,7 @@ impl HelperPorts {
             wanted.extend(part.ports.iter().copied());
             wanted.extend(part.relay_ports());
         }
+        wanted.extend(self.exchange.port());
         let faults = std::mem::take(&mut self.faults);
         let mut open = std::mem::take(&mut self.sockets);
         for port in wanted {
@@ -192,7 +197,7 @@ impl HelperPorts {
             match kernel.helper_socket(port) {
                 Ok(socket) => self.sockets.push((port, socket)),
                 Err(errno) => self.faults.push(format!(
-                    "other sites cannot be helped at UDP port {port}: {}; free the port, or set another \
+                    "other sites are not answered at UDP port {port}: {}; free the port, or set another \
                      `port`",
                     errno.desc()
                 )),
@@ -203,15 +208,28 @@ impl HelperPorts {
         }
     }
 
+    /// Sends what is due to linked sites. The tunnels may not be there yet.
+    fn exchange(&mut self, now: Instant) {
+        for HelperPacket { from, to, packet } in self.exchange.turn(now) {
+            if let Some((_, socket)) = self.sockets.iter_mut().find(|(port, _)| *port == from.port()) {
+                let _ = socket.send(from, to, &packet);
+            }
+        }
+    }
+
     /// Receives the packets that wait at the port in this place of the list.
     fn receive(&mut self, place: usize, kernel: &mut dyn Kernel, now: Instant) {
-        let (Some(part), Some(helper)) = (&self.part, &mut self.helper) else { return };
         let (_, socket) = &mut self.sockets[place];
         for heard in socket.receive() {
-            if requested(&heard.packet).is_some() && part.ports.contains(&heard.to.port()) {
+            let is_door = |part: &HelperPart| part.ports.contains(&heard.to.port());
+            if requested(&heard.packet).is_some() && self.part.as_ref().is_some_and(is_door) {
                 self.requests.push(heard);
                 continue;
             }
+            for HelperPacket { from, to, packet } in self.exchange.receive(&heard, now) {
+                let _ = socket.send(from, to, &packet);
+            }
+            let (Some(part), Some(helper)) = (&self.part, &mut self.helper) else { continue };
             let received = Received { from: heard.from, to: heard.to, packet: &heard.packet };
             let reaction = helper.receive(received, now, &mut random);
             if let Some(answer) = reaction.answer {
@@ -238,7 +256,8 @@ impl Source for HelperPorts {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.due.into_iter().chain(self.review).chain(self.record.deadline()).min()
+        let due = self.due.into_iter().chain(self.review).chain(self.record.deadline());
+        due.chain(self.exchange.deadline()).min()
     }
 
     /// Answers questions. Links that are relayed from another address need other rules.
@@ -248,6 +267,7 @@ impl Source for HelperPorts {
                 self.receive(place, kernel, now);
             }
         }
+        self.exchange(now);
         if self.in_force.is_empty() {
             self.review = None;
         } else if *self.review.get_or_insert(now + REVIEW) <= now {
@@ -260,7 +280,7 @@ impl Source for HelperPorts {
             return Ok(Task::HearRequests(std::mem::take(&mut self.requests)));
         }
         if self.due.is_none_or(|due| due > now) {
-            return Ok(Task::Nothing);
+            return Ok(self.exchange.task().unwrap_or(Task::Nothing));
         }
         self.due = None;
         self.paced = self.paced.max(now) + RULES_PAUSE;

@@ -1,6 +1,7 @@
 //! Links behind NAT: searches for their paths, and the helper for other sites' searches.
 
 mod check;
+mod exchange;
 mod helper;
 mod keys;
 mod link;

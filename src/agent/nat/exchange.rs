@@ -1,0 +1,148 @@
+//! Exchange of the network file with linked sites, through the tunnels.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::super::source::Task;
+use super::keys::{PairKeys, random};
+use crate::control::SiteFile;
+use crate::engine::load::Files;
+use crate::exchange::{Exchange, Outgoing, OwnFile, OwnStanding, own_standing};
+use crate::kernel::sockets::HelperPacket;
+use crate::nat::packet::{Header, Kind};
+use crate::site::{ExchangePart, Site};
+
+/// Exchange of the network file.
+#[derive(Debug, Default)]
+pub(in crate::agent) struct FileExchange {
+    /// Part of this site and its address in the tunnels; `None` if it exchanges no files.
+    part: Option<(ExchangePart, IpAddr)>,
+    machine: Option<Exchange>,
+    keys: PairKeys,
+    /// Text whose standing is known.
+    text: String,
+    /// Problem with the own file, or with the last file that was offered, in a sentence.
+    problem: Option<String>,
+}
+
+impl FileExchange {
+    /// Takes over the network file in force, and the linked sites.
+    pub(in crate::agent) fn follow(&mut self, files: &Files, site: &Site, now: Instant) {
+        let Some(part) = &site.exchange else {
+            *self = Self::default();
+            return;
+        };
+        if self.machine.is_none() || self.text != files.text {
+            let Some(standing) = own_standing(&files.text, &files.network) else { return };
+            self.text.clone_from(&files.text);
+            let own = OwnFile::new(&files.text, files.network.serial, standing);
+            self.problem = (standing == OwnStanding::Edited).then(|| {
+                "the network file was changed here and is not signed: run `portals push` where the admin key \
+                 is, or drop the changes with `portals pull`"
+                    .to_owned()
+            });
+            match &mut self.machine {
+                Some(machine) => machine.follow_file(own, now),
+                None => self.machine = Some(Exchange::new(own)),
+            }
+        }
+        let peers = &part.peers;
+        self.keys.follow(&site.private_key, &peers.iter().map(|peer| (peer.id, peer.key)).collect());
+        if let Some(machine) = &mut self.machine {
+            machine.follow_peers(&peers.iter().map(|peer| peer.id).collect::<Vec<_>>(), now);
+        }
+        self.part = Some((part.clone(), site.address));
+    }
+
+    /// Returns the state machine, if this site exchanges files.
+    pub(in crate::agent) fn machine(&mut self) -> Option<&mut Exchange> {
+        self.machine.as_mut()
+    }
+
+    /// Takes note of a problem, and logs it.
+    pub(in crate::agent) fn report(&mut self, problem: String) {
+        log::warn!("{problem}");
+        self.problem = Some(problem);
+    }
+
+    /// Returns the problem with the own file, or with the last file that was offered.
+    pub(in crate::agent) fn problem(&self) -> Option<String> {
+        self.problem.clone()
+    }
+
+    /// Returns the name of the linked site with this id.
+    pub(in crate::agent) fn name(&self, id: u8) -> String {
+        let (part, _) = self.part.as_ref().expect("it exchanges files");
+        part.peers.iter().find(|peer| peer.id == id).map_or_else(String::new, |peer| peer.name.clone())
+    }
+
+    /// Returns the files of the linked sites.
+    pub(in crate::agent) fn tell(&self) -> Vec<SiteFile> {
+        let mut files = Vec::new();
+        for (id, serial, relation) in self.machine.iter().flat_map(Exchange::tell) {
+            files.push(SiteFile { site: self.name(id), serial, relation });
+        }
+        files
+    }
+
+    /// Returns the UDP port of this site, if it exchanges files.
+    pub(super) fn port(&self) -> Option<u16> {
+        self.part.as_ref().map(|(part, _)| part.port)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.machine.as_ref()?.deadline()
+    }
+
+    /// Takes a packet, if a linked site has sent it through its tunnel. Returns the packets to send.
+    pub(super) fn receive(&mut self, heard: &HelperPacket, now: Instant) -> Vec<HelperPacket> {
+        self.opened(heard, now).unwrap_or_default()
+    }
+
+    fn opened(&mut self, heard: &HelperPacket, now: Instant) -> Option<Vec<HelperPacket>> {
+        let (part, own) = self.part.as_ref()?;
+        let header = Header::decode(&heard.packet)?;
+        let peer = part.peers.iter().find(|peer| peer.id == header.from)?;
+        if !matches!(header.kind, Kind::Offer | Kind::Fetch | Kind::Piece)
+            || header.to != part.id
+            || heard.to != SocketAddr::new(*own, part.port)
+            || heard.from != SocketAddr::new(peer.address, peer.port)
+        {
+            return None;
+        }
+        let message = self.keys.of(peer.id)?.open(&header, &heard.packet)?;
+        let packets = self.machine.as_mut()?.receive(header.from, header.number(), message, now, &mut random);
+        Some(self.sealed(packets))
+    }
+
+    /// Returns the packets that are due.
+    pub(super) fn turn(&mut self, now: Instant) -> Vec<HelperPacket> {
+        let packets = self.machine.as_mut().map(|machine| machine.turn(now, &mut random));
+        self.sealed(packets.unwrap_or_default())
+    }
+
+    /// Returns the work that only the agent can do.
+    pub(super) fn task(&mut self) -> Option<Task> {
+        let machine = self.machine.as_mut()?;
+        if machine.is_proven() {
+            return Some(Task::KeepFile);
+        }
+        machine.take_whole().map(Task::TakeFile)
+    }
+
+    fn sealed(&self, packets: Vec<Outgoing>) -> Vec<HelperPacket> {
+        let mut sealed = Vec::new();
+        let Some((part, own)) = &self.part else { return sealed };
+        for Outgoing { to, salt, message } in packets {
+            let peer = part.peers.iter().find(|peer| peer.id == to);
+            if let (Some(peer), Some(key)) = (peer, self.keys.of(to)) {
+                sealed.push(HelperPacket {
+                    from: SocketAddr::new(*own, part.port),
+                    to: SocketAddr::new(peer.address, peer.port),
+                    packet: key.seal(part.id, to, salt, &message),
+                });
+            }
+        }
+        sealed
+    }
+}

@@ -1,0 +1,123 @@
+//! Files of linked sites: judged, put in force, and undone unless the giver answers through its tunnel.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::{Agent, log_errors};
+use crate::base::error::{Error, Errors, Result};
+use crate::engine::apply::OnFailure;
+use crate::engine::load::Files;
+use crate::engine::locked_file::LockedNetworkFile;
+use crate::exchange::{OwnStanding, Taker, WholeFile, judge, own_standing};
+use crate::system::disk::{self, FileOrigin};
+
+/// Time for the giver of a file to answer through its tunnel.
+const PROVEN_WITHIN: Duration = Duration::from_mins(2);
+
+/// Reason why a file is not in force.
+enum NotTaken {
+    /// It is never to be taken from this site.
+    Refused(String),
+    /// It can be taken later.
+    Later,
+}
+
+impl Agent {
+    /// Puts a file of a linked site in force, if it may be.
+    pub(super) fn take_file(&mut self, file: &WholeFile) {
+        let name = self.sources.helper_ports.exchange.name(file.giver);
+        let outcome = self.try_to_take(file);
+        let (exchange, now) = (&mut self.sources.helper_ports.exchange, Instant::now());
+        match outcome {
+            Ok(()) => {
+                log::info!("took the network file with serial {} from {name}", file.head.serial);
+                exchange.machine().into_iter().for_each(|machine| machine.prove(file.giver, now));
+            }
+            Err(NotTaken::Later) => {
+                exchange.machine().into_iter().for_each(|machine| machine.postpone(file.giver, now));
+            }
+            Err(NotTaken::Refused(reason)) => {
+                let hash = file.head.hash;
+                exchange.machine().into_iter().for_each(|machine| machine.refuse(file.giver, hash, now));
+                exchange.report(format!(
+                    "the network file with serial {} from {name} is not taken: {reason}",
+                    file.head.serial
+                ));
+            }
+        }
+    }
+
+    /// Keeps the file in force for good: its giver has answered.
+    pub(super) fn keep_file(&mut self) {
+        if self.sources.confirmation.deadline().is_some() {
+            log_errors(&self.confirm());
+        }
+        let machine = self.sources.helper_ports.exchange.machine();
+        machine.into_iter().for_each(|machine| machine.settle(Instant::now()));
+    }
+
+    /// Takes note that the file in force is about to be undone. Returns the problem, if it is the file of a site
+    /// that was still to answer.
+    pub(super) fn give_up_file(&mut self) -> Option<String> {
+        let exchange = &mut self.sources.helper_ports.exchange;
+        let giver = exchange.machine()?.undone(Instant::now())?;
+        let (name, serial) = (exchange.name(giver), self.files.network.serial);
+        Some(format!(
+            "the network file with serial {serial} from {name} was undone: {name} did not answer through its \
+             tunnel any more"
+        ))
+    }
+
+    fn try_to_take(&mut self, file: &WholeFile) -> Result<(), NotTaken> {
+        if self.sources.confirmation.deadline().is_some() {
+            return Err(NotTaken::Later);
+        }
+        let is_pulling =
+            self.sources.helper_ports.exchange.machine().is_some_and(|machine| machine.is_pulling());
+        let refused = |errors: Errors| NotTaken::Refused(errors.to_string());
+        let lock = LockedNetworkFile::begin_now(&self.file).map_err(|error| refused(error.into()))?;
+        let lock = lock.ok_or(NotTaken::Later)?;
+        let on_disk = disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default();
+        if on_disk != self.files.text && !is_pulling {
+            self.sources.helper_ports.exchange.report(
+                "the network file was changed here and is not in force: no file is taken until it is the one in \
+                 force again"
+                    .to_owned(),
+            );
+            return Err(NotTaken::Later);
+        }
+        let standing = own_standing(&self.files.text, &self.files.network).unwrap_or(OwnStanding::Edited);
+        let key = self.files.public_key;
+        let taker = Taker { network: &self.files.network, standing, key, is_pulling };
+        let network = judge(&taker, &file.text, file.head.serial)
+            .map_err(|reason| NotTaken::Refused(reason.to_string()))?;
+        let files = Files::with_text(&self.file, file.text.clone(), network).map_err(refused)?;
+        self.put_in_force(files, file.giver, || lock.finish(&on_disk, &file.text)).map_err(refused)
+    }
+
+    /// Puts the file in force until its giver has answered. `write` replaces the network file.
+    fn put_in_force(
+        &mut self,
+        files: Files,
+        giver: u8,
+        write: impl FnOnce() -> Result<()>,
+    ) -> Result<(), Errors> {
+        self.sources.tables.begin(&mut *self.kernel)?;
+        let links = self.kernel.links()?;
+        let site = files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let peers = site.exchange.iter().flat_map(|part| &part.peers);
+        if !peers.into_iter().any(|peer| peer.id == giver) {
+            return Err(Error::wrong("with it, the site that gives it has no link to this one").into());
+        }
+        self.sources.confirmation.begin(&self.files, &files.text, Some(PROVEN_WITHIN))?;
+        let result = write().map_err(Errors::from).and_then(|()| {
+            self.go_by(Rc::new(files))?;
+            self.apply(site, "a linked site has given a newer network file", OnFailure::Undo)
+        });
+        if let Err(errors) = result {
+            self.undo_change();
+            return Err(errors);
+        }
+        self.or_retry(result).map(drop)
+    }
+}
