@@ -28,20 +28,18 @@ impl Agent {
         let name = self.sources.helper_ports.exchange.name(file.giver);
         let outcome = self.try_to_take(file);
         let (exchange, now) = (&mut self.sources.helper_ports.exchange, Instant::now());
+        let Some(machine) = exchange.machine() else { return };
+        let serial = file.head.serial;
         match outcome {
             Ok(()) => {
-                log::info!("took the network file with serial {} from {name}", file.head.serial);
-                exchange.machine().into_iter().for_each(|machine| machine.prove(file.giver, now));
+                machine.prove(file.giver, now);
+                log::info!("took the network file with serial {serial} from {name}");
             }
-            Err(NotTaken::Later) => {
-                exchange.machine().into_iter().for_each(|machine| machine.postpone(file.giver, now));
-            }
+            Err(NotTaken::Later) => machine.postpone(file.giver, now),
             Err(NotTaken::Refused(reason)) => {
-                let hash = file.head.hash;
-                exchange.machine().into_iter().for_each(|machine| machine.refuse(file.giver, hash, now));
+                machine.refuse(file.giver, file.head.hash, now);
                 exchange.report(format!(
-                    "the network file with serial {} from {name} is not taken: {reason}",
-                    file.head.serial
+                    "the network file with serial {serial} from {name} is not taken: {reason}"
                 ));
             }
         }
@@ -52,8 +50,9 @@ impl Agent {
         if self.sources.confirmation.deadline().is_some() {
             log_errors(&self.confirm());
         }
-        let machine = self.sources.helper_ports.exchange.machine();
-        machine.into_iter().for_each(|machine| machine.settle(Instant::now()));
+        if let Some(machine) = self.sources.helper_ports.exchange.machine() {
+            machine.settle(Instant::now());
+        }
     }
 
     /// Takes note that the file in force is about to be undone. Returns the problem, if it is the file of a site
