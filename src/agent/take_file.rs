@@ -55,8 +55,8 @@ impl Agent {
         }
     }
 
-    /// Takes note that the file in force is about to be undone. Returns the problem, if it is the file of a site
-    /// that was still to answer.
+    /// Takes note that the file in force is about to be undone. Returns the problem, if it is the file of a
+    /// site that was still to answer.
     pub(super) fn give_up_file(&mut self) -> Option<String> {
         let exchange = &mut self.sources.helper_ports.exchange;
         let giver = exchange.machine()?.undone(Instant::now())?;
@@ -79,8 +79,8 @@ impl Agent {
         let on_disk = disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default();
         if on_disk != self.files.text && !is_pulling {
             self.sources.helper_ports.exchange.report(
-                "the network file was changed here and is not in force: no file is taken until it is the one in \
-                 force again"
+                "the network file was changed here and is not in force: apply it, or drop the changes with \
+                 `portals pull`"
                     .to_owned(),
             );
             return Err(NotTaken::Later);
