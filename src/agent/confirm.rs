@@ -80,7 +80,9 @@ impl Agent {
         if let Some(before) = self.sources.confirmation.go_back() {
             let problem = self.give_up_file();
             log_errors(&self.return_to(before));
-            problem.into_iter().for_each(|problem| self.sources.helper_ports.exchange.report(problem));
+            if let Some(problem) = problem {
+                self.sources.helper_ports.exchange.report(problem);
+            }
         }
     }
 

@@ -28,20 +28,18 @@ impl Agent {
         let name = self.sources.helper_ports.exchange.name(file.giver);
         let outcome = self.try_to_take(file);
         let (exchange, now) = (&mut self.sources.helper_ports.exchange, Instant::now());
+        let Some(machine) = exchange.machine() else { return };
+        let serial = file.head.serial;
         match outcome {
             Ok(()) => {
-                log::info!("took the network file with serial {} from {name}", file.head.serial);
-                exchange.machine().into_iter().for_each(|machine| machine.prove(file.giver, now));
+                machine.prove(file.giver, now);
+                log::info!("took the network file with serial {serial} from {name}");
             }
-            Err(NotTaken::Later) => {
-                exchange.machine().into_iter().for_each(|machine| machine.postpone(file.giver, now));
-            }
+            Err(NotTaken::Later) => machine.postpone(file.giver, now),
             Err(NotTaken::Refused(reason)) => {
-                let hash = file.head.hash;
-                exchange.machine().into_iter().for_each(|machine| machine.refuse(file.giver, hash, now));
+                machine.refuse(file.giver, file.head.hash, now);
                 exchange.report(format!(
-                    "the network file with serial {} from {name} is not taken: {reason}",
-                    file.head.serial
+                    "the network file with serial {serial} from {name} is not taken: {reason}"
                 ));
             }
         }
@@ -52,12 +50,13 @@ impl Agent {
         if self.sources.confirmation.deadline().is_some() {
             log_errors(&self.confirm());
         }
-        let machine = self.sources.helper_ports.exchange.machine();
-        machine.into_iter().for_each(|machine| machine.settle(Instant::now()));
+        if let Some(machine) = self.sources.helper_ports.exchange.machine() {
+            machine.settle(Instant::now());
+        }
     }
 
-    /// Takes note that the file in force is about to be undone. Returns the problem, if it is the file of a site
-    /// that was still to answer.
+    /// Takes note that the file in force is about to be undone. Returns the problem, if it is the file of a
+    /// site that was still to answer.
     pub(super) fn give_up_file(&mut self) -> Option<String> {
         let exchange = &mut self.sources.helper_ports.exchange;
         let giver = exchange.machine()?.undone(Instant::now())?;
@@ -80,8 +79,8 @@ impl Agent {
         let on_disk = disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default();
         if on_disk != self.files.text && !is_pulling {
             self.sources.helper_ports.exchange.report(
-                "the network file was changed here and is not in force: no file is taken until it is the one in \
-                 force again"
+                "the network file was changed here and is not in force: apply it, or drop the changes with \
+                 `portals pull`"
                     .to_owned(),
             );
             return Err(NotTaken::Later);

@@ -1,8 +1,8 @@
 //! The same network file everywhere: linked sites offer each other their file, and fetch a newer one.
 //!
 //! The state machine decides which packets to send. Time and random bytes come in as arguments. It trusts no
-//! peer: a file is [`WholeFile`] once its length and its hash are as offered, and the caller judges it. A peer
-//! that offers what it does not have, or what the caller refuses, waits behind the others.
+//! peer: a file is a [`WholeFile`] once its length and its hash are as offered, and then the caller judges
+//! it. A peer whose downloads fail waits behind the others.
 
 mod download;
 mod judge;
