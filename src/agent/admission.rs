@@ -1,6 +1,7 @@
 //! Admission of new sites: requests that come with an invitation, and requests of this machine about
 //! invitations. Only a site that has the admin key of the network admits others.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
@@ -73,7 +74,7 @@ impl Agent {
     /// Returns the state of each invitation.
     pub(super) fn invitations(&self) -> Vec<InvitationStatus> {
         let now = Instant::now();
-        self.sources.door.invitations.iter().map(|invitation| status(invitation, now)).collect()
+        self.sources.door.invitations.all().iter().map(|invitation| status(invitation, now)).collect()
     }
 
     /// Makes a token useless.
@@ -340,19 +341,19 @@ fn status(invitation: &Invitation, now: Instant) -> InvitationStatus {
 fn wishes(Applicant { key, request, from }: &Applicant) -> String {
     let mut words = format!("key {key}");
     if let Some(from) = from {
-        words += &format!(", from {from}");
+        let _ = write!(words, ", from {from}");
     }
     if let Some(name) = &request.name {
-        words += &format!(", wants the name {name}");
+        let _ = write!(words, ", wants the name {name}");
     }
     if let Some(endpoint) = &request.endpoint {
-        words += &format!(", endpoint {endpoint}");
+        let _ = write!(words, ", endpoint {endpoint}");
     }
     for network in &request.lan {
-        words += &format!(", lan {network}");
+        let _ = write!(words, ", lan {network}");
     }
     if let Some(portal) = &request.portal {
-        words += &format!(", portal {portal}");
+        let _ = write!(words, ", portal {portal}");
     }
     words
 }

@@ -63,7 +63,7 @@ impl Door {
             None
         });
         let invitations = text.map(|text| Invitations::from_text(&text, now)).unwrap_or_default();
-        let due = invitations.iter().next().map(|_| now + WRITE_PAUSE);
+        let due = invitations.all().first().map(|_| now + WRITE_PAUSE);
         Self { path, invitations, due, failed: Vec::new(), deliveries: Vec::new(), socket: None }
     }
 

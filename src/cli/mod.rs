@@ -18,7 +18,9 @@ use crate::config::model;
 pub use files::{ExportCommand, ImportCommand};
 pub use join::{AcceptCommand, InviteCommand, InvitesCommand, JoinCommand};
 pub use phone::{PhoneAction, PhoneAdd, PhoneCommand, PhoneList, PhoneRemove, PhoneShow};
-pub use site::{SignCommand, SiteAction, SiteAdd, SiteCommand, SiteList, SiteRemove};
+pub use site::{
+    PullCommand, PushCommand, SignCommand, SiteAction, SiteAdd, SiteCommand, SiteList, SiteRemove,
+};
 
 /// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may come before or after
 /// the command.
@@ -78,6 +80,10 @@ pub enum Command {
     Site(SiteCommand),
     /// `portals sign`
     Sign(SignCommand),
+    /// `portals push`
+    Push(PushCommand),
+    /// `portals pull`
+    Pull(PullCommand),
     /// `portals import`
     Import(ImportCommand),
     /// `portals export`

@@ -1,4 +1,4 @@
-//! Command lines of `portals site` and `portals sign`.
+//! Command lines of `portals site`, `portals sign`, `portals push` and `portals pull`.
 
 use std::path::PathBuf;
 
@@ -101,3 +101,26 @@ pub struct SignCommand {
     #[argh(switch)]
     pub create: bool,
 }
+
+/// Bring the network file to all sites: sign it if it was edited, use it here, and offer it to the linked
+/// sites, which pass it on.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "push",
+    error_code(
+        1,
+        "the file is in force here, and some sites do not have it yet: they get it when they are back"
+    )
+)]
+pub struct PushCommand {
+    /// replace a newer file that other sites have
+    #[argh(switch)]
+    pub over: bool,
+}
+
+/// Drop the changes of the network file that were made here, and take the newest signed file of the linked
+/// sites.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(subcommand, name = "pull")]
+pub struct PullCommand {}

@@ -16,6 +16,7 @@ mod leases;
 mod phone;
 mod plan;
 mod prometheus;
+mod push;
 mod reload;
 mod run;
 mod sign;
@@ -108,6 +109,8 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Phone(options) => phone::run(file, options),
         Command::Site(options) => site::run(file, options),
         Command::Sign(options) => sign::run(file, options),
+        Command::Push(options) => push::push(file, options),
+        Command::Pull(_) => push::pull(file),
         Command::Import(options) => import::run(options),
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),
@@ -167,7 +170,7 @@ fn after_change(file: &Path, signing: Signing) {
     match signing {
         Signing::Signed => complain!("Next: run `portals push`, which brings the file to all sites."),
         Signing::NoAdmins => {
-            complain!("Next: run `portals reload`, and copy {} to the other sites.", file.display())
+            complain!("Next: run `portals reload`, and copy {} to the other sites.", file.display());
         }
         Signing::KeyElsewhere => complain!(
             "The file is not signed, because the admin key is not here. Next: run `portals sign` where the \

@@ -1,6 +1,6 @@
 //! `portals sign`: raises the serial of a network file, and signs the file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{ExitStatus, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors, Result};
@@ -54,7 +54,7 @@ pub(super) fn run(file: &Path, options: &SignCommand) -> Result<ExitStatus, Erro
 const CARRY: &str = "copy this file to every site by hand, once, and run `portals reload` there; after that, \
                      `portals push` brings each change to all sites";
 
-fn load(key_file: &PathBuf) -> Result<Secret> {
+fn load(key_file: &Path) -> Result<Secret> {
     key_files::load_if_there(key_file)?.ok_or_else(|| {
         Error::wrong(format!(
             "{}: there is no such file: name the admin key with --key FILE, or make one with --create",

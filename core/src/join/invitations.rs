@@ -216,8 +216,8 @@ pub struct Invitations(Vec<Invitation>);
 
 impl Invitations {
     /// Returns the invitations in the order in which they were made.
-    pub fn iter(&self) -> std::slice::Iter<'_, Invitation> {
-        self.0.iter()
+    pub fn all(&self) -> &[Invitation] {
+        &self.0
     }
 
     /// Adds an invitation, and removes older ones of the same name that bring in no site any more. `secret`

@@ -313,7 +313,9 @@ fn put_joined(body: &mut Writer, joined: &Joined) {
     body.network(joined.subnet);
     joined.subnet6.into_iter().for_each(|subnet6| body.network(subnet6));
     joined.secret.iter().for_each(|secret| body.bytes(secret.bytes()));
-    [&joined.name, &joined.inviter, &joined.network].into_iter().for_each(|name| body.text(name));
+    for name in [&joined.name, &joined.inviter, &joined.network] {
+        body.text(name);
+    }
 }
 
 fn decode_answer(body: &mut Reader) -> Option<JoinAnswer> {

@@ -280,8 +280,7 @@ fn only_the_site_with_the_admin_key_invites() {
     assert!(!stage.network().sites.contains_key("rome"));
 
     let text = stage.read();
-    let plain: String =
-        text.lines().filter(|line| !line.starts_with("admins")).map(|line| format!("{line}\n")).collect();
+    let plain: String = text.split_inclusive('\n').filter(|line| !line.starts_with("admins")).collect();
     stage.write(signed::unsigned(&plain));
     stage.ask(&ControlRequest::Reload).unwrap();
     let errors = stage.ask(&terms("bonn nyc - - 0")).unwrap_err().to_string();

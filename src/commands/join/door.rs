@@ -60,12 +60,11 @@ impl Visitor<'_> {
                     noted = Instant::now();
                     complain!("no answer yet");
                 }
-                Ok(None) => {}
                 Err(error) if noted.elapsed() > NOTE => {
                     noted = Instant::now();
                     complain!("{}: {error}", door.host);
                 }
-                Err(_) => {}
+                Ok(None) | Err(_) => {}
             }
             if heard.elapsed() > SILENCE || begun.elapsed() > WAIT {
                 return Err(silent(door));

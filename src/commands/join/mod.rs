@@ -58,7 +58,7 @@ pub(super) fn run(file: &Path, options: &JoinCommand) -> Result<ExitStatus, Erro
     let name = site::own_name(&network, own)?;
     say!("this machine is site {name} of network {} now", network.name);
     if start(file, options)? {
-        wait(file, &network)?;
+        wait(file, &network);
     }
     Ok(ExitStatus::Done)
 }
@@ -183,7 +183,7 @@ fn start(file: &Path, options: &JoinCommand) -> Result<bool, Errors> {
 }
 
 /// Waits until the agent has the signed network file in force.
-fn wait(file: &Path, provisional: &Network) -> Result<(), Errors> {
+fn wait(file: &Path, provisional: &Network) {
     complain!("waiting for the network file, which comes through the tunnel");
     let until = Instant::now() + WAIT;
     while Instant::now() < until {
@@ -195,7 +195,7 @@ fn wait(file: &Path, provisional: &Network) -> Result<(), Errors> {
             say!(
                 "the network file is here: serial {serial}, {sites} sites; `portals status` shows the links"
             );
-            return Ok(());
+            return;
         }
         sleep(LOOK);
     }
@@ -203,7 +203,6 @@ fn wait(file: &Path, provisional: &Network) -> Result<(), Errors> {
     complain!(
         "the network file of {name} has not come yet: the agent goes on; `portals status` shows its links"
     );
-    Ok(())
 }
 
 /// Reports whether the agent has a network file in force for good.

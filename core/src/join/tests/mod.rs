@@ -232,8 +232,11 @@ fn an_invitation_survives_a_restart() {
     }
     let read = |text: &str, now| {
         let invitations = Invitations::from_text(text, now);
-        let known: Vec<_> =
-            invitations.iter().map(|one| (one.terms.clone(), one.state.clone(), one.left(now))).collect();
+        let known: Vec<_> = invitations
+            .all()
+            .iter()
+            .map(|one| (one.terms.clone(), one.state.clone(), one.left(now)))
+            .collect();
         known
     };
     let later = inviter.now + Duration::from_hours(3);
@@ -242,7 +245,7 @@ fn an_invitation_survives_a_restart() {
     let started = inviter.now + Duration::from_hours(1000);
     let known = read(&text, started);
     assert_eq!(known.len(), 4);
-    for ((terms, state, left), before) in known.iter().zip(inviter.invitations.iter()) {
+    for ((terms, state, left), before) in known.iter().zip(inviter.invitations.all()) {
         assert_eq!((terms, state), (&before.terms, &before.state));
         assert_eq!(*left, LIFE - Duration::from_hours(3));
     }

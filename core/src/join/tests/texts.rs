@@ -90,7 +90,7 @@ fn lines_of_others_are_no_invitations() {
     let inviter = Inviter::new(terms("paris"));
     let text = inviter.invitations.to_text(inviter.now);
     let line = text.trim_end();
-    let count = |text: &str| Invitations::from_text(text, inviter.now).iter().count();
+    let count = |text: &str| Invitations::from_text(text, inviter.now).all().len();
     assert_eq!(count(line), 1);
     for wrong in [
         line.replace("paris", "par/is"),
@@ -109,7 +109,7 @@ fn lines_of_others_are_no_invitations() {
     let forever = line.replace(&seconds, "18446744073709551615");
     assert_ne!(forever, line);
     let read = Invitations::from_text(&forever, inviter.now);
-    assert_eq!(read.iter().next().unwrap().left(inviter.now), LIFE);
+    assert_eq!(read.all()[0].left(inviter.now), LIFE);
     assert_eq!(count(&text.repeat(100)), super::super::invitations::MOST_INVITATIONS);
 }
 
