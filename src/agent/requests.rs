@@ -79,7 +79,8 @@ impl Agent {
     fn exchange(&mut self, ask: fn(&mut Exchange, Instant)) -> Result<Applied, Errors> {
         let machine = self.sources.helper_ports.exchange.machine().ok_or_else(|| {
             Error::wrong(
-                "this site exchanges no network file: the network needs an admin key (`portals sign --create`), \
+                "this site exchanges no network file: the network needs an admin key (`portals sign \
+                 --create`), \
                  and this site a link",
             )
         })?;

@@ -11,8 +11,8 @@ use crate::base::net::{Cidr, IfName};
     subcommand,
     name = "invite",
     example = "portals invite paris\nportals invite oslo --exits nyc,paris --confirm",
-    note = "The token goes to standard output, everything else to standard error. It is good for one site and \
-            24 hours: treat it as a password. The agent must run here, and admin.key must be next to the \
+    note = "The token goes to standard output, everything else to standard error. It is good for one site \
+            and 24 hours: treat it as a password. The agent must run here, and admin.key must be next to the \
             network file."
 )]
 pub struct InviteCommand {
@@ -64,15 +64,15 @@ pub struct InvitesCommand {
     pub allow: Option<String>,
 }
 
-/// Make this machine a site of a network, with a token from `portals invite`: creates this site's key, asks the
-/// site that has invited, starts the agent as `portals install` does, and waits for the network file.
+/// Make this machine a site of a network, with a token from `portals invite`: creates this site's key, asks
+/// the site that has invited, starts the agent as `portals install` does, and waits for the network file.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(
     subcommand,
     name = "join",
     example = "portals join p1.… --portal eth1\nssh nyc portals invite paris | portals join -",
-    note = "A join that was cut short goes on when the command is run again. With --config, or where the agent \
-            runs already, no agent is started."
+    note = "A join that was cut short goes on when the command is run again. With --config, or where the \
+            agent runs already, no agent is started."
 )]
 pub struct JoinCommand {
     /// token, or `-` to read it from standard input
@@ -100,7 +100,8 @@ pub struct JoinCommand {
     pub no_start: bool,
 }
 
-/// Let the site join whose `portals join` has printed an answer: for networks in which no site can be dialled.
+/// Let the site join whose `portals join` has printed an answer: for networks in which no site can
+/// be dialled.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "accept", example = "portals accept a1.…")]
 pub struct AcceptCommand {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use argh::{ArgsInfo, FromArgs};
 
-/// Add, show, list and remove phones: devices with an ordinary WireGuard app, which dial a site and leave at its exits.
+/// Add, show, list and remove phones: devices with an ordinary WireGuard app, which dial a site and leave at
+/// its exits.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "phone")]
 pub struct PhoneCommand {

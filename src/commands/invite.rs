@@ -1,5 +1,5 @@
-//! `portals invite`, `portals invites` and `portals accept`: the side of the site that invites. The agent does
-//! the work.
+//! `portals invite`, `portals invites` and `portals accept`: the side of the site that invites. The agent
+//! does the work.
 
 use std::fs;
 use std::io::{self, BufRead as _, Read as _};

@@ -30,7 +30,7 @@ pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Err
     if newest > network.serial && !options.over {
         let (site, serial) = newer(&known, newest);
         return Err(Error::failed(format!(
-            "{}: site {site} has a newer file, with serial {serial}: take that one with `portals pull`, or \\
+            "{}: site {site} has a newer file, with serial {serial}: take that one with `portals pull`, or \
              replace it with `portals push --over`",
             file.display()
         ))
@@ -75,7 +75,7 @@ fn signed_network(file: &Path) -> Result<(String, Network), Errors> {
     let (text, network) = network_file::load(file)?;
     if network.admins.is_empty() {
         return Err(Error::wrong(format!(
-            "{}: this network has no admin key, so its file is carried to each site by hand: make a key with \\
+            "{}: this network has no admin key, so its file is carried to each site by hand: make a key with \
              `portals sign --create`",
             file.display()
         ))
@@ -100,7 +100,7 @@ fn signed(file: &Path, known: &[SiteFile], newest: u64) -> Result<Network, Error
         return Ok(network);
     }
     Err(Error::wrong(format!(
-        "{}: the admin key is not here, so nobody has signed the changes of this file: run `portals sign` \\
+        "{}: the admin key is not here, so nobody has signed the changes of this file: run `portals sign` \
          where the key is, with a copy of this file, and bring it back",
         file.display()
     ))

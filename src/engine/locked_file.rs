@@ -66,8 +66,8 @@ pub enum Signing {
     KeyElsewhere,
 }
 
-/// Changes the text of the network file, raises its serial above `at_least` and its own, and signs it with the
-/// admin key next to it.
+/// Changes the text of the network file, raises its serial above `at_least` and its own, and signs it with
+/// the admin key next to it.
 pub fn change(
     file: &Path,
     at_least: u64,

@@ -149,8 +149,8 @@ impl JoinKeys {
     }
 
     /// Returns the salt of a request that is the same each time, for a request that a person carries: the
-    /// answer to an earlier copy is then an answer to each copy. Another request has another salt; `None` if it
-    /// is too long.
+    /// answer to an earlier copy is then an answer to each copy. Another request has another salt; `None` if
+    /// it is too long.
     pub fn steady_salt(&self, request: &JoinRequest) -> Option<[u8; 16]> {
         let body = encode_request(request)?;
         let hash = keyed_hash(self.secret.bytes(), &[self.shared.bytes(), &body, b"salt"]);

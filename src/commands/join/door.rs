@@ -1,4 +1,5 @@
-//! The way from a new site to the site that has invited: packets to its door, or a text that a person carries.
+//! The way from a new site to the site that has invited: packets to its door, or a text that a person
+//! carries.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -205,8 +206,8 @@ fn outcome(answer: JoinAnswer) -> Result<Joined> {
 
 fn silent(door: &Door) -> Error {
     Error::failed(format!(
-        "{} does not answer at UDP port {}: does its agent run, and does this port reach it? A wrong token, or \
-         one that is two days old, gets no answer either",
+        "{} does not answer at UDP port {}: does its agent run, and does this port reach it? A wrong token, \
+         or          one that is two days old, gets no answer either",
         door.host, door.port
     ))
 }

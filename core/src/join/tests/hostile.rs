@@ -4,14 +4,14 @@ use super::super::packet::requested;
 use super::*;
 
 /// Keys of a new site with a wrong secret, or for another inviting site.
-fn strange_keys(invitation: InviteSecret, byte: u8, inviter: PublicKey) -> JoinKeys {
-    JoinKeys::derive(&invitation, &secret(byte), inviter).unwrap()
+fn strange_keys(invitation: &InviteSecret, byte: u8, inviter: PublicKey) -> JoinKeys {
+    JoinKeys::derive(invitation, &secret(byte), inviter).unwrap()
 }
 
 #[test]
 fn a_wrong_secret_gets_silence() {
     let mut inviter = Inviter::new(terms("paris"));
-    let keys = strange_keys(InviteSecret::new([8; 16]), 2, key(1));
+    let keys = strange_keys(&InviteSecret::new([8; 16]), 2, key(1));
     let packet = keys.seal_request(key(2), [5; 16], &JoinRequest::default()).unwrap();
     assert_eq!(inviter.answer(&packet), "silence");
     assert_eq!(inviter.curves, 0);
@@ -26,7 +26,7 @@ fn a_wrong_secret_gets_silence() {
 #[test]
 fn a_request_to_another_site_gets_silence() {
     let mut inviter = Inviter::new(terms("paris"));
-    let keys = strange_keys(token().secret.clone(), 2, key(4));
+    let keys = strange_keys(&token().secret, 2, key(4));
     let packet = keys.seal_request(key(2), [5; 16], &JoinRequest::default()).unwrap();
     assert_eq!(inviter.answer(&packet), "silence");
 }
@@ -100,7 +100,7 @@ fn answers_are_for_their_request_and_site_only() {
     assert_eq!(keys(2).open_answer(&answer, number(&old)), Some(JoinAnswer::Used));
     assert_eq!(keys(2).open_answer(&answer, number(&new)), None, "an old answer");
     assert_eq!(keys(3).open_answer(&answer, number(&old)), None, "another site with the same token");
-    let other = strange_keys(InviteSecret::new([8; 16]), 2, key(1));
+    let other = strange_keys(&InviteSecret::new([8; 16]), 2, key(1));
     assert_eq!(other.open_answer(&answer, number(&old)), None, "another token");
     for bit in 0..answer.len() * 8 {
         let mut changed = answer;
