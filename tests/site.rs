@@ -113,8 +113,8 @@ fn sites_come_and_go_and_the_rest_of_the_file_stays() {
     ]);
     assert!(words.contains("added site rome with id 3") && words.contains("portals reload"), "{words}");
     let section = format!(
-        "\n[site.rome]\nid         = 3\npublic_key = \"{ROME}\"\nexits      = [\"nyc\",\"paris\"]\nlan        \
-         = [\"192.168.7.0/24\"]\n"
+        "\n[site.rome]\nid         = 3\npublic_key = \"{ROME}\"\nexits      = [\"nyc\",\"paris\"]\n\
+         lan        = [\"192.168.7.0/24\"]\n"
     );
     assert_eq!(folder.file(), format!("{NETWORK}{section}"));
     let listed = folder.done(&["site", "list"]);

@@ -206,8 +206,8 @@ fn outcome(answer: JoinAnswer) -> Result<Joined> {
 
 fn silent(door: &Door) -> Error {
     Error::failed(format!(
-        "{} does not answer at UDP port {}: does its agent run, and does this port reach it? A wrong token, \
-         or          one that is two days old, gets no answer either",
+        "{} does not answer at UDP port {}: does its agent run, and does this port reach it? A wrong token \
+         gets no answer either, and neither does a token that is two days old",
         door.host, door.port
     ))
 }
