@@ -290,6 +290,6 @@ fn rule(verb: &str, rule: &Rule) -> String {
 }
 
 /// Quotes a text as one word for any POSIX shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

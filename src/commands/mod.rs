@@ -120,7 +120,7 @@ fn command_for(command: &str, file: &Path) -> String {
     if path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,:@".contains(&byte)) {
         format!("{command} --config {path}")
     } else {
-        format!("{command} --config '{}'", path.replace('\'', "'\\''"))
+        format!("{command} --config {}", as_commands::quoted(&path))
     }
 }
 

@@ -50,7 +50,8 @@ fn template(options: &InitCommand, site: &str, own: PublicKey, admin: PublicKey)
     let other_id = if id == 2 { 1 } else { 2 };
     let entrance = options.portal.as_ref().map_or("eth1", |portal| portal.as_str());
     format!(
-        r#"# All sites of the network; every site has the same file. `portals plan` only checks it.
+        r#"# All sites of the network; every site has the same file. After a change by hand, `portals plan`
+# checks it, and `portals push` signs it and takes it to the other sites.
 
 [network]
 name   = {network}

@@ -96,7 +96,7 @@ fn marks(interface: &HostInterface) -> String {
     if interface.is_uplink {
         marks.push("uplink".to_owned());
     }
-    if interface.is_bridge {
+    if interface.sort == LinkSort::Bridge {
         marks.push("bridge".to_owned());
     }
     match &interface.master {
@@ -136,8 +136,8 @@ fn answer(question: Arguments) -> Result<String> {
     if length == 0 {
         say!("");
         return Err(Error::failed(
-            "the input ended before the last answer, and nothing was created; `portals init --help` names the \
-             options that take the place of the questions",
+            "the input ended before the last answer, and nothing was created; `portals init --help` names \
+             the options that take the place of the questions",
         ));
     }
     Ok(String::from_utf8_lossy(&line[..length]).trim().to_owned())

@@ -17,8 +17,8 @@ pub struct HostInterface {
     pub name: IfName,
     /// Set if the interface leads to the internet.
     pub is_uplink: bool,
-    /// Set if the interface is a bridge.
-    pub is_bridge: bool,
+    /// Sort of the interface.
+    pub sort: LinkSort,
     /// Interface that has this one as a port, and its sort.
     pub master: Option<(IfName, LinkSort)>,
     /// Set if the interface belongs to a Wi-Fi card.
@@ -48,7 +48,7 @@ pub fn list() -> Result<Vec<HostInterface>> {
         found.push(HostInterface {
             name: link.name.clone(),
             is_uplink: uplink == Some(link.index),
-            is_bridge: link.sort == LinkSort::Bridge,
+            sort: link.sort,
             master: master.map(|master| (master.name.clone(), master.sort)),
             is_wifi: cards.contains(&link.name),
             has_address: addresses
