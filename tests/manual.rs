@@ -11,6 +11,10 @@ const FILES: &[(&str, &str)] = &[
     ("network.toml", "The network: the same file on every site."),
     ("private.key", "This site's private key, mode 0600."),
     (
+        "admin.key",
+        "Signs the network file, mode 0600; made with the first file. It may be kept on another machine.",
+    ),
+    (
         "network.secret",
         "Optional, mode 0600, the same on every site: a pre-shared key for each link is derived from it.",
     ),

@@ -2,6 +2,7 @@
 
 pub mod amounts;
 mod files;
+mod init;
 mod join;
 pub mod output;
 mod phone;
@@ -13,9 +14,9 @@ use std::time::Duration;
 
 use argh::{ArgsInfo, FromArgs};
 
-use crate::base::net::Cidr;
 use crate::config::model;
 pub use files::{ExportCommand, ImportCommand};
+pub use init::InitCommand;
 pub use join::{AcceptCommand, InviteCommand, InvitesCommand, JoinCommand};
 pub use phone::{PhoneAction, PhoneAdd, PhoneCommand, PhoneList, PhoneRemove, PhoneShow};
 pub use site::{
@@ -112,37 +113,6 @@ pub struct DemoCommand {
     /// show two homes behind NAT instead, which find each other with the help of a public site
     #[argh(switch)]
     pub nat: bool,
-}
-
-/// Create this site's key and a first network file.
-#[derive(FromArgs, ArgsInfo, Debug)]
-#[argh(
-    subcommand,
-    name = "init",
-    example = "portals init --site nyc --id 1 --endpoint nyc.example.net",
-    note = "An existing network file or key is never overwritten. If the network file exists, only a missing \
-            key is created."
-)]
-pub struct InitCommand {
-    /// name of the network (default: home)
-    #[argh(option, default = "String::from(\"home\")")]
-    pub network: String,
-
-    /// name of this site, up to 12 characters of a-z, 0-9 and - (default: this host's name)
-    #[argh(option)]
-    pub site: Option<String>,
-
-    /// number of this site, 1 to 250, unique in the network (default: 1)
-    #[argh(option, default = "1")]
-    pub id: u8,
-
-    /// private IPv4 network for tunnels and portal LANs (default: 10.77.0.0/16)
-    #[argh(option, default = "\"10.77.0.0/16\".parse().expect(\"a network\")")]
-    pub subnet: Cidr,
-
-    /// host name or address at which other sites reach this one; leave it out behind NAT
-    #[argh(option)]
-    pub endpoint: Option<String>,
 }
 
 /// Show what `apply` would change, one line per change. Changes nothing itself.

@@ -87,7 +87,7 @@ pub fn run(cli: &Cli) -> Result<ExitStatus, Errors> {
         ))
         .into());
     }
-    let file = cli.config.clone().unwrap_or_else(|| platform::folder().join(platform::NETWORK_FILE));
+    let file = cli.config.clone().unwrap_or_else(default_file);
     run_command(command, &file)
 }
 
@@ -117,6 +117,24 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Status(options) => status::run(file, options),
         Command::Install(options) => install::run(options),
         Command::Uninstall(options) => uninstall::run(options),
+    }
+}
+
+/// Returns the network file that a command without `--config` uses.
+fn default_file() -> PathBuf {
+    platform::folder().join(platform::NETWORK_FILE)
+}
+
+/// Returns a command for this network file, to be copied into a shell.
+fn command_for(command: &str, file: &Path) -> String {
+    if file == default_file() {
+        return command.to_owned();
+    }
+    let path = file.to_string_lossy();
+    if path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,:@".contains(&byte)) {
+        format!("{command} --config {path}")
+    } else {
+        format!("{command} --config {}", as_commands::quoted(&path))
     }
 }
 

@@ -35,6 +35,7 @@ mod imported;
 mod inbound;
 mod install;
 mod ipv6;
+mod join;
 mod killed;
 mod lans;
 mod leaks;
@@ -120,6 +121,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     providers::SCENARIOS,
     names::SCENARIOS,
     confirm::SCENARIOS,
+    join::SCENARIOS,
     questions::SCENARIOS,
     widths::SCENARIOS,
     files::SCENARIOS,

@@ -1,6 +1,7 @@
 //! Facts about this host that a plan needs. Reads only, and changes nothing.
 
 mod filters;
+pub mod interfaces;
 mod radios;
 mod ties;
 

@@ -51,6 +51,11 @@ impl Wireless {
         Ok(family.map(|family| Self { socket, family }))
     }
 
+    /// Returns the names of all Wi-Fi interfaces.
+    pub fn names(&mut self) -> Result<Vec<IfName>> {
+        Ok(self.interfaces()?.into_iter().map(|interface| interface.name).collect())
+    }
+
     /// Returns the Wi-Fi cards behind `names`, without the names that are not interfaces of a card.
     pub fn cards<'a>(&mut self, names: impl Iterator<Item = &'a IfName>) -> Result<SortedMap<IfName, Card>> {
         let interfaces = self.interfaces()?;
