@@ -142,7 +142,8 @@ fn in_background(site: &DemoSite, command: &str) -> Result<()> {
     shell(
         &site.router,
         &format!(
-            "cd /run/demo; : > told; '{}' {command} --config {NETWORK_FILE} > told 2> complained & echo $! > pid",
+            "cd /run/demo; : > told; '{}' {command} --config {NETWORK_FILE} > told 2> complained & \
+             echo $! > pid",
             program.display()
         ),
     )
