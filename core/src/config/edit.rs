@@ -28,7 +28,7 @@ pub fn set(text: &str, table: &[&str], key: &str, value: &str) -> Result<String>
     let Some(entries) = found.get_ref().as_table() else { return Err(unusual(text, &span)) };
     if let Some((key, old)) = entries.get_key_value(key) {
         return if is_entry(key, old) {
-            replaced(text, vec![old.span()], value)
+            replaced(text, &mut [old.span()], value)
         } else {
             Err(unusual(text, &span))
         };
@@ -48,8 +48,9 @@ pub fn set(text: &str, table: &[&str], key: &str, value: &str) -> Result<String>
     let width = column.saturating_sub(1);
     let newline = newline(text);
     let lead = if end == text.len() { newline } else { "" };
-    let place = next_line(text, end);
-    replaced(text, vec![place..place], &format!("{lead}{key:width$} = {value}{newline}"))
+    let end = next_line(text, end);
+    let place = end..end;
+    replaced(text, &mut [place], &format!("{lead}{key:width$} = {value}{newline}"))
 }
 
 /// Adds a text to the list of a key, unless the list has it. A list that is missing is created.
@@ -62,11 +63,12 @@ pub fn add_to_list(text: &str, table: &[&str], key: &str, item: &str) -> Result<
     if items.iter().any(|known| known.get_ref().as_str() == Some(item)) {
         return Ok(text.to_owned());
     }
-    let (place, separator) = match items.last() {
+    let (end, separator) = match items.last() {
         Some(last) => (last.span().end, ", "),
         None => (old.span().start + 1, ""),
     };
-    replaced(text, vec![place..place], &format!("{separator}{quoted}"))
+    let place = end..end;
+    replaced(text, &mut [place], &format!("{separator}{quoted}"))
 }
 
 /// Removes a text from the list of a key, if the list has it. An item that has a line for itself goes with
@@ -95,7 +97,7 @@ pub fn remove_from_list(text: &str, table: &[&str], key: &str, item: &str) -> Re
         (start, end) = (line, next_line(text, end));
     }
     cuts.push(start..end);
-    replaced(text, cuts, "")
+    replaced(text, &mut cuts, "")
 }
 
 /// Appends a section, with an empty line before it. The section gets the line ends of the text.
@@ -125,7 +127,7 @@ pub fn remove(text: &str, table: &[&str]) -> Result<String> {
     for block in &mut blocks {
         *block = with_comments(text, block);
     }
-    let mut kept = replaced(text, blocks, "")?;
+    let mut kept = replaced(text, &mut blocks, "")?;
     kept.truncate(kept.trim_end().len());
     kept.push_str(newline(text));
     Ok(kept)
@@ -264,7 +266,7 @@ fn next_line(text: &str, place: usize) -> usize {
 }
 
 /// Puts a text in each of these places, which do not overlap.
-fn replaced(text: &str, mut places: Vec<Span>, with: &str) -> Result<String> {
+fn replaced(text: &str, places: &mut [Span], with: &str) -> Result<String> {
     places.sort_unstable_by_key(|place| place.start);
     let mut changed = text.to_owned();
     for place in places.iter().rev() {

@@ -213,9 +213,10 @@ fn a_text_with_hashes_is_kept_whole() {
 
 #[test]
 fn the_line_ends_of_a_file_stay() {
+    type Change<'c> = &'c dyn Fn(&str) -> Result<String>;
     let with_returns = |text: &str| text.replace('\n', "\r\n");
     let file = FILE.replace("[\"paris\", \"oslo\"]", "[\n  \"paris\",\n  \"oslo\" # far\n]");
-    let changes: [&dyn Fn(&str) -> Result<String>; 8] = [
+    let changes: [Change; 8] = [
         &|text| set(text, &["network"], "serial", "7"),
         &|text| set(text, &["network"], "name", "\"house\""),
         &|text| add_to_list(text, &["phone", "mike"], "dns", "9.9.9.9"),
