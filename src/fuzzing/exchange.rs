@@ -40,8 +40,8 @@ fn files() -> Vec<File> {
     let admins = [admin_public(&secret(100)), admin_public(&secret(101))];
     let body = |name: &str, serial: u64, site: u8, lines: usize| {
         format!(
-            "[network]\nname = \"{name}\"\nsubnet = \"10.77.0.0/16\"\nserial = {serial}\nadmins = [\"{}\"]\n{}\
-             [site.oslo]\nid = 1\npublic_key = \"{}\"\n",
+            "[network]\nname = \"{name}\"\nsubnet = \"10.77.0.0/16\"\nserial = {serial}\n\
+             admins = [\"{}\"]\n{}[site.oslo]\nid = 1\npublic_key = \"{}\"\n",
             admins[usize::from(serial == 5)],
             "# a line of a long file\n".repeat(lines),
             public_key(&secret(site))
