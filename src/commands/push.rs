@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(300);
 pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Errors> {
     let network = signed_network(file)?.1;
     let known = files()?;
-    let newest = known.iter().filter_map(|known| known.serial).max().unwrap_or_default();
+    let newest = newest(&known);
     if newest > network.serial && !options.over {
         let (site, serial) = newer(&known, newest);
         return Err(Error::failed(format!(
@@ -117,19 +117,34 @@ fn newer(known: &[SiteFile], newest: u64) -> (&str, u64) {
     (site.map_or("", |file| &file.site), newest)
 }
 
+/// Returns the largest serial of the signed files that linked sites have.
+fn newest(known: &[SiteFile]) -> u64 {
+    let mut newest = 0;
+    for file in known.iter().filter(|file| file.relation != Relation::Edited) {
+        newest = newest.max(file.serial.unwrap_or_default());
+    }
+    newest
+}
+
 /// Prints a line for each linked site.
 fn show(files: &[SiteFile]) {
-    for SiteFile { site, serial, relation } in files {
-        let words = match relation {
-            Relation::Same => "has the same file",
-            Relation::Older => "has an older file",
-            Relation::Newer => "has a newer file",
-            Relation::Conflict => "has another file with the same serial: two people have changed the file",
-            Relation::Unknown => "is silent, and gets the file when it is back",
-        };
-        match serial {
-            Some(serial) => say!("  {site:<12}  serial {serial:<5}  {words}"),
-            None => say!("  {site:<12}  {words}"),
-        }
+    for file in files {
+        say!("{}", site_line(file));
+    }
+}
+
+/// Returns the line about the file of a linked site.
+pub(super) fn site_line(SiteFile { site, serial, relation }: &SiteFile) -> String {
+    let words = match relation {
+        Relation::Same => "has the same file",
+        Relation::Older => "has an older file",
+        Relation::Newer => "has a newer file",
+        Relation::Conflict => "two admins changed the file: decide at one site, and run `portals push` there",
+        Relation::Edited => "edited by hand and not signed: run `portals push` or `portals pull` there",
+        Relation::Unknown => "is silent, and gets the file when it is back",
+    };
+    match serial {
+        Some(serial) => format!("  {site:<12}  serial {serial:<5}  {words}"),
+        None => format!("  {site:<12}  {words}"),
     }
 }

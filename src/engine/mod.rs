@@ -6,6 +6,7 @@ pub mod apply;
 pub mod close_portals;
 pub mod commit_confirmed;
 pub mod converge;
+pub mod file_report;
 pub mod firewall_choice;
 pub mod host;
 pub mod journal;

@@ -7,6 +7,7 @@
 mod download;
 mod judge;
 mod peer;
+mod relation;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use crate::signed::{FileHash, hash};
 use download::{Download, Progress};
 pub use judge::{Refusal, Taker, judge, own_standing};
 use peer::PeerState;
+pub use relation::Relation;
 
 /// Pause of downloads from a peer whose file cannot be taken at present.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -73,37 +75,6 @@ pub struct Outgoing {
     pub salt: [u8; 16],
     /// Content.
     pub message: Message,
-}
-
-/// File of another site, compared with the own one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relation {
-    /// The same file.
-    Same,
-    /// An older file.
-    Older,
-    /// A newer file.
-    Newer,
-    /// Another file that is neither older nor newer.
-    Conflict,
-    /// The other site has not told yet.
-    Unknown,
-}
-
-impl Relation {
-    /// All relations.
-    pub const ALL: [Self; 5] = [Self::Same, Self::Older, Self::Newer, Self::Conflict, Self::Unknown];
-
-    /// Returns the relation as one word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Older => "older",
-            Self::Newer => "newer",
-            Self::Conflict => "conflict",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 /// Exchange of network files.
@@ -221,7 +192,7 @@ impl Exchange {
         let mut told = Vec::new();
         for (id, peer) in &self.peers {
             let serial = peer.heard.map(|(head, _)| head.serial);
-            told.push((*id, serial, self.relation(peer)));
+            told.push((*id, serial, Relation::of(&self.own, peer.heard)));
         }
         told
     }
@@ -368,19 +339,6 @@ impl Exchange {
             && at.is_multiple_of(PIECE);
         let rest = self.own.text.as_bytes().get(at..).filter(|rest| is_here && !rest.is_empty())?;
         Some(Piece { place, bytes: rest[..rest.len().min(PIECE)].to_vec() })
-    }
-
-    fn relation(&self, peer: &PeerState) -> Relation {
-        let Some((head, is_signed)) = peer.heard else { return Relation::Unknown };
-        if head.hash == self.own.head.hash {
-            Relation::Same
-        } else if head.serial < self.own.head.serial {
-            Relation::Older
-        } else if head.serial > self.own.head.serial && is_signed {
-            Relation::Newer
-        } else {
-            Relation::Conflict
-        }
     }
 }
 
