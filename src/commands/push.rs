@@ -16,6 +16,9 @@ use crate::engine::network_file;
 use crate::exchange::Relation;
 use crate::signed::{FileStanding, standing};
 
+/// Effect of a network without admin keys, and the way out.
+const CARRIED: &str = "its file is carried to each site by hand: make a key with `portals sign --create`";
+
 /// Longest wait for the linked sites.
 const WAIT: Duration = Duration::from_secs(15);
 
@@ -24,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(300);
 
 /// Signs the file if it needs a signature, puts it in force, and waits until the linked sites have it.
 pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Errors> {
-    let network = signed_network(file)?.1;
+    let network = signed_network(file, CARRIED)?.1;
     let known = files()?;
     let newest = newest(&known);
     if newest > network.serial && !options.over {
@@ -54,7 +57,7 @@ pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Err
 
 /// Drops the changes made here, and waits for a signed file.
 pub(super) fn pull(file: &Path) -> Result<ExitStatus, Errors> {
-    let before = signed_network(file)?.0;
+    let before = signed_network(file, CARRIED)?.0;
     ask(&ControlRequest::Pull)?;
     let until = Instant::now() + WAIT;
     while Instant::now() < until {
@@ -71,15 +74,12 @@ pub(super) fn pull(file: &Path) -> Result<ExitStatus, Errors> {
 }
 
 /// Returns the text and the network of the file, if its network has admin keys and an agent runs here.
-fn signed_network(file: &Path) -> Result<(String, Network), Errors> {
+/// `otherwise` tells what follows from a network without admin keys, and the way out.
+pub(super) fn signed_network(file: &Path, otherwise: &str) -> Result<(String, Network), Errors> {
     let (text, network) = network_file::load(file)?;
     if network.admins.is_empty() {
-        return Err(Error::wrong(format!(
-            "{}: this network has no admin key, so its file is carried to each site by hand: make a key with \
-             `portals sign --create`",
-            file.display()
-        ))
-        .into());
+        let file = file.display();
+        return Err(Error::wrong(format!("{file}: this network has no admin key, so {otherwise}")).into());
     }
     if !Journal::open()?.has_agent()? {
         return Err(Error::failed("no agent (`portals run`) is at work on this machine").into());

@@ -15,6 +15,7 @@ pub mod locked_file;
 pub mod neighbours;
 pub mod network_file;
 pub mod observed;
+pub mod own_key;
 pub mod passphrases;
 pub mod status;
 pub mod wgquick_file;

@@ -31,6 +31,9 @@ pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentSt
     if let Some(problem) = problem {
         put_line(text, &style.bad(&["  ", problem].concat()));
     }
+    if agent.is_some_and(|agent| agent.is_rotating) {
+        put_line(text, "  a new key of this site is on its way to the linked sites");
+    }
     for file in agent.into_iter().flat_map(differing) {
         put_line(text, &style.bad(&site_line(file)));
     }
@@ -58,6 +61,9 @@ pub(super) fn json(file: &FileReport, agent: Option<&AgentStatus>) -> Json {
             ]));
         }
         members.push(("sites", Json::List(sites)));
+        if agent.is_rotating {
+            members.push(("rotating", Json::Bool(true)));
+        }
         members.extend(agent.file_problem.as_ref().map(|problem| ("problem", Json::text(problem))));
     }
     Json::Object(members)
