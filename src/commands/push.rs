@@ -16,6 +16,9 @@ use crate::engine::network_file;
 use crate::exchange::Relation;
 use crate::signed::{FileStanding, standing};
 
+/// Effect of a network without admin keys, and the way out.
+const CARRIED: &str = "its file is carried to each site by hand: make a key with `portals sign --create`";
+
 /// Longest wait for the linked sites.
 const WAIT: Duration = Duration::from_secs(15);
 
@@ -24,9 +27,9 @@ const LOOK: Duration = Duration::from_millis(300);
 
 /// Signs the file if it needs a signature, puts it in force, and waits until the linked sites have it.
 pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Errors> {
-    let network = signed_network(file)?.1;
+    let network = signed_network(file, CARRIED)?.1;
     let known = files()?;
-    let newest = known.iter().filter_map(|known| known.serial).max().unwrap_or_default();
+    let newest = newest(&known);
     if newest > network.serial && !options.over {
         let (site, serial) = newer(&known, newest);
         return Err(Error::failed(format!(
@@ -54,7 +57,7 @@ pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Err
 
 /// Drops the changes made here, and waits for a signed file.
 pub(super) fn pull(file: &Path) -> Result<ExitStatus, Errors> {
-    let before = signed_network(file)?.0;
+    let before = signed_network(file, CARRIED)?.0;
     ask(&ControlRequest::Pull)?;
     let until = Instant::now() + WAIT;
     while Instant::now() < until {
@@ -71,15 +74,12 @@ pub(super) fn pull(file: &Path) -> Result<ExitStatus, Errors> {
 }
 
 /// Returns the text and the network of the file, if its network has admin keys and an agent runs here.
-fn signed_network(file: &Path) -> Result<(String, Network), Errors> {
+/// `otherwise` tells what follows from a network without admin keys, and the way out.
+pub(super) fn signed_network(file: &Path, otherwise: &str) -> Result<(String, Network), Errors> {
     let (text, network) = network_file::load(file)?;
     if network.admins.is_empty() {
-        return Err(Error::wrong(format!(
-            "{}: this network has no admin key, so its file is carried to each site by hand: make a key with \
-             `portals sign --create`",
-            file.display()
-        ))
-        .into());
+        let file = file.display();
+        return Err(Error::wrong(format!("{file}: this network has no admin key, so {otherwise}")).into());
     }
     if !Journal::open()?.has_agent()? {
         return Err(Error::failed("no agent (`portals run`) is at work on this machine").into());
@@ -117,19 +117,34 @@ fn newer(known: &[SiteFile], newest: u64) -> (&str, u64) {
     (site.map_or("", |file| &file.site), newest)
 }
 
+/// Returns the largest serial of the signed files that linked sites have.
+fn newest(known: &[SiteFile]) -> u64 {
+    let mut newest = 0;
+    for file in known.iter().filter(|file| file.relation != Relation::Edited) {
+        newest = newest.max(file.serial.unwrap_or_default());
+    }
+    newest
+}
+
 /// Prints a line for each linked site.
 fn show(files: &[SiteFile]) {
-    for SiteFile { site, serial, relation } in files {
-        let words = match relation {
-            Relation::Same => "has the same file",
-            Relation::Older => "has an older file",
-            Relation::Newer => "has a newer file",
-            Relation::Conflict => "has another file with the same serial: two people have changed the file",
-            Relation::Unknown => "is silent, and gets the file when it is back",
-        };
-        match serial {
-            Some(serial) => say!("  {site:<12}  serial {serial:<5}  {words}"),
-            None => say!("  {site:<12}  {words}"),
-        }
+    for file in files {
+        say!("{}", site_line(file));
+    }
+}
+
+/// Returns the line about the file of a linked site.
+pub(super) fn site_line(SiteFile { site, serial, relation }: &SiteFile) -> String {
+    let words = match relation {
+        Relation::Same => "has the same file",
+        Relation::Older => "has an older file",
+        Relation::Newer => "has a newer file",
+        Relation::Conflict => "two admins changed the file: decide at one site, and run `portals push` there",
+        Relation::Edited => "edited by hand and not signed: run `portals push` or `portals pull` there",
+        Relation::Unknown => "is silent, and gets the file when it is back",
+    };
+    match serial {
+        Some(serial) => format!("  {site:<12}  serial {serial:<5}  {words}"),
+        None => format!("  {site:<12}  {words}"),
     }
 }

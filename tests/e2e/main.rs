@@ -51,6 +51,7 @@ mod questions;
 mod radio;
 mod resolvers;
 mod restore;
+mod rotate;
 mod router;
 mod same_lan;
 mod same_lan_flushes;
@@ -122,6 +123,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     names::SCENARIOS,
     confirm::SCENARIOS,
     join::SCENARIOS,
+    rotate::SCENARIOS,
     questions::SCENARIOS,
     widths::SCENARIOS,
     files::SCENARIOS,

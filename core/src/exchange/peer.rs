@@ -33,8 +33,10 @@ pub(super) struct PeerState {
     wait: Duration,
     /// Number of the last offer to it.
     asked: Option<Number>,
-    /// Set if it has answered since its file came into force here.
+    /// Set if it has answered since the file came into force here that its answer proves.
     pub(super) is_proven: bool,
+    /// Number of its last offer that asks and has no answer yet.
+    pub(super) unanswered: Option<Number>,
     /// Number of downloads that have failed in a row.
     pub(super) failures: u32,
     /// End of the pause of downloads.
@@ -52,6 +54,7 @@ impl PeerState {
             wait: FIRST_WAIT,
             asked: None,
             is_proven: false,
+            unanswered: None,
             failures: 0,
             paused_until: None,
             refused: Vec::new(),
