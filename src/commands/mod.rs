@@ -132,12 +132,14 @@ fn command_for(command: &str, file: &Path) -> String {
     if file == default_file() {
         return command.to_owned();
     }
-    let path = file.to_string_lossy();
-    if path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,:@".contains(&byte)) {
-        format!("{command} --config {path}")
-    } else {
-        format!("{command} --config {}", as_commands::quoted(&path))
-    }
+    [command, " --config ", &shell_word(file)].concat()
+}
+
+/// Returns a path as a word for a shell, quoted if it needs quotes.
+fn shell_word(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@".contains(&byte);
+    if path.bytes().all(is_plain) { path.into_owned() } else { as_commands::quoted(&path) }
 }
 
 /// Waits until the kernel can give random numbers for a key, and tells the user about the wait.
