@@ -49,7 +49,8 @@ impl Shared {
         let keys = sites.map(|site| JoinKeys::derive(&token.secret, &secret(1), site).expect("a secret"));
         let text = format!(
             "[network]\r\nname = \"home\"\r\nsubnet = \"10.77.0.0/16\"\r\nserial = 1\r\n\
-             admins = [\"{own}\"]\r\n# the first\r\n[site.nyc]\r\nid = 1\r\npublic_key = \"{own}\"\r\nendpoint = \"203.0.113.9\"\r\n"
+             admins = [\"{own}\"]\r\n# the first\r\n[site.nyc]\r\nid = 1\r\n\
+             public_key = \"{own}\"\r\nendpoint = \"203.0.113.9\"\r\n"
         );
         let network = config::parse(&text).unwrap_or_else(|faults| panic!("{faults:?}"));
         let terms = ["rome nyc - - 0", "rome - 192.168.1.0/24 - 1", "rome nyc - eth1 2", "rome - - - 3"]
