@@ -296,6 +296,23 @@ impl Exchange {
         } else if !is_proving || peer.is_proven {
             peer.next = None;
         }
+        let is_given = offer.is_signed && peer.may_give(offer.head.hash, now);
+        self.follow_offer(from, &offer.head, is_given, now);
+    }
+
+    /// Gives up the download of a file that its giver has replaced: the giver gives the former one no more.
+    fn follow_offer(&mut self, from: u8, head: &FileHead, is_given: bool, now: Instant) {
+        let is_wanted = is_given && self.wants(head);
+        if let Some(download) = &mut self.download
+            && download.giver == from
+            && download.head.hash != head.hash
+        {
+            if is_wanted {
+                download.turn_to(*head, now);
+            } else {
+                self.download = None;
+            }
+        }
     }
 
     /// Goes on with the download, or begins one.

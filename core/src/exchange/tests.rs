@@ -182,6 +182,16 @@ fn lost_and_late_packets_are_asked_for_again() {
     }
 }
 
+/// The giver has a third file before it has given the second one.
+#[test]
+fn a_file_that_is_replaced_while_it_is_fetched_is_fetched_anew() {
+    let mut world = World::in_a_row(vec![signed(2), signed(1)]);
+    assert!(world.until(MINUTE, |world| world.sites[&2].download.is_some()));
+    let now = world.now;
+    world.sites.get_mut(&1).unwrap().follow_file(signed(3), now);
+    assert!(world.until(Duration::from_secs(2), |world| world.are_all(3)), "{:?}", world.serials());
+}
+
 #[test]
 fn a_site_that_was_away_gets_the_file_later() {
     let mut world = World::in_a_row(vec![signed(2), signed(1), signed(1)]);
