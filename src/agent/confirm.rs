@@ -72,6 +72,9 @@ impl Agent {
     pub(super) fn confirm(&mut self) -> Result<Applied, Errors> {
         self.sources.confirmation.confirm()?;
         log::info!("confirmed: {} stays in force", self.file.display());
+        if let Some(machine) = self.sources.helper_ports.exchange.machine() {
+            machine.settle(Instant::now());
+        }
         Ok(Applied::default())
     }
 

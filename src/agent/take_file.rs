@@ -67,6 +67,22 @@ impl Agent {
         ))
     }
 
+    /// Drops changes of the network file that are not in force. Changes that are in force stay until a linked
+    /// site gives a signed file.
+    pub(super) fn drop_changes(&mut self) -> Result<(), Errors> {
+        let Files { text, network, .. } = &*self.files;
+        let on_disk = self.on_disk();
+        if on_disk != *text && own_standing(text, network) == Some(OwnStanding::Signed) {
+            LockedNetworkFile::begin(&self.file)?.finish(&on_disk, text)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the text of the network file on disk, which may have changed; empty if it cannot be read.
+    fn on_disk(&self) -> String {
+        disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default()
+    }
+
     fn try_to_take(&mut self, file: &WholeFile) -> Result<(), NotTaken> {
         if self.sources.confirmation.deadline().is_some() {
             return Err(NotTaken::Later);
@@ -76,7 +92,7 @@ impl Agent {
         let refused = |errors: Errors| NotTaken::Refused(errors.to_string());
         let lock = LockedNetworkFile::begin_now(&self.file).map_err(|error| refused(error.into()))?;
         let lock = lock.ok_or(NotTaken::Later)?;
-        let on_disk = disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default();
+        let on_disk = self.on_disk();
         if on_disk != self.files.text && !is_pulling {
             self.sources.helper_ports.exchange.report(
                 "the network file was changed here and is not in force: apply it, or drop the changes with \

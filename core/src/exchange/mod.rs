@@ -115,6 +115,8 @@ pub struct Exchange {
     whole: Option<WholeFile>,
     /// Site whose file is in force here until it has answered through its tunnel.
     proving: Option<u8>,
+    /// Set while the own file is in force until it is confirmed.
+    is_on_trial: bool,
     /// Set if the own changes are to be dropped for a signed file.
     is_pulling: bool,
 }
@@ -122,7 +124,15 @@ pub struct Exchange {
 impl Exchange {
     /// Begins with the own file, and without peers.
     pub fn new(own: OwnFile) -> Self {
-        Self { own, peers: SortedMap::new(), download: None, whole: None, proving: None, is_pulling: false }
+        Self {
+            own,
+            peers: SortedMap::new(),
+            download: None,
+            whole: None,
+            proving: None,
+            is_on_trial: false,
+            is_pulling: false,
+        }
     }
 
     /// Takes over the own file.
@@ -134,6 +144,15 @@ impl Exchange {
             self.is_pulling &= self.own.standing == OwnStanding::Edited;
             self.offer_all(now);
         }
+    }
+
+    /// Takes note whether the own file is undone unless it is confirmed. It is not offered before: it would
+    /// come back from the other sites.
+    pub fn follow_trial(&mut self, is_on_trial: bool, now: Instant) {
+        if self.is_on_trial && !is_on_trial {
+            self.offer_all(now);
+        }
+        self.is_on_trial = is_on_trial;
     }
 
     /// Takes over the ids of the linked sites. Others are forgotten.
@@ -180,12 +199,14 @@ impl Exchange {
         self.proving.and_then(|giver| self.peers.get(&giver)).is_some_and(|peer| peer.is_proven)
     }
 
-    /// Takes note that the file of the giver is in force for good, and offers it on.
+    /// Takes note that the own file is in force for good, and offers it on.
     pub fn settle(&mut self, now: Instant) {
-        let Some(giver) = self.proving.take() else { return };
-        if let Some(peer) = self.peers.get_mut(&giver) {
+        if let Some(giver) = self.proving.take()
+            && let Some(peer) = self.peers.get_mut(&giver)
+        {
             peer.failures = 0;
         }
+        self.is_on_trial = false;
         self.offer_all(now);
     }
 
@@ -221,7 +242,11 @@ impl Exchange {
         let mut told = Vec::new();
         for (id, peer) in &self.peers {
             let serial = peer.heard.map(|(head, _)| head.serial);
-            told.push((*id, serial, self.relation(peer)));
+            if peer.is_silent() {
+                told.push((*id, None, Relation::Unknown));
+            } else {
+                told.push((*id, serial, self.relation(peer)));
+            }
         }
         told
     }
@@ -239,10 +264,10 @@ impl Exchange {
     pub fn turn(&mut self, now: Instant, random: Random) -> Vec<Outgoing> {
         let mut packets = Vec::new();
         self.go_on(now, random, &mut packets);
+        let (proving, may_offer_all) = (self.proving, self.may_offer_all());
         for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.next.is_some_and(|at| at <= now)) {
             peer.next = None;
-            let is_held = self.proving.is_some_and(|giver| giver != *id);
-            if !is_held {
+            if may_offer_all || proving == Some(*id) {
                 let salt = random();
                 peer.has_asked(*salt.first_chunk().expect("a salt is longer"), now);
                 packets.push(Outgoing { to: *id, salt, message: offer(&self.own, None) });
@@ -265,7 +290,7 @@ impl Exchange {
             match message {
                 Message::Offer(heard) => {
                     self.hear(from, &heard, now);
-                    if heard.asks && self.proving.is_none_or(|giver| giver == from) {
+                    if heard.asks && (self.may_offer_all() || self.proving == Some(from)) {
                         let message = offer(&self.own, Some(number));
                         packets.push(Outgoing { to: from, salt: random(), message });
                     }
@@ -285,6 +310,11 @@ impl Exchange {
             self.go_on(now, random, &mut packets);
         }
         packets
+    }
+
+    /// Reports whether the own file is in force for good, so that all linked sites may have it.
+    fn may_offer_all(&self) -> bool {
+        self.proving.is_none() && !self.is_on_trial
     }
 
     fn hear(&mut self, from: u8, offer: &Offer, now: Instant) {
@@ -352,7 +382,7 @@ impl Exchange {
 
     /// Chooses the next file to fetch: first from a peer that has failed least, then the newest.
     fn next_download(&self, now: Instant) -> Option<Download> {
-        if self.whole.is_some() || self.proving.is_some() {
+        if self.whole.is_some() || !self.may_offer_all() {
             return None;
         }
         let mut best: Option<(u8, &PeerState, FileHead)> = None;
