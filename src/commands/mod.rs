@@ -177,6 +177,14 @@ fn is_of_platform(file: &Path) -> bool {
     file == platform::folder().join(platform::NETWORK_FILE)
 }
 
+/// Checks that an agent runs on this machine.
+fn need_agent() -> Result<()> {
+    if Journal::open()?.has_agent()? {
+        return Ok(());
+    }
+    Err(Error::failed("no agent (`portals run`) is at work on this machine"))
+}
+
 fn lock(journal: &Journal) -> Result<Lock> {
     journal.lock(&mut || {
         complain!("another portals process is changing this machine; waiting for it to finish");
