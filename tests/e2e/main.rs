@@ -24,6 +24,7 @@ mod containers;
 mod devices;
 mod dyndns;
 mod entrances;
+mod exchange;
 mod failover;
 mod faults;
 mod files;
@@ -122,6 +123,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     names::SCENARIOS,
     confirm::SCENARIOS,
     join::SCENARIOS,
+    exchange::SCENARIOS,
     questions::SCENARIOS,
     widths::SCENARIOS,
     files::SCENARIOS,
