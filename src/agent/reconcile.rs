@@ -99,6 +99,7 @@ impl Agent {
             site.notes.extend(lockout_warnings(&site, &steps));
         }
         self.sources.confirmation.is_in_force(&self.files.text);
+        self.settle_key();
         self.tell_hook();
         self.sources.tables.follow(&mut *self.kernel, steps.is_empty(), Instant::now())?;
         self.log_notes(&site.notes);

@@ -18,6 +18,7 @@ mod plan;
 mod prometheus;
 mod push;
 mod reload;
+mod rotate;
 mod run;
 mod sign;
 mod site;
@@ -111,6 +112,7 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Sign(options) => sign::run(file, options),
         Command::Push(options) => push::push(file, options),
         Command::Pull(_) => push::pull(file),
+        Command::Rotate(options) => rotate::run(file, options),
         Command::Import(options) => import::run(options),
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),

@@ -16,6 +16,9 @@ use crate::exchange::Relation;
 use crate::signed::{FileStanding, admin_public, standing};
 use crate::state::words::count;
 
+/// Effect of a network without admin keys, and the way out.
+const CARRIED: &str = "its file is carried to each site by hand: make a key with `portals sign --create`";
+
 /// Longest wait for the linked sites.
 const WAIT: Duration = Duration::from_secs(15);
 
@@ -28,11 +31,16 @@ const FIRST_ANSWERS: Duration = Duration::from_secs(1);
 /// Time between two looks at the sites' files.
 const LOOK: Duration = Duration::from_millis(300);
 
+/// Largest difference of two serials that counts. The agent has not seen the signature of a file that a site
+/// only claims to have: a liar must not make the serials reach their end.
+const LARGEST_STEP: u64 = 1_000_000;
+
 /// Signs the file if it needs a signature, puts it in force, and waits until the linked sites have it.
 pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Errors> {
-    let network = signed_network(file)?.1;
-    let known = files()?;
-    let newest = known.iter().filter_map(|known| known.serial).max().unwrap_or_default();
+    let network = signed_network(file, CARRIED)?.1;
+    let mut known = files()?;
+    known.retain(|file| file.serial.is_none_or(|serial| serial <= network.serial + LARGEST_STEP));
+    let newest = newest(&known);
     if newest > network.serial && !options.over {
         let (site, serial) = newer(&known, newest);
         return Err(Error::failed(format!(
@@ -55,9 +63,10 @@ pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Err
     loop {
         let files = files()?;
         let all = files.iter().all(|file| file.relation == Relation::Same);
-        let are_others_silent =
-            files.iter().all(|file| matches!(file.relation, Relation::Same | Relation::Unknown));
-        let time = if are_others_silent { SILENCE } else { WAIT };
+        // Sites that are silent, or whose file was edited there, may need long.
+        let is_hopeless =
+            |file: &SiteFile| matches!(file.relation, Relation::Same | Relation::Unknown | Relation::Edited);
+        let time = if files.iter().all(is_hopeless) { SILENCE } else { WAIT };
         if all || begun.elapsed() > time {
             show(&files);
             return Ok(if all { ExitStatus::Done } else { ExitStatus::Failed });
@@ -95,15 +104,12 @@ pub(super) fn pull(file: &Path) -> Result<ExitStatus, Errors> {
 }
 
 /// Returns the text and the network of the file, if its network has admin keys and an agent runs here.
-fn signed_network(file: &Path) -> Result<(String, Network), Errors> {
+/// `otherwise` tells what follows from a network without admin keys, and the way out.
+pub(super) fn signed_network(file: &Path, otherwise: &str) -> Result<(String, Network), Errors> {
     let (text, network) = network_file::load(file)?;
     if network.admins.is_empty() {
-        return Err(Error::wrong(format!(
-            "{}: this network has no admin key, so its file is carried to each site by hand: make a key with \
-             `portals sign --create`",
-            file.display()
-        ))
-        .into());
+        let file = file.display();
+        return Err(Error::wrong(format!("{file}: this network has no admin key, so {otherwise}")).into());
     }
     need_agent()?;
     Ok((text, network))
@@ -112,9 +118,10 @@ fn signed_network(file: &Path) -> Result<(String, Network), Errors> {
 /// Signs the file, unless it has a signature and no linked site another file of the same serial.
 fn signed(file: &Path, known: &[SiteFile], newest: u64) -> Result<Network, Errors> {
     let (text, network) = network_file::load(file)?;
-    let is_behind = |file: &SiteFile| match file.serial {
-        Some(serial) if serial == network.serial => file.relation == Relation::Same,
-        serial => serial < Some(network.serial),
+    let is_behind = |file: &SiteFile| match file.relation {
+        Relation::Edited => true,
+        Relation::Same => file.serial <= Some(network.serial),
+        _ => file.serial < Some(network.serial),
     };
     if is_signed(&text, &network) && known.iter().all(is_behind) {
         return Ok(network);
@@ -150,19 +157,34 @@ fn newer(known: &[SiteFile], newest: u64) -> (&str, u64) {
     (site.map_or("", |file| &file.site), newest)
 }
 
+/// Returns the largest serial of the signed files that linked sites have.
+fn newest(known: &[SiteFile]) -> u64 {
+    let mut newest = 0;
+    for file in known.iter().filter(|file| file.relation != Relation::Edited) {
+        newest = newest.max(file.serial.unwrap_or_default());
+    }
+    newest
+}
+
 /// Prints a line for each linked site.
 fn show(files: &[SiteFile]) {
-    for SiteFile { site, serial, relation } in files {
-        let words = match relation {
-            Relation::Same => "has the same file",
-            Relation::Older => "has an older file",
-            Relation::Newer => "has a newer file",
-            Relation::Conflict => "has another file with the same serial: two people have changed the file",
-            Relation::Unknown => "is silent, and gets the file when it is back",
-        };
-        match serial {
-            Some(serial) => say!("  {site:<12}  serial {serial:<5}  {words}"),
-            None => say!("  {site:<12}  {words}"),
-        }
+    for file in files {
+        say!("{}", site_line(file));
+    }
+}
+
+/// Returns the line about the file of a linked site.
+pub(super) fn site_line(SiteFile { site, serial, relation }: &SiteFile) -> String {
+    let words = match relation {
+        Relation::Same => "has the same file",
+        Relation::Older => "has an older file",
+        Relation::Newer => "has a newer file",
+        Relation::Conflict => "two admins changed the file: decide at one site, and run `portals push` there",
+        Relation::Edited => "edited by hand and not signed: run `portals push` or `portals pull` there",
+        Relation::Unknown => "is silent, and gets the file when it is back",
+    };
+    match serial {
+        Some(serial) => format!("  {site:<12}  serial {serial:<5}  {words}"),
+        None => format!("  {site:<12}  {words}"),
     }
 }

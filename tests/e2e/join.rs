@@ -137,7 +137,7 @@ fn two_pastes(world: &mut World) -> Result<()> {
 }
 
 /// Runs a command in the background, with its output in files.
-fn in_background(site: &DemoSite, command: &str) -> Result<()> {
+pub(crate) fn in_background(site: &DemoSite, command: &str) -> Result<()> {
     let program = program();
     shell(
         &site.router,

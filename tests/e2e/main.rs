@@ -52,6 +52,7 @@ mod questions;
 mod radio;
 mod resolvers;
 mod restore;
+mod rotate;
 mod router;
 mod same_lan;
 mod same_lan_flushes;
@@ -124,6 +125,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     confirm::SCENARIOS,
     join::SCENARIOS,
     exchange::SCENARIOS,
+    rotate::SCENARIOS,
     questions::SCENARIOS,
     widths::SCENARIOS,
     files::SCENARIOS,

@@ -40,9 +40,11 @@ pub(super) struct PeerState {
     /// Number of the last offer to it.
     asked: Option<Number>,
     /// Number of offers in a row that it has not answered.
-    unanswered: u8,
-    /// Set if it has answered since its file came into force here.
+    silences: u8,
+    /// Set if it has answered since the file came into force here that its answer proves.
     pub(super) is_proven: bool,
+    /// Number of its last offer that asks and has no answer yet.
+    pub(super) unanswered: Option<Number>,
     /// Number of downloads that have failed in a row.
     pub(super) failures: u32,
     /// End of the pause of downloads.
@@ -59,8 +61,9 @@ impl PeerState {
             next: Some(now),
             wait: FIRST_WAIT,
             asked: None,
-            unanswered: 0,
+            silences: 0,
             is_proven: false,
+            unanswered: None,
             failures: 0,
             paused_until: None,
             refused: Vec::new(),
@@ -82,14 +85,14 @@ impl PeerState {
     pub(super) fn has_asked(&mut self, number: Number, now: Instant) {
         self.asked = Some(number);
         self.next = Some(now + self.wait);
-        let longest = if self.unanswered == 0 { LONGEST_WAIT } else { LONGEST_SILENT_WAIT };
+        let longest = if self.silences == 0 { LONGEST_WAIT } else { LONGEST_SILENT_WAIT };
         self.wait = (self.wait * 2).min(longest);
-        self.unanswered = self.unanswered.saturating_add(1);
+        self.silences = self.silences.saturating_add(1);
     }
 
     /// Reports whether it has not answered for a while.
     pub(super) fn is_silent(&self) -> bool {
-        self.unanswered >= SILENT
+        self.silences >= SILENT
     }
 
     /// Takes note of its offer.
@@ -97,7 +100,7 @@ impl PeerState {
         if self.asked == Some(offer.answers) {
             self.is_proven = true;
         }
-        self.unanswered = 0;
+        self.silences = 0;
         if self.heard.is_none_or(|(head, _)| head.hash != offer.head.hash) {
             self.wait = FIRST_WAIT;
         }

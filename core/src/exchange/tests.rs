@@ -1,6 +1,7 @@
 //! Sites that exchange files, and sites that lie, in a small network of plain data.
 
 mod hostile;
+mod own_key;
 
 use std::collections::BTreeMap;
 
@@ -252,6 +253,22 @@ fn relations_are_told() {
     assert_eq!(world.sites[&2].tell(), [(1, Some(2), Relation::Newer)]);
 }
 
+/// A person changes a file, and does not touch its serial.
+#[test]
+fn an_edited_file_is_no_conflict() {
+    let edited = OwnFile::new(&text(2).replace("line", "word"), 2, OwnStanding::Edited);
+    let mut world = World::in_a_row(vec![signed(2), edited]);
+    world.until(MINUTE, |_| false);
+    assert_eq!(world.sites[&1].tell(), [(2, Some(2), Relation::Edited)]);
+    assert_eq!(world.sites[&2].tell(), [(1, Some(2), Relation::Older)]);
+    let provisional = OwnFile::new(&text(0), 0, OwnStanding::Provisional);
+    let mut world = World::in_a_row(vec![signed(2), provisional]);
+    world.refuses = Some(2);
+    world.until(MINUTE, |_| false);
+    assert_eq!(world.sites[&1].tell(), [(2, Some(0), Relation::Older)]);
+    assert_eq!(world.sites[&2].tell(), [(1, Some(2), Relation::Newer)]);
+}
+
 #[test]
 fn a_refused_file_is_not_fetched_for_an_hour() {
     let mut world = World::in_a_row(vec![signed(2), signed(1)]);
@@ -272,7 +289,7 @@ fn an_edited_file_is_neither_given_nor_replaced() {
     let mut world = World::in_a_row(vec![signed(8), edited, signed(1)]);
     world.until(MINUTE, |_| false);
     assert_eq!(world.serials(), [8, 7, 1]);
-    assert_eq!(world.sites[&3].tell(), [(2, Some(7), Relation::Conflict)]);
+    assert_eq!(world.sites[&3].tell(), [(2, Some(7), Relation::Edited)]);
     let now = world.now;
     world.sites.get_mut(&2).unwrap().pull(now);
     assert!(world.until(MINUTE, |world| world.are_all(8)), "{:?}", world.serials());
@@ -360,8 +377,8 @@ fn a_file_whose_giver_is_silent_is_undone_and_refused() {
     site.follow_peers(&[1], now);
     site.follow_file(signed(2), now);
     site.prove(1, now);
-    assert_eq!(site.undone(now), Some(1));
-    assert_eq!(site.undone(now), None, "once");
+    assert_eq!(site.undone(now), [1]);
+    assert_eq!(site.undone(now), [0; 0], "once");
     site.follow_file(signed(1), now);
     let offer = Offer { head: signed(2).head, is_signed: true, asks: false, answers: [0; 8] };
     let answers = site.receive(1, [2; 8], Message::Offer(offer), now, &mut random);

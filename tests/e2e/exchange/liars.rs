@@ -12,9 +12,12 @@ use wg_portals::nat::seal::PairKey;
 use wg_portals::signed::{hash, sign, unsigned};
 use wg_portals::system::key_files;
 
-use super::{ARRIVAL, PORT, begin, edit_comment, keep_their_files, logs, pair_key, random, row, tells, udp};
+use super::{
+    ARRIVAL, PORT, begin, edit_comment, give_admin_key, keep_their_files, logs, pair_key, random, row, tells,
+    told, udp,
+};
 use crate::join::{file, have_one_file};
-use crate::words::{same, seconds, succeeds, within};
+use crate::words::{eventually, same, seconds, succeeds, within};
 
 /// Oslo makes an admin key of its own, and its agent offers the file that this key has signed.
 pub(super) fn own_admin_key(world: &mut World) -> Result<()> {
@@ -138,5 +141,23 @@ pub(super) fn false_files(world: &mut World) -> Result<()> {
             liar.promise(serial);
         }
         same("the file of Paris", file(world.site(PARIS))?, newest.clone())
-    })
+    })?;
+
+    // An admin at Paris pushes in spite of a site that claims to have the newest file that there can be.
+    give_admin_key(world, PARIS)?;
+    liar.promise(1 << 53);
+    eventually("Paris hears it", || says_of_oslo(world, "newer"))?;
+    edit_comment(world.site(PARIS), "by an admin at Paris")?;
+    liar.promise(1 << 53);
+    let (_, said) = told(world.site(PARIS), &["push"])?;
+    same(&said, said.contains("serial 3 is in force here") && said.contains("nyc           serial 3"), true)?;
+    have_one_file(world, &[PARIS])
+}
+
+/// Checks what Paris says about the file of Oslo.
+fn says_of_oslo(world: &mut World, relation: &str) -> Result<()> {
+    let report = succeeds(world.site(PARIS), &["status", "--json"])?;
+    let words = format!(r#""relation":"{relation}""#);
+    let oslo = report.split(r#"{"site":"oslo""#).nth(1).and_then(|rest| rest.split('}').next());
+    same(&report, oslo.is_some_and(|oslo| oslo.contains(&words)), true)
 }

@@ -90,6 +90,13 @@ fn begin(world: &mut World, details: impl Fn(Plot) -> String) -> Result<()> {
     start(world, &text)
 }
 
+/// Gives a site a copy of the admin key of nyc.
+fn give_admin_key(world: &mut World, plot: Plot) -> Result<()> {
+    let key = shell(&world.site(NYC).router, "cat /run/demo/admin.key")?;
+    let save = format!("umask 77; echo '{}' > /run/demo/admin.key", key.trim());
+    shell(&world.site(plot).router, &save).map(drop)
+}
+
 /// Edits the network file of a site by hand.
 fn edit(site: &DemoSite, from: &str, to: &str) -> Result<()> {
     let text = file(site)?;
@@ -179,8 +186,7 @@ fn confirmed(world: &mut World) -> Result<()> {
 
 fn conflict(world: &mut World) -> Result<()> {
     begin(world, pair)?;
-    let key = shell(&world.site(NYC).router, "cat /run/demo/admin.key")?;
-    shell(&world.site(PARIS).router, &format!("umask 77; echo '{}' > /run/demo/admin.key", key.trim()))?;
+    give_admin_key(world, PARIS)?;
     world.set_cut(NYC, PARIS, true)?;
     for (plot, other) in [(NYC, "paris"), (PARIS, "nyc")] {
         edit_comment(world.site(plot), plot.name)?;
