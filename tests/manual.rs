@@ -10,6 +10,7 @@ use wg_portals::cli::Cli;
 const FILES: &[(&str, &str)] = &[
     ("network.toml", "The network: the same file on every site."),
     ("private.key", "This site's private key, mode 0600."),
+    ("private.key.next", "Its new private key, mode 0600; only while `portals rotate` is at work."),
     (
         "admin.key",
         "Signs the network file, mode 0600; made with the first file. It may be kept on another machine.",

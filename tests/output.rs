@@ -1,5 +1,5 @@
 //! Standard output without a reader, or on a full disk: commands still do their work, and end with the right
-//! status.
+//! status. And the output of `status` about the network file.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -19,6 +19,23 @@ impl Folder {
         let folder = Self(folder);
         assert!(folder.run("init --site nyc --id 1", Stdio::null()).status.success());
         folder
+    }
+
+    /// Runs `status` on a host of its own.
+    fn status(&self, option: &str) -> String {
+        let mut command = Command::new("unshare");
+        command.args([
+            "-Urnm",
+            "sh",
+            "-ec",
+            "mount -t tmpfs none /run; exec \"$0\" \"$@\"",
+            PROGRAM,
+            "status",
+        ]);
+        command.arg(option).arg("--config").arg(self.0.join("network.toml"));
+        let Output { status, stdout, stderr } = command.output().expect("this test needs unshare");
+        assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+        String::from_utf8(stdout).unwrap()
     }
 
     fn run(&self, arguments: &str, output: impl Into<Stdio>) -> Output {
@@ -106,4 +123,33 @@ fn a_wait_for_random_numbers_is_reported() {
         String::from_utf8(stderr).unwrap().contains("waiting for random numbers") && status.success()
     });
     assert!(told.is_some() && key.exists(), "no wait was reported: {told:?}");
+}
+
+#[test]
+fn status_shows_the_standing_of_the_network_file() {
+    let folder = Folder::new("file");
+    let file = folder.0.join("network.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let plain: String = text.split_inclusive('\n').filter(|line| !line.starts_with("admins")).collect();
+    let signed = folder.status("--verbose");
+    let key = text.split("admins = [\"").nth(1).unwrap().split('"').next().unwrap();
+    assert!(signed.contains(&format!("\nnetwork file: serial 1, signed by {key}\n")), "{signed}");
+    let json = folder.status("--json");
+    let object = format!(r#","file":{{"serial":1,"signature":"signed","signed_by":"{key}"}}"#);
+    assert!(json.contains(&object), "{json}");
+    assert!(folder.status("--prometheus").contains("\nportals_file_serial 1\n"));
+    for (changed, words) in [
+        (
+            text.replace("id         = 1 ", "id         = 2 "),
+            "serial 1, edited by hand since it was signed: run",
+        ),
+        (text.split("# signature").next().unwrap().to_owned(), "serial 1, not signed: run `portals push`\n"),
+    ] {
+        fs::write(&file, changed).unwrap();
+        let shown = folder.status("--verbose");
+        assert!(shown.contains(&format!("\nnetwork file: {words}")), "{shown}");
+    }
+    fs::write(&file, plain).unwrap();
+    assert!(!folder.status("--verbose").contains("network file:"), "nobody signs the file");
+    assert!(!folder.status("--json").contains("\"file\""));
 }

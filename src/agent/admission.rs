@@ -218,20 +218,10 @@ impl Agent {
     /// before.
     fn add_site(&mut self, entry: &SiteEntry, inviter_uses: bool) -> Result<(), Errors> {
         self.admin_key()?;
+        self.nothing_waits()?;
         let (own, file, before) = (self.own_name()?, self.file.clone(), Rc::clone(&self.files));
-        if self.sources.confirmation.deadline().is_some() {
-            let error = "a change of the network file waits to be confirmed: confirm it, or wait for its end";
-            return Err(Error::failed(error).into());
-        }
-        locked_file::change(&file, 0, |text, network| {
-            let is_signed = matches!(signed::standing(text, &network.admins), FileStanding::Signed(_));
-            if text != before.text || !is_signed {
-                let file = file.display();
-                return Err(Error::failed(format!(
-                    "{file} has changes that are not in force or not signed: finish them with `portals push`"
-                ))
-                .into());
-            }
+        locked_file::change(&file, 0, |text, _| {
+            before.is_finished(text)?;
             let mut text = edit::append(text, &entry.to_text());
             if inviter_uses {
                 text = edit::add_to_list(&text, &["site", &own], "exits", &entry.name)?;
@@ -242,6 +232,16 @@ impl Agent {
         let Err(errors) = result else { return Ok(()) };
         log_errors(&self.put_back(&before));
         Err(errors)
+    }
+
+    /// Checks that no change of the network file waits for its end.
+    pub(super) fn nothing_waits(&self) -> Result<()> {
+        if self.sources.confirmation.deadline().is_none() && !self.sources.helper_ports.exchange.is_rotating {
+            return Ok(());
+        }
+        Err(Error::failed(
+            "a change of the network file waits to be confirmed: confirm it, or wait for its end",
+        ))
     }
 
     /// Puts a former version of the network file back.
@@ -312,7 +312,7 @@ impl Agent {
         self.sources.door.keep_or_log(now);
     }
 
-    fn own_name(&self) -> Result<Name, Errors> {
+    pub(super) fn own_name(&self) -> Result<Name, Errors> {
         Ok(site::own_name(&self.files.network, self.files.public_key)?.clone())
     }
 

@@ -72,13 +72,17 @@ impl Agent {
     pub(super) fn confirm(&mut self) -> Result<Applied, Errors> {
         self.sources.confirmation.confirm()?;
         log::info!("confirmed: {} stays in force", self.file.display());
+        self.settle_key();
+        if let Some(machine) = self.sources.helper_ports.exchange.machine() {
+            machine.settle(Instant::now());
+        }
         Ok(Applied::default())
     }
 
     /// Undoes the change that was not confirmed in time.
     pub(super) fn undo_change(&mut self) {
         if let Some(before) = self.sources.confirmation.go_back() {
-            let problem = self.give_up_file();
+            let problem = self.give_up_file(&before);
             log_errors(&self.return_to(before));
             if let Some(problem) = problem {
                 self.sources.helper_ports.exchange.report(problem);
@@ -115,6 +119,9 @@ impl Agent {
 
     /// Puts these files in force.
     pub(super) fn go_by(&mut self, files: Rc<Files>) -> Result<(), Errors> {
+        if files.text != self.files.text && self.sources.helper_ports.exchange.take_staged().is_some() {
+            self.give_up_key("the network file was changed meanwhile");
+        }
         self.sources.names.ask(files.names()?, Instant::now());
         self.sources.exits.forget_chosen_by_hand();
         self.files = files;

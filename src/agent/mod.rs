@@ -24,6 +24,7 @@ mod probe;
 mod reconcile;
 mod requests;
 mod retry;
+mod rotate;
 mod services;
 mod signals;
 mod source;
@@ -126,6 +127,7 @@ impl Agent {
         names.look_up(&mut *agent.kernel, Instant::now())?;
         agent.take_up_exits()?;
         agent.first_attempt()?;
+        agent.forget_unused_key();
         log_errors(&agent.take_over());
         agent.say_ready();
         Ok(agent)
@@ -193,6 +195,7 @@ impl Agent {
             Task::UndoChange => self.undo_change(),
             Task::TakeFile(file) => self.take_file(&file),
             Task::KeepFile => self.keep_file(),
+            Task::ChangeKey => self.change_key(),
             Task::Answer(request, client) => self.answer(request, client),
             Task::HearRequests(packets) => self.hear_requests(&packets),
             Task::Deliver => self.deliver(),

@@ -99,6 +99,7 @@ impl Agent {
             site.notes.extend(lockout_warnings(&site, &steps));
         }
         self.sources.confirmation.is_in_force(&self.files.text);
+        self.settle_key();
         self.tell_hook();
         self.sources.tables.follow(&mut *self.kernel, steps.is_empty(), Instant::now())?;
         self.log_notes(&site.notes);
@@ -117,7 +118,8 @@ impl Agent {
         }
         let now = Instant::now();
         self.sources.link_paths.follow(&mut *self.kernel, site, now);
-        self.sources.helper_ports.exchange.follow(&self.files, site, now);
+        let is_on_trial = self.sources.confirmation.deadline().is_some();
+        self.sources.helper_ports.exchange.follow(&self.files, is_on_trial, site, now);
         self.sources.helper_ports.follow(&mut *self.kernel, site, now);
         let moves = self.sources.exits.follow(site);
         self.sources.path_mtus.follow(site, now);

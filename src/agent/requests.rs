@@ -45,18 +45,21 @@ impl Agent {
             ControlRequest::Revoke(name) => return self.tell(client, &|agent| agent.revoke(&name)),
             ControlRequest::Allow(name) => return self.tell(client, &|agent| agent.allow(&name)),
             ControlRequest::Accept(pasted) => return self.tell(client, &|agent| agent.accept(&pasted)),
+            ControlRequest::Rotate { leaves_behind } => {
+                return self.tell(client, &|agent| agent.rotate(leaves_behind));
+            }
             ControlRequest::Apply { file, confirm } => self.apply_file(&file, confirm),
             ControlRequest::Confirm => self.confirm(),
             ControlRequest::Reload => self.reload(Confirmation::AsTheFileSays),
             ControlRequest::Offer => self.exchange(Exchange::offer_all),
-            ControlRequest::Pull => self.exchange(Exchange::pull),
+            ControlRequest::Pull => self.drop_changes().and_then(|()| self.exchange(Exchange::pull)),
             ControlRequest::Exit { portal, exit } => self.choose_exit(&portal, exit.as_ref()),
         };
         log_errors(&done);
         self.sources.control.tell(client, &done.map(|applied| ChangeReport::from(applied).into_fields()));
     }
 
-    /// Answers a request about invitations.
+    /// Answers a request that has an answer of its own.
     fn tell(&mut self, client: WaitingClient, carry_out: &dyn Fn(&mut Self) -> Answer) {
         let answer = carry_out(self);
         log_errors(&answer);
@@ -109,9 +112,18 @@ impl Agent {
         failures.extend(sources.services.failures());
         failures.extend(sources.helper_ports.faults());
         let (links, helper) = (sources.link_paths.tell(now), sources.helper_ports.tell());
-        let (files, file_problem) =
-            (sources.helper_ports.exchange.tell(), sources.helper_ports.exchange.problem());
-        AgentStatus { unconfirmed: left, portals, exits, failures, links, helper, files, file_problem }
+        let exchange = &sources.helper_ports.exchange;
+        AgentStatus {
+            unconfirmed: left,
+            portals,
+            exits,
+            failures,
+            links,
+            helper,
+            files: exchange.tell(),
+            file_problem: exchange.problem(),
+            is_rotating: exchange.is_rotating,
+        }
     }
 }
 

@@ -71,6 +71,8 @@ pub(super) enum Task {
     TakeFile(WholeFile),
     /// Keep the network file of a linked site, which has answered through its tunnel.
     KeepFile,
+    /// Take the new key of this site into force: the linked sites have the network file with it.
+    ChangeKey,
     /// Answer a request from the control socket.
     Answer(ControlRequest, WaitingClient),
     /// Decide about packets that may be requests of new sites.

@@ -9,10 +9,19 @@ use crate::engine::apply::OnFailure;
 use crate::engine::load::Files;
 use crate::engine::locked_file::LockedNetworkFile;
 use crate::exchange::{OwnStanding, Taker, WholeFile, judge, own_standing};
+use crate::kernel::sockets::HelperPacket;
 use crate::system::disk::{self, FileOrigin};
 
 /// Time for the giver of a file to answer through its tunnel.
 const PROVEN_WITHIN: Duration = Duration::from_mins(2);
+
+/// Proof of a file: answers of linked sites through their tunnels.
+pub(super) struct Proof<'a> {
+    /// Ids of the sites that have to answer.
+    pub(super) sites: &'a [u8],
+    /// Time for their answers.
+    pub(super) within: Duration,
+}
 
 /// Reason why a file is not in force.
 enum NotTaken {
@@ -47,28 +56,54 @@ impl Agent {
 
     /// Keeps the file in force for good: its giver has answered.
     pub(super) fn keep_file(&mut self) {
-        if self.sources.confirmation.deadline().is_some() {
-            log_errors(&self.confirm());
+        if self.sources.confirmation.deadline().is_some()
+            && let Err(errors) = self.confirm()
+        {
+            log_errors::<()>(&Err(errors));
+            if self.sources.helper_ports.exchange.is_rotating {
+                // The other sites must not count on a key that this one would not have after a restart.
+                return self.undo_change();
+            }
         }
         if let Some(machine) = self.sources.helper_ports.exchange.machine() {
             machine.settle(Instant::now());
         }
     }
 
-    /// Takes note that the file in force is about to be undone. Returns the problem, if it is the file of a
-    /// site that was still to answer.
-    pub(super) fn give_up_file(&mut self) -> Option<String> {
+    /// Takes note that the file in force is about to be undone, so that `before` comes into force again.
+    /// Returns the problem, if a site was still to answer.
+    pub(super) fn give_up_file(&mut self, before: &Files) -> Option<String> {
         let exchange = &mut self.sources.helper_ports.exchange;
-        let giver = exchange.machine()?.undone(Instant::now())?;
-        let (name, serial) = (exchange.name(giver), self.files.network.serial);
+        let silent = exchange.machine()?.undone(Instant::now());
+        if exchange.is_rotating {
+            return Some(self.undo_key(&silent, before));
+        }
+        let name = exchange.name(*silent.first()?);
+        let serial = self.files.network.serial;
         Some(format!(
             "the network file with serial {serial} from {name} was undone: {name} did not answer through its \
              tunnel any more"
         ))
     }
 
+    /// Drops changes of the network file that are not in force. Changes that are in force stay until a linked
+    /// site gives a signed file.
+    pub(super) fn drop_changes(&mut self) -> Result<(), Errors> {
+        let Files { text, network, .. } = &*self.files;
+        let on_disk = self.on_disk();
+        if on_disk != *text && own_standing(text, network) == Some(OwnStanding::Signed) {
+            LockedNetworkFile::begin(&self.file)?.finish(&on_disk, text)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the text of the network file on disk, which may have changed; empty if it cannot be read.
+    fn on_disk(&self) -> String {
+        disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default()
+    }
+
     fn try_to_take(&mut self, file: &WholeFile) -> Result<(), NotTaken> {
-        if self.sources.confirmation.deadline().is_some() {
+        if self.nothing_waits().is_err() {
             return Err(NotTaken::Later);
         }
         let is_pulling =
@@ -76,7 +111,7 @@ impl Agent {
         let refused = |errors: Errors| NotTaken::Refused(errors.to_string());
         let lock = LockedNetworkFile::begin_now(&self.file).map_err(|error| refused(error.into()))?;
         let lock = lock.ok_or(NotTaken::Later)?;
-        let on_disk = disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default();
+        let on_disk = self.on_disk();
         if on_disk != self.files.text && !is_pulling {
             self.sources.helper_ports.exchange.report(
                 "the network file was changed here and is not in force: apply it, or drop the changes with \
@@ -91,27 +126,31 @@ impl Agent {
         let network = judge(&taker, &file.text, file.head.serial)
             .map_err(|reason| NotTaken::Refused(reason.to_string()))?;
         let files = Files::with_text(&self.file, file.text.clone(), network).map_err(refused)?;
-        self.put_in_force(files, file.giver, || lock.finish(&on_disk, &file.text)).map_err(refused)
+        for HelperPacket { from, to, packet } in self.sources.helper_ports.exchange.thank(file) {
+            self.sources.helper_ports.send(from, to, &packet);
+        }
+        let proof = Proof { sites: &[file.giver], within: PROVEN_WITHIN };
+        self.put_in_force(Rc::new(files), &proof, || lock.finish(&on_disk, &file.text)).map_err(refused)
     }
 
-    /// Puts the file in force until its giver has answered. `write` replaces the network file.
-    fn put_in_force(
+    /// Puts the file in force until the sites of its proof have answered. `write` replaces the network file.
+    pub(super) fn put_in_force(
         &mut self,
-        files: Files,
-        giver: u8,
+        files: Rc<Files>,
+        proof: &Proof,
         write: impl FnOnce() -> Result<()>,
     ) -> Result<(), Errors> {
         self.sources.tables.begin(&mut *self.kernel)?;
         let links = self.kernel.links()?;
         let site = files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
-        let peers = site.exchange.iter().flat_map(|part| &part.peers);
-        if !peers.into_iter().any(|peer| peer.id == giver) {
+        let has_link = |id: &u8| site.exchange.iter().flat_map(|part| &part.peers).any(|peer| peer.id == *id);
+        if !proof.sites.iter().all(has_link) {
             return Err(Error::wrong("with it, the site that gives it has no link to this one").into());
         }
-        self.sources.confirmation.begin(&self.files, &files.text, Some(PROVEN_WITHIN))?;
+        self.sources.confirmation.begin(&self.files, &files.text, Some(proof.within))?;
         let result = write().map_err(Errors::from).and_then(|()| {
-            self.go_by(Rc::new(files))?;
-            self.apply(site, "a linked site has given a newer network file", OnFailure::Undo)
+            self.go_by(files)?;
+            self.apply(site, "the network file has changed", OnFailure::Undo)
         });
         if let Err(errors) = result {
             self.undo_change();

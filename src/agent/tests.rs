@@ -2,6 +2,7 @@
 
 mod files;
 mod join;
+mod rotate;
 
 use std::fs;
 use std::os::unix::thread::JoinHandleExt as _;

@@ -20,7 +20,8 @@ pub use init::InitCommand;
 pub use join::{AcceptCommand, InviteCommand, InvitesCommand, JoinCommand};
 pub use phone::{PhoneAction, PhoneAdd, PhoneCommand, PhoneList, PhoneRemove, PhoneShow};
 pub use site::{
-    PullCommand, PushCommand, SignCommand, SiteAction, SiteAdd, SiteCommand, SiteList, SiteRemove,
+    PullCommand, PushCommand, RotateCommand, SignCommand, SiteAction, SiteAdd, SiteCommand, SiteList,
+    SiteRemove,
 };
 
 /// Traffic goes in at one site and comes out at another. `--config` and `--verbose` may come before or after
@@ -85,6 +86,8 @@ pub enum Command {
     Push(PushCommand),
     /// `portals pull`
     Pull(PullCommand),
+    /// `portals rotate`
+    Rotate(RotateCommand),
     /// `portals import`
     Import(ImportCommand),
     /// `portals export`

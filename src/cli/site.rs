@@ -1,4 +1,5 @@
-//! Command lines of `portals site`, `portals sign`, `portals push` and `portals pull`.
+//! Command lines of `portals site`, `portals sign`, `portals push`, `portals pull` and
+//! `portals rotate`.
 
 use std::path::PathBuf;
 
@@ -117,6 +118,24 @@ pub struct PushCommand {
     /// replace a newer file that other sites have
     #[argh(switch)]
     pub over: bool,
+}
+
+/// Give this site a new key. The linked sites take the network file with the new key first; then this site
+/// changes over, and its links are interrupted for one handshake. If one of them does not answer, the old key
+/// stays.
+#[derive(FromArgs, ArgsInfo, Debug)]
+#[argh(
+    subcommand,
+    name = "rotate",
+    note = "Needs the agent, the admin key, and a link that is up. Phones that dial this site need its new \
+            public key, and tokens of `portals invite` that are still open are void.",
+    error_code(1, "the site has its old key")
+)]
+pub struct RotateCommand {
+    /// go ahead although a site that has no other link is down or has another file: carry the network file to
+    /// that site
+    #[argh(switch)]
+    pub leave_behind: bool,
 }
 
 /// Drop the changes of the network file that were made here, and take the newest signed file of the linked

@@ -6,12 +6,11 @@ use zeroize::Zeroizing;
 
 use super::ExitStatus;
 use crate::base::error::{Context as _, Error, Errors, Result};
-use crate::base::keys;
 use crate::base::path::folder_of;
 use crate::cli::ExportCommand;
 use crate::cli::output::{self, complain, say};
 use crate::config::{model::Network, suggest::suggest};
-use crate::engine::network_file;
+use crate::engine::{network_file, own_key};
 use crate::interop::export::{WgQuickExport, files};
 use crate::interop::phone::preshared_keys;
 use crate::system::disk::{FileOrigin, cannot_write, read_if_there, replace, unreadable};
@@ -23,8 +22,9 @@ pub(super) fn run(file: &Path, options: &ExportCommand) -> Result<ExitStatus, Er
     let name = &options.site;
     let Some(entry) = network.sites.get(name) else { return Err(no_such_site(file, &network, name).into()) };
     let folder = folder_of(file);
-    let own = key_files::load_if_there(&folder.join(key_files::PRIVATE_KEY_FILE))?;
-    let own = own.filter(|key| options.to.is_some() && keys::public_key(key) == entry.public_key);
+    let own = own_key::load_if_there(&folder, &network)?;
+    let own = own.filter(|key| options.to.is_some() && key.public == entry.public_key);
+    let own = own.map(|key| key.private);
     let secret = key_files::load_if_there(&folder.join(key_files::NETWORK_SECRET_FILE))?;
     let files =
         files(&network, name, own.as_ref(), secret.as_ref(), &preshared_keys(&network, name, &folder)?);

@@ -18,6 +18,7 @@ mod plan;
 mod prometheus;
 mod push;
 mod reload;
+mod rotate;
 mod run;
 mod sign;
 mod site;
@@ -111,6 +112,7 @@ fn run_command(command: &Command, file: &Path) -> Result<ExitStatus, Errors> {
         Command::Sign(options) => sign::run(file, options),
         Command::Push(options) => push::push(file, options),
         Command::Pull(_) => push::pull(file),
+        Command::Rotate(options) => rotate::run(file, options),
         Command::Import(options) => import::run(options),
         Command::Export(options) => export::run(file, options),
         Command::Down(_) => down::run(file),
@@ -172,6 +174,14 @@ fn absolute(file: &Path) -> Result<PathBuf> {
 /// Reports whether the agent that starts at boot uses this network file.
 fn is_of_platform(file: &Path) -> bool {
     file == default_file()
+}
+
+/// Checks that an agent runs on this machine.
+fn need_agent() -> Result<()> {
+    if Journal::open()?.has_agent()? {
+        return Ok(());
+    }
+    Err(Error::failed("no agent (`portals run`) is at work on this machine"))
 }
 
 fn lock(journal: &Journal) -> Result<Lock> {

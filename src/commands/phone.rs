@@ -19,8 +19,8 @@ use crate::config::edit;
 use crate::config::model::{self, ExitRef, Name, Network, Position, RESOLVERS};
 use crate::engine::admin_key;
 use crate::engine::locked_file::{self, LockedNetworkFile, Signing};
-use crate::engine::network_file;
 use crate::engine::wgquick_file;
+use crate::engine::{network_file, own_key};
 use crate::interop::phone::{self, PhoneEntry};
 use crate::interop::qr::Picture;
 use crate::signed::unsigned;
@@ -222,9 +222,8 @@ fn key_file(folder: &Path, name: &str) -> PathBuf {
 
 /// Returns the name of this machine's site; `None` if this machine is not a site of the network.
 fn own_site<'a>(folder: &Path, network: &'a Network) -> Result<Option<&'a str>> {
-    let key = key_files::load_if_there(&folder.join(key_files::PRIVATE_KEY_FILE))?;
-    let name = |key: Secret| site::own_name(network, keys::public_key(&key)).ok();
-    Ok(key.and_then(name).map(String::as_str))
+    let key = own_key::load_if_there(folder, network)?;
+    Ok(key.and_then(|key| site::own_name(network, key.public).ok()).map(String::as_str))
 }
 
 fn already_there(file: &Path, name: &str, position: Position) -> Error {

@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use super::status::differing;
+use crate::control::{AgentStatus, SiteFile};
 use crate::engine::status::{LinkReport, PhoneReport, PortalState, Report};
 
 /// Returns all metrics. `now` is the time at which the report was made.
@@ -27,7 +29,12 @@ fn write_site(page: &mut MetricsPage, report: &Report) {
     page.sample("portals_info", &labels, 1);
     page.metric("portals_agent_up", "gauge", "Whether the agent runs.");
     page.sample("portals_agent_up", &[], report.agent.into());
+    if let Some(file) = &report.file {
+        page.metric("portals_file_serial", "gauge", "Serial of the network file.");
+        page.sample("portals_file_serial", &[], file.serial);
+    }
     let Some(agent_status) = &report.agent_status else { return };
+    write_other_files(page, agent_status);
     page.metric(
         "portals_unconfirmed",
         "gauge",
@@ -43,6 +50,17 @@ fn write_site(page: &mut MetricsPage, report: &Report) {
         page.sample("portals_helper_questions_total", &[], helper.questions);
         page.metric("portals_relayed_links", "gauge", "Links between two other sites that this site relays.");
         page.sample("portals_relayed_links", &[], helper.relayed.len() as u64);
+    }
+}
+
+/// Writes the linked sites with another network file than this site.
+fn write_other_files(page: &mut MetricsPage, agent_status: &AgentStatus) {
+    let mut others = differing(agent_status).peekable();
+    if others.peek().is_some() {
+        page.metric("portals_site_file_info", "gauge", "Linked site whose network file differs.");
+    }
+    for SiteFile { site, relation, .. } in others {
+        page.sample("portals_site_file_info", &[("site", site), ("relation", relation.as_str())], 1);
     }
 }
 
@@ -165,7 +183,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::control::{AgentStatus, HelperStatus, LinkPath, LinkPathStatus, PathKind, TimedState};
+    use crate::control::{HelperStatus, LinkPath, LinkPathStatus, PathKind, TimedState};
+    use crate::engine::file_report::{FileReport, FileSignature};
+    use crate::exchange::Relation;
 
     #[test]
     fn the_page_has_prometheus_text_format() {
@@ -226,6 +246,25 @@ mod tests {
         assert!(!page(None, true).contains("portals_link_path_info"), "the agent does not know the path");
         let down = page(path(PathKind::Direct, ""), false);
         assert!(!down.contains("portals_link_path_info"), "the link is down");
+    }
+
+    #[test]
+    fn sites_with_another_network_file_are_metrics() {
+        let page = |relation| {
+            let paris = SiteFile { site: "paris".to_owned(), serial: Some(6), relation };
+            let agent_status = AgentStatus { files: vec![paris], ..AgentStatus::default() };
+            let file = Some(FileReport { serial: 7, signature: FileSignature::Missing });
+            let report = Report { agent_status: Some(agent_status), file, ..Report::example() };
+            text(&report, SystemTime::UNIX_EPOCH)
+        };
+        let older = page(Relation::Older);
+        let sample = "portals_site_file_info{site=\"paris\",relation=\"older\"} 1\n";
+        assert!(older.contains("\nportals_file_serial 7\n") && older.contains(sample), "{older}");
+        for relation in [Relation::Same, Relation::Unknown] {
+            assert!(!page(relation).contains("portals_site_file_info"));
+        }
+        let without = text(&Report::example(), SystemTime::UNIX_EPOCH);
+        assert!(!without.contains("portals_file_serial"), "the network has no admin keys");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `portals status`: shows links, portals and exits.
 
+mod file;
 mod paths;
 
 use std::fmt::Write as _;
@@ -17,6 +18,7 @@ use crate::cli::amounts::{bytes, duration};
 use crate::cli::output;
 use crate::cli::style::Style;
 use crate::control::{AgentStatus, ControlRequest, LinkPathStatus, TimedState, ask_within};
+use crate::engine::file_report::FileReport;
 use crate::engine::host::Host;
 use crate::engine::journal::Journal;
 use crate::engine::load::Files;
@@ -26,6 +28,7 @@ use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
 use crate::site::Relay;
 use crate::system::clock::LastKnown;
+pub(super) use file::differing;
 
 /// Time limit for the agent's answer.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -71,6 +74,7 @@ fn full_report(
     choose_observed(&mut site, kernel)?;
     let agent = journal.has_agent()?;
     let mut report = report(&site, agent, kernel, now)?;
+    report.file = FileReport::of(&files.text, &files.network);
     for (portal, shown) in site.portals.iter().zip(&mut report.portals) {
         shown.leases = leases::leases(journal.folder(), portal, now)?;
     }
@@ -106,6 +110,8 @@ fn json(report: &Report) -> String {
         ("portals", Json::List(portals.collect())),
         ("phones", Json::List(report.phones.iter().map(phone_json).collect())),
     ];
+    let agent_status = report.agent_status.as_ref();
+    members.extend(report.file.as_ref().map(|file| ("file", file::json(file, agent_status))));
     if !report.relays.is_empty() {
         members.push(("relays", Json::List(report.relays.iter().map(relay_json).collect())));
     }
@@ -118,7 +124,7 @@ fn json(report: &Report) -> String {
             Json::List(report.missing.iter().map(|missing| Json::text(missing)).collect()),
         ));
     }
-    if let Some(agent_status) = &report.agent_status {
+    if let Some(agent_status) = agent_status {
         members.extend(agent_members(agent_status));
         members.extend(agent_status.helper.as_ref().map(|helper| ("helper", paths::helper_json(helper))));
     }
@@ -221,7 +227,8 @@ fn for_people(report: &Report, style: Style) -> String {
     text
 }
 
-/// Appends the lines about the whole site: its agent and backends, an unconfirmed change, and faults.
+/// Appends the lines about the whole site: its agent and backends, an unconfirmed change, the network
+/// file, and faults.
 fn head_lines(text: &mut String, report: &Report, style: Style) {
     let agent = if report.agent { style.good("agent running") } else { style.bad("no agent") };
     let _ = writeln!(
@@ -236,6 +243,9 @@ fn head_lines(text: &mut String, report: &Report, style: Style) {
     if let Some(left) = report.agent_status.as_ref().and_then(|agent_status| agent_status.unconfirmed) {
         let warning = format!("not confirmed: undone in {left} s unless you run `portals confirm`");
         let _ = writeln!(text, "{}", style.bad(&warning));
+    }
+    if let Some(file) = &report.file {
+        file::lines(text, file, report.agent_status.as_ref(), style);
     }
     for missing in &report.missing {
         let _ = writeln!(text, "{}", style.bad(missing));

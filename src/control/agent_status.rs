@@ -32,6 +32,8 @@ pub struct AgentStatus {
     pub files: Vec<SiteFile>,
     /// Problem with the own network file, or with one that was offered, in a sentence.
     pub file_problem: Option<String>,
+    /// Set while a new key of this site is not in force for good.
+    pub is_rotating: bool,
 }
 
 /// Network file of a linked site.
@@ -99,6 +101,9 @@ impl AgentStatus {
         self.file_problem
             .into_iter()
             .for_each(|words| tell("file-problem", Name::new(), 0, harmless(&words)));
+        if self.is_rotating {
+            tell("rotating", Name::new(), 0, String::new());
+        }
         fields
     }
 
@@ -139,6 +144,7 @@ impl AgentStatus {
                 self.files.push(SiteFile { site: known.name, serial, relation });
             }
             "file-problem" => self.file_problem = Some(harmless(words)),
+            "rotating" => self.is_rotating = true,
             "helper" => self.helper = Some(HelperStatus { questions: since, relayed: Vec::new() }),
             "relays" => self.helper.as_mut()?.relayed.push([known.name, known.words]),
             _ => {
@@ -200,6 +206,7 @@ mod tests {
             }),
             files: Relation::ALL.map(file).into(),
             file_problem: Some("the network file was changed here".to_owned()),
+            is_rotating: true,
         }
     }
 

@@ -32,6 +32,11 @@ pub enum ControlRequest {
     Offer,
     /// Drop the changes of the network file that no admin has signed, for the newest file of a linked site.
     Pull,
+    /// Give this site a new key.
+    Rotate {
+        /// Set if sites that cannot take the key now, and get it from no other site, are left behind.
+        leaves_behind: bool,
+    },
     /// Report the state that only the agent knows.
     Status,
     /// Move a portal to another exit of its list.
@@ -75,6 +80,8 @@ impl ControlRequest {
             Self::Reload => vec![b"reload"],
             Self::Offer => vec![b"offer"],
             Self::Pull => vec![b"pull"],
+            Self::Rotate { leaves_behind: false } => vec![b"rotate"],
+            Self::Rotate { leaves_behind: true } => vec![b"rotate", b"leave-behind"],
             Self::Status => vec![b"status"],
             Self::Exit { portal, exit: None } => vec![b"exit", portal.as_bytes()],
             Self::Exit { portal, exit: Some(exit) } => vec![b"exit", portal.as_bytes(), exit.as_bytes()],
@@ -102,6 +109,8 @@ impl ControlRequest {
             [b"reload"] => Self::Reload,
             [b"offer"] => Self::Offer,
             [b"pull"] => Self::Pull,
+            [b"rotate"] => Self::Rotate { leaves_behind: false },
+            [b"rotate", b"leave-behind"] => Self::Rotate { leaves_behind: true },
             [b"status"] => Self::Status,
             [b"exit", portal] => Self::Exit { portal: text(portal)?, exit: None },
             [b"exit", portal, exit] => Self::Exit { portal: text(portal)?, exit: Some(text(exit)?) },
@@ -180,6 +189,8 @@ mod tests {
             ControlRequest::Reload,
             ControlRequest::Offer,
             ControlRequest::Pull,
+            ControlRequest::Rotate { leaves_behind: false },
+            ControlRequest::Rotate { leaves_behind: true },
             ControlRequest::Status,
             ControlRequest::Exit { portal: "guest".to_owned(), exit: None },
             ControlRequest::Exit { portal: "guest".to_owned(), exit: Some("oslo".to_owned()) },
@@ -207,6 +218,7 @@ mod tests {
             "try\x0086401\0a",
             "try\x0018446744073709551615\0a",
             "status\0",
+            "rotate\0",
             "exit",
             "exit\0a\0b\0c",
             "invite",

@@ -12,6 +12,7 @@ use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::host::{Host, HostQuery};
 use crate::engine::journal::{FOLDER, Journal};
 use crate::engine::network_file;
+use crate::engine::own_key;
 use crate::kernel::Outcome;
 use crate::kernel::linux::Linux;
 use crate::plan::plan;
@@ -22,19 +23,18 @@ use crate::site::{self, Exit, Inputs, ReplyPath, Site};
 use crate::state::State;
 use crate::state::diff::diff;
 use crate::state::step::Step;
-use crate::system::key_files;
 
 /// Closes the portals of this site in the network file or, if that cannot be used, in the last confirmed
 /// file. Returns the path of the file that was used; `None` if neither file has portals of this site to
 /// close.
 pub fn close_by_file(file: &Path) -> Option<Result<PathBuf, Errors>> {
     let confirmed = CommitConfirmed::of(file).confirmed();
-    let key = key_files::owner(&folder_of(file).join(key_files::PRIVATE_KEY_FILE));
-    let known = |copy: &&Path| -> Option<(PathBuf, Network)> {
+    let known = |copy: &&Path| -> Option<(PathBuf, Network, Option<PublicKey>)> {
         let (_, network) = network_file::load(copy).ok()?;
-        own_name(&network, key).is_some().then(|| (copy.to_path_buf(), network))
+        let key = own_key::owner(&folder_of(file), &network);
+        own_name(&network, key).is_some().then(|| (copy.to_path_buf(), network, key))
     };
-    let (copy, network) = [file, &confirmed].iter().find_map(known)?;
+    let (copy, network, key) = [file, &confirmed].iter().find_map(known)?;
     // If `/run` is full or broken, there is no lock, and the portals are closed without one.
     let _lock = Journal::open().and_then(|journal| journal.lock(&mut || ())).ok();
     let closed =

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::base::error::Errors;
-use crate::base::keys;
+use crate::base::error::{Error, Errors, Result};
 use crate::base::net::{PublicKey, Secret};
 use crate::base::path::folder_of;
 use crate::base::sorted::{SortedMap, SortedSet};
@@ -13,10 +12,12 @@ use crate::config::model::{self, Name, Network};
 use crate::engine::host::{self, Host, HostQuery};
 use crate::engine::journal::Journal;
 use crate::engine::network_file;
+use crate::engine::own_key::{self, OwnKey};
 use crate::engine::passphrases;
 use crate::engine::wgquick_file;
 use crate::interop::phone::preshared_keys;
 use crate::kernel::link::Links;
+use crate::signed::{FileStanding, standing};
 use crate::site::access_point::{self, Passphrases};
 use crate::site::facts::Facts;
 use crate::site::{self, Inputs, Obstacle, Portal, Site};
@@ -43,6 +44,8 @@ pub struct Files {
     pub private_key: Secret,
     /// Public key of this site.
     pub public_key: PublicKey,
+    /// Set if the private key is a new one, which waits beside the old one to come into force for good.
+    pub has_next_key: bool,
     /// Secret of the network, if there is one.
     pub network_secret: Option<Secret>,
     /// Pre-shared keys of this site's phones that have key files.
@@ -68,9 +71,9 @@ impl Files {
     /// Reads the secrets next to the network file, for a network with this text.
     pub fn with_text(file: &Path, text: String, network: Network) -> Result<Self, Errors> {
         let folder = folder_of(file);
-        let private_key = key_files::load(&folder.join(key_files::PRIVATE_KEY_FILE))?;
+        let OwnKey { private: private_key, public: public_key, is_next: has_next_key } =
+            own_key::load(&folder, &network)?;
         let network_secret = key_files::load_if_there(&folder.join(key_files::NETWORK_SECRET_FILE))?;
-        let public_key = keys::public_key(&private_key);
         // A key of no site is reported by the functions that need the site.
         let own = site::own_name(&network, public_key).ok();
         let passphrases =
@@ -85,11 +88,24 @@ impl Files {
             folder,
             private_key,
             public_key,
+            has_next_key,
             network_secret,
             phone_keys,
             passphrases,
             providers,
         })
+    }
+
+    /// Checks that the text on disk is in force, and signed.
+    pub fn is_finished(&self, on_disk: &str) -> Result<()> {
+        let signature = standing(&self.text, &self.network.admins);
+        if on_disk == self.text && matches!(signature, FileStanding::Signed(_)) {
+            return Ok(());
+        }
+        Err(Error::failed(format!(
+            "{} has changes that are not in force or not signed: finish them with `portals push`",
+            self.file.display()
+        )))
     }
 
     /// Returns the host names that this site has to look up.

@@ -18,6 +18,7 @@ use crate::system::disk::{self, cannot_write};
 const LOCK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A network file that is locked against changes by other commands.
+#[derive(Debug)]
 pub struct LockedNetworkFile {
     file: PathBuf,
     _lock: Lock,

@@ -9,6 +9,7 @@ use crate::base::error::Result;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::control::{AgentStatus, TimedState};
+use crate::engine::file_report::FileReport;
 use crate::firewall;
 use crate::kernel::Kernel;
 use crate::kernel::wireguard::PeerStatistics;
@@ -28,6 +29,8 @@ pub struct Report {
     pub agent: bool,
     /// Knowledge of the agent, if it runs and answers.
     pub agent_status: Option<AgentStatus>,
+    /// Network file; `None` if its network has no admin keys.
+    pub file: Option<FileReport>,
     /// WireGuard that runs the tunnels.
     pub wireguard: WireGuardBackend,
     /// Firewall that guards the portals.
@@ -173,6 +176,7 @@ impl Report {
             site: "nyc".to_owned(),
             agent: true,
             agent_status: None,
+            file: None,
             wireguard: WireGuardBackend::Kernel,
             firewall: firewall::FirewallBackend::Nftables,
             firewall_reason: "the network file says so",
@@ -256,6 +260,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
         site: site.name.clone(),
         agent,
         agent_status: None,
+        file: None,
         wireguard: backend_in_use(&live).unwrap_or(site.host.wireguard),
         firewall,
         firewall_reason,

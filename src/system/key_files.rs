@@ -81,6 +81,12 @@ pub fn read_bytes(path: &Path, source: FileOrigin) -> Result<Option<(Zeroizing<V
     Ok(Some((Zeroizing::new(bytes), metadata.mode() & 0o077 != 0)))
 }
 
+/// Writes a key file of mode 0600, in place of an existing one.
+pub fn replace(path: &Path, secret: &Secret) -> Result<()> {
+    let text = Zeroizing::new([secret.to_base64().as_bytes(), b"\n"].concat());
+    disk::replace(path, &text, 0o600).context(|| cannot_write(path))
+}
+
 /// Writes a new key file of mode 0600; never overwrites an existing file.
 pub fn save(path: &Path, secret: &Secret) -> Result<()> {
     let context = || cannot_write(path);

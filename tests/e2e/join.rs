@@ -59,12 +59,12 @@ fn invite(world: &mut World, options: &[&str]) -> Result<String> {
     Ok(told.trim().to_owned())
 }
 
-fn file(site: &DemoSite) -> Result<String> {
+pub(crate) fn file(site: &DemoSite) -> Result<String> {
     shell(&site.router, &format!("cat {NETWORK_FILE}"))
 }
 
 /// Waits until all of these sites have the file of nyc.
-fn have_one_file(world: &mut World, plots: &[Plot]) -> Result<()> {
+pub(crate) fn have_one_file(world: &mut World, plots: &[Plot]) -> Result<()> {
     within(seconds(60.0), "all sites have one file", || {
         let text = file(world.site(NYC))?;
         for plot in plots {
@@ -137,7 +137,7 @@ fn two_pastes(world: &mut World) -> Result<()> {
 }
 
 /// Runs a command in the background, with its output in files.
-fn in_background(site: &DemoSite, command: &str) -> Result<()> {
+pub(crate) fn in_background(site: &DemoSite, command: &str) -> Result<()> {
     let program = program();
     shell(
         &site.router,

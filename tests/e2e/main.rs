@@ -24,6 +24,7 @@ mod containers;
 mod devices;
 mod dyndns;
 mod entrances;
+mod exchange;
 mod failover;
 mod faults;
 mod files;
@@ -51,6 +52,7 @@ mod questions;
 mod radio;
 mod resolvers;
 mod restore;
+mod rotate;
 mod router;
 mod same_lan;
 mod same_lan_flushes;
@@ -122,6 +124,8 @@ const AT_LENGTH: &[&[Scenario]] = &[
     names::SCENARIOS,
     confirm::SCENARIOS,
     join::SCENARIOS,
+    exchange::SCENARIOS,
+    rotate::SCENARIOS,
     questions::SCENARIOS,
     widths::SCENARIOS,
     files::SCENARIOS,

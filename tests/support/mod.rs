@@ -35,6 +35,7 @@ pub(crate) fn files(network: &Network, site: &str, network_secret: Option<Secret
         folder: "/etc/portals".into(),
         public_key: keys::public_key(&private_key),
         private_key,
+        has_next_key: false,
         network_secret,
         phone_keys: SortedMap::new(),
         passphrases: wifis(network, site)

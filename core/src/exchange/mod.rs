@@ -7,6 +7,8 @@
 mod download;
 mod judge;
 mod peer;
+mod proof;
+mod relation;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +21,8 @@ use crate::signed::{FileHash, hash};
 use download::{Download, Progress};
 pub use judge::{Refusal, Taker, judge, own_standing};
 use peer::PeerState;
+use proof::Proving;
+pub use relation::Relation;
 
 /// Pause of downloads from a peer whose file cannot be taken at present.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -75,37 +79,6 @@ pub struct Outgoing {
     pub message: Message,
 }
 
-/// File of another site, compared with the own one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relation {
-    /// The same file.
-    Same,
-    /// An older file.
-    Older,
-    /// A newer file.
-    Newer,
-    /// Another file that is neither older nor newer.
-    Conflict,
-    /// The other site has not told yet.
-    Unknown,
-}
-
-impl Relation {
-    /// All relations.
-    pub const ALL: [Self; 5] = [Self::Same, Self::Older, Self::Newer, Self::Conflict, Self::Unknown];
-
-    /// Returns the relation as one word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Older => "older",
-            Self::Newer => "newer",
-            Self::Conflict => "conflict",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
 /// Exchange of network files.
 #[derive(Debug)]
 pub struct Exchange {
@@ -113,8 +86,10 @@ pub struct Exchange {
     peers: SortedMap<u8, PeerState>,
     download: Option<Download>,
     whole: Option<WholeFile>,
-    /// Site whose file is in force here until it has answered through its tunnel.
-    proving: Option<u8>,
+    /// Proof that the file in force here waits for.
+    proving: Option<Proving>,
+    /// Set while the own file is in force until it is confirmed.
+    is_on_trial: bool,
     /// Set if the own changes are to be dropped for a signed file.
     is_pulling: bool,
 }
@@ -122,7 +97,15 @@ pub struct Exchange {
 impl Exchange {
     /// Begins with the own file, and without peers.
     pub fn new(own: OwnFile) -> Self {
-        Self { own, peers: SortedMap::new(), download: None, whole: None, proving: None, is_pulling: false }
+        Self {
+            own,
+            peers: SortedMap::new(),
+            download: None,
+            whole: None,
+            proving: None,
+            is_on_trial: false,
+            is_pulling: false,
+        }
     }
 
     /// Takes over the own file.
@@ -136,6 +119,15 @@ impl Exchange {
         }
     }
 
+    /// Takes note whether the own file is undone unless it is confirmed. It is not offered before: it would
+    /// come back from the other sites.
+    pub fn follow_trial(&mut self, is_on_trial: bool, now: Instant) {
+        if self.is_on_trial && !is_on_trial {
+            self.offer_all(now);
+        }
+        self.is_on_trial = is_on_trial;
+    }
+
     /// Takes over the ids of the linked sites. Others are forgotten.
     pub fn follow_peers(&mut self, ids: &[u8], now: Instant) {
         let mut known = std::mem::take(&mut self.peers);
@@ -143,7 +135,7 @@ impl Exchange {
             self.peers.insert(*id, known.remove(id).unwrap_or_else(|| PeerState::new(now)));
         }
         self.download = self.download.take().filter(|download| ids.contains(&download.giver));
-        self.proving = self.proving.filter(|giver| ids.contains(giver));
+        self.proving = self.proving.take().filter(|proving| proving.sites.iter().all(|id| ids.contains(id)));
     }
 
     /// Offers the own file to all linked sites at once, and asks for theirs.
@@ -165,36 +157,6 @@ impl Exchange {
     /// Reports whether the own changes are to be dropped.
     pub fn is_pulling(&self) -> bool {
         self.is_pulling
-    }
-
-    /// Takes note that the file of this site is in force here until the site answers through its tunnel. The
-    /// file is not offered to others before.
-    pub fn prove(&mut self, giver: u8, now: Instant) {
-        let Some(peer) = self.peers.get_mut(&giver) else { return };
-        self.proving = Some(giver);
-        peer.prove(now);
-    }
-
-    /// Reports whether the giver has answered since its file came into force.
-    pub fn is_proven(&self) -> bool {
-        self.proving.and_then(|giver| self.peers.get(&giver)).is_some_and(|peer| peer.is_proven)
-    }
-
-    /// Takes note that the file of the giver is in force for good, and offers it on.
-    pub fn settle(&mut self, now: Instant) {
-        let Some(giver) = self.proving.take() else { return };
-        if let Some(peer) = self.peers.get_mut(&giver) {
-            peer.failures = 0;
-        }
-        self.offer_all(now);
-    }
-
-    /// Takes note that the file in force is undone. Refuses it if the giver was still to answer, and returns
-    /// the giver then.
-    pub fn undone(&mut self, now: Instant) -> Option<u8> {
-        let giver = self.proving.take()?;
-        self.refuse(giver, self.own.head.hash, now);
-        Some(giver)
     }
 
     /// Refuses a file: it is not fetched from this site for an hour.
@@ -221,7 +183,11 @@ impl Exchange {
         let mut told = Vec::new();
         for (id, peer) in &self.peers {
             let serial = peer.heard.map(|(head, _)| head.serial);
-            told.push((*id, serial, self.relation(peer)));
+            if peer.is_silent() {
+                told.push((*id, None, Relation::Unknown));
+            } else {
+                told.push((*id, serial, Relation::of(&self.own, peer.heard)));
+            }
         }
         told
     }
@@ -239,13 +205,15 @@ impl Exchange {
     pub fn turn(&mut self, now: Instant, random: Random) -> Vec<Outgoing> {
         let mut packets = Vec::new();
         self.go_on(now, random, &mut packets);
+        let (is_silent, is_for_all) = (self.is_silent(), self.is_for_all());
         for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.next.is_some_and(|at| at <= now)) {
             peer.next = None;
-            let is_held = self.proving.is_some_and(|giver| giver != *id);
-            if !is_held {
+            let is_held = self.proving.as_ref().is_none_or(|proving| !proving.sites.contains(id));
+            if is_for_all || !is_held {
                 let salt = random();
-                peer.has_asked(*salt.first_chunk().expect("a salt is longer"), now);
-                packets.push(Outgoing { to: *id, salt, message: offer(&self.own, None) });
+                let answered = peer.unanswered.take_if(|_| !is_silent);
+                peer.has_asked(number_of(salt), now);
+                packets.push(Outgoing { to: *id, salt, message: offer(&self.own, true, answered) });
             }
         }
         packets
@@ -265,9 +233,8 @@ impl Exchange {
             match message {
                 Message::Offer(heard) => {
                     self.hear(from, &heard, now);
-                    if heard.asks && self.proving.is_none_or(|giver| giver == from) {
-                        let message = offer(&self.own, Some(number));
-                        packets.push(Outgoing { to: from, salt: random(), message });
+                    if heard.asks {
+                        packets.extend(self.answer(from, number, now, random));
                     }
                 }
                 Message::Fetch(place) => {
@@ -287,14 +254,54 @@ impl Exchange {
         packets
     }
 
+    /// Reports whether the own file is in force for good, so that all linked sites may have it.
+    fn is_for_all(&self) -> bool {
+        self.proving.is_none() && !self.is_on_trial
+    }
+
+    /// Answers the offer with this number. To a site that is itself to answer, the answer is a question.
+    fn answer(&mut self, to: u8, number: Number, now: Instant, random: Random) -> Option<Outgoing> {
+        let (is_proving, is_silent, is_for_all) = (self.is_proving(to), self.is_silent(), self.is_for_all());
+        let peer = self.peers.get_mut(&to)?;
+        if is_silent {
+            peer.unanswered = Some(number);
+            return None;
+        }
+        if !is_for_all && !is_proving {
+            return None;
+        }
+        let (salt, asks) = (random(), is_proving && !peer.is_proven);
+        if asks {
+            peer.has_asked(number_of(salt), now);
+        }
+        Some(Outgoing { to, salt, message: offer(&self.own, asks, Some(number)) })
+    }
+
     fn hear(&mut self, from: u8, offer: &Offer, now: Instant) {
-        let (own, is_proving) = (self.own.head.hash, self.proving == Some(from));
+        let (own, is_proving) = (self.own.head.hash, self.is_proving(from));
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.hear(offer);
         if offer.head.hash != own {
             peer.ask_later(now);
         } else if !is_proving || peer.is_proven {
             peer.next = None;
+        }
+        let is_given = offer.is_signed && peer.may_give(offer.head.hash, now);
+        self.follow_offer(from, &offer.head, is_given, now);
+    }
+
+    /// Gives up the download of a file that its giver has replaced: the giver gives the former one no more.
+    fn follow_offer(&mut self, from: u8, head: &FileHead, is_given: bool, now: Instant) {
+        let is_wanted = is_given && self.wants(head);
+        if let Some(download) = &mut self.download
+            && download.giver == from
+            && download.head.hash != head.hash
+        {
+            if is_wanted {
+                download.turn_to(*head, now);
+            } else {
+                self.download = None;
+            }
         }
     }
 
@@ -335,7 +342,7 @@ impl Exchange {
 
     /// Chooses the next file to fetch: first from a peer that has failed least, then the newest.
     fn next_download(&self, now: Instant) -> Option<Download> {
-        if self.whole.is_some() || self.proving.is_some() {
+        if self.whole.is_some() || !self.is_for_all() {
             return None;
         }
         let mut best: Option<(u8, &PeerState, FileHead)> = None;
@@ -369,27 +376,20 @@ impl Exchange {
         let rest = self.own.text.as_bytes().get(at..).filter(|rest| is_here && !rest.is_empty())?;
         Some(Piece { place, bytes: rest[..rest.len().min(PIECE)].to_vec() })
     }
-
-    fn relation(&self, peer: &PeerState) -> Relation {
-        let Some((head, is_signed)) = peer.heard else { return Relation::Unknown };
-        if head.hash == self.own.head.hash {
-            Relation::Same
-        } else if head.serial < self.own.head.serial {
-            Relation::Older
-        } else if head.serial > self.own.head.serial && is_signed {
-            Relation::Newer
-        } else {
-            Relation::Conflict
-        }
-    }
 }
 
-/// Returns the offer of the own file: the answer to the offer with this number, or an offer that asks.
-fn offer(own: &OwnFile, answered: Option<Number>) -> Message {
-    Message::Offer(Offer {
-        head: own.head,
-        is_signed: own.standing == OwnStanding::Signed,
-        asks: answered.is_none(),
-        answers: answered.unwrap_or_default(),
-    })
+/// Returns the message to the giver of a file that is whole, and about to come into force.
+pub fn thanks(file: &WholeFile) -> Message {
+    Message::Offer(Offer { head: file.head, is_signed: true, asks: false, answers: Number::default() })
+}
+
+/// Returns the offer of the own file: it asks for the other site's file, and may answer the offer with a
+/// number.
+fn offer(own: &OwnFile, asks: bool, answered: Option<Number>) -> Message {
+    let is_signed = own.standing == OwnStanding::Signed;
+    Message::Offer(Offer { head: own.head, is_signed, asks, answers: answered.unwrap_or_default() })
+}
+
+fn number_of(salt: [u8; 16]) -> Number {
+    *salt.first_chunk().expect("a salt is longer")
 }

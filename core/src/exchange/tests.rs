@@ -1,6 +1,7 @@
 //! Sites that exchange files, and sites that lie, in a small network of plain data.
 
 mod hostile;
+mod own_key;
 
 use std::collections::BTreeMap;
 
@@ -182,14 +183,37 @@ fn lost_and_late_packets_are_asked_for_again() {
     }
 }
 
+/// The giver has a third file before it has given the second one.
+#[test]
+fn a_file_that_is_replaced_while_it_is_fetched_is_fetched_anew() {
+    let mut world = World::in_a_row(vec![signed(2), signed(1)]);
+    assert!(world.until(MINUTE, |world| world.sites[&2].download.is_some()));
+    let now = world.now;
+    world.sites.get_mut(&1).unwrap().follow_file(signed(3), now);
+    assert!(world.until(Duration::from_secs(2), |world| world.are_all(3)), "{:?}", world.serials());
+}
+
 #[test]
 fn a_site_that_was_away_gets_the_file_later() {
     let mut world = World::in_a_row(vec![signed(2), signed(1), signed(1)]);
     let links = std::mem::take(&mut world.links);
     world.until(MINUTE * 20, |_| false);
     assert_eq!(world.serials(), [2, 1, 1]);
+    for (id, peer) in [(1, 2), (3, 2)] {
+        assert_eq!(world.sites[&id].tell(), [(peer, None, Relation::Unknown)], "it is silent");
+    }
     world.links = links;
-    assert!(world.until(MINUTE * 25, |world| world.are_all(2)), "{:?}", world.serials());
+    assert!(world.until(MINUTE, |world| world.are_all(2)), "{:?}", world.serials());
+
+    // Its last file was known.
+    let links = std::mem::take(&mut world.links);
+    let now = world.now;
+    world.sites.get_mut(&1).unwrap().follow_file(signed(3), now);
+    assert_eq!(world.sites[&1].tell(), [(2, Some(2), Relation::Older)]);
+    world.until(MINUTE, |_| false);
+    assert_eq!(world.sites[&1].tell(), [(2, None, Relation::Unknown)]);
+    world.links = links;
+    assert!(world.until(MINUTE, |world| world.are_all(3)), "{:?}", world.serials());
 }
 
 #[test]
@@ -229,6 +253,22 @@ fn relations_are_told() {
     assert_eq!(world.sites[&2].tell(), [(1, Some(2), Relation::Newer)]);
 }
 
+/// A person changes a file, and does not touch its serial.
+#[test]
+fn an_edited_file_is_no_conflict() {
+    let edited = OwnFile::new(&text(2).replace("line", "word"), 2, OwnStanding::Edited);
+    let mut world = World::in_a_row(vec![signed(2), edited]);
+    world.until(MINUTE, |_| false);
+    assert_eq!(world.sites[&1].tell(), [(2, Some(2), Relation::Edited)]);
+    assert_eq!(world.sites[&2].tell(), [(1, Some(2), Relation::Older)]);
+    let provisional = OwnFile::new(&text(0), 0, OwnStanding::Provisional);
+    let mut world = World::in_a_row(vec![signed(2), provisional]);
+    world.refuses = Some(2);
+    world.until(MINUTE, |_| false);
+    assert_eq!(world.sites[&1].tell(), [(2, Some(0), Relation::Older)]);
+    assert_eq!(world.sites[&2].tell(), [(1, Some(2), Relation::Newer)]);
+}
+
 #[test]
 fn a_refused_file_is_not_fetched_for_an_hour() {
     let mut world = World::in_a_row(vec![signed(2), signed(1)]);
@@ -249,7 +289,7 @@ fn an_edited_file_is_neither_given_nor_replaced() {
     let mut world = World::in_a_row(vec![signed(8), edited, signed(1)]);
     world.until(MINUTE, |_| false);
     assert_eq!(world.serials(), [8, 7, 1]);
-    assert_eq!(world.sites[&3].tell(), [(2, Some(7), Relation::Conflict)]);
+    assert_eq!(world.sites[&3].tell(), [(2, Some(7), Relation::Edited)]);
     let now = world.now;
     world.sites.get_mut(&2).unwrap().pull(now);
     assert!(world.until(MINUTE, |world| world.are_all(8)), "{:?}", world.serials());
@@ -306,6 +346,30 @@ fn a_file_is_not_offered_on_until_its_giver_has_answered() {
 }
 
 #[test]
+fn a_file_that_waits_to_be_confirmed_is_not_offered() {
+    let mut world = World::in_a_row(vec![signed(1), signed(1)]);
+    assert!(world.until(MINUTE, |world| world.are_all(1)));
+    let now = world.now;
+    let site = world.sites.get_mut(&1).unwrap();
+    site.follow_file(signed(2), now);
+    site.follow_trial(true, now);
+    world.sites.get_mut(&2).unwrap().offer_all(now);
+    world.until(MINUTE * 2, |_| false);
+    assert_eq!(world.serials(), [2, 1]);
+    let mut undone = signed(1);
+    std::mem::swap(&mut world.sites.get_mut(&1).unwrap().own, &mut undone);
+    let now = world.now;
+    world.sites.get_mut(&1).unwrap().follow_trial(false, now);
+    assert!(world.until(MINUTE, |world| world.are_all(1)), "it is undone");
+
+    let site = world.sites.get_mut(&1).unwrap();
+    site.follow_file(undone, now);
+    site.follow_trial(true, now);
+    site.settle(now);
+    assert!(world.until(MINUTE, |world| world.are_all(2)), "it is confirmed");
+}
+
+#[test]
 fn a_file_whose_giver_is_silent_is_undone_and_refused() {
     let now = Instant::now();
     let mut random = || [1; 16];
@@ -313,8 +377,8 @@ fn a_file_whose_giver_is_silent_is_undone_and_refused() {
     site.follow_peers(&[1], now);
     site.follow_file(signed(2), now);
     site.prove(1, now);
-    assert_eq!(site.undone(now), Some(1));
-    assert_eq!(site.undone(now), None, "once");
+    assert_eq!(site.undone(now), [1]);
+    assert_eq!(site.undone(now), [0; 0], "once");
     site.follow_file(signed(1), now);
     let offer = Offer { head: signed(2).head, is_signed: true, asks: false, answers: [0; 8] };
     let answers = site.receive(1, [2; 8], Message::Offer(offer), now, &mut random);

@@ -50,6 +50,15 @@ impl ExchangePart {
     }
 }
 
+/// Returns the sites with a link to the site `own`, each with whether this is its only link.
+pub fn links_of<'a>(network: &'a Network, own: &str) -> Vec<(&'a Name, bool)> {
+    let mut links = Vec::new();
+    for (name, _) in linked(network, own) {
+        links.push((name, linked(network, name).len() == 1));
+    }
+    links
+}
+
 fn port(site: &SiteConfig) -> Option<u16> {
     question_port(site.port, site.providers.len())
 }
@@ -85,6 +94,16 @@ mod tests {
             "#
         );
         parse(&text).unwrap_or_else(|faults| panic!("{}", faults[0].message))
+    }
+
+    #[test]
+    fn sites_with_a_single_link_are_known() {
+        let network = network("", 51000);
+        let links = |own| -> Vec<(String, bool)> {
+            links_of(&network, own).into_iter().map(|(name, is_only)| (name.clone(), is_only)).collect()
+        };
+        assert_eq!(links("paris"), [("nyc".to_owned(), true), ("rome".to_owned(), true)]);
+        assert_eq!(links("nyc"), [("paris".to_owned(), false)]);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub use agent_settings::AgentSettings;
 pub use chains::{Chain, Relay, relays};
 pub use endpoints::names_to_resolve;
 pub use entrance::{Entrance, Vlan};
-pub use exchange::{ExchangePart, ExchangePeer};
+pub use exchange::{ExchangePart, ExchangePeer, links_of};
 pub use exit::Exit;
 pub use guard::Guard;
 pub use host_view::HostView;

@@ -1,16 +1,37 @@
 //! Exchange of the network file with linked sites, through the tunnels.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::super::source::Task;
 use super::keys::{PairKeys, random};
+use crate::base::sorted::SortedMap;
 use crate::control::SiteFile;
 use crate::engine::load::Files;
-use crate::exchange::{Exchange, Outgoing, OwnFile, OwnStanding, own_standing};
+use crate::engine::locked_file::LockedNetworkFile;
+use crate::exchange::{Exchange, Outgoing, OwnFile, OwnStanding, Relation, WholeFile, own_standing, thanks};
 use crate::kernel::sockets::HelperPacket;
 use crate::nat::packet::{Header, Kind};
 use crate::site::{ExchangePart, Site};
+
+/// Number of packets that thank for a file.
+const THANKS: usize = 3;
+
+/// Network file with a new key of this site. Linked sites get it before it comes into force here.
+#[derive(Debug)]
+pub(in crate::agent) struct StagedKey {
+    /// Network file, and the new key.
+    pub(in crate::agent) files: Rc<Files>,
+    /// Sites that are to take the file first.
+    pub(in crate::agent) sites: Vec<u8>,
+    /// Set if this site does not wait for the answers of sites that have not taken the file.
+    pub(in crate::agent) leaves_behind: bool,
+    /// Keeps commands from changing the network file meanwhile.
+    pub(in crate::agent) lock: LockedNetworkFile,
+    /// Time at which the file comes into force here, even if not all have taken it.
+    pub(in crate::agent) until: Instant,
+}
 
 /// Exchange of the network file.
 #[derive(Debug, Default)]
@@ -19,28 +40,29 @@ pub(in crate::agent) struct FileExchange {
     part: Option<(ExchangePart, IpAddr)>,
     machine: Option<Exchange>,
     keys: PairKeys,
+    /// UDP ports from which linked sites were heard last, by id. The own file may name another port for a site
+    /// that does not have this file yet.
+    ports: SortedMap<u8, u16>,
     /// Text whose standing is known.
     text: String,
     /// Problem with the own file, or with the last file that was offered, in a sentence.
     problem: Option<String>,
+    staged: Option<StagedKey>,
+    /// Set while a new key of this site is not in force for good.
+    pub(in crate::agent) is_rotating: bool,
 }
 
 impl FileExchange {
-    /// Takes over the network file in force, and the linked sites.
-    pub(in crate::agent) fn follow(&mut self, files: &Files, site: &Site, now: Instant) {
+    /// Takes over the network file in force, whether it is undone unless it is confirmed, and the linked
+    /// sites.
+    pub(in crate::agent) fn follow(&mut self, files: &Files, is_on_trial: bool, site: &Site, now: Instant) {
         let Some(part) = &site.exchange else {
             *self = Self::default();
             return;
         };
-        if self.machine.is_none() || self.text != files.text {
-            let Some(standing) = own_standing(&files.text, &files.network) else { return };
-            self.text.clone_from(&files.text);
-            let own = OwnFile::new(&files.text, files.network.serial, standing);
-            self.problem = (standing == OwnStanding::Edited).then(|| {
-                "the network file was changed here and is not signed: run `portals push` where the admin key \
-                 is, or drop the changes with `portals pull`"
-                    .to_owned()
-            });
+        let is_known = self.staged.is_some() || self.machine.is_some() && self.text == files.text;
+        if !is_known {
+            let Some(own) = self.own_file(files) else { return };
             match &mut self.machine {
                 Some(machine) => machine.follow_file(own, now),
                 None => self.machine = Some(Exchange::new(own)),
@@ -49,9 +71,69 @@ impl FileExchange {
         let peers = &part.peers;
         self.keys.follow(&site.private_key, &peers.iter().map(|peer| (peer.id, peer.key)).collect());
         if let Some(machine) = &mut self.machine {
+            machine.follow_trial(is_on_trial, now);
             machine.follow_peers(&peers.iter().map(|peer| peer.id).collect::<Vec<_>>(), now);
         }
         self.part = Some((part.clone(), site.address));
+    }
+
+    /// Returns the own file for the state machine; `None` if its network has no admin keys.
+    fn own_file(&mut self, files: &Files) -> Option<OwnFile> {
+        let standing = own_standing(&files.text, &files.network)?;
+        self.text.clone_from(&files.text);
+        self.problem = None;
+        if standing == OwnStanding::Edited {
+            self.report(
+                "the network file was changed here and is not signed: run `portals push` where the admin \
+                 key is, or drop the changes with `portals pull`"
+                    .to_owned(),
+            );
+        }
+        Some(OwnFile::new(&files.text, files.network.serial, standing))
+    }
+
+    /// Offers a file with a new key of this site, which is not in force here yet.
+    pub(in crate::agent) fn stage(&mut self, staged: StagedKey, now: Instant) {
+        let own = self.own_file(&staged.files);
+        if let (Some(machine), Some(own)) = (&mut self.machine, own) {
+            machine.follow_file(own, now);
+            self.staged = Some(staged);
+        }
+    }
+
+    /// Takes the file with the new key, if it is not in force here yet.
+    pub(in crate::agent) fn take_staged(&mut self) -> Option<StagedKey> {
+        self.staged.take()
+    }
+
+    /// Offers the file that was in force before the new key.
+    pub(in crate::agent) fn take_back(&mut self, before: &Files, now: Instant) {
+        (self.staged, self.is_rotating) = (None, false);
+        let own = self.own_file(before);
+        if let (Some(machine), Some(own)) = (&mut self.machine, own) {
+            machine.take_back(own, now);
+        }
+    }
+
+    /// Returns those of the sites that have the same file.
+    pub(in crate::agent) fn with_same_file(&self, sites: &[u8]) -> Vec<u8> {
+        let mut same = Vec::new();
+        for (id, _, relation) in self.machine.iter().flat_map(Exchange::tell) {
+            if relation == Relation::Same && sites.contains(&id) {
+                same.push(id);
+            }
+        }
+        same
+    }
+
+    /// Returns the packets that tell the giver of a file that the file is about to come into force. After
+    /// that, the giver may be out of reach, so there are several.
+    pub(in crate::agent) fn thank(&self, file: &WholeFile) -> Vec<HelperPacket> {
+        let mut packets = Vec::new();
+        for _ in 0..THANKS {
+            packets.push(Outgoing { to: file.giver, salt: random(), message: thanks(file) });
+        }
+        self.sealed(packets)
     }
 
     /// Returns the state machine, if this site exchanges files.
@@ -59,10 +141,12 @@ impl FileExchange {
         self.machine.as_mut()
     }
 
-    /// Takes note of a problem, and logs it.
+    /// Takes note of a problem, and logs it once.
     pub(in crate::agent) fn report(&mut self, problem: String) {
-        log::warn!("{problem}");
-        self.problem = Some(problem);
+        if self.problem.as_ref() != Some(&problem) {
+            log::warn!("{problem}");
+            self.problem = Some(problem);
+        }
     }
 
     /// Returns the problem with the own file, or with the last file that was offered.
@@ -91,7 +175,8 @@ impl FileExchange {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.machine.as_ref()?.deadline()
+        let until = self.staged.as_ref().map(|staged| staged.until);
+        self.machine.as_ref()?.deadline().into_iter().chain(until).min()
     }
 
     /// Takes a packet, if a linked site has sent it through its tunnel. Returns the packets to send.
@@ -106,11 +191,12 @@ impl FileExchange {
         if !matches!(header.kind, Kind::Offer | Kind::Fetch | Kind::Piece)
             || header.to != part.id
             || heard.to != SocketAddr::new(*own, part.port)
-            || heard.from != SocketAddr::new(peer.address, peer.port)
+            || heard.from.ip() != peer.address
         {
             return None;
         }
         let message = self.keys.of(peer.id)?.open(&header, &heard.packet)?;
+        self.ports.insert(peer.id, heard.from.port());
         let packets = self.machine.as_mut()?.receive(header.from, header.number(), message, now, &mut random);
         Some(self.sealed(packets))
     }
@@ -122,7 +208,12 @@ impl FileExchange {
     }
 
     /// Returns the work that only the agent can do.
-    pub(super) fn task(&mut self) -> Option<Task> {
+    pub(super) fn task(&mut self, now: Instant) -> Option<Task> {
+        if let Some(StagedKey { sites, until, .. }) = &self.staged
+            && (*until <= now || self.with_same_file(sites).len() == sites.len())
+        {
+            return Some(Task::ChangeKey);
+        }
         let machine = self.machine.as_mut()?;
         if machine.is_proven() {
             return Some(Task::KeepFile);
@@ -136,9 +227,10 @@ impl FileExchange {
         for Outgoing { to, salt, message } in packets {
             let peer = part.peers.iter().find(|peer| peer.id == to);
             if let (Some(peer), Some(key)) = (peer, self.keys.of(to)) {
+                let last = self.ports.get(&to).copied();
                 sealed.push(HelperPacket {
                     from: SocketAddr::new(*own, part.port),
-                    to: SocketAddr::new(peer.address, peer.port),
+                    to: SocketAddr::new(peer.address, last.unwrap_or(peer.port)),
                     packet: key.seal(part.id, to, salt, &message),
                 });
             }

@@ -280,7 +280,7 @@ impl Source for HelperPorts {
             return Ok(Task::HearRequests(std::mem::take(&mut self.requests)));
         }
         if self.due.is_none_or(|due| due > now) {
-            return Ok(self.exchange.task().unwrap_or(Task::Nothing));
+            return Ok(self.exchange.task(now).unwrap_or(Task::Nothing));
         }
         self.due = None;
         self.paced = self.paced.max(now) + RULES_PAUSE;

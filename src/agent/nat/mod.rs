@@ -10,6 +10,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+pub(super) use exchange::StagedKey;
 pub(super) use helper::HelperPorts;
 pub(super) use keys::random;
 pub(super) use links::LinkPaths;

@@ -12,16 +12,16 @@ use crate::nat::packet::Header;
 use crate::nat::seal::PairKey;
 use crate::signed::{admin_public, sign};
 
-struct Paris {
-    exchange: Exchange,
-    key: PairKey,
+pub(super) struct Paris {
+    pub(super) exchange: Exchange,
+    pub(super) key: PairKey,
     datagrams: FakeDatagrams,
     drawn: u8,
-    /// Sends with this address instead of its own.
+    /// Address at which it exchanges files.
     address: SocketAddr,
 }
 
-fn seed() -> Secret {
+pub(super) fn seed() -> Secret {
     Secret::new([100; 32])
 }
 
@@ -36,7 +36,7 @@ fn text(serial: u64) -> String {
         .replace("subnet = \"10.77.0.0/16\"", &head)
 }
 
-fn signed(serial: u64) -> String {
+pub(super) fn signed(serial: u64) -> String {
     sign(&text(serial), &seed())
 }
 
@@ -50,7 +50,7 @@ fn at_nyc() -> SocketAddr {
 
 impl Paris {
     /// Links paris with the agent of a stage, whose file has serial 1.
-    fn begin(stage: &Stage) -> Self {
+    pub(super) fn begin(stage: &Stage) -> Self {
         stage.write(&signed(1));
         stage.ask(&ControlRequest::Reload).unwrap();
         let mut exchange = Exchange::new(own(&signed(1), 1));
@@ -71,7 +71,7 @@ impl Paris {
     }
 
     /// Takes the packets that the agent has sent to it, and sends its own.
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         let now = Instant::now();
         let drawn = &mut self.drawn;
         let mut random = || {
@@ -83,26 +83,31 @@ impl Paris {
             assert_eq!(from, at_nyc());
             let header = Header::decode(&packet).unwrap();
             if to == self.address && header.to == 2 {
-                let message = self.key.open(&header, &packet).unwrap();
+                // A packet from before a new key.
+                let Some(message) = self.key.open(&header, &packet) else { continue };
                 packets.extend(self.exchange.receive(1, header.number(), message, now, &mut random));
             }
         }
         packets.extend(self.exchange.turn(now, &mut random));
-        for Outgoing { to, salt, message } in packets {
-            let packet = self.key.seal(2, to, salt, &message);
-            self.datagrams.deliver_to_helper(HelperPacket { from: self.address, to: at_nyc(), packet });
+        for packet in &packets {
+            self.send(packet);
         }
+    }
+
+    pub(super) fn send(&self, Outgoing { to, salt, message }: &Outgoing) {
+        let packet = self.key.seal(2, *to, *salt, message);
+        self.datagrams.deliver_to_helper(HelperPacket { from: self.address, to: at_nyc(), packet });
     }
 }
 
 impl Stage {
-    fn file_of_paris(&self) -> (Option<u64>, Relation) {
+    pub(super) fn file_of_paris(&self) -> (Option<u64>, Relation) {
         let files = self.agent_status().files;
         let paris = |file: &&SiteFile| file.site == "paris";
         files.iter().find(paris).map_or((None, Relation::Unknown), |file| (file.serial, file.relation))
     }
 
-    fn is_left(&self, extension: &str) -> bool {
+    pub(super) fn is_left(&self, extension: &str) -> bool {
         self.file().with_added_extension(extension).exists()
     }
 }
@@ -128,6 +133,33 @@ fn a_newer_signed_file_is_applied_and_kept_once_its_giver_has_answered() {
     stage.end();
     let confirmed = fs::read_to_string(stage.file().with_added_extension("confirmed")).unwrap();
     assert_eq!(confirmed, newer);
+}
+
+/// The file moves the port at which paris exchanges files, and paris cannot know that yet.
+#[test]
+fn a_site_gets_the_file_that_changes_its_port() {
+    let mut stage = Stage::begin("file-port");
+    let mut paris = Paris::begin(&stage);
+    let newer = sign(&text(2).replace("[site.paris]\n", "[site.paris]\nport = 51000\n"), &seed());
+    assert!(newer.contains("port = 51000"));
+    stage.write(&newer);
+    stage.ask(&ControlRequest::Reload).unwrap();
+    let mut taken = None;
+    eventually("paris has fetched the file", || {
+        paris.turn();
+        taken = paris.exchange.take_whole();
+        taken.is_some()
+    });
+    assert_eq!(taken.unwrap().text, newer);
+    // With the file, paris moves to that port.
+    paris.address.set_port(51255);
+    paris.offer(&newer, 2);
+    eventually("the sites know each other's file", || {
+        paris.turn();
+        stage.file_of_paris() == (Some(2), Relation::Same)
+            && paris.exchange.tell() == [(1, Some(2), Relation::Same)]
+    });
+    stage.end();
 }
 
 #[test]

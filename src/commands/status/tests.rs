@@ -165,3 +165,19 @@ fn a_helper_shows_the_links_that_it_relays() {
     assert!(json.ends_with(r#","helper":{"questions":12,"relayed":[["mike","sara"]]}}"#), "{json}");
     assert!(!for_people(&with(Vec::new()), Style::PLAIN).contains("helper"), "it relays nothing");
 }
+
+#[test]
+fn the_network_file_comes_before_faults() {
+    use crate::base::net::PublicKey;
+    use crate::engine::file_report::FileSignature;
+    let file = FileReport { serial: 7, signature: FileSignature::By(PublicKey([1; 32])) };
+    let missing = vec!["dnsmasq does not run".to_owned()];
+    let report = Report { file: Some(file), missing, ..Report::example() };
+    let text = for_people(&report, Style::PLAIN);
+    let lines = "\nnetwork file: serial 7, signed by AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\ndnsmasq";
+    assert!(text.contains(lines), "{text}");
+    let json = json(&report);
+    assert!(json.contains(r#","file":{"serial":7,"signature":"signed","signed_by":"AQ"#), "{json}");
+    let text = for_people(&Report::example(), Style::PLAIN);
+    assert!(!text.contains("network file:"), "the network has no admin keys: {text}");
+}

@@ -129,6 +129,11 @@ impl<V: Version> CommitConfirmed<V> {
         }
     }
 
+    /// Reports whether the network file on disk is in force for good, for the next start, too.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, CommitState::Settled { .. }) && !self.copies.is_unconfirmed()
+    }
+
     /// Takes note that the network file `next` is about to come into force in the place of `now`: for `time`,
     /// or for good.
     ///

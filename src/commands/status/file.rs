@@ -1,0 +1,159 @@
+//! Network file in `status`: the own one, and the files of linked sites.
+
+use crate::base::json::Json;
+use crate::cli::style::Style;
+use crate::commands::push::site_line;
+use crate::control::{AgentStatus, SiteFile};
+use crate::engine::file_report::{FileReport, FileSignature};
+use crate::exchange::Relation;
+
+/// Returns the linked sites with another file than this site.
+pub(in crate::commands) fn differing(agent: &AgentStatus) -> impl Iterator<Item = &SiteFile> {
+    let is_other = |file: &&SiteFile| !matches!(file.relation, Relation::Same | Relation::Unknown);
+    agent.files.iter().filter(is_other)
+}
+
+/// Appends the own file, the problem with it, and a line for each linked site with another file.
+pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentStatus>, style: Style) {
+    let problem = agent.and_then(|agent| agent.file_problem.as_ref());
+    let mut line = format!("network file: serial {}, ", file.serial);
+    match &file.signature {
+        FileSignature::By(admin) => line += &["signed by ", &admin.to_string()].concat(),
+        FileSignature::Awaited => line.push_str("which waits for the first signed file"),
+        FileSignature::Outdated => line.push_str("edited by hand since it was signed"),
+        FileSignature::Missing => line.push_str("not signed"),
+    }
+    let is_open = matches!(file.signature, FileSignature::Outdated | FileSignature::Missing);
+    if is_open && problem.is_none() {
+        line.push_str(": run `portals push`");
+    }
+    put_line(text, &if is_open { style.bad(&line) } else { line });
+    if let Some(problem) = problem {
+        put_line(text, &style.bad(&["  ", problem].concat()));
+    }
+    if agent.is_some_and(|agent| agent.is_rotating) {
+        put_line(text, "  a new key of this site is on its way to the linked sites");
+    }
+    for file in agent.into_iter().flat_map(differing) {
+        put_line(text, &style.bad(&site_line(file)));
+    }
+}
+
+fn put_line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+/// Returns the own file and, as far as the agent knows them, the files of linked sites.
+pub(super) fn json(file: &FileReport, agent: Option<&AgentStatus>) -> Json {
+    let mut members =
+        vec![("serial", Json::Number(file.serial)), ("signature", Json::text(file.signature.as_str()))];
+    if let FileSignature::By(admin) = &file.signature {
+        members.push(("signed_by", Json::text(&admin.to_string())));
+    }
+    if let Some(agent) = agent {
+        let mut sites = Vec::new();
+        for SiteFile { site, serial, relation } in &agent.files {
+            sites.push(Json::Object(vec![
+                ("site", Json::text(site)),
+                ("serial", serial.map_or(Json::Null, Json::Number)),
+                ("relation", Json::text(relation.as_str())),
+            ]));
+        }
+        members.push(("sites", Json::List(sites)));
+        if agent.is_rotating {
+            members.push(("rotating", Json::Bool(true)));
+        }
+        members.extend(agent.file_problem.as_ref().map(|problem| ("problem", Json::text(problem))));
+    }
+    Json::Object(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::net::PublicKey;
+
+    fn agent(files: &[(&str, Option<u64>, Relation)], problem: Option<&str>) -> AgentStatus {
+        let file = |(site, serial, relation): &(&str, Option<u64>, Relation)| SiteFile {
+            site: (*site).to_owned(),
+            serial: *serial,
+            relation: *relation,
+        };
+        AgentStatus {
+            files: files.iter().map(file).collect(),
+            file_problem: problem.map(str::to_owned),
+            ..AgentStatus::default()
+        }
+    }
+
+    fn shown(signature: FileSignature, agent: Option<&AgentStatus>) -> String {
+        let mut text = String::new();
+        lines(&mut text, &FileReport { serial: 7, signature }, agent, Style::PLAIN);
+        text
+    }
+
+    #[test]
+    fn the_own_file_has_one_line() {
+        let key = PublicKey([1; 32]);
+        let is_same = agent(&[("paris", Some(7), Relation::Same), ("oslo", None, Relation::Unknown)], None);
+        for (signature, words) in [
+            (FileSignature::By(key), "signed by AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="),
+            (FileSignature::Outdated, "edited by hand since it was signed: run `portals push`"),
+            (FileSignature::Missing, "not signed: run `portals push`"),
+            (FileSignature::Awaited, "which waits for the first signed file"),
+        ] {
+            assert_eq!(shown(signature, Some(&is_same)), format!("network file: serial 7, {words}\n"));
+        }
+        assert!(shown(FileSignature::Missing, None).ends_with("push`\n"), "no agent runs");
+    }
+
+    #[test]
+    fn sites_with_another_file_have_a_line_each() {
+        let agent = agent(
+            &[
+                ("oslo", Some(7), Relation::Same),
+                ("paris", Some(6), Relation::Older),
+                ("rome", Some(8), Relation::Newer),
+                ("bonn", Some(7), Relation::Conflict),
+                ("lima", Some(7), Relation::Edited),
+            ],
+            None,
+        );
+        let expected = "\
+            network file: serial 7, not signed: run `portals push`\n  \
+              paris         serial 6      has an older file\n  \
+              rome          serial 8      has a newer file\n  \
+              bonn          serial 7      two admins changed the file: decide at one site, and run \
+            `portals push` there\n  \
+              lima          serial 7      edited by hand and not signed: run `portals push` or \
+            `portals pull` there\n";
+        assert_eq!(shown(FileSignature::Missing, Some(&agent)), expected);
+    }
+
+    #[test]
+    fn the_problem_of_the_agent_names_the_way_out() {
+        let problem = "the network file was changed here: run `portals pull`";
+        let text = shown(FileSignature::Outdated, Some(&agent(&[], Some(problem))));
+        let own = "network file: serial 7, edited by hand since it was signed\n";
+        assert_eq!(text, format!("{own}  {problem}\n"));
+    }
+
+    #[test]
+    fn json_lists_all_linked_sites() {
+        let agent = agent(
+            &[("oslo", Some(7), Relation::Same), ("paris", None, Relation::Unknown)],
+            Some("it is \"odd\""),
+        );
+        let file = FileReport { serial: 7, signature: FileSignature::By(PublicKey([1; 32])) };
+        let expected = concat!(
+            r#"{"serial":7,"signature":"signed","#,
+            r#""signed_by":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=","#,
+            r#""sites":[{"site":"oslo","serial":7,"relation":"same"},"#,
+            r#"{"site":"paris","serial":null,"relation":"unknown"}],"problem":"it is \"odd\""}"#
+        );
+        assert_eq!(json(&file, Some(&agent)).to_string(), expected);
+        let file = FileReport { serial: 0, signature: FileSignature::Awaited };
+        assert_eq!(json(&file, None).to_string(), r#"{"serial":0,"signature":"provisional"}"#);
+    }
+}
