@@ -64,7 +64,7 @@ pub(crate) fn file(site: &DemoSite) -> Result<String> {
 }
 
 /// Waits until all of these sites have the file of nyc.
-pub(crate) fn have_one_file(world: &mut World, plots: &[Plot]) -> Result<()> {
+fn have_one_file(world: &mut World, plots: &[Plot]) -> Result<()> {
     within(seconds(60.0), "all sites have one file", || {
         let text = file(world.site(NYC))?;
         for plot in plots {
