@@ -85,6 +85,8 @@ fn join(world: &mut World, plot: Plot, token: &str, options: &[&str]) -> Result<
 fn three_boxes(world: &mut World) -> Result<()> {
     let begun = Instant::now();
     found_with_endpoint(world)?;
+    let alone = succeeds(world.site(NYC), &["push"])?;
+    same(&alone, alone.contains("no other site is linked to this one"), true)?;
     let token = invite(world, &["paris", "--use"])?;
     join(world, PARIS, &token, &["--portal", "portal0"])?;
     leaves_at(world, PARIS, NYC)?;
