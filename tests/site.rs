@@ -211,7 +211,10 @@ fn a_former_key_signs_the_file_with_a_new_one() {
     let admins = config::parse(&folder.file()).unwrap().admins;
     let words = folder.done(&["sign", "--create", "--key", "spare"]);
     assert_eq!(standing(&folder.file(), &admins), FileStanding::Signed(admins[0]), "{words}");
-    assert!(words.ends_with("Next, at a site with this file: portals push --config network.toml\n"), "{words}");
+    assert!(
+        words.ends_with("Next, at a site with this file:\n  portals push --config network.toml\n"),
+        "{words}"
+    );
 
     fs::rename(folder.0.join("admin.key"), folder.0.join("stick")).unwrap();
     let words = folder.done(&["sign", "--create"]);

@@ -74,6 +74,9 @@ impl Agent {
         self.sources.confirmation.confirm()?;
         log::info!("confirmed: {} stays in force", self.file.display());
         self.settle_key();
+        if let Some(machine) = self.sources.helper_ports.exchange.machine() {
+            machine.settle(Instant::now());
+        }
         Ok(Applied::default())
     }
 

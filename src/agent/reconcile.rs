@@ -118,7 +118,8 @@ impl Agent {
         }
         let now = Instant::now();
         self.sources.link_paths.follow(&mut *self.kernel, site, now);
-        self.sources.helper_ports.exchange.follow(&self.files, site, now);
+        let is_on_trial = self.sources.confirmation.deadline().is_some();
+        self.sources.helper_ports.exchange.follow(&self.files, is_on_trial, site, now);
         self.sources.helper_ports.follow(&mut *self.kernel, site, now);
         let moves = self.sources.exits.follow(site);
         self.sources.path_mtus.follow(site, now);

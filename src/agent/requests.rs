@@ -52,7 +52,7 @@ impl Agent {
             ControlRequest::Confirm => self.confirm(),
             ControlRequest::Reload => self.reload(Confirmation::AsTheFileSays),
             ControlRequest::Offer => self.exchange(Exchange::offer_all),
-            ControlRequest::Pull => self.exchange(Exchange::pull),
+            ControlRequest::Pull => self.drop_changes().and_then(|()| self.exchange(Exchange::pull)),
             ControlRequest::Exit { portal, exit } => self.choose_exit(&portal, exit.as_ref()),
         };
         log_errors(&done);

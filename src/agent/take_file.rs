@@ -86,6 +86,17 @@ impl Agent {
         ))
     }
 
+    /// Drops changes of the network file that are not in force. Changes that are in force stay until a linked
+    /// site gives a signed file.
+    pub(super) fn drop_changes(&mut self) -> Result<(), Errors> {
+        let Files { text, network, .. } = &*self.files;
+        let on_disk = self.text_on_disk();
+        if on_disk != *text && own_standing(text, network) == Some(OwnStanding::Signed) {
+            LockedNetworkFile::begin(&self.file)?.finish(&on_disk, text)?;
+        }
+        Ok(())
+    }
+
     /// Returns the text of the network file on disk, empty if it cannot be read.
     pub(super) fn text_on_disk(&self) -> String {
         disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default()

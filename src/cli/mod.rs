@@ -330,8 +330,10 @@ mod tests {
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let parsed = Cli::from_args(&["portals"], &words).map(|cli| cli.command);
             let argument = match parsed.unwrap_or_else(|exit| panic!("{line}: {}", exit.output)) {
-                Some(Command::Join(JoinCommand { token: argument, .. })) => argument,
-                Some(Command::Accept(AcceptCommand { answer: argument })) => argument,
+                Some(
+                    Command::Join(JoinCommand { token: argument, .. })
+                    | Command::Accept(AcceptCommand { answer: argument }),
+                ) => argument,
                 other => panic!("{line}: {other:?}"),
             };
             assert_eq!(argument, "-", "{line}");

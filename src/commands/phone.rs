@@ -279,13 +279,11 @@ fn advise(
             "Its private key is not kept: scan the code, or copy the file, before you close this terminal."
         ),
     }
-    if signing != Signing::NoAdmins {
+    if signing != Signing::NoAdmins || own == Some(at) {
         after_change(path, signing);
-    } else if own == Some(at) {
-        complain!("Next: run `portals reload`, and copy {file} to the other sites.");
     } else {
         complain!(
-            "Next: copy {file} to {at} first, run `portals reload` there, and copy it to the other sites."
+            "Next, copy {file} to {at} first, run `portals reload` there, and copy it to the other sites."
         );
     }
     if own.is_none() {

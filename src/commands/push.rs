@@ -4,17 +4,17 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::ExitStatus;
+use super::{ExitStatus, need_agent, show_notes};
 use crate::base::error::{Error, Errors, Result};
+use crate::base::path::folder_of;
 use crate::cli::PushCommand;
 use crate::cli::output::{complain, say};
 use crate::config::model::Network;
 use crate::control::{AgentStatus, ChangeReport, ControlRequest, SiteFile, ask};
-use crate::engine::journal::Journal;
-use crate::engine::locked_file::{self, Signing};
-use crate::engine::network_file;
+use crate::engine::{admin_key, locked_file, network_file};
 use crate::exchange::Relation;
-use crate::signed::{FileStanding, standing};
+use crate::signed::{FileStanding, admin_public, standing};
+use crate::state::words::count;
 
 /// Effect of a network without admin keys, and the way out.
 const CARRIED: &str = "its file is carried to each site by hand: make a key with `portals sign --create`";
@@ -22,13 +22,24 @@ const CARRIED: &str = "its file is carried to each site by hand: make a key with
 /// Longest wait for the linked sites.
 const WAIT: Duration = Duration::from_secs(15);
 
+/// Wait for sites that do not answer.
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// Time for the linked sites to answer with their files.
+const FIRST_ANSWERS: Duration = Duration::from_secs(1);
+
 /// Time between two looks at the sites' files.
 const LOOK: Duration = Duration::from_millis(300);
+
+/// Largest difference of two serials that counts. The agent has not seen the signature of a file that a site
+/// only claims to have: a liar must not make the serials reach their end.
+const LARGEST_STEP: u64 = 1_000_000;
 
 /// Signs the file if it needs a signature, puts it in force, and waits until the linked sites have it.
 pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Errors> {
     let network = signed_network(file, CARRIED)?.1;
-    let known = files()?;
+    let mut known = files()?;
+    known.retain(|file| file.serial.is_none_or(|serial| serial <= network.serial + LARGEST_STEP));
     let newest = newest(&known);
     if newest > network.serial && !options.over {
         let (site, serial) = newer(&known, newest);
@@ -41,13 +52,30 @@ pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Err
     }
     let network = signed(file, &known, newest)?;
     let done = ChangeReport::from_fields(ask(&ControlRequest::Reload)?)?;
+    show_notes(&done.notes);
+    say!("serial {} is in force here, with {}", network.serial, count(done.changes, "change"));
+    let status = agent_status()?;
+    let later = if status.files.is_empty() {
+        "no other site is linked to this one"
+    } else if status.unconfirmed.is_some() {
+        "the linked sites get it once it is confirmed"
+    } else {
+        ""
+    };
+    if !later.is_empty() {
+        say!("{later}");
+        return Ok(ExitStatus::Done);
+    }
     ask(&ControlRequest::Offer)?;
-    say!("serial {} is in force here, with {} changes of this machine", network.serial, done.changes);
-    let until = Instant::now() + WAIT;
+    let begun = Instant::now();
     loop {
         let files = files()?;
         let all = files.iter().all(|file| file.relation == Relation::Same);
-        if all || Instant::now() > until {
+        // Sites that are silent, or whose file was edited there, may need long.
+        let is_hopeless =
+            |file: &SiteFile| matches!(file.relation, Relation::Same | Relation::Unknown | Relation::Edited);
+        let time = if files.iter().all(is_hopeless) { SILENCE } else { WAIT };
+        if all || begun.elapsed() > time {
             show(&files);
             return Ok(if all { ExitStatus::Done } else { ExitStatus::Failed });
         }
@@ -57,16 +85,26 @@ pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Err
 
 /// Drops the changes made here, and waits for a signed file.
 pub(super) fn pull(file: &Path) -> Result<ExitStatus, Errors> {
-    let before = signed_network(file, CARRIED)?.0;
+    need_agent()?;
+    // The changes to drop may be faults.
+    let before = network_file::load(file).map(|(text, _)| text);
     ask(&ControlRequest::Pull)?;
-    let until = Instant::now() + WAIT;
-    while Instant::now() < until {
-        let (text, network) = network_file::load(file)?;
-        if text != before && matches!(standing(&text, &network.admins), FileStanding::Signed(_)) {
-            say!("took the network file with serial {}", network.serial);
+    let begun = Instant::now();
+    while begun.elapsed() < WAIT {
+        sleep(LOOK);
+        let Ok((text, network)) = network_file::load(file) else { continue };
+        let files = files()?;
+        let has_answered = files.iter().any(|file| file.relation != Relation::Unknown);
+        let is_newest = files.iter().all(|file| file.relation != Relation::Newer);
+        if is_signed(&text, &network) && has_answered && is_newest && begun.elapsed() > FIRST_ANSWERS {
+            let what = if before.is_ok_and(|before| before == text) {
+                "nothing to do: this site has"
+            } else {
+                "this site now has"
+            };
+            say!("{what} the network file with serial {}", network.serial);
             return Ok(ExitStatus::Done);
         }
-        sleep(LOOK);
     }
     complain!("no linked site has given a newer signed file yet; the agent goes on asking");
     show(&files()?);
@@ -81,23 +119,25 @@ pub(super) fn signed_network(file: &Path, otherwise: &str) -> Result<(String, Ne
         let file = file.display();
         return Err(Error::wrong(format!("{file}: this network has no admin key, so {otherwise}")).into());
     }
-    if !Journal::open()?.has_agent()? {
-        return Err(Error::failed("no agent (`portals run`) is at work on this machine").into());
-    }
+    need_agent()?;
     Ok((text, network))
 }
 
 /// Signs the file, unless it has a signature and no linked site another file of the same serial.
 fn signed(file: &Path, known: &[SiteFile], newest: u64) -> Result<Network, Errors> {
     let (text, network) = network_file::load(file)?;
-    let is_signed = matches!(standing(&text, &network.admins), FileStanding::Signed(_));
-    let is_newest = known.iter().all(|file| !matches!(file.relation, Relation::Conflict | Relation::Newer));
-    if is_signed && is_newest {
+    let is_behind = |file: &SiteFile| match file.relation {
+        Relation::Edited => true,
+        Relation::Same => file.serial <= Some(network.serial),
+        _ => file.serial < Some(network.serial),
+    };
+    if is_signed(&text, &network) && known.iter().all(is_behind) {
         return Ok(network);
     }
-    let (network, signing) = locked_file::change(file, newest, |text, _| Ok(text.to_owned()))?;
-    if signing == Signing::Signed {
-        return Ok(network);
+    let key = admin_key::load(&folder_of(file))?;
+    if key.as_ref().is_some_and(|key| network.admins.contains(&admin_public(key))) {
+        let change = |text: &str, _: &Network| Ok(text.to_owned());
+        return Ok(locked_file::change_with(file, newest, key.as_ref(), change)?.0);
     }
     Err(Error::wrong(format!(
         "{}: the admin key is not here, so nobody has signed the changes of this file: run `portals sign` \
@@ -107,9 +147,17 @@ fn signed(file: &Path, known: &[SiteFile], newest: u64) -> Result<Network, Error
     .into())
 }
 
+fn is_signed(text: &str, network: &Network) -> bool {
+    matches!(standing(text, &network.admins), FileStanding::Signed(_))
+}
+
+fn agent_status() -> Result<AgentStatus, Errors> {
+    Ok(AgentStatus::from_fields(&ask(&ControlRequest::Status)?)?)
+}
+
 /// Returns the files of the linked sites, as the agent knows them.
 fn files() -> Result<Vec<SiteFile>, Errors> {
-    Ok(AgentStatus::from_fields(&ask(&ControlRequest::Status)?)?.files)
+    Ok(agent_status()?.files)
 }
 
 fn newer(known: &[SiteFile], newest: u64) -> (&str, u64) {

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use super::{ExitStatus, show_done};
-use crate::base::error::{Error, Errors};
+use super::{ExitStatus, need_agent, show_done};
+use crate::base::error::Errors;
 use crate::cli::ExitCommand;
 use crate::cli::output::say;
 use crate::control::{ChangeReport, ControlRequest, ask};
-use crate::engine::journal::Journal;
 
 /// Makes the agent read its network file again.
 pub(super) fn reload(file: &Path) -> Result<ExitStatus, Errors> {
@@ -32,8 +31,6 @@ pub(super) fn exit(options: &ExitCommand) -> Result<ExitStatus, Errors> {
 const AUTO: &str = "auto";
 
 fn ask_agent(request: &ControlRequest) -> Result<ChangeReport, Errors> {
-    if !Journal::open()?.has_agent()? {
-        return Err(Error::failed("no agent (`portals run`) is at work on this machine").into());
-    }
+    need_agent()?;
     Ok(ChangeReport::from_fields(ask(request)?)?)
 }

@@ -55,12 +55,12 @@ pub(super) fn run(config: &Path, options: &SignCommand) -> Result<ExitStatus, Er
         }
     }
     let push = if options.file.is_none() { command_for("portals push", file) } else { "portals push".into() };
-    say!("Next, at a site with this file: {push}");
+    say!("Next, at a site with this file:\n  {push}");
     Ok(ExitStatus::Done)
 }
 
 /// Advice after the first signature of a network: no site knows its admin key yet.
-const CARRY: &str = "Next: copy this file to every site by hand, once, and run `portals reload` there; after \
+const CARRY: &str = "Next, copy this file to every site by hand, once, and run `portals reload` there; after \
                      that, `portals push` brings each change to all sites";
 
 /// Advice after a signature with a new key alone: no other site knows this key yet.

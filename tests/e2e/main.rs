@@ -24,6 +24,7 @@ mod containers;
 mod devices;
 mod dyndns;
 mod entrances;
+mod exchange;
 mod failover;
 mod faults;
 mod files;
@@ -123,6 +124,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     names::SCENARIOS,
     confirm::SCENARIOS,
     join::SCENARIOS,
+    exchange::SCENARIOS,
     rotate::SCENARIOS,
     questions::SCENARIOS,
     widths::SCENARIOS,

@@ -65,6 +65,11 @@ impl Download {
         }
     }
 
+    /// Goes on with another file of the giver, in the time that is left.
+    pub(super) fn turn_to(&mut self, head: FileHead, now: Instant) {
+        *self = Self { stalled: self.stalled, limit: self.limit, ..Self::new(self.giver, head, now) };
+    }
+
     /// Takes a piece, if it belongs to the file and is new.
     pub(super) fn take(&mut self, piece: &Piece, now: Instant) {
         let at = piece.place.offset as usize;

@@ -88,6 +88,8 @@ pub struct Exchange {
     whole: Option<WholeFile>,
     /// Proof that the file in force here waits for.
     proving: Option<Proving>,
+    /// Set while the own file is in force until it is confirmed.
+    is_on_trial: bool,
     /// Set if the own changes are to be dropped for a signed file.
     is_pulling: bool,
 }
@@ -95,7 +97,15 @@ pub struct Exchange {
 impl Exchange {
     /// Begins with the own file, and without peers.
     pub fn new(own: OwnFile) -> Self {
-        Self { own, peers: SortedMap::new(), download: None, whole: None, proving: None, is_pulling: false }
+        Self {
+            own,
+            peers: SortedMap::new(),
+            download: None,
+            whole: None,
+            proving: None,
+            is_on_trial: false,
+            is_pulling: false,
+        }
     }
 
     /// Takes over the own file.
@@ -107,6 +117,15 @@ impl Exchange {
             self.is_pulling &= self.own.standing == OwnStanding::Edited;
             self.offer_all(now);
         }
+    }
+
+    /// Takes note whether the own file is undone unless it is confirmed. It is not offered before: it would
+    /// come back from the other sites.
+    pub fn follow_trial(&mut self, is_on_trial: bool, now: Instant) {
+        if self.is_on_trial && !is_on_trial {
+            self.offer_all(now);
+        }
+        self.is_on_trial = is_on_trial;
     }
 
     /// Takes over the ids of the linked sites. Others are forgotten.
@@ -164,7 +183,11 @@ impl Exchange {
         let mut told = Vec::new();
         for (id, peer) in &self.peers {
             let serial = peer.heard.map(|(head, _)| head.serial);
-            told.push((*id, serial, Relation::of(&self.own, peer.heard)));
+            if peer.is_silent() {
+                told.push((*id, None, Relation::Unknown));
+            } else {
+                told.push((*id, serial, Relation::of(&self.own, peer.heard)));
+            }
         }
         told
     }
@@ -182,11 +205,11 @@ impl Exchange {
     pub fn turn(&mut self, now: Instant, random: Random) -> Vec<Outgoing> {
         let mut packets = Vec::new();
         self.go_on(now, random, &mut packets);
-        let is_silent = self.is_silent();
+        let (is_silent, is_for_all) = (self.is_silent(), self.is_for_all());
         for (id, peer) in self.peers.iter_mut().filter(|(_, peer)| peer.next.is_some_and(|at| at <= now)) {
             peer.next = None;
-            let is_held = self.proving.as_ref().is_some_and(|proving| !proving.sites.contains(id));
-            if !is_held {
+            let is_held = self.proving.as_ref().is_none_or(|proving| !proving.sites.contains(id));
+            if is_for_all || !is_held {
                 let salt = random();
                 let answered = peer.unanswered.take_if(|_| !is_silent);
                 peer.has_asked(number_of(salt), now);
@@ -231,15 +254,20 @@ impl Exchange {
         packets
     }
 
+    /// Reports whether the own file is in force for good, so that all linked sites may have it.
+    fn is_for_all(&self) -> bool {
+        self.proving.is_none() && !self.is_on_trial
+    }
+
     /// Answers the offer with this number. To a site that is itself to answer, the answer is a question.
     fn answer(&mut self, to: u8, number: Number, now: Instant, random: Random) -> Option<Outgoing> {
-        let (is_proving, is_silent) = (self.is_proving(to), self.is_silent());
+        let (is_proving, is_silent, is_for_all) = (self.is_proving(to), self.is_silent(), self.is_for_all());
         let peer = self.peers.get_mut(&to)?;
         if is_silent {
             peer.unanswered = Some(number);
             return None;
         }
-        if self.proving.is_some() && !is_proving {
+        if !is_for_all && !is_proving {
             return None;
         }
         let (salt, asks) = (random(), is_proving && !peer.is_proven);
@@ -257,6 +285,23 @@ impl Exchange {
             peer.ask_later(now);
         } else if !is_proving || peer.is_proven {
             peer.next = None;
+        }
+        let is_given = offer.is_signed && peer.may_give(offer.head.hash, now);
+        self.follow_offer(from, &offer.head, is_given, now);
+    }
+
+    /// Gives up the download of a file that its giver has replaced: the giver gives the former one no more.
+    fn follow_offer(&mut self, from: u8, head: &FileHead, is_given: bool, now: Instant) {
+        let is_wanted = is_given && self.wants(head);
+        if let Some(download) = &mut self.download
+            && download.giver == from
+            && download.head.hash != head.hash
+        {
+            if is_wanted {
+                download.turn_to(*head, now);
+            } else {
+                self.download = None;
+            }
         }
     }
 
@@ -297,7 +342,7 @@ impl Exchange {
 
     /// Chooses the next file to fetch: first from a peer that has failed least, then the newest.
     fn next_download(&self, now: Instant) -> Option<Download> {
-        if self.whole.is_some() || self.proving.is_some() {
+        if self.whole.is_some() || !self.is_for_all() {
             return None;
         }
         let mut best: Option<(u8, &PeerState, FileHead)> = None;

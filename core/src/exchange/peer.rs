@@ -11,6 +11,12 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Longest time between two offers to a site that has another file.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
+/// Longest time between two offers to a silent site: it gets the file soon after it is back.
+const LONGEST_SILENT_WAIT: Duration = Duration::from_secs(30);
+
+/// Offers without an answer after which a site is silent.
+const SILENT: u8 = 3;
+
 /// Time for which a refused file is not fetched again.
 const REFUSED: Duration = Duration::from_hours(1);
 
@@ -33,6 +39,8 @@ pub(super) struct PeerState {
     wait: Duration,
     /// Number of the last offer to it.
     asked: Option<Number>,
+    /// Number of offers in a row that it has not answered.
+    silences: u8,
     /// Set if it has answered since the file came into force here that its answer proves.
     pub(super) is_proven: bool,
     /// Number of its last offer that asks and has no answer yet.
@@ -53,6 +61,7 @@ impl PeerState {
             next: Some(now),
             wait: FIRST_WAIT,
             asked: None,
+            silences: 0,
             is_proven: false,
             unanswered: None,
             failures: 0,
@@ -76,7 +85,14 @@ impl PeerState {
     pub(super) fn has_asked(&mut self, number: Number, now: Instant) {
         self.asked = Some(number);
         self.next = Some(now + self.wait);
-        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        let longest = if self.silences == 0 { LONGEST_WAIT } else { LONGEST_SILENT_WAIT };
+        self.wait = (self.wait * 2).min(longest);
+        self.silences = self.silences.saturating_add(1);
+    }
+
+    /// Reports whether it has not answered for a while.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silences >= SILENT
     }
 
     /// Takes note of its offer.
@@ -84,6 +100,7 @@ impl PeerState {
         if self.asked == Some(offer.answers) {
             self.is_proven = true;
         }
+        self.silences = 0;
         if self.heard.is_none_or(|(head, _)| head.hash != offer.head.hash) {
             self.wait = FIRST_WAIT;
         }

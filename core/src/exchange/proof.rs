@@ -52,12 +52,12 @@ impl Exchange {
 
     /// Takes note that the file in force stays for good, and offers it on.
     pub fn settle(&mut self, now: Instant) {
-        let Some(proving) = self.proving.take() else { return };
-        for id in proving.sites {
+        for id in self.proving.take().into_iter().flat_map(|proving| proving.sites) {
             if let Some(peer) = self.peers.get_mut(&id) {
                 peer.failures = 0;
             }
         }
+        self.is_on_trial = false;
         self.offer_all(now);
     }
 

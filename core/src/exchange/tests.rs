@@ -183,14 +183,37 @@ fn lost_and_late_packets_are_asked_for_again() {
     }
 }
 
+/// The giver has a third file before it has given the second one.
+#[test]
+fn a_file_that_is_replaced_while_it_is_fetched_is_fetched_anew() {
+    let mut world = World::in_a_row(vec![signed(2), signed(1)]);
+    assert!(world.until(MINUTE, |world| world.sites[&2].download.is_some()));
+    let now = world.now;
+    world.sites.get_mut(&1).unwrap().follow_file(signed(3), now);
+    assert!(world.until(Duration::from_secs(2), |world| world.are_all(3)), "{:?}", world.serials());
+}
+
 #[test]
 fn a_site_that_was_away_gets_the_file_later() {
     let mut world = World::in_a_row(vec![signed(2), signed(1), signed(1)]);
     let links = std::mem::take(&mut world.links);
     world.until(MINUTE * 20, |_| false);
     assert_eq!(world.serials(), [2, 1, 1]);
+    for (id, peer) in [(1, 2), (3, 2)] {
+        assert_eq!(world.sites[&id].tell(), [(peer, None, Relation::Unknown)], "it is silent");
+    }
     world.links = links;
-    assert!(world.until(MINUTE * 25, |world| world.are_all(2)), "{:?}", world.serials());
+    assert!(world.until(MINUTE, |world| world.are_all(2)), "{:?}", world.serials());
+
+    // Its last file was known.
+    let links = std::mem::take(&mut world.links);
+    let now = world.now;
+    world.sites.get_mut(&1).unwrap().follow_file(signed(3), now);
+    assert_eq!(world.sites[&1].tell(), [(2, Some(2), Relation::Older)]);
+    world.until(MINUTE, |_| false);
+    assert_eq!(world.sites[&1].tell(), [(2, None, Relation::Unknown)]);
+    world.links = links;
+    assert!(world.until(MINUTE, |world| world.are_all(3)), "{:?}", world.serials());
 }
 
 #[test]
@@ -320,6 +343,30 @@ fn a_file_is_not_offered_on_until_its_giver_has_answered() {
     assert!(site.is_proven());
     site.settle(now);
     assert_eq!(site.turn(now, &mut random).len(), 2);
+}
+
+#[test]
+fn a_file_that_waits_to_be_confirmed_is_not_offered() {
+    let mut world = World::in_a_row(vec![signed(1), signed(1)]);
+    assert!(world.until(MINUTE, |world| world.are_all(1)));
+    let now = world.now;
+    let site = world.sites.get_mut(&1).unwrap();
+    site.follow_file(signed(2), now);
+    site.follow_trial(true, now);
+    world.sites.get_mut(&2).unwrap().offer_all(now);
+    world.until(MINUTE * 2, |_| false);
+    assert_eq!(world.serials(), [2, 1]);
+    let mut undone = signed(1);
+    std::mem::swap(&mut world.sites.get_mut(&1).unwrap().own, &mut undone);
+    let now = world.now;
+    world.sites.get_mut(&1).unwrap().follow_trial(false, now);
+    assert!(world.until(MINUTE, |world| world.are_all(1)), "it is undone");
+
+    let site = world.sites.get_mut(&1).unwrap();
+    site.follow_file(undone, now);
+    site.follow_trial(true, now);
+    site.settle(now);
+    assert!(world.until(MINUTE, |world| world.are_all(2)), "it is confirmed");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::super::source::Task;
 use super::keys::{PairKeys, random};
+use crate::base::sorted::SortedMap;
 use crate::control::SiteFile;
 use crate::engine::load::Files;
 use crate::engine::locked_file::LockedNetworkFile;
@@ -39,6 +40,9 @@ pub(in crate::agent) struct FileExchange {
     part: Option<(ExchangePart, IpAddr)>,
     machine: Option<Exchange>,
     keys: PairKeys,
+    /// UDP ports from which linked sites were heard last, by id. The own file may name another port for a site
+    /// that does not have this file yet.
+    ports: SortedMap<u8, u16>,
     /// Text whose standing is known.
     text: String,
     /// Problem with the own file, or with the last file that was offered, in a sentence.
@@ -49,8 +53,9 @@ pub(in crate::agent) struct FileExchange {
 }
 
 impl FileExchange {
-    /// Takes over the network file in force, and the linked sites.
-    pub(in crate::agent) fn follow(&mut self, files: &Files, site: &Site, now: Instant) {
+    /// Takes over the network file in force, whether it is undone unless it is confirmed, and the linked
+    /// sites.
+    pub(in crate::agent) fn follow(&mut self, files: &Files, is_on_trial: bool, site: &Site, now: Instant) {
         let Some(part) = &site.exchange else {
             *self = Self::default();
             return;
@@ -66,6 +71,7 @@ impl FileExchange {
         let peers = &part.peers;
         self.keys.follow(&site.private_key, &peers.iter().map(|peer| (peer.id, peer.key)).collect());
         if let Some(machine) = &mut self.machine {
+            machine.follow_trial(is_on_trial, now);
             machine.follow_peers(&peers.iter().map(|peer| peer.id).collect::<Vec<_>>(), now);
         }
         self.part = Some((part.clone(), site.address));
@@ -75,11 +81,14 @@ impl FileExchange {
     fn own_file(&mut self, files: &Files) -> Option<OwnFile> {
         let standing = own_standing(&files.text, &files.network)?;
         self.text.clone_from(&files.text);
-        self.problem = (standing == OwnStanding::Edited).then(|| {
-            "the network file was changed here and is not signed: run `portals push` where the admin key \
-             is, or drop the changes with `portals pull`"
-                .to_owned()
-        });
+        self.problem = None;
+        if standing == OwnStanding::Edited {
+            self.report(
+                "the network file was changed here and is not signed: run `portals push` where the admin \
+                 key is, or drop the changes with `portals pull`"
+                    .to_owned(),
+            );
+        }
         Some(OwnFile::new(&files.text, files.network.serial, standing))
     }
 
@@ -133,10 +142,12 @@ impl FileExchange {
         self.machine.as_mut()
     }
 
-    /// Takes note of a problem, and logs it.
+    /// Takes note of a problem, and logs it once.
     pub(in crate::agent) fn report(&mut self, problem: String) {
-        log::warn!("{problem}");
-        self.problem = Some(problem);
+        if self.problem.as_ref() != Some(&problem) {
+            log::warn!("{problem}");
+            self.problem = Some(problem);
+        }
     }
 
     /// Returns the problem with the own file, or with the last file that was offered.
@@ -182,11 +193,12 @@ impl FileExchange {
         if !matches!(header.kind, Kind::Offer | Kind::Fetch | Kind::Piece)
             || header.to != part.id
             || heard.to != SocketAddr::new(*own, part.port)
-            || heard.from != SocketAddr::new(peer.address, peer.port)
+            || heard.from.ip() != peer.address
         {
             return None;
         }
         let message = self.keys.of(peer.id)?.open(&header, &heard.packet)?;
+        self.ports.insert(peer.id, heard.from.port());
         let packets = self.machine.as_mut()?.receive(header.from, header.number(), message, now, &mut random);
         Some(self.sealed(packets))
     }
@@ -217,9 +229,10 @@ impl FileExchange {
         for Outgoing { to, salt, message } in packets {
             let peer = part.peers.iter().find(|peer| peer.id == to);
             if let (Some(peer), Some(key)) = (peer, self.keys.of(to)) {
+                let last = self.ports.get(&to).copied();
                 sealed.push(HelperPacket {
                     from: SocketAddr::new(*own, part.port),
-                    to: SocketAddr::new(peer.address, peer.port),
+                    to: SocketAddr::new(peer.address, last.unwrap_or(peer.port)),
                     packet: key.seal(part.id, to, salt, &message),
                 });
             }

@@ -17,7 +17,7 @@ pub(super) struct Paris {
     pub(super) key: PairKey,
     datagrams: FakeDatagrams,
     drawn: u8,
-    /// Sends with this address instead of its own.
+    /// Address at which it exchanges files.
     address: SocketAddr,
 }
 
@@ -133,6 +133,33 @@ fn a_newer_signed_file_is_applied_and_kept_once_its_giver_has_answered() {
     stage.end();
     let confirmed = fs::read_to_string(stage.file().with_added_extension("confirmed")).unwrap();
     assert_eq!(confirmed, newer);
+}
+
+/// The file moves the port at which paris exchanges files, and paris cannot know that yet.
+#[test]
+fn a_site_gets_the_file_that_changes_its_port() {
+    let mut stage = Stage::begin("file-port");
+    let mut paris = Paris::begin(&stage);
+    let newer = sign(&text(2).replace("[site.paris]\n", "[site.paris]\nport = 51000\n"), &seed());
+    assert!(newer.contains("port = 51000"));
+    stage.write(&newer);
+    stage.ask(&ControlRequest::Reload).unwrap();
+    let mut taken = None;
+    eventually("paris has fetched the file", || {
+        paris.turn();
+        taken = paris.exchange.take_whole();
+        taken.is_some()
+    });
+    assert_eq!(taken.unwrap().text, newer);
+    // With the file, paris moves to that port.
+    paris.address.set_port(51255);
+    paris.offer(&newer, 2);
+    eventually("the sites know each other's file", || {
+        paris.turn();
+        stage.file_of_paris() == (Some(2), Relation::Same)
+            && paris.exchange.tell() == [(1, Some(2), Relation::Same)]
+    });
+    stage.end();
 }
 
 #[test]

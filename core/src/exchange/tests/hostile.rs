@@ -140,6 +140,40 @@ fn a_site_that_does_not_give_does_not_keep_others_from_it() {
     panic!("the true file has no turn");
 }
 
+/// Each new offer replaces the file before it, but gives no more time.
+#[test]
+fn a_site_that_offers_more_and_more_files_does_not_keep_others_from_it() {
+    let mut victim = Victim::new();
+    let newer = head(2, "a true file\n");
+    let lie = |number: u64| head((1 << 52) + number, &number.to_string());
+    assert_eq!(victim.offer(1, lie(0)).len(), 1);
+    assert_eq!(victim.offer(2, newer), []);
+    for number in 1..40 {
+        victim.now += Duration::from_secs(1);
+        victim.offer(1, lie(number));
+        victim.turn();
+        if victim.site.download.as_ref().is_some_and(|download| download.giver == 2) {
+            return;
+        }
+    }
+    panic!("the true file has no turn");
+}
+
+/// A site takes its newer file back while it is fetched.
+#[test]
+fn a_file_that_is_offered_no_more_is_not_fetched() {
+    let mut victim = Victim::new();
+    assert_eq!(victim.offer(1, head(3, "a false file\n")).len(), 1);
+    assert_eq!(victim.offer(2, head(2, "a true file\n")), []);
+    assert_eq!(victim.offer(1, head(1, "an older file\n")), []);
+    assert_eq!(victim.site.download.as_ref().map(|download| download.giver), Some(2));
+
+    let (mut victim, refused) = (Victim::new(), head(2, "a refused file\n"));
+    victim.site.refuse(1, refused.hash, victim.now);
+    assert_eq!(victim.offer(1, head(3, "a false file\n")).len(), 1);
+    assert_eq!(victim.offer(1, refused), []);
+}
+
 #[test]
 fn a_site_that_gives_drop_by_drop_has_a_limit() {
     let mut victim = Victim::new();
