@@ -20,7 +20,7 @@ use crate::nat::packet::{FetchPiece, FileHead, LONGEST_FILE, Message, Number, Of
 use crate::signed::{FileHash, hash};
 use download::{Download, Progress};
 pub use judge::{Refusal, Taker, judge, own_standing};
-use peer::PeerState;
+use peer::{PeerState, REFUSED};
 use proof::Proving;
 pub use relation::Relation;
 
@@ -162,7 +162,7 @@ impl Exchange {
     /// Refuses a file: it is not fetched from this site for an hour.
     pub fn refuse(&mut self, giver: u8, hash: FileHash, now: Instant) {
         if let Some(peer) = self.peers.get_mut(&giver) {
-            peer.refuse(hash, now);
+            peer.refuse(hash, REFUSED, now);
         }
     }
 
@@ -333,7 +333,7 @@ impl Exchange {
                 if let Some(text) = download.finish() {
                     self.whole = Some(WholeFile { giver, head, text });
                 } else if let Some(peer) = self.peers.get_mut(&giver) {
-                    peer.refuse(head.hash, now);
+                    peer.refuse(head.hash, REFUSED, now);
                     peer.fail(now);
                 }
             }

@@ -18,7 +18,10 @@ const LONGEST_SILENT_WAIT: Duration = Duration::from_secs(30);
 const SILENT: u8 = 3;
 
 /// Time for which a refused file is not fetched again.
-const REFUSED: Duration = Duration::from_hours(1);
+pub(super) const REFUSED: Duration = Duration::from_hours(1);
+
+/// Time for which a file that cut a link is not fetched again: for good, as far as this process is concerned.
+pub(super) const REFUSED_FOR_GOOD: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Number of refused files that are remembered.
 const MOST_REFUSED: usize = 8;
@@ -112,12 +115,13 @@ impl PeerState {
         self.next.get_or_insert(now + self.wait);
     }
 
-    pub(super) fn refuse(&mut self, hash: FileHash, now: Instant) {
+    /// Refuses a file for this time.
+    pub(super) fn refuse(&mut self, hash: FileHash, time: Duration, now: Instant) {
         self.refused.retain(|(known, until)| *known != hash && *until > now);
         if self.refused.len() == MOST_REFUSED {
             self.refused.remove(0);
         }
-        self.refused.push((hash, now + REFUSED));
+        self.refused.push((hash, now + time));
     }
 
     /// Takes note that a download has failed.

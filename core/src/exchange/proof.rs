@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::peer::REFUSED_FOR_GOOD;
 use super::{Exchange, OwnFile};
 
 /// Proof of the file in force: answers of sites through their tunnels.
@@ -70,7 +71,9 @@ impl Exchange {
             return unproven;
         }
         for giver in &proving.sites {
-            self.refuse(*giver, self.own.head.hash, now);
+            if let Some(peer) = self.peers.get_mut(giver) {
+                peer.refuse(self.own.head.hash, REFUSED_FOR_GOOD, now);
+            }
         }
         proving.sites
     }
@@ -79,7 +82,7 @@ impl Exchange {
     pub fn take_back(&mut self, before: OwnFile, now: Instant) {
         let given_up = self.own.head.hash;
         for peer in self.peers.values_mut() {
-            peer.refuse(given_up, now);
+            peer.refuse(given_up, REFUSED_FOR_GOOD, now);
         }
         self.follow_file(before, now);
     }

@@ -381,6 +381,14 @@ fn a_file_whose_giver_is_silent_is_undone_and_refused() {
     assert_eq!(site.undone(now), [0; 0], "once");
     site.follow_file(signed(1), now);
     let offer = Offer { head: signed(2).head, is_signed: true, asks: false, answers: [0; 8] };
-    let answers = site.receive(1, [2; 8], Message::Offer(offer), now, &mut random);
-    assert_eq!(answers, [], "it fetches nothing");
+    for later in [Duration::ZERO, Duration::from_hours(24 * 30)] {
+        let answers = site.receive(1, [2; 8], Message::Offer(offer.clone()), now + later, &mut random);
+        assert_eq!(answers, [], "it fetches nothing");
+    }
+    site.pull(now);
+    assert_eq!(
+        site.receive(1, [2; 8], Message::Offer(offer), now, &mut random).len(),
+        8,
+        "until a person asks"
+    );
 }
