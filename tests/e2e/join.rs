@@ -326,7 +326,7 @@ fn confirmed(world: &mut World) -> Result<()> {
         })?;
     }
     let text = file(world.site(NYC))?;
-    same(&text, text.contains("[site.paris]"), false)?;
+    same(&text, text.contains("\n[site.paris]"), false)?;
     let listed = succeeds(world.site(NYC), &["invites"])?;
     same(&listed, listed.contains("waits for a yes") && listed.contains(&key), true)?;
     shell(&world.site(NYC).router, "echo y > /run/demo/yes")?;

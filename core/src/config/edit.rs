@@ -25,16 +25,16 @@ pub fn set(text: &str, table: &[&str], key: &str, value: &str) -> Result<String>
     let root = read(text)?;
     let Some(found) = walk(&root, table) else { return Err(missing(table)) };
     let span = found.span();
-    let Some(entries) = found.get_ref().as_table() else { return Err(unusual(text, &span)) };
+    let Some(entries) = found.get_ref().as_table() else { return Err(unusual(text, span.start)) };
     if let Some((key, old)) = entries.get_key_value(key) {
         return if is_entry(key, old) {
-            replaced(text, &mut [old.span()], value)
+            replaced(text, vec![old.span()], value)
         } else {
-            Err(unusual(text, &span))
+            Err(unusual(text, span.start))
         };
     }
     if !has_header(text, found) {
-        return Err(unusual(text, &span));
+        return Err(unusual(text, span.start));
     }
     let mut last = span.end;
     for (key, value) in entries {
@@ -50,7 +50,7 @@ pub fn set(text: &str, table: &[&str], key: &str, value: &str) -> Result<String>
     let lead = if end == text.len() { newline } else { "" };
     let end = next_line(text, end);
     let place = end..end;
-    replaced(text, &mut [place], &format!("{lead}{key:width$} = {value}{newline}"))
+    replaced(text, vec![place], &format!("{lead}{key:width$} = {value}{newline}"))
 }
 
 /// Adds a text to the list of a key, unless the list has it. A list that is missing is created.
@@ -59,7 +59,7 @@ pub fn add_to_list(text: &str, table: &[&str], key: &str, item: &str) -> Result<
     let root = read(text)?;
     let quoted = Json::text(item);
     let Some(old) = entry(&root, table, key) else { return set(text, table, key, &format!("[{quoted}]")) };
-    let Some(items) = old.get_ref().as_array() else { return Err(unusual(text, &old.span())) };
+    let Some(items) = old.get_ref().as_array() else { return Err(unusual(text, old.span().start)) };
     if items.iter().any(|known| known.get_ref().as_str() == Some(item)) {
         return Ok(text.to_owned());
     }
@@ -68,7 +68,7 @@ pub fn add_to_list(text: &str, table: &[&str], key: &str, item: &str) -> Result<
         None => (old.span().start + 1, ""),
     };
     let place = end..end;
-    replaced(text, &mut [place], &format!("{separator}{quoted}"))
+    replaced(text, vec![place], &format!("{separator}{quoted}"))
 }
 
 /// Removes a text from the list of a key, if the list has it. An item that has a line for itself goes with
@@ -97,7 +97,7 @@ pub fn remove_from_list(text: &str, table: &[&str], key: &str, item: &str) -> Re
         (start, end) = (line, next_line(text, end));
     }
     cuts.push(start..end);
-    replaced(text, &mut cuts, "")
+    replaced(text, cuts, "")
 }
 
 /// Appends a section, with an empty line before it. The section gets the line ends of the text.
@@ -127,7 +127,7 @@ pub fn remove(text: &str, table: &[&str]) -> Result<String> {
     for block in &mut blocks {
         *block = with_comments(text, block);
     }
-    let mut kept = replaced(text, &mut blocks, "")?;
+    let mut kept = replaced(text, blocks, "")?;
     kept.truncate(kept.trim_end().len());
     kept.push_str(newline(text));
     Ok(kept)
@@ -182,9 +182,9 @@ fn add_blocks(
             }
             continue;
         }
-        let DeValue::Table(inner) = value.get_ref() else { return Err(unusual(text, &span)) };
+        let DeValue::Table(inner) = value.get_ref() else { return Err(unusual(text, span.start)) };
         if is_entry(key, value) {
-            return Err(unusual(text, &span));
+            return Err(unusual(text, span.start));
         }
         let mut header = header;
         if path.is_empty() && has_header(text, value) {
@@ -266,13 +266,13 @@ fn next_line(text: &str, place: usize) -> usize {
 }
 
 /// Puts a text in each of these places, which do not overlap.
-fn replaced(text: &str, places: &mut [Span], with: &str) -> Result<String> {
-    places.sort_unstable_by_key(|place| place.start);
-    let mut changed = text.to_owned();
-    for place in places.iter().rev() {
-        changed.replace_range(place.clone(), with);
+fn replaced(text: &str, mut places: Vec<Span>, with: &str) -> Result<String> {
+    let (mut changed, start) = (text.to_owned(), places[0].start);
+    // From the last to the first: the places before stay valid.
+    while let Some(last) = (0..places.len()).max_by_key(|index| places[*index].start) {
+        changed.replace_range(places.swap_remove(last), with);
     }
-    read(&changed).map_err(|_| unusual(text, &places[0]))?;
+    read(&changed).map_err(|_| unusual(text, start))?;
     Ok(changed)
 }
 
@@ -280,8 +280,8 @@ fn missing(table: &[&str]) -> Error {
     Error::wrong(format!("the network file has no [{}]: add it first", table.join(".")))
 }
 
-fn unusual(text: &str, place: &Span) -> Error {
-    let line = Lines::of(text).position(place.start).line;
+fn unusual(text: &str, place: usize) -> Error {
+    let line = Lines::of(text).position(place).line;
     Error::wrong(format!(
         "line {line} has a layout that commands cannot change: write tables with a header such as \
          `[site.nyc]`; or make this change by hand"
