@@ -111,9 +111,9 @@ impl Agent {
             }
             if !leaves_behind {
                 return Err(Error::failed(format!(
-                    "site {name} cannot take the new key now, and has no link to another site that could give \
-                     it the key later: try again when {name} is up and has the same network file, or leave it \
-                     behind with `portals rotate --leave-behind`, and carry the network file to it"
+                    "site {name} cannot take the new key now, and has no link to another site that could \
+                     give it the key later: try again when {name} is up and has the same network file, or \
+                     leave it behind with `portals rotate --leave-behind`, and carry the network file to it"
                 ))
                 .into());
             }

@@ -202,8 +202,8 @@ fn after_change(file: &Path, signing: Signing) {
             command_for("portals reload", file)
         ),
         Signing::KeyElsewhere => complain!(
-            "The file is not signed, because the admin key is not here. Next, sign a copy of {} where the key \
-             is, with `portals sign FILE`, bring it back, and run:\n  {}",
+            "The file is not signed, because the admin key is not here. Next, sign a copy of {} where the \
+             key is, with `portals sign FILE`, bring it back, and run:\n  {}",
             file.display(),
             command_for("portals push", file)
         ),

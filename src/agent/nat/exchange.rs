@@ -40,8 +40,8 @@ pub(in crate::agent) struct FileExchange {
     part: Option<(ExchangePart, IpAddr)>,
     machine: Option<Exchange>,
     keys: PairKeys,
-    /// UDP ports from which linked sites were heard last, by id. The own file may name another port for a site
-    /// that does not have this file yet.
+    /// UDP ports from which linked sites were heard last, by id. The own file may name another port for a
+    /// site that does not have this file yet.
     ports: SortedMap<u8, u16>,
     /// Text whose standing is known.
     text: String,

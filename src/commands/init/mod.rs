@@ -130,10 +130,11 @@ fn say_ports(site: &SiteConfig) {
     let (first, door, relays) = (site.port, site.port + HELPER_OFFSET, site.port + RELAY_OFFSET);
     let last = relays + RELAY_PORTS - 1;
     say!(
-        "These UDP ports must reach this box; forward them if a router with NAT is in front of it:\n  {first} \
-         to {}  tunnels\n  {door}           sites that join, and questions of sites behind NAT\n  {relays} to \
-         {last}  links that this site relays, unless it has `relay = false`\nportals opens them in the \
-         firewall of this box.\n",
+        "These UDP ports must reach this box; forward them if a router with NAT is in front of it:\n  \
+         {first} to {}  tunnels\n  \
+         {door}           sites that join, and questions of sites behind NAT\n  \
+         {relays} to {last}  links that this site relays, unless it has `relay = false`\n\
+         portals opens them in the firewall of this box.\n",
         door - 1
     );
 }

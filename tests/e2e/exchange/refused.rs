@@ -50,8 +50,8 @@ pub(super) fn cuts_its_link(world: &mut World) -> Result<()> {
     }
     let before = file(world.site(PARIS))?;
     edit(world.site(NYC), "[site.paris]\n", "[site.paris]\nport = 40000\n")?;
-    // Paris takes the file as soon as its keepalive has shown nyc the old port, and is alone then. It may have
-    // told nyc so before.
+    // Paris takes the file as soon as its keepalive has shown nyc the old port, and is alone then. It may
+    // have told nyc so before.
     let (_, said) = told(world.site(NYC), &["push"])?;
     same(&format!("serial 2 is in force at nyc: {said}"), said.contains("serial 2 is in force here"), true)?;
     logs(world.site(PARIS), "took the network file with serial 2 from nyc")?;
