@@ -58,6 +58,10 @@ pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Err
         say!("the linked sites get it once it is confirmed");
         return Ok(ExitStatus::Done);
     }
+    if files()?.is_empty() {
+        say!("no other site is linked with this one");
+        return Ok(ExitStatus::Done);
+    }
     ask(&ControlRequest::Offer)?;
     let begun = Instant::now();
     loop {
