@@ -179,6 +179,10 @@ impl Agent {
             Verdict::Admitted => return self.joined(key),
             Verdict::Admit(terms) => terms,
         };
+        if let Some(known) = self.site_with(key) {
+            self.has_joined(name, &known, key, now);
+            return self.joined(key);
+        }
         if let Some(answer) = self.sources.door.failed_lately(name, now) {
             return answer;
         }
@@ -208,10 +212,19 @@ impl Agent {
 
     /// Adds a site on the terms of its invitation. Returns its name.
     fn admit(&mut self, terms: &Terms, applicant: &Applicant) -> Result<Name, Errors> {
+        if let Some(known) = self.site_with(applicant.key) {
+            return Ok(known);
+        }
         let own = self.own_name()?;
         let entry = SiteEntry::new(&self.files.network, &own, terms, applicant).map_err(Error::failed)?;
         self.add_site(&entry, terms.inviter_uses)?;
         Ok(entry.name)
+    }
+
+    /// Returns the site with this key: a power cut may have come between its entry in the network file and the
+    /// end of its token.
+    fn site_with(&self, key: PublicKey) -> Option<Name> {
+        site::own_name(&self.files.network, key).ok().cloned()
     }
 
     /// Adds a site to the network file, and puts the file in force for good. If that fails, the file is as

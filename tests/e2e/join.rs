@@ -48,12 +48,12 @@ fn found(world: &mut World, options: &[&str]) -> Result<()> {
     settled(site)
 }
 
-fn found_with_endpoint(world: &mut World) -> Result<()> {
+pub(crate) fn found_with_endpoint(world: &mut World) -> Result<()> {
     found(world, &["--endpoint", &NYC.address.to_string()])
 }
 
 /// Makes a token at nyc.
-fn invite(world: &mut World, options: &[&str]) -> Result<String> {
+pub(crate) fn invite(world: &mut World, options: &[&str]) -> Result<String> {
     let told = succeeds(world.site(NYC), &[&["invite", "--no-qr"], options].concat())?;
     same("lines of the token", told.lines().count(), 1)?;
     Ok(told.trim().to_owned())

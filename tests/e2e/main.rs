@@ -47,6 +47,7 @@ mod oracle;
 mod peers;
 mod phones;
 mod port_mapping;
+mod power_cuts;
 mod providers;
 mod questions;
 mod radio;
@@ -125,6 +126,7 @@ const AT_LENGTH: &[&[Scenario]] = &[
     confirm::SCENARIOS,
     join::SCENARIOS,
     exchange::SCENARIOS,
+    power_cuts::SCENARIOS,
     rotate::SCENARIOS,
     questions::SCENARIOS,
     widths::SCENARIOS,

@@ -151,6 +151,25 @@ fn a_site_joins_with_one_packet() {
     stage.end();
 }
 
+/// A power cut comes after the file was written, and before the token counts as used.
+#[test]
+fn a_site_that_is_in_the_file_already_joins_again() {
+    let mut stage = begin("cut");
+    let token = stage.invite("rome nyc - - 0");
+    let (invites, rome) = (stage.file().with_added_extension("invites"), Newcomer::new(20, &token));
+    let before = fs::read(&invites).unwrap();
+    let joined = rome.joins(&stage);
+    let text = stage.read();
+    stage.end();
+    fs::write(&invites, before).unwrap();
+    stage.start();
+    assert_eq!(stage.progress("rome"), Progress::Open);
+    assert_eq!(rome.joins(&stage), joined);
+    assert_eq!(stage.read(), text);
+    assert_eq!(Newcomer::new(21, &token).ask(&stage, &JoinRequest::default()), JoinAnswer::Used);
+    stage.end();
+}
+
 #[test]
 fn strangers_get_silence() {
     let mut stage = begin("strangers");
