@@ -211,7 +211,7 @@ impl World {
 
     fn undoes(&mut self) {
         let Some(before) = self.before.take() else { return };
-        assert_eq!(self.machine.undone(self.now), self.giver);
+        assert_eq!(self.machine.undone(self.now), self.giver.into_iter().collect::<Vec<_>>());
         self.giver = None;
         self.follow(before, OwnStanding::Signed);
     }
