@@ -198,11 +198,15 @@ impl Agent {
             return;
         }
         let exchange = &mut self.sources.helper_ports.exchange;
+        if exchange.is_staged() {
+            // The new key came into force before. This one is yet to come.
+            return;
+        }
         exchange.is_rotating = false;
         if let Some(machine) = exchange.machine() {
             machine.settle(Instant::now());
         }
-        match own_key::settle(&self.files.folder) {
+        match own_key::settle(&self.files.folder, self.files.public_key) {
             Ok(true) => log::info!("the new key of this site is in force: {}", self.files.public_key),
             Ok(false) => {}
             Err(error) => log::error!("{error}"),

@@ -117,6 +117,36 @@ fn a_new_key_comes_into_force_when_linked_sites_have_it() {
 }
 
 #[test]
+fn a_second_new_key_waits_for_its_turn() {
+    let (mut stage, mut paris) = begin("rotate-twice");
+    let first = stage.begin_rotation();
+    eventually("paris takes the file", || paris.takes(first));
+    eventually("the key is in force for good", || {
+        paris.turn();
+        !stage.agent_status().is_rotating
+    });
+    paris.exchange.settle(Instant::now());
+
+    eventually("paris has the same file, and the next key is made", || {
+        paris.turn();
+        stage.ask(&ROTATE).is_ok()
+    });
+    let tried = stage.machine.look().tried;
+    stage.machine.by_another_hand(|state| state.firewall = None);
+    eventually("the change is repaired", || stage.machine.look().tried > tried && stage.matches());
+    assert!(stage.agent_status().is_rotating, "the file is the same");
+    let second = key_files::owner(&stage.next_key()).expect("it waits beside the first one");
+    assert_eq!(key_files::owner(&stage.folder.join(key_files::PRIVATE_KEY_FILE)), Some(first));
+    eventually("paris takes the file", || paris.takes(second));
+    eventually("the second key is in force for good", || {
+        paris.turn();
+        !stage.agent_status().is_rotating
+    });
+    stage.has_one_key(second);
+    stage.end();
+}
+
+#[test]
 fn a_new_key_that_the_kernel_refuses_is_given_up() {
     let (mut stage, mut paris) = begin("rotate-refused");
     let (before, new) = (stage.read(), stage.begin_rotation());
