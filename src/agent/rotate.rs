@@ -54,6 +54,8 @@ impl Agent {
         })?;
         let text = self.text_on_disk();
         self.files.is_finished(&text)?;
+        // The file of the next key may hold the only copy of the key in force.
+        own_key::settle(&self.files.folder, self.files.public_key)?;
         let private = key_files::generate();
         let files = self.files_with_key(&own, &text, &private).inspect_err(|_| self.forget_unused_key())?;
         answer[0] = files.public_key.to_string();

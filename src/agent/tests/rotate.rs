@@ -8,7 +8,7 @@ use super::*;
 use crate::base::net::PublicKey;
 use crate::engine::admin_key::ADMIN_KEY_FILE;
 use crate::engine::own_key;
-use crate::exchange::{Outgoing, OwnFile, OwnStanding, thanks};
+use crate::exchange::{Outgoing, OwnFile, OwnStanding, Relation, thanks};
 use crate::kernel::wireguard::PeerStatistics;
 use crate::nat::seal::PairKey;
 use crate::signed::{FileStanding, sign, standing, unsigned};
@@ -143,6 +143,36 @@ fn a_second_new_key_waits_for_its_turn() {
         !stage.agent_status().is_rotating
     });
     stage.has_one_key(second);
+    stage.end();
+}
+
+/// The new key cannot be renamed at first, so its only copy is beside the old key.
+#[test]
+fn a_second_new_key_does_not_replace_the_only_copy_of_the_first_one() {
+    let (mut stage, mut paris) = begin("rotate-kept");
+    let first = stage.begin_rotation();
+    let (path, away) = (stage.folder.join(key_files::PRIVATE_KEY_FILE), stage.folder.join("away"));
+    fs::rename(&path, &away).unwrap();
+    fs::create_dir(&path).unwrap();
+    eventually("paris takes the file", || paris.takes(first));
+    eventually("the key is in force for good", || {
+        paris.turn();
+        !stage.agent_status().is_rotating
+    });
+    paris.exchange.settle(Instant::now());
+    assert_eq!(key_files::owner(&stage.next_key()), Some(first));
+    eventually("paris has the same file", || {
+        paris.turn();
+        stage.file_of_paris() == (Some(2), Relation::Same)
+    });
+    assert!(stage.refused(&ROTATE).contains("cannot replace"));
+    assert_eq!(key_files::owner(&stage.next_key()), Some(first));
+
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&away, &path).unwrap();
+    let second = stage.begin_rotation();
+    assert_eq!(key_files::owner(&path), Some(first));
+    assert_eq!(key_files::owner(&stage.next_key()), Some(second));
     stage.end();
 }
 
