@@ -22,7 +22,7 @@ use crate::config::edit;
 use crate::config::model::Name;
 use crate::control::SiteFile;
 use crate::engine::load::Files;
-use crate::engine::locked_file::{LockedNetworkFile, Signing, sealed};
+use crate::engine::locked_file::{Signing, sealed};
 use crate::engine::{admin_key, own_key};
 use crate::exchange::Relation;
 use crate::site;
@@ -49,9 +49,7 @@ impl Agent {
         let own = self.own_name()?;
         let mut answer = vec![String::new()];
         let sites = self.sites_for_key(&own, leaves_behind, &mut answer)?;
-        let lock = LockedNetworkFile::begin_now(&self.file)?.ok_or_else(|| {
-            Error::failed("another portals process is changing the network file: try again when it is done")
-        })?;
+        let lock = self.lock_file_now()?;
         let text = self.text_on_disk();
         self.files.is_finished(&text)?;
         // The file of the next key may hold the only copy of the key in force.

@@ -226,6 +226,19 @@ fn a_change_of_the_file_that_is_not_in_force_yet_is_kept() {
     stage.end();
 }
 
+/// The rotation itself holds the lock of the file.
+#[test]
+fn changes_are_not_dropped_while_a_new_key_is_on_its_way() {
+    let (mut stage, _paris) = begin("rotate-pull");
+    stage.begin_rotation();
+    stage.edit("203.0.113.3", "203.0.113.4");
+    let edited = stage.read();
+    let words = stage.refused(&ControlRequest::Pull);
+    assert!(words.contains("is being changed: try again"), "{words}");
+    assert_eq!(stage.read(), edited);
+    stage.end();
+}
+
 /// Each kill leaves these files behind.
 #[test]
 fn a_start_after_a_kill_takes_the_key_that_the_file_names() {
