@@ -4,6 +4,9 @@
 //! Each function must accept any bytes. If the decoded value can be encoded, decoding the result must give
 //! the same value.
 
+mod edits;
+mod exchange;
+mod join;
 mod nat;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -207,6 +210,26 @@ pub fn journal(bytes: &[u8]) {
 /// Packets between sites behind NAT and helpers.
 pub fn links(bytes: &[u8]) {
     nat::play(bytes);
+}
+
+/// Tokens of invitations, pasted requests, and the file of invitations.
+pub fn join_texts(bytes: &[u8]) {
+    join::texts(bytes);
+}
+
+/// Packets of new sites and of sites that invite.
+pub fn join_packets(bytes: &[u8]) {
+    join::packets(bytes);
+}
+
+/// Packets by which sites exchange their network file.
+pub fn exchange(bytes: &[u8]) {
+    exchange::play(bytes);
+}
+
+/// Edits of network files, and their signatures.
+pub fn file_edits(bytes: &[u8]) {
+    edits::play(bytes);
 }
 
 fn render(faults: &[config::Fault]) {

@@ -21,7 +21,8 @@ use wg_portals::system::logging;
 static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    let arguments = cli::globals_first(std::env::args().skip(1).collect());
+    let Some(arguments) = words() else { return ExitStatus::Wrong.into() };
+    let arguments = cli::globals_first(arguments);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let cli = match Cli::from_args(&["portals"], &arguments) {
         Ok(cli) => cli,
@@ -53,6 +54,25 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// Words of the command line. A word that is not UTF-8 is reported: no name that a command writes may differ
+/// from the one that was given.
+fn words() -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    for word in std::env::args_os().skip(1) {
+        match word.into_string() {
+            Ok(word) => words.push(word),
+            Err(word) => {
+                let word = word.to_string_lossy();
+                output::print_error(format_args!(
+                    "portals: the argument `{word}` is not UTF-8: rename the file\n"
+                ));
+                return None;
+            }
+        }
+    }
+    Some(words)
 }
 
 /// Flushes standard output. The exit status is a failure if part of the output could not be written.

@@ -171,7 +171,9 @@ fn the_sample_names_another_site() {
 fn a_reachable_site_hears_of_its_ports() {
     let folder = Folder::new("ports");
     let (said, _) = folder.init("--site nyc --endpoint nyc.example.net");
-    assert!(said.contains("UDP ports 51820 to 52075 must reach this box"), "{said}");
+    let ports = "\n  51820 to 52074  tunnels\n  52075           sites that join, and questions of sites \
+                 behind NAT\n  52076 to 52326  links that this site relays, unless it has `relay = false`\n";
+    assert!(said.contains("These UDP ports must reach this box") && said.contains(ports), "{said}");
     let folder = Folder::new("no-ports");
     let (said, _) = folder.init("--site nyc");
     assert!(!said.contains("UDP"), "{said}");

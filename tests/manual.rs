@@ -19,6 +19,15 @@ const FILES: &[(&str, &str)] = &[
         "network.secret",
         "Optional, mode 0600, the same on every site: a pre-shared key for each link is derived from it.",
     ),
+    ("phones/NAME.key", "Keys of phones that were added with `--keep-key`, mode 0600."),
+    ("network.toml.invites", "Tokens of `portals invite`, mode 0600."),
+    ("network.toml.relays", "Links of other sites that this site relays, mode 0600."),
+    (
+        "network.toml.confirmed, .unconfirmed, .undone",
+        "The file in force, one that waits to be confirmed, and one that was undone, mode 0600.",
+    ),
+    ("network.toml.clock", "The time of day that was last known to be right."),
+    ("network.toml.lock", "Empty: commands that change the file wait for each other."),
 ];
 
 const STATUS: &[(&str, &str)] = &[
@@ -90,6 +99,9 @@ fn section(page: &mut String, name: &str, command: &CommandInfoWithArgs) {
     options(page, command.flags);
     for note in command.notes {
         writeln!(page, ".PP\n{}", escaped(note)).unwrap();
+    }
+    for status in command.error_codes {
+        writeln!(page, ".PP\nExit status {}: {}.", status.code, escaped(status.description)).unwrap();
     }
     for example in command.examples {
         writeln!(page, ".PP\n.EX\n{}\n.EE", escaped(example)).unwrap();

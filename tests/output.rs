@@ -1,7 +1,9 @@
 //! Standard output without a reader, or on a full disk: commands still do their work, and end with the right
 //! status. And the output of `status` about the network file.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -92,6 +94,15 @@ fn a_full_error_output_ends_nothing() {
     let mut command = Command::new(PROGRAM);
     let status = command.arg("no-such-command").stdin(Stdio::null()).stdout(full()).stderr(full()).status();
     assert_eq!(status.unwrap().code(), Some(2));
+}
+
+#[test]
+fn an_argument_that_is_not_utf8_is_refused() {
+    let mut command = Command::new(PROGRAM);
+    let output = command.arg(OsStr::from_bytes(b"\xffnyc")).stdin(Stdio::null()).output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{words}");
+    assert!(words.contains("nyc` is not UTF-8"), "{words}");
 }
 
 /// Simulates a kernel without random numbers. For a real one: `scripts/lab x86_64 --kernel 4.15 --no-entropy

@@ -203,3 +203,23 @@ fn only_listed_keys_sign() {
     let words = folder.run(&["sign", "--create"]);
     assert!(!words.status.success(), "a key is never overwritten");
 }
+
+/// The other sites know only the former key, and take no file that only the new one has signed.
+#[test]
+fn a_former_key_signs_the_file_with_a_new_one() {
+    let folder = Folder::signed("second");
+    let admins = config::parse(&folder.file()).unwrap().admins;
+    let words = folder.done(&["sign", "--create", "--key", "spare"]);
+    assert_eq!(standing(&folder.file(), &admins), FileStanding::Signed(admins[0]), "{words}");
+    assert!(
+        words.ends_with("Next, at a site with this file:\n  portals push --config network.toml\n"),
+        "{words}"
+    );
+
+    fs::rename(folder.0.join("admin.key"), folder.0.join("stick")).unwrap();
+    let words = folder.done(&["sign", "--create"]);
+    assert!(words.contains("\n  portals sign network.toml --key FILE\n"), "{words}");
+    assert_eq!(config::parse(&folder.file()).unwrap().admins.len(), 3);
+    folder.done(&["sign", "--key", "stick"]);
+    assert_eq!(standing(&folder.file(), &admins), FileStanding::Signed(admins[0]));
+}

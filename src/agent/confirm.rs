@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::reconcile::Applied;
+use super::rotate::CHANGED;
 use super::source::{Source, Task, Turn};
 use super::{Agent, log_errors};
 use crate::base::error::{Errors, Result};
@@ -120,7 +121,7 @@ impl Agent {
     /// Puts these files in force.
     pub(super) fn go_by(&mut self, files: Rc<Files>) -> Result<(), Errors> {
         if files.text != self.files.text && self.sources.helper_ports.exchange.take_staged().is_some() {
-            self.give_up_key("the network file was changed meanwhile");
+            self.give_up_key(CHANGED);
         }
         self.sources.names.ask(files.names()?, Instant::now());
         self.sources.exits.forget_chosen_by_hand();

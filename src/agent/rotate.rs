@@ -23,7 +23,7 @@ use crate::config::model::Name;
 use crate::control::SiteFile;
 use crate::engine::load::Files;
 use crate::engine::locked_file::{LockedNetworkFile, Signing, sealed};
-use crate::engine::{admin_key, network_file, own_key};
+use crate::engine::{admin_key, own_key};
 use crate::exchange::Relation;
 use crate::site;
 use crate::system::key_files;
@@ -39,6 +39,9 @@ const PROVEN_WITHIN: Duration = Duration::from_mins(1);
 /// Reason to give up a new key.
 const NOT_IN_FORCE: &str = "the network file with the new one could not be put in force";
 
+/// Reason to give up a new key.
+pub(super) const CHANGED: &str = "the network file was changed meanwhile";
+
 impl Agent {
     /// Begins to give this site a new key. Returns its public half, and notes for the person who asks.
     pub(super) fn rotate(&mut self, leaves_behind: bool) -> Result<Vec<String>, Errors> {
@@ -49,7 +52,7 @@ impl Agent {
         let lock = LockedNetworkFile::begin_now(&self.file)?.ok_or_else(|| {
             Error::failed("another portals process is changing the network file: try again when it is done")
         })?;
-        let (text, _) = network_file::load(&self.file)?;
+        let text = self.text_on_disk();
         self.files.is_finished(&text)?;
         let private = key_files::generate();
         let files = self.files_with_key(&own, &text, &private).inspect_err(|_| self.forget_unused_key())?;
@@ -108,9 +111,9 @@ impl Agent {
             }
             if !leaves_behind {
                 return Err(Error::failed(format!(
-                    "site {name} cannot take the new key now, and has no link to another site that could give \
-                     it the key later: try again when {name} is up and has the same network file, or leave it \
-                     behind with `portals rotate --leave-behind`, and carry the network file to it"
+                    "site {name} cannot take the new key now, and has no link to another site that could \
+                     give it the key later: try again when {name} is up and has the same network file, or \
+                     leave it behind with `portals rotate --leave-behind`, and carry the network file to it"
                 ))
                 .into());
             }
@@ -162,6 +165,9 @@ impl Agent {
         if taken.is_empty() {
             return self.give_up_key("no linked site has taken the network file");
         }
+        if self.text_on_disk() != self.files.text {
+            return self.give_up_key(CHANGED);
+        }
         if staged.leaves_behind {
             staged.sites = taken;
         }
@@ -170,9 +176,9 @@ impl Agent {
 
     /// Puts the file with the new key in force, until the sites that have it answer.
     fn bring_key(&mut self, StagedKey { files, sites, lock, .. }: StagedKey) -> Result<(), Errors> {
-        let (before, text) = (Rc::clone(&self.files), files.text.clone());
+        let before = Rc::clone(&self.files);
         let proof = Proof { sites: &sites, within: PROVEN_WITHIN };
-        let result = self.put_in_force(files, &proof, || lock.finish(&before.text, &text));
+        let result = self.put_in_force(files, &proof, lock, &before.text);
         let exchange = &mut self.sources.helper_ports.exchange;
         if result.is_ok() {
             if let Some(machine) = exchange.machine() {

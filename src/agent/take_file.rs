@@ -90,15 +90,15 @@ impl Agent {
     /// site gives a signed file.
     pub(super) fn drop_changes(&mut self) -> Result<(), Errors> {
         let Files { text, network, .. } = &*self.files;
-        let on_disk = self.on_disk();
+        let on_disk = self.text_on_disk();
         if on_disk != *text && own_standing(text, network) == Some(OwnStanding::Signed) {
             LockedNetworkFile::begin(&self.file)?.finish(&on_disk, text)?;
         }
         Ok(())
     }
 
-    /// Returns the text of the network file on disk, which may have changed; empty if it cannot be read.
-    fn on_disk(&self) -> String {
+    /// Returns the text of the network file on disk, empty if it cannot be read.
+    pub(super) fn text_on_disk(&self) -> String {
         disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default()
     }
 
@@ -111,7 +111,7 @@ impl Agent {
         let refused = |errors: Errors| NotTaken::Refused(errors.to_string());
         let lock = LockedNetworkFile::begin_now(&self.file).map_err(|error| refused(error.into()))?;
         let lock = lock.ok_or(NotTaken::Later)?;
-        let on_disk = self.on_disk();
+        let on_disk = self.text_on_disk();
         if on_disk != self.files.text && !is_pulling {
             self.sources.helper_ports.exchange.report(
                 "the network file was changed here and is not in force: apply it, or drop the changes with \
@@ -130,15 +130,16 @@ impl Agent {
             self.sources.helper_ports.send(from, to, &packet);
         }
         let proof = Proof { sites: &[file.giver], within: PROVEN_WITHIN };
-        self.put_in_force(Rc::new(files), &proof, || lock.finish(&on_disk, &file.text)).map_err(refused)
+        self.put_in_force(Rc::new(files), &proof, lock, &on_disk).map_err(refused)
     }
 
-    /// Puts the file in force until the sites of its proof have answered. `write` replaces the network file.
+    /// Puts the file in force until the sites of its proof have answered. `before` is the text on disk.
     pub(super) fn put_in_force(
         &mut self,
         files: Rc<Files>,
         proof: &Proof,
-        write: impl FnOnce() -> Result<()>,
+        lock: LockedNetworkFile,
+        before: &str,
     ) -> Result<(), Errors> {
         self.sources.tables.begin(&mut *self.kernel)?;
         let links = self.kernel.links()?;
@@ -148,7 +149,7 @@ impl Agent {
             return Err(Error::wrong("with it, the site that gives it has no link to this one").into());
         }
         self.sources.confirmation.begin(&self.files, &files.text, Some(proof.within))?;
-        let result = write().map_err(Errors::from).and_then(|()| {
+        let result = lock.finish(before, &files.text).map_err(Errors::from).and_then(|()| {
             self.go_by(files)?;
             self.apply(site, "the network file has changed", OnFailure::Undo)
         });

@@ -15,7 +15,7 @@ use crate::base::net::{Cidr, IfName};
             private key is created."
 )]
 pub struct InitCommand {
-    /// name of the network (default: home)
+    /// name of the network, up to 16 characters of a-z, 0-9 and - (default: home)
     #[argh(option)]
     pub network: Option<String>,
 
@@ -31,7 +31,7 @@ pub struct InitCommand {
     #[argh(option)]
     pub subnet: Option<Cidr>,
 
-    /// host name or address at which other sites reach this one; leave it out behind NAT
+    /// host name or address, without a port, at which other sites reach this one; leave it out behind NAT
     #[argh(option)]
     pub endpoint: Option<String>,
 

@@ -13,7 +13,7 @@ use crate::base::net::{Cidr, IfName};
     example = "portals invite paris\nportals invite oslo --exits nyc,paris --confirm",
     note = "The token goes to standard output, everything else to standard error. It is good for one site \
             and 24 hours: treat it as a password. The agent must run here, and admin.key must be next to the \
-            network file."
+            network file. The other sites get the new file by themselves."
 )]
 pub struct InviteCommand {
     /// name of the new site, up to 12 characters of a-z, 0-9 and -
@@ -37,7 +37,7 @@ pub struct InviteCommand {
     #[argh(switch, long = "use")]
     pub use_it: bool,
 
-    /// show the site that asks, and let it in only after a yes
+    /// wait for the site that asks, show its key, and let it in only after a yes
     #[argh(switch)]
     pub confirm: bool,
 
@@ -71,8 +71,8 @@ pub struct InvitesCommand {
     subcommand,
     name = "join",
     example = "portals join p1.… --portal eth1\nssh nyc portals invite paris | portals join -",
-    note = "A join that was cut short goes on when the command is run again. With --config, or where the \
-            agent runs already, no agent is started."
+    note = "A join that was cut short goes on when the command is run again. It ends after a minute without \
+            an answer. With --config, or where the agent runs already, no agent is started."
 )]
 pub struct JoinCommand {
     /// token, or `-` to read it from standard input
@@ -83,19 +83,19 @@ pub struct JoinCommand {
     #[argh(option)]
     pub name: Option<String>,
 
-    /// network behind this site that other sites may reach, up to 3; may be given several times
+    /// private network behind this site that other sites may reach; may be given up to three times
     #[argh(option, arg_name = "network")]
     pub lan: Vec<Cidr>,
 
-    /// host name or address at which other sites reach this one; leave it out behind NAT
+    /// host name or address, without a port, at which other sites reach this one; leave it out behind NAT
     #[argh(option, arg_name = "host")]
     pub endpoint: Option<String>,
 
-    /// interface that becomes a portal to the exits in the invitation
+    /// interface that becomes a portal to the exits in the invitation (default: no portal)
     #[argh(option, arg_name = "interface")]
     pub portal: Option<IfName>,
 
-    /// leave the agent stopped for now
+    /// neither install nor start the agent
     #[argh(switch)]
     pub no_start: bool,
 }

@@ -275,10 +275,12 @@ fn confirmation_time(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "give a number of seconds, 1 to 86400".to_owned())
 }
 
-/// Moves the global options, which may come anywhere, to the front, where the parser expects them.
+/// Moves the global options, which may come anywhere, to the front, where the parser expects them, and a `-`,
+/// which stands for standard input, behind all options, because the parser takes it for one.
 pub fn globals_first(arguments: Vec<String>) -> Vec<String> {
     let mut globals = Vec::new();
     let mut rest = Vec::new();
+    let mut has_dash = false;
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -287,6 +289,11 @@ pub fn globals_first(arguments: Vec<String>) -> Vec<String> {
                 globals.push(argument);
                 globals.extend(arguments.next());
             }
+            "-" => has_dash = true,
+            "--" => {
+                rest.push(argument);
+                rest.extend(arguments.by_ref());
+            }
             _ => match argument.strip_prefix("--config=") {
                 Some(path) => globals.extend(["--config".to_owned(), path.to_owned()]),
                 None => rest.push(argument),
@@ -294,6 +301,9 @@ pub fn globals_first(arguments: Vec<String>) -> Vec<String> {
         }
     }
     globals.append(&mut rest);
+    if has_dash {
+        globals.extend(["--".to_owned(), "-".to_owned()]);
+    }
     globals
 }
 
@@ -311,5 +321,23 @@ mod tests {
         assert_eq!(moved("apply -v --config=x.toml"), "-v --config x.toml apply");
         assert_eq!(moved("status --json"), "status --json");
         assert_eq!(moved("run --config"), "--config run");
+    }
+
+    #[test]
+    fn a_dash_is_an_argument() {
+        for line in ["join -", "join - --portal eth1 --config x.toml", "join -- -", "accept -"] {
+            let words = globals_first(line.split(' ').map(str::to_owned).collect());
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let parsed = Cli::from_args(&["portals"], &words).map(|cli| cli.command);
+            let argument = match parsed.unwrap_or_else(|exit| panic!("{line}: {}", exit.output)) {
+                Some(
+                    Command::Join(JoinCommand { token: argument, .. })
+                    | Command::Accept(AcceptCommand { answer: argument }),
+                ) => argument,
+                other => panic!("{line}: {other:?}"),
+            };
+            assert_eq!(argument, "-", "{line}");
+        }
+        assert_eq!(moved("sign -- --config x"), "sign -- --config x");
     }
 }

@@ -49,24 +49,25 @@ pub struct SiteAdd {
     #[argh(option)]
     pub id: Option<u8>,
 
-    /// host name or address at which other sites reach it; leave it out behind NAT
+    /// host name or address, without a port, at which other sites reach it; leave it out behind NAT
     #[argh(option)]
     pub endpoint: Option<String>,
 
-    /// sites that it uses as exits, separated by commas
+    /// sites that it uses as exits, with commas between them (default: none)
     #[argh(option, arg_name = "sites", default = "String::new()")]
     pub exits: String,
 
-    /// sites that it is linked to for access to their computers, separated by commas
+    /// sites that it is linked to for access to their computers, with commas between them (default: none)
     #[argh(option, arg_name = "sites", default = "String::new()")]
     pub links: String,
 
-    /// network behind the site that linked sites may reach; may be repeated
+    /// network behind the site that linked sites may reach; may be given several times (default: none)
     #[argh(option, arg_name = "network")]
     pub lan: Vec<String>,
 }
 
-/// Remove a site, with its portals and its place in the lists of other sites.
+/// Remove a site, with its portals and its place in the lists of other sites. Portals and phones of other
+/// sites that need it have to go first.
 #[derive(FromArgs, ArgsInfo, Debug)]
 #[argh(subcommand, name = "remove")]
 pub struct SiteRemove {
@@ -98,7 +99,7 @@ pub struct SignCommand {
     #[argh(option, arg_name = "file")]
     pub key: Option<PathBuf>,
 
-    /// make a new admin key, and add it to the keys that may sign
+    /// make a new admin key in the file of --key, which must not exist, and add it to the keys that may sign
     #[argh(switch)]
     pub create: bool,
 }
@@ -115,7 +116,7 @@ pub struct SignCommand {
     )
 )]
 pub struct PushCommand {
-    /// replace a newer file that other sites have
+    /// replace a newer file that other sites have (default: refuse)
     #[argh(switch)]
     pub over: bool,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::{ExitStatus, THIS_PROGRAM, config_option};
+use super::{ExitStatus, THIS_PROGRAM, shell_word};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::output::{self, complain, say};
 use crate::cli::style::Style;
@@ -58,7 +58,7 @@ pub(super) fn run(file: &Path, options: &InviteCommand) -> Result<ExitStatus, Er
         let code = Picture::of(token)?.for_terminal(Style::for_stderr().is_coloured());
         output::print_error(format_args!("\n{code}\n"));
     }
-    advise(&name, own, door, file);
+    advise(&name, token, own, door);
     if options.confirm {
         return decide(&name);
     }
@@ -66,17 +66,23 @@ pub(super) fn run(file: &Path, options: &InviteCommand) -> Result<ExitStatus, Er
 }
 
 /// Prints the next steps.
-fn advise(name: &str, own: &str, door: &str, file: &Path) {
+fn advise(name: &str, token: &str, own: &str, door: &str) {
     let program = fs::read_link(THIS_PROGRAM).unwrap_or_else(|_| "portals".into());
-    complain!("This token lets one machine join as site {name}, within 24 hours. Two commands:");
-    complain!("  scp {} root@NEW:portals", program.display());
-    complain!("  ssh root@NEW ./portals join TOKEN");
+    complain!(
+        "This token lets one machine join as site {name}, within 24 hours. Next, copy the program for its \
+         processor to it, and paste the token; NEW is its address:\n  scp {} root@NEW:portals",
+        shell_word(&program)
+    );
     match door.split_once(' ') {
-        Some((host, port)) => complain!("The new site dials {host}, UDP port {port}."),
+        Some((host, port)) => {
+            complain!(
+                "  ssh -t root@NEW ./portals join {token}\nThe new site dials {host}, UDP port {port}."
+            );
+        }
         None => complain!(
-            "No site can dial {own}: `portals join` needs --endpoint, and prints an answer. Bring it here: \
-             portals accept ANSWER{}",
-            config_option(file)
+            "  ssh -t root@NEW ./portals join {token} --endpoint NEW\nNo site can dial {own}, so {own} dials \
+             the new site, whose UDP ports must be open. `portals join` prints an answer; bring the answer \
+             here:\n  portals accept ANSWER"
         ),
     }
 }

@@ -129,15 +129,17 @@ fn default_file() -> PathBuf {
 
 /// Returns a command for this network file, to be copied into a shell.
 fn command_for(command: &str, file: &Path) -> String {
-    if file == default_file() {
+    if is_of_platform(file) {
         return command.to_owned();
     }
-    let path = file.to_string_lossy();
-    if path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-+,:@".contains(&byte)) {
-        format!("{command} --config {path}")
-    } else {
-        format!("{command} --config {}", as_commands::quoted(&path))
-    }
+    [command, " --config ", &shell_word(file)].concat()
+}
+
+/// Returns a path as a word for a shell, quoted if it needs quotes.
+fn shell_word(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@".contains(&byte);
+    if path.bytes().all(is_plain) { path.into_owned() } else { as_commands::quoted(&path) }
 }
 
 /// Waits until the kernel can give random numbers for a key, and tells the user about the wait.
@@ -169,14 +171,9 @@ fn absolute(file: &Path) -> Result<PathBuf> {
     std::path::absolute(file).context(|| format!("cannot tell where {} is", file.display()))
 }
 
-/// Returns the option that names this network file in another command, unless it is the file of the platform.
-fn config_option(file: &Path) -> String {
-    if is_of_platform(file) { String::new() } else { format!(" --config {}", file.display()) }
-}
-
 /// Reports whether the agent that starts at boot uses this network file.
 fn is_of_platform(file: &Path) -> bool {
-    file == platform::folder().join(platform::NETWORK_FILE)
+    file == default_file()
 }
 
 /// Checks that an agent runs on this machine.
@@ -196,14 +193,19 @@ fn lock(journal: &Journal) -> Result<Lock> {
 /// Names the next steps after a change of the network file.
 fn after_change(file: &Path, signing: Signing) {
     match signing {
-        Signing::Signed => complain!("Next: run `portals push`, which brings the file to all sites."),
-        Signing::NoAdmins => {
-            complain!("Next: run `portals reload`, and copy {} to the other sites.", file.display());
+        Signing::Signed => {
+            complain!("Next, bring the file to all sites:\n  {}", command_for("portals push", file));
         }
+        Signing::NoAdmins => complain!(
+            "Next, copy {} to the other sites, and put it in force at each site:\n  {}",
+            file.display(),
+            command_for("portals reload", file)
+        ),
         Signing::KeyElsewhere => complain!(
-            "The file is not signed, because the admin key is not here. Next: run `portals sign` where the \
-             key is, with a copy of {}, bring the file back, and run `portals push`.",
-            file.display()
+            "The file is not signed, because the admin key is not here. Next, sign a copy of {} where the \
+             key is, with `portals sign FILE`, bring it back, and run:\n  {}",
+            file.display(),
+            command_for("portals push", file)
         ),
     }
 }

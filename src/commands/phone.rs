@@ -23,7 +23,6 @@ use crate::engine::wgquick_file;
 use crate::engine::{network_file, own_key};
 use crate::interop::phone::{self, PhoneEntry};
 use crate::interop::qr::Picture;
-use crate::signed::unsigned;
 use crate::site;
 use crate::system::disk::{self, FileOrigin, cannot_write};
 use crate::system::key_files;
@@ -59,7 +58,7 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<ExitStatus, Errors> {
     let key = key_files::generate();
     let entry = PhoneEntry { name, id, at, exit, dns: &options.dns, public_key: keys::public_key(&key) };
     let serial = network.serial;
-    let (new_text, _) = phone::add(file, unsigned(&text), &network, &entry)?;
+    let (new_text, _) = phone::add(file, &text, &network, &entry)?;
     let admin = admin_key::load(&folder)?;
     let (new_text, network, signing) = locked_file::sealed(file, &new_text, serial, admin.as_ref())?;
     let phone_file = PhoneFile::new(&folder, &network, name, key.clone())?;
@@ -280,13 +279,11 @@ fn advise(
             "Its private key is not kept: scan the code, or copy the file, before you close this terminal."
         ),
     }
-    if signing != Signing::NoAdmins {
+    if signing != Signing::NoAdmins || own == Some(at) {
         after_change(path, signing);
-    } else if own == Some(at) {
-        complain!("Next: run `portals reload`, and copy {file} to the other sites.");
     } else {
         complain!(
-            "Next: copy {file} to {at} first, run `portals reload` there, and copy it to the other sites."
+            "Next, copy {file} to {at} first, run `portals reload` there, and copy it to the other sites."
         );
     }
     if own.is_none() {

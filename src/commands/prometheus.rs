@@ -4,7 +4,6 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use super::status::differing;
 use crate::control::{AgentStatus, SiteFile};
 use crate::engine::status::{LinkReport, PhoneReport, PortalState, Report};
 
@@ -55,11 +54,10 @@ fn write_site(page: &mut MetricsPage, report: &Report) {
 
 /// Writes the linked sites with another network file than this site.
 fn write_other_files(page: &mut MetricsPage, agent_status: &AgentStatus) {
-    let mut others = differing(agent_status).peekable();
-    if others.peek().is_some() {
+    if agent_status.files.iter().any(SiteFile::is_other) {
         page.metric("portals_site_file_info", "gauge", "Linked site whose network file differs.");
     }
-    for SiteFile { site, relation, .. } in others {
+    for SiteFile { site, relation, .. } in agent_status.files.iter().filter(|file| file.is_other()) {
         page.sample("portals_site_file_info", &[("site", site), ("relation", relation.as_str())], 1);
     }
 }

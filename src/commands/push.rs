@@ -54,8 +54,16 @@ pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Err
     let done = ChangeReport::from_fields(ask(&ControlRequest::Reload)?)?;
     show_notes(&done.notes);
     say!("serial {} is in force here, with {}", network.serial, count(done.changes, "change"));
-    if agent_status()?.unconfirmed.is_some() {
-        say!("the linked sites get it once it is confirmed");
+    let status = agent_status()?;
+    let later = if status.files.is_empty() {
+        "no other site is linked to this one"
+    } else if status.unconfirmed.is_some() {
+        "the linked sites get it once it is confirmed"
+    } else {
+        ""
+    };
+    if !later.is_empty() {
+        say!("{later}");
         return Ok(ExitStatus::Done);
     }
     if files()?.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{ExitStatus, wait_for_random_numbers};
+use super::{ExitStatus, command_for, shell_word, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::net::Secret;
 use crate::base::path::folder_of;
@@ -10,17 +10,20 @@ use crate::cli::SignCommand;
 use crate::cli::output::say;
 use crate::config::edit;
 use crate::engine::admin_key::{self, ADMIN_KEY_FILE};
-use crate::engine::locked_file;
+use crate::engine::{locked_file, network_file};
 use crate::signed;
 use crate::system::disk;
 use crate::system::key_files;
 
-pub(super) fn run(file: &Path, options: &SignCommand) -> Result<ExitStatus, Errors> {
-    let file = options.file.as_deref().unwrap_or(file);
-    let key_file = options.key.clone().unwrap_or_else(|| folder_of(file).join(ADMIN_KEY_FILE));
+pub(super) fn run(config: &Path, options: &SignCommand) -> Result<ExitStatus, Errors> {
+    let file = options.file.as_deref().unwrap_or(config);
+    let folder = folder_of(file);
+    let key_file = options.key.clone().unwrap_or_else(|| folder.join(ADMIN_KEY_FILE));
+    // The other sites know a former key, and take a file with a new one from no other hand.
+    let former = if options.create { former_key(file, &folder)? } else { None };
     let key = if options.create { create(&key_file)? } else { load(&key_file)? };
     let admin = signed::admin_public(&key);
-    let signed = locked_file::change_with(file, 0, Some(&key), |text, network| {
+    let signed = locked_file::change_with(file, 0, Some(former.as_ref().unwrap_or(&key)), |text, network| {
         if network.admins.contains(&admin) {
             return Ok(text.to_owned());
         }
@@ -42,17 +45,33 @@ pub(super) fn run(file: &Path, options: &SignCommand) -> Result<ExitStatus, Erro
              half is\n  {admin}",
             key_file.display()
         );
-        let others = network.admins.len() > 1;
-        say!("Next: {}", if others { "portals push" } else { CARRY });
-    } else {
-        say!("Next, at a site with this file: portals push");
+        if network.admins.len() == 1 {
+            say!("{CARRY}");
+            return Ok(ExitStatus::Done);
+        }
+        if former.is_none() {
+            say!("{ANOTHER}\n  portals sign {} --key FILE", shell_word(file));
+            return Ok(ExitStatus::Done);
+        }
     }
+    let push = if options.file.is_none() { command_for("portals push", file) } else { "portals push".into() };
+    say!("Next, at a site with this file:\n  {push}");
     Ok(ExitStatus::Done)
 }
 
 /// Advice after the first signature of a network: no site knows its admin key yet.
-const CARRY: &str = "copy this file to every site by hand, once, and run `portals reload` there; after that, \
-                     `portals push` brings each change to all sites";
+const CARRY: &str = "Next, copy this file to every site by hand, once, and run `portals reload` there; after \
+                     that, `portals push` brings each change to all sites";
+
+/// Advice after a signature with a new key alone: no other site knows this key yet.
+const ANOTHER: &str = "Next, sign the file with an admin key that the other sites know, too:";
+
+/// Returns the admin key next to the file, if the file lists it.
+fn former_key(file: &Path, folder: &Path) -> Result<Option<Secret>, Errors> {
+    let (_, network) = network_file::load(file)?;
+    let key = admin_key::load(folder)?;
+    Ok(key.filter(|key| network.admins.contains(&signed::admin_public(key))))
+}
 
 fn load(key_file: &Path) -> Result<Secret> {
     key_files::load_if_there(key_file)?.ok_or_else(|| {

@@ -28,7 +28,6 @@ use crate::kernel::linux::Linux;
 use crate::services::{self, leases};
 use crate::site::Relay;
 use crate::system::clock::LastKnown;
-pub(super) use file::differing;
 
 /// Time limit for the agent's answer.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -47,6 +47,13 @@ pub struct SiteFile {
     pub relation: Relation,
 }
 
+impl SiteFile {
+    /// Reports whether the site is known to have another file than this one.
+    pub fn is_other(&self) -> bool {
+        !matches!(self.relation, Relation::Same | Relation::Unknown)
+    }
+}
+
 /// State of a portal or an exit, and its age.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TimedState {

@@ -28,23 +28,24 @@ pub struct OwnKey {
 
 /// Reads the key that belongs to a site of the network; if none does, the key in `private.key`.
 pub fn load(folder: &Path, network: &Network) -> Result<OwnKey> {
-    let private = key_files::load(&old_path(folder))?;
-    let own = OwnKey { public: public_key(&private), private, is_next: false };
-    if !has_site(network, own.public)
-        && let Some(next) = key_files::load_if_there(&next_path(folder))?
-    {
-        let private = clamped(&next);
-        let next = OwnKey { public: public_key(&private), private, is_next: true };
-        if has_site(network, next.public) {
-            return Ok(next);
-        }
-    }
+    let mut own = load_if_there(folder, network)?.ok_or_else(|| key_files::missing(&old_path(folder)))?;
+    own.private = clamped(&own.private);
     Ok(own)
 }
 
-/// Reads the key as [`load`] does, if this machine has one.
+/// Reads the key as it is in its file, if this machine has one.
 pub fn load_if_there(folder: &Path, network: &Network) -> Result<Option<OwnKey>> {
-    if old_path(folder).exists() { load(folder, network).map(Some) } else { Ok(None) }
+    let Some(private) = key_files::load_if_there(&old_path(folder))? else { return Ok(None) };
+    let own = OwnKey { public: public_key(&private), private, is_next: false };
+    if !has_site(network, own.public)
+        && let Some(private) = key_files::load_if_there(&next_path(folder))?
+    {
+        let next = OwnKey { public: public_key(&private), private, is_next: true };
+        if has_site(network, next.public) {
+            return Ok(Some(next));
+        }
+    }
+    Ok(Some(own))
 }
 
 /// Returns the public key of the site's key, even if the modes of the files are too open for use; `None` if

@@ -10,7 +10,7 @@ use crate::base::keys;
 use crate::base::net::{Family, InterfaceAddress, PublicKey, Secret};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{MOST_PHONES, Name, Network, PhoneConfig};
-use crate::config::{self, phone_address, phone_address6};
+use crate::config::{self, edit, phone_address, phone_address6};
 use crate::site::KEEPALIVE;
 use crate::system::key_files;
 use crate::wgquick::{DialledHost, InterfaceSection, PeerSection, WgQuickFile};
@@ -37,15 +37,16 @@ pub fn free_id(network: &Network) -> Option<u8> {
     (1..=MOST_PHONES).find(|id| network.phones.values().all(|phone| phone.id != *id))
 }
 
-/// Returns the text of the network file with another entry at its end, and the network that this text
-/// describes. `text` is the present text of the file at `path`, and describes `network`; it stays as it is.
+/// Returns the text of the network file with another entry at its end, and without a signature; and the
+/// network that this text describes. `text` is the present text of the file at `path`, and describes
+/// `network`.
 pub fn add(
     path: &Path,
     text: &str,
     network: &Network,
     entry: &PhoneEntry,
 ) -> Result<(String, Network), Errors> {
-    let longer = text.to_owned() + &entry.text(text);
+    let longer = edit::append(text, &entry.text());
     let heading =
         || Error::wrong("with this phone, the network file would be wrong, so the file was not changed:");
     let mut new = config::check(path, &longer).map_err(|faults| faults.under(heading()))?;
@@ -137,26 +138,22 @@ pub fn settings(
 }
 
 impl PhoneEntry<'_> {
-    /// Returns the text to append to `before`, with the same line endings.
-    fn text(&self, before: &str) -> String {
-        let has_returns = before.split_once('\n').is_some_and(|(line, _)| line.ends_with('\r'));
-        let end = if has_returns { "\r\n" } else { "\n" };
-        let mut text = if before.ends_with('\n') { String::new() } else { end.to_owned() };
-        let mut line = |line: std::fmt::Arguments| {
-            let _ = write!(text, "{line}{end}");
-        };
-        line(format_args!(""));
-        line(format_args!("[phone.{}]", self.name));
-        line(format_args!("id         = {}", self.id));
-        line(format_args!("at         = {}", Json::text(self.at)));
+    /// Returns the section of the network file.
+    fn text(&self) -> String {
+        let mut text = format!(
+            "[phone.{}]\nid         = {}\nat         = {}\n",
+            self.name,
+            self.id,
+            Json::text(self.at)
+        );
         if let Some(exit) = self.exit {
-            line(format_args!("exit       = {}", Json::text(exit)));
+            let _ = writeln!(text, "exit       = {}", Json::text(exit));
         }
         if !self.dns.is_empty() {
             let dns = self.dns.iter().map(|resolver| Json::text(&resolver.to_string()));
-            line(format_args!("dns        = {}", Json::List(dns.collect())));
+            let _ = writeln!(text, "dns        = {}", Json::List(dns.collect()));
         }
-        line(format_args!("public_key = \"{}\"", self.public_key));
+        let _ = writeln!(text, "public_key = \"{}\"", self.public_key);
         text
     }
 }

@@ -26,12 +26,15 @@ pub fn generate() -> Secret {
 
 /// Reads the file of a private key, which must exist.
 pub fn load(path: &Path) -> Result<Secret> {
-    load_if_there(path)?.as_ref().map(clamped).ok_or_else(|| {
-        Error::wrong(format!(
-            "{}: there is no such file; create this site's key with `portals init`",
-            path.display()
-        ))
-    })
+    load_if_there(path)?.as_ref().map(clamped).ok_or_else(|| missing(path))
+}
+
+/// Returns the error about a private key that does not exist.
+pub fn missing(path: &Path) -> Error {
+    Error::wrong(format!(
+        "{}: there is no such file; create this site's key with `portals init`",
+        path.display()
+    ))
 }
 
 /// Returns the public key of the private key in a file, even if the mode of the file is too open for use;

@@ -4,6 +4,8 @@
 mod behind_nat;
 mod chains;
 mod draft;
+mod edits;
+mod layout;
 mod pairs;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! A writer for JSON.
+//! A writer for JSON. A text in JSON is a text in TOML, too.
 
 use std::fmt;
 
@@ -63,7 +63,7 @@ fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
         match c {
             '"' => f.write_str("\\\"")?,
             '\\' => f.write_str("\\\\")?,
-            c if c < ' ' => write!(f, "\\u{:04x}", u32::from(c))?,
+            c if c.is_ascii_control() => write!(f, "\\u{:04x}", u32::from(c))?,
             c => write!(f, "{c}")?,
         }
     }
@@ -77,5 +77,6 @@ mod tests {
     #[test]
     fn texts_are_escaped() {
         assert_eq!(Json::text("a \"b\" \\ \n ö").to_string(), "\"a \\\"b\\\" \\\\ \\u000a ö\"");
+        assert_eq!(Json::text("\x7f").to_string(), "\"\\u007f\"", "TOML, too, wants it escaped");
     }
 }

@@ -4,100 +4,133 @@
 //! A change finds its place by the spans of the TOML tree, and reads the new text again before it returns the
 //! text. A layout that a change cannot keep, such as a site in an inline table, is an error that names the
 //! line.
+//!
+//! A comment directly above a table or an entry belongs to it. So does a comment directly below, if an empty
+//! line follows. Comments that empty lines set apart belong to nobody, and stay.
 
 #[cfg(test)]
 mod tests;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::fault::{Lines, Span};
 use crate::base::error::{Error, Result};
-use crate::signed::unsigned;
+use crate::base::json::Json;
+use crate::signed::{newline, unsigned};
 
-/// Sets a key of a table that has a header. `value` is TOML.
+/// Sets a key of a table. `value` is TOML. A table gets a new key only if it has a header.
 pub fn set(text: &str, table: &[&str], key: &str, value: &str) -> Result<String> {
     let text = unsigned(text);
     let root = read(text)?;
-    let found = find(text, &root, table)?;
-    if let Some(old) = found.entries.get(key) {
-        return replaced(text, old.span(), value);
+    let Some(found) = walk(&root, table) else { return Err(missing(table)) };
+    let span = found.span();
+    let Some(entries) = found.get_ref().as_table() else { return Err(unusual(text, span.start)) };
+    if let Some((key, old)) = entries.get_key_value(key) {
+        return if is_entry(key, old) {
+            replaced(text, vec![old.span()], value)
+        } else {
+            Err(unusual(text, span.start))
+        };
     }
-    let end = line_end(text, last_entry(text, &found).unwrap_or(found.header.end));
+    if !has_header(text, found) {
+        return Err(unusual(text, span.start));
+    }
+    let mut last = span.end;
+    for (key, value) in entries {
+        if is_entry(key, value) {
+            last = last.max(value.span().end);
+        }
+    }
+    let end = line_end(text, last);
     let above = &text[line_start(text, end)..end];
     let column = above.find('=').filter(|_| !above.starts_with('[')).unwrap_or_default();
     let width = column.saturating_sub(1);
-    let newline = if text[..end].ends_with('\r') { "\r\n" } else { "\n" };
-    if end == text.len() {
-        return replaced(text, end..end, &format!("{newline}{key:width$} = {value}{newline}"));
-    }
-    replaced(text, end + 1..end + 1, &format!("{key:width$} = {value}{newline}"))
+    let newline = newline(text);
+    let lead = if end == text.len() { newline } else { "" };
+    let end = next_line(text, end);
+    let place = end..end;
+    replaced(text, vec![place], &format!("{lead}{key:width$} = {value}{newline}"))
 }
 
 /// Adds a text to the list of a key, unless the list has it. A list that is missing is created.
 pub fn add_to_list(text: &str, table: &[&str], key: &str, item: &str) -> Result<String> {
     let text = unsigned(text);
     let root = read(text)?;
-    let found = find(text, &root, table)?;
-    let Some(old) = found.entries.get(key) else { return set(text, table, key, &format!("[\"{item}\"]")) };
-    let Some(items) = old.get_ref().as_array() else { return Err(unusual(text, &old.span())) };
+    let quoted = Json::text(item);
+    let Some(old) = entry(&root, table, key) else { return set(text, table, key, &format!("[{quoted}]")) };
+    let Some(items) = old.get_ref().as_array() else { return Err(unusual(text, old.span().start)) };
     if items.iter().any(|known| known.get_ref().as_str() == Some(item)) {
         return Ok(text.to_owned());
     }
-    let (place, separator) = match items.last() {
+    let (end, separator) = match items.last() {
         Some(last) => (last.span().end, ", "),
         None => (old.span().start + 1, ""),
     };
-    replaced(text, place..place, &format!("{separator}\"{item}\""))
+    let place = end..end;
+    replaced(text, vec![place], &format!("{separator}{quoted}"))
 }
 
-/// Removes a text from the list of a key, if the list has it.
+/// Removes a text from the list of a key, if the list has it. An item that has a line for itself goes with
+/// the comment in this line.
 pub fn remove_from_list(text: &str, table: &[&str], key: &str, item: &str) -> Result<String> {
     let text = unsigned(text);
     let root = read(text)?;
-    let found = find(text, &root, table)?;
-    let list = found.entries.get(key).and_then(|old| old.get_ref().as_array());
-    let is_it = |known: &&Spanned<DeValue>| known.get_ref().as_str() == Some(item);
-    let Some(known) = list.and_then(|list| list.iter().find(is_it)) else { return Ok(text.to_owned()) };
-    let Span { mut start, mut end } = known.span();
-    let rest = text[end..].trim_start();
-    if let Some(behind) = rest.strip_prefix(',') {
-        end = text.len() - behind.trim_start_matches(' ').len();
-    } else {
-        let before = text[..start].trim_end();
-        start = before.strip_suffix(',').unwrap_or(before).len();
+    let Some(old) = entry(&root, table, key) else { return Ok(text.to_owned()) };
+    let Some(items) = old.get_ref().as_array() else { return Ok(text.to_owned()) };
+    let is_it = |known: &Spanned<DeValue>| known.get_ref().as_str() == Some(item);
+    let Some(index) = items.iter().position(is_it) else { return Ok(text.to_owned()) };
+    let Span { mut start, mut end } = items[index].span();
+    let next = items.get(index + 1).map_or(old.span().end, |next| next.span().start);
+    let before = index.checked_sub(1).and_then(|last| comma(text, items[last].span().end, start));
+    let behind = comma(text, end, next);
+    let mut cuts = Vec::new();
+    match (before, behind) {
+        (Some(comma), _) if skip_blanks(text, comma + 1) == start => start = comma,
+        (_, Some(comma)) if skip_blanks(text, end) == comma => end = skip_blanks(text, comma + 1),
+        (_, Some(comma)) | (Some(comma), None) => cuts.push(comma..comma + 1),
+        (None, None) => {}
     }
-    replaced(text, start..end, "")
+    let line = line_start(text, start);
+    let is_last = matches!(text.as_bytes()[skip_blanks(text, end)], b'#' | b'\r' | b'\n');
+    if is_last && skip_blanks(text, line) == start {
+        (start, end) = (line, next_line(text, end));
+    }
+    cuts.push(start..end);
+    replaced(text, cuts, "")
 }
 
-/// Appends a section, with an empty line before it.
+/// Appends a section, with an empty line before it. The section gets the line ends of the text.
 pub fn append(text: &str, section: &str) -> String {
-    let text = unsigned(text).trim_end();
-    if text.is_empty() { section.to_owned() } else { format!("{text}\n\n{section}") }
+    let newline = newline(text);
+    let mut longer = unsigned(text).trim_end().to_owned();
+    if !longer.is_empty() {
+        longer.push_str(newline);
+        longer.push_str(newline);
+    }
+    for line in section.lines() {
+        longer.push_str(line);
+        longer.push_str(newline);
+    }
+    longer
 }
 
-/// Removes a table that has a header, with the tables inside it and the comments directly above them.
+/// Removes a table, with the tables inside it, and the comments that belong to them.
 pub fn remove(text: &str, table: &[&str]) -> Result<String> {
     let text = unsigned(text);
     let root = read(text)?;
-    find(text, &root, table)?;
     let mut blocks = Vec::new();
-    let outer = walk(&root, table).expect("a table that was found");
-    add_blocks(text, outer, &mut blocks)?;
-    blocks.sort_unstable_by_key(|block| block.start);
-    let mut kept = text.to_owned();
-    for block in blocks.into_iter().rev() {
-        kept.replace_range(block, "");
+    add_blocks(text, &root, table, None, &mut blocks)?;
+    if blocks.is_empty() {
+        return Err(missing(table));
     }
-    let kept = kept.trim_end().to_owned() + "\n";
-    read(&kept).map_err(|_| unusual(text, &(0..0)))?;
+    for block in &mut blocks {
+        *block = with_comments(text, block);
+    }
+    let mut kept = replaced(text, blocks, "")?;
+    kept.truncate(kept.trim_end().len());
+    kept.push_str(newline(text));
     Ok(kept)
-}
-
-/// Table with a header.
-struct Found<'t, 'a> {
-    header: Span,
-    entries: &'t DeTable<'a>,
 }
 
 fn read(text: &str) -> Result<DeTable<'_>> {
@@ -113,76 +146,111 @@ fn walk<'t, 'a>(root: &'t DeTable<'a>, path: &[&str]) -> Option<&'t Spanned<DeVa
     if rest.is_empty() { Some(value) } else { walk(value.get_ref().as_table()?, rest) }
 }
 
-fn find<'t, 'a>(text: &str, root: &'t DeTable<'a>, path: &[&str]) -> Result<Found<'t, 'a>> {
-    let Some(value) = walk(root, path) else {
-        return Err(Error::wrong(format!("the network file has no [{}]: add it first", path.join("."))));
-    };
-    match value.get_ref() {
-        DeValue::Table(entries) if has_header(text, value) => Ok(Found { header: value.span(), entries }),
-        _ => Err(unusual(text, &value.span())),
-    }
+fn entry<'t, 'a>(root: &'t DeTable<'a>, table: &[&str], key: &str) -> Option<&'t Spanned<DeValue<'a>>> {
+    walk(root, table)?.get_ref().as_table()?.get(key)
 }
 
-fn has_header(text: &str, value: &Spanned<DeValue>) -> bool {
-    let span = value.span();
-    value.get_ref().is_table()
-        && text[span.start..].starts_with('[')
-        && text[line_start(text, span.start)..span.start].trim().is_empty()
+/// Reports whether a value is written as `key = value`: it is no table with a header, none that only dotted
+/// keys make, and no list of tables with headers. The span of such a table contains the key.
+fn is_entry(key: &Spanned<DeString>, value: &Spanned<DeValue>) -> bool {
+    key.span().end <= value.span().start
 }
 
-/// Returns the end of the last entry of a table that is not a table with its own header.
-fn last_entry(text: &str, found: &Found) -> Option<usize> {
-    let mut last = None;
-    for value in found.entries.values() {
+fn has_header(text: &str, table: &Spanned<DeValue>) -> bool {
+    text[table.span().start..].starts_with('[')
+}
+
+/// Adds the places of all that a table contains at this path: from each header to the last entry below it,
+/// and the entries that are elsewhere, because they have dotted keys. `header` is the block of the table.
+fn add_blocks(
+    text: &str,
+    table: &DeTable,
+    path: &[&str],
+    header: Option<usize>,
+    blocks: &mut Vec<Span>,
+) -> Result<()> {
+    for (key, value) in table {
+        if path.first().is_some_and(|first| *first != key.get_ref()) {
+            continue;
+        }
+        let path = path.get(1..).unwrap_or_default();
         let span = value.span();
-        let is_inner = value.get_ref().is_table() && !text[span.start..].starts_with('{');
-        if !is_inner && span.start > found.header.start {
-            last = last.max(Some(span.end));
+        if is_entry(key, value) && path.is_empty() {
+            match header {
+                Some(header) => blocks[header].end = blocks[header].end.max(span.end),
+                None => blocks.push(key.span().start..span.end),
+            }
+            continue;
         }
-    }
-    last
-}
-
-/// Adds the lines of a table, and those of the tables inside it.
-fn add_blocks(text: &str, value: &Spanned<DeValue>, blocks: &mut Vec<Span>) -> Result<()> {
-    let Some(entries) = value.get_ref().as_table() else { return Ok(()) };
-    let span = value.span();
-    if has_header(text, value) {
-        let found = Found { header: span, entries };
-        let last = last_entry(text, &found).unwrap_or(found.header.end);
-        blocks.push(block(text, found.header.start, last));
-    }
-    for inner in entries.values() {
-        let is_inner = inner.get_ref().is_table() && !text[inner.span().start..].starts_with('{');
-        if is_inner {
-            add_blocks(text, inner, blocks)?;
+        let DeValue::Table(inner) = value.get_ref() else { return Err(unusual(text, span.start)) };
+        if is_entry(key, value) {
+            return Err(unusual(text, span.start));
         }
+        let mut header = header;
+        if path.is_empty() && has_header(text, value) {
+            header = Some(blocks.len());
+            blocks.push(span);
+        }
+        add_blocks(text, inner, path, header, blocks)?;
     }
     Ok(())
 }
 
-/// Returns the lines from a header to its last entry, with the comments above and below that no empty line
-/// parts from them, and the empty lines behind.
-fn block(text: &str, header: usize, last: usize) -> Span {
-    let mut start = line_start(text, header);
+/// Returns the lines of a block, with its comments. If the block has empty lines before and behind it, those
+/// behind belong to it.
+fn with_comments(text: &str, block: &Span) -> Span {
+    let mut start = line_start(text, block.start);
+    let mut is_apart = true;
     while start > 0 {
         let above = line_start(text, start - 1);
-        if !text[above..start].trim_start().starts_with('#') {
+        is_apart = is_empty(text, above);
+        if !is_comment(text, above) {
             break;
         }
         start = above;
     }
-    let mut end = next_line(text, last);
-    let mut is_behind = false;
-    while end < text.len() {
-        let line = text[end..next_line(text, end)].trim();
-        is_behind |= line.is_empty();
-        if !line.is_empty() && (is_behind || !line.starts_with('#')) {
-            break;
-        }
+    let mut end = next_line(text, block.end);
+    let mut below = end;
+    while is_comment(text, below) {
+        below = next_line(text, below);
+    }
+    if is_empty(text, below) {
+        end = below;
+    }
+    while is_apart && end < text.len() && is_empty(text, end) {
         end = next_line(text, end);
     }
     start..end
+}
+
+fn is_comment(text: &str, line: usize) -> bool {
+    text[skip_blanks(text, line)..].starts_with('#')
+}
+
+fn is_empty(text: &str, line: usize) -> bool {
+    text[line..line_end(text, line)].trim().is_empty()
+}
+
+/// Returns the place of the comma between two places of a list.
+fn comma(text: &str, from: usize, to: usize) -> Option<usize> {
+    let mut is_comment = false;
+    for place in from..to {
+        match text.as_bytes()[place] {
+            b',' if !is_comment => return Some(place),
+            b'#' => is_comment = true,
+            b'\n' => is_comment = false,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Returns the first place that has neither a space nor a tab.
+fn skip_blanks(text: &str, mut place: usize) -> usize {
+    while matches!(text.as_bytes().get(place), Some(b' ' | b'\t')) {
+        place += 1;
+    }
+    place
 }
 
 fn line_start(text: &str, place: usize) -> usize {
@@ -197,17 +265,25 @@ fn next_line(text: &str, place: usize) -> usize {
     (line_end(text, place) + 1).min(text.len())
 }
 
-fn replaced(text: &str, place: Span, with: &str) -> Result<String> {
-    let mut changed = text.to_owned();
-    changed.replace_range(place.clone(), with);
-    read(&changed).map_err(|_| unusual(text, &place))?;
+/// Puts a text in each of these places, which do not overlap.
+fn replaced(text: &str, mut places: Vec<Span>, with: &str) -> Result<String> {
+    let (mut changed, start) = (text.to_owned(), places[0].start);
+    // From the last to the first: the places before stay valid.
+    while let Some(last) = (0..places.len()).max_by_key(|index| places[*index].start) {
+        changed.replace_range(places.swap_remove(last), with);
+    }
+    read(&changed).map_err(|_| unusual(text, start))?;
     Ok(changed)
 }
 
-fn unusual(text: &str, place: &Span) -> Error {
-    let line = Lines::of(text).position(place.start).line;
+fn missing(table: &[&str]) -> Error {
+    Error::wrong(format!("the network file has no [{}]: add it first", table.join(".")))
+}
+
+fn unusual(text: &str, place: usize) -> Error {
+    let line = Lines::of(text).position(place).line;
     Error::wrong(format!(
         "line {line} has a layout that commands cannot change: write tables with a header such as \
-         `[site.nyc]`, and lists in one line; or make this change by hand"
+         `[site.nyc]`; or make this change by hand"
     ))
 }

@@ -10,8 +10,8 @@ use super::{Exchange, OwnFile};
 pub(super) struct Proving {
     /// Ids of the sites that have to answer.
     pub(super) sites: Vec<u8>,
-    /// Set if the file gives this site a new key. The others keep the file once this site has answered them, so
-    /// it answers nobody before all of them have proven that the key works.
+    /// Set if the file gives this site a new key. The others keep the file once this site has answered them,
+    /// so it answers nobody before all of them have proven that the key works.
     is_of_own_key: bool,
 }
 

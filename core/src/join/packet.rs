@@ -178,7 +178,7 @@ impl JoinKeys {
     /// Decrypts a request; `None` if it is not authentic, or if its content cannot be in a network file.
     pub fn open_request(&self, packet: &[u8; LENGTH]) -> Option<JoinRequest> {
         let body: [u8; REQUEST_BODY] = self.open(packet, OPEN, b"join")?;
-        decode_request(&mut Reader(&body))
+        JoinRequest::decode(&body)
     }
 
     /// Encrypts the answer to the request with this number. `salt` must be random.
@@ -199,7 +199,7 @@ impl JoinKeys {
         }
         let body = Zeroizing::new(self.open::<ANSWER_BODY>(packet, HEADER, b"joined")?);
         let mut body = Reader(&body[..]);
-        if body.take()? == to { decode_answer(&mut body) } else { None }
+        if body.take()? == to { JoinAnswer::decode(body.0) } else { None }
     }
 
     /// Decrypts the body of a packet, which begins at `open`.
@@ -236,28 +236,31 @@ fn encode_request(request: &JoinRequest) -> Option<[u8; REQUEST_BODY]> {
     body.finish()
 }
 
-/// Decodes a request. The content goes into a network file, so each field is checked as the file's own.
-fn decode_request(body: &mut Reader) -> Option<JoinRequest> {
-    let mut request = JoinRequest::default();
-    match body.text()? {
-        "" => {}
-        name => request.name = Some(config::site_name(name)?),
+impl JoinRequest {
+    /// Decodes the body of a request. The content goes into a network file, so each field is checked as the
+    /// file's own.
+    pub fn decode(body: &[u8]) -> Option<Self> {
+        let (mut body, mut request) = (Reader(body), Self::default());
+        match body.text()? {
+            "" => {}
+            name => request.name = Some(config::site_name(name)?),
+        }
+        match body.text()? {
+            "" => {}
+            host => request.endpoint = Some(config::endpoint_host(host)?),
+        }
+        match body.text()? {
+            "" => {}
+            interface => request.portal = Some(interface.parse().ok()?),
+        }
+        for _ in 0..count(&mut body)? {
+            request.lan.push(body.network()?);
+        }
+        for _ in 0..count(&mut body)? {
+            request.addresses.push(body.address()?);
+        }
+        Some(request)
     }
-    match body.text()? {
-        "" => {}
-        host => request.endpoint = Some(config::endpoint_host(host)?),
-    }
-    match body.text()? {
-        "" => {}
-        interface => request.portal = Some(interface.parse().ok()?),
-    }
-    for _ in 0..count(body)? {
-        request.lan.push(body.network()?);
-    }
-    for _ in 0..count(body)? {
-        request.addresses.push(body.address()?);
-    }
-    Some(request)
 }
 
 fn count(body: &mut Reader) -> Option<u8> {
@@ -318,16 +321,20 @@ fn put_joined(body: &mut Writer, joined: &Joined) {
     }
 }
 
-fn decode_answer(body: &mut Reader) -> Option<JoinAnswer> {
-    Some(match body.byte()? {
-        JOINED => JoinAnswer::Joined(Box::new(take_joined(body)?)),
-        WAITS => JoinAnswer::Waits,
-        USED => JoinAnswer::Used,
-        EXPIRED => JoinAnswer::Expired,
-        REVOKED => JoinAnswer::Revoked,
-        REFUSED => JoinAnswer::Refused(body.text()?.chars().filter(|c| !c.is_control()).collect()),
-        _ => return None,
-    })
+impl JoinAnswer {
+    /// Decodes the body of an answer behind the number of its request.
+    pub fn decode(body: &[u8]) -> Option<Self> {
+        let mut body = Reader(body);
+        Some(match body.byte()? {
+            JOINED => Self::Joined(Box::new(take_joined(&mut body)?)),
+            WAITS => Self::Waits,
+            USED => Self::Used,
+            EXPIRED => Self::Expired,
+            REVOKED => Self::Revoked,
+            REFUSED => Self::Refused(body.text()?.chars().filter(|c| !c.is_control()).collect()),
+            _ => return None,
+        })
+    }
 }
 
 fn take_joined(body: &mut Reader) -> Option<Joined> {

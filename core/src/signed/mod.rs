@@ -6,6 +6,8 @@
 //! ```
 //!
 //! The signature covers the line `portals network file 1`, and every byte of the file before the signature.
+//! Nothing may follow the line of the signature, and it has the line end of the file: a signed text has one
+//! form only, and thus one hash.
 
 #[cfg(test)]
 mod tests;
@@ -69,10 +71,11 @@ pub fn unsigned(text: &str) -> &str {
 pub fn sign(text: &str, seed: &Secret) -> String {
     let mut text = unsigned(text).to_owned();
     if !text.ends_with('\n') {
-        text.push('\n');
+        text.push_str(newline(&text));
     }
     let signature = SigningKey::from_bytes(seed.bytes()).sign(&covered(&text));
-    text + LINE + &BASE64.encode(signature.to_bytes()) + "\n"
+    let line = line(&text, &signature);
+    text + &line
 }
 
 /// Tells who has signed a network file that lists these admin keys.
@@ -84,6 +87,9 @@ pub fn standing(text: &str, admins: &[PublicKey]) -> FileStanding {
     else {
         return FileStanding::Edited;
     };
+    if text[body.len()..] != line(body, &signature) {
+        return FileStanding::Edited;
+    }
     let covered = covered(body);
     for admin in admins {
         let key = VerifyingKey::from_bytes(&admin.0);
@@ -94,12 +100,23 @@ pub fn standing(text: &str, admins: &[PublicKey]) -> FileStanding {
     FileStanding::Edited
 }
 
+/// Returns the line end of a text, which is that of its first line.
+pub(crate) fn newline(text: &str) -> &'static str {
+    let end = text.find('\n').unwrap_or_default();
+    if text[..end].ends_with('\r') { "\r\n" } else { "\n" }
+}
+
+/// Returns the line with the signature of the lines before it.
+fn line(body: &str, signature: &Signature) -> String {
+    LINE.to_owned() + &BASE64.encode(signature.to_bytes()) + newline(body)
+}
+
 fn covered(body: &str) -> Vec<u8> {
     [PURPOSE, body.as_bytes()].concat()
 }
 
 /// Splits a text into the lines before the signature, and the bytes of the signature, which are not checked;
-/// `None` if the last line is no signature.
+/// `None` if the last line with text is no signature.
 fn split(text: &str) -> Option<(&str, Vec<u8>)> {
     let line = text.trim_end().rsplit('\n').next()?;
     let start = line.as_ptr() as usize - text.as_ptr() as usize;

@@ -37,8 +37,8 @@ fn a_new_signature_replaces_the_old_one() {
 #[test]
 fn any_changed_byte_makes_a_file_edited() {
     let text = sign(TEXT, &seed(1));
-    let (admins, end) = (admins(&[1]), text.trim_end().len());
-    for place in 0..end {
+    let admins = admins(&[1]);
+    for place in 0..text.len() {
         let mut bytes = text.clone().into_bytes();
         bytes[place] ^= 1;
         let Ok(changed) = String::from_utf8(bytes) else { continue };
@@ -57,15 +57,36 @@ fn a_signature_is_the_last_line() {
         text.replace('\n', "\r\n"),
         text.replace(LINE, "#signature: "),
         text.replace(LINE, " # signature: "),
+        text.replace(LINE, "# signature:  "),
+        // Two texts with one signature would have two hashes.
+        format!("{text}\n"),
+        format!("{text} "),
+        text.trim_end().to_owned(),
+        text.trim_end().to_owned() + " \n",
+        text.trim_end().to_owned() + "\r\n",
         LINE.to_owned(),
         String::new(),
     ] {
         assert_eq!(standing(&changed, &admins), FileStanding::Edited, "{changed}");
     }
-    // Editors add and remove empty lines at the end.
-    for same in [format!("{text}\n\n"), text.trim_end().to_owned()] {
-        assert_eq!(standing(&same, &admins), signed(1));
+}
+
+#[test]
+fn a_signature_goes_even_with_blanks_behind_it() {
+    let text = sign(TEXT, &seed(1));
+    for changed in [format!("{text}\n\n"), text.trim_end().to_owned(), text.trim_end().to_owned() + " \r\n"] {
+        assert_eq!(unsigned(&changed), TEXT);
+        assert_eq!(sign(&changed, &seed(1)), text);
     }
+}
+
+#[test]
+fn a_signature_has_the_line_end_of_the_file() {
+    let text = sign(&TEXT.replace('\n', "\r\n"), &seed(1));
+    assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "{text:?}");
+    assert_eq!(standing(&text, &admins(&[1])), signed(1));
+    assert_eq!(sign(text.trim_end(), &seed(1)), text);
+    assert_eq!(standing(&(text.trim_end().to_owned() + "\n"), &admins(&[1])), FileStanding::Edited);
 }
 
 #[test]

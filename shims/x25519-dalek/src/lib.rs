@@ -1,5 +1,5 @@
-//! The part of x25519-dalek that this workspace and its dependencies use, without precomputed tables: a public
-//! key takes as long as a shared secret.
+//! The part of x25519-dalek that this workspace and its dependencies use, without precomputed tables: a
+//! public key takes as long as a shared secret.
 #![no_std]
 
 use curve25519_dalek::montgomery::MontgomeryPoint;

@@ -40,8 +40,8 @@ pub(in crate::agent) struct FileExchange {
     part: Option<(ExchangePart, IpAddr)>,
     machine: Option<Exchange>,
     keys: PairKeys,
-    /// UDP ports from which linked sites were heard last, by id. The own file may name another port for a site
-    /// that does not have this file yet.
+    /// UDP ports from which linked sites were heard last, by id. The own file may name another port for a
+    /// site that does not have this file yet.
     ports: SortedMap<u8, u16>,
     /// Text whose standing is known.
     text: String,
@@ -118,7 +118,8 @@ impl FileExchange {
     /// Returns those of the sites that have the same file.
     pub(in crate::agent) fn with_same_file(&self, sites: &[u8]) -> Vec<u8> {
         let mut same = Vec::new();
-        for (id, _, relation) in self.machine.iter().flat_map(Exchange::tell) {
+        let Some(machine) = &self.machine else { return same };
+        for (id, _, relation) in machine.tell() {
             if relation == Relation::Same && sites.contains(&id) {
                 same.push(id);
             }
@@ -163,7 +164,8 @@ impl FileExchange {
     /// Returns the files of the linked sites.
     pub(in crate::agent) fn tell(&self) -> Vec<SiteFile> {
         let mut files = Vec::new();
-        for (id, serial, relation) in self.machine.iter().flat_map(Exchange::tell) {
+        let Some(machine) = &self.machine else { return files };
+        for (id, serial, relation) in machine.tell() {
             files.push(SiteFile { site: self.name(id), serial, relation });
         }
         files

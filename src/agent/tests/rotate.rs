@@ -151,6 +151,21 @@ fn a_change_of_the_file_ends_a_rotation() {
     stage.end();
 }
 
+#[test]
+fn a_change_of_the_file_that_is_not_in_force_yet_is_kept() {
+    let (mut stage, mut paris) = begin("rotate-saved");
+    let new = stage.begin_rotation();
+    stage.edit("203.0.113.3", "203.0.113.4");
+    let edited = stage.read();
+    eventually("paris takes the file", || paris.takes(new));
+    eventually("the rotation ends", || !stage.agent_status().is_rotating);
+    assert!(stage.agent_status().file_problem.unwrap().contains("was changed meanwhile"));
+    assert_eq!(stage.read(), edited);
+    assert!(!stage.is_left("undone") && !stage.next_key().exists());
+    assert_eq!(stage.keys_in_force(), [public_key(&old_key())]);
+    stage.end();
+}
+
 /// Each kill leaves these files behind.
 #[test]
 fn a_start_after_a_kill_takes_the_key_that_the_file_names() {

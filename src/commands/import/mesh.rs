@@ -8,8 +8,7 @@ use super::{check, read};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::cli::ImportCommand;
 use crate::cli::output::{self, say};
-use crate::commands::ExitStatus;
-use crate::commands::as_commands::quoted;
+use crate::commands::{ExitStatus, shell_word};
 use crate::interop::import::mesh::{Mesh, MeshFile, MeshWishes, mesh};
 use crate::system::disk::{self, cannot_write, write_new};
 use crate::system::key_files;
@@ -122,7 +121,7 @@ fn show_next_steps(folder: &Path, mesh: &Mesh) {
     );
     for site in &mesh.sites {
         let name = &site.name;
-        let files = word(&folder.join(name).to_string_lossy());
+        let files = shell_word(&folder.join(name));
         say!("  ssh root@{name} mkdir -p /etc/portals && scp {files}/* root@{name}:/etc/portals/");
     }
     say!(
@@ -132,10 +131,4 @@ fn show_next_steps(folder: &Path, mesh: &Mesh) {
          delete {} and the wg-quick files: they hold the keys.",
         folder.display()
     );
-}
-
-/// Returns a path as a word for a shell, quoted if it needs quotes.
-fn word(path: &str) -> String {
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-".contains(&b);
-    if path.bytes().all(is_plain) { path.to_owned() } else { quoted(path) }
 }

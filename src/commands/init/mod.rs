@@ -6,7 +6,7 @@ mod questions;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{ExitStatus, command_for, default_file, wait_for_random_numbers};
+use super::{ExitStatus, command_for, is_of_platform, wait_for_random_numbers};
 use crate::base::error::{Context as _, Errors, Result};
 use crate::base::keys;
 use crate::base::net::{PublicKey, Secret};
@@ -17,7 +17,7 @@ use crate::config::model::{Network, SiteConfig};
 use crate::engine::admin_key::ADMIN_KEY_FILE;
 use crate::engine::locked_file::LockedNetworkFile;
 use crate::engine::network_file;
-use crate::nat;
+use crate::nat::{HELPER_OFFSET, RELAY_OFFSET, RELAY_PORTS};
 use crate::system::disk::{self, cannot_write};
 use crate::system::key_files;
 
@@ -114,20 +114,28 @@ fn say_kept(file: &Path, options: &InitCommand, key: &KeyFile, public_key: Publi
         say_next(file);
     } else {
         say!(
-            "Next: give a site in {} this public key, and see what would change: {}",
+            "Next, give a site in {} this public key, and see what would change:\n  {}",
             file.display(),
             command_for("portals plan", file)
         );
     }
 }
 
-/// Names the ports that have to be open for a site with an endpoint.
+/// Names the ports that other sites dial at a site with an endpoint. It has the default port, so there is
+/// room for all of them.
 fn say_ports(site: &SiteConfig) {
-    let first = site.port;
-    let (Some(_), Some(last)) = (&site.endpoint, nat::helper_port(first)) else { return };
+    if site.endpoint.is_none() {
+        return;
+    }
+    let (first, door, relays) = (site.port, site.port + HELPER_OFFSET, site.port + RELAY_OFFSET);
+    let last = relays + RELAY_PORTS - 1;
     say!(
-        "UDP ports {first} to {last} must reach this box: open them in its firewall, and forward them if a \
-         router with NAT is in front of it.\n"
+        "These UDP ports must reach this box; forward them if a router with NAT is in front of it:\n  \
+         {first} to {}  tunnels\n  \
+         {door}           sites that join, and questions of sites behind NAT\n  \
+         {relays} to {last}  links that this site relays, unless it has `relay = false`\n\
+         portals opens them in the firewall of this box.\n",
+        door - 1
     );
 }
 
@@ -143,9 +151,13 @@ fn say_portal(file: &Path, portal: &str, obstacle: Option<String>) {
 
 /// Names the next steps.
 fn say_next(file: &Path) {
-    let start = if file == default_file() { "portals install" } else { "portals run" };
+    let (start, stays) = if is_of_platform(file) {
+        ("portals install", "")
+    } else {
+        ("portals run", ", which stays in the foreground")
+    };
     say!(
-        "Next, start the agent, and bring in another site:\n  {}\n  {}",
+        "Next, start the agent{stays}, and bring in another site:\n  {}\n  {}",
         command_for(start, file),
         command_for("portals invite NAME", file)
     );

@@ -118,8 +118,11 @@ impl Visitor<'_> {
         output::flush();
         let code = Picture::of(&text)?.for_terminal(Style::for_stderr().is_coloured());
         output::print_error(format_args!("\n{code}\n"));
-        complain!("Bring this answer to the site that has invited: portals accept ANSWER");
-        complain!("Waiting for what it says at UDP port {WAIT_PORT}, which must reach this machine.");
+        complain!(
+            "Next, bring this answer to the site that has invited:\n  portals accept {}\nWaiting at UDP port \
+             {WAIT_PORT}, which must reach this machine.",
+            text.as_str()
+        );
         let until = Instant::now() + WAIT;
         loop {
             let left = until.saturating_duration_since(Instant::now());

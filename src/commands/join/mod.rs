@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::invite::{pasted, site_name};
-use super::{ExitStatus, config_option, install, is_of_platform, wait_for_random_numbers};
+use super::{ExitStatus, command_for, install, is_of_platform, wait_for_random_numbers};
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::keys::public_key;
 use crate::base::net::{PublicKey, Secret};
@@ -175,7 +175,7 @@ fn start(file: &Path, options: &JoinCommand) -> Result<bool, Errors> {
     }
     if options.no_start || !is_of_platform(file) {
         let run = if is_of_platform(file) { "portals install" } else { "portals run" };
-        say!("next: start the agent, which gets the network file: {run}{}", config_option(file));
+        say!("Next, start the agent, which gets the network file:\n  {}", command_for(run, file));
         return Ok(false);
     }
     install::run(&InstallCommand { root: None, no_start: false })?;
@@ -185,6 +185,7 @@ fn start(file: &Path, options: &JoinCommand) -> Result<bool, Errors> {
 /// Waits until the agent has the signed network file in force.
 fn wait(file: &Path, provisional: &Network) {
     complain!("waiting for the network file, which comes through the tunnel");
+    let status = command_for("portals status", file);
     let until = Instant::now() + WAIT;
     while Instant::now() < until {
         if let Ok((text, network)) = network_file::load(file)
@@ -192,17 +193,13 @@ fn wait(file: &Path, provisional: &Network) {
             && is_settled()
         {
             let (serial, sites) = (network.serial, network.sites.len());
-            say!(
-                "the network file is here: serial {serial}, {sites} sites; `portals status` shows the links"
-            );
+            say!("the network file is here: serial {serial}, {sites} sites; `{status}` shows the links");
             return;
         }
         sleep(LOOK);
     }
     let name = &provisional.name;
-    complain!(
-        "the network file of {name} has not come yet: the agent goes on; `portals status` shows its links"
-    );
+    complain!("the network file of {name} has not come yet: the agent goes on; `{status}` shows its links");
 }
 
 /// Reports whether the agent has a network file in force for good.

@@ -5,13 +5,6 @@ use crate::cli::style::Style;
 use crate::commands::push::site_line;
 use crate::control::{AgentStatus, SiteFile};
 use crate::engine::file_report::{FileReport, FileSignature};
-use crate::exchange::Relation;
-
-/// Returns the linked sites with another file than this site.
-pub(in crate::commands) fn differing(agent: &AgentStatus) -> impl Iterator<Item = &SiteFile> {
-    let is_other = |file: &&SiteFile| !matches!(file.relation, Relation::Same | Relation::Unknown);
-    agent.files.iter().filter(is_other)
-}
 
 /// Appends the own file, the problem with it, and a line for each linked site with another file.
 pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentStatus>, style: Style) {
@@ -34,8 +27,10 @@ pub(super) fn lines(text: &mut String, file: &FileReport, agent: Option<&AgentSt
     if agent.is_some_and(|agent| agent.is_rotating) {
         put_line(text, "  a new key of this site is on its way to the linked sites");
     }
-    for file in agent.into_iter().flat_map(differing) {
-        put_line(text, &style.bad(&site_line(file)));
+    for file in agent.map_or(&[][..], |agent| &agent.files) {
+        if file.is_other() {
+            put_line(text, &style.bad(&site_line(file)));
+        }
     }
 }
 
@@ -73,6 +68,7 @@ pub(super) fn json(file: &FileReport, agent: Option<&AgentStatus>) -> Json {
 mod tests {
     use super::*;
     use crate::base::net::PublicKey;
+    use crate::exchange::Relation;
 
     fn agent(files: &[(&str, Option<u64>, Relation)], problem: Option<&str>) -> AgentStatus {
         let file = |(site, serial, relation): &(&str, Option<u64>, Relation)| SiteFile {

@@ -1,0 +1,120 @@
+#!/bin/sh
+# What `portals apply` would do at site nyc of network home.
+set -e
+cd '/etc/portals'
+iptables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_GUARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_INPUT_GUARD - [0:0]
+:PORTALS_OUTPUT - [0:0]
+:PORTALS_OUTPUT_1 - [0:0]
+-A PORTALS_FORWARD -j PORTALS_FORWARD_GUARD
+-A PORTALS_FORWARD -i to-paris -j ACCEPT
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A PORTALS_FORWARD_GUARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_GUARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_GUARD -d 10.77.0.0/16 -i to-paris -o eth0 -j DROP
+-A PORTALS_FORWARD_GUARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_GUARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_FORWARD_GUARD -i to-paris -j DROP
+-A PORTALS_FORWARD_GUARD -s 10.77.0.0/16 -j DROP
+-A PORTALS_INPUT -j PORTALS_INPUT_GUARD
+-A PORTALS_INPUT -p udp -m udp --dport 51002 -j ACCEPT
+-A PORTALS_INPUT -p udp -m udp --dport 51255 -j ACCEPT
+-A PORTALS_INPUT -i to-paris -j ACCEPT
+-A PORTALS_INPUT_GUARD -i eth0 -j RETURN
+-A PORTALS_INPUT_GUARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT_GUARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT_GUARD -i to-paris -p icmp -j RETURN
+-A PORTALS_INPUT_GUARD -d 10.77.1.1/32 -i to-paris -p udp -m udp --dport 51255 -j RETURN
+-A PORTALS_INPUT_GUARD -s 10.77.0.0/16 -i to-paris -j REJECT --reject-with icmp-admin-prohibited
+-A PORTALS_INPUT_GUARD -i to-paris -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_OUTPUT -s 10.77.1.1/32 -m mark ! --mark 0x10000000/0x10000000 -j PORTALS_OUTPUT_1
+-A PORTALS_OUTPUT_1 -o lo -j RETURN
+-A PORTALS_OUTPUT_1 -o to-paris -j RETURN
+-A PORTALS_OUTPUT_1 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+*mangle
+:PORTALS_FORWARD - [0:0]
+:PORTALS_POSTROUTING - [0:0]
+:PORTALS_PREROUTING - [0:0]
+:PORTALS_PREROUTING_1 - [0:0]
+:PORTALS_PREROUTING_2 - [0:0]
+:PORTALS_PREROUTING_3 - [0:0]
+-A PORTALS_FORWARD -o to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_FORWARD -i to-paris -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 1240
+-A PORTALS_POSTROUTING -o to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x20000000/0x6f000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x1000000/0x1000000
+-A PORTALS_POSTROUTING -o to-paris -m conntrack --ctdir ORIGINAL -m connmark --mark 0x0/0x80000000 -j CONNMARK --set-xmark 0x2000000/0x2000000
+-A PORTALS_POSTROUTING -o lo -j RETURN
+-A PORTALS_POSTROUTING -o to-paris -j RETURN
+-A PORTALS_POSTROUTING -m conntrack --ctdir ORIGINAL -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir REPLY -m connmark ! --mark 0x20000000/0xef000000 -j PORTALS_PREROUTING_1
+-A PORTALS_PREROUTING ! -i to-paris -m conntrack --ctdir REPLY -m connmark --mark 0x20000000/0x20000000 -j DROP
+-A PORTALS_PREROUTING -d 10.77.1.1/32 -j PORTALS_PREROUTING_2
+-A PORTALS_PREROUTING -i to-paris -m conntrack --ctdir ORIGINAL -j PORTALS_PREROUTING_3
+-A PORTALS_PREROUTING_1 -i to-paris -m connmark --mark 0x23000000/0xef000000 -j RETURN
+-A PORTALS_PREROUTING_1 -j DROP
+-A PORTALS_PREROUTING_2 -i lo -j RETURN
+-A PORTALS_PREROUTING_2 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_2 -j DROP
+-A PORTALS_PREROUTING_3 -s 10.77.2.0/24 -i to-paris -j RETURN
+-A PORTALS_PREROUTING_3 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+-I PREROUTING 1 -j PORTALS_PREROUTING
+COMMIT
+*nat
+:PORTALS_POSTROUTING - [0:0]
+-A PORTALS_POSTROUTING -s 10.77.0.0/16 -o eth0 -j MASQUERADE
+-A PORTALS_POSTROUTING ! -s 10.77.0.0/16 -o to-paris -j MASQUERADE
+-I POSTROUTING 1 -j PORTALS_POSTROUTING
+COMMIT
+EOF
+ip6tables-restore --noflush <<'EOF'
+*filter
+:PORTALS_FORWARD - [0:0]
+:PORTALS_FORWARD_GUARD - [0:0]
+:PORTALS_INPUT - [0:0]
+:PORTALS_INPUT_GUARD - [0:0]
+:PORTALS_OUTPUT - [0:0]
+-A PORTALS_FORWARD -j PORTALS_FORWARD_GUARD
+-A PORTALS_FORWARD -i to-paris -j ACCEPT
+-A PORTALS_FORWARD -o to-paris -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A PORTALS_FORWARD_GUARD -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_GUARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_FORWARD_GUARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_FORWARD_GUARD -i to-paris -j DROP
+-A PORTALS_INPUT -j PORTALS_INPUT_GUARD
+-A PORTALS_INPUT -p udp -m udp --dport 51002 -j ACCEPT
+-A PORTALS_INPUT -p udp -m udp --dport 51255 -j ACCEPT
+-A PORTALS_INPUT -i to-paris -j ACCEPT
+-A PORTALS_INPUT_GUARD -i eth0 -j RETURN
+-A PORTALS_INPUT_GUARD -i to-paris -p udp -m udp --dport 67:68 -j DROP
+-A PORTALS_INPUT_GUARD -i to-paris -m conntrack --ctstate RELATED,ESTABLISHED -m conntrack --ctdir REPLY -j RETURN
+-A PORTALS_INPUT_GUARD -i to-paris -j DROP
+-A PORTALS_OUTPUT -o to-paris -p udp -m udp --dport 67:68 -j DROP
+-I FORWARD 1 -j PORTALS_FORWARD
+-I INPUT 1 -j PORTALS_INPUT
+-I OUTPUT 1 -j PORTALS_OUTPUT
+COMMIT
+EOF
+ip link add to-paris mtu 1280 type wireguard
+ip link set to-paris alias portals:home
+wg set to-paris private-key private.key listen-port 51002 fwmark 0x10000000
+wg set to-paris peer zo060cy2M+x7cMF4FKXHbs0CloUFDTRHRboFhw5YfVk= allowed-ips 0.0.0.0/0
+ip address add 10.77.1.1/32 dev to-paris
+ip link set to-paris up
+ip route add 10.77.2.0/24 dev to-paris src 10.77.1.1 table main protocol 77
+ip route add unreachable 10.77.2.0/24 table main metric 4278198272 protocol 77
+ip route add default dev to-paris src 10.77.1.1 scope global table 7702 protocol 77
+ip route add unreachable default table 7702 metric 4278198272 protocol 77
+sysctl -q -w net.ipv4.conf.all.send_redirects=0
+sysctl -q -w net.ipv4.ip_forward=1
