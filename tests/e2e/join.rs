@@ -13,12 +13,14 @@ use wg_portals::join::token::{InviteSecret, Token};
 use crate::words::{eventually, same, seconds, seen_as, settled, shell, succeeds, within};
 use crate::{Scenario, program};
 
+/// Scenario that runs on every kernel: new tunnels, and changes of tunnels that are up.
+pub(crate) const IN_THE_LAB: &[Scenario] = &[Scenario {
+    name: "three boxes become a network by two tokens, with portals both ways",
+    plots: &[NYC, PARIS, OSLO],
+    run: three_boxes,
+}];
+
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    Scenario {
-        name: "three boxes become a network by two tokens, with portals both ways",
-        plots: &[NYC, PARIS, OSLO],
-        run: three_boxes,
-    },
     Scenario {
         name: "two boxes become a network by two pastes where none can be dialled",
         plots: &[NYC, PARIS],

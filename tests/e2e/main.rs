@@ -113,6 +113,7 @@ const CORE: &[&[Scenario]] = &[
     ipv6::host::SCENARIOS,
     chains::SCENARIOS,
     nat::IN_THE_LAB,
+    join::IN_THE_LAB,
 ];
 
 /// Scenarios that are the same with every kernel, and slow: they wait for timers, or boot firmware.
