@@ -221,8 +221,8 @@ impl Agent {
         Ok(entry.name)
     }
 
-    /// Returns the site with this key: a power cut may have come between its entry in the network file and the
-    /// end of its token.
+    /// Returns the site with this key: a power cut may have come between its entry in the network file and
+    /// the end of its token.
     fn site_with(&self, key: PublicKey) -> Option<Name> {
         site::own_name(&self.files.network, key).ok().cloned()
     }
