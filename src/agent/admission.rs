@@ -65,7 +65,10 @@ impl Agent {
             ))
             .into());
         }
-        known.keep(now)?;
+        if let Err(error) = known.keep(now) {
+            known.invitations.withdraw();
+            return Err(error.into());
+        }
         log::info!("invited {name}: the token is good for one site and 24 hours");
         let host = token.door.as_ref().map(|door| format!("{} {}", door.host, door.port));
         Ok(vec![token.to_text().to_string(), own, host.unwrap_or_default()])

@@ -235,6 +235,11 @@ impl Invitations {
         true
     }
 
+    /// Takes the invitation back that was added last.
+    pub fn withdraw(&mut self) {
+        self.0.pop();
+    }
+
     /// Returns the latest invitation of a site.
     pub fn of(&mut self, name: &str) -> Option<&mut Invitation> {
         self.0.iter_mut().rev().find(|invitation| invitation.terms.name == name)
