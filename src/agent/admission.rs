@@ -174,7 +174,7 @@ impl Agent {
         let (name, key) = (&heard.name, heard.applicant.key);
         let terms = match &heard.verdict {
             Verdict::Answer(answer) => {
-                if *answer == JoinAnswer::Waits {
+                if heard.begins_to_wait {
                     log::info!("a site waits for a yes with the token for {name}: portals invites");
                 }
                 return answer.clone();
