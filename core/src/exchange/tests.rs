@@ -382,7 +382,7 @@ fn a_file_whose_giver_is_silent_is_undone_and_refused() {
     site.follow_file(signed(1), now);
     let offer = Offer { head: signed(2).head, is_signed: true, asks: false, answers: [0; 8] };
     for later in [Duration::ZERO, Duration::from_hours(24 * 30)] {
-        let answers = site.receive(1, [2; 8], Message::Offer(offer.clone()), now + later, &mut random);
+        let answers = site.receive(1, [2; 8], Message::Offer(offer), now + later, &mut random);
         assert_eq!(answers, [], "it fetches nothing");
     }
     site.pull(now);
