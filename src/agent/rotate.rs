@@ -49,6 +49,7 @@ impl Agent {
         let own = self.own_name()?;
         let mut answer = vec![String::new()];
         let sites = self.sites_for_key(&own, leaves_behind, &mut answer)?;
+        self.note_tokens(&mut answer);
         let lock = self.lock_file_now()?;
         let text = self.text_on_disk();
         self.files.is_finished(&text)?;
@@ -123,6 +124,18 @@ impl Agent {
             notes.push(format!("phone {phone} dials this site: give its app the new public key"));
         }
         Ok(ids)
+    }
+
+    /// Adds a note about each token that names the key of this site, and could still bring in a site.
+    fn note_tokens(&self, notes: &mut Vec<String>) {
+        let now = Instant::now();
+        for invitation in self.sources.door.invitations.all().iter().filter(|known| known.is_good(now)) {
+            let name = &invitation.terms.name;
+            notes.push(format!(
+                "the token for {name} is of no use with the new key: revoke it with `portals invites \
+                 --revoke {name}`, and invite the site again"
+            ));
+        }
     }
 
     /// Returns the public keys of all peers whose session can be used.

@@ -9,6 +9,7 @@ use crate::base::net::PublicKey;
 use crate::engine::admin_key::ADMIN_KEY_FILE;
 use crate::engine::own_key;
 use crate::exchange::{Outgoing, OwnFile, OwnStanding, Relation, thanks};
+use crate::join::invitations::Terms;
 use crate::kernel::wireguard::PeerStatistics;
 use crate::nat::seal::PairKey;
 use crate::signed::{FileStanding, sign, standing, unsigned};
@@ -85,9 +86,18 @@ impl Stage {
 fn a_new_key_comes_into_force_when_linked_sites_have_it() {
     let (mut stage, mut paris) = begin("rotate");
     let (before, old) = (stage.read(), public_key(&old_key()));
+    let terms = Terms::from_text("rome paris - - 0").unwrap();
+    stage.ask(&ControlRequest::Invite(terms)).unwrap();
     let answer = stage.ask(&ROTATE).unwrap();
     let new: PublicKey = answer[0].parse().unwrap();
-    assert_eq!(answer[1..], ["carry the network file to site oslo: it has no other link"]);
+    assert_eq!(
+        answer[1..],
+        [
+            "carry the network file to site oslo: it has no other link",
+            "the token for rome is of no use with the new key: revoke it with `portals invites --revoke \
+             rome`, and invite the site again"
+        ]
+    );
     assert_eq!(fs::metadata(stage.next_key()).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(stage.agent_status().is_rotating);
     assert!(stage.refused(&ROTATE).contains("waits"), "one at a time");
