@@ -66,10 +66,6 @@ pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Err
         say!("{later}");
         return Ok(ExitStatus::Done);
     }
-    if files()?.is_empty() {
-        say!("no other site is linked with this one");
-        return Ok(ExitStatus::Done);
-    }
     ask(&ControlRequest::Offer)?;
     let begun = Instant::now();
     loop {
