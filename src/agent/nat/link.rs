@@ -42,8 +42,9 @@ const CALLED_ANEW: Duration = Duration::from_secs(5);
 /// Time for which a link is left alone after its tunnel could not be read or changed.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Most bytes in the time of a look that are keepalives and handshakes alone.
-const IDLE_BYTES: u64 = 300;
+/// Most bytes in the time of a look that are keepalives, a handshake and one check of the peer alone. A check
+/// that counted as traffic would be followed by a look, the look by a check of this end, and so on.
+const IDLE_BYTES: u64 = 1024;
 
 /// Link to another site.
 #[derive(Debug)]
