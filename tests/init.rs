@@ -132,6 +132,20 @@ fn an_admin_key_that_is_there_is_kept() {
     assert_eq!(folder.network().admins, [signed::admin_public(&key)]);
 }
 
+/// A limit on the size of files fails as a full disk does: the file can be created, but not filled.
+#[test]
+fn a_full_disk_leaves_no_half_of_a_key() {
+    let folder = Folder::new("full");
+    let limited = format!("trap '' XFSZ; ulimit -f 0; exec {PROGRAM} init --site nyc --config \"$0\"");
+    let output = Command::new("sh").arg("-c").arg(limited).arg(folder.file()).output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && words.contains("cannot write"), "{words}");
+    assert_eq!(folder.names(), [""; 0]);
+    let (said, _) = folder.init("--site nyc");
+    assert!(said.contains("created the key"), "{said}");
+    assert_eq!(folder.names(), ["admin.key", "network.toml", "private.key"]);
+}
+
 #[test]
 fn a_file_that_is_there_gets_no_admin_key() {
     let folder = Folder::new("there");

@@ -65,7 +65,10 @@ impl Agent {
             ))
             .into());
         }
-        known.keep(now)?;
+        if let Err(error) = known.keep(now) {
+            known.invitations.withdraw();
+            return Err(error.into());
+        }
         log::info!("invited {name}: the token is good for one site and 24 hours");
         let host = token.door.as_ref().map(|door| format!("{} {}", door.host, door.port));
         Ok(vec![token.to_text().to_string(), own, host.unwrap_or_default()])
@@ -171,7 +174,7 @@ impl Agent {
         let (name, key) = (&heard.name, heard.applicant.key);
         let terms = match &heard.verdict {
             Verdict::Answer(answer) => {
-                if *answer == JoinAnswer::Waits {
+                if heard.begins_to_wait {
                     log::info!("a site waits for a yes with the token for {name}: portals invites");
                 }
                 return answer.clone();
@@ -221,8 +224,8 @@ impl Agent {
         Ok(entry.name)
     }
 
-    /// Returns the site with this key: a power cut may have come between its entry in the network file and the
-    /// end of its token.
+    /// Returns the site with this key: a power cut may have come between its entry in the network file and
+    /// the end of its token.
     fn site_with(&self, key: PublicKey) -> Option<Name> {
         site::own_name(&self.files.network, key).ok().cloned()
     }

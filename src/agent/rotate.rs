@@ -22,7 +22,7 @@ use crate::config::edit;
 use crate::config::model::Name;
 use crate::control::SiteFile;
 use crate::engine::load::Files;
-use crate::engine::locked_file::{LockedNetworkFile, Signing, sealed};
+use crate::engine::locked_file::{Signing, sealed};
 use crate::engine::{admin_key, own_key};
 use crate::exchange::Relation;
 use crate::site;
@@ -49,11 +49,12 @@ impl Agent {
         let own = self.own_name()?;
         let mut answer = vec![String::new()];
         let sites = self.sites_for_key(&own, leaves_behind, &mut answer)?;
-        let lock = LockedNetworkFile::begin_now(&self.file)?.ok_or_else(|| {
-            Error::failed("another portals process is changing the network file: try again when it is done")
-        })?;
+        self.note_tokens(&mut answer);
+        let lock = self.lock_file_now()?;
         let text = self.text_on_disk();
         self.files.is_finished(&text)?;
+        // The file of the next key may hold the only copy of the key in force.
+        own_key::settle(&self.files.folder, self.files.public_key)?;
         let private = key_files::generate();
         let files = self.files_with_key(&own, &text, &private).inspect_err(|_| self.forget_unused_key())?;
         answer[0] = files.public_key.to_string();
@@ -123,6 +124,18 @@ impl Agent {
             notes.push(format!("phone {phone} dials this site: give its app the new public key"));
         }
         Ok(ids)
+    }
+
+    /// Adds a note about each token that names the key of this site, and could still bring in a site.
+    fn note_tokens(&self, notes: &mut Vec<String>) {
+        let now = Instant::now();
+        for invitation in self.sources.door.invitations.all().iter().filter(|known| known.is_good(now)) {
+            let name = &invitation.terms.name;
+            notes.push(format!(
+                "the token for {name} is of no use with the new key: revoke it with `portals invites \
+                 --revoke {name}`, and invite the site again"
+            ));
+        }
     }
 
     /// Returns the public keys of all peers whose session can be used.
@@ -198,11 +211,15 @@ impl Agent {
             return;
         }
         let exchange = &mut self.sources.helper_ports.exchange;
+        if exchange.is_staged() {
+            // The new key came into force before. This one is yet to come.
+            return;
+        }
         exchange.is_rotating = false;
         if let Some(machine) = exchange.machine() {
             machine.settle(Instant::now());
         }
-        match own_key::settle(&self.files.folder) {
+        match own_key::settle(&self.files.folder, self.files.public_key) {
             Ok(true) => log::info!("the new key of this site is in force: {}", self.files.public_key),
             Ok(false) => {}
             Err(error) => log::error!("{error}"),

@@ -92,9 +92,16 @@ impl Agent {
         let Files { text, network, .. } = &*self.files;
         let on_disk = self.text_on_disk();
         if on_disk != *text && own_standing(text, network) == Some(OwnStanding::Signed) {
-            LockedNetworkFile::begin(&self.file)?.finish(&on_disk, text)?;
+            self.lock_file_now()?.finish(&on_disk, text)?;
         }
         Ok(())
+    }
+
+    /// Locks the network file. Does not wait: the lock may be that of a new key, which this agent holds.
+    pub(super) fn lock_file_now(&self) -> Result<LockedNetworkFile> {
+        LockedNetworkFile::begin_now(&self.file)?.ok_or_else(|| {
+            Error::failed("the network file is being changed: try again when that change is done")
+        })
     }
 
     /// Returns the text of the network file on disk, empty if it cannot be read.

@@ -121,12 +121,17 @@ fn answer(name: &str) -> Result<ExitStatus, Errors> {
         .take(LONGEST_PASTE)
         .read_line(&mut line)
         .context(|| "cannot read the answer".to_owned())?;
-    if matches!(line.trim(), "y" | "yes") {
+    if is_yes(&line) {
         return allow(name);
     }
     ask_agent(&ControlRequest::Revoke(name.to_owned()))?;
     complain!("no: the token for {name} is useless now");
     Ok(ExitStatus::Failed)
+}
+
+/// Reports whether a person has said yes. Anything else is a no.
+fn is_yes(line: &str) -> bool {
+    ["y", "yes"].iter().any(|yes| line.trim().eq_ignore_ascii_case(yes))
 }
 
 fn allow(name: &str) -> Result<ExitStatus, Errors> {
@@ -201,4 +206,19 @@ fn ask_agent(request: &ControlRequest) -> Result<Vec<String>, Errors> {
 
 fn other_version() -> Error {
     Error::failed("the agent has another version: end it, and start it again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        for yes in ["y\n", "Y\n", "yes\r\n", " Yes ", "YES"] {
+            assert!(is_yes(yes), "{yes}");
+        }
+        for no in ["", "\n", "n\n", "yesterday\n", "ye\n", "y y\n"] {
+            assert!(!is_yes(no), "{no}");
+        }
+    }
 }

@@ -64,10 +64,11 @@ pub fn keep_next(folder: &Path, key: &Secret) -> Result<()> {
     key_files::replace(&next_path(folder), key)
 }
 
-/// Replaces the old key by the new one, if that is still beside it. Reports whether it was.
-pub fn settle(folder: &Path) -> Result<bool> {
+/// Replaces the old key by the one with the public key `own`, if that is still beside it. Reports whether it
+/// was.
+pub fn settle(folder: &Path, own: PublicKey) -> Result<bool> {
     let (old, next) = (old_path(folder), next_path(folder));
-    if !next.exists() {
+    if key_files::owner(&next) != Some(own) {
         return Ok(false);
     }
     disk::rename(&next, &old)
@@ -131,8 +132,9 @@ mod tests {
         assert!(load_if_there(&folder.0, &network(old)).unwrap().is_none());
         assert!(load(&folder.0, &network(old)).unwrap_err().to_string().contains("portals init"));
         key_files::save(&old_path(&folder.0), &keys[0]).unwrap();
-        assert!(!settle(&folder.0).unwrap(), "there is no new key");
+        assert!(!settle(&folder.0, new).unwrap(), "there is no new key");
         keep_next(&folder.0, &keys[2]).unwrap();
+        assert!(!settle(&folder.0, new).unwrap(), "it is another new key");
         keep_next(&folder.0, &keys[1]).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&next_path(&folder.0)), 0o600);
@@ -146,7 +148,7 @@ mod tests {
         fs::write(&file, text(new)).unwrap();
         forget_next(&folder.0, &file).unwrap();
         assert!(next_path(&folder.0).exists(), "the file names it");
-        assert!(settle(&folder.0).unwrap());
+        assert!(settle(&folder.0, new).unwrap());
         assert!(!next_path(&folder.0).exists() && mode(&old_path(&folder.0)) == 0o600);
         let own = load(&folder.0, &network(new)).unwrap();
         assert_eq!((own.public, own.is_next), (new, false));

@@ -1,8 +1,6 @@
 //! The files of secrets: this site's private key and the network's secret.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use defguard_wireguard_rs::key::Key;
@@ -86,14 +84,15 @@ pub fn read_bytes(path: &Path, source: FileOrigin) -> Result<Option<(Zeroizing<V
 
 /// Writes a key file of mode 0600, in place of an existing one.
 pub fn replace(path: &Path, secret: &Secret) -> Result<()> {
-    let text = Zeroizing::new([secret.to_base64().as_bytes(), b"\n"].concat());
-    disk::replace(path, &text, 0o600).context(|| cannot_write(path))
+    write(path, secret, disk::replace)
 }
 
 /// Writes a new key file of mode 0600; never overwrites an existing file.
 pub fn save(path: &Path, secret: &Secret) -> Result<()> {
-    let context = || cannot_write(path);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).context(context)?;
-    file.write_all(secret.to_base64().as_bytes()).context(context)?;
-    file.write_all(b"\n").context(context)
+    write(path, secret, disk::write_new)
+}
+
+fn write(path: &Path, secret: &Secret, how: fn(&Path, &[u8], u32) -> std::io::Result<()>) -> Result<()> {
+    let text = Zeroizing::new([secret.to_base64().as_bytes(), b"\n"].concat());
+    how(path, &text, 0o600).context(|| cannot_write(path))
 }

@@ -105,6 +105,8 @@ pub struct Heard {
     pub keys: JoinKeys,
     /// Decision about the request.
     pub verdict: Verdict,
+    /// Set if the site waits for a person from now on.
+    pub begins_to_wait: bool,
 }
 
 impl Heard {
@@ -235,6 +237,11 @@ impl Invitations {
         true
     }
 
+    /// Takes the invitation back that was added last.
+    pub fn withdraw(&mut self) {
+        self.0.pop();
+    }
+
     /// Returns the latest invitation of a site.
     pub fn of(&mut self, name: &str) -> Option<&mut Invitation> {
         self.0.iter_mut().rev().find(|invitation| invitation.terms.name == name)
@@ -267,8 +274,11 @@ impl Invitations {
         let invitation = self.0.iter_mut().find(live)?;
         let (request, keys) = invitation.open(&packet, now, derive)?;
         let applicant = Applicant { key: packet::requester(&packet), request, from };
+        let was_open = invitation.state == InvitationState::Open;
         let verdict = invitation.decide(&applicant, now);
-        Some(Heard { name: invitation.terms.name.clone(), applicant, packet, keys, verdict })
+        let begins_to_wait = was_open && invitation.state != InvitationState::Open;
+        let name = invitation.terms.name.clone();
+        Some(Heard { name, applicant, packet, keys, verdict, begins_to_wait })
     }
 
     /// Returns the text of the file in which invitations survive a restart, with the time that is left to

@@ -60,7 +60,7 @@ impl FileExchange {
             *self = Self::default();
             return;
         };
-        let is_known = self.staged.is_some() || self.machine.is_some() && self.text == files.text;
+        let is_known = self.is_staged() || self.machine.is_some() && self.text == files.text;
         if !is_known {
             let Some(own) = self.own_file(files) else { return };
             match &mut self.machine {
@@ -99,6 +99,11 @@ impl FileExchange {
             machine.follow_file(own, now);
             self.staged = Some(staged);
         }
+    }
+
+    /// Reports whether a file with a new key of this site is not in force here yet.
+    pub(in crate::agent) fn is_staged(&self) -> bool {
+        self.staged.is_some()
     }
 
     /// Takes the file with the new key, if it is not in force here yet.

@@ -61,6 +61,8 @@ pub(in crate::agent) struct HelperPorts {
     tunnels: Vec<OwnTunnel>,
     /// Packets that may be requests of new sites.
     requests: Vec<HelperPacket>,
+    /// Time of the turn after one that has left a task to the agent: there may be more.
+    again: Option<Instant>,
 }
 
 /// Tunnel of this site to another.
@@ -91,6 +93,7 @@ impl HelperPorts {
             record: Record::next_to(file),
             tunnels: Vec::new(),
             requests: Vec::new(),
+            again: None,
         }
     }
 
@@ -208,6 +211,22 @@ impl HelperPorts {
         }
     }
 
+    /// Returns the work for the agent. Requests come last: anybody can send a flood of them.
+    fn task(&mut self, now: Instant) -> Task {
+        if self.due.is_some_and(|due| due <= now) {
+            self.due = None;
+            self.paced = self.paced.max(now) + RULES_PAUSE;
+            return Task::Reconcile("other links need a relay");
+        }
+        if let Some(task) = self.exchange.task(now) {
+            return task;
+        }
+        if self.requests.is_empty() {
+            return Task::Nothing;
+        }
+        Task::HearRequests(std::mem::take(&mut self.requests))
+    }
+
     /// Sends what is due to linked sites. The tunnels may not be there yet.
     fn exchange(&mut self, now: Instant) {
         for HelperPacket { from, to, packet } in self.exchange.turn(now) {
@@ -257,7 +276,7 @@ impl Source for HelperPorts {
 
     fn deadline(&self) -> Option<Instant> {
         let due = self.due.into_iter().chain(self.review).chain(self.record.deadline());
-        due.chain(self.exchange.deadline()).min()
+        due.chain(self.exchange.deadline()).chain(self.again).min()
     }
 
     /// Answers questions. Links that are relayed from another address need other rules.
@@ -276,15 +295,9 @@ impl Source for HelperPorts {
         if self.record.deadline().is_some_and(|due| due <= now) {
             self.record.write(now);
         }
-        if !self.requests.is_empty() {
-            return Ok(Task::HearRequests(std::mem::take(&mut self.requests)));
-        }
-        if self.due.is_none_or(|due| due > now) {
-            return Ok(self.exchange.task(now).unwrap_or(Task::Nothing));
-        }
-        self.due = None;
-        self.paced = self.paced.max(now) + RULES_PAUSE;
-        Ok(Task::Reconcile("other links need a relay"))
+        let task = self.task(now);
+        self.again = if matches!(task, Task::Nothing) { None } else { Some(now) };
+        Ok(task)
     }
 }
 

@@ -12,9 +12,11 @@ use crate::base::net::{PublicKey, Secret};
 use crate::base::sorted::SortedMap;
 use crate::config;
 use crate::control::PathKind;
+use crate::join::packet::{LENGTH, requested};
 use crate::kernel::fake::FakeKernel;
 use crate::kernel::sockets::{HelperPacket, TunnelPacket};
 use crate::kernel::wireguard::PeerStatistics;
+use crate::nat::packet::MAGIC;
 use crate::plan::plan;
 use crate::site::access_point::Passphrases;
 use crate::site::facts::{Facts, HostFirewalls};
@@ -31,6 +33,8 @@ struct Place {
     helper: HelperPorts,
     /// Number of packets that were sent.
     sent: usize,
+    /// Number of requests of new sites that the agent was given.
+    requests: usize,
     reasons: Vec<&'static str>,
 }
 
@@ -98,7 +102,7 @@ impl Place {
         links.follow(&mut kernel, &mut site, now);
         helper.follow(&mut kernel, &mut site, now);
         let address = IpAddr::from([192, 0, 2, u8::try_from(index + 1).unwrap()]);
-        Self { site, address, kernel, links, helper, sent: 0, reasons: Vec::new() }
+        Self { site, address, kernel, links, helper, sent: 0, requests: 0, reasons: Vec::new() }
     }
 
     fn turn(&mut self, now: Instant) {
@@ -111,10 +115,14 @@ impl Place {
             done => assert!(matches!(done, Task::Nothing)),
         }
         let done = self.helper.turn(Turn { kernel: &mut self.kernel, now, has_input: true }).unwrap();
-        if let Task::Reconcile(reason) = done {
-            self.reasons.push(reason);
-            self.helper.follow(&mut self.kernel, &mut self.site, now);
-            self.helper.has_applied(&mut self.kernel, &self.site).unwrap();
+        match done {
+            Task::Reconcile(reason) => {
+                self.reasons.push(reason);
+                self.helper.follow(&mut self.kernel, &mut self.site, now);
+                self.helper.has_applied(&mut self.kernel, &self.site).unwrap();
+            }
+            Task::HearRequests(packets) => self.requests += packets.len(),
+            _ => {}
         }
     }
 
@@ -340,6 +348,32 @@ fn relayed_links_that_nobody_uses_end() {
     }
     assert_eq!(oslo.site.nat.relayed, []);
     assert_eq!(oslo.reasons.len(), 2);
+}
+
+#[test]
+fn a_flood_of_requests_of_new_sites_holds_up_no_relay() {
+    let mut world = World::new();
+    world.is_cut = true;
+    let mut request = vec![0; LENGTH];
+    request[..4].copy_from_slice(&MAGIC);
+    request[4] = 6;
+    assert!(requested(&request).is_some());
+    let (from, to) = ("198.51.100.9:4000".parse().unwrap(), "192.0.2.3:52075".parse().unwrap());
+    let end = world.now + Duration::from_secs(5);
+    let mut number = 0;
+    while world.now < end && !world.is_up() {
+        let packet = HelperPacket { from, to, packet: request.clone() };
+        assert!(world.places[2].kernel.datagrams.deliver_to_helper(packet));
+        number += 1;
+        world.until(STEP, |_| false);
+    }
+    assert!(world.is_up());
+    let oslo = &mut world.places[2];
+    if oslo.requests < number {
+        assert!(oslo.helper.deadline().is_some_and(|due| due <= world.now), "one waits for the next turn");
+        oslo.turn(world.now);
+    }
+    assert_eq!(oslo.requests, number, "no request is lost");
 }
 
 #[test]

@@ -355,3 +355,16 @@ fn a_pasted_request_gets_its_answer() {
     }
     stage.end();
 }
+
+/// Nobody has seen a token that cannot be kept.
+#[test]
+fn a_token_that_cannot_be_kept_is_not_in_the_way() {
+    let mut stage = begin("unkept");
+    let kept = stage.file().with_added_extension("invites");
+    fs::create_dir(&kept).unwrap();
+    let errors = stage.ask(&terms("rome nyc - - 0")).unwrap_err().to_string();
+    assert!(errors.contains("cannot write"), "{errors}");
+    fs::remove_dir(&kept).unwrap();
+    stage.invite("rome nyc - - 0");
+    stage.end();
+}

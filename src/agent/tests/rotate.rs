@@ -8,7 +8,8 @@ use super::*;
 use crate::base::net::PublicKey;
 use crate::engine::admin_key::ADMIN_KEY_FILE;
 use crate::engine::own_key;
-use crate::exchange::{Outgoing, OwnFile, OwnStanding, thanks};
+use crate::exchange::{Outgoing, OwnFile, OwnStanding, Relation, thanks};
+use crate::join::invitations::Terms;
 use crate::kernel::wireguard::PeerStatistics;
 use crate::nat::seal::PairKey;
 use crate::signed::{FileStanding, sign, standing, unsigned};
@@ -85,9 +86,18 @@ impl Stage {
 fn a_new_key_comes_into_force_when_linked_sites_have_it() {
     let (mut stage, mut paris) = begin("rotate");
     let (before, old) = (stage.read(), public_key(&old_key()));
+    let terms = Terms::from_text("rome paris - - 0").unwrap();
+    stage.ask(&ControlRequest::Invite(terms)).unwrap();
     let answer = stage.ask(&ROTATE).unwrap();
     let new: PublicKey = answer[0].parse().unwrap();
-    assert_eq!(answer[1..], ["carry the network file to site oslo: it has no other link"]);
+    assert_eq!(
+        answer[1..],
+        [
+            "carry the network file to site oslo: it has no other link",
+            "the token for rome is of no use with the new key: revoke it with `portals invites --revoke \
+             rome`, and invite the site again"
+        ]
+    );
     assert_eq!(fs::metadata(stage.next_key()).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(stage.agent_status().is_rotating);
     assert!(stage.refused(&ROTATE).contains("waits"), "one at a time");
@@ -113,6 +123,66 @@ fn a_new_key_comes_into_force_when_linked_sites_have_it() {
     stage.start();
     assert_eq!(stage.machine.look().tried, tried, "the next agent finds nothing to do");
     stage.has_one_key(new);
+    stage.end();
+}
+
+#[test]
+fn a_second_new_key_waits_for_its_turn() {
+    let (mut stage, mut paris) = begin("rotate-twice");
+    let first = stage.begin_rotation();
+    eventually("paris takes the file", || paris.takes(first));
+    eventually("the key is in force for good", || {
+        paris.turn();
+        !stage.agent_status().is_rotating
+    });
+    paris.exchange.settle(Instant::now());
+
+    eventually("paris has the same file, and the next key is made", || {
+        paris.turn();
+        stage.ask(&ROTATE).is_ok()
+    });
+    let tried = stage.machine.look().tried;
+    stage.machine.by_another_hand(|state| state.firewall = None);
+    eventually("the change is repaired", || stage.machine.look().tried > tried && stage.matches());
+    assert!(stage.agent_status().is_rotating, "the file is the same");
+    let second = key_files::owner(&stage.next_key()).expect("it waits beside the first one");
+    assert_eq!(key_files::owner(&stage.folder.join(key_files::PRIVATE_KEY_FILE)), Some(first));
+    eventually("paris takes the file", || paris.takes(second));
+    eventually("the second key is in force for good", || {
+        paris.turn();
+        !stage.agent_status().is_rotating
+    });
+    stage.has_one_key(second);
+    stage.end();
+}
+
+/// The new key cannot be renamed at first, so its only copy is beside the old key.
+#[test]
+fn a_second_new_key_does_not_replace_the_only_copy_of_the_first_one() {
+    let (mut stage, mut paris) = begin("rotate-kept");
+    let first = stage.begin_rotation();
+    let (path, away) = (stage.folder.join(key_files::PRIVATE_KEY_FILE), stage.folder.join("away"));
+    fs::rename(&path, &away).unwrap();
+    fs::create_dir(&path).unwrap();
+    eventually("paris takes the file", || paris.takes(first));
+    eventually("the key is in force for good", || {
+        paris.turn();
+        !stage.agent_status().is_rotating
+    });
+    paris.exchange.settle(Instant::now());
+    assert_eq!(key_files::owner(&stage.next_key()), Some(first));
+    eventually("paris has the same file", || {
+        paris.turn();
+        stage.file_of_paris() == (Some(2), Relation::Same)
+    });
+    assert!(stage.refused(&ROTATE).contains("cannot replace"));
+    assert_eq!(key_files::owner(&stage.next_key()), Some(first));
+
+    fs::remove_dir(&path).unwrap();
+    fs::rename(&away, &path).unwrap();
+    let second = stage.begin_rotation();
+    assert_eq!(key_files::owner(&path), Some(first));
+    assert_eq!(key_files::owner(&stage.next_key()), Some(second));
     stage.end();
 }
 
@@ -163,6 +233,19 @@ fn a_change_of_the_file_that_is_not_in_force_yet_is_kept() {
     assert_eq!(stage.read(), edited);
     assert!(!stage.is_left("undone") && !stage.next_key().exists());
     assert_eq!(stage.keys_in_force(), [public_key(&old_key())]);
+    stage.end();
+}
+
+/// The rotation itself holds the lock of the file.
+#[test]
+fn changes_are_not_dropped_while_a_new_key_is_on_its_way() {
+    let (mut stage, _paris) = begin("rotate-pull");
+    stage.begin_rotation();
+    stage.edit("203.0.113.3", "203.0.113.4");
+    let edited = stage.read();
+    let words = stage.refused(&ControlRequest::Pull);
+    assert!(words.contains("is being changed: try again"), "{words}");
+    assert_eq!(stage.read(), edited);
     stage.end();
 }
 

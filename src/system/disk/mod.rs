@@ -30,7 +30,7 @@ const CHANGED: &str = "the file has changed since it was read: nothing was writt
 
 /// Replaces a file, which need not exist yet. Readers see either the old file or the new one.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    replace_with(path, &|draft| write_new(draft, bytes, mode))
+    replace_with(path, &|draft| write_draft(draft, bytes, mode))
 }
 
 /// Replaces the content `from` of a file with `to`; fails if the content is no longer `from`. The owner and
@@ -39,7 +39,7 @@ pub fn rewrite(path: &Path, from: &[u8], to: &[u8]) -> io::Result<()> {
     let path = fs::canonicalize(path)?;
     let old = fs::metadata(&path)?;
     replace_with(&path, &|draft| {
-        write_new(draft, to, old.mode() & 0o7777)?;
+        write_draft(draft, to, old.mode() & 0o7777)?;
         chown(draft, Some(old.uid()), Some(old.gid()))?;
         // This check comes last: an editor that saves the file holds no lock.
         if read(&path, FileOrigin::Ours)? == from { Ok(()) } else { Err(io::Error::other(CHANGED)) }
@@ -48,12 +48,36 @@ pub fn rewrite(path: &Path, from: &[u8], to: &[u8]) -> io::Result<()> {
 
 /// Replaces a file as [`replace`] does, with the file that `make` creates at another path.
 pub fn replace_with(path: &Path, make: &dyn Fn(&Path) -> io::Result<()>) -> io::Result<()> {
+    put(path, make, rename)
+}
+
+/// Creates a file; fails if it exists. Readers see either no file or all of it.
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    put(path, &|draft| write_draft(draft, bytes, mode), give_name)
+}
+
+/// Makes a draft, and gives the draft its name with `place`.
+fn put(
+    path: &Path,
+    make: &dyn Fn(&Path) -> io::Result<()>,
+    place: fn(&Path, &Path) -> io::Result<()>,
+) -> io::Result<()> {
     static DRAFTS: AtomicUsize = AtomicUsize::new(0);
     remove_leftovers(path);
     // The name is unique among all calls, in this process and others.
     let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
     let draft = path.with_added_extension(format!("{DRAFT}{}-{number}", std::process::id()));
-    make(&draft).and_then(|()| rename(&draft, path)).inspect_err(|_| drop(fs::remove_file(&draft)))
+    make(&draft).and_then(|()| place(&draft, path)).inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
+/// Gives a draft its name, unless a file has that name.
+fn give_name(draft: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(draft, path) {
+        Ok(()) => remove(draft),
+        // Some file systems, such as FAT, have no links.
+        Err(_) if path.symlink_metadata().is_err() => rename(draft, path),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes the drafts of interrupted calls, whose processes are gone. A draft that stays does no harm.
@@ -70,8 +94,7 @@ fn remove_leftovers(path: &Path) {
     }
 }
 
-/// Creates a file; fails if it exists.
-pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn write_draft(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
     // The mode must not depend on the umask.
     file.set_permissions(Permissions::from_mode(mode))?;
@@ -117,6 +140,19 @@ mod tests {
         let error = rewrite(&file, b"two", b"three").unwrap_err().to_string();
         assert_eq!(error, CHANGED);
         assert_eq!(fs::read(&file).unwrap(), b"saved in an editor");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no draft is left");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_new_file_replaces_no_other() {
+        let folder = std::env::temp_dir().join(format!("portals-new-file-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let file = folder.join("private.key");
+        write_new(&file, b"one", 0o600).unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(write_new(&file, b"two", 0o600).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&file).unwrap(), b"one");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no draft is left");
         fs::remove_dir_all(folder).unwrap();
     }

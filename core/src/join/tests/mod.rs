@@ -184,6 +184,9 @@ fn a_site_gets_its_answer_again_after_the_end() {
 #[test]
 fn a_person_may_decide() {
     let mut inviter = Inviter::new(Terms { confirm: true, ..terms("paris") });
+    let begins = |inviter: &mut Inviter, packet: [u8; LENGTH]| inviter.hear(&packet).unwrap().begins_to_wait;
+    assert!(begins(&mut inviter, request(2, 5)), "the person is told");
+    assert!(!begins(&mut inviter, request(2, 6)), "the person knows");
     assert_eq!(inviter.answer(&request(2, 5)), "waits");
     assert_eq!(inviter.answer(&request(3, 5)), "waits", "the person sees the first site only");
     let waits = inviter.invitations.of("paris").unwrap();
