@@ -11,6 +11,7 @@ use crate::cli::PushCommand;
 use crate::cli::output::{complain, say};
 use crate::config::model::Network;
 use crate::control::{AgentStatus, ChangeReport, ControlRequest, SiteFile, ask};
+use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::{admin_key, locked_file, network_file};
 use crate::exchange::Relation;
 use crate::signed::{FileStanding, admin_public, standing};
@@ -39,6 +40,9 @@ const LARGEST_STEP: u64 = 1_000_000;
 pub(super) fn push(file: &Path, options: &PushCommand) -> Result<ExitStatus, Errors> {
     let network = signed_network(file, CARRIED)?.1;
     let mut known = files()?;
+    if !known.is_empty() {
+        stays_reachable(file, &network)?;
+    }
     known.retain(|file| file.serial.is_none_or(|serial| serial <= network.serial + LARGEST_STEP));
     let newest = newest(&known);
     if newest > network.serial && !options.over {
@@ -121,6 +125,25 @@ pub(super) fn signed_network(file: &Path, otherwise: &str) -> Result<(String, Ne
     }
     need_agent()?;
     Ok((text, network))
+}
+
+/// Checks that all sites keep their addresses in the tunnels. Otherwise, this site and those that have the
+/// former file would not hear each other any more.
+fn stays_reachable(file: &Path, network: &Network) -> Result<()> {
+    // Without this copy, the former file is unknown.
+    let Ok((_, before)) = network_file::load(&CommitConfirmed::of(file).confirmed()) else { return Ok(()) };
+    for (name, old) in &before.sites {
+        let mut sites = network.sites.values();
+        let Some(new) = sites.find(|site| site.public_key == old.public_key) else { continue };
+        if (before.subnet.address(), old.id) != (network.subnet.address(), new.id) {
+            return Err(Error::wrong(format!(
+                "{}: `subnet` or `id` gives site {name} another address in the tunnels, so the linked sites \
+                 could not get this file: carry it to each site, and run `portals reload` there",
+                file.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Signs the file, unless it has a signature and no linked site another file of the same serial.

@@ -145,6 +145,12 @@ fn keep_their_files(world: &mut World, plots: &[Plot], time: Duration) -> Result
 
 fn along_a_row(world: &mut World) -> Result<()> {
     begin(world, row)?;
+    // Such a change would keep the file itself from the other sites.
+    for (from, to) in [("10.77.0.0/16", "10.88.0.0/16"), ("id = 3\n", "id = 30\n")] {
+        edit(world.site(NYC), from, to)?;
+        tells(world.site(NYC), &["push"], 2, &["another address in the tunnels", "carry it to each site"])?;
+        edit(world.site(NYC), to, from)?;
+    }
     edit_comment(world.site(NYC), "for all")?;
     let begun = Instant::now();
     let words = ["serial 2 is in force here", "  paris         serial 2      has the same file"];
