@@ -6,7 +6,7 @@ use crate::nat::packet::FileHead;
 /// File of another site, compared with the own one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
-    /// The same file.
+    /// A file of the same serial and content.
     Same,
     /// An older file.
     Older,
