@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::base::moment::earlier;
 use crate::base::sorted::SortedMap;
 use crate::config::model::{EndpointHost, Name};
 use crate::join::WAIT_PORT;
@@ -165,7 +166,11 @@ impl Source for Door {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.deliveries.iter().map(|delivery| delivery.next).chain(self.due).min()
+        let mut next = self.due;
+        for delivery in &self.deliveries {
+            next = earlier(next, Some(delivery.next));
+        }
+        next
     }
 
     fn turn(&mut self, Turn { now, .. }: Turn) -> Result<Task> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::base::moment::earlier;
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{EndpointHost, Name};
@@ -159,8 +160,11 @@ impl Source for EndpointNames {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let due = |entry: &EndpointName| entry.lookup.as_ref().map(Lookup::deadline).or(entry.due);
-        self.entries.iter().filter_map(due).min()
+        let mut next = None;
+        for entry in &self.entries {
+            next = earlier(next, entry.lookup.as_ref().map(Lookup::deadline).or(entry.due));
+        }
+        next
     }
 
     /// Looks names up. A first address lets the links of a name be dialled.

@@ -8,6 +8,7 @@ use super::health::{ExitState, Health, choose};
 use super::probe::{ProbePath, ProbedExit, paths};
 use super::source::{Source, Task, Turn};
 use crate::base::error::{Error, Result};
+use crate::base::moment::earlier;
 use crate::base::net::IfName;
 use crate::config::model::{FailoverDelays, Name};
 use crate::control::TimedState;
@@ -191,7 +192,11 @@ impl Source for Exits {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.probes.iter().map(ProbedExit::deadline).min()
+        let mut next = None;
+        for probe in &self.probes {
+            next = earlier(next, Some(probe.deadline()));
+        }
+        next
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::mtu_search::{MtuSearch, MtuVerdict};
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::base::moment::earlier;
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Mtu, Name};
@@ -147,7 +148,11 @@ impl Source for PathMtus {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.links.iter().map(|link| link.due).min()
+        let mut next = None;
+        for link in &self.links {
+            next = earlier(next, Some(link.due));
+        }
+        next
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {

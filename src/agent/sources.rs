@@ -23,6 +23,7 @@ use super::retry::Retry;
 use super::signals::Signals;
 use super::source::{Source, Task, Turn, wait_for_input};
 use crate::base::error::Result;
+use crate::base::moment::earlier;
 use crate::base::sorted::SortedMap;
 use crate::control::ControlListener;
 use crate::engine::commit_confirmed::CommitConfirmed;
@@ -115,7 +116,10 @@ impl Sources {
     /// Waits for input or for the earliest deadline. Reports for each source whether it has input, in the
     /// order of the list.
     pub(super) fn wait(&self) -> Result<[bool; Self::COUNT]> {
-        let deadline = self.list().iter().filter_map(|source| source.deadline()).min();
+        let mut deadline = None;
+        for source in self.list() {
+            deadline = earlier(deadline, source.deadline());
+        }
         let descriptors = self.list().map(Source::descriptors);
         let mut inputs = wait_for_input(&descriptors.concat(), deadline)?.into_iter();
         Ok(descriptors.map(|own| inputs.by_ref().take(own.len()).fold(false, |any, input| any | input)))

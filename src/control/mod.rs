@@ -25,6 +25,7 @@ use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::base::moment::earlier;
 use crate::system::logging::RateLimit;
 pub use agent_status::{AgentStatus, HelperStatus, SiteFile, TimedState};
 pub use invitation::{InvitationStatus, Stage};
@@ -174,8 +175,7 @@ impl ControlListener {
     /// Returns the time at which to [`hear`](Self::hear) again even without input: to drop a slow client, or
     /// to accept clients again.
     pub fn deadline(&self) -> Option<Instant> {
-        let oldest = self.clients.front().map(|client| client.until);
-        oldest.into_iter().chain(self.closed_until).min()
+        earlier(self.clients.front().map(|client| client.until), self.closed_until)
     }
 
     /// Accepts a waiting client, and reads from all clients. Never waits. Returns a request, with the client

@@ -72,10 +72,10 @@ pub enum Signing {
 pub fn change(
     file: &Path,
     at_least: u64,
-    change: impl FnOnce(&str, &Network) -> Result<String, Errors>,
+    mut change: impl FnMut(&str, &Network) -> Result<String, Errors>,
 ) -> Result<(Network, Signing), Errors> {
     let key = admin_key::load(&folder_of(file))?;
-    change_with(file, at_least, key.as_ref(), change)
+    change_and_sign(file, at_least, key.as_ref(), &mut change)
 }
 
 /// Changes the network file as [`change`] does, and signs it with this admin key, if the changed file lists
@@ -84,7 +84,18 @@ pub fn change_with(
     file: &Path,
     at_least: u64,
     key: Option<&Secret>,
-    change: impl FnOnce(&str, &Network) -> Result<String, Errors>,
+    mut change: impl FnMut(&str, &Network) -> Result<String, Errors>,
+) -> Result<(Network, Signing), Errors> {
+    change_and_sign(file, at_least, key, &mut change)
+}
+
+/// Changes the network file as [`change`] does. The change is a trait object, so that there is one function
+/// for all changes.
+fn change_and_sign(
+    file: &Path,
+    at_least: u64,
+    key: Option<&Secret>,
+    change: &mut dyn FnMut(&str, &Network) -> Result<String, Errors>,
 ) -> Result<(Network, Signing), Errors> {
     // Reports the faults of the file before it waits for another process that edits the file.
     network_file::load(file)?;

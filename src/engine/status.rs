@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use crate::base::error::Result;
+use crate::base::json::Json;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::control::{AgentStatus, TimedState};
@@ -359,7 +360,7 @@ fn entrance(portal: &Portal) -> String {
     let entrance = match &portal.entrance {
         Entrance::Interface(interface) => format!("interface {interface}"),
         Entrance::Vlan(vlan) => format!("VLAN {} of {}", vlan.id, vlan.parent),
-        Entrance::Wifi { interface, ssid, .. } => format!("wifi {ssid:?} on {interface}"),
+        Entrance::Wifi { interface, ssid, .. } => format!("wifi {} on {interface}", Json::text(ssid)),
         Entrance::From(sources) => {
             let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
             format!("from {}", sources.join(", "))

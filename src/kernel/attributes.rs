@@ -123,6 +123,14 @@ impl AttributeWriter {
         self.bytes(kind, &value.to_ne_bytes());
     }
 
+    /// Writes an address of either family.
+    pub(super) fn address(&mut self, kind: u16, address: IpAddr) {
+        match address {
+            IpAddr::V4(v4) => self.bytes(kind, &v4.octets()),
+            IpAddr::V6(v6) => self.bytes(kind, &v6.octets()),
+        }
+    }
+
     /// Writes a text that ends with a zero.
     pub(super) fn text(&mut self, kind: u16, value: &str) {
         self.attribute(kind, |writer| {

@@ -1,10 +1,9 @@
 //! Generic netlink: each family has a name, and a number that the kernel assigns. Messages are attributes
 //! behind a short header.
 
-use netlink_packet_core::DefaultNla;
 use nix::errno::Errno;
 
-use super::attributes::Attributes;
+use super::attributes::{AttributeWriter, Attributes};
 use super::message::{Decode, GENERIC_HEADER, Message};
 use super::netlink::{Refusal, Socket};
 
@@ -45,8 +44,10 @@ impl Decode for PlainMessage {
 /// question loads the module of the family: the kernel asks for `net-pf-16-proto-16-family-<name>`
 /// (`ctrl_getfamily` in net/netlink/genetlink.c).
 pub fn find_family(socket: &mut Socket, name: &str) -> Result<Option<u16>, Refusal> {
-    let name = DefaultNla::new(controller::FAMILY_NAME, [name.as_bytes(), b"\0"].concat());
-    match socket.get::<PlainMessage>(Message::generic(controller::ID, controller::GET_FAMILY, &name)) {
+    let mut attributes = AttributeWriter::default();
+    attributes.text(controller::FAMILY_NAME, name);
+    let question = Message::generic(controller::ID, controller::GET_FAMILY, attributes.written());
+    match socket.get::<PlainMessage>(question) {
         Ok(part) => Ok(part.as_ref().and_then(number)),
         Err(Refusal { errno: Errno::ENOENT, .. }) => Ok(None),
         Err(refusal) => Err(refusal),

@@ -1,6 +1,6 @@
 //! Requests to the kernel, and the reading of its answers.
 
-use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_REQUEST};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST};
 use zeroize::Zeroizing;
 
 /// Bytes in front of the attributes of generic netlink: `struct genlmsghdr` of linux/genetlink.h.
@@ -20,13 +20,9 @@ pub struct Message {
 impl Message {
     /// Returns a request to a family of generic netlink: a command of the family, and attributes. The kernel
     /// does not look at the version.
-    pub fn generic(family: u16, command: u8, attributes: &dyn Emitable) -> Self {
+    pub fn generic(family: u16, command: u8, attributes: &[u8]) -> Self {
         let header: [u8; GENERIC_HEADER] = [command, 1, 0, 0];
-        let mut body = Zeroizing::new(vec![0; header.len() + attributes.buffer_len()]);
-        let (front, rest) = body.split_at_mut(header.len());
-        front.copy_from_slice(&header);
-        attributes.emit(rest);
-        Self { kind: family, flags: NLM_F_REQUEST, body }
+        Self::raw(family, [&header, attributes].concat())
     }
 
     /// Returns a request whose content is written already.

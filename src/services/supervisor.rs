@@ -12,6 +12,7 @@ use nix::net::if_::if_nametoindex;
 use super::keeper::{ServiceCondition, ServiceKeeper};
 use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
+use crate::base::moment::earlier;
 use crate::base::sorted::SortedMap;
 
 /// Longest wait for all services to end, including services that must be killed.
@@ -75,7 +76,11 @@ impl Supervisor {
     /// Returns the time of the next turn even if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let now = Instant::now();
-        self.keepers.values().filter_map(|keeper| keeper.deadline(now)).min()
+        let mut next = None;
+        for keeper in self.keepers.values() {
+            next = earlier(next, keeper.deadline(now));
+        }
+        next
     }
 
     /// Carries out the work that is due. Never waits. A service that is no longer wanted is forgotten once it

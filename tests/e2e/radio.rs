@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
 use std::process::{Child, Command, Stdio};
 
-use netlink_packet_core::DefaultNla;
+use netlink_packet_core::{DefaultNla, Emitable as _};
 use wg_portals::base::error::{Context as _, Error, Result};
 use wg_portals::base::net::IfName;
 use wg_portals::demo::Namespace;
@@ -52,13 +52,13 @@ pub(crate) enum Abilities {
 /// their hosts.
 pub(crate) fn give(hosts: &[&Namespace], abilities: Abilities) -> Result<()> {
     let (mut socket, hwsim) = family("MAC80211_HWSIM")?;
-    let limits: Vec<DefaultNla> = match abilities {
+    let limits = match abilities {
         Abilities::All => Vec::new(),
-        Abilities::Station => vec![number(IFTYPE_SUPPORT, STATION)],
+        Abilities::Station => written(&[number(IFTYPE_SUPPORT, STATION)]),
     };
     for _ in hosts {
         // The kernel replies with the number of the radio, which looks like an error.
-        drop(socket.batch(vec![Message::generic(hwsim, NEW_RADIO, &limits.as_slice())]));
+        drop(socket.batch(vec![Message::generic(hwsim, NEW_RADIO, &limits)]));
     }
     for (index, host) in hosts.iter().enumerate() {
         hand_over(card_of(&format!("wlan{index}"))?, host)?;
@@ -90,10 +90,16 @@ fn card_of(interface: &str) -> Result<u32> {
     card.map(|card| card.number).ok_or_else(|| Error::failed(format!("there is no card {interface}")))
 }
 
+fn written(attributes: &[DefaultNla]) -> Vec<u8> {
+    let mut bytes = vec![0; attributes.buffer_len()];
+    attributes.emit(&mut bytes);
+    bytes
+}
+
 fn move_to(network: &File, card: u32) -> Result<()> {
     let (mut socket, nl80211) = family("nl80211")?;
     let attributes = [number(WIPHY, card), number(NETNS_FD, network.as_raw_fd().cast_unsigned())];
-    let message = Message::generic(nl80211, SET_WIPHY_NETNS, &attributes.as_slice());
+    let message = Message::generic(nl80211, SET_WIPHY_NETNS, &written(&attributes));
     let verdicts = socket.batch(vec![message]);
     verdicts.into_iter().collect::<Result<(), _>>().context(|| format!("cannot move card {card}"))
 }

@@ -11,6 +11,7 @@ use super::exchange::FileExchange;
 use super::keys::{PairKeys, random};
 use super::record::Record;
 use crate::base::error::Result;
+use crate::base::moment::earlier;
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::SortedSet;
 use crate::control::HelperStatus;
@@ -275,8 +276,8 @@ impl Source for HelperPorts {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let due = self.due.into_iter().chain(self.review).chain(self.record.deadline());
-        due.chain(self.exchange.deadline()).chain(self.again).min()
+        let due = earlier(self.due, earlier(self.review, self.again));
+        earlier(due, earlier(self.record.deadline(), self.exchange.deadline()))
     }
 
     /// Answers questions. Links that are relayed from another address need other rules.

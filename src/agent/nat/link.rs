@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::check::{Check, Verdict};
 use super::keys::random;
 use crate::base::error::Result;
+use crate::base::moment::earlier;
 use crate::control::{LinkPath, LinkPathStatus, PathKind};
 use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
@@ -105,8 +106,8 @@ impl Link {
         match &self.phase {
             Phase::Dialling(until) => Some(*until),
             Phase::Down => searching,
-            Phase::Up(look) => searching.into_iter().chain([*look]).min(),
-            Phase::Checked(check) => searching.into_iter().chain([check.deadline()]).min(),
+            Phase::Up(look) => earlier(searching, Some(*look)),
+            Phase::Checked(check) => earlier(searching, Some(check.deadline())),
         }
     }
 

@@ -11,6 +11,7 @@ use super::super::source::{Source, Task, Turn};
 use super::keys::{PairKeys, random};
 use super::link::Link;
 use crate::base::error::Result;
+use crate::base::moment::earlier;
 use crate::base::net::IfName;
 use crate::control::LinkPathStatus;
 use crate::kernel::Kernel;
@@ -216,7 +217,11 @@ impl Source for LinkPaths {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.links.iter().filter_map(Link::deadline).chain(self.mapping.deadline()).min()
+        let mut next = self.mapping.deadline();
+        for link in &self.links {
+            next = earlier(next, link.deadline());
+        }
+        next
     }
 
     /// Receives packets, and does the work that is due for each link.

@@ -2,74 +2,153 @@
 
 use std::io;
 use std::num::{NonZeroU16, NonZeroU32};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use defguard_wireguard_rs::host::Host;
+use defguard_wireguard_rs::key::Key;
 
 use super::NO_KEY;
-use crate::base::net::{Cidr, PublicKey, Secret};
-use crate::kernel::wireguard::{PeerStatistics, Reading};
-use crate::state::{Peer, Tunnel};
+use crate::base::net::{InterfaceAddress, PublicKey, Secret};
+use crate::kernel::wireguard::Reading;
+use crate::kernel::wireguard::decode::without_settings;
 
-/// Beginning of the lines with the time of the last handshake, and the largest number in them: beyond the
-/// year 30000 a number is not a time, and the library fails when the sum is more than a time can hold.
-const HANDSHAKE: &[u8] = b"last_handshake_time_";
+/// Largest number in the time of a handshake: beyond the year 30000 a number is not a time.
 const LATEST: u64 = 1 << 40;
 
+/// Nanoseconds of a second.
+const NANOSECONDS: u64 = 1_000_000_000;
+
 /// Reads an answer. `now` decides which peers are alive.
+///
+/// `Host::parse_uapi` of the library could read the answer, too, but with a hash map, and with keys left
+/// behind in it.
 pub(crate) fn parse(answer: &[u8], now: SystemTime) -> io::Result<Reading> {
-    if answer.split(|byte| *byte == b'\n').any(has_impossible_time) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the answer contains a handshake at an impossible time",
-        ));
+    let mut reading = Reading::default();
+    let tunnel = &mut reading.tunnel;
+    let mut current = None;
+    for line in answer.split(|byte| *byte == b'\n') {
+        let Ok(line) = str::from_utf8(line) else { continue };
+        let Some((keyword, value)) = line.split_once('=') else { continue };
+        let number = value.parse::<u64>().ok();
+        match keyword {
+            "private_key" => tunnel.private_key = key(value).filter(|key| *key != NO_KEY).map(Secret::new),
+            "listen_port" => tunnel.port = short(number),
+            "fwmark" => {
+                tunnel.fwmark = number.and_then(|mark| NonZeroU32::new(u32::try_from(mark).ok()?));
+            }
+            // The lines of a peer begin with its key.
+            "public_key" => {
+                current = key(value).map(PublicKey).map(|key| {
+                    (
+                        tunnel.peers.get_or_insert_with(key, without_settings),
+                        reading.peers.get_or_default(key),
+                    )
+                });
+            }
+            "errno" if number == Some(0) => break,
+            "errno" => return Err(invalid("the answer contains an error")),
+            _ => {}
+        }
+        let Some((peer, statistics)) = &mut current else { continue };
+        match keyword {
+            "preshared_key" => peer.preshared_key = key(value).map(Secret::new),
+            "endpoint" => {
+                peer.endpoint = value.parse().ok();
+                statistics.endpoint = peer.endpoint;
+            }
+            "persistent_keepalive_interval" => peer.keepalive = short(number),
+            "allowed_ip" => {
+                if let Ok(network) = value.parse::<InterfaceAddress>() {
+                    peer.allowed_ips.insert(network.network());
+                }
+            }
+            "last_handshake_time_sec" => {
+                let Some(seconds) = number.filter(|seconds| *seconds <= LATEST) else {
+                    return Err(invalid("the answer contains a handshake at an impossible time"));
+                };
+                statistics.handshake = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+            }
+            "last_handshake_time_nsec" => {
+                let part = Duration::from_nanos(number.filter(|part| *part < NANOSECONDS).unwrap_or(0));
+                statistics.handshake = statistics.handshake.map(|seconds| seconds + part);
+            }
+            "rx_bytes" => statistics.received = number.unwrap_or(0),
+            "tx_bytes" => statistics.sent = number.unwrap_or(0),
+            _ => {}
+        }
+        peer.alive = statistics.alive(now);
     }
-    Host::parse_uapi(answer).map(|host| decode(host, now))
+    Ok(reading)
 }
 
-fn has_impossible_time(line: &[u8]) -> bool {
-    let Some(told) = line.strip_prefix(HANDSHAKE) else { return false };
-    let number = told.split(|byte| *byte == b'=').next_back().and_then(|digits| str::from_utf8(digits).ok());
-    number.and_then(|digits| digits.parse::<u64>().ok()).is_none_or(|number| number > LATEST)
+fn invalid(fault: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, fault)
 }
 
-fn decode(host: Host, now: SystemTime) -> Reading {
-    let private_key =
-        host.private_key.map(|key| key.as_array()).filter(|key| *key != NO_KEY).map(Secret::new);
-    let mut reading = Reading {
-        tunnel: Tunnel {
-            private_key,
-            port: NonZeroU16::new(host.listen_port),
-            fwmark: host.fwmark.and_then(NonZeroU32::new),
-            ..Tunnel::default()
-        },
-        ..Reading::default()
-    };
-    for (key, uapi) in host.peers {
-        let key = PublicKey(key.as_array());
-        let statistics = PeerStatistics {
-            endpoint: uapi.endpoint,
-            handshake: uapi.last_handshake,
-            received: uapi.rx_bytes,
-            sent: uapi.tx_bytes,
-        };
-        let networks = uapi.allowed_ips.iter().filter_map(|network| Cidr::new(network.address, network.cidr));
-        let peer = Peer {
-            preshared_key: uapi.preshared_key.map(|key| Secret::new(key.as_array())),
-            endpoint: uapi.endpoint,
-            keepalive: uapi.persistent_keepalive_interval.and_then(NonZeroU16::new),
-            allowed_ips: networks.collect(),
-            alive: statistics.alive(now),
-        };
-        reading.tunnel.peers.insert(key, peer);
-        reading.peers.insert(key, statistics);
-    }
-    reading
+fn key(digits: &str) -> Option<[u8; 32]> {
+    Key::decode(digits).ok().map(|key| key.as_array())
+}
+
+/// Returns a number of 16 bits; 0 means that the setting is absent.
+fn short(number: Option<u64>) -> Option<NonZeroU16> {
+    NonZeroU16::new(u16::try_from(number?).ok()?)
 }
 
 #[cfg(test)]
 mod tests {
+    use defguard_wireguard_rs::host::Host;
+
     use super::*;
+    use crate::base::net::Cidr;
+
+    /// The answer that the library tests its own reader with, shortened, and with a foreign keyword.
+    const ANSWER: &str = "private_key=000102030405060708090a0b0c0d0e0ff0e1d2c3b4a5968778695a4b3c2d1e0f\n\
+        listen_port=7301\n\
+        fwmark=51820\n\
+        public_key=100102030405060708090a0b0c0d0e0ff0e1d2c3b4a5968778695a4b3c2d1e0f\n\
+        protocol_version=1\n\
+        tx_bytes=0\n\
+        persistent_keepalive_interval=0\n\
+        allowed_ip=10.6.0.12/32\n\
+        allowed_ip=10.7.0.0/16\n\
+        public_key=200102030405060708090a0b0c0d0e0ff0e1d2c3b4a5968778695a4b3c2d1e0f\n\
+        preshared_key=000102030405060708090a0b0c0d0e0ff0e1d2c3b4a5968778695a4b3c2d1e0f\n\
+        endpoint=[fe80::1%2]:51421\n\
+        last_handshake_time_sec=1654631933\n\
+        last_handshake_time_nsec=862977251\n\
+        tx_bytes=52759980\n\
+        rx_bytes=3683056\n\
+        persistent_keepalive_interval=25\n\
+        allowed_ip=fd00:6::25/128\n\
+        errno=0\n\
+        rx_bytes=7\n";
+
+    #[test]
+    fn the_answer_means_the_same_to_the_library() {
+        let ours = parse(ANSWER.as_bytes(), SystemTime::now()).unwrap();
+        let theirs = Host::parse_uapi(ANSWER.as_bytes()).unwrap();
+        let secret = |key: &Option<Key>| key.as_ref().map(|key| Secret::new(key.as_array()));
+        assert_eq!(ours.tunnel.private_key, secret(&theirs.private_key));
+        assert_eq!(ours.tunnel.port.map_or(0, NonZeroU16::get), theirs.listen_port);
+        assert_eq!(ours.tunnel.fwmark.map(NonZeroU32::get), theirs.fwmark);
+        assert_eq!((ours.peers.len(), theirs.peers.len()), (2, 2));
+        for their in theirs.peers.values() {
+            let key = PublicKey(their.public_key.as_array());
+            let (our, statistics) = (&ours.tunnel.peers[&key], ours.peers[&key]);
+            assert_eq!(our.preshared_key, secret(&their.preshared_key));
+            assert_eq!((our.endpoint, statistics.endpoint), (their.endpoint, their.endpoint));
+            assert_eq!(statistics.handshake, their.last_handshake);
+            assert_eq!((statistics.received, statistics.sent), (their.rx_bytes, their.tx_bytes));
+            let keepalive = our.keepalive.map_or(0, NonZeroU16::get);
+            assert_eq!(Some(keepalive), their.persistent_keepalive_interval);
+            let networks = their.allowed_ips.iter().map(|ip| Cidr::new(ip.address, ip.cidr).unwrap());
+            assert_eq!(our.allowed_ips, networks.collect());
+        }
+    }
+
+    #[test]
+    fn an_error_is_not_an_answer() {
+        assert!(parse(b"listen_port=7301\nerrno=5\n", SystemTime::now()).is_err());
+    }
 
     #[test]
     fn an_impossible_time_is_an_error() {

@@ -15,8 +15,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::os::fd::{AsRawFd as _, IntoRawFd as _};
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -209,29 +208,50 @@ fn check_port(name: &IfName, from: Option<NonZeroU16>, to: Option<NonZeroU16>) -
 
 /// A thread that makes the library try again to reach peers with a keepalive.
 struct HandshakeRetry {
-    stop: Option<Sender<()>>,
+    end: Arc<End>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// The end of a thread: a channel would bring 6 kB of code.
+#[derive(Default)]
+struct End {
+    has_come: Mutex<bool>,
+    signal: Condvar,
 }
 
 impl HandshakeRetry {
     fn start(name: &IfName, control: &Arc<Mutex<Control>>) -> Self {
-        let (stop, stopped) = mpsc::channel();
-        let (name, control) = (name.clone(), Arc::clone(control));
+        let end = Arc::new(End::default());
+        let (name, control, awaited) = (name.clone(), Arc::clone(control), Arc::clone(&end));
         let thread = spawn(Box::new(move || {
-            while stopped.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
+            while !awaited.comes_within(ROUND) {
                 revive_or_warn(&name, &control);
             }
         }));
-        Self { stop: Some(stop), thread: Some(thread) }
+        Self { end, thread: Some(thread) }
     }
 }
 
 impl Drop for HandshakeRetry {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.end.come();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+impl End {
+    fn come(&self) {
+        *self.has_come.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.signal.notify_all();
+    }
+
+    /// Waits for the end; reports whether it has come.
+    fn comes_within(&self, time: Duration) -> bool {
+        let has_come = self.has_come.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.signal.wait_timeout_while(has_come, time, |has_come| !*has_come);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

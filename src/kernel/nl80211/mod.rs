@@ -2,8 +2,7 @@
 
 pub(crate) mod decode;
 
-use netlink_packet_core::{DefaultNla, Emitable};
-
+use super::attributes::AttributeWriter;
 use super::generic::{self, PlainMessage};
 use super::message::Message;
 use super::netlink::{Refusal, Socket, protocols};
@@ -81,7 +80,7 @@ impl Wireless {
         for name in names {
             if let Some(interface) = interfaces.iter().find(|interface| interface.name == *name) {
                 let parts = self
-                    .dump(command::GET_STATION, &[number(attribute::IFINDEX, interface.index)])
+                    .dump(command::GET_STATION, &number(attribute::IFINDEX, interface.index))
                     .context(|| format!("cannot list the devices that are connected to {name}"))?;
                 stations.insert(name.clone(), parts.iter().filter_map(decode::station).collect());
             }
@@ -91,32 +90,34 @@ impl Wireless {
 
     fn interfaces(&mut self) -> Result<Vec<WirelessInterface>> {
         let parts = self
-            .dump(command::GET_INTERFACE, &[])
+            .dump(command::GET_INTERFACE, &AttributeWriter::default())
             .context(|| "cannot list the Wi-Fi interfaces".to_owned())?;
         Ok(parts.iter().filter_map(decode::interface).collect())
     }
 
     fn card(&mut self, interface: &WirelessInterface) -> Result<Card, Refusal> {
         let wiphy = number(attribute::WIPHY, interface.card);
+        let mut in_parts = wiphy.clone();
         // Unless asked for parts, the kernel leaves out everything that was added after Linux 3.9.
-        let in_parts = DefaultNla::new(attribute::SPLIT_WIPHY_DUMP, Vec::new());
+        in_parts.bytes(attribute::SPLIT_WIPHY_DUMP, &[]);
         let mut card = Card { number: interface.card, address: interface.address, ..Card::default() };
-        for part in self.dump(command::GET_WIPHY, &[in_parts, wiphy.clone()])? {
+        for part in self.dump(command::GET_WIPHY, &in_parts)? {
             decode::take_card(&mut card, &part);
         }
-        let question = Message::generic(self.family, command::GET_REG, &[wiphy].as_slice());
+        let question = Message::generic(self.family, command::GET_REG, wiphy.written());
         if let Some(domain) = self.socket.get(question)? {
             decode::take_domain(&mut card, &domain);
         }
         Ok(card)
     }
 
-    fn dump(&mut self, command: u8, attributes: &[DefaultNla]) -> Result<Vec<PlainMessage>, Refusal> {
-        let content: &dyn Emitable = &attributes;
-        self.socket.dump(Message::generic(self.family, command, content))
+    fn dump(&mut self, command: u8, attributes: &AttributeWriter) -> Result<Vec<PlainMessage>, Refusal> {
+        self.socket.dump(Message::generic(self.family, command, attributes.written()))
     }
 }
 
-fn number(kind: u16, number: u32) -> DefaultNla {
-    DefaultNla::new(kind, number.to_ne_bytes().to_vec())
+fn number(kind: u16, number: u32) -> AttributeWriter {
+    let mut attributes = AttributeWriter::default();
+    attributes.native_number(kind, number);
+    attributes
 }

@@ -234,10 +234,8 @@ impl Request {
     /// Adds an attribute that is an address.
     #[must_use]
     pub fn with_address(mut self, kind: u16, address: impl Into<Option<IpAddr>>) -> Self {
-        match address.into() {
-            Some(IpAddr::V4(v4)) => self.0.bytes(kind, &v4.octets()),
-            Some(IpAddr::V6(v6)) => self.0.bytes(kind, &v6.octets()),
-            None => {}
+        if let Some(address) = address.into() {
+            self.0.address(kind, address);
         }
         self
     }

@@ -9,37 +9,12 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::time::{Duration, SystemTime};
 
 use super::Reading;
+use super::constants::{allowed_ip, device, peer};
 use crate::base::net::{Cidr, PublicKey, Secret};
 use crate::base::sorted::SortedSet;
 use crate::kernel::attributes::{self, Attributes};
 use crate::kernel::generic;
 use crate::state::Peer;
-
-/// Attributes of an interface (WGDEVICE_A_*).
-mod device {
-    pub(super) const PRIVATE_KEY: u16 = 3;
-    pub(super) const LISTEN_PORT: u16 = 6;
-    pub(super) const FWMARK: u16 = 7;
-    pub(super) const PEERS: u16 = 8;
-}
-
-/// Attributes of a peer (WGPEER_A_*).
-mod peer {
-    pub(super) const PUBLIC_KEY: u16 = 1;
-    pub(super) const PRESHARED_KEY: u16 = 2;
-    pub(super) const ENDPOINT: u16 = 4;
-    pub(super) const PERSISTENT_KEEPALIVE_INTERVAL: u16 = 5;
-    pub(super) const LAST_HANDSHAKE_TIME: u16 = 6;
-    pub(super) const RX_BYTES: u16 = 7;
-    pub(super) const TX_BYTES: u16 = 8;
-    pub(super) const ALLOWEDIPS: u16 = 9;
-}
-
-/// Attributes of an allowed network (WGALLOWEDIP_A_*).
-mod allowed_ip {
-    pub(super) const IPADDR: u16 = 2;
-    pub(super) const CIDR_MASK: u16 = 3;
-}
 
 /// Adds one message about an interface: the first message has the settings, and each message has some of the
 /// peers.
@@ -88,7 +63,7 @@ fn take_peer(reading: &mut Reading, attributes: Attributes) {
 }
 
 /// Returns a peer without any settings.
-fn without_settings() -> Peer {
+pub(crate) fn without_settings() -> Peer {
     Peer { preshared_key: None, endpoint: None, keepalive: None, allowed_ips: SortedSet::new(), alive: false }
 }
 

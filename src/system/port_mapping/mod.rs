@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::base::moment::earlier;
 use crate::base::net::Secret;
 use crate::nat::mapping::{self, Dialogue, Mapping, MappingState, Progress, Protocol, Subject, is_private};
 use entry::{Entry, LONG_WAIT};
@@ -212,9 +213,14 @@ impl PortMapping {
     pub fn deadline(&self) -> Option<Instant> {
         let talk = self.talk.as_ref();
         let of_talk = talk.map(|talk| talk.exchange.as_ref().map_or(talk.asked, Exchange::due));
-        let of_entries = self.entries.iter().filter(|_| self.is_near && talk.is_none());
-        let ends = self.entries.iter().filter_map(|entry| entry.end);
-        of_entries.filter_map(|entry| entry.due).chain(ends).chain(of_talk).min()
+        let mut next = of_talk;
+        for entry in &self.entries {
+            next = earlier(next, entry.end);
+            if self.is_near && talk.is_none() {
+                next = earlier(next, entry.due);
+            }
+        }
+        next
     }
 
     /// Takes answers, and asks the questions that are due. Never waits.

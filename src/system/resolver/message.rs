@@ -1,17 +1,26 @@
 //! Messages of the domain name system (RFC 1035 § 4): a question for addresses, and the addresses in the
-//! reply.
-//!
-//! The `domain` crate reads and writes the messages (docs/decisions/0002-dns-messages.md).
+//! reply. Anyone may forge a reply (docs/decisions/0014-dns-by-hand.md).
 
 use std::net::IpAddr;
 
-use domain::base::iana::{Class, Rcode, Rtype};
-use domain::base::name::ToName as _;
-use domain::base::{Message, MessageBuilder, Name, ParsedName, ParsedRecord};
-use domain::rdata::{A, Aaaa, Cname};
-
 /// Size of the header before the questions, in bytes.
 const HEADER: usize = 12;
+
+/// Longest name on the wire, in bytes, and its longest label.
+const LONGEST_NAME: usize = 255;
+const LONGEST_LABEL: usize = 63;
+
+/// Flags of an answer, and of the wish for recursion. The lower four bits are the response code.
+const ANSWER: u16 = 0x8000;
+const RECURSION: u16 = 0x0100;
+const CODE: u16 = 0x000f;
+
+/// Response code of a name that does not exist.
+const NO_SUCH_NAME: u16 = 3;
+
+/// Class of the internet, and the kind of an alias (CNAME).
+const INTERNET: u16 = 1;
+const ALIAS: u16 = 5;
 
 /// Kind of addresses to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +29,15 @@ pub(crate) enum AddressKind {
     A,
     /// IPv6 addresses (RFC 3596).
     Aaaa,
+}
+
+impl AddressKind {
+    fn number(self) -> u16 {
+        match self {
+            Self::A => 1,
+            Self::Aaaa => 28,
+        }
+    }
 }
 
 /// Reply of a server.
@@ -34,7 +52,7 @@ pub(crate) enum DnsReply {
 /// A question to a server.
 #[derive(Debug)]
 pub(crate) struct DnsQuestion {
-    message: Message<Vec<u8>>,
+    message: Vec<u8>,
     kind: AddressKind,
 }
 
@@ -46,97 +64,168 @@ impl DnsQuestion {
         id: u16,
         name: &str,
         kind: AddressKind,
-        capitals: impl Iterator<Item = bool>,
+        mut capitals: impl Iterator<Item = bool>,
     ) -> Option<Self> {
-        let name: Name<Vec<u8>> = name.trim_end_matches('.').to_ascii_lowercase().parse().ok()?;
-        let kind_of_record = match kind {
-            AddressKind::A => Rtype::A,
-            AddressKind::Aaaa => Rtype::AAAA,
-        };
-        let mut builder = MessageBuilder::new_vec();
-        builder.header_mut().set_id(id);
-        builder.header_mut().set_rd(true);
-        let mut builder = builder.question();
-        builder.push((&name, kind_of_record, Class::IN)).ok()?;
-        let mut message = builder.finish();
-        let letters = &mut message[HEADER..HEADER + name.len()];
-        // The lengths of labels are smaller than all letters.
-        for (byte, _) in letters.iter_mut().zip(capitals).filter(|(_, is_capital)| *is_capital) {
-            byte.make_ascii_uppercase();
+        let mut message = Vec::new();
+        for field in [id, RECURSION, 1, 0, 0, 0] {
+            message.extend(field.to_be_bytes());
         }
-        Some(Self { message: Message::from_octets(message).ok()?, kind }).filter(|_| !name.is_root())
+        for label in name.trim_end_matches('.').split('.') {
+            let length = u8::try_from(label.len()).ok()?;
+            if length == 0 || label.len() > LONGEST_LABEL {
+                return None;
+            }
+            message.push(length);
+            message.extend_from_slice(label.as_bytes());
+        }
+        message.push(0);
+        if message.len() > HEADER + LONGEST_NAME {
+            return None;
+        }
+        // The lengths of labels are smaller than all letters.
+        for byte in &mut message[HEADER..] {
+            *byte = byte.to_ascii_lowercase();
+            if capitals.next() == Some(true) {
+                byte.make_ascii_uppercase();
+            }
+        }
+        for field in [kind.number(), INTERNET] {
+            message.extend(field.to_be_bytes());
+        }
+        Some(Self { message, kind })
     }
 
     /// Returns the message for the server.
     pub(super) fn bytes(&self) -> &[u8] {
-        self.message.as_slice()
+        &self.message
     }
 
     /// Returns the reply in a message; `None` if the message does not answer this question. A truncated
     /// answer counts as far as it goes: one address is enough.
     pub(crate) fn reply(&self, message: &[u8]) -> Option<DnsReply> {
-        let question = self.bytes();
-        // `is_answer` ignores the case of letters, which must be the same here.
-        let has_our_capitals = message.get(HEADER..question.len())? == &question[HEADER..];
-        let message = Message::from_slice(message).ok()?;
-        if !message.is_answer(&self.message) || !has_our_capitals {
+        let question = &self.message[HEADER..];
+        let flags = number(message, 2)?;
+        // The letters of the name, too, must be the same.
+        let is_ours = message.get(..2)? == &self.message[..2]
+            && flags & ANSWER != 0
+            && number(message, 4)? == 1
+            && message.get(HEADER..self.message.len())? == question;
+        if !is_ours {
             return None;
         }
-        Some(match message.header().rcode() {
-            Rcode::NOERROR | Rcode::NXDOMAIN => DnsReply::Addresses(addresses(message, self.kind)),
+        Some(match flags & CODE {
+            0 | NO_SUCH_NAME => {
+                let records = records(message, self.message.len(), number(message, 6)?);
+                let name = question[..question.len() - 4].to_ascii_lowercase();
+                DnsReply::Addresses(addresses(&records, &real_name(&records, name), self.kind))
+            }
             _ => DnsReply::Failure,
         })
     }
 }
 
-/// Returns the addresses at the end of the chain of aliases that begins with the name in the question.
-fn addresses(message: &Message<[u8]>, kind: AddressKind) -> Vec<IpAddr> {
-    let (Some(owner), Ok(answers)) = (real_name(message), message.answer()) else { return Vec::new() };
+/// A name as on the wire, without pointers and in small letters: labels behind their lengths, up to the empty
+/// label.
+type WireName = Vec<u8>;
+
+/// A record of the internet class.
+struct Record<'a> {
+    owner: WireName,
+    kind: u16,
+    data: &'a [u8],
+    /// Name in the data of an alias.
+    alias: Option<WireName>,
+}
+
+/// Returns the records that are whole, up to the first that is not.
+fn records(message: &[u8], start: usize, count: u16) -> Vec<Record<'_>> {
+    let (mut records, mut at) = (Vec::new(), start);
+    for _ in 0..count {
+        let Some((record, end)) = record(message, at) else { break };
+        records.extend(record);
+        at = end;
+    }
+    records
+}
+
+/// Reads the record at a place, and returns the place behind it.
+fn record(message: &[u8], start: usize) -> Option<(Option<Record<'_>>, usize)> {
+    let (owner, at) = name(message, start)?;
+    let (kind, class) = (number(message, at)?, number(message, at + 2)?);
+    let (data, length) = (at + 10, usize::from(number(message, at + 8)?));
+    let end = data + length;
+    let alias = if kind == ALIAS { name(message, data).filter(|(_, behind)| *behind == end) } else { None };
+    let record = Record { owner, kind, data: message.get(data..end)?, alias: alias.map(|(name, _)| name) };
+    Some((Some(record).filter(|_| class == INTERNET), end))
+}
+
+/// Returns the name at the end of the chain of aliases that begins with a name.
+fn real_name(records: &[Record], mut name: WireName) -> WireName {
+    // More steps than records would be a cycle.
+    for _ in records {
+        let is_next = |record: &&Record| record.alias.is_some() && record.owner == name;
+        let Some(alias) = records.iter().find(is_next).and_then(|record| record.alias.clone()) else { break };
+        name = alias;
+    }
+    name
+}
+
+fn addresses(records: &[Record], owner: &WireName, kind: AddressKind) -> Vec<IpAddr> {
     let mut addresses = Vec::new();
-    for record in answers.flatten() {
-        if record.class() == Class::IN && record.owner().name_eq(&owner) {
-            addresses.extend(address(&record, kind));
+    for record in records {
+        if record.kind == kind.number() && record.owner == *owner {
+            addresses.extend(match kind {
+                AddressKind::A => <[u8; 4]>::try_from(record.data).ok().map(IpAddr::from),
+                AddressKind::Aaaa => <[u8; 16]>::try_from(record.data).ok().map(IpAddr::from),
+            });
         }
     }
     addresses
 }
 
-/// Returns the address in a record; `None` if the record holds no address of that kind.
-fn address(record: &ParsedRecord<[u8]>, kind: AddressKind) -> Option<IpAddr> {
-    match kind {
-        AddressKind::A => Some(record.to_record::<A>().ok()??.data().addr().into()),
-        AddressKind::Aaaa => Some(record.to_record::<Aaaa>().ok()??.data().addr().into()),
+/// Returns the name at a place of a message, and the place behind it.
+fn name(message: &[u8], start: usize) -> Option<(WireName, usize)> {
+    let (mut name, mut at, mut end) = (WireName::new(), start, None);
+    loop {
+        match usize::from(*message.get(at)?) {
+            0 => {
+                name.push(0);
+                return Some((name, end.unwrap_or(at + 1)));
+            }
+            length @ 1..=LONGEST_LABEL => {
+                name.extend(message.get(at..=at + length)?.to_ascii_lowercase());
+                if name.len() >= LONGEST_NAME {
+                    return None;
+                }
+                at += 1 + length;
+            }
+            // The rest of the name is elsewhere (§ 4.1.4), always nearer to the front: no pointer is followed
+            // for ever.
+            0xc0.. => {
+                end.get_or_insert(at + 2);
+                at = Some(usize::from(number(message, at)? & 0x3fff)).filter(|target| *target < at)?;
+            }
+            _ => return None,
+        }
     }
 }
 
-/// Returns the name at the end of the chain of aliases. `Message::canonical_name` would also follow aliases
-/// of other classes than the internet's.
-fn real_name(message: &Message<[u8]>) -> Option<ParsedName<&[u8]>> {
-    let mut name = message.first_question()?.into_qname();
-    let aliases: Vec<_> = message.answer().ok()?.limit_to_in::<Cname<_>>().flatten().collect();
-    // More steps than aliases would be a cycle.
-    for _ in &aliases {
-        let Some(alias) = aliases.iter().find(|record| record.owner().name_eq(&name)) else { break };
-        name = *alias.data().cname();
-    }
-    Some(name)
+fn number(message: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(*message.get(at..)?.first_chunk()?))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
+    use domain::base::Message;
+    use domain::base::iana::{Class, Rtype};
     use proptest::prelude::*;
 
     use super::*;
 
-    /// Flag of an answer, in the second word of the header.
-    const ANSWER: u16 = 0x8000;
-    /// Response code of a name that does not exist.
-    const NO_SUCH_NAME: u16 = 3;
-    const INTERNET: u16 = 1;
-    const ALIAS: u16 = 5;
-
     fn asked(id: u16, name: &str, kind: AddressKind) -> DnsQuestion {
-        DnsQuestion::new(id, name, kind, std::iter::empty()).unwrap()
+        DnsQuestion::new(id, name, kind, iter::empty()).unwrap()
     }
 
     /// An answer to the question for `paris.example.net`: the question, then these records, each of an owner,
@@ -230,10 +319,20 @@ mod tests {
     }
 
     #[test]
+    fn a_question_means_the_same_to_the_crate() {
+        let question =
+            DnsQuestion::new(7, "Paris.example.net.", AddressKind::Aaaa, iter::repeat(true)).unwrap();
+        let message = Message::from_slice(question.bytes()).unwrap();
+        assert_eq!((message.header().id(), message.header().rd(), message.header().qr()), (7, true, false));
+        let asked = message.sole_question().unwrap();
+        assert_eq!((asked.qtype(), asked.qclass()), (Rtype::AAAA, Class::IN));
+        assert_eq!(asked.qname().to_string(), "PARIS.EXAMPLE.NET");
+    }
+
+    #[test]
     fn names_have_their_limits() {
         let long = ["a"; 127].join(".");
-        let is_one =
-            |name: &str| DnsQuestion::new(1, name, AddressKind::A, std::iter::repeat(true)).is_some();
+        let is_one = |name: &str| DnsQuestion::new(1, name, AddressKind::A, iter::repeat(true)).is_some();
         assert!(is_one(&long));
         for name in [&(long + ".a"), &"a".repeat(64), "a..b", ""] {
             assert!(!is_one(name), "{name}");

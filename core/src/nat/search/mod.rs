@@ -21,6 +21,7 @@ use super::helper::Random;
 use super::is_home_address;
 use super::packet::{Header, Message, Number};
 use super::{HELPER_OFFSET, relay_port};
+use crate::base::moment::earlier;
 use crate::base::net::Cidr;
 use candidates::{Candidates, Origin};
 use hints::Relearning;
@@ -240,7 +241,7 @@ impl Search {
     /// Returns the time of the next round.
     pub fn deadline(&self) -> Option<Instant> {
         let relearning = self.relearning.map(|relearning| relearning.next);
-        self.next.into_iter().chain(relearning).min()
+        earlier(self.next, relearning)
     }
 
     /// Takes note that the tunnel works, with the peer at this address: WireGuard may have heard it first.
