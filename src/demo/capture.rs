@@ -5,6 +5,7 @@ use std::io::{self, PipeReader, PipeWriter, pipe};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::net::if_::if_nametoindex;
@@ -21,7 +22,7 @@ pub struct Capture {
     thread: JoinHandle<io::Result<Vec<Packet>>>,
 }
 
-/// Addresses, protocol and ports of a captured packet.
+/// Headers of a captured packet, and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet {
     /// Source address.
@@ -36,6 +37,10 @@ pub struct Packet {
     pub icmp_type: Option<u8>,
     /// First bytes of the payload of UDP, if it has as many.
     pub payload: Option<[u8; 4]>,
+    /// Length in bytes, without the header of the link.
+    pub length: usize,
+    /// Time since the start of the capture.
+    pub at: Duration,
 }
 
 impl Packet {
@@ -81,26 +86,32 @@ fn open(interface: &str) -> nix::Result<(usize, OwnedFd)> {
 
 /// Reads packets until the other end of `stopped` is closed and no packet waits.
 fn note_until_closed(socket: &OwnedFd, index: usize, stopped: &PipeReader) -> io::Result<Vec<Packet>> {
+    let start = Instant::now();
     let mut packets = Vec::new();
     loop {
         let mut waiting =
             [PollFd::new(socket.as_fd(), PollFlags::POLLIN), PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
         poll(&mut waiting, PollTimeout::NONE)?;
         let last = waiting[1].any() == Some(true);
-        read_waiting(socket, index, &mut packets)?;
+        read_waiting(socket, index, start, &mut packets)?;
         if last {
             return Ok(packets);
         }
     }
 }
 
-fn read_waiting(socket: &OwnedFd, index: usize, packets: &mut Vec<Packet>) -> nix::Result<()> {
+fn read_waiting(
+    socket: &OwnedFd,
+    index: usize,
+    start: Instant,
+    packets: &mut Vec<Packet>,
+) -> nix::Result<()> {
     let mut bytes = [0; 128];
     loop {
         match recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut bytes) {
             // PACKET_OUTGOING (linux/if_packet.h)
             Ok((length, Some(from))) if from.ifindex() == index && from.pkttype() == 4 => {
-                packets.extend(parse(&bytes[..length]));
+                packets.extend(parse(&bytes[..length], start.elapsed()));
             }
             // ENETDOWN: an interface went down; the capture on other interfaces goes on.
             Ok(_) | Err(Errno::ENETDOWN | Errno::EINTR) => {}
@@ -111,7 +122,7 @@ fn read_waiting(socket: &OwnedFd, index: usize, packets: &mut Vec<Packet>) -> ni
 }
 
 /// Parses the headers of an IP packet. Returns `None` for anything else, such as ARP.
-fn parse(bytes: &[u8]) -> Option<Packet> {
+fn parse(bytes: &[u8], at: Duration) -> Option<Packet> {
     let (source, destination, protocol, header): (IpAddr, IpAddr, u8, usize) = match bytes.first()? >> 4 {
         4 => (
             Ipv4Addr::from(array::<4>(bytes, 12)?).into(),
@@ -127,11 +138,13 @@ fn parse(bytes: &[u8]) -> Option<Packet> {
         ),
         _ => return None,
     };
-    let port = |offset| array(bytes, header + offset).map(u16::from_be_bytes);
+    let number = |offset| array(bytes, offset).map(u16::from_be_bytes);
+    let port = |offset| number(header + offset);
+    let length = if source.is_ipv4() { usize::from(number(2)?) } else { header + usize::from(number(4)?) };
     let ports = if matches!(protocol, 6 | 17) { port(0).zip(port(2)) } else { None };
     let icmp_type = if matches!(protocol, 1 | 58) { bytes.get(header).copied() } else { None };
     let payload = if protocol == 17 { array(bytes, header + 8) } else { None };
-    Some(Packet { source, destination, protocol, ports, icmp_type, payload })
+    Some(Packet { source, destination, protocol, ports, icmp_type, payload, length, at })
 }
 
 fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
@@ -169,12 +182,13 @@ mod tests {
     fn a_datagram_is_described() {
         let mut bytes = vec![0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0, 10, 77, 1, 70, 198, 18, 0, 10];
         bytes.extend([0x82, 0x9a, 0, 53, 0, 12, 0, 0]);
-        let packet = parse(&bytes).unwrap();
+        let packet = parse(&bytes, Duration::ZERO).unwrap();
         assert_eq!(packet.to_string(), "UDP 10.77.1.70:33434 to 198.18.0.10:53");
-        assert_eq!((packet.payload, parse(&bytes[..21]).unwrap().ports), (None, None));
+        assert_eq!(packet.length, 32);
+        assert_eq!((packet.payload, parse(&bytes[..21], Duration::ZERO).unwrap().ports), (None, None));
         bytes.extend([1, 0, 0, 0]);
-        assert_eq!(parse(&bytes).unwrap().payload, Some([1, 0, 0, 0]));
-        assert_eq!(parse(&bytes[..19]), None);
+        assert_eq!(parse(&bytes, Duration::ZERO).unwrap().payload, Some([1, 0, 0, 0]));
+        assert_eq!(parse(&bytes[..19], Duration::ZERO), None);
     }
 
     #[test]
@@ -182,6 +196,6 @@ mod tests {
         let mut bytes = vec![0x60, 0, 0, 0, 0, 8, 58, 64];
         bytes.extend("fd77::1".parse::<Ipv6Addr>().unwrap().octets());
         bytes.extend("2001:db8::10".parse::<Ipv6Addr>().unwrap().octets());
-        assert_eq!(parse(&bytes).unwrap().to_string(), "ICMP fd77::1 to 2001:db8::10");
+        assert_eq!(parse(&bytes, Duration::ZERO).unwrap().to_string(), "ICMP fd77::1 to 2001:db8::10");
     }
 }

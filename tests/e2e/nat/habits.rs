@@ -1,6 +1,7 @@
 //! Links between homes behind NAT in the long run: quiet if they are direct, and as good as others if they
 //! are relayed.
 
+use std::fmt::Write as _;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -29,6 +30,10 @@ const WATCHED: Duration = Duration::from_mins(1);
 /// a new handshake and its confirmation.
 const FEW: usize = 6;
 
+/// Number of times that a link is watched until it is quiet. On a busy machine, the measurement of the path's
+/// MTU and a second handshake, if both ends have begun one, come late. Neither comes a second time.
+const TIMES: usize = 3;
+
 fn quiet(world: &mut World) -> Result<()> {
     let built = [Home::PortRestricted.build(world, NYC)?, Home::PortRestricted.build(world, PARIS)?];
     let plots = [built[0].plot, built[1].plot];
@@ -39,25 +44,41 @@ fn quiet(world: &mut World) -> Result<()> {
     // The last pongs of the search have left.
     sleep(seconds(3.0));
     let hosts = plots.map(|plot| world.site(plot).router.clone());
-    let captures = hosts.iter().map(|host| Capture::start(host, "uplink")).collect::<Result<Vec<_>>>()?;
-    sleep(WATCHED);
-    for (capture, host) in captures.into_iter().zip(&hosts) {
-        let mut packets = capture.stop()?;
-        packets.retain(|packet| packet.source.is_ipv4());
-        are_of_wireguard(&packets, host)?;
+    let mut watched = Ok(());
+    for _ in 0..TIMES {
+        watched = watch(&hosts);
+        if watched.is_ok() {
+            break;
+        }
     }
+    watched?;
     goes(world, plots, Way::Direct)
 }
 
-fn are_of_wireguard(packets: &[Packet], host: &Namespace) -> Result<()> {
-    println!("quiet  {} packets of {} in {WATCHED:?}", packets.len(), host.name());
-    match packets.iter().find(|packet| !packet.is_wireguard()) {
-        Some(other) => Err(Error::failed(format!("{} sent {other}: {:x?}", host.name(), other.payload))),
-        None if packets.len() > FEW => {
-            Err(Error::failed(format!("{} sent {} packets", host.name(), packets.len())))
-        }
-        None => Ok(()),
+/// Checks that the uplinks of both homes carry few packets for a minute, and only those of WireGuard.
+fn watch(hosts: &[Namespace]) -> Result<()> {
+    let captures = hosts.iter().map(|host| Capture::start(host, "uplink")).collect::<Result<Vec<_>>>()?;
+    sleep(WATCHED);
+    let mut noise = Ok(());
+    for (capture, host) in captures.into_iter().zip(hosts) {
+        let mut packets = capture.stop()?;
+        packets.retain(|packet| packet.source.is_ipv4());
+        noise = noise.and(are_few(&packets, host));
     }
+    noise
+}
+
+fn are_few(packets: &[Packet], host: &Namespace) -> Result<()> {
+    println!("quiet  {} packets of {} in {WATCHED:?}", packets.len(), host.name());
+    if packets.len() <= FEW && packets.iter().all(Packet::is_wireguard) {
+        return Ok(());
+    }
+    let mut list = String::new();
+    for packet in packets {
+        let (seconds, length) = (packet.at.as_secs_f32(), packet.length);
+        let _ = write!(list, "; after {seconds:.2} s {length} bytes: {packet}, {:x?}", packet.payload);
+    }
+    Err(Error::failed(format!("{} sent {} packets{list}", host.name(), packets.len())))
 }
 
 /// Network in which nyc's portal leaves at home if the link to paris is down.
