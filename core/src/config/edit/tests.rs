@@ -34,8 +34,7 @@ fn lines(text: &str) -> Vec<&str> {
 /// Items of the list `exits` of New York.
 fn items(text: &str) -> Vec<String> {
     let root = DeTable::parse(text).unwrap().into_inner();
-    let site = root["site"].get_ref().get("nyc").unwrap().get_ref();
-    let list = site.get("exits").unwrap().get_ref().as_array().unwrap();
+    let list = entry(&root, &["site", "nyc"], "exits").unwrap().get_ref().as_array().unwrap();
     list.iter().map(|item| item.get_ref().as_str().unwrap().to_owned()).collect()
 }
 
