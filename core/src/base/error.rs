@@ -27,6 +27,8 @@ struct Report {
     kind: ErrorKind,
     message: String,
     source: Option<Cause>,
+    /// Errors of the same pass that follow this one: only in [`Errors`].
+    others: Vec<Error>,
 }
 
 type Cause = Box<dyn StdError + Send + Sync>;
@@ -43,7 +45,7 @@ impl Error {
     }
 
     fn new(kind: ErrorKind, message: String, source: Option<Cause>) -> Self {
-        Self(Box::new(Report { kind, message, source }))
+        Self(Box::new(Report { kind, message, source, others: Vec::new() }))
     }
 
     /// Adds the underlying cause.
@@ -85,12 +87,11 @@ impl StdError for Error {
     }
 }
 
-/// Several errors from one pass, to show all at once. Never empty. As small as an [`Error`].
+/// Several errors from one pass, to show all at once. Never empty.
+///
+/// These are the first error, which holds the others: an [`Error`] becomes `Errors` without any code.
 #[derive(Debug)]
-pub struct Errors(Box<ErrorList>);
-
-#[derive(Debug)]
-struct ErrorList(Vec<Error>);
+pub struct Errors(Error);
 
 impl Errors {
     /// Returns `Err` with all of `errors` if there are any, or else `value`.
@@ -99,21 +100,30 @@ impl Errors {
     }
 
     /// Returns all of `errors`, which must not be empty.
-    pub fn all(errors: Vec<Error>) -> Self {
-        debug_assert!(!errors.is_empty(), "no errors are no `Errors`");
-        Self(Box::new(ErrorList(errors)))
+    pub fn all(mut errors: Vec<Error>) -> Self {
+        let mut first = errors.remove(0);
+        first.0.others = errors;
+        Self(first)
     }
 
     /// Adds a sentence before the errors that names what they have in common.
     #[must_use]
-    pub fn under(mut self, heading: Error) -> Self {
-        self.0.0.insert(0, heading);
-        self
+    pub fn under(self, mut heading: Error) -> Self {
+        heading.0.others = self.into_list();
+        Self(heading)
     }
 
     /// Returns the errors in the order of discovery.
-    pub fn iter(&self) -> std::slice::Iter<'_, Error> {
-        self.0.0.iter()
+    pub fn iter(&self) -> std::vec::IntoIter<&Error> {
+        let mut all = vec![&self.0];
+        all.extend(&self.0.0.others);
+        all.into_iter()
+    }
+
+    fn into_list(mut self) -> Vec<Error> {
+        let mut all = std::mem::take(&mut self.0.0.others);
+        all.insert(0, self.0);
+        all
     }
 
     /// Returns `Failed` if any of the errors has this kind, or else `Wrong`.
@@ -131,13 +141,13 @@ impl IntoIterator for Errors {
     type IntoIter = std::vec::IntoIter<Error>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.0.into_iter()
+        self.into_list().into_iter()
     }
 }
 
 impl<'a> IntoIterator for &'a Errors {
     type Item = &'a Error;
-    type IntoIter = std::slice::Iter<'a, Error>;
+    type IntoIter = std::vec::IntoIter<&'a Error>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
@@ -146,7 +156,7 @@ impl<'a> IntoIterator for &'a Errors {
 
 impl From<Error> for Errors {
     fn from(error: Error) -> Self {
-        Self::all(vec![error])
+        Self(error)
     }
 }
 
