@@ -2,21 +2,22 @@
 
 use std::fmt::Write as _;
 
-use crate::base::json::Json;
+use crate::base::json::JsonText;
 use crate::cli::amounts::duration;
 use crate::services::leases::Lease;
 
-/// Returns the leases as a JSON list.
-pub(super) fn json(leases: &[Lease]) -> Json {
-    let lease = |lease: &Lease| {
-        Json::Object(vec![
-            ("address", Json::text(&lease.address.to_string())),
-            ("mac", Json::text(&lease.mac.to_string())),
-            ("name", lease.name.as_deref().map_or(Json::Null, Json::text)),
-            ("left_s", Json::Number(lease.left.as_secs())),
-        ])
-    };
-    Json::List(leases.iter().map(lease).collect())
+/// Adds the leases to a JSON object.
+pub(super) fn json(json: &mut JsonText, leases: &[Lease]) {
+    json.begin("leases", '[');
+    for lease in leases {
+        json.begin("", '{');
+        json.text("address", &lease.address);
+        json.text("mac", &lease.mac);
+        json.text_or_null("name", lease.name.as_ref().map(|name| name as _));
+        json.put("left_s", &lease.left.as_secs());
+        json.end('}');
+    }
+    json.end(']');
 }
 
 /// Appends one line per lease, below the line of the portal.
@@ -43,8 +44,10 @@ mod tests {
             left: Duration::from_hours(11),
         };
         let expected =
-            r#"[{"address":"10.77.1.90","mac":"aa:bb:cc:dd:ee:ff","name":"phone","left_s":39600}]"#;
-        assert_eq!(json(std::slice::from_ref(&lease)).to_string(), expected);
+            r#""leases":[{"address":"10.77.1.90","mac":"aa:bb:cc:dd:ee:ff","name":"phone","left_s":39600}]"#;
+        let mut shown = JsonText::default();
+        json(&mut shown, std::slice::from_ref(&lease));
+        assert_eq!(shown.finish(), expected);
         let mut text = String::new();
         lines(&mut text, &[lease]);
         assert_eq!(text, "    10.77.1.90       aa:bb:cc:dd:ee:ff  for 11 h  phone\n");

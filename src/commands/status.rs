@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{ExitStatus, prometheus, wifi};
 use crate::base::error::{Errors, Result};
-use crate::base::json::Json;
+use crate::base::json::JsonText;
 use crate::base::sorted::SortedMap;
 use crate::cli;
 use crate::cli::amounts::{bytes, duration};
@@ -94,117 +94,142 @@ fn ask_agent() -> Option<AgentStatus> {
     AgentStatus::from_fields(&ask_within(&ControlRequest::Status, AGENT_TIMEOUT).ok()?).ok()
 }
 
+/// Returns the report as JSON.
 fn json(report: &Report) -> String {
-    let portals = report.portals.iter().map(|portal| portal_json(portal, report.known(&portal.name)));
-    let mut members = vec![
-        ("network", Json::text(&report.network)),
-        ("site", Json::text(&report.site)),
-        ("agent", Json::Bool(report.agent)),
-        ("wireguard", Json::text(report.wireguard.as_str())),
-        ("firewall", Json::text(report.firewall.as_str())),
-        (
-            "links",
-            Json::List(report.links.iter().map(|link| link_json(link, paths::known(report, link))).collect()),
-        ),
-        ("portals", Json::List(portals.collect())),
-        ("phones", Json::List(report.phones.iter().map(phone_json).collect())),
-    ];
+    let mut json = JsonText::default();
+    json.begin("", '{');
+    json.text("network", &report.network);
+    json.text("site", &report.site);
+    json.put("agent", &report.agent);
+    json.text("wireguard", &report.wireguard.as_str());
+    json.text("firewall", &report.firewall.as_str());
+    json.begin("links", '[');
+    for link in &report.links {
+        link_json(&mut json, link, paths::known(report, link));
+    }
+    json.end(']');
+    json.begin("portals", '[');
+    for portal in &report.portals {
+        portal_json(&mut json, portal, report.known(&portal.name));
+    }
+    json.end(']');
+    json.begin("phones", '[');
+    for phone in &report.phones {
+        json.begin("", '{');
+        json.text("name", &phone.link.peer);
+        json.text("exit", &phone.exit);
+        session_members(&mut json, &phone.link);
+        json.end('}');
+    }
+    json.end(']');
+    rare_members(&mut json, report);
+    json.end('}');
+    json.finish()
+}
+
+/// Adds the members that few sites have.
+fn rare_members(json: &mut JsonText, report: &Report) {
     let agent_status = report.agent_status.as_ref();
-    members.extend(report.file.as_ref().map(|file| ("file", file::json(file, agent_status))));
+    if let Some(file) = &report.file {
+        file::json(json, file, agent_status);
+    }
     if !report.relays.is_empty() {
-        members.push(("relays", Json::List(report.relays.iter().map(relay_json).collect())));
+        json.begin("relays", '[');
+        for relay in &report.relays {
+            json.begin("", '{');
+            json.text("source", &relay.source);
+            json.text("from", &relay.from);
+            json.text("to", &relay.to);
+            json.end('}');
+        }
+        json.end(']');
     }
     if !report.lans.is_empty() {
-        members.push(("networks", Json::List(report.lans.iter().map(lan_json).collect())));
+        json.begin("networks", '[');
+        for lan in &report.lans {
+            json.begin("", '{');
+            json.text("site", &lan.site);
+            json.text("network", &lan.network);
+            if let Some(seen_as) = lan.seen_as {
+                json.text("seen_as", &seen_as);
+            }
+            json.end('}');
+        }
+        json.end(']');
     }
     if !report.missing.is_empty() {
-        members.push((
-            "missing",
-            Json::List(report.missing.iter().map(|missing| Json::text(missing)).collect()),
-        ));
+        json.texts("missing", &report.missing);
     }
     if let Some(agent_status) = agent_status {
-        members.extend(agent_members(agent_status));
-        members.extend(agent_status.helper.as_ref().map(|helper| ("helper", paths::helper_json(helper))));
+        agent_members(json, agent_status);
     }
-    Json::Object(members).to_string()
 }
 
-fn link_json(link: &LinkReport, path: Option<&LinkPathStatus>) -> Json {
-    let mut members = vec![
-        ("peer", Json::text(&link.peer)),
-        ("interface", Json::text(link.interface.as_str())),
-        ("exit", Json::Bool(link.exit)),
-    ];
-    members.extend(session_members(link));
+fn link_json(json: &mut JsonText, link: &LinkReport, path: Option<&LinkPathStatus>) {
+    json.begin("", '{');
+    json.text("peer", &link.peer);
+    json.text("interface", &link.interface);
+    json.put("exit", &link.exit);
+    session_members(json, link);
     if let Some(path) = path {
-        members.extend(paths::members(path, link.up));
+        paths::members(json, path, link.up);
     }
-    Json::Object(members)
+    json.end('}');
 }
 
-fn phone_json(phone: &PhoneReport) -> Json {
-    let mut members = vec![("name", Json::text(&phone.link.peer)), ("exit", Json::text(&phone.exit))];
-    members.extend(session_members(&phone.link));
-    Json::Object(members)
-}
-
-fn relay_json(relay: &Relay) -> Json {
-    Json::Object(vec![
-        ("source", Json::text(&relay.source.to_string())),
-        ("from", Json::text(&relay.from)),
-        ("to", Json::text(&relay.to)),
-    ])
-}
-
-fn lan_json(lan: &LanReport) -> Json {
-    let mut members =
-        vec![("site", Json::text(&lan.site)), ("network", Json::text(&lan.network.to_string()))];
-    members.extend(lan.seen_as.map(|seen_as| ("seen_as", Json::text(&seen_as.to_string()))));
-    Json::Object(members)
-}
-
-fn portal_json(portal: &PortalReport, known: Option<&TimedState>) -> Json {
-    let mut members = vec![
-        ("name", Json::text(&portal.name)),
-        ("entrance", Json::text(&portal.entrance)),
-        ("address", portal.address.map_or(Json::Null, |address| Json::text(&address.to_string()))),
-    ];
-    members.extend(portal.address6.map(|address| ("address6", Json::text(&address.to_string()))));
-    members.extend([("exit", Json::text(&portal.exit)), ("state", Json::text(portal.state.as_str()))]);
+fn portal_json(json: &mut JsonText, portal: &PortalReport, known: Option<&TimedState>) {
+    json.begin("", '{');
+    json.text("name", &portal.name);
+    json.text("entrance", &portal.entrance);
+    json.text_or_null("address", portal.address.as_ref().map(|address| address as _));
+    if let Some(address) = portal.address6 {
+        json.text("address6", &address);
+    }
+    json.text("exit", &portal.exit);
+    json.text("state", &portal.state.as_str());
     if !portal.hops.is_empty() {
-        members.push(("hops", Json::List(portal.hops.iter().map(|hop| Json::text(hop)).collect())));
+        json.texts("hops", &portal.hops);
     }
-    members.extend(portal.obstacle.as_ref().map(|reason| ("reason", Json::text(&reason.to_string()))));
-    members.extend(portal.stations.as_ref().map(|stations| ("stations", wifi::json(stations))));
-    members.extend(portal.leases.as_ref().map(|leases| ("leases", super::leases::json(leases))));
+    if let Some(obstacle) = &portal.obstacle {
+        json.text("reason", obstacle);
+    }
+    if let Some(stations) = &portal.stations {
+        wifi::json(json, stations);
+    }
+    if let Some(leases) = &portal.leases {
+        super::leases::json(json, leases);
+    }
     if let Some(known) = known {
-        members.extend([("since_s", Json::Number(known.since)), ("why", Json::text(&known.words))]);
+        json.put("since_s", &known.since);
+        json.text("why", &known.words);
     }
-    Json::Object(members)
+    json.end('}');
 }
 
-fn session_members(link: &LinkReport) -> [(&'static str, Json); 5] {
-    [
-        ("endpoint", link.endpoint.map_or(Json::Null, |endpoint| Json::text(&endpoint.to_string()))),
-        ("handshake_age_s", link.handshake_age.map_or(Json::Null, Json::Number)),
-        ("rx_bytes", Json::Number(link.received)),
-        ("tx_bytes", Json::Number(link.sent)),
-        ("up", Json::Bool(link.up)),
-    ]
+/// Adds the members that links and phones share.
+fn session_members(json: &mut JsonText, link: &LinkReport) {
+    json.text_or_null("endpoint", link.endpoint.as_ref().map(|endpoint| endpoint as _));
+    json.put_or_null("handshake_age_s", link.handshake_age);
+    json.put("rx_bytes", &link.received);
+    json.put("tx_bytes", &link.sent);
+    json.put("up", &link.up);
 }
 
-/// Returns the members that only the agent can fill; they are absent where no agent runs.
-fn agent_members(agent_status: &AgentStatus) -> [(&'static str, Json); 2] {
-    let exit = |TimedState { name, since, words }: &TimedState| {
-        Json::Object(vec![
-            ("name", Json::text(name)),
-            ("state", Json::text(words)),
-            ("since_s", Json::Number(*since)),
-        ])
-    };
-    let exits = Json::List(agent_status.exits.iter().map(exit).collect());
-    [("exits", exits), ("unconfirmed_s", agent_status.unconfirmed.map_or(Json::Null, Json::Number))]
+/// Adds the members that only the agent can fill.
+fn agent_members(json: &mut JsonText, agent_status: &AgentStatus) {
+    json.begin("exits", '[');
+    for TimedState { name, since, words } in &agent_status.exits {
+        json.begin("", '{');
+        json.text("name", name);
+        json.text("state", words);
+        json.put("since_s", since);
+        json.end('}');
+    }
+    json.end(']');
+    json.put_or_null("unconfirmed_s", agent_status.unconfirmed);
+    if let Some(helper) = &agent_status.helper {
+        paths::helper_json(json, helper);
+    }
 }
 
 fn for_people(report: &Report, style: Style) -> String {

@@ -2,23 +2,27 @@
 
 use std::fmt::Write as _;
 
-use crate::base::json::Json;
+use crate::base::json::JsonText;
 use crate::cli::amounts::{bytes, duration};
 use crate::wifi::card::Station;
 
-/// Returns the stations as a JSON list.
-pub(super) fn json(stations: &[Station]) -> Json {
-    let station = |station: &Station| {
-        Json::Object(vec![
-            ("mac", Json::text(&station.mac.to_string())),
-            ("signal_dbm", station.signal.map_or(Json::Null, |signal| Json::Signed(signal.into()))),
-            ("connected_s", Json::Number(station.connected.into())),
-            ("inactive_ms", Json::Number(station.silent.into())),
-            ("rx_bytes", Json::Number(station.received)),
-            ("tx_bytes", Json::Number(station.sent)),
-        ])
-    };
-    Json::List(stations.iter().map(station).collect())
+/// Adds the stations to a JSON object.
+pub(super) fn json(json: &mut JsonText, stations: &[Station]) {
+    json.begin("stations", '[');
+    for station in stations {
+        json.begin("", '{');
+        json.text("mac", &station.mac);
+        match station.signal {
+            Some(signal) => json.put("signal_dbm", &signal),
+            None => json.put("signal_dbm", &"null"),
+        }
+        json.put("connected_s", &station.connected);
+        json.put("inactive_ms", &station.silent);
+        json.put("rx_bytes", &station.received);
+        json.put("tx_bytes", &station.sent);
+        json.end('}');
+    }
+    json.end(']');
 }
 
 /// Appends one line per station, below the line of the portal.
@@ -49,11 +53,16 @@ mod tests {
     #[test]
     fn a_station_is_shown() {
         let expected = concat!(
-            r#"[{"mac":"aa:bb:cc:dd:ee:ff","signal_dbm":-51,"connected_s":75,"inactive_ms":20,"#,
+            r#""stations":[{"mac":"aa:bb:cc:dd:ee:ff","signal_dbm":-51,"connected_s":75,"inactive_ms":20,"#,
             r#""rx_bytes":3000,"tx_bytes":4}]"#
         );
-        assert_eq!(json(&[STATION]).to_string(), expected);
-        assert!(json(&[Station { signal: None, ..STATION }]).to_string().contains(r#""signal_dbm":null"#));
+        let shown = |station| {
+            let mut shown = JsonText::default();
+            json(&mut shown, &[station]);
+            shown.finish()
+        };
+        assert_eq!(shown(STATION), expected);
+        assert!(shown(Station { signal: None, ..STATION }).contains(r#""signal_dbm":null"#));
         let mut text = String::new();
         lines(&mut text, &[STATION]);
         assert_eq!(text, "    aa:bb:cc:dd:ee:ff  -51 dBm  connected for 75 s  in 3.0 kB, out 4 B\n");

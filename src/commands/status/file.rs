@@ -1,6 +1,6 @@
 //! Network file in `status`: the own one, and the files of linked sites.
 
-use crate::base::json::Json;
+use crate::base::json::JsonText;
 use crate::cli::style::Style;
 use crate::commands::push::site_line;
 use crate::control::{AgentStatus, SiteFile};
@@ -39,29 +39,32 @@ fn put_line(text: &mut String, line: &str) {
     text.push('\n');
 }
 
-/// Returns the own file and, as far as the agent knows them, the files of linked sites.
-pub(super) fn json(file: &FileReport, agent: Option<&AgentStatus>) -> Json {
-    let mut members =
-        vec![("serial", Json::Number(file.serial)), ("signature", Json::text(file.signature.as_str()))];
+/// Adds the members of the file to a JSON object.
+pub(super) fn json(json: &mut JsonText, file: &FileReport, agent: Option<&AgentStatus>) {
+    json.begin("file", '{');
+    json.put("serial", &file.serial);
+    json.text("signature", &file.signature.as_str());
     if let FileSignature::By(admin) = &file.signature {
-        members.push(("signed_by", Json::text(&admin.to_string())));
+        json.text("signed_by", admin);
     }
     if let Some(agent) = agent {
-        let mut sites = Vec::new();
+        json.begin("sites", '[');
         for SiteFile { site, serial, relation } in &agent.files {
-            sites.push(Json::Object(vec![
-                ("site", Json::text(site)),
-                ("serial", serial.map_or(Json::Null, Json::Number)),
-                ("relation", Json::text(relation.as_str())),
-            ]));
+            json.begin("", '{');
+            json.text("site", site);
+            json.put_or_null("serial", *serial);
+            json.text("relation", &relation.as_str());
+            json.end('}');
         }
-        members.push(("sites", Json::List(sites)));
+        json.end(']');
         if agent.is_rotating {
-            members.push(("rotating", Json::Bool(true)));
+            json.put("rotating", &true);
         }
-        members.extend(agent.file_problem.as_ref().map(|problem| ("problem", Json::text(problem))));
+        if let Some(problem) = &agent.file_problem {
+            json.text("problem", problem);
+        }
     }
-    Json::Object(members)
+    json.end('}');
 }
 
 #[cfg(test)]
@@ -143,13 +146,18 @@ mod tests {
         );
         let file = FileReport { serial: 7, signature: FileSignature::By(PublicKey([1; 32])) };
         let expected = concat!(
-            r#"{"serial":7,"signature":"signed","#,
+            r#""file":{"serial":7,"signature":"signed","#,
             r#""signed_by":"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=","#,
             r#""sites":[{"site":"oslo","serial":7,"relation":"same"},"#,
             r#"{"site":"paris","serial":null,"relation":"unknown"}],"problem":"it is \"odd\""}"#
         );
-        assert_eq!(json(&file, Some(&agent)).to_string(), expected);
+        let shown = |file, agent| {
+            let mut shown = JsonText::default();
+            json(&mut shown, file, agent);
+            shown.finish()
+        };
+        assert_eq!(shown(&file, Some(&agent)), expected);
         let file = FileReport { serial: 0, signature: FileSignature::Awaited };
-        assert_eq!(json(&file, None).to_string(), r#"{"serial":0,"signature":"provisional"}"#);
+        assert_eq!(shown(&file, None), r#""file":{"serial":0,"signature":"provisional"}"#);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::base::json::Json;
+use crate::base::json::JsonText;
 use crate::config::model::Name;
 use crate::control::{HelperStatus, LinkPathStatus};
 use crate::engine::status::{LinkReport, Report};
@@ -33,24 +33,30 @@ pub(super) fn relayed_line(text: &mut String, [one, other]: &[Name; 2]) {
     let _ = writeln!(text, "  relays {one}–{other}");
 }
 
-/// Returns the members of a link that only the agent can fill.
-pub(super) fn members(known: &LinkPathStatus, is_up: bool) -> Vec<(&'static str, Json)> {
-    let mut members = Vec::new();
+/// Adds the members of a link that only the agent can fill.
+pub(super) fn members(json: &mut JsonText, known: &LinkPathStatus, is_up: bool) {
     if let Some(path) = known.path.as_ref().filter(|_| is_up) {
-        members.push(("path", Json::text(path.kind.as_str())));
-        members.extend((!path.by.is_empty()).then(|| ("by", Json::text(&path.by))));
+        json.text("path", &path.kind.as_str());
+        if !path.by.is_empty() {
+            json.text("by", &path.by);
+        }
     }
     if !is_up {
-        members.push(("tried", Json::List(known.tried.iter().map(|way| Json::text(way)).collect())));
+        json.texts("tried", &known.tried);
     }
-    let mapping = (!known.port_mapping.is_empty()).then(|| ("port_mapping", Json::text(&known.port_mapping)));
-    members.extend(mapping);
-    members
+    if !known.port_mapping.is_empty() {
+        json.text("port_mapping", &known.port_mapping);
+    }
 }
 
-/// Returns what this site does for others.
-pub(super) fn helper_json(helper: &HelperStatus) -> Json {
-    let pair = |ends: &[Name; 2]| Json::List(ends.iter().map(|end| Json::text(end)).collect());
-    let relayed = Json::List(helper.relayed.iter().map(pair).collect());
-    Json::Object(vec![("questions", Json::Number(helper.questions)), ("relayed", relayed)])
+/// Adds what this site does for others.
+pub(super) fn helper_json(json: &mut JsonText, helper: &HelperStatus) {
+    json.begin("helper", '{');
+    json.put("questions", &helper.questions);
+    json.begin("relayed", '[');
+    for ends in &helper.relayed {
+        json.texts("", ends);
+    }
+    json.end(']');
+    json.end('}');
 }
