@@ -3,9 +3,9 @@
 //! The script is more than documentation: a test runs it with the real programs, after which the kernel must
 //! be in the same state as after `apply`.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use crate::base::net::{Cidr, Family, IfName, PublicKey};
+use crate::base::net::{Family, IfName, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::engine::load::Files;
 use crate::firewall::text;
@@ -75,30 +75,37 @@ impl Script {
         if steps.iter().any(|step| self.needs_providers_keys(step)) {
             script.push_str(PROVIDERS_KEY_FUNCTION);
         }
-        for line in steps.iter().flat_map(|step| self.lines(step)) {
-            script.push_str(&line);
-            script.push('\n');
+        for step in steps {
+            let _ = self.write_step(&mut script, step);
         }
         script
     }
 
-    /// Returns the commands that do the same as a step.
-    fn lines(&self, step: &Step) -> Vec<String> {
+    /// Writes the commands that do the same as a step.
+    fn write_step(&self, script: &mut String, step: &Step) -> fmt::Result {
         match step {
-            Step::AddLink(NamedLink { name, link }) => vec![add_link(name, link), set_alias(name, link)],
-            Step::RemoveLink(NamedLink { name, .. }) => vec![format!("ip link delete {name}")],
+            Step::AddLink(NamedLink { name, link }) => {
+                write_added_link(script, name, link)?;
+                write_alias(script, name, link)
+            }
+            Step::RemoveLink(NamedLink { name, .. }) => writeln!(script, "ip link delete {name}"),
             // The interface is about to be removed, and its settings go with it.
-            Step::ChangeTunnel(TunnelChange { to: Tunnel { private_key: None, .. }, .. }) => Vec::new(),
-            Step::ChangeTunnel(TunnelChange { name, from, to }) => self.tunnel(name, &delta(from, to)),
-            Step::Routing(step) => routing_lines(step),
-            Step::Firewall(step) => firewall_lines(step),
+            Step::ChangeTunnel(TunnelChange { to: Tunnel { private_key: None, .. }, .. }) => Ok(()),
+            Step::ChangeTunnel(TunnelChange { name, from, to }) => {
+                self.write_tunnel(script, name, &delta(from, to))
+            }
+            Step::Routing(step) => write_routing(script, step),
+            Step::Firewall(step) => {
+                write_firewall(script, step);
+                Ok(())
+            }
             Step::SetSysctl(SysctlChange { key, to, .. }) => {
-                vec![format!("sysctl -q -w {}={to}", dotted(key))]
+                writeln!(script, "sysctl -q -w {}={to}", dotted(key))
             }
         }
     }
 
-    fn tunnel(&self, name: &IfName, delta: &TunnelDelta) -> Vec<String> {
+    fn write_tunnel(&self, script: &mut String, name: &IfName, delta: &TunnelDelta) -> fmt::Result {
         let (mut before, mut settings) = (String::new(), String::new());
         match self.providers.get(name) {
             _ if delta.private_key == Change::Keep => {}
@@ -107,24 +114,29 @@ impl Script {
                 settings.push_str(" private-key /dev/stdin");
             }
             None => {
-                let _ = write!(settings, " private-key {}", key_files::PRIVATE_KEY_FILE);
+                settings.push_str(" private-key ");
+                settings.push_str(key_files::PRIVATE_KEY_FILE);
             }
         }
         if let Some(port) = delta.port.number::<u16>() {
-            let _ = write!(settings, " listen-port {port}");
+            write!(settings, " listen-port {port}")?;
         }
         if let Some(fwmark) = delta.fwmark.number::<u32>() {
-            let _ = write!(settings, " fwmark {fwmark:#x}");
+            write!(settings, " fwmark {fwmark:#x}")?;
         }
-        let settings = (!settings.is_empty()).then(|| format!("{before}wg set {name}{settings}"));
-        let removed = delta.removed.iter().map(|key| format!("wg set {name} peer {key} remove"));
-        let added = delta.added.iter().map(|(key, peer)| self.peer(name, *key, &PeerDelta::of_new(peer)));
-        let changed = delta.changed.iter().map(|(key, peer)| self.peer(name, *key, peer));
-        let mut lines = Vec::from_iter(settings);
-        lines.extend(removed);
-        lines.extend(added);
-        lines.extend(changed);
-        lines
+        if !settings.is_empty() {
+            writeln!(script, "{before}wg set {name}{settings}")?;
+        }
+        for key in &delta.removed {
+            writeln!(script, "wg set {name} peer {key} remove")?;
+        }
+        for (key, peer) in &delta.added {
+            self.write_peer(script, name, *key, &PeerDelta::of_new(peer))?;
+        }
+        for (key, peer) in &delta.changed {
+            self.write_peer(script, name, *key, peer)?;
+        }
+        Ok(())
     }
 
     fn derives_keys(&self, step: &Step) -> bool {
@@ -137,94 +149,106 @@ impl Script {
         matches!(step, Step::ChangeTunnel(change) if self.providers.contains_key(&change.name))
     }
 
-    /// Returns the command that sets a peer. The script derives a pre-shared key or reads it from a
+    /// Writes the command that sets a peer. The script derives a pre-shared key or reads it from a
     /// provider's file, and pipes it in, so that the key appears in no argument list.
-    fn peer(&self, name: &IfName, key: PublicKey, delta: &PeerDelta) -> String {
-        let (before, preshared_key) = match delta.preshared_key {
-            Change::Keep => (String::new(), ""),
-            Change::Clear => (String::new(), " preshared-key /dev/null"),
+    fn write_peer(
+        &self,
+        script: &mut String,
+        name: &IfName,
+        key: PublicKey,
+        delta: &PeerDelta,
+    ) -> fmt::Result {
+        let preshared_key = match delta.preshared_key {
+            Change::Keep => "",
+            Change::Clear => " preshared-key /dev/null",
             Change::Set(_) => {
-                let source = if let Some(file) = self.providers.get(name) {
-                    format!("key {file} PresharedKey {key} | ")
+                if let Some(file) = self.providers.get(name) {
+                    write!(script, "key {file} PresharedKey {key} | ")?;
                 } else {
                     let mut ends = [self.own_key.to_string(), key.to_string()];
                     ends.sort();
-                    format!("psk {} {} | ", ends[0], ends[1])
-                };
-                (source, " preshared-key /dev/stdin")
+                    write!(script, "psk {} {} | ", ends[0], ends[1])?;
+                }
+                " preshared-key /dev/stdin"
             }
         };
-        let mut line = format!("{before}wg set {name} peer {key}{preshared_key}");
+        write!(script, "wg set {name} peer {key}{preshared_key}")?;
         if let Some(endpoint) = delta.endpoint {
-            let _ = write!(line, " endpoint {endpoint}");
+            write!(script, " endpoint {endpoint}")?;
         }
         if let Some(seconds) = delta.keepalive.number::<u16>() {
-            let _ = write!(line, " persistent-keepalive {seconds}");
+            write!(script, " persistent-keepalive {seconds}")?;
         }
         if let Some(networks) = &delta.allowed_ips {
-            let networks: Vec<String> = networks.iter().map(Cidr::to_string).collect();
-            let _ = write!(line, " allowed-ips {}", networks.join(","));
+            let mut before = " allowed-ips ";
+            for network in networks {
+                write!(script, "{before}{network}")?;
+                before = ",";
+            }
         }
-        line
+        script.push('\n');
+        Ok(())
     }
 }
 
-/// Returns the commands that change an interface that exists, an address, a route or a rule.
-fn routing_lines(step: &RoutingStep) -> Vec<String> {
+/// Writes the commands that change an interface that exists, an address, a route or a rule.
+fn write_routing(script: &mut String, step: &RoutingStep) -> fmt::Result {
     match step {
         RoutingStep::ChangeLink { name, from, to } => {
-            let mtu = (from.mtu != to.mtu).then(|| format!("ip link set {name} mtu {}", to.mtu));
-            let alias = (from.alias != to.alias).then(|| set_alias(name, to));
-            mtu.into_iter().chain(alias).collect()
+            if from.mtu != to.mtu {
+                writeln!(script, "ip link set {name} mtu {}", to.mtu)?;
+            }
+            if from.alias == to.alias { Ok(()) } else { write_alias(script, name, to) }
         }
         RoutingStep::AddAddress(name, address) => match address.network().family() {
-            Family::V4 => vec![format!("ip address add {address} dev {name}")],
+            Family::V4 => writeln!(script, "ip address add {address} dev {name}"),
             // Without duplicate address detection, the address is usable at once: routes that name it as
             // their source follow.
-            Family::V6 => vec![format!("ip -6 address add {address} dev {name} nodad")],
+            Family::V6 => writeln!(script, "ip -6 address add {address} dev {name} nodad"),
         },
         RoutingStep::RemoveAddress(name, address) => {
             let option = family_option(address.network().family());
-            vec![format!("ip {option}address delete {address} dev {name}")]
+            writeln!(script, "ip {option}address delete {address} dev {name}")
         }
-        RoutingStep::BringUp(name) => vec![format!("ip link set {name} up")],
-        RoutingStep::BringDown(name) => vec![format!("ip link set {name} down")],
-        RoutingStep::AddRoute(entry) => vec![route("add", entry)],
-        RoutingStep::RemoveRoute(entry) => vec![route("delete", entry)],
-        RoutingStep::AddRule(entry) => vec![rule("add", entry)],
-        RoutingStep::RemoveRule(entry) => vec![rule("delete", entry)],
+        RoutingStep::BringUp(name) => writeln!(script, "ip link set {name} up"),
+        RoutingStep::BringDown(name) => writeln!(script, "ip link set {name} down"),
+        RoutingStep::AddRoute(route) => write_route(script, "add", route),
+        RoutingStep::RemoveRoute(route) => write_route(script, "delete", route),
+        RoutingStep::AddRule(rule) => write_rule(script, "add", rule),
+        RoutingStep::RemoveRule(rule) => write_rule(script, "delete", rule),
     }
 }
 
-/// Returns the commands of a step that changes a firewall.
-fn firewall_lines(step: &FirewallStep) -> Vec<String> {
+/// Writes the commands of a step that changes a firewall.
+fn write_firewall(script: &mut String, step: &FirewallStep) {
     match step {
-        FirewallStep::ClosePorts { from, to } => vec![nft(&text::ports(from.is_some(), to.as_ref()))],
-        FirewallStep::ChangeFirewall { from, to } => vec![nft(&text::to_text(from.as_ref(), to.as_ref()))],
+        FirewallStep::ClosePorts { from, to } => put_nft(script, &text::ports(from.is_some(), to.as_ref())),
+        FirewallStep::ChangeFirewall { from, to } => {
+            put_nft(script, &text::to_text(from.as_ref(), to.as_ref()));
+        }
         FirewallStep::ChangeIptables { program, from, to } => {
-            let restore = |family| {
-                let script = xtables::text::script(from, to, family);
-                let program = program.name(family, "-restore");
-                (!script.is_empty()).then(|| format!("{program} --noflush <<'EOF'\n{script}EOF"))
-            };
-            [Family::V4, Family::V6].into_iter().filter_map(restore).collect()
+            for family in [Family::V4, Family::V6] {
+                let rules = xtables::text::script(from, to, family);
+                if !rules.is_empty() {
+                    let program = program.name(family, "-restore");
+                    script.push_str(&[&program, " --noflush <<'EOF'\n", &rules, "EOF\n"].concat());
+                }
+            }
         }
         FirewallStep::ChangePinholes { chain, from, to } => {
-            let mut lines = Vec::new();
             if !from.rules.is_empty() {
-                lines.push(clear_pinholes(chain));
+                script.push_str(&clear_pinholes(chain));
             }
             if !to.rules.is_empty() {
-                lines.push(nft(&text::pinholes(chain, &to.rules)));
+                put_nft(script, &text::pinholes(chain, &to.rules));
             }
-            lines
         }
     }
 }
 
-/// Returns the command that passes rules to nft, without line breaks at their end.
-fn nft(rules: &str) -> String {
-    format!("nft -f - <<'EOF'\n{}\nEOF", rules.trim_end())
+/// Writes the command that passes rules to nft, without line breaks at their end.
+fn put_nft(script: &mut String, rules: &str) {
+    script.push_str(&["nft -f - <<'EOF'\n", rules.trim_end(), "\nEOF\n"].concat());
 }
 
 /// Shell function that derives the pre-shared key of a link, as the documentation of the network's secret
@@ -248,18 +272,19 @@ const PROVIDERS_KEY_FUNCTION: &str = r#"key() {
 }
 "#;
 
-fn add_link(name: &IfName, link: &Link) -> String {
+fn write_added_link(script: &mut String, name: &IfName, link: &Link) -> fmt::Result {
     let mtu = link.mtu;
     match &link.kind {
-        LinkKind::WireGuard(_) => format!("ip link add {name} mtu {mtu} type wireguard"),
-        LinkKind::Vlan { parent, id } => {
-            format!("ip link add link {parent} name {name} mtu {mtu} type vlan id {id} loose_binding on")
-        }
+        LinkKind::WireGuard(_) => writeln!(script, "ip link add {name} mtu {mtu} type wireguard"),
+        LinkKind::Vlan { parent, id } => writeln!(
+            script,
+            "ip link add link {parent} name {name} mtu {mtu} type vlan id {id} loose_binding on"
+        ),
     }
 }
 
-fn set_alias(name: &IfName, link: &Link) -> String {
-    format!("ip link set {name} alias {}", link.alias)
+fn write_alias(script: &mut String, name: &IfName, link: &Link) -> fmt::Result {
+    writeln!(script, "ip link set {name} alias {}", link.alias)
 }
 
 /// Returns the command that removes our rules from a foreign chain. nft removes rules only by their handle; a
@@ -267,7 +292,7 @@ fn set_alias(name: &IfName, link: &Link) -> String {
 fn clear_pinholes(chain: &ForeignChain) -> String {
     let by_handle =
         format!(r#"s/.* comment "{PINHOLE_COMMENT}" # handle \([0-9]*\)$/delete rule {chain} handle \1/p"#);
-    format!("nft -a list chain {chain} | sed -n '{by_handle}' | nft -f -")
+    format!("nft -a list chain {chain} | sed -n '{by_handle}' | nft -f -\n")
 }
 
 /// Returns the option of `ip` for an address family: IPv4 needs none.
@@ -275,18 +300,23 @@ fn family_option(family: Family) -> &'static str {
     if family == Family::V6 { "-6 " } else { "" }
 }
 
-fn route(verb: &str, route: &Route) -> String {
-    format!(
+fn write_route(script: &mut String, verb: &str, route: &Route) -> fmt::Result {
+    writeln!(
+        script,
         "ip {}route {verb} {} protocol {PROTOCOL}",
         family_option(route.destination.family()),
         words::route(route)
     )
 }
 
-fn rule(verb: &str, rule: &Rule) -> String {
+fn write_rule(script: &mut String, verb: &str, rule: &Rule) -> fmt::Result {
     let option = family_option(rule.family);
     let (selector, action) = (SelectorWords(&rule.selector), ActionWords(&rule.action));
-    format!("ip {option}rule {verb} priority {} protocol {PROTOCOL} {selector} {action}", rule.priority)
+    writeln!(
+        script,
+        "ip {option}rule {verb} priority {} protocol {PROTOCOL} {selector} {action}",
+        rule.priority
+    )
 }
 
 /// Quotes a text as one word for any POSIX shell.
