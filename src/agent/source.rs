@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 
 use super::failover::PortalMove;
 use crate::base::error::{Context as _, Result};
@@ -13,6 +13,7 @@ use crate::control::{ControlRequest, WaitingClient};
 use crate::exchange::WholeFile;
 use crate::kernel::Kernel;
 use crate::kernel::sockets::HelperPacket;
+use crate::system::polling::poll_until;
 
 /// Event source: wakes the agent up, and returns the work that is due.
 pub(super) trait Source {
@@ -85,12 +86,7 @@ pub(super) enum Task {
 pub(super) fn wait_for_input(descriptors: &[BorrowedFd], deadline: Option<Instant>) -> Result<Vec<bool>> {
     let mut polled: Vec<PollFd> =
         descriptors.iter().map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN)).collect();
-    let timeout = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-        None => PollTimeout::NONE,
-        // Rounded up: a deadline half a millisecond away would otherwise keep the loop turning.
-        Some(time) => PollTimeout::try_from(time.as_millis() + 1).unwrap_or(PollTimeout::MAX),
-    };
-    match poll(&mut polled, timeout) {
+    match poll_until(&mut polled, deadline) {
         Ok(_) | Err(Errno::EINTR) => {}
         Err(errno) => return Err(errno).context(|| "cannot wait for events".to_owned()),
     }

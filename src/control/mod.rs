@@ -20,13 +20,14 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::moment::earlier;
 use crate::system::logging::RateLimit;
+use crate::system::polling::poll_until;
 pub use agent_status::{AgentStatus, HelperStatus, SiteFile, TimedState};
 pub use invitation::{InvitationStatus, Stage};
 pub use link_path::{LinkPath, LinkPathStatus, PathKind};
@@ -304,9 +305,7 @@ impl WaitingClient {
 }
 
 fn wait_for_room(stream: &UnixStream, until: Instant) -> io::Result<()> {
-    let left = until.saturating_duration_since(Instant::now());
-    let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-    match poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)], timeout)? {
+    match poll_until(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLOUT)], Some(until))? {
         0 => Err(ErrorKind::TimedOut.into()),
         _ => Ok(()),
     }

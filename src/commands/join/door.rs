@@ -108,8 +108,8 @@ impl Visitor<'_> {
 
     /// Prints the request for a person to carry, and waits for the answer.
     pub(super) fn wait(mut self) -> Result<Joined> {
-        let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, WAIT_PORT))
-            .or_else(|_| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, WAIT_PORT)))
+        let socket = UdpSocket::bind((IpAddr::from(Ipv6Addr::UNSPECIFIED), WAIT_PORT))
+            .or_else(|_| UdpSocket::bind((IpAddr::from(Ipv4Addr::UNSPECIFIED), WAIT_PORT)))
             .context(|| format!("cannot wait for the answer at UDP port {WAIT_PORT}"))?;
         self.request.addresses = own_addresses();
         let packet = self.seal(self.keys.steady_salt(&self.request).ok_or_else(too_long)?)?;
@@ -154,12 +154,12 @@ fn dial(door: &Door) -> io::Result<UdpSocket> {
     let address = match &door.host {
         EndpointHost::Address(address) => *address,
         EndpointHost::Name(name) => {
-            let found = resolve([name.as_str()], PAUSE * 3);
+            let found = resolve(&[name], PAUSE * 3);
             *found.get(name).ok_or_else(|| io::Error::other("this name has no address"))?
         }
     };
     let socket = UdpSocket::bind((any(address), 0))?;
-    socket.connect((address, door.port))?;
+    socket.connect(SocketAddr::new(address, door.port))?;
     Ok(socket)
 }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::base::random;
@@ -21,6 +21,7 @@ use crate::base::sorted::SortedMap;
 use crate::state::TUNNEL_MARK;
 use crate::system::disk::{self, FileOrigin};
 use crate::system::platform;
+use crate::system::polling::poll_until;
 use files::Settings;
 use message::{AddressKind, DnsQuestion, DnsReply};
 
@@ -209,10 +210,10 @@ fn read(path: &str) -> String {
 
 /// Resolves names in parallel; returns the best address of each name that resolves within `limit`. Waits, so
 /// it is only for commands that then end.
-pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>, limit: Duration) -> SortedMap<String, IpAddr> {
+pub fn resolve(names: &[&str], limit: Duration) -> SortedMap<String, IpAddr> {
     let begin = Instant::now();
     let mut lookups: Vec<(&str, Lookup)> =
-        names.into_iter().map(|name| (name, Lookup::begin(name, begin))).collect();
+        names.iter().map(|name| (*name, Lookup::begin(name, begin))).collect();
     let mut resolved = SortedMap::new();
     loop {
         let now = Instant::now();
@@ -223,16 +224,17 @@ pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>, limit: Duration) ->
                 false
             }
         });
-        let next = lookups.iter().map(|(_, lookup)| lookup.deadline()).chain([begin + limit]).min();
-        let left = next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
         if lookups.is_empty() || now >= begin + limit {
             return resolved;
         }
-        let waiting = lookups.iter().filter_map(|(_, lookup)| lookup.descriptor());
-        let mut waiting: Vec<PollFd> = waiting.map(|socket| PollFd::new(socket, PollFlags::POLLIN)).collect();
-        let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        let mut next = begin + limit;
+        let mut waiting = Vec::new();
+        for (_, lookup) in &lookups {
+            next = next.min(lookup.deadline());
+            waiting.extend(lookup.descriptor().map(|socket| PollFd::new(socket, PollFlags::POLLIN)));
+        }
         // The loop checks all lookups again after any result, and the limit ends it.
-        let _ = poll(&mut waiting, left);
+        let _ = poll_until(&mut waiting, Some(next));
     }
 }
 
