@@ -13,6 +13,7 @@ use crate::kernel::linux::Linux;
 use crate::kernel::message::Message;
 use crate::kernel::netlink::{Socket, protocols};
 use crate::system::packages;
+use Attribute::{Bytes, Nested, Number, Text};
 
 /// NFPROTO_IPV4 (linux/netfilter.h).
 const IPV4: u8 = 2;
@@ -97,87 +98,110 @@ impl Translation {
     }
 
     fn with_nftables(&self) -> Result<()> {
-        let (table, chain) = (text(1, "home"), text(2, "postrouting"));
+        const TABLE: Attribute = Text(1, "home");
         // Hook 4 is postrouting, whose priority 100 nft calls `srcnat`; hook 1 is input. NFTA_CHAIN_POLICY 0
         // drops.
-        let postrouting = [text(3, "postrouting"), hook(4, 100), text(7, "nat")].concat();
-        let input = [text(3, "input"), hook(1, 0), number(5, 0), text(7, "filter")].concat();
+        const POSTROUTING: &[Attribute] =
+            &[TABLE, Text(3, "postrouting"), Nested(4, &[Number(1, 4), Number(2, 100)]), Text(7, "nat")];
+        const INPUT: &[Attribute] = &[
+            TABLE,
+            Text(3, "input"),
+            Nested(4, &[Number(1, 1), Number(2, 0)]),
+            Number(5, 0),
+            Text(7, "filter"),
+        ];
+        let mut interface = self.interface.as_bytes().to_vec();
+        interface.resize(16, 0);
+        let flags: &[Attribute] = if self.random_ports { &[Number(1, FULLY_RANDOM)] } else { &[] };
+        // Each expression is NFTA_LIST_ELEM with NFTA_EXPR_NAME and NFTA_EXPR_DATA. A comparison has register,
+        // NFT_CMP_EQ and value.
+        let expressions = [
+            // Three bytes of the network header (1) from offset 12: the source address without its last byte.
+            Nested(
+                1,
+                &[
+                    Text(1, "payload"),
+                    Nested(2, &[Number(1, REGISTER), Number(2, 1), Number(3, 12), Number(4, 3)]),
+                ],
+            ),
+            Nested(
+                1,
+                &[
+                    Text(1, "cmp"),
+                    Nested(2, &[Number(1, REGISTER), Number(2, 0), Nested(3, &[Bytes(1, &[192, 168, 1])])]),
+                ],
+            ),
+            // NFT_META_OIFNAME
+            Nested(1, &[Text(1, "meta"), Nested(2, &[Number(1, REGISTER), Number(2, 7)])]),
+            Nested(
+                1,
+                &[
+                    Text(1, "cmp"),
+                    Nested(2, &[Number(1, REGISTER), Number(2, 0), Nested(3, &[Bytes(1, &interface)])]),
+                ],
+            ),
+            Nested(1, &[Text(1, "masq"), Nested(2, flags)]),
+        ];
+        let expressions = if self.home_only { &expressions[..] } else { &expressions[2..] };
         // NFT_MSG_NEWTABLE, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE. A table can be deleted if it
         // is there.
         let mut changes = vec![
-            change(0, table.clone()),
-            change(2, table.clone()),
-            change(0, table.clone()),
-            change(3, [table.clone(), postrouting].concat()),
-            change(6, [table.clone(), chain, nested(4, &self.rule())].concat()),
+            batch(0x10),
+            change(0, &[TABLE]),
+            change(2, &[TABLE]),
+            change(0, &[TABLE]),
+            change(3, POSTROUTING),
+            change(6, &[TABLE, Text(2, "postrouting"), Nested(4, expressions)]),
         ];
         if self.drops_input {
-            changes.push(change(3, [table, input].concat()));
+            changes.push(change(3, INPUT));
         }
-        let number = changes.len();
-        changes.insert(0, batch(0x10));
+        let number = changes.len() - 1;
         changes.push(batch(0x11));
         // Not every kernel acknowledges the begin and the end of a batch.
         let results = Socket::open(protocols::NETLINK_NETFILTER)?.batch(changes);
         let mut results = results.into_iter().skip(1).take(number);
         results.try_for_each(|result| result).context(|| "the kernel refused".to_owned())
     }
+}
 
-    /// Returns the expressions of the rule.
-    fn rule(&self) -> Vec<u8> {
-        let mut interface = self.interface.as_bytes().to_vec();
-        interface.resize(16, 0);
-        let source = [
-            // Three bytes of the network header (1) from offset 12: the source address without its last byte.
-            expression("payload", &[number(1, REGISTER), number(2, 1), number(3, 12), number(4, 3)].concat()),
-            expression("cmp", &equals(&[192, 168, 1])),
-        ];
-        let flags = if self.random_ports { number(1, FULLY_RANDOM) } else { Vec::new() };
-        [
-            if self.home_only { source.concat() } else { Vec::new() },
-            // NFT_META_OIFNAME
-            expression("meta", &[number(1, REGISTER), number(2, 7)].concat()),
-            expression("cmp", &equals(&interface)),
-            expression("masq", &flags),
-        ]
-        .concat()
+/// Attribute of netlink, with its kind.
+enum Attribute<'a> {
+    Number(u16, u32),
+    Text(u16, &'a str),
+    Bytes(u16, &'a [u8]),
+    Nested(u16, &'a [Attribute<'a>]),
+}
+
+/// Writes attributes: length and kind in host byte order, and the value, padded to four bytes.
+fn write(attributes: &[Attribute], bytes: &mut Vec<u8>) {
+    for attribute in attributes {
+        let start = bytes.len();
+        bytes.extend_from_slice(&[0; 4]);
+        let kind = match attribute {
+            Number(kind, number) => {
+                bytes.extend_from_slice(&number.to_be_bytes());
+                *kind
+            }
+            Text(kind, text) => {
+                bytes.extend_from_slice(text.as_bytes());
+                bytes.push(0);
+                *kind
+            }
+            Bytes(kind, value) => {
+                bytes.extend_from_slice(value);
+                *kind
+            }
+            Nested(kind, attributes) => {
+                write(attributes, bytes);
+                kind | NESTED
+            }
+        };
+        let length = u16::try_from(bytes.len() - start).expect("a home's NAT is small");
+        bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+        bytes[start + 2..start + 4].copy_from_slice(&kind.to_ne_bytes());
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
     }
-}
-
-/// Returns NFTA_CHAIN_HOOK.
-fn hook(hook: u32, priority: u32) -> Vec<u8> {
-    nested(4, &[number(1, hook), number(2, priority)].concat())
-}
-
-/// Returns an expression of a rule: NFTA_LIST_ELEM with NFTA_EXPR_NAME and NFTA_EXPR_DATA.
-fn expression(name: &str, data: &[u8]) -> Vec<u8> {
-    nested(1, &[text(1, name), nested(2, data)].concat())
-}
-
-/// Returns the attributes of a comparison: register, NFT_CMP_EQ, value.
-fn equals(value: &[u8]) -> Vec<u8> {
-    [number(1, REGISTER), number(2, 0), nested(3, &attribute(1, value))].concat()
-}
-
-fn text(kind: u16, text: &str) -> Vec<u8> {
-    attribute(kind, &[text.as_bytes(), &[0]].concat())
-}
-
-fn number(kind: u16, number: u32) -> Vec<u8> {
-    attribute(kind, &number.to_be_bytes())
-}
-
-fn nested(kind: u16, attributes: &[u8]) -> Vec<u8> {
-    attribute(kind | NESTED, attributes)
-}
-
-/// Returns an attribute: length and kind in host byte order, and the value, padded to four bytes.
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(value.len() + 4).expect("a home's NAT is small");
-    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-    bytes.extend_from_slice(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
 }
 
 /// Returns NFNL_MSG_BATCH_BEGIN or NFNL_MSG_BATCH_END: the resource field holds the subsystem, in network
@@ -188,7 +212,8 @@ fn batch(kind: u16) -> Message {
 }
 
 /// Returns a change request: `struct nfgenmsg`, followed by attributes.
-fn change(kind: u16, attributes: Vec<u8>) -> Message {
-    let body = [vec![IPV4, 0, 0, 0], attributes].concat();
+fn change(kind: u16, attributes: &[Attribute]) -> Message {
+    let mut body = vec![IPV4, 0, 0, 0];
+    write(attributes, &mut body);
     Message::raw(NFTABLES << 8 | kind, body).with_flags(NLM_F_CREATE | NLM_F_ACK)
 }

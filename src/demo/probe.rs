@@ -7,16 +7,18 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6,
-    SockaddrStorage, bind, connect, recvmsg, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, connect, recvmsg,
+    setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use super::namespace::Namespace;
 use super::server::{TRANSFER_SIZE, TcpService};
 use crate::base::error::{Context as _, Error, Result};
+use crate::system::polling::poll_until;
 
 /// First destination port of `traceroute`, on which no program listens.
 const TRACE_PORT: u16 = 33_434;
@@ -195,24 +197,31 @@ fn read_line<T: FromStr>(peer: &mut TcpStream) -> io::Result<T> {
 /// Waits until an ICMP error arrives for this socket, or until the deadline.
 fn wait_for_error(probe: &UdpSocket, deadline: Instant) -> io::Result<bool> {
     use std::os::fd::AsFd as _;
-    let left = deadline.saturating_duration_since(Instant::now());
-    let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
     // POLLERR is always reported.
-    Ok(poll(&mut [PollFd::new(probe.as_fd(), PollFlags::empty())], timeout)? > 0)
+    Ok(poll_until(&mut [PollFd::new(probe.as_fd(), PollFlags::empty())], Some(deadline))? > 0)
 }
 
 /// Returns the router that sent an ICMP error in the socket's error queue.
 fn sender_of_error(probe: &UdpSocket) -> io::Result<Option<IpAddr>> {
-    let mut space = nix::cmsg_space!([u8; 96]);
+    let mut control = vec![0; 128];
     let mut payload = [0; 64];
     let mut buffers = [IoSliceMut::new(&mut payload)];
     let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-    let message = recvmsg::<SockaddrStorage>(probe.as_raw_fd(), &mut buffers, Some(&mut space), flags)?;
-    Ok(message.cmsgs()?.find_map(|control| match control {
-        ControlMessageOwned::Ipv4RecvErr(_, Some(router)) => Some(SockaddrIn::from(router).ip().into()),
-        ControlMessageOwned::Ipv6RecvErr(_, Some(router)) => Some(SockaddrIn6::from(router).ip().into()),
+    recvmsg::<SockaddrStorage>(probe.as_raw_fd(), &mut buffers, Some(&mut control), flags)?;
+    Ok(offender(&control))
+}
+
+/// Returns the address of the router in the only control message of an error: `struct cmsghdr`, `struct
+/// sock_extended_err`, and the router's `struct sockaddr_in` or `struct sockaddr_in6` (ip(7), ipv6(7)). The
+/// functions of nix for control messages decode every kind, which is more than a kilobyte of code.
+fn offender(control: &[u8]) -> Option<IpAddr> {
+    const HEADER: usize = size_of::<usize>() + 2 * size_of::<libc::c_int>();
+    let address = control.get(HEADER + size_of::<libc::sock_extended_err>()..)?;
+    match libc::c_int::from(u16::from_ne_bytes(*address.first_chunk()?)) {
+        libc::AF_INET => Some(IpAddr::from(*address.get(4..)?.first_chunk::<4>()?)),
+        libc::AF_INET6 => Some(IpAddr::from(*address.get(8..)?.first_chunk::<16>()?)),
         _ => None,
-    }))
+    }
 }
 
 fn wildcard(like: IpAddr) -> IpAddr {

@@ -110,8 +110,11 @@ struct Listeners(Vec<(TcpService, TcpListener)>);
 
 impl Listeners {
     fn open() -> io::Result<Self> {
-        let open = |service: &TcpService| Ok((*service, TcpListener::bind(&wildcards(service.port())[..])?));
-        TcpService::ALL.iter().map(open).collect::<io::Result<_>>().map(Self)
+        let mut listeners = Vec::new();
+        for service in TcpService::ALL {
+            listeners.push((service, TcpListener::bind(&wildcards(service.port())[..])?));
+        }
+        Ok(Self(listeners))
     }
 
     fn serve_until_closed(&self, stopped: &PipeReader) {

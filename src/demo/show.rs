@@ -80,10 +80,10 @@ pub fn run_checks(world: &mut World, style: Style) -> Result<()> {
         }
     }
     checks.heading("Computers at home leave at their own site");
-    checks.at_each_site(families, |plot, family| seen_at_home(world, family, plot));
+    checks.at_each_site(families, &mut |plot, family| seen_at_home(world, family, plot));
     checks.heading("The link between the sites is cut");
     world.set_cut(NYC, PARIS, true)?;
-    checks.at_each_site(families, |plot, family| leaks(world, family, plot));
+    checks.at_each_site(families, &mut |plot, family| leaks(world, family, plot));
     checks.heading("The link is restored");
     world.set_cut(NYC, PARIS, false)?;
     for (entry, exit) in WAYS {
@@ -133,7 +133,7 @@ impl Checks {
         }
     }
 
-    fn at_each_site(&mut self, families: &[Family], mut check: impl FnMut(Plot, Family) -> Result<String>) {
+    fn at_each_site(&mut self, families: &[Family], check: &mut dyn FnMut(Plot, Family) -> Result<String>) {
         for plot in [NYC, PARIS] {
             for family in families {
                 self.check(&label(plot.name, *family), check(plot, *family));
@@ -182,13 +182,16 @@ fn wait_until_open(world: &mut World, plot: Plot, family: Family, start: Instant
 fn route(world: &mut World, family: Family, entry: Plot, exit: Plot) -> Result<String> {
     let (near, far) = (entry.addresses(family), exit.addresses(family));
     let hops = world.site(entry).guest(PROBE_TIMEOUT).route(near.server)?;
-    let describe = |hop: &Option<IpAddr>| match hop {
-        None => "?".to_owned(),
-        Some(address) if *address == near.portal => format!("{address} ({})", entry.name),
-        Some(address) if *address == far.tunnel => format!("{address} ({})", exit.name),
-        Some(address) => address.to_string(),
-    };
-    let text = hops.iter().map(describe).collect::<Vec<_>>().join(" → ");
+    let mut words = Vec::new();
+    for hop in &hops {
+        words.push(match hop {
+            None => "?".to_owned(),
+            Some(address) if *address == near.portal => format!("{address} ({})", entry.name),
+            Some(address) if *address == far.tunnel => format!("{address} ({})", exit.name),
+            Some(address) => address.to_string(),
+        });
+    }
+    let text = words.join(" → ");
     if hops == [near.portal, far.tunnel, far.gateway, near.server].map(Some) {
         Ok(text)
     } else {
