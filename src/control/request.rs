@@ -13,6 +13,9 @@ use crate::join::invitations::Terms;
 /// Last field of every answer. An answer without it was cut short.
 const END: &str = "\0end";
 
+/// Second field of a request for a new key that leaves sites behind.
+const LEAVE_BEHIND: &[u8] = b"leave-behind";
+
 /// Request to the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControlRequest {
@@ -70,55 +73,80 @@ pub struct ChangeReport {
 impl ControlRequest {
     /// Encodes the request in the bytes on the socket.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let fields: Vec<&[u8]> = match self {
-            Self::Apply { file, confirm: None } => vec![b"apply", file.as_os_str().as_bytes()],
-            Self::Apply { file, confirm: Some(time) } => {
-                let seconds = time.as_secs().to_string();
-                return [b"try\0", seconds.as_bytes(), b"\0", file.as_os_str().as_bytes()].concat();
-            }
-            Self::Confirm => vec![b"confirm"],
-            Self::Reload => vec![b"reload"],
-            Self::Offer => vec![b"offer"],
-            Self::Pull => vec![b"pull"],
-            Self::Rotate { leaves_behind: false } => vec![b"rotate"],
-            Self::Rotate { leaves_behind: true } => vec![b"rotate", b"leave-behind"],
-            Self::Status => vec![b"status"],
-            Self::Exit { portal, exit: None } => vec![b"exit", portal.as_bytes()],
-            Self::Exit { portal, exit: Some(exit) } => vec![b"exit", portal.as_bytes(), exit.as_bytes()],
-            Self::Invite(terms) => return [b"invite\0", terms.to_text().as_bytes()].concat(),
-            Self::Invitations => vec![b"invitations"],
-            Self::Revoke(name) => vec![b"revoke", name.as_bytes()],
-            Self::Allow(name) => vec![b"allow", name.as_bytes()],
-            Self::Accept(pasted) => vec![b"accept", pasted.as_bytes()],
+        let mut bytes = self.word().as_bytes().to_vec();
+        let mut add = |field: &[u8]| {
+            bytes.push(0);
+            bytes.extend_from_slice(field);
         };
-        fields.join(&0)
+        match self {
+            Self::Apply { file, confirm } => {
+                if let Some(time) = confirm {
+                    add(time.as_secs().to_string().as_bytes());
+                }
+                add(file.as_os_str().as_bytes());
+            }
+            Self::Rotate { leaves_behind: true } => add(LEAVE_BEHIND),
+            Self::Exit { portal, exit } => {
+                add(portal.as_bytes());
+                if let Some(exit) = exit {
+                    add(exit.as_bytes());
+                }
+            }
+            Self::Invite(terms) => add(terms.to_text().as_bytes()),
+            Self::Revoke(text) | Self::Allow(text) | Self::Accept(text) => add(text.as_bytes()),
+            _ => {}
+        }
+        bytes
+    }
+
+    /// Returns the first field.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Apply { confirm: None, .. } => "apply",
+            Self::Apply { confirm: Some(_), .. } => "try",
+            Self::Confirm => "confirm",
+            Self::Reload => "reload",
+            Self::Offer => "offer",
+            Self::Pull => "pull",
+            Self::Rotate { .. } => "rotate",
+            Self::Status => "status",
+            Self::Exit { .. } => "exit",
+            Self::Invite(_) => "invite",
+            Self::Invitations => "invitations",
+            Self::Revoke(_) => "revoke",
+            Self::Allow(_) => "allow",
+            Self::Accept(_) => "accept",
+        }
     }
 
     /// Decodes the bytes from the socket; `None` if they are not a request.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let fields: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
+        let mut fields = bytes.split(|byte| *byte == 0);
+        // Text, because the compiler compares constant bytes one by one: four kilobytes for these words.
+        let word = str::from_utf8(fields.next()?).ok()?;
+        let fields: Vec<&[u8]> = fields.collect();
         let text = |field: &[u8]| Some(str::from_utf8(field).ok()?.to_owned());
         let file = |field| PathBuf::from(OsStr::from_bytes(field));
-        Some(match fields.as_slice() {
-            [b"apply", path] => Self::Apply { file: file(path), confirm: None },
-            [b"try", seconds, path] => {
+        Some(match (word, fields.as_slice()) {
+            ("apply", [path]) => Self::Apply { file: file(path), confirm: None },
+            ("try", [seconds, path]) => {
                 let confirm = Some(confirmation_time(text(seconds)?.parse().ok()?)?);
                 Self::Apply { file: file(path), confirm }
             }
-            [b"confirm"] => Self::Confirm,
-            [b"reload"] => Self::Reload,
-            [b"offer"] => Self::Offer,
-            [b"pull"] => Self::Pull,
-            [b"rotate"] => Self::Rotate { leaves_behind: false },
-            [b"rotate", b"leave-behind"] => Self::Rotate { leaves_behind: true },
-            [b"status"] => Self::Status,
-            [b"exit", portal] => Self::Exit { portal: text(portal)?, exit: None },
-            [b"exit", portal, exit] => Self::Exit { portal: text(portal)?, exit: Some(text(exit)?) },
-            [b"invite", terms] => Self::Invite(Terms::from_text(&text(terms)?)?),
-            [b"invitations"] => Self::Invitations,
-            [b"revoke", name] => Self::Revoke(text(name)?),
-            [b"allow", name] => Self::Allow(text(name)?),
-            [b"accept", pasted] => Self::Accept(text(pasted)?),
+            ("confirm", []) => Self::Confirm,
+            ("reload", []) => Self::Reload,
+            ("offer", []) => Self::Offer,
+            ("pull", []) => Self::Pull,
+            ("rotate", []) => Self::Rotate { leaves_behind: false },
+            ("rotate", [word]) if *word == LEAVE_BEHIND => Self::Rotate { leaves_behind: true },
+            ("status", []) => Self::Status,
+            ("exit", [portal]) => Self::Exit { portal: text(portal)?, exit: None },
+            ("exit", [portal, exit]) => Self::Exit { portal: text(portal)?, exit: Some(text(exit)?) },
+            ("invite", [terms]) => Self::Invite(Terms::from_text(&text(terms)?)?),
+            ("invitations", []) => Self::Invitations,
+            ("revoke", [name]) => Self::Revoke(text(name)?),
+            ("allow", [name]) => Self::Allow(text(name)?),
+            ("accept", [pasted]) => Self::Accept(text(pasted)?),
             _ => return None,
         })
     }
