@@ -58,7 +58,7 @@ fn add(file: &Path, options: &PhoneAdd) -> Result<ExitStatus, Errors> {
     let key = key_files::generate();
     let entry = PhoneEntry { name, id, at, exit, dns: &options.dns, public_key: keys::public_key(&key) };
     let serial = network.serial;
-    let (new_text, _) = phone::add(file, &text, &network, &entry)?;
+    let (new_text, _) = phone::add(file, &text, &entry)?;
     let admin = admin_key::load(&folder)?;
     let (new_text, network, signing) = locked_file::sealed(file, &new_text, serial, admin.as_ref())?;
     let phone_file = PhoneFile::new(&folder, &network, name, key.clone())?;
