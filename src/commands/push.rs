@@ -159,8 +159,8 @@ fn signed(file: &Path, known: &[SiteFile], newest: u64) -> Result<Network, Error
     }
     let key = admin_key::load(&folder_of(file))?;
     if key.as_ref().is_some_and(|key| network.admins.contains(&admin_public(key))) {
-        let change = |text: &str, _: &Network| Ok(text.to_owned());
-        return Ok(locked_file::change_with(file, newest, key.as_ref(), change)?.0);
+        let mut change = |text: &str, _: &Network| Ok(text.to_owned());
+        return Ok(locked_file::change_with(file, newest, key.as_ref(), &mut change)?.0);
     }
     Err(Error::wrong(format!(
         "{}: the admin key is not here, so nobody has signed the changes of this file: run `portals sign` \

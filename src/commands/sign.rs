@@ -23,7 +23,8 @@ pub(super) fn run(config: &Path, options: &SignCommand) -> Result<ExitStatus, Er
     let former = if options.create { former_key(file, &folder)? } else { None };
     let key = if options.create { create(&key_file)? } else { load(&key_file)? };
     let admin = signed::admin_public(&key);
-    let signed = locked_file::change_with(file, 0, Some(former.as_ref().unwrap_or(&key)), |text, network| {
+    let by = Some(former.as_ref().unwrap_or(&key));
+    let signed = locked_file::change_with(file, 0, by, &mut |text, network| {
         if network.admins.contains(&admin) {
             return Ok(text.to_owned());
         }

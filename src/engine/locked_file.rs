@@ -72,26 +72,15 @@ pub enum Signing {
 pub fn change(
     file: &Path,
     at_least: u64,
-    mut change: impl FnMut(&str, &Network) -> Result<String, Errors>,
+    change: &mut dyn FnMut(&str, &Network) -> Result<String, Errors>,
 ) -> Result<(Network, Signing), Errors> {
     let key = admin_key::load(&folder_of(file))?;
-    change_and_sign(file, at_least, key.as_ref(), &mut change)
+    change_with(file, at_least, key.as_ref(), change)
 }
 
 /// Changes the network file as [`change`] does, and signs it with this admin key, if the changed file lists
 /// the key.
 pub fn change_with(
-    file: &Path,
-    at_least: u64,
-    key: Option<&Secret>,
-    mut change: impl FnMut(&str, &Network) -> Result<String, Errors>,
-) -> Result<(Network, Signing), Errors> {
-    change_and_sign(file, at_least, key, &mut change)
-}
-
-/// Changes the network file as [`change`] does. The change is a trait object, so that there is one function
-/// for all changes.
-fn change_and_sign(
     file: &Path,
     at_least: u64,
     key: Option<&Secret>,
