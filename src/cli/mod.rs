@@ -3,6 +3,7 @@
 pub mod amounts;
 mod files;
 mod init;
+pub mod input;
 mod join;
 pub mod output;
 mod phone;

@@ -2,7 +2,6 @@
 //! does the work.
 
 use std::fs;
-use std::io::{self, BufRead as _, Read as _};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{ExitStatus, THIS_PROGRAM, shell_word};
 use crate::base::error::{Context as _, Error, Errors, Result};
+use crate::cli::input;
 use crate::cli::output::{self, complain, say};
 use crate::cli::style::Style;
 use crate::cli::{AcceptCommand, InviteCommand, InvitesCommand};
@@ -26,7 +26,7 @@ use crate::site;
 const NONE: &str = "none";
 
 /// Longest text that a person pastes.
-const LONGEST_PASTE: u64 = 4096;
+const LONGEST_PASTE: usize = 4096;
 
 /// Time between two looks at an invitation.
 const LOOK: Duration = Duration::from_secs(1);
@@ -115,13 +115,9 @@ fn decide(name: &str) -> Result<ExitStatus, Errors> {
 }
 
 fn answer(name: &str) -> Result<ExitStatus, Errors> {
-    let mut line = String::new();
-    io::stdin()
-        .lock()
-        .take(LONGEST_PASTE)
-        .read_line(&mut line)
-        .context(|| "cannot read the answer".to_owned())?;
-    if is_yes(&line) {
+    let mut line = [0; 64];
+    let length = input::read_line(&mut line).context(|| "cannot read the answer".to_owned())?;
+    if is_yes(&line[..length]) {
         return allow(name);
     }
     ask_agent(&ControlRequest::Revoke(name.to_owned()))?;
@@ -130,8 +126,9 @@ fn answer(name: &str) -> Result<ExitStatus, Errors> {
 }
 
 /// Reports whether a person has said yes. Anything else is a no.
-fn is_yes(line: &str) -> bool {
-    ["y", "yes"].iter().any(|yes| line.trim().eq_ignore_ascii_case(yes))
+fn is_yes(line: &[u8]) -> bool {
+    let line = line.trim_ascii();
+    line.eq_ignore_ascii_case(b"y") || line.eq_ignore_ascii_case(b"yes")
 }
 
 fn allow(name: &str) -> Result<ExitStatus, Errors> {
@@ -175,13 +172,12 @@ pub(super) fn accept(options: &AcceptCommand) -> Result<ExitStatus, Errors> {
 
 /// Returns the text that a person pastes as an argument, or through standard input.
 pub(super) fn pasted(argument: &str) -> Result<Zeroizing<String>> {
-    let mut text = Zeroizing::new(argument.to_owned());
-    if *text == "-" {
-        text.clear();
-        let read = io::stdin().lock().take(LONGEST_PASTE).read_to_string(&mut text);
-        read.context(|| "cannot read standard input".to_owned())?;
+    if argument != "-" {
+        return Ok(Zeroizing::new(argument.to_owned()));
     }
-    Ok(text)
+    let mut text = Zeroizing::new([0; LONGEST_PASTE]);
+    let length = input::read_all(&mut *text).context(|| "cannot read standard input".to_owned())?;
+    Ok(Zeroizing::new(String::from_utf8_lossy(&text[..length]).into_owned()))
 }
 
 /// Returns a text that can be the name of a site.
@@ -215,10 +211,10 @@ mod tests {
     #[test]
     fn only_a_yes_is_a_yes() {
         for yes in ["y\n", "Y\n", "yes\r\n", " Yes ", "YES"] {
-            assert!(is_yes(yes), "{yes}");
+            assert!(is_yes(yes.as_bytes()), "{yes}");
         }
         for no in ["", "\n", "n\n", "yesterday\n", "ye\n", "y y\n"] {
-            assert!(!is_yes(no), "{no}");
+            assert!(!is_yes(no.as_bytes()), "{no}");
         }
     }
 }

@@ -4,11 +4,10 @@ use std::fmt::Arguments;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use nix::unistd::read;
-
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::net::IfName;
 use crate::cli::InitCommand;
+use crate::cli::input::read_line;
 use crate::cli::output::{flush, print, say};
 use crate::commands::host_name;
 use crate::config;
@@ -132,7 +131,7 @@ fn answer(question: Arguments) -> Result<String> {
     print(question);
     flush();
     let mut line = [0; LONGEST_LINE];
-    let length = read(io::stdin(), &mut line).context(|| "cannot read the answer".to_owned())?;
+    let length = read_line(&mut line).context(|| "cannot read the answer".to_owned())?;
     if length == 0 {
         say!("");
         return Err(Error::failed(
