@@ -6,7 +6,7 @@ use crate::base::net::{Cidr, Family, IfName, InterfaceAddress, Secret};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Name, Network};
 use crate::config::site_network6;
-use crate::site::{self, PeerKnowledge, SitePeer, SiteTunnel};
+use crate::site::{self, PeerKnowledge, SiteTunnel};
 use crate::wgquick::{self, InterfaceSection, WgQuickFile};
 
 /// A wg-quick file, which makes one interface.
@@ -30,12 +30,15 @@ pub fn files(
 ) -> Vec<WgQuickExport> {
     let known = PeerKnowledge { network_secret: secret, phone_keys, resolved: &SortedMap::new() };
     let tunnels = site::tunnels(network, own, &known);
-    let file = |(interface, tunnel): (&IfName, &SiteTunnel)| WgQuickExport {
-        interface: interface.clone(),
-        config: config(network, own, private_key, tunnel),
-        comments: comments(network, own, interface, tunnel),
-    };
-    tunnels.iter().map(file).collect()
+    let mut files = Vec::new();
+    for (interface, tunnel) in &tunnels {
+        files.push(WgQuickExport {
+            interface: interface.clone(),
+            config: config(network, own, private_key, tunnel),
+            comments: comments(network, own, interface, tunnel),
+        });
+    }
+    files
 }
 
 impl WgQuickExport {
@@ -61,33 +64,35 @@ impl WgQuickExport {
 }
 
 fn config(network: &Network, own: &str, private_key: Option<&Secret>, tunnel: &SiteTunnel) -> WgQuickFile {
-    let address6 = ipv6(network, own).and_then(|own| own.nth(1));
-    let addresses = [Some(site::address(network, own)), address6].into_iter().flatten();
+    let mut addresses = vec![InterfaceAddress::host(site::address(network, own))];
+    addresses.extend(ipv6(network, own).and_then(|own| own.nth(1)).map(InterfaceAddress::host));
     let interface = InterfaceSection {
         private_key: private_key.cloned(),
-        addresses: addresses.map(InterfaceAddress::host).collect(),
+        addresses,
         mtu: Some(network.mtu.most()),
         listen_port: Some(tunnel.port),
         ..InterfaceSection::default()
     };
     let ends_here = tunnel.table.is_some() && network.subnet6.is_none();
-    let peer = |peer: &SitePeer| wgquick::PeerSection {
-        public_key: peer.public_key,
-        preshared_key: peer.preshared_key.clone(),
-        endpoint: peer
-            .endpoint
-            .as_ref()
-            .map(|dialled| wgquick::DialledHost { host: dialled.host.clone(), port: dialled.port }),
-        // IPv6 would otherwise leave in the clear; the exit drops it.
-        allowed_ips: peer
-            .allowed_ips
-            .iter()
-            .copied()
-            .chain(ends_here.then_some(Family::V6.everything()))
-            .collect(),
-        keepalive: peer.keepalive,
-    };
-    WgQuickFile { interface, peers: tunnel.ends().map(|(_, end)| peer(end)).collect() }
+    let mut peers = Vec::new();
+    for (_, peer) in tunnel.ends() {
+        let mut allowed_ips: Vec<Cidr> = peer.allowed_ips.iter().copied().collect();
+        if ends_here {
+            // IPv6 would otherwise leave in the clear; the exit drops it.
+            allowed_ips.push(Family::V6.everything());
+        }
+        peers.push(wgquick::PeerSection {
+            public_key: peer.public_key,
+            preshared_key: peer.preshared_key.clone(),
+            endpoint: peer
+                .endpoint
+                .as_ref()
+                .map(|dialled| wgquick::DialledHost { host: dialled.host.clone(), port: dialled.port }),
+            allowed_ips,
+            keepalive: peer.keepalive,
+        });
+    }
+    WgQuickFile { interface, peers }
 }
 
 /// Returns the IPv6 network of a site, if the network has IPv6.
@@ -114,38 +119,41 @@ fn comments(network: &Network, own: &str, interface: &IfName, tunnel: &SiteTunne
     } else if tunnel.table.is_some() {
         comments.push("A host without IPv6 cannot set up ::/0: remove it from AllowedIPs there.".to_owned());
     }
-    let relays =
-        site::relays(network, own, has_ipv6).into_iter().filter(|relay| relay.incoming == *interface);
-    comments.extend(relays.map(|relay| {
-        format!(
-            "wg-quick cannot lead the traffic from {} on to {}: it would leave here instead.",
-            relay.source, relay.to
-        )
-    }));
-    comments.extend(as_exit(network, tunnel));
-    comments.extend(translations(network, own, tunnel));
+    for relay in site::relays(network, own, has_ipv6) {
+        if relay.incoming == *interface {
+            comments.push(format!(
+                "wg-quick cannot lead the traffic from {} on to {}: it would leave here instead.",
+                relay.source, relay.to
+            ));
+        }
+    }
+    as_exit(&mut comments, network, tunnel);
+    translations(&mut comments, network, own, tunnel);
     comments
 }
 
-/// Returns the commented settings with which the host forwards the traffic of peers that use it as an exit.
-fn as_exit(network: &Network, tunnel: &SiteTunnel) -> Vec<String> {
-    let guests: Vec<(&Name, &SitePeer)> = tunnel.ends().filter(|(_, peer)| peer.exits_here).collect();
-    if guests.is_empty() {
-        return Vec::new();
+/// Adds the commented settings with which the host forwards the traffic of peers that use it as an exit.
+fn as_exit(comments: &mut Vec<String>, network: &Network, tunnel: &SiteTunnel) {
+    let (mut names, mut sources) = (Vec::new(), Vec::<&Cidr>::new());
+    for (name, peer) in tunnel.ends() {
+        if peer.exits_here {
+            names.push(name.as_str());
+            sources.extend(&peer.networks);
+        }
     }
-    let names: Vec<&str> = guests.iter().map(|(name, _)| name.as_str()).collect();
-    let mut comments = vec![
-        format!(
-            "Exit of {}: remove the # below, so that this host forwards their traffic:",
-            names.join(", ")
-        ),
-        "PostUp = sysctl -q -w net.ipv4.ip_forward=1".to_owned(),
-    ];
+    if names.is_empty() {
+        return;
+    }
+    comments.push(format!(
+        "Exit of {}: remove the # below, so that this host forwards their traffic:",
+        names.join(", ")
+    ));
+    comments.push("PostUp = sysctl -q -w net.ipv4.ip_forward=1".to_owned());
     let subnet6 = network.subnet6.map(|subnet6| subnet6.network);
     if subnet6.is_some() {
         comments.push("PostUp = sysctl -q -w net.ipv6.conf.all.forwarding=1".to_owned());
     }
-    for source in guests.iter().flat_map(|(_, peer)| &peer.networks) {
+    for source in sources {
         let (program, subnet) = match source.family() {
             Family::V4 => ("iptables", Some(network.subnet)),
             Family::V6 => ("ip6tables", subnet6),
@@ -164,22 +172,22 @@ fn as_exit(network: &Network, tunnel: &SiteTunnel) -> Vec<String> {
         );
         comments.push("net.ipv6.conf.UPLINK.accept_ra=2 for its uplink.".to_owned());
     }
-    comments
 }
 
-/// Returns the comments on networks of the site that other sites see as other networks: wg-quick itself does
+/// Adds the comments on networks of the site that other sites see as other networks: wg-quick itself does
 /// not translate them.
-fn translations(network: &Network, own: &str, tunnel: &SiteTunnel) -> Vec<String> {
-    let translated = network.sites[own].lan.iter().filter_map(|lan| lan.translation());
-    let mut translated = translated.filter(|(here, _)| here.family() == Family::V4).peekable();
-    let mut comments = Vec::new();
-    if translated.peek().is_none() || tunnel.ends().next().is_none() {
-        return comments;
+fn translations(comments: &mut Vec<String>, network: &Network, own: &str, tunnel: &SiteTunnel) {
+    if tunnel.ends().next().is_none() {
+        return;
     }
-    comments.push(
-        "Remove the # below, so that other sites see networks of this site as the file says:".to_owned(),
-    );
-    for (here, seen_as) in translated {
+    let mut heading =
+        Some("Remove the # below, so that other sites see networks of this site as the file says:");
+    for lan in &network.sites[own].lan {
+        let Some((here, seen_as)) = lan.translation() else { continue };
+        if here.family() == Family::V6 {
+            continue;
+        }
+        comments.extend(heading.take().map(str::to_owned));
         for (event, verb) in [("PostUp", "-A"), ("PostDown", "-D")] {
             comments.push(format!(
                 "{event} = iptables -t nat {verb} PREROUTING -d {seen_as} -i %i -j NETMAP --to {here}"
@@ -189,5 +197,4 @@ fn translations(network: &Network, own: &str, tunnel: &SiteTunnel) -> Vec<String
             ));
         }
     }
-    comments
 }
