@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::health::{ExitState, Health, interval};
 use crate::base::error::Result;
+use crate::base::list::ToList as _;
 use crate::base::net::{Family, IfName};
 use crate::config::model::{FailoverDelays, Name};
 use crate::kernel::Kernel;
@@ -164,7 +165,7 @@ fn through_chain(chain: &Chain) -> Vec<ProbePath> {
         };
         Some(ProbePath { exit: chain.name.clone(), echo, is_beyond, is_provider: false })
     };
-    let mut paths: Vec<ProbePath> = path(chain.farthest, false).into_iter().collect();
+    let mut paths: Vec<ProbePath> = path(chain.farthest, false).into_iter().list();
     paths.extend(chain.beyond.and_then(|target| path(target, true)));
     paths
 }

@@ -115,19 +115,20 @@ sources! {
 impl Sources {
     /// Waits for input or for the earliest deadline. Reports for each source whether it has input, in the
     /// order of the list.
-    pub(super) fn wait(&self) -> Result<[bool; Self::COUNT]> {
+    pub(super) fn wait(&mut self) -> Result<[bool; Self::COUNT]> {
+        let list = self.list();
         let mut deadline = None;
-        for source in self.list() {
+        let mut descriptors = Vec::new();
+        let mut ends = [0; Self::COUNT];
+        for (source, end) in list.iter().zip(&mut ends) {
             deadline = earlier(deadline, source.deadline());
         }
-        let descriptors = self.list().map(Source::descriptors);
-        let mut inputs = wait_for_input(&descriptors.concat(), deadline)?.into_iter();
-        Ok(descriptors.map(|own| inputs.by_ref().take(own.len()).fold(false, |any, input| any | input)))
+        Ok(has_input)
     }
 
     /// Gives the source at this place of the list its turn.
     pub(super) fn turn(&mut self, place: usize, kernel: &mut dyn Kernel, has_input: bool) -> Result<Task> {
-        self.list_mut()[place].turn(Turn { kernel, now: Instant::now(), has_input })
+        self.list()[place].turn(Turn { kernel, now: Instant::now(), has_input })
     }
 
     /// Reports whether the agent may repair: not while repairs are damped, and not before another attempt is

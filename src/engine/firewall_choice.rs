@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::base::error::{Context as _, Result};
+use crate::base::list::ToList as _;
 use crate::base::net::Family;
 use crate::firewall::FirewallBackend;
 use crate::firewall::xtables::IptablesProgram;
@@ -36,10 +37,7 @@ pub fn remember(folder: &Path, backend: Option<FirewallBackend>) -> Result<()> {
 }
 
 fn backends() -> Vec<FirewallBackend> {
-    [FirewallBackend::Nftables]
-        .into_iter()
-        .chain(IptablesProgram::ALL.map(FirewallBackend::Iptables))
-        .collect()
+    [FirewallBackend::Nftables].into_iter().chain(IptablesProgram::ALL.map(FirewallBackend::Iptables)).list()
 }
 
 /// Returns the word for a firewall in the file, different for each program.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::base::list::ToList as _;
 use crate::nat::helper::{Pair, RelaySide, RelayedLink};
 use crate::system::disk::{self, FileOrigin};
 
@@ -31,7 +32,7 @@ impl Record {
 
     /// Returns the links in the record. A line that cannot be parsed does not count.
     pub(super) fn links(&self) -> Vec<(Pair, RelayedLink)> {
-        self.written.lines().filter_map(parse).collect()
+        self.written.lines().filter_map(parse).list()
     }
 
     /// Takes over the links to record.

@@ -22,6 +22,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use crate::base::error::{Context as _, Error, Result};
+use crate::base::list::ToList as _;
 use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{RoutingStep, Step, SysctlChange};
@@ -164,7 +165,7 @@ impl Journal {
     pub fn hand_over(&self, heard: &[(IfName, PublicKey, SocketAddr)]) -> Result<()> {
         let path = self.endpoints_path();
         let lines: Vec<String> =
-            heard.iter().map(|(name, key, from)| format!("{name} {key} {from}\n")).collect();
+            heard.iter().map(|(name, key, from)| format!("{name} {key} {from}\n")).list();
         disk::replace(&path, lines.concat().as_bytes(), 0o600).context(|| cannot_write(&path))
     }
 
@@ -179,7 +180,7 @@ impl Journal {
             let mut words = line.split(' ');
             Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
         };
-        Ok(text.lines().filter_map(parse).collect())
+        Ok(text.lines().filter_map(parse).list())
     }
 
     fn endpoints_path(&self) -> PathBuf {

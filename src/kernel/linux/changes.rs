@@ -6,6 +6,7 @@ use nix::errno::Errno;
 
 use super::Linux;
 use crate::base::error::{Error, Result};
+use crate::base::list::ToList as _;
 use crate::base::net::IfName;
 use crate::kernel::batch::Batch;
 use crate::kernel::netlink::{Socket, protocols};
@@ -82,7 +83,7 @@ impl Linux {
             self.devices.insert(new.name.clone(), builtin::Device::create(&new.name)?);
             Ok(())
         };
-        Ok(new.iter().map(make).collect())
+        Ok(new.iter().map(make).list())
     }
 
     fn remove_links(&mut self, old: &[&NamedLink]) -> Result<Vec<Result<()>>> {

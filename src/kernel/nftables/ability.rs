@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::transaction;
+use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
 use crate::firewall::edit::edits;
 use crate::firewall::{Action, Chain, Condition, Firewall, FirewallRule, Networks, Set, SetName};
@@ -24,8 +25,7 @@ pub(super) fn lacks(socket: &mut Nfnetlink, translates: bool) -> Result<Vec<&'st
     let edits = edits(None, Some(&needed));
     let trial = transaction::encode_trial(&edits);
     let refusals = socket.refusals(trial.messages())?.into_iter();
-    let refusals: Vec<_> =
-        refusals.map(|(message, refusal)| (trial.edit_of(message), refusal.errno)).collect();
+    let refusals: Vec<_> = refusals.map(|(message, refusal)| (trial.edit_of(message), refusal.errno)).list();
     Ok(transaction::lacking(&edits, &refusals))
 }
 

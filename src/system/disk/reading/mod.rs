@@ -17,6 +17,7 @@ use nix::unistd::geteuid;
 
 use super::folder_of;
 use crate::base::error::Error;
+use crate::base::list::ToList as _;
 
 /// Largest size of a file, in bytes; far more than any file that belongs here.
 const LARGEST: u64 = 4 << 20;
@@ -230,7 +231,7 @@ fn user_map() -> String {
 /// Reports whether the namespace has only one user, so that there is no other user to keep out. In such a
 /// namespace, the files of the host's root belong to the user `nobody`.
 fn is_alone(map: &str) -> bool {
-    matches!(map.split_whitespace().collect::<Vec<_>>()[..], [_, _, "1"])
+    matches!(map.split_whitespace().list()[..], [_, _, "1"])
 }
 
 fn is_shared(metadata: &Metadata) -> bool {
