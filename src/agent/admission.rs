@@ -30,6 +30,7 @@ use crate::kernel::sockets::HelperPacket;
 use crate::signed::{self, FileStanding};
 use crate::site;
 use crate::system::key_files;
+use crate::system::logging as log;
 
 /// Reason for a site whose admission has failed at this site: its log has the errors.
 const SEE_LOG: &str = "the site that invites cannot add it at present; its log tells why";

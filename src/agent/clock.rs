@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::system::clock::{Judgement, LastKnown};
+use crate::system::logging as log;
 use crate::system::logging::utc;
 use crate::system::wall_clock::{self, Jumps};
 

@@ -13,6 +13,7 @@ use crate::engine::apply::OnFailure;
 use crate::engine::commit_confirmed::{CommitConfirmed, Version, must_confirm};
 use crate::engine::load::Files;
 use crate::site::{self, Site};
+use crate::system::logging as log;
 
 /// Demand for a confirmation of a network file that is read again.
 #[derive(Debug, Clone, Copy)]

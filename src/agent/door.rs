@@ -18,6 +18,7 @@ use crate::kernel::Kernel;
 use crate::kernel::sockets::HelperSocket;
 use crate::system::disk::{self, cannot_write};
 use crate::system::key_files;
+use crate::system::logging as log;
 
 /// Time between two writes of the time that is left to invitations.
 const WRITE_PAUSE: Duration = Duration::from_hours(1);

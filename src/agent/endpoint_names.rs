@@ -15,6 +15,7 @@ use crate::config::model::{EndpointHost, Name};
 use crate::kernel::Kernel;
 use crate::site::{Site, SitePeer};
 use crate::state::Tunnel;
+use crate::system::logging as log;
 use crate::system::resolver::Lookup;
 
 /// First wait after a name was not found. It doubles each time up to the longest.

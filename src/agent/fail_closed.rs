@@ -16,6 +16,7 @@ use crate::base::error::{Error, ErrorKind, Errors, Result};
 use crate::base::path::folder_of;
 use crate::engine::close_portals;
 use crate::engine::commit_confirmed::CommitConfirmed;
+use crate::system::logging as log;
 use crate::engine::journal::Journal;
 use crate::system::notify;
 

@@ -8,6 +8,8 @@ use std::time::SystemTime;
 use super::Agent;
 use crate::base::error::{Errors, Result};
 use crate::base::net::{IfName, PublicKey};
+use crate::kernel::wireguard::Reading;
+use crate::system::logging as log;
 
 impl Agent {
     /// Leaves the endpoints of its peers for the next agent.

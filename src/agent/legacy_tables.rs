@@ -7,6 +7,7 @@ use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::kernel::Kernel;
 use crate::kernel::iptables::legacy::Shape;
+use crate::system::logging as log;
 
 /// Time between two looks: the agent must repair within a second.
 const PERIOD: Duration = Duration::from_millis(800);

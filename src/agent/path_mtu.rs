@@ -17,6 +17,7 @@ use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
 use crate::kernel::sockets::EchoSocket;
 use crate::site::Site;
+use crate::system::logging as log;
 
 /// Longest wait for an answer. A late answer, to the small echo or the large one, does not count.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@ use crate::config::model::Mtu;
 use crate::plan::{take_up_exits, widths};
 use crate::site;
 use crate::state::Scope;
+use crate::system::logging as log;
 
 impl Agent {
     /// Begins with the exits and path MTUs that are in force: an agent that has ended, or was killed, has

@@ -14,6 +14,7 @@ use crate::site::Site;
 use crate::state::WireGuardBackend;
 use crate::state::step::Step;
 use crate::state::words::count;
+use crate::system::logging as log;
 use crate::system::open_files;
 
 /// Outcome of an attempt.

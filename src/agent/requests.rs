@@ -15,6 +15,7 @@ use crate::control::{
     AgentStatus, Answer, ChangeReport, ControlListener, ControlRequest, InvitationStatus, WaitingClient,
 };
 use crate::exchange::Exchange;
+use crate::system::logging as log;
 
 impl Source for ControlListener {
     fn descriptors(&self) -> Vec<BorrowedFd<'_>> {

@@ -27,6 +27,7 @@ use crate::engine::{admin_key, own_key};
 use crate::exchange::Relation;
 use crate::site;
 use crate::system::key_files;
+use crate::system::logging as log;
 
 /// Longest wait for the linked sites to take the file with the new key. Their links are down from then on,
 /// until this site changes over.

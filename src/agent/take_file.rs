@@ -11,6 +11,7 @@ use crate::engine::locked_file::LockedNetworkFile;
 use crate::exchange::{OwnStanding, Taker, WholeFile, judge, own_standing};
 use crate::kernel::sockets::HelperPacket;
 use crate::system::disk::{self, FileOrigin};
+use crate::system::logging as log;
 
 /// Time for the giver of a file to answer through its tunnel.
 const PROVEN_WITHIN: Duration = Duration::from_mins(2);

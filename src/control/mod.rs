@@ -26,6 +26,7 @@ use nix::unistd::geteuid;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::moment::earlier;
+use crate::system::logging as log;
 use crate::system::logging::RateLimit;
 pub use agent_status::{AgentStatus, HelperStatus, SiteFile, TimedState};
 pub use invitation::{InvitationStatus, Stage};

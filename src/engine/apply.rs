@@ -12,6 +12,7 @@ use crate::state::diff::diff;
 use crate::state::step::{FirewallStep, RoutingStep, Step};
 use crate::state::words;
 use crate::state::{Route, RouteTarget, Scope, State};
+use crate::system::logging as log;
 
 /// Result of a look at the machine, and the steps that would make it match.
 #[derive(Debug)]

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::Service;
 use super::process::Process;
+use crate::base::moment::doubled;
+use crate::system::logging as log;
 
 /// Wait after the first failure. It doubles with each failure up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

@@ -15,6 +15,7 @@ use crate::base::error::{Context as _, Result};
 use crate::base::list::ToList as _;
 use crate::base::moment::earlier;
 use crate::base::sorted::SortedMap;
+use crate::system::logging as log;
 
 /// Longest wait for all services to end, including services that must be killed.
 const END_TIMEOUT: Duration = Duration::from_secs(5);

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::base::error::{Context as _, Result};
 use crate::system::disk::{self, FileOrigin};
+use crate::system::logging as log;
 use crate::system::logging::utc;
 use crate::system::wall_clock;
 

@@ -16,6 +16,7 @@ use crate::exchange::{Exchange, Outgoing, OwnFile, OwnStanding, Relation, WholeF
 use crate::kernel::sockets::HelperPacket;
 use crate::nat::packet::{Header, Kind};
 use crate::site::{ExchangePart, Site};
+use crate::system::logging as log;
 
 /// Number of packets that thank for a file.
 const THANKS: usize = 3;

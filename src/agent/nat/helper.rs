@@ -23,6 +23,7 @@ use crate::kernel::sockets::{HelperPacket, HelperSocket};
 use crate::nat::helper::{Call, Helper, Pair, Received, RelayedLink};
 use crate::nat::packet::{ASK, Message};
 use crate::site::{HelperPart, Site};
+use crate::system::logging as log;
 
 /// Average time between two changes of the rules, which a member of the network can ask for without end.
 const RULES_PAUSE: Duration = Duration::from_secs(2);

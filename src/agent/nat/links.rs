@@ -20,6 +20,7 @@ use crate::kernel::sockets::{TunnelPacket, TunnelPackets};
 use crate::nat::packet::{Answer, Header, Kind, MOST_ADDRESSES, Message};
 use crate::nat::search::Outgoing;
 use crate::site::Site;
+use crate::system::logging as log;
 use crate::system::logging::RateLimit;
 use crate::system::port_mapping::{PortMapping, Router};
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::base::list::ToList as _;
 use crate::nat::helper::{Pair, RelaySide, RelayedLink};
 use crate::system::disk::{self, FileOrigin};
+use crate::system::logging as log;
 
 /// Shortest time between two writes: flash memory bears a small file a minute.
 const PAUSE: Duration = Duration::from_mins(1);

@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::base::error::{Error, Result};
+use crate::system::logging as log;
 use copies::Copies;
 pub use copies::UndoOutcome;
 pub use watch::CopyWatch;

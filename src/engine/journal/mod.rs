@@ -28,6 +28,7 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{RoutingStep, Step, SysctlChange};
 use crate::state::{Scope, State};
 use crate::system::disk::{self, FileOrigin, cannot_write};
+use crate::system::logging as log;
 
 /// Folder of run-time files.
 pub(crate) const FOLDER: &str = "/run/portals";

@@ -5,7 +5,6 @@ mod changes;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use log::{debug, warn};
 use nix::errno::Errno;
 
 use crate::base::error::{Error, Result};
@@ -29,6 +28,7 @@ use crate::kernel::{Kernel, Outcome, address, builtin, link, route, rule, sysctl
 use crate::state::step::{Step, TunnelChange};
 use crate::state::{Link, Scope, State, TUNNEL_MARK, Tunnel, WireGuardBackend};
 use crate::wifi::card::Station;
+use crate::system::logging as log;
 use changes::change_in_kernel;
 
 /// Kernel of this machine, in the network namespace of the thread that opened it.
@@ -109,7 +109,7 @@ impl Linux {
                 Ok(reading) => tunnels.insert(name.clone(), reading.tunnel),
                 // The process of the tunnel is ending, or hides the tunnel from us: a tunnel that cannot be
                 // asked has no settings.
-                Err(error) if link.backend() == Some(WireGuardBackend::BuiltIn) => debug!("{error}"),
+                Err(error) if link.backend() == Some(WireGuardBackend::BuiltIn) => log::debug!("{error}"),
                 Err(error) => return Err(error),
             }
         }

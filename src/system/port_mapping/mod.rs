@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::base::moment::earlier;
+use crate::system::logging as log;
+use crate::system::wait::wait_for_input;
 use crate::base::net::Secret;
 use crate::nat::mapping::{self, Dialogue, Mapping, MappingState, Progress, Protocol, Subject, is_private};
 use entry::{Entry, LONG_WAIT};

@@ -9,6 +9,7 @@ use super::Router;
 use super::entry::Entry;
 use crate::nat::mapping::{LIFETIME, Mapping, Nonce, Protocol};
 use crate::system::disk::{self, FileOrigin};
+use crate::system::logging as log;
 
 /// Reads the record; empty if there is none. A line that cannot be parsed does not count.
 pub(super) fn read(path: &Path) -> (Option<Router>, Vec<Entry>) {
