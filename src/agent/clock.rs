@@ -129,8 +129,8 @@ fn jump(then: SystemTime, passed: Duration, now: SystemTime) -> Option<Jump> {
 }
 
 impl Source for Clock {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.jumps.iter().map(Jumps::as_fd).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.extend(self.jumps.as_ref().map(Jumps::as_fd));
     }
 
     fn deadline(&self) -> Option<Instant> {

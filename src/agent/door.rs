@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::moment::earlier;
+use crate::base::moment::{doubled, earlier};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{EndpointHost, Name};
 use crate::join::WAIT_PORT;
@@ -162,8 +162,8 @@ impl Door {
 }
 
 impl Source for Door {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.socket.iter().map(|socket| socket.descriptor()).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.extend(self.socket.as_ref().map(|socket| socket.descriptor()));
     }
 
     fn deadline(&self) -> Option<Instant> {

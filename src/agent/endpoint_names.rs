@@ -157,8 +157,10 @@ impl EndpointNames {
 }
 
 impl Source for EndpointNames {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.entries.iter().filter_map(|entry| entry.lookup.as_ref()?.descriptor()).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for entry in &self.entries {
+            all.extend(entry.lookup.as_ref().and_then(Lookup::descriptor));
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -247,7 +249,7 @@ impl LinkReview<'_> {
             if let Some(address) = next {
                 link.dial(address, &tunnel, self.kernel)?;
             }
-            entry.wait = (entry.wait * 2).clamp(FIRST_TRY.min(self.resolve_after), self.resolve_after);
+            entry.wait = doubled(entry.wait, FIRST_TRY.min(self.resolve_after), self.resolve_after);
             wait = wait.min(entry.wait);
         }
         entry.due = Some(self.now + wait);

@@ -188,8 +188,10 @@ impl Exits {
 }
 
 impl Source for Exits {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.probes.iter().filter_map(ProbedExit::descriptor).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for probe in &self.probes {
+            all.extend(probe.descriptor());
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {

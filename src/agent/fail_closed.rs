@@ -9,16 +9,16 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::Signal;
 
 use super::signals::Signals;
-use super::source::wait_for_input;
 use super::{Agent, log_errors};
-use crate::base::list::ToList as _;
 use crate::base::error::{Error, ErrorKind, Errors, Result};
+use crate::base::list::ToList as _;
 use crate::base::path::folder_of;
 use crate::engine::close_portals;
 use crate::engine::commit_confirmed::CommitConfirmed;
-use crate::system::logging as log;
 use crate::engine::journal::Journal;
+use crate::system::logging as log;
 use crate::system::notify;
+use crate::system::wait::wait_for_input;
 
 /// Time until another start although no file has changed: the host may have changed.
 const PAUSE: Duration = Duration::from_secs(10);

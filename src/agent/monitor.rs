@@ -4,10 +4,11 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::signals::Signals;
-use super::source::{Source, Task, Turn, wait_for_input};
+use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::kernel::Kernel;
 use crate::kernel::sockets::ChangeMonitor;
+use crate::system::wait::wait_for_input;
 
 /// Silence that ends a burst: other programs change things in bursts.
 const QUIET: Duration = Duration::from_millis(50);
@@ -31,7 +32,7 @@ impl Monitor {
         loop {
             self.0.forget();
             let mut descriptors = vec![signals.as_fd()];
-            descriptors.extend(self.0.descriptors());
+            self.0.descriptors(&mut descriptors);
             let inputs = wait_for_input(&descriptors, Some(Instant::now() + QUIET))?;
             let (has_signal, has_news) = (inputs[0], inputs[1..].contains(&true));
             if has_signal || !has_news || Instant::now() >= end {
@@ -53,8 +54,8 @@ impl Monitor {
 }
 
 impl Source for Monitor {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.0.descriptors()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        self.0.descriptors(all);
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {

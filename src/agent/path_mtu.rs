@@ -144,9 +144,10 @@ impl PathMtus {
 }
 
 impl Source for PathMtus {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let waiting = self.links.iter().filter(|link| link.asked.is_some());
-        waiting.filter_map(|link| link.echo.as_ref()).map(|echo| echo.descriptor()).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for link in self.links.iter().filter(|link| link.asked.is_some()) {
+            all.extend(link.echo.as_ref().map(|echo| echo.descriptor()));
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {

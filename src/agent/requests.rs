@@ -18,8 +18,8 @@ use crate::exchange::Exchange;
 use crate::system::logging as log;
 
 impl Source for ControlListener {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.descriptors()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        self.descriptors(all);
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -21,7 +21,7 @@ use super::nat::{HelperPorts, LinkPaths};
 use super::path_mtu::PathMtus;
 use super::retry::Retry;
 use super::signals::Signals;
-use super::source::{Source, Task, Turn, wait_for_input};
+use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::moment::earlier;
 use crate::base::sorted::SortedMap;
@@ -30,6 +30,7 @@ use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::load::Files;
 use crate::kernel::Kernel;
 use crate::services::Supervisor;
+use crate::system::wait::wait_for_input;
 
 /// Declares [`Sources`] with one field, and one place in the list, for each line.
 macro_rules! sources {
@@ -52,11 +53,7 @@ macro_rules! sources {
                 Ok(Self { $($source: $opened,)* })
             }
 
-            fn list(&self) -> [&dyn Source; Self::COUNT] {
-                [$(&self.$source),*]
-            }
-
-            fn list_mut(&mut self) -> [&mut dyn Source; Self::COUNT] {
+            fn list(&mut self) -> [&mut dyn Source; Self::COUNT] {
                 [$(&mut self.$source),*]
             }
         }
@@ -122,6 +119,15 @@ impl Sources {
         let mut ends = [0; Self::COUNT];
         for (source, end) in list.iter().zip(&mut ends) {
             deadline = earlier(deadline, source.deadline());
+            source.descriptors(&mut descriptors);
+            *end = descriptors.len();
+        }
+        let inputs = wait_for_input(&descriptors, deadline)?;
+        let mut has_input = [false; Self::COUNT];
+        let mut begin = 0;
+        for (end, has_input) in ends.into_iter().zip(&mut has_input) {
+            *has_input = inputs[begin..end].contains(&true);
+            begin = end;
         }
         Ok(has_input)
     }

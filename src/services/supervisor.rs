@@ -70,9 +70,11 @@ impl Supervisor {
         self.turn(now);
     }
 
-    /// Returns the descriptors that have input when a service has written something.
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.keepers.values().filter_map(ServiceKeeper::descriptor)
+    /// Adds the descriptors that have input when a service has written something.
+    pub fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for keeper in self.keepers.values() {
+            all.extend(keeper.descriptor());
+        }
     }
 
     /// Returns the time of the next turn even if nothing happens before.

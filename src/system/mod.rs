@@ -15,4 +15,5 @@ pub mod platform;
 pub mod port_mapping;
 pub mod resolver;
 pub(crate) mod threads;
+pub mod wait;
 pub mod wall_clock;

@@ -273,8 +273,10 @@ impl HelperPorts {
 }
 
 impl Source for HelperPorts {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.sockets.iter().map(|(_, socket)| socket.descriptor()).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for (_, socket) in &self.sockets {
+            all.push(socket.descriptor());
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {

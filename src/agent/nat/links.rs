@@ -209,13 +209,14 @@ fn own_addresses(kernel: &mut dyn Kernel, site: &Site) -> Vec<IpAddr> {
 }
 
 impl Source for LinkPaths {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let mut descriptors: Vec<_> = self.mapping.descriptor().into_iter().collect();
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.extend(self.mapping.descriptor());
         if let Some(packets) = &self.packets {
-            descriptors.extend(packets.descriptors());
+            packets.descriptors(all);
         }
-        descriptors.extend(self.links.iter().filter_map(Link::descriptor));
-        descriptors
+        for link in &self.links {
+            all.extend(link.descriptor());
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {

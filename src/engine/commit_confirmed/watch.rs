@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::base::error::{Context as _, Result};
 use crate::system::disk::{self, FileOrigin};
+use crate::system::wait::wait_for_input;
 
 /// Lock on the copy that waits to be confirmed, and notifications about it.
 #[derive(Debug)]
@@ -41,15 +41,11 @@ impl CopyWatch {
     pub fn wait(&self, time: Duration) -> Result<bool> {
         let until = Instant::now() + time;
         while self.is_there() {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if until <= Instant::now() {
                 return Ok(true);
             }
-            let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
-            match poll(&mut [PollFd::new(self.changes.as_fd(), PollFlags::POLLIN)], timeout) {
-                Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => drop(self.changes.read_events()),
-                Err(errno) => return Err(errno).context(|| "cannot wait for a confirmation".to_owned()),
+            if wait_for_input(&[self.changes.as_fd()], Some(until))?.contains(&true) {
+                drop(self.changes.read_events());
             }
         }
         Ok(false)

@@ -16,13 +16,11 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
 use crate::base::moment::earlier;
-use crate::system::logging as log;
-use crate::system::wait::wait_for_input;
 use crate::base::net::Secret;
 use crate::nat::mapping::{self, Dialogue, Mapping, MappingState, Progress, Protocol, Subject, is_private};
+use crate::system::logging as log;
+use crate::system::wait::wait_for_input;
 use entry::{Entry, LONG_WAIT};
 use exchange::{Exchange, Heard};
 pub use router::Router;
@@ -389,12 +387,9 @@ pub fn give_back(folder: &Path) {
     left.entries.iter_mut().for_each(|entry| entry.leave(begin));
     while left.is_near && !left.entries.is_empty() && begin.elapsed() < GIVE_BACK_LIMIT {
         left.turn(Instant::now());
-        let next = left.deadline().map_or(begin, |next| next.min(begin + GIVE_BACK_LIMIT));
-        let wait = next.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-        let mut waiting: Vec<PollFd> =
-            left.descriptor().map(|socket| PollFd::new(socket, PollFlags::POLLIN)).into_iter().collect();
         // The loop looks again after any result, and the limit ends it.
-        let _ = poll(&mut waiting, PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX));
+        let next = earlier(left.deadline().or(Some(begin)), Some(begin + GIVE_BACK_LIMIT));
+        let _ = wait_for_input(left.descriptor().as_slice(), next);
     }
     if !left.entries.is_empty() {
         log::warn!(

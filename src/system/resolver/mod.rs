@@ -13,7 +13,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use crate::base::list::ToList as _;
 use crate::base::moment::earlier;
@@ -23,6 +22,7 @@ use crate::base::sorted::SortedMap;
 use crate::state::TUNNEL_MARK;
 use crate::system::disk::{self, FileOrigin};
 use crate::system::platform;
+use crate::system::wait::wait_for_input;
 use files::Settings;
 use message::{AddressKind, DnsQuestion, DnsReply};
 
@@ -211,30 +211,37 @@ fn read(path: &str) -> String {
 
 /// Resolves names in parallel; returns the best address of each name that resolves within `limit`. Waits, so
 /// it is only for commands that then end.
-pub fn resolve<'a>(names: impl IntoIterator<Item = &'a str>, limit: Duration) -> SortedMap<String, IpAddr> {
+pub fn resolve(names: &SortedSet<&str>, limit: Duration) -> SortedMap<String, IpAddr> {
     let begin = Instant::now();
-    let mut lookups: Vec<(&str, Lookup)> =
-        names.into_iter().map(|name| (name, Lookup::begin(name, begin))).collect();
+    let end = begin + limit;
+    let mut lookups = Vec::new();
+    for name in names {
+        lookups.push((*name, Some(Lookup::begin(name, begin))));
+    }
     let mut resolved = SortedMap::new();
     loop {
         let now = Instant::now();
-        lookups.retain_mut(|(name, lookup)| match lookup.turn(now) {
-            None => true,
-            Some(addresses) => {
-                resolved.extend(addresses.first().map(|address| ((*name).to_owned(), *address)));
-                false
+        let mut next = Some(end);
+        let mut waiting = Vec::new();
+        for (name, place) in &mut lookups {
+            let Some(lookup) = place else { continue };
+            let Some(addresses) = lookup.turn(now) else {
+                next = earlier(next, Some(lookup.deadline()));
+                continue;
+            };
+            if let Some(address) = addresses.first() {
+                resolved.insert((*name).to_owned(), *address);
             }
-        });
-        let next = lookups.iter().map(|(_, lookup)| lookup.deadline()).chain([begin + limit]).min();
-        let left = next.map(|next| next.saturating_duration_since(now)).unwrap_or_default();
-        if lookups.is_empty() || now >= begin + limit {
+            *place = None;
+        }
+        for (_, lookup) in &lookups {
+            waiting.extend(lookup.as_ref().and_then(Lookup::descriptor));
+        }
+        if waiting.is_empty() || now >= end {
             return resolved;
         }
-        let waiting = lookups.iter().filter_map(|(_, lookup)| lookup.descriptor());
-        let mut waiting: Vec<PollFd> = waiting.map(|socket| PollFd::new(socket, PollFlags::POLLIN)).collect();
-        let left = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
         // The loop checks all lookups again after any result, and the limit ends it.
-        let _ = poll(&mut waiting, left);
+        let _ = wait_for_input(&waiting, next);
     }
 }
 
