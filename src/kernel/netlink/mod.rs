@@ -100,18 +100,23 @@ impl Socket {
     /// The list leaves out objects that cannot be decoded: they belong to newer kernels, or to drivers that
     /// use an attribute differently, and are never ours.
     pub fn dump<T: Decode>(&mut self, request: Message) -> Result<Vec<T>, Refusal> {
-        self.gather(request, |objects: &mut Vec<T>, payload| objects.extend(T::decode(payload)))
+        let mut objects = Vec::new();
+        self.gather(request, &mut |payload| match payload {
+            Some(payload) => objects.extend(T::decode(payload)),
+            None => objects.clear(),
+        })?;
+        Ok(objects)
     }
 
-    /// Gathers all objects of a kind into one value; `take` adds each object straight from the receive
-    /// buffer.
-    pub fn gather<A: Default>(&mut self, request: Message, take: fn(&mut A, &[u8])) -> Result<A, Refusal> {
+    /// Hands all objects of a kind to `take` one by one, straight from the receive buffer. `None` means that
+    /// the list begins anew.
+    pub fn gather(&mut self, request: Message, take: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), Refusal> {
         let request = request.with_flags(NLM_F_DUMP);
         for _ in 0..DUMP_ATTEMPTS {
-            let mut gathered = A::default();
-            let flags = self.exchange(&request, &mut |frame| take(&mut gathered, frame.payload))?;
+            take(None);
+            let flags = self.exchange(&request, &mut |frame| take(Some(frame.payload)))?;
             if flags & NLM_F_DUMP_INTR == 0 {
-                return Ok(gathered);
+                return Ok(());
             }
         }
         Err(list_keeps_changing())

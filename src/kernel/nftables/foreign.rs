@@ -137,21 +137,21 @@ pub(super) fn batch(
     let last = old.len() + new.len();
     let mut number = 0;
     let mut batch = NftablesBatch::begin();
-    let mut send = |kind, flags, body: &mut dyn FnMut(&mut AttributeWriter)| {
+    let mut send = |kind, flags, body: &dyn Fn(&mut AttributeWriter)| {
         number += 1;
         let acknowledge = if number == last { NLM_F_ACK } else { 0 };
-        batch.push(kind, flags | acknowledge, family_number(chain.family), |writer| {
+        batch.push(kind, flags | acknowledge, family_number(chain.family), &|writer| {
             writer.text(TABLE_NAME, &chain.table);
             writer.text(RULE_CHAIN, &chain.name);
             body(writer);
         });
     };
     for handle in old {
-        send(call::DELETE_RULE, 0, &mut |writer| writer.bytes(RULE_HANDLE, handle));
+        send(call::DELETE_RULE, 0, &|writer| writer.bytes(RULE_HANDLE, handle));
     }
     // The kernel puts each new rule in front of all others, so the last rule comes first.
     for opened in new.into_iter().rev() {
-        send(call::NEW_RULE, NLM_F_CREATE, &mut |writer| {
+        send(call::NEW_RULE, NLM_F_CREATE, &|writer| {
             rule::encode_expressions(opened, writer);
             writer.bytes(RULE_USERDATA, &comment());
         });

@@ -82,9 +82,13 @@ impl WireGuard {
     /// Reads an interface. `now` decides which sessions are still usable.
     pub fn read(&mut self, name: &IfName, now: SystemTime) -> Result<Reading> {
         let question = self.message(command::GET_DEVICE, encode::named(name));
-        let mut reading = self
-            .socket
-            .gather(question, decode::take_device)
+        let mut reading = Reading::default();
+        let mut take = |payload: Option<&[u8]>| match payload {
+            Some(payload) => decode::take_device(&mut reading, payload),
+            None => reading = Reading::default(),
+        };
+        self.socket
+            .gather(question, &mut take)
             .context(|| format!("cannot read the WireGuard settings of {name}"))?;
         for (key, peer) in reading.tunnel.peers.iter_mut() {
             peer.alive = reading.peers.get(key).is_some_and(|statistics| statistics.alive(now));
