@@ -190,7 +190,7 @@ impl EndpointName {
         if self.wait.is_zero() {
             log::warn!("the name {} does not resolve; trying again", self.name);
         }
-        self.wait = (self.wait * 2).clamp(RETRY, LONGEST_RETRY);
+        self.wait = doubled(self.wait, RETRY, LONGEST_RETRY);
         self.due = Some(now + self.wait);
     }
 }
@@ -269,11 +269,8 @@ fn next(addresses: &[IpAddr], current: Option<IpAddr>, is_silent: bool) -> Optio
 
 impl LinkByName {
     fn condition(&self, kernel: &mut dyn Kernel) -> Result<LinkCondition> {
+        let reading = kernel.own_tunnel(&self.interface)?.unwrap_or_default();
         let now = SystemTime::now();
-        let Some(link) = kernel.own_tunnels()?.remove(&self.interface) else {
-            return Ok(LinkCondition { age: None, alive: false, tunnel: Tunnel::default() });
-        };
-        let reading = kernel.read_tunnel(&self.interface, &link, now)?;
         let peer = reading.peers.get(&self.key).copied().unwrap_or_default();
         Ok(LinkCondition { age: peer.age(now), alive: peer.alive(now), tunnel: reading.tunnel })
     }

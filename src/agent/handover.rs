@@ -29,12 +29,10 @@ impl Agent {
         }
         let links = self.kernel.links()?;
         let site = self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
-        let mut links = self.kernel.own_tunnels()?;
         for (interface, key, endpoint) in heard {
             let peer = site.peers().find(|(name, _, peer)| **name == interface && peer.public_key == key);
             let Some((_, _, peer)) = peer else { continue };
-            let Some(link) = links.remove(&interface) else { continue };
-            let from = self.kernel.read_tunnel(&interface, &link, SystemTime::now())?.tunnel;
+            let Some(Reading { tunnel: from, .. }) = self.kernel.own_tunnel(&interface)? else { continue };
             let mut to = from.clone();
             if let Some(unknown) = to.peers.get_mut(&key).filter(|peer| peer.endpoint.is_none()) {
                 unknown.endpoint = Some(endpoint);
@@ -42,7 +40,6 @@ impl Agent {
                 let own_address = site.address_in(&site.tunnels[&interface], peer.address);
                 self.kernel.knock(&interface, own_address, peer.address);
             }
-            links.insert(interface, link);
         }
         Ok(())
     }
@@ -51,9 +48,11 @@ impl Agent {
         let mut heard = Vec::new();
         for (name, link) in self.kernel.own_tunnels()? {
             let peers = self.kernel.read_tunnel(&name, &link, SystemTime::now())?.peers;
-            heard.extend(
-                peers.into_iter().filter_map(|(key, peer)| Some((name.clone(), key, peer.endpoint?))),
-            );
+            for (key, peer) in peers {
+                if let Some(endpoint) = peer.endpoint {
+                    heard.push((name.clone(), key, endpoint));
+                }
+            }
         }
         Ok(heard)
     }

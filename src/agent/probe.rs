@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::health::{ExitState, Health, interval};
 use crate::base::error::Result;
@@ -119,9 +119,8 @@ impl ProbedExit {
 
 /// Returns the bytes received through a tunnel, from all of its peers.
 fn received(kernel: &mut dyn Kernel, interface: &IfName) -> Result<u64> {
-    let Some(link) = kernel.own_tunnels()?.remove(interface) else { return Ok(0) };
-    let peers = kernel.read_tunnel(interface, &link, SystemTime::now())?.peers;
-    Ok(peers.values().map(|peer| peer.received).sum())
+    let reading = kernel.own_tunnel(interface)?.unwrap_or_default();
+    Ok(reading.peers.values().map(|peer| peer.received).sum())
 }
 
 /// Returns the paths of the probes through an exit, if it has a tunnel.

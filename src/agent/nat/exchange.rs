@@ -186,7 +186,7 @@ impl FileExchange {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let until = self.staged.as_ref().map(|staged| staged.until);
-        self.machine.as_ref()?.deadline().into_iter().chain(until).min()
+        earlier(self.machine.as_ref()?.deadline(), until)
     }
 
     /// Takes a packet, if a linked site has sent it through its tunnel. Returns the packets to send.

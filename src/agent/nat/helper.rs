@@ -327,10 +327,8 @@ fn call(tunnel: &OwnTunnel, packet: &[u8], kernel: &mut dyn Kernel) {
 
 /// Returns the address at which a tunnel's other end was last heard; `None` if the tunnel is down.
 fn endpoint_of(tunnel: &OwnTunnel, kernel: &mut dyn Kernel) -> Result<Option<SocketAddr>> {
-    let Some(link) = kernel.own_tunnels()?.remove(&tunnel.interface) else { return Ok(None) };
-    let now = SystemTime::now();
-    let reading = kernel.read_tunnel(&tunnel.interface, &link, now)?;
-    let peer = reading.peers.get(&tunnel.key).filter(|peer| peer.alive(now));
+    let Some(reading) = kernel.own_tunnel(&tunnel.interface)? else { return Ok(None) };
+    let peer = reading.peers.get(&tunnel.key).filter(|peer| peer.alive(SystemTime::now()));
     Ok(peer.and_then(|peer| peer.endpoint))
 }
 

@@ -338,9 +338,7 @@ impl Link {
 
     /// Returns the tunnel, and the statistics of the peer in it.
     fn peer(&self, kernel: &mut dyn Kernel) -> Result<Option<(Tunnel, PeerStatistics)>> {
-        let interface = &self.site.interface;
-        let Some(link) = kernel.own_tunnels()?.remove(interface) else { return Ok(None) };
-        let reading = kernel.read_tunnel(interface, &link, SystemTime::now())?;
+        let Some(reading) = kernel.own_tunnel(&self.site.interface)? else { return Ok(None) };
         let statistics = reading.peers.get(&self.site.key).copied();
         Ok(statistics.map(|statistics| (reading.tunnel, statistics)))
     }
