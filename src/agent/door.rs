@@ -127,7 +127,7 @@ impl Door {
         }
         for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.next <= now) {
             delivery.next = now + delivery.pause;
-            delivery.pause = (delivery.pause * 2).min(DELIVERY_PAUSE);
+            delivery.pause = doubled(delivery.pause, Duration::ZERO, DELIVERY_PAUSE);
             let mut addresses = delivery.addresses.clone();
             match &delivery.endpoint {
                 Some(EndpointHost::Address(address)) => addresses.push(*address),

@@ -218,7 +218,7 @@ impl MeasuredLink {
         self.echo = None;
         let wait = match verdict {
             MtuVerdict::Silent => {
-                let longer = (self.wait * 2).min(LONGEST);
+                let longer = doubled(self.wait, FIRST, LONGEST);
                 std::mem::replace(&mut self.wait, longer)
             }
             MtuVerdict::Whole | MtuVerdict::Narrow(_) => {

@@ -140,7 +140,8 @@ impl ServiceKeeper {
 
     fn failed(&mut self, why: String, has_held: bool, now: Instant) {
         let before = self.failure.take().filter(|_| !has_held);
-        let wait = before.as_ref().map_or(FIRST_WAIT, |failure| (failure.wait * 2).min(LONGEST_WAIT));
+        let wait =
+            before.as_ref().map_or(FIRST_WAIT, |failure| doubled(failure.wait, FIRST_WAIT, LONGEST_WAIT));
         if before.is_none_or(|failure| failure.why != why)
             && let Some((service, _)) = &self.wanted
         {

@@ -1,6 +1,6 @@
 //! Moments in time.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Returns the earlier of two moments, of which each may be none.
 pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
@@ -10,10 +10,13 @@ pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> 
     }
 }
 
+/// Returns twice a wait, but at least `first` and at most `longest`.
+pub fn doubled(wait: Duration, first: Duration, longest: Duration) -> Duration {
+    (wait * 2).clamp(first, longest)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -280,8 +280,9 @@ impl Claims {
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = line.strip_suffix(b"\n").and_then(|line| str::from_utf8(line).ok());
             if text.and_then(|line| claims.parse_line(line)).is_none() && strange.is_none() {
-                strange =
-                    Some(line.trim_ascii_end().escape_ascii().take(MOST_SHOWN).map(char::from).collect());
+                let mut shown = line.trim_ascii_end().escape_ascii().to_string();
+                shown.truncate(MOST_SHOWN);
+                strange = Some(shown);
             }
         }
         (claims, strange)

@@ -18,7 +18,7 @@ pub(super) fn folder(has: &dyn Fn(&str) -> bool) -> Option<&'static str> {
 }
 
 pub(super) fn layout(folder: &'static str, has_systemd: bool) -> Layout {
-    let data = folder.trim_end_matches("/portals");
+    let data = folder.strip_suffix("/portals").unwrap_or(folder);
     let hook =
         script(format!("{data}/on_boot.d/20-portals.sh"), include_str!("../../../targets/unifi/on-boot.sh"));
     on_firmware("UniFi OS", folder, hook, has_systemd)

@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
+
 use crate::base::list::ToList as _;
 use crate::base::moment::earlier;
-
 use crate::base::random;
-use crate::base::sorted::SortedMap;
+use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
 use crate::system::disk::{self, FileOrigin};
 use crate::system::platform;
