@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::base::moment::after;
 use crate::system::clock::{Judgement, LastKnown};
 use crate::system::logging as log;
 use crate::system::logging::utc;
@@ -85,7 +86,7 @@ impl Clock {
         if self.last.judge(SystemTime::now()) == Judgement::Plausible || wall_clock::is_synchronised() {
             self.keep_unconditionally();
         }
-        self.due = Instant::now() + ROUND;
+        self.due = after(Instant::now(), ROUND);
     }
 
     fn keep_unconditionally(&mut self) {

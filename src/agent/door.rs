@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::moment::{doubled, earlier};
+use crate::base::moment::{after, doubled, earlier};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{EndpointHost, Name};
 use crate::join::WAIT_PORT;
@@ -65,7 +65,7 @@ impl Door {
             None
         });
         let invitations = text.map(|text| Invitations::from_text(&text, now)).unwrap_or_default();
-        let due = invitations.all().first().map(|_| now + WRITE_PAUSE);
+        let due = invitations.all().first().map(|_| after(now, WRITE_PAUSE));
         Self { path, invitations, due, failed: Vec::new(), deliveries: Vec::new(), socket: None }
     }
 
@@ -76,7 +76,7 @@ impl Door {
     pub(super) fn keep(&mut self, now: Instant) -> Result<()> {
         self.invitations.forget(now);
         let text = self.invitations.to_text(now);
-        self.due = (!text.is_empty()).then(|| now + WRITE_PAUSE);
+        self.due = (!text.is_empty()).then(|| after(now, WRITE_PAUSE));
         let done = match text.as_str() {
             "" => disk::remove(&self.path),
             text => disk::replace(&self.path, text.as_bytes(), 0o600),
@@ -113,7 +113,7 @@ impl Door {
             addresses: wishes.addresses.clone(),
             pause: Duration::from_secs(1),
             next: now,
-            end: now + LIFE,
+            end: after(now, LIFE),
         });
     }
 
@@ -126,7 +126,7 @@ impl Door {
             }
         }
         for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.next <= now) {
-            delivery.next = now + delivery.pause;
+            delivery.next = after(now, delivery.pause);
             delivery.pause = doubled(delivery.pause, Duration::ZERO, DELIVERY_PAUSE);
             let mut addresses = delivery.addresses.clone();
             match &delivery.endpoint {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::list::ToList as _;
-use crate::base::moment::{doubled, earlier};
+use crate::base::moment::{after, doubled, earlier};
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{EndpointHost, Name};
@@ -136,7 +136,7 @@ impl EndpointNames {
             let mut look = LinkReview { links, resolve_after: self.resolve_after, kernel, now };
             if entry.lookup.is_none() && entry.due.is_some_and(|due| due <= now) {
                 // Set even if the condition of the links cannot be read.
-                entry.due = Some(now + self.resolve_after);
+                entry.due = Some(after(now, self.resolve_after));
                 look.begin_lookup_if_needed(entry)?;
             }
             let Some(addresses) = entry.lookup.as_mut().and_then(|lookup| lookup.turn(now)) else { continue };
@@ -146,7 +146,7 @@ impl EndpointNames {
             } else if entry.address.is_none() {
                 entry.address = addresses.first().copied();
                 entry.wait = Duration::ZERO;
-                entry.due = Some(now + FIRST_TRY.min(self.resolve_after));
+                entry.due = Some(after(now, FIRST_TRY.min(self.resolve_after)));
                 is_new = true;
             } else {
                 look.take_addresses(entry, &addresses)?;
@@ -191,7 +191,7 @@ impl EndpointName {
             log::warn!("the name {} does not resolve; trying again", self.name);
         }
         self.wait = doubled(self.wait, RETRY, LONGEST_RETRY);
-        self.due = Some(now + self.wait);
+        self.due = Some(after(now, self.wait));
     }
 }
 
@@ -214,7 +214,7 @@ impl LinkReview<'_> {
         }
         match left {
             Some(left) => {
-                entry.due = Some(self.now + left);
+                entry.due = Some(after(self.now, left));
                 entry.wait = Duration::ZERO;
             }
             None => entry.lookup = Some(Lookup::begin(&entry.name, self.now)),
@@ -224,7 +224,7 @@ impl LinkReview<'_> {
 
     /// Makes the links that do not work dial an address of the name.
     fn take_addresses(&mut self, entry: &mut EndpointName, addresses: &[IpAddr]) -> Result<()> {
-        entry.due = Some(self.now + self.resolve_after);
+        entry.due = Some(after(self.now, self.resolve_after));
         let is_doubted = std::mem::take(&mut entry.is_doubted);
         let is_known = entry.address.is_some_and(|address| addresses.contains(&address));
         let mut wait = self.resolve_after;
@@ -252,7 +252,7 @@ impl LinkReview<'_> {
             entry.wait = doubled(entry.wait, FIRST_TRY.min(self.resolve_after), self.resolve_after);
             wait = wait.min(entry.wait);
         }
-        entry.due = Some(self.now + wait);
+        entry.due = Some(after(self.now, wait));
         Ok(())
     }
 }

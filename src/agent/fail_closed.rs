@@ -12,6 +12,7 @@ use super::signals::Signals;
 use super::{Agent, log_errors};
 use crate::base::error::{Error, ErrorKind, Errors, Result};
 use crate::base::list::ToList as _;
+use crate::base::moment::after;
 use crate::base::path::folder_of;
 use crate::engine::close_portals;
 use crate::engine::commit_confirmed::CommitConfirmed;
@@ -100,7 +101,7 @@ impl ReopeningWatch {
 
     /// Waits, and reports whether to try again; otherwise the process must end.
     fn wait(&self) -> Result<bool> {
-        let until = Instant::now() + PAUSE;
+        let until = after(Instant::now(), PAUSE);
         loop {
             match self.signals.next()? {
                 Some(Signal::SIGTERM | Signal::SIGINT) => return Ok(false),
@@ -111,7 +112,7 @@ impl ReopeningWatch {
                 return Ok(true);
             }
             if self.has_changed() {
-                wait_for_input(&[self.signals.as_fd()], Some(Instant::now() + BURST))?;
+                wait_for_input(&[self.signals.as_fd()], Some(after(Instant::now(), BURST)))?;
                 return Ok(true);
             }
             let mut descriptors = vec![self.signals.as_fd()];

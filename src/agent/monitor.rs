@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::signals::Signals;
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::base::moment::after;
 use crate::kernel::Kernel;
 use crate::kernel::sockets::ChangeMonitor;
 use crate::system::wait::wait_for_input;
@@ -28,12 +29,12 @@ impl Monitor {
     /// Waits until no change has come in for a while, so that the agent repairs a firmware's burst of changes
     /// once. A signal ends the wait early.
     pub(super) fn calm_down(&mut self, signals: &Signals) -> Result<()> {
-        let end = Instant::now() + BURST_LIMIT;
+        let end = after(Instant::now(), BURST_LIMIT);
         loop {
             self.0.forget();
             let mut descriptors = vec![signals.as_fd()];
             self.0.descriptors(&mut descriptors);
-            let inputs = wait_for_input(&descriptors, Some(Instant::now() + QUIET))?;
+            let inputs = wait_for_input(&descriptors, Some(after(Instant::now(), QUIET)))?;
             let (has_signal, has_news) = (inputs[0], inputs[1..].contains(&true));
             if has_signal || !has_news || Instant::now() >= end {
                 return Ok(());

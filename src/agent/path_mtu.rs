@@ -9,7 +9,7 @@ use super::mtu_search::{MtuSearch, MtuVerdict};
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::list::ToList as _;
-use crate::base::moment::{doubled, earlier};
+use crate::base::moment::{after, doubled, earlier};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Mtu, Name};
@@ -120,7 +120,7 @@ impl PathMtus {
             let before = link.narrow;
             if link.asked.is_none() && link.due <= now {
                 if free == 0 {
-                    link.due = now + ECHO_TIMEOUT;
+                    link.due = after(now, ECHO_TIMEOUT);
                     continue;
                 }
                 free -= 1;
@@ -205,7 +205,7 @@ impl MeasuredLink {
             asked = Some(Echoes { small: (small, false), large: (large, false) });
             Some(echo)
         });
-        self.due = now + ECHO_TIMEOUT;
+        self.due = after(now, ECHO_TIMEOUT);
         if asked.is_none() {
             self.conclude(MtuVerdict::Silent, now);
         }
@@ -227,7 +227,7 @@ impl MeasuredLink {
                 ROUND
             }
         };
-        self.due = now + wait;
+        self.due = after(now, wait);
     }
 
     fn finding(&self, width: u32) -> String {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::health::{ExitState, Health, interval};
 use crate::base::error::Result;
-use crate::base::list::ToList as _;
+use crate::base::moment::after;
 use crate::base::net::{Family, IfName};
 use crate::config::model::{FailoverDelays, Name};
 use crate::kernel::Kernel;
@@ -113,7 +113,7 @@ impl ProbedExit {
         // If sending fails, the interface may have been made anew: the next probe goes through a new socket.
         self.echo = self.echo.take().and_then(|mut echo| echo.ask().is_ok().then_some(echo));
         self.health.asked(now);
-        self.next = now + interval(self.health.times());
+        self.next = after(now, interval(self.health.times()));
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Service;
 use super::process::Process;
-use crate::base::moment::doubled;
+use crate::base::moment::{after, doubled};
 use crate::system::logging as log;
 
 /// Wait after the first failure. It doubles with each failure up to the longest.
@@ -147,6 +147,6 @@ impl ServiceKeeper {
         {
             log::error!("{} has failed, and will be started again: {why}", service.name);
         }
-        self.failure = Some(ServiceFailure { why, wait, until: now + wait });
+        self.failure = Some(ServiceFailure { why, wait, until: after(now, wait) });
     }
 }

@@ -13,7 +13,7 @@ use super::keeper::{ServiceCondition, ServiceKeeper};
 use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
 use crate::base::list::ToList as _;
-use crate::base::moment::earlier;
+use crate::base::moment::{after, earlier};
 use crate::base::sorted::SortedMap;
 use crate::system::logging as log;
 
@@ -117,7 +117,7 @@ impl Supervisor {
     /// Ends all services, and waits for their ends. The files that they keep in their folders, such as
     /// leases, stay for the next agent.
     fn end_all(&mut self) {
-        let give_up = Instant::now() + END_TIMEOUT;
+        let give_up = after(Instant::now(), END_TIMEOUT);
         self.keepers.values_mut().for_each(|keeper| keeper.follow(None));
         loop {
             let now = Instant::now();

@@ -12,7 +12,7 @@ use super::keys::{PairKeys, random};
 use super::record::Record;
 use crate::base::error::Result;
 use crate::base::list::ToList as _;
-use crate::base::moment::earlier;
+use crate::base::moment::{after, earlier};
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::SortedSet;
 use crate::control::HelperStatus;
@@ -150,7 +150,7 @@ impl HelperPorts {
     /// Ends the relayed links that have no connection any more. Forgotten connections begin anew with the
     /// next packet.
     fn review(&mut self, kernel: &mut dyn Kernel, now: Instant) {
-        self.review = Some(now + REVIEW);
+        self.review = Some(after(now, REVIEW));
         let Some(helper) = &mut self.helper else { return };
         for link in &self.in_force {
             match kernel.forget_connections(&connections_of(&[link])) {
@@ -260,7 +260,7 @@ impl HelperPorts {
             }
             if reaction.has_changed {
                 let wait = self.paced.saturating_duration_since(now).saturating_sub(RULES_BURST);
-                self.due = Some(now + wait);
+                self.due = Some(after(now, wait));
             }
             if let Some(Call { to, peer }) = reaction.call
                 && let Some(tunnel) = self.tunnels.iter().find(|tunnel| tunnel.to == to)
@@ -294,7 +294,7 @@ impl Source for HelperPorts {
         self.exchange(now);
         if self.in_force.is_empty() {
             self.review = None;
-        } else if *self.review.get_or_insert(now + REVIEW) <= now {
+        } else if *self.review.get_or_insert(after(now, REVIEW)) <= now {
             self.review(kernel, now);
         }
         if self.record.deadline().is_some_and(|due| due <= now) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::base::list::ToList as _;
+use crate::base::moment::after;
 use crate::nat::helper::{Pair, RelaySide, RelayedLink};
 use crate::system::disk::{self, FileOrigin};
 use crate::system::logging as log;
@@ -64,7 +65,7 @@ impl Record {
         }
         // A failure is not tried again before the links change.
         self.written.clone_from(&self.wanted);
-        self.next = now + PAUSE;
+        self.next = after(now, PAUSE);
     }
 }
 

@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::base::error::{Error, Result};
+use crate::base::moment::after;
 use crate::system::logging as log;
 use copies::Copies;
 pub use copies::UndoOutcome;
@@ -154,7 +155,7 @@ impl<V: Version> CommitConfirmed<V> {
             CommitState::Settled { .. } => now.clone(),
             CommitState::Waiting { before, .. } => before,
         };
-        self.state = CommitState::Waiting { deadline: Some(Instant::now() + time), before, is_first };
+        self.state = CommitState::Waiting { deadline: Some(after(Instant::now(), time)), before, is_first };
         Ok(())
     }
 

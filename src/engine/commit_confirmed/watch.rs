@@ -11,6 +11,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::base::error::{Context as _, Result};
+use crate::base::moment::after;
 use crate::system::disk::{self, FileOrigin};
 use crate::system::wait::wait_for_input;
 
@@ -39,7 +40,7 @@ impl CopyWatch {
     /// Waits for `time`, or until another process confirms, undoes or replaces the change. Reports whether
     /// the change still waits to be confirmed.
     pub fn wait(&self, time: Duration) -> Result<bool> {
-        let until = Instant::now() + time;
+        let until = after(Instant::now(), time);
         while self.is_there() {
             if until <= Instant::now() {
                 return Ok(true);

@@ -23,6 +23,7 @@ use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use crate::base::error::{Context as _, Error, Result};
 use crate::base::list::ToList as _;
+use crate::base::moment::after;
 use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{RoutingStep, Step, SysctlChange};
@@ -309,7 +310,7 @@ impl Claims {
 
 /// Takes a lock as soon as it is free; `None` if it is not free within the time.
 pub(crate) fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
-    let give_up = Instant::now() + time;
+    let give_up = after(Instant::now(), time);
     loop {
         match try_lock(path, FlockArg::LockExclusiveNonblock)? {
             None if Instant::now() < give_up => std::thread::sleep(Duration::from_millis(20)),

@@ -16,7 +16,7 @@ use nix::net::if_::if_nametoindex;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use crate::base::list::ToList as _;
-use crate::base::moment::earlier;
+use crate::base::moment::{after, earlier};
 use crate::base::random;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
@@ -213,7 +213,7 @@ fn read(path: &str) -> String {
 /// it is only for commands that then end.
 pub fn resolve(names: &SortedSet<&str>, limit: Duration) -> SortedMap<String, IpAddr> {
     let begin = Instant::now();
-    let end = begin + limit;
+    let end = after(begin, limit);
     let mut lookups = Vec::new();
     for name in names {
         lookups.push((*name, Some(Lookup::begin(name, begin))));
