@@ -107,7 +107,7 @@ impl Agent {
 
     /// Returns the text of the network file on disk, empty if it cannot be read.
     pub(super) fn text_on_disk(&self) -> String {
-        disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default()
+        disk::text_or_empty(&self.file, FileOrigin::Ours)
     }
 
     fn try_to_take(&mut self, file: &WholeFile) -> Result<(), NotTaken> {

@@ -10,7 +10,7 @@ use crate::base::net::Cidr;
 use crate::kernel::neighbour;
 use crate::kernel::netlink::Socket;
 use crate::site::facts::Neighbours;
-use crate::system::disk::{self, FileOrigin, cannot_write, unreadable};
+use crate::system::disk::{self, FileOrigin, cannot_write};
 
 /// Name of the file with the known devices, in the folder of run-time files.
 const FILE: &str = "neighbours";
@@ -39,7 +39,7 @@ pub fn remember(folder: &Path, neighbours: &Neighbours) -> Result<()> {
 /// Reads the known devices. A line of the file that cannot be parsed does not count.
 fn remembered(folder: &Path) -> Result<Neighbours> {
     let path = folder.join(FILE);
-    let text = disk::read_if_there(&path, FileOrigin::Ours).map_err(|error| unreadable(&path, error))?;
+    let text = disk::text_if_there(&path, FileOrigin::Ours)?;
     let parse = |line: &str| {
         let (address, mac) = line.split_once(' ')?;
         Some((address.parse().ok()?, mac.parse().ok()?))

@@ -10,7 +10,7 @@ use crate::base::error::Result;
 use crate::base::list::ToList as _;
 use crate::base::net::Mac;
 use crate::site::Portal;
-use crate::system::disk::{self, FileOrigin, unreadable};
+use crate::system::disk::{self, FileOrigin};
 
 /// Lease: a device and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub fn leases(run_folder: &Path, portal: &Portal, now: SystemTime) -> Result<Opt
         return Ok(None);
     }
     let path = lease_file(run_folder, portal);
-    let text = disk::read_if_there(&path, FileOrigin::Host).map_err(|error| unreadable(&path, error))?;
+    let text = disk::text_if_there(&path, FileOrigin::Host)?;
     let mut leases: Vec<Lease> = text.unwrap_or_default().lines().filter_map(|line| parse(line, now)).list();
     leases.sort_unstable_by_key(|lease| lease.address);
     Ok(Some(leases))

@@ -81,8 +81,7 @@ impl LastKnown {
     }
 
     fn read(&self) -> Result<Option<SystemTime>> {
-        let text = disk::read_if_there(&self.path, FileOrigin::Ours)
-            .map_err(|error| disk::unreadable(&self.path, error))?;
+        let text = disk::text_if_there(&self.path, FileOrigin::Ours)?;
         Ok(text.as_deref().and_then(parse))
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn next_to(file: &Path) -> Self {
         let path = file.with_added_extension("relays");
-        let written = disk::read_if_there(&path, FileOrigin::Ours).ok().flatten().unwrap_or_default();
+        let written = disk::text_or_empty(&path, FileOrigin::Ours);
         Self { path, wanted: written.clone(), written, next: Instant::now() }
     }
 

@@ -206,7 +206,7 @@ fn socket_to(address: SocketAddr) -> io::Result<UdpSocket> {
 
 /// Reads the text of a file; a missing file, or one that does not belong to the host, counts as empty.
 fn read(path: &str) -> String {
-    disk::read_if_there(Path::new(path), FileOrigin::Host).ok().flatten().unwrap_or_default()
+    disk::text_or_empty(Path::new(path), FileOrigin::Host)
 }
 
 /// Resolves names in parallel; returns the best address of each name that resolves within `limit`. Waits, so
