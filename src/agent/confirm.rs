@@ -102,8 +102,7 @@ impl Agent {
     fn read_again(&mut self, confirmation: Confirmation) -> Result<(Site, Option<Duration>), Errors> {
         let files = Files::read(&self.file)?;
         self.sources.tables.begin(&mut *self.kernel)?;
-        let links = self.kernel.links()?;
-        let site = files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let site = self.view(&files)?;
         let time = match confirmation {
             Confirmation::NotNeeded => None,
             Confirmation::Within(time) => Some(time),

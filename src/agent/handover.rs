@@ -3,6 +3,7 @@
 //! otherwise notice only after 15 s that its session gets no answers.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::Agent;
@@ -27,8 +28,8 @@ impl Agent {
         if heard.is_empty() {
             return Ok(());
         }
-        let links = self.kernel.links()?;
-        let site = self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let files = Rc::clone(&self.files);
+        let site = self.view(&files)?;
         for (interface, key, endpoint) in heard {
             let peer = site.peers().find(|(name, _, peer)| **name == interface && peer.public_key == key);
             let Some((_, _, peer)) = peer else { continue };

@@ -1,5 +1,7 @@
 //! Moves of portals from one exit to another, and their announcement in the log and to the hook.
 
+use std::rc::Rc;
+
 use super::Agent;
 use super::failover::PortalMove;
 use super::reconcile::Applied;
@@ -19,9 +21,8 @@ impl Agent {
         if portals.map(|portal| portal.exits.len()).max() <= Some(1) && network.mtu != Mtu::Measured {
             return Ok(());
         }
-        let links = self.kernel.links()?;
-        let mut site =
-            self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let files = Rc::clone(&self.files);
+        let mut site = self.view(&files)?;
         let have = self.kernel.observe(&Scope::default())?;
         let in_use = take_up_exits(&mut site, &have);
         self.sources.exits.begin(&site, &in_use);

@@ -1,5 +1,6 @@
 //! Attempts to make the host match the site: observe, apply, repair, and try again after a failure.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Agent, log_errors};
@@ -8,6 +9,7 @@ use crate::base::list::ToList as _;
 use crate::control::ChangeReport;
 use crate::engine::apply::OnFailure;
 use crate::engine::converge::{Moved, converge};
+use crate::engine::load::Files;
 use crate::plan::lockout_warnings;
 use crate::services;
 use crate::site::Site;
@@ -70,9 +72,15 @@ impl Agent {
         // the agent again. So do the agent's own changes; then a second look finds nothing to do.
         self.sources.monitor.forget();
         self.sources.tables.begin(&mut *self.kernel)?;
-        let links = self.kernel.links()?;
-        let site = self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let files = Rc::clone(&self.files);
+        let site = self.view(&files)?;
         self.apply(site, reason, on_failure)
+    }
+
+    /// Returns the view of this site on the host as it is now.
+    pub(super) fn view(&mut self, files: &Files) -> Result<Site, Errors> {
+        let links = self.kernel.links()?;
+        files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())
     }
 
     /// Applies a view of the site.

@@ -150,8 +150,7 @@ impl Agent {
         before: &str,
     ) -> Result<(), Errors> {
         self.sources.tables.begin(&mut *self.kernel)?;
-        let links = self.kernel.links()?;
-        let site = files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let site = self.view(&files)?;
         let has_link = |id: &u8| site.exchange.iter().flat_map(|part| &part.peers).any(|peer| peer.id == *id);
         if !proof.sites.iter().all(has_link) {
             return Err(Error::wrong("with it, the site that gives it has no link to this one").into());
