@@ -238,7 +238,7 @@ impl Agent {
         self.admin_key()?;
         self.nothing_waits()?;
         let (own, file, before) = (self.own_name()?, self.file.clone(), Rc::clone(&self.files));
-        locked_file::change(&file, 0, |text, _| {
+        locked_file::change(&file, 0, &mut |text, _| {
             before.is_finished(text)?;
             let mut text = edit::append(text, &entry.to_text());
             if inviter_uses {

@@ -105,7 +105,7 @@ impl Door {
     /// Sends the answer to a pasted request again and again, until the site has heard it.
     pub(super) fn deliver(&mut self, request: [u8; LENGTH], answer: [u8; LENGTH], wishes: &JoinRequest) {
         let now = Instant::now();
-        self.deliveries.retain(|delivery| delivery.request != request);
+        self.end_deliveries(&|delivery| delivery.request == request);
         self.deliveries.push(Delivery {
             request,
             answer,
@@ -148,12 +148,16 @@ impl Door {
         }
     }
 
+    fn end_deliveries(&mut self, is_over: &dyn Fn(&Delivery) -> bool) {
+        self.deliveries.retain(|delivery| !is_over(delivery));
+    }
+
     /// Ends the deliveries that have been heard: the site sends its request back. Only the site and this one
     /// have the request.
     fn hear(&mut self, now: Instant) {
         let heard = self.socket.as_mut().map(|socket| socket.receive()).unwrap_or_default();
-        self.deliveries.retain(|delivery| {
-            delivery.end > now && !heard.iter().any(|heard| heard.packet == delivery.request)
+        self.end_deliveries(&|delivery| {
+            delivery.end <= now || heard.iter().any(|heard| heard.packet == delivery.request)
         });
         if self.deliveries.is_empty() {
             self.socket = None;

@@ -88,14 +88,17 @@ impl Exits {
         };
         self.lists = site.portals.iter().filter(|portal| portal.can_fail_over()).map(list).list();
         let mut old = std::mem::take(&mut self.probes);
-        for exit in self.lists.iter().flat_map(|list| &list.exits) {
-            for path in paths(site, exit) {
-                if self.probes.iter().any(|probe| probe.path == path) {
-                    continue;
+        for list in &self.lists {
+            for exit in &list.exits {
+                for path in paths(site, exit) {
+                    if self.probes.iter().any(|probe| probe.path == path) {
+                        continue;
+                    }
+                    self.probes.push(match old.iter().position(|probe| probe.path == path) {
+                        Some(place) => old.swap_remove(place),
+                        None => ProbedExit::new(path, site.agent.failover),
+                    });
                 }
-                let known =
-                    old.iter().position(|probe| probe.path == path).map(|place| old.swap_remove(place));
-                self.probes.push(known.unwrap_or_else(|| ProbedExit::new(path, site.agent.failover)));
             }
         }
         for probe in &mut self.probes {

@@ -164,7 +164,8 @@ fn through_chain(chain: &Chain) -> Vec<ProbePath> {
         };
         Some(ProbePath { exit: chain.name.clone(), echo, is_beyond, is_provider: false })
     };
-    let mut paths: Vec<ProbePath> = path(chain.farthest, false).into_iter().list();
+    let mut paths = Vec::new();
+    paths.extend(path(chain.farthest, false));
     paths.extend(chain.beyond.and_then(|target| path(target, true)));
     paths
 }

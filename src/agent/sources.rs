@@ -115,19 +115,15 @@ impl Sources {
     pub(super) fn wait(&mut self) -> Result<[bool; Self::COUNT]> {
         let list = self.list();
         let mut deadline = None;
-        let mut descriptors = Vec::new();
-        let mut ends = [0; Self::COUNT];
-        for (source, end) in list.iter().zip(&mut ends) {
+        let (mut descriptors, mut owners) = (Vec::new(), Vec::new());
+        for (place, source) in list.iter().enumerate() {
             deadline = earlier(deadline, source.deadline());
             source.descriptors(&mut descriptors);
-            *end = descriptors.len();
+            owners.resize(descriptors.len(), place);
         }
-        let inputs = wait_for_input(&descriptors, deadline)?;
         let mut has_input = [false; Self::COUNT];
-        let mut begin = 0;
-        for (end, has_input) in ends.into_iter().zip(&mut has_input) {
-            *has_input = inputs[begin..end].contains(&true);
-            begin = end;
+        for (place, input) in owners.into_iter().zip(wait_for_input(&descriptors, deadline)?) {
+            has_input[place] |= input;
         }
         Ok(has_input)
     }

@@ -125,7 +125,7 @@ fn list(file: &Path) -> Result<ExitStatus, Errors> {
 }
 
 fn remove(file: &Path, name: &str) -> Result<ExitStatus, Errors> {
-    let (_, signing) = locked_file::change(file, 0, |text, network| {
+    let (_, signing) = locked_file::change(file, 0, &mut |text, network| {
         if network.phones.contains_key(name) {
             Ok(edit::remove(text, &["phone", name])?)
         } else {

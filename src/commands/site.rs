@@ -24,7 +24,7 @@ pub(super) fn run(file: &Path, options: &SiteCommand) -> Result<ExitStatus, Erro
 
 fn add(file: &Path, options: &SiteAdd) -> Result<ExitStatus, Errors> {
     let name = &options.name;
-    let (network, signing) = locked_file::change(file, 0, |text, network| {
+    let (network, signing) = locked_file::change(file, 0, &mut |text, network| {
         if network.sites.contains_key(name) {
             return Err(Error::wrong(format!(
                 "{}: there is a site `{name}` already: choose another name, or remove that site first",
@@ -69,7 +69,7 @@ fn put_list<'a>(text: &mut String, key: &str, items: impl Iterator<Item = &'a st
 }
 
 fn remove(file: &Path, name: &str) -> Result<ExitStatus, Errors> {
-    let (_, signing) = locked_file::change(file, 0, |text, network| {
+    let (_, signing) = locked_file::change(file, 0, &mut |text, network| {
         if !network.sites.contains_key(name) {
             return Err(unknown(file, name, network).into());
         }

@@ -72,10 +72,10 @@ pub enum Signing {
 pub fn change(
     file: &Path,
     at_least: u64,
-    mut change: impl FnMut(&str, &Network) -> Result<String, Errors>,
+    change: &mut dyn FnMut(&str, &Network) -> Result<String, Errors>,
 ) -> Result<(Network, Signing), Errors> {
     let key = admin_key::load(&folder_of(file))?;
-    change_and_sign(file, at_least, key.as_ref(), &mut change)
+    change_and_sign(file, at_least, key.as_ref(), change)
 }
 
 /// Changes the network file as [`change`] does, and signs it with this admin key, if the changed file lists

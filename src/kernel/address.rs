@@ -72,18 +72,16 @@ fn entries_of(socket: &mut Socket, index: u32) -> Result<Vec<AddressEntry>> {
 /// sites in the same home. The public IPv4 address is the one that helpers see.
 pub(super) fn for_peers(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     let (prefix, mask) = GLOBAL_IPV6;
-    let (mut global, mut at_home) = (Vec::new(), Vec::new());
+    let is_global = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.segments()[0] & mask == prefix);
+    let mut chosen = Vec::new();
+    chosen.extend(addresses.iter().copied().find(is_global));
+    let most = chosen.len() + 2;
     for address in addresses {
-        match address {
-            IpAddr::V6(v6) if v6.segments()[0] & mask == prefix => global.push(address),
-            IpAddr::V4(_) if is_home_address(address) => at_home.push(address),
-            _ => {}
+        if address.is_ipv4() && is_home_address(address) && chosen.len() < most {
+            chosen.push(address);
         }
     }
-    global.truncate(1);
-    at_home.truncate(2);
-    global.append(&mut at_home);
-    global
+    chosen
 }
 
 /// Lists the addresses of one interface, or of all if `index` is 0.

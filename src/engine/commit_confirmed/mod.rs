@@ -215,7 +215,7 @@ impl<V: Version> CommitConfirmed<V> {
 
     /// Ends the wait. If the files cannot be written, the machine goes back all the same, and the next start
     /// finds the files as they are.
-    fn end(&mut self, on_disk: impl FnOnce(&Copies) -> Result<()>) -> Option<V> {
+    fn end(&mut self, on_disk: fn(&Copies) -> Result<()>) -> Option<V> {
         match mem::replace(&mut self.state, CommitState::Settled { is_kept: false }) {
             CommitState::Waiting { before, .. } => {
                 let is_kept = on_disk(&self.copies).inspect_err(|error| log::error!("{error}")).is_err();

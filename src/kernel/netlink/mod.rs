@@ -173,8 +173,10 @@ impl Socket {
             if let Some(last) = chunk.last_mut() {
                 last.add_flags(NLM_F_ACK);
             }
-            let result = self.send_whole(chunk);
-            verdicts.extend(result.unwrap_or_else(|refusal| vec![Err(refusal); chunk.len()]));
+            match self.send_whole(chunk) {
+                Ok(mut some) => verdicts.append(&mut some),
+                Err(refusal) => verdicts.resize_with(verdicts.len() + chunk.len(), || Err(refusal.clone())),
+            }
             rest = others;
         }
         verdicts
@@ -203,7 +205,8 @@ impl Socket {
 
     /// Receives the verdicts on `count` requests, the first of which has the number `first`.
     fn receive_verdicts(&mut self, first: u32, count: usize) -> Result<Vec<Result<(), Refusal>>, Refusal> {
-        let mut verdicts: Vec<Option<Result<(), Refusal>>> = vec![None; count];
+        let mut verdicts: Vec<Option<Result<(), Refusal>>> = Vec::new();
+        verdicts.resize_with(count, || None);
         while verdicts.last().is_some_and(Option::is_none) {
             // The kernel carries out a request while it is being sent, so all answers are waiting already.
             let answer = match self.receive(libc::MSG_DONTWAIT) {

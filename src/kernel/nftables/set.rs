@@ -73,7 +73,7 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
         key_length: attributes.number(SET_KEY_LEN)?,
         flags: attributes.number(SET_FLAGS).unwrap_or(0),
     };
-    let all = [
+    static ALL: [Set; 8] = [
         Set::Interfaces(SortedSet::new()),
         Set::Devices(SortedSet::new()),
         Set::InterfacePairs(SortedSet::new()),
@@ -83,7 +83,7 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
         Set::Networks(Family::V4, SortedSet::new()),
         Set::Networks(Family::V6, SortedSet::new()),
     ];
-    all.into_iter().find(|set| SetKind::of(set) == kind)
+    ALL.iter().find(|set| SetKind::of(set) == kind).cloned()
 }
 
 /// Returns all elements of a new set. An end at zero closes the addresses in front of the first network, as
@@ -164,7 +164,11 @@ pub(super) fn encode_elements(elements: &[Element], writer: &mut AttributeWriter
 
 /// Decodes the elements of a list; `None` if one has a form that we do not write.
 pub(super) fn decode_elements(attributes: Attributes) -> Option<Vec<Element>> {
-    attributes.nested(LIST_ELEMENTS).elements().map(decode_element).collect()
+    let mut elements = Vec::new();
+    for element in attributes.nested(LIST_ELEMENTS).elements() {
+        elements.push(decode_element(element)?);
+    }
+    Some(elements)
 }
 
 #[derive(PartialEq)]
@@ -226,20 +230,29 @@ fn decode_element(attributes: Attributes) -> Option<Element> {
 }
 
 fn names(elements: &[Element]) -> Option<SortedSet<IfName>> {
-    elements.iter().map(|element| unpadded_name(&element.key)).collect()
+    let mut names = SortedSet::new();
+    for element in elements {
+        names.insert(unpadded_name(&element.key)?);
+    }
+    Some(names)
 }
 
 fn devices(elements: &[Element]) -> Option<SortedSet<Mac>> {
-    elements.iter().map(|element| Some(Mac(*element.key.as_array()?))).collect()
+    let mut devices = SortedSet::new();
+    for element in elements {
+        devices.insert(Mac(*element.key.as_array()?));
+    }
+    Some(devices)
 }
 
 /// Decodes pairs of an interface and another value.
 fn pairs<T: Ord>(elements: &[Element], read: impl Fn(&[u8]) -> Option<T>) -> Option<SortedSet<(IfName, T)>> {
-    let pair = |element: &Element| {
+    let mut pairs = SortedSet::new();
+    for element in elements {
         let (interface, other) = element.key.split_at_checked(NAME_LENGTH as usize)?;
-        Some((unpadded_name(interface)?, read(other)?))
-    };
-    elements.iter().map(pair).collect()
+        pairs.insert((unpadded_name(interface)?, read(other)?));
+    }
+    Some(pairs)
 }
 
 fn networks(family: Family, mut elements: Vec<Element>) -> Option<SortedSet<Cidr>> {

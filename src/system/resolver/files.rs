@@ -52,7 +52,11 @@ impl Settings {
     pub(crate) fn add_those_behind(&mut self, text: &str) {
         if self.servers.iter().all(|server| server.ip().is_loopback()) {
             let behind = Self::parse(text, &|_| None).servers;
-            self.servers.extend(behind.into_iter().filter(|server| !server.ip().is_loopback()));
+            for server in behind {
+                if !server.ip().is_loopback() {
+                    self.servers.push(server);
+                }
+            }
         }
     }
 
