@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Returns the earlier of two moments, of which each may be none.
+/// Returns the earlier of two moments, of which each may be none. Never inlined: see [`after`].
+#[inline(never)]
 pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
