@@ -66,6 +66,18 @@ pub(super) fn encode_kind(set: &Set, writer: &mut AttributeWriter) {
     }
 }
 
+/// Empty set of each kind that we use.
+static KINDS: [Set; 8] = [
+    Set::Interfaces(SortedSet::new()),
+    Set::Devices(SortedSet::new()),
+    Set::InterfacePairs(SortedSet::new()),
+    Set::NetworksAtInterfaces(Family::V4, SortedSet::new()),
+    Set::NetworksAtInterfaces(Family::V6, SortedSet::new()),
+    Set::MarksAtInterfaces(SortedSet::new()),
+    Set::Networks(Family::V4, SortedSet::new()),
+    Set::Networks(Family::V6, SortedSet::new()),
+];
+
 /// Decodes an empty set of the kind in the attributes; `None` for a kind that we do not use.
 pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
     let kind = SetKind {
@@ -73,17 +85,7 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
         key_length: attributes.number(SET_KEY_LEN)?,
         flags: attributes.number(SET_FLAGS).unwrap_or(0),
     };
-    static ALL: [Set; 8] = [
-        Set::Interfaces(SortedSet::new()),
-        Set::Devices(SortedSet::new()),
-        Set::InterfacePairs(SortedSet::new()),
-        Set::NetworksAtInterfaces(Family::V4, SortedSet::new()),
-        Set::NetworksAtInterfaces(Family::V6, SortedSet::new()),
-        Set::MarksAtInterfaces(SortedSet::new()),
-        Set::Networks(Family::V4, SortedSet::new()),
-        Set::Networks(Family::V6, SortedSet::new()),
-    ];
-    ALL.iter().find(|set| SetKind::of(set) == kind).cloned()
+    KINDS.iter().find(|set| SetKind::of(set) == kind).cloned()
 }
 
 /// Returns all elements of a new set. An end at zero closes the addresses in front of the first network, as
