@@ -11,6 +11,7 @@ use super::nat::random;
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
 use crate::base::keys::public_key;
+use crate::base::list::ToList as _;
 use crate::base::net::PublicKey;
 use crate::config::model::{Name, question_port};
 use crate::config::{self, edit};
@@ -29,6 +30,7 @@ use crate::kernel::sockets::HelperPacket;
 use crate::signed::{self, FileStanding};
 use crate::site;
 use crate::system::key_files;
+use crate::system::logging as log;
 
 /// Reason for a site whose admission has failed at this site: its log has the errors.
 const SEE_LOG: &str = "the site that invites cannot add it at present; its log tells why";
@@ -77,7 +79,7 @@ impl Agent {
     /// Returns the state of each invitation.
     pub(super) fn invitations(&self) -> Vec<InvitationStatus> {
         let now = Instant::now();
-        self.sources.door.invitations.all().iter().map(|invitation| status(invitation, now)).collect()
+        self.sources.door.invitations.all().iter().map(|invitation| status(invitation, now)).list()
     }
 
     /// Makes a token useless.

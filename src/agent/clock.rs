@@ -6,7 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::base::moment::after;
 use crate::system::clock::{Judgement, LastKnown};
+use crate::system::logging as log;
 use crate::system::logging::utc;
 use crate::system::wall_clock::{self, Jumps};
 
@@ -84,7 +86,7 @@ impl Clock {
         if self.last.judge(SystemTime::now()) == Judgement::Plausible || wall_clock::is_synchronised() {
             self.keep_unconditionally();
         }
-        self.due = Instant::now() + ROUND;
+        self.due = after(Instant::now(), ROUND);
     }
 
     fn keep_unconditionally(&mut self) {
@@ -128,8 +130,8 @@ fn jump(then: SystemTime, passed: Duration, now: SystemTime) -> Option<Jump> {
 }
 
 impl Source for Clock {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.jumps.iter().map(Jumps::as_fd).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.extend(self.jumps.as_ref().map(Jumps::as_fd));
     }
 
     fn deadline(&self) -> Option<Instant> {

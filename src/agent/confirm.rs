@@ -13,6 +13,7 @@ use crate::engine::apply::OnFailure;
 use crate::engine::commit_confirmed::{CommitConfirmed, Version, must_confirm};
 use crate::engine::load::Files;
 use crate::site::{self, Site};
+use crate::system::logging as log;
 
 /// Demand for a confirmation of a network file that is read again.
 #[derive(Debug, Clone, Copy)]
@@ -101,8 +102,7 @@ impl Agent {
     fn read_again(&mut self, confirmation: Confirmation) -> Result<(Site, Option<Duration>), Errors> {
         let files = Files::read(&self.file)?;
         self.sources.tables.begin(&mut *self.kernel)?;
-        let links = self.kernel.links()?;
-        let site = files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let site = self.view(&files)?;
         let time = match confirmation {
             Confirmation::NotNeeded => None,
             Confirmation::Within(time) => Some(time),

@@ -49,8 +49,8 @@ impl DeviceWatch {
 }
 
 impl Source for DeviceWatch {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.monitor.iter().map(|monitor| monitor.descriptor()).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.extend(self.monitor.as_ref().map(|monitor| monitor.descriptor()));
     }
 
     /// Asks the agent to take in a new device. While repairs pause, the next attempt sees the device.

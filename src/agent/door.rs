@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::moment::earlier;
+use crate::base::moment::{after, doubled, earlier};
 use crate::base::sorted::SortedMap;
 use crate::config::model::{EndpointHost, Name};
 use crate::join::WAIT_PORT;
@@ -18,6 +18,7 @@ use crate::kernel::Kernel;
 use crate::kernel::sockets::HelperSocket;
 use crate::system::disk::{self, cannot_write};
 use crate::system::key_files;
+use crate::system::logging as log;
 
 /// Time between two writes of the time that is left to invitations.
 const WRITE_PAUSE: Duration = Duration::from_hours(1);
@@ -64,7 +65,7 @@ impl Door {
             None
         });
         let invitations = text.map(|text| Invitations::from_text(&text, now)).unwrap_or_default();
-        let due = invitations.all().first().map(|_| now + WRITE_PAUSE);
+        let due = invitations.all().first().map(|_| after(now, WRITE_PAUSE));
         Self { path, invitations, due, failed: Vec::new(), deliveries: Vec::new(), socket: None }
     }
 
@@ -75,7 +76,7 @@ impl Door {
     pub(super) fn keep(&mut self, now: Instant) -> Result<()> {
         self.invitations.forget(now);
         let text = self.invitations.to_text(now);
-        self.due = (!text.is_empty()).then(|| now + WRITE_PAUSE);
+        self.due = (!text.is_empty()).then(|| after(now, WRITE_PAUSE));
         let done = match text.as_str() {
             "" => disk::remove(&self.path),
             text => disk::replace(&self.path, text.as_bytes(), 0o600),
@@ -104,7 +105,7 @@ impl Door {
     /// Sends the answer to a pasted request again and again, until the site has heard it.
     pub(super) fn deliver(&mut self, request: [u8; LENGTH], answer: [u8; LENGTH], wishes: &JoinRequest) {
         let now = Instant::now();
-        self.deliveries.retain(|delivery| delivery.request != request);
+        self.end_deliveries(&|delivery| delivery.request == request);
         self.deliveries.push(Delivery {
             request,
             answer,
@@ -112,7 +113,7 @@ impl Door {
             addresses: wishes.addresses.clone(),
             pause: Duration::from_secs(1),
             next: now,
-            end: now + LIFE,
+            end: after(now, LIFE),
         });
     }
 
@@ -125,8 +126,8 @@ impl Door {
             }
         }
         for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.next <= now) {
-            delivery.next = now + delivery.pause;
-            delivery.pause = (delivery.pause * 2).min(DELIVERY_PAUSE);
+            delivery.next = after(now, delivery.pause);
+            delivery.pause = doubled(delivery.pause, Duration::ZERO, DELIVERY_PAUSE);
             let mut addresses = delivery.addresses.clone();
             match &delivery.endpoint {
                 Some(EndpointHost::Address(address)) => addresses.push(*address),
@@ -147,12 +148,16 @@ impl Door {
         }
     }
 
+    fn end_deliveries(&mut self, is_over: &dyn Fn(&Delivery) -> bool) {
+        self.deliveries.retain(|delivery| !is_over(delivery));
+    }
+
     /// Ends the deliveries that have been heard: the site sends its request back. Only the site and this one
     /// have the request.
     fn hear(&mut self, now: Instant) {
         let heard = self.socket.as_mut().map(|socket| socket.receive()).unwrap_or_default();
-        self.deliveries.retain(|delivery| {
-            delivery.end > now && !heard.iter().any(|heard| heard.packet == delivery.request)
+        self.end_deliveries(&|delivery| {
+            delivery.end <= now || heard.iter().any(|heard| heard.packet == delivery.request)
         });
         if self.deliveries.is_empty() {
             self.socket = None;
@@ -161,8 +166,8 @@ impl Door {
 }
 
 impl Source for Door {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.socket.iter().map(|socket| socket.descriptor()).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.extend(self.socket.as_ref().map(|socket| socket.descriptor()));
     }
 
     fn deadline(&self) -> Option<Instant> {

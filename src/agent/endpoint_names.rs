@@ -7,13 +7,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::moment::earlier;
+use crate::base::list::ToList as _;
+use crate::base::moment::{after, doubled, earlier};
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{EndpointHost, Name};
 use crate::kernel::Kernel;
 use crate::site::{Site, SitePeer};
 use crate::state::Tunnel;
+use crate::system::logging as log;
 use crate::system::resolver::Lookup;
 
 /// First wait after a name was not found. It doubles each time up to the longest.
@@ -97,7 +99,7 @@ impl EndpointNames {
                 inside: (inside, peer.address),
             })
         };
-        self.links = site.peers().filter_map(link).collect();
+        self.links = site.peers().filter_map(link).list();
     }
 
     /// Returns the addresses in use.
@@ -130,11 +132,11 @@ impl EndpointNames {
     pub(super) fn look_up(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<bool> {
         let mut is_new = false;
         for entry in &mut self.entries {
-            let links = self.links.iter().filter(|link| link.host == entry.name).collect();
+            let links = self.links.iter().filter(|link| link.host == entry.name).list();
             let mut look = LinkReview { links, resolve_after: self.resolve_after, kernel, now };
             if entry.lookup.is_none() && entry.due.is_some_and(|due| due <= now) {
                 // Set even if the condition of the links cannot be read.
-                entry.due = Some(now + self.resolve_after);
+                entry.due = Some(after(now, self.resolve_after));
                 look.begin_lookup_if_needed(entry)?;
             }
             let Some(addresses) = entry.lookup.as_mut().and_then(|lookup| lookup.turn(now)) else { continue };
@@ -144,7 +146,7 @@ impl EndpointNames {
             } else if entry.address.is_none() {
                 entry.address = addresses.first().copied();
                 entry.wait = Duration::ZERO;
-                entry.due = Some(now + FIRST_TRY.min(self.resolve_after));
+                entry.due = Some(after(now, FIRST_TRY.min(self.resolve_after)));
                 is_new = true;
             } else {
                 look.take_addresses(entry, &addresses)?;
@@ -155,8 +157,10 @@ impl EndpointNames {
 }
 
 impl Source for EndpointNames {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.entries.iter().filter_map(|entry| entry.lookup.as_ref()?.descriptor()).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for entry in &self.entries {
+            all.extend(entry.lookup.as_ref().and_then(Lookup::descriptor));
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -186,8 +190,8 @@ impl EndpointName {
         if self.wait.is_zero() {
             log::warn!("the name {} does not resolve; trying again", self.name);
         }
-        self.wait = (self.wait * 2).clamp(RETRY, LONGEST_RETRY);
-        self.due = Some(now + self.wait);
+        self.wait = doubled(self.wait, RETRY, LONGEST_RETRY);
+        self.due = Some(after(now, self.wait));
     }
 }
 
@@ -210,7 +214,7 @@ impl LinkReview<'_> {
         }
         match left {
             Some(left) => {
-                entry.due = Some(self.now + left);
+                entry.due = Some(after(self.now, left));
                 entry.wait = Duration::ZERO;
             }
             None => entry.lookup = Some(Lookup::begin(&entry.name, self.now)),
@@ -220,7 +224,7 @@ impl LinkReview<'_> {
 
     /// Makes the links that do not work dial an address of the name.
     fn take_addresses(&mut self, entry: &mut EndpointName, addresses: &[IpAddr]) -> Result<()> {
-        entry.due = Some(self.now + self.resolve_after);
+        entry.due = Some(after(self.now, self.resolve_after));
         let is_doubted = std::mem::take(&mut entry.is_doubted);
         let is_known = entry.address.is_some_and(|address| addresses.contains(&address));
         let mut wait = self.resolve_after;
@@ -245,10 +249,10 @@ impl LinkReview<'_> {
             if let Some(address) = next {
                 link.dial(address, &tunnel, self.kernel)?;
             }
-            entry.wait = (entry.wait * 2).clamp(FIRST_TRY.min(self.resolve_after), self.resolve_after);
+            entry.wait = doubled(entry.wait, FIRST_TRY.min(self.resolve_after), self.resolve_after);
             wait = wait.min(entry.wait);
         }
-        entry.due = Some(self.now + wait);
+        entry.due = Some(after(self.now, wait));
         Ok(())
     }
 }
@@ -265,11 +269,8 @@ fn next(addresses: &[IpAddr], current: Option<IpAddr>, is_silent: bool) -> Optio
 
 impl LinkByName {
     fn condition(&self, kernel: &mut dyn Kernel) -> Result<LinkCondition> {
+        let reading = kernel.own_tunnel(&self.interface)?.unwrap_or_default();
         let now = SystemTime::now();
-        let Some(link) = kernel.own_tunnels()?.remove(&self.interface) else {
-            return Ok(LinkCondition { age: None, alive: false, tunnel: Tunnel::default() });
-        };
-        let reading = kernel.read_tunnel(&self.interface, &link, now)?;
         let peer = reading.peers.get(&self.key).copied().unwrap_or_default();
         Ok(LinkCondition { age: peer.age(now), alive: peer.alive(now), tunnel: reading.tunnel })
     }

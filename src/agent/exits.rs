@@ -8,6 +8,7 @@ use super::health::{ExitState, Health, choose};
 use super::probe::{ProbePath, ProbedExit, paths};
 use super::source::{Source, Task, Turn};
 use crate::base::error::{Error, Result};
+use crate::base::list::ToList as _;
 use crate::base::moment::earlier;
 use crate::base::net::IfName;
 use crate::config::model::{FailoverDelays, Name};
@@ -70,7 +71,7 @@ impl Exits {
     }
 
     fn choices(&self) -> ExitChoices {
-        self.lists.iter().map(|list| (list.portal.clone(), list.chosen.clone())).collect()
+        self.lists.iter().map(|list| (list.portal.clone(), list.chosen.clone())).list()
     }
 
     fn take_over(&mut self, site: &Site, choices: &ExitChoices) {
@@ -85,16 +86,19 @@ impl Exits {
                 ..known.map_or_else(|| ExitList::new(portal, chosen), |place| lists.swap_remove(place))
             }
         };
-        self.lists = site.portals.iter().filter(|portal| portal.can_fail_over()).map(list).collect();
+        self.lists = site.portals.iter().filter(|portal| portal.can_fail_over()).map(list).list();
         let mut old = std::mem::take(&mut self.probes);
-        for exit in self.lists.iter().flat_map(|list| &list.exits) {
-            for path in paths(site, exit) {
-                if self.probes.iter().any(|probe| probe.path == path) {
-                    continue;
+        for list in &self.lists {
+            for exit in &list.exits {
+                for path in paths(site, exit) {
+                    if self.probes.iter().any(|probe| probe.path == path) {
+                        continue;
+                    }
+                    self.probes.push(match old.iter().position(|probe| probe.path == path) {
+                        Some(place) => old.swap_remove(place),
+                        None => ProbedExit::new(path, site.agent.failover),
+                    });
                 }
-                let known =
-                    old.iter().position(|probe| probe.path == path).map(|place| old.swap_remove(place));
-                self.probes.push(known.unwrap_or_else(|| ProbedExit::new(path, site.agent.failover)));
             }
         }
         for probe in &mut self.probes {
@@ -137,7 +141,7 @@ impl Exits {
     /// Sets the exit of a portal to one of its list, whether that exit answers or not. Without `exit`, the
     /// agent chooses again.
     pub(super) fn choose_by_hand(&mut self, portal: &str, exit: Option<&str>) -> Result<()> {
-        let names: Vec<&str> = self.lists.iter().map(|list| list.portal.as_str()).collect();
+        let names: Vec<&str> = self.lists.iter().map(|list| list.portal.as_str()).list();
         let names = names.join(", ");
         let Some(list) = self.lists.iter_mut().find(|list| list.portal == portal) else {
             return Err(Error::wrong(if names.is_empty() {
@@ -182,13 +186,15 @@ impl Exits {
                 exits.extend(decisive(&self.probes, &probe.path.exit).map(exit));
             }
         }
-        (self.lists.iter().map(portal).collect(), exits)
+        (self.lists.iter().map(portal).list(), exits)
     }
 }
 
 impl Source for Exits {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.probes.iter().filter_map(ProbedExit::descriptor).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for probe in &self.probes {
+            all.extend(probe.descriptor());
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -222,7 +228,7 @@ impl ExitList {
     /// Returns the exit of that name.
     fn exit(&self, name: &str) -> Result<Exit> {
         self.exits.iter().find(|exit| exit.to_string() == name).cloned().ok_or_else(|| {
-            let names: Vec<String> = self.exits.iter().map(ToString::to_string).collect();
+            let names: Vec<String> = self.exits.iter().map(ToString::to_string).list();
             let (portal, names) = (&self.portal, names.join(", "));
             Error::wrong(format!("`{name}` is no exit of portal `{portal}`: choose one of {names}, or auto"))
         })

@@ -9,14 +9,17 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::Signal;
 
 use super::signals::Signals;
-use super::source::wait_for_input;
 use super::{Agent, log_errors};
 use crate::base::error::{Error, ErrorKind, Errors, Result};
+use crate::base::list::ToList as _;
+use crate::base::moment::after;
 use crate::base::path::folder_of;
 use crate::engine::close_portals;
 use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::journal::Journal;
+use crate::system::logging as log;
 use crate::system::notify;
+use crate::system::wait::wait_for_input;
 
 /// Time until another start although no file has changed: the host may have changed.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -47,7 +50,7 @@ impl Agent {
                 return Err(errors);
             }
             let Some(closed) = close_portals::close_by_file(file) else { return Err(errors) };
-            let words: Vec<String> = errors.iter().map(Error::to_string).collect();
+            let words: Vec<String> = errors.iter().map(Error::to_string).list();
             if words != said {
                 log_errors::<()>(&Err(errors));
                 said = words;
@@ -98,7 +101,7 @@ impl ReopeningWatch {
 
     /// Waits, and reports whether to try again; otherwise the process must end.
     fn wait(&self) -> Result<bool> {
-        let until = Instant::now() + PAUSE;
+        let until = after(Instant::now(), PAUSE);
         loop {
             match self.signals.next()? {
                 Some(Signal::SIGTERM | Signal::SIGINT) => return Ok(false),
@@ -109,7 +112,7 @@ impl ReopeningWatch {
                 return Ok(true);
             }
             if self.has_changed() {
-                wait_for_input(&[self.signals.as_fd()], Some(Instant::now() + BURST))?;
+                wait_for_input(&[self.signals.as_fd()], Some(after(Instant::now(), BURST)))?;
                 return Ok(true);
             }
             let mut descriptors = vec![self.signals.as_fd()];

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::base::moment::after;
 use crate::base::sorted::SortedMap;
 use crate::state::step::Step;
 use crate::state::words;
@@ -55,7 +56,7 @@ impl FlapDamping {
             self.repairs.get_or_default(words::step(step)).push(now);
         }
         let repair = steps.iter().map(words::step).find(|repair| self.repairs[repair].len() >= FLAPS)?;
-        self.pause = Some(now + PAUSE);
+        self.pause = Some(after(now, PAUSE));
         if self.said.is_some_and(|said| said + SILENCE > now) {
             return None;
         }

@@ -3,11 +3,14 @@
 //! otherwise notice only after 15 s that its session gets no answers.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::Agent;
 use crate::base::error::{Errors, Result};
 use crate::base::net::{IfName, PublicKey};
+use crate::kernel::wireguard::Reading;
+use crate::system::logging as log;
 
 impl Agent {
     /// Leaves the endpoints of its peers for the next agent.
@@ -25,14 +28,12 @@ impl Agent {
         if heard.is_empty() {
             return Ok(());
         }
-        let links = self.kernel.links()?;
-        let site = self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
-        let mut links = self.kernel.own_tunnels()?;
+        let files = Rc::clone(&self.files);
+        let site = self.view(&files)?;
         for (interface, key, endpoint) in heard {
             let peer = site.peers().find(|(name, _, peer)| **name == interface && peer.public_key == key);
             let Some((_, _, peer)) = peer else { continue };
-            let Some(link) = links.remove(&interface) else { continue };
-            let from = self.kernel.read_tunnel(&interface, &link, SystemTime::now())?.tunnel;
+            let Some(Reading { tunnel: from, .. }) = self.kernel.own_tunnel(&interface)? else { continue };
             let mut to = from.clone();
             if let Some(unknown) = to.peers.get_mut(&key).filter(|peer| peer.endpoint.is_none()) {
                 unknown.endpoint = Some(endpoint);
@@ -40,7 +41,6 @@ impl Agent {
                 let own_address = site.address_in(&site.tunnels[&interface], peer.address);
                 self.kernel.knock(&interface, own_address, peer.address);
             }
-            links.insert(interface, link);
         }
         Ok(())
     }
@@ -49,9 +49,11 @@ impl Agent {
         let mut heard = Vec::new();
         for (name, link) in self.kernel.own_tunnels()? {
             let peers = self.kernel.read_tunnel(&name, &link, SystemTime::now())?.peers;
-            heard.extend(
-                peers.into_iter().filter_map(|(key, peer)| Some((name.clone(), key, peer.endpoint?))),
-            );
+            for (key, peer) in peers {
+                if let Some(endpoint) = peer.endpoint {
+                    heard.push((name.clone(), key, endpoint));
+                }
+            }
         }
         Ok(heard)
     }

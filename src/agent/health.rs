@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::base::moment::after;
 use crate::config::model::FailoverDelays;
 use crate::site::Exit;
 
@@ -112,7 +113,7 @@ impl Health {
     pub(super) fn verdict_due(&self) -> Option<Instant> {
         let is_judged = self.state == ExitState::Down && self.answering_since.is_none();
         let since = self.silent_since.filter(|_| self.unanswered >= SILENCE && !is_judged)?;
-        Some(since + self.times.down_after)
+        Some(after(since, self.times.down_after))
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::base::moment::after;
 use crate::kernel::Kernel;
 use crate::kernel::iptables::legacy::Shape;
+use crate::system::logging as log;
 
 /// Time between two looks: the agent must repair within a second.
 const PERIOD: Duration = Duration::from_millis(800);
@@ -38,10 +40,10 @@ impl LegacyTables {
     /// are due for another observation whatever their shape is then: two changes of another program can
     /// restore the shape that the first one found.
     pub(super) fn follow(&mut self, kernel: &mut dyn Kernel, found_good: bool, now: Instant) -> Result<()> {
-        let after = kernel.legacy_tables()?;
-        self.watch = (!after.is_empty()).then(|| TableWatch {
-            good: Some(after).filter(|after| found_good && *after == self.observed),
-            due: now + PERIOD,
+        let shape = kernel.legacy_tables()?;
+        self.watch = (!shape.is_empty()).then(|| TableWatch {
+            good: Some(shape).filter(|shape| found_good && *shape == self.observed),
+            due: after(now, PERIOD),
         });
         Ok(())
     }
@@ -49,7 +51,7 @@ impl LegacyTables {
     /// Compares the shape if a look is due. Reports whether the tables may have changed.
     fn may_have_changed(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<bool> {
         let Some(watch) = self.watch.as_mut().filter(|watch| watch.due <= now) else { return Ok(false) };
-        watch.due = now + PERIOD;
+        watch.due = after(now, PERIOD);
         Ok(Some(kernel.legacy_tables()?) != watch.good)
     }
 }

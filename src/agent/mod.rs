@@ -48,6 +48,7 @@ use crate::engine::journal::{Journal, Lock};
 use crate::engine::load::Files;
 use crate::kernel::linux::Linux;
 use crate::state::words::count;
+use crate::system::logging as log;
 use crate::system::notify;
 use crate::system::port_mapping::give_back;
 use clock::Clock;

@@ -4,10 +4,12 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use super::signals::Signals;
-use super::source::{Source, Task, Turn, wait_for_input};
+use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::base::moment::after;
 use crate::kernel::Kernel;
 use crate::kernel::sockets::ChangeMonitor;
+use crate::system::wait::wait_for_input;
 
 /// Silence that ends a burst: other programs change things in bursts.
 const QUIET: Duration = Duration::from_millis(50);
@@ -27,12 +29,12 @@ impl Monitor {
     /// Waits until no change has come in for a while, so that the agent repairs a firmware's burst of changes
     /// once. A signal ends the wait early.
     pub(super) fn calm_down(&mut self, signals: &Signals) -> Result<()> {
-        let end = Instant::now() + BURST_LIMIT;
+        let end = after(Instant::now(), BURST_LIMIT);
         loop {
             self.0.forget();
             let mut descriptors = vec![signals.as_fd()];
-            descriptors.extend(self.0.descriptors());
-            let inputs = wait_for_input(&descriptors, Some(Instant::now() + QUIET))?;
+            self.0.descriptors(&mut descriptors);
+            let inputs = wait_for_input(&descriptors, Some(after(Instant::now(), QUIET)))?;
             let (has_signal, has_news) = (inputs[0], inputs[1..].contains(&true));
             if has_signal || !has_news || Instant::now() >= end {
                 return Ok(());
@@ -53,8 +55,8 @@ impl Monitor {
 }
 
 impl Source for Monitor {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.0.descriptors()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        self.0.descriptors(all);
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use super::mtu_search::{MtuSearch, MtuVerdict};
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
-use crate::base::moment::earlier;
+use crate::base::list::ToList as _;
+use crate::base::moment::{after, doubled, earlier};
 use crate::base::net::IfName;
 use crate::base::sorted::SortedMap;
 use crate::config::model::{Mtu, Name};
@@ -16,6 +17,7 @@ use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
 use crate::kernel::sockets::EchoSocket;
 use crate::site::Site;
+use crate::system::logging as log;
 
 /// Longest wait for an answer. A late answer, to the small echo or the large one, does not count.
 const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
@@ -101,12 +103,12 @@ impl PathMtus {
                 Some(place) => old.swap_remove(place),
                 None => MeasuredLink::new(path, now),
             })
-            .collect();
+            .list();
     }
 
     /// Returns a sentence for each link that swallows packets.
     pub(super) fn complaints(&self) -> Vec<String> {
-        self.links.iter().filter_map(|link| Some(link.complaint(link.narrow?))).collect()
+        self.links.iter().filter_map(|link| Some(link.complaint(link.narrow?))).list()
     }
 
     /// Sends echoes, takes answers, and logs changes. Reports whether the MTU of a tunnel must become
@@ -118,7 +120,7 @@ impl PathMtus {
             let before = link.narrow;
             if link.asked.is_none() && link.due <= now {
                 if free == 0 {
-                    link.due = now + ECHO_TIMEOUT;
+                    link.due = after(now, ECHO_TIMEOUT);
                     continue;
                 }
                 free -= 1;
@@ -142,9 +144,10 @@ impl PathMtus {
 }
 
 impl Source for PathMtus {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let waiting = self.links.iter().filter(|link| link.asked.is_some());
-        waiting.filter_map(|link| link.echo.as_ref()).map(|echo| echo.descriptor()).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for link in self.links.iter().filter(|link| link.asked.is_some()) {
+            all.extend(link.echo.as_ref().map(|echo| echo.descriptor()));
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -202,7 +205,7 @@ impl MeasuredLink {
             asked = Some(Echoes { small: (small, false), large: (large, false) });
             Some(echo)
         });
-        self.due = now + ECHO_TIMEOUT;
+        self.due = after(now, ECHO_TIMEOUT);
         if asked.is_none() {
             self.conclude(MtuVerdict::Silent, now);
         }
@@ -215,7 +218,7 @@ impl MeasuredLink {
         self.echo = None;
         let wait = match verdict {
             MtuVerdict::Silent => {
-                let longer = (self.wait * 2).min(LONGEST);
+                let longer = doubled(self.wait, FIRST, LONGEST);
                 std::mem::replace(&mut self.wait, longer)
             }
             MtuVerdict::Whole | MtuVerdict::Narrow(_) => {
@@ -224,7 +227,7 @@ impl MeasuredLink {
                 ROUND
             }
         };
-        self.due = now + wait;
+        self.due = after(now, wait);
     }
 
     fn finding(&self, width: u32) -> String {

@@ -1,5 +1,7 @@
 //! Moves of portals from one exit to another, and their announcement in the log and to the hook.
 
+use std::rc::Rc;
+
 use super::Agent;
 use super::failover::PortalMove;
 use super::reconcile::Applied;
@@ -8,6 +10,7 @@ use crate::config::model::Mtu;
 use crate::plan::{take_up_exits, widths};
 use crate::site;
 use crate::state::Scope;
+use crate::system::logging as log;
 
 impl Agent {
     /// Begins with the exits and path MTUs that are in force: an agent that has ended, or was killed, has
@@ -18,9 +21,8 @@ impl Agent {
         if portals.map(|portal| portal.exits.len()).max() <= Some(1) && network.mtu != Mtu::Measured {
             return Ok(());
         }
-        let links = self.kernel.links()?;
-        let mut site =
-            self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let files = Rc::clone(&self.files);
+        let mut site = self.view(&files)?;
         let have = self.kernel.observe(&Scope::default())?;
         let in_use = take_up_exits(&mut site, &have);
         self.sources.exits.begin(&site, &in_use);

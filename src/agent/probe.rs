@@ -3,10 +3,11 @@
 
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::health::{ExitState, Health, interval};
 use crate::base::error::Result;
+use crate::base::moment::after;
 use crate::base::net::{Family, IfName};
 use crate::config::model::{FailoverDelays, Name};
 use crate::kernel::Kernel;
@@ -112,15 +113,14 @@ impl ProbedExit {
         // If sending fails, the interface may have been made anew: the next probe goes through a new socket.
         self.echo = self.echo.take().and_then(|mut echo| echo.ask().is_ok().then_some(echo));
         self.health.asked(now);
-        self.next = now + interval(self.health.times());
+        self.next = after(now, interval(self.health.times()));
     }
 }
 
 /// Returns the bytes received through a tunnel, from all of its peers.
 fn received(kernel: &mut dyn Kernel, interface: &IfName) -> Result<u64> {
-    let Some(link) = kernel.own_tunnels()?.remove(interface) else { return Ok(0) };
-    let peers = kernel.read_tunnel(interface, &link, SystemTime::now())?.peers;
-    Ok(peers.values().map(|peer| peer.received).sum())
+    let reading = kernel.own_tunnel(interface)?.unwrap_or_default();
+    Ok(reading.peers.values().map(|peer| peer.received).sum())
 }
 
 /// Returns the paths of the probes through an exit, if it has a tunnel.
@@ -164,7 +164,8 @@ fn through_chain(chain: &Chain) -> Vec<ProbePath> {
         };
         Some(ProbePath { exit: chain.name.clone(), echo, is_beyond, is_provider: false })
     };
-    let mut paths: Vec<ProbePath> = path(chain.farthest, false).into_iter().collect();
+    let mut paths = Vec::new();
+    paths.extend(path(chain.farthest, false));
     paths.extend(chain.beyond.and_then(|target| path(target, true)));
     paths
 }

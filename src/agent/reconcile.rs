@@ -1,18 +1,22 @@
 //! Attempts to make the host match the site: observe, apply, repair, and try again after a failure.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
+use crate::base::list::ToList as _;
 use crate::control::ChangeReport;
 use crate::engine::apply::OnFailure;
 use crate::engine::converge::{Moved, converge};
+use crate::engine::load::Files;
 use crate::plan::lockout_warnings;
 use crate::services;
 use crate::site::Site;
 use crate::state::WireGuardBackend;
 use crate::state::step::Step;
 use crate::state::words::count;
+use crate::system::logging as log;
 use crate::system::open_files;
 
 /// Outcome of an attempt.
@@ -48,8 +52,7 @@ impl Agent {
     /// Makes the host match the site, for this reason. A failure is logged once, and tried again later.
     pub(super) fn attempt(&mut self, reason: &str) -> Result<Applied, Errors> {
         let result = self.reconcile(reason, OnFailure::StayClosed);
-        let complaint =
-            result.as_ref().err().map(|errors| errors.iter().map(Error::to_string).collect::<Vec<_>>());
+        let complaint = result.as_ref().err().map(|errors| errors.iter().map(Error::to_string).list());
         if self.complaint != complaint {
             log_errors(&result);
             self.complaint = complaint;
@@ -69,9 +72,15 @@ impl Agent {
         // the agent again. So do the agent's own changes; then a second look finds nothing to do.
         self.sources.monitor.forget();
         self.sources.tables.begin(&mut *self.kernel)?;
-        let links = self.kernel.links()?;
-        let site = self.files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let files = Rc::clone(&self.files);
+        let site = self.view(&files)?;
         self.apply(site, reason, on_failure)
+    }
+
+    /// Returns the view of this site on the host as it is now.
+    pub(super) fn view(&mut self, files: &Files) -> Result<Site, Errors> {
+        let links = self.kernel.links()?;
+        files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())
     }
 
     /// Applies a view of the site.

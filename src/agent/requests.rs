@@ -9,15 +9,17 @@ use super::reconcile::Applied;
 use super::source::{Source, Task, Turn};
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
+use crate::base::list::ToList as _;
 use crate::config::model::Name;
 use crate::control::{
     AgentStatus, Answer, ChangeReport, ControlListener, ControlRequest, InvitationStatus, WaitingClient,
 };
 use crate::exchange::Exchange;
+use crate::system::logging as log;
 
 impl Source for ControlListener {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.descriptors()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        self.descriptors(all);
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -107,7 +109,7 @@ impl Agent {
         let deadline = sources.confirmation.deadline();
         let left = deadline.map(|deadline| deadline.saturating_duration_since(now).as_secs());
         let (portals, exits) = sources.exits.tell(now);
-        let mut failures: Vec<String> = sources.clock.complaint().into_iter().collect();
+        let mut failures: Vec<String> = sources.clock.complaint().into_iter().list();
         failures.extend(sources.path_mtus.complaints());
         failures.extend(sources.services.failures());
         failures.extend(sources.helper_ports.faults());

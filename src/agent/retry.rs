@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
+use crate::base::moment::{after, doubled};
 
 /// First wait. It doubles with each failure up to the longest.
 const FIRST: Duration = Duration::from_secs(1);
@@ -24,8 +25,8 @@ impl Retry {
 
     /// Takes note of an attempt.
     pub(super) fn attempted(&mut self, has_failed: bool, now: Instant) {
-        let wait = self.0.map_or(FIRST, |(_, wait)| (wait * 2).min(LONGEST));
-        self.0 = has_failed.then_some((now + wait, wait));
+        let wait = self.0.map_or(FIRST, |(_, wait)| doubled(wait, FIRST, LONGEST));
+        self.0 = has_failed.then_some((after(now, wait), wait));
     }
 }
 

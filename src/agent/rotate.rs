@@ -16,6 +16,7 @@ use super::take_file::Proof;
 use super::{Agent, log_errors};
 use crate::base::error::{Error, Errors, Result};
 use crate::base::keys::public_key;
+use crate::base::moment::after;
 use crate::base::net::{PublicKey, Secret};
 use crate::base::sorted::SortedSet;
 use crate::config::edit;
@@ -27,6 +28,7 @@ use crate::engine::{admin_key, own_key};
 use crate::exchange::Relation;
 use crate::site;
 use crate::system::key_files;
+use crate::system::logging as log;
 
 /// Longest wait for the linked sites to take the file with the new key. Their links are down from then on,
 /// until this site changes over.
@@ -60,7 +62,7 @@ impl Agent {
         answer[0] = files.public_key.to_string();
         log::info!("this site is to have a new key: {}", files.public_key);
         let now = Instant::now();
-        let until = now + TAKEN_WITHIN;
+        let until = after(now, TAKEN_WITHIN);
         let staged = StagedKey { files: Rc::new(files), sites, leaves_behind, lock, until };
         let exchange = &mut self.sources.helper_ports.exchange;
         exchange.is_rotating = true;

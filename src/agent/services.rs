@@ -8,8 +8,8 @@ use crate::base::error::Result;
 use crate::services::Supervisor;
 
 impl Source for Supervisor {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.descriptors().collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        self.descriptors(all);
     }
 
     fn deadline(&self) -> Option<Instant> {

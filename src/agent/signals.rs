@@ -39,8 +39,8 @@ impl AsFd for Signals {
 }
 
 impl Source for Signals {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        vec![self.as_fd()]
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.push(self.as_fd());
     }
 
     fn turn(&mut self, turn: Turn) -> Result<Task> {

@@ -3,24 +3,18 @@
 use std::os::fd::BorrowedFd;
 use std::time::Instant;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags};
-
 use super::failover::PortalMove;
-use crate::base::error::{Context as _, Result};
+use crate::base::error::Result;
 use crate::base::net::IfName;
 use crate::control::{ControlRequest, WaitingClient};
 use crate::exchange::WholeFile;
 use crate::kernel::Kernel;
 use crate::kernel::sockets::HelperPacket;
-use crate::system::polling::poll_until;
 
 /// Event source: wakes the agent up, and returns the work that is due.
 pub(super) trait Source {
-    /// Returns the descriptors to poll for input.
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        Vec::new()
-    }
+    /// Adds the descriptors to poll for input.
+    fn descriptors<'a>(&'a self, _all: &mut Vec<BorrowedFd<'a>>) {}
 
     /// Returns the time at which the source needs a turn even if no input has come.
     fn deadline(&self) -> Option<Instant> {
@@ -80,35 +74,4 @@ pub(super) enum Task {
     HearRequests(Vec<HelperPacket>),
     /// Send the answers to pasted requests that are due.
     Deliver,
-}
-
-/// Waits until a descriptor has input, or until `deadline`. Reports for each descriptor whether it has input.
-pub(super) fn wait_for_input(descriptors: &[BorrowedFd], deadline: Option<Instant>) -> Result<Vec<bool>> {
-    let mut polled: Vec<PollFd> =
-        descriptors.iter().map(|descriptor| PollFd::new(*descriptor, PollFlags::POLLIN)).collect();
-    match poll_until(&mut polled, deadline) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(errno) => return Err(errno).context(|| "cannot wait for events".to_owned()),
-    }
-    Ok(polled.iter().map(|descriptor| descriptor.any().unwrap_or(false)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::os::fd::AsFd as _;
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn input_belongs_to_the_descriptor_that_has_it() {
-        let (quiet, _quiet_writer) = std::io::pipe().unwrap();
-        let (busy, mut writer) = std::io::pipe().unwrap();
-        let inputs = |deadline| wait_for_input(&[quiet.as_fd(), busy.as_fd()], deadline).unwrap();
-        assert_eq!(inputs(Some(Instant::now())), [false, false]);
-        writer.write_all(b"x").unwrap();
-        assert_eq!(inputs(None), [false, true]);
-        assert_eq!(inputs(Some(Instant::now() + Duration::from_hours(1))), [false, true]);
-    }
 }

@@ -21,7 +21,7 @@ use super::nat::{HelperPorts, LinkPaths};
 use super::path_mtu::PathMtus;
 use super::retry::Retry;
 use super::signals::Signals;
-use super::source::{Source, Task, Turn, wait_for_input};
+use super::source::{Source, Task, Turn};
 use crate::base::error::Result;
 use crate::base::moment::earlier;
 use crate::base::sorted::SortedMap;
@@ -30,6 +30,7 @@ use crate::engine::commit_confirmed::CommitConfirmed;
 use crate::engine::load::Files;
 use crate::kernel::Kernel;
 use crate::services::Supervisor;
+use crate::system::wait::wait_for_input;
 
 /// Declares [`Sources`] with one field, and one place in the list, for each line.
 macro_rules! sources {
@@ -52,11 +53,7 @@ macro_rules! sources {
                 Ok(Self { $($source: $opened,)* })
             }
 
-            fn list(&self) -> [&dyn Source; Self::COUNT] {
-                [$(&self.$source),*]
-            }
-
-            fn list_mut(&mut self) -> [&mut dyn Source; Self::COUNT] {
+            fn list(&mut self) -> [&mut dyn Source; Self::COUNT] {
                 [$(&mut self.$source),*]
             }
         }
@@ -115,19 +112,25 @@ sources! {
 impl Sources {
     /// Waits for input or for the earliest deadline. Reports for each source whether it has input, in the
     /// order of the list.
-    pub(super) fn wait(&self) -> Result<[bool; Self::COUNT]> {
+    pub(super) fn wait(&mut self) -> Result<[bool; Self::COUNT]> {
+        let list = self.list();
         let mut deadline = None;
-        for source in self.list() {
+        let (mut descriptors, mut owners) = (Vec::new(), Vec::new());
+        for (place, source) in list.iter().enumerate() {
             deadline = earlier(deadline, source.deadline());
+            source.descriptors(&mut descriptors);
+            owners.resize(descriptors.len(), place);
         }
-        let descriptors = self.list().map(Source::descriptors);
-        let mut inputs = wait_for_input(&descriptors.concat(), deadline)?.into_iter();
-        Ok(descriptors.map(|own| inputs.by_ref().take(own.len()).fold(false, |any, input| any | input)))
+        let mut has_input = [false; Self::COUNT];
+        for (place, input) in owners.into_iter().zip(wait_for_input(&descriptors, deadline)?) {
+            has_input[place] |= input;
+        }
+        Ok(has_input)
     }
 
     /// Gives the source at this place of the list its turn.
     pub(super) fn turn(&mut self, place: usize, kernel: &mut dyn Kernel, has_input: bool) -> Result<Task> {
-        self.list_mut()[place].turn(Turn { kernel, now: Instant::now(), has_input })
+        self.list()[place].turn(Turn { kernel, now: Instant::now(), has_input })
     }
 
     /// Reports whether the agent may repair: not while repairs are damped, and not before another attempt is

@@ -11,6 +11,7 @@ use crate::engine::locked_file::LockedNetworkFile;
 use crate::exchange::{OwnStanding, Taker, WholeFile, judge, own_standing};
 use crate::kernel::sockets::HelperPacket;
 use crate::system::disk::{self, FileOrigin};
+use crate::system::logging as log;
 
 /// Time for the giver of a file to answer through its tunnel.
 const PROVEN_WITHIN: Duration = Duration::from_mins(2);
@@ -106,7 +107,7 @@ impl Agent {
 
     /// Returns the text of the network file on disk, empty if it cannot be read.
     pub(super) fn text_on_disk(&self) -> String {
-        disk::read_if_there(&self.file, FileOrigin::Ours).ok().flatten().unwrap_or_default()
+        disk::text_or_empty(&self.file, FileOrigin::Ours)
     }
 
     fn try_to_take(&mut self, file: &WholeFile) -> Result<(), NotTaken> {
@@ -149,8 +150,7 @@ impl Agent {
         before: &str,
     ) -> Result<(), Errors> {
         self.sources.tables.begin(&mut *self.kernel)?;
-        let links = self.kernel.links()?;
-        let site = files.site(&mut *self.kernel, &self.journal, &links, &self.sources.addresses())?;
+        let site = self.view(&files)?;
         let has_link = |id: &u8| site.exchange.iter().flat_map(|part| &part.peers).any(|peer| peer.id == *id);
         if !proof.sites.iter().all(has_link) {
             return Err(Error::wrong("with it, the site that gives it has no link to this one").into());

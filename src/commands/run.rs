@@ -6,6 +6,7 @@ use super::ExitStatus;
 use crate::agent::Agent;
 use crate::base::error::Errors;
 use crate::cli::RunCommand;
+use crate::system::logging as log;
 use crate::system::notify;
 use crate::system::open_files;
 

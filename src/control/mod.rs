@@ -26,6 +26,7 @@ use nix::unistd::geteuid;
 
 use crate::base::error::{Context as _, Error, Errors, Result};
 use crate::base::moment::earlier;
+use crate::system::logging as log;
 use crate::system::logging::RateLimit;
 use crate::system::polling::poll_until;
 pub use agent_status::{AgentStatus, HelperStatus, SiteFile, TimedState};
@@ -163,14 +164,14 @@ impl ControlListener {
         })
     }
 
-    /// Returns the descriptors that have input when there is something to [`hear`](Self::hear).
-    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let mut descriptors = Vec::new();
+    /// Adds the descriptors that have input when there is something to [`hear`](Self::hear).
+    pub fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
         if self.closed_until.is_none() {
-            descriptors.push(self.listener.as_fd());
+            all.push(self.listener.as_fd());
         }
-        descriptors.extend(self.clients.iter().map(|client| client.stream.as_fd()));
-        descriptors
+        for client in &self.clients {
+            all.push(client.stream.as_fd());
+        }
     }
 
     /// Returns the time at which to [`hear`](Self::hear) again even without input: to drop a slow client, or

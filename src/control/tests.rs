@@ -30,6 +30,12 @@ fn apply(file: &str) -> ControlRequest {
     ControlRequest::Apply { file: file.into(), confirm: None }
 }
 
+fn number_of_descriptors(control: &ControlListener) -> usize {
+    let mut descriptors = Vec::new();
+    control.descriptors(&mut descriptors);
+    descriptors.len()
+}
+
 #[test]
 fn questions_and_answers_arrive_unchanged() {
     let place = TestSocket::new("control");
@@ -116,13 +122,13 @@ fn silent_clients_hold_up_no_other_client() {
     honest.shutdown(Shutdown::Write).unwrap();
     assert_eq!(heard(&mut control).0, ControlRequest::Status);
     assert!(begun.elapsed() < EXCHANGE_TIME, "heard after {:?}", begun.elapsed());
-    assert!(control.descriptors().len() <= 1 + MOST_CLIENTS);
+    assert!(number_of_descriptors(&control) <= 1 + MOST_CLIENTS);
     drop(crowd);
     thread::sleep(EXCHANGE_TIME);
     while control.deadline().is_some() {
         assert!(control.hear().is_none());
     }
-    assert_eq!(control.descriptors().len(), 1, "no client is left");
+    assert_eq!(number_of_descriptors(&control), 1, "no client is left");
 }
 
 #[test]

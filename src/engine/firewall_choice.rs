@@ -5,10 +5,11 @@
 use std::path::Path;
 
 use crate::base::error::{Context as _, Result};
+use crate::base::list::ToList as _;
 use crate::base::net::Family;
 use crate::firewall::FirewallBackend;
 use crate::firewall::xtables::IptablesProgram;
-use crate::system::disk::{self, FileOrigin, cannot_write, unreadable};
+use crate::system::disk::{self, FileOrigin, cannot_write};
 
 /// Name of the file in the folder of run-time files: a reboot clears both the kernel and this file.
 const FILE: &str = "firewall";
@@ -16,7 +17,7 @@ const FILE: &str = "firewall";
 /// Returns the firewall that guards; `None` if none does, or if the file has an unknown word.
 pub fn remembered(folder: &Path) -> Result<Option<FirewallBackend>> {
     let path = folder.join(FILE);
-    let word = disk::read_if_there(&path, FileOrigin::Ours).map_err(|error| unreadable(&path, error))?;
+    let word = disk::text_if_there(&path, FileOrigin::Ours)?;
     Ok(word.and_then(|word| backends().into_iter().find(|backend| name(*backend) == word.trim_end())))
 }
 
@@ -36,10 +37,7 @@ pub fn remember(folder: &Path, backend: Option<FirewallBackend>) -> Result<()> {
 }
 
 fn backends() -> Vec<FirewallBackend> {
-    [FirewallBackend::Nftables]
-        .into_iter()
-        .chain(IptablesProgram::ALL.map(FirewallBackend::Iptables))
-        .collect()
+    [FirewallBackend::Nftables].into_iter().chain(IptablesProgram::ALL.map(FirewallBackend::Iptables)).list()
 }
 
 /// Returns the word for a firewall in the file, different for each program.

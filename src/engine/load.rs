@@ -116,8 +116,7 @@ impl Files {
 
     /// Looks the host names up. Returns the addresses that are found within a few seconds.
     pub fn resolved(&self) -> Result<SortedMap<String, IpAddr>, Errors> {
-        let names: Vec<&str> = self.names()?.into_iter().collect();
-        Ok(resolve(&names, RESOLVING))
+        Ok(resolve(&self.names()?, RESOLVING))
     }
 
     /// Returns the site's view on this host. `links` is a snapshot of the host's interfaces, and `resolved`

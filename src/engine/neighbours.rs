@@ -5,11 +5,12 @@
 use std::path::Path;
 
 use crate::base::error::{Context as _, Result};
+use crate::base::list::ToList as _;
 use crate::base::net::Cidr;
 use crate::kernel::neighbour;
 use crate::kernel::netlink::Socket;
 use crate::site::facts::Neighbours;
-use crate::system::disk::{self, FileOrigin, cannot_write, unreadable};
+use crate::system::disk::{self, FileOrigin, cannot_write};
 
 /// Name of the file with the known devices, in the folder of run-time files.
 const FILE: &str = "neighbours";
@@ -31,14 +32,14 @@ pub fn remember(folder: &Path, neighbours: &Neighbours) -> Result<()> {
         return Ok(());
     }
     let path = folder.join(FILE);
-    let lines: Vec<String> = neighbours.iter().map(|(address, mac)| format!("{address} {mac}\n")).collect();
+    let lines: Vec<String> = neighbours.iter().map(|(address, mac)| format!("{address} {mac}\n")).list();
     disk::replace(&path, lines.concat().as_bytes(), 0o600).context(|| cannot_write(&path))
 }
 
 /// Reads the known devices. A line of the file that cannot be parsed does not count.
 fn remembered(folder: &Path) -> Result<Neighbours> {
     let path = folder.join(FILE);
-    let text = disk::read_if_there(&path, FileOrigin::Ours).map_err(|error| unreadable(&path, error))?;
+    let text = disk::text_if_there(&path, FileOrigin::Ours)?;
     let parse = |line: &str| {
         let (address, mac) = line.split_once(' ')?;
         Some((address.parse().ok()?, mac.parse().ok()?))

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::base::error::{Error, Errors};
 use crate::config::{self, model::Network};
 use crate::system::disk::{self, FileOrigin};
+use crate::system::logging as log;
 
 /// Reads the network file at `path`; returns its text and the network. Each fault becomes a separate error
 /// that begins with `path:line:column:`.

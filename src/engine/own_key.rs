@@ -80,7 +80,7 @@ pub fn settle(folder: &Path, own: PublicKey) -> Result<bool> {
 pub fn forget_next(folder: &Path, file: &Path) -> Result<()> {
     let next = next_path(folder);
     let Some(key) = key_files::owner(&next) else { return Ok(()) };
-    let text = disk::read_if_there(file, FileOrigin::Ours).ok().flatten().unwrap_or_default();
+    let text = disk::text_or_empty(file, FileOrigin::Ours);
     if text.contains(&key.to_string()) {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use crate::base::error::Result;
 use crate::base::json::Json;
+use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::control::{AgentStatus, TimedState};
@@ -255,7 +256,7 @@ pub fn report(site: &Site, agent: bool, kernel: &mut dyn Kernel, now: SystemTime
         stations: portal.entrance_interface().and_then(|interface| stations.remove(interface)),
         ..portal_report(site, portal, &links)
     });
-    let portals = portals.collect();
+    let portals = portals.list();
     Ok(Report {
         network: site.network.clone(),
         site: site.name.clone(),
@@ -350,7 +351,7 @@ fn stations(site: &Site, kernel: &mut dyn Kernel) -> Result<SortedMap<IfName, Ve
     let wifis = site.portals.iter().filter(|portal| of_wifi(portal)).filter_map(Portal::entrance_interface);
     let mut stations: SortedMap<IfName, Vec<Station>> =
         wifis.map(|interface| (interface.clone(), Vec::new())).collect();
-    let interfaces: Vec<&IfName> = stations.keys().collect();
+    let interfaces: Vec<&IfName> = stations.keys().list();
     let connected = kernel.stations(&interfaces)?;
     stations.extend(connected);
     Ok(stations)
@@ -362,11 +363,11 @@ fn entrance(portal: &Portal) -> String {
         Entrance::Vlan(vlan) => format!("VLAN {} of {}", vlan.id, vlan.parent),
         Entrance::Wifi { interface, ssid, .. } => format!("wifi {} on {interface}", Json::text(ssid)),
         Entrance::From(sources) => {
-            let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+            let sources: Vec<String> = sources.iter().map(ToString::to_string).list();
             format!("from {}", sources.join(", "))
         }
         Entrance::Mac { devices, .. } => {
-            let devices: Vec<String> = devices.iter().map(ToString::to_string).collect();
+            let devices: Vec<String> = devices.iter().map(ToString::to_string).list();
             format!("mac {}", devices.join(", "))
         }
         Entrance::Own => "self".to_owned(),

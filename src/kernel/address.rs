@@ -29,60 +29,62 @@ const PASSING: u8 = of_8_bits(
 /// Prefix of the global IPv6 addresses, in the first 16 bits, and its mask (RFC 4291 § 2.4): 2000::/3.
 const GLOBAL_IPV6: (u16, u16) = (0x2000, 0xe000);
 
-/// Lists all addresses in this network namespace, each with the number of its interface.
-pub fn list(socket: &mut Socket) -> Result<Vec<(u32, InterfaceAddress)>> {
-    dump(socket, 0).context(cannot_list)
+/// Lists all addresses in this network namespace.
+pub fn list(socket: &mut Socket) -> Result<Vec<AddressEntry>> {
+    entries(socket, 0).context(cannot_list)
 }
 
 /// Lists the addresses of the interface with this number.
 pub fn list_of(socket: &mut Socket, index: u32) -> Result<Vec<InterfaceAddress>> {
-    let addresses = match dump(socket, index) {
-        // The interface has disappeared.
-        Err(Refusal { errno: Errno::ENODEV, .. }) => Vec::new(),
-        addresses => addresses.context(cannot_list)?,
-    };
-    // Kernels since 4.20 send only the addresses of that interface; older kernels send all.
-    let addresses = addresses.into_iter();
-    Ok(addresses.filter(|(at, _)| *at == index).map(|(_, address)| address).collect())
+    let mut addresses = Vec::new();
+    for entry in entries_of(socket, index)? {
+        addresses.push(entry.address);
+    }
+    Ok(addresses)
 }
 
 /// Lists the addresses of the interface with this number under which other hosts may find this host from now
 /// on: without those that the kernel changes from time to time (RFC 8981), gives up, or still checks.
 pub fn list_lasting(socket: &mut Socket, index: u32) -> Result<Vec<IpAddr>> {
-    let entries = match entries(socket, index) {
+    let mut lasting = Vec::new();
+    for AddressEntry { address: InterfaceAddress { address, .. }, flags, .. } in entries_of(socket, index)? {
+        // The flag of temporary IPv6 addresses is that of secondary IPv4 addresses, which last.
+        let passing = if address.is_ipv4() { PASSING & !TEMPORARY } else { PASSING };
+        if flags & passing == 0 {
+            lasting.push(address);
+        }
+    }
+    Ok(lasting)
+}
+
+/// Lists the addresses of one interface; none if the interface has disappeared.
+fn entries_of(socket: &mut Socket, index: u32) -> Result<Vec<AddressEntry>> {
+    let mut entries = match entries(socket, index) {
         Err(Refusal { errno: Errno::ENODEV, .. }) => Vec::new(),
         entries => entries.context(cannot_list)?,
     };
-    // The flag of temporary IPv6 addresses is that of secondary IPv4 addresses, which last.
-    let passing = |address: IpAddr| if address.is_ipv4() { PASSING & !TEMPORARY } else { PASSING };
-    let lasting = entries
-        .into_iter()
-        .filter(|entry| entry.index == index && entry.flags & passing(entry.address.address) == 0);
-    Ok(lasting.map(|entry| entry.address.address).collect())
+    // Kernels since 4.20 send only the addresses of that interface; older kernels send all.
+    entries.retain(|entry| entry.index == index);
+    Ok(entries)
 }
 
 /// Chooses the addresses that other sites may use: global IPv6 addresses, and private IPv4 addresses for
 /// sites in the same home. The public IPv4 address is the one that helpers see.
 pub(super) fn for_peers(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     let (prefix, mask) = GLOBAL_IPV6;
-    let (mut global, mut at_home) = (Vec::new(), Vec::new());
+    let is_global = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.segments()[0] & mask == prefix);
+    let mut chosen = Vec::new();
+    chosen.extend(addresses.iter().copied().find(is_global));
+    let most = chosen.len() + 2;
     for address in addresses {
-        match address {
-            IpAddr::V6(v6) if v6.segments()[0] & mask == prefix => global.push(address),
-            IpAddr::V4(_) if is_home_address(address) => at_home.push(address),
-            _ => {}
+        if address.is_ipv4() && is_home_address(address) && chosen.len() < most {
+            chosen.push(address);
         }
     }
-    global.truncate(1);
-    at_home.truncate(2);
-    [global, at_home].concat()
+    chosen
 }
 
 /// Lists the addresses of one interface, or of all if `index` is 0.
-fn dump(socket: &mut Socket, index: u32) -> Result<Vec<(u32, InterfaceAddress)>, Refusal> {
-    Ok(entries(socket, index)?.into_iter().map(|entry| (entry.index, entry.address)).collect())
-}
-
 fn entries(socket: &mut Socket, index: u32) -> Result<Vec<AddressEntry>, Refusal> {
     let filter = AddressHeader { index, ..AddressHeader::default() };
     socket.dump(filter.request().message(libc::RTM_GETADDR))
@@ -94,12 +96,13 @@ fn cannot_list() -> String {
 
 /// An address of an interface.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct AddressEntry {
+pub struct AddressEntry {
     /// Number of the interface.
-    pub(super) index: u32,
-    pub(super) address: InterfaceAddress,
+    pub index: u32,
+    /// Address, and the length of its network.
+    pub address: InterfaceAddress,
     /// Flags (libc's `IFA_F_*`), as far as they fit.
-    pub(super) flags: u8,
+    pub flags: u8,
 }
 
 impl Decode for AddressEntry {

@@ -68,7 +68,9 @@ pub(super) fn native_number(value: &[u8]) -> Option<u32> {
     value.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
-/// Returns the address in a value: IPv4 or IPv6, according to its length.
+/// Returns the address in a value: IPv4 or IPv6, according to its length. Never inlined: each of its uses
+/// would take a hundred bytes.
+#[inline(never)]
 pub(super) fn address(value: &[u8]) -> Option<IpAddr> {
     match value.len() {
         4 => value.first_chunk::<4>().copied().map(IpAddr::from),

@@ -34,7 +34,9 @@ impl<'a> Batch<'a> {
             rest = behind;
             let results = carry_out(batch, run);
             let failed = results.iter().any(Result::is_err);
-            outcomes.extend(results.into_iter().map(Outcome::from));
+            for result in results {
+                outcomes.push(Outcome::from(result));
+            }
             if failed {
                 break;
             }
@@ -47,24 +49,41 @@ impl<'a> Batch<'a> {
     fn group(steps: &'a [Step]) -> Vec<Self> {
         let mut batches: Vec<Self> = Vec::new();
         for step in steps {
-            match (step, batches.last_mut()) {
-                (Step::AddLink(new), Some(Self::NewDevices(links))) if is_built_in(new) => links.push(new),
-                (Step::AddLink(new), _) if is_built_in(new) => batches.push(Self::NewDevices(vec![new])),
-                (Step::AddLink(new), Some(Self::NewLinks(links))) => links.push(new),
-                (Step::AddLink(new), _) => batches.push(Self::NewLinks(vec![new])),
-                (Step::RemoveLink(old), Some(Self::OldLinks(links))) => links.push(old),
-                (Step::RemoveLink(old), _) => batches.push(Self::OldLinks(vec![old])),
-                (Step::ChangeTunnel(change), Some(Self::Tunnels(changes))) => changes.push(change),
-                (Step::ChangeTunnel(change), _) => batches.push(Self::Tunnels(vec![change])),
-                (Step::Routing(step), Some(Self::Routing(steps))) => steps.push(step),
-                (Step::Routing(step), _) => batches.push(Self::Routing(vec![step])),
-                (Step::Firewall(step), Some(Self::Firewall(steps))) => steps.push(step),
-                (Step::Firewall(step), _) => batches.push(Self::Firewall(vec![step])),
-                (Step::SetSysctl(change), Some(Self::Sysctls(changes))) => changes.push(change),
-                (Step::SetSysctl(change), _) => batches.push(Self::Sysctls(vec![change])),
+            if !batches.last_mut().is_some_and(|last| last.take(step)) {
+                let mut batch = Self::empty_for(step);
+                batch.take(step);
+                batches.push(batch);
             }
         }
         batches
+    }
+
+    /// Returns an empty batch of the type of a step.
+    fn empty_for(step: &Step) -> Self {
+        match step {
+            Step::AddLink(new) if is_built_in(new) => Self::NewDevices(Vec::new()),
+            Step::AddLink(_) => Self::NewLinks(Vec::new()),
+            Step::RemoveLink(_) => Self::OldLinks(Vec::new()),
+            Step::ChangeTunnel(_) => Self::Tunnels(Vec::new()),
+            Step::Routing(_) => Self::Routing(Vec::new()),
+            Step::Firewall(_) => Self::Firewall(Vec::new()),
+            Step::SetSysctl(_) => Self::Sysctls(Vec::new()),
+        }
+    }
+
+    /// Adds a step, if the batch is of its type. Reports whether it is.
+    fn take(&mut self, step: &'a Step) -> bool {
+        match (self, step) {
+            (Self::NewDevices(links), Step::AddLink(new)) if is_built_in(new) => links.push(new),
+            (Self::NewLinks(links), Step::AddLink(new)) if !is_built_in(new) => links.push(new),
+            (Self::OldLinks(links), Step::RemoveLink(old)) => links.push(old),
+            (Self::Tunnels(changes), Step::ChangeTunnel(change)) => changes.push(change),
+            (Self::Routing(steps), Step::Routing(step)) => steps.push(step),
+            (Self::Firewall(steps), Step::Firewall(step)) => steps.push(step),
+            (Self::Sysctls(changes), Step::SetSysctl(change)) => changes.push(change),
+            _ => return false,
+        }
+        true
     }
 
     /// Returns the number of steps.

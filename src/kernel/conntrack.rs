@@ -97,14 +97,14 @@ pub fn forget(filter: &ConnectionFilter) -> Result<usize> {
         listed => listed.context(|| "cannot list the tracked connections".to_owned())?,
     }
     let count = deletions.len();
-    let verdicts = socket.batch(deletions).into_iter().filter(|verdict| !is_over(verdict));
-    let verdict: Result<(), Refusal> = verdicts.collect();
-    verdict.context(|| "cannot forget connections".to_owned()).map(|()| count)
-}
-
-/// Reports whether a connection ended by itself before it was forgotten.
-fn is_over(verdict: &Result<(), Refusal>) -> bool {
-    matches!(verdict, Err(Refusal { errno: Errno::ENOENT, .. }))
+    for verdict in socket.batch(deletions) {
+        match verdict {
+            // The connection ended by itself before it was forgotten.
+            Err(Refusal { errno: Errno::ENOENT, .. }) => {}
+            verdict => verdict.context(|| "cannot forget connections".to_owned())?,
+        }
+    }
+    Ok(count)
 }
 
 /// Returns the request that forgets the connection in a message, if the connection is chosen.
@@ -123,7 +123,7 @@ pub(crate) fn deletion(filter: &ConnectionFilter, frame: &Frame) -> Option<Messa
         || entry.number(MARK).is_some_and(by_mark)
         || reply.is_some_and(|reply| filter.by_lack.chooses(original, reply));
     let family = family_of(frame.payload).filter(|_| frame.kind == NEW && is_chosen)?;
-    Some(request(DELETE, 0, family, |writer| write_name(entry, writer)))
+    Some(request(DELETE, 0, family, &|writer| write_name(entry, writer)))
 }
 
 fn ends(entry: Attributes, direction: u16) -> Option<Ends> {

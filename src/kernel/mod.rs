@@ -93,6 +93,12 @@ pub trait Kernel {
     /// Reads the settings of a tunnel, and the statistics of its peers. `now` decides which peers are alive.
     fn read_tunnel(&mut self, name: &IfName, link: &Link, now: SystemTime) -> Result<Reading>;
 
+    /// Reads the tunnel of portals on an interface; `None` if there is none.
+    fn own_tunnel(&mut self, name: &IfName) -> Result<Option<Reading>> {
+        let Some(link) = self.own_tunnels()?.remove(name) else { return Ok(None) };
+        self.read_tunnel(name, &link, SystemTime::now()).map(Some)
+    }
+
     /// Changes the settings of one tunnel of portals.
     fn change_tunnel(&mut self, name: &IfName, from: &Tunnel, to: &Tunnel) -> Result<()>;
 

@@ -65,10 +65,12 @@ impl NetlinkMonitor {
         })
     }
 
-    /// Returns the descriptors to poll for input.
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let listeners = self.listeners.iter().map(Listener::descriptor);
-        listeners.chain(self.switches.as_ref().map(File::as_fd))
+    /// Adds the descriptors to poll for input.
+    pub fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for listener in &self.listeners {
+            all.push(listener.descriptor());
+        }
+        all.extend(self.switches.as_ref().map(File::as_fd));
     }
 
     /// Returns the author of the last change by another process since the last call, as far as the kernel

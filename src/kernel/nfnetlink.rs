@@ -10,6 +10,7 @@ use super::constant::{of_8_bits, of_16_bits};
 use super::message::Message;
 use super::netlink::{ALIGNMENT, Frame, Refusal, Socket, protocols};
 use crate::base::error::Result;
+use crate::base::list::ToList as _;
 
 /// Bytes of `struct nfgenmsg`: family, version, and a resource in the network's byte order.
 const HEADER: usize = 4;
@@ -46,7 +47,7 @@ impl Nfnetlink {
         &mut self,
         kind: u16,
         flags: u16,
-        body: impl FnOnce(&mut AttributeWriter),
+        body: &dyn Fn(&mut AttributeWriter),
     ) -> Result<Vec<u8>, Refusal> {
         self.request_about(self.family, kind, flags, body)
     }
@@ -57,7 +58,7 @@ impl Nfnetlink {
         family: u8,
         kind: u16,
         flags: u16,
-        body: impl FnOnce(&mut AttributeWriter),
+        body: &dyn Fn(&mut AttributeWriter),
     ) -> Result<Vec<u8>, Refusal> {
         let request = request(kind, flags, family, body);
         let mut answers = Vec::new();
@@ -70,12 +71,12 @@ impl Nfnetlink {
 
     /// Returns all objects of a kind, of all families and tables.
     pub(super) fn dump_all(&mut self, kind: u16) -> Result<Vec<u8>, Refusal> {
-        self.request_about(ALL_FAMILIES, kind, NLM_F_DUMP, |_| ())
+        self.request_about(ALL_FAMILIES, kind, NLM_F_DUMP, &|_| ())
     }
 
     /// Hands all objects of a kind, of the socket's family, to `take` one by one, since they may be many.
     pub(super) fn dump_each(&mut self, kind: u16, take: &mut dyn FnMut(Frame)) -> Result<(), Refusal> {
-        self.socket.exchange(&request(kind, NLM_F_DUMP, self.family, |_| ()), take).map(drop)
+        self.socket.exchange(&request(kind, NLM_F_DUMP, self.family, &|_| ()), take).map(drop)
     }
 
     /// Carries out requests that do not depend on each other. Returns the verdict on each request.
@@ -94,12 +95,12 @@ impl Nfnetlink {
     /// order, each with the number of the request in the transaction.
     pub(super) fn refusals(&mut self, transaction: &[Message]) -> Result<Vec<(usize, Refusal)>, Refusal> {
         let verdicts = self.socket.send_whole(transaction)?.into_iter().enumerate();
-        Ok(verdicts.filter_map(|(number, verdict)| Some((number, verdict.err()?))).collect())
+        Ok(verdicts.filter_map(|(number, verdict)| Some((number, verdict.err()?))).list())
     }
 }
 
 /// Returns a request about a family of protocols (NFPROTO_*), with the attributes that `body` writes.
-pub(super) fn request(kind: u16, flags: u16, family: u8, body: impl FnOnce(&mut AttributeWriter)) -> Message {
+pub(super) fn request(kind: u16, flags: u16, family: u8, body: &dyn Fn(&mut AttributeWriter)) -> Message {
     let mut writer = AttributeWriter::behind(&[family, VERSION, 0, 0]);
     body(&mut writer);
     Message::raw(kind, writer.finish()).with_flags(flags)

@@ -13,33 +13,59 @@ use crate::state::{LinkKind, RouteTarget};
 
 /// Makes interfaces. `links` is a snapshot that names the interfaces that carry VLANs.
 pub(super) fn add_links(socket: &mut Socket, new: &[&NamedLink], links: &Links) -> Vec<Result<()>> {
-    let verdicts = send(socket, new.iter().map(|new| encode_new(new, links)).collect());
-    let judge = |(new, verdict): (&&NamedLink, Result<(), Refusal>)| {
-        verdict.map_err(|refused| step_errors::not_added(new, refused))
-    };
-    new.iter().zip(verdicts).map(judge).collect()
+    let mut encoded = Vec::new();
+    for new in new {
+        encoded.push(encode_new(new, links));
+    }
+    judged(send(socket, encoded), &|index, refused| Err(step_errors::not_added(new[index], refused)))
 }
 
 /// Removes interfaces. An interface that is gone already counts as removed: another program removed it
 /// meanwhile, or it was a tun device, which disappears with its process.
 pub(super) fn remove_links(socket: &mut Socket, old: &[&NamedLink]) -> Vec<Result<()>> {
-    let verdicts = socket.batch(old.iter().map(|old| link::remove(&old.name)).collect());
-    let judge = |(old, verdict): (&&NamedLink, Result<(), Refusal>)| match verdict {
-        Err(refused) if refused.errno != Errno::ENODEV => Err(step_errors::not_removed(old, refused)),
-        _ => Ok(()),
-    };
-    old.iter().zip(verdicts).map(judge).collect()
+    judge_removal(old, socket.batch(removals(old)))
+}
+
+/// Returns the requests that remove interfaces.
+pub(super) fn removals(old: &[&NamedLink]) -> Vec<Message> {
+    let mut requests = Vec::new();
+    for old in old {
+        requests.push(link::remove(&old.name));
+    }
+    requests
+}
+
+/// Returns the results of the removal of interfaces.
+pub(super) fn judge_removal(old: &[&NamedLink], verdicts: Vec<Result<(), Refusal>>) -> Vec<Result<()>> {
+    judged(verdicts, &|index, refused| match refused.errno {
+        Errno::ENODEV => Ok(()),
+        _ => Err(step_errors::not_removed(old[index], refused)),
+    })
 }
 
 /// Changes interfaces, addresses, routes and rules. `links` is a snapshot of all interfaces: the kernel wants
 /// interfaces by number.
 pub(super) fn change_routing(socket: &mut Socket, steps: &[&RoutingStep], links: &Links) -> Vec<Result<()>> {
-    let verdicts = send(socket, steps.iter().map(|step| encode(step, links)).collect());
-    let judge = |(step, verdict): (&&RoutingStep, Result<(), Refusal>)| match verdict {
-        Err(refused) if !is_gone(step, refused.errno) => Err(step_errors::not_changed(step, refused)),
-        _ => Ok(()),
-    };
-    steps.iter().zip(verdicts).map(judge).collect()
+    let mut encoded = Vec::new();
+    for step in steps {
+        encoded.push(encode(step, links));
+    }
+    judged(send(socket, encoded), &|index, refused| {
+        let step = steps[index];
+        if is_gone(step, refused.errno) { Ok(()) } else { Err(step_errors::not_changed(step, refused)) }
+    })
+}
+
+/// Returns the result of each step; `judge` decides about a refused one.
+fn judged(
+    verdicts: Vec<Result<(), Refusal>>,
+    judge: &dyn Fn(usize, Refusal) -> Result<()>,
+) -> Vec<Result<()>> {
+    let mut results = Vec::with_capacity(verdicts.len());
+    for (index, verdict) in verdicts.into_iter().enumerate() {
+        results.push(verdict.or_else(|refused| judge(index, refused)));
+    }
+    results
 }
 
 /// Sends requests in one batch. Returns the verdict on each; a request that could not be encoded counts as

@@ -15,8 +15,8 @@ use super::netlink_monitor::NetlinkMonitor;
 
 /// Subscription to the changes of links, addresses, routes, rules and the firewall.
 pub trait ChangeMonitor {
-    /// Returns the descriptors to poll for input.
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
+    /// Adds the descriptors to poll for input.
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>);
 
     /// Discards all waiting news: the caller looks at the machine itself.
     fn forget(&mut self);
@@ -52,8 +52,8 @@ pub trait EchoSocket: fmt::Debug {
 
 /// Packets of links (see [`crate::nat::packet`]), which leave from the ports of tunnels, and come in there.
 pub trait TunnelPackets: fmt::Debug {
-    /// Returns the descriptors to poll for input.
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>>;
+    /// Adds the descriptors to poll for input.
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>);
 
     /// Sends a packet from the port of a tunnel. Routers on the way drop it after this number of hops.
     ///
@@ -81,8 +81,8 @@ pub trait HelperSocket: fmt::Debug {
 }
 
 impl ChangeMonitor for NetlinkMonitor {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.descriptors().collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        self.descriptors(all);
     }
 
     fn forget(&mut self) {
@@ -123,8 +123,8 @@ impl EchoSocket for Echo {
 }
 
 impl TunnelPackets for RawSockets {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.descriptors()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        self.descriptors(all);
     }
 
     fn send(&mut self, port: u16, to: SocketAddr, hops: u8, packet: &[u8]) -> Result<(), Errno> {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::Service;
 use super::process::Process;
+use crate::base::moment::{after, doubled};
+use crate::system::logging as log;
 
 /// Wait after the first failure. It doubles with each failure up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -138,12 +140,13 @@ impl ServiceKeeper {
 
     fn failed(&mut self, why: String, has_held: bool, now: Instant) {
         let before = self.failure.take().filter(|_| !has_held);
-        let wait = before.as_ref().map_or(FIRST_WAIT, |failure| (failure.wait * 2).min(LONGEST_WAIT));
+        let wait =
+            before.as_ref().map_or(FIRST_WAIT, |failure| doubled(failure.wait, FIRST_WAIT, LONGEST_WAIT));
         if before.is_none_or(|failure| failure.why != why)
             && let Some((service, _)) = &self.wanted
         {
             log::error!("{} has failed, and will be started again: {why}", service.name);
         }
-        self.failure = Some(ServiceFailure { why, wait, until: now + wait });
+        self.failure = Some(ServiceFailure { why, wait, until: after(now, wait) });
     }
 }

@@ -12,8 +12,10 @@ use nix::net::if_::if_nametoindex;
 use super::keeper::{ServiceCondition, ServiceKeeper};
 use super::{Service, do_not_run, folders};
 use crate::base::error::{Context as _, Result};
-use crate::base::moment::earlier;
+use crate::base::list::ToList as _;
+use crate::base::moment::{after, earlier};
 use crate::base::sorted::SortedMap;
+use crate::system::logging as log;
 
 /// Longest wait for all services to end, including services that must be killed.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +50,7 @@ impl Supervisor {
     /// Takes over the list of wanted services; all others end. The interfaces are looked up now: the caller
     /// must call again whenever an interface may have come or gone.
     pub fn follow(&mut self, wanted: Vec<Service>, now: Instant) {
-        let names: Vec<&str> = wanted.iter().map(|service| service.name.as_str()).collect();
+        let names: Vec<&str> = wanted.iter().map(|service| service.name.as_str()).list();
         for (_, keeper) in self.keepers.iter_mut().filter(|(name, _)| !names.contains(&name.as_str())) {
             keeper.is_known = false;
             keeper.follow(None);
@@ -68,9 +70,11 @@ impl Supervisor {
         self.turn(now);
     }
 
-    /// Returns the descriptors that have input when a service has written something.
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.keepers.values().filter_map(ServiceKeeper::descriptor)
+    /// Adds the descriptors that have input when a service has written something.
+    pub fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for keeper in self.keepers.values() {
+            all.extend(keeper.descriptor());
+        }
     }
 
     /// Returns the time of the next turn even if nothing happens before.
@@ -113,7 +117,7 @@ impl Supervisor {
     /// Ends all services, and waits for their ends. The files that they keep in their folders, such as
     /// leases, stay for the next agent.
     fn end_all(&mut self) {
-        let give_up = Instant::now() + END_TIMEOUT;
+        let give_up = after(Instant::now(), END_TIMEOUT);
         self.keepers.values_mut().for_each(|keeper| keeper.follow(None));
         loop {
             let now = Instant::now();

@@ -1,6 +1,6 @@
 //! Tests of the supervisor with real processes.
 
-use std::os::fd::AsRawFd as _;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -246,7 +246,9 @@ fn a_process_that_was_left_behind_may_go_on_writing() {
     place.until(|place| place.written("one", "log").is_some());
     let next = Supervisor::open(&place.folder).unwrap();
     let killed = mem::replace(&mut place.supervisor, next);
-    let pipes: Vec<_> = killed.descriptors().map(|pipe| pipe.as_raw_fd()).collect();
+    let mut descriptors = Vec::new();
+    killed.descriptors(&mut descriptors);
+    let pipes: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     mem::forget(killed);
     assert_eq!(pipes.len(), 1);
     close(pipes[0]).unwrap();

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::base::error::{Context as _, Result};
 use crate::system::disk::{self, FileOrigin};
+use crate::system::logging as log;
 use crate::system::logging::utc;
 use crate::system::wall_clock;
 
@@ -80,8 +81,7 @@ impl LastKnown {
     }
 
     fn read(&self) -> Result<Option<SystemTime>> {
-        let text = disk::read_if_there(&self.path, FileOrigin::Ours)
-            .map_err(|error| disk::unreadable(&self.path, error))?;
+        let text = disk::text_if_there(&self.path, FileOrigin::Ours)?;
         Ok(text.as_deref().and_then(parse))
     }
 }

@@ -17,4 +17,5 @@ pub mod polling;
 pub mod port_mapping;
 pub mod resolver;
 pub(crate) mod threads;
+pub mod wait;
 pub mod wall_clock;

@@ -7,6 +7,8 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+use crate::system::logging as log;
+
 /// Environment variable that names the socket. A name that begins with `@` is an abstract one (unix(7)).
 const SOCKET: &str = "NOTIFY_SOCKET";
 

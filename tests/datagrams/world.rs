@@ -97,9 +97,15 @@ pub(crate) fn has_input(descriptors: &[BorrowedFd], milliseconds: u16) -> bool {
     poll(&mut polled, PollTimeout::from(milliseconds)).unwrap() > 0
 }
 
+pub(crate) fn descriptors(sockets: &dyn TunnelPackets) -> Vec<BorrowedFd<'_>> {
+    let mut descriptors = Vec::new();
+    sockets.descriptors(&mut descriptors);
+    descriptors
+}
+
 /// Receives the packets that have come, or come within a second.
 pub(crate) fn heard(sockets: &mut dyn TunnelPackets) -> Vec<TunnelPacket> {
-    assert!(has_input(&sockets.descriptors(), 1000), "a packet comes in");
+    assert!(has_input(&descriptors(sockets), 1000), "a packet comes in");
     sockets.receive()
 }
 

@@ -124,49 +124,54 @@ pub struct SysctlChange {
 }
 
 impl Step {
-    /// Returns the step that undoes this step.
+    /// Returns the step that undoes this step. Each part is cloned into its place: a clone of the whole step,
+    /// whose parts then move, takes twice the code.
     #[must_use]
     pub fn inverse(&self) -> Self {
-        match self.clone() {
-            Self::AddLink(link) => Self::RemoveLink(link),
-            Self::RemoveLink(link) => Self::AddLink(link),
+        match self {
+            Self::AddLink(link) => Self::RemoveLink(link.clone()),
+            Self::RemoveLink(link) => Self::AddLink(link.clone()),
             Self::ChangeTunnel(TunnelChange { name, from, to }) => {
-                Self::ChangeTunnel(TunnelChange { name, from: to, to: from })
+                Self::ChangeTunnel(TunnelChange { name: name.clone(), from: to.clone(), to: from.clone() })
             }
             Self::Routing(step) => Self::Routing(step.inverse()),
             Self::Firewall(step) => Self::Firewall(step.inverse()),
             Self::SetSysctl(SysctlChange { key, from, to }) => {
-                Self::SetSysctl(SysctlChange { key, from: to, to: from })
+                Self::SetSysctl(SysctlChange { key: key.clone(), from: to.clone(), to: from.clone() })
             }
         }
     }
 }
 
 impl RoutingStep {
-    fn inverse(self) -> Self {
+    fn inverse(&self) -> Self {
         match self {
-            Self::ChangeLink { name, from, to } => Self::ChangeLink { name, from: to, to: from },
-            Self::AddAddress(name, address) => Self::RemoveAddress(name, address),
-            Self::RemoveAddress(name, address) => Self::AddAddress(name, address),
-            Self::BringUp(name) => Self::BringDown(name),
-            Self::BringDown(name) => Self::BringUp(name),
-            Self::AddRoute(route) => Self::RemoveRoute(route),
-            Self::RemoveRoute(route) => Self::AddRoute(route),
-            Self::AddRule(rule) => Self::RemoveRule(rule),
-            Self::RemoveRule(rule) => Self::AddRule(rule),
+            Self::ChangeLink { name, from, to } => {
+                Self::ChangeLink { name: name.clone(), from: to.clone(), to: from.clone() }
+            }
+            Self::AddAddress(name, address) => Self::RemoveAddress(name.clone(), *address),
+            Self::RemoveAddress(name, address) => Self::AddAddress(name.clone(), *address),
+            Self::BringUp(name) => Self::BringDown(name.clone()),
+            Self::BringDown(name) => Self::BringUp(name.clone()),
+            Self::AddRoute(route) => Self::RemoveRoute(route.clone()),
+            Self::RemoveRoute(route) => Self::AddRoute(route.clone()),
+            Self::AddRule(rule) => Self::RemoveRule(rule.clone()),
+            Self::RemoveRule(rule) => Self::AddRule(rule.clone()),
         }
     }
 }
 
 impl FirewallStep {
-    fn inverse(self) -> Self {
+    fn inverse(&self) -> Self {
         match self {
-            Self::ClosePorts { from, to } => Self::ClosePorts { from: to, to: from },
-            Self::ChangeFirewall { from, to } => Self::ChangeFirewall { from: to, to: from },
+            Self::ClosePorts { from, to } => Self::ClosePorts { from: to.clone(), to: from.clone() },
+            Self::ChangeFirewall { from, to } => Self::ChangeFirewall { from: to.clone(), to: from.clone() },
             Self::ChangeIptables { program, from, to } => {
-                Self::ChangeIptables { program, from: to, to: from }
+                Self::ChangeIptables { program: *program, from: to.clone(), to: from.clone() }
             }
-            Self::ChangePinholes { chain, from, to } => Self::ChangePinholes { chain, from: to, to: from },
+            Self::ChangePinholes { chain, from, to } => {
+                Self::ChangePinholes { chain: chain.clone(), from: to.clone(), to: from.clone() }
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use crate::base::moment::after;
 use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
 use crate::kernel::sockets::EchoSocket;
@@ -34,7 +35,7 @@ pub(super) enum Verdict {
 impl Check {
     /// Begins a check, whose first echo is due now.
     pub(super) fn begin(limit: Duration, now: Instant) -> Self {
-        Self { echo: None, next: now, until: now + limit }
+        Self { echo: None, next: now, until: after(now, limit) }
     }
 
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
@@ -54,7 +55,7 @@ impl Check {
             return Verdict::Silent;
         }
         if self.next <= now {
-            self.next = now + PAUSE;
+            self.next = after(now, PAUSE);
             if self.echo.is_none() {
                 self.echo = kernel.echo_socket(path).ok();
             }

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use super::super::source::Task;
 use super::keys::{PairKeys, random};
+use crate::base::list::ToList as _;
+use crate::base::moment::earlier;
 use crate::base::sorted::SortedMap;
 use crate::control::SiteFile;
 use crate::engine::load::Files;
@@ -14,6 +16,7 @@ use crate::exchange::{Exchange, Outgoing, OwnFile, OwnStanding, Relation, WholeF
 use crate::kernel::sockets::HelperPacket;
 use crate::nat::packet::{Header, Kind};
 use crate::site::{ExchangePart, Site};
+use crate::system::logging as log;
 
 /// Number of packets that thank for a file.
 const THANKS: usize = 3;
@@ -72,7 +75,7 @@ impl FileExchange {
         self.keys.follow(&site.private_key, &peers.iter().map(|peer| (peer.id, peer.key)).collect());
         if let Some(machine) = &mut self.machine {
             machine.follow_trial(is_on_trial, now);
-            machine.follow_peers(&peers.iter().map(|peer| peer.id).collect::<Vec<_>>(), now);
+            machine.follow_peers(&peers.iter().map(|peer| peer.id).list(), now);
         }
         self.part = Some((part.clone(), site.address));
     }
@@ -183,7 +186,7 @@ impl FileExchange {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let until = self.staged.as_ref().map(|staged| staged.until);
-        self.machine.as_ref()?.deadline().into_iter().chain(until).min()
+        earlier(self.machine.as_ref()?.deadline(), until)
     }
 
     /// Takes a packet, if a linked site has sent it through its tunnel. Returns the packets to send.

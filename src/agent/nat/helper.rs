@@ -11,7 +11,8 @@ use super::exchange::FileExchange;
 use super::keys::{PairKeys, random};
 use super::record::Record;
 use crate::base::error::Result;
-use crate::base::moment::earlier;
+use crate::base::list::ToList as _;
+use crate::base::moment::{after, earlier};
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::SortedSet;
 use crate::control::HelperStatus;
@@ -22,6 +23,7 @@ use crate::kernel::sockets::{HelperPacket, HelperSocket};
 use crate::nat::helper::{Call, Helper, Pair, Received, RelayedLink};
 use crate::nat::packet::{ASK, Message};
 use crate::site::{HelperPart, Site};
+use crate::system::logging as log;
 
 /// Average time between two changes of the rules, which a member of the network can ask for without end.
 const RULES_PAUSE: Duration = Duration::from_secs(2);
@@ -119,7 +121,7 @@ impl HelperPorts {
                 }
                 let relayed = helper.relayed();
                 self.record.set(&relayed);
-                site.nat.relayed = relayed.into_iter().map(|(_, link)| link).collect();
+                site.nat.relayed = relayed.into_iter().map(|(_, link)| link).list();
                 self.tunnels = own_tunnels(site, part);
             }
         }
@@ -148,7 +150,7 @@ impl HelperPorts {
     /// Ends the relayed links that have no connection any more. Forgotten connections begin anew with the
     /// next packet.
     fn review(&mut self, kernel: &mut dyn Kernel, now: Instant) {
-        self.review = Some(now + REVIEW);
+        self.review = Some(after(now, REVIEW));
         let Some(helper) = &mut self.helper else { return };
         for link in &self.in_force {
             match kernel.forget_connections(&connections_of(&[link])) {
@@ -258,7 +260,7 @@ impl HelperPorts {
             }
             if reaction.has_changed {
                 let wait = self.paced.saturating_duration_since(now).saturating_sub(RULES_BURST);
-                self.due = Some(now + wait);
+                self.due = Some(after(now, wait));
             }
             if let Some(Call { to, peer }) = reaction.call
                 && let Some(tunnel) = self.tunnels.iter().find(|tunnel| tunnel.to == to)
@@ -271,8 +273,10 @@ impl HelperPorts {
 }
 
 impl Source for HelperPorts {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.sockets.iter().map(|(_, socket)| socket.descriptor()).collect()
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for (_, socket) in &self.sockets {
+            all.push(socket.descriptor());
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -290,7 +294,7 @@ impl Source for HelperPorts {
         self.exchange(now);
         if self.in_force.is_empty() {
             self.review = None;
-        } else if *self.review.get_or_insert(now + REVIEW) <= now {
+        } else if *self.review.get_or_insert(after(now, REVIEW)) <= now {
             self.review(kernel, now);
         }
         if self.record.deadline().is_some_and(|due| due <= now) {
@@ -323,10 +327,8 @@ fn call(tunnel: &OwnTunnel, packet: &[u8], kernel: &mut dyn Kernel) {
 
 /// Returns the address at which a tunnel's other end was last heard; `None` if the tunnel is down.
 fn endpoint_of(tunnel: &OwnTunnel, kernel: &mut dyn Kernel) -> Result<Option<SocketAddr>> {
-    let Some(link) = kernel.own_tunnels()?.remove(&tunnel.interface) else { return Ok(None) };
-    let now = SystemTime::now();
-    let reading = kernel.read_tunnel(&tunnel.interface, &link, now)?;
-    let peer = reading.peers.get(&tunnel.key).filter(|peer| peer.alive(now));
+    let Some(reading) = kernel.own_tunnel(&tunnel.interface)? else { return Ok(None) };
+    let peer = reading.peers.get(&tunnel.key).filter(|peer| peer.alive(SystemTime::now()));
     Ok(peer.and_then(|peer| peer.endpoint))
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::check::{Check, Verdict};
 use super::keys::random;
 use crate::base::error::Result;
-use crate::base::moment::earlier;
+use crate::base::moment::{after, earlier};
 use crate::control::{LinkPath, LinkPathStatus, PathKind};
 use crate::kernel::Kernel;
 use crate::kernel::echo::EchoPath;
@@ -83,7 +83,7 @@ impl Link {
         Self {
             site,
             search,
-            phase: Phase::Dialling(now + wait),
+            phase: Phase::Dialling(after(now, wait)),
             dialled: None,
             last: PeerStatistics::default(),
             was_heard: false,
@@ -173,7 +173,7 @@ impl Link {
 
     /// Leaves the link alone for a moment, because its tunnel could not be read or changed.
     pub(super) fn hold(&mut self, now: Instant) {
-        self.held_until = Some(now + AFTER_FAILURE);
+        self.held_until = Some(after(now, AFTER_FAILURE));
     }
 
     /// Takes note that the peer looks for this site.
@@ -263,7 +263,7 @@ impl Link {
         }
         (self.last, self.was_heard) = (peer, false);
         let look = if self.is_plain() { PLAIN_LOOK } else { BUSY_LOOK };
-        self.phase = Phase::Up(now + look);
+        self.phase = Phase::Up(after(now, look));
     }
 
     fn begin_anew(&mut self, addresses: &[SocketAddr], now: Instant) {
@@ -275,7 +275,7 @@ impl Link {
     /// Looks at the counters of a link that is up: sending without an answer means doubt.
     fn look(&mut self, kernel: &mut dyn Kernel, now: Instant) -> Result<()> {
         let Some((_, peer)) = self.peer(kernel)? else {
-            self.phase = Phase::Up(now + IDLE_LOOK);
+            self.phase = Phase::Up(after(now, IDLE_LOOK));
             return Ok(());
         };
         let before = std::mem::replace(&mut self.last, peer);
@@ -297,7 +297,7 @@ impl Link {
             (false, true) => BUSY_LOOK,
             (false, false) => IDLE_LOOK,
         };
-        self.phase = Phase::Up(now + wait);
+        self.phase = Phase::Up(after(now, wait));
         Ok(())
     }
 
@@ -338,9 +338,7 @@ impl Link {
 
     /// Returns the tunnel, and the statistics of the peer in it.
     fn peer(&self, kernel: &mut dyn Kernel) -> Result<Option<(Tunnel, PeerStatistics)>> {
-        let interface = &self.site.interface;
-        let Some(link) = kernel.own_tunnels()?.remove(interface) else { return Ok(None) };
-        let reading = kernel.read_tunnel(interface, &link, SystemTime::now())?;
+        let Some(reading) = kernel.own_tunnel(&self.site.interface)? else { return Ok(None) };
         let statistics = reading.peers.get(&self.site.key).copied();
         Ok(statistics.map(|statistics| (reading.tunnel, statistics)))
     }

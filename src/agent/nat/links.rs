@@ -11,6 +11,7 @@ use super::super::source::{Source, Task, Turn};
 use super::keys::{PairKeys, random};
 use super::link::Link;
 use crate::base::error::Result;
+use crate::base::list::ToList as _;
 use crate::base::moment::earlier;
 use crate::base::net::IfName;
 use crate::control::LinkPathStatus;
@@ -19,6 +20,7 @@ use crate::kernel::sockets::{TunnelPacket, TunnelPackets};
 use crate::nat::packet::{Answer, Header, Kind, MOST_ADDRESSES, Message};
 use crate::nat::search::Outgoing;
 use crate::site::Site;
+use crate::system::logging as log;
 use crate::system::logging::RateLimit;
 use crate::system::port_mapping::{PortMapping, Router};
 
@@ -98,13 +100,13 @@ impl LinkPaths {
 
     /// Returns the paths of all links, or the searches for them.
     pub(in crate::agent) fn tell(&self, now: Instant) -> Vec<LinkPathStatus> {
-        self.links.iter().map(|link| link.tell(&self.mapping, now)).collect()
+        self.links.iter().map(|link| link.tell(&self.mapping, now)).list()
     }
 
     /// Returns the addresses of this site at which the peer of a link may reach it.
     fn addresses_of(&self, index: usize) -> Vec<SocketAddr> {
         let port = self.links[index].site.view.port;
-        let mut addresses: Vec<SocketAddr> = self.mapping.external(port).into_iter().collect();
+        let mut addresses: Vec<SocketAddr> = self.mapping.external(port).into_iter().list();
         addresses.extend(self.addresses.iter().map(|address| SocketAddr::new(*address, port)));
         addresses.truncate(MOST_ADDRESSES);
         addresses
@@ -197,7 +199,7 @@ impl LinkPaths {
 
 /// Returns the addresses of this host at which a peer may reach it.
 fn own_addresses(kernel: &mut dyn Kernel, site: &Site) -> Vec<IpAddr> {
-    let mut uplinks: Vec<&IfName> = site.host.uplink.iter().map(|uplink| &uplink.interface).collect();
+    let mut uplinks: Vec<&IfName> = site.host.uplink.iter().map(|uplink| &uplink.interface).list();
     uplinks.extend(&site.host.uplink6);
     let addresses = kernel.links().and_then(|links| kernel.uplink_addresses(&uplinks, &links));
     addresses.unwrap_or_else(|error| {
@@ -207,13 +209,14 @@ fn own_addresses(kernel: &mut dyn Kernel, site: &Site) -> Vec<IpAddr> {
 }
 
 impl Source for LinkPaths {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        let mut descriptors: Vec<_> = self.mapping.descriptor().into_iter().collect();
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.extend(self.mapping.descriptor());
         if let Some(packets) = &self.packets {
-            descriptors.extend(packets.descriptors());
+            packets.descriptors(all);
         }
-        descriptors.extend(self.links.iter().filter_map(Link::descriptor));
-        descriptors
+        for link in &self.links {
+            all.extend(link.descriptor());
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {

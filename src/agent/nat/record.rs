@@ -6,8 +6,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::base::list::ToList as _;
+use crate::base::moment::after;
 use crate::nat::helper::{Pair, RelaySide, RelayedLink};
 use crate::system::disk::{self, FileOrigin};
+use crate::system::logging as log;
 
 /// Shortest time between two writes: flash memory bears a small file a minute.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -25,13 +28,13 @@ pub(super) struct Record {
 impl Record {
     pub(super) fn next_to(file: &Path) -> Self {
         let path = file.with_added_extension("relays");
-        let written = disk::read_if_there(&path, FileOrigin::Ours).ok().flatten().unwrap_or_default();
+        let written = disk::text_or_empty(&path, FileOrigin::Ours);
         Self { path, wanted: written.clone(), written, next: Instant::now() }
     }
 
     /// Returns the links in the record. A line that cannot be parsed does not count.
     pub(super) fn links(&self) -> Vec<(Pair, RelayedLink)> {
-        self.written.lines().filter_map(parse).collect()
+        self.written.lines().filter_map(parse).list()
     }
 
     /// Takes over the links to record.
@@ -62,7 +65,7 @@ impl Record {
         }
         // A failure is not tried again before the links change.
         self.written.clone_from(&self.wanted);
-        self.next = now + PAUSE;
+        self.next = after(now, PAUSE);
     }
 }
 

@@ -154,7 +154,7 @@ fn dial(door: &Door) -> io::Result<UdpSocket> {
     let address = match &door.host {
         EndpointHost::Address(address) => *address,
         EndpointHost::Name(name) => {
-            let found = resolve(&[name], PAUSE * 3);
+            let found = resolve(&[name.as_str()].into(), PAUSE * 3);
             *found.get(name).ok_or_else(|| io::Error::other("this name has no address"))?
         }
     };

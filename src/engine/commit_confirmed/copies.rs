@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::nothing_waits;
 use crate::base::error::{Context as _, Result};
 use crate::system::disk::{self, FileOrigin, cannot_write};
+use crate::system::logging as log;
 
 /// Mode of the copies: only their owner may read a network file.
 const MODE: u32 = 0o600;

@@ -31,6 +31,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::base::error::{Error, Result};
+use crate::base::moment::after;
+use crate::system::logging as log;
 use copies::Copies;
 pub use copies::UndoOutcome;
 pub use watch::CopyWatch;
@@ -153,7 +155,7 @@ impl<V: Version> CommitConfirmed<V> {
             CommitState::Settled { .. } => now.clone(),
             CommitState::Waiting { before, .. } => before,
         };
-        self.state = CommitState::Waiting { deadline: Some(Instant::now() + time), before, is_first };
+        self.state = CommitState::Waiting { deadline: Some(after(Instant::now(), time)), before, is_first };
         Ok(())
     }
 
@@ -213,7 +215,7 @@ impl<V: Version> CommitConfirmed<V> {
 
     /// Ends the wait. If the files cannot be written, the machine goes back all the same, and the next start
     /// finds the files as they are.
-    fn end(&mut self, on_disk: impl FnOnce(&Copies) -> Result<()>) -> Option<V> {
+    fn end(&mut self, on_disk: fn(&Copies) -> Result<()>) -> Option<V> {
         match mem::replace(&mut self.state, CommitState::Settled { is_kept: false }) {
             CommitState::Waiting { before, .. } => {
                 let is_kept = on_disk(&self.copies).inspect_err(|error| log::error!("{error}")).is_err();

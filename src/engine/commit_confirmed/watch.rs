@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::poll::{PollFd, PollFlags};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::base::error::{Context as _, Result};
+use crate::base::moment::after;
 use crate::system::disk::{self, FileOrigin};
-use crate::system::polling::poll_until;
+use crate::system::wait::wait_for_input;
 
 /// Lock on the copy that waits to be confirmed, and notifications about it.
 #[derive(Debug)]
@@ -40,15 +40,13 @@ impl CopyWatch {
     /// Waits for `time`, or until another process confirms, undoes or replaces the change. Reports whether
     /// the change still waits to be confirmed.
     pub fn wait(&self, time: Duration) -> Result<bool> {
-        let until = Instant::now() + time;
+        let until = after(Instant::now(), time);
         while self.is_there() {
-            if Instant::now() >= until {
+            if until <= Instant::now() {
                 return Ok(true);
             }
-            match poll_until(&mut [PollFd::new(self.changes.as_fd(), PollFlags::POLLIN)], Some(until)) {
-                Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => drop(self.changes.read_events()),
-                Err(errno) => return Err(errno).context(|| "cannot wait for a confirmation".to_owned()),
+            if wait_for_input(&[self.changes.as_fd()], Some(until))?.contains(&true) {
+                drop(self.changes.read_events());
             }
         }
         Ok(false)

@@ -16,6 +16,7 @@ use crate::plan::plan;
 use crate::site::Site;
 use crate::state::step::Step;
 use crate::state::{LinkKind, WireGuardBackend};
+use crate::system::logging as log;
 pub use moved::Moved;
 
 /// Applies the plan of a site, all of it or nothing, and forgets the connections of portals that leave

@@ -53,7 +53,7 @@ pub fn list() -> Result<Vec<HostInterface>> {
             is_wifi: cards.contains(&link.name),
             has_address: addresses
                 .iter()
-                .any(|(index, own)| *index == link.index && !address::is_link_local(own.address)),
+                .any(|own| own.index == link.index && !address::is_link_local(own.address.address)),
         });
     }
     Ok(found)

@@ -101,40 +101,24 @@ fn read(kernel: &mut Linux, query: &HostQuery) -> Result<Facts> {
     let routes = main_routes(socket)?;
     let ipv6 = Path::new("/proc/sys/net/ipv6").is_dir();
     let neighbours = if ipv6 { query.neighbours } else { &[] };
-    Ok(Facts {
+    let mut facts = Facts {
         uplink: found.map(|found| describe_uplink(socket, &links, &found)).transpose()?.flatten(),
         uplink6: find_uplink6(socket, &links),
-        interfaces: links.values().map(|link| (link.name.clone(), link.mtu)).collect(),
         ties: ties::read(&links, uplink_index),
-        closes_ports: false,
         firmware: platform::firmware(),
-        local: local_networks(&routes, &links, uplink_index),
-        behind: networks_behind(&routes, &links, uplink_index),
-        own: routes
-            .iter()
-            .filter(|route| is_foreign(&links, route.device))
-            .filter_map(|route| route.source)
-            .filter(IpAddr::is_ipv4)
-            .collect(),
-        given: SortedSet::new(),
         rules_in_front: rules_in_front(socket)?,
-        uplink_networks: connected_networks(&routes, uplink_index),
         wireguard,
         ipv6,
-        without_ipv6: interfaces_without_ipv6(&links),
-        can_be_deaf: links
-            .values()
-            .map(|link| &link.name)
-            .filter(|name| can_be_deaf(name))
-            .cloned()
-            .collect(),
-        hears_advertisements: advertised_interfaces(&links),
         rules_know_ports: rules_know_ports(),
         filters,
         radios,
         neighbours: neighbours::known(socket, query.folder, neighbours)?,
         package_manager: packages::manager(),
-    })
+        ..Facts::default()
+    };
+    take_networks(&mut facts, &routes, &links, uplink_index);
+    take_interfaces(&mut facts, &links);
+    Ok(facts)
 }
 
 /// Returns the route that a tunnel's own packets take. That need not be the default route of table main:
@@ -206,50 +190,41 @@ fn rules_in_front(socket: &mut Socket) -> Result<SortedSet<CatchAll>> {
     Ok(rules.into_iter().filter(leads_away).collect())
 }
 
-fn local_networks(
+/// Adds the networks that the routes of table main lead to, and the own addresses in them.
+fn take_networks(
+    facts: &mut Facts,
     routes: &[HostRoute],
     links: &SortedMap<u32, &HostLink>,
     uplink: Option<u32>,
-) -> SortedSet<Cidr> {
-    let is_local = |route: &&HostRoute| {
-        route.device != uplink
-            && route.destination.length() >= WIDEST_LOCAL
-            && is_foreign(links, route.device)
-    };
-    let networks = routes.iter().filter(is_local).map(|route| route.destination);
-    networks.filter(|network| !is_link_scoped(network.address())).collect()
+) {
+    for HostRoute { device, destination, source, gateway, .. } in routes {
+        let (is_uplink, address) = (*device == uplink, destination.address());
+        let is_local = !is_uplink && destination.length() >= WIDEST_LOCAL && !is_link_scoped(address);
+        if is_foreign(links, *device) {
+            if let Some(own @ IpAddr::V4(_)) = source {
+                facts.own.insert(*own);
+            }
+            if is_local {
+                facts.local.insert(*destination);
+            }
+        }
+        if let Some(link) = device.and_then(|device| links.get(&device))
+            && is_local
+        {
+            facts.behind.get_or_default(link.name.clone()).insert(*destination);
+        }
+        // The networks on the uplink's own link are reached without a next hop.
+        let is_on_the_wire = is_uplink && uplink.is_some() && gateway.is_none();
+        if is_on_the_wire && destination.length() > 0 && !address::is_link_local(address) {
+            facts.uplink_networks.insert(*destination);
+        }
+    }
 }
 
 /// Reports whether an address means hosts on the link only. The kernel has routes to such networks at every
 /// interface.
 fn is_link_scoped(address: IpAddr) -> bool {
     address::is_link_local(address) || address.is_multicast()
-}
-
-fn networks_behind(
-    routes: &[HostRoute],
-    links: &SortedMap<u32, &HostLink>,
-    uplink: Option<u32>,
-) -> SortedMap<IfName, SortedSet<Cidr>> {
-    let mut behind = SortedMap::<IfName, SortedSet<Cidr>>::new();
-    let is_local = |route: &&HostRoute| {
-        let HostRoute { device, destination, .. } = route;
-        *device != uplink && destination.length() >= WIDEST_LOCAL && !is_link_scoped(destination.address())
-    };
-    for route in routes.iter().filter(is_local) {
-        if let Some(link) = route.device.and_then(|device| links.get(&device)) {
-            behind.get_or_default(link.name.clone()).insert(route.destination);
-        }
-    }
-    behind
-}
-
-/// Returns the networks on the uplink's own link, which are reached without a next hop.
-fn connected_networks(routes: &[HostRoute], uplink: Option<u32>) -> SortedSet<Cidr> {
-    let on_the_wire =
-        |route: &&HostRoute| route.device == uplink && uplink.is_some() && route.gateway.is_none();
-    let networks = routes.iter().filter(on_the_wire).map(|route| route.destination);
-    networks.filter(|network| network.length() > 0 && !address::is_link_local(network.address())).collect()
 }
 
 /// Reports whether an interface can be told to ignore router advertisements. It cannot if the kernel or the
@@ -259,36 +234,52 @@ fn can_be_deaf(interface: &IfName) -> bool {
     access(Path::new(&setting), AccessFlags::W_OK).is_ok()
 }
 
-/// Returns the interfaces on which IPv6 is switched off. `default` is among them if that is so for interfaces
-/// that are made later, or for one of ours: an interface keeps the setting that it was made with.
-fn interfaces_without_ipv6(links: &SortedMap<u32, &HostLink>) -> SortedSet<IfName> {
+/// Adds the interfaces and their settings. `default` stands for interfaces that are made later, and for ours:
+/// an interface keeps the setting that it was made with.
+fn take_interfaces(facts: &mut Facts, links: &SortedMap<u32, &HostLink>) {
     let later: IfName = "default".parse().expect("a valid name");
-    let is_off = |interface: &IfName| {
-        sysctl::read(&format!("net/ipv6/conf/{interface}/disable_ipv6")).ok().flatten().as_deref()
-            == Some("1")
-    };
-    let (ours, foreign): (Vec<&HostLink>, Vec<&HostLink>) =
-        links.values().copied().partition(|link| link.ours().is_some());
-    let later = (is_off(&later) || ours.iter().any(|link| is_off(&link.name))).then_some(later);
-    let foreign = foreign.into_iter().map(|link| link.name.clone()).filter(is_off);
-    foreign.chain(later).collect()
+    let mut later_lacks_ipv6 = lacks_ipv6(&later);
+    for link in links.values() {
+        let name = &link.name;
+        facts.interfaces.insert(name.clone(), link.mtu);
+        if can_be_deaf(name) {
+            facts.can_be_deaf.insert(name.clone());
+        }
+        if link.ours().is_some() {
+            later_lacks_ipv6 |= lacks_ipv6(name);
+            continue;
+        }
+        if lacks_ipv6(name) {
+            facts.without_ipv6.insert(name.clone());
+        }
+        if hears_advertisements(name) {
+            facts.hears_advertisements.insert(name.clone());
+        }
+    }
+    if later_lacks_ipv6 {
+        facts.without_ipv6.insert(later.clone());
+    }
+    if hears_advertisements(&later) {
+        facts.hears_advertisements.insert(later);
+    }
 }
 
-/// Returns the foreign interfaces on which this host listens to router advertisements, and `default` if it
-/// listens on interfaces that are made later.
-fn advertised_interfaces(links: &SortedMap<u32, &HostLink>) -> SortedSet<IfName> {
-    let later: IfName = "default".parse().expect("a valid name");
-    let foreign = links.values().filter(|link| link.ours().is_none()).map(|link| &link.name);
-    foreign.chain([&later]).filter(|name| hears_advertisements(name)).cloned().collect()
+/// Reports whether IPv6 is switched off on an interface.
+fn lacks_ipv6(interface: &IfName) -> bool {
+    setting_of(interface, "disable_ipv6").as_deref() == Some("1")
+}
+
+/// Returns a setting of an interface for IPv6, if the kernel has it.
+fn setting_of(interface: &IfName, name: &str) -> Option<String> {
+    sysctl::read(&format!("net/ipv6/conf/{interface}/{name}")).ok().flatten()
 }
 
 /// Reports whether this host listens to router advertisements on an interface: `accept_ra` is 2, or it is 1
 /// and the host forwards no IPv6 from there (Documentation/networking/ip-sysctl.rst).
 fn hears_advertisements(interface: &IfName) -> bool {
-    let setting = |name| sysctl::read(&format!("net/ipv6/conf/{interface}/{name}")).ok().flatten();
-    match setting("accept_ra").as_deref() {
+    match setting_of(interface, "accept_ra").as_deref() {
         Some("2") => true,
-        Some("1") => setting("forwarding").as_deref() == Some("0"),
+        Some("1") => setting_of(interface, "forwarding").as_deref() == Some("0"),
         _ => false,
     }
 }

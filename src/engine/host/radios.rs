@@ -43,7 +43,8 @@ fn is_switched_off(interface: &IfName) -> bool {
     let folder = format!("/sys/class/net/{interface}/phy80211");
     let Ok(entries) = fs::read_dir(folder) else { return false };
     let is_set = |path: &Path| kernel_text(path).is_ok_and(|text| text.trim() == "1");
-    for entry in entries.flatten() {
+    for entry in entries {
+        let Ok(entry) = entry else { continue };
         if entry.file_name().as_encoded_bytes().starts_with(b"rfkill")
             && ["soft", "hard"].iter().any(|name| is_set(&entry.path().join(name)))
         {

@@ -22,11 +22,14 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::libc::{O_NOFOLLOW, O_NONBLOCK};
 
 use crate::base::error::{Context as _, Error, Result};
+use crate::base::list::ToList as _;
+use crate::base::moment::after;
 use crate::base::net::{IfName, InterfaceAddress, PublicKey};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::step::{RoutingStep, Step, SysctlChange};
 use crate::state::{Scope, State};
 use crate::system::disk::{self, FileOrigin, cannot_write};
+use crate::system::logging as log;
 
 /// Folder of run-time files.
 pub(crate) const FOLDER: &str = "/run/portals";
@@ -164,7 +167,7 @@ impl Journal {
     pub fn hand_over(&self, heard: &[(IfName, PublicKey, SocketAddr)]) -> Result<()> {
         let path = self.endpoints_path();
         let lines: Vec<String> =
-            heard.iter().map(|(name, key, from)| format!("{name} {key} {from}\n")).collect();
+            heard.iter().map(|(name, key, from)| format!("{name} {key} {from}\n")).list();
         disk::replace(&path, lines.concat().as_bytes(), 0o600).context(|| cannot_write(&path))
     }
 
@@ -179,7 +182,7 @@ impl Journal {
             let mut words = line.split(' ');
             Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
         };
-        Ok(text.lines().filter_map(parse).collect())
+        Ok(text.lines().filter_map(parse).list())
     }
 
     fn endpoints_path(&self) -> PathBuf {
@@ -278,8 +281,9 @@ impl Claims {
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let text = line.strip_suffix(b"\n").and_then(|line| str::from_utf8(line).ok());
             if text.and_then(|line| claims.parse_line(line)).is_none() && strange.is_none() {
-                strange =
-                    Some(line.trim_ascii_end().escape_ascii().take(MOST_SHOWN).map(char::from).collect());
+                let mut shown = line.trim_ascii_end().escape_ascii().to_string();
+                shown.truncate(MOST_SHOWN);
+                strange = Some(shown);
             }
         }
         (claims, strange)
@@ -306,7 +310,7 @@ impl Claims {
 
 /// Takes a lock as soon as it is free; `None` if it is not free within the time.
 pub(crate) fn lock_within(path: &Path, time: Duration) -> Result<Option<Lock>> {
-    let give_up = Instant::now() + time;
+    let give_up = after(Instant::now(), time);
     loop {
         match try_lock(path, FlockArg::LockExclusiveNonblock)? {
             None if Instant::now() < give_up => std::thread::sleep(Duration::from_millis(20)),

@@ -64,9 +64,11 @@ impl RawSockets {
         Ok(Self { v4, v6 })
     }
 
-    /// Returns the descriptors to poll for input.
-    pub(in crate::kernel) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.sockets().map(|(_, socket)| socket.as_fd()).collect()
+    /// Adds the descriptors to poll for input.
+    pub(in crate::kernel) fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        for (_, socket) in self.sockets() {
+            all.push(socket.as_fd());
+        }
     }
 
     fn sockets(&self) -> impl Iterator<Item = (Family, &OwnedFd)> {

@@ -114,8 +114,8 @@ struct FakeTunnelPackets {
 }
 
 impl TunnelPackets for FakeTunnelPackets {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        vec![self.near.as_fd()]
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.push(self.near.as_fd());
     }
 
     fn send(&mut self, port: u16, to: SocketAddr, hops: u8, packet: &[u8]) -> Result<(), Errno> {

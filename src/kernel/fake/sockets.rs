@@ -72,8 +72,8 @@ impl FakeMonitor {
 }
 
 impl ChangeMonitor for FakeMonitor {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        vec![self.0.as_fd()]
+    fn descriptors<'a>(&'a self, all: &mut Vec<BorrowedFd<'a>>) {
+        all.push(self.0.as_fd());
     }
 
     fn forget(&mut self) {

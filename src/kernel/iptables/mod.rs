@@ -10,6 +10,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::base::error::{Context as _, Error, Result};
+use crate::base::moment::after;
 use crate::base::net::Family;
 use crate::firewall::xtables::dump::Dump;
 use crate::firewall::xtables::{IptablesProgram, IptablesRuleset, text};
@@ -120,7 +121,7 @@ fn failed_line(complaint: &str) -> Option<usize> {
 
 /// Runs an attempt again while another program holds the lock.
 fn patiently(attempt: &dyn Fn() -> Result<Output>) -> Result<Output> {
-    let end = Instant::now() + LOCK_WAIT;
+    let end = after(Instant::now(), LOCK_WAIT);
     loop {
         let output = attempt()?;
         if output.status.code() != Some(BUSY) || Instant::now() >= end {

@@ -1,19 +1,21 @@
 //! Changes of the real kernel: one function for each type of batch.
 
-use std::thread;
+use std::sync::{Arc, Mutex};
 
 use nix::errno::Errno;
 
 use super::Linux;
 use crate::base::error::{Error, Result};
+use crate::base::list::ToList as _;
 use crate::base::net::IfName;
 use crate::kernel::batch::Batch;
 use crate::kernel::netlink::{Socket, protocols};
-use crate::kernel::requests::{add_links, change_routing, remove_links};
+use crate::kernel::requests::{add_links, change_routing, judge_removal, removals, remove_links};
 use crate::kernel::wireguard::WireGuard;
 use crate::kernel::{builtin, link, step_errors, sysctl};
 use crate::state::step::{FirewallStep, NamedLink, TunnelChange};
 use crate::state::tunnel_delta::delta;
+use crate::system::threads::spawn;
 
 /// Number of sockets that remove interfaces at the same time. Each removal waits 70 to 80 ms for RCU, doing
 /// nothing.
@@ -41,27 +43,42 @@ impl Linux {
                 let links = link::list(&mut self.route)?;
                 Ok(change_routing(&mut self.route, steps, &links))
             }
-            Batch::Firewall(steps) => Ok(steps.iter().map(|step| self.change_firewall(step)).collect()),
+            Batch::Firewall(steps) => {
+                let mut results = Vec::new();
+                for step in steps {
+                    results.push(self.change_firewall(step));
+                }
+                Ok(results)
+            }
             Batch::Sysctls(changes) => {
-                Ok(changes.iter().map(|change| sysctl::write(&change.key, &change.to)).collect())
+                let mut results = Vec::new();
+                for change in changes {
+                    results.push(sysctl::write(&change.key, &change.to));
+                }
+                Ok(results)
             }
         }
     }
 
     /// Sets the alias of new interfaces. The kernel ignores an alias at creation, and a foreign interface
     /// that already has the name must not get our alias.
-    fn finish_links(&mut self, new: &[&NamedLink], made: Vec<Result<()>>) -> Vec<Result<()>> {
-        let made_links = new.iter().zip(&made).filter(|(_, made)| made.is_ok());
-        let requests = made_links.map(|(new, _)| link::finish(&new.name, &new.link));
-        let mut verdicts = self.route.batch(requests.collect()).into_iter();
-        let finish = |(new, made): (&&NamedLink, Result<()>)| {
-            made?;
-            let verdict = verdicts.next().expect("there is a verdict on each request");
-            verdict
-                .map_err(|refused| step_errors::not_added(new, refused))
-                .inspect_err(|_| self.unmake(&new.name))
-        };
-        new.iter().zip(made).map(finish).collect()
+    fn finish_links(&mut self, new: &[&NamedLink], mut made: Vec<Result<()>>) -> Vec<Result<()>> {
+        let mut requests = Vec::new();
+        for (new, made) in new.iter().zip(&made) {
+            if made.is_ok() {
+                requests.push(link::finish(&new.name, &new.link));
+            }
+        }
+        let mut verdicts = self.route.batch(requests).into_iter();
+        for (new, made) in new.iter().zip(&mut made) {
+            if made.is_ok()
+                && let Some(Err(refused)) = verdicts.next()
+            {
+                *made = Err(step_errors::not_added(new, refused));
+                self.unmake(&new.name);
+            }
+        }
+        made
     }
 
     /// Removes an interface that could not be finished.
@@ -82,45 +99,59 @@ impl Linux {
             self.devices.insert(new.name.clone(), builtin::Device::create(&new.name)?);
             Ok(())
         };
-        Ok(new.iter().map(make).collect())
+        Ok(new.iter().map(make).list())
     }
 
     fn remove_links(&mut self, old: &[&NamedLink]) -> Result<Vec<Result<()>>> {
         for link in old {
             drop(self.devices.remove(&link.name));
         }
-        let parts: Vec<&[&NamedLink]> = old.chunks(old.len().div_ceil(REMOVERS)).collect();
-        if let [all] = parts[..] {
-            return Ok(remove_links(&mut self.route, all));
+        if old.len() == 1 {
+            return Ok(remove_links(&mut self.route, old));
         }
-        let sockets: Vec<Socket> =
-            parts.iter().map(|_| Socket::open(protocols::NETLINK_ROUTE)).collect::<Result<_>>()?;
-        Ok(thread::scope(|scope| {
-            let remove = |(part, mut socket)| scope.spawn(move || remove_links(&mut socket, part));
-            let removers: Vec<_> = parts.into_iter().zip(sockets).map(remove).collect();
-            let mut results = Vec::new();
-            for remover in removers {
-                results.extend(remover.join().expect("a remover does not panic"));
-            }
-            results
-        }))
+        let parts = old.chunks(old.len().div_ceil(REMOVERS));
+        let mut sockets = Vec::new();
+        for _ in parts.clone() {
+            sockets.push(Socket::open(protocols::NETLINK_ROUTE)?);
+        }
+        let mut removers = Vec::new();
+        for (part, mut socket) in parts.zip(sockets) {
+            let verdicts = Arc::new(Mutex::new(Vec::new()));
+            let (requests, place) = (removals(part), Arc::clone(&verdicts));
+            let remove = move || *place.lock().expect("nobody panics") = socket.batch(requests);
+            removers.push((spawn(Box::new(remove)), verdicts));
+        }
+        let mut all = Vec::new();
+        for (remover, verdicts) in removers {
+            remover.join().expect("a remover does not panic");
+            all.append(&mut verdicts.lock().expect("nobody panics"));
+        }
+        Ok(judge_removal(old, all))
     }
 
     /// Changes tunnels: those of the kernel in one batch, those of the built-in WireGuard one by one.
     fn change_tunnels(&mut self, changes: &[&TunnelChange]) -> Result<Vec<Result<()>>> {
         let is_built_in = |change: &TunnelChange| self.devices.contains_key(&change.name);
-        let in_kernel: Vec<_> = changes.iter().copied().filter(|change| !is_built_in(change)).collect();
+        let mut in_kernel = Vec::new();
+        for change in changes {
+            if !is_built_in(change) {
+                in_kernel.push(*change);
+            }
+        }
         let verdicts = if in_kernel.is_empty() {
             Vec::new()
         } else {
             change_in_kernel(self.kernel_wireguard()?, &in_kernel)
         };
         let mut verdicts = verdicts.into_iter();
-        let change = |change: &&TunnelChange| match self.devices.get_mut(&change.name) {
-            Some(device) => device.change(&change.from, &change.to),
-            None => verdicts.next().expect("there is a verdict on each change"),
-        };
-        Ok(changes.iter().map(change).collect())
+        let mut results = Vec::new();
+        for change in changes {
+            results.push(match self.devices.get_mut(&change.name) {
+                Some(device) => device.change(&change.from, &change.to),
+                None => verdicts.next().expect("there is a verdict on each change"),
+            });
+        }
+        Ok(results)
     }
 
     fn change_firewall(&mut self, step: &FirewallStep) -> Result<()> {
@@ -137,11 +168,17 @@ impl Linux {
 /// Changes tunnels of the kernel. A change can fail half-way, for example at a port that is taken; then the
 /// finished half is undone.
 pub(super) fn change_in_kernel(wireguard: &mut WireGuard, changes: &[&TunnelChange]) -> Vec<Result<()>> {
-    let deltas: Vec<_> =
-        changes.iter().map(|change| (&change.name, delta(&change.from, &change.to))).collect();
+    let mut deltas = Vec::new();
+    for change in changes {
+        deltas.push((&change.name, delta(&change.from, &change.to)));
+    }
     let results = wireguard.change(&deltas);
-    let failed = changes.iter().zip(&results).filter(|(_, result)| result.is_err());
-    let back: Vec<_> = failed.map(|(change, _)| (&change.name, delta(&change.to, &change.from))).collect();
-    wireguard.change(&back);
+    deltas.clear();
+    for (change, result) in changes.iter().zip(&results) {
+        if result.is_err() {
+            deltas.push((&change.name, delta(&change.to, &change.from)));
+        }
+    }
+    wireguard.change(&deltas);
     results
 }

@@ -5,19 +5,19 @@ mod changes;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use log::{debug, warn};
 use nix::errno::Errno;
 
 use crate::base::error::{Error, Result};
-use crate::base::net::{IfName, InterfaceAddress};
-use crate::base::sorted::SortedMap;
+use crate::base::net::IfName;
+use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::xtables::{IptablesProgram, IptablesRuleset};
+use crate::kernel::address::AddressEntry;
 use crate::kernel::batch::Batch;
 use crate::kernel::conntrack::{self, ConnectionFilter};
 use crate::kernel::datagram::{BoundSocket, RawSockets};
 use crate::kernel::echo::{Echo, EchoPath};
 use crate::kernel::iptables::{Iptables, legacy};
-use crate::kernel::link::{HostLink, Links};
+use crate::kernel::link::Links;
 use crate::kernel::neighbour::NeighbourSocket;
 use crate::kernel::netlink::{Socket, protocols};
 use crate::kernel::netlink_monitor::NetlinkMonitor;
@@ -28,6 +28,7 @@ use crate::kernel::wireguard::{Reading, WireGuard};
 use crate::kernel::{Kernel, Outcome, address, builtin, link, route, rule, sysctl};
 use crate::state::step::{Step, TunnelChange};
 use crate::state::{Link, Scope, State, TUNNEL_MARK, Tunnel, WireGuardBackend};
+use crate::system::logging as log;
 use crate::wifi::card::Station;
 use changes::change_in_kernel;
 
@@ -85,7 +86,9 @@ impl Linux {
         self.devices.retain(|name, device| {
             let is_lost = device.is_lost();
             if is_lost {
-                warn!("the built-in WireGuard of {name} has stopped answering: the interface is made again");
+                log::warn!(
+                    "the built-in WireGuard of {name} has stopped answering: the interface is made again"
+                );
             }
             !is_lost
         });
@@ -109,7 +112,7 @@ impl Linux {
                 Ok(reading) => tunnels.insert(name.clone(), reading.tunnel),
                 // The process of the tunnel is ending, or hides the tunnel from us: a tunnel that cannot be
                 // asked has no settings.
-                Err(error) if link.backend() == Some(WireGuardBackend::BuiltIn) => debug!("{error}"),
+                Err(error) if link.backend() == Some(WireGuardBackend::BuiltIn) => log::debug!("{error}"),
                 Err(error) => return Err(error),
             }
         }
@@ -254,30 +257,30 @@ impl Kernel for Linux {
 
     fn observe_with(&mut self, host: &Links, scope: &Scope) -> Result<State> {
         self.drop_lost_devices();
-        let names: SortedMap<u32, IfName> =
-            host.values().map(|link| (link.index, link.name.clone())).collect();
-        let links: SortedMap<IfName, Link> =
-            host.values().filter_map(|link| Some((link.name.clone(), link.ours()?))).collect();
-        let is_our_address = |interface: &IfName, address: InterfaceAddress| {
-            (links.contains_key(interface) && !address::is_link_local(address.address))
-                || scope.addresses.contains(&(interface.clone(), address))
-        };
-        let addresses = address::list(&mut self.route)?
-            .into_iter()
-            .filter_map(|(index, address)| Some((names.get(&index)?.clone(), address)))
-            .filter(|(interface, address)| is_our_address(interface, *address));
-        let concerns_us =
-            |link: &&HostLink| links.contains_key(&link.name) || scope.interfaces.contains(&link.name);
+        let (mut names, mut links, mut up) = (SortedMap::new(), SortedMap::new(), SortedSet::new());
+        for link in host.values() {
+            names.insert(link.index, link.name.clone());
+            let ours = link.ours();
+            if link.up && (ours.is_some() || scope.interfaces.contains(&link.name)) {
+                up.insert(link.name.clone());
+            }
+            if let Some(ours) = ours {
+                links.insert(link.name.clone(), ours);
+            }
+        }
+        let mut addresses = SortedSet::new();
+        for AddressEntry { index, address, .. } in address::list(&mut self.route)? {
+            let Some(name) = names.get(&index) else { continue };
+            let (is_ours, entry) = (links.contains_key(name), (name.clone(), address));
+            if is_ours && !address::is_link_local(address.address) || scope.addresses.contains(&entry) {
+                addresses.insert(entry);
+            }
+        }
         let survey = self.survey()?;
         Ok(State {
             tunnels: self.observe_tunnels(&links)?,
-            addresses: addresses.collect(),
-            up: host
-                .values()
-                .filter(concerns_us)
-                .filter(|link| link.up)
-                .map(|link| link.name.clone())
-                .collect(),
+            addresses,
+            up,
             routes: route::list_ours(&mut self.route, &names)?.into_iter().collect(),
             rules: rule::list(&mut self.route)?.into_iter().collect(),
             closed_ports: self.nftables.as_mut().map_or(Ok(None), Nftables::closed_ports)?,

@@ -19,6 +19,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::message::{Decode, Message};
 use crate::base::error::{Context, Result};
+use crate::base::list::ToList as _;
 pub(crate) use frame::{Frame, frames};
 pub(super) use listener::{Listener, Received};
 pub use netlink_sys::protocols;
@@ -99,18 +100,23 @@ impl Socket {
     /// The list leaves out objects that cannot be decoded: they belong to newer kernels, or to drivers that
     /// use an attribute differently, and are never ours.
     pub fn dump<T: Decode>(&mut self, request: Message) -> Result<Vec<T>, Refusal> {
-        self.gather(request, |objects: &mut Vec<T>, payload| objects.extend(T::decode(payload)))
+        let mut objects = Vec::new();
+        self.gather(request, &mut |payload| match payload {
+            Some(payload) => objects.extend(T::decode(payload)),
+            None => objects.clear(),
+        })?;
+        Ok(objects)
     }
 
-    /// Gathers all objects of a kind into one value; `take` adds each object straight from the receive
-    /// buffer.
-    pub fn gather<A: Default>(&mut self, request: Message, take: fn(&mut A, &[u8])) -> Result<A, Refusal> {
+    /// Hands all objects of a kind to `take` one by one, straight from the receive buffer. `None` means that
+    /// the list begins anew.
+    pub fn gather(&mut self, request: Message, take: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), Refusal> {
         let request = request.with_flags(NLM_F_DUMP);
         for _ in 0..DUMP_ATTEMPTS {
-            let mut gathered = A::default();
-            let flags = self.exchange(&request, &mut |frame| take(&mut gathered, frame.payload))?;
+            take(None);
+            let flags = self.exchange(&request, &mut |frame| take(Some(frame.payload)))?;
             if flags & NLM_F_DUMP_INTR == 0 {
-                return Ok(gathered);
+                return Ok(());
             }
         }
         Err(list_keeps_changing())
@@ -167,8 +173,10 @@ impl Socket {
             if let Some(last) = chunk.last_mut() {
                 last.add_flags(NLM_F_ACK);
             }
-            let result = self.send_whole(chunk);
-            verdicts.extend(result.unwrap_or_else(|refusal| vec![Err(refusal); chunk.len()]));
+            match self.send_whole(chunk) {
+                Ok(mut some) => verdicts.append(&mut some),
+                Err(refusal) => verdicts.resize_with(verdicts.len() + chunk.len(), || Err(refusal.clone())),
+            }
             rest = others;
         }
         verdicts
@@ -197,7 +205,8 @@ impl Socket {
 
     /// Receives the verdicts on `count` requests, the first of which has the number `first`.
     fn receive_verdicts(&mut self, first: u32, count: usize) -> Result<Vec<Result<(), Refusal>>, Refusal> {
-        let mut verdicts: Vec<Option<Result<(), Refusal>>> = vec![None; count];
+        let mut verdicts: Vec<Option<Result<(), Refusal>>> = Vec::new();
+        verdicts.resize_with(count, || None);
         while verdicts.last().is_some_and(Option::is_none) {
             // The kernel carries out a request while it is being sent, so all answers are waiting already.
             let answer = match self.receive(libc::MSG_DONTWAIT) {
@@ -250,7 +259,7 @@ fn with_unanswered(verdicts: Vec<Option<Result<(), Refusal>>>) -> Result<Vec<Res
     let answered = verdicts.iter().rposition(Option::is_some).ok_or_else(|| lost.clone())?;
     let without_answer = |index| if index < answered { Ok(()) } else { Err(lost.clone()) };
     let verdict = |(index, verdict): (usize, Option<_>)| verdict.unwrap_or_else(|| without_answer(index));
-    Ok(verdicts.into_iter().enumerate().map(verdict).collect())
+    Ok(verdicts.into_iter().enumerate().map(verdict).list())
 }
 
 /// Returns the length of the next answer in bytes.

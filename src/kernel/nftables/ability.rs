@@ -3,7 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::transaction;
+use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, Family, IfName, Mac, Mark};
+use crate::base::sorted::SortedMap;
 use crate::firewall::edit::edits;
 use crate::firewall::{Action, Chain, Condition, Firewall, FirewallRule, Networks, Set, SetName};
 use crate::kernel::netlink::Refusal;
@@ -24,8 +26,7 @@ pub(super) fn lacks(socket: &mut Nfnetlink, translates: bool) -> Result<Vec<&'st
     let edits = edits(None, Some(&needed));
     let trial = transaction::encode_trial(&edits);
     let refusals = socket.refusals(trial.messages())?.into_iter();
-    let refusals: Vec<_> =
-        refusals.map(|(message, refusal)| (trial.edit_of(message), refusal.errno)).collect();
+    let refusals: Vec<_> = refusals.map(|(message, refusal)| (trial.edit_of(message), refusal.errno)).list();
     Ok(transaction::lacking(&edits, &refusals))
 }
 
@@ -48,23 +49,18 @@ fn needed() -> Firewall {
         ("devices", Set::Devices([Mac([2, 0, 0, 0, 0, 1])].into())),
         ("networks", Set::Networks(Family::V4, [network].into())),
     ];
-    let rule = |conditions: &[Condition], action| FirewallRule { conditions: conditions.to_vec(), action };
-    let chains = [
-        (Chain::Forward, vec![rule(&[Condition::Established], Action::Accept), rule(&[], Action::Reject)]),
-        (Chain::Mss, vec![rule(&[Condition::TcpSyn], Action::ClampMss(1240))]),
-        (
-            Chain::Prerouting,
-            vec![
-                rule(&[Condition::UdpPort(53, 53)], Action::Redirect(5053)),
-                rule(&[Condition::Family(Family::V4)], Action::DestinationNat(Ipv4Addr::LOCALHOST.into())),
-            ],
-        ),
-        (Chain::Postrouting, vec![rule(&[], Action::Masquerade)]),
-        (Chain::Marks, vec![rule(&[Condition::ConnectionMarked(MARK)], Action::SetMark(MARK))]),
-        (Chain::OwnMarks, vec![rule(&[], Action::SetConnectionMark(MARK))]),
-    ];
-    Firewall {
-        sets: sets.into_iter().map(|(name, set)| (SetName(name.to_owned()), set)).collect(),
-        chains: chains.into(),
-    }
+    let mut chains = SortedMap::<Chain, Vec<FirewallRule>>::new();
+    let mut add = |chain, conditions, action| {
+        chains.get_or_default(chain).push(FirewallRule { conditions, action });
+    };
+    add(Chain::Forward, vec![Condition::Established], Action::Accept);
+    add(Chain::Forward, Vec::new(), Action::Reject);
+    add(Chain::Mss, vec![Condition::TcpSyn], Action::ClampMss(1240));
+    add(Chain::Prerouting, vec![Condition::UdpPort(53, 53)], Action::Redirect(5053));
+    let to_other_host = Action::DestinationNat(Ipv4Addr::LOCALHOST.into());
+    add(Chain::Prerouting, vec![Condition::Family(Family::V4)], to_other_host);
+    add(Chain::Postrouting, Vec::new(), Action::Masquerade);
+    add(Chain::Marks, vec![Condition::ConnectionMarked(MARK)], Action::SetMark(MARK));
+    add(Chain::OwnMarks, Vec::new(), Action::SetConnectionMark(MARK));
+    Firewall { sets: sets.into_iter().map(|(name, set)| (SetName(name.to_owned()), set)).collect(), chains }
 }

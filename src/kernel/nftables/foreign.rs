@@ -8,6 +8,7 @@ use super::rule;
 
 use super::call::{self, INET, TABLE_NAME};
 use super::transaction::NftablesBatch;
+use crate::base::list::ToList as _;
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::xtables::CHAIN_PREFIX;
 use crate::firewall::{Chain, FirewallRule, ForeignChain, PINHOLE_COMMENT, PinholeChain, TABLE, TableFamily};
@@ -113,7 +114,7 @@ pub(crate) fn read(answers: &[u8]) -> Survey {
         ruleset.add_rule(&frame);
     }
     let mut survey = ruleset.survey();
-    survey.set_aside(&objects(answers, call::NEW_TABLE).filter_map(|frame| owned_table(&frame)).collect());
+    survey.set_aside(&objects(answers, call::NEW_TABLE).filter_map(|frame| owned_table(&frame)).list());
     survey
 }
 
@@ -132,25 +133,25 @@ pub(super) fn batch(
             old.extend(attributes.bytes(RULE_HANDLE));
         }
     }
-    let new: Vec<&FirewallRule> = to.rules.iter().flatten().collect();
+    let new: Vec<&FirewallRule> = to.rules.iter().flatten().list();
     let last = old.len() + new.len();
     let mut number = 0;
     let mut batch = NftablesBatch::begin();
-    let mut send = |kind, flags, body: &mut dyn FnMut(&mut AttributeWriter)| {
+    let mut send = |kind, flags, body: &dyn Fn(&mut AttributeWriter)| {
         number += 1;
         let acknowledge = if number == last { NLM_F_ACK } else { 0 };
-        batch.push(kind, flags | acknowledge, family_number(chain.family), |writer| {
+        batch.push(kind, flags | acknowledge, family_number(chain.family), &|writer| {
             writer.text(TABLE_NAME, &chain.table);
             writer.text(RULE_CHAIN, &chain.name);
             body(writer);
         });
     };
     for handle in old {
-        send(call::DELETE_RULE, 0, &mut |writer| writer.bytes(RULE_HANDLE, handle));
+        send(call::DELETE_RULE, 0, &|writer| writer.bytes(RULE_HANDLE, handle));
     }
     // The kernel puts each new rule in front of all others, so the last rule comes first.
     for opened in new.into_iter().rev() {
-        send(call::NEW_RULE, NLM_F_CREATE, &mut |writer| {
+        send(call::NEW_RULE, NLM_F_CREATE, &|writer| {
             rule::encode_expressions(opened, writer);
             writer.bytes(RULE_USERDATA, &comment());
         });
@@ -228,7 +229,7 @@ impl ForeignRuleset {
             .map(|(chain, (own, _))| (chain.clone(), *own));
         let pinholes = self.rules.iter().filter_map(|(chain, rules)| Some((chain.clone(), opened(rules)?)));
         Survey {
-            refusing: refusing.collect(),
+            refusing: refusing.list(),
             pinholes: pinholes.collect(),
             locked: SortedSet::new(),
             has_iptables_chains: self.has_iptables_chains,
@@ -259,7 +260,7 @@ fn opened(rules: &[ForeignRule]) -> Option<PinholeChain> {
         ForeignRule::Ours(rule) => Some(rule.clone()),
         _ => None,
     };
-    let all: Vec<Option<FirewallRule>> = rules.iter().filter_map(ours).collect();
+    let all: Vec<Option<FirewallRule>> = rules.iter().filter_map(ours).list();
     let at_top = rules.iter().take(all.len()).all(|rule| matches!(rule, ForeignRule::Ours(_)));
     (!all.is_empty()).then_some(PinholeChain { rules: all, at_top })
 }

@@ -60,7 +60,7 @@ impl Nftables {
             Err(error) if errno::of(&error) == Some(Errno::EPROTONOSUPPORT) => return Ok(None),
             socket => socket?,
         };
-        match socket.request(call::GET_GENERATION, NLM_F_ACK, |_| ()) {
+        match socket.request(call::GET_GENERATION, NLM_F_ACK, &|_| ()) {
             Err(refusal) if is_unknown_subsystem(refusal.errno) => Ok(None),
             // The kernel answers only root.
             Ok(_) | Err(Refusal { errno: Errno::EPERM, .. }) => {
@@ -154,7 +154,7 @@ impl Nftables {
 
     /// Returns the generation: the number that the kernel gives to each state of its ruleset.
     fn generation(&mut self) -> Result<u32, Refusal> {
-        let answers = self.socket.request(call::GET_GENERATION, NLM_F_ACK, |_| ())?;
+        let answers = self.socket.request(call::GET_GENERATION, NLM_F_ACK, &|_| ())?;
         let number = frames(&answers).find_map(|frame| attributes(frame.payload).number(GENERATION_NUMBER));
         number.ok_or(Errno::EPROTO.into())
     }

@@ -40,13 +40,13 @@ const LOOPBACK: &str = "lo";
 /// not in a form that we write.
 pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, Refusal> {
     let of_table = |writer: &mut AttributeWriter| writer.text(TABLE_NAME, TABLE);
-    match socket.request_about(NETDEV, call::GET_TABLE, NLM_F_ACK, of_table) {
+    match socket.request_about(NETDEV, call::GET_TABLE, NLM_F_ACK, &of_table) {
         // A kernel before 4.17 answers EAFNOSUPPORT for a family whose module it lacks.
         Err(Refusal { errno: Errno::ENOENT | Errno::EAFNOSUPPORT, .. }) => return Ok(None),
         answer => drop(answer?),
     }
-    let mut objects = socket.request_about(NETDEV, call::GET_CHAIN, NLM_F_DUMP, of_table)?;
-    objects.extend(socket.request_about(NETDEV, call::GET_RULE, NLM_F_DUMP, of_table)?);
+    let mut objects = socket.request_about(NETDEV, call::GET_CHAIN, NLM_F_DUMP, &of_table)?;
+    objects.extend(socket.request_about(NETDEV, call::GET_RULE, NLM_F_DUMP, &of_table)?);
     Ok(Some(decode(&objects).unwrap_or_default()))
 }
 
@@ -54,14 +54,14 @@ pub(super) fn read(socket: &mut Nfnetlink) -> Result<Option<SortedSet<IfName>>, 
 pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) -> Result<(), Refusal> {
     let mut batch = NftablesBatch::begin();
     // Deletion fails without a table, so the table is made first.
-    send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
-    send(&mut batch, call::DELETE_TABLE, NLM_F_ACK, |_| ());
+    send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, &|writer| writer.number(TABLE_FLAGS, 0));
+    send(&mut batch, call::DELETE_TABLE, NLM_F_ACK, &|_| ());
     if let Some(ports) = ports {
-        send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
+        send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, &|writer| writer.number(TABLE_FLAGS, 0));
         for (number, port) in ports.iter().enumerate() {
             let name = format!("port-{}", number + 1);
             let encode = |writer: &mut AttributeWriter| encode_chain(&name, port.as_str(), DROP, writer);
-            send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, encode);
+            send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &encode);
         }
     }
     socket.transact(&batch.end()).map_err(|(_, refusal)| refusal)
@@ -71,14 +71,14 @@ pub(super) fn change(socket: &mut Nfnetlink, ports: Option<&SortedSet<IfName>>) 
 /// that is not carried out.
 pub(super) fn are_possible(socket: &mut Nfnetlink) -> bool {
     let mut batch = NftablesBatch::begin();
-    send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, 0));
+    send(&mut batch, call::NEW_TABLE, NLM_F_CREATE, &|writer| writer.number(TABLE_FLAGS, 0));
     let encode = |writer: &mut AttributeWriter| encode_chain("question", LOOPBACK, ACCEPT, writer);
-    send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, encode);
+    send(&mut batch, call::NEW_CHAIN, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, &encode);
     socket.transact(&batch.abandon()).is_ok()
 }
 
-fn send(batch: &mut NftablesBatch, kind: u16, flags: u16, body: impl FnOnce(&mut AttributeWriter)) {
-    batch.push(kind, flags, NETDEV, |writer| {
+fn send(batch: &mut NftablesBatch, kind: u16, flags: u16, body: &dyn Fn(&mut AttributeWriter)) {
+    batch.push(kind, flags, NETDEV, &|writer| {
         writer.text(TABLE_NAME, TABLE);
         body(writer);
     });

@@ -9,6 +9,7 @@ use super::value::{
     MAC_LENGTH, NAME_LENGTH, address_behind, address_bytes, address_from_bytes, address_from_prefix,
     address_length, unpadded_name,
 };
+use crate::base::list::ToList as _;
 use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::SortedSet;
 use crate::firewall::Set;
@@ -65,6 +66,18 @@ pub(super) fn encode_kind(set: &Set, writer: &mut AttributeWriter) {
     }
 }
 
+/// Empty set of each kind that we use.
+static KINDS: [Set; 8] = [
+    Set::Interfaces(SortedSet::new()),
+    Set::Devices(SortedSet::new()),
+    Set::InterfacePairs(SortedSet::new()),
+    Set::NetworksAtInterfaces(Family::V4, SortedSet::new()),
+    Set::NetworksAtInterfaces(Family::V6, SortedSet::new()),
+    Set::MarksAtInterfaces(SortedSet::new()),
+    Set::Networks(Family::V4, SortedSet::new()),
+    Set::Networks(Family::V6, SortedSet::new()),
+];
+
 /// Decodes an empty set of the kind in the attributes; `None` for a kind that we do not use.
 pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
     let kind = SetKind {
@@ -72,17 +85,7 @@ pub(super) fn decode_kind(attributes: Attributes) -> Option<Set> {
         key_length: attributes.number(SET_KEY_LEN)?,
         flags: attributes.number(SET_FLAGS).unwrap_or(0),
     };
-    let all = [
-        Set::Interfaces(SortedSet::new()),
-        Set::Devices(SortedSet::new()),
-        Set::InterfacePairs(SortedSet::new()),
-        Set::NetworksAtInterfaces(Family::V4, SortedSet::new()),
-        Set::NetworksAtInterfaces(Family::V6, SortedSet::new()),
-        Set::MarksAtInterfaces(SortedSet::new()),
-        Set::Networks(Family::V4, SortedSet::new()),
-        Set::Networks(Family::V6, SortedSet::new()),
-    ];
-    all.into_iter().find(|set| SetKind::of(set) == kind)
+    KINDS.iter().find(|set| SetKind::of(set) == kind).cloned()
 }
 
 /// Returns all elements of a new set. An end at zero closes the addresses in front of the first network, as
@@ -101,16 +104,16 @@ pub(super) fn first_elements(set: &Set) -> Vec<Element> {
 /// Returns the elements to add or delete for the content of `set`.
 pub(super) fn elements(set: &Set) -> Vec<Element> {
     match set {
-        Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).collect(),
-        Set::Devices(devices) => devices.iter().map(|mac| Element::key(mac.0.to_vec())).collect(),
+        Set::Interfaces(names) => names.iter().map(|name| Element::key(name.padded().to_vec())).list(),
+        Set::Devices(devices) => devices.iter().map(|mac| Element::key(mac.0.to_vec())).list(),
         Set::InterfacePairs(paths) => {
-            paths.iter().map(|(incoming, outgoing)| Element::pair(incoming, outgoing.padded())).collect()
+            paths.iter().map(|(incoming, outgoing)| Element::pair(incoming, outgoing.padded())).list()
         }
         Set::NetworksAtInterfaces(_, places) => {
-            places.iter().map(|(name, address)| Element::pair(name, &address_bytes(*address))).collect()
+            places.iter().map(|(name, address)| Element::pair(name, &address_bytes(*address))).list()
         }
         Set::MarksAtInterfaces(pairs) => {
-            pairs.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).collect()
+            pairs.iter().map(|(name, mark)| Element::pair(name, &mark.to_ne_bytes())).list()
         }
         Set::Networks(_, networks) => {
             let mut bounds = Vec::new();
@@ -163,7 +166,11 @@ pub(super) fn encode_elements(elements: &[Element], writer: &mut AttributeWriter
 
 /// Decodes the elements of a list; `None` if one has a form that we do not write.
 pub(super) fn decode_elements(attributes: Attributes) -> Option<Vec<Element>> {
-    attributes.nested(LIST_ELEMENTS).elements().map(decode_element).collect()
+    let mut elements = Vec::new();
+    for element in attributes.nested(LIST_ELEMENTS).elements() {
+        elements.push(decode_element(element)?);
+    }
+    Some(elements)
 }
 
 #[derive(PartialEq)]
@@ -225,20 +232,29 @@ fn decode_element(attributes: Attributes) -> Option<Element> {
 }
 
 fn names(elements: &[Element]) -> Option<SortedSet<IfName>> {
-    elements.iter().map(|element| unpadded_name(&element.key)).collect()
+    let mut names = SortedSet::new();
+    for element in elements {
+        names.insert(unpadded_name(&element.key)?);
+    }
+    Some(names)
 }
 
 fn devices(elements: &[Element]) -> Option<SortedSet<Mac>> {
-    elements.iter().map(|element| Some(Mac(*element.key.as_array()?))).collect()
+    let mut devices = SortedSet::new();
+    for element in elements {
+        devices.insert(Mac(*element.key.as_array()?));
+    }
+    Some(devices)
 }
 
 /// Decodes pairs of an interface and another value.
 fn pairs<T: Ord>(elements: &[Element], read: impl Fn(&[u8]) -> Option<T>) -> Option<SortedSet<(IfName, T)>> {
-    let pair = |element: &Element| {
+    let mut pairs = SortedSet::new();
+    for element in elements {
         let (interface, other) = element.key.split_at_checked(NAME_LENGTH as usize)?;
-        Some((unpadded_name(interface)?, read(other)?))
-    };
-    elements.iter().map(pair).collect()
+        pairs.insert((unpadded_name(interface)?, read(other)?));
+    }
+    Some(pairs)
 }
 
 fn networks(family: Family, mut elements: Vec<Element>) -> Option<SortedSet<Cidr>> {

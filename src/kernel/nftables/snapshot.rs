@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use super::call::{self, NFTABLES, TABLE_NAME};
 use super::set::{self, Element};
 use super::{chain, rule};
+use crate::base::list::ToList as _;
 use crate::base::sorted::SortedMap;
 use crate::firewall::{Chain, Firewall, FirewallRule, Set, SetName, TABLE};
 use crate::kernel::attributes::Attributes;
@@ -18,20 +19,20 @@ const SET_NAME: u16 = 2;
 /// Takes a snapshot of our table; `None` if there is no such table.
 pub(super) fn take(socket: &mut Nfnetlink) -> Result<Option<Vec<u8>>, Refusal> {
     let mut snapshot =
-        match socket.request(call::GET_TABLE, NLM_F_ACK, |writer| writer.text(TABLE_NAME, TABLE)) {
+        match socket.request(call::GET_TABLE, NLM_F_ACK, &|writer| writer.text(TABLE_NAME, TABLE)) {
             Ok(answers) => answers,
             Err(refusal) if means_no_table(refusal.errno) => return Ok(None),
             Err(refusal) => return Err(refusal),
         };
     for kind in [call::GET_CHAIN, call::GET_RULE, call::GET_SET] {
-        snapshot.extend(socket.request(kind, NLM_F_DUMP, |writer| writer.text(TABLE_NAME, TABLE))?);
+        snapshot.extend(socket.request(kind, NLM_F_DUMP, &|writer| writer.text(TABLE_NAME, TABLE))?);
     }
     let sets: Vec<String> = objects(&snapshot)
         .filter(|(kind, _)| *kind == call::NEW_SET)
         .filter_map(|(_, attributes)| Some(attributes.text(SET_NAME)?.to_owned()))
-        .collect();
+        .list();
     for set in sets {
-        snapshot.extend(socket.request(call::GET_ELEMENT, NLM_F_DUMP, |writer| {
+        snapshot.extend(socket.request(call::GET_ELEMENT, NLM_F_DUMP, &|writer| {
             writer.text(TABLE_NAME, TABLE);
             writer.text(SET_NAME, &set);
         })?);

@@ -7,6 +7,7 @@ use super::call::{self, INET, NFTABLES, TABLE_NAME};
 use super::set::{ELEMENTS_PER_MESSAGE, Element};
 use super::{chain, rule, set};
 use crate::base::error::Error;
+use crate::base::list::ToList as _;
 use crate::firewall::edit::FirewallEdit;
 use crate::firewall::{Action, Condition, FirewallRule, SetName, TABLE};
 use crate::kernel::attributes::AttributeWriter;
@@ -90,13 +91,7 @@ impl NftablesBatch {
     }
 
     /// Adds a request about an object of a family (NFPROTO_*).
-    pub(super) fn push(
-        &mut self,
-        kind: u16,
-        flags: u16,
-        family: u8,
-        body: impl FnOnce(&mut AttributeWriter),
-    ) {
+    pub(super) fn push(&mut self, kind: u16, flags: u16, family: u8, body: &dyn Fn(&mut AttributeWriter)) {
         self.0.push(request(kind, flags, family, body));
     }
 
@@ -130,7 +125,7 @@ pub(super) fn explain(edits: &[FirewallEdit], index: Option<usize>, refusal: Ref
 pub(super) fn lacking(edits: &[FirewallEdit], refusals: &[(Option<usize>, Errno)]) -> Vec<&'static str> {
     let refused = refusals.iter().filter_map(|(index, errno)| Some((edits.get((*index)?)?, *errno)));
     let lacks = refused.filter(|(edit, errno)| is_lack(*errno) || is_unknown_flag(edit, *errno));
-    let refused: Vec<&FirewallEdit> = lacks.map(|(edit, _)| edit).collect();
+    let refused: Vec<&FirewallEdit> = lacks.map(|(edit, _)| edit).list();
     // The content of a refused table or chain is refused along with it.
     let is_own = |edit: &FirewallEdit| match edit {
         FirewallEdit::AddTable => true,
@@ -165,23 +160,23 @@ fn encode_edit(edit: &FirewallEdit, request: &mut EditRequest) {
         FirewallEdit::AddTable => {
             // Without NLM_F_EXCL this edit also succeeds if the table exists, as the following edits need it.
             let flags = request.table.flags;
-            request.send(call::NEW_TABLE, NLM_F_CREATE, |writer| writer.number(TABLE_FLAGS, flags));
+            request.send(call::NEW_TABLE, NLM_F_CREATE, &|writer| writer.number(TABLE_FLAGS, flags));
         }
-        FirewallEdit::DeleteTable => request.send(call::DELETE_TABLE, 0, |_| ()),
+        FirewallEdit::DeleteTable => request.send(call::DELETE_TABLE, 0, &|_| ()),
         FirewallEdit::FlushChain(chain) => {
-            request.send(call::DELETE_RULE, 0, |writer| rule::encode_chain(*chain, writer));
+            request.send(call::DELETE_RULE, 0, &|writer| rule::encode_chain(*chain, writer));
         }
         FirewallEdit::DeleteChain(chain) => {
-            request.send(call::DELETE_CHAIN, 0, |writer| chain::encode_name(*chain, writer));
+            request.send(call::DELETE_CHAIN, 0, &|writer| chain::encode_name(*chain, writer));
         }
         FirewallEdit::AddChain(chain) => {
-            request.send(call::NEW_CHAIN, NEW, |writer| chain::encode(*chain, writer));
+            request.send(call::NEW_CHAIN, NEW, &|writer| chain::encode(*chain, writer));
         }
         FirewallEdit::DeleteSet(name) => {
-            request.send(call::DELETE_SET, 0, |writer| writer.text(SET_NAME, &name.0));
+            request.send(call::DELETE_SET, 0, &|writer| writer.text(SET_NAME, &name.0));
         }
         FirewallEdit::AddSet(name, set) => {
-            request.send(call::NEW_SET, NEW, |writer| {
+            request.send(call::NEW_SET, NEW, &|writer| {
                 writer.text(SET_NAME, &name.0);
                 set::encode_kind(set, writer);
             });
@@ -195,7 +190,7 @@ fn encode_edit(edit: &FirewallEdit, request: &mut EditRequest) {
         }
         FirewallEdit::AddRule(chain, _, rule) => {
             let flags = NLM_F_CREATE | NLM_F_APPEND;
-            request.send(call::NEW_RULE, flags, |writer| rule::encode(*chain, rule, writer));
+            request.send(call::NEW_RULE, flags, &|writer| rule::encode(*chain, rule, writer));
         }
     }
 }
@@ -208,9 +203,9 @@ struct EditRequest<'a> {
 }
 
 impl EditRequest<'_> {
-    fn send(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut AttributeWriter)) {
+    fn send(&mut self, kind: u16, flags: u16, body: &dyn Fn(&mut AttributeWriter)) {
         let table = self.table.name;
-        self.batch.push(kind, flags | self.acknowledge, INET, |writer| {
+        self.batch.push(kind, flags | self.acknowledge, INET, &|writer| {
             writer.text(TABLE_NAME, table);
             body(writer);
         });
@@ -218,7 +213,7 @@ impl EditRequest<'_> {
 
     fn send_elements(&mut self, kind: u16, flags: u16, name: &SetName, elements: &[Element]) {
         for some in elements.chunks(ELEMENTS_PER_MESSAGE) {
-            self.send(kind, flags, |writer| {
+            self.send(kind, flags, &|writer| {
                 writer.text(SET_NAME, &name.0);
                 set::encode_elements(some, writer);
             });

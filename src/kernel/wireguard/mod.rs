@@ -14,6 +14,7 @@ use super::generic;
 use super::message::Message;
 use super::netlink::{Refusal, Socket, protocols};
 use crate::base::error::{Context, Error, Result};
+use crate::base::list::ToList as _;
 use crate::base::net::{IfName, PublicKey};
 use crate::base::sorted::SortedMap;
 use crate::state::Tunnel;
@@ -81,9 +82,13 @@ impl WireGuard {
     /// Reads an interface. `now` decides which sessions are still usable.
     pub fn read(&mut self, name: &IfName, now: SystemTime) -> Result<Reading> {
         let question = self.message(command::GET_DEVICE, encode::named(name));
-        let mut reading = self
-            .socket
-            .gather(question, decode::take_device)
+        let mut reading = Reading::default();
+        let mut take = |payload: Option<&[u8]>| match payload {
+            Some(payload) => decode::take_device(&mut reading, payload),
+            None => reading = Reading::default(),
+        };
+        self.socket
+            .gather(question, &mut take)
             .context(|| format!("cannot read the WireGuard settings of {name}"))?;
         for (key, peer) in reading.tunnel.peers.iter_mut() {
             peer.alive = reading.peers.get(key).is_some_and(|statistics| statistics.alive(now));
@@ -101,7 +106,7 @@ impl WireGuard {
                 messages.push(self.message(command::SET_DEVICE, part));
             }
         }
-        let mut results: Vec<Result<()>> = changes.iter().map(|_| Ok(())).collect();
+        let mut results: Vec<Result<()>> = changes.iter().map(|_| Ok(())).list();
         for (index, verdict) in owners.into_iter().zip(self.socket.batch(messages)) {
             if let Err(refusal) = verdict {
                 results[index] = Err(explain(changes[index].0, refusal));

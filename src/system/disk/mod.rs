@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) use reading::all_of;
 pub use reading::{
     FileOrigin, check_program, group_may_write, kernel_text, open, read, read_if_there, read_up_to,
-    unreadable,
+    text_if_there, text_or_empty, unreadable,
 };
 
 /// Part of a draft's name, between the name of the file and the process id.
@@ -86,7 +86,9 @@ fn remove_leftovers(path: &Path) {
         let ours = name.as_bytes().strip_prefix(path.file_name()?.as_bytes())?.strip_prefix(b".")?;
         str::from_utf8(ours).ok()?.strip_prefix(DRAFT)?.split('-').next().map(str::to_owned)
     };
-    for entry in fs::read_dir(folder_of(path)).into_iter().flatten().flatten() {
+    let Ok(entries) = fs::read_dir(folder_of(path)) else { return };
+    for entry in entries {
+        let Ok(entry) = entry else { continue };
         let is_left = |process| !Path::new("/proc").join(process).exists();
         if of_process(&entry.file_name()).is_some_and(is_left) {
             let _ = fs::remove_file(entry.path());

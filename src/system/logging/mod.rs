@@ -5,6 +5,7 @@
 //! to syslog. No writer waits or fails: a line that cannot be written at once is lost, and the agent goes on.
 
 mod file;
+mod macros;
 mod rate_limit;
 mod standard_error;
 mod syslog;
@@ -21,6 +22,7 @@ use nix::sys::stat::{SFlag, fstat};
 use simplelog::{CombinedLogger, Config, SharedLogger};
 
 use file::LogFile;
+pub(crate) use macros::{debug, error, info, warn, write};
 pub use rate_limit::RateLimit;
 use standard_error::StandardError;
 use syslog::Syslog;

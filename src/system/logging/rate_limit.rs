@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::base::moment::after;
+
 /// Time after a message during which further messages are only counted.
 const PAUSE: Duration = Duration::from_mins(1);
 
@@ -21,7 +23,7 @@ impl RateLimit {
             *withheld += 1;
             return None;
         }
-        let withheld = self.pause.replace((now + PAUSE, 0)).map_or(0, |(_, withheld)| withheld);
+        let withheld = self.pause.replace((after(now, PAUSE), 0)).map_or(0, |(_, withheld)| withheld);
         Some(if withheld == 0 { message } else { format!("{message} (and {withheld} such messages before)") })
     }
 }

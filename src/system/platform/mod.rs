@@ -10,6 +10,7 @@ mod unifi;
 
 use std::path::{Path, PathBuf};
 
+use crate::base::list::ToList as _;
 use crate::site::facts::Firmware;
 
 pub use steps::{InstallStep, InstalledState, install, uninstall};
@@ -151,7 +152,7 @@ impl ServiceManager {
             Self::Procd => [openwrt::INIT, order, ""],
             Self::Script(path) => [path, order, ""],
         };
-        words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect()
+        words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).list()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::base::moment::after;
 use crate::nat::mapping::{Mapping, MappingState, Nonce};
 
 /// Wait before a router is asked again that has refused, did not answer, or has a private address itself.
@@ -44,7 +45,7 @@ impl Entry {
     /// Takes the mapping from use: it is given back, if the router holds it.
     pub(super) fn leave(&mut self, now: Instant) {
         self.is_leaving = self.mapping.is_some();
-        self.due = Some(if self.is_leaving { now } else { now + self.long_wait() });
+        self.due = Some(if self.is_leaving { now } else { after(now, self.long_wait()) });
     }
 
     /// Forgets the mapping.

@@ -17,6 +17,7 @@ use nix::sys::socket::{
 };
 
 use super::Router;
+use crate::base::moment::after;
 use crate::nat::mapping::{LONGEST_ANSWER, PORT, Question, SEARCH_GROUP, SEARCH_PORT, is_complete};
 use crate::state::TUNNEL_MARK;
 
@@ -82,8 +83,9 @@ impl Exchange {
             }
         };
         // The sum of all waits for a datagram.
-        let until = now + patience.unwrap_or(FIRST_WAIT * ((1 << TRIES) - 1));
-        let mut exchange = Self { channel, question, router: router.address, next: now + wait, wait, until };
+        let until = after(now, patience.unwrap_or(FIRST_WAIT * ((1 << TRIES) - 1)));
+        let mut exchange =
+            Self { channel, question, router: router.address, next: after(now, wait), wait, until };
         exchange.send()?;
         Ok(exchange)
     }
@@ -121,7 +123,7 @@ impl Exchange {
         }
         if self.due() <= now {
             self.wait *= 2;
-            self.next = now + self.wait;
+            self.next = after(now, self.wait);
             if self.send().is_err() {
                 return Heard::Silence;
             }

@@ -16,12 +16,11 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags};
-
-use crate::base::moment::earlier;
+use crate::base::moment::{after, earlier};
 use crate::base::net::Secret;
 use crate::nat::mapping::{self, Dialogue, Mapping, MappingState, Progress, Protocol, Subject, is_private};
-use crate::system::polling::poll_until;
+use crate::system::logging as log;
+use crate::system::wait::wait_for_input;
 use entry::{Entry, LONG_WAIT};
 use exchange::{Exchange, Heard};
 pub use router::Router;
@@ -297,7 +296,7 @@ impl PortMapping {
         let external = *mapping.external.ip();
         let is_new = entry.mapping.replace(mapping).is_none_or(|old| old.external != mapping.external);
         let lifetime = Duration::from_secs(mapping.lifetime.into()).clamp(SHORTEST * 2, LONGEST);
-        (entry.end, entry.due) = (Some(now + lifetime), Some(now + lifetime / 2));
+        (entry.end, entry.due) = (Some(after(now, lifetime)), Some(after(now, lifetime / 2)));
         let port = entry.port;
         if !entry.is_wanted {
             entry.leave(now);
@@ -349,7 +348,7 @@ impl PortMapping {
             entry.port == port || refusal.is_none() && entry.mapping.is_none() && entry.is_wanted
         };
         for entry in self.entries.iter_mut().filter(is_meant) {
-            (entry.state, entry.due) = (state, Some(now + LONG_WAIT));
+            (entry.state, entry.due) = (state, Some(after(now, LONG_WAIT)));
         }
         self.clean_up();
         if had_mapping {
@@ -388,11 +387,9 @@ pub fn give_back(folder: &Path) {
     left.entries.iter_mut().for_each(|entry| entry.leave(begin));
     while left.is_near && !left.entries.is_empty() && begin.elapsed() < GIVE_BACK_LIMIT {
         left.turn(Instant::now());
-        let next = left.deadline().map_or(begin, |next| next.min(begin + GIVE_BACK_LIMIT));
-        let mut waiting: Vec<PollFd> =
-            left.descriptor().map(|socket| PollFd::new(socket, PollFlags::POLLIN)).into_iter().collect();
         // The loop looks again after any result, and the limit ends it.
-        let _ = poll_until(&mut waiting, Some(next));
+        let next = earlier(left.deadline().or(Some(begin)), Some(after(begin, GIVE_BACK_LIMIT)));
+        let _ = wait_for_input(left.descriptor().as_slice(), next);
     }
     if !left.entries.is_empty() {
         log::warn!(

@@ -9,10 +9,11 @@ use super::Router;
 use super::entry::Entry;
 use crate::nat::mapping::{LIFETIME, Mapping, Nonce, Protocol};
 use crate::system::disk::{self, FileOrigin};
+use crate::system::logging as log;
 
 /// Reads the record; empty if there is none. A line that cannot be parsed does not count.
 pub(super) fn read(path: &Path) -> (Option<Router>, Vec<Entry>) {
-    let text = disk::read_if_there(path, FileOrigin::Ours).ok().flatten().unwrap_or_default();
+    let text = disk::text_or_empty(path, FileOrigin::Ours);
     let mut lines = text.lines();
     let router = lines.next().and_then(|line| {
         let mut words = line.split(' ');

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
+use crate::base::list::ToList as _;
+
 /// UDP port of name servers.
 const PORT: u16 = 53;
 
@@ -29,7 +31,7 @@ impl Settings {
                     settings.servers.extend(words.next().and_then(|word| server(word, index)));
                 }
                 // The last line of this kind counts.
-                Some("search" | "domain") => settings.search = words.map(str::to_owned).collect(),
+                Some("search" | "domain") => settings.search = words.map(str::to_owned).list(),
                 Some("options") => {
                     let dots = words.filter_map(|word| word.strip_prefix("ndots:")?.parse().ok()).next_back();
                     settings.dots = dots.unwrap_or(settings.dots);
@@ -50,7 +52,11 @@ impl Settings {
     pub(crate) fn add_those_behind(&mut self, text: &str) {
         if self.servers.iter().all(|server| server.ip().is_loopback()) {
             let behind = Self::parse(text, &|_| None).servers;
-            self.servers.extend(behind.into_iter().filter(|server| !server.ip().is_loopback()));
+            for server in behind {
+                if !server.ip().is_loopback() {
+                    self.servers.push(server);
+                }
+            }
         }
     }
 
@@ -60,7 +66,7 @@ impl Settings {
             return vec![whole.to_owned()];
         }
         let mut candidates: Vec<String> =
-            self.search.iter().map(|domain| [name, ".", domain.trim_end_matches('.')].concat()).collect();
+            self.search.iter().map(|domain| [name, ".", domain.trim_end_matches('.')].concat()).list();
         let first = name.matches('.').count() >= self.dots;
         candidates.insert(if first { 0 } else { candidates.len() }, name.to_owned());
         candidates
@@ -86,7 +92,7 @@ pub(crate) fn in_hosts(text: &str, name: &str) -> Vec<IpAddr> {
         let address = words.next()?.parse().ok()?;
         words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
     };
-    text.lines().filter_map(address).collect()
+    text.lines().filter_map(address).list()
 }
 
 #[cfg(test)]

@@ -13,15 +13,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::net::if_::if_nametoindex;
-use nix::poll::{PollFd, PollFlags};
 use nix::sys::socket::{setsockopt, sockopt};
 
+use crate::base::list::ToList as _;
+use crate::base::moment::{after, earlier};
 use crate::base::random;
-use crate::base::sorted::SortedMap;
+use crate::base::sorted::{SortedMap, SortedSet};
 use crate::state::TUNNEL_MARK;
 use crate::system::disk::{self, FileOrigin};
 use crate::system::platform;
-use crate::system::polling::poll_until;
+use crate::system::wait::wait_for_input;
 use files::Settings;
 use message::{AddressKind, DnsQuestion, DnsReply};
 
@@ -178,7 +179,7 @@ impl Pending {
 /// before IPv6.
 fn best_first(addresses: &[IpAddr]) -> Vec<IpAddr> {
     let rate = |address: &IpAddr| (socket_to((*address, 9).into()).is_err(), address.is_ipv6(), *address);
-    let rated: Vec<(bool, bool, IpAddr)> = addresses.iter().map(rate).collect();
+    let rated: Vec<(bool, bool, IpAddr)> = addresses.iter().map(rate).list();
     let mut best_first = Vec::new();
     for class in [(false, false), (false, true), (true, false), (true, true)] {
         for (no_way, is_ipv6, address) in &rated {
@@ -205,36 +206,42 @@ fn socket_to(address: SocketAddr) -> io::Result<UdpSocket> {
 
 /// Reads the text of a file; a missing file, or one that does not belong to the host, counts as empty.
 fn read(path: &str) -> String {
-    disk::read_if_there(Path::new(path), FileOrigin::Host).ok().flatten().unwrap_or_default()
+    disk::text_or_empty(Path::new(path), FileOrigin::Host)
 }
 
 /// Resolves names in parallel; returns the best address of each name that resolves within `limit`. Waits, so
 /// it is only for commands that then end.
-pub fn resolve(names: &[&str], limit: Duration) -> SortedMap<String, IpAddr> {
+pub fn resolve(names: &SortedSet<&str>, limit: Duration) -> SortedMap<String, IpAddr> {
     let begin = Instant::now();
-    let mut lookups: Vec<(&str, Lookup)> =
-        names.iter().map(|name| (*name, Lookup::begin(name, begin))).collect();
+    let end = after(begin, limit);
+    let mut lookups = Vec::new();
+    for name in names {
+        lookups.push((*name, Some(Lookup::begin(name, begin))));
+    }
     let mut resolved = SortedMap::new();
     loop {
         let now = Instant::now();
-        lookups.retain_mut(|(name, lookup)| match lookup.turn(now) {
-            None => true,
-            Some(addresses) => {
-                resolved.extend(addresses.first().map(|address| ((*name).to_owned(), *address)));
-                false
+        let mut next = Some(end);
+        let mut waiting = Vec::new();
+        for (name, place) in &mut lookups {
+            let Some(lookup) = place else { continue };
+            let Some(addresses) = lookup.turn(now) else {
+                next = earlier(next, Some(lookup.deadline()));
+                continue;
+            };
+            if let Some(address) = addresses.first() {
+                resolved.insert((*name).to_owned(), *address);
             }
-        });
-        if lookups.is_empty() || now >= begin + limit {
+            *place = None;
+        }
+        for (_, lookup) in &lookups {
+            waiting.extend(lookup.as_ref().and_then(Lookup::descriptor));
+        }
+        if waiting.is_empty() || now >= end {
             return resolved;
         }
-        let mut next = begin + limit;
-        let mut waiting = Vec::new();
-        for (_, lookup) in &lookups {
-            next = next.min(lookup.deadline());
-            waiting.extend(lookup.descriptor().map(|socket| PollFd::new(socket, PollFlags::POLLIN)));
-        }
         // The loop checks all lookups again after any result, and the limit ends it.
-        let _ = poll_until(&mut waiting, Some(next));
+        let _ = wait_for_input(&waiting, next);
     }
 }
 

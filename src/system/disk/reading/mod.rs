@@ -16,10 +16,14 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::geteuid;
 
 use super::folder_of;
-use crate::base::error::Error;
+use crate::base::error::{Error, Result};
+use crate::system::child::is_only_user;
 
 /// Largest size of a file, in bytes; far more than any file that belongs here.
 const LARGEST: u64 = 4 << 20;
+
+/// Bytes that are read at once.
+const PIECE: usize = 4096;
 
 const OTHERS_WRITE: u32 = 0o002;
 const GROUP_WRITES: u32 = 0o020;
@@ -147,6 +151,16 @@ pub fn read_if_there(path: &Path, source: FileOrigin) -> io::Result<Option<Strin
     }
 }
 
+/// Reads a file as text; empty if there is none, or if it cannot be read.
+pub fn text_or_empty(path: &Path, source: FileOrigin) -> String {
+    read_if_there(path, source).ok().flatten().unwrap_or_default()
+}
+
+/// Reads a file as text as [`read_if_there`] does. The error is for a person.
+pub fn text_if_there(path: &Path, source: FileOrigin) -> Result<Option<String>> {
+    read_if_there(path, source).map_err(|error| unreadable(path, error))
+}
+
 /// Returns the error for a file that cannot be read; if a check refused the file, the error is for a person
 /// to correct.
 pub fn unreadable(path: &Path, error: io::Error) -> Error {
@@ -215,23 +229,12 @@ fn check(path: &Path, metadata: &Metadata) -> io::Result<()> {
 }
 
 fn is_trusted(owner: u32) -> bool {
-    owner == 0 || owner == geteuid().as_raw() || (owner == NOBODY && is_alone(&user_map()))
+    owner == 0 || owner == geteuid().as_raw() || (owner == NOBODY && is_only_user())
 }
 
-/// Owner shown for files of users outside this user namespace (overflowuid, user_namespaces(7)).
+/// Owner shown for files of users outside this user namespace (overflowuid, user_namespaces(7)). In a namespace
+/// with only one user, there is no other user to keep out, and the files of the host's root have this owner.
 const NOBODY: u32 = 65_534;
-
-/// Returns the user map of this user namespace: per line the first id inside, the first id outside, and the
-/// number of ids.
-fn user_map() -> String {
-    kernel_text("/proc/self/uid_map").unwrap_or_default()
-}
-
-/// Reports whether the namespace has only one user, so that there is no other user to keep out. In such a
-/// namespace, the files of the host's root belong to the user `nobody`.
-fn is_alone(map: &str) -> bool {
-    matches!(map.split_whitespace().collect::<Vec<_>>()[..], [_, _, "1"])
-}
 
 fn is_shared(metadata: &Metadata) -> bool {
     metadata.mode() & OTHERS_WRITE != 0
@@ -252,8 +255,21 @@ fn words_for(kind: FileType) -> &'static str {
     }
 }
 
-fn read_to_end_of(file: File, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > most { Err(Unfit::Size(most).into()) } else { Ok(bytes) }
+/// Not `read_to_end`, which takes a kilobyte for this type of reader.
+fn read_to_end_of(mut file: File, most: u64) -> io::Result<Vec<u8>> {
+    let (mut bytes, mut length) = (Vec::new(), 0);
+    loop {
+        bytes.resize(length + PIECE, 0);
+        match file.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if length as u64 > most {
+            return Err(Unfit::Size(most).into());
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
 }

@@ -72,15 +72,6 @@ fn a_pipe_is_not_waited_for_and_said_to_be_one() {
     assert!(refusal(&folder.path("socket"), FileOrigin::Ours).contains("a socket or a device"));
 }
 
-/// User maps of a namespace made by `unshare -Ur`, of an ordinary host, and of a container.
-#[test]
-fn nobody_is_trusted_where_there_is_one_user() {
-    assert!(is_alone("         0       1000          1\n"));
-    assert!(!is_alone("         0          0 4294967295\n"));
-    assert!(!is_alone("         0       1000          1\n         1     100000      65536\n"));
-    assert!(!is_alone(""));
-}
-
 #[test]
 fn a_pipe_from_the_shell_is_read() {
     let (read_end, mut write_end) = io::pipe().unwrap();
