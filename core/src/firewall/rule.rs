@@ -74,6 +74,7 @@ pub enum Devices {
 
 /// Condition of a rule. Parentheses give the same condition in nft's language.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Condition {
     /// The packet is IPv4 or IPv6 (`meta nfproto`). A rule that looks at an address does not have this
     /// condition: the address implies the family, and the kernel would show only one of the two.
@@ -219,6 +220,7 @@ impl Condition {
 
 /// Action of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
 pub enum Action {
     /// Ends our chain; other tables may still refuse the packet.
     Accept,

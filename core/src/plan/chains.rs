@@ -11,12 +11,12 @@ use crate::base::net::{Cidr, Family, IfName, InterfaceAddress};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::SourceNat,
-    Condition::{self, Family as Of, Icmp, Marked, NotDestination, NotSource, Source},
+    Condition::{self, Family as Of, Icmp, Marked, NotDestination, NotSource},
     FirewallRule, Networks, Set, SetName,
 };
 use crate::plan::nat::KNOWN;
 use crate::plan::priorities::{CHAINS, into, loopback};
-use crate::plan::sets::{OWN, disjoint, from, leaving, networks_in, rule, rule_of, to};
+use crate::plan::sets::{OWN, add, disjoint, from, from_in, leaving, networks_in, rule_of, to};
 use crate::plan::{classifier, exempt, marks};
 use crate::site::{Chain, Entrance, Portal, Site};
 use crate::state::{Rule, Selector};
@@ -139,7 +139,7 @@ fn own_sources(site: &Site, family: Family) -> Vec<Condition> {
     let has_others = site.host.own_addresses.iter().any(|own| Family::of(*own) == family);
     let mut sources = Vec::from_iter(site.address(family).map(|own| from(Cidr::host(own))));
     if has_others {
-        sources.push(Source(networks_in(family, OWN)));
+        sources.push(from_in(family, OWN));
     }
     sources
 }
@@ -151,7 +151,7 @@ fn probes(site: &Site, interface: &IfName, family: Family) -> Vec<FirewallRule> 
     for probe in site.agent.probes.iter().filter(|probe| probe.interface == *interface) {
         if Family::of(probe.target) == family {
             let [from, to] = [from(Cidr::host(own)), to(Cidr::host(probe.target))];
-            rules.push(rule([leaving(interface), from, to, Icmp(family)], SourceNat(own)));
+            add(&mut rules, [leaving(interface), from, to, Icmp(family)], SourceNat(own));
         }
     }
     rules

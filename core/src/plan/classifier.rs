@@ -9,12 +9,13 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{self, Destination, Device, Family as Of, NotOutgoing, Outgoing, Source, TcpPort, UdpPort},
+    Condition::{self, Destination, Device, Family as Of, NotOutgoing, Source, TcpPort, UdpPort},
     Devices, FirewallRule, Interfaces, Networks, Set, SetName,
 };
 use crate::plan::exempt;
 use crate::plan::sets::{
-    NETWORK, coming, disjoint, leaving, network_sets, networks_in, of_family, rule, rule_of, to, tunnels,
+    NETWORK, TUNNELS, add, add_of, coming, disjoint, leaving, leaving_in, network_sets, of_family, rule_of,
+    to, to_in,
 };
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
@@ -137,10 +138,10 @@ fn stay_reachable(site: &Site, portal: &Portal, entering: &Condition, family: Fa
     }
     if has_devices(portal) && !site.tunnels.is_empty() {
         // Only into tunnels: traffic to a part of the subnet that no peer has would leave via the uplink.
-        rules.push(rule([entering.clone(), to_network(family), Outgoing(tunnels())], Accept));
+        add(&mut rules, [entering.clone(), to_network(family), leaving_in(TUNNELS)], Accept);
     }
     for network in portal.except.iter().filter(|network| network.family() == family) {
-        rules.push(rule([entering.clone(), to(*network)], Accept));
+        add(&mut rules, [entering.clone(), to(*network)], Accept);
     }
     rules
 }
@@ -156,9 +157,9 @@ fn to_exit(site: &Site, portal: &Portal, entering: &Condition) -> Vec<FirewallRu
         for destination in &destinations {
             let matching = [slice::from_ref(entering), destination.as_slice(), port.as_slice()].concat();
             for exit in site.exit_interfaces(&portal.exit) {
-                rules.push(rule_of(&[&matching, &[leaving(exit)]], Accept));
+                add_of(&mut rules, &[&matching, &[leaving(exit)]], Accept);
             }
-            rules.push(rule(matching, Reject));
+            add(&mut rules, matching, Reject);
         }
     }
     rules
@@ -189,7 +190,7 @@ fn refuse_ipv6(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     }
     for port in ports(portal) {
         let ipv6 = [entering.clone(), Of(Family::V6)];
-        rules.push(rule_of(&[&ipv6, port.as_slice()], Reject));
+        add_of(&mut rules, &[&ipv6, port.as_slice()], Reject);
     }
     rules
 }
@@ -223,7 +224,7 @@ fn allow_local(site: &Site, entering: &Condition, family: Family) -> FirewallRul
 
 /// Returns the condition on traffic of a family to our sites and phones.
 pub(super) fn to_network(family: Family) -> Condition {
-    Destination(networks_in(family, NETWORK))
+    to_in(family, NETWORK)
 }
 
 fn local(site: &Site, family: Family) -> SortedSet<Cidr> {

@@ -4,10 +4,10 @@ use crate::base::net::{IfName, Mark};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
-    Condition::{ConnectionMarked, Departing, FromOriginator, Outgoing},
+    Condition::{ConnectionMarked, Departing, FromOriginator},
     FirewallRule, MarksAtInterfaces, Set, SetName,
 };
-use crate::plan::sets::{TUNNELS, carried, in_set, rule_of};
+use crate::plan::sets::{TUNNELS, carried, leaving_in, rule_of};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
@@ -34,7 +34,7 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     let carried = carried(site);
     let opening = |set: &str, of_portal: u32, mark| {
         let portals = ConnectionMarked(Mark { value: of_portal, mask: PORTAL_MARKS });
-        let into_tunnel = [Outgoing(in_set(set)), portals];
+        let into_tunnel = [leaving_in(set), portals];
         rule_of(&[&[FromOriginator], carried.as_slice(), &into_tunnel], SetConnectionMark(mark))
     };
     let mut rules = vec![rule_of(&[&[Departing(pairs())], carried.as_slice()], Accept)];

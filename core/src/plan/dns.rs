@@ -7,13 +7,13 @@ use crate::base::net::{Cidr, Family};
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action::{self, Accept, DestinationNat, Redirect, Reject},
-    Condition::{self, Destination, Family as Of, Incoming, Source, TcpPort, UdpPort},
+    Condition::{self, Destination, Family as Of, Source, TcpPort, UdpPort},
     FirewallRule, Networks,
 };
 use crate::plan::classifier;
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
-    ENTRANCES, OWN, RESOLVERS, coming, families_of, in_set, networks_in, resolvers, rule,
+    ENTRANCES, OWN, RESOLVERS, add, coming, coming_in, families_of, networks_in, resolvers, rule, to_in,
 };
 use crate::site::{Exit, Portal, RESOLVER_PORT, Site};
 
@@ -28,7 +28,7 @@ pub(super) fn at(port: u16) -> [Condition; 2] {
 /// Returns the conditions on queries from a portal's devices to this host, which would be answered via the
 /// site's own uplink. Empty if queries do not enter the portal.
 pub(super) fn asking_here(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
-    let here = Destination(networks_in(Family::V4, OWN));
+    let here = to_in(Family::V4, OWN);
     let asking = if site.host.own_addresses.is_empty() { Vec::new() } else { asking(portal) };
     asking.into_iter().map(|[who, port]| vec![who, here.clone(), port]).collect()
 }
@@ -60,7 +60,7 @@ fn redirected_to_resolver(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let Some(resolver) = portal.resolvers.iter().copied().find(IpAddr::is_ipv4) else { return Vec::new() };
     let mut rules = Vec::new();
     for asking in asking_here(site, portal) {
-        rules.push(rule(asking, DestinationNat(resolver)));
+        add(&mut rules, asking, DestinationNat(resolver));
     }
     rules
 }
@@ -94,7 +94,7 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
         devices.extend(of_devices(site, portal));
     }
     if !devices.is_empty() {
-        rules.push(rule([coming(&loopback())], Accept));
+        add(&mut rules, [coming(&loopback())], Accept);
         rules.extend(devices);
     }
     rules
@@ -104,9 +104,9 @@ fn of_devices(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for [who, port] in asking(portal) {
         if let (Source(_), Some(device)) = (&who, classifier::condition_of_ipv6(site, portal)) {
-            rules.push(rule([device, Of(Family::V6), port.clone()], Reject));
+            add(&mut rules, [device, Of(Family::V6), port.clone()], Reject);
         }
-        rules.push(rule([who, port], Reject));
+        add(&mut rules, [who, port], Reject);
     }
     rules
 }
@@ -125,6 +125,6 @@ fn of_interfaces(site: &Site) -> Vec<FirewallRule> {
     if all_direct {
         return Vec::new();
     }
-    rules.extend(queries(&Incoming(in_set(ENTRANCES)), Reject));
+    rules.extend(queries(&coming_in(ENTRANCES), Reject));
     rules
 }

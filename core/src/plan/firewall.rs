@@ -10,14 +10,14 @@ use crate::firewall::{
     Action::{Accept, Drop, Reject},
     Chain,
     Condition::{
-        self, Destination, Established, Family as Of, FromOriginator, FromResponder, Icmp, Incoming,
-        InterfacePair, NotMarked, NotOutgoing, Outgoing, Redirected, Source, UdpPort,
+        self, Established, Family as Of, FromOriginator, FromResponder, Icmp, InterfacePair, NotMarked,
+        NotOutgoing, Redirected, UdpPort,
     },
     Firewall, FirewallRule, Set, SetName,
 };
 use crate::plan::sets::{
-    ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, coming, families_of, from, in_set, leaving,
-    networks_in, resolvers, rule, rule_of, to, tunnels, with_members,
+    ENTRANCES, INSIDE, OWN, PROVIDERS, RESOLVERS, TUNNELS, add, add_of, coming, coming_in, families_of, from,
+    from_in, in_set, leaving, leaving_in, resolvers, rule, to, to_in, with_members,
 };
 use crate::plan::{
     chains, classifier, connection_marks, dns, exempt, home_names, inbound, ingress, marks, mss, nat, ntp,
@@ -160,8 +160,8 @@ fn private(site: &Site) -> Vec<Cidr> {
 fn forward(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if !site.tunnels.is_empty() {
-        rules.extend(dhcp(site, &Outgoing(tunnels())));
-        rules.extend(dhcp(site, &Incoming(tunnels())));
+        rules.extend(dhcp(site, &leaving_in(TUNNELS)));
+        rules.extend(dhcp(site, &coming_in(TUNNELS)));
     }
     rules.extend(inbound::forward(site));
     // Single devices come before the whole interface that they are behind.
@@ -171,15 +171,14 @@ fn forward(site: &Site) -> Vec<FirewallRule> {
             rules.extend(classifier::forward(site, portal));
         }
     }
-    let entrances = in_set(ENTRANCES);
-    if !self::entrances(site).is_empty() {
+    if !entrances(site).is_empty() {
         if !site.carries_ipv6() {
-            rules.push(rule([Incoming(entrances.clone()), Of(Family::V6)], Reject));
+            add(&mut rules, [coming_in(ENTRANCES), Of(Family::V6)], Reject);
         }
         if !paths(site).is_empty() {
-            rules.push(rule([InterfacePair(SetName(PATHS.to_owned()))], Accept));
+            add(&mut rules, [InterfacePair(SetName(PATHS.to_owned()))], Accept);
         }
-        rules.push(rule([Incoming(entrances)], Reject));
+        add(&mut rules, [coming_in(ENTRANCES)], Reject);
     }
     rules.extend(phones::forward(site));
     rules.extend(relays::forward(site));
@@ -198,8 +197,8 @@ fn tunnel_forward(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for uplink in site.uplinks() {
         for family in site.carried() {
-            let stray = [Incoming(tunnels()), leaving(uplink), classifier::to_network(family)];
-            rules.push(rule(stray, Drop));
+            let stray = [coming_in(TUNNELS), leaving(uplink), classifier::to_network(family)];
+            add(&mut rules, stray, Drop);
         }
     }
     rules.extend(from_tunnels(site));
@@ -216,13 +215,13 @@ fn to_internet(site: &Site, leaving: &Condition) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     let mut accept = |guest: Vec<Condition>, families: &[Family]| {
         for family in families {
-            let private = Destination(networks_in(*family, PRIVATE));
-            rules.push(rule_of(&[&guest, &[leaving.clone(), private]], Reject));
+            let private = to_in(*family, PRIVATE);
+            add_of(&mut rules, &[&guest, &[leaving.clone(), private]], Reject);
         }
-        rules.push(rule_of(&[&guest, slice::from_ref(leaving)], Accept));
+        add_of(&mut rules, &[&guest, slice::from_ref(leaving)], Accept);
     };
     if !guests.is_empty() {
-        accept(vec![Incoming(in_set(GUESTS))], &site.carried().collect::<Vec<_>>());
+        accept(vec![coming_in(GUESTS)], &site.carried().collect::<Vec<_>>());
     }
     // On an interface shared with peers that are linked for access only, the source identifies a guest.
     // WireGuard's allowed IPs vouch for the source.
@@ -244,13 +243,13 @@ fn input(site: &Site) -> Vec<FirewallRule> {
     }
     // The rules that follow concern tunnels alone: a tunnel's own packets need not pass them all.
     for uplink in site.uplinks() {
-        rules.push(rule([coming(uplink)], Accept));
+        add(&mut rules, [coming(uplink)], Accept);
     }
-    rules.extend(dhcp(site, &Incoming(tunnels())));
+    rules.extend(dhcp(site, &coming_in(TUNNELS)));
     rules.extend(from_tunnels(site));
     // Pings of the tunnel address tell whether a link works.
     for family in site.carried() {
-        rules.push(rule([Incoming(tunnels()), Icmp(family)], Accept));
+        add(&mut rules, [coming_in(TUNNELS), Icmp(family)], Accept);
     }
     rules.extend(home_names::input(site));
     rules.extend(exchanged(site));
@@ -261,7 +260,7 @@ fn input(site: &Site) -> Vec<FirewallRule> {
 /// Returns the rule that lets linked sites exchange the network file with this one.
 fn exchanged(site: &Site) -> Option<FirewallRule> {
     let port = site.exchange.as_ref()?.port;
-    Some(rule([Incoming(tunnels()), to(Cidr::host(site.address)), UdpPort(port, port)], Accept))
+    Some(rule([coming_in(TUNNELS), to(Cidr::host(site.address)), UdpPort(port, port)], Accept))
 }
 
 /// Returns the last rules for traffic out of a tunnel. Our sites are told about the refusal, but the internet
@@ -270,24 +269,24 @@ fn exchanged(site: &Site) -> Option<FirewallRule> {
 fn refuse_the_rest(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for family in site.carried() {
-        rules.push(rule([Incoming(tunnels()), Source(networks_in(family, INSIDE))], Reject));
+        add(&mut rules, [coming_in(TUNNELS), from_in(family, INSIDE)], Reject);
     }
-    rules.push(rule([Incoming(tunnels())], Drop));
+    add(&mut rules, [coming_in(TUNNELS)], Drop);
     rules
 }
 
 /// Returns the rules for traffic out of a tunnel that both this host and the computers behind it accept.
 fn from_tunnels(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = vec![rule([Incoming(tunnels()), FromResponder, Established], Accept)];
+    let mut rules = vec![rule([coming_in(TUNNELS), FromResponder, Established], Accept)];
     if site.providers().next().is_some() {
         // A provider is a stranger: apart from answers, no traffic from there is for us.
-        rules.push(rule([Incoming(in_set(PROVIDERS))], Drop));
+        add(&mut rules, [coming_in(PROVIDERS)], Drop);
     }
     rules.extend(translation::untranslated(site));
     for lan in &site.lan {
         // Traffic to a translated network must have come through the translation.
         let translated = lan.seen_as.map(|_| Redirected);
-        rules.push(rule_of(&[&[Incoming(tunnels()), to(lan.network)], translated.as_slice()], Accept));
+        add_of(&mut rules, &[&[coming_in(TUNNELS), to(lan.network)], translated.as_slice()], Accept);
     }
     rules
 }
@@ -295,19 +294,19 @@ fn from_tunnels(site: &Site) -> Vec<FirewallRule> {
 fn output(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if !site.tunnels.is_empty() {
-        rules.extend(dhcp(site, &Outgoing(tunnels())));
+        rules.extend(dhcp(site, &leaving_in(TUNNELS)));
     }
     let elsewhere: Vec<_> = ingress::inner_sets(site).iter().map(|set| NotOutgoing(in_set(set))).collect();
     // Without its route into the tunnel, even an answer to a peer would leave via the uplink. A packet with
     // the mark got its source before its last route.
     for family in families_of(site, &ingress::ends(site)) {
-        let from_tunnels = [NotMarked(TUNNEL_MARK), Source(networks_in(family, ENDS))];
-        rules.push(rule_of(&[&from_tunnels, &elsewhere], Drop));
+        let from_tunnels = [NotMarked(TUNNEL_MARK), from_in(family, ENDS)];
+        add_of(&mut rules, &[&from_tunnels, &elsewhere], Drop);
     }
     for family in families_of(site, &resolvers(site)) {
         // Portals' own LANs are exempt too: there, a DHCP server sends the first packet of a connection.
-        let asking = [Source(networks_in(family, RESOLVERS)), FromOriginator];
-        rules.push(rule_of(&[&elsewhere, &asking], Reject));
+        let asking = [from_in(family, RESOLVERS), FromOriginator];
+        add_of(&mut rules, &[&elsewhere, &asking], Reject);
     }
     let own =
         site.portals.iter().find(|portal| portal.entrance == Entrance::Own && portal.exit != Exit::Direct);
@@ -323,10 +322,10 @@ fn output(site: &Site) -> Vec<FirewallRule> {
 fn own_output(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     let exempt: SortedSet<Cidr> = exempt::for_router_elsewhere(site, portal).into_iter().collect();
     let mut rules: Vec<FirewallRule> =
-        ingress::inner_sets(site).iter().map(|set| rule([Outgoing(in_set(set))], Accept)).collect();
-    rules.push(rule([UdpPort(67, 68)], Accept));
+        ingress::inner_sets(site).iter().map(|set| rule([leaving_in(set)], Accept)).collect();
+    add(&mut rules, [UdpPort(67, 68)], Accept);
     for network in exempt {
-        rules.push(rule([to(network)], Accept));
+        add(&mut rules, [to(network)], Accept);
     }
     rules.extend(ntp::passes(site));
     // Packets that got a mark are routed once more. This hook does not see their new route, but the last hook
@@ -336,7 +335,7 @@ fn own_output(site: &Site, portal: &Portal) -> Vec<FirewallRule> {
     for destination in classifier::all_destinations(portal) {
         for port in classifier::ports(portal) {
             let parts = [&opening, unmarked.as_slice(), destination.as_slice(), port.as_slice()];
-            rules.push(rule_of(&parts, Reject));
+            add_of(&mut rules, &parts, Reject);
         }
     }
     rules

@@ -2,13 +2,9 @@
 
 use crate::base::net::{Cidr, Family};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::{
-    Action::Accept,
-    Condition::{Incoming, Source},
-    FirewallRule, Set, SetName,
-};
+use crate::firewall::{Action::Accept, FirewallRule, Set, SetName};
 use crate::plan::dns;
-use crate::plan::sets::{disjoint, networks_in, rule_of, to, tunnels};
+use crate::plan::sets::{TUNNELS, coming_in, disjoint, from_in, rule_of, to};
 use crate::site::{RESOLVER_PORT, Site};
 
 /// Set of the networks from which resolvers of linked sites ask.
@@ -19,7 +15,7 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
     if askers(site).is_empty() {
         return Vec::new();
     }
-    let asking = [Incoming(tunnels()), Source(networks_in(Family::V4, ASKERS)), to(Cidr::host(site.address))];
+    let asking = [coming_in(TUNNELS), from_in(Family::V4, ASKERS), to(Cidr::host(site.address))];
     dns::at(RESOLVER_PORT).map(|port| rule_of(&[&asking, &[port]], Accept)).into()
 }
 

@@ -12,14 +12,13 @@ use crate::base::net::{Cidr, Family, IfName, Mac};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark, SetMark},
-    Condition::{
-        self, ConnectionMarked, Destination, Device, FromOriginator, FromResponder, Incoming, Marked,
-        Outgoing, Source, TcpPort, UdpPort,
-    },
+    Condition::{self, ConnectionMarked, Device, FromOriginator, FromResponder, Marked, TcpPort, UdpPort},
     Devices, FirewallRule as Filter, Set, SetName,
 };
 use crate::plan::priorities::{END, MARKED};
-use crate::plan::sets::{coming, disjoint, in_set, leaving, networks_in, rule, with_members};
+use crate::plan::sets::{
+    add, coming, coming_in, disjoint, from_in, leaving, leaving_in, to_in, with_members,
+};
 use crate::site::{Entrance, Portal, ReplyPath, Site};
 use crate::state::{INBOUND, Rule, RuleAction, Selector};
 
@@ -50,14 +49,14 @@ pub(super) fn marks(site: &Site) -> Vec<Filter> {
     let Some(uplink) = checked(site).filter(|_| !asked(site).is_empty()) else { return Vec::new() };
     let mut rules = Vec::new();
     for port in any_port() {
-        let asked = Destination(networks_in(Family::V4, ASKED));
-        rules.push(rule([coming(uplink), asked, FromOriginator, port], SetMark(INBOUND)));
+        let asked = to_in(Family::V4, ASKED);
+        add(&mut rules, [coming(uplink), asked, FromOriginator, port], SetMark(INBOUND));
     }
-    rules.push(rule([coming(uplink), Marked(INBOUND)], SetConnectionMark(INBOUND)));
+    add(&mut rules, [coming(uplink), Marked(INBOUND)], SetConnectionMark(INBOUND));
     for sender in senders(site) {
         for port in any_port() {
             let answer = [sender.clone(), ConnectionMarked(INBOUND), FromResponder, port];
-            rules.push(rule(answer, SetMark(INBOUND)));
+            add(&mut rules, answer, SetMark(INBOUND));
         }
     }
     rules
@@ -68,13 +67,13 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
     let Some(uplink) = checked(site) else { return Vec::new() };
     let mut rules = Vec::new();
     if !interfaces(site).is_empty() {
-        let way = [coming(uplink), Outgoing(in_set(INTERFACES)), ConnectionMarked(INBOUND)];
-        rules.push(rule(way, Accept));
+        let way = [coming(uplink), leaving_in(INTERFACES), ConnectionMarked(INBOUND)];
+        add(&mut rules, way, Accept);
     }
     for sender in senders(site) {
         for port in any_port() {
             let answer = [sender.clone(), leaving(uplink), ConnectionMarked(INBOUND), FromResponder, port];
-            rules.push(rule(answer, Accept));
+            add(&mut rules, answer, Accept);
         }
     }
     rules
@@ -98,8 +97,8 @@ fn any_port() -> [Condition; 2] {
 
 /// Returns the conditions on traffic of devices that answer via the uplink, one for each kind of entrance.
 fn senders(site: &Site) -> Vec<Condition> {
-    let interfaces = (!interfaces(site).is_empty()).then(|| Incoming(in_set(INTERFACES)));
-    let sources = (!sources(site).is_empty()).then(|| Source(networks_in(Family::V4, SOURCES)));
+    let interfaces = (!interfaces(site).is_empty()).then(|| coming_in(INTERFACES));
+    let sources = (!sources(site).is_empty()).then(|| from_in(Family::V4, SOURCES));
     let devices = (!devices(site).is_empty()).then(|| Device(Devices::In(SetName(DEVICES.to_owned()))));
     [interfaces, sources, devices].into_iter().flatten().collect()
 }

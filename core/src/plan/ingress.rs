@@ -11,14 +11,15 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::Drop,
     Condition::{
-        self, ConnectionMarked, ConnectionNotMarked, Destination, FromOriginator, FromResponder, Incoming,
-        NotFrom, NotIncoming, NotReturning, NotSource, NotTo,
+        self, ConnectionMarked, ConnectionNotMarked, FromOriginator, FromResponder, NotFrom, NotIncoming,
+        NotReturning, NotSource, NotTo,
     },
     FirewallRule, Networks, NetworksAtInterfaces, Set, SetName,
 };
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
-    INNER, carried, coming, families_of, in_set, network_sets, networks_in, of_family, rule, rule_of, tunnels,
+    INNER, TUNNELS, add, add_of, carried, coming, coming_in, families_of, in_set, network_sets, networks_in,
+    of_family, rule_of, to_in,
 };
 use crate::plan::{connection_marks, exempt, translation};
 use crate::site::{Portal, RouterAccess, Site, SiteTunnel};
@@ -85,11 +86,11 @@ fn answers(site: &Site) -> Vec<FirewallRule> {
     }
     let (answers, carried) = ([FromResponder], carried(site));
     let strange = [
-        Incoming(tunnels()),
+        coming_in(TUNNELS),
         NotReturning(connection_marks::pairs()),
         ConnectionNotMarked(connection_marks::untold()),
     ];
-    let astray = [ConnectionMarked(TUNNELED), NotIncoming(tunnels())];
+    let astray = [ConnectionMarked(TUNNELED), NotIncoming(in_set(TUNNELS))];
     vec![
         rule_of(&[&answers, carried.as_slice(), &strange], Drop),
         rule_of(&[&answers, carried.as_slice(), &astray], Drop),
@@ -109,8 +110,8 @@ fn guests(site: &Site) -> Vec<FirewallRule> {
         let off_link = not_in("link", &link_places(site), family, NotFrom);
         // Guests without a LAN of that family have no address that could be theirs.
         let all = elsewhere.is_empty().then_some(Condition::Family(family));
-        let conditions = [&[Incoming(in_set(CONFINED))], all.as_slice(), &elsewhere, &off_link];
-        rules.push(rule_of(&conditions, Drop));
+        let conditions = [&[coming_in(CONFINED)], all.as_slice(), &elsewhere, &off_link];
+        add_of(&mut rules, &conditions, Drop);
     }
     rules
 }
@@ -122,11 +123,11 @@ fn neighbours(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for uplink in site.uplinks() {
         for family in families_of(site, &far(site)) {
-            let mut conditions = vec![coming(uplink), Destination(networks_in(family, FAR))];
+            let mut conditions = vec![coming(uplink), to_in(family, FAR)];
             for lan in site.own_lans().filter(|lan| lan.family() == family && is_there(lan)) {
                 conditions.push(NotSource(Networks::One(lan)));
             }
-            rules.push(rule(conditions, Drop));
+            add(&mut rules, conditions, Drop);
         }
     }
     rules
@@ -136,18 +137,18 @@ fn neighbours(site: &Site) -> Vec<FirewallRule> {
 /// and from networks that this site shares or excepts from portals, so that those can answer. An address in a
 /// tunnel is reached from tunnels, from this host, and from portals whose devices reach all of this router.
 fn strangers(site: &Site) -> Vec<FirewallRule> {
-    let to = |family, set| [Destination(networks_in(family, set)), NotIncoming(in_set(INNER))];
+    let to = |family, set| [to_in(family, set), NotIncoming(in_set(INNER))];
     let mut rules = Vec::new();
     for family in families_of(site, &guarded(site)) {
         let lans = not_in("lan", &own_places(site), family, NotTo);
         let ends = not_in("ends", &reached_ends(site), family, NotTo);
-        rules.push(rule_of(&[&to(family, GUARDED), &lans, &ends], Drop));
+        add_of(&mut rules, &[&to(family, GUARDED), &lans, &ends], Drop);
     }
     let near = families_of(site, &near(site));
     for family in families_of(site, &open(site)) {
         let elsewhere = not_in("lan", &own_places(site), family, NotTo);
         let others = near.contains(&family).then(|| NotSource(networks_in(family, NEAR)));
-        rules.push(rule_of(&[&to(family, OPEN), &elsewhere, others.as_slice()], Drop));
+        add_of(&mut rules, &[&to(family, OPEN), &elsewhere, others.as_slice()], Drop);
     }
     rules
 }
@@ -161,7 +162,7 @@ fn peers(site: &Site) -> Vec<FirewallRule> {
     }
     for family in site.carried() {
         let elsewhere = not_in("peers", &peers_places(site), family, NotFrom);
-        rules.push(rule_of(&[&[FromOriginator, Incoming(in_set(EXITS))], &elsewhere], Drop));
+        add_of(&mut rules, &[&[FromOriginator, coming_in(EXITS)], &elsewhere], Drop);
     }
     rules
 }

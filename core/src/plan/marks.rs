@@ -13,14 +13,14 @@ use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Drop, SetConnectionMark, SetMark},
     Condition::{
-        self, ConnectionMarked, Family as Of, FromOriginator, Icmp, Incoming, Marked, NotDestination,
-        NotMarked, Outgoing,
+        self, ConnectionMarked, Family as Of, FromOriginator, Icmp, Marked, NotDestination, NotMarked,
     },
     Networks, Set, SetName,
 };
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, into, loopback};
 use crate::plan::sets::{
-    INNER, carried, coming, disjoint, from, in_set, of_family, rule, rule_of, to, tunnels,
+    INNER, TUNNELS, add, add_of, carried, coming, coming_in, disjoint, from, leaving_in, of_family, rule,
+    rule_of, to,
 };
 use crate::plan::{classifier, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
@@ -108,7 +108,7 @@ pub(super) fn incoming(site: &Site) -> Vec<Filter> {
     // to a probe until it has its own address again.
     for (portal, mark) in marked(site) {
         if portal.exits.iter().any(|exit| exit.interface().is_some()) {
-            rules.push(rule([Incoming(tunnels()), ConnectionMarked(mark)], SetMark(mark)));
+            add(&mut rules, [coming_in(TUNNELS), ConnectionMarked(mark)], SetMark(mark));
         }
     }
     let (whole, devices): (Vec<_>, Vec<_>) = marked(site)
@@ -120,7 +120,7 @@ pub(super) fn incoming(site: &Site) -> Vec<Filter> {
         let mut chosen = chosen(site, portal);
         chosen.extend(dns::asking_here(site, portal));
         for conditions in chosen {
-            rules.push(rule_of(&[&conditions, &[Marked(NONE)]], SetMark(*mark)));
+            add_of(&mut rules, &[&conditions, &[Marked(NONE)]], SetMark(*mark));
         }
     }
     rules.extend(comes_in.iter().map(|(_, mark)| keep(*mark)));
@@ -151,10 +151,10 @@ pub(super) fn leaving(site: &Site) -> Vec<Filter> {
     let only_ipv4 = drops.is_empty().then(|| carried(site)).flatten();
     if site.tunnels.values().any(|tunnel| tunnel.table.is_some()) {
         let tunneled = [FromOriginator, ConnectionMarked(TUNNELED)];
-        drops.push(rule_of(&[carried(site).as_slice(), &tunneled], Drop));
+        add_of(&mut drops, &[carried(site).as_slice(), &tunneled], Drop);
     }
     if !drops.is_empty() {
-        drops.insert(0, rule_of(&[only_ipv4.as_slice(), &[Outgoing(in_set(INNER))]], Accept));
+        drops.insert(0, rule_of(&[only_ipv4.as_slice(), &[leaving_in(INNER)]], Accept));
     }
     drops
 }

@@ -4,10 +4,10 @@ use crate::base::net::{Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::ClampMss,
-    Condition::{Family as Of, Incoming, Outgoing, TcpSyn},
+    Condition::{Family as Of, TcpSyn},
     FirewallRule, Set, SetName,
 };
-use crate::plan::sets::{in_set, rule, tunnels};
+use crate::plan::sets::{TUNNELS, add, coming_in, leaving_in};
 use crate::site::Site;
 
 /// Returns the bytes of an IP and a TCP header without options: the difference between an MTU and its segment
@@ -28,11 +28,11 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     let mtus: Vec<u32> = by_mtu(site).keys().copied().collect();
     let mut rules = Vec::new();
     for mtu in &mtus {
-        let interfaces = if mtus.len() == 1 { tunnels() } else { in_set(&set_name(*mtu)) };
+        let set = if mtus.len() == 1 { TUNNELS } else { &set_name(*mtu) };
         for family in site.carried() {
             let largest = u16::try_from(mtu - headers(family)).expect("validated: an MTU has 16 bits");
-            for direction in [Outgoing(interfaces.clone()), Incoming(interfaces.clone())] {
-                rules.push(rule([direction, Of(family), TcpSyn], ClampMss(largest)));
+            for direction in [leaving_in(set), coming_in(set)] {
+                add(&mut rules, [direction, Of(family), TcpSyn], ClampMss(largest));
             }
         }
     }

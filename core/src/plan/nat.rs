@@ -5,10 +5,10 @@ use std::cmp::Reverse;
 use crate::base::net::{Cidr, Family, IfName};
 use crate::firewall::{
     Action::{Masquerade, SourceNat},
-    Condition::{Family as Of, NotSource, Outgoing, Source},
+    Condition::{Family as Of, NotSource},
     FirewallRule,
 };
-use crate::plan::sets::{INSIDE, PROVIDERS, in_set, leaving, networks_in, rule, to, tunnels};
+use crate::plan::sets::{INSIDE, PROVIDERS, TUNNELS, add, from_in, leaving, leaving_in, networks_in, to};
 use crate::plan::translation;
 use crate::site::{ProviderSettings, Site};
 
@@ -20,7 +20,7 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for uplink in site.uplinks() {
         for family in site.carried() {
-            rules.push(rule([leaving(uplink), Source(networks_in(family, INSIDE))], Masquerade));
+            add(&mut rules, [leaving(uplink), from_in(family, INSIDE)], Masquerade);
         }
     }
     for (interface, tunnel) in &site.tunnels {
@@ -29,13 +29,13 @@ pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
         }
     }
     if site.providers().next().is_some() {
-        rules.push(rule([Outgoing(in_set(PROVIDERS))], Masquerade));
+        add(&mut rules, [leaving_in(PROVIDERS)], Masquerade);
     }
     rules.extend(translation::postrouting(site));
     if !site.tunnels.is_empty() {
         // The other end knows the way back only to the network's subnet and to the networks that we share.
         for family in site.carried() {
-            rules.push(rule([Outgoing(tunnels()), NotSource(networks_in(family, KNOWN))], Masquerade));
+            add(&mut rules, [leaving_in(TUNNELS), NotSource(networks_in(family, KNOWN))], Masquerade);
         }
     }
     rules
@@ -67,12 +67,12 @@ fn sources(interface: &IfName, own: &ProviderSettings) -> Vec<FirewallRule> {
     within.sort_by_key(|(network, _)| Reverse(network.length()));
     let mut rules = Vec::new();
     for (network, source) in within {
-        rules.push(rule([leaving(interface), to(network)], SourceNat(source)));
+        add(&mut rules, [leaving(interface), to(network)], SourceNat(source));
     }
     for family in [Family::V4, Family::V6] {
         let of_family = own.addresses.iter().filter(|own| Family::of(own.address) == family);
         if let Some(first) = own.first(family).filter(|_| of_family.count() > 1) {
-            rules.push(rule([leaving(interface), Of(family)], SourceNat(first)));
+            add(&mut rules, [leaving(interface), Of(family)], SourceNat(first));
         }
     }
     rules

@@ -7,12 +7,12 @@ use crate::base::sorted::SortedMap;
 use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Reject},
-    Condition::{Destination, Incoming, Outgoing, Source},
     Set, SetName,
 };
 use crate::plan::priorities::{DEVICES, into, skip};
 use crate::plan::sets::{
-    coming, from, leaving, network_sets, networks_in, of_family, rule, rule_of, to, tunnels,
+    TUNNELS, add, add_of, coming, coming_in, from, from_in, leaving, leaving_in, network_sets, of_family, to,
+    to_in,
 };
 use crate::site::{Exit, Site, SitePhone};
 use crate::state::{Rule, Selector};
@@ -42,12 +42,12 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
     for (interface, phone, own) in leaving_elsewhere(site) {
         let entering = [coming(interface), from(own)];
         for network in shared(site, own.family()) {
-            filters.push(rule_of(&[&entering, &[to(network)]], Accept));
+            add_of(&mut filters, &[&entering, &[to(network)]], Accept);
         }
         for exit in site.exit_interfaces(&phone.exit) {
-            filters.push(rule_of(&[&entering, &[leaving(exit)]], Accept));
+            add_of(&mut filters, &[&entering, &[leaving(exit)]], Accept);
         }
-        filters.push(rule(entering, Reject));
+        add(&mut filters, entering, Reject);
     }
     filters
 }
@@ -58,13 +58,9 @@ fn to_far_lans(site: &Site) -> Vec<Filter> {
     let mut filters = Vec::new();
     for family in site.carried() {
         if sets.contains_key(&of_family(family, FAR_LANS)) {
-            let way = [
-                Incoming(tunnels()),
-                Source(networks_in(family, PHONES)),
-                Destination(networks_in(family, FAR_LANS)),
-                Outgoing(tunnels()),
-            ];
-            filters.push(rule(way, Accept));
+            let way =
+                [coming_in(TUNNELS), from_in(family, PHONES), to_in(family, FAR_LANS), leaving_in(TUNNELS)];
+            add(&mut filters, way, Accept);
         }
     }
     filters

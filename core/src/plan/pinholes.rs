@@ -9,7 +9,7 @@ use crate::firewall::{
     Condition::{Device, Established, Icmp, UdpPort},
     Devices, FirewallRule, Pinholes,
 };
-use crate::plan::sets::{coming, from, leaving, rule};
+use crate::plan::sets::{add, coming, from, leaving, rule};
 use crate::plan::{dns, relayed_links};
 use crate::site::{Entrance, Exit, Portal, RESOLVER_PORT, Site, Vlan};
 
@@ -30,7 +30,7 @@ pub(super) fn plan(site: &Site) -> Pinholes {
 fn input(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for tunnel in site.tunnels.values() {
-        rules.push(rule([UdpPort(tunnel.port, tunnel.port)], Accept));
+        add(&mut rules, [UdpPort(tunnel.port, tunnel.port)], Accept);
     }
     rules.extend(relayed_links::input(site));
     rules.extend(from_tunnels(site));
@@ -65,11 +65,11 @@ fn forward(site: &Site) -> Vec<FirewallRule> {
     // Our own rules decide on traffic out of a tunnel: to the uplink, to shared networks, and answers.
     let mut rules = from_tunnels(site);
     for tunnel in site.tunnels.keys() {
-        rules.push(rule([leaving(tunnel), Established], Accept));
+        add(&mut rules, [leaving(tunnel), Established], Accept);
     }
     for tunnel in site.tunnels.keys() {
         for lan in site.own_lans() {
-            rules.push(rule([from(lan), leaving(tunnel)], Accept));
+            add(&mut rules, [from(lan), leaving(tunnel)], Accept);
         }
     }
     for portal in &site.portals {
@@ -90,21 +90,21 @@ fn through_to(portal: &Portal, exit: &IfName) -> Vec<FirewallRule> {
         Entrance::Interface(interface)
         | Entrance::Vlan(Vlan { interface, .. })
         | Entrance::Wifi { interface, .. } => {
-            rules.push(rule([coming(interface), leaving(exit)], Accept));
+            add(&mut rules, [coming(interface), leaving(exit)], Accept);
             if is_direct {
-                rules.push(rule([coming(exit), leaving(interface), Established], Accept));
+                add(&mut rules, [coming(exit), leaving(interface), Established], Accept);
             }
         }
         // Devices of an existing LAN use the uplink as before.
         Entrance::From(_) | Entrance::Mac { .. } if is_direct => {}
         Entrance::From(sources) => {
             for source in sources {
-                rules.push(rule([from(*source), leaving(exit)], Accept));
+                add(&mut rules, [from(*source), leaving(exit)], Accept);
             }
         }
         Entrance::Mac { devices, .. } => {
             for mac in devices {
-                rules.push(rule([leaving(exit), Device(Devices::One(*mac))], Accept));
+                add(&mut rules, [leaving(exit), Device(Devices::One(*mac))], Accept);
             }
         }
         Entrance::Own => {}

@@ -16,7 +16,7 @@ use crate::firewall::{
     FirewallRule, Networks,
 };
 use crate::nat::helper::{RelaySide, RelayedLink};
-use crate::plan::sets::{from, rule, to};
+use crate::plan::sets::{add, from, rule, to};
 use crate::site::Site;
 use crate::state::State;
 
@@ -25,7 +25,7 @@ pub(super) fn destinations(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for RelayedLink { sides: [one, other] } in in_order(site) {
         for (side, far) in [(one, other), (other, one)] {
-            rules.push(rule(between(side.source, side.local), DestinationNatTo(far.source)));
+            add(&mut rules, between(side.source, side.local), DestinationNatTo(far.source));
         }
     }
     rules

@@ -11,7 +11,7 @@ use crate::firewall::{
     Networks, Set, SetName,
 };
 use crate::plan::priorities::{DEVICES, into, skip};
-use crate::plan::sets::{coming, leaving, rule, rule_of, to};
+use crate::plan::sets::{add, add_of, coming, leaving, to};
 use crate::site::{Relay, Site};
 use crate::state::{Rule, Selector};
 
@@ -41,10 +41,10 @@ pub(super) fn forward(site: &Site) -> Vec<Filter> {
     for (number, ((incoming, outgoing, family), _)) in ways(site).into_iter().enumerate() {
         let entering = [coming(incoming), Source(Networks::In(family, sources(number)))];
         for network in shared(site, family) {
-            filters.push(rule_of(&[&entering, &[to(network)]], Accept));
+            add_of(&mut filters, &[&entering, &[to(network)]], Accept);
         }
-        filters.push(rule_of(&[&entering, &[leaving(outgoing)]], Accept));
-        filters.push(rule(entering, Reject));
+        add_of(&mut filters, &[&entering, &[leaving(outgoing)]], Accept);
+        add(&mut filters, entering, Reject);
     }
     filters
 }

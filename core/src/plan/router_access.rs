@@ -8,15 +8,14 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, Reject},
     Condition::{
-        self, Device, Established, Family as Of, FromOriginator, Icmp, Incoming, NotDestination, Source,
-        UdpPort,
+        self, Device, Established, Family as Of, FromOriginator, Icmp, NotDestination, Source, UdpPort,
     },
     Devices, FirewallRule, Set, SetName,
 };
 use crate::plan::classifier;
 use crate::plan::dns::{self, DNS};
 use crate::plan::priorities::loopback;
-use crate::plan::sets::{coming, in_set, network_sets, networks_in, rule, rule_of, with_members};
+use crate::plan::sets::{add, add_of, coming, coming_in, from_in, network_sets, networks_in, with_members};
 use crate::site::{Entrance, Portal, RESOLVER_PORT, RouterAccess, Site};
 
 /// Set of interfaces of visitors: devices that do not reach all of this router.
@@ -39,12 +38,12 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if !interfaces(site).is_empty() {
         let elsewhere = NotDestination(networks_in(Family::V4, VISITED));
-        rules.extend(access(site, &Incoming(in_set(VISITORS)), None, Some(elsewhere)));
+        rules.extend(access(site, &coming_in(VISITORS), None, Some(elsewhere)));
     }
     let mut of_devices = Vec::new();
     for family in site.carried() {
         if sources(site).iter().any(|source| source.family() == family) {
-            of_devices.extend(access(site, &Source(networks_in(family, VISITING)), Some(family), None));
+            of_devices.extend(access(site, &from_in(family, VISITING), Some(family), None));
         }
     }
     if !devices(site, is_by_mac).is_empty() {
@@ -56,7 +55,7 @@ pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
     }
     if !of_devices.is_empty() {
         // The devices' addresses can include this host's own address.
-        rules.push(rule([coming(&loopback())], Accept));
+        add(&mut rules, [coming(&loopback())], Accept);
     }
     rules.extend(of_devices);
     rules
@@ -98,18 +97,18 @@ fn access(
     served.extend(dns::at(RESOLVER_PORT));
     let mut rules = Vec::new();
     for port in served {
-        rules.push(rule_of(&[&of_family, &[port]], Accept));
+        add_of(&mut rules, &[&of_family, &[port]], Accept);
     }
     if let Some(elsewhere) = not_pinged {
-        rules.push(rule_of(&[&of_family, &[FromOriginator, elsewhere, Icmp(Family::V4)]], Reject));
+        add_of(&mut rules, &[&of_family, &[FromOriginator, elsewhere, Icmp(Family::V4)]], Reject);
     }
     // IPv6 needs ICMP for neighbour discovery.
     for family in [Family::V4, Family::V6].into_iter().filter(|family| speaks(*family)) {
-        rules.push(rule_of(&[who, &[Icmp(family)]], Accept));
+        add_of(&mut rules, &[who, &[Icmp(family)]], Accept);
     }
-    rules.push(rule_of(&[&of_family, &[FromOriginator]], Reject));
-    rules.push(rule_of(&[&of_family, &[Established]], Accept));
-    rules.push(rule(of_family, Reject));
+    add_of(&mut rules, &[&of_family, &[FromOriginator]], Reject);
+    add_of(&mut rules, &[&of_family, &[Established]], Accept);
+    add(&mut rules, of_family, Reject);
     rules
 }
 

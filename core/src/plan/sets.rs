@@ -23,12 +23,27 @@ pub(super) const INNER: &str = "inner";
 /// Set of sources that leave via this site's uplink under its address.
 pub(super) const INSIDE: &str = "inside";
 
+/// Adds a rule with its conditions in the right order. Separate from [`rule`], which would return each rule by
+/// value, to be copied by the caller.
+pub(super) fn add(rules: &mut Vec<FirewallRule>, conditions: impl Into<Vec<Condition>>, action: Action) {
+    add_in_order(rules, conditions.into(), action);
+}
+
+/// Adds a rule from lists of conditions, which costs less code than a chain of iterators at each caller.
+pub(super) fn add_of(rules: &mut Vec<FirewallRule>, parts: &[&[Condition]], action: Action) {
+    add_in_order(rules, parts.concat(), action);
+}
+
+fn add_in_order(rules: &mut Vec<FirewallRule>, conditions: Vec<Condition>, action: Action) {
+    rules.push(in_order(conditions, action));
+}
+
 /// Builds a rule with its conditions in the right order.
 pub(super) fn rule(conditions: impl Into<Vec<Condition>>, action: Action) -> FirewallRule {
     in_order(conditions.into(), action)
 }
 
-/// Builds a rule from lists of conditions, which costs less code than a chain of iterators at each caller.
+/// Builds a rule from lists of conditions.
 pub(super) fn rule_of(parts: &[&[Condition]], action: Action) -> FirewallRule {
     in_order(parts.concat(), action)
 }
@@ -64,14 +79,29 @@ pub(super) fn to(network: Cidr) -> Condition {
     Condition::Destination(Networks::One(network))
 }
 
+/// Returns the condition on packets that come in on an interface in the set of this name.
+pub(super) fn coming_in(set: &str) -> Condition {
+    Condition::Incoming(in_set(set))
+}
+
+/// Returns the condition on packets that go out on an interface in the set of this name.
+pub(super) fn leaving_in(set: &str) -> Condition {
+    Condition::Outgoing(in_set(set))
+}
+
+/// Returns the condition on packets from networks of one family in the set of this name.
+pub(super) fn from_in(family: Family, set: &str) -> Condition {
+    Condition::Source(networks_in(family, set))
+}
+
+/// Returns the condition on packets to networks of one family in the set of this name.
+pub(super) fn to_in(family: Family, set: &str) -> Condition {
+    Condition::Destination(networks_in(family, set))
+}
+
 /// Returns the interfaces in the set of this name.
 pub(super) fn in_set(name: &str) -> Interfaces {
     Interfaces::In(SetName(name.to_owned()))
-}
-
-/// Returns the interfaces of all tunnels.
-pub(super) fn tunnels() -> Interfaces {
-    in_set(TUNNELS)
 }
 
 /// Returns the networks of one family in the set of this name.

@@ -6,10 +6,9 @@ use crate::base::net::IfName;
 use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop},
-    Condition::Incoming,
     FirewallRule,
 };
-use crate::plan::sets::{from, in_set, rule};
+use crate::plan::sets::{add, coming_in, from};
 use crate::site::{Portal, Site};
 
 /// Set of interfaces of portals that only some of the traffic enters.
@@ -26,10 +25,10 @@ pub(super) fn partly(site: &Site) -> SortedSet<IfName> {
 pub(super) fn forward(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     if !partly(site).is_empty() {
-        rules.push(rule([Incoming(in_set(PARTLY))], Accept));
+        add(&mut rules, [coming_in(PARTLY)], Accept);
     }
     for subnet in site.subnets() {
-        rules.push(rule([from(subnet)], Drop));
+        add(&mut rules, [from(subnet)], Drop);
     }
     rules
 }

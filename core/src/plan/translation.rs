@@ -15,10 +15,10 @@ use crate::base::net::{Cidr, Family};
 use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{DestinationNat, DestinationPrefix, Drop, SourceNat, SourcePrefix},
-    Condition::{Destination, Incoming, NotOutgoing, Outgoing, Source},
+    Condition::{Destination, NotOutgoing, Source},
     FirewallRule, Networks, Set, SetName,
 };
-use crate::plan::sets::{disjoint, from, rule, to, tunnels};
+use crate::plan::sets::{TUNNELS, add, coming_in, disjoint, from, in_set, leaving_in, to};
 use crate::site::Site;
 
 /// Sets of networks here that no other site sees as they are, by family.
@@ -31,7 +31,7 @@ pub(super) fn prerouting(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for (here, seen_as) in in_use(site) {
         let action = alone(here).map_or(DestinationPrefix(here), DestinationNat);
-        rules.push(rule([Incoming(tunnels()), to(seen_as)], action));
+        add(&mut rules, [coming_in(TUNNELS), to(seen_as)], action);
     }
     rules
 }
@@ -42,7 +42,7 @@ pub(super) fn postrouting(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for (here, seen_as) in in_use(site) {
         let action = alone(seen_as).map_or(SourcePrefix(seen_as), SourceNat);
-        rules.push(rule([Outgoing(tunnels()), from(here)], action));
+        add(&mut rules, [leaving_in(TUNNELS), from(here)], action);
     }
     rules
 }
@@ -51,7 +51,7 @@ pub(super) fn postrouting(site: &Site) -> Vec<FirewallRule> {
 pub(super) fn incoming(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for (family, name, _) in by_family(HIDDEN, &hidden(site)) {
-        rules.push(rule([Incoming(tunnels()), Destination(Networks::In(family, name))], Drop));
+        add(&mut rules, [coming_in(TUNNELS), Destination(Networks::In(family, name))], Drop);
     }
     rules
 }
@@ -61,7 +61,7 @@ pub(super) fn incoming(site: &Site) -> Vec<FirewallRule> {
 pub(super) fn untranslated(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for (family, name, _) in by_family(HIDDEN, &hidden(site)) {
-        rules.push(rule([Incoming(tunnels()), Source(Networks::In(family, name))], Drop));
+        add(&mut rules, [coming_in(TUNNELS), Source(Networks::In(family, name))], Drop);
     }
     rules
 }
@@ -71,7 +71,7 @@ pub(super) fn untranslated(site: &Site) -> Vec<FirewallRule> {
 pub(super) fn leaving(site: &Site) -> Vec<FirewallRule> {
     let mut rules = Vec::new();
     for (family, name, _) in by_family(APART, &apart(site)) {
-        rules.push(rule([NotOutgoing(tunnels()), Destination(Networks::In(family, name))], Drop));
+        add(&mut rules, [NotOutgoing(in_set(TUNNELS)), Destination(Networks::In(family, name))], Drop);
     }
     rules
 }
