@@ -12,11 +12,11 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::SourceNat,
     Condition::{self, Family as Of, Icmp, Marked, NotDestination, NotSource},
-    FirewallRule, Networks, Set, SetName,
+    Networks, Set, SetName,
 };
 use crate::plan::nat::KNOWN;
 use crate::plan::priorities::{CHAINS, into, loopback};
-use crate::plan::sets::{OWN, add, disjoint, from, from_in, leaving, networks_in, rule_of, to};
+use crate::plan::sets::{OWN, Rules, add, add_of, disjoint, from, from_in, leaving, networks_in, to};
 use crate::plan::{classifier, exempt, marks};
 use crate::site::{Chain, Entrance, Portal, Site};
 use crate::state::{Rule, Selector};
@@ -36,17 +36,16 @@ pub(super) fn rules(site: &Site) -> Vec<Rule> {
     rules
 }
 
-/// Returns the rules that choose the source addresses of traffic into chains, and of traffic of LANs that
+/// Adds the rules that choose the source addresses of traffic into chains, and of traffic of LANs that
 /// leaves another way than their chains. They come before the rules for other traffic into tunnels.
-pub(super) fn source_nat(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+pub(super) fn source_nat(rules: &mut Rules, site: &Site) {
     for portal in &site.portals {
         for family in site.carried() {
             match site.chain(&portal.exit) {
-                Some(chain) => rules.extend(into_chain(site, portal, chain, family)),
-                None => rules.extend(first_hop_alone(site, portal, family)),
+                Some(chain) => into_chain(rules, site, portal, chain, family),
+                None => first_hop_alone(rules, site, portal, family),
             }
-            rules.extend(later_hops_alone(site, portal, family));
+            later_hops_alone(rules, site, portal, family);
         }
     }
     // The addresses of chains are on the interface, too, so the kernel might masquerade as one of them.
@@ -54,10 +53,9 @@ pub(super) fn source_nat(site: &Site) -> Vec<FirewallRule> {
     for interface in interfaces {
         for family in site.carried() {
             let strange = [leaving(interface), NotSource(networks_in(family, KNOWN))];
-            rules.extend(send_as(site.address(family), &strange));
+            send_as(rules, site.address(family), &strange);
         }
     }
-    rules
 }
 
 /// Returns the sets that the rules of this file look into, apart from those of other files.
@@ -77,17 +75,20 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets
 }
 
-/// Returns the rules for traffic of a portal into the chain that it uses.
-fn into_chain(site: &Site, portal: &Portal, chain: &Chain, family: Family) -> Vec<FirewallRule> {
+/// Adds the rules for traffic of a portal into the chain that it uses.
+fn into_chain(rules: &mut Rules, site: &Site, portal: &Portal, chain: &Chain, family: Family) {
     let out = leaving(&chain.interface);
     let address = chain.address(family);
     if portal.address.is_some() {
         let (address, sources) = sources_of_lan(site, portal, chain, family);
-        let translate = |network| send_as(address, &[out.clone(), from(network)]);
-        return sources.into_iter().filter_map(translate).collect();
+        for network in sources {
+            send_as(rules, address, &[out.clone(), from(network)]);
+        }
+        return;
     }
     if let Some(mark) = portal.mark() {
-        return Vec::from_iter(send_as(address, &[out, Of(family), Marked(mark)]));
+        send_as(rules, address, &[out, Of(family), Marked(mark)]);
+        return;
     }
     let exempt = disjoint(family, exempt(site, portal).into_iter());
     let exempt =
@@ -96,16 +97,16 @@ fn into_chain(site: &Site, portal: &Portal, chain: &Chain, family: Family) -> Ve
         Entrance::Own => own_sources(site, family),
         _ => classifier::condition(portal, family).into_iter().collect(),
     };
-    let mut rules =
-        if portal.entrance == Entrance::Own { probes(site, &chain.interface, family) } else { Vec::new() };
+    if portal.entrance == Entrance::Own {
+        probes(rules, site, &chain.interface, family);
+    }
     for source in sources {
         for there in classifier::destinations(portal, family) {
             let parts =
                 [slice::from_ref(&out), exempt.as_slice(), slice::from_ref(&source), there.as_slice()];
-            rules.extend(send_as(address, &parts.concat()));
+            send_as(rules, address, &parts.concat());
         }
     }
-    rules
 }
 
 /// Returns the sources of a portal's LAN that take another address in a chain, with that address. In the
@@ -144,56 +145,54 @@ fn own_sources(site: &Site, family: Family) -> Vec<Condition> {
     sources
 }
 
-/// Returns the rules that exempt probes of the first hop as an exit from the rules for this router's traffic.
-fn probes(site: &Site, interface: &IfName, family: Family) -> Vec<FirewallRule> {
-    let Some(own) = site.address(family) else { return Vec::new() };
-    let mut rules = Vec::new();
+/// Adds the rules that exempt probes of the first hop as an exit from the rules for this router's traffic.
+fn probes(rules: &mut Rules, site: &Site, interface: &IfName, family: Family) {
+    let Some(own) = site.address(family) else { return };
     for probe in site.agent.probes.iter().filter(|probe| probe.interface == *interface) {
         if Family::of(probe.target) == family {
             let [from, to] = [from(Cidr::host(own)), to(Cidr::host(probe.target))];
-            add(&mut rules, [leaving(interface), from, to, Icmp(family)], SourceNat(own));
+            add(rules, [leaving(interface), from, to, Icmp(family)], SourceNat(own));
         }
     }
-    rules
 }
 
-/// Returns the rule for the LAN of a portal that leaves at the first hop of its chain: that site would send
+/// Adds the rule for the LAN of a portal that leaves at the first hop of its chain: that site would send
 /// the LAN's traffic on.
-fn first_hop_alone(site: &Site, portal: &Portal, family: Family) -> Option<FirewallRule> {
-    let (lan, chain) = (lan(portal, family)?, site.chain_of_lan(portal)?);
-    let leaves_there = portal.exit.interface() == Some(&chain.interface);
-    let of_lan = from(lan.network());
-    leaves_there.then(|| send_as(site.address(family), &[leaving(&chain.interface), of_lan]))?
+fn first_hop_alone(rules: &mut Rules, site: &Site, portal: &Portal, family: Family) {
+    let (Some(lan), Some(chain)) = (lan(portal, family), site.chain_of_lan(portal)) else { return };
+    if portal.exit.interface() == Some(&chain.interface) {
+        send_as(rules, site.address(family), &[leaving(&chain.interface), from(lan.network())]);
+    }
 }
 
-/// Returns the rules for the LAN of a portal into the links to later hops of its chain: those sites expect
+/// Adds the rules for the LAN of a portal into the links to later hops of its chain: those sites expect
 /// the LAN's traffic from the hop before them.
-fn later_hops_alone(site: &Site, portal: &Portal, family: Family) -> Vec<FirewallRule> {
+fn later_hops_alone(rules: &mut Rules, site: &Site, portal: &Portal, family: Family) {
     let (Some(lan), Some(chain)) = (lan(portal, family), site.chain_of_lan(portal)) else {
-        return Vec::new();
+        return;
     };
     let of_lan = from(lan.network());
     let address = site.address(family);
-    let mut rules = Vec::new();
     for (interface, tunnel) in site.tunnels.iter().filter(|(_, tunnel)| tunnel.provider.is_none()) {
         for peer in chain.hops[1..].iter().filter_map(|hop| tunnel.peers.get(hop)) {
             let out = [leaving(interface), of_lan.clone()];
             if tunnel.table.is_some() {
-                rules.extend(send_as(address, &out));
+                send_as(rules, address, &out);
                 continue;
             }
             let networks = disjoint(family, peer.networks.iter().copied());
             for network in networks {
-                rules.extend(send_as(address, &[out.as_slice(), &[to(network)]].concat()));
+                send_as(rules, address, &[out.as_slice(), &[to(network)]].concat());
             }
         }
     }
-    rules
 }
 
-/// Returns the rule that gives traffic this source address, if there is one.
-fn send_as(address: Option<IpAddr>, conditions: &[Condition]) -> Option<FirewallRule> {
-    address.map(|address| rule_of(&[conditions], SourceNat(address)))
+/// Adds the rule that gives traffic this source address, if there is one.
+fn send_as(rules: &mut Rules, address: Option<IpAddr>, conditions: &[Condition]) {
+    if let Some(address) = address {
+        add_of(rules, &[conditions], SourceNat(address));
+    }
 }
 
 /// Returns the destinations that do not enter a portal without a LAN.

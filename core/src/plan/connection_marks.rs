@@ -5,9 +5,9 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark},
     Condition::{ConnectionMarked, Departing, FromOriginator},
-    FirewallRule, MarksAtInterfaces, Set, SetName,
+    MarksAtInterfaces, Set, SetName,
 };
-use crate::plan::sets::{TUNNELS, carried, leaving_in, rule_of};
+use crate::plan::sets::{Rules, TUNNELS, add_of, carried, leaving_in};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
@@ -24,29 +24,28 @@ pub(super) fn untold() -> Mark {
     Mark { value: TUNNELED.value, mask: TUNNEL_BITS }
 }
 
-/// Returns the rules that give a connection the mark of the tunnel that it is opened into. Most packets
+/// Adds the rules that give a connection the mark of the tunnel that it is opened into. Most packets
 /// belong to a connection that has the mark already. A connection with the mark of a portal keeps that mark,
 /// because a portal has one tunnel.
-pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
+pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
-        return Vec::new();
+        return;
     }
     let carried = carried(site);
-    let opening = |set: &str, of_portal: u32, mark| {
+    add_of(rules, &[&[Departing(pairs())], carried.as_slice()], Accept);
+    let mut opening = |set: &str, of_portal: u32, mark| {
         let portals = ConnectionMarked(Mark { value: of_portal, mask: PORTAL_MARKS });
         let into_tunnel = [leaving_in(set), portals];
-        rule_of(&[&[FromOriginator], carried.as_slice(), &into_tunnel], SetConnectionMark(mark))
+        add_of(rules, &[&[FromOriginator], carried.as_slice(), &into_tunnel], SetConnectionMark(mark));
     };
-    let mut rules = vec![rule_of(&[&[Departing(pairs())], carried.as_slice()], Accept)];
     if site.portals.iter().any(|portal| portal.mark().is_some()) {
-        rules.push(opening(TUNNELS, PORTAL_MARKS, TUNNELED));
+        opening(TUNNELS, PORTAL_MARKS, TUNNELED);
     }
     let no_number = Mark { value: TUNNELED.value, mask: TUNNEL_BITS & !PORTAL_MARKS };
-    rules.push(opening(TUNNELS, 0, no_number));
+    opening(TUNNELS, 0, no_number);
     for (name, bit, _) in by_bit(site) {
-        rules.push(opening(&name, 0, Mark { value: bit, mask: bit }));
+        opening(&name, 0, Mark { value: bit, mask: bit });
     }
-    rules
 }
 
 /// Returns the sets that the rules of this file look into.

@@ -2,21 +2,23 @@
 
 use crate::base::net::{Cidr, Family};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::{Action::Accept, FirewallRule, Set, SetName};
+use crate::firewall::{Action::Accept, Set, SetName};
 use crate::plan::dns;
-use crate::plan::sets::{TUNNELS, coming_in, disjoint, from_in, rule_of, to};
+use crate::plan::sets::{Rules, TUNNELS, add_of, coming_in, disjoint, from_in, to};
 use crate::site::{RESOLVER_PORT, Site};
 
 /// Set of the networks from which resolvers of linked sites ask.
 const ASKERS: &str = "askers";
 
-/// Returns the rules that let resolvers of linked sites ask at this site's address in the tunnels.
-pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
+/// Adds the rules that let resolvers of linked sites ask at this site's address in the tunnels.
+pub(super) fn input(rules: &mut Rules, site: &Site) {
     if askers(site).is_empty() {
-        return Vec::new();
+        return;
     }
     let asking = [coming_in(TUNNELS), from_in(Family::V4, ASKERS), to(Cidr::host(site.address))];
-    dns::at(RESOLVER_PORT).map(|port| rule_of(&[&asking, &[port]], Accept)).into()
+    for port in dns::at(RESOLVER_PORT) {
+        add_of(rules, &[&asking, &[port]], Accept);
+    }
 }
 
 /// Returns the set that those rules look into, if it has members.

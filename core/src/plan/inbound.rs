@@ -13,11 +13,11 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::{Accept, SetConnectionMark, SetMark},
     Condition::{self, ConnectionMarked, Device, FromOriginator, FromResponder, Marked, TcpPort, UdpPort},
-    Devices, FirewallRule as Filter, Set, SetName,
+    Devices, Set, SetName,
 };
 use crate::plan::priorities::{END, MARKED};
 use crate::plan::sets::{
-    add, coming, coming_in, disjoint, from_in, leaving, leaving_in, to_in, with_members,
+    Rules, add, coming, coming_in, disjoint, from_in, leaving, leaving_in, to_in, with_members,
 };
 use crate::site::{Entrance, Portal, ReplyPath, Site};
 use crate::state::{INBOUND, Rule, RuleAction, Selector};
@@ -44,39 +44,35 @@ pub(super) fn rules(site: &Site) -> Option<Rule> {
     Some(Rule { priority: MARKED, family: Family::V4, selector, action: RuleAction::Goto(END) })
 }
 
-/// Returns the rules that mark incoming connections and their answers.
-pub(super) fn marks(site: &Site) -> Vec<Filter> {
-    let Some(uplink) = checked(site).filter(|_| !asked(site).is_empty()) else { return Vec::new() };
-    let mut rules = Vec::new();
+/// Adds the rules that mark incoming connections and their answers.
+pub(super) fn marks(rules: &mut Rules, site: &Site) {
+    let Some(uplink) = checked(site).filter(|_| !asked(site).is_empty()) else { return };
     for port in any_port() {
         let asked = to_in(Family::V4, ASKED);
-        add(&mut rules, [coming(uplink), asked, FromOriginator, port], SetMark(INBOUND));
+        add(rules, [coming(uplink), asked, FromOriginator, port], SetMark(INBOUND));
     }
-    add(&mut rules, [coming(uplink), Marked(INBOUND)], SetConnectionMark(INBOUND));
+    add(rules, [coming(uplink), Marked(INBOUND)], SetConnectionMark(INBOUND));
     for sender in senders(site) {
         for port in any_port() {
             let answer = [sender.clone(), ConnectionMarked(INBOUND), FromResponder, port];
-            add(&mut rules, answer, SetMark(INBOUND));
+            add(rules, answer, SetMark(INBOUND));
         }
     }
-    rules
 }
 
-/// Returns the rules that let inbound connections in to a portal's own LAN, and their answers out.
-pub(super) fn forward(site: &Site) -> Vec<Filter> {
-    let Some(uplink) = checked(site) else { return Vec::new() };
-    let mut rules = Vec::new();
+/// Adds the rules that let inbound connections in to a portal's own LAN, and their answers out.
+pub(super) fn forward(rules: &mut Rules, site: &Site) {
+    let Some(uplink) = checked(site) else { return };
     if !interfaces(site).is_empty() {
         let way = [coming(uplink), leaving_in(INTERFACES), ConnectionMarked(INBOUND)];
-        add(&mut rules, way, Accept);
+        add(rules, way, Accept);
     }
     for sender in senders(site) {
         for port in any_port() {
             let answer = [sender.clone(), leaving(uplink), ConnectionMarked(INBOUND), FromResponder, port];
-            add(&mut rules, answer, Accept);
+            add(rules, answer, Accept);
         }
     }
-    rules
 }
 
 /// Returns the sets that the rules of this file look into.

@@ -7,9 +7,10 @@
 //! not enter the portal again, although it carries the mark. Each portal has its own mark, so that failover
 //! to another exit changes only policy rules.
 
+use std::slice;
+
 use crate::base::net::{Cidr, Family, IfName, Mark, Priority};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Drop, SetConnectionMark, SetMark},
     Condition::{
@@ -19,8 +20,7 @@ use crate::firewall::{
 };
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, into, loopback};
 use crate::plan::sets::{
-    INNER, TUNNELS, add, add_of, carried, coming, coming_in, disjoint, from, leaving_in, of_family, rule,
-    rule_of, to,
+    INNER, Rules, TUNNELS, add, add_of, carried, coming, coming_in, disjoint, from, leaving_in, of_family, to,
 };
 use crate::plan::{classifier, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
@@ -100,15 +100,17 @@ pub(super) fn marked_tunnels(site: &Site) -> SortedSet<&IfName> {
     tunnels
 }
 
-/// Returns the rules that mark incoming packets.
-pub(super) fn incoming(site: &Site) -> Vec<Filter> {
-    let mut rules = inbound::marks(site);
-    rules.extend(site.agent.probes.iter().map(|probe| answer(site, probe)));
+/// Adds the rules that mark incoming packets.
+pub(super) fn incoming(rules: &mut Rules, site: &Site) {
+    inbound::marks(rules, site);
+    for probe in &site.agent.probes {
+        answer(rules, site, probe);
+    }
     // These rules follow the rule on answers to probes: a masqueraded answer to a device looks like an answer
     // to a probe until it has its own address again.
     for (portal, mark) in marked(site) {
         if portal.exits.iter().any(|exit| exit.interface().is_some()) {
-            add(&mut rules, [coming_in(TUNNELS), ConnectionMarked(mark)], SetMark(mark));
+            add(rules, [coming_in(TUNNELS), ConnectionMarked(mark)], SetMark(mark));
         }
     }
     let (whole, devices): (Vec<_>, Vec<_>) = marked(site)
@@ -120,43 +122,47 @@ pub(super) fn incoming(site: &Site) -> Vec<Filter> {
         let mut chosen = chosen(site, portal);
         chosen.extend(dns::asking_here(site, portal));
         for conditions in chosen {
-            add_of(&mut rules, &[&conditions, &[Marked(NONE)]], SetMark(*mark));
+            add_of(rules, &[&conditions, &[Marked(NONE)]], SetMark(*mark));
         }
     }
-    rules.extend(comes_in.iter().map(|(_, mark)| keep(*mark)));
-    rules
+    for (_, mark) in comes_in {
+        keep(rules, mark);
+    }
 }
 
-/// Returns the rules that mark packets of this host itself: in connections that it opens, except for the
+/// Adds the rules that mark packets of this host itself: in connections that it opens, except for the
 /// tunnels' own packets.
-pub(super) fn outgoing(site: &Site) -> Vec<Filter> {
+pub(super) fn outgoing(rules: &mut Rules, site: &Site) {
     let Some((portal, mark)) = marked(site).find(|(portal, _)| portal.entrance == Entrance::Own) else {
-        return Vec::new();
+        return;
     };
     let opening = [FromOriginator, NotMarked(TUNNEL_MARK)];
-    let marking = |conditions: &Vec<_>| rule_of(&[opening.as_slice(), conditions], SetMark(mark));
-    let mut rules: Vec<Filter> = chosen(site, portal).iter().map(marking).collect();
-    rules.push(keep(mark));
-    rules
+    for conditions in chosen(site, portal) {
+        add_of(rules, &[&opening, &conditions], SetMark(mark));
+    }
+    keep(rules, mark);
 }
 
-/// Returns the rules that let packets with the mark of a portal leave only via tunnels, even without the
+/// Adds the rules that let packets with the mark of a portal leave only via tunnels, even without the
 /// policy rules and on any uplink. Answers are exempt: where the devices are on the uplink's own link,
 /// answers carry the mark of their connection, and go to the devices. Packets of a connection that went into
 /// a tunnel do not leave elsewhere either: otherwise this host itself would tell a server by ICMP that the
 /// client is gone.
-pub(super) fn leaving(site: &Site) -> Vec<Filter> {
-    let closed = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct);
-    let mut drops: Vec<Filter> = closed.map(|(_, mark)| rule([FromOriginator, Marked(mark)], Drop)).collect();
-    let only_ipv4 = drops.is_empty().then(|| carried(site)).flatten();
-    if site.tunnels.values().any(|tunnel| tunnel.table.is_some()) {
+pub(super) fn leaving(rules: &mut Rules, site: &Site) {
+    let closed: Vec<_> = marked(site).filter(|(portal, _)| portal.exit != Exit::Direct).collect();
+    let is_tunneled = site.tunnels.values().any(|tunnel| tunnel.table.is_some());
+    let carried = carried(site);
+    if is_tunneled || !closed.is_empty() {
+        let only_ipv4 = carried.as_ref().filter(|_| closed.is_empty());
+        add_of(rules, &[only_ipv4.map_or(&[], slice::from_ref), &[leaving_in(INNER)]], Accept);
+    }
+    for (_, mark) in closed {
+        add(rules, [FromOriginator, Marked(mark)], Drop);
+    }
+    if is_tunneled {
         let tunneled = [FromOriginator, ConnectionMarked(TUNNELED)];
-        add_of(&mut drops, &[carried(site).as_slice(), &tunneled], Drop);
+        add_of(rules, &[carried.as_slice(), &tunneled], Drop);
     }
-    if !drops.is_empty() {
-        drops.insert(0, rule_of(&[only_ipv4.as_slice(), &[leaving_in(INNER)]], Accept));
-    }
-    drops
 }
 
 /// Returns the sets of destinations that are exempt from marking.
@@ -180,8 +186,8 @@ fn marked(site: &Site) -> impl Iterator<Item = (&Portal, Mark)> {
     site.portals.iter().filter_map(|portal| Some((portal, portal.mark()?)))
 }
 
-/// Returns the rule that marks an answer to a probe.
-fn answer(site: &Site, probe: &ExitProbe) -> Filter {
+/// Adds the rule that marks an answer to a probe.
+fn answer(rules: &mut Rules, site: &Site, probe: &ExitProbe) {
     let own = site
         .tunnels
         .get(&probe.interface)
@@ -192,12 +198,12 @@ fn answer(site: &Site, probe: &ExitProbe) -> Filter {
         to(Cidr::host(own)),
         Icmp(Family::of(probe.target)),
     ];
-    rule(conditions, SetMark(probe.mark))
+    add(rules, conditions, SetMark(probe.mark));
 }
 
-/// Returns the rule that copies the mark of a packet to its connection.
-fn keep(mark: Mark) -> Filter {
-    rule([Marked(mark)], SetConnectionMark(mark))
+/// Adds the rule that copies the mark of a packet to its connection.
+fn keep(rules: &mut Rules, mark: Mark) {
+    add(rules, [Marked(mark)], SetConnectionMark(mark));
 }
 
 /// Returns the lists of conditions on traffic that enters a portal. Traffic enters if it fulfils all

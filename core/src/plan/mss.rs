@@ -5,9 +5,9 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::ClampMss,
     Condition::{Family as Of, TcpSyn},
-    FirewallRule, Set, SetName,
+    Set, SetName,
 };
-use crate::plan::sets::{TUNNELS, add, coming_in, leaving_in};
+use crate::plan::sets::{Rules, TUNNELS, add, coming_in, leaving_in};
 use crate::site::Site;
 
 /// Returns the bytes of an IP and a TCP header without options: the difference between an MTU and its segment
@@ -19,24 +19,22 @@ fn headers(family: Family) -> u32 {
     }
 }
 
-/// Returns the rules that clamp segments in both directions. Both sites have them: with only one direction
+/// Adds the rules that clamp segments in both directions. Both sites have them: with only one direction
 /// clamped, big uploads would hang.
-pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
+pub(super) fn rules(rules: &mut Rules, site: &Site) {
     if site.tunnels.is_empty() {
-        return Vec::new();
+        return;
     }
     let mtus: Vec<u32> = by_mtu(site).keys().copied().collect();
-    let mut rules = Vec::new();
     for mtu in &mtus {
         let set = if mtus.len() == 1 { TUNNELS } else { &set_name(*mtu) };
         for family in site.carried() {
             let largest = u16::try_from(mtu - headers(family)).expect("validated: an MTU has 16 bits");
             for direction in [leaving_in(set), coming_in(set)] {
-                add(&mut rules, [direction, Of(family), TcpSyn], ClampMss(largest));
+                add(rules, [direction, Of(family), TcpSyn], ClampMss(largest));
             }
         }
     }
-    rules
 }
 
 /// Returns the sets of tunnels, one for each MTU.

@@ -6,39 +6,38 @@ use crate::base::net::{Cidr, Family, IfName};
 use crate::firewall::{
     Action::{Masquerade, SourceNat},
     Condition::{Family as Of, NotSource},
-    FirewallRule,
 };
-use crate::plan::sets::{INSIDE, PROVIDERS, TUNNELS, add, from_in, leaving, leaving_in, networks_in, to};
+use crate::plan::sets::{
+    INSIDE, PROVIDERS, Rules, TUNNELS, add, from_in, leaving, leaving_in, networks_in, to,
+};
 use crate::plan::translation;
 use crate::site::{ProviderSettings, Site};
 
 /// Set of networks to which the other ends of tunnels know the way back.
 pub(super) const KNOWN: &str = "known";
 
-/// Returns the rules after routing.
-pub(super) fn rules(site: &Site) -> Vec<FirewallRule> {
-    let mut rules = Vec::new();
+/// Adds the rules after routing.
+pub(super) fn rules(rules: &mut Rules, site: &Site) {
     for uplink in site.uplinks() {
         for family in site.carried() {
-            add(&mut rules, [leaving(uplink), from_in(family, INSIDE)], Masquerade);
+            add(rules, [leaving(uplink), from_in(family, INSIDE)], Masquerade);
         }
     }
     for (interface, tunnel) in &site.tunnels {
         if let Some(own) = &tunnel.provider {
-            rules.extend(sources(interface, own));
+            sources(rules, interface, own);
         }
     }
     if site.providers().next().is_some() {
-        add(&mut rules, [leaving_in(PROVIDERS)], Masquerade);
+        add(rules, [leaving_in(PROVIDERS)], Masquerade);
     }
-    rules.extend(translation::postrouting(site));
+    translation::postrouting(rules, site);
     if !site.tunnels.is_empty() {
         // The other end knows the way back only to the network's subnet and to the networks that we share.
         for family in site.carried() {
-            add(&mut rules, [leaving_in(TUNNELS), NotSource(networks_in(family, KNOWN))], Masquerade);
+            add(rules, [leaving_in(TUNNELS), NotSource(networks_in(family, KNOWN))], Masquerade);
         }
     }
-    rules
 }
 
 /// Returns the members of the set [`KNOWN`]. Sources in translated networks have their translation already.
@@ -59,21 +58,19 @@ pub(super) fn inside(site: &Site) -> Vec<Cidr> {
     inside
 }
 
-/// Returns the rules that choose the source address to a provider that gave this host several addresses.
+/// Adds the rules that choose the source address to a provider that gave this host several addresses.
 /// Without these rules, the kernel would masquerade by the order in which it got the addresses.
-fn sources(interface: &IfName, own: &ProviderSettings) -> Vec<FirewallRule> {
+fn sources(rules: &mut Rules, interface: &IfName, own: &ProviderSettings) {
     let mut within = Vec::from_iter(own.sources());
     // The narrowest network comes first.
     within.sort_by_key(|(network, _)| Reverse(network.length()));
-    let mut rules = Vec::new();
     for (network, source) in within {
-        add(&mut rules, [leaving(interface), to(network)], SourceNat(source));
+        add(rules, [leaving(interface), to(network)], SourceNat(source));
     }
     for family in [Family::V4, Family::V6] {
         let of_family = own.addresses.iter().filter(|own| Family::of(own.address) == family);
         if let Some(first) = own.first(family).filter(|_| of_family.count() > 1) {
-            add(&mut rules, [leaving(interface), Of(family)], SourceNat(first));
+            add(rules, [leaving(interface), Of(family)], SourceNat(first));
         }
     }
-    rules
 }

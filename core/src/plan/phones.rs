@@ -4,15 +4,14 @@
 
 use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::SortedMap;
-use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Reject},
     Set, SetName,
 };
 use crate::plan::priorities::{DEVICES, into, skip};
 use crate::plan::sets::{
-    TUNNELS, add, add_of, coming, coming_in, from, from_in, leaving, leaving_in, network_sets, of_family, to,
-    to_in,
+    Rules, TUNNELS, add, add_of, coming, coming_in, from, from_in, leaving, leaving_in, network_sets,
+    of_family, to, to_in,
 };
 use crate::site::{Exit, Site, SitePhone};
 use crate::state::{Rule, Selector};
@@ -35,35 +34,32 @@ pub(super) fn rules(site: &Site) -> Vec<Rule> {
     rules
 }
 
-/// Returns the filter rules that allow only the ways of the policy rules, even while the policy rules are
+/// Adds the filter rules that allow only the ways of the policy rules, even while the policy rules are
 /// gone. WireGuard vouches for the source address.
-pub(super) fn forward(site: &Site) -> Vec<Filter> {
-    let mut filters = to_far_lans(site);
+pub(super) fn forward(rules: &mut Rules, site: &Site) {
+    to_far_lans(rules, site);
     for (interface, phone, own) in leaving_elsewhere(site) {
         let entering = [coming(interface), from(own)];
         for network in shared(site, own.family()) {
-            add_of(&mut filters, &[&entering, &[to(network)]], Accept);
+            add_of(rules, &[&entering, &[to(network)]], Accept);
         }
         for exit in site.exit_interfaces(&phone.exit) {
-            add_of(&mut filters, &[&entering, &[leaving(exit)]], Accept);
+            add_of(rules, &[&entering, &[leaving(exit)]], Accept);
         }
-        add(&mut filters, entering, Reject);
+        add(rules, entering, Reject);
     }
-    filters
 }
 
-/// Returns the rules that let all phones reach the networks that linked sites share.
-fn to_far_lans(site: &Site) -> Vec<Filter> {
+/// Adds the rules that let all phones reach the networks that linked sites share.
+fn to_far_lans(rules: &mut Rules, site: &Site) {
     let sets = sets(site);
-    let mut filters = Vec::new();
     for family in site.carried() {
         if sets.contains_key(&of_family(family, FAR_LANS)) {
             let way =
                 [coming_in(TUNNELS), from_in(family, PHONES), to_in(family, FAR_LANS), leaving_in(TUNNELS)];
-            add(&mut filters, way, Accept);
+            add(rules, way, Accept);
         }
     }
-    filters
 }
 
 /// Returns the sets that these rules look into; none if they are not needed.

@@ -4,14 +4,13 @@
 
 use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::FirewallRule as Filter;
 use crate::firewall::{
     Action::{Accept, Reject},
     Condition::Source,
     Networks, Set, SetName,
 };
 use crate::plan::priorities::{DEVICES, into, skip};
-use crate::plan::sets::{add, add_of, coming, leaving, to};
+use crate::plan::sets::{Rules, add, add_of, coming, leaving, to};
 use crate::site::{Relay, Site};
 use crate::state::{Rule, Selector};
 
@@ -34,19 +33,17 @@ pub(super) fn rules(site: &Site) -> Vec<Rule> {
     rules
 }
 
-/// Returns the filter rules that allow only the ways of the policy rules, even while the policy rules are
+/// Adds the filter rules that allow only the ways of the policy rules, even while the policy rules are
 /// gone.
-pub(super) fn forward(site: &Site) -> Vec<Filter> {
-    let mut filters = Vec::new();
+pub(super) fn forward(rules: &mut Rules, site: &Site) {
     for (number, ((incoming, outgoing, family), _)) in ways(site).into_iter().enumerate() {
         let entering = [coming(incoming), Source(Networks::In(family, sources(number)))];
         for network in shared(site, family) {
-            add_of(&mut filters, &[&entering, &[to(network)]], Accept);
+            add_of(rules, &[&entering, &[to(network)]], Accept);
         }
-        add_of(&mut filters, &[&entering, &[leaving(outgoing)]], Accept);
-        add(&mut filters, entering, Reject);
+        add_of(rules, &[&entering, &[leaving(outgoing)]], Accept);
+        add(rules, entering, Reject);
     }
-    filters
 }
 
 /// Returns the sets that the rules of this file look into.

@@ -10,12 +10,14 @@ use crate::firewall::{
     Condition::{
         self, Device, Established, Family as Of, FromOriginator, Icmp, NotDestination, Source, UdpPort,
     },
-    Devices, FirewallRule, Set, SetName,
+    Devices, Set, SetName,
 };
 use crate::plan::classifier;
 use crate::plan::dns::{self, DNS};
 use crate::plan::priorities::loopback;
-use crate::plan::sets::{add, add_of, coming, coming_in, from_in, network_sets, networks_in, with_members};
+use crate::plan::sets::{
+    Rules, add, add_of, coming, coming_in, from_in, network_sets, networks_in, with_members,
+};
 use crate::site::{Entrance, Portal, RESOLVER_PORT, RouterAccess, Site};
 
 /// Set of interfaces of visitors: devices that do not reach all of this router.
@@ -32,33 +34,31 @@ const VISITED: &str = "visited";
 /// Ports of DHCP servers (RFC 2131 § 4.1, RFC 8415 § 7.2).
 const DHCP: [(Family, u16); 2] = [(Family::V4, 67), (Family::V6, 547)];
 
-/// Returns the rules for traffic to this host.
-pub(super) fn input(site: &Site) -> Vec<FirewallRule> {
+/// Adds the rules for traffic to this host.
+pub(super) fn input(rules: &mut Rules, site: &Site) {
     let device = |set: &str| Device(Devices::In(SetName(set.to_owned())));
-    let mut rules = Vec::new();
     if !interfaces(site).is_empty() {
         let elsewhere = NotDestination(networks_in(Family::V4, VISITED));
-        rules.extend(access(site, &coming_in(VISITORS), None, Some(elsewhere)));
+        access(rules, site, &coming_in(VISITORS), None, Some(elsewhere));
     }
     let mut of_devices = Vec::new();
     for family in site.carried() {
         if sources(site).iter().any(|source| source.family() == family) {
-            of_devices.extend(access(site, &from_in(family, VISITING), Some(family), None));
+            access(&mut of_devices, site, &from_in(family, VISITING), Some(family), None);
         }
     }
     if !devices(site, is_by_mac).is_empty() {
-        of_devices.extend(access(site, &device(VISITING_MAC), None, None));
+        access(&mut of_devices, site, &device(VISITING_MAC), None, None);
     }
     // A device that the file names by an IPv4 address may have IPv6 addresses as well.
     if !devices(site, is_by_address).is_empty() {
-        of_devices.extend(access(site, &device(VISITING6), Some(Family::V6), None));
+        access(&mut of_devices, site, &device(VISITING6), Some(Family::V6), None);
     }
     if !of_devices.is_empty() {
         // The devices' addresses can include this host's own address.
-        add(&mut rules, [coming(&loopback())], Accept);
+        add(rules, [coming(&loopback())], Accept);
     }
     rules.extend(of_devices);
-    rules
 }
 
 /// Returns the sets that the rules of this file look into.
@@ -75,14 +75,15 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     sets
 }
 
-/// Returns the rules for the services that `who` reaches on this host, in `only` one family or in both, and
+/// Adds the rules for the services that `who` reaches on this host, in `only` one family or in both, and
 /// the rules that refuse the rest, also in connections that were opened before.
 fn access(
+    rules: &mut Rules,
     site: &Site,
     who: &Condition,
     only: Option<Family>,
     not_pinged: Option<Condition>,
-) -> Vec<FirewallRule> {
+) {
     let speaks =
         |family: Family| only.is_none_or(|only| only == family) && (family == Family::V4 || site.host.ipv6);
     // A source address implies the family.
@@ -95,21 +96,19 @@ fn access(
     }
     served.extend(dns::at(DNS));
     served.extend(dns::at(RESOLVER_PORT));
-    let mut rules = Vec::new();
     for port in served {
-        add_of(&mut rules, &[&of_family, &[port]], Accept);
+        add_of(rules, &[&of_family, &[port]], Accept);
     }
     if let Some(elsewhere) = not_pinged {
-        add_of(&mut rules, &[&of_family, &[FromOriginator, elsewhere, Icmp(Family::V4)]], Reject);
+        add_of(rules, &[&of_family, &[FromOriginator, elsewhere, Icmp(Family::V4)]], Reject);
     }
     // IPv6 needs ICMP for neighbour discovery.
     for family in [Family::V4, Family::V6].into_iter().filter(|family| speaks(*family)) {
-        add_of(&mut rules, &[who, &[Icmp(family)]], Accept);
+        add_of(rules, &[who, &[Icmp(family)]], Accept);
     }
-    add_of(&mut rules, &[&of_family, &[FromOriginator]], Reject);
-    add_of(&mut rules, &[&of_family, &[Established]], Accept);
-    add(&mut rules, of_family, Reject);
-    rules
+    add_of(rules, &[&of_family, &[FromOriginator]], Reject);
+    add_of(rules, &[&of_family, &[Established]], Accept);
+    add(rules, of_family, Reject);
 }
 
 /// Returns the portals whose devices do not reach all of this router.

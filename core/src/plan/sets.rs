@@ -2,7 +2,7 @@
 
 use crate::base::net::{Cidr, Family, IfName};
 use crate::base::sorted::{SortedMap, SortedSet};
-use crate::firewall::{Action, Condition, FirewallRule, Interfaces, Networks, Set, SetName};
+use crate::firewall::{Action, Chain, Condition, FirewallRule, Interfaces, Networks, Set, SetName};
 use crate::site::{Exit, Site};
 
 /// Set of all tunnels.
@@ -23,40 +23,46 @@ pub(super) const INNER: &str = "inner";
 /// Set of sources that leave via this site's uplink under its address.
 pub(super) const INSIDE: &str = "inside";
 
-/// Adds a rule with its conditions in the right order. Separate from [`rule`], which would return each rule by
-/// value, to be copied by the caller.
-pub(super) fn add(rules: &mut Vec<FirewallRule>, conditions: impl Into<Vec<Condition>>, action: Action) {
+/// Rules of a chain, in the order in which packets meet them. Functions add to a list of their caller: it costs
+/// less code than a list of each function's own.
+pub(super) type Rules = Vec<FirewallRule>;
+
+/// Function that adds rules to a chain.
+pub(super) type Part = fn(&mut Rules, &Site);
+
+/// Returns the rules that these functions add to each chain, apart from chains without rules.
+pub(super) fn in_chains(parts: &[(Chain, &[Part])], site: &Site) -> SortedMap<Chain, Rules> {
+    let mut chains = SortedMap::new();
+    for (chain, parts) in parts {
+        let mut rules = Rules::new();
+        for part in *parts {
+            part(&mut rules, site);
+        }
+        if !rules.is_empty() {
+            chains.insert(*chain, rules);
+        }
+    }
+    chains
+}
+
+/// Adds a rule with its conditions in the right order.
+pub(super) fn add(rules: &mut Rules, conditions: impl Into<Vec<Condition>>, action: Action) {
     add_in_order(rules, conditions.into(), action);
 }
 
 /// Adds a rule from lists of conditions, which costs less code than a chain of iterators at each caller.
-pub(super) fn add_of(rules: &mut Vec<FirewallRule>, parts: &[&[Condition]], action: Action) {
+pub(super) fn add_of(rules: &mut Rules, parts: &[&[Condition]], action: Action) {
     add_in_order(rules, parts.concat(), action);
 }
 
-fn add_in_order(rules: &mut Vec<FirewallRule>, conditions: Vec<Condition>, action: Action) {
-    rules.push(in_order(conditions, action));
-}
-
-/// Builds a rule with its conditions in the right order.
-pub(super) fn rule(conditions: impl Into<Vec<Condition>>, action: Action) -> FirewallRule {
-    in_order(conditions.into(), action)
-}
-
-/// Builds a rule from lists of conditions.
-pub(super) fn rule_of(parts: &[&[Condition]], action: Action) -> FirewallRule {
-    in_order(parts.concat(), action)
-}
-
-/// Builds a rule from a list of conditions. Separate from [`rule`], because each type of list would otherwise
-/// get a copy of the code.
-fn in_order(mut conditions: Vec<Condition>, action: Action) -> FirewallRule {
+/// Adds a rule. Separate from [`add`], because each type of list would otherwise get a copy of the code.
+fn add_in_order(rules: &mut Rules, mut conditions: Vec<Condition>, action: Action) {
     // The condition on a device goes last. No rule has two of them.
     if let Some(at) = conditions.iter().position(|condition| matches!(condition, Condition::Device(_))) {
         let device = conditions.remove(at);
         conditions.push(device);
     }
-    FirewallRule { conditions, action }
+    rules.push(FirewallRule { conditions, action });
 }
 
 /// Returns the condition on packets that come in on an interface.
