@@ -8,15 +8,17 @@ use std::net::IpAddr;
 use std::slice;
 
 use crate::base::net::{Cidr, Family, IfName, InterfaceAddress};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::SourceNat,
     Condition::{self, Family as Of, Icmp, Marked, NotDestination, NotSource},
-    Networks, Set, SetName,
+    Networks, Set,
 };
 use crate::plan::nat::KNOWN;
 use crate::plan::priorities::{CHAINS, into, loopback};
-use crate::plan::sets::{OWN, Rules, add, add_of, disjoint, from, from_in, leaving, networks_in, to};
+use crate::plan::sets::{
+    OWN, Rules, Sets, add, add_of, add_set, disjoint, from, from_in, leaving, networks_in, to,
+};
 use crate::plan::{classifier, exempt, marks};
 use crate::site::{Chain, Entrance, Portal, Site};
 use crate::state::{Rule, Selector};
@@ -58,21 +60,17 @@ pub(super) fn source_nat(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the sets that the rules of this file look into, apart from those of other files.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+/// Adds the sets that the rules of this file look into, apart from those of other files.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let unmarked = site.portals.iter().filter(|portal| {
         portal.mark().is_none() && portal.address.is_none() && site.chain(&portal.exit).is_some()
     });
-    let mut sets = SortedMap::new();
     for portal in unmarked {
         for family in site.carried() {
-            let exempt = disjoint(family, exempt(site, portal).into_iter());
-            if !exempt.is_empty() {
-                sets.insert(marks::exempt_set(portal, family), Set::Networks(family, exempt));
-            }
+            let exempt = disjoint(family, exempt(site, portal).as_slice());
+            add_set(sets, marks::exempt_set(portal, family), Set::Networks(family, exempt));
         }
     }
-    sets
 }
 
 /// Adds the rules for traffic of a portal into the chain that it uses.
@@ -90,7 +88,7 @@ fn into_chain(rules: &mut Rules, site: &Site, portal: &Portal, chain: &Chain, fa
         send_as(rules, address, &[out, Of(family), Marked(mark)]);
         return;
     }
-    let exempt = disjoint(family, exempt(site, portal).into_iter());
+    let exempt = disjoint(family, exempt(site, portal).as_slice());
     let exempt =
         (!exempt.is_empty()).then(|| NotDestination(Networks::In(family, marks::exempt_set(portal, family))));
     let sources = match &portal.entrance {
@@ -119,14 +117,14 @@ fn sources_of_lan(
     family: Family,
 ) -> (Option<IpAddr>, SortedSet<Cidr>) {
     let lan = lan(portal, family);
-    let behind =
-        portal.behind.iter().copied().filter(|behind| lan.is_none_or(|lan| *behind != lan.network()));
+    let mut sources: Vec<Cidr> = portal.behind.iter().copied().collect();
+    sources.retain(|behind| lan.is_none_or(|lan| *behind != lan.network()));
     let keeps = site.chain_of_lan(portal).is_some_and(|first| first.table == chain.table);
     match lan {
-        Some(lan) if keeps => (Some(lan.address), disjoint(family, behind)),
+        Some(lan) if keeps => (Some(lan.address), disjoint(family, &sources)),
         _ => {
-            let lan = lan.map(InterfaceAddress::network);
-            (chain.address(family), disjoint(family, behind.chain(lan)))
+            sources.extend(lan.map(InterfaceAddress::network));
+            (chain.address(family), disjoint(family, &sources))
         }
     }
 }
@@ -180,7 +178,7 @@ fn later_hops_alone(rules: &mut Rules, site: &Site, portal: &Portal, family: Fam
                 send_as(rules, address, &out);
                 continue;
             }
-            let networks = disjoint(family, peer.networks.iter().copied());
+            let networks = disjoint(family, peer.networks.as_slice());
             for network in networks {
                 send_as(rules, address, &[out.as_slice(), &[to(network)]].concat());
             }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::slice;
 
 use crate::base::net::{Cidr, Family, Mac};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::config::model::{Ports, Protocol};
 use crate::firewall::{
     Action::{Accept, Reject},
@@ -14,8 +14,8 @@ use crate::firewall::{
 };
 use crate::plan::exempt;
 use crate::plan::sets::{
-    NETWORK, Rules, TUNNELS, add, add_of, coming, disjoint, leaving, leaving_in, network_sets, of_family, to,
-    to_in,
+    NETWORK, Rules, Sets, TUNNELS, add, add_networks, add_of, add_set, coming, disjoint, leaving, leaving_in,
+    of_family, to, to_in,
 };
 use crate::site::{Entrance, Exit, Portal, Site, Vlan, families};
 
@@ -81,31 +81,21 @@ pub(super) fn enters(portal: &Portal, family: Family) -> bool {
     has_source && (portal.to.is_empty() || portal.to.iter().any(|network| network.family() == family))
 }
 
-/// Returns the sets that identify traffic that enters, and the networks that stay reachable for it.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds the sets that identify traffic that enters, and the networks that stay reachable for it.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for portal in &site.portals {
         if let Entrance::From(sources) = &portal.entrance {
             for family in site.carried() {
-                let sources = disjoint(family, sources.iter().copied());
-                if !sources.is_empty() {
-                    sets.insert(sources_of(family, portal), Set::Networks(family, sources));
-                }
+                let sources = disjoint(family, sources.as_slice());
+                add_set(sets, sources_of(family, portal), Set::Networks(family, sources));
             }
         }
-        let devices = devices(site, portal);
-        if !devices.is_empty() {
-            sets.insert(members("mac", portal), Set::Devices(devices));
-        }
+        add_set(sets, members("mac", portal), Set::Devices(devices(site, portal)));
     }
-    sets.extend(network_sets(site, &[(NETWORK, exempt::of_network(site))]));
+    add_networks(sets, site, NETWORK, &exempt::of_network(site));
     for family in families(site) {
-        let local = local(site, family);
-        if !local.is_empty() {
-            sets.insert(local_name(family), Set::Networks(family, local));
-        }
+        add_set(sets, local_name(family), Set::Networks(family, local(site, family)));
     }
-    sets
 }
 
 /// Adds the rules that one portal adds to those that all whole interfaces share.
@@ -222,7 +212,7 @@ pub(super) fn to_network(family: Family) -> Condition {
 }
 
 fn local(site: &Site, family: Family) -> SortedSet<Cidr> {
-    disjoint(family, site.host.local_networks.iter().copied())
+    disjoint(family, site.host.local_networks.as_slice())
 }
 
 fn local_name(family: Family) -> SetName {

@@ -7,7 +7,7 @@ use crate::firewall::{
     Condition::{ConnectionMarked, Departing, FromOriginator},
     MarksAtInterfaces, Set, SetName,
 };
-use crate::plan::sets::{Rules, TUNNELS, add_of, carried, leaving_in};
+use crate::plan::sets::{Rules, Sets, TUNNELS, add_interfaces, add_of, add_set, carried, leaving_in};
 use crate::site::{Site, TABLE_BASE};
 use crate::state::{PORTAL_MARKS, TUNNEL_BITS, TUNNEL_NUMBER_BITS, TUNNELED, tunneled};
 
@@ -48,8 +48,8 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let mut pairs: SortedSet<(IfName, u32)> =
         numbers(site).into_iter().map(|(tunnel, number)| (tunnel, tunneled(number))).collect();
     for portal in &site.portals {
@@ -57,9 +57,10 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
             pairs.insert((tunnel.clone(), TUNNELED.value | mark.value));
         }
     }
-    let mut sets = SortedMap::from([(SetName(PAIRS.to_owned()), Set::MarksAtInterfaces(pairs))]);
-    sets.extend(by_bit(site).into_iter().map(|(name, _, tunnels)| (SetName(name), Set::Interfaces(tunnels))));
-    sets
+    add_set(sets, SetName(PAIRS.to_owned()), Set::MarksAtInterfaces(pairs));
+    for (name, _, tunnels) in by_bit(site) {
+        add_interfaces(sets, &name, tunnels);
+    }
 }
 
 /// Returns the tunnels whose number has a bit, for each bit that is in use. Sets and rules for bits are fewer

@@ -5,7 +5,7 @@
 use std::slice;
 
 use crate::base::net::{Cidr, Family, IfName, special_purpose};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop, Reject},
     Chain,
@@ -16,12 +16,13 @@ use crate::firewall::{
     Firewall, Set, SetName,
 };
 use crate::plan::sets::{
-    ENTRANCES, INSIDE, OWN, PROVIDERS, Part, RESOLVERS, Rules, TUNNELS, add, add_of, coming, coming_in,
-    families_of, from, from_in, in_chains, in_set, leaving, leaving_in, resolvers, to, to_in, with_members,
+    ENTRANCES, INSIDE, OWN, PROVIDERS, Part, RESOLVERS, Rules, Sets, TUNNELS, add, add_interfaces,
+    add_networks, add_of, add_set, coming, coming_in, families_of, from, from_in, in_chains, in_set, leaving,
+    leaving_in, resolvers, to, to_in,
 };
 use crate::plan::{
     chains, classifier, connection_marks, dns, exempt, home_names, inbound, ingress, marks, mss, nat, ntp,
-    phones, relayed_links, relays, router_access, sets, strays, translation,
+    phones, relayed_links, relays, router_access, strays, translation,
 };
 use crate::site::{Entrance, Exit, Portal, Site, SiteTunnel};
 use crate::state::TUNNEL_MARK;
@@ -63,6 +64,25 @@ const CHAINS: &[(Chain, &[Part])] = &[
     (Chain::Leaving, &[connection_marks::rules, translation::leaving, marks::leaving]),
 ];
 
+/// Functions that add the sets that rules may look into. Sets of this file that would be empty are left out:
+/// no rule looks into those.
+const SETS: &[fn(&mut Sets, &Site)] = &[
+    interface_sets,
+    network_sets,
+    classifier::sets,
+    marks::sets,
+    chains::sets,
+    relays::sets,
+    router_access::sets,
+    inbound::sets,
+    ingress::sets,
+    connection_marks::sets,
+    translation::sets,
+    phones::sets,
+    home_names::sets,
+    mss::sets,
+];
+
 /// Returns the whole table; `None` for a site without tunnels and portals that relays no links.
 pub(super) fn plan(site: &Site) -> Option<Firewall> {
     if site.tunnels.is_empty() && site.portals.is_empty() && site.nat.relayed.is_empty() {
@@ -71,59 +91,30 @@ pub(super) fn plan(site: &Site) -> Option<Firewall> {
     let chains = in_chains(CHAINS, site);
     let used: SortedSet<&SetName> =
         chains.values().flatten().flat_map(|rule| &rule.conditions).filter_map(Condition::set).collect();
-    let mut sets = sets(site);
+    let mut sets = Sets::new();
+    for part in SETS {
+        part(&mut sets, site);
+    }
     sets.retain(|name, _| used.contains(name));
     Some(Firewall { sets, chains })
 }
 
-/// Returns all sets that rules may look into. Sets of this file that would be empty are left out: no rule
-/// looks into those.
-fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
-    for of_part in [
-        interface_sets,
-        network_sets,
-        classifier::sets,
-        marks::sets,
-        chains::sets,
-        relays::sets,
-        router_access::sets,
-        inbound::sets,
-        ingress::sets,
-        connection_marks::sets,
-        translation::sets,
-        phones::sets,
-        home_names::sets,
-        mss::sets,
-    ] {
-        sets.extend(of_part(site));
-    }
-    sets
+fn interface_sets(sets: &mut Sets, site: &Site) {
+    add_interfaces(sets, TUNNELS, site.tunnels.keys().cloned().collect());
+    add_interfaces(sets, PROVIDERS, site.providers().cloned().collect());
+    add_interfaces(sets, ENTRANCES, entrances(site));
+    add_interfaces(sets, GUESTS, guest_tunnels(site));
+    add_interfaces(sets, strays::PARTLY, strays::partly(site));
+    add_set(sets, SetName(PATHS.to_owned()), Set::InterfacePairs(paths(site)));
 }
 
-fn interface_sets(site: &Site) -> SortedMap<SetName, Set> {
-    with_members(vec![
-        (TUNNELS, Set::Interfaces(site.tunnels.keys().cloned().collect())),
-        (PROVIDERS, Set::Interfaces(site.providers().cloned().collect())),
-        (ENTRANCES, Set::Interfaces(entrances(site))),
-        (GUESTS, Set::Interfaces(guest_tunnels(site))),
-        (strays::PARTLY, Set::Interfaces(strays::partly(site))),
-        (PATHS, Set::InterfacePairs(paths(site))),
-    ])
-}
-
-fn network_sets(site: &Site) -> SortedMap<SetName, Set> {
-    sets::network_sets(
-        site,
-        &[
-            (INSIDE, nat::inside(site)),
-            (nat::KNOWN, nat::known(site)),
-            (PRIVATE, private(site)),
-            (RESOLVERS, resolvers(site)),
-            (OWN, site.host.own_addresses.iter().copied().map(Cidr::host).collect()),
-            (ENDS, ingress::ends(site)),
-        ],
-    )
+fn network_sets(sets: &mut Sets, site: &Site) {
+    add_networks(sets, site, INSIDE, &nat::inside(site));
+    add_networks(sets, site, nat::KNOWN, &nat::known(site));
+    add_networks(sets, site, PRIVATE, &private(site));
+    add_networks(sets, site, RESOLVERS, &resolvers(site));
+    add_networks(sets, site, OWN, &Vec::from_iter(site.host.own_addresses.iter().copied().map(Cidr::host)));
+    add_networks(sets, site, ENDS, &ingress::ends(site));
 }
 
 fn entrances(site: &Site) -> SortedSet<IfName> {

@@ -9,7 +9,7 @@
 //! the device back to the uplink; `src_valid_mark` on the uplink makes it include the mark.
 
 use crate::base::net::{Cidr, Family, IfName, Mac};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, SetConnectionMark, SetMark},
     Condition::{self, ConnectionMarked, Device, FromOriginator, FromResponder, Marked, TcpPort, UdpPort},
@@ -17,7 +17,8 @@ use crate::firewall::{
 };
 use crate::plan::priorities::{END, MARKED};
 use crate::plan::sets::{
-    Rules, add, coming, coming_in, disjoint, from_in, leaving, leaving_in, to_in, with_members,
+    Rules, Sets, add, add_interfaces, add_set, coming, coming_in, disjoint, from_in, leaving, leaving_in,
+    of_family, to_in,
 };
 use crate::site::{Entrance, Portal, ReplyPath, Site};
 use crate::state::{INBOUND, Rule, RuleAction, Selector};
@@ -75,14 +76,13 @@ pub(super) fn forward(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    with_members(vec![
-        (INTERFACES, Set::Interfaces(interfaces(site))),
-        (SOURCES, Set::Networks(Family::V4, sources(site))),
-        (DEVICES, Set::Devices(devices(site))),
-        (ASKED, Set::Networks(Family::V4, asked(site))),
-    ])
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
+    add_interfaces(sets, INTERFACES, interfaces(site));
+    add_set(sets, SetName(DEVICES.to_owned()), Set::Devices(devices(site)));
+    for (name, networks) in [(SOURCES, sources(site)), (ASKED, asked(site))] {
+        add_set(sets, of_family(Family::V4, name), Set::Networks(Family::V4, networks));
+    }
 }
 
 /// Returns conditions on all of TCP and all of UDP. The ranges start at 1, because iptables does not print a
@@ -114,7 +114,7 @@ fn sources(site: &Site) -> SortedSet<Cidr> {
             all.extend(sources);
         }
     }
-    disjoint(Family::V4, all.into_iter())
+    disjoint(Family::V4, &all)
 }
 
 fn devices(site: &Site) -> SortedSet<Mac> {
@@ -128,6 +128,9 @@ fn devices(site: &Site) -> SortedSet<Mac> {
 }
 
 fn asked(site: &Site) -> SortedSet<Cidr> {
-    let addresses = site.host.uplink.iter().flat_map(|uplink| &uplink.addresses);
-    disjoint(Family::V4, addresses.map(|address| Cidr::host(address.address)))
+    let mut addresses = Vec::new();
+    for address in site.host.uplink.iter().flat_map(|uplink| &uplink.addresses) {
+        addresses.push(Cidr::host(address.address));
+    }
+    disjoint(Family::V4, &addresses)
 }

@@ -18,8 +18,8 @@ use crate::firewall::{
 };
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
-    INNER, Rules, TUNNELS, add, add_of, carried, coming, coming_in, families_of, in_set, network_sets,
-    networks_in, of_family, to_in,
+    INNER, Rules, Sets, TUNNELS, add, add_interfaces, add_networks, add_of, add_set, carried, coming,
+    coming_in, families_of, in_set, networks_in, of_family, to_in,
 };
 use crate::plan::{connection_marks, exempt, translation};
 use crate::site::{Portal, RouterAccess, Site, SiteTunnel};
@@ -47,17 +47,19 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let mut inner: SortedSet<IfName> = site.tunnels.keys().cloned().collect();
     inner.insert(loopback());
     let exits = exits(site).map(|(interface, _)| interface.clone()).collect();
     for (name, interfaces) in [(CONFINED, confined(site)), (EXITS, exits), (INNER, inner)] {
-        sets.insert(SetName(name.to_owned()), Set::Interfaces(interfaces));
+        add_interfaces(sets, name, interfaces);
     }
-    let networks = [(GUARDED, guarded(site)), (OPEN, open(site)), (FAR, far(site)), (NEAR, near(site))];
-    sets.extend(network_sets(site, &networks));
+    for (name, networks) in
+        [(GUARDED, guarded(site)), (OPEN, open(site)), (FAR, far(site)), (NEAR, near(site))]
+    {
+        add_networks(sets, site, name, &networks);
+    }
     for (kind, places) in [
         ("lan", own_places(site)),
         ("link", link_places(site)),
@@ -66,11 +68,10 @@ pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
     ] {
         for family in site.carried() {
             for (length, places) in by_length(&places, family) {
-                sets.insert(of_length(kind, family, length), Set::NetworksAtInterfaces(family, places));
+                add_set(sets, of_length(kind, family, length), Set::NetworksAtInterfaces(family, places));
             }
         }
     }
-    sets
 }
 
 /// Returns the names of the sets of interfaces that lead only to networks that portals guard, and to portals'

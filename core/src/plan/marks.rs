@@ -10,7 +10,7 @@
 use std::slice;
 
 use crate::base::net::{Cidr, Family, IfName, Mark, Priority};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Drop, SetConnectionMark, SetMark},
     Condition::{
@@ -20,7 +20,8 @@ use crate::firewall::{
 };
 use crate::plan::priorities::{ALLOWED, DEVICES, END, ENTRANCES, into, loopback};
 use crate::plan::sets::{
-    INNER, Rules, TUNNELS, add, add_of, carried, coming, coming_in, disjoint, from, leaving_in, of_family, to,
+    INNER, Rules, Sets, TUNNELS, add, add_of, add_set, carried, coming, coming_in, disjoint, from,
+    leaving_in, of_family, to,
 };
 use crate::plan::{classifier, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
@@ -165,18 +166,14 @@ pub(super) fn leaving(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the sets of destinations that are exempt from marking.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds the sets of destinations that are exempt from marking.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for (portal, _) in marked(site) {
         for family in families(site) {
             let exempt = exempt(site, portal, family);
-            if !exempt.is_empty() {
-                sets.insert(exempt_set(portal, family), Set::Networks(family, exempt));
-            }
+            add_set(sets, exempt_set(portal, family), Set::Networks(family, exempt));
         }
     }
-    sets
 }
 
 /// Absence of every mark of a portal.
@@ -229,14 +226,15 @@ fn chosen(site: &Site, portal: &Portal) -> Vec<Vec<Condition>> {
 
 /// Returns the destinations that do not enter a portal.
 fn exempt(site: &Site, portal: &Portal, family: Family) -> SortedSet<Cidr> {
-    let all = match portal.entrance {
+    match portal.entrance {
         Entrance::Interface(_) | Entrance::Vlan(_) | Entrance::Wifi { .. } => {
-            portal.except.iter().copied().collect()
+            disjoint(family, &portal.except)
         }
-        Entrance::From(_) | Entrance::Mac { .. } => exempt::for_devices(site, portal),
-        Entrance::Own => exempt::for_router(site, portal),
-    };
-    disjoint(family, all.into_iter())
+        Entrance::From(_) | Entrance::Mac { .. } => {
+            disjoint(family, exempt::for_devices(site, portal).as_slice())
+        }
+        Entrance::Own => disjoint(family, exempt::for_router(site, portal).as_slice()),
+    }
 }
 
 pub(super) fn exempt_set(portal: &Portal, family: Family) -> SetName {

@@ -5,9 +5,8 @@ use crate::base::sorted::{SortedMap, SortedSet};
 use crate::firewall::{
     Action::ClampMss,
     Condition::{Family as Of, TcpSyn},
-    Set, SetName,
 };
-use crate::plan::sets::{Rules, TUNNELS, add, coming_in, leaving_in};
+use crate::plan::sets::{Rules, Sets, TUNNELS, add, add_interfaces, coming_in, leaving_in};
 use crate::site::Site;
 
 /// Returns the bytes of an IP and a TCP header without options: the difference between an MTU and its segment
@@ -37,13 +36,11 @@ pub(super) fn rules(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the sets of tunnels, one for each MTU.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds the sets of tunnels, one for each MTU.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for (mtu, tunnels) in by_mtu(site) {
-        sets.insert(SetName(set_name(mtu)), Set::Interfaces(tunnels));
+        add_interfaces(sets, &set_name(mtu), tunnels);
     }
-    sets
 }
 
 fn by_mtu(site: &Site) -> SortedMap<u32, SortedSet<IfName>> {

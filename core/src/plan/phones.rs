@@ -3,14 +3,10 @@
 //! of any peer.
 
 use crate::base::net::{Cidr, Family, IfName};
-use crate::base::sorted::SortedMap;
-use crate::firewall::{
-    Action::{Accept, Reject},
-    Set, SetName,
-};
+use crate::firewall::Action::{Accept, Reject};
 use crate::plan::priorities::{DEVICES, into, skip};
 use crate::plan::sets::{
-    Rules, TUNNELS, add, add_of, coming, coming_in, from, from_in, leaving, leaving_in, network_sets,
+    Rules, Sets, TUNNELS, add, add_networks, add_of, coming, coming_in, from, from_in, leaving, leaving_in,
     of_family, to, to_in,
 };
 use crate::site::{Exit, Site, SitePhone};
@@ -52,7 +48,8 @@ pub(super) fn forward(rules: &mut Rules, site: &Site) {
 
 /// Adds the rules that let all phones reach the networks that linked sites share.
 fn to_far_lans(rules: &mut Rules, site: &Site) {
-    let sets = sets(site);
+    let mut sets = Sets::new();
+    self::sets(&mut sets, site);
     for family in site.carried() {
         if sets.contains_key(&of_family(family, FAR_LANS)) {
             let way =
@@ -62,17 +59,17 @@ fn to_far_lans(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the sets that these rules look into; none if they are not needed.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+/// Adds the sets that these rules look into; none if they are not needed.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let mut phones = Vec::new();
     for (_, _, phone) in site.phones() {
         phones.extend(&phone.peer.networks);
     }
     let lans = far_lans(site);
-    if phones.is_empty() || lans.is_empty() {
-        return SortedMap::new();
+    if !phones.is_empty() && !lans.is_empty() {
+        add_networks(sets, site, FAR_LANS, &lans);
+        add_networks(sets, site, PHONES, &phones);
     }
-    network_sets(site, &[(FAR_LANS, lans), (PHONES, phones)])
 }
 
 /// Returns the phones that leave at another site, once for each of their addresses.

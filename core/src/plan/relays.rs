@@ -10,7 +10,7 @@ use crate::firewall::{
     Networks, Set, SetName,
 };
 use crate::plan::priorities::{DEVICES, into, skip};
-use crate::plan::sets::{Rules, add, add_of, coming, leaving, to};
+use crate::plan::sets::{Rules, Sets, add, add_of, add_set, coming, leaving, to};
 use crate::site::{Relay, Site};
 use crate::state::{Rule, Selector};
 
@@ -46,12 +46,11 @@ pub(super) fn forward(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let numbered = ways(site).into_iter().enumerate();
-    numbered
-        .map(|(number, ((_, _, family), of_way))| (sources(number), Set::Networks(family, of_way)))
-        .collect()
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
+    for (number, ((_, _, family), of_way)) in ways(site).into_iter().enumerate() {
+        add_set(sets, sources(number), Set::Networks(family, of_way));
+    }
 }
 
 /// Returns the networks of a family that this site shares. Networks of other sites lie on the way of the

@@ -4,7 +4,7 @@
 use std::slice;
 
 use crate::base::net::{Cidr, Family, IfName, Mac};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{Accept, Reject},
     Condition::{
@@ -16,7 +16,8 @@ use crate::plan::classifier;
 use crate::plan::dns::{self, DNS};
 use crate::plan::priorities::loopback;
 use crate::plan::sets::{
-    Rules, add, add_of, coming, coming_in, from_in, network_sets, networks_in, with_members,
+    Rules, Sets, add, add_interfaces, add_networks, add_of, add_set, coming, coming_in, from_in, networks_in,
+    of_family,
 };
 use crate::site::{Entrance, Portal, RESOLVER_PORT, RouterAccess, Site};
 
@@ -61,18 +62,18 @@ pub(super) fn input(rules: &mut Rules, site: &Site) {
     rules.extend(of_devices);
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     let addresses = visitors(site).filter(|portal| portal.entrance_interface().is_some());
     let addresses = addresses.filter_map(|portal| Some(Cidr::host(portal.address?.address))).collect();
-    let mut sets = with_members(vec![
-        (VISITORS, Set::Interfaces(interfaces(site))),
-        (VISITED, Set::Networks(Family::V4, addresses)),
-        (VISITING_MAC, Set::Devices(devices(site, is_by_mac))),
-        (VISITING6, Set::Devices(devices(site, is_by_address))),
-    ]);
-    sets.extend(network_sets(site, &[(VISITING, sources(site))]));
-    sets
+    add_interfaces(sets, VISITORS, interfaces(site));
+    add_set(sets, of_family(Family::V4, VISITED), Set::Networks(Family::V4, addresses));
+    for (name, devices) in
+        [(VISITING_MAC, devices(site, is_by_mac)), (VISITING6, devices(site, is_by_address))]
+    {
+        add_set(sets, SetName(name.to_owned()), Set::Devices(devices));
+    }
+    add_networks(sets, site, VISITING, &sources(site));
 }
 
 /// Adds the rules for the services that `who` reaches on this host, in `only` one family or in both, and

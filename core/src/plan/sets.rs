@@ -27,6 +27,9 @@ pub(super) const INSIDE: &str = "inside";
 /// less code than a list of each function's own.
 pub(super) type Rules = Vec<FirewallRule>;
 
+/// Sets by name.
+pub(super) type Sets = SortedMap<SetName, Set>;
+
 /// Function that adds rules to a chain.
 pub(super) type Part = fn(&mut Rules, &Site);
 
@@ -120,29 +123,23 @@ pub(super) fn of_family(family: Family, name: &str) -> SetName {
     SetName(if family == Family::V4 { name.to_owned() } else { format!("{name}6") })
 }
 
-/// Returns those of the sets that have members.
-pub(super) fn with_members(sets: Vec<(&str, Set)>) -> SortedMap<SetName, Set> {
-    let mut all = SortedMap::new();
-    for (name, set) in sets {
-        if set.len() > 0 {
-            all.insert(SetName(name.to_owned()), set);
-        }
+/// Adds a set, if it has members.
+pub(super) fn add_set(sets: &mut Sets, name: SetName, set: Set) {
+    if set.len() > 0 {
+        sets.insert(name, set);
     }
-    all
 }
 
-/// Returns the sets of networks that have members, one for each name and each family that the tunnels carry.
-pub(super) fn network_sets(site: &Site, networks: &[(&str, Vec<Cidr>)]) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds a set of interfaces, if it has members.
+pub(super) fn add_interfaces(sets: &mut Sets, name: &str, interfaces: SortedSet<IfName>) {
+    add_set(sets, SetName(name.to_owned()), Set::Interfaces(interfaces));
+}
+
+/// Adds the sets of these networks that have members, one for each family that the tunnels carry.
+pub(super) fn add_networks(sets: &mut Sets, site: &Site, name: &str, networks: &[Cidr]) {
     for family in site.carried() {
-        for (name, networks) in networks {
-            let members = disjoint(family, networks.iter().copied());
-            if !members.is_empty() {
-                sets.insert(of_family(family, name), Set::Networks(family, members));
-            }
-        }
+        add_set(sets, of_family(family, name), Set::Networks(family, disjoint(family, networks)));
     }
-    sets
 }
 
 /// Returns the condition that keeps a rule to IPv4, unless the tunnels carry IPv6 as well.
@@ -151,11 +148,13 @@ pub(super) fn carried(site: &Site) -> Option<Condition> {
 }
 
 /// Returns the networks of one family, without those that another network in the list covers.
-pub(super) fn disjoint(family: Family, networks: impl Iterator<Item = Cidr>) -> SortedSet<Cidr> {
-    without_covered(networks.filter(|network| network.family() == family).collect())
-}
-
-fn without_covered(mut all: SortedSet<Cidr>) -> SortedSet<Cidr> {
+pub(super) fn disjoint(family: Family, networks: &[Cidr]) -> SortedSet<Cidr> {
+    let mut all = SortedSet::new();
+    for network in networks {
+        if network.family() == family {
+            all.insert(*network);
+        }
+    }
     // Sorted by address and then by length, a network comes after the one that covers it, with only covered
     // networks between.
     let mut last: Option<Cidr> = None;

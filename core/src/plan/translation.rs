@@ -12,14 +12,15 @@
 use std::net::IpAddr;
 
 use crate::base::net::{Cidr, Family};
-use crate::base::sorted::{SortedMap, SortedSet};
+use crate::base::sorted::SortedSet;
 use crate::firewall::{
     Action::{DestinationNat, DestinationPrefix, Drop, SourceNat, SourcePrefix},
     Condition::NotOutgoing,
-    Set, SetName,
+    Set,
 };
 use crate::plan::sets::{
-    Rules, TUNNELS, add, coming_in, disjoint, from, from_in, in_set, leaving_in, of_family, to, to_in,
+    Rules, Sets, TUNNELS, add, add_set, coming_in, disjoint, from, from_in, in_set, leaving_in, of_family,
+    to, to_in,
 };
 use crate::site::Site;
 
@@ -68,16 +69,14 @@ pub(super) fn leaving(rules: &mut Rules, site: &Site) {
     }
 }
 
-/// Returns the sets that the rules of this file look into.
-pub(super) fn sets(site: &Site) -> SortedMap<SetName, Set> {
-    let mut sets = SortedMap::new();
+/// Adds the sets that the rules of this file look into.
+pub(super) fn sets(sets: &mut Sets, site: &Site) {
     for (name, networks) in [(HIDDEN, hidden(site)), (APART, apart(site))] {
         for family in families_in(&networks) {
-            let members = disjoint(family, networks.iter().copied());
-            sets.insert(of_family(family, name), Set::Networks(family, members));
+            let members = disjoint(family, networks.as_slice());
+            add_set(sets, of_family(family, name), Set::Networks(family, members));
         }
     }
-    sets
 }
 
 /// Returns the networks here that no other site sees as they are.
