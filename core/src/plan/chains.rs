@@ -23,19 +23,17 @@ use crate::plan::{classifier, exempt, marks};
 use crate::site::{Chain, Entrance, Portal, Site};
 use crate::state::{Rule, Selector};
 
-/// Returns the policy rules that lead packets from the addresses of chains into their chains, and the
+/// Adds the policy rules that lead packets from the addresses of chains into their chains, and the
 /// reverse-path checks of the answers as well: without them, the check of an answer from the last hop would
 /// expect it on the link to that site, or on the uplink.
-pub(super) fn rules(site: &Site) -> Vec<Rule> {
-    let mut rules = Vec::new();
+pub(super) fn rules(rules: &mut Vec<Rule>, site: &Site) {
     for chain in &site.chains {
         for own in &chain.addresses {
             let from = Some(Cidr::host(*own));
             let sent = Selector { incoming: Some(loopback()), from, ..Selector::default() };
-            rules.extend(into(site, &[], &sent, CHAINS, Some(chain.table)));
+            into(rules, site, &[], &sent, CHAINS, Some(chain.table));
         }
     }
-    rules
 }
 
 /// Adds the rules that choose the source addresses of traffic into chains, and of traffic of LANs that

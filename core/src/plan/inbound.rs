@@ -38,11 +38,12 @@ pub(super) fn checked(site: &Site) -> Option<&IfName> {
     site.uplink_interface().filter(|_| !senders(site).is_empty())
 }
 
-/// Returns the policy rule that leads answers along the host's own routes.
-pub(super) fn rules(site: &Site) -> Option<Rule> {
-    checked(site)?;
-    let selector = Selector { mark: Some(INBOUND), ..Selector::default() };
-    Some(Rule { priority: MARKED, family: Family::V4, selector, action: RuleAction::Goto(END) })
+/// Adds the policy rule that leads answers along the host's own routes.
+pub(super) fn rules(rules: &mut Vec<Rule>, site: &Site) {
+    if checked(site).is_some() {
+        let selector = Selector { mark: Some(INBOUND), ..Selector::default() };
+        rules.push(Rule { priority: MARKED, family: Family::V4, selector, action: RuleAction::Goto(END) });
+    }
 }
 
 /// Adds the rules that mark incoming connections and their answers.

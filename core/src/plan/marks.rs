@@ -27,16 +27,17 @@ use crate::plan::{classifier, dns, exempt, inbound};
 use crate::site::{Entrance, Exit, ExitProbe, Portal, Site, Vlan, families};
 use crate::state::{PORTAL_MARKS, Rule, RuleAction, Selector, TUNNEL_MARK, TUNNELED};
 
-/// Returns the policy rules that lead packets with the mark of a portal to an exit, and refuse packets that
+/// Adds the policy rules that lead packets with the mark of a portal to an exit, and refuse packets that
 /// the exit does not take.
-pub(super) fn rules(site: &Site, portal: &Portal, mark: Mark, exit: &Exit) -> Vec<Rule> {
+pub(super) fn rules(rules: &mut Vec<Rule>, site: &Site, portal: &Portal, mark: Mark, exit: &Exit) {
     let (selectors, priority) = selectors(portal, mark);
-    let mut rules = reverse_path_rules(site, portal, mark, exit);
+    reverse_path_rules(rules, site, portal, mark, exit);
+    let mut all = Vec::new();
     for selector in selectors {
-        let enters = |rule: &Rule| classifier::enters(portal, rule.family);
-        rules.extend(into(site, &[], &selector, priority, exit.table()).into_iter().filter(enters));
+        into(&mut all, site, &[], &selector, priority, exit.table());
     }
-    rules
+    all.retain(|rule| classifier::enters(portal, rule.family));
+    rules.append(&mut all);
 }
 
 /// Returns the selectors of packets with the mark of a portal, and the priority of their rules.
@@ -55,41 +56,44 @@ fn selectors(portal: &Portal, mark: Mark) -> (Vec<Selector>, Priority) {
     }
 }
 
-/// Returns the rules that exempt two reverse-path checks from the rules of a portal of devices: the check of
+/// Adds the rules that exempt two reverse-path checks from the rules of a portal of devices: the check of
 /// packets out of the tunnel, and the check of packets from devices to this host itself on hosts where all
 /// interfaces have `src_valid_mark`. IPv6 has no such checks, but answers out of the tunnel have the mark,
 /// too, and go to the devices.
-fn reverse_path_rules(site: &Site, portal: &Portal, mark: Mark, exit: &Exit) -> Vec<Rule> {
+fn reverse_path_rules(rules: &mut Vec<Rule>, site: &Site, portal: &Portal, mark: Mark, exit: &Exit) {
     if !matches!(portal.entrance, Entrance::Mac { .. }) {
-        return Vec::new();
+        return;
     }
     let mut answers = vec![(Family::V4, loopback())];
     if let Some(tunnel) = exit.interface() {
         answers.extend(site.carried().map(|family| (family, tunnel.clone())));
     }
-    let rule = |(family, interface)| Rule {
-        priority: ALLOWED,
-        family,
-        selector: Selector { incoming: Some(interface), ..marked_by(mark) },
-        action: RuleAction::Goto(END),
-    };
-    answers.into_iter().map(rule).collect()
+    for (family, interface) in answers {
+        rules.push(Rule {
+            priority: ALLOWED,
+            family,
+            selector: Selector { incoming: Some(interface), ..marked_by(mark) },
+            action: RuleAction::Goto(END),
+        });
+    }
 }
 
 fn marked_by(mark: Mark) -> Selector {
     Selector { mark: Some(mark), ..Selector::default() }
 }
 
-/// Returns the rules that lead the reverse-path check of an answer to a probe into the table of the probed
+/// Adds the rules that lead the reverse-path check of an answer to a probe into the table of the probed
 /// exit. The rules lead IPv6 probes there as well: the kernel does not send IPv6 out of an interface without
 /// a route. This host itself sends the probes, so no other traffic matches these rules.
-pub(super) fn probe_rules(site: &Site) -> impl Iterator<Item = Rule> {
-    site.agent.probes.iter().map(|probe| Rule {
-        priority: DEVICES,
-        family: Family::of(probe.target),
-        selector: Selector { incoming: Some(loopback()), ..marked_by(probe.mark) },
-        action: RuleAction::Lookup(probe.table),
-    })
+pub(super) fn probe_rules(rules: &mut Vec<Rule>, site: &Site) {
+    for probe in &site.agent.probes {
+        rules.push(Rule {
+            priority: DEVICES,
+            family: Family::of(probe.target),
+            selector: Selector { incoming: Some(loopback()), ..marked_by(probe.mark) },
+            action: RuleAction::Lookup(probe.table),
+        });
+    }
 }
 
 /// Returns the tunnels that answers to marked packets may come out of.

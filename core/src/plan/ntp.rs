@@ -13,13 +13,14 @@ use crate::state::{Rule, RuleAction, Selector, TUNNEL_MARK};
 /// UDP port of time servers (RFC 5905 § 7.2).
 const SERVER: u16 = 123;
 
-/// Returns the policy rules that lead NTP requests to the uplink. Policy rules also choose the source, so
+/// Adds the policy rules that lead NTP requests to the uplink. Policy rules also choose the source, so
 /// strict `rp_filter` lets the answers in.
-pub(super) fn rules(site: &Site) -> Vec<Rule> {
+pub(super) fn rules(rules: &mut Vec<Rule>, site: &Site) {
     let asking = Selector { incoming: Some(loopback()), udp_port: Some(SERVER), ..Selector::default() };
-    let rule =
-        |family| Rule { priority: ALLOWED, family, selector: asking.clone(), action: RuleAction::Goto(END) };
-    families(site).filter(|_| site.ntp == Some(NtpBypass::Rule)).map(rule).collect()
+    for family in families(site).filter(|_| site.ntp == Some(NtpBypass::Rule)) {
+        let (selector, action) = (asking.clone(), RuleAction::Goto(END));
+        rules.push(Rule { priority: ALLOWED, family, selector, action });
+    }
 }
 
 /// Adds the rule that marks NTP requests where policy rules cannot match ports, with the mark of the

@@ -17,17 +17,15 @@ const FAR_LANS: &str = "far-lans";
 /// Set of addresses of phones.
 const PHONES: &str = "phones";
 
-/// Returns the policy rules that lead phones to their exits, and refuse traffic that an exit does not take.
-pub(super) fn rules(site: &Site) -> Vec<Rule> {
-    let mut rules = Vec::new();
+/// Adds the policy rules that lead phones to their exits, and refuse traffic that an exit does not take.
+pub(super) fn rules(rules: &mut Vec<Rule>, site: &Site) {
     for (interface, phone, own) in leaving_elsewhere(site) {
         let entering = Selector { incoming: Some(interface.clone()), from: Some(own), ..Selector::default() };
         for network in shared(site, own.family()) {
             rules.push(skip(&entering, network));
         }
-        rules.extend(into(site, &[], &entering, DEVICES, phone.exit.table()));
+        into(rules, site, &[], &entering, DEVICES, phone.exit.table());
     }
-    rules
 }
 
 /// Adds the filter rules that allow only the ways of the policy rules, even while the policy rules are

@@ -18,19 +18,17 @@ use crate::state::{Rule, Selector};
 /// family.
 type Ways<'a> = SortedMap<(&'a IfName, &'a IfName, Family), SortedSet<Cidr>>;
 
-/// Returns the policy rules that lead each source to its next hop, and refuse traffic that the next hop does
+/// Adds the policy rules that lead each source to its next hop, and refuse traffic that the next hop does
 /// not take.
-pub(super) fn rules(site: &Site) -> Vec<Rule> {
-    let mut rules = Vec::new();
+pub(super) fn rules(rules: &mut Vec<Rule>, site: &Site) {
     for Relay { source, incoming, table, .. } in &site.relays {
         let coming =
             Selector { incoming: Some(incoming.clone()), from: Some(*source), ..Selector::default() };
         for network in shared(site, source.family()) {
             rules.push(skip(&coming, network));
         }
-        rules.extend(into(site, &[], &coming, DEVICES, Some(*table)));
+        into(rules, site, &[], &coming, DEVICES, Some(*table));
     }
-    rules
 }
 
 /// Adds the filter rules that allow only the ways of the policy rules, even while the policy rules are
