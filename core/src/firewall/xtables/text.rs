@@ -7,9 +7,19 @@ use super::{CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, Iptables
 use crate::base::net::{Cidr, Family, IfName, Mark};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks};
 
-/// Returns the rank of a condition in a line. Every version of `iptables-save` prints conditions in this
-/// order.
-pub(super) fn rank(condition: &Condition) -> u8 {
+/// Puts conditions into the order in which every version of `iptables-save` prints them. There are few of them
+/// in a line; a sort of the standard library is larger.
+pub(super) fn put_in_order(conditions: &mut [Condition]) {
+    for end in 1..conditions.len() {
+        let mut at = end;
+        while at > 0 && rank(&conditions[at - 1]) > rank(&conditions[at]) {
+            conditions.swap(at - 1, at);
+            at -= 1;
+        }
+    }
+}
+
+fn rank(condition: &Condition) -> u8 {
     match condition {
         Condition::Source(_) | Condition::NotSource(_) => 0,
         Condition::Destination(_) | Condition::NotDestination(_) => 1,
@@ -43,12 +53,10 @@ pub fn script(from: &IptablesRuleset, to: &IptablesRuleset, family: Family) -> S
     let nothing = TableContent::default();
     let mut script = String::new();
     for table in IptablesTable::ALL {
-        let content =
-            |ruleset: &'_ IptablesRuleset| ruleset.get(&(family, table)).cloned().unwrap_or(nothing.clone());
-        let (from, to) = (content(from), content(to));
+        let [from, to] = [from, to].map(|ruleset| ruleset.get(&(family, table)).unwrap_or(&nothing));
         if from != to {
             let _ = writeln!(script, "*{}", table.name());
-            edit(&from, &to, family, &mut script);
+            edit(from, to, family, &mut script);
             script.push_str("COMMIT\n");
         }
     }
@@ -200,27 +208,27 @@ impl<'a> Words<'a> {
         while let Some(option) = self.next() {
             if option == "-j" {
                 let target = self.target().filter(|_| self.protocol.is_none())?;
-                conditions.sort_by_key(rank);
+                put_in_order(&mut conditions);
                 return Some(IptablesRule { conditions, target });
             }
-            conditions.extend(self.condition(option)?);
+            self.condition(option, &mut conditions)?;
         }
         None
     }
 
-    /// Reads the conditions of one option. Words that only lead to the next option have none.
-    fn condition(&mut self, option: &str) -> Option<Vec<Condition>> {
+    /// Reads the condition of one option, if it has one: some words only lead to the next option.
+    fn condition(&mut self, option: &str, conditions: &mut Vec<Condition>) -> Option<()> {
         let negated = option == "!";
         let option = if negated { self.next()? } else { option };
         let value = self.next()?;
         let condition = match (option, negated) {
             ("-m", false) => {
                 self.module = value;
-                return MODULES.contains(&value).then(Vec::new);
+                return MODULES.contains(&value).then_some(());
             }
             ("-p", false) if value == "udp" || value == "tcp" => {
                 self.protocol = Some(value);
-                return Some(Vec::new());
+                return Some(());
             }
             ("-p", false) if value == "icmp" => Condition::Icmp(Family::V4),
             ("-p", false) if value == "ipv6-icmp" || value == "icmpv6" => Condition::Icmp(Family::V6),
@@ -255,7 +263,8 @@ impl<'a> Words<'a> {
             },
             _ => return None,
         };
-        Some(vec![condition])
+        conditions.push(condition);
+        Some(())
     }
 
     fn target(&mut self) -> Option<IptablesTarget> {
