@@ -1,7 +1,5 @@
 //! Source addresses of traffic that leaves: masqueraded at the uplink and into tunnels.
 
-use std::cmp::Reverse;
-
 use crate::base::net::{Cidr, Family, IfName};
 use crate::firewall::{
     Action::{Masquerade, SourceNat},
@@ -61,11 +59,12 @@ pub(super) fn inside(site: &Site) -> Vec<Cidr> {
 /// Adds the rules that choose the source address to a provider that gave this host several addresses.
 /// Without these rules, the kernel would masquerade by the order in which it got the addresses.
 fn sources(rules: &mut Rules, interface: &IfName, own: &ProviderSettings) {
-    let mut within = Vec::from_iter(own.sources());
+    let within = own.sources();
     // The narrowest network comes first.
-    within.sort_by_key(|(network, _)| Reverse(network.length()));
-    for (network, source) in within {
-        add(rules, [leaving(interface), to(network)], SourceNat(source));
+    for length in (0..=Family::V6.bits()).rev() {
+        for (network, source) in within.iter().filter(|(network, _)| network.length() == length) {
+            add(rules, [leaving(interface), to(*network)], SourceNat(*source));
+        }
     }
     for family in [Family::V4, Family::V6] {
         let of_family = own.addresses.iter().filter(|own| Family::of(own.address) == family);

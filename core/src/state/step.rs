@@ -1,5 +1,7 @@
 //! Steps: changes of a machine, sorted by the part of the kernel that carries them out.
 
+use std::mem::swap;
+
 use crate::base::net::{IfName, InterfaceAddress};
 use crate::base::sorted::SortedSet;
 use crate::firewall::xtables::{IptablesProgram, IptablesRuleset};
@@ -127,17 +129,18 @@ impl Step {
     /// Returns the step that undoes this step.
     #[must_use]
     pub fn inverse(&self) -> Self {
-        match self.clone() {
+        let mut step = self.clone();
+        match &mut step {
+            Self::ChangeTunnel(TunnelChange { from, to, .. }) => swap(from, to),
+            Self::SetSysctl(SysctlChange { from, to, .. }) => swap(from, to),
+            Self::Firewall(step) => step.turn(),
+            Self::AddLink(_) | Self::RemoveLink(_) | Self::Routing(_) => {}
+        }
+        match step {
             Self::AddLink(link) => Self::RemoveLink(link),
             Self::RemoveLink(link) => Self::AddLink(link),
-            Self::ChangeTunnel(TunnelChange { name, from, to }) => {
-                Self::ChangeTunnel(TunnelChange { name, from: to, to: from })
-            }
             Self::Routing(step) => Self::Routing(step.inverse()),
-            Self::Firewall(step) => Self::Firewall(step.inverse()),
-            Self::SetSysctl(SysctlChange { key, from, to }) => {
-                Self::SetSysctl(SysctlChange { key, from: to, to: from })
-            }
+            turned => turned,
         }
     }
 }
@@ -159,14 +162,13 @@ impl RoutingStep {
 }
 
 impl FirewallStep {
-    fn inverse(self) -> Self {
+    /// Makes the step its inverse.
+    fn turn(&mut self) {
         match self {
-            Self::ClosePorts { from, to } => Self::ClosePorts { from: to, to: from },
-            Self::ChangeFirewall { from, to } => Self::ChangeFirewall { from: to, to: from },
-            Self::ChangeIptables { program, from, to } => {
-                Self::ChangeIptables { program, from: to, to: from }
-            }
-            Self::ChangePinholes { chain, from, to } => Self::ChangePinholes { chain, from: to, to: from },
+            Self::ClosePorts { from, to } => swap(from, to),
+            Self::ChangeFirewall { from, to } => swap(from, to),
+            Self::ChangeIptables { from, to, .. } => swap(from, to),
+            Self::ChangePinholes { from, to, .. } => swap(from, to),
         }
     }
 }
