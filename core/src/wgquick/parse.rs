@@ -301,7 +301,7 @@ impl Reader<'_> {
     /// Refuses a value that was read without the white space inside.
     fn refuse_compact(&mut self, key: &str, value: Piece, compact: &str, mut wrong: WrongValue) {
         // The message shows the text of the file: the place of a secret is recognised by that text.
-        wrong.0 = wrong.0.replace(compact, value.text);
+        wrong.0 = wrong.0.replace(compact, value.text).into();
         self.refuse(key, value, wrong);
     }
 
