@@ -73,6 +73,8 @@ pub enum Devices {
 }
 
 /// Condition of a rule. Parentheses give the same condition in nft's language.
+///
+/// The tag is a whole word, because MIPS copies what follows it in half the instructions then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Condition {
@@ -218,7 +220,7 @@ impl Condition {
     }
 }
 
-/// Action of a rule.
+/// Action of a rule. The tag is a whole word for the same reason as that of [`Condition`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Action {

@@ -113,7 +113,8 @@ fn network_sets(sets: &mut Sets, site: &Site) {
     add_networks(sets, site, nat::KNOWN, &nat::known(site));
     add_networks(sets, site, PRIVATE, &private(site));
     add_networks(sets, site, RESOLVERS, &resolvers(site));
-    add_networks(sets, site, OWN, &Vec::from_iter(site.host.own_addresses.iter().copied().map(Cidr::host)));
+    let own: Vec<Cidr> = site.host.own_addresses.iter().copied().map(Cidr::host).collect();
+    add_networks(sets, site, OWN, &own);
     add_networks(sets, site, ENDS, &ingress::ends(site));
 }
 

@@ -23,8 +23,8 @@ pub(super) const INNER: &str = "inner";
 /// Set of sources that leave via this site's uplink under its address.
 pub(super) const INSIDE: &str = "inside";
 
-/// Rules of a chain, in the order in which packets meet them. Functions add to a list of their caller: it costs
-/// less code than a list of each function's own.
+/// Rules of a chain, in the order in which packets meet them. Functions add to the list of their caller,
+/// which costs less code than to return a list.
 pub(super) type Rules = Vec<FirewallRule>;
 
 /// Sets by name.

@@ -165,9 +165,9 @@ fn routing_removals(steps: &mut Vec<Step>, want: &State, have: &State) {
     }
 }
 
-/// Returns the rules that `others` lacks, in the order in which they are made; they are removed in reverse order. The targets of jumps
-/// come first. Then exceptions come before the rules that they make exceptions to, so that a router whose own
-/// traffic enters a portal is reachable at every moment.
+/// Returns the rules that `others` lacks, in the order in which they are made; they are removed in reverse
+/// order. The targets of jumps come first. Then exceptions come before the rules that they make exceptions
+/// to, so that a router whose own traffic enters a portal is reachable at every moment.
 fn in_order_of_making<'a>(rules: &'a SortedSet<Rule>, others: &'a SortedSet<Rule>) -> Vec<&'a Rule> {
     let rules: Vec<&Rule> = rules.difference(others).collect();
     let targets: SortedSet<Priority> = rules

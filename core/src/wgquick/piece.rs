@@ -11,7 +11,7 @@ pub(super) struct Piece<'t> {
     pub(super) start: usize,
 }
 
-impl<'t> Piece<'t> {
+impl Piece<'_> {
     /// Returns the place of the piece in the file.
     pub(super) fn span(self) -> Span {
         self.start..self.start + self.text.len()

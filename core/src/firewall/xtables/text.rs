@@ -7,8 +7,8 @@ use super::{CHAIN_PREFIX, IptablesRule, IptablesRuleset, IptablesTable, Iptables
 use crate::base::net::{Cidr, Family, IfName, Mark};
 use crate::firewall::{Action, Condition, Devices, Interfaces, Networks};
 
-/// Puts conditions into the order in which every version of `iptables-save` prints them. There are few of them
-/// in a line; a sort of the standard library is larger.
+/// Puts conditions into the order in which every version of `iptables-save` prints them. A line has few
+/// conditions, and the standard library's sort would be more code.
 pub(super) fn put_in_order(conditions: &mut [Condition]) {
     for end in 1..conditions.len() {
         let mut at = end;
